@@ -1,0 +1,23 @@
+//! One encoded picture on its way through the protocol.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::seq::FrameNumber;
+
+/// The longest encoded frame that is carried, in bytes: 4K at the highest
+/// quality stays below it, and it bounds what one frame may cost a receiver.
+pub const MAX_FRAME_BYTES: usize = 16 << 20;
+
+/// An encoded frame. The bytes are shared, never copied, when it is cloned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its place in the stream; numbers of frames that were captured and never
+    /// sent are missing.
+    pub number: FrameNumber,
+    /// One whole JPEG, from start of image to end of image.
+    pub jpeg: Bytes,
+    /// When the picture was taken, on the sender's monotonic clock.
+    pub captured: Duration,
+}

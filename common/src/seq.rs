@@ -1,0 +1,101 @@
+//! Numbers on the wire and the ever-growing numbers behind them.
+//!
+//! A number of few bits on the wire is extended once, where it is received, to
+//! the `u64` nearest to one already known; nothing behind that point compares
+//! numbers that wrap.
+
+use std::fmt;
+
+/// A frame of one stream, counted from 0 at the stream's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameNumber(pub u64);
+
+/// A packet of one stream, destination and channel, counted from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PacketNumber(pub u64);
+
+/// The low 32 bits of a [`FrameNumber`], as the wire carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrameSeq(pub u32);
+
+impl FrameNumber {
+    /// The number after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// What the wire carries of this number.
+    #[must_use]
+    pub fn seq(self) -> FrameSeq {
+        FrameSeq(self.0 as u32)
+    }
+}
+
+impl FrameSeq {
+    /// The frame number with these low bits that lies nearest to `near`.
+    #[must_use]
+    pub fn extend(self, near: FrameNumber) -> FrameNumber {
+        FrameNumber(extend(u64::from(self.0), 32, near.0))
+    }
+}
+
+impl fmt::Display for FrameNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for PacketNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number whose low `bits` bits are `low` and that lies nearest to `near`;
+/// below zero there is nothing, so near zero it is the smallest one.
+fn extend(low: u64, bits: u32, near: u64) -> u64 {
+    let window = 1_u64 << bits;
+    let candidate = (near & !(window - 1)) | low;
+    let half = window / 2;
+    if candidate + half < near {
+        candidate + window
+    } else if candidate > near + half && candidate >= window {
+        candidate - window
+    } else {
+        candidate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn crosses_the_wrap_both_ways() {
+        let last = FrameNumber(u64::from(u32::MAX));
+        assert_eq!(FrameSeq(0).extend(last), last.next());
+        assert_eq!(FrameSeq(u32::MAX).extend(last.next()), last);
+    }
+
+    #[test]
+    fn does_not_go_below_zero() {
+        assert_eq!(
+            FrameSeq(u32::MAX).extend(FrameNumber(0)).0,
+            u64::from(u32::MAX)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn finds_a_number_again_within_half_a_window(
+            number in 0_u64..1 << 40,
+            distance in -(1_i64 << 31) + 1..1_i64 << 31,
+        ) {
+            let near = number.saturating_add_signed(distance);
+            prop_assert_eq!(FrameNumber(number).seq().extend(FrameNumber(near)), FrameNumber(number));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! `framegram-send`: frames from a source, as datagrams.

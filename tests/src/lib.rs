@@ -1,0 +1,1 @@
+//! The two programs together: what no single crate can test.

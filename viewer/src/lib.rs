@@ -1,0 +1,1 @@
+//! `framegram-view`: frames from datagrams, in a window.
