@@ -8,6 +8,7 @@ pub mod frame;
 pub mod os;
 pub mod seq;
 pub mod statistics;
+pub mod udp;
 
 pub use frame::Frame;
 pub use seq::{FrameNumber, PacketNumber};

@@ -1,0 +1,60 @@
+//! Waiting for datagrams, for another thread, or for a point in time.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+
+use super::Socket;
+
+/// Ends a [`wait`] from another thread. A clone wakes the same wait; a wake
+/// before the wait is not lost.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<EventFd>);
+
+impl Waker {
+    /// A waker that nobody has used yet.
+    ///
+    /// # Errors
+    /// Where the system has no file descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        Ok(Self(Arc::new(EventFd::from_value_and_flags(0, flags)?)))
+    }
+
+    /// Ends the wait, or the next one.
+    pub fn wake(&self) {
+        // The only possible failure is a counter that is full: woken already.
+        let _ = self.0.write(1);
+    }
+}
+
+/// Waits until a socket has a datagram or an error, the waker is woken, a signal
+/// was handled, or `timeout` has passed, with the precision of nanoseconds that
+/// the kernel's timers have.
+///
+/// # Errors
+/// What the system says.
+pub fn wait(sockets: &[&Socket], waker: &Waker, timeout: Option<Duration>) -> io::Result<()> {
+    let mut waited: Vec<_> = sockets
+        .iter()
+        .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+        .chain([PollFd::new(waker.0.as_fd(), PollFlags::POLLIN)])
+        .collect();
+    match ppoll(&mut waited, timeout.map(TimeSpec::from), None) {
+        Ok(0) | Err(Errno::EINTR) => return Ok(()),
+        Ok(_) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let woken = waited.last().and_then(PollFd::any) == Some(true);
+    if woken {
+        // EAGAIN: another wait on the same waker was quicker.
+        let _ = waker.0.read();
+    }
+    Ok(())
+}
