@@ -10,27 +10,33 @@
 )]
 
 mod address;
+mod open;
 mod option;
+mod paths;
 #[cfg(test)]
 mod tests;
 mod wait;
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
 };
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Type};
+use socket2::Domain;
 
 use crate::os;
+use paths::{Paths, Source};
+
 pub use address::{Interface, is_broadcast, local_addresses, resolve};
+pub use open::{DEFAULT_BUFFER, Listen, Towards};
 pub use wait::{Waker, wait};
 
 /// The port that viewers listen on unless told otherwise.
@@ -39,68 +45,6 @@ pub const DEFAULT_PORT: u16 = 5005;
 /// The largest payload a UDP datagram can carry, over IPv4: 65,535 bytes less
 /// the IP and UDP headers. A buffer of this size receives any datagram whole.
 pub const LARGEST_DATAGRAM: usize = 65_507;
-
-/// The socket buffer to ask for by default: a quarter of a second at 125 Mbit/s,
-/// and what Debian lets any program have.
-pub const DEFAULT_BUFFER: usize = 4 << 20;
-
-/// How a viewer listens.
-#[derive(Clone, Debug)]
-pub struct Listen {
-    /// Where; a multicast group is joined. `[::]` takes IPv4 too, and becomes
-    /// `0.0.0.0` on a machine without IPv6. `None`: `[::]` at [`DEFAULT_PORT`].
-    pub address: Option<SocketAddr>,
-    /// The interface on which a group is joined; `None`: as the routes say.
-    pub interface: Option<Interface>,
-    /// Receive buffer to ask the kernel for, in bytes.
-    pub buffer: usize,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            address: None,
-            interface: None,
-            buffer: DEFAULT_BUFFER,
-        }
-    }
-}
-
-/// How a sender sends.
-#[derive(Clone, Debug)]
-pub struct Towards {
-    /// Whether a broadcast address is meant as such.
-    pub broadcast: bool,
-    /// The interface for a group or a broadcast; `None`: as the routes say.
-    pub interface: Option<Interface>,
-    /// How many routers a datagram to a group passes, plus one: 0 (this
-    /// machine), 1 (this network) to 255.
-    pub multicast_hops: u8,
-    /// Whether programs on this machine hear what is sent to a group.
-    pub multicast_loop: bool,
-    /// Whether IP may cut a datagram into fragments. Otherwise one that does
-    /// not fit the path is an error ([`is_too_big`]).
-    pub fragment: bool,
-    /// Whether the kernel may be handed many datagrams in one call. Packet
-    /// filters on this machine then see them as one.
-    pub batch: bool,
-    /// Send buffer to ask the kernel for, in bytes.
-    pub buffer: usize,
-}
-
-impl Default for Towards {
-    fn default() -> Self {
-        Self {
-            broadcast: false,
-            interface: None,
-            multicast_hops: 1,
-            multicast_loop: true,
-            fragment: false,
-            batch: true,
-            buffer: DEFAULT_BUFFER,
-        }
-    }
-}
 
 /// One UDP socket.
 #[derive(Debug)]
@@ -111,6 +55,8 @@ pub struct Socket {
     batch: AtomicBool,
     /// The kernel's 32-bit drop counter, extended.
     dropped: AtomicU64,
+    /// Where to answer from; on a socket that listens on all addresses.
+    paths: Paths,
     /// The newest receive time, in nanoseconds of the monotonic clock.
     newest: AtomicU64,
 }
@@ -128,129 +74,6 @@ pub struct Received {
 }
 
 impl Socket {
-    /// Opens a socket to receive on, and joins the group if the address is one.
-    ///
-    /// # Errors
-    /// Where the address is in use or not of this machine, or the group cannot
-    /// be joined on the interface.
-    pub fn listen(listen: &Listen) -> io::Result<Self> {
-        let address = listen
-            .address
-            .unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into());
-        let socket = match Self::bound(address, listen) {
-            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
-                Self::bound((Ipv4Addr::UNSPECIFIED, address.port()).into(), listen)
-            }
-            other => other,
-        };
-        socket.map_err(|error| explained(&error, &format!("cannot listen on {address}")))
-    }
-
-    fn bound(mut address: SocketAddr, listen: &Listen) -> io::Result<Self> {
-        let socket = Self::open(address)?;
-        let inner = &socket.inner;
-        inner.set_recv_buffer_size(listen.buffer)?;
-        let interface = listen.interface.as_ref();
-        if let (SocketAddr::V6(v6), Some(interface)) = (&mut address, interface)
-            && v6.ip().is_multicast()
-            && v6.scope_id() == 0
-        {
-            v6.set_scope_id(interface.index);
-        }
-        if address.ip().is_multicast() {
-            // Several viewers of one group on one machine.
-            inner.set_reuse_address(true)?;
-        }
-        inner.bind(&address.into())?;
-        match address {
-            SocketAddr::V4(v4) if v4.ip().is_multicast() => {
-                let index = interface.map_or(0, |interface| interface.index);
-                inner.join_multicast_v4_n(v4.ip(), &InterfaceIndexOrAddress::Index(index))?;
-            }
-            SocketAddr::V6(v6) if v6.ip().is_multicast() => {
-                inner.join_multicast_v6(v6.ip(), v6.scope_id())?;
-            }
-            _ => {}
-        }
-        Ok(socket)
-    }
-
-    /// Opens a socket to send to one destination. It is connected to a single
-    /// machine, so that the machine's refusals come back as errors; for a group
-    /// or a broadcast the destination is named with every call of
-    /// [`send`](Self::send).
-    ///
-    /// # Errors
-    /// Where the destination cannot be reached from this machine, or is a
-    /// broadcast address that was not meant as such.
-    pub fn towards(mut destination: SocketAddr, towards: &Towards) -> io::Result<Self> {
-        destination.set_ip(destination.ip().to_canonical());
-        Self::opened_towards(destination, towards)
-            .map_err(|error| explained(&error, &format!("cannot send to {destination}")))
-    }
-
-    fn opened_towards(destination: SocketAddr, towards: &Towards) -> io::Result<Self> {
-        let socket = Self::open(destination)?;
-        let inner = &socket.inner;
-        inner.set_send_buffer_size(towards.buffer)?;
-        socket.batch.store(towards.batch, Ordering::Relaxed);
-        if towards.fragment {
-            option::allow_fragments(inner, socket.domain)?;
-            socket.batch.store(false, Ordering::Relaxed);
-        }
-        let broadcast = is_broadcast(destination.ip());
-        if broadcast && !towards.broadcast {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "it is a broadcast address, and --broadcast does not say that it is meant",
-            ));
-        }
-        inner.set_broadcast(broadcast)?;
-        let hops = u32::from(towards.multicast_hops);
-        let interface = towards.interface.as_ref();
-        match destination {
-            SocketAddr::V4(v4) if v4.ip().is_multicast() => {
-                inner.set_multicast_ttl_v4(hops)?;
-                inner.set_multicast_loop_v4(towards.multicast_loop)?;
-                if let Some(interface) = interface {
-                    inner.set_multicast_if_v4(&interface.ipv4()?)?;
-                }
-            }
-            SocketAddr::V6(v6) if v6.ip().is_multicast() => {
-                inner.set_multicast_hops_v6(hops)?;
-                inner.set_multicast_loop_v6(towards.multicast_loop)?;
-                if let Some(interface) = interface {
-                    inner.set_multicast_if_v6(interface.index)?;
-                }
-            }
-            _ if broadcast => {
-                if let Some(interface) = interface {
-                    inner.bind(&SocketAddr::from((interface.ipv4()?, 0)).into())?;
-                }
-            }
-            _ => inner.connect(&destination.into())?,
-        }
-        Ok(socket)
-    }
-
-    fn open(address: SocketAddr) -> io::Result<Self> {
-        let domain = Domain::for_address(address);
-        let inner = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-        if domain == Domain::IPV6 {
-            inner.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
-        }
-        inner.set_write_timeout(Some(SEND_TIMEOUT))?;
-        option::forbid_fragments(&inner, domain)?;
-        option::stamp_arrivals(&inner)?;
-        Ok(Self {
-            inner,
-            domain,
-            batch: AtomicBool::new(true),
-            dropped: AtomicU64::new(0),
-            newest: AtomicU64::new(nanoseconds(os::now())),
-        })
-    }
-
     /// Sends `datagrams`: one after the other in one buffer, each of `segment`
     /// bytes but the last, which may be shorter. `to` is `None` on a connected
     /// socket. Waits at most a tenth of a second for room in the send buffer.
@@ -260,66 +83,37 @@ impl Socket {
     /// But all were sent when the error [`is_refused`]: that is the answer to
     /// an earlier datagram.
     pub fn send(&self, to: Option<SocketAddr>, datagrams: &[u8], segment: usize) -> io::Result<()> {
-        let to = to.map(|to| SockaddrStorage::from(self.native(to)));
         let segment = segment.max(1);
-        let mut refused: Option<Errno> = None;
+        let v6 = self.domain == Domain::IPV6;
+        let source = to.and_then(|to| self.paths.source(to));
+        let mut call = Call {
+            socket: self,
+            to: to.map(|to| SockaddrStorage::from(self.native(to))),
+            source: source.map(|source| Source::new(source, v6)),
+            refused: None,
+        };
         for batch in datagrams.chunks(segment * batch_len(segment)) {
+            let mut singly = true;
             if batch.len() > segment && self.batch.load(Ordering::Relaxed) {
-                match self.send_once(to.as_ref(), batch, Some(segment), &mut refused) {
+                match call.send(batch, Some(segment)) {
                     Err(errno) if cannot_batch(errno) => {}
-                    other => {
-                        other?;
-                        continue;
+                    sent => {
+                        sent?;
+                        singly = false;
                     }
                 }
+            }
+            if singly {
+                for datagram in batch.chunks(segment) {
+                    call.send(datagram, None)?;
+                }
                 // Older kernels say the same of a datagram that is too big:
-                // batches are given up only when they pass one by one.
-                self.send_singly(to.as_ref(), batch, segment, &mut refused)?;
-                self.batch.store(false, Ordering::Relaxed);
-            } else {
-                self.send_singly(to.as_ref(), batch, segment, &mut refused)?;
+                // batches are given up only when they passed one by one.
+                self.batch
+                    .fetch_and(batch.len() <= segment, Ordering::Relaxed);
             }
         }
-        refused.map_or(Ok(()), |errno| Err(errno.into()))
-    }
-
-    fn send_singly(
-        &self,
-        to: Option<&SockaddrStorage>,
-        datagrams: &[u8],
-        segment: usize,
-        refused: &mut Option<Errno>,
-    ) -> Result<(), Errno> {
-        datagrams
-            .chunks(segment)
-            .try_for_each(|datagram| self.send_once(to, datagram, None, refused))
-    }
-
-    fn send_once(
-        &self,
-        to: Option<&SockaddrStorage>,
-        bytes: &[u8],
-        segment: Option<usize>,
-        refused: &mut Option<Errno>,
-    ) -> Result<(), Errno> {
-        let segment = segment.and_then(|segment| u16::try_from(segment).ok());
-        let control = segment.as_ref().map(ControlMessage::UdpGsoSegments);
-        loop {
-            let sent = sendmsg(
-                self.inner.as_raw_fd(),
-                &[IoSlice::new(bytes)],
-                control.as_slice(),
-                MsgFlags::empty(),
-                to,
-            );
-            match sent {
-                Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                // It tells of an earlier datagram, once, and keeps this one back.
-                Err(errno @ Errno::ECONNREFUSED) => *refused = Some(errno),
-                Err(errno) => return Err(errno),
-            }
-        }
+        call.refused.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     /// The next datagram in the receive buffer, or `None` where there is none.
@@ -328,7 +122,7 @@ impl Socket {
     /// What the network said of an earlier datagram on a connected socket
     /// ([`is_refused`], [`is_too_big`]): told once, and not about this one.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        let mut control = nix::cmsg_space!(TimeSpec);
+        let mut control = nix::cmsg_space!(TimeSpec, libc::in6_pktinfo);
         loop {
             let mut buffers = [IoSliceMut::new(buffer)];
             let message = match recvmsg::<SockaddrStorage>(
@@ -345,10 +139,14 @@ impl Socket {
             let Some(from) = message.address.as_ref().and_then(plain) else {
                 continue;
             };
-            let stamp = message.cmsgs()?.find_map(|control| match control {
-                ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
-                _ => None,
-            });
+            let mut stamp = None;
+            for control in message.cmsgs()? {
+                if let ControlMessageOwned::ScmTimestampns(time) = control {
+                    stamp = Some(Duration::from(time));
+                } else {
+                    self.paths.note(from, &control);
+                }
+            }
             return Ok(Some(Received {
                 len: message.bytes,
                 from,
@@ -427,6 +225,40 @@ impl Socket {
     }
 }
 
+/// One call of [`Socket::send`].
+struct Call<'a> {
+    socket: &'a Socket,
+    to: Option<SockaddrStorage>,
+    source: Option<Source>,
+    refused: Option<Errno>,
+}
+
+impl Call<'_> {
+    /// Hands over one datagram, or several of `segment` bytes each.
+    fn send(&mut self, bytes: &[u8], segment: Option<usize>) -> Result<(), Errno> {
+        let segment = segment.and_then(|segment| u16::try_from(segment).ok());
+        let source = self.source.as_ref().map(Source::control);
+        let segments = segment.as_ref().map(ControlMessage::UdpGsoSegments);
+        let control: Vec<_> = source.into_iter().chain(segments).collect();
+        loop {
+            let sent = sendmsg(
+                self.socket.inner.as_raw_fd(),
+                &[IoSlice::new(bytes)],
+                &control,
+                MsgFlags::empty(),
+                self.to.as_ref(),
+            );
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                // It tells of an earlier datagram, once, and keeps this one back.
+                Err(errno @ Errno::ECONNREFUSED) => self.refused = Some(errno),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.as_fd()
@@ -446,10 +278,6 @@ pub fn is_too_big(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::EMSGSIZE as i32)
 }
 
-/// How long a full send buffer holds up a call: three frames at 30 a second;
-/// what is sent later is not live any more.
-const SEND_TIMEOUT: Duration = Duration::from_millis(100);
-
 /// Linux takes at most 64 datagrams in one call (`UDP_MAX_SEGMENTS`; newer
 /// kernels twice that) ...
 const BATCH_DATAGRAMS: usize = 64;
@@ -466,11 +294,6 @@ fn cannot_batch(errno: Errno) -> bool {
     matches!(errno, Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP)
 }
 
-fn lacks_ipv6(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
-        || error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
 fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from(*v4));
     let mut plain = v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::from(*v6)))?;
@@ -484,8 +307,4 @@ fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn explained(error: &io::Error, what: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::libc;
-use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, ReceiveTimestampns};
 use nix::sys::socket::{getsockopt, setsockopt};
 use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Socket};
@@ -66,6 +66,16 @@ fn discover(socket: &Socket, domain: Domain, v4: i32, v6: i32) -> io::Result<()>
 /// Has the kernel tell when it received each datagram.
 pub(super) fn stamp_arrivals(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, ReceiveTimestampns, &true)?)
+}
+
+/// Has the kernel tell which address of this machine each datagram came to.
+pub(super) fn tell_destinations(socket: &Socket, domain: Domain) -> io::Result<()> {
+    let told = if domain == Domain::IPV6 {
+        setsockopt(socket, Ipv6RecvPacketInfo, &true)
+    } else {
+        setsockopt(socket, Ipv4PacketInfo, &true)
+    };
+    Ok(told?)
 }
 
 /// The kernel's 32-bit counter of datagrams that this socket did not take.

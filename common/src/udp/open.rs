@@ -1,0 +1,217 @@
+//! Opening sockets: how a viewer listens, how a sender sends.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Type};
+
+use super::paths::Paths;
+use super::{DEFAULT_PORT, Interface, Socket, is_broadcast, nanoseconds, option};
+use crate::os;
+
+/// The socket buffer to ask for by default: a quarter of a second at 125 Mbit/s,
+/// and what Debian lets any program have.
+pub const DEFAULT_BUFFER: usize = 4 << 20;
+
+/// How a viewer listens.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Where; a multicast group is joined. `[::]` takes IPv4 too, and becomes
+    /// `0.0.0.0` on a machine without IPv6. `None`: `[::]` at [`DEFAULT_PORT`].
+    pub address: Option<SocketAddr>,
+    /// The interface on which a group is joined; `None`: as the routes say.
+    pub interface: Option<Interface>,
+    /// Receive buffer to ask the kernel for, in bytes.
+    pub buffer: usize,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: None,
+            interface: None,
+            buffer: DEFAULT_BUFFER,
+        }
+    }
+}
+
+/// How a sender sends.
+#[derive(Clone, Debug)]
+pub struct Towards {
+    /// Whether a broadcast address is meant as such.
+    pub broadcast: bool,
+    /// The interface for a group or a broadcast; `None`: as the routes say.
+    pub interface: Option<Interface>,
+    /// How many routers a datagram to a group passes, plus one: 0 (this
+    /// machine), 1 (this network) to 255.
+    pub multicast_hops: u8,
+    /// Whether programs on this machine hear what is sent to a group.
+    pub multicast_loop: bool,
+    /// Whether IP may cut a datagram into fragments. Otherwise one that does
+    /// not fit the path is an error ([`is_too_big`](super::is_too_big)).
+    pub fragment: bool,
+    /// Whether the kernel may be handed many datagrams in one call. Packet
+    /// filters on this machine then see them as one.
+    pub batch: bool,
+    /// Send buffer to ask the kernel for, in bytes.
+    pub buffer: usize,
+}
+
+impl Default for Towards {
+    fn default() -> Self {
+        Self {
+            broadcast: false,
+            interface: None,
+            multicast_hops: 1,
+            multicast_loop: true,
+            fragment: false,
+            batch: true,
+            buffer: DEFAULT_BUFFER,
+        }
+    }
+}
+
+impl Socket {
+    /// Opens a socket to receive on, and joins the group if the address is one.
+    ///
+    /// # Errors
+    /// Where the address is in use or not of this machine, or the group cannot
+    /// be joined on the interface.
+    pub fn listen(listen: &Listen) -> io::Result<Self> {
+        let address = listen
+            .address
+            .unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into());
+        let socket = match Self::bound(address, listen) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+                Self::bound((Ipv4Addr::UNSPECIFIED, address.port()).into(), listen)
+            }
+            other => other,
+        };
+        socket.map_err(|error| explained(&error, &format!("cannot listen on {address}")))
+    }
+
+    fn bound(mut address: SocketAddr, listen: &Listen) -> io::Result<Self> {
+        let socket = Self::open(address)?;
+        let inner = &socket.inner;
+        inner.set_recv_buffer_size(listen.buffer)?;
+        let interface = listen.interface.as_ref();
+        if let (SocketAddr::V6(v6), Some(interface)) = (&mut address, interface)
+            && v6.ip().is_multicast()
+            && v6.scope_id() == 0
+        {
+            v6.set_scope_id(interface.index);
+        }
+        if address.ip().is_multicast() {
+            // Several viewers of one group on one machine.
+            inner.set_reuse_address(true)?;
+        }
+        inner.bind(&address.into())?;
+        if address.ip().is_unspecified() {
+            option::tell_destinations(inner, socket.domain)?;
+        }
+        match address {
+            SocketAddr::V4(v4) if v4.ip().is_multicast() => {
+                let index = interface.map_or(0, |interface| interface.index);
+                inner.join_multicast_v4_n(v4.ip(), &InterfaceIndexOrAddress::Index(index))?;
+            }
+            SocketAddr::V6(v6) if v6.ip().is_multicast() => {
+                inner.join_multicast_v6(v6.ip(), v6.scope_id())?;
+            }
+            _ => {}
+        }
+        Ok(socket)
+    }
+
+    /// Opens a socket to send to one destination. It is connected to a single
+    /// machine, so that the machine's refusals come back as errors; for a group
+    /// or a broadcast the destination is named with every call of
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    /// Where the destination cannot be reached from this machine, or is a
+    /// broadcast address that was not meant as such.
+    pub fn towards(mut destination: SocketAddr, towards: &Towards) -> io::Result<Self> {
+        destination.set_ip(destination.ip().to_canonical());
+        Self::opened_towards(destination, towards)
+            .map_err(|error| explained(&error, &format!("cannot send to {destination}")))
+    }
+
+    fn opened_towards(destination: SocketAddr, towards: &Towards) -> io::Result<Self> {
+        let socket = Self::open(destination)?;
+        let inner = &socket.inner;
+        inner.set_send_buffer_size(towards.buffer)?;
+        socket.batch.store(towards.batch, Ordering::Relaxed);
+        if towards.fragment {
+            option::allow_fragments(inner, socket.domain)?;
+            socket.batch.store(false, Ordering::Relaxed);
+        }
+        let broadcast = is_broadcast(destination.ip());
+        if broadcast && !towards.broadcast {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it is a broadcast address, and --broadcast does not say that it is meant",
+            ));
+        }
+        inner.set_broadcast(broadcast)?;
+        let hops = u32::from(towards.multicast_hops);
+        let interface = towards.interface.as_ref();
+        match destination {
+            SocketAddr::V4(v4) if v4.ip().is_multicast() => {
+                inner.set_multicast_ttl_v4(hops)?;
+                inner.set_multicast_loop_v4(towards.multicast_loop)?;
+                if let Some(interface) = interface {
+                    inner.set_multicast_if_v4(&interface.ipv4()?)?;
+                }
+            }
+            SocketAddr::V6(v6) if v6.ip().is_multicast() => {
+                inner.set_multicast_hops_v6(hops)?;
+                inner.set_multicast_loop_v6(towards.multicast_loop)?;
+                if let Some(interface) = interface {
+                    inner.set_multicast_if_v6(interface.index)?;
+                }
+            }
+            _ if broadcast => {
+                if let Some(interface) = interface {
+                    inner.bind(&SocketAddr::from((interface.ipv4()?, 0)).into())?;
+                }
+            }
+            _ => inner.connect(&destination.into())?,
+        }
+        Ok(socket)
+    }
+
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let domain = Domain::for_address(address);
+        let inner = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        if domain == Domain::IPV6 {
+            inner.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+        }
+        inner.set_write_timeout(Some(SEND_TIMEOUT))?;
+        option::forbid_fragments(&inner, domain)?;
+        option::stamp_arrivals(&inner)?;
+        Ok(Self {
+            inner,
+            domain,
+            batch: AtomicBool::new(true),
+            dropped: AtomicU64::new(0),
+            paths: Paths::default(),
+            newest: AtomicU64::new(nanoseconds(os::now())),
+        })
+    }
+}
+
+/// How long a full send buffer holds up a call: three frames at 30 a second;
+/// what is sent later is not live any more.
+const SEND_TIMEOUT: Duration = Duration::from_millis(100);
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
+        || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn explained(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
