@@ -1,0 +1,35 @@
+# The commands people type. Each installs first what it needs and is missing.
+
+.PHONY: help demo test lint bench soak test-camera
+
+help:
+	@echo 'make demo         a video through UDP datagrams into a window'
+	@echo 'make test         all tests'
+	@echo 'make lint         formatting and clippy, warnings as errors'
+	@echo 'make bench        time by stage, the protocol alone, time to the first picture'
+	@echo 'make soak         memory and delay over ten minutes'
+	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
+
+demo:
+	@scripts/demo
+
+test:
+	@scripts/install build test
+	cargo test --workspace
+
+lint:
+	@scripts/install build lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench:
+	@scripts/install build bench
+	cargo bench -p framegram-tests
+
+soak:
+	@scripts/install build test
+	cargo run --release -p framegram-tests --bin soak
+
+test-camera:
+	@scripts/install build
+	@scripts/test-camera
