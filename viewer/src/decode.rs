@@ -325,7 +325,7 @@ const WORD_FORMAT: PixelFormat = if cfg!(target_endian = "little") {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_picture::{jpeg, quadrants};
+    use crate::fixture::{jpeg, quadrants};
 
     #[test]
     fn decodes_red_green_and_blue_to_the_words_of_a_window() {

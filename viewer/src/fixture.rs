@@ -1,5 +1,9 @@
-//! Pictures for the tests beside the code.
+//! Pictures and folders for the tests beside the code.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use framegram_common::{Frame, FrameNumber};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
@@ -36,4 +40,35 @@ pub(crate) fn quadrants(width: usize, height: usize) -> Vec<u8> {
             (false, false) => [255, 255, 255],
         }
     })
+}
+
+/// A frame with these bytes, taken at 30 frames a second.
+pub(crate) fn frame(number: u64, jpeg: &[u8]) -> Frame {
+    Frame {
+        number: FrameNumber(number),
+        jpeg: Bytes::copy_from_slice(jpeg),
+        captured: Duration::from_micros(1_000_000 * number / 30),
+    }
+}
+
+/// A folder of its own for one test, gone afterwards.
+pub(crate) struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let name = format!("framegram-view-{:016x}", framegram_common::os::random_u64());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -1,0 +1,241 @@
+//! The figures while the stream runs: of the last moments, and in all.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use framegram_common::Statistics;
+
+use super::text::{bit_rate, count, percent, seconds};
+use super::{missed, settled, share};
+
+/// The statistics so far, and rates over about the last second.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Everything since the start.
+    pub statistics: Statistics,
+    /// Frames shown a second.
+    pub fps: Option<f64>,
+    /// Bits a second received.
+    pub bitrate_bps: Option<f64>,
+}
+
+/// Makes rates of statistics taken one after another.
+#[derive(Debug, Default)]
+pub struct Meter {
+    samples: VecDeque<Sample>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    at: Duration,
+    shown: Option<u64>,
+    bytes: Option<u64>,
+}
+
+impl Meter {
+    /// Takes the statistics of now.
+    pub fn take(&mut self, statistics: Statistics, now: Duration) -> Live {
+        self.samples.push_back(Sample {
+            at: now,
+            shown: statistics.frames.shown,
+            bytes: statistics.bytes.received,
+        });
+        while self.samples.len() > 2
+            && (self.samples.len() > MOST_SAMPLES || now.saturating_sub(self.samples[1].at) >= SPAN)
+        {
+            self.samples.pop_front();
+        }
+        let first = self.samples.front();
+        let last = self.samples.back();
+        let rate = |of: fn(&Sample) -> Option<u64>| {
+            let (first, last) = (first?, last?);
+            let elapsed = last.at.saturating_sub(first.at).as_secs_f64();
+            let more = of(last)?.saturating_sub(of(first)?);
+            (elapsed > 0.0).then(|| more as f64 / elapsed)
+        };
+        Live {
+            fps: rate(|sample| sample.shown),
+            bitrate_bps: rate(|sample| sample.bytes).map(|bytes| bytes * 8.0),
+            statistics,
+        }
+    }
+}
+
+impl Live {
+    /// Of the frames whose end is known, the share that was never shown, from 0 to 1.
+    #[must_use]
+    pub fn loss(&self) -> Option<f64> {
+        let frames = &self.statistics.frames;
+        share(missed(frames), settled(frames))
+    }
+
+    /// The title of a window.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let mut parts = vec!["framegram".to_owned()];
+        parts.extend(self.size());
+        parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
+        parts.extend(self.loss().map(|loss| format!("loss {}", percent(loss))));
+        parts.extend(self.delay());
+        parts.join(" | ")
+    }
+
+    /// What a progress line says, without the time.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let statistics = &self.statistics;
+        let mut parts = Vec::new();
+        parts.extend(
+            statistics
+                .frames
+                .shown
+                .map(|n| format!("{} frames", count(n))),
+        );
+        parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
+        parts.extend(self.bitrate_bps.map(bit_rate));
+        parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));
+        parts.extend(self.loss().map(|loss| format!("loss {}", percent(loss))));
+        parts.extend(self.delay());
+        parts.join(", ")
+    }
+
+    /// The numbers over the picture, a line each.
+    #[must_use]
+    pub fn overlay(&self) -> Vec<String> {
+        let Statistics {
+            stream,
+            frames,
+            packets,
+            ..
+        } = &self.statistics;
+        let known = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), count);
+        let mut lines = Vec::new();
+        let head = [
+            self.size(),
+            self.fps.map(|fps| format!("{fps:.1} fps")),
+            self.bitrate_bps.map(bit_rate),
+            stream.quality.map(|quality| format!("quality {quality}")),
+        ];
+        lines.push(head.into_iter().flatten().collect::<Vec<_>>().join(", "));
+        lines.push(format!(
+            "frames   {} shown of {} sent",
+            known(frames.shown),
+            known(frames.sent)
+        ));
+        lines.push(format!(
+            "         {} lost, {} incomplete, {} late",
+            known(frames.lost),
+            known(frames.incomplete),
+            known(frames.late)
+        ));
+        lines.push(format!(
+            "         {} superseded, {} undecodable",
+            known(frames.superseded),
+            known(frames.undecodable)
+        ));
+        lines.push(format!(
+            "packets  {} received of {} sent",
+            known(packets.received),
+            known(packets.sent)
+        ));
+        lines.push(format!(
+            "         {} lost, {} dropped here, {} reordered",
+            known(packets.lost),
+            known(packets.socket_dropped),
+            known(packets.reordered)
+        ));
+        if let Some(latency) = &self.statistics.latency_ms {
+            lines.push(format!(
+                "delay    {:.1} ms, 95 %: {:.1} ms, at most {:.1} ms",
+                latency.p50, latency.p95, latency.max
+            ));
+        }
+        if let Some(jitter) = self.statistics.jitter_ms {
+            lines.push(format!("jitter   {jitter:.2} ms"));
+        }
+        lines.push(format!("time     {}", seconds(self.statistics.duration_s)));
+        if !stream.addresses.is_empty() {
+            lines.push(format!("from     {}", stream.addresses.join(", ")));
+        }
+        lines
+    }
+
+    fn size(&self) -> Option<String> {
+        let stream = &self.statistics.stream;
+        Some(format!("{}x{}", stream.width?, stream.height?))
+    }
+
+    fn delay(&self) -> Option<String> {
+        let latency = self.statistics.latency_ms?;
+        Some(format!("delay {:.0} ms", latency.p50))
+    }
+}
+
+/// The time that rates are taken over.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Statistics are taken a few times a second; this many is ample for [`SPAN`].
+const MOST_SAMPLES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use framegram_common::statistics::{Bytes, Frames, Percentiles, Stream};
+
+    use super::*;
+
+    fn at(shown: u64, bytes: u64) -> Statistics {
+        Statistics {
+            frames: Frames {
+                shown: Some(shown),
+                lost: Some(shown / 3),
+                ..Frames::default()
+            },
+            bytes: Bytes {
+                received: Some(bytes),
+                ..Bytes::default()
+            },
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn rates_are_of_the_last_second() {
+        let mut meter = Meter::default();
+        let mut live = meter.take(at(0, 0), Duration::ZERO);
+        assert_eq!(live.fps, None);
+        for quarter in 1..=40_u64 {
+            // 20 frames a second for 5 s, then 40.
+            let shown = 5 * quarter + quarter.saturating_sub(20) * 5;
+            live = meter.take(
+                at(shown, 1000 * quarter),
+                Duration::from_millis(250 * quarter),
+            );
+        }
+        assert_eq!(live.fps, Some(40.0));
+        assert_eq!(live.bitrate_bps, Some(32_000.0));
+        assert!(meter.samples.len() <= 6);
+    }
+
+    #[test]
+    fn the_title_leaves_out_what_is_not_known() {
+        assert_eq!(Live::default().title(), "framegram");
+        let mut live = Live {
+            statistics: at(75, 0),
+            fps: Some(29.97),
+            ..Live::default()
+        };
+        live.statistics.stream = Stream {
+            width: Some(640),
+            height: Some(360),
+            ..Stream::default()
+        };
+        live.statistics.latency_ms = Some(Percentiles {
+            p50: 11.6,
+            ..Percentiles::default()
+        });
+        assert_eq!(
+            live.title(),
+            "framegram | 640x360 | 30.0 fps | loss 25 % | delay 12 ms"
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! The end of a stream in a few lines: the verdict first, then where what was
+//! lost was lost, then the figures.
+
+use framegram_common::Statistics;
+use framegram_common::statistics::{Frames, Packets};
+
+use super::{missed, settled, share};
+
+/// The report, a line each.
+#[must_use]
+pub fn lines(statistics: &Statistics) -> Vec<String> {
+    let mut lines = vec![verdict(&statistics.frames)];
+    lines.extend(place(statistics));
+    lines.extend(frames(&statistics.frames));
+    lines.extend(packets(&statistics.packets));
+    lines.extend(delay(statistics));
+    lines.extend(rate(statistics));
+    lines
+}
+
+fn verdict(frames: &Frames) -> String {
+    let shown = frames.shown.unwrap_or(0);
+    let whole = settled(frames).unwrap_or(0);
+    let missed = missed(frames).unwrap_or(0);
+    let superseded = frames.superseded.unwrap_or(0);
+    if whole == 0 {
+        return "No frame arrived.".to_owned();
+    }
+    let mut verdict = if missed == 0 {
+        format!(
+            "No frame was lost: {} of {} shown",
+            count(shown),
+            count(whole)
+        )
+    } else {
+        format!(
+            "{} of {} frames were lost ({}): {} shown",
+            count(missed),
+            count(whole),
+            percent(missed as f64 / whole as f64),
+            count(shown)
+        )
+    };
+    let intact = frames.intact.unwrap_or(shown);
+    if shown > 0 && intact == shown {
+        verdict += if shown == 1 {
+            ", byte for byte as sent"
+        } else {
+            ", all byte for byte as sent"
+        };
+    } else if shown > 0 {
+        verdict += &format!(", {} of them byte for byte as sent", count(intact));
+    }
+    if superseded > 0 {
+        verdict += &format!(
+            "; {} skipped, since a newer one was there",
+            count(superseded)
+        );
+    }
+    verdict + "."
+}
+
+/// Where most of what was lost was lost, and what to do about it.
+fn place(statistics: &Statistics) -> Option<String> {
+    let Packets {
+        lost,
+        socket_dropped,
+        ..
+    } = statistics.packets;
+    let frames = &statistics.frames;
+    if missed(frames)? == 0 {
+        return None;
+    }
+    let undecodable = frames.undecodable.unwrap_or(0);
+    if undecodable * 2 > missed(frames)? {
+        return Some(
+            "Most of them arrived whole, but are no pictures that can be decoded: \
+             look at the sender's source."
+                .to_owned(),
+        );
+    }
+    let (way, here) = (lost.unwrap_or(0), socket_dropped.unwrap_or(0));
+    if here > way {
+        Some(format!(
+            "Most of it was lost in this machine's own socket buffer ({} packets, {} on the way): \
+             give the viewer a larger --buffer, or more of the processor.",
+            count(here),
+            count(way)
+        ))
+    } else if way > 0 {
+        Some(format!(
+            "Most of it was lost on the way here ({} packets, {} in this machine's socket buffer).",
+            count(way),
+            count(here)
+        ))
+    } else {
+        None
+    }
+}
+
+fn frames(frames: &Frames) -> Option<String> {
+    let parts = [
+        ("sent", frames.sent),
+        ("shown", frames.shown),
+        ("lost whole", nonzero(frames.lost)),
+        ("incomplete", nonzero(frames.incomplete)),
+        ("too late", nonzero(frames.late)),
+        ("undecodable", nonzero(frames.undecodable)),
+        ("superseded", nonzero(frames.superseded)),
+        ("sent before joining", nonzero(frames.before_joining)),
+        ("replaced at the source", nonzero(frames.replaced)),
+        ("not sent", nonzero(frames.not_sent)),
+    ];
+    row("frames", &parts)
+}
+
+fn packets(packets: &Packets) -> Option<String> {
+    let parts = [
+        ("sent", packets.sent),
+        ("received", packets.received),
+        ("lost on the way", packets.lost),
+        ("dropped in the socket buffer", packets.socket_dropped),
+        ("duplicate", nonzero(packets.duplicate)),
+        ("reordered", nonzero(packets.reordered)),
+        ("corrupt", nonzero(packets.corrupt)),
+        ("malformed", nonzero(packets.malformed)),
+        ("foreign", nonzero(packets.foreign)),
+    ];
+    let mut row = row("packets", &parts)?;
+    if let Some(loss) = share(packets.lost, packets.sent).filter(|&loss| loss > 0.0) {
+        row += &format!(" ({} lost on the way)", percent(loss));
+    }
+    Some(row)
+}
+
+fn delay(statistics: &Statistics) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(latency) = &statistics.latency_ms {
+        parts.push(format!(
+            "{:.1} ms from capture to shown (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
+            latency.p50, latency.p95, latency.p99, latency.max
+        ));
+    }
+    parts.extend(
+        statistics
+            .jitter_ms
+            .map(|jitter| format!("jitter {jitter:.2} ms")),
+    );
+    (!parts.is_empty()).then(|| format!("  delay:   {}", parts.join(", ")))
+}
+
+fn rate(statistics: &Statistics) -> Option<String> {
+    let mut parts = vec![seconds(statistics.duration_s)];
+    parts.extend(
+        statistics
+            .fps
+            .map(|fps| format!("{fps:.2} frames a second")),
+    );
+    parts.extend(statistics.bitrate_bps.map(bit_rate));
+    (statistics.duration_s > 0.0).then(|| format!("  rate:    {}", parts.join(", ")))
+}
+
+fn row(name: &str, parts: &[(&str, Option<u64>)]) -> Option<String> {
+    let known: Vec<String> = parts
+        .iter()
+        .filter_map(|(name, number)| Some(format!("{} {name}", count((*number)?))))
+        .collect();
+    (!known.is_empty()).then(|| format!("  {:<8} {}", format!("{name}:"), known.join(", ")))
+}
+
+fn nonzero(number: Option<u64>) -> Option<u64> {
+    number.filter(|&number| number > 0)
+}
+
+/// A number with its thousands apart.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share from 0 to 1 in percent; a loss that is not nothing never looks so.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent == 0.0 {
+        "0 %".to_owned()
+    } else if percent < 0.01 {
+        "< 0.01 %".to_owned()
+    } else if percent < 1.0 {
+        format!("{percent:.2} %")
+    } else if percent < 10.0 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+/// Bits a second with a unit.
+#[must_use]
+pub fn bit_rate(bits: f64) -> String {
+    if bits >= 1e6 {
+        format!("{:.1} Mbit/s", bits / 1e6)
+    } else {
+        format!("{:.0} kbit/s", bits / 1e3)
+    }
+}
+
+/// A time as `4.2 s` or `1:02:03`.
+#[must_use]
+pub fn seconds(seconds: f64) -> String {
+    let whole = seconds as u64;
+    if whole < 60 {
+        format!("{seconds:.1} s")
+    } else if whole < 3600 {
+        format!("{}:{:02}", whole / 60, whole % 60)
+    } else {
+        format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use framegram_common::statistics::Percentiles;
+
+    use super::*;
+
+    fn clean() -> Statistics {
+        Statistics {
+            frames: Frames {
+                sent: Some(1800),
+                shown: Some(1800),
+                intact: Some(1800),
+                lost: Some(0),
+                incomplete: Some(0),
+                late: Some(0),
+                superseded: Some(0),
+                undecodable: Some(0),
+                ..Frames::default()
+            },
+            packets: Packets {
+                sent: Some(55_000),
+                received: Some(55_000),
+                lost: Some(0),
+                socket_dropped: Some(0),
+                ..Packets::default()
+            },
+            duration_s: 60.0,
+            fps: Some(30.0),
+            bitrate_bps: Some(8_765_432.0),
+            jitter_ms: Some(0.1),
+            latency_ms: Some(Percentiles {
+                p50: 4.0,
+                p95: 6.0,
+                p99: 7.0,
+                max: 12.0,
+            }),
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn a_clean_stream_reads_so() {
+        assert_eq!(
+            lines(&clean()),
+            [
+                "No frame was lost: 1,800 of 1,800 shown, all byte for byte as sent.",
+                "  frames:  1,800 sent, 1,800 shown",
+                "  packets: 55,000 sent, 55,000 received, 0 lost on the way, \
+                 0 dropped in the socket buffer",
+                "  delay:   4.0 ms from capture to shown (95 %: 6.0, 99 %: 7.0, at most 12.0), \
+                 jitter 0.10 ms",
+                "  rate:    1:00, 30.00 frames a second, 8.8 Mbit/s",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_verdict_leads_and_says_where_it_was_lost() {
+        let mut lossy = clean();
+        lossy.frames.shown = Some(1700);
+        lossy.frames.intact = Some(1700);
+        lossy.frames.incomplete = Some(98);
+        lossy.frames.lost = Some(2);
+        lossy.packets.lost = Some(110);
+        let text = lines(&lossy);
+        assert_eq!(
+            text[0],
+            "100 of 1,800 frames were lost (5.6 %): 1,700 shown, all byte for byte as sent."
+        );
+        assert!(
+            text[1].contains("on the way here (110 packets"),
+            "{}",
+            text[1]
+        );
+        assert!(text[3].ends_with("(0.20 % lost on the way)"), "{}", text[3]);
+
+        lossy.packets.socket_dropped = Some(1000);
+        assert!(lines(&lossy)[1].contains("--buffer"));
+
+        lossy.frames.undecodable = Some(1000);
+        assert!(lines(&lossy)[1].contains("no pictures"));
+    }
+
+    #[test]
+    fn nothing_known_is_nothing_said() {
+        assert_eq!(lines(&Statistics::default()), ["No frame arrived."]);
+    }
+
+    #[test]
+    fn a_small_loss_is_not_shown_as_none() {
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.000_01), "< 0.01 %");
+        assert_eq!(percent(0.001), "0.10 %");
+        assert_eq!(percent(0.034), "3.4 %");
+        assert_eq!(percent(1.0), "100 %");
+    }
+
+    #[test]
+    fn numbers_and_times_are_readable() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(seconds(59.94), "59.9 s");
+        assert_eq!(seconds(3_725.0), "1:02:05");
+        assert_eq!(bit_rate(640_000.0), "640 kbit/s");
+    }
+}

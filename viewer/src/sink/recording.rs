@@ -1,0 +1,306 @@
+//! Frames into a file or a pipe: the JPEGs as they came, or decoded as Y4M.
+
+mod y4m;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use framegram_common::Frame;
+
+use self::y4m::Y4m;
+use super::{Flow, Shown, Sink, Status, TICK};
+use crate::decode::{Decoder, Undecodable};
+
+/// How frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// JPEGs one after another, as they came
+    Mjpeg,
+    /// Decoded pictures (YUV4MPEG2, full range)
+    Y4m,
+}
+
+/// Records every frame that it is shown. A reader who goes away ends it.
+pub struct Recording {
+    out: BufWriter<File>,
+    name: String,
+    writer: Writer,
+    /// The pipe's reader is gone.
+    closed: bool,
+    /// Frames that do not fit the header of a Y4M.
+    refused: u64,
+}
+
+enum Writer {
+    Mjpeg(Decoder),
+    Y4m(Box<Y4m>),
+}
+
+/// Why a frame is not in the recording.
+#[derive(Debug)]
+enum Failure {
+    /// The frame itself.
+    Refused,
+    /// The file or pipe.
+    Io(io::Error),
+}
+
+impl Format {
+    /// The format that the name of a file asks for.
+    ///
+    /// # Errors
+    /// For any extension but `.mjpeg`, `.mjpg` and `.y4m`.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        match extension.to_ascii_lowercase().as_str() {
+            "mjpeg" | "mjpg" => Ok(Self::Mjpeg),
+            "y4m" => Ok(Self::Y4m),
+            _ => bail!(
+                "the name {} does not say how to record: end it in .mjpeg or .y4m, \
+                 or give --output-format",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl Recording {
+    /// Creates the file, or takes standard output where the path is `-`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn create(path: &Path, format: Format) -> anyhow::Result<Self> {
+        let (file, name) = if path.as_os_str() == "-" {
+            // Not `Stdout`, which looks for line ends in what it is given.
+            let file = io::stdout().as_fd().try_clone_to_owned();
+            (file.map(File::from), "standard output".to_owned())
+        } else {
+            (File::create(path), path.display().to_string())
+        };
+        let file = file.with_context(|| format!("cannot write output {name}"))?;
+        let decoder = Decoder::new()?;
+        Ok(Self {
+            out: BufWriter::with_capacity(BUFFER, file),
+            name,
+            writer: match format {
+                Format::Mjpeg => Writer::Mjpeg(decoder),
+                Format::Y4m => Writer::Y4m(Box::new(Y4m::new(decoder))),
+            },
+            closed: false,
+            refused: 0,
+        })
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), Failure> {
+        match &mut self.writer {
+            Writer::Mjpeg(decoder) => {
+                decoder.size(&frame.jpeg)?;
+                self.out.write_all(&frame.jpeg)?;
+            }
+            Writer::Y4m(y4m) => y4m.write(frame, &mut self.out)?,
+        }
+        Ok(self.out.flush()?)
+    }
+
+    /// Sorts a gone reader, which is a good end, from a full disk.
+    fn ended(&mut self, error: io::Error) -> anyhow::Result<()> {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.closed = true;
+            return Ok(());
+        }
+        Err(error).with_context(|| format!("cannot write output {}", self.name))
+    }
+}
+
+impl Sink for Recording {
+    fn show(&mut self, frame: &Frame, _: &Status) -> anyhow::Result<Shown> {
+        if self.closed {
+            return Ok(Shown::Withheld);
+        }
+        match self.write(frame) {
+            Ok(()) => Ok(Shown::Yes),
+            Err(Failure::Refused) => {
+                self.refused += u64::from(matches!(self.writer, Writer::Y4m(_)));
+                Ok(Shown::Undecodable)
+            }
+            Err(Failure::Io(error)) => {
+                self.ended(error)?;
+                Ok(Shown::Withheld)
+            }
+        }
+    }
+
+    fn tend(&mut self, _: &Status) -> anyhow::Result<Flow> {
+        Ok(if self.closed {
+            Flow::Quit
+        } else {
+            Flow::Continue
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        TICK
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        if let Writer::Y4m(y4m) = &mut self.writer {
+            outcome = y4m.finish(&mut self.out);
+        }
+        match outcome.and_then(|()| Ok(self.out.flush()?)) {
+            Ok(()) => {}
+            Err(Failure::Refused) => self.refused += 1,
+            Err(Failure::Io(error)) => self.ended(error)?,
+        }
+        let refused = self.refused + self.writer.refused();
+        if refused > 0 {
+            bail!(
+                "{refused} frames are not in {}: Y4M keeps the size and sampling of its first \
+                 frame, and they have others; record as .mjpeg",
+                self.name
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn refused(&self) -> u64 {
+        match self {
+            Self::Mjpeg(_) => 0,
+            Self::Y4m(y4m) => y4m.refused_at_start(),
+        }
+    }
+}
+
+impl From<Undecodable> for Failure {
+    fn from(_: Undecodable) -> Self {
+        Self::Refused
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Gathers the rows of a Y4M picture; larger writes, as those of whole JPEGs,
+/// go past it.
+const BUFFER: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use turbojpeg::Subsamp;
+
+    use super::*;
+    use crate::fixture::{Folder, frame, jpeg, quadrants};
+    use crate::report::live::Live;
+
+    fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result<()>) {
+        let folder = Folder::new();
+        let path = folder.path(name);
+        let mut recording = Recording::create(&path, Format::of(&path).unwrap()).unwrap();
+        let live = Live::default();
+        let status = Status {
+            now: Duration::ZERO,
+            live: &live,
+            ended: None,
+        };
+        let shown = jpegs
+            .iter()
+            .enumerate()
+            .map(|(i, jpeg)| recording.show(&frame(i as u64, jpeg), &status).unwrap())
+            .collect();
+        let finished = recording.finish();
+        (std::fs::read(path).unwrap(), shown, finished)
+    }
+
+    #[test]
+    fn mjpeg_is_the_frames_as_they_came_without_what_is_no_picture() {
+        let jpegs = [quadrants(64, 48), b"GIF89a".to_vec(), quadrants(32, 32)];
+        let (bytes, shown, finished) = record("a.mjpeg", &jpegs);
+        assert_eq!(bytes, [jpegs[0].as_slice(), &jpegs[2]].concat());
+        assert_eq!(shown, [Shown::Yes, Shown::Undecodable, Shown::Yes]);
+        finished.unwrap();
+    }
+
+    #[test]
+    fn y4m_has_a_header_and_every_picture() {
+        for frames in [1, 2, 9] {
+            let jpegs = vec![quadrants(63, 47); frames];
+            let (bytes, shown, finished) = record("a.y4m", &jpegs);
+            finished.unwrap();
+            assert_eq!(shown, vec![Shown::Yes; frames]);
+            let end = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+            let rate = if frames == 1 { "F25:1" } else { "F30:1" };
+            assert_eq!(
+                std::str::from_utf8(&bytes[..end]).unwrap(),
+                format!("YUV4MPEG2 W63 H47 {rate} Ip A1:1 C420jpeg XCOLORRANGE=FULL\n")
+            );
+            let picture = "FRAME\n".len() + 63 * 47 + 2 * 32 * 24;
+            assert_eq!(bytes.len(), end + frames * picture);
+            for picture in bytes[end..].chunks(picture) {
+                assert!(picture.starts_with(b"FRAME\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn y4m_says_which_frames_it_could_not_take() {
+        let mut jpegs = vec![quadrants(64, 48); 6];
+        jpegs[2] = quadrants(32, 32);
+        jpegs[5] = jpeg(64, 48, Subsamp::None, |_, _| [1, 2, 3]);
+        let (bytes, _, finished) = record("a.y4m", &jpegs);
+        let found = bytes.windows(6).filter(|w| w == b"FRAME\n").count();
+        assert_eq!(found, 4);
+        let error = finished.unwrap_err().to_string();
+        assert!(error.starts_with("2 frames are not in"), "{error}");
+    }
+
+    #[test]
+    fn a_reader_who_goes_away_is_a_good_end() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut recording = Recording {
+            out: BufWriter::new(File::from(std::os::fd::OwnedFd::from(writer))),
+            name: "pipe".to_owned(),
+            writer: Writer::Mjpeg(Decoder::new().unwrap()),
+            closed: false,
+            refused: 0,
+        };
+        let live = Live::default();
+        let status = Status {
+            now: Duration::ZERO,
+            live: &live,
+            ended: None,
+        };
+        let jpeg = quadrants(32, 32);
+        assert_eq!(
+            recording.show(&frame(0, &jpeg), &status).unwrap(),
+            Shown::Yes
+        );
+        assert_eq!(recording.tend(&status).unwrap(), Flow::Continue);
+        drop(reader);
+        assert_eq!(
+            recording.show(&frame(1, &jpeg), &status).unwrap(),
+            Shown::Withheld
+        );
+        assert_eq!(recording.tend(&status).unwrap(), Flow::Quit);
+        recording.finish().unwrap();
+    }
+
+    #[test]
+    fn names_say_the_format() {
+        assert_eq!(Format::of(Path::new("a.MJPEG")).unwrap(), Format::Mjpeg);
+        assert_eq!(Format::of(Path::new("b/a.y4m")).unwrap(), Format::Y4m);
+        assert!(Format::of(Path::new("-")).is_err());
+        assert!(Format::of(Path::new("a.mp4")).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! YUV4MPEG2: a header line, then each picture's planes behind the word FRAME.
+//! The header promises one size, one sampling and one rate for all of them.
+
+use std::io::Write;
+use std::time::Duration;
+
+use framegram_common::Frame;
+
+use super::Failure;
+use crate::decode::{Decoder, Planes, Sampling};
+
+/// Writes pictures as Y4M, without a detour through RGB.
+pub(super) struct Y4m {
+    decoder: Decoder,
+    planes: Planes,
+    /// Frames that wait until the rate can be told.
+    first: Vec<Frame>,
+    /// What the header promised.
+    promised: Option<(usize, usize, Sampling)>,
+    refused_at_start: u64,
+}
+
+impl Y4m {
+    pub(super) fn new(decoder: Decoder) -> Self {
+        Self {
+            decoder,
+            planes: Planes::default(),
+            first: Vec::new(),
+            promised: None,
+            refused_at_start: 0,
+        }
+    }
+
+    /// Writes the frame, or keeps it with the first few.
+    pub(super) fn write(&mut self, frame: &Frame, out: &mut impl Write) -> Result<(), Failure> {
+        if self.promised.is_some() {
+            return self.write_picture(frame, out);
+        }
+        self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+        self.first.push(frame.clone());
+        if self.first.len() < START_FRAMES {
+            return Ok(());
+        }
+        self.start(out)
+    }
+
+    /// Writes what still waits.
+    pub(super) fn finish(&mut self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.first.is_empty() {
+            return Ok(());
+        }
+        self.start(out)
+    }
+
+    /// Frames that were taken first, and did not fit the first of them.
+    pub(super) fn refused_at_start(&self) -> u64 {
+        self.refused_at_start
+    }
+
+    fn start(&mut self, out: &mut impl Write) -> Result<(), Failure> {
+        let rate = rate(&self.first);
+        for frame in std::mem::take(&mut self.first) {
+            if self.promised.is_none() {
+                self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+                self.write_header(&rate, out)?;
+            }
+            match self.write_picture(&frame, out) {
+                Err(Failure::Refused) => self.refused_at_start += 1,
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_header(&mut self, rate: &str, out: &mut impl Write) -> Result<(), Failure> {
+        let Planes {
+            width,
+            height,
+            sampling,
+            ..
+        } = self.planes;
+        let sampled = match sampling {
+            Sampling::Quarter => "420jpeg",
+            Sampling::HalfAcross => "422",
+            Sampling::Full => "444",
+            Sampling::QuarterAcross => "411",
+            Sampling::Grey => "mono",
+        };
+        writeln!(
+            out,
+            "YUV4MPEG2 W{width} H{height} F{rate} Ip A1:1 C{sampled} XCOLORRANGE=FULL"
+        )?;
+        self.promised = Some((width, height, sampling));
+        Ok(())
+    }
+
+    fn write_picture(&mut self, frame: &Frame, out: &mut impl Write) -> Result<(), Failure> {
+        self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+        let found = (self.planes.width, self.planes.height, self.planes.sampling);
+        if self.promised != Some(found) {
+            return Err(Failure::Refused);
+        }
+        out.write_all(b"FRAME\n")?;
+        for row in self.planes.rows() {
+            out.write_all(row)?;
+        }
+        Ok(())
+    }
+}
+
+/// The rate at which the frames were captured, as a fraction: the usual one
+/// next to the median of the intervals, or what was measured.
+fn rate(frames: &[Frame]) -> String {
+    let mut intervals: Vec<Duration> = frames
+        .windows(2)
+        .map(|pair| pair[1].captured.saturating_sub(pair[0].captured))
+        .filter(|interval| !interval.is_zero())
+        .collect();
+    intervals.sort_unstable();
+    let Some(median) = intervals.get(intervals.len() / 2) else {
+        return "25:1".to_owned();
+    };
+    let fps = 1.0 / median.as_secs_f64();
+    let off = |(number, part): &(u32, u32)| {
+        let usual = f64::from(*number) / f64::from(*part);
+        ((fps - usual) / usual).abs()
+    };
+    USUAL_RATES
+        .iter()
+        .min_by(|a, b| off(a).total_cmp(&off(b)))
+        .filter(|usual| off(usual) < TOLERANCE)
+        .map_or_else(
+            || format!("1000000:{}", median.as_micros().max(1)),
+            |(number, part)| format!("{number}:{part}"),
+        )
+}
+
+/// So many frames tell the rate; a reader of the pipe waits for them once.
+const START_FRAMES: usize = 4;
+
+/// How far a camera's clock and jitter may take the measured rate from a usual
+/// one, as a share.
+const TOLERANCE: f64 = 0.03;
+
+const USUAL_RATES: [(u32, u32); 15] = [
+    (5, 1),
+    (10, 1),
+    (12, 1),
+    (15, 1),
+    (20, 1),
+    (24_000, 1001),
+    (24, 1),
+    (25, 1),
+    (30_000, 1001),
+    (30, 1),
+    (48, 1),
+    (50, 1),
+    (60_000, 1001),
+    (60, 1),
+    (120, 1),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::frame;
+
+    fn rate_of(micros: &[u64]) -> String {
+        let frames: Vec<Frame> = micros
+            .iter()
+            .map(|&micros| Frame {
+                captured: Duration::from_micros(micros),
+                ..frame(0, b"")
+            })
+            .collect();
+        rate(&frames)
+    }
+
+    #[test]
+    fn tells_the_usual_rates_apart() {
+        assert_eq!(rate_of(&[0, 33_333, 66_667, 100_000]), "30:1");
+        assert_eq!(rate_of(&[0, 33_366, 66_733, 100_100]), "30000:1001");
+        assert_eq!(rate_of(&[0, 40_000, 80_000, 120_000]), "25:1");
+        assert_eq!(rate_of(&[0, 39_000, 79_200, 160_200]), "25:1");
+    }
+
+    #[test]
+    fn states_an_unusual_rate_as_measured() {
+        assert_eq!(rate_of(&[0, 700_000, 1_400_000]), "1000000:700000");
+        assert_eq!(rate_of(&[5, 5, 5]), "25:1");
+        assert_eq!(rate_of(&[]), "25:1");
+    }
+}

@@ -1,0 +1,223 @@
+//! One frame as a picture file: `.jpg` as it came, `.png` decoded.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use image::ImageEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+
+use crate::claim::Claim;
+use crate::decode::{Decoder, Picture, Reduction};
+
+/// The kind of a picture file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The JPEG's bytes, exactly as they came.
+    Jpeg,
+    /// Decoded, and packed without loss.
+    Png,
+}
+
+/// The file for the last frame shown, claimed before the first.
+pub struct Snapshot {
+    claim: Claim,
+    kind: Kind,
+}
+
+/// Numbered names for the snapshots that a person asks for.
+pub struct Series {
+    stem: PathBuf,
+    kind: Kind,
+    next: u32,
+}
+
+impl Kind {
+    /// The kind that the name of a file asks for.
+    ///
+    /// # Errors
+    /// For any extension but `.jpg`, `.jpeg` and `.png`.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        match extension.to_ascii_lowercase().as_str() {
+            "jpg" | "jpeg" => Ok(Self::Jpeg),
+            "png" => Ok(Self::Png),
+            _ => bail!(
+                "a snapshot is a .png or a .jpg, and {} is neither",
+                path.display()
+            ),
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+        }
+    }
+
+    fn write(self, jpeg: &[u8], out: impl Write) -> anyhow::Result<()> {
+        match self {
+            Self::Jpeg => {
+                let mut out = out;
+                out.write_all(jpeg)?;
+                Ok(out.flush()?)
+            }
+            Self::Png => write_png(jpeg, out),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Makes sure that the file can be written.
+    ///
+    /// # Errors
+    /// When it cannot, or its name asks for another kind of picture.
+    pub fn claim(path: &Path) -> anyhow::Result<Self> {
+        let kind = Kind::of(path)?;
+        let claim = Claim::new(path, "snapshot")?;
+        Ok(Self { claim, kind })
+    }
+
+    /// Writes the frame. Returns where it is.
+    ///
+    /// # Errors
+    /// When the frame is no picture or the disk is full.
+    pub fn write(self, jpeg: &[u8]) -> anyhow::Result<PathBuf> {
+        let kind = self.kind;
+        self.claim.write(|out| kind.write(jpeg, out))
+    }
+}
+
+impl Series {
+    /// Names beside that of `--snapshot`, otherwise `framegram-1.jpg` and so on
+    /// in the current folder.
+    #[must_use]
+    pub fn new(beside: Option<&Path>) -> Self {
+        let kind = beside.and_then(|path| Kind::of(path).ok());
+        Self {
+            stem: beside.map_or_else(
+                || PathBuf::from("framegram"),
+                |path| path.with_extension(""),
+            ),
+            kind: kind.unwrap_or(Kind::Jpeg),
+            next: 1,
+        }
+    }
+
+    /// Writes the frame under the first name that is free. Returns where it is.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write(&mut self, jpeg: &Bytes) -> anyhow::Result<PathBuf> {
+        let (path, file) = self.create()?;
+        self.kind
+            .write(jpeg, BufWriter::new(file))
+            .with_context(|| format!("cannot write snapshot {}", path.display()))?;
+        Ok(path)
+    }
+
+    fn create(&mut self) -> anyhow::Result<(PathBuf, File)> {
+        loop {
+            let mut name = self.stem.clone().into_os_string();
+            name.push(format!("-{}.{}", self.next, self.kind.extension()));
+            let path = PathBuf::from(name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok((path, file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.next = self.next.checked_add(1).context("no name is free")?;
+                }
+                Err(error) => {
+                    bail!("cannot write snapshot {}: {error}", path.display())
+                }
+            }
+        }
+    }
+}
+
+fn write_png(jpeg: &[u8], out: impl Write) -> anyhow::Result<()> {
+    let mut picture = Picture::default();
+    Decoder::new()?.decode(jpeg, Reduction::None, &mut picture)?;
+    let rgb: Vec<u8> = picture
+        .pixels
+        .iter()
+        .flat_map(|word| {
+            let [_, red, green, blue] = word.to_be_bytes();
+            [red, green, blue]
+        })
+        .collect();
+    let (width, height) = (
+        u32::try_from(picture.width)?,
+        u32::try_from(picture.height)?,
+    );
+    PngEncoder::new_with_quality(out, CompressionType::Fast, FilterType::Adaptive).write_image(
+        &rgb,
+        width,
+        height,
+        image::ExtendedColorType::Rgb8,
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Folder, quadrants};
+
+    #[test]
+    fn a_jpg_is_the_frame_byte_for_byte() {
+        let folder = Folder::new();
+        let path = folder.path("last.jpg");
+        let jpeg = quadrants(64, 48);
+        let written = Snapshot::claim(&path).unwrap().write(&jpeg).unwrap();
+        assert_eq!(written, path);
+        assert_eq!(std::fs::read(path).unwrap(), jpeg);
+    }
+
+    #[test]
+    fn a_png_has_the_decoded_pixels() {
+        let folder = Folder::new();
+        let path = folder.path("last.PNG");
+        let jpeg = quadrants(64, 48);
+        Snapshot::claim(&path).unwrap().write(&jpeg).unwrap();
+        let png = image::load_from_memory(&std::fs::read(path).unwrap()).unwrap();
+        let mut picture = Picture::default();
+        Decoder::new()
+            .unwrap()
+            .decode(&jpeg, Reduction::None, &mut picture)
+            .unwrap();
+        for (x, y, pixel) in png.to_rgb8().enumerate_pixels() {
+            let word = picture.pixels[y as usize * 64 + x as usize];
+            assert_eq!(pixel.0, word.to_be_bytes()[1..], "at {x}, {y}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_never_taken_leaves_no_file() {
+        let folder = Folder::new();
+        let path = folder.path("never.jpg");
+        drop(Snapshot::claim(&path).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn refuses_other_kinds_and_folders_that_are_not_there() {
+        let folder = Folder::new();
+        assert!(Snapshot::claim(&folder.path("a.gif")).is_err());
+        assert!(Snapshot::claim(&folder.path("no/such/folder.png")).is_err());
+    }
+
+    #[test]
+    fn numbers_go_on_behind_files_that_are_there() {
+        let folder = Folder::new();
+        let mut series = Series::new(Some(&folder.path("shot.jpg")));
+        std::fs::write(folder.path("shot-1.jpg"), b"mine").unwrap();
+        let jpeg = Bytes::from(quadrants(32, 32));
+        assert_eq!(series.write(&jpeg).unwrap(), folder.path("shot-2.jpg"));
+        assert_eq!(series.write(&jpeg).unwrap(), folder.path("shot-3.jpg"));
+        assert_eq!(std::fs::read(folder.path("shot-1.jpg")).unwrap(), b"mine");
+        assert_eq!(std::fs::read(folder.path("shot-3.jpg")).unwrap(), jpeg);
+    }
+}

@@ -1,0 +1,365 @@
+//! A window: the newest frame in its proportions, and what is to be told over it.
+
+mod canvas;
+mod desktop;
+mod keys;
+mod scaler;
+
+use std::mem::swap;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use framegram_common::Frame;
+use minifb::{ScaleMode, WindowOptions};
+
+use self::canvas::{Canvas, Place, fit};
+use self::desktop::Desktop;
+use self::keys::{Command, HELP, Keyboard};
+use super::snapshot::Series;
+use super::{Flow, Shown, Sink, Status};
+use crate::decode::{Decoder, Picture, Reduction};
+
+/// A window with a picture. Lives on the main thread.
+pub struct Window {
+    inner: minifb::Window,
+    commands: Receiver<Command>,
+    /// `None` where the window cannot be changed from outside.
+    desktop: Option<Desktop>,
+    decoder: Decoder,
+    canvas: Canvas,
+    /// The frame that is seen.
+    seen: Option<Seen>,
+    /// Memory for the next picture; so a broken one leaves the last one whole.
+    spare: Picture,
+    series: Series,
+    /// What is said before the first frame.
+    greeting: Vec<String>,
+    /// When the newest frame came, seen or not.
+    newest: Option<Duration>,
+    frozen: bool,
+    overlay: bool,
+    help: bool,
+    /// Something to be told for a while, and until when.
+    message: Option<(String, Duration)>,
+    /// What is on the screen now.
+    drawn: Drawn,
+    title: String,
+}
+
+/// A decoded frame and the JPEG it came as, for snapshots and other sizes.
+struct Seen {
+    jpeg: Bytes,
+    coded: (usize, usize),
+    reduction: Reduction,
+    picture: Picture,
+}
+
+/// All that a drawing depends on, but the picture itself.
+#[derive(Default, PartialEq)]
+struct Drawn {
+    size: (usize, usize),
+    panels: Vec<(Place, Vec<String>)>,
+    dim: bool,
+    at: Duration,
+}
+
+impl Window {
+    /// Opens the window. `greeting` is what it says until a frame comes.
+    ///
+    /// # Errors
+    /// When there is no display.
+    pub fn open(greeting: Vec<String>, series: Series) -> anyhow::Result<Self> {
+        let options = WindowOptions {
+            resize: true,
+            // Pictures are handed over in the window's size.
+            scale_mode: ScaleMode::UpperLeft,
+            ..WindowOptions::default()
+        };
+        let title = "framegram";
+        let mut inner = minifb::Window::new(title, FIRST_SIZE.0, FIRST_SIZE.1, options)
+            .map_err(|error| anyhow!("no display to open a window on ({error}); use --headless"))?;
+        // It would sleep between updates.
+        inner.set_target_fps(0);
+        let (keyboard, commands) = Keyboard::new();
+        inner.set_input_callback(Box::new(keyboard));
+        let desktop = u32::try_from(inner.get_window_handle() as usize)
+            .ok()
+            .and_then(Desktop::around);
+        Ok(Self {
+            inner,
+            commands,
+            desktop,
+            decoder: Decoder::new()?,
+            canvas: Canvas::default(),
+            seen: None,
+            spare: Picture::default(),
+            series,
+            greeting,
+            newest: None,
+            frozen: false,
+            overlay: false,
+            help: false,
+            message: None,
+            drawn: Drawn::default(),
+            title: title.to_owned(),
+        })
+    }
+
+    /// Decodes a JPEG no larger than it will be seen, and keeps it as seen.
+    fn take(&mut self, jpeg: &Bytes) -> Result<(), crate::decode::Undecodable> {
+        let coded = self.decoder.size(jpeg)?;
+        let area = fit(coded, self.inner.get_size());
+        let reduction = Reduction::towards(coded, (area.width, area.height));
+        self.decoder.decode(jpeg, reduction, &mut self.spare)?;
+        let seen = self.seen.get_or_insert_with(|| Seen {
+            jpeg: Bytes::new(),
+            coded,
+            reduction,
+            picture: Picture::default(),
+        });
+        swap(&mut seen.picture, &mut self.spare);
+        seen.jpeg = jpeg.clone();
+        (seen.coded, seen.reduction) = (coded, reduction);
+        Ok(())
+    }
+
+    /// Opens the picture out to its own size, once, unless a person has chosen
+    /// another.
+    fn unfold(&mut self, jpeg: &Bytes) {
+        let Some(desktop) = &self.desktop else { return };
+        let Ok(coded) = self.decoder.size(jpeg) else {
+            return;
+        };
+        if self.inner.get_size() != FIRST_SIZE || desktop.is_fullscreen() {
+            return;
+        }
+        let (width, height) = comfortable(coded, desktop.screen());
+        // A window manager that will have it otherwise is right.
+        let _ = desktop.resize(width, height);
+        self.inner.update();
+    }
+
+    fn obey(&mut self, command: Command, status: &Status) -> Flow {
+        match command {
+            Command::Quit => return Flow::Quit,
+            Command::Fullscreen => self.toggle_fullscreen(status.now),
+            Command::Freeze => self.frozen = !self.frozen && self.seen.is_some(),
+            Command::Snapshot => self.write_snapshot(status.now),
+            Command::Overlay => self.overlay = !self.overlay,
+            Command::Help => self.help = !self.help,
+        }
+        Flow::Continue
+    }
+
+    fn toggle_fullscreen(&mut self, now: Duration) {
+        let done = self.desktop.as_mut().map(Desktop::toggle_fullscreen);
+        if !matches!(done, Some(Ok(()))) {
+            self.say("this desktop does not let the window go fullscreen", now);
+        }
+    }
+
+    fn write_snapshot(&mut self, now: Duration) {
+        let message = match &self.seen {
+            None => "no frame to write yet".to_owned(),
+            Some(seen) => match self.series.write(&seen.jpeg) {
+                Ok(path) => format!("wrote {}", path.display()),
+                Err(error) => format!("{error:#}"),
+            },
+        };
+        self.say(&message, now);
+    }
+
+    fn say(&mut self, message: &str, now: Duration) {
+        self.message = Some((message.to_owned(), now + MESSAGE_TIME));
+    }
+
+    /// What is to be on the screen.
+    fn wanted(&self, status: &Status) -> Drawn {
+        let mut panels = Vec::new();
+        let silence = self.silence(status);
+        if self.seen.is_none() {
+            panels.push((Place::Centre, self.greeting.clone()));
+        } else if self.overlay && !self.help {
+            panels.push((Place::TopLeft, status.live.overlay()));
+        }
+        let mut notes: Vec<String> = Vec::new();
+        if self.help {
+            panels.push((Place::Centre, HELP.map(str::to_owned).to_vec()));
+            notes.extend(silence.clone());
+        } else if let Some(silence) = &silence {
+            panels.push((Place::Centre, vec![silence.clone()]));
+        }
+        if self.frozen {
+            notes.push("frozen: space goes on".to_owned());
+        }
+        notes.extend(self.message.as_ref().map(|(message, _)| message.clone()));
+        if !notes.is_empty() {
+            panels.push((Place::BottomLeft, notes));
+        }
+        Drawn {
+            size: self.inner.get_size(),
+            panels,
+            dim: silence.is_some() && !self.frozen,
+            at: status.now,
+        }
+    }
+
+    /// That nothing comes any more, and for how long.
+    fn silence(&self, status: &Status) -> Option<String> {
+        let ago = |since: Duration| status.now.saturating_sub(since).as_secs();
+        if let Some(ended) = status.ended {
+            return Some(format!("The sender ended the stream {} s ago", ago(ended)));
+        }
+        let quiet = ago(self.newest?);
+        (quiet >= SILENCE.as_secs()).then(|| format!("No frame for {quiet} s"))
+    }
+
+    fn draw(&mut self, drawn: Drawn) -> anyhow::Result<()> {
+        let (width, height) = drawn.size;
+        if let Some(jpeg) = self.outgrown(drawn.size) {
+            // It was decoded before, so it will be again.
+            let _ = self.take(&jpeg);
+        }
+        let picture = self.seen.as_ref().map(|seen| &seen.picture);
+        let plain = drawn.panels.is_empty() && !drawn.dim;
+        let update = match picture {
+            Some(picture) if plain && (picture.width, picture.height) == drawn.size => self
+                .inner
+                .update_with_buffer(&picture.pixels, width, height),
+            _ => {
+                self.canvas.resize(width, height);
+                match picture {
+                    Some(picture) => self.canvas.draw_picture(picture),
+                    None => self.canvas.clear(),
+                }
+                if drawn.dim {
+                    self.canvas.dim();
+                }
+                for (place, lines) in &drawn.panels {
+                    self.canvas.draw_panel(*place, lines);
+                }
+                self.inner
+                    .update_with_buffer(self.canvas.pixels(), width, height)
+            }
+        };
+        self.drawn = drawn;
+        update.context("cannot draw in the window")
+    }
+
+    /// The seen frame, if the window is now so large that more of it shows.
+    fn outgrown(&self, size: (usize, usize)) -> Option<Bytes> {
+        let seen = self.seen.as_ref()?;
+        let area = fit(seen.coded, size);
+        let needed = Reduction::towards(seen.coded, (area.width, area.height));
+        (needed < seen.reduction).then(|| seen.jpeg.clone())
+    }
+
+    fn retitle(&mut self, status: &Status) {
+        let title = status.live.title();
+        if title != self.title {
+            self.inner.set_title(&title);
+            self.title = title;
+        }
+    }
+}
+
+impl Sink for Window {
+    fn show(&mut self, frame: &Frame, status: &Status) -> anyhow::Result<Shown> {
+        if self.frozen {
+            self.newest = Some(status.now);
+            return Ok(Shown::Withheld);
+        }
+        if self.seen.is_none() {
+            self.unfold(&frame.jpeg);
+        }
+        if self.take(&frame.jpeg).is_err() {
+            return Ok(Shown::Undecodable);
+        }
+        self.newest = Some(status.now);
+        self.draw(self.wanted(status))?;
+        Ok(Shown::Yes)
+    }
+
+    fn tend(&mut self, status: &Status) -> anyhow::Result<Flow> {
+        self.inner.update();
+        while let Ok(command) = self.commands.try_recv() {
+            if self.obey(command, status) == Flow::Quit {
+                return Ok(Flow::Quit);
+            }
+        }
+        if !self.inner.is_open() {
+            return Ok(Flow::Quit);
+        }
+        self.message.take_if(|(_, until)| *until <= status.now);
+        self.retitle(status);
+        let wanted = self.wanted(status);
+        let same = Drawn {
+            at: self.drawn.at,
+            ..wanted
+        } == self.drawn;
+        if !same || status.now.saturating_sub(self.drawn.at) >= REFRESH {
+            self.draw(self.wanted(status))?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn patience(&self) -> Duration {
+        EVENTS
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// The size for a window that a picture looks well in: its own, unless that is
+/// tiny or does not fit the screen.
+fn comfortable(picture: (usize, usize), screen: (usize, usize)) -> (usize, usize) {
+    let most = (screen.0 * 9 / 10, screen.1 * 9 / 10);
+    let within = if picture.0 > most.0 || picture.1 > most.1 {
+        most
+    } else if picture.0 < LEAST_WIDTH {
+        (LEAST_WIDTH.min(most.0), most.1)
+    } else {
+        return picture;
+    };
+    let area = fit(picture, within);
+    (area.width.max(1), area.height.max(1))
+}
+
+/// The window before the first frame says how large it should be.
+const FIRST_SIZE: (usize, usize) = (960, 540);
+
+/// Pictures that are smaller are stretched to this width, in pixels.
+const LEAST_WIDTH: usize = 480;
+
+/// Frames wake the program; keys and a new size of the window are looked for
+/// this often. Not noticed by a person, and below a hundredth of a processor.
+const EVENTS: Duration = Duration::from_millis(10);
+
+/// The window is drawn again this often without a reason that could be seen
+/// here: another window may have covered it.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// So long without a frame is worth a word.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long a message can be read.
+const MESSAGE_TIME: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_as_large_as_its_picture_where_that_is_comfortable() {
+        let screen = (1920, 1080);
+        assert_eq!(comfortable((640, 360), screen), (640, 360));
+        assert_eq!(comfortable((160, 120), screen), (480, 360));
+        assert_eq!(comfortable((3840, 2160), screen), (1728, 972));
+        assert_eq!(comfortable((100, 4000), screen), (24, 972));
+        assert_eq!(comfortable((64, 64), (300, 200)), (180, 180));
+    }
+}

@@ -1,0 +1,321 @@
+//! Pixels of the size of the window: a picture fitted in, text on top.
+
+use noto_sans_mono_bitmap::{
+    FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
+};
+
+use super::scaler::Scaler;
+use crate::decode::Picture;
+
+/// What is shown in a window, one word `0x00RRGGBB` a pixel.
+#[derive(Default)]
+pub(super) struct Canvas {
+    pixels: Vec<u32>,
+    width: usize,
+    height: usize,
+    scaler: Scaler,
+}
+
+/// An area of a canvas, in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Area {
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+/// Where a panel of text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    TopLeft,
+    BottomLeft,
+    Centre,
+}
+
+impl Canvas {
+    pub(super) fn pixels(&self) -> &[u32] {
+        &self.pixels
+    }
+
+    /// Takes the window's size; what was drawn is void.
+    pub(super) fn resize(&mut self, width: usize, height: usize) {
+        self.pixels.resize(width * height, BLACK);
+        (self.width, self.height) = (width, height);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pixels.fill(BACKGROUND);
+    }
+
+    /// Draws the picture as large as fits, black beside it.
+    pub(super) fn draw_picture(&mut self, picture: &Picture) {
+        let area = fit((picture.width, picture.height), (self.width, self.height));
+        self.blacken_around(area);
+        self.scaler
+            .draw(picture, &mut self.pixels, self.width, area);
+    }
+
+    /// Takes the light from all that was drawn, so that text stands out.
+    pub(super) fn dim(&mut self) {
+        for pixel in &mut self.pixels {
+            *pixel = (*pixel >> 1) & 0x7f_7f7f;
+        }
+    }
+
+    /// Draws lines of text in a darkened box. Lines longer than the canvas is
+    /// wide go on below; a text higher than the canvas is cut.
+    pub(super) fn draw_panel(&mut self, place: Place, lines: &[String]) {
+        let font = Font::for_panel(lines, self.width, self.height);
+        let lines = wrap(lines, font.columns(self.width));
+        let columns = lines.iter().map(|line| line.chars().count()).max();
+        let margin = font.margin();
+        let width = (columns.unwrap_or(0) * font.advance + 2 * margin).min(self.width);
+        let height = (lines.len() * font.line() + 2 * margin).min(self.height);
+        let area = Area {
+            x: match place {
+                Place::TopLeft | Place::BottomLeft => 0,
+                Place::Centre => (self.width - width) / 2,
+            },
+            y: match place {
+                Place::TopLeft => 0,
+                Place::BottomLeft => self.height - height,
+                Place::Centre => (self.height - height) / 2,
+            },
+            width,
+            height,
+        };
+        self.shade(area);
+        for (row, line) in lines.iter().enumerate() {
+            for (column, letter) in line.chars().enumerate() {
+                self.draw_letter(
+                    area.x + margin + column * font.advance,
+                    area.y + margin + row * font.line(),
+                    &font.letter(letter),
+                );
+            }
+        }
+    }
+
+    fn shade(&mut self, area: Area) {
+        for y in area.y..area.y + area.height {
+            for pixel in &mut self.pixels[y * self.width + area.x..][..area.width] {
+                *pixel = (*pixel >> 2) & 0x3f_3f3f;
+            }
+        }
+    }
+
+    fn draw_letter(&mut self, x: usize, y: usize, letter: &RasterizedChar) {
+        if x >= self.width {
+            return;
+        }
+        for (dy, row) in letter
+            .rows()
+            .enumerate()
+            .take(self.height.saturating_sub(y))
+        {
+            let start = (y + dy) * self.width + x;
+            let visible = row.len().min(self.width - x);
+            for (pixel, &ink) in self.pixels[start..][..visible].iter_mut().zip(row) {
+                *pixel = mix(*pixel, TEXT, u32::from(ink));
+            }
+        }
+    }
+
+    fn blacken_around(&mut self, area: Area) {
+        for (y, row) in self.pixels.chunks_exact_mut(self.width.max(1)).enumerate() {
+            if (area.y..area.y + area.height).contains(&y) {
+                row[..area.x].fill(BLACK);
+                row[area.x + area.width..].fill(BLACK);
+            } else {
+                row.fill(BLACK);
+            }
+        }
+    }
+}
+
+/// The largest area in the proportions of `picture` that fits into `window`, in its middle.
+pub(super) fn fit(picture: (usize, usize), window: (usize, usize)) -> Area {
+    if picture.0 == 0 || picture.1 == 0 {
+        return Area::default();
+    }
+    let (width, height) = if window.0 * picture.1 <= window.1 * picture.0 {
+        let height = (window.0 * picture.1 + picture.0 / 2) / picture.0;
+        (window.0, height.clamp(1, window.1.max(1)))
+    } else {
+        let width = (window.1 * picture.0 + picture.1 / 2) / picture.1;
+        (width.clamp(1, window.0.max(1)), window.1)
+    };
+    let (width, height) = (width.min(window.0), height.min(window.1));
+    Area {
+        x: (window.0 - width) / 2,
+        y: (window.1 - height) / 2,
+        width,
+        height,
+    }
+}
+
+/// A size of the built-in font.
+struct Font {
+    height: RasterHeight,
+    /// Width of every letter in pixels.
+    advance: usize,
+}
+
+impl Font {
+    /// The largest size in keeping with the window in which the text needs no
+    /// wrapping, but never below what can be read.
+    fn for_panel(lines: &[String], width: usize, height: usize) -> Self {
+        let longest = lines.iter().map(|line| line.chars().count()).max();
+        SIZES
+            .iter()
+            .filter(|size| size.val() * LINES_A_WINDOW <= height)
+            .map(|&size| Self::new(size))
+            .find(|font| {
+                font.columns(width) >= longest.unwrap_or(0)
+                    && lines.len() * font.line() + 2 * font.margin() <= height
+            })
+            .unwrap_or_else(|| Self::new(RasterHeight::Size16))
+    }
+
+    fn new(height: RasterHeight) -> Self {
+        Self {
+            height,
+            advance: get_raster_width(FontWeight::Regular, height),
+        }
+    }
+
+    fn line(&self) -> usize {
+        self.height.val() * 5 / 4
+    }
+
+    fn margin(&self) -> usize {
+        self.height.val() / 2
+    }
+
+    fn columns(&self, width: usize) -> usize {
+        (width.saturating_sub(2 * self.margin()) / self.advance).max(1)
+    }
+
+    fn letter(&self, letter: char) -> RasterizedChar {
+        get_raster(letter, FontWeight::Regular, self.height)
+            .or_else(|| get_raster('?', FontWeight::Regular, self.height))
+            .expect("the font has a question mark")
+    }
+}
+
+/// Breaks lines at spaces, and words that are longer than a line anywhere.
+fn wrap(lines: &[String], columns: usize) -> Vec<String> {
+    let mut wrapped = Vec::with_capacity(lines.len());
+    for line in lines {
+        let mut rest: Vec<char> = line.chars().collect();
+        while rest.len() > columns {
+            let at = rest[..=columns].iter().rposition(|&c| c == ' ');
+            let (end, next) = match at {
+                Some(space) if space > 0 => (space, space + 1),
+                _ => (columns, columns),
+            };
+            wrapped.push(rest[..end].iter().collect());
+            rest.drain(..next);
+        }
+        wrapped.push(rest.into_iter().collect());
+    }
+    wrapped
+}
+
+/// `ink` of 255 parts of `over`, the rest of `under`.
+fn mix(under: u32, over: u32, ink: u32) -> u32 {
+    let channel = |shift: u32| {
+        let (a, b) = ((under >> shift) & 255, (over >> shift) & 255);
+        ((a * (255 - ink) + b * ink + 127) / 255) << shift
+    };
+    channel(16) | channel(8) | channel(0)
+}
+
+/// At least so many lines of text fit into a window.
+const LINES_A_WINDOW: usize = 18;
+
+/// From the largest down.
+const SIZES: [RasterHeight; 4] = [
+    RasterHeight::Size32,
+    RasterHeight::Size24,
+    RasterHeight::Size20,
+    RasterHeight::Size16,
+];
+
+const BLACK: u32 = 0;
+/// Behind text where there is no picture.
+const BACKGROUND: u32 = 0x20_2428;
+const TEXT: u32 = 0xf0_f0f0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_proportions_of_the_picture() {
+        let area = |picture, window| {
+            let Area {
+                x,
+                y,
+                width,
+                height,
+            } = fit(picture, window);
+            (x, y, width, height)
+        };
+        assert_eq!(area((640, 360), (640, 360)), (0, 0, 640, 360));
+        assert_eq!(area((640, 360), (800, 800)), (0, 175, 800, 450));
+        assert_eq!(area((640, 360), (1000, 360)), (180, 0, 640, 360));
+        assert_eq!(area((1000, 1), (10, 10)), (0, 4, 10, 1));
+        assert_eq!(area((1, 1000), (10, 10)), (4, 0, 1, 10));
+        assert_eq!(area((640, 360), (0, 0)), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn draws_a_picture_with_black_beside_it() {
+        let picture = Picture {
+            pixels: vec![0xff_0000; 4],
+            width: 2,
+            height: 2,
+        };
+        let mut canvas = Canvas::default();
+        canvas.resize(8, 4);
+        canvas.clear();
+        canvas.draw_picture(&picture);
+        for row in canvas.pixels().chunks(8) {
+            assert_eq!(row[..2], [0; 2]);
+            assert_eq!(row[2..6], [0xff_0000; 4]);
+            assert_eq!(row[6..], [0; 2]);
+        }
+    }
+
+    #[test]
+    fn breaks_lines_at_spaces() {
+        let lines = [
+            "on the other machine".to_owned(),
+            String::new(),
+            "abcdefghijkl".to_owned(),
+        ];
+        assert_eq!(
+            wrap(&lines, 10),
+            ["on the", "other", "machine", "", "abcdefghij", "kl"]
+        );
+        assert_eq!(wrap(&lines[..1], 20), ["on the other machine"]);
+    }
+
+    #[test]
+    fn draws_text_at_every_size_of_the_window() {
+        let lines = vec!["Waiting – 3 s é ✓".to_owned(); 5];
+        let mut canvas = Canvas::default();
+        for (width, height) in [(0, 0), (1, 1), (7, 300), (300, 7), (320, 180), (3840, 2160)] {
+            canvas.resize(width, height);
+            for place in [Place::TopLeft, Place::BottomLeft, Place::Centre] {
+                canvas.clear();
+                canvas.draw_panel(place, &lines);
+                if width >= 300 && height >= 100 {
+                    assert!(canvas.pixels().contains(&TEXT), "{width}x{height}");
+                }
+            }
+        }
+    }
+}

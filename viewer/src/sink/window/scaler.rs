@@ -1,0 +1,204 @@
+//! A picture to any size: bilinear, each row of the picture stretched once and
+//! neighbouring rows mixed. Enough from half the size upwards; the decoder
+//! does the rest.
+
+use super::canvas::Area;
+use crate::decode::Picture;
+
+/// Scales pictures; keeps what depends on the sizes alone from frame to frame.
+#[derive(Default)]
+pub(super) struct Scaler {
+    /// For each column drawn: the column of the picture to its left, and the
+    /// share of the next one, of 256.
+    columns: Vec<(u32, u32)>,
+    /// The width of the picture that `columns` is for.
+    from: usize,
+    /// The two rows between which the one drawn lies, stretched.
+    upper: Row,
+    lower: Row,
+}
+
+/// A row of the picture, stretched to the width drawn.
+#[derive(Default)]
+struct Row {
+    /// Which row of the picture.
+    index: Option<usize>,
+    pixels: Vec<u32>,
+}
+
+impl Scaler {
+    /// Draws `picture` over `area` of the canvas `target`, which is `pitch` pixels wide.
+    pub(super) fn draw(&mut self, picture: &Picture, target: &mut [u32], pitch: usize, area: Area) {
+        if area.width == 0 || area.height == 0 || picture.pixels.is_empty() {
+            return;
+        }
+        let rows = target
+            .chunks_exact_mut(pitch)
+            .skip(area.y)
+            .take(area.height)
+            .map(|row| &mut row[area.x..][..area.width]);
+        if (area.width, area.height) == (picture.width, picture.height) {
+            for (row, from) in rows.zip(picture.pixels.chunks_exact(picture.width)) {
+                row.copy_from_slice(from);
+            }
+            return;
+        }
+        self.prepare(picture.width, area.width);
+        for (y, row) in rows.enumerate() {
+            let (above, share) = position(y, picture.height, area.height);
+            self.stretch(picture, above as usize);
+            mix_rows(&self.upper.pixels, &self.lower.pixels, share, row);
+        }
+    }
+
+    fn prepare(&mut self, from: usize, to: usize) {
+        if self.from != from || self.columns.len() != to {
+            self.columns.clear();
+            self.columns.extend((0..to).map(|x| position(x, from, to)));
+            self.from = from;
+        }
+        for row in [&mut self.upper, &mut self.lower] {
+            row.index = None;
+            row.pixels.resize(to, 0);
+        }
+    }
+
+    /// Has row `above` of the picture and the one below it stretched.
+    fn stretch(&mut self, picture: &Picture, above: usize) {
+        let below = (above + 1).min(picture.height - 1);
+        if self.upper.index != Some(above) && self.lower.index == Some(above) {
+            std::mem::swap(&mut self.upper, &mut self.lower);
+        }
+        for (row, index) in [(&mut self.upper, above), (&mut self.lower, below)] {
+            if row.index != Some(index) {
+                let from = &picture.pixels[index * picture.width..][..picture.width];
+                stretch_row(from, &self.columns, &mut row.pixels);
+                row.index = Some(index);
+            }
+        }
+    }
+}
+
+/// Where the middle of sample `i` of `to` lies among the middles of `from`
+/// samples: the sample before it, and the share of the one after, of 256.
+fn position(i: usize, from: usize, to: usize) -> (u32, u32) {
+    let at = ((2 * i as u64 + 1) * from as u64 * 128 / to as u64).saturating_sub(128);
+    let last = (from as u64 - 1) * 256;
+    let at = at.min(last);
+    ((at / 256) as u32, (at % 256) as u32)
+}
+
+fn stretch_row(from: &[u32], columns: &[(u32, u32)], to: &mut [u32]) {
+    let last = from.len() - 1;
+    for (pixel, &(left, share)) in to.iter_mut().zip(columns) {
+        let left = left as usize;
+        *pixel = mix(from[left], from[(left + 1).min(last)], share);
+    }
+}
+
+fn mix_rows(upper: &[u32], lower: &[u32], share: u32, to: &mut [u32]) {
+    if share == 0 {
+        to.copy_from_slice(upper);
+        return;
+    }
+    for ((pixel, &a), &b) in to.iter_mut().zip(upper).zip(lower) {
+        *pixel = mix(a, b, share);
+    }
+}
+
+/// `share` of 256 parts of `b`, the rest of `a`; red and blue in one multiplication.
+#[inline]
+fn mix(a: u32, b: u32, share: u32) -> u32 {
+    let rest = 256 - share;
+    let red_blue = ((a & 0xff_00ff) * rest + (b & 0xff_00ff) * share + 0x80_0080) >> 8;
+    let green = ((a & 0x00_ff00) * rest + (b & 0x00_ff00) * share + 0x00_8000) >> 8;
+    (red_blue & 0xff_00ff) | (green & 0x00_ff00)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scaled(picture: &Picture, width: usize, height: usize) -> Vec<u32> {
+        let mut target = vec![0; width * height];
+        let area = Area {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        };
+        Scaler::default().draw(picture, &mut target, width, area);
+        target
+    }
+
+    fn picture(pixels: &[u32], width: usize) -> Picture {
+        Picture {
+            pixels: pixels.to_vec(),
+            width,
+            height: pixels.len() / width,
+        }
+    }
+
+    #[test]
+    fn copies_where_the_size_is_the_same() {
+        let seen = picture(&[1, 2, 3, 4, 5, 6], 3);
+        assert_eq!(scaled(&seen, 3, 2), seen.pixels);
+    }
+
+    #[test]
+    fn one_colour_stays_that_colour_at_every_size() {
+        let seen = picture(&[0xfe_8001; 35], 7);
+        for (width, height) in [(1, 1), (3, 2), (7, 50), (100, 99)] {
+            assert_eq!(
+                scaled(&seen, width, height),
+                vec![0xfe_8001; width * height]
+            );
+        }
+    }
+
+    #[test]
+    fn halves_to_the_mean_and_doubles_to_a_ramp() {
+        let seen = picture(&[0, 0x10_2040, 0, 0x10_2040], 2);
+        assert_eq!(scaled(&seen, 1, 1), [0x08_1020]);
+        assert_eq!(
+            scaled(&seen, 4, 2)[..4],
+            [0, 0x04_0810, 0x0c_1830, 0x10_2040]
+        );
+    }
+
+    /// Against a slow and plain one in floating point.
+    #[test]
+    fn agrees_with_a_plain_bilinear_scaler() {
+        let mut random = 1_u32;
+        let pixels: Vec<u32> = (0..13 * 9)
+            .map(|_| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                random >> 8
+            })
+            .collect();
+        let seen = picture(&pixels, 13);
+        for (width, height) in [(29, 31), (13, 20), (8, 6), (7, 5)] {
+            for (i, &pixel) in scaled(&seen, width, height).iter().enumerate() {
+                let at = |i: usize, from: usize, to: usize| {
+                    let at = (i as f64 + 0.5) * from as f64 / to as f64 - 0.5;
+                    at.clamp(0.0, (from - 1) as f64)
+                };
+                let (x, y) = (at(i % width, 13, width), at(i / width, 9, height));
+                for shift in [0, 8, 16] {
+                    let sample = |x: usize, y: usize| {
+                        f64::from((pixels[y.min(8) * 13 + x.min(12)] >> shift) & 255)
+                    };
+                    let row = |y: usize| {
+                        let share = x.fract();
+                        let left = x as usize;
+                        sample(left, y) * (1.0 - share) + sample(left + 1, y) * share
+                    };
+                    let share = y.fract();
+                    let expected = row(y as usize) * (1.0 - share) + row(y as usize + 1) * share;
+                    let got = f64::from((pixel >> shift) & 255);
+                    assert!((got - expected).abs() < 4.0, "{got} is not {expected}");
+                }
+            }
+        }
+    }
+}
