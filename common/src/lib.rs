@@ -9,6 +9,7 @@ pub mod os;
 pub mod seq;
 pub mod statistics;
 pub mod udp;
+pub mod wire;
 
 pub use frame::Frame;
 pub use seq::{FrameNumber, PacketNumber};

@@ -1,0 +1,65 @@
+//! Formats of datagrams: one file each. Nothing outside this module knows
+//! where a byte of a datagram stands; the rest of the crate speaks of packets.
+
+pub mod native;
+
+use thiserror::Error;
+
+/// The largest UDP payload that IPv4 can carry, in bytes.
+pub const MAX_DATAGRAM: usize = 65_507;
+
+/// The UDP payload that crosses an Ethernet path over IPv6 (and so over IPv4)
+/// in one piece: 1,500 less 40 (IPv6) and 8 (UDP).
+pub const DEFAULT_DATAGRAM: usize = 1_452;
+
+/// The smallest datagram size that can be asked for: with chunks this small
+/// the longest frame still has no more than [`native::MAX_CHUNKS`].
+pub const MIN_DATAGRAM: usize = 600;
+
+/// Why a datagram is not a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// The first byte belongs to no format that is known.
+    #[error("first byte {0:#04x} belongs to no known format")]
+    UnknownFormat(u8),
+    /// A native packet of a version that is not spoken here.
+    #[error("native version {got}, expected {}", native::VERSION)]
+    Version {
+        /// The version found.
+        got: u8,
+    },
+    /// A kind that version 1 does not define.
+    #[error("unknown kind {0}")]
+    Kind(u8),
+    /// Encrypted, and there is no key.
+    #[error("encrypted with key {0}, and no key is set")]
+    Encrypted(u8),
+    /// The datagram ends before its fields do.
+    #[error("{what} takes {expected} bytes, got {got}")]
+    Short {
+        /// Which part.
+        what: &'static str,
+        /// The bytes it takes at the least.
+        expected: usize,
+        /// The bytes there are.
+        got: usize,
+    },
+    /// A field holds what it may not.
+    #[error("{field} is {got}, which is out of range")]
+    Range {
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        got: u64,
+    },
+    /// The checksum does not hold: the datagram was damaged on the way.
+    #[error("checksum {got:#010x}, expected {expected:#010x}")]
+    Checksum {
+        /// What the datagram says.
+        got: u32,
+        /// What its bytes add up to.
+        expected: u32,
+        /// Where the packet belongs, as far as its header can be believed.
+        claimed: Option<native::Header>,
+    },
+}

@@ -1,0 +1,297 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::seq::FrameSeq;
+
+/// One packet of every kind, as the vectors of the format hold them.
+fn examples() -> Vec<(&'static str, Packet<'static>)> {
+    let totals = Totals {
+        frames_captured: 1002,
+        frames_replaced: 1,
+        frames_not_sent: 1,
+        frames_sent: 1000,
+        media: 36_000,
+        repair: 700,
+        control: 34,
+        bytes: 53_000_000,
+        jpeg_bytes: 50_000_000,
+        started: 1_000_000,
+        boot_mark: 0x0123_4567_89ab_cdef,
+        interval: 33_333,
+        kept: 250_000,
+    };
+    let report = Report {
+        viewer: 0x1122_3344_5566_7788,
+        media_expected: 36_000,
+        media_received: 35_990,
+        repair_received: 699,
+        packets_received: 36_700,
+        packets_lost: 11,
+        frames_shown: 1000,
+        frames_intact: 1000,
+        loss_ppm: 278,
+        burst_milli: 1250,
+        rtt: 20_000,
+        jitter: 140,
+        budget: 60_000,
+        ..Report::default()
+    };
+    let want = Want {
+        frame: FrameSeq(999),
+        extra: 1,
+        gaps: vec![(3, 2), (17, 1)],
+    };
+    let request = Request {
+        viewer: report.viewer,
+        number: 5,
+        wants: vec![want],
+    };
+    let parity = Parity {
+        block: 40,
+        first: FrameSeq(998),
+        counts: vec![2, 3],
+        shards: 4,
+        index: 1,
+        shard: &[0x5a; 32],
+    };
+    let jpeg_header = &[0xff, 0xd8, 0xff, 0xda, 0x00, 0x02];
+    let reply = Reply {
+        viewer: report.viewer,
+        report_sent: 2_000_000,
+        report_received: 2_010_000,
+    };
+    let connect = Connect {
+        viewer: report.viewer,
+        cookie: 0,
+    };
+    let challenge = Challenge {
+        viewer: report.viewer,
+        cookie: 0xfeed_f00d_dead_beef,
+    };
+    let refusal = Refusal {
+        viewer: report.viewer,
+        reason: 1,
+        viewers: 8,
+    };
+    vec![
+        ("chunk", Packet::Chunk(chunk())),
+        ("resent", Packet::Resent(chunk())),
+        ("parity", Packet::Parity(parity)),
+        (
+            "tables",
+            Packet::Tables(Tables {
+                set: 3,
+                quality: Some(80),
+                header: jpeg_header,
+            }),
+        ),
+        ("totals", Packet::Totals(totals)),
+        ("farewell", Packet::Farewell(totals)),
+        ("reply", Packet::Reply(reply)),
+        ("report", Packet::Report(report)),
+        ("request", Packet::Request(request)),
+        ("connect", Packet::Connect(connect)),
+        ("challenge", Packet::Challenge(challenge)),
+        ("refusal", Packet::Refusal(refusal)),
+    ]
+}
+
+fn chunk() -> Chunk<'static> {
+    Chunk {
+        frame: FrameSeq(999),
+        frame_len: 20,
+        index: 1,
+        size: 12,
+        captured: 1_500_000,
+        frame_crc: 0xdead_beef,
+        tables: 3,
+        slice: Some(SliceStart {
+            number: 4,
+            offset: 5,
+        }),
+        data: b"framegra",
+    }
+}
+
+fn header(channel: Channel) -> Header {
+    Header {
+        stream: 0xa1a2_a3a4_a5a6_a7a8,
+        destination: 2,
+        channel,
+        number: PacketNumber(77),
+        sent: 1_500_400,
+    }
+}
+
+fn encoded(packet: &Packet<'_>) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    packet.encode(&header(packet.channel()), &mut datagram);
+    datagram
+}
+
+#[test]
+fn every_kind_survives_the_wire() {
+    for (name, packet) in examples() {
+        let datagram = encoded(&packet);
+        let decoded = Packet::decode(&datagram).unwrap();
+        assert_eq!(decoded, (header(packet.channel()), packet), "{name}");
+    }
+}
+
+#[test]
+fn equals_the_vectors_of_version_1() {
+    let vectors = include_str!("../../../vectors/native-v1.txt");
+    let written: Vec<(&str, &str)> = vectors
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| line.split_once(' ').unwrap())
+        .collect();
+    let made: Vec<(&str, String)> = examples()
+        .iter()
+        .map(|(name, packet)| {
+            (
+                *name,
+                encoded(packet)
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+            )
+        })
+        .collect();
+    for ((name, made), (written_name, written)) in made.iter().zip(&written) {
+        assert_eq!((name, made.as_str()), (written_name, *written));
+    }
+    assert_eq!(made.len(), written.len());
+}
+
+#[test]
+fn ignores_what_a_later_sender_adds_behind_totals() {
+    let (_, totals) = examples().remove(4);
+    let mut datagram = encoded(&totals);
+    datagram.extend_from_slice(b"later");
+    let crc = checksum(&datagram);
+    datagram[CRC].copy_from_slice(&crc.to_be_bytes());
+    assert_eq!(Packet::decode(&datagram).unwrap().1, totals);
+}
+
+#[test]
+fn a_damaged_body_leaves_the_number_believable() {
+    let mut datagram = encoded(&Packet::Chunk(chunk()));
+    let last = datagram.len() - 1;
+    datagram[last] ^= 0x10;
+    match Packet::decode(&datagram) {
+        Err(WireError::Checksum {
+            claimed: Some(claimed),
+            ..
+        }) => {
+            assert_eq!(claimed, header(Channel::Media));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_number_is_not_believed() {
+    for bit in 0..8 * 8 {
+        let mut datagram = encoded(&Packet::Chunk(chunk()));
+        datagram[16 + bit / 8] ^= 1 << (bit % 8);
+        let error = Packet::decode(&datagram).unwrap_err();
+        assert!(
+            matches!(error, WireError::Checksum { claimed: None, .. }),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn refuses_what_it_cannot_read_with_the_reason() {
+    let good = encoded(&Packet::Chunk(chunk()));
+    let with = |at: usize, byte: u8| {
+        let mut datagram = good.clone();
+        datagram[at] = byte;
+        Packet::decode(&datagram).unwrap_err()
+    };
+    assert_eq!(with(0, 0x80), WireError::UnknownFormat(0x80));
+    assert_eq!(with(1, 2), WireError::Version { got: 2 });
+    assert_eq!(with(4, 9), WireError::Encrypted(9));
+    assert_eq!(
+        Packet::decode(&good[..20]).unwrap_err(),
+        WireError::Short {
+            what: "header",
+            expected: 36,
+            got: 20
+        }
+    );
+}
+
+#[test]
+fn refuses_chunks_that_contradict_themselves() {
+    let refused = |change: fn(&mut Chunk<'static>), field: &str| {
+        let mut chunk = chunk();
+        change(&mut chunk);
+        let datagram = encoded(&Packet::Chunk(chunk));
+        match Packet::decode(&datagram) {
+            Err(WireError::Range { field: got, .. }) => assert_eq!(got, field),
+            other => panic!("{field}: {other:?}"),
+        }
+    };
+    refused(|chunk| chunk.frame_len = 0, "frame length");
+    refused(|chunk| chunk.frame_len = u32::MAX, "frame length");
+    refused(|chunk| chunk.size = 0, "chunk size");
+    refused(
+        |chunk| {
+            chunk.size = 1;
+            chunk.frame_len = MAX_CHUNKS as u32 + 1;
+        },
+        "chunk size",
+    );
+    refused(|chunk| chunk.index = 2, "chunk index");
+    refused(|chunk| chunk.frame_len = 19, "chunk data");
+    refused(
+        |chunk| {
+            chunk.slice = Some(SliceStart {
+                number: 0,
+                offset: 8,
+            })
+        },
+        "slice offset",
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Packet::decode(&bytes);
+    }
+
+    #[test]
+    fn any_body_with_a_valid_header_is_decoded_or_refused(
+        kind in 0_u8..16,
+        body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut datagram = encoded(&Packet::Chunk(chunk()));
+        datagram.truncate(HEADER);
+        datagram[2] = kind;
+        datagram.extend_from_slice(&body);
+        datagram[CHECK] = header_check(&datagram);
+        let crc = checksum(&datagram);
+        datagram[CRC].copy_from_slice(&crc.to_be_bytes());
+        if let Ok((header, packet)) = Packet::decode(&datagram) {
+            let mut again = Vec::new();
+            packet.encode(&header, &mut again);
+            prop_assert_eq!(Packet::decode(&again).unwrap(), (header, packet));
+        }
+    }
+
+    #[test]
+    fn up_to_three_flipped_bits_are_always_noticed(
+        bits in prop::collection::btree_set(0_usize..8 * 74, 1..=3),
+    ) {
+        let mut datagram = encoded(&Packet::Chunk(chunk()));
+        prop_assert_eq!(datagram.len(), 74);
+        for bit in bits {
+            datagram[bit / 8] ^= 1 << (bit % 8);
+        }
+        prop_assert!(Packet::decode(&datagram).is_err());
+    }
+}
