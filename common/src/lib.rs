@@ -4,13 +4,22 @@
 //! socket but in `udp`. Time comes in as a [`Duration`](std::time::Duration) on
 //! the machine's monotonic clock, datagrams go in and out as bytes.
 
+pub mod chunk;
 pub mod frame;
+pub mod jpeg;
+pub mod ledger;
+pub mod link;
 pub mod os;
+pub mod reassembly;
+pub mod receiver;
 pub mod seq;
 pub mod statistics;
+pub mod transmitter;
 pub mod udp;
 pub mod wire;
 
 pub use frame::Frame;
+pub use receiver::Receiver;
 pub use seq::{FrameNumber, PacketNumber};
 pub use statistics::Statistics;
+pub use transmitter::Transmitter;

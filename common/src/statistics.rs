@@ -69,10 +69,32 @@ pub enum Side {
     Viewer,
 }
 
+/// Declares a struct of counts that may be unknown, and their addition: what is
+/// unknown of one part is unknown of the whole.
+macro_rules! counts {
+    (
+        $(#[$doc:meta])*
+        pub struct $name:ident { $( $(#[$field_doc:meta])* pub $field:ident: Option<u64>, )* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct $name {
+            $( $(#[$field_doc])* pub $field: Option<u64>, )*
+        }
+
+        impl $name {
+            /// Adds what was counted before, of another stream.
+            pub fn add(&mut self, before: &Self) {
+                $( self.$field = self.$field.zip(before.$field).map(|(a, b)| a + b); )*
+            }
+        }
+    };
+}
+
+counts! {
 /// What became of the frames. A frame that was sent since the viewer joined
 /// ends in exactly one of `shown`, `incomplete`, `lost`, `late`, `superseded`
 /// and `undecodable`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Frames {
     /// Delivered by the source.
     pub captured: Option<u64>,
@@ -113,17 +135,19 @@ pub struct Frames {
     /// Sent exactly as a camera, file or pipe delivered them.
     pub passed_through: Option<u64>,
 }
+}
 
+counts! {
 /// What became of the packets of all channels from sender to viewer. `sent` is
-/// the sender's own count since the viewer joined;
-/// sent = received + lost + socket_dropped.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// the sender's own count since the viewer joined, control packets included;
+/// sent = received + lost + socket_dropped + corrupt, where a packet of which
+/// both a good and a damaged copy arrived counts as received.
 pub struct Packets {
     /// Sent, as the sender says.
     pub sent: Option<u64>,
     /// Received, each number counted once.
     pub received: Option<u64>,
-    /// Sent, and never received: lost or damaged on the way.
+    /// Sent, and nothing of it arrived.
     pub lost: Option<u64>,
     /// Received again.
     pub duplicate: Option<u64>,
@@ -134,7 +158,7 @@ pub struct Packets {
     pub socket_dropped: Option<u64>,
     /// Not a packet of any known format.
     pub malformed: Option<u64>,
-    /// A packet whose checksum does not hold.
+    /// Arrived, but only with a checksum that does not hold.
     pub corrupt: Option<u64>,
     /// From an address that is not allowed, or of a stream not followed.
     pub foreign: Option<u64>,
@@ -145,9 +169,10 @@ pub struct Packets {
     /// Datagrams that the local system refused to send.
     pub send_errors: Option<u64>,
 }
+}
 
+counts! {
 /// Volumes in bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bytes {
     /// UDP payload sent.
     pub sent: Option<u64>,
@@ -155,6 +180,7 @@ pub struct Bytes {
     pub received: Option<u64>,
     /// JPEG bytes of the frames sent (sender) or completed (viewer).
     pub jpeg: Option<u64>,
+}
 }
 
 /// A distribution in four numbers.

@@ -14,7 +14,7 @@ pub const DEFAULT_DATAGRAM: usize = 1_452;
 
 /// The smallest datagram size that can be asked for: with chunks this small
 /// the longest frame still has no more than [`native::MAX_CHUNKS`].
-pub const MIN_DATAGRAM: usize = 600;
+pub const MIN_DATAGRAM: usize = 640;
 
 /// Why a datagram is not a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

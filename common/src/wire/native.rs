@@ -74,7 +74,7 @@ pub const TAG: usize = 16;
 
 /// What a packet is for; each counts its own numbers, so that what repairs
 /// never looks like a loss of what it repairs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// Chunks, each sent once.
     Media,

@@ -252,7 +252,7 @@ fn refuses_chunks_that_contradict_themselves() {
             chunk.slice = Some(SliceStart {
                 number: 0,
                 offset: 8,
-            })
+            });
         },
         "slice offset",
     );

@@ -1,0 +1,189 @@
+//! One frame into equal chunks.
+
+use std::time::Duration;
+
+use crate::frame::Frame;
+use crate::seq::FrameNumber;
+use crate::wire::native::{CHUNK_BODY, Chunk, HEADER, MAX_CHUNKS, PARITY_BODY, SliceStart, micros};
+
+/// A frame and how it is cut. The chunks are as equal as can be, so that
+/// parity over them carries no padding worth speaking of.
+#[derive(Clone, Debug)]
+pub struct ChunkedFrame {
+    frame: Frame,
+    crc: u32,
+    size: usize,
+    tables: u16,
+    /// Where each restart slice begins in the JPEG.
+    slices: Vec<u32>,
+}
+
+impl ChunkedFrame {
+    /// Cuts `frame` so that each chunk, and parity over up to
+    /// [`BLOCK_FRAMES`] such frames, fits a datagram of `datagram` bytes.
+    /// `tables` and `slices` are the set that decodes it and where its restart
+    /// slices begin: 0 and empty where it has none.
+    #[must_use]
+    pub fn new(frame: Frame, datagram: usize, tables: u16, slices: Vec<u32>) -> Self {
+        let len = frame.jpeg.len();
+        let count = len.div_ceil(chunk_capacity(datagram)).clamp(1, MAX_CHUNKS);
+        Self {
+            crc: crc32c::crc32c(&frame.jpeg),
+            size: len.div_ceil(count),
+            frame,
+            tables,
+            slices,
+        }
+    }
+
+    /// The frame's number.
+    #[must_use]
+    pub fn number(&self) -> FrameNumber {
+        self.frame.number
+    }
+
+    /// The frame's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.frame.jpeg.len()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frame.jpeg.is_empty()
+    }
+
+    /// When the picture was taken.
+    #[must_use]
+    pub fn captured(&self) -> Duration {
+        self.frame.captured
+    }
+
+    /// How many chunks there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.len().div_ceil(self.size)
+    }
+
+    /// Bytes of every chunk but the last.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The chunk at `index`, which is below [`ChunkedFrame::count`].
+    #[must_use]
+    pub fn chunk(&self, index: usize) -> Chunk<'_> {
+        let start = index * self.size;
+        let end = (start + self.size).min(self.len());
+        Chunk {
+            frame: self.frame.number.seq(),
+            frame_len: self.len() as u32,
+            index: index as u16,
+            size: self.size as u16,
+            captured: micros(self.frame.captured),
+            frame_crc: self.crc,
+            tables: self.tables,
+            slice: self.slice_from(start, end),
+            data: &self.frame.jpeg[start..end],
+        }
+    }
+
+    fn slice_from(&self, start: usize, end: usize) -> Option<SliceStart> {
+        let number = self
+            .slices
+            .partition_point(|begin| (*begin as usize) < start);
+        let begin = *self.slices.get(number)? as usize;
+        (begin < end).then(|| SliceStart {
+            number: number as u16,
+            offset: (begin - start) as u16,
+        })
+    }
+}
+
+/// The most frames that the sender's parity spans in one block: as many as
+/// come within the default budget at 60 frames a second.
+pub const BLOCK_FRAMES: usize = 4;
+
+/// The most bytes of a frame that go into one datagram of `datagram` bytes: so
+/// many that the parity over such chunks is no larger.
+#[must_use]
+pub fn chunk_capacity(datagram: usize) -> usize {
+    // A shard's size is even, and it must not be what makes parity too large.
+    let shard = (datagram - HEADER - PARITY_BODY - 2 * BLOCK_FRAMES) & !1;
+    shard - CHUNK_BODY
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::MAX_FRAME_BYTES;
+    use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+
+    fn frame(len: usize) -> Frame {
+        let jpeg = (0..len).map(|i| (i * 31) as u8).collect::<Vec<_>>();
+        Frame {
+            number: FrameNumber(7),
+            jpeg: Bytes::from(jpeg),
+            captured: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_longest_frame_fits_the_smallest_datagrams() {
+        let chunked = ChunkedFrame::new(frame(MAX_FRAME_BYTES), MIN_DATAGRAM, 0, vec![]);
+        assert!(chunked.count() <= MAX_CHUNKS);
+        assert!(chunked.size() <= chunk_capacity(MIN_DATAGRAM));
+    }
+
+    #[test]
+    fn says_which_slice_begins_where() {
+        let chunked =
+            ChunkedFrame::new(frame(3000), DEFAULT_DATAGRAM, 1, vec![600, 900, 1000, 2500]);
+        assert_eq!((chunked.count(), chunked.size()), (3, 1000));
+        let starts: Vec<_> = (0..3).map(|index| chunked.chunk(index).slice).collect();
+        assert_eq!(
+            starts,
+            [
+                Some(SliceStart {
+                    number: 0,
+                    offset: 600
+                }),
+                Some(SliceStart {
+                    number: 2,
+                    offset: 0
+                }),
+                Some(SliceStart {
+                    number: 3,
+                    offset: 500
+                }),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_chunks_are_equal_and_are_the_frame(
+            len in 1_usize..200_000,
+            datagram in MIN_DATAGRAM..=MAX_DATAGRAM,
+        ) {
+            let chunked = ChunkedFrame::new(frame(len), datagram, 0, vec![]);
+            let mut joined = Vec::new();
+            for index in 0..chunked.count() {
+                let chunk = chunked.chunk(index);
+                prop_assert_eq!(chunk.count(), chunked.count());
+                prop_assert!(chunk.data.len() == chunked.size() || index + 1 == chunked.count());
+                let mut body = Vec::new();
+                chunk.encode(&mut body);
+                prop_assert!(HEADER + body.len() <= datagram);
+                prop_assert_eq!(Chunk::decode(&body).unwrap(), chunk);
+                joined.extend_from_slice(chunk.data);
+            }
+            prop_assert_eq!(&joined[..], &frame(len).jpeg[..]);
+        }
+    }
+}

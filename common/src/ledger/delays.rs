@@ -1,0 +1,110 @@
+//! Jitter and delays.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::statistics::Percentiles;
+
+/// Interarrival jitter, smoothed with a gain of 1/16.
+///
+/// <https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>
+#[derive(Clone, Debug, Default)]
+pub struct Jitter {
+    transit: Option<i128>,
+    micros: f64,
+}
+
+impl Jitter {
+    /// Counts a packet sent at `sent` microseconds of the sender's clock.
+    pub fn note(&mut self, sent: u64, arrival: Duration) {
+        let transit = arrival.as_micros() as i128 - i128::from(sent);
+        if let Some(before) = self.transit.replace(transit) {
+            let difference = (transit - before).unsigned_abs() as f64;
+            self.micros += (difference - self.micros) / 16.0;
+        }
+    }
+
+    /// The jitter in microseconds; `None` before the second packet.
+    #[must_use]
+    pub fn micros(&self) -> Option<f64> {
+        self.transit.map(|_| self.micros)
+    }
+}
+
+/// A distribution of delays, to the microsecond and three digits.
+#[derive(Clone, Debug)]
+pub struct Delays {
+    histogram: Histogram<u32>,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1, MAX_MICROS, 3);
+        Self {
+            histogram: histogram.expect("these bounds are constants and valid"),
+        }
+    }
+}
+
+impl Delays {
+    /// Counts a delay; one beyond an hour counts as an hour.
+    pub fn note(&mut self, delay: Duration) {
+        self.histogram.saturating_record(delay.as_micros() as u64);
+    }
+
+    /// The value that `share` (0 to 1) of all delays do not exceed, in
+    /// microseconds; 0 where there are none.
+    #[must_use]
+    pub fn micros_at(&self, share: f64) -> u64 {
+        self.histogram.value_at_quantile(share)
+    }
+
+    /// The distribution in milliseconds; `None` where there are no delays.
+    #[must_use]
+    pub fn percentiles(&self) -> Option<Percentiles> {
+        let millis = |micros: u64| micros as f64 / 1000.0;
+        (!self.histogram.is_empty()).then(|| Percentiles {
+            p50: millis(self.micros_at(0.50)),
+            p95: millis(self.micros_at(0.95)),
+            p99: millis(self.micros_at(0.99)),
+            max: millis(self.histogram.max()),
+        })
+    }
+}
+
+/// An hour: a frame that is older is shown for no one.
+const MAX_MICROS: u64 = 3_600_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_of_an_even_stream_is_zero_and_of_an_uneven_one_is_not() {
+        let mut even = Jitter::default();
+        let mut uneven = Jitter::default();
+        for packet in 0..1000_u64 {
+            even.note(packet * 100, Duration::from_micros(packet * 100 + 7000));
+            uneven.note(
+                packet * 100,
+                Duration::from_micros(packet * 100 + packet % 2 * 50),
+            );
+        }
+        assert_eq!(even.micros(), Some(0.0));
+        assert!((uneven.micros().unwrap() - 50.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn percentiles_are_in_milliseconds() {
+        let mut delays = Delays::default();
+        assert_eq!(delays.percentiles(), None);
+        for millis in 1..=100 {
+            delays.note(Duration::from_millis(millis));
+        }
+        let percentiles = delays.percentiles().unwrap();
+        assert!((percentiles.p50 - 50.0).abs() < 0.1);
+        assert!((percentiles.p95 - 95.0).abs() < 0.1);
+        assert!((percentiles.max - 100.0).abs() < 0.1);
+    }
+}

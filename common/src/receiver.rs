@@ -1,0 +1,340 @@
+//! The viewer's state machine: datagrams in; frames, feedback and the next
+//! deadline out.
+//!
+//! Inputs are `handle_*`, outputs `poll_*`. After every input drain all
+//! outputs, and call [`Receiver::handle_timeout`] at
+//! [`Receiver::poll_timeout`].
+
+mod order;
+mod stream;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::os;
+use crate::seq::FrameNumber;
+use crate::statistics::{Side, Statistics};
+use crate::wire::WireError;
+use crate::wire::native::Packet;
+use stream::Stream;
+
+/// A stream is silent when nothing of it arrives for so long: twice the time
+/// between the totals that every stream sends.
+pub const SILENCE: Duration = Duration::from_secs(1);
+
+/// The most other streams that are remembered by number.
+pub const MAX_OTHERS: usize = 64;
+
+/// What a receiver is told before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long an incomplete frame is waited for, from the arrival of its
+    /// first chunk or from when it was due.
+    pub budget: Duration,
+    /// What this machine says of a stream: [`os::boot_mark`] but in tests.
+    pub boot_mark: fn(u64) -> Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_millis(60),
+            boot_mark: os::boot_mark,
+        }
+    }
+}
+
+/// Names a frame among all streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrameId {
+    /// The stream's number.
+    pub stream: u64,
+    /// The frame's number in it.
+    pub number: FrameNumber,
+}
+
+/// A frame to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedFrame {
+    /// Which frame.
+    pub id: FrameId,
+    /// One whole JPEG, byte for byte as it was sent.
+    pub jpeg: Bytes,
+    /// When the picture was taken, on the sender's clock.
+    pub captured: Duration,
+    /// When its last chunk arrived.
+    pub completed: Duration,
+}
+
+/// What became of a frame that was handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was shown (or recorded) at this time.
+    Shown {
+        /// When.
+        at: Duration,
+    },
+    /// A newer one took its place before it was shown.
+    Superseded,
+    /// It is not a JPEG that can be decoded.
+    Undecodable,
+}
+
+/// What a person may want to know at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A stream is followed from now on.
+    Followed {
+        /// Its number.
+        stream: u64,
+        /// Where it comes from.
+        from: SocketAddr,
+        /// Whether another one was followed before.
+        again: bool,
+    },
+    /// Another stream arrives as well, and is not followed.
+    Other {
+        /// Its number.
+        stream: u64,
+        /// Where it comes from.
+        from: SocketAddr,
+    },
+    /// The followed stream said farewell, and what was still on the way had
+    /// its time.
+    Ended {
+        /// Its number.
+        stream: u64,
+    },
+}
+
+/// The viewer's state machine for one socket.
+#[derive(Debug)]
+pub struct Receiver {
+    config: Config,
+    viewer: u64,
+    /// Since when a new stream would be followed at once.
+    free_since: Duration,
+    stream: Option<Stream>,
+    /// What was counted of streams followed before.
+    before: Option<Statistics>,
+    followed: u64,
+    others: Vec<u64>,
+    malformed: u64,
+    foreign: u64,
+    socket_drops: u64,
+    events: VecDeque<Event>,
+}
+
+impl Receiver {
+    /// A receiver with this number, drawn at random, whose socket listens
+    /// since `now`.
+    #[must_use]
+    pub fn new(config: Config, viewer: u64, now: Duration) -> Self {
+        Self {
+            config,
+            viewer,
+            free_since: now,
+            stream: None,
+            before: None,
+            followed: 0,
+            others: Vec::new(),
+            malformed: 0,
+            foreign: 0,
+            socket_drops: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes a datagram that arrived at `now`.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        match Packet::decode(datagram) {
+            Ok((header, packet)) => {
+                if self.follows(header.stream, &packet, from, now)
+                    && let Some(stream) = &mut self.stream
+                    && !stream.handle_packet(&header, &packet, from, datagram.len(), now)
+                {
+                    self.malformed += 1;
+                }
+            }
+            Err(WireError::Checksum { claimed, .. }) => {
+                let own = self.stream.as_mut().filter(|stream| {
+                    claimed.is_none_or(|claimed| claimed.stream == stream.number())
+                });
+                match own {
+                    Some(stream) => stream.handle_corrupt(claimed),
+                    None => self.foreign += 1,
+                }
+            }
+            Err(_) => self.malformed += 1,
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Counts a datagram from an address that is not allowed.
+    pub fn handle_foreign(&mut self) {
+        self.foreign += 1;
+    }
+
+    /// Takes the system's count of datagrams dropped in the socket's buffer
+    /// since it was opened.
+    pub fn handle_socket_drops(&mut self, total: u64) {
+        let new = total.saturating_sub(self.socket_drops);
+        self.socket_drops += new;
+        if let Some(stream) = &mut self.stream {
+            stream.handle_socket_drops(new);
+        }
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if let Some(stream) = &mut self.stream
+            && stream.handle_timeout(now)
+        {
+            self.free_since = now;
+            self.events.push_back(Event::Ended {
+                stream: stream.number(),
+            });
+        }
+    }
+
+    /// The next frame to be shown; numbers only grow.
+    pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
+        self.stream.as_mut()?.poll_frame()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Fills `out` with a datagram for the sender, if one is due, and says
+    /// where it goes.
+    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        out.clear();
+        let viewer = self.viewer;
+        self.stream.as_mut()?.poll_transmit(viewer, now, out)
+    }
+
+    /// When [`Receiver::handle_timeout`] and [`Receiver::poll_transmit`] have
+    /// something to do again.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.stream.as_ref()?.poll_timeout()
+    }
+
+    /// Tells what became of a frame that was polled; each has one fate.
+    pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
+        if let Some(stream) = self
+            .stream
+            .as_mut()
+            .filter(|stream| stream.number() == id.stream)
+        {
+            stream.handle_fate(id.number, outcome);
+        }
+    }
+
+    /// The counts so far, of all streams that were followed.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let mut statistics = self
+            .stream
+            .as_ref()
+            .map(Stream::statistics)
+            .unwrap_or_default();
+        if let Some(before) = &self.before {
+            add(&mut statistics, before);
+        }
+        statistics.stream.side = Side::Viewer;
+        statistics.stream.followed = self.followed;
+        statistics.stream.others = self.others.len() as u64;
+        statistics.packets.malformed = Some(self.malformed);
+        statistics.packets.foreign = Some(self.foreign);
+        statistics
+    }
+
+    /// Whether packets of this stream are to be looked at: those of the one
+    /// that is followed, which this one becomes if there is none, or none that
+    /// still lives.
+    fn follows(
+        &mut self,
+        number: u64,
+        packet: &Packet<'_>,
+        from: SocketAddr,
+        now: Duration,
+    ) -> bool {
+        let (living, silent_since) = match &self.stream {
+            Some(stream) if stream.number() == number => return true,
+            Some(stream) => (stream.is_living(now), Some(stream.heard())),
+            None => (false, None),
+        };
+        // An ended stream's last farewell must not be mistaken for a new one.
+        let known = self.others.contains(&number);
+        let begins = matches!(
+            packet,
+            Packet::Chunk(_) | Packet::Parity(_) | Packet::Tables(_) | Packet::Totals(_)
+        );
+        if living || !begins {
+            self.foreign += 1;
+            if living && !known && self.others.len() < MAX_OTHERS {
+                self.others.push(number);
+                self.events.push_back(Event::Other {
+                    stream: number,
+                    from,
+                });
+            }
+            return false;
+        }
+        if let Some(silent_since) = silent_since {
+            self.free_since = self.free_since.max(silent_since);
+        }
+        if known {
+            // Its packets were not looked at while another was followed.
+            self.free_since = now;
+        }
+        self.others.retain(|other| *other != number);
+        self.retire(now);
+        self.followed += 1;
+        self.stream = Some(Stream::new(
+            number,
+            from,
+            &self.config,
+            self.free_since,
+            now,
+        ));
+        self.events.push_back(Event::Followed {
+            stream: number,
+            from,
+            again: self.followed > 1,
+        });
+        true
+    }
+
+    fn retire(&mut self, now: Duration) {
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        stream.end(now);
+        let mut statistics = stream.statistics();
+        if let Some(before) = &self.before {
+            add(&mut statistics, before);
+        }
+        self.before = Some(statistics);
+    }
+}
+
+fn add(statistics: &mut Statistics, before: &Statistics) {
+    statistics.frames.add(&before.frames);
+    statistics.packets.add(&before.packets);
+    statistics.bytes.add(&before.bytes);
+    statistics.duration_s += before.duration_s;
+    let rate = |amount: Option<u64>| {
+        amount
+            .filter(|_| statistics.duration_s > 0.0)
+            .map(|n| n as f64 / statistics.duration_s)
+    };
+    statistics.fps = rate(statistics.frames.shown);
+    statistics.bitrate_bps = rate(statistics.bytes.received).map(|bytes| bytes * 8.0);
+}

@@ -1,0 +1,360 @@
+//! The sender's state machine: frames in, timed datagrams out, feedback in.
+//!
+//! Inputs are `handle_*`, outputs `poll_*`. After every input, drain
+//! [`Transmitter::poll_transmit`], and call it again at
+//! [`Transmitter::poll_timeout`].
+
+mod destination;
+mod schedule;
+mod tables;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::chunk::ChunkedFrame;
+use crate::frame::{Frame, MAX_FRAME_BYTES};
+use crate::jpeg;
+use crate::seq::FrameNumber;
+use crate::statistics::{self, Side, Statistics};
+use crate::wire::native::{Packet, Totals, micros};
+use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+use destination::Destination;
+use schedule::{Item, Schedule};
+use tables::TableSets;
+
+/// What a transmitter is told before it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The largest datagram in bytes of UDP payload, [`MIN_DATAGRAM`] to
+    /// [`MAX_DATAGRAM`].
+    pub datagram: usize,
+    /// How many destinations every frame goes to.
+    pub destinations: usize,
+    /// Time from frame to frame, where it is known.
+    pub interval: Option<Duration>,
+    /// Whether the datagrams of a frame are spread over time.
+    pub pace: bool,
+    /// What [`os::boot_mark`](crate::os::boot_mark) says of the stream.
+    pub boot_mark: Option<u64>,
+    /// The number of the first frame: 0 but in tests.
+    pub first_frame: FrameNumber,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            datagram: DEFAULT_DATAGRAM,
+            destinations: 1,
+            interval: None,
+            pace: true,
+            boot_mark: None,
+            first_frame: FrameNumber(0),
+        }
+    }
+}
+
+/// One or more datagrams for one destination, in the buffer that was polled
+/// into: each `segment` bytes long, but the last, which may be shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The destination, counted from 0.
+    pub destination: usize,
+    /// Bytes of each datagram but the last.
+    pub segment: usize,
+}
+
+/// A frame that cannot be sent, with its length in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]
+pub struct FrameSizeError(pub usize);
+
+/// The sender's state machine for one stream.
+#[derive(Debug)]
+pub struct Transmitter {
+    config: Config,
+    stream: u64,
+    started: Duration,
+    next_frame: FrameNumber,
+    counts: Counts,
+    tables: TableSets,
+    quality: Option<u8>,
+    schedule: Schedule,
+    destinations: Vec<Destination>,
+    /// When the first frame was handed in, and the last.
+    frames_at: Option<(Duration, Duration)>,
+    finishing: bool,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    captured: u64,
+    replaced: u64,
+    not_sent: u64,
+    sent: u64,
+    jpeg_bytes: u64,
+    send_errors: u64,
+    malformed: u64,
+}
+
+impl Transmitter {
+    /// A transmitter for the stream with this number, drawn at random.
+    #[must_use]
+    pub fn new(config: Config, stream: u64, now: Duration) -> Self {
+        let datagram = config.datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+        let destinations =
+            (0..config.destinations).map(|index| Destination::new(index as u16, now));
+        Self {
+            stream,
+            started: now,
+            next_frame: config.first_frame,
+            counts: Counts::default(),
+            tables: TableSets::default(),
+            quality: None,
+            schedule: Schedule::default(),
+            destinations: destinations.collect(),
+            frames_at: None,
+            finishing: false,
+            config: Config { datagram, ..config },
+        }
+    }
+
+    /// Takes a whole JPEG to be sent, with the time its picture was taken and
+    /// the quality it was encoded with, where that is known. Returns its
+    /// number.
+    ///
+    /// # Errors
+    /// Where it is empty or longer than [`MAX_FRAME_BYTES`]; it is then counted
+    /// as not sent.
+    pub fn handle_frame(
+        &mut self,
+        jpeg: Bytes,
+        captured: Duration,
+        quality: Option<u8>,
+        now: Duration,
+    ) -> Result<FrameNumber, FrameSizeError> {
+        if jpeg.is_empty() || jpeg.len() > MAX_FRAME_BYTES {
+            self.counts.not_sent += 1;
+            return Err(FrameSizeError(jpeg.len()));
+        }
+        let number = self.next_frame;
+        self.next_frame = number.next();
+        self.counts.sent += 1;
+        self.counts.captured = self.counts.captured.max(self.counts.sent);
+        self.counts.jpeg_bytes += jpeg.len() as u64;
+        self.quality = quality;
+        let (set, slices) = self.find_slices(&jpeg, quality, now);
+        let frame = Frame {
+            number,
+            jpeg,
+            captured,
+        };
+        let frame = Arc::new(ChunkedFrame::new(frame, self.config.datagram, set, slices));
+        let spread = self.spread();
+        self.schedule.push_frame(&frame, now, spread);
+        let first = self.frames_at.map_or(now, |(first, _)| first);
+        self.frames_at = Some((first, now));
+        Ok(number)
+    }
+
+    /// Tells how many frames the source has delivered so far.
+    pub fn handle_captured(&mut self, total: u64) {
+        self.counts.captured = self.counts.captured.max(total);
+    }
+
+    /// Counts frames that a newer one replaced before they were encoded.
+    pub fn handle_replaced(&mut self, frames: u64) {
+        self.counts.replaced += frames;
+    }
+
+    /// Counts frames that could not be encoded.
+    pub fn handle_not_sent(&mut self, frames: u64) {
+        self.counts.not_sent += frames;
+    }
+
+    /// Counts datagrams that the local system refused to send.
+    pub fn handle_send_errors(&mut self, datagrams: u64) {
+        self.counts.send_errors += datagrams;
+    }
+
+    /// Takes a datagram that came back from a destination.
+    pub fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
+        let Some(to) = self.destinations.get_mut(destination) else {
+            return;
+        };
+        match Packet::decode(datagram) {
+            Ok((header, packet)) if header.stream == self.stream => match packet {
+                Packet::Report(report) => to.handle_report(&report, header.sent, now),
+                Packet::Request(_) | Packet::Connect(_) => {}
+                Packet::Chunk(_)
+                | Packet::Resent(_)
+                | Packet::Parity(_)
+                | Packet::Tables(_)
+                | Packet::Totals(_)
+                | Packet::Farewell(_)
+                | Packet::Reply(_)
+                | Packet::Challenge(_)
+                | Packet::Refusal(_) => self.counts.malformed += 1,
+            },
+            _ => self.counts.malformed += 1,
+        }
+    }
+
+    /// Sets the largest datagram from the next frame on.
+    pub fn set_datagram(&mut self, bytes: usize) {
+        self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+    }
+
+    /// The largest datagram, in bytes of UDP payload.
+    #[must_use]
+    pub fn datagram(&self) -> usize {
+        self.config.datagram
+    }
+
+    /// Fills `out` with datagrams that are due.
+    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        out.clear();
+        if let Some((items, destination)) = self.schedule.poll(now, self.destinations.len()) {
+            let to = &mut self.destinations[destination];
+            for item in items {
+                to.encode(self.stream, &item.packet(), now, out);
+            }
+            return Some(Transmit {
+                destination,
+                segment: items.first().map_or(0, Item::len),
+            });
+        }
+        self.poll_control(now, out)
+    }
+
+    /// When [`Transmitter::poll_transmit`] may have something again.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let control = self
+            .destinations
+            .iter()
+            .filter_map(Destination::control_due);
+        control.chain(self.schedule.due()).min()
+    }
+
+    /// Ends the stream: what is waiting is sent at once, and the farewell.
+    pub fn finish(&mut self, now: Duration) {
+        if !self.finishing {
+            self.finishing = true;
+            self.schedule.hurry(now);
+            self.destinations.iter_mut().for_each(|to| to.finish(now));
+        }
+    }
+
+    /// Whether everything, the last farewell included, has been handed out.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let control_done = self
+            .destinations
+            .iter()
+            .all(|to| to.control_due().is_none());
+        self.finishing && control_done && self.schedule.is_empty()
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn statistics(&self, now: Duration) -> Statistics {
+        let counts = &self.counts;
+        let (first, last) = self.frames_at.unwrap_or((now, now));
+        let duration = last.saturating_sub(first).as_secs_f64();
+        let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
+        let bytes = total(Destination::bytes);
+        let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
+        let mut statistics = Statistics {
+            stream: statistics::Stream {
+                side: Side::Sender,
+                number: Some(format!("{:016x}", self.stream)),
+                wire: Some("native"),
+                quality: self.quality,
+                ended: self.finishing,
+                ..statistics::Stream::default()
+            },
+            duration_s: duration,
+            fps: rate(counts.sent.saturating_sub(1) as f64),
+            bitrate_bps: rate(bytes as f64 * 8.0),
+            ..Statistics::default()
+        };
+        statistics.frames.captured = Some(counts.captured);
+        statistics.frames.replaced = Some(counts.replaced);
+        statistics.frames.not_sent = Some(counts.not_sent);
+        statistics.frames.sent = Some(counts.sent);
+        statistics.packets.sent = Some(total(Destination::packets));
+        statistics.packets.send_errors = Some(counts.send_errors);
+        statistics.packets.malformed = Some(counts.malformed);
+        statistics.bytes.sent = Some(bytes);
+        statistics.bytes.jpeg = Some(counts.jpeg_bytes);
+        let mut viewers = self.destinations.iter().flat_map(Destination::viewers);
+        if let (Some(viewer), None) = (viewers.next(), viewers.next()) {
+            viewer.fill(&mut statistics);
+        }
+        statistics
+    }
+
+    fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        if self.finishing && !self.schedule.is_empty() {
+            return None;
+        }
+        let totals = self.totals();
+        for (destination, to) in self.destinations.iter_mut().enumerate() {
+            if to.poll_control(self.stream, totals, now, out) {
+                return Some(Transmit {
+                    destination,
+                    segment: out.len(),
+                });
+            }
+        }
+        None
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            frames_captured: self.counts.captured,
+            frames_replaced: self.counts.replaced,
+            frames_not_sent: self.counts.not_sent,
+            frames_sent: self.next_frame.0,
+            jpeg_bytes: self.counts.jpeg_bytes,
+            started: micros(self.started),
+            boot_mark: self.config.boot_mark.unwrap_or(0),
+            interval: self
+                .config
+                .interval
+                .map_or(0, |interval| interval.as_micros() as u32),
+            ..Totals::default()
+        }
+    }
+
+    /// How long the datagrams of a frame are spread over.
+    fn spread(&self) -> Duration {
+        match self.config.interval {
+            Some(interval) if self.config.pace => (interval / 2).min(MAX_SPREAD),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn find_slices(&mut self, jpeg: &Bytes, quality: Option<u8>, now: Duration) -> (u16, Vec<u32>) {
+        let Ok(header) = jpeg::JpegHeader::parse(jpeg) else {
+            return (0, Vec::new());
+        };
+        if !header.has_slices() {
+            return (0, Vec::new());
+        }
+        let Ok(Some(tables)) = jpeg::tables(jpeg) else {
+            return (0, Vec::new());
+        };
+        let (set, packet) = self.tables.announce(tables, quality, now);
+        if let Some(packet) = packet {
+            self.schedule.push(Item::new(packet, None), now);
+        }
+        (set, jpeg::slice_starts(jpeg, header.len))
+    }
+}
+
+/// The longest that the datagrams of a frame are spread over: a quarter of the
+/// viewer's default budget, so that what is missing can still be asked for.
+const MAX_SPREAD: Duration = Duration::from_millis(15);
