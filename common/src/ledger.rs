@@ -9,6 +9,7 @@ pub use frames::FrameCounts;
 pub use numbers::{Arrival, Numbers};
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::seq::PacketNumber;
@@ -33,10 +34,11 @@ pub struct Ledger {
     bytes: u64,
     jpeg_bytes: u64,
     socket_dropped: u64,
-    /// Damaged packets whose numbers can be believed.
+    /// Damaged packets whose numbers can be believed, and of which no good copy
+    /// has arrived.
     claims: BTreeSet<(Channel, PacketNumber)>,
-    /// Damaged packets whose numbers cannot.
-    corrupt_unnumbered: u64,
+    /// Damaged packets whose numbers cannot be believed, or are forgotten.
+    corrupt_besides: u64,
     totals: Option<(Totals, Totals)>,
     from_start: bool,
     arrivals: Option<(Duration, Duration)>,
@@ -55,6 +57,7 @@ impl Ledger {
         match arrival {
             Arrival::New => {
                 self.bytes += len as u64;
+                self.claims.remove(&(header.channel, header.number));
                 if header.channel == Channel::Media {
                     self.jitter.note(header.sent, now);
                 }
@@ -69,11 +72,16 @@ impl Ledger {
 
     /// Counts a damaged packet, with its header where that can be believed.
     pub fn note_corrupt(&mut self, claimed: Option<Header>) {
-        match claimed {
-            Some(header) if self.claims.len() < MAX_CLAIMS => {
-                self.claims.insert((header.channel, header.number));
-            }
-            _ => self.corrupt_unnumbered += 1,
+        let Some(header) = claimed else {
+            self.corrupt_besides += 1;
+            return;
+        };
+        if !self.numbers(header.channel).has(header.number) {
+            self.claims.insert((header.channel, header.number));
+        }
+        if self.claims.len() > MAX_CLAIMS {
+            self.claims.pop_first();
+            self.corrupt_besides += 1;
         }
     }
 
@@ -133,8 +141,8 @@ impl Ledger {
     pub fn fill_report(&self, absent: u64, report: &mut Report) {
         let packets = self.packets();
         let frames = self.own_frames();
-        let media_sent = self.totals().map_or(0, |totals| totals.media);
-        report.media_expected = self.expected(&self.media, media_sent, |totals| totals.media);
+        let media = self.range(Channel::Media);
+        report.media_expected = media.end - media.start;
         report.media_received = self.media.received();
         report.repair_received = self.repair.received();
         report.packets_received = packets.received;
@@ -233,8 +241,14 @@ impl Ledger {
         }
     }
 
-    /// How many packets of a channel there were to receive.
-    fn expected(&self, numbers: &Numbers, sent: u64, of: OfChannel) -> u64 {
+    /// The packet numbers of a channel that this side is accountable for.
+    fn range(&self, channel: Channel) -> Range<u64> {
+        let numbers = self.numbers(channel);
+        let of = |totals: &Totals| match channel {
+            Channel::Media => totals.media,
+            Channel::Repair => totals.repair,
+            Channel::Control => totals.control,
+        };
         let joined = self.totals.as_ref().map(|(joined, _)| of(joined));
         let first = match (self.from_start, numbers.first(), joined) {
             (true, _, _) => 0,
@@ -243,32 +257,37 @@ impl Ledger {
             (false, Some(first), Some(joined)) => first.min(joined),
             (false, first, joined) => first.or(joined).unwrap_or(0),
         };
-        numbers.expected(first, sent)
+        first..numbers.next().max(self.totals().map_or(0, of)).max(first)
+    }
+
+    fn numbers(&self, channel: Channel) -> &Numbers {
+        match channel {
+            Channel::Media => &self.media,
+            Channel::Repair => &self.repair,
+            Channel::Control => &self.control,
+        }
     }
 
     fn packets(&self) -> PacketCounts {
-        let sent = |of: OfChannel| self.totals().map_or(0, of);
-        let channels: [(&Numbers, OfChannel); 3] = [
-            (&self.media, |totals| totals.media),
-            (&self.repair, |totals| totals.repair),
-            (&self.control, |totals| totals.control),
-        ];
-        let sum = |of: fn(&Numbers) -> u64| channels.iter().map(|(numbers, _)| of(numbers)).sum();
-        let expected = channels
+        let ranges = CHANNELS.map(|channel| (channel, self.range(channel)));
+        let sum = |of: fn(&Numbers) -> u64| {
+            CHANNELS
+                .map(|channel| of(self.numbers(channel)))
+                .iter()
+                .sum()
+        };
+        let expected = ranges
             .iter()
-            .map(|(numbers, of)| self.expected(numbers, sent(*of), *of))
+            .map(|(_, range)| range.end - range.start)
             .sum::<u64>();
         let received = sum(Numbers::received);
         let missing = expected.saturating_sub(received);
-        let numbered = self.claims.iter().filter(|(channel, number)| {
-            let numbers = match channel {
-                Channel::Media => &self.media,
-                Channel::Repair => &self.repair,
-                Channel::Control => &self.control,
-            };
-            !numbers.has(*number)
+        let claimed = self.claims.iter().filter(|(claimed, number)| {
+            ranges
+                .iter()
+                .any(|(channel, range)| channel == claimed && range.contains(&number.0))
         });
-        let corrupt = (numbered.count() as u64 + self.corrupt_unnumbered).min(missing);
+        let corrupt = (claimed.count() as u64 + self.corrupt_besides).min(missing);
         let socket_dropped = self.socket_dropped.min(missing - corrupt);
         PacketCounts {
             expected,
@@ -294,5 +313,4 @@ struct PacketCounts {
     socket_dropped: u64,
 }
 
-/// The sender's count of packets of one channel.
-type OfChannel = fn(&Totals) -> u64;
+const CHANNELS: [Channel; 3] = [Channel::Media, Channel::Repair, Channel::Control];

@@ -18,7 +18,7 @@ use crate::os;
 use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
 use crate::wire::WireError;
-use crate::wire::native::Packet;
+use crate::wire::native::{Header, Packet};
 use stream::Stream;
 
 /// A stream is silent when nothing of it arrives for so long: twice the time
@@ -27,6 +27,9 @@ pub const SILENCE: Duration = Duration::from_secs(1);
 
 /// The most other streams that are remembered by number.
 pub const MAX_OTHERS: usize = 64;
+
+/// The most damaged datagrams that are remembered before the first stream.
+const MAX_DAMAGED: usize = 64;
 
 /// What a receiver is told before it starts.
 #[derive(Clone, Debug)]
@@ -122,7 +125,12 @@ pub struct Receiver {
     before: Option<Statistics>,
     followed: u64,
     others: Vec<u64>,
+    /// Streams that said farewell: what still arrives of them begins nothing.
+    ended: VecDeque<u64>,
     malformed: u64,
+    /// Datagrams that came before the first stream and are no packets: damaged
+    /// ones, if they turn out to come from its sender.
+    damaged: Vec<(SocketAddr, Option<Header>)>,
     foreign: u64,
     socket_drops: u64,
     events: VecDeque<Event>,
@@ -141,7 +149,9 @@ impl Receiver {
             before: None,
             followed: 0,
             others: Vec::new(),
+            ended: VecDeque::new(),
             malformed: 0,
+            damaged: Vec::new(),
             foreign: 0,
             socket_drops: 0,
             events: VecDeque::new(),
@@ -159,16 +169,7 @@ impl Receiver {
                     self.malformed += 1;
                 }
             }
-            Err(WireError::Checksum { claimed, .. }) => {
-                let own = self.stream.as_mut().filter(|stream| {
-                    claimed.is_none_or(|claimed| claimed.stream == stream.number())
-                });
-                match own {
-                    Some(stream) => stream.handle_corrupt(claimed),
-                    None => self.foreign += 1,
-                }
-            }
-            Err(_) => self.malformed += 1,
+            Err(error) => self.handle_undecodable(from, &error),
         }
         self.handle_timeout(now);
     }
@@ -194,6 +195,10 @@ impl Receiver {
             && stream.handle_timeout(now)
         {
             self.free_since = now;
+            self.ended.push_back(stream.number());
+            if self.ended.len() > MAX_OTHERS {
+                self.ended.pop_front();
+            }
             self.events.push_back(Event::Ended {
                 stream: stream.number(),
             });
@@ -255,6 +260,32 @@ impl Receiver {
         statistics
     }
 
+    /// Counts a datagram that is no packet: damaged, where it comes from the
+    /// sender that is followed, and else none of ours, as far as one can say.
+    fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) {
+        let claimed = match error {
+            WireError::Checksum { claimed, .. } => *claimed,
+            WireError::UnknownFormat(_) | WireError::Short { what: "header", .. } => None,
+            WireError::Version { .. }
+            | WireError::Kind(_)
+            | WireError::Encrypted(_)
+            | WireError::Short { .. }
+            | WireError::Range { .. } => {
+                self.malformed += 1;
+                return;
+            }
+        };
+        match &mut self.stream {
+            Some(stream) if stream.from() == from => stream.handle_corrupt(claimed),
+            Some(_) => self.malformed += 1,
+            None => {
+                self.malformed += 1;
+                self.damaged.push((from, claimed));
+                self.damaged.truncate(MAX_DAMAGED);
+            }
+        }
+    }
+
     /// Whether packets of this stream are to be looked at: those of the one
     /// that is followed, which this one becomes if there is none, or none that
     /// still lives.
@@ -270,13 +301,9 @@ impl Receiver {
             Some(stream) => (stream.is_living(now), Some(stream.heard())),
             None => (false, None),
         };
-        // An ended stream's last farewell must not be mistaken for a new one.
-        let known = self.others.contains(&number);
-        let begins = matches!(
-            packet,
-            Packet::Chunk(_) | Packet::Parity(_) | Packet::Tables(_) | Packet::Totals(_)
-        );
-        if living || !begins {
+        // Known, its packets were not looked at while another was followed.
+        let known = self.others.contains(&number) || self.others.len() >= MAX_OTHERS;
+        if living || self.ended.contains(&number) || !packet.is_from_sender() {
             self.foreign += 1;
             if living && !known && self.others.len() < MAX_OTHERS {
                 self.others.push(number);
@@ -291,19 +318,21 @@ impl Receiver {
             self.free_since = self.free_since.max(silent_since);
         }
         if known {
-            // Its packets were not looked at while another was followed.
             self.free_since = now;
         }
         self.others.retain(|other| *other != number);
         self.retire(now);
         self.followed += 1;
-        self.stream = Some(Stream::new(
-            number,
-            from,
-            &self.config,
-            self.free_since,
-            now,
-        ));
+        let mut stream = Stream::new(number, from, &self.config, self.free_since, now);
+        for (_, claimed) in self
+            .damaged
+            .drain(..)
+            .filter(|(address, _)| *address == from)
+        {
+            stream.handle_corrupt(claimed);
+            self.malformed -= 1;
+        }
+        self.stream = Some(stream);
         self.events.push_back(Event::Followed {
             stream: number,
             from,

@@ -1,1 +1,3 @@
 //! The two programs together: what no single crate can test.
+
+pub mod pair;

@@ -131,13 +131,6 @@ impl Numbers {
     pub fn gaps(&self) -> u64 {
         self.gaps
     }
-
-    /// How many packets there were from `first` on, where the sender says that
-    /// it had sent `sent` of them.
-    #[must_use]
-    pub fn expected(&self, first: u64, sent: u64) -> u64 {
-        self.next().max(sent).saturating_sub(first)
-    }
 }
 
 /// No stream counts so far; above it sums could overflow.

@@ -102,6 +102,11 @@ impl Stream {
         self.number
     }
 
+    /// Where its newest packet came from.
+    pub(super) fn from(&self) -> SocketAddr {
+        self.from
+    }
+
     /// When the newest packet arrived.
     pub(super) fn heard(&self) -> Duration {
         self.heard
@@ -156,9 +161,10 @@ impl Stream {
         }
     }
 
-    /// Counts a damaged packet.
+    /// Counts a damaged packet from where this stream comes from.
     pub(super) fn handle_corrupt(&mut self, claimed: Option<Header>) {
-        self.ledger.note_corrupt(claimed);
+        self.ledger
+            .note_corrupt(claimed.filter(|claimed| claimed.stream == self.number));
     }
 
     /// Counts datagrams dropped in the socket's buffer.

@@ -141,6 +141,23 @@ impl Packet<'_> {
         self.kind().channel()
     }
 
+    /// Whether it is one that a sender sends, rather than a viewer.
+    #[must_use]
+    pub fn is_from_sender(&self) -> bool {
+        match self {
+            Packet::Chunk(_)
+            | Packet::Resent(_)
+            | Packet::Parity(_)
+            | Packet::Tables(_)
+            | Packet::Totals(_)
+            | Packet::Farewell(_)
+            | Packet::Reply(_)
+            | Packet::Challenge(_)
+            | Packet::Refusal(_) => true,
+            Packet::Report(_) | Packet::Request(_) | Packet::Connect(_) => false,
+        }
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Packet::Chunk(_) => Kind::Chunk,
@@ -198,13 +215,7 @@ impl Packet<'_> {
         if head[0] != MAGIC {
             return Err(WireError::UnknownFormat(head[0]));
         }
-        if head[1] != VERSION {
-            return Err(WireError::Version { got: head[1] });
-        }
         let kind = Kind::from_wire(head[2]);
-        if head[4] != 0 {
-            return Err(WireError::Encrypted(head[4]));
-        }
         let mut fields = Reader::new("header", &head[DESTINATION..]);
         let destination = fields.u16()?;
         let stream = fields.u64()?;
@@ -219,6 +230,10 @@ impl Packet<'_> {
             sent,
         });
         let expected = checksum(datagram);
+        let key = head[KEY];
+        if key != 0 && got == 0 {
+            return Err(WireError::Encrypted(key));
+        }
         if got != expected {
             let believable = head[CHECK] == header_check(head);
             let claimed = header.filter(|_| believable);
@@ -227,6 +242,9 @@ impl Packet<'_> {
                 expected,
                 claimed,
             });
+        }
+        if head[1] != VERSION {
+            return Err(WireError::Version { got: head[1] });
         }
         let (Some(kind), Some(header)) = (kind, header) else {
             return Err(WireError::Kind(head[2]));
@@ -309,6 +327,7 @@ fn header_check(head: &[u8]) -> u8 {
     crc32c::crc32c_append(crc, &head[CHECK + 1..CRC.start]) as u8
 }
 
+const KEY: usize = 4;
 const CHECK: usize = 5;
 const DESTINATION: usize = 6;
 const CRC: Range<usize> = 32..36;

@@ -209,11 +209,14 @@ fn refuses_what_it_cannot_read_with_the_reason() {
     let with = |at: usize, byte: u8| {
         let mut datagram = good.clone();
         datagram[at] = byte;
+        let crc = if at == KEY { 0 } else { checksum(&datagram) };
+        datagram[CRC].copy_from_slice(&crc.to_be_bytes());
         Packet::decode(&datagram).unwrap_err()
     };
     assert_eq!(with(0, 0x80), WireError::UnknownFormat(0x80));
     assert_eq!(with(1, 2), WireError::Version { got: 2 });
-    assert_eq!(with(4, 9), WireError::Encrypted(9));
+    assert_eq!(with(2, 99), WireError::Kind(99));
+    assert_eq!(with(KEY, 9), WireError::Encrypted(9));
     assert_eq!(
         Packet::decode(&good[..20]).unwrap_err(),
         WireError::Short {
