@@ -1,0 +1,205 @@
+//! Pictures to JPEG frames of the quality, size and length that were asked for.
+//!
+//! A source's own JPEGs pass untouched unless one of these asks otherwise.
+
+mod fit;
+mod scale;
+mod turbo;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use framegram_common::frame::MAX_FRAME_BYTES;
+
+use self::fit::{Fit, Verdict};
+use self::scale::Scaler;
+use self::turbo::Compressor;
+use crate::picture::Picture;
+use crate::source::Content;
+
+pub use self::turbo::{Header, check, decode_for_window, read_header};
+
+/// The JPEG quality where none is asked for.
+pub const DEFAULT_QUALITY: u8 = 80;
+
+/// The fewest bytes a frame can be limited to: headers and tables of a JPEG
+/// are 623 bytes, and some picture is to fit as well.
+pub const MIN_FRAME_BYTES: usize = 1024;
+
+/// What frames are to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// JPEG quality, 1 to 100; `None`: that of a source's own JPEGs,
+    /// otherwise [`DEFAULT_QUALITY`].
+    pub quality: Option<u8>,
+    /// Width and height in pixels; `None`: as the source has them.
+    pub size: Option<(usize, usize)>,
+    /// The longest frame in bytes; `None`: what the protocol can carry.
+    pub max_frame_bytes: Option<usize>,
+    /// MCUs between restart markers; `None`: no markers.
+    pub restart_interval: Option<u16>,
+}
+
+impl Settings {
+    /// Whether a source's own JPEGs may go out as they are.
+    #[must_use]
+    pub fn pass_through(&self) -> bool {
+        self.quality.is_none() && self.restart_interval.is_none()
+    }
+
+    fn limit(&self) -> usize {
+        self.max_frame_bytes
+            .map_or(MAX_FRAME_BYTES, |limit| limit.min(MAX_FRAME_BYTES))
+    }
+}
+
+/// An encoded frame and how it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The JPEG.
+    pub jpeg: Bytes,
+    /// Its width in pixels.
+    pub width: usize,
+    /// Its height in pixels.
+    pub height: usize,
+    /// Its quality, unless it is the source's own.
+    pub quality: Option<u8>,
+    /// It is the source's own JPEG.
+    pub passed_through: bool,
+    /// Its quality is lower than asked for, to fit the longest frame.
+    pub quality_lowered: bool,
+    /// It is smaller than asked for, to fit the longest frame.
+    pub scaled_down: bool,
+    /// How many encodings it took.
+    pub encodings: u32,
+}
+
+/// One of several encoders side by side, each for one thread. What fits the
+/// longest frame they find out together.
+pub struct Encoder {
+    settings: Settings,
+    fit: Arc<Mutex<Fit>>,
+    compressor: Compressor,
+    scaler: Scaler,
+}
+
+impl Encoder {
+    /// An encoder for frames as `settings` describe them.
+    ///
+    /// # Errors
+    /// Where libjpeg-turbo cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let asked = settings.quality.unwrap_or(DEFAULT_QUALITY);
+        let fit = Arc::new(Mutex::new(Fit::new(settings.limit(), asked)));
+        Self::with(settings, fit)
+    }
+
+    /// Another encoder for another thread of the same stream.
+    ///
+    /// # Errors
+    /// Where libjpeg-turbo cannot be set up.
+    pub fn another(&self) -> Result<Self> {
+        Self::with(self.settings, Arc::clone(&self.fit))
+    }
+
+    fn with(settings: Settings, fit: Arc<Mutex<Fit>>) -> Result<Self> {
+        let mut compressor = Compressor::new()?;
+        compressor.set_restart_interval(settings.restart_interval.unwrap_or(0))?;
+        Ok(Self {
+            settings,
+            fit,
+            compressor,
+            scaler: Scaler::new(),
+        })
+    }
+
+    /// Encodes what a source delivered, or passes it through.
+    ///
+    /// # Errors
+    /// Where it is not a picture, or does not fit at any quality and scale.
+    pub fn encode(&mut self, content: &Content) -> Result<Encoded> {
+        match content {
+            Content::Picture(picture) => self.encode_picture(picture),
+            Content::Jpeg(jpeg) => {
+                let header = turbo::read_header(jpeg)?;
+                let (width, height) = (header.width, header.height);
+                let size_asked = self.settings.size.unwrap_or((width, height));
+                if self.settings.pass_through()
+                    && size_asked == (width, height)
+                    && jpeg.len() <= self.settings.limit()
+                {
+                    return Ok(Encoded {
+                        jpeg: jpeg.clone(),
+                        width,
+                        height,
+                        quality: None,
+                        passed_through: true,
+                        quality_lowered: false,
+                        scaled_down: false,
+                        encodings: 0,
+                    });
+                }
+                self.encode_picture(&turbo::decode(jpeg)?)
+            }
+        }
+    }
+
+    fn encode_picture(&mut self, picture: &Picture) -> Result<Encoded> {
+        let asked = self.settings.quality.unwrap_or(DEFAULT_QUALITY);
+        let (full_width, full_height) = self
+            .settings
+            .size
+            .unwrap_or((picture.width(), picture.height()));
+        let mut search = self.lock_fit().search();
+        let mut scaled: Option<Picture> = None;
+        let mut best = None;
+        let mut encodings = 0;
+        loop {
+            let attempt = search.current();
+            let (width, height) = (attempt.side(full_width), attempt.side(full_height));
+            let right_size =
+                |picture: &Picture| (picture.width(), picture.height()) == (width, height);
+            if right_size(picture) {
+                scaled = None;
+            } else if !scaled.as_ref().is_some_and(right_size) {
+                scaled = Some(self.scaler.scale(picture, width, height)?);
+            }
+            let jpeg = self
+                .compressor
+                .compress(scaled.as_ref().unwrap_or(picture), attempt.quality)?;
+            encodings += 1;
+            let verdict = search.judge(jpeg.len());
+            if jpeg.len() <= self.settings.limit() {
+                best = Some(Encoded {
+                    jpeg,
+                    width,
+                    height,
+                    quality: Some(attempt.quality),
+                    passed_through: false,
+                    quality_lowered: attempt.quality < asked,
+                    scaled_down: attempt.is_scaled(),
+                    encodings,
+                });
+            }
+            if !matches!(verdict, Verdict::Next(_)) {
+                break;
+            }
+        }
+        self.lock_fit().remember(&search);
+        let Some(best) = best else {
+            bail!(
+                "a picture of {full_width}x{full_height} does not fit into {} bytes at any quality",
+                self.settings.limit()
+            );
+        };
+        Ok(Encoded { encodings, ..best })
+    }
+
+    fn lock_fit(&self) -> std::sync::MutexGuard<'_, Fit> {
+        self.fit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+//! Which quality and scale make a frame fit into so many bytes: quality first,
+//! then scale, in few tries, since what fitted is remembered for the next frame.
+//!
+//! [`Fit`] is what is remembered, [`Search`] the tries of one frame.
+
+/// Below this quality a smaller picture looks better than a coarser one.
+const LOWEST_QUALITY: u8 = 25;
+
+/// The scales that are tried, in 64ths of a side: thirds of an area at first,
+/// then quickly to where anything fits.
+const SCALES: [usize; 10] = [64, 48, 36, 26, 18, 12, 8, 4, 2, 1];
+
+/// Tries for one frame before the best one that fitted is taken.
+const ENOUGH_TRIES: u32 = 5;
+
+/// Tries at one scale before the lowest quality decides whether it fits at all.
+const TRIES_A_SCALE: u32 = 3;
+
+/// A frame this full, in percent of the limit, is not tried to be made better.
+const FULL_ENOUGH: usize = 80;
+
+/// What a guess aims at, in percent of the limit.
+const AIM: usize = 92;
+
+/// Bytes of a JPEG that do not depend on quality: markers and tables.
+const OVERHEAD: f64 = 600.0;
+
+/// By which power of a JPEG's quantisation step its bytes shrink, in pictures
+/// of cameras; it only makes the guesses good, not the results.
+const SHRINK: f64 = 0.75;
+
+/// Quality and scale as the last frame had them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit {
+    limit: usize,
+    asked: u8,
+    start: Try,
+}
+
+/// One encoding to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Try {
+    /// JPEG quality, 1 to 100.
+    pub(super) quality: u8,
+    step: usize,
+}
+
+impl Try {
+    /// A side of the picture at this scale, at least one pixel.
+    pub(super) fn side(self, side: usize) -> usize {
+        (side * SCALES[self.step] / SCALES[0]).max(1)
+    }
+
+    pub(super) fn is_scaled(self) -> bool {
+        self.step > 0
+    }
+}
+
+/// What to do after a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Try this.
+    Next(Try),
+    /// The best that fitted is good enough.
+    Done,
+    /// Nothing fits.
+    Hopeless,
+}
+
+/// The tries of one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search {
+    limit: usize,
+    asked: u8,
+    current: Try,
+    fitted: Option<(Try, usize)>,
+    too_large: Option<u8>,
+    tries: u32,
+    tries_here: u32,
+}
+
+impl Fit {
+    /// Frames of at most `limit` bytes, of quality `asked` where that fits.
+    pub(super) fn new(limit: usize, asked: u8) -> Self {
+        Self {
+            limit,
+            asked,
+            start: Try {
+                quality: asked,
+                step: 0,
+            },
+        }
+    }
+
+    /// Begins a frame.
+    pub(super) fn search(&self) -> Search {
+        Search {
+            limit: self.limit,
+            asked: self.asked,
+            current: self.start,
+            fitted: None,
+            too_large: None,
+            tries: 0,
+            tries_here: 0,
+        }
+    }
+
+    /// Remembers how a frame ended, for the next one to begin with.
+    pub(super) fn remember(&mut self, search: &Search) {
+        let Some((fitted, size)) = search.fitted else {
+            return;
+        };
+        self.start = fitted;
+        if percent(size, self.limit) >= FULL_ENOUGH {
+            return;
+        }
+        let better = guess(fitted.quality, size, self.limit);
+        self.start.quality = better.clamp(fitted.quality, self.asked);
+        if let Some(larger) = fitted.step.checked_sub(1) {
+            let area = (SCALES[larger] as f64 / SCALES[fitted.step] as f64).powi(2);
+            let larger_size = (size as f64 * area) as usize;
+            let quality = guess(fitted.quality, larger_size, self.limit);
+            if quality >= self.asked.min(LOWEST_QUALITY + 10) {
+                self.start = Try {
+                    quality: quality.min(self.asked),
+                    step: larger,
+                };
+            }
+        }
+    }
+}
+
+impl Search {
+    /// What to encode now.
+    pub(super) fn current(&self) -> Try {
+        self.current
+    }
+
+    /// Hears that the current try made `size` bytes. Whenever `size` fits, it
+    /// is the best so far.
+    pub(super) fn judge(&mut self, size: usize) -> Verdict {
+        self.tries += 1;
+        self.tries_here += 1;
+        if size <= self.limit {
+            self.fitted = Some((self.current, size));
+            self.after_fit(size)
+        } else {
+            self.after_too_large(size)
+        }
+    }
+
+    fn after_fit(&mut self, size: usize) -> Verdict {
+        let quality = self.current.quality;
+        let Some(too_large) = self.too_large else {
+            // A first guess that fits is taken; the next frame begins higher.
+            return Verdict::Done;
+        };
+        if percent(size, self.limit) >= FULL_ENOUGH
+            || self.tries >= ENOUGH_TRIES
+            || quality + 1 >= too_large
+        {
+            return Verdict::Done;
+        }
+        let quality = guess(quality, size, self.limit).clamp(quality + 1, too_large - 1);
+        self.next(quality)
+    }
+
+    fn after_too_large(&mut self, size: usize) -> Verdict {
+        let quality = self.current.quality;
+        self.too_large = Some(quality);
+        let lowest = self.lowest_quality();
+        if let Some((fitted, _)) = self.fitted {
+            if self.tries >= ENOUGH_TRIES || fitted.quality + 1 >= quality {
+                return Verdict::Done;
+            }
+            let quality = guess(quality, size, self.limit).clamp(fitted.quality + 1, quality - 1);
+            return self.next(quality);
+        }
+        if quality > lowest {
+            let quality = if self.tries_here >= TRIES_A_SCALE {
+                lowest
+            } else {
+                guess(quality, size, self.limit).clamp(lowest, quality - 1)
+            };
+            return self.next(quality);
+        }
+        self.shrink(size)
+    }
+
+    fn shrink(&mut self, size: usize) -> Verdict {
+        let Some(smaller) = SCALES
+            .get(self.current.step + 1..)
+            .filter(|rest| !rest.is_empty())
+        else {
+            return Verdict::Hopeless;
+        };
+        let here = SCALES[self.current.step] as f64;
+        let room = (self.limit as f64 - OVERHEAD).max(1.0) / (size as f64 - OVERHEAD).max(1.0);
+        let side = here * room.sqrt();
+        let step = smaller
+            .iter()
+            .position(|&scale| scale as f64 <= side)
+            .unwrap_or(smaller.len() - 1);
+        self.current.step += 1 + step;
+        self.too_large = None;
+        self.tries_here = 0;
+        let lowest = self.lowest_quality();
+        self.next(lowest)
+    }
+
+    /// At the smallest scale there is nothing left but quality.
+    fn lowest_quality(&self) -> u8 {
+        if self.current.step + 1 == SCALES.len() {
+            1
+        } else {
+            LOWEST_QUALITY.min(self.asked)
+        }
+    }
+
+    fn next(&mut self, quality: u8) -> Verdict {
+        self.current.quality = quality;
+        Verdict::Next(self.current)
+    }
+}
+
+/// The quality at which a frame that had `size` bytes at `quality` should just fit.
+fn guess(quality: u8, size: usize, limit: usize) -> u8 {
+    let aim = (limit * AIM / 100) as f64;
+    let ratio = (size as f64 - OVERHEAD).max(1.0) / (aim - OVERHEAD).max(1.0);
+    let step = quantisation(quality) * ratio.powf(1.0 / SHRINK);
+    let quality = if step >= 100.0 {
+        5000.0 / step
+    } else {
+        (200.0 - step) / 2.0
+    };
+    quality.clamp(1.0, 100.0) as u8
+}
+
+/// The scale of quantisation steps, in percent, that libjpeg gives a quality.
+fn quantisation(quality: u8) -> f64 {
+    let quality = f64::from(quality);
+    if quality < 50.0 {
+        5000.0 / quality
+    } else {
+        // At 100 all steps are 1, which is about what 2 % would give.
+        (200.0 - 2.0 * quality).max(2.0)
+    }
+}
+
+fn percent(part: usize, whole: usize) -> usize {
+    part * 100 / whole.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A picture whose bytes fall with quality and area; `power` is how steeply.
+    fn size(full: f64, power: f64, attempt: Try) -> usize {
+        let area = (SCALES[attempt.step] as f64 / 64.0).powi(2);
+        (OVERHEAD + full * area * (quantisation(attempt.quality) / 2.0).powf(-power)) as usize
+    }
+
+    fn play(fit: &mut Fit, full: f64, power: f64) -> (Search, Option<usize>, u32) {
+        let mut search = fit.search();
+        let mut best = None;
+        for tries in 1.. {
+            let made = size(full, power, search.current());
+            let verdict = search.judge(made);
+            if made <= fit.limit {
+                best = Some(made);
+            }
+            if !matches!(verdict, Verdict::Next(_)) {
+                fit.remember(&search);
+                return (search, best, tries);
+            }
+        }
+        unreachable!("the loop ends by its verdict");
+    }
+
+    proptest! {
+        #[test]
+        fn always_fits_and_in_few_tries(
+            limit in 1024_usize..2_000_000,
+            asked in 1_u8..=100,
+            fulls in proptest::collection::vec(1_000.0..20_000_000.0_f64, 1..20),
+            power in 0.5..1.2_f64,
+        ) {
+            let mut fit = Fit::new(limit, asked);
+            for full in fulls {
+                let (search, best, tries) = play(&mut fit, full, power);
+                prop_assert!(tries <= 20);
+                // What does not fit at all does not fit at the smallest scale either.
+                let smallest = Try { quality: 1, step: SCALES.len() - 1 };
+                match best {
+                    Some(best) => prop_assert!(best <= limit),
+                    None => prop_assert!(size(full, power, smallest) > limit),
+                }
+                if let Some((fitted, _)) = search.fitted {
+                    prop_assert!(fitted.quality <= asked);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn needs_one_try_a_frame_once_it_has_settled() {
+        let mut fit = Fit::new(50_000, 80);
+        let (search, _, first) = play(&mut fit, 2_000_000.0, SHRINK);
+        assert!(search.fitted.unwrap().0.quality < 80);
+        assert!(first <= ENOUGH_TRIES, "{first} tries");
+        for _ in 0..50 {
+            let (_, best, tries) = play(&mut fit, 2_000_000.0, SHRINK);
+            assert_eq!(tries, 1);
+            assert!(best.unwrap() >= 40_000);
+        }
+    }
+
+    #[test]
+    fn scales_only_when_quality_does_not_do_and_comes_back() {
+        let mut fit = Fit::new(10_000, 80);
+        let (search, _, _) = play(&mut fit, 10_000_000.0, SHRINK);
+        let (fitted, _) = search.fitted.unwrap();
+        assert!(fitted.is_scaled());
+        let mut last = fitted;
+        for _ in 0..20 {
+            last = play(&mut fit, 20_000.0, SHRINK).0.fitted.unwrap().0;
+        }
+        assert_eq!(
+            last,
+            Try {
+                quality: 80,
+                step: 0
+            }
+        );
+    }
+
+    #[test]
+    fn leaves_a_frame_that_fits_as_it_was_asked() {
+        let mut fit = Fit::new(1_000_000, 80);
+        for _ in 0..3 {
+            let (search, _, tries) = play(&mut fit, 2_000_000.0, SHRINK);
+            assert_eq!(
+                search.fitted.unwrap().0,
+                Try {
+                    quality: 80,
+                    step: 0
+                }
+            );
+            assert_eq!(tries, 1);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Pictures to another size.
+
+use anyhow::Result;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::picture::{Picture, Pixels};
+use crate::pool::Pool;
+
+/// Scales pictures, plane by plane; its tables and buffers are used again.
+pub(super) struct Scaler {
+    resizer: Resizer,
+    options: ResizeOptions,
+    buffers: Pool<Vec<u8>>,
+}
+
+impl Scaler {
+    pub(super) fn new() -> Self {
+        Self {
+            resizer: Resizer::new(),
+            // Widened to the area of a target pixel when it shrinks, so that
+            // nothing flickers; plain interpolation when it grows.
+            options: ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+                .use_alpha(false),
+            buffers: Pool::new(),
+        }
+    }
+
+    /// `picture` at exactly `width` x `height`, in the same kind of pixels.
+    pub(super) fn scale(
+        &mut self,
+        picture: &Picture,
+        width: usize,
+        height: usize,
+    ) -> Result<Picture> {
+        match picture.pixels() {
+            Pixels::Bgr(pixels) => {
+                let mut target = self.buffers.take_sized(3 * width * height);
+                self.resize(
+                    PixelType::U8x3,
+                    (pixels, picture.width(), picture.height()),
+                    (&mut target, width, height),
+                )?;
+                Ok(Picture::bgr(width, height, self.buffers.lend(target))?)
+            }
+            Pixels::Yuv(sampling, planes) => {
+                let mut target = self.buffers.take_sized(sampling.bytes(width, height));
+                let sides = [
+                    Some((width, height)),
+                    sampling.chroma(width, height),
+                    sampling.chroma(width, height),
+                ];
+                let mut rest = &mut target[..];
+                let split = sampling.split(picture.width(), picture.height(), planes);
+                for (source, (width, height)) in split.zip(sides.into_iter().flatten()) {
+                    let (plane, after) = rest.split_at_mut(width * height);
+                    self.resize(PixelType::U8, source, (plane, width, height))?;
+                    rest = after;
+                }
+                let planes = self.buffers.lend(target);
+                Ok(Picture::yuv(width, height, *sampling, planes)?)
+            }
+        }
+    }
+
+    fn resize(
+        &mut self,
+        kind: PixelType,
+        (from, width, height): (&[u8], usize, usize),
+        (to, to_width, to_height): (&mut [u8], usize, usize),
+    ) -> Result<()> {
+        let from = ImageRef::new(u32::try_from(width)?, u32::try_from(height)?, from, kind)?;
+        let (to_width, to_height) = (u32::try_from(to_width)?, u32::try_from(to_height)?);
+        let mut to = Image::from_slice_u8(to_width, to_height, to, kind)?;
+        Ok(self.resizer.resize(&from, &mut to, &self.options)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Sampling;
+
+    #[test]
+    fn keeps_flat_colours_at_odd_sizes() {
+        let mut scaler = Scaler::new();
+        let bgr = [10_u8, 20, 30].repeat(37 * 21);
+        let bgr = Picture::bgr(37, 21, bgr.into()).unwrap();
+        for (width, height) in [(1, 1), (19, 11), (75, 43)] {
+            let scaled = scaler.scale(&bgr, width, height).unwrap();
+            let expected = [10_u8, 20, 30].repeat(width * height);
+            assert_eq!(scaled.pixels(), &Pixels::Bgr(expected.into()));
+        }
+        for sampling in [
+            Sampling::Half,
+            Sampling::HalfWidth,
+            Sampling::Full,
+            Sampling::Grey,
+        ] {
+            let mut planes = vec![50; 37 * 21];
+            planes.resize(sampling.bytes(37, 21), 90);
+            let picture = Picture::yuv(37, 21, sampling, planes.into()).unwrap();
+            let scaled = scaler.scale(&picture, 19, 11).unwrap();
+            let mut expected = vec![50; 19 * 11];
+            expected.resize(sampling.bytes(19, 11), 90);
+            assert_eq!(scaled.pixels(), &Pixels::Yuv(sampling, expected.into()));
+        }
+    }
+
+    #[test]
+    fn averages_when_it_shrinks() {
+        let stripes: Vec<u8> = (0..64 * 64)
+            .map(|at| if at % 2 == 0 { 0 } else { 200 })
+            .collect();
+        let picture = Picture::yuv(64, 64, Sampling::Grey, stripes.into()).unwrap();
+        let scaled = Scaler::new().scale(&picture, 16, 16).unwrap();
+        let Pixels::Yuv(_, pixels) = scaled.pixels() else {
+            panic!("another kind of pixels");
+        };
+        assert!(
+            pixels.iter().all(|&value| (90..=110).contains(&value)),
+            "{pixels:?}"
+        );
+    }
+}

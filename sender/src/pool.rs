@@ -1,0 +1,103 @@
+//! Buffers that come back: what was lent as [`Bytes`] returns here when the
+//! last holder drops it, so a stream allocates only while it starts.
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// Buffers kept for reuse. One is lent for every frame between the source and
+/// the last datagram of it; more than these are freed rather than kept.
+const MOST_IDLE: usize = 16;
+
+/// Idle buffers of one kind, shared by all clones.
+#[derive(Clone, Debug)]
+pub struct Pool<T> {
+    give: Sender<T>,
+    take: Receiver<T>,
+}
+
+impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
+    /// An empty pool.
+    #[must_use]
+    pub fn new() -> Self {
+        let (give, take) = bounded(MOST_IDLE);
+        Self { give, take }
+    }
+
+    /// An idle buffer with whatever it last held, if there is one.
+    #[must_use]
+    pub fn take(&self) -> Option<T> {
+        self.take.try_recv().ok()
+    }
+
+    /// Shares `buffer` without a copy until it is dropped everywhere.
+    #[must_use]
+    pub fn lend(&self, buffer: T) -> Bytes {
+        Bytes::from_owner(Lent {
+            buffer: Some(buffer),
+            home: self.give.clone(),
+        })
+    }
+}
+
+impl<T: AsRef<[u8]> + Send + 'static> Default for Pool<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pool<Vec<u8>> {
+    /// A buffer of exactly `len` bytes of any content.
+    #[must_use]
+    pub fn take_sized(&self, len: usize) -> Vec<u8> {
+        let mut buffer = self.take().unwrap_or_default();
+        buffer.resize(len, 0);
+        buffer
+    }
+}
+
+struct Lent<T> {
+    buffer: Option<T>,
+    home: Sender<T>,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Lent<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], T::as_ref)
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            // Full, or the pool itself is gone: then it is simply freed.
+            let _ = self.home.try_send(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lends_the_same_buffer_again_once_all_clones_are_gone() {
+        let pool = Pool::new();
+        let buffer = vec![1_u8, 2, 3];
+        let address = buffer.as_ptr();
+        let lent = pool.lend(buffer);
+        let clone = lent.clone();
+        drop(lent);
+        assert!(pool.take().is_none());
+        assert_eq!(&clone[..], [1, 2, 3]);
+        drop(clone);
+        assert_eq!(pool.take().map(|buffer| buffer.as_ptr()), Some(address));
+    }
+
+    #[test]
+    fn keeps_no_more_idle_buffers_than_its_bound() {
+        let pool = Pool::new();
+        let lent: Vec<_> = (0..2 * MOST_IDLE).map(|_| pool.lend(vec![0])).collect();
+        drop(lent);
+        assert_eq!(std::iter::from_fn(|| pool.take()).count(), MOST_IDLE);
+    }
+}

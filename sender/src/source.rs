@@ -1,0 +1,367 @@
+//! Where frames come from: the trait, the command line's name for each source,
+//! and the choice. Each kind has its own file; OpenCV is known below here only.
+
+mod camera;
+mod images;
+pub mod mjpeg;
+mod opencv_log;
+mod paced;
+mod pattern;
+mod video;
+pub mod y4m;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+
+use crate::console::Console;
+use crate::picture::{self, Picture};
+use crate::stop::Stop;
+
+pub use self::opencv_log::quiet_opencv;
+pub use self::paced::Pacer;
+pub use self::pattern::{BARS, Pattern};
+
+/// What a source delivers, in the form that costs the fewest conversions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Pixels, to be encoded.
+    Picture(Picture),
+    /// One whole JPEG as the source had it.
+    Jpeg(Bytes),
+}
+
+/// One frame from a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// The frame itself.
+    pub content: Content,
+    /// When it is due, since the source's first frame; `None` where it is due
+    /// as soon as it is there.
+    pub media_time: Option<Duration>,
+    /// When it was taken, on the machine's monotonic clock, where that is
+    /// known better than by its delivery.
+    pub taken: Option<Duration>,
+}
+
+/// Frames, one after the other.
+pub trait Source: Send {
+    /// Waits for the next frame; `None` when there are no more.
+    ///
+    /// # Errors
+    /// Where the source fails for good.
+    fn next(&mut self) -> Result<Option<Captured>>;
+
+    /// Whether frames come when they come, so that one not taken in time is
+    /// to be replaced by a newer one; others wait.
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    /// Begins again from the first frame; media times go on growing.
+    /// `false` where this source cannot.
+    ///
+    /// # Errors
+    /// Where it cannot be opened again.
+    fn rewind(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// How many frames could not be read so far and were skipped.
+    fn unreadable(&self) -> u64 {
+        0
+    }
+
+    /// Frames a second that the source says it has.
+    fn frame_rate(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// A source as the command line names it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spec {
+    /// A V4L2 device.
+    Camera(PathBuf),
+    /// A file or a folder.
+    Path(PathBuf),
+    /// What FFmpeg opens over the network.
+    Url(String),
+    /// The test picture.
+    Pattern {
+        /// Width and height in pixels, where given.
+        size: Option<(usize, usize)>,
+        /// Frames a second, where given.
+        rate: Option<f64>,
+    },
+    /// Standard input.
+    Stdin,
+}
+
+impl Spec {
+    /// Understands SOURCE.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("SOURCE is empty".into());
+        }
+        if text == "-" {
+            return Ok(Self::Stdin);
+        }
+        if text == "camera" {
+            return Ok(Self::Camera("/dev/video0".into()));
+        }
+        if let Some(number) = text.strip_prefix("camera:") {
+            let number: u16 = number
+                .parse()
+                .map_err(|_| format!("'{number}' is not a camera's number: type camera:0"))?;
+            return Ok(Self::Camera(format!("/dev/video{number}").into()));
+        }
+        if text.starts_with("/dev/video") {
+            return Ok(Self::Camera(text.into()));
+        }
+        if text == "pattern" {
+            return Ok(Self::Pattern {
+                size: None,
+                rate: None,
+            });
+        }
+        if let Some(rest) = text.strip_prefix("pattern:") {
+            return parse_pattern(rest);
+        }
+        if text.contains("://") {
+            return Ok(Self::Url(text.into()));
+        }
+        Ok(Self::Path(text.into()))
+    }
+}
+
+/// What is asked of a source.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Width and height in pixels; a source that can, delivers it.
+    pub size: Option<(usize, usize)>,
+    /// Frames a second, where a number was asked for.
+    pub rate: Option<f64>,
+    /// Whether JPEGs are welcome as they are, not decoded.
+    pub pass_through: bool,
+    /// Ends waiting.
+    pub stop: Stop,
+    /// Where a person reads.
+    pub console: Arc<Console>,
+}
+
+/// Opens a source.
+///
+/// # Errors
+/// One line that says what is wrong with it.
+pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
+    match spec {
+        Spec::Camera(device) => Ok(Box::new(camera::Camera::open(device, request)?)),
+        Spec::Url(url) => Ok(Box::new(video::Video::open(url, request)?)),
+        Spec::Pattern { size, rate } => {
+            let (width, height) = request.size.or(*size).unwrap_or(pattern::DEFAULT_SIZE);
+            let rate = request.rate.or(*rate).unwrap_or(pattern::DEFAULT_RATE);
+            Ok(Box::new(Pattern::new(width, height, rate)?))
+        }
+        Spec::Stdin => open_stream(io::stdin(), "standard input", request),
+        Spec::Path(path) => open_path(path, request),
+    }
+}
+
+fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
+    let name = path.display().to_string();
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("no such file: {name}"),
+        Err(error) => return Err(error).with_context(|| format!("cannot open {name}")),
+    };
+    if metadata.is_dir() {
+        return Ok(Box::new(images::Images::folder(path, request)?));
+    }
+    let mut file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+    if !metadata.is_file() {
+        return open_stream(file, &name, request);
+    }
+    if metadata.len() == 0 {
+        bail!("{name} is empty");
+    }
+    let mut start = [0; SNIFF];
+    let len = read_up_to(&mut file, &mut start).with_context(|| format!("cannot read {name}"))?;
+    let start = &start[..len];
+    let kind = Kind::of(start);
+    if kind == Kind::Png || (kind == Kind::Jpeg && images::is_still(path)) {
+        return Ok(Box::new(images::Images::still(path, request)));
+    }
+    match kind {
+        Kind::Jpeg => Ok(Box::new(mjpeg::Mjpeg::file(path, request.rate)?)),
+        Kind::Y4m => Ok(Box::new(y4m::Y4m::file(path, request.rate)?)),
+        _ => Ok(Box::new(video::Video::open(&name, request)?)),
+    }
+}
+
+/// A stream of JPEGs or of Y4M, told apart by its first bytes.
+fn open_stream(
+    mut input: impl Read + Send + 'static,
+    name: &str,
+    request: &Request,
+) -> Result<Box<dyn Source>> {
+    let mut start = vec![0; SNIFF];
+    let len = read_up_to(&mut input, &mut start).with_context(|| format!("cannot read {name}"))?;
+    start.truncate(len);
+    if start.is_empty() {
+        bail!("nothing came on {name}");
+    }
+    let kind = Kind::of(&start);
+    let input = io::Cursor::new(start).chain(input);
+    match kind {
+        Kind::Jpeg => Ok(Box::new(mjpeg::Mjpeg::stream(input, name, request.rate))),
+        Kind::Y4m => Ok(Box::new(y4m::Y4m::stream(
+            BufReader::with_capacity(1 << 16, input),
+            name,
+            request.rate,
+        )?)),
+        _ => bail!(
+            "{name} is neither a stream of JPEGs nor Y4M; with ffmpeg, type: ... -f mjpeg - | framegram-send - ..."
+        ),
+    }
+}
+
+/// As many first bytes as tell the kinds apart.
+const SNIFF: usize = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Jpeg,
+    Png,
+    Y4m,
+    Other,
+}
+
+impl Kind {
+    fn of(start: &[u8]) -> Self {
+        if start.starts_with(&[0xFF, 0xD8, 0xFF]) {
+            Self::Jpeg
+        } else if start.starts_with(b"\x89PNG\r\n\x1a\n") {
+            Self::Png
+        } else if start.starts_with(b"YUV4MPEG2 ") {
+            Self::Y4m
+        } else {
+            Self::Other
+        }
+    }
+}
+
+fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match input.read(&mut buffer[len..]) {
+            Ok(0) => break,
+            Ok(more) => len += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
+}
+
+/// `WxH`, both in pixels.
+///
+/// # Errors
+/// A line that says what is wrong with it.
+pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let size = text
+        .split_once(['x', 'X'])
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let (width, height) =
+        size.ok_or_else(|| format!("'{text}' is not a size: type it like 1280x720"))?;
+    picture::check_size(width, height).map_err(|error| error.to_string())?;
+    Ok((width, height))
+}
+
+/// Frames a second: above 0, at most 1000.
+///
+/// # Errors
+/// A line that says what is wrong with it.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1000.0 => Ok(rate),
+        _ => Err(format!(
+            "'{text}' is not a frame rate: above 0, at most 1000 frames a second"
+        )),
+    }
+}
+
+fn parse_pattern(text: &str) -> Result<Spec, String> {
+    let (size, rate) = match text.split_once('@') {
+        Some((size, rate)) => (size, Some(parse_rate(rate)?)),
+        None => (text, None),
+    };
+    Ok(Spec::Pattern {
+        size: Some(parse_size(size)?),
+        rate,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn understands_every_source() {
+        let pattern = |size, rate| Ok(Spec::Pattern { size, rate });
+        assert_eq!(Spec::parse("-"), Ok(Spec::Stdin));
+        assert_eq!(
+            Spec::parse("camera"),
+            Ok(Spec::Camera("/dev/video0".into()))
+        );
+        assert_eq!(
+            Spec::parse("camera:2"),
+            Ok(Spec::Camera("/dev/video2".into()))
+        );
+        assert_eq!(
+            Spec::parse("/dev/video1"),
+            Ok(Spec::Camera("/dev/video1".into()))
+        );
+        assert_eq!(Spec::parse("pattern"), pattern(None, None));
+        assert_eq!(
+            Spec::parse("pattern:320x180"),
+            pattern(Some((320, 180)), None)
+        );
+        assert_eq!(
+            Spec::parse("pattern:320x180@59.94"),
+            pattern(Some((320, 180)), Some(59.94))
+        );
+        assert_eq!(
+            Spec::parse("rtsp://cam/1"),
+            Ok(Spec::Url("rtsp://cam/1".into()))
+        );
+        assert_eq!(Spec::parse("a b.mp4"), Ok(Spec::Path("a b.mp4".into())));
+    }
+
+    #[test]
+    fn fails_for_sources_that_are_misspelt() {
+        for text in [
+            "",
+            "camera:",
+            "camera:x",
+            "camera:-1",
+            "pattern:",
+            "pattern:320",
+            "pattern:0x10",
+            "pattern:99999x1",
+            "pattern:320x180@0",
+            "pattern:320x180@nan",
+            "pattern:320x180@1001",
+        ] {
+            assert!(Spec::parse(text).is_err(), "{text}");
+        }
+    }
+}

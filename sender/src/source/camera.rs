@@ -1,0 +1,231 @@
+//! Cameras, through OpenCV's V4L2 backend.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use framegram_common::os;
+use opencv::core::{MatTraitConst, Vector};
+use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst};
+
+use super::video::{Mats, as_jpeg, fourcc, get_or_zero};
+use super::{Captured, Content, Request, Source};
+use crate::console::Console;
+use crate::stop::Stop;
+
+/// How often a camera that went away is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// A driver's stamp of a frame older than this is not on our clock.
+const OLDEST_STAMP: Duration = Duration::from_secs(1);
+
+/// Packets without a JPEG in them before a camera counts as broken: a camera's
+/// first ones often are.
+const MOST_EMPTY: u32 = 30;
+
+/// A camera; one that goes away is opened again when it comes back.
+pub(super) struct Camera {
+    device: PathBuf,
+    wish: Wish,
+    opened: Option<Opened>,
+    pictures: Mats,
+    unreadable: u64,
+    stop: Stop,
+    console: Arc<Console>,
+}
+
+/// What was asked of the camera, each time that it is opened.
+#[derive(Clone, Copy)]
+struct Wish {
+    size: Option<(usize, usize)>,
+    rate: Option<f64>,
+    pass_through: bool,
+}
+
+struct Opened {
+    capture: VideoCapture,
+    /// The camera's own JPEGs come, not pixels.
+    jpeg: bool,
+    rate: Option<f64>,
+}
+
+impl Camera {
+    /// Opens a camera by its device.
+    ///
+    /// # Errors
+    /// Where there is none, or it does not open.
+    pub(super) fn open(device: &Path, request: &Request) -> Result<Self> {
+        let name = device.display();
+        if !device.exists() {
+            bail!("there is no camera at {name}; see which there are with: ls /dev/video*");
+        }
+        let wish = Wish {
+            size: request.size,
+            rate: request.rate,
+            pass_through: request.pass_through,
+        };
+        let Some(opened) = open(device, wish) else {
+            bail!(
+                "the camera at {name} does not open; another program may use it, or you may not (group video)"
+            );
+        };
+        let camera = Self {
+            device: device.into(),
+            wish,
+            opened: Some(opened),
+            pictures: Mats::default(),
+            unreadable: 0,
+            stop: request.stop.clone(),
+            console: Arc::clone(&request.console),
+        };
+        camera.say_what_it_gives();
+        Ok(camera)
+    }
+
+    fn say_what_it_gives(&self) {
+        let Some(opened) = &self.opened else { return };
+        let side = |property| get_or_zero(&opened.capture, property) as usize;
+        let width = side(videoio::CAP_PROP_FRAME_WIDTH);
+        let height = side(videoio::CAP_PROP_FRAME_HEIGHT);
+        let rate = opened
+            .rate
+            .map_or(String::new(), |rate| format!(" at {rate:.4} frames/s"));
+        let kind = if opened.jpeg {
+            "its own JPEGs"
+        } else {
+            "pixels"
+        };
+        let scaled = match self.wish.size {
+            Some(asked) if asked != (width, height) => ", scaled to the size asked for",
+            _ => "",
+        };
+        self.console.say(&format!(
+            "{} gives {width}x{height}{rate}, {kind}{scaled}",
+            self.device.display()
+        ));
+    }
+
+    /// Waits for the camera to come back; `false` if the stream ends first.
+    fn reopen(&mut self) -> bool {
+        let name = self.device.display().to_string();
+        self.opened = None;
+        self.console.say(&format!(
+            "the camera at {name} went away; waiting for it to come back"
+        ));
+        while !self.stop.wait(RETRY) {
+            if !self.device.exists() {
+                continue;
+            }
+            if let Some(opened) = open(&self.device, self.wish) {
+                self.opened = Some(opened);
+                self.console.say(&format!("the camera at {name} is back"));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Source for Camera {
+    fn next(&mut self) -> Result<Option<Captured>> {
+        let mut empty = 0;
+        loop {
+            if self.stop.is_stopped() {
+                return Ok(None);
+            }
+            let Some(opened) = &mut self.opened else {
+                if self.reopen() {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let mut mat = self.pictures.take();
+            let grabbed = opened.capture.grab().unwrap_or(false);
+            let taken = taken(&opened.capture, os::now());
+            let read = grabbed && opened.capture.retrieve(&mut mat, 0).unwrap_or(false);
+            if !read || mat.empty() {
+                if self.stop.is_stopped() || !self.reopen() {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let content = if opened.jpeg {
+                as_jpeg(&mat).map(|jpeg| Content::Jpeg(Bytes::copy_from_slice(jpeg)))
+            } else {
+                Some(self.pictures.picture(mat)?)
+            };
+            if let Some(content) = content {
+                return Ok(Some(Captured {
+                    content,
+                    media_time: None,
+                    taken: Some(taken),
+                }));
+            }
+            self.unreadable += 1;
+            empty += 1;
+            if empty > MOST_EMPTY {
+                bail!(
+                    "the camera at {} gives no whole JPEGs; have its pixels encoded instead: --quality 80",
+                    self.device.display()
+                );
+            }
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    fn frame_rate(&self) -> Option<f64> {
+        self.opened.as_ref()?.rate
+    }
+}
+
+/// When the driver says the frame was taken, if that makes sense, or now.
+fn taken(capture: &VideoCapture, now: Duration) -> Duration {
+    let milliseconds = get_or_zero(capture, videoio::CAP_PROP_POS_MSEC);
+    match Duration::try_from_secs_f64(milliseconds / 1000.0) {
+        Ok(stamp) if stamp <= now && now - stamp < OLDEST_STAMP => stamp,
+        _ => now,
+    }
+}
+
+fn open(device: &Path, wish: Wish) -> Option<Opened> {
+    let mut capture =
+        VideoCapture::from_file_with_params(device, videoio::CAP_V4L2, &Vector::new()).ok()?;
+    if !capture.is_opened().unwrap_or(false) {
+        return None;
+    }
+    // Each is a wish; what came of it is read back. JPEGs are asked for even
+    // where they are decoded: many cameras give their full rate only so.
+    let mut wish_for = |property, value| {
+        let _ = capture.set(property, value);
+    };
+    if let Ok(code) = videoio::VideoWriter::fourcc('M', 'J', 'P', 'G') {
+        wish_for(videoio::CAP_PROP_FOURCC, f64::from(code));
+    }
+    if let Some((width, height)) = wish.size {
+        wish_for(videoio::CAP_PROP_FRAME_WIDTH, width as f64);
+        wish_for(videoio::CAP_PROP_FRAME_HEIGHT, height as f64);
+    }
+    if let Some(rate) = wish.rate {
+        wish_for(videoio::CAP_PROP_FPS, rate);
+    }
+    let jpeg = wish.pass_through
+        && fourcc(&capture) == *b"MJPG"
+        && capture
+            .set(videoio::CAP_PROP_CONVERT_RGB, 0.0)
+            .unwrap_or(false);
+    let rate = Some(get_or_zero(&capture, videoio::CAP_PROP_FPS)).filter(|rate| *rate > 0.0);
+    Some(Opened {
+        capture,
+        jpeg,
+        rate,
+    })
+}

@@ -1,0 +1,203 @@
+//! Stills: one, or a folder of them in name order.
+//!
+//! A JPEG goes out as it is, once it is known to decode to its end; one that a
+//! camera held upside down, or that is in print colours, is turned first.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+
+use super::{Captured, Content, Request, Source, paced};
+use crate::console::Console;
+use crate::encode;
+use crate::picture::{MAX_PIXELS, MAX_SIDE, Picture};
+
+/// Stills a second where no rate is asked for, as FFmpeg takes a row of stills.
+const DEFAULT_RATE: f64 = 25.0;
+
+/// The largest file that is read: a JPEG of the largest picture at quality 100.
+const MAX_FILE: u64 = 128 << 20;
+
+/// How a still's name ends.
+const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "jpe", "png"];
+
+/// Whether a file of JPEG data is one still by its name, not a stream of them.
+pub(super) fn is_still(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| {
+        EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
+}
+
+/// Stills as frames.
+pub(super) struct Images {
+    name: String,
+    paths: Vec<PathBuf>,
+    next: usize,
+    rate: f64,
+    number: u64,
+    unreadable: u64,
+    console: Arc<Console>,
+    /// A single still that cannot be read is an error, not one skipped.
+    alone: bool,
+}
+
+impl Images {
+    /// One still.
+    pub(super) fn still(path: &Path, request: &Request) -> Self {
+        Self {
+            name: path.display().to_string(),
+            paths: vec![path.into()],
+            next: 0,
+            rate: request.rate.unwrap_or(DEFAULT_RATE),
+            number: 0,
+            unreadable: 0,
+            console: Arc::clone(&request.console),
+            alone: true,
+        }
+    }
+
+    /// All stills in a folder, by name.
+    ///
+    /// # Errors
+    /// Where it cannot be read or holds none.
+    pub(super) fn folder(path: &Path, request: &Request) -> Result<Self> {
+        let name = path.display().to_string();
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(path).with_context(|| format!("cannot read {name}"))? {
+            let path = entry.with_context(|| format!("cannot read {name}"))?.path();
+            if is_still(&path) && path.is_file() {
+                paths.push(path);
+            }
+        }
+        ensure!(
+            !paths.is_empty(),
+            "there are no stills in {name} (files named .jpg, .jpeg or .png)"
+        );
+        paths.sort();
+        Ok(Self {
+            name,
+            paths,
+            alone: false,
+            ..Self::still(path, request)
+        })
+    }
+}
+
+impl Source for Images {
+    fn next(&mut self) -> Result<Option<Captured>> {
+        while let Some(path) = self.paths.get(self.next) {
+            self.next += 1;
+            match read_still(path) {
+                Ok(content) => {
+                    let media_time = paced::media_time(self.number, self.rate);
+                    self.number += 1;
+                    return Ok(Some(Captured {
+                        content,
+                        media_time: Some(media_time),
+                        taken: None,
+                    }));
+                }
+                Err(error) if self.alone => return Err(error),
+                Err(error) => {
+                    self.unreadable += 1;
+                    self.console.say(&format!("skipped a still: {error:#}"));
+                }
+            }
+        }
+        if self.number == 0 {
+            bail!("no still in {} can be read", self.name);
+        }
+        Ok(None)
+    }
+
+    fn rewind(&mut self) -> Result<bool> {
+        self.next = 0;
+        Ok(true)
+    }
+
+    fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    fn frame_rate(&self) -> Option<f64> {
+        Some(self.rate)
+    }
+}
+
+fn read_still(path: &Path) -> Result<Content> {
+    let name = path.display();
+    let len = path.metadata().map_or(0, |metadata| metadata.len());
+    ensure!(len <= MAX_FILE, "{name} is larger than {MAX_FILE} bytes");
+    let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    decode(bytes).with_context(|| format!("{name} is not a still that can be read"))
+}
+
+fn decode(bytes: Vec<u8>) -> Result<Content> {
+    if bytes.starts_with(&[0xFF, 0xD8]) {
+        let is_video = encode::read_header(&bytes).is_ok_and(|header| header.is_video);
+        if is_video && orientation(&bytes) == Orientation::NoTransforms {
+            encode::check(&bytes)?;
+            return Ok(Content::Jpeg(Bytes::from(bytes)));
+        }
+    }
+    let mut decoder = reader(&bytes)?.into_decoder()?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    let image = flatten(image);
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let mut pixels = image.into_raw();
+    for pixel in pixels.chunks_exact_mut(3) {
+        pixel.swap(0, 2);
+    }
+    Ok(Content::Picture(Picture::bgr(
+        width,
+        height,
+        pixels.into(),
+    )?))
+}
+
+fn orientation(bytes: &[u8]) -> Orientation {
+    reader(bytes)
+        .ok()
+        .and_then(|reader| reader.into_decoder().ok())
+        .and_then(|mut decoder| decoder.orientation().ok())
+        .unwrap_or(Orientation::NoTransforms)
+}
+
+fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE as u32);
+    limits.max_image_height = Some(MAX_SIDE as u32);
+    // 16 bits of four components a pixel, twice.
+    limits.max_alloc = Some(16 * MAX_PIXELS as u64);
+    reader.limits(limits);
+    Ok(reader)
+}
+
+/// What is transparent becomes black, not what happens to lie beneath.
+fn flatten(image: DynamicImage) -> image::RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let rgba = image.into_rgba8();
+    image::RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+        let [red, green, blue, alpha] = rgba.get_pixel(x, y).0;
+        let over_black = |value: u8| (u16::from(value) * u16::from(alpha) / 255) as u8;
+        image::Rgb([red, green, blue].map(over_black))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! When the frames of a source that is not live are due.
+
+use std::time::Duration;
+
+/// How far behind its time a source may fall before the time is moved instead:
+/// more than a hiccup, and frames that come in a rush afterwards help nobody.
+const FORGIVEN: Duration = Duration::from_millis(500);
+
+/// Media times on the clock. A pure function of what it is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pacer {
+    start: Option<Duration>,
+}
+
+impl Pacer {
+    /// Begins with the first frame.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When a frame of `media_time` is due on the clock that shows `now`. At
+    /// or before `now`: at once.
+    pub fn due(&mut self, media_time: Duration, now: Duration) -> Duration {
+        let start = *self.start.get_or_insert(now.saturating_sub(media_time));
+        let due = start + media_time;
+        if due + FORGIVEN < now {
+            self.start = Some(now.saturating_sub(media_time));
+            return now;
+        }
+        due
+    }
+}
+
+/// The media time of the frame of this number at `rate` frames a second.
+pub(super) fn media_time(number: u64, rate: f64) -> Duration {
+    Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX)
+}
+
+/// Media times that grow through repeats of a file and past its broken stamps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timeline {
+    first: Option<Duration>,
+    offset: Duration,
+    last: Option<Duration>,
+}
+
+impl Timeline {
+    /// The media time of a frame with this stamp; `usual` is the time between
+    /// two frames where the stamps do not say.
+    pub(super) fn place(&mut self, stamp: Duration, usual: Duration) -> Duration {
+        let first = *self.first.get_or_insert(stamp);
+        let stamped = self.offset + stamp.saturating_sub(first);
+        let time = match self.last {
+            Some(last) if stamped <= last => last + usual,
+            _ => stamped,
+        };
+        self.last = Some(time);
+        time
+    }
+
+    /// The next stamp is that of a first frame again.
+    pub(super) fn rewind(&mut self, usual: Duration) {
+        self.offset = self.last.map_or(Duration::ZERO, |last| last + usual);
+        self.first = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn keeps_the_distances_of_the_frames() {
+        let mut pacer = Pacer::new();
+        let now = 5000 * MS;
+        assert_eq!(pacer.due(100 * MS, now), now);
+        assert_eq!(pacer.due(140 * MS, now), now + 40 * MS);
+        assert_eq!(pacer.due(1140 * MS, now + 41 * MS), now + 1040 * MS);
+    }
+
+    #[test]
+    fn catches_up_after_a_hiccup_but_not_after_a_stall() {
+        let mut pacer = Pacer::new();
+        let now = 5000 * MS;
+        pacer.due(Duration::ZERO, now);
+        assert_eq!(pacer.due(40 * MS, now + 300 * MS), now + 40 * MS);
+        assert_eq!(pacer.due(80 * MS, now + 2000 * MS), now + 2000 * MS);
+        assert_eq!(pacer.due(120 * MS, now + 2000 * MS), now + 2040 * MS);
+    }
+
+    #[test]
+    fn grows_through_repeats_and_broken_stamps() {
+        let mut timeline = Timeline::default();
+        let usual = 40 * MS;
+        assert_eq!(timeline.place(1000 * MS, usual), Duration::ZERO);
+        assert_eq!(timeline.place(1100 * MS, usual), 100 * MS);
+        assert_eq!(timeline.place(Duration::ZERO, usual), 140 * MS);
+        timeline.rewind(usual);
+        assert_eq!(timeline.place(1000 * MS, usual), 180 * MS);
+        assert_eq!(timeline.place(1010 * MS, usual), 190 * MS);
+    }
+}
