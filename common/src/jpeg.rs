@@ -10,6 +10,10 @@ use thiserror::Error;
 /// editors add in application segments is left out.
 pub const MAX_TABLES: usize = 8 << 10;
 
+/// The most restart slices that are told apart: their numbers are 16 bits long
+/// on the wire.
+pub const MAX_SLICES: usize = 1 << 16;
+
 /// What the header of a JPEG says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JpegHeader {
@@ -96,7 +100,7 @@ impl JpegHeader {
     /// Whether the picture can be cut into restart slices.
     #[must_use]
     pub fn has_slices(&self) -> bool {
-        self.sequential && self.restart_interval > 0
+        self.sequential && self.restart_interval > 0 && self.slice_count() <= MAX_SLICES
     }
 
     /// Width and height of a minimum coded unit in pixels
@@ -126,17 +130,24 @@ impl JpegHeader {
     /// How many restart slices the picture has: 1 without restart markers.
     #[must_use]
     pub fn slice_count(&self) -> usize {
-        let (columns, rows) = self.mcu_grid();
-        let units = (columns * rows) as usize;
+        let units = self.mcu_count() as usize;
         units.div_ceil(match self.restart_interval {
             0 => units,
             interval => usize::from(interval),
         })
     }
+
+    /// How many minimum coded units the picture has.
+    #[must_use]
+    pub fn mcu_count(&self) -> u32 {
+        let (columns, rows) = self.mcu_grid();
+        columns * rows
+    }
 }
 
-/// Copies what decoders need of a header and leaves out application segments
-/// and comments. `None` where that is longer than [`MAX_TABLES`].
+/// Copies what decoders need of a header and leaves out comments and the
+/// application segments that say nothing of colours. `None` where that is
+/// longer than [`MAX_TABLES`].
 ///
 /// # Errors
 /// As for [`JpegHeader::parse`].
@@ -144,7 +155,7 @@ pub fn tables(jpeg: &[u8]) -> Result<Option<Vec<u8>>, JpegError> {
     let mut tables = vec![0xff, SOI];
     for segment in Segments::new(jpeg)? {
         let segment = segment?;
-        if !matches!(segment.marker, APP0..=APP15 | COM) {
+        if !segment.is_ornament() {
             tables.extend_from_slice(&jpeg[segment.start..segment.end]);
         }
         if tables.len() > MAX_TABLES {
@@ -223,17 +234,15 @@ fn parse_frame(segment: &Segment<'_>) -> Result<JpegHeader, JpegError> {
 
 fn parse_scan(segment: &Segment<'_>, header: &mut JpegHeader) -> Result<(), JpegError> {
     let [count] = segment.fixed()?;
-    let specs = segment.payload[1..]
-        .chunks_exact(2)
-        .take(usize::from(count))
-        .collect::<Vec<_>>();
+    let specs = segment.payload.get(1..).unwrap_or_default();
+    let specs = specs.chunks_exact(2).take(usize::from(count));
+    if specs.len() < usize::from(count) {
+        return Err(segment.error());
+    }
+    // The order in the scan is that of the frame (B.2.3).
     header.sequential &= specs.len() == header.components.len();
-    for spec in specs {
-        let component = header
-            .components
-            .iter_mut()
-            .find(|component| component.id == spec[0]);
-        let component = component.ok_or_else(|| segment.error())?;
+    for (component, spec) in header.components.iter_mut().zip(specs) {
+        header.sequential &= component.id == spec[0];
         component.dc_table = spec[1] >> 4;
         component.ac_table = spec[1] & 15;
     }
@@ -241,14 +250,26 @@ fn parse_scan(segment: &Segment<'_>, header: &mut JpegHeader) -> Result<(), Jpeg
 }
 
 /// One marker segment.
-struct Segment<'a> {
-    marker: u8,
+pub(crate) struct Segment<'a> {
+    /// The marker's second byte.
+    pub(crate) marker: u8,
     start: usize,
     end: usize,
-    payload: &'a [u8],
+    /// What stands behind the segment's length.
+    pub(crate) payload: &'a [u8],
 }
 
 impl Segment<'_> {
+    /// Whether the picture is the same without it. JFIF and Adobe's segment
+    /// say which colours the components are.
+    fn is_ornament(&self) -> bool {
+        match self.marker {
+            APP0 => !self.payload.starts_with(b"JFIF\0"),
+            APP14 => !self.payload.starts_with(b"Adobe"),
+            marker => matches!(marker, APP0..=APP15 | COM),
+        }
+    }
+
     fn fixed<const N: usize>(&self) -> Result<[u8; N], JpegError> {
         self.payload
             .first_chunk()
@@ -265,13 +286,13 @@ impl Segment<'_> {
 }
 
 /// The segments of a header, the start-of-scan being the last one of use.
-struct Segments<'a> {
+pub(crate) struct Segments<'a> {
     jpeg: &'a [u8],
     at: usize,
 }
 
 impl<'a> Segments<'a> {
-    fn new(jpeg: &'a [u8]) -> Result<Self, JpegError> {
+    pub(crate) fn new(jpeg: &'a [u8]) -> Result<Self, JpegError> {
         match jpeg.first_chunk() {
             Some(&[0xff, SOI]) => Ok(Self { jpeg, at: 2 }),
             Some(&start) => Err(JpegError::NoStart(start)),
@@ -323,14 +344,15 @@ fn is_start_of_frame(marker: u8) -> bool {
 
 const SOF0: u8 = 0xc0;
 const SOF1: u8 = 0xc1;
-const DHT: u8 = 0xc4;
-const RST0: u8 = 0xd0;
-const RST7: u8 = 0xd7;
+pub(crate) const DHT: u8 = 0xc4;
+pub(crate) const RST0: u8 = 0xd0;
+pub(crate) const RST7: u8 = 0xd7;
 const SOI: u8 = 0xd8;
-const EOI: u8 = 0xd9;
+pub(crate) const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 const DRI: u8 = 0xdd;
 const APP0: u8 = 0xe0;
+const APP14: u8 = 0xee;
 const APP15: u8 = 0xef;
 const COM: u8 = 0xfe;
 
@@ -393,6 +415,26 @@ mod tests {
                 ..header
             }
         );
+    }
+
+    #[test]
+    fn tables_keep_what_says_which_colours_there_are() {
+        let mut jpeg = example();
+        let adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
+        let jfif = b"\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
+        jpeg.splice(2..2, adobe.iter().chain(jfif).copied());
+        let tables = tables(&jpeg).unwrap().unwrap();
+        assert_eq!(tables[2..18], adobe[..]);
+        assert_eq!(tables[18..36], jfif[..]);
+    }
+
+    #[test]
+    fn a_scan_in_another_order_has_no_slices() {
+        let mut jpeg = example();
+        let header = JpegHeader::parse(&jpeg).unwrap();
+        jpeg.swap(header.len - 9, header.len - 7);
+        let swapped = JpegHeader::parse(&jpeg).unwrap();
+        assert!(header.has_slices() && !swapped.has_slices());
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod os;
 pub mod reassembly;
 pub mod receiver;
 pub mod seq;
+pub mod slices;
 pub mod statistics;
 pub mod transmitter;
 pub mod udp;

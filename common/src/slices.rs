@@ -1,0 +1,189 @@
+//! What arrived of a JPEG with restart markers, made whole: slices that arrived
+//! are kept as they are, neutral ones stand in for the others. Knows no pixels.
+//!
+//! Between two restart markers a decoder needs nothing of what came before
+//! (ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, E.2.4), so that
+//! it never has to guess: every slice of the result is complete.
+
+mod neutral;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::frame::MAX_FRAME_BYTES;
+use crate::jpeg::{EOI, JpegHeader, RST0, RST7};
+use neutral::Neutral;
+
+/// What arrived of a frame that is not whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragments<'a> {
+    /// The JPEG's header, from start of image to start of scan.
+    pub header: &'a [u8],
+    /// The frame's bytes, with anything in the holes.
+    pub frame: &'a [u8],
+    /// Which bytes of the frame arrived: ascending, neighbours merged.
+    pub present: &'a [Range<usize>],
+    /// Slices known to begin somewhere: their number, counted from 0, and the
+    /// place of their first byte in the frame, in any order.
+    pub starts: &'a [(u16, usize)],
+}
+
+/// A JPEG of which every slice is complete, but not every one is the sender's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spliced {
+    /// The JPEG, at most [`MAX_FRAME_BYTES`] long.
+    pub jpeg: Vec<u8>,
+    /// The minimum coded units, in the order of the scan, that did not arrive
+    /// and are neutral: ascending, neighbours merged. Empty where only bytes
+    /// outside of slices are missing.
+    pub stale: Vec<Range<u32>>,
+    /// The share of the picture that arrived, above 0 and up to 1.
+    pub fresh: f64,
+}
+
+/// Makes a whole JPEG of what arrived. `None` where nothing can be shown: no
+/// slice is whole, or the picture has none, or its tables have no code for a
+/// block without detail, or the result would be longer than a frame may be.
+#[must_use]
+pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
+    let header = JpegHeader::parse(fragments.header).ok()?;
+    if !header.has_slices() {
+        return None;
+    }
+    let slices = whole_slices(fragments, header.slice_count());
+    if slices.iter().all(Range::is_empty) {
+        return None;
+    }
+    assemble(fragments, &header, &slices)
+}
+
+/// The bytes in the frame of each slice that is whole; an empty range for one
+/// that is not.
+fn whole_slices(fragments: &Fragments<'_>, count: usize) -> Vec<Range<usize>> {
+    let mut known: BTreeMap<usize, usize> = fragments
+        .starts
+        .iter()
+        .map(|(number, start)| (*start, usize::from(*number)))
+        .collect();
+    if let Some(first) = fragments.present.first().filter(|first| first.start == 0)
+        && let Some(bytes) = fragments.frame.get(first.clone())
+        && let Ok(header) = JpegHeader::parse(bytes)
+    {
+        known.insert(header.len, 0);
+    }
+    let mut slices = vec![0..0; count];
+    for range in fragments.present {
+        let Some(bytes) = fragments.frame.get(..range.end) else {
+            continue;
+        };
+        let mut walked = range.start;
+        for (start, number) in known.range(range.clone()) {
+            if *start >= walked {
+                walked = walk(bytes, *start, *number, &mut slices);
+            }
+        }
+    }
+    slices
+}
+
+/// Enters the slices from the one with this number on, which begins at `start`,
+/// up to the first whose end is not in `bytes` or not as expected. Returns how
+/// far it looked.
+fn walk(bytes: &[u8], start: usize, number: usize, slices: &mut [Range<usize>]) -> usize {
+    let count = slices.len();
+    let mut start = start;
+    for (number, slice) in slices.iter_mut().enumerate().skip(number) {
+        let Some(marker) = next_marker(bytes, start) else {
+            return bytes.len();
+        };
+        let last = number + 1 == count;
+        if marker.code != restart_marker(number) && !(last && marker.code == EOI) {
+            return marker.end;
+        }
+        if Range::is_empty(slice) {
+            *slice = start..marker.start;
+        }
+        start = marker.end;
+    }
+    start
+}
+
+/// Header, slices with their markers, end of image.
+fn assemble(
+    fragments: &Fragments<'_>,
+    header: &JpegHeader,
+    slices: &[Range<usize>],
+) -> Option<Spliced> {
+    let units = header.mcu_count();
+    let interval = u32::from(header.restart_interval);
+    let unit_range = |number: usize| {
+        let start = number as u32 * interval;
+        start..units.min(start.saturating_add(interval))
+    };
+    let mut neutral = Neutral::new(fragments.header, header)?;
+    let mut jpeg = fragments.header.get(..header.len)?.to_vec();
+    let mut stale: Vec<Range<u32>> = Vec::new();
+    for (number, slice) in slices.iter().enumerate() {
+        if let Some(before) = number.checked_sub(1) {
+            jpeg.extend([0xff, restart_marker(before)]);
+        }
+        if slice.is_empty() {
+            let missing = unit_range(number);
+            jpeg.extend(neutral.slice(missing.len() as u32));
+            match stale.last_mut() {
+                Some(last) if last.end == missing.start => last.end = missing.end,
+                _ => stale.push(missing),
+            }
+        } else {
+            jpeg.extend(fragments.frame.get(slice.clone())?);
+        }
+        if jpeg.len() + END.len() > MAX_FRAME_BYTES {
+            return None;
+        }
+    }
+    jpeg.extend(END);
+    let missing: usize = stale.iter().map(ExactSizeIterator::len).sum();
+    Some(Spliced {
+        jpeg,
+        stale,
+        fresh: 1.0 - missing as f64 / f64::from(units),
+    })
+}
+
+/// A marker within the scan.
+struct Marker {
+    /// Its first byte, or that of the fill bytes before it.
+    start: usize,
+    /// Its second byte.
+    code: u8,
+    /// Behind it.
+    end: usize,
+}
+
+/// The first marker that begins at `from` or behind it and ends in `bytes`.
+fn next_marker(bytes: &[u8], from: usize) -> Option<Marker> {
+    let mut at = from;
+    loop {
+        let start = at + memchr::memchr(0xff, bytes.get(at..)?)?;
+        // A marker may be preceded by any number of fill bytes (B.1.1.2).
+        let fill = bytes.get(start..)?.iter().position(|byte| *byte != 0xff)?;
+        let end = start + fill + 1;
+        match bytes.get(start + fill) {
+            Some(0) => at = end,
+            Some(&code) => return Some(Marker { start, code, end }),
+            None => return None,
+        }
+    }
+}
+
+/// The second byte of the marker behind the slice with this number.
+fn restart_marker(number: usize) -> u8 {
+    RST0 + (number % usize::from(RST7 - RST0 + 1)) as u8
+}
+
+const END: [u8; 2] = [0xff, EOI];
+
+#[cfg(test)]
+mod encoder;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! A JPEG encoder for the tests, and the one file of theirs that may hold
+//! `unsafe` code: the safe binding has no setter for restart markers.
+#![allow(unsafe_code)]
+
+use turbojpeg::libc::c_int;
+use turbojpeg::{Subsamp, raw};
+
+/// How a picture is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) subsamp: Subsamp,
+    /// 1 to 100.
+    pub(super) quality: i32,
+    /// Minimum coded units between restart markers.
+    pub(super) interval: u16,
+    /// Whether Huffman tables are made for this picture.
+    pub(super) optimize: bool,
+}
+
+/// `pixels`, three bytes each, as a baseline JPEG.
+pub(super) fn encode(pixels: &[u8], settings: &Settings) -> Vec<u8> {
+    assert_eq!(pixels.len(), 3 * settings.width * settings.height);
+    let (width, height) = (settings.width as c_int, settings.height as c_int);
+    let subsamp = settings.subsamp as c_int;
+    // SAFETY: the handle is used by this function alone and freed at its end;
+    // `pixels` are as many as width and height say, and with NOREALLOC set the
+    // JPEG is written into `jpeg`, whose length is that of the worst case.
+    unsafe {
+        let handle = raw::tj3Init(raw::TJINIT_TJINIT_COMPRESS as c_int);
+        assert!(!handle.is_null());
+        for (parameter, value) in [
+            (raw::TJPARAM_TJPARAM_NOREALLOC, 1),
+            (raw::TJPARAM_TJPARAM_SUBSAMP, subsamp),
+            (raw::TJPARAM_TJPARAM_QUALITY, settings.quality),
+            (
+                raw::TJPARAM_TJPARAM_RESTARTBLOCKS,
+                c_int::from(settings.interval),
+            ),
+            (
+                raw::TJPARAM_TJPARAM_OPTIMIZE,
+                c_int::from(settings.optimize),
+            ),
+        ] {
+            assert_eq!(raw::tj3Set(handle, parameter as c_int, value), 0);
+        }
+        let mut jpeg = vec![0; raw::tj3JPEGBufSize(width, height, subsamp) as usize];
+        let mut output = jpeg.as_mut_ptr();
+        let mut len = jpeg.len() as raw::size_t;
+        let status = raw::tj3Compress8(
+            handle,
+            pixels.as_ptr(),
+            width,
+            0,
+            height,
+            raw::TJPF_TJPF_RGB,
+            &raw mut output,
+            &raw mut len,
+        );
+        assert_eq!(status, 0);
+        raw::tj3Destroy(handle);
+        jpeg.truncate(len as usize);
+        jpeg
+    }
+}

@@ -1,0 +1,220 @@
+//! Entropy-coded slices without content: in every block the same DC value as
+//! the block before, at first the middle of its range, and no AC coefficient.
+
+use crate::jpeg::{Component, DHT, JpegHeader, Segments};
+
+/// The most blocks in a minimum coded unit (T.81, B.2.3).
+const MAX_BLOCKS: u32 = 10;
+
+/// Makes neutral slices for one picture.
+#[derive(Debug)]
+pub(super) struct Neutral {
+    /// The code words of one minimum coded unit.
+    unit: Vec<CodeWord>,
+    /// The slice made last, and how many units are in it.
+    slice: Vec<u8>,
+    units: u32,
+}
+
+impl Neutral {
+    /// For a picture with this header, as bytes and as read. `None` where its
+    /// tables have no code for what a neutral block consists of.
+    pub(super) fn new(bytes: &[u8], header: &JpegHeader) -> Option<Self> {
+        let codes = Codes::of(bytes)?;
+        let single = header.components.len() == 1;
+        let blocks = |component: &Component| match single {
+            // Alone in its scan, a component is not interleaved (A.2.2).
+            true => 1,
+            false => u32::from(component.horizontal) * u32::from(component.vertical),
+        };
+        if header.components.iter().map(blocks).sum::<u32>() > MAX_BLOCKS {
+            return None;
+        }
+        let mut unit = Vec::new();
+        for component in &header.components {
+            let dc = (*codes.dc.get(usize::from(component.dc_table))?)?;
+            let ac = (*codes.ac.get(usize::from(component.ac_table))?)?;
+            for _ in 0..blocks(component) {
+                unit.extend([dc, ac]);
+            }
+        }
+        Some(Self {
+            unit,
+            slice: Vec::new(),
+            units: 0,
+        })
+    }
+
+    /// A slice of so many minimum coded units, without markers.
+    pub(super) fn slice(&mut self, units: u32) -> &[u8] {
+        if self.units != units {
+            self.units = units;
+            let mut bits = Bits::new(std::mem::take(&mut self.slice));
+            for _ in 0..units {
+                for word in &self.unit {
+                    bits.put(*word);
+                }
+            }
+            self.slice = bits.finish();
+        }
+        &self.slice
+    }
+}
+
+/// The code words of symbol 0 in each table: for DC no difference, for AC the
+/// end of the block.
+struct Codes {
+    dc: [Option<CodeWord>; TABLES],
+    ac: [Option<CodeWord>; TABLES],
+}
+
+impl Codes {
+    /// As the header says. For tables that it lacks, those of T.81, annex K.3,
+    /// stand in, as decoders do it: frames of cameras often have none.
+    fn of(header: &[u8]) -> Option<Self> {
+        let word = |bits, len| Some(CodeWord { bits, len });
+        let mut codes = Self {
+            dc: [word(0b00, 2), word(0b00, 2), None, None],
+            ac: [word(0b1010, 4), word(0b00, 2), None, None],
+        };
+        for segment in Segments::new(header).ok()? {
+            let segment = segment.ok()?;
+            if segment.marker == DHT {
+                codes.read(segment.payload)?;
+            }
+        }
+        Some(codes)
+    }
+
+    /// Takes one segment of tables.
+    fn read(&mut self, mut payload: &[u8]) -> Option<()> {
+        while let Some((head, rest)) = payload.split_first_chunk::<17>() {
+            let [which, counts @ ..] = head;
+            let total = counts.iter().map(|count| usize::from(*count)).sum();
+            let symbols = rest.get(..total)?;
+            let tables = if which >> 4 == 0 {
+                &mut self.dc
+            } else {
+                &mut self.ac
+            };
+            *tables.get_mut(usize::from(which & 15))? = CodeWord::of_zero(*counts, symbols);
+            payload = &rest[total..];
+        }
+        Some(())
+    }
+}
+
+/// What stands for a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CodeWord {
+    /// Right-aligned.
+    bits: u16,
+    /// How many there are, 1 to 16.
+    len: u8,
+}
+
+impl CodeWord {
+    /// The code word of symbol 0 in the table with so many symbols of each
+    /// length (T.81, C.2).
+    fn of_zero(counts: [u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut symbols = symbols.iter();
+        let mut next = 0_u32;
+        for (len, count) in (1..).zip(counts) {
+            for symbol in symbols.by_ref().take(usize::from(count)) {
+                if *symbol == 0 {
+                    let bits = u16::try_from(next).ok()?;
+                    return (next < 1 << len).then_some(Self { bits, len });
+                }
+                next += 1;
+            }
+            next <<= 1;
+        }
+        None
+    }
+}
+
+/// Bits to bytes, the first one the most significant.
+struct Bits {
+    bytes: Vec<u8>,
+    /// Bits that do not yet make a byte, right-aligned, and how many.
+    rest: u32,
+    len: u8,
+}
+
+impl Bits {
+    /// Into the memory of `bytes`, whose content is dropped.
+    fn new(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self {
+            bytes,
+            rest: 0,
+            len: 0,
+        }
+    }
+
+    fn put(&mut self, word: CodeWord) {
+        self.rest = self.rest << word.len | u32::from(word.bits);
+        self.len += word.len;
+        while self.len >= 8 {
+            self.len -= 8;
+            let byte = (self.rest >> self.len) as u8;
+            self.bytes.push(byte);
+            if byte == 0xff {
+                // Or else it would begin a marker (F.1.2.3).
+                self.bytes.push(0);
+            }
+        }
+        self.rest &= (1 << self.len) - 1;
+    }
+
+    /// Fills the last byte up with ones (F.1.2.3).
+    fn finish(mut self) -> Vec<u8> {
+        if self.len > 0 {
+            let len = 8 - self.len;
+            let bits = (1 << len) - 1;
+            self.put(CodeWord { bits, len });
+        }
+        self.bytes
+    }
+}
+
+/// How many tables of a kind there can be.
+const TABLES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_through_the_lengths_to_the_code_word() {
+        let mut counts = [0; 16];
+        (counts[1], counts[2], counts[3]) = (2, 1, 3);
+        let symbols = [1, 2, 3, 0x11, 0, 4];
+        // 00 01 100 1010 1011 1100
+        let word = CodeWord {
+            bits: 0b1011,
+            len: 4,
+        };
+        assert_eq!(CodeWord::of_zero(counts, &symbols), Some(word));
+        assert_eq!(CodeWord::of_zero(counts, &symbols[..4]), None);
+    }
+
+    #[test]
+    fn a_table_with_more_words_than_fit_has_none() {
+        let mut counts = [0; 16];
+        counts[0] = 3;
+        assert_eq!(CodeWord::of_zero(counts, &[1, 2, 0]), None);
+    }
+
+    #[test]
+    fn stuffs_bytes_that_look_like_markers_and_pads_with_ones() {
+        let mut bits = Bits::new(vec![1, 2]);
+        bits.put(CodeWord {
+            bits: 0x1ff,
+            len: 10,
+        });
+        bits.put(CodeWord { bits: 0xff, len: 8 });
+        // 0111 1111 1111 1111 11, filled up with six ones.
+        assert_eq!(bits.finish(), [0x7f, 0xff, 0, 0xff, 0]);
+    }
+}
