@@ -1,9 +1,198 @@
 //! `framegram-view`: frames from datagrams, in a window.
+//!
+//! Two threads: the network's, which owns the socket and the receiver, and the
+//! main one, which owns the sinks (a window must be there). Between them stand
+//! the [`pending`] frames on the way in, and what became of them on the way back.
+
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod args;
 pub mod claim;
 pub mod decode;
 #[cfg(test)]
 mod fixture;
+mod invitation;
+pub mod network;
+pub mod pending;
 pub mod report;
+pub mod show;
 pub mod sink;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, anyhow};
+use framegram_common::receiver::{Config, Receiver};
+use framegram_common::udp::{self, Interface, Listen, Socket};
+use framegram_common::{Statistics, os};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use self::args::Args;
+use self::network::{Exchange, Network};
+use self::pending::{Keep, Pending};
+use self::report::json::Report;
+use self::report::progress::Console;
+use self::report::text;
+use self::show::Show;
+use self::sink::Sink;
+use self::sink::headless::Headless;
+use self::sink::recording::Recording;
+use self::sink::snapshot::{Series, Snapshot};
+use self::sink::window::Window;
+
+/// Receives and shows one or more streams, until the arguments or a person say
+/// that it is enough; writes what is to be written at the end.
+///
+/// # Errors
+/// What kept it from beginning, or from ending well. The figures are written
+/// in the second case too.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let console = Arc::new(Console::new(args.quiet));
+    let stop = stop_on_signals()?;
+    let report = args.report.as_deref().map(Report::claim).transpose()?;
+    let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
+    let socket = listen(args)?;
+    let invitation = invitation::lines(socket.local_addr()?, &udp::local_addresses());
+    let (display, recording) = sinks(args, &invitation)?;
+
+    for line in &invitation {
+        console.notice(line);
+    }
+    console_buffer(&socket, args.buffer, &console);
+    let keep = if args.headless || recording.is_some() {
+        Keep::All
+    } else {
+        Keep::Newest
+    };
+    let exchange = Arc::new(Exchange::new(Pending::new(keep))?);
+    let receiver = Receiver::new(Config::default(), os::random_u64(), os::now());
+    let network = Network::new(
+        socket,
+        receiver,
+        args.allow.clone(),
+        Arc::clone(&exchange),
+        Arc::clone(&console),
+    );
+    let network = std::thread::Builder::new()
+        .name("network".to_owned())
+        .spawn(move || network.run())
+        .context("cannot start a thread")?;
+
+    let mut show = Show::new(display, recording, Arc::clone(&exchange), stop);
+    let shown = show.run(args, || network.is_finished());
+    show.put_away();
+    exchange.stop();
+    let received = network
+        .join()
+        .unwrap_or_else(|_| Err(anyhow!("the network's thread panicked")));
+    console.settle();
+
+    let statistics = match &received {
+        Ok(statistics) => statistics.clone(),
+        Err(_) => exchange.news().live.statistics,
+    };
+    let last = show.last().cloned();
+    [
+        shown,
+        received.map(drop),
+        show.finish(),
+        write_snapshot(snapshot, last.as_deref(), &console),
+        tell(&statistics, report, &console),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// Ctrl-C and SIGTERM set the flag; the second one ends the program at once.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot listen for signals")?;
+    }
+    Ok(stop)
+}
+
+fn listen(args: &Args) -> anyhow::Result<Socket> {
+    let address: Option<SocketAddr> = args
+        .address
+        .as_deref()
+        .map(|text| udp::resolve(text, Some(udp::DEFAULT_PORT)))
+        .transpose()?;
+    let interface = args.interface.as_deref().map(Interface::find).transpose()?;
+    let listen = Listen {
+        address,
+        interface,
+        buffer: args.buffer,
+    };
+    Socket::listen(&listen).map_err(|error| {
+        let port = address.map_or(udp::DEFAULT_PORT, |address| address.port());
+        if error.kind() == io::ErrorKind::AddrInUse {
+            let other = port.checked_add(1).unwrap_or(udp::DEFAULT_PORT);
+            anyhow!(
+                "{error}: end the program that listens there, or give another port, as in :{other}"
+            )
+        } else {
+            error.into()
+        }
+    })
+}
+
+type Sinks = (Option<Box<dyn Sink>>, Option<Recording>);
+
+/// The sink for the eye, or the one that counts if there is no other; and the
+/// recording.
+fn sinks(args: &Args, invitation: &[String]) -> anyhow::Result<Sinks> {
+    let recording = match (&args.output, args.format()?) {
+        (Some(path), Some(format)) => Some(Recording::create(path, format)?),
+        _ => None,
+    };
+    let display: Option<Box<dyn Sink>> = if !args.headless {
+        let series = Series::new(args.snapshot.as_deref().map(Path::new));
+        Some(Box::new(Window::open(invitation.to_vec(), series)?))
+    } else if recording.is_none() {
+        Some(Box::new(Headless::new()?))
+    } else {
+        None
+    };
+    Ok((display, recording))
+}
+
+fn console_buffer(socket: &Socket, asked: usize, console: &Console) {
+    match socket.receive_buffer() {
+        Ok(given) if given < asked => console.notice(&format!(
+            "The system gives a socket buffer of {} bytes, not the {} asked for: bursts may be \
+             lost. To allow more: sudo sysctl -w net.core.rmem_max={asked}",
+            text::count(given as u64),
+            text::count(asked as u64),
+        )),
+        _ => {}
+    }
+}
+
+fn write_snapshot(
+    snapshot: Option<Snapshot>,
+    last: Option<&[u8]>,
+    console: &Console,
+) -> anyhow::Result<()> {
+    match (snapshot, last) {
+        (None, _) => {}
+        (Some(_), None) => console.notice("No frame was shown, so there is no snapshot."),
+        (Some(snapshot), Some(jpeg)) => {
+            let path = snapshot.write(jpeg)?;
+            console.notice(&format!("Snapshot of the last frame: {}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+fn tell(statistics: &Statistics, report: Option<Report>, console: &Console) -> anyhow::Result<()> {
+    for line in text::lines(statistics) {
+        console.notice(&line);
+    }
+    report.map_or(Ok(()), |report| report.write(statistics))
+}

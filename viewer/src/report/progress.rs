@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Where a person is told things while the program runs; for several threads.
 /// Nobody reading is no reason to fail.
@@ -33,6 +34,12 @@ impl Console {
             quiet,
             terminal,
         }
+    }
+
+    /// How often progress should be told.
+    #[must_use]
+    pub fn progress_interval(&self) -> Duration {
+        if self.terminal { REDRAWN } else { WRITTEN }
     }
 
     /// Says one thing, on a line of its own.
@@ -73,6 +80,12 @@ impl Console {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How often progress is redrawn on a terminal.
+const REDRAWN: Duration = Duration::from_millis(200);
+
+/// How often a line of progress is written elsewhere.
+const WRITTEN: Duration = Duration::from_secs(1);
 
 /// Back to the start of the line, and erase it.
 const CLEAR_LINE: &str = "\r\x1b[K";

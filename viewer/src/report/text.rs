@@ -62,11 +62,7 @@ fn verdict(frames: &Frames) -> String {
 
 /// Where most of what was lost was lost, and what to do about it.
 fn place(statistics: &Statistics) -> Option<String> {
-    let Packets {
-        lost,
-        socket_dropped,
-        ..
-    } = statistics.packets;
+    let packets = &statistics.packets;
     let frames = &statistics.frames;
     if missed(frames)? == 0 {
         return None;
@@ -79,7 +75,8 @@ fn place(statistics: &Statistics) -> Option<String> {
                 .to_owned(),
         );
     }
-    let (way, here) = (lost.unwrap_or(0), socket_dropped.unwrap_or(0));
+    let way = packets.lost.unwrap_or(0) + packets.corrupt.unwrap_or(0);
+    let here = packets.socket_dropped.unwrap_or(0);
     if here > way {
         Some(format!(
             "Most of it was lost in this machine's own socket buffer ({} packets, {} on the way): \

@@ -1,0 +1,215 @@
+//! The command line: every flag with its unit, default and range.
+
+mod prefix;
+mod quantity;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use framegram_common::udp;
+
+pub use self::prefix::Prefix;
+use self::quantity::{bytes, duration};
+use crate::sink::recording::Format;
+use crate::sink::snapshot::Kind;
+
+/// Receives video frames from UDP datagrams and shows them, and says what
+/// became of every frame that did not arrive.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "framegram-view", version, after_long_help = EXAMPLES)]
+pub struct Args {
+    /// Where to listen: HOST:PORT, [IPv6]:PORT, HOST, :PORT or PORT; a
+    /// multicast group is joined [default: port 5005 of all addresses, IPv6 and IPv4]
+    #[arg(value_name = "ADDR", value_parser = address)]
+    pub address: Option<String>,
+
+    /// Interface on which to join a multicast group, by name or address
+    /// [default: as the routes say]
+    #[arg(long, value_name = "NAME|ADDRESS", help_heading = RECEIVING)]
+    pub interface: Option<String>,
+
+    /// Take datagrams from these addresses alone, and count the others
+    /// (may be given several times)
+    #[arg(long, value_name = "ADDRESS[/PREFIX]", help_heading = RECEIVING)]
+    pub allow: Vec<Prefix>,
+
+    /// Socket buffer to ask the system for, in bytes (4k to 1G); k, M and G
+    /// are powers of 1024
+    #[arg(long, value_name = "BYTES", default_value = "4M", value_parser = bytes, help_heading = RECEIVING)]
+    pub buffer: usize,
+
+    /// Open no window; for machines without a display
+    #[arg(long, help_heading = SHOWING)]
+    pub headless: bool,
+
+    /// Write the last frame shown at the end: .jpg as it came, .png decoded
+    #[arg(long, value_name = "FILE.png|jpg", help_heading = SHOWING)]
+    pub snapshot: Option<PathBuf>,
+
+    /// Record every frame shown: .mjpeg as they came, .y4m decoded; - for
+    /// standard output
+    #[arg(long, value_name = "FILE.mjpeg|y4m|-", help_heading = SHOWING)]
+    pub output: Option<PathBuf>,
+
+    /// How to record [default: as the file's name says]
+    #[arg(long, value_name = "FORMAT", requires = "output", help_heading = SHOWING)]
+    pub output_format: Option<Format>,
+
+    /// End when the sender's stream ends: at its farewell, or after 5 s of silence
+    #[arg(long, help_heading = ENDING)]
+    pub once: bool,
+
+    /// End after so many frames shown (1 or more)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = ENDING)]
+    pub frames: Option<u64>,
+
+    /// End so long after the first frame (such as 10s, 500ms, 2m, 1h)
+    #[arg(long, value_name = "T", value_parser = duration, help_heading = ENDING)]
+    pub duration: Option<Duration>,
+
+    /// Give up if no stream has come after so long [default: wait for ever]
+    #[arg(long, value_name = "T", value_parser = duration, help_heading = ENDING)]
+    pub wait: Option<Duration>,
+
+    /// Write the figures at the end, as JSON
+    #[arg(long, value_name = "FILE.json", help_heading = TELLING)]
+    pub report: Option<PathBuf>,
+
+    /// Say nothing but errors
+    #[arg(long, help_heading = TELLING)]
+    pub quiet: bool,
+}
+
+impl Args {
+    /// Checks what clap cannot see in one argument alone.
+    ///
+    /// # Errors
+    /// A usage error, as clap's own.
+    pub fn check(self) -> Result<Self, clap::Error> {
+        let wrong = |error: anyhow::Error| {
+            Self::command().error(ErrorKind::ValueValidation, format!("{error:#}"))
+        };
+        if let Some(path) = &self.snapshot {
+            Kind::of(path).map_err(wrong)?;
+        }
+        self.format().map_err(wrong)?;
+        Ok(self)
+    }
+
+    /// How to record, if that is asked for.
+    ///
+    /// # Errors
+    /// When neither the file's name nor a flag says how.
+    pub fn format(&self) -> anyhow::Result<Option<Format>> {
+        match (&self.output, self.output_format) {
+            (None, _) => Ok(None),
+            (Some(_), Some(format)) => Ok(Some(format)),
+            (Some(path), None) => Format::of(path).map(Some),
+        }
+    }
+}
+
+/// Lets through what has the form of an address; whether a name is known is
+/// seen when it is used.
+fn address(text: &str) -> Result<String, String> {
+    match udp::resolve(text, Some(udp::DEFAULT_PORT)) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+const RECEIVING: &str = "Receiving";
+const SHOWING: &str = "Showing";
+const ENDING: &str = "Ending";
+const TELLING: &str = "Telling";
+
+const EXAMPLES: &str = "\
+Examples:
+  Watch what another machine's camera sees. Here:
+      framegram-view
+  and there, with the address that it prints here:
+      framegram-send camera 192.168.1.5:5005
+
+  Measure the loss of one stream without a window:
+      framegram-view --headless --once --report loss.json
+
+  Hand the pictures to another program:
+      framegram-view --headless --output - --output-format y4m | ffplay -
+
+Keys in the window: q or Esc quits, f fullscreen, space freezes, s writes a
+snapshot, i shows the numbers, h lists the keys.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        let words = std::iter::once("framegram-view").chain(line.split_whitespace());
+        Args::try_parse_from(words).and_then(Args::check)
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn takes_every_form_of_an_address() {
+        for form in [
+            "",
+            "6000",
+            ":6000",
+            "127.0.0.1:6000",
+            "[::]:6000",
+            "::1",
+            "239.1.2.3:6000",
+        ] {
+            assert!(parse(form).is_ok(), "{form}");
+        }
+        for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
+            assert!(parse(form).is_err(), "{form}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_needs_a_format() {
+        assert!(parse("--output -").is_err());
+        let args = parse("--output - --output-format y4m").unwrap();
+        assert_eq!(args.format().unwrap(), Some(Format::Y4m));
+        assert!(parse("--output-format y4m").is_err());
+        assert!(parse("--output a.mp4").is_err());
+        assert_eq!(
+            parse("--output a.mjpeg").unwrap().format().unwrap(),
+            Some(Format::Mjpeg)
+        );
+    }
+
+    #[test]
+    fn every_flag_of_the_issue_is_there() {
+        let args = parse(
+            "239.0.0.1:5005 --interface lo --allow 10.0.0.0/8 --allow ::1 --buffer 512k \
+             --headless --snapshot a.png --output a.y4m --once --frames 3 --duration 500ms \
+             --wait 2m --report r.json --quiet",
+        )
+        .unwrap();
+        assert_eq!(args.buffer, 512 << 10);
+        assert_eq!(args.allow.len(), 2);
+        assert_eq!(args.duration, Some(Duration::from_millis(500)));
+        assert_eq!(args.wait, Some(Duration::from_secs(120)));
+        assert!(args.headless && args.once && args.quiet);
+        assert!(parse("--frames 0").is_err());
+        assert!(parse("--snapshot a.gif").is_err());
+        assert!(parse("--allow 10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn the_help_names_defaults_and_an_example() {
+        let help = Args::command().render_long_help().to_string();
+        assert!(help.contains("[default: 4M]"));
+        assert!(help.contains("framegram-send camera"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Times and sizes as people type them.
+
+use std::time::Duration;
+
+/// A time with its unit: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split(text);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("a time is a number with ms, s, m or h, such as 10s".to_owned()),
+    };
+    number
+        .parse::<f64>()
+        .ok()
+        .map(|number| number * seconds)
+        .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a time is a number above 0 with ms, s, m or h, such as 10s".to_owned())
+}
+
+/// A size in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1024.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = split(text);
+    let shift = match unit {
+        "" => 0,
+        "k" | "K" => 10,
+        "m" | "M" => 20,
+        "g" | "G" => 30,
+        _ => return Err("a size is a number with k, M or G, such as 4M".to_owned()),
+    };
+    number
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << shift))
+        .filter(|bytes| (LEAST_BUFFER..=LARGEST_BUFFER).contains(bytes))
+        .ok_or_else(|| "a size is a whole number from 4k to 1G, such as 4M".to_owned())
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// A year, in seconds: what is longer is a slip.
+const LONGEST: f64 = 366.0 * 86_400.0;
+
+/// Less does not hold a few datagrams; the kernel has a floor of its own.
+const LEAST_BUFFER: usize = 4 << 10;
+
+/// The kernel's own type for it ends at 2 GiB, and it doubles what it is asked for.
+const LARGEST_BUFFER: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_times() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("10", 10_000),
+            ("1.5s", 1_500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)));
+        }
+        for text in [
+            "",
+            "s",
+            "0s",
+            "-1s",
+            "1e9s",
+            "5x",
+            "1.2.3s",
+            "99999999h",
+            "inf",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_sizes() {
+        assert_eq!(bytes("4096"), Ok(4096));
+        assert_eq!(bytes("512k"), Ok(512 << 10));
+        assert_eq!(bytes("4M"), Ok(4 << 20));
+        for text in ["", "M", "1", "2G", "1.5M", "4MB", "99999999999999999999"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

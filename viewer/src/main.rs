@@ -1,0 +1,28 @@
+//! `framegram-view`: receives video frames from UDP datagrams and shows them.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use framegram_view::args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse().check().unwrap_or_else(|wrong| wrong.exit());
+    match framegram_view::run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where even this cannot be written, the exit code says it.
+            let _ = writeln!(io::stderr(), "framegram-view: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

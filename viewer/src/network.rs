@@ -1,0 +1,293 @@
+//! The network's thread: datagrams from the socket through the receiver;
+//! frames to the sinks, fates back, and what a person may want to know.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use framegram_common::receiver::{Event, FrameId, Outcome, Receiver};
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Socket, Waker};
+use framegram_common::{Statistics, os};
+
+use crate::args::Prefix;
+use crate::pending::Pending;
+use crate::report::live::{Live, Meter};
+use crate::report::progress::Console;
+use crate::report::text::seconds;
+
+/// What both threads have in hand.
+pub struct Exchange {
+    /// Frames on their way to the sinks.
+    pub pending: Pending,
+    fates: Mutex<Vec<(FrameId, Outcome)>>,
+    news: Mutex<News>,
+    stop: AtomicBool,
+    waker: Waker,
+}
+
+/// What the sinks' side may know of the stream.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// The figures, as of a moment ago.
+    pub live: Live,
+    /// Whether any stream was followed yet.
+    pub followed: bool,
+    /// When the followed stream said farewell.
+    pub ended: Option<Duration>,
+    /// When the last datagram came that was allowed to.
+    pub heard: Option<Duration>,
+}
+
+/// All that the thread needs.
+pub struct Network {
+    socket: Socket,
+    receiver: Receiver,
+    allow: Vec<Prefix>,
+    exchange: Arc<Exchange>,
+    console: Arc<Console>,
+    meter: Meter,
+    /// Addresses of the streams that were followed.
+    addresses: Vec<String>,
+    /// Other streams that were told of.
+    others: usize,
+    started: Duration,
+    /// When to tell the figures, and when to tell them to a person.
+    next_news: Duration,
+    next_progress: Duration,
+    /// One feedback datagram.
+    feedback: Vec<u8>,
+}
+
+impl Exchange {
+    /// # Errors
+    /// Where the system has no file descriptor left.
+    pub fn new(pending: Pending) -> anyhow::Result<Self> {
+        Ok(Self {
+            pending,
+            fates: Mutex::default(),
+            news: Mutex::default(),
+            stop: AtomicBool::new(false),
+            waker: Waker::new().context("cannot make a waker")?,
+        })
+    }
+
+    /// Says what became of a frame that was taken.
+    pub fn settle(&self, id: FrameId, outcome: Outcome) {
+        lock(&self.fates).push((id, outcome));
+        self.waker.wake();
+    }
+
+    /// What is known by now.
+    #[must_use]
+    pub fn news(&self) -> News {
+        lock(&self.news).clone()
+    }
+
+    /// Ends the network's thread.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+impl Network {
+    /// Datagrams are taken from `allow`ed addresses, or from all if there are none.
+    #[must_use]
+    pub fn new(
+        socket: Socket,
+        receiver: Receiver,
+        allow: Vec<Prefix>,
+        exchange: Arc<Exchange>,
+        console: Arc<Console>,
+    ) -> Self {
+        let now = os::now();
+        Self {
+            socket,
+            receiver,
+            allow,
+            exchange,
+            console,
+            meter: Meter::default(),
+            addresses: Vec::new(),
+            others: 0,
+            started: now,
+            next_news: now,
+            next_progress: now,
+            feedback: Vec::new(),
+        }
+    }
+
+    /// Runs until the exchange is stopped. Returns the final figures.
+    ///
+    /// # Errors
+    /// When the socket fails for good; the figures are in the news all the same.
+    pub fn run(mut self) -> anyhow::Result<Statistics> {
+        let outcome = self.receive_all();
+        // The sinks' side waits for frames that will not come.
+        self.exchange.pending.wake();
+        self.settle();
+        self.count_drops();
+        self.tell(os::now());
+        outcome?;
+        Ok(lock(&self.exchange.news).live.statistics.clone())
+    }
+
+    fn receive_all(&mut self) -> anyhow::Result<()> {
+        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut failures = 0;
+        while !self.exchange.stop.load(Ordering::Acquire) {
+            self.settle();
+            // Before the socket is emptied: nothing that arrived sooner is left
+            // in it when the receiver is told that this time has come.
+            let now = os::now();
+            let received = match self.receive(&mut buffer) {
+                Ok(received) => {
+                    failures = 0;
+                    received
+                }
+                Err(error) if failures < MOST_FAILURES => {
+                    failures += u32::from(!udp::is_refused(&error) && !udp::is_too_big(&error));
+                    true
+                }
+                Err(error) => return Err(error).context("the network fails"),
+            };
+            self.count_drops();
+            if now >= self.next_news {
+                self.tell(now);
+            }
+            if !received {
+                self.receiver.handle_timeout(now);
+                self.drain(now);
+                let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
+                let next = next.min(self.next_news).saturating_sub(now);
+                udp::wait(&[&self.socket], &self.exchange.waker, Some(next))
+                    .context("cannot wait for datagrams")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is in the socket, but not for so long that all else waits.
+    /// Returns whether there may be more.
+    fn receive(&mut self, buffer: &mut [u8]) -> std::io::Result<bool> {
+        for _ in 0..BATCH {
+            let Some(received) = self.socket.receive(buffer)? else {
+                return Ok(false);
+            };
+            let ip = received.from.ip();
+            if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
+                self.receiver.handle_foreign();
+                continue;
+            }
+            self.receiver
+                .handle_datagram(received.from, &buffer[..received.len], received.arrival);
+            lock(&self.exchange.news).heard = Some(received.arrival);
+            self.drain(received.arrival);
+        }
+        Ok(true)
+    }
+
+    /// Empties the receiver: frames first, so that they are there when the end is told.
+    fn drain(&mut self, now: Duration) {
+        while let Some(frame) = self.receiver.poll_frame() {
+            for id in self.exchange.pending.put(frame) {
+                self.receiver.handle_fate(id, Outcome::Superseded);
+            }
+        }
+        while let Some(event) = self.receiver.poll_event() {
+            self.hear(event, now);
+        }
+        while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
+            // Feedback that cannot be sent is as good as lost on the way.
+            let _ = self
+                .socket
+                .send(Some(to), &self.feedback, self.feedback.len());
+        }
+    }
+
+    fn hear(&mut self, event: Event, now: Duration) {
+        match event {
+            Event::Followed { from, again, .. } => {
+                self.console.notice(&if again {
+                    format!("Following another stream, from {from}.")
+                } else {
+                    format!("Following the stream from {from}.")
+                });
+                self.remember(from);
+                let mut news = lock(&self.exchange.news);
+                (news.followed, news.ended) = (true, None);
+            }
+            Event::Other { from, .. } => {
+                self.others += 1;
+                if self.others <= MOST_OTHERS {
+                    self.console.notice(&format!(
+                        "Another stream arrives from {from}; it is counted, and not shown."
+                    ));
+                }
+            }
+            Event::Ended { .. } => {
+                self.console.notice("The sender ended the stream.");
+                lock(&self.exchange.news).ended = Some(now);
+                self.exchange.pending.wake();
+            }
+        }
+    }
+
+    fn remember(&mut self, from: SocketAddr) {
+        let from = from.to_string();
+        self.addresses.retain(|known| *known != from);
+        if self.addresses.len() == MOST_ADDRESSES {
+            self.addresses.remove(0);
+        }
+        self.addresses.push(from);
+    }
+
+    /// Passes on what became of frames.
+    fn settle(&mut self) {
+        let fates = std::mem::take(&mut *lock(&self.exchange.fates));
+        for (id, outcome) in fates {
+            self.receiver.handle_fate(id, outcome);
+        }
+    }
+
+    fn count_drops(&mut self) {
+        if let Some(total) = self.socket.dropped() {
+            self.receiver.handle_socket_drops(total);
+        }
+    }
+
+    fn tell(&mut self, now: Duration) {
+        self.next_news = now + NEWS;
+        let mut statistics = self.receiver.statistics();
+        statistics.stream.addresses.clone_from(&self.addresses);
+        let live = self.meter.take(statistics, now);
+        if now >= self.next_progress && lock(&self.exchange.news).followed {
+            self.next_progress = now + self.console.progress_interval();
+            let time = seconds(now.saturating_sub(self.started).as_secs_f64());
+            self.console.progress(&format!("{time}: {}", live.line()));
+        }
+        lock(&self.exchange.news).live = live;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Datagrams that are taken in one go: a large frame, so that fates and the
+/// word to stop wait for a millisecond at most.
+const BATCH: usize = 256;
+
+/// How often the figures are told to the window.
+const NEWS: Duration = Duration::from_millis(200);
+
+/// Errors in a row after which the socket is given up.
+const MOST_FAILURES: u32 = 100;
+
+/// Other streams that are told of; more are a nuisance, and counted.
+const MOST_OTHERS: usize = 8;
+
+/// Senders that are remembered by address, for the report.
+const MOST_ADDRESSES: usize = 8;

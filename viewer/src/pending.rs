@@ -1,0 +1,166 @@
+//! Frames on their way from the network's thread to the sinks.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use framegram_common::receiver::{FrameId, ReceivedFrame};
+
+/// The most frames that wait for a sink that wants every one: some seconds,
+/// for a disk or a reader that stops for a moment.
+pub const MAX_FRAMES: usize = 128;
+
+/// The most bytes of such frames: 128 frames of a good 1080p stream, and a
+/// bound on what larger ones cost.
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// Frames that wait. A bound on them is kept by leaving out the oldest.
+pub struct Pending {
+    keep: Keep,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Which frames wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The newest alone: for an eye.
+    Newest,
+    /// All, within [`MAX_FRAMES`] and [`MAX_BYTES`]: for a file.
+    All,
+}
+
+#[derive(Default)]
+struct State {
+    frames: VecDeque<ReceivedFrame>,
+    bytes: usize,
+    woken: bool,
+}
+
+impl Pending {
+    /// Nothing waits yet.
+    #[must_use]
+    pub fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Adds a frame. Returns those that it left no place for.
+    #[must_use]
+    pub fn put(&self, frame: ReceivedFrame) -> Vec<FrameId> {
+        let mut state = self.lock();
+        let mut superseded = Vec::new();
+        state.bytes += frame.jpeg.len();
+        state.frames.push_back(frame);
+        let most = match self.keep {
+            Keep::Newest => 1,
+            Keep::All => MAX_FRAMES,
+        };
+        while state.frames.len() > 1 && (state.frames.len() > most || state.bytes > MAX_BYTES) {
+            if let Some(oldest) = state.frames.pop_front() {
+                state.bytes -= oldest.jpeg.len();
+                superseded.push(oldest.id);
+            }
+        }
+        drop(state);
+        self.changed.notify_one();
+        superseded
+    }
+
+    /// Takes all frames that wait, oldest first; waits for one at most
+    /// `patience` long, or until [`wake`](Self::wake).
+    #[must_use]
+    pub fn take(&self, patience: Duration) -> VecDeque<ReceivedFrame> {
+        let idle = |state: &mut State| state.frames.is_empty() && !state.woken;
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), patience, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.woken = false;
+        state.bytes = 0;
+        std::mem::take(&mut state.frames)
+    }
+
+    /// Ends the present or next wait.
+    pub fn wake(&self) {
+        self.lock().woken = true;
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use framegram_common::FrameNumber;
+
+    use super::*;
+
+    fn frame(number: u64, bytes: usize) -> ReceivedFrame {
+        ReceivedFrame {
+            id: id(number),
+            jpeg: Bytes::from(vec![0; bytes]),
+            captured: Duration::ZERO,
+            completed: Duration::ZERO,
+        }
+    }
+
+    fn id(number: u64) -> FrameId {
+        FrameId {
+            stream: 1,
+            number: FrameNumber(number),
+        }
+    }
+
+    fn taken(pending: &Pending) -> Vec<u64> {
+        let frames = pending.take(Duration::ZERO);
+        frames.iter().map(|frame| frame.id.number.0).collect()
+    }
+
+    #[test]
+    fn an_eye_gets_the_newest_and_the_others_are_named() {
+        let pending = Pending::new(Keep::Newest);
+        assert_eq!(pending.put(frame(1, 9)), []);
+        assert_eq!(pending.put(frame(2, 9)), [id(1)]);
+        assert_eq!(pending.put(frame(3, 9)), [id(2)]);
+        assert_eq!(taken(&pending), [3]);
+        assert_eq!(taken(&pending), [0; 0]);
+    }
+
+    #[test]
+    fn a_file_gets_all_up_to_the_bounds() {
+        let pending = Pending::new(Keep::All);
+        let most = MAX_FRAMES as u64;
+        for number in 0..most {
+            assert_eq!(pending.put(frame(number, 9)), []);
+        }
+        assert_eq!(pending.put(frame(most, 9)), [id(0)]);
+        assert_eq!(taken(&pending), (1..=most).collect::<Vec<_>>());
+
+        let third = MAX_BYTES / 3;
+        for number in 0..3 {
+            assert_eq!(pending.put(frame(number, third)), []);
+        }
+        assert_eq!(pending.put(frame(3, 2 * third)), [id(0), id(1)]);
+        assert_eq!(taken(&pending), [2, 3]);
+        assert_eq!(pending.put(frame(4, MAX_BYTES + 1)), []);
+        assert_eq!(taken(&pending), [4]);
+    }
+
+    #[test]
+    fn a_frame_or_a_word_ends_the_wait() {
+        let pending = Pending::new(Keep::Newest);
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(pending.put(frame(7, 1)), []));
+            assert_eq!(pending.take(Duration::from_secs(60)).len(), 1);
+            scope.spawn(|| pending.wake());
+            assert!(pending.take(Duration::from_secs(60)).is_empty());
+        });
+    }
+}

@@ -1,0 +1,226 @@
+//! The main thread: waiting frames to the sinks, and when it is enough.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::bail;
+use bytes::Bytes;
+use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
+use framegram_common::{Frame, os};
+
+use crate::args::Args;
+use crate::network::{Exchange, News};
+use crate::report::text::seconds;
+use crate::sink::recording::Recording;
+use crate::sink::{Flow, Shown, Sink, Status};
+
+/// Frames into sinks, until it is enough.
+pub struct Show {
+    /// For the eye: where several frames wait, it gets the newest alone.
+    display: Option<Box<dyn Sink>>,
+    /// Gets every frame.
+    recording: Option<Recording>,
+    exchange: Arc<Exchange>,
+    /// Set from outside when it is enough.
+    stop: Arc<AtomicBool>,
+    frames: u64,
+    /// When the first frame was shown.
+    first: Option<Duration>,
+    /// The last frame shown.
+    last: Option<Bytes>,
+}
+
+impl Show {
+    /// Frames come from the exchange, and their fates go back to it.
+    #[must_use]
+    pub fn new(
+        display: Option<Box<dyn Sink>>,
+        recording: Option<Recording>,
+        exchange: Arc<Exchange>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            display,
+            recording,
+            exchange,
+            stop,
+            frames: 0,
+            first: None,
+            last: None,
+        }
+    }
+
+    /// Shows frames until the arguments, a sink or a signal say that it is
+    /// enough, or the network is `gone`.
+    ///
+    /// # Errors
+    /// When a sink fails, or nothing came while the arguments said to wait.
+    pub fn run(&mut self, args: &Args, gone: impl Fn() -> bool) -> anyhow::Result<()> {
+        let begun = os::now();
+        while !self.stop.load(Ordering::Acquire) {
+            // The news first: what they say of the end is true of the frames
+            // that are taken after them.
+            let gone = gone();
+            let news = self.exchange.news();
+            let waiting = self.exchange.pending.take(self.patience());
+            let nothing = waiting.is_empty();
+            let flow = self.show_all(waiting.into(), &news, args.frames)?;
+            let now = os::now();
+            let over = |since: Option<Duration>, limit: Option<Duration>| {
+                limit
+                    .zip(since)
+                    .is_some_and(|(limit, since)| now.saturating_sub(since) >= limit)
+            };
+            if flow == Flow::Quit
+                || over(self.first, args.duration)
+                || (nothing && gone)
+                || (args.once && nothing && is_over(&news, now))
+            {
+                return Ok(());
+            }
+            if let Some(wait) = args.wait
+                && !news.followed
+                && over(Some(begun), args.wait)
+            {
+                bail!(
+                    "no stream came within {}: see that the sender runs and sends to this \
+                     machine, and that no firewall is between",
+                    seconds(wait.as_secs_f64())
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up what still waits.
+    pub fn put_away(&self) {
+        for frame in self.exchange.pending.take(Duration::ZERO) {
+            self.exchange.settle(frame.id, Outcome::Superseded);
+        }
+    }
+
+    /// The last frame that was shown, as it came.
+    #[must_use]
+    pub fn last(&self) -> Option<&Bytes> {
+        self.last.as_ref()
+    }
+
+    /// Ends the sinks in order.
+    ///
+    /// # Errors
+    /// When what a sink began could not be made whole.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        let display = self.display.as_mut().map_or(Ok(()), |sink| sink.finish());
+        let recording = self.recording.as_mut().map_or(Ok(()), Sink::finish);
+        display.and(recording)
+    }
+
+    fn show_all(
+        &mut self,
+        waiting: Vec<ReceivedFrame>,
+        news: &News,
+        most: Option<u64>,
+    ) -> anyhow::Result<Flow> {
+        let newest = waiting.last().map(|frame| frame.id);
+        let mut waiting = waiting.into_iter();
+        for received in waiting.by_ref() {
+            let (id, jpeg) = (received.id, received.jpeg.clone());
+            let to_display = Some(id) == newest || self.recording.is_none();
+            let shown = self.show(received, to_display, news)?;
+            self.settle(id, shown, jpeg);
+            if most.is_some_and(|most| self.frames >= most) {
+                break;
+            }
+        }
+        let enough = most.is_some_and(|most| self.frames >= most);
+        for received in waiting {
+            self.exchange.settle(received.id, Outcome::Superseded);
+        }
+        let status = status(news);
+        let mut flow = if enough { Flow::Quit } else { Flow::Continue };
+        if let Some(display) = &mut self.display
+            && display.tend(&status)? == Flow::Quit
+        {
+            flow = Flow::Quit;
+        }
+        if let Some(recording) = &mut self.recording
+            && recording.tend(&status)? == Flow::Quit
+        {
+            flow = Flow::Quit;
+        }
+        Ok(flow)
+    }
+
+    /// Seen or recorded is shown; a frame that either finds broken, and neither
+    /// takes, is broken.
+    fn show(
+        &mut self,
+        received: ReceivedFrame,
+        to_display: bool,
+        news: &News,
+    ) -> anyhow::Result<Shown> {
+        let frame = Frame {
+            number: received.id.number,
+            jpeg: received.jpeg,
+            captured: received.captured,
+        };
+        let status = status(news);
+        let mut shown = Shown::Withheld;
+        if let Some(display) = self.display.as_mut().filter(|_| to_display) {
+            shown = display.show(&frame, &status)?;
+        }
+        if let Some(recording) = &mut self.recording {
+            shown = match (shown, recording.show(&frame, &status)?) {
+                (Shown::Yes, _) | (_, Shown::Yes) => Shown::Yes,
+                (Shown::Undecodable, _) | (_, Shown::Undecodable) => Shown::Undecodable,
+                (Shown::Withheld, Shown::Withheld) => Shown::Withheld,
+            };
+        }
+        Ok(shown)
+    }
+
+    fn settle(&mut self, id: FrameId, shown: Shown, jpeg: Bytes) {
+        let at = os::now();
+        let outcome = match shown {
+            Shown::Yes => Outcome::Shown { at },
+            Shown::Withheld => Outcome::Superseded,
+            Shown::Undecodable => Outcome::Undecodable,
+        };
+        if shown == Shown::Yes {
+            self.frames += 1;
+            self.first.get_or_insert(at);
+            self.last = Some(jpeg);
+        }
+        self.exchange.settle(id, outcome);
+    }
+
+    fn patience(&self) -> Duration {
+        let display = self.display.as_ref().map(|sink| sink.patience());
+        let recording = self.recording.as_ref().map(Sink::patience);
+        display.into_iter().chain(recording).min().unwrap_or(IDLE)
+    }
+}
+
+fn status(news: &News) -> Status<'_> {
+    Status {
+        now: os::now(),
+        live: &news.live,
+        ended: news.ended,
+    }
+}
+
+/// Whether the followed stream has ended, by its farewell or for want of it.
+fn is_over(news: &News, now: Duration) -> bool {
+    let silent = news
+        .heard
+        .is_some_and(|heard| now.saturating_sub(heard) >= SILENCE);
+    news.ended.is_some() || (news.followed && silent)
+}
+
+/// A sender that lives says something twice a second: after so long without a
+/// word its farewell is lost.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Without a sink there is nothing to be in time for.
+const IDLE: Duration = Duration::from_millis(50);

@@ -1,0 +1,7 @@
+//! The program as a program: what it prints, writes and returns.
+
+#![allow(clippy::unwrap_used)]
+
+mod refusals;
+mod streams;
+mod support;

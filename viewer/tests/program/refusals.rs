@@ -1,0 +1,147 @@
+//! What it does not do, and the one line that says why.
+
+use std::net::UdpSocket;
+
+use crate::support::{Folder, Viewer, frames, json, picture, send, viewer};
+
+/// Runs to the end. Returns the exit code and what stands on standard error;
+/// nothing may stand on standard output.
+fn refused(arguments: &[&str]) -> (i32, String) {
+    let output = viewer(arguments).output().unwrap();
+    assert_eq!(output.stdout, b"", "{arguments:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), told)
+}
+
+fn fails(arguments: &[&str], parts: &[&str]) {
+    let (code, told) = refused(arguments);
+    assert_eq!(code, 1, "{arguments:?}: {told}");
+    assert_eq!(told.lines().count(), 1, "{arguments:?}: {told}");
+    for part in parts {
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for arguments in [
+        &["--frames", "0"] as &[&str],
+        &["--duration", "soon"],
+        &["--buffer", "1"],
+        &["--allow", "everyone"],
+        &["--output", "-"],
+        &["--output", "film.mp4"],
+        &["--output-format", "y4m"],
+        &["--snapshot", "last.gif"],
+        &["127.0.0.1:0"],
+        &["a", "b"],
+        &["--no-such-flag"],
+    ] {
+        let (code, told) = refused(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {told}");
+        assert!(told.starts_with("error: "), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn an_address_in_use_names_the_address_and_another() {
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    fails(
+        &["--headless", &address],
+        &[&address, "in use", "another port"],
+    );
+}
+
+#[test]
+fn no_display_names_headless() {
+    fails(&["127.0.0.1:5996"], &["no display", "--headless"]);
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_found_before_the_stream() {
+    for flag in ["--report", "--snapshot", "--output"] {
+        let folder = Folder::new();
+        let extension = match flag {
+            "--report" => "json",
+            "--snapshot" => "png",
+            _ => "y4m",
+        };
+        let path = folder.path(&format!("no/such/folder.{extension}"));
+        let what = flag.trim_start_matches('-');
+        fails(
+            &["--headless", flag, &path, "127.0.0.1:5999"],
+            &[what, &path, "No such file"],
+        );
+    }
+}
+
+#[test]
+fn an_unknown_interface_or_host_is_named() {
+    fails(
+        &["--headless", "--interface", "nothere0", "239.1.2.3"],
+        &["nothere0"],
+    );
+    fails(
+        &["--headless", "no.such.host.invalid"],
+        &["no.such.host.invalid"],
+    );
+}
+
+#[test]
+fn nothing_came_is_a_failure_once_the_wait_is_over() {
+    let folder = Folder::new();
+    let (report, snapshot) = (folder.path("report.json"), folder.path("last.png"));
+    fails(
+        &[
+            "--headless",
+            "--quiet",
+            "--wait",
+            "200ms",
+            "--report",
+            &report,
+            "--snapshot",
+            &snapshot,
+            "127.0.0.1:5998",
+        ],
+        &["no stream came within 0.2 s"],
+    );
+    assert!(json(&report)["frames"]["shown"].is_null() || json(&report)["frames"]["shown"] == 0);
+    assert!(!std::path::Path::new(&snapshot).exists());
+}
+
+#[test]
+fn a_sender_that_is_not_allowed_is_counted_and_not_shown() {
+    let folder = Folder::new();
+    let report = folder.path("report.json");
+    let viewer = Viewer::listening(&[
+        "--headless",
+        "--allow",
+        "10.0.0.0/8",
+        "--wait",
+        "1s",
+        "--report",
+        &report,
+    ]);
+    send(viewer.address(), &frames(5), true);
+    let ended = viewer.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(json(&report)["packets"]["foreign"].as_u64().unwrap() >= 5);
+}
+
+#[test]
+fn a_recording_that_lacks_frames_does_not_end_well() {
+    let folder = Folder::new();
+    let output = folder.path("film.y4m");
+    let mut jpegs = frames(8);
+    jpegs[6] = picture(320, 240, |_, _| [1, 2, 3]);
+    let viewer = Viewer::listening(&["--headless", "--once", "--output", &output]);
+    send(viewer.address(), &jpegs, true);
+    let ended = viewer.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("1 frames are not in") && last.contains(".mjpeg"),
+        "{last}"
+    );
+}

@@ -1,0 +1,247 @@
+//! A viewer to run, and a stream to send to it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use bytes::Bytes;
+use framegram_common::transmitter::Config;
+use framegram_common::udp::{Socket, Towards, Waker, is_refused, wait};
+use framegram_common::{Transmitter, os};
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+
+/// A running viewer.
+pub(crate) struct Viewer {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
+    lines: Receiver<String>,
+    told: String,
+}
+
+/// What a viewer left.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+/// A command with no display to be found.
+pub(crate) fn viewer(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_framegram-view"));
+    command
+        .args(arguments)
+        .env_remove("DISPLAY")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Viewer {
+    /// Starts one that listens on a free port, and waits until it does.
+    pub(crate) fn listening(arguments: &[&str]) -> Self {
+        Self::start(viewer(arguments))
+    }
+
+    pub(crate) fn start(mut command: Command) -> Self {
+        let port = free_port();
+        command.arg(format!("127.0.0.1:{port}"));
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                // A test that failed listens no more.
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let told = String::new();
+        let mut viewer = Self {
+            child,
+            port,
+            lines,
+            told,
+        };
+        viewer.wait_for("framegram-send camera");
+        viewer
+    }
+
+    /// Waits until it says this on standard error.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        while !self.told.contains(text) {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                panic!("it never said {text:?}, but: {}", self.told);
+            };
+            self.told += &line;
+            self.told.push('\n');
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits until it ends.
+    pub(crate) fn end(mut self) -> Ended {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.told += &line;
+                    self.told.push('\n');
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it did not end, but said: {}", self.told),
+            }
+        }
+        let mut stdout = Vec::new();
+        if let Some(mut pipe) = self.child.stdout.take() {
+            pipe.read_to_end(&mut stdout).unwrap();
+        }
+        Ended {
+            status: self.child.wait().unwrap(),
+            stdout,
+            stderr: std::mem::take(&mut self.told),
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        // Only where the test failed is it still there.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends the JPEGs as one stream, 100 a second, with a farewell if `farewell`.
+pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
+    let socket = Socket::towards(to, &Towards::default()).unwrap();
+    let waker = Waker::new().unwrap();
+    let stream = os::random_u64();
+    let config = Config {
+        destinations: 1,
+        interval: Some(INTERVAL),
+        pace: false,
+        boot_mark: os::boot_mark(stream),
+        ..Config::default()
+    };
+    let begun = os::now();
+    let mut transmitter = Transmitter::new(config, stream, begun);
+    let mut out = Vec::new();
+    let mut drain = |transmitter: &mut Transmitter| {
+        while let Some(transmit) = transmitter.poll_transmit(os::now(), &mut out) {
+            match socket.send(None, &out, transmit.segment) {
+                // The viewer has had enough.
+                Err(error) if is_refused(&error) => {}
+                other => other.unwrap(),
+            }
+        }
+    };
+    let mut until = |transmitter: &mut Transmitter, time: Duration| {
+        while os::now() < time && !transmitter.is_finished() {
+            let next = transmitter.poll_timeout().unwrap_or(time).min(time);
+            let timeout = next.saturating_sub(os::now());
+            wait(&[], &waker, Some(timeout)).unwrap();
+            drain(transmitter);
+        }
+    };
+    for (number, jpeg) in jpegs.iter().enumerate() {
+        until(&mut transmitter, begun + INTERVAL * number as u32);
+        let now = os::now();
+        transmitter.handle_captured(number as u64 + 1);
+        let jpeg = Bytes::from(jpeg.clone());
+        transmitter.handle_frame(jpeg, now, None, now).unwrap();
+    }
+    let end = begun + INTERVAL * jpegs.len() as u32;
+    until(&mut transmitter, end);
+    if farewell {
+        transmitter.finish(os::now());
+        until(&mut transmitter, end + Duration::from_secs(10));
+        assert!(transmitter.is_finished());
+    }
+}
+
+/// Frames that differ: a grey in which the number stands, among noise.
+pub(crate) fn frames(count: usize) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|number| {
+            picture(160, 120, |x, y| {
+                let noise = (x * 31 + y * 17 + number * 7) as u8 % 64;
+                [noise + (number % 64) as u8, noise, 128 + noise]
+            })
+        })
+        .collect()
+}
+
+/// A JPEG of quality 90 in 4:2:0 whose pixel at (x, y) is `colour(x, y)`.
+pub(crate) fn picture(
+    width: usize,
+    height: usize,
+    colour: impl Fn(usize, usize) -> [u8; 3],
+) -> Vec<u8> {
+    let pixels: Vec<u8> = (0..width * height)
+        .flat_map(|i| colour(i % width, i / width))
+        .collect();
+    let mut compressor = Compressor::new().unwrap();
+    compressor.set_quality(90).unwrap();
+    compressor.set_subsamp(Subsamp::Sub2x2).unwrap();
+    let image = Image {
+        pixels: pixels.as_slice(),
+        width,
+        pitch: width * 3,
+        height,
+        format: PixelFormat::RGB,
+    };
+    compressor.compress_to_vec(image).unwrap()
+}
+
+/// A folder of its own for one test, gone afterwards.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let name = format!("framegram-view-{:016x}", os::random_u64());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn json(path: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// How long a viewer may take to say what it is to say, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time from frame to frame.
+const INTERVAL: Duration = Duration::from_millis(10);
