@@ -2,10 +2,126 @@
 //!
 //! Knows nothing of the viewer. OpenCV is known in `source` only, libjpeg-turbo
 //! in `encode` only.
+//!
+//! ```text
+//! source ──one waiting frame──► encoders ──in order──► transmit loop ──► sockets
+//! ```
 
+pub mod args;
 pub mod console;
 pub mod encode;
+pub mod handoff;
+mod outputs;
 pub mod picture;
+mod pipeline;
 pub mod pool;
+mod preview;
+mod progress;
+mod slot;
 pub mod source;
 pub mod stop;
+mod stream;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use framegram_common::os;
+use framegram_common::statistics::Statistics;
+use framegram_common::udp::Waker;
+
+use crate::args::{Options, Rate};
+use crate::console::Console;
+use crate::pipeline::Pipeline;
+use crate::preview::Preview;
+use crate::source::{Request, Source};
+use crate::stop::Stop;
+use crate::stream::Stream;
+
+/// Streams until the source ends, a limit is reached or `stop` says so. The
+/// figures of the stream, which are in the report too.
+///
+/// # Errors
+/// One line that says what failed, with its causes; a stream that had begun is
+/// ended in order before, its report written.
+pub fn run(options: &Options, stop: &Stop) -> Result<Statistics> {
+    let console = Arc::new(Console::new(options.quiet));
+    let outputs = outputs::open_all(&options.destinations, options.broadcast, options.datagram)?;
+    let report = options
+        .report
+        .as_ref()
+        .map(|path| {
+            let file = File::create(path);
+            let file =
+                file.with_context(|| format!("cannot write the report to {}", path.display()));
+            file.map(|file| (file, path))
+        })
+        .transpose()?;
+    let preview = options.preview.then(Preview::open).transpose()?;
+    let fixed = match options.fps {
+        Some(Rate::Fixed(rate)) => Some(rate),
+        Some(Rate::Max) | None => None,
+    };
+    let request = Request {
+        size: options.size,
+        rate: fixed,
+        pass_through: options.settings().pass_through(),
+        stop: stop.clone(),
+        console: Arc::clone(&console),
+    };
+    let source = open_source(options, request, stop)?;
+
+    let waker = Waker::new().context("cannot make a waker")?;
+    let woken = waker.clone();
+    stop.on_stop(move || woken.wake());
+    let interval = interval(source.as_ref(), options.fps);
+    let mut stream = Stream::new(outputs, options.datagram, interval, &console, preview);
+    let until = options.duration.map(|duration| os::now() + duration);
+    let pipeline = Pipeline::start(source, options, stop, &waker)?;
+    let streamed = stream.run(&pipeline, stop, &waker, until);
+    let sourced = pipeline.end();
+    let written = report.map_or(Ok(()), |(file, path)| stream.write_report(&file, path));
+    let statistics = stream.statistics(os::now());
+    streamed.and(sourced).and(written)?;
+    console.say(&progress::summary(&statistics));
+    Ok(statistics)
+}
+
+/// Opens the source in a thread of its own, since a pipe or a server may keep
+/// it waiting; if the stream ends meanwhile, it is one without frames.
+fn open_source(options: &Options, request: Request, stop: &Stop) -> Result<Box<dyn Source>> {
+    let (opened, result) = mpsc::channel();
+    let stopped = opened.clone();
+    stop.on_stop(move || {
+        // Too late is as good as never heard.
+        let _ = stopped.send(Ok(Box::new(source::Nothing) as Box<dyn Source>));
+    });
+    let spec = options.source.clone();
+    thread::Builder::new()
+        .name("opening".into())
+        .spawn(move || {
+            let _ = opened.send(source::open(&spec, &request));
+        })
+        .context("cannot start a thread")?;
+    match options.duration {
+        None => result.recv().context("the source's thread broke down")?,
+        Some(duration) => match result.recv_timeout(duration) {
+            Ok(source) => source,
+            Err(RecvTimeoutError::Timeout) => Ok(Box::new(source::Nothing)),
+            Err(RecvTimeoutError::Disconnected) => bail!("the source's thread broke down"),
+        },
+    }
+}
+
+/// Time from frame to frame, where there is such a thing.
+fn interval(source: &dyn Source, rate: Option<Rate>) -> Option<Duration> {
+    let rate = match rate {
+        Some(Rate::Max) => None,
+        Some(Rate::Fixed(rate)) => Some(rate),
+        None => source.frame_rate(),
+    };
+    rate.and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok())
+}

@@ -83,6 +83,15 @@ pub trait Source: Send {
     }
 }
 
+/// A source without frames.
+pub struct Nothing;
+
+impl Source for Nothing {
+    fn next(&mut self) -> Result<Option<Captured>> {
+        Ok(None)
+    }
+}
+
 /// A source as the command line names it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spec {
@@ -286,15 +295,15 @@ pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// Frames a second: above 0, at most 1000.
+/// Frames a second: 0.001 to 1000.
 ///
 /// # Errors
 /// A line that says what is wrong with it.
 pub fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1000.0 => Ok(rate),
+        Ok(rate) if (0.001..=1000.0).contains(&rate) => Ok(rate),
         _ => Err(format!(
-            "'{text}' is not a frame rate: above 0, at most 1000 frames a second"
+            "'{text}' is not a frame rate: 0.001 to 1000 frames a second"
         )),
     }
 }

@@ -1,12 +1,28 @@
 //! The word to stop, heard by every thread at once.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// No wait is longer, so that no sum of times overflows.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 /// Says to all its clones that the stream is to end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Stop {
-    shared: Arc<(Mutex<bool>, Condvar)>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stopped: bool,
+    calls: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Stop {
@@ -18,41 +34,80 @@ impl Stop {
 
     /// Stops, for good.
     pub fn stop(&self) {
-        let (stopped, changed) = &*self.shared;
-        *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        changed.notify_all();
+        let mut state = self.lock();
+        state.stopped = true;
+        let calls = std::mem::take(&mut state.calls);
+        drop(state);
+        self.shared.changed.notify_all();
+        for call in calls {
+            call();
+        }
+    }
+
+    /// Has `call` called when it is stopped, or now if it was.
+    pub fn on_stop(&self, call: impl FnOnce() + Send + 'static) {
+        let mut state = self.lock();
+        if state.stopped {
+            drop(state);
+            call();
+        } else {
+            state.calls.push(Box::new(call));
+        }
     }
 
     /// Whether it was stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        let (stopped, _) = &*self.shared;
-        *stopped.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().stopped
     }
 
-    /// Waits for `time`, or until it is stopped; whether it was.
+    /// Waits for `time`, at most a day, or until it is stopped; whether it was.
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
-        let (stopped, changed) = &*self.shared;
-        let until = Instant::now() + time;
-        let mut guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*guard {
+        let until = Instant::now() + time.min(A_DAY);
+        let mut state = self.lock();
+        while !state.stopped {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            guard = changed
-                .wait_timeout(guard, left)
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
         true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stop({})", self.is_stopped())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_once_whether_stopped_before_or_after() {
+        let (calls, called) = std::sync::mpsc::channel();
+        let stop = Stop::new();
+        let early = calls.clone();
+        stop.on_stop(move || early.send(1).unwrap());
+        stop.stop();
+        stop.stop();
+        stop.on_stop(move || calls.send(2).unwrap());
+        assert_eq!(called.iter().collect::<Vec<_>>(), [1, 2]);
+    }
 
     #[test]
     fn ends_a_wait_at_once() {

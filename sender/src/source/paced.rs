@@ -6,6 +6,9 @@ use std::time::Duration;
 /// more than a hiccup, and frames that come in a rush afterwards help nobody.
 const FORGIVEN: Duration = Duration::from_millis(500);
 
+/// The longest a frame is taken to last: a jump beyond it is a broken stamp.
+const LONGEST_FRAME: Duration = Duration::from_secs(600);
+
 /// Media times on the clock. A pure function of what it is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pacer {
@@ -23,8 +26,8 @@ impl Pacer {
     /// or before `now`: at once.
     pub fn due(&mut self, media_time: Duration, now: Duration) -> Duration {
         let start = *self.start.get_or_insert(now.saturating_sub(media_time));
-        let due = start + media_time;
-        if due + FORGIVEN < now {
+        let due = start.saturating_add(media_time);
+        if due.saturating_add(FORGIVEN) < now {
             self.start = Some(now.saturating_sub(media_time));
             return now;
         }
@@ -50,11 +53,14 @@ impl Timeline {
     /// two frames where the stamps do not say.
     pub(super) fn place(&mut self, stamp: Duration, usual: Duration) -> Duration {
         let first = *self.first.get_or_insert(stamp);
-        let stamped = self.offset + stamp.saturating_sub(first);
-        let time = match self.last {
-            Some(last) if stamped <= last => last + usual,
-            _ => stamped,
-        };
+        let mut time = self.offset.saturating_add(stamp.saturating_sub(first));
+        if let Some(last) = self.last
+            && (time <= last || time > last + LONGEST_FRAME)
+        {
+            time = last + usual;
+            self.offset = time;
+            self.first = Some(stamp);
+        }
         self.last = Some(time);
         time
     }
@@ -98,8 +104,10 @@ mod tests {
         assert_eq!(timeline.place(1000 * MS, usual), Duration::ZERO);
         assert_eq!(timeline.place(1100 * MS, usual), 100 * MS);
         assert_eq!(timeline.place(Duration::ZERO, usual), 140 * MS);
+        assert_eq!(timeline.place(30 * MS, usual), 170 * MS);
+        assert_eq!(timeline.place(Duration::MAX, usual), 210 * MS);
         timeline.rewind(usual);
-        assert_eq!(timeline.place(1000 * MS, usual), 180 * MS);
-        assert_eq!(timeline.place(1010 * MS, usual), 190 * MS);
+        assert_eq!(timeline.place(1000 * MS, usual), 250 * MS);
+        assert_eq!(timeline.place(1010 * MS, usual), 260 * MS);
     }
 }

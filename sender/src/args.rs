@@ -1,0 +1,280 @@
+//! The command line: every flag with its unit, default and range.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
+use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+
+use crate::encode::{MIN_FRAME_BYTES, Settings};
+use crate::source::{self, Spec};
+
+/// Sends video frames from a camera, a file or a pattern as UDP datagrams.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "framegram-send", version, after_long_help = EXAMPLES)]
+pub struct Options {
+    /// camera[:N], /dev/videoN, a video file, a URL, a still or a folder of
+    /// stills, pattern[:WxH[@FPS]], or - for JPEGs or Y4M on standard input
+    ///
+    /// camera is /dev/video0. A video file is any that FFmpeg opens; it plays
+    /// at its own pace. Stills (.jpg, .png) of a folder go in name order, 25 a
+    /// second. The pattern is 1280x720@30 unless told otherwise. On standard
+    /// input, Y4M goes at its own rate and JPEGs as they come. A file that is
+    /// named like one of these: ./pattern
+    #[arg(value_name = "SOURCE", value_parser = Spec::parse)]
+    pub source: Spec,
+
+    /// Where to: HOST:PORT, one or several
+    ///
+    /// HOST is an IPv4 address, an IPv6 address in brackets, a name, a
+    /// multicast group or, with --broadcast, a broadcast address. Viewers
+    /// listen on port 5005 unless told otherwise.
+    #[arg(value_name = "DEST", required = true, value_parser = parse_destination)]
+    pub destinations: Vec<String>,
+
+    /// JPEG quality, 1 to 100 [default: 80]
+    ///
+    /// A source's own JPEGs go out as they are unless this is given.
+    #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: Option<u8>,
+
+    /// Width and height in pixels [default: the source's]
+    ///
+    /// A camera is opened at this size, the pattern drawn at it; other pictures
+    /// are scaled to exactly it, whatever their proportions are.
+    #[arg(long, value_name = "WxH", value_parser = source::parse_size)]
+    pub size: Option<(usize, usize)>,
+
+    /// Frames a second, 0.001 to 1000, or max [default: the source's]
+    ///
+    /// A file plays every frame at this pace, a camera is asked for it and
+    /// thinned out to it; max sends without waiting.
+    #[arg(long, value_name = "F|max", value_parser = Rate::parse)]
+    pub fps: Option<Rate>,
+
+    /// The longest frame in bytes, 1024 to 16777216 [default: none]
+    ///
+    /// Where a frame is longer, its quality is lowered, then the picture scaled
+    /// down, until it fits.
+    #[arg(long, value_name = "N", value_parser = parse_frame_bytes)]
+    pub max_frame_bytes: Option<usize>,
+
+    /// The largest datagram in bytes of UDP payload, 640 to 65507
+    ///
+    /// The default fits an Ethernet path. Larger ones are cut into IP fragments
+    /// on the way: one fragment lost is the datagram lost.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_DATAGRAM, value_parser = parse_datagram)]
+    pub datagram: usize,
+
+    /// A broadcast address among the destinations is meant
+    #[arg(long)]
+    pub broadcast: bool,
+
+    /// Begin again when the source ends
+    #[arg(long = "loop")]
+    pub repeat: bool,
+
+    /// End after so many frames of the source, at least 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+
+    /// End after this time, such as 500ms, 10s, 2m or 1h
+    #[arg(long, value_name = "T", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+
+    /// Show what is being sent in a window
+    #[arg(long)]
+    pub preview: bool,
+
+    /// Write the figures to this file when the stream ends
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
+
+    /// Say nothing but errors
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub quiet: bool,
+}
+
+impl Options {
+    /// What [`Parser`] cannot check alone.
+    ///
+    /// # Errors
+    /// Wrong usage.
+    pub fn check(self) -> Result<Self, clap::Error> {
+        if self.repeat && self.source == Spec::Stdin {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                "standard input cannot be read again: leave --loop out",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// What frames are to be like.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            quality: self.quality,
+            size: self.size,
+            max_frame_bytes: self.max_frame_bytes,
+            restart_interval: None,
+        }
+    }
+}
+
+/// How often frames go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// Without waiting.
+    Max,
+    /// So many a second.
+    Fixed(f64),
+}
+
+impl Rate {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        source::parse_rate(text).map(Self::Fixed)
+    }
+}
+
+/// A destination is looked up later: an unknown host is no wrong usage.
+fn parse_destination(text: &str) -> Result<String, String> {
+    let port = match text.rsplit_once(':') {
+        Some((host, port)) if host.starts_with('[') == host.ends_with(']') => {
+            let plain_v6 = host.contains(':') && !host.starts_with('[');
+            (!host.is_empty() && !plain_v6).then_some(port)
+        }
+        _ => None,
+    };
+    match port.map(str::parse::<u16>) {
+        Some(Ok(1..)) => Ok(text.into()),
+        _ => Err("type it as HOST:PORT or [IPv6]:PORT, such as 192.168.1.20:5005".into()),
+    }
+}
+
+fn parse_frame_bytes(text: &str) -> Result<usize, String> {
+    let most = framegram_common::frame::MAX_FRAME_BYTES;
+    match text.parse() {
+        Ok(bytes) if (MIN_FRAME_BYTES..=most).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("{MIN_FRAME_BYTES} to {most} bytes are possible")),
+    }
+}
+
+fn parse_datagram(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if (MIN_DATAGRAM..=MAX_DATAGRAM).contains(&bytes) => Ok(bytes),
+        _ => Err(format!(
+            "{MIN_DATAGRAM} to {MAX_DATAGRAM} bytes are possible"
+        )),
+    }
+}
+
+/// A number and its unit; without one, seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => Some(0.001),
+        "s" | "" => Some(1.0),
+        "m" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    };
+    seconds
+        .zip(number.parse::<f64>().ok())
+        .and_then(|(seconds, number)| Duration::try_from_secs_f64(seconds * number).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "type a time like 500ms, 10s, 2m or 1h".into())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  a webcam to another machine, where framegram-view runs:
+    framegram-send camera 192.168.1.20:5005
+  a file again and again, to two machines:
+    framegram-send --loop clip.mp4 192.168.1.20:5005 [fe80::1%eth0]:5005
+  a moving test picture for ten seconds, and the figures of it:
+    framegram-send --duration 10s --report sent.json pattern:1920x1080@60 localhost:5005
+  another program's pictures:
+    ffmpeg -re -i clip.mkv -f yuv4mpegpipe -pix_fmt yuv420p - | framegram-send - localhost:5005
+
+Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::DEFAULT_QUALITY;
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        let words = std::iter::once("framegram-send").chain(line.split(' '));
+        Options::try_parse_from(words).and_then(Options::check)
+    }
+
+    #[test]
+    fn states_its_defaults_truly() {
+        Options::command().debug_assert();
+        let help = Options::command().render_long_help().to_string();
+        assert!(help.contains(&format!(
+            "JPEG quality, 1 to 100 [default: {DEFAULT_QUALITY}]"
+        )));
+        assert!(help.contains(&format!("{MIN_FRAME_BYTES} to {}", 16 << 20)));
+        assert!(help.contains(&format!("{MIN_DATAGRAM} to {MAX_DATAGRAM}")));
+        assert!(help.contains(&format!("[default: {DEFAULT_DATAGRAM}]")));
+    }
+
+    #[test]
+    fn takes_several_destinations_of_every_form() {
+        let line = "pattern 10.0.0.1:5005 [fe80::1%eth0]:5005 viewer.local:1 239.1.2.3:65535";
+        let options = parse(line).unwrap();
+        assert_eq!(options.destinations.len(), 4);
+        assert_eq!(options.datagram, DEFAULT_DATAGRAM);
+        assert_eq!(options.fps, None);
+    }
+
+    #[test]
+    fn fails_for_wrong_usage() {
+        for line in [
+            "",
+            "pattern",
+            "pattern 10.0.0.1",
+            "pattern 10.0.0.1:0",
+            "pattern 10.0.0.1:65536",
+            "pattern :5005",
+            "pattern fe80::1:5005",
+            "pattern [fe80::1]",
+            "pattern [fe80::1:5005",
+            "pattern a:1 --quality 0",
+            "pattern a:1 --quality 101",
+            "pattern a:1 --size 0x10",
+            "pattern a:1 --fps 0",
+            "pattern a:1 --max-frame-bytes 1023",
+            "pattern a:1 --datagram 65508",
+            "pattern a:1 --frames 0",
+            "pattern a:1 --duration 0s",
+            "pattern a:1 --duration 10x",
+            "- a:1 --loop",
+            "pattern:10 a:1",
+        ] {
+            let error = parse(line).err();
+            assert_eq!(error.map(|error| error.exit_code()), Some(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn understands_times_and_rates() {
+        let duration = |text| parse_duration(text).ok();
+        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("1.5s"), Some(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
+        assert_eq!(duration("7"), Some(Duration::from_secs(7)));
+        assert_eq!(duration("1..5s"), None);
+        assert_eq!(Rate::parse("max"), Ok(Rate::Max));
+        assert_eq!(Rate::parse("29.97"), Ok(Rate::Fixed(29.97)));
+    }
+}

@@ -1,0 +1,235 @@
+//! Between the threads: one waiting frame in front of the encoders, and the
+//! frames they made put into order behind them.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Room for one waiting item between one thread that puts and several that take.
+#[derive(Debug)]
+pub struct Handoff<T> {
+    state: Mutex<Waiting<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    item: Option<T>,
+    closed: bool,
+    /// How many items were taken.
+    taken: u64,
+}
+
+/// What became of an item that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It waits to be taken.
+    Waits,
+    /// It waits, and an older one that nobody had taken is gone.
+    Replaced,
+    /// It is closed; nobody will take it.
+    Closed,
+}
+
+impl<T> Handoff<T> {
+    /// Empty and open.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::new(Waiting {
+                item: None,
+                closed: false,
+                taken: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Puts an item in place of one that still waits.
+    pub fn put_newest(&self, item: T) -> Put {
+        self.put(lock(&self.state), item)
+    }
+
+    /// Puts an item once there is room for it.
+    pub fn put_waiting(&self, item: T) -> Put {
+        let mut state = lock(&self.state);
+        while state.item.is_some() && !state.closed {
+            state = wait(&self.changed, state);
+        }
+        self.put(state, item)
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, Waiting<T>>, item: T) -> Put {
+        if state.closed {
+            return Put::Closed;
+        }
+        let replaced = state.item.replace(item).is_some();
+        self.changed.notify_all();
+        if replaced { Put::Replaced } else { Put::Waits }
+    }
+
+    /// Waits for an item, which comes with its place in the order of taking;
+    /// `None` once it is closed and empty.
+    pub fn take(&self) -> Option<(u64, T)> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(item) = state.item.take() {
+                let place = state.taken;
+                state.taken += 1;
+                self.changed.notify_all();
+                return Some((place, item));
+            }
+            if state.closed {
+                return None;
+            }
+            state = wait(&self.changed, state);
+        }
+    }
+
+    /// Takes nothing more in. What waits can still be taken.
+    pub fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+}
+
+impl<T> Default for Handoff<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Items from several threads, given out in the order of their places.
+#[derive(Debug)]
+pub struct Ordered<T> {
+    state: Mutex<Made<T>>,
+    room: Condvar,
+    /// Places beyond the next one that are held: one for each thread that
+    /// makes items, so that a slow one stops none of the others.
+    ahead: u64,
+}
+
+#[derive(Debug)]
+struct Made<T> {
+    items: BTreeMap<u64, T>,
+    next: u64,
+    makers: usize,
+}
+
+impl<T> Ordered<T> {
+    /// For so many threads that make items.
+    #[must_use]
+    pub fn new(makers: usize) -> Self {
+        Self {
+            state: Mutex::new(Made {
+                items: BTreeMap::new(),
+                next: 0,
+                makers,
+            }),
+            room: Condvar::new(),
+            ahead: makers as u64,
+        }
+    }
+
+    /// Puts the item of this place, once it is near enough to the next.
+    pub fn put(&self, place: u64, item: T) {
+        let mut state = lock(&self.state);
+        while place > state.next + self.ahead {
+            state = wait(&self.room, state);
+        }
+        state.items.insert(place, item);
+    }
+
+    /// The next item, if it is there.
+    pub fn take(&self) -> Option<T> {
+        let mut state = lock(&self.state);
+        let next = state.next;
+        let item = state.items.remove(&next)?;
+        state.next += 1;
+        self.room.notify_all();
+        Some(item)
+    }
+
+    /// Tells that one of the threads makes no more.
+    pub fn leave(&self) {
+        let mut state = lock(&self.state);
+        state.makers = state.makers.saturating_sub(1);
+    }
+
+    /// Whether nothing is there and nothing will come.
+    pub fn is_finished(&self) -> bool {
+        let state = lock(&self.state);
+        state.makers == 0 && state.items.is_empty()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn keeps_the_newest_only() {
+        let handoff = Handoff::new();
+        assert_eq!(handoff.put_newest(1), Put::Waits);
+        assert_eq!(handoff.put_newest(2), Put::Replaced);
+        assert_eq!(handoff.take(), Some((0, 2)));
+        assert_eq!(handoff.put_newest(3), Put::Waits);
+        handoff.close();
+        assert_eq!(handoff.put_newest(4), Put::Closed);
+        assert_eq!(handoff.take(), Some((1, 3)));
+        assert_eq!(handoff.take(), None);
+    }
+
+    #[test]
+    fn loses_and_disorders_nothing_between_threads() {
+        const ITEMS: u64 = 2000;
+        const MAKERS: usize = 4;
+        let handoff = Handoff::new();
+        let ordered = Ordered::new(MAKERS);
+        let mut got = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for item in 0..ITEMS {
+                    assert_eq!(handoff.put_waiting(item), Put::Waits);
+                }
+                handoff.close();
+            });
+            for _ in 0..MAKERS {
+                scope.spawn(|| {
+                    while let Some((place, item)) = handoff.take() {
+                        ordered.put(place, item);
+                        assert!(lock(&ordered.state).items.len() <= MAKERS + 1);
+                    }
+                    ordered.leave();
+                });
+            }
+            while !ordered.is_finished() {
+                match ordered.take() {
+                    Some(item) => got.push(item),
+                    None => thread::yield_now(),
+                }
+            }
+        });
+        assert_eq!(got, (0..ITEMS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_closed_one_lets_go_of_who_waits() {
+        let handoff = Handoff::new();
+        handoff.put_waiting(1);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| handoff.put_waiting(2));
+            handoff.close();
+            assert_eq!(waiting.join().unwrap(), Put::Closed);
+        });
+    }
+}

@@ -1,0 +1,210 @@
+//! The destinations: a socket for each, and what to say when one of them
+//! cannot be reached. Neither that nor a refusal ends the stream.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use framegram_common::udp::{Socket, Towards, is_broadcast, is_refused, is_too_big, resolve};
+use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+
+/// Without an error for so long, a destination counts as reached again. A
+/// refusal comes back with every other datagram, so a success alone says little.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What is tried, from large to small, when datagrams are too big for the
+/// system or the path: IP's largest, Ethernet's jumbo frames, plain Ethernet,
+/// the least that IPv6 carries, the least of all.
+const DATAGRAMS: [usize; 5] = [MAX_DATAGRAM, 8_952, DEFAULT_DATAGRAM, 1_232, MIN_DATAGRAM];
+
+/// One destination of the stream.
+pub(crate) struct Output {
+    socket: Socket,
+    address: SocketAddr,
+    /// Named with every datagram, where the socket is not connected.
+    to: Option<SocketAddr>,
+    trouble: Trouble,
+}
+
+/// What became of a batch of datagrams.
+pub(crate) struct Sent {
+    /// Datagrams that the system refused.
+    pub(crate) refused: u64,
+    /// A smaller datagram to go on with.
+    pub(crate) smaller: Option<usize>,
+    /// What a person should hear.
+    pub(crate) notice: Option<String>,
+}
+
+impl Output {
+    /// Looks `text` up and opens a socket towards it.
+    ///
+    /// # Errors
+    /// Where the host is unknown, or a broadcast address not meant as such.
+    pub(crate) fn open(text: &str, broadcast: bool, datagram: usize) -> Result<Self> {
+        let address = resolve(text, None)?;
+        if address.ip().is_unspecified() {
+            bail!("{text} is not a destination: name the machine where the viewer runs");
+        }
+        let is_broadcast = is_broadcast(address.ip());
+        if is_broadcast && !broadcast {
+            bail!("{text} is a broadcast address: if that is meant, add --broadcast");
+        }
+        let towards = Towards {
+            broadcast,
+            fragment: datagram > DEFAULT_DATAGRAM,
+            ..Towards::default()
+        };
+        let socket = Socket::towards(address, &towards)?;
+        let connected = !address.ip().is_multicast() && !is_broadcast;
+        Ok(Self {
+            socket,
+            address,
+            to: (!connected).then_some(address),
+            trouble: Trouble::default(),
+        })
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends `datagrams`, of `segment` bytes each but the last.
+    pub(crate) fn send(&mut self, datagrams: &[u8], segment: usize, now: Duration) -> Sent {
+        let Err(error) = self.socket.send(self.to, datagrams, segment) else {
+            return Sent {
+                refused: 0,
+                smaller: None,
+                notice: self.trouble.passed(now).then(|| self.back()),
+            };
+        };
+        let count = datagrams.len().div_ceil(segment.max(1)) as u64;
+        let refused = if is_refused(&error) { 0 } else { count };
+        let smaller = is_too_big(&error).then(|| smaller_than(segment)).flatten();
+        let notice = match smaller {
+            Some(smaller) => Some(format!(
+                "datagrams of {segment} bytes are too big on the way to {}; going on with {smaller}",
+                self.address
+            )),
+            None => self.failed(&error, now),
+        };
+        Sent {
+            refused,
+            smaller,
+            notice,
+        }
+    }
+
+    /// What a person should hear of an error that the socket told, if it is news.
+    pub(crate) fn failed(&mut self, error: &io::Error, now: Duration) -> Option<String> {
+        let address = self.address;
+        self.trouble.began(now).then(|| {
+            if is_refused(error) {
+                format!("nobody listens at {address} yet; sending on")
+            } else {
+                format!("cannot send to {address}: {error}; trying on")
+            }
+        })
+    }
+
+    fn back(&self) -> String {
+        format!("{} is reached again", self.address)
+    }
+
+    /// Takes a datagram that came back, if there is one.
+    ///
+    /// # Errors
+    /// What the network said of an earlier datagram.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let received = self.socket.receive(buffer)?;
+        Ok(received.map(|received| received.len))
+    }
+}
+
+/// Opens all destinations.
+///
+/// # Errors
+/// The first that cannot be opened, by its name.
+pub(crate) fn open_all(texts: &[String], broadcast: bool, datagram: usize) -> Result<Vec<Output>> {
+    let open = |text: &String| {
+        Output::open(text, broadcast, datagram).with_context(|| format!("cannot send to {text}"))
+    };
+    texts.iter().map(open).collect()
+}
+
+fn smaller_than(datagram: usize) -> Option<usize> {
+    DATAGRAMS.into_iter().find(|&smaller| smaller < datagram)
+}
+
+/// When an error is news, and when its absence is.
+#[derive(Debug, Default)]
+struct Trouble {
+    last: Option<Duration>,
+}
+
+impl Trouble {
+    /// An error; whether it is the first of its kind.
+    fn began(&mut self, now: Duration) -> bool {
+        self.last.replace(now).is_none()
+    }
+
+    /// No error; whether that ends the trouble.
+    fn passed(&mut self, now: Duration) -> bool {
+        let over = self
+            .last
+            .is_some_and(|last| now.saturating_sub(last) >= QUIET);
+        if over {
+            self.last = None;
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn tells_trouble_once_and_its_end_once() {
+        let mut trouble = Trouble::default();
+        assert!(!trouble.passed(Duration::ZERO));
+        assert!(trouble.began(1000 * MS));
+        assert!(!trouble.passed(1010 * MS));
+        assert!(!trouble.began(1900 * MS));
+        assert!(!trouble.passed(2800 * MS));
+        assert!(trouble.passed(2900 * MS));
+        assert!(!trouble.passed(4000 * MS));
+        assert!(trouble.began(5000 * MS));
+    }
+
+    #[test]
+    fn goes_down_through_the_datagrams_that_networks_have() {
+        assert_eq!(smaller_than(MAX_DATAGRAM), Some(8_952));
+        assert_eq!(smaller_than(1_500), Some(DEFAULT_DATAGRAM));
+        assert_eq!(smaller_than(MIN_DATAGRAM), None);
+    }
+
+    #[test]
+    fn falls_back_when_a_datagram_is_too_big_for_the_system() {
+        let mut output = Output::open("127.0.0.1:9", false, MAX_DATAGRAM).unwrap();
+        let sent = output.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
+        assert_eq!((sent.refused, sent.smaller), (1, Some(MAX_DATAGRAM)));
+        assert!(sent.notice.is_some());
+    }
+
+    #[test]
+    fn fails_for_broadcast_that_is_not_meant_and_for_no_machine() {
+        for text in ["255.255.255.255:5005", "0.0.0.0:5005", "[::]:5005"] {
+            assert!(Output::open(text, false, 1_452).is_err(), "{text}");
+        }
+        assert!(Output::open("255.255.255.255:5005", true, 1_452).is_ok());
+        assert!(Output::open("239.1.2.3:5005", false, 1_452).is_ok());
+    }
+}

@@ -1,0 +1,320 @@
+//! The threads between a source and the transmit loop: one reads frames when
+//! they are due, several encode them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use framegram_common::os;
+use framegram_common::udp::Waker;
+
+use crate::args::{Options, Rate};
+use crate::encode::{Encoded, Encoder};
+use crate::handoff::{Handoff, Ordered, Put};
+use crate::source::{Captured, Content, Pacer, Source};
+use crate::stop::Stop;
+
+/// The most encoder threads: two of them encode 4K at 60 frames a second, more
+/// only serve `--fps max`, and each holds pictures.
+const MAX_ENCODERS: usize = 8;
+
+/// How long the end waits for a source that is blocked in its driver or pipe
+/// before it is left behind.
+const SOURCE_GRACE: Duration = Duration::from_millis(300);
+
+/// A frame on its way out.
+pub(crate) struct Made {
+    /// The JPEG, or why there is none.
+    pub(crate) encoded: Result<Encoded>,
+    /// When it was taken, on the monotonic clock.
+    pub(crate) captured: Duration,
+}
+
+/// What the source has done so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) captured: AtomicU64,
+    pub(crate) replaced: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
+}
+
+/// A source and its encoders at work.
+pub(crate) struct Pipeline {
+    handoff: Arc<Handoff<Job>>,
+    made: Arc<Ordered<Made>>,
+    counts: Arc<Counts>,
+    stop: Stop,
+    source: JoinHandle<Result<()>>,
+    encoders: Vec<JoinHandle<()>>,
+}
+
+struct Job {
+    content: Content,
+    captured: Duration,
+}
+
+impl Pipeline {
+    /// Starts the threads; `waker` is woken whenever there is something to take.
+    pub(crate) fn start(
+        source: Box<dyn Source>,
+        options: &Options,
+        stop: &Stop,
+        waker: &Waker,
+    ) -> Result<Self> {
+        let parallel = thread::available_parallelism().map_or(1, usize::from);
+        let encoders = parallel.min(MAX_ENCODERS);
+        let handoff = Arc::new(Handoff::new());
+        let made = Arc::new(Ordered::new(encoders));
+        let counts = Arc::new(Counts::default());
+
+        let first = Encoder::new(options.settings())?;
+        let mut threads = Vec::new();
+        for _ in 1..encoders {
+            threads.push(encode(first.another()?, &handoff, &made, waker)?);
+        }
+        threads.push(encode(first, &handoff, &made, waker)?);
+
+        let mut feed = Feed {
+            source,
+            handoff: Arc::clone(&handoff),
+            counts: Arc::clone(&counts),
+            stop: stop.clone(),
+            rate: options.fps,
+            repeat: options.repeat,
+            frames: options.frames.unwrap_or(u64::MAX),
+        };
+        let closing = Arc::clone(&handoff);
+        let source = thread::Builder::new()
+            .name("source".into())
+            .spawn(move || {
+                let result = feed.run();
+                closing.close();
+                result
+            })
+            .context("cannot start a thread")?;
+        // A source that blocks must not hold up the end.
+        let closing = Arc::clone(&handoff);
+        stop.on_stop(move || closing.close());
+        Ok(Self {
+            handoff,
+            made,
+            counts,
+            stop: stop.clone(),
+            source,
+            encoders: threads,
+        })
+    }
+
+    /// The next frame in order, if it is ready.
+    pub(crate) fn take(&self) -> Option<Made> {
+        self.made.take()
+    }
+
+    /// Whether all frames were taken and no more come.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.made.is_finished()
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Ends the threads; how the source ended.
+    ///
+    /// # Errors
+    /// What made the source fail.
+    pub(crate) fn end(self) -> Result<()> {
+        self.handoff.close();
+        self.stop.stop();
+        for encoder in self.encoders {
+            // It caught its panics.
+            let _ = encoder.join();
+        }
+        let until = os::now() + SOURCE_GRACE;
+        while !self.source.is_finished() && os::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if !self.source.is_finished() {
+            return Ok(());
+        }
+        self.source
+            .join()
+            .unwrap_or_else(|_| Err(anyhow!("the source's thread broke down")))
+    }
+}
+
+fn encode(
+    mut encoder: Encoder,
+    handoff: &Arc<Handoff<Job>>,
+    made: &Arc<Ordered<Made>>,
+    waker: &Waker,
+) -> Result<JoinHandle<()>> {
+    let (handoff, made, waker) = (Arc::clone(handoff), Arc::clone(made), waker.clone());
+    thread::Builder::new()
+        .name("encoder".into())
+        .spawn(move || {
+            while let Some((place, job)) = handoff.take() {
+                // A panic there is our bug; it costs one frame, not the stream.
+                let encoded = catch_unwind(AssertUnwindSafe(|| encoder.encode(&job.content)))
+                    .unwrap_or_else(|_| Err(anyhow!("the encoder broke down")));
+                made.put(
+                    place,
+                    Made {
+                        encoded,
+                        captured: job.captured,
+                    },
+                );
+                waker.wake();
+            }
+            made.leave();
+            waker.wake();
+        })
+        .context("cannot start a thread")
+}
+
+/// What the source's thread works with.
+struct Feed {
+    source: Box<dyn Source>,
+    handoff: Arc<Handoff<Job>>,
+    counts: Arc<Counts>,
+    stop: Stop,
+    rate: Option<Rate>,
+    repeat: bool,
+    frames: u64,
+}
+
+impl Feed {
+    fn run(&mut self) -> Result<()> {
+        let mut pacer = Pacer::new();
+        let mut thinner = Thinner::new(self.rate, self.source.as_ref());
+        let mut captured = 0;
+        while captured < self.frames && !self.stop.is_stopped() {
+            let next = self.source.next();
+            self.counts
+                .unreadable
+                .store(self.source.unreadable(), Ordering::Relaxed);
+            let Some(frame) = next? else {
+                if self.repeat && captured > 0 && self.source.rewind()? {
+                    continue;
+                }
+                return Ok(());
+            };
+            let Some(taken) = self.when(&frame, &mut pacer) else {
+                return Ok(());
+            };
+            if !thinner.takes(taken) {
+                continue;
+            }
+            let job = Job {
+                content: frame.content,
+                captured: taken,
+            };
+            let put = if self.source.is_live() {
+                self.handoff.put_newest(job)
+            } else {
+                self.handoff.put_waiting(job)
+            };
+            if put == Put::Closed {
+                return Ok(());
+            }
+            captured += 1;
+            self.counts.captured.store(captured, Ordering::Relaxed);
+            if put == Put::Replaced {
+                self.counts.replaced.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the frame is due; when it was taken, or `None` if the
+    /// stream ends before.
+    fn when(&self, frame: &Captured, pacer: &mut Pacer) -> Option<Duration> {
+        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
+            let now = os::now();
+            let wait = pacer.due(media_time, now).saturating_sub(now);
+            if !wait.is_zero() && self.stop.wait(wait) {
+                return None;
+            }
+        }
+        Some(frame.taken.unwrap_or_else(os::now))
+    }
+}
+
+/// Leaves frames of a live source out that come faster than was asked for.
+struct Thinner {
+    interval: Option<Duration>,
+    next: Option<Duration>,
+}
+
+impl Thinner {
+    fn new(rate: Option<Rate>, source: &dyn Source) -> Self {
+        let interval = match rate {
+            Some(Rate::Fixed(rate)) if source.is_live() => {
+                Some(Duration::from_secs_f64(1.0 / rate))
+            }
+            _ => None,
+        };
+        Self {
+            interval,
+            next: None,
+        }
+    }
+
+    fn takes(&mut self, taken: Duration) -> bool {
+        let Some(interval) = self.interval else {
+            return true;
+        };
+        let next = self.next.unwrap_or(taken);
+        // A camera's clock trembles; a quarter early is still in time.
+        if taken + interval / 4 < next {
+            return false;
+        }
+        self.next = Some(if taken > next + interval { taken } else { next } + interval);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Pattern;
+
+    struct Live;
+
+    impl Source for Live {
+        fn next(&mut self) -> Result<Option<Captured>> {
+            Ok(None)
+        }
+        fn is_live(&self) -> bool {
+            true
+        }
+    }
+
+    fn taken_of(rate: f64, source: &dyn Source, camera: f64, seconds: f64) -> usize {
+        let mut thinner = Thinner::new(Some(Rate::Fixed(rate)), source);
+        let frames = (camera * seconds) as u32;
+        (0..frames)
+            .filter(|&frame| {
+                // Every other one is three milliseconds late.
+                let late = f64::from(frame % 2) * 0.003;
+                thinner.takes(Duration::from_secs_f64(
+                    10.0 + f64::from(frame) / camera + late,
+                ))
+            })
+            .count()
+    }
+
+    #[test]
+    fn thins_a_camera_that_is_too_fast_and_no_other() {
+        assert_eq!(taken_of(30.0, &Live, 30.0, 10.0), 300);
+        assert_eq!(taken_of(30.0, &Live, 15.0, 10.0), 150);
+        assert_eq!(taken_of(10.0, &Live, 30.0, 10.0), 100);
+        let some = taken_of(25.0, &Live, 30.0, 10.0);
+        assert!((245..=255).contains(&some), "{some}");
+        let pattern = Pattern::new(16, 16, 30.0).unwrap();
+        assert_eq!(taken_of(10.0, &pattern, 30.0, 10.0), 300);
+    }
+}

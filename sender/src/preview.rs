@@ -1,0 +1,100 @@
+//! A window that shows what is being sent: the very JPEGs, decoded again.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use minifb::{Key, ScaleMode, Window, WindowOptions};
+
+use crate::encode;
+use crate::slot::Slot;
+
+/// How long the window waits for a frame before it looks after its own events.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The window's size until it is dragged to another, in pixels; the picture
+/// keeps its proportions within.
+const SIZE: (usize, usize) = (640, 360);
+
+/// A window in a thread of its own. Closing it ends the window, not the stream.
+pub(crate) struct Preview {
+    newest: Arc<Slot<Bytes>>,
+}
+
+impl Preview {
+    /// Opens the window.
+    ///
+    /// # Errors
+    /// Where there is no display.
+    pub(crate) fn open() -> Result<Self> {
+        let newest = Arc::new(Slot::new());
+        let shown = Arc::clone(&newest);
+        let (opened, is_open) = mpsc::channel();
+        thread::Builder::new()
+            .name("preview".into())
+            .spawn(move || {
+                // A window belongs to the thread that made it.
+                let window = open_window();
+                let (window, result) = match window {
+                    Ok(window) => (Some(window), Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                if opened.send(result).is_ok()
+                    && let Some(window) = window
+                {
+                    show(window, &shown);
+                }
+            })
+            .context("cannot start a thread")?;
+        is_open
+            .recv()
+            .context("the preview's thread broke down")??;
+        Ok(Self { newest })
+    }
+
+    /// Shows a frame in place of one that was not shown yet.
+    pub(crate) fn show(&self, jpeg: Bytes) {
+        self.newest.put(jpeg);
+    }
+}
+
+impl Drop for Preview {
+    fn drop(&mut self) {
+        self.newest.close();
+    }
+}
+
+fn open_window() -> Result<Window> {
+    let options = WindowOptions {
+        resize: true,
+        scale_mode: ScaleMode::AspectRatioStretch,
+        ..WindowOptions::default()
+    };
+    let mut window = Window::new("framegram-send", SIZE.0, SIZE.1, options)
+        .map_err(|error| anyhow!("there is no display for --preview ({error}); leave it out"))?;
+    // Frames set the pace.
+    window.set_target_fps(0);
+    Ok(window)
+}
+
+fn show(mut window: Window, newest: &Slot<Bytes>) {
+    while window.is_open() && !window.is_key_down(Key::Escape) && !window.is_key_down(Key::Q) {
+        if newest.is_closed() {
+            return;
+        }
+        let decoded = newest
+            .take(PATIENCE)
+            .and_then(|jpeg| encode::decode_for_window(&jpeg).ok());
+        match decoded {
+            Some((pixels, width, height)) => {
+                if window.update_with_buffer(&pixels, width, height).is_err() {
+                    return;
+                }
+            }
+            None => window.update(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The line of progress: every number is a field of the statistics, or the
+//! growth of one since the line before.
+
+use std::time::Duration;
+
+use framegram_common::statistics::Statistics;
+
+/// Rates are told over at least so long, or they tremble.
+const RATED_OVER: Duration = Duration::from_secs(1);
+
+/// When the next line is due and what it says.
+pub(crate) struct Progress {
+    interval: Duration,
+    started: Duration,
+    due: Duration,
+    /// Time, frames and bytes sent at the start of what rates are told over.
+    since: (Duration, u64, u64),
+    rates: Option<(f64, f64)>,
+}
+
+impl Progress {
+    pub(crate) fn new(interval: Duration, now: Duration) -> Self {
+        Self {
+            interval,
+            started: now,
+            due: now + interval,
+            since: (now, 0, 0),
+            rates: None,
+        }
+    }
+
+    /// When the next line is due.
+    pub(crate) fn due(&self) -> Duration {
+        self.due
+    }
+
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        now >= self.due
+    }
+
+    /// The line for now.
+    pub(crate) fn line(&mut self, statistics: &Statistics, now: Duration) -> String {
+        self.due = now + self.interval;
+        let frames = statistics.frames.sent.unwrap_or(0);
+        let bytes = statistics.bytes.sent.unwrap_or(0);
+        let (since, frames_then, bytes_then) = self.since;
+        let time = now.saturating_sub(since);
+        if time >= RATED_OVER {
+            let seconds = time.as_secs_f64();
+            let growth = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+            self.rates = Some((growth(frames, frames_then), growth(bytes, bytes_then) * 8.0));
+            self.since = (now, frames, bytes);
+        }
+        let mut parts = vec![
+            clock(now.saturating_sub(self.started)),
+            format!("{frames} frames"),
+        ];
+        if let Some((fps, bitrate)) = self.rates {
+            parts.push(format!("{fps:.1} fps"));
+            parts.push(format!("{:.2} Mbit/s", bitrate / 1e6));
+        }
+        if let Some(quality) = statistics.stream.quality {
+            parts.push(format!("quality {quality}"));
+        }
+        if statistics.frames.replaced > Some(0) {
+            parts.push(format!(
+                "{} replaced",
+                statistics.frames.replaced.unwrap_or(0)
+            ));
+        }
+        parts.push(match loss(statistics) {
+            Some(loss) => format!("loss {loss:.2} %"),
+            None => "no viewer heard".into(),
+        });
+        parts.join(", ")
+    }
+}
+
+/// The last words: what was sent, in one line.
+pub(crate) fn summary(statistics: &Statistics) -> String {
+    let loss = loss(statistics).map_or(String::new(), |loss| format!(", loss {loss:.2} %"));
+    format!(
+        "sent {} of {} frames, {} bytes in {} datagrams, to {}{loss}",
+        statistics.frames.sent.unwrap_or(0),
+        statistics.frames.captured.unwrap_or(0),
+        statistics.bytes.sent.unwrap_or(0),
+        statistics.packets.sent.unwrap_or(0),
+        statistics.stream.addresses.join(" "),
+    )
+}
+
+/// Lost packets in percent, as the viewer tells.
+fn loss(statistics: &Statistics) -> Option<f64> {
+    let packets = &statistics.packets;
+    let (lost, received) = (packets.lost?, packets.received?);
+    let all = lost + received;
+    (all > 0).then(|| 100.0 * lost as f64 / all as f64)
+}
+
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let tenths = time.subsec_millis() / 100;
+    if seconds < 3600 {
+        format!("{}:{:02}.{tenths}", seconds / 60, seconds % 60)
+    } else {
+        format!(
+            "{}:{:02}:{:02}.{tenths}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_rates_of_the_last_second_and_loss_once_known() {
+        let second = Duration::from_secs(1);
+        let mut progress = Progress::new(second, 100 * second);
+        let mut statistics = Statistics::default();
+        statistics.frames.sent = Some(30);
+        statistics.bytes.sent = Some(250_000);
+        assert!(!progress.is_due(100 * second));
+        assert_eq!(
+            progress.line(&statistics, 101 * second),
+            "0:01.0, 30 frames, 30.0 fps, 2.00 Mbit/s, no viewer heard"
+        );
+        statistics.frames.sent = Some(55);
+        statistics.bytes.sent = Some(375_000);
+        statistics.stream.quality = Some(80);
+        statistics.packets.lost = Some(1);
+        statistics.packets.received = Some(399);
+        assert_eq!(
+            progress.line(&statistics, 102 * second),
+            "0:02.0, 55 frames, 25.0 fps, 1.00 Mbit/s, quality 80, loss 0.25 %"
+        );
+    }
+
+    #[test]
+    fn writes_times_as_a_clock_does() {
+        assert_eq!(clock(Duration::from_millis(65_250)), "1:05.2");
+        assert_eq!(clock(Duration::from_secs(3_725)), "1:02:05.0");
+    }
+}

@@ -1,0 +1,277 @@
+//! The transmit loop: encoded frames into the transmitter, its datagrams to the
+//! sockets, what comes back into the transmitter again.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use framegram_common::os;
+use framegram_common::statistics::Statistics;
+use framegram_common::transmitter::{Config, Transmitter};
+use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
+
+use crate::console::Console;
+use crate::encode::Encoded;
+use crate::outputs::Output;
+use crate::pipeline::{Made, Pipeline};
+use crate::preview::Preview;
+use crate::progress::Progress;
+use crate::stop::Stop;
+
+/// Datagrams taken in a row from one socket before frames get their turn again.
+const MOST_RECEIVED: usize = 64;
+
+/// How often one frame that cannot be sent is told of.
+const NOT_SENT_TOLD: Duration = Duration::from_secs(10);
+
+/// One stream to all its destinations.
+pub(crate) struct Stream<'a> {
+    pub(crate) transmitter: Transmitter,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) console: &'a Console,
+    pub(crate) preview: Option<Preview>,
+    figures: Figures,
+    buffer: Vec<u8>,
+    replaced_told: u64,
+    not_sent_told: Option<Duration>,
+}
+
+/// What the transmitter cannot know.
+#[derive(Debug, Default)]
+struct Figures {
+    size: Option<(usize, usize)>,
+    quality_lowered: u64,
+    scaled_down: u64,
+    passed_through: u64,
+    unreadable: u64,
+}
+
+impl<'a> Stream<'a> {
+    /// A stream with its number, drawn at random.
+    pub(crate) fn new(
+        outputs: Vec<Output>,
+        datagram: usize,
+        interval: Option<Duration>,
+        console: &'a Console,
+        preview: Option<Preview>,
+    ) -> Self {
+        let number = os::random_u64();
+        let config = Config {
+            datagram,
+            destinations: outputs.len(),
+            interval,
+            boot_mark: os::boot_mark(number),
+            ..Config::default()
+        };
+        Self {
+            transmitter: Transmitter::new(config, number, os::now()),
+            outputs,
+            console,
+            preview,
+            figures: Figures::default(),
+            buffer: vec![0; LARGEST_DATAGRAM],
+            replaced_told: 0,
+            not_sent_told: None,
+        }
+    }
+
+    /// Sends frames until there are no more or it is stopped, then says farewell.
+    ///
+    /// # Errors
+    /// What the system says of waiting; nothing that a network does.
+    pub(crate) fn run(
+        &mut self,
+        pipeline: &Pipeline,
+        stop: &Stop,
+        waker: &Waker,
+        until: Option<Duration>,
+    ) -> Result<()> {
+        let mut progress = Progress::new(self.console.progress_interval(), os::now());
+        let mut out = Vec::new();
+        let mut finishing = false;
+        while !self.transmitter.is_finished() {
+            if until.is_some_and(|until| os::now() >= until) {
+                stop.stop();
+            }
+            self.count(pipeline);
+            while let Some(made) = pipeline.take() {
+                self.send_frame(made);
+                self.transmit(&mut out);
+            }
+            if !finishing && pipeline.is_finished() {
+                finishing = true;
+                self.count(pipeline);
+                self.transmitter.finish(os::now());
+            }
+            self.receive();
+            self.transmit(&mut out);
+            let now = os::now();
+            if progress.is_due(now) {
+                let line = progress.line(&self.statistics(now), now);
+                self.console.progress(&line);
+            }
+            let next = [
+                self.transmitter.poll_timeout(),
+                Some(progress.due()),
+                until.filter(|_| !finishing),
+            ];
+            let next = next.into_iter().flatten().min();
+            if self.transmitter.is_finished() {
+                break;
+            }
+            let sockets: Vec<&Socket> = self.outputs.iter().map(Output::socket).collect();
+            let timeout = next.map(|next| next.saturating_sub(os::now()));
+            wait(&sockets, waker, timeout).context("cannot wait for the network")?;
+        }
+        self.console.end_progress();
+        Ok(())
+    }
+
+    /// The figures so far.
+    pub(crate) fn statistics(&self, now: Duration) -> Statistics {
+        let mut statistics = self.transmitter.statistics(now);
+        let stream = &mut statistics.stream;
+        stream.addresses = self
+            .outputs
+            .iter()
+            .map(|output| output.address().to_string())
+            .collect();
+        let (width, height) = self.figures.size.unzip();
+        stream.width = width.and_then(|width| u32::try_from(width).ok());
+        stream.height = height.and_then(|height| u32::try_from(height).ok());
+        let frames = &mut statistics.frames;
+        frames.quality_lowered = Some(self.figures.quality_lowered);
+        frames.scaled_down = Some(self.figures.scaled_down);
+        frames.passed_through = Some(self.figures.passed_through);
+        frames.unreadable = Some(self.figures.unreadable);
+        statistics
+    }
+
+    /// Writes the figures to an opened report file.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(crate) fn write_report(&self, mut file: &std::fs::File, path: &Path) -> Result<()> {
+        let statistics = self.statistics(os::now());
+        serde_json::to_writer_pretty(&mut file, &statistics)
+            .map_err(std::io::Error::from)
+            .and_then(|()| std::io::Write::write_all(&mut file, b"\n"))
+            .with_context(|| format!("cannot write the report to {}", path.display()))
+    }
+
+    fn count(&mut self, pipeline: &Pipeline) {
+        let counts = pipeline.counts();
+        // Replaced frames were captured before they were replaced.
+        let replaced = counts.replaced.load(Ordering::Relaxed);
+        let captured = counts.captured.load(Ordering::Relaxed);
+        self.transmitter.handle_captured(captured);
+        self.transmitter
+            .handle_replaced(replaced - self.replaced_told);
+        self.replaced_told = replaced;
+        self.figures.unreadable = counts.unreadable.load(Ordering::Relaxed);
+    }
+
+    fn send_frame(&mut self, made: Made) {
+        let now = os::now();
+        let error = match made.encoded {
+            Ok(encoded) => {
+                let jpeg = encoded.jpeg.clone();
+                let quality = encoded.quality;
+                let handled = self
+                    .transmitter
+                    .handle_frame(jpeg, made.captured, quality, now);
+                match handled {
+                    Ok(_) => return self.note(encoded),
+                    Err(error) => error.into(),
+                }
+            }
+            Err(error) => {
+                self.transmitter.handle_not_sent(1);
+                error
+            }
+        };
+        let told = self.not_sent_told;
+        if told.is_none_or(|told| now.saturating_sub(told) >= NOT_SENT_TOLD) {
+            self.not_sent_told = Some(now);
+            self.console
+                .say(&format!("a frame cannot be sent: {error:#}"));
+        }
+    }
+
+    fn note(&mut self, encoded: Encoded) {
+        let figures = &mut self.figures;
+        figures.size = Some((encoded.width, encoded.height));
+        figures.passed_through += u64::from(encoded.passed_through);
+        if encoded.quality_lowered {
+            if figures.quality_lowered == 0 {
+                let quality = encoded.quality.unwrap_or(0);
+                self.console.say(&format!(
+                    "frames are too long: quality is lowered where it must be (first to {quality})"
+                ));
+            }
+            figures.quality_lowered += 1;
+        }
+        if encoded.scaled_down {
+            if figures.scaled_down == 0 {
+                self.console.say(&format!(
+                    "frames are too long at the lowest quality: they are scaled down where they must be (first to {}x{})",
+                    encoded.width, encoded.height
+                ));
+            }
+            figures.scaled_down += 1;
+        }
+        if let Some(preview) = &self.preview {
+            preview.show(encoded.jpeg);
+        }
+    }
+
+    fn transmit(&mut self, out: &mut Vec<u8>) {
+        let mut smaller = None;
+        let mut errors = 0;
+        loop {
+            let now = os::now();
+            let Some(transmit) = self.transmitter.poll_transmit(now, out) else {
+                break;
+            };
+            let Some(output) = self.outputs.get_mut(transmit.destination) else {
+                continue;
+            };
+            let sent = output.send(out, transmit.segment, now);
+            errors += sent.refused;
+            let news = sent
+                .smaller
+                .is_none_or(|new| smaller.is_none_or(|old| new < old));
+            if let Some(notice) = sent.notice.filter(|_| news) {
+                self.console.say(&notice);
+            }
+            smaller = smaller.into_iter().chain(sent.smaller).min();
+        }
+        self.transmitter.handle_send_errors(errors);
+        if let Some(smaller) = smaller
+            && smaller < self.transmitter.datagram()
+        {
+            self.transmitter.set_datagram(smaller);
+        }
+    }
+
+    fn receive(&mut self) {
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            for _ in 0..MOST_RECEIVED {
+                let now = os::now();
+                match output.receive(&mut self.buffer) {
+                    Ok(Some(len)) => {
+                        let datagram = &self.buffer[..len.min(self.buffer.len())];
+                        self.transmitter.handle_datagram(index, datagram, now);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        if let Some(notice) = output.failed(&error, now) {
+                            self.console.say(&notice);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

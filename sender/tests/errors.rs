@@ -1,0 +1,220 @@
+//! The program as a program: exit codes, and errors in one line.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// A folder of a test's own, gone when it ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = format!("framegram-send-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(folder);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> String {
+        fs::write(self.0.join(name), bytes).unwrap();
+        self.path(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port that nobody listens on: the discard port of a loopback address.
+const NOBODY: &str = "127.0.0.9:9";
+
+fn send(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
+        .args(arguments)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The program may end before it has read all.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// That it ends with `code`, one line on standard error that holds `words`, and
+/// nothing on standard output.
+#[track_caller]
+fn fails(arguments: &[&str], input: &[u8], code: i32, words: &[&str]) {
+    let output = send(arguments, input);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "no {word:?} in: {stderr}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    fails(&[], b"", 2, &["SOURCE", "--help"]);
+    fails(&["pattern"], b"", 2, &["DEST"]);
+    fails(&["pattern", "10.0.0.1"], b"", 2, &["HOST:PORT"]);
+    fails(&["pattern:10", NOBODY], b"", 2, &["1280x720"]);
+    fails(&["pattern", NOBODY, "--quality", "0"], b"", 2, &["1..=100"]);
+    fails(&["pattern", NOBODY, "--fly"], b"", 2, &["--fly"]);
+    fails(&["-", NOBODY, "--loop"], b"", 2, &["--loop"]);
+}
+
+#[test]
+fn help_is_0_and_on_standard_output() {
+    for flag in ["-h", "--help", "--version"] {
+        let output = send(&[flag], b"");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        assert!(!output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn sources_that_cannot_be_read_are_1() {
+    let folder = Folder::new("sources");
+    let text = b"neither a video nor a still\n".repeat(20);
+    let text = folder.write("text.txt", &text);
+    let noise: Vec<u8> = (0..50_000_u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let video = folder.write("video.mp4", &noise);
+    let still = folder.write("still.png", b"\x89PNG\r\n\x1a\n and no more");
+    let empty = folder.write("empty.mp4", b"");
+    let missing = folder.path("missing.mp4");
+    let stills = folder.path("stills");
+    fs::create_dir(&stills).unwrap();
+    let url = "http://127.0.0.1:9/x";
+
+    fails(
+        &[&missing, NOBODY],
+        b"",
+        1,
+        &["no such file", "missing.mp4"],
+    );
+    fails(&[&text, NOBODY], b"", 1, &["text.txt", "not a video"]);
+    fails(&[&video, NOBODY], b"", 1, &["video.mp4", "not a video"]);
+    fails(&[&empty, NOBODY], b"", 1, &["empty.mp4 is empty"]);
+    fails(&[&still, NOBODY], b"", 1, &["still.png"]);
+    fails(&[&stills, NOBODY], b"", 1, &["no stills in", "stills"]);
+    fails(
+        &["/dev/video97", NOBODY],
+        b"",
+        1,
+        &["no camera at /dev/video97"],
+    );
+    fails(&["camera:98", NOBODY], b"", 1, &["/dev/video98"]);
+    fails(&[url, NOBODY], b"", 1, &[url]);
+}
+
+#[test]
+fn standard_input_that_is_no_stream_is_1() {
+    fails(&["-", NOBODY], b"", 1, &["nothing came on standard input"]);
+    fails(&["-", NOBODY], b"RIFF....AVI LIST", 1, &["neither"]);
+    fails(
+        &["-", NOBODY],
+        b"\xFF\xD8\xFF\xE0 half",
+        1,
+        &["no whole JPEG"],
+    );
+    fails(&["-", NOBODY], b"YUV4MPEG2 W4 H4 C420p10\n", 1, &["420p10"]);
+    fails(
+        &["-", NOBODY],
+        b"YUV4MPEG2 W4 H4\nFRAME\nx",
+        1,
+        &["frame 0"],
+    );
+}
+
+#[test]
+fn destinations_that_cannot_be_sent_to_are_1() {
+    let unknown = "no-such-host.invalid:5005";
+    fails(&["pattern", unknown], b"", 1, &["no-such-host.invalid"]);
+    fails(
+        &["pattern", "255.255.255.255:5005"],
+        b"",
+        1,
+        &["--broadcast"],
+    );
+    fails(&["pattern", "0.0.0.0:5005"], b"", 1, &["0.0.0.0"]);
+}
+
+#[test]
+fn what_is_not_there_is_found_out_before_streaming() {
+    let folder = Folder::new("before");
+    let report = folder.path("no/such/folder/report.json");
+    fails(
+        &["pattern", NOBODY, "--report", &report],
+        b"",
+        1,
+        &["report.json"],
+    );
+    fails(
+        &["pattern", NOBODY, "--preview"],
+        b"",
+        1,
+        &["--preview", "display"],
+    );
+    let full = [
+        "pattern",
+        NOBODY,
+        "--report",
+        "/dev/full",
+        "--frames",
+        "1",
+        "--quiet",
+    ];
+    fails(&full, b"", 1, &["/dev/full"]);
+}
+
+#[test]
+fn a_destination_that_refuses_does_not_end_the_stream() {
+    let folder = Folder::new("refused");
+    let report = folder.path("report.json");
+    let line = [
+        "pattern:160x90@50",
+        NOBODY,
+        "--frames",
+        "20",
+        "--report",
+        &report,
+    ];
+    let output = send(&line, b"");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let said = stderr.matches("nobody listens at 127.0.0.9:9").count();
+    assert_eq!(said, 1, "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["frames"]["captured"], 20);
+    assert_eq!(report["frames"]["sent"], 20);
+    assert_eq!(report["frames"]["replaced"], 0);
+    assert_eq!(report["stream"]["addresses"][0], NOBODY);
+    assert_eq!(report["stream"]["width"], 160);
+    assert_eq!(report["stream"]["quality"], 80);
+    assert_eq!(report["frames"]["shown"], serde_json::Value::Null);
+}
+
+#[test]
+fn quiet_is_silent() {
+    let output = send(
+        &["pattern:160x90@100", NOBODY, "--frames", "10", "--quiet"],
+        b"",
+    );
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty() && output.stdout.is_empty());
+}
