@@ -167,11 +167,49 @@ pub struct Request {
     pub console: Arc<Console>,
 }
 
-/// Opens a source.
+/// Opens a source and reads its first frame, so that one without any fails
+/// before a stream begins.
 ///
 /// # Errors
 /// One line that says what is wrong with it.
 pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
+    let mut source = open_unread(spec, request)?;
+    let first = source.next()?;
+    Ok(Box::new(Begun { first, source }))
+}
+
+/// A source of which the first frame was read.
+struct Begun {
+    first: Option<Captured>,
+    source: Box<dyn Source>,
+}
+
+impl Source for Begun {
+    fn next(&mut self) -> Result<Option<Captured>> {
+        match self.first.take() {
+            None => self.source.next(),
+            first => Ok(first),
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
+
+    fn rewind(&mut self) -> Result<bool> {
+        self.source.rewind()
+    }
+
+    fn unreadable(&self) -> u64 {
+        self.source.unreadable()
+    }
+
+    fn frame_rate(&self) -> Option<f64> {
+        self.source.frame_rate()
+    }
+}
+
+fn open_unread(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
     match spec {
         Spec::Camera(device) => Ok(Box::new(camera::Camera::open(device, request)?)),
         Spec::Url(url) => Ok(Box::new(video::Video::open(url, request)?)),

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
@@ -150,9 +150,11 @@ fn decode(bytes: Vec<u8>) -> Result<Content> {
             return Ok(Content::Jpeg(Bytes::from(bytes)));
         }
     }
-    let mut decoder = reader(&bytes)?.into_decoder()?;
+    // Such an error names itself as its own cause.
+    let told = |error: image::ImageError| anyhow!("{error}");
+    let mut decoder = reader(&bytes)?.into_decoder().map_err(told)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(told)?;
     image.apply_orientation(orientation);
     let image = flatten(image);
     let (width, height) = (image.width() as usize, image.height() as usize);
