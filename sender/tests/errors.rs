@@ -1,5 +1,7 @@
 //! The program as a program: exit codes, and errors in one line.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
+
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
