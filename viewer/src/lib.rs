@@ -22,13 +22,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use framegram_common::receiver::{Config, Receiver};
 use framegram_common::udp::{self, Interface, Listen, Socket};
 use framegram_common::{Statistics, os};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use self::args::Args;
 use self::network::{Exchange, Network};
@@ -106,14 +108,26 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     .collect()
 }
 
-/// Ctrl-C and SIGTERM set the flag; the second one ends the program at once.
+/// Ctrl-C and SIGTERM set the flag. When the end takes long, since a reader
+/// does not read what is written to it, another one ends the program at once;
+/// but not one that comes together with the first, as from `timeout`.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .context("cannot listen for signals")?;
-    }
+    let flag = Arc::clone(&stop);
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut first = None;
+            for signal in signals.forever() {
+                flag.store(true, Ordering::Release);
+                let now = os::now();
+                if now.saturating_sub(*first.get_or_insert(now)) >= PATIENCE {
+                    std::process::exit(128 + signal);
+                }
+            }
+        })
+        .context("cannot start a thread")?;
     Ok(stop)
 }
 
@@ -196,3 +210,6 @@ fn tell(statistics: &Statistics, report: Option<Report>, console: &Console) -> a
     }
     report.map_or(Ok(()), |report| report.write(statistics))
 }
+
+/// How long the end may take before another signal cuts it short.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -5,3 +5,4 @@
 mod refusals;
 mod streams;
 mod support;
+mod window;

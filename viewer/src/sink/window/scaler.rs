@@ -101,8 +101,13 @@ fn mix_rows(upper: &[u32], lower: &[u32], share: u32, to: &mut [u32]) {
         to.copy_from_slice(upper);
         return;
     }
-    for ((pixel, &a), &b) in to.iter_mut().zip(upper).zip(lower) {
-        *pixel = mix(a, b, share);
+    // Byte by byte in 16 bits, which every x86-64 multiplies eight at a time.
+    let (rest, share) = (256 - share as u16, share as u16);
+    let upper: &[u8] = bytemuck::cast_slice(upper);
+    let lower: &[u8] = bytemuck::cast_slice(lower);
+    let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+    for ((sample, &a), &b) in to.iter_mut().zip(upper).zip(lower) {
+        *sample = ((u16::from(a) * rest + u16::from(b) * share + 128) >> 8) as u8;
     }
 }
 
