@@ -155,8 +155,9 @@ fn signals_end_it_in_order() {
     for signal in ["INT", "TERM"] {
         let folder = Folder::new();
         let report = folder.path("report.json");
-        let viewer = Viewer::listening(&["--headless", "--report", &report]);
+        let mut viewer = Viewer::listening(&["--headless", "--report", &report]);
         send(viewer.address(), &frames(5), true);
+        viewer.wait_for("The sender ended the stream.");
         // `timeout` sends each signal twice.
         viewer.signal(signal);
         viewer.signal(signal);
