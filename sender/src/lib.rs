@@ -17,6 +17,7 @@ mod pipeline;
 pub mod pool;
 mod preview;
 mod progress;
+pub mod restart;
 mod slot;
 pub mod source;
 pub mod stop;
