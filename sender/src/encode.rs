@@ -6,7 +6,7 @@ mod fit;
 mod scale;
 mod turbo;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
 use self::turbo::Compressor;
 use crate::picture::Picture;
+use crate::restart::Restart;
 use crate::source::Content;
 
 pub use self::turbo::{Header, check, decode_for_window, read_header};
@@ -37,15 +38,16 @@ pub struct Settings {
     pub size: Option<(usize, usize)>,
     /// The longest frame in bytes; `None`: what the protocol can carry.
     pub max_frame_bytes: Option<usize>,
-    /// MCUs between restart markers; `None`: no markers.
-    pub restart_interval: Option<u16>,
+    /// Bytes of the datagrams that restart slices are made for, half a chunk
+    /// each; `None`: no slices.
+    pub slices: Option<usize>,
 }
 
 impl Settings {
     /// Whether a source's own JPEGs may go out as they are.
     #[must_use]
     pub fn pass_through(&self) -> bool {
-        self.quality.is_none() && self.restart_interval.is_none()
+        self.quality.is_none()
     }
 
     fn limit(&self) -> usize {
@@ -76,10 +78,11 @@ pub struct Encoded {
 }
 
 /// One of several encoders side by side, each for one thread. What fits the
-/// longest frame they find out together.
+/// longest frame, and how far apart restart markers are, they find out together.
 pub struct Encoder {
     settings: Settings,
     fit: Arc<Mutex<Fit>>,
+    restart: Option<Arc<Mutex<Restart>>>,
     compressor: Compressor,
     scaler: Scaler,
 }
@@ -91,8 +94,13 @@ impl Encoder {
     /// Where libjpeg-turbo cannot be set up.
     pub fn new(settings: Settings) -> Result<Self> {
         let asked = settings.quality.unwrap_or(DEFAULT_QUALITY);
-        let fit = Arc::new(Mutex::new(Fit::new(settings.limit(), asked)));
-        Self::with(settings, fit)
+        let fit = Fit::new(settings.limit(), asked);
+        let restart = settings.slices.map(Restart::new);
+        Self::with(
+            settings,
+            Arc::new(Mutex::new(fit)),
+            restart.map(|restart| Arc::new(Mutex::new(restart))),
+        )
     }
 
     /// Another encoder for another thread of the same stream.
@@ -100,16 +108,26 @@ impl Encoder {
     /// # Errors
     /// Where libjpeg-turbo cannot be set up.
     pub fn another(&self) -> Result<Self> {
-        Self::with(self.settings, Arc::clone(&self.fit))
+        Self::with(self.settings, Arc::clone(&self.fit), self.restart.clone())
     }
 
-    fn with(settings: Settings, fit: Arc<Mutex<Fit>>) -> Result<Self> {
-        let mut compressor = Compressor::new()?;
-        compressor.set_restart_interval(settings.restart_interval.unwrap_or(0))?;
+    /// What chooses the restart interval of these encoders, where they make
+    /// slices.
+    #[must_use]
+    pub fn restart(&self) -> Option<&Arc<Mutex<Restart>>> {
+        self.restart.as_ref()
+    }
+
+    fn with(
+        settings: Settings,
+        fit: Arc<Mutex<Fit>>,
+        restart: Option<Arc<Mutex<Restart>>>,
+    ) -> Result<Self> {
         Ok(Self {
             settings,
             fit,
-            compressor,
+            restart,
+            compressor: Compressor::new()?,
             scaler: Scaler::new(),
         })
     }
@@ -151,7 +169,12 @@ impl Encoder {
             .settings
             .size
             .unwrap_or((picture.width(), picture.height()));
-        let mut search = self.lock_fit().search();
+        let interval = self
+            .restart
+            .as_ref()
+            .map_or(0, |restart| lock(restart).interval());
+        self.compressor.set_restart_interval(interval)?;
+        let mut search = lock(&self.fit).search();
         let mut scaled: Option<Picture> = None;
         let mut best = None;
         let mut encodings = 0;
@@ -186,19 +209,24 @@ impl Encoder {
                 break;
             }
         }
-        self.lock_fit().remember(&search);
+        lock(&self.fit).remember(&search);
         let Some(best) = best else {
             bail!(
                 "a picture of {full_width}x{full_height} does not fit into {} bytes at any quality",
                 self.settings.limit()
             );
         };
+        if let Some(restart) = &self.restart {
+            lock(restart).observe(&best.jpeg);
+        }
         Ok(Encoded { encodings, ..best })
     }
+}
 
-    fn lock_fit(&self) -> std::sync::MutexGuard<'_, Fit> {
-        self.fit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What is behind these is whole at all times, so that a panic elsewhere does
+/// it no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! they are due, several encode them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use framegram_common::udp::Waker;
 use crate::args::{Options, Rate};
 use crate::encode::{Encoded, Encoder};
 use crate::handoff::{Handoff, Ordered, Put};
+use crate::restart::Restart;
 use crate::source::{Captured, Content, Pacer, Source};
 use crate::stop::Stop;
 
@@ -46,6 +47,7 @@ pub(crate) struct Pipeline {
     handoff: Arc<Handoff<Job>>,
     made: Arc<Ordered<Made>>,
     counts: Arc<Counts>,
+    restart: Option<Arc<Mutex<Restart>>>,
     stop: Stop,
     source: JoinHandle<Result<()>>,
     encoders: Vec<JoinHandle<()>>,
@@ -71,6 +73,7 @@ impl Pipeline {
         let counts = Arc::new(Counts::default());
 
         let first = Encoder::new(options.settings())?;
+        let restart = first.restart().cloned();
         let mut threads = Vec::new();
         for _ in 1..encoders {
             threads.push(encode(first.another()?, &handoff, &made, waker)?);
@@ -102,6 +105,7 @@ impl Pipeline {
             handoff,
             made,
             counts,
+            restart,
             stop: stop.clone(),
             source,
             encoders: threads,
@@ -120,6 +124,16 @@ impl Pipeline {
 
     pub(crate) fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Frames go in datagrams of so many bytes from now on.
+    pub(crate) fn set_datagram(&self, bytes: usize) {
+        if let Some(restart) = &self.restart {
+            restart
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .set_datagram(bytes);
+        }
     }
 
     /// Ends the threads; how the source ended.

@@ -6,10 +6,11 @@
 
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::jpeg::{JpegHeader, slice_starts};
+use framegram_common::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 
-/// The interval of the first frame: camera pictures at quality 80 have some 35
-/// bytes an MCU, and three times that where there is most detail.
-const FIRST: u16 = 6;
+/// The interval of the first frame: fits footage of cameras at quality 80; too
+/// large costs one frame, too small the bytes of [`PATIENCE`] frames.
+const FIRST: u16 = 16;
 
 /// One slice of so many may be longer than it should, in the frames that an
 /// interval is chosen from.
@@ -20,21 +21,25 @@ const TOO_MANY: usize = 33;
 
 /// What a new interval aims at, in percent of the longest slice wanted: room
 /// for pictures to change.
-const AIM: usize = 85;
+const AIM: usize = 95;
 
 /// Frames in a row that must allow a larger interval: what moves through a
 /// picture in a second or two has been everywhere then.
 const PATIENCE: u32 = 45;
+
+/// The patience after a larger interval turned out too large again and again.
+const MOST_PATIENCE: u32 = 16 * PATIENCE;
 
 /// Chooses the restart interval from the slices of the frames before.
 #[derive(Clone, Debug)]
 pub struct Restart {
     limit: usize,
     interval: u16,
-    /// Frames in a row that would allow more, and the typical longest slice
-    /// among them.
+    /// Frames in a row that would allow more, and the longest slice of them
+    /// but for the outliers.
     calm: u32,
     calm_length: usize,
+    patience: u32,
 }
 
 impl Restart {
@@ -42,10 +47,11 @@ impl Restart {
     #[must_use]
     pub fn new(datagram: usize) -> Self {
         Self {
-            limit: chunk_capacity(datagram) / 2,
+            limit: half_a_chunk(datagram),
             interval: FIRST,
             calm: 0,
             calm_length: 0,
+            patience: PATIENCE,
         }
     }
 
@@ -57,7 +63,7 @@ impl Restart {
 
     /// Datagrams are so many bytes from now on.
     pub fn set_datagram(&mut self, bytes: usize) {
-        self.limit = chunk_capacity(bytes) / 2;
+        self.limit = half_a_chunk(bytes);
     }
 
     /// Takes a frame as it was encoded.
@@ -89,18 +95,23 @@ impl Restart {
         let (_, longest, _) = lengths.select_nth_unstable_by(outliers, |a, b| b.cmp(a));
         let longest = (*longest as usize).max(1);
         if too_long > lengths.len() / TOO_MANY {
+            self.patience = MOST_PATIENCE.min(self.patience * 2);
             self.change(self.fitting(longest).min(step_below(interval)));
             return;
         }
-        if self.fitting(longest) <= interval {
+        if self.fitting(longest) <= interval || lengths.len() == 1 {
             self.calm = 0;
             self.calm_length = 0;
             return;
         }
         self.calm += 1;
         self.calm_length = self.calm_length.max(longest);
-        if self.calm >= PATIENCE {
-            self.change(self.fitting(self.calm_length));
+        if self.calm >= self.patience {
+            let larger = self.fitting(self.calm_length);
+            if larger > 2 * interval {
+                self.patience = PATIENCE;
+            }
+            self.change(larger);
         }
     }
 
@@ -117,6 +128,10 @@ impl Restart {
         self.calm = 0;
         self.calm_length = 0;
     }
+}
+
+fn half_a_chunk(datagram: usize) -> usize {
+    chunk_capacity(datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM)) / 2
 }
 
 /// The largest interval in use that is at most `most`, and at least 1: of the

@@ -97,7 +97,7 @@ impl<'a> Stream<'a> {
             self.count(pipeline);
             while let Some(made) = pipeline.take() {
                 self.send_frame(made);
-                self.transmit(&mut out);
+                self.transmit(pipeline, &mut out);
             }
             if !finishing && pipeline.is_finished() {
                 finishing = true;
@@ -105,7 +105,7 @@ impl<'a> Stream<'a> {
                 self.transmitter.finish(os::now());
             }
             self.receive();
-            self.transmit(&mut out);
+            self.transmit(pipeline, &mut out);
             let now = os::now();
             if progress.is_due(now) {
                 let line = progress.line(&self.statistics(now), now);
@@ -226,7 +226,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn transmit(&mut self, out: &mut Vec<u8>) {
+    fn transmit(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
         let mut smaller = None;
         let mut errors = 0;
         loop {
@@ -252,6 +252,7 @@ impl<'a> Stream<'a> {
             && smaller < self.transmitter.datagram()
         {
             self.transmitter.set_datagram(smaller);
+            pipeline.set_datagram(smaller);
         }
     }
 

@@ -1,3 +1,7 @@
+use framegram_common::chunk::chunk_capacity;
+use framegram_common::jpeg::{JpegHeader, slice_starts};
+use framegram_common::wire::DEFAULT_DATAGRAM;
+
 use super::*;
 use crate::picture::{Pixels, Sampling};
 use crate::source::Pattern;
@@ -167,19 +171,30 @@ fn fits_the_smallest_limit_that_can_be_asked() {
 }
 
 #[test]
-fn puts_restart_markers_where_asked() {
+fn makes_slices_of_at_most_half_a_chunk_and_none_unless_asked() {
     let settings = Settings {
-        restart_interval: Some(4),
+        slices: Some(DEFAULT_DATAGRAM),
         ..Settings::default()
     };
-    let encoded = encoder(settings).encode(&pattern(64, 64)).unwrap();
-    let markers = encoded
-        .jpeg
-        .windows(2)
-        .filter(|pair| pair[0] == 0xFF && (0xD0..=0xD7).contains(&pair[1]))
-        .count();
-    assert_eq!(markers, 3, "16 MCUs in slices of 4");
+    let mut slicing = encoder(settings);
+    let mut other = slicing.another().unwrap();
+    for _ in 0..10 {
+        slicing.encode(&pattern(640, 360)).unwrap();
+    }
+    let encoded = other.encode(&pattern(640, 360)).unwrap();
+    let header = JpegHeader::parse(&encoded.jpeg).unwrap();
+    let mut starts = slice_starts(&encoded.jpeg, header.len);
+    assert_eq!(starts.len(), header.slice_count());
+    starts.push(encoded.jpeg.len() as u32);
+    let limit = chunk_capacity(DEFAULT_DATAGRAM) as u32 / 2;
+    let long = starts.windows(2).filter(|pair| pair[1] - pair[0] > limit);
+    assert!(long.count() * 33 <= starts.len());
+    assert!(starts.len() * limit as usize <= 12 * encoded.jpeg.len());
     check(&encoded.jpeg).unwrap();
+
+    let whole = encoder(Settings::default()).encode(&pattern(640, 360));
+    let header = JpegHeader::parse(&whole.unwrap().jpeg).unwrap();
+    assert_eq!(header.restart_interval, 0);
 }
 
 #[test]
