@@ -43,32 +43,48 @@ pub(super) fn media_time(number: u64, rate: f64) -> Duration {
 /// Media times that grow through repeats of a file and past its broken stamps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timeline {
+    /// The stamp that is `offset` on the timeline.
     first: Option<Duration>,
     offset: Duration,
     last: Option<Duration>,
+    /// How long the newest frame with two good stamps around it lasted.
+    lasted: Option<Duration>,
 }
 
 impl Timeline {
-    /// The media time of a frame with this stamp; `usual` is the time between
-    /// two frames where the stamps do not say.
-    pub(super) fn place(&mut self, stamp: Duration, usual: Duration) -> Duration {
-        let first = *self.first.get_or_insert(stamp);
-        let mut time = self.offset.saturating_add(stamp.saturating_sub(first));
-        if let Some(last) = self.last
-            && (time <= last || time > last + LONGEST_FRAME)
-        {
-            time = last + usual;
-            self.offset = time;
-            self.first = Some(stamp);
-        }
+    /// The media time of a frame with this stamp. One without lasts as long as
+    /// the one before it, or, where that is not known, as `usual`.
+    pub(super) fn place(&mut self, stamp: Option<Duration>, usual: Duration) -> Duration {
+        let Some(last) = self.last else {
+            self.first = stamp;
+            self.last = Some(self.offset);
+            return self.offset;
+        };
+        let guess = last.saturating_add(self.lasted.unwrap_or(usual));
+        let time = match stamp {
+            None => guess,
+            Some(stamp) => {
+                let first = *self.first.get_or_insert(stamp);
+                let time = self.offset.saturating_add(stamp.saturating_sub(first));
+                if time > last && time - last <= LONGEST_FRAME {
+                    self.lasted = Some(time - last);
+                    time
+                } else {
+                    self.offset = guess;
+                    self.first = Some(stamp);
+                    guess
+                }
+            }
+        };
         self.last = Some(time);
         time
     }
 
     /// The next stamp is that of a first frame again.
     pub(super) fn rewind(&mut self, usual: Duration) {
-        self.offset = self.last.map_or(Duration::ZERO, |last| last + usual);
-        self.first = None;
+        if let Some(last) = self.last.take() {
+            self.offset = last.saturating_add(self.lasted.unwrap_or(usual));
+        }
     }
 }
 
@@ -100,14 +116,21 @@ mod tests {
     #[test]
     fn grows_through_repeats_and_broken_stamps() {
         let mut timeline = Timeline::default();
-        let usual = 40 * MS;
-        assert_eq!(timeline.place(1000 * MS, usual), Duration::ZERO);
-        assert_eq!(timeline.place(1100 * MS, usual), 100 * MS);
-        assert_eq!(timeline.place(Duration::ZERO, usual), 140 * MS);
-        assert_eq!(timeline.place(30 * MS, usual), 170 * MS);
-        assert_eq!(timeline.place(Duration::MAX, usual), 210 * MS);
-        timeline.rewind(usual);
-        assert_eq!(timeline.place(1000 * MS, usual), 250 * MS);
-        assert_eq!(timeline.place(1010 * MS, usual), 260 * MS);
+        let mut place = |stamp: Option<u32>| {
+            let time = timeline.place(stamp.map(|stamp| stamp * MS), 40 * MS);
+            time.as_millis()
+        };
+        assert_eq!(place(Some(1000)), 0);
+        assert_eq!(place(None), 40);
+        assert_eq!(place(Some(1100)), 100);
+        assert_eq!(place(None), 160);
+        assert_eq!(place(Some(1180)), 180);
+        assert_eq!(place(Some(0)), 200);
+        assert_eq!(place(Some(30)), 230);
+        assert_eq!(place(Some(u32::MAX)), 260);
+        timeline.rewind(40 * MS);
+        assert_eq!(timeline.place(Some(1000 * MS), 40 * MS), 290 * MS);
+        assert_eq!(timeline.place(Some(1010 * MS), 40 * MS), 300 * MS);
+        assert_eq!(timeline.place(Some(Duration::MAX), 40 * MS), 310 * MS);
     }
 }

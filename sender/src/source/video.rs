@@ -21,6 +21,10 @@ const DEFAULT_RATE: f64 = 25.0;
 /// Schemes of streams that come when they come.
 const LIVE_SCHEMES: [&str; 6] = ["rtsp", "rtsps", "rtp", "udp", "srt", "rtmp"];
 
+/// How containers name Motion JPEG: AVI, QuickTime, Matroska, and MP4, which
+/// names MPEG-4 video the same; the first packet shows which it is.
+const MAYBE_JPEG: [&[u8; 4]; 4] = [b"MJPG", b"jpeg", b"mjpe", b"mp4v"];
+
 /// Frames of a file or a network stream, at its own timestamps.
 pub(super) struct Video {
     name: String,
@@ -72,7 +76,7 @@ impl Video {
             packets: None,
             capture,
         };
-        let is_mjpeg = fourcc(&video.capture) == *b"MJPG";
+        let is_mjpeg = MAYBE_JPEG.contains(&&fourcc(&video.capture));
         let upright = get_or_zero(&video.capture, videoio::CAP_PROP_ORIENTATION_META) == 0.0;
         if request.pass_through && scheme.is_none() && is_mjpeg && upright {
             video.open_packets();
@@ -124,11 +128,7 @@ impl Video {
                 grabbed.then(|| position(capture)).flatten()
             }
         };
-        // Where there is no stamp, the one before and the usual time make one.
-        Some(
-            self.timeline
-                .place(stamp.unwrap_or(Duration::ZERO), self.usual()),
-        )
+        Some(self.timeline.place(stamp, self.usual()))
     }
 
     fn read(&mut self) -> Result<Option<Content>> {
@@ -249,10 +249,13 @@ pub(super) fn get_or_zero(capture: &VideoCapture, property: i32) -> f64 {
     capture.get(property).unwrap_or(0.0)
 }
 
-/// The time of the frame read last, where it has one.
+/// The stamp of the frame read last, where it has one. OpenCV 4.6 gives 0 for
+/// the last frames of a file, those that the decoder still held at its end.
 fn position(capture: &VideoCapture) -> Option<Duration> {
     let milliseconds = capture.get(videoio::CAP_PROP_POS_MSEC).ok()?;
-    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+    let stamp = Duration::try_from_secs_f64(milliseconds / 1000.0).ok()?;
+    let is_first = get_or_zero(capture, videoio::CAP_PROP_POS_FRAMES) <= 1.0;
+    (is_first || !stamp.is_zero()).then_some(stamp)
 }
 
 fn open(name: &str, parameters: &[i32]) -> Result<VideoCapture> {
