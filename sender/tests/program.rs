@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -219,4 +219,55 @@ fn quiet_is_silent() {
     );
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty() && output.stdout.is_empty());
+}
+
+/// Starts a stream, sends it `signal` once it tells of itself, and returns how
+/// it ended and what its report says.
+fn interrupted(name: &str, signal: &str, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let folder = Folder::new(name);
+    let report = folder.path("report.json");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
+        .args(arguments)
+        .args(["--report", &report])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Held open, so that a source that reads it waits.
+    let _input = child.stdin.take();
+    while !fs::exists(&report).unwrap() {
+        std::thread::yield_now();
+    }
+    if !arguments.contains(&"-") {
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        stderr
+            .lines()
+            .find(|line| line.as_ref().unwrap().contains("frames"));
+    }
+    let killed = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let code = child.wait().unwrap().code();
+    let report = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    (code, report)
+}
+
+#[test]
+fn signals_end_a_stream_in_order() {
+    for signal in ["-INT", "-TERM"] {
+        let (code, report) = interrupted("signal", signal, &["pattern:160x90", NOBODY]);
+        assert_eq!(code, Some(0));
+        assert_eq!(report["stream"]["ended"], true);
+        assert!(report["frames"]["sent"].as_u64() > Some(0));
+        assert_eq!(report["frames"]["sent"], report["frames"]["captured"]);
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_silent_pipe() {
+    let (code, report) = interrupted("silent", "-INT", &["-", NOBODY]);
+    assert_eq!(code, Some(0));
+    assert_eq!(report["frames"]["sent"], 0);
 }
