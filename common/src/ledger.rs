@@ -136,6 +136,25 @@ impl Ledger {
             .max(self.totals().map_or(0, |totals| totals.frames_sent))
     }
 
+    /// Repair packets received.
+    #[must_use]
+    pub fn repair_received(&self) -> u64 {
+        self.repair.received()
+    }
+
+    /// What the numbers of media and repair packets say of loss.
+    #[must_use]
+    pub fn loss_counts(&self) -> LossCounts {
+        let mut counts = LossCounts::default();
+        for numbers in [&self.media, &self.repair] {
+            let expected = numbers.next() - numbers.first().unwrap_or(0);
+            counts.expected += expected;
+            counts.missing += expected - numbers.received();
+            counts.gaps += numbers.gaps();
+        }
+        counts
+    }
+
     /// Fills in what a report carries of the counts; `absent` frames are still
     /// waited for though nothing of them arrived.
     pub fn fill_report(&self, absent: u64, report: &mut Report) {
@@ -299,6 +318,17 @@ impl Ledger {
             socket_dropped,
         }
     }
+}
+
+/// Packets that carry frames, before any repair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LossCounts {
+    /// From the first received to the highest received.
+    pub expected: u64,
+    /// Of these, not received.
+    pub missing: u64,
+    /// Runs of packets that were missing when the next one came.
+    pub gaps: u64,
 }
 
 /// Packets of all channels:

@@ -12,6 +12,7 @@ pub mod link;
 pub mod os;
 pub mod reassembly;
 pub mod receiver;
+pub mod repair;
 pub mod seq;
 pub mod slices;
 pub mod statistics;

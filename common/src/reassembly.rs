@@ -17,8 +17,12 @@ use crate::wire::native::{Chunk, SliceStart};
 /// second more than any chunk is late by.
 pub const MAX_FRAMES: usize = 256;
 
-/// The most bytes of unfinished frames: four of the longest.
-pub const MAX_OPEN_BYTES: usize = 64 << 20;
+/// The most bytes of frames that are held: four of the longest.
+pub const MAX_HELD_BYTES: usize = 64 << 20;
+
+/// The bytes of so many frames are held, finished or not: parity over several
+/// frames needs them all.
+pub const MAX_HELD_FRAMES: usize = 32;
 
 /// How a chunk came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,7 @@ pub struct WholeFrame {
 #[derive(Debug, Default)]
 pub struct Reassembly {
     frames: BTreeMap<FrameNumber, Assembly>,
-    open_bytes: usize,
+    held_bytes: usize,
 }
 
 /// A frame being put together, or one that is closed and remembered.
@@ -87,9 +91,11 @@ pub struct Assembly {
     resent: u32,
     rebuilt: u32,
     first_arrival: Duration,
-    /// The bytes; empty once closed.
-    buffer: Vec<u8>,
+    /// One above the highest chunk that has arrived.
+    reached: usize,
     state: State,
+    /// The bytes, with zeros in the holes; empty once released.
+    bytes: Held,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +103,13 @@ enum State {
     Open,
     Whole,
     GivenUp,
+}
+
+/// Bytes that are being filled in, or shared with whoever shows them.
+#[derive(Debug)]
+enum Held {
+    Filling(Vec<u8>),
+    Shared(Bytes),
 }
 
 impl Reassembly {
@@ -110,22 +123,15 @@ impl Reassembly {
     ) -> Placed {
         let oldest = self.frames.first_key_value().map(|(oldest, _)| *oldest);
         let full = self.frames.len() >= MAX_FRAMES;
-        if !self.frames.contains_key(&number) {
-            if full && oldest.is_some_and(|oldest| number < oldest) {
-                return Placed::Forgotten;
-            }
-            self.open_bytes += chunk.frame_len as usize;
-            self.frames.insert(number, Assembly::new(chunk, now));
-        }
-        let Some(assembly) = self.frames.get_mut(&number) else {
+        if full && oldest.is_some_and(|oldest| number < oldest) {
             return Placed::Forgotten;
-        };
-        let was_open = assembly.state == State::Open;
-        let placed = assembly.place(number, chunk, origin);
-        if was_open && assembly.state != State::Open {
-            self.open_bytes -= assembly.frame_len;
         }
-        placed
+        let held_bytes = &mut self.held_bytes;
+        let assembly = self.frames.entry(number).or_insert_with(|| {
+            *held_bytes += chunk.frame_len as usize;
+            Assembly::new(chunk, now)
+        });
+        assembly.place(number, chunk, origin)
     }
 
     /// The frame, open or closed, where it is remembered.
@@ -143,31 +149,42 @@ impl Reassembly {
             .map(|(number, assembly)| (*number, assembly))
     }
 
-    /// Gives up an unfinished frame. Returns its bytes with zeros in the
-    /// holes, or `None` where there is no such unfinished frame.
-    pub fn give_up(&mut self, number: FrameNumber) -> Option<Vec<u8>> {
+    /// Gives up an unfinished frame. `None` where there is no such frame.
+    pub fn give_up(&mut self, number: FrameNumber) -> Option<&Assembly> {
         let assembly = self.frames.get_mut(&number)?;
         if assembly.state != State::Open {
             return None;
         }
         assembly.state = State::GivenUp;
-        self.open_bytes -= assembly.frame_len;
-        Some(std::mem::take(&mut assembly.buffer))
+        Some(assembly)
     }
 
     /// The oldest unfinished frame, where the frames exceed their bounds: to
     /// be given up before its time.
     #[must_use]
     pub fn excess(&self) -> Option<FrameNumber> {
-        let oldest = self.open().next()?.0;
-        let forgotten_next =
-            self.frames.first_key_value().map(|(number, _)| *number) == Some(oldest);
-        let full = self.frames.len() > MAX_FRAMES && forgotten_next;
-        (full || self.open_bytes > MAX_OPEN_BYTES).then_some(oldest)
+        let over = self.frames.len() > MAX_FRAMES || self.held_bytes > MAX_HELD_BYTES;
+        let oldest = self.frames.iter().find(|(_, assembly)| assembly.holds())?;
+        (over && oldest.1.state == State::Open).then_some(*oldest.0)
     }
 
-    /// Forgets closed frames beyond the bound, oldest first.
+    /// Releases the bytes of closed frames and forgets them, oldest first, so
+    /// far as they exceed the bounds.
     pub fn forget(&mut self) {
+        let holding = self
+            .frames
+            .values()
+            .filter(|assembly| assembly.holds())
+            .count();
+        let mut excess = holding.saturating_sub(MAX_HELD_FRAMES);
+        for assembly in self.frames.values_mut().filter(|assembly| assembly.holds()) {
+            if excess == 0 && self.held_bytes <= MAX_HELD_BYTES || assembly.state == State::Open {
+                break;
+            }
+            assembly.bytes = Held::Shared(Bytes::new());
+            self.held_bytes -= assembly.frame_len;
+            excess = excess.saturating_sub(1);
+        }
         while self.frames.len() > MAX_FRAMES {
             let Some(oldest) = self.frames.first_entry() else {
                 return;
@@ -175,7 +192,8 @@ impl Reassembly {
             if oldest.get().state == State::Open {
                 return;
             }
-            oldest.remove();
+            let oldest = oldest.remove();
+            self.held_bytes -= if oldest.holds() { oldest.frame_len } else { 0 };
         }
     }
 }
@@ -195,8 +213,9 @@ impl Assembly {
             resent: 0,
             rebuilt: 0,
             first_arrival: now,
-            buffer: vec![0; chunk.frame_len as usize],
+            reached: 0,
             state: State::Open,
+            bytes: Held::Filling(vec![0; chunk.frame_len as usize]),
         }
     }
 
@@ -209,40 +228,43 @@ impl Assembly {
             return Placed::Redundant;
         }
         self.missing -= 1;
+        self.reached = self.reached.max(index + 1);
         match origin {
             Origin::Sent => {}
             Origin::Resent => self.resent += 1,
             Origin::Parity => self.rebuilt += 1,
         }
-        match self.state {
-            State::Open => {}
-            State::Whole => return Placed::Redundant,
-            State::GivenUp if self.missing == 0 => return Placed::WholeTooLate,
-            State::GivenUp => return Placed::Filled,
+        if let Held::Filling(bytes) = &mut self.bytes {
+            bytes[index * self.size..][..chunk.data.len()].copy_from_slice(chunk.data);
         }
-        self.buffer[index * self.size..][..chunk.data.len()].copy_from_slice(chunk.data);
         if let Some(slice) = chunk.slice {
             self.slices.insert(chunk.index, slice);
         }
-        if self.missing == 0 {
-            return self.close(number);
+        match (self.state, self.missing) {
+            (State::Open, 0) => self.close(number),
+            (State::GivenUp, 0) => Placed::WholeTooLate,
+            _ => Placed::Filled,
         }
-        Placed::Filled
     }
 
     fn close(&mut self, number: FrameNumber) -> Placed {
-        let buffer = std::mem::take(&mut self.buffer);
-        if crc32c::crc32c(&buffer) != self.crc {
+        let Held::Filling(bytes) = &mut self.bytes else {
+            return Placed::Redundant;
+        };
+        if crc32c::crc32c(bytes) != self.crc {
             self.state = State::GivenUp;
             return Placed::Corrupt;
         }
+        let jpeg = Bytes::from(std::mem::take(bytes));
         self.state = State::Whole;
+        self.bytes = Held::Shared(jpeg.clone());
+        let (captured, resent, rebuilt) = (self.captured, self.resent, self.rebuilt);
         Placed::Whole(WholeFrame {
             number,
-            jpeg: Bytes::from(buffer),
-            captured: self.captured,
-            resent: self.resent,
-            rebuilt: self.rebuilt,
+            jpeg,
+            captured,
+            resent,
+            rebuilt,
         })
     }
 
@@ -254,16 +276,20 @@ impl Assembly {
             && self.tables == chunk.tables
     }
 
-    /// Whether chunks are missing and still wanted.
+    fn holds(&self) -> bool {
+        self.frame_len == self.frame().len()
+    }
+
+    /// Whether chunks are missing and still waited for.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Whether every chunk arrived in time.
+    /// How many chunks the frame has.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.state == State::Whole
+    pub fn count(&self) -> usize {
+        self.have.len()
     }
 
     /// How many chunks are missing.
@@ -272,16 +298,65 @@ impl Assembly {
         self.missing
     }
 
-    /// When the first chunk arrived.
+    /// One above the highest chunk that has arrived.
     #[must_use]
-    pub fn first_arrival(&self) -> Duration {
-        self.first_arrival
+    pub fn reached(&self) -> usize {
+        self.reached
     }
 
     /// Which chunks have arrived, one bit a chunk.
     #[must_use]
     pub fn have(&self) -> &FixedBitSet {
         &self.have
+    }
+
+    /// When the first chunk arrived.
+    #[must_use]
+    pub fn first_arrival(&self) -> Duration {
+        self.first_arrival
+    }
+
+    /// When the picture was taken, in the sender's microseconds.
+    #[must_use]
+    pub fn captured(&self) -> u64 {
+        self.captured
+    }
+
+    /// The set of tables that decodes it; 0 for none.
+    #[must_use]
+    pub fn tables(&self) -> u16 {
+        self.tables
+    }
+
+    /// The bytes, with zeros in the holes; empty once released.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        match &self.bytes {
+            Held::Filling(bytes) => bytes,
+            Held::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The chunk at `index` of the frame with this number, if it arrived and
+    /// is still held.
+    #[must_use]
+    pub fn chunk(&self, number: FrameNumber, index: u16) -> Option<Chunk<'_>> {
+        let start = usize::from(index) * self.size;
+        let end = self.frame_len.min(start + self.size);
+        Some(Chunk {
+            frame: number.seq(),
+            frame_len: self.frame_len as u32,
+            index,
+            size: self.size as u16,
+            captured: self.captured,
+            frame_crc: self.crc,
+            tables: self.tables,
+            slice: self.slices.get(&index).copied(),
+            data: self
+                .frame()
+                .get(start..end)
+                .filter(|_| self.have.contains(index.into()))?,
+        })
     }
 }
 
@@ -348,7 +423,6 @@ mod tests {
                 .filter(|placed| **placed == Placed::Redundant)
                 .count();
             assert_eq!(redundant, sent.count());
-            assert_eq!(reassembly.open_bytes, 0);
         }
     }
 
@@ -374,7 +448,6 @@ mod tests {
         };
         let placed = reassembly.place(sent.number(), &chunk, Origin::Sent, NOW);
         assert_eq!(placed, Placed::Corrupt);
-        assert_eq!(reassembly.open_bytes, 0);
     }
 
     #[test]
@@ -398,7 +471,7 @@ mod tests {
             }
             reassembly.forget();
             assert!(reassembly.frames.len() <= MAX_FRAMES);
-            assert!(reassembly.open_bytes <= MAX_OPEN_BYTES);
+            assert!(reassembly.held_bytes <= MAX_HELD_BYTES + 300_000);
         }
         assert_eq!(place(&mut reassembly, &frame(3, 100), 0), Placed::Forgotten);
     }

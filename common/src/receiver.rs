@@ -6,7 +6,9 @@
 //! [`Receiver::poll_timeout`].
 
 mod order;
+mod requests;
 mod stream;
+mod transit;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -37,6 +39,8 @@ pub struct Config {
     /// How long an incomplete frame is waited for, from the arrival of its
     /// first chunk or from when it was due.
     pub budget: Duration,
+    /// Whether what is missing is asked for, where the sender answers.
+    pub requests: bool,
     /// What this machine says of a stream: [`os::boot_mark`] but in tests.
     pub boot_mark: fn(u64) -> Option<u64>,
 }
@@ -45,6 +49,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             budget: Duration::from_millis(60),
+            requests: true,
             boot_mark: os::boot_mark,
         }
     }
@@ -219,8 +224,7 @@ impl Receiver {
     /// where it goes.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
         out.clear();
-        let viewer = self.viewer;
-        self.stream.as_mut()?.poll_transmit(viewer, now, out)
+        self.stream.as_mut()?.poll_transmit(now, out)
     }
 
     /// When [`Receiver::handle_timeout`] and [`Receiver::poll_transmit`] have
@@ -321,9 +325,16 @@ impl Receiver {
             self.free_since = now;
         }
         self.others.retain(|other| *other != number);
-        self.retire(now);
+        self.retire();
         self.followed += 1;
-        let mut stream = Stream::new(number, from, &self.config, self.free_since, now);
+        let mut stream = Stream::new(
+            number,
+            self.viewer,
+            from,
+            &self.config,
+            self.free_since,
+            now,
+        );
         for (_, claimed) in self
             .damaged
             .drain(..)
@@ -341,11 +352,11 @@ impl Receiver {
         true
     }
 
-    fn retire(&mut self, now: Duration) {
+    fn retire(&mut self) {
         let Some(mut stream) = self.stream.take() else {
             return;
         };
-        stream.end(now);
+        stream.end();
         let mut statistics = stream.statistics();
         if let Some(before) = &self.before {
             add(&mut statistics, before);

@@ -5,6 +5,8 @@
 //! [`Transmitter::poll_timeout`].
 
 mod destination;
+mod kept;
+mod protection;
 mod schedule;
 mod tables;
 
@@ -16,11 +18,14 @@ use bytes::Bytes;
 use crate::chunk::ChunkedFrame;
 use crate::frame::{Frame, MAX_FRAME_BYTES};
 use crate::jpeg;
+use crate::repair::{Fec, Path};
 use crate::seq::FrameNumber;
 use crate::statistics::{self, Side, Statistics};
-use crate::wire::native::{Packet, Totals, micros};
+use crate::wire::native::{Packet, Request, Totals, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 use destination::Destination;
+use kept::Asked;
+use protection::Protection;
 use schedule::{Item, Schedule};
 use tables::TableSets;
 
@@ -36,6 +41,10 @@ pub struct Config {
     pub interval: Option<Duration>,
     /// Whether the datagrams of a frame are spread over time.
     pub pace: bool,
+    /// How much parity is sent.
+    pub fec: Fec,
+    /// Whether chunks are sent again on request.
+    pub retransmit: bool,
     /// What [`os::boot_mark`](crate::os::boot_mark) says of the stream.
     pub boot_mark: Option<u64>,
     /// The number of the first frame: 0 but in tests.
@@ -49,6 +58,8 @@ impl Default for Config {
             destinations: 1,
             interval: None,
             pace: true,
+            fec: Fec::Auto,
+            retransmit: true,
             boot_mark: None,
             first_frame: FrameNumber(0),
         }
@@ -79,6 +90,7 @@ pub struct Transmitter {
     next_frame: FrameNumber,
     counts: Counts,
     tables: TableSets,
+    protection: Protection,
     quality: Option<u8>,
     schedule: Schedule,
     destinations: Vec<Destination>,
@@ -111,6 +123,7 @@ impl Transmitter {
             next_frame: config.first_frame,
             counts: Counts::default(),
             tables: TableSets::default(),
+            protection: Protection::new(config.fec, config.pace, config.interval),
             quality: None,
             schedule: Schedule::default(),
             destinations: destinations.collect(),
@@ -151,8 +164,14 @@ impl Transmitter {
             captured,
         };
         let frame = Arc::new(ChunkedFrame::new(frame, self.config.datagram, set, slices));
-        let spread = self.spread();
-        self.schedule.push_frame(&frame, now, spread);
+        self.close_window_if_due(now);
+        let shards = self.protection.protect(&frame, now);
+        let parity = shards.as_ref().map(|(block, count)| (block, *count));
+        self.schedule
+            .push_frame(&frame, parity, now, self.protection.spread());
+        self.destinations
+            .iter_mut()
+            .for_each(|to| to.earn(frame.len()));
         let first = self.frames_at.map_or(now, |(first, _)| first);
         self.frames_at = Some((first, now));
         Ok(number)
@@ -185,8 +204,12 @@ impl Transmitter {
         };
         match Packet::decode(datagram) {
             Ok((header, packet)) if header.stream == self.stream => match packet {
-                Packet::Report(report) => to.handle_report(&report, header.sent, now),
-                Packet::Request(_) | Packet::Connect(_) => {}
+                Packet::Report(report) => {
+                    to.handle_report(&report, header.sent, now);
+                    self.protection.set_path(self.worst_path());
+                }
+                Packet::Request(request) => self.handle_request(destination, &request, now),
+                Packet::Connect(_) => {}
                 Packet::Chunk(_)
                 | Packet::Resent(_)
                 | Packet::Parity(_)
@@ -215,6 +238,7 @@ impl Transmitter {
     /// Fills `out` with datagrams that are due.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         out.clear();
+        self.close_window_if_due(now);
         if let Some((items, destination)) = self.schedule.poll(now, self.destinations.len()) {
             let to = &mut self.destinations[destination];
             for item in items {
@@ -235,13 +259,17 @@ impl Transmitter {
             .destinations
             .iter()
             .filter_map(Destination::control_due);
-        control.chain(self.schedule.due()).min()
+        control
+            .chain(self.schedule.due())
+            .chain(self.protection.closes())
+            .min()
     }
 
     /// Ends the stream: what is waiting is sent at once, and the farewell.
     pub fn finish(&mut self, now: Duration) {
         if !self.finishing {
             self.finishing = true;
+            self.push_parity(now);
             self.schedule.hurry(now);
             self.destinations.iter_mut().for_each(|to| to.finish(now));
         }
@@ -297,9 +325,6 @@ impl Transmitter {
     }
 
     fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
-        if self.finishing && !self.schedule.is_empty() {
-            return None;
-        }
         let totals = self.totals();
         for (destination, to) in self.destinations.iter_mut().enumerate() {
             if to.poll_control(self.stream, totals, now, out) {
@@ -325,15 +350,54 @@ impl Transmitter {
                 .config
                 .interval
                 .map_or(0, |interval| interval.as_micros() as u32),
+            kept: self.protection.keeps().as_micros() as u32,
+            spread: self.protection.spread().as_micros() as u32,
             ..Totals::default()
         }
     }
 
-    /// How long the datagrams of a frame are spread over.
-    fn spread(&self) -> Duration {
-        match self.config.interval {
-            Some(interval) if self.config.pace => (interval / 2).min(MAX_SPREAD),
-            _ => Duration::ZERO,
+    fn handle_request(&mut self, destination: usize, request: &Request, now: Duration) {
+        let to = &mut self.destinations[destination];
+        if !self.config.retransmit || !to.is_new(request) {
+            return;
+        }
+        let rtt = to.path(true).rtt.unwrap_or_default();
+        for want in &request.wants {
+            let number = want.frame.extend(self.next_frame);
+            let asked = Asked {
+                destination,
+                now,
+                rtt,
+            };
+            let mut items = self.protection.answer(number, want, asked);
+            let affordable = items.iter().take_while(|item| to.spend(item.len())).count();
+            items.truncate(affordable);
+            self.schedule.push_answer(items, now);
+        }
+    }
+
+    /// The worst of the paths to all viewers.
+    fn worst_path(&self) -> Path {
+        let paths = self
+            .destinations
+            .iter()
+            .map(|to| to.path(self.config.retransmit));
+        let loss = |path: &Path| path.loss.map_or(0.0, |loss| loss.loss());
+        paths
+            .max_by(|a, b| loss(a).total_cmp(&loss(b)))
+            .unwrap_or_default()
+    }
+
+    fn close_window_if_due(&mut self, now: Duration) {
+        if self.protection.closes().is_some_and(|closes| closes <= now) {
+            self.push_parity(now);
+        }
+    }
+
+    /// Sends the parity over the frames that wait for it.
+    fn push_parity(&mut self, now: Duration) {
+        if let Some((block, count)) = self.protection.close_window() {
+            (0..count).for_each(|index| self.schedule.push(Item::parity(&block, index), now));
         }
     }
 
@@ -354,7 +418,3 @@ impl Transmitter {
         (set, jpeg::slice_starts(jpeg, header.len))
     }
 }
-
-/// The longest that the datagrams of a frame are spread over: a quarter of the
-/// viewer's default budget, so that what is missing can still be asked for.
-const MAX_SPREAD: Duration = Duration::from_millis(15);

@@ -81,6 +81,8 @@ pub struct Truth {
     pub sent: BTreeMap<(Channel, u64), Option<(u32, u16)>>,
     /// UDP payload sent.
     pub bytes: u64,
+    /// Counts of each channel in the first totals that arrived.
+    pub first_totals: Option<[u64; 3]>,
     /// Counts of each channel in the newest totals that arrived, and the
     /// frames sent.
     pub totals: Option<(u64, [u64; 3], u64)>,
@@ -242,13 +244,13 @@ impl Truth {
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
                 self.arrived.push((header.channel, header.number.0));
-                if let Packet::Totals(totals) | Packet::Farewell(totals) = packet
-                    && self
-                        .totals
-                        .is_none_or(|(control, ..)| totals.control > control)
-                {
+                if let Packet::Totals(totals) | Packet::Farewell(totals) = packet {
                     let channels = [totals.media, totals.repair, totals.control];
-                    self.totals = Some((totals.control, channels, totals.frames_sent));
+                    self.first_totals.get_or_insert(channels);
+                    let newest = self.totals.map_or(0, |(control, ..)| control);
+                    if totals.control > newest {
+                        self.totals = Some((totals.control, channels, totals.frames_sent));
+                    }
                 }
             }
             Err(WireError::Checksum {

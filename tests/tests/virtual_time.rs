@@ -77,20 +77,20 @@ fn scenario(rng: &mut Rng) -> Scenario {
 fn accountable(truth: &Truth, from_start: bool) -> Vec<(Channel, u64)> {
     let arrived: BTreeSet<_> = truth.arrived.iter().copied().collect();
     let totals = truth.totals.map_or([0; 3], |(_, channels, _)| channels);
+    let joined = truth.first_totals.unwrap_or_default();
     [Channel::Media, Channel::Repair, Channel::Control]
         .into_iter()
-        .zip(totals)
-        .flat_map(|(channel, total)| {
+        .zip(totals.into_iter().zip(joined))
+        .flat_map(|(channel, (total, joined))| {
             let of_channel = || {
                 arrived
                     .range((channel, 0)..=(channel, u64::MAX))
                     .map(|key| key.1)
             };
-            let first = if from_start {
-                0
-            } else {
-                of_channel().next().unwrap_or(total)
-            };
+            let first = of_channel()
+                .next()
+                .map_or(joined, |first| first.min(joined));
+            let first = if from_start { 0 } else { first };
             let end = of_channel()
                 .next_back()
                 .map_or(0, |last| last + 1)

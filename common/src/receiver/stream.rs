@@ -6,13 +6,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::order::Order;
+use super::requests::{Incomplete, Requests};
+use super::transit::Transit;
 use super::{Config, FrameId, Outcome, ReceivedFrame, SILENCE};
 use crate::jpeg::JpegHeader;
-use crate::ledger::{Arrival, Ledger};
+use crate::ledger::{Arrival, Ledger, LossCounts};
 use crate::reassembly::{Origin, Placed, Reassembly, WholeFrame};
+use crate::repair::{Chunks, LossEstimate, LossModel, Rebuilder};
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
-use crate::wire::native::{Channel, Chunk, Header, Packet, Reply, Report, Totals, micros};
+use crate::wire::native::{
+    Channel, Chunk, Header, Packet, Parity, Reply, Report, Request, Totals, Want, micros,
+};
 
 /// Time between reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -26,12 +31,25 @@ const MAX_FRAME_LEAP: u64 = 1 << 20;
 
 /// The most frames that are waited for without anything of them having
 /// arrived: a second at 60 frames a second.
-const MAX_ABSENT: usize = 64;
+const MAX_ABSENT: u64 = 64;
+
+/// A frame is overdue when it is late by this, or by an eighth of the time
+/// between frames if that is more.
+const LEAST_OVERDUE: Duration = Duration::from_millis(4);
+
+/// So many frames in a row are taken for overdue, then the source is taken to
+/// pause.
+const MAX_OVERDUE: u64 = 3;
+
+/// Where nothing repairs, a frame is waited for so long after its last packet
+/// was due: for what is out of order.
+const REORDER_WAIT: Duration = Duration::from_millis(15);
 
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     number: u64,
+    viewer: u64,
     from: SocketAddr,
     destination: u16,
     config: Config,
@@ -39,9 +57,14 @@ pub(super) struct Stream {
     heard: Duration,
     ledger: Ledger,
     reassembly: Reassembly,
-    /// Frames known to be under way of which nothing arrived, with the time
-    /// until which they are waited for.
-    absent: BTreeMap<FrameNumber, Duration>,
+    rebuilder: Rebuilder,
+    requests: Requests,
+    /// Frames that are waited for, whether or not something of them arrived.
+    awaited: BTreeMap<FrameNumber, Awaited>,
+    /// When the newest frame began to arrive.
+    newest_began: Option<Duration>,
+    /// Frames below this were taken for overdue, or are known.
+    expected: u64,
     /// The frame that was under way when this side joined.
     joined_within: Option<FrameNumber>,
     order: Order,
@@ -52,9 +75,22 @@ pub(super) struct Stream {
     shared_clock: bool,
     farewell: Option<Duration>,
     ended: bool,
-    rtt: Option<Duration>,
+    /// Chunks that parity rebuilt.
+    repaired_by_parity: u64,
+    transit: Transit,
+    loss: LossEstimate,
+    loss_noted: LossCounts,
     report_due: Duration,
-    report_number: u64,
+    control_number: u64,
+}
+
+/// How long a frame is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    /// When its last packet was to arrive.
+    all_due: Duration,
+    /// When it is given up.
+    until: Duration,
 }
 
 /// What is remembered of a frame until its fate is told.
@@ -68,6 +104,7 @@ struct Delivered {
 impl Stream {
     pub(super) fn new(
         number: u64,
+        viewer: u64,
         from: SocketAddr,
         config: &Config,
         free_since: Duration,
@@ -75,6 +112,7 @@ impl Stream {
     ) -> Self {
         Self {
             number,
+            viewer,
             from,
             destination: 0,
             config: config.clone(),
@@ -82,7 +120,11 @@ impl Stream {
             heard: now,
             ledger: Ledger::default(),
             reassembly: Reassembly::default(),
-            absent: BTreeMap::new(),
+            rebuilder: Rebuilder::default(),
+            requests: Requests::default(),
+            awaited: BTreeMap::new(),
+            newest_began: None,
+            expected: 0,
             joined_within: None,
             order: Order::default(),
             out: VecDeque::new(),
@@ -92,9 +134,12 @@ impl Stream {
             shared_clock: false,
             farewell: None,
             ended: false,
-            rtt: None,
+            repaired_by_parity: 0,
+            transit: Transit::default(),
+            loss: LossEstimate::default(),
+            loss_noted: LossCounts::default(),
             report_due: now,
-            report_number: 0,
+            control_number: 0,
         }
     }
 
@@ -134,6 +179,10 @@ impl Stream {
             Arrival::Implausible => return false,
         }
         (self.from, self.destination, self.heard) = (from, header.destination, now);
+        if header.channel == Channel::Media {
+            self.requests
+                .note_lateness(self.transit.note(header.sent, now));
+        }
         match packet {
             Packet::Chunk(chunk) => {
                 if begins && chunk.index > 0 {
@@ -146,7 +195,7 @@ impl Stream {
                 self.quality = tables.quality;
                 true
             }
-            Packet::Parity(_) => true,
+            Packet::Parity(parity) => self.handle_parity(parity, now),
             Packet::Totals(totals) => self.handle_totals(totals, header.sent, now),
             Packet::Farewell(totals) => {
                 self.farewell.get_or_insert(now);
@@ -174,36 +223,36 @@ impl Stream {
 
     /// Gives up what has had its time. Returns whether the stream ends by it.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
+        self.expect_next(now);
         let expired = |stream: &Self| {
             stream
-                .reassembly
-                .open()
-                .find(|(_, assembly)| assembly.first_arrival() + stream.config.budget <= now)
-                .map(|(number, _)| number)
+                .awaited
+                .iter()
+                .find(|(_, wait)| wait.until <= now)
+                .map(|(number, _)| *number)
         };
         while let Some(number) = expired(self).or_else(|| self.reassembly.excess()) {
             self.give_up(number);
+            self.reassembly.forget();
         }
         self.reassembly.forget();
-        self.absent.retain(|_, until| *until > now);
         self.hand_out();
         let over = self
             .farewell
             .is_some_and(|farewell| now >= farewell + self.config.budget);
         if over && !self.ended {
-            self.end(now);
+            self.end();
             return true;
         }
         false
     }
 
     /// Gives up everything that is waited for.
-    pub(super) fn end(&mut self, now: Duration) {
+    pub(super) fn end(&mut self) {
         self.ended = true;
-        self.absent.clear();
-        let open: Vec<_> = self.reassembly.open().map(|(number, _)| number).collect();
-        open.into_iter().for_each(|number| self.give_up(number));
-        debug_assert!(self.heard <= now);
+        while let Some(number) = self.awaited.first_key_value().map(|(number, _)| *number) {
+            self.give_up(number);
+        }
         self.hand_out();
     }
 
@@ -212,46 +261,44 @@ impl Stream {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
-        let report = (!self.ended).then_some(self.report_due);
-        let open = self
-            .reassembly
-            .open()
-            .map(|(_, open)| open.first_arrival() + self.config.budget);
-        let absent = self.absent.values().copied();
-        let end = self
-            .farewell
-            .filter(|_| !self.ended)
-            .map(|at| at + self.config.budget);
-        open.chain(absent).chain(report).chain(end).min()
-    }
-
-    pub(super) fn poll_transmit(
-        &mut self,
-        viewer: u64,
-        now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Option<SocketAddr> {
-        if self.ended || now < self.report_due {
+        if self.ended {
             return None;
         }
-        self.report_due = now + REPORT_EVERY;
-        let mut report = Report {
-            viewer,
-            rtt: self.rtt.map_or(0, |rtt| rtt.as_micros() as u32),
-            budget: self.config.budget.as_micros() as u32,
-            ..Report::default()
+        let given_up = self.awaited.values().map(|wait| wait.until).min();
+        let end = self.farewell.map(|at| at + self.config.budget);
+        let request = if self.may_ask() {
+            self.requests.due(self.incomplete())
+        } else {
+            None
         };
-        self.ledger
-            .fill_report(self.absent.len() as u64, &mut report);
-        let header = Header {
-            stream: self.number,
-            destination: self.destination,
-            channel: Channel::Control,
-            number: PacketNumber(self.report_number),
-            sent: micros(now),
-        };
-        self.report_number += 1;
-        Packet::Report(report).encode(&header, out);
+        let next = self.next_overdue();
+        [Some(self.report_due), given_up, end, request, next]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        if self.ended {
+            return None;
+        }
+        if let Some((number, wants)) = self.poll_request(now) {
+            self.encode(
+                &Packet::Request(Request {
+                    viewer: self.viewer,
+                    number,
+                    wants,
+                }),
+                now,
+                out,
+            );
+        } else if now >= self.report_due {
+            self.report_due = now + REPORT_EVERY;
+            let report = self.report();
+            self.encode(&Packet::Report(report), now, out);
+        } else {
+            return None;
+        }
         Some(self.from)
     }
 
@@ -277,7 +324,7 @@ impl Stream {
     }
 
     pub(super) fn statistics(&self) -> Statistics {
-        let mut statistics = self.ledger.statistics(self.absent.len() as u64);
+        let mut statistics = self.ledger.statistics(self.absent());
         statistics.stream = statistics::Stream {
             number: Some(format!("{:016x}", self.number)),
             addresses: vec![self.from.to_string()],
@@ -294,21 +341,34 @@ impl Stream {
 
     fn handle_chunk(&mut self, chunk: &Chunk<'_>, origin: Origin, now: Duration) -> bool {
         let number = self.extend(chunk);
-        let next = self.ledger.frames_sent();
-        if next > 0 && number.0 > next + MAX_FRAME_LEAP {
+        if !self.is_plausible(number) || !self.place(number, chunk, origin, now) {
             return false;
         }
+        self.rebuild(number, now)
+    }
+
+    /// Puts a chunk in its place. Returns whether it fits there.
+    fn place(
+        &mut self,
+        number: FrameNumber,
+        chunk: &Chunk<'_>,
+        origin: Origin,
+        now: Duration,
+    ) -> bool {
         let new = self.reassembly.get(number).is_none();
         let placed = self.reassembly.place(number, chunk, origin, now);
         if new && placed != Placed::Forgotten {
-            self.ledger.frames.begin(number);
-            self.absent.remove(&number);
-            if next > 0 {
-                self.await_frames(next, number.0, now);
-            }
+            self.begin(number, now);
         }
         match placed {
-            Placed::Filled | Placed::Redundant | Placed::Forgotten => {}
+            Placed::Filled => {
+                let reached = self
+                    .reassembly
+                    .get(number)
+                    .map_or(0, |assembly| assembly.reached());
+                self.requests.note_progress(number, reached, now);
+            }
+            Placed::Redundant | Placed::Forgotten => {}
             Placed::Whole(frame) => self.handle_whole(frame, now),
             Placed::WholeTooLate => {
                 self.ledger.frames.incomplete -= 1;
@@ -318,9 +378,28 @@ impl Stream {
                     .joined_within
                     .take_if(|within| *within == number.0);
             }
-            Placed::Corrupt => self.ledger.frames.incomplete += 1,
+            Placed::Corrupt => {
+                self.awaited.remove(&number);
+                self.ledger.frames.incomplete += 1;
+            }
             Placed::Contradiction => return false,
         }
+        true
+    }
+
+    /// Notes that a frame begins to arrive.
+    fn begin(&mut self, number: FrameNumber, now: Duration) {
+        let next = self.ledger.frames_sent();
+        let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
+        self.ledger.frames.begin(number);
+        if number.0 >= next {
+            self.newest_began = Some(now);
+        }
+        if !joining {
+            self.await_frames(next, number.0, now);
+        }
+        let wait = self.wait(now + self.spread(), now);
+        self.awaited.entry(number).or_insert(wait);
         if self
             .order
             .handed_out()
@@ -328,10 +407,47 @@ impl Stream {
         {
             self.give_up(number);
         }
+    }
+
+    fn handle_parity(&mut self, parity: &Parity<'_>, now: Duration) -> bool {
+        let first = parity.first.extend(FrameNumber(self.ledger.frames_sent()));
+        let last = FrameNumber(first.0 + parity.counts.len() as u64 - 1);
+        if !self.is_plausible(last) {
+            return false;
+        }
+        let of_use = self.awaited.range(first..=last).next().is_some();
+        let ahead = last.0 >= self.ledger.frames_sent();
+        if !of_use && !ahead {
+            return true;
+        }
+        if self.ledger.frames.first().is_some() || self.ledger.is_from_start() {
+            self.await_frames(self.ledger.frames_sent(), last.0 + 1, now);
+        }
+        self.rebuilder.add(first, parity) && self.rebuild(first, now) && self.rebuild(last, now)
+    }
+
+    /// Rebuilds what parity can of the blocks that cover a frame. Returns
+    /// whether the parity was true.
+    fn rebuild(&mut self, frame: FrameNumber, now: Duration) -> bool {
+        while !self.rebuilder.is_empty() {
+            let Some(bodies) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
+                break;
+            };
+            for (number, index, body) in bodies {
+                let chunk = Chunk::decode_padded(&body).ok();
+                let chunk =
+                    chunk.filter(|chunk| (chunk.frame, chunk.index) == (number.seq(), index));
+                if !chunk.is_some_and(|chunk| self.place(number, &chunk, Origin::Parity, now)) {
+                    return false;
+                }
+                self.repaired_by_parity += 1;
+            }
+        }
         true
     }
 
     fn handle_whole(&mut self, frame: WholeFrame, now: Duration) {
+        self.awaited.remove(&frame.number);
         self.ledger.note_whole(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
@@ -355,26 +471,166 @@ impl Stream {
     }
 
     fn handle_reply(&mut self, reply: &Reply, sent: u64, now: Duration) -> bool {
-        let away = micros(now).saturating_sub(reply.report_sent);
-        let held = sent.saturating_sub(reply.report_received);
-        self.rtt = Some(Duration::from_micros(away.saturating_sub(held)));
+        if reply.viewer == self.viewer {
+            let away = micros(now).saturating_sub(reply.report_sent);
+            let held = sent.saturating_sub(reply.report_received);
+            self.requests
+                .note_rtt(Duration::from_micros(away.saturating_sub(held)));
+        }
         true
     }
 
     /// Waits for the frames from `first` on below `end`, the newest of them.
     fn await_frames(&mut self, first: u64, end: u64, now: Duration) {
-        let until = now + self.config.budget;
-        for number in first.max(end.saturating_sub(MAX_ABSENT as u64))..end {
-            if self.reassembly.get(FrameNumber(number)).is_none() {
-                self.absent.entry(FrameNumber(number)).or_insert(until);
+        let wait = self.wait(now, now);
+        for number in (first.max(end.saturating_sub(MAX_ABSENT))..end).map(FrameNumber) {
+            if self.reassembly.get(number).is_none() {
+                self.awaited.entry(number).or_insert(wait);
             }
-        }
-        while self.absent.len() > MAX_ABSENT {
-            self.absent.pop_first();
         }
     }
 
+    /// Waits for the next frame once it is overdue, so that one of which
+    /// nothing arrives is asked for before the one behind it tells.
+    fn expect_next(&mut self, now: Duration) {
+        if self.next_overdue().is_some_and(|overdue| overdue <= now) {
+            let next = self.next_expected();
+            let wait = self.wait(now, self.due(next));
+            self.awaited.insert(FrameNumber(next), wait);
+            self.expected = next + 1;
+        }
+    }
+
+    /// When the next frame is overdue; `None` where that is not known.
+    fn next_overdue(&self) -> Option<Duration> {
+        let next = self.next_expected();
+        let interval = self.interval()?;
+        self.newest_began?;
+        let paused = next >= self.ledger.frames_sent() + MAX_OVERDUE;
+        let over = self.farewell.is_some() || !self.may_ask() || paused;
+        (!over).then(|| self.due(next) + LEAST_OVERDUE.max(interval / 8))
+    }
+
+    /// The frame after all that are known or were taken for overdue.
+    fn next_expected(&self) -> u64 {
+        self.expected.max(self.ledger.frames_sent())
+    }
+
+    /// When a frame that is still to come is due.
+    fn due(&self, number: u64) -> Duration {
+        let after = number.saturating_sub(self.ledger.frames.next().saturating_sub(1));
+        let interval = self.interval().unwrap_or_default();
+        self.newest_began.unwrap_or_default() + interval * after as u32
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        let micros = self.ledger.totals()?.interval;
+        (micros > 0).then(|| Duration::from_micros(micros.into()))
+    }
+
+    /// How long the sender spreads the packets of a frame over.
+    fn spread(&self) -> Duration {
+        Duration::from_micros(
+            self.ledger
+                .totals()
+                .map_or(0, |totals| totals.spread)
+                .into(),
+        )
+    }
+
+    /// How long to wait for a frame that was due at `due`, its last packet at
+    /// `all_due`.
+    fn wait(&self, all_due: Duration, due: Duration) -> Awaited {
+        let until = due + self.config.budget;
+        let repaired = self.may_ask() || self.ledger.repair_received() > 0;
+        let until = if repaired {
+            until
+        } else {
+            until.min(all_due + REORDER_WAIT)
+        };
+        Awaited { all_due, until }
+    }
+
+    /// Whether the sender answers requests.
+    fn may_ask(&self) -> bool {
+        self.config.requests && self.ledger.totals().is_none_or(|totals| totals.kept > 0)
+    }
+
+    fn incomplete(&self) -> impl Iterator<Item = Incomplete<'_>> {
+        self.awaited.iter().map(|(number, wait)| {
+            let assembly = self.reassembly.get(*number);
+            let missing = assembly.map_or(1, |assembly| assembly.missing());
+            let short = self.rebuilder.short_of(*number, &Arrived(&self.reassembly));
+            Incomplete {
+                number: *number,
+                assembly,
+                deadline: wait.until,
+                all_due: wait.all_due,
+                short_of: short.map_or(missing, |short| short.min(missing)),
+            }
+        })
+    }
+
+    fn poll_request(&mut self, now: Duration) -> Option<(u32, Vec<Want>)> {
+        if !self.may_ask() {
+            return None;
+        }
+        let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
+        // Lent out, so that the frames can be looked at meanwhile.
+        let mut requests = std::mem::take(&mut self.requests);
+        let request = requests.poll(self.incomplete(), model, now);
+        self.requests = requests;
+        request
+    }
+
+    fn report(&mut self) -> Report {
+        let counts = self.ledger.loss_counts();
+        let before = std::mem::replace(&mut self.loss_noted, counts);
+        self.loss.note(
+            counts.expected.saturating_sub(before.expected),
+            counts.missing.saturating_sub(before.missing),
+            counts.gaps.saturating_sub(before.gaps),
+        );
+        let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
+        let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        let mut report = Report {
+            viewer: self.viewer,
+            loss_ppm: (model.loss() * 1e6) as u32,
+            burst_milli: (model.burst() * 1e3) as u32,
+            rtt: self.requests.rtt().map_or(0, |rtt| micros(rtt).max(1)),
+            queueing: micros(self.transit.queueing()),
+            budget: micros(self.config.budget),
+            ..Report::default()
+        };
+        self.ledger.fill_report(self.absent(), &mut report);
+        report
+    }
+
+    fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
+        let header = Header {
+            stream: self.number,
+            destination: self.destination,
+            channel: packet.channel(),
+            number: PacketNumber(self.control_number),
+            sent: micros(now),
+        };
+        self.control_number += 1;
+        packet.encode(&header, out);
+    }
+
+    /// How many frames are waited for that were sent, and of which nothing
+    /// arrived.
+    fn absent(&self) -> u64 {
+        let sent = FrameNumber(self.ledger.frames_sent());
+        let absent = |number: &FrameNumber| self.reassembly.get(*number).is_none();
+        self.awaited
+            .range(..sent)
+            .filter(|(number, _)| absent(number))
+            .count() as u64
+    }
+
     fn give_up(&mut self, number: FrameNumber) {
+        self.awaited.remove(&number);
         if self.reassembly.give_up(number).is_none() {
             return;
         }
@@ -384,10 +640,18 @@ impl Stream {
         }
     }
 
+    fn is_plausible(&self, number: FrameNumber) -> bool {
+        let next = self.ledger.frames_sent();
+        next == 0 || number.0 <= next + MAX_FRAME_LEAP
+    }
+
     fn hand_out(&mut self) {
-        let open = self.reassembly.open().next().map(|(number, _)| number);
-        let absent = self.absent.first_key_value().map(|(number, _)| *number);
-        let awaited = open.into_iter().chain(absent).min();
+        let awaited = self.awaited.first_key_value().map(|(number, _)| *number);
+        let settled = awaited.or(self.order.handed_out());
+        if let Some(settled) = settled {
+            self.rebuilder.forget_before(settled);
+            self.requests.forget_before(settled);
+        }
         while let Some((frame, completed)) = self.order.pop(awaited) {
             let captured = Duration::from_micros(frame.captured);
             let delivered = Delivered {
@@ -414,5 +678,30 @@ impl Stream {
 
     fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {
         chunk.frame.extend(FrameNumber(self.ledger.frames_sent()))
+    }
+}
+
+/// What the rebuilder may know of the chunks.
+struct Arrived<'a>(&'a Reassembly);
+
+impl Chunks for Arrived<'_> {
+    fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
+        match self.0.get(frame) {
+            None => Some(count.into()),
+            Some(assembly) if assembly.count() != usize::from(count) => None,
+            Some(assembly) if assembly.frame().is_empty() => Some(count.into()),
+            Some(assembly) => Some(assembly.missing()),
+        }
+    }
+
+    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+        let chunk = self
+            .0
+            .get(frame)
+            .and_then(|assembly| assembly.chunk(frame, index));
+        chunk.is_some_and(|chunk| {
+            chunk.encode(out);
+            true
+        })
     }
 }

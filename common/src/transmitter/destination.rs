@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::repair::{LossModel, Path};
 use crate::seq::PacketNumber;
 use crate::statistics::{Percentiles, Statistics};
-use crate::wire::native::{Channel, Header, Packet, Reply, Report, Totals, micros};
+use crate::wire::native::{Channel, Header, Packet, Reply, Report, Request, Totals, micros};
 
 /// The most viewers of one destination (a multicast group, say) whose reports
 /// are kept.
@@ -22,12 +23,13 @@ const MAX_REPLIES: usize = 16;
 /// The longest time between totals.
 const TOTALS_EVERY: Duration = Duration::from_millis(500);
 
-/// How often the farewell is sent: at 20 % loss one stream of a hundred ends
+/// How often the farewell is sent: at 20 % loss one stream of six hundred ends
 /// without it.
-const FAREWELLS: u32 = 3;
+const FAREWELLS: u32 = 4;
 
-/// Time between farewells: longer than most bursts of loss.
-const FAREWELL_EVERY: Duration = Duration::from_millis(15);
+/// Time between farewells: longer than most bursts of loss, and together with
+/// the others long enough for requests for the last frame.
+const FAREWELL_EVERY: Duration = Duration::from_millis(20);
 
 /// A destination.
 #[derive(Debug)]
@@ -41,6 +43,10 @@ pub(super) struct Destination {
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
     replies: VecDeque<Reply>,
+    /// Requests that were answered, by viewer and number.
+    answered: VecDeque<(u64, u32)>,
+    /// Bytes that may be sent on request.
+    credit: usize,
     viewers: BTreeMap<u64, Viewer>,
 }
 
@@ -49,6 +55,8 @@ pub(super) struct Destination {
 pub(super) struct Viewer {
     report: Report,
     heard: Duration,
+    /// The loss that parity is planned for.
+    loss: LossModel,
 }
 
 impl Destination {
@@ -62,6 +70,8 @@ impl Destination {
             totals_due: now,
             farewells: None,
             replies: VecDeque::new(),
+            answered: VecDeque::new(),
+            credit: 0,
             viewers: BTreeMap::new(),
         }
     }
@@ -157,11 +167,14 @@ impl Destination {
         if self.viewers.len() >= MAX_VIEWERS && !self.viewers.contains_key(&report.viewer) {
             return;
         }
+        let before = self.viewers.get(&report.viewer).map(|viewer| viewer.loss);
+        let loss = planned_loss(report, before);
         self.viewers.insert(
             report.viewer,
             Viewer {
                 report: *report,
                 heard: now,
+                loss,
             },
         );
         if self.replies.len() < MAX_REPLIES && self.farewells.is_none() {
@@ -171,6 +184,50 @@ impl Destination {
                 report_received: micros(now),
             });
         }
+    }
+
+    /// Whether a request is new; copies of one share its number.
+    pub(super) fn is_new(&mut self, request: &Request) -> bool {
+        let id = (request.viewer, request.number);
+        if self.answered.contains(&id) {
+            return false;
+        }
+        self.answered.push_back(id);
+        if self.answered.len() > MAX_ANSWERED {
+            self.answered.pop_front();
+        }
+        true
+    }
+
+    /// Lets repair on request grow with what is sent anyway, by so many bytes.
+    pub(super) fn earn(&mut self, bytes: usize) {
+        self.credit = (self.credit + bytes).min(MAX_CREDIT.max(CREDIT_FRAMES * bytes));
+    }
+
+    /// Takes credit for sending a packet of `bytes`, if there is so much.
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
+        let left = self.credit.checked_sub(bytes);
+        self.credit = left.unwrap_or(self.credit);
+        left.is_some()
+    }
+
+    /// The worst of the paths to the viewers here.
+    pub(super) fn path(&self, requests: bool) -> Path {
+        let mut path = Path {
+            requests,
+            ..Path::default()
+        };
+        for viewer in self.viewers.values() {
+            let rtt = Duration::from_micros(viewer.report.rtt.into());
+            let worse = |loss: &LossModel| loss.loss() < viewer.loss.loss();
+            if path.loss.as_ref().is_none_or(worse) {
+                path.loss = Some(viewer.loss);
+            }
+            let known = viewer.report.rtt > 0;
+            path.rtt = path.rtt.max(known.then_some(rtt));
+            path.budget = Duration::from_micros(viewer.report.budget.into());
+        }
+        path
     }
 
     pub(super) fn viewers(&self) -> impl Iterator<Item = &Viewer> {
@@ -220,5 +277,30 @@ impl Viewer {
     }
 }
 
+/// The loss to plan parity for: what the viewer reports, but where the path is
+/// full rather than noisy (delay rises along with loss) no more than before,
+/// since more parity would only fill it further.
+fn planned_loss(report: &Report, before: Option<LossModel>) -> LossModel {
+    let loss = f64::from(report.loss_ppm) / 1e6;
+    let reported = LossModel::new(loss, f64::from(report.burst_milli) / 1e3);
+    let full = report.queueing > FULL_QUEUE_MICROS.max(report.budget / 4);
+    match before {
+        Some(before) if full && before.loss() < reported.loss() => before,
+        _ => reported,
+    }
+}
+
+/// A queue of so many microseconds is no jitter.
+const FULL_QUEUE_MICROS: u32 = 10_000;
+
+/// The most requests that are remembered as answered.
+const MAX_ANSWERED: usize = 256;
+
+/// The most bytes that may be sent on request at once, if the frames are small.
+const MAX_CREDIT: usize = 64 << 10;
+
+/// The most frames that may be sent again at once, if they are large.
+const CREDIT_FRAMES: usize = 3;
+
 /// Bytes of a datagram with totals, which counts itself.
-const TOTALS_DATAGRAM: u64 = 132;
+const TOTALS_DATAGRAM: u64 = 136;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::tables::TableSet;
 use crate::chunk::ChunkedFrame;
+use crate::repair::Block;
 use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
 
 /// The most datagrams in one batch: what a system takes in one call
@@ -19,6 +20,12 @@ const MAX_BATCH_BYTES: usize = 65_000;
 /// of a few datagrams only.
 const STEP: Duration = Duration::from_micros(500);
 
+/// Time from packet to packet of an answer.
+const ANSWER_GAP: Duration = Duration::from_millis(1);
+
+/// The longest that an answer is spread over.
+const ANSWER_SPREAD: Duration = Duration::from_millis(4);
+
 /// A packet to be sent, to one destination or to all.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
@@ -30,6 +37,8 @@ pub(super) struct Item {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Chunk(Arc<ChunkedFrame>, usize),
+    Resent(Arc<ChunkedFrame>, usize),
+    Parity(Arc<Block>, usize),
     Tables(Arc<TableSet>),
 }
 
@@ -37,10 +46,23 @@ impl Item {
     pub(super) fn new(content: Content, to: Option<usize>) -> Self {
         let len = HEADER
             + match &content {
-                Content::Chunk(frame, index) => CHUNK_BODY + frame.chunk(*index).data.len(),
+                Content::Chunk(frame, index) | Content::Resent(frame, index) => {
+                    CHUNK_BODY + frame.chunk(*index).data.len()
+                }
+                Content::Parity(block, _) => block.packet_len(),
                 Content::Tables(set) => set.packet_len(),
             };
         Self { content, to, len }
+    }
+
+    /// A chunk that is sent again to one destination.
+    pub(super) fn resent(frame: &Arc<ChunkedFrame>, index: usize, to: usize) -> Self {
+        Self::new(Content::Resent(Arc::clone(frame), index), Some(to))
+    }
+
+    /// A parity shard for all destinations.
+    pub(super) fn parity(block: &Arc<Block>, index: usize) -> Self {
+        Self::new(Content::Parity(Arc::clone(block), index), None)
     }
 
     /// Bytes of the datagram.
@@ -51,16 +73,22 @@ impl Item {
     pub(super) fn packet(&self) -> Packet<'_> {
         match &self.content {
             Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),
+            Content::Resent(frame, index) => Packet::Resent(frame.chunk(*index)),
+            Content::Parity(block, index) => Packet::Parity(block.packet(*index)),
             Content::Tables(set) => Packet::Tables(set.packet()),
         }
     }
 }
 
-/// The queue of one stream. Its length is bounded by what puts into it: a new
-/// frame makes whatever is left of the one before leave at once.
+/// The most packets that wait as answers to requests.
+const MAX_ANSWERS: usize = 4096;
+
+/// The queues of one stream. The main one is bounded by what puts into it: a
+/// new frame makes whatever is left of the one before leave at once.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     waiting: VecDeque<(Duration, Item)>,
+    answers: VecDeque<(Duration, Item)>,
     batch: Vec<Item>,
     /// The destination that the batch goes to next.
     next: usize,
@@ -72,20 +100,39 @@ impl Schedule {
         self.waiting.push_back((due, item));
     }
 
-    /// Puts the chunks of a frame in, spread over `spread`; what is waiting is
-    /// due at once, so that the tail of one frame never delays the next.
+    /// Puts the chunks of a frame and the parity behind them in, evenly spread
+    /// over `spread`; what is waiting is due at once, so that the tail of one
+    /// frame never delays the next.
     pub(super) fn push_frame(
         &mut self,
         frame: &Arc<ChunkedFrame>,
+        parity: Option<(&Arc<Block>, usize)>,
         now: Duration,
         spread: Duration,
     ) {
         self.hurry(now);
-        let count = frame.count();
-        for index in 0..count {
-            let offset = spread.mul_f64(index as f64 / count as f64);
-            let item = Item::new(Content::Chunk(Arc::clone(frame), index), None);
+        let chunks = (0..frame.count())
+            .map(|index| Item::new(Content::Chunk(Arc::clone(frame), index), None));
+        let parity = parity
+            .into_iter()
+            .flat_map(|(block, shards)| (0..shards).map(|index| Item::parity(block, index)));
+        let items: Vec<_> = chunks.chain(parity).collect();
+        let count = items.len() as f64;
+        for (at, item) in items.into_iter().enumerate() {
+            let offset = spread.mul_f64(at as f64 / count);
             self.waiting.push_back((now + round_down(offset), item));
+        }
+    }
+
+    /// Puts the answer to a request in, a little spread, so that one burst of
+    /// loss does not take all of it.
+    pub(super) fn push_answer(&mut self, items: Vec<Item>, now: Duration) {
+        let gap = ANSWER_GAP.min(ANSWER_SPREAD / items.len().max(1) as u32);
+        let start = self.answers.back().map_or(now, |(due, _)| now.max(*due));
+        for (at, item) in items.into_iter().enumerate() {
+            if self.answers.len() < MAX_ANSWERS {
+                self.answers.push_back((start + gap * at as u32, item));
+            }
         }
     }
 
@@ -114,33 +161,42 @@ impl Schedule {
 
     /// When the next packet is due.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.waiting.front().map(|(due, _)| *due)
+        let fronts = [self.answers.front(), self.waiting.front()];
+        fronts.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
     /// Whether nothing is waiting.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.answers.is_empty()
     }
 
+    /// Fills the batch: answers first, since they are for what is older.
     fn gather(&mut self, now: Duration) {
-        while let Some((due, item)) = self.waiting.front() {
-            let fits = match (self.batch.first(), self.batch.last()) {
-                (Some(first), Some(last)) => {
-                    last.len == first.len
-                        && item.len <= first.len
-                        && item.to == first.to
-                        && self.batch.len() < MAX_BATCH
-                        && (self.batch.len() + 1) * first.len <= MAX_BATCH_BYTES
+        for queue in [&mut self.answers, &mut self.waiting] {
+            while let Some((due, item)) = queue.front() {
+                if *due > now || !joins(&self.batch, item) {
+                    break;
                 }
-                _ => true,
-            };
-            if *due > now || !fits {
+                self.batch.extend(queue.pop_front().map(|(_, item)| item));
+            }
+            if !self.batch.is_empty() {
                 return;
             }
-            self.batch
-                .extend(self.waiting.pop_front().map(|(_, item)| item));
         }
     }
+}
+
+/// Whether a packet can leave in one call with those of the batch: to the same
+/// destination, as long as they are, or shorter and then the last one.
+fn joins(batch: &[Item], item: &Item) -> bool {
+    let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
+        return true;
+    };
+    last.len == first.len
+        && item.len <= first.len
+        && item.to == first.to
+        && batch.len() < MAX_BATCH
+        && (batch.len() + 1) * first.len <= MAX_BATCH_BYTES
 }
 
 fn round_down(offset: Duration) -> Duration {

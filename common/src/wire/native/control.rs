@@ -71,6 +71,8 @@ body! {
         /// Microseconds for which the sender keeps what it sent, to send it
         /// again on request; 0 where it answers no requests.
         kept: u32,
+        /// Microseconds over which the packets of a frame are spread.
+        spread: u32,
     }
 }
 

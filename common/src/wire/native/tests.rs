@@ -18,7 +18,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         started: 1_000_000,
         boot_mark: 0x0123_4567_89ab_cdef,
         interval: 33_333,
-        kept: 250_000,
+        kept: 75_000,
+        spread: 15_000,
     };
     let report = Report {
         viewer: 0x1122_3344_5566_7788,

@@ -1,0 +1,52 @@
+//! Time on the way, on two clocks that need not agree: only its changes mean
+//! something.
+
+use std::time::Duration;
+
+/// The least transit is taken over this, and the time before: long enough for
+/// a queue to have been empty once, short enough for clocks not to drift.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The transit of one stream's packets, in microseconds.
+#[derive(Debug, Default)]
+pub(super) struct Transit {
+    newest: Option<(u64, i128)>,
+    smoothed: f64,
+    least: Option<(i128, i128)>,
+    window_ends: Duration,
+}
+
+impl Transit {
+    /// Takes a packet sent at `sent` microseconds of the sender's clock.
+    /// Returns by how much it was later than the newest one sent before it
+    /// arrived.
+    pub(super) fn note(&mut self, sent: u64, arrival: Duration) -> Duration {
+        let transit = arrival.as_micros() as i128 - i128::from(sent);
+        let late = match self.newest {
+            Some((newest, its)) if sent < newest => transit - its,
+            _ => {
+                self.newest = Some((sent, transit));
+                0
+            }
+        };
+        let (before, now) = self.least.unwrap_or((transit, transit));
+        if arrival >= self.window_ends {
+            self.window_ends = arrival + WINDOW;
+            self.least = Some((now, transit));
+        } else {
+            self.least = Some((before, now.min(transit)));
+        }
+        let above = (transit - self.floor().unwrap_or(transit)).max(0) as f64;
+        self.smoothed += (above - self.smoothed) / 16.0;
+        Duration::from_micros(u64::try_from(late).unwrap_or(0))
+    }
+
+    /// The transit of late above the least: a queue that fills.
+    pub(super) fn queueing(&self) -> Duration {
+        Duration::from_micros(self.smoothed as u64)
+    }
+
+    fn floor(&self) -> Option<i128> {
+        self.least.map(|(before, now)| before.min(now))
+    }
+}

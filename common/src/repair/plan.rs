@@ -1,0 +1,247 @@
+//! How much parity a frame gets, and over how many frames.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::model::LossModel;
+use crate::chunk::BLOCK_FRAMES;
+
+/// How parity is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fec {
+    /// None.
+    Off,
+    /// As much as the loss that viewers report asks for.
+    Auto,
+    /// This share of the chunks, 0 to 1 and above.
+    Fixed(f64),
+}
+
+/// What is known of the way to a viewer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Path {
+    /// Its loss; `None` without any report.
+    pub loss: Option<LossModel>,
+    /// Round-trip time; `None` where it is not known.
+    pub rtt: Option<Duration>,
+    /// How long the viewer waits for an incomplete frame.
+    pub budget: Duration,
+    /// Whether what is missing can be asked for.
+    pub requests: bool,
+}
+
+/// Decides on parity frame by frame; what cannot be sent in whole packets is
+/// carried over, so that the shares come true on average.
+#[derive(Debug)]
+pub struct ParityPlan {
+    fec: Fec,
+    /// Parity owed so far, in packets.
+    owed: f64,
+    /// Answers given, which the next frames ask for again.
+    known: HashMap<Key, f64>,
+}
+
+/// What decides on parity, in steps so coarse that frames share answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    chunks: usize,
+    frames: usize,
+    loss: i32,
+    burst: i32,
+    rounds: u32,
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self {
+            loss: None,
+            rtt: None,
+            budget: Duration::from_millis(60),
+            requests: false,
+        }
+    }
+}
+
+impl Path {
+    /// How many rounds of request and answer there is time for, when the
+    /// frame's packets are spread over `spread`.
+    #[must_use]
+    pub fn rounds(&self, spread: Duration) -> u32 {
+        let Some(rtt) = self.rtt.filter(|_| self.requests && self.loss.is_some()) else {
+            return 0;
+        };
+        let left = self.budget.saturating_sub(spread);
+        let round = rtt + ROUND_OVERHEAD;
+        (left.as_secs_f64() / round.as_secs_f64())
+            .floor()
+            .min(MAX_ROUNDS) as u32
+    }
+
+    /// How long the packets of a frame may be spread over: at most half the
+    /// time between frames, a quarter of the budget, and what leaves time for
+    /// as many rounds of requests as there would be without spreading.
+    #[must_use]
+    pub fn spread(&self, interval: Duration) -> Duration {
+        let most = (interval / 2).min(self.budget / 4);
+        let rounds = self.rounds(MIN_SPREAD);
+        if rounds == 0 {
+            return most;
+        }
+        let rtt = self.rtt.unwrap_or_default();
+        let free = self.budget.saturating_sub((rtt + ROUND_OVERHEAD) * rounds);
+        most.min(free).max(MIN_SPREAD.min(most))
+    }
+}
+
+impl ParityPlan {
+    /// A plan that follows this setting.
+    #[must_use]
+    pub fn new(fec: Fec) -> Self {
+        Self {
+            fec,
+            owed: 0.0,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Over how many frames like this one, of `chunks` each and `interval`
+    /// apart, parity is best taken: as few as serve within a tenth of the
+    /// least overhead.
+    pub fn span(&mut self, chunks: usize, interval: Duration, path: &Path) -> usize {
+        let spread = path.spread(interval);
+        let fits = |frames: usize| interval * (frames as u32 - 1) + spread + MARGIN <= path.budget;
+        let most = (1..=BLOCK_FRAMES)
+            .take_while(|frames| *frames == 1 || fits(*frames))
+            .count();
+        if most == 1 || chunks * most > MAX_SPANNED_CHUNKS || self.fec == Fec::Off {
+            return 1;
+        }
+        let shares: Vec<_> = (1..=most)
+            .map(|frames| {
+                self.wanted(chunks * frames, frames, path, spread) / (chunks * frames) as f64
+            })
+            .collect();
+        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        shares
+            .iter()
+            .position(|share| *share <= least * 1.1 + 0.005)
+            .map_or(1, |at| at + 1)
+    }
+
+    /// How many parity packets a block of `chunks` in `frames` gets now.
+    pub fn parity(&mut self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> usize {
+        self.owed += self.wanted(chunks, frames, path, spread);
+        // A small block is given what it is owed in turn with its like.
+        let parity = self.owed.max(0.0).floor();
+        self.owed -= parity;
+        parity as usize
+    }
+
+    /// Packets of parity wanted on average for such a block.
+    fn wanted(&mut self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> f64 {
+        match self.fec {
+            Fec::Off => 0.0,
+            Fec::Fixed(share) => chunks as f64 * share,
+            Fec::Auto => {
+                let key = Key::new(chunks, frames, path.loss, path.rounds(spread));
+                if self.known.len() >= MAX_KNOWN {
+                    self.known.clear();
+                }
+                let share = *self.known.entry(key).or_insert_with(|| key.share());
+                chunks as f64 * share.max(FLOOR)
+            }
+        }
+    }
+}
+
+impl Key {
+    fn new(chunks: usize, frames: usize, loss: Option<LossModel>, rounds: u32) -> Self {
+        let model = loss.unwrap_or(LossModel::new(DEFAULT_LOSS, 1.0));
+        let step = |value: f64| (value.ln() / STEP.ln()).round() as i32;
+        // Up to 16 chunks every one matters, then one in sixteen.
+        let chunks = chunks.min(MAX_PLANNED_CHUNKS);
+        let grain = (chunks / 16).next_power_of_two();
+        Self {
+            chunks: chunks.div_ceil(grain) * grain,
+            frames,
+            loss: step(model.loss().max(LEAST_LOSS)),
+            burst: step(model.burst()),
+            rounds,
+        }
+    }
+
+    fn model(&self) -> LossModel {
+        LossModel::new(STEP.powi(self.loss), STEP.powi(self.burst))
+    }
+
+    /// The least parity, as a share of the chunks and on average over blocks
+    /// like this, that leaves at most [`TARGET`] of the frames incomplete.
+    fn share(&self) -> f64 {
+        let model = self.model();
+        let after = model.after_rounds(self.rounds);
+        let risk = |parity: usize| {
+            // A frame fails with its block only if it is itself hit.
+            let hit = 1.0 - (1.0 - 1.0 / self.frames as f64).powi(parity as i32 + 1);
+            hit * model.unrepaired(self.chunks, parity, &after)
+        };
+        if risk(0) <= TARGET {
+            return 0.0;
+        }
+        let most = self.chunks + MAX_BEYOND;
+        let (mut fails, mut serves) = (0, most);
+        while serves - fails > 1 {
+            let middle = usize::midpoint(fails, serves);
+            if risk(middle) <= TARGET {
+                serves = middle
+            } else {
+                fails = middle
+            }
+        }
+        // So many blocks with one less that the average is the target.
+        let (before, with) = (risk(fails), risk(serves));
+        let fewer = ((TARGET - with) / (before - with).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+        (serves as f64 - fewer) / self.chunks as f64
+    }
+}
+
+/// Loss and burst are planned for in steps of a tenth: their noise is larger.
+const STEP: f64 = 1.1;
+
+/// The most answers that are remembered: a few spans for each of a few dozen
+/// lengths of frames.
+const MAX_KNOWN: usize = 256;
+
+/// Longer blocks get the share of this one, which is a little more than they
+/// need.
+const MAX_PLANNED_CHUNKS: usize = 512;
+
+/// The share of frames that may stay incomplete: half of one in a thousand.
+const TARGET: f64 = 5e-4;
+
+/// Without any report: as if so much were lost, each packet by itself.
+const DEFAULT_LOSS: f64 = 0.015;
+
+/// Against loss not yet seen: parity for this share of the chunks at least.
+const FLOOR: f64 = 0.006;
+
+/// Loss below this is planned for as this: one packet in a thousand.
+const LEAST_LOSS: f64 = 0.001;
+
+/// What a round takes besides the round trip: noticing, and waiting for what
+/// may only be out of order.
+const ROUND_OVERHEAD: Duration = Duration::from_millis(6);
+
+/// More rounds than this add nothing.
+const MAX_ROUNDS: f64 = 3.0;
+
+/// Packets are spread over this at the least, where there is time.
+const MIN_SPREAD: Duration = Duration::from_millis(4);
+
+/// Left of the budget when the last parity of a block arrives.
+const MARGIN: Duration = Duration::from_millis(5);
+
+/// Blocks of more chunks than this gain nothing from more frames.
+const MAX_SPANNED_CHUNKS: usize = 100;
+
+/// More parity than this beyond as much again is never sent.
+const MAX_BEYOND: usize = 3;

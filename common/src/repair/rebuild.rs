@@ -1,0 +1,185 @@
+//! Missing chunks out of parity.
+
+use std::collections::BTreeMap;
+
+use reed_solomon_simd::ReedSolomonDecoder;
+
+use crate::seq::FrameNumber;
+use crate::wire::native::Parity;
+
+/// The most blocks whose parity is kept: more than are within any budget.
+const MAX_BLOCKS: usize = 64;
+
+/// The most bytes of parity that are kept.
+const MAX_PARITY_BYTES: usize = 32 << 20;
+
+/// Parity that may still be of use.
+#[derive(Debug, Default)]
+pub struct Rebuilder {
+    blocks: BTreeMap<u32, Pending>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Pending {
+    first: FrameNumber,
+    counts: Vec<u16>,
+    shards: usize,
+    size: usize,
+    parity: BTreeMap<u16, Vec<u8>>,
+}
+
+/// What the rebuilder has to know of the chunks that arrived.
+pub trait Chunks {
+    /// How many chunks are missing of a frame that has `count` of them;
+    /// `None` where the frame is known to have another number of them.
+    fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize>;
+
+    /// Appends the body of a chunk, if it arrived and is still there.
+    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
+}
+
+impl Rebuilder {
+    /// Keeps a parity packet of the block that begins with `first`. Returns
+    /// whether it agrees with those of its block that came before.
+    pub fn add(&mut self, first: FrameNumber, parity: &Parity<'_>) -> bool {
+        let block = self.blocks.entry(parity.block).or_insert_with(|| Pending {
+            first,
+            counts: parity.counts.clone(),
+            shards: usize::from(parity.shards),
+            size: parity.shard.len(),
+            parity: BTreeMap::new(),
+        });
+        let agrees = block.first == first
+            && block.counts == parity.counts
+            && block.shards == usize::from(parity.shards)
+            && block.size == parity.shard.len();
+        if !agrees {
+            return false;
+        }
+        if block
+            .parity
+            .insert(parity.index, parity.shard.to_vec())
+            .is_none()
+        {
+            self.bytes += parity.shard.len();
+        }
+        while self.blocks.len() > MAX_BLOCKS || self.bytes > MAX_PARITY_BYTES {
+            let Some((_, oldest)) = self.blocks.pop_first() else {
+                break;
+            };
+            self.bytes -= oldest.bytes();
+        }
+        true
+    }
+
+    /// Whether any parity is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// How many more packets it takes to make the frame whole, in the block
+    /// that takes the fewest; `None` where no parity covers it.
+    #[must_use]
+    pub fn short_of(&self, frame: FrameNumber, chunks: &impl Chunks) -> Option<usize> {
+        let covering = self.blocks.values().filter(|block| block.covers(frame));
+        let short =
+            |block: &Pending| Some(block.missing(chunks)?.saturating_sub(block.parity.len()));
+        covering.filter_map(short).min()
+    }
+
+    /// Rebuilds the missing chunks of one block that covers the frame, where
+    /// enough of it is there: the bodies, each padded, with their places.
+    /// Blocks that are of no more use are dropped.
+    pub fn rebuild(
+        &mut self,
+        frame: FrameNumber,
+        chunks: &impl Chunks,
+    ) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
+        let covering = self.blocks.iter().filter(|(_, block)| block.covers(frame));
+        let ready = covering.filter_map(|(number, block)| {
+            let useless = match block.missing(chunks) {
+                None | Some(0) => true,
+                Some(missing) if missing <= block.parity.len() => false,
+                Some(_) => return None,
+            };
+            Some((*number, useless))
+        });
+        for (number, useless) in ready.collect::<Vec<_>>() {
+            let Some(block) = self.blocks.remove(&number) else {
+                continue;
+            };
+            self.bytes -= block.bytes();
+            if !useless && let Some(bodies) = block.decode(chunks) {
+                return Some(bodies);
+            }
+        }
+        None
+    }
+
+    /// Drops what covers only frames before this one.
+    pub fn forget_before(&mut self, frame: FrameNumber) {
+        let bytes = &mut self.bytes;
+        self.blocks.retain(|_, block| {
+            let keep = block.first.0 + block.counts.len() as u64 > frame.0;
+            *bytes -= if keep { 0 } else { block.bytes() };
+            keep
+        });
+    }
+}
+
+impl Pending {
+    fn covers(&self, frame: FrameNumber) -> bool {
+        (self.first.0..self.first.0 + self.counts.len() as u64).contains(&frame.0)
+    }
+
+    fn frames(&self) -> impl Iterator<Item = (FrameNumber, u16)> {
+        (self.first.0..)
+            .map(FrameNumber)
+            .zip(self.counts.iter().copied())
+    }
+
+    fn missing(&self, chunks: &impl Chunks) -> Option<usize> {
+        self.frames()
+            .map(|(frame, count)| chunks.missing(frame, count))
+            .sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.parity.len() * self.size
+    }
+
+    /// The places of the block's chunks, in the order of the code.
+    fn places(&self) -> impl Iterator<Item = (FrameNumber, u16)> {
+        self.frames()
+            .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index)))
+    }
+
+    fn decode(&self, chunks: &impl Chunks) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
+        let count = self.places().count();
+        let mut decoder = ReedSolomonDecoder::new(count, self.shards, self.size).ok()?;
+        let mut body = Vec::with_capacity(self.size);
+        for (at, (frame, index)) in self.places().enumerate() {
+            body.clear();
+            if chunks.body(frame, index, &mut body) {
+                if body.len() > self.size {
+                    return None;
+                }
+                body.resize(self.size, 0);
+                decoder.add_original_shard(at, &body).ok()?;
+            }
+        }
+        for (index, shard) in &self.parity {
+            decoder
+                .add_recovery_shard(usize::from(*index), shard)
+                .ok()?;
+        }
+        let decoded = decoder.decode().ok()?;
+        let places = self.places().enumerate();
+        let restored = places.filter_map(|(at, (frame, index))| {
+            Some((frame, index, decoded.restored_original(at)?.to_vec()))
+        });
+        Some(restored.collect())
+    }
+}

@@ -1,0 +1,156 @@
+//! What was sent lately, to be sent again on request.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::schedule::{Content, Item};
+use crate::chunk::ChunkedFrame;
+use crate::repair::Block;
+use crate::seq::FrameNumber;
+use crate::wire::native::Want;
+
+/// The most bytes of frames that are kept.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
+/// A chunk is sent again so often at the most.
+const MAX_RESENDS: u8 = 4;
+
+/// The most packets that one request draws.
+const MAX_ANSWER: usize = 1024;
+
+/// The most packets beyond those named, whatever the request says.
+const MAX_EXTRA: usize = 32;
+
+/// Parity that is made for a frame when the first request asks for extra.
+const SHARDS_ON_DEMAND: usize = 32;
+
+/// The frames of the last moments.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    frames: VecDeque<KeptFrame>,
+    bytes: usize,
+}
+
+/// A frame with when and how it was sent.
+#[derive(Debug)]
+pub(super) struct KeptFrame {
+    pub(super) frame: Arc<ChunkedFrame>,
+    pub(super) sent: Duration,
+    /// Between the first packet and the last.
+    pub(super) spread: Duration,
+    /// Parity over this frame alone, and the first shard not yet sent to each
+    /// destination.
+    pub(super) block: Option<Arc<Block>>,
+    pub(super) shards_sent: usize,
+    /// How often each chunk was sent again to each destination, and when last.
+    pub(super) again: BTreeMap<(usize, u16), (u8, Duration)>,
+}
+
+/// What decides on an answer besides the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) destination: usize,
+    pub(super) now: Duration,
+    /// The shortest time in which a loss can be noticed and asked for.
+    pub(super) rtt: Duration,
+}
+
+impl Kept {
+    /// Keeps a frame that is being sent, and drops what is older than `keep`.
+    pub(super) fn push(&mut self, frame: KeptFrame, keep: Duration) {
+        let now = frame.sent;
+        self.bytes += frame.frame.len();
+        self.frames.push_back(frame);
+        while let Some(oldest) = self.frames.front() {
+            let old = now.saturating_sub(oldest.sent) > keep + oldest.spread;
+            if !old && self.bytes <= MAX_KEPT_BYTES {
+                return;
+            }
+            self.bytes -= oldest.frame.len();
+            self.frames.pop_front();
+        }
+    }
+
+    /// The packets that answer a request for one frame. `number` makes block
+    /// numbers.
+    pub(super) fn answer(
+        &mut self,
+        number: FrameNumber,
+        want: &Want,
+        asked: Asked,
+        block_number: impl FnOnce() -> u32,
+    ) -> Vec<Item> {
+        let at = self
+            .frames
+            .iter()
+            .position(|kept| kept.frame.number() == number);
+        let Some(kept) = at.and_then(|at| self.frames.get_mut(at)) else {
+            return Vec::new();
+        };
+        kept.answer(want, asked, block_number)
+    }
+}
+
+impl KeptFrame {
+    fn answer(
+        &mut self,
+        want: &Want,
+        asked: Asked,
+        block_number: impl FnOnce() -> u32,
+    ) -> Vec<Item> {
+        let count = self.frame.count();
+        let whole = [(0, count.min(usize::from(u16::MAX)) as u16)];
+        let gaps: &[(u16, u16)] = if want.gaps.is_empty() {
+            &whole
+        } else {
+            &want.gaps
+        };
+        let named = gaps.iter().flat_map(|(first, many)| {
+            let first = usize::from(*first);
+            first..(first + usize::from(*many)).min(count)
+        });
+        let mut items = Vec::new();
+        for index in named.take(MAX_ANSWER) {
+            let again = self.again.get(&(asked.destination, index as u16));
+            let (times, last) = again.copied().unwrap_or((0, self.sent_at(index)));
+            // Sent so short a time ago, it cannot have been missed yet.
+            if times >= MAX_RESENDS || asked.now.saturating_sub(last) < asked.rtt {
+                continue;
+            }
+            self.again
+                .insert((asked.destination, index as u16), (times + 1, asked.now));
+            items.push(Item::resent(&self.frame, index, asked.destination));
+        }
+        let extra = if items.is_empty() {
+            0
+        } else {
+            usize::from(want.extra).min(MAX_EXTRA)
+        };
+        items.extend(self.extra(extra, asked.destination, block_number));
+        items
+    }
+
+    /// Up to `extra` parity packets that were not sent before.
+    fn extra(&mut self, extra: usize, to: usize, block_number: impl FnOnce() -> u32) -> Vec<Item> {
+        if extra > 0 && self.block.is_none() {
+            let block = Block::new(block_number(), &[Arc::clone(&self.frame)], SHARDS_ON_DEMAND);
+            self.block = block.map(Arc::new);
+        }
+        let Some(block) = &self.block else {
+            return Vec::new();
+        };
+        let shards = self.shards_sent..block.shards().min(self.shards_sent + extra);
+        self.shards_sent = shards.end.max(self.shards_sent);
+        shards
+            .map(|index| Item::new(Content::Parity(Arc::clone(block), index), Some(to)))
+            .collect()
+    }
+
+    fn sent_at(&self, index: usize) -> Duration {
+        self.sent
+            + self
+                .spread
+                .mul_f64(index as f64 / self.frame.count() as f64)
+    }
+}
