@@ -23,9 +23,9 @@ use crate::wire::WireError;
 use crate::wire::native::{Header, Packet};
 use stream::Stream;
 
-/// A stream is silent when nothing of it arrives for so long: twice the time
-/// between the totals that every stream sends.
-pub const SILENCE: Duration = Duration::from_secs(1);
+/// A stream is silent when nothing of it arrives for so long: longer than the
+/// time between the totals that every stream sends.
+pub const SILENCE: Duration = Duration::from_millis(1500);
 
 /// The most other streams that are remembered by number.
 pub const MAX_OTHERS: usize = 64;

@@ -94,92 +94,143 @@ pub struct Truth {
 /// Where the state machines do not come to rest, or a frame is refused.
 #[must_use]
 pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
-    let mut now = START;
-    let mut pair = Pair {
-        transmitter: Transmitter::new(scenario.transmitter, STREAM, now),
-        receiver: None,
-        forward: Link::new(scenario.forward.clone()),
-        backward: Link::new(scenario.backward.clone()),
-        outcomes: Outcomes {
-            shown: Vec::new(),
-            events: Vec::new(),
-            viewer: Statistics::default(),
-            sender: Statistics::default(),
-            truth: Truth::default(),
-        },
-        buffer: Vec::new(),
-    };
-    let mut next_frame = 0;
-    let mut steps = 0_u64;
-    loop {
-        if pair.receiver.is_none() && now >= START + scenario.join {
-            pair.receiver = Some(Receiver::new(scenario.receiver.clone(), VIEWER, now));
-        }
-        let frame_due = START + scenario.interval * next_frame as u32;
-        if now >= frame_due && next_frame < frames.len() {
-            let frame = frames[next_frame].clone();
-            pair.transmitter
-                .handle_frame(frame, now, None, now)
-                .expect("the frame is sendable");
-            next_frame += 1;
-        } else if now >= frame_due {
-            pair.transmitter.finish(now);
-        }
-        pair.drain(now);
-        let join = pair.receiver.is_none().then_some(START + scenario.join);
-        let frame_due = START + scenario.interval * next_frame as u32;
-        let frame = (next_frame < frames.len() || now < frame_due).then_some(frame_due);
-        let next = pair
-            .next_deadline()
-            .into_iter()
-            .chain(frame)
-            .chain(join)
-            .min();
-        let Some(next) = next.filter(|_| !pair.is_over(now)) else {
-            break;
-        };
-        now = next.max(now);
-        steps += 1;
-        assert!(
-            steps < 200 * (frames.len() as u64 + 100) * 100,
-            "does not come to rest"
-        );
+    let mut shown = Vec::new();
+    let mut pair = Pair::new(scenario, Some(Truth::default()));
+    pair.run(
+        frames.iter().cloned(),
+        &mut |frame| shown.push(frame),
+        &mut |_, _| {},
+    );
+    let viewer = pair
+        .receiver
+        .as_ref()
+        .map(Receiver::statistics)
+        .unwrap_or_default();
+    let sender = pair.transmitter.statistics(pair.now);
+    Outcomes {
+        shown,
+        events: pair.events,
+        viewer,
+        sender,
+        truth: pair.truth.unwrap_or_default(),
     }
-    if let Some(receiver) = &pair.receiver {
-        pair.outcomes.viewer = receiver.statistics();
-    }
-    pair.outcomes.sender = pair.transmitter.statistics(now);
-    pair.outcomes
 }
 
-struct Pair {
+/// Runs frames through the links without keeping anything of them: `shown`
+/// is called with each frame that is handed out, `sent` with the number of
+/// each frame before it is sent and the sender's counts until then.
+///
+/// # Panics
+/// As for [`run`].
+pub fn run_through(
+    scenario: &Scenario,
+    frames: impl Iterator<Item = Bytes>,
+    shown: &mut dyn FnMut(ReceivedFrame),
+    sent: &mut dyn FnMut(usize, &Statistics),
+) -> Statistics {
+    let mut pair = Pair::new(scenario, None);
+    pair.run(frames, shown, sent);
+    pair.transmitter.statistics(pair.now)
+}
+
+struct Pair<'a> {
+    scenario: &'a Scenario,
+    now: Duration,
     transmitter: Transmitter,
     receiver: Option<Receiver>,
     forward: Link,
     backward: Link,
-    outcomes: Outcomes,
+    events: Vec<Event>,
+    truth: Option<Truth>,
     buffer: Vec<u8>,
+    /// The last moment at which the sender had something to do.
+    finished_by: Duration,
 }
 
-impl Pair {
-    fn drain(&mut self, now: Duration) {
+impl<'a> Pair<'a> {
+    fn new(scenario: &'a Scenario, truth: Option<Truth>) -> Self {
+        Self {
+            scenario,
+            now: START,
+            transmitter: Transmitter::new(scenario.transmitter, STREAM, START),
+            receiver: None,
+            forward: Link::new(scenario.forward.clone()),
+            backward: Link::new(scenario.backward.clone()),
+            events: Vec::new(),
+            truth,
+            buffer: Vec::new(),
+            finished_by: START,
+        }
+    }
+
+    fn run(
+        &mut self,
+        frames: impl Iterator<Item = Bytes>,
+        shown: &mut dyn FnMut(ReceivedFrame),
+        sent: &mut dyn FnMut(usize, &Statistics),
+    ) {
+        let mut frames = frames.enumerate().peekable();
+        let mut frame_due = START;
+        let join = START + self.scenario.join;
+        let mut steps_at_rest = 0;
+        loop {
+            let now = self.now;
+            if self.receiver.is_none() && now >= join {
+                self.receiver = Some(Receiver::new(self.scenario.receiver.clone(), VIEWER, now));
+            }
+            if now >= frame_due {
+                match frames.next() {
+                    Some((index, frame)) => {
+                        sent(index, &self.transmitter.statistics(now));
+                        let taken = self.transmitter.handle_frame(frame, now, None, now);
+                        taken.expect("the frame is sendable");
+                    }
+                    None => self.transmitter.finish(now),
+                }
+                frame_due += self.scenario.interval;
+            }
+            self.drain(shown);
+            if !self.transmitter.is_finished() {
+                self.finished_by = now;
+            }
+            let over = self.is_over();
+            let waits = [
+                (!over && self.receiver.is_none()).then_some(join),
+                (!self.transmitter.is_finished()).then_some(frame_due),
+                self.next_deadline(),
+            ];
+            let Some(next) = waits.into_iter().flatten().min().filter(|_| !over) else {
+                return;
+            };
+            steps_at_rest = if next > now { 0 } else { steps_at_rest + 1 };
+            assert!(steps_at_rest < 10_000, "does not come to rest at {now:?}");
+            self.now = next.max(now);
+        }
+    }
+
+    fn drain(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
+        let now = self.now;
         while let Some(transmit) = self.transmitter.poll_transmit(now, &mut self.buffer) {
             for datagram in self.buffer.chunks(transmit.segment) {
                 let deed = self.forward.send(datagram, now);
-                self.outcomes.truth.note_sent(datagram, deed);
+                if let Some(truth) = &mut self.truth {
+                    truth.note_sent(datagram, deed);
+                }
             }
         }
         while let Some(datagram) = self.forward.poll(now) {
             let Some(receiver) = &mut self.receiver else {
                 continue;
             };
-            self.outcomes.truth.note_arrived(&datagram);
+            if let Some(truth) = &mut self.truth {
+                truth.note_arrived(&datagram);
+            }
             receiver.handle_datagram(sender(), &datagram, now);
-            Self::drain_receiver(receiver, &mut self.outcomes, now);
+            drain_receiver(receiver, &mut self.events, now, shown);
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_timeout(now);
-            Self::drain_receiver(receiver, &mut self.outcomes, now);
+            drain_receiver(receiver, &mut self.events, now, shown);
             while receiver.poll_transmit(now, &mut self.buffer).is_some() {
                 self.backward.send(&self.buffer, now);
             }
@@ -189,40 +240,46 @@ impl Pair {
         }
     }
 
-    fn drain_receiver(receiver: &mut Receiver, outcomes: &mut Outcomes, now: Duration) {
-        while let Some(frame) = receiver.poll_frame() {
-            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
-            outcomes.shown.push(frame);
-        }
-        outcomes
-            .events
-            .extend(std::iter::from_fn(|| receiver.poll_event()));
-    }
-
     fn next_deadline(&self) -> Option<Duration> {
         let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
         [
             self.transmitter.poll_timeout(),
             receiver,
             self.forward.poll_timeout(),
+            self.backward.poll_timeout(),
         ]
         .into_iter()
-        .chain([self.backward.poll_timeout()])
         .flatten()
         .min()
     }
 
     /// Whether the sender is done and what it sent has had its time.
-    fn is_over(&self, now: Duration) -> bool {
+    fn is_over(&self) -> bool {
         let quiet = self.forward.poll_timeout().is_none() && self.backward.poll_timeout().is_none();
         let ended = self
-            .outcomes
             .events
             .iter()
             .any(|event| matches!(event, Event::Ended { .. }));
-        let waited = self.transmitter.statistics(now).stream.ended && now > START + FOREVER;
-        self.transmitter.is_finished() && quiet && (ended || waited)
+        let nothing_comes = self
+            .receiver
+            .as_ref()
+            .is_some_and(|r| r.poll_timeout().is_none());
+        let unheard = self.now > self.finished_by + UNHEARD;
+        self.transmitter.is_finished() && quiet && (ended || nothing_comes || unheard)
     }
+}
+
+fn drain_receiver(
+    receiver: &mut Receiver,
+    events: &mut Vec<Event>,
+    now: Duration,
+    shown: &mut dyn FnMut(ReceivedFrame),
+) {
+    while let Some(frame) = receiver.poll_frame() {
+        receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+        shown(frame);
+    }
+    events.extend(std::iter::from_fn(|| receiver.poll_event()));
 }
 
 impl Truth {
@@ -269,4 +326,5 @@ const BOOT_MARK: u64 = 1;
 const STREAM: u64 = 0x5eed;
 const VIEWER: u64 = 0x1e77;
 const START: Duration = Duration::from_secs(100);
-const FOREVER: Duration = Duration::from_secs(3600);
+/// A viewer that heard no farewell is left alone after so long.
+const UNHEARD: Duration = Duration::from_secs(1);

@@ -22,12 +22,18 @@ const ANSWER_TIME: Duration = Duration::from_millis(3);
 /// The shortest time between two requests.
 const REQUEST_EVERY: Duration = Duration::from_millis(2);
 
-/// The second copy of a request leaves so much later than the first, so that
-/// one burst seldom takes both.
-const COPY_AFTER: Duration = Duration::from_millis(2);
+/// Time from copy to copy of a request, so that one burst seldom takes all.
+const COPY_EVERY: Duration = Duration::from_millis(1);
 
-/// The most often that is asked for one frame.
+/// The most copies of requests that wait.
+const MAX_WAITING_COPIES: usize = 64;
+
+/// The most often that is asked for one chunk.
 const MAX_ROUNDS: u32 = 6;
+
+/// The most missing chunks of a frame that are looked at at once: beyond that a
+/// frame is not saved by asking.
+const MAX_LOOKED_AT: usize = 512;
 
 /// Before a round trip has been measured it is taken for this.
 const UNKNOWN_RTT: Duration = Duration::from_millis(10);
@@ -47,11 +53,21 @@ pub(super) struct Requests {
 /// What was done for one frame.
 #[derive(Debug, Default)]
 struct Asked {
-    rounds: u32,
-    /// When the answer to the last round ought to have come.
-    answered: Duration,
+    /// The chunks that were asked for; a frame of which nothing arrived is
+    /// asked for as its chunk 0.
+    chunks: BTreeMap<u16, AskedChunk>,
+    /// Packets asked for beyond those, and when they ought to have come.
+    extra: Vec<(Duration, usize)>,
     /// How far the frame had come, and since when.
     progress: VecDeque<(Duration, usize)>,
+}
+
+/// What was done for one chunk.
+#[derive(Clone, Copy, Debug)]
+struct AskedChunk {
+    rounds: u32,
+    /// When the answer ought to have come.
+    answered: Duration,
 }
 
 /// A frame that is incomplete.
@@ -146,8 +162,11 @@ impl Requests {
         }
         self.number = self.number.wrapping_add(1);
         self.not_before = now + REQUEST_EVERY;
-        self.copies
-            .push_back((now + COPY_AFTER, self.number, wants.clone()));
+        for copy in 1..model.request_copies() {
+            self.copies
+                .push_back((now + COPY_EVERY * copy as u32, self.number, wants.clone()));
+        }
+        self.copies.truncate(MAX_WAITING_COPIES);
         Some((self.number, wants))
     }
 
@@ -164,26 +183,50 @@ impl Requests {
             .min()
     }
 
-    /// When it is time to ask for a frame; `None` where it is of no use.
+    /// When it is time to ask for more of a frame; `None` where that is of no
+    /// use.
     fn due_for(&self, frame: &Incomplete<'_>) -> Option<Duration> {
+        let due = self.chunks_due(frame).map(|(_, due)| due).min()?;
+        // While enough is on its way nothing more is asked for.
+        let mut answers: Vec<_> = self
+            .asked
+            .get(&frame.number)
+            .map_or_else(Vec::new, |asked| {
+                asked.chunks.values().map(|chunk| chunk.answered).collect()
+            });
+        answers.sort_unstable();
+        let enough_until = answers
+            .iter()
+            .rev()
+            .nth(frame.short_of.saturating_sub(1))
+            .copied();
+        let due = due.max(enough_until.unwrap_or_default());
+        let in_time = due + self.rtt.unwrap_or(UNKNOWN_RTT) <= frame.deadline;
+        (in_time && frame.short_of > 0).then_some(due)
+    }
+
+    /// The chunks that are missing, each with when it is time to ask for it.
+    fn chunks_due<'a>(&'a self, frame: &Incomplete<'a>) -> impl Iterator<Item = (u16, Duration)> {
+        let tail = frame.all_due + self.patience();
+        let missing = frame.assembly.map(|assembly| assembly.have().zeroes());
+        let missing = missing.into_iter().flatten().map(|index| index as u16);
+        // Nothing of the frame is there: it is asked for as a whole.
+        let whole = frame.assembly.is_none().then_some(0);
         let asked = self.asked.get(&frame.number);
-        if frame.short_of == 0 || asked.is_some_and(|asked| asked.rounds >= MAX_ROUNDS) {
-            return None;
-        }
-        let patience = self.patience();
-        let tail = frame.all_due + patience;
-        // A hole is one since the packet behind it came.
-        let hole = asked.zip(frame.assembly).and_then(|(asked, assembly)| {
-            let first = assembly.have().zeroes().next()?;
-            asked
-                .progress
-                .iter()
-                .find(|(_, reached)| *reached > first)
-                .map(|(since, _)| *since + patience)
-        });
-        let noticed = hole.map_or(tail, |hole| hole.min(tail));
-        let due = noticed.max(asked.map_or(Duration::ZERO, |asked| asked.answered));
-        (due + self.rtt.unwrap_or(UNKNOWN_RTT) <= frame.deadline).then_some(due)
+        missing
+            .take(MAX_LOOKED_AT)
+            .chain(whole)
+            .filter_map(move |index| {
+                let noticed = asked
+                    .and_then(|asked| asked.noticed(index))
+                    .map(|at| at + self.patience());
+                let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
+                match asked.and_then(|asked| asked.chunks.get(&index)) {
+                    Some(chunk) if chunk.rounds >= MAX_ROUNDS => None,
+                    Some(chunk) => Some((index, noticed.max(chunk.answered))),
+                    None => Some((index, noticed)),
+                }
+            })
     }
 
     fn want(
@@ -197,32 +240,45 @@ impl Requests {
             return None;
         }
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
-        let patience = self.patience();
-        let last = now + rtt * 2 + ANSWER_TIME + patience > frame.deadline;
-        let asked = self.asked.entry(frame.number).or_default();
-        // Chunks beyond this may still be on their way in order.
-        let settled = if now >= frame.all_due + patience {
-            usize::MAX
-        } else {
-            let since = |(since, _): &&(Duration, usize)| *since + patience <= now;
-            asked
-                .progress
-                .iter()
-                .rev()
-                .find(since)
-                .map_or(0, |(_, reached)| *reached)
-        };
-        let (gaps, missing) = match frame.assembly {
-            Some(assembly) => gaps(assembly, settled, frame.short_of, *room),
-            None => (Vec::new(), 1),
-        };
-        if frame.assembly.is_some() && gaps.is_empty() {
+        let answered = now + rtt + ANSWER_TIME + self.patience();
+        let asked = self.asked.get(&frame.number);
+        let outstanding = asked.map_or(0, |asked| asked.outstanding(now));
+        let wanted = frame.short_of.saturating_sub(outstanding);
+        let due = self
+            .chunks_due(frame)
+            .filter(|(_, due)| *due <= now)
+            .map(|(index, _)| index);
+        let (chunks, gaps) = gaps(due.take(wanted), *room);
+        if chunks.is_empty() {
             return None;
         }
         *room -= gaps.len();
-        asked.rounds += 1;
-        asked.answered = now + rtt + ANSWER_TIME + patience;
-        let extra = model.extra(missing, last).min(usize::from(u8::MAX)) as u8;
+        let asked = self.asked.entry(frame.number).or_default();
+        for index in &chunks {
+            let chunk = asked.chunks.entry(*index).or_insert(AskedChunk {
+                rounds: 0,
+                answered,
+            });
+            *chunk = AskedChunk {
+                rounds: chunk.rounds + 1,
+                answered,
+            };
+        }
+        let last = answered + rtt > frame.deadline;
+        // Extra packets stand in for any chunk: those on their way count.
+        asked.extra.retain(|(answered, _)| *answered > now);
+        let coming = asked.extra.iter().map(|(_, count)| count).sum();
+        let extra = model
+            .extra(outstanding + chunks.len(), last)
+            .saturating_sub(coming);
+        let extra = extra.min(usize::from(u8::MAX));
+        asked.extra.push((answered, extra));
+        let extra = extra as u8;
+        let gaps = if frame.assembly.is_some() {
+            gaps
+        } else {
+            Vec::new()
+        };
         Some(Want {
             frame: frame.number.seq(),
             extra,
@@ -231,33 +287,34 @@ impl Requests {
     }
 }
 
-/// The gaps before chunk `settled`, at most `most` of them and at most `chunks`
-/// chunks in all, and how many chunks they are.
-fn gaps(
-    assembly: &Assembly,
-    settled: usize,
-    chunks: usize,
-    most: usize,
-) -> (Vec<(u16, u16)>, usize) {
+impl Asked {
+    /// Since when a chunk behind this one has been there.
+    fn noticed(&self, index: u16) -> Option<Duration> {
+        let behind = |(_, reached): &&(Duration, usize)| *reached > usize::from(index);
+        self.progress.iter().find(behind).map(|(since, _)| *since)
+    }
+
+    /// How many chunks are asked for whose answer may still come.
+    fn outstanding(&self, now: Duration) -> usize {
+        self.chunks
+            .values()
+            .filter(|chunk| chunk.answered > now)
+            .count()
+    }
+}
+
+/// The chunks that fit into `most` gaps, and the gaps.
+fn gaps(chunks: impl Iterator<Item = u16>, most: usize) -> (Vec<u16>, Vec<(u16, u16)>) {
     let mut gaps: Vec<(u16, u16)> = Vec::new();
-    let mut named = 0;
-    for index in assembly
-        .have()
-        .zeroes()
-        .take_while(|index| *index < settled)
-    {
-        if named == chunks {
-            break;
-        }
+    let mut named = Vec::new();
+    for index in chunks {
         let full = gaps.len() == most;
         match gaps.last_mut() {
-            Some((first, count)) if usize::from(*first) + usize::from(*count) == index => {
-                *count += 1
-            }
+            Some((first, count)) if *first + *count == index => *count += 1,
             _ if full => break,
-            _ => gaps.push((index as u16, 1)),
+            _ => gaps.push((index, 1)),
         }
-        named += 1;
+        named.push(index);
     }
-    (gaps, named)
+    (named, gaps)
 }

@@ -11,7 +11,7 @@ use super::transit::Transit;
 use super::{Config, FrameId, Outcome, ReceivedFrame, SILENCE};
 use crate::jpeg::JpegHeader;
 use crate::ledger::{Arrival, Ledger, LossCounts};
-use crate::reassembly::{Origin, Placed, Reassembly, WholeFrame};
+use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
 use crate::repair::{Chunks, LossEstimate, LossModel, Rebuilder};
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
@@ -362,10 +362,7 @@ impl Stream {
         }
         match placed {
             Placed::Filled => {
-                let reached = self
-                    .reassembly
-                    .get(number)
-                    .map_or(0, |assembly| assembly.reached());
+                let reached = self.reassembly.get(number).map_or(0, Assembly::reached);
                 self.requests.note_progress(number, reached, now);
             }
             Placed::Redundant | Placed::Forgotten => {}
@@ -391,10 +388,10 @@ impl Stream {
     fn begin(&mut self, number: FrameNumber, now: Duration) {
         let next = self.ledger.frames_sent();
         let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
-        self.ledger.frames.begin(number);
-        if number.0 >= next {
+        if number.0 >= self.ledger.frames.next() {
             self.newest_began = Some(now);
         }
+        self.ledger.frames.begin(number);
         if !joining {
             self.await_frames(next, number.0, now);
         }
@@ -559,7 +556,7 @@ impl Stream {
     fn incomplete(&self) -> impl Iterator<Item = Incomplete<'_>> {
         self.awaited.iter().map(|(number, wait)| {
             let assembly = self.reassembly.get(*number);
-            let missing = assembly.map_or(1, |assembly| assembly.missing());
+            let missing = assembly.map_or(1, Assembly::missing);
             let short = self.rebuilder.short_of(*number, &Arrived(&self.reassembly));
             Incomplete {
                 number: *number,

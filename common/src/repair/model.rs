@@ -90,7 +90,7 @@ impl LossModel {
     pub fn after_rounds(&self, rounds: u32) -> Vec<f64> {
         let mut fails = vec![1.0; MAX_DEFICIT + 1];
         fails[0] = 0.0;
-        let request_lost = self.loss.powi(REQUEST_COPIES as i32);
+        let request_lost = self.all_lost(self.request_copies());
         for round in 0..rounds {
             let before = fails.clone();
             for (missing, fails) in fails.iter_mut().enumerate().skip(1) {
@@ -105,6 +105,19 @@ impl LossModel {
             }
         }
         fails
+    }
+
+    /// In how many copies a request leaves: so many that hardly ever all are
+    /// lost, within reason.
+    #[must_use]
+    pub fn request_copies(&self) -> usize {
+        let enough = |copies: &usize| self.all_lost(*copies) <= REQUEST_RISK;
+        (MIN_COPIES..MAX_COPIES).find(enough).unwrap_or(MAX_COPIES)
+    }
+
+    /// The chance that so many packets in a row are all lost.
+    fn all_lost(&self, packets: usize) -> f64 {
+        self.loss * (1.0 - 1.0 / self.burst).powi(packets as i32 - 1)
     }
 
     /// How many packets more than `missing` to ask for, so that what is lost
@@ -126,7 +139,7 @@ impl LossModel {
 /// The most packets that an answer has beyond the missing ones.
 #[must_use]
 fn max_extra(missing: usize) -> usize {
-    missing / 2 + 2
+    missing + 2
 }
 
 /// What the numbers of packets say of a path's loss: an average over many of
@@ -160,11 +173,11 @@ impl LossEstimate {
         let slow = self.slow.value()?;
         let fast = self.fast.value()?;
         let spread = (fast * (1.0 - fast) / self.fast.weight.max(1.0)).sqrt();
-        let loss = slow.max(fast - 2.0 * spread);
-        Some(LossModel::new(
-            loss,
-            self.runs.value().map_or(1.0, |runs| 1.0 / runs),
-        ))
+        let loss = slow.max(fast - CLEARLY * spread);
+        let burst = self.runs.value().map_or(1.0, |runs| 1.0 / runs);
+        // Runs little longer than those of independent loss are chance.
+        let bursty = burst * (1.0 - loss) > BURSTY;
+        Some(LossModel::new(loss, if bursty { burst } else { 1.0 }))
     }
 }
 
@@ -191,8 +204,14 @@ impl Average {
     }
 }
 
-/// A request leaves in so many copies: what it asks for is worth more.
-const REQUEST_COPIES: u32 = 2;
+/// Two copies of a request at the least: what it asks for is worth more.
+const MIN_COPIES: usize = 2;
+
+/// The most copies of a request.
+const MAX_COPIES: usize = 6;
+
+/// How seldom all copies of a request may be lost.
+const REQUEST_RISK: f64 = 0.003;
 
 /// More missing packets than this are past help.
 const MAX_DEFICIT: usize = 48;
@@ -202,10 +221,16 @@ const MAX_DEFICIT: usize = 48;
 const ROUND_SIGMAS: f64 = 0.7;
 
 /// The same in the last round.
-const LAST_ROUND_SIGMAS: f64 = 2.5;
+const LAST_ROUND_SIGMAS: f64 = 5.0;
 
 /// Packets that the long average remembers: enough to tell 5 % from 6 %.
-const SLOW_PACKETS: f64 = 2000.0;
+const SLOW_PACKETS: f64 = 4000.0;
+
+/// Runs longer than those of independent loss by this factor are bursts.
+const BURSTY: f64 = 1.25;
+
+/// Standard deviations by which the last few packets must be worse to count.
+const CLEARLY: f64 = 3.0;
 
 /// Packets that the short average remembers.
 const FAST_PACKETS: f64 = 200.0;
@@ -273,7 +298,12 @@ mod tests {
         assert!(fails(0, 0) > 0.999);
         assert!(fails(10, 0) < 0.3);
         assert!(fails(0, 1) < 0.2);
-        assert!(fails(0, 2) < fails(0, 1) / 10.0);
+        assert!(
+            fails(0, 2) < fails(0, 1) / 5.0,
+            "{} {}",
+            fails(0, 2),
+            fails(0, 1)
+        );
     }
 
     #[test]
@@ -290,6 +320,6 @@ mod tests {
         feed(&mut estimate, 0.01, 20_000);
         assert!((estimate.model().unwrap().loss() - 0.01).abs() < 0.01);
         feed(&mut estimate, 0.2, 300);
-        assert!(estimate.model().unwrap().loss() > 0.08);
+        assert!(estimate.model().unwrap().loss() > 0.05);
     }
 }

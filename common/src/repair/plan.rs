@@ -175,37 +175,38 @@ impl Key {
     }
 
     /// The least parity, as a share of the chunks and on average over blocks
-    /// like this, that leaves at most [`TARGET`] of the frames incomplete.
+    /// like this, that leaves at most [`target`] of the frames incomplete.
     fn share(&self) -> f64 {
         let model = self.model();
+        let target = target(model);
         let after = model.after_rounds(self.rounds);
         let risk = |parity: usize| {
             // A frame fails with its block only if it is itself hit.
             let hit = 1.0 - (1.0 - 1.0 / self.frames as f64).powi(parity as i32 + 1);
             hit * model.unrepaired(self.chunks, parity, &after)
         };
-        if risk(0) <= TARGET {
+        if risk(0) <= target {
             return 0.0;
         }
         let most = self.chunks + MAX_BEYOND;
         let (mut fails, mut serves) = (0, most);
         while serves - fails > 1 {
             let middle = usize::midpoint(fails, serves);
-            if risk(middle) <= TARGET {
-                serves = middle
+            if risk(middle) <= target {
+                serves = middle;
             } else {
-                fails = middle
+                fails = middle;
             }
         }
         // So many blocks with one less that the average is the target.
         let (before, with) = (risk(fails), risk(serves));
-        let fewer = ((TARGET - with) / (before - with).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+        let fewer = ((target - with) / (before - with).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
         (serves as f64 - fewer) / self.chunks as f64
     }
 }
 
-/// Loss and burst are planned for in steps of a tenth: their noise is larger.
-const STEP: f64 = 1.1;
+/// Loss and burst are planned for in steps of a twentieth: their noise is larger.
+const STEP: f64 = 1.05;
 
 /// The most answers that are remembered: a few spans for each of a few dozen
 /// lengths of frames.
@@ -215,8 +216,17 @@ const MAX_KNOWN: usize = 256;
 /// need.
 const MAX_PLANNED_CHUNKS: usize = 512;
 
-/// The share of frames that may stay incomplete: half of one in a thousand.
-const TARGET: f64 = 5e-4;
+/// The share of frames that may stay incomplete: less than one in a thousand;
+/// more where much is lost, since the last frames then cost the most, and less
+/// where loss comes in bursts, which are less alike than the model has them.
+fn target(model: LossModel) -> f64 {
+    let burstiness = model.burst() * (1.0 - model.loss());
+    (TARGET + (model.loss() - 0.1).max(0.0) * 0.06) / burstiness.powf(0.45)
+}
+
+/// The share of frames that may stay incomplete where a few percent are lost,
+/// each packet by itself.
+const TARGET: f64 = 7e-4;
 
 /// Without any report: as if so much were lost, each packet by itself.
 const DEFAULT_LOSS: f64 = 0.015;

@@ -21,7 +21,10 @@ const VIEWER_SILENCE: Duration = Duration::from_secs(5);
 const MAX_REPLIES: usize = 16;
 
 /// The longest time between totals.
-const TOTALS_EVERY: Duration = Duration::from_millis(500);
+const TOTALS_EVERY: Duration = Duration::from_millis(900);
+
+/// Reports are answered so often at the most, but for a viewer's first.
+const REPLY_EVERY: Duration = Duration::from_millis(900);
 
 /// How often the farewell is sent: at 20 % loss one stream of six hundred ends
 /// without it.
@@ -55,6 +58,7 @@ pub(super) struct Destination {
 pub(super) struct Viewer {
     report: Report,
     heard: Duration,
+    replied: Duration,
     /// The loss that parity is planned for.
     loss: LossModel,
 }
@@ -167,17 +171,26 @@ impl Destination {
         if self.viewers.len() >= MAX_VIEWERS && !self.viewers.contains_key(&report.viewer) {
             return;
         }
-        let before = self.viewers.get(&report.viewer).map(|viewer| viewer.loss);
-        let loss = planned_loss(report, before);
+        let before = self.viewers.get(&report.viewer);
+        let loss = planned_loss(report, before.map(|viewer| viewer.loss));
+        // Until the viewer knows the round trip, every report is answered.
+        let due = report.rtt == 0
+            || before.is_none_or(|viewer| now.saturating_sub(viewer.replied) >= REPLY_EVERY);
+        let replied = if due {
+            now
+        } else {
+            before.map_or(now, |viewer| viewer.replied)
+        };
         self.viewers.insert(
             report.viewer,
             Viewer {
                 report: *report,
                 heard: now,
+                replied,
                 loss,
             },
         );
-        if self.replies.len() < MAX_REPLIES && self.farewells.is_none() {
+        if due && self.replies.len() < MAX_REPLIES && self.farewells.is_none() {
             self.replies.push_back(Reply {
                 viewer: report.viewer,
                 report_sent: sent,

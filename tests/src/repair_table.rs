@@ -1,0 +1,179 @@
+//! How many frames come through whole, and for how many bytes: by loss, repair
+//! and size of the frames, in virtual time.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::chunk::chunk_capacity;
+use framegram_common::link::{GilbertElliott, Impairment};
+use framegram_common::repair::Fec;
+use framegram_common::wire::DEFAULT_DATAGRAM;
+
+use crate::pair::{Scenario, run_through};
+
+/// What is lost, and what is done about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// In words.
+    pub name: &'static str,
+    /// Share of datagrams lost in each direction, each by itself.
+    loss: f64,
+    /// Loss in bursts of five on average instead.
+    bursts: bool,
+    /// Round-trip time; `None` where nothing goes back.
+    rtt: Option<Duration>,
+    /// Frames of the first moments are not counted.
+    warm_up: Duration,
+}
+
+/// The rows.
+pub const ROWS: [Row; 7] = [
+    Row {
+        name: "none, after 5 s; RTT 20 ms",
+        warm_up: Duration::from_secs(5),
+        ..row("", 0.0, 20)
+    },
+    Row {
+        rtt: None,
+        ..row("1 % random; one way", 0.01, 20)
+    },
+    row("5 % random; RTT 20 ms", 0.05, 20),
+    row("5 % random; RTT 200 ms", 0.05, 200),
+    Row {
+        bursts: true,
+        ..row("5 % in bursts; RTT 20 ms", 0.05, 20)
+    },
+    row("10 % random; RTT 20 ms", 0.1, 20),
+    row("20 % random; RTT 20 ms", 0.2, 20),
+];
+
+/// Sizes of frames: the least and the most chunks.
+pub const SIZES: [(usize, usize); 6] = [(100, 200), (25, 40), (10, 10), (1, 1), (2, 2), (3, 3)];
+
+/// What came of a row and a size.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cell {
+    /// Frames sent after the warm-up.
+    pub frames: u64,
+    /// Of these, shown whole.
+    pub intact: u64,
+    /// UDP payload from sender to viewer.
+    pub bytes: u64,
+    /// Bytes of the JPEGs.
+    pub jpeg: u64,
+}
+
+impl Cell {
+    /// Share of the frames that came through whole, in percent.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        self.intact as f64 * 100.0 / self.frames.max(1) as f64
+    }
+
+    /// Bytes sent for each byte of JPEG.
+    #[must_use]
+    pub fn ratio(&self) -> f64 {
+        self.bytes as f64 / self.jpeg.max(1) as f64
+    }
+}
+
+/// Sends `frames` frames (and those of the warm-up) for each of the seeds.
+#[must_use]
+pub fn measure(
+    row: &Row,
+    size: (usize, usize),
+    frames: usize,
+    seeds: std::ops::Range<u64>,
+) -> Cell {
+    let mut cell = Cell::default();
+    for seed in seeds {
+        let mut rng = Rng::with_seed(seed ^ 0x7ab1e);
+        let scenario = row.scenario(size, &mut rng);
+        let skipped = (row.warm_up.as_secs_f64() / scenario.interval.as_secs_f64()) as usize;
+        let capacity = chunk_capacity(DEFAULT_DATAGRAM);
+        let content = Bytes::from(vec![0x5a; size.1 * capacity]);
+        let lengths = (0..skipped + frames).map(|_| {
+            let chunks = rng.usize(size.0..=size.1);
+            content.slice(..chunks * capacity - rng.usize(..capacity / 8))
+        });
+        let mut before = (0, 0);
+        let mut intact = 0;
+        let total = run_through(
+            &scenario,
+            lengths,
+            &mut |frame| intact += u64::from(frame.id.number.0 >= skipped as u64),
+            &mut |index, sender| {
+                if index == skipped {
+                    before = (
+                        sender.bytes.sent.unwrap_or(0),
+                        sender.bytes.jpeg.unwrap_or(0),
+                    );
+                }
+            },
+        );
+        cell.frames += frames as u64;
+        cell.intact += intact;
+        cell.bytes += total.bytes.sent.unwrap_or(0) - before.0;
+        cell.jpeg += total.bytes.jpeg.unwrap_or(0) - before.1;
+    }
+    cell
+}
+
+/// The whole table as text, one line a row.
+#[must_use]
+pub fn table(frames: usize, seeds: std::ops::Range<u64>) -> String {
+    let mut table = String::new();
+    for row in &ROWS {
+        let _ = write!(table, "{:<28}", row.name);
+        for size in SIZES {
+            let cell = measure(row, size, frames, seeds.clone());
+            let _ = write!(table, " | {:7.3} % {:.3}", cell.percent(), cell.ratio());
+        }
+        table.push('\n');
+    }
+    table
+}
+
+impl Row {
+    fn scenario(&self, size: (usize, usize), rng: &mut Rng) -> Scenario {
+        let mut scenario = Scenario::default();
+        let chain = GilbertElliott {
+            p: 0.0105,
+            r: 0.2,
+            // A chain that steps with the packets would keep small frames,
+            // which are few packets a second, in one burst for many frames.
+            step: (size.1 <= 10).then_some(Duration::from_millis(1)),
+        };
+        let link = Impairment {
+            loss: if self.bursts { 0.0 } else { self.loss },
+            bursts: self.bursts.then_some(chain),
+            delay: self.rtt.unwrap_or_default() / 2,
+            ..Impairment::default()
+        };
+        scenario.forward = Impairment {
+            seed: rng.u64(..),
+            ..link.clone()
+        };
+        scenario.backward = Impairment {
+            seed: rng.u64(..),
+            ..link
+        };
+        if self.rtt.is_none() {
+            scenario.backward.loss = 1.0;
+        }
+        scenario.transmitter.fec = Fec::Auto;
+        scenario
+    }
+}
+
+const fn row(name: &'static str, loss: f64, rtt_ms: u64) -> Row {
+    Row {
+        name,
+        loss,
+        bursts: false,
+        rtt: Some(Duration::from_millis(rtt_ms)),
+        warm_up: Duration::from_secs(2),
+    }
+}
