@@ -239,6 +239,7 @@ impl Ledger {
             fps: rate(frames.shown().saturating_sub(1) as f64),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             jitter_ms: self.jitter.micros().map(|micros| micros / 1000.0),
+            stale_share: frames.stale_share(),
             latency_ms: self.latency.percentiles(),
             ..Statistics::default()
         }

@@ -12,6 +12,7 @@ mod transit;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -69,8 +70,12 @@ pub struct FrameId {
 pub struct ReceivedFrame {
     /// Which frame.
     pub id: FrameId,
-    /// One whole JPEG, byte for byte as it was sent.
+    /// One whole JPEG: byte for byte as it was sent, unless parts are stale.
     pub jpeg: Bytes,
+    /// The minimum coded units of the JPEG, in the order of the scan, that did
+    /// not arrive and are neutral: ascending, neighbours merged. Empty for a
+    /// frame that is intact.
+    pub stale: Vec<Range<u32>>,
     /// When the picture was taken, on the sender's clock.
     pub captured: Duration,
     /// When its last chunk arrived.
@@ -366,6 +371,12 @@ impl Receiver {
 }
 
 fn add(statistics: &mut Statistics, before: &Statistics) {
+    let stale = [&*statistics, before].map(|of| {
+        let concealed = of.frames.concealed.unwrap_or(0) as f64;
+        (concealed, concealed * of.stale_share.unwrap_or(0.0))
+    });
+    let [(own, own_stale), (older, older_stale)] = stale;
+    statistics.stale_share = (own + older > 0.0).then(|| (own_stale + older_stale) / (own + older));
     statistics.frames.add(&before.frames);
     statistics.packets.add(&before.packets);
     statistics.bytes.add(&before.bytes);

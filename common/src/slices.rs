@@ -1,5 +1,6 @@
 //! What arrived of a JPEG with restart markers, made whole: slices that arrived
-//! are kept as they are, neutral ones stand in for the others. Knows no pixels.
+//! are kept as they are, neutral ones or those of the frame before stand in for
+//! the others. Knows no pixels.
 //!
 //! Between two restart markers a decoder needs nothing of what came before
 //! (ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, E.2.4), so that
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::frame::MAX_FRAME_BYTES;
-use crate::jpeg::{EOI, JpegHeader, RST0, RST7};
+use crate::jpeg::{EOI, JpegHeader, RST0, RST7, tables};
 use neutral::Neutral;
 
 /// What arrived of a frame that is not whole.
@@ -55,6 +56,53 @@ pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
         return None;
     }
     assemble(fragments, &header, &slices)
+}
+
+/// Puts the slices of `before`, a whole JPEG, into the stale places of `jpeg`,
+/// a [`Spliced`] one. `None` where they do not fit, since the two differ in
+/// size, tables or restart interval, or `before` is not whole.
+#[must_use]
+pub fn fill(jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Option<Vec<u8>> {
+    let (header, slices) = all_slices(jpeg)?;
+    let (_, slices_before) = all_slices(before)?;
+    if tables(jpeg).ok()?? != tables(before).ok()?? {
+        return None;
+    }
+    let mut filled = jpeg.get(..header.len)?.to_vec();
+    let mut stale = stale.iter().peekable();
+    for (number, (own, older)) in slices.iter().zip(&slices_before).enumerate() {
+        if let Some(marked) = number.checked_sub(1) {
+            filled.extend([0xff, restart_marker(marked)]);
+        }
+        let units = unit_range(&header, number);
+        while stale.next_if(|stale| stale.end <= units.start).is_some() {}
+        let is_stale = stale.peek().is_some_and(|stale| stale.start < units.end);
+        filled.extend(match is_stale {
+            true => before.get(older.clone())?,
+            false => jpeg.get(own.clone())?,
+        });
+    }
+    filled.extend(END);
+    (filled.len() <= MAX_FRAME_BYTES).then_some(filled)
+}
+
+/// The header of a JPEG and the bytes of its slices, if they are all there.
+fn all_slices(jpeg: &[u8]) -> Option<(JpegHeader, Vec<Range<usize>>)> {
+    let header = JpegHeader::parse(jpeg).ok()?;
+    if !header.has_slices() {
+        return None;
+    }
+    let mut slices = vec![0..0; header.slice_count()];
+    walk(jpeg, header.len, 0, &mut slices);
+    let whole = !slices.iter().any(Range::is_empty);
+    whole.then_some((header, slices))
+}
+
+/// The minimum coded units of the slice with this number.
+fn unit_range(header: &JpegHeader, number: usize) -> Range<u32> {
+    let interval = u32::from(header.restart_interval);
+    let start = number as u32 * interval;
+    start..header.mcu_count().min(start.saturating_add(interval))
 }
 
 /// The bytes in the frame of each slice that is whole; an empty range for one
@@ -114,12 +162,6 @@ fn assemble(
     header: &JpegHeader,
     slices: &[Range<usize>],
 ) -> Option<Spliced> {
-    let units = header.mcu_count();
-    let interval = u32::from(header.restart_interval);
-    let unit_range = |number: usize| {
-        let start = number as u32 * interval;
-        start..units.min(start.saturating_add(interval))
-    };
     let mut neutral = Neutral::new(fragments.header, header)?;
     let mut jpeg = fragments.header.get(..header.len)?.to_vec();
     let mut stale: Vec<Range<u32>> = Vec::new();
@@ -128,7 +170,7 @@ fn assemble(
             jpeg.extend([0xff, restart_marker(before)]);
         }
         if slice.is_empty() {
-            let missing = unit_range(number);
+            let missing = unit_range(header, number);
             jpeg.extend(neutral.slice(missing.len() as u32));
             match stale.last_mut() {
                 Some(last) if last.end == missing.start => last.end = missing.end,
@@ -146,7 +188,7 @@ fn assemble(
     Some(Spliced {
         jpeg,
         stale,
-        fresh: 1.0 - missing as f64 / f64::from(units),
+        fresh: 1.0 - missing as f64 / f64::from(header.mcu_count()),
     })
 }
 
@@ -184,6 +226,6 @@ fn restart_marker(number: usize) -> u8 {
 const END: [u8; 2] = [0xff, EOI];
 
 #[cfg(test)]
-pub(crate) mod encoder;
+mod encoder;
 #[cfg(test)]
 mod tests;

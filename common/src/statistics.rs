@@ -26,6 +26,10 @@ pub struct Statistics {
     /// Interarrival jitter in milliseconds, measured on the send times of the
     /// packets (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
     pub jitter_ms: Option<f64>,
+    /// The share of the picture that had not arrived, from 0 to 1: the mean over
+    /// the frames that are `concealed`, `None` where there are none. A sender
+    /// does not know it.
+    pub stale_share: Option<f64>,
     /// Capture to shown, in milliseconds; `None` unless both ends share a clock.
     pub latency_ms: Option<Percentiles>,
 }

@@ -67,6 +67,21 @@ pub struct Planes {
     pub sampling: Sampling,
 }
 
+/// How one plane lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plane {
+    /// Samples from row to row.
+    pub(crate) pitch: usize,
+    /// Rows with their padding.
+    pub(crate) rows: usize,
+    /// Samples a row without padding.
+    width: usize,
+    /// Rows without padding.
+    height: usize,
+    /// Pixels across and down that one sample stands for.
+    pub(crate) step: (usize, usize),
+}
+
 /// How many luma samples stand for one of chroma.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sampling {
@@ -214,6 +229,11 @@ impl Reduction {
             .unwrap_or(Self::None)
     }
 
+    /// What is left of a side of a minimum coded unit, a multiple of 8 pixels.
+    pub(crate) fn of_unit(self, side: usize) -> usize {
+        self.factor().scale(side)
+    }
+
     fn factor(self) -> ScalingFactor {
         match self {
             Self::None => ScalingFactor::ONE,
@@ -227,6 +247,32 @@ impl Reduction {
 impl Planes {
     /// The rows of all planes in turn (luma, then both of chroma), without padding.
     pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.planes().flat_map(|(samples, plane)| {
+            let rows = samples.chunks_exact(plane.pitch).take(plane.height);
+            rows.map(move |row| &row[..plane.width])
+        })
+    }
+
+    /// The samples of each plane with their padding, and how they are laid out.
+    pub(crate) fn planes(&self) -> impl Iterator<Item = (&[u8], Plane)> {
+        let mut rest = self.samples.as_slice();
+        self.layout().map_while(move |plane| {
+            let samples = rest.split_off(..plane.pitch * plane.rows)?;
+            Some((samples, plane))
+        })
+    }
+
+    /// The same, to be written to.
+    pub(crate) fn planes_mut(&mut self) -> impl Iterator<Item = (&mut [u8], Plane)> {
+        let layout = self.layout();
+        let mut rest = self.samples.as_mut_slice();
+        layout.map_while(move |plane| {
+            let samples = rest.split_off_mut(..plane.pitch * plane.rows)?;
+            Some((samples, plane))
+        })
+    }
+
+    fn layout(&self) -> impl Iterator<Item = Plane> + use<> {
         let (across, down) = self.sampling.step();
         let chroma = (self.width.div_ceil(across), self.height.div_ceil(down));
         let padded = (chroma.0 * across, chroma.1 * down);
@@ -235,25 +281,21 @@ impl Planes {
         } else {
             3
         };
-        let layout = [
-            (0, padded.0, self.width, self.height),
-            (padded.0 * padded.1, chroma.0, chroma.0, chroma.1),
-            (
-                padded.0 * padded.1 + chroma.0 * chroma.1,
-                chroma.0,
-                chroma.0,
-                chroma.1,
-            ),
-        ];
-        layout
-            .into_iter()
-            .take(planes)
-            .flat_map(move |(start, pitch, width, height)| {
-                self.samples[start..]
-                    .chunks_exact(pitch)
-                    .take(height)
-                    .map(move |row| &row[..width])
-            })
+        let luma = Plane {
+            pitch: padded.0,
+            rows: padded.1,
+            width: self.width,
+            height: self.height,
+            step: (1, 1),
+        };
+        let chroma = Plane {
+            pitch: chroma.0,
+            rows: chroma.1,
+            width: chroma.0,
+            height: chroma.1,
+            step: (across, down),
+        };
+        [luma, chroma, chroma].into_iter().take(planes)
     }
 }
 

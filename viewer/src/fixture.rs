@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use framegram_common::{Frame, FrameNumber};
+use framegram_common::FrameNumber;
+use framegram_common::receiver::{FrameId, ReceivedFrame};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
@@ -43,11 +44,17 @@ pub(crate) fn quadrants(width: usize, height: usize) -> Vec<u8> {
 }
 
 /// A frame with these bytes, taken at 30 frames a second.
-pub(crate) fn frame(number: u64, jpeg: &[u8]) -> Frame {
-    Frame {
-        number: FrameNumber(number),
+pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
+    let captured = Duration::from_micros(1_000_000 * number / 30);
+    ReceivedFrame {
+        id: FrameId {
+            stream: 1,
+            number: FrameNumber(number),
+        },
         jpeg: Bytes::copy_from_slice(jpeg),
-        captured: Duration::from_micros(1_000_000 * number / 30),
+        stale: Vec::new(),
+        captured,
+        completed: captured,
     }
 }
 

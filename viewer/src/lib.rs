@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod claim;
+pub mod conceal;
 pub mod decode;
 #[cfg(test)]
 mod fixture;

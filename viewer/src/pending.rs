@@ -106,6 +106,7 @@ mod tests {
         ReceivedFrame {
             id: id(number),
             jpeg: Bytes::from(vec![0; bytes]),
+            stale: Vec::new(),
             captured: Duration::ZERO,
             completed: Duration::ZERO,
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use bytes::Bytes;
 use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
-use framegram_common::{Frame, os};
+use framegram_common::{os, slices};
 
 use crate::args::Args;
 use crate::network::{Exchange, News};
@@ -125,10 +125,10 @@ impl Show {
         let newest = waiting.last().map(|frame| frame.id);
         let mut waiting = waiting.into_iter();
         for received in waiting.by_ref() {
-            let (id, jpeg) = (received.id, received.jpeg.clone());
-            let to_display = Some(id) == newest || self.recording.is_none();
-            let shown = self.show(received, to_display, news)?;
-            self.settle(id, shown, jpeg);
+            let received = self.fill(received);
+            let to_display = Some(received.id) == newest || self.recording.is_none();
+            let shown = self.show(&received, to_display, news)?;
+            self.settle(received.id, shown, received.jpeg);
             if most.is_some_and(|most| self.frames >= most) {
                 break;
             }
@@ -152,26 +152,32 @@ impl Show {
         Ok(flow)
     }
 
+    /// Fills the holes of a frame from the one shown before, as JPEG: for what
+    /// keeps JPEGs, and for decoders that look across the edges of a hole.
+    fn fill(&self, mut received: ReceivedFrame) -> ReceivedFrame {
+        if let Some(before) = self.last.as_ref().filter(|_| !received.stale.is_empty())
+            && let Some(filled) = slices::fill(&received.jpeg, &received.stale, before)
+        {
+            received.jpeg = Bytes::from(filled);
+        }
+        received
+    }
+
     /// Seen or recorded is shown; a frame that either finds broken, and neither
     /// takes, is broken.
     fn show(
         &mut self,
-        received: ReceivedFrame,
+        frame: &ReceivedFrame,
         to_display: bool,
         news: &News,
     ) -> anyhow::Result<Shown> {
-        let frame = Frame {
-            number: received.id.number,
-            jpeg: received.jpeg,
-            captured: received.captured,
-        };
         let status = status(news);
         let mut shown = Shown::Withheld;
         if let Some(display) = self.display.as_mut().filter(|_| to_display) {
-            shown = display.show(&frame, &status)?;
+            shown = display.show(frame, &status)?;
         }
         if let Some(recording) = &mut self.recording {
-            shown = match (shown, recording.show(&frame, &status)?) {
+            shown = match (shown, recording.show(frame, &status)?) {
                 (Shown::Yes, _) | (_, Shown::Yes) => Shown::Yes,
                 (Shown::Undecodable, _) | (_, Shown::Undecodable) => Shown::Undecodable,
                 (Shown::Withheld, Shown::Withheld) => Shown::Withheld,

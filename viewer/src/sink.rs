@@ -7,7 +7,7 @@ pub mod window;
 
 use std::time::Duration;
 
-use framegram_common::Frame;
+use framegram_common::receiver::ReceivedFrame;
 
 use crate::report::live::Live;
 
@@ -17,7 +17,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// When the sink can show nothing more at all.
-    fn show(&mut self, frame: &Frame, status: &Status) -> anyhow::Result<Shown>;
+    fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown>;
 
     /// Does what a sink has to do besides frames, and says whether to go on.
     ///

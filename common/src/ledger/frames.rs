@@ -20,6 +20,8 @@ pub struct FrameCounts {
     pub repaired_by_request: u64,
     /// Shown with holes filled.
     pub concealed: u64,
+    /// How much of these had not arrived, in millionths of a picture.
+    pub stale: u64,
     /// Given up.
     pub incomplete: u64,
     /// Complete after it was given up.
@@ -36,6 +38,20 @@ impl FrameCounts {
         self.begun += 1;
         let (first, next) = self.range.unwrap_or((number.0, number.0));
         self.range = Some((first.min(number.0), next.max(number.0 + 1)));
+    }
+
+    /// Counts a frame shown with holes, of which this share, from 0 to 1, had
+    /// not arrived.
+    pub fn conceal(&mut self, stale: f64) {
+        self.concealed += 1;
+        self.stale += (stale * MILLION) as u64;
+    }
+
+    /// The mean share of a concealed frame that had not arrived.
+    #[must_use]
+    pub fn stale_share(&self) -> Option<f64> {
+        let concealed = self.concealed as f64;
+        (self.concealed > 0).then(|| self.stale as f64 / MILLION / concealed)
     }
 
     /// The same without the frame in whose midst this side joined, if that is
@@ -82,3 +98,5 @@ impl FrameCounts {
             .saturating_sub(self.begun)
     }
 }
+
+const MILLION: f64 = 1e6;

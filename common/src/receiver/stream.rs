@@ -667,6 +667,7 @@ impl Stream {
             self.out.push_back(ReceivedFrame {
                 id,
                 jpeg: frame.jpeg,
+                stale: Vec::new(),
                 captured,
                 completed,
             });

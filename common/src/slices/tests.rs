@@ -161,6 +161,84 @@ fn stands_in_for_tables_that_a_camera_leaves_out() {
 }
 
 #[test]
+fn fills_holes_with_the_slices_of_the_frame_before() {
+    let mut filled_frames = 0;
+    for seed in 0..1500 {
+        let mut rng = Rng::with_seed(seed);
+        let settings = Settings {
+            optimize: false,
+            ..settings(&mut rng)
+        };
+        let [before, now] =
+            [(); 2].map(|()| Whole::new(encode(&picture(&mut rng, &settings), &settings)));
+        let size = rng.usize(1..=400);
+        let arrived = holes(&mut rng, now.jpeg.len().div_ceil(size));
+        let Some(spliced) = now.splice(&arrived, size) else {
+            continue;
+        };
+        let filled = fill(&spliced.jpeg, &spliced.stale, &before.jpeg).unwrap();
+        filled_frames += usize::from(!spliced.stale.is_empty());
+        let stale = flags(&spliced.stale, now.units);
+        let (old, new) = (decode(&before.jpeg), decode(&now.jpeg));
+        let header = JpegHeader::parse(&now.jpeg).unwrap();
+        for (at, pixel) in decode(&filled).chunks(3).enumerate() {
+            let expected = if stale[unit_at(&header, at)] {
+                &old
+            } else {
+                &new
+            };
+            assert_eq!(pixel, &expected[3 * at..][..3], "seed {seed}");
+        }
+    }
+    assert!(filled_frames > 600);
+}
+
+#[test]
+fn fills_nothing_from_a_frame_of_another_kind() {
+    let mut rng = Rng::with_seed(5);
+    let settings = Settings {
+        width: 64,
+        height: 64,
+        subsamp: Subsamp::Sub2x2,
+        quality: 50,
+        interval: 2,
+        optimize: false,
+    };
+    let jpeg = encode(&picture(&mut rng, &settings), &settings);
+    let others = [
+        Settings {
+            width: 65,
+            ..settings
+        },
+        Settings {
+            subsamp: Subsamp::Sub2x1,
+            ..settings
+        },
+        Settings {
+            quality: 51,
+            ..settings
+        },
+        Settings {
+            interval: 3,
+            ..settings
+        },
+        Settings {
+            interval: 0,
+            ..settings
+        },
+    ];
+    let stale = std::slice::from_ref(&(0..2));
+    for other in others {
+        let before = encode(&picture(&mut rng, &other), &other);
+        assert_eq!(fill(&jpeg, stale, &before), None, "{other:?}");
+    }
+    let before = encode(&picture(&mut rng, &settings), &settings);
+    assert!(fill(&jpeg, stale, &before).is_some());
+    assert_eq!(fill(&jpeg, stale, &before[..before.len() - 3]), None);
+    assert_eq!(fill(&jpeg[..jpeg.len() - 3], stale, &before), None);
+}
+
+#[test]
 fn a_frame_without_restart_markers_has_nothing_to_splice() {
     let mut rng = Rng::with_seed(1);
     let settings = Settings {
@@ -232,6 +310,7 @@ proptest! {
             prop_assert!(spliced.stale.iter().all(|range| range.start < range.end));
             prop_assert!(spliced.stale.windows(2).all(|pair| pair[0].end < pair[1].start));
             prop_assert!(spliced.stale.last().is_none_or(|last| last.end <= header.mcu_count()));
+            let _ = fill(&spliced.jpeg, &spliced.stale, &frame);
         }
     }
 }
@@ -249,16 +328,22 @@ fn lacks_neutral_codes(jpeg: &[u8]) -> bool {
 /// Fresh units must be as in the whole picture; others are grey.
 fn compare_pixels(intact: &[u8], spliced: &[u8], stale: &[bool], seed: u64) {
     let header = JpegHeader::parse(intact).unwrap();
-    let (unit_width, unit_height) = header.mcu_size();
-    let columns = header.mcu_grid().0 as usize;
     let (expected, seen) = (decode(intact), decode(spliced));
-    let width = usize::from(header.width);
     for (at, (expected, seen)) in expected.chunks(3).zip(seen.chunks(3)).enumerate() {
-        let (x, y) = (at % width, at / width);
-        let unit = y / unit_height as usize * columns + x / unit_width as usize;
-        let expected = if stale[unit] { &[128; 3] } else { expected };
-        assert_eq!(seen, expected, "seed {seed}: pixel {x}, {y}");
+        let stale = stale[unit_at(&header, at)];
+        let expected = if stale { &[128; 3] } else { expected };
+        assert_eq!(seen, expected, "seed {seed}: pixel {at}");
     }
+}
+
+/// The minimum coded unit that has this pixel, counted row by row.
+fn unit_at(header: &JpegHeader, pixel: usize) -> usize {
+    let (unit_width, unit_height) = header.mcu_size();
+    let (x, y) = (
+        pixel % usize::from(header.width),
+        pixel / usize::from(header.width),
+    );
+    y / unit_height as usize * header.mcu_grid().0 as usize + x / unit_width as usize
 }
 
 /// With plain upsampling: the other kind looks into neighbouring units.

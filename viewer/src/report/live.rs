@@ -128,6 +128,15 @@ impl Live {
             known(frames.incomplete),
             known(frames.late)
         ));
+        if let (Some(concealed @ 1..), Some(stale)) =
+            (frames.concealed, self.statistics.stale_share)
+        {
+            lines.push(format!(
+                "         {} with holes, {} of the picture",
+                count(concealed),
+                percent(stale)
+            ));
+        }
         lines.push(format!(
             "         {} superseded, {} undecodable",
             known(frames.superseded),
@@ -214,6 +223,25 @@ mod tests {
         assert_eq!(live.fps, Some(40.0));
         assert_eq!(live.bitrate_bps, Some(32_000.0));
         assert!(meter.samples.len() <= 6);
+    }
+
+    #[test]
+    fn the_overlay_tells_of_holes_where_there_are_any() {
+        let mut live = Live {
+            statistics: at(75, 0),
+            ..Live::default()
+        };
+        live.statistics.frames.concealed = Some(0);
+        let holes = |live: &Live| {
+            live.overlay()
+                .into_iter()
+                .find(|line| line.contains("holes"))
+        };
+        assert_eq!(holes(&live), None);
+        live.statistics.frames.concealed = Some(1200);
+        live.statistics.stale_share = Some(0.055);
+        let line = "         1,200 with holes, 5.5 % of the picture";
+        assert_eq!(holes(&live).as_deref(), Some(line));
     }
 
     #[test]

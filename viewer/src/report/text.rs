@@ -12,6 +12,7 @@ pub fn lines(statistics: &Statistics) -> Vec<String> {
     let mut lines = vec![verdict(&statistics.frames)];
     lines.extend(place(statistics));
     lines.extend(frames(&statistics.frames));
+    lines.extend(holes(statistics));
     lines.extend(packets(&statistics.packets));
     lines.extend(delay(statistics));
     lines.extend(rate(statistics));
@@ -109,6 +110,18 @@ fn frames(frames: &Frames) -> Option<String> {
         ("not sent", nonzero(frames.not_sent)),
     ];
     row("frames", &parts)
+}
+
+/// What was shown of frames that did not arrive whole.
+fn holes(statistics: &Statistics) -> Option<String> {
+    let concealed = nonzero(statistics.frames.concealed)?;
+    let stale = statistics.stale_share?;
+    Some(format!(
+        "  holes:   {} of those shown had holes, filled from the frame before ({} of the picture \
+         on average)",
+        count(concealed),
+        percent(stale)
+    ))
 }
 
 fn packets(packets: &Packets) -> Option<String> {
@@ -261,6 +274,20 @@ mod tests {
             }),
             ..Statistics::default()
         }
+    }
+
+    #[test]
+    fn says_how_much_of_the_picture_was_not_of_its_time() {
+        let mut statistics = clean();
+        assert!(!lines(&statistics).join("\n").contains("holes"));
+        statistics.frames.intact = Some(1300);
+        statistics.frames.concealed = Some(500);
+        statistics.stale_share = Some(0.072);
+        let lines = lines(&statistics);
+        assert!(lines[0].contains("1,300 of them byte for byte as sent"));
+        let holes = "  holes:   500 of those shown had holes, filled from the frame before \
+                     (7.2 % of the picture on average)";
+        assert!(lines.iter().any(|line| line == holes), "{lines:?}");
     }
 
     #[test]

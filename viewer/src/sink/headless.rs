@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framegram_common::Frame;
+use framegram_common::receiver::ReceivedFrame;
 
 use super::{Flow, Shown, Sink, Status, TICK};
 use crate::decode::Decoder;
@@ -24,7 +24,7 @@ impl Headless {
 }
 
 impl Sink for Headless {
-    fn show(&mut self, frame: &Frame, _: &Status) -> anyhow::Result<Shown> {
+    fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
         Ok(match self.decoder.size(&frame.jpeg) {
             Ok(_) => Shown::Yes,
             Err(_) => Shown::Undecodable,

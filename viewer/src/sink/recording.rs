@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use framegram_common::Frame;
+use framegram_common::receiver::ReceivedFrame;
 
 use self::y4m::Y4m;
 use super::{Flow, Shown, Sink, Status, TICK};
@@ -95,7 +95,7 @@ impl Recording {
         })
     }
 
-    fn write(&mut self, frame: &Frame) -> Result<(), Failure> {
+    fn write(&mut self, frame: &ReceivedFrame) -> Result<(), Failure> {
         match &mut self.writer {
             Writer::Mjpeg(decoder) => {
                 decoder.size(&frame.jpeg)?;
@@ -117,7 +117,7 @@ impl Recording {
 }
 
 impl Sink for Recording {
-    fn show(&mut self, frame: &Frame, _: &Status) -> anyhow::Result<Shown> {
+    fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
         if self.closed {
             return Ok(Shown::Withheld);
         }
@@ -249,6 +249,47 @@ mod tests {
             assert_eq!(bytes.len(), end + frames * picture);
             for picture in bytes[end..].chunks(picture) {
                 assert!(picture.starts_with(b"FRAME\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn y4m_fills_holes_from_the_picture_before() {
+        for frames in [2, 9] {
+            let mut frames: Vec<_> = (0..frames)
+                .map(|number| {
+                    let grey = 10 * number as u8 + 40;
+                    frame(number, &jpeg(64, 48, Subsamp::Sub2x2, |_, _| [grey; 3]))
+                })
+                .collect();
+            // The upper of three rows is stale in all of them, the others never.
+            for frame in &mut frames {
+                frame.stale.push(0..4);
+            }
+            let folder = Folder::new();
+            let path = folder.path("a.y4m");
+            let mut recording = Recording::create(&path, Format::Y4m).unwrap();
+            let live = Live::default();
+            let status = Status {
+                now: Duration::ZERO,
+                live: &live,
+                ended: None,
+            };
+            for frame in &frames {
+                recording.show(frame, &status).unwrap();
+            }
+            recording.finish().unwrap();
+            let bytes = std::fs::read(path).unwrap();
+            let end = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+            let picture = "FRAME\n".len() + 64 * 48 * 3 / 2;
+            let pictures = bytes[end..].chunks(picture);
+            assert_eq!(pictures.len(), frames.len());
+            for (number, picture) in pictures.enumerate() {
+                let luma = &picture["FRAME\n".len()..][..64 * 48];
+                let (upper, lower) = luma.split_at(64 * 16);
+                let grey = 10 * number as u8 + 40;
+                assert!(upper.iter().all(|sample| sample.abs_diff(40) < 3));
+                assert!(lower.iter().all(|sample| sample.abs_diff(grey) < 3));
             }
         }
     }

@@ -6,12 +6,13 @@ mod keys;
 mod scaler;
 
 use std::mem::swap;
+use std::ops::Range;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use framegram_common::Frame;
+use framegram_common::receiver::ReceivedFrame;
 use minifb::{ScaleMode, WindowOptions};
 
 use self::canvas::{Canvas, Place, fit};
@@ -19,7 +20,8 @@ use self::desktop::Desktop;
 use self::keys::{Command, HELP, Keyboard};
 use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
-use crate::decode::{Decoder, Picture, Reduction};
+use crate::conceal::Stale;
+use crate::decode::{Decoder, Picture, Reduction, Undecodable};
 
 /// A window with a picture. Lives on the main thread.
 pub struct Window {
@@ -51,9 +53,12 @@ pub struct Window {
 /// A decoded frame and the JPEG it came as, for snapshots and other sizes.
 struct Seen {
     jpeg: Bytes,
+    stale_units: Vec<Range<u32>>,
     coded: (usize, usize),
     reduction: Reduction,
     picture: Picture,
+    /// What of it was filled from the frame before.
+    stale: Stale,
 }
 
 /// All that a drawing depends on, but the picture itself.
@@ -107,20 +112,27 @@ impl Window {
         })
     }
 
-    /// Decodes a JPEG no larger than it will be seen, and keeps it as seen.
-    fn take(&mut self, jpeg: &Bytes) -> Result<(), crate::decode::Undecodable> {
+    /// Decodes a frame no larger than it will be seen, fills its holes, and
+    /// keeps it as seen.
+    fn take(&mut self, jpeg: &Bytes, stale: &[Range<u32>]) -> Result<(), Undecodable> {
         let coded = self.decoder.size(jpeg)?;
         let area = fit(coded, self.inner.get_size());
         let reduction = Reduction::towards(coded, (area.width, area.height));
         self.decoder.decode(jpeg, reduction, &mut self.spare)?;
         let seen = self.seen.get_or_insert_with(|| Seen {
             jpeg: Bytes::new(),
+            stale_units: Vec::new(),
             coded,
             reduction,
             picture: Picture::default(),
+            stale: Stale::default(),
         });
+        seen.stale.read(jpeg, stale);
+        seen.stale.fill(&mut self.spare, &seen.picture, reduction);
         swap(&mut seen.picture, &mut self.spare);
         seen.jpeg = jpeg.clone();
+        seen.stale_units.clear();
+        seen.stale_units.extend_from_slice(stale);
         (seen.coded, seen.reduction) = (coded, reduction);
         Ok(())
     }
@@ -218,11 +230,12 @@ impl Window {
 
     fn draw(&mut self, drawn: Drawn) -> anyhow::Result<()> {
         let (width, height) = drawn.size;
-        if let Some(jpeg) = self.outgrown(drawn.size) {
+        if let Some((jpeg, stale)) = self.outgrown(drawn.size) {
             // It was decoded before, so it will be again.
-            let _ = self.take(&jpeg);
+            let _ = self.take(&jpeg, &stale);
         }
-        let picture = self.seen.as_ref().map(|seen| &seen.picture);
+        let seen = self.seen.as_ref();
+        let picture = seen.map(|seen| &seen.picture);
         let plain = drawn.panels.is_empty() && !drawn.dim;
         let update = match picture {
             Some(picture) if plain && (picture.width, picture.height) == drawn.size => self
@@ -237,6 +250,9 @@ impl Window {
                 if drawn.dim {
                     self.canvas.dim();
                 }
+                if let Some(seen) = seen.filter(|_| self.overlay) {
+                    self.canvas.outline(&seen.stale, seen.coded);
+                }
                 for (place, lines) in &drawn.panels {
                     self.canvas.draw_panel(*place, lines);
                 }
@@ -249,11 +265,11 @@ impl Window {
     }
 
     /// The seen frame, if the window is now so large that more of it shows.
-    fn outgrown(&self, size: (usize, usize)) -> Option<Bytes> {
+    fn outgrown(&self, size: (usize, usize)) -> Option<(Bytes, Vec<Range<u32>>)> {
         let seen = self.seen.as_ref()?;
         let area = fit(seen.coded, size);
         let needed = Reduction::towards(seen.coded, (area.width, area.height));
-        (needed < seen.reduction).then(|| seen.jpeg.clone())
+        (needed < seen.reduction).then(|| (seen.jpeg.clone(), seen.stale_units.clone()))
     }
 
     fn retitle(&mut self, status: &Status) {
@@ -266,7 +282,7 @@ impl Window {
 }
 
 impl Sink for Window {
-    fn show(&mut self, frame: &Frame, status: &Status) -> anyhow::Result<Shown> {
+    fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         if self.frozen {
             self.newest = Some(status.now);
             return Ok(Shown::Withheld);
@@ -274,7 +290,7 @@ impl Sink for Window {
         if self.seen.is_none() {
             self.unfold(&frame.jpeg);
         }
-        if self.take(&frame.jpeg).is_err() {
+        if self.take(&frame.jpeg, &frame.stale).is_err() {
             return Ok(Shown::Undecodable);
         }
         self.newest = Some(status.now);

@@ -4,17 +4,22 @@
 use std::io::Write;
 use std::time::Duration;
 
-use framegram_common::Frame;
+use framegram_common::receiver::ReceivedFrame;
 
 use super::Failure;
+use crate::conceal::Stale;
 use crate::decode::{Decoder, Planes, Sampling};
 
 /// Writes pictures as Y4M, without a detour through RGB.
 pub(super) struct Y4m {
     decoder: Decoder,
+    /// The picture written last.
+    written: Planes,
+    /// The one decoded last, before it is written.
     planes: Planes,
+    stale: Stale,
     /// Frames that wait until the rate can be told.
-    first: Vec<Frame>,
+    first: Vec<ReceivedFrame>,
     /// What the header promised.
     promised: Option<(usize, usize, Sampling)>,
     refused_at_start: u64,
@@ -24,7 +29,9 @@ impl Y4m {
     pub(super) fn new(decoder: Decoder) -> Self {
         Self {
             decoder,
+            written: Planes::default(),
             planes: Planes::default(),
+            stale: Stale::default(),
             first: Vec::new(),
             promised: None,
             refused_at_start: 0,
@@ -32,7 +39,11 @@ impl Y4m {
     }
 
     /// Writes the frame, or keeps it with the first few.
-    pub(super) fn write(&mut self, frame: &Frame, out: &mut impl Write) -> Result<(), Failure> {
+    pub(super) fn write(
+        &mut self,
+        frame: &ReceivedFrame,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
         if self.promised.is_some() {
             return self.write_picture(frame, out);
         }
@@ -94,14 +105,21 @@ impl Y4m {
         Ok(())
     }
 
-    fn write_picture(&mut self, frame: &Frame, out: &mut impl Write) -> Result<(), Failure> {
+    fn write_picture(
+        &mut self,
+        frame: &ReceivedFrame,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
         self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
         let found = (self.planes.width, self.planes.height, self.planes.sampling);
         if self.promised != Some(found) {
             return Err(Failure::Refused);
         }
+        self.stale.read(&frame.jpeg, &frame.stale);
+        self.stale.fill_planes(&mut self.planes, &self.written);
+        std::mem::swap(&mut self.planes, &mut self.written);
         out.write_all(b"FRAME\n")?;
-        for row in self.planes.rows() {
+        for row in self.written.rows() {
             out.write_all(row)?;
         }
         Ok(())
@@ -110,7 +128,7 @@ impl Y4m {
 
 /// The rate at which the frames were captured, as a fraction: the usual one
 /// next to the median of the intervals, or what was measured.
-fn rate(frames: &[Frame]) -> String {
+fn rate(frames: &[ReceivedFrame]) -> String {
     let mut intervals: Vec<Duration> = frames
         .windows(2)
         .map(|pair| pair[1].captured.saturating_sub(pair[0].captured))
@@ -166,9 +184,9 @@ mod tests {
     use crate::fixture::frame;
 
     fn rate_of(micros: &[u64]) -> String {
-        let frames: Vec<Frame> = micros
+        let frames: Vec<ReceivedFrame> = micros
             .iter()
-            .map(|&micros| Frame {
+            .map(|&micros| ReceivedFrame {
                 captured: Duration::from_micros(micros),
                 ..frame(0, b"")
             })

@@ -1,10 +1,13 @@
 //! Pixels of the size of the window: a picture fitted in, text on top.
 
+use std::ops::Range;
+
 use noto_sans_mono_bitmap::{
     FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
 };
 
 use super::scaler::Scaler;
+use crate::conceal::Stale;
 use crate::decode::Picture;
 
 /// What is shown in a window, one word `0x00RRGGBB` a pixel.
@@ -60,6 +63,41 @@ impl Canvas {
     pub(super) fn dim(&mut self) {
         for pixel in &mut self.pixels {
             *pixel = (*pixel >> 1) & 0x7f_7f7f;
+        }
+    }
+
+    /// Draws a line around what is stale in the picture of this size, as coded,
+    /// which is drawn as large as fits.
+    pub(super) fn outline(&mut self, stale: &Stale, coded: (usize, usize)) {
+        let area = fit(coded, (self.width, self.height));
+        if area.width == 0 || area.height == 0 {
+            return;
+        }
+        // The first pixel of a column or row of the picture, and the last one.
+        let column = |x: usize| area.x + x.min(coded.0) * area.width / coded.0;
+        let row = |y: usize| area.y + y.min(coded.1) * area.height / coded.1;
+        for unit in stale.units() {
+            let (x, y) = (column(unit.x.start), row(unit.y.start));
+            let right = column(unit.x.end).saturating_sub(1).max(x);
+            let bottom = row(unit.y.end).saturating_sub(1).max(y);
+            let sides = [(x, x, y, bottom), (right, right, y, bottom)];
+            let ends = [(x, right, y, y), (x, right, bottom, bottom)];
+            for ((x, right, y, bottom), edge) in sides.into_iter().chain(ends).zip(unit.edges) {
+                if edge {
+                    self.draw_bar(x..right + 1, y..bottom + 1);
+                }
+            }
+        }
+    }
+
+    fn draw_bar(&mut self, x: Range<usize>, y: Range<usize>) {
+        for y in y {
+            if let Some(pixels) = self
+                .pixels
+                .get_mut(y * self.width + x.start..y * self.width + x.end)
+            {
+                pixels.fill(OUTLINE);
+            }
         }
     }
 
@@ -247,10 +285,13 @@ const BLACK: u32 = 0;
 /// Behind text where there is no picture.
 const BACKGROUND: u32 = 0x20_2428;
 const TEXT: u32 = 0xf0_f0f0;
+/// Around what is stale: seen on dark and bright, and seldom a colour of the picture.
+const OUTLINE: u32 = 0xff_a000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::quadrants;
 
     #[test]
     fn keeps_the_proportions_of_the_picture() {
@@ -286,6 +327,33 @@ mod tests {
             assert_eq!(row[..2], [0; 2]);
             assert_eq!(row[2..6], [0xff_0000; 4]);
             assert_eq!(row[6..], [0; 2]);
+        }
+    }
+
+    #[test]
+    fn outlines_what_is_stale_where_it_is_drawn() {
+        let jpeg = quadrants(64, 48);
+        let mut stale = Stale::default();
+        // The middle two of four units in the second of three rows.
+        stale.read(&jpeg, std::slice::from_ref(&(5..7)));
+        let mut canvas = Canvas::default();
+        for (scale, margin) in [(1, 0), (2, 10)] {
+            canvas.resize(64 * scale + 2 * margin, 48 * scale);
+            canvas.pixels.fill(0);
+            canvas.outline(&stale, (64, 48));
+            let width = canvas.width;
+            for (at, pixel) in canvas.pixels().iter().enumerate() {
+                let (x, y) = (at % width, at / width);
+                let (left, right) = (margin + 16 * scale, margin + 48 * scale - 1);
+                let (top, bottom) = (16 * scale, 32 * scale - 1);
+                let inside = (left..=right).contains(&x) && (top..=bottom).contains(&y);
+                let edge = x == left || x == right || y == top || y == bottom;
+                assert_eq!(*pixel == OUTLINE, inside && edge, "{x}, {y}");
+            }
+        }
+        for (width, height) in [(0, 0), (1, 1), (3, 200)] {
+            canvas.resize(width, height);
+            canvas.outline(&stale, (64, 48));
         }
     }
 

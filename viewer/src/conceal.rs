@@ -1,0 +1,283 @@
+//! Frames shown with holes: which parts of a picture are stale, and how they
+//! are taken from the picture before.
+
+use std::ops::Range;
+
+use framegram_common::jpeg::JpegHeader;
+
+use crate::decode::{Picture, Planes, Reduction};
+
+/// Which parts of a picture did not arrive, in minimum coded units of its
+/// JPEG. The memory is used again from frame to frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stale {
+    /// Whether each unit is stale, row by row; empty where none is.
+    units: Vec<bool>,
+    columns: usize,
+    /// Width and height of a unit in pixels of the picture as coded.
+    unit: (usize, usize),
+}
+
+/// A stale unit, in pixels of the picture as coded. What lies at its right and
+/// lower end may be beyond the picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleUnit {
+    /// Its columns.
+    pub x: Range<usize>,
+    /// Its rows.
+    pub y: Range<usize>,
+    /// Whether there is no stale one to its left, to its right, above and below.
+    pub edges: [bool; 4],
+}
+
+impl Stale {
+    /// Takes the units of a frame that did not arrive, numbered in the order of
+    /// the scan. `jpeg` has been decoded, so that its size is within bounds.
+    pub fn read(&mut self, jpeg: &[u8], stale: &[Range<u32>]) {
+        self.units.clear();
+        if stale.is_empty() {
+            return;
+        }
+        let Ok(header) = JpegHeader::parse(jpeg) else {
+            return;
+        };
+        let (width, height) = header.mcu_size();
+        self.unit = (width as usize, height as usize);
+        self.columns = header.mcu_grid().0 as usize;
+        self.units.resize(header.mcu_count() as usize, false);
+        for range in stale {
+            let range = range.start as usize..range.end as usize;
+            if let Some(units) = self.units.get_mut(range) {
+                units.fill(true);
+            }
+        }
+    }
+
+    /// Whether the whole picture arrived.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// Overwrites what is stale in `picture` with what `before` has there. A
+    /// picture of another size has nothing there; then it stays as decoded.
+    pub fn fill(&self, picture: &mut Picture, before: &Picture, reduction: Reduction) {
+        let size = (picture.width, picture.height);
+        if size != (before.width, before.height) {
+            return;
+        }
+        let unit = (
+            reduction.of_unit(self.unit.0),
+            reduction.of_unit(self.unit.1),
+        );
+        self.copy(&mut picture.pixels, &before.pixels, picture.width, unit);
+    }
+
+    /// The same for planes.
+    pub fn fill_planes(&self, planes: &mut Planes, before: &Planes) {
+        let kind = |planes: &Planes| (planes.width, planes.height, planes.sampling);
+        if kind(planes) != kind(before) {
+            return;
+        }
+        let older = before.planes();
+        for (plane, (older, _)) in planes.planes_mut().zip(older) {
+            let (samples, layout) = plane;
+            let unit = (self.unit.0 / layout.step.0, self.unit.1 / layout.step.1);
+            self.copy(samples, older, layout.pitch, unit);
+        }
+    }
+
+    /// The stale units, row by row.
+    pub fn units(&self) -> impl Iterator<Item = StaleUnit> {
+        let (width, height) = self.unit;
+        let rows = self.units.chunks(self.columns.max(1)).enumerate();
+        rows.flat_map(move |(row, units)| {
+            let stale = units.iter().enumerate().filter(|(_, stale)| **stale);
+            stale.map(move |(column, _)| {
+                let fresh = |at: Option<usize>| !at.is_some_and(|at| self.units[at]);
+                let at = row * self.columns + column;
+                let below = at + self.columns;
+                StaleUnit {
+                    x: column * width..(column + 1) * width,
+                    y: row * height..(row + 1) * height,
+                    edges: [
+                        fresh((column > 0).then(|| at - 1)),
+                        fresh((column + 1 < self.columns).then(|| at + 1)),
+                        fresh(at.checked_sub(self.columns)),
+                        fresh((below < self.units.len()).then_some(below)),
+                    ],
+                }
+            })
+        })
+    }
+
+    /// Copies stale units of this width and height between pictures whose rows
+    /// are `pitch` long.
+    fn copy<T: Copy>(&self, to: &mut [T], from: &[T], pitch: usize, unit: (usize, usize)) {
+        if self.is_empty() || pitch == 0 {
+            return;
+        }
+        let lines = to.chunks_exact_mut(pitch).zip(from.chunks_exact(pitch));
+        for (y, (to, from)) in lines.enumerate() {
+            let row = y / unit.1 * self.columns;
+            let units = self.units.get(row..row + self.columns);
+            let mut column = 0;
+            for run in units.unwrap_or_default().chunk_by(|a, b| a == b) {
+                let x = (column * unit.0).min(pitch)..((column + run.len()) * unit.0).min(pitch);
+                if run[0] {
+                    to[x.clone()].copy_from_slice(&from[x]);
+                }
+                column += run.len();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use turbojpeg::Subsamp;
+
+    use super::*;
+    use crate::decode::Decoder;
+    use crate::fixture::jpeg;
+
+    const SAMPLINGS: [Subsamp; 5] = [
+        Subsamp::Sub2x2,
+        Subsamp::Sub2x1,
+        Subsamp::Sub4x1,
+        Subsamp::None,
+        Subsamp::Gray,
+    ];
+
+    fn red(subsamp: Subsamp) -> Vec<u8> {
+        jpeg(83, 61, subsamp, |_, _| [200, 30, 30])
+    }
+
+    fn blue(subsamp: Subsamp) -> Vec<u8> {
+        jpeg(83, 61, subsamp, |_, _| [30, 30, 200])
+    }
+
+    /// Whether the unit that has this pixel is among the stale ones.
+    fn is_stale(jpeg: &[u8], x: usize, y: usize, stale: &Range<u32>) -> bool {
+        let header = JpegHeader::parse(jpeg).unwrap();
+        let (width, height) = header.mcu_size();
+        stale.contains(&(y as u32 / height * header.mcu_grid().0 + x as u32 / width))
+    }
+
+    #[test]
+    fn takes_stale_units_and_no_others_from_the_picture_before() {
+        let mut decoder = Decoder::new().unwrap();
+        for subsamp in SAMPLINGS {
+            let (new, old) = (red(subsamp), blue(subsamp));
+            for (reduction, factor) in [
+                (Reduction::None, 1),
+                (Reduction::Half, 2),
+                (Reduction::Quarter, 4),
+                (Reduction::Eighth, 8),
+            ] {
+                let decoded = [&new, &old].map(|jpeg| {
+                    let mut picture = Picture::default();
+                    decoder.decode(jpeg, reduction, &mut picture).unwrap();
+                    picture
+                });
+                let [fresh, before] = decoded;
+                let range = 3..14;
+                let mut stale = Stale::default();
+                stale.read(&new, from_ref(&range));
+                let mut picture = fresh.clone();
+                stale.fill(&mut picture, &before, reduction);
+                for (at, pixel) in picture.pixels.iter().enumerate() {
+                    let (x, y) = (at % picture.width, at / picture.width);
+                    let from = if is_stale(&new, x * factor, y * factor, &range) {
+                        &before
+                    } else {
+                        &fresh
+                    };
+                    assert_eq!(
+                        *pixel, from.pixels[at],
+                        "{subsamp:?}, a {factor}th: {x}, {y}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn takes_the_samples_of_planes_too() {
+        let mut decoder = Decoder::new().unwrap();
+        for subsamp in SAMPLINGS {
+            let (new, old) = (red(subsamp), blue(subsamp));
+            let [mut planes, before] = [&new, &old].map(|jpeg| {
+                let mut planes = Planes::default();
+                decoder.decode_planes(jpeg, &mut planes).unwrap();
+                planes
+            });
+            let fresh = planes.clone();
+            let range = 1..6;
+            let mut stale = Stale::default();
+            stale.read(&new, from_ref(&range));
+            stale.fill_planes(&mut planes, &before);
+            let all = planes.planes().zip(fresh.planes()).zip(before.planes());
+            for (((filled, plane), (fresh, _)), (before, _)) in all {
+                for (at, sample) in filled.iter().enumerate() {
+                    let (x, y) = (at % plane.pitch, at / plane.pitch);
+                    // Padding goes with the last column and row.
+                    let x = (x * plane.step.0).min(planes.width - 1);
+                    let y = (y * plane.step.1).min(planes.height - 1);
+                    let from = if is_stale(&new, x, y, &range) {
+                        before
+                    } else {
+                        fresh
+                    };
+                    assert_eq!(*sample, from[at], "{subsamp:?}: {x}, {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_of_another_size_fills_nothing() {
+        let before = Picture {
+            pixels: vec![1; 40],
+            width: 8,
+            height: 5,
+        };
+        let mut picture = Picture {
+            pixels: vec![2; 40],
+            width: 5,
+            height: 8,
+        };
+        let mut stale = Stale::default();
+        stale.read(&red(Subsamp::Sub2x2), from_ref(&(0..24)));
+        stale.fill(&mut picture, &before, Reduction::None);
+        assert_eq!(picture.pixels, [2; 40]);
+        stale.fill(&mut picture, &Picture::default(), Reduction::None);
+        assert_eq!(picture.pixels, [2; 40]);
+    }
+
+    #[test]
+    fn outlines_only_where_fresh_begins() {
+        let mut stale = Stale::default();
+        // Six units a row: the last one of the first, all of the second.
+        stale.read(&red(Subsamp::Sub2x2), from_ref(&(5..12)));
+        let units: Vec<_> = stale.units().collect();
+        assert_eq!(units.len(), 7);
+        assert_eq!((&units[0].x, &units[0].y), (&(80..96), &(0..16)));
+        assert_eq!(units[0].edges, [true, true, true, false]);
+        assert_eq!(units[1].edges, [true, false, true, true]);
+        assert_eq!(units[6].edges, [false, true, false, true]);
+        stale.read(&red(Subsamp::Sub2x2), &[]);
+        assert!(stale.is_empty() && stale.units().next().is_none());
+    }
+
+    #[test]
+    fn ranges_beyond_the_picture_do_no_harm() {
+        let mut stale = Stale::default();
+        stale.read(&red(Subsamp::Sub2x2), &[20..30, 7..u32::MAX, 3..4]);
+        assert_eq!(stale.units().count(), 1);
+        stale.read(b"no jpeg", from_ref(&(0..1)));
+        assert!(stale.is_empty());
+    }
+}
