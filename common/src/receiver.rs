@@ -5,7 +5,8 @@
 //! outputs, and call [`Receiver::handle_timeout`] at
 //! [`Receiver::poll_timeout`].
 
-mod order;
+mod concealment;
+mod delivery;
 mod requests;
 mod stream;
 mod transit;
@@ -42,6 +43,8 @@ pub struct Config {
     pub budget: Duration,
     /// Whether what is missing is asked for, where the sender answers.
     pub requests: bool,
+    /// Whether only whole frames are handed out, and none with holes.
+    pub strict: bool,
     /// What this machine says of a stream: [`os::boot_mark`] but in tests.
     pub boot_mark: fn(u64) -> Option<u64>,
 }
@@ -51,6 +54,7 @@ impl Default for Config {
         Self {
             budget: Duration::from_millis(60),
             requests: true,
+            strict: false,
             boot_mark: os::boot_mark,
         }
     }
@@ -131,7 +135,9 @@ pub struct Receiver {
     /// Since when a new stream would be followed at once.
     free_since: Duration,
     stream: Option<Stream>,
-    /// What was counted of streams followed before.
+    /// The stream followed before.
+    previous: Option<Stream>,
+    /// What was counted of streams followed before that.
     before: Option<Statistics>,
     followed: u64,
     others: Vec<u64>,
@@ -156,6 +162,7 @@ impl Receiver {
             viewer,
             free_since: now,
             stream: None,
+            previous: None,
             before: None,
             followed: 0,
             others: Vec::new(),
@@ -204,20 +211,16 @@ impl Receiver {
         if let Some(stream) = &mut self.stream
             && stream.handle_timeout(now)
         {
+            let number = stream.number();
             self.free_since = now;
-            self.ended.push_back(stream.number());
-            if self.ended.len() > MAX_OTHERS {
-                self.ended.pop_front();
-            }
-            self.events.push_back(Event::Ended {
-                stream: stream.number(),
-            });
+            self.note_end(number);
         }
     }
 
     /// The next frame to be shown; numbers only grow.
     pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
-        self.stream.as_mut()?.poll_frame()
+        let streams = self.previous.iter_mut().chain(&mut self.stream);
+        streams.filter_map(Stream::poll_frame).next()
     }
 
     /// The next event.
@@ -241,11 +244,8 @@ impl Receiver {
 
     /// Tells what became of a frame that was polled; each has one fate.
     pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
-        if let Some(stream) = self
-            .stream
-            .as_mut()
-            .filter(|stream| stream.number() == id.stream)
-        {
+        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
+        if let Some(stream) = streams.find(|stream| stream.number() == id.stream) {
             stream.handle_fate(id.number, outcome);
         }
     }
@@ -253,14 +253,14 @@ impl Receiver {
     /// The counts so far, of all streams that were followed.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let mut statistics = self
+        let streams = self
             .stream
-            .as_ref()
-            .map(Stream::statistics)
-            .unwrap_or_default();
-        if let Some(before) = &self.before {
-            add(&mut statistics, before);
-        }
+            .iter()
+            .chain(&self.previous)
+            .map(Stream::statistics);
+        let mut all = streams.chain(self.before.clone());
+        let mut statistics = all.next().unwrap_or_default();
+        all.for_each(|before| add(&mut statistics, &before));
         statistics.stream.side = Side::Viewer;
         statistics.stream.followed = self.followed;
         statistics.stream.others = self.others.len() as u64;
@@ -330,7 +330,7 @@ impl Receiver {
             self.free_since = now;
         }
         self.others.retain(|other| *other != number);
-        self.retire();
+        self.retire(now);
         self.followed += 1;
         let mut stream = Stream::new(
             number,
@@ -357,16 +357,32 @@ impl Receiver {
         true
     }
 
-    fn retire(&mut self) {
+    fn note_end(&mut self, stream: u64) {
+        self.ended.push_back(stream);
+        if self.ended.len() > MAX_OTHERS {
+            self.ended.pop_front();
+        }
+        self.events.push_back(Event::Ended { stream });
+    }
+
+    /// Takes leave of the stream that was followed; another one takes its
+    /// place.
+    fn retire(&mut self, now: Duration) {
         let Some(mut stream) = self.stream.take() else {
             return;
         };
-        stream.end();
-        let mut statistics = stream.statistics();
-        if let Some(before) = &self.before {
-            add(&mut statistics, before);
+        if stream.has_said_farewell() && !stream.has_ended() {
+            self.note_end(stream.number());
         }
-        self.before = Some(statistics);
+        stream.end(now);
+        // Its last frames are still to be shown, and their fates to be told.
+        if let Some(older) = self.previous.replace(stream) {
+            let mut statistics = older.statistics();
+            if let Some(before) = &self.before {
+                add(&mut statistics, before);
+            }
+            self.before = Some(statistics);
+        }
     }
 }
 

@@ -1,17 +1,20 @@
 //! The stream that is followed: its packets in, its frames and the reports to
 //! its sender out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::order::Order;
+use bytes::Bytes;
+
+use super::concealment::TableSets;
+use super::delivery::{Delivery, Mended, Ready};
 use super::requests::{Incomplete, Requests};
 use super::transit::Transit;
-use super::{Config, FrameId, Outcome, ReceivedFrame, SILENCE};
+use super::{Config, Outcome, ReceivedFrame, SILENCE};
 use crate::jpeg::JpegHeader;
 use crate::ledger::{Arrival, Ledger, LossCounts};
-use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
+use crate::reassembly::{Assembly, MAX_FRAMES, Origin, Placed, Reassembly, WholeFrame};
 use crate::repair::{Chunks, LossEstimate, LossModel, Rebuilder};
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
@@ -21,10 +24,6 @@ use crate::wire::native::{
 
 /// Time between reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
-
-/// The most frames between being handed out and having their fate told: more
-/// than any sink keeps waiting.
-const MAX_DELIVERED: usize = 1024;
 
 /// The furthest that frame numbers may leap: hours of outage.
 const MAX_FRAME_LEAP: u64 = 1 << 20;
@@ -67,16 +66,19 @@ pub(super) struct Stream {
     expected: u64,
     /// The frame that was under way when this side joined.
     joined_within: Option<FrameNumber>,
-    order: Order,
-    out: VecDeque<ReceivedFrame>,
-    delivered: BTreeMap<FrameNumber, Delivered>,
+    delivery: Delivery,
+    tables: TableSets,
+    /// Frames that were given up and not shown: they may still turn out late.
+    given_up: BTreeSet<FrameNumber>,
     size: Option<(u16, u16)>,
     quality: Option<u8>,
     shared_clock: bool,
     farewell: Option<Duration>,
     ended: bool,
-    /// Chunks that parity rebuilt.
+    /// Chunks that parity rebuilt, and chunks that came because they were asked
+    /// for.
     repaired_by_parity: u64,
+    repaired_by_request: u64,
     transit: Transit,
     loss: LossEstimate,
     loss_noted: LossCounts,
@@ -91,14 +93,6 @@ struct Awaited {
     all_due: Duration,
     /// When it is given up.
     until: Duration,
-}
-
-/// What is remembered of a frame until its fate is told.
-#[derive(Debug)]
-struct Delivered {
-    captured: Duration,
-    resent: bool,
-    rebuilt: bool,
 }
 
 impl Stream {
@@ -126,15 +120,16 @@ impl Stream {
             newest_began: None,
             expected: 0,
             joined_within: None,
-            order: Order::default(),
-            out: VecDeque::new(),
-            delivered: BTreeMap::new(),
+            delivery: Delivery::default(),
+            tables: TableSets::default(),
+            given_up: BTreeSet::new(),
             size: None,
             quality: None,
             shared_clock: false,
             farewell: None,
             ended: false,
             repaired_by_parity: 0,
+            repaired_by_request: 0,
             transit: Transit::default(),
             loss: LossEstimate::default(),
             loss_noted: LossCounts::default(),
@@ -159,7 +154,7 @@ impl Stream {
 
     /// Whether it goes on, as far as one can hear.
     pub(super) fn is_living(&self, now: Duration) -> bool {
-        !self.ended && now.saturating_sub(self.heard) < SILENCE
+        self.farewell.is_none() && now.saturating_sub(self.heard) < SILENCE
     }
 
     /// Takes a packet of `len` bytes. Returns whether it can be one of this
@@ -193,7 +188,7 @@ impl Stream {
             Packet::Resent(chunk) => self.handle_chunk(chunk, Origin::Resent, now),
             Packet::Tables(tables) => {
                 self.quality = tables.quality;
-                true
+                self.tables.insert(tables)
             }
             Packet::Parity(parity) => self.handle_parity(parity, now),
             Packet::Totals(totals) => self.handle_totals(totals, header.sent, now),
@@ -232,7 +227,7 @@ impl Stream {
                 .map(|(number, _)| *number)
         };
         while let Some(number) = expired(self).or_else(|| self.reassembly.excess()) {
-            self.give_up(number);
+            self.give_up(number, now);
             self.reassembly.forget();
         }
         self.reassembly.forget();
@@ -241,23 +236,33 @@ impl Stream {
             .farewell
             .is_some_and(|farewell| now >= farewell + self.config.budget);
         if over && !self.ended {
-            self.end();
+            self.end(now);
             return true;
         }
         false
     }
 
+    /// Whether its sender said that nothing follows.
+    pub(super) fn has_said_farewell(&self) -> bool {
+        self.farewell.is_some()
+    }
+
+    /// Whether it has ended by its own farewell.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Gives up everything that is waited for.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, now: Duration) {
         self.ended = true;
         while let Some(number) = self.awaited.first_key_value().map(|(number, _)| *number) {
-            self.give_up(number);
+            self.give_up(number, now);
         }
         self.hand_out();
     }
 
     pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {
-        self.out.pop_front()
+        self.delivery.poll()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
@@ -303,23 +308,32 @@ impl Stream {
     }
 
     pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) {
-        let Some(delivered) = self.delivered.remove(&number) else {
+        let Some(delivered) = self.delivery.settle(number) else {
             return;
         };
         let frames = &mut self.ledger.frames;
-        match outcome {
-            Outcome::Shown { at } => {
+        match (outcome, delivered.mended) {
+            (Outcome::Shown { .. }, Mended::Not) => frames.intact += 1,
+            (Outcome::Shown { .. }, Mended::ByRequest) => {
                 frames.intact += 1;
-                frames.repaired_by_parity += u64::from(delivered.rebuilt);
-                frames.repaired_by_request += u64::from(delivered.resent && !delivered.rebuilt);
-                if self.shared_clock {
-                    self.ledger
-                        .latency
-                        .note(at.saturating_sub(delivered.captured));
-                }
+                frames.repaired_by_request += 1;
             }
-            Outcome::Superseded => frames.superseded += 1,
-            Outcome::Undecodable => frames.undecodable += 1,
+            (Outcome::Shown { .. }, Mended::ByParity) => {
+                frames.intact += 1;
+                frames.repaired_by_parity += 1;
+            }
+            (Outcome::Shown { .. }, Mended::Concealed(stale)) => {
+                frames.concealed += 1;
+                frames.stale += (stale * 1e6) as u64;
+            }
+            (Outcome::Superseded, Mended::Concealed(_)) => frames.incomplete += 1,
+            (Outcome::Superseded, _) => frames.superseded += 1,
+            (Outcome::Undecodable, _) => frames.undecodable += 1,
+        }
+        if let (Outcome::Shown { at }, true) = (outcome, self.shared_clock) {
+            self.ledger
+                .latency
+                .note(at.saturating_sub(delivered.captured));
         }
     }
 
@@ -336,6 +350,8 @@ impl Stream {
             ended: self.farewell.is_some(),
             ..statistics::Stream::default()
         };
+        statistics.packets.repaired_by_parity = Some(self.repaired_by_parity);
+        statistics.packets.repaired_by_request = Some(self.repaired_by_request);
         statistics
     }
 
@@ -360,6 +376,10 @@ impl Stream {
         if new && placed != Placed::Forgotten {
             self.begin(number, now);
         }
+        if matches!(placed, Placed::Filled | Placed::Whole(_)) {
+            self.repaired_by_parity += u64::from(origin == Origin::Parity);
+            self.repaired_by_request += u64::from(origin == Origin::Resent);
+        }
         match placed {
             Placed::Filled => {
                 let reached = self.reassembly.get(number).map_or(0, Assembly::reached);
@@ -368,8 +388,10 @@ impl Stream {
             Placed::Redundant | Placed::Forgotten => {}
             Placed::Whole(frame) => self.handle_whole(frame, now),
             Placed::WholeTooLate => {
-                self.ledger.frames.incomplete -= 1;
-                self.ledger.frames.late += 1;
+                if self.given_up.remove(&number) {
+                    self.ledger.frames.incomplete -= 1;
+                    self.ledger.frames.late += 1;
+                }
                 self.ledger
                     .frames
                     .joined_within
@@ -397,12 +419,8 @@ impl Stream {
         }
         let wait = self.wait(now + self.spread(), now);
         self.awaited.entry(number).or_insert(wait);
-        if self
-            .order
-            .handed_out()
-            .is_some_and(|newest| number < newest)
-        {
-            self.give_up(number);
+        if self.delivery.is_past(number) {
+            self.give_up(number, now);
         }
     }
 
@@ -437,7 +455,6 @@ impl Stream {
                 if !chunk.is_some_and(|chunk| self.place(number, &chunk, Origin::Parity, now)) {
                     return false;
                 }
-                self.repaired_by_parity += 1;
             }
         }
         true
@@ -449,7 +466,20 @@ impl Stream {
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
         }
-        if self.order.push(frame, now).is_some() {
+        let mended = match (frame.rebuilt, frame.resent) {
+            (0, 0) => Mended::Not,
+            (0, _) => Mended::ByRequest,
+            _ => Mended::ByParity,
+        };
+        let ready = Ready {
+            number: frame.number,
+            jpeg: frame.jpeg,
+            stale: Vec::new(),
+            captured: Duration::from_micros(frame.captured),
+            completed: now,
+            mended,
+        };
+        if !self.delivery.push(ready) {
             self.ledger.frames.superseded += 1;
         }
     }
@@ -626,12 +656,34 @@ impl Stream {
             .count() as u64
     }
 
-    fn give_up(&mut self, number: FrameNumber) {
+    /// Gives a frame up, or shows what arrived of it.
+    fn give_up(&mut self, number: FrameNumber, now: Duration) {
         self.awaited.remove(&number);
-        if self.reassembly.give_up(number).is_none() {
+        let Some(assembly) = self.reassembly.give_up(number) else {
+            return;
+        };
+        if !self.config.strict
+            && !self.delivery.is_past(number)
+            && let Some(spliced) = self.tables.conceal(number, assembly)
+        {
+            let captured = Duration::from_micros(assembly.captured());
+            let mended = Mended::Concealed(1.0 - spliced.fresh);
+            let (jpeg, stale) = (Bytes::from(spliced.jpeg), spliced.stale);
+            self.delivery.push(Ready {
+                number,
+                jpeg,
+                stale,
+                captured,
+                completed: now,
+                mended,
+            });
             return;
         }
         self.ledger.frames.incomplete += 1;
+        self.given_up.insert(number);
+        if self.given_up.len() > MAX_FRAMES {
+            self.given_up.pop_first();
+        }
         if self.joined_within == Some(number) {
             self.ledger.frames.joined_within = Some(number.0);
         }
@@ -644,34 +696,11 @@ impl Stream {
 
     fn hand_out(&mut self) {
         let awaited = self.awaited.first_key_value().map(|(number, _)| *number);
-        let settled = awaited.or(self.order.handed_out());
-        if let Some(settled) = settled {
+        if let Some(settled) = awaited.or(self.delivery.handed_out()) {
             self.rebuilder.forget_before(settled);
             self.requests.forget_before(settled);
         }
-        while let Some((frame, completed)) = self.order.pop(awaited) {
-            let captured = Duration::from_micros(frame.captured);
-            let delivered = Delivered {
-                captured,
-                resent: frame.resent > 0,
-                rebuilt: frame.rebuilt > 0,
-            };
-            self.delivered.insert(frame.number, delivered);
-            if self.delivered.len() > MAX_DELIVERED {
-                self.delivered.pop_first();
-            }
-            let id = FrameId {
-                stream: self.number,
-                number: frame.number,
-            };
-            self.out.push_back(ReceivedFrame {
-                id,
-                jpeg: frame.jpeg,
-                stale: Vec::new(),
-                captured,
-                completed,
-            });
-        }
+        self.delivery.hand_out(self.number, awaited);
     }
 
     fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {

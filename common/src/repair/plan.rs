@@ -178,7 +178,7 @@ impl Key {
     /// like this, that leaves at most [`target`] of the frames incomplete.
     fn share(&self) -> f64 {
         let model = self.model();
-        let target = target(model);
+        let target = target(model, self.chunks);
         let after = model.after_rounds(self.rounds);
         let risk = |parity: usize| {
             // A frame fails with its block only if it is itself hit.
@@ -218,15 +218,17 @@ const MAX_PLANNED_CHUNKS: usize = 512;
 
 /// The share of frames that may stay incomplete: less than one in a thousand;
 /// more where much is lost, since the last frames then cost the most, and less
-/// where loss comes in bursts, which are less alike than the model has them.
-fn target(model: LossModel) -> f64 {
+/// where loss comes in bursts, which are less alike than the model has them,
+/// or a block is long, which a small error in the loss then hits the hardest.
+fn target(model: LossModel, chunks: usize) -> f64 {
+    let few = TARGET / (1.0 + chunks as f64 / 100.0);
     let burstiness = model.burst() * (1.0 - model.loss());
-    (TARGET + (model.loss() - 0.1).max(0.0) * 0.06) / burstiness.powf(0.45)
+    (few + (model.loss() - 0.1).max(0.0) * 0.055) / burstiness.powf(0.45)
 }
 
 /// The share of frames that may stay incomplete where a few percent are lost,
 /// each packet by itself.
-const TARGET: f64 = 7e-4;
+const TARGET: f64 = 7.5e-4;
 
 /// Without any report: as if so much were lost, each packet by itself.
 const DEFAULT_LOSS: f64 = 0.015;

@@ -1,0 +1,77 @@
+//! What can be shown of a frame that did not become whole.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::jpeg::{JpegHeader, MAX_TABLES};
+use crate::reassembly::Assembly;
+use crate::seq::FrameNumber;
+use crate::slices::{Fragments, Spliced, splice};
+use crate::wire::native::Tables;
+
+/// The most table sets that are remembered: as many as a sender alternates
+/// between.
+const MAX_SETS: usize = 32;
+
+/// The JPEG headers that a stream's frames share.
+#[derive(Debug, Default)]
+pub(super) struct TableSets {
+    sets: VecDeque<(u16, Vec<u8>)>,
+}
+
+impl TableSets {
+    /// Remembers a set. Returns whether it is one.
+    pub(super) fn insert(&mut self, tables: &Tables<'_>) -> bool {
+        if tables.header.len() > MAX_TABLES || JpegHeader::parse(tables.header).is_err() {
+            return false;
+        }
+        self.sets.retain(|(number, _)| *number != tables.set);
+        self.sets.push_back((tables.set, tables.header.to_vec()));
+        if self.sets.len() > MAX_SETS {
+            self.sets.pop_front();
+        }
+        true
+    }
+
+    /// Makes a whole JPEG of what arrived of a frame; `None` where nothing of
+    /// it can be shown.
+    pub(super) fn conceal(&self, number: FrameNumber, assembly: &Assembly) -> Option<Spliced> {
+        let chunks =
+            || (0..assembly.count() as u16).filter_map(|index| assembly.chunk(number, index));
+        let mut present: Vec<Range<usize>> = Vec::new();
+        let mut starts = Vec::new();
+        for chunk in chunks() {
+            let start = usize::from(chunk.index) * usize::from(chunk.size);
+            let end = start + chunk.data.len();
+            match present.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => present.push(start..end),
+            }
+            let begins = |slice: crate::wire::native::SliceStart| {
+                (slice.number, start + usize::from(slice.offset))
+            };
+            starts.extend(chunk.slice.map(begins));
+        }
+        let header = self.header(assembly, present.first()?)?;
+        splice(&Fragments {
+            header,
+            frame: assembly.frame(),
+            present: &present,
+            starts: &starts,
+        })
+    }
+
+    /// The frame's own header where it arrived, and else its table set.
+    fn header<'a>(&'a self, assembly: &'a Assembly, first: &Range<usize>) -> Option<&'a [u8]> {
+        if first.start == 0
+            && let Ok(header) = JpegHeader::parse(assembly.frame().get(first.clone())?)
+        {
+            return assembly.frame().get(..header.len);
+        }
+        let set = self
+            .sets
+            .iter()
+            .find(|(number, _)| *number == assembly.tables());
+        set.map(|(_, header)| header.as_slice())
+    }
+}

@@ -1,0 +1,120 @@
+//! Frames on their way to whoever shows them, in order: each at once, unless an
+//! older one is still waited for, and never an older one after a newer one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{FrameId, ReceivedFrame};
+use crate::seq::FrameNumber;
+
+/// The most frames between being handed out and having their fate told: more
+/// than any sink keeps waiting.
+const MAX_DELIVERED: usize = 1024;
+
+/// A frame that can be shown.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) number: FrameNumber,
+    pub(super) jpeg: Bytes,
+    /// What of the picture is missing, in minimum coded units.
+    pub(super) stale: Vec<Range<u32>>,
+    pub(super) captured: Duration,
+    pub(super) completed: Duration,
+    pub(super) mended: Mended,
+}
+
+/// What it took to have a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mended {
+    /// Nothing.
+    Not,
+    /// Chunks sent again.
+    ByRequest,
+    /// Parity, perhaps besides chunks sent again.
+    ByParity,
+    /// It has holes; so much of the picture is stale, 0 to 1.
+    Concealed(f64),
+}
+
+/// What is remembered of a frame until its fate is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delivered {
+    pub(super) captured: Duration,
+    pub(super) mended: Mended,
+}
+
+/// The frames of one stream that wait to be shown.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    waiting: BTreeMap<FrameNumber, Ready>,
+    handed_out: Option<FrameNumber>,
+    out: VecDeque<ReceivedFrame>,
+    delivered: BTreeMap<FrameNumber, Delivered>,
+}
+
+impl Delivery {
+    /// Takes a frame. Returns whether it is in time: false where a newer one
+    /// was handed out before.
+    pub(super) fn push(&mut self, frame: Ready) -> bool {
+        if self.is_past(frame.number) {
+            return false;
+        }
+        self.waiting.insert(frame.number, frame);
+        true
+    }
+
+    /// Whether a newer frame (or this one) was handed out before.
+    pub(super) fn is_past(&self, number: FrameNumber) -> bool {
+        self.handed_out.is_some_and(|newest| number <= newest)
+    }
+
+    /// The newest frame that was handed out.
+    pub(super) fn handed_out(&self) -> Option<FrameNumber> {
+        self.handed_out
+    }
+
+    /// Hands out the frames of `stream` that are older than `awaited`, the
+    /// oldest frame that is still waited for.
+    pub(super) fn hand_out(&mut self, stream: u64, awaited: Option<FrameNumber>) {
+        while let Some(oldest) = self.waiting.first_entry() {
+            if awaited.is_some_and(|awaited| awaited < *oldest.key()) {
+                return;
+            }
+            let Ready {
+                number,
+                jpeg,
+                stale,
+                captured,
+                completed,
+                mended,
+            } = oldest.remove();
+            self.handed_out = Some(number);
+            self.delivered
+                .insert(number, Delivered { captured, mended });
+            if self.delivered.len() > MAX_DELIVERED {
+                self.delivered.pop_first();
+            }
+            let id = FrameId { stream, number };
+            self.out.push_back(ReceivedFrame {
+                id,
+                jpeg,
+                stale,
+                captured,
+                completed,
+            });
+        }
+    }
+
+    /// The next frame that was handed out.
+    pub(super) fn poll(&mut self) -> Option<ReceivedFrame> {
+        self.out.pop_front()
+    }
+
+    /// What was remembered of a frame whose fate is told now.
+    pub(super) fn settle(&mut self, number: FrameNumber) -> Option<Delivered> {
+        self.delivered.remove(&number)
+    }
+}
