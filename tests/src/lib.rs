@@ -1,4 +1,13 @@
 //! The two programs together: what no single crate can test.
+//!
+//! `pair` is the two state machines over a link in virtual time. The rest runs
+//! the programs as programs: over loopback, between two network namespaces, and
+//! in a window of a virtual screen. Nothing there waits for a fixed time, but
+//! for a condition, until a deadline.
 
+pub mod hosts;
+pub mod measure;
 pub mod pair;
+pub mod program;
 pub mod repair_table;
+pub mod screen;

@@ -1,0 +1,110 @@
+//! The protocol alone: frames into datagrams and back, without a network.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use framegram_common::receiver::{self, Outcome, Receiver};
+use framegram_common::transmitter::{self, Transmitter};
+use framegram_send::encode::{Encoder, Settings};
+use framegram_send::source::{Content, Pattern};
+use framegram_tests::measure::{Cost, print_table, timed};
+
+/// Bytes of JPEG that go through at each size: some seconds of work.
+const VOLUME: usize = 1 << 30;
+
+const SIZES: [(usize, usize); 3] = [(320, 180), (640, 360), (1920, 1080)];
+
+fn main() -> Result<()> {
+    let mut rows = Vec::new();
+    for (width, height) in SIZES {
+        rows.push(measure(width, height)?);
+    }
+    println!("## The protocol alone, on one processor\n");
+    print_table(
+        &[
+            "picture",
+            "JPEG",
+            "into datagrams",
+            "back into frames",
+            "both",
+        ],
+        &rows,
+    );
+    Ok(())
+}
+
+fn measure(width: usize, height: usize) -> Result<Vec<String>> {
+    let picture = Pattern::new(width, height, 30.0)?.picture(1)?;
+    let jpeg = Encoder::new(Settings::default())?
+        .encode(&Content::Picture(picture))?
+        .jpeg;
+    let frames = VOLUME / jpeg.len();
+    let (sending, receiving) = run(&jpeg, frames)?;
+    let rate = |time: Duration| {
+        let each = frames as f64 / time.as_secs_f64();
+        format!(
+            "{:.0} frames/s, {:.2} GB/s",
+            each,
+            each * jpeg.len() as f64 / 1e9
+        )
+    };
+    Ok(vec![
+        format!("{width}x{height}"),
+        format!("{} KB", jpeg.len() / 1_000),
+        rate(sending),
+        rate(receiving),
+        rate(sending + receiving),
+    ])
+}
+
+/// Processor time of either side for so many frames.
+fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5_005));
+    let interval = Duration::from_millis(33);
+    let config = transmitter::Config {
+        pace: false,
+        ..transmitter::Config::default()
+    };
+    let mut now = Duration::from_secs(1);
+    let mut transmitter = Transmitter::new(config, 1, now);
+    let mut receiver = Receiver::new(receiver::Config::default(), 1, now);
+    let (mut sending, mut receiving) = (Duration::ZERO, Duration::ZERO);
+    let mut batches: Vec<(Vec<u8>, usize)> = Vec::new();
+    let mut spare: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..frames {
+        now += interval;
+        let (sent, Cost { processor, .. }) = timed(|| -> Result<()> {
+            transmitter.handle_frame(jpeg.clone(), now, Some(80), now)?;
+            loop {
+                let mut out = spare.pop().unwrap_or_default();
+                let Some(transmit) = transmitter.poll_transmit(now, &mut out) else {
+                    spare.push(out);
+                    return Ok(());
+                };
+                batches.push((out, transmit.segment));
+            }
+        });
+        sent?;
+        sending += processor;
+
+        let (frame, Cost { processor, .. }) = timed(|| -> Result<Bytes> {
+            for (bytes, segment) in &batches {
+                for datagram in bytes.chunks(*segment) {
+                    receiver.handle_datagram(from, datagram, now);
+                }
+            }
+            let frame = receiver.poll_frame().context("a frame is not whole")?;
+            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+            Ok(frame.jpeg)
+        });
+        receiving += processor;
+        ensure!(frame? == *jpeg, "a frame is not as it was sent");
+        spare.extend(batches.drain(..).map(|(bytes, _)| bytes));
+        while receiver.poll_event().is_some() {}
+        let mut feedback = Vec::new();
+        while receiver.poll_transmit(now, &mut feedback).is_some() {}
+    }
+    Ok((sending, receiving))
+}

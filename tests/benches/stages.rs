@@ -1,0 +1,237 @@
+//! Where the time of a frame goes, stage by stage, from a file to a window.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use framegram_common::os;
+use framegram_common::receiver::{self, Receiver};
+use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::udp::{LARGEST_DATAGRAM, Listen, Socket, Towards};
+use framegram_send::console::Console;
+use framegram_send::encode::{Encoder, Settings};
+use framegram_send::picture::Pixels;
+use framegram_send::source::{self, Pattern, Request, Source, Spec};
+use framegram_send::stop::Stop;
+use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
+use framegram_tests::screen::Screen;
+use framegram_view::decode::{Decoder, Picture, Reduction};
+use framegram_view::report::live::Live;
+use framegram_view::sink::snapshot::Series;
+use framegram_view::sink::window::Window;
+use framegram_view::sink::{Sink, Status};
+
+/// Frames measured at each size; the first few are not.
+const FRAMES: usize = 90;
+const WARM_UP: usize = 10;
+
+const SIZES: [(usize, usize); 2] = [(640, 360), (1920, 1080)];
+
+const STAGES: [&str; 8] = [
+    "decode the file (H.264)",
+    "encode the JPEG",
+    "chunk",
+    "send",
+    "receive",
+    "reassemble",
+    "decode the JPEG",
+    "show in the window",
+];
+
+/// Set where a screen is there.
+const INNER: &str = "FRAMEGRAM_BENCH_INNER";
+
+fn main() -> Result<()> {
+    if std::env::var_os(INNER).is_none() {
+        // The window needs a screen, the same for everybody.
+        let screen = Screen::sized(2_560, 1_440);
+        let own = std::env::current_exe()?;
+        let status = Command::new(own)
+            .env(INNER, "1")
+            .env("DISPLAY", screen.name())
+            .status()?;
+        ensure!(status.success(), "the measurement failed");
+        return Ok(());
+    }
+    let mut rows: Vec<Vec<String>> = STAGES.map(|stage| vec![stage.to_owned()]).to_vec();
+    let mut sums = vec!["all".to_owned()];
+    let mut sizes = Vec::new();
+    for (width, height) in SIZES {
+        let (costs, bytes) = measure(width, height)?;
+        let mut sum = Cost::default();
+        for (row, costs) in rows.iter_mut().zip(&costs) {
+            let cost = median_cost(costs);
+            sum.processor += cost.processor;
+            sum.wall += cost.wall;
+            row.extend([milliseconds(cost.processor), milliseconds(cost.wall)]);
+        }
+        sums.extend([milliseconds(sum.processor), milliseconds(sum.wall)]);
+        sizes.push(format!("{width}x{height}: {} KB", bytes / 1_000));
+    }
+    rows.push(sums);
+    println!("## A frame, stage by stage\n");
+    println!(
+        "Medians over {} frames, in milliseconds; the mean JPEG at {}.\n",
+        FRAMES - WARM_UP,
+        sizes.join(", at ")
+    );
+    print_table(
+        &[
+            "stage",
+            "360p processor",
+            "360p wall",
+            "1080p processor",
+            "1080p wall",
+        ],
+        &rows,
+    );
+    Ok(())
+}
+
+/// The costs of every stage for every frame, and the mean length of a JPEG.
+fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("clip.mp4");
+    draw(width, height, &file)?;
+    let mut source = open(&file)?;
+    let mut encoder = Encoder::new(Settings::default())?;
+
+    let viewer = Socket::listen(&Listen {
+        address: Some("127.0.0.1:0".parse()?),
+        ..Listen::default()
+    })?;
+    let address = viewer.local_addr()?;
+    let sender = Socket::towards(address, &Towards::default())?;
+    let config = transmitter::Config {
+        pace: false,
+        ..transmitter::Config::default()
+    };
+    let mut transmitter = Transmitter::new(config, 1, os::now());
+    let mut receiver = Receiver::new(receiver::Config::default(), 1, os::now());
+    let mut decoder = Decoder::new()?;
+    let mut picture = Picture::default();
+    let mut window = Window::open(Vec::new(), Series::new(None))?;
+    let live = Live::default();
+
+    let mut costs: [Vec<Cost>; 8] = Default::default();
+    let mut bytes = 0;
+    for index in 0..FRAMES {
+        let mut took = Vec::new();
+        let (captured, cost) = timed(|| source.next());
+        took.push(cost);
+        let captured = captured?.context("the clip is too short")?;
+
+        let (encoded, cost) = timed(|| encoder.encode(&captured.content));
+        took.push(cost);
+        let encoded = encoded?;
+        bytes += encoded.jpeg.len();
+
+        let (batches, cost) = timed(|| -> Result<_> {
+            let now = os::now();
+            transmitter.handle_frame(encoded.jpeg.clone(), now, encoded.quality, now)?;
+            let mut batches = Vec::new();
+            let mut out = Vec::with_capacity(1 << 16);
+            while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+                batches.push((
+                    std::mem::replace(&mut out, Vec::with_capacity(1 << 16)),
+                    transmit,
+                ));
+            }
+            Ok(batches)
+        });
+        took.push(cost);
+
+        let (sent, cost) = timed(|| {
+            batches?
+                .iter()
+                .try_for_each(|(bytes, transmit)| sender.send(None, bytes, transmit.segment))
+                .context("cannot send")
+        });
+        sent?;
+        took.push(cost);
+
+        let (received, cost) = timed(|| -> Result<_> {
+            let mut datagrams = Vec::new();
+            let mut buffer = vec![0; LARGEST_DATAGRAM];
+            while let Some(received) = viewer.receive(&mut buffer)? {
+                datagrams.push((buffer[..received.len].to_vec(), received));
+            }
+            Ok(datagrams)
+        });
+        took.push(cost);
+
+        let (frame, cost) = timed(|| -> Result<_> {
+            for (datagram, received) in received? {
+                receiver.handle_datagram(received.from, &datagram, received.arrival);
+            }
+            receiver.poll_frame().context("the frame is not whole")
+        });
+        took.push(cost);
+        let frame = frame?;
+        ensure!(frame.jpeg == encoded.jpeg, "it is another frame");
+
+        let (decoded, decode) =
+            timed(|| decoder.decode(&frame.jpeg, Reduction::default(), &mut picture));
+        decoded?;
+        took.push(decode);
+
+        let status = Status {
+            now: os::now(),
+            live: &live,
+            ended: None,
+        };
+        let (shown, show) = timed(|| {
+            window.show(&frame, &status)?;
+            window.tend(&status)
+        });
+        shown?;
+        // The window decodes what it shows; that has been counted.
+        took.push(Cost {
+            processor: show.processor.saturating_sub(decode.processor),
+            wall: show.wall.saturating_sub(decode.wall),
+        });
+        if index >= WARM_UP {
+            for (costs, cost) in costs.iter_mut().zip(took) {
+                costs.push(cost);
+            }
+        }
+    }
+    Ok((costs, bytes / FRAMES))
+}
+
+/// Makes a video file of the test picture.
+fn draw(width: usize, height: usize, file: &Path) -> Result<()> {
+    let mut ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "rawvideo", "-pix_fmt", "yuvj420p"])
+        .args(["-s", &format!("{width}x{height}"), "-r", "30", "-i", "-"])
+        .args([
+            "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p",
+        ])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("ffmpeg is missing")?;
+    let mut pipe = ffmpeg.stdin.take().context("piped")?;
+    let pattern = Pattern::new(width, height, 30.0)?;
+    for number in 0..FRAMES {
+        if let Pixels::Yuv(_, planes) = pattern.picture(number as u64)?.pixels() {
+            pipe.write_all(planes)?;
+        }
+    }
+    drop(pipe);
+    ensure!(ffmpeg.wait()?.success(), "cannot make a clip");
+    Ok(())
+}
+
+fn open(file: &Path) -> Result<Box<dyn Source>> {
+    let request = Request {
+        size: None,
+        rate: None,
+        pass_through: true,
+        stop: Stop::new(),
+        console: Arc::new(Console::new(true)),
+    };
+    source::open(&Spec::Path(file.to_owned()), &request)
+}

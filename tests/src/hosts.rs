@@ -1,0 +1,134 @@
+//! Two hosts on one machine: network namespaces joined by a virtual cable.
+
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::program::{SENDER, Start, VIEWER};
+
+/// The sender's addresses.
+pub const SENDER_IPS: [&str; 2] = ["10.77.5.1", "fd77::1"];
+
+/// The viewer's addresses.
+pub const VIEWER_IPS: [&str; 2] = ["10.77.5.2", "fd77::2"];
+
+/// The name of either end of the cable.
+pub const INTERFACE: &str = "cable";
+
+/// Counters of `/proc/net/snmp` and `snmp6` that tell of IP fragments.
+const FRAGMENTS: [&str; 4] = [
+    "FragCreates",
+    "ReasmReqds",
+    "Ip6FragCreates",
+    "Ip6ReasmReqds",
+];
+
+/// A sender's host and a viewer's.
+#[derive(Debug)]
+pub struct Hosts {
+    sender: String,
+    viewer: String,
+}
+
+impl Hosts {
+    /// Joined by a cable for IP packets of at most `mtu` bytes. `None`, and a
+    /// word about it, where this user may not make them.
+    ///
+    /// # Panics
+    /// Where root cannot make them.
+    #[must_use]
+    pub fn new(mtu: u32) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: network namespaces need root");
+            return None;
+        }
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = |side| format!("framegram-{}-{count}-{side}", std::process::id());
+        let hosts = Self {
+            sender: name("sender"),
+            viewer: name("viewer"),
+        };
+        let (sender, viewer) = (&hosts.sender, &hosts.viewer);
+        ip(&format!("netns add {sender}"));
+        ip(&format!("netns add {viewer}"));
+        ip(&format!(
+            "link add {INTERFACE} mtu {mtu} netns {sender} \
+             type veth peer name {INTERFACE} mtu {mtu} netns {viewer}"
+        ));
+        for (host, [v4, v6]) in [(sender, SENDER_IPS), (viewer, VIEWER_IPS)] {
+            ip(&format!("-n {host} link set lo up"));
+            ip(&format!("-n {host} link set {INTERFACE} up"));
+            ip(&format!(
+                "-n {host} address add {v4}/24 broadcast + dev {INTERFACE}"
+            ));
+            ip(&format!("-n {host} route add 224.0.0.0/4 dev {INTERFACE}"));
+            if mtu >= 1_280 {
+                ip(&format!(
+                    "-n {host} address add {v6}/64 dev {INTERFACE} nodad"
+                ));
+            }
+        }
+        Some(hosts)
+    }
+
+    /// The sender with these arguments, on its host.
+    #[must_use]
+    pub fn sender(&self, arguments: &str) -> Start {
+        Start::by(&["ip", "netns", "exec", &self.sender], SENDER, arguments)
+    }
+
+    /// The viewer with these arguments, on its host.
+    #[must_use]
+    pub fn viewer(&self, arguments: &str) -> Start {
+        Start::by(&["ip", "netns", "exec", &self.viewer], VIEWER, arguments)
+    }
+
+    /// How often IP cut a packet or put one together on either host.
+    #[must_use]
+    pub fn fragments(&self) -> u64 {
+        [&self.sender, &self.viewer]
+            .into_iter()
+            .flat_map(|host| {
+                let read = format!("netns exec {host} cat /proc/net/snmp /proc/net/snmp6");
+                counters(&String::from_utf8_lossy(&ip(&read).stdout))
+            })
+            .filter(|(name, _)| FRAGMENTS.contains(&name.as_str()))
+            .map(|(_, value)| value)
+            .sum()
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for host in [&self.sender, &self.viewer] {
+            let _ = Command::new("ip").args(["netns", "delete", host]).status();
+        }
+    }
+}
+
+fn ip(arguments: &str) -> Output {
+    let output = Command::new("ip")
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("the program ip is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments}: {said}");
+    output
+}
+
+/// Names and values: in pairs of lines (`Ip: A B` above `Ip: 1 2`), or one a line.
+fn counters(text: &str) -> Vec<(String, u64)> {
+    let mut counters = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let names = line.split_whitespace();
+        let values = match lines.next_if(|_| line.contains(':')) {
+            Some(values) => values.split_whitespace().skip(1).collect::<Vec<_>>(),
+            None => names.clone().skip(1).collect(),
+        };
+        let names = names.skip(usize::from(line.contains(':')));
+        let values = values.iter().map(|value| value.parse().unwrap_or(0));
+        counters.extend(names.map(str::to_owned).zip(values));
+    }
+    counters
+}

@@ -1,0 +1,61 @@
+//! Measuring: processor and wall time of a piece of work, medians, tables.
+
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// Time that a piece of work took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Of all processors together.
+    pub processor: Duration,
+    /// On the wall.
+    pub wall: Duration,
+}
+
+/// Does a piece of work, and says what it took this program.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    let (wall, processor) = (Instant::now(), processor_time());
+    let result = work();
+    let cost = Cost {
+        processor: processor_time().saturating_sub(processor),
+        wall: wall.elapsed(),
+    };
+    (result, cost)
+}
+
+/// The middle one; zero of nothing.
+#[must_use]
+pub fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Medians of both times.
+#[must_use]
+pub fn median_cost(costs: &[Cost]) -> Cost {
+    Cost {
+        processor: median(costs.iter().map(|cost| cost.processor).collect()),
+        wall: median(costs.iter().map(|cost| cost.wall).collect()),
+    }
+}
+
+/// Milliseconds, for a table.
+#[must_use]
+pub fn milliseconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64() * 1e3)
+}
+
+/// Prints a table as Markdown, so that it can stand in the README as it is.
+pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
+    println!("| {} |", head.join(" | "));
+    println!("|{}", " --- |".repeat(head.len()));
+    for row in rows {
+        println!("| {} |", row.join(" | "));
+    }
+    println!();
+}
+
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}

@@ -1,0 +1,387 @@
+//! The programs as programs: built by cargo, run, watched and ended.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The longest that anything here may take on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The sender's name as a program.
+pub const SENDER: &str = "framegram-send";
+
+/// The viewer's name as a program.
+pub const VIEWER: &str = "framegram-view";
+
+/// Where a program lies that was built as this one was; both are built first.
+///
+/// # Panics
+/// Where cargo cannot build them.
+#[must_use]
+pub fn executable(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let own = std::env::current_exe().expect("a program knows its path");
+        let mut folder = own.parent().expect("a file is in a folder").to_owned();
+        if folder.ends_with("deps") {
+            folder.pop();
+        }
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--workspace", "--bins"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        let built = build.current_dir(root()).status();
+        assert!(
+            built.is_ok_and(|status| status.success()),
+            "cargo build failed"
+        );
+        folder
+    });
+    folder.join(name)
+}
+
+/// The project's own folder.
+#[must_use]
+pub fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
+
+/// A file of `sample-media/`.
+#[must_use]
+pub fn media(name: &str) -> String {
+    root().join("sample-media").join(name).display().to_string()
+}
+
+/// Footage that is not the project's own, where there is any: the folder that
+/// `FRAMEGRAM_FOOTAGE` names, or `shared/media` beside the checkout.
+#[must_use]
+pub fn footage() -> Vec<String> {
+    let folder = std::env::var_os("FRAMEGRAM_FOOTAGE")
+        .map_or_else(|| root().join("../shared/media"), PathBuf::from);
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let video = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|kind| kind == "mp4" || kind == "mkv")
+    };
+    let paths = files.map(|file| file.path()).filter(video);
+    let mut files: Vec<_> = paths.map(|path| path.display().to_string()).collect();
+    files.sort();
+    files
+}
+
+/// An address of this machine that no other test uses: each test program has a
+/// host of 127/8 of its own, by its process number, and counts the ports.
+#[must_use]
+pub fn address() -> SocketAddr {
+    static PORT: AtomicU16 = AtomicU16::new(5_005);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, high.max(1), middle, low);
+    (host, PORT.fetch_add(1, Ordering::Relaxed)).into()
+}
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+/// With `what` when the deadline has passed.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// A program about to be started, with a folder and a report file of its own.
+#[derive(Debug)]
+pub struct Start {
+    command: Command,
+    name: String,
+    folder: TempDir,
+}
+
+impl Start {
+    /// The program `name` with these arguments, separated by blanks.
+    ///
+    /// # Panics
+    /// Where there is no place for temporary files.
+    #[must_use]
+    pub fn new(name: &str, arguments: &str) -> Self {
+        Self::within(Command::new(executable(name)), name).with(arguments.split_whitespace())
+    }
+
+    /// The program `name`, started by another one, such as `ip netns exec`.
+    ///
+    /// # Panics
+    /// Where there is no place for temporary files.
+    #[must_use]
+    pub fn by(starter: &[&str], name: &str, arguments: &str) -> Self {
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(executable(name));
+        Self::within(command, name).with(arguments.split_whitespace())
+    }
+
+    fn within(mut command: Command, name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("no place for temporary files");
+        // Without a display, unless a test gives one.
+        command
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self {
+            command,
+            name: name.to_owned(),
+            folder,
+        }
+    }
+
+    /// More arguments, which may have blanks.
+    #[must_use]
+    pub fn with<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// A pipe to write to ([`Program::input`]).
+    #[must_use]
+    pub fn piped(mut self) -> Self {
+        self.command.stdin(Stdio::piped());
+        self
+    }
+
+    /// Starts it, with a report file.
+    ///
+    /// # Panics
+    /// Where the program cannot be started.
+    #[must_use]
+    pub fn run(self) -> Program {
+        self.with(["--report", "report.json"]).run_plain()
+    }
+
+    /// Starts it with the arguments alone.
+    ///
+    /// # Panics
+    /// Where the program cannot be started.
+    #[must_use]
+    pub fn run_plain(mut self) -> Program {
+        let mut child = self.command.spawn().expect("the program does not start");
+        let said = Arc::new(Mutex::new(String::new()));
+        let listener = listen(child.stderr.take().expect("piped"), &said);
+        let mut output = child.stdout.take().expect("piped");
+        let reader = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            output
+                .read_to_end(&mut bytes)
+                .map(|_| bytes)
+                .unwrap_or_default()
+        });
+        Program {
+            child,
+            name: self.name,
+            folder: Arc::new(self.folder),
+            said,
+            threads: Some((listener, reader)),
+        }
+    }
+}
+
+fn listen(errors: impl Read + Send + 'static, said: &Arc<Mutex<String>>) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    thread::spawn(move || {
+        let mut errors = BufReader::new(errors);
+        let mut line = Vec::new();
+        while errors
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
+            let mut said = said.lock().expect("nobody panics with it");
+            said.push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    })
+}
+
+/// A program that runs. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    name: String,
+    folder: Arc<TempDir>,
+    said: Arc<Mutex<String>>,
+    threads: Option<(JoinHandle<()>, JoinHandle<Vec<u8>>)>,
+}
+
+impl Program {
+    /// Its process number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The folder it runs in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it said on standard error so far.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.said.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Its standard input, where it is a pipe.
+    pub fn input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Waits until it has said a text.
+    ///
+    /// # Panics
+    /// When it ends first, or the deadline has passed.
+    pub fn wait_for(&mut self, text: &str) {
+        until(&format!("{} to say {text:?}", self.name), || {
+            let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
+            let said = self.said();
+            if said.contains(text) {
+                return Some(());
+            }
+            assert!(
+                !ended,
+                "{} ended without saying {text:?}:\n{said}",
+                self.name
+            );
+            None
+        });
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).expect("process numbers are small");
+        kill(Pid::from_raw(pid), signal).expect("the program is there");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When the deadline has passed.
+    #[must_use]
+    pub fn end(mut self) -> Ended {
+        let status = until(&format!("the end of {}", self.name), || {
+            self.child.try_wait().expect("it is our child")
+        });
+        let (listener, reader) = self.threads.take().expect("it ends once");
+        listener.join().expect("the listener does not panic");
+        let output = reader.join().expect("the reader does not panic");
+        Ended {
+            code: status.code(),
+            said: self.said(),
+            output,
+            report: fs::read(self.folder().join("report.json"))
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .unwrap_or(Value::Null),
+            folder: Arc::clone(&self.folder),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- {} said:\n{}", self.name, self.said());
+        }
+    }
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Everything it said on standard error.
+    pub said: String,
+    /// Everything it wrote to standard output.
+    pub output: Vec<u8>,
+    /// Its report; null where there is none.
+    pub report: Value,
+    folder: Arc<TempDir>,
+}
+
+impl Ended {
+    /// Asserts that it ended well, and passes it on.
+    ///
+    /// # Panics
+    /// With what it said, when not.
+    #[must_use]
+    pub fn well(self) -> Self {
+        assert_eq!(self.code, Some(0), "it said:\n{}", self.said);
+        self
+    }
+
+    /// A count of its report, such as `frames.shown`.
+    ///
+    /// # Panics
+    /// Where it is not a number.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        let value = self.value(name);
+        value
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name} is {value} in {:#}", self.report))
+    }
+
+    /// A value of its report, such as `stream.number`; null where there is none.
+    #[must_use]
+    pub fn value(&self, name: &str) -> &Value {
+        let pointer = format!("/{}", name.replace('.', "/"));
+        self.report.pointer(&pointer).unwrap_or(&Value::Null)
+    }
+
+    /// A file that it wrote into its folder.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.folder.path().join(name)).expect(name)
+    }
+}

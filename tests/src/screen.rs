@@ -1,0 +1,230 @@
+//! A virtual screen, and what a person does before it: look, press keys, resize
+//! and close windows.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use image::RgbImage;
+use x11rb::CURRENT_TIME;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{
+    AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, EventMask, ImageFormat,
+    InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window,
+};
+use x11rb::protocol::xtest::ConnectionExt as _;
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+use crate::program::until;
+
+/// Pixels of a screen, unless said otherwise.
+pub const SIZE: (u16, u16) = (1_280, 800);
+
+/// An X server without a screen of glass, and without a window manager.
+#[derive(Debug)]
+pub struct Screen {
+    server: Child,
+    name: String,
+    connection: RustConnection,
+    root: Window,
+}
+
+impl Screen {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// Where Xvfb is missing or does not start.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::sized(SIZE.0, SIZE.1)
+    }
+
+    /// Starts one of another size in pixels.
+    ///
+    /// # Panics
+    /// Where Xvfb is missing or does not start.
+    #[must_use]
+    pub fn sized(width: u16, height: u16) -> Self {
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-ac", "-nolisten", "tcp", "-screen", "0"])
+            .arg(format!("{width}x{height}x24"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb is installed");
+        let mut number = String::new();
+        let mut told = BufReader::new(server.stdout.take().expect("piped"));
+        told.read_line(&mut number).expect("Xvfb tells its number");
+        let name = format!(":{}", number.trim());
+        let (connection, screen) = x11rb::connect(Some(&name)).expect("Xvfb answers");
+        let root = connection.setup().roots[screen].root;
+        Self {
+            server,
+            name,
+            connection,
+            root,
+        }
+    }
+
+    /// What `DISPLAY` has to be.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits for a window whose title has `part`.
+    ///
+    /// # Panics
+    /// When the deadline has passed.
+    #[must_use]
+    pub fn window(&self, part: &str) -> Window {
+        until(&format!("a window titled {part:?}"), || {
+            let windows = self.connection.query_tree(self.root).ok()?.reply().ok()?;
+            let titled = |window: &Window| self.title(*window).contains(part);
+            windows.children.into_iter().find(titled)
+        })
+    }
+
+    /// Whether the window is still there.
+    #[must_use]
+    pub fn has(&self, window: Window) -> bool {
+        self.size(window).is_some()
+    }
+
+    /// The title of a window.
+    #[must_use]
+    pub fn title(&self, window: Window) -> String {
+        let name: u32 = AtomEnum::WM_NAME.into();
+        let title = self
+            .connection
+            .get_property(false, window, name, AtomEnum::ANY, 0, 1_024)
+            .ok()
+            .and_then(|cookie| cookie.reply().ok());
+        title.map_or_else(String::new, |title| {
+            String::from_utf8_lossy(&title.value).into_owned()
+        })
+    }
+
+    /// Width and height of a window; `None` where it is gone.
+    #[must_use]
+    pub fn size(&self, window: Window) -> Option<(u16, u16)> {
+        let geometry = self.connection.get_geometry(window).ok()?.reply().ok()?;
+        Some((geometry.width, geometry.height))
+    }
+
+    /// What is seen of a window; `None` where it is gone.
+    #[must_use]
+    pub fn look(&self, window: Window) -> Option<RgbImage> {
+        let (width, height) = self.size(window)?;
+        let seen = self
+            .connection
+            .get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, u32::MAX)
+            .ok()?
+            .reply()
+            .ok()?;
+        let pixels = seen.data.chunks_exact(4);
+        let rgb = pixels
+            .flat_map(|pixel| [pixel[2], pixel[1], pixel[0]])
+            .collect();
+        RgbImage::from_raw(width.into(), height.into(), rgb)
+    }
+
+    /// Presses and releases a key, named by what it writes (`q`, ` `).
+    ///
+    /// # Panics
+    /// Where the keyboard lacks it.
+    pub fn press(&self, window: Window, key: char) {
+        self.press_code(window, u32::from(key));
+    }
+
+    /// Presses and releases Esc.
+    ///
+    /// # Panics
+    /// Where the keyboard lacks it.
+    pub fn press_escape(&self, window: Window) {
+        self.press_code(window, 0xFF1B);
+    }
+
+    fn press_code(&self, window: Window, symbol: u32) {
+        let connection = &self.connection;
+        let setup = connection.setup();
+        let (first, last) = (setup.min_keycode, setup.max_keycode);
+        let keyboard = connection
+            .get_keyboard_mapping(first, last - first + 1)
+            .expect("connected")
+            .reply()
+            .expect("there is a keyboard");
+        let row = usize::from(keyboard.keysyms_per_keycode);
+        let place = keyboard
+            .keysyms
+            .chunks(row)
+            .position(|key| key[0] == symbol);
+        let place = place.expect("the keyboard has the key");
+        let code = first + u8::try_from(place).expect("codes are bytes");
+        connection
+            .set_input_focus(InputFocus::POINTER_ROOT, window, CURRENT_TIME)
+            .expect("connected");
+        for event in [KEY_PRESS_EVENT, KEY_RELEASE_EVENT] {
+            connection
+                .xtest_fake_input(event, code, CURRENT_TIME, self.root, 0, 0, 0)
+                .expect("connected");
+        }
+        connection.sync().expect("connected");
+    }
+
+    /// Gives a window another size, and puts it into the screen's corner: what
+    /// is beyond the screen cannot be looked at.
+    ///
+    /// # Panics
+    /// Where the X server is gone.
+    pub fn resize(&self, window: Window, width: u32, height: u32) {
+        let size = ConfigureWindowAux::new()
+            .x(0)
+            .y(0)
+            .width(width)
+            .height(height);
+        self.connection
+            .configure_window(window, &size)
+            .expect("connected");
+        self.connection.sync().expect("connected");
+    }
+
+    /// Asks a window to close, as the cross in its corner does.
+    ///
+    /// # Panics
+    /// Where the X server is gone.
+    pub fn close(&self, window: Window) {
+        let atom = |name: &[u8]| {
+            let cookie = self.connection.intern_atom(false, name).expect("connected");
+            cookie.reply().expect("atoms are given").atom
+        };
+        let data = [atom(b"WM_DELETE_WINDOW"), CURRENT_TIME, 0, 0, 0];
+        let message = ClientMessageEvent::new(32, window, atom(b"WM_PROTOCOLS"), data);
+        self.connection
+            .send_event(false, window, EventMask::NO_EVENT, message)
+            .expect("connected");
+        self.connection.sync().expect("connected");
+    }
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(seen) = self.look(self.root)
+        {
+            let file = format!("framegram-screen-{}.png", std::process::id());
+            let file = std::env::temp_dir().join(file);
+            if seen.save(&file).is_ok() {
+                eprintln!("what was on the screen is in {}", file.display());
+            }
+        }
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}

@@ -1,0 +1,47 @@
+//! One machine: every source arrives whole, and what happens when the programs
+//! come, go and are told nonsense.
+
+mod ending;
+mod files;
+mod meeting;
+mod refusing;
+
+use std::net::SocketAddr;
+
+use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER};
+
+/// A viewer that listens at `address`, and does so by now.
+fn listening(address: SocketAddr, arguments: &str) -> Program {
+    let mut viewer = viewer(address, arguments).run();
+    viewer.wait_for("Waiting for a stream");
+    viewer
+}
+
+fn viewer(address: SocketAddr, arguments: &str) -> Start {
+    Start::new(VIEWER, &format!("{address} --headless {arguments}"))
+}
+
+fn sender(source: &str, address: SocketAddr, arguments: &str) -> Start {
+    Start::new(SENDER, arguments).with([source, &address.to_string()])
+}
+
+/// Asserts that all `frames` were captured, sent and shown, byte for byte, and
+/// that no packet was lost.
+fn assert_whole(sender: &Ended, viewer: &Ended, frames: u64) {
+    for name in ["captured", "sent"] {
+        let name = format!("frames.{name}");
+        assert_eq!(sender.count(&name), frames, "{name}: {:#}", sender.report);
+    }
+    for name in ["captured", "sent", "shown", "intact"] {
+        let name = format!("frames.{name}");
+        assert_eq!(viewer.count(&name), frames, "{name}: {:#}", viewer.report);
+    }
+    for name in ["lost", "socket_dropped", "corrupt", "malformed"] {
+        let name = format!("packets.{name}");
+        assert_eq!(viewer.count(&name), 0, "{name}: {:#}", viewer.report);
+    }
+    for name in ["frames.sent", "packets.sent", "bytes.sent", "stream.number"] {
+        assert_eq!(sender.value(name), viewer.value(name), "{name}");
+    }
+    assert_eq!(viewer.value("stream.ended"), true);
+}

@@ -1,0 +1,184 @@
+//! Two hosts with a network of 1,500-byte packets between them.
+
+use nix::sys::signal::Signal;
+
+use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
+use framegram_tests::program::{Ended, Program, footage, media};
+
+/// What Ethernet carries.
+const ETHERNET: u32 = 1_500;
+
+fn listening(hosts: &Hosts, arguments: &str) -> Program {
+    let mut viewer = hosts.viewer(&format!("--headless {arguments}")).run();
+    viewer.wait_for("Waiting for a stream");
+    viewer
+}
+
+/// Sends a source to a viewer that records at its default address.
+fn play(hosts: &Hosts, source: &str, to: &str, sending: &str) -> (Ended, Ended) {
+    let viewer = listening(hosts, "--once --output out.mjpeg");
+    let sender = hosts.sender(sending).with([source, to]).run().end().well();
+    (sender, viewer.end().well())
+}
+
+fn assert_whole((sender, viewer): &(Ended, Ended), frames: u64) {
+    assert_eq!(sender.count("frames.sent"), frames);
+    assert_eq!(viewer.count("frames.intact"), frames, "{:#}", viewer.report);
+    assert_eq!(viewer.count("packets.lost"), 0);
+    assert_eq!(viewer.count("packets.socket_dropped"), 0);
+    assert_eq!(
+        viewer.count("packets.received"),
+        sender.count("packets.sent")
+    );
+}
+
+#[test]
+fn every_file_arrives_whole_without_ip_fragments() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    let to = format!("{}:5005", VIEWER_IPS[0]);
+    for (name, frames) in [
+        ("clip.mp4", 150),
+        ("mjpeg.avi", 50),
+        ("rotated.mp4", 30),
+        ("stills", 3),
+    ] {
+        let source = media(name);
+        let rate = if name == "stills" { "--fps 10" } else { "" };
+        let ended = play(&hosts, &source, &to, rate);
+        assert_whole(&ended, frames);
+    }
+    for file in footage() {
+        let ended = play(&hosts, &file, &to, "--duration 5s");
+        let sent = ended.0.count("frames.sent");
+        assert!(sent > 20, "{sent} frames of {file}");
+        assert_whole(&ended, sent);
+    }
+    assert_eq!(hosts.fragments(), 0);
+}
+
+#[test]
+fn large_frames_arrive_whole_over_either_protocol() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    for to in [
+        format!("{}:5005", VIEWER_IPS[0]),
+        format!("[{}]:5005", VIEWER_IPS[1]),
+    ] {
+        let ended = play(&hosts, "pattern:1920x1080@15", &to, "--frames 30");
+        assert_whole(&ended, 30);
+    }
+    assert_eq!(hosts.fragments(), 0);
+}
+
+#[test]
+fn large_datagrams_are_cut_by_ip_only_when_they_are_asked_for() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    let to = format!("{}:5005", VIEWER_IPS[0]);
+    let ended = play(
+        &hosts,
+        "pattern:640x360@30",
+        &to,
+        "--frames 10 --datagram 8000",
+    );
+    assert_whole(&ended, 10);
+    assert!(hosts.fragments() > 0);
+}
+
+#[test]
+fn a_path_of_smaller_packets_gets_smaller_datagrams() {
+    let Some(hosts) = Hosts::new(1_000) else {
+        return;
+    };
+    let to = format!("{}:5005", VIEWER_IPS[0]);
+    let viewer = listening(&hosts, "--once");
+    let sender = hosts
+        .sender("--frames 60")
+        .with(["pattern:640x360@30", &to])
+        .run()
+        .end()
+        .well();
+    let viewer = viewer.end().well();
+    assert!(sender.said.contains("datagram"), "{}", sender.said);
+    assert!(viewer.count("frames.intact") > 50, "{:#}", viewer.report);
+    assert_eq!(hosts.fragments(), 0);
+}
+
+#[test]
+fn a_group_reaches_its_viewers() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    for (group, interface) in [("239.5.5.5:5006", ""), ("239.5.5.6:5006", INTERFACE)] {
+        let interface = if interface.is_empty() {
+            String::new()
+        } else {
+            format!("--interface {interface}")
+        };
+        let viewers: Vec<_> = (0..2)
+            .map(|_| {
+                let arguments = format!("{group} {interface} --once --output out.mjpeg");
+                listening(&hosts, &arguments)
+            })
+            .collect();
+        let sender = hosts
+            .sender("--frames 20 pattern:320x180@30")
+            .with([group])
+            .run()
+            .end()
+            .well();
+        assert_eq!(sender.count("frames.sent"), 20);
+        for viewer in viewers {
+            assert_eq!(viewer.end().well().count("frames.intact"), 20);
+        }
+    }
+}
+
+#[test]
+fn a_broadcast_reaches_the_viewer() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    for to in ["10.77.5.255:5005", "255.255.255.255:5005"] {
+        let refused = hosts.sender("pattern").with([to]).run().end();
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.said.contains("--broadcast"), "{}", refused.said);
+    }
+    let ended = play(
+        &hosts,
+        "pattern:320x180@30",
+        "10.77.5.255:5005",
+        "--broadcast --frames 20",
+    );
+    assert_whole(&ended, 20);
+}
+
+#[test]
+fn the_viewer_tells_the_command_that_reaches_it() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    let viewer = listening(&hosts, "--once");
+    let command = format!("framegram-send camera {}:5005", VIEWER_IPS[0]);
+    assert!(viewer.said().contains(&command), "{}", viewer.said());
+    viewer.signal(Signal::SIGTERM);
+    let _ = viewer.end().well();
+}
+
+#[test]
+fn an_unreachable_network_does_not_end_a_stream_that_runs() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    // Nobody has this address: the cable is there, the neighbour is not.
+    let sender = hosts
+        .sender("--frames 60 pattern:160x90@30 10.77.5.9:5005")
+        .run()
+        .end()
+        .well();
+    assert_eq!(sender.count("frames.sent"), 60);
+}
