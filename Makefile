@@ -24,7 +24,7 @@ lint:
 
 bench:
 	@scripts/install build bench
-	cargo bench -p framegram-tests
+	cargo bench -p framegram-tests --bench '*'
 
 soak:
 	@scripts/install build test
