@@ -342,17 +342,18 @@ fn is_start_of_frame(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf) && !matches!(marker, DHT | 0xc8 | 0xcc)
 }
 
-const SOF0: u8 = 0xc0;
-const SOF1: u8 = 0xc1;
+pub(crate) const SOF0: u8 = 0xc0;
+pub(crate) const SOF1: u8 = 0xc1;
 pub(crate) const DHT: u8 = 0xc4;
+pub(crate) const DQT: u8 = 0xdb;
 pub(crate) const RST0: u8 = 0xd0;
 pub(crate) const RST7: u8 = 0xd7;
-const SOI: u8 = 0xd8;
+pub(crate) const SOI: u8 = 0xd8;
 pub(crate) const EOI: u8 = 0xd9;
-const SOS: u8 = 0xda;
-const DRI: u8 = 0xdd;
-const APP0: u8 = 0xe0;
-const APP14: u8 = 0xee;
+pub(crate) const SOS: u8 = 0xda;
+pub(crate) const DRI: u8 = 0xdd;
+pub(crate) const APP0: u8 = 0xe0;
+pub(crate) const APP14: u8 = 0xee;
 const APP15: u8 = 0xef;
 const COM: u8 = 0xfe;
 

@@ -226,6 +226,6 @@ fn restart_marker(number: usize) -> u8 {
 const END: [u8; 2] = [0xff, EOI];
 
 #[cfg(test)]
-mod encoder;
+pub(crate) mod encoder;
 #[cfg(test)]
 mod tests;

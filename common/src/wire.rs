@@ -2,6 +2,8 @@
 //! where a byte of a datagram stands; the rest of the crate speaks of packets.
 
 pub mod native;
+pub mod rtp;
+pub mod rtp_jpeg;
 
 use thiserror::Error;
 

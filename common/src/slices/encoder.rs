@@ -7,20 +7,20 @@ use turbojpeg::{Subsamp, raw};
 
 /// How a picture is encoded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) subsamp: Subsamp,
+pub(crate) struct Settings {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) subsamp: Subsamp,
     /// 1 to 100.
-    pub(super) quality: i32,
+    pub(crate) quality: i32,
     /// Minimum coded units between restart markers.
-    pub(super) interval: u16,
+    pub(crate) interval: u16,
     /// Whether Huffman tables are made for this picture.
-    pub(super) optimize: bool,
+    pub(crate) optimize: bool,
 }
 
 /// `pixels`, three bytes each, as a baseline JPEG.
-pub(super) fn encode(pixels: &[u8], settings: &Settings) -> Vec<u8> {
+pub(crate) fn encode(pixels: &[u8], settings: &Settings) -> Vec<u8> {
     assert_eq!(pixels.len(), 3 * settings.width * settings.height);
     let (width, height) = (settings.width as c_int, settings.height as c_int);
     let subsamp = settings.subsamp as c_int;
