@@ -9,6 +9,7 @@ pub mod frame;
 pub mod jpeg;
 pub mod ledger;
 pub mod link;
+pub mod listener;
 pub mod os;
 pub mod reassembly;
 pub mod receiver;
@@ -21,6 +22,7 @@ pub mod udp;
 pub mod wire;
 
 pub use frame::Frame;
+pub use listener::Listener;
 pub use receiver::Receiver;
 pub use seq::{FrameNumber, PacketNumber};
 pub use statistics::Statistics;

@@ -250,6 +250,14 @@ impl Receiver {
         }
     }
 
+    /// Whether a stream is followed that goes on, as far as one can hear.
+    #[must_use]
+    pub fn is_living(&self, now: Duration) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.is_living(now))
+    }
+
     /// The counts so far, of all streams that were followed.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -386,7 +394,8 @@ impl Receiver {
     }
 }
 
-fn add(statistics: &mut Statistics, before: &Statistics) {
+/// Adds what was counted of another stream before.
+pub(crate) fn add(statistics: &mut Statistics, before: &Statistics) {
     let stale = [&*statistics, before].map(|of| {
         let concealed = of.frames.concealed.unwrap_or(0) as f64;
         (concealed, concealed * of.stale_share.unwrap_or(0.0))

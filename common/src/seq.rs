@@ -54,7 +54,7 @@ impl fmt::Display for PacketNumber {
 
 /// The number whose low `bits` bits are `low` and that lies nearest to `near`;
 /// below zero there is nothing, so near zero it is the smallest one.
-fn extend(low: u64, bits: u32, near: u64) -> u64 {
+pub(crate) fn extend(low: u64, bits: u32, near: u64) -> u64 {
     let window = 1_u64 << bits;
     let candidate = (near & !(window - 1)) | low;
     let half = window / 2;

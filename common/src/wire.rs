@@ -2,6 +2,7 @@
 //! where a byte of a datagram stands; the rest of the crate speaks of packets.
 
 pub mod native;
+pub mod raw;
 pub mod rtp;
 pub mod rtp_jpeg;
 
@@ -17,6 +18,41 @@ pub const DEFAULT_DATAGRAM: usize = 1_452;
 /// The smallest datagram size that can be asked for: with chunks this small
 /// the longest frame still has no more than [`native::MAX_CHUNKS`].
 pub const MIN_DATAGRAM: usize = 640;
+
+/// The formats of datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// framegram's own.
+    Native,
+    /// JPEG in RTP, and its RTCP.
+    Rtp,
+    /// JPEG without a header.
+    Raw,
+}
+
+impl Format {
+    /// What the first bytes of a datagram say. `None` where they are those of
+    /// no format: the middle of a bare JPEG, or none of ours.
+    #[must_use]
+    pub fn of(datagram: &[u8]) -> Option<Self> {
+        match datagram {
+            [native::MAGIC, ..] => Some(Self::Native),
+            [0x80..=0xbf, ..] => Some(Self::Rtp),
+            [0xff, 0xd8, ..] => Some(Self::Raw),
+            _ => None,
+        }
+    }
+
+    /// Its name in reports and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Rtp => "rtp",
+            Self::Raw => "raw",
+        }
+    }
+}
 
 /// Why a datagram is not a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -264,6 +264,6 @@ fn short(what: &'static str, expected: usize, bytes: &[u8]) -> FragmentError {
 }
 
 #[cfg(test)]
-mod tests_recorded;
+pub(crate) mod tests_recorded;
 #[cfg(test)]
 mod tests_round_trip;

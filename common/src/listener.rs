@@ -1,0 +1,434 @@
+//! The viewer's state machine for one port, whatever format its senders
+//! speak: tells formats apart, follows one stream at a time.
+//!
+//! Inputs are `handle_*`, outputs `poll_*`, as for the [`Receiver`], which does
+//! the work for the native format.
+
+mod accounts;
+mod formats;
+mod raw;
+mod rtp;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::receiver::{
+    self, Event, FrameId, MAX_OTHERS, Outcome, ReceivedFrame, Receiver, SILENCE,
+};
+use crate::statistics::{Side, Statistics};
+use crate::wire::{Format, native, rtp as packets};
+use formats::Formats;
+use raw::RawStream;
+use rtp::RtpStream;
+
+/// What a listener is told before it starts.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// For all formats and the native one.
+    pub receiver: receiver::Config,
+    /// The one format that is taken; `None`: what the first bytes say, sender
+    /// by sender.
+    pub format: Option<Format>,
+    /// Width and height in pixels, as a session description tells them, for
+    /// RTP above 2,040 pixels.
+    pub size: Option<(u16, u16)>,
+}
+
+/// The viewer's state machine for one port.
+#[derive(Debug)]
+pub struct Listener {
+    config: Config,
+    viewer: u64,
+    native: Receiver,
+    /// The stream of another format that is followed, or was before the native
+    /// one.
+    stream: Option<Stream>,
+    /// The one before, of which frames may still wait to be shown.
+    previous: Option<Stream>,
+    /// What was counted of those before.
+    before: Option<Statistics>,
+    followed: u64,
+    /// Where streams come from that are not followed while another one is.
+    others: Vec<SocketAddr>,
+    formats: Formats,
+    malformed: u64,
+    foreign: u64,
+    /// The system's count, and the part of it that was the native stream's.
+    socket_drops: (u64, u64),
+    events: VecDeque<Event>,
+    native_is_newest: bool,
+}
+
+/// A stream that is not native.
+#[derive(Debug)]
+enum Stream {
+    Rtp(Box<RtpStream>),
+    Raw(Box<RawStream>),
+}
+
+impl Listener {
+    /// A listener with this number, drawn at random, whose socket listens since
+    /// `now`.
+    #[must_use]
+    pub fn new(config: Config, viewer: u64, now: Duration) -> Self {
+        Self {
+            native: Receiver::new(config.receiver.clone(), viewer, now),
+            formats: Formats::new(config.format),
+            config,
+            viewer,
+            stream: None,
+            previous: None,
+            before: None,
+            followed: 0,
+            others: Vec::new(),
+            malformed: 0,
+            foreign: 0,
+            socket_drops: (0, 0),
+            events: VecDeque::new(),
+            native_is_newest: false,
+        }
+    }
+
+    /// Takes a datagram that arrived at `now`, on the port itself or, for RTCP,
+    /// on the next one.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        match self.formats.recognise(from, datagram, now) {
+            Format::Native => self.handle_native(from, datagram, now),
+            Format::Rtp => self.handle_rtp(from, datagram, now),
+            Format::Raw => self.handle_raw(from, datagram, now),
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Counts a datagram from an address that is not allowed.
+    pub fn handle_foreign(&mut self) {
+        self.foreign += 1;
+    }
+
+    /// Takes the system's count of datagrams dropped in the socket's buffer
+    /// since it was opened.
+    pub fn handle_socket_drops(&mut self, total: u64) {
+        let (known, native) = &mut self.socket_drops;
+        let new = total.saturating_sub(*known);
+        *known += new;
+        match &mut self.stream {
+            Some(stream) if !self.native_is_newest => stream.accounts().note_socket_drops(new),
+            _ => {
+                *native += new;
+                self.native.handle_socket_drops(*native);
+            }
+        }
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.native.handle_timeout(now);
+        while let Some(event) = self.native.poll_event() {
+            if let Event::Followed { .. } = event {
+                self.native_is_newest = true;
+                self.followed += 1;
+                if let Some(stream) = self.stream.take() {
+                    self.retire(stream);
+                }
+            }
+            self.events.push_back(match event {
+                Event::Followed { stream, from, .. } => Event::Followed {
+                    stream,
+                    from,
+                    again: self.followed > 1,
+                },
+                other => other,
+            });
+        }
+        if let Some(stream) = &mut self.stream {
+            let number = stream.number();
+            if stream.handle_timeout(now) {
+                self.events.push_back(Event::Ended { stream: number });
+            }
+        }
+    }
+
+    /// The next frame to be shown; numbers only grow within a stream.
+    pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
+        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
+        let frame = streams.find_map(|stream| stream.accounts().poll_frame());
+        frame.or_else(|| self.native.poll_frame())
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Fills `out` with a datagram for a sender, if one is due, and says where
+    /// it goes: through the socket on which that address was heard last.
+    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        out.clear();
+        if let Some(Stream::Rtp(stream)) = &mut self.stream
+            && let Some(to) = stream.poll_transmit(now, out)
+        {
+            return Some(to);
+        }
+        self.native.poll_transmit(now, out)
+    }
+
+    /// When [`Listener::handle_timeout`] and [`Listener::poll_transmit`] have
+    /// something to do again.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let stream = self.stream.as_ref().and_then(Stream::poll_timeout);
+        self.native.poll_timeout().into_iter().chain(stream).min()
+    }
+
+    /// Tells what became of a frame that was polled; each has one fate.
+    pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
+        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
+        match streams.find(|stream| stream.number() == id.stream) {
+            Some(stream) => stream.accounts().handle_fate(id.number, outcome),
+            None => self.native.handle_fate(id, outcome),
+        }
+    }
+
+    /// The format of the stream that is followed.
+    #[must_use]
+    pub fn format(&self) -> Option<Format> {
+        match &self.stream {
+            _ if self.native_is_newest => Some(Format::Native),
+            Some(Stream::Rtp(_)) => Some(Format::Rtp),
+            Some(Stream::Raw(_)) => Some(Format::Raw),
+            None => None,
+        }
+    }
+
+    /// Whether RTP frames come whose size only a session description tells.
+    #[must_use]
+    pub fn lacks_size(&self) -> bool {
+        matches!(&self.stream, Some(Stream::Rtp(stream)) if stream.lacks_size())
+    }
+
+    /// The counts so far, of all streams that were followed.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let native = self.native.statistics();
+        let (malformed, foreign) = (native.packets.malformed, native.packets.foreign);
+        let others = self.others.len() as u64 + native.stream.others;
+        let native = (native.stream.followed > 0).then_some(native);
+        let streams = self.stream.iter().chain(&self.previous);
+        let streams = streams.map(Stream::statistics).chain(self.before.clone());
+        let mut all = if self.native_is_newest {
+            native.into_iter().chain(streams).collect::<VecDeque<_>>()
+        } else {
+            streams.chain(native).collect()
+        };
+        let mut statistics = all.pop_front().unwrap_or_default();
+        for before in &all {
+            receiver::add(&mut statistics, before);
+        }
+        statistics.stream.side = Side::Viewer;
+        statistics.stream.followed = self.followed;
+        statistics.stream.others = others;
+        statistics.packets.malformed = malformed.map(|native| native + self.malformed);
+        statistics.packets.foreign = foreign.map(|native| native + self.foreign);
+        statistics
+    }
+
+    fn handle_native(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        if self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.is_living(now))
+        {
+            // Damaged datagrams of the stream that is followed are no others.
+            match native::Packet::decode(datagram) {
+                Ok((header, _)) => self.note_other(header.stream, from),
+                Err(_) => self.malformed += 1,
+            }
+            return;
+        }
+        self.native.handle_datagram(from, datagram, now);
+    }
+
+    fn handle_rtp(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        if packets::is_control(datagram) {
+            if let Some(Stream::Rtp(stream)) = &mut self.stream {
+                self.malformed += u64::from(!stream.handle_control(from, datagram, now));
+            }
+            return;
+        }
+        let Some((packet, fragment)) = rtp::decode(datagram) else {
+            self.malformed += 1;
+            return;
+        };
+        let number = u64::from(packet.source);
+        let (viewer, config) = (self.viewer, self.config.clone());
+        let begin = || {
+            Stream::Rtp(Box::new(RtpStream::new(
+                packet.source,
+                viewer,
+                &config,
+                now,
+            )))
+        };
+        if self.follows(number, from, now, begin)
+            && let Some(Stream::Rtp(stream)) = &mut self.stream
+            && !stream.handle_packet(&packet, &fragment, from, datagram.len(), now)
+        {
+            self.malformed += 1;
+        }
+    }
+
+    fn handle_raw(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        let number = formats::number(from, self.viewer);
+        let budget = self.config.receiver.budget;
+        let begins = Format::of(datagram) == Some(Format::Raw);
+        let known = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.number() == number);
+        if !known && !begins {
+            self.malformed += 1;
+            return;
+        }
+        let begin = || Stream::Raw(Box::new(RawStream::new(number, budget)));
+        if self.follows(number, from, now, begin)
+            && let Some(Stream::Raw(stream)) = &mut self.stream
+        {
+            self.malformed += stream.handle_datagram(from, datagram, now);
+        }
+    }
+
+    /// Whether datagrams of this stream are to be looked at: those of the one
+    /// that is followed, which this one becomes if there is none that lives.
+    fn follows(
+        &mut self,
+        number: u64,
+        from: SocketAddr,
+        now: Duration,
+        begin: impl FnOnce() -> Stream,
+    ) -> bool {
+        match &self.stream {
+            Some(stream) if stream.number() == number && !stream.is_over(now) => return true,
+            Some(stream) if stream.is_living(now) => {
+                self.note_other(number, from);
+                return false;
+            }
+            _ if self.native.is_living(now) => {
+                self.note_other(number, from);
+                return false;
+            }
+            _ => {}
+        }
+        if let Some(stream) = self.stream.take() {
+            self.retire(stream);
+        }
+        self.others.retain(|other| *other != from);
+        let stream = begin();
+        // Frames of two streams under one number could not be told apart.
+        if let Some(same) = self
+            .previous
+            .take_if(|previous| previous.number() == number)
+        {
+            self.close(&same);
+        }
+        self.stream = Some(stream);
+        self.native_is_newest = false;
+        self.followed += 1;
+        self.events.push_back(Event::Followed {
+            stream: number,
+            from,
+            again: self.followed > 1,
+        });
+        true
+    }
+
+    fn note_other(&mut self, stream: u64, from: SocketAddr) {
+        self.foreign += 1;
+        if self.others.len() < MAX_OTHERS && !self.others.contains(&from) {
+            self.others.push(from);
+            self.events.push_back(Event::Other { stream, from });
+        }
+    }
+
+    fn retire(&mut self, mut stream: Stream) {
+        stream.end();
+        if let Some(previous) = self.previous.replace(stream) {
+            self.close(&previous);
+        }
+    }
+
+    fn close(&mut self, previous: &Stream) {
+        let mut statistics = previous.statistics();
+        if let Some(before) = &self.before {
+            receiver::add(&mut statistics, before);
+        }
+        self.before = Some(statistics);
+    }
+}
+
+impl Stream {
+    fn accounts(&mut self) -> &mut accounts::Accounts {
+        match self {
+            Self::Rtp(stream) => stream.accounts_mut(),
+            Self::Raw(stream) => stream.accounts_mut(),
+        }
+    }
+
+    fn number(&self) -> u64 {
+        match self {
+            Self::Rtp(stream) => stream.accounts().stream(),
+            Self::Raw(stream) => stream.accounts().stream(),
+        }
+    }
+
+    /// Whether what comes under its number is another stream.
+    fn is_over(&self, now: Duration) -> bool {
+        match self {
+            Self::Rtp(stream) => stream.is_over(now),
+            Self::Raw(_) => false,
+        }
+    }
+
+    fn is_living(&self, now: Duration) -> bool {
+        let (heard, ended) = match self {
+            Self::Rtp(stream) => (stream.accounts().heard(), stream.has_ended()),
+            Self::Raw(stream) => (stream.accounts().heard(), false),
+        };
+        !ended && now.saturating_sub(heard) < SILENCE
+    }
+
+    /// Gives up what has had its time. Returns whether the stream ends by it.
+    fn handle_timeout(&mut self, now: Duration) -> bool {
+        match self {
+            Self::Rtp(stream) => stream.handle_timeout(now),
+            Self::Raw(stream) => {
+                stream.handle_timeout(now);
+                false
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Rtp(stream) => stream.poll_timeout(),
+            Self::Raw(stream) => stream.poll_timeout(),
+        }
+    }
+
+    fn end(&mut self) {
+        match self {
+            Self::Rtp(stream) => stream.end(),
+            Self::Raw(stream) => stream.end(),
+        }
+    }
+
+    fn statistics(&self) -> Statistics {
+        match self {
+            Self::Rtp(stream) => stream.statistics(),
+            Self::Raw(stream) => stream.statistics(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! What became of the frames of a stream that has no totals of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::jpeg::JpegHeader;
+use crate::receiver::{FrameId, Outcome, ReceivedFrame};
+use crate::seq::FrameNumber;
+use crate::statistics::{self, Statistics};
+
+/// The most frames between being handed out and having their fate told: more
+/// than any sink keeps waiting.
+const MAX_DELIVERED: usize = 1024;
+
+/// Counts and frames on their way out.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    stream: u64,
+    from: Option<SocketAddr>,
+    next: FrameNumber,
+    out: VecDeque<ReceivedFrame>,
+    /// Handed out, without a fate; the share of the picture that is stale.
+    delivered: BTreeMap<FrameNumber, f64>,
+    pub(super) counts: Counts,
+    bytes: u64,
+    jpeg_bytes: u64,
+    socket_dropped: u64,
+    arrivals: Option<(Duration, Duration)>,
+    size: Option<(u16, u16)>,
+}
+
+/// A frame that can be shown.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) jpeg: Vec<u8>,
+    /// What of the picture is missing, in minimum coded units.
+    pub(super) stale: Vec<Range<u32>>,
+    /// The share of the picture that is not.
+    pub(super) fresh: f64,
+    pub(super) captured: Duration,
+}
+
+impl Ready {
+    pub(super) fn whole(jpeg: Vec<u8>, captured: Duration) -> Self {
+        Self {
+            jpeg,
+            stale: Vec::new(),
+            fresh: 1.0,
+            captured,
+        }
+    }
+}
+
+/// Frames by fate.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) intact: u64,
+    pub(super) concealed: u64,
+    /// The stale shares of these, added up.
+    stale: f64,
+    pub(super) incomplete: u64,
+    pub(super) late: u64,
+    pub(super) superseded: u64,
+    pub(super) undecodable: u64,
+}
+
+impl Accounts {
+    /// Nothing of the stream with this number has arrived.
+    pub(super) fn new(stream: u64) -> Self {
+        Self {
+            stream,
+            from: None,
+            next: FrameNumber(0),
+            out: VecDeque::new(),
+            delivered: BTreeMap::new(),
+            counts: Counts::default(),
+            bytes: 0,
+            jpeg_bytes: 0,
+            socket_dropped: 0,
+            arrivals: None,
+            size: None,
+        }
+    }
+
+    pub(super) fn stream(&self) -> u64 {
+        self.stream
+    }
+
+    /// Where its newest datagram came from.
+    pub(super) fn from(&self) -> Option<SocketAddr> {
+        self.from
+    }
+
+    /// When its newest datagram came.
+    pub(super) fn heard(&self) -> Duration {
+        self.arrivals.map_or(Duration::ZERO, |(_, last)| last)
+    }
+
+    pub(super) fn socket_dropped(&self) -> u64 {
+        self.socket_dropped
+    }
+
+    pub(super) fn note_datagram(&mut self, from: SocketAddr, len: usize, now: Duration) {
+        let first = self.arrivals.map_or(now, |(first, _)| first);
+        (self.arrivals, self.from) = (Some((first, now)), Some(from));
+        self.bytes += len as u64;
+    }
+
+    pub(super) fn note_socket_drops(&mut self, datagrams: u64) {
+        self.socket_dropped += datagrams;
+    }
+
+    /// Hands a frame out.
+    pub(super) fn hand_out(&mut self, frame: Ready, completed: Duration) {
+        if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
+            self.size = Some((header.width, header.height));
+        }
+        self.jpeg_bytes += frame.jpeg.len() as u64;
+        let number = self.next;
+        self.next = number.next();
+        self.delivered.insert(number, 1.0 - frame.fresh);
+        if self.delivered.len() > MAX_DELIVERED {
+            self.delivered.pop_first();
+        }
+        self.out.push_back(ReceivedFrame {
+            id: FrameId {
+                stream: self.stream,
+                number,
+            },
+            jpeg: Bytes::from(frame.jpeg),
+            stale: frame.stale,
+            captured: frame.captured,
+            completed,
+        });
+    }
+
+    pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {
+        self.out.pop_front()
+    }
+
+    pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) {
+        let Some(stale) = self.delivered.remove(&number) else {
+            return;
+        };
+        let counts = &mut self.counts;
+        match outcome {
+            Outcome::Shown { .. } if stale > 0.0 => {
+                counts.concealed += 1;
+                counts.stale += stale;
+            }
+            Outcome::Shown { .. } => counts.intact += 1,
+            Outcome::Superseded => counts.superseded += 1,
+            Outcome::Undecodable => counts.undecodable += 1,
+        }
+    }
+
+    /// What is known of any such stream; totals are not.
+    pub(super) fn statistics(&self, wire: &'static str) -> Statistics {
+        let counts = &self.counts;
+        let shown = counts.intact + counts.concealed;
+        let (first, last) = self.arrivals.unwrap_or_default();
+        let duration = last.saturating_sub(first).as_secs_f64();
+        let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
+        Statistics {
+            stream: statistics::Stream {
+                number: Some(format!("{:016x}", self.stream)),
+                addresses: self.from.iter().map(ToString::to_string).collect(),
+                wire: Some(wire),
+                width: self.size.map(|(width, _)| width.into()),
+                height: self.size.map(|(_, height)| height.into()),
+                ..statistics::Stream::default()
+            },
+            frames: statistics::Frames {
+                shown: Some(shown),
+                intact: Some(counts.intact),
+                concealed: Some(counts.concealed),
+                incomplete: Some(counts.incomplete),
+                late: Some(counts.late),
+                superseded: Some(counts.superseded),
+                undecodable: Some(counts.undecodable),
+                ..statistics::Frames::default()
+            },
+            packets: statistics::Packets {
+                socket_dropped: Some(self.socket_dropped),
+                ..statistics::Packets::default()
+            },
+            bytes: statistics::Bytes {
+                received: Some(self.bytes),
+                jpeg: Some(self.jpeg_bytes),
+                ..statistics::Bytes::default()
+            },
+            stale_share: (counts.concealed > 0).then(|| counts.stale / counts.concealed as f64),
+            duration_s: duration,
+            fps: rate(shown.saturating_sub(1) as f64),
+            bitrate_bps: rate(self.bytes as f64 * 8.0),
+            ..Statistics::default()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A stream of JPEGs without a header.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::accounts::{Accounts, Ready};
+use crate::statistics::Statistics;
+use crate::wire::Format;
+use crate::wire::raw::{Joined, Joiner};
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct RawStream {
+    accounts: Accounts,
+    budget: Duration,
+    joiner: Joiner,
+    datagrams: u64,
+    /// When the first frame began, which its sender calls the beginning too.
+    begun: Option<Duration>,
+}
+
+impl RawStream {
+    pub(super) fn new(number: u64, budget: Duration) -> Self {
+        Self {
+            accounts: Accounts::new(number),
+            budget,
+            joiner: Joiner::default(),
+            datagrams: 0,
+            begun: None,
+        }
+    }
+
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    pub(super) fn accounts_mut(&mut self) -> &mut Accounts {
+        &mut self.accounts
+    }
+
+    /// Takes a datagram. Returns how many of it belong to no frame: 1 or none.
+    pub(super) fn handle_datagram(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> u64 {
+        self.handle_timeout(now);
+        self.accounts.note_datagram(from, datagram.len(), now);
+        self.datagrams += 1;
+        let begun = *self.begun.get_or_insert(now);
+        let mut stray = 0;
+        for joined in self.joiner.push(datagram) {
+            match joined {
+                Joined::Whole(jpeg) => {
+                    let captured = now.saturating_sub(begun);
+                    self.accounts.hand_out(Ready::whole(jpeg, captured), now);
+                }
+                Joined::Broken => self.accounts.counts.incomplete += 1,
+                Joined::Stray => stray += 1,
+            }
+        }
+        stray
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Duration) {
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            self.end();
+        }
+    }
+
+    /// A frame that has begun is given up when its sender falls silent: with
+    /// no length and no numbers, what is missing is not known before.
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        let open = self.joiner.is_open();
+        open.then(|| self.accounts.heard() + self.budget.max(PATIENCE))
+    }
+
+    pub(super) fn end(&mut self) {
+        if self.joiner.is_open() {
+            self.joiner.reset();
+            self.accounts.counts.incomplete += 1;
+        }
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let mut statistics = self.accounts.statistics(Format::Raw.name());
+        statistics.packets.received = Some(self.datagrams);
+        statistics
+    }
+}
+
+/// Microcontrollers take their time between the datagrams of a frame.
+const PATIENCE: Duration = Duration::from_millis(500);

@@ -1,0 +1,230 @@
+//! A stream of JPEG in RTP, and the reports to its sender.
+
+mod frames;
+mod numbering;
+mod reports;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Config;
+use super::accounts::Accounts;
+use crate::ledger::{Arrival, Jitter, Numbers};
+use crate::receiver::SILENCE;
+use crate::statistics::Statistics;
+use crate::wire::Format;
+use crate::wire::rtp::{self, Control, Packet};
+use crate::wire::rtp_jpeg::{Fragment, SentTables};
+use frames::Frames;
+use numbering::Numbering;
+use reports::Reports;
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct RtpStream {
+    source: u32,
+    accounts: Accounts,
+    budget: Duration,
+    numbering: Numbering,
+    numbers: Numbers,
+    jitter: Jitter,
+    tables: SentTables,
+    frames: Frames,
+    reports: Reports,
+    farewell: Option<Duration>,
+    ended: bool,
+}
+
+/// The packet and the fragment in a datagram, if it is of JPEG in RTP.
+pub(super) fn decode(datagram: &[u8]) -> Option<(Packet<'_>, Fragment<'_>)> {
+    let packet = Packet::decode(datagram).ok()?;
+    let known = packet.payload_type == rtp::JPEG || rtp::DYNAMIC.contains(&packet.payload_type);
+    let fragment = Fragment::decode(packet.payload).ok()?;
+    known.then_some((packet, fragment))
+}
+
+impl RtpStream {
+    pub(super) fn new(source: u32, viewer: u64, config: &Config, now: Duration) -> Self {
+        Self {
+            source,
+            accounts: Accounts::new(source.into()),
+            budget: config.receiver.budget,
+            numbering: Numbering::default(),
+            numbers: Numbers::default(),
+            jitter: Jitter::default(),
+            tables: SentTables::default(),
+            frames: Frames::new(config.size, config.receiver.strict),
+            reports: Reports::new(viewer, now),
+            farewell: None,
+            ended: false,
+        }
+    }
+
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    pub(super) fn accounts_mut(&mut self) -> &mut Accounts {
+        &mut self.accounts
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether a packet of `now` is of another stream under the same number:
+    /// some cameras have but one.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        let silent = |farewell| now.saturating_sub(farewell) >= SILENCE;
+        self.ended && self.farewell.is_some_and(silent)
+    }
+
+    /// Whether frames come whose size is told nowhere.
+    pub(super) fn lacks_size(&self) -> bool {
+        self.frames.lacks_size()
+    }
+
+    /// Takes a packet of `len` bytes. Returns whether it can be one of this
+    /// stream.
+    pub(super) fn handle_packet(
+        &mut self,
+        packet: &Packet<'_>,
+        fragment: &Fragment<'_>,
+        from: SocketAddr,
+        len: usize,
+        now: Duration,
+    ) -> bool {
+        let next = self.numbers.next();
+        let Some(place) = self
+            .numbering
+            .place(packet.sequence, packet.timestamp, next)
+        else {
+            return false;
+        };
+        match self.numbers.note(place.number) {
+            Arrival::New => {}
+            Arrival::Duplicate => {
+                self.accounts.note_datagram(from, len, now);
+                return true;
+            }
+            Arrival::Implausible => return false,
+        }
+        self.accounts.note_datagram(from, len, now);
+        self.jitter.note(micros(place.ticks), now);
+        let tables = self.tables.resolve(fragment.kind.q, fragment.tables);
+        let placed = self
+            .frames
+            .place(place.number.0, place.ticks, packet, fragment, tables, now);
+        self.hand_out(now);
+        placed
+    }
+
+    /// Takes a datagram of RTCP. Returns whether it is sound.
+    pub(super) fn handle_control(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> bool {
+        let Ok(controls) = Control::decode(datagram) else {
+            return false;
+        };
+        // Nobody but the sender's own machine may end its stream.
+        if self.accounts.from().map(|media| media.ip()) != Some(from.ip()) {
+            return true;
+        }
+        for control in controls {
+            match control {
+                Control::Sender(info, _) if info.source == self.source => {
+                    self.reports.handle_sender(&info, from, now);
+                }
+                Control::Bye { source } if source == self.source => {
+                    self.farewell.get_or_insert(now);
+                }
+                Control::Sender(..)
+                | Control::Bye { .. }
+                | Control::Receiver { .. }
+                | Control::Name { .. } => {}
+            }
+        }
+        true
+    }
+
+    /// Gives up what has had its time. Returns whether the stream ends by it.
+    pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
+        self.frames
+            .expire(now, self.budget, &mut self.accounts.counts);
+        self.hand_out(now);
+        let over = self
+            .farewell
+            .is_some_and(|farewell| now >= farewell + self.budget);
+        if over && !self.ended {
+            self.end();
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.frames.give_up_all(&mut self.accounts.counts);
+        let heard = self.accounts.heard();
+        self.hand_out(heard);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        let frames = self.frames.expiry(self.budget);
+        let report = self.reports.due().filter(|_| !self.ended);
+        let end = self
+            .farewell
+            .filter(|_| !self.ended)
+            .map(|farewell| farewell + self.budget);
+        [frames, report, end].into_iter().flatten().min()
+    }
+
+    pub(super) fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        if self.ended {
+            return None;
+        }
+        let jitter = self.jitter.micros().unwrap_or(0.0);
+        let rate = self.accounts.statistics("").bitrate_bps;
+        self.reports.poll(
+            self.source,
+            &self.numbers,
+            &self.numbering,
+            jitter,
+            rate,
+            now,
+            out,
+        )
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let mut statistics = self.accounts.statistics(Format::Rtp.name());
+        statistics.stream.ended = self.farewell.is_some();
+        let first = self.numbers.first().unwrap_or(0);
+        let expected = self.numbers.next().saturating_sub(first);
+        let missing = expected.saturating_sub(self.numbers.received());
+        let dropped = self.accounts.socket_dropped().min(missing);
+        let packets = &mut statistics.packets;
+        packets.received = Some(self.numbers.received());
+        packets.socket_dropped = Some(dropped);
+        packets.lost = Some(missing - dropped);
+        packets.duplicate = Some(self.numbers.duplicate());
+        packets.reordered = Some(self.numbers.reordered());
+        // With no packet missing no frame is; else nobody knows.
+        statistics.frames.lost = (missing == 0).then_some(0);
+        statistics.jitter_ms = self.jitter.micros().map(|micros| micros / 1000.0);
+        statistics
+    }
+
+    fn hand_out(&mut self, now: Duration) {
+        while let Some(ready) = self.frames.pop(&mut self.accounts.counts) {
+            self.accounts.hand_out(ready, now);
+        }
+    }
+}
+
+fn micros(ticks: u64) -> u64 {
+    ticks * 1000 / u64::from(rtp::CLOCK / 1000)
+}
