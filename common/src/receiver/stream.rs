@@ -1,12 +1,13 @@
 //! The stream that is followed: its packets in, its frames and the reports to
 //! its sender out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::awaiting::{Awaited, Awaiting};
 use super::concealment::TableSets;
 use super::delivery::{Delivery, Mended, Ready};
 use super::requests::{Incomplete, Requests};
@@ -28,17 +29,12 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// The furthest that frame numbers may leap: hours of outage.
 const MAX_FRAME_LEAP: u64 = 1 << 20;
 
+/// No stream counts so far: above it sums could overflow.
+const MAX_COUNT: u64 = 1 << 48;
+
 /// The most frames that are waited for without anything of them having
 /// arrived: a second at 60 frames a second.
 const MAX_ABSENT: u64 = 64;
-
-/// A frame is overdue when it is late by this, or by an eighth of the time
-/// between frames if that is more.
-const LEAST_OVERDUE: Duration = Duration::from_millis(4);
-
-/// So many frames in a row are taken for overdue, then the source is taken to
-/// pause.
-const MAX_OVERDUE: u64 = 3;
 
 /// Where nothing repairs, a frame is waited for so long after its last packet
 /// was due: for what is out of order.
@@ -58,12 +54,7 @@ pub(super) struct Stream {
     reassembly: Reassembly,
     rebuilder: Rebuilder,
     requests: Requests,
-    /// Frames that are waited for, whether or not something of them arrived.
-    awaited: BTreeMap<FrameNumber, Awaited>,
-    /// When the newest frame began to arrive.
-    newest_began: Option<Duration>,
-    /// Frames below this were taken for overdue, or are known.
-    expected: u64,
+    awaiting: Awaiting,
     /// The frame that was under way when this side joined.
     joined_within: Option<FrameNumber>,
     delivery: Delivery,
@@ -84,15 +75,6 @@ pub(super) struct Stream {
     loss_noted: LossCounts,
     report_due: Duration,
     control_number: u64,
-}
-
-/// How long a frame is waited for.
-#[derive(Clone, Copy, Debug)]
-struct Awaited {
-    /// When its last packet was to arrive.
-    all_due: Duration,
-    /// When it is given up.
-    until: Duration,
 }
 
 impl Stream {
@@ -116,9 +98,7 @@ impl Stream {
             reassembly: Reassembly::default(),
             rebuilder: Rebuilder::default(),
             requests: Requests::default(),
-            awaited: BTreeMap::new(),
-            newest_began: None,
-            expected: 0,
+            awaiting: Awaiting::default(),
             joined_within: None,
             delivery: Delivery::default(),
             tables: TableSets::default(),
@@ -193,7 +173,11 @@ impl Stream {
             Packet::Parity(parity) => self.handle_parity(parity, now),
             Packet::Totals(totals) => self.handle_totals(totals, header.sent, now),
             Packet::Farewell(totals) => {
-                self.farewell.get_or_insert(now);
+                if self.farewell.is_none() {
+                    // The sender stays a moment longer, and hears the last word.
+                    self.report_due = now;
+                    self.farewell = Some(now);
+                }
                 self.handle_totals(totals, header.sent, now)
             }
             Packet::Reply(reply) => self.handle_reply(reply, header.sent, now),
@@ -219,14 +203,11 @@ impl Stream {
     /// Gives up what has had its time. Returns whether the stream ends by it.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
         self.expect_next(now);
-        let expired = |stream: &Self| {
-            stream
-                .awaited
-                .iter()
-                .find(|(_, wait)| wait.until <= now)
-                .map(|(number, _)| *number)
-        };
-        while let Some(number) = expired(self).or_else(|| self.reassembly.excess()) {
+        while let Some(number) = self
+            .awaiting
+            .expired(now)
+            .or_else(|| self.reassembly.excess())
+        {
             self.give_up(number, now);
             self.reassembly.forget();
         }
@@ -255,7 +236,7 @@ impl Stream {
     /// Gives up everything that is waited for.
     pub(super) fn end(&mut self, now: Duration) {
         self.ended = true;
-        while let Some(number) = self.awaited.first_key_value().map(|(number, _)| *number) {
+        while let Some(number) = self.awaiting.first() {
             self.give_up(number, now);
         }
         self.hand_out();
@@ -269,14 +250,14 @@ impl Stream {
         if self.ended {
             return None;
         }
-        let given_up = self.awaited.values().map(|wait| wait.until).min();
+        let given_up = self.awaiting.deadline();
         let end = self.farewell.map(|at| at + self.config.budget);
         let request = if self.may_ask() {
             self.requests.due(self.incomplete())
         } else {
             None
         };
-        let next = self.next_overdue();
+        let next = self.overdue().map(|(_, at)| at);
         [Some(self.report_due), given_up, end, request, next]
             .into_iter()
             .flatten()
@@ -398,7 +379,7 @@ impl Stream {
                     .take_if(|within| *within == number.0);
             }
             Placed::Corrupt => {
-                self.awaited.remove(&number);
+                self.awaiting.remove(number);
                 self.ledger.frames.incomplete += 1;
             }
             Placed::Contradiction => return false,
@@ -410,15 +391,13 @@ impl Stream {
     fn begin(&mut self, number: FrameNumber, now: Duration) {
         let next = self.ledger.frames_sent();
         let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
-        if number.0 >= self.ledger.frames.next() {
-            self.newest_began = Some(now);
-        }
+        self.awaiting.note_began(number, now);
         self.ledger.frames.begin(number);
         if !joining {
             self.await_frames(next, number.0, now);
         }
         let wait = self.wait(now + self.spread(), now);
-        self.awaited.entry(number).or_insert(wait);
+        self.awaiting.insert(number, wait);
         if self.delivery.is_past(number) {
             self.give_up(number, now);
         }
@@ -430,7 +409,10 @@ impl Stream {
         if !self.is_plausible(last) {
             return false;
         }
-        let of_use = self.awaited.range(first..=last).next().is_some();
+        let of_use = self
+            .awaiting
+            .iter()
+            .any(|(number, _)| (first..=last).contains(&number));
         let ahead = last.0 >= self.ledger.frames_sent();
         if !of_use && !ahead {
             return true;
@@ -461,7 +443,7 @@ impl Stream {
     }
 
     fn handle_whole(&mut self, frame: WholeFrame, now: Duration) {
-        self.awaited.remove(&frame.number);
+        self.awaiting.remove(frame.number);
         self.ledger.note_whole(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
@@ -485,6 +467,15 @@ impl Stream {
     }
 
     fn handle_totals(&mut self, totals: &Totals, sent: u64, now: Duration) -> bool {
+        let counts = [
+            totals.frames_sent,
+            totals.media,
+            totals.repair,
+            totals.control,
+        ];
+        if counts.into_iter().any(|count| count > MAX_COUNT) {
+            return false;
+        }
         let age = sent.saturating_sub(totals.started);
         let listening = micros(now.saturating_sub(self.free_since));
         self.shared_clock =
@@ -512,7 +503,7 @@ impl Stream {
         let wait = self.wait(now, now);
         for number in (first.max(end.saturating_sub(MAX_ABSENT))..end).map(FrameNumber) {
             if self.reassembly.get(number).is_none() {
-                self.awaited.entry(number).or_insert(wait);
+                self.awaiting.insert(number, wait);
             }
         }
     }
@@ -520,34 +511,23 @@ impl Stream {
     /// Waits for the next frame once it is overdue, so that one of which
     /// nothing arrives is asked for before the one behind it tells.
     fn expect_next(&mut self, now: Duration) {
-        if self.next_overdue().is_some_and(|overdue| overdue <= now) {
-            let next = self.next_expected();
-            let wait = self.wait(now, self.due(next));
-            self.awaited.insert(FrameNumber(next), wait);
-            self.expected = next + 1;
+        let Some((number, _)) = self.overdue().filter(|(_, at)| *at <= now) else {
+            return;
+        };
+        let due = self
+            .interval()
+            .and_then(|interval| self.awaiting.due(number, interval));
+        let wait = self.wait(now, due.unwrap_or(now));
+        self.awaiting.insert_overdue(number, wait);
+    }
+
+    /// The frame that is overdue next, and when.
+    fn overdue(&self) -> Option<(FrameNumber, Duration)> {
+        if self.farewell.is_some() || !self.may_ask() {
+            return None;
         }
-    }
-
-    /// When the next frame is overdue; `None` where that is not known.
-    fn next_overdue(&self) -> Option<Duration> {
-        let next = self.next_expected();
-        let interval = self.interval()?;
-        self.newest_began?;
-        let paused = next >= self.ledger.frames_sent() + MAX_OVERDUE;
-        let over = self.farewell.is_some() || !self.may_ask() || paused;
-        (!over).then(|| self.due(next) + LEAST_OVERDUE.max(interval / 8))
-    }
-
-    /// The frame after all that are known or were taken for overdue.
-    fn next_expected(&self) -> u64 {
-        self.expected.max(self.ledger.frames_sent())
-    }
-
-    /// When a frame that is still to come is due.
-    fn due(&self, number: u64) -> Duration {
-        let after = number.saturating_sub(self.ledger.frames.next().saturating_sub(1));
-        let interval = self.interval().unwrap_or_default();
-        self.newest_began.unwrap_or_default() + interval * after as u32
+        self.awaiting
+            .overdue(self.interval()?, self.ledger.frames_sent())
     }
 
     fn interval(&self) -> Option<Duration> {
@@ -584,12 +564,12 @@ impl Stream {
     }
 
     fn incomplete(&self) -> impl Iterator<Item = Incomplete<'_>> {
-        self.awaited.iter().map(|(number, wait)| {
-            let assembly = self.reassembly.get(*number);
+        self.awaiting.iter().map(|(number, wait)| {
+            let assembly = self.reassembly.get(number);
             let missing = assembly.map_or(1, Assembly::missing);
-            let short = self.rebuilder.short_of(*number, &Arrived(&self.reassembly));
+            let short = self.rebuilder.short_of(number, &Arrived(&self.reassembly));
             Incomplete {
-                number: *number,
+                number,
                 assembly,
                 deadline: wait.until,
                 all_due: wait.all_due,
@@ -648,17 +628,16 @@ impl Stream {
     /// How many frames are waited for that were sent, and of which nothing
     /// arrived.
     fn absent(&self) -> u64 {
-        let sent = FrameNumber(self.ledger.frames_sent());
-        let absent = |number: &FrameNumber| self.reassembly.get(*number).is_none();
-        self.awaited
-            .range(..sent)
-            .filter(|(number, _)| absent(number))
-            .count() as u64
+        let sent = self.ledger.frames_sent();
+        let absent = |(number, _): &(FrameNumber, Awaited)| {
+            number.0 < sent && self.reassembly.get(*number).is_none()
+        };
+        self.awaiting.iter().filter(absent).count() as u64
     }
 
     /// Gives a frame up, or shows what arrived of it.
     fn give_up(&mut self, number: FrameNumber, now: Duration) {
-        self.awaited.remove(&number);
+        self.awaiting.remove(number);
         let Some(assembly) = self.reassembly.give_up(number) else {
             return;
         };
@@ -691,11 +670,11 @@ impl Stream {
 
     fn is_plausible(&self, number: FrameNumber) -> bool {
         let next = self.ledger.frames_sent();
-        next == 0 || number.0 <= next + MAX_FRAME_LEAP
+        next == 0 || number.0 <= next.saturating_add(MAX_FRAME_LEAP)
     }
 
     fn hand_out(&mut self) {
-        let awaited = self.awaited.first_key_value().map(|(number, _)| *number);
+        let awaited = self.awaiting.first();
         if let Some(settled) = awaited.or(self.delivery.handed_out()) {
             self.rebuilder.forget_before(settled);
             self.requests.forget_before(settled);

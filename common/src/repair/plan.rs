@@ -221,8 +221,8 @@ const MAX_PLANNED_CHUNKS: usize = 512;
 /// where loss comes in bursts, which are less alike than the model has them,
 /// or a block is long, which a small error in the loss then hits the hardest.
 fn target(model: LossModel, chunks: usize) -> f64 {
-    let few = TARGET / (1.0 + chunks as f64 / 100.0);
     let burstiness = model.burst() * (1.0 - model.loss());
+    let few = TARGET / (1.0 + chunks as f64 / burstiness / 100.0);
     (few + (model.loss() - 0.1).max(0.0) * 0.055) / burstiness.powf(0.45)
 }
 

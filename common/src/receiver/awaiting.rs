@@ -1,0 +1,109 @@
+//! The frames that are waited for, and when the next one is overdue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::seq::FrameNumber;
+
+/// The most frames that are waited for at once: more than come within any
+/// sensible budget.
+const MAX_AWAITED: usize = 256;
+
+/// A frame is overdue when it is late by this, or by an eighth of the time
+/// between frames if that is more.
+const LEAST_OVERDUE: Duration = Duration::from_millis(4);
+
+/// So many frames in a row are taken for overdue, then the source is taken to
+/// pause.
+const MAX_OVERDUE: u64 = 3;
+
+/// How long a frame is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    /// When its last packet was to arrive.
+    pub(super) all_due: Duration,
+    /// When it is given up.
+    pub(super) until: Duration,
+}
+
+/// The frames of one stream that are waited for, whether or not something of
+/// them arrived.
+#[derive(Debug, Default)]
+pub(super) struct Awaiting {
+    frames: BTreeMap<FrameNumber, Awaited>,
+    /// The newest frame that began to arrive, and when.
+    newest: Option<(FrameNumber, Duration)>,
+    /// Frames below this were taken for overdue.
+    expected: u64,
+}
+
+impl Awaiting {
+    /// Waits for a frame, unless it is waited for already.
+    pub(super) fn insert(&mut self, number: FrameNumber, wait: Awaited) {
+        self.frames.entry(number).or_insert(wait);
+    }
+
+    /// Waits for it no longer.
+    pub(super) fn remove(&mut self, number: FrameNumber) {
+        self.frames.remove(&number);
+    }
+
+    /// Notes that a frame begins to arrive.
+    pub(super) fn note_began(&mut self, number: FrameNumber, now: Duration) {
+        if self.newest.is_none_or(|(newest, _)| newest < number) {
+            self.newest = Some((number, now));
+        }
+    }
+
+    /// The frames, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FrameNumber, Awaited)> {
+        self.frames.iter().map(|(number, wait)| (*number, *wait))
+    }
+
+    /// The oldest frame.
+    pub(super) fn first(&self) -> Option<FrameNumber> {
+        self.frames.first_key_value().map(|(number, _)| *number)
+    }
+
+    /// The oldest frame that has had its time, or for which there is no room.
+    pub(super) fn expired(&self, now: Duration) -> Option<FrameNumber> {
+        if self.frames.len() > MAX_AWAITED {
+            return self.first();
+        }
+        self.iter()
+            .find(|(_, wait)| wait.until <= now)
+            .map(|(number, _)| number)
+    }
+
+    /// When the next frame is given up.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.frames.values().map(|wait| wait.until).min()
+    }
+
+    /// The frame that is overdue next and when, where frames come `interval`
+    /// apart and `known` of them are known. `None` before the first frame, and
+    /// where the source has come to a pause.
+    pub(super) fn overdue(
+        &self,
+        interval: Duration,
+        known: u64,
+    ) -> Option<(FrameNumber, Duration)> {
+        let number = FrameNumber(self.expected.max(known));
+        let due = self.due(number, interval)?;
+        let paused = number.0 >= known.saturating_add(MAX_OVERDUE);
+        (!paused).then(|| (number, due + LEAST_OVERDUE.max(interval / 8)))
+    }
+
+    /// When a frame that is still to come is due.
+    pub(super) fn due(&self, number: FrameNumber, interval: Duration) -> Option<Duration> {
+        let (newest, began) = self.newest?;
+        let after = u32::try_from(number.0.saturating_sub(newest.0)).ok()?;
+        Some(began + interval.checked_mul(after)?)
+    }
+
+    /// Waits for a frame because it is overdue.
+    pub(super) fn insert_overdue(&mut self, number: FrameNumber, wait: Awaited) {
+        self.insert(number, wait);
+        self.expected = number.0 + 1;
+    }
+}
