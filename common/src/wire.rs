@@ -5,6 +5,7 @@ pub mod native;
 pub mod raw;
 pub mod rtp;
 pub mod rtp_jpeg;
+pub mod sdp;
 
 use thiserror::Error;
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
-use framegram_common::udp;
+use clap::{CommandFactory, Parser, ValueEnum};
+use framegram_common::{udp, wire};
 
 pub use self::prefix::Prefix;
 use self::quantity::{bytes, duration};
@@ -39,6 +39,16 @@ pub struct Args {
     /// are powers of 1024
     #[arg(long, value_name = "BYTES", default_value = "4M", value_parser = bytes, help_heading = RECEIVING)]
     pub buffer: usize,
+
+    /// What to take: everything, told apart by its first bytes; framegram's own
+    /// format; JPEG in RTP (RFC 2435); or bare JPEG
+    #[arg(long, value_name = "FORMAT", default_value = "auto", help_heading = RECEIVING)]
+    pub wire: Wire,
+
+    /// Session description of an RTP stream: tells the size of pictures that
+    /// are wider or higher than 2040 pixels
+    #[arg(long, value_name = "FILE", help_heading = RECEIVING)]
+    pub sdp: Option<PathBuf>,
 
     /// Open no window; for machines without a display
     #[arg(long, help_heading = SHOWING)]
@@ -111,6 +121,32 @@ impl Args {
     }
 }
 
+/// The formats of datagrams that are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wire {
+    /// Whatever comes.
+    Auto,
+    /// framegram's own.
+    Native,
+    /// JPEG in RTP.
+    Rtp,
+    /// JPEGs, whole or one after another in pieces.
+    Raw,
+}
+
+impl Wire {
+    /// The one format, if it is one.
+    #[must_use]
+    pub fn format(self) -> Option<wire::Format> {
+        match self {
+            Self::Auto => None,
+            Self::Native => Some(wire::Format::Native),
+            Self::Rtp => Some(wire::Format::Rtp),
+            Self::Raw => Some(wire::Format::Raw),
+        }
+    }
+}
+
 /// Lets through what has the form of an address; whether a name is known is
 /// seen when it is used.
 fn address(text: &str) -> Result<String, String> {
@@ -131,6 +167,9 @@ Examples:
       framegram-view
   and there, with the address that it prints here:
       framegram-send camera 192.168.1.5:5005
+
+  Watch what GStreamer or FFmpeg send as JPEG in RTP to port 5004:
+      framegram-view :5004
 
   Measure the loss of one stream without a window:
       framegram-view --headless --once --report loss.json

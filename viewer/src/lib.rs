@@ -27,8 +27,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use framegram_common::receiver::{Config, Receiver};
+use framegram_common::listener::{Config, Listener};
 use framegram_common::udp::{self, Interface, Listen, Socket};
+use framegram_common::wire::{Format, sdp};
 use framegram_common::{Statistics, os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -57,7 +58,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
     let report = args.report.as_deref().map(Report::claim).transpose()?;
     let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
-    let socket = listen(args)?;
+    let config = Config {
+        format: args.wire.format(),
+        size: args.sdp.as_deref().map(described_size).transpose()?,
+        ..Config::default()
+    };
+    let (socket, listen) = listen(args)?;
     let invitation = invitation::lines(socket.local_addr()?, &udp::local_addresses());
     let (display, recording) = sinks(args, &invitation)?;
 
@@ -71,10 +77,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Keep::Newest
     };
     let exchange = Arc::new(Exchange::new(Pending::new(keep))?);
-    let receiver = Receiver::new(Config::default(), os::random_u64(), os::now());
+    let reports = next_port(&socket, listen)?
+        .filter(|_| !matches!(config.format, Some(Format::Native | Format::Raw)));
+    let listener = Listener::new(config, os::random_u64(), os::now());
     let network = Network::new(
         socket,
-        receiver,
+        reports,
+        listener,
         args.allow.clone(),
         Arc::clone(&exchange),
         Arc::clone(&console),
@@ -132,7 +141,7 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-fn listen(args: &Args) -> anyhow::Result<Socket> {
+fn listen(args: &Args) -> anyhow::Result<(Socket, Listen)> {
     let address: Option<SocketAddr> = args
         .address
         .as_deref()
@@ -144,7 +153,7 @@ fn listen(args: &Args) -> anyhow::Result<Socket> {
         interface,
         buffer: args.buffer,
     };
-    Socket::listen(&listen).map_err(|error| {
+    let socket = Socket::listen(&listen).map_err(|error| {
         let port = address.map_or(udp::DEFAULT_PORT, |address| address.port());
         if error.kind() == io::ErrorKind::AddrInUse {
             let other = port.checked_add(1).unwrap_or(udp::DEFAULT_PORT);
@@ -154,6 +163,35 @@ fn listen(args: &Args) -> anyhow::Result<Socket> {
         } else {
             error.into()
         }
+    })?;
+    Ok((socket, listen))
+}
+
+/// Where the reports of RTP senders come: the port behind the one that the
+/// socket has.
+fn next_port(socket: &Socket, listen: Listen) -> anyhow::Result<Option<Listen>> {
+    let mut address = socket.local_addr()?;
+    if let Some(group) = listen.address {
+        address.set_ip(group.ip());
+    }
+    let Some(port) = address.port().checked_add(1) else {
+        return Ok(None);
+    };
+    address.set_port(port);
+    Ok(Some(Listen {
+        address: Some(address),
+        ..listen
+    }))
+}
+
+fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the session description {}", path.display()))?;
+    sdp::size(&text).with_context(|| {
+        format!(
+            "{} tells no size: it takes a line like a=x-dimensions:2560,1440",
+            path.display()
+        )
     })
 }
 

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use framegram_common::receiver::{Event, FrameId, Outcome, Receiver};
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Socket, Waker};
+use framegram_common::listener::Listener;
+use framegram_common::receiver::{Event, FrameId, Outcome};
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
+use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
 
 use crate::args::Prefix;
@@ -43,11 +45,20 @@ pub struct News {
 /// All that the thread needs.
 pub struct Network {
     socket: Socket,
-    receiver: Receiver,
+    /// Where the reports of an RTP sender will come, once one is followed.
+    reports: Option<Listen>,
+    /// The socket for them, where the port is free.
+    control: Option<Socket>,
+    /// Who was heard on it last: answers go out by it.
+    reporter: Option<SocketAddr>,
+    receiver: Listener,
     allow: Vec<Prefix>,
     exchange: Arc<Exchange>,
     console: Arc<Console>,
     meter: Meter,
+    /// What is still to be said of the stream that is followed.
+    to_introduce: Option<SocketAddr>,
+    size_missed: bool,
     /// Addresses of the streams that were followed.
     addresses: Vec<String>,
     /// Other streams that were told of.
@@ -93,11 +104,13 @@ impl Exchange {
 }
 
 impl Network {
-    /// Datagrams are taken from `allow`ed addresses, or from all if there are none.
+    /// Datagrams are taken from `allow`ed addresses, or from all if there are
+    /// none; those of RTP's reports as `reports` says.
     #[must_use]
     pub fn new(
         socket: Socket,
-        receiver: Receiver,
+        reports: Option<Listen>,
+        receiver: Listener,
         allow: Vec<Prefix>,
         exchange: Arc<Exchange>,
         console: Arc<Console>,
@@ -105,11 +118,16 @@ impl Network {
         let now = os::now();
         Self {
             socket,
+            reports,
+            control: None,
+            reporter: None,
             receiver,
             allow,
             exchange,
             console,
             meter: Meter::default(),
+            to_introduce: None,
+            size_missed: false,
             addresses: Vec::new(),
             others: 0,
             started: now,
@@ -162,7 +180,8 @@ impl Network {
                 self.drain(now);
                 let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
                 let next = next.min(self.next_news).saturating_sub(now);
-                udp::wait(&[&self.socket], &self.exchange.waker, Some(next))
+                let sockets: Vec<_> = std::iter::once(&self.socket).chain(&self.control).collect();
+                udp::wait(&sockets, &self.exchange.waker, Some(next))
                     .context("cannot wait for datagrams")?;
             }
         }
@@ -174,19 +193,39 @@ impl Network {
     fn receive(&mut self, buffer: &mut [u8]) -> std::io::Result<bool> {
         for _ in 0..BATCH {
             let Some(received) = self.socket.receive(buffer)? else {
-                return Ok(false);
+                return Ok(self.receive_report(buffer));
             };
-            let ip = received.from.ip();
-            if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
-                self.receiver.handle_foreign();
-                continue;
+            if self.take(received, buffer) {
+                lock(&self.exchange.news).heard = Some(received.arrival);
             }
-            self.receiver
-                .handle_datagram(received.from, &buffer[..received.len], received.arrival);
-            lock(&self.exchange.news).heard = Some(received.arrival);
-            self.drain(received.arrival);
         }
         Ok(true)
+    }
+
+    /// Takes one of RTP's reports. Returns whether there may be more.
+    fn receive_report(&mut self, buffer: &mut [u8]) -> bool {
+        // What the network says of an answer that did not arrive is no news.
+        let received = self.control.as_ref().map(|control| control.receive(buffer));
+        let Some(Ok(Some(received))) = received else {
+            return false;
+        };
+        self.reporter = Some(received.from);
+        self.take(received, buffer);
+        true
+    }
+
+    /// Passes a datagram on, if it is allowed.
+    fn take(&mut self, received: Received, buffer: &[u8]) -> bool {
+        let ip = received.from.ip();
+        if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
+            self.receiver.handle_foreign();
+            return false;
+        }
+        let datagram = &buffer[..received.len.min(buffer.len())];
+        self.receiver
+            .handle_datagram(received.from, datagram, received.arrival);
+        self.drain(received.arrival);
+        true
     }
 
     /// Empties the receiver: frames first, so that they are there when the end is told.
@@ -201,9 +240,11 @@ impl Network {
         }
         while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
             // Feedback that cannot be sent is as good as lost on the way.
-            let _ = self
-                .socket
-                .send(Some(to), &self.feedback, self.feedback.len());
+            let control = self.control.as_ref().filter(|_| self.reporter == Some(to));
+            let _ =
+                control
+                    .unwrap_or(&self.socket)
+                    .send(Some(to), &self.feedback, self.feedback.len());
         }
     }
 
@@ -216,6 +257,8 @@ impl Network {
                     format!("Following the stream from {from}.")
                 });
                 self.remember(from);
+                self.to_introduce = Some(from);
+                self.listen_for_reports();
                 let mut news = lock(&self.exchange.news);
                 (news.followed, news.ended) = (true, None);
             }
@@ -232,6 +275,42 @@ impl Network {
                 lock(&self.exchange.news).ended = Some(now);
                 self.exchange.pending.wake();
             }
+        }
+    }
+
+    /// Opens the socket for RTP's reports, when there is an RTP stream. Where
+    /// another program has the port, the stream is shown without them.
+    fn listen_for_reports(&mut self) {
+        if self.receiver.format() == Some(Format::Rtp)
+            && let Some(listen) = self.reports.take()
+        {
+            self.control = Socket::listen(&listen).ok();
+        }
+    }
+
+    /// Says what the stream is, once that is known.
+    fn introduce(&mut self, live: &Live) {
+        let stream = &live.statistics.stream;
+        if let Some(from) = self.to_introduce
+            && let (Some(width), Some(height), Some(fps)) = (stream.width, stream.height, live.fps)
+            && fps > 0.0
+        {
+            self.to_introduce = None;
+            let format = match self.receiver.format() {
+                Some(Format::Native) | None => "framegram's own format",
+                Some(Format::Rtp) => "JPEG in RTP",
+                Some(Format::Raw) => "bare JPEG",
+            };
+            self.console.notice(&format!(
+                "It is {format}, {width}x{height} at {fps:.1} frames a second, from {from}."
+            ));
+        }
+        if self.receiver.lacks_size() && !self.size_missed {
+            self.size_missed = true;
+            self.console.notice(
+                "These pictures are larger than RTP can tell: give the sender's session \
+                 description with --sdp FILE.",
+            );
         }
     }
 
@@ -263,6 +342,7 @@ impl Network {
         let mut statistics = self.receiver.statistics();
         statistics.stream.addresses.clone_from(&self.addresses);
         let live = self.meter.take(statistics, now);
+        self.introduce(&live);
         if now >= self.next_progress && lock(&self.exchange.news).followed {
             self.next_progress = now + self.console.progress_interval();
             let time = seconds(now.saturating_sub(self.started).as_secs_f64());
