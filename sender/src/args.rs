@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum, error::ErrorKind};
+use framegram_common::repair::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 
 use crate::encode::{MIN_FRAME_BYTES, Settings};
@@ -74,6 +75,25 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true, default_value_t = Slices::On)]
     pub slices: Slices,
 
+    /// Parity sent along with frames, in percent of their datagrams, 1 to 200
+    ///
+    /// A viewer makes lost datagrams from it at once. auto sends as much as
+    /// the loss that viewers report asks for, and some for loss not yet seen.
+    #[arg(long, value_name = "off|auto|PERCENT", default_value = "auto", value_parser = parse_fec)]
+    pub fec: Fec,
+
+    /// Whether datagrams that a viewer misses are sent again when it asks
+    ///
+    /// They are kept for as long as the viewer waits for a frame (its
+    /// --latency).
+    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true, default_value_t = Switch::Auto)]
+    pub retransmit: Switch,
+
+    /// Whether the datagrams of a frame are spread over time, up to half of
+    /// the time to the next frame, so that none flood a queue on the way
+    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true, default_value_t = Switch::Auto)]
+    pub pace: Switch,
+
     /// A broadcast address among the destinations is meant
     #[arg(long)]
     pub broadcast: bool,
@@ -139,6 +159,15 @@ pub enum Slices {
     Off,
 }
 
+/// Whether something is done where it helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Where it helps.
+    Auto,
+    /// Never.
+    Off,
+}
+
 /// How often frames go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
@@ -188,6 +217,23 @@ fn parse_datagram(text: &str) -> Result<usize, String> {
         )),
     }
 }
+
+fn parse_fec(text: &str) -> Result<Fec, String> {
+    match text {
+        "off" => Ok(Fec::Off),
+        "auto" => Ok(Fec::Auto),
+        _ => match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
+            Ok(percent) if (1.0..=MOST_PARITY).contains(&percent) => {
+                Ok(Fec::Fixed(percent / 100.0))
+            }
+            _ => Err("type off, auto or a number of percent from 1 to 200".into()),
+        },
+    }
+}
+
+/// The most parity, in percent: it outlasts a path that loses two datagrams of
+/// three, and more would only fill the path.
+const MOST_PARITY: f64 = 200.0;
 
 /// A number and its unit; without one, seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -262,6 +308,21 @@ mod tests {
     }
 
     #[test]
+    fn guards_against_loss_in_every_way_unless_told_not_to() {
+        let options = parse("pattern a:1").unwrap();
+        assert_eq!(options.fec, Fec::Auto);
+        assert_eq!(options.retransmit, Switch::Auto);
+        assert_eq!(options.pace, Switch::Auto);
+        let options = parse("pattern a:1 --fec off --retransmit off --pace off").unwrap();
+        assert_eq!(options.fec, Fec::Off);
+        assert_eq!(options.retransmit, Switch::Off);
+        assert_eq!(options.pace, Switch::Off);
+        for (text, share) in [("1", 0.01), ("12.5", 0.125), ("20%", 0.2), ("200", 2.0)] {
+            assert_eq!(parse_fec(text), Ok(Fec::Fixed(share)), "{text}");
+        }
+    }
+
+    #[test]
     fn fails_for_wrong_usage() {
         for line in [
             "",
@@ -280,6 +341,13 @@ mod tests {
             "pattern a:1 --max-frame-bytes 1023",
             "pattern a:1 --datagram 65508",
             "pattern a:1 --slices maybe",
+            "pattern a:1 --fec 0",
+            "pattern a:1 --fec 201",
+            "pattern a:1 --fec -5",
+            "pattern a:1 --fec on",
+            "pattern a:1 --fec nan",
+            "pattern a:1 --retransmit on",
+            "pattern a:1 --pace 5",
             "pattern a:1 --frames 0",
             "pattern a:1 --duration 0s",
             "pattern a:1 --duration 10x",

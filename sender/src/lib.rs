@@ -79,7 +79,7 @@ pub fn run(options: &Options, stop: &Stop) -> Result<Statistics> {
     let woken = waker.clone();
     stop.on_stop(move || woken.wake());
     let interval = interval(source.as_ref(), options.fps);
-    let mut stream = Stream::new(outputs, options.datagram, interval, &console, preview);
+    let mut stream = Stream::new(outputs, options, interval, &console, preview);
     let until = options.duration.map(|duration| os::now() + duration);
     let pipeline = Pipeline::start(source, options, stop, &waker)?;
     let streamed = stream.run(&pipeline, stop, &waker, until);

@@ -11,6 +11,7 @@ use framegram_common::statistics::Statistics;
 use framegram_common::transmitter::{Config, Transmitter};
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
 
+use crate::args::{Options, Switch};
 use crate::console::Console;
 use crate::encode::Encoded;
 use crate::outputs::Output;
@@ -51,16 +52,19 @@ impl<'a> Stream<'a> {
     /// A stream with its number, drawn at random.
     pub(crate) fn new(
         outputs: Vec<Output>,
-        datagram: usize,
+        options: &Options,
         interval: Option<Duration>,
         console: &'a Console,
         preview: Option<Preview>,
     ) -> Self {
         let number = os::random_u64();
         let config = Config {
-            datagram,
+            datagram: options.datagram,
             destinations: outputs.len(),
             interval,
+            fec: options.fec,
+            retransmit: options.retransmit == Switch::Auto,
+            pace: options.pace == Switch::Auto,
             boot_mark: os::boot_mark(number),
             ..Config::default()
         };

@@ -73,6 +73,19 @@ fn wrong_usage_is_2() {
     fails(&["pattern", "10.0.0.1"], b"", 2, &["HOST:PORT"]);
     fails(&["pattern:10", NOBODY], b"", 2, &["1280x720"]);
     fails(&["pattern", NOBODY, "--quality", "0"], b"", 2, &["1..=100"]);
+    fails(
+        &["pattern", NOBODY, "--fec", "300"],
+        b"",
+        2,
+        &["off, auto", "1 to 200"],
+    );
+    fails(
+        &["pattern", NOBODY, "--retransmit", "on"],
+        b"",
+        2,
+        &["--retransmit"],
+    );
+    fails(&["pattern", NOBODY, "--pace", "1"], b"", 2, &["--pace"]);
     fails(&["pattern", NOBODY, "--fly"], b"", 2, &["--fly"]);
     fails(&["-", NOBODY, "--loop"], b"", 2, &["--loop"]);
 }

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use framegram_common::{udp, wire};
 
 pub use self::prefix::Prefix;
-use self::quantity::{bytes, duration};
+use self::quantity::{bytes, duration, latency};
 use crate::sink::recording::Format;
 use crate::sink::snapshot::Kind;
 
@@ -49,6 +49,15 @@ pub struct Args {
     /// are wider or higher than 2040 pixels
     #[arg(long, value_name = "FILE", help_heading = RECEIVING)]
     pub sdp: Option<PathBuf>,
+
+    /// How long an incomplete frame is waited for, 0 to 10s (such as 60ms);
+    /// a complete one is shown at once
+    #[arg(long, value_name = "T", default_value = "60ms", value_parser = latency, help_heading = RECEIVING)]
+    pub latency: Duration,
+
+    /// Show whole frames only, and none with holes filled from the one before
+    #[arg(long, help_heading = RECEIVING)]
+    pub strict: bool,
 
     /// Open no window; for machines without a display
     #[arg(long, help_heading = SHOWING)]
@@ -184,6 +193,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::receiver::Config;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
@@ -232,14 +243,16 @@ mod tests {
         let args = parse(
             "239.0.0.1:5005 --interface lo --allow 10.0.0.0/8 --allow ::1 --buffer 512k \
              --headless --snapshot a.png --output a.y4m --once --frames 3 --duration 500ms \
-             --wait 2m --report r.json --quiet",
+             --wait 2m --report r.json --quiet --latency 100ms --strict",
         )
         .unwrap();
         assert_eq!(args.buffer, 512 << 10);
         assert_eq!(args.allow.len(), 2);
         assert_eq!(args.duration, Some(Duration::from_millis(500)));
         assert_eq!(args.wait, Some(Duration::from_secs(120)));
-        assert!(args.headless && args.once && args.quiet);
+        assert_eq!(args.latency, Duration::from_millis(100));
+        assert!(args.headless && args.once && args.quiet && args.strict);
+        assert!(parse("--latency 11s").is_err());
         assert!(parse("--frames 0").is_err());
         assert!(parse("--snapshot a.gif").is_err());
         assert!(parse("--allow 10.0.0.0/33").is_err());
@@ -249,6 +262,8 @@ mod tests {
     fn the_help_names_defaults_and_an_example() {
         let help = Args::command().render_long_help().to_string();
         assert!(help.contains("[default: 4M]"));
+        assert!(help.contains("[default: 60ms]"));
+        assert_eq!(parse("").unwrap().latency, Config::default().budget);
         assert!(help.contains("framegram-send camera"));
     }
 }

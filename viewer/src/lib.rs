@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use framegram_common::listener::{Config, Listener};
+use framegram_common::receiver;
 use framegram_common::udp::{self, Interface, Listen, Socket};
 use framegram_common::wire::{Format, sdp};
 use framegram_common::{Statistics, os};
@@ -61,7 +62,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config {
         format: args.wire.format(),
         size: args.sdp.as_deref().map(described_size).transpose()?,
-        ..Config::default()
+        receiver: receiver::Config {
+            budget: args.latency,
+            strict: args.strict,
+            ..receiver::Config::default()
+        },
     };
     let (socket, listen) = listen(args)?;
     let invitation = invitation::lines(socket.local_addr()?, &udp::local_addresses());

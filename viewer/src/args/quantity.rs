@@ -4,6 +4,21 @@ use std::time::Duration;
 
 /// A time with its unit: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    seconds(text)?
+        .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a time is a number above 0 with ms, s, m or h, such as 10s".to_owned())
+}
+
+/// A time that may be none at all: `0` to `10s`.
+pub(super) fn latency(text: &str) -> Result<Duration, String> {
+    seconds(text)?
+        .filter(|seconds| (0.0..=LONGEST_LATENCY).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "it is a time from 0 to 10s, such as 60ms".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Option<f64>, String> {
     let (number, unit) = split(text);
     let seconds = match unit {
         "ms" => 0.001,
@@ -12,13 +27,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => return Err("a time is a number with ms, s, m or h, such as 10s".to_owned()),
     };
-    number
-        .parse::<f64>()
-        .ok()
-        .map(|number| number * seconds)
-        .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST)
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "a time is a number above 0 with ms, s, m or h, such as 10s".to_owned())
+    Ok(number.parse::<f64>().ok().map(|number| number * seconds))
 }
 
 /// A size in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1024.
@@ -48,6 +57,10 @@ fn split(text: &str) -> (&str, &str) {
 
 /// A year, in seconds: what is longer is a slip.
 const LONGEST: f64 = 366.0 * 86_400.0;
+
+/// Seconds that an incomplete frame may be waited for: the frames of so long
+/// are in memory on both ends.
+const LONGEST_LATENCY: f64 = 10.0;
 
 /// Less does not hold a few datagrams; the kernel has a floor of its own.
 const LEAST_BUFFER: usize = 4 << 10;
@@ -83,6 +96,16 @@ mod tests {
             "inf",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_latencies() {
+        for (text, millis) in [("0", 0), ("60ms", 60), ("1.5s", 1_500), ("10s", 10_000)] {
+            assert_eq!(latency(text), Ok(Duration::from_millis(millis)));
+        }
+        for text in ["", "-1ms", "10.1s", "60x", "ms", "1m"] {
+            assert!(latency(text).is_err(), "{text}");
         }
     }
 
