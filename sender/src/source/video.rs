@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
+use opencv::core::{self, Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst};
 
 use super::paced::Timeline;
@@ -138,6 +138,11 @@ impl Video {
                 return Ok(None);
             }
             if self.packets.is_none() {
+                if let Some(turn) = own_turn(&self.capture) {
+                    let mut upright = self.pictures.take();
+                    core::rotate(&mat, &mut upright, turn)?;
+                    mat = upright;
+                }
                 return Ok(Some(
                     self.pictures.picture(mat).with_context(|| self.failed())?,
                 ));
@@ -260,7 +265,7 @@ fn position(capture: &VideoCapture) -> Option<Duration> {
 
 fn open(name: &str, parameters: &[i32]) -> Result<VideoCapture> {
     let parameters = Vector::<i32>::from_slice(parameters);
-    let capture = VideoCapture::from_file_with_params(name, videoio::CAP_FFMPEG, &parameters)
+    let mut capture = VideoCapture::from_file_with_params(name, videoio::CAP_FFMPEG, &parameters)
         .with_context(|| format!("cannot open {name}"))?;
     if !capture.is_opened().unwrap_or(false) || is_text(&capture) {
         if name.contains("://") {
@@ -268,7 +273,25 @@ fn open(name: &str, parameters: &[i32]) -> Result<VideoCapture> {
         }
         bail!("{name} is not a video that can be played");
     }
+    if own_turn(&capture).is_some() {
+        capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0)?;
+    }
     Ok(capture)
+}
+
+/// How to turn pictures upright, where OpenCV cannot be left to do it: 4.6.0,
+/// which Debian 12 has, takes the mark's angle, which is counterclockwise, for
+/// a clockwise one (<https://github.com/opencv/opencv/issues/22088>).
+fn own_turn(capture: &VideoCapture) -> Option<i32> {
+    if core::CV_VERSION != "4.6.0" {
+        return None;
+    }
+    match get_or_zero(capture, videoio::CAP_PROP_ORIENTATION_META) as i32 {
+        90 => Some(core::ROTATE_90_COUNTERCLOCKWISE),
+        180 => Some(core::ROTATE_180),
+        270 => Some(core::ROTATE_90_CLOCKWISE),
+        _ => None,
+    }
 }
 
 /// FFmpeg shows any text file as a video of a terminal.

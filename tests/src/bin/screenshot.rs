@@ -6,7 +6,9 @@ use framegram_tests::program::{SENDER, Start, VIEWER, address, media};
 use framegram_tests::screen::Screen;
 
 fn main() -> Result<()> {
-    let file = std::env::args().nth(1).context("usage: screenshot FILE.png")?;
+    let file = std::env::args()
+        .nth(1)
+        .context("usage: screenshot FILE.png")?;
     let screen = Screen::new();
     let address = address().to_string();
     let mut viewer = Start::new(VIEWER, &address)
@@ -22,5 +24,6 @@ fn main() -> Result<()> {
     // The numbers have been drawn by the time that the next line is told.
     viewer.wait_for("\n4.");
     let seen = screen.look(window).context("the window is gone")?;
-    seen.save(&file).with_context(|| format!("cannot write {file}"))
+    seen.save(&file)
+        .with_context(|| format!("cannot write {file}"))
 }

@@ -72,6 +72,23 @@ fn the_last_picture_has_the_colours_of_the_file() {
 }
 
 #[test]
+fn a_video_marked_as_rotated_arrives_upright() {
+    let (sender, viewer) = play_media("rotated.mp4", "");
+    assert_whole(&sender, &viewer, 30);
+    assert_eq!(viewer.value("stream.width"), 180);
+    assert_eq!(viewer.value("stream.height"), 320);
+    let snapshot = image::load_from_memory(&viewer.file("out.png"))
+        .unwrap()
+        .to_rgb8();
+    let [sky, grass] = [snapshot.get_pixel(90, 10).0, snapshot.get_pixel(90, 310).0];
+    assert!(sky[2] > 200 && sky[2] > sky[1], "{sky:?} above");
+    assert!(
+        grass[1] > grass[0] && grass[1] > grass[2],
+        "{grass:?} below"
+    );
+}
+
+#[test]
 fn motion_jpeg_travels_and_is_recorded_byte_for_byte() {
     let (sender, viewer) = play_media("mjpeg.avi", "");
     assert_whole(&sender, &viewer, 50);
