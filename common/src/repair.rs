@@ -5,7 +5,7 @@ mod model;
 mod plan;
 mod rebuild;
 
-pub use code::Block;
+pub use code::{Block, max_shards};
 pub use model::{LossEstimate, LossModel};
 pub use plan::{Fec, ParityPlan, Path};
 pub use rebuild::{Chunks, Rebuilder};

@@ -7,6 +7,14 @@ use reed_solomon_simd::ReedSolomonEncoder;
 use crate::chunk::ChunkedFrame;
 use crate::wire::native::{CHUNK_BODY, MAX_CHUNKS, Parity};
 
+/// The most shards that a code over so many chunks is made with: twice what the
+/// worst path asks for, and so few that what a code takes to compute is of the
+/// order of what it protects, whatever a parity packet claims.
+#[must_use]
+pub fn max_shards(chunks: usize) -> usize {
+    (4 * chunks + 64).min(MAX_CHUNKS)
+}
+
 /// One or more frames in a row with parity over all their chunks.
 #[derive(Debug)]
 pub struct Block {
@@ -28,7 +36,7 @@ impl Block {
             .max()?
             .next_multiple_of(2);
         let chunks = frames.iter().map(|frame| frame.count()).sum::<usize>();
-        if chunks > MAX_CHUNKS || shards == 0 || shards > MAX_CHUNKS {
+        if chunks > MAX_CHUNKS || shards == 0 || shards > max_shards(chunks) {
             return None;
         }
         let mut encoder = ReedSolomonEncoder::new(chunks, shards, size).ok()?;

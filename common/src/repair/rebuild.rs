@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use reed_solomon_simd::ReedSolomonDecoder;
 
+use super::code::max_shards;
 use crate::seq::FrameNumber;
-use crate::wire::native::Parity;
+use crate::wire::native::{MAX_BLOCK_FRAMES, Parity};
 
 /// The most blocks whose parity is kept: more than are within any budget.
 const MAX_BLOCKS: usize = 64;
@@ -13,11 +14,21 @@ const MAX_BLOCKS: usize = 64;
 /// The most bytes of parity that are kept.
 const MAX_PARITY_BYTES: usize = 32 << 20;
 
+/// The most often that the same frame is rebuilt. Once is enough where parity
+/// tells the truth, twice where blocks overlap; what lies must not draw work
+/// without end.
+const MAX_REBUILDS: u8 = 4;
+
+/// The most frames of which it is remembered how often they were rebuilt.
+const MAX_REMEMBERED: usize = MAX_BLOCKS * MAX_BLOCK_FRAMES;
+
 /// Parity that may still be of use.
 #[derive(Debug, Default)]
 pub struct Rebuilder {
     blocks: BTreeMap<u32, Pending>,
     bytes: usize,
+    /// How often frames were rebuilt.
+    rebuilt: BTreeMap<FrameNumber, u8>,
 }
 
 #[derive(Debug)]
@@ -41,8 +52,12 @@ pub trait Chunks {
 
 impl Rebuilder {
     /// Keeps a parity packet of the block that begins with `first`. Returns
-    /// whether it agrees with those of its block that came before.
+    /// whether it agrees with those of its block that came before, and its code
+    /// is none that is too long for its chunks.
     pub fn add(&mut self, first: FrameNumber, parity: &Parity<'_>) -> bool {
+        if usize::from(parity.shards) > max_shards(parity.chunks()) {
+            return false;
+        }
         let block = self.blocks.entry(parity.block).or_insert_with(|| Pending {
             first,
             counts: parity.counts.clone(),
@@ -56,6 +71,10 @@ impl Rebuilder {
             && block.size == parity.shard.len();
         if !agrees {
             return false;
+        }
+        // More parity than chunks is of no use.
+        if block.parity.len() >= parity.chunks() {
+            return true;
         }
         if block
             .parity
@@ -111,7 +130,10 @@ impl Rebuilder {
                 continue;
             };
             self.bytes -= block.bytes();
-            if !useless && let Some(bodies) = block.decode(chunks) {
+            if !useless
+                && self.note_rebuild(&block)
+                && let Some(bodies) = block.decode(chunks)
+            {
                 return Some(bodies);
             }
         }
@@ -120,12 +142,28 @@ impl Rebuilder {
 
     /// Drops what covers only frames before this one.
     pub fn forget_before(&mut self, frame: FrameNumber) {
+        self.rebuilt = self.rebuilt.split_off(&frame);
         let bytes = &mut self.bytes;
         self.blocks.retain(|_, block| {
             let keep = block.first.0 + block.counts.len() as u64 > frame.0;
             *bytes -= if keep { 0 } else { block.bytes() };
             keep
         });
+    }
+
+    /// Notes that a block is rebuilt. Returns whether it may be.
+    fn note_rebuild(&mut self, block: &Pending) -> bool {
+        for (frame, _) in block.frames() {
+            let times = self.rebuilt.entry(frame).or_insert(0);
+            if *times >= MAX_REBUILDS {
+                return false;
+            }
+            *times += 1;
+        }
+        while self.rebuilt.len() > MAX_REMEMBERED {
+            self.rebuilt.pop_first();
+        }
+        true
     }
 }
 

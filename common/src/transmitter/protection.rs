@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::kept::{Asked, Kept, KeptFrame};
 use super::schedule::Item;
 use crate::chunk::ChunkedFrame;
-use crate::repair::{Block, Fec, ParityPlan, Path};
+use crate::repair::{Block, Fec, ParityPlan, Path, max_shards};
 use crate::seq::FrameNumber;
 use crate::wire::native::Want;
 
@@ -108,13 +108,15 @@ impl Protection {
     pub(super) fn close_window(&mut self) -> Option<Shards> {
         let frames = std::mem::take(&mut self.window);
         let chunks = frames.iter().map(|frame| frame.count()).sum();
+        let most = max_shards(chunks);
         let parity = self
             .plan
-            .parity(chunks, frames.len(), &self.path, self.spread());
+            .parity(chunks, frames.len(), &self.path, self.spread())
+            .min(most);
         if parity == 0 {
             return None;
         }
-        let shards = (parity + SPARE_SHARDS).next_power_of_two();
+        let shards = (parity + SPARE_SHARDS).next_power_of_two().min(most);
         let block = Arc::new(Block::new(self.next_block(), &frames, shards)?);
         Some((block, parity))
     }
