@@ -13,6 +13,10 @@ use crate::wire::native::Want;
 /// The most bytes of frames that are kept.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
+/// The most frames that are kept, however small and however long a viewer says
+/// that it waits.
+const MAX_KEPT_FRAMES: usize = 1024;
+
 /// A chunk is sent again so often at the most.
 const MAX_RESENDS: u8 = 4;
 
@@ -64,7 +68,7 @@ impl Kept {
         self.frames.push_back(frame);
         while let Some(oldest) = self.frames.front() {
             let old = now.saturating_sub(oldest.sent) > keep + oldest.spread;
-            if !old && self.bytes <= MAX_KEPT_BYTES {
+            if !old && self.bytes <= MAX_KEPT_BYTES && self.frames.len() <= MAX_KEPT_FRAMES {
                 return;
             }
             self.bytes -= oldest.frame.len();
