@@ -182,6 +182,7 @@ impl Reassembly {
                 break;
             }
             assembly.bytes = Held::Shared(Bytes::new());
+            assembly.slices.clear();
             self.held_bytes -= assembly.frame_len;
             excess = excess.saturating_sub(1);
         }

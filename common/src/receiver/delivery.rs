@@ -8,11 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{FrameId, ReceivedFrame};
+use crate::reassembly::{MAX_FRAMES, MAX_HELD_BYTES};
 use crate::seq::FrameNumber;
 
 /// The most frames between being handed out and having their fate told: more
 /// than any sink keeps waiting.
 const MAX_DELIVERED: usize = 1024;
+
+/// The most frames that wait for an older one: it is given up before its time
+/// when there are more, or more bytes of them.
+const MAX_WAITING: usize = MAX_FRAMES;
 
 /// A frame that can be shown.
 #[derive(Debug)]
@@ -64,6 +69,13 @@ impl Delivery {
         }
         self.waiting.insert(frame.number, frame);
         true
+    }
+
+    /// Whether so much waits that the oldest frame awaited must be given up.
+    pub(super) fn is_full(&self) -> bool {
+        let bytes = || self.waiting.values().map(|frame| frame.jpeg.len());
+        self.waiting.len() > MAX_WAITING
+            || self.waiting.len() > 1 && bytes().sum::<usize>() > MAX_HELD_BYTES
     }
 
     /// Whether a newer frame (or this one) was handed out before.

@@ -35,6 +35,10 @@ const MAX_ROUNDS: u32 = 6;
 /// frame is not saved by asking.
 const MAX_LOOKED_AT: usize = 512;
 
+/// The most of them in all frames together, the oldest first: this is looked
+/// through with every packet.
+const MAX_LOOKED_AT_TOGETHER: usize = 2 * MAX_LOOKED_AT;
+
 /// Before a round trip has been measured it is taken for this.
 const UNKNOWN_RTT: Duration = Duration::from_millis(10);
 
@@ -153,7 +157,7 @@ impl Requests {
             return None;
         }
         let mut room = MAX_GAPS;
-        let wants: Vec<_> = incomplete
+        let wants: Vec<_> = within_reach(incomplete)
             .filter_map(|frame| self.want(&frame, model, &mut room, now))
             .take(MAX_WANTS)
             .collect();
@@ -175,7 +179,7 @@ impl Requests {
         &self,
         incomplete: impl Iterator<Item = Incomplete<'a>>,
     ) -> Option<Duration> {
-        let frames = incomplete.filter_map(|frame| self.due_for(&frame));
+        let frames = within_reach(incomplete).filter_map(|frame| self.due_for(&frame));
         let first = frames.min().map(|due| due.max(self.not_before));
         first
             .into_iter()
@@ -301,6 +305,19 @@ impl Asked {
             .filter(|chunk| chunk.answered > now)
             .count()
     }
+}
+
+/// The frames that are looked through, so that work stays bounded.
+fn within_reach<'a>(
+    incomplete: impl Iterator<Item = Incomplete<'a>>,
+) -> impl Iterator<Item = Incomplete<'a>> {
+    let mut looked_at = 0;
+    incomplete.take_while(move |frame| {
+        let within = looked_at < MAX_LOOKED_AT_TOGETHER;
+        let missing = frame.assembly.map_or(1, Assembly::missing);
+        looked_at += missing.min(MAX_LOOKED_AT);
+        within
+    })
 }
 
 /// The chunks that fit into `most` gaps, and the gaps.

@@ -207,9 +207,11 @@ impl Stream {
             .awaiting
             .expired(now)
             .or_else(|| self.reassembly.excess())
+            .or_else(|| self.awaiting.first().filter(|_| self.delivery.is_full()))
         {
             self.give_up(number, now);
             self.reassembly.forget();
+            self.hand_out();
         }
         self.reassembly.forget();
         self.hand_out();
@@ -468,12 +470,18 @@ impl Stream {
 
     fn handle_totals(&mut self, totals: &Totals, sent: u64, now: Duration) -> bool {
         let counts = [
+            totals.frames_captured,
+            totals.frames_replaced,
+            totals.frames_not_sent,
             totals.frames_sent,
             totals.media,
             totals.repair,
             totals.control,
+            totals.bytes,
+            totals.jpeg_bytes,
         ];
-        if counts.into_iter().any(|count| count > MAX_COUNT) {
+        let plausible = self.is_plausible(FrameNumber(totals.frames_sent));
+        if !plausible || counts.into_iter().any(|count| count > MAX_COUNT) {
             return false;
         }
         let age = sent.saturating_sub(totals.started);
