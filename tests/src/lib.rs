@@ -5,6 +5,7 @@
 //! in a window of a virtual screen. Nothing there waits for a fixed time, but
 //! for a condition, until a deadline.
 
+pub mod counting;
 pub mod hosts;
 pub mod measure;
 pub mod pair;

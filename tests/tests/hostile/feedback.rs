@@ -1,0 +1,238 @@
+//! Feedback against a sender: requests in a flood, again and again, for frames
+//! that never were, with absurd gaps; reports that say anything.
+
+use super::*;
+use framegram_common::seq::FrameSeq;
+use framegram_common::wire::native::{MAX_GAPS, MAX_WANTS, Report, Request, Want};
+
+/// Beyond the bytes of the frames themselves: what may be sent again at once
+/// whatever the frames are, three of the largest or so much.
+const CREDIT: u64 = 64 << 10;
+
+/// A sender that is attacked between its frames.
+struct Attacked {
+    transmitter: Transmitter,
+    forger: Forger,
+    now: Duration,
+    buffer: Vec<u8>,
+    /// UDP payload of media, repair and control.
+    sent: [u64; 3],
+}
+
+impl Attacked {
+    fn new() -> Self {
+        let config = transmitter::Config {
+            interval: Some(INTERVAL),
+            fec: framegram_common::repair::Fec::Off,
+            ..transmitter::Config::default()
+        };
+        Self {
+            transmitter: Transmitter::new(config, STREAM, START),
+            forger: Forger::new(),
+            now: START,
+            buffer: Vec::new(),
+            sent: [0; 3],
+        }
+    }
+
+    fn take(&mut self, packet: &Packet<'_>) {
+        let datagram = self.forger.datagram(packet, self.now);
+        self.transmitter.handle_datagram(0, &datagram, self.now);
+    }
+
+    fn report(&mut self, report: Report) {
+        self.take(&Packet::Report(report));
+    }
+
+    fn send(&mut self, jpeg: &Bytes) {
+        let taken = self
+            .transmitter
+            .handle_frame(jpeg.clone(), self.now, None, self.now);
+        taken.unwrap();
+        self.drain();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(transmit) = self.transmitter.poll_transmit(self.now, &mut self.buffer) {
+            for datagram in self.buffer.chunks(transmit.segment) {
+                let (_, packet) = Packet::decode(datagram).unwrap();
+                self.sent[packet.channel() as usize] += datagram.len() as u64;
+            }
+        }
+    }
+}
+
+fn honest() -> Report {
+    Report {
+        viewer: VIEWER,
+        rtt: 2_000,
+        budget: 60_000,
+        ..Report::default()
+    }
+}
+
+#[test]
+fn a_flood_of_requests_draws_no_more_than_the_credit() {
+    for seed in 0..40 {
+        let mut rng = Rng::with_seed(seed);
+        let len = [1_000, 20_000, 400_000][rng.usize(..3)];
+        let jpeg = Bytes::from(vec![7; len]);
+        let mut attacked = Attacked::new();
+        attacked.report(honest());
+        let frames = 20;
+        let (_, memory) = measure(|| {
+            let mut number = 0;
+            for frame in 0..frames {
+                attacked.send(&jpeg);
+                for _ in 0..60 {
+                    let want = |rng: &mut Rng| Want {
+                        frame: match rng.u8(..4) {
+                            0 => FrameSeq(rng.u32(..)),
+                            1 => FrameSeq(frame + rng.u32(..100)),
+                            _ => FrameSeq(frame.saturating_sub(rng.u32(..3))),
+                        },
+                        extra: rng.u8(..),
+                        gaps: (0..rng.usize(..MAX_GAPS / MAX_WANTS))
+                            .map(|_| (rng.u16(..), rng.u16(..)))
+                            .collect(),
+                    };
+                    let wants = (0..rng.usize(..MAX_WANTS))
+                        .map(|_| want(&mut rng))
+                        .collect();
+                    number += rng.u32(..2);
+                    attacked.take(&Packet::Request(Request {
+                        viewer: rng.u64(..3),
+                        number,
+                        wants,
+                    }));
+                    attacked.pass(Duration::from_micros(500));
+                }
+            }
+        });
+        let [media, repair, control] = attacked.sent;
+        let jpegs = u64::from(frames) * len as u64;
+        assert!(media < jpegs * 11 / 10 + 10_000, "seed {seed}: {media}");
+        // Headers are the tenth beyond: credit is counted in whole datagrams.
+        let most = jpegs + CREDIT.max(3 * len as u64);
+        assert!(repair <= most, "seed {seed}: {repair} of {most}");
+        assert!(repair > 0, "seed {seed}: no honest request was answered");
+        assert!(control < 10_000, "seed {seed}: {control}");
+        assert_bounded(&format!("seed {seed}"), memory, 32 << 20);
+    }
+}
+
+#[test]
+fn a_request_that_is_repeated_is_answered_once() {
+    let jpeg = Bytes::from(vec![7; 50_000]);
+    let mut attacked = Attacked::new();
+    attacked.report(honest());
+    (0..3).for_each(|_| attacked.send(&jpeg));
+    attacked.pass(Duration::from_millis(20));
+    let before = attacked.sent[1];
+    let request = Request {
+        viewer: VIEWER,
+        number: 1,
+        wants: vec![Want {
+            frame: FrameSeq(2),
+            extra: 0,
+            gaps: vec![(3, 2)],
+        }],
+    };
+    for _ in 0..1_000 {
+        attacked.take(&Packet::Request(request.clone()));
+        attacked.pass(Duration::from_micros(100));
+    }
+    let answered = attacked.sent[1] - before;
+    assert!((2_000..3_100).contains(&answered), "{answered}");
+}
+
+#[test]
+fn frames_that_never_were_draw_nothing() {
+    let mut attacked = Attacked::new();
+    attacked.report(honest());
+    attacked.send(&Bytes::from(vec![7; 50_000]));
+    attacked.pass(Duration::from_millis(20));
+    let before = attacked.sent;
+    for number in 0..1_000 {
+        let wants = (0..MAX_WANTS as u32).map(|at| Want {
+            frame: FrameSeq(1 + number * 64 + at),
+            extra: 255,
+            gaps: vec![(0, u16::MAX)],
+        });
+        attacked.take(&Packet::Request(Request {
+            viewer: VIEWER,
+            number,
+            wants: wants.collect(),
+        }));
+        attacked.drain();
+    }
+    assert_eq!(attacked.sent, before);
+}
+
+/// A viewer that wants everything kept for an hour.
+#[test]
+fn memory_is_bounded_whatever_a_viewer_reports() {
+    let jpeg = Bytes::from(vec![7; 200]);
+    let mut attacked = Attacked::new();
+    let (_, memory) = measure(|| {
+        attacked.report(Report {
+            budget: u32::MAX,
+            ..honest()
+        });
+        for _ in 0..100_000 {
+            attacked.send(&jpeg);
+            attacked.pass(Duration::from_millis(5));
+        }
+    });
+    assert_bounded("kept", memory, 4 << 20);
+}
+
+#[test]
+fn reports_may_say_anything() {
+    for seed in 0..300 {
+        let mut rng = Rng::with_seed(seed);
+        let mut attacked = Attacked::new();
+        let config = transmitter::Config {
+            interval: Some(INTERVAL),
+            ..transmitter::Config::default()
+        };
+        attacked.transmitter = Transmitter::new(config, STREAM, START);
+        let mut any = || match rng.u8(..4) {
+            0 => 0,
+            1 => u32::MAX,
+            2 => rng.u32(..1_000),
+            _ => rng.u32(..),
+        };
+        for viewer in 0..100 {
+            attacked.report(Report {
+                viewer,
+                loss_ppm: any(),
+                burst_milli: any(),
+                rtt: any(),
+                queueing: any(),
+                budget: any(),
+                media_received: u64::MAX,
+                packets_lost: u64::MAX,
+                frames_shown: u64::MAX,
+                ..Report::default()
+            });
+            if viewer % 10 == 0 {
+                attacked.send(&Bytes::from(vec![7; 3_000]));
+                attacked.pass(Duration::from_millis(10));
+            }
+        }
+        // As much parity again is the most that any loss draws.
+        let [media, repair, control] = attacked.sent;
+        assert!(
+            repair <= 4 * media + 50_000,
+            "seed {seed}: {repair} for {media}"
+        );
+        assert!(control < 20_000, "seed {seed}: {control}");
+        let _ = attacked.transmitter.statistics(attacked.now);
+    }
+}

@@ -1,0 +1,110 @@
+//! Bytes that are no packets, and packets whose bytes are not what was sent.
+
+use super::*;
+
+/// Bits are flipped behind the UDP checksum: straight into the receiver.
+#[test]
+fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
+    for seed in 0..300 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = random_frames(&mut rng, 30, 20_000);
+        let mut damaged = 0;
+        let watched = tampered(
+            &sent,
+            transmitter::Config::default(),
+            receiver::Config::default(),
+            |datagram, _| {
+                let mut datagram = datagram.to_vec();
+                // The farewells are spared: what is behind the last packet
+                // that arrives cannot be counted.
+                if rng.u8(..20) == 0 && !matches!(decode(&datagram), Packet::Farewell(_)) {
+                    damaged += 1;
+                    for _ in 0..rng.usize(1..32) {
+                        let bit = rng.usize(..datagram.len() * 8);
+                        datagram[bit / 8] ^= 1 << (bit % 8);
+                    }
+                }
+                vec![datagram]
+            },
+        );
+        assert_true(seed, &watched, &sent);
+        let packets = watched.statistics().packets;
+        // An even number of flips may undo itself, or leave no first byte of
+        // ours: then it is a packet lost, and a datagram of no known format.
+        let (corrupt, lost) = (packets.corrupt.unwrap(), packets.lost.unwrap());
+        assert!(corrupt + lost <= damaged, "seed {seed}: {packets:?}");
+        assert!(corrupt + lost + 1 >= damaged, "seed {seed}: {packets:?}");
+        assert_eq!(lost, 0, "seed {seed}: {packets:?}");
+    }
+}
+
+fn decode(datagram: &[u8]) -> Packet<'_> {
+    Packet::decode(datagram).unwrap().1
+}
+
+#[test]
+fn arbitrary_bytes_are_counted_and_leave_a_stream_alone() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = random_frames(&mut rng, 20, 10_000);
+        let watched = tampered(
+            &sent,
+            transmitter::Config::default(),
+            receiver::Config::default(),
+            |datagram, _| {
+                let mut noise = vec![0; rng.usize(..1_500)];
+                rng.fill(&mut noise);
+                // Half of it looks like ours at the beginning.
+                let like = rng.usize(..40).min(noise.len());
+                noise[..like].copy_from_slice(&datagram[..like]);
+                vec![datagram.to_vec(), noise]
+            },
+        );
+        assert_true(seed, &watched, &sent);
+        assert_eq!(watched.shown.len(), sent.len(), "seed {seed}");
+    }
+}
+
+/// Packets with true checksums and false contents: whatever a body holds.
+#[test]
+fn arbitrary_bodies_with_true_checksums_do_no_harm() {
+    for seed in 0..300 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = random_frames(&mut rng, 20, 10_000);
+        let (watched, memory) = measure(|| {
+            tampered(
+                &sent,
+                transmitter::Config::default(),
+                receiver::Config::default(),
+                |datagram, _| {
+                    let mut false_one = datagram.to_vec();
+                    for _ in 0..rng.usize(1..4) {
+                        let at = rng.usize(36..false_one.len().clamp(37, 36 + 60));
+                        if let Some(byte) = false_one.get_mut(at) {
+                            *byte = rng.u8(..);
+                        }
+                    }
+                    sign(&mut false_one);
+                    // Numbers that nobody used yet, so that they are looked at.
+                    let ahead = rng.u64(1_000_000..2_000_000);
+                    false_one[16..24].copy_from_slice(&ahead.to_be_bytes());
+                    sign(&mut false_one);
+                    vec![datagram.to_vec(), false_one]
+                },
+            )
+        });
+        assert_bounded(&format!("seed {seed}"), memory, MOST_MEMORY);
+        // What has a forged checksum of the frame itself may be shown; what
+        // was sent and is shown may not be changed.
+        let _ = serde_json::to_string(&watched.statistics()).unwrap();
+    }
+}
+
+/// Makes the checksums of a datagram true.
+fn sign(datagram: &mut [u8]) {
+    let head: Vec<u8> = [&datagram[..5], &datagram[6..32]].concat();
+    datagram[5] = incomplete::crc32c(&head) as u8;
+    let all: Vec<u8> = [&datagram[..32], &datagram[36..]].concat();
+    let crc = incomplete::crc32c(&all);
+    datagram[32..36].copy_from_slice(&crc.to_be_bytes());
+}
