@@ -147,6 +147,10 @@ impl Stream {
         len: usize,
         now: Duration,
     ) -> bool {
+        // A viewer's own packets may be thrown back at it.
+        if !packet.is_from_sender() {
+            return false;
+        }
         let begins = self.ledger.frames.first().is_none();
         match self.ledger.note_packet(header, len, now) {
             Arrival::New => {}
@@ -305,10 +309,7 @@ impl Stream {
                 frames.intact += 1;
                 frames.repaired_by_parity += 1;
             }
-            (Outcome::Shown { .. }, Mended::Concealed(stale)) => {
-                frames.concealed += 1;
-                frames.stale += (stale * 1e6) as u64;
-            }
+            (Outcome::Shown { .. }, Mended::Concealed(stale)) => frames.conceal(stale),
             (Outcome::Superseded, Mended::Concealed(_)) => frames.incomplete += 1,
             (Outcome::Superseded, _) => frames.superseded += 1,
             (Outcome::Undecodable, _) => frames.undecodable += 1,
