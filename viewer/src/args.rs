@@ -187,7 +187,7 @@ Examples:
       framegram-view --headless --output - --output-format y4m | ffplay -
 
 Keys in the window: q or Esc quits, f fullscreen, space freezes, s writes a
-snapshot, i shows the numbers, h lists the keys.
+snapshot, i shows the numbers and what of the picture is stale, h lists the keys.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.";
 

@@ -21,7 +21,7 @@ pub(super) const HELP: [&str; 6] = [
     "f        fullscreen, and back",
     "space    freeze the picture, and go on",
     "s        write a snapshot",
-    "i        show the numbers",
+    "i        show the numbers, and what is stale",
     "h        this list",
 ];
 
