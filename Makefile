@@ -6,7 +6,7 @@ help:
 	@echo 'make demo         a video through UDP datagrams into a window'
 	@echo 'make test         all tests'
 	@echo 'make lint         formatting and clippy, warnings as errors'
-	@echo 'make bench        time by stage, the protocol alone, time to the first picture'
+	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture'
 	@echo 'make soak         memory and delay over ten minutes'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
 

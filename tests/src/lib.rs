@@ -6,6 +6,7 @@
 //! for a condition, until a deadline.
 
 pub mod counting;
+pub mod concealment;
 pub mod hosts;
 pub mod measure;
 pub mod pair;

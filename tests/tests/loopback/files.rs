@@ -20,7 +20,7 @@ fn play_media(name: &str, sending: &str) -> (Ended, Ended) {
 }
 
 /// What ffmpeg makes of a file, with these arguments.
-fn ffmpeg(input: &str, arguments: &str) -> Vec<u8> {
+pub(super) fn ffmpeg(input: &str, arguments: &str) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i", input])
         .args(arguments.split_whitespace())
@@ -36,7 +36,7 @@ fn ffmpeg(input: &str, arguments: &str) -> Vec<u8> {
 }
 
 /// How much two pictures differ, in the mean over all bytes.
-fn difference(one: &[u8], other: &[u8]) -> f64 {
+pub(super) fn difference(one: &[u8], other: &[u8]) -> f64 {
     assert_eq!(one.len(), other.len());
     let sum: u64 = one
         .iter()

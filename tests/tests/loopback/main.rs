@@ -3,6 +3,7 @@
 
 mod ending;
 mod files;
+mod lossy;
 mod meeting;
 mod refusing;
 

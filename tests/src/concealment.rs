@@ -1,0 +1,309 @@
+//! What becomes of a picture where chunks are lost and nothing repairs them:
+//! slices that arrived, holes filled, against holding the last whole frame.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::chunk::ChunkedFrame;
+use framegram_common::jpeg::{self, JpegHeader};
+use framegram_common::slices::{self, Fragments, Spliced};
+use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_common::{Frame, FrameNumber};
+use framegram_send::console::Console;
+use framegram_send::encode::{Encoder, Settings, decode_for_window};
+use framegram_send::picture::{Picture as Original, Pixels};
+use framegram_send::source::{self, Content, Request, Source, Spec};
+use framegram_send::stop::Stop;
+use framegram_view::conceal::Stale;
+use framegram_view::decode::{Decoder, Picture, Reduction};
+
+use crate::program::{footage, media};
+
+/// Means over the frames of a clip.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quality {
+    /// The share of frames of which every chunk arrived.
+    pub whole: f64,
+    /// The share of the picture that arrived and could be shown.
+    pub fresh: f64,
+    /// Likeness to the original in dB (peak signal-to-noise ratio over red,
+    /// green and blue): of the frames as they were sent,
+    pub sent: f64,
+    /// of what arrived, holes filled from the frame shown before,
+    pub filled: f64,
+    /// and of the last frame that arrived whole.
+    pub frozen: f64,
+}
+
+/// Sends up to `frames` frames of a clip, as it is or scaled, each chunk of
+/// which is lost with each of these probabilities; the first frame is not. One
+/// result each.
+///
+/// # Errors
+/// Where the clip cannot be read.
+pub fn measure(
+    clip: &Path,
+    size: Option<(usize, usize)>,
+    frames: usize,
+    losses: &[f64],
+    seed: u64,
+) -> Result<Vec<Quality>> {
+    let mut clip = Clip::open(clip, size)?;
+    let mut encoder = Encoder::new(Settings {
+        slices: Some(DEFAULT_DATAGRAM),
+        ..Settings::default()
+    })?;
+    let mut views = Vec::new();
+    for loss in losses {
+        views.push(View::new(*loss, seed)?);
+    }
+    let mut decoder = Decoder::new()?;
+    let mut sent = Picture::default();
+    for _ in 0..frames {
+        let Some(original) = clip.picture()? else {
+            break;
+        };
+        let jpeg = encoder.encode(&Content::Picture(original.clone()))?.jpeg;
+        decoder.decode(&jpeg, Reduction::None, &mut sent)?;
+        for view in &mut views {
+            view.take(&jpeg, &sent, &original)?;
+        }
+    }
+    Ok(views.iter().map(View::means).collect())
+}
+
+/// The clips to measure with: real footage where it is at hand, otherwise the
+/// project's own.
+#[must_use]
+pub fn clips() -> Vec<PathBuf> {
+    let real = footage();
+    if real.is_empty() {
+        vec![media("clip.mp4").into()]
+    } else {
+        real.into_iter().map(PathBuf::from).collect()
+    }
+}
+
+/// The pictures of a video file, in red, green and blue.
+pub struct Clip {
+    source: Box<dyn Source>,
+    scaler: Option<Encoder>,
+}
+
+impl Clip {
+    /// Opens a video file, to be scaled where a size is given.
+    ///
+    /// # Errors
+    /// Where that is not possible.
+    pub fn open(file: &Path, size: Option<(usize, usize)>) -> Result<Self> {
+        let request = Request {
+            size: None,
+            rate: None,
+            pass_through: false,
+            stop: Stop::new(),
+            console: Arc::new(Console::new(true)),
+        };
+        let scaler = size.map(|size| {
+            Encoder::new(Settings {
+                quality: Some(100),
+                size: Some(size),
+                ..Settings::default()
+            })
+        });
+        Ok(Self {
+            source: source::open(&Spec::Path(file.to_owned()), &request)?,
+            scaler: scaler.transpose()?,
+        })
+    }
+
+    /// The next picture, if there is one.
+    ///
+    /// # Errors
+    /// Where the file is damaged or no video.
+    pub fn picture(&mut self) -> Result<Option<Original>> {
+        let Some(captured) = self.source.next()? else {
+            return Ok(None);
+        };
+        let content = captured.content;
+        match (&mut self.scaler, content) {
+            (None, Content::Picture(picture)) => Ok(Some(picture)),
+            (Some(scaler), content) => {
+                let (words, width, height) = decode_for_window(&scaler.encode(&content)?.jpeg)?;
+                let bytes = words
+                    .iter()
+                    .flat_map(|word| word.to_le_bytes().into_iter().take(3));
+                let bytes: Vec<u8> = bytes.collect();
+                Ok(Some(Original::bgr(width, height, bytes.into())?))
+            }
+            (None, Content::Jpeg(_)) => bail!("not a video of pictures"),
+        }
+    }
+}
+
+/// A frame cut into chunks of which some are lost; `None` where all arrive.
+///
+/// # Errors
+/// Where `jpeg` is none.
+pub fn lose(jpeg: &Bytes, loss: f64, rng: &mut Rng) -> Result<Option<Lossy>> {
+    let header = JpegHeader::parse(jpeg)?;
+    let starts = jpeg::slice_starts(jpeg, header.len);
+    let frame = Frame {
+        number: FrameNumber(0),
+        jpeg: jpeg.clone(),
+        captured: Duration::ZERO,
+    };
+    let chunked = ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 1, starts);
+    let mut lossy = Lossy {
+        header: jpeg::tables(jpeg)?.context("the header is too long")?,
+        frame: vec![0; jpeg.len()],
+        present: Vec::new(),
+        starts: Vec::new(),
+    };
+    for index in 0..chunked.count() {
+        if rng.f64() < loss {
+            continue;
+        }
+        let chunk = chunked.chunk(index);
+        let start = index * chunked.size();
+        let end = start + chunk.data.len();
+        lossy.frame[start..end].copy_from_slice(chunk.data);
+        match lossy.present.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => lossy.present.push(start..end),
+        }
+        let begun = chunk
+            .slice
+            .map(|slice| (slice.number, start + usize::from(slice.offset)));
+        lossy.starts.extend(begun);
+    }
+    let whole = lossy.present.len() == 1 && lossy.present[0] == (0..jpeg.len());
+    Ok((!whole).then_some(lossy))
+}
+
+/// What arrived of a frame.
+#[derive(Debug)]
+pub struct Lossy {
+    header: Vec<u8>,
+    frame: Vec<u8>,
+    present: Vec<std::ops::Range<usize>>,
+    starts: Vec<(u16, usize)>,
+}
+
+impl Lossy {
+    /// The JPEG that a viewer makes of it.
+    #[must_use]
+    pub fn splice(&self) -> Option<Spliced> {
+        slices::splice(&Fragments {
+            header: &self.header,
+            frame: &self.frame,
+            present: &self.present,
+            starts: &self.starts,
+        })
+    }
+}
+
+/// A viewer behind a path that loses chunks.
+struct View {
+    loss: f64,
+    rng: Rng,
+    decoder: Decoder,
+    /// The last frame shown, holes filled, as JPEG and in pixels.
+    last: Bytes,
+    shown: Picture,
+    spare: Picture,
+    stale: Stale,
+    /// The last whole frame.
+    frozen: Picture,
+    frames: usize,
+    sums: Quality,
+}
+
+impl View {
+    fn new(loss: f64, seed: u64) -> Result<Self> {
+        Ok(Self {
+            loss,
+            rng: Rng::with_seed(seed),
+            decoder: Decoder::new()?,
+            last: Bytes::new(),
+            shown: Picture::default(),
+            spare: Picture::default(),
+            stale: Stale::default(),
+            frozen: Picture::default(),
+            frames: 0,
+            sums: Quality::default(),
+        })
+    }
+
+    fn take(&mut self, jpeg: &Bytes, sent: &Picture, original: &Original) -> Result<()> {
+        let loss = if self.frames == 0 { 0.0 } else { self.loss };
+        self.frames += 1;
+        match lose(jpeg, loss, &mut self.rng)? {
+            None => {
+                self.last = jpeg.clone();
+                self.shown.clone_from(sent);
+                self.frozen.clone_from(sent);
+                self.sums.whole += 1.0;
+                self.sums.fresh += 1.0;
+            }
+            Some(lossy) => {
+                if let Some(spliced) = lossy.splice() {
+                    self.show(spliced)?;
+                }
+            }
+        }
+        self.sums.sent += likeness(sent, original)?;
+        self.sums.filled += likeness(&self.shown, original)?;
+        self.sums.frozen += likeness(&self.frozen, original)?;
+        Ok(())
+    }
+
+    /// As the viewer does it.
+    fn show(&mut self, spliced: Spliced) -> Result<()> {
+        self.sums.fresh += spliced.fresh;
+        let filled = slices::fill(&spliced.jpeg, &spliced.stale, &self.last);
+        self.last = Bytes::from(filled.unwrap_or(spliced.jpeg));
+        self.decoder
+            .decode(&self.last, Reduction::None, &mut self.spare)?;
+        self.stale.read(&self.last, &spliced.stale);
+        self.stale
+            .fill(&mut self.spare, &self.shown, Reduction::None);
+        std::mem::swap(&mut self.spare, &mut self.shown);
+        Ok(())
+    }
+
+    fn means(&self) -> Quality {
+        let mean = |sum: f64| sum / self.frames.max(1) as f64;
+        Quality {
+            whole: mean(self.sums.whole),
+            fresh: mean(self.sums.fresh),
+            sent: mean(self.sums.sent),
+            filled: mean(self.sums.filled),
+            frozen: mean(self.sums.frozen),
+        }
+    }
+}
+
+/// Peak signal-to-noise ratio in dB, at most [`ALIKE`].
+fn likeness(picture: &Picture, original: &Original) -> Result<f64> {
+    let Pixels::Bgr(bytes) = original.pixels() else {
+        bail!("the clip does not come as red, green and blue");
+    };
+    let size = (original.width(), original.height());
+    ensure!(size == (picture.width, picture.height), "sizes differ");
+    let mut squares = 0_u64;
+    for (word, bgr) in picture.pixels.iter().zip(bytes.chunks_exact(3)) {
+        for (shift, sample) in [0, 8, 16].into_iter().zip(bgr) {
+            let seen = (word >> shift) as u8;
+            squares += u64::from(seen.abs_diff(*sample)).pow(2);
+        }
+    }
+    let mean = squares as f64 / bytes.len() as f64;
+    Ok((10.0 * (255.0 * 255.0 / mean).log10()).min(ALIKE))
+}
+
+/// What stands for no difference at all, in dB.
+const ALIKE: f64 = 99.0;

@@ -1,0 +1,22 @@
+//! Frames with holes, shown, against the last whole frame held.
+
+use framegram_tests::concealment::{clips, measure};
+
+#[test]
+fn what_arrived_of_a_frame_is_nearer_to_the_original_than_the_last_whole_one() {
+    for clip in clips() {
+        let losses = [0.01, 0.05, 0.10];
+        let qualities = measure(&clip, None, 60, &losses, 3).unwrap();
+        for (loss, quality) in losses.into_iter().zip(qualities) {
+            // A slice is at most half a chunk long, so that it lies in one or
+            // two of them.
+            assert!(quality.fresh >= 1.0 - 1.6 * loss, "{quality:?}");
+            assert!(quality.filled <= quality.sent, "{quality:?}");
+            let held = (quality.sent - quality.filled) / (quality.sent - quality.frozen);
+            assert!(
+                held < 0.6,
+                "at {loss} {held} of what freezing costs: {quality:?}"
+            );
+        }
+    }
+}
