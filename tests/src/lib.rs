@@ -5,8 +5,8 @@
 //! in a window of a virtual screen. Nothing there waits for a fixed time, but
 //! for a condition, until a deadline.
 
-pub mod counting;
 pub mod concealment;
+pub mod counting;
 pub mod hosts;
 pub mod measure;
 pub mod pair;
