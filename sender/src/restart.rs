@@ -95,7 +95,7 @@ impl Restart {
         let (_, longest, _) = lengths.select_nth_unstable_by(outliers, |a, b| b.cmp(a));
         let longest = (*longest as usize).max(1);
         if too_long > lengths.len() / TOO_MANY {
-            self.patience = MOST_PATIENCE.min(self.patience * 2);
+            self.patience = MOST_PATIENCE.min(self.patience * 4);
             self.change(self.fitting(longest).min(step_below(interval)));
             return;
         }
