@@ -4,6 +4,7 @@
 //! [`Transmitter::poll_transmit`], and call it again at
 //! [`Transmitter::poll_timeout`].
 
+mod cap;
 mod destination;
 mod kept;
 mod protection;
@@ -23,6 +24,7 @@ use crate::seq::FrameNumber;
 use crate::statistics::{self, Side, Statistics};
 use crate::wire::native::{Packet, Request, Totals, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+pub use cap::CONTROL_RESERVE;
 use destination::Destination;
 use kept::Asked;
 use protection::Protection;
@@ -45,6 +47,9 @@ pub struct Config {
     pub fec: Fec,
     /// Whether chunks are sent again on request.
     pub retransmit: bool,
+    /// The most that goes to each destination in any one second, in bits of
+    /// UDP payload: what is more waits. At least a datagram goes in any case.
+    pub bitrate: Option<u64>,
     /// What [`os::boot_mark`](crate::os::boot_mark) says of the stream.
     pub boot_mark: Option<u64>,
     /// The number of the first frame: 0 but in tests.
@@ -60,6 +65,7 @@ impl Default for Config {
             pace: true,
             fec: Fec::Auto,
             retransmit: true,
+            bitrate: None,
             boot_mark: None,
             first_frame: FrameNumber(0),
         }
@@ -74,6 +80,15 @@ pub struct Transmit {
     pub destination: usize,
     /// Bytes of each datagram but the last.
     pub segment: usize,
+}
+
+/// What was sent so far, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// UDP payload to the destination that got the most.
+    pub sent: u64,
+    /// JPEGs.
+    pub jpeg: u64,
 }
 
 /// A frame that cannot be sent, with its length in bytes.
@@ -115,8 +130,8 @@ impl Transmitter {
     #[must_use]
     pub fn new(config: Config, stream: u64, now: Duration) -> Self {
         let datagram = config.datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
-        let destinations =
-            (0..config.destinations).map(|index| Destination::new(index as u16, now));
+        let destinations = (0..config.destinations)
+            .map(|index| Destination::new(index as u16, config.bitrate, now));
         Self {
             stream,
             started: now,
@@ -239,7 +254,10 @@ impl Transmitter {
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         out.clear();
         self.close_window_if_due(now);
-        if let Some((items, destination)) = self.schedule.poll(now, self.destinations.len()) {
+        let rooms = self.destinations.iter_mut().map(|to| to.room(now));
+        let room = rooms.min().unwrap_or(0);
+        let polled = self.schedule.poll(now, self.destinations.len(), room);
+        if let Some((items, destination)) = polled {
             let to = &mut self.destinations[destination];
             for item in items {
                 to.encode(self.stream, &item.packet(), now, out);
@@ -260,9 +278,35 @@ impl Transmitter {
             .iter()
             .filter_map(Destination::control_due);
         control
-            .chain(self.schedule.due())
+            .chain(self.schedule.due(|bytes| self.free_at(bytes)))
             .chain(self.protection.closes())
             .min()
+    }
+
+    /// Whether datagrams that are due must wait, since more would exceed the
+    /// bit rate: frames that are handed in now would only wait behind them.
+    #[must_use]
+    pub fn is_held_back(&self, now: Duration) -> bool {
+        let due = self.schedule.due(|_| Duration::ZERO);
+        due.is_some_and(|due| due <= now)
+            && self
+                .schedule
+                .due(|bytes| self.free_at(bytes))
+                .is_some_and(|due| due > now)
+    }
+
+    /// What was sent so far.
+    #[must_use]
+    pub fn volume(&self) -> Volume {
+        Volume {
+            sent: self
+                .destinations
+                .iter()
+                .map(Destination::bytes)
+                .max()
+                .unwrap_or(0),
+            jpeg: self.counts.jpeg_bytes,
+        }
     }
 
     /// Ends the stream: what is waiting is sent at once, and the farewell.
@@ -335,6 +379,12 @@ impl Transmitter {
             }
         }
         None
+    }
+
+    /// When so many bytes may go to all destinations.
+    fn free_at(&self, bytes: usize) -> Duration {
+        let free = self.destinations.iter().map(|to| to.free_at(bytes));
+        free.max().unwrap_or_default()
     }
 
     fn totals(&self) -> Totals {

@@ -60,6 +60,14 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = parse_frame_bytes)]
     pub max_frame_bytes: Option<usize>,
 
+    /// Bits a second to each destination at the most, 64k to 10G [default: none]
+    ///
+    /// Counted over any one second, with headers and all repair; k, M and G are
+    /// thousands, millions and milliards, such as 8M. Quality is lowered, then
+    /// the picture scaled down, as far as that asks.
+    #[arg(long, value_name = "RATE", value_parser = parse_bitrate)]
+    pub bitrate: Option<u64>,
+
     /// The largest datagram in bytes of UDP payload, 640 to 65507
     ///
     /// The default fits an Ethernet path. Larger ones are cut into IP fragments
@@ -135,6 +143,18 @@ impl Options {
                 "standard input cannot be read again: leave --loop out",
             ));
         }
+        if let Some(bitrate) = self.bitrate
+            && bitrate / 8 < DATAGRAMS_A_SECOND * self.datagram as u64
+        {
+            let least = DATAGRAMS_A_SECOND * self.datagram as u64 * 8;
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                format!(
+                    "--datagram {} needs a --bitrate of {least} or more",
+                    self.datagram
+                ),
+            ));
+        }
         Ok(self)
     }
 
@@ -145,6 +165,7 @@ impl Options {
             quality: self.quality,
             size: self.size,
             max_frame_bytes: self.max_frame_bytes,
+            first_frame_bytes: None,
             slices: (self.slices == Slices::On).then_some(self.datagram),
         }
     }
@@ -217,6 +238,29 @@ fn parse_datagram(text: &str) -> Result<usize, String> {
         )),
     }
 }
+
+/// Bits a second: a number, and k, M or G.
+fn parse_bitrate(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1e6),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1e9),
+        _ => (text, 1.0),
+    };
+    match number.parse::<f64>().map(|number| number * unit) {
+        Ok(bits) if (LEAST_BITRATE..=MOST_BITRATE).contains(&bits) => Ok(bits as u64),
+        _ => Err("type bits a second from 64k to 10G, such as 8M or 500k".into()),
+    }
+}
+
+/// Less carries no picture.
+const LEAST_BITRATE: f64 = 64e3;
+
+/// Above what any network interface here carries, a cap is a slip.
+const MOST_BITRATE: f64 = 10e9;
+
+/// Fewer datagrams in a second carry no picture at a steady pace.
+const DATAGRAMS_A_SECOND: u64 = 4;
 
 fn parse_fec(text: &str) -> Result<Fec, String> {
     match text {
@@ -341,6 +385,13 @@ mod tests {
             "pattern a:1 --max-frame-bytes 1023",
             "pattern a:1 --datagram 65508",
             "pattern a:1 --slices maybe",
+            "pattern a:1 --bitrate 8",
+            "pattern a:1 --bitrate 63k",
+            "pattern a:1 --bitrate 11G",
+            "pattern a:1 --bitrate 8MB",
+            "pattern a:1 --bitrate k",
+            "pattern a:1 --bitrate nan",
+            "pattern a:1 --bitrate 100k --datagram 9000",
             "pattern a:1 --fec 0",
             "pattern a:1 --fec 201",
             "pattern a:1 --fec -5",
@@ -368,6 +419,10 @@ mod tests {
         assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
         assert_eq!(duration("7"), Some(Duration::from_secs(7)));
         assert_eq!(duration("1..5s"), None);
+        assert_eq!(parse_bitrate("64000"), Ok(64_000));
+        assert_eq!(parse_bitrate("500k"), Ok(500_000));
+        assert_eq!(parse_bitrate("2.5M"), Ok(2_500_000));
+        assert_eq!(parse_bitrate("10G"), Ok(10_000_000_000));
         assert_eq!(Rate::parse("max"), Ok(Rate::Max));
         assert_eq!(Rate::parse("29.97"), Ok(Rate::Fixed(29.97)));
     }

@@ -38,6 +38,9 @@ pub struct Settings {
     pub size: Option<(usize, usize)>,
     /// The longest frame in bytes; `None`: what the protocol can carry.
     pub max_frame_bytes: Option<usize>,
+    /// The bytes that frames are to fit at first, where a rate sets them
+    /// ([`Limiter::set`]).
+    pub first_frame_bytes: Option<usize>,
     /// Bytes of the datagrams that restart slices are made for, half a chunk
     /// each; `None`: no slices.
     pub slices: Option<usize>,
@@ -53,6 +56,21 @@ impl Settings {
     fn limit(&self) -> usize {
         self.max_frame_bytes
             .map_or(MAX_FRAME_BYTES, |limit| limit.min(MAX_FRAME_BYTES))
+    }
+}
+
+/// Sets how long the frames of a stream's encoders may be.
+#[derive(Clone, Debug)]
+pub struct Limiter {
+    fit: Arc<Mutex<Fit>>,
+    most: usize,
+}
+
+impl Limiter {
+    /// Frames that are begun from now on have at most so many bytes, and no
+    /// more than was asked for.
+    pub fn set(&self, bytes: usize) {
+        lock(&self.fit).set_limit(bytes.min(self.most));
     }
 }
 
@@ -94,7 +112,13 @@ impl Encoder {
     /// Where libjpeg-turbo cannot be set up.
     pub fn new(settings: Settings) -> Result<Self> {
         let asked = settings.quality.unwrap_or(DEFAULT_QUALITY);
-        let fit = Fit::new(settings.limit(), asked);
+        let first = settings.first_frame_bytes;
+        let limit = first.map_or(settings.limit(), |first| first.min(settings.limit()));
+        let fit = if first.is_some() {
+            Fit::steady(limit, asked)
+        } else {
+            Fit::new(limit, asked)
+        };
         let restart = settings.slices.map(Restart::new);
         Self::with(
             settings,
@@ -109,6 +133,15 @@ impl Encoder {
     /// Where libjpeg-turbo cannot be set up.
     pub fn another(&self) -> Result<Self> {
         Self::with(self.settings, Arc::clone(&self.fit), self.restart.clone())
+    }
+
+    /// What sets how long the frames of these encoders may be.
+    #[must_use]
+    pub fn limiter(&self) -> Limiter {
+        Limiter {
+            fit: Arc::clone(&self.fit),
+            most: self.settings.limit(),
+        }
     }
 
     /// What chooses the restart interval of these encoders, where they make
@@ -145,7 +178,7 @@ impl Encoder {
                 let size_asked = self.settings.size.unwrap_or((width, height));
                 if self.settings.pass_through()
                     && size_asked == (width, height)
-                    && jpeg.len() <= self.settings.limit()
+                    && lock(&self.fit).passes(jpeg.len())
                 {
                     return Ok(Encoded {
                         jpeg: jpeg.clone(),
@@ -193,7 +226,7 @@ impl Encoder {
                 .compress(scaled.as_ref().unwrap_or(picture), attempt.quality)?;
             encodings += 1;
             let verdict = search.judge(jpeg.len());
-            if jpeg.len() <= self.settings.limit() {
+            if jpeg.len() <= search.limit() {
                 best = Some(Encoded {
                     jpeg,
                     width,
@@ -213,7 +246,7 @@ impl Encoder {
         let Some(best) = best else {
             bail!(
                 "a picture of {full_width}x{full_height} does not fit into {} bytes at any quality",
-                self.settings.limit()
+                search.limit()
             );
         };
         if let Some(restart) = &self.restart {

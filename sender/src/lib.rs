@@ -17,6 +17,7 @@ mod pipeline;
 pub mod pool;
 mod preview;
 mod progress;
+pub mod rate;
 pub mod restart;
 mod slot;
 pub mod source;
@@ -36,6 +37,7 @@ use framegram_common::udp::Waker;
 
 use crate::args::{Options, Rate};
 use crate::console::Console;
+use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
 use crate::source::{Request, Source};
@@ -81,7 +83,11 @@ pub fn run(options: &Options, stop: &Stop) -> Result<Statistics> {
     let interval = interval(source.as_ref(), options.fps);
     let mut stream = Stream::new(outputs, options, interval, &console, preview);
     let until = options.duration.map(|duration| os::now() + duration);
-    let pipeline = Pipeline::start(source, options, stop, &waker)?;
+    let settings = Settings {
+        first_frame_bytes: stream.frame_bytes(),
+        ..options.settings()
+    };
+    let pipeline = Pipeline::start(source, options, settings, stop, &waker)?;
     let streamed = stream.run(&pipeline, stop, &waker, until);
     let sourced = pipeline.end();
     let written = report.map_or(Ok(()), |(file, path)| stream.write_report(&file, path));

@@ -12,7 +12,7 @@ use framegram_common::os;
 use framegram_common::udp::Waker;
 
 use crate::args::{Options, Rate};
-use crate::encode::{Encoded, Encoder};
+use crate::encode::{Encoded, Encoder, Limiter, Settings};
 use crate::handoff::{Handoff, Ordered, Put};
 use crate::restart::Restart;
 use crate::source::{Captured, Content, Pacer, Source};
@@ -48,6 +48,7 @@ pub(crate) struct Pipeline {
     made: Arc<Ordered<Made>>,
     counts: Arc<Counts>,
     restart: Option<Arc<Mutex<Restart>>>,
+    limiter: Limiter,
     stop: Stop,
     source: JoinHandle<Result<()>>,
     encoders: Vec<JoinHandle<()>>,
@@ -63,6 +64,7 @@ impl Pipeline {
     pub(crate) fn start(
         source: Box<dyn Source>,
         options: &Options,
+        settings: Settings,
         stop: &Stop,
         waker: &Waker,
     ) -> Result<Self> {
@@ -72,8 +74,9 @@ impl Pipeline {
         let made = Arc::new(Ordered::new(encoders));
         let counts = Arc::new(Counts::default());
 
-        let first = Encoder::new(options.settings())?;
+        let first = Encoder::new(settings)?;
         let restart = first.restart().cloned();
+        let limiter = first.limiter();
         let mut threads = Vec::new();
         for _ in 1..encoders {
             threads.push(encode(first.another()?, &handoff, &made, waker)?);
@@ -106,6 +109,7 @@ impl Pipeline {
             made,
             counts,
             restart,
+            limiter,
             stop: stop.clone(),
             source,
             encoders: threads,
@@ -124,6 +128,11 @@ impl Pipeline {
 
     pub(crate) fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Frames that are begun from now on have at most so many bytes.
+    pub(crate) fn set_frame_bytes(&self, bytes: usize) {
+        self.limiter.set(bytes);
     }
 
     /// Frames go in datagrams of so many bytes from now on.

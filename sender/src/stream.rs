@@ -18,6 +18,7 @@ use crate::outputs::Output;
 use crate::pipeline::{Made, Pipeline};
 use crate::preview::Preview;
 use crate::progress::Progress;
+use crate::rate::RateControl;
 use crate::stop::Stop;
 
 /// Datagrams taken in a row from one socket before frames get their turn again.
@@ -32,6 +33,7 @@ pub(crate) struct Stream<'a> {
     pub(crate) outputs: Vec<Output>,
     pub(crate) console: &'a Console,
     pub(crate) preview: Option<Preview>,
+    rate: Option<RateControl>,
     figures: Figures,
     buffer: Vec<u8>,
     replaced_told: u64,
@@ -58,12 +60,23 @@ impl<'a> Stream<'a> {
         preview: Option<Preview>,
     ) -> Self {
         let number = os::random_u64();
+        let rate = options.bitrate.map(|bitrate| {
+            let rate = RateControl::new(bitrate, interval, options.fec, os::now());
+            if rate.is_too_low() {
+                console.say(
+                    "the --bitrate is too low for so many frames: some will wait or be left out; \
+                     a lower --fps helps",
+                );
+            }
+            rate
+        });
         let config = Config {
             datagram: options.datagram,
             destinations: outputs.len(),
             interval,
             fec: options.fec,
             retransmit: options.retransmit == Switch::Auto,
+            bitrate: options.bitrate,
             pace: options.pace == Switch::Auto,
             boot_mark: os::boot_mark(number),
             ..Config::default()
@@ -73,11 +86,17 @@ impl<'a> Stream<'a> {
             outputs,
             console,
             preview,
+            rate,
             figures: Figures::default(),
             buffer: vec![0; LARGEST_DATAGRAM],
             replaced_told: 0,
             not_sent_told: None,
         }
+    }
+
+    /// The most bytes of the next frame, where a rate sets them.
+    pub(crate) fn frame_bytes(&self) -> Option<usize> {
+        self.rate.as_ref().map(RateControl::target)
     }
 
     /// Sends frames until there are no more or it is stopped, then says farewell.
@@ -99,7 +118,12 @@ impl<'a> Stream<'a> {
                 stop.stop();
             }
             self.count(pipeline);
-            while let Some(made) = pipeline.take() {
+            // Behind datagrams that the rate holds back, frames wait where a
+            // newer one can replace them.
+            while !self.transmitter.is_held_back(os::now())
+                && let Some(made) = pipeline.take()
+            {
+                self.follow_rate(pipeline);
                 self.send_frame(made);
                 self.transmit(pipeline, &mut out);
             }
@@ -176,6 +200,13 @@ impl<'a> Stream<'a> {
         self.figures.unreadable = counts.unreadable.load(Ordering::Relaxed);
     }
 
+    fn follow_rate(&mut self, pipeline: &Pipeline) {
+        if let Some(rate) = &mut self.rate {
+            rate.observe(self.transmitter.volume(), os::now());
+            pipeline.set_frame_bytes(rate.target());
+        }
+    }
+
     fn send_frame(&mut self, made: Made) {
         let now = os::now();
         let error = match made.encoded {
@@ -204,29 +235,41 @@ impl<'a> Stream<'a> {
     }
 
     fn note(&mut self, encoded: Encoded) {
+        let first_lowered = self.figures.quality_lowered == 0;
+        let first_scaled = self.figures.scaled_down == 0;
         let figures = &mut self.figures;
         figures.size = Some((encoded.width, encoded.height));
         figures.passed_through += u64::from(encoded.passed_through);
         if encoded.quality_lowered {
-            if figures.quality_lowered == 0 {
+            figures.quality_lowered += 1;
+            if first_lowered {
                 let quality = encoded.quality.unwrap_or(0);
+                let why = self.too_long();
                 self.console.say(&format!(
-                    "frames are too long: quality is lowered where it must be (first to {quality})"
+                    "frames are too long{why}: quality is lowered where it must be (first to {quality})"
                 ));
             }
-            figures.quality_lowered += 1;
         }
         if encoded.scaled_down {
-            if figures.scaled_down == 0 {
+            self.figures.scaled_down += 1;
+            if first_scaled {
+                let why = self.too_long();
                 self.console.say(&format!(
-                    "frames are too long at the lowest quality: they are scaled down where they must be (first to {}x{})",
+                    "frames are too long{why} at the lowest quality: they are scaled down where they must be (first to {}x{})",
                     encoded.width, encoded.height
                 ));
             }
-            figures.scaled_down += 1;
         }
         if let Some(preview) = &self.preview {
             preview.show(encoded.jpeg);
+        }
+    }
+
+    fn too_long(&self) -> &'static str {
+        if self.rate.is_some() {
+            " for the --bitrate"
+        } else {
+            ""
         }
     }
 

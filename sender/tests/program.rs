@@ -74,6 +74,12 @@ fn wrong_usage_is_2() {
     fails(&["pattern:10", NOBODY], b"", 2, &["1280x720"]);
     fails(&["pattern", NOBODY, "--quality", "0"], b"", 2, &["1..=100"]);
     fails(
+        &["pattern", NOBODY, "--bitrate", "8"],
+        b"",
+        2,
+        &["64k to 10G"],
+    );
+    fails(
         &["pattern", NOBODY, "--fec", "300"],
         b"",
         2,

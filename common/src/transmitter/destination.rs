@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::cap::Cap;
 use crate::repair::{LossModel, Path};
 use crate::seq::PacketNumber;
 use crate::statistics::{Percentiles, Statistics};
@@ -50,6 +51,7 @@ pub(super) struct Destination {
     answered: VecDeque<(u64, u32)>,
     /// Bytes that may be sent on request.
     credit: usize,
+    cap: Option<Cap>,
     viewers: BTreeMap<u64, Viewer>,
 }
 
@@ -64,7 +66,7 @@ pub(super) struct Viewer {
 }
 
 impl Destination {
-    pub(super) fn new(index: u16, now: Duration) -> Self {
+    pub(super) fn new(index: u16, bitrate: Option<u64>, now: Duration) -> Self {
         Self {
             index,
             media: 0,
@@ -76,6 +78,7 @@ impl Destination {
             replies: VecDeque::new(),
             answered: VecDeque::new(),
             credit: 0,
+            cap: bitrate.map(Cap::new),
             viewers: BTreeMap::new(),
         }
     }
@@ -108,7 +111,11 @@ impl Destination {
             },
             out,
         );
-        self.bytes += (out.len() - start) as u64;
+        let bytes = (out.len() - start) as u64;
+        self.bytes += bytes;
+        if let Some(cap) = &mut self.cap {
+            cap.spend(bytes, now);
+        }
     }
 
     /// Appends the control packet that is due, if one is.
@@ -245,6 +252,17 @@ impl Destination {
 
     pub(super) fn viewers(&self) -> impl Iterator<Item = &Viewer> {
         self.viewers.values()
+    }
+
+    /// Bytes of media or repair that may be sent now.
+    pub(super) fn room(&mut self, now: Duration) -> u64 {
+        self.cap.as_mut().map_or(u64::MAX, |cap| cap.room(now))
+    }
+
+    /// When so many bytes may be sent.
+    pub(super) fn free_at(&self, bytes: usize) -> Duration {
+        let cap = self.cap.as_ref();
+        cap.map_or(Duration::ZERO, |cap| cap.free_at(bytes as u64))
     }
 
     /// Packets sent, of all channels.

@@ -144,14 +144,19 @@ impl Schedule {
     }
 
     /// Packets that are due together, and the destination they go to: of equal
-    /// length, but the last may be shorter.
-    pub(super) fn poll(&mut self, now: Duration, destinations: usize) -> Option<(&[Item], usize)> {
+    /// length, but the last may be shorter, and no more than `room` bytes.
+    pub(super) fn poll(
+        &mut self,
+        now: Duration,
+        destinations: usize,
+        room: u64,
+    ) -> Option<(&[Item], usize)> {
         let only = self.batch.first().and_then(|item| item.to);
         if self.next >= only.map_or(destinations, |only| only + 1) {
             self.batch.clear();
         }
         if self.batch.is_empty() {
-            self.gather(now);
+            self.gather(now, room);
             self.next = self.batch.first()?.to.unwrap_or(0);
         }
         let destination = self.next;
@@ -159,10 +164,11 @@ impl Schedule {
         Some((&self.batch, destination))
     }
 
-    /// When the next packet is due.
-    pub(super) fn due(&self) -> Option<Duration> {
+    /// When the next packet is due and, by its length, `free` to be sent.
+    pub(super) fn due(&self, free: impl Fn(usize) -> Duration) -> Option<Duration> {
         let fronts = [self.answers.front(), self.waiting.front()];
-        fronts.into_iter().flatten().map(|(due, _)| *due).min()
+        let fronts = fronts.into_iter().flatten();
+        fronts.map(|(due, item)| free(item.len).max(*due)).min()
     }
 
     /// Whether nothing is waiting.
@@ -171,12 +177,15 @@ impl Schedule {
     }
 
     /// Fills the batch: answers first, since they are for what is older.
-    fn gather(&mut self, now: Duration) {
+    fn gather(&mut self, now: Duration, room: u64) {
+        let mut room = room;
         for queue in [&mut self.answers, &mut self.waiting] {
             while let Some((due, item)) = queue.front() {
-                if *due > now || !joins(&self.batch, item) {
+                let len = item.len as u64;
+                if *due > now || len > room || !joins(&self.batch, item) {
                     break;
                 }
+                room -= len;
                 self.batch.extend(queue.pop_front().map(|(_, item)| item));
             }
             if !self.batch.is_empty() {

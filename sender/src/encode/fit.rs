@@ -29,12 +29,24 @@ const OVERHEAD: f64 = 600.0;
 /// of cameras; it only makes the guesses good, not the results.
 const SHRINK: f64 = 0.75;
 
+/// Frames in a row that must allow a better quality before it is raised, where
+/// pictures are to be steady.
+const PATIENCE: u32 = 15;
+
 /// Quality and scale as the last frame had them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit {
     limit: usize,
     asked: u8,
     start: Try,
+    patience: u32,
+    /// Frames in a row that allowed better, and the least of what they allowed.
+    calm: u32,
+    better: Option<Try>,
+    /// Of a source's own JPEGs: whether the last was too long, and how many in
+    /// a row were short since.
+    own_too_long: bool,
+    own_calm: u32,
 }
 
 /// One encoding to try.
@@ -72,6 +84,7 @@ pub(super) enum Verdict {
 pub(super) struct Search {
     limit: usize,
     asked: u8,
+    began: Try,
     current: Try,
     fitted: Option<(Try, usize)>,
     too_large: Option<u8>,
@@ -89,7 +102,42 @@ impl Fit {
                 quality: asked,
                 step: 0,
             },
+            patience: 0,
+            calm: 0,
+            better: None,
+            own_too_long: false,
+            own_calm: 0,
         }
+    }
+
+    /// The same, for frames that follow each other: what becomes better does so
+    /// with patience, so that quality does not pump.
+    pub(super) fn steady(limit: usize, asked: u8) -> Self {
+        Self {
+            patience: PATIENCE,
+            ..Self::new(limit, asked)
+        }
+    }
+
+    /// Frames have at most `limit` bytes from now on.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether a source's own JPEG of so many bytes can go out as it is.
+    pub(super) fn passes(&mut self, len: usize) -> bool {
+        if len > self.limit {
+            self.own_too_long = true;
+            self.own_calm = 0;
+            return false;
+        }
+        if self.own_too_long && percent(len, self.limit) < FULL_ENOUGH {
+            self.own_calm += 1;
+        }
+        if self.patience == 0 || self.own_calm > self.patience {
+            self.own_too_long = false;
+        }
+        !self.own_too_long
     }
 
     /// Begins a frame.
@@ -97,6 +145,7 @@ impl Fit {
         Search {
             limit: self.limit,
             asked: self.asked,
+            began: self.start,
             current: self.start,
             fitted: None,
             too_large: None,
@@ -110,27 +159,61 @@ impl Fit {
         let Some((fitted, size)) = search.fitted else {
             return;
         };
-        self.start = fitted;
-        if percent(size, self.limit) >= FULL_ENOUGH {
+        if fitted == search.began && self.start != search.began {
+            // Another encoder has found something newer meanwhile.
             return;
         }
+        if fitted != self.start {
+            self.calm = 0;
+            self.better = None;
+        }
+        self.start = fitted;
+        if percent(size, self.limit) >= FULL_ENOUGH {
+            self.calm = 0;
+            self.better = None;
+            return;
+        }
+        let allowed = self.allowed(fitted, size);
+        let worse = |better: &Try| (better.step, allowed.quality) < (allowed.step, better.quality);
+        let better = self
+            .better
+            .filter(|better| !worse(better))
+            .unwrap_or(allowed);
+        self.calm += 1;
+        if self.calm > self.patience {
+            self.start = better;
+            self.calm = 0;
+            self.better = None;
+        } else {
+            self.better = Some(better);
+        }
+    }
+
+    /// What a frame could have had that needed `size` bytes only.
+    fn allowed(&self, fitted: Try, size: usize) -> Try {
         let better = guess(fitted.quality, size, self.limit);
-        self.start.quality = better.clamp(fitted.quality, self.asked);
+        let quality = better.clamp(fitted.quality, self.asked);
         if let Some(larger) = fitted.step.checked_sub(1) {
             let area = (SCALES[larger] as f64 / SCALES[fitted.step] as f64).powi(2);
             let larger_size = (size as f64 * area) as usize;
             let quality = guess(fitted.quality, larger_size, self.limit);
             if quality >= self.asked.min(LOWEST_QUALITY + 10) {
-                self.start = Try {
+                return Try {
                     quality: quality.min(self.asked),
                     step: larger,
                 };
             }
         }
+        Try { quality, ..fitted }
     }
 }
 
 impl Search {
+    /// The most bytes of this frame.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// What to encode now.
     pub(super) fn current(&self) -> Try {
         self.current
@@ -351,5 +434,64 @@ mod tests {
             );
             assert_eq!(tries, 1);
         }
+    }
+
+    #[test]
+    fn does_not_pump_where_pictures_flicker() {
+        let mut fit = Fit::steady(50_000, 80);
+        let mut qualities = Vec::new();
+        for frame in 0..300 {
+            let full = if frame % 10 == 0 {
+                1_500_000.0
+            } else {
+                900_000.0
+            };
+            let (search, _, _) = play(&mut fit, full, SHRINK);
+            qualities.push(search.fitted.unwrap().0.quality);
+        }
+        qualities.dedup();
+        assert!(qualities.len() <= 3, "{qualities:?}");
+    }
+
+    #[test]
+    fn becomes_better_with_patience() {
+        let mut fit = Fit::steady(50_000, 80);
+        play(&mut fit, 2_000_000.0, SHRINK);
+        let low = fit.start;
+        // The frame before already allowed better, and is the first of them.
+        for _ in 1..PATIENCE {
+            play(&mut fit, 100_000.0, SHRINK);
+            assert_eq!(fit.start, low);
+        }
+        for _ in 0..3 * PATIENCE {
+            play(&mut fit, 100_000.0, SHRINK);
+        }
+        assert_eq!((fit.start.quality, fit.start.step), (80, 0));
+    }
+
+    #[test]
+    fn a_frame_begun_before_a_change_does_not_undo_it() {
+        let mut fit = Fit::new(50_000, 80);
+        play(&mut fit, 2_000_000.0, SHRINK);
+        let mut old = fit.search();
+        play(&mut fit, 100_000.0, SHRINK);
+        let raised = fit.start;
+        assert!(raised.quality > old.current().quality);
+        let made = size(100_000.0, SHRINK, old.current());
+        assert_eq!(old.judge(made), Verdict::Done);
+        fit.remember(&old);
+        assert_eq!(fit.start, raised);
+    }
+
+    #[test]
+    fn own_jpegs_pass_again_with_patience() {
+        let mut fit = Fit::steady(50_000, 80);
+        assert!(fit.passes(50_000) && !fit.passes(50_001));
+        for _ in 0..PATIENCE {
+            assert!(!fit.passes(30_000));
+        }
+        assert!(fit.passes(30_000) && fit.passes(45_000));
+        let mut fit = Fit::new(50_000, 80);
+        assert!(!fit.passes(50_001) && fit.passes(50_000));
     }
 }

@@ -1,0 +1,128 @@
+//! The most that goes to one destination: so many bytes in any one second,
+//! however they are spread in it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::wire::MAX_DATAGRAM;
+
+/// What the cap holds for.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Bytes within one such step are remembered as one sum, as if they had been
+/// sent at its end: at most a thousand sums, and never too much is sent.
+const STEP: Duration = Duration::from_millis(1);
+
+/// Bytes a second that media and repair leave to control packets: two totals,
+/// four farewells and some replies.
+pub const CONTROL_RESERVE: u64 = 1024;
+
+/// What was sent to one destination within the last second.
+#[derive(Clone, Debug)]
+pub(super) struct Cap {
+    most: u64,
+    /// When each step ends, and what was sent in it.
+    sent: VecDeque<(Duration, u64)>,
+    sum: u64,
+}
+
+impl Cap {
+    /// At most so many bits a second.
+    pub(super) fn new(bitrate: u64) -> Self {
+        Self {
+            most: (bitrate / 8).saturating_sub(CONTROL_RESERVE),
+            sent: VecDeque::new(),
+            sum: 0,
+        }
+    }
+
+    /// Takes what was sent now, of any kind.
+    pub(super) fn spend(&mut self, bytes: u64, now: Duration) {
+        self.forget(now);
+        let steps = now.as_nanos() / STEP.as_nanos() + 1;
+        let end = STEP * u32::try_from(steps).unwrap_or(u32::MAX);
+        match self.sent.back_mut() {
+            Some((last, sum)) if *last >= end => *sum += bytes,
+            _ => self.sent.push_back((end, bytes)),
+        }
+        self.sum += bytes;
+    }
+
+    /// Bytes of media or repair that may be sent now.
+    pub(super) fn room(&mut self, now: Duration) -> u64 {
+        self.forget(now);
+        if self.sent.is_empty() {
+            // One datagram always gets through.
+            return self.most.max(MAX_DATAGRAM as u64);
+        }
+        self.most.saturating_sub(self.sum)
+    }
+
+    /// When so many bytes may be sent.
+    pub(super) fn free_at(&self, bytes: u64) -> Duration {
+        let mut sum = self.sum;
+        let mut free = Duration::ZERO;
+        for (end, sent) in &self.sent {
+            if sum + bytes <= self.most {
+                break;
+            }
+            sum -= sent;
+            free = *end + WINDOW;
+        }
+        free
+    }
+
+    fn forget(&mut self, now: Duration) {
+        while let Some((end, bytes)) = self.sent.front().copied() {
+            if end + WINDOW > now {
+                break;
+            }
+            self.sum -= bytes;
+            self.sent.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+
+    #[test]
+    fn no_second_holds_more() {
+        let mut rng = Rng::with_seed(3);
+        let mut cap = Cap::new(8 * 100_000);
+        let (mut now, mut log) = (Duration::from_secs(1000), Vec::new());
+        for _ in 0..20_000 {
+            now += Duration::from_micros(rng.u64(..3_000));
+            let bytes = rng.u64(100..1_452);
+            if bytes <= cap.room(now) {
+                cap.spend(bytes, now);
+                log.push((now, bytes));
+            } else {
+                let free = cap.free_at(bytes);
+                assert!(free > now && free <= now + WINDOW + STEP);
+                assert!(cap.clone().room(free) >= bytes);
+            }
+            assert!(cap.sent.len() <= 1_002);
+        }
+        let mut most = 0;
+        for (at, (end, _)) in log.iter().enumerate() {
+            let within = log[..=at].iter().rev();
+            let within = within.take_while(|(sent, _)| *sent + WINDOW > *end);
+            most = most.max(within.map(|(_, bytes)| bytes).sum::<u64>());
+        }
+        let bound = 100_000 - CONTROL_RESERVE;
+        assert!(most <= bound && most > bound - 3_000, "{most}");
+    }
+
+    #[test]
+    fn what_never_fits_is_free_once_all_is_forgotten() {
+        let mut cap = Cap::new(8 * 2_000);
+        let second = Duration::from_secs(1);
+        cap.spend(500, second);
+        assert_eq!(cap.free_at(5_000), 2 * second + STEP);
+        assert_eq!(cap.room(3 * second), MAX_DATAGRAM as u64);
+    }
+}
