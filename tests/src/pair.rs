@@ -26,6 +26,9 @@ pub struct Scenario {
     pub backward: Impairment,
     /// Time from frame to frame.
     pub interval: Duration,
+    /// What is added to it after each frame in turn, over and over: a source
+    /// that hesitates.
+    pub hesitations: Vec<Duration>,
     /// When the viewer begins to listen.
     pub join: Duration,
 }
@@ -48,6 +51,7 @@ impl Default for Scenario {
             forward: Impairment::default(),
             backward: Impairment::default(),
             interval,
+            hesitations: Vec::new(),
             join: Duration::ZERO,
         }
     }
@@ -171,6 +175,7 @@ impl<'a> Pair<'a> {
     ) {
         let mut frames = frames.enumerate().peekable();
         let mut frame_due = START;
+        let mut hesitations = self.scenario.hesitations.iter().copied().cycle();
         let join = START + self.scenario.join;
         let mut steps_at_rest = 0;
         loop {
@@ -187,7 +192,7 @@ impl<'a> Pair<'a> {
                     }
                     None => self.transmitter.finish(now),
                 }
-                frame_due += self.scenario.interval;
+                frame_due += self.scenario.interval + hesitations.next().unwrap_or_default();
             }
             self.drain(shown);
             if !self.transmitter.is_finished() {

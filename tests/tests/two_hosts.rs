@@ -42,6 +42,7 @@ fn every_file_arrives_whole_without_ip_fragments() {
         ("clip.mp4", 150),
         ("mjpeg.avi", 50),
         ("rotated.mp4", 30),
+        ("variable-rate.mp4", 50),
         ("stills", 3),
     ] {
         let source = media(name);

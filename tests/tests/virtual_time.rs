@@ -210,6 +210,24 @@ fn a_clean_link_delivers_every_frame_and_the_first_one_first() {
 }
 
 #[test]
+fn a_source_that_hesitates_loses_nothing() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = frames(&mut rng, 40);
+        let most = rng.u64(1..1_000_000);
+        let hesitations = (0..sent.len()).map(|_| Duration::from_micros(rng.u64(0..most)));
+        let scenario = Scenario {
+            hesitations: hesitations.collect(),
+            ..Scenario::default()
+        };
+        let outcomes = pair::run(&scenario, &sent);
+        let intact = (outcomes.viewer.frames.intact, outcomes.viewer.frames.late);
+        assert_eq!(intact, (Some(40), Some(0)), "seed {seed}");
+        check_frames(seed, &sent, FrameNumber(0), &outcomes);
+    }
+}
+
+#[test]
 fn frame_numbers_cross_their_wrap() {
     for seed in 0..50 {
         let mut rng = Rng::with_seed(seed);

@@ -24,6 +24,9 @@ pub(super) struct Awaited {
     pub(super) all_due: Duration,
     /// When it is given up.
     pub(super) until: Duration,
+    /// Whether anything shows that it was sent. A frame that is only overdue is
+    /// asked for, but its source may be slow: it is not given up.
+    pub(super) sent: bool,
 }
 
 /// The frames of one stream that are waited for, whether or not something of
@@ -38,9 +41,23 @@ pub(super) struct Awaiting {
 }
 
 impl Awaiting {
-    /// Waits for a frame, unless it is waited for already.
-    pub(super) fn insert(&mut self, number: FrameNumber, wait: Awaited) {
-        self.frames.entry(number).or_insert(wait);
+    /// Waits for a frame that was sent, unless it is waited for already. One
+    /// that was only overdue keeps its deadline while that is still to come.
+    pub(super) fn insert(&mut self, number: FrameNumber, wait: Awaited, now: Duration) {
+        let awaited = self.frames.entry(number).or_insert(wait);
+        if !awaited.sent && awaited.until <= now {
+            *awaited = wait;
+        }
+        awaited.sent = true;
+    }
+
+    /// Waits for a frame that begins to arrive as it is sent. When it was
+    /// taken to be due counts no more.
+    pub(super) fn insert_begun(&mut self, number: FrameNumber, wait: Awaited) {
+        let awaited = self.frames.entry(number).or_insert(wait);
+        if !awaited.sent {
+            *awaited = wait;
+        }
     }
 
     /// Waits for it no longer.
@@ -71,13 +88,14 @@ impl Awaiting {
             return self.first();
         }
         self.iter()
-            .find(|(_, wait)| wait.until <= now)
+            .find(|(_, wait)| wait.sent && wait.until <= now)
             .map(|(number, _)| number)
     }
 
     /// When the next frame is given up.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.frames.values().map(|wait| wait.until).min()
+        let sent = self.frames.values().filter(|wait| wait.sent);
+        sent.map(|wait| wait.until).min()
     }
 
     /// The frame that is overdue next and when, where frames come `interval`
@@ -103,7 +121,11 @@ impl Awaiting {
 
     /// Waits for a frame because it is overdue.
     pub(super) fn insert_overdue(&mut self, number: FrameNumber, wait: Awaited) {
-        self.insert(number, wait);
+        let overdue = Awaited {
+            sent: false,
+            ..wait
+        };
+        self.frames.entry(number).or_insert(overdue);
         self.expected = number.0 + 1;
     }
 }

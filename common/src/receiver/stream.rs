@@ -358,7 +358,7 @@ impl Stream {
         let new = self.reassembly.get(number).is_none();
         let placed = self.reassembly.place(number, chunk, origin, now);
         if new && placed != Placed::Forgotten {
-            self.begin(number, now);
+            self.begin(number, origin, now);
         }
         if matches!(placed, Placed::Filled | Placed::Whole(_)) {
             self.repaired_by_parity += u64::from(origin == Origin::Parity);
@@ -391,7 +391,7 @@ impl Stream {
     }
 
     /// Notes that a frame begins to arrive.
-    fn begin(&mut self, number: FrameNumber, now: Duration) {
+    fn begin(&mut self, number: FrameNumber, origin: Origin, now: Duration) {
         let next = self.ledger.frames_sent();
         let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
         self.awaiting.note_began(number, now);
@@ -400,7 +400,11 @@ impl Stream {
             self.await_frames(next, number.0, now);
         }
         let wait = self.wait(now + self.spread(), now);
-        self.awaiting.insert(number, wait);
+        if origin == Origin::Sent {
+            self.awaiting.insert_begun(number, wait);
+        } else {
+            self.awaiting.insert(number, wait, now);
+        }
         if self.delivery.is_past(number) {
             self.give_up(number, now);
         }
@@ -512,7 +516,7 @@ impl Stream {
         let wait = self.wait(now, now);
         for number in (first.max(end.saturating_sub(MAX_ABSENT))..end).map(FrameNumber) {
             if self.reassembly.get(number).is_none() {
-                self.awaiting.insert(number, wait);
+                self.awaiting.insert(number, wait, now);
             }
         }
     }
@@ -564,7 +568,11 @@ impl Stream {
         } else {
             until.min(all_due + REORDER_WAIT)
         };
-        Awaited { all_due, until }
+        Awaited {
+            all_due,
+            until,
+            sent: true,
+        }
     }
 
     /// Whether the sender answers requests.

@@ -89,6 +89,14 @@ fn a_video_marked_as_rotated_arrives_upright() {
 }
 
 #[test]
+fn a_variable_frame_rate_is_kept() {
+    let (sender, viewer) = play_media("variable-rate.mp4", "");
+    assert_whole(&sender, &viewer, 50);
+    let duration = viewer.value("duration_s").as_f64().unwrap();
+    assert!((2.2..2.9).contains(&duration), "{duration} s");
+}
+
+#[test]
 fn motion_jpeg_travels_and_is_recorded_byte_for_byte() {
     let (sender, viewer) = play_media("mjpeg.avi", "");
     assert_whole(&sender, &viewer, 50);
