@@ -427,15 +427,20 @@ impl Stream {
         if self.ledger.frames.first().is_some() || self.ledger.is_from_start() {
             self.await_frames(self.ledger.frames_sent(), last.0 + 1, now);
         }
-        self.rebuilder.add(first, parity) && self.rebuild(first, now) && self.rebuild(last, now)
+        self.rebuilder.add(first, parity) && self.rebuild(first, now)
     }
 
-    /// Rebuilds what parity can of the blocks that cover a frame. Returns
-    /// whether the parity was true.
+    /// Rebuilds what parity can of the blocks that cover a frame, and of those
+    /// that overlap what was rebuilt. Returns whether the parity was true.
     fn rebuild(&mut self, frame: FrameNumber, now: Duration) -> bool {
-        while !self.rebuilder.is_empty() {
+        if self.rebuilder.is_empty() {
+            return true;
+        }
+        let mut touched = BTreeSet::from([frame]);
+        while let Some(frame) = touched.first().copied() {
             let Some(bodies) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
-                break;
+                touched.remove(&frame);
+                continue;
             };
             for (number, index, body) in bodies {
                 let chunk = Chunk::decode_padded(&body).ok();
@@ -444,6 +449,7 @@ impl Stream {
                 if !chunk.is_some_and(|chunk| self.place(number, &chunk, Origin::Parity, now)) {
                     return false;
                 }
+                touched.insert(number);
             }
         }
         true

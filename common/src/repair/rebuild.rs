@@ -131,7 +131,7 @@ impl Rebuilder {
             };
             self.bytes -= block.bytes();
             if !useless
-                && self.note_rebuild(&block)
+                && self.note_rebuild(&block, chunks)
                 && let Some(bodies) = block.decode(chunks)
             {
                 return Some(bodies);
@@ -151,9 +151,11 @@ impl Rebuilder {
         });
     }
 
-    /// Notes that a block is rebuilt. Returns whether it may be.
-    fn note_rebuild(&mut self, block: &Pending) -> bool {
-        for (frame, _) in block.frames() {
+    /// Notes that what is missing of a block is rebuilt. Returns whether it may
+    /// be.
+    fn note_rebuild(&mut self, block: &Pending, chunks: &impl Chunks) -> bool {
+        let incomplete = |(frame, count): &_| chunks.missing(*frame, *count) != Some(0);
+        for (frame, _) in block.frames().filter(incomplete) {
             let times = self.rebuilt.entry(frame).or_insert(0);
             if *times >= MAX_REBUILDS {
                 return false;

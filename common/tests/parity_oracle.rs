@@ -1,0 +1,252 @@
+//! Parity against a slow plain oracle, which only counts: a block can be made
+//! whole when as many of its packets are there as it has chunks, and what that
+//! makes whole may help the blocks that overlap it.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::chunk::ChunkedFrame;
+use framegram_common::frame::Frame;
+use framegram_common::receiver::{self, Outcome, Receiver};
+use framegram_common::repair::{Block, Chunks, Rebuilder};
+use framegram_common::seq::{FrameNumber, PacketNumber};
+use framegram_common::wire::native::{Chunk, Header, Packet, Totals};
+
+/// How many seeds each comparison is made with.
+const SEEDS: u64 = 4000;
+
+/// Frames, blocks over them, and what of both arrives, in order.
+struct Case {
+    frames: Vec<Arc<ChunkedFrame>>,
+    jpegs: Vec<Bytes>,
+    /// Each with the index of its first frame and how many it spans.
+    blocks: Vec<(Block, usize, usize)>,
+    arrivals: Vec<Arrival>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Arrival {
+    /// Frame and chunk.
+    Chunk(usize, usize),
+    /// Block and shard.
+    Parity(usize, usize),
+}
+
+impl Case {
+    fn new(seed: u64) -> Self {
+        let rng = &mut Rng::with_seed(seed);
+        let datagram = rng.usize(640..1_453);
+        let most = [2_000, 8_000, 40_000][rng.usize(..3)];
+        let jpegs: Vec<_> = (0..rng.usize(1..10))
+            .map(|_| {
+                let mut jpeg = vec![0; rng.usize(1..most)];
+                rng.fill(&mut jpeg);
+                Bytes::from(jpeg)
+            })
+            .collect();
+        let frames: Vec<_> = (0..)
+            .zip(&jpegs)
+            .map(|(number, jpeg)| {
+                let frame = Frame {
+                    number: FrameNumber(number),
+                    jpeg: jpeg.clone(),
+                    captured: Duration::from_micros(number),
+                };
+                Arc::new(ChunkedFrame::new(frame, datagram, 0, Vec::new()))
+            })
+            .collect();
+        let blocks: Vec<_> = (0..rng.u32(..12))
+            .map(|number| {
+                let first = rng.usize(..frames.len());
+                let span = rng.usize(1..=(frames.len() - first).min(5));
+                let shards = rng.usize(1..=20);
+                let block = Block::new(number, &frames[first..first + span], shards);
+                (block.unwrap(), first, span)
+            })
+            .collect();
+        let loss = rng.f64() * 0.6;
+        let chunks = frames.iter().enumerate().flat_map(|(frame, chunked)| {
+            (0..chunked.count()).map(move |at| Arrival::Chunk(frame, at))
+        });
+        let parity = blocks.iter().enumerate().flat_map(|(block, (code, ..))| {
+            (0..code.shards()).map(move |at| Arrival::Parity(block, at))
+        });
+        let mut arrivals: Vec<_> = chunks.chain(parity).filter(|_| rng.f64() >= loss).collect();
+        // Some arrive twice, and most of them out of order.
+        let again: Vec<_> = arrivals
+            .iter()
+            .filter(|_| rng.u8(..8) == 0)
+            .copied()
+            .collect();
+        arrivals.extend(again);
+        if rng.u8(..4) > 0 {
+            rng.shuffle(&mut arrivals);
+        }
+        Self {
+            frames,
+            jpegs,
+            blocks,
+            arrivals,
+        }
+    }
+
+    /// The frames that can be made whole, by counting.
+    fn whole(&self) -> BTreeSet<usize> {
+        let there: BTreeSet<_> = self.arrivals.iter().copied().collect();
+        let mut have: Vec<usize> = vec![0; self.frames.len()];
+        let mut parity: Vec<usize> = vec![0; self.blocks.len()];
+        for arrival in there {
+            match arrival {
+                Arrival::Chunk(frame, _) => have[frame] += 1,
+                Arrival::Parity(block, _) => parity[block] += 1,
+            }
+        }
+        loop {
+            let before = have.clone();
+            for ((_, first, span), parity) in self.blocks.iter().zip(&parity) {
+                let frames = *first..first + span;
+                let chunks: usize = frames.clone().map(|frame| self.frames[frame].count()).sum();
+                let there: usize = frames.clone().map(|frame| have[frame]).sum();
+                if there + parity >= chunks {
+                    frames.for_each(|frame| have[frame] = self.frames[frame].count());
+                }
+            }
+            if have == before {
+                let whole = |frame: &usize| have[*frame] == self.frames[*frame].count();
+                return (0..self.frames.len()).filter(whole).collect();
+            }
+        }
+    }
+}
+
+/// The bodies of the chunks that are there.
+#[derive(Default)]
+struct Store {
+    bodies: BTreeMap<(u64, u16), Vec<u8>>,
+}
+
+impl Chunks for Store {
+    fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
+        let there = self
+            .bodies
+            .range((frame.0, 0)..=(frame.0, u16::MAX))
+            .count();
+        Some(usize::from(count) - there)
+    }
+
+    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+        let body = self.bodies.get(&(frame.0, index));
+        out.extend_from_slice(body.map_or(&[][..], Vec::as_slice));
+        body.is_some()
+    }
+}
+
+#[test]
+fn the_rebuilder_makes_whole_what_counting_says() {
+    for seed in 0..SEEDS {
+        let case = Case::new(seed);
+        let mut store = Store::default();
+        let mut rebuilder = Rebuilder::default();
+        for arrival in &case.arrivals {
+            match *arrival {
+                Arrival::Chunk(frame, index) => {
+                    let mut body = Vec::new();
+                    case.frames[frame].chunk(index).encode(&mut body);
+                    store.bodies.insert((frame as u64, index as u16), body);
+                }
+                Arrival::Parity(block, shard) => {
+                    let (block, first, _) = &case.blocks[block];
+                    let first = FrameNumber(*first as u64);
+                    assert!(rebuilder.add(first, &block.packet(shard)), "seed {seed}");
+                }
+            }
+            // As often as anything comes of it, since blocks overlap.
+            let frames = || (0..case.frames.len() as u64).map(FrameNumber);
+            while let Some(bodies) = frames().find_map(|frame| rebuilder.rebuild(frame, &store)) {
+                for (frame, index, body) in bodies {
+                    let chunk = Chunk::decode_padded(&body).unwrap();
+                    let mut body = Vec::new();
+                    chunk.encode(&mut body);
+                    store.bodies.insert((frame.0, index), body);
+                }
+            }
+        }
+        let whole: BTreeSet<_> = (0..case.frames.len())
+            .filter(|frame| {
+                let count = case.frames[*frame].count();
+                store.missing(FrameNumber(*frame as u64), count as u16) == Some(0)
+            })
+            .collect();
+        assert_eq!(whole, case.whole(), "seed {seed}");
+        for ((frame, index), body) in &store.bodies {
+            let mut sent = Vec::new();
+            let chunk = case.frames[*frame as usize].chunk((*index).into());
+            chunk.encode(&mut sent);
+            assert_eq!(*body, sent, "seed {seed}: frame {frame}, chunk {index}");
+        }
+    }
+}
+
+#[test]
+fn the_receiver_shows_what_counting_says() {
+    for seed in 0..SEEDS {
+        let case = Case::new(seed);
+        let now = Duration::from_secs(100);
+        let config = receiver::Config {
+            strict: true,
+            ..receiver::Config::default()
+        };
+        let mut receiver = Receiver::new(config, 1, now);
+        let mut numbers = [0; 3];
+        let mut take = |receiver: &mut Receiver, packet: &Packet<'_>| {
+            let number = &mut numbers[packet.channel() as usize];
+            let header = Header {
+                stream: 7,
+                destination: 0,
+                channel: packet.channel(),
+                number: PacketNumber(*number),
+                sent: now.as_micros() as u64,
+            };
+            *number += 1;
+            let mut datagram = Vec::new();
+            packet.encode(&header, &mut datagram);
+            receiver.handle_datagram(SocketAddr::from(([192, 0, 2, 1], 4)), &datagram, now);
+        };
+        let totals = Totals {
+            frames_sent: case.frames.len() as u64,
+            control: 1,
+            started: now.as_micros() as u64,
+            kept: 60_000,
+            ..Totals::default()
+        };
+        take(&mut receiver, &Packet::Totals(totals));
+        for arrival in &case.arrivals {
+            let packet = match *arrival {
+                Arrival::Chunk(frame, index) => Packet::Chunk(case.frames[frame].chunk(index)),
+                Arrival::Parity(block, shard) => Packet::Parity(case.blocks[block].0.packet(shard)),
+            };
+            take(&mut receiver, &packet);
+        }
+        receiver.handle_timeout(now + Duration::from_secs(1));
+        let mut shown = BTreeSet::new();
+        while let Some(frame) = receiver.poll_frame() {
+            let number = frame.id.number.0 as usize;
+            assert_eq!(
+                frame.jpeg, case.jpegs[number],
+                "seed {seed}: frame {number}"
+            );
+            shown.insert(number);
+            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+        }
+        assert_eq!(shown, case.whole(), "seed {seed}");
+        let statistics = receiver.statistics();
+        assert_eq!(statistics.frames.intact, Some(shown.len() as u64));
+        assert_eq!(statistics.packets.malformed, Some(0), "seed {seed}");
+    }
+}
