@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test lint bench soak test-camera
+.PHONY: help demo test lint bench soak fuzz test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -8,6 +8,7 @@ help:
 	@echo 'make lint         formatting and clippy, warnings as errors'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture'
 	@echo 'make soak         memory and delay over ten minutes'
+	@echo 'make fuzz         every fuzz target for a minute (nightly Rust, cargo-fuzz)'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
 
 demo:
@@ -29,6 +30,9 @@ bench:
 soak:
 	@scripts/install build test
 	cargo run --release -p framegram-tests --bin soak
+
+fuzz:
+	@scripts/fuzz
 
 test-camera:
 	@scripts/install build

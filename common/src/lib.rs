@@ -6,6 +6,8 @@
 
 pub mod chunk;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod jpeg;
 pub mod ledger;
 pub mod link;

@@ -254,6 +254,10 @@ impl Transmitter {
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         out.clear();
         self.close_window_if_due(now);
+        if self.destinations.is_empty() {
+            self.schedule.clear();
+            return None;
+        }
         let rooms = self.destinations.iter_mut().map(|to| to.room(now));
         let room = rooms.min().unwrap_or(0);
         let polled = self.schedule.poll(now, self.destinations.len(), room);

@@ -143,6 +143,13 @@ impl Schedule {
         }
     }
 
+    /// Forgets what is waiting: there is nobody to send it to.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.answers.clear();
+        self.batch.clear();
+    }
+
     /// Packets that are due together, and the destination they go to: of equal
     /// length, but the last may be shorter, and no more than `room` bytes.
     pub(super) fn poll(

@@ -1,0 +1,450 @@
+//! The state machines, driven by lists of operations: each is a byte that says
+//! what, and the bytes that it takes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::input::Input;
+use crate::chunk::ChunkedFrame;
+use crate::frame::Frame;
+use crate::listener::{self, Listener};
+use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
+use crate::repair::{Block, Fec};
+use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
+use crate::transmitter::{self, Transmitter};
+use crate::wire::native::{
+    Chunk, Header, MAX_GAPS, MAX_WANTS, Packet, Reply, Report, Request, Tables, Totals, Want,
+    micros, sign,
+};
+
+/// The most operations of one list: more find nothing that these do not.
+const MAX_OPERATIONS: usize = 300;
+
+/// The most packets in a row without time going on: a machine that has more to
+/// say than this does not come to rest.
+const MAX_TURNS: usize = 5_000;
+
+const START: Duration = Duration::from_secs(100);
+const STREAM: u64 = 7;
+const VIEWER: u64 = 9;
+
+pub(super) fn receiver(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let config = receiver::Config {
+        budget: Duration::from_millis(input.number() % 10_000),
+        requests: input.u8() & 1 == 0,
+        strict: input.u8() & 1 == 0,
+        boot_mark: |_| Some(1),
+    };
+    let mut watched = Watched {
+        machine: Receiver::new(config, VIEWER, START),
+        newest: None,
+    };
+    let mut sender = Sender::default();
+    let mut now = START;
+    for _ in 0..MAX_OPERATIONS {
+        if input.is_empty() {
+            break;
+        }
+        match input.u8() % 8 {
+            0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
+            1 => now = watched.machine.poll_timeout().map_or(now, |at| at.max(now)),
+            2 => watched.machine.handle_socket_drops(input.number()),
+            3 => {
+                let len = usize::from(input.u8());
+                watched
+                    .machine
+                    .handle_datagram(address(0), input.bytes(len), now);
+            }
+            _ => {
+                let from = address(u8::from(input.u8() == 0));
+                let datagram = sender.datagram(&mut input, now);
+                watched.machine.handle_datagram(from, &datagram, now);
+            }
+        }
+        watched.drain(now);
+    }
+}
+
+pub(super) fn listener(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let config = listener::Config {
+        receiver: receiver::Config {
+            budget: Duration::from_millis(input.number() % 10_000),
+            ..receiver::Config::default()
+        },
+        size: (input.u8() & 1 == 0).then(|| (input.u16(), input.u16())),
+        ..listener::Config::default()
+    };
+    let mut watched = Watched {
+        machine: Listener::new(config, VIEWER, START),
+        newest: None,
+    };
+    let mut sender = Sender::default();
+    let mut now = START;
+    for _ in 0..MAX_OPERATIONS {
+        if input.is_empty() {
+            break;
+        }
+        let from = address(input.u8() % 2);
+        match input.u8() % 8 {
+            0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
+            1 => now = watched.machine.poll_timeout().map_or(now, |at| at.max(now)),
+            2 => {
+                let datagram = sender.datagram(&mut input, now);
+                watched.machine.handle_datagram(from, &datagram, now);
+            }
+            _ => {
+                let len = usize::from(input.u16() % 1_500);
+                watched.machine.handle_datagram(from, input.bytes(len), now);
+            }
+        }
+        watched.drain(now);
+    }
+}
+
+/// What a receiver and a listener have in common.
+trait Machine {
+    fn handle_timeout(&mut self, now: Duration);
+    fn poll_frame(&mut self) -> Option<ReceivedFrame>;
+    fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> bool;
+    fn poll_rest(&mut self) -> Option<Duration>;
+    fn poll_event(&mut self) -> Option<Event>;
+    fn handle_fate(&mut self, id: FrameId, outcome: Outcome);
+}
+
+macro_rules! machine {
+    ($machine:ty) => {
+        impl Machine for $machine {
+            fn handle_timeout(&mut self, now: Duration) {
+                <$machine>::handle_timeout(self, now);
+            }
+            fn poll_frame(&mut self) -> Option<ReceivedFrame> {
+                <$machine>::poll_frame(self)
+            }
+            fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> bool {
+                <$machine>::poll_transmit(self, now, out).is_some()
+            }
+            fn poll_rest(&mut self) -> Option<Duration> {
+                let _ = self.statistics();
+                self.poll_timeout()
+            }
+            fn poll_event(&mut self) -> Option<Event> {
+                <$machine>::poll_event(self)
+            }
+            fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
+                <$machine>::handle_fate(self, id, outcome);
+            }
+        }
+    };
+}
+machine!(Receiver);
+machine!(Listener);
+
+struct Watched<M> {
+    machine: M,
+    newest: Option<FrameId>,
+}
+
+impl<M: Machine> Watched<M> {
+    /// Takes everything out, until the machine has nothing left to do `now`.
+    fn drain(&mut self, now: Duration) {
+        let mut out = Vec::new();
+        for turn in 0.. {
+            assert!(turn < MAX_TURNS, "does not come to rest");
+            self.machine.handle_timeout(now);
+            while let Some(event) = self.machine.poll_event() {
+                // One that was silent for long begins anew.
+                self.newest
+                    .take_if(|_| matches!(event, Event::Followed { .. }));
+            }
+            while let Some(frame) = self.machine.poll_frame() {
+                let follows = self.newest.is_none_or(|newest| {
+                    newest.stream != frame.id.stream || newest.number < frame.id.number
+                });
+                assert!(follows, "{:?} after {:?}", frame.id, self.newest);
+                self.newest = Some(frame.id);
+                let fates = [
+                    Outcome::Shown { at: now },
+                    Outcome::Superseded,
+                    Outcome::Undecodable,
+                ];
+                let fate = fates[frame.jpeg.len() % fates.len()];
+                self.machine.handle_fate(frame.id, fate);
+                self.machine.handle_fate(frame.id, fate);
+            }
+            let sent = self.machine.poll_transmit(now, &mut out);
+            assert!(!sent || Packet::decode(&out).is_ok() || out[0] >= 128);
+            let rests = self.machine.poll_rest().is_none_or(|at| at > now);
+            if !sent && rests {
+                return;
+            }
+        }
+    }
+}
+
+/// Makes packets of a stream whose frames are always the same ones.
+#[derive(Default)]
+struct Sender {
+    numbers: [u64; 3],
+}
+
+impl Sender {
+    fn datagram(&mut self, input: &mut Input<'_>, now: Duration) -> Vec<u8> {
+        let frame = FrameNumber(input.number() % (1 << 33));
+        let (mut shard, mut counts) = (Vec::new(), Vec::new());
+        let (block, mut chunk);
+        let chunked = chunked(frame);
+        let packet = match input.u8() % 12 {
+            0..4 => Packet::Chunk(chunked.chunk(input.below(chunked.count()))),
+            4 => Packet::Resent(chunked.chunk(input.below(chunked.count()))),
+            5 => {
+                chunk = chunked.chunk(input.below(chunked.count()));
+                lie(&mut chunk, input);
+                Packet::Chunk(chunk)
+            }
+            6 | 7 => {
+                let frames: Vec<_> = (0..=input.below(4) as u64)
+                    .map(|behind| Arc::new(chunked_at(frame.0 + behind)))
+                    .collect();
+                block = Block::new(u32::from(input.u8()), &frames, 8).expect("a block");
+                let mut parity = block.packet(input.below(8));
+                match input.u8() % 8 {
+                    0 => {
+                        shard.extend_from_slice(parity.shard);
+                        let at = input.below(shard.len());
+                        shard[at] ^= input.u8();
+                        parity.shard = &shard;
+                    }
+                    1 => {
+                        counts.extend((0..=input.below(4)).map(|_| u16::from(input.u8()) + 1));
+                        parity.counts.clone_from(&counts);
+                    }
+                    2 => parity.shards = input.u16().max(parity.index + 1),
+                    3 => parity.first = FrameSeq(input.u32()),
+                    _ => {}
+                }
+                Packet::Parity(parity)
+            }
+            8 => Packet::Totals(totals(input, now)),
+            9 => Packet::Farewell(totals(input, now)),
+            10 => Packet::Reply(Reply {
+                viewer: VIEWER,
+                report_sent: input.number(),
+                report_received: input.number(),
+            }),
+            _ => Packet::Tables(Tables {
+                set: u16::from(input.u8()).max(1),
+                quality: Some(80),
+                header: TABLES,
+            }),
+        };
+        let number = &mut self.numbers[packet.channel() as usize];
+        let header = Header {
+            stream: STREAM + u64::from(input.u8() == 1),
+            destination: 0,
+            channel: packet.channel(),
+            number: PacketNumber(number.wrapping_add(if input.u8() < 200 {
+                0
+            } else {
+                input.number()
+            })),
+            sent: micros(now).wrapping_sub(input.number()),
+        };
+        *number = header.number.0.wrapping_add(1);
+        let mut datagram = Vec::new();
+        packet.encode(&header, &mut datagram);
+        // Now and then a body that no encoder makes.
+        if input.u8() == 255 {
+            let at = 36 + input.below(datagram.len() - 36);
+            datagram[at] ^= input.u8();
+            sign(&mut datagram);
+        }
+        datagram
+    }
+}
+
+fn lie(chunk: &mut Chunk<'_>, input: &mut Input<'_>) {
+    match input.u8() % 5 {
+        0 => chunk.captured = input.number(),
+        1 => chunk.frame_crc = input.u32(),
+        2 => chunk.tables = input.u16(),
+        3 => chunk.frame = FrameSeq(input.u32()),
+        _ => {
+            // As long as can be with this size, and then only the beginning.
+            chunk.frame_len = input.u32() % (1 << 20) + 1;
+            chunk.index = 0;
+            let start = chunk.data.len().min(chunk.frame_len as usize);
+            chunk.data = &chunk.data[..start];
+            chunk.size = start as u16;
+            chunk.slice = None;
+        }
+    }
+}
+
+fn totals(input: &mut Input<'_>, now: Duration) -> Totals {
+    Totals {
+        frames_captured: input.number(),
+        frames_replaced: input.number(),
+        frames_sent: input.number(),
+        media: input.number(),
+        repair: input.number(),
+        control: input.number(),
+        started: micros(now).wrapping_sub(input.number()),
+        boot_mark: input.number(),
+        interval: input.u32() % 100_000,
+        kept: input.u32() % 100_000,
+        spread: input.u32() % 100_000,
+        ..Totals::default()
+    }
+}
+
+fn chunked(frame: FrameNumber) -> ChunkedFrame {
+    chunked_at(frame.0)
+}
+
+/// A frame whose length and bytes follow from its number; every other one is
+/// the same JPEG with restart slices.
+fn chunked_at(number: u64) -> ChunkedFrame {
+    let (jpeg, tables) = if number.is_multiple_of(2) {
+        (SLICED.to_vec(), 1)
+    } else {
+        let len = number.wrapping_mul(0x9e37_79b9) % 4_000 + 1;
+        ((0..len).map(|at| (at * 31 + number) as u8).collect(), 0)
+    };
+    let slices = if tables == 0 {
+        Vec::new()
+    } else {
+        crate::jpeg::slice_starts(&jpeg, TABLES.len())
+    };
+    let frame = Frame {
+        number: FrameNumber(number),
+        jpeg: Bytes::from(jpeg),
+        captured: Duration::from_micros(number % 1_000_000),
+    };
+    ChunkedFrame::new(frame, 640, tables, slices)
+}
+
+fn address(host: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], 5_000))
+}
+
+pub(super) fn transmitter(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let fecs = [
+        Fec::Auto,
+        Fec::Off,
+        Fec::Fixed(0.2),
+        Fec::Fixed(1.0),
+        Fec::Fixed(1e9),
+    ];
+    let config = transmitter::Config {
+        datagram: input.u16().into(),
+        destinations: input.below(3),
+        interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
+        pace: input.u8() & 1 == 0,
+        fec: fecs[input.below(fecs.len())],
+        retransmit: input.u8() & 1 == 0,
+        first_frame: FrameNumber(input.number() % (1 << 40)),
+        ..transmitter::Config::default()
+    };
+    let mut machine = Transmitter::new(config, STREAM, START);
+    let (mut now, mut number, mut out) = (START, 0, Vec::new());
+    for _ in 0..MAX_OPERATIONS {
+        if input.is_empty() {
+            break;
+        }
+        match input.u8() % 8 {
+            0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
+            1 => now = machine.poll_timeout().map_or(now, |at| at.max(now)),
+            2 => machine.set_datagram(input.u16().into()),
+            3 => {
+                let len = usize::from(input.u16());
+                let jpeg = if len.is_multiple_of(3) {
+                    Bytes::from_static(SLICED)
+                } else {
+                    Bytes::from(vec![7; len])
+                };
+                let _ = machine.handle_frame(jpeg, now, Some(80), now);
+            }
+            4 if input.u8() == 1 => machine.finish(now),
+            5 => {
+                let len = usize::from(input.u8());
+                machine.handle_datagram(input.below(3), input.bytes(len), now);
+            }
+            _ => {
+                let packet = feedback(&mut input);
+                let header = Header {
+                    stream: STREAM,
+                    destination: 0,
+                    channel: packet.channel(),
+                    number: PacketNumber(number),
+                    sent: input.number(),
+                };
+                number += 1;
+                let mut datagram = Vec::new();
+                packet.encode(&header, &mut datagram);
+                machine.handle_datagram(input.below(3), &datagram, now);
+            }
+        }
+        for turn in 0.. {
+            assert!(turn < MAX_TURNS, "does not come to rest");
+            let Some(transmit) = machine.poll_transmit(now, &mut out) else {
+                break;
+            };
+            assert!(transmit.segment > 0 && !out.is_empty());
+            for datagram in out.chunks(transmit.segment) {
+                assert!(Packet::decode(datagram).is_ok());
+            }
+        }
+        assert!(
+            machine.poll_timeout().is_none_or(|at| at > now),
+            "does not rest"
+        );
+        let _ = machine.statistics(now);
+    }
+}
+
+fn feedback(input: &mut Input<'_>) -> Packet<'static> {
+    if input.u8() & 1 == 0 {
+        return Packet::Report(Report {
+            viewer: input.number(),
+            loss_ppm: input.number() as u32,
+            burst_milli: input.number() as u32,
+            rtt: input.number() as u32,
+            queueing: input.number() as u32,
+            budget: input.number() as u32,
+            ..Report::default()
+        });
+    }
+    let mut room = MAX_GAPS;
+    let wants = (0..input.below(MAX_WANTS + 1)).map(|_| {
+        let gaps = input.below(5).min(room);
+        room -= gaps;
+        Want {
+            frame: FrameSeq(input.number() as u32),
+            extra: input.u8(),
+            gaps: (0..gaps)
+                .map(|_| (input.number() as u16, input.number() as u16))
+                .collect(),
+        }
+    });
+    let wants = wants.collect();
+    Packet::Request(Request {
+        viewer: input.number(),
+        number: input.number() as u32,
+        wants,
+    })
+}
+
+/// A grey picture of 32 by 16 in eight restart slices.
+pub(super) const SLICED: &[u8] = include_bytes!("sliced.jpg");
+
+/// Its header.
+pub(super) const TABLES: &[u8] = SLICED.split_at(SLICED_HEADER).0;
+
+/// How long that is.
+const SLICED_HEADER: usize = 155;
