@@ -1,7 +1,8 @@
 //! `framegram-send`: frames from a source, as datagrams.
 //!
 //! Knows nothing of the viewer. OpenCV is known in `source` only, libjpeg-turbo
-//! in `encode` only.
+//! in `encode` only. There are two programs: one without OpenCV, which starts at
+//! once, and a companion with it, which the first one becomes where it has to.
 //!
 //! ```text
 //! source ──one waiting frame──► encoders ──in order──► transmit loop ──► sockets
@@ -16,6 +17,7 @@ pub mod picture;
 mod pipeline;
 pub mod pool;
 mod preview;
+pub mod program;
 mod progress;
 pub mod rate;
 pub mod restart;
@@ -40,17 +42,17 @@ use crate::console::Console;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
-use crate::source::{Request, Source};
+use crate::source::{Open, Request, Source};
 use crate::stop::Stop;
 use crate::stream::Stream;
 
-/// Streams until the source ends, a limit is reached or `stop` says so. The
-/// figures of the stream, which are in the report too.
+/// Streams until the source, which is opened by `open`, ends, a limit is reached
+/// or `stop` says so. The figures of the stream, which are in the report too.
 ///
 /// # Errors
 /// One line that says what failed, with its causes; a stream that had begun is
 /// ended in order before, its report written.
-pub fn run(options: &Options, stop: &Stop) -> Result<Statistics> {
+pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
     let outputs = outputs::open_all(&options.destinations, options.broadcast, options.datagram)?;
     let report = options
@@ -75,7 +77,7 @@ pub fn run(options: &Options, stop: &Stop) -> Result<Statistics> {
         stop: stop.clone(),
         console: Arc::clone(&console),
     };
-    let source = open_source(options, request, stop)?;
+    let source = open_source(options, request, stop, open)?;
 
     let waker = Waker::new().context("cannot make a waker")?;
     let woken = waker.clone();
@@ -99,7 +101,12 @@ pub fn run(options: &Options, stop: &Stop) -> Result<Statistics> {
 
 /// Opens the source in a thread of its own, since a pipe or a server may keep
 /// it waiting; if the stream ends meanwhile, it is one without frames.
-fn open_source(options: &Options, request: Request, stop: &Stop) -> Result<Box<dyn Source>> {
+fn open_source(
+    options: &Options,
+    request: Request,
+    stop: &Stop,
+    open: Open,
+) -> Result<Box<dyn Source>> {
     let (opened, result) = mpsc::channel();
     let stopped = opened.clone();
     stop.on_stop(move || {
@@ -110,7 +117,7 @@ fn open_source(options: &Options, request: Request, stop: &Stop) -> Result<Box<d
     thread::Builder::new()
         .name("opening".into())
         .spawn(move || {
-            let _ = opened.send(source::open(&spec, &request));
+            let _ = opened.send(open(&spec, &request));
         })
         .context("cannot start a thread")?;
     match options.duration {

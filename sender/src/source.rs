@@ -4,7 +4,7 @@
 mod camera;
 mod images;
 pub mod mjpeg;
-mod opencv_log;
+mod opencv;
 mod paced;
 mod pattern;
 mod video;
@@ -23,7 +23,7 @@ use crate::console::Console;
 use crate::picture::{self, Picture};
 use crate::stop::Stop;
 
-pub use self::opencv_log::quiet_opencv;
+pub use self::opencv::{COMPANION, become_companion};
 pub use self::paced::Pacer;
 pub use self::pattern::{BARS, Pattern};
 
@@ -173,7 +173,42 @@ pub struct Request {
 /// # Errors
 /// One line that says what is wrong with it.
 pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
-    let mut source = open_unread(spec, request)?;
+    open_with(spec, request, opencv::open)
+}
+
+/// [`open`] without OpenCV: a program that calls this alone is not linked with
+/// it.
+///
+/// # Errors
+/// One line that says what is wrong with the source, or that it needs OpenCV.
+pub fn open_without_opencv(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
+    open_with(spec, request, |_, _| {
+        bail!("this source needs OpenCV: type {COMPANION} in place of framegram-send")
+    })
+}
+
+/// How sources are opened.
+pub type Open = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
+
+/// Whether a source is one for OpenCV. Nothing is said of one that is not
+/// there.
+#[must_use]
+pub fn needs_opencv(spec: &Spec) -> bool {
+    match spec {
+        Spec::Camera(_) | Spec::Url(_) => true,
+        Spec::Pattern { .. } | Spec::Stdin => false,
+        Spec::Path(path) => {
+            let mut start = [0; SNIFF];
+            path.is_file()
+                && File::open(path)
+                    .and_then(|mut file| read_up_to(&mut file, &mut start))
+                    .is_ok_and(|len| len > 0 && Kind::of(&start[..len]) == Kind::Other)
+        }
+    }
+}
+
+fn open_with(spec: &Spec, request: &Request, others: Open) -> Result<Box<dyn Source>> {
+    let mut source = open_unread(spec, request, others)?;
     let first = source.next()?;
     Ok(Box::new(Begun { first, source }))
 }
@@ -209,21 +244,20 @@ impl Source for Begun {
     }
 }
 
-fn open_unread(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
+fn open_unread(spec: &Spec, request: &Request, others: Open) -> Result<Box<dyn Source>> {
     match spec {
-        Spec::Camera(device) => Ok(Box::new(camera::Camera::open(device, request)?)),
-        Spec::Url(url) => Ok(Box::new(video::Video::open(url, request)?)),
+        Spec::Camera(_) | Spec::Url(_) => others(spec, request),
         Spec::Pattern { size, rate } => {
             let (width, height) = request.size.or(*size).unwrap_or(pattern::DEFAULT_SIZE);
             let rate = request.rate.or(*rate).unwrap_or(pattern::DEFAULT_RATE);
             Ok(Box::new(Pattern::new(width, height, rate)?))
         }
         Spec::Stdin => open_stream(io::stdin(), "standard input", request),
-        Spec::Path(path) => open_path(path, request),
+        Spec::Path(path) => open_path(path, request, others),
     }
 }
 
-fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
+fn open_path(path: &Path, request: &Request, others: Open) -> Result<Box<dyn Source>> {
     let name = path.display().to_string();
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
@@ -250,7 +284,7 @@ fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     match kind {
         Kind::Jpeg => Ok(Box::new(mjpeg::Mjpeg::file(path, request.rate)?)),
         Kind::Y4m => Ok(Box::new(y4m::Y4m::file(path, request.rate)?)),
-        _ => Ok(Box::new(video::Video::open(&name, request)?)),
+        Kind::Png | Kind::Other => others(&Spec::Path(path.into()), request),
     }
 }
 

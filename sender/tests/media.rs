@@ -12,7 +12,7 @@ use bytes::Bytes;
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings, decode_for_window};
 use framegram_send::source::mjpeg::Splitter;
-use framegram_send::source::{Captured, Content, Request, Source, Spec, open, quiet_opencv};
+use framegram_send::source::{Captured, Content, Request, Source, Spec, open};
 use framegram_send::stop::Stop;
 
 /// A file that FFmpeg made, in a folder of the test's own, gone when it ends.
@@ -32,7 +32,6 @@ impl Media {
     }
 
     fn open(&self, pass_through: bool) -> Box<dyn Source> {
-        quiet_opencv();
         open(&Spec::Path(self.file.clone()), &request(pass_through)).unwrap()
     }
 }
