@@ -13,6 +13,13 @@ pub fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
+/// What the wall clock (time since 1970, UTC) is ahead of the monotonic one.
+#[must_use]
+pub fn wall_offset() -> Duration {
+    let wall = clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from);
+    wall.saturating_sub(now())
+}
+
 /// An unpredictable 64-bit number, for naming streams and viewers.
 ///
 /// # Panics

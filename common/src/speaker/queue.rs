@@ -1,0 +1,112 @@
+//! Datagrams that wait until they are due, the same for all destinations.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::transmitter::Transmit;
+
+/// The most datagrams in one batch, and the most bytes: what a system takes in
+/// one call.
+const MAX_BATCH: (usize, usize) = (64, 65_000);
+
+/// Datagrams due within one such step leave together.
+const STEP: Duration = Duration::from_micros(500);
+
+/// The queue of one stream. Its length is bounded by what puts into it: a new
+/// frame makes whatever is left of the one before leave at once.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<(Duration, Vec<u8>)>,
+    batch: Vec<u8>,
+    segment: usize,
+    /// The destination that the batch goes to next.
+    next: usize,
+    bytes: u64,
+    datagrams: u64,
+}
+
+impl Queue {
+    /// Puts the datagrams of a frame in, spread over `spread`.
+    pub(super) fn push_frame(&mut self, datagrams: Vec<Vec<u8>>, now: Duration, spread: Duration) {
+        self.hurry(now);
+        let count = datagrams.len() as f64;
+        for (index, datagram) in datagrams.into_iter().enumerate() {
+            let offset = spread.mul_f64(index as f64 / count);
+            let steps = (offset.as_micros() / STEP.as_micros()) as u32;
+            self.waiting.push_back((now + STEP * steps, datagram));
+        }
+    }
+
+    /// Makes everything due at once.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        for (due, _) in &mut self.waiting {
+            *due = now.min(*due);
+        }
+    }
+
+    /// Fills `out` with datagrams that are due for one of so many destinations.
+    pub(super) fn poll(
+        &mut self,
+        now: Duration,
+        destinations: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if self.next >= destinations {
+            self.batch.clear();
+        }
+        if self.batch.is_empty() {
+            self.gather(now);
+            self.next = 0;
+        }
+        if self.batch.is_empty() || destinations == 0 {
+            return None;
+        }
+        out.extend_from_slice(&self.batch);
+        let destination = self.next;
+        self.next += 1;
+        self.bytes += self.batch.len() as u64;
+        self.datagrams += self.batch.len().div_ceil(self.segment) as u64;
+        Some(Transmit {
+            destination,
+            segment: self.segment,
+        })
+    }
+
+    /// When the next datagram is due.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.waiting.front().map(|(due, _)| *due)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Datagrams handed out, and their bytes.
+    pub(super) fn handed_out(&self) -> (u64, u64) {
+        (self.datagrams, self.bytes)
+    }
+
+    /// Datagrams of one length, but the last may be shorter.
+    fn gather(&mut self, now: Duration) {
+        let mut count = 0;
+        let mut shorter = false;
+        while let Some((due, datagram)) = self.waiting.front() {
+            let len = datagram.len();
+            let fits = count == 0
+                || (!shorter
+                    && len <= self.segment
+                    && count < MAX_BATCH.0
+                    && self.batch.len() + len <= MAX_BATCH.1);
+            if *due > now || !fits {
+                return;
+            }
+            if count == 0 {
+                self.segment = len.max(1);
+            }
+            shorter = len < self.segment;
+            count += 1;
+            self.batch.extend_from_slice(datagram);
+            self.waiting.pop_front();
+        }
+    }
+}

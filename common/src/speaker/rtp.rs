@@ -1,0 +1,202 @@
+//! Numbers, times and reports of a stream of JPEG in RTP.
+
+use std::time::Duration;
+
+use crate::statistics::Statistics;
+use crate::wire::rtp::{
+    self, Block, CLOCK, Control, HEADER, Packet, SenderInfo, encode_bye, encode_sender,
+};
+use crate::wire::rtp_jpeg::{Picture, Unsuitable};
+
+/// Time between reports (<https://www.rfc-editor.org/rfc/rfc3550#section-6.2>),
+/// before it is spread.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the farewell is said, since any of them may be lost, and the time
+/// between.
+const FAREWELLS: u32 = 3;
+const FAREWELL_EVERY: Duration = Duration::from_millis(20);
+
+/// The most receivers that are told apart.
+const MAX_RECEIVERS: usize = 64;
+
+/// Seconds from 1900, where RTP's wall clock begins, to 1970.
+const EPOCH: u64 = 2_208_988_800;
+
+/// The sending side of one stream.
+#[derive(Debug)]
+pub(super) struct RtpSender {
+    source: u32,
+    name: String,
+    sequence: u16,
+    /// The time of the monotonic clock's zero, in ticks.
+    zero: u32,
+    wall_offset: Duration,
+    packets: u32,
+    octets: u32,
+    due: Option<Duration>,
+    /// The destination that the report goes to next; 0: none is under way.
+    next: usize,
+    farewells: u32,
+    random: fastrand::Rng,
+    /// The newest report of each receiver.
+    receivers: Vec<(u32, Block)>,
+}
+
+impl RtpSender {
+    pub(super) fn new(stream: u64, wall_offset: Duration, now: Duration) -> Self {
+        // https://www.rfc-editor.org/rfc/rfc3550#section-5.1: all of these
+        // begin at random.
+        let mut random = fastrand::Rng::with_seed(stream);
+        Self {
+            source: stream as u32,
+            name: format!("framegram-send-{stream:016x}"),
+            sequence: random.u16(..),
+            zero: random.u32(..),
+            wall_offset,
+            packets: 0,
+            octets: 0,
+            due: Some(now),
+            next: 0,
+            farewells: 0,
+            random,
+            receivers: Vec::new(),
+        }
+    }
+
+    /// The datagrams of a frame, none longer than `datagram`.
+    pub(super) fn datagrams(
+        &mut self,
+        jpeg: &[u8],
+        captured: Duration,
+        datagram: usize,
+    ) -> Result<Vec<Vec<u8>>, Unsuitable> {
+        let picture = Picture::of(jpeg)?;
+        let timestamp = self.timestamp(captured);
+        let cuts = picture.cut(datagram - HEADER);
+        let mut datagrams = Vec::with_capacity(cuts.len());
+        let mut payload = Vec::with_capacity(datagram);
+        for (index, cut) in cuts.iter().enumerate() {
+            payload.clear();
+            picture.fragment(jpeg, cut).encode(&mut payload);
+            let packet = Packet {
+                sequence: self.sequence,
+                timestamp,
+                source: self.source,
+                marker: index + 1 == cuts.len(),
+                payload_type: rtp::JPEG,
+                payload: &payload,
+            };
+            let mut bytes = Vec::with_capacity(HEADER + payload.len());
+            packet.encode(&mut bytes);
+            datagrams.push(bytes);
+            self.sequence = self.sequence.wrapping_add(1);
+            self.packets = self.packets.wrapping_add(1);
+            self.octets = self.octets.wrapping_add(payload.len() as u32);
+        }
+        Ok(datagrams)
+    }
+
+    /// Takes what came back. Returns whether it is RTCP.
+    pub(super) fn handle_control(&mut self, datagram: &[u8]) -> bool {
+        let Ok(controls) = Control::decode(datagram) else {
+            return false;
+        };
+        for control in controls {
+            match control {
+                Control::Receiver { source, blocks } => self.note(source, &blocks),
+                Control::Sender(info, blocks) => self.note(info.source, &blocks),
+                Control::Bye { source } => {
+                    self.receivers.retain(|(receiver, _)| *receiver != source);
+                }
+                Control::Name { .. } => {}
+            }
+        }
+        true
+    }
+
+    /// Fills `out` with a report for one of so many destinations, if one is
+    /// due, and says which.
+    pub(super) fn poll_control(
+        &mut self,
+        now: Duration,
+        destinations: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<usize> {
+        self.due.filter(|due| *due <= now)?;
+        // There is nothing to report before the first frame.
+        if self.packets == 0 || destinations == 0 {
+            self.due = (self.farewells == 0).then(|| now + FAREWELL_EVERY);
+            return None;
+        }
+        let info = SenderInfo {
+            source: self.source,
+            ntp: ntp(now + self.wall_offset),
+            timestamp: self.timestamp(now),
+            packets: self.packets,
+            octets: self.octets,
+        };
+        if self.farewells > 0 {
+            encode_bye(&info, &self.name, out);
+        } else {
+            encode_sender(&info, &self.name, out);
+        }
+        let destination = self.next;
+        self.next += 1;
+        if self.next >= destinations {
+            self.next = 0;
+            self.due = match self.farewells {
+                0 => Some(now + REPORT_EVERY.mul_f64(0.5 + self.random.f64())),
+                1 => None,
+                _ => Some(now + FAREWELL_EVERY),
+            };
+            self.farewells = self.farewells.saturating_sub(1);
+        }
+        Some(destination)
+    }
+
+    /// When [`RtpSender::poll_control`] has something again.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.due
+    }
+
+    pub(super) fn finish(&mut self, now: Duration) {
+        self.farewells = FAREWELLS;
+        self.next = 0;
+        self.due = Some(now);
+    }
+
+    /// What is known of the stream and, where there is one alone, from its
+    /// receiver.
+    pub(super) fn fill(&self, statistics: &mut Statistics) {
+        statistics.stream.number = Some(format!("{:016x}", self.source));
+        if let [(_, block)] = self.receivers[..] {
+            statistics.packets.lost = Some(block.lost.into());
+            statistics.jitter_ms = Some(f64::from(block.jitter) * 1000.0 / f64::from(CLOCK));
+        }
+    }
+
+    fn note(&mut self, receiver: u32, blocks: &[Block]) {
+        let Some(block) = blocks.iter().find(|block| block.source == self.source) else {
+            return;
+        };
+        let room = self.receivers.len() < MAX_RECEIVERS;
+        let mut receivers = self.receivers.iter_mut();
+        match receivers.find(|(known, _)| *known == receiver) {
+            Some((_, newest)) => *newest = *block,
+            None if room => self.receivers.push((receiver, *block)),
+            None => {}
+        }
+    }
+
+    fn timestamp(&self, at: Duration) -> u32 {
+        let ticks = at.as_nanos() * u128::from(CLOCK) / 1_000_000_000;
+        self.zero.wrapping_add(ticks as u32)
+    }
+}
+
+/// Seconds since 1900 in 32.32 bits.
+fn ntp(wall: Duration) -> u64 {
+    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    (wall.as_secs() + EPOCH) << 32 | fraction
+}

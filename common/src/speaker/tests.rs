@@ -1,0 +1,182 @@
+//! A speaker into a listener.
+
+use std::net::SocketAddr;
+
+use turbojpeg::Subsamp;
+
+use super::*;
+use crate::listener::{self, Listener};
+use crate::receiver::Outcome;
+use crate::slices::encoder::{Settings, encode};
+use crate::wire::DEFAULT_DATAGRAM;
+use crate::wire::rtp::Control;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn config(format: Format) -> Config {
+    Config {
+        format,
+        transmitter: transmitter::Config {
+            interval: Some(40 * MS),
+            destinations: 2,
+            ..transmitter::Config::default()
+        },
+        rtcp_mux: false,
+        wall_offset: Duration::from_secs(1_700_000_000),
+    }
+}
+
+fn jpeg(seed: u64, quality: i32, subsamp: Subsamp) -> Bytes {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let pixels: Vec<u8> = std::iter::repeat_with(|| random.u8(..))
+        .take(3 * 160 * 96)
+        .collect();
+    let settings = Settings {
+        width: 160,
+        height: 96,
+        subsamp,
+        quality,
+        interval: if seed.is_multiple_of(2) { 5 } else { 0 },
+        optimize: false,
+    };
+    encode(&pixels, &settings).into()
+}
+
+/// Runs a stream of frames. Returns the listener, and how many datagrams went
+/// to each destination.
+fn run(config: Config, frames: u64) -> (Speaker, Listener, Vec<u64>) {
+    let mut speaker = Speaker::new(config, 0x1234_5678_9abc_def0, Duration::ZERO);
+    let mut listener = Listener::new(listener::Config::default(), 9, Duration::ZERO);
+    let mut sent = vec![0; 4];
+    let mut out = Vec::new();
+    let mut now = Duration::ZERO;
+    let mut feedback = Vec::new();
+    let mut shown = 0;
+    for frame in 0.. {
+        let next = now + 40 * MS;
+        if frame < frames {
+            let jpeg = jpeg(frame, 60 + frame as i32 % 41, Subsamp::Sub2x2);
+            speaker.handle_frame(jpeg, now, None, now).unwrap();
+        } else {
+            speaker.finish(now);
+        }
+        while now < next {
+            while let Some(transmit) = speaker.poll_transmit(now, &mut out) {
+                for datagram in out.chunks(transmit.segment) {
+                    assert!(datagram.len() <= speaker.datagram());
+                    sent[transmit.destination] += 1;
+                    if transmit.destination % 2 == 0 {
+                        let port = 1000 + transmit.destination as u16;
+                        let from = SocketAddr::from(([10, 0, 0, 1], port));
+                        listener.handle_datagram(from, datagram, now);
+                    }
+                }
+            }
+            while let Some(frame) = listener.poll_frame() {
+                shown += 1;
+                listener.handle_fate(frame.id, Outcome::Shown { at: now });
+            }
+            if let Some(to) = listener.poll_transmit(now, &mut feedback) {
+                speaker.handle_datagram(usize::from(to.port() - 1000), &feedback, now);
+            }
+            listener.handle_timeout(now);
+            now = speaker.poll_timeout().unwrap_or(next).clamp(now + MS, next);
+        }
+        if speaker.is_finished() {
+            break;
+        }
+    }
+    listener.handle_timeout(now + Duration::from_secs(1));
+    assert_eq!(shown, frames);
+    (speaker, listener, sent)
+}
+
+#[test]
+fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
+    let (speaker, listener, sent) = run(config(Format::Rtp), 300);
+    let seen = listener.statistics();
+    assert_eq!(seen.frames.intact, Some(300));
+    assert_eq!(
+        (seen.frames.lost, seen.packets.malformed),
+        (Some(0), Some(0))
+    );
+    assert!(seen.stream.ended);
+    assert_eq!(sent[0], sent[1]);
+    assert_eq!(seen.packets.received, Some(sent[0]));
+    // 12 seconds: a report at the start, some later, three farewells.
+    assert!(sent[2] == sent[3] && (5..9).contains(&sent[2]), "{sent:?}");
+    let said = speaker.statistics(Duration::ZERO);
+    assert_eq!(said.packets.sent, Some(sent[0] + sent[1]));
+    assert_eq!(
+        (said.packets.lost, said.packets.malformed),
+        (Some(0), Some(0))
+    );
+    assert!(said.jitter_ms.is_some());
+    assert_eq!(said.stream.number, seen.stream.number);
+}
+
+#[test]
+fn reports_go_with_the_stream_where_that_is_asked_for() {
+    let mut config = config(Format::Rtp);
+    config.rtcp_mux = true;
+    let (_, listener, sent) = run(config, 20);
+    assert_eq!(sent[2..], [0, 0]);
+    assert!(listener.statistics().stream.ended);
+    assert_eq!(listener.statistics().packets.malformed, Some(0));
+}
+
+#[test]
+fn bare_jpegs_arrive_as_they_are() {
+    let mut config = config(Format::Raw);
+    config.transmitter.datagram = crate::wire::MAX_DATAGRAM;
+    let (speaker, listener, sent) = run(config, 10);
+    assert_eq!(listener.statistics().frames.intact, Some(10));
+    assert_eq!(sent, [10, 10, 0, 0]);
+    assert_eq!(speaker.statistics(Duration::ZERO).frames.sent, Some(10));
+}
+
+#[test]
+fn what_a_format_cannot_carry_is_refused_and_counted() {
+    let mut rtp = Speaker::new(config(Format::Rtp), 1, Duration::ZERO);
+    let full = jpeg(1, 50, Subsamp::None);
+    let error = rtp.handle_frame(full, MS, None, MS).unwrap_err();
+    assert_eq!(error, SpeakError::Unsuitable(Unsuitable::Sampling));
+    let mut raw = Speaker::new(config(Format::Raw), 1, Duration::ZERO);
+    let long = jpeg(1, 90, Subsamp::Sub2x2);
+    let got = long.len();
+    assert_eq!(
+        raw.handle_frame(long, MS, None, MS),
+        Err(SpeakError::Datagram {
+            got,
+            datagram: DEFAULT_DATAGRAM
+        })
+    );
+    for speaker in [rtp, raw] {
+        let frames = speaker.statistics(MS).frames;
+        assert_eq!((frames.not_sent, frames.sent), (Some(1), Some(0)));
+    }
+}
+
+#[test]
+fn a_report_says_the_time_on_both_clocks() {
+    let mut speaker = Speaker::new(config(Format::Rtp), 1, Duration::ZERO);
+    let mut out = Vec::new();
+    let second = Duration::from_secs(1);
+    speaker
+        .handle_frame(jpeg(1, 50, Subsamp::Sub2x2), second, None, second)
+        .unwrap();
+    let mut media = None;
+    loop {
+        let transmit = speaker.poll_transmit(second + 500 * MS, &mut out).unwrap();
+        if transmit.destination >= 2 {
+            break;
+        }
+        media = Some(u32::from_be_bytes([out[4], out[5], out[6], out[7]]));
+    }
+    let Control::Sender(info, _) = &Control::decode(&out).unwrap()[0] else {
+        panic!("no report");
+    };
+    assert_eq!(info.ntp >> 32, 1_700_000_001 + 2_208_988_800);
+    assert_eq!(info.ntp as u32, 1 << 31);
+    assert_eq!(info.timestamp.wrapping_sub(media.unwrap()), 45_000);
+}
