@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::statistics::Statistics;
-use crate::transmitter::{self, FrameSizeError, Transmit, Transmitter};
+use crate::transmitter::{self, FrameSizeError, Transmit, Transmitter, Volume};
 use crate::wire::Format;
 use crate::wire::rtp_jpeg::Unsuitable;
 use plain::Plain;
@@ -156,6 +156,18 @@ impl Speaker {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         both!(&self.inner, speaker => speaker.poll_timeout())
+    }
+
+    /// Whether datagrams are due that the rate does not let leave.
+    #[must_use]
+    pub fn is_held_back(&self, now: Duration) -> bool {
+        both!(&self.inner, speaker => speaker.is_held_back(now))
+    }
+
+    /// What was sent so far.
+    #[must_use]
+    pub fn volume(&self) -> Volume {
+        both!(&self.inner, speaker => speaker.volume())
     }
 
     /// Ends the stream: what is waiting is sent at once, and a farewell where

@@ -138,6 +138,9 @@ pub struct Frames {
     pub unreadable: Option<u64>,
     /// Sent exactly as a camera, file or pipe delivered them.
     pub passed_through: Option<u64>,
+    /// Delivered as JPEGs, and encoded anew because the wire format cannot
+    /// carry them as they are.
+    pub encoded_anew: Option<u64>,
 }
 }
 

@@ -25,6 +25,7 @@ use crate::statistics::{self, Side, Statistics};
 use crate::wire::native::{Packet, Request, Totals, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 pub use cap::CONTROL_RESERVE;
+pub(crate) use cap::Cap;
 use destination::Destination;
 use kept::Asked;
 use protection::Protection;

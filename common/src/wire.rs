@@ -21,9 +21,10 @@ pub const DEFAULT_DATAGRAM: usize = 1_452;
 pub const MIN_DATAGRAM: usize = 640;
 
 /// The formats of datagrams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// framegram's own.
+    #[default]
     Native,
     /// JPEG in RTP, and its RTCP.
     Rtp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use framegram_common::repair::Fec;
-use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 use crate::encode::{MIN_FRAME_BYTES, Settings};
 use crate::source::{self, Spec};
@@ -68,12 +68,31 @@ pub struct Options {
     #[arg(long, value_name = "RATE", value_parser = parse_bitrate)]
     pub bitrate: Option<u64>,
 
+    /// The format of the datagrams
+    ///
+    /// native is framegram's own, which loses the least. rtp is JPEG in RTP
+    /// (RFC 2435), for GStreamer, FFmpeg and others. raw is one JPEG a datagram
+    /// and nothing else; its frames are made to fit into one.
+    #[arg(long, value_enum, value_name = "native|rtp|raw", hide_possible_values = true, default_value_t = Wire::Native)]
+    pub wire: Wire,
+
+    /// RTP's reports go to the same port, not to the next one
+    #[arg(long)]
+    pub rtcp_mux: bool,
+
+    /// Write RTP's session description to this file, or - for standard output
+    ///
+    /// It is of the first destination, and there when the first frame is sent.
+    #[arg(long, value_name = "FILE|-")]
+    pub sdp: Option<PathBuf>,
+
     /// The largest datagram in bytes of UDP payload, 640 to 65507
+    /// [default: 1452; raw: 65507]
     ///
     /// The default fits an Ethernet path. Larger ones are cut into IP fragments
     /// on the way: one fragment lost is the datagram lost.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_DATAGRAM, value_parser = parse_datagram)]
-    pub datagram: usize,
+    #[arg(long, value_name = "BYTES", value_parser = parse_datagram)]
+    pub datagram: Option<usize>,
 
     /// Whether pictures are encoded in slices that do without each other
     ///
@@ -144,18 +163,39 @@ impl Options {
             ));
         }
         if let Some(bitrate) = self.bitrate
-            && bitrate / 8 < DATAGRAMS_A_SECOND * self.datagram as u64
+            && bitrate / 8 < DATAGRAMS_A_SECOND * self.datagram() as u64
         {
-            let least = DATAGRAMS_A_SECOND * self.datagram as u64 * 8;
+            let least = DATAGRAMS_A_SECOND * self.datagram() as u64 * 8;
             return Err(Self::command().error(
                 ErrorKind::ArgumentConflict,
                 format!(
                     "--datagram {} needs a --bitrate of {least} or more",
-                    self.datagram
+                    self.datagram()
                 ),
             ));
         }
+        if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                "--rtcp-mux and --sdp are for RTP: add --wire rtp",
+            ));
+        }
+        if self.wire == Wire::Raw && self.datagram() < MIN_FRAME_BYTES {
+            return Err(Self::command().error(
+                ErrorKind::ValueValidation,
+                format!("a frame in one datagram takes {MIN_FRAME_BYTES} bytes at least"),
+            ));
+        }
         Ok(self)
+    }
+
+    /// The largest datagram in bytes.
+    #[must_use]
+    pub fn datagram(&self) -> usize {
+        self.datagram.unwrap_or(match self.wire {
+            Wire::Native | Wire::Rtp => DEFAULT_DATAGRAM,
+            Wire::Raw => MAX_DATAGRAM,
+        })
     }
 
     /// What frames are to be like.
@@ -164,9 +204,41 @@ impl Options {
         Settings {
             quality: self.quality,
             size: self.size,
-            max_frame_bytes: self.max_frame_bytes,
+            max_frame_bytes: match self.wire {
+                Wire::Native | Wire::Rtp => self.max_frame_bytes,
+                Wire::Raw => Some(
+                    self.datagram()
+                        .min(self.max_frame_bytes.unwrap_or(usize::MAX)),
+                ),
+            },
             first_frame_bytes: None,
-            slices: (self.slices == Slices::On).then_some(self.datagram),
+            // A datagram that is a frame is lost as a whole.
+            slices: (self.slices == Slices::On && self.wire != Wire::Raw)
+                .then_some(self.datagram()),
+            format: self.wire.format(),
+        }
+    }
+}
+
+/// The formats of datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wire {
+    /// framegram's own.
+    Native,
+    /// JPEG in RTP.
+    Rtp,
+    /// One JPEG a datagram.
+    Raw,
+}
+
+impl Wire {
+    /// As the protocol calls it.
+    #[must_use]
+    pub fn format(self) -> Format {
+        match self {
+            Self::Native => Format::Native,
+            Self::Rtp => Format::Rtp,
+            Self::Raw => Format::Raw,
         }
     }
 }
@@ -307,6 +379,8 @@ Examples:
     framegram-send --loop clip.mp4 192.168.1.20:5005 [fe80::1%eth0]:5005
   a moving test picture for ten seconds, and the figures of it:
     framegram-send --duration 10s --report sent.json pattern:1920x1080@60 localhost:5005
+  for GStreamer, FFmpeg or another player, with the file that tells it how:
+    framegram-send --wire rtp --sdp video.sdp camera 192.168.1.20:5004
   another program's pictures:
     ffmpeg -re -i clip.mkv -f yuv4mpegpipe -pix_fmt yuv420p - | framegram-send - localhost:5005
 
@@ -331,7 +405,9 @@ mod tests {
         )));
         assert!(help.contains(&format!("{MIN_FRAME_BYTES} to {}", 16 << 20)));
         assert!(help.contains(&format!("{MIN_DATAGRAM} to {MAX_DATAGRAM}")));
-        assert!(help.contains(&format!("[default: {DEFAULT_DATAGRAM}]")));
+        assert!(help.contains(&format!(
+            "[default: {DEFAULT_DATAGRAM}; raw: {MAX_DATAGRAM}]"
+        )));
     }
 
     #[test]
@@ -339,7 +415,7 @@ mod tests {
         let line = "pattern 10.0.0.1:5005 [fe80::1%eth0]:5005 viewer.local:1 239.1.2.3:65535";
         let options = parse(line).unwrap();
         assert_eq!(options.destinations.len(), 4);
-        assert_eq!(options.datagram, DEFAULT_DATAGRAM);
+        assert_eq!(options.datagram(), DEFAULT_DATAGRAM);
         assert_eq!(options.fps, None);
     }
 
@@ -384,6 +460,9 @@ mod tests {
             "pattern a:1 --fps 0",
             "pattern a:1 --max-frame-bytes 1023",
             "pattern a:1 --datagram 65508",
+            "pattern a:1 --wire raw --datagram 1000",
+            "pattern a:1 --rtcp-mux",
+            "pattern a:1 --sdp -",
             "pattern a:1 --slices maybe",
             "pattern a:1 --bitrate 8",
             "pattern a:1 --bitrate 63k",

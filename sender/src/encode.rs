@@ -6,11 +6,14 @@ mod fit;
 mod scale;
 mod turbo;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::wire::Format;
+use framegram_common::wire::rtp_jpeg::Picture as Carried;
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
@@ -44,6 +47,8 @@ pub struct Settings {
     /// Bytes of the datagrams that restart slices are made for, half a chunk
     /// each; `None`: no slices.
     pub slices: Option<usize>,
+    /// The format of the datagrams, which carries some JPEGs and others not.
+    pub format: Format,
 }
 
 impl Settings {
@@ -60,17 +65,23 @@ impl Settings {
 }
 
 /// Sets how long the frames of a stream's encoders may be.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Limiter {
     fit: Arc<Mutex<Fit>>,
-    most: usize,
+    most: AtomicUsize,
 }
 
 impl Limiter {
     /// Frames that are begun from now on have at most so many bytes, and no
     /// more than was asked for.
     pub fn set(&self, bytes: usize) {
-        lock(&self.fit).set_limit(bytes.min(self.most));
+        lock(&self.fit).set_limit(bytes.min(self.most.load(Ordering::Relaxed)));
+    }
+
+    /// Nothing longer than this can be sent any more.
+    pub fn lower(&self, bytes: usize) {
+        let most = self.most.fetch_min(bytes, Ordering::Relaxed).min(bytes);
+        lock(&self.fit).set_limit(most);
     }
 }
 
@@ -91,6 +102,8 @@ pub struct Encoded {
     pub quality_lowered: bool,
     /// It is smaller than asked for, to fit the longest frame.
     pub scaled_down: bool,
+    /// It is made from a JPEG that the format of the datagrams cannot carry.
+    pub encoded_anew: bool,
     /// How many encodings it took.
     pub encodings: u32,
 }
@@ -140,7 +153,7 @@ impl Encoder {
     pub fn limiter(&self) -> Limiter {
         Limiter {
             fit: Arc::clone(&self.fit),
-            most: self.settings.limit(),
+            most: AtomicUsize::new(self.settings.limit()),
         }
     }
 
@@ -176,8 +189,10 @@ impl Encoder {
                 let header = turbo::read_header(jpeg)?;
                 let (width, height) = (header.width, header.height);
                 let size_asked = self.settings.size.unwrap_or((width, height));
+                let carried = self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok();
                 if self.settings.pass_through()
                     && size_asked == (width, height)
+                    && carried
                     && lock(&self.fit).passes(jpeg.len())
                 {
                     return Ok(Encoded {
@@ -188,15 +203,25 @@ impl Encoder {
                         passed_through: true,
                         quality_lowered: false,
                         scaled_down: false,
+                        encoded_anew: false,
                         encodings: 0,
                     });
                 }
-                self.encode_picture(&turbo::decode(jpeg)?)
+                let encoded = self.encode_picture(&turbo::decode(jpeg)?)?;
+                Ok(Encoded {
+                    encoded_anew: !carried,
+                    ..encoded
+                })
             }
         }
     }
 
     fn encode_picture(&mut self, picture: &Picture) -> Result<Encoded> {
+        // RTP has no word for whole chroma and for none.
+        let halved = picture
+            .halved()
+            .filter(|_| self.settings.format == Format::Rtp);
+        let picture = halved.as_ref().unwrap_or(picture);
         let asked = self.settings.quality.unwrap_or(DEFAULT_QUALITY);
         let (full_width, full_height) = self
             .settings
@@ -235,6 +260,7 @@ impl Encoder {
                     passed_through: false,
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
+                    encoded_anew: false,
                     encodings,
                 });
             }

@@ -10,6 +10,7 @@
 
 pub mod args;
 pub mod console;
+mod description;
 pub mod encode;
 pub mod handoff;
 mod outputs;
@@ -39,6 +40,7 @@ use framegram_common::udp::Waker;
 
 use crate::args::{Options, Rate};
 use crate::console::Console;
+use crate::description::Description;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
@@ -54,7 +56,9 @@ use crate::stream::Stream;
 /// ended in order before, its report written.
 pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
-    let outputs = outputs::open_all(&options.destinations, options.broadcast, options.datagram)?;
+    let datagram = options.datagram();
+    let outputs = outputs::open_all(&options.destinations, options.broadcast, datagram)?;
+    let description = options.sdp.as_deref().map(Description::claim).transpose()?;
     let report = options
         .report
         .as_ref()
@@ -83,7 +87,8 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let woken = waker.clone();
     stop.on_stop(move || woken.wake());
     let interval = interval(source.as_ref(), options.fps);
-    let mut stream = Stream::new(outputs, options, interval, &console, preview);
+    let mut stream = Stream::new(outputs, options, interval, &console, preview)?;
+    stream.description = description;
     let until = options.duration.map(|duration| os::now() + duration);
     let settings = Settings {
         first_frame_bytes: stream.frame_bytes(),

@@ -25,6 +25,8 @@ pub(crate) struct Output {
     /// Named with every datagram, where the socket is not connected.
     to: Option<SocketAddr>,
     trouble: Trouble,
+    /// Nothing is said of it: who takes RTP may well take no reports.
+    silent: bool,
 }
 
 /// What became of a batch of datagrams.
@@ -43,7 +45,28 @@ impl Output {
     /// # Errors
     /// Where the host is unknown, or a broadcast address not meant as such.
     pub(crate) fn open(text: &str, broadcast: bool, datagram: usize) -> Result<Self> {
-        let address = resolve(text, None)?;
+        Self::towards(text, resolve(text, None)?, broadcast, datagram)
+    }
+
+    /// Another one on the next port, for RTP's reports.
+    ///
+    /// # Errors
+    /// Where there is no next port, or it cannot be opened.
+    pub(crate) fn for_reports(&self, broadcast: bool) -> Result<Self> {
+        let mut address = self.address;
+        let port = address.port().checked_add(1);
+        address.set_port(port.context(
+            "there is no port behind it for RTP's reports: take a lower one, or --rtcp-mux",
+        )?);
+        let text = address.to_string();
+        let output = Self::towards(&text, address, broadcast, DEFAULT_DATAGRAM)?;
+        Ok(Self {
+            silent: true,
+            ..output
+        })
+    }
+
+    fn towards(text: &str, address: SocketAddr, broadcast: bool, datagram: usize) -> Result<Self> {
         if address.ip().is_unspecified() {
             bail!("{text} is not a destination: name the machine where the viewer runs");
         }
@@ -63,6 +86,7 @@ impl Output {
             address,
             to: (!connected).then_some(address),
             trouble: Trouble::default(),
+            silent: false,
         })
     }
 
@@ -103,6 +127,9 @@ impl Output {
     /// What a person should hear of an error that the socket told, if it is news.
     pub(crate) fn failed(&mut self, error: &io::Error, now: Duration) -> Option<String> {
         let address = self.address;
+        if self.silent {
+            return None;
+        }
         self.trouble.began(now).then(|| {
             if is_refused(error) {
                 format!("nobody listens at {address} yet; sending on")

@@ -113,6 +113,38 @@ impl Picture {
         self.height
     }
 
+    /// The same in 4:2:0, where it is 4:4:4 or grey; `None` for others.
+    #[must_use]
+    pub fn halved(&self) -> Option<Self> {
+        let Pixels::Yuv(sampling @ (Sampling::Full | Sampling::Grey), planes) = &self.pixels else {
+            return None;
+        };
+        let (width, height) = (self.width, self.height);
+        let mut halved = Vec::with_capacity(Sampling::Half.bytes(width, height));
+        halved.extend_from_slice(&planes[..width * height]);
+        for (plane, ..) in sampling.split(width, height, planes).skip(1) {
+            for rows in plane.chunks(2 * width) {
+                let (upper, lower) = rows.split_at(width);
+                let lower = if lower.is_empty() { upper } else { lower };
+                halved.extend(upper.chunks(2).zip(lower.chunks(2)).map(|(upper, lower)| {
+                    let sum: u16 = upper
+                        .iter()
+                        .chain(lower)
+                        .map(|value| u16::from(*value))
+                        .sum();
+                    let count = 2 * upper.len() as u16;
+                    ((sum + count / 2) / count) as u8
+                }));
+            }
+        }
+        halved.resize(Sampling::Half.bytes(width, height), NO_COLOUR);
+        Some(Self {
+            width,
+            height,
+            pixels: Pixels::Yuv(Sampling::Half, halved.into()),
+        })
+    }
+
     /// The pixels themselves.
     #[must_use]
     pub fn pixels(&self) -> &Pixels {
@@ -161,6 +193,9 @@ impl Sampling {
     }
 }
 
+/// Chroma of grey.
+const NO_COLOUR: u8 = 128;
+
 /// Whether pictures of this size are taken at all.
 ///
 /// # Errors
@@ -198,6 +233,32 @@ mod tests {
             .map(|(plane, width, height)| (plane.len(), width, height))
             .collect();
         assert_eq!(sizes, [(15, 5, 3), (6, 3, 2), (6, 3, 2)]);
+    }
+
+    #[test]
+    fn halves_chroma_of_whole_and_grey_pictures() {
+        let mut planes: Vec<u8> = (0..15).collect();
+        planes.extend([10, 20, 30, 40, 50, 10, 20, 30, 40, 50, 0, 4, 8, 12, 16]);
+        planes.extend([7; 15]);
+        let full = Picture::yuv(5, 3, Sampling::Full, planes.clone().into()).unwrap();
+        let halved = full.halved().unwrap();
+        let mut expected = planes[..15].to_vec();
+        expected.extend([15, 35, 50, 2, 10, 16]);
+        expected.extend([7; 6]);
+        assert_eq!(
+            halved.pixels(),
+            &Pixels::Yuv(Sampling::Half, expected.into())
+        );
+        assert_eq!(halved.halved(), None);
+
+        let grey = Picture::yuv(5, 3, Sampling::Grey, planes[..15].to_vec().into()).unwrap();
+        let mut expected = planes[..15].to_vec();
+        expected.extend([128; 12]);
+        let halved = grey.halved().unwrap();
+        assert_eq!(
+            halved.pixels(),
+            &Pixels::Yuv(Sampling::Half, expected.into())
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use framegram_common::os;
 use framegram_common::udp::Waker;
 
-use crate::args::{Options, Rate};
+use crate::args::{Options, Rate, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
 use crate::handoff::{Handoff, Ordered, Put};
 use crate::restart::Restart;
@@ -49,6 +49,8 @@ pub(crate) struct Pipeline {
     counts: Arc<Counts>,
     restart: Option<Arc<Mutex<Restart>>>,
     limiter: Limiter,
+    /// A frame is one datagram.
+    raw: bool,
     stop: Stop,
     source: JoinHandle<Result<()>>,
     encoders: Vec<JoinHandle<()>>,
@@ -110,6 +112,7 @@ impl Pipeline {
             counts,
             restart,
             limiter,
+            raw: options.wire == Wire::Raw,
             stop: stop.clone(),
             source,
             encoders: threads,
@@ -137,6 +140,9 @@ impl Pipeline {
 
     /// Frames go in datagrams of so many bytes from now on.
     pub(crate) fn set_datagram(&self, bytes: usize) {
+        if self.raw {
+            self.limiter.lower(bytes);
+        }
         if let Some(restart) = &self.restart {
             restart
                 .lock()

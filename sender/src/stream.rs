@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use framegram_common::os;
+use framegram_common::speaker::{Config, Speaker};
 use framegram_common::statistics::Statistics;
-use framegram_common::transmitter::{Config, Transmitter};
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
+use framegram_common::{os, transmitter};
 
-use crate::args::{Options, Switch};
+use crate::args::{Options, Switch, Wire};
 use crate::console::Console;
+use crate::description::{Description, Session};
 use crate::encode::Encoded;
 use crate::outputs::Output;
 use crate::pipeline::{Made, Pipeline};
@@ -29,8 +30,12 @@ const NOT_SENT_TOLD: Duration = Duration::from_secs(10);
 
 /// One stream to all its destinations.
 pub(crate) struct Stream<'a> {
-    pub(crate) transmitter: Transmitter,
+    pub(crate) transmitter: Speaker,
+    /// The destinations, then those of RTP's reports where they are others.
     pub(crate) outputs: Vec<Output>,
+    pub(crate) description: Option<Description>,
+    destinations: usize,
+    session: Session,
     pub(crate) console: &'a Console,
     pub(crate) preview: Option<Preview>,
     rate: Option<RateControl>,
@@ -48,17 +53,21 @@ struct Figures {
     scaled_down: u64,
     passed_through: u64,
     unreadable: u64,
+    encoded_anew: u64,
 }
 
 impl<'a> Stream<'a> {
     /// A stream with its number, drawn at random.
+    ///
+    /// # Errors
+    /// Where RTP's reports have no port to go to.
     pub(crate) fn new(
-        outputs: Vec<Output>,
+        mut outputs: Vec<Output>,
         options: &Options,
         interval: Option<Duration>,
         console: &'a Console,
         preview: Option<Preview>,
-    ) -> Self {
+    ) -> Result<Self> {
         let number = os::random_u64();
         let rate = options.bitrate.map(|bitrate| {
             let rate = RateControl::new(bitrate, interval, options.fec, os::now());
@@ -70,20 +79,42 @@ impl<'a> Stream<'a> {
             }
             rate
         });
+        let destinations = outputs.len();
         let config = Config {
-            datagram: options.datagram,
-            destinations: outputs.len(),
-            interval,
-            fec: options.fec,
-            retransmit: options.retransmit == Switch::Auto,
-            bitrate: options.bitrate,
-            pace: options.pace == Switch::Auto,
-            boot_mark: os::boot_mark(number),
-            ..Config::default()
+            format: options.wire.format(),
+            transmitter: transmitter::Config {
+                datagram: options.datagram(),
+                destinations,
+                interval,
+                fec: options.fec,
+                retransmit: options.retransmit == Switch::Auto,
+                bitrate: options.bitrate,
+                pace: options.pace == Switch::Auto,
+                boot_mark: os::boot_mark(number),
+                ..transmitter::Config::default()
+            },
+            rtcp_mux: options.rtcp_mux,
+            wall_offset: os::wall_offset(),
         };
-        Self {
-            transmitter: Transmitter::new(config, number, os::now()),
+        if options.wire == Wire::Rtp && !options.rtcp_mux {
+            for index in 0..destinations {
+                let reports = outputs[index].for_reports(options.broadcast);
+                outputs.push(reports.with_context(|| {
+                    format!("cannot send reports to {}", outputs[index].address())
+                })?);
+            }
+        }
+        Ok(Self {
+            transmitter: Speaker::new(config, number, os::now()),
             outputs,
+            description: None,
+            destinations,
+            session: Session {
+                number,
+                interval,
+                rtcp_mux: options.rtcp_mux,
+                wire: options.wire,
+            },
             console,
             preview,
             rate,
@@ -91,7 +122,7 @@ impl<'a> Stream<'a> {
             buffer: vec![0; LARGEST_DATAGRAM],
             replaced_told: 0,
             not_sent_told: None,
-        }
+        })
     }
 
     /// The most bytes of the next frame, where a rate sets them.
@@ -163,6 +194,7 @@ impl<'a> Stream<'a> {
         stream.addresses = self
             .outputs
             .iter()
+            .take(self.destinations)
             .map(|output| output.address().to_string())
             .collect();
         let (width, height) = self.figures.size.unzip();
@@ -173,6 +205,7 @@ impl<'a> Stream<'a> {
         frames.scaled_down = Some(self.figures.scaled_down);
         frames.passed_through = Some(self.figures.passed_through);
         frames.unreadable = Some(self.figures.unreadable);
+        frames.encoded_anew = Some(self.figures.encoded_anew);
         statistics
     }
 
@@ -217,7 +250,7 @@ impl<'a> Stream<'a> {
                     .transmitter
                     .handle_frame(jpeg, made.captured, quality, now);
                 match handled {
-                    Ok(_) => return self.note(encoded),
+                    Ok(()) => return self.note(encoded),
                     Err(error) => error.into(),
                 }
             }
@@ -237,7 +270,19 @@ impl<'a> Stream<'a> {
     fn note(&mut self, encoded: Encoded) {
         let first_lowered = self.figures.quality_lowered == 0;
         let first_scaled = self.figures.scaled_down == 0;
+        let size = Some((encoded.width, encoded.height));
+        if self.figures.size != size {
+            self.describe(encoded.width, encoded.height);
+        }
         let figures = &mut self.figures;
+        if encoded.encoded_anew {
+            if figures.encoded_anew == 0 {
+                self.console.say(
+                    "RTP cannot carry the source's own JPEGs as they are: they are encoded anew",
+                );
+            }
+            figures.encoded_anew += 1;
+        }
         figures.size = Some((encoded.width, encoded.height));
         figures.passed_through += u64::from(encoded.passed_through);
         if encoded.quality_lowered {
@@ -270,6 +315,21 @@ impl<'a> Stream<'a> {
             " for the --bitrate"
         } else {
             ""
+        }
+    }
+
+    /// Writes the session description, and says what receivers cannot know
+    /// without it.
+    fn describe(&mut self, width: usize, height: usize) {
+        if let Some(notice) = self.session.notice((width, height)) {
+            self.console.say(&notice);
+        }
+        let (Some(description), Some(output)) = (&mut self.description, self.outputs.first())
+        else {
+            return;
+        };
+        if let Err(error) = description.write(&self.session, output, (width, height)) {
+            self.console.say(&format!("{error:#}"));
         }
     }
 

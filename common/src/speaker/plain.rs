@@ -9,7 +9,7 @@ use super::rtp::RtpSender;
 use super::{Config, SpeakError};
 use crate::frame::MAX_FRAME_BYTES;
 use crate::statistics::{self, Side, Statistics};
-use crate::transmitter::{FrameSizeError, Transmit};
+use crate::transmitter::{FrameSizeError, Transmit, Volume};
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// One stream.
@@ -47,7 +47,7 @@ impl Plain {
             config,
             stream,
             rtp: rtp.then(|| RtpSender::new(stream, config.wall_offset, now)),
-            queue: Queue::default(),
+            queue: Queue::new(config.transmitter.bitrate),
             counts: Counts::default(),
             quality: None,
             frames_at: None,
@@ -126,6 +126,9 @@ impl Plain {
             destinations
         };
         let destination = self.rtp.as_mut()?.poll_control(now, destinations, out)?;
+        if destination == 0 {
+            self.queue.spend(out.len(), now);
+        }
         Some(Transmit {
             destination: first + destination,
             segment: out.len(),
@@ -135,6 +138,18 @@ impl Plain {
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let control = self.rtp.as_ref().and_then(RtpSender::due);
         self.queue.due().into_iter().chain(control).min()
+    }
+
+    pub(super) fn is_held_back(&self, now: Duration) -> bool {
+        self.queue.is_held_back(now)
+    }
+
+    pub(super) fn volume(&self) -> Volume {
+        let (_, bytes) = self.queue.handed_out();
+        Volume {
+            sent: bytes / self.config.transmitter.destinations.max(1) as u64,
+            jpeg: self.counts.jpeg_bytes,
+        }
     }
 
     pub(super) fn finish(&mut self, now: Duration) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::transmitter::Transmit;
+use crate::transmitter::{Cap, Transmit};
 
 /// The most datagrams in one batch, and the most bytes: what a system takes in
 /// one call.
@@ -14,8 +14,9 @@ const STEP: Duration = Duration::from_micros(500);
 
 /// The queue of one stream. Its length is bounded by what puts into it: a new
 /// frame makes whatever is left of the one before leave at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
+    cap: Option<Cap>,
     waiting: VecDeque<(Duration, Vec<u8>)>,
     batch: Vec<u8>,
     segment: usize,
@@ -26,6 +27,19 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// At most `bitrate` bits a second go to each destination.
+    pub(super) fn new(bitrate: Option<u64>) -> Self {
+        Self {
+            cap: bitrate.map(Cap::new),
+            waiting: VecDeque::new(),
+            batch: Vec::new(),
+            segment: 0,
+            next: 0,
+            bytes: 0,
+            datagrams: 0,
+        }
+    }
+
     /// Puts the datagrams of a frame in, spread over `spread`.
     pub(super) fn push_frame(&mut self, datagrams: Vec<Vec<u8>>, now: Duration, spread: Duration) {
         self.hurry(now);
@@ -72,9 +86,25 @@ impl Queue {
         })
     }
 
-    /// When the next datagram is due.
+    /// Counts what was sent to each destination besides.
+    pub(super) fn spend(&mut self, bytes: usize, now: Duration) {
+        if let Some(cap) = &mut self.cap {
+            cap.spend(bytes as u64, now);
+        }
+    }
+
+    /// When the next datagram may leave.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.waiting.front().map(|(due, _)| *due)
+        let (due, datagram) = self.waiting.front()?;
+        let cap = self.cap.as_ref();
+        let free = cap.map_or(Duration::ZERO, |cap| cap.free_at(datagram.len() as u64));
+        Some(free.max(*due))
+    }
+
+    /// Whether only the rate holds back what is due.
+    pub(super) fn is_held_back(&self, now: Duration) -> bool {
+        let due = self.waiting.front().is_some_and(|(due, _)| *due <= now);
+        due && self.due() > Some(now)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -90,6 +120,10 @@ impl Queue {
     fn gather(&mut self, now: Duration) {
         let mut count = 0;
         let mut shorter = false;
+        let cap = self.cap.as_mut();
+        let room = cap.map_or(usize::MAX, |cap| {
+            usize::try_from(cap.room(now)).unwrap_or(usize::MAX)
+        });
         while let Some((due, datagram)) = self.waiting.front() {
             let len = datagram.len();
             let fits = count == 0
@@ -97,8 +131,8 @@ impl Queue {
                     && len <= self.segment
                     && count < MAX_BATCH.0
                     && self.batch.len() + len <= MAX_BATCH.1);
-            if *due > now || !fits {
-                return;
+            if *due > now || !fits || self.batch.len() + len > room {
+                break;
             }
             if count == 0 {
                 self.segment = len.max(1);
@@ -108,5 +142,6 @@ impl Queue {
             self.batch.extend_from_slice(datagram);
             self.waiting.pop_front();
         }
+        self.spend(self.batch.len(), now);
     }
 }

@@ -180,3 +180,42 @@ fn a_report_says_the_time_on_both_clocks() {
     assert_eq!(info.ntp as u32, 1 << 31);
     assert_eq!(info.timestamp.wrapping_sub(media.unwrap()), 45_000);
 }
+
+#[test]
+fn no_second_holds_more_than_the_bitrate() {
+    let mut config = config(Format::Rtp);
+    config.transmitter.bitrate = Some(800_000);
+    let mut speaker = Speaker::new(config, 1, Duration::ZERO);
+    let (mut out, mut log, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let mut held_back = 0;
+    for frame in 0..200_u64 {
+        now = 40 * MS * frame as u32;
+        if speaker.is_held_back(now) {
+            held_back += 1;
+        } else {
+            let jpeg = jpeg(frame, 60, Subsamp::Sub2x2);
+            speaker.handle_frame(jpeg, now, None, now).unwrap();
+        }
+        while let Some(due) = speaker.poll_timeout().filter(|due| *due < now + 40 * MS) {
+            let at = due.max(now);
+            while let Some(transmit) = speaker.poll_transmit(at, &mut out) {
+                if transmit.destination % 2 == 0 {
+                    log.push((at, out.len()));
+                }
+            }
+        }
+    }
+    assert!(held_back > 20 && now > Duration::from_secs(7));
+    let within = |end: Duration| {
+        let second = log
+            .iter()
+            .filter(|(at, _)| *at <= end && *at + 1000 * MS > end);
+        second.map(|(_, bytes)| bytes).sum::<usize>()
+    };
+    let most = log.iter().map(|(at, _)| within(*at)).max().unwrap();
+    assert!(most <= 100_000 && most > 90_000, "{most}");
+    assert_eq!(
+        speaker.volume().sent,
+        speaker.statistics(now).bytes.sent.unwrap() / 2
+    );
+}

@@ -19,7 +19,7 @@ pub const CONTROL_RESERVE: u64 = 1024;
 
 /// What was sent to one destination within the last second.
 #[derive(Clone, Debug)]
-pub(super) struct Cap {
+pub(crate) struct Cap {
     most: u64,
     /// When each step ends, and what was sent in it.
     sent: VecDeque<(Duration, u64)>,
@@ -28,7 +28,7 @@ pub(super) struct Cap {
 
 impl Cap {
     /// At most so many bits a second.
-    pub(super) fn new(bitrate: u64) -> Self {
+    pub(crate) fn new(bitrate: u64) -> Self {
         Self {
             most: (bitrate / 8).saturating_sub(CONTROL_RESERVE),
             sent: VecDeque::new(),
@@ -37,7 +37,7 @@ impl Cap {
     }
 
     /// Takes what was sent now, of any kind.
-    pub(super) fn spend(&mut self, bytes: u64, now: Duration) {
+    pub(crate) fn spend(&mut self, bytes: u64, now: Duration) {
         self.forget(now);
         let steps = now.as_nanos() / STEP.as_nanos() + 1;
         let end = STEP * u32::try_from(steps).unwrap_or(u32::MAX);
@@ -49,7 +49,7 @@ impl Cap {
     }
 
     /// Bytes of media or repair that may be sent now.
-    pub(super) fn room(&mut self, now: Duration) -> u64 {
+    pub(crate) fn room(&mut self, now: Duration) -> u64 {
         self.forget(now);
         if self.sent.is_empty() {
             // One datagram always gets through.
@@ -59,7 +59,7 @@ impl Cap {
     }
 
     /// When so many bytes may be sent.
-    pub(super) fn free_at(&self, bytes: u64) -> Duration {
+    pub(crate) fn free_at(&self, bytes: u64) -> Duration {
         let mut sum = self.sum;
         let mut free = Duration::ZERO;
         for (end, sent) in &self.sent {
