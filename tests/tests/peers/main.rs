@@ -1,0 +1,195 @@
+//! Other people's programs on the other end: GStreamer, FFmpeg and a few lines
+//! of Python with OpenCV. `make test` installs them.
+
+mod ffmpeg;
+mod gstreamer;
+mod python;
+mod relay;
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use framegram_common::jpeg::JpegHeader;
+use framegram_send::encode::{Encoder, Settings};
+use framegram_send::picture::{Picture, Sampling};
+use framegram_send::source::Content;
+use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER, until};
+
+/// Frames of a clip: more than a peer's probing takes.
+const FRAMES: usize = 40;
+
+/// Time from frame to frame.
+const INTERVAL: Duration = Duration::from_millis(25);
+
+/// An address with a port of its own, and the next one for reports.
+fn address() -> SocketAddr {
+    static PORT: AtomicU16 = AtomicU16::new(6_000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let host = [127, high.max(1), middle, low];
+    (host, PORT.fetch_add(2, Ordering::Relaxed)).into()
+}
+
+/// A moving clip, each frame a JPEG, in restart slices or not.
+fn clip((width, height): (usize, usize), sampling: Sampling, slices: bool) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new(Settings {
+        quality: Some(70),
+        slices: slices.then_some(1_452),
+        ..Settings::default()
+    })
+    .expect("an encoder");
+    let (chroma, _) = sampling.chroma(width, height).expect("in colour");
+    let frames = (0..FRAMES).map(|frame| {
+        let mut planes: Vec<u8> = (0..width * height)
+            .map(|at| ((at % width / 4 + frame * 5) ^ (at / width / 4)) as u8)
+            .collect();
+        let rest = sampling.bytes(width, height) - planes.len();
+        planes.extend((0..rest).map(|at| (at % chroma + 3 * frame) as u8));
+        let picture = Picture::yuv(width, height, sampling, planes.into()).expect("a picture");
+        let encoded = encoder.encode(&Content::Picture(picture)).expect("a JPEG");
+        encoded.jpeg.to_vec()
+    });
+    frames.collect()
+}
+
+/// The JPEGs in a file that holds one after another.
+fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut jpegs = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == [0xff, 0xd9]) {
+        let end = end + 2;
+        jpegs.push(&bytes[..end]);
+        // FFmpeg ends a JPEG that has an end once more.
+        bytes = bytes[end..]
+            .strip_prefix(&[0xff, 0xd9])
+            .unwrap_or(&bytes[end..]);
+    }
+    jpegs
+}
+
+/// What RTP carries of a JPEG: the header of a receiver may be another one.
+fn scan(jpeg: &[u8]) -> &[u8] {
+    let header = JpegHeader::parse(jpeg).expect("a JPEG");
+    let scan = &jpeg[header.len..];
+    let end = scan.windows(2).position(|two| two == [0xff, 0xd9]);
+    &scan[..end.expect("an end of image")]
+}
+
+/// Asserts that JPEGs have the very scans of some that were sent, in order, and
+/// returns how many of those sent are missing between the first and the last.
+fn assert_scans(sent: &[Vec<u8>], received: &[&[u8]]) -> usize {
+    let mut sent = sent.iter().map(|jpeg| scan(jpeg));
+    let mut missing = 0;
+    for (index, jpeg) in received.iter().enumerate() {
+        let skipped = sent.position(|other| other == scan(jpeg));
+        let skipped = skipped.unwrap_or_else(|| panic!("frame {index} is none that was sent"));
+        missing += if index == 0 { 0 } else { skipped };
+    }
+    missing
+}
+
+fn viewer(address: SocketAddr, arguments: &str) -> Program {
+    let mut viewer = Start::new(
+        VIEWER,
+        &format!("{address} --headless --wait 20s --output out.mjpeg {arguments}"),
+    )
+    .run();
+    viewer.wait_for("Waiting for a stream");
+    viewer
+}
+
+/// Feeds a clip to a sender at its pace. Ends it unless it ended before.
+fn send(clip: &[Vec<u8>], address: SocketAddr, arguments: &str) -> Ended {
+    let arguments = format!("- {address} {arguments}");
+    let mut sender = Start::new(SENDER, &arguments).piped().run();
+    let mut input = sender.input().expect("a pipe");
+    for jpeg in clip {
+        input.write_all(jpeg).expect("the sender reads");
+        std::thread::sleep(INTERVAL);
+    }
+    drop(input);
+    sender.end().well()
+}
+
+/// A program of other people. It is killed when it is dropped.
+struct Peer {
+    child: Child,
+    line: String,
+}
+
+impl Peer {
+    /// Starts a program with arguments that have no blanks, in a folder.
+    fn start(folder: &Path, line: &str) -> Self {
+        let mut words = line.split_whitespace();
+        let child = Command::new(words.next().expect("a program"))
+            .args(words)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        Self {
+            child: child.unwrap_or_else(|error| {
+                panic!("{error}: {line}\n`scripts/install test` installs the peers")
+            }),
+            line: line.to_owned(),
+        }
+    }
+
+    /// Waits until somebody listens at an address: the system's own list says
+    /// so, and no datagram is spent on asking.
+    fn listens_at(self, address: SocketAddr) -> Self {
+        let SocketAddr::V4(v4) = address else {
+            panic!("{address} is not IPv4");
+        };
+        let host = u32::from_ne_bytes(v4.ip().octets());
+        let port = v4.port();
+        let names = [
+            format!("{host:08X}:{port:04X}"),
+            format!("00000000:{port:04X}"),
+        ];
+        until(&format!("{address} to be heard"), || {
+            let list = fs::read_to_string("/proc/net/udp").expect("Linux says it");
+            names.iter().any(|name| list.contains(name)).then_some(())
+        });
+        self
+    }
+
+    /// Waits for its good end.
+    fn end(mut self) {
+        let status = until(&format!("the end of {}", self.line), || {
+            self.child.try_wait().expect("it is our child")
+        });
+        assert!(status.success(), "{}", self.line);
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The files that GStreamer's `multifilesink` wrote, in order.
+fn files(folder: &Path, prefix: &str) -> Vec<Vec<u8>> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .expect("a folder")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+        })
+        .collect();
+    names.sort();
+    names
+        .iter()
+        .map(|path| fs::read(path).expect("a file"))
+        .collect()
+}
+
+fn slices(jpegs: &[Vec<u8>]) -> Vec<&[u8]> {
+    jpegs.iter().map(Vec::as_slice).collect()
+}
