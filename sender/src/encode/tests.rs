@@ -105,6 +105,41 @@ fn passes_jpegs_through_unless_something_else_is_asked() {
 }
 
 #[test]
+fn encodes_anew_what_rtp_cannot_carry() {
+    let rtp = Settings {
+        format: Format::Rtp,
+        ..Settings::default()
+    };
+    for (sampling, carried) in [
+        (Sampling::Half, true),
+        (Sampling::HalfWidth, true),
+        (Sampling::Full, false),
+        (Sampling::Grey, false),
+    ] {
+        let planes: Vec<u8> = (0..sampling.bytes(33, 19)).map(|at| at as u8).collect();
+        let picture = Picture::yuv(33, 19, sampling, planes.into()).unwrap();
+        let own = encoder(Settings::default())
+            .encode(&Content::Picture(picture))
+            .unwrap()
+            .jpeg;
+        let encoded = encoder(rtp).encode(&Content::Jpeg(own)).unwrap();
+        assert_eq!(encoded.passed_through, carried, "{sampling:?}");
+        assert_eq!(encoded.encoded_anew, !carried, "{sampling:?}");
+        assert!(Carried::of(&encoded.jpeg).is_ok(), "{sampling:?}");
+    }
+}
+
+#[test]
+fn a_limit_can_be_lowered_while_frames_are_encoded() {
+    let mut encoder = encoder(Settings::default());
+    let before = encoder.encode(&pattern(320, 240)).unwrap();
+    encoder.limiter()(before.jpeg.len() / 2);
+    let after = encoder.encode(&pattern(320, 240)).unwrap();
+    assert!(after.jpeg.len() <= before.jpeg.len() / 2);
+    assert!(after.quality_lowered);
+}
+
+#[test]
 fn decodes_jpegs_to_the_planes_they_were_made_of() {
     let mut encoder = encoder(Settings {
         quality: Some(100),

@@ -1,6 +1,8 @@
 //! Other people's programs on the other end: GStreamer, FFmpeg and a few lines
 //! of Python with OpenCV. `make test` installs them.
 
+#![expect(clippy::unwrap_used, reason = "tests may fail")]
+
 mod ffmpeg;
 mod gstreamer;
 mod python;
