@@ -133,7 +133,7 @@ fn encodes_anew_what_rtp_cannot_carry() {
 fn a_limit_can_be_lowered_while_frames_are_encoded() {
     let mut encoder = encoder(Settings::default());
     let before = encoder.encode(&pattern(320, 240)).unwrap();
-    encoder.limiter()(before.jpeg.len() / 2);
+    encoder.limiter().lower(before.jpeg.len() / 2);
     let after = encoder.encode(&pattern(320, 240)).unwrap();
     assert!(after.jpeg.len() <= before.jpeg.len() / 2);
     assert!(after.quality_lowered);
