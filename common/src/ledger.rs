@@ -1,35 +1,48 @@
 //! What became of every packet and every frame of one stream: plain counting.
 
+mod causes;
 mod delays;
-mod frames;
+mod evidence;
 mod numbers;
+mod packets;
+mod pattern;
+mod record;
+mod records;
+mod tally;
 
+pub use causes::{Cause, Causes};
 pub use delays::{Delays, Jitter};
-pub use frames::FrameCounts;
-pub use numbers::{Arrival, Numbers};
+pub use numbers::{Arrival, Gap, Numbers};
+pub use packets::LossCounts;
+pub use pattern::PatternMeter;
+pub use record::{Fate, FrameRecord};
+pub use records::{Contents, HORIZON, Records};
+pub use tally::Tally;
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::time::Duration;
 
-use crate::seq::PacketNumber;
+use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
 use crate::wire::native::{Channel, Header, Report, Totals};
+use evidence::{Accountable, Evidence};
+use records::Knowledge;
 
 /// The most damaged packets whose numbers are remembered, in case a good copy
 /// arrives as well.
 pub const MAX_CLAIMS: usize = 4096;
 
 /// The accounts of one stream, kept by the side that receives it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     /// The frames.
-    pub frames: FrameCounts,
+    pub frames: Records,
     /// Capture to shown, where both ends share a clock.
     pub latency: Delays,
-    media: Numbers,
-    repair: Numbers,
-    control: Numbers,
+    /// By channel, in the order of [`Channel`].
+    numbers: [Numbers; 3],
+    causes: Causes,
+    pattern: PatternMeter,
     jitter: Jitter,
     bytes: u64,
     jpeg_bytes: u64,
@@ -44,16 +57,44 @@ pub struct Ledger {
     arrivals: Option<(Duration, Duration)>,
 }
 
+/// What the ledger is told of the frames that are still under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outlook {
+    /// The first frame that is still waited for.
+    pub awaited: Option<FrameNumber>,
+    /// What is to be added to the sender's time to have this side's, in
+    /// microseconds.
+    pub offset_micros: Option<i64>,
+    /// Whether the sender said that nothing follows.
+    pub farewell: bool,
+}
+
 impl Ledger {
+    /// Nothing of the stream with this number has arrived.
+    #[must_use]
+    pub fn new(stream: u64) -> Self {
+        Self {
+            frames: Records::new(stream),
+            latency: Delays::default(),
+            numbers: Default::default(),
+            causes: Causes::default(),
+            pattern: PatternMeter::default(),
+            jitter: Jitter::default(),
+            bytes: 0,
+            jpeg_bytes: 0,
+            socket_dropped: 0,
+            claims: BTreeSet::new(),
+            corrupt_besides: 0,
+            totals: None,
+            from_start: false,
+            arrivals: None,
+        }
+    }
+
     /// Counts a packet of `len` bytes. What follows of one that is not
     /// [`Arrival::New`] is not to be looked at.
     pub fn note_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
-        let numbers = match header.channel {
-            Channel::Media => &mut self.media,
-            Channel::Repair => &mut self.repair,
-            Channel::Control => &mut self.control,
-        };
-        let arrival = numbers.note(header.number);
+        let arrival = self.note_number(header.channel, header.number);
         match arrival {
             Arrival::New => {
                 self.bytes += len as u64;
@@ -74,6 +115,7 @@ impl Ledger {
     pub fn note_corrupt(&mut self, claimed: Option<Header>) {
         let Some(header) = claimed else {
             self.corrupt_besides += 1;
+            self.causes.note_damaged();
             return;
         };
         if !self.numbers(header.channel).has(header.number) {
@@ -88,6 +130,7 @@ impl Ledger {
     /// Counts datagrams dropped in the socket's buffer.
     pub fn note_socket_drops(&mut self, datagrams: u64) {
         self.socket_dropped += datagrams;
+        self.causes.note_dropped(datagrams);
     }
 
     /// Counts the bytes of a whole frame.
@@ -102,7 +145,19 @@ impl Ledger {
         match &mut self.totals {
             None => self.totals = Some((totals, totals)),
             Some((_, last)) if totals.control > last.control => *last = totals,
-            Some(_) => {}
+            Some(_) => return,
+        }
+        for channel in CHANNELS {
+            let end = packets::counted(&totals, channel);
+            let numbers = &mut self.numbers[channel as usize];
+            if !self.from_start && numbers.first().is_none() {
+                numbers.begin_at(end);
+            }
+            // What was dropped before this packet was sent before it.
+            let episode = self.causes.take(channel);
+            let gap = numbers.revealed()..end;
+            numbers.reveal(end, episode);
+            self.causes.note_gap(episode, channel, gap);
         }
     }
 
@@ -121,7 +176,7 @@ impl Ledger {
     /// The frames that this side is accountable for begin with this one.
     #[must_use]
     pub fn first_frame(&self) -> u64 {
-        match (self.from_start, self.own_frames().first(), &self.totals) {
+        match (self.from_start, self.frames.first_own(), &self.totals) {
             (false, Some(first), _) => first,
             (false, None, Some((joined, _))) => joined.frames_sent,
             _ => 0,
@@ -136,34 +191,29 @@ impl Ledger {
             .max(self.totals().map_or(0, |totals| totals.frames_sent))
     }
 
-    /// Repair packets received.
-    #[must_use]
-    pub fn repair_received(&self) -> u64 {
-        self.repair.received()
+    /// Hands out the records of frames whose fate is settled: of all at the
+    /// `end`.
+    pub fn settle(&mut self, outlook: &Outlook, end: bool) {
+        let (first, sent) = (self.first_frame(), self.frames_sent());
+        // Lent out, so that the packets can be looked at meanwhile.
+        let mut frames = std::mem::take(&mut self.frames);
+        let knowledge = Knowledge {
+            first,
+            sent,
+            ..self.knowledge(outlook)
+        };
+        frames.settle(&knowledge, end);
+        self.frames = frames;
     }
 
-    /// What the numbers of media and repair packets say of loss.
-    #[must_use]
-    pub fn loss_counts(&self) -> LossCounts {
-        let mut counts = LossCounts::default();
-        for numbers in [&self.media, &self.repair] {
-            let expected = numbers.next() - numbers.first().unwrap_or(0);
-            counts.expected += expected;
-            counts.missing += expected - numbers.received();
-            counts.gaps += numbers.gaps();
-        }
-        counts
-    }
-
-    /// Fills in what a report carries of the counts; `absent` frames are still
-    /// waited for though nothing of them arrived.
-    pub fn fill_report(&self, absent: u64, report: &mut Report) {
+    /// Fills in what a report carries of the counts.
+    pub fn fill_report(&self, outlook: &Outlook, report: &mut Report) {
         let packets = self.packets();
-        let frames = self.own_frames();
+        let frames = self.frames.tally(&self.knowledge(outlook));
         let media = self.range(Channel::Media);
         report.media_expected = media.end - media.start;
-        report.media_received = self.media.received();
-        report.repair_received = self.repair.received();
+        report.media_received = self.numbers(Channel::Media).received();
+        report.repair_received = self.repair_received();
         report.packets_received = packets.received;
         report.packets_lost = packets.lost;
         report.packets_duplicate = packets.duplicate;
@@ -172,13 +222,13 @@ impl Ledger {
         report.socket_dropped = packets.socket_dropped;
         report.bytes = self.bytes;
         report.frames_shown = frames.shown();
-        report.frames_intact = frames.intact;
-        report.frames_concealed = frames.concealed;
+        report.frames_intact = frames.intact();
+        report.frames_concealed = frames.of(Fate::Concealed);
         report.frames_incomplete = frames.incomplete;
-        report.frames_lost = self.frames_lost(absent);
-        report.frames_late = frames.late;
-        report.frames_superseded = frames.superseded;
-        report.frames_undecodable = frames.undecodable;
+        report.frames_lost = frames.lost;
+        report.frames_late = frames.of(Fate::Late);
+        report.frames_superseded = frames.of(Fate::Superseded);
+        report.frames_undecodable = frames.of(Fate::Undecodable);
         report.jitter = self.jitter.micros().map_or(0, |micros| micros as u32);
         let latency = |share| u32::try_from(self.latency.micros_at(share)).unwrap_or(u32::MAX);
         report.latency_p50 = latency(0.50);
@@ -187,37 +237,43 @@ impl Ledger {
         report.latency_max = latency(1.0);
     }
 
-    /// All counts; `absent` as for [`Ledger::fill_report`].
+    /// All counts.
     #[must_use]
-    pub fn statistics(&self, absent: u64) -> Statistics {
+    pub fn statistics(&self, outlook: &Outlook) -> Statistics {
         let totals = self.totals();
         let packets = self.packets();
-        let frames = self.own_frames();
+        let frames = self.frames.tally(&self.knowledge(outlook));
         let sent = self.frames_sent();
         let (first, last) = self.arrivals.unwrap_or_default();
         let duration = last.saturating_sub(first).as_secs_f64();
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
+        let captured = totals.map(|totals| {
+            totals
+                .frames_captured
+                .max(sent + totals.frames_replaced + totals.frames_not_sent)
+        });
+        let of_sender = totals
+            .zip(captured)
+            .map(|(totals, captured)| [captured, totals.frames_replaced, totals.frames_not_sent]);
+        let mut fates = frames.fates(self.first_frame(), of_sender);
+        fates.after_last_totals = (outlook.farewell && totals.is_some()).then_some(0);
         Statistics {
             frames: statistics::Frames {
-                captured: totals.map(|totals| {
-                    totals
-                        .frames_captured
-                        .max(sent + totals.frames_replaced + totals.frames_not_sent)
-                }),
+                captured,
                 replaced: totals.map(|totals| totals.frames_replaced),
                 not_sent: totals.map(|totals| totals.frames_not_sent),
                 sent: totals.map(|_| sent),
                 before_joining: totals.map(|_| self.first_frame()),
                 shown: Some(frames.shown()),
-                intact: Some(frames.intact),
-                repaired_by_parity: Some(frames.repaired_by_parity),
-                repaired_by_request: Some(frames.repaired_by_request),
-                concealed: Some(frames.concealed),
+                intact: Some(frames.intact()),
+                repaired_by_parity: Some(frames.of(Fate::IntactParity)),
+                repaired_by_request: Some(frames.of(Fate::IntactRequest)),
+                concealed: Some(frames.of(Fate::Concealed)),
                 incomplete: Some(frames.incomplete),
-                lost: Some(self.frames_lost(absent)),
-                late: Some(frames.late),
-                superseded: Some(frames.superseded),
-                undecodable: Some(frames.undecodable),
+                lost: Some(frames.lost),
+                late: Some(frames.of(Fate::Late)),
+                superseded: Some(frames.of(Fate::Superseded)),
+                undecodable: Some(frames.of(Fate::Undecodable)),
                 ..statistics::Frames::default()
             },
             packets: statistics::Packets {
@@ -239,109 +295,39 @@ impl Ledger {
             fps: rate(frames.shown().saturating_sub(1) as f64),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             jitter_ms: self.jitter.micros().map(|micros| micros / 1000.0),
+            jitter_distribution_ms: self.jitter.distribution(),
             stale_share: frames.stale_share(),
             latency_ms: self.latency.percentiles(),
+            fates,
+            loss_pattern: Some(self.loss_pattern()),
+            reordering_extent: self.reordering_extent(),
             ..Statistics::default()
         }
     }
 
-    fn frames_lost(&self, absent: u64) -> u64 {
-        let lost = self
-            .own_frames()
-            .lost(self.first_frame(), self.frames_sent());
-        lost.saturating_sub(absent)
-    }
-
-    /// The frames that this side is accountable for.
-    fn own_frames(&self) -> FrameCounts {
-        if self.from_start {
-            self.frames.clone()
-        } else {
-            self.frames.since_joining()
+    fn knowledge<'a>(&'a self, outlook: &Outlook) -> Knowledge<'a> {
+        let media = self.range(Channel::Media);
+        let [media_numbers, repair, control] = &self.numbers;
+        Knowledge {
+            evidence: Evidence {
+                numbers: [media_numbers, repair, control],
+                causes: &self.causes,
+                claims: &self.claims,
+                media: Accountable {
+                    start: media.start,
+                    end: media.end,
+                },
+            },
+            first: self.first_frame(),
+            sent: self.frames_sent(),
+            awaited: outlook.awaited.map(|number| number.0),
+            offset_micros: outlook.offset_micros,
         }
-    }
-
-    /// The packet numbers of a channel that this side is accountable for.
-    fn range(&self, channel: Channel) -> Range<u64> {
-        let numbers = self.numbers(channel);
-        let of = |totals: &Totals| match channel {
-            Channel::Media => totals.media,
-            Channel::Repair => totals.repair,
-            Channel::Control => totals.control,
-        };
-        let joined = self.totals.as_ref().map(|(joined, _)| of(joined));
-        let first = match (self.from_start, numbers.first(), joined) {
-            (true, _, _) => 0,
-            // What was sent before the first totals and after the first packet
-            // of another channel may have been before joining.
-            (false, Some(first), Some(joined)) => first.min(joined),
-            (false, first, joined) => first.or(joined).unwrap_or(0),
-        };
-        first..numbers.next().max(self.totals().map_or(0, of)).max(first)
     }
 
     fn numbers(&self, channel: Channel) -> &Numbers {
-        match channel {
-            Channel::Media => &self.media,
-            Channel::Repair => &self.repair,
-            Channel::Control => &self.control,
-        }
+        &self.numbers[channel as usize]
     }
-
-    fn packets(&self) -> PacketCounts {
-        let ranges = CHANNELS.map(|channel| (channel, self.range(channel)));
-        let sum = |of: fn(&Numbers) -> u64| {
-            CHANNELS
-                .map(|channel| of(self.numbers(channel)))
-                .iter()
-                .sum()
-        };
-        let expected = ranges
-            .iter()
-            .map(|(_, range)| range.end - range.start)
-            .sum::<u64>();
-        let received = sum(Numbers::received);
-        let missing = expected.saturating_sub(received);
-        let claimed = self.claims.iter().filter(|(claimed, number)| {
-            ranges
-                .iter()
-                .any(|(channel, range)| channel == claimed && range.contains(&number.0))
-        });
-        let corrupt = (claimed.count() as u64 + self.corrupt_besides).min(missing);
-        let socket_dropped = self.socket_dropped.min(missing - corrupt);
-        PacketCounts {
-            expected,
-            received,
-            lost: missing - corrupt - socket_dropped,
-            duplicate: sum(Numbers::duplicate),
-            reordered: sum(Numbers::reordered),
-            corrupt,
-            socket_dropped,
-        }
-    }
-}
-
-/// Packets that carry frames, before any repair.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LossCounts {
-    /// From the first received to the highest received.
-    pub expected: u64,
-    /// Of these, not received.
-    pub missing: u64,
-    /// Runs of packets that were missing when the next one came.
-    pub gaps: u64,
-}
-
-/// Packets of all channels:
-/// expected = received + lost + corrupt + `socket_dropped`.
-struct PacketCounts {
-    expected: u64,
-    received: u64,
-    lost: u64,
-    duplicate: u64,
-    reordered: u64,
-    corrupt: u64,
-    socket_dropped: u64,
 }
 
 const CHANNELS: [Channel; 3] = [Channel::Media, Channel::Repair, Channel::Control];

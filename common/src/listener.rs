@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::ledger::FrameRecord;
 use crate::receiver::{
     self, Event, FrameId, MAX_OTHERS, Outcome, ReceivedFrame, Receiver, SILENCE,
 };
@@ -154,6 +155,18 @@ impl Listener {
         let mut streams = self.previous.iter_mut().chain(&mut self.stream);
         let frame = streams.find_map(|stream| stream.accounts().poll_frame());
         frame.or_else(|| self.native.poll_frame())
+    }
+
+    /// The record of the next frame whose fate is settled, as of
+    /// [`Receiver::poll_record`]; of a native stream alone.
+    pub fn poll_record(&mut self) -> Option<FrameRecord> {
+        self.native.poll_record()
+    }
+
+    /// Settles all frames as they stand, so that each has a record: nothing
+    /// else is to be handled after that.
+    pub fn finish(&mut self) {
+        self.native.finish();
     }
 
     /// The next event.

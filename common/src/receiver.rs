@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::ledger::FrameRecord;
 use crate::os;
 use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
@@ -35,6 +36,10 @@ pub const MAX_OTHERS: usize = 64;
 
 /// The most damaged datagrams that are remembered before the first stream.
 const MAX_DAMAGED: usize = 64;
+
+/// The most records that are kept of a stream that two others followed: more
+/// than are open when one ends.
+const MAX_RECORDS: usize = 4096;
 
 /// What a receiver is told before it starts.
 #[derive(Clone, Debug)]
@@ -151,6 +156,8 @@ pub struct Receiver {
     foreign: u64,
     socket_drops: u64,
     events: VecDeque<Event>,
+    /// Of the stream followed before the previous one.
+    records: VecDeque<FrameRecord>,
 }
 
 impl Receiver {
@@ -173,6 +180,7 @@ impl Receiver {
             foreign: 0,
             socket_drops: 0,
             events: VecDeque::new(),
+            records: VecDeque::new(),
         }
     }
 
@@ -222,6 +230,24 @@ impl Receiver {
     pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
         let streams = self.previous.iter_mut().chain(&mut self.stream);
         streams.filter_map(Stream::poll_frame).next()
+    }
+
+    /// The record of the next frame whose fate is settled: in the order of
+    /// numbers within a stream, each frame once. Records that nobody polls are
+    /// forgotten, oldest first.
+    pub fn poll_record(&mut self) -> Option<FrameRecord> {
+        let record = self.records.pop_front();
+        record.or_else(|| {
+            let streams = self.previous.iter_mut().chain(&mut self.stream);
+            streams.filter_map(Stream::poll_record).next()
+        })
+    }
+
+    /// Settles all frames as they stand, so that each has a record: nothing
+    /// else is to be handled after that.
+    pub fn finish(&mut self) {
+        let streams = self.previous.iter_mut().chain(&mut self.stream);
+        streams.for_each(|stream| stream.settle(true));
     }
 
     /// The next event.
@@ -385,7 +411,10 @@ impl Receiver {
         }
         stream.end(now);
         // Its last frames are still to be shown, and their fates to be told.
-        if let Some(older) = self.previous.replace(stream) {
+        if let Some(mut older) = self.previous.replace(stream) {
+            older.settle(true);
+            let records = std::iter::from_fn(|| older.poll_record());
+            self.records.extend(records.take(MAX_RECORDS));
             let mut statistics = older.statistics();
             if let Some(before) = &self.before {
                 add(&mut statistics, before);
@@ -406,6 +435,10 @@ pub(crate) fn add(statistics: &mut Statistics, before: &Statistics) {
     statistics.frames.add(&before.frames);
     statistics.packets.add(&before.packets);
     statistics.bytes.add(&before.bytes);
+    statistics.fates.add(&before.fates);
+    if let (Some(pattern), Some(before)) = (&mut statistics.loss_pattern, &before.loss_pattern) {
+        pattern.add(before);
+    }
     statistics.duration_s += before.duration_s;
     let rate = |amount: Option<u64>| {
         amount

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::Statistics;
+use framegram_common::ledger::FrameRecord;
 use framegram_common::link::{Deed, Impairment, Link};
 use framegram_common::receiver::{self, Event, Outcome, ReceivedFrame, Receiver};
 use framegram_common::transmitter::{self, Transmitter};
@@ -68,6 +69,8 @@ pub struct Outcomes {
     pub viewer: Statistics,
     /// The sender's own counts.
     pub sender: Statistics,
+    /// The viewer's records of frames, in the order that they were told.
+    pub records: Vec<FrameRecord>,
     /// What the link truly did.
     pub truth: Truth,
 }
@@ -110,10 +113,16 @@ pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
         .as_ref()
         .map(Receiver::statistics)
         .unwrap_or_default();
+    if let Some(receiver) = &mut pair.receiver {
+        receiver.finish();
+        pair.records
+            .extend(std::iter::from_fn(|| receiver.poll_record()));
+    }
     let sender = pair.transmitter.statistics(pair.now);
     Outcomes {
         shown,
         events: pair.events,
+        records: pair.records,
         viewer,
         sender,
         truth: pair.truth.unwrap_or_default(),
@@ -145,6 +154,7 @@ struct Pair<'a> {
     forward: Link,
     backward: Link,
     events: Vec<Event>,
+    records: Vec<FrameRecord>,
     truth: Option<Truth>,
     buffer: Vec<u8>,
     /// The last moment at which the sender had something to do.
@@ -161,6 +171,7 @@ impl<'a> Pair<'a> {
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             events: Vec::new(),
+            records: Vec::new(),
             truth,
             buffer: Vec::new(),
             finished_by: START,
@@ -232,10 +243,14 @@ impl<'a> Pair<'a> {
             }
             receiver.handle_datagram(sender(), &datagram, now);
             drain_receiver(receiver, &mut self.events, now, shown);
+            self.records
+                .extend(std::iter::from_fn(|| receiver.poll_record()));
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_timeout(now);
             drain_receiver(receiver, &mut self.events, now, shown);
+            self.records
+                .extend(std::iter::from_fn(|| receiver.poll_record()));
             while receiver.poll_transmit(now, &mut self.buffer).is_some() {
                 self.backward.send(&self.buffer, now);
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::FrameNumber;
+use framegram_common::ledger::{Fate, FrameRecord};
 use framegram_common::link::{GilbertElliott, Impairment};
 use framegram_common::transmitter;
 use framegram_common::wire::native::Channel;
@@ -178,6 +179,119 @@ fn check_frames(seed: u64, sent: &[Bytes], first: FrameNumber, outcomes: &Outcom
     );
 }
 
+/// Each frame has one record, in order, and its fate is what the link did to
+/// its packets.
+fn check_records(seed: u64, outcomes: &Outcomes) {
+    let fates = &outcomes.viewer.fates;
+    let first = fates.before_joining.unwrap_or(0);
+    let sent = outcomes.viewer.frames.sent.unwrap_or(0);
+    let records: Vec<_> = outcomes
+        .records
+        .iter()
+        .filter(|record| record.fate != Fate::BeforeJoining)
+        .collect();
+    let numbers: Vec<_> = records.iter().map(|record| record.number.0).collect();
+    assert_eq!(numbers, (first..sent).collect::<Vec<_>>(), "seed {seed}");
+    let of = |fate| Some(records.iter().filter(|record| record.fate == fate).count() as u64);
+    let counted = [
+        (Fate::IntactUnrepaired, fates.intact_unrepaired),
+        (Fate::IntactRequest, fates.intact_request),
+        (Fate::IntactParity, fates.intact_parity),
+        (Fate::Concealed, fates.concealed),
+        (Fate::Late, fates.late),
+        (Fate::Corrupt, fates.corrupt),
+        (Fate::Mixed, fates.mixed),
+        (Fate::LostSocket, fates.lost_socket),
+        (Fate::LostNetwork, fates.lost_network),
+        (Fate::TailUnknown, fates.tail_unknown),
+        (Fate::Open, fates.open),
+    ];
+    for (fate, count) in counted {
+        assert_eq!(of(fate), count, "seed {seed}: {}", fate.name());
+    }
+    assert_eq!(fates.unaccounted, Some(0), "seed {seed}: {fates:?}");
+    let known = KnownPackets::new(&outcomes.truth);
+    let mut at = 0;
+    while at < records.len() {
+        // Of frames in a row of which no packet arrived as sent first, and one
+        // of which nothing arrived, only the packets of all of them are known.
+        let absent = |record: &&FrameRecord| record.chunks_lost == record.chunks;
+        let run = records[at..].iter().copied().take_while(absent).count();
+        let together = known.fate(records[at..at + run.max(1)].iter().map(|r| r.number.0));
+        for record in &records[at..at + run.max(1)] {
+            let own = known.fate(std::iter::once(record.number.0));
+            check_fate(seed, record, own, together, outcomes);
+        }
+        at += run.max(1);
+    }
+}
+
+fn check_fate(seed: u64, record: &FrameRecord, own: Fate, together: Fate, outcomes: &Outcomes) {
+    let say =
+        || format!("seed {seed}: {record:?}, truly {own:?}, with its neighbours {together:?}");
+    let shown = outcomes
+        .shown
+        .iter()
+        .find(|frame| frame.id.number == record.number);
+    match record.fate {
+        Fate::IntactUnrepaired => assert_eq!(own, Fate::Late, "{}", say()),
+        Fate::IntactRequest => assert!(record.chunks_by_request > 0, "{}", say()),
+        Fate::IntactParity => assert!(record.chunks_by_parity > 0, "{}", say()),
+        // All of it came in the end, as sent first or repaired.
+        Fate::Late => assert!(own == Fate::Late || record.complete.is_some(), "{}", say()),
+        Fate::Mixed => assert!(own == Fate::Mixed || together == Fate::Mixed, "{}", say()),
+        fate => assert_eq!(fate, own, "{}", say()),
+    }
+    assert_eq!(record.fate.is_intact(), shown.is_some(), "{}", say());
+    assert_eq!(record.fate.is_shown(), record.shown.is_some(), "{}", say());
+}
+
+/// What truly became of the packets of each frame, as far as the viewer can
+/// know of them.
+struct KnownPackets {
+    /// By frame: packets that arrived, damaged ones, lost ones, and those that
+    /// nothing tells of.
+    frames: BTreeMap<u64, [u64; 4]>,
+}
+
+impl KnownPackets {
+    fn new(truth: &Truth) -> Self {
+        let arrived: BTreeSet<_> = truth.arrived.iter().copied().collect();
+        let known: BTreeSet<_> = accountable(truth, true).into_iter().collect();
+        let mut frames = BTreeMap::<u64, [u64; 4]>::new();
+        for (packet, chunk) in truth.sent.range((Channel::Media, 0)..(Channel::Repair, 0)) {
+            let Some((frame, _)) = chunk else { continue };
+            let what = match packet {
+                packet if !known.contains(packet) => 3,
+                packet if arrived.contains(packet) => 0,
+                packet if truth.damaged.contains(packet) => 1,
+                _ => 2,
+            };
+            frames.entry(u64::from(*frame)).or_default()[what] += 1;
+        }
+        Self { frames }
+    }
+
+    /// The fate of frames that were not shown in time: of all their packets
+    /// together.
+    fn fate(&self, frames: impl Iterator<Item = u64>) -> Fate {
+        let mut all = [0; 4];
+        for frame in frames {
+            let own = self.frames.get(&frame).copied().unwrap_or([0, 0, 0, 1]);
+            all.iter_mut()
+                .zip(own)
+                .for_each(|(sum, count)| *sum += count);
+        }
+        match all {
+            [_, 0, 0, 0] => Fate::Late,
+            [_, 0, 0, _] => Fate::TailUnknown,
+            [_, _, 0, _] => Fate::Corrupt,
+            [_, 0, _, _] => Fate::LostNetwork,
+            _ => Fate::Mixed,
+        }
+    }
+}
+
 #[test]
 fn intact_frames_are_the_frames_sent_and_the_counts_are_the_links_own() {
     for seed in seeds() {
@@ -192,6 +306,7 @@ fn intact_frames_are_the_frames_sent_and_the_counts_are_the_links_own() {
         }
         check_packets(seed, &outcomes);
         check_frames(seed, &sent, FrameNumber(0), &outcomes);
+        check_records(seed, &outcomes);
     }
 }
 

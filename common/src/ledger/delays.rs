@@ -13,6 +13,7 @@ use crate::statistics::Percentiles;
 pub struct Jitter {
     transit: Option<i128>,
     micros: f64,
+    differences: Delays,
 }
 
 impl Jitter {
@@ -22,7 +23,16 @@ impl Jitter {
         if let Some(before) = self.transit.replace(transit) {
             let difference = (transit - before).unsigned_abs() as f64;
             self.micros += (difference - self.micros) / 16.0;
+            self.differences
+                .note(Duration::from_micros(difference as u64));
         }
+    }
+
+    /// The differences of transit time from packet to packet, in milliseconds;
+    /// `None` before the second packet.
+    #[must_use]
+    pub fn distribution(&self) -> Option<Percentiles> {
+        self.differences.percentiles()
     }
 
     /// The jitter in microseconds; `None` before the second packet.

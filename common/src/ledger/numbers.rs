@@ -1,12 +1,16 @@
 //! Packet numbers of one channel: received, missing, duplicate, reordered.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use fixedbitset::FixedBitSet;
+use hdrhistogram::Histogram;
 
 use crate::seq::PacketNumber;
 
 /// How far behind the highest number a packet is still told from a duplicate:
 /// several seconds of the fastest stream.
-const WINDOW: u64 = 1 << 16;
+pub(super) const WINDOW: u64 = 1 << 16;
 
 /// The furthest that numbers may leap: minutes of outage at the fastest rate.
 /// A leap beyond it is no packet of this stream.
@@ -23,6 +27,18 @@ pub enum Arrival {
     Implausible,
 }
 
+/// Numbers that were missing when a higher one came, or when the sender said
+/// that they had been sent. Some may have come since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// One above the last of them.
+    pub end: u64,
+    /// How many packets had been received when they were found missing.
+    revealed_at: u64,
+    /// The episode that may explain them, as it was given by whoever noted it.
+    pub episode: Option<u64>,
+}
+
 /// The numbers received on one channel.
 #[derive(Clone, Debug)]
 pub struct Numbers {
@@ -33,6 +49,12 @@ pub struct Numbers {
     reordered: u64,
     gaps: u64,
     seen: FixedBitSet,
+    /// By their first number; as far back as the window reaches.
+    missing: BTreeMap<u64, Gap>,
+    /// Everything below this was received or is in a gap.
+    revealed: u64,
+    /// How far packets were out of order, in packets.
+    extents: Option<Histogram<u32>>,
 }
 
 impl Default for Numbers {
@@ -43,6 +65,9 @@ impl Default for Numbers {
             duplicate: 0,
             reordered: 0,
             gaps: 0,
+            missing: BTreeMap::new(),
+            revealed: 0,
+            extents: None,
             seen: FixedBitSet::with_capacity(WINDOW as usize),
         }
     }
@@ -51,16 +76,23 @@ impl Default for Numbers {
 impl Numbers {
     /// Counts a packet.
     pub fn note(&mut self, number: PacketNumber) -> Arrival {
+        self.note_in(number, None)
+    }
+
+    /// Counts a packet; what it shows to be missing may be explained by an
+    /// episode.
+    pub fn note_in(&mut self, number: PacketNumber, episode: Option<u64>) -> Arrival {
         let number = number.0;
-        if number > MAX_NUMBER {
+        if !self.is_plausible(PacketNumber(number)) {
             return Arrival::Implausible;
         }
         let (first, next) = *self.range.get_or_insert((number, number));
         if number >= next {
-            if number - next > MAX_LEAP {
-                return Arrival::Implausible;
-            }
             self.advance(next, number);
+            if first < next {
+                self.reveal(number, episode);
+            }
+            self.revealed = self.revealed.max(number + 1);
         } else {
             if next - number > WINDOW || self.seen[bit(number)] {
                 self.duplicate += 1;
@@ -68,11 +100,63 @@ impl Numbers {
             }
             // https://www.rfc-editor.org/rfc/rfc4737#section-3.3
             self.reordered += 1;
+            self.note_extent(number);
         }
         self.seen.insert(bit(number));
         self.range = Some((first.min(number), next.max(number + 1)));
         self.received += 1;
         Arrival::New
+    }
+
+    /// Whether the number can be one of this stream.
+    #[must_use]
+    pub fn is_plausible(&self, number: PacketNumber) -> bool {
+        let near = |(_, next): (u64, u64)| number.0.saturating_sub(next) <= MAX_LEAP;
+        number.0 <= MAX_NUMBER && self.range.is_none_or(near)
+    }
+
+    /// Notes that the numbers below `end` are known to have been sent.
+    pub fn reveal(&mut self, end: u64, episode: Option<u64>) {
+        let start = self.revealed;
+        if end <= start || end > MAX_NUMBER {
+            return;
+        }
+        let gap = Gap {
+            end,
+            revealed_at: self.received,
+            episode,
+        };
+        self.missing.insert(start, gap);
+        self.revealed = end;
+        let forgotten = self.next().saturating_sub(WINDOW);
+        while let Some(oldest) = self.missing.first_entry()
+            && (oldest.get().end < forgotten || self.missing.len() > MAX_GAPS)
+        {
+            self.missing.pop_first();
+        }
+    }
+
+    /// Notes that what was sent before `start` is of no account: nothing of it
+    /// is missing.
+    pub fn begin_at(&mut self, start: u64) {
+        self.revealed = self.revealed.max(start);
+    }
+
+    /// The distance in the order of arrival to the first packet that had a
+    /// higher number: the one that showed this one to be missing.
+    ///
+    /// <https://www.rfc-editor.org/rfc/rfc4737#section-4.2.2>
+    fn note_extent(&mut self, number: u64) {
+        let gap = self.gap(number);
+        // Below the first number there is no gap: the first packet had a
+        // higher number.
+        let revealed_at = gap.map_or(0, |gap| gap.revealed_at);
+        let extent = self.received.saturating_sub(revealed_at).max(1);
+        let extents = self.extents.get_or_insert_with(|| {
+            let bounds = Histogram::new_with_bounds(1, WINDOW, 3);
+            bounds.expect("these bounds are constants and valid")
+        });
+        extents.saturating_record(extent);
     }
 
     fn advance(&mut self, next: u64, number: u64) {
@@ -84,6 +168,62 @@ impl Numbers {
                 self.seen.set(bit(skipped), false);
             }
         }
+    }
+
+    /// The gap that a number was in, if it was found missing.
+    #[must_use]
+    pub fn gap(&self, number: u64) -> Option<&Gap> {
+        let (_, gap) = self.missing.range(..=number).next_back()?;
+        (number < gap.end).then_some(gap)
+    }
+
+    /// The gaps that reach into a range of numbers: where they begin, and what
+    /// they are.
+    pub fn gaps_in(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &Gap)> {
+        let first = self.missing.range(..=range.start).next_back();
+        let others = self
+            .missing
+            .range(range.start.saturating_add(1)..range.end.max(range.start.saturating_add(1)));
+        first
+            .into_iter()
+            .chain(others)
+            .map(|(start, gap)| (*start, gap))
+            .filter(move |(start, gap)| gap.end > range.start && *start < range.end)
+    }
+
+    /// How many numbers of a range were received, as far as the window reaches
+    /// back.
+    #[must_use]
+    pub fn received_in(&self, range: Range<u64>) -> u64 {
+        let Some((first, next)) = self.range else {
+            return 0;
+        };
+        let start = range.start.max(first).max(next.saturating_sub(WINDOW));
+        let end = range.end.min(next);
+        if start >= end {
+            return 0;
+        }
+        let (from, to) = (bit(start), bit(end));
+        let ones = if end - start == WINDOW {
+            self.seen.count_ones(..)
+        } else if from < to {
+            self.seen.count_ones(from..to)
+        } else {
+            self.seen.count_ones(from..) + self.seen.count_ones(..to)
+        };
+        ones as u64
+    }
+
+    /// Everything below this was received or is in a gap.
+    #[must_use]
+    pub fn revealed(&self) -> u64 {
+        self.revealed
+    }
+
+    /// How far packets were out of order, in packets; `None` where none was.
+    #[must_use]
+    pub fn extents(&self) -> Option<&Histogram<u32>> {
+        self.extents.as_ref()
     }
 
     /// Whether the packet was received, as far as the window reaches back.
@@ -133,6 +273,10 @@ impl Numbers {
     }
 }
 
+/// The most gaps that are remembered: as many as a window holds where every
+/// other packet is lost.
+const MAX_GAPS: usize = WINDOW as usize / 2;
+
 /// No stream counts so far; above it sums could overflow.
 const MAX_NUMBER: u64 = u64::MAX / 2;
 
@@ -155,6 +299,44 @@ mod tests {
         assert_eq!(numbers.note(PacketNumber(u64::MAX)), Arrival::Implausible);
         assert_eq!(numbers.note(PacketNumber(6)), Arrival::New);
         assert_eq!((numbers.received(), numbers.next()), (2, 7));
+    }
+
+    #[test]
+    fn the_extent_counts_to_the_first_packet_with_a_higher_number() {
+        // The example of RFC 4737, section 4.2.2 in another order: 1 2 3 7 8 9 10 4 5 6 11.
+        let mut numbers = Numbers::default();
+        for number in [1, 2, 3, 7, 8, 9, 10, 4, 5, 6, 11] {
+            numbers.note(PacketNumber(number));
+        }
+        let extents: Vec<_> = numbers
+            .extents()
+            .map(|extents| {
+                extents
+                    .iter_recorded()
+                    .map(|value| value.value_iterated_to())
+                    .collect()
+            })
+            .unwrap_or_default();
+        assert_eq!(extents, [4, 5, 6]);
+    }
+
+    #[test]
+    fn gaps_keep_the_episode_that_they_were_found_in() {
+        let mut numbers = Numbers::default();
+        for (number, episode) in [(0, None), (4, Some(1)), (2, None), (9, None)] {
+            numbers.note_in(PacketNumber(number), episode);
+        }
+        numbers.reveal(12, Some(2));
+        let episodes = |range| {
+            let gaps = numbers.gaps_in(range);
+            gaps.map(|(start, gap)| (start, gap.end, gap.episode))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(episodes(0..1), []);
+        assert_eq!(episodes(3..6), [(1, 4, Some(1)), (5, 9, None)]);
+        assert_eq!(episodes(9..20), [(10, 12, Some(2))]);
+        assert_eq!(numbers.received_in(0..10), 4);
+        assert_eq!(numbers.received_in(1..4), 1);
     }
 
     #[test]

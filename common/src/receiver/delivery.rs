@@ -1,7 +1,7 @@
 //! Frames on their way to whoever shows them, in order: each at once, unless an
 //! older one is still waited for, and never an older one after a newer one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -28,27 +28,6 @@ pub(super) struct Ready {
     pub(super) stale: Vec<Range<u32>>,
     pub(super) captured: Duration,
     pub(super) completed: Duration,
-    pub(super) mended: Mended,
-}
-
-/// What it took to have a frame.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Mended {
-    /// Nothing.
-    Not,
-    /// Chunks sent again.
-    ByRequest,
-    /// Parity, perhaps besides chunks sent again.
-    ByParity,
-    /// It has holes; so much of the picture is stale, 0 to 1.
-    Concealed(f64),
-}
-
-/// What is remembered of a frame until its fate is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Delivered {
-    pub(super) captured: Duration,
-    pub(super) mended: Mended,
 }
 
 /// The frames of one stream that wait to be shown.
@@ -57,7 +36,8 @@ pub(super) struct Delivery {
     waiting: BTreeMap<FrameNumber, Ready>,
     handed_out: Option<FrameNumber>,
     out: VecDeque<ReceivedFrame>,
-    delivered: BTreeMap<FrameNumber, Delivered>,
+    /// Without a fate.
+    delivered: BTreeSet<FrameNumber>,
 }
 
 impl Delivery {
@@ -101,11 +81,9 @@ impl Delivery {
                 stale,
                 captured,
                 completed,
-                mended,
             } = oldest.remove();
             self.handed_out = Some(number);
-            self.delivered
-                .insert(number, Delivered { captured, mended });
+            self.delivered.insert(number);
             if self.delivered.len() > MAX_DELIVERED {
                 self.delivered.pop_first();
             }
@@ -125,8 +103,8 @@ impl Delivery {
         self.out.pop_front()
     }
 
-    /// What was remembered of a frame whose fate is told now.
-    pub(super) fn settle(&mut self, number: FrameNumber) -> Option<Delivered> {
+    /// Takes note of a frame's fate. Returns whether it was still to be told.
+    pub(super) fn settle(&mut self, number: FrameNumber) -> bool {
         self.delivered.remove(&number)
     }
 }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 
 use super::awaiting::{Awaited, Awaiting};
 use super::concealment::TableSets;
-use super::delivery::{Delivery, Mended, Ready};
+use super::delivery::{Delivery, Ready};
 use super::requests::{Incomplete, Requests};
 use super::transit::Transit;
 use super::{Config, Outcome, ReceivedFrame, SILENCE};
 use crate::jpeg::JpegHeader;
-use crate::ledger::{Arrival, Ledger, LossCounts};
-use crate::reassembly::{Assembly, MAX_FRAMES, Origin, Placed, Reassembly, WholeFrame};
+use crate::ledger::{Arrival, Contents, FrameRecord, Ledger, LossCounts, Outlook};
+use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
 use crate::repair::{Chunks, LossEstimate, LossModel, Rebuilder};
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
@@ -55,12 +55,8 @@ pub(super) struct Stream {
     rebuilder: Rebuilder,
     requests: Requests,
     awaiting: Awaiting,
-    /// The frame that was under way when this side joined.
-    joined_within: Option<FrameNumber>,
     delivery: Delivery,
     tables: TableSets,
-    /// Frames that were given up and not shown: they may still turn out late.
-    given_up: BTreeSet<FrameNumber>,
     size: Option<(u16, u16)>,
     quality: Option<u8>,
     shared_clock: bool,
@@ -94,15 +90,13 @@ impl Stream {
             config: config.clone(),
             free_since,
             heard: now,
-            ledger: Ledger::default(),
+            ledger: Ledger::new(number),
             reassembly: Reassembly::default(),
             rebuilder: Rebuilder::default(),
             requests: Requests::default(),
             awaiting: Awaiting::default(),
-            joined_within: None,
             delivery: Delivery::default(),
             tables: TableSets::default(),
-            given_up: BTreeSet::new(),
             size: None,
             quality: None,
             shared_clock: false,
@@ -165,11 +159,11 @@ impl Stream {
         match packet {
             Packet::Chunk(chunk) => {
                 if begins && chunk.index > 0 {
-                    self.joined_within = Some(self.extend(chunk));
+                    self.ledger.frames.join_within(self.extend(chunk));
                 }
-                self.handle_chunk(chunk, Origin::Sent, now)
+                self.handle_chunk(header, chunk, Origin::Sent, now)
             }
-            Packet::Resent(chunk) => self.handle_chunk(chunk, Origin::Resent, now),
+            Packet::Resent(chunk) => self.handle_chunk(header, chunk, Origin::Resent, now),
             Packet::Tables(tables) => {
                 self.quality = tables.quality;
                 self.tables.insert(tables)
@@ -219,6 +213,7 @@ impl Stream {
         }
         self.reassembly.forget();
         self.hand_out();
+        self.settle(false);
         let over = self
             .farewell
             .is_some_and(|farewell| now >= farewell + self.config.budget);
@@ -250,6 +245,17 @@ impl Stream {
 
     pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {
         self.delivery.poll()
+    }
+
+    /// The next record of a frame whose fate is settled, in order.
+    pub(super) fn poll_record(&mut self) -> Option<FrameRecord> {
+        self.ledger.frames.poll()
+    }
+
+    /// Settles all frames whose fate is; at the `end` the others as they stand.
+    pub(super) fn settle(&mut self, end: bool) {
+        let outlook = self.outlook();
+        self.ledger.settle(&outlook, end);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
@@ -295,34 +301,26 @@ impl Stream {
     }
 
     pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) {
-        let Some(delivered) = self.delivery.settle(number) else {
+        if !self.delivery.settle(number) {
             return;
-        };
-        let frames = &mut self.ledger.frames;
-        match (outcome, delivered.mended) {
-            (Outcome::Shown { .. }, Mended::Not) => frames.intact += 1,
-            (Outcome::Shown { .. }, Mended::ByRequest) => {
-                frames.intact += 1;
-                frames.repaired_by_request += 1;
-            }
-            (Outcome::Shown { .. }, Mended::ByParity) => {
-                frames.intact += 1;
-                frames.repaired_by_parity += 1;
-            }
-            (Outcome::Shown { .. }, Mended::Concealed(stale)) => frames.conceal(stale),
-            (Outcome::Superseded, Mended::Concealed(_)) => frames.incomplete += 1,
-            (Outcome::Superseded, _) => frames.superseded += 1,
-            (Outcome::Undecodable, _) => frames.undecodable += 1,
         }
-        if let (Outcome::Shown { at }, true) = (outcome, self.shared_clock) {
-            self.ledger
-                .latency
-                .note(at.saturating_sub(delivered.captured));
+        let frames = &mut self.ledger.frames;
+        match outcome {
+            Outcome::Superseded => frames.note_superseded(number),
+            Outcome::Undecodable => frames.note_undecodable(number),
+            Outcome::Shown { at } => {
+                let captured = frames
+                    .note_shown(number, at)
+                    .and_then(|record| record.captured);
+                if let (Some(captured), true) = (captured, self.shared_clock) {
+                    self.ledger.latency.note(at.saturating_sub(captured));
+                }
+            }
         }
     }
 
     pub(super) fn statistics(&self) -> Statistics {
-        let mut statistics = self.ledger.statistics(self.absent());
+        let mut statistics = self.ledger.statistics(&self.outlook());
         statistics.stream = statistics::Stream {
             number: Some(format!("{:016x}", self.number)),
             addresses: vec![self.from.to_string()],
@@ -339,11 +337,22 @@ impl Stream {
         statistics
     }
 
-    fn handle_chunk(&mut self, chunk: &Chunk<'_>, origin: Origin, now: Duration) -> bool {
+    fn handle_chunk(
+        &mut self,
+        header: &Header,
+        chunk: &Chunk<'_>,
+        origin: Origin,
+        now: Duration,
+    ) -> bool {
         let number = self.extend(chunk);
         if !self.is_plausible(number) || !self.place(number, chunk, origin, now) {
             return false;
         }
+        let base = (origin == Origin::Sent)
+            .then(|| header.number.0.checked_sub(chunk.index.into()))
+            .flatten();
+        let sent = Duration::from_micros(header.sent);
+        self.ledger.frames.note_chunk(number, base, sent, now);
         self.rebuild(number, now)
     }
 
@@ -355,14 +364,19 @@ impl Stream {
         origin: Origin,
         now: Duration,
     ) -> bool {
+        if self.ledger.frames.is_settled(number) {
+            return true;
+        }
         let new = self.reassembly.get(number).is_none();
         let placed = self.reassembly.place(number, chunk, origin, now);
         if new && placed != Placed::Forgotten {
-            self.begin(number, origin, now);
+            self.begin(number, chunk, origin, now);
         }
-        if matches!(placed, Placed::Filled | Placed::Whole(_)) {
-            self.repaired_by_parity += u64::from(origin == Origin::Parity);
-            self.repaired_by_request += u64::from(origin == Origin::Resent);
+        if matches!(placed, Placed::Filled | Placed::Whole(_)) && origin != Origin::Sent {
+            let by_parity = origin == Origin::Parity;
+            self.repaired_by_parity += u64::from(by_parity);
+            self.repaired_by_request += u64::from(!by_parity);
+            self.ledger.frames.note_repaired(number, by_parity);
         }
         match placed {
             Placed::Filled => {
@@ -371,19 +385,10 @@ impl Stream {
             }
             Placed::Redundant | Placed::Forgotten => {}
             Placed::Whole(frame) => self.handle_whole(frame, now),
-            Placed::WholeTooLate => {
-                if self.given_up.remove(&number) {
-                    self.ledger.frames.incomplete -= 1;
-                    self.ledger.frames.late += 1;
-                }
-                self.ledger
-                    .frames
-                    .joined_within
-                    .take_if(|within| *within == number.0);
-            }
+            Placed::WholeTooLate => self.ledger.frames.complete_late(number, now),
             Placed::Corrupt => {
                 self.awaiting.remove(number);
-                self.ledger.frames.incomplete += 1;
+                self.ledger.frames.note_broken(number);
             }
             Placed::Contradiction => return false,
         }
@@ -391,11 +396,16 @@ impl Stream {
     }
 
     /// Notes that a frame begins to arrive.
-    fn begin(&mut self, number: FrameNumber, origin: Origin, now: Duration) {
+    fn begin(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin, now: Duration) {
         let next = self.ledger.frames_sent();
         let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
         self.awaiting.note_began(number, now);
-        self.ledger.frames.begin(number);
+        let contents = Contents {
+            chunks: chunk.count() as u32,
+            bytes: chunk.frame_len,
+            captured: Duration::from_micros(chunk.captured),
+        };
+        self.ledger.frames.begin(number, contents, now);
         if !joining {
             self.await_frames(next, number.0, now);
         }
@@ -461,21 +471,17 @@ impl Stream {
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
         }
-        let mended = match (frame.rebuilt, frame.resent) {
-            (0, 0) => Mended::Not,
-            (0, _) => Mended::ByRequest,
-            _ => Mended::ByParity,
-        };
+        self.ledger.frames.complete(frame.number, now);
+        let number = frame.number;
         let ready = Ready {
-            number: frame.number,
+            number,
             jpeg: frame.jpeg,
             stale: Vec::new(),
             captured: Duration::from_micros(frame.captured),
             completed: now,
-            mended,
         };
         if !self.delivery.push(ready) {
-            self.ledger.frames.superseded += 1;
+            self.ledger.frames.complete_late(number, now);
         }
     }
 
@@ -632,7 +638,7 @@ impl Stream {
             budget: micros(self.config.budget),
             ..Report::default()
         };
-        self.ledger.fill_report(self.absent(), &mut report);
+        self.ledger.fill_report(&self.outlook(), &mut report);
         report
     }
 
@@ -648,14 +654,13 @@ impl Stream {
         packet.encode(&header, out);
     }
 
-    /// How many frames are waited for that were sent, and of which nothing
-    /// arrived.
-    fn absent(&self) -> u64 {
-        let sent = self.ledger.frames_sent();
-        let absent = |(number, _): &(FrameNumber, Awaited)| {
-            number.0 < sent && self.reassembly.get(*number).is_none()
-        };
-        self.awaiting.iter().filter(absent).count() as u64
+    /// What of the accounts is still open.
+    fn outlook(&self) -> Outlook {
+        Outlook {
+            awaited: self.awaiting.first(),
+            offset_micros: self.shared_clock.then_some(0),
+            farewell: self.farewell.is_some(),
+        }
     }
 
     /// Gives a frame up, or shows what arrived of it.
@@ -669,26 +674,18 @@ impl Stream {
             && let Some(spliced) = self.tables.conceal(number, assembly)
         {
             let captured = Duration::from_micros(assembly.captured());
-            let mended = Mended::Concealed(1.0 - spliced.fresh);
             let (jpeg, stale) = (Bytes::from(spliced.jpeg), spliced.stale);
+            self.ledger.frames.note_stale(number, 1.0 - spliced.fresh);
             self.delivery.push(Ready {
                 number,
                 jpeg,
                 stale,
                 captured,
                 completed: now,
-                mended,
             });
             return;
         }
-        self.ledger.frames.incomplete += 1;
-        self.given_up.insert(number);
-        if self.given_up.len() > MAX_FRAMES {
-            self.given_up.pop_first();
-        }
-        if self.joined_within == Some(number) {
-            self.ledger.frames.joined_within = Some(number.0);
-        }
+        self.ledger.frames.give_up(number);
     }
 
     fn is_plausible(&self, number: FrameNumber) -> bool {

@@ -43,6 +43,7 @@
 //! Vectors for other implementations are in `common/vectors/native-v1.txt`.
 
 mod control;
+mod damage;
 mod fields;
 mod media;
 
@@ -212,31 +213,34 @@ impl Packet<'_> {
     pub fn decode(datagram: &[u8]) -> Result<(Header, Packet<'_>), WireError> {
         let mut reader = Reader::new("header", datagram);
         let head = reader.take(HEADER)?;
-        if head[0] != MAGIC {
+        if head[0] != MAGIC && !(head[0] ^ MAGIC).is_power_of_two() {
             return Err(WireError::UnknownFormat(head[0]));
         }
-        let kind = Kind::from_wire(head[2]);
-        let mut fields = Reader::new("header", &head[DESTINATION..]);
-        let destination = fields.u16()?;
-        let stream = fields.u64()?;
-        let number = PacketNumber(fields.u64()?);
-        let sent = fields.u64()?;
-        let got = fields.u32()?;
-        let header = kind.map(|kind| Header {
-            stream,
-            destination,
-            channel: kind.channel(),
-            number,
-            sent,
-        });
+        let kind = Kind::from_wire(head[KIND]);
+        let (header, got) = Header::decode(head)?;
         let expected = checksum(datagram);
+        if head[0] != MAGIC {
+            let claimed = damage::repaired_header(datagram);
+            return Err(match claimed {
+                None => WireError::UnknownFormat(head[0]),
+                Some(_) => WireError::Checksum {
+                    got,
+                    expected,
+                    claimed,
+                },
+            });
+        }
         let key = head[KEY];
         if key != 0 && got == 0 {
             return Err(WireError::Encrypted(key));
         }
         if got != expected {
             let believable = head[CHECK] == header_check(head);
-            let claimed = header.filter(|_| believable);
+            let claimed = if believable {
+                header
+            } else {
+                damage::repaired_header(datagram)
+            };
             return Err(WireError::Checksum {
                 got,
                 expected,
@@ -247,7 +251,7 @@ impl Packet<'_> {
             return Err(WireError::Version { got: head[1] });
         }
         let (Some(kind), Some(header)) = (kind, header) else {
-            return Err(WireError::Kind(head[2]));
+            return Err(WireError::Kind(head[KIND]));
         };
         Ok((header, Packet::decode_body(kind, reader.rest())?))
     }
@@ -267,6 +271,29 @@ impl Packet<'_> {
             Kind::Challenge => Packet::Challenge(Challenge::decode(body)?),
             Kind::Refusal => Packet::Refusal(Refusal::decode(body)?),
         })
+    }
+}
+
+impl Header {
+    /// Takes the first bytes of a datagram apart: the header, where its kind is
+    /// one that is known, and the checksum.
+    fn decode(head: &[u8]) -> Result<(Option<Self>, u32), WireError> {
+        let kind = head.get(KIND).and_then(|kind| Kind::from_wire(*kind));
+        let mut reader = Reader::new("header", head);
+        reader.take(DESTINATION)?;
+        let destination = reader.u16()?;
+        let stream = reader.u64()?;
+        let number = PacketNumber(reader.u64()?);
+        let sent = reader.u64()?;
+        let crc = reader.u32()?;
+        let header = kind.map(|kind| Self {
+            stream,
+            destination,
+            channel: kind.channel(),
+            number,
+            sent,
+        });
+        Ok((header, crc))
     }
 }
 
@@ -340,6 +367,7 @@ fn header_check(head: &[u8]) -> u8 {
     crc32c::crc32c_append(crc, &head[CHECK + 1..CRC.start]) as u8
 }
 
+const KIND: usize = 2;
 const KEY: usize = 4;
 const CHECK: usize = 5;
 const DESTINATION: usize = 6;

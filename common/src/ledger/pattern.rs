@@ -1,0 +1,245 @@
+//! How lost packets lie among the others.
+
+use hdrhistogram::Histogram;
+
+use super::numbers::{Numbers, WINDOW};
+use crate::statistics::{Bursts, LossPattern, Percentiles};
+
+/// Takes packets in the order of sending, received or lost, and finds runs and
+/// bursts among them.
+///
+/// A packet is taken once it is too late for it to arrive; what is younger is
+/// looked at for every [`PatternMeter::read`].
+#[derive(Clone, Debug, Default)]
+pub struct PatternMeter {
+    /// The first packet that was not taken yet.
+    at: Option<u64>,
+    pattern: LossPattern,
+    distances: Option<Histogram<u32>>,
+    lost_run: u64,
+    /// Packets received since the last lost one, if one was lost.
+    received_since: Option<u64>,
+    burst: Burst,
+}
+
+/// What will be a burst, if a second packet is lost before it ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Burst {
+    packets: u64,
+    lost: u64,
+}
+
+impl PatternMeter {
+    /// Takes what is about to be forgotten when a packet with this number is
+    /// noted; the accounts begin with `start`.
+    pub fn advance(&mut self, numbers: &Numbers, start: u64, number: u64) {
+        let horizon = (number + 1).saturating_sub(WINDOW);
+        if horizon > start {
+            self.take_until(numbers, start, horizon);
+        }
+    }
+
+    /// The pattern of all packets from `start` to below `end`.
+    #[must_use]
+    pub fn read(&self, numbers: &Numbers, start: u64, end: u64) -> LossPattern {
+        let mut all = self.clone();
+        all.take_until(numbers, start, end);
+        all.close_run();
+        all.close_burst();
+        let mut pattern = all.pattern;
+        pattern.bursts.gap_packets = pattern.packets - pattern.bursts.burst_packets;
+        pattern.bursts.gap_lost = pattern.lost - pattern.bursts.burst_lost;
+        pattern.distance = all.distances.as_ref().map(percentiles);
+        pattern
+    }
+
+    fn take_until(&mut self, numbers: &Numbers, start: u64, end: u64) {
+        let mut at = *self.at.get_or_insert(start);
+        let (first, next) = (numbers.first().unwrap_or(end), numbers.next());
+        let before = first.clamp(at, end.max(at)) - at;
+        self.take(true, before);
+        at += before;
+        while at < end.min(next) {
+            self.take(!numbers.has(crate::PacketNumber(at)), 1);
+            at += 1;
+        }
+        let behind = end.saturating_sub(at);
+        self.take(true, behind);
+        self.at = Some(at + behind);
+    }
+
+    fn take(&mut self, lost: bool, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.pattern.packets += count;
+        if !lost {
+            self.close_run();
+            self.received_since = self.received_since.map(|since| since + count);
+            return;
+        }
+        self.pattern.lost += count;
+        if let Some(since) = self.received_since {
+            self.note_distance(since + 1, 1);
+        }
+        self.note_distance(1, count - 1);
+        let since = self.received_since.replace(0).unwrap_or(u64::MAX);
+        if since >= Bursts::GMIN {
+            self.close_burst();
+            self.burst = Burst {
+                packets: count,
+                lost: count,
+            };
+        } else {
+            self.burst.packets += since + count;
+            self.burst.lost += count;
+        }
+        self.lost_run += count;
+    }
+
+    /// <https://www.rfc-editor.org/rfc/rfc3357#section-5.2>
+    fn note_distance(&mut self, distance: u64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        let distances = self.distances.get_or_insert_with(|| {
+            let bounds = Histogram::new_with_bounds(1, MAX_DISTANCE, 2);
+            bounds.expect("these bounds are constants and valid")
+        });
+        distances.saturating_record_n(distance, u32::try_from(times).unwrap_or(u32::MAX));
+    }
+
+    fn close_run(&mut self) {
+        let run = std::mem::take(&mut self.lost_run);
+        if run == 0 {
+            return;
+        }
+        let pattern = &mut self.pattern;
+        pattern.periods += 1;
+        pattern.longest = pattern.longest.max(run);
+        let place = (run as usize).min(LossPattern::LENGTHS);
+        if pattern.period_lengths.len() < place {
+            pattern.period_lengths.resize(place, 0);
+        }
+        pattern.period_lengths[place - 1] += 1;
+    }
+
+    fn close_burst(&mut self) {
+        let Burst { packets, lost } = std::mem::take(&mut self.burst);
+        // https://www.rfc-editor.org/rfc/rfc3611#section-4.7.2: a packet lost
+        // alone is no burst.
+        if lost > 1 {
+            let bursts = &mut self.pattern.bursts;
+            bursts.bursts += 1;
+            bursts.burst_packets += packets;
+            bursts.burst_lost += lost;
+            bursts.longest_burst = bursts.longest_burst.max(packets);
+        }
+    }
+}
+
+/// A distribution of counts.
+pub(super) fn percentiles(histogram: &Histogram<u32>) -> Percentiles {
+    Percentiles {
+        p50: histogram.value_at_quantile(0.50) as f64,
+        p95: histogram.value_at_quantile(0.95) as f64,
+        p99: histogram.value_at_quantile(0.99) as f64,
+        max: histogram.max() as f64,
+    }
+}
+
+/// Distances above it count as this one: the furthest that numbers leap.
+const MAX_DISTANCE: u64 = 1 << 24;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::seq::PacketNumber;
+
+    fn pattern(received: &str) -> LossPattern {
+        let mut numbers = Numbers::default();
+        for (number, mark) in received.bytes().enumerate() {
+            if mark == b'.' {
+                numbers.note(PacketNumber(number as u64));
+            }
+        }
+        PatternMeter::default().read(&numbers, 0, received.len() as u64)
+    }
+
+    #[test]
+    fn runs_distances_and_bursts_of_one_stream() {
+        // A burst of two runs, a lone loss, and one at the end.
+        let pattern = pattern("..xx...x.................x..................x");
+        assert_eq!((pattern.packets, pattern.lost, pattern.periods), (45, 5, 4));
+        assert_eq!(pattern.period_lengths, [3, 1]);
+        assert_eq!(pattern.longest, 2);
+        let expected = Bursts {
+            bursts: 1,
+            burst_packets: 6,
+            burst_lost: 3,
+            longest_burst: 6,
+            gap_packets: 39,
+            gap_lost: 2,
+        };
+        assert_eq!(pattern.bursts, expected);
+        let distance = pattern.distance.unwrap();
+        assert_eq!((distance.p50, distance.max), (4.0, 19.0));
+    }
+
+    #[test]
+    fn nothing_lost_is_one_gap() {
+        let pattern = pattern("....................");
+        assert_eq!((pattern.lost, pattern.periods, pattern.longest), (0, 0, 0));
+        assert_eq!((pattern.bursts.bursts, pattern.bursts.gap_packets), (0, 20));
+        assert_eq!(pattern.distance, None);
+    }
+
+    #[test]
+    fn what_leaves_the_window_is_not_lost_twice() {
+        let mut numbers = Numbers::default();
+        let mut meter = PatternMeter::default();
+        let mut lost = BTreeSet::new();
+        for number in 0..3 * WINDOW {
+            if number % 1000 == 500 || number % 7777 == 3 {
+                lost.insert(number);
+                continue;
+            }
+            meter.advance(&numbers, 0, number);
+            numbers.note(PacketNumber(number));
+        }
+        let pattern = meter.read(&numbers, 0, 3 * WINDOW);
+        assert_eq!(pattern.packets, 3 * WINDOW);
+        assert_eq!(pattern.lost, lost.len() as u64);
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_plain_search_finds(lost in prop::collection::vec(any::<bool>(), 1..300), dense in 1..40_u8) {
+            let lost: Vec<bool> = lost
+                .iter()
+                .enumerate()
+                .map(|(at, lost)| *lost && at % usize::from(dense) == 0)
+                .collect();
+            let text: String = lost.iter().map(|lost| if *lost { 'x' } else { '.' }).collect();
+            let found = pattern(&text);
+            let runs: Vec<usize> = text.split('.').map(str::len).filter(|len| *len > 0).collect();
+            prop_assert_eq!(found.lost as usize, runs.iter().sum::<usize>());
+            prop_assert_eq!(found.periods as usize, runs.len());
+            prop_assert_eq!(found.longest as usize, runs.iter().copied().max().unwrap_or(0));
+            let bursts: Vec<&str> = text
+                .split(&".".repeat(Bursts::GMIN as usize))
+                .map(|part| part.trim_matches('.'))
+                .filter(|part| part.matches('x').count() > 1)
+                .collect();
+            prop_assert_eq!(found.bursts.bursts as usize, bursts.len());
+            prop_assert_eq!(
+                found.bursts.burst_packets as usize,
+                bursts.iter().map(|burst| burst.len()).sum::<usize>()
+            );
+        }
+    }
+}
