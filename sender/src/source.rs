@@ -1,6 +1,7 @@
 //! Where frames come from: the trait, the command line's name for each source,
 //! and the choice. Each kind has its own file; OpenCV is known below here only.
 
+mod avi;
 mod camera;
 mod images;
 pub mod mjpeg;
@@ -202,7 +203,10 @@ pub fn needs_opencv(spec: &Spec) -> bool {
             path.is_file()
                 && File::open(path)
                     .and_then(|mut file| read_up_to(&mut file, &mut start))
-                    .is_ok_and(|len| len > 0 && Kind::of(&start[..len]) == Kind::Other)
+                    .is_ok_and(|len| match Kind::of(&start[..len]) {
+                        Kind::Avi => !matches!(avi::Avi::open(path, None), Ok(Some(_))),
+                        kind => len > 0 && kind == Kind::Other,
+                    })
         }
     }
 }
@@ -284,6 +288,11 @@ fn open_path(path: &Path, request: &Request, others: Open) -> Result<Box<dyn Sou
     match kind {
         Kind::Jpeg => Ok(Box::new(mjpeg::Mjpeg::file(path, request.rate)?)),
         Kind::Y4m => Ok(Box::new(y4m::Y4m::file(path, request.rate)?)),
+        Kind::Avi => match avi::Avi::open(path, request.rate) {
+            Ok(Some(avi)) => Ok(Box::new(avi)),
+            Ok(None) => others(&Spec::Path(path.into()), request),
+            Err(error) => Err(error).with_context(|| format!("cannot read {name}")),
+        },
         Kind::Png | Kind::Other => others(&Spec::Path(path.into()), request),
     }
 }
@@ -323,6 +332,7 @@ enum Kind {
     Jpeg,
     Png,
     Y4m,
+    Avi,
     Other,
 }
 
@@ -334,6 +344,8 @@ impl Kind {
             Self::Png
         } else if start.starts_with(b"YUV4MPEG2 ") {
             Self::Y4m
+        } else if start.starts_with(avi::MAGIC) {
+            Self::Avi
         } else {
             Self::Other
         }

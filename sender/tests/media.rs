@@ -12,7 +12,9 @@ use bytes::Bytes;
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings, decode_for_window};
 use framegram_send::source::mjpeg::Splitter;
-use framegram_send::source::{Captured, Content, Request, Source, Spec, open};
+use framegram_send::source::{
+    Captured, Content, Request, Source, Spec, needs_opencv, open, open_without_opencv,
+};
 use framegram_send::stop::Stop;
 
 /// A file that FFmpeg made, in a folder of the test's own, gone when it ends.
@@ -158,13 +160,72 @@ fn the_jpegs_of_a_file_go_out_as_they_are() {
     let mut source = open(&Spec::Path(stream), &request(true)).unwrap();
     assert_eq!(jpegs(&read(source.as_mut())), expected);
 
-    let decoded = read(media.open(false).as_mut());
+    let moving = media.folder.join("a.mov");
+    ffmpeg(&format!("-i {input} -c copy"), &moving);
+    let mut source = open(&Spec::Path(moving), &request(false)).unwrap();
+    let decoded = read(source.as_mut());
     assert_eq!(decoded.len(), 20);
     assert!(
         decoded
             .iter()
             .all(|frame| matches!(frame.content, Content::Picture(_)))
     );
+}
+
+#[test]
+fn motion_jpeg_in_avi_needs_no_opencv() {
+    let media = Media::make(
+        "sound.avi",
+        "-f lavfi -i testsrc=s=160x120:r=20:d=1 -f lavfi -i sine=d=1 -c:v mjpeg -c:a pcm_s16le",
+    );
+    let spec = Spec::Path(media.file.clone());
+    assert!(!needs_opencv(&spec));
+    let mut source = open_without_opencv(&spec, &request(true)).unwrap();
+    let whole = jpegs(&read(source.as_mut()));
+    assert_eq!(whole.len(), 20);
+
+    // A recording that was cut off keeps what is whole.
+    let bytes = fs::read(&media.file).unwrap();
+    let cut = media.folder.join("cut.avi");
+    fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let mut source = open_without_opencv(&Spec::Path(cut), &request(true)).unwrap();
+    let some = jpegs(&read(source.as_mut()));
+    assert!((5..15).contains(&some.len()), "{}", some.len());
+    assert_eq!(some, whole[..some.len()]);
+}
+
+#[test]
+fn other_video_in_avi_needs_opencv() {
+    let media = Media::make(
+        "other.avi",
+        "-f lavfi -i testsrc=s=160x120:r=20:d=1 -c:v mpeg4",
+    );
+    assert!(needs_opencv(&Spec::Path(media.file.clone())));
+    assert_eq!(read(media.open(true).as_mut()).len(), 20);
+}
+
+#[test]
+fn a_damaged_avi_file_is_read_as_far_as_it_goes() {
+    let media = Media::make(
+        "damaged.avi",
+        "-f lavfi -i testsrc=s=64x48:r=9:d=1 -c:v mjpeg",
+    );
+    let bytes = fs::read(&media.file).unwrap();
+    for seed in 0..500 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut damaged = bytes.clone();
+        for _ in 0..rng.usize(1..20) {
+            // The header lies in front.
+            let len = if rng.bool() { damaged.len() } else { 600 };
+            damaged[rng.usize(..len)] = rng.u8(..);
+        }
+        fs::write(&media.file, damaged).unwrap();
+        let spec = Spec::Path(media.file.clone());
+        if let Ok(mut source) = open_without_opencv(&spec, &request(true)) {
+            let frames = std::iter::from_fn(|| source.next().ok().flatten());
+            assert!(frames.take(100).count() <= 9, "seed {seed}");
+        }
+    }
 }
 
 /// OpenCV 4.6.0 turns them upside down (<https://github.com/opencv/opencv/issues/22088>).
