@@ -1,8 +1,9 @@
 //! Pictures to another size.
 
 use anyhow::Result;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::picture::{Picture, Pixels};
 use crate::pool::Pool;
@@ -37,8 +38,7 @@ impl Scaler {
         match picture.pixels() {
             Pixels::Bgr(pixels) => {
                 let mut target = self.buffers.take_sized(3 * width * height);
-                self.resize(
-                    PixelType::U8x3,
+                self.resize::<U8x3>(
                     (pixels, picture.width(), picture.height()),
                     (&mut target, width, height),
                 )?;
@@ -55,7 +55,7 @@ impl Scaler {
                 let split = sampling.split(picture.width(), picture.height(), planes);
                 for (source, (width, height)) in split.zip(sides.into_iter().flatten()) {
                     let (plane, after) = rest.split_at_mut(width * height);
-                    self.resize(PixelType::U8, source, (plane, width, height))?;
+                    self.resize::<U8>(source, (plane, width, height))?;
                     rest = after;
                 }
                 let planes = self.buffers.lend(target);
@@ -64,16 +64,18 @@ impl Scaler {
         }
     }
 
-    fn resize(
+    /// For one type of pixels: a choice at run time would bring the code for
+    /// all there are, and ten times the time to build.
+    fn resize<P: PixelTrait>(
         &mut self,
-        kind: PixelType,
         (from, width, height): (&[u8], usize, usize),
         (to, to_width, to_height): (&mut [u8], usize, usize),
     ) -> Result<()> {
-        let from = ImageRef::new(u32::try_from(width)?, u32::try_from(height)?, from, kind)?;
+        let (width, height) = (u32::try_from(width)?, u32::try_from(height)?);
+        let from = TypedImageRef::<P>::from_buffer(width, height, from)?;
         let (to_width, to_height) = (u32::try_from(to_width)?, u32::try_from(to_height)?);
-        let mut to = Image::from_slice_u8(to_width, to_height, to, kind)?;
-        Ok(self.resizer.resize(&from, &mut to, &self.options)?)
+        let mut to = TypedImage::<P>::from_buffer(to_width, to_height, to)?;
+        Ok(self.resizer.resize_typed(&from, &mut to, &self.options)?)
     }
 }
 
