@@ -50,9 +50,9 @@ impl Evidence<'_> {
             unknown,
         };
         let media = self.numbers[Channel::Media as usize];
-        let first = media.first().unwrap_or(range.end);
-        // What was sent before the first packet that was received.
-        let before = range.start..first.clamp(range.start, range.end);
+        let opened = media.opened().unwrap_or(range.end);
+        // What was sent before the packet that was received first.
+        let before = range.start..opened.clamp(range.start, range.end);
         let gaps = media.gaps_in(before.end..range.end);
         let gaps = gaps.map(|(start, gap)| {
             let clipped = start.max(before.end)..gap.end.min(range.end);

@@ -44,6 +44,8 @@ pub struct Gap {
 pub struct Numbers {
     /// The lowest received, and one above the highest.
     range: Option<(u64, u64)>,
+    /// The one received first.
+    opened: Option<u64>,
     received: u64,
     duplicate: u64,
     reordered: u64,
@@ -61,6 +63,7 @@ impl Default for Numbers {
     fn default() -> Self {
         Self {
             range: None,
+            opened: None,
             received: 0,
             duplicate: 0,
             reordered: 0,
@@ -87,6 +90,7 @@ impl Numbers {
             return Arrival::Implausible;
         }
         let (first, next) = *self.range.get_or_insert((number, number));
+        self.opened.get_or_insert(number);
         if number >= next {
             self.advance(next, number);
             if first < next {
@@ -233,6 +237,13 @@ impl Numbers {
             let known = (first..next).contains(&number.0) && next - number.0 <= WINDOW;
             known && self.seen[bit(number.0)]
         })
+    }
+
+    /// The number of the packet received first: no gap tells of those below
+    /// it, which may come after it or never.
+    #[must_use]
+    pub fn opened(&self) -> Option<u64> {
+        self.opened
     }
 
     /// The lowest number received.
