@@ -32,6 +32,10 @@ use protection::Protection;
 use schedule::{Item, Schedule};
 use tables::TableSets;
 
+/// The longest that the first frame of a stream is spread over: it is waited
+/// for most of all, and in a few steps it still overruns no socket's buffer.
+const FIRST_SPREAD: Duration = Duration::from_millis(2);
+
 /// What a transmitter is told before it starts.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -183,8 +187,12 @@ impl Transmitter {
         self.close_window_if_due(now);
         let shards = self.protection.protect(&frame, now);
         let parity = shards.as_ref().map(|(block, count)| (block, *count));
-        self.schedule
-            .push_frame(&frame, parity, now, self.protection.spread());
+        let spread = self.protection.spread();
+        let spread = match self.frames_at {
+            None => spread.min(FIRST_SPREAD),
+            Some(_) => spread,
+        };
+        self.schedule.push_frame(&frame, parity, now, spread);
         self.destinations
             .iter_mut()
             .for_each(|to| to.earn(frame.len()));

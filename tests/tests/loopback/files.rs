@@ -1,6 +1,7 @@
 //! Every kind of source arrives whole.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
 use super::{assert_whole, listening, sender};
@@ -54,6 +55,34 @@ fn a_video_file_arrives_whole_at_its_own_pace() {
     assert_eq!(viewer.value("stream.height"), 360);
     let duration = viewer.value("duration_s").as_f64().unwrap();
     assert!((4.9..5.5).contains(&duration), "{duration} s");
+}
+
+#[test]
+fn a_file_of_a_web_server_arrives_whole() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/clip.mp4", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let file = std::fs::read(media("clip.mp4")).unwrap();
+        for connection in server.incoming().flatten() {
+            serve(&connection, &file);
+        }
+    });
+    let (sender, viewer) = play(&url, "", "");
+    assert_whole(&sender, &viewer, 150);
+}
+
+/// Answers any HTTP request with a file.
+fn serve(mut connection: &TcpStream, file: &[u8]) {
+    let mut request = BufReader::new(connection).lines();
+    while request
+        .next()
+        .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+    {}
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
+    // A client may hang up before the end, and come again.
+    let _ = connection
+        .write_all(head.as_bytes())
+        .and_then(|()| connection.write_all(file));
 }
 
 #[test]
