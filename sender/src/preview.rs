@@ -1,5 +1,7 @@
 //! A window that shows what is being sent: the very JPEGs, decoded again.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
-use minifb::{Key, ScaleMode, Window, WindowOptions};
+use minifb::{InputCallback, Key, ScaleMode, Window, WindowOptions};
 
 use crate::encode;
 use crate::slot::Slot;
@@ -81,7 +83,9 @@ fn open_window() -> Result<Window> {
 }
 
 fn show(mut window: Window, newest: &Slot<Bytes>) {
-    while window.is_open() && !window.is_key_down(Key::Escape) && !window.is_key_down(Key::Q) {
+    let quit = Rc::new(Cell::new(false));
+    window.set_input_callback(Box::new(Quit(Rc::clone(&quit))));
+    while window.is_open() && !quit.get() {
         if newest.is_closed() {
             return;
         }
@@ -95,6 +99,19 @@ fn show(mut window: Window, newest: &Slot<Bytes>) {
                 }
             }
             None => window.update(),
+        }
+    }
+}
+
+/// Hears the keys that close the window, however shortly they are pressed.
+struct Quit(Rc<Cell<bool>>);
+
+impl InputCallback for Quit {
+    fn add_char(&mut self, _: u32) {}
+
+    fn set_key_state(&mut self, key: Key, pressed: bool) {
+        if pressed && matches!(key, Key::Escape | Key::Q) {
+            self.0.set(true);
         }
     }
 }

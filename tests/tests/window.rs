@@ -1,6 +1,7 @@
 //! A real window on a virtual screen.
 
 use image::RgbImage;
+use nix::sys::signal::Signal;
 use x11rb::protocol::xproto::Window;
 
 use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, media, until};
@@ -231,4 +232,30 @@ fn a_window_that_waits_says_where() {
             .count();
         (light > 200).then_some(())
     });
+}
+
+#[test]
+fn the_preview_shows_what_is_sent_and_closing_it_does_not_end_the_stream() {
+    let screen = Screen::new();
+    let to = address().to_string();
+    let source = media("stills/scene-1.jpg");
+    let sender = Start::new(SENDER, "--loop --fps 20 --quality 95 --preview")
+        .with([&*source, &to])
+        .environment("DISPLAY", screen.name())
+        .run();
+    let window = screen.window("framegram-send");
+    let wanted = still("stills/scene-1.jpg");
+    until("the picture in the preview", || {
+        (difference(&screen.look(window)?, &wanted) <= 3.0).then_some(())
+    });
+    screen.press(window, 'q');
+    until("the preview to close", || {
+        (!screen.has(window)).then_some(())
+    });
+    let lines = sender.said().lines().count();
+    until("the stream to go on", || {
+        (sender.said().lines().count() > lines).then_some(())
+    });
+    sender.signal(Signal::SIGINT);
+    assert_eq!(sender.end().code, Some(0));
 }
