@@ -4,10 +4,12 @@
 //! socket but in `udp`. Time comes in as a [`Duration`](std::time::Duration) on
 //! the machine's monotonic clock, datagrams go in and out as bytes.
 
+pub mod caller;
 pub mod chunk;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod gate;
 pub mod jpeg;
 pub mod ledger;
 pub mod link;

@@ -203,6 +203,13 @@ impl Listener {
         }
     }
 
+    /// Whether a native stream is followed that goes on, as far as one can
+    /// hear.
+    #[must_use]
+    pub fn is_living(&self, now: Duration) -> bool {
+        self.native.is_living(now)
+    }
+
     /// The format of the stream that is followed.
     #[must_use]
     pub fn format(&self) -> Option<Format> {

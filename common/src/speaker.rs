@@ -108,6 +108,21 @@ impl Speaker {
         }
     }
 
+    /// Sends to this destination too, from now on. Only the native format has
+    /// destinations that come and go.
+    pub fn open_destination(&mut self, destination: usize, now: Duration) {
+        if let Inner::Native(native) = &mut self.inner {
+            native.open_destination(destination, now);
+        }
+    }
+
+    /// Sends nothing more to this destination.
+    pub fn close_destination(&mut self, destination: usize) {
+        if let Inner::Native(native) = &mut self.inner {
+            native.close_destination(destination);
+        }
+    }
+
     /// Tells how many frames the source has delivered so far.
     pub fn handle_captured(&mut self, total: u64) {
         both!(&mut self.inner, speaker => speaker.handle_captured(total));

@@ -56,6 +56,27 @@ pub struct Statistics {
     pub delays_ms: Delays,
     /// What is known of the sender's clock, on the viewer's side.
     pub clock: Option<Clock>,
+    /// What became of the viewers that came by themselves; `None` unless the
+    /// sender listens for them.
+    pub admission: Option<Admission>,
+}
+
+/// What became of viewers that came by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Admission {
+    /// Served now.
+    pub served: u64,
+    /// Let in so far, each time that one came.
+    pub admitted: u64,
+    /// Sent away for want of a place.
+    pub refused: u64,
+    /// Times that somebody was asked to prove an address. Those beyond `proven`
+    /// never did: their address was forged, or an answer was lost.
+    pub challenged: u64,
+    /// Times that somebody did.
+    pub proven: u64,
+    /// Datagrams of nobody who was served.
+    pub foreign: u64,
 }
 
 /// Which stream the figures are of.

@@ -22,7 +22,7 @@ use crate::jpeg;
 use crate::repair::{Fec, Path};
 use crate::seq::FrameNumber;
 use crate::statistics::{self, Side, Statistics};
-use crate::wire::native::{Packet, Request, Totals, micros};
+use crate::wire::native::{NO_DESTINATION, Packet, Request, Totals, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 pub use cap::CONTROL_RESERVE;
 pub(crate) use cap::Cap;
@@ -42,7 +42,8 @@ pub struct Config {
     /// The largest datagram in bytes of UDP payload, [`MIN_DATAGRAM`] to
     /// [`MAX_DATAGRAM`].
     pub datagram: usize,
-    /// How many destinations every frame goes to.
+    /// How many destinations every frame goes to from the start; others can be
+    /// opened behind them.
     pub destinations: usize,
     /// Time from frame to frame, where it is known.
     pub interval: Option<Duration>,
@@ -201,6 +202,28 @@ impl Transmitter {
         Ok(number)
     }
 
+    /// Sends to this destination too, from now on; its packet numbers go on
+    /// where they ended when it was open before. Destinations are opened in
+    /// the order of their numbers at first.
+    pub fn open_destination(&mut self, destination: usize, now: Duration) {
+        if destination == self.destinations.len() && destination < usize::from(NO_DESTINATION) {
+            let new = Destination::new(destination as u16, self.config.bitrate, now);
+            self.destinations.push(new);
+        }
+        if let Some(to) = self.destinations.get_mut(destination) {
+            to.open(now);
+        }
+    }
+
+    /// Sends nothing more to this destination.
+    pub fn close_destination(&mut self, destination: usize) {
+        if let Some(to) = self.destinations.get_mut(destination) {
+            to.close();
+            self.schedule.forget(destination);
+            self.protection.set_path(self.worst_path());
+        }
+    }
+
     /// Tells how many frames the source has delivered so far.
     pub fn handle_captured(&mut self, total: u64) {
         self.counts.captured = self.counts.captured.max(total);
@@ -233,7 +256,7 @@ impl Transmitter {
                     self.protection.set_path(self.worst_path());
                 }
                 Packet::Request(request) => self.handle_request(destination, &request, now),
-                Packet::Connect(_) => {}
+                Packet::Connect(_) | Packet::Leave(_) => {}
                 Packet::Chunk(_)
                 | Packet::Resent(_)
                 | Packet::Parity(_)
@@ -268,8 +291,10 @@ impl Transmitter {
             return None;
         }
         let rooms = self.destinations.iter_mut().map(|to| to.room(now));
-        let room = rooms.min().unwrap_or(0);
-        let polled = self.schedule.poll(now, self.destinations.len(), room);
+        let room = rooms.min().unwrap_or(u64::MAX);
+        let destinations = &self.destinations;
+        let is_open = |index: usize| destinations[index].is_open();
+        let polled = self.schedule.poll(now, destinations.len(), is_open, room);
         if let Some((items, destination)) = polled {
             let to = &mut self.destinations[destination];
             for item in items {

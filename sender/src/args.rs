@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use framegram_common::repair::Fec;
+use framegram_common::udp;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 use crate::encode::{MIN_FRAME_BYTES, Settings};
@@ -30,7 +31,7 @@ pub struct Options {
     /// HOST is an IPv4 address, an IPv6 address in brackets, a name, a
     /// multicast group or, with --broadcast, a broadcast address. Viewers
     /// listen on port 5005 unless told otherwise.
-    #[arg(value_name = "DEST", required = true, value_parser = parse_destination)]
+    #[arg(value_name = "DEST", required_unless_present = "listen", value_parser = parse_destination)]
     pub destinations: Vec<String>,
 
     /// JPEG quality, 1 to 100 [default: 80]
@@ -67,6 +68,17 @@ pub struct Options {
     /// the picture scaled down, as far as that asks.
     #[arg(long, value_name = "RATE", value_parser = parse_bitrate)]
     pub bitrate: Option<u64>,
+
+    /// Let viewers come by themselves: HOST:PORT, :PORT or PORT of this machine
+    ///
+    /// They come with `framegram-view --connect`, also from behind a NAT, and
+    /// are served until they fall silent, besides the DESTs if there are any.
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    pub listen: Option<String>,
+
+    /// The most viewers that are served at once with --listen, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub max_viewers: u16,
 
     /// The format of the datagrams
     ///
@@ -125,6 +137,20 @@ pub struct Options {
     #[arg(long)]
     pub broadcast: bool,
 
+    /// How far a multicast group reaches: 0 this machine, 1 this network, or
+    /// over so many routers less one, up to 255
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub ttl: u8,
+
+    /// Interface that a multicast group or a broadcast goes out by, by name or
+    /// address [default: as the routes say]
+    #[arg(long, value_name = "NAME|ADDRESS")]
+    pub interface: Option<String>,
+
+    /// Whether viewers on this machine get what goes to a multicast group
+    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true, default_value_t = Switch::Auto)]
+    pub multicast_loop: Switch,
+
     /// Begin again when the source ends
     #[arg(long = "loop")]
     pub repeat: bool,
@@ -178,6 +204,12 @@ impl Options {
             return Err(Self::command().error(
                 ErrorKind::ArgumentConflict,
                 "--rtcp-mux and --sdp are for RTP: add --wire rtp",
+            ));
+        }
+        if self.wire != Wire::Native && self.listen.is_some() {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                "viewers that come to --listen speak framegram's own format: leave --wire out",
             ));
         }
         if self.wire == Wire::Raw && self.datagram() < MIN_FRAME_BYTES {
@@ -294,6 +326,14 @@ fn parse_destination(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whether a name is known is seen when it is used.
+fn parse_listen(text: &str) -> Result<String, String> {
+    match udp::resolve(text, Some(udp::DEFAULT_PORT)) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
+        _ => Ok(text.into()),
+    }
+}
+
 fn parse_frame_bytes(text: &str) -> Result<usize, String> {
     let most = framegram_common::frame::MAX_FRAME_BYTES;
     match text.parse() {
@@ -381,6 +421,8 @@ Examples:
     framegram-send --duration 10s --report sent.json pattern:1920x1080@60 localhost:5005
   for GStreamer, FFmpeg or another player, with the file that tells it how:
     framegram-send --wire rtp --sdp video.sdp camera 192.168.1.20:5004
+  to viewers that come by themselves, with framegram-view --connect:
+    framegram-send --listen :5005 camera
   another program's pictures:
     ffmpeg -re -i clip.mkv -f yuv4mpegpipe -pix_fmt yuv420p - | framegram-send - localhost:5005
 
@@ -462,6 +504,10 @@ mod tests {
             "pattern a:1 --datagram 65508",
             "pattern a:1 --wire raw --datagram 1000",
             "pattern a:1 --rtcp-mux",
+            "pattern --listen a:b",
+            "pattern --listen :5005 --wire rtp",
+            "pattern --listen :5005 --max-viewers 0",
+            "pattern a:1 --ttl 256",
             "pattern a:1 --sdp -",
             "pattern a:1 --slices maybe",
             "pattern a:1 --bitrate 8",

@@ -25,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) interval: Option<Duration>,
     pub(crate) rtcp_mux: bool,
+    pub(crate) hops: u8,
     pub(crate) wire: Wire,
 }
 
@@ -77,13 +78,13 @@ impl Description {
         output: &Output,
         (width, height): (usize, usize),
     ) -> Result<()> {
-        let local = output.socket().local_addr().map(|local| local.ip());
+        let local = output.local_addr().map(|local| local.ip());
         let text = sdp::Session {
             number: session.number >> 1,
             origin: local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             name: "framegram",
             destination: output.address(),
-            hops: 1,
+            hops: session.hops,
             size: u16::try_from(width).ok().zip(u16::try_from(height).ok()),
             rate: session
                 .interval

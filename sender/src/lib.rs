@@ -11,6 +11,7 @@
 pub mod args;
 pub mod console;
 mod description;
+mod door;
 pub mod encode;
 pub mod handoff;
 mod outputs;
@@ -41,6 +42,7 @@ use framegram_common::udp::Waker;
 use crate::args::{Options, Rate};
 use crate::console::Console;
 use crate::description::Description;
+use crate::door::Door;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
@@ -56,8 +58,13 @@ use crate::stream::Stream;
 /// ended in order before, its report written.
 pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
-    let datagram = options.datagram();
-    let outputs = outputs::open_all(&options.destinations, options.broadcast, datagram)?;
+    let outputs = outputs::open_all(&options.destinations, &outputs::towards(options)?)?;
+    let number = os::random_u64();
+    let listen = options.listen.as_deref().map(|text| {
+        Door::open(text, options.max_viewers, options.datagram(), number)
+            .with_context(|| format!("cannot listen at {text}"))
+    });
+    let door = listen.transpose()?;
     let description = options.sdp.as_deref().map(Description::claim).transpose()?;
     let report = options
         .report
@@ -87,8 +94,12 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let woken = waker.clone();
     stop.on_stop(move || woken.wake());
     let interval = interval(source.as_ref(), options.fps);
-    let mut stream = Stream::new(outputs, options, interval, &console, preview)?;
+    let mut stream = Stream::new(number, outputs, options, interval, &console, preview)?;
     stream.description = description;
+    for line in door.iter().flat_map(Door::invitation) {
+        console.say(&line);
+    }
+    stream.door = door;
     let until = options.duration.map(|duration| os::now() + duration);
     let settings = Settings {
         first_frame_bytes: stream.frame_bytes(),

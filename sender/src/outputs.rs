@@ -3,11 +3,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use framegram_common::udp::{Socket, Towards, is_broadcast, is_refused, is_too_big, resolve};
+use framegram_common::udp::{
+    Interface, Socket, Towards, is_broadcast, is_refused, is_too_big, resolve,
+};
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+
+use crate::args::{Options, Switch};
 
 /// Without an error for so long, a destination counts as reached again. A
 /// refusal comes back with every other datagram, so a success alone says little.
@@ -28,13 +33,15 @@ const DATAGRAMS: [usize; 6] = [
 
 /// One destination of the stream.
 pub(crate) struct Output {
-    socket: Socket,
+    socket: Arc<Socket>,
     address: SocketAddr,
     /// Named with every datagram, where the socket is not connected.
     to: Option<SocketAddr>,
     trouble: Trouble,
     /// Nothing is said of it: who takes RTP may well take no reports.
     silent: bool,
+    /// The socket is that of other viewers too.
+    shared: bool,
 }
 
 /// What became of a batch of datagrams.
@@ -52,54 +59,72 @@ impl Output {
     ///
     /// # Errors
     /// Where the host is unknown, or a broadcast address not meant as such.
-    pub(crate) fn open(text: &str, broadcast: bool, datagram: usize) -> Result<Self> {
-        Self::towards(text, resolve(text, None)?, broadcast, datagram)
+    pub(crate) fn open(text: &str, towards: &Towards) -> Result<Self> {
+        Self::towards(text, resolve(text, None)?, towards)
+    }
+
+    /// A viewer that came to this socket.
+    pub(crate) fn viewer(socket: &Arc<Socket>, address: SocketAddr) -> Self {
+        Self {
+            socket: Arc::clone(socket),
+            address,
+            to: Some(address),
+            trouble: Trouble::default(),
+            silent: false,
+            shared: true,
+        }
     }
 
     /// Another one on the next port, for RTP's reports.
     ///
     /// # Errors
     /// Where there is no next port, or it cannot be opened.
-    pub(crate) fn for_reports(&self, broadcast: bool) -> Result<Self> {
+    pub(crate) fn for_reports(&self, towards: &Towards) -> Result<Self> {
         let mut address = self.address;
         let port = address.port().checked_add(1);
         address.set_port(port.context(
             "there is no port behind it for RTP's reports: take a lower one, or --rtcp-mux",
         )?);
         let text = address.to_string();
-        let output = Self::towards(&text, address, broadcast, DEFAULT_DATAGRAM)?;
+        let towards = Towards {
+            fragment: false,
+            ..towards.clone()
+        };
+        let output = Self::towards(&text, address, &towards)?;
         Ok(Self {
             silent: true,
             ..output
         })
     }
 
-    fn towards(text: &str, address: SocketAddr, broadcast: bool, datagram: usize) -> Result<Self> {
+    fn towards(text: &str, address: SocketAddr, towards: &Towards) -> Result<Self> {
         if address.ip().is_unspecified() {
             bail!("{text} is not a destination: name the machine where the viewer runs");
         }
         let is_broadcast = is_broadcast(address.ip());
-        if is_broadcast && !broadcast {
+        if is_broadcast && !towards.broadcast {
             bail!("{text} is a broadcast address: if that is meant, add --broadcast");
         }
-        let towards = Towards {
-            broadcast,
-            fragment: datagram > DEFAULT_DATAGRAM,
-            ..Towards::default()
-        };
-        let socket = Socket::towards(address, &towards)?;
+        let socket = Socket::towards(address, towards)?;
         let connected = !address.ip().is_multicast() && !is_broadcast;
         Ok(Self {
-            socket,
+            socket: Arc::new(socket),
             address,
             to: (!connected).then_some(address),
             trouble: Trouble::default(),
             silent: false,
+            shared: false,
         })
     }
 
-    pub(crate) fn socket(&self) -> &Socket {
-        &self.socket
+    /// Its own socket; `None` where viewers share one.
+    pub(crate) fn own_socket(&self) -> Option<&Socket> {
+        (!self.shared).then_some(&*self.socket)
+    }
+
+    /// The address that datagrams leave from, as far as that is known.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -151,12 +176,15 @@ impl Output {
         format!("{} is reached again", self.address)
     }
 
-    /// Takes a datagram that came back, if there is one.
+    /// Takes a datagram that came back to its own socket, if there is one.
     ///
     /// # Errors
     /// What the network said of an earlier datagram.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let received = self.socket.receive(buffer)?;
+        let Some(socket) = self.own_socket() else {
+            return Ok(None);
+        };
+        let received = socket.receive(buffer)?;
         Ok(received.map(|received| received.len))
     }
 }
@@ -165,11 +193,27 @@ impl Output {
 ///
 /// # Errors
 /// The first that cannot be opened, by its name.
-pub(crate) fn open_all(texts: &[String], broadcast: bool, datagram: usize) -> Result<Vec<Output>> {
+pub(crate) fn open_all(texts: &[String], towards: &Towards) -> Result<Vec<Output>> {
     let open = |text: &String| {
-        Output::open(text, broadcast, datagram).with_context(|| format!("cannot send to {text}"))
+        Output::open(text, towards).with_context(|| format!("cannot send to {text}"))
     };
     texts.iter().map(open).collect()
+}
+
+/// How to send, as the options say.
+///
+/// # Errors
+/// Where there is no such interface.
+pub(crate) fn towards(options: &Options) -> Result<Towards> {
+    let interface = options.interface.as_deref();
+    Ok(Towards {
+        broadcast: options.broadcast,
+        interface: interface.map(Interface::find).transpose()?,
+        multicast_hops: options.ttl,
+        multicast_loop: options.multicast_loop == Switch::Auto,
+        fragment: options.datagram() > DEFAULT_DATAGRAM,
+        ..Towards::default()
+    })
 }
 
 fn smaller_than(datagram: usize) -> Option<usize> {
@@ -229,7 +273,11 @@ mod tests {
 
     #[test]
     fn falls_back_when_a_datagram_is_too_big_for_the_system() {
-        let mut output = Output::open("127.0.0.1:9", false, MAX_DATAGRAM).unwrap();
+        let towards = Towards {
+            fragment: true,
+            ..Towards::default()
+        };
+        let mut output = Output::open("127.0.0.1:9", &towards).unwrap();
         let sent = output.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
         assert_eq!((sent.refused, sent.smaller), (1, Some(MAX_DATAGRAM)));
         assert!(sent.notice.is_some());
@@ -237,10 +285,15 @@ mod tests {
 
     #[test]
     fn fails_for_broadcast_that_is_not_meant_and_for_no_machine() {
+        let one = Towards::default();
         for text in ["255.255.255.255:5005", "0.0.0.0:5005", "[::]:5005"] {
-            assert!(Output::open(text, false, 1_452).is_err(), "{text}");
+            assert!(Output::open(text, &one).is_err(), "{text}");
         }
-        assert!(Output::open("255.255.255.255:5005", true, 1_452).is_ok());
-        assert!(Output::open("239.1.2.3:5005", false, 1_452).is_ok());
+        let all = Towards {
+            broadcast: true,
+            ..Towards::default()
+        };
+        assert!(Output::open("255.255.255.255:5005", &all).is_ok());
+        assert!(Output::open("239.1.2.3:5005", &one).is_ok());
     }
 }

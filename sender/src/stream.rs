@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use framegram_common::gate::Visit;
 use framegram_common::speaker::{Config, Speaker};
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
@@ -14,8 +15,9 @@ use framegram_common::{os, transmitter};
 use crate::args::{Options, Switch, Wire};
 use crate::console::Console;
 use crate::description::{Description, Session};
+use crate::door::{Door, Knock};
 use crate::encode::Encoded;
-use crate::outputs::Output;
+use crate::outputs::{self, Output};
 use crate::pipeline::{Made, Pipeline};
 use crate::preview::Preview;
 use crate::progress::Progress;
@@ -34,6 +36,8 @@ pub(crate) struct Stream<'a> {
     /// The destinations, then those of RTP's reports where they are others.
     pub(crate) outputs: Vec<Output>,
     pub(crate) description: Option<Description>,
+    /// Where viewers come by themselves; they are the last of the outputs.
+    pub(crate) door: Option<Door>,
     destinations: usize,
     session: Session,
     pub(crate) console: &'a Console,
@@ -57,18 +61,18 @@ struct Figures {
 }
 
 impl<'a> Stream<'a> {
-    /// A stream with its number, drawn at random.
+    /// The stream with this number, drawn at random.
     ///
     /// # Errors
     /// Where RTP's reports have no port to go to.
     pub(crate) fn new(
+        number: u64,
         mut outputs: Vec<Output>,
         options: &Options,
         interval: Option<Duration>,
         console: &'a Console,
         preview: Option<Preview>,
     ) -> Result<Self> {
-        let number = os::random_u64();
         let rate = options.bitrate.map(|bitrate| {
             let rate = RateControl::new(bitrate, interval, options.fec, os::now());
             if rate.is_too_low() {
@@ -97,8 +101,9 @@ impl<'a> Stream<'a> {
             wall_offset: os::wall_offset(),
         };
         if options.wire == Wire::Rtp && !options.rtcp_mux {
+            let towards = outputs::towards(options)?;
             for index in 0..destinations {
-                let reports = outputs[index].for_reports(options.broadcast);
+                let reports = outputs[index].for_reports(&towards);
                 outputs.push(reports.with_context(|| {
                     format!("cannot send reports to {}", outputs[index].address())
                 })?);
@@ -108,11 +113,13 @@ impl<'a> Stream<'a> {
             transmitter: Speaker::new(config, number, os::now()),
             outputs,
             description: None,
+            door: None,
             destinations,
             session: Session {
                 number,
                 interval,
                 rtcp_mux: options.rtcp_mux,
+                hops: options.ttl,
                 wire: options.wire,
             },
             console,
@@ -164,6 +171,7 @@ impl<'a> Stream<'a> {
                 self.transmitter.finish(os::now());
             }
             self.receive();
+            self.meet_viewers();
             self.transmit(pipeline, &mut out);
             let now = os::now();
             if progress.is_due(now) {
@@ -174,12 +182,15 @@ impl<'a> Stream<'a> {
                 self.transmitter.poll_timeout(),
                 Some(progress.due()),
                 until.filter(|_| !finishing),
+                self.door.as_ref().and_then(Door::poll_timeout),
             ];
             let next = next.into_iter().flatten().min();
             if self.transmitter.is_finished() {
                 break;
             }
-            let sockets: Vec<&Socket> = self.outputs.iter().map(Output::socket).collect();
+            let own = self.outputs.iter().filter_map(Output::own_socket);
+            let shared = self.door.iter().map(|door| &**door.socket());
+            let sockets: Vec<&Socket> = own.chain(shared).collect();
             let timeout = next.map(|next| next.saturating_sub(os::now()));
             wait(&sockets, waker, timeout).context("cannot wait for the network")?;
         }
@@ -195,8 +206,12 @@ impl<'a> Stream<'a> {
             .outputs
             .iter()
             .take(self.destinations)
-            .map(|output| output.address().to_string())
+            .map(Output::address)
+            .chain(self.door.iter().flat_map(Door::addresses))
+            .map(|address| address.to_string())
             .collect();
+        statistics.admission = self.door.as_ref().map(Door::counts);
+        let stream = &mut statistics.stream;
         let (width, height) = self.figures.size.unzip();
         stream.width = width.and_then(|width| u32::try_from(width).ok());
         stream.height = height.and_then(|height| u32::try_from(height).ok());
@@ -360,6 +375,56 @@ impl<'a> Stream<'a> {
         {
             self.transmitter.set_datagram(smaller);
             pipeline.set_datagram(smaller);
+        }
+    }
+
+    /// Lets viewers in and out, and takes what they say.
+    fn meet_viewers(&mut self) {
+        let Some(mut door) = self.door.take() else {
+            return;
+        };
+        while let Some(place) = door.poll_gone(os::now()) {
+            self.part(place, "fell silent", &mut door);
+        }
+        for _ in 0..MOST_RECEIVED {
+            // What the network says of an earlier answer concerns nobody here.
+            let Ok(Some(knock)) = door.receive(&mut self.buffer) else {
+                break;
+            };
+            self.meet(&knock, &mut door);
+        }
+        self.door = Some(door);
+    }
+
+    fn meet(&mut self, knock: &Knock, door: &mut Door) {
+        let now = os::now();
+        match knock.visit {
+            Visit::Served(place) => {
+                let datagram = &self.buffer[..knock.len];
+                let destination = self.destinations + place;
+                self.transmitter.handle_datagram(destination, datagram, now);
+            }
+            Visit::Admitted(place) => {
+                let destination = self.destinations + place;
+                let viewer = Output::viewer(door.socket(), knock.from);
+                match self.outputs.get_mut(destination) {
+                    Some(output) => *output = viewer,
+                    None => self.outputs.push(viewer),
+                }
+                self.transmitter.open_destination(destination, now);
+                door.tell(knock.from, "is served", self.console);
+            }
+            Visit::Left(place) => self.part(place, "left", door),
+            Visit::Refused => door.tell(knock.from, "was refused", self.console),
+            Visit::Challenged | Visit::Foreign => {}
+        }
+    }
+
+    fn part(&mut self, place: usize, why: &str, door: &mut Door) {
+        let destination = self.destinations + place;
+        self.transmitter.close_destination(destination);
+        if let Some(output) = self.outputs.get(destination) {
+            door.tell(output.address(), why, self.console);
         }
     }
 

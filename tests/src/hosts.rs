@@ -106,7 +106,7 @@ impl Drop for Hosts {
     }
 }
 
-fn ip(arguments: &str) -> Output {
+pub(crate) fn ip(arguments: &str) -> Output {
     let output = Command::new("ip")
         .args(arguments.split_whitespace())
         .output()

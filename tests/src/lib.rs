@@ -9,6 +9,8 @@ pub mod concealment;
 pub mod counting;
 pub mod hosts;
 pub mod measure;
+mod namespaces;
+pub mod networks;
 pub mod pair;
 pub mod program;
 pub mod repair_table;

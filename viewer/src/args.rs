@@ -25,6 +25,11 @@ pub struct Args {
     #[arg(value_name = "ADDR", value_parser = address)]
     pub address: Option<String>,
 
+    /// Ask a sender that was started with --listen for its stream, instead of
+    /// waiting for one; also through a NAT on this side
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["address", "interface"], value_parser = sender, help_heading = RECEIVING)]
+    pub connect: Option<String>,
+
     /// Interface on which to join a multicast group, by name or address
     /// [default: as the routes say]
     #[arg(long, value_name = "NAME|ADDRESS", help_heading = RECEIVING)]
@@ -165,6 +170,14 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
+/// As [`address`], but of another machine: with a port.
+fn sender(text: &str) -> Result<String, String> {
+    match udp::resolve(text, None) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 const RECEIVING: &str = "Receiving";
 const SHOWING: &str = "Showing";
 const ENDING: &str = "Ending";
@@ -176,6 +189,10 @@ Examples:
       framegram-view
   and there, with the address that it prints here:
       framegram-send camera 192.168.1.5:5005
+
+  Watch a sender that was started with --listen, such as
+  framegram-send --listen :5005 camera on 192.168.1.20:
+      framegram-view --connect 192.168.1.20:5005
 
   Watch what GStreamer or FFmpeg send as JPEG in RTP to port 5004:
       framegram-view :5004
@@ -222,6 +239,10 @@ mod tests {
         }
         for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
             assert!(parse(form).is_err(), "{form}");
+        }
+        assert!(parse("--connect a:5005").is_ok());
+        for line in ["--connect :5005", "--connect a:b", "--connect a:5005 :6000"] {
+            assert!(parse(line).is_err(), "{line}");
         }
     }
 

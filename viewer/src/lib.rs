@@ -26,10 +26,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+use framegram_common::caller::Caller;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::receiver;
-use framegram_common::udp::{self, Interface, Listen, Socket};
+use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
 use framegram_common::wire::{Format, sdp};
 use framegram_common::{Statistics, os};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -68,8 +69,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             ..receiver::Config::default()
         },
     };
-    let (socket, listen) = listen(args)?;
-    let invitation = invitation::lines(socket.local_addr()?, &udp::local_addresses());
+    let viewer = os::random_u64();
+    let caller = args.connect.as_deref().map(|text| call(text, viewer));
+    let caller = caller.transpose()?;
+    let (socket, listen) = match &caller {
+        Some(caller) => (towards(caller.to(), args.buffer)?, None),
+        None => listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
+    };
+    let invitation = match &caller {
+        Some(caller) => vec![format!("Asking {} for its stream.", caller.to())],
+        None => invitation::lines(socket.local_addr()?, &udp::local_addresses()),
+    };
     let (display, recording) = sinks(args, &invitation)?;
 
     for line in &invitation {
@@ -82,13 +92,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Keep::Newest
     };
     let exchange = Arc::new(Exchange::new(Pending::new(keep))?);
-    let reports = next_port(&socket, listen)?
+    let reports = listen
+        .map(|listen| next_port(&socket, listen))
+        .transpose()?;
+    let reports = reports
+        .flatten()
         .filter(|_| !matches!(config.format, Some(Format::Native | Format::Raw)));
-    let listener = Listener::new(config, os::random_u64(), os::now());
+    let listener = Listener::new(config, viewer, os::now());
     let network = Network::new(
         socket,
         reports,
         listener,
+        caller,
         args.allow.clone(),
         Arc::clone(&exchange),
         Arc::clone(&console),
@@ -146,6 +161,24 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// The sender at `text`, to be asked.
+fn call(text: &str, viewer: u64) -> anyhow::Result<Caller> {
+    let address = udp::resolve(text, None)?;
+    if address.ip().is_multicast() {
+        bail!("{text} is a multicast group: type framegram-view {text}, without --connect");
+    }
+    Ok(Caller::new(viewer, address, os::now()))
+}
+
+/// A socket that hears this sender alone.
+fn towards(sender: SocketAddr, buffer: usize) -> anyhow::Result<Socket> {
+    let towards = Towards {
+        receive_buffer: buffer,
+        ..Towards::default()
+    };
+    Ok(Socket::towards(sender, &towards)?)
+}
+
 fn listen(args: &Args) -> anyhow::Result<(Socket, Listen)> {
     let address: Option<SocketAddr> = args
         .address
@@ -157,6 +190,7 @@ fn listen(args: &Args) -> anyhow::Result<(Socket, Listen)> {
         address,
         interface,
         buffer: args.buffer,
+        ..Listen::default()
     };
     let socket = Socket::listen(&listen).map_err(|error| {
         let port = address.map_or(udp::DEFAULT_PORT, |address| address.port());

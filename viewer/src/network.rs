@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use framegram_common::caller::{Answer, Caller};
 use framegram_common::listener::Listener;
 use framegram_common::receiver::{Event, FrameId, Outcome};
 use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
@@ -52,6 +53,11 @@ pub struct Network {
     /// Who was heard on it last: answers go out by it.
     reporter: Option<SocketAddr>,
     receiver: Listener,
+    /// Asks a sender for its stream, where it does not come unasked.
+    caller: Option<Caller>,
+    /// The sender serves as many viewers as it may, which is so many.
+    refused: Option<u16>,
+    unheard_told: bool,
     allow: Vec<Prefix>,
     exchange: Arc<Exchange>,
     console: Arc<Console>,
@@ -111,6 +117,7 @@ impl Network {
         socket: Socket,
         reports: Option<Listen>,
         receiver: Listener,
+        caller: Option<Caller>,
         allow: Vec<Prefix>,
         exchange: Arc<Exchange>,
         console: Arc<Console>,
@@ -122,6 +129,9 @@ impl Network {
             control: None,
             reporter: None,
             receiver,
+            caller,
+            refused: None,
+            unheard_told: false,
             allow,
             exchange,
             console,
@@ -143,6 +153,7 @@ impl Network {
     /// When the socket fails for good; the figures are in the news all the same.
     pub fn run(mut self) -> anyhow::Result<Statistics> {
         let outcome = self.receive_all();
+        self.leave();
         // The sinks' side waits for frames that will not come.
         self.exchange.pending.wake();
         self.settle();
@@ -166,11 +177,18 @@ impl Network {
                     received
                 }
                 Err(error) if failures < MOST_FAILURES => {
+                    self.tell_unheard(&error);
                     failures += u32::from(!udp::is_refused(&error) && !udp::is_too_big(&error));
                     true
                 }
                 Err(error) => return Err(error).context("the network fails"),
             };
+            if let (Some(most), Some(caller)) = (self.refused, &self.caller) {
+                bail!(
+                    "{} serves no more than {most} viewers, and that many are there: try later,                      or start it with a larger --max-viewers",
+                    caller.to()
+                );
+            }
             self.count_drops();
             if now >= self.next_news {
                 self.tell(now);
@@ -179,7 +197,12 @@ impl Network {
                 self.receiver.handle_timeout(now);
                 self.drain(now);
                 let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
-                let next = next.min(self.next_news).saturating_sub(now);
+                let asking = self
+                    .caller
+                    .as_ref()
+                    .filter(|_| !self.receiver.is_living(now));
+                let ask = asking.map_or(Duration::MAX, Caller::poll_timeout);
+                let next = next.min(ask).min(self.next_news).saturating_sub(now);
                 let sockets: Vec<_> = std::iter::once(&self.socket).chain(&self.control).collect();
                 udp::wait(&sockets, &self.exchange.waker, Some(next))
                     .context("cannot wait for datagrams")?;
@@ -222,6 +245,21 @@ impl Network {
             return false;
         }
         let datagram = &buffer[..received.len.min(buffer.len())];
+        if let Some(caller) = &mut self.caller
+            && !self.receiver.is_living(received.arrival)
+        {
+            match caller.handle_datagram(received.from, datagram, received.arrival) {
+                Answer::None => {}
+                Answer::Challenge => {
+                    self.drain(received.arrival);
+                    return true;
+                }
+                Answer::Refusal(most) => {
+                    self.refused = Some(most);
+                    return true;
+                }
+            }
+        }
         self.receiver
             .handle_datagram(received.from, datagram, received.arrival);
         self.drain(received.arrival);
@@ -238,6 +276,13 @@ impl Network {
         while let Some(event) = self.receiver.poll_event() {
             self.hear(event, now);
         }
+        if let Some(caller) = &mut self.caller
+            && !self.receiver.is_living(now)
+            && caller.poll_transmit(now, &mut self.feedback)
+        {
+            // As good as lost on the way: it is asked again.
+            let _ = self.socket.send(None, &self.feedback, self.feedback.len());
+        }
         while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
             // Feedback that cannot be sent is as good as lost on the way.
             let control = self.control.as_ref().filter(|_| self.reporter == Some(to));
@@ -245,6 +290,30 @@ impl Network {
                 control
                     .unwrap_or(&self.socket)
                     .send(Some(to), &self.feedback, self.feedback.len());
+        }
+    }
+
+    /// Says, once, that nobody is there to be asked.
+    fn tell_unheard(&mut self, error: &std::io::Error) {
+        if let Some(caller) = &self.caller
+            && udp::is_refused(error)
+            && !self.unheard_told
+        {
+            self.unheard_told = true;
+            let to = caller.to();
+            self.console
+                .notice(&format!("Nobody listens at {to} yet; asking on."));
+        }
+    }
+
+    /// Says that this viewer wants no more, several times, since any of them
+    /// may be lost; the sender finds out by itself in the end.
+    fn leave(&mut self) {
+        if let Some(caller) = &mut self.caller {
+            for _ in 0..LEAVES {
+                caller.leave(os::now(), &mut self.feedback);
+                let _ = self.socket.send(None, &self.feedback, self.feedback.len());
+            }
         }
     }
 
@@ -359,6 +428,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Datagrams that are taken in one go: a large frame, so that fates and the
 /// word to stop wait for a millisecond at most.
 const BATCH: usize = 256;
+
+/// How often a viewer says that it goes.
+const LEAVES: usize = 3;
 
 /// How often the figures are told to the window.
 const NEWS: Duration = Duration::from_millis(200);

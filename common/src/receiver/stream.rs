@@ -183,7 +183,8 @@ impl Stream {
             | Packet::Request(_)
             | Packet::Connect(_)
             | Packet::Challenge(_)
-            | Packet::Refusal(_) => false,
+            | Packet::Refusal(_)
+            | Packet::Leave(_) => false,
         }
     }
 

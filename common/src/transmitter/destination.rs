@@ -53,6 +53,7 @@ pub(super) struct Destination {
     credit: usize,
     cap: Option<Cap>,
     viewers: BTreeMap<u64, Viewer>,
+    is_open: bool,
 }
 
 /// What a viewer said last.
@@ -80,7 +81,29 @@ impl Destination {
             credit: 0,
             cap: bitrate.map(Cap::new),
             viewers: BTreeMap::new(),
+            is_open: true,
         }
+    }
+
+    /// Serves whoever is there from now on as somebody new, whose first word
+    /// is about the stream. Packet numbers and the rate go on: nobody is to
+    /// take two packets for one.
+    pub(super) fn open(&mut self, now: Duration) {
+        self.close();
+        self.totals_due = now;
+        self.is_open = true;
+    }
+
+    /// Serves nobody.
+    pub(super) fn close(&mut self) {
+        self.replies.clear();
+        self.answered.clear();
+        self.viewers.clear();
+        self.is_open = false;
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Appends a packet as the next datagram to this destination.
@@ -126,6 +149,9 @@ impl Destination {
         now: Duration,
         out: &mut Vec<u8>,
     ) -> bool {
+        if !self.is_open {
+            return false;
+        }
         if let Some(reply) = self.replies.pop_front() {
             self.encode(stream, &Packet::Reply(reply), now, out);
             return true;
@@ -158,6 +184,9 @@ impl Destination {
 
     /// When the next control packet is due; `None` after the last farewell.
     pub(super) fn control_due(&self) -> Option<Duration> {
+        if !self.is_open {
+            return None;
+        }
         if !self.replies.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -256,12 +285,13 @@ impl Destination {
 
     /// Bytes of media or repair that may be sent now.
     pub(super) fn room(&mut self, now: Duration) -> u64 {
-        self.cap.as_mut().map_or(u64::MAX, |cap| cap.room(now))
+        let cap = self.cap.as_mut().filter(|_| self.is_open);
+        cap.map_or(u64::MAX, |cap| cap.room(now))
     }
 
     /// When so many bytes may be sent.
     pub(super) fn free_at(&self, bytes: usize) -> Duration {
-        let cap = self.cap.as_ref();
+        let cap = self.cap.as_ref().filter(|_| self.is_open);
         cap.map_or(Duration::ZERO, |cap| cap.free_at(bytes as u64))
     }
 

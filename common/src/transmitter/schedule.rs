@@ -150,25 +150,35 @@ impl Schedule {
         self.batch.clear();
     }
 
-    /// Packets that are due together, and the destination they go to: of equal
-    /// length, but the last may be shorter, and no more than `room` bytes.
+    /// Packets that are due together, and the destination that they go to, one
+    /// of those that are open: of equal length, but the last may be shorter,
+    /// and no more than `room` bytes. Where none is open, they go nowhere.
     pub(super) fn poll(
         &mut self,
         now: Duration,
         destinations: usize,
+        is_open: impl Fn(usize) -> bool,
         room: u64,
     ) -> Option<(&[Item], usize)> {
-        let only = self.batch.first().and_then(|item| item.to);
-        if self.next >= only.map_or(destinations, |only| only + 1) {
+        loop {
+            if self.batch.is_empty() {
+                self.gather(now, room);
+                self.next = self.batch.first()?.to.unwrap_or(0);
+            }
+            let only = self.batch.first().and_then(|item| item.to);
+            let end = only.map_or(destinations, |only| only + 1);
+            if let Some(destination) = (self.next..end).find(|&index| is_open(index)) {
+                self.next = destination + 1;
+                return Some((&self.batch, destination));
+            }
             self.batch.clear();
         }
-        if self.batch.is_empty() {
-            self.gather(now, room);
-            self.next = self.batch.first()?.to.unwrap_or(0);
-        }
-        let destination = self.next;
-        self.next += 1;
-        Some((&self.batch, destination))
+    }
+
+    /// Drops what waits for this destination alone.
+    pub(super) fn forget(&mut self, destination: usize) {
+        self.answers
+            .retain(|(_, item)| item.to != Some(destination));
     }
 
     /// When the next packet is due and, by its length, `free` to be sent.

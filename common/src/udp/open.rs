@@ -26,6 +26,10 @@ pub struct Listen {
     pub interface: Option<Interface>,
     /// Receive buffer to ask the kernel for, in bytes.
     pub buffer: usize,
+    /// Send buffer to ask the kernel for, in bytes.
+    pub send_buffer: usize,
+    /// Whether IP may cut what is sent into fragments ([`Towards::fragment`]).
+    pub fragment: bool,
 }
 
 impl Default for Listen {
@@ -34,6 +38,8 @@ impl Default for Listen {
             address: None,
             interface: None,
             buffer: DEFAULT_BUFFER,
+            send_buffer: DEFAULT_BUFFER,
+            fragment: false,
         }
     }
 }
@@ -58,6 +64,8 @@ pub struct Towards {
     pub batch: bool,
     /// Send buffer to ask the kernel for, in bytes.
     pub buffer: usize,
+    /// Receive buffer to ask the kernel for, in bytes.
+    pub receive_buffer: usize,
 }
 
 impl Default for Towards {
@@ -70,6 +78,7 @@ impl Default for Towards {
             fragment: false,
             batch: true,
             buffer: DEFAULT_BUFFER,
+            receive_buffer: DEFAULT_BUFFER,
         }
     }
 }
@@ -97,6 +106,11 @@ impl Socket {
         let socket = Self::open(address)?;
         let inner = &socket.inner;
         inner.set_recv_buffer_size(listen.buffer)?;
+        inner.set_send_buffer_size(listen.send_buffer)?;
+        if listen.fragment {
+            option::allow_fragments(inner, socket.domain)?;
+            socket.batch.store(false, Ordering::Relaxed);
+        }
         let interface = listen.interface.as_ref();
         if let (SocketAddr::V6(v6), Some(interface)) = (&mut address, interface)
             && v6.ip().is_multicast()
@@ -143,6 +157,7 @@ impl Socket {
         let socket = Self::open(destination)?;
         let inner = &socket.inner;
         inner.set_send_buffer_size(towards.buffer)?;
+        inner.set_recv_buffer_size(towards.receive_buffer)?;
         socket.batch.store(towards.batch, Ordering::Relaxed);
         if towards.fragment {
             option::allow_fragments(inner, socket.domain)?;

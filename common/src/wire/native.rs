@@ -31,7 +31,8 @@
 //!   without the CRC itself: where the body is damaged it says whether the
 //!   packet number can still be believed.
 //! - `destination` counts the places a sender sends to, from 0. A viewer
-//!   answers with the destination that it was addressed as.
+//!   answers with the destination that it was addressed as. 65535 is nobody's:
+//!   of the handshake, before there is one.
 //! - `stream` is drawn at random when a sender starts: a restart is a new
 //!   stream. Identity is the stream, never the address.
 //! - `packet number` counts from 0 per destination and per channel of a
@@ -48,7 +49,7 @@ mod fields;
 mod media;
 
 pub use control::{
-    Challenge, Connect, MAX_GAPS, MAX_WANTS, Refusal, Reply, Report, Request, Totals, Want,
+    Challenge, Connect, Leave, MAX_GAPS, MAX_WANTS, Refusal, Reply, Report, Request, Totals, Want,
 };
 pub use media::{
     CHUNK_BODY, Chunk, MAX_BLOCK_FRAMES, MAX_CHUNKS, PARITY_BODY, Parity, SliceStart, Tables,
@@ -72,6 +73,9 @@ pub const HEADER: usize = 36;
 
 /// Bytes that the authentication tag of an encrypted packet takes.
 pub const TAG: usize = 16;
+
+/// The destination of what is said to those who are not served.
+pub const NO_DESTINATION: u16 = u16::MAX;
 
 /// What a packet is for; each counts its own numbers, so that what repairs
 /// never looks like a loss of what it repairs.
@@ -127,6 +131,8 @@ pub enum Packet<'a> {
     Challenge(Challenge),
     /// A sender does not serve a viewer.
     Refusal(Refusal),
+    /// A viewer wants no more.
+    Leave(Leave),
 }
 
 /// Microseconds of a time, as the wire carries it.
@@ -155,7 +161,27 @@ impl Packet<'_> {
             | Packet::Reply(_)
             | Packet::Challenge(_)
             | Packet::Refusal(_) => true,
-            Packet::Report(_) | Packet::Request(_) | Packet::Connect(_) => false,
+            Packet::Report(_) | Packet::Request(_) | Packet::Connect(_) | Packet::Leave(_) => false,
+        }
+    }
+
+    /// The viewer that sent it, or `None` for what a sender sends.
+    #[must_use]
+    pub fn viewer(&self) -> Option<u64> {
+        match self {
+            Packet::Report(report) => Some(report.viewer),
+            Packet::Request(request) => Some(request.viewer),
+            Packet::Connect(connect) => Some(connect.viewer),
+            Packet::Leave(leave) => Some(leave.viewer),
+            Packet::Chunk(_)
+            | Packet::Resent(_)
+            | Packet::Parity(_)
+            | Packet::Tables(_)
+            | Packet::Totals(_)
+            | Packet::Farewell(_)
+            | Packet::Reply(_)
+            | Packet::Challenge(_)
+            | Packet::Refusal(_) => None,
         }
     }
 
@@ -173,6 +199,7 @@ impl Packet<'_> {
             Packet::Connect(_) => Kind::Connect,
             Packet::Challenge(_) => Kind::Challenge,
             Packet::Refusal(_) => Kind::Refusal,
+            Packet::Leave(_) => Kind::Leave,
         }
     }
 
@@ -198,6 +225,7 @@ impl Packet<'_> {
             Packet::Connect(connect) => connect.encode(out),
             Packet::Challenge(challenge) => challenge.encode(out),
             Packet::Refusal(refusal) => refusal.encode(out),
+            Packet::Leave(leave) => leave.encode(out),
         }
         let datagram = &mut out[start..];
         datagram[CHECK] = header_check(datagram);
@@ -270,6 +298,7 @@ impl Packet<'_> {
             Kind::Connect => Packet::Connect(Connect::decode(body)?),
             Kind::Challenge => Packet::Challenge(Challenge::decode(body)?),
             Kind::Refusal => Packet::Refusal(Refusal::decode(body)?),
+            Kind::Leave => Packet::Leave(Leave::decode(body)?),
         })
     }
 }
@@ -312,17 +341,18 @@ enum Kind {
     Connect = 10,
     Challenge = 11,
     Refusal = 12,
+    Leave = 13,
 }
 
 impl Kind {
     fn from_wire(byte: u8) -> Option<Self> {
         use Kind::{
-            Challenge, Chunk, Connect, Farewell, Parity, Refusal, Reply, Report, Request, Resent,
-            Tables, Totals,
+            Challenge, Chunk, Connect, Farewell, Leave, Parity, Refusal, Reply, Report, Request,
+            Resent, Tables, Totals,
         };
         [
             Chunk, Resent, Parity, Tables, Totals, Farewell, Reply, Report, Request, Connect,
-            Challenge, Refusal,
+            Challenge, Refusal, Leave,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -340,7 +370,8 @@ impl Kind {
             | Kind::Request
             | Kind::Connect
             | Kind::Challenge
-            | Kind::Refusal => Channel::Control,
+            | Kind::Refusal
+            | Kind::Leave => Channel::Control,
         }
     }
 }

@@ -190,6 +190,14 @@ body! {
     }
 }
 
+body! {
+    /// A viewer that came by itself takes its leave.
+    Leave, "leave" {
+        /// The viewer that goes.
+        viewer: u64,
+    }
+}
+
 /// What a viewer misses.
 ///
 /// ```text

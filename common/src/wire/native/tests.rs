@@ -74,6 +74,9 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         reason: 1,
         viewers: 8,
     };
+    let leave = Leave {
+        viewer: report.viewer,
+    };
     vec![
         ("chunk", Packet::Chunk(chunk())),
         ("resent", Packet::Resent(chunk())),
@@ -94,6 +97,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("connect", Packet::Connect(connect)),
         ("challenge", Packet::Challenge(challenge)),
         ("refusal", Packet::Refusal(refusal)),
+        ("leave", Packet::Leave(leave)),
     ]
 }
 

@@ -1,0 +1,75 @@
+//! Network namespaces, deleted when they are dropped.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::hosts::ip;
+use crate::program::Start;
+
+/// Some namespaces, counted from 0.
+#[derive(Debug)]
+pub(crate) struct Namespaces {
+    set: u32,
+    names: Vec<String>,
+}
+
+impl Namespaces {
+    /// None yet. `None`, and a word about it, where this user may not make any.
+    pub(crate) fn new() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: network namespaces need root");
+            return None;
+        }
+        Some(Self {
+            set: COUNT.fetch_add(1, Ordering::Relaxed),
+            names: Vec::new(),
+        })
+    }
+
+    /// Makes another one, and says which.
+    pub(crate) fn add(&mut self, name: &str) -> usize {
+        let name = format!("framegram-{}-net{}-{name}", std::process::id(), self.set);
+        ip(&format!("netns add {name}"));
+        self.names.push(name);
+        self.names.len() - 1
+    }
+
+    /// Joins two by a cable, whose ends have these names.
+    pub(crate) fn join(&self, one: usize, one_end: &str, other: usize, other_end: &str) {
+        let (one, other) = (&self.names[one], &self.names[other]);
+        ip(&format!(
+            "link add {one_end} netns {one} type veth peer name {other_end} netns {other}"
+        ));
+    }
+
+    /// `ip` with these arguments, in one of them.
+    pub(crate) fn ip(&self, namespace: usize, arguments: &str) {
+        ip(&format!("-n {} {arguments}", self.names[namespace]));
+    }
+
+    /// A command in one of them, that has to end well.
+    pub(crate) fn run(&self, namespace: usize, words: &[&str]) {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &self.names[namespace]])
+            .args(words)
+            .output()
+            .expect("the program ip is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", words.join(" "));
+    }
+
+    /// A program in one of them.
+    pub(crate) fn start(&self, namespace: usize, program: &str, arguments: &str) -> Start {
+        let name = &self.names[namespace];
+        Start::by(&["ip", "netns", "exec", name], program, arguments)
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = Command::new("ip").args(["netns", "delete", name]).status();
+        }
+    }
+}

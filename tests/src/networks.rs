@@ -1,0 +1,134 @@
+//! Larger networks on one machine than [`Hosts`](crate::hosts::Hosts): one with
+//! several machines, and one behind a NAT.
+
+use crate::hosts::INTERFACE;
+use crate::namespaces::Namespaces;
+use crate::program::Start;
+
+/// Several hosts on one Ethernet segment.
+#[derive(Debug)]
+pub struct Segment {
+    namespaces: Namespaces,
+}
+
+impl Segment {
+    /// So many hosts, each with an [`INTERFACE`] on the segment. `None`, and a
+    /// word about it, where this user may not make them.
+    ///
+    /// # Panics
+    /// Where root cannot make them.
+    #[must_use]
+    pub fn new(hosts: u8) -> Option<Self> {
+        let mut namespaces = Namespaces::new()?;
+        let switch = namespaces.add("switch");
+        namespaces.ip(switch, "link add bridge type bridge mcast_snooping 0");
+        namespaces.ip(switch, "link set bridge up");
+        for host in 0..hosts {
+            let index = namespaces.add(&format!("host{host}"));
+            let port = format!("port{host}");
+            namespaces.join(switch, &port, index, INTERFACE);
+            namespaces.ip(switch, &format!("link set {port} master bridge up"));
+            for line in [
+                "link set lo up".to_owned(),
+                format!("link set {INTERFACE} up"),
+                format!(
+                    "address add {}/24 broadcast + dev {INTERFACE}",
+                    Self::v4(host)
+                ),
+                format!("address add {}/64 dev {INTERFACE} nodad", Self::v6(host)),
+                format!("route add 224.0.0.0/4 dev {INTERFACE}"),
+            ] {
+                namespaces.ip(index, &line);
+            }
+        }
+        Some(Self { namespaces })
+    }
+
+    /// The IPv4 address of a host, counted from 0.
+    #[must_use]
+    pub fn v4(host: u8) -> String {
+        format!("10.78.5.{}", host + 1)
+    }
+
+    /// The IPv6 address of a host, counted from 0.
+    #[must_use]
+    pub fn v6(host: u8) -> String {
+        format!("fd78::{}", host + 1)
+    }
+
+    /// A program with these arguments, on a host.
+    #[must_use]
+    pub fn start(&self, host: u8, program: &str, arguments: &str) -> Start {
+        self.namespaces
+            .start(1 + usize::from(host), program, arguments)
+    }
+}
+
+/// A host in a home, its router, and a host in the world, which knows the
+/// router's address alone.
+#[derive(Debug)]
+pub struct Home {
+    namespaces: Namespaces,
+}
+
+impl Home {
+    /// The address of the host in the world.
+    pub const WORLD: &str = "203.0.113.2";
+
+    /// The router's address in the world.
+    pub const ROUTER: &str = "203.0.113.1";
+
+    /// Joined, with a router that translates addresses. `None`, and a word
+    /// about it, where this user may not make them.
+    ///
+    /// # Panics
+    /// Where root cannot make them.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let mut namespaces = Namespaces::new()?;
+        let [home, router, world] = ["home", "router", "world"].map(|name| namespaces.add(name));
+        namespaces.join(router, "inside", home, INTERFACE);
+        namespaces.join(router, "outside", world, INTERFACE);
+        for host in [home, world] {
+            namespaces.ip(host, "link set lo up");
+            namespaces.ip(host, &format!("link set {INTERFACE} up"));
+        }
+        for name in ["inside", "outside"] {
+            namespaces.ip(router, &format!("link set {name} up"));
+        }
+        namespaces.ip(home, &format!("address add 192.168.9.2/24 dev {INTERFACE}"));
+        namespaces.ip(router, "address add 192.168.9.1/24 dev inside");
+        namespaces.ip(
+            router,
+            &format!("address add {}/24 dev outside", Self::ROUTER),
+        );
+        namespaces.ip(
+            world,
+            &format!("address add {}/24 dev {INTERFACE}", Self::WORLD),
+        );
+        namespaces.ip(home, "route add default via 192.168.9.1");
+        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+        namespaces.run(router, &["sh", "-c", forward]);
+        for rule in [
+            "add table ip nat",
+            "add chain ip nat post { type nat hook postrouting priority 100 ; }",
+            "add rule ip nat post oifname outside masquerade",
+        ] {
+            let words: Vec<_> = std::iter::once("nft").chain(rule.split(' ')).collect();
+            namespaces.run(router, &words);
+        }
+        Some(Self { namespaces })
+    }
+
+    /// A program with these arguments at home.
+    #[must_use]
+    pub fn at_home(&self, program: &str, arguments: &str) -> Start {
+        self.namespaces.start(0, program, arguments)
+    }
+
+    /// A program with these arguments in the world.
+    #[must_use]
+    pub fn in_the_world(&self, program: &str, arguments: &str) -> Start {
+        self.namespaces.start(2, program, arguments)
+    }
+}

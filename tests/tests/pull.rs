@@ -1,0 +1,154 @@
+//! Viewers that come by themselves to a sender that listens.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use framegram_common::seq::PacketNumber;
+use framegram_common::wire::native::{Connect, Header, NO_DESTINATION, Packet};
+use framegram_tests::networks::Home;
+use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, until};
+use nix::sys::signal::Signal;
+
+const SOURCE: &str = "pattern:320x180@30";
+
+fn sender(address: SocketAddr, arguments: &str) -> Program {
+    let arguments = format!("{SOURCE} --listen {address} {arguments}");
+    let mut sender = Start::new(SENDER, &arguments).run();
+    sender.wait_for("viewers may come");
+    sender
+}
+
+fn viewer(address: SocketAddr, arguments: &str) -> Program {
+    let arguments = format!("--headless --connect {address} --wait 20s {arguments}");
+    Start::new(VIEWER, &arguments).run()
+}
+
+#[test]
+fn viewers_come_and_go_and_those_too_many_are_told() {
+    let address = address();
+    let mut sender = sender(address, "--max-viewers 2");
+    let staying = [(); 2].map(|()| {
+        let mut viewer = viewer(address, "--once");
+        viewer.wait_for("Following the stream");
+        viewer
+    });
+    let refused = viewer(address, "--once").end();
+    assert_eq!(refused.code, Some(1));
+    let said = refused.said;
+    assert!(said.contains("no more than 2 viewers"), "{said}");
+    sender.wait_for("was refused");
+
+    // One goes, and its place is free at once: nobody waits for its silence.
+    let [staying, going] = staying;
+    going.signal(Signal::SIGINT);
+    assert!(going.end().well().count("frames.intact") > 0);
+    sender.wait_for("left");
+    let late = viewer(address, "--frames 20").end().well();
+    assert_eq!(late.count("frames.intact"), 20);
+    assert_eq!(late.count("packets.lost"), 0);
+
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    let staying = staying.end().well();
+    assert_eq!(staying.count("packets.lost"), 0);
+    assert_eq!(
+        staying.count("frames.shown") + staying.count("frames.superseded"),
+        sender.count("frames.sent") - staying.count("frames.before_joining")
+    );
+    assert_eq!(sender.count("admission.admitted"), 3);
+    assert!(sender.count("admission.refused") >= 1);
+}
+
+#[test]
+fn a_viewer_waits_for_its_sender_and_for_the_next_one() {
+    let address = address();
+    let mut viewer = viewer(address, "");
+    viewer.wait_for("Nobody listens");
+    for expected in ["Following the stream", "Following another stream"] {
+        let sender = sender(address, "--frames 30");
+        viewer.wait_for(expected);
+        let sender = sender.end().well();
+        assert_eq!(sender.count("frames.sent"), 30);
+    }
+    viewer.signal(Signal::SIGINT);
+    let viewer = viewer.end().well();
+    assert_eq!(viewer.count("stream.followed"), 2);
+    assert!(viewer.count("frames.intact") > 0);
+    assert_eq!(viewer.count("packets.lost"), 0);
+}
+
+#[test]
+fn forged_addresses_get_no_video() {
+    let address = address();
+    let sender = sender(address, "");
+    let asked = {
+        let packet = Packet::Connect(Connect {
+            viewer: 7,
+            cookie: 99,
+        });
+        let header = Header {
+            stream: 0,
+            destination: NO_DESTINATION,
+            channel: packet.channel(),
+            number: PacketNumber(0),
+            sent: 0,
+        };
+        let mut bytes = Vec::new();
+        packet.encode(&header, &mut bytes);
+        bytes
+    };
+    // They hear what is sent to them, but never say that they did.
+    let [a, b, c, _] = match address {
+        SocketAddr::V4(v4) => v4.ip().octets(),
+        SocketAddr::V6(_) => unreachable!("addresses of tests are IPv4"),
+    };
+    let forged: Vec<_> = (0..50)
+        .map(|host| {
+            UdpSocket::bind(SocketAddr::from(([a, b, c, 200 + host], 0))).expect("a socket")
+        })
+        .collect();
+    for socket in &forged {
+        socket.send_to(&asked, address).expect("loopback");
+    }
+    // A true viewer that comes after them is served after them.
+    let viewer = viewer(address, "--frames 20").end().well();
+    assert_eq!(viewer.count("frames.intact"), 20);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    assert_eq!(sender.count("admission.admitted"), 1);
+    let unproven = sender.count("admission.challenged") - sender.count("admission.proven");
+    assert_eq!(unproven, forged.len() as u64);
+    for socket in forged {
+        socket
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .expect("a timeout");
+        let mut buffer = [0; 2_000];
+        let mut received = 0;
+        while let Ok(len) = socket.recv(&mut buffer) {
+            received += len;
+        }
+        assert!(received > 0 && received <= asked.len(), "{received} bytes");
+    }
+}
+
+#[test]
+fn a_viewer_behind_a_nat_gets_the_stream() {
+    let Some(home) = Home::new() else {
+        return;
+    };
+    let mut sender = home
+        .in_the_world(SENDER, &format!("{SOURCE} --listen :5005"))
+        .run();
+    sender.wait_for("viewers may come");
+    let arguments = format!("--headless --frames 40 --connect {}:5005", Home::WORLD);
+    let viewer = home.at_home(VIEWER, &arguments).run().end().well();
+    assert_eq!(viewer.count("frames.intact"), 40, "{:#}", viewer.report);
+    // The sender knows nothing but the router, and hears the viewer's reports.
+    sender.wait_for(&format!("the viewer at {}:", Home::ROUTER));
+    until("the viewer's leave", || {
+        sender.said().contains("left").then_some(())
+    });
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    assert_eq!(sender.count("admission.admitted"), 1);
+}
