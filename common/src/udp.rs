@@ -42,6 +42,10 @@ pub use wait::{Waker, wait};
 /// The port that viewers listen on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 5005;
 
+/// What senders are called that announce themselves on the local network, as
+/// DNS-SD has it (<https://www.rfc-editor.org/rfc/rfc6763#section-7>).
+pub const SERVICE: &str = "_framegram._udp.local.";
+
 /// The largest payload a UDP datagram can carry, over IPv4: 65,535 bytes less
 /// the IP and UDP headers. A buffer of this size receives any datagram whole.
 pub const LARGEST_DATAGRAM: usize = 65_507;

@@ -8,6 +8,7 @@ use framegram_common::repair::Fec;
 use framegram_common::udp;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
+use crate::announce;
 use crate::encode::{MIN_FRAME_BYTES, Settings};
 use crate::source::{self, Spec};
 
@@ -79,6 +80,11 @@ pub struct Options {
     /// The most viewers that are served at once with --listen, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_viewers: u16,
+
+    /// Announce the sender under this name on the local network, where
+    /// `framegram-view --discover` lists it
+    #[arg(long, value_name = "NAME", requires = "listen", value_parser = announce::parse_name)]
+    pub announce: Option<String>,
 
     /// The format of the datagrams
     ///
@@ -422,7 +428,7 @@ Examples:
   for GStreamer, FFmpeg or another player, with the file that tells it how:
     framegram-send --wire rtp --sdp video.sdp camera 192.168.1.20:5004
   to viewers that come by themselves, with framegram-view --connect:
-    framegram-send --listen :5005 camera
+    framegram-send --listen :5005 --announce kitchen camera
   another program's pictures:
     ffmpeg -re -i clip.mkv -f yuv4mpegpipe -pix_fmt yuv420p - | framegram-send - localhost:5005
 
@@ -507,6 +513,8 @@ mod tests {
             "pattern --listen a:b",
             "pattern --listen :5005 --wire rtp",
             "pattern --listen :5005 --max-viewers 0",
+            "pattern --listen :5005 --announce a.b",
+            "pattern a:1 --announce kitchen",
             "pattern a:1 --ttl 256",
             "pattern a:1 --sdp -",
             "pattern a:1 --slices maybe",

@@ -8,6 +8,7 @@
 //! source ──one waiting frame──► encoders ──in order──► transmit loop ──► sockets
 //! ```
 
+mod announce;
 pub mod args;
 pub mod console;
 mod description;
@@ -39,6 +40,7 @@ use framegram_common::os;
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::Waker;
 
+use crate::announce::Announcement;
 use crate::args::{Options, Rate};
 use crate::console::Console;
 use crate::description::Description;
@@ -99,6 +101,12 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     for line in door.iter().flat_map(Door::invitation) {
         console.say(&line);
     }
+    let announced = options.announce.as_deref().zip(door.as_ref());
+    let announcement = announced.map(|(name, door)| {
+        let address = door.address().context("cannot tell where it listens")?;
+        Announcement::new(name, address, number, &console)
+    });
+    let announcement = announcement.transpose()?;
     stream.door = door;
     let until = options.duration.map(|duration| os::now() + duration);
     let settings = Settings {
@@ -107,6 +115,7 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     };
     let pipeline = Pipeline::start(source, options, settings, stop, &waker)?;
     let streamed = stream.run(&pipeline, stop, &waker, until);
+    drop(announcement);
     let sourced = pipeline.end();
     let written = report.map_or(Ok(()), |(file, path)| stream.write_report(&file, path));
     let statistics = stream.statistics(os::now());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use framegram_common::seq::PacketNumber;
 use framegram_common::wire::native::{Connect, Header, NO_DESTINATION, Packet};
-use framegram_tests::networks::Home;
+use framegram_tests::networks::{Home, Segment};
 use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, until};
 use nix::sys::signal::Signal;
 
@@ -129,6 +129,37 @@ fn forged_addresses_get_no_video() {
         }
         assert!(received > 0 && received <= asked.len(), "{received} bytes");
     }
+}
+
+#[test]
+fn a_sender_is_found_by_its_name() {
+    let Some(network) = Segment::new(2) else {
+        return;
+    };
+    let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
+    let mut sender = network.start(0, SENDER, &arguments).run();
+    sender.wait_for("viewers may come");
+    // On an idle network the first question may come before the name is
+    // announced, and the next one later than a person waits for a list.
+    let viewer = network
+        .start(
+            1,
+            VIEWER,
+            "--headless --frames 20 --connect kitchen --wait 50s",
+        )
+        .run()
+        .end()
+        .well();
+    assert_eq!(viewer.count("frames.intact"), 20, "{:#}", viewer.report);
+    let list = network.start(1, VIEWER, "--discover").run_plain().end();
+    let list = String::from_utf8_lossy(&list.well().output).into_owned();
+    assert_eq!(list, format!("kitchen\t{}:5005\n", Segment::v4(0)));
+
+    sender.signal(Signal::SIGINT);
+    let _ = sender.end().well();
+    let nobody = network.start(1, VIEWER, "--discover").run_plain().end();
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.said.contains("--announce NAME"), "{}", nobody.said);
 }
 
 #[test]

@@ -26,9 +26,15 @@ pub struct Args {
     pub address: Option<String>,
 
     /// Ask a sender that was started with --listen for its stream, instead of
-    /// waiting for one; also through a NAT on this side
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["address", "interface"], value_parser = sender, help_heading = RECEIVING)]
-    pub connect: Option<String>,
+    /// waiting for one, also through a NAT on this side; NAME is one that
+    /// --discover lists
+    #[arg(long, value_name = "HOST:PORT|NAME", conflicts_with_all = ["address", "interface"], value_parser = sender, help_heading = RECEIVING)]
+    pub connect: Option<Sender>,
+
+    /// List the senders of the local network that were started with --announce,
+    /// and end
+    #[arg(long, conflicts_with_all = ["address", "connect"], help_heading = RECEIVING)]
+    pub discover: bool,
 
     /// Interface on which to join a multicast group, by name or address
     /// [default: as the routes say]
@@ -170,11 +176,22 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
-/// As [`address`], but of another machine: with a port.
-fn sender(text: &str) -> Result<String, String> {
+/// A sender to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// By its address, with a port.
+    Address(String),
+    /// By the name that it announces.
+    Name(String),
+}
+
+fn sender(text: &str) -> Result<Sender, String> {
+    if !text.contains(':') {
+        return Ok(Sender::Name(text.to_owned()));
+    }
     match udp::resolve(text, None) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
-        _ => Ok(text.to_owned()),
+        _ => Ok(Sender::Address(text.to_owned())),
     }
 }
 
@@ -193,6 +210,9 @@ Examples:
   Watch a sender that was started with --listen, such as
   framegram-send --listen :5005 camera on 192.168.1.20:
       framegram-view --connect 192.168.1.20:5005
+  or, with --announce kitchen there:
+      framegram-view --discover
+      framegram-view --connect kitchen
 
   Watch what GStreamer or FFmpeg send as JPEG in RTP to port 5004:
       framegram-view :5004
@@ -240,7 +260,11 @@ mod tests {
         for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
             assert!(parse(form).is_err(), "{form}");
         }
-        assert!(parse("--connect a:5005").is_ok());
+        let connect = |line| parse(line).unwrap().connect;
+        let address = Sender::Address("a:5005".to_owned());
+        assert_eq!(connect("--connect a:5005"), Some(address));
+        let name = Sender::Name("kitchen".to_owned());
+        assert_eq!(connect("--connect kitchen"), Some(name));
         for line in ["--connect :5005", "--connect a:b", "--connect a:5005 :6000"] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -10,6 +10,7 @@ pub mod args;
 pub mod claim;
 pub mod conceal;
 pub mod decode;
+pub mod discover;
 #[cfg(test)]
 mod fixture;
 mod invitation;
@@ -19,7 +20,7 @@ pub mod report;
 pub mod show;
 pub mod sink;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ use framegram_common::{Statistics, os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use self::args::Args;
+use self::args::{Args, Sender};
+use self::discover::Search;
 use self::network::{Exchange, Network};
 use self::pending::{Keep, Pending};
 use self::report::json::Report;
@@ -58,6 +60,9 @@ use self::sink::window::Window;
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let console = Arc::new(Console::new(args.quiet));
     let stop = stop_on_signals()?;
+    if args.discover {
+        return list(&stop);
+    }
     let report = args.report.as_deref().map(Report::claim).transpose()?;
     let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
     let config = Config {
@@ -70,8 +75,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         },
     };
     let viewer = os::random_u64();
-    let caller = args.connect.as_deref().map(|text| call(text, viewer));
-    let caller = caller.transpose()?;
+    let caller = match &args.connect {
+        None => None,
+        Some(sender) => {
+            let Some(address) = find(sender, args.wait, &stop, &console)? else {
+                return Ok(());
+            };
+            Some(Caller::new(viewer, address, os::now()))
+        }
+    };
     let (socket, listen) = match &caller {
         Some(caller) => (towards(caller.to(), args.buffer)?, None),
         None => listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
@@ -161,13 +173,53 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// The sender at `text`, to be asked.
-fn call(text: &str, viewer: u64) -> anyhow::Result<Caller> {
-    let address = udp::resolve(text, None)?;
-    if address.ip().is_multicast() {
-        bail!("{text} is a multicast group: type framegram-view {text}, without --connect");
+/// Writes the senders that announce themselves to standard output.
+fn list(stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut search = Search::new()?;
+    let stopped = |_: &_| stop.load(Ordering::Acquire);
+    let senders = search.senders(discover::LISTEN, stopped);
+    if senders.is_empty() {
+        bail!(
+            "no sender announces itself on this network; one that does is started with \
+             framegram-send --listen :5005 --announce NAME"
+        );
     }
-    Ok(Caller::new(viewer, address, os::now()))
+    for (name, address) in senders {
+        writeln!(io::stdout(), "{name}\t{address}")?;
+    }
+    Ok(())
+}
+
+/// Where a sender is; `None` when a signal said that it is not wanted any more.
+fn find(
+    sender: &Sender,
+    wait: Option<Duration>,
+    stop: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let name = match sender {
+        Sender::Name(name) => name,
+        Sender::Address(text) => {
+            let address = udp::resolve(text, None)?;
+            if address.ip().is_multicast() {
+                bail!("{text} is a multicast group: type framegram-view {text}, without --connect");
+            }
+            return Ok(Some(address));
+        }
+    };
+    console.notice(&format!("Looking for {name:?} on the local network."));
+    let mut search = Search::new()?;
+    let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
+        senders.contains_key(name) || stop.load(Ordering::Acquire)
+    });
+    match found.get(name) {
+        Some(address) => Ok(Some(*address)),
+        None if stop.load(Ordering::Acquire) => Ok(None),
+        None => bail!(
+            "no sender announces the name {name:?}: framegram-view --discover lists those that \
+             there are"
+        ),
+    }
 }
 
 /// A socket that hears this sender alone.
