@@ -3,7 +3,11 @@
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
+mod splitter;
+
 use thiserror::Error;
+
+pub use self::splitter::Splitter;
 
 /// The longest header that is looked at, in bytes: four quantization and eight
 /// Huffman tables of full length take less than 4 KiB, and what cameras and

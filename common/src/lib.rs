@@ -21,6 +21,7 @@ pub mod repair;
 pub mod seq;
 pub mod slices;
 pub mod speaker;
+pub mod stamp;
 pub mod statistics;
 pub mod transmitter;
 pub mod udp;

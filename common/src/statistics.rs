@@ -7,12 +7,16 @@
 mod counts;
 mod fates;
 mod path;
+mod viewer;
 
 use serde::Serialize;
+
+use crate::stamp::Stamps;
 
 pub use counts::{Bytes, Frames, Packets};
 pub use fates::Fates;
 pub use path::{Bursts, Clock, Delays, LossPattern};
+pub use viewer::ViewerFigures;
 
 /// Everything that is told of a stream, by either side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -59,6 +63,10 @@ pub struct Statistics {
     /// What became of the viewers that came by themselves; `None` unless the
     /// sender listens for them.
     pub admission: Option<Admission>,
+    /// What the stamps in the pictures say, where a viewer was to read them.
+    pub stamps: Option<Stamps>,
+    /// What each viewer told of itself, on the sender's side.
+    pub viewers: Vec<ViewerFigures>,
 }
 
 /// What became of viewers that came by themselves.

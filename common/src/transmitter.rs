@@ -403,6 +403,8 @@ impl Transmitter {
         if let (Some(viewer), None) = (viewers.next(), viewers.next()) {
             viewer.fill(&mut statistics);
         }
+        let figures = self.destinations.iter().flat_map(|to| to.figures(now));
+        statistics.viewers = figures.collect();
         statistics
     }
 

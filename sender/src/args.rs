@@ -120,6 +120,14 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true, default_value_t = Slices::On)]
     pub slices: Slices,
 
+    /// Draw a bar code with number and time into every picture's upper left
+    /// corner, for framegram-view --read-stamp and --analyse
+    ///
+    /// It is read from the pixels, wherever they were shown: that measures any
+    /// player. A source's own JPEGs are decoded and encoded again for it.
+    #[arg(long)]
+    pub stamp: bool,
+
     /// Parity sent along with frames, in percent of their datagrams, 1 to 200
     ///
     /// A viewer makes lost datagrams from it at once. auto sends as much as

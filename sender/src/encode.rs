@@ -4,6 +4,7 @@
 
 mod fit;
 mod scale;
+mod stamp;
 mod turbo;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::stamp::Stamp;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
+use self::stamp::Stamper;
 use self::turbo::Compressor;
 use crate::picture::Picture;
 use crate::restart::Restart;
@@ -98,6 +101,10 @@ pub struct Encoded {
     pub quality: Option<u8>,
     /// It is the source's own JPEG.
     pub passed_through: bool,
+    /// It was the source's own JPEG, and was decoded for whatever reason.
+    pub was_jpeg: bool,
+    /// It carries the stamp that was asked for.
+    pub stamped: bool,
     /// Its quality is lower than asked for, to fit the longest frame.
     pub quality_lowered: bool,
     /// It is smaller than asked for, to fit the longest frame.
@@ -116,6 +123,7 @@ pub struct Encoder {
     restart: Option<Arc<Mutex<Restart>>>,
     compressor: Compressor,
     scaler: Scaler,
+    stamper: Stamper,
 }
 
 impl Encoder {
@@ -175,6 +183,7 @@ impl Encoder {
             restart,
             compressor: Compressor::new()?,
             scaler: Scaler::new(),
+            stamper: Stamper::default(),
         })
     }
 
@@ -183,14 +192,28 @@ impl Encoder {
     /// # Errors
     /// Where it is not a picture, or does not fit at any quality and scale.
     pub fn encode(&mut self, content: &Content) -> Result<Encoded> {
+        self.encode_with(content, None)
+    }
+
+    /// Encodes what a source delivered with a stamp in its corner, where it is
+    /// large enough for one.
+    ///
+    /// # Errors
+    /// Where it is not a picture, or does not fit at any quality and scale.
+    pub fn encode_stamped(&mut self, content: &Content, stamp: Stamp) -> Result<Encoded> {
+        self.encode_with(content, Some(stamp))
+    }
+
+    fn encode_with(&mut self, content: &Content, stamp: Option<Stamp>) -> Result<Encoded> {
         match content {
-            Content::Picture(picture) => self.encode_picture(picture),
+            Content::Picture(picture) => self.encode_picture(picture, stamp),
             Content::Jpeg(jpeg) => {
                 let header = turbo::read_header(jpeg)?;
                 let (width, height) = (header.width, header.height);
                 let size_asked = self.settings.size.unwrap_or((width, height));
                 let carried = self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok();
-                if self.settings.pass_through()
+                if stamp.is_none()
+                    && self.settings.pass_through()
                     && size_asked == (width, height)
                     && carried
                     && lock(&self.fit).passes(jpeg.len())
@@ -201,22 +224,25 @@ impl Encoder {
                         height,
                         quality: None,
                         passed_through: true,
+                        was_jpeg: false,
+                        stamped: false,
                         quality_lowered: false,
                         scaled_down: false,
                         encoded_anew: false,
                         encodings: 0,
                     });
                 }
-                let encoded = self.encode_picture(&turbo::decode(jpeg)?)?;
+                let encoded = self.encode_picture(&turbo::decode(jpeg)?, stamp)?;
                 Ok(Encoded {
                     encoded_anew: !carried,
+                    was_jpeg: true,
                     ..encoded
                 })
             }
         }
     }
 
-    fn encode_picture(&mut self, picture: &Picture) -> Result<Encoded> {
+    fn encode_picture(&mut self, picture: &Picture, stamp: Option<Stamp>) -> Result<Encoded> {
         // RTP has no word for whole chroma and for none.
         let halved = picture
             .halved()
@@ -246,9 +272,14 @@ impl Encoder {
             } else if !scaled.as_ref().is_some_and(right_size) {
                 scaled = Some(self.scaler.scale(picture, width, height)?);
             }
+            let plain = scaled.as_ref().unwrap_or(picture);
+            let stamped = match stamp {
+                Some(stamp) => self.stamper.draw(stamp, plain)?,
+                None => None,
+            };
             let jpeg = self
                 .compressor
-                .compress(scaled.as_ref().unwrap_or(picture), attempt.quality)?;
+                .compress(stamped.as_ref().unwrap_or(plain), attempt.quality)?;
             encodings += 1;
             let verdict = search.judge(jpeg.len());
             if jpeg.len() <= search.limit() {
@@ -258,6 +289,8 @@ impl Encoder {
                     height,
                     quality: Some(attempt.quality),
                     passed_through: false,
+                    was_jpeg: false,
+                    stamped: stamped.is_some(),
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
                     encoded_anew: false,

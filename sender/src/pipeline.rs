@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use framegram_common::os;
+use framegram_common::stamp::{self, Stamp};
 use framegram_common::udp::Waker;
 
 use crate::args::{Options, Rate, Wire};
@@ -56,6 +57,24 @@ pub(crate) struct Pipeline {
     encoders: Vec<JoinHandle<()>>,
 }
 
+/// What all stamps of one run have in common.
+#[derive(Clone, Copy)]
+struct Marks {
+    clock: u16,
+    run: u8,
+}
+
+impl Marks {
+    fn draw() -> Self {
+        let random = os::random_u64();
+        Self {
+            // Where the system does not tell its boot, a clock of its own.
+            clock: stamp::clock().unwrap_or(random as u16),
+            run: (random >> 16) as u8,
+        }
+    }
+}
+
 struct Job {
     content: Content,
     captured: Duration,
@@ -80,10 +99,11 @@ impl Pipeline {
         let restart = first.restart().cloned();
         let limiter = first.limiter();
         let mut threads = Vec::new();
+        let marks = options.stamp.then(Marks::draw);
         for _ in 1..encoders {
-            threads.push(encode(first.another()?, &handoff, &made, waker)?);
+            threads.push(encode(first.another()?, marks, &handoff, &made, waker)?);
         }
-        threads.push(encode(first, &handoff, &made, waker)?);
+        threads.push(encode(first, marks, &handoff, &made, waker)?);
 
         let mut feed = Feed {
             source,
@@ -177,6 +197,7 @@ impl Pipeline {
 
 fn encode(
     mut encoder: Encoder,
+    marks: Option<Marks>,
     handoff: &Arc<Handoff<Job>>,
     made: &Arc<Ordered<Made>>,
     waker: &Waker,
@@ -187,7 +208,12 @@ fn encode(
         .spawn(move || {
             while let Some((place, job)) = handoff.take() {
                 // A panic there is our bug; it costs one frame, not the stream.
-                let encoded = catch_unwind(AssertUnwindSafe(|| encoder.encode(&job.content)))
+                let encode = || match marks {
+                    Some(Marks { clock, run }) => encoder
+                        .encode_stamped(&job.content, Stamp::new(place, job.captured, clock, run)),
+                    None => encoder.encode(&job.content),
+                };
+                let encoded = catch_unwind(AssertUnwindSafe(encode))
                     .unwrap_or_else(|_| Err(anyhow!("the encoder broke down")));
                 made.put(
                     place,

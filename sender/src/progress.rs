@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framegram_common::statistics::Statistics;
+use framegram_common::statistics::{Statistics, ViewerFigures};
 
 /// Rates are told over at least so long, or they tremble.
 const RATED_OVER: Duration = Duration::from_secs(1);
@@ -68,16 +68,89 @@ impl Progress {
                 statistics.frames.replaced.unwrap_or(0)
             ));
         }
-        parts.push(match loss(statistics) {
-            Some(loss) => format!("loss {loss:.2} %"),
-            None => "no viewer heard".into(),
-        });
+        parts.push(viewers(statistics));
         parts.join(", ")
     }
 }
 
-/// The last words: what was sent, in one line.
+/// What viewers say, in few words.
+fn viewers(statistics: &Statistics) -> String {
+    let present = statistics.viewers.iter().filter(|viewer| viewer.present);
+    let worst = present
+        .clone()
+        .filter_map(ViewerFigures::packets_lost)
+        .max_by(f64::total_cmp);
+    match (present.count(), worst.map(|loss| 100.0 * loss)) {
+        (2.., Some(loss)) => format!(
+            "{} viewers, loss up to {loss:.2} %",
+            statistics.viewers.len()
+        ),
+        _ => match loss(statistics) {
+            Some(loss) => format!("loss {loss:.2} %"),
+            None => "no viewer heard".into(),
+        },
+    }
+}
+
+/// The last words: what was sent, and below it one line for each viewer.
 pub(crate) fn summary(statistics: &Statistics) -> String {
+    let mut lines = vec![sent(statistics)];
+    lines.extend(
+        statistics
+            .viewers
+            .iter()
+            .map(|viewer| row(viewer, statistics)),
+    );
+    lines.join("\n")
+}
+
+/// What a viewer said last.
+fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
+    let address = statistics
+        .stream
+        .addresses
+        .get(usize::from(viewer.destination));
+    let frames = &viewer.frames;
+    let count = |number: Option<u64>| number.unwrap_or(0);
+    let missed = [
+        frames.lost,
+        frames.incomplete,
+        frames.late,
+        frames.undecodable,
+    ];
+    let mut parts = vec![
+        format!("{} frames shown", count(frames.shown)),
+        format!("{} of them intact", count(frames.intact)),
+        format!("{} lost", missed.into_iter().flatten().sum::<u64>()),
+    ];
+    if let Some(loss) = viewer.packets_lost() {
+        let dropped = count(viewer.packets.socket_dropped);
+        parts.push(match dropped {
+            0 => format!("loss {:.2} %", 100.0 * loss),
+            _ => format!(
+                "loss {:.2} % ({dropped} in its socket buffer)",
+                100.0 * loss
+            ),
+        });
+    }
+    parts.extend(
+        viewer
+            .latency_ms
+            .map(|delay| format!("delay p95 {:.1} ms", delay.p95)),
+    );
+    parts.extend(viewer.rtt_ms.map(|rtt| format!("round trip {rtt:.1} ms")));
+    if !viewer.present {
+        parts.push("gone before the end".into());
+    }
+    format!(
+        "  viewer {} at {}: {}",
+        viewer.viewer.get(..4).unwrap_or_default(),
+        address.map_or("?", String::as_str),
+        parts.join(", ")
+    )
+}
+
+fn sent(statistics: &Statistics) -> String {
     let loss = loss(statistics).map_or(String::new(), |loss| format!(", loss {loss:.2} %"));
     format!(
         "sent {} of {} frames, {} bytes in {} datagrams, to {}{loss}",
@@ -114,6 +187,8 @@ fn clock(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::statistics::{Frames, Packets};
+
     use super::*;
 
     #[test]
@@ -137,6 +212,53 @@ mod tests {
             progress.line(&statistics, 102 * second),
             "0:02.0, 55 frames, 25.0 fps, 1.00 Mbit/s, quality 80, loss 0.25 %"
         );
+    }
+
+    fn viewer(number: u8, lost: u64) -> ViewerFigures {
+        ViewerFigures {
+            viewer: format!("{number:02x}23456789abcdef0"),
+            present: true,
+            frames: Frames {
+                shown: Some(99 - lost),
+                intact: Some(98 - lost),
+                lost: Some(lost),
+                incomplete: Some(1),
+                ..Frames::default()
+            },
+            packets: Packets {
+                received: Some(1000 - lost),
+                lost: Some(lost),
+                corrupt: Some(0),
+                socket_dropped: Some(0),
+                ..Packets::default()
+            },
+            ..ViewerFigures::default()
+        }
+    }
+
+    #[test]
+    fn has_a_row_for_each_viewer() {
+        let mut statistics = Statistics::default();
+        statistics.stream.addresses = vec!["127.0.0.1:5005".into()];
+        statistics.viewers = vec![viewer(1, 0), viewer(2, 20)];
+        statistics.viewers[1].present = false;
+        let rows: Vec<_> = summary(&statistics)
+            .lines()
+            .skip(1)
+            .map(String::from)
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "  viewer 0123 at 127.0.0.1:5005: 99 frames shown, 98 of them intact, 1 lost, \
+                 loss 0.00 %",
+                "  viewer 0223 at 127.0.0.1:5005: 79 frames shown, 78 of them intact, 21 lost, \
+                 loss 2.00 %, gone before the end",
+            ]
+        );
+        assert_eq!(viewers(&statistics), "no viewer heard");
+        statistics.viewers[1].present = true;
+        assert_eq!(viewers(&statistics), "2 viewers, loss up to 2.00 %");
     }
 
     #[test]

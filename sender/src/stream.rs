@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use framegram_common::gate::Visit;
 use framegram_common::speaker::{Config, Speaker};
+use framegram_common::stamp::MIN_SIZE;
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
 use framegram_common::{os, transmitter};
@@ -47,6 +48,10 @@ pub(crate) struct Stream<'a> {
     buffer: Vec<u8>,
     replaced_told: u64,
     not_sent_told: Option<Duration>,
+    /// Whether frames are to be stamped, and what was told of it.
+    stamp: bool,
+    encoded_again_told: bool,
+    too_small_told: bool,
 }
 
 /// What the transmitter cannot know.
@@ -129,6 +134,9 @@ impl<'a> Stream<'a> {
             buffer: vec![0; LARGEST_DATAGRAM],
             replaced_told: 0,
             not_sent_told: None,
+            stamp: options.stamp,
+            encoded_again_told: false,
+            too_small_told: false,
         })
     }
 
@@ -320,8 +328,24 @@ impl<'a> Stream<'a> {
                 ));
             }
         }
+        if self.stamp {
+            self.note_stamp(&encoded);
+        }
         if let Some(preview) = &self.preview {
             preview.show(encoded.jpeg);
+        }
+    }
+
+    fn note_stamp(&mut self, encoded: &Encoded) {
+        if encoded.was_jpeg && !std::mem::replace(&mut self.encoded_again_told, true) {
+            self.console
+                .say("the source's own JPEGs are decoded and encoded again for --stamp");
+        }
+        if !encoded.stamped && !std::mem::replace(&mut self.too_small_told, true) {
+            self.console.say(&format!(
+                "pictures of {}x{} are too small for a stamp and go without: it takes {}x{}",
+                encoded.width, encoded.height, MIN_SIZE.0, MIN_SIZE.1
+            ));
         }
     }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use framegram_common::jpeg::Splitter;
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings, decode_for_window};
-use framegram_send::source::mjpeg::Splitter;
 use framegram_send::source::{
     Captured, Content, Request, Source, Spec, needs_opencv, open, open_without_opencv,
 };

@@ -376,12 +376,18 @@ impl Ended {
         self.report.pointer(&pointer).unwrap_or(&Value::Null)
     }
 
+    /// Where a file that it wrote into its folder lies.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A file that it wrote into its folder.
     ///
     /// # Panics
     /// Where there is none.
     #[must_use]
     pub fn file(&self, name: &str) -> Vec<u8> {
-        fs::read(self.folder.path().join(name)).expect(name)
+        fs::read(self.path(name)).expect(name)
     }
 }

@@ -12,6 +12,7 @@ use framegram_common::{udp, wire};
 
 pub use self::prefix::Prefix;
 use self::quantity::{bytes, duration, latency};
+use crate::gate::Condition;
 use crate::sink::recording::Format;
 use crate::sink::snapshot::Kind;
 
@@ -74,6 +75,16 @@ pub struct Args {
     #[arg(long, help_heading = SHOWING)]
     pub headless: bool,
 
+    /// Read the bar codes of framegram-send --stamp in the pictures shown: how
+    /// many frames were seen, lost and repeated, and how old they were
+    #[arg(long, help_heading = SHOWING)]
+    pub read_stamp: bool,
+
+    /// Receive nothing: read the bar codes in a recording, or with - in what
+    /// comes on standard input, whatever player it went through (.mjpeg, .y4m)
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = RECEPTION, help_heading = SHOWING)]
+    pub analyse: Option<PathBuf>,
+
     /// Write the last frame shown at the end: .jpg as it came, .png decoded
     #[arg(long, value_name = "FILE.png|jpg", help_heading = SHOWING)]
     pub snapshot: Option<PathBuf>,
@@ -107,6 +118,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE.json", help_heading = TELLING)]
     pub report: Option<PathBuf>,
 
+    /// Write the figures to standard output, one line of JSON a second
+    #[arg(long, value_name = "FORMAT", help_heading = TELLING)]
+    pub stats: Option<Stats>,
+
+    /// End with exit status 3 if this holds at the end (may be given several
+    /// times): 'shown<99%', 'loss>1%', 'packet-loss>0', 'socket-drops>0',
+    /// 'delay p95>50ms', 'jitter>5ms', 'fps<29', 'bitrate<2M'
+    #[arg(long, value_name = "CONDITION", help_heading = TELLING)]
+    pub fail_if: Vec<Condition>,
+
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]
     pub quiet: bool,
@@ -125,6 +146,15 @@ impl Args {
             Kind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
+        let piped = self
+            .output
+            .as_ref()
+            .is_some_and(|path| path.as_os_str() == "-");
+        if self.stats.is_some() && piped {
+            return Err(wrong(anyhow::anyhow!(
+                "--stats and --output - both write to standard output: record to a file"
+            )));
+        }
         Ok(self)
     }
 
@@ -139,6 +169,13 @@ impl Args {
             (Some(path), None) => Format::of(path).map(Some),
         }
     }
+}
+
+/// How figures are written while the stream runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stats {
+    /// One JSON object a line.
+    Json,
 }
 
 /// The formats of datagrams that are taken.
@@ -195,6 +232,30 @@ fn sender(text: &str) -> Result<Sender, String> {
     }
 }
 
+/// What has no meaning where nothing is received.
+const RECEPTION: [&str; 20] = [
+    "connect",
+    "discover",
+    "stats",
+    "fail_if",
+    "address",
+    "interface",
+    "allow",
+    "buffer",
+    "wire",
+    "sdp",
+    "latency",
+    "strict",
+    "headless",
+    "read_stamp",
+    "snapshot",
+    "output",
+    "once",
+    "frames",
+    "duration",
+    "wait",
+];
+
 const RECEIVING: &str = "Receiving";
 const SHOWING: &str = "Showing";
 const ENDING: &str = "Ending";
@@ -220,13 +281,21 @@ Examples:
   Measure the loss of one stream without a window:
       framegram-view --headless --once --report loss.json
 
+  Fail a test where less than 99 % of the frames were shown, or late:
+      framegram-view --headless --once --fail-if 'shown<99%' --fail-if 'delay p95>50ms'
+
   Hand the pictures to another program:
       framegram-view --headless --output - --output-format y4m | ffplay -
+
+  See what another player makes of a stream that was sent with --stamp, from a
+  recording of the screen, or live:
+      framegram-view --analyse screen.y4m
+      ffmpeg -f x11grab -i :0 -f yuv4mpegpipe - | framegram-view --analyse -
 
 Keys in the window: q or Esc quits, f fullscreen, space freezes, s writes a
 snapshot, i shows the numbers and what of the picture is stale, h lists the keys.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.";
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 a --fail-if holds.";
 
 #[cfg(test)]
 mod tests {
@@ -301,6 +370,22 @@ mod tests {
         assert!(parse("--frames 0").is_err());
         assert!(parse("--snapshot a.gif").is_err());
         assert!(parse("--allow 10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn only_one_thing_goes_to_standard_output() {
+        assert!(parse("--stats json --output a.y4m").is_ok());
+        let error = parse("--stats json --output - --output-format y4m").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(parse("--stats xml").is_err());
+    }
+
+    #[test]
+    fn several_conditions_can_be_given() {
+        let args = parse("--fail-if shown<99% --fail-if delay>50ms").unwrap();
+        assert_eq!(args.fail_if.len(), 2);
+        assert!(parse("--fail-if shown").is_err());
+        assert!(parse("--analyse a.y4m --fail-if shown<1").is_err());
     }
 
     #[test]

@@ -146,6 +146,39 @@ impl Decoder {
         self.fresh_after(outcome)
     }
 
+    /// Decodes the luma alone into `luma`, whose memory is used again; width
+    /// and height in pixels, which are also its row length and rows.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_luma(
+        &mut self,
+        jpeg: &[u8],
+        luma: &mut Vec<u8>,
+    ) -> Result<(usize, usize), Undecodable> {
+        let outcome = self.try_decode_luma(jpeg, luma);
+        self.fresh_after(outcome)
+    }
+
+    fn try_decode_luma(
+        &mut self,
+        jpeg: &[u8],
+        luma: &mut Vec<u8>,
+    ) -> Result<(usize, usize), Undecodable> {
+        let header = self.header(jpeg)?;
+        self.inner.set_scaling_factor(ScalingFactor::ONE)?;
+        luma.resize(header.width * header.height, 0);
+        let image = Image {
+            pixels: luma.as_mut_slice(),
+            width: header.width,
+            pitch: header.width,
+            height: header.height,
+            format: PixelFormat::GRAY,
+        };
+        whole(self.inner.decompress(jpeg, image))?;
+        Ok((header.width, header.height))
+    }
+
     fn try_decode(
         &mut self,
         jpeg: &[u8],

@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod analyse;
 pub mod args;
 pub mod claim;
 pub mod conceal;
@@ -13,12 +14,14 @@ pub mod decode;
 pub mod discover;
 #[cfg(test)]
 mod fixture;
+pub mod gate;
 mod invitation;
 pub mod network;
 pub mod pending;
 pub mod report;
 pub mod show;
 pub mod sink;
+pub mod stamps;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -39,6 +42,7 @@ use signal_hook::iterator::Signals;
 
 use self::args::{Args, Sender};
 use self::discover::Search;
+use self::gate::Condition;
 use self::network::{Exchange, Network};
 use self::pending::{Keep, Pending};
 use self::report::json::Report;
@@ -50,6 +54,7 @@ use self::sink::headless::Headless;
 use self::sink::recording::Recording;
 use self::sink::snapshot::{Series, Snapshot};
 use self::sink::window::Window;
+use self::stamps::StampReader;
 
 /// Receives and shows one or more streams, until the arguments or a person say
 /// that it is enough; writes what is to be written at the end.
@@ -58,6 +63,9 @@ use self::sink::window::Window;
 /// What kept it from beginning, or from ending well. The figures are written
 /// in the second case too.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(recording) = &args.analyse {
+        return analyse::run(recording, args);
+    }
     let console = Arc::new(Console::new(args.quiet));
     let stop = stop_on_signals()?;
     if args.discover {
@@ -125,7 +133,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .spawn(move || network.run())
         .context("cannot start a thread")?;
 
-    let mut show = Show::new(display, recording, Arc::clone(&exchange), stop);
+    let stamps = args.read_stamp.then(StampReader::new).transpose()?;
+    let mut show = Show::new(display, recording, stamps, Arc::clone(&exchange), stop);
+    if args.stats.is_some() {
+        show.tell_to(Box::new(io::stdout()));
+    }
     let shown = show.run(args, || network.is_finished());
     show.put_away();
     exchange.stop();
@@ -143,8 +155,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         shown,
         received.map(drop),
         show.finish(),
+        show.tell_last(),
         write_snapshot(snapshot, last.as_deref(), &console),
         tell(&statistics, report, &console),
+        Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
     ]
     .into_iter()
     .collect()

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use framegram_view::args::Args;
+use framegram_view::gate::Failed;
 
 fn main() -> ExitCode {
     let args = Args::parse().check().unwrap_or_else(|wrong| wrong.exit());
@@ -12,6 +13,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Failed>() => {
+            let _ = writeln!(io::stderr(), "framegram-view: {error}");
+            ExitCode::from(FAILED)
+        }
         Err(error) => {
             // Where even this cannot be written, the exit code says it.
             let _ = writeln!(io::stderr(), "framegram-view: {error:#}");
@@ -19,6 +24,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// The exit code where a condition of `--fail-if` holds.
+const FAILED: u8 = 3;
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use framegram_common::caller::{Answer, Caller};
 use framegram_common::listener::Listener;
 use framegram_common::receiver::{Event, FrameId, Outcome};
+use framegram_common::stamp::Stamps;
 use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
 use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
@@ -26,6 +27,8 @@ pub struct Exchange {
     pub pending: Pending,
     fates: Mutex<Vec<(FrameId, Outcome)>>,
     news: Mutex<News>,
+    /// What the stamps of the frames shown say, where they are read.
+    stamps: Mutex<Option<Stamps>>,
     stop: AtomicBool,
     waker: Waker,
 }
@@ -85,6 +88,7 @@ impl Exchange {
             pending,
             fates: Mutex::default(),
             news: Mutex::default(),
+            stamps: Mutex::default(),
             stop: AtomicBool::new(false),
             waker: Waker::new().context("cannot make a waker")?,
         })
@@ -94,6 +98,11 @@ impl Exchange {
     pub fn settle(&self, id: FrameId, outcome: Outcome) {
         lock(&self.fates).push((id, outcome));
         self.waker.wake();
+    }
+
+    /// Tells what the stamps of the frames shown say.
+    pub fn note_stamps(&self, stamps: Stamps) {
+        *lock(&self.stamps) = Some(stamps);
     }
 
     /// What is known by now.
@@ -410,6 +419,7 @@ impl Network {
         self.next_news = now + NEWS;
         let mut statistics = self.receiver.statistics();
         statistics.stream.addresses.clone_from(&self.addresses);
+        statistics.stamps.clone_from(&lock(&self.exchange.stamps));
         let live = self.meter.take(statistics, now);
         self.introduce(&live);
         if now >= self.next_progress && lock(&self.exchange.news).followed {

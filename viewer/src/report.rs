@@ -1,6 +1,7 @@
 //! What is told of a stream: everything from the one struct of statistics.
 
 pub mod json;
+pub mod lines;
 pub mod live;
 pub mod progress;
 pub mod text;

@@ -1,5 +1,6 @@
 //! The main thread: waiting frames to the sinks, and when it is enough.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,9 +12,11 @@ use framegram_common::{os, slices};
 
 use crate::args::Args;
 use crate::network::{Exchange, News};
+use crate::report::lines::Lines;
 use crate::report::text::seconds;
 use crate::sink::recording::Recording;
 use crate::sink::{Flow, Shown, Sink, Status};
+use crate::stamps::StampReader;
 
 /// Frames into sinks, until it is enough.
 pub struct Show {
@@ -21,6 +24,10 @@ pub struct Show {
     display: Option<Box<dyn Sink>>,
     /// Gets every frame.
     recording: Option<Recording>,
+    /// Reads every frame that was shown.
+    stamps: Option<StampReader>,
+    /// The figures for a script.
+    lines: Option<Lines<Box<dyn Write>>>,
     exchange: Arc<Exchange>,
     /// Set from outside when it is enough.
     stop: Arc<AtomicBool>,
@@ -37,18 +44,37 @@ impl Show {
     pub fn new(
         display: Option<Box<dyn Sink>>,
         recording: Option<Recording>,
+        stamps: Option<StampReader>,
         exchange: Arc<Exchange>,
         stop: Arc<AtomicBool>,
     ) -> Self {
         Self {
             display,
             recording,
+            stamps,
+            lines: None,
             exchange,
             stop,
             frames: 0,
             first: None,
             last: None,
         }
+    }
+
+    /// Writes the figures to `out` too, a line a second.
+    pub fn tell_to(&mut self, out: Box<dyn Write>) {
+        self.lines = Some(Lines::new(out, os::now()));
+    }
+
+    /// Writes the last line of figures.
+    ///
+    /// # Errors
+    /// When nobody reads them.
+    pub fn tell_last(&mut self) -> anyhow::Result<()> {
+        if let Some(lines) = &mut self.lines {
+            lines.finish(&self.exchange.news().live, os::now())?;
+        }
+        Ok(())
     }
 
     /// Shows frames until the arguments, a sink or a signal say that it is
@@ -67,6 +93,9 @@ impl Show {
             let nothing = waiting.is_empty();
             let flow = self.show_all(waiting.into(), &news, args.frames)?;
             let now = os::now();
+            if let Some(lines) = &mut self.lines {
+                lines.tell(&news.live, now)?;
+            }
             let over = |since: Option<Duration>, limit: Option<Duration>| {
                 limit
                     .zip(since)
@@ -196,6 +225,10 @@ impl Show {
         if shown == Shown::Yes {
             self.frames += 1;
             self.first.get_or_insert(at);
+            if let Some(stamps) = &mut self.stamps {
+                stamps.read_jpeg(&jpeg, at);
+                self.exchange.note_stamps(stamps.figures());
+            }
             self.last = Some(jpeg);
         }
         self.exchange.settle(id, outcome);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cap::Cap;
 use crate::repair::{LossModel, Path};
 use crate::seq::PacketNumber;
-use crate::statistics::{Percentiles, Statistics};
+use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::{Channel, Header, Packet, Reply, Report, Request, Totals, micros};
 
 /// The most viewers of one destination (a multicast group, say) whose reports
@@ -54,6 +54,8 @@ pub(super) struct Destination {
     cap: Option<Cap>,
     viewers: BTreeMap<u64, Viewer>,
     is_open: bool,
+    /// The last words of viewers that are gone, the oldest first.
+    gone: VecDeque<Report>,
 }
 
 /// What a viewer said last.
@@ -82,6 +84,7 @@ impl Destination {
             cap: bitrate.map(Cap::new),
             viewers: BTreeMap::new(),
             is_open: true,
+            gone: VecDeque::new(),
         }
     }
 
@@ -98,7 +101,12 @@ impl Destination {
     pub(super) fn close(&mut self) {
         self.replies.clear();
         self.answered.clear();
-        self.viewers.clear();
+        let served = std::mem::take(&mut self.viewers);
+        self.gone
+            .extend(served.into_values().map(|viewer| viewer.report));
+        while self.gone.len() > MAX_VIEWERS {
+            self.gone.pop_front();
+        }
         self.is_open = false;
     }
 
@@ -202,8 +210,18 @@ impl Destination {
 
     /// Takes a viewer's report that it sent at `sent` of its own microseconds.
     pub(super) fn handle_report(&mut self, report: &Report, sent: u64, now: Duration) {
-        self.viewers
-            .retain(|_, viewer| now.saturating_sub(viewer.heard) < VIEWER_SILENCE);
+        let gone = &mut self.gone;
+        self.viewers.retain(|_, viewer| {
+            let present = now.saturating_sub(viewer.heard) < VIEWER_SILENCE;
+            if !present {
+                gone.push_back(viewer.report);
+            }
+            present
+        });
+        self.gone.retain(|gone| gone.viewer != report.viewer);
+        while self.gone.len() > MAX_VIEWERS {
+            self.gone.pop_front();
+        }
         if self.viewers.len() >= MAX_VIEWERS && !self.viewers.contains_key(&report.viewer) {
             return;
         }
@@ -283,6 +301,20 @@ impl Destination {
         self.viewers.values()
     }
 
+    /// What each viewer said last, those that are gone behind the others.
+    pub(super) fn figures(&self, now: Duration) -> impl Iterator<Item = ViewerFigures> {
+        let heard = self.viewers.values().map(move |viewer| {
+            let silence = now.saturating_sub(viewer.heard);
+            (&viewer.report, silence < VIEWER_SILENCE)
+        });
+        let gone = self.gone.iter().map(|report| (report, false));
+        heard.chain(gone).map(|(report, present)| ViewerFigures {
+            destination: self.index,
+            present,
+            ..figures(report)
+        })
+    }
+
     /// Bytes of media or repair that may be sent now.
     pub(super) fn room(&mut self, now: Duration) -> u64 {
         let cap = self.cap.as_mut().filter(|_| self.is_open);
@@ -309,32 +341,63 @@ impl Destination {
 impl Viewer {
     /// Fills in what only the viewer knows.
     pub(super) fn fill(&self, statistics: &mut Statistics) {
-        let report = &self.report;
-        let frames = &mut statistics.frames;
-        frames.shown = Some(report.frames_shown);
-        frames.intact = Some(report.frames_intact);
-        frames.concealed = Some(report.frames_concealed);
-        frames.incomplete = Some(report.frames_incomplete);
-        frames.lost = Some(report.frames_lost);
-        frames.late = Some(report.frames_late);
-        frames.superseded = Some(report.frames_superseded);
-        frames.undecodable = Some(report.frames_undecodable);
-        let packets = &mut statistics.packets;
-        packets.received = Some(report.packets_received);
-        packets.lost = Some(report.packets_lost);
-        packets.duplicate = Some(report.packets_duplicate);
-        packets.reordered = Some(report.packets_reordered);
-        packets.corrupt = Some(report.packets_corrupt);
-        packets.socket_dropped = Some(report.socket_dropped);
-        statistics.bytes.received = Some(report.bytes);
-        let millis = |micros: u32| f64::from(micros) / 1000.0;
-        statistics.jitter_ms = Some(millis(report.jitter));
-        statistics.latency_ms = (report.latency_max > 0).then(|| Percentiles {
+        let figures = figures(&self.report);
+        let ours = &statistics.frames;
+        statistics.frames = Frames {
+            captured: ours.captured,
+            replaced: ours.replaced,
+            not_sent: ours.not_sent,
+            sent: ours.sent,
+            ..figures.frames
+        };
+        let ours = &statistics.packets;
+        statistics.packets = Packets {
+            sent: ours.sent,
+            send_errors: ours.send_errors,
+            malformed: ours.malformed,
+            ..figures.packets
+        };
+        statistics.bytes.received = Some(figures.bytes_received);
+        statistics.jitter_ms = Some(figures.jitter_ms);
+        statistics.latency_ms = figures.latency_ms;
+    }
+}
+
+/// A viewer's report as figures.
+fn figures(report: &Report) -> ViewerFigures {
+    let millis = |micros: u32| f64::from(micros) / 1000.0;
+    ViewerFigures {
+        viewer: format!("{:016x}", report.viewer),
+        frames: Frames {
+            shown: Some(report.frames_shown),
+            intact: Some(report.frames_intact),
+            concealed: Some(report.frames_concealed),
+            incomplete: Some(report.frames_incomplete),
+            lost: Some(report.frames_lost),
+            late: Some(report.frames_late),
+            superseded: Some(report.frames_superseded),
+            undecodable: Some(report.frames_undecodable),
+            ..Frames::default()
+        },
+        packets: Packets {
+            received: Some(report.packets_received),
+            lost: Some(report.packets_lost),
+            duplicate: Some(report.packets_duplicate),
+            reordered: Some(report.packets_reordered),
+            corrupt: Some(report.packets_corrupt),
+            socket_dropped: Some(report.socket_dropped),
+            ..Packets::default()
+        },
+        bytes_received: report.bytes,
+        jitter_ms: millis(report.jitter),
+        rtt_ms: (report.rtt > 0).then(|| millis(report.rtt)),
+        latency_ms: (report.latency_max > 0).then(|| Percentiles {
             p50: millis(report.latency_p50),
             p95: millis(report.latency_p95),
             p99: millis(report.latency_p99),
             max: millis(report.latency_max),
-        });
+        }),
+        ..ViewerFigures::default()
     }
 }
 

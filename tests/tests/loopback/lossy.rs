@@ -15,7 +15,7 @@ use super::files::{difference, ffmpeg};
 use super::{listening, sender};
 use framegram_tests::program::{Ended, address, media};
 
-const FRAMES: u64 = 150;
+pub(super) const FRAMES: u64 = 150;
 
 /// Which chunks the path loses; not of the first frame.
 const LOSS: f64 = 0.06;
@@ -72,7 +72,7 @@ impl Path {
 
 /// Sends the clip over a lossy path; what the viewer says, and how many frames
 /// did not arrive whole.
-fn play(sending: &str, viewing: &str) -> (Ended, u64) {
+pub(super) fn play(sending: &str, viewing: &str) -> (Ended, u64) {
     let (near, far) = (address(), address());
     let path = Path::new(near, far);
     let viewer = listening(far, &format!("--once {viewing}"));

@@ -9,6 +9,35 @@ use framegram_tests::program::{SENDER, Start, address, until};
 const ENDLESS: &str = "pattern:320x180@60";
 
 #[test]
+fn the_sender_tells_what_each_of_its_viewers_saw() {
+    let addresses = [address(), address()];
+    let viewers = addresses.map(|address| listening(address, "--once"));
+    let sender = sender("pattern:320x180@30", addresses[0], "--frames 60")
+        .with([addresses[1].to_string()])
+        .run();
+    let sender = sender.end().well();
+    let mut numbers = Vec::new();
+    for (index, viewer) in viewers.into_iter().enumerate() {
+        let viewer = viewer.end().well();
+        let row = sender.value(&format!("viewers.{index}"));
+        assert_eq!(row["destination"], index);
+        assert_eq!(row["present"], true);
+        assert_eq!(row["packets"]["lost"], 0);
+        // Its last word may have been before its last frame.
+        let shown = row["frames"]["shown"].as_u64().expect("told");
+        assert!(
+            (1..=viewer.count("frames.shown")).contains(&shown),
+            "{row:#}"
+        );
+        let line = format!("at {}: {shown} frames shown", addresses[index]);
+        assert!(sender.said.contains(&line), "{}", sender.said);
+        numbers.push(row["viewer"].clone());
+    }
+    assert_ne!(numbers[0], numbers[1]);
+    assert!(sender.value("viewers.2").is_null());
+}
+
+#[test]
 fn the_first_frame_sent_is_the_first_shown_when_the_viewer_listens() {
     let address = address();
     let viewer = listening(address, "--once --output out.mjpeg");

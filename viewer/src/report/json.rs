@@ -6,6 +6,10 @@ use framegram_common::Statistics;
 
 use crate::claim::Claim;
 
+/// The version of the report and of the lines of `--stats json`: higher once a
+/// field is redefined or taken away.
+pub const VERSION: u32 = 1;
+
 /// The report's file, claimed before the stream begins.
 pub struct Report {
     claim: Claim,

@@ -95,7 +95,9 @@ impl Live {
         parts.extend(self.bitrate_bps.map(bit_rate));
         parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));
         parts.extend(self.loss().map(|loss| format!("loss {}", percent(loss))));
-        parts.extend(self.delay());
+        parts.extend(self.repaired().map(|n| format!("{} repaired", count(n))));
+        let delay = statistics.latency_ms;
+        parts.extend(delay.map(|delay| format!("delay p95 {:.0} ms", delay.p95)));
         parts.join(", ")
     }
 
@@ -167,6 +169,12 @@ impl Live {
             lines.push(format!("from     {}", stream.addresses.join(", ")));
         }
         lines
+    }
+
+    /// Frames that are whole since they were repaired.
+    fn repaired(&self) -> Option<u64> {
+        let frames = &self.statistics.frames;
+        Some(frames.repaired_by_parity? + frames.repaired_by_request?)
     }
 
     fn size(&self) -> Option<String> {
@@ -242,6 +250,27 @@ mod tests {
         live.statistics.stale_share = Some(0.055);
         let line = "         1,200 with holes, 5.5 % of the picture";
         assert_eq!(holes(&live).as_deref(), Some(line));
+    }
+
+    #[test]
+    fn the_line_tells_rates_loss_repair_and_delay() {
+        let mut live = Live {
+            statistics: at(75, 0),
+            fps: Some(29.97),
+            bitrate_bps: Some(8_000_000.0),
+        };
+        assert_eq!(live.line(), "75 frames, 30.0 fps, 8.0 Mbit/s, loss 25 %");
+        live.statistics.frames.repaired_by_parity = Some(1200);
+        live.statistics.frames.repaired_by_request = Some(34);
+        live.statistics.latency_ms = Some(Percentiles {
+            p50: 11.6,
+            p95: 18.2,
+            ..Percentiles::default()
+        });
+        assert_eq!(
+            live.line(),
+            "75 frames, 30.0 fps, 8.0 Mbit/s, loss 25 %, 1,234 repaired, delay p95 18 ms"
+        );
     }
 
     #[test]

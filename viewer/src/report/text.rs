@@ -2,7 +2,8 @@
 //! lost was lost, then the figures.
 
 use framegram_common::Statistics;
-use framegram_common::statistics::{Frames, Packets};
+use framegram_common::stamp::Stamps;
+use framegram_common::statistics::{Frames, Packets, Percentiles};
 
 use super::{missed, settled, share};
 
@@ -15,6 +16,7 @@ pub fn lines(statistics: &Statistics) -> Vec<String> {
     lines.extend(holes(statistics));
     lines.extend(packets(&statistics.packets));
     lines.extend(delay(statistics));
+    lines.extend(statistics.stamps.as_ref().map(stamps));
     lines.extend(rate(statistics));
     lines
 }
@@ -159,6 +161,38 @@ fn delay(statistics: &Statistics) -> Option<String> {
     (!parts.is_empty()).then(|| format!("  delay:   {}", parts.join(", ")))
 }
 
+/// What the stamps in the pictures say.
+#[must_use]
+pub fn stamps(stamps: &Stamps) -> String {
+    let parts = [
+        ("pictures", Some(stamps.pictures)),
+        ("frames seen", Some(stamps.shown)),
+        ("lost", Some(stamps.lost)),
+        ("repeated", Some(stamps.repeated)),
+        ("out of order", nonzero(Some(stamps.backward))),
+        ("without a stamp", nonzero(Some(stamps.unread))),
+        (
+            "runs of the sender",
+            nonzero(Some(stamps.runs)).filter(|&runs| runs > 1),
+        ),
+    ];
+    let mut line = row("stamps", &parts).unwrap_or_default();
+    if stamps.longest > 1 {
+        line += &format!(", at most {} in a row of one frame", count(stamps.longest));
+    }
+    if let Some(delay) = &stamps.delay_ms {
+        line += &format!(", seen {} after capture", distribution(delay));
+    }
+    line
+}
+
+fn distribution(millis: &Percentiles) -> String {
+    format!(
+        "{:.1} ms (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
+        millis.p50, millis.p95, millis.p99, millis.max
+    )
+}
+
 fn rate(statistics: &Statistics) -> Option<String> {
     let mut parts = vec![seconds(statistics.duration_s)];
     parts.extend(
@@ -238,8 +272,6 @@ pub fn seconds(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::Percentiles;
-
     use super::*;
 
     fn clean() -> Statistics {

@@ -1,0 +1,136 @@
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use turbojpeg::{Compressor, Image, PixelFormat};
+
+use super::*;
+
+/// One of four small JPEGs.
+fn jpeg(number: usize) -> Bytes {
+    static JPEGS: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
+        let mut compressor = Compressor::new().unwrap();
+        let mut encode = |number: usize| {
+            let pixels: Vec<u8> = (0..48 * 32 * 3)
+                .map(|at| (at * number % 251) as u8)
+                .collect();
+            let image = Image {
+                pixels: pixels.as_slice(),
+                width: 48,
+                pitch: 48 * 3,
+                height: 32,
+                format: PixelFormat::BGR,
+            };
+            compressor.compress_to_vec(image).unwrap().into()
+        };
+        (1..=4).map(&mut encode).collect()
+    });
+    JPEGS[number - 1].clone()
+}
+
+/// `jpeg` with another one in an application segment, as cameras put thumbnails.
+fn with_thumbnail(jpeg: &[u8], thumbnail: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(thumbnail.len() + 2).unwrap();
+    [
+        &jpeg[..2],
+        &[0xFF, 0xE1],
+        &len.to_be_bytes(),
+        thumbnail,
+        &jpeg[2..],
+    ]
+    .concat()
+}
+
+fn split(bytes: &[u8], piece: usize) -> (Vec<Bytes>, u64) {
+    let mut splitter = Splitter::new();
+    let mut jpegs = Vec::new();
+    for piece in bytes.chunks(piece.max(1)) {
+        splitter.push(piece);
+        jpegs.extend(std::iter::from_fn(|| splitter.next_jpeg()));
+    }
+    splitter.end();
+    (jpegs, splitter.broken())
+}
+
+#[test]
+fn cuts_at_every_piece_size_and_past_thumbnails() {
+    let jpegs = [jpeg(1), with_thumbnail(&jpeg(2), &jpeg(3)).into(), jpeg(4)];
+    let stream = [
+        b"--boundary\r\nContent-Type: image/jpeg\r\n\r\n",
+        &jpegs[0][..],
+        b"\r\n--boundary\xFF\r\n\r\n",
+        &jpegs[1],
+        &jpegs[2],
+    ]
+    .concat();
+    for piece in [1, 2, 3, 7, 64, 1000, stream.len()] {
+        assert_eq!(
+            split(&stream, piece),
+            (jpegs.to_vec(), 0),
+            "pieces of {piece}"
+        );
+    }
+}
+
+#[test]
+fn counts_a_jpeg_that_breaks_off_and_takes_the_next() {
+    let (one, two) = (jpeg(1), jpeg(2));
+    let half = &one[..one.len() - 200];
+    assert_eq!(split(&[half, &two].concat(), 100), (vec![two.clone()], 1));
+    let head = &one[..100];
+    assert_eq!(split(&[head, &two].concat(), 100).1, 1);
+    assert_eq!(split(half, 100), (vec![], 1));
+}
+
+#[test]
+fn gives_up_on_a_jpeg_without_end() {
+    let mut splitter = Splitter::new();
+    splitter.push(&jpeg(1)[..700]);
+    let mut most = 0;
+    for _ in 0..3 * MAX_FRAME_BYTES / READ {
+        splitter.push(&[0x55; READ]);
+        assert_eq!(splitter.next_jpeg(), None);
+        most = most.max(splitter.held());
+    }
+    assert_eq!(splitter.broken(), 1);
+    assert!(most <= MAX_FRAME_BYTES + 2 * READ, "{most} bytes were held");
+}
+
+proptest! {
+    #[test]
+    fn takes_any_bytes(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..50),
+                Just(vec![0xFF, 0xD8, 0xFF]),
+                Just(vec![0xFF, 0xDA, 0, 3, 1]),
+                Just(vec![0xFF, 0xD9]),
+                Just(vec![0xFF, 0xE0, 0, 9]),
+            ],
+            0..60,
+        ),
+        piece in 1_usize..40,
+    ) {
+        let bytes = pieces.concat();
+        let (whole, broken) = split(&bytes, bytes.len());
+        let (jpegs, broken_in_pieces) = split(&bytes, piece);
+        prop_assert_eq!(&whole, &jpegs);
+        prop_assert_eq!(broken, broken_in_pieces);
+        for jpeg in jpegs {
+            prop_assert!(jpeg.starts_with(&[0xFF, 0xD8, 0xFF]) && jpeg.ends_with(&[0xFF, 0xD9]));
+        }
+    }
+
+    #[test]
+    fn finds_whole_jpegs_between_any_junk(
+        junk in proptest::collection::vec(proptest::collection::vec(0_u8..0xFF, 0..30), 4),
+        piece in 1_usize..2000,
+    ) {
+        let jpegs = vec![jpeg(1), jpeg(2), jpeg(3)];
+        let mut stream = junk[0].clone();
+        for (jpeg, junk) in jpegs.iter().zip(&junk[1..]) {
+            stream.extend_from_slice(jpeg);
+            stream.extend_from_slice(junk);
+        }
+        prop_assert_eq!(split(&stream, piece), (jpegs, 0));
+    }
+}

@@ -1,0 +1,84 @@
+//! What a viewer tells the sender of itself.
+
+use serde::Serialize;
+
+use super::{Frames, Packets, Percentiles};
+
+/// One viewer's figures, as of its last word.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ViewerFigures {
+    /// Its own number in 16 hexadecimal digits.
+    pub viewer: String,
+    /// The destination that it answers from, counted from 0 in the order of
+    /// the command line.
+    pub destination: u16,
+    /// Whether it spoke within the last seconds; one that ended with the
+    /// stream did.
+    pub present: bool,
+    /// What became of the frames there.
+    pub frames: Frames,
+    /// What became of the packets there.
+    pub packets: Packets,
+    /// UDP payload that it received, in bytes.
+    pub bytes_received: u64,
+    /// Interarrival jitter in milliseconds
+    /// (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
+    pub jitter_ms: f64,
+    /// Round trip in milliseconds, once it is known.
+    pub rtt_ms: Option<f64>,
+    /// Capture to shown, in milliseconds, where both ends share a clock.
+    pub latency_ms: Option<Percentiles>,
+}
+
+impl ViewerFigures {
+    /// Of the frames whose end is known there, the share that was not shown
+    /// and not skipped for a newer one, 0 to 1.
+    #[must_use]
+    pub fn frames_lost(&self) -> Option<f64> {
+        let frames = &self.frames;
+        let missed = frames.lost? + frames.incomplete? + frames.late? + frames.undecodable?;
+        let all = missed + frames.shown? + frames.superseded?;
+        (all > 0).then(|| missed as f64 / all as f64)
+    }
+
+    /// Of the packets sent to it, the share that did not arrive, 0 to 1.
+    #[must_use]
+    pub fn packets_lost(&self) -> Option<f64> {
+        let packets = &self.packets;
+        let missing = packets.lost? + packets.corrupt? + packets.socket_dropped?;
+        let all = missing + packets.received?;
+        (all > 0).then(|| missing as f64 / all as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_what_is_known() {
+        let mut figures = ViewerFigures::default();
+        assert_eq!(
+            (figures.frames_lost(), figures.packets_lost()),
+            (None, None)
+        );
+        figures.frames = Frames {
+            shown: Some(96),
+            superseded: Some(2),
+            lost: Some(1),
+            incomplete: Some(1),
+            late: Some(0),
+            undecodable: Some(0),
+            ..Frames::default()
+        };
+        figures.packets = Packets {
+            received: Some(990),
+            lost: Some(7),
+            corrupt: Some(1),
+            socket_dropped: Some(2),
+            ..Packets::default()
+        };
+        assert_eq!(figures.frames_lost(), Some(0.02));
+        assert_eq!(figures.packets_lost(), Some(0.01));
+    }
+}

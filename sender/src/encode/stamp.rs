@@ -1,0 +1,169 @@
+//! The stamp into the corner of a picture.
+
+use anyhow::Result;
+use framegram_common::stamp::{Area, Stamp};
+
+use crate::picture::{Picture, Pixels, Sampling};
+use crate::pool::Pool;
+
+/// Draws stamps into copies of pictures; the buffers are used again.
+#[derive(Default)]
+pub(super) struct Stamper {
+    buffers: Pool<Vec<u8>>,
+}
+
+impl Stamper {
+    /// A copy of `picture` with the stamp in its upper left corner; `None`
+    /// where it is too small for one.
+    pub(super) fn draw(&self, stamp: Stamp, picture: &Picture) -> Result<Option<Picture>> {
+        let (width, height) = (picture.width(), picture.height());
+        let (Pixels::Bgr(pixels) | Pixels::Yuv(_, pixels)) = picture.pixels();
+        let mut copy = self.buffers.take_sized(pixels.len());
+        copy.copy_from_slice(pixels);
+        let drawn = match picture.pixels() {
+            Pixels::Bgr(_) => stamp.draw(width, height, |area, grey| {
+                for row in copy
+                    .chunks_exact_mut(3 * width)
+                    .skip(area.y)
+                    .take(area.height)
+                {
+                    row[3 * area.x..3 * (area.x + area.width)].fill(grey);
+                }
+            }),
+            Pixels::Yuv(sampling, _) => {
+                let (luma, chroma) = copy.split_at_mut(width * height);
+                let mut whole = None;
+                let drawn = stamp.draw(width, height, |area, grey| {
+                    whole.get_or_insert(area);
+                    for row in luma.chunks_exact_mut(width).skip(area.y).take(area.height) {
+                        row[area.x..area.x + area.width].fill(grey);
+                    }
+                });
+                if let Some(area) = whole {
+                    bleach(chroma, *sampling, (width, height), area);
+                }
+                drawn
+            }
+        };
+        if !drawn {
+            return Ok(None);
+        }
+        let copy = self.buffers.lend(copy);
+        Ok(Some(match picture.pixels() {
+            Pixels::Bgr(_) => Picture::bgr(width, height, copy)?,
+            Pixels::Yuv(sampling, _) => Picture::yuv(width, height, *sampling, copy)?,
+        }))
+    }
+}
+
+/// Takes the colour out of an area in the upper left corner.
+fn bleach(chroma: &mut [u8], sampling: Sampling, size: (usize, usize), area: Area) {
+    let Some((width, height)) = sampling.chroma(size.0, size.1) else {
+        return;
+    };
+    let (across, down) = sampling.chroma(area.width, area.height).unwrap_or_default();
+    for plane in chroma.chunks_exact_mut(width * height) {
+        for row in plane.chunks_exact_mut(width).take(down) {
+            row[..across].fill(NO_COLOUR);
+        }
+    }
+}
+
+/// The middle of both chroma components.
+const NO_COLOUR: u8 = 128;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use framegram_common::stamp::Reader;
+
+    use super::*;
+    use crate::encode::{Encoder, Settings, decode_for_window};
+    use crate::source::Content;
+
+    const STAMP: Stamp = Stamp {
+        number: 4711,
+        micros: 1_234_567,
+        clock: 42,
+        run: 9,
+    };
+
+    /// Green all over, of every kind.
+    fn pictures(width: usize, height: usize) -> Vec<Picture> {
+        let yuv = |sampling: Sampling| {
+            let mut planes = vec![150; width * height];
+            planes.resize(sampling.bytes(width, height), 50);
+            Picture::yuv(width, height, sampling, planes.into()).unwrap()
+        };
+        let bgr = [30_u8, 200, 40].repeat(width * height);
+        vec![
+            Picture::bgr(width, height, bgr.into()).unwrap(),
+            yuv(Sampling::Half),
+            yuv(Sampling::HalfWidth),
+            yuv(Sampling::Full),
+            yuv(Sampling::Grey),
+        ]
+    }
+
+    fn read(jpeg: &[u8]) -> Option<Stamp> {
+        let (words, width, height) = decode_for_window(jpeg).unwrap();
+        let green: Vec<u8> = words.iter().map(|word| (word >> 8) as u8).collect();
+        Reader::default().read(&green, width, width, height)
+    }
+
+    #[test]
+    fn is_read_from_the_jpeg_of_every_kind_of_picture() {
+        for (width, height) in [(81, 49), (333, 251), (640, 360)] {
+            for picture in pictures(width, height) {
+                let settings = Settings {
+                    quality: Some(30),
+                    ..Settings::default()
+                };
+                let mut encoder = Encoder::new(settings).unwrap();
+                let content = Content::Picture(picture);
+                let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
+                assert!(encoded.stamped);
+                assert_eq!(read(&encoded.jpeg), Some(STAMP), "{width}x{height}");
+                let plain = encoder.encode(&content).unwrap();
+                assert!(!plain.stamped && read(&plain.jpeg).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn fits_the_size_that_a_picture_is_scaled_to() {
+        let settings = Settings {
+            size: Some((200, 100)),
+            ..Settings::default()
+        };
+        let mut encoder = Encoder::new(settings).unwrap();
+        for picture in pictures(1920, 1080) {
+            let content = Content::Picture(picture);
+            let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
+            assert_eq!(read(&encoded.jpeg), Some(STAMP));
+        }
+    }
+
+    #[test]
+    fn a_source_that_has_jpegs_is_encoded_again_for_it() {
+        let mut encoder = Encoder::new(Settings::default()).unwrap();
+        let content = Content::Picture(pictures(640, 360).remove(0));
+        let own = Content::Jpeg(encoder.encode(&content).unwrap().jpeg);
+        assert!(encoder.encode(&own).unwrap().passed_through);
+        let encoded = encoder.encode_stamped(&own, STAMP).unwrap();
+        assert!(encoded.was_jpeg && encoded.stamped && !encoded.passed_through);
+        assert_eq!(read(&encoded.jpeg), Some(STAMP));
+    }
+
+    #[test]
+    fn leaves_small_pictures_as_they_are() {
+        let mut encoder = Encoder::new(Settings::default()).unwrap();
+        for picture in pictures(79, 47) {
+            let content = Content::Picture(picture);
+            let plain: Bytes = encoder.encode(&content).unwrap().jpeg;
+            let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
+            assert!(!encoded.stamped);
+            assert_eq!(encoded.jpeg, plain);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A recording instead of a stream: what the stamps in its pictures say.
+
+mod y4m;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use framegram_common::jpeg::Splitter;
+use framegram_common::stamp::Stamps;
+use framegram_common::{Statistics, os};
+
+use self::y4m::Y4m;
+use crate::args::Args;
+use crate::report::json::Report;
+use crate::report::text;
+use crate::stamps::StampReader;
+
+/// Reads the recording, or standard input where `path` is `-`, to its end, and
+/// writes what the stamps say to standard output and to the report. What comes
+/// on standard input counts as seen when it comes.
+///
+/// # Errors
+/// When it cannot be read, is of another kind, or has no stamp in any picture.
+pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
+    let report = args.report.as_deref().map(Report::claim).transpose()?;
+    let live = path.as_os_str() == "-";
+    let name = if live {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let stamps = if live {
+        read(io::stdin(), &name, StampReader::new()?)
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+        read(file, &name, StampReader::without_clock()?)
+    }?;
+    if !args.quiet {
+        writeln!(io::stdout(), "{}", text::stamps(&stamps).trim_start())?;
+    }
+    let statistics = Statistics {
+        stamps: Some(stamps.clone()),
+        ..Statistics::default()
+    };
+    report.map_or(Ok(()), |report| report.write(&statistics))?;
+    if stamps.shown == 0 {
+        bail!(
+            "no stamp is in any of the {} pictures of {name}: give framegram-send --stamp, \
+             and record the picture's upper left corner too",
+            text::count(stamps.pictures)
+        );
+    }
+    Ok(())
+}
+
+fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result<Stamps> {
+    let mut start = Vec::new();
+    let sniffed = input.by_ref().take(SNIFF).read_to_end(&mut start);
+    sniffed.with_context(|| format!("cannot read {name}"))?;
+    if start.is_empty() {
+        bail!("{name} is empty");
+    }
+    let kind = start.clone();
+    let input = io::Cursor::new(start).chain(input);
+    if kind.starts_with(Y4m::START) {
+        read_y4m(input, name, stamps)
+    } else if kind.starts_with(JPEG_START) {
+        read_jpegs(input, stamps).with_context(|| format!("cannot read {name}"))
+    } else {
+        bail!(
+            "{name} is neither Y4M nor a stream of JPEGs: type ffmpeg -i FILE -f yuv4mpegpipe \
+             -pix_fmt yuv420p - | framegram-view --analyse -"
+        )
+    }
+}
+
+fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Result<Stamps> {
+    let input = BufReader::with_capacity(READ, input);
+    let mut y4m = Y4m::new(input).with_context(|| format!("cannot take {name}"))?;
+    let (width, height) = y4m.size();
+    let mut pictures = 0_u64;
+    while let Some(luma) = y4m
+        .next_luma()
+        .with_context(|| format!("picture {pictures} of {name} is broken"))?
+    {
+        stamps.read_luma(luma, width, height, os::now());
+        pictures += 1;
+    }
+    Ok(stamps.figures())
+}
+
+fn read_jpegs(mut input: impl Read, mut stamps: StampReader) -> io::Result<Stamps> {
+    let mut splitter = Splitter::new();
+    while splitter.read_from(&mut input)? > 0 {
+        let now = os::now();
+        while let Some(jpeg) = splitter.next_jpeg() {
+            stamps.read_jpeg(&jpeg, now);
+        }
+    }
+    Ok(stamps.figures())
+}
+
+const JPEG_START: &[u8] = &[0xFF, 0xD8, 0xFF];
+
+/// As many first bytes as tell the kinds apart.
+const SNIFF: u64 = 10;
+
+/// How much is read at once.
+const READ: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use framegram_common::stamp::Stamp;
+
+    use super::*;
+    use crate::fixture::quadrants;
+
+    fn luma(number: u64, width: usize, height: usize) -> Vec<u8> {
+        let mut luma = vec![90; width * height];
+        Stamp::new(number, Duration::from_secs(1), 3, 4).draw_luma(&mut luma, width, width, height);
+        luma
+    }
+
+    fn y4m(header: &str, chroma: usize, numbers: &[u64]) -> Vec<u8> {
+        let mut bytes = format!("YUV4MPEG2 W161 H99 F30:1 {header}\n").into_bytes();
+        for &number in numbers {
+            bytes.extend_from_slice(b"FRAME Ip\n");
+            bytes.extend_from_slice(&luma(number, 161, 99));
+            bytes.resize(bytes.len() + chroma, 128);
+        }
+        bytes
+    }
+
+    fn analyse(bytes: &[u8]) -> anyhow::Result<Stamps> {
+        read(bytes, "it", StampReader::without_clock().unwrap())
+    }
+
+    #[test]
+    fn reads_y4m_of_every_sampling() {
+        for (header, chroma) in [
+            ("", 2 * 81 * 50),
+            ("C420jpeg Ip", 2 * 81 * 50),
+            ("C422", 2 * 81 * 99),
+            ("C411", 2 * 41 * 99),
+            ("C444", 2 * 161 * 99),
+            ("Cmono A1:1", 0),
+        ] {
+            let figures = analyse(&y4m(header, chroma, &[0, 1, 1, 3])).unwrap();
+            assert_eq!(
+                (figures.shown, figures.lost, figures.repeated),
+                (3, 1, 1),
+                "{header}"
+            );
+            assert_eq!((figures.pictures, figures.unread), (4, 0), "{header}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_in_one_line() {
+        for (bytes, words) in [
+            (&b""[..], "is empty"),
+            (b"\0\0\0\x20ftypisom", "-f yuv4mpegpipe"),
+            (b"YUV4MPEG2 W161 H99 C420p10\n", "-pix_fmt yuv420p"),
+            (b"YUV4MPEG2 W161\n", "no size"),
+            (b"YUV4MPEG2 W99999 H99999\n", "99999x99999"),
+            (b"YUV4MPEG2 W16 H16\nFRAMES\n", "picture 0"),
+        ] {
+            let error = format!("{:#}", analyse(bytes).unwrap_err());
+            assert!(error.contains(words), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+        let endless = [b"YUV4MPEG2 ".as_slice(), &[b'x'; 5000]].concat();
+        assert!(analyse(&endless).is_err());
+    }
+
+    #[test]
+    fn a_recording_that_was_cut_off_is_read_as_far_as_it_goes() {
+        let whole = y4m("C444", 2 * 161 * 99, &[5, 6]);
+        for cut in [1, 161 * 99, 2 * 161 * 99 + 50] {
+            let figures = analyse(&whole[..whole.len() - cut]).unwrap();
+            assert_eq!((figures.pictures, figures.shown), (1, 1), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_recording_without_stamps_has_none() {
+        let figures = analyse(&[quadrants(160, 120), quadrants(160, 120)].concat()).unwrap();
+        assert_eq!((figures.pictures, figures.unread, figures.shown), (2, 2, 0));
+    }
+}

@@ -1,0 +1,364 @@
+//! Conditions under which a run counts as failed: `--fail-if 'shown<99%'`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use framegram_common::Statistics;
+use framegram_common::statistics::Percentiles;
+
+use crate::report::{missed, settled};
+
+/// A condition, as a person typed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    figure: Figure,
+    comparison: Comparison,
+    limit: f64,
+    /// Whether the limit is a share, from 0 to 1, and not a number.
+    share: bool,
+    text: String,
+}
+
+/// The conditions that came true, each with its figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed(Vec<String>);
+
+/// What can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Figure {
+    Shown,
+    Intact,
+    Concealed,
+    Loss,
+    PacketLoss,
+    SocketDrops,
+    Delay(Point),
+    Jitter,
+    Fps,
+    Bitrate,
+}
+
+/// A point of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Point {
+    P50,
+    P95,
+    P99,
+    Max,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+/// How the limit of a figure is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A number, or a share in percent.
+    Count,
+    /// Milliseconds, or with a unit.
+    Time,
+    /// A plain number, or with k, M or G for thousands, millions and milliards.
+    Number,
+}
+
+impl Condition {
+    /// What is wrong, if the condition holds; a figure that is not known at
+    /// the end is wrong too.
+    #[must_use]
+    pub fn check(&self, statistics: &Statistics) -> Option<String> {
+        let Some(value) = self.figure.value(statistics, self.share) else {
+            return Some(format!("{} cannot be told", self.text));
+        };
+        let holds = match self.comparison {
+            Comparison::Less => value < self.limit,
+            Comparison::AtMost => value <= self.limit,
+            Comparison::More => value > self.limit,
+            Comparison::AtLeast => value >= self.limit,
+        };
+        holds.then(|| {
+            let value = match (self.share, self.figure.kind()) {
+                (true, _) => format!("{:.3} %", value * 100.0),
+                (false, Kind::Time) => format!("{value:.2} ms"),
+                (false, Kind::Number) => format!("{value:.1}"),
+                (false, Kind::Count) => format!("{value}"),
+            };
+            format!("{}: it is {value}", self.text)
+        })
+    }
+
+    /// Checks several.
+    ///
+    /// # Errors
+    /// Those that hold.
+    pub fn check_all(conditions: &[Self], statistics: &Statistics) -> Result<(), Failed> {
+        let failed: Vec<String> = conditions
+            .iter()
+            .filter_map(|condition| condition.check(statistics))
+            .collect();
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failed(failed))
+        }
+    }
+}
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let at = text
+            .find(['<', '>'])
+            .ok_or("it compares a figure with a limit, as in 'shown<99%' or 'delay p95>50ms'")?;
+        let (name, rest) = text.split_at(at);
+        let (comparison, limit) = match rest.as_bytes() {
+            [b'<', b'=', ..] => (Comparison::AtMost, &rest[2..]),
+            [b'<', ..] => (Comparison::Less, &rest[1..]),
+            [_, b'=', ..] => (Comparison::AtLeast, &rest[2..]),
+            _ => (Comparison::More, &rest[1..]),
+        };
+        let figure = Figure::named(name.trim())
+            .ok_or_else(|| format!("there is no figure '{}': {FIGURES}", name.trim()))?;
+        let (limit, share) = figure.kind().limit(limit.trim())?;
+        Ok(Self {
+            figure,
+            comparison,
+            limit,
+            share,
+            text: text.to_owned(),
+        })
+    }
+}
+
+impl Figure {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "shown" => Self::Shown,
+            "intact" => Self::Intact,
+            "concealed" => Self::Concealed,
+            "loss" => Self::Loss,
+            "packet-loss" => Self::PacketLoss,
+            "socket-drops" => Self::SocketDrops,
+            "jitter" => Self::Jitter,
+            "fps" => Self::Fps,
+            "bitrate" => Self::Bitrate,
+            _ => {
+                let point = name.strip_prefix("delay")?;
+                Self::Delay(match point.trim_start_matches([' ', '.', '-']) {
+                    "" | "p95" => Point::P95,
+                    "p50" | "median" => Point::P50,
+                    "p99" => Point::P99,
+                    "max" => Point::Max,
+                    _ => return None,
+                })
+            }
+        })
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Shown
+            | Self::Intact
+            | Self::Concealed
+            | Self::Loss
+            | Self::PacketLoss
+            | Self::SocketDrops => Kind::Count,
+            Self::Delay(_) | Self::Jitter => Kind::Time,
+            Self::Fps | Self::Bitrate => Kind::Number,
+        }
+    }
+
+    /// The figure; as a share of all frames whose end is known, or of all
+    /// packets sent.
+    fn value(self, statistics: &Statistics, share: bool) -> Option<f64> {
+        let frames = &statistics.frames;
+        let packets = &statistics.packets;
+        let (part, whole) = match self {
+            Self::Shown => (frames.shown, settled(frames)),
+            Self::Intact => (frames.intact, settled(frames)),
+            Self::Concealed => (frames.concealed, settled(frames)),
+            Self::Loss => (missed(frames), settled(frames)),
+            Self::PacketLoss => (packets.lost, packets.sent),
+            Self::SocketDrops => (packets.socket_dropped, packets.sent),
+            Self::Delay(point) => {
+                return statistics.latency_ms.map(|delay| point.of(&delay));
+            }
+            Self::Jitter => return statistics.jitter_ms,
+            Self::Fps => return statistics.fps,
+            Self::Bitrate => return statistics.bitrate_bps,
+        };
+        // Of nothing, no share is good or bad.
+        let whole = whole.filter(|&whole| whole > 0)?;
+        let part = part? as f64;
+        Some(if share { part / whole as f64 } else { part })
+    }
+}
+
+impl Point {
+    fn of(self, delay: &Percentiles) -> f64 {
+        match self {
+            Self::P50 => delay.p50,
+            Self::P95 => delay.p95,
+            Self::P99 => delay.p99,
+            Self::Max => delay.max,
+        }
+    }
+}
+
+impl Kind {
+    /// The limit, and whether it is a share.
+    fn limit(self, text: &str) -> Result<(f64, bool), String> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let factor = match (self, unit.trim_start()) {
+            (Self::Count, "%") => 0.01,
+            (Self::Count | Self::Number, "") | (Self::Time, "ms" | "") => 1.0,
+            (Self::Time, "s") => 1e3,
+            (Self::Time, "us") => 1e-3,
+            (Self::Number, "k") => 1e3,
+            (Self::Number, "M") => 1e6,
+            (Self::Number, "G") => 1e9,
+            (Self::Count, _) => return Err("its limit is a number, or one with %".to_owned()),
+            (Self::Time, _) => return Err("its limit is a time, such as 50ms".to_owned()),
+            (Self::Number, _) => return Err("its limit is a number, such as 29.5 or 2M".to_owned()),
+        };
+        let number: f64 = number
+            .parse()
+            .map_err(|_| format!("'{text}' is no limit: it is a number, as in 'shown<99%'"))?;
+        Ok((number * factor, factor == 0.01))
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--fail-if {}", self.0.join("; --fail-if "))
+    }
+}
+
+impl std::error::Error for Failed {}
+
+const FIGURES: &str = "shown, intact, concealed, loss, packet-loss and socket-drops (a number, or \
+                       with %), delay p50, p95, p99 or max, jitter, fps and bitrate are";
+
+#[cfg(test)]
+mod tests {
+    use framegram_common::statistics::{Frames, Packets};
+
+    use super::*;
+
+    fn statistics() -> Statistics {
+        Statistics {
+            frames: Frames {
+                shown: Some(985),
+                intact: Some(980),
+                concealed: Some(5),
+                superseded: Some(5),
+                lost: Some(4),
+                incomplete: Some(6),
+                ..Frames::default()
+            },
+            packets: Packets {
+                sent: Some(20_000),
+                lost: Some(100),
+                socket_dropped: Some(0),
+                ..Packets::default()
+            },
+            latency_ms: Some(Percentiles {
+                p50: 8.0,
+                p95: 20.0,
+                p99: 30.0,
+                max: 44.5,
+            }),
+            jitter_ms: Some(0.5),
+            fps: Some(29.97),
+            bitrate_bps: Some(8e6),
+            ..Statistics::default()
+        }
+    }
+
+    fn holds(text: &str) -> bool {
+        let condition: Condition = text.parse().unwrap();
+        condition.check(&statistics()).is_some()
+    }
+
+    #[test]
+    fn every_figure_can_be_held_against_a_limit() {
+        for (text, expected) in [
+            ("shown<98.5%", false),
+            ("shown<=98.5%", true),
+            ("shown < 99 %", true),
+            ("shown<985", false),
+            ("intact<981", true),
+            ("concealed>0", true),
+            ("concealed>1%", false),
+            ("loss>1%", false),
+            ("loss>=1%", true),
+            ("packet-loss>0.4%", true),
+            ("packet-loss>100", false),
+            ("socket-drops>0", false),
+            ("delay>20ms", false),
+            ("delay p95>=20ms", true),
+            ("delay.max>44", true),
+            ("delay p50>0.009s", false),
+            ("delay-p99>29999us", true),
+            ("jitter>0.4", true),
+            ("fps<29.5", false),
+            ("bitrate>7.9M", true),
+            ("bitrate<8000k", false),
+        ] {
+            assert_eq!(holds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_it_is_and_all_at_once() {
+        let conditions: Vec<Condition> = ["shown<99%", "delay p95>10ms", "fps<1"]
+            .map(|text| text.parse().unwrap())
+            .to_vec();
+        let failed = Condition::check_all(&conditions, &statistics()).unwrap_err();
+        assert_eq!(
+            failed.to_string(),
+            "--fail-if shown<99%: it is 98.500 %; --fail-if delay p95>10ms: it is 20.00 ms"
+        );
+        assert_eq!(
+            Condition::check_all(&conditions[2..], &statistics()),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_fails() {
+        for text in ["shown<99%", "loss>1", "delay>1s", "jitter>1", "fps<1"] {
+            let condition: Condition = text.parse().unwrap();
+            let wrong = condition.check(&Statistics::default());
+            assert_eq!(wrong, Some(format!("{text} cannot be told")));
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_told_clearly() {
+        for (text, words) in [
+            ("", "compares a figure"),
+            ("shown", "compares a figure"),
+            ("shown=99%", "compares a figure"),
+            ("seen<99%", "no figure 'seen'"),
+            ("delay p90>1ms", "no figure 'delay p90'"),
+            ("shown<", "no limit"),
+            ("shown<1.2.3%", "no limit"),
+            ("shown<-1%", "a number, or one with %"),
+            ("shown<99ms", "a number, or one with %"),
+            ("delay>5%", "a time"),
+            ("fps<5%", "such as 29.5"),
+        ] {
+            let error = text.parse::<Condition>().unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The figures as lines of JSON, one a second, for scripts.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use framegram_common::Statistics;
+use serde::Serialize;
+
+use super::json::VERSION;
+use super::live::Live;
+
+/// Writes a line a second, and one at the end.
+pub struct Lines<W> {
+    out: W,
+    started: Duration,
+    due: Duration,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    version: u32,
+    /// Seconds since the viewer began.
+    time_s: f64,
+    /// Whether it is the last line.
+    last: bool,
+    /// Rates over about the last second.
+    now: Now,
+    /// Everything since the beginning.
+    total: &'a Statistics,
+}
+
+#[derive(Serialize)]
+struct Now {
+    fps: Option<f64>,
+    bitrate_bps: Option<f64>,
+}
+
+impl<W: Write> Lines<W> {
+    /// To `out`, from `now` on.
+    pub fn new(out: W, now: Duration) -> Self {
+        Self {
+            out,
+            started: now,
+            due: now + EVERY,
+        }
+    }
+
+    /// Writes a line, if it is time for one.
+    ///
+    /// # Errors
+    /// Those of writing; a reader who is gone is a broken pipe.
+    pub fn tell(&mut self, live: &Live, now: Duration) -> io::Result<()> {
+        if now < self.due {
+            return Ok(());
+        }
+        // Seconds that were missed are not made up for.
+        while self.due <= now {
+            self.due += EVERY;
+        }
+        self.write(live, now, false)
+    }
+
+    /// Writes the last line.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish(&mut self, live: &Live, now: Duration) -> io::Result<()> {
+        self.write(live, now, true)
+    }
+
+    fn write(&mut self, live: &Live, now: Duration, last: bool) -> io::Result<()> {
+        let line = Line {
+            version: VERSION,
+            time_s: now.saturating_sub(self.started).as_secs_f64(),
+            last,
+            now: Now {
+                fps: live.fps,
+                bitrate_bps: live.bitrate_bps,
+            },
+            total: &live.statistics,
+        };
+        let mut bytes = serde_json::to_vec(&line)?;
+        bytes.push(b'\n');
+        self.out.write_all(&bytes)?;
+        self.out.flush()
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_and_one_at_the_end() {
+        let mut out = Vec::new();
+        let mut live = Live {
+            fps: Some(30.0),
+            ..Live::default()
+        };
+        live.statistics.frames.shown = Some(7);
+        let mut lines = Lines::new(&mut out, Duration::from_secs(100));
+        for tenth in 0..45 {
+            let now = Duration::from_millis(100_000 + 100 * tenth);
+            lines.tell(&live, now).unwrap();
+        }
+        lines.tell(&live, Duration::from_secs(200)).unwrap();
+        lines.finish(&live, Duration::from_millis(200_500)).unwrap();
+        let lines: Vec<Value> = std::str::from_utf8(&out)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let times: Vec<_> = lines
+            .iter()
+            .map(|line| line["time_s"].as_f64().unwrap())
+            .collect();
+        assert_eq!(times, [1.0, 2.0, 3.0, 4.0, 100.0, 100.5]);
+        assert_eq!(lines[0]["version"], VERSION);
+        assert_eq!(lines[0]["now"]["fps"], 30.0);
+        assert_eq!(lines[0]["total"]["frames"]["shown"], 7);
+        assert!(lines[0]["total"]["frames"]["lost"].is_null());
+        let last: Vec<_> = lines.iter().map(|line| line["last"] == true).collect();
+        assert_eq!(last, [false, false, false, false, false, true]);
+    }
+}
