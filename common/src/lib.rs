@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod gallery;
 pub mod gate;
 pub mod jpeg;
 pub mod ledger;

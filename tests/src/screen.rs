@@ -8,8 +8,9 @@ use image::RgbImage;
 use x11rb::CURRENT_TIME;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, EventMask, ImageFormat,
-    InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window,
+    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConfigureWindowAux,
+    ConnectionExt, EventMask, ImageFormat, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+    MOTION_NOTIFY_EVENT, Window,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -167,6 +168,38 @@ impl Screen {
         for event in [KEY_PRESS_EVENT, KEY_RELEASE_EVENT] {
             connection
                 .xtest_fake_input(event, code, CURRENT_TIME, self.root, 0, 0, 0)
+                .expect("connected");
+        }
+        connection.sync().expect("connected");
+    }
+
+    /// Presses the left button of the mouse at a place of a window, or lets it go.
+    ///
+    /// # Panics
+    /// Where the X server is gone.
+    pub fn mouse(&self, window: Window, (x, y): (i16, i16), pressed: bool) {
+        let connection = &self.connection;
+        let place = connection.translate_coordinates(window, self.root, x, y);
+        let place = place
+            .expect("connected")
+            .reply()
+            .expect("the window is there");
+        let button = if pressed {
+            BUTTON_PRESS_EVENT
+        } else {
+            BUTTON_RELEASE_EVENT
+        };
+        for (event, detail) in [(MOTION_NOTIFY_EVENT, 0), (button, 1)] {
+            connection
+                .xtest_fake_input(
+                    event,
+                    detail,
+                    CURRENT_TIME,
+                    self.root,
+                    place.dst_x,
+                    place.dst_y,
+                    0,
+                )
                 .expect("connected");
         }
         connection.sync().expect("connected");

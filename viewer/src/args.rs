@@ -71,6 +71,11 @@ pub struct Args {
     #[arg(long, help_heading = RECEIVING)]
     pub strict: bool,
 
+    /// What to show of several senders: follow, one stream at a time; or grid,
+    /// all of them in tiles
+    #[arg(long, value_name = "follow|grid", default_value = "follow", hide_possible_values = true, help_heading = SHOWING)]
+    pub layout: Layout,
+
     /// Open no window; for machines without a display
     #[arg(long, help_heading = SHOWING)]
     pub headless: bool,
@@ -155,6 +160,18 @@ impl Args {
                 "--stats and --output - both write to standard output: record to a file"
             )));
         }
+        let one = self.output.is_some()
+            || self.snapshot.is_some()
+            || self.connect.is_some()
+            || self.stats.is_some()
+            || self.read_stamp;
+        if self.layout == Layout::Grid && one {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                "--output, --snapshot, --stats, --read-stamp and --connect are for one stream: \
+                 leave --layout grid out",
+            ));
+        }
         Ok(self)
     }
 
@@ -176,6 +193,15 @@ impl Args {
 pub enum Stats {
     /// One JSON object a line.
     Json,
+}
+
+/// What is shown of several senders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// One stream at a time.
+    Follow,
+    /// All in tiles.
+    Grid,
 }
 
 /// The formats of datagrams that are taken.
@@ -329,6 +355,8 @@ mod tests {
         for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
             assert!(parse(form).is_err(), "{form}");
         }
+        assert!(parse("--layout grid --headless").is_ok());
+        assert!(parse("--layout grid --connect a:1").is_err());
         let connect = |line| parse(line).unwrap().connect;
         let address = Sender::Address("a:5005".to_owned());
         assert_eq!(connect("--connect a:5005"), Some(address));

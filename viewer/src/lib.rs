@@ -15,6 +15,7 @@ pub mod discover;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+mod grid;
 mod invitation;
 pub mod network;
 pub mod pending;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use framegram_common::caller::Caller;
+use framegram_common::gallery::Gallery;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::receiver;
 use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
@@ -40,9 +42,10 @@ use framegram_common::{Statistics, os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use self::args::{Args, Sender};
+use self::args::{Args, Layout, Sender};
 use self::discover::Search;
 use self::gate::Condition;
+use self::grid::Grid;
 use self::network::{Exchange, Network};
 use self::pending::{Keep, Pending};
 use self::report::json::Report;
@@ -53,6 +56,7 @@ use self::sink::Sink;
 use self::sink::headless::Headless;
 use self::sink::recording::Recording;
 use self::sink::snapshot::{Series, Snapshot};
+use self::sink::wall::Wall;
 use self::sink::window::Window;
 use self::stamps::StampReader;
 
@@ -100,12 +104,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(caller) => vec![format!("Asking {} for its stream.", caller.to())],
         None => invitation::lines(socket.local_addr()?, &udp::local_addresses()),
     };
-    let (display, recording) = sinks(args, &invitation)?;
-
-    for line in &invitation {
-        console.notice(line);
+    if args.layout == Layout::Grid {
+        let wall = (!args.headless).then(|| Wall::open(invitation.clone()));
+        let wall = wall.transpose()?;
+        greet(&invitation, &socket, args.buffer, &console);
+        let gallery = Gallery::new(config, viewer, os::now());
+        let mut grid = Grid::new(socket, gallery, wall, console)?;
+        let shown = grid.run(args, &stop);
+        let statistics = grid.finish(report);
+        return shown.and(statistics).and_then(|statistics| {
+            Condition::check_all(&args.fail_if, &statistics).map_err(Into::into)
+        });
     }
-    console_buffer(&socket, args.buffer, &console);
+    let (display, recording) = sinks(args, &invitation)?;
+    greet(&invitation, &socket, args.buffer, &console);
     let keep = if args.headless || recording.is_some() {
         Keep::All
     } else {
@@ -318,6 +330,13 @@ fn sinks(args: &Args, invitation: &[String]) -> anyhow::Result<Sinks> {
         None
     };
     Ok((display, recording))
+}
+
+fn greet(invitation: &[String], socket: &Socket, buffer: usize, console: &Console) {
+    for line in invitation {
+        console.notice(line);
+    }
+    console_buffer(socket, buffer, console);
 }
 
 fn console_buffer(socket: &Socket, asked: usize, console: &Console) {

@@ -4,6 +4,7 @@ pub mod headless;
 pub mod recording;
 pub mod snapshot;
 pub mod window;
+pub(crate) use window::wall;
 
 use std::time::Duration;
 

@@ -25,6 +25,21 @@ impl Report {
         Ok(Self { claim })
     }
 
+    /// Writes the file for several senders: all together, and in `senders` each
+    /// by itself.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn write_senders(self, all: &Statistics, each: &[Statistics]) -> anyhow::Result<()> {
+        let mut value = serde_json::to_value(all)?;
+        value["senders"] = serde_json::to_value(each)?;
+        self.claim.write(|out| {
+            serde_json::to_writer_pretty(&mut *out, &value)?;
+            Ok(out.write_all(b"\n")?)
+        })?;
+        Ok(())
+    }
+
     /// Writes the file.
     ///
     /// # Errors

@@ -80,6 +80,18 @@ impl Live {
         parts.join(" | ")
     }
 
+    /// How it goes, in few words.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let parts = [
+            self.size(),
+            self.fps.map(|fps| format!("{fps:.0} fps")),
+            self.loss().map(|loss| format!("loss {}", percent(loss))),
+            self.delay(),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// What a progress line says, without the time.
     #[must_use]
     pub fn line(&self) -> String {

@@ -4,6 +4,7 @@ mod canvas;
 mod desktop;
 mod keys;
 mod scaler;
+pub(crate) mod wall;
 
 use std::mem::swap;
 use std::ops::Range;
@@ -161,6 +162,8 @@ impl Window {
             Command::Snapshot => self.write_snapshot(status.now),
             Command::Overlay => self.overlay = !self.overlay,
             Command::Help => self.help = !self.help,
+            // There is one picture to pick.
+            Command::Pick(_) | Command::Unpick => {}
         }
         Flow::Continue
     }

@@ -59,6 +59,51 @@ impl Canvas {
             .draw(picture, &mut self.pixels, self.width, area);
     }
 
+    /// Draws one of several pictures as large as fits into an area, with lines of
+    /// text below it; without a picture the lines alone. Dim is what is old.
+    pub(super) fn draw_tile(
+        &mut self,
+        picture: Option<&Picture>,
+        area: Area,
+        lines: &[String],
+        dim: bool,
+    ) {
+        for y in area.y..(area.y + area.height).min(self.height) {
+            self.pixels[y * self.width + area.x..][..area.width].fill(BLACK);
+        }
+        if let Some(picture) = picture {
+            let inner = fit((picture.width, picture.height), (area.width, area.height));
+            let inner = Area {
+                x: area.x + inner.x,
+                y: area.y + inner.y,
+                ..inner
+            };
+            self.scaler
+                .draw(picture, &mut self.pixels, self.width, inner);
+        }
+        if dim {
+            self.shade(area);
+        }
+        let font = Font::new(RasterHeight::Size16);
+        let wanted = lines.len() * font.line();
+        let label = Area {
+            y: area.y + area.height.saturating_sub(wanted),
+            height: wanted.min(area.height),
+            ..area
+        };
+        self.shade(label);
+        let columns = area.width / font.advance;
+        for (row, line) in lines.iter().enumerate() {
+            let y = label.y + row * font.line();
+            if y + font.line() > area.y + area.height {
+                break;
+            }
+            for (column, letter) in line.chars().take(columns).enumerate() {
+                self.draw_letter(area.x + column * font.advance, y, &font.letter(letter));
+            }
+        }
+    }
+
     /// Takes the light from all that was drawn, so that text stands out.
     pub(super) fn dim(&mut self) {
         for pixel in &mut self.pixels {

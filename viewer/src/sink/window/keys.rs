@@ -13,6 +13,10 @@ pub(super) enum Command {
     Snapshot,
     Overlay,
     Help,
+    /// One of several senders, from 0.
+    Pick(usize),
+    /// All of them.
+    Unpick,
 }
 
 /// The keys and what they do, as `h` lists them.
@@ -23,6 +27,16 @@ pub(super) const HELP: [&str; 6] = [
     "s        write a snapshot",
     "i        show the numbers, and what is stale",
     "h        this list",
+];
+
+/// The keys of a window with several senders.
+pub(super) const WALL_HELP: [&str; 6] = [
+    "1 to 9   one sender alone, and all again; or click it",
+    "0        all senders",
+    "f        fullscreen, and back",
+    "space    freeze the pictures, and go on",
+    "h        this list",
+    "q, Esc   quit",
 ];
 
 /// Hears the keys of one window: every press once, however short or long.
@@ -66,9 +80,26 @@ fn command(key: Key) -> Option<Command> {
         Key::S => Some(Command::Snapshot),
         Key::I => Some(Command::Overlay),
         Key::H => Some(Command::Help),
-        _ => None,
+        Key::Key0 | Key::NumPad0 => Some(Command::Unpick),
+        _ => PICKS
+            .iter()
+            .position(|keys| keys.contains(&key))
+            .map(Command::Pick),
     }
 }
+
+/// The keys that pick a sender.
+const PICKS: [[Key; 2]; 9] = [
+    [Key::Key1, Key::NumPad1],
+    [Key::Key2, Key::NumPad2],
+    [Key::Key3, Key::NumPad3],
+    [Key::Key4, Key::NumPad4],
+    [Key::Key5, Key::NumPad5],
+    [Key::Key6, Key::NumPad6],
+    [Key::Key7, Key::NumPad7],
+    [Key::Key8, Key::NumPad8],
+    [Key::Key9, Key::NumPad9],
+];
 
 /// Commands that wait between two updates of the window.
 const MOST_COMMANDS: usize = 16;

@@ -1,0 +1,112 @@
+//! Several senders to one viewer, side by side.
+
+use std::path::Path;
+
+use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, until};
+use framegram_tests::screen::Screen;
+use image::{Rgb, RgbImage};
+use nix::sys::signal::Signal;
+
+const RED: [u8; 3] = [230, 20, 20];
+const BLUE: [u8; 3] = [20, 20, 230];
+
+/// A still of one colour.
+fn still(folder: &Path, name: &str, colour: [u8; 3]) -> String {
+    let path = folder.join(name);
+    let picture = RgbImage::from_pixel(160, 90, Rgb(colour));
+    picture.save(&path).expect("a still");
+    path.display().to_string()
+}
+
+fn forever(source: &str, to: &str) -> Program {
+    Start::new(SENDER, "--loop --fps 20")
+        .with([source, to])
+        .run()
+}
+
+#[test]
+fn senders_of_every_format_have_their_own_statistics() {
+    let address = address();
+    let mut viewer = Start::new(
+        VIEWER,
+        &format!("{address} --layout grid --headless --once"),
+    )
+    .run();
+    viewer.wait_for("Waiting for a stream");
+    let wires = ["native", "rtp", "raw"];
+    let senders = wires.map(|wire| {
+        let line = format!("--wire {wire} --rtcp-mux --frames 40 pattern:320x180@30 {address}");
+        let line = if wire == "rtp" {
+            line
+        } else {
+            line.replace("--rtcp-mux", "")
+        };
+        Start::new(SENDER, &line).run()
+    });
+    for sender in senders {
+        assert_eq!(sender.end().well().count("frames.sent"), 40);
+    }
+    let viewer = viewer.end().well();
+    for wire in wires {
+        let senders = viewer.value("senders").as_array().expect("several");
+        assert_eq!(senders.len(), 3);
+        let of = |sender: &&serde_json::Value| sender["stream"]["wire"] == wire;
+        let one = senders.iter().find(of).expect(wire);
+        let frames = &one["frames"];
+        let count = |name: &str| frames[name].as_u64().expect(name);
+        assert_eq!(count("intact") + count("superseded"), 40, "{one:#}");
+        assert!(count("intact") > 20, "{one:#}");
+    }
+    assert_eq!(
+        viewer.count("frames.intact") + viewer.count("frames.superseded"),
+        120
+    );
+}
+
+#[test]
+fn tiles_show_every_sender_and_one_can_be_picked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let screen = Screen::new();
+    let address = address().to_string();
+    let mut viewer = Start::new(VIEWER, &format!("{address} --layout grid"))
+        .environment("DISPLAY", screen.name())
+        .run();
+    viewer.wait_for("Waiting for a stream");
+    let window = screen.window("framegram");
+    let _red = forever(&still(folder.path(), "red.png", RED), &address);
+    viewer.wait_for("Sender 1 is");
+    let _blue = forever(&still(folder.path(), "blue.png", BLUE), &address);
+    viewer.wait_for("Sender 2 is");
+
+    let until_seen = |what: &str, left: [u8; 3], right: [u8; 3]| {
+        until(what, || {
+            let seen = screen.look(window)?;
+            let like = |x: u32, colour: [u8; 3]| {
+                let pixel = seen.get_pixel(x, seen.height() / 2).0;
+                pixel
+                    .iter()
+                    .zip(colour)
+                    .all(|(one, other)| one.abs_diff(other) < 12)
+            };
+            let quarter = seen.width() / 4;
+            (like(quarter, left) && like(3 * quarter, right)).then_some(())
+        });
+    };
+    until_seen("both senders", RED, BLUE);
+    screen.press(window, '2');
+    until_seen("the second one alone", BLUE, BLUE);
+    screen.press(window, '0');
+    until_seen("both again", RED, BLUE);
+    screen.mouse(window, (100, 360), true);
+    until_seen("the one that was clicked", RED, RED);
+    screen.mouse(window, (100, 360), false);
+    screen.press(window, '1');
+    until_seen("both once more", RED, BLUE);
+    until("the title to count them", || {
+        screen.title(window).contains("2 senders").then_some(())
+    });
+    viewer.signal(Signal::SIGINT);
+    let viewer = viewer.end().well();
+    assert_eq!(viewer.value("senders").as_array().map(Vec::len), Some(2));
+    assert_eq!(viewer.count("packets.lost"), 0);
+}

@@ -1,0 +1,332 @@
+//! Several senders side by side: `--layout grid`.
+//!
+//! One thread does it all. Frames of many small streams are cheap to decode,
+//! and while the window is drawn the socket's buffer holds what arrives.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use framegram_common::gallery::Gallery;
+use framegram_common::receiver::{Event, Outcome, ReceivedFrame};
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Socket, Waker};
+use framegram_common::{Statistics, os, slices};
+
+use crate::args::Args;
+use crate::decode::{Decoder, Picture, Reduction};
+use crate::report::json::Report;
+use crate::report::live::{Live, Meter};
+use crate::report::progress::Console;
+use crate::report::text::{self, seconds};
+use crate::sink::Flow;
+use crate::sink::wall::{Tile, Wall};
+
+/// All senders of a socket, and where they are seen.
+pub(crate) struct Grid {
+    socket: Socket,
+    gallery: Gallery,
+    /// `None`: nobody looks, but frames are decoded all the same.
+    wall: Option<Wall>,
+    console: Arc<Console>,
+    decoder: Decoder,
+    spare: Picture,
+    senders: Vec<Sender>,
+    meter: Meter,
+    live: Live,
+    shown: u64,
+    first: Option<Duration>,
+    feedback: Vec<u8>,
+}
+
+/// What is kept of a sender here.
+#[derive(Default)]
+struct Sender {
+    waiting: Option<ReceivedFrame>,
+    /// The frame shown before, to fill holes from.
+    last: Option<Bytes>,
+    meter: Meter,
+    live: Live,
+    ended: bool,
+}
+
+impl Grid {
+    /// Shows what comes to the socket.
+    ///
+    /// # Errors
+    /// When the decoder's own memory cannot be had.
+    pub(crate) fn new(
+        socket: Socket,
+        gallery: Gallery,
+        wall: Option<Wall>,
+        console: Arc<Console>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            socket,
+            gallery,
+            wall,
+            console,
+            decoder: Decoder::new()?,
+            spare: Picture::default(),
+            senders: Vec::new(),
+            meter: Meter::default(),
+            live: Live::default(),
+            shown: 0,
+            first: None,
+            feedback: Vec::new(),
+        })
+    }
+
+    /// Shows until the arguments, a person or a signal say that it is enough.
+    ///
+    /// # Errors
+    /// When the window or the network fails, or nothing came while the
+    /// arguments said to wait.
+    pub(crate) fn run(&mut self, args: &Args, stop: &AtomicBool) -> anyhow::Result<()> {
+        let waker = Waker::new().context("cannot make a waker")?;
+        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let begun = os::now();
+        let (mut next_draw, mut next_news, mut next_progress) = (begun, begun, begun);
+        while !stop.load(Ordering::Acquire) {
+            let now = os::now();
+            let more = self.receive(args, &mut buffer);
+            if !more {
+                self.gallery.handle_timeout(now);
+                self.drain(now);
+            }
+            if now >= next_news {
+                next_news = now + NEWS;
+                self.take_figures(now);
+                if now >= next_progress && !self.gallery.is_empty() {
+                    next_progress = now + self.console.progress_interval();
+                    let time = seconds(now.saturating_sub(begun).as_secs_f64());
+                    let count = self.gallery.len();
+                    let line = self.live.line();
+                    self.console
+                        .progress(&format!("{time}: {count} senders, {line}"));
+                }
+            }
+            if now >= next_draw {
+                next_draw = now + DRAW;
+                if self.show(now, args.frames)? == Flow::Quit {
+                    return Ok(());
+                }
+            }
+            let over = |since: Option<Duration>, limit: Option<Duration>| {
+                since
+                    .zip(limit)
+                    .is_some_and(|(since, limit)| now.saturating_sub(since) >= limit)
+            };
+            if over(self.first, args.duration) || (args.once && self.is_over(now)) {
+                return Ok(());
+            }
+            if self.gallery.is_empty() && over(Some(begun), args.wait) {
+                bail!(
+                    "no stream came within {}: see that the senders run and send to this \
+                     machine, and that no firewall is between",
+                    seconds(args.wait.unwrap_or_default().as_secs_f64())
+                );
+            }
+            if !more {
+                let due = self.gallery.poll_timeout().unwrap_or(Duration::MAX);
+                let next = due.min(next_draw).min(next_news);
+                let patience = next.saturating_sub(os::now());
+                udp::wait(&[&self.socket], &waker, Some(patience))
+                    .context("cannot wait for datagrams")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what became of every sender's frames, and returns the figures of
+    /// all of them together.
+    ///
+    /// # Errors
+    /// Those of the report's file.
+    pub(crate) fn finish(mut self, report: Option<Report>) -> anyhow::Result<Statistics> {
+        for place in 0..self.senders.len() {
+            if let Some(frame) = self.senders[place].waiting.take() {
+                self.gallery
+                    .handle_fate(place, frame.id, Outcome::Superseded);
+            }
+        }
+        self.count_drops();
+        self.console.settle();
+        let each = self.gallery.each();
+        for (place, statistics) in each.iter().enumerate() {
+            let from = statistics.stream.addresses.join(", ");
+            self.console
+                .notice(&format!("Sender {}, {from}:", place + 1));
+            for line in text::lines(statistics) {
+                self.console.notice(&format!("  {line}"));
+            }
+        }
+        if each.is_empty() {
+            self.console.notice("No frame arrived.");
+        }
+        let all = self.gallery.all();
+        if let Some(report) = report {
+            report.write_senders(&all, &each)?;
+        }
+        Ok(all)
+    }
+
+    /// Takes what is in the socket, but not for so long that all else waits.
+    /// Returns whether there may be more.
+    fn receive(&mut self, args: &Args, buffer: &mut [u8]) -> bool {
+        for _ in 0..BATCH {
+            let received = match self.socket.receive(buffer) {
+                Ok(Some(received)) => received,
+                Ok(None) => return false,
+                // What the network says of an answer that did not arrive.
+                Err(_) => continue,
+            };
+            if is_allowed(args, received.from.ip()) {
+                let datagram = &buffer[..received.len.min(buffer.len())];
+                self.gallery
+                    .handle_datagram(received.from, datagram, received.arrival);
+                self.drain(received.arrival);
+            } else {
+                self.gallery.handle_foreign();
+            }
+        }
+        true
+    }
+
+    fn drain(&mut self, now: Duration) {
+        while let Some((place, event)) = self.gallery.poll_event() {
+            let sender = sender(&mut self.senders, place);
+            match event {
+                Event::Followed { from, .. } => {
+                    sender.ended = false;
+                    let number = place + 1;
+                    self.console.notice(&format!("Sender {number} is {from}."));
+                }
+                Event::Ended { .. } => {
+                    sender.ended = true;
+                    let number = place + 1;
+                    self.console
+                        .notice(&format!("Sender {number} ended its stream."));
+                }
+                Event::Other { .. } => {}
+            }
+        }
+        while let Some((place, frame)) = self.gallery.poll_frame() {
+            let waiting = &mut sender(&mut self.senders, place).waiting;
+            if let Some(older) = waiting.replace(frame) {
+                self.gallery
+                    .handle_fate(place, older.id, Outcome::Superseded);
+            }
+        }
+        while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
+            // Feedback that cannot be sent is as good as lost on the way.
+            let _ = self
+                .socket
+                .send(Some(to), &self.feedback, self.feedback.len());
+        }
+    }
+
+    /// Shows the newest frame of each sender.
+    fn show(&mut self, now: Duration, most: Option<u64>) -> anyhow::Result<Flow> {
+        let enough = |shown: u64| most.is_some_and(|most| shown >= most);
+        for place in 0..self.senders.len() {
+            let sender = &mut self.senders[place];
+            let Some(frame) = sender.waiting.take() else {
+                continue;
+            };
+            let jpeg = filled(&frame, sender.last.as_ref());
+            let seen = match &mut self.wall {
+                Some(wall) => wall.take(place, &jpeg),
+                None => self
+                    .decoder
+                    .decode(&jpeg, Reduction::Eighth, &mut self.spare),
+            };
+            let outcome = if seen.is_ok() {
+                sender.last = Some(jpeg);
+                self.shown += 1;
+                self.first.get_or_insert(now);
+                Outcome::Shown { at: os::now() }
+            } else {
+                Outcome::Undecodable
+            };
+            self.gallery.handle_fate(place, frame.id, outcome);
+            if enough(self.shown) {
+                return Ok(Flow::Quit);
+            }
+        }
+        let Some(wall) = &mut self.wall else {
+            return Ok(Flow::Continue);
+        };
+        let tiles: Vec<_> = self
+            .senders
+            .iter()
+            .enumerate()
+            .map(|(place, sender)| Tile {
+                live: &sender.live,
+                ended: sender.ended,
+                silence: now.saturating_sub(self.gallery.heard(place).unwrap_or(now)),
+            })
+            .collect();
+        wall.tend(&tiles, &self.live, now)
+    }
+
+    fn take_figures(&mut self, now: Duration) {
+        self.count_drops();
+        for (place, statistics) in self.gallery.each().into_iter().enumerate() {
+            let sender = sender(&mut self.senders, place);
+            sender.live = sender.meter.take(statistics, now);
+        }
+        self.live = self.meter.take(self.gallery.all(), now);
+    }
+
+    fn count_drops(&mut self) {
+        if let Some(total) = self.socket.dropped() {
+            self.gallery.handle_socket_drops(total);
+        }
+    }
+
+    /// Whether every sender has ended, by its farewell or for want of it.
+    fn is_over(&self, now: Duration) -> bool {
+        let mut senders = self.senders.iter().enumerate();
+        let silent = |place| {
+            let heard = self.gallery.heard(place).unwrap_or(now);
+            now.saturating_sub(heard) >= SILENCE
+        };
+        !self.senders.is_empty()
+            && senders
+                .all(|(place, sender)| (sender.ended && sender.waiting.is_none()) || silent(place))
+    }
+}
+
+fn sender(senders: &mut Vec<Sender>, place: usize) -> &mut Sender {
+    while senders.len() <= place {
+        senders.push(Sender::default());
+    }
+    &mut senders[place]
+}
+
+fn is_allowed(args: &Args, ip: IpAddr) -> bool {
+    args.allow.is_empty() || args.allow.iter().any(|prefix| prefix.contains(ip))
+}
+
+/// The JPEG of a frame, its holes filled from the one before.
+fn filled(frame: &ReceivedFrame, before: Option<&Bytes>) -> Bytes {
+    let filled = before
+        .filter(|_| !frame.stale.is_empty())
+        .and_then(|before| slices::fill(&frame.jpeg, &frame.stale, before));
+    filled.map_or_else(|| frame.jpeg.clone(), Bytes::from)
+}
+
+/// Time from drawing to drawing: that of most screens.
+const DRAW: Duration = Duration::from_millis(16);
+
+/// How often figures are taken.
+const NEWS: Duration = Duration::from_millis(250);
+
+/// Datagrams that are taken in one go.
+const BATCH: usize = 256;
+
+/// A sender that says nothing for so long is gone, its farewell lost.
+const SILENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,333 @@
+//! A window with several senders in tiles; one of them can be picked.
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use minifb::{MouseButton, MouseMode, ScaleMode, WindowOptions};
+
+use super::canvas::{Area, Canvas, Place, fit};
+use super::desktop::Desktop;
+use super::keys::{Command, Keyboard, WALL_HELP};
+use crate::decode::{Decoder, Picture, Reduction, Undecodable};
+use crate::report::live::Live;
+use crate::sink::Flow;
+
+/// What is to be told of the sender in a tile.
+pub(crate) struct Tile<'a> {
+    /// Its figures.
+    pub(crate) live: &'a Live,
+    /// It said farewell.
+    pub(crate) ended: bool,
+    /// How long nothing has come of it.
+    pub(crate) silence: Duration,
+}
+
+/// The window. Lives on the main thread.
+pub(crate) struct Wall {
+    inner: minifb::Window,
+    commands: Receiver<Command>,
+    desktop: Option<Desktop>,
+    decoder: Decoder,
+    canvas: Canvas,
+    faces: Vec<Face>,
+    /// Memory for the next picture; so a broken one leaves the last one whole.
+    spare: Picture,
+    greeting: Vec<String>,
+    /// The one sender that is shown, large.
+    picked: Option<usize>,
+    frozen: bool,
+    help: bool,
+    pressed: bool,
+    title: String,
+    drawn: Drawn,
+}
+
+/// A sender's picture and what is written in it.
+#[derive(Default)]
+struct Face {
+    picture: Option<Picture>,
+    lines: Vec<String>,
+    dim: bool,
+    /// Whether it differs from what is on the screen.
+    changed: bool,
+}
+
+/// What a drawing depends on, but the faces.
+#[derive(Default, PartialEq)]
+struct Drawn {
+    size: (usize, usize),
+    faces: usize,
+    picked: Option<usize>,
+    help: bool,
+    frozen: bool,
+    at: Duration,
+}
+
+impl Wall {
+    /// Opens the window. `greeting` is what it says until a sender comes.
+    ///
+    /// # Errors
+    /// When there is no display.
+    pub(crate) fn open(greeting: Vec<String>) -> anyhow::Result<Self> {
+        let options = WindowOptions {
+            resize: true,
+            scale_mode: ScaleMode::UpperLeft,
+            ..WindowOptions::default()
+        };
+        let title = "framegram";
+        let mut inner = minifb::Window::new(title, SIZE.0, SIZE.1, options)
+            .map_err(|error| anyhow!("no display to open a window on ({error}); use --headless"))?;
+        // It would sleep between updates.
+        inner.set_target_fps(0);
+        let (keyboard, commands) = Keyboard::new();
+        inner.set_input_callback(Box::new(keyboard));
+        let desktop = u32::try_from(inner.get_window_handle() as usize)
+            .ok()
+            .and_then(Desktop::around);
+        Ok(Self {
+            inner,
+            commands,
+            desktop,
+            decoder: Decoder::new()?,
+            canvas: Canvas::default(),
+            faces: Vec::new(),
+            spare: Picture::default(),
+            greeting,
+            picked: None,
+            frozen: false,
+            help: false,
+            pressed: false,
+            title: title.to_owned(),
+            drawn: Drawn::default(),
+        })
+    }
+
+    /// Takes a sender's frame, and decodes it no larger than it will be seen.
+    ///
+    /// # Errors
+    /// When it cannot be decoded; the one before it stays.
+    pub(crate) fn take(&mut self, place: usize, jpeg: &[u8]) -> Result<(), Undecodable> {
+        while self.faces.len() <= place {
+            self.faces.push(Face::default());
+        }
+        let coded = self.decoder.size(jpeg)?;
+        let area = match self.picked {
+            Some(picked) if picked == place => self.inner.get_size(),
+            _ => {
+                let area = tile(place, self.faces.len(), self.inner.get_size());
+                (area.width, area.height)
+            }
+        };
+        let area = fit(coded, area);
+        let reduction = Reduction::towards(coded, (area.width, area.height));
+        self.decoder.decode(jpeg, reduction, &mut self.spare)?;
+        let face = &mut self.faces[place];
+        if !self.frozen {
+            let seen = face.picture.get_or_insert_default();
+            std::mem::swap(seen, &mut self.spare);
+            face.changed = true;
+        }
+        Ok(())
+    }
+
+    /// Draws what has changed, hears keys and clicks, and says whether to go on.
+    ///
+    /// # Errors
+    /// When the window cannot be drawn in.
+    pub(crate) fn tend(
+        &mut self,
+        tiles: &[Tile<'_>],
+        all: &Live,
+        now: Duration,
+    ) -> anyhow::Result<Flow> {
+        while self.faces.len() < tiles.len() {
+            self.faces.push(Face::default());
+        }
+        for (place, (face, tile)) in self.faces.iter_mut().zip(tiles).enumerate() {
+            let lines = label(place, tile);
+            let dim = tile.ended || tile.silence >= SILENCE;
+            face.changed |= face.lines != lines || face.dim != dim;
+            (face.lines, face.dim) = (lines, dim);
+        }
+        self.draw(now)?;
+        self.hear_mouse();
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Quit => return Ok(Flow::Quit),
+                Command::Fullscreen => {
+                    // A desktop that will not is right.
+                    let _ = self.desktop.as_mut().map(Desktop::toggle_fullscreen);
+                }
+                Command::Freeze => self.frozen = !self.frozen,
+                Command::Help => self.help = !self.help,
+                Command::Pick(place) => self.pick(place),
+                Command::Unpick => self.picked = None,
+                Command::Snapshot | Command::Overlay => {}
+            }
+        }
+        let title = format!("{} senders | {}", tiles.len(), all.title());
+        if title != self.title {
+            self.inner.set_title(&title);
+            self.title = title;
+        }
+        if self.inner.is_open() {
+            Ok(Flow::Continue)
+        } else {
+            Ok(Flow::Quit)
+        }
+    }
+
+    /// Shows one sender alone; the same one again: all of them.
+    fn pick(&mut self, place: usize) {
+        let other = place < self.faces.len() && self.picked != Some(place);
+        self.picked = other.then_some(place);
+    }
+
+    fn hear_mouse(&mut self) {
+        let down = self.inner.get_mouse_down(MouseButton::Left);
+        let clicked = down && !self.pressed;
+        self.pressed = down;
+        let Some((x, y)) = self
+            .inner
+            .get_mouse_pos(MouseMode::Discard)
+            .filter(|_| clicked)
+        else {
+            return;
+        };
+        let (x, y) = (x as usize, y as usize);
+        let size = self.inner.get_size();
+        let count = self.faces.len();
+        let hit = (0..count).find(|&place| {
+            let area = tile(place, count, size);
+            (area.x..area.x + area.width).contains(&x)
+                && (area.y..area.y + area.height).contains(&y)
+        });
+        match (self.picked, hit) {
+            (Some(_), _) => self.picked = None,
+            (None, Some(place)) => self.pick(place),
+            (None, None) => {}
+        }
+    }
+
+    fn draw(&mut self, now: Duration) -> anyhow::Result<()> {
+        let wanted = Drawn {
+            size: self.inner.get_size(),
+            faces: self.faces.len(),
+            picked: self.picked,
+            help: self.help,
+            frozen: self.frozen,
+            at: self.drawn.at,
+        };
+        let anew = wanted != self.drawn || now.saturating_sub(self.drawn.at) >= REFRESH;
+        let covered = self.help || self.frozen;
+        if !anew && !self.faces.iter().any(|face| face.changed) {
+            self.inner.update();
+            return Ok(());
+        }
+        let (width, height) = wanted.size;
+        if anew || covered {
+            self.canvas.resize(width, height);
+            self.canvas.clear();
+        }
+        let count = self.faces.len();
+        for (place, face) in self.faces.iter_mut().enumerate() {
+            let area = match self.picked {
+                None => tile(place, count, wanted.size),
+                Some(picked) if picked == place => Area {
+                    x: 0,
+                    y: 0,
+                    width,
+                    height,
+                },
+                Some(_) => continue,
+            };
+            if face.changed || anew || covered {
+                let picture = face.picture.as_ref();
+                self.canvas.draw_tile(picture, area, &face.lines, face.dim);
+                face.changed = false;
+            }
+        }
+        if count == 0 {
+            self.canvas.draw_panel(Place::Centre, &self.greeting);
+        }
+        if self.help {
+            let lines = WALL_HELP.map(str::to_owned);
+            self.canvas.draw_panel(Place::Centre, &lines);
+        }
+        if self.frozen {
+            let line = "frozen: space goes on".to_owned();
+            self.canvas.draw_panel(Place::BottomLeft, &[line]);
+        }
+        self.drawn = Drawn { at: now, ..wanted };
+        self.inner
+            .update_with_buffer(self.canvas.pixels(), width, height)
+            .context("cannot draw in the window")
+    }
+}
+
+/// What is written in a tile: whose it is, and how it goes.
+fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
+    let stream = &tile.live.statistics.stream;
+    let name = format!("{} {}", place + 1, stream.addresses.join(", "));
+    let state = if tile.ended {
+        "ended".to_owned()
+    } else if tile.silence >= SILENCE {
+        format!("nothing for {} s", tile.silence.as_secs())
+    } else {
+        tile.live.brief()
+    };
+    vec![name, state]
+}
+
+/// Where a tile of so many lies: rows of equal tiles, about as many as columns.
+fn tile(place: usize, count: usize, (width, height): (usize, usize)) -> Area {
+    let columns = (1..)
+        .find(|columns| columns * columns >= count)
+        .unwrap_or(1);
+    let rows = count.div_ceil(columns).max(1);
+    let (column, row) = (place % columns, place / columns);
+    let (left, right) = (column * width / columns, (column + 1) * width / columns);
+    let (top, bottom) = (row * height / rows, (row + 1) * height / rows);
+    Area {
+        x: left,
+        y: top,
+        width: right - left,
+        height: bottom - top,
+    }
+}
+
+/// The window's size at first.
+const SIZE: (usize, usize) = (1_280, 720);
+
+/// The window is drawn anew this often without a reason that could be seen
+/// here: another window may have covered it.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// So long without a word is worth one.
+const SILENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_the_window_and_never_each_other() {
+        for count in 1..=64 {
+            for size in [(1_280, 720), (7, 5), (101, 99)] {
+                let mut covered = vec![0; size.0 * size.1];
+                for place in 0..count {
+                    let area = tile(place, count, size);
+                    for y in area.y..area.y + area.height {
+                        for x in area.x..area.x + area.width {
+                            covered[y * size.0 + x] += 1;
+                        }
+                    }
+                }
+                assert!(covered.iter().all(|times| *times <= 1), "{count} {size:?}");
+                let square = (1..=8).any(|side| side * side == count);
+                assert!(!square || covered.iter().all(|times| *times == 1));
+            }
+        }
+    }
+}
