@@ -1,6 +1,7 @@
 //! What is done against loss: parity over chunks, and how much of it.
 
 mod code;
+mod decoder;
 mod model;
 mod plan;
 mod rebuild;

@@ -47,6 +47,8 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     let pattern = Pattern::new(width, height, 30.0)?;
     let (mut encodings, mut makings, mut repairs, mut idle) = (vec![], vec![], vec![], vec![]);
     let mut count = 0;
+    // Of each kind one, as a viewer has one for the whole stream.
+    let mut rebuilders = [Rebuilder::default(), Rebuilder::default()];
     for turn in 0..TURNS {
         let content = Content::Picture(pattern.picture(turn as u64)?);
         let (encoded, cost) = timed(|| encoder.encode(&content));
@@ -60,16 +62,18 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
         let frame = Arc::new(ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![]));
         count = frame.count();
         let parity = (count as f64 * SHARE) as usize;
-        let (block, cost) = timed(|| Block::new(1, &[Arc::clone(&frame)], parity));
+        // Some more are made than are sent at once, for answers to requests.
+        let shards = (parity + 8).next_power_of_two();
+        let (block, cost) = timed(|| Block::new(turn as u32, &[Arc::clone(&frame)], shards));
         makings.push(cost);
         let block = block.context("a block of one frame")?;
         // The worst case: as much is missing as parity can make good.
-        for (missing, costs) in [(parity, &mut repairs), (0, &mut idle)] {
+        let kinds = [(parity, &mut repairs), (0, &mut idle)];
+        for ((missing, costs), rebuilder) in kinds.into_iter().zip(&mut rebuilders) {
             let there = Arrived {
                 frame: &frame,
                 missing,
             };
-            let mut rebuilder = Rebuilder::default();
             for index in 0..parity {
                 ensure!(
                     rebuilder.add(number, &block.packet(index)),

@@ -121,19 +121,15 @@ pub fn measure(
     cell
 }
 
-/// The whole table as text, one line a row.
+/// A row as text.
 #[must_use]
-pub fn table(frames: usize, seeds: std::ops::Range<u64>) -> String {
-    let mut table = String::new();
-    for row in &ROWS {
-        let _ = write!(table, "{:<28}", row.name);
-        for size in SIZES {
-            let cell = measure(row, size, frames, seeds.clone());
-            let _ = write!(table, " | {:7.3} % {:.3}", cell.percent(), cell.ratio());
-        }
-        table.push('\n');
+pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
+    let mut line = format!("{:<28}", row.name);
+    for size in SIZES {
+        let cell = measure(row, size, frames, seeds.clone());
+        let _ = write!(line, " | {:7.3} % {:.3}", cell.percent(), cell.ratio());
     }
-    table
+    line
 }
 
 impl Row {

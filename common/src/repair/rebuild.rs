@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use reed_solomon_simd::ReedSolomonDecoder;
+use reed_solomon_simd::Error;
+use reed_solomon_simd::rate::RateDecoder;
 
 use super::code::max_shards;
+use super::decoder::{Code, Decoder};
 use crate::seq::FrameNumber;
 use crate::wire::native::{MAX_BLOCK_FRAMES, Parity};
 
@@ -29,6 +31,7 @@ pub struct Rebuilder {
     bytes: usize,
     /// How often frames were rebuilt.
     rebuilt: BTreeMap<FrameNumber, u8>,
+    decoder: Decoder,
 }
 
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Rebuilder {
             self.bytes -= block.bytes();
             if !useless
                 && self.note_rebuild(&block, chunks)
-                && let Some(bodies) = block.decode(chunks)
+                && let Some(bodies) = block.decode(&mut self.decoder, chunks)
             {
                 return Some(bodies);
             }
@@ -196,30 +199,36 @@ impl Pending {
             .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index)))
     }
 
-    fn decode(&self, chunks: &impl Chunks) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
-        let count = self.places().count();
-        let mut decoder = ReedSolomonDecoder::new(count, self.shards, self.size).ok()?;
+    fn decode(
+        &self,
+        decoder: &mut Decoder,
+        chunks: &impl Chunks,
+    ) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
+        let code = (self.places().count(), self.shards, self.size);
+        let fill = |code: &mut Code| self.fill(code, chunks);
+        let restored = decoder.decode(code, fill, |restored| {
+            let places = self.places().enumerate();
+            let bodies = places
+                .filter_map(|(at, (frame, index))| restored(at).map(|body| (frame, index, body)));
+            bodies.collect()
+        });
+        restored.ok()
+    }
+
+    /// Gives the code what is there.
+    fn fill(&self, code: &mut Code, chunks: &impl Chunks) -> Result<(), Error> {
         let mut body = Vec::with_capacity(self.size);
         for (at, (frame, index)) in self.places().enumerate() {
             body.clear();
             if chunks.body(frame, index, &mut body) {
-                if body.len() > self.size {
-                    return None;
-                }
-                body.resize(self.size, 0);
-                decoder.add_original_shard(at, &body).ok()?;
+                // One that is longer than the code's size makes it fail.
+                body.resize(self.size.max(body.len()), 0);
+                code.add_original_shard(at, &body)?;
             }
         }
         for (index, shard) in &self.parity {
-            decoder
-                .add_recovery_shard(usize::from(*index), shard)
-                .ok()?;
+            code.add_recovery_shard(usize::from(*index), shard)?;
         }
-        let decoded = decoder.decode().ok()?;
-        let places = self.places().enumerate();
-        let restored = places.filter_map(|(at, (frame, index))| {
-            Some((frame, index, decoded.restored_original(at)?.to_vec()))
-        });
-        Some(restored.collect())
+        Ok(())
     }
 }
