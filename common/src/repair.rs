@@ -7,6 +7,6 @@ mod plan;
 mod rebuild;
 
 pub use code::{Block, max_shards};
-pub use model::{LossEstimate, LossModel};
-pub use plan::{Fec, ParityPlan, Path};
+pub use model::{LossEstimate, LossModel, MAX_EXTRA};
+pub use plan::{Fec, ParityPlan, Path, answer_gap};
 pub use rebuild::{Chunks, Rebuilder};

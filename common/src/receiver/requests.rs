@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::reassembly::Assembly;
-use crate::repair::LossModel;
+use crate::repair::{LossModel, answer_gap};
 use crate::seq::FrameNumber;
 use crate::wire::native::{MAX_GAPS, MAX_WANTS, Want};
 
@@ -15,14 +15,15 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(2);
 /// The most patience with a path that reorders.
 const MOST_PATIENCE: Duration = Duration::from_millis(15);
 
-/// What an answer takes beyond the round trip: the sender's turn, and the
-/// spreading of its packets.
-const ANSWER_TIME: Duration = Duration::from_millis(3);
+/// What an answer takes beyond the round trip and the spreading of its packets:
+/// the sender's turn.
+const ANSWER_TIME: Duration = Duration::from_micros(500);
 
 /// The shortest time between two requests.
 const REQUEST_EVERY: Duration = Duration::from_millis(2);
 
-/// Time from copy to copy of a request, so that one burst seldom takes all.
+/// Time from copy to copy of a request, so that one burst seldom takes all; less
+/// where the last of them would come too late.
 const COPY_EVERY: Duration = Duration::from_millis(1);
 
 /// The most copies of requests that wait.
@@ -47,11 +48,14 @@ const UNKNOWN_RTT: Duration = Duration::from_millis(10);
 pub(super) struct Requests {
     asked: BTreeMap<FrameNumber, Asked>,
     number: u32,
+    /// Copies of requests that are still to leave, in the order of time.
     copies: VecDeque<(Duration, u32, Vec<Want>)>,
     not_before: Duration,
     rtt: Option<Duration>,
     /// How much later than its successor a packet has come of late.
     lateness: Duration,
+    /// When the newest packet of media or repair arrived.
+    heard: Duration,
 }
 
 /// What was done for one frame.
@@ -112,6 +116,11 @@ impl Requests {
         self.lateness = decayed.max(late);
     }
 
+    /// Notes that a packet of media or repair arrives.
+    pub(super) fn note_arrival(&mut self, now: Duration) {
+        self.heard = now;
+    }
+
     /// How long something is allowed to be merely out of order.
     pub(super) fn patience(&self) -> Duration {
         self.lateness
@@ -157,8 +166,15 @@ impl Requests {
             return None;
         }
         let mut room = MAX_GAPS;
+        // Until a request for all of them would come too late.
+        let mut time = Duration::MAX;
         let wants: Vec<_> = within_reach(incomplete)
-            .filter_map(|frame| self.want(&frame, model, &mut room, now))
+            .filter_map(|frame| {
+                let want = self.want(&frame, model, &mut room, now)?;
+                let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+                time = time.min(frame.deadline.saturating_sub(now + rtt));
+                Some(want)
+            })
             .take(MAX_WANTS)
             .collect();
         if wants.is_empty() {
@@ -166,9 +182,12 @@ impl Requests {
         }
         self.number = self.number.wrapping_add(1);
         self.not_before = now + REQUEST_EVERY;
-        for copy in 1..model.request_copies() {
-            self.copies
-                .push_back((now + COPY_EVERY * copy as u32, self.number, wants.clone()));
+        let copies = model.request_copies() as u32;
+        let gap = COPY_EVERY.min(time / copies);
+        for copy in 1..copies {
+            let due = now + gap * copy;
+            let at = self.copies.partition_point(|(before, ..)| *before <= due);
+            self.copies.insert(at, (due, self.number, wants.clone()));
         }
         self.copies.truncate(MAX_WAITING_COPIES);
         Some((self.number, wants))
@@ -244,7 +263,7 @@ impl Requests {
             return None;
         }
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
-        let answered = now + rtt + ANSWER_TIME + self.patience();
+        let patience = self.patience();
         let asked = self.asked.get(&frame.number);
         let outstanding = asked.map_or(0, |asked| asked.outstanding(now));
         let wanted = frame.short_of.saturating_sub(outstanding);
@@ -257,6 +276,8 @@ impl Requests {
             return None;
         }
         *room -= gaps.len();
+        let spread = answer_gap(chunks.len()) * (chunks.len() - 1) as u32;
+        let answered = now + rtt + ANSWER_TIME + spread + patience;
         let asked = self.asked.entry(frame.number).or_default();
         for index in &chunks {
             let chunk = asked.chunks.entry(*index).or_insert(AskedChunk {
@@ -269,11 +290,13 @@ impl Requests {
             };
         }
         let last = answered + rtt > frame.deadline;
+        // Nothing came where something was due: a burst may still go on.
+        let quiet = self.heard + patience < now;
         // Extra packets stand in for any chunk: those on their way count.
         asked.extra.retain(|(answered, _)| *answered > now);
         let coming = asked.extra.iter().map(|(_, count)| count).sum();
         let extra = model
-            .extra(outstanding + chunks.len(), last)
+            .extra(outstanding + chunks.len(), last, quiet)
             .saturating_sub(coming);
         let extra = extra.min(usize::from(u8::MAX));
         asked.extra.push((answered, extra));

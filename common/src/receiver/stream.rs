@@ -152,6 +152,9 @@ impl Stream {
             Arrival::Implausible => return false,
         }
         (self.from, self.destination, self.heard) = (from, header.destination, now);
+        if header.channel != Channel::Control {
+            self.requests.note_arrival(now);
+        }
         if header.channel == Channel::Media {
             self.requests
                 .note_lateness(self.transit.note(header.sent, now));

@@ -47,64 +47,91 @@ impl LossModel {
     /// `most`; the last one stands for that many and more.
     #[must_use]
     pub fn losses(&self, packets: usize, most: usize) -> Vec<f64> {
+        let run = self.run(packets, most);
+        run.iter().map(|[good, bad]| good + bad).collect()
+    }
+
+    /// The same, each with the path in the good and in the bad state behind the
+    /// last packet.
+    fn run(&self, packets: usize, most: usize) -> Vec<[f64; 2]> {
+        let mut run = vec![[0.0; 2]; most + 1];
+        run[0] = [1.0 - self.loss, self.loss];
+        (0..packets).for_each(|_| self.send(&mut run));
+        run
+    }
+
+    /// One more packet: sent in the bad state it is lost; then the chain steps.
+    fn send(&self, run: &mut [[f64; 2]]) {
         let recover = 1.0 / self.burst;
         let fail = recover * self.loss / (1.0 - self.loss);
-        let mut good = vec![0.0; most + 1];
-        let mut bad = vec![0.0; most + 1];
-        (good[0], bad[0]) = (1.0 - self.loss, self.loss);
-        for _ in 0..packets {
-            // A packet sent in the bad state is lost; then the chain steps.
-            let overflow = bad[most];
-            bad.rotate_right(1);
-            bad[0] = 0.0;
-            bad[most] += overflow;
-            for (good, bad) in good.iter_mut().zip(&mut bad) {
-                let (stays, came) = (*good * (1.0 - fail), *bad * recover);
-                *bad = *bad * (1.0 - recover) + *good * fail;
-                *good = stays + came;
-            }
+        let mut lost = 0.0;
+        let most = run.len() - 1;
+        for (at, [good, bad]) in run.iter_mut().enumerate() {
+            let (sent_good, sent_bad) = (*good, lost);
+            lost = *bad;
+            let sent_bad = if at == most {
+                sent_bad + lost
+            } else {
+                sent_bad
+            };
+            *good = sent_good * (1.0 - fail) + sent_bad * recover;
+            *bad = sent_good * fail + sent_bad * (1.0 - recover);
         }
-        good.iter()
-            .zip(&bad)
-            .map(|(good, bad)| good + bad)
-            .collect()
     }
 
     /// The chance that a block of `chunks` with `parity` is not made whole,
     /// where `after` says it for each number of packets missing when all have
     /// been sent once (see [`LossModel::after_rounds`]).
     #[must_use]
-    pub fn unrepaired(&self, chunks: usize, parity: usize, after: &[f64]) -> f64 {
-        let losses = self.losses(chunks + parity, parity + after.len() - 1);
-        losses[parity..]
-            .iter()
-            .zip(after)
-            .map(|(chance, fails)| chance * fails)
+    pub fn unrepaired(&self, chunks: usize, parity: usize, after: &[[f64; 2]]) -> f64 {
+        let run = self.run(chunks + parity, parity + after.len() - 1);
+        let chances = run[parity..].iter().zip(after);
+        chances
+            .map(|(chance, fails)| chance[0] * fails[0] + chance[1] * fails[1])
             .sum()
     }
 
     /// For each number of packets missing, from none to more than can be
-    /// helped, the chance that `rounds` of requests and answers do not make
-    /// them all good.
+    /// helped, and for the path in the good and in the bad state, the chance
+    /// that `rounds` of requests and answers do not make them all good.
     #[must_use]
-    pub fn after_rounds(&self, rounds: u32) -> Vec<f64> {
-        let mut fails = vec![1.0; MAX_DEFICIT + 1];
-        fails[0] = 0.0;
+    pub fn after_rounds(&self, rounds: u32) -> Vec<[f64; 2]> {
+        let mut fails = vec![[1.0; 2]; MAX_DEFICIT + 1];
+        fails[0] = [0.0; 2];
+        if rounds == 0 {
+            return fails;
+        }
+        let answers = [self.answers([1.0, 0.0]), self.answers([0.0, 1.0])];
         let request_lost = self.all_lost(self.request_copies());
         for round in 0..rounds {
             let before = fails.clone();
             for (missing, fails) in fails.iter_mut().enumerate().skip(1) {
-                let extra = self.extra(missing, round == 0);
-                let answer = self.losses(missing + extra, missing + extra);
-                let answered = answer
-                    .iter()
-                    .enumerate()
-                    .map(|(lost, chance)| chance * before[lost.saturating_sub(extra).min(missing)]);
-                *fails =
-                    request_lost * before[missing] + (1.0 - request_lost) * answered.sum::<f64>();
+                for (state, fails) in fails.iter_mut().enumerate() {
+                    let extra = self.extra(missing, round == 0, state == 1);
+                    let answer = &answers[state][missing + extra];
+                    let answered = answer.iter().enumerate().map(|(lost, chance)| {
+                        let before = before[lost.saturating_sub(extra).min(missing)];
+                        chance[0] * before[0] + chance[1] * before[1]
+                    });
+                    *fails = request_lost * before[missing][state]
+                        + (1.0 - request_lost) * answered.sum::<f64>();
+                }
             }
         }
         fails
+    }
+
+    /// What becomes of answers of every length, from this state on.
+    fn answers(&self, state: [f64; 2]) -> Vec<Vec<[f64; 2]>> {
+        let longest = MAX_DEFICIT + MAX_EXTRA;
+        let mut run = vec![[0.0; 2]; longest + 1];
+        run[0] = state;
+        let mut answers = Vec::with_capacity(longest + 1);
+        for packets in 0..=longest {
+            answers.push(run[..=packets].to_vec());
+            self.send(&mut run);
+        }
+        answers
     }
 
     /// In how many copies a request leaves: so many that hardly ever all are
@@ -122,24 +149,28 @@ impl LossModel {
 
     /// How many packets more than `missing` to ask for, so that what is lost
     /// of the answer seldom (in the last round: hardly ever) leaves a hole.
+    /// `bad` tells that the last packets were lost: where loss comes in bursts,
+    /// the first of the answer may be lost with them.
     #[must_use]
-    pub fn extra(&self, missing: usize, last: bool) -> usize {
+    pub fn extra(&self, missing: usize, last: bool, bad: bool) -> usize {
         let lost = self.loss * missing as f64;
         let spread = (lost * self.burst).sqrt();
-        let sigmas = if last {
-            LAST_ROUND_SIGMAS
+        let (sigmas, bursts) = if last {
+            (LAST_ROUND_SIGMAS, LAST_ROUND_BURSTS)
         } else {
-            ROUND_SIGMAS
+            (ROUND_SIGMAS, ROUND_BURSTS)
         };
         let extra = (lost + sigmas * spread) / (1.0 - self.loss);
-        (extra.round() as usize).min(max_extra(missing))
+        let extra = (extra.round() as usize).min(missing + 2);
+        // What is left of a burst is as long again on average.
+        let left = if bad {
+            self.burst * (1.0 - self.loss) - 1.0
+        } else {
+            0.0
+        };
+        let extra = extra + (left.max(0.0) * bursts).round() as usize;
+        extra.min(MAX_EXTRA)
     }
-}
-
-/// The most packets that an answer has beyond the missing ones.
-#[must_use]
-fn max_extra(missing: usize) -> usize {
-    missing + 2
 }
 
 /// What the numbers of packets say of a path's loss: an average over many of
@@ -208,7 +239,7 @@ impl Average {
 const MIN_COPIES: usize = 2;
 
 /// The most copies of a request.
-const MAX_COPIES: usize = 6;
+const MAX_COPIES: usize = 14;
 
 /// How seldom all copies of a request may be lost.
 const REQUEST_RISK: f64 = 0.003;
@@ -218,10 +249,20 @@ const MAX_DEFICIT: usize = 48;
 
 /// How far beyond its mean loss an answer is provided for while there is
 /// another round.
-const ROUND_SIGMAS: f64 = 0.7;
+const ROUND_SIGMAS: f64 = 0.35;
 
 /// The same in the last round.
 const LAST_ROUND_SIGMAS: f64 = 5.0;
+
+/// Mean bursts that an answer is provided for where the last packets were lost,
+/// while there is another round.
+const ROUND_BURSTS: f64 = 1.0;
+
+/// The same in the last round.
+const LAST_ROUND_BURSTS: f64 = 3.0;
+
+/// The most packets that an answer has beyond the missing ones.
+pub const MAX_EXTRA: usize = 32;
 
 /// Packets that the long average remembers: enough to tell 5 % from 6 %.
 const SLOW_PACKETS: f64 = 4000.0;

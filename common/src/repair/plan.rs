@@ -30,6 +30,13 @@ pub struct Path {
     pub requests: bool,
 }
 
+/// Time from packet to packet of an answer of so many: a little spread, so that
+/// one burst of loss does not take all of it.
+#[must_use]
+pub fn answer_gap(packets: usize) -> Duration {
+    ANSWER_GAP.min(ANSWER_SPREAD / packets.max(1) as u32)
+}
+
 /// Decides on parity frame by frame; what cannot be sent in whole packets is
 /// carried over, so that the shares come true on average.
 #[derive(Debug)]
@@ -205,6 +212,12 @@ impl Key {
     }
 }
 
+/// Time from packet to packet of an answer, at the most.
+const ANSWER_GAP: Duration = Duration::from_millis(1);
+
+/// The longest that an answer is spread over.
+const ANSWER_SPREAD: Duration = Duration::from_millis(4);
+
 /// Loss and burst are planned for in steps of a twentieth: their noise is larger.
 const STEP: f64 = 1.05;
 
@@ -219,16 +232,17 @@ const MAX_PLANNED_CHUNKS: usize = 512;
 /// The share of frames that may stay incomplete: less than one in a thousand;
 /// more where much is lost, since the last frames then cost the most, and less
 /// where loss comes in bursts, which are less alike than the model has them,
-/// or a block is long, which a small error in the loss then hits the hardest.
+/// or a block is long, which a small error in the loss hits the hardest, and
+/// which costs the least to protect.
 fn target(model: LossModel, chunks: usize) -> f64 {
     let burstiness = model.burst() * (1.0 - model.loss());
-    let few = TARGET / (1.0 + chunks as f64 / burstiness / 100.0);
+    let few = TARGET / (chunks as f64 / burstiness / 2.0).max(1.0).powf(0.2);
     (few + (model.loss() - 0.1).max(0.0) * 0.055) / burstiness.powf(0.45)
 }
 
 /// The share of frames that may stay incomplete where a few percent are lost,
 /// each packet by itself.
-const TARGET: f64 = 7.5e-4;
+const TARGET: f64 = 8.4e-4;
 
 /// Without any report: as if so much were lost, each packet by itself.
 const DEFAULT_LOSS: f64 = 0.015;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::schedule::{Content, Item};
 use crate::chunk::ChunkedFrame;
-use crate::repair::Block;
+use crate::repair::{Block, MAX_EXTRA};
 use crate::seq::FrameNumber;
 use crate::wire::native::Want;
 
@@ -22,9 +22,6 @@ const MAX_RESENDS: u8 = 4;
 
 /// The most packets that one request draws.
 const MAX_ANSWER: usize = 1024;
-
-/// The most packets beyond those named, whatever the request says.
-const MAX_EXTRA: usize = 32;
 
 /// Parity that is made for a frame when the first request asks for extra.
 const SHARDS_ON_DEMAND: usize = 32;

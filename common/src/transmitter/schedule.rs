@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::tables::TableSet;
 use crate::chunk::ChunkedFrame;
-use crate::repair::Block;
+use crate::repair::{Block, answer_gap};
 use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
 
 /// The most datagrams in one batch: what a system takes in one call
@@ -19,12 +19,6 @@ const MAX_BATCH_BYTES: usize = 65_000;
 /// Datagrams due within one such step leave together: fewer calls, and bursts
 /// of a few datagrams only.
 const STEP: Duration = Duration::from_micros(500);
-
-/// Time from packet to packet of an answer.
-const ANSWER_GAP: Duration = Duration::from_millis(1);
-
-/// The longest that an answer is spread over.
-const ANSWER_SPREAD: Duration = Duration::from_millis(4);
 
 /// A packet to be sent, to one destination or to all.
 #[derive(Clone, Debug)]
@@ -127,7 +121,7 @@ impl Schedule {
     /// Puts the answer to a request in, a little spread, so that one burst of
     /// loss does not take all of it.
     pub(super) fn push_answer(&mut self, items: Vec<Item>, now: Duration) {
-        let gap = ANSWER_GAP.min(ANSWER_SPREAD / items.len().max(1) as u32);
+        let gap = answer_gap(items.len());
         let start = self.answers.back().map_or(now, |(due, _)| now.max(*due));
         for (at, item) in items.into_iter().enumerate() {
             if self.answers.len() < MAX_ANSWERS {
