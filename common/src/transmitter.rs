@@ -144,7 +144,7 @@ impl Transmitter {
             next_frame: config.first_frame,
             counts: Counts::default(),
             tables: TableSets::default(),
-            protection: Protection::new(config.fec, config.pace, config.interval),
+            protection: Protection::new(&config),
             quality: None,
             schedule: Schedule::default(),
             destinations: destinations.collect(),

@@ -1,9 +1,13 @@
 //! The table of repair: `cargo bench --bench repair [FRAMES [SEEDS]] [WORD...]`,
 //! all rows or those whose name has one of the words in it.
 
-use framegram_tests::repair_table;
+use anyhow::Result;
+use framegram_tests::{repair_table, slices_row};
 
-fn main() {
+/// What the last row is called.
+const SLICES: &str = "5 % random; slices alone";
+
+fn main() -> Result<()> {
     let arguments = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'));
@@ -17,10 +21,22 @@ fn main() {
         seeds - 1
     );
     println!("chunks a frame: {:?}", repair_table::SIZES);
-    let chosen = |row: &&repair_table::Row| {
-        words.is_empty() || words.iter().any(|word| row.name.contains(word.as_str()))
-    };
-    for row in repair_table::ROWS.iter().filter(chosen) {
+    let chosen =
+        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    for row in repair_table::ROWS.iter().filter(|row| chosen(row.name)) {
         println!("{}", repair_table::line(row, frames as usize, 0..seeds));
     }
+    if chosen(SLICES) {
+        println!(
+            "\nframes shown of those of which anything arrived, fresh share of the picture, bytes"
+        );
+        print!("{SLICES:<28}");
+        for size in slices_row::SIZES {
+            let slices = slices_row::measure(size, frames as usize, 0..seeds)?;
+            let (shown, fresh) = (slices.percent(), slices.percent_fresh());
+            print!(" | {shown:.3} % {fresh:.1} % {:.3}", slices.ratio());
+        }
+        println!();
+    }
+    Ok(())
 }

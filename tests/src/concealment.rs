@@ -76,6 +76,55 @@ pub fn measure(
     Ok(views.iter().map(View::means).collect())
 }
 
+/// A moment of a lossy path.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// The frame as it was sent.
+    pub sent: &'a Picture,
+    /// What arrived of it, holes filled from the frame shown before.
+    pub filled: &'a Picture,
+    /// The last frame that arrived whole.
+    pub frozen: &'a Picture,
+}
+
+/// As [`measure`] for one clip as it is and one probability, and shows every
+/// frame.
+///
+/// # Errors
+/// As [`measure`].
+pub fn watch(
+    clip: &Path,
+    frames: usize,
+    loss: f64,
+    seed: u64,
+    see: &mut dyn FnMut(usize, Moment<'_>),
+) -> Result<Quality> {
+    let mut clip = Clip::open(clip, None)?;
+    let mut encoder = Encoder::new(Settings {
+        slices: Some(DEFAULT_DATAGRAM),
+        ..Settings::default()
+    })?;
+    let (mut view, mut decoder) = (View::new(loss, seed)?, Decoder::new()?);
+    let mut sent = Picture::default();
+    for number in 0..frames {
+        let Some(original) = clip.picture()? else {
+            break;
+        };
+        let jpeg = encoder.encode(&Content::Picture(original.clone()))?.jpeg;
+        decoder.decode(&jpeg, Reduction::None, &mut sent)?;
+        view.take(&jpeg, &sent, &original)?;
+        see(
+            number,
+            Moment {
+                sent: &sent,
+                filled: &view.shown,
+                frozen: &view.frozen,
+            },
+        );
+    }
+    Ok(view.means())
+}
+
 /// The clips to measure with: real footage where it is at hand, otherwise the
 /// project's own.
 #[must_use]

@@ -131,7 +131,8 @@ pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
 
 /// Runs frames through the links without keeping anything of them: `shown`
 /// is called with each frame that is handed out, `sent` with the number of
-/// each frame before it is sent and the sender's counts until then.
+/// each frame before it is sent and the sender's counts until then. Gives the
+/// counts of the sender and of the viewer.
 ///
 /// # Panics
 /// As for [`run`].
@@ -140,10 +141,12 @@ pub fn run_through(
     frames: impl Iterator<Item = Bytes>,
     shown: &mut dyn FnMut(ReceivedFrame),
     sent: &mut dyn FnMut(usize, &Statistics),
-) -> Statistics {
+) -> (Statistics, Statistics) {
     let mut pair = Pair::new(scenario, None);
     pair.run(frames, shown, sent);
-    pair.transmitter.statistics(pair.now)
+    let viewer = pair.receiver.as_ref().map(Receiver::statistics);
+    let sender = pair.transmitter.statistics(pair.now);
+    (sender, viewer.unwrap_or_default())
 }
 
 struct Pair<'a> {

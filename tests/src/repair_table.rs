@@ -100,7 +100,7 @@ pub fn measure(
         });
         let mut before = (0, 0);
         let mut intact = 0;
-        let total = run_through(
+        let (total, _) = run_through(
             &scenario,
             lengths,
             &mut |frame| intact += u64::from(frame.id.number.0 >= skipped as u64),
@@ -121,7 +121,7 @@ pub fn measure(
     cell
 }
 
-/// A row as text.
+/// A row as text: frames whole in percent, bytes sent for each byte of JPEG.
 #[must_use]
 pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
@@ -132,15 +132,29 @@ pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     line
 }
 
+/// A row in numbers that are compared exactly: frames whole and frames, bytes
+/// sent and bytes of JPEG.
+#[must_use]
+pub fn exact(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
+    let mut line = format!("{:<28}", row.name);
+    for size in SIZES {
+        let cell = measure(row, size, frames, seeds.clone());
+        let (whole, bytes) = ((cell.intact, cell.frames), (cell.bytes, cell.jpeg));
+        let _ = write!(line, " | {}/{} {}/{}", whole.0, whole.1, bytes.0, bytes.1);
+    }
+    line
+}
+
 impl Row {
-    fn scenario(&self, size: (usize, usize), rng: &mut Rng) -> Scenario {
-        let mut scenario = Scenario::default();
+    /// What the path does to datagrams from sender to viewer, and back, for
+    /// frames of up to so many chunks.
+    pub fn path(&self, chunks: usize, rng: &mut Rng) -> (Impairment, Impairment) {
         let chain = GilbertElliott {
             p: 0.0105,
             r: 0.2,
             // A chain that steps with the packets would keep small frames,
             // which are few packets a second, in one burst for many frames.
-            step: (size.1 <= 10).then_some(Duration::from_millis(1)),
+            step: (chunks <= 10).then_some(Duration::from_millis(1)),
         };
         let link = Impairment {
             loss: if self.bursts { 0.0 } else { self.loss },
@@ -148,17 +162,33 @@ impl Row {
             delay: self.rtt.unwrap_or_default() / 2,
             ..Impairment::default()
         };
-        scenario.forward = Impairment {
+        let forward = Impairment {
             seed: rng.u64(..),
             ..link.clone()
         };
-        scenario.backward = Impairment {
+        let mut backward = Impairment {
             seed: rng.u64(..),
             ..link
         };
         if self.rtt.is_none() {
-            scenario.backward.loss = 1.0;
+            backward.loss = 1.0;
         }
+        (forward, backward)
+    }
+
+    /// The most frames that real programs may miss of a few hundred.
+    #[must_use]
+    pub fn missed_at_most(&self) -> usize {
+        if self.loss < 0.2 { 1 } else { 3 }
+    }
+
+    fn scenario(&self, size: (usize, usize), rng: &mut Rng) -> Scenario {
+        let (forward, backward) = self.path(size.1, rng);
+        let mut scenario = Scenario {
+            forward,
+            backward,
+            ..Scenario::default()
+        };
         scenario.transmitter.fec = Fec::Auto;
         scenario
     }

@@ -75,8 +75,7 @@ impl Stale {
 
     /// The same for planes.
     pub fn fill_planes(&self, planes: &mut Planes, before: &Planes) {
-        let kind = |planes: &Planes| (planes.width, planes.height, planes.sampling);
-        if kind(planes) != kind(before) {
+        if !planes.is_like(before) {
             return;
         }
         let older = before.planes();

@@ -278,6 +278,30 @@ impl Reduction {
 }
 
 impl Planes {
+    /// Whether another picture has the same size and sampling.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let kind = |planes: &Self| (planes.width, planes.height, planes.sampling);
+        kind(self) == kind(other)
+    }
+
+    /// A JPEG of this picture.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn to_jpeg(&self, quality: i32) -> anyhow::Result<Vec<u8>> {
+        let mut compressor = turbojpeg::Compressor::new()?;
+        compressor.set_quality(quality)?;
+        let image = YuvImage {
+            pixels: self.samples.as_slice(),
+            width: self.width,
+            align: 1,
+            height: self.height,
+            subsamp: self.sampling.into(),
+        };
+        Ok(compressor.compress_yuv_to_vec(image)?)
+    }
+
     /// The rows of all planes in turn (luma, then both of chroma), without padding.
     pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
         self.planes().flat_map(|(samples, plane)| {
@@ -340,6 +364,18 @@ impl Sampling {
             Self::HalfAcross => (2, 1),
             Self::QuarterAcross => (4, 1),
             Self::Full | Self::Grey => (1, 1),
+        }
+    }
+}
+
+impl From<Sampling> for Subsamp {
+    fn from(sampling: Sampling) -> Self {
+        match sampling {
+            Sampling::Quarter => Self::Sub2x2,
+            Sampling::HalfAcross => Self::Sub2x1,
+            Sampling::Full => Self::None,
+            Sampling::QuarterAcross => Self::Sub4x1,
+            Sampling::Grey => Self::Gray,
         }
     }
 }

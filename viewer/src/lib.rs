@@ -19,6 +19,7 @@ mod grid;
 mod invitation;
 pub mod network;
 pub mod pending;
+pub mod refill;
 pub mod report;
 pub mod show;
 pub mod sink;

@@ -12,6 +12,7 @@ use framegram_common::{os, slices};
 
 use crate::args::Args;
 use crate::network::{Exchange, News};
+use crate::refill::Refill;
 use crate::report::lines::Lines;
 use crate::report::text::seconds;
 use crate::sink::recording::Recording;
@@ -36,6 +37,7 @@ pub struct Show {
     first: Option<Duration>,
     /// The last frame shown.
     last: Option<Bytes>,
+    refill: Refill,
 }
 
 impl Show {
@@ -58,6 +60,7 @@ impl Show {
             frames: 0,
             first: None,
             last: None,
+            refill: Refill::default(),
         }
     }
 
@@ -183,12 +186,14 @@ impl Show {
 
     /// Fills the holes of a frame from the one shown before, as JPEG: for what
     /// keeps JPEGs, and for decoders that look across the edges of a hole.
-    fn fill(&self, mut received: ReceivedFrame) -> ReceivedFrame {
-        if let Some(before) = self.last.as_ref().filter(|_| !received.stale.is_empty())
-            && let Some(filled) = slices::fill(&received.jpeg, &received.stale, before)
-        {
-            received.jpeg = Bytes::from(filled);
-        }
+    fn fill(&mut self, mut received: ReceivedFrame) -> ReceivedFrame {
+        let Some(before) = self.last.as_ref().filter(|_| !received.stale.is_empty()) else {
+            return received;
+        };
+        let (jpeg, stale) = (&received.jpeg, &received.stale);
+        let filled = slices::fill(jpeg, stale, before)
+            .or_else(|| self.refill.fill(jpeg, stale, before).ok());
+        received.jpeg = filled.map_or(received.jpeg, Bytes::from);
         received
     }
 

@@ -136,7 +136,9 @@ pub(super) fn rtp_jpeg(bytes: &[u8]) {
             assembly.set_tables(sent.resolve(fragment.kind.q, fragment.tables));
             let _ = assembly.place(&fragment, last);
         }
-        let size = assembly.size(Some(size)).unwrap_or(size);
+        let Some(size) = assembly.size(Some(size)) else {
+            continue;
+        };
         if let Some(jpeg) = assembly.jpeg(size) {
             assert!(JpegHeader::parse(&jpeg).is_ok());
         }

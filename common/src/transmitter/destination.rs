@@ -31,9 +31,12 @@ const REPLY_EVERY: Duration = Duration::from_millis(900);
 /// without it.
 const FAREWELLS: u32 = 4;
 
-/// Time between farewells: longer than most bursts of loss, and together with
+/// Time between farewells at the least: longer than most bursts of loss, and together with
 /// the others long enough for requests for the last frame.
 const FAREWELL_EVERY: Duration = Duration::from_millis(20);
+
+/// However long the round trip, the sender ends within a few of these.
+const MAX_STAY: Duration = Duration::from_millis(500);
 
 /// A destination.
 #[derive(Debug)]
@@ -174,6 +177,7 @@ impl Destination {
             bytes: self.bytes + TOTALS_DATAGRAM,
             ..totals
         };
+        let stay = self.stay();
         let packet = match &mut self.farewells {
             None => {
                 self.totals_due = now + TOTALS_EVERY;
@@ -181,13 +185,21 @@ impl Destination {
             }
             Some(left) => {
                 *left -= 1;
-                self.totals_due = now + FAREWELL_EVERY;
+                self.totals_due = now + stay;
                 Packet::Farewell(totals)
             }
         };
         self.encode(stream, &packet, now, out);
         debug_assert_eq!(self.bytes, totals.bytes);
         true
+    }
+
+    /// Time from farewell to farewell: where a viewer waits for that long, it
+    /// can ask for what it misses of the last frame.
+    fn stay(&self) -> Duration {
+        let path = self.path(true);
+        let rtt = path.rtt.filter(|rtt| *rtt <= path.budget);
+        rtt.unwrap_or_default().clamp(FAREWELL_EVERY, MAX_STAY)
     }
 
     /// When the next control packet is due; `None` after the last farewell.

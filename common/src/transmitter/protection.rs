@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Config;
 use super::kept::{Asked, Kept, KeptFrame};
 use super::schedule::Item;
 use crate::chunk::ChunkedFrame;
-use crate::repair::{Block, Fec, ParityPlan, Path, max_shards};
+use crate::repair::{Block, ParityPlan, Path, max_shards};
 use crate::seq::FrameNumber;
 use crate::wire::native::Want;
 
@@ -34,12 +35,16 @@ pub(super) struct Protection {
 pub(super) type Shards = (Arc<Block>, usize);
 
 impl Protection {
-    pub(super) fn new(fec: Fec, pace: bool, interval: Option<Duration>) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            plan: ParityPlan::new(fec),
-            pace,
-            path: Path::default(),
-            interval: interval.unwrap_or_default(),
+            plan: ParityPlan::new(config.fec),
+            pace: config.pace,
+            // Frames are kept from the first one on, before any report.
+            path: Path {
+                requests: config.retransmit,
+                ..Path::default()
+            },
+            interval: config.interval.unwrap_or_default(),
             window: Vec::new(),
             span: 1,
             closes: Duration::ZERO,

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use framegram_send::picture::Sampling;
 use framegram_tests::program::until;
+use framegram_tests::relay::Relay;
 
-use super::relay::Relay;
-use super::{FRAMES, Peer, address, assert_scans, clip, send, split, viewer};
+use super::{FRAMES, LOSS, Peer, address, assert_scans, clip, send, split, viewer};
 
 /// A clip to `address`, as it is.
 fn sends(folder: &Path, clip: &[Vec<u8>], address: SocketAddr) -> Peer {
@@ -119,7 +119,7 @@ fn loss_of_what_ffmpeg_sends_is_counted() {
     let clip = clip((640, 360), Sampling::Half, false);
     let (near, far) = (address(), address());
     let viewer = viewer(far, "--once --duration 6s");
-    let relay = Relay::new(near, far);
+    let relay = Relay::lossy(near, far, LOSS);
     sends(folder.path(), &clip, near).end();
     until("the relay to lose something", || {
         (relay.lost() > 0).then_some(())

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use framegram_send::picture::Sampling;
 use framegram_tests::program::until;
+use framegram_tests::relay::Relay;
 
-use super::relay::Relay;
-use super::{FRAMES, Peer, address, assert_scans, clip, files, send, slices, split, viewer};
+use super::{FRAMES, LOSS, Peer, address, assert_scans, clip, files, send, slices, split, viewer};
 
 /// What GStreamer packs goes to `address`, and into files.
 fn sends(
@@ -139,7 +139,7 @@ fn loss_is_counted_and_nothing_damaged_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let (near, far) = (address(), address());
     let viewer = viewer(far, "--once --duration 6s");
-    let relay = Relay::new(near, far);
+    let relay = Relay::lossy(near, far, LOSS);
     sends(folder.path(), "I420", (640, 360), near).end();
     let viewer = viewer.end().well();
     let lost = viewer.count("packets.lost");
@@ -167,7 +167,7 @@ fn gstreamer_gets_what_a_bad_link_leaves() {
     let folder = tempfile::tempdir().unwrap();
     let (near, far) = (address(), address());
     let peer = receives(folder.path(), "", far);
-    let relay = Relay::new(near, far);
+    let relay = Relay::lossy(near, far, LOSS);
     let clip = clip((640, 360), Sampling::Half, true);
     let sender = send(&clip, near, "--wire rtp");
     assert_eq!(sender.count("frames.sent"), FRAMES as u64);

@@ -6,7 +6,6 @@
 mod ffmpeg;
 mod gstreamer;
 mod python;
-mod relay;
 
 use std::fs;
 use std::io::Write;
@@ -24,6 +23,9 @@ use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER, until};
 
 /// Frames of a clip: more than a peer's probing takes.
 const FRAMES: usize = 40;
+
+/// The share of datagrams that a bad link loses.
+const LOSS: f64 = 0.02;
 
 /// Time from frame to frame.
 const INTERVAL: Duration = Duration::from_millis(25);

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use framegram_send::picture::Sampling;
 use framegram_tests::program::{SENDER, Start};
+use framegram_tests::relay::Relay;
 
-use super::relay::Relay;
-use super::{FRAMES, Peer, address, clip, split, viewer};
+use super::{FRAMES, LOSS, Peer, address, clip, split, viewer};
 
 const SENDS: &str = "\
 import cv2, numpy, socket, sys, time
@@ -78,7 +78,7 @@ fn through_a_bad_link_what_arrives_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let (near, far) = (address(), address());
     let viewer = viewer(far, "--once --duration 8s");
-    let relay = Relay::new(near, far);
+    let relay = Relay::lossy(near, far, LOSS);
     python(folder.path(), SENDS, near, 100).end();
     let viewer = viewer.end().well();
     assert!(relay.lost() > 0);

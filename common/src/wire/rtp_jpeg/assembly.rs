@@ -125,7 +125,7 @@ impl Assembly {
     #[must_use]
     pub fn size(&self, told: Option<(u16, u16)>) -> Option<(u16, u16)> {
         match (self.kind.width, self.kind.height) {
-            (0, _) | (_, 0) => told,
+            (0, _) | (_, 0) => told.filter(|(width, height)| *width > 0 && *height > 0),
             (width, height) => Some((u16::from(width) * 8, u16::from(height) * 8)),
         }
     }

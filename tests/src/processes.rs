@@ -1,0 +1,123 @@
+//! The rows of the table of repair with the programs themselves: sender and
+//! viewer as processes, and a relay between them that does what the row says,
+//! in both directions.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::chunk::chunk_capacity;
+use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_send::encode::{Encoder, Settings};
+use framegram_send::source::{Content, Pattern};
+
+use crate::program::{Ended, SENDER, Start, VIEWER, address};
+use crate::relay::Relay;
+use crate::repair_table::Row;
+
+/// Frames a second.
+const RATE: usize = 30;
+
+/// JPEGs that are sent, each of them another one.
+#[derive(Clone, Debug)]
+pub struct Footage {
+    jpegs: Vec<Bytes>,
+}
+
+/// What came of a row.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// Frames sent after the first seconds.
+    pub frames: usize,
+    /// The numbers of those that were not shown byte for byte.
+    pub missed: Vec<usize>,
+    /// UDP payload from sender to viewer for each byte of JPEG, of all frames.
+    pub ratio: f64,
+}
+
+impl Footage {
+    /// So many pictures of the test pattern, with slices as the sender makes
+    /// them.
+    ///
+    /// # Errors
+    /// Where the size is none.
+    pub fn new(width: usize, height: usize, frames: usize) -> Result<Self> {
+        let pattern = Pattern::new(width, height, RATE as f64)?;
+        let mut encoder = Encoder::new(Settings {
+            slices: Some(DEFAULT_DATAGRAM),
+            ..Settings::default()
+        })?;
+        let jpegs = (0..frames as u64).map(|number| {
+            let content = Content::Picture(pattern.picture(number)?);
+            Ok(encoder.encode(&content)?.jpeg)
+        });
+        let jpegs = jpegs.collect::<Result<_>>()?;
+        Ok(Self { jpegs })
+    }
+
+    /// Chunks that its frames are cut into: the fewest and the most.
+    #[must_use]
+    pub fn chunks(&self) -> (usize, usize) {
+        let chunks = |jpeg: &Bytes| jpeg.len().div_ceil(chunk_capacity(DEFAULT_DATAGRAM));
+        let fewest = self.jpegs.iter().map(chunks).min();
+        let most = self.jpegs.iter().map(chunks).max();
+        (fewest.unwrap_or(0), most.unwrap_or(0))
+    }
+
+    /// Plays all of it through the path of a row; `viewing` are arguments of
+    /// the viewer. The frames of the first `warm_up` are not counted.
+    ///
+    /// # Errors
+    /// Where the viewer shows what was not sent, or something out of order.
+    pub fn play(&self, row: &Row, seed: u64, warm_up: Duration, viewing: &str) -> Result<Played> {
+        let (near, far) = (address(), address());
+        let (forward, backward) = row.path(self.chunks().1, &mut Rng::with_seed(seed));
+        let _relay = Relay::new(near, far, forward, backward);
+        let (sender, viewer) = self.run(near, far, viewing)?;
+        let intact = self.intact(&viewer.output)?;
+        let skipped = warm_up.as_millis() as usize * RATE / 1000;
+        let frames = intact
+            .len()
+            .checked_sub(skipped)
+            .context("too few frames")?;
+        Ok(Played {
+            frames,
+            missed: (skipped..intact.len()).filter(|at| !intact[*at]).collect(),
+            ratio: sender.count("bytes.sent") as f64 / sender.count("bytes.jpeg") as f64,
+        })
+    }
+
+    fn run(&self, near: SocketAddr, far: SocketAddr, viewing: &str) -> Result<(Ended, Ended)> {
+        let arguments =
+            format!("{far} --headless --strict --once --output - --output-format mjpeg");
+        let mut viewer = Start::new(VIEWER, &format!("{arguments} {viewing}")).run();
+        viewer.wait_for("Waiting for a stream");
+        let mut sender = Start::new(SENDER, &format!("- {near} --fps {RATE}"))
+            .piped()
+            .run();
+        let mut input = sender.input().context("no pipe to the sender")?;
+        let jpegs = self.jpegs.clone();
+        let feeder = thread::spawn(move || jpegs.iter().try_for_each(|jpeg| input.write_all(jpeg)));
+        let sender = sender.end().well();
+        let fed = feeder.join();
+        ensure!(matches!(fed, Ok(Ok(()))), "the sender did not take it all");
+        Ok((sender, viewer.end().well()))
+    }
+
+    /// For each frame whether it is in the recording, byte for byte.
+    fn intact(&self, recording: &[u8]) -> Result<Vec<bool>> {
+        let mut rest = recording;
+        let found = self.jpegs.iter().map(|jpeg| {
+            let found = rest.strip_prefix(jpeg.as_ref());
+            rest = found.unwrap_or(rest);
+            found.is_some()
+        });
+        let found = found.collect();
+        ensure!(rest.is_empty(), "shown, but not what was sent");
+        Ok(found)
+    }
+}

@@ -1,0 +1,153 @@
+//! A bad link between two programs: the same one that virtual time has, in
+//! real time, over the loopback.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use framegram_common::link::{Impairment, Link};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
+use nix::sys::time::TimeSpec;
+
+/// How long it takes the relay at the most to notice that it is to stop.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Room for what arrives while the relay waits for its turn.
+const BUFFER: usize = 4 << 20;
+
+/// Datagrams taken from a socket in one go, so that the other gets its turn.
+const MAX_TAKEN: usize = 64;
+
+/// Passes datagrams on to an address, and the answers back. It ends when it is
+/// dropped.
+#[derive(Debug)]
+pub struct Relay {
+    stop: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Relay {
+    /// A relay that listens at `near` and sends on to `far`, and does to the
+    /// datagrams what `forward` says, to what comes back what `backward` says.
+    ///
+    /// # Panics
+    /// Where there is no socket to be had.
+    #[must_use]
+    pub fn new(
+        near: SocketAddr,
+        far: SocketAddr,
+        forward: Impairment,
+        backward: Impairment,
+    ) -> Self {
+        let sides = [
+            Side::new(near, forward),
+            Side::new((Ipv4Addr::LOCALHOST, 0).into(), backward),
+        ];
+        let (stop, lost) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&lost));
+        let thread = thread::spawn(move || {
+            let mut sides = sides;
+            // Who is behind each side: known at once, or from what it sends.
+            sides[1].peer = Some(far);
+            let start = Instant::now();
+            while !stopped.load(Ordering::Relaxed) {
+                pass(&mut sides, start, &count);
+            }
+        });
+        Self {
+            stop,
+            lost,
+            thread: Some(thread),
+        }
+    }
+
+    /// A relay that loses this share of the datagrams, by a seed of its own in
+    /// either direction, and no more.
+    ///
+    /// # Panics
+    /// Where there is no socket to be had.
+    #[must_use]
+    pub fn lossy(near: SocketAddr, far: SocketAddr, loss: f64) -> Self {
+        let [forward, backward] = [1, 2].map(|seed| Impairment {
+            loss,
+            seed,
+            ..Impairment::default()
+        });
+        Self::new(near, far, forward, backward)
+    }
+
+    /// Datagrams lost so far on the way to the far side.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A socket, and what is on its way from there.
+struct Side {
+    socket: UdpSocket,
+    peer: Option<SocketAddr>,
+    link: Link,
+}
+
+impl Side {
+    fn new(address: SocketAddr, impairment: Impairment) -> Self {
+        let socket = UdpSocket::bind(address).expect("a free port");
+        socket.set_nonblocking(true).expect("it is a socket");
+        // As much as the system allows.
+        let _ = setsockopt(&socket, RcvBuf, &BUFFER);
+        Self {
+            socket,
+            peer: None,
+            link: Link::new(impairment),
+        }
+    }
+}
+
+/// Waits for something to do, and does it.
+fn pass(sides: &mut [Side; 2], start: Instant, lost: &AtomicU64) {
+    let due = sides.iter().filter_map(|side| side.link.poll_timeout());
+    let wait = due.min().map_or(PATIENCE, |due| {
+        due.saturating_sub(start.elapsed()).min(PATIENCE)
+    });
+    let [near, far] = &*sides;
+    let mut polled = [near, far].map(|side| PollFd::new(side.socket.as_fd(), PollFlags::POLLIN));
+    let _ = ppoll(&mut polled, Some(TimeSpec::from(wait)), None);
+    let mut buffer = [0; 1 << 16];
+    for (at, side) in sides.iter_mut().enumerate() {
+        for _ in 0..MAX_TAKEN {
+            let Ok((len, from)) = side.socket.recv_from(&mut buffer) else {
+                break;
+            };
+            side.peer = Some(from);
+            let deed = side.link.send(&buffer[..len], start.elapsed());
+            let dropped = at == 0 && deed.dropped.is_some();
+            lost.fetch_add(u64::from(dropped), Ordering::Relaxed);
+        }
+    }
+    let [near, far] = sides;
+    deliver(near, far, start);
+    deliver(far, near, start);
+}
+
+/// Hands out what has arrived.
+fn deliver(from: &mut Side, to: &Side, start: Instant) {
+    while let Some(datagram) = from.link.poll(start.elapsed()) {
+        // Where nobody listens yet, that is a loss too.
+        let _ = to.peer.map(|peer| to.socket.send_to(&datagram, peer));
+    }
+}
