@@ -209,13 +209,13 @@ fn a_frame_is_spread_over_at_most_half_its_time_and_without_pacing_over_none() {
 #[test]
 fn the_tail_of_a_frame_does_not_delay_the_next() {
     let mut transmitter = transmitter(config());
-    let start = Duration::ZERO;
+    send(&mut transmitter, 1, 100);
     transmitter
-        .handle_frame(frame(100), start, None, start)
+        .handle_frame(frame(100), INTERVAL, None, INTERVAL)
         .unwrap();
     // The next one comes long before its time.
-    let early = 2 * MILLISECOND;
-    drain(&mut transmitter, start, early);
+    let early = INTERVAL + 2 * MILLISECOND;
+    drain(&mut transmitter, INTERVAL, early);
     transmitter
         .handle_frame(frame(100), early, None, early)
         .unwrap();
@@ -226,8 +226,8 @@ fn the_tail_of_a_frame_does_not_delay_the_next() {
             _ => None,
         })
     };
-    assert_eq!(at(0).max(), Some(early));
-    assert_eq!(at(1).min(), Some(early));
+    assert_eq!(at(1).max(), Some(early));
+    assert_eq!(at(2).min(), Some(early));
 }
 
 /// A sender and a viewer without a network between them but for what `lost`
