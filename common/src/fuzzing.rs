@@ -8,6 +8,7 @@ mod input;
 mod machines;
 mod parity;
 mod parts;
+mod visitors;
 
 /// A target: its name, and what it does with bytes.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     target("native", parts::native),
     target("jpeg", parts::jpeg),
     target("splice", parts::splice),
@@ -28,6 +29,9 @@ pub const TARGETS: [Target; 8] = [
     target("receiver", machines::receiver),
     target("listener", machines::listener),
     target("transmitter", machines::transmitter),
+    target("gate", visitors::gate),
+    target("speaker", visitors::speaker),
+    target("gallery", visitors::gallery),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

@@ -21,15 +21,15 @@ use crate::wire::native::{
 };
 
 /// The most operations of one list: more find nothing that these do not.
-const MAX_OPERATIONS: usize = 300;
+pub(super) const MAX_OPERATIONS: usize = 300;
 
 /// The most packets in a row without time going on: a machine that has more to
 /// say than this does not come to rest.
-const MAX_TURNS: usize = 5_000;
+pub(super) const MAX_TURNS: usize = 5_000;
 
-const START: Duration = Duration::from_secs(100);
-const STREAM: u64 = 7;
-const VIEWER: u64 = 9;
+pub(super) const START: Duration = Duration::from_secs(100);
+pub(super) const STREAM: u64 = 7;
+pub(super) const VIEWER: u64 = 9;
 
 pub(super) fn receiver(bytes: &[u8]) {
     let mut input = Input(bytes);
@@ -188,12 +188,12 @@ impl<M: Machine> Watched<M> {
 
 /// Makes packets of a stream whose frames are always the same ones.
 #[derive(Default)]
-struct Sender {
+pub(super) struct Sender {
     numbers: [u64; 3],
 }
 
 impl Sender {
-    fn datagram(&mut self, input: &mut Input<'_>, now: Duration) -> Vec<u8> {
+    pub(super) fn datagram(&mut self, input: &mut Input<'_>, now: Duration) -> Vec<u8> {
         let frame = FrameNumber(input.number() % (1 << 33));
         let (mut shard, mut counts) = (Vec::new(), Vec::new());
         let (block, mut chunk);
@@ -328,7 +328,7 @@ fn chunked_at(number: u64) -> ChunkedFrame {
     ChunkedFrame::new(frame, 640, tables, slices)
 }
 
-fn address(host: u8) -> SocketAddr {
+pub(super) fn address(host: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host], 5_000))
 }
 
