@@ -42,6 +42,7 @@ fn main() -> Result<()> {
         let mut cells = vec![row.name.to_owned(), row.missed_at_most().to_string()];
         for footage in &footage {
             let played = footage.play(row, SEED, WARM_UP, "")?;
+            eprintln!("{}: missed {:?}", row.name, played.missed);
             cells.push(format!(
                 "{} of {}, {:.2}",
                 played.missed.len(),

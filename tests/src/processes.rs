@@ -77,7 +77,8 @@ impl Footage {
         let (near, far) = (address(), address());
         let (forward, backward) = row.path(self.chunks().1, &mut Rng::with_seed(seed));
         let _relay = Relay::new(near, far, forward, backward);
-        let (sender, viewer) = self.run(near, far, viewing)?;
+        let viewing = format!("--strict {viewing}");
+        let (sender, viewer) = self.run(near, far, "", &viewing)?;
         let intact = self.intact(&viewer.output)?;
         let skipped = warm_up.as_millis() as usize * RATE / 1000;
         let frames = intact
@@ -91,12 +92,29 @@ impl Footage {
         })
     }
 
-    fn run(&self, near: SocketAddr, far: SocketAddr, viewing: &str) -> Result<(Ended, Ended)> {
-        let arguments =
-            format!("{far} --headless --strict --once --output - --output-format mjpeg");
+    /// Plays all of it over a path that loses this share of the datagrams,
+    /// where nothing is repaired. What the viewer says.
+    ///
+    /// # Errors
+    /// Where the sender does not take it.
+    pub fn play_unrepaired(&self, loss: f64) -> Result<Ended> {
+        let (near, far) = (address(), address());
+        let _relay = Relay::lossy(near, far, loss);
+        let (_, viewer) = self.run(near, far, "--fec off --retransmit off", "")?;
+        Ok(viewer)
+    }
+
+    fn run(
+        &self,
+        near: SocketAddr,
+        far: SocketAddr,
+        sending: &str,
+        viewing: &str,
+    ) -> Result<(Ended, Ended)> {
+        let arguments = format!("{far} --headless --once --output - --output-format mjpeg");
         let mut viewer = Start::new(VIEWER, &format!("{arguments} {viewing}")).run();
         viewer.wait_for("Waiting for a stream");
-        let mut sender = Start::new(SENDER, &format!("- {near} --fps {RATE}"))
+        let mut sender = Start::new(SENDER, &format!("- {near} --fps {RATE} {sending}"))
             .piped()
             .run();
         let mut input = sender.input().context("no pipe to the sender")?;

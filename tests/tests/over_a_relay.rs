@@ -28,3 +28,17 @@ fn what_five_percent_of_loss_takes_is_asked_for_until_it_comes() {
 fn a_round_trip_of_200_ms_only_takes_longer() {
     assert_eq!(missed("5 % random; RTT 200 ms", (96, 64)), [0; 0]);
 }
+
+#[test]
+fn jpegs_that_are_passed_through_with_restart_markers_are_shown_with_holes_filled() {
+    let footage = Footage::new(704, 416, 75).unwrap();
+    let viewer = footage.play_unrepaired(0.05).unwrap();
+    let count = |name: &str| viewer.count(&format!("frames.{name}"));
+    // One in five arrives whole; the recording takes every frame.
+    assert!(count("concealed") > 30, "{:#}", viewer.report);
+    assert_eq!(count("incomplete"), 0, "{:#}", viewer.report);
+    assert_eq!(count("shown"), count("concealed") + count("intact"));
+    assert_eq!(count("shown") + count("lost"), count("sent"));
+    let stale = viewer.value("stale_share").as_f64().unwrap();
+    assert!((0.01..0.15).contains(&stale), "{stale}");
+}
