@@ -24,6 +24,7 @@ pub mod slices;
 pub mod speaker;
 pub mod stamp;
 pub mod statistics;
+pub mod timeline;
 pub mod transmitter;
 pub mod udp;
 pub mod wire;

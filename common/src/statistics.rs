@@ -6,6 +6,7 @@
 
 mod counts;
 mod fates;
+mod file;
 mod path;
 mod viewer;
 
@@ -15,6 +16,7 @@ use crate::stamp::Stamps;
 
 pub use counts::{Bytes, Frames, Packets};
 pub use fates::Fates;
+pub use file::File;
 pub use path::{Bursts, Clock, Delays, LossPattern};
 pub use viewer::ViewerFigures;
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use framegram_common::gate::Visit;
 use framegram_common::speaker::{Config, Speaker};
 use framegram_common::stamp::MIN_SIZE;
-use framegram_common::statistics::Statistics;
+use framegram_common::statistics::{File, Statistics};
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
 use framegram_common::{os, transmitter};
 
@@ -238,7 +238,8 @@ impl<'a> Stream<'a> {
     /// Where it cannot be written.
     pub(crate) fn write_report(&self, mut file: &std::fs::File, path: &Path) -> Result<()> {
         let statistics = self.statistics(os::now());
-        serde_json::to_writer_pretty(&mut file, &statistics)
+        let report = File::new(&statistics, None);
+        serde_json::to_writer_pretty(&mut file, &report)
             .map_err(std::io::Error::from)
             .and_then(|()| std::io::Write::write_all(&mut file, b"\n"))
             .with_context(|| format!("cannot write the report to {}", path.display()))

@@ -13,8 +13,8 @@ use framegram_common::{Statistics, os};
 
 use self::y4m::Y4m;
 use crate::args::Args;
-use crate::report::json::Report;
-use crate::report::text;
+use crate::report::files::Files;
+use crate::report::text::{self, Advice};
 use crate::stamps::StampReader;
 
 /// Reads the recording, or standard input where `path` is `-`, to its end, and
@@ -24,7 +24,7 @@ use crate::stamps::StampReader;
 /// # Errors
 /// When it cannot be read, is of another kind, or has no stamp in any picture.
 pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
-    let report = args.report.as_deref().map(Report::claim).transpose()?;
+    let files = Files::claim(&args.report)?;
     let live = path.as_os_str() == "-";
     let name = if live {
         "standard input".to_owned()
@@ -44,7 +44,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         stamps: Some(stamps.clone()),
         ..Statistics::default()
     };
-    report.map_or(Ok(()), |report| report.write(&statistics))?;
+    files.finish(&statistics, None, &Advice::default(), 0)?;
     if stamps.shown == 0 {
         bail!(
             "no stamp is in any of the {} pictures of {name}: give framegram-send --stamp, \

@@ -13,8 +13,9 @@ use framegram_common::{udp, wire};
 pub use self::prefix::Prefix;
 use self::quantity::{bytes, duration, latency};
 use crate::gate::Condition;
+use crate::report::files::Kind;
 use crate::sink::recording::Format;
-use crate::sink::snapshot::Kind;
+use crate::sink::snapshot;
 
 /// Receives video frames from UDP datagrams and shows them, and says what
 /// became of every frame that did not arrive.
@@ -119,9 +120,10 @@ pub struct Args {
     #[arg(long, value_name = "T", value_parser = duration, help_heading = ENDING)]
     pub wait: Option<Duration>,
 
-    /// Write the figures at the end, as JSON
-    #[arg(long, value_name = "FILE.json", help_heading = TELLING)]
-    pub report: Option<PathBuf>,
+    /// Write a report (may be given several times): .json all figures, .csv a
+    /// row for each frame, .html a page with plots
+    #[arg(long, value_name = "FILE.json|csv|html", help_heading = TELLING)]
+    pub report: Vec<PathBuf>,
 
     /// Write the figures to standard output, one line of JSON a second
     #[arg(long, value_name = "FORMAT", help_heading = TELLING)]
@@ -148,6 +150,9 @@ impl Args {
             Self::command().error(ErrorKind::ValueValidation, format!("{error:#}"))
         };
         if let Some(path) = &self.snapshot {
+            snapshot::Kind::of(path).map_err(wrong)?;
+        }
+        for path in &self.report {
             Kind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
@@ -164,11 +169,15 @@ impl Args {
             || self.snapshot.is_some()
             || self.connect.is_some()
             || self.stats.is_some()
-            || self.read_stamp;
+            || self.read_stamp
+            || self
+                .report
+                .iter()
+                .any(|path| Kind::of(path).ok() == Some(Kind::Csv));
         if self.layout == Layout::Grid && one {
             return Err(Self::command().error(
                 ErrorKind::ArgumentConflict,
-                "--output, --snapshot, --stats, --read-stamp and --connect are for one stream: \
+                "--output, --snapshot, --stats, --read-stamp, --connect and a .csv are for one stream: \
                  leave --layout grid out",
             ));
         }

@@ -52,6 +52,23 @@ impl Claim {
         Ok(self.path.clone())
     }
 
+    /// Empties the file, for a content that grows.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn begin(mut self) -> anyhow::Result<BufWriter<File>> {
+        self.try_begin()
+            .with_context(|| format!("cannot write {} {}", self.what, self.path.display()))
+    }
+
+    fn try_begin(&mut self) -> anyhow::Result<BufWriter<File>> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.provisional = false;
+        Ok(BufWriter::new(self.file.try_clone()?))
+    }
+
     fn try_write(
         &mut self,
         content: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,

@@ -17,10 +17,10 @@ use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
 use crate::decode::{Decoder, Picture, Reduction};
-use crate::report::json::Report;
+use crate::report::files::Files;
 use crate::report::live::{Live, Meter};
 use crate::report::progress::Console;
-use crate::report::text::{self, seconds};
+use crate::report::text::{self, Advice, seconds};
 use crate::sink::Flow;
 use crate::sink::wall::{Tile, Wall};
 
@@ -145,7 +145,7 @@ impl Grid {
     ///
     /// # Errors
     /// Those of the report's file.
-    pub(crate) fn finish(mut self, report: Option<Report>) -> anyhow::Result<Statistics> {
+    pub(crate) fn finish(mut self, files: Files, advice: &Advice) -> anyhow::Result<Statistics> {
         for place in 0..self.senders.len() {
             if let Some(frame) = self.senders[place].waiting.take() {
                 self.gallery
@@ -159,7 +159,7 @@ impl Grid {
             let from = statistics.stream.addresses.join(", ");
             self.console
                 .notice(&format!("Sender {}, {from}:", place + 1));
-            for line in text::lines(statistics) {
+            for line in text::lines(statistics, advice) {
                 self.console.notice(&format!("  {line}"));
             }
         }
@@ -167,9 +167,7 @@ impl Grid {
             self.console.notice("No frame arrived.");
         }
         let all = self.gallery.all();
-        if let Some(report) = report {
-            report.write_senders(&all, &each)?;
-        }
+        files.finish_senders(&all, &each, advice)?;
         Ok(all)
     }
 

@@ -36,10 +36,10 @@ use anyhow::{Context, anyhow, bail};
 use framegram_common::caller::Caller;
 use framegram_common::gallery::Gallery;
 use framegram_common::listener::{Config, Listener};
+use framegram_common::os;
 use framegram_common::receiver;
 use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
 use framegram_common::wire::{Format, sdp};
-use framegram_common::{Statistics, os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -49,9 +49,9 @@ use self::gate::Condition;
 use self::grid::Grid;
 use self::network::{Exchange, Network};
 use self::pending::{Keep, Pending};
-use self::report::json::Report;
+use self::report::files::Files;
 use self::report::progress::Console;
-use self::report::text;
+use self::report::text::{self, Advice};
 use self::show::Show;
 use self::sink::Sink;
 use self::sink::headless::Headless;
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.discover {
         return list(&stop);
     }
-    let report = args.report.as_deref().map(Report::claim).transpose()?;
+    let files = Files::claim(&args.report)?;
     let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
     let config = Config {
         format: args.wire.format(),
@@ -105,26 +105,31 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(caller) => vec![format!("Asking {} for its stream.", caller.to())],
         None => invitation::lines(socket.local_addr()?, &udp::local_addresses()),
     };
+    let advice = Advice {
+        buffer: args.buffer,
+        given: socket.receive_buffer().unwrap_or(args.buffer),
+        latency: args.latency,
+    };
     if args.layout == Layout::Grid {
         let wall = (!args.headless).then(|| Wall::open(invitation.clone()));
         let wall = wall.transpose()?;
-        greet(&invitation, &socket, args.buffer, &console);
+        greet(&invitation, &advice, &console);
         let gallery = Gallery::new(config, viewer, os::now());
         let mut grid = Grid::new(socket, gallery, wall, console)?;
         let shown = grid.run(args, &stop);
-        let statistics = grid.finish(report);
+        let statistics = grid.finish(files, &advice);
         return shown.and(statistics).and_then(|statistics| {
             Condition::check_all(&args.fail_if, &statistics).map_err(Into::into)
         });
     }
     let (display, recording) = sinks(args, &invitation)?;
-    greet(&invitation, &socket, args.buffer, &console);
+    greet(&invitation, &advice, &console);
     let keep = if args.headless || recording.is_some() {
         Keep::All
     } else {
         Keep::Newest
     };
-    let exchange = Arc::new(Exchange::new(Pending::new(keep))?);
+    let exchange = Arc::new(Exchange::new(Pending::new(keep), files.want_rows())?);
     let reports = listen
         .map(|listen| next_port(&socket, listen))
         .transpose()?;
@@ -147,7 +152,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .context("cannot start a thread")?;
 
     let stamps = args.read_stamp.then(StampReader::new).transpose()?;
-    let mut show = Show::new(display, recording, stamps, Arc::clone(&exchange), stop);
+    let mut show = Show::new(
+        display,
+        recording,
+        stamps,
+        files,
+        Arc::clone(&exchange),
+        stop,
+    );
     if args.stats.is_some() {
         show.tell_to(Box::new(io::stdout()));
     }
@@ -164,13 +176,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Err(_) => exchange.news().live.statistics,
     };
     let last = show.last().cloned();
+    for line in text::lines(&statistics, &advice) {
+        console.notice(&line);
+    }
     [
         shown,
         received.map(drop),
         show.finish(),
         show.tell_last(),
         write_snapshot(snapshot, last.as_deref(), &console),
-        tell(&statistics, report, &console),
+        show.report(&statistics, &advice),
         Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
     ]
     .into_iter()
@@ -333,22 +348,17 @@ fn sinks(args: &Args, invitation: &[String]) -> anyhow::Result<Sinks> {
     Ok((display, recording))
 }
 
-fn greet(invitation: &[String], socket: &Socket, buffer: usize, console: &Console) {
+fn greet(invitation: &[String], advice: &Advice, console: &Console) {
     for line in invitation {
         console.notice(line);
     }
-    console_buffer(socket, buffer, console);
-}
-
-fn console_buffer(socket: &Socket, asked: usize, console: &Console) {
-    match socket.receive_buffer() {
-        Ok(given) if given < asked => console.notice(&format!(
+    if let Some(allow) = advice.allow() {
+        console.notice(&format!(
             "The system gives a socket buffer of {} bytes, not the {} asked for: bursts may be \
-             lost. To allow more: sudo sysctl -w net.core.rmem_max={asked}",
-            text::count(given as u64),
-            text::count(asked as u64),
-        )),
-        _ => {}
+             lost. To allow more: {allow}",
+            text::count(advice.given as u64),
+            text::count(advice.buffer as u64),
+        ));
     }
 }
 
@@ -366,13 +376,6 @@ fn write_snapshot(
         }
     }
     Ok(())
-}
-
-fn tell(statistics: &Statistics, report: Option<Report>, console: &Console) -> anyhow::Result<()> {
-    for line in text::lines(statistics) {
-        console.notice(&line);
-    }
-    report.map_or(Ok(()), |report| report.write(statistics))
 }
 
 /// How long the end may take before another signal cuts it short.

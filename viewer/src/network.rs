@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use framegram_common::caller::{Answer, Caller};
+use framegram_common::ledger::FrameRecord;
 use framegram_common::listener::Listener;
 use framegram_common::receiver::{Event, FrameId, Outcome};
 use framegram_common::stamp::Stamps;
+use framegram_common::timeline::{Course, Timeline};
 use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
 use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
@@ -29,8 +31,19 @@ pub struct Exchange {
     news: Mutex<News>,
     /// What the stamps of the frames shown say, where they are read.
     stamps: Mutex<Option<Stamps>>,
+    /// Frames that were settled and have no row yet, where rows are wanted.
+    records: Option<Mutex<Records>>,
+    /// How the stream went, once it is over.
+    course: Mutex<Option<Course>>,
     stop: AtomicBool,
     waker: Waker,
+}
+
+/// Frames that were settled and have no row yet.
+#[derive(Default)]
+struct Records {
+    waiting: Vec<FrameRecord>,
+    forgotten: u64,
 }
 
 /// What the sinks' side may know of the stream.
@@ -65,6 +78,7 @@ pub struct Network {
     exchange: Arc<Exchange>,
     console: Arc<Console>,
     meter: Meter,
+    timeline: Timeline,
     /// What is still to be said of the stream that is followed.
     to_introduce: Option<SocketAddr>,
     size_missed: bool,
@@ -81,14 +95,18 @@ pub struct Network {
 }
 
 impl Exchange {
+    /// Where rows are wanted, each frame's record is kept until it is taken.
+    ///
     /// # Errors
     /// Where the system has no file descriptor left.
-    pub fn new(pending: Pending) -> anyhow::Result<Self> {
+    pub fn new(pending: Pending, rows: bool) -> anyhow::Result<Self> {
         Ok(Self {
             pending,
             fates: Mutex::default(),
             news: Mutex::default(),
             stamps: Mutex::default(),
+            records: rows.then(Mutex::default),
+            course: Mutex::default(),
             stop: AtomicBool::new(false),
             waker: Waker::new().context("cannot make a waker")?,
         })
@@ -103,6 +121,32 @@ impl Exchange {
     /// Tells what the stamps of the frames shown say.
     pub fn note_stamps(&self, stamps: Stamps) {
         *lock(&self.stamps) = Some(stamps);
+    }
+
+    /// The records of the frames that were settled since, and how many were
+    /// forgotten so far because they were not taken.
+    pub fn take_records(&self) -> (Vec<FrameRecord>, u64) {
+        let Some(records) = &self.records else {
+            return (Vec::new(), 0);
+        };
+        let mut records = lock(records);
+        (std::mem::take(&mut records.waiting), records.forgotten)
+    }
+
+    /// How the stream went, once the network's thread has ended.
+    pub fn course(&self) -> Option<Course> {
+        lock(&self.course).clone()
+    }
+
+    fn keep(&self, record: FrameRecord) {
+        if let Some(records) = &self.records {
+            let mut records = lock(records);
+            if records.waiting.len() < MOST_RECORDS {
+                records.waiting.push(record);
+            } else {
+                records.forgotten += 1;
+            }
+        }
     }
 
     /// What is known by now.
@@ -145,6 +189,7 @@ impl Network {
             exchange,
             console,
             meter: Meter::default(),
+            timeline: Timeline::default(),
             to_introduce: None,
             size_missed: false,
             addresses: Vec::new(),
@@ -167,7 +212,10 @@ impl Network {
         self.exchange.pending.wake();
         self.settle();
         self.count_drops();
+        self.receiver.finish();
+        self.take_records();
         self.tell(os::now());
+        *lock(&self.exchange.course) = Some(self.timeline.course());
         outcome?;
         Ok(lock(&self.exchange.news).live.statistics.clone())
     }
@@ -285,6 +333,7 @@ impl Network {
         while let Some(event) = self.receiver.poll_event() {
             self.hear(event, now);
         }
+        self.take_records();
         if let Some(caller) = &mut self.caller
             && !self.receiver.is_living(now)
             && caller.poll_transmit(now, &mut self.feedback)
@@ -323,6 +372,13 @@ impl Network {
                 caller.leave(os::now(), &mut self.feedback);
                 let _ = self.socket.send(None, &self.feedback, self.feedback.len());
             }
+        }
+    }
+
+    fn take_records(&mut self) {
+        while let Some(record) = self.receiver.poll_record() {
+            self.timeline.note_record(&record);
+            self.exchange.keep(record);
         }
     }
 
@@ -420,6 +476,7 @@ impl Network {
         let mut statistics = self.receiver.statistics();
         statistics.stream.addresses.clone_from(&self.addresses);
         statistics.stamps.clone_from(&lock(&self.exchange.stamps));
+        self.timeline.note_statistics(&statistics, now);
         let live = self.meter.take(statistics, now);
         self.introduce(&live);
         if now >= self.next_progress && lock(&self.exchange.news).followed {
@@ -441,6 +498,10 @@ const BATCH: usize = 256;
 
 /// How often a viewer says that it goes.
 const LEAVES: usize = 3;
+
+/// Records that wait for their row: half an hour at 30 frames a second, while
+/// whoever reads a pipe does not.
+const MOST_RECORDS: usize = 1 << 16;
 
 /// How often the figures are told to the window.
 const NEWS: Duration = Duration::from_millis(200);

@@ -1,6 +1,8 @@
 //! What is told of a stream: everything from the one struct of statistics.
 
-pub mod json;
+pub mod csv;
+pub mod files;
+pub mod html;
 pub mod lines;
 pub mod live;
 pub mod progress;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::bail;
 use bytes::Bytes;
 use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
-use framegram_common::{os, slices};
+use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
 use crate::network::{Exchange, News};
 use crate::refill::Refill;
+use crate::report::files::Files;
 use crate::report::lines::Lines;
-use crate::report::text::seconds;
+use crate::report::text::{Advice, seconds};
 use crate::sink::recording::Recording;
 use crate::sink::{Flow, Shown, Sink, Status};
 use crate::stamps::StampReader;
@@ -27,6 +28,7 @@ pub struct Show {
     recording: Option<Recording>,
     /// Reads every frame that was shown.
     stamps: Option<StampReader>,
+    files: Files,
     /// The figures for a script.
     lines: Option<Lines<Box<dyn Write>>>,
     exchange: Arc<Exchange>,
@@ -47,6 +49,7 @@ impl Show {
         display: Option<Box<dyn Sink>>,
         recording: Option<Recording>,
         stamps: Option<StampReader>,
+        files: Files,
         exchange: Arc<Exchange>,
         stop: Arc<AtomicBool>,
     ) -> Self {
@@ -54,6 +57,7 @@ impl Show {
             display,
             recording,
             stamps,
+            files,
             lines: None,
             exchange,
             stop,
@@ -67,6 +71,26 @@ impl Show {
     /// Writes the figures to `out` too, a line a second.
     pub fn tell_to(&mut self, out: Box<dyn Write>) {
         self.lines = Some(Lines::new(out, os::now()));
+    }
+
+    /// Writes the report, once the network's thread has ended.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn report(&mut self, statistics: &Statistics, advice: &Advice) -> anyhow::Result<()> {
+        let forgotten = self.write_rows();
+        let course = self.exchange.course();
+        std::mem::take(&mut self.files).finish(statistics, course.as_ref(), advice, forgotten)
+    }
+
+    /// Writes a row for each frame that was settled meanwhile. Returns how many
+    /// were forgotten so far.
+    fn write_rows(&mut self) -> u64 {
+        let (records, forgotten) = self.exchange.take_records();
+        for record in records {
+            self.files.write_row(&record);
+        }
+        forgotten
     }
 
     /// Writes the last line of figures.
@@ -96,6 +120,7 @@ impl Show {
             let nothing = waiting.is_empty();
             let flow = self.show_all(waiting.into(), &news, args.frames)?;
             let now = os::now();
+            self.write_rows();
             if let Some(lines) = &mut self.lines {
                 lines.tell(&news.live, now)?;
             }

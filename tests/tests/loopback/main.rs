@@ -6,6 +6,7 @@ mod files;
 mod lossy;
 mod meeting;
 mod refusing;
+mod reports;
 mod stamps;
 
 use std::net::SocketAddr;

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use framegram_common::Statistics;
+use framegram_common::statistics::File;
 use serde::Serialize;
 
-use super::json::VERSION;
 use super::live::Live;
 
 /// Writes a line a second, and one at the end.
@@ -70,7 +70,7 @@ impl<W: Write> Lines<W> {
 
     fn write(&mut self, live: &Live, now: Duration, last: bool) -> io::Result<()> {
         let line = Line {
-            version: VERSION,
+            version: File::VERSION,
             time_s: now.saturating_sub(self.started).as_secs_f64(),
             last,
             now: Now {
@@ -119,7 +119,7 @@ mod tests {
             .map(|line| line["time_s"].as_f64().unwrap())
             .collect();
         assert_eq!(times, [1.0, 2.0, 3.0, 4.0, 100.0, 100.5]);
-        assert_eq!(lines[0]["version"], VERSION);
+        assert_eq!(lines[0]["version"], File::VERSION);
         assert_eq!(lines[0]["now"]["fps"], 30.0);
         assert_eq!(lines[0]["total"]["frames"]["shown"], 7);
         assert!(lines[0]["total"]["frames"]["lost"].is_null());

@@ -1,0 +1,122 @@
+use super::marks::MAX_MARKS;
+use super::*;
+use crate::seq::FrameNumber;
+
+const START: Duration = Duration::from_secs(1_000_000);
+
+/// A frame of a stream with 25 of them a second, shown 40 ms after capture on
+/// a clock that is 7 s behind.
+fn record(number: u64, fate: Fate) -> FrameRecord {
+    let captured = START - Duration::from_secs(7) + Duration::from_millis(40 * number);
+    let arrived = START + Duration::from_millis(40 * number + 30);
+    let shown = fate.is_shown().then(|| arrived + Duration::from_millis(10));
+    let known = fate != Fate::LostNetwork;
+    FrameRecord {
+        stream: 1,
+        number: FrameNumber(number),
+        fate,
+        captured: known.then_some(captured),
+        sent: None,
+        first_chunk: known.then_some(arrived),
+        last_chunk: known.then_some(arrived),
+        complete: shown,
+        shown,
+        chunks: None,
+        chunks_lost: None,
+        chunks_by_parity: 0,
+        chunks_by_request: 0,
+        bytes: None,
+        stale: 0.0,
+        offset_micros: Some(7_000_000),
+    }
+}
+
+fn sum(course: &Course, of: fn(&Moment) -> u64) -> u64 {
+    course.moments.iter().map(of).sum()
+}
+
+#[test]
+fn every_frame_is_in_one_moment_and_has_a_mark() {
+    let mut timeline = Timeline::default();
+    for number in 0..100 {
+        let fate = match number {
+            10 => Fate::LostNetwork,
+            11 => Fate::Superseded,
+            30 => Fate::IntactParity,
+            31 => Fate::IntactRequest,
+            60 => Fate::Concealed,
+            _ => Fate::IntactUnrepaired,
+        };
+        timeline.note_record(&record(number, fate));
+    }
+    let course = timeline.course();
+    assert_eq!(course.moments.len(), 4);
+    assert_eq!(sum(&course, |moment| moment.shown), 98);
+    assert_eq!(sum(&course, |moment| moment.lost), 1);
+    assert_eq!(course.moments[0].lost, 1);
+    assert_eq!(course.moments[1].repaired, 2);
+    assert_eq!(course.moments[2].concealed, 1);
+    assert_eq!((course.frames_per_mark, course.marks.len()), (1, 100));
+    assert_eq!(&course.marks[9..33], ".ns..................pr.");
+    for moment in &course.moments {
+        let delay = moment.delay_ms.expect("known");
+        assert!(
+            (delay.mean - 40.0).abs() < 1e-6 && delay.min == delay.max,
+            "{delay:?}"
+        );
+    }
+    let bins = course.delays.expect("known");
+    assert_eq!(bins.frames.iter().sum::<u64>(), 98);
+    let bin = (40.0 / bins.width_ms) as usize;
+    assert_eq!(bins.frames[bin], 98);
+}
+
+#[test]
+fn a_long_stream_has_longer_moments_and_coarser_marks_and_loses_nothing() {
+    let mut timeline = Timeline::default();
+    let frames = 5 * MAX_MARKS as u64;
+    for number in 0..frames {
+        let fate = if number % 1000 == 7 {
+            Fate::LostNetwork
+        } else {
+            Fate::IntactUnrepaired
+        };
+        timeline.note_record(&record(number, fate));
+    }
+    let course = timeline.course();
+    assert!(course.moments.len() <= MAX_MOMENTS);
+    assert_eq!(course.moment_s, 16);
+    let lost = frames.div_ceil(1000);
+    assert_eq!(sum(&course, |moment| moment.lost), lost);
+    assert_eq!(sum(&course, |moment| moment.shown), frames - lost);
+    assert_eq!(course.frames_per_mark, 8);
+    assert_eq!(course.marks.len() as u64, frames / 8);
+    assert_eq!(course.marks.matches('n').count() as u64, lost);
+}
+
+#[test]
+fn what_is_counted_goes_to_the_moment_in_which_it_is_told() {
+    let mut timeline = Timeline::default();
+    let mut statistics = Statistics::default();
+    timeline.note_statistics(&statistics, START - Duration::from_secs(50));
+    for second in 0..3_u64 {
+        statistics.bytes.received = Some(1000 * (second + 1));
+        statistics.packets.lost = Some([5, 3, 4][second as usize]);
+        statistics.packets.socket_dropped = Some(second);
+        statistics.stream.quality = Some(80 - second as u8);
+        timeline.note_statistics(&statistics, START + Duration::from_secs(second));
+    }
+    let moments = timeline.course().moments;
+    let of = |of: fn(&Moment) -> u64| moments.iter().map(of).collect::<Vec<_>>();
+    assert_eq!(of(|moment| moment.bytes), [1000, 1000, 1000]);
+    assert_eq!(of(|moment| moment.packets_lost), [5, 0, 1]);
+    assert_eq!(of(|moment| moment.packets_dropped), [0, 1, 1]);
+    assert_eq!(moments[2].quality, Some(78));
+    assert_eq!(timeline.course().delays, None);
+}
+
+#[test]
+fn letters_are_different() {
+    let letters: std::collections::BTreeSet<char> = Fate::ALL.map(letter).into();
+    assert_eq!(letters.len(), Fate::ALL.len());
+}

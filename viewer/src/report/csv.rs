@@ -1,0 +1,116 @@
+//! One row for each frame, in the order of frame numbers.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use framegram_common::ledger::FrameRecord;
+use framegram_common::timeline;
+
+/// The first row: what the columns are.
+pub const HEADER: &str = "stream,number,fate,captured_s,sent_s,first_chunk_s,last_chunk_s,\
+                          complete_s,shown_s,clock_offset_s,delay_ms,bytes,chunks,chunks_lost,\
+                          repaired_by_parity,repaired_by_request,stale";
+
+/// Writes a row; what is not known is empty.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
+    let time = |time: Option<Duration>| {
+        time.map(|time| format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
+            .unwrap_or_default()
+    };
+    let number = |number: Option<u32>| number.map(|n| n.to_string()).unwrap_or_default();
+    let offset = record.offset_micros.map(|micros| {
+        let sign = if micros < 0 { "-" } else { "" };
+        let micros = micros.unsigned_abs();
+        format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    });
+    let delay = timeline::delay(record);
+    writeln!(
+        out,
+        "{:016x},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{:.4}",
+        record.stream,
+        record.number.0,
+        record.fate.name(),
+        time(record.captured),
+        time(record.sent),
+        time(record.first_chunk),
+        time(record.last_chunk),
+        time(record.complete),
+        time(record.shown),
+        offset.unwrap_or_default(),
+        delay
+            .map(|delay| format!("{:.3}", delay.as_secs_f64() * 1e3))
+            .unwrap_or_default(),
+        number(record.bytes),
+        number(record.chunks),
+        number(record.chunks_lost),
+        record.chunks_by_parity,
+        record.chunks_by_request,
+        record.stale,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use framegram_common::FrameNumber;
+    use framegram_common::ledger::Fate;
+
+    use super::*;
+
+    #[test]
+    fn a_row_has_the_columns_of_the_header_and_what_is_unknown_is_empty() {
+        let millis = |n| Some(Duration::from_millis(n));
+        let shown = FrameRecord {
+            stream: 0xAB,
+            number: FrameNumber(7),
+            fate: Fate::IntactParity,
+            captured: millis(1_000),
+            sent: millis(1_004),
+            first_chunk: millis(6_010),
+            last_chunk: millis(6_020),
+            complete: millis(6_019),
+            shown: millis(6_025),
+            chunks: Some(12),
+            chunks_lost: Some(2),
+            chunks_by_parity: 2,
+            chunks_by_request: 0,
+            bytes: Some(15_000),
+            stale: 0.0,
+            offset_micros: Some(5_000_001),
+        };
+        let lost = FrameRecord {
+            number: FrameNumber(8),
+            fate: Fate::LostNetwork,
+            captured: None,
+            sent: None,
+            first_chunk: None,
+            last_chunk: None,
+            complete: None,
+            shown: None,
+            chunks: None,
+            chunks_lost: None,
+            chunks_by_parity: 0,
+            bytes: None,
+            offset_micros: Some(-5),
+            ..shown
+        };
+        let mut out = Vec::new();
+        for record in [&shown, &lost] {
+            write_row(&mut out, record).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        let rows: Vec<_> = text.lines().collect();
+        assert_eq!(
+            rows,
+            [
+                "00000000000000ab,7,intact_parity,1.000000,1.004000,6.010000,6.020000,6.019000,\
+                 6.025000,5.000001,24.999,15000,12,2,2,0,0.0000",
+                "00000000000000ab,8,lost_network,,,,,,,-0.000005,,,,,0,0,0.0000",
+            ]
+        );
+        let columns = HEADER.split(',').count();
+        assert!(rows.iter().all(|row| row.split(',').count() == columns));
+    }
+}

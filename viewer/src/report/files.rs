@@ -1,0 +1,232 @@
+//! The files of a report, each claimed before the stream begins: `.json` and
+//! `.html` are written at the end, rows of `.csv` as frames are settled.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use framegram_common::Statistics;
+use framegram_common::ledger::FrameRecord;
+use framegram_common::statistics;
+use framegram_common::timeline::Course;
+
+use super::text::Advice;
+use super::{csv, html};
+use crate::claim::Claim;
+
+/// All files of one run.
+#[derive(Default)]
+pub struct Files {
+    whole: Vec<(Kind, Claim)>,
+    rows: Vec<Rows>,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything, as one object.
+    Json,
+    /// A row for each frame.
+    Csv,
+    /// A page with plots.
+    Html,
+}
+
+struct Rows {
+    out: BufWriter<File>,
+    path: PathBuf,
+    /// What went wrong; nothing is written after that.
+    outcome: anyhow::Result<()>,
+}
+
+impl Kind {
+    /// The kind that the name of a file asks for.
+    ///
+    /// # Errors
+    /// For any extension but `.json`, `.csv` and `.html`.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        match extension.to_ascii_lowercase().as_str() {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            "html" | "htm" => Ok(Self::Html),
+            _ => bail!(
+                "the name {} does not say how to report: end it in .json, .csv or .html",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl Files {
+    /// Makes sure that all of them can be written.
+    ///
+    /// # Errors
+    /// When one cannot.
+    pub fn claim(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut files = Self::default();
+        for path in paths {
+            let kind = Kind::of(path)?;
+            let claim = Claim::new(path, "report")?;
+            if kind == Kind::Csv {
+                let mut out = claim.begin()?;
+                writeln!(out, "{}", csv::HEADER)?;
+                files.rows.push(Rows {
+                    out,
+                    path: path.clone(),
+                    outcome: Ok(()),
+                });
+            } else {
+                files.whole.push((kind, claim));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Whether rows are wanted.
+    #[must_use]
+    pub fn want_rows(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
+    /// Writes a row.
+    pub fn write_row(&mut self, record: &FrameRecord) {
+        for rows in &mut self.rows {
+            if rows.outcome.is_ok() {
+                let written = csv::write_row(&mut rows.out, record);
+                rows.outcome = written.map_err(Into::into);
+            }
+        }
+    }
+
+    /// Writes what is written at the end; `forgotten` rows were not written.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn finish(
+        self,
+        statistics: &Statistics,
+        course: Option<&Course>,
+        advice: &Advice,
+        forgotten: u64,
+    ) -> anyhow::Result<()> {
+        let file = statistics::File::new(statistics, course);
+        self.write(&file, advice, forgotten)
+    }
+
+    /// Writes what is written at the end of several streams: all together, and
+    /// in `senders` each by itself.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn finish_senders(
+        self,
+        all: &Statistics,
+        each: &[Statistics],
+        advice: &Advice,
+    ) -> anyhow::Result<()> {
+        let file = statistics::File {
+            senders: Some(each),
+            ..statistics::File::new(all, None)
+        };
+        self.write(&file, advice, 0)
+    }
+
+    fn write(self, file: &statistics::File, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
+        for mut rows in self.rows {
+            let flushed = rows.outcome.and_then(|()| Ok(rows.out.flush()?));
+            let path = rows.path.display();
+            flushed.with_context(|| format!("cannot write report {path}"))?;
+            if forgotten > 0 {
+                bail!(
+                    "{forgotten} rows are missing in {path}: frames came faster than it could be written"
+                );
+            }
+        }
+        for (kind, claim) in self.whole {
+            claim.write(|out| {
+                if kind == Kind::Html {
+                    return Ok(out.write_all(html::page(file, advice)?.as_bytes())?);
+                }
+                serde_json::to_writer_pretty(&mut *out, file)?;
+                Ok(out.write_all(b"\n")?)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::fixture::Folder;
+
+    #[test]
+    fn replaces_an_older_and_longer_report_and_keeps_what_is_unknown_null() {
+        let folder = Folder::new();
+        let path = folder.path("report.json");
+        std::fs::write(&path, "x".repeat(100_000)).unwrap();
+        let files = Files::claim(std::slice::from_ref(&path)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
+        files
+            .finish(&Statistics::default(), None, &Advice::default(), 0)
+            .unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["version"], 1);
+        assert!(value["frames"]["shown"].is_null());
+        assert!(value["latency_ms"].is_null());
+        assert_eq!(value["stream"]["side"], "sender");
+        assert!(value.get("course").is_none());
+    }
+
+    #[test]
+    fn several_files_say_the_same() {
+        let folder = Folder::new();
+        let paths = ["a.json", "a.CSV", "a.html"].map(|name| folder.path(name));
+        let files = Files::claim(&paths).unwrap();
+        assert!(files.want_rows());
+        let course = Course {
+            marks: "..n".to_owned(),
+            frames_per_mark: 1,
+            ..Course::default()
+        };
+        let mut statistics = Statistics::default();
+        statistics.frames.shown = Some(2);
+        files
+            .finish(&statistics, Some(&course), &Advice::default(), 0)
+            .unwrap();
+        let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
+        let json: Value = serde_json::from_str(&read(&paths[0])).unwrap();
+        assert_eq!(json["course"]["marks"], "..n");
+        assert_eq!(html::embedded(&read(&paths[2])), json);
+        assert_eq!(read(&paths[1]).trim_end(), csv::HEADER);
+    }
+
+    #[test]
+    fn rows_that_were_not_written_are_told() {
+        let folder = Folder::new();
+        let files = Files::claim(&[folder.path("a.csv")]).unwrap();
+        let finished = files.finish(&Statistics::default(), None, &Advice::default(), 3);
+        assert!(
+            finished
+                .unwrap_err()
+                .to_string()
+                .starts_with("3 rows are missing")
+        );
+    }
+
+    #[test]
+    fn names_say_the_kind_and_folders_must_be_there() {
+        assert_eq!(Kind::of(Path::new("a.HTML")).unwrap(), Kind::Html);
+        assert!(Kind::of(Path::new("a.xml")).is_err());
+        assert!(Kind::of(Path::new("json")).is_err());
+        let folder = Folder::new();
+        for name in ["none/a.json", "none/a.csv", "none/a.html"] {
+            assert!(Files::claim(&[folder.path(name)]).is_err(), "{name}");
+        }
+    }
+}

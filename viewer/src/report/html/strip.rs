@@ -1,0 +1,216 @@
+//! One mark for each frame, coloured by its fate.
+
+use framegram_common::Statistics;
+use framegram_common::ledger::Fate;
+use framegram_common::timeline::{Course, letter};
+
+use super::super::text;
+use super::plot::clock;
+use super::{escaped, put};
+
+/// The strip with its legend.
+pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
+    let marks: Vec<Fate> = course
+        .marks
+        .chars()
+        .filter_map(|mark| Fate::ALL.into_iter().find(|&fate| letter(fate) == mark))
+        .collect();
+    if marks.is_empty() {
+        return String::new();
+    }
+    let group = marks.len().div_ceil(MOST_DRAWN);
+    let drawn: Vec<Fate> = marks
+        .chunks(group)
+        .filter_map(|group| group.iter().max().copied())
+        .collect();
+    let frames = group as u64 * u64::from(course.frames_per_mark);
+    let all = marks.len() as f64 * f64::from(course.frames_per_mark);
+    let fps = Some(all / statistics.duration_s).filter(|fps| fps.is_finite());
+    let columns = columns(drawn.len(), fps.map(|fps| fps / frames as f64));
+    let mut section = "<section>\n<h2>Every frame</h2>\n".to_owned();
+    if frames > 1 {
+        put(
+            &mut section,
+            format_args!("<p>A mark is {frames} frames, with the worst fate of them.</p>\n"),
+        );
+    }
+    section += &legend(&marks, course, statistics);
+    section += "<div class=\"strip\">\n";
+    for (index, row) in drawn.chunks(columns).enumerate() {
+        let first = (index * columns) as u64 * frames;
+        let label = match fps {
+            Some(fps) if fps > 0.0 => clock((first as f64 / fps).round() as u64),
+            _ => text::count(first),
+        };
+        put(
+            &mut section,
+            format_args!("<span>{label}</span>{}\n", svg(row, columns, first, frames)),
+        );
+    }
+    section + "</div>\n</section>\n"
+}
+
+/// Marks a row: whole seconds, where there are some.
+fn columns(marks: usize, a_second: Option<f64>) -> usize {
+    let wanted = marks.div_ceil(MOST_ROWS).max(LEAST_COLUMNS);
+    let second = a_second
+        .filter(|&marks| marks >= 1.0)
+        .unwrap_or(1.0)
+        .round() as usize;
+    wanted.div_ceil(second) * second
+}
+
+/// A row, in which neighbours of one fate are one area.
+fn svg(row: &[Fate], columns: usize, first: u64, frames: u64) -> String {
+    let mut svg = format!("<svg viewBox=\"0 0 {columns} 1\" preserveAspectRatio=\"none\">");
+    let mut start = 0;
+    for run in row.chunk_by(|a, b| a == b) {
+        let fate = run[0];
+        let class = class(fate);
+        put(
+            &mut svg,
+            format_args!(
+                "<rect class=\"{class}\" x=\"{start}\" width=\"{}\" height=\"1\"",
+                run.len()
+            ),
+        );
+        if fate == Fate::IntactUnrepaired {
+            svg += "/>";
+        } else {
+            let from = first + start as u64 * frames;
+            let to = from + run.len() as u64 * frames - 1;
+            let which = if from == to {
+                format!("frame {from}")
+            } else {
+                format!("frames {from} to {to}")
+            };
+            put(
+                &mut svg,
+                format_args!("><title>{which}: {}</title></rect>", escaped(name(fate))),
+            );
+        }
+        start += run.len();
+    }
+    svg + "</svg>"
+}
+
+/// The fates there are, each with its number.
+fn legend(marks: &[Fate], course: &Course, statistics: &Statistics) -> String {
+    let fates = &statistics.fates;
+    let mut legend = "<p class=\"legend\">".to_owned();
+    for fate in Fate::ALL {
+        let count = match fate {
+            Fate::IntactUnrepaired => fates.intact_unrepaired,
+            Fate::IntactRequest => fates.intact_request,
+            Fate::IntactParity => fates.intact_parity,
+            Fate::Concealed => fates.concealed,
+            Fate::Superseded => fates.superseded,
+            Fate::Undecodable => fates.undecodable,
+            Fate::Late => fates.late,
+            Fate::Corrupt => fates.corrupt,
+            Fate::Mixed => fates.mixed,
+            Fate::LostSocket => fates.lost_socket,
+            Fate::LostNetwork => fates.lost_network,
+            Fate::BeforeJoining => fates.before_joining,
+            Fate::TailUnknown => fates.tail_unknown,
+            Fate::Open => fates.open,
+        };
+        let drawn = course.frames_per_mark == 1 && marks.contains(&fate);
+        if count.is_some_and(|count| count > 0) || drawn {
+            put(
+                &mut legend,
+                format_args!(
+                    "<span><i class=\"{}\"></i>{} {}</span>",
+                    class(fate),
+                    count.map_or_else(|| "?".to_owned(), text::count),
+                    escaped(name(fate)),
+                ),
+            );
+        }
+    }
+    legend + "</p>\n"
+}
+
+/// A fate in words.
+pub(super) fn name(fate: Fate) -> &'static str {
+    match fate {
+        Fate::IntactUnrepaired => "whole",
+        Fate::IntactRequest => "whole, sent again on request",
+        Fate::IntactParity => "whole, repaired by parity",
+        Fate::Concealed => "shown with holes filled",
+        Fate::Superseded => "skipped for a newer one",
+        Fate::Undecodable => "no picture",
+        Fate::Late => "too late",
+        Fate::Corrupt => "damaged on the way",
+        Fate::Mixed => "lost for mixed reasons",
+        Fate::LostSocket => "lost in the socket buffer",
+        Fate::LostNetwork => "lost on the network",
+        Fate::BeforeJoining => "sent before joining",
+        Fate::TailUnknown => "not known, at the end",
+        Fate::Open => "not settled",
+    }
+}
+
+fn class(fate: Fate) -> &'static str {
+    match fate {
+        Fate::IntactUnrepaired => "whole",
+        Fate::IntactRequest => "request",
+        Fate::IntactParity => "repaired",
+        Fate::Concealed => "concealed",
+        Fate::Superseded => "skipped",
+        Fate::Undecodable => "undecodable",
+        Fate::Late => "late",
+        Fate::Corrupt => "corrupt",
+        Fate::Mixed => "mixed",
+        Fate::LostSocket => "dropped",
+        Fate::LostNetwork => "lost",
+        Fate::BeforeJoining | Fate::TailUnknown | Fate::Open => "unknown",
+    }
+}
+
+/// More marks take too long to draw, and are too small to see.
+const MOST_DRAWN: usize = 20_000;
+
+/// Rows of marks.
+const MOST_ROWS: usize = 60;
+
+/// Marks a row at least: on a phone each has two pixels then.
+const LEAST_COLUMNS: usize = 150;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_whole_seconds() {
+        assert_eq!(columns(100, Some(30.0)), 150);
+        assert_eq!(columns(1800, Some(29.97)), 150);
+        assert_eq!(columns(1800, Some(25.0)), 150);
+        assert_eq!(columns(18_000, Some(60.0)), 300);
+        assert_eq!(columns(20_000, Some(0.5)), 334);
+        assert_eq!(columns(10, None), 150);
+    }
+
+    #[test]
+    fn neighbours_of_one_fate_are_one_area_and_losses_are_named() {
+        use Fate::{IntactUnrepaired as Whole, LostNetwork as Lost};
+        let svg = svg(&[Whole, Whole, Lost, Whole, Lost, Lost], 150, 300, 1);
+        assert_eq!(svg.matches("<rect").count(), 4);
+        assert!(svg.contains("<title>frame 302: lost on the network</title>"));
+        assert!(svg.contains("<title>frames 304 to 305: lost on the network</title>"));
+    }
+
+    #[test]
+    fn a_long_stream_is_drawn_with_the_worst_of_each_group() {
+        let course = Course {
+            frames_per_mark: 2,
+            marks: ".....n....".repeat(6000),
+            ..Course::default()
+        };
+        let section = section(&course, &Statistics::default());
+        assert!(section.contains("A mark is 6 frames"));
+        assert!(section.matches("<rect").count() <= MOST_DRAWN);
+        assert!(section.matches("<svg").count() <= MOST_ROWS);
+        assert!(section.contains("class=\"lost\""));
+    }
+}
