@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test lint bench soak fuzz test-camera
+.PHONY: help demo test lint bench soak fuzz look test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -9,6 +9,7 @@ help:
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture'
 	@echo 'make soak         memory and delay over ten minutes'
 	@echo 'make fuzz         every fuzz target for a minute (nightly Rust, cargo-fuzz)'
+	@echo 'make look         a report as a page, and pictures of it in light, dark and on a phone'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
 
 demo:
@@ -33,6 +34,10 @@ soak:
 
 fuzz:
 	@scripts/fuzz
+
+look:
+	@scripts/install build test look
+	cargo run -p framegram-tests --bin look -- target/look
 
 test-camera:
 	@scripts/install build
