@@ -331,7 +331,8 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A share from 0 to 1 in percent; a loss that is not nothing never looks so.
+/// A share from 0 to 1 in percent; a loss that is not nothing never looks so,
+/// nor does almost all look like all.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -341,8 +342,10 @@ pub fn percent(share: f64) -> String {
         "< 0.01 %".to_owned()
     } else if percent < 1.0 {
         format!("{percent:.2} %")
-    } else if percent < 10.0 {
+    } else if percent < 10.0 || (99.0..99.95).contains(&percent) {
         format!("{percent:.1} %")
+    } else if (99.95..100.0).contains(&percent) {
+        "> 99.9 %".to_owned()
     } else {
         format!("{percent:.0} %")
     }
@@ -525,6 +528,8 @@ mod tests {
         assert_eq!(percent(0.000_01), "< 0.01 %");
         assert_eq!(percent(0.001), "0.10 %");
         assert_eq!(percent(0.034), "3.4 %");
+        assert_eq!(percent(0.9949), "99.5 %");
+        assert_eq!(percent(0.9996), "> 99.9 %");
         assert_eq!(percent(1.0), "100 %");
     }
 
