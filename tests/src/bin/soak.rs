@@ -31,10 +31,18 @@ fn main() -> ExitCode {
     )
     .run();
     let start = Instant::now();
-    let [early, late] = [EARLY, LATE].map(|time| {
-        wait(start + time);
-        (memory(&sender), memory(&viewer), delay(&viewer))
-    });
+    let course: Vec<_> = (1..=LATE.as_secs() / EARLY.as_secs())
+        .map(|minute| {
+            wait(start + EARLY * minute as u32);
+            let now = (memory(&sender), memory(&viewer), delay(&viewer));
+            eprintln!(
+                "{minute} min: {:.1} MB, {:.1} MB, {:.1} ms",
+                now.0, now.1, now.2
+            );
+            now
+        })
+        .collect();
+    let (early, late) = (course[0], course[course.len() - 1]);
     let rows = [
         ("sender, MB", early.0, late.0, early.0 * MEMORY),
         ("viewer, MB", early.1, late.1, early.1 * MEMORY),
