@@ -216,7 +216,7 @@ impl Assembly {
             first_arrival: now,
             reached: 0,
             state: State::Open,
-            bytes: Held::Filling(vec![0; chunk.frame_len as usize]),
+            bytes: Held::Filling(zeros(chunk.frame_len as usize)),
         }
     }
 
@@ -360,6 +360,19 @@ impl Assembly {
         })
     }
 }
+
+/// Zeros, with room for frames a little larger: allocations of few different
+/// lengths are used again where those of each frame's own length leave gaps
+/// between them, and memory grows for minutes.
+fn zeros(len: usize) -> Vec<u8> {
+    let step = (len.next_power_of_two() / 4).max(LEAST_STEP);
+    let mut zeros = vec![0; len.next_multiple_of(step)];
+    zeros.truncate(len);
+    zeros
+}
+
+/// The least difference in length of two allocations.
+const LEAST_STEP: usize = 1 << 12;
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Buffers kept for reuse. One is lent for every frame between the source and
-/// the last datagram of it; more than these are freed rather than kept.
-const MOST_IDLE: usize = 16;
+/// Buffers kept for reuse: as many as a steady stream has on their way. What a
+/// busy moment needs beyond is freed after it, and memory does not grow.
+const MOST_IDLE: usize = 4;
 
 /// Idle buffers of one kind, shared by all clones.
 #[derive(Clone, Debug)]
