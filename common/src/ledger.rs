@@ -54,7 +54,8 @@ pub struct Ledger {
     corrupt_besides: u64,
     totals: Option<(Totals, Totals)>,
     from_start: bool,
-    arrivals: Option<(Duration, Duration)>,
+    /// When the first frame began to arrive, and the newest.
+    span: Option<(Duration, Duration)>,
 }
 
 /// What the ledger is told of the frames that are still under way.
@@ -87,8 +88,15 @@ impl Ledger {
             corrupt_besides: 0,
             totals: None,
             from_start: false,
-            arrivals: None,
+            span: None,
         }
+    }
+
+    /// Notes that a frame begins to arrive.
+    pub fn begin_frame(&mut self, number: FrameNumber, contents: Contents, now: Duration) {
+        let first = self.span.map_or(now, |(first, _)| first);
+        self.span = Some((first, now));
+        self.frames.begin(number, contents, now);
     }
 
     /// Counts a packet of `len` bytes. What follows of one that is not
@@ -102,8 +110,6 @@ impl Ledger {
                 if header.channel == Channel::Media {
                     self.jitter.note(header.sent, now);
                 }
-                let first = self.arrivals.map_or(now, |(first, _)| first);
-                self.arrivals = Some((first, now));
             }
             Arrival::Duplicate => self.bytes += len as u64,
             Arrival::Implausible => {}
@@ -244,7 +250,7 @@ impl Ledger {
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));
         let sent = self.frames_sent();
-        let (first, last) = self.arrivals.unwrap_or_default();
+        let (first, last) = self.span.unwrap_or_default();
         let duration = last.saturating_sub(first).as_secs_f64();
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
         let captured = totals.map(|totals| {

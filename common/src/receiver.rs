@@ -31,6 +31,10 @@ use stream::Stream;
 /// time between the totals that every stream sends.
 pub const SILENCE: Duration = Duration::from_millis(1500);
 
+/// So many reports come sooner in the beginning, each of them answered: repair
+/// is as good as the round trip is known, and one measurement may mislead.
+pub const EAGER_REPORTS: u32 = 5;
+
 /// The most other streams that are remembered by number.
 pub const MAX_OTHERS: usize = 64;
 

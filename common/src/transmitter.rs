@@ -458,6 +458,7 @@ impl Transmitter {
                 destination,
                 now,
                 rtt,
+                unsent: self.schedule.first_chunk(),
             };
             let mut items = self.protection.answer(number, want, asked);
             let affordable = items.iter().take_while(|item| to.spend(item.len())).count();

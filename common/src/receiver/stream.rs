@@ -12,7 +12,7 @@ use super::concealment::TableSets;
 use super::delivery::{Delivery, Ready};
 use super::requests::{Incomplete, Requests};
 use super::transit::Transit;
-use super::{Config, Outcome, ReceivedFrame, SILENCE};
+use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE};
 use crate::jpeg::JpegHeader;
 use crate::ledger::{Arrival, Contents, FrameRecord, Ledger, LossCounts, Outlook};
 use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
@@ -25,6 +25,13 @@ use crate::wire::native::{
 
 /// Time between reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Time between the first reports.
+const EAGER_EVERY: Duration = Duration::from_millis(20);
+
+/// A frame is waited for so much longer than its last packet was due, however
+/// short the budget.
+const LEAST_WAIT: Duration = Duration::from_millis(5);
 
 /// The furthest that frame numbers may leap: hours of outage.
 const MAX_FRAME_LEAP: u64 = 1 << 20;
@@ -70,6 +77,7 @@ pub(super) struct Stream {
     loss: LossEstimate,
     loss_noted: LossCounts,
     report_due: Duration,
+    reports: u32,
     control_number: u64,
 }
 
@@ -108,6 +116,7 @@ impl Stream {
             loss: LossEstimate::default(),
             loss_noted: LossCounts::default(),
             report_due: now,
+            reports: 0,
             control_number: 0,
         }
     }
@@ -295,7 +304,13 @@ impl Stream {
                 out,
             );
         } else if now >= self.report_due {
-            self.report_due = now + REPORT_EVERY;
+            self.reports += 1;
+            self.report_due = now
+                + if self.reports < EAGER_REPORTS {
+                    EAGER_EVERY
+                } else {
+                    REPORT_EVERY
+                };
             let report = self.report();
             self.encode(&Packet::Report(report), now, out);
         } else {
@@ -409,7 +424,7 @@ impl Stream {
             bytes: chunk.frame_len,
             captured: Duration::from_micros(chunk.captured),
         };
-        self.ledger.frames.begin(number, contents, now);
+        self.ledger.begin_frame(number, contents, now);
         if !joining {
             self.await_frames(next, number.0, now);
         }
@@ -577,7 +592,7 @@ impl Stream {
     /// How long to wait for a frame that was due at `due`, its last packet at
     /// `all_due`.
     fn wait(&self, all_due: Duration, due: Duration) -> Awaited {
-        let until = due + self.config.budget;
+        let until = (due + self.config.budget).max(all_due + LEAST_WAIT);
         let repaired = self.may_ask() || self.ledger.repair_received() > 0;
         let until = if repaired {
             until

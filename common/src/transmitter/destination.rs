@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::cap::Cap;
+use crate::receiver::EAGER_REPORTS;
 use crate::repair::{LossModel, Path};
 use crate::seq::PacketNumber;
 use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
@@ -24,7 +25,7 @@ const MAX_REPLIES: usize = 16;
 /// The longest time between totals.
 const TOTALS_EVERY: Duration = Duration::from_millis(900);
 
-/// Reports are answered so often at the most, but for a viewer's first.
+/// Reports are answered so often at the most, but for a viewer's first few.
 const REPLY_EVERY: Duration = Duration::from_millis(900);
 
 /// How often the farewell is sent: at 20 % loss one stream of six hundred ends
@@ -67,6 +68,7 @@ pub(super) struct Viewer {
     report: Report,
     heard: Duration,
     replied: Duration,
+    replies: u32,
     /// The loss that parity is planned for.
     loss: LossModel,
 }
@@ -241,11 +243,13 @@ impl Destination {
         let loss = planned_loss(report, before.map(|viewer| viewer.loss));
         // Until the viewer knows the round trip, every report is answered.
         let due = report.rtt == 0
-            || before.is_none_or(|viewer| now.saturating_sub(viewer.replied) >= REPLY_EVERY);
-        let replied = if due {
-            now
-        } else {
-            before.map_or(now, |viewer| viewer.replied)
+            || before.is_none_or(|viewer| {
+                let eager = viewer.replies < EAGER_REPORTS;
+                eager || now.saturating_sub(viewer.replied) >= REPLY_EVERY
+            });
+        let (replied, replies) = match before {
+            Some(viewer) if !due => (viewer.replied, viewer.replies),
+            _ => (now, before.map_or(0, |viewer| viewer.replies) + 1),
         };
         self.viewers.insert(
             report.viewer,
@@ -253,6 +257,7 @@ impl Destination {
                 report: *report,
                 heard: now,
                 replied,
+                replies,
                 loss,
             },
         );

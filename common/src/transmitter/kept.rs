@@ -55,6 +55,8 @@ pub(super) struct Asked {
     pub(super) now: Duration,
     /// The shortest time in which a loss can be noticed and asked for.
     pub(super) rtt: Duration,
+    /// The first chunk that still waits to be sent, by its frame and index.
+    pub(super) unsent: Option<(FrameNumber, usize)>,
 }
 
 impl Kept {
@@ -115,8 +117,11 @@ impl KeptFrame {
         for index in named.take(MAX_ANSWER) {
             let again = self.again.get(&(asked.destination, index as u16));
             let (times, last) = again.copied().unwrap_or((0, self.sent_at(index)));
-            // Sent so short a time ago, it cannot have been missed yet.
-            if times >= MAX_RESENDS || asked.now.saturating_sub(last) < asked.rtt {
+            // Sent so short a time ago, or not yet, it cannot have been missed.
+            let sent = asked
+                .unsent
+                .is_none_or(|unsent| (self.frame.number(), index) < unsent);
+            if !sent || times >= MAX_RESENDS || asked.now.saturating_sub(last) < asked.rtt {
                 continue;
             }
             self.again

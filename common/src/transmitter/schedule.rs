@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::tables::TableSet;
 use crate::chunk::ChunkedFrame;
 use crate::repair::{Block, answer_gap};
+use crate::seq::FrameNumber;
 use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
 
 /// The most datagrams in one batch: what a system takes in one call
@@ -180,6 +181,17 @@ impl Schedule {
         let fronts = [self.answers.front(), self.waiting.front()];
         let fronts = fronts.into_iter().flatten();
         fronts.map(|(due, item)| free(item.len).max(*due)).min()
+    }
+
+    /// The first chunk that waits to be sent for the first time, by its frame
+    /// and index.
+    pub(super) fn first_chunk(&self) -> Option<(FrameNumber, usize)> {
+        self.waiting
+            .iter()
+            .find_map(|(_, item)| match &item.content {
+                Content::Chunk(frame, index) => Some((frame.number(), *index)),
+                _ => None,
+            })
     }
 
     /// Whether nothing is waiting.
