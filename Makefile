@@ -6,7 +6,7 @@ help:
 	@echo 'make demo         a video through UDP datagrams into a window'
 	@echo 'make test         all tests'
 	@echo 'make lint         formatting and clippy, warnings as errors'
-	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture'
+	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders'
 	@echo 'make soak         memory and delay over ten minutes'
 	@echo 'make fuzz         every fuzz target for a minute (nightly Rust, cargo-fuzz)'
 	@echo 'make look         a report as a page, and pictures of it in light, dark and on a phone'

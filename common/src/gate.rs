@@ -141,13 +141,6 @@ impl Gate {
         self.places.iter().flatten().count()
     }
 
-    /// Their addresses.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        let guests = self.places.iter().flatten();
-        guests.map(|guest| guest.address).collect()
-    }
-
     /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Admission {

@@ -7,6 +7,8 @@
 mod cap;
 mod destination;
 mod kept;
+#[cfg(test)]
+mod opening;
 mod protection;
 mod schedule;
 mod tables;
@@ -469,10 +471,8 @@ impl Transmitter {
 
     /// The worst of the paths to all viewers.
     fn worst_path(&self) -> Path {
-        let paths = self
-            .destinations
-            .iter()
-            .map(|to| to.path(self.config.retransmit));
+        let open = self.destinations.iter().filter(|to| to.is_open());
+        let paths = open.map(|to| to.path(self.config.retransmit));
         let loss = |path: &Path| path.loss.map_or(0.0, |loss| loss.loss());
         paths
             .max_by(|a, b| loss(a).total_cmp(&loss(b)))

@@ -142,11 +142,6 @@ impl Door {
         self.gate.counts()
     }
 
-    /// Who is served.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.gate.addresses()
-    }
-
     /// Tells what happened to the viewer at an address.
     pub(crate) fn tell(&mut self, viewer: SocketAddr, what: &str, console: &Console) {
         let now = os::now();

@@ -122,6 +122,11 @@ impl Output {
         (!self.shared).then_some(&*self.socket)
     }
 
+    /// Whether it is a viewer that came by itself, and may have left.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// The address that datagrams leave from, as far as that is known.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()

@@ -87,7 +87,11 @@ fn viewers(statistics: &Statistics) -> String {
         ),
         _ => match loss(statistics) {
             Some(loss) => format!("loss {loss:.2} %"),
-            None => "no viewer heard".into(),
+            // RTP's receivers tell this alone.
+            None => match statistics.packets.lost {
+                Some(lost) => format!("{lost} packets lost"),
+                None => "no viewer heard".into(),
+            },
         },
     }
 }

@@ -214,9 +214,8 @@ impl<'a> Stream<'a> {
             .outputs
             .iter()
             .take(self.destinations)
-            .map(Output::address)
-            .chain(self.door.iter().flat_map(Door::addresses))
-            .map(|address| address.to_string())
+            .chain(self.outputs.iter().filter(|output| output.is_shared()))
+            .map(|output| output.address().to_string())
             .collect();
         statistics.admission = self.door.as_ref().map(Door::counts);
         let stream = &mut statistics.stream;

@@ -55,7 +55,7 @@ fn senders_of_every_format_have_their_own_statistics() {
         let frames = &one["frames"];
         let count = |name: &str| frames[name].as_u64().expect(name);
         assert_eq!(count("intact") + count("superseded"), 40, "{one:#}");
-        assert!(count("intact") > 20, "{one:#}");
+        assert!(count("intact") > 0, "{one:#}");
     }
     assert_eq!(
         viewer.count("frames.intact") + viewer.count("frames.superseded"),

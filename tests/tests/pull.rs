@@ -52,8 +52,9 @@ fn viewers_come_and_go_and_those_too_many_are_told() {
     let staying = staying.end().well();
     assert_eq!(staying.count("packets.lost"), 0);
     assert_eq!(
-        staying.count("frames.shown") + staying.count("frames.superseded"),
-        sender.count("frames.sent") - staying.count("frames.before_joining")
+        staying.count("frames.sent"),
+        sender.count("frames.sent"),
+        "it heard the farewell"
     );
     assert_eq!(sender.count("admission.admitted"), 3);
     assert!(sender.count("admission.refused") >= 1);
@@ -117,7 +118,8 @@ fn forged_addresses_get_no_video() {
     let sender = sender.end().well();
     assert_eq!(sender.count("admission.admitted"), 1);
     let unproven = sender.count("admission.challenged") - sender.count("admission.proven");
-    assert_eq!(unproven, forged.len() as u64);
+    // The true one may have asked twice.
+    assert!(unproven >= forged.len() as u64, "{unproven}");
     for socket in forged {
         socket
             .set_read_timeout(Some(Duration::from_millis(1)))

@@ -92,3 +92,35 @@ impl RawStream {
 
 /// Microcontrollers take their time between the datagrams of a frame.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receiver::Outcome;
+
+    #[test]
+    fn what_opencv_makes_is_a_frame_whole_and_in_pieces() {
+        let jpeg = include_bytes!("../../fixtures/opencv-64x48.jpg");
+        let from = SocketAddr::from(([192, 0, 2, 1], 5005));
+        let mut stream = RawStream::new(1, Duration::from_millis(60));
+        for (tick, size) in [jpeg.len(), 500, 100, 64].into_iter().enumerate() {
+            let now = Duration::from_millis(40 * tick as u64);
+            for piece in jpeg.chunks(size) {
+                assert_eq!(stream.handle_datagram(from, piece, now), 0);
+            }
+            let frame = stream.accounts_mut().poll_frame().expect("a frame");
+            assert_eq!(frame.jpeg, &jpeg[..]);
+            let shown = Outcome::Shown { at: now };
+            stream.accounts_mut().handle_fate(frame.id.number, shown);
+        }
+        // One of which the middle is missing is none.
+        let now = Duration::from_secs(1);
+        let (start, end) = (&jpeg[..700], &jpeg[..200]);
+        stream.handle_datagram(from, start, now);
+        stream.handle_datagram(from, end, now);
+        stream.handle_timeout(now + PATIENCE);
+        let frames = stream.statistics().frames;
+        assert_eq!((frames.intact, frames.incomplete), (Some(4), Some(2)));
+        assert!(stream.accounts_mut().poll_frame().is_none());
+    }
+}
