@@ -269,7 +269,8 @@ impl Wall {
 /// What is written in a tile: whose it is, and how it goes.
 fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
     let stream = &tile.live.statistics.stream;
-    let name = format!("{} {}", place + 1, stream.addresses.join(", "));
+    let wire = stream.wire.unwrap_or_default();
+    let name = format!("{} {} {wire}", place + 1, stream.addresses.join(", "));
     let state = if tile.ended {
         "ended".to_owned()
     } else if tile.silence >= SILENCE {
