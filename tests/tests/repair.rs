@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::link::Impairment;
 use framegram_common::receiver::{self, Outcome};
 use framegram_common::repair::Fec;
 use framegram_common::seq::PacketNumber;
@@ -16,6 +17,7 @@ use framegram_common::transmitter::Config;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{Channel, Header, Packet, Report};
 use framegram_common::{Receiver, Transmitter};
+use framegram_tests::pair::{Scenario, run};
 
 const STREAM: u64 = 3;
 const VIEWER: u64 = 4;
@@ -313,4 +315,50 @@ fn nobody_asks_and_nobody_answers_where_requests_are_off() {
     let (said, shown) = connect(sending, receiver::Config::default(), 40, loses_frame_20);
     // The sender's word that it keeps nothing has come before frame 20.
     assert_eq!((requests(&said).len(), shown.len()), (0, 39));
+}
+
+/// A hundred frames over a link that does this, both ways: frames shown, and
+/// packets of the forward link that came out of order and that were sent again.
+fn over(link: &Impairment) -> (usize, u64, usize) {
+    let [forward, backward] = [1, 2].map(|seed| Impairment {
+        seed,
+        ..link.clone()
+    });
+    let scenario = Scenario {
+        forward,
+        backward,
+        ..Scenario::default()
+    };
+    let frames: Vec<_> = (0..100).map(|_| frame(40)).collect();
+    let outcomes = run(&scenario, &frames);
+    let sent_again = |((channel, _), chunk): &(&(Channel, u64), &Option<_>)| {
+        *channel == Channel::Repair && chunk.is_some()
+    };
+    let again = outcomes.truth.sent.iter().filter(sent_again).count();
+    let reordered = outcomes.viewer.packets.reordered.unwrap();
+    (outcomes.shown.len(), reordered, again)
+}
+
+#[test]
+fn what_is_only_out_of_order_is_not_asked_for() {
+    let link = Impairment {
+        delay: 10 * MILLISECOND,
+        reorder: 0.05,
+        ..Impairment::default()
+    };
+    let (shown, reordered, again) = over(&link);
+    assert_eq!(shown, 100);
+    assert!(reordered > 100, "{reordered}");
+    assert!(again as u64 * 20 < reordered, "{again} of {reordered}");
+}
+
+#[test]
+fn the_way_through_the_network_is_no_part_of_the_budget() {
+    let link = Impairment {
+        delay: 700 * MILLISECOND,
+        loss: 0.01,
+        ..Impairment::default()
+    };
+    let (shown, ..) = over(&link);
+    assert!(shown >= 99, "{shown}");
 }

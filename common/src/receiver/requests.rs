@@ -15,6 +15,10 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(2);
 /// The most patience with a path that reorders.
 const MOST_PATIENCE: Duration = Duration::from_millis(15);
 
+/// How much of the greatest lateness is left with the next packet: what comes
+/// out of order once in a hundred packets is not forgotten in between.
+const LATENESS_KEPT: f64 = 0.998;
+
 /// What an answer takes beyond the round trip and the spreading of its packets:
 /// the sender's turn.
 const ANSWER_TIME: Duration = Duration::from_micros(500);
@@ -112,7 +116,7 @@ impl Requests {
 
     /// Takes by how much a packet came later than one sent after it.
     pub(super) fn note_lateness(&mut self, late: Duration) {
-        let decayed = self.lateness.mul_f64(0.99);
+        let decayed = self.lateness.mul_f64(LATENESS_KEPT);
         self.lateness = decayed.max(late);
     }
 
