@@ -13,8 +13,9 @@ use framegram_common::{Statistics, os};
 
 use self::y4m::Y4m;
 use crate::args::Args;
+use crate::report::advice::Advice;
 use crate::report::files::Files;
-use crate::report::text::{self, Advice};
+use crate::report::text;
 use crate::stamps::StampReader;
 
 /// Reads the recording, or standard input where `path` is `-`, to its end, and

@@ -17,10 +17,11 @@ use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
 use crate::decode::{Decoder, Picture, Reduction};
+use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::live::{Live, Meter};
 use crate::report::progress::Console;
-use crate::report::text::{self, Advice, seconds};
+use crate::report::text::{self, seconds};
 use crate::sink::Flow;
 use crate::sink::wall::{Tile, Wall};
 

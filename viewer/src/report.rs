@@ -1,5 +1,6 @@
 //! What is told of a stream: everything from the one struct of statistics.
 
+pub mod advice;
 pub mod csv;
 pub mod files;
 pub mod html;

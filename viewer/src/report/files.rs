@@ -11,7 +11,7 @@ use framegram_common::ledger::FrameRecord;
 use framegram_common::statistics;
 use framegram_common::timeline::Course;
 
-use super::text::Advice;
+use super::advice::Advice;
 use super::{csv, html};
 use crate::claim::Claim;
 

@@ -12,13 +12,14 @@ use framegram_common::statistics::File;
 use framegram_common::timeline::{Course, Moment};
 
 use self::plot::{Bars, Plot};
+use super::advice::Advice;
 use super::text;
 
 /// The page.
 ///
 /// # Errors
 /// Never: the figures can be written as JSON.
-pub fn page(file: &File, advice: &text::Advice) -> serde_json::Result<String> {
+pub fn page(file: &File, advice: &Advice) -> serde_json::Result<String> {
     let statistics = file.statistics;
     let lines = text::verdict_and_place(statistics, advice);
     let (verdict, places) = lines.split_first().map_or(("", &[][..]), |(a, b)| (a, b));

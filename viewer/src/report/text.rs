@@ -1,12 +1,11 @@
 //! The end of a stream in a few lines: the verdict first, then where what was
 //! lost was lost, then the figures.
 
-use std::time::Duration;
-
 use framegram_common::Statistics;
 use framegram_common::stamp::Stamps;
-use framegram_common::statistics::{Fates, Frames, Packets, Percentiles};
+use framegram_common::statistics::{Frames, Packets, Percentiles};
 
+use super::advice::{Advice, place};
 use super::{missed, settled, share};
 
 /// The report, a line each.
@@ -28,42 +27,6 @@ pub fn verdict_and_place(statistics: &Statistics, advice: &Advice) -> Vec<String
     let mut lines = vec![verdict(&statistics.frames)];
     lines.extend(place(statistics, advice));
     lines
-}
-
-/// How the viewer runs, for advice on how to run it better.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Advice {
-    /// The socket buffer that was asked for, in bytes.
-    pub buffer: usize,
-    /// The one that the system gave.
-    pub given: usize,
-    /// How long an incomplete frame is waited for.
-    pub latency: Duration,
-}
-
-impl Advice {
-    /// What to type so that the system gives the buffer, where it does not.
-    #[must_use]
-    pub fn allow(&self) -> Option<String> {
-        (self.given < self.buffer)
-            .then(|| format!("sudo sysctl -w net.core.rmem_max={}", self.buffer))
-    }
-
-    /// What to type where the socket buffer was too small.
-    fn buffer(&self) -> String {
-        match self.allow() {
-            Some(allow) => format!("type {allow}, since the system gives no larger one"),
-            None => {
-                let more = (self.buffer * 2).div_ceil(1024).max(1024);
-                format!("type framegram-view --buffer {more}k, or give it more of the processor")
-            }
-        }
-    }
-
-    fn latency(&self) -> String {
-        let more = (self.latency * 2).as_millis().clamp(20, 10_000);
-        format!("framegram-view --latency {more}ms")
-    }
 }
 
 fn verdict(frames: &Frames) -> String {
@@ -106,97 +69,6 @@ fn verdict(frames: &Frames) -> String {
         );
     }
     verdict + "."
-}
-
-/// Where most of what was lost was lost, and what to do about it.
-fn place(statistics: &Statistics, advice: &Advice) -> Option<String> {
-    place_of_frames(&statistics.fates, advice).or_else(|| place_of_packets(statistics, advice))
-}
-
-/// By the fates of frames, where they are known.
-fn place_of_frames(fates: &Fates, advice: &Advice) -> Option<String> {
-    let causes = [
-        fates.lost_network,
-        fates.lost_socket,
-        fates.mixed,
-        fates.corrupt,
-        fates.late,
-        fates.undecodable,
-    ]
-    .map(|frames| frames.unwrap_or(0));
-    let most = causes.into_iter().max().filter(|&most| most > 0)?;
-    let [network, socket, mixed, corrupt, late, _] = causes;
-    let which = if most == causes.iter().sum::<u64>() {
-        match most {
-            1 => "It was".to_owned(),
-            _ => format!("All {} were", count(most)),
-        }
-    } else {
-        format!("Most of them ({}) were", count(most))
-    };
-    Some(if most == network {
-        format!(
-            "{which} lost on the way here: more parity or more time to repair help, type \
-             framegram-send --fec 30% or {}.",
-            advice.latency()
-        )
-    } else if most == socket {
-        format!(
-            "{which} lost in this machine's own socket buffer: {}.",
-            advice.buffer()
-        )
-    } else if most == mixed {
-        format!(
-            "{which} lost both on the way and in this machine's own socket buffer, or it cannot \
-             be told where: begin with the buffer, {}.",
-            advice.buffer()
-        )
-    } else if most == corrupt {
-        format!("{which} damaged on the way here: look at cables, drivers and radio links.")
-    } else if most == late {
-        format!("{which} whole too late: type {}.", advice.latency())
-    } else {
-        format!(
-            "{which} received whole, but are no pictures that can be decoded: look at the \
-             sender's source."
-        )
-    })
-}
-
-/// By packets, where no more is known.
-fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> {
-    let packets = &statistics.packets;
-    let frames = &statistics.frames;
-    if missed(frames)? == 0 {
-        return None;
-    }
-    let undecodable = frames.undecodable.unwrap_or(0);
-    if undecodable * 2 > missed(frames)? {
-        return Some(
-            "Most of them arrived whole, but are no pictures that can be decoded: \
-             look at the sender's source."
-                .to_owned(),
-        );
-    }
-    let way = packets.lost.unwrap_or(0) + packets.corrupt.unwrap_or(0);
-    let here = packets.socket_dropped.unwrap_or(0);
-    if here > way {
-        Some(format!(
-            "Most of it was lost in this machine's own socket buffer ({} packets, {} on the way): \
-             {}.",
-            count(here),
-            count(way),
-            advice.buffer()
-        ))
-    } else if way > 0 {
-        Some(format!(
-            "Most of it was lost on the way here ({} packets, {} in this machine's socket buffer).",
-            count(way),
-            count(here)
-        ))
-    } else {
-        None
-    }
 }
 
 fn frames(frames: &Frames) -> Option<String> {
@@ -378,51 +250,6 @@ pub fn seconds(seconds: f64) -> String {
 mod tests {
     use super::*;
 
-    const ADVICE: Advice = Advice {
-        buffer: 4 << 20,
-        given: 4 << 20,
-        latency: Duration::from_millis(60),
-    };
-
-    #[test]
-    fn where_most_frames_were_lost_decides_the_advice() {
-        let line = |fates: Fates, advice: &Advice| {
-            let statistics = Statistics {
-                fates,
-                ..Statistics::default()
-            };
-            place(&statistics, advice).unwrap()
-        };
-        let mut fates = Fates {
-            lost_network: Some(9),
-            lost_socket: Some(8),
-            ..Fates::default()
-        };
-        let network = line(fates.clone(), &ADVICE);
-        assert!(network.starts_with("Most of them (9) were lost on the way here"));
-        assert!(network.contains("--latency 120ms"), "{network}");
-        fates.lost_socket = Some(1200);
-        let socket = line(fates.clone(), &ADVICE);
-        assert!(socket.starts_with("Most of them (1,200)") && socket.contains("--buffer 8192k"));
-        let small = Advice {
-            given: 212_992,
-            ..ADVICE
-        };
-        let socket = line(fates, &small);
-        assert!(
-            socket.contains("sysctl -w net.core.rmem_max=4194304"),
-            "{socket}"
-        );
-        let late = Fates {
-            late: Some(1),
-            ..Fates::default()
-        };
-        assert_eq!(
-            line(late, &ADVICE),
-            "It was whole too late: type framegram-view --latency 120ms."
-        );
-    }
-
     fn clean() -> Statistics {
         Statistics {
             frames: Frames {
@@ -460,11 +287,15 @@ mod tests {
     #[test]
     fn says_how_much_of_the_picture_was_not_of_its_time() {
         let mut statistics = clean();
-        assert!(!lines(&statistics, &ADVICE).join("\n").contains("holes"));
+        assert!(
+            !lines(&statistics, &Advice::default())
+                .join("\n")
+                .contains("holes")
+        );
         statistics.frames.intact = Some(1300);
         statistics.frames.concealed = Some(500);
         statistics.stale_share = Some(0.072);
-        let lines = lines(&statistics, &ADVICE);
+        let lines = lines(&statistics, &Advice::default());
         assert!(lines[0].contains("1,300 of them byte for byte as sent"));
         let holes = "  holes:   500 of those shown had holes, filled from the frame before \
                      (7.2 % of the picture on average)";
@@ -474,7 +305,7 @@ mod tests {
     #[test]
     fn a_clean_stream_reads_so() {
         assert_eq!(
-            lines(&clean(), &ADVICE),
+            lines(&clean(), &Advice::default()),
             [
                 "No frame was lost: 1,800 of 1,800 shown, all byte for byte as sent.",
                 "  frames:  1,800 sent, 1,800 shown",
@@ -495,7 +326,7 @@ mod tests {
         lossy.frames.incomplete = Some(98);
         lossy.frames.lost = Some(2);
         lossy.packets.lost = Some(110);
-        let text = lines(&lossy, &ADVICE);
+        let text = lines(&lossy, &Advice::default());
         assert_eq!(
             text[0],
             "100 of 1,800 frames were lost (5.6 %): 1,700 shown, all byte for byte as sent."
@@ -508,16 +339,16 @@ mod tests {
         assert!(text[3].ends_with("(0.20 % lost on the way)"), "{}", text[3]);
 
         lossy.packets.socket_dropped = Some(1000);
-        assert!(lines(&lossy, &ADVICE)[1].contains("--buffer"));
+        assert!(lines(&lossy, &Advice::default())[1].contains("--buffer"));
 
         lossy.frames.undecodable = Some(1000);
-        assert!(lines(&lossy, &ADVICE)[1].contains("no pictures"));
+        assert!(lines(&lossy, &Advice::default())[1].contains("no pictures"));
     }
 
     #[test]
     fn nothing_known_is_nothing_said() {
         assert_eq!(
-            lines(&Statistics::default(), &ADVICE),
+            lines(&Statistics::default(), &Advice::default()),
             ["No frame arrived."]
         );
     }

@@ -3,7 +3,8 @@ use framegram_common::timeline::{Bins, Spread};
 use serde_json::Value;
 
 use super::*;
-use crate::report::text::{Advice, count};
+use crate::report::advice::Advice;
+use crate::report::text::count;
 
 /// A stream of ten seconds with some of everything.
 fn example() -> (Statistics, Course) {
