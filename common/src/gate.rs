@@ -101,6 +101,8 @@ impl Gate {
             Ok((header, packet)) if header.stream == self.config.stream => {
                 let place = packet.viewer().and_then(|viewer| self.find(viewer, from));
                 match (place, packet) {
+                    // The same last word again: it is said several times.
+                    (None, Packet::Leave(_)) => return Visit::Foreign,
                     (None, _) => Visit::Foreign,
                     (Some(place), Packet::Leave(_)) => {
                         self.places[place] = None;

@@ -85,7 +85,7 @@ pub struct Admission {
     pub challenged: u64,
     /// Times that somebody did.
     pub proven: u64,
-    /// Datagrams of nobody who was served.
+    /// Datagrams of nobody who was served, last words said again aside.
     pub foreign: u64,
 }
 

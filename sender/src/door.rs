@@ -98,12 +98,13 @@ impl Door {
             let address = SocketAddr::new(host, local.port());
             format!("  framegram-view --connect {address}")
         };
-        std::iter::once(format!(
-            "Up to {} viewers may come. To view, type:",
-            self.most
-        ))
-        .chain(hosts.into_iter().map(command))
-        .collect()
+        let greeting = match self.most {
+            1 => "One viewer may come. To view, type:".to_owned(),
+            most => format!("Up to {most} viewers may come. To view, type:"),
+        };
+        std::iter::once(greeting)
+            .chain(hosts.into_iter().map(command))
+            .collect()
     }
 
     /// Takes the next datagram, and answers those who are not served.

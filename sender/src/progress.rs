@@ -113,7 +113,9 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
     let address = statistics
         .stream
         .addresses
-        .get(usize::from(viewer.destination));
+        .get(usize::from(viewer.destination))
+        // Where one left that came by itself, another one may have come since.
+        .filter(|_| viewer.present || statistics.admission.is_none());
     let frames = &viewer.frames;
     let count = |number: Option<u64>| number.unwrap_or(0);
     let missed = [
@@ -147,9 +149,9 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
         parts.push("gone before the end".into());
     }
     format!(
-        "  viewer {} at {}: {}",
+        "  viewer {}{}: {}",
         viewer.viewer.get(..4).unwrap_or_default(),
-        address.map_or("?", String::as_str),
+        address.map_or_else(String::new, |address| format!(" at {address}")),
         parts.join(", ")
     )
 }
