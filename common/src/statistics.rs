@@ -71,6 +71,15 @@ pub struct Statistics {
     pub viewers: Vec<ViewerFigures>,
 }
 
+impl Statistics {
+    /// From capture to shown, in milliseconds: on one clock, or on two whose
+    /// offset is known.
+    #[must_use]
+    pub fn delay(&self) -> Option<Percentiles> {
+        self.delays_ms.capture_to_shown.or(self.latency_ms)
+    }
+}
+
 /// What became of viewers that came by themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Admission {

@@ -186,7 +186,7 @@ impl Figure {
             Self::PacketLoss => (packets.lost, packets.sent),
             Self::SocketDrops => (packets.socket_dropped, packets.sent),
             Self::Delay(point) => {
-                return statistics.latency_ms.map(|delay| point.of(&delay));
+                return statistics.delay().map(|delay| point.of(&delay));
             }
             Self::Jitter => return statistics.jitter_ms,
             Self::Fps => return statistics.fps,

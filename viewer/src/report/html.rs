@@ -189,7 +189,7 @@ fn delays(course: &Course, statistics: &Statistics) -> String {
         format!("{end:.1} ms and more"),
     ];
     let mut section = "<section>\n<h2>How long frames took</h2>\n".to_owned();
-    if let Some(delay) = table::capture_to_shown(statistics) {
+    if let Some(delay) = statistics.delay() {
         put(
             &mut section,
             format_args!(

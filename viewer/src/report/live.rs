@@ -108,7 +108,7 @@ impl Live {
         parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));
         parts.extend(self.loss().map(|loss| format!("loss {}", percent(loss))));
         parts.extend(self.repaired().map(|n| format!("{} repaired", count(n))));
-        let delay = statistics.latency_ms;
+        let delay = statistics.delay();
         parts.extend(delay.map(|delay| format!("delay p95 {:.0} ms", delay.p95)));
         parts.join(", ")
     }
@@ -167,7 +167,7 @@ impl Live {
             known(packets.socket_dropped),
             known(packets.reordered)
         ));
-        if let Some(latency) = &self.statistics.latency_ms {
+        if let Some(latency) = self.statistics.delay() {
             lines.push(format!(
                 "delay    {:.1} ms, 95 %: {:.1} ms, at most {:.1} ms",
                 latency.p50, latency.p95, latency.max
@@ -195,7 +195,7 @@ impl Live {
     }
 
     fn delay(&self) -> Option<String> {
-        let latency = self.statistics.latency_ms?;
+        let latency = self.statistics.delay()?;
         Some(format!("delay {:.0} ms", latency.p50))
     }
 }

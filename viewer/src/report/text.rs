@@ -120,7 +120,7 @@ fn packets(packets: &Packets) -> Option<String> {
 
 fn delay(statistics: &Statistics) -> Option<String> {
     let mut parts = Vec::new();
-    if let Some(latency) = &statistics.latency_ms {
+    if let Some(latency) = statistics.delay() {
         parts.push(format!(
             "{:.1} ms from capture to shown (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
             latency.p50, latency.p95, latency.p99, latency.max

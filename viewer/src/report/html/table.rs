@@ -11,7 +11,7 @@ use super::{escaped, put};
 pub(super) fn tiles(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
     let packets = &statistics.packets;
-    let delay = capture_to_shown(statistics);
+    let delay = statistics.delay();
     let repaired = frames
         .repaired_by_parity
         .zip(frames.repaired_by_request)
@@ -63,12 +63,6 @@ pub(super) fn tiles(statistics: &Statistics) -> String {
         );
     }
     html + "</div>\n"
-}
-
-/// From capture to shown, over all frames.
-pub(super) fn capture_to_shown(statistics: &Statistics) -> Option<Percentiles> {
-    let whole = statistics.delays_ms.capture_to_shown;
-    whole.or(statistics.latency_ms)
 }
 
 /// All tables.
@@ -239,11 +233,7 @@ fn delays(statistics: &Statistics) -> String {
                 &delays.complete_to_shown,
                 "in the viewer",
             ),
-            (
-                "capture to shown",
-                &capture_to_shown(statistics),
-                "all of it",
-            ),
+            ("capture to shown", &statistics.delay(), "all of it"),
             ("one way", &delays.one_way, "of each datagram (RFC 7679)"),
             (
                 "jitter",
