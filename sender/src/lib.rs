@@ -72,7 +72,9 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
         .report
         .as_ref()
         .map(|path| {
-            let file = File::create(path);
+            // What is in it stays until there is a report.
+            let mut options = File::options();
+            let file = options.write(true).create(true).truncate(false).open(path);
             let file =
                 file.with_context(|| format!("cannot write the report to {}", path.display()));
             file.map(|file| (file, path))

@@ -170,7 +170,7 @@ impl Output {
         }
         self.trouble.began(now).then(|| {
             if is_refused(error) {
-                format!("nobody listens at {address} yet; sending on")
+                format!("nobody listens at {address}; sending on")
             } else {
                 format!("cannot send to {address}: {error}; trying on")
             }

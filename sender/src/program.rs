@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -56,7 +56,8 @@ fn main(stream: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
 
 fn stream(options: &Options, open: Open) -> Result<()> {
     let stop = Stop::new();
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
     let stopped = stop.clone();
     thread::spawn(move || {
         for signal in signals.forever() {

@@ -158,8 +158,12 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
 
 fn sent(statistics: &Statistics) -> String {
     let loss = loss(statistics).map_or(String::new(), |loss| format!(", loss {loss:.2} %"));
+    let failed = match statistics.packets.send_errors {
+        None | Some(0) => String::new(),
+        Some(failed) => format!(" ({failed} of them could not be sent)"),
+    };
     format!(
-        "sent {} of {} frames, {} bytes in {} datagrams, to {}{loss}",
+        "sent {} of {} frames, {} bytes in {} datagrams{failed}, to {}{loss}",
         statistics.frames.sent.unwrap_or(0),
         statistics.frames.captured.unwrap_or(0),
         statistics.bytes.sent.unwrap_or(0),

@@ -238,6 +238,8 @@ impl<'a> Stream<'a> {
     pub(crate) fn write_report(&self, mut file: &std::fs::File, path: &Path) -> Result<()> {
         let statistics = self.statistics(os::now());
         let report = File::new(&statistics, None);
+        // A pipe has no length.
+        let _ = file.set_len(0);
         serde_json::to_writer_pretty(&mut file, &report)
             .map_err(std::io::Error::from)
             .and_then(|()| std::io::Write::write_all(&mut file, b"\n"))

@@ -40,7 +40,7 @@ use framegram_common::os;
 use framegram_common::receiver;
 use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
 use framegram_common::wire::{Format, sdp};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::args::{Args, Layout, Sender};
@@ -193,13 +193,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     .collect()
 }
 
-/// Ctrl-C and SIGTERM set the flag. When the end takes long, since a reader
+/// Ctrl-C, SIGTERM and SIGHUP set the flag. When the end takes long, since a reader
 /// does not read what is written to it, another one ends the program at once;
 /// but not one that comes together with the first, as from `timeout`.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

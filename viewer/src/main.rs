@@ -8,7 +8,22 @@ use framegram_view::args::Args;
 use framegram_view::gate::Failed;
 
 fn main() -> ExitCode {
-    let args = Args::parse().check().unwrap_or_else(|wrong| wrong.exit());
+    let args = match Args::try_parse().and_then(Args::check) {
+        Ok(args) => args,
+        Err(error) if error.exit_code() == 0 => {
+            // Help or version; a pipe that is closed early is no failure.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let _ = writeln!(
+                io::stderr(),
+                "framegram-view: {}; see --help",
+                usage(&error)
+            );
+            return ExitCode::from(2);
+        }
+    };
     match framegram_view::run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read has read enough.
@@ -23,6 +38,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is wrong, in one line and without clap's advice behind it.
+fn usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<_> = what.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 /// The exit code where a condition of `--fail-if` holds.

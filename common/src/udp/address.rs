@@ -135,7 +135,9 @@ fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)> {
 /// machine is in.
 #[must_use]
 pub fn is_broadcast(address: IpAddr) -> bool {
+    // The loopback interface does not say that it has one.
     address == Ipv4Addr::BROADCAST
+        || address == Ipv4Addr::new(127, 255, 255, 255)
         || address.is_ipv4()
             && getifaddrs().is_ok_and(|mut all| {
                 all.any(|one| {

@@ -150,7 +150,7 @@ impl Socket {
     pub fn towards(mut destination: SocketAddr, towards: &Towards) -> io::Result<Self> {
         destination.set_ip(destination.ip().to_canonical());
         Self::opened_towards(destination, towards)
-            .map_err(|error| explained(&error, &format!("cannot send to {destination}")))
+            .map_err(|error| explained(&error, &destination.to_string()))
     }
 
     fn opened_towards(destination: SocketAddr, towards: &Towards) -> io::Result<Self> {

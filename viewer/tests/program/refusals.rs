@@ -42,7 +42,11 @@ fn wrong_usage_is_exit_code_2() {
     ] {
         let (code, told) = refused(arguments);
         assert_eq!(code, 2, "{arguments:?}: {told}");
-        assert!(told.starts_with("error: "), "{arguments:?}: {told}");
+        assert!(
+            told.starts_with("framegram-view: "),
+            "{arguments:?}: {told}"
+        );
+        assert_eq!(told.lines().count(), 1, "{arguments:?}: {told}");
     }
 }
 
