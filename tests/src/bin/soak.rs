@@ -94,12 +94,11 @@ fn memory(program: &Program) -> f64 {
     kilobytes / 1_024.0
 }
 
-/// The median delay so far that the viewer tells, in milliseconds: a delay that
-/// grows moves it by half of what it has grown.
+/// The 95th percentile of the delay that the viewer tells, in milliseconds.
 fn delay(viewer: &Program) -> f64 {
     until("the viewer to tell the delay", || {
         let said = viewer.said();
-        let told = said.rsplit_once("delay ")?.1;
+        let told = said.rsplit_once("delay p95 ")?.1;
         told.split_once(" ms")?.0.parse().ok()
     })
 }
