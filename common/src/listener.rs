@@ -271,9 +271,11 @@ impl Listener {
 
     fn handle_rtp(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         if packets::is_control(datagram) {
-            if let Some(Stream::Rtp(stream)) = &mut self.stream {
-                self.malformed += u64::from(!stream.handle_control(from, datagram, now));
-            }
+            let understood = match &mut self.stream {
+                Some(Stream::Rtp(stream)) => stream.handle_control(from, datagram, now),
+                _ => packets::Control::decode(datagram).is_ok(),
+            };
+            self.malformed += u64::from(!understood);
             return;
         }
         let Some((packet, fragment)) = rtp::decode(datagram) else {

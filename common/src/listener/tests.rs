@@ -453,3 +453,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_begins_like_rtcp_and_is_none_is_counted() {
+    let mut listener = listener();
+    let mut random = fastrand::Rng::with_seed(5);
+    for kind in 200..=206 {
+        for _ in 0..20 {
+            // A length that is right, and nothing else.
+            let words = random.u8(1..20);
+            let mut datagram = vec![0x80 | random.u8(20..32), kind, 0, words - 1];
+            datagram.resize(4 * usize::from(words), 0xFF);
+            listener.handle_datagram(address(1), &datagram, at(0));
+        }
+    }
+    let malformed = listener.statistics().packets.malformed;
+    assert!(malformed >= Some(60), "{malformed:?}");
+}

@@ -72,14 +72,20 @@ pub struct Block {
 const MAX_LOST: u32 = (1 << 23) - 1;
 
 impl Control {
-    /// Reads a datagram. Packets of kinds that are not known, and those from
-    /// the first one on that is damaged, are left out.
+    /// Reads a datagram. Packets of kinds that are not known, and those behind
+    /// a damaged one, are left out.
     ///
     /// # Errors
-    /// Where it is no RTCP, or the lengths in it do not add up.
+    /// Where it is no RTCP, the lengths in it do not add up, or its first
+    /// packet is damaged.
     pub fn decode(datagram: &[u8]) -> Result<Vec<Self>, RtpError> {
         let mut controls = Vec::new();
-        for packet in Compound::parse(datagram)?.map_while(Result::ok) {
+        for (at, packet) in Compound::parse(datagram)?.enumerate() {
+            let packet = match packet {
+                Ok(packet) => packet,
+                Err(error) if at == 0 => return Err(error.into()),
+                Err(_) => break,
+            };
             match packet {
                 Packet::Sr(report) => controls.push(Self::Sender(
                     SenderInfo {
