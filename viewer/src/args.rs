@@ -1,5 +1,6 @@
 //! The command line: every flag with its unit, default and range.
 
+mod choice;
 mod prefix;
 mod quantity;
 
@@ -7,9 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
-use framegram_common::{udp, wire};
+use clap::{CommandFactory, Parser};
+use framegram_common::udp;
 
+pub use self::choice::{Layout, Sender, Stats, Wire};
 pub use self::prefix::Prefix;
 use self::quantity::{bytes, duration, latency};
 use crate::gate::Condition;
@@ -30,7 +32,7 @@ pub struct Args {
     /// Ask a sender that was started with --listen for its stream, instead of
     /// waiting for one, also through a NAT on this side; NAME is one that
     /// --discover lists
-    #[arg(long, value_name = "HOST:PORT|NAME", conflicts_with_all = ["address", "interface"], value_parser = sender, help_heading = RECEIVING)]
+    #[arg(long, value_name = "HOST:PORT|NAME", conflicts_with_all = ["address", "interface"], value_parser = choice::sender, help_heading = RECEIVING)]
     pub connect: Option<Sender>,
 
     /// List the senders of the local network that were started with --announce,
@@ -197,73 +199,12 @@ impl Args {
     }
 }
 
-/// How figures are written while the stream runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Stats {
-    /// One JSON object a line.
-    Json,
-}
-
-/// What is shown of several senders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
-    /// One stream at a time.
-    Follow,
-    /// All in tiles.
-    Grid,
-}
-
-/// The formats of datagrams that are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Wire {
-    /// Whatever comes.
-    Auto,
-    /// framegram's own.
-    Native,
-    /// JPEG in RTP.
-    Rtp,
-    /// JPEGs, whole or one after another in pieces.
-    Raw,
-}
-
-impl Wire {
-    /// The one format, if it is one.
-    #[must_use]
-    pub fn format(self) -> Option<wire::Format> {
-        match self {
-            Self::Auto => None,
-            Self::Native => Some(wire::Format::Native),
-            Self::Rtp => Some(wire::Format::Rtp),
-            Self::Raw => Some(wire::Format::Raw),
-        }
-    }
-}
-
 /// Lets through what has the form of an address; whether a name is known is
 /// seen when it is used.
 fn address(text: &str) -> Result<String, String> {
     match udp::resolve(text, Some(udp::DEFAULT_PORT)) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
         _ => Ok(text.to_owned()),
-    }
-}
-
-/// A sender to be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// By its address, with a port.
-    Address(String),
-    /// By the name that it announces.
-    Name(String),
-}
-
-fn sender(text: &str) -> Result<Sender, String> {
-    if !text.contains(':') {
-        return Ok(Sender::Name(text.to_owned()));
-    }
-    match udp::resolve(text, None) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
-        _ => Ok(Sender::Address(text.to_owned())),
     }
 }
 
@@ -333,104 +274,4 @@ snapshot, i shows the numbers and what of the picture is stale, h lists the keys
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 a --fail-if holds.";
 
 #[cfg(test)]
-mod tests {
-    use framegram_common::receiver::Config;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Args, clap::Error> {
-        let words = std::iter::once("framegram-view").chain(line.split_whitespace());
-        Args::try_parse_from(words).and_then(Args::check)
-    }
-
-    #[test]
-    fn the_definition_holds_together() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn takes_every_form_of_an_address() {
-        for form in [
-            "",
-            "6000",
-            ":6000",
-            "127.0.0.1:6000",
-            "[::]:6000",
-            "::1",
-            "239.1.2.3:6000",
-        ] {
-            assert!(parse(form).is_ok(), "{form}");
-        }
-        for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
-            assert!(parse(form).is_err(), "{form}");
-        }
-        assert!(parse("--layout grid --headless").is_ok());
-        assert!(parse("--layout grid --connect a:1").is_err());
-        let connect = |line| parse(line).unwrap().connect;
-        let address = Sender::Address("a:5005".to_owned());
-        assert_eq!(connect("--connect a:5005"), Some(address));
-        let name = Sender::Name("kitchen".to_owned());
-        assert_eq!(connect("--connect kitchen"), Some(name));
-        for line in ["--connect :5005", "--connect a:b", "--connect a:5005 :6000"] {
-            assert!(parse(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_pipe_needs_a_format() {
-        assert!(parse("--output -").is_err());
-        let args = parse("--output - --output-format y4m").unwrap();
-        assert_eq!(args.format().unwrap(), Some(Format::Y4m));
-        assert!(parse("--output-format y4m").is_err());
-        assert!(parse("--output a.mp4").is_err());
-        assert_eq!(
-            parse("--output a.mjpeg").unwrap().format().unwrap(),
-            Some(Format::Mjpeg)
-        );
-    }
-
-    #[test]
-    fn every_flag_of_the_issue_is_there() {
-        let args = parse(
-            "239.0.0.1:5005 --interface lo --allow 10.0.0.0/8 --allow ::1 --buffer 512k \
-             --headless --snapshot a.png --output a.y4m --once --frames 3 --duration 500ms \
-             --wait 2m --report r.json --quiet --latency 100ms --strict",
-        )
-        .unwrap();
-        assert_eq!(args.buffer, 512 << 10);
-        assert_eq!(args.allow.len(), 2);
-        assert_eq!(args.duration, Some(Duration::from_millis(500)));
-        assert_eq!(args.wait, Some(Duration::from_secs(120)));
-        assert_eq!(args.latency, Duration::from_millis(100));
-        assert!(args.headless && args.once && args.quiet && args.strict);
-        assert!(parse("--latency 11s").is_err());
-        assert!(parse("--frames 0").is_err());
-        assert!(parse("--snapshot a.gif").is_err());
-        assert!(parse("--allow 10.0.0.0/33").is_err());
-    }
-
-    #[test]
-    fn only_one_thing_goes_to_standard_output() {
-        assert!(parse("--stats json --output a.y4m").is_ok());
-        let error = parse("--stats json --output - --output-format y4m").unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(parse("--stats xml").is_err());
-    }
-
-    #[test]
-    fn several_conditions_can_be_given() {
-        let args = parse("--fail-if shown<99% --fail-if delay>50ms").unwrap();
-        assert_eq!(args.fail_if.len(), 2);
-        assert!(parse("--fail-if shown").is_err());
-        assert!(parse("--analyse a.y4m --fail-if shown<1").is_err());
-    }
-
-    #[test]
-    fn the_help_names_defaults_and_an_example() {
-        let help = Args::command().render_long_help().to_string();
-        assert!(help.contains("[default: 4M]"));
-        assert!(help.contains("[default: 60ms]"));
-        assert_eq!(parse("").unwrap().latency, Config::default().budget);
-        assert!(help.contains("framegram-send camera"));
-    }
-}
+mod tests;

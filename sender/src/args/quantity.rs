@@ -1,0 +1,126 @@
+//! Rates, times, sizes and addresses as people type them.
+
+use std::time::Duration;
+
+use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::repair::Fec;
+use framegram_common::udp;
+use framegram_common::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
+
+use crate::encode::MIN_FRAME_BYTES;
+use crate::source;
+
+/// How often frames go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// Without waiting.
+    Max,
+    /// So many a second.
+    Fixed(f64),
+}
+
+impl Rate {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        source::parse_rate(text).map(Self::Fixed)
+    }
+}
+
+/// A destination is looked up later: an unknown host is no wrong usage.
+pub(super) fn destination(text: &str) -> Result<String, String> {
+    let port = match text.rsplit_once(':') {
+        Some((host, port)) if host.starts_with('[') == host.ends_with(']') => {
+            let plain_v6 = host.contains(':') && !host.starts_with('[');
+            (!host.is_empty() && !plain_v6).then_some(port)
+        }
+        _ => None,
+    };
+    match port.map(str::parse::<u16>) {
+        Some(Ok(1..)) => Ok(text.into()),
+        _ => Err("type it as HOST:PORT or [IPv6]:PORT, such as 192.168.1.20:5005".into()),
+    }
+}
+
+/// Whether a name is known is seen when it is used.
+pub(super) fn listen(text: &str) -> Result<String, String> {
+    match udp::resolve(text, Some(udp::DEFAULT_PORT)) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
+        _ => Ok(text.into()),
+    }
+}
+
+pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {
+    let most = MAX_FRAME_BYTES;
+    match text.parse() {
+        Ok(bytes) if (MIN_FRAME_BYTES..=most).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("{MIN_FRAME_BYTES} to {most} bytes are possible")),
+    }
+}
+
+pub(super) fn datagram(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if (MIN_DATAGRAM..=MAX_DATAGRAM).contains(&bytes) => Ok(bytes),
+        _ => Err(format!(
+            "{MIN_DATAGRAM} to {MAX_DATAGRAM} bytes are possible"
+        )),
+    }
+}
+
+/// Bits a second: a number, and k, M or G.
+pub(super) fn bitrate(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1e6),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1e9),
+        _ => (text, 1.0),
+    };
+    match number.parse::<f64>().map(|number| number * unit) {
+        Ok(bits) if (LEAST_BITRATE..=MOST_BITRATE).contains(&bits) => Ok(bits as u64),
+        _ => Err("type bits a second from 64k to 10G, such as 8M or 500k".into()),
+    }
+}
+
+/// Less carries no picture.
+const LEAST_BITRATE: f64 = 64e3;
+
+/// Above what any network interface here carries, a cap is a slip.
+const MOST_BITRATE: f64 = 10e9;
+
+pub(super) fn fec(text: &str) -> Result<Fec, String> {
+    match text {
+        "off" => Ok(Fec::Off),
+        "auto" => Ok(Fec::Auto),
+        _ => match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
+            Ok(percent) if (1.0..=MOST_PARITY).contains(&percent) => {
+                Ok(Fec::Fixed(percent / 100.0))
+            }
+            _ => Err("type off, auto or a number of percent from 1 to 200".into()),
+        },
+    }
+}
+
+/// The most parity, in percent: it outlasts a path that loses two datagrams of
+/// three, and more would only fill the path.
+const MOST_PARITY: f64 = 200.0;
+
+/// A number and its unit; without one, seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => Some(0.001),
+        "s" | "" => Some(1.0),
+        "m" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    };
+    seconds
+        .zip(number.parse::<f64>().ok())
+        .and_then(|(seconds, number)| Duration::try_from_secs_f64(seconds * number).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "type a time like 500ms, 10s, 2m or 1h".into())
+}

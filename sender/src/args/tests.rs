@@ -1,0 +1,127 @@
+//! Command lines, good and wrong.
+
+use framegram_common::wire::MIN_DATAGRAM;
+
+use super::*;
+use crate::encode::DEFAULT_QUALITY;
+
+fn parse(line: &str) -> Result<Options, clap::Error> {
+    let words = std::iter::once("framegram-send").chain(line.split(' '));
+    Options::try_parse_from(words).and_then(Options::check)
+}
+
+#[test]
+fn states_its_defaults_truly() {
+    Options::command().debug_assert();
+    let help = Options::command().render_long_help().to_string();
+    assert!(help.contains(&format!(
+        "JPEG quality, 1 to 100 [default: {DEFAULT_QUALITY}]"
+    )));
+    assert!(help.contains(&format!("{MIN_FRAME_BYTES} to {}", 16 << 20)));
+    assert!(help.contains(&format!("{MIN_DATAGRAM} to {MAX_DATAGRAM}")));
+    assert!(help.contains(&format!(
+        "[default: {DEFAULT_DATAGRAM}; raw: {MAX_DATAGRAM}]"
+    )));
+}
+
+#[test]
+fn takes_several_destinations_of_every_form() {
+    let line = "pattern 10.0.0.1:5005 [fe80::1%eth0]:5005 viewer.local:1 239.1.2.3:65535";
+    let options = parse(line).unwrap();
+    assert_eq!(options.destinations.len(), 4);
+    assert_eq!(options.datagram(), DEFAULT_DATAGRAM);
+    assert_eq!(options.fps, None);
+}
+
+#[test]
+fn makes_slices_for_the_datagrams_unless_told_not_to() {
+    let slices = |line: &str| parse(line).unwrap().settings().slices;
+    assert_eq!(slices("pattern a:1"), Some(DEFAULT_DATAGRAM));
+    assert_eq!(slices("pattern a:1 --datagram 9000"), Some(9000));
+    assert_eq!(slices("pattern a:1 --slices off"), None);
+}
+
+#[test]
+fn guards_against_loss_in_every_way_unless_told_not_to() {
+    let options = parse("pattern a:1").unwrap();
+    assert_eq!(options.fec, Fec::Auto);
+    assert_eq!(options.retransmit, Switch::Auto);
+    assert_eq!(options.pace, Switch::Auto);
+    let options = parse("pattern a:1 --fec off --retransmit off --pace off").unwrap();
+    assert_eq!(options.fec, Fec::Off);
+    assert_eq!(options.retransmit, Switch::Off);
+    assert_eq!(options.pace, Switch::Off);
+    for (text, share) in [("1", 0.01), ("12.5", 0.125), ("20%", 0.2), ("200", 2.0)] {
+        assert_eq!(quantity::fec(text), Ok(Fec::Fixed(share)), "{text}");
+    }
+}
+
+#[test]
+fn fails_for_wrong_usage() {
+    for line in [
+        "",
+        "pattern",
+        "pattern 10.0.0.1",
+        "pattern 10.0.0.1:0",
+        "pattern 10.0.0.1:65536",
+        "pattern :5005",
+        "pattern fe80::1:5005",
+        "pattern [fe80::1]",
+        "pattern [fe80::1:5005",
+        "pattern a:1 --quality 0",
+        "pattern a:1 --quality 101",
+        "pattern a:1 --size 0x10",
+        "pattern a:1 --fps 0",
+        "pattern a:1 --max-frame-bytes 1023",
+        "pattern a:1 --datagram 65508",
+        "pattern a:1 --wire raw --datagram 1000",
+        "pattern a:1 --rtcp-mux",
+        "pattern --listen a:b",
+        "pattern --listen :5005 --wire rtp",
+        "pattern --listen :5005 --max-viewers 0",
+        "pattern --listen :5005 --announce a.b",
+        "pattern a:1 --announce kitchen",
+        "pattern a:1 --ttl 256",
+        "pattern a:1 --sdp -",
+        "pattern a:1 --slices maybe",
+        "pattern a:1 --bitrate 8",
+        "pattern a:1 --bitrate 63k",
+        "pattern a:1 --bitrate 11G",
+        "pattern a:1 --bitrate 8MB",
+        "pattern a:1 --bitrate k",
+        "pattern a:1 --bitrate nan",
+        "pattern a:1 --bitrate 100k --datagram 9000",
+        "pattern a:1 --fec 0",
+        "pattern a:1 --fec 201",
+        "pattern a:1 --fec -5",
+        "pattern a:1 --fec on",
+        "pattern a:1 --fec nan",
+        "pattern a:1 --retransmit on",
+        "pattern a:1 --pace 5",
+        "pattern a:1 --frames 0",
+        "pattern a:1 --duration 0s",
+        "pattern a:1 --duration 10x",
+        "- a:1 --loop",
+        "pattern:10 a:1",
+    ] {
+        let error = parse(line).err();
+        assert_eq!(error.map(|error| error.exit_code()), Some(2), "{line}");
+    }
+}
+
+#[test]
+fn understands_times_and_rates() {
+    let duration = |text| quantity::duration(text).ok();
+    assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+    assert_eq!(duration("1.5s"), Some(Duration::from_millis(1500)));
+    assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
+    assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
+    assert_eq!(duration("7"), Some(Duration::from_secs(7)));
+    assert_eq!(duration("1..5s"), None);
+    assert_eq!(quantity::bitrate("64000"), Ok(64_000));
+    assert_eq!(quantity::bitrate("500k"), Ok(500_000));
+    assert_eq!(quantity::bitrate("2.5M"), Ok(2_500_000));
+    assert_eq!(quantity::bitrate("10G"), Ok(10_000_000_000));
+    assert_eq!(Rate::parse("max"), Ok(Rate::Max));
+    assert_eq!(Rate::parse("29.97"), Ok(Rate::Fixed(29.97)));
+}

@@ -1,0 +1,101 @@
+//! Command lines, good and wrong.
+
+use framegram_common::receiver::Config;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Args, clap::Error> {
+    let words = std::iter::once("framegram-view").chain(line.split_whitespace());
+    Args::try_parse_from(words).and_then(Args::check)
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn takes_every_form_of_an_address() {
+    for form in [
+        "",
+        "6000",
+        ":6000",
+        "127.0.0.1:6000",
+        "[::]:6000",
+        "::1",
+        "239.1.2.3:6000",
+    ] {
+        assert!(parse(form).is_ok(), "{form}");
+    }
+    for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
+        assert!(parse(form).is_err(), "{form}");
+    }
+    assert!(parse("--layout grid --headless").is_ok());
+    assert!(parse("--layout grid --connect a:1").is_err());
+    let connect = |line| parse(line).unwrap().connect;
+    let address = Sender::Address("a:5005".to_owned());
+    assert_eq!(connect("--connect a:5005"), Some(address));
+    let name = Sender::Name("kitchen".to_owned());
+    assert_eq!(connect("--connect kitchen"), Some(name));
+    for line in ["--connect :5005", "--connect a:b", "--connect a:5005 :6000"] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_pipe_needs_a_format() {
+    assert!(parse("--output -").is_err());
+    let args = parse("--output - --output-format y4m").unwrap();
+    assert_eq!(args.format().unwrap(), Some(Format::Y4m));
+    assert!(parse("--output-format y4m").is_err());
+    assert!(parse("--output a.mp4").is_err());
+    assert_eq!(
+        parse("--output a.mjpeg").unwrap().format().unwrap(),
+        Some(Format::Mjpeg)
+    );
+}
+
+#[test]
+fn every_flag_of_the_issue_is_there() {
+    let args = parse(
+        "239.0.0.1:5005 --interface lo --allow 10.0.0.0/8 --allow ::1 --buffer 512k \
+         --headless --snapshot a.png --output a.y4m --once --frames 3 --duration 500ms \
+         --wait 2m --report r.json --quiet --latency 100ms --strict",
+    )
+    .unwrap();
+    assert_eq!(args.buffer, 512 << 10);
+    assert_eq!(args.allow.len(), 2);
+    assert_eq!(args.duration, Some(Duration::from_millis(500)));
+    assert_eq!(args.wait, Some(Duration::from_secs(120)));
+    assert_eq!(args.latency, Duration::from_millis(100));
+    assert!(args.headless && args.once && args.quiet && args.strict);
+    assert!(parse("--latency 11s").is_err());
+    assert!(parse("--frames 0").is_err());
+    assert!(parse("--snapshot a.gif").is_err());
+    assert!(parse("--allow 10.0.0.0/33").is_err());
+}
+
+#[test]
+fn only_one_thing_goes_to_standard_output() {
+    assert!(parse("--stats json --output a.y4m").is_ok());
+    let error = parse("--stats json --output - --output-format y4m").unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(parse("--stats xml").is_err());
+}
+
+#[test]
+fn several_conditions_can_be_given() {
+    let args = parse("--fail-if shown<99% --fail-if delay>50ms").unwrap();
+    assert_eq!(args.fail_if.len(), 2);
+    assert!(parse("--fail-if shown").is_err());
+    assert!(parse("--analyse a.y4m --fail-if shown<1").is_err());
+}
+
+#[test]
+fn the_help_names_defaults_and_an_example() {
+    let help = Args::command().render_long_help().to_string();
+    assert!(help.contains("[default: 4M]"));
+    assert!(help.contains("[default: 60ms]"));
+    assert_eq!(parse("").unwrap().latency, Config::default().budget);
+    assert!(help.contains("framegram-send camera"));
+}
