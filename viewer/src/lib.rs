@@ -12,6 +12,7 @@ pub mod claim;
 pub mod conceal;
 pub mod decode;
 pub mod discover;
+pub mod exchange;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
@@ -45,9 +46,10 @@ use signal_hook::iterator::Signals;
 
 use self::args::{Args, Layout, Sender};
 use self::discover::Search;
+use self::exchange::Exchange;
 use self::gate::Condition;
 use self::grid::Grid;
-use self::network::{Exchange, Network};
+use self::network::Network;
 use self::pending::{Keep, Pending};
 use self::report::advice::Advice;
 use self::report::files::Files;

@@ -1,63 +1,25 @@
 //! The network's thread: datagrams from the socket through the receiver;
 //! frames to the sinks, fates back, and what a person may want to know.
 
+mod notices;
+
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use framegram_common::caller::{Answer, Caller};
-use framegram_common::ledger::FrameRecord;
 use framegram_common::listener::Listener;
-use framegram_common::receiver::{Event, FrameId, Outcome};
-use framegram_common::stamp::Stamps;
-use framegram_common::timeline::{Course, Timeline};
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
+use framegram_common::receiver::Outcome;
+use framegram_common::timeline::Timeline;
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket};
 use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
 
 use crate::args::Prefix;
-use crate::pending::Pending;
-use crate::report::live::{Live, Meter};
+use crate::exchange::Exchange;
+use crate::report::live::Meter;
 use crate::report::progress::Console;
-use crate::report::text::seconds;
-
-/// What both threads have in hand.
-pub struct Exchange {
-    /// Frames on their way to the sinks.
-    pub pending: Pending,
-    fates: Mutex<Vec<(FrameId, Outcome)>>,
-    news: Mutex<News>,
-    /// What the stamps of the frames shown say, where they are read.
-    stamps: Mutex<Option<Stamps>>,
-    /// Frames that were settled and have no row yet, where rows are wanted.
-    records: Option<Mutex<Records>>,
-    /// How the stream went, once it is over.
-    course: Mutex<Option<Course>>,
-    stop: AtomicBool,
-    waker: Waker,
-}
-
-/// Frames that were settled and have no row yet.
-#[derive(Default)]
-struct Records {
-    waiting: Vec<FrameRecord>,
-    forgotten: u64,
-}
-
-/// What the sinks' side may know of the stream.
-#[derive(Clone, Debug, Default)]
-pub struct News {
-    /// The figures, as of a moment ago.
-    pub live: Live,
-    /// Whether any stream was followed yet.
-    pub followed: bool,
-    /// When the followed stream said farewell.
-    pub ended: Option<Duration>,
-    /// When the last datagram came that was allowed to.
-    pub heard: Option<Duration>,
-}
 
 /// All that the thread needs.
 pub struct Network {
@@ -92,74 +54,6 @@ pub struct Network {
     next_progress: Duration,
     /// One feedback datagram.
     feedback: Vec<u8>,
-}
-
-impl Exchange {
-    /// Where rows are wanted, each frame's record is kept until it is taken.
-    ///
-    /// # Errors
-    /// Where the system has no file descriptor left.
-    pub fn new(pending: Pending, rows: bool) -> anyhow::Result<Self> {
-        Ok(Self {
-            pending,
-            fates: Mutex::default(),
-            news: Mutex::default(),
-            stamps: Mutex::default(),
-            records: rows.then(Mutex::default),
-            course: Mutex::default(),
-            stop: AtomicBool::new(false),
-            waker: Waker::new().context("cannot make a waker")?,
-        })
-    }
-
-    /// Says what became of a frame that was taken.
-    pub fn settle(&self, id: FrameId, outcome: Outcome) {
-        lock(&self.fates).push((id, outcome));
-        self.waker.wake();
-    }
-
-    /// Tells what the stamps of the frames shown say.
-    pub fn note_stamps(&self, stamps: Stamps) {
-        *lock(&self.stamps) = Some(stamps);
-    }
-
-    /// The records of the frames that were settled since, and how many were
-    /// forgotten so far because they were not taken.
-    pub fn take_records(&self) -> (Vec<FrameRecord>, u64) {
-        let Some(records) = &self.records else {
-            return (Vec::new(), 0);
-        };
-        let mut records = lock(records);
-        (std::mem::take(&mut records.waiting), records.forgotten)
-    }
-
-    /// How the stream went, once the network's thread has ended.
-    pub fn course(&self) -> Option<Course> {
-        lock(&self.course).clone()
-    }
-
-    fn keep(&self, record: FrameRecord) {
-        if let Some(records) = &self.records {
-            let mut records = lock(records);
-            if records.waiting.len() < MOST_RECORDS {
-                records.waiting.push(record);
-            } else {
-                records.forgotten += 1;
-            }
-        }
-    }
-
-    /// What is known by now.
-    #[must_use]
-    pub fn news(&self) -> News {
-        lock(&self.news).clone()
-    }
-
-    /// Ends the network's thread.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.waker.wake();
-    }
 }
 
 impl Network {
@@ -215,15 +109,15 @@ impl Network {
         self.receiver.finish();
         self.take_records();
         self.tell(os::now());
-        *lock(&self.exchange.course) = Some(self.timeline.course());
+        self.exchange.set_course(self.timeline.course());
         outcome?;
-        Ok(lock(&self.exchange.news).live.statistics.clone())
+        Ok(self.exchange.news().live.statistics)
     }
 
     fn receive_all(&mut self) -> anyhow::Result<()> {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut failures = 0;
-        while !self.exchange.stop.load(Ordering::Acquire) {
+        while !self.exchange.is_stopped() {
             self.settle();
             // Before the socket is emptied: nothing that arrived sooner is left
             // in it when the receiver is told that this time has come.
@@ -261,7 +155,7 @@ impl Network {
                 let ask = asking.map_or(Duration::MAX, Caller::poll_timeout);
                 let next = next.min(ask).min(self.next_news).saturating_sub(now);
                 let sockets: Vec<_> = std::iter::once(&self.socket).chain(&self.control).collect();
-                udp::wait(&sockets, &self.exchange.waker, Some(next))
+                udp::wait(&sockets, self.exchange.waker(), Some(next))
                     .context("cannot wait for datagrams")?;
             }
         }
@@ -276,7 +170,8 @@ impl Network {
                 return Ok(self.receive_report(buffer));
             };
             if self.take(received, buffer) {
-                lock(&self.exchange.news).heard = Some(received.arrival);
+                self.exchange
+                    .tell(|news| news.heard = Some(received.arrival));
             }
         }
         Ok(true)
@@ -351,19 +246,6 @@ impl Network {
         }
     }
 
-    /// Says, once, that nobody is there to be asked.
-    fn tell_unheard(&mut self, error: &std::io::Error) {
-        if let Some(caller) = &self.caller
-            && udp::is_refused(error)
-            && !self.unheard_told
-        {
-            self.unheard_told = true;
-            let to = caller.to();
-            self.console
-                .notice(&format!("Nobody listens at {to} yet; asking on."));
-        }
-    }
-
     /// Says that this viewer wants no more, several times, since any of them
     /// may be lost; the sender finds out by itself in the end.
     fn leave(&mut self) {
@@ -382,36 +264,6 @@ impl Network {
         }
     }
 
-    fn hear(&mut self, event: Event, now: Duration) {
-        match event {
-            Event::Followed { from, again, .. } => {
-                self.console.notice(&if again {
-                    format!("Following another stream, from {from}.")
-                } else {
-                    format!("Following the stream from {from}.")
-                });
-                self.remember(from);
-                self.to_introduce = Some(from);
-                self.listen_for_reports();
-                let mut news = lock(&self.exchange.news);
-                (news.followed, news.ended) = (true, None);
-            }
-            Event::Other { from, .. } => {
-                self.others += 1;
-                if self.others <= MOST_OTHERS {
-                    self.console.notice(&format!(
-                        "Another stream arrives from {from}; it is counted, and not shown."
-                    ));
-                }
-            }
-            Event::Ended { .. } => {
-                self.console.notice("The sender ended the stream.");
-                lock(&self.exchange.news).ended = Some(now);
-                self.exchange.pending.wake();
-            }
-        }
-    }
-
     /// Opens the socket for RTP's reports, when there is an RTP stream. Where
     /// another program has the port, the stream is shown without them.
     fn listen_for_reports(&mut self) {
@@ -422,45 +274,9 @@ impl Network {
         }
     }
 
-    /// Says what the stream is, once that is known.
-    fn introduce(&mut self, live: &Live) {
-        let stream = &live.statistics.stream;
-        if let Some(from) = self.to_introduce
-            && let (Some(width), Some(height), Some(fps)) = (stream.width, stream.height, live.fps)
-            && fps > 0.0
-        {
-            self.to_introduce = None;
-            let format = match self.receiver.format() {
-                Some(Format::Native) | None => "framegram's own format",
-                Some(Format::Rtp) => "JPEG in RTP",
-                Some(Format::Raw) => "bare JPEG",
-            };
-            self.console.notice(&format!(
-                "It is {format}, {width}x{height} at {fps:.1} frames a second, from {from}."
-            ));
-        }
-        if self.receiver.lacks_size() && !self.size_missed {
-            self.size_missed = true;
-            self.console.notice(
-                "These pictures are larger than RTP can tell: give the sender's session \
-                 description with --sdp FILE.",
-            );
-        }
-    }
-
-    fn remember(&mut self, from: SocketAddr) {
-        let from = from.to_string();
-        self.addresses.retain(|known| *known != from);
-        if self.addresses.len() == MOST_ADDRESSES {
-            self.addresses.remove(0);
-        }
-        self.addresses.push(from);
-    }
-
     /// Passes on what became of frames.
     fn settle(&mut self) {
-        let fates = std::mem::take(&mut *lock(&self.exchange.fates));
-        for (id, outcome) in fates {
+        for (id, outcome) in self.exchange.take_fates() {
             self.receiver.handle_fate(id, outcome);
         }
     }
@@ -470,26 +286,6 @@ impl Network {
             self.receiver.handle_socket_drops(total);
         }
     }
-
-    fn tell(&mut self, now: Duration) {
-        self.next_news = now + NEWS;
-        let mut statistics = self.receiver.statistics();
-        statistics.stream.addresses.clone_from(&self.addresses);
-        statistics.stamps.clone_from(&lock(&self.exchange.stamps));
-        self.timeline.note_statistics(&statistics, now);
-        let live = self.meter.take(statistics, now);
-        self.introduce(&live);
-        if now >= self.next_progress && lock(&self.exchange.news).followed {
-            self.next_progress = now + self.console.progress_interval();
-            let time = seconds(now.saturating_sub(self.started).as_secs_f64());
-            self.console.progress(&format!("{time}: {}", live.line()));
-        }
-        lock(&self.exchange.news).live = live;
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Datagrams that are taken in one go: a large frame, so that fates and the
@@ -499,18 +295,5 @@ const BATCH: usize = 256;
 /// How often a viewer says that it goes.
 const LEAVES: usize = 3;
 
-/// Records that wait for their row: half an hour at 30 frames a second, while
-/// whoever reads a pipe does not.
-const MOST_RECORDS: usize = 1 << 16;
-
-/// How often the figures are told to the window.
-const NEWS: Duration = Duration::from_millis(200);
-
 /// Errors in a row after which the socket is given up.
 const MOST_FAILURES: u32 = 100;
-
-/// Other streams that are told of; more are a nuisance, and counted.
-const MOST_OTHERS: usize = 8;
-
-/// Senders that are remembered by address, for the report.
-const MOST_ADDRESSES: usize = 8;

@@ -11,7 +11,7 @@ use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
 use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
-use crate::network::{Exchange, News};
+use crate::exchange::{Exchange, News};
 use crate::refill::Refill;
 use crate::report::advice::Advice;
 use crate::report::files::Files;

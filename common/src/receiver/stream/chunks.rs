@@ -1,0 +1,231 @@
+//! Chunks and parity of a stream: put in their places, rebuilt, and frames made
+//! of them, whole or with holes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::delivery::Ready;
+use super::Stream;
+use crate::jpeg::JpegHeader;
+use crate::ledger::Contents;
+use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
+use crate::repair::Chunks;
+use crate::seq::FrameNumber;
+use crate::wire::native::{Chunk, Header, Parity};
+
+impl Stream {
+    pub(super) fn handle_chunk(
+        &mut self,
+        header: &Header,
+        chunk: &Chunk<'_>,
+        origin: Origin,
+        now: Duration,
+    ) -> bool {
+        let number = self.extend(chunk);
+        if !self.is_plausible(number) || !self.place(number, chunk, origin, now) {
+            return false;
+        }
+        let base = (origin == Origin::Sent)
+            .then(|| header.number.0.checked_sub(chunk.index.into()))
+            .flatten();
+        let sent = Duration::from_micros(header.sent);
+        self.ledger.frames.note_chunk(number, base, sent, now);
+        self.rebuild(number, now)
+    }
+
+    /// Puts a chunk in its place. Returns whether it fits there.
+    pub(super) fn place(
+        &mut self,
+        number: FrameNumber,
+        chunk: &Chunk<'_>,
+        origin: Origin,
+        now: Duration,
+    ) -> bool {
+        if self.ledger.frames.is_settled(number) {
+            return true;
+        }
+        let new = self.reassembly.get(number).is_none();
+        let placed = self.reassembly.place(number, chunk, origin, now);
+        if new && placed != Placed::Forgotten {
+            self.begin(number, chunk, origin, now);
+        }
+        if matches!(placed, Placed::Filled | Placed::Whole(_)) && origin != Origin::Sent {
+            let by_parity = origin == Origin::Parity;
+            self.repaired_by_parity += u64::from(by_parity);
+            self.repaired_by_request += u64::from(!by_parity);
+            self.ledger.frames.note_repaired(number, by_parity);
+        }
+        match placed {
+            Placed::Filled => {
+                let reached = self.reassembly.get(number).map_or(0, Assembly::reached);
+                self.requests.note_progress(number, reached, now);
+            }
+            Placed::Redundant | Placed::Forgotten => {}
+            Placed::Whole(frame) => self.handle_whole(frame, now),
+            Placed::WholeTooLate => self.ledger.frames.complete_late(number, now),
+            Placed::Corrupt => {
+                self.awaiting.remove(number);
+                self.ledger.frames.note_broken(number);
+            }
+            Placed::Contradiction => return false,
+        }
+        true
+    }
+
+    /// Notes that a frame begins to arrive.
+    pub(super) fn begin(
+        &mut self,
+        number: FrameNumber,
+        chunk: &Chunk<'_>,
+        origin: Origin,
+        now: Duration,
+    ) {
+        let next = self.ledger.frames_sent();
+        let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
+        self.awaiting.note_began(number, now);
+        let contents = Contents {
+            chunks: chunk.count() as u32,
+            bytes: chunk.frame_len,
+            captured: Duration::from_micros(chunk.captured),
+        };
+        self.ledger.begin_frame(number, contents, now);
+        if !joining {
+            self.await_frames(next, number.0, now);
+        }
+        let wait = self.wait(now + self.spread(), now);
+        if origin == Origin::Sent {
+            self.awaiting.insert_begun(number, wait);
+        } else {
+            self.awaiting.insert(number, wait, now);
+        }
+        if self.delivery.is_past(number) {
+            self.give_up(number, now);
+        }
+    }
+
+    pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, now: Duration) -> bool {
+        let first = parity.first.extend(FrameNumber(self.ledger.frames_sent()));
+        let last = FrameNumber(first.0 + parity.counts.len() as u64 - 1);
+        if !self.is_plausible(last) {
+            return false;
+        }
+        let of_use = self
+            .awaiting
+            .iter()
+            .any(|(number, _)| (first..=last).contains(&number));
+        let ahead = last.0 >= self.ledger.frames_sent();
+        if !of_use && !ahead {
+            return true;
+        }
+        if self.ledger.frames.first().is_some() || self.ledger.is_from_start() {
+            self.await_frames(self.ledger.frames_sent(), last.0 + 1, now);
+        }
+        self.rebuilder.add(first, parity) && self.rebuild(first, now)
+    }
+
+    /// Rebuilds what parity can of the blocks that cover a frame, and of those
+    /// that overlap what was rebuilt. Returns whether the parity was true.
+    pub(super) fn rebuild(&mut self, frame: FrameNumber, now: Duration) -> bool {
+        if self.rebuilder.is_empty() {
+            return true;
+        }
+        let mut touched = BTreeSet::from([frame]);
+        while let Some(frame) = touched.first().copied() {
+            let Some(bodies) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
+                touched.remove(&frame);
+                continue;
+            };
+            for (number, index, body) in bodies {
+                let chunk = Chunk::decode_padded(&body).ok();
+                let chunk =
+                    chunk.filter(|chunk| (chunk.frame, chunk.index) == (number.seq(), index));
+                if !chunk.is_some_and(|chunk| self.place(number, &chunk, Origin::Parity, now)) {
+                    return false;
+                }
+                touched.insert(number);
+            }
+        }
+        true
+    }
+
+    pub(super) fn handle_whole(&mut self, frame: WholeFrame, now: Duration) {
+        self.awaiting.remove(frame.number);
+        self.ledger.note_whole(frame.jpeg.len());
+        if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
+            self.size = Some((header.width, header.height));
+        }
+        self.ledger.frames.complete(frame.number, now);
+        let number = frame.number;
+        let ready = Ready {
+            number,
+            jpeg: frame.jpeg,
+            stale: Vec::new(),
+            captured: Duration::from_micros(frame.captured),
+            completed: now,
+        };
+        if !self.delivery.push(ready) {
+            self.ledger.frames.complete_late(number, now);
+        }
+    }
+
+    /// Gives a frame up, or shows what arrived of it.
+    pub(super) fn give_up(&mut self, number: FrameNumber, now: Duration) {
+        self.awaiting.remove(number);
+        let Some(assembly) = self.reassembly.give_up(number) else {
+            return;
+        };
+        if !self.config.strict
+            && !self.delivery.is_past(number)
+            && let Some(spliced) = self.tables.conceal(number, assembly)
+        {
+            let captured = Duration::from_micros(assembly.captured());
+            let (jpeg, stale) = (Bytes::from(spliced.jpeg), spliced.stale);
+            self.ledger.frames.note_stale(number, 1.0 - spliced.fresh);
+            self.delivery.push(Ready {
+                number,
+                jpeg,
+                stale,
+                captured,
+                completed: now,
+            });
+            return;
+        }
+        self.ledger.frames.give_up(number);
+    }
+
+    pub(super) fn hand_out(&mut self) {
+        let awaited = self.awaiting.first();
+        if let Some(settled) = awaited.or(self.delivery.handed_out()) {
+            self.rebuilder.forget_before(settled);
+            self.requests.forget_before(settled);
+        }
+        self.delivery.hand_out(self.number, awaited);
+    }
+}
+
+/// What the rebuilder may know of the chunks.
+pub(super) struct Arrived<'a>(pub(super) &'a Reassembly);
+
+impl Chunks for Arrived<'_> {
+    fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
+        match self.0.get(frame) {
+            None => Some(count.into()),
+            Some(assembly) if assembly.count() != usize::from(count) => None,
+            Some(assembly) if assembly.frame().is_empty() => Some(count.into()),
+            Some(assembly) => Some(assembly.missing()),
+        }
+    }
+
+    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+        let chunk = self
+            .0
+            .get(frame)
+            .and_then(|assembly| assembly.chunk(frame, index));
+        chunk.is_some_and(|chunk| {
+            chunk.encode(out);
+            true
+        })
+    }
+}

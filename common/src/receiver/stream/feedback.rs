@@ -1,0 +1,109 @@
+//! What the two sides tell one another: totals and replies in, reports and
+//! requests out.
+
+use std::time::Duration;
+
+use super::Stream;
+use crate::ledger::Outlook;
+use crate::repair::LossModel;
+use crate::seq::{FrameNumber, PacketNumber};
+use crate::wire::native::{Header, Packet, Reply, Report, Totals, Want, micros};
+
+impl Stream {
+    pub(super) fn handle_totals(&mut self, totals: &Totals, sent: u64, now: Duration) -> bool {
+        let counts = [
+            totals.frames_captured,
+            totals.frames_replaced,
+            totals.frames_not_sent,
+            totals.frames_sent,
+            totals.media,
+            totals.repair,
+            totals.control,
+            totals.bytes,
+            totals.jpeg_bytes,
+        ];
+        let plausible = self.is_plausible(FrameNumber(totals.frames_sent));
+        if !plausible || counts.into_iter().any(|count| count > MAX_COUNT) {
+            return false;
+        }
+        let age = sent.saturating_sub(totals.started);
+        let listening = micros(now.saturating_sub(self.free_since));
+        self.shared_clock =
+            totals.boot_mark != 0 && (self.config.boot_mark)(self.number) == Some(totals.boot_mark);
+        let next = self.ledger.frames_sent();
+        self.ledger.note_totals(*totals, listening >= age);
+        if next > 0 || self.ledger.is_from_start() {
+            self.await_frames(next, self.ledger.frames_sent(), now);
+        }
+        true
+    }
+
+    pub(super) fn handle_reply(&mut self, reply: &Reply, sent: u64, now: Duration) -> bool {
+        if reply.viewer == self.viewer {
+            let away = micros(now).saturating_sub(reply.report_sent);
+            let held = sent.saturating_sub(reply.report_received);
+            self.requests
+                .note_rtt(Duration::from_micros(away.saturating_sub(held)));
+        }
+        true
+    }
+
+    pub(super) fn poll_request(&mut self, now: Duration) -> Option<(u32, Vec<Want>)> {
+        if !self.may_ask() {
+            return None;
+        }
+        let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
+        // Lent out, so that the frames can be looked at meanwhile.
+        let mut requests = std::mem::take(&mut self.requests);
+        let request = requests.poll(self.incomplete(), model, now);
+        self.requests = requests;
+        request
+    }
+
+    pub(super) fn report(&mut self) -> Report {
+        let counts = self.ledger.loss_counts();
+        let before = std::mem::replace(&mut self.loss_noted, counts);
+        self.loss.note(
+            counts.expected.saturating_sub(before.expected),
+            counts.missing.saturating_sub(before.missing),
+            counts.gaps.saturating_sub(before.gaps),
+        );
+        let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
+        let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        let mut report = Report {
+            viewer: self.viewer,
+            loss_ppm: (model.loss() * 1e6) as u32,
+            burst_milli: (model.burst() * 1e3) as u32,
+            rtt: self.requests.rtt().map_or(0, |rtt| micros(rtt).max(1)),
+            queueing: micros(self.transit.queueing()),
+            budget: micros(self.config.budget),
+            ..Report::default()
+        };
+        self.ledger.fill_report(&self.outlook(), &mut report);
+        report
+    }
+
+    pub(super) fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
+        let header = Header {
+            stream: self.number,
+            destination: self.destination,
+            channel: packet.channel(),
+            number: PacketNumber(self.control_number),
+            sent: micros(now),
+        };
+        self.control_number += 1;
+        packet.encode(&header, out);
+    }
+
+    /// What of the accounts is still open.
+    pub(super) fn outlook(&self) -> Outlook {
+        Outlook {
+            awaited: self.awaiting.first(),
+            offset_micros: self.shared_clock.then_some(0),
+            farewell: self.farewell.is_some(),
+        }
+    }
+}
+
+/// No stream counts so far: above it sums could overflow.
+const MAX_COUNT: u64 = 1 << 48;

@@ -1,0 +1,159 @@
+//! What the network's thread and the sinks' side have in hand together: frames,
+//! their fates, and what is known of the stream.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use framegram_common::ledger::FrameRecord;
+use framegram_common::receiver::{FrameId, Outcome};
+use framegram_common::stamp::Stamps;
+use framegram_common::timeline::Course;
+use framegram_common::udp::Waker;
+
+use crate::pending::Pending;
+use crate::report::live::Live;
+
+/// What both threads have in hand.
+pub struct Exchange {
+    /// Frames on their way to the sinks.
+    pub pending: Pending,
+    fates: Mutex<Vec<(FrameId, Outcome)>>,
+    news: Mutex<News>,
+    /// What the stamps of the frames shown say, where they are read.
+    stamps: Mutex<Option<Stamps>>,
+    /// Frames that were settled and have no row yet, where rows are wanted.
+    records: Option<Mutex<Records>>,
+    /// How the stream went, once it is over.
+    course: Mutex<Option<Course>>,
+    stop: AtomicBool,
+    waker: Waker,
+}
+
+/// Frames that were settled and have no row yet.
+#[derive(Default)]
+struct Records {
+    waiting: Vec<FrameRecord>,
+    forgotten: u64,
+}
+
+/// What the sinks' side may know of the stream.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// The figures, as of a moment ago.
+    pub live: Live,
+    /// Whether any stream was followed yet.
+    pub followed: bool,
+    /// When the followed stream said farewell.
+    pub ended: Option<Duration>,
+    /// When the last datagram came that was allowed to.
+    pub heard: Option<Duration>,
+}
+
+impl Exchange {
+    /// Where rows are wanted, each frame's record is kept until it is taken.
+    ///
+    /// # Errors
+    /// Where the system has no file descriptor left.
+    pub fn new(pending: Pending, rows: bool) -> anyhow::Result<Self> {
+        Ok(Self {
+            pending,
+            fates: Mutex::default(),
+            news: Mutex::default(),
+            stamps: Mutex::default(),
+            records: rows.then(Mutex::default),
+            course: Mutex::default(),
+            stop: AtomicBool::new(false),
+            waker: Waker::new().context("cannot make a waker")?,
+        })
+    }
+
+    /// Says what became of a frame that was taken.
+    pub fn settle(&self, id: FrameId, outcome: Outcome) {
+        lock(&self.fates).push((id, outcome));
+        self.waker.wake();
+    }
+
+    /// Tells what the stamps of the frames shown say.
+    pub fn note_stamps(&self, stamps: Stamps) {
+        *lock(&self.stamps) = Some(stamps);
+    }
+
+    /// The records of the frames that were settled since, and how many were
+    /// forgotten so far because they were not taken.
+    pub fn take_records(&self) -> (Vec<FrameRecord>, u64) {
+        let Some(records) = &self.records else {
+            return (Vec::new(), 0);
+        };
+        let mut records = lock(records);
+        (std::mem::take(&mut records.waiting), records.forgotten)
+    }
+
+    /// How the stream went, once the network's thread has ended.
+    pub fn course(&self) -> Option<Course> {
+        lock(&self.course).clone()
+    }
+
+    /// Keeps a record until it is taken, where rows are wanted.
+    pub(crate) fn keep(&self, record: FrameRecord) {
+        if let Some(records) = &self.records {
+            let mut records = lock(records);
+            if records.waiting.len() < MOST_RECORDS {
+                records.waiting.push(record);
+            } else {
+                records.forgotten += 1;
+            }
+        }
+    }
+
+    /// What is known by now.
+    #[must_use]
+    pub fn news(&self) -> News {
+        lock(&self.news).clone()
+    }
+
+    /// Ends the network's thread.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether the network's thread is to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// What wakes the network's thread.
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// What became of frames since.
+    pub(crate) fn take_fates(&self) -> Vec<(FrameId, Outcome)> {
+        std::mem::take(&mut *lock(&self.fates))
+    }
+
+    /// What the stamps of the frames shown said last.
+    pub(crate) fn stamps(&self) -> Option<Stamps> {
+        lock(&self.stamps).clone()
+    }
+
+    /// Says how the stream went.
+    pub(crate) fn set_course(&self, course: Course) {
+        *lock(&self.course) = Some(course);
+    }
+
+    /// Changes the news.
+    pub(crate) fn tell(&self, change: impl FnOnce(&mut News)) {
+        change(&mut lock(&self.news));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Records that wait for their row: half an hour at 30 frames a second, while
+/// whoever reads a pipe does not.
+const MOST_RECORDS: usize = 1 << 16;
