@@ -85,7 +85,7 @@ impl Gallery {
     /// Takes the system's count of datagrams dropped in the socket's buffer.
     /// Whose they were nobody knows.
     pub fn handle_socket_drops(&mut self, total: u64) {
-        self.socket_dropped = total;
+        self.socket_dropped = self.socket_dropped.max(total);
     }
 
     /// Does what is due by `now`.

@@ -10,6 +10,8 @@
 )]
 
 mod address;
+mod arrival;
+mod drops;
 mod open;
 mod option;
 mod paths;
@@ -20,7 +22,8 @@ mod wait;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -29,10 +32,11 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
 };
 use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_gettime};
 use socket2::Domain;
 
 use crate::os;
+use arrival::{Arrivals, Reading};
+use drops::Drops;
 use paths::{Paths, Source};
 
 pub use address::{Interface, is_broadcast, local_addresses, resolve};
@@ -57,12 +61,10 @@ pub struct Socket {
     domain: Domain,
     /// Cleared for good when the system turns out not to take batches.
     batch: AtomicBool,
-    /// The kernel's 32-bit drop counter, extended.
-    dropped: AtomicU64,
+    drops: Mutex<Drops>,
     /// Where to answer from; on a socket that listens on all addresses.
     paths: Paths,
-    /// The newest receive time, in nanoseconds of the monotonic clock.
-    newest: AtomicU64,
+    arrivals: Mutex<Arrivals>,
 }
 
 /// A datagram that was received.
@@ -75,6 +77,9 @@ pub struct Received {
     pub from: SocketAddr,
     /// When the kernel received it, on the monotonic clock.
     pub arrival: Duration,
+    /// Datagrams that the kernel had dropped by then ([`Socket::dropped`]):
+    /// those that are new lie between the one received before and this one.
+    pub dropped: u64,
 }
 
 impl Socket {
@@ -126,7 +131,7 @@ impl Socket {
     /// What the network said of an earlier datagram on a connected socket
     /// ([`is_refused`], [`is_too_big`]): told once, and not about this one.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        let mut control = nix::cmsg_space!(TimeSpec, libc::in6_pktinfo);
+        let mut control = nix::cmsg_space!(TimeSpec, libc::in6_pktinfo, u32);
         loop {
             let mut buffers = [IoSliceMut::new(buffer)];
             let message = match recvmsg::<SockaddrStorage>(
@@ -137,56 +142,48 @@ impl Socket {
             ) {
                 Ok(message) => message,
                 Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::EAGAIN) => {
+                    lock(&self.arrivals).note_empty();
+                    return Ok(None);
+                }
                 Err(errno) => return Err(errno.into()),
             };
             let Some(from) = message.address.as_ref().and_then(plain) else {
                 continue;
             };
             let mut stamp = None;
+            let mut dropped = None;
             for control in message.cmsgs()? {
-                if let ControlMessageOwned::ScmTimestampns(time) = control {
-                    stamp = Some(Duration::from(time));
-                } else {
-                    self.paths.note(from, &control);
+                match control {
+                    ControlMessageOwned::ScmTimestampns(time) => stamp = Some(time.into()),
+                    ControlMessageOwned::RxqOvfl(counter) => dropped = Some(counter),
+                    other => self.paths.note(from, &other),
                 }
             }
             return Ok(Some(Received {
                 len: message.bytes,
                 from,
                 arrival: self.arrival(stamp),
+                dropped: lock(&self.drops).note(dropped),
             }));
         }
     }
 
-    /// The kernel's receive time on the monotonic clock: never in the future
-    /// and never before that of the datagram received before it, whatever is
-    /// done to the calendar clock that it was taken from.
     fn arrival(&self, stamp: Option<Duration>) -> Duration {
-        let now = os::now();
-        let calendar = clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from);
-        let age = match (calendar, stamp) {
-            (Ok(calendar), Some(stamp)) => calendar.saturating_sub(stamp),
-            _ => Duration::ZERO,
-        };
-        let arrival = nanoseconds(now.saturating_sub(age));
-        let newest = self.newest.fetch_max(arrival, Ordering::Relaxed);
-        Duration::from_nanos(arrival.max(newest))
+        let mut arrivals = lock(&self.arrivals);
+        Reading::now().map_or_else(os::now, |reading| arrivals.arrival(stamp, reading))
     }
 
     /// Datagrams that the kernel dropped because this socket's receive buffer
     /// was full, since it was opened; the few with a false UDP checksum are
-    /// among them. `None` where the kernel does not tell.
+    /// among them. `None` where the kernel does not tell, and while something
+    /// waits to be received, which will tell by itself what was dropped before
+    /// it.
     pub fn dropped(&self) -> Option<u64> {
         let counter = option::dropped(&self.inner)?;
-        let extended = |before: u64| {
-            let more = counter.wrapping_sub(before as u32);
-            Some(before + u64::from(more))
-        };
-        let update = self
-            .dropped
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, extended);
-        update.ok().and_then(extended)
+        // In this order: what was dropped behind a datagram is not to be
+        // counted before it.
+        (!wait::is_ready(self)).then(|| lock(&self.drops).note(Some(counter)))
     }
 
     /// The address and port that the socket is bound to.
@@ -309,6 +306,6 @@ fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
     Some(plain)
 }
 
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

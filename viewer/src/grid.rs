@@ -182,6 +182,7 @@ impl Grid {
                 // What the network says of an answer that did not arrive.
                 Err(_) => continue,
             };
+            self.gallery.handle_socket_drops(received.dropped);
             if is_allowed(args, received.from.ip()) {
                 let datagram = &buffer[..received.len.min(buffer.len())];
                 self.gallery

@@ -140,7 +140,6 @@ impl Network {
                     caller.to()
                 );
             }
-            self.count_drops();
             if now >= self.next_news {
                 self.tell(now);
             }
@@ -167,8 +166,10 @@ impl Network {
     fn receive(&mut self, buffer: &mut [u8]) -> std::io::Result<bool> {
         for _ in 0..BATCH {
             let Some(received) = self.socket.receive(buffer)? else {
+                self.count_drops();
                 return Ok(self.receive_report(buffer));
             };
+            self.receiver.handle_socket_drops(received.dropped);
             if self.take(received, buffer) {
                 self.exchange
                     .tell(|news| news.heard = Some(received.arrival));

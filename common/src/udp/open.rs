@@ -2,15 +2,17 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Type};
 
+use super::arrival::Arrivals;
+use super::drops::Drops;
 use super::paths::Paths;
-use super::{DEFAULT_PORT, Interface, Socket, is_broadcast, nanoseconds, option};
-use crate::os;
+use super::{DEFAULT_PORT, Interface, Socket, is_broadcast, option};
 
 /// The socket buffer to ask for by default: a quarter of a second at 125 Mbit/s,
 /// and what Debian lets any program have.
@@ -207,13 +209,14 @@ impl Socket {
         inner.set_write_timeout(Some(SEND_TIMEOUT))?;
         option::forbid_fragments(&inner, domain)?;
         option::stamp_arrivals(&inner)?;
+        option::tell_drops(&inner)?;
         Ok(Self {
             inner,
             domain,
             batch: AtomicBool::new(true),
-            dropped: AtomicU64::new(0),
+            drops: Mutex::new(Drops::default()),
             paths: Paths::default(),
-            newest: AtomicU64::new(nanoseconds(os::now())),
+            arrivals: Mutex::new(Arrivals::begin()),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::libc;
-use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, ReceiveTimestampns};
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, ReceiveTimestampns, RxqOvfl};
 use nix::sys::socket::{getsockopt, setsockopt};
 use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Socket};
@@ -66,6 +66,17 @@ fn discover(socket: &Socket, domain: Domain, v4: i32, v6: i32) -> io::Result<()>
 /// Has the kernel tell when it received each datagram.
 pub(super) fn stamp_arrivals(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, ReceiveTimestampns, &true)?)
+}
+
+/// Has the kernel tell with each datagram how many it had dropped when it queued
+/// that one.
+///
+/// It counts datagrams, even where it was handed many in one piece (segmentation
+/// offload), as long as it takes them apart before it queues them. With receive
+/// offload (`UDP_GRO`) it queues the piece as a whole, and counts one drop for all
+/// that is in it: this socket leaves that off.
+pub(super) fn tell_drops(socket: &Socket) -> io::Result<()> {
+    Ok(setsockopt(socket, RxqOvfl, &1)?)
 }
 
 /// Has the kernel tell which address of this machine each datagram came to.

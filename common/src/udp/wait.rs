@@ -58,3 +58,12 @@ pub fn wait(sockets: &[&Socket], waker: &Waker, timeout: Option<Duration>) -> io
     }
     Ok(())
 }
+
+/// Whether a socket has a datagram or an error.
+pub(super) fn is_ready(socket: &Socket) -> bool {
+    let mut waited = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    !matches!(
+        ppoll(&mut waited, Some(TimeSpec::from(Duration::ZERO)), None),
+        Ok(0)
+    )
+}

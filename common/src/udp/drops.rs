@@ -1,0 +1,37 @@
+//! What the kernel dropped, in the order of what it did not.
+
+/// The kernel's 32-bit counter, extended.
+#[derive(Debug, Default)]
+pub(super) struct Drops {
+    total: u64,
+}
+
+impl Drops {
+    /// Takes the counter as it comes with a datagram (not at all while it is
+    /// zero), or with a look at an empty socket. Returns all drops by then.
+    pub(super) fn note(&mut self, counter: Option<u32>) -> u64 {
+        let more = counter.unwrap_or(0).wrapping_sub(self.total as u32);
+        // More than half of all numbers ahead is behind: a look came between.
+        if more <= u32::MAX / 2 {
+            self.total += u64::from(more);
+        }
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_goes_on_beyond_32_bits() {
+        let mut drops = Drops::default();
+        assert_eq!(drops.note(None), 0);
+        assert_eq!(drops.note(Some(1 << 30)), 1 << 30);
+        assert_eq!(drops.note(Some(2 << 30)), 2 << 30);
+        assert_eq!(drops.note(Some(3 << 30)), 3 << 30);
+        assert_eq!(drops.note(Some(5)), (1 << 32) + 5);
+        assert_eq!(drops.note(Some(3)), (1 << 32) + 5, "told before");
+        assert_eq!(drops.note(Some(6)), (1 << 32) + 6);
+    }
+}
