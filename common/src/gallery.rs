@@ -8,12 +8,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::listener::{Config, Listener};
-use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame};
+use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, SILENCE};
 use crate::statistics::Statistics;
 use crate::wire::{Format, native, rtp, rtp_jpeg};
 
 /// The most senders at once: more are none that a person looks at.
 pub const MAX_SENDERS: usize = 64;
+
+/// The most that may become senders and have proved nothing yet, for the reason
+/// that a listener has such a bound.
+const MAX_CANDIDATES: usize = 4;
 
 /// Where all places are taken, a sender that is silent for so long gives its
 /// place up.
@@ -26,6 +30,8 @@ pub struct Gallery {
     viewer: u64,
     started: Duration,
     senders: Vec<Sender>,
+    /// Those of which no listener has found a stream yet.
+    candidates: Vec<Sender>,
     foreign: u64,
     malformed: u64,
     socket_dropped: u64,
@@ -51,6 +57,7 @@ impl Gallery {
             viewer,
             started: now,
             senders: Vec::new(),
+            candidates: Vec::new(),
             foreign: 0,
             malformed: 0,
             socket_dropped: 0,
@@ -62,7 +69,8 @@ impl Gallery {
         if Format::of(datagram) == Some(Format::Rtp) && rtp::is_control(datagram) {
             // It comes from another port than what it is about.
             let same = |sender: &&mut Sender| sender.address.ip() == from.ip();
-            for sender in self.senders.iter_mut().filter(same) {
+            let senders = self.senders.iter_mut().chain(&mut self.candidates);
+            for sender in senders.filter(same) {
                 sender.listener.handle_datagram(from, datagram, now);
             }
             return;
@@ -73,7 +81,7 @@ impl Gallery {
                 sender.heard = now;
                 sender.listener.handle_datagram(from, datagram, now);
             }
-            None => self.malformed += 1,
+            None => self.offer(from, datagram, now),
         }
     }
 
@@ -216,7 +224,8 @@ impl Gallery {
         all
     }
 
-    /// The place of the sender that a datagram is from, which may be new.
+    /// The place of the sender that a datagram is from. One of framegram's own
+    /// format begins with any packet, which its checksum proves.
     fn find(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) -> Option<usize> {
         let known = self
             .senders
@@ -225,33 +234,76 @@ impl Gallery {
         if known.is_some() {
             return known;
         }
-        // Only what is whole can begin something.
-        let stream = match Format::of(datagram)? {
-            Format::Native => {
-                let (header, packet) = native::Packet::decode(datagram).ok()?;
-                Some(header.stream)
-                    .filter(|_| packet.is_from_sender())?
-                    .into()
-            }
-            Format::Rtp => {
-                let packet = rtp::Packet::decode(datagram).ok()?;
-                rtp_jpeg::Fragment::decode(packet.payload).ok()?;
-                None
-            }
-            Format::Raw => None,
-        };
+        let (header, packet) = native::Packet::decode(datagram).ok()?;
+        let stream = Some(header.stream).filter(|_| packet.is_from_sender());
+        stream?;
         let mut places = self.senders.iter();
-        let moved = places.position(|sender| stream.is_some() && sender.stream == stream);
-        if let Some(place) = moved {
+        if let Some(place) = places.position(|sender| sender.stream == stream) {
             self.senders[place].address = from;
             return Some(place);
         }
-        let sender = Sender {
-            address: from,
+        let sender = self.sender(from, stream, now);
+        self.settle(sender, now)
+    }
+
+    /// Takes a datagram of what may be a sender of another format.
+    fn offer(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        let silent = |sender: &Sender| now.saturating_sub(sender.heard) >= SILENCE;
+        while let Some(index) = self.candidates.iter().position(silent) {
+            self.refute(index);
+        }
+        let known = self
+            .candidates
+            .iter()
+            .position(|candidate| candidate.address == from);
+        let begins = match Format::of(datagram) {
+            Some(Format::Rtp) => rtp::Packet::decode(datagram)
+                .is_ok_and(|packet| rtp_jpeg::Fragment::decode(packet.payload).is_ok()),
+            Some(Format::Raw) => true,
+            Some(Format::Native) | None => false,
+        };
+        if known.is_none() && !begins {
+            self.malformed += 1;
+            return;
+        }
+        let index = known.unwrap_or_else(|| {
+            let oldest = self.candidates.iter().enumerate();
+            let oldest = oldest.min_by_key(|(_, candidate)| candidate.heard);
+            if let Some((oldest, _)) = oldest.filter(|_| self.candidates.len() == MAX_CANDIDATES) {
+                self.refute(oldest);
+            }
+            self.candidates.push(self.sender(from, None, now));
+            self.candidates.len() - 1
+        });
+        let candidate = &mut self.candidates[index];
+        candidate.heard = now;
+        candidate.listener.handle_datagram(from, datagram, now);
+        if candidate.listener.format().is_some() {
+            let sender = self.candidates.swap_remove(index);
+            // Where there is no room, its datagrams count as all others do.
+            self.malformed += u64::from(self.settle(sender, now).is_none());
+        }
+    }
+
+    /// Gives up what may have become a sender.
+    fn refute(&mut self, index: usize) {
+        let mut candidate = self.candidates.swap_remove(index);
+        candidate.listener.finish();
+        let packets = candidate.listener.statistics().packets;
+        self.malformed += packets.malformed.unwrap_or(0);
+    }
+
+    fn sender(&self, address: SocketAddr, stream: Option<u64>, now: Duration) -> Sender {
+        Sender {
+            address,
             stream,
             heard: now,
             listener: Listener::new(self.config.clone(), self.viewer, self.started),
-        };
+        }
+    }
+
+    /// Gives a sender a place, if one is free, or held by one that is forgotten.
+    fn settle(&mut self, sender: Sender, now: Duration) -> Option<usize> {
         if self.senders.len() < MAX_SENDERS {
             self.senders.push(sender);
             return Some(self.senders.len() - 1);
@@ -267,116 +319,4 @@ impl Gallery {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::transmitter::{self, Transmitter};
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn gallery() -> Gallery {
-        Gallery::new(Config::default(), 9, Duration::ZERO)
-    }
-
-    fn address(number: u16) -> SocketAddr {
-        SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 5005))
-    }
-
-    /// What a sender sends for a frame, and with it at its start.
-    fn frame(transmitter: &mut Transmitter, now: Duration) -> Vec<Vec<u8>> {
-        let jpeg = Bytes::from_static(b"a frame");
-        transmitter.handle_frame(jpeg, now, None, now).unwrap();
-        let (mut datagrams, mut out) = (Vec::new(), Vec::new());
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
-            datagrams.extend(out.chunks(transmit.segment).map(<[u8]>::to_vec));
-        }
-        datagrams
-    }
-
-    fn transmitter(stream: u64) -> Transmitter {
-        let config = transmitter::Config {
-            pace: false,
-            ..transmitter::Config::default()
-        };
-        Transmitter::new(config, stream, Duration::ZERO)
-    }
-
-    #[test]
-    fn every_sender_is_shown_and_counted_by_itself() {
-        let mut gallery = gallery();
-        let mut senders: Vec<_> = (0..16).map(transmitter).collect();
-        for tick in 1..=10 {
-            let now = 40 * MS * tick;
-            for (number, sender) in senders.iter_mut().enumerate() {
-                for datagram in frame(sender, now) {
-                    gallery.handle_datagram(address(number as u16), &datagram, now);
-                }
-            }
-            gallery.handle_timeout(now);
-            while let Some((place, frame)) = gallery.poll_frame() {
-                gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
-            }
-            while gallery.poll_event().is_some() {}
-        }
-        let each = gallery.each();
-        assert_eq!(each.len(), 16);
-        for (number, statistics) in each.iter().enumerate() {
-            assert_eq!(statistics.frames.intact, Some(10));
-            assert_eq!(statistics.packets.lost, Some(0));
-            let expected = format!("{number:016x}");
-            assert_eq!(statistics.stream.number.as_deref(), Some(&*expected));
-        }
-        let all = gallery.all();
-        assert_eq!((all.frames.intact, all.stream.followed), (Some(160), 16));
-        assert_eq!(all.stream.number, None);
-    }
-
-    #[test]
-    fn a_sender_keeps_its_place_when_its_address_changes() {
-        let mut gallery = gallery();
-        let mut sender = transmitter(7);
-        for from in [address(1), address(2)] {
-            for datagram in frame(&mut sender, MS) {
-                gallery.handle_datagram(from, &datagram, MS);
-            }
-            while gallery.poll_event().is_some() {}
-        }
-        assert_eq!(gallery.len(), 1);
-        assert_eq!(gallery.each()[0].stream.addresses, ["10.0.0.2:5005"]);
-    }
-
-    #[test]
-    fn noise_takes_no_place_and_many_senders_a_bounded_number() {
-        let mut gallery = gallery();
-        let whole = frame(&mut transmitter(1), MS);
-        for (number, datagram) in [&b""[..], b"FRAME", &[0x80; 40], &whole[0][1..]]
-            .into_iter()
-            .enumerate()
-        {
-            gallery.handle_datagram(address(number as u16), datagram, MS);
-        }
-        let mut damaged = whole[0].clone();
-        damaged[20] ^= 1;
-        gallery.handle_datagram(address(9), &damaged, MS);
-        assert!(gallery.is_empty());
-        assert_eq!(gallery.all().packets.malformed, Some(5));
-
-        let most = MAX_SENDERS as u16;
-        let begin = |gallery: &mut Gallery, number: u16, now| {
-            for datagram in frame(&mut transmitter(u64::from(number) + 100), now) {
-                gallery.handle_datagram(address(number), &datagram, now);
-            }
-        };
-        for number in 0..most + 5 {
-            begin(&mut gallery, number, MS * u32::from(number));
-        }
-        assert_eq!(gallery.len(), MAX_SENDERS);
-        begin(&mut gallery, 999, MS + FORGOTTEN);
-        assert_eq!(gallery.len(), MAX_SENDERS);
-        assert_eq!(
-            gallery.each()[0].stream.addresses,
-            [address(999).to_string()]
-        );
-    }
-}
+mod tests;

@@ -1,27 +1,29 @@
 //! The viewer's state machine for one port, whatever format its senders
-//! speak: tells formats apart, follows one stream at a time.
+//! speak: tells formats apart, follows one stream at a time, and none before
+//! something of it proved to be one.
 //!
 //! Inputs are `handle_*`, outputs `poll_*`, as for the [`Receiver`], which does
 //! the work for the native format.
 
 mod accounts;
+mod candidates;
 mod formats;
 mod raw;
+mod routing;
 mod rtp;
+mod stream;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::ledger::FrameRecord;
-use crate::receiver::{
-    self, Event, FrameId, MAX_OTHERS, Outcome, ReceivedFrame, Receiver, SILENCE,
-};
+use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
 use crate::statistics::{Side, Statistics};
-use crate::wire::{Format, native, rtp as packets};
+use crate::wire::Format;
+use candidates::Candidates;
 use formats::Formats;
-use raw::RawStream;
-use rtp::RtpStream;
+use stream::Stream;
 
 /// What a listener is told before it starts.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,8 @@ pub struct Listener {
     followed: u64,
     /// Where streams come from that are not followed while another one is.
     others: Vec<SocketAddr>,
+    /// What may become a stream, and has not proved to be one yet.
+    candidates: Candidates,
     formats: Formats,
     malformed: u64,
     foreign: u64,
@@ -59,13 +63,6 @@ pub struct Listener {
     socket_drops: (u64, u64),
     events: VecDeque<Event>,
     native_is_newest: bool,
-}
-
-/// A stream that is not native.
-#[derive(Debug)]
-enum Stream {
-    Rtp(Box<RtpStream>),
-    Raw(Box<RawStream>),
 }
 
 impl Listener {
@@ -83,6 +80,7 @@ impl Listener {
             before: None,
             followed: 0,
             others: Vec::new(),
+            candidates: Candidates::default(),
             malformed: 0,
             foreign: 0,
             socket_drops: (0, 0),
@@ -94,10 +92,11 @@ impl Listener {
     /// Takes a datagram that arrived at `now`, on the port itself or, for RTCP,
     /// on the next one.
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
-        match self.formats.recognise(from, datagram, now) {
-            Format::Native => self.handle_native(from, datagram, now),
-            Format::Rtp => self.handle_rtp(from, datagram, now),
-            Format::Raw => self.handle_raw(from, datagram, now),
+        match self.formats.known(from, datagram, now) {
+            Some(Format::Native) => self.handle_native(from, datagram, now),
+            Some(Format::Rtp) => self.handle_rtp(from, datagram, now),
+            Some(Format::Raw) => self.handle_raw(from, datagram, now),
+            None => self.handle_unknown(from, datagram, now),
         }
         self.handle_timeout(now);
     }
@@ -124,6 +123,7 @@ impl Listener {
 
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.candidates.drop_silent(now);
         self.native.handle_timeout(now);
         while let Some(event) = self.native.poll_event() {
             if let Event::Followed { .. } = event {
@@ -166,6 +166,7 @@ impl Listener {
     /// Settles all frames as they stand, so that each has a record: nothing
     /// else is to be handled after that.
     pub fn finish(&mut self) {
+        self.candidates.finish();
         self.native.finish();
     }
 
@@ -248,128 +249,10 @@ impl Listener {
         statistics.stream.side = Side::Viewer;
         statistics.stream.followed = self.followed;
         statistics.stream.others = others;
-        statistics.packets.malformed = malformed.map(|native| native + self.malformed);
+        let here = self.malformed + self.candidates.refuted();
+        statistics.packets.malformed = malformed.map(|native| native + here);
         statistics.packets.foreign = foreign.map(|native| native + self.foreign);
         statistics
-    }
-
-    fn handle_native(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
-        if self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.is_living(now))
-        {
-            // Damaged datagrams of the stream that is followed are no others.
-            match native::Packet::decode(datagram) {
-                Ok((header, _)) => self.note_other(header.stream, from),
-                Err(_) => self.malformed += 1,
-            }
-            return;
-        }
-        self.native.handle_datagram(from, datagram, now);
-    }
-
-    fn handle_rtp(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
-        if packets::is_control(datagram) {
-            let understood = match &mut self.stream {
-                Some(Stream::Rtp(stream)) => stream.handle_control(from, datagram, now),
-                _ => packets::Control::decode(datagram).is_ok(),
-            };
-            self.malformed += u64::from(!understood);
-            return;
-        }
-        let Some((packet, fragment)) = rtp::decode(datagram) else {
-            self.malformed += 1;
-            return;
-        };
-        let number = u64::from(packet.source);
-        let (viewer, config) = (self.viewer, self.config.clone());
-        let begin = || {
-            Stream::Rtp(Box::new(RtpStream::new(
-                packet.source,
-                viewer,
-                &config,
-                now,
-            )))
-        };
-        if self.follows(number, from, now, begin)
-            && let Some(Stream::Rtp(stream)) = &mut self.stream
-            && !stream.handle_packet(&packet, &fragment, from, datagram.len(), now)
-        {
-            self.malformed += 1;
-        }
-    }
-
-    fn handle_raw(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
-        let number = formats::number(from, self.viewer);
-        let budget = self.config.receiver.budget;
-        let begins = Format::of(datagram) == Some(Format::Raw);
-        let known = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.number() == number);
-        if !known && !begins {
-            self.malformed += 1;
-            return;
-        }
-        let begin = || Stream::Raw(Box::new(RawStream::new(number, budget)));
-        if self.follows(number, from, now, begin)
-            && let Some(Stream::Raw(stream)) = &mut self.stream
-        {
-            self.malformed += stream.handle_datagram(from, datagram, now);
-        }
-    }
-
-    /// Whether datagrams of this stream are to be looked at: those of the one
-    /// that is followed, which this one becomes if there is none that lives.
-    fn follows(
-        &mut self,
-        number: u64,
-        from: SocketAddr,
-        now: Duration,
-        begin: impl FnOnce() -> Stream,
-    ) -> bool {
-        match &self.stream {
-            Some(stream) if stream.number() == number && !stream.is_over(now) => return true,
-            Some(stream) if stream.is_living(now) => {
-                self.note_other(number, from);
-                return false;
-            }
-            _ if self.native.is_living(now) => {
-                self.note_other(number, from);
-                return false;
-            }
-            _ => {}
-        }
-        if let Some(stream) = self.stream.take() {
-            self.retire(stream);
-        }
-        self.others.retain(|other| *other != from);
-        let stream = begin();
-        // Frames of two streams under one number could not be told apart.
-        if let Some(same) = self
-            .previous
-            .take_if(|previous| previous.number() == number)
-        {
-            self.close(&same);
-        }
-        self.stream = Some(stream);
-        self.native_is_newest = false;
-        self.followed += 1;
-        self.events.push_back(Event::Followed {
-            stream: number,
-            from,
-            again: self.followed > 1,
-        });
-        true
-    }
-
-    fn note_other(&mut self, stream: u64, from: SocketAddr) {
-        self.foreign += 1;
-        if self.others.len() < MAX_OTHERS && !self.others.contains(&from) {
-            self.others.push(from);
-            self.events.push_back(Event::Other { stream, from });
-        }
     }
 
     fn retire(&mut self, mut stream: Stream) {
@@ -385,70 +268,6 @@ impl Listener {
             receiver::add(&mut statistics, before);
         }
         self.before = Some(statistics);
-    }
-}
-
-impl Stream {
-    fn accounts(&mut self) -> &mut accounts::Accounts {
-        match self {
-            Self::Rtp(stream) => stream.accounts_mut(),
-            Self::Raw(stream) => stream.accounts_mut(),
-        }
-    }
-
-    fn number(&self) -> u64 {
-        match self {
-            Self::Rtp(stream) => stream.accounts().stream(),
-            Self::Raw(stream) => stream.accounts().stream(),
-        }
-    }
-
-    /// Whether what comes under its number is another stream.
-    fn is_over(&self, now: Duration) -> bool {
-        match self {
-            Self::Rtp(stream) => stream.is_over(now),
-            Self::Raw(_) => false,
-        }
-    }
-
-    fn is_living(&self, now: Duration) -> bool {
-        let (heard, ended) = match self {
-            Self::Rtp(stream) => (stream.accounts().heard(), stream.has_ended()),
-            Self::Raw(stream) => (stream.accounts().heard(), false),
-        };
-        !ended && now.saturating_sub(heard) < SILENCE
-    }
-
-    /// Gives up what has had its time. Returns whether the stream ends by it.
-    fn handle_timeout(&mut self, now: Duration) -> bool {
-        match self {
-            Self::Rtp(stream) => stream.handle_timeout(now),
-            Self::Raw(stream) => {
-                stream.handle_timeout(now);
-                false
-            }
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Duration> {
-        match self {
-            Self::Rtp(stream) => stream.poll_timeout(),
-            Self::Raw(stream) => stream.poll_timeout(),
-        }
-    }
-
-    fn end(&mut self) {
-        match self {
-            Self::Rtp(stream) => stream.end(),
-            Self::Raw(stream) => stream.end(),
-        }
-    }
-
-    fn statistics(&self) -> Statistics {
-        match self {
-            Self::Rtp(stream) => stream.statistics(),
-            Self::Raw(stream) => stream.statistics(),
-        }
     }
 }
 

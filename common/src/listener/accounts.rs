@@ -138,6 +138,11 @@ impl Accounts {
         });
     }
 
+    /// Whether any frame was handed out.
+    pub(super) fn has_frames(&self) -> bool {
+        self.next > FrameNumber(0)
+    }
+
     pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {
         self.out.pop_front()
     }

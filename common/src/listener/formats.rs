@@ -35,28 +35,35 @@ impl Formats {
         }
     }
 
-    /// The format of a datagram: what its sender speaks, who is held to it
-    /// until he has been silent, since the middle of a bare JPEG may begin with
-    /// any byte. What is not known of anyone is native, and damaged.
-    pub(super) fn recognise(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) -> Format {
-        if let Some(only) = self.only {
-            return only;
+    /// The format of a datagram, where it is known: its sender is held to the
+    /// one that was proved until it has been silent, since the middle of a bare
+    /// JPEG may begin with any byte.
+    pub(super) fn known(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Format> {
+        if self.only.is_some() {
+            return self.only;
         }
-        let known = self
+        let index = self
             .senders
-            .iter_mut()
-            .find(|sender| sender.address == from);
-        let claimed = Format::of(datagram);
-        if let Some(sender) = known {
-            if now.saturating_sub(sender.heard) >= SILENCE {
-                sender.format = claimed.unwrap_or(sender.format);
-            }
-            sender.heard = now;
-            return sender.format;
+            .iter()
+            .position(|sender| sender.address == from)?;
+        let sender = &mut self.senders[index];
+        let silent = now.saturating_sub(sender.heard) >= SILENCE;
+        if silent && Format::of(datagram).is_some_and(|claimed| claimed != sender.format) {
+            self.senders.swap_remove(index);
+            return None;
         }
-        let Some(format) = claimed else {
-            return Format::Native;
-        };
+        sender.heard = now;
+        Some(sender.format)
+    }
+
+    /// Holds a sender to the format that something of it proved.
+    pub(super) fn hold(&mut self, from: SocketAddr, format: Format, now: Duration) {
+        self.senders.retain(|sender| sender.address != from);
         if self.senders.len() == MAX_SENDERS {
             let oldest = self
                 .senders
@@ -71,7 +78,6 @@ impl Formats {
             format,
             heard: now,
         });
-        format
     }
 }
 
@@ -97,39 +103,35 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_is_held_to_its_format_until_it_is_silent() {
+    fn a_sender_is_held_to_what_it_proved_until_it_is_silent() {
         let mut formats = Formats::new(None);
-        let mut of = |port, bytes: &[u8], ms| formats.recognise(address(port), bytes, ms * MS);
-        assert_eq!(of(1, &[0xff, 0xd8, 0xff], 0), Format::Raw);
-        assert_eq!(of(1, &[0x80, 26], 1), Format::Raw);
-        assert_eq!(of(1, b"F", 2), Format::Raw);
-        assert_eq!(of(2, &[0x80, 26], 3), Format::Rtp);
-        assert_eq!(of(3, b"F", 3), Format::Native);
-        assert_eq!(of(3, &[0xff, 0xd8], 4), Format::Native);
-        assert_eq!(of(4, &[0, 1], 4), Format::Native);
-        assert_eq!(of(4, &[0xff, 0xd8], 5), Format::Raw);
-        let later = 2 + SILENCE.as_millis() as u32;
-        assert_eq!(of(1, &[0x80, 26], later), Format::Rtp);
+        assert_eq!(formats.known(address(1), &[0xff, 0xd8, 0xff], MS), None);
+        formats.hold(address(1), Format::Raw, MS);
+        let mut of = |port, bytes: &[u8], ms| formats.known(address(port), bytes, ms * MS);
+        assert_eq!(of(1, &[0x80, 26], 2), Some(Format::Raw));
+        assert_eq!(of(1, b"F", 3), Some(Format::Raw));
+        assert_eq!(of(2, &[0x80, 26], 4), None);
+        let later = 3 + SILENCE.as_millis() as u32;
+        assert_eq!(of(1, &[0, 0], later), Some(Format::Raw));
+        assert_eq!(of(1, &[0x80, 26], 2 * later), None);
+        assert_eq!(of(1, &[0, 0], 2 * later), None);
     }
 
     #[test]
     fn many_senders_push_out_the_one_silent_for_longest() {
         let mut formats = Formats::new(None);
         for port in 1..=MAX_SENDERS as u16 + 1 {
-            formats.recognise(
-                address(port),
-                &[0xff, 0xd8],
-                Duration::from_micros(port.into()),
-            );
+            let now = Duration::from_micros(port.into());
+            formats.hold(address(port), Format::Raw, now);
         }
         assert_eq!(formats.senders.len(), MAX_SENDERS);
-        assert_eq!(formats.recognise(address(2), &[0x80], MS), Format::Raw);
-        assert_eq!(formats.recognise(address(1), &[0x80], MS), Format::Rtp);
+        assert_eq!(formats.known(address(2), &[0x80], MS), Some(Format::Raw));
+        assert_eq!(formats.known(address(1), &[0x80], MS), None);
     }
 
     #[test]
     fn one_format_alone_is_what_everything_is() {
         let mut formats = Formats::new(Some(Format::Raw));
-        assert_eq!(formats.recognise(address(1), b"F", MS), Format::Raw);
+        assert_eq!(formats.known(address(1), b"F", MS), Some(Format::Raw));
     }
 }

@@ -38,6 +38,11 @@ impl RawStream {
         &mut self.accounts
     }
 
+    /// Whether a JPEG has begun, and has not ended.
+    pub(super) fn is_within_jpeg(&self) -> bool {
+        self.joiner.is_open()
+    }
+
     /// Takes a datagram. Returns how many of it belong to no frame: 1 or none.
     pub(super) fn handle_datagram(
         &mut self,

@@ -31,8 +31,37 @@ pub(super) struct RtpStream {
     tables: SentTables,
     frames: Frames,
     reports: Reports,
+    /// Where the packet ended that came last, and which one it was.
+    before: Option<End>,
+    proven: bool,
     farewell: Option<Duration>,
     ended: bool,
+}
+
+/// Where a packet ended.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    sequence: u16,
+    timestamp: u32,
+    /// In the scan of its frame.
+    offset: u32,
+}
+
+impl End {
+    fn of(packet: &Packet<'_>, fragment: &Fragment<'_>) -> Self {
+        Self {
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            offset: fragment.offset.saturating_add(fragment.data.len() as u32),
+        }
+    }
+
+    /// Whether a packet goes on from here, within the frame or with the next.
+    fn goes_on(&self, packet: &Packet<'_>, fragment: &Fragment<'_>) -> bool {
+        let within = packet.timestamp == self.timestamp && fragment.offset == self.offset;
+        let next = packet.timestamp != self.timestamp && fragment.offset == 0;
+        packet.sequence == self.sequence.wrapping_add(1) && (within || next)
+    }
 }
 
 /// The packet and the fragment in a datagram, if it is of JPEG in RTP.
@@ -55,6 +84,8 @@ impl RtpStream {
             tables: SentTables::default(),
             frames: Frames::new(config.size, config.receiver.strict),
             reports: Reports::new(viewer, now),
+            before: None,
+            proven: false,
             farewell: None,
             ended: false,
         }
@@ -66,6 +97,13 @@ impl RtpStream {
 
     pub(super) fn accounts_mut(&mut self) -> &mut Accounts {
         &mut self.accounts
+    }
+
+    /// Whether two packets in sequence or a whole frame came
+    /// (<https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>): bytes that look
+    /// like one packet by chance are no stream.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -116,6 +154,11 @@ impl RtpStream {
             .frames
             .place(place.number.0, place.ticks, packet, fragment, tables, now);
         self.hand_out(now);
+        if placed && !self.proven && !fragment.data.is_empty() {
+            let goes_on = |before: End| before.goes_on(packet, fragment);
+            self.proven = self.accounts.has_frames() || self.before.is_some_and(goes_on);
+            self.before = Some(End::of(packet, fragment));
+        }
         placed
     }
 

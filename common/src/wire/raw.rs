@@ -145,7 +145,8 @@ impl Scanner {
                     self.restarts += 1;
                     self.at += 2;
                 }
-                (0xff, 0x02..=0xfe) if !matches!(marker, RST0..=SOI) => {
+                // Those below are reserved (table B.1).
+                (0xff, 0xc0..=0xfe) if !matches!(marker, RST0..=SOI) => {
                     let len = bytes.get(self.at + 2..).and_then(<[u8]>::first_chunk);
                     let Some(len) = len.map(|len| usize::from(u16::from_be_bytes(*len))) else {
                         return Scan::More;

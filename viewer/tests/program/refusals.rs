@@ -152,3 +152,22 @@ fn a_recording_that_lacks_frames_does_not_end_well() {
         "{last}"
     );
 }
+
+#[test]
+fn what_only_looks_like_a_stream_is_not_one() {
+    let folder = Folder::new();
+    let report = folder.path("report.json");
+    let viewer = Viewer::listening(&["--headless", "--wait", "1s", "--report", &report]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let packet = [
+        0x80, 26, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 65, 80, 9, 9, 0, 9, 0, 0, 1,
+    ];
+    let junk = [&[0xff, 0xd8, 0xff, 0xe0, 7][..], &packet];
+    for datagram in junk {
+        socket.send_to(datagram, viewer.address()).unwrap();
+    }
+    let ended = viewer.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("Following"), "{}", ended.stderr);
+    assert_eq!(json(&report)["packets"]["malformed"], 2);
+}

@@ -1,0 +1,146 @@
+//! Several senders at one port, in virtual time.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::transmitter::{self, Transmitter};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn gallery() -> Gallery {
+    Gallery::new(Config::default(), 9, Duration::ZERO)
+}
+
+fn address(number: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 5005))
+}
+
+/// What a sender sends for a frame, and with it at its start.
+fn frame(transmitter: &mut Transmitter, now: Duration) -> Vec<Vec<u8>> {
+    let jpeg = Bytes::from_static(b"a frame");
+    transmitter.handle_frame(jpeg, now, None, now).unwrap();
+    let (mut datagrams, mut out) = (Vec::new(), Vec::new());
+    while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        datagrams.extend(out.chunks(transmit.segment).map(<[u8]>::to_vec));
+    }
+    datagrams
+}
+
+fn transmitter(stream: u64) -> Transmitter {
+    let config = transmitter::Config {
+        pace: false,
+        ..transmitter::Config::default()
+    };
+    Transmitter::new(config, stream, Duration::ZERO)
+}
+
+#[test]
+fn every_sender_is_shown_and_counted_by_itself() {
+    let mut gallery = gallery();
+    let mut senders: Vec<_> = (0..16).map(transmitter).collect();
+    for tick in 1..=10 {
+        let now = 40 * MS * tick;
+        for (number, sender) in senders.iter_mut().enumerate() {
+            for datagram in frame(sender, now) {
+                gallery.handle_datagram(address(number as u16), &datagram, now);
+            }
+        }
+        gallery.handle_timeout(now);
+        while let Some((place, frame)) = gallery.poll_frame() {
+            gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+        }
+        while gallery.poll_event().is_some() {}
+    }
+    let each = gallery.each();
+    assert_eq!(each.len(), 16);
+    for (number, statistics) in each.iter().enumerate() {
+        assert_eq!(statistics.frames.intact, Some(10));
+        assert_eq!(statistics.packets.lost, Some(0));
+        let expected = format!("{number:016x}");
+        assert_eq!(statistics.stream.number.as_deref(), Some(&*expected));
+    }
+    let all = gallery.all();
+    assert_eq!((all.frames.intact, all.stream.followed), (Some(160), 16));
+    assert_eq!(all.stream.number, None);
+}
+
+#[test]
+fn a_sender_keeps_its_place_when_its_address_changes() {
+    let mut gallery = gallery();
+    let mut sender = transmitter(7);
+    for from in [address(1), address(2)] {
+        for datagram in frame(&mut sender, MS) {
+            gallery.handle_datagram(from, &datagram, MS);
+        }
+        while gallery.poll_event().is_some() {}
+    }
+    assert_eq!(gallery.len(), 1);
+    assert_eq!(gallery.each()[0].stream.addresses, ["10.0.0.2:5005"]);
+}
+
+#[test]
+fn noise_takes_no_place_and_many_senders_a_bounded_number() {
+    let mut gallery = gallery();
+    let whole = frame(&mut transmitter(1), MS);
+    for (number, datagram) in [&b""[..], b"FRAME", &[0x80; 40], &whole[0][1..]]
+        .into_iter()
+        .enumerate()
+    {
+        gallery.handle_datagram(address(number as u16), datagram, MS);
+    }
+    // Nor do bytes that look like the beginning of a stream, and no more.
+    let fragment = [
+        0x80, 26, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 65, 80, 9, 9, 0, 9, 0, 0, 1,
+    ];
+    gallery.handle_datagram(address(20), &fragment, MS);
+    gallery.handle_datagram(address(21), &[0xff, 0xd8, 0xff, 0xe0, 9], MS);
+    let mut damaged = whole[0].clone();
+    damaged[20] ^= 1;
+    gallery.handle_datagram(address(9), &damaged, MS);
+    assert!(gallery.is_empty());
+    assert_eq!(gallery.all().packets.malformed, Some(5));
+    gallery.handle_datagram(address(9), &damaged, MS + SILENCE);
+    assert_eq!(gallery.all().packets.malformed, Some(8));
+
+    let most = MAX_SENDERS as u16;
+    let begin = |gallery: &mut Gallery, number: u16, now| {
+        for datagram in frame(&mut transmitter(u64::from(number) + 100), now) {
+            gallery.handle_datagram(address(number), &datagram, now);
+        }
+    };
+    for number in 0..most + 5 {
+        begin(&mut gallery, number, MS * u32::from(number));
+    }
+    assert_eq!(gallery.len(), MAX_SENDERS);
+    begin(&mut gallery, 999, MS + FORGOTTEN);
+    assert_eq!(gallery.len(), MAX_SENDERS);
+    assert_eq!(
+        gallery.each()[0].stream.addresses,
+        [address(999).to_string()]
+    );
+}
+
+#[test]
+fn a_sender_of_another_format_has_a_place_once_it_is_proved_and_loses_nothing() {
+    let mut gallery = gallery();
+    let recorded: &[u8] = include_bytes!("../../fixtures/gstreamer-420-640x360.rtp");
+    let bare = include_bytes!("../../fixtures/opencv-64x48.jpg");
+    let datagrams = crate::wire::rtp_jpeg::tests_recorded::datagrams(recorded);
+    for (index, datagram) in datagrams.iter().enumerate() {
+        gallery.handle_datagram(address(1), datagram, MS * index as u32);
+    }
+    for (index, piece) in bare.chunks(300).enumerate() {
+        assert_eq!(gallery.len(), 1, "at piece {index}");
+        gallery.handle_datagram(address(2), piece, MS);
+    }
+    gallery.handle_timeout(MS * datagrams.len() as u32);
+    while let Some((place, frame)) = gallery.poll_frame() {
+        gallery.handle_fate(place, frame.id, Outcome::Shown { at: MS });
+    }
+    let each = gallery.each();
+    let wires: Vec<_> = each.iter().map(|one| one.stream.wire).collect();
+    assert_eq!(wires, [Some("rtp"), Some("raw")]);
+    assert_eq!(each[0].packets.received, Some(datagrams.len() as u64));
+    assert_eq!(each[1].frames.intact, Some(1));
+    assert_eq!(gallery.all().packets.malformed, Some(0));
+}

@@ -1,0 +1,177 @@
+//! Which stream a datagram is of, and when that is followed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::raw::RawStream;
+use super::rtp::{self, RtpStream};
+use super::stream::Stream;
+use super::{Listener, formats};
+use crate::receiver::{Event, MAX_OTHERS};
+use crate::wire::{Format, native, rtp as packets};
+
+impl Listener {
+    /// Takes a datagram of somebody whose format is not proved. Where a bare
+    /// JPEG has begun, anything may go on with it, and yet be what it looks
+    /// like: then the first that proves itself is right.
+    pub(super) fn handle_unknown(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        let claimed = Format::of(datagram);
+        let begun = self.candidates.has_begun(from);
+        if native::Packet::decode(datagram).is_ok() {
+            self.formats.hold(from, Format::Native, now);
+            self.handle_native(from, datagram, now);
+        } else if claimed == Some(Format::Raw) {
+            self.handle_raw(from, datagram, now);
+        } else if !begun && claimed == Some(Format::Rtp) {
+            self.handle_rtp(from, datagram, now);
+        } else if begun {
+            if rtp::decode(datagram).is_some() {
+                self.handle_rtp(from, datagram, now);
+            }
+            // Unless that proved what it is.
+            if self.candidates.has_begun(from) {
+                self.handle_raw(from, datagram, now);
+            }
+        } else {
+            // Native and damaged, or nothing that is known.
+            self.handle_native(from, datagram, now);
+        }
+    }
+
+    pub(super) fn handle_native(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        if self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.is_living(now))
+        {
+            // Damaged datagrams of the stream that is followed are no others.
+            match native::Packet::decode(datagram) {
+                Ok((header, _)) => self.note_other(header.stream, from, 1),
+                Err(_) => self.malformed += 1,
+            }
+            return;
+        }
+        self.native.handle_datagram(from, datagram, now);
+    }
+
+    pub(super) fn handle_rtp(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        if packets::is_control(datagram) {
+            let mut understood = packets::Control::decode(datagram).is_ok();
+            let streams = self.stream.iter_mut().chain(self.candidates.streams());
+            for stream in streams {
+                if let Stream::Rtp(stream) = stream {
+                    understood = stream.handle_control(from, datagram, now);
+                }
+            }
+            self.malformed += u64::from(!understood);
+            return;
+        }
+        let Some((packet, fragment)) = rtp::decode(datagram) else {
+            self.malformed += 1;
+            return;
+        };
+        let (viewer, config) = (self.viewer, self.config.clone());
+        let begin = || {
+            let stream = RtpStream::new(packet.source, viewer, &config, now);
+            Stream::Rtp(Box::new(stream))
+        };
+        let take = |stream: &mut Stream| match stream {
+            Stream::Rtp(stream) => {
+                stream.handle_packet(&packet, &fragment, from, datagram.len(), now)
+            }
+            Stream::Raw(_) => false,
+        };
+        self.hand_over(packet.source.into(), Format::Rtp, from, now, begin, take);
+    }
+
+    pub(super) fn handle_raw(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        let number = formats::number(from, self.viewer);
+        let budget = self.config.receiver.budget;
+        let begins = Format::of(datagram) == Some(Format::Raw);
+        let known = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.number() == number);
+        if !known && !begins && !self.candidates.has_begun(from) {
+            self.malformed += 1;
+            return;
+        }
+        let begin = || Stream::Raw(Box::new(RawStream::new(number, budget)));
+        let take = |stream: &mut Stream| match stream {
+            Stream::Raw(stream) => stream.handle_datagram(from, datagram, now) == 0,
+            Stream::Rtp(_) => false,
+        };
+        self.hand_over(number, Format::Raw, from, now, begin, take);
+    }
+
+    /// Hands a datagram to the stream that it is of, by `take`, which says
+    /// whether it fits: to the one that is followed, or to what may become it.
+    fn hand_over(
+        &mut self,
+        number: u64,
+        format: Format,
+        from: SocketAddr,
+        now: Duration,
+        begin: impl FnOnce() -> Stream,
+        take: impl Fn(&mut Stream) -> bool,
+    ) {
+        let followed = self.stream.as_mut();
+        let same = |stream: &&mut Stream| stream.number() == number && !stream.is_over(now);
+        if let Some(stream) = followed.filter(same) {
+            self.malformed += u64::from(!take(stream));
+            return;
+        }
+        let living = self.native.is_living(now)
+            || (self.stream.as_ref()).is_some_and(|stream| stream.is_living(now));
+        if living && self.others.contains(&from) {
+            self.foreign += 1;
+            return;
+        }
+        let mut fits = false;
+        let proven = self.candidates.offer(number, from, now, begin, |stream| {
+            fits = take(stream);
+            fits
+        });
+        self.malformed += u64::from(!fits);
+        let Some(proven) = proven else {
+            return;
+        };
+        self.formats.hold(from, format, now);
+        if living {
+            self.note_other(number, from, proven.datagrams);
+        } else {
+            self.follow(proven.stream, from);
+        }
+    }
+
+    fn follow(&mut self, stream: Stream, from: SocketAddr) {
+        let number = stream.number();
+        if let Some(before) = self.stream.take() {
+            self.retire(before);
+        }
+        self.others.retain(|other| *other != from);
+        // Frames of two streams under one number could not be told apart.
+        if let Some(same) = self
+            .previous
+            .take_if(|previous| previous.number() == number)
+        {
+            self.close(&same);
+        }
+        self.stream = Some(stream);
+        self.native_is_newest = false;
+        self.followed += 1;
+        self.events.push_back(Event::Followed {
+            stream: number,
+            from,
+            again: self.followed > 1,
+        });
+    }
+
+    fn note_other(&mut self, stream: u64, from: SocketAddr, datagrams: u64) {
+        self.foreign += datagrams;
+        if self.others.len() < MAX_OTHERS && !self.others.contains(&from) {
+            self.others.push(from);
+            self.events.push_back(Event::Other { stream, from });
+        }
+    }
+}
