@@ -38,7 +38,7 @@ pub const EAGER_REPORTS: u32 = 5;
 /// The most other streams that are remembered by number.
 pub const MAX_OTHERS: usize = 64;
 
-/// The most damaged datagrams that are remembered before the first stream.
+/// The most damaged datagrams that are remembered before a stream is followed.
 const MAX_DAMAGED: usize = 64;
 
 /// The most records that are kept of a stream that two others followed: more
@@ -137,6 +137,10 @@ pub enum Event {
     },
 }
 
+/// A damaged datagram: where it came from, and its header where that can be
+/// believed.
+type Damaged = (SocketAddr, Option<Header>);
+
 /// The viewer's state machine for one socket.
 #[derive(Debug)]
 pub struct Receiver {
@@ -154,9 +158,9 @@ pub struct Receiver {
     /// Streams that said farewell: what still arrives of them begins nothing.
     ended: VecDeque<u64>,
     malformed: u64,
-    /// Datagrams that came before the first stream and are no packets: damaged
-    /// ones, if they turn out to come from its sender.
-    damaged: Vec<(SocketAddr, Option<Header>)>,
+    /// Datagrams that are no packets of the stream that is followed: damaged
+    /// ones of the next, if they turn out to come from its sender.
+    damaged: VecDeque<Damaged>,
     foreign: u64,
     socket_drops: u64,
     events: VecDeque<Event>,
@@ -180,7 +184,7 @@ impl Receiver {
             others: Vec::new(),
             ended: VecDeque::new(),
             malformed: 0,
-            damaged: Vec::new(),
+            damaged: VecDeque::new(),
             foreign: 0,
             socket_drops: 0,
             events: VecDeque::new(),
@@ -323,14 +327,19 @@ impl Receiver {
                 return;
             }
         };
-        match &mut self.stream {
-            Some(stream) if stream.from() == from => stream.handle_corrupt(claimed),
-            Some(_) => self.malformed += 1,
-            None => {
-                self.malformed += 1;
-                self.damaged.push((from, claimed));
-                self.damaged.truncate(MAX_DAMAGED);
-            }
+        // A number that nobody has may be damaged itself.
+        let other = claimed.is_some_and(|header| self.others.contains(&header.stream));
+        if let Some(stream) = &mut self.stream
+            && stream.from() == from
+            && !other
+        {
+            stream.handle_corrupt(claimed);
+            return;
+        }
+        self.malformed += 1;
+        self.damaged.push_back((from, claimed));
+        if self.damaged.len() > MAX_DAMAGED {
+            self.damaged.pop_front();
         }
     }
 
@@ -379,13 +388,11 @@ impl Receiver {
             self.free_since,
             now,
         );
-        for (_, claimed) in self
-            .damaged
-            .drain(..)
-            .filter(|(address, _)| *address == from)
-        {
-            stream.handle_corrupt(claimed);
-            self.malformed -= 1;
+        for (address, claimed) in self.damaged.drain(..) {
+            if address == from && claimed.is_none_or(|header| header.stream == number) {
+                stream.handle_corrupt(claimed);
+                self.malformed -= 1;
+            }
         }
         self.stream = Some(stream);
         self.events.push_back(Event::Followed {

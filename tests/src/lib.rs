@@ -19,3 +19,4 @@ pub mod relay;
 pub mod repair_table;
 pub mod screen;
 pub mod slices_row;
+pub mod truth;

@@ -1,62 +1,21 @@
 //! A transmitter and a receiver joined by impaired links in virtual time: time
 //! jumps to the next deadline, so hours run in milliseconds and nothing sleeps.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod scenario;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::Statistics;
 use framegram_common::ledger::FrameRecord;
-use framegram_common::link::{Deed, Impairment, Link};
-use framegram_common::receiver::{self, Event, Outcome, ReceivedFrame, Receiver};
-use framegram_common::transmitter::{self, Transmitter};
-use framegram_common::wire::WireError;
-use framegram_common::wire::native::{Channel, Packet};
+use framegram_common::link::Link;
+use framegram_common::receiver::{Event, Outcome, ReceivedFrame, Receiver};
+use framegram_common::transmitter::Transmitter;
 
-/// What a run is made of.
-#[derive(Clone, Debug)]
-pub struct Scenario {
-    /// The sender's settings.
-    pub transmitter: transmitter::Config,
-    /// The viewer's settings.
-    pub receiver: receiver::Config,
-    /// What happens to datagrams from sender to viewer.
-    pub forward: Impairment,
-    /// What happens to datagrams from viewer to sender.
-    pub backward: Impairment,
-    /// Time from frame to frame.
-    pub interval: Duration,
-    /// What is added to it after each frame in turn, over and over: a source
-    /// that hesitates.
-    pub hesitations: Vec<Duration>,
-    /// When the viewer begins to listen.
-    pub join: Duration,
-}
-
-impl Default for Scenario {
-    fn default() -> Self {
-        let interval = Duration::from_micros(33_333);
-        let transmitter = transmitter::Config {
-            interval: Some(interval),
-            boot_mark: Some(BOOT_MARK),
-            ..transmitter::Config::default()
-        };
-        let receiver = receiver::Config {
-            boot_mark: |_| Some(BOOT_MARK),
-            ..receiver::Config::default()
-        };
-        Self {
-            transmitter,
-            receiver,
-            forward: Impairment::default(),
-            backward: Impairment::default(),
-            interval,
-            hesitations: Vec::new(),
-            join: Duration::ZERO,
-        }
-    }
-}
+use crate::truth::{self, Truth};
+pub use scenario::{Life, Scenario};
 
 /// What came of a run.
 #[derive(Debug)]
@@ -71,28 +30,8 @@ pub struct Outcomes {
     pub sender: Statistics,
     /// The viewer's records of frames, in the order that they were told.
     pub records: Vec<FrameRecord>,
-    /// What the link truly did.
-    pub truth: Truth,
-}
-
-/// What truly became of the packets, from the link's own deeds.
-#[derive(Debug, Default)]
-pub struct Truth {
-    /// Good copies that arrived, in the order of arrival.
-    pub arrived: Vec<(Channel, u64)>,
-    /// Packets of which a damaged copy was delivered.
-    pub damaged: BTreeSet<(Channel, u64)>,
-    /// Damaged copies that arrived and whose header does not tell the number.
-    pub unnumbered: u64,
-    /// Every packet that was sent: its frame and chunk, where it is one.
-    pub sent: BTreeMap<(Channel, u64), Option<(u32, u16)>>,
-    /// UDP payload sent.
-    pub bytes: u64,
-    /// Counts of each channel in the first totals that arrived.
-    pub first_totals: Option<[u64; 3]>,
-    /// Counts of each channel in the newest totals that arrived, and the
-    /// frames sent.
-    pub totals: Option<(u64, [u64; 3], u64)>,
+    /// What the link truly did to the stream of each life.
+    pub truths: Vec<Truth>,
 }
 
 /// Runs the frames through the links until everything has come to rest.
@@ -102,7 +41,7 @@ pub struct Truth {
 #[must_use]
 pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
     let mut shown = Vec::new();
-    let mut pair = Pair::new(scenario, Some(Truth::default()));
+    let mut pair = Pair::new(scenario, true);
     pair.run(
         frames.iter().cloned(),
         &mut |frame| shown.push(frame),
@@ -125,7 +64,7 @@ pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
         records: pair.records,
         viewer,
         sender,
-        truth: pair.truth.unwrap_or_default(),
+        truths: pair.truths,
     }
 }
 
@@ -142,7 +81,7 @@ pub fn run_through(
     shown: &mut dyn FnMut(ReceivedFrame),
     sent: &mut dyn FnMut(usize, &Statistics),
 ) -> (Statistics, Statistics) {
-    let mut pair = Pair::new(scenario, None);
+    let mut pair = Pair::new(scenario, false);
     pair.run(frames, shown, sent);
     let viewer = pair.receiver.as_ref().map(Receiver::statistics);
     let sender = pair.transmitter.statistics(pair.now);
@@ -152,33 +91,52 @@ pub fn run_through(
 struct Pair<'a> {
     scenario: &'a Scenario,
     now: Duration,
+    /// The lives to come.
+    lives: VecDeque<Life>,
+    life: Life,
+    /// The stream of this life.
+    stream: u64,
     transmitter: Transmitter,
+    frame_due: Duration,
+    /// When this life's end is decided: it has sent all its frames.
+    kill_at: Option<Duration>,
+    /// Since when the sender is killed, or has sent its last farewell.
+    resting: Option<Duration>,
     receiver: Option<Receiver>,
     forward: Link,
     backward: Link,
     events: Vec<Event>,
     records: Vec<FrameRecord>,
-    truth: Option<Truth>,
+    truths: Vec<Truth>,
+    keeps_truth: bool,
     buffer: Vec<u8>,
-    /// The last moment at which the sender had something to do.
-    finished_by: Duration,
 }
 
 impl<'a> Pair<'a> {
-    fn new(scenario: &'a Scenario, truth: Option<Truth>) -> Self {
-        Self {
+    fn new(scenario: &'a Scenario, keeps_truth: bool) -> Self {
+        let mut lives: VecDeque<_> = scenario.lives.iter().copied().collect();
+        let life = lives.pop_front().unwrap_or_default();
+        let mut pair = Self {
             scenario,
             now: START,
+            lives,
+            life,
+            stream: STREAM,
             transmitter: Transmitter::new(scenario.transmitter, STREAM, START),
+            frame_due: START,
+            kill_at: None,
+            resting: None,
             receiver: None,
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             events: Vec::new(),
             records: Vec::new(),
-            truth,
+            truths: Vec::new(),
+            keeps_truth,
             buffer: Vec::new(),
-            finished_by: START,
-        }
+        };
+        pair.note_life();
+        pair
     }
 
     fn run(
@@ -188,7 +146,6 @@ impl<'a> Pair<'a> {
         sent: &mut dyn FnMut(usize, &Statistics),
     ) {
         let mut frames = frames.enumerate().peekable();
-        let mut frame_due = START;
         let mut hesitations = self.scenario.hesitations.iter().copied().cycle();
         let join = START + self.scenario.join;
         let mut steps_at_rest = 0;
@@ -197,25 +154,38 @@ impl<'a> Pair<'a> {
             if self.receiver.is_none() && now >= join {
                 self.receiver = Some(Receiver::new(self.scenario.receiver.clone(), VIEWER, now));
             }
-            if now >= frame_due {
-                match frames.next() {
-                    Some((index, frame)) => {
-                        sent(index, &self.transmitter.statistics(now));
-                        let taken = self.transmitter.handle_frame(frame, now, None, now);
-                        taken.expect("the frame is sendable");
-                    }
-                    None => self.transmitter.finish(now),
+            if frames.peek().is_some() && self.reborn_at().is_some_and(|at| now >= at) {
+                self.begin_anew();
+            }
+            if self.resting.is_none() && self.kill_at.is_none() && now >= self.frame_due {
+                if self.life.frames > 0
+                    && let Some((index, frame)) = frames.next()
+                {
+                    sent(index, &self.transmitter.statistics(now));
+                    let taken = self.transmitter.handle_frame(frame, now, None, now);
+                    taken.expect("the frame is sendable");
+                    self.life.frames -= 1;
+                    let last = self.life.frames == 0 || frames.peek().is_none();
+                    self.kill_at = self.life.killed_after.filter(|_| last).map(|d| now + d);
+                } else {
+                    self.transmitter.finish(now);
                 }
-                frame_due += self.scenario.interval + hesitations.next().unwrap_or_default();
+                let interval = self.scenario.interval;
+                self.frame_due += interval + hesitations.next().unwrap_or_default();
             }
             self.drain(shown);
-            if !self.transmitter.is_finished() {
-                self.finished_by = now;
+            let at_rest =
+                self.kill_at.is_some_and(|at| now >= at) || self.transmitter.is_finished();
+            if at_rest {
+                self.resting.get_or_insert(now);
             }
-            let over = self.is_over();
+            let more = frames.peek().is_some() && !self.lives.is_empty();
+            let over = !more && self.is_over();
+            let sends = self.resting.is_none();
             let waits = [
                 (!over && self.receiver.is_none()).then_some(join),
-                (!self.transmitter.is_finished()).then_some(frame_due),
+                sends.then_some(self.kill_at.unwrap_or(self.frame_due)),
+                self.reborn_at().filter(|_| more),
                 self.next_deadline(),
             ];
             let Some(next) = waits.into_iter().flatten().min().filter(|_| !over) else {
@@ -227,13 +197,41 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// When the sender's next life begins.
+    fn reborn_at(&self) -> Option<Duration> {
+        let since = self.resting.filter(|_| !self.lives.is_empty())?;
+        Some(since + self.life.pause)
+    }
+
+    fn begin_anew(&mut self) {
+        self.life = self.lives.pop_front().unwrap_or_default();
+        self.stream += 1;
+        self.transmitter = Transmitter::new(self.scenario.transmitter, self.stream, self.now);
+        (self.frame_due, self.kill_at, self.resting) = (self.now, None, None);
+        self.note_life();
+    }
+
+    fn note_life(&mut self) {
+        if self.keeps_truth {
+            let earliest = self.now + self.scenario.forward.delay;
+            self.truths.push(Truth {
+                missed: START + self.scenario.join > earliest,
+                ..Truth::new(self.stream)
+            });
+        }
+    }
+
     fn drain(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
         let now = self.now;
-        while let Some(transmit) = self.transmitter.poll_transmit(now, &mut self.buffer) {
-            for datagram in self.buffer.chunks(transmit.segment) {
-                let deed = self.forward.send(datagram, now);
-                if let Some(truth) = &mut self.truth {
-                    truth.note_sent(datagram, deed);
+        let killed = self.kill_at.is_some_and(|at| now >= at);
+        let cut = self.scenario.cut.is_some_and(|cut| now >= START + cut);
+        while !killed && let Some(sent) = self.transmitter.poll_transmit(now, &mut self.buffer) {
+            for datagram in self.buffer.chunks(sent.segment) {
+                if !cut {
+                    self.forward.send(datagram, now);
+                }
+                if let Some(truth) = self.truths.last_mut() {
+                    truth.note_sent(datagram);
                 }
             }
         }
@@ -241,21 +239,26 @@ impl<'a> Pair<'a> {
             let Some(receiver) = &mut self.receiver else {
                 continue;
             };
-            if let Some(truth) = &mut self.truth {
-                truth.note_arrived(&datagram);
-            }
-            receiver.handle_datagram(sender(), &datagram, now);
+            let life = match self.scenario.lives.len() {
+                0 | 1 => 0,
+                _ => truth::read(&datagram).0.stream - STREAM,
+            };
+            receiver.handle_datagram(sender(life), &datagram, now);
             drain_receiver(receiver, &mut self.events, now, shown);
             self.records
                 .extend(std::iter::from_fn(|| receiver.poll_record()));
+            self.note_arrived(&datagram);
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_timeout(now);
             drain_receiver(receiver, &mut self.events, now, shown);
             self.records
                 .extend(std::iter::from_fn(|| receiver.poll_record()));
-            while receiver.poll_transmit(now, &mut self.buffer).is_some() {
-                self.backward.send(&self.buffer, now);
+            while let Some(to) = receiver.poll_transmit(now, &mut self.buffer) {
+                let heard = self.resting.is_none() && to == sender(self.stream - STREAM);
+                if heard {
+                    self.backward.send(&self.buffer, now);
+                }
             }
         }
         while let Some(datagram) = self.backward.poll(now) {
@@ -263,10 +266,25 @@ impl<'a> Pair<'a> {
         }
     }
 
+    fn note_arrived(&mut self, datagram: &[u8]) {
+        if !self.keeps_truth {
+            return;
+        }
+        let followed = self.events.iter().rev().find_map(|event| match event {
+            Event::Followed { stream, .. } => Some(*stream),
+            Event::Other { .. } | Event::Ended { .. } => None,
+        });
+        let stream = truth::read(datagram).0.stream;
+        if let Some(truth) = self.truths.iter_mut().find(|truth| truth.stream == stream) {
+            truth.note_arrived(datagram, followed == Some(stream));
+        }
+    }
+
     fn next_deadline(&self) -> Option<Duration> {
         let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
+        let transmitter = self.transmitter.poll_timeout();
         [
-            self.transmitter.poll_timeout(),
+            transmitter.filter(|_| self.resting.is_none()),
             receiver,
             self.forward.poll_timeout(),
             self.backward.poll_timeout(),
@@ -279,16 +297,15 @@ impl<'a> Pair<'a> {
     /// Whether the sender is done and what it sent has had its time.
     fn is_over(&self) -> bool {
         let quiet = self.forward.poll_timeout().is_none() && self.backward.poll_timeout().is_none();
-        let ended = self
-            .events
-            .iter()
-            .any(|event| matches!(event, Event::Ended { .. }));
+        let last = Event::Ended {
+            stream: self.stream,
+        };
         let nothing_comes = self
             .receiver
             .as_ref()
             .is_some_and(|r| r.poll_timeout().is_none());
-        let unheard = self.now > self.finished_by + UNHEARD;
-        self.transmitter.is_finished() && quiet && (ended || nothing_comes || unheard)
+        let unheard = self.resting.is_some_and(|at| self.now > at + UNHEARD);
+        self.resting.is_some() && quiet && (self.events.contains(&last) || nothing_comes || unheard)
     }
 }
 
@@ -305,47 +322,11 @@ fn drain_receiver(
     events.extend(std::iter::from_fn(|| receiver.poll_event()));
 }
 
-impl Truth {
-    fn note_sent(&mut self, datagram: &[u8], deed: Deed) {
-        let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
-        let chunk = match packet {
-            Packet::Chunk(chunk) | Packet::Resent(chunk) => Some((chunk.frame.0, chunk.index)),
-            _ => None,
-        };
-        self.bytes += datagram.len() as u64;
-        if deed.corrupt > 0 {
-            self.damaged.insert((header.channel, header.number.0));
-        }
-        let before = self.sent.insert((header.channel, header.number.0), chunk);
-        assert_eq!(before, None, "a packet number comes once");
-    }
-
-    fn note_arrived(&mut self, datagram: &[u8]) {
-        match Packet::decode(datagram) {
-            Ok((header, packet)) => {
-                self.arrived.push((header.channel, header.number.0));
-                if let Packet::Totals(totals) | Packet::Farewell(totals) = packet {
-                    let channels = [totals.media, totals.repair, totals.control];
-                    self.first_totals.get_or_insert(channels);
-                    let newest = self.totals.map_or(0, |(control, ..)| control);
-                    if totals.control > newest {
-                        self.totals = Some((totals.control, channels, totals.frames_sent));
-                    }
-                }
-            }
-            Err(WireError::Checksum {
-                claimed: Some(_), ..
-            }) => {}
-            Err(_) => self.unnumbered += 1,
-        }
-    }
+/// The address that the sender has in this life.
+fn sender(life: u64) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 40_000 + life as u16))
 }
 
-fn sender() -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 40_000))
-}
-
-const BOOT_MARK: u64 = 1;
 const STREAM: u64 = 0x5eed;
 const VIEWER: u64 = 0x1e77;
 const START: Duration = Duration::from_secs(100);

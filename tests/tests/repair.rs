@@ -334,7 +334,7 @@ fn over(link: &Impairment) -> (usize, u64, usize) {
     let sent_again = |((channel, _), chunk): &(&(Channel, u64), &Option<_>)| {
         *channel == Channel::Repair && chunk.is_some()
     };
-    let again = outcomes.truth.sent.iter().filter(sent_again).count();
+    let again = outcomes.truths[0].sent.iter().filter(sent_again).count();
     let reordered = outcomes.viewer.packets.reordered.unwrap();
     (outcomes.shown.len(), reordered, again)
 }

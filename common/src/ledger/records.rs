@@ -1,15 +1,17 @@
 //! The records of one stream's frames: open while their fate can still change,
 //! then handed out in the order of their numbers.
 
+mod judgement;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::causes::Cause;
-use super::evidence::{Evidence, Verdict};
 use super::record::{Fate, FrameRecord};
 use super::tally::Tally;
 use crate::seq::FrameNumber;
+pub(super) use judgement::Knowledge;
+use judgement::Reached;
 
 /// A frame that did not become whole in time is settled when the newest is so
 /// many numbers ahead: nothing of it is taken in after that.
@@ -22,10 +24,6 @@ const MAX_OPEN: usize = 2048;
 /// The most records that wait to be taken, runs of frames of which nothing
 /// arrived counted as one. With more the oldest is forgotten.
 const MAX_WAITING: usize = 1024;
-
-/// Frames without a packet of their own are placed by the next one that has,
-/// if it is so near.
-const MAX_LOOK_AHEAD: u64 = 16;
 
 /// The most records of a run of frames of which nothing arrived: 18 minutes at
 /// 60 frames a second. Of a longer one, which a forged number would draw, the
@@ -72,15 +70,6 @@ enum State {
     Told(Fate),
 }
 
-/// How far the media packets can be told to belong to frames.
-#[derive(Clone, Copy, Debug, Default)]
-struct Reached {
-    /// Packets below this are of frames that were looked at.
-    packets: u64,
-    /// The frame that begins with that packet, where it is known.
-    frame: Option<u64>,
-}
-
 /// A frame, or a run of them of which nothing arrived.
 #[derive(Debug)]
 enum Settled {
@@ -97,20 +86,6 @@ pub struct Contents {
     pub bytes: u32,
     /// When the picture was taken, on the sender's clock.
     pub captured: Duration,
-}
-
-/// How far frames can be settled, and with what.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Knowledge<'a> {
-    pub(super) evidence: Evidence<'a>,
-    /// The first frame that this side is accountable for.
-    pub(super) first: u64,
-    /// One above the newest frame known to have been sent.
-    pub(super) sent: u64,
-    /// The first frame that is still waited for.
-    pub(super) awaited: Option<u64>,
-    /// What joins the clocks.
-    pub(super) offset_micros: Option<i64>,
 }
 
 impl Records {
@@ -397,121 +372,12 @@ impl Records {
         let (record, reached) = self.judged(number, open, self.reached, knowledge);
         self.reached = reached;
         self.open.remove(&number);
+        if record.fate != Fate::BeforeJoining {
+            self.joined_within.take_if(|within| *within == number);
+        }
         self.tally.note(&record);
         self.put(Settled::One(Box::new(record)));
         true
-    }
-
-    /// The record of an open frame as it stands, and what is known of packets
-    /// behind it.
-    fn judged(
-        &self,
-        number: u64,
-        open: &Open,
-        reached: Reached,
-        knowledge: &Knowledge<'_>,
-    ) -> (FrameRecord, Reached) {
-        let evidence = &knowledge.evidence;
-        let follows = (reached.frame == Some(number)).then_some(reached.packets);
-        let own = self
-            .base(number)
-            .or(follows)
-            .map(|base| base..base.saturating_add(open.chunks()));
-        let range = own.clone().unwrap_or_else(|| {
-            let end = self.next_base(number + 1).unwrap_or(evidence.media.end);
-            reached.packets.min(end)..end
-        });
-        let verdict = evidence.verdict(range);
-        let fate = match open.state {
-            State::Told(fate) => fate,
-            State::Coming => Fate::Open,
-            State::Broken => Fate::Corrupt,
-            State::GivenUp if number < knowledge.first => Fate::BeforeJoining,
-            State::GivenUp => match verdict {
-                Verdict {
-                    cause: Some(cause), ..
-                } => of(cause),
-                Verdict { unknown: true, .. } => Fate::TailUnknown,
-                // All of it arrived, after it was forgotten.
-                Verdict { cause: None, .. } => Fate::Late,
-            },
-        };
-        let lost = if own.is_some() {
-            u32::try_from(verdict.missing).ok()
-        } else {
-            open.record.chunks
-        };
-        let record = FrameRecord {
-            fate,
-            chunks_lost: lost,
-            offset_micros: knowledge.offset_micros,
-            ..open.record.clone()
-        };
-        let reached = own.map_or(reached, |own| Reached {
-            packets: own.end,
-            frame: Some(number + 1),
-        });
-        (record, reached)
-    }
-
-    /// What became of frames of which nothing arrived, behind the packets that
-    /// were `reached`.
-    fn absent(
-        &self,
-        run: Range<u64>,
-        reached: Reached,
-        knowledge: &Knowledge<'_>,
-    ) -> Vec<(Range<u64>, Fate)> {
-        if run.is_empty() {
-            return Vec::new();
-        }
-        let evidence = &knowledge.evidence;
-        let end = self.next_base(run.end).unwrap_or(evidence.media.end);
-        let packets = reached.packets.min(end)..end;
-        let fate = |verdict: Verdict| match verdict.cause {
-            Some(cause) => of(cause),
-            None => Fate::TailUnknown,
-        };
-        let awaited = knowledge.awaited.unwrap_or(u64::MAX).max(run.start);
-        let (lost, open) = (run.start..run.end.min(awaited), awaited..run.end);
-        let one_each = packets.end - packets.start == run.end - run.start;
-        let mut parts = Vec::new();
-        if one_each && lost.end.saturating_sub(lost.start) <= HORIZON {
-            parts.extend(lost.map(|number| {
-                let packet = packets.start + (number - run.start);
-                (
-                    number..number + 1,
-                    fate(evidence.verdict(packet..packet + 1)),
-                )
-            }));
-        } else if !lost.is_empty() {
-            parts.push((lost, fate(evidence.verdict(packets))));
-        }
-        if !open.is_empty() {
-            parts.push((open, Fate::Open));
-        }
-        parts
-    }
-
-    /// The first packet of the first frame from `number` on of which that is
-    /// known.
-    fn next_base(&self, number: u64) -> Option<u64> {
-        let mut open = self.open.range(number..);
-        open.find_map(|(number, _)| self.base(*number))
-    }
-
-    /// The first packet of an open frame, told by itself or by the frames
-    /// right behind it.
-    fn base(&self, number: u64) -> Option<u64> {
-        let mut chunks = 0;
-        for ahead in number..number.saturating_add(MAX_LOOK_AHEAD) {
-            let open = self.open.get(&ahead)?;
-            if let Some(base) = open.base {
-                return base.checked_sub(chunks);
-            }
-            chunks += open.chunks();
-        }
-        None
     }
 
     fn put_absent(&mut self, run: Range<u64>, fate: Fate) {
@@ -533,26 +399,5 @@ impl Records {
 impl Open {
     fn chunks(&self) -> u64 {
         self.record.chunks.unwrap_or(0).into()
-    }
-}
-
-impl Reached {
-    /// Nothing was looked at. From the start of a stream its first frame
-    /// begins with its first packet.
-    fn start(knowledge: &Knowledge<'_>) -> Self {
-        let packets = knowledge.evidence.media.start;
-        Self {
-            packets,
-            frame: (packets == 0).then_some(knowledge.first),
-        }
-    }
-}
-
-fn of(cause: Cause) -> Fate {
-    match cause {
-        Cause::Network => Fate::LostNetwork,
-        Cause::Socket => Fate::LostSocket,
-        Cause::Corrupt => Fate::Corrupt,
-        Cause::Mixed => Fate::Mixed,
     }
 }

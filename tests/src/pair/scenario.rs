@@ -1,0 +1,80 @@
+//! What a run of the pair is made of.
+
+use std::time::Duration;
+
+use framegram_common::link::Impairment;
+use framegram_common::{receiver, transmitter};
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The sender's settings.
+    pub transmitter: transmitter::Config,
+    /// The viewer's settings.
+    pub receiver: receiver::Config,
+    /// What happens to datagrams from sender to viewer.
+    pub forward: Impairment,
+    /// What happens to datagrams from viewer to sender.
+    pub backward: Impairment,
+    /// Time from frame to frame.
+    pub interval: Duration,
+    /// What is added to it after each frame in turn, over and over: a source
+    /// that hesitates.
+    pub hesitations: Vec<Duration>,
+    /// When the viewer begins to listen.
+    pub join: Duration,
+    /// The sender's lives, one after another; none is one that sends all
+    /// frames and says farewell.
+    pub lives: Vec<Life>,
+    /// From when on nothing of the sender arrives.
+    pub cut: Option<Duration>,
+}
+
+/// One life of the sender: another one is a restart, and another stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// How many frames it sends at most.
+    pub frames: usize,
+    /// Whether it says farewell, or is killed so long after its last frame.
+    pub killed_after: Option<Duration>,
+    /// Time until the next life begins.
+    pub pause: Duration,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            frames: usize::MAX,
+            killed_after: None,
+            pause: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        let interval = Duration::from_micros(33_333);
+        let transmitter = transmitter::Config {
+            interval: Some(interval),
+            boot_mark: Some(BOOT_MARK),
+            ..transmitter::Config::default()
+        };
+        let receiver = receiver::Config {
+            boot_mark: |_| Some(BOOT_MARK),
+            ..receiver::Config::default()
+        };
+        Self {
+            transmitter,
+            receiver,
+            forward: Impairment::default(),
+            backward: Impairment::default(),
+            interval,
+            hesitations: Vec::new(),
+            join: Duration::ZERO,
+            lives: Vec::new(),
+            cut: None,
+        }
+    }
+}
+
+const BOOT_MARK: u64 = 1;

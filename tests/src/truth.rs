@@ -1,0 +1,161 @@
+//! What truly became of the packets of a stream, from what a link delivered
+//! while the viewer followed it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use framegram_common::wire::WireError;
+use framegram_common::wire::native::{Channel, Header, Packet};
+
+/// A packet of one stream: its channel and number.
+pub type Key = (Channel, u64);
+
+/// What truly became of the packets of one stream.
+#[derive(Debug, Default)]
+pub struct Truth {
+    /// The stream's number.
+    pub stream: u64,
+    /// Whether the viewer came to follow it.
+    pub followed: bool,
+    /// Whether something of it came before the viewer followed it, or listened.
+    pub missed: bool,
+    /// Good copies that arrived, in the order of arrival.
+    pub arrived: Vec<Key>,
+    /// Packets of which a damaged copy arrived.
+    pub damaged: BTreeSet<Key>,
+    /// Every packet that was sent: its frame and chunk, where it is one.
+    pub sent: BTreeMap<Key, Option<(u32, u16)>>,
+    /// How many chunks each frame has of which one was sent.
+    pub chunks: BTreeMap<u32, usize>,
+    /// UDP payload sent.
+    pub bytes: u64,
+    /// Counts of each channel in the first totals that arrived.
+    pub first_totals: Option<[u64; 3]>,
+    /// The newest totals that arrived: packets of the control channel, packets
+    /// of each channel, and frames sent.
+    pub totals: Option<(u64, [u64; 3], u64)>,
+}
+
+impl Truth {
+    /// Nothing was sent of this stream.
+    #[must_use]
+    pub fn new(stream: u64) -> Self {
+        Self {
+            stream,
+            ..Self::default()
+        }
+    }
+
+    /// Notes a datagram that was sent.
+    ///
+    /// # Panics
+    /// Where it cannot be decoded, or its number was sent before.
+    pub fn note_sent(&mut self, datagram: &[u8]) {
+        let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
+        let chunk = match packet {
+            Packet::Chunk(chunk) | Packet::Resent(chunk) => {
+                self.chunks.insert(chunk.frame.0, chunk.count());
+                Some((chunk.frame.0, chunk.index))
+            }
+            _ => None,
+        };
+        self.bytes += datagram.len() as u64;
+        let before = self.sent.insert((header.channel, header.number.0), chunk);
+        assert_eq!(before, None, "a packet number comes once");
+    }
+
+    /// Notes a datagram of this stream that arrived; `followed` says whether
+    /// the viewer follows the stream by now.
+    pub fn note_arrived(&mut self, datagram: &[u8], followed: bool) {
+        let (header, damaged) = read(datagram);
+        let key = (header.channel, header.number.0);
+        self.followed |= followed;
+        if damaged {
+            self.damaged.insert(key);
+        } else if !followed {
+            self.missed |= !self.followed;
+        } else {
+            self.arrived.push(key);
+            self.note_totals(datagram);
+        }
+    }
+
+    fn note_totals(&mut self, datagram: &[u8]) {
+        if let Ok((_, Packet::Totals(totals) | Packet::Farewell(totals))) = Packet::decode(datagram)
+        {
+            let channels = [totals.media, totals.repair, totals.control];
+            self.first_totals.get_or_insert(channels);
+            let newest = self.totals.map_or(0, |(control, ..)| control);
+            if totals.control > newest {
+                self.totals = Some((totals.control, channels, totals.frames_sent));
+            }
+        }
+    }
+
+    /// The packets that arrived unharmed.
+    #[must_use]
+    pub fn received(&self) -> BTreeSet<Key> {
+        self.arrived.iter().copied().collect()
+    }
+
+    /// How many packets came after one with a higher number.
+    #[must_use]
+    pub fn reordered(&self) -> u64 {
+        let (mut highest, mut seen, mut reordered) = (BTreeMap::new(), BTreeSet::new(), 0);
+        for (channel, number) in &self.arrived {
+            let highest = highest.entry(*channel).or_insert(*number);
+            reordered += u64::from(seen.insert((*channel, *number)) && number < highest);
+            *highest = (*highest).max(*number);
+        }
+        reordered
+    }
+
+    /// Whether the viewer heard the stream from its start and knows it: the
+    /// sender's totals tell.
+    #[must_use]
+    pub fn from_start(&self) -> bool {
+        !self.missed && self.totals.is_some()
+    }
+
+    /// Every packet from the first received (or from the stream's start, where
+    /// the viewer listened then) to what the newest totals received say.
+    #[must_use]
+    pub fn accountable(&self) -> BTreeSet<Key> {
+        let arrived = self.received();
+        let totals = self.totals.map_or([0; 3], |(_, channels, _)| channels);
+        let joined = self.first_totals.unwrap_or(totals);
+        let mut all = BTreeSet::new();
+        for (index, channel) in CHANNELS.into_iter().enumerate() {
+            let mut own = arrived.range((channel, 0)..=(channel, u64::MAX));
+            let first = own.next().map(|key| key.1);
+            let last = own.next_back().map(|key| key.1).or(first);
+            let joined = self.first_totals.map(|_| joined[index]);
+            let start = match (first, joined) {
+                _ if self.from_start() => 0,
+                (Some(first), Some(joined)) => first.min(joined),
+                (first, joined) => first.or(joined).unwrap_or(0),
+            };
+            let end = last.map_or(0, |last| last + 1).max(totals[index]);
+            all.extend((start..end).map(|number| (channel, number)));
+        }
+        all
+    }
+}
+
+/// The header of a datagram that arrived, and whether it is damaged. One
+/// flipped bit leaves a datagram with its name.
+///
+/// # Panics
+/// Where more than a bit is wrong.
+#[must_use]
+pub fn read(datagram: &[u8]) -> (Header, bool) {
+    match Packet::decode(datagram) {
+        Ok((header, _)) => (header, false),
+        Err(WireError::Checksum {
+            claimed: Some(header),
+            ..
+        }) => (header, true),
+        Err(error) => panic!("what arrived has no name: {error}"),
+    }
+}
+
+const CHANNELS: [Channel; 3] = [Channel::Media, Channel::Repair, Channel::Control];

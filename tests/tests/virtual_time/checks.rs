@@ -1,0 +1,270 @@
+//! What the viewer counted against what the link truly did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use framegram_common::ledger::{Fate, FrameRecord};
+use framegram_common::wire::native::Channel;
+use framegram_tests::pair::Outcomes;
+use framegram_tests::truth::Truth;
+
+/// Everything that was counted, of the streams that were followed.
+pub(crate) fn check(seed: u64, sent: &[Bytes], outcomes: &Outcomes) {
+    let followed = || outcomes.truths.iter().filter(|truth| truth.followed);
+    check_packets(seed, outcomes);
+    let mut first_of_life = 0;
+    for truth in &outcomes.truths {
+        if truth.followed {
+            check_shown(seed, truth, &sent[first_of_life..], outcomes);
+            check_records(seed, truth, outcomes);
+        }
+        first_of_life += frames_sent(truth);
+    }
+    let told = followed().count() > 0 && followed().all(|truth| truth.totals.is_some());
+    let frames = &outcomes.viewer.frames;
+    assert_eq!(frames.sent.is_some(), told, "seed {seed}");
+    check_sums(seed, outcomes);
+}
+
+/// How many frames the sender of a stream handed to the network.
+fn frames_sent(truth: &Truth) -> usize {
+    let frames = truth.sent.values().flatten();
+    frames
+        .map(|(frame, _)| *frame as usize + 1)
+        .max()
+        .unwrap_or(0)
+}
+
+fn check_packets(seed: u64, outcomes: &Outcomes) {
+    let packets = &outcomes.viewer.packets;
+    let (mut sent, mut received, mut copies, mut reordered) = (0, 0, 0, 0);
+    let (mut lost, mut corrupt) = (0, 0);
+    for truth in outcomes.truths.iter().filter(|truth| truth.followed) {
+        let accountable = truth.accountable();
+        let arrived = truth.received();
+        let missing: BTreeSet<_> = accountable.difference(&arrived).copied().collect();
+        let damaged = missing.intersection(&truth.damaged).count();
+        sent += accountable.len() as u64;
+        received += arrived.len() as u64;
+        copies += truth.arrived.len() as u64;
+        reordered += truth.reordered();
+        corrupt += damaged as u64;
+        lost += (missing.len() - damaged) as u64;
+    }
+    let counted = [
+        ("received", packets.received, received),
+        ("duplicate", packets.duplicate, copies - received),
+        ("reordered", packets.reordered, reordered),
+        ("corrupt", packets.corrupt, corrupt),
+        ("lost", packets.lost, lost),
+        ("socket_dropped", packets.socket_dropped, 0),
+    ];
+    if outcomes.viewer.stream.followed > 0 {
+        for (name, counted, truly) in counted {
+            assert_eq!(counted, Some(truly), "seed {seed}: {name}");
+        }
+    }
+    if packets.sent.is_some() {
+        assert_eq!(packets.sent, Some(sent), "seed {seed}");
+    }
+}
+
+fn check_shown(seed: u64, truth: &Truth, sent: &[Bytes], outcomes: &Outcomes) {
+    let mut newest = None;
+    let shown = outcomes.shown.iter();
+    for frame in shown.filter(|frame| frame.id.stream == truth.stream) {
+        let number = frame.id.number;
+        assert_eq!(
+            frame.jpeg, sent[number.0 as usize],
+            "seed {seed}: frame {number:?} is not the one sent"
+        );
+        assert!(
+            newest < Some(number),
+            "seed {seed}: {number:?} after a newer one"
+        );
+        newest = Some(number);
+    }
+}
+
+/// Each frame has one record, in order, and its fate is what the link did to
+/// its packets.
+fn check_records(seed: u64, truth: &Truth, outcomes: &Outcomes) {
+    let all = outcomes.records.iter();
+    let all: Vec<_> = all.filter(|record| record.stream == truth.stream).collect();
+    let records: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|record| record.fate != Fate::BeforeJoining)
+        .collect();
+    let of_frames = |(key, chunk): (&(Channel, u64), &Option<(u32, u16)>)| {
+        chunk
+            .filter(|_| truth.arrived.contains(key))
+            .map(|(frame, _)| u64::from(frame))
+    };
+    let arrived: BTreeSet<_> = truth.sent.iter().filter_map(of_frames).collect();
+    let told = truth.totals.map_or(0, |(.., frames)| frames);
+    // Parity may have rebuilt a frame of which no chunk arrived.
+    let rebuilt = records.iter().filter(|record| record.chunks_by_parity > 0);
+    let rebuilt = rebuilt.map(|record| record.number.0 + 1).max().unwrap_or(0);
+    assert!(rebuilt <= frames_sent(truth) as u64, "seed {seed}");
+    let end = arrived
+        .last()
+        .map_or(0, |last| last + 1)
+        .max(told)
+        .max(rebuilt);
+    let numbers: Vec<_> = records.iter().map(|record| record.number.0).collect();
+    let first = if !truth.from_start() {
+        let joined = u64::from(all.len() > records.len());
+        let lowest = arrived.first().map(|lowest| lowest + joined);
+        let first = numbers.first().copied().unwrap_or(end);
+        assert!(
+            lowest.is_none_or(|lowest| first <= lowest),
+            "seed {seed}: {first}, {arrived:?}"
+        );
+        first
+    } else {
+        0
+    };
+    assert_eq!(numbers, (first..end).collect::<Vec<_>>(), "seed {seed}");
+    let known = KnownPackets::new(truth);
+    let mut at = 0;
+    while at < records.len() {
+        // Of frames in a row of which no packet arrived as sent first, and one
+        // of which nothing arrived, only the packets of all of them are known.
+        let absent = |record: &&FrameRecord| record.chunks_lost == record.chunks;
+        let run = records[at..].iter().copied().take_while(absent).count();
+        let together = known.fate(records[at..at + run.max(1)].iter().map(|r| r.number.0));
+        for record in &records[at..at + run.max(1)] {
+            let own = known.fate(std::iter::once(record.number.0));
+            check_fate(seed, record, own, together, outcomes);
+        }
+        at += run.max(1);
+    }
+}
+
+fn check_fate(seed: u64, record: &FrameRecord, own: Fate, together: Fate, outcomes: &Outcomes) {
+    let say =
+        || format!("seed {seed}: {record:?}, truly {own:?}, with its neighbours {together:?}");
+    let shown = outcomes
+        .shown
+        .iter()
+        .find(|frame| frame.id.stream == record.stream && frame.id.number == record.number);
+    match record.fate {
+        Fate::IntactUnrepaired => assert_eq!(own, Fate::Late, "{}", say()),
+        Fate::IntactRequest => assert!(record.chunks_by_request > 0, "{}", say()),
+        Fate::IntactParity => assert!(record.chunks_by_parity > 0, "{}", say()),
+        // All of it came in the end, as sent first or repaired.
+        Fate::Late => assert!(own == Fate::Late || record.complete.is_some(), "{}", say()),
+        Fate::Mixed => assert!(own == Fate::Mixed || together == Fate::Mixed, "{}", say()),
+        fate => assert_eq!(fate, own, "{}", say()),
+    }
+    assert_eq!(record.fate.is_intact(), shown.is_some(), "{}", say());
+    assert_eq!(record.fate.is_shown(), record.shown.is_some(), "{}", say());
+}
+
+/// The counts of frames are those of the records, and add up.
+fn check_sums(seed: u64, outcomes: &Outcomes) {
+    let (frames, fates) = (&outcomes.viewer.frames, &outcomes.viewer.fates);
+    if outcomes.viewer.stream.followed == 0 {
+        return;
+    }
+    let of = |fate| {
+        outcomes
+            .records
+            .iter()
+            .filter(|record| record.fate == fate)
+            .count() as u64
+    };
+    let counted = [
+        (Fate::IntactUnrepaired, fates.intact_unrepaired),
+        (Fate::IntactRequest, fates.intact_request),
+        (Fate::IntactParity, fates.intact_parity),
+        (Fate::Concealed, fates.concealed),
+        (Fate::Late, fates.late),
+        (Fate::Corrupt, fates.corrupt),
+        (Fate::Mixed, fates.mixed),
+        (Fate::LostSocket, fates.lost_socket),
+        (Fate::LostNetwork, fates.lost_network),
+        (Fate::TailUnknown, fates.tail_unknown),
+        (Fate::Open, fates.open),
+    ];
+    for (fate, count) in counted {
+        assert_eq!(Some(of(fate)), count, "seed {seed}: {}", fate.name());
+    }
+    assert_eq!(
+        frames.intact,
+        Some(outcomes.shown.len() as u64),
+        "seed {seed}"
+    );
+    let Some(sent) = frames.sent else {
+        assert_eq!(
+            (fates.before_joining, fates.unaccounted),
+            (None, None),
+            "seed {seed}"
+        );
+        return;
+    };
+    let ended = [
+        frames.shown,
+        frames.incomplete,
+        frames.lost,
+        frames.late,
+        frames.superseded,
+        frames.undecodable,
+        frames.before_joining,
+    ];
+    let ended = ended.iter().map(|count| count.unwrap()).sum::<u64>();
+    assert_eq!(ended, sent, "seed {seed}: {frames:?}");
+    assert_eq!(fates.unaccounted, Some(0), "seed {seed}: {fates:?}");
+}
+
+/// What truly became of the packets of each frame, as far as the viewer can
+/// know of them.
+struct KnownPackets {
+    /// By frame: packets that arrived, damaged ones, lost ones, and those that
+    /// nothing tells of.
+    frames: BTreeMap<u64, [u64; 4]>,
+}
+
+impl KnownPackets {
+    fn new(truth: &Truth) -> Self {
+        let arrived = truth.received();
+        let known = truth.accountable();
+        let mut frames = BTreeMap::<u64, [u64; 4]>::new();
+        for (packet, chunk) in truth.sent.range((Channel::Media, 0)..(Channel::Repair, 0)) {
+            let Some((frame, _)) = chunk else { continue };
+            let what = match packet {
+                packet if !known.contains(packet) => 3,
+                packet if arrived.contains(packet) => 0,
+                packet if truth.damaged.contains(packet) => 1,
+                _ => 2,
+            };
+            frames.entry(u64::from(*frame)).or_default()[what] += 1;
+        }
+        for (frame, chunks) in &truth.chunks {
+            let known = frames.entry(u64::from(*frame)).or_default();
+            // A sender that is killed does not send the rest.
+            known[3] += (*chunks as u64).saturating_sub(known.iter().sum());
+        }
+        Self { frames }
+    }
+
+    /// The fate of frames that were not shown in time: of all their packets
+    /// together.
+    fn fate(&self, frames: impl Iterator<Item = u64>) -> Fate {
+        let mut all = [0; 4];
+        for frame in frames {
+            let own = self.frames.get(&frame).copied().unwrap_or([0, 0, 0, 1]);
+            all.iter_mut()
+                .zip(own)
+                .for_each(|(sum, count)| *sum += count);
+        }
+        match all {
+            [_, 0, 0, 0] => Fate::Late,
+            [_, 0, 0, _] => Fate::TailUnknown,
+            [_, _, 0, _] => Fate::Corrupt,
+            [_, 0, _, _] => Fate::LostNetwork,
+            _ => Fate::Mixed,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The two state machines over an impaired link: whatever it does, a frame
+//! counted intact is the frame sent, and the counts are the link's own.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod checks;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::FrameNumber;
+use framegram_common::link::{GilbertElliott, Impairment};
+use framegram_common::transmitter;
+use framegram_tests::pair::{self, Life, Scenario};
+
+use checks::check;
+
+/// How many seeds each property is tried with.
+const SEEDS: u64 = 1000;
+
+/// Seeds that failed once; they come first.
+const FAILED_BEFORE: [u64; 0] = [];
+
+fn seeds() -> impl Iterator<Item = u64> {
+    FAILED_BEFORE.into_iter().chain(0..SEEDS)
+}
+
+fn frames(rng: &mut Rng, count: usize) -> Vec<Bytes> {
+    let most = [1_500, 10_000, 60_000][rng.usize(..3)];
+    (0..count)
+        .map(|_| {
+            let mut frame = vec![0; rng.usize(1..most)];
+            rng.fill(&mut frame);
+            Bytes::from(frame)
+        })
+        .collect()
+}
+
+/// Any mixture of loss, bursts, delay, reordering, duplication and corruption
+/// that leaves every packet within the viewer's patience.
+fn impairment(rng: &mut Rng) -> Impairment {
+    let mut some = |most: f64| if rng.bool() { rng.f64() * most } else { 0.0 };
+    Impairment {
+        loss: some(0.3),
+        bursts: None,
+        delay: Duration::from_secs_f64(some(0.3)),
+        jitter: Duration::from_secs_f64(some(0.003)),
+        reorder: some(0.2),
+        duplicate: some(0.2),
+        corrupt: some(0.1),
+        ..Impairment::default()
+    }
+}
+
+fn scenario(rng: &mut Rng) -> Scenario {
+    let mut forward = impairment(rng);
+    forward.seed = rng.u64(..);
+    if rng.u8(..4) == 0 {
+        forward.bursts = Some(GilbertElliott {
+            p: 0.02,
+            r: 0.2,
+            step: None,
+        });
+    }
+    let backward = Impairment {
+        seed: rng.u64(..),
+        ..forward.clone()
+    };
+    Scenario {
+        forward,
+        backward,
+        ..Scenario::default()
+    }
+}
+
+#[test]
+fn intact_frames_are_the_frames_sent_and_the_counts_are_the_links_own() {
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let scenario = scenario(&mut rng);
+        let count = rng.usize(1..40);
+        let sent = frames(&mut rng, count);
+        let outcomes = pair::run(&scenario, &sent);
+        check(seed, &sent, &outcomes);
+    }
+}
+
+#[test]
+fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
+    let mut met = [0; 4];
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let mut scenario = scenario(&mut rng);
+        if rng.bool() {
+            scenario.join = Duration::from_micros(rng.u64(400_000..1_200_000));
+        }
+        scenario.lives = (0..rng.usize(1..4)).map(|_| life(&mut rng)).collect();
+        if rng.u8(..4) == 0 {
+            scenario.cut = Some(Duration::from_micros(rng.u64(300_000..3_000_000)));
+        }
+        let count = scenario.lives.iter().map(|life| life.frames).sum();
+        let sent = frames(&mut rng, count);
+        let outcomes = pair::run(&scenario, &sent);
+        check(seed, &sent, &outcomes);
+        let fates = &outcomes.viewer.fates;
+        let followed = outcomes.viewer.stream.followed;
+        met[0] += u64::from(followed > 1);
+        met[1] += u64::from(fates.before_joining > Some(0));
+        met[2] += u64::from(fates.tail_unknown > Some(0));
+        met[3] += u64::from(followed > 0 && fates.after_last_totals.is_none());
+    }
+    // Each of these was put to the test often enough.
+    assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
+}
+
+/// A life that ends with a farewell, or is killed in the midst of a frame or
+/// between two. No program comes back at once.
+fn life(rng: &mut Rng) -> Life {
+    let killed_after = rng.u64(0..33_000);
+    Life {
+        frames: rng.usize(1..40),
+        killed_after: rng.bool().then(|| Duration::from_micros(killed_after)),
+        pause: Duration::from_micros(rng.u64(50_000..3_000_000)),
+    }
+}
+
+#[test]
+fn a_clean_link_delivers_every_frame_and_the_first_one_first() {
+    for seed in 0..100 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = frames(&mut rng, 30);
+        let outcomes = pair::run(&Scenario::default(), &sent);
+        assert_eq!(outcomes.shown.len(), sent.len());
+        assert_eq!(outcomes.shown[0].jpeg, sent[0]);
+        assert_eq!(outcomes.viewer.frames.captured, Some(30));
+        assert_eq!(outcomes.sender.frames.intact, outcomes.viewer.frames.intact);
+        check(seed, &sent, &outcomes);
+    }
+}
+
+#[test]
+fn a_source_that_hesitates_loses_nothing() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = frames(&mut rng, 40);
+        let most = rng.u64(1..1_000_000);
+        let hesitations = (0..sent.len()).map(|_| Duration::from_micros(rng.u64(0..most)));
+        let scenario = Scenario {
+            hesitations: hesitations.collect(),
+            ..Scenario::default()
+        };
+        let outcomes = pair::run(&scenario, &sent);
+        let intact = (outcomes.viewer.frames.intact, outcomes.viewer.frames.late);
+        assert_eq!(intact, (Some(40), Some(0)), "seed {seed}");
+        check(seed, &sent, &outcomes);
+    }
+}
+
+#[test]
+fn frame_numbers_cross_their_wrap() {
+    for seed in 0..50 {
+        let mut rng = Rng::with_seed(seed);
+        let first = FrameNumber((1 << 32) - 10);
+        let mut scenario = scenario(&mut rng);
+        scenario.transmitter = transmitter::Config {
+            first_frame: first,
+            ..scenario.transmitter
+        };
+        let sent = frames(&mut rng, 30);
+        let outcomes = pair::run(&scenario, &sent);
+        for frame in &outcomes.shown {
+            assert_eq!(
+                frame.jpeg,
+                sent[(frame.id.number.0 - first.0) as usize],
+                "seed {seed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn frames_lost_at_the_tail_are_counted() {
+    let sent = vec![Bytes::from(vec![7; 5_000]); 30];
+    let mtu = Impairment {
+        mtu: Some(400),
+        ..Impairment::default()
+    };
+    let outcomes = pair::run(
+        &Scenario {
+            forward: mtu,
+            ..Scenario::default()
+        },
+        &sent,
+    );
+    let frames = &outcomes.viewer.frames;
+    assert_eq!((frames.sent, frames.lost), (Some(30), Some(30)));
+    check(0, &sent, &outcomes);
+}
