@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::listener::{Config, Listener};
 use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, SILENCE};
-use crate::statistics::Statistics;
+use crate::statistics::{Refusals, Statistics, Why};
 use crate::wire::{Format, native, rtp, rtp_jpeg};
 
 /// The most senders at once: more are none that a person looks at.
@@ -34,6 +34,7 @@ pub struct Gallery {
     candidates: Vec<Sender>,
     foreign: u64,
     malformed: u64,
+    refusals: Refusals,
     socket_dropped: u64,
 }
 
@@ -60,6 +61,7 @@ impl Gallery {
             candidates: Vec::new(),
             foreign: 0,
             malformed: 0,
+            refusals: Refusals::default(),
             socket_dropped: 0,
         }
     }
@@ -86,8 +88,9 @@ impl Gallery {
     }
 
     /// Counts a datagram from an address that is not allowed.
-    pub fn handle_foreign(&mut self) {
+    pub fn handle_foreign(&mut self, from: SocketAddr) {
         self.foreign += 1;
+        self.refusals.note(Why::Address, None, from, 1);
     }
 
     /// Takes the system's count of datagrams dropped in the socket's buffer.
@@ -204,6 +207,12 @@ impl Gallery {
         let packets = &mut all.packets;
         packets.foreign = Some(packets.foreign.unwrap_or(0) + self.foreign);
         packets.malformed = Some(packets.malformed.unwrap_or(0) + self.malformed);
+        let waiting: Vec<_> = self
+            .candidates
+            .iter()
+            .map(|one| one.listener.refusals())
+            .collect();
+        all.refused = self.refusals.with(&waiting).figures();
         let dropped = packets.lost.map(|lost| lost.min(self.socket_dropped));
         packets.lost = packets
             .lost
@@ -234,6 +243,9 @@ impl Gallery {
         if known.is_some() {
             return known;
         }
+        if self.only(Format::Native).is_some() {
+            return None;
+        }
         let (header, packet) = native::Packet::decode(datagram).ok()?;
         let stream = Some(header.stream).filter(|_| packet.is_from_sender());
         stream?;
@@ -256,7 +268,10 @@ impl Gallery {
             .candidates
             .iter()
             .position(|candidate| candidate.address == from);
-        let begins = match Format::of(datagram) {
+        let claimed = Format::of(datagram);
+        let only = claimed.and_then(|claimed| self.only(claimed));
+        let begins = match claimed {
+            Some(_) if only.is_some() => false,
             Some(Format::Rtp) => rtp::Packet::decode(datagram)
                 .is_ok_and(|packet| rtp_jpeg::Fragment::decode(packet.payload).is_ok()),
             Some(Format::Raw) => true,
@@ -264,6 +279,8 @@ impl Gallery {
         };
         if known.is_none() && !begins {
             self.malformed += 1;
+            let why = only.map_or(Why::Unknown, |_| Why::Format);
+            self.refusals.note(why, claimed, from, 1);
             return;
         }
         let index = known.unwrap_or_else(|| {
@@ -285,12 +302,18 @@ impl Gallery {
         }
     }
 
+    /// The one format that is taken, where it is another than this.
+    fn only(&self, format: Format) -> Option<Format> {
+        self.config.format.filter(|only| *only != format)
+    }
+
     /// Gives up what may have become a sender.
     fn refute(&mut self, index: usize) {
         let mut candidate = self.candidates.swap_remove(index);
         candidate.listener.finish();
         let packets = candidate.listener.statistics().packets;
         self.malformed += packets.malformed.unwrap_or(0);
+        self.refusals = self.refusals.with([&candidate.listener.refusals()]);
     }
 
     fn sender(&self, address: SocketAddr, stream: Option<u64>, now: Duration) -> Sender {

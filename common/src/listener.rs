@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::ledger::FrameRecord;
 use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
-use crate::statistics::{Side, Statistics};
+use crate::statistics::{Refusals, Side, Statistics, Why};
 use crate::wire::Format;
 use candidates::Candidates;
 use formats::Formats;
@@ -59,6 +59,7 @@ pub struct Listener {
     formats: Formats,
     malformed: u64,
     foreign: u64,
+    refusals: Refusals,
     /// The system's count, and the part of it that was the native stream's.
     socket_drops: (u64, u64),
     events: VecDeque<Event>,
@@ -83,6 +84,7 @@ impl Listener {
             candidates: Candidates::default(),
             malformed: 0,
             foreign: 0,
+            refusals: Refusals::default(),
             socket_drops: (0, 0),
             events: VecDeque::new(),
             native_is_newest: false,
@@ -102,8 +104,9 @@ impl Listener {
     }
 
     /// Counts a datagram from an address that is not allowed.
-    pub fn handle_foreign(&mut self) {
+    pub fn handle_foreign(&mut self, from: SocketAddr) {
         self.foreign += 1;
+        self.refusals.note(Why::Address, None, from, 1);
     }
 
     /// Takes the system's count of datagrams dropped in the socket's buffer
@@ -252,7 +255,19 @@ impl Listener {
         let here = self.malformed + self.candidates.refuted();
         statistics.packets.malformed = malformed.map(|native| native + here);
         statistics.packets.foreign = foreign.map(|native| native + self.foreign);
+        statistics.refused = self.refusals().figures();
         statistics
+    }
+
+    /// What was not taken so far, which may prove a stream yet.
+    pub(crate) fn refusals(&self) -> Refusals {
+        let mut refusals = self.refusals.clone();
+        if self.followed == 0 {
+            for (from, datagrams) in self.candidates.unproven() {
+                refusals.note(Why::Unknown, None, from, datagrams);
+            }
+        }
+        refusals
     }
 
     fn retire(&mut self, mut stream: Stream) {

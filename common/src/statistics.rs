@@ -8,6 +8,7 @@ mod counts;
 mod fates;
 mod file;
 mod path;
+mod refused;
 mod viewer;
 
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub use counts::{Bytes, Frames, Packets};
 pub use fates::Fates;
 pub use file::File;
 pub use path::{Bursts, Clock, Delays, LossPattern};
+pub(crate) use refused::Refusals;
+pub use refused::{Refused, Why};
 pub use viewer::ViewerFigures;
 
 /// Everything that is told of a stream, by either side.
@@ -67,6 +70,8 @@ pub struct Statistics {
     pub admission: Option<Admission>,
     /// What the stamps in the pictures say, where a viewer was to read them.
     pub stamps: Option<Stamps>,
+    /// What came to a viewer and was not taken, by reason.
+    pub refused: Vec<Refused>,
     /// What each viewer told of itself, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
 }

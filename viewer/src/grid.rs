@@ -20,6 +20,7 @@ use crate::decode::{Decoder, Picture, Reduction};
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::live::{Live, Meter};
+use crate::report::nothing;
 use crate::report::progress::Console;
 use crate::report::text::{self, seconds};
 use crate::sink::Flow;
@@ -124,11 +125,7 @@ impl Grid {
                 return Ok(());
             }
             if self.gallery.is_empty() && over(Some(begun), args.wait) {
-                bail!(
-                    "no stream came within {}: see that the senders run and send to this \
-                     machine, and that no firewall is between",
-                    seconds(args.wait.unwrap_or_default().as_secs_f64())
-                );
+                bail!(nothing::line(args, &self.gallery.all()));
             }
             if !more {
                 let due = self.gallery.poll_timeout().unwrap_or(Duration::MAX);
@@ -189,7 +186,7 @@ impl Grid {
                     .handle_datagram(received.from, datagram, received.arrival);
                 self.drain(received.arrival);
             } else {
-                self.gallery.handle_foreign();
+                self.gallery.handle_foreign(received.from);
             }
         }
         true

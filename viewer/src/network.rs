@@ -136,7 +136,8 @@ impl Network {
             };
             if let (Some(most), Some(caller)) = (self.refused, &self.caller) {
                 bail!(
-                    "{} serves no more than {most} viewers, and that many are there: try later,                      or start it with a larger --max-viewers",
+                    "{} serves no more than {most} viewers, and that many are there: try later, \
+                     or start it with a larger --max-viewers",
                     caller.to()
                 );
             }
@@ -194,7 +195,7 @@ impl Network {
     fn take(&mut self, received: Received, buffer: &[u8]) -> bool {
         let ip = received.from.ip();
         if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
-            self.receiver.handle_foreign();
+            self.receiver.handle_foreign(received.from);
             return false;
         }
         let datagram = &buffer[..received.len.min(buffer.len())];

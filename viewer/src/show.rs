@@ -16,7 +16,7 @@ use crate::refill::Refill;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
-use crate::report::text::seconds;
+use crate::report::nothing;
 use crate::sink::recording::Recording;
 use crate::sink::{Flow, Shown, Sink, Status};
 use crate::stamps::StampReader;
@@ -137,15 +137,8 @@ impl Show {
             {
                 return Ok(());
             }
-            if let Some(wait) = args.wait
-                && !news.followed
-                && over(Some(begun), args.wait)
-            {
-                bail!(
-                    "no stream came within {}: see that the sender runs and sends to this \
-                     machine, and that no firewall is between",
-                    seconds(wait.as_secs_f64())
-                );
+            if !news.followed && over(Some(begun), args.wait) {
+                bail!(nothing::line(args, &news.live.statistics));
             }
         }
         Ok(())

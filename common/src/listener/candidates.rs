@@ -22,6 +22,8 @@ const MAX_UNPROVEN: u64 = 64;
 pub(super) struct Candidates {
     all: Vec<Candidate>,
     refuted: u64,
+    /// Where the last that was given up came from.
+    last: Option<SocketAddr>,
 }
 
 /// One of them.
@@ -107,6 +109,16 @@ impl Candidates {
         self.refuted
     }
 
+    /// Datagrams of those that were given up, or prove nothing yet, by address.
+    pub(super) fn unproven(&self) -> impl Iterator<Item = (SocketAddr, u64)> {
+        let all = self.all.iter();
+        let waiting = all.map(|candidate| (candidate.from, candidate.datagrams));
+        self.last
+            .map(|from| (from, self.refuted))
+            .into_iter()
+            .chain(waiting)
+    }
+
     fn place(
         &mut self,
         number: u64,
@@ -139,5 +151,6 @@ impl Candidates {
         let refuted = self.all.swap_remove(index);
         let counted = counted.max(refuted.shared);
         self.refuted += refuted.datagrams.saturating_sub(counted);
+        self.last = Some(refuted.from);
     }
 }

@@ -8,6 +8,7 @@ use super::rtp::{self, RtpStream};
 use super::stream::Stream;
 use super::{Listener, formats};
 use crate::receiver::{Event, MAX_OTHERS};
+use crate::statistics::Why;
 use crate::wire::{Format, native, rtp as packets};
 
 impl Listener {
@@ -35,6 +36,7 @@ impl Listener {
         } else {
             // Native and damaged, or nothing that is known.
             self.handle_native(from, datagram, now);
+            self.note_refused(from, datagram);
         }
     }
 
@@ -51,6 +53,9 @@ impl Listener {
             }
             return;
         }
+        if self.config.format.is_some() && native::Packet::decode(datagram).is_err() {
+            self.note_refused(from, datagram);
+        }
         self.native.handle_datagram(from, datagram, now);
     }
 
@@ -63,11 +68,13 @@ impl Listener {
                     understood = stream.handle_control(from, datagram, now);
                 }
             }
-            self.malformed += u64::from(!understood);
+            if !understood {
+                self.refuse(from, datagram);
+            }
             return;
         }
         let Some((packet, fragment)) = rtp::decode(datagram) else {
-            self.malformed += 1;
+            self.refuse(from, datagram);
             return;
         };
         let (viewer, config) = (self.viewer, self.config.clone());
@@ -93,7 +100,7 @@ impl Listener {
             .as_ref()
             .is_some_and(|stream| stream.number() == number);
         if !known && !begins && !self.candidates.has_begun(from) {
-            self.malformed += 1;
+            self.refuse(from, datagram);
             return;
         }
         let begin = || Stream::Raw(Box::new(RawStream::new(number, budget)));
@@ -165,6 +172,23 @@ impl Listener {
             from,
             again: self.followed > 1,
         });
+    }
+
+    /// Counts what is none of the format that it should be.
+    fn refuse(&mut self, from: SocketAddr, datagram: &[u8]) {
+        self.malformed += 1;
+        self.note_refused(from, datagram);
+    }
+
+    /// Remembers why a datagram is not taken: it is of another format than the
+    /// one that is, or of none. Once a stream is followed it may be damaged.
+    pub(super) fn note_refused(&mut self, from: SocketAddr, datagram: &[u8]) {
+        let other = self.config.format.zip(Format::of(datagram));
+        match other.filter(|(only, claimed)| only != claimed) {
+            Some((_, claimed)) => self.refusals.note(Why::Format, Some(claimed), from, 1),
+            None if self.followed == 0 => self.refusals.note(Why::Unknown, None, from, 1),
+            None => {}
+        }
     }
 
     fn note_other(&mut self, stream: u64, from: SocketAddr, datagrams: u64) {

@@ -134,6 +134,37 @@ fn a_sender_that_is_not_allowed_is_counted_and_not_shown() {
     let ended = viewer.end();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(json(&report)["packets"]["foreign"].as_u64().unwrap() >= 5);
+    let told = ended.stderr.lines().last().unwrap();
+    assert!(
+        told.contains(" datagrams were heard from 127.0.0.1:"),
+        "{told}"
+    );
+    assert!(told.ends_with("add --allow 127.0.0.1"), "{told}");
+    assert_eq!(json(&report)["refused"][0]["why"], "address");
+}
+
+#[test]
+fn a_format_that_is_not_taken_is_named() {
+    for layout in ["follow", "grid"] {
+        let arguments = [
+            "--headless",
+            "--wire",
+            "rtp",
+            "--wait",
+            "1s",
+            "--layout",
+            layout,
+        ];
+        let viewer = Viewer::listening(&arguments);
+        send(viewer.address(), &frames(5), true);
+        let ended = viewer.end();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        let told = ended.stderr.lines().last().unwrap();
+        assert!(
+            told.contains("which are not --wire rtp but native"),
+            "{told}"
+        );
+    }
 }
 
 #[test]

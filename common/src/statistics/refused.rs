@@ -1,0 +1,105 @@
+//! What came to a viewer and was not taken.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::wire::Format;
+
+/// Datagrams that were not taken, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The reason.
+    pub why: Why,
+    /// The format that they are of, where it is the reason.
+    pub format: Option<&'static str>,
+    /// How many.
+    pub datagrams: u64,
+    /// Where the newest of them came from.
+    pub from: String,
+}
+
+/// Why a datagram was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// It came from an address that is not allowed.
+    Address,
+    /// It is of another format than the one that is taken.
+    Format,
+    /// It is of no stream of a known format. Counted until a stream is
+    /// followed: what is damaged of that is told elsewhere.
+    Unknown,
+}
+
+/// Counts them: one entry for each reason and format, few as these are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusals {
+    all: Vec<(Why, Option<Format>, u64, SocketAddr)>,
+}
+
+impl Refusals {
+    pub(crate) fn note(&mut self, why: Why, format: Option<Format>, from: SocketAddr, count: u64) {
+        let format = format.filter(|_| why == Why::Format);
+        let known = self
+            .all
+            .iter_mut()
+            .find(|(known, of, ..)| (*known, *of) == (why, format));
+        match known {
+            Some((.., datagrams, newest)) => (*datagrams, *newest) = (*datagrams + count, from),
+            None if count > 0 => self.all.push((why, format, count, from)),
+            None => {}
+        }
+    }
+
+    /// What was counted here and by others.
+    pub(crate) fn with<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = self.clone();
+        for (why, format, count, from) in others.into_iter().flat_map(|other| &other.all) {
+            sum.note(*why, *format, *from, *count);
+        }
+        sum
+    }
+
+    pub(crate) fn figures(&self) -> Vec<Refused> {
+        let figures = self
+            .all
+            .iter()
+            .map(|(why, format, datagrams, from)| Refused {
+                why: *why,
+                format: format.map(Format::name),
+                datagrams: *datagrams,
+                from: from.to_string(),
+            });
+        figures.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_reason_and_remembers_the_newest_address() {
+        let from = |port| SocketAddr::from(([10, 0, 0, 1], port));
+        let mut refusals = Refusals::default();
+        refusals.note(Why::Unknown, None, from(1), 0);
+        refusals.note(Why::Address, None, from(1), 2);
+        refusals.note(Why::Format, Some(Format::Native), from(2), 1);
+        let sum = refusals.with([&refusals.clone()]);
+        refusals.note(Why::Address, Some(Format::Rtp), from(3), 1);
+        let counts = |refusals: &Refusals| {
+            let figures = refusals.figures();
+            let count = |of: &Refused| (of.why, of.format, of.datagrams, of.from.clone());
+            figures.iter().map(count).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            counts(&refusals),
+            [
+                (Why::Address, None, 3, "10.0.0.1:3".to_owned()),
+                (Why::Format, Some("native"), 1, "10.0.0.1:2".to_owned()),
+            ]
+        );
+        assert_eq!(counts(&sum)[0].2, 4);
+    }
+}
