@@ -25,6 +25,7 @@ pub mod speaker;
 pub mod stamp;
 pub mod statistics;
 pub mod timeline;
+pub mod trace;
 pub mod transmitter;
 pub mod udp;
 pub mod wire;

@@ -80,7 +80,7 @@ macro_rules! targets {
         }
     };
 }
-targets!(native jpeg splice rtp_jpeg parity receiver listener transmitter gate speaker gallery);
+targets!(native jpeg splice rtp_jpeg parity receiver listener transmitter gate speaker gallery trace);
 
 #[test]
 fn the_sliced_picture_is_one() {

@@ -1,0 +1,134 @@
+//! A trace read back.
+
+use std::io::{self, Read};
+
+use thiserror::Error;
+
+use super::block::{BLOCK_HEAD, HEAD};
+use super::code::State;
+use super::varint::Input;
+use super::{Entry, MAGIC, MAX_BLOCK, VERSION};
+
+/// Reads the entries of a trace one after another. It keeps one block at a
+/// time, whatever the file says.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    block: Vec<u8>,
+    /// How far the block was read.
+    at: usize,
+    state: State,
+    /// Where the block stands in the file.
+    start: u64,
+    /// Whether there is nothing more to be read.
+    over: bool,
+}
+
+/// Why a trace cannot be read, or not further.
+#[derive(Debug, Error)]
+pub enum TraceError {
+    /// It does not begin as one.
+    #[error("it is no trace: one is written by framegram-view --trace FILE")]
+    NoTrace,
+    /// It is of a version that is not known here.
+    #[error("it is a trace of version {0}, and this program reads version {VERSION}")]
+    Version(u8),
+    /// It ends without saying that it does.
+    #[error("it was cut off after {0} bytes")]
+    Cut(u64),
+    /// What stands there was not written as it is.
+    #[error("it is damaged behind its first {0} bytes")]
+    Damaged(u64),
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl TraceError {
+    /// Whether what was read before is good.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        matches!(self, Self::Cut(_) | Self::Damaged(_))
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// Where it is no trace, or of another version.
+    pub fn new(mut input: R) -> Result<Self, TraceError> {
+        let mut head = Vec::with_capacity(HEAD);
+        input.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        match head.strip_prefix(&MAGIC) {
+            Some([VERSION]) => {}
+            Some([version]) => return Err(TraceError::Version(*version)),
+            Some(_) => return Err(TraceError::Cut(head.len() as u64)),
+            None => return Err(TraceError::NoTrace),
+        }
+        Ok(Self {
+            input,
+            block: Vec::new(),
+            at: 0,
+            state: State::default(),
+            start: HEAD as u64,
+            over: false,
+        })
+    }
+
+    /// The next entry; `None` behind the last.
+    ///
+    /// # Errors
+    /// Where the file is cut off or damaged, or cannot be read: nothing more
+    /// comes after that.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, TraceError> {
+        if self.over {
+            return Ok(None);
+        }
+        let entry = self.read_entry();
+        self.over = !matches!(entry, Ok(Some(ref entry)) if !matches!(entry, Entry::End { .. }));
+        entry
+    }
+
+    fn read_entry(&mut self) -> Result<Option<Entry>, TraceError> {
+        while self.at == self.block.len() {
+            self.read_block()?;
+        }
+        let mut input = Input(&self.block[self.at..]);
+        let entry = self.state.take(&mut input);
+        self.at = self.block.len() - input.0.len();
+        // Its checksum held: whoever wrote it wrote what is no entry.
+        entry.map(Some).ok_or(TraceError::Damaged(self.start))
+    }
+
+    fn read_block(&mut self) -> Result<(), TraceError> {
+        if !self.block.is_empty() {
+            self.start += (BLOCK_HEAD + self.block.len()) as u64;
+        }
+        (self.at, self.state) = (0, State::default());
+        let mut head = [0; BLOCK_HEAD];
+        self.fill(&mut head)?;
+        let [a, b, c, d, checksum @ ..] = head;
+        let len = u32::from_be_bytes([a, b, c, d]) as usize;
+        if !(1..=MAX_BLOCK).contains(&len) {
+            return Err(TraceError::Damaged(self.start));
+        }
+        let mut block = vec![0; len];
+        self.fill(&mut block)?;
+        if crc32c::crc32c(&block) != u32::from_be_bytes(checksum) {
+            return Err(TraceError::Damaged(self.start));
+        }
+        self.block = block;
+        Ok(())
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), TraceError> {
+        self.input.read_exact(buffer).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                TraceError::Cut(self.start)
+            } else {
+                error.into()
+            }
+        })
+    }
+}

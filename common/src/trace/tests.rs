@@ -1,0 +1,374 @@
+//! Traces written and read.
+
+use proptest::prelude::*;
+
+use super::code::State;
+use super::varint::Input;
+use super::*;
+
+const MEDIA: ChunkPlace = ChunkPlace {
+    frame: 7,
+    index: 0,
+    frame_len: 4_000,
+    size: 1_334,
+    captured: 1_000_000,
+};
+
+pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: Body, len: u32) -> Entry {
+    let channel = match body {
+        Body::Chunk(_) => Channel::Media,
+        Body::Resent(_) | Body::Parity | Body::Damaged => Channel::Repair,
+        Body::Tables | Body::Totals(_) | Body::Farewell(_) | Body::Reply { .. } => Channel::Control,
+    };
+    let fate = match body {
+        Body::Damaged => Fate::Corrupt,
+        _ => Fate::Received,
+    };
+    Entry::Datagram(Datagram {
+        arrival,
+        len,
+        fate,
+        content: Content::Native {
+            channel,
+            number,
+            sent,
+            body,
+        },
+    })
+}
+
+fn chunk(arrival: u64, number: u64, sent: u64, place: ChunkPlace) -> Entry {
+    packet(arrival, number, sent, Body::Chunk(place), place.datagram())
+}
+
+fn other(arrival: u64, len: u32, fate: Fate) -> Entry {
+    Entry::Datagram(Datagram {
+        arrival,
+        len,
+        fate,
+        content: Content::Other,
+    })
+}
+
+/// One entry of every kind and flag.
+fn examples() -> Vec<(&'static str, Entry)> {
+    let second = ChunkPlace { index: 1, ..MEDIA };
+    let last = ChunkPlace { index: 2, ..MEDIA };
+    let next = ChunkPlace {
+        frame: 8,
+        captured: 1_033_333,
+        ..MEDIA
+    };
+    let counts = Counts {
+        frames_captured: 10,
+        frames_sent: 9,
+        packets: [27, 3, 2],
+        interval: 33_333,
+        kept: 60_000,
+        spread: 15_000,
+    };
+    let twice = match chunk(502_410, 21, 1_000_700, second) {
+        Entry::Datagram(datagram) => Entry::Datagram(Datagram {
+            fate: Fate::Duplicate,
+            ..datagram
+        }),
+        entry => entry,
+    };
+    let rtp = |sequence, marker| {
+        Entry::Datagram(Datagram {
+            arrival: 700_000,
+            len: 1_400,
+            fate: Fate::Received,
+            content: Content::Rtp {
+                sequence,
+                timestamp: 3_000,
+                marker,
+            },
+        })
+    };
+    vec![
+        (
+            "begin",
+            Entry::Begin {
+                at: 500_000,
+                budget: 60_000,
+                requests: true,
+                strict: false,
+            },
+        ),
+        (
+            "stream",
+            Entry::Stream {
+                number: 0xa1a2_a3a4_a5a6_a7a8,
+                format: Format::Native,
+            },
+        ),
+        ("chunk", chunk(501_700, 20, 1_000_100, MEDIA)),
+        ("chunk", chunk(502_300, 21, 1_000_700, second)),
+        ("chunk_twice", twice),
+        ("chunk", chunk(535_100, 23, 1_033_400, next)),
+        (
+            "resent",
+            packet(541_000, 5, 1_039_000, Body::Resent(last), last.datagram()),
+        ),
+        ("parity", packet(541_200, 6, 1_039_100, Body::Parity, 1_424)),
+        ("parity", packet(541_300, 7, 1_039_200, Body::Parity, 1_424)),
+        ("damaged", packet(541_400, 8, 1_039_300, Body::Damaged, 300)),
+        ("tables", packet(541_500, 0, 1_039_300, Body::Tables, 660)),
+        (
+            "totals",
+            packet(541_600, 1, 1_039_400, Body::Totals(counts), 136),
+        ),
+        (
+            "reply",
+            packet(541_700, 2, 1_039_500, Body::Reply { rtt: 412 }, 60),
+        ),
+        (
+            "drops",
+            Entry::Drops {
+                at: 541_800,
+                total: 17,
+            },
+        ),
+        (
+            "frame",
+            Entry::Frame {
+                number: 7,
+                fate: ledger::Fate::LostNetwork,
+            },
+        ),
+        ("other", other(541_900, 48, Fate::Foreign)),
+        ("rtp", rtp(9_000, false)),
+        ("rtp", rtp(9_001, true)),
+        (
+            "farewell",
+            packet(710_000, 3, 1_200_000, Body::Farewell(counts), 136),
+        ),
+        (
+            "end",
+            Entry::End {
+                at: 800_000,
+                why: Why::Over,
+                datagrams: 13,
+            },
+        ),
+    ]
+}
+
+fn file(entries: &[Entry]) -> Vec<u8> {
+    let mut file = block::head();
+    block::put(&block::entries(entries), &mut file);
+    file
+}
+
+/// What is read, and why no more.
+pub(super) fn read(bytes: &[u8]) -> (Vec<Entry>, Option<TraceError>) {
+    let mut entries = Vec::new();
+    let mut reader = match Reader::new(bytes) {
+        Ok(reader) => reader,
+        Err(error) => return (entries, Some(error)),
+    };
+    loop {
+        match reader.next_entry() {
+            Ok(Some(entry)) => entries.push(entry),
+            Ok(None) => return (entries, None),
+            Err(error) => {
+                assert!(
+                    matches!(reader.next_entry(), Ok(None)),
+                    "nothing comes after {error}"
+                );
+                return (entries, Some(error));
+            }
+        }
+    }
+}
+
+#[test]
+fn equals_the_vectors_of_version_1() {
+    let mut text = String::new();
+    let (mut state, mut entries) = (State::default(), Vec::new());
+    for (name, entry) in examples() {
+        let mut bytes = Vec::new();
+        state.put(&entry, &mut bytes);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        text += &format!("{name} {hex}\n");
+        entries.push(entry);
+    }
+    let hex: String = file(&entries)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    text += &format!("file {hex}\n");
+    let vectors = include_str!("../../vectors/trace-v1.txt");
+    let written: String = vectors
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(written, text);
+    assert_eq!(read(&file(&entries)).0, entries);
+}
+
+#[test]
+fn a_datagram_in_order_takes_a_few_bytes() {
+    let (mut state, mut bytes) = (State::default(), Vec::new());
+    let place = |index| ChunkPlace {
+        frame_len: 40_000,
+        index,
+        ..MEDIA
+    };
+    state.put(&chunk(501_700, 20, 1_000_100, place(0)), &mut bytes);
+    let first = bytes.len();
+    assert!(first <= 22, "{first}");
+    for index in 1..20 {
+        let late = u64::from(index) * 600;
+        let entry = chunk(
+            501_700 + late,
+            20 + u64::from(index),
+            1_000_100 + late,
+            place(index),
+        );
+        state.put(&entry, &mut bytes);
+    }
+    assert!(bytes.len() - first <= 19 * 4, "{}", bytes.len());
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_read_as_far_as_it_is_whole() {
+    let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
+    let (one, other) = (file(&entries[..9]), file(&entries[9..]));
+    let whole = [&one[..], &other[MAGIC.len() + 1..]].concat();
+    for len in 0..whole.len() {
+        let (read, error) = read(&whole[..len]);
+        let error = error.expect("it is not whole");
+        match len {
+            0..=7 => assert!(matches!(error, TraceError::NoTrace), "{len}: {error}"),
+            _ => assert!(error.is_partial(), "{len}: {error}"),
+        }
+        let expected = if len >= one.len() { &entries[..9] } else { &[] };
+        // State begins anew, so that blocks can be read by themselves.
+        assert_eq!(read, expected, "{len}");
+    }
+    assert_eq!(read(&whole).0, entries);
+    assert!(read(&whole).1.is_none());
+}
+
+#[test]
+fn damage_is_found_and_said() {
+    let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
+    let whole = file(&entries);
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 4;
+        let (read, error) = read(&damaged);
+        assert!(error.is_some() && read.is_empty(), "{at}");
+    }
+    let mut newer = whole;
+    newer[MAGIC.len()] = 2;
+    assert!(matches!(read(&newer).1, Some(TraceError::Version(2))));
+}
+
+fn any_place() -> impl Strategy<Value = ChunkPlace> {
+    (
+        any::<u64>(),
+        1_u32..3_000,
+        1_u16..2_000,
+        any::<u64>(),
+        any::<u16>(),
+    )
+        .prop_map(|(frame, frame_len, size, captured, index)| {
+            let mut place = ChunkPlace {
+                frame,
+                index: 0,
+                frame_len,
+                size,
+                captured,
+            };
+            place.index = index % place.count() as u16;
+            place
+        })
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let counts = (any::<[u64; 5]>(), any::<[u32; 3]>()).prop_map(|(counts, micros)| Counts {
+        frames_captured: counts[0],
+        frames_sent: counts[1],
+        packets: [counts[2], counts[3], counts[4]],
+        interval: micros[0],
+        kept: micros[1],
+        spread: micros[2],
+    });
+    prop_oneof![
+        4 => any_place().prop_map(Body::Chunk),
+        2 => any_place().prop_map(Body::Resent),
+        2 => Just(Body::Parity),
+        1 => Just(Body::Tables),
+        1 => counts.clone().prop_map(Body::Totals),
+        1 => counts.prop_map(Body::Farewell),
+        1 => any::<u64>().prop_map(|rtt| Body::Reply { rtt }),
+        1 => Just(Body::Damaged),
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let native = (any::<[u64; 3]>(), any_body(), 0_u32..3_000, any::<bool>()).prop_map(
+        |([arrival, number, sent], body, len, twice)| {
+            let len = match body {
+                Body::Chunk(place) | Body::Resent(place) => place.datagram(),
+                _ => len,
+            };
+            match packet(arrival, number, sent, body, len) {
+                Entry::Datagram(datagram) if twice && datagram.fate == Fate::Received => {
+                    Entry::Datagram(Datagram {
+                        fate: Fate::Duplicate,
+                        ..datagram
+                    })
+                }
+                entry => entry,
+            }
+        },
+    );
+    let rtp = (any::<(u64, u32, u16, u32, bool)>()).prop_map(
+        |(arrival, len, sequence, timestamp, marker)| {
+            Entry::Datagram(Datagram {
+                arrival,
+                len,
+                fate: Fate::Received,
+                content: Content::Rtp {
+                    sequence,
+                    timestamp,
+                    marker,
+                },
+            })
+        },
+    );
+    prop_oneof![
+        8 => native,
+        2 => rtp,
+        1 => any::<(u64, u64)>().prop_map(|(at, total)| Entry::Drops { at, total }),
+        1 => (any::<u64>(), 0..ledger::Fate::ALL.len()).prop_map(|(number, fate)| Entry::Frame {
+            number,
+            fate: ledger::Fate::ALL[fate],
+        }),
+        1 => any::<(u64, u64, bool, bool)>().prop_map(|(at, budget, requests, strict)| {
+            Entry::Begin { at, budget, requests, strict }
+        }),
+        1 => any::<u64>().prop_map(|number| Entry::Stream { number, format: Format::Rtp }),
+        1 => any::<(u64, u32)>().prop_map(|(at, len)| other(at, len, Fate::Malformed)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happened_is_read_as_it_was_written(
+        entries in proptest::collection::vec(any_entry(), 0..60)
+    ) {
+        let (mut state, mut block) = (State::default(), Vec::new());
+        entries.iter().for_each(|entry| state.put(entry, &mut block));
+        let (mut state, mut input) = (State::default(), Input(&block));
+        for entry in &entries {
+            prop_assert_eq!(state.take(&mut input), Some(*entry));
+        }
+        prop_assert!(input.0.is_empty());
+    }
+}
