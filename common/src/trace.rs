@@ -197,6 +197,10 @@ pub struct Counts {
     pub frames_sent: u64,
     /// Packets sent, by channel.
     pub packets: [u64; 3],
+    /// UDP payload of all of them.
+    pub bytes: u64,
+    /// Bytes of the JPEGs of the frames sent.
+    pub jpeg_bytes: u64,
     /// Microseconds from frame to frame; 0 where that is not known.
     pub interval: u32,
     /// Microseconds for which frames are kept to be sent again.

@@ -137,6 +137,16 @@ pub struct Args {
     #[arg(long, value_name = "CONDITION", help_heading = TELLING)]
     pub fail_if: Vec<Condition>,
 
+    /// Write down what became of every datagram: times, sizes, numbers and
+    /// fates, never contents; --what-if replays it with other settings
+    #[arg(long, value_name = "FILE", help_heading = TELLING)]
+    pub trace: Option<PathBuf>,
+
+    /// How large the trace may grow (4k to 1G); then it ends, and the stream
+    /// goes on
+    #[arg(long, value_name = "BYTES", default_value = "64M", requires = "trace", value_parser = bytes, help_heading = TELLING)]
+    pub trace_limit: usize,
+
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]
     pub quiet: bool,
@@ -172,6 +182,7 @@ impl Args {
             || self.connect.is_some()
             || self.stats.is_some()
             || self.read_stamp
+            || self.trace.is_some()
             || self
                 .report
                 .iter()
@@ -179,7 +190,7 @@ impl Args {
         if self.layout == Layout::Grid && one {
             return Err(Self::command().error(
                 ErrorKind::ArgumentConflict,
-                "--output, --snapshot, --stats, --read-stamp, --connect and a .csv are for one stream: \
+                "--output, --snapshot, --stats, --read-stamp, --trace, --connect and a .csv are for one stream: \
                  leave --layout grid out",
             ));
         }
@@ -209,10 +220,11 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 /// What has no meaning where nothing is received.
-const RECEPTION: [&str; 20] = [
+const RECEPTION: [&str; 21] = [
     "connect",
     "discover",
     "stats",
+    "trace",
     "fail_if",
     "address",
     "interface",

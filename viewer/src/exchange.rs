@@ -27,6 +27,8 @@ pub struct Exchange {
     records: Option<Mutex<Records>>,
     /// How the stream went, once it is over.
     course: Mutex<Option<Course>>,
+    /// What there is to say of the trace.
+    traced: Mutex<Option<String>>,
     stop: AtomicBool,
     waker: Waker,
 }
@@ -64,6 +66,7 @@ impl Exchange {
             stamps: Mutex::default(),
             records: rows.then(Mutex::default),
             course: Mutex::default(),
+            traced: Mutex::default(),
             stop: AtomicBool::new(false),
             waker: Waker::new().context("cannot make a waker")?,
         })
@@ -137,6 +140,16 @@ impl Exchange {
     /// What the stamps of the frames shown said last.
     pub(crate) fn stamps(&self) -> Option<Stamps> {
         lock(&self.stamps).clone()
+    }
+
+    /// What there is to say of the trace, once the network's thread has ended.
+    pub fn traced(&self) -> Option<String> {
+        lock(&self.traced).clone()
+    }
+
+    /// Says what there is to say of the trace.
+    pub(crate) fn set_traced(&self, line: String) {
+        *lock(&self.traced) = Some(line);
     }
 
     /// Says how the stream went.

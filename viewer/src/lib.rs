@@ -25,6 +25,7 @@ pub mod report;
 pub mod show;
 pub mod sink;
 pub mod stamps;
+pub mod tracer;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ use self::sink::snapshot::{Series, Snapshot};
 use self::sink::wall::Wall;
 use self::sink::window::Window;
 use self::stamps::StampReader;
+use self::tracer::Tracer;
 
 /// Receives and shows one or more streams, until the arguments or a person say
 /// that it is enough; writes what is to be written at the end.
@@ -90,6 +92,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             ..receiver::Config::default()
         },
     };
+    let traced = args.trace.as_ref().map(|path| {
+        let limit = args.trace_limit;
+        Tracer::create(path, limit, &config.receiver, &console)
+    });
+    let tracer = traced.transpose()?;
     let viewer = os::random_u64();
     let caller = match &args.connect {
         None => None,
@@ -148,7 +155,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.allow.clone(),
         Arc::clone(&exchange),
         Arc::clone(&console),
-    );
+    )
+    .with_tracer(tracer);
     let network = std::thread::Builder::new()
         .name("network".to_owned())
         .spawn(move || network.run())
@@ -179,7 +187,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Err(_) => exchange.news().live.statistics,
     };
     let last = show.last().cloned();
-    for line in text::lines(&statistics, &advice) {
+    let lines = text::lines(&statistics, &advice);
+    for line in lines.into_iter().chain(exchange.traced()) {
         console.notice(&line);
     }
     [

@@ -20,6 +20,7 @@ use crate::args::Prefix;
 use crate::exchange::Exchange;
 use crate::report::live::Meter;
 use crate::report::progress::Console;
+use crate::tracer::Tracer;
 
 /// All that the thread needs.
 pub struct Network {
@@ -41,6 +42,7 @@ pub struct Network {
     console: Arc<Console>,
     meter: Meter,
     timeline: Timeline,
+    tracer: Option<Tracer>,
     /// What is still to be said of the stream that is followed.
     to_introduce: Option<SocketAddr>,
     size_missed: bool,
@@ -84,6 +86,7 @@ impl Network {
             console,
             meter: Meter::default(),
             timeline: Timeline::default(),
+            tracer: None,
             to_introduce: None,
             size_missed: false,
             addresses: Vec::new(),
@@ -93,6 +96,12 @@ impl Network {
             next_progress: now,
             feedback: Vec::new(),
         }
+    }
+
+    /// Records what comes.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Runs until the exchange is stopped. Returns the final figures.
@@ -110,7 +119,11 @@ impl Network {
         self.take_records();
         self.tell(os::now());
         self.exchange.set_course(self.timeline.course());
+        let traced = self.tracer.take().map(Tracer::finish).transpose();
         outcome?;
+        traced?
+            .into_iter()
+            .for_each(|line| self.exchange.set_traced(line));
         Ok(self.exchange.news().live.statistics)
     }
 
@@ -196,6 +209,9 @@ impl Network {
         let ip = received.from.ip();
         if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
             self.receiver.handle_foreign(received.from);
+            if let Some(tracer) = &mut self.tracer {
+                tracer.note_foreign(&received);
+            }
             return false;
         }
         let datagram = &buffer[..received.len.min(buffer.len())];
@@ -217,6 +233,9 @@ impl Network {
         self.receiver
             .handle_datagram(received.from, datagram, received.arrival);
         self.drain(received.arrival);
+        if let Some(tracer) = &mut self.tracer {
+            tracer.note_datagram(&received, datagram);
+        }
         true
     }
 
@@ -262,6 +281,9 @@ impl Network {
     fn take_records(&mut self) {
         while let Some(record) = self.receiver.poll_record() {
             self.timeline.note_record(&record);
+            if let Some(tracer) = &mut self.tracer {
+                tracer.note_record(&record);
+            }
             self.exchange.keep(record);
         }
     }
@@ -286,6 +308,9 @@ impl Network {
     fn count_drops(&mut self) {
         if let Some(total) = self.socket.dropped() {
             self.receiver.handle_socket_drops(total);
+            if let Some(tracer) = &mut self.tracer {
+                tracer.note_drops(total);
+            }
         }
     }
 }

@@ -156,6 +156,8 @@ fn counts(totals: &native::Totals) -> Counts {
         frames_captured: totals.frames_captured,
         frames_sent: totals.frames_sent,
         packets: [totals.media, totals.repair, totals.control],
+        bytes: totals.bytes,
+        jpeg_bytes: totals.jpeg_bytes,
         interval: totals.interval,
         kept: totals.kept,
         spread: totals.spread,

@@ -63,6 +63,8 @@ fn examples() -> Vec<(&'static str, Entry)> {
         frames_captured: 10,
         frames_sent: 9,
         packets: [27, 3, 2],
+        bytes: 42_000,
+        jpeg_bytes: 36_000,
         interval: 33_333,
         kept: 60_000,
         spread: 15_000,
@@ -290,10 +292,12 @@ fn any_place() -> impl Strategy<Value = ChunkPlace> {
 }
 
 fn any_body() -> impl Strategy<Value = Body> {
-    let counts = (any::<[u64; 5]>(), any::<[u32; 3]>()).prop_map(|(counts, micros)| Counts {
+    let counts = (any::<[u64; 7]>(), any::<[u32; 3]>()).prop_map(|(counts, micros)| Counts {
         frames_captured: counts[0],
         frames_sent: counts[1],
         packets: [counts[2], counts[3], counts[4]],
+        bytes: counts[5],
+        jpeg_bytes: counts[6],
         interval: micros[0],
         kept: micros[1],
         spread: micros[2],

@@ -99,3 +99,19 @@ fn the_help_names_defaults_and_an_example() {
     assert_eq!(parse("").unwrap().latency, Config::default().budget);
     assert!(help.contains("framegram-send camera"));
 }
+
+#[test]
+fn a_trace_is_of_one_stream_and_has_a_limit() {
+    assert_eq!(parse("--trace a").unwrap().trace_limit, 64 << 20);
+    assert_eq!(
+        parse("--trace a --trace-limit 2M").unwrap().trace_limit,
+        2 << 20
+    );
+    for line in [
+        "--trace-limit 2M",
+        "--trace a --trace-limit 1k",
+        "--trace a --layout grid",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}

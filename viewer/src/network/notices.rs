@@ -14,7 +14,14 @@ use crate::report::text::seconds;
 impl Network {
     pub(super) fn hear(&mut self, event: Event, now: Duration) {
         match event {
-            Event::Followed { from, again, .. } => {
+            Event::Followed {
+                stream,
+                from,
+                again,
+            } => {
+                if let Some(tracer) = &mut self.tracer {
+                    tracer.note_followed(stream, self.receiver.format(), from, now);
+                }
                 self.console.notice(&if again {
                     format!("Following another stream, from {from}.")
                 } else {

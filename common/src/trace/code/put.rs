@@ -149,6 +149,8 @@ impl State {
                 put(out, counts.frames_captured);
                 put(out, counts.frames_sent);
                 counts.packets.iter().for_each(|count| put(out, *count));
+                put(out, counts.bytes);
+                put(out, counts.jpeg_bytes);
                 for micros in [counts.interval, counts.kept, counts.spread] {
                     put(out, micros.into());
                 }
@@ -181,6 +183,6 @@ impl State {
 }
 
 /// Where one of a fixed list stands.
-fn place<T: PartialEq>(list: &[T], one: T) -> u8 {
+fn place<T: Copy + PartialEq>(list: &[T], one: T) -> u8 {
     list.iter().position(|other| *other == one).unwrap_or(0) as u8
 }

@@ -183,6 +183,8 @@ fn take_counts(input: &mut Input<'_>) -> Option<Counts> {
         frames_captured: input.number()?,
         frames_sent: input.number()?,
         packets: [input.number()?, input.number()?, input.number()?],
+        bytes: input.number()?,
+        jpeg_bytes: input.number()?,
         interval: input.small()?,
         kept: input.small()?,
         spread: input.small()?,

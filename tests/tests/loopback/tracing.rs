@@ -1,0 +1,128 @@
+//! A trace says of every datagram what the report says of all.
+
+use framegram_common::trace::{Body, Content, Entry, Fate, Reader, Why};
+use framegram_tests::program::{Ended, Start, VIEWER, address};
+use framegram_tests::relay::Relay;
+
+use super::{listening, sender};
+
+/// The viewer of a stream that loses one datagram in thirty on the way.
+fn view(arguments: &str) -> Ended {
+    let (near, far) = (address(), address());
+    let viewer = listening(far, &format!("--once --trace stream.trace {arguments}"));
+    let _relay = Relay::lossy(near, far, 1.0 / 30.0);
+    let sender = sender("pattern:640x360@30", near, "--frames 90 --quiet").run();
+    let _ = sender.end().well();
+    viewer.end().well()
+}
+
+fn entries(ended: &Ended) -> Vec<Entry> {
+    let file = ended.file("stream.trace");
+    let mut reader = Reader::new(&file[..]).expect("a trace");
+    std::iter::from_fn(|| reader.next_entry().expect("a whole trace")).collect()
+}
+
+#[test]
+fn a_trace_and_the_report_say_the_same() {
+    let viewer = view("");
+    assert!(viewer.count("packets.lost") > 0);
+    let entries = entries(&viewer);
+    let datagrams: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Datagram(datagram) => Some(datagram),
+            _ => None,
+        })
+        .collect();
+    let of = |fate| {
+        datagrams
+            .iter()
+            .filter(move |datagram| datagram.fate == fate)
+    };
+    let received = of(Fate::Received).count() as u64;
+    assert_eq!(received, viewer.count("packets.received"));
+    assert_eq!(
+        of(Fate::Duplicate).count() as u64,
+        viewer.count("packets.duplicate")
+    );
+    let bytes: u64 = of(Fate::Received)
+        .map(|datagram| u64::from(datagram.len))
+        .sum();
+    assert_eq!(bytes, viewer.count("bytes.received"));
+    let sent = datagrams
+        .iter()
+        .rev()
+        .find_map(|datagram| match datagram.content {
+            Content::Native {
+                body: Body::Farewell(counts),
+                ..
+            } => Some(counts.packets.iter().sum::<u64>()),
+            _ => None,
+        });
+    assert_eq!(
+        sent.expect("a farewell") - received,
+        viewer.count("packets.lost")
+    );
+
+    let fates = entries.iter().filter_map(|entry| match entry {
+        Entry::Frame { number, fate } => Some((*number, *fate)),
+        _ => None,
+    });
+    let (numbers, fates): (Vec<_>, Vec<_>) = fates.unzip();
+    assert_eq!(numbers, (0..90).collect::<Vec<_>>());
+    let intact = fates.iter().filter(|fate| fate.is_intact()).count() as u64;
+    assert_eq!(intact, viewer.count("frames.intact"));
+    let whole = matches!(
+        entries.last(),
+        Some(Entry::End { why: Why::Over, datagrams: count, .. }) if *count == datagrams.len() as u64
+    );
+    assert!(whole, "{:?}", entries.last());
+    let size = viewer.file("stream.trace").len();
+    assert!(size < datagrams.len() * 6, "{size} for {}", datagrams.len());
+}
+
+#[test]
+fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
+    let viewer = view("--trace-limit 4k");
+    assert_eq!(viewer.count("frames.sent"), 90);
+    assert!(viewer.file("stream.trace").len() <= 4096);
+    assert!(viewer.said.contains("--trace-limit"), "{}", viewer.said);
+    let last = entries(&viewer).pop();
+    assert!(
+        matches!(
+            last,
+            Some(Entry::End {
+                why: Why::Limit,
+                ..
+            })
+        ),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_is_told_before_the_stream() {
+    let start = format!("{} --headless --trace none/a.trace", address());
+    let ended = Start::new(VIEWER, &start).run_plain().end();
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    let line = "framegram-view: cannot write trace none/a.trace";
+    assert!(ended.said.starts_with(line), "{}", ended.said);
+    assert_eq!(ended.said.lines().count(), 1, "{}", ended.said);
+}
+
+#[test]
+fn a_full_disk_ends_the_trace_and_not_the_stream() {
+    let to = address();
+    let viewer = listening(to, "--once --trace /dev/full");
+    let sender = sender("pattern:320x180@30", to, "--frames 60 --quiet").run();
+    let _ = sender.end().well();
+    let viewer = viewer.end();
+    assert_eq!(viewer.code, Some(1), "{}", viewer.said);
+    assert_eq!(viewer.count("frames.shown"), 60);
+    let last = viewer.said.lines().last().expect("it said something");
+    assert!(
+        last.starts_with("framegram-view: cannot write trace /dev/full: "),
+        "{}",
+        viewer.said
+    );
+}

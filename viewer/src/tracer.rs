@@ -1,0 +1,176 @@
+//! The file of a trace: the network's thread records, another one writes, so
+//! that no disk makes datagrams wait.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use framegram_common::ledger::FrameRecord;
+use framegram_common::os;
+use framegram_common::receiver::Config;
+use framegram_common::trace::{Recorder, Why};
+use framegram_common::udp::Received;
+use framegram_common::wire::Format;
+
+use crate::claim::Claim;
+use crate::report::progress::Console;
+use crate::report::text::{count, seconds};
+
+/// A trace being written.
+pub struct Tracer {
+    recorder: Recorder,
+    /// To the thread that writes, which ends when this is dropped.
+    blocks: SyncSender<Vec<u8>>,
+    /// A block for which there was no room.
+    held_up: Option<Vec<u8>>,
+    writer: JoinHandle<io::Result<()>>,
+    name: String,
+    began: Duration,
+    /// When it ended while the stream went on.
+    ended: Option<Duration>,
+    console: Arc<Console>,
+}
+
+impl Tracer {
+    /// Begins a trace of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create(
+        path: &Path,
+        limit: usize,
+        config: &Config,
+        console: &Arc<Console>,
+    ) -> anyhow::Result<Self> {
+        let mut file = Claim::new(path, "trace")?.begin()?;
+        let (blocks, written) = mpsc::sync_channel::<Vec<u8>>(MOST_WAITING);
+        let writer = std::thread::Builder::new()
+            .name("trace".to_owned())
+            .spawn(move || {
+                written
+                    .iter()
+                    .try_for_each(|block| write(&mut file, &block))
+            })
+            .context("cannot start a thread")?;
+        let now = os::now();
+        Ok(Self {
+            recorder: Recorder::new(config, limit as u64, now),
+            blocks,
+            held_up: None,
+            writer,
+            name: path.display().to_string(),
+            began: now,
+            ended: None,
+            console: Arc::clone(console),
+        })
+    }
+
+    /// From now on this stream is followed.
+    pub fn note_followed(
+        &mut self,
+        stream: u64,
+        format: Option<Format>,
+        from: SocketAddr,
+        now: Duration,
+    ) {
+        let format = format.unwrap_or_default();
+        self.recorder.note_followed(stream, format, from, now);
+    }
+
+    /// A datagram came; the receiver has heard of it before.
+    pub fn note_datagram(&mut self, received: &Received, datagram: &[u8]) {
+        let (from, now) = (received.from, received.arrival);
+        self.recorder.note_datagram(from, datagram, now);
+        self.hand_on(now);
+    }
+
+    /// A datagram came that is not allowed to.
+    pub fn note_foreign(&mut self, received: &Received) {
+        self.recorder.note_foreign(received.len, received.arrival);
+        self.hand_on(received.arrival);
+    }
+
+    /// The socket's buffer has dropped so many so far.
+    pub fn note_drops(&mut self, total: u64) {
+        self.recorder.note_drops(total, os::now());
+    }
+
+    /// A frame's fate is settled.
+    pub fn note_record(&mut self, record: &FrameRecord) {
+        self.recorder.note_record(record, os::now());
+    }
+
+    /// Writes what is left. Returns what there is to say.
+    ///
+    /// # Errors
+    /// When the file could not be written.
+    pub fn finish(mut self) -> anyhow::Result<String> {
+        self.recorder.finish(Why::Over, os::now());
+        let last = self.recorder.poll_block();
+        for block in self.held_up.into_iter().chain(last) {
+            // Where nobody takes it, the thread says why.
+            let _ = self.blocks.send(block);
+        }
+        drop(self.blocks);
+        let written = self.writer.join();
+        let written = written.unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
+        written.with_context(|| format!("cannot write trace {}", self.name))?;
+        let (datagrams, bytes) = (count(self.recorder.datagrams()), self.recorder.bytes());
+        let after = |why: &str| {
+            let time = self.ended.unwrap_or_default().saturating_sub(self.began);
+            format!(" It ends after {}: {why}.", seconds(time.as_secs_f64()))
+        };
+        let end = match self.recorder.ended() {
+            None | Some(Why::Over) => String::new(),
+            Some(Why::Limit) => after("give a larger --trace-limit for more"),
+            Some(Why::Slow) => after("the disk was too slow for more"),
+        };
+        Ok(format!(
+            "Trace of {datagrams} datagrams in {} bytes: {}.{end}",
+            count(bytes),
+            self.name
+        ))
+    }
+
+    /// Passes on what is to be written, without waiting for anything.
+    fn hand_on(&mut self, now: Duration) {
+        if self.ended.is_some() {
+            return;
+        }
+        if self.recorder.ended().is_some() {
+            self.ended = Some(now);
+        }
+        let Some(block) = self.recorder.poll_block() else {
+            return;
+        };
+        match self.blocks.try_send(block) {
+            Ok(()) => {}
+            Err(TrySendError::Full(block)) => {
+                self.held_up = Some(block);
+                self.recorder.finish(Why::Slow, now);
+                self.ended = Some(now);
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.recorder.finish(Why::Slow, now);
+                self.ended = Some(now);
+                self.console.notice(&format!(
+                    "The trace {} cannot be written any further; the stream goes on.",
+                    self.name
+                ));
+            }
+        }
+    }
+}
+
+fn write(file: &mut impl Write, block: &[u8]) -> io::Result<()> {
+    file.write_all(block)?;
+    file.flush()
+}
+
+/// Blocks that wait to be written: seconds of the fastest stream.
+const MOST_WAITING: usize = 64;
