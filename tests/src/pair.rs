@@ -2,6 +2,7 @@
 //! jumps to the next deadline, so hours run in milliseconds and nothing sleeps.
 
 mod scenario;
+mod socket;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use framegram_common::transmitter::Transmitter;
 
 use crate::truth::{self, Truth};
 pub use scenario::{Life, Scenario};
+use socket::Socket;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -103,6 +105,7 @@ struct Pair<'a> {
     /// Since when the sender is killed, or has sent its last farewell.
     resting: Option<Duration>,
     receiver: Option<Receiver>,
+    socket: Socket,
     forward: Link,
     backward: Link,
     events: Vec<Event>,
@@ -127,6 +130,14 @@ impl<'a> Pair<'a> {
             kill_at: None,
             resting: None,
             receiver: None,
+            socket: Socket::new(
+                scenario
+                    .stalls
+                    .iter()
+                    .map(|s| START + s.start..START + s.end)
+                    .collect(),
+                scenario.buffer,
+            ),
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             events: Vec::new(),
@@ -236,56 +247,95 @@ impl<'a> Pair<'a> {
             }
         }
         while let Some(datagram) = self.forward.poll(now) {
-            let Some(receiver) = &mut self.receiver else {
-                continue;
-            };
-            let life = match self.scenario.lives.len() {
-                0 | 1 => 0,
-                _ => truth::read(&datagram).0.stream - STREAM,
-            };
-            receiver.handle_datagram(sender(life), &datagram, now);
-            drain_receiver(receiver, &mut self.events, now, shown);
-            self.records
-                .extend(std::iter::from_fn(|| receiver.poll_record()));
-            self.note_arrived(&datagram);
-        }
-        if let Some(receiver) = &mut self.receiver {
-            receiver.handle_timeout(now);
-            drain_receiver(receiver, &mut self.events, now, shown);
-            self.records
-                .extend(std::iter::from_fn(|| receiver.poll_record()));
-            while let Some(to) = receiver.poll_transmit(now, &mut self.buffer) {
-                let heard = self.resting.is_none() && to == sender(self.stream - STREAM);
-                if heard {
-                    self.backward.send(&self.buffer, now);
-                }
+            if self.receiver.is_some() {
+                self.socket.put(datagram, now);
             }
         }
+        self.view(shown);
         while let Some(datagram) = self.backward.poll(now) {
             self.transmitter.handle_datagram(0, &datagram, now);
         }
     }
 
-    fn note_arrived(&mut self, datagram: &[u8]) {
-        if !self.keeps_truth {
+    /// The viewer's part, unless it stalls.
+    fn view(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
+        let now = self.now;
+        while let Some(queued) = self.socket.take(now) {
+            if queued.no_room {
+                self.truth_of(&queued.datagram, Truth::note_dropped);
+                continue;
+            }
+            let life = match self.scenario.lives.len() {
+                0 | 1 => 0,
+                _ => truth::read(&queued.datagram).0.stream - STREAM,
+            };
+            if let Some(receiver) = &mut self.receiver {
+                receiver.handle_socket_drops(queued.dropped);
+                receiver.handle_datagram(sender(life), &queued.datagram, queued.arrival);
+            }
+            self.drain_receiver(shown);
+            self.note_arrived(&queued.datagram);
+        }
+        if self.socket.stalled_until(now).is_some() {
             return;
         }
+        if let Some(receiver) = &mut self.receiver {
+            receiver.handle_socket_drops(self.socket.dropped());
+            receiver.handle_timeout(now);
+        }
+        self.drain_receiver(shown);
+        let present = sender(self.stream - STREAM);
+        while let Some(receiver) = &mut self.receiver
+            && let Some(to) = receiver.poll_transmit(now, &mut self.buffer)
+        {
+            if self.resting.is_none() && to == present {
+                self.backward.send(&self.buffer, now);
+            }
+        }
+    }
+
+    fn drain_receiver(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
+        let Some(receiver) = &mut self.receiver else {
+            return;
+        };
+        while let Some(frame) = receiver.poll_frame() {
+            receiver.handle_fate(frame.id, Outcome::Shown { at: self.now });
+            shown(frame);
+        }
+        self.events
+            .extend(std::iter::from_fn(|| receiver.poll_event()));
+        let records = std::iter::from_fn(|| receiver.poll_record());
+        self.records.extend(records);
+    }
+
+    fn note_arrived(&mut self, datagram: &[u8]) {
         let followed = self.events.iter().rev().find_map(|event| match event {
             Event::Followed { stream, .. } => Some(*stream),
             Event::Other { .. } | Event::Ended { .. } => None,
         });
-        let stream = truth::read(datagram).0.stream;
-        if let Some(truth) = self.truths.iter_mut().find(|truth| truth.stream == stream) {
-            truth.note_arrived(datagram, followed == Some(stream));
+        self.truth_of(datagram, |truth, datagram| {
+            truth.note_arrived(datagram, followed == Some(truth.stream));
+        });
+    }
+
+    /// Notes a datagram in the truth of its stream, where truth is kept.
+    fn truth_of(&mut self, datagram: &[u8], note: impl FnOnce(&mut Truth, &[u8])) {
+        if self.keeps_truth {
+            let stream = truth::read(datagram).0.stream;
+            let mut truths = self.truths.iter_mut();
+            if let Some(truth) = truths.find(|truth| truth.stream == stream) {
+                note(truth, datagram);
+            }
         }
     }
 
     fn next_deadline(&self) -> Option<Duration> {
+        let stalled = self.socket.stalled_until(self.now);
         let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
         let transmitter = self.transmitter.poll_timeout();
         [
             transmitter.filter(|_| self.resting.is_none()),
-            receiver,
+            stalled.or(receiver),
             self.forward.poll_timeout(),
             self.backward.poll_timeout(),
         ]
@@ -304,22 +354,10 @@ impl<'a> Pair<'a> {
             .receiver
             .as_ref()
             .is_some_and(|r| r.poll_timeout().is_none());
+        let quiet = quiet && self.socket.stalled_until(self.now).is_none();
         let unheard = self.resting.is_some_and(|at| self.now > at + UNHEARD);
         self.resting.is_some() && quiet && (self.events.contains(&last) || nothing_comes || unheard)
     }
-}
-
-fn drain_receiver(
-    receiver: &mut Receiver,
-    events: &mut Vec<Event>,
-    now: Duration,
-    shown: &mut dyn FnMut(ReceivedFrame),
-) {
-    while let Some(frame) = receiver.poll_frame() {
-        receiver.handle_fate(frame.id, Outcome::Shown { at: now });
-        shown(frame);
-    }
-    events.extend(std::iter::from_fn(|| receiver.poll_event()));
 }
 
 /// The address that the sender has in this life.

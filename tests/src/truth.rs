@@ -22,6 +22,9 @@ pub struct Truth {
     pub arrived: Vec<Key>,
     /// Packets of which a damaged copy arrived.
     pub damaged: BTreeSet<Key>,
+    /// Packets of which a copy was dropped in the viewer's socket buffer, with
+    /// how many had `arrived` before.
+    pub dropped: BTreeMap<Key, usize>,
     /// Every packet that was sent: its frame and chunk, where it is one.
     pub sent: BTreeMap<Key, Option<(u32, u16)>>,
     /// How many chunks each frame has of which one was sent.
@@ -61,6 +64,13 @@ impl Truth {
         self.bytes += datagram.len() as u64;
         let before = self.sent.insert((header.channel, header.number.0), chunk);
         assert_eq!(before, None, "a packet number comes once");
+    }
+
+    /// Notes a datagram of this stream that the viewer's socket had no room for.
+    pub fn note_dropped(&mut self, datagram: &[u8]) {
+        let (header, _) = read(datagram);
+        let key = (header.channel, header.number.0);
+        self.dropped.insert(key, self.arrived.len());
     }
 
     /// Notes a datagram of this stream that arrived; `followed` says whether

@@ -5,7 +5,8 @@
 //! header is damaged as well only its arrival is known. What is known is when:
 //! between two datagrams that were received. Each such event opens an episode,
 //! which ends when every channel has had a packet since. The gaps that these
-//! packets show are what the episode may explain, and no others.
+//! packets show are what the episode may explain, and no others: a packet that
+//! is out of order, found missing and only then dropped, is taken for lost.
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -1,5 +1,6 @@
 //! What a run of the pair is made of.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use framegram_common::link::Impairment;
@@ -28,6 +29,10 @@ pub struct Scenario {
     pub lives: Vec<Life>,
     /// From when on nothing of the sender arrives.
     pub cut: Option<Duration>,
+    /// When the viewer does not look into its socket.
+    pub stalls: Vec<Range<Duration>>,
+    /// How many datagrams the socket's buffer holds meanwhile.
+    pub buffer: usize,
 }
 
 /// One life of the sender: another one is a restart, and another stream.
@@ -73,6 +78,8 @@ impl Default for Scenario {
             join: Duration::ZERO,
             lives: Vec::new(),
             cut: None,
+            stalls: Vec::new(),
+            buffer: usize::MAX,
         }
     }
 }

@@ -114,6 +114,39 @@ fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
 }
 
+#[test]
+fn what_the_socket_drops_is_told_from_what_the_network_loses() {
+    let mut met = [0; 3];
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let mut scenario = scenario(&mut rng);
+        // The system counts copies, and what is out of order may be found missing
+        // before it is dropped: where that happens, nothing tells the two apart.
+        scenario.forward = Impairment {
+            jitter: Duration::ZERO,
+            reorder: 0.0,
+            duplicate: 0.0,
+            corrupt: 0.0,
+            ..scenario.forward
+        };
+        let start = Duration::from_micros(rng.u64(500_000..1_000_000));
+        let stall = start..start + Duration::from_micros(rng.u64(10_000..300_000));
+        scenario.stalls = vec![stall];
+        scenario.buffer = rng.usize(1..60);
+        let sent = frames(&mut rng, 40);
+        let outcomes = pair::run(&scenario, &sent);
+        check(seed, &sent, &outcomes);
+        let fates = &outcomes.viewer.fates;
+        met[0] += u64::from(outcomes.viewer.packets.socket_dropped > Some(0));
+        met[1] += u64::from(fates.lost_socket > Some(0));
+        met[2] += u64::from(fates.mixed > Some(0));
+        if outcomes.viewer.packets.lost == Some(0) {
+            assert_eq!(fates.mixed, Some(0), "seed {seed}");
+        }
+    }
+    assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
+}
+
 /// A life that ends with a farewell, or is killed in the midst of a frame or
 /// between two. No program comes back at once.
 fn life(rng: &mut Rng) -> Life {
