@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::listener::{Config, Listener};
 use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, SILENCE};
-use crate::statistics::{Refusals, Statistics, Why};
+use crate::statistics::{Delays, Refusals, Statistics, Why};
 use crate::wire::{Format, native, rtp, rtp_jpeg};
 
 /// The most senders at once: more are none that a person looks at.
@@ -229,6 +229,7 @@ impl Gallery {
             (stream.number, stream.wire, stream.quality) = (None, None, None);
             (stream.width, stream.height) = (None, None);
             (all.jitter_ms, all.latency_ms) = (None, None);
+            (all.delays_ms, all.clock) = (Delays::default(), None);
         }
         all
     }

@@ -37,8 +37,6 @@ pub const MAX_CLAIMS: usize = 4096;
 pub struct Ledger {
     /// The frames.
     pub frames: Records,
-    /// Capture to shown, where both ends share a clock.
-    pub latency: Delays,
     /// By channel, in the order of [`Channel`].
     numbers: [Numbers; 3],
     causes: Causes,
@@ -76,7 +74,6 @@ impl Ledger {
     pub fn new(stream: u64) -> Self {
         Self {
             frames: Records::new(stream),
-            latency: Delays::default(),
             numbers: Default::default(),
             causes: Causes::default(),
             pattern: PatternMeter::default(),
@@ -236,11 +233,6 @@ impl Ledger {
         report.frames_superseded = frames.of(Fate::Superseded);
         report.frames_undecodable = frames.of(Fate::Undecodable);
         report.jitter = self.jitter.micros().map_or(0, |micros| micros as u32);
-        let latency = |share| u32::try_from(self.latency.micros_at(share)).unwrap_or(u32::MAX);
-        report.latency_p50 = latency(0.50);
-        report.latency_p95 = latency(0.95);
-        report.latency_p99 = latency(0.99);
-        report.latency_max = latency(1.0);
     }
 
     /// All counts.
@@ -303,7 +295,6 @@ impl Ledger {
             jitter_ms: self.jitter.micros().map(|micros| micros / 1000.0),
             jitter_distribution_ms: self.jitter.distribution(),
             stale_share: frames.stale_share(),
-            latency_ms: self.latency.percentiles(),
             fates,
             loss_pattern: Some(self.loss_pattern()),
             reordering_extent: self.reordering_extent(),

@@ -2,6 +2,7 @@
 //! program runs on the same boot of it. The one file that may ask.
 
 use std::hash::Hasher;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -29,14 +30,21 @@ pub fn random_u64() -> u64 {
     getrandom::u64().expect("the system has no random numbers")
 }
 
-/// A number that two programs agree on exactly when they run on the same boot
-/// of the same machine and talk about the same `stream`; it does not reveal
-/// the machine's own identity. `None` where the system does not tell its boot.
+/// A number that two programs agree on exactly when they read one monotonic
+/// clock (they run on the same boot of the same machine, and in one time
+/// namespace of it) and talk about the same `stream`; it does not reveal the
+/// machine's own identity. `None` where the system does not tell.
 #[must_use]
 pub fn boot_mark(stream: u64) -> Option<u64> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let key = u128::from_str_radix(&boot.trim().replace('-', ""), 16).ok()?;
     let mut hasher = SipHasher24::new_with_key(&key.to_be_bytes());
     hasher.write_u64(stream);
+    match std::fs::read_link("/proc/self/ns/time") {
+        Ok(namespace) => hasher.write(namespace.as_os_str().as_bytes()),
+        // A kernel without time namespaces.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(_) => return None,
+    }
     Some(hasher.finish())
 }

@@ -6,9 +6,11 @@
 //! [`Receiver::poll_timeout`].
 
 mod awaiting;
+mod clock;
 mod concealment;
 mod delivery;
 mod requests;
+mod stages;
 mod stream;
 mod transit;
 

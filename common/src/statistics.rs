@@ -47,7 +47,8 @@ pub struct Statistics {
     /// the frames that are `concealed`, `None` where there are none. A sender
     /// does not know it.
     pub stale_share: Option<f64>,
-    /// Capture to shown, in milliseconds; `None` unless both ends share a clock.
+    /// Capture to shown, in milliseconds: on the viewer's side `None` unless both
+    /// ends share a clock, on the sender's what its only viewer told.
     pub latency_ms: Option<Percentiles>,
     /// One fate for every frame that the sender captured.
     pub fates: Fates,

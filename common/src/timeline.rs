@@ -261,7 +261,8 @@ impl Gathered {
 pub fn delay(record: &FrameRecord) -> Option<Duration> {
     let captured = record.captured?.as_micros() as i128 + i128::from(record.offset_micros?);
     let micros = record.shown?.as_micros() as i128 - captured;
-    u64::try_from(micros).ok().map(Duration::from_micros)
+    // An offset that is a little off makes less than nothing of a short one.
+    u64::try_from(micros.max(0)).ok().map(Duration::from_micros)
 }
 
 /// Whether a frame should have been shown, and was not.

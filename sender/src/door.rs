@@ -34,6 +34,8 @@ pub(crate) struct Knock {
     pub(crate) from: SocketAddr,
     /// Bytes of it in the buffer.
     pub(crate) len: usize,
+    /// When the kernel received it.
+    pub(crate) arrival: Duration,
     pub(crate) visit: Visit,
 }
 
@@ -126,7 +128,12 @@ impl Door {
                 .socket
                 .send(Some(from), &self.answer, self.answer.len());
         }
-        Ok(Some(Knock { from, len, visit }))
+        Ok(Some(Knock {
+            from,
+            len,
+            arrival: received.arrival,
+            visit,
+        }))
     }
 
     /// The next viewer that has fallen silent.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use framegram_common::udp::{
-    Interface, Socket, Towards, is_broadcast, is_refused, is_too_big, resolve,
+    Interface, Received, Socket, Towards, is_broadcast, is_refused, is_too_big, resolve,
 };
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 
@@ -185,12 +185,11 @@ impl Output {
     ///
     /// # Errors
     /// What the network said of an earlier datagram.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         let Some(socket) = self.own_socket() else {
             return Ok(None);
         };
-        let received = socket.receive(buffer)?;
-        Ok(received.map(|received| received.len))
+        socket.receive(buffer)
     }
 }
 

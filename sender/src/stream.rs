@@ -428,7 +428,8 @@ impl<'a> Stream<'a> {
             Visit::Served(place) => {
                 let datagram = &self.buffer[..knock.len];
                 let destination = self.destinations + place;
-                self.transmitter.handle_datagram(destination, datagram, now);
+                self.transmitter
+                    .handle_datagram(destination, datagram, knock.arrival);
             }
             Visit::Admitted(place) => {
                 let destination = self.destinations + place;
@@ -457,15 +458,15 @@ impl<'a> Stream<'a> {
     fn receive(&mut self) {
         for (index, output) in self.outputs.iter_mut().enumerate() {
             for _ in 0..MOST_RECEIVED {
-                let now = os::now();
                 match output.receive(&mut self.buffer) {
-                    Ok(Some(len)) => {
-                        let datagram = &self.buffer[..len.min(self.buffer.len())];
-                        self.transmitter.handle_datagram(index, datagram, now);
+                    Ok(Some(received)) => {
+                        let datagram = &self.buffer[..received.len.min(self.buffer.len())];
+                        self.transmitter
+                            .handle_datagram(index, datagram, received.arrival);
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        if let Some(notice) = output.failed(&error, now) {
+                        if let Some(notice) = output.failed(&error, os::now()) {
                             self.console.say(&notice);
                         }
                     }

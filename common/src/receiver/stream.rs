@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::awaiting::Awaiting;
+use super::clock::{Clock, Estimate};
 use super::concealment::TableSets;
 use super::delivery::Delivery;
 use super::requests::Requests;
+use super::stages::Stages;
 use super::transit::Transit;
 use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE};
 use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts};
@@ -50,6 +52,10 @@ pub(super) struct Stream {
     size: Option<(u16, u16)>,
     quality: Option<u8>,
     shared_clock: bool,
+    clock: Clock,
+    stages: Stages,
+    /// When the newest packet was sent, in the sender's microseconds.
+    newest_sent: u64,
     farewell: Option<Duration>,
     ended: bool,
     /// Chunks that parity rebuilt, and chunks that came because they were asked
@@ -91,6 +97,9 @@ impl Stream {
             size: None,
             quality: None,
             shared_clock: false,
+            clock: Clock::default(),
+            stages: Stages::default(),
+            newest_sent: 0,
             farewell: None,
             ended: false,
             repaired_by_parity: 0,
@@ -144,12 +153,15 @@ impl Stream {
             Arrival::Implausible => return false,
         }
         (self.from, self.destination, self.heard) = (from, header.destination, now);
+        self.newest_sent = self.newest_sent.max(header.sent);
         if header.channel != Channel::Control {
             self.requests.note_arrival(now);
         }
         if header.channel == Channel::Media {
             self.requests
                 .note_lateness(self.transit.note(header.sent, now));
+            let offset = self.offset(header.sent);
+            self.stages.note_packet(header.sent, now, offset);
         }
         match packet {
             Packet::Chunk(chunk) => {
@@ -306,16 +318,14 @@ impl Stream {
         if !self.delivery.settle(number) {
             return;
         }
+        let offset = self.offset(self.newest_sent);
         let frames = &mut self.ledger.frames;
         match outcome {
             Outcome::Superseded => frames.note_superseded(number),
             Outcome::Undecodable => frames.note_undecodable(number),
             Outcome::Shown { at } => {
-                let captured = frames
-                    .note_shown(number, at)
-                    .and_then(|record| record.captured);
-                if let (Some(captured), true) = (captured, self.shared_clock) {
-                    self.ledger.latency.note(at.saturating_sub(captured));
+                if let Some(record) = frames.note_shown(number, at) {
+                    self.stages.note_shown(record, offset);
                 }
             }
         }
@@ -334,9 +344,42 @@ impl Stream {
             ended: self.farewell.is_some(),
             ..statistics::Stream::default()
         };
+        statistics.delays_ms = self.stages.delays();
+        statistics.clock = self.clock();
+        let latency = statistics.delays_ms.capture_to_shown;
+        statistics.latency_ms = latency.filter(|_| self.shared_clock);
         statistics.packets.repaired_by_parity = Some(self.repaired_by_parity);
         statistics.packets.repaired_by_request = Some(self.repaired_by_request);
         statistics
+    }
+
+    /// What is to be added to a time of the sender, in microseconds.
+    fn offset(&self, time: u64) -> Option<i64> {
+        if self.shared_clock {
+            return Some(0);
+        }
+        self.clock.at(time).map(|estimate| estimate.offset)
+    }
+
+    /// What is known of the sender's clock.
+    fn clock(&self) -> Option<statistics::Clock> {
+        if self.shared_clock {
+            return Some(statistics::Clock {
+                shared: true,
+                ..statistics::Clock::default()
+            });
+        }
+        let Estimate {
+            offset,
+            uncertainty,
+            drift,
+        } = self.clock.at(self.newest_sent)?;
+        Some(statistics::Clock {
+            shared: false,
+            offset_ms: offset as f64 / 1e3,
+            drift_ppm: drift * 1e6,
+            uncertainty_ms: uncertainty / 1e3,
+        })
     }
 
     fn is_plausible(&self, number: FrameNumber) -> bool {

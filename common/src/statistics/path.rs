@@ -84,7 +84,7 @@ impl Bursts {
 }
 
 /// Where the time between capture and showing went, each a distribution over
-/// frames in milliseconds. `None` where it is not known.
+/// the frames shown in milliseconds. `None` where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Delays {
     /// From capture to the end of encoding; the sender measures it.
@@ -108,15 +108,15 @@ pub struct Delays {
 /// The sender's clock, seen from the viewer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Clock {
-    /// Whether both are one: both ends run on one boot of one machine. The
-    /// other fields are 0 then.
+    /// Whether both are one: both ends run on one boot of one machine, in one
+    /// time namespace. The other fields are 0 then.
     pub shared: bool,
     /// What is to be added to the sender's time to have the viewer's, in
     /// milliseconds.
     pub offset_ms: f64,
     /// How fast the offset grows, in millionths.
     pub drift_ppm: f64,
-    /// How far off the offset may be, either way, in milliseconds: half of the
-    /// least round trip, and what the clocks may have drifted since.
+    /// How far off the offset is at most, either way, in milliseconds: half of
+    /// the least round trip, and what the clocks may have drifted since.
     pub uncertainty_ms: f64,
 }

@@ -26,7 +26,7 @@ pub struct ViewerFigures {
     pub jitter_ms: f64,
     /// Round trip in milliseconds, once it is known.
     pub rtt_ms: Option<f64>,
-    /// Capture to shown, in milliseconds, where both ends share a clock.
+    /// Capture to shown, in milliseconds, once it knows the sender's clock.
     pub latency_ms: Option<Percentiles>,
 }
 

@@ -121,8 +121,12 @@ fn packets(packets: &Packets) -> Option<String> {
 fn delay(statistics: &Statistics) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(latency) = statistics.delay() {
+        let two_clocks = statistics.clock.filter(|clock| !clock.shared);
+        let uncertainty = two_clocks
+            .map(|clock| format!(" ± {:.1}", (clock.uncertainty_ms * 10.0).ceil() / 10.0))
+            .unwrap_or_default();
         parts.push(format!(
-            "{:.1} ms from capture to shown (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
+            "{:.1}{uncertainty} ms from capture to shown (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
             latency.p50, latency.p95, latency.p99, latency.max
         ));
     }
@@ -248,6 +252,8 @@ pub fn seconds(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::statistics::Clock;
+
     use super::*;
 
     fn clean() -> Statistics {
@@ -316,6 +322,20 @@ mod tests {
                 "  rate:    1:00, 30.00 frames a second, 8.8 Mbit/s",
             ]
         );
+    }
+
+    #[test]
+    fn a_delay_between_two_clocks_is_told_with_its_uncertainty() {
+        let mut statistics = clean();
+        for (shared, words) in [(true, "4.0 ms"), (false, "4.0 ± 0.2 ms")] {
+            statistics.clock = Some(Clock {
+                shared,
+                uncertainty_ms: 0.11,
+                ..Clock::default()
+            });
+            let line = delay(&statistics).unwrap();
+            assert!(line.contains(words), "{line}");
+        }
     }
 
     #[test]

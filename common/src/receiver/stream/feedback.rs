@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::clock::Exchange;
 use super::Stream;
 use crate::ledger::Outlook;
 use crate::repair::LossModel;
@@ -40,6 +41,12 @@ impl Stream {
 
     pub(super) fn handle_reply(&mut self, reply: &Reply, sent: u64, now: Duration) -> bool {
         if reply.viewer == self.viewer {
+            self.clock.note(Exchange {
+                report_sent: reply.report_sent,
+                report_received: reply.report_received,
+                reply_sent: sent,
+                reply_received: micros(now),
+            });
             let away = micros(now).saturating_sub(reply.report_sent);
             let held = sent.saturating_sub(reply.report_received);
             self.requests
@@ -80,6 +87,14 @@ impl Stream {
             ..Report::default()
         };
         self.ledger.fill_report(&self.outlook(), &mut report);
+        let latency = |share| {
+            let micros = self.stages.capture_to_shown().micros_at(share);
+            u32::try_from(micros).unwrap_or(u32::MAX)
+        };
+        report.latency_p50 = latency(0.50);
+        report.latency_p95 = latency(0.95);
+        report.latency_p99 = latency(0.99);
+        report.latency_max = latency(1.0);
         report
     }
 
@@ -99,7 +114,7 @@ impl Stream {
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
             awaited: self.awaiting.first(),
-            offset_micros: self.shared_clock.then_some(0),
+            offset_micros: self.offset(self.newest_sent),
             farewell: self.farewell.is_some(),
         }
     }

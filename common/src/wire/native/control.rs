@@ -63,8 +63,8 @@ body! {
         jpeg_bytes: u64,
         /// When the stream began, in the sender's microseconds.
         started: u64,
-        /// Equal to the viewer's own where both run on one boot of one
-        /// machine; 0 where the sender cannot tell.
+        /// Equal to the viewer's own where both read one clock: on one boot of
+        /// one machine, in one time namespace; 0 where the sender cannot tell.
         boot_mark: u64,
         /// Microseconds from frame to frame; 0 where that is not known.
         interval: u32,
