@@ -1,5 +1,6 @@
-//! Makes a report of a stream over a bad link and takes pictures of its page
-//! with Chromium: in light, in dark, and as wide as a phone. `look FOLDER`
+//! Makes a report of a stream over a bad link, reads its page in Chromium and
+//! compares its numbers with the report's, and takes pictures of it: in light,
+//! in dark, and as wide as a phone. `look FOLDER`
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,15 @@ use anyhow::{Context, Result, ensure};
 use framegram_common::link::{GilbertElliott, Impairment};
 use framegram_tests::program::{SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
+use serde_json::Value;
 
 fn main() -> Result<()> {
     let folder = std::env::args().nth(1).context("usage: look FOLDER")?;
     let folder = PathBuf::from(folder);
     fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
-    report(&folder.join("report.html"));
+    report(&folder);
+    compare(&folder)?;
     let phone = format!(
         "<!doctype html><body style=\"margin:0\"><iframe src=\"report.html\" style=\"border:0\" \
          width=\"{PHONE}\" height=\"{}\"></iframe>",
@@ -30,7 +33,7 @@ fn main() -> Result<()> {
 }
 
 /// Half a minute of the test picture over a link that loses in bursts.
-fn report(file: &Path) {
+fn report(folder: &Path) {
     let (near, far) = (address(), address());
     let forward = Impairment {
         bursts: Some(GilbertElliott {
@@ -49,12 +52,14 @@ fn report(file: &Path) {
         ..Impairment::default()
     };
     let _relay = Relay::new(near, far, forward, backward);
-    let mut viewer = Start::new(
-        VIEWER,
-        &format!("{far} --headless --once --latency 50ms --report"),
-    )
-    .with([file])
-    .run_plain();
+    let mut viewer = Start::new(VIEWER, &format!("{far} --headless --once --latency 50ms"))
+        .with(
+            ["report.html", "report.json"]
+                .map(|file| folder.join(file))
+                .iter()
+                .flat_map(|file| [Path::new("--report"), file]),
+        )
+        .run_plain();
     viewer.wait_for("Waiting for a stream");
     let sender = Start::new(
         SENDER,
@@ -66,6 +71,34 @@ fn report(file: &Path) {
     let _ = viewer.end().well();
 }
 
+/// Reads the page as a browser shows it; each of its counts is the report's.
+fn compare(folder: &Path) -> Result<()> {
+    let json = fs::read_to_string(folder.join("report.json"))?;
+    let json: Value = serde_json::from_str(&json)?;
+    let dom = chromium(&["--dump-dom"], &folder.join("report.html"))?;
+    let mut compared = 0;
+    for (heading, object, rows) in TABLES {
+        let table = dom.split(&format!("<h2>{heading}</h2>")).nth(1);
+        let table = table.with_context(|| format!("no table {heading}"))?;
+        let table = table.split("</section>").next().unwrap_or(table);
+        for (row, field) in *rows {
+            let cell = table.split(&format!("<th>{row}</th><td>")).nth(1);
+            let cell = cell.with_context(|| format!("no row {row} under {heading}"))?;
+            let shown: String = cell.split('<').next().unwrap_or(cell).replace(',', "");
+            let number = json.pointer(&format!("/{object}/{field}"));
+            let number = number.with_context(|| format!("no {object}.{field}"))?;
+            let number = number.as_u64().map_or("?".to_owned(), |n| n.to_string());
+            ensure!(
+                shown == number,
+                "{heading}, {row}: {shown}, in the report {number}"
+            );
+            compared += 1;
+        }
+    }
+    println!("{compared} numbers of the page are the report's");
+    Ok(())
+}
+
 fn picture(
     folder: &Path,
     page: &str,
@@ -74,28 +107,88 @@ fn picture(
     more: &[&str],
 ) -> Result<()> {
     let picture = folder.join(file);
-    let status = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-        ])
-        .args(more)
-        .arg(format!("--window-size={width},{height}"))
-        .arg(format!("--screenshot={}", picture.display()))
-        .arg(folder.join(page))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .context("there is no chromium: apt-get install chromium")?;
-    ensure!(
-        status.success() && picture.exists(),
-        "chromium took no picture of {page}"
-    );
+    let size = format!("--window-size={width},{height}");
+    let shot = format!("--screenshot={}", picture.display());
+    chromium(&[more, &[&size, &shot]].concat(), &folder.join(page))?;
+    ensure!(picture.exists(), "chromium took no picture of {page}");
     println!("{}", picture.display());
     Ok(())
 }
+
+/// What Chromium prints of a page.
+fn chromium(args: &[&str], page: &Path) -> Result<String> {
+    let output = Command::new("chromium")
+        .args(QUIET)
+        .args(args)
+        .arg(page)
+        .stderr(Stdio::null())
+        .output()
+        .context("there is no chromium: apt-get install chromium")?;
+    ensure!(
+        output.status.success(),
+        "chromium ends with {}",
+        output.status
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// No window, no network.
+const QUIET: [&str; 7] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+];
+
+/// By heading: the object of the report, and by row its field.
+type Table = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const TABLES: &[Table] = &[
+    (
+        "Frames",
+        "fates",
+        &[
+            ("whole", "intact_unrepaired"),
+            ("whole by request", "intact_request"),
+            ("whole by parity", "intact_parity"),
+            ("with holes", "concealed"),
+            ("skipped", "superseded"),
+            ("lost on the network", "lost_network"),
+            ("lost in the socket buffer", "lost_socket"),
+            ("mixed", "mixed"),
+            ("damaged", "corrupt"),
+            ("too late", "late"),
+            ("no picture", "undecodable"),
+            ("replaced", "replaced"),
+            ("not sent", "not_sent"),
+            ("before joining", "before_joining"),
+            ("not known", "tail_unknown"),
+            ("unaccounted", "unaccounted"),
+        ],
+    ),
+    (
+        "Packets",
+        "packets",
+        &[
+            ("sent", "sent"),
+            ("received", "received"),
+            ("lost on the way", "lost"),
+            ("dropped in the socket buffer", "socket_dropped"),
+            ("damaged", "corrupt"),
+            ("duplicate", "duplicate"),
+            ("reordered", "reordered"),
+            ("malformed", "malformed"),
+            ("foreign", "foreign"),
+        ],
+    ),
+];
 
 /// What makes a page dark.
 const DARK: [&str; 2] = [
