@@ -1,11 +1,22 @@
-//! An impaired link in virtual time: what a network does to datagrams, seeded,
-//! with a true record of what it did.
+//! An impaired link: what a network does to datagrams, seeded, with a true
+//! record of what it did. [`Link`] is one in virtual time, [`Stage`] one in
+//! front of a socket.
+
+mod judge;
+mod log;
+mod spec;
+mod stage;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use fastrand::Rng;
+use judge::Judge;
+
+pub use judge::{Deed, Drop, Passage, REORDER_BY};
+pub use log::{Act, HEADER, Log, LogError, LogFile, Name, NoRow, Row, channel_name};
+pub use spec::SpecError;
+pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};
 
 /// What the link does to datagrams. The default does nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,56 +58,21 @@ pub struct GilbertElliott {
     pub step: Option<Duration>,
 }
 
-/// What was done to one datagram.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Deed {
-    /// Why it did not arrive at all.
-    pub dropped: Option<Drop>,
-    /// How many copies arrived unharmed.
-    pub intact: u8,
-    /// How many copies arrived with a bit flipped.
-    pub corrupt: u8,
-}
-
-/// Why a datagram did not arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drop {
-    /// By chance.
-    Loss,
-    /// In a burst.
-    Burst,
-    /// The queue before the rate limit was full.
-    Queue,
-    /// Larger than the link carries.
-    Mtu,
-}
-
 /// The link. Input: [`Link::send`]; output: [`Link::poll`], due at
 /// [`Link::poll_timeout`].
 #[derive(Debug)]
 pub struct Link {
-    impairment: Impairment,
-    rng: Rng,
-    bad: bool,
-    stepped: Duration,
-    free_at: Duration,
+    judge: Judge,
     sequence: u64,
     on_the_way: BinaryHeap<Reverse<Travelling>>,
 }
-
-/// How far a datagram that is chosen for reordering falls behind.
-pub const REORDER_BY: Duration = Duration::from_millis(3);
 
 impl Link {
     /// A link that does this.
     #[must_use]
     pub fn new(impairment: Impairment) -> Self {
         Self {
-            rng: Rng::with_seed(impairment.seed),
-            impairment,
-            bad: false,
-            stepped: Duration::ZERO,
-            free_at: Duration::ZERO,
+            judge: Judge::new(impairment),
             sequence: 0,
             on_the_way: BinaryHeap::new(),
         }
@@ -104,34 +80,13 @@ impl Link {
 
     /// Puts a datagram on the link and tells what becomes of it.
     pub fn send(&mut self, datagram: &[u8], now: Duration) -> Deed {
-        if let Some(drop) = self.drop(datagram.len(), now) {
-            return Deed {
-                dropped: Some(drop),
-                ..Deed::default()
-            };
-        }
-        let departs = self.depart(datagram.len(), now);
-        let mut deed = Deed::default();
-        let copies = if self.chance(self.impairment.duplicate) {
-            2
-        } else {
-            1
-        };
-        for _ in 0..copies {
-            let mut datagram = datagram.to_vec();
-            if self.chance(self.impairment.corrupt) && !datagram.is_empty() {
-                let bit = self.rng.usize(..datagram.len() * 8);
-                datagram[bit / 8] ^= 1 << (bit % 8);
-                deed.corrupt += 1;
-            } else {
-                deed.intact += 1;
-            }
-            let arrives = departs + self.travel_time();
+        let deed = self.judge.judge(datagram.len(), now);
+        for passage in deed.passages.into_iter().flatten() {
             self.sequence += 1;
             self.on_the_way.push(Reverse(Travelling {
-                arrives,
+                arrives: passage.arrives,
                 sequence: self.sequence,
-                datagram,
+                datagram: passage.copy(datagram),
             }));
         }
         deed
@@ -154,74 +109,6 @@ impl Link {
             .peek()
             .map(|Reverse(travelling)| travelling.arrives)
     }
-
-    fn drop(&mut self, len: usize, now: Duration) -> Option<Drop> {
-        let burst = self.step_chain(now);
-        let lost = self.chance(self.impairment.loss);
-        if self.impairment.mtu.is_some_and(|mtu| len > mtu) {
-            Some(Drop::Mtu)
-        } else if burst {
-            Some(Drop::Burst)
-        } else if lost {
-            Some(Drop::Loss)
-        } else if self.impairment.rate.is_some()
-            && self.free_at.saturating_sub(now) > self.impairment.queue
-        {
-            Some(Drop::Queue)
-        } else {
-            None
-        }
-    }
-
-    fn step_chain(&mut self, now: Duration) -> bool {
-        let Some(chain) = self.impairment.bursts else {
-            return false;
-        };
-        let steps = match chain.step {
-            None => 1,
-            Some(step) => {
-                let elapsed = now.saturating_sub(self.stepped).as_nanos() / step.as_nanos().max(1);
-                // Beyond this the chain has forgotten where it came from.
-                let steps = u32::try_from(elapsed).unwrap_or(u32::MAX);
-                self.stepped += step * steps;
-                steps.min(FORGOTTEN_STEPS)
-            }
-        };
-        for _ in 0..steps {
-            let turn = if self.bad { chain.r } else { chain.p };
-            self.bad ^= self.chance(turn);
-        }
-        self.bad
-    }
-
-    fn depart(&mut self, len: usize, now: Duration) -> Duration {
-        let Some(rate) = self.impairment.rate else {
-            return now;
-        };
-        let takes = Duration::from_secs_f64(len as f64 * 8.0 / rate.max(1) as f64);
-        self.free_at = self.free_at.max(now) + takes;
-        self.free_at
-    }
-
-    fn travel_time(&mut self) -> Duration {
-        let Impairment {
-            delay,
-            jitter,
-            reorder,
-            ..
-        } = self.impairment;
-        let spread = jitter.mul_f64(2.0 * self.rng.f64());
-        let held = if self.chance(reorder) {
-            REORDER_BY
-        } else {
-            Duration::ZERO
-        };
-        (delay + spread).saturating_sub(jitter) + held
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        probability > 0.0 && self.rng.f64() < probability
-    }
 }
 
 /// A datagram on its way; the earliest arrival first, and of two the one that
@@ -232,10 +119,6 @@ struct Travelling {
     sequence: u64,
     datagram: Vec<u8>,
 }
-
-/// After so many steps even a slow chain is in either state by its long-run
-/// chance alone.
-const FORGOTTEN_STEPS: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {

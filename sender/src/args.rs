@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
+use framegram_common::link::Impairment;
 use framegram_common::repair::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 
@@ -188,6 +189,19 @@ pub struct Options {
     /// Write the figures to this file when the stream ends
     #[arg(long, value_name = "FILE.json")]
     pub report: Option<PathBuf>,
+
+    /// Damage on purpose what goes out, to try out or to test what loss does
+    ///
+    /// Terms joined by commas: loss=5%, ge=p:0.01,r:0.2 (bursts), delay=20ms±5ms
+    /// (or +-), reorder=1%, dup=0.5%, corrupt=0.1%, rate=20M,queue=100ms,
+    /// mtu=1200, seed=7. Each destination has a link of its own, the next one
+    /// with the next seed. What comes back is not touched.
+    #[arg(long, value_name = "SPEC")]
+    pub impair: Option<Impairment>,
+
+    /// Write what --impair truly did to each datagram, for framegram-view --check
+    #[arg(long, value_name = "FILE", requires = "impair")]
+    pub impair_log: Option<PathBuf>,
 
     /// Say nothing but errors
     #[arg(long, action = ArgAction::SetTrue)]

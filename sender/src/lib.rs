@@ -15,6 +15,7 @@ mod description;
 mod door;
 pub mod encode;
 pub mod handoff;
+mod impair;
 mod outputs;
 pub mod picture;
 mod pipeline;
@@ -46,6 +47,7 @@ use crate::console::Console;
 use crate::description::Description;
 use crate::door::Door;
 use crate::encode::Settings;
+use crate::impair::Impaired;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
 use crate::source::{Open, Request, Source};
@@ -80,6 +82,10 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
             file.map(|file| (file, path))
         })
         .transpose()?;
+    let impaired = options.impair.as_ref().map(|impairment| {
+        Impaired::new(impairment, options.impair_log.as_deref()).map_err(anyhow::Error::from)
+    });
+    let impaired = impaired.transpose()?;
     let preview = options.preview.then(Preview::open).transpose()?;
     let fixed = match options.fps {
         Some(Rate::Fixed(rate)) => Some(rate),
@@ -100,6 +106,7 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let interval = interval(source.as_ref(), options.fps);
     let mut stream = Stream::new(number, outputs, options, interval, &console, preview)?;
     stream.description = description;
+    stream.impaired = impaired;
     for line in door.iter().flat_map(Door::invitation) {
         console.say(&line);
     }
@@ -121,7 +128,9 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let sourced = pipeline.end();
     let written = report.map_or(Ok(()), |(file, path)| stream.write_report(&file, path));
     let statistics = stream.statistics(os::now());
+    let logged = stream.impaired.take().map_or(Ok(()), Impaired::finish);
     streamed.and(sourced).and(written)?;
+    logged?;
     console.say(&progress::summary(&statistics));
     Ok(statistics)
 }

@@ -1,12 +1,14 @@
 //! The transmit loop: encoded frames into the transmitter, its datagrams to the
 //! sockets, what comes back into the transmitter again.
 
+mod transmit;
+mod viewers;
+
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use framegram_common::gate::Visit;
 use framegram_common::speaker::{Config, Speaker};
 use framegram_common::stamp::MIN_SIZE;
 use framegram_common::statistics::{File, Statistics};
@@ -16,8 +18,9 @@ use framegram_common::{os, transmitter};
 use crate::args::{Options, Switch, Wire};
 use crate::console::Console;
 use crate::description::{Description, Session};
-use crate::door::{Door, Knock};
+use crate::door::Door;
 use crate::encode::Encoded;
+use crate::impair::Impaired;
 use crate::outputs::{self, Output};
 use crate::pipeline::{Made, Pipeline};
 use crate::preview::Preview;
@@ -39,6 +42,8 @@ pub(crate) struct Stream<'a> {
     pub(crate) description: Option<Description>,
     /// Where viewers come by themselves; they are the last of the outputs.
     pub(crate) door: Option<Door>,
+    /// What stands before the destinations to do harm, if that is wanted.
+    pub(crate) impaired: Option<Impaired>,
     destinations: usize,
     session: Session,
     pub(crate) console: &'a Console,
@@ -119,6 +124,7 @@ impl<'a> Stream<'a> {
             outputs,
             description: None,
             door: None,
+            impaired: None,
             destinations,
             session: Session {
                 number,
@@ -191,6 +197,7 @@ impl<'a> Stream<'a> {
                 Some(progress.due()),
                 until.filter(|_| !finishing),
                 self.door.as_ref().and_then(Door::poll_timeout),
+                self.impaired.as_ref().and_then(Impaired::poll_timeout),
             ];
             let next = next.into_iter().flatten().min();
             if self.transmitter.is_finished() {
@@ -202,6 +209,7 @@ impl<'a> Stream<'a> {
             let timeout = next.map(|next| next.saturating_sub(os::now()));
             wait(&sockets, waker, timeout).context("cannot wait for the network")?;
         }
+        self.pass_on_rest(pipeline, waker)?;
         self.console.end_progress();
         Ok(())
     }
@@ -371,107 +379,6 @@ impl<'a> Stream<'a> {
         };
         if let Err(error) = description.write(&self.session, output, (width, height)) {
             self.console.say(&format!("{error:#}"));
-        }
-    }
-
-    fn transmit(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
-        let mut smaller = None;
-        let mut errors = 0;
-        loop {
-            let now = os::now();
-            let Some(transmit) = self.transmitter.poll_transmit(now, out) else {
-                break;
-            };
-            let Some(output) = self.outputs.get_mut(transmit.destination) else {
-                continue;
-            };
-            let sent = output.send(out, transmit.segment, now);
-            errors += sent.refused;
-            let news = sent
-                .smaller
-                .is_none_or(|new| smaller.is_none_or(|old| new < old));
-            if let Some(notice) = sent.notice.filter(|_| news) {
-                self.console.say(&notice);
-            }
-            smaller = smaller.into_iter().chain(sent.smaller).min();
-        }
-        self.transmitter.handle_send_errors(errors);
-        if let Some(smaller) = smaller
-            && smaller < self.transmitter.datagram()
-        {
-            self.transmitter.set_datagram(smaller);
-            pipeline.set_datagram(smaller);
-        }
-    }
-
-    /// Lets viewers in and out, and takes what they say.
-    fn meet_viewers(&mut self) {
-        let Some(mut door) = self.door.take() else {
-            return;
-        };
-        while let Some(place) = door.poll_gone(os::now()) {
-            self.part(place, "fell silent", &mut door);
-        }
-        for _ in 0..MOST_RECEIVED {
-            // What the network says of an earlier answer concerns nobody here.
-            let Ok(Some(knock)) = door.receive(&mut self.buffer) else {
-                break;
-            };
-            self.meet(&knock, &mut door);
-        }
-        self.door = Some(door);
-    }
-
-    fn meet(&mut self, knock: &Knock, door: &mut Door) {
-        let now = os::now();
-        match knock.visit {
-            Visit::Served(place) => {
-                let datagram = &self.buffer[..knock.len];
-                let destination = self.destinations + place;
-                self.transmitter
-                    .handle_datagram(destination, datagram, knock.arrival);
-            }
-            Visit::Admitted(place) => {
-                let destination = self.destinations + place;
-                let viewer = Output::viewer(door.socket(), knock.from);
-                match self.outputs.get_mut(destination) {
-                    Some(output) => *output = viewer,
-                    None => self.outputs.push(viewer),
-                }
-                self.transmitter.open_destination(destination, now);
-                door.tell(knock.from, "is served", self.console);
-            }
-            Visit::Left(place) => self.part(place, "left", door),
-            Visit::Refused => door.tell(knock.from, "was refused", self.console),
-            Visit::Challenged | Visit::Foreign => {}
-        }
-    }
-
-    fn part(&mut self, place: usize, why: &str, door: &mut Door) {
-        let destination = self.destinations + place;
-        self.transmitter.close_destination(destination);
-        if let Some(output) = self.outputs.get(destination) {
-            door.tell(output.address(), why, self.console);
-        }
-    }
-
-    fn receive(&mut self) {
-        for (index, output) in self.outputs.iter_mut().enumerate() {
-            for _ in 0..MOST_RECEIVED {
-                match output.receive(&mut self.buffer) {
-                    Ok(Some(received)) => {
-                        let datagram = &self.buffer[..received.len.min(self.buffer.len())];
-                        self.transmitter
-                            .handle_datagram(index, datagram, received.arrival);
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        if let Some(notice) = output.failed(&error, os::now()) {
-                            self.console.say(&notice);
-                        }
-                    }
-                }
-            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use framegram_common::link::Impairment;
 use framegram_common::udp;
 
 pub use self::choice::{Layout, Sender, Stats, Wire};
@@ -147,6 +148,17 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value = "64M", requires = "trace", value_parser = bytes, help_heading = TELLING)]
     pub trace_limit: usize,
 
+    /// Damage on purpose what comes in, before it is counted: loss=5%,
+    /// ge=p:0.01,r:0.2 (bursts), delay=20ms±5ms (or +-), reorder=1%, dup=0.5%,
+    /// corrupt=0.1%, rate=20M,queue=100ms, mtu=1200, seed=7, joined by commas;
+    /// what goes back is not touched
+    #[arg(long, value_name = "SPEC", help_heading = TELLING)]
+    pub impair: Option<Impairment>,
+
+    /// Write what --impair truly did to each datagram
+    #[arg(long, value_name = "FILE", help_heading = TELLING)]
+    pub impair_log: Vec<PathBuf>,
+
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]
     pub quiet: bool,
@@ -168,6 +180,11 @@ impl Args {
             Kind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
+        if self.impair_log.len() > usize::from(self.impair.is_some()) {
+            return Err(wrong(anyhow::anyhow!(
+                "an --impair-log is written of an --impair, such as --impair loss=5%,seed=7, one of it"
+            )));
+        }
         let piped = self
             .output
             .as_ref()
@@ -220,7 +237,7 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 /// What has no meaning where nothing is received.
-const RECEPTION: [&str; 21] = [
+const RECEPTION: [&str; 23] = [
     "connect",
     "discover",
     "stats",
@@ -242,6 +259,8 @@ const RECEPTION: [&str; 21] = [
     "frames",
     "duration",
     "wait",
+    "impair",
+    "impair_log",
 ];
 
 const RECEIVING: &str = "Receiving";

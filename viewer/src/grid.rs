@@ -12,11 +12,12 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_common::gallery::Gallery;
 use framegram_common::receiver::{Event, Outcome, ReceivedFrame};
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Socket, Waker};
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Received, Socket, Waker};
 use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
 use crate::decode::{Decoder, Picture, Reduction};
+use crate::impair::Impaired;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::live::{Live, Meter};
@@ -29,6 +30,9 @@ use crate::sink::wall::{Tile, Wall};
 /// All senders of a socket, and where they are seen.
 pub(crate) struct Grid {
     socket: Socket,
+    /// What stands between the socket and the gallery to do harm, if that is
+    /// wanted.
+    pub(crate) impaired: Option<Impaired>,
     gallery: Gallery,
     /// `None`: nobody looks, but frames are decoded all the same.
     wall: Option<Wall>,
@@ -67,6 +71,7 @@ impl Grid {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             socket,
+            impaired: None,
             gallery,
             wall,
             console,
@@ -93,7 +98,7 @@ impl Grid {
         let (mut next_draw, mut next_news, mut next_progress) = (begun, begun, begun);
         while !stop.load(Ordering::Acquire) {
             let now = os::now();
-            let more = self.receive(args, &mut buffer);
+            let more = self.receive(args, &mut buffer, now);
             if !more {
                 self.gallery.handle_timeout(now);
                 self.drain(now);
@@ -129,6 +134,8 @@ impl Grid {
             }
             if !more {
                 let due = self.gallery.poll_timeout().unwrap_or(Duration::MAX);
+                let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+                let due = due.min(held.unwrap_or(Duration::MAX));
                 let next = due.min(next_draw).min(next_news);
                 let patience = next.saturating_sub(os::now());
                 udp::wait(&[&self.socket], &waker, Some(patience))
@@ -166,30 +173,53 @@ impl Grid {
         }
         let all = self.gallery.all();
         files.finish_senders(&all, &each, advice)?;
+        self.impaired.map_or(Ok(()), Impaired::finish)?;
         Ok(all)
     }
 
-    /// Takes what is in the socket, but not for so long that all else waits.
-    /// Returns whether there may be more.
-    fn receive(&mut self, args: &Args, buffer: &mut [u8]) -> bool {
+    /// Takes what is in the socket, but not for so long that all else waits,
+    /// and what was held back and is due by `now`. Returns whether there may
+    /// be more.
+    fn receive(&mut self, args: &Args, buffer: &mut [u8], now: Duration) -> bool {
         for _ in 0..BATCH {
             let received = match self.socket.receive(buffer) {
                 Ok(Some(received)) => received,
-                Ok(None) => return false,
+                Ok(None) => {
+                    self.take_due(args, now);
+                    return false;
+                }
                 // What the network says of an answer that did not arrive.
                 Err(_) => continue,
             };
-            self.gallery.handle_socket_drops(received.dropped);
-            if is_allowed(args, received.from.ip()) {
-                let datagram = &buffer[..received.len.min(buffer.len())];
-                self.gallery
-                    .handle_datagram(received.from, datagram, received.arrival);
-                self.drain(received.arrival);
+            let datagram = &buffer[..received.len.min(buffer.len())];
+            if self.impaired.is_some() {
+                self.take_due(args, received.arrival);
+                if let Some(impaired) = &mut self.impaired {
+                    impaired.push(received, datagram);
+                }
             } else {
-                self.gallery.handle_foreign(received.from);
+                self.take(args, received, datagram);
             }
         }
         true
+    }
+
+    /// Takes what was held back until `now`.
+    fn take_due(&mut self, args: &Args, now: Duration) {
+        while let Some((received, datagram)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take(args, received, &datagram);
+        }
+    }
+
+    fn take(&mut self, args: &Args, received: Received, datagram: &[u8]) {
+        self.gallery.handle_socket_drops(received.dropped);
+        if is_allowed(args, received.from.ip()) {
+            self.gallery
+                .handle_datagram(received.from, datagram, received.arrival);
+            self.drain(received.arrival);
+        } else {
+            self.gallery.handle_foreign(received.from);
+        }
     }
 
     fn drain(&mut self, now: Duration) {
@@ -279,7 +309,9 @@ impl Grid {
     }
 
     fn count_drops(&mut self) {
-        if let Some(total) = self.socket.dropped() {
+        // What is held back was there before what was dropped last.
+        let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+        if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
             self.gallery.handle_socket_drops(total);
         }
     }

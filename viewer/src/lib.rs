@@ -17,6 +17,7 @@ pub mod exchange;
 mod fixture;
 pub mod gate;
 mod grid;
+mod impair;
 mod invitation;
 pub mod network;
 pub mod pending;
@@ -24,12 +25,13 @@ pub mod refill;
 pub mod report;
 pub mod show;
 pub mod sink;
+mod socket;
 pub mod stamps;
 pub mod tracer;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,7 +42,7 @@ use framegram_common::gallery::Gallery;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::os;
 use framegram_common::receiver;
-use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
+use framegram_common::udp;
 use framegram_common::wire::{Format, sdp};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -50,6 +52,7 @@ use self::discover::Search;
 use self::exchange::Exchange;
 use self::gate::Condition;
 use self::grid::Grid;
+use self::impair::Impaired;
 use self::network::Network;
 use self::pending::{Keep, Pending};
 use self::report::advice::Advice;
@@ -83,6 +86,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let files = Files::claim(&args.report)?;
     let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
+    let log = args.impair_log.first().map(PathBuf::as_path);
+    let impaired = args.impair.as_ref().map(|it| Impaired::new(it, log));
+    let impaired = impaired.transpose()?;
     let config = Config {
         format: args.wire.format(),
         size: args.sdp.as_deref().map(described_size).transpose()?,
@@ -108,8 +114,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     let (socket, listen) = match &caller {
-        Some(caller) => (towards(caller.to(), args.buffer)?, None),
-        None => listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
+        Some(caller) => (socket::towards(caller.to(), args.buffer)?, None),
+        None => socket::listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
     };
     let invitation = match &caller {
         Some(caller) => vec![format!("Asking {} for its stream.", caller.to())],
@@ -126,6 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         greet(&invitation, &advice, &console);
         let gallery = Gallery::new(config, viewer, os::now());
         let mut grid = Grid::new(socket, gallery, wall, console)?;
+        grid.impaired = impaired;
         let shown = grid.run(args, &stop);
         let statistics = grid.finish(files, &advice);
         return shown.and(statistics).and_then(|statistics| {
@@ -141,7 +148,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let exchange = Arc::new(Exchange::new(Pending::new(keep), files.want_rows())?);
     let reports = listen
-        .map(|listen| next_port(&socket, listen))
+        .map(|listen| socket::next_port(&socket, listen))
         .transpose()?;
     let reports = reports
         .flatten()
@@ -156,7 +163,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Arc::clone(&exchange),
         Arc::clone(&console),
     )
-    .with_tracer(tracer);
+    .with_tracer(tracer)
+    .with_impairment(impaired);
     let network = std::thread::Builder::new()
         .name("network".to_owned())
         .spawn(move || network.run())
@@ -275,59 +283,6 @@ fn find(
              there are"
         ),
     }
-}
-
-/// A socket that hears this sender alone.
-fn towards(sender: SocketAddr, buffer: usize) -> anyhow::Result<Socket> {
-    let towards = Towards {
-        receive_buffer: buffer,
-        ..Towards::default()
-    };
-    Ok(Socket::towards(sender, &towards)?)
-}
-
-fn listen(args: &Args) -> anyhow::Result<(Socket, Listen)> {
-    let address: Option<SocketAddr> = args
-        .address
-        .as_deref()
-        .map(|text| udp::resolve(text, Some(udp::DEFAULT_PORT)))
-        .transpose()?;
-    let interface = args.interface.as_deref().map(Interface::find).transpose()?;
-    let listen = Listen {
-        address,
-        interface,
-        buffer: args.buffer,
-        ..Listen::default()
-    };
-    let socket = Socket::listen(&listen).map_err(|error| {
-        let port = address.map_or(udp::DEFAULT_PORT, |address| address.port());
-        if error.kind() == io::ErrorKind::AddrInUse {
-            let other = port.checked_add(1).unwrap_or(udp::DEFAULT_PORT);
-            anyhow!(
-                "{error}: end the program that listens there, or give another port, as in :{other}"
-            )
-        } else {
-            error.into()
-        }
-    })?;
-    Ok((socket, listen))
-}
-
-/// Where the reports of RTP senders come: the port behind the one that the
-/// socket has.
-fn next_port(socket: &Socket, listen: Listen) -> anyhow::Result<Option<Listen>> {
-    let mut address = socket.local_addr()?;
-    if let Some(group) = listen.address {
-        address.set_ip(group.ip());
-    }
-    let Some(port) = address.port().checked_add(1) else {
-        return Ok(None);
-    };
-    address.set_port(port);
-    Ok(Some(Listen {
-        address: Some(address),
-        ..listen
-    }))
 }
 
 fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {

@@ -18,6 +18,7 @@ use framegram_common::{Statistics, os};
 
 use crate::args::Prefix;
 use crate::exchange::Exchange;
+use crate::impair::Impaired;
 use crate::report::live::Meter;
 use crate::report::progress::Console;
 use crate::tracer::Tracer;
@@ -31,6 +32,9 @@ pub struct Network {
     control: Option<Socket>,
     /// Who was heard on it last: answers go out by it.
     reporter: Option<SocketAddr>,
+    /// What stands between the socket and the receiver to do harm, if that is
+    /// wanted.
+    impaired: Option<Impaired>,
     receiver: Listener,
     /// Asks a sender for its stream, where it does not come unasked.
     caller: Option<Caller>,
@@ -77,6 +81,7 @@ impl Network {
             reports,
             control: None,
             reporter: None,
+            impaired: None,
             receiver,
             caller,
             refused: None,
@@ -104,16 +109,24 @@ impl Network {
         Self { tracer, ..self }
     }
 
+    /// Puts a link between the socket and the receiver.
+    #[must_use]
+    pub fn with_impairment(self, impaired: Option<Impaired>) -> Self {
+        Self { impaired, ..self }
+    }
+
     /// Runs until the exchange is stopped. Returns the final figures.
     ///
     /// # Errors
-    /// When the socket fails for good; the figures are in the news all the same.
+    /// When the socket fails for good, or a log cannot be written; the figures
+    /// are in the news all the same.
     pub fn run(mut self) -> anyhow::Result<Statistics> {
         let outcome = self.receive_all();
         self.leave();
         // The sinks' side waits for frames that will not come.
         self.exchange.pending.wake();
         self.settle();
+        let logged = self.impaired.take().map_or(Ok(()), Impaired::finish);
         self.count_drops();
         self.receiver.finish();
         self.take_records();
@@ -124,6 +137,7 @@ impl Network {
         traced?
             .into_iter()
             .for_each(|line| self.exchange.set_traced(line));
+        logged?;
         Ok(self.exchange.news().live.statistics)
     }
 
@@ -135,7 +149,7 @@ impl Network {
             // Before the socket is emptied: nothing that arrived sooner is left
             // in it when the receiver is told that this time has come.
             let now = os::now();
-            let received = match self.receive(&mut buffer) {
+            let received = match self.receive(&mut buffer, now) {
                 Ok(received) => {
                     failures = 0;
                     received
@@ -166,7 +180,9 @@ impl Network {
                     .as_ref()
                     .filter(|_| !self.receiver.is_living(now));
                 let ask = asking.map_or(Duration::MAX, Caller::poll_timeout);
-                let next = next.min(ask).min(self.next_news).saturating_sub(now);
+                let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+                let next = next.min(ask).min(held.unwrap_or(Duration::MAX));
+                let next = next.min(self.next_news).saturating_sub(now);
                 let sockets: Vec<_> = std::iter::once(&self.socket).chain(&self.control).collect();
                 udp::wait(&sockets, self.exchange.waker(), Some(next))
                     .context("cannot wait for datagrams")?;
@@ -175,21 +191,42 @@ impl Network {
         Ok(())
     }
 
-    /// Takes what is in the socket, but not for so long that all else waits.
-    /// Returns whether there may be more.
-    fn receive(&mut self, buffer: &mut [u8]) -> std::io::Result<bool> {
+    /// Takes what is in the socket, but not for so long that all else waits,
+    /// and what was held back and is due by `now`. Returns whether there may
+    /// be more.
+    fn receive(&mut self, buffer: &mut [u8], now: Duration) -> std::io::Result<bool> {
         for _ in 0..BATCH {
             let Some(received) = self.socket.receive(buffer)? else {
+                self.take_due(now);
                 self.count_drops();
                 return Ok(self.receive_report(buffer));
             };
-            self.receiver.handle_socket_drops(received.dropped);
-            if self.take(received, buffer) {
-                self.exchange
-                    .tell(|news| news.heard = Some(received.arrival));
+            let datagram = &buffer[..received.len.min(buffer.len())];
+            if self.impaired.is_some() {
+                self.take_due(received.arrival);
+                if let Some(impaired) = &mut self.impaired {
+                    impaired.push(received, datagram);
+                }
+            } else {
+                self.take_in(received, datagram);
             }
         }
         Ok(true)
+    }
+
+    /// Takes what was held back until `now`.
+    fn take_due(&mut self, now: Duration) {
+        while let Some((received, datagram)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take_in(received, &datagram);
+        }
+    }
+
+    fn take_in(&mut self, received: Received, datagram: &[u8]) {
+        self.receiver.handle_socket_drops(received.dropped);
+        if self.take(received, datagram) {
+            self.exchange
+                .tell(|news| news.heard = Some(received.arrival));
+        }
     }
 
     /// Takes one of RTP's reports. Returns whether there may be more.
@@ -200,12 +237,12 @@ impl Network {
             return false;
         };
         self.reporter = Some(received.from);
-        self.take(received, buffer);
+        self.take(received, &buffer[..received.len.min(buffer.len())]);
         true
     }
 
     /// Passes a datagram on, if it is allowed.
-    fn take(&mut self, received: Received, buffer: &[u8]) -> bool {
+    fn take(&mut self, received: Received, datagram: &[u8]) -> bool {
         let ip = received.from.ip();
         if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
             self.receiver.handle_foreign(received.from);
@@ -214,7 +251,6 @@ impl Network {
             }
             return false;
         }
-        let datagram = &buffer[..received.len.min(buffer.len())];
         if let Some(caller) = &mut self.caller
             && !self.receiver.is_living(received.arrival)
         {
@@ -306,7 +342,9 @@ impl Network {
     }
 
     fn count_drops(&mut self) {
-        if let Some(total) = self.socket.dropped() {
+        // What is held back was there before what was dropped last.
+        let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+        if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
             self.receiver.handle_socket_drops(total);
             if let Some(tracer) = &mut self.tracer {
                 tracer.note_drops(total);

@@ -101,6 +101,8 @@ fn fails_for_wrong_usage() {
         "pattern a:1 --frames 0",
         "pattern a:1 --duration 0s",
         "pattern a:1 --duration 10x",
+        "pattern a:1 --impair loss=200%",
+        "pattern a:1 --impair-log x",
         "- a:1 --loop",
         "pattern:10 a:1",
     ] {

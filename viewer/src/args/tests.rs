@@ -84,6 +84,21 @@ fn only_one_thing_goes_to_standard_output() {
 }
 
 #[test]
+fn a_log_is_of_one_impairment() {
+    let args = parse("--impair loss=5%,seed=7 --impair-log a").unwrap();
+    assert_eq!(args.impair.map(|impair| impair.loss), Some(0.05));
+    for line in [
+        "--impair loss=200%",
+        "--impair-log a",
+        "--impair seed=1 --impair-log a --impair-log b",
+        "--analyse a.y4m --impair seed=1",
+    ] {
+        let error = parse(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
 fn several_conditions_can_be_given() {
     let args = parse("--fail-if shown<99% --fail-if delay>50ms").unwrap();
     assert_eq!(args.fail_if.len(), 2);

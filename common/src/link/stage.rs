@@ -1,0 +1,344 @@
+//! An impaired link in front of a socket.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use super::judge::{Drop, Judge};
+use super::log::{Act, Name, Row};
+use super::{Impairment, Passage};
+
+/// The most datagrams that are on the way: with the longest delay, 3,000 a
+/// second and more.
+pub const MAX_DATAGRAMS: usize = 1 << 16;
+
+/// The most bytes that are on the way: five seconds at 100 Mbit/s.
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// A link that keeps with each datagram what its owner wants to know of it.
+/// Input: [`Stage::push`]; outputs: [`Stage::poll`], due at
+/// [`Stage::poll_timeout`], and where a log is kept [`Stage::poll_row`], which
+/// is to be drained after either.
+///
+/// What is more than [`MAX_DATAGRAMS`] or [`MAX_BYTES`] is dropped, and logged
+/// as such.
+#[derive(Debug)]
+pub struct Stage<T> {
+    judge: Judge,
+    /// The judge's time begins with the first datagram, so that the same seed
+    /// does the same whatever the clock says.
+    origin: Option<Duration>,
+    on_the_way: BinaryHeap<Reverse<Travelling<T>>>,
+    bytes: usize,
+    sequence: u64,
+    /// When the last datagram was handed on.
+    handed: Duration,
+    /// Rows that wait to be taken, where they are wanted.
+    rows: Option<VecDeque<Row>>,
+}
+
+/// What has come through the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed<T> {
+    /// Its bytes, damaged or not.
+    pub datagram: Vec<u8>,
+    /// What was kept with it.
+    pub tag: T,
+    /// When it was due, whenever it is polled: never before the one polled
+    /// before it.
+    pub due: Duration,
+}
+
+impl<T: Clone> Stage<T> {
+    /// Nothing is on the way. Rows are kept if they are `logged`.
+    #[must_use]
+    pub fn new(impairment: Impairment, logged: bool) -> Self {
+        Self {
+            judge: Judge::new(impairment),
+            origin: None,
+            on_the_way: BinaryHeap::new(),
+            bytes: 0,
+            sequence: 0,
+            handed: Duration::ZERO,
+            rows: logged.then(VecDeque::new),
+        }
+    }
+
+    /// Puts a datagram on the link, at a time not before that of the last one.
+    pub fn push(&mut self, datagram: &[u8], tag: T, now: Duration) {
+        let origin = *self.origin.get_or_insert(now);
+        let deed = self.judge.judge(datagram.len(), now.saturating_sub(origin));
+        let (name, damaged) = match self.rows {
+            Some(_) => Name::of(datagram),
+            None => (None, false),
+        };
+        let row = Row {
+            time: now,
+            name,
+            bytes: u32::try_from(datagram.len()).unwrap_or(u32::MAX),
+            copy: 0,
+            act: if damaged {
+                Act::Damaged
+            } else {
+                Act::Delivered
+            },
+            delay: None,
+        };
+        if let Some(drop) = deed.dropped {
+            return self.note(Row {
+                act: act(drop),
+                ..row
+            });
+        }
+        for (passage, copy) in deed.passages.into_iter().flatten().zip(1..) {
+            if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
+                self.note(Row {
+                    act: Act::Overflow,
+                    ..row
+                });
+                continue;
+            }
+            self.begin(passage, origin, datagram, tag.clone(), Row { copy, ..row });
+        }
+    }
+
+    /// The next datagram that is due by `now`.
+    pub fn poll(&mut self, now: Duration) -> Option<Handed<T>> {
+        if self.poll_timeout()? > now {
+            return None;
+        }
+        let Reverse(travelling) = self.on_the_way.pop()?;
+        self.bytes -= travelling.datagram.len();
+        self.handed = self.handed.max(travelling.due);
+        self.note(Row {
+            delay: Some(self.handed.saturating_sub(travelling.row.time)),
+            ..travelling.row
+        });
+        Some(Handed {
+            datagram: travelling.datagram,
+            tag: travelling.tag,
+            due: self.handed,
+        })
+    }
+
+    /// When the next datagram is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.on_the_way.peek().map(|Reverse(next)| next.due)
+    }
+
+    /// Notes that the datagram polled last was not taken by the system. Its
+    /// row is not to be taken before.
+    pub fn note_refused(&mut self) {
+        if let Some(row) = self.rows.as_mut().and_then(VecDeque::back_mut) {
+            row.act = Act::Refused;
+            row.delay = None;
+        }
+    }
+
+    /// Takes away what is on the way.
+    pub fn finish(&mut self) {
+        while let Some(Reverse(travelling)) = self.on_the_way.pop() {
+            self.note(Row {
+                act: Act::Pending,
+                ..travelling.row
+            });
+        }
+        self.bytes = 0;
+    }
+
+    /// The next row of the log.
+    pub fn poll_row(&mut self) -> Option<Row> {
+        self.rows.as_mut()?.pop_front()
+    }
+
+    fn begin(&mut self, passage: Passage, origin: Duration, datagram: &[u8], tag: T, row: Row) {
+        self.sequence += 1;
+        self.bytes += datagram.len();
+        let act = match passage.flipped {
+            Some(_) if row.act == Act::Delivered => Act::Corrupt,
+            _ => row.act,
+        };
+        self.on_the_way.push(Reverse(Travelling {
+            due: origin + passage.arrives,
+            sequence: self.sequence,
+            datagram: passage.copy(datagram),
+            tag,
+            row: Row { act, ..row },
+        }));
+    }
+
+    fn note(&mut self, row: Row) {
+        if let Some(rows) = &mut self.rows {
+            rows.push_back(row);
+        }
+    }
+}
+
+fn act(drop: Drop) -> Act {
+    match drop {
+        Drop::Loss => Act::Lost,
+        Drop::Burst => Act::Burst,
+        Drop::Queue => Act::Queue,
+        Drop::Mtu => Act::Mtu,
+    }
+}
+
+/// A datagram on its way; the earliest first, and of two the one that came
+/// first.
+#[derive(Debug)]
+struct Travelling<T> {
+    due: Duration,
+    sequence: u64,
+    datagram: Vec<u8>,
+    tag: T,
+    row: Row,
+}
+
+impl<T> Travelling<T> {
+    fn key(&self) -> (Duration, u64) {
+        (self.due, self.sequence)
+    }
+}
+
+impl<T> PartialEq for Travelling<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<T> Eq for Travelling<T> {}
+
+impl<T> PartialOrd for Travelling<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Travelling<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn stage(spec: &str) -> Stage<usize> {
+        Stage::new(spec.parse().unwrap(), true)
+    }
+
+    fn acts(stage: &mut Stage<usize>) -> Vec<Act> {
+        let rows = std::iter::from_fn(|| stage.poll_row());
+        rows.map(|row| row.act).collect()
+    }
+
+    #[test]
+    fn what_is_not_delayed_is_there_at_once_in_order_with_its_tag() {
+        let mut stage = stage("seed=3");
+        for tag in 0..5 {
+            stage.push(&[7; 100], tag, MS);
+        }
+        let handed: Vec<_> = std::iter::from_fn(|| stage.poll(MS)).collect();
+        assert_eq!(
+            handed.iter().map(|one| one.tag).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4]
+        );
+        assert!(handed.iter().all(|one| one.due == MS));
+        assert_eq!(acts(&mut stage), [Act::Delivered; 5]);
+    }
+
+    #[test]
+    fn a_datagram_is_due_after_its_delay_however_late_it_is_polled() {
+        let mut stage = stage("delay=20ms");
+        stage.push(&[7; 100], 0, 1000 * MS);
+        assert_eq!(stage.poll(1019 * MS), None);
+        assert_eq!(stage.poll_timeout(), Some(1020 * MS));
+        let handed = stage.poll(1500 * MS).unwrap();
+        assert_eq!(handed.due, 1020 * MS);
+        let row = stage.poll_row().unwrap();
+        assert_eq!(
+            (row.time, row.delay, row.copy),
+            (1000 * MS, Some(20 * MS), 1)
+        );
+    }
+
+    #[test]
+    fn the_clock_does_not_change_what_a_seed_does() {
+        let spec = "ge=p:0.1,r:0.3,step:1ms,loss=5%,rate=1M,dup=5%,corrupt=5%,reorder=5%,seed=9";
+        let run = |start: Duration| {
+            let mut stage = stage(spec);
+            for tag in 0..1000 {
+                let now = start + MS * tag as u32;
+                stage.push(&[1; 200], tag, now);
+                while stage.poll(now).is_some() {}
+            }
+            acts(&mut stage)
+        };
+        assert_eq!(run(Duration::ZERO), run(Duration::from_secs(1 << 30)));
+        assert!(run(MS).contains(&Act::Burst));
+    }
+
+    #[test]
+    fn every_datagram_has_its_rows_once_whatever_becomes_of_it() {
+        let mut stage = stage("loss=10%,dup=10%,corrupt=10%,delay=5ms±5ms,mtu=150,seed=2");
+        let mut copies = 0;
+        for tag in 0..500 {
+            let now = MS * tag as u32;
+            stage.push(&vec![1; 100 + tag % 60], tag, now);
+            copies += std::iter::from_fn(|| stage.poll(now)).count();
+        }
+        stage.finish();
+        assert_eq!((stage.poll_timeout(), stage.bytes), (None, 0));
+        let rows: Vec<_> = std::iter::from_fn(|| stage.poll_row()).collect();
+        let handed = rows.iter().filter(|row| row.act.is_handed_on()).count();
+        let firsts = rows.iter().filter(|row| row.copy < 2).count();
+        assert_eq!((handed, firsts), (copies, 500));
+        assert!(
+            rows.iter()
+                .all(|row| row.delay.is_some() == row.act.is_handed_on())
+        );
+        for act in [Act::Lost, Act::Mtu, Act::Corrupt, Act::Pending] {
+            assert!(rows.iter().any(|row| row.act == act), "{act:?}");
+        }
+        let due = rows.iter().filter_map(|row| Some(row.time + row.delay?));
+        assert!(due.is_sorted());
+    }
+
+    #[test]
+    fn what_the_system_refuses_was_not_handed_on() {
+        let mut stage = stage("seed=0");
+        stage.push(&[1; 100], 0, MS);
+        assert!(stage.poll(MS).is_some());
+        stage.note_refused();
+        let row = stage.poll_row().unwrap();
+        assert_eq!((row.act, row.delay), (Act::Refused, None));
+    }
+
+    #[test]
+    fn more_than_it_may_keep_is_dropped_and_said_so() {
+        let mut stage = stage("delay=10s");
+        for tag in 0..MAX_DATAGRAMS + 3 {
+            stage.push(&[1; 10], tag, MS);
+        }
+        assert_eq!(acts(&mut stage), [Act::Overflow; 3]);
+        let mut stage = Stage::new("delay=10s".parse().unwrap(), true);
+        let large = vec![1; 60_000];
+        for tag in 0..MAX_BYTES / large.len() + 1 {
+            stage.push(&large, tag, MS);
+        }
+        assert_eq!(acts(&mut stage), [Act::Overflow]);
+    }
+
+    #[test]
+    fn without_a_log_no_rows_pile_up() {
+        let mut stage = Stage::new("loss=50%".parse().unwrap(), false);
+        for tag in 0..100 {
+            stage.push(&[1; 10], tag, MS);
+        }
+        assert_eq!(stage.poll_row(), None);
+    }
+}

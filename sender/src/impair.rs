@@ -1,0 +1,101 @@
+//! A bad network on purpose: an impaired link before each destination.
+
+use std::path::Path;
+use std::time::Duration;
+
+use framegram_common::link::{Impairment, LogError, LogFile, Stage};
+use framegram_common::statistics::Side;
+
+/// The links, and what is told of them.
+#[derive(Debug)]
+pub(crate) struct Impaired {
+    impairment: Impairment,
+    /// By destination, as far as anything went there.
+    stages: Vec<Stage<()>>,
+    log: Option<LogFile>,
+}
+
+impl Impaired {
+    /// Links that do this, with a log if there is a place for it.
+    ///
+    /// # Errors
+    /// Where the log cannot be written.
+    pub(crate) fn new(impairment: &Impairment, log: Option<&Path>) -> Result<Self, LogError> {
+        let create = |path| LogFile::create(path, Side::Sender, impairment);
+        Ok(Self {
+            impairment: impairment.clone(),
+            stages: Vec::new(),
+            log: log.map(create).transpose()?,
+        })
+    }
+
+    /// Puts datagrams, of `segment` bytes each but the last, on the way to a
+    /// destination.
+    pub(crate) fn push(
+        &mut self,
+        destination: usize,
+        datagrams: &[u8],
+        segment: usize,
+        now: Duration,
+    ) {
+        while self.stages.len() <= destination {
+            let seed = self.impairment.seed.wrapping_add(self.stages.len() as u64);
+            let impairment = Impairment {
+                seed,
+                ..self.impairment.clone()
+            };
+            self.stages.push(Stage::new(impairment, self.log.is_some()));
+        }
+        for datagram in datagrams.chunks(segment.max(1)) {
+            self.stages[destination].push(datagram, (), now);
+        }
+        self.write_rows(destination);
+    }
+
+    /// The next datagram that is due, and its destination. `send` says whether
+    /// the system took it.
+    pub(crate) fn pass_on(&mut self, now: Duration, mut send: impl FnMut(usize, &[u8]) -> bool) {
+        for destination in 0..self.stages.len() {
+            while let Some(handed) = self.stages[destination].poll(now) {
+                if !send(destination, &handed.datagram) {
+                    self.stages[destination].note_refused();
+                }
+                self.write_rows(destination);
+            }
+        }
+    }
+
+    /// When a datagram is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        let stages = self.stages.iter();
+        stages.filter_map(Stage::poll_timeout).min()
+    }
+
+    /// Nothing goes to a destination any more.
+    pub(crate) fn close(&mut self, destination: usize) {
+        if let Some(stage) = self.stages.get_mut(destination) {
+            stage.finish();
+            self.write_rows(destination);
+        }
+    }
+
+    /// Ends the log.
+    ///
+    /// # Errors
+    /// Where it could not be written.
+    pub(crate) fn finish(mut self) -> Result<(), LogError> {
+        for destination in 0..self.stages.len() {
+            self.close(destination);
+        }
+        self.log.map_or(Ok(()), LogFile::finish)
+    }
+
+    fn write_rows(&mut self, destination: usize) {
+        if let Some(log) = &mut self.log {
+            let stage = &mut self.stages[destination];
+            while let Some(row) = stage.poll_row() {
+                log.write(&row);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A bad network on purpose: an impaired link between the socket and the
+//! receiver.
+
+use std::path::Path;
+use std::time::Duration;
+
+use framegram_common::link::{Impairment, LogError, LogFile, Stage};
+use framegram_common::statistics::Side;
+use framegram_common::udp::Received;
+
+/// The link, and what is told of it.
+///
+/// Datagrams keep the time at which the kernel received them, plus the delay
+/// that was done to them, whenever this program is awake.
+#[derive(Debug)]
+pub struct Impaired {
+    stage: Stage<Received>,
+    log: Option<LogFile>,
+}
+
+impl Impaired {
+    /// A link that does this, with a log if there is a place for it.
+    ///
+    /// # Errors
+    /// Where the log cannot be written.
+    pub fn new(impairment: &Impairment, log: Option<&Path>) -> Result<Self, LogError> {
+        let create = |path| LogFile::create(path, Side::Viewer, impairment);
+        Ok(Self {
+            stage: Stage::new(impairment.clone(), log.is_some()),
+            log: log.map(create).transpose()?,
+        })
+    }
+
+    /// Puts a datagram on the link. What was due before it arrived is to be
+    /// polled first.
+    pub fn push(&mut self, received: Received, datagram: &[u8]) {
+        self.stage.push(datagram, received, received.arrival);
+        self.write_rows();
+    }
+
+    /// The next datagram that is due by `now`; its arrival is when it was due.
+    pub fn poll(&mut self, now: Duration) -> Option<(Received, Vec<u8>)> {
+        let handed = self.stage.poll(now)?;
+        self.write_rows();
+        let received = Received {
+            len: handed.datagram.len(),
+            arrival: handed.due,
+            ..handed.tag
+        };
+        Some((received, handed.datagram))
+    }
+
+    /// When a datagram is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.stage.poll_timeout()
+    }
+
+    /// Ends the log.
+    ///
+    /// # Errors
+    /// Where it could not be written.
+    pub fn finish(mut self) -> Result<(), LogError> {
+        self.stage.finish();
+        self.write_rows();
+        self.log.map_or(Ok(()), LogFile::finish)
+    }
+
+    fn write_rows(&mut self) {
+        if let Some(log) = &mut self.log {
+            while let Some(row) = self.stage.poll_row() {
+                log.write(&row);
+            }
+        }
+    }
+}
