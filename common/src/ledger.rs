@@ -290,7 +290,7 @@ impl Ledger {
                 jpeg: Some(self.jpeg_bytes),
             },
             duration_s: duration,
-            fps: rate(frames.shown().saturating_sub(1) as f64),
+            fps: statistics::fps(frames.shown(), duration),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             jitter_ms: self.jitter.micros().map(|micros| micros / 1000.0),
             jitter_distribution_ms: self.jitter.distribution(),

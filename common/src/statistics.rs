@@ -143,6 +143,12 @@ pub enum Side {
     Viewer,
 }
 
+/// Frames a second from the first to the last of so many, `seconds` apart.
+/// `None` of one: no time passed.
+pub(crate) fn fps(frames: u64, seconds: f64) -> Option<f64> {
+    (frames != 1 && seconds > 0.0).then(|| frames.saturating_sub(1) as f64 / seconds)
+}
+
 /// A distribution in four numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Percentiles {

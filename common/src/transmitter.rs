@@ -388,7 +388,7 @@ impl Transmitter {
                 ..statistics::Stream::default()
             },
             duration_s: duration,
-            fps: rate(counts.sent.saturating_sub(1) as f64),
+            fps: statistics::fps(counts.sent, duration),
             bitrate_bps: rate(bytes as f64 * 8.0),
             ..Statistics::default()
         };

@@ -82,11 +82,11 @@ fn viewers(statistics: &Statistics) -> String {
         .max_by(f64::total_cmp);
     match (present.count(), worst.map(|loss| 100.0 * loss)) {
         (2.., Some(loss)) => format!(
-            "{} viewers, loss up to {loss:.2} %",
+            "{} viewers, packets lost up to {loss:.2} %",
             statistics.viewers.len()
         ),
         _ => match loss(statistics) {
-            Some(loss) => format!("loss {loss:.2} %"),
+            Some(loss) => format!("packets lost {loss:.2} %"),
             // RTP's receivers tell this alone.
             None => match statistics.packets.lost {
                 Some(lost) => format!("{lost} packets lost"),
@@ -127,14 +127,17 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
     let mut parts = vec![
         format!("{} frames shown", count(frames.shown)),
         format!("{} of them intact", count(frames.intact)),
-        format!("{} lost", missed.into_iter().flatten().sum::<u64>()),
+        match missed.into_iter().flatten().sum::<u64>() {
+            1 => "1 frame lost".into(),
+            lost => format!("{lost} frames lost"),
+        },
     ];
     if let Some(loss) = viewer.packets_lost() {
         let dropped = count(viewer.packets.socket_dropped);
         parts.push(match dropped {
-            0 => format!("loss {:.2} %", 100.0 * loss),
+            0 => format!("packets lost {:.2} %", 100.0 * loss),
             _ => format!(
-                "loss {:.2} % ({dropped} in its socket buffer)",
+                "packets lost {:.2} % ({dropped} in its socket buffer)",
                 100.0 * loss
             ),
         });
@@ -157,7 +160,7 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
 }
 
 fn sent(statistics: &Statistics) -> String {
-    let loss = loss(statistics).map_or(String::new(), |loss| format!(", loss {loss:.2} %"));
+    let loss = loss(statistics).map_or(String::new(), |loss| format!(", packets lost {loss:.2} %"));
     let failed = match statistics.packets.send_errors {
         None | Some(0) => String::new(),
         Some(failed) => format!(" ({failed} of them could not be sent)"),
@@ -202,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_rates_of_the_last_second_and_loss_once_known() {
+    fn tells_rates_of_the_last_second_and_packets_lost_once_known() {
         let second = Duration::from_secs(1);
         let mut progress = Progress::new(second, 100 * second);
         let mut statistics = Statistics::default();
@@ -220,7 +223,7 @@ mod tests {
         statistics.packets.received = Some(399);
         assert_eq!(
             progress.line(&statistics, 102 * second),
-            "0:02.0, 55 frames, 25.0 fps, 1.00 Mbit/s, quality 80, loss 0.25 %"
+            "0:02.0, 55 frames, 25.0 fps, 1.00 Mbit/s, quality 80, packets lost 0.25 %"
         );
     }
 
@@ -260,15 +263,15 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "  viewer 0123 at 127.0.0.1:5005: 99 frames shown, 98 of them intact, 1 lost, \
-                 loss 0.00 %",
-                "  viewer 0223 at 127.0.0.1:5005: 79 frames shown, 78 of them intact, 21 lost, \
-                 loss 2.00 %, gone before the end",
+                "  viewer 0123 at 127.0.0.1:5005: 99 frames shown, 98 of them intact, 1 frame lost, \
+                 packets lost 0.00 %",
+                "  viewer 0223 at 127.0.0.1:5005: 79 frames shown, 78 of them intact, 21 frames lost, \
+                 packets lost 2.00 %, gone before the end",
             ]
         );
         assert_eq!(viewers(&statistics), "no viewer heard");
         statistics.viewers[1].present = true;
-        assert_eq!(viewers(&statistics), "2 viewers, loss up to 2.00 %");
+        assert_eq!(viewers(&statistics), "2 viewers, packets lost up to 2.00 %");
     }
 
     #[test]

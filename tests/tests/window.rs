@@ -79,11 +79,11 @@ fn the_window_shows_the_picture_in_its_colours() {
 }
 
 #[test]
-fn the_title_tells_size_rate_loss_and_delay() {
+fn the_title_tells_size_rate_frames_lost_and_delay() {
     let shown = Shown::still("stills/scene-1.jpg");
     until("figures in the title", || {
         let title = shown.screen.title(shown.window);
-        ["640x360", "fps", "loss", "delay"]
+        ["640x360", "fps", "frames lost", "delay"]
             .iter()
             .all(|part| title.contains(part))
             .then_some(())

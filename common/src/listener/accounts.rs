@@ -200,7 +200,7 @@ impl Accounts {
             },
             stale_share: (counts.concealed > 0).then(|| counts.stale / counts.concealed as f64),
             duration_s: duration,
-            fps: rate(shown.saturating_sub(1) as f64),
+            fps: statistics::fps(shown, duration),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             ..Statistics::default()
         }

@@ -115,9 +115,13 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
                 .to_owned(),
         );
     }
-    let way = packets.lost.unwrap_or(0) + packets.corrupt.unwrap_or(0);
+    let way = packets.lost.unwrap_or(0);
+    let corrupt = packets.corrupt.unwrap_or(0);
     let here = packets.socket_dropped.unwrap_or(0);
-    if here > way {
+    let most = way.max(corrupt).max(here);
+    if most == 0 {
+        None
+    } else if most == here {
         Some(format!(
             "Most of it was lost in this machine's own socket buffer ({} packets, {} on the way): \
              {}.",
@@ -125,14 +129,19 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
             count(way),
             advice.buffer()
         ))
-    } else if way > 0 {
+    } else if most == corrupt {
+        Some(format!(
+            "Most of it was damaged on the way here ({} packets, {} lost): look at cables, \
+             drivers and radio links.",
+            count(corrupt),
+            count(way)
+        ))
+    } else {
         Some(format!(
             "Most of it was lost on the way here ({} packets, {} in this machine's socket buffer).",
             count(way),
             count(here)
         ))
-    } else {
-        None
     }
 }
 

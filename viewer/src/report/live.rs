@@ -75,7 +75,10 @@ impl Live {
         let mut parts = vec!["framegram".to_owned()];
         parts.extend(self.size());
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
-        parts.extend(self.loss().map(|loss| format!("loss {}", percent(loss))));
+        parts.extend(
+            self.loss()
+                .map(|loss| format!("frames lost {}", percent(loss))),
+        );
         parts.extend(self.delay());
         parts.join(" | ")
     }
@@ -86,7 +89,8 @@ impl Live {
         let parts = [
             self.size(),
             self.fps.map(|fps| format!("{fps:.0} fps")),
-            self.loss().map(|loss| format!("loss {}", percent(loss))),
+            self.loss()
+                .map(|loss| format!("frames lost {}", percent(loss))),
             self.delay(),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -106,7 +110,10 @@ impl Live {
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
         parts.extend(self.bitrate_bps.map(bit_rate));
         parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));
-        parts.extend(self.loss().map(|loss| format!("loss {}", percent(loss))));
+        parts.extend(
+            self.loss()
+                .map(|loss| format!("frames lost {}", percent(loss))),
+        );
         parts.extend(self.repaired().map(|n| format!("{} repaired", count(n))));
         let delay = statistics.delay();
         parts.extend(delay.map(|delay| format!("delay p95 {:.0} ms", delay.p95)));
@@ -265,13 +272,16 @@ mod tests {
     }
 
     #[test]
-    fn the_line_tells_rates_loss_repair_and_delay() {
+    fn the_line_tells_rates_frames_lost_repair_and_delay() {
         let mut live = Live {
             statistics: at(75, 0),
             fps: Some(29.97),
             bitrate_bps: Some(8_000_000.0),
         };
-        assert_eq!(live.line(), "75 frames, 30.0 fps, 8.0 Mbit/s, loss 25 %");
+        assert_eq!(
+            live.line(),
+            "75 frames, 30.0 fps, 8.0 Mbit/s, frames lost 25 %"
+        );
         live.statistics.frames.repaired_by_parity = Some(1200);
         live.statistics.frames.repaired_by_request = Some(34);
         live.statistics.latency_ms = Some(Percentiles {
@@ -281,7 +291,7 @@ mod tests {
         });
         assert_eq!(
             live.line(),
-            "75 frames, 30.0 fps, 8.0 Mbit/s, loss 25 %, 1,234 repaired, delay p95 18 ms"
+            "75 frames, 30.0 fps, 8.0 Mbit/s, frames lost 25 %, 1,234 repaired, delay p95 18 ms"
         );
     }
 
@@ -304,7 +314,7 @@ mod tests {
         });
         assert_eq!(
             live.title(),
-            "framegram | 640x360 | 30.0 fps | loss 25 % | delay 12 ms"
+            "framegram | 640x360 | 30.0 fps | frames lost 25 % | delay 12 ms"
         );
     }
 }

@@ -361,6 +361,13 @@ mod tests {
         lossy.packets.socket_dropped = Some(1000);
         assert!(lines(&lossy, &Advice::default())[1].contains("--buffer"));
 
+        lossy.packets.corrupt = Some(1100);
+        let told = &lines(&lossy, &Advice::default())[1];
+        assert!(
+            told.contains("was damaged on the way here (1,100"),
+            "{told}"
+        );
+
         lossy.frames.undecodable = Some(1000);
         assert!(lines(&lossy, &Advice::default())[1].contains("no pictures"));
     }
