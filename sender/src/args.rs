@@ -1,12 +1,13 @@
 //! The command line: every flag with its unit, default and range.
 
+mod check;
 mod choice;
 mod quantity;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, Parser, error::ErrorKind};
+use clap::{ArgAction, Parser};
 use framegram_common::link::Impairment;
 use framegram_common::repair::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
@@ -14,7 +15,7 @@ use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 pub use self::choice::{Slices, Switch, Wire};
 pub use self::quantity::Rate;
 use crate::announce;
-use crate::encode::{MIN_FRAME_BYTES, Settings};
+use crate::encode::Settings;
 use crate::source::{self, Spec};
 
 /// Sends video frames from a camera, a file or a pattern as UDP datagrams.
@@ -83,7 +84,7 @@ pub struct Options {
     pub listen: Option<String>,
 
     /// The most viewers that are served at once with --listen, 1 to 1000
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "listen", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_viewers: u16,
 
     /// Announce the sender under this name on the local network, where
@@ -118,12 +119,13 @@ pub struct Options {
     pub datagram: Option<usize>,
 
     /// Whether pictures are encoded in slices that do without each other
+    /// [default: on; raw: off]
     ///
     /// A lost datagram then costs a viewer a strip of the picture instead of
     /// the frame, for one or two percent more bytes. A source's own JPEGs
     /// that go out as they are keep the slices that they have.
-    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true, default_value_t = Slices::On)]
-    pub slices: Slices,
+    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
+    pub slices: Option<Slices>,
 
     /// Draw a bar code with number and time into every picture's upper left
     /// corner, for framegram-view --read-stamp and --analyse
@@ -134,18 +136,20 @@ pub struct Options {
     pub stamp: bool,
 
     /// Parity sent along with frames, in percent of their datagrams, 1 to 200
+    /// [default: auto; rtp and raw have none]
     ///
     /// A viewer makes lost datagrams from it at once. auto sends as much as
     /// the loss that viewers report asks for, and some for loss not yet seen.
-    #[arg(long, value_name = "off|auto|PERCENT", default_value = "auto", value_parser = quantity::fec)]
-    pub fec: Fec,
+    #[arg(long, value_name = "off|auto|PERCENT", value_parser = quantity::fec)]
+    pub fec: Option<Fec>,
 
     /// Whether datagrams that a viewer misses are sent again when it asks
+    /// [default: auto; rtp and raw: off]
     ///
     /// They are kept for as long as the viewer waits for a frame (its
     /// --latency).
-    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true, default_value_t = Switch::Auto)]
-    pub retransmit: Switch,
+    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true)]
+    pub retransmit: Option<Switch>,
 
     /// Whether the datagrams of a frame are spread over time, up to half of
     /// the time to the next frame, so that none flood a queue on the way
@@ -157,9 +161,9 @@ pub struct Options {
     pub broadcast: bool,
 
     /// How far a multicast group reaches: 0 this machine, 1 this network, or
-    /// over so many routers less one, up to 255
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub ttl: u8,
+    /// over so many routers less one, up to 255 [default: 1]
+    #[arg(long, value_name = "N")]
+    pub ttl: Option<u8>,
 
     /// Interface that a multicast group or a broadcast goes out by, by name or
     /// address [default: as the routes say]
@@ -167,8 +171,9 @@ pub struct Options {
     pub interface: Option<String>,
 
     /// Whether viewers on this machine get what goes to a multicast group
-    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true, default_value_t = Switch::Auto)]
-    pub multicast_loop: Switch,
+    /// [default: auto]
+    #[arg(long, value_enum, value_name = "off|auto", hide_possible_values = true)]
+    pub multicast_loop: Option<Switch>,
 
     /// Begin again when the source ends
     #[arg(long = "loop")]
@@ -186,8 +191,9 @@ pub struct Options {
     #[arg(long)]
     pub preview: bool,
 
-    /// Write the figures to this file when the stream ends
-    #[arg(long, value_name = "FILE.json")]
+    /// Write the figures to this file when the stream ends, as JSON, or - for
+    /// standard output
+    #[arg(long, value_name = "FILE.json|-")]
     pub report: Option<PathBuf>,
 
     /// Damage on purpose what goes out, to try out or to test what loss does
@@ -209,50 +215,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// What [`Parser`] cannot check alone.
-    ///
-    /// # Errors
-    /// Wrong usage.
-    pub fn check(self) -> Result<Self, clap::Error> {
-        if self.repeat && self.source == Spec::Stdin {
-            return Err(Self::command().error(
-                ErrorKind::ArgumentConflict,
-                "standard input cannot be read again: leave --loop out",
-            ));
-        }
-        if let Some(bitrate) = self.bitrate
-            && bitrate / 8 < DATAGRAMS_A_SECOND * self.datagram() as u64
-        {
-            let least = DATAGRAMS_A_SECOND * self.datagram() as u64 * 8;
-            return Err(Self::command().error(
-                ErrorKind::ArgumentConflict,
-                format!(
-                    "--datagram {} needs a --bitrate of {least} or more",
-                    self.datagram()
-                ),
-            ));
-        }
-        if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
-            return Err(Self::command().error(
-                ErrorKind::ArgumentConflict,
-                "--rtcp-mux and --sdp are for RTP: add --wire rtp",
-            ));
-        }
-        if self.wire != Wire::Native && self.listen.is_some() {
-            return Err(Self::command().error(
-                ErrorKind::ArgumentConflict,
-                "viewers that come to --listen speak framegram's own format: leave --wire out",
-            ));
-        }
-        if self.wire == Wire::Raw && self.datagram() < MIN_FRAME_BYTES {
-            return Err(Self::command().error(
-                ErrorKind::ValueValidation,
-                format!("a frame in one datagram takes {MIN_FRAME_BYTES} bytes at least"),
-            ));
-        }
-        Ok(self)
-    }
-
     /// The largest datagram in bytes.
     #[must_use]
     pub fn datagram(&self) -> usize {
@@ -260,6 +222,23 @@ impl Options {
             Wire::Native | Wire::Rtp => DEFAULT_DATAGRAM,
             Wire::Raw => MAX_DATAGRAM,
         })
+    }
+
+    /// Whether what is lost is sent again, and how much parity is sent: of the
+    /// native format alone.
+    #[must_use]
+    pub fn repair(&self) -> (Fec, bool) {
+        if self.wire != Wire::Native {
+            return (Fec::Off, false);
+        }
+        let fec = self.fec.unwrap_or(Fec::Auto);
+        (fec, self.retransmit != Some(Switch::Off))
+    }
+
+    /// How far a multicast group reaches.
+    #[must_use]
+    pub fn hops(&self) -> u8 {
+        self.ttl.unwrap_or(1)
     }
 
     /// What frames are to be like.
@@ -277,15 +256,12 @@ impl Options {
             },
             first_frame_bytes: None,
             // A datagram that is a frame is lost as a whole.
-            slices: (self.slices == Slices::On && self.wire != Wire::Raw)
+            slices: (self.slices != Some(Slices::Off) && self.wire != Wire::Raw)
                 .then_some(self.datagram()),
             format: self.wire.format(),
         }
     }
 }
-
-/// Fewer datagrams in a second carry no picture at a steady pace.
-const DATAGRAMS_A_SECOND: u64 = 4;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -24,13 +24,13 @@ mod preview;
 pub mod program;
 mod progress;
 pub mod rate;
+mod report;
 pub mod restart;
 mod slot;
 pub mod source;
 pub mod stop;
 mod stream;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -50,6 +50,7 @@ use crate::encode::Settings;
 use crate::impair::Impaired;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
+use crate::report::Report;
 use crate::source::{Open, Request, Source};
 use crate::stop::Stop;
 use crate::stream::Stream;
@@ -70,18 +71,7 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     });
     let door = listen.transpose()?;
     let description = options.sdp.as_deref().map(Description::claim).transpose()?;
-    let report = options
-        .report
-        .as_ref()
-        .map(|path| {
-            // What is in it stays until there is a report.
-            let mut options = File::options();
-            let file = options.write(true).create(true).truncate(false).open(path);
-            let file =
-                file.with_context(|| format!("cannot write the report to {}", path.display()));
-            file.map(|file| (file, path))
-        })
-        .transpose()?;
+    let report = options.report.as_deref().map(Report::claim).transpose()?;
     let impaired = options.impair.as_ref().map(|impairment| {
         Impaired::new(impairment, options.impair_log.as_deref()).map_err(anyhow::Error::from)
     });
@@ -126,12 +116,13 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let streamed = stream.run(&pipeline, stop, &waker, until);
     drop(announcement);
     let sourced = pipeline.end();
-    let written = report.map_or(Ok(()), |(file, path)| stream.write_report(&file, path));
     let statistics = stream.statistics(os::now());
+    let written = report.map_or(Ok(()), |report| report.write(&statistics));
     let logged = stream.impaired.take().map_or(Ok(()), Impaired::finish);
     streamed.and(sourced).and(written)?;
     logged?;
     console.say(&progress::summary(&statistics));
+    stream.reached()?;
     Ok(statistics)
 }
 

@@ -42,6 +42,10 @@ pub(crate) struct Output {
     silent: bool,
     /// The socket is that of other viewers too.
     shared: bool,
+    /// What the system said of the first datagram, while it took none.
+    failed: Option<String>,
+    /// The system took one.
+    sent: bool,
 }
 
 /// What became of a batch of datagrams.
@@ -72,6 +76,8 @@ impl Output {
             trouble: Trouble::default(),
             silent: false,
             shared: true,
+            failed: None,
+            sent: false,
         }
     }
 
@@ -114,6 +120,8 @@ impl Output {
             trouble: Trouble::default(),
             silent: false,
             shared: false,
+            failed: None,
+            sent: false,
         })
     }
 
@@ -139,6 +147,7 @@ impl Output {
     /// Sends `datagrams`, of `segment` bytes each but the last.
     pub(crate) fn send(&mut self, datagrams: &[u8], segment: usize, now: Duration) -> Sent {
         let Err(error) = self.socket.send(self.to, datagrams, segment) else {
+            self.sent = true;
             return Sent {
                 refused: 0,
                 smaller: None,
@@ -147,6 +156,9 @@ impl Output {
         };
         let count = datagrams.len().div_ceil(segment.max(1)) as u64;
         let refused = if is_refused(&error) { 0 } else { count };
+        // Nobody listening yet is no failure of sending.
+        self.sent |= is_refused(&error);
+        self.failed.get_or_insert_with(|| error.to_string());
         let smaller = is_too_big(&error).then(|| smaller_than(segment)).flatten();
         let notice = match smaller {
             Some(smaller) => Some(format!(
@@ -175,6 +187,20 @@ impl Output {
                 format!("cannot send to {address}: {error}; trying on")
             }
         })
+    }
+
+    /// Fails where nothing could be sent here: a report of RTP's that nobody
+    /// takes and a viewer that left aside.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub(crate) fn reached(&self) -> Result<()> {
+        match &self.failed {
+            Some(error) if !self.sent && !self.silent && !self.shared => {
+                bail!("nothing could be sent to {}: {error}", self.address)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn back(&self) -> String {
@@ -213,8 +239,8 @@ pub(crate) fn towards(options: &Options) -> Result<Towards> {
     Ok(Towards {
         broadcast: options.broadcast,
         interface: interface.map(Interface::find).transpose()?,
-        multicast_hops: options.ttl,
-        multicast_loop: options.multicast_loop == Switch::Auto,
+        multicast_hops: options.hops(),
+        multicast_loop: options.multicast_loop != Some(Switch::Off),
         fragment: options.datagram() > DEFAULT_DATAGRAM,
         ..Towards::default()
     })
@@ -285,6 +311,13 @@ mod tests {
         let sent = output.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
         assert_eq!((sent.refused, sent.smaller), (1, Some(MAX_DATAGRAM)));
         assert!(sent.notice.is_some());
+        let error = output.reached().unwrap_err().to_string();
+        assert!(
+            error.starts_with("nothing could be sent to 127.0.0.1:9: "),
+            "{error}"
+        );
+        output.send(b"small", 5, MS);
+        assert!(output.reached().is_ok());
     }
 
     #[test]

@@ -165,8 +165,12 @@ fn sent(statistics: &Statistics) -> String {
         None | Some(0) => String::new(),
         Some(failed) => format!(" ({failed} of them could not be sent)"),
     };
+    let unreadable = match statistics.frames.unreadable {
+        None | Some(0) => String::new(),
+        Some(unreadable) => format!(" ({unreadable} more could not be read)"),
+    };
     format!(
-        "sent {} of {} frames, {} bytes in {} datagrams{failed}, to {}{loss}",
+        "sent {} of {} frames{unreadable}, {} bytes in {} datagrams{failed}, to {}{loss}",
         statistics.frames.sent.unwrap_or(0),
         statistics.frames.captured.unwrap_or(0),
         statistics.bytes.sent.unwrap_or(0),

@@ -4,14 +4,13 @@
 mod transmit;
 mod viewers;
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_common::speaker::{Config, Speaker};
 use framegram_common::stamp::MIN_SIZE;
-use framegram_common::statistics::{File, Statistics};
+use framegram_common::statistics::Statistics;
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
 use framegram_common::{os, transmitter};
 
@@ -83,8 +82,9 @@ impl<'a> Stream<'a> {
         console: &'a Console,
         preview: Option<Preview>,
     ) -> Result<Self> {
+        let (fec, retransmit) = options.repair();
         let rate = options.bitrate.map(|bitrate| {
-            let rate = RateControl::new(bitrate, interval, options.fec, os::now());
+            let rate = RateControl::new(bitrate, interval, fec, os::now());
             if rate.is_too_low() {
                 console.say(
                     "the --bitrate is too low for so many frames: some will wait or be left out; \
@@ -100,8 +100,8 @@ impl<'a> Stream<'a> {
                 datagram: options.datagram(),
                 destinations,
                 interval,
-                fec: options.fec,
-                retransmit: options.retransmit == Switch::Auto,
+                fec,
+                retransmit,
                 bitrate: options.bitrate,
                 pace: options.pace == Switch::Auto,
                 boot_mark: os::boot_mark(number),
@@ -130,7 +130,7 @@ impl<'a> Stream<'a> {
                 number,
                 interval,
                 rtcp_mux: options.rtcp_mux,
-                hops: options.ttl,
+                hops: options.hops(),
                 wire: options.wire,
             },
             console,
@@ -239,19 +239,13 @@ impl<'a> Stream<'a> {
         statistics
     }
 
-    /// Writes the figures to an opened report file.
+    /// Fails where nothing at all could be sent to a destination.
     ///
     /// # Errors
-    /// Where it cannot be written.
-    pub(crate) fn write_report(&self, mut file: &std::fs::File, path: &Path) -> Result<()> {
-        let statistics = self.statistics(os::now());
-        let report = File::new(&statistics, None);
-        // A pipe has no length.
-        let _ = file.set_len(0);
-        serde_json::to_writer_pretty(&mut file, &report)
-            .map_err(std::io::Error::from)
-            .and_then(|()| std::io::Write::write_all(&mut file, b"\n"))
-            .with_context(|| format!("cannot write the report to {}", path.display()))
+    /// What the system said of the first such.
+    pub(crate) fn reached(&self) -> Result<()> {
+        let mut outputs = self.outputs.iter();
+        outputs.try_for_each(Output::reached)
     }
 
     fn count(&mut self, pipeline: &Pipeline) {

@@ -290,3 +290,36 @@ fn a_signal_ends_the_wait_for_a_silent_pipe() {
     assert_eq!(code, Some(0));
     assert_eq!(report["frames"]["sent"], 0);
 }
+
+#[test]
+fn a_jpeg_that_is_cut_off_is_told() {
+    let still = fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../sample-media/stills/scene-1.jpg"
+    ));
+    let still = still.unwrap();
+    let input = [&still[..], &still[..still.len() / 2]].concat();
+    let output = send(&["-", NOBODY, "--report", "-"], &input);
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("sent 1 of 1 frames (1 more could not be read)"),
+        "{told}"
+    );
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["frames"]["unreadable"], 1);
+}
+
+#[test]
+fn a_report_that_never_was_leaves_no_file() {
+    let folder = Folder::new("early");
+    let report = folder.path("sent.json");
+    let missing = folder.path("missing.mp4");
+    fails(
+        &[&missing, NOBODY, "--report", &report],
+        b"",
+        1,
+        &["missing.mp4"],
+    );
+    assert!(!fs::exists(&report).unwrap());
+}

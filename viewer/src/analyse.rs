@@ -13,6 +13,7 @@ use framegram_common::{Statistics, os};
 
 use self::y4m::Y4m;
 use crate::args::Args;
+use crate::gate::Condition;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::text;
@@ -39,7 +40,13 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         read(file, &name, StampReader::without_clock()?)
     }?;
     if !args.quiet {
-        writeln!(io::stdout(), "{}", text::stamps(&stamps).trim_start())?;
+        let line = text::stamps(&stamps);
+        if files.are_piped() {
+            // Nobody reading there is no reason to fail.
+            let _ = writeln!(io::stderr(), "{}", line.trim_start());
+        } else {
+            writeln!(io::stdout(), "{}", line.trim_start())?;
+        }
     }
     let statistics = Statistics {
         stamps: Some(stamps.clone()),
@@ -53,7 +60,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
             text::count(stamps.pictures)
         );
     }
-    Ok(())
+    Ok(Condition::check_all(&args.fail_if, &statistics)?)
 }
 
 fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result<Stamps> {

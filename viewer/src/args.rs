@@ -1,5 +1,6 @@
 //! The command line: every flag with its unit, default and range.
 
+mod check;
 mod choice;
 mod prefix;
 mod quantity;
@@ -7,8 +8,7 @@ mod quantity;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use framegram_common::link::Impairment;
 use framegram_common::udp;
 
@@ -16,9 +16,7 @@ pub use self::choice::{Layout, Sender, Stats, Wire};
 pub use self::prefix::Prefix;
 use self::quantity::{bytes, duration, latency};
 use crate::gate::Condition;
-use crate::report::files::Kind;
 use crate::sink::recording::Format;
-use crate::sink::snapshot;
 
 /// Receives video frames from UDP datagrams and shows them, and says what
 /// became of every frame that did not arrive.
@@ -38,7 +36,7 @@ pub struct Args {
 
     /// List the senders of the local network that were started with --announce,
     /// and end
-    #[arg(long, conflicts_with_all = ["address", "connect"], help_heading = RECEIVING)]
+    #[arg(long, conflicts_with_all = RECEPTION, conflicts_with_all = ["report", "fail_if", "analyse"], help_heading = RECEIVING)]
     pub discover: bool,
 
     /// Interface on which to join a multicast group, by name or address
@@ -91,7 +89,7 @@ pub struct Args {
 
     /// Receive nothing: read the bar codes in a recording, or with - in what
     /// comes on standard input, whatever player it went through (.mjpeg, .y4m)
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = RECEPTION, help_heading = SHOWING)]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = RECEPTION, conflicts_with = "discover", help_heading = SHOWING)]
     pub analyse: Option<PathBuf>,
 
     /// Write the last frame shown at the end: .jpg as it came, .png decoded
@@ -124,8 +122,8 @@ pub struct Args {
     pub wait: Option<Duration>,
 
     /// Write a report (may be given several times): .json all figures, .csv a
-    /// row for each frame, .html a page with plots
-    #[arg(long, value_name = "FILE.json|csv|html", help_heading = TELLING)]
+    /// row for each frame, .html a page with plots; - the JSON to standard output
+    #[arg(long, value_name = "FILE.json|csv|html|-", help_heading = TELLING)]
     pub report: Vec<PathBuf>,
 
     /// Write the figures to standard output, one line of JSON a second
@@ -165,55 +163,6 @@ pub struct Args {
 }
 
 impl Args {
-    /// Checks what clap cannot see in one argument alone.
-    ///
-    /// # Errors
-    /// A usage error, as clap's own.
-    pub fn check(self) -> Result<Self, clap::Error> {
-        let wrong = |error: anyhow::Error| {
-            Self::command().error(ErrorKind::ValueValidation, format!("{error:#}"))
-        };
-        if let Some(path) = &self.snapshot {
-            snapshot::Kind::of(path).map_err(wrong)?;
-        }
-        for path in &self.report {
-            Kind::of(path).map_err(wrong)?;
-        }
-        self.format().map_err(wrong)?;
-        if self.impair_log.len() > usize::from(self.impair.is_some()) {
-            return Err(wrong(anyhow::anyhow!(
-                "an --impair-log is written of an --impair, such as --impair loss=5%,seed=7, one of it"
-            )));
-        }
-        let piped = self
-            .output
-            .as_ref()
-            .is_some_and(|path| path.as_os_str() == "-");
-        if self.stats.is_some() && piped {
-            return Err(wrong(anyhow::anyhow!(
-                "--stats and --output - both write to standard output: record to a file"
-            )));
-        }
-        let one = self.output.is_some()
-            || self.snapshot.is_some()
-            || self.connect.is_some()
-            || self.stats.is_some()
-            || self.read_stamp
-            || self.trace.is_some()
-            || self
-                .report
-                .iter()
-                .any(|path| Kind::of(path).ok() == Some(Kind::Csv));
-        if self.layout == Layout::Grid && one {
-            return Err(Self::command().error(
-                ErrorKind::ArgumentConflict,
-                "--output, --snapshot, --stats, --read-stamp, --trace, --connect and a .csv are for one stream: \
-                 leave --layout grid out",
-            ));
-        }
-        Ok(self)
-    }
-
     /// How to record, if that is asked for.
     ///
     /// # Errors
@@ -237,12 +186,11 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 /// What has no meaning where nothing is received.
-const RECEPTION: [&str; 23] = [
+const RECEPTION: [&str; 22] = [
     "connect",
-    "discover",
+    "layout",
     "stats",
     "trace",
-    "fail_if",
     "address",
     "interface",
     "allow",

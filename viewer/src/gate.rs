@@ -178,7 +178,15 @@ impl Figure {
     fn value(self, statistics: &Statistics, share: bool) -> Option<f64> {
         let frames = &statistics.frames;
         let packets = &statistics.packets;
+        // Of a recording, the stamps are all there is.
+        let stamps = statistics
+            .stamps
+            .as_ref()
+            .filter(|_| frames.shown.is_none());
+        let stamped = stamps.map(|stamps| stamps.shown + stamps.lost);
         let (part, whole) = match self {
+            Self::Shown if stamps.is_some() => (stamps.map(|stamps| stamps.shown), stamped),
+            Self::Loss if stamps.is_some() => (stamps.map(|stamps| stamps.lost), stamped),
             Self::Shown => (frames.shown, settled(frames)),
             Self::Intact => (frames.intact, settled(frames)),
             Self::Concealed => (frames.concealed, settled(frames)),
@@ -186,7 +194,8 @@ impl Figure {
             Self::PacketLoss => (packets.lost, packets.sent),
             Self::SocketDrops => (packets.socket_dropped, packets.sent),
             Self::Delay(point) => {
-                return statistics.delay().map(|delay| point.of(&delay));
+                let seen = stamps.and_then(|stamps| stamps.delay_ms);
+                return statistics.delay().or(seen).map(|delay| point.of(&delay));
             }
             Self::Jitter => return statistics.jitter_ms,
             Self::Fps => return statistics.fps,
@@ -249,6 +258,7 @@ const FIGURES: &str = "shown, intact, concealed, loss, packet-loss and socket-dr
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::stamp::Stamps;
     use framegram_common::statistics::{Frames, Packets};
 
     use super::*;
@@ -286,6 +296,32 @@ mod tests {
     fn holds(text: &str) -> bool {
         let condition: Condition = text.parse().unwrap();
         condition.check(&statistics()).is_some()
+    }
+
+    #[test]
+    fn a_recording_has_what_its_stamps_say() {
+        let statistics = Statistics {
+            stamps: Some(Stamps {
+                shown: 98,
+                lost: 2,
+                delay_ms: Some(Percentiles {
+                    p95: 50.0,
+                    ..Percentiles::default()
+                }),
+                ..Stamps::default()
+            }),
+            ..Statistics::default()
+        };
+        for (text, holds) in [
+            ("shown<98%", false),
+            ("loss>=2", true),
+            ("delay p95>49ms", true),
+            ("delay p95>51ms", false),
+            ("fps<1", true),
+        ] {
+            let condition: Condition = text.parse().unwrap();
+            assert_eq!(condition.check(&statistics).is_some(), holds, "{text}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Command lines, good and wrong.
 
+use clap::CommandFactory;
 use framegram_common::wire::MIN_DATAGRAM;
 
 use super::*;
-use crate::encode::DEFAULT_QUALITY;
+use crate::encode::{DEFAULT_QUALITY, MIN_FRAME_BYTES};
 
 fn parse(line: &str) -> Result<Options, clap::Error> {
     let words = std::iter::once("framegram-send").chain(line.split(' '));
@@ -44,12 +45,10 @@ fn makes_slices_for_the_datagrams_unless_told_not_to() {
 #[test]
 fn guards_against_loss_in_every_way_unless_told_not_to() {
     let options = parse("pattern a:1").unwrap();
-    assert_eq!(options.fec, Fec::Auto);
-    assert_eq!(options.retransmit, Switch::Auto);
+    assert_eq!(options.repair(), (Fec::Auto, true));
     assert_eq!(options.pace, Switch::Auto);
     let options = parse("pattern a:1 --fec off --retransmit off --pace off").unwrap();
-    assert_eq!(options.fec, Fec::Off);
-    assert_eq!(options.retransmit, Switch::Off);
+    assert_eq!(options.repair(), (Fec::Off, false));
     assert_eq!(options.pace, Switch::Off);
     for (text, share) in [("1", 0.01), ("12.5", 0.125), ("20%", 0.2), ("200", 2.0)] {
         assert_eq!(quantity::fec(text), Ok(Fec::Fixed(share)), "{text}");
@@ -91,6 +90,14 @@ fn fails_for_wrong_usage() {
         "pattern a:1 --bitrate k",
         "pattern a:1 --bitrate nan",
         "pattern a:1 --bitrate 100k --datagram 9000",
+        "pattern a:1 --wire rtp --fec 20",
+        "pattern a:1 --wire raw --retransmit auto",
+        "pattern a:1 --wire raw --slices on",
+        "pattern a:1 --max-viewers 3",
+        "pattern 10.0.0.1:5005 --interface eth0",
+        "pattern [fe80::1%1]:5005 10.0.0.1:5005 --ttl 3",
+        "pattern --listen :5005 --multicast-loop off",
+        "pattern a:1 --wire rtp --sdp - --report -",
         "pattern a:1 --fec 0",
         "pattern a:1 --fec 201",
         "pattern a:1 --fec -5",
@@ -108,6 +115,21 @@ fn fails_for_wrong_usage() {
     ] {
         let error = parse(line).err();
         assert_eq!(error.map(|error| error.exit_code()), Some(2), "{line}");
+    }
+}
+
+#[test]
+fn takes_what_may_have_a_meaning() {
+    for line in [
+        "pattern a:1 --wire rtp --fec off --retransmit off",
+        "pattern a:1 --wire raw --slices off",
+        "pattern viewer.local:1 --interface eth0 --ttl 3",
+        "pattern 10.0.0.1:5005 [ff02::1]:5005 --interface eth0 --multicast-loop off",
+        "pattern 10.0.0.255:5005 --broadcast --interface eth0",
+        "pattern --listen :5005 --max-viewers 3",
+        "pattern a:1 --report -",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
     }
 }
 

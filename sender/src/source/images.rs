@@ -49,6 +49,8 @@ pub(super) struct Images {
     console: Arc<Console>,
     /// A single still that cannot be read is an error, not one skipped.
     alone: bool,
+    /// They were all read once: what is broken was told.
+    again: bool,
 }
 
 impl Images {
@@ -63,6 +65,7 @@ impl Images {
             unreadable: 0,
             console: Arc::clone(&request.console),
             alone: true,
+            again: false,
         }
     }
 
@@ -110,7 +113,9 @@ impl Source for Images {
                 Err(error) if self.alone => return Err(error),
                 Err(error) => {
                     self.unreadable += 1;
-                    self.console.say(&format!("skipped a still: {error:#}"));
+                    if !self.again {
+                        self.console.say(&format!("skipped a still: {error:#}"));
+                    }
                 }
             }
         }
@@ -121,7 +126,7 @@ impl Source for Images {
     }
 
     fn rewind(&mut self) -> Result<bool> {
-        self.next = 0;
+        (self.next, self.again) = (0, true);
         Ok(true)
     }
 

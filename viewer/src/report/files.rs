@@ -20,6 +20,8 @@ use crate::claim::Claim;
 pub struct Files {
     whole: Vec<(Kind, Claim)>,
     rows: Vec<Rows>,
+    /// The JSON goes to standard output too.
+    piped: bool,
 }
 
 /// How a report is written.
@@ -46,6 +48,9 @@ impl Kind {
     /// # Errors
     /// For any extension but `.json`, `.csv` and `.html`.
     pub fn of(path: &Path) -> anyhow::Result<Self> {
+        if path.as_os_str() == PIPE {
+            return Ok(Self::Json);
+        }
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         match extension.to_ascii_lowercase().as_str() {
             "json" => Ok(Self::Json),
@@ -68,6 +73,10 @@ impl Files {
         let mut files = Self::default();
         for path in paths {
             let kind = Kind::of(path)?;
+            if path.as_os_str() == PIPE {
+                files.piped = true;
+                continue;
+            }
             let claim = Claim::new(path, "report")?;
             if kind == Kind::Csv {
                 let mut out = claim.begin()?;
@@ -82,6 +91,12 @@ impl Files {
             }
         }
         Ok(files)
+    }
+
+    /// Whether one of them is standard output.
+    #[must_use]
+    pub fn are_piped(&self) -> bool {
+        self.piped
     }
 
     /// Whether rows are wanted.
@@ -149,13 +164,23 @@ impl Files {
                 if kind == Kind::Html {
                     return Ok(out.write_all(html::page(file, advice)?.as_bytes())?);
                 }
-                serde_json::to_writer_pretty(&mut *out, file)?;
-                Ok(out.write_all(b"\n")?)
+                write_json(out, file)
             })?;
+        }
+        if self.piped {
+            write_json(&mut std::io::stdout().lock(), file)?;
         }
         Ok(())
     }
 }
+
+fn write_json(out: &mut dyn Write, file: &statistics::File) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, file).map_err(std::io::Error::from)?;
+    Ok(out.write_all(b"\n")?)
+}
+
+/// What standard output is called.
+const PIPE: &str = "-";
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 mod y4m;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -75,6 +75,12 @@ impl Recording {
     /// When it cannot be written.
     pub fn create(path: &Path, format: Format) -> anyhow::Result<Self> {
         let (file, name) = if path.as_os_str() == "-" {
+            if io::stdout().is_terminal() {
+                bail!(
+                    "pictures are no text for a terminal: pipe them to a program, as in \
+                     --output - --output-format y4m | ffplay -, or record to a file"
+                );
+            }
             // Not `Stdout`, which looks for line ends in what it is given.
             let file = io::stdout().as_fd().try_clone_to_owned();
             (file.map(File::from), "standard output".to_owned())

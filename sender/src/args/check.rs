@@ -1,0 +1,95 @@
+//! What goes together on a command line, and what does not.
+
+use std::net::SocketAddr;
+
+use clap::{CommandFactory, error::ErrorKind};
+use framegram_common::repair::Fec;
+use framegram_common::udp::is_broadcast;
+
+use super::{Options, Slices, Switch, Wire};
+use crate::encode::MIN_FRAME_BYTES;
+use crate::source::Spec;
+
+impl Options {
+    /// What [`clap::Parser`] cannot check alone.
+    ///
+    /// # Errors
+    /// Wrong usage.
+    pub fn check(self) -> Result<Self, clap::Error> {
+        match self.conflict() {
+            Some(conflict) => Err(Self::command().error(ErrorKind::ArgumentConflict, conflict)),
+            None => Ok(self),
+        }
+    }
+
+    fn conflict(&self) -> Option<String> {
+        if self.repeat && self.source == Spec::Stdin {
+            return Some("standard input cannot be read again: leave --loop out".into());
+        }
+        let least = DATAGRAMS_A_SECOND * self.datagram() as u64 * 8;
+        if self.bitrate.is_some_and(|bitrate| bitrate < least) {
+            let datagram = self.datagram();
+            return Some(format!(
+                "--datagram {datagram} needs a --bitrate of {least} or more"
+            ));
+        }
+        let is_piped = |path: &Option<_>| path.as_deref() == Some("-".as_ref());
+        if is_piped(&self.sdp) && is_piped(&self.report) {
+            return Some(
+                "--sdp - and --report - both write to standard output: write one of them to a file"
+                    .into(),
+            );
+        }
+        self.conflict_of_wire().or_else(|| self.conflict_of_group())
+    }
+
+    fn conflict_of_wire(&self) -> Option<String> {
+        let asks_repair =
+            self.fec.is_some_and(|fec| fec != Fec::Off) || self.retransmit == Some(Switch::Auto);
+        if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
+            Some("--rtcp-mux and --sdp are for RTP: add --wire rtp".into())
+        } else if self.wire != Wire::Native && self.listen.is_some() {
+            Some("--listen is for framegram's own format: leave --wire out".into())
+        } else if self.wire != Wire::Native && asks_repair {
+            Some(
+                "--fec and --retransmit are for framegram's own format: leave them or --wire out"
+                    .into(),
+            )
+        } else if self.wire == Wire::Raw && self.slices == Some(Slices::On) {
+            Some("--slices on does nothing for --wire raw: a frame is one datagram there".into())
+        } else if self.wire == Wire::Raw && self.datagram() < MIN_FRAME_BYTES {
+            Some(format!(
+                "a frame in one datagram takes {MIN_FRAME_BYTES} bytes at least"
+            ))
+        } else {
+            None
+        }
+    }
+
+    /// Flags for groups, where no destination can be one: of names nobody knows
+    /// yet.
+    fn conflict_of_group(&self) -> Option<String> {
+        let is_none = |may_be: fn(SocketAddr) -> bool| {
+            let mut destinations = self.destinations.iter();
+            destinations.all(|text| text.parse().is_ok_and(|address| !may_be(address)))
+        };
+        let is_group = |address: SocketAddr| address.ip().is_multicast();
+        if is_none(is_group) && (self.ttl.is_some() || self.multicast_loop.is_some()) {
+            Some("--ttl and --multicast-loop are for a multicast group, and no DEST is one".into())
+        } else if self.interface.is_some()
+            && !self.broadcast
+            && is_none(|address| address.ip().is_multicast() || is_broadcast(address.ip()))
+        {
+            Some(
+                "--interface is for a multicast group or a broadcast, and no DEST is one: where \
+                 others go out, the routes say"
+                    .into(),
+            )
+        } else {
+            None
+        }
+    }
+}
+
+/// Fewer datagrams in a second carry no picture at a steady pace.
+const DATAGRAMS_A_SECOND: u64 = 4;

@@ -1,0 +1,86 @@
+//! What goes together on a command line, and what does not.
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use framegram_common::udp;
+
+use super::{Args, Layout, Wire};
+use crate::report::files::Kind;
+use crate::sink::snapshot;
+
+impl Args {
+    /// Checks what clap cannot see in one argument alone.
+    ///
+    /// # Errors
+    /// A usage error, as clap's own.
+    pub fn check(self) -> Result<Self, clap::Error> {
+        let wrong = |error: anyhow::Error| {
+            Self::command().error(ErrorKind::ValueValidation, format!("{error:#}"))
+        };
+        if let Some(path) = &self.snapshot {
+            snapshot::Kind::of(path).map_err(wrong)?;
+        }
+        for path in &self.report {
+            Kind::of(path).map_err(wrong)?;
+        }
+        self.format().map_err(wrong)?;
+        match self.conflict() {
+            Some(conflict) => Err(Self::command().error(ErrorKind::ArgumentConflict, conflict)),
+            None => Ok(self),
+        }
+    }
+
+    fn conflict(&self) -> Option<&'static str> {
+        if self.impair_log.len() > usize::from(self.impair.is_some()) {
+            return Some(
+                "an --impair-log is written of an --impair, such as --impair loss=5%,seed=7, one of it",
+            );
+        }
+        let has = |kind| {
+            self.report
+                .iter()
+                .any(|path| Kind::of(path).ok() == Some(kind))
+        };
+        let piped = [
+            self.stats.is_some(),
+            self.output.as_deref() == Some("-".as_ref()),
+            self.report.iter().any(|path| path.as_os_str() == "-"),
+        ];
+        if piped.into_iter().filter(|piped| *piped).count() > 1 {
+            return Some(
+                "of --stats, --output - and --report -, one alone can have standard output: \
+                 write the others to files",
+            );
+        }
+        let one = self.output.is_some()
+            || self.snapshot.is_some()
+            || self.connect.is_some()
+            || self.stats.is_some()
+            || self.read_stamp
+            || self.trace.is_some()
+            || has(Kind::Csv);
+        if self.layout == Layout::Grid && one {
+            return Some(
+                "--output, --snapshot, --stats, --read-stamp, --trace, --connect and a .csv are for one \
+                 stream: leave --layout grid out",
+            );
+        }
+        if self.sdp.is_some() && matches!(self.wire, Wire::Native | Wire::Raw) {
+            return Some("--sdp is of an RTP stream: leave --wire out");
+        }
+        if self.interface.is_some() && !self.may_join() {
+            return Some("--interface is for a multicast group: give one as ADDR, or leave it out");
+        }
+        None
+    }
+
+    /// Whether the address is that of a group, or a name that nobody knows yet.
+    fn may_join(&self) -> bool {
+        let address = self.address.as_deref().unwrap_or(EVERYWHERE);
+        udp::resolve(address, Some(udp::DEFAULT_PORT))
+            .map_or(true, |address| address.ip().is_multicast())
+    }
+}
+
+/// What is listened at unless told otherwise: no group.
+const EVERYWHERE: &str = "0.0.0.0";
