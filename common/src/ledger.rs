@@ -241,6 +241,7 @@ impl Ledger {
         let totals = self.totals();
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));
+        let (by_parity, by_request) = self.frames.repaired();
         let sent = self.frames_sent();
         let (first, last) = self.span.unwrap_or_default();
         let duration = last.saturating_sub(first).as_secs_f64();
@@ -282,6 +283,8 @@ impl Ledger {
                 reordered: Some(packets.reordered),
                 socket_dropped: Some(packets.socket_dropped),
                 corrupt: Some(packets.corrupt),
+                repaired_by_parity: Some(by_parity),
+                repaired_by_request: Some(by_request),
                 ..statistics::Packets::default()
             },
             bytes: statistics::Bytes {

@@ -42,6 +42,8 @@ pub enum Placed {
     Filled,
     /// It, or its whole frame, was there already.
     Redundant,
+    /// It was taken for lost and has been repaired already, this way.
+    Belated(Origin),
     /// It completes its frame.
     Whole(WholeFrame),
     /// It completes a frame that had been given up.
@@ -63,10 +65,6 @@ pub struct WholeFrame {
     pub jpeg: Bytes,
     /// When the picture was taken, in the sender's microseconds.
     pub captured: u64,
-    /// How many of its chunks were sent again.
-    pub resent: u32,
-    /// How many of its chunks parity rebuilt.
-    pub rebuilt: u32,
 }
 
 /// The frames of one stream.
@@ -88,8 +86,8 @@ pub struct Assembly {
     missing: usize,
     /// Which slice begins where, by chunk.
     slices: BTreeMap<u16, SliceStart>,
-    resent: u32,
-    rebuilt: u32,
+    /// Chunks that did not come as they were sent first, or not yet.
+    repaired: BTreeMap<u16, Origin>,
     first_arrival: Duration,
     /// One above the highest chunk that has arrived.
     reached: usize,
@@ -211,8 +209,7 @@ impl Assembly {
             have: FixedBitSet::with_capacity(count),
             missing: count,
             slices: BTreeMap::new(),
-            resent: 0,
-            rebuilt: 0,
+            repaired: BTreeMap::new(),
             first_arrival: now,
             reached: 0,
             state: State::Open,
@@ -226,14 +223,16 @@ impl Assembly {
         }
         let index = usize::from(chunk.index);
         if self.have.put(index) {
-            return Placed::Redundant;
+            let repaired = match origin {
+                Origin::Sent => self.repaired.remove(&chunk.index),
+                Origin::Resent | Origin::Parity => None,
+            };
+            return repaired.map_or(Placed::Redundant, Placed::Belated);
         }
         self.missing -= 1;
         self.reached = self.reached.max(index + 1);
-        match origin {
-            Origin::Sent => {}
-            Origin::Resent => self.resent += 1,
-            Origin::Parity => self.rebuilt += 1,
+        if origin != Origin::Sent {
+            self.repaired.insert(chunk.index, origin);
         }
         if let Held::Filling(bytes) = &mut self.bytes {
             bytes[index * self.size..][..chunk.data.len()].copy_from_slice(chunk.data);
@@ -259,13 +258,11 @@ impl Assembly {
         let jpeg = Bytes::from(std::mem::take(bytes));
         self.state = State::Whole;
         self.bytes = Held::Shared(jpeg.clone());
-        let (captured, resent, rebuilt) = (self.captured, self.resent, self.rebuilt);
+        let captured = self.captured;
         Placed::Whole(WholeFrame {
             number,
             jpeg,
             captured,
-            resent,
-            rebuilt,
         })
     }
 
@@ -473,6 +470,17 @@ mod tests {
         assert!(reassembly.give_up(sent.number()).is_some());
         assert!(reassembly.give_up(sent.number()).is_none());
         assert_eq!(place(&mut reassembly, &sent, 2), Placed::WholeTooLate);
+    }
+
+    #[test]
+    fn what_was_repaired_and_comes_after_all_is_told_once() {
+        let mut reassembly = Reassembly::default();
+        let sent = frame(1, 3000);
+        let repaired = reassembly.place(sent.number(), &sent.chunk(1), Origin::Parity, NOW);
+        assert_eq!(repaired, Placed::Filled);
+        let belated = Placed::Belated(Origin::Parity);
+        assert_eq!(place(&mut reassembly, &sent, 1), belated);
+        assert_eq!(place(&mut reassembly, &sent, 1), Placed::Redundant);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The records of one stream's frames: open while their fate can still change,
 //! then handed out in the order of their numbers.
 
+mod events;
 mod judgement;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +45,8 @@ pub struct Records {
     /// The frame in whose midst this side joined.
     joined_within: Option<u64>,
     tally: Tally,
+    repaired_by_parity: u64,
+    repaired_by_request: u64,
     waiting: VecDeque<Settled>,
 }
 
@@ -143,117 +146,6 @@ impl Records {
             state: State::Coming,
         };
         self.open.insert(number.0, open);
-    }
-
-    /// A packet with a chunk arrived that left at `sent`; `base` is the number
-    /// of the media packet with the frame's first chunk, where it tells that.
-    pub fn note_chunk(
-        &mut self,
-        number: FrameNumber,
-        base: Option<u64>,
-        sent: Duration,
-        now: Duration,
-    ) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            open.base = open.base.or(base);
-            let record = &mut open.record;
-            record.sent = Some(record.sent.map_or(sent, |before| before.min(sent)));
-            record.last_chunk = Some(now);
-        }
-    }
-
-    /// A chunk was put in its place that did not arrive as it was sent first.
-    pub fn note_repaired(&mut self, number: FrameNumber, by_parity: bool) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            let record = &mut open.record;
-            record.chunks_by_parity += u32::from(by_parity);
-            record.chunks_by_request += u32::from(!by_parity);
-        }
-    }
-
-    /// The frame became whole.
-    pub fn complete(&mut self, number: FrameNumber, now: Duration) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            open.record.complete = Some(now);
-        }
-    }
-
-    /// The frame became whole after it was given up: while something of it was
-    /// there, or while nothing was.
-    pub fn complete_late(&mut self, number: FrameNumber, now: Duration) {
-        self.complete(number, now);
-        self.joined_within.take_if(|within| *within == number.0);
-        if let Some(open) = self.open.get_mut(&number.0)
-            && matches!(open.state, State::Coming | State::GivenUp)
-            && !open.holes
-        {
-            open.state = State::Told(Fate::Late);
-        }
-    }
-
-    /// The frame has no hole, and is not the one that was sent.
-    pub fn note_broken(&mut self, number: FrameNumber) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            open.state = State::Broken;
-        }
-    }
-
-    /// The frame is handed out with holes; this share of it, 0 to 1, is stale.
-    pub fn note_stale(&mut self, number: FrameNumber, stale: f64) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            open.record.stale = stale;
-            open.holes = true;
-        }
-    }
-
-    /// The frame was given up, and is not shown.
-    pub fn give_up(&mut self, number: FrameNumber) {
-        if let Some(open) = self.open.get_mut(&number.0)
-            && open.state == State::Coming
-        {
-            open.state = State::GivenUp;
-        }
-    }
-
-    /// This side joined in the midst of the frame: if it does not become whole,
-    /// it was sent before.
-    pub fn join_within(&mut self, number: FrameNumber) {
-        self.joined_within = Some(number.0);
-    }
-
-    /// The frame was shown. Returns the record as far as it goes.
-    pub fn note_shown(&mut self, number: FrameNumber, at: Duration) -> Option<&FrameRecord> {
-        let open = self.open.get_mut(&number.0)?;
-        let record = &mut open.record;
-        record.shown = Some(at);
-        open.state = State::Told(if open.holes {
-            Fate::Concealed
-        } else if record.chunks_by_parity > 0 {
-            Fate::IntactParity
-        } else if record.chunks_by_request > 0 {
-            Fate::IntactRequest
-        } else {
-            Fate::IntactUnrepaired
-        });
-        Some(record)
-    }
-
-    /// A newer frame was shown instead.
-    pub fn note_superseded(&mut self, number: FrameNumber) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            open.state = match (open.holes, open.record.complete) {
-                (false, _) => State::Told(Fate::Superseded),
-                (true, Some(_)) => State::Told(Fate::Late),
-                (true, None) => State::GivenUp,
-            };
-        }
-    }
-
-    /// The decoder gave the frame up.
-    pub fn note_undecodable(&mut self, number: FrameNumber) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            open.state = State::Told(Fate::Undecodable);
-        }
     }
 
     /// The lowest frame of which something arrived.

@@ -58,10 +58,6 @@ pub(super) struct Stream {
     newest_sent: u64,
     farewell: Option<Duration>,
     ended: bool,
-    /// Chunks that parity rebuilt, and chunks that came because they were asked
-    /// for.
-    repaired_by_parity: u64,
-    repaired_by_request: u64,
     transit: Transit,
     loss: LossEstimate,
     loss_noted: LossCounts,
@@ -102,8 +98,6 @@ impl Stream {
             newest_sent: 0,
             farewell: None,
             ended: false,
-            repaired_by_parity: 0,
-            repaired_by_request: 0,
             transit: Transit::default(),
             loss: LossEstimate::default(),
             loss_noted: LossCounts::default(),
@@ -348,8 +342,6 @@ impl Stream {
         statistics.clock = self.clock();
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);
-        statistics.packets.repaired_by_parity = Some(self.repaired_by_parity);
-        statistics.packets.repaired_by_request = Some(self.repaired_by_request);
         statistics
     }
 

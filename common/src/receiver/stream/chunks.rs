@@ -51,11 +51,12 @@ impl Stream {
         if new && placed != Placed::Forgotten {
             self.begin(number, chunk, origin, now);
         }
-        if matches!(placed, Placed::Filled | Placed::Whole(_)) && origin != Origin::Sent {
-            let by_parity = origin == Origin::Parity;
-            self.repaired_by_parity += u64::from(by_parity);
-            self.repaired_by_request += u64::from(!by_parity);
-            self.ledger.frames.note_repaired(number, by_parity);
+        let in_vain = matches!(
+            placed,
+            Placed::Redundant | Placed::Belated(_) | Placed::Contradiction | Placed::Forgotten
+        );
+        if origin != Origin::Sent && !in_vain {
+            self.ledger.frames.note_repaired(number, origin);
         }
         match placed {
             Placed::Filled => {
@@ -63,6 +64,7 @@ impl Stream {
                 self.requests.note_progress(number, reached, now);
             }
             Placed::Redundant | Placed::Forgotten => {}
+            Placed::Belated(repaired) => self.ledger.frames.note_belated(number, repaired),
             Placed::Whole(frame) => self.handle_whole(frame, now),
             Placed::WholeTooLate => self.ledger.frames.complete_late(number, now),
             Placed::Corrupt => {

@@ -1,0 +1,155 @@
+//! What happens to frames while their fate can still change.
+
+use std::time::Duration;
+
+use super::{Records, State};
+use crate::ledger::record::{Fate, FrameRecord};
+use crate::reassembly::Origin;
+use crate::seq::FrameNumber;
+
+impl Records {
+    /// A packet with a chunk arrived that left at `sent`; `base` is the number
+    /// of the media packet with the frame's first chunk, where it tells that.
+    pub fn note_chunk(
+        &mut self,
+        number: FrameNumber,
+        base: Option<u64>,
+        sent: Duration,
+        now: Duration,
+    ) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.base = open.base.or(base);
+            let record = &mut open.record;
+            record.sent = Some(record.sent.map_or(sent, |before| before.min(sent)));
+            record.last_chunk = Some(now);
+        }
+    }
+
+    /// A chunk was put in its place that had not arrived as it was sent first.
+    pub fn note_repaired(&mut self, number: FrameNumber, origin: Origin) {
+        self.count_repaired(number, origin, |count| count + 1);
+    }
+
+    /// A chunk that was repaired this way arrived after all as it was sent
+    /// first: it was late, and not lost.
+    pub fn note_belated(&mut self, number: FrameNumber, repaired: Origin) {
+        self.count_repaired(number, repaired, |count| count.saturating_sub(1));
+    }
+
+    fn count_repaired(&mut self, number: FrameNumber, origin: Origin, next: fn(u64) -> u64) {
+        let Some(open) = self.open.get_mut(&number.0) else {
+            return;
+        };
+        let record = &mut open.record;
+        let (all, own) = match origin {
+            Origin::Sent => return,
+            Origin::Parity => (&mut self.repaired_by_parity, &mut record.chunks_by_parity),
+            Origin::Resent => (&mut self.repaired_by_request, &mut record.chunks_by_request),
+        };
+        *all = next(*all);
+        *own = next((*own).into()) as u32;
+        if let State::Told(fate) = &mut open.state
+            && fate.is_intact()
+        {
+            *fate = intact(record);
+        }
+    }
+
+    /// How many chunks were lost, and repaired: by parity, by request.
+    #[must_use]
+    pub fn repaired(&self) -> (u64, u64) {
+        (self.repaired_by_parity, self.repaired_by_request)
+    }
+
+    /// The frame became whole.
+    pub fn complete(&mut self, number: FrameNumber, now: Duration) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.record.complete = Some(now);
+        }
+    }
+
+    /// The frame became whole after it was given up: while something of it was
+    /// there, or while nothing was.
+    pub fn complete_late(&mut self, number: FrameNumber, now: Duration) {
+        self.complete(number, now);
+        self.joined_within.take_if(|within| *within == number.0);
+        if let Some(open) = self.open.get_mut(&number.0)
+            && matches!(open.state, State::Coming | State::GivenUp)
+            && !open.holes
+        {
+            open.state = State::Told(Fate::Late);
+        }
+    }
+
+    /// The frame has no hole, and is not the one that was sent.
+    pub fn note_broken(&mut self, number: FrameNumber) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.state = State::Broken;
+        }
+    }
+
+    /// The frame is handed out with holes; this share of it, 0 to 1, is stale.
+    pub fn note_stale(&mut self, number: FrameNumber, stale: f64) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.record.stale = stale;
+            open.holes = true;
+        }
+    }
+
+    /// The frame was given up, and is not shown.
+    pub fn give_up(&mut self, number: FrameNumber) {
+        if let Some(open) = self.open.get_mut(&number.0)
+            && open.state == State::Coming
+        {
+            open.state = State::GivenUp;
+        }
+    }
+
+    /// This side joined in the midst of the frame: if it does not become whole,
+    /// it was sent before.
+    pub fn join_within(&mut self, number: FrameNumber) {
+        self.joined_within = Some(number.0);
+    }
+
+    /// The frame was shown. Returns the record as far as it goes.
+    pub fn note_shown(&mut self, number: FrameNumber, at: Duration) -> Option<&FrameRecord> {
+        let open = self.open.get_mut(&number.0)?;
+        let record = &mut open.record;
+        record.shown = Some(at);
+        open.state = State::Told(if open.holes {
+            Fate::Concealed
+        } else {
+            intact(record)
+        });
+        Some(record)
+    }
+
+    /// A newer frame was shown instead.
+    pub fn note_superseded(&mut self, number: FrameNumber) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.state = match (open.holes, open.record.complete) {
+                (false, _) => State::Told(Fate::Superseded),
+                (true, Some(_)) => State::Told(Fate::Late),
+                (true, None) => State::GivenUp,
+            };
+        }
+    }
+
+    /// The decoder gave the frame up.
+    pub fn note_undecodable(&mut self, number: FrameNumber) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.state = State::Told(Fate::Undecodable);
+        }
+    }
+}
+
+/// The fate of a frame that was shown whole.
+fn intact(record: &FrameRecord) -> Fate {
+    if record.chunks_by_parity > 0 {
+        Fate::IntactParity
+    } else if record.chunks_by_request > 0 {
+        Fate::IntactRequest
+    } else {
+        Fate::IntactUnrepaired
+    }
+}
