@@ -8,7 +8,7 @@ use framegram_common::udp;
 use framegram_common::wire::Format;
 
 use super::Network;
-use crate::report::live::Live;
+use crate::report::live::{Live, Meter};
 use crate::report::text::seconds;
 
 impl Network {
@@ -29,6 +29,8 @@ impl Network {
                 });
                 self.remember(from);
                 self.to_introduce = Some(from);
+                // Rates of another stream, or of silence, are none of this one.
+                self.meter = Meter::default();
                 self.listen_for_reports();
                 self.exchange
                     .tell(|news| (news.followed, news.ended) = (true, None));

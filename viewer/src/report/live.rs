@@ -51,7 +51,7 @@ impl Meter {
             let (first, last) = (first?, last?);
             let elapsed = last.at.saturating_sub(first.at).as_secs_f64();
             let more = of(last)?.saturating_sub(of(first)?);
-            (elapsed > 0.0).then(|| more as f64 / elapsed)
+            (elapsed >= LEAST_SPAN).then(|| more as f64 / elapsed)
         };
         Live {
             fps: rate(|sample| sample.shown),
@@ -209,6 +209,9 @@ impl Live {
 
 /// The time that rates are taken over.
 const SPAN: Duration = Duration::from_secs(1);
+
+/// Over fewer seconds a frame more or less would make the rate.
+const LEAST_SPAN: f64 = 0.5;
 
 /// Statistics are taken a few times a second; this many is ample for [`SPAN`].
 const MOST_SAMPLES: usize = 64;

@@ -14,6 +14,7 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = verdict_and_place(statistics, advice);
     lines.extend(frames(&statistics.frames));
     lines.extend(holes(statistics));
+    lines.extend(tail(statistics));
     lines.extend(packets(&statistics.packets));
     lines.extend(delay(statistics));
     lines.extend(statistics.stamps.as_ref().map(stamps));
@@ -97,6 +98,16 @@ fn holes(statistics: &Statistics) -> Option<String> {
         count(concealed),
         percent(stale)
     ))
+}
+
+/// What is not known where the sender was killed, or the network is gone.
+fn tail(statistics: &Statistics) -> Option<String> {
+    let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
+    let unknown = statistics.fates.after_last_totals.is_none();
+    (counted && unknown).then(|| {
+        "  tail:    no farewell came: what was sent after the sender's last count is not known"
+            .to_owned()
+    })
 }
 
 fn packets(packets: &Packets) -> Option<String> {
@@ -288,6 +299,19 @@ mod tests {
             }),
             ..Statistics::default()
         }
+    }
+
+    #[test]
+    fn says_that_the_tail_is_not_known_where_no_farewell_came() {
+        let mut statistics = clean();
+        statistics.stream.wire = Some("native");
+        let tail = |statistics: &Statistics| {
+            let lines = lines(statistics, &Advice::default());
+            lines.iter().any(|line| line.contains("no farewell came"))
+        };
+        assert!(tail(&statistics));
+        statistics.fates.after_last_totals = Some(0);
+        assert!(!tail(&statistics));
     }
 
     #[test]
