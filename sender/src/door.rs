@@ -146,6 +146,11 @@ impl Door {
         self.gate.poll_timeout()
     }
 
+    /// Whether no viewer is there.
+    pub(crate) fn is_unserved(&self) -> bool {
+        self.gate.served() == 0
+    }
+
     pub(crate) fn counts(&self) -> Admission {
         self.gate.counts()
     }

@@ -15,6 +15,8 @@ pub struct Handoff<T> {
 struct Waiting<T> {
     item: Option<T>,
     closed: bool,
+    /// Nobody wants any.
+    idle: bool,
     /// How many items were taken.
     taken: u64,
 }
@@ -38,6 +40,7 @@ impl<T> Handoff<T> {
             state: Mutex::new(Waiting {
                 item: None,
                 closed: false,
+                idle: false,
                 taken: 0,
             }),
             changed: Condvar::new(),
@@ -49,7 +52,17 @@ impl<T> Handoff<T> {
         self.put(lock(&self.state), item)
     }
 
-    /// Puts an item once there is room for it.
+    /// Puts an item once there is room for it; while nobody wants any, in place
+    /// of one that still waits.
+    pub fn put_in_turn(&self, item: T) -> Put {
+        let mut state = lock(&self.state);
+        while state.item.is_some() && !state.closed && !state.idle {
+            state = wait(&self.changed, state);
+        }
+        self.put(state, item)
+    }
+
+    /// Puts an item once there is room for it, however long nobody wants any.
     pub fn put_waiting(&self, item: T) -> Put {
         let mut state = lock(&self.state);
         while state.item.is_some() && !state.closed {
@@ -72,7 +85,8 @@ impl<T> Handoff<T> {
     pub fn take(&self) -> Option<(u64, T)> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(item) = state.item.take() {
+            let wanted = !state.idle || state.closed;
+            if wanted && let Some(item) = state.item.take() {
                 let place = state.taken;
                 state.taken += 1;
                 self.changed.notify_all();
@@ -82,6 +96,15 @@ impl<T> Handoff<T> {
                 return None;
             }
             state = wait(&self.changed, state);
+        }
+    }
+
+    /// Whether nobody wants any: then nothing can be taken, and the newest
+    /// waits.
+    pub fn set_idle(&self, idle: bool) {
+        let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.idle, idle) != idle {
+            self.changed.notify_all();
         }
     }
 
@@ -220,6 +243,27 @@ mod tests {
             }
         });
         assert_eq!(got, (0..ITEMS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_newest_waits_while_nobody_wants_any_and_is_there_at_once() {
+        let handoff = Handoff::new();
+        handoff.set_idle(true);
+        assert_eq!(handoff.put_in_turn(1), Put::Waits);
+        assert_eq!(handoff.put_in_turn(2), Put::Replaced);
+        assert_eq!(handoff.put_newest(3), Put::Replaced);
+        thread::scope(|scope| {
+            let taking = scope.spawn(|| handoff.take());
+            let putting = scope.spawn(|| handoff.put_waiting(4));
+            handoff.set_idle(false);
+            assert_eq!(taking.join().unwrap(), Some((0, 3)));
+            assert_eq!(putting.join().unwrap(), Put::Waits);
+        });
+        // What waits at the end goes out, wanted or not.
+        handoff.set_idle(true);
+        handoff.close();
+        assert_eq!(handoff.take(), Some((1, 4)));
+        assert_eq!(handoff.take(), None);
     }
 
     #[test]

@@ -153,6 +153,12 @@ impl Pipeline {
         &self.counts
     }
 
+    /// Whether nobody watches: then nothing is encoded, and of what is captured
+    /// the newest waits.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.handoff.set_idle(idle);
+    }
+
     /// Frames that are begun from now on have at most so many bytes.
     pub(crate) fn set_frame_bytes(&self, bytes: usize) {
         self.limiter.set(bytes);
@@ -269,8 +275,11 @@ impl Feed {
             };
             let put = if self.source.is_live() {
                 self.handoff.put_newest(job)
-            } else {
+            } else if self.rate == Some(Rate::Max) {
+                // Without a pace, nothing but its being taken holds it up.
                 self.handoff.put_waiting(job)
+            } else {
+                self.handoff.put_in_turn(job)
             };
             if put == Put::Closed {
                 return Ok(());

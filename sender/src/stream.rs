@@ -186,6 +186,7 @@ impl<'a> Stream<'a> {
             }
             self.receive();
             self.meet_viewers();
+            pipeline.set_idle(self.is_unwatched());
             self.transmit(pipeline, &mut out);
             let now = os::now();
             if progress.is_due(now) {
@@ -212,6 +213,12 @@ impl<'a> Stream<'a> {
         self.pass_on_rest(pipeline, waker)?;
         self.console.end_progress();
         Ok(())
+    }
+
+    /// Whether nobody at all looks at what is sent.
+    fn is_unwatched(&self) -> bool {
+        let unserved = self.door.as_ref().is_some_and(Door::is_unserved);
+        unserved && self.destinations == 0 && self.preview.is_none()
     }
 
     /// The figures so far.

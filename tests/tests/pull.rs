@@ -61,6 +61,23 @@ fn viewers_come_and_go_and_those_too_many_are_told() {
 }
 
 #[test]
+fn nothing_is_encoded_while_nobody_watches_and_the_first_viewer_is_served_at_once() {
+    let address = address();
+    let mut sender = sender(address, "");
+    // A second with nobody there.
+    sender.wait_for("0:01.");
+    let viewer = viewer(address, "--frames 30").end().well();
+    assert_eq!(viewer.count("frames.intact"), 30);
+    assert_eq!(viewer.count("packets.lost"), 0);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    let [captured, sent, replaced, not_sent] = ["captured", "sent", "replaced", "not_sent"]
+        .map(|of| sender.count(&format!("frames.{of}")));
+    assert_eq!(captured, sent + replaced + not_sent);
+    assert!(replaced >= 25, "of {captured}, {replaced} were replaced");
+}
+
+#[test]
 fn a_viewer_waits_for_its_sender_and_for_the_next_one() {
     let address = address();
     let mut viewer = viewer(address, "");
@@ -69,7 +86,7 @@ fn a_viewer_waits_for_its_sender_and_for_the_next_one() {
         let sender = sender(address, "--frames 30");
         viewer.wait_for(expected);
         let sender = sender.end().well();
-        assert_eq!(sender.count("frames.sent"), 30);
+        assert_eq!(sender.count("frames.captured"), 30);
     }
     viewer.signal(Signal::SIGINT);
     let viewer = viewer.end().well();
