@@ -15,6 +15,7 @@ mod drops;
 mod open;
 mod option;
 mod paths;
+mod probe;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -39,8 +40,11 @@ use arrival::{Arrivals, Reading};
 use drops::Drops;
 use paths::{Paths, Source};
 
-pub use address::{Interface, is_broadcast, local_addresses, resolve};
+pub use address::{
+    INTERFACE, Interface, as_typed_elsewhere, is_broadcast, local_addresses, resolve,
+};
 pub use open::{DEFAULT_BUFFER, Listen, Towards};
+pub use probe::probe_local_network;
 pub use wait::{Waker, wait};
 
 /// The port that viewers listen on unless told otherwise.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use framegram_common::udp::SERVICE;
+use framegram_common::udp::{SERVICE, probe_local_network};
 use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
 
 use crate::console::Console;
@@ -59,6 +59,12 @@ impl Announcement {
             service = service.enable_addr_auto();
         }
         let fullname = service.get_fullname().to_owned();
+        // It goes on announcing: a network may come up yet.
+        if let Err(error) = probe_local_network() {
+            console.say(&format!(
+                "nobody can find {name:?} by that name: {error}; --connect with an address works"
+            ));
+        }
         let daemon = ServiceDaemon::new().with_context(failed)?;
         let events = daemon.monitor().with_context(failed)?;
         daemon.register(service).with_context(failed)?;

@@ -10,7 +10,9 @@ use anyhow::{Result, bail};
 use framegram_common::gate::{Config, Gate, Visit};
 use framegram_common::os;
 use framegram_common::statistics::Admission;
-use framegram_common::udp::{DEFAULT_PORT, Listen, Socket, local_addresses, resolve};
+use framegram_common::udp::{
+    DEFAULT_PORT, Listen, Socket, as_typed_elsewhere, local_addresses, resolve,
+};
 use framegram_common::wire::DEFAULT_DATAGRAM;
 
 use crate::console::Console;
@@ -97,7 +99,7 @@ impl Door {
             hosts.push(IpAddr::from([127, 0, 0, 1]));
         }
         let command = |host| {
-            let address = SocketAddr::new(host, local.port());
+            let address = as_typed_elsewhere(SocketAddr::new(host, local.port()));
             format!("  framegram-view --connect {address}")
         };
         let greeting = match self.most {

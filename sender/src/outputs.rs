@@ -158,7 +158,8 @@ impl Output {
         let refused = if is_refused(&error) { 0 } else { count };
         // Nobody listening yet is no failure of sending.
         self.sent |= is_refused(&error);
-        self.failed.get_or_insert_with(|| error.to_string());
+        let why = self.why(&error);
+        self.failed.get_or_insert(why);
         let smaller = is_too_big(&error).then(|| smaller_than(segment)).flatten();
         let notice = match smaller {
             Some(smaller) => Some(format!(
@@ -184,7 +185,7 @@ impl Output {
             if is_refused(error) {
                 format!("nobody listens at {address}; sending on")
             } else {
-                format!("cannot send to {address}: {error}; trying on")
+                format!("cannot send to {address}: {}; trying on", self.why(error))
             }
         })
     }
@@ -200,6 +201,14 @@ impl Output {
                 bail!("nothing could be sent to {}: {error}", self.address)
             }
             _ => Ok(()),
+        }
+    }
+
+    fn why(&self, error: &io::Error) -> String {
+        if self.address.ip().is_multicast() && error.kind() == io::ErrorKind::NetworkUnreachable {
+            format!("{error}: no route says by which interface, --interface NAME does")
+        } else {
+            error.to_string()
         }
     }
 

@@ -169,13 +169,16 @@ fn sent(statistics: &Statistics) -> String {
         None | Some(0) => String::new(),
         Some(unreadable) => format!(" ({unreadable} more could not be read)"),
     };
+    let to = match statistics.stream.addresses.join(" ") {
+        none if none.is_empty() => "nobody".into(),
+        addresses => addresses,
+    };
     format!(
-        "sent {} of {} frames{unreadable}, {} bytes in {} datagrams{failed}, to {}{loss}",
+        "sent {} of {} frames{unreadable}, {} bytes in {} datagrams{failed}, to {to}{loss}",
         statistics.frames.sent.unwrap_or(0),
         statistics.frames.captured.unwrap_or(0),
         statistics.bytes.sent.unwrap_or(0),
         statistics.packets.sent.unwrap_or(0),
-        statistics.stream.addresses.join(" "),
     )
 }
 

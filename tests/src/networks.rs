@@ -56,6 +56,22 @@ impl Segment {
         format!("fd78::{}", host + 1)
     }
 
+    /// Lets nothing of a host out that goes to a group.
+    ///
+    /// # Panics
+    /// Where root cannot do that.
+    pub fn block_groups(&self, host: u8) {
+        for rule in [
+            "add table inet block",
+            "add chain inet block out { type filter hook output priority 0 ; }",
+            "add rule inet block out ip daddr 224.0.0.0/4 drop",
+            "add rule inet block out ip6 daddr ff00::/8 drop",
+        ] {
+            let words: Vec<_> = std::iter::once("nft").chain(rule.split(' ')).collect();
+            self.namespaces.run(1 + usize::from(host), &words);
+        }
+    }
+
     /// A program with these arguments, on a host.
     #[must_use]
     pub fn start(&self, host: u8, program: &str, arguments: &str) -> Start {

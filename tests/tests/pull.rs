@@ -182,6 +182,45 @@ fn a_sender_is_found_by_its_name() {
 }
 
 #[test]
+fn without_multicast_names_are_not_looked_for_and_addresses_work() {
+    let Some(network) = Segment::new(2) else {
+        return;
+    };
+    network.block_groups(0);
+    network.block_groups(1);
+    let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
+    let mut sender = network.start(0, SENDER, &arguments).run();
+    sender.wait_for("nobody can find \"kitchen\" by that name");
+    for arguments in ["--discover", "--headless --connect kitchen"] {
+        let ended = network.start(1, VIEWER, arguments).run_plain().end();
+        assert_eq!(ended.code, Some(1), "{}", ended.said);
+        let last = ended.said.lines().last().unwrap_or_default();
+        assert!(last.contains("--connect HOST:PORT works"), "{last}");
+    }
+    let arguments = format!("--headless --frames 5 --connect {}:5005", Segment::v4(0));
+    let viewer = network.start(1, VIEWER, &arguments).run().end().well();
+    assert_eq!(viewer.count("frames.intact"), 5);
+    sender.signal(Signal::SIGINT);
+    let _ = sender.end().well();
+}
+
+#[test]
+fn nothing_that_could_be_sent_is_a_failure() {
+    let Some(network) = Segment::new(1) else {
+        return;
+    };
+    network.block_groups(0);
+    let arguments = "pattern:160x120 239.1.2.3:5005 --frames 3";
+    let ended = network.start(0, SENDER, arguments).run_plain().end();
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    let last = ended.said.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("nothing could be sent to 239.1.2.3:5005"),
+        "{last}"
+    );
+}
+
+#[test]
 fn a_viewer_behind_a_nat_gets_the_stream() {
     let Some(home) = Home::new() else {
         return;

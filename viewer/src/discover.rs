@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framegram_common::os;
-use framegram_common::udp::SERVICE;
+use framegram_common::udp::{self, SERVICE};
 use mdns_sd::{Receiver, RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
 
 /// How long to listen for a list: answers may be held back for half a second
@@ -34,6 +34,9 @@ impl Search {
     /// Where this machine has no multicast.
     pub fn new() -> anyhow::Result<Self> {
         let failed = "cannot look for senders on the local network";
+        udp::probe_local_network().context(
+            "cannot look for senders on the local network, but --connect HOST:PORT works without",
+        )?;
         let daemon = ServiceDaemon::new().context(failed)?;
         let events = daemon.browse(SERVICE).context(failed)?;
         Ok(Self {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use framegram_common::udp;
+
 /// Says where a viewer listens at `local`, on a machine that has the addresses
 /// `own`, and the sender's command that reaches it: a line each.
 pub(crate) fn lines(local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
@@ -43,13 +45,15 @@ pub(crate) fn lines(local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
         "To send to it, type on the other machine one of:".to_owned()
     });
     lines.extend(targets.iter().map(|&ip| {
-        let target = match local {
-            // A link-local address or group is one only with its interface.
-            SocketAddr::V6(v6) if !everywhere => SocketAddr::V6(v6).to_string(),
-            _ => SocketAddr::new(ip, local.port()).to_string(),
-        };
+        let target = udp::as_typed_elsewhere(SocketAddr::new(ip, local.port()));
         format!("  framegram-send camera {target}")
     }));
+    if lines.iter().any(|line| line.contains(udp::INTERFACE)) {
+        lines.push(format!(
+            "There, {} is that machine's own that leads here, such as eth0.",
+            udp::INTERFACE
+        ));
+    }
     lines
 }
 
@@ -102,6 +106,18 @@ mod tests {
                 "  framegram-send camera [::1]:5005",
             ]
         );
+    }
+
+    #[test]
+    fn the_number_of_an_interface_means_nothing_on_another_machine() {
+        for local in ["[ff02::1234%3]:5005", "[fe80::7%3]:5005"] {
+            let lines = invite(local, &[]);
+            let typed = local.replace("%3", "%INTERFACE");
+            assert_eq!(lines[2], format!("  framegram-send camera {typed}"));
+            assert!(lines[3].contains("INTERFACE is that machine's own"));
+        }
+        let lines = invite("[ff05::1234]:5005", &[]);
+        assert_eq!(lines[2..], ["  framegram-send camera [ff05::1234]:5005"]);
     }
 
     #[test]

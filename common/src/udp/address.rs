@@ -166,6 +166,32 @@ pub fn local_addresses() -> Vec<IpAddr> {
     addresses
 }
 
+/// An address of this machine or a group as another machine has to type it:
+/// where it is one of a link, with an interface of that machine's own, for
+/// which [`INTERFACE`] stands.
+#[must_use]
+pub fn as_typed_elsewhere(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(v6) if is_of_a_link(*v6.ip()) => {
+            format!("[{}%{INTERFACE}]:{}", v6.ip(), v6.port())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What stands for the interface of another machine.
+pub const INTERFACE: &str = "INTERFACE";
+
+/// Whether it means something on one link alone
+/// (<https://www.rfc-editor.org/rfc/rfc4291#section-2.7>).
+fn is_of_a_link(address: Ipv6Addr) -> bool {
+    let scope = address.octets()[1] & 0x0f;
+    address.is_unicast_link_local() || (address.is_multicast() && scope <= LINK_SCOPE)
+}
+
+/// The scope of groups that no router forwards.
+const LINK_SCOPE: u8 = 2;
+
 fn ip(address: Option<&SockaddrStorage>) -> Option<IpAddr> {
     address.and_then(plain).map(|address| address.ip())
 }

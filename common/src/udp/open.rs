@@ -101,7 +101,13 @@ impl Socket {
             }
             other => other,
         };
-        socket.map_err(|error| explained(&error, &format!("cannot listen on {address}")))
+        socket.map_err(|error| {
+            let mut what = format!("cannot listen on {address}");
+            if error.raw_os_error() == Some(Errno::ENODEV as i32) {
+                what += ", since no route says on which interface (--interface NAME does)";
+            }
+            explained(&error, &what)
+        })
     }
 
     fn bound(mut address: SocketAddr, listen: &Listen) -> io::Result<Self> {
