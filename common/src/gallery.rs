@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::listener::{Config, Listener};
-use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, SILENCE};
+use crate::receiver::{Event, FrameId, Outcome, ReceivedFrame, SILENCE};
 use crate::statistics::{Delays, Refusals, Statistics, Why};
 use crate::wire::{Format, native, rtp, rtp_jpeg};
 
@@ -193,7 +193,7 @@ impl Gallery {
         let mut longest = all.duration_s;
         for other in each {
             longest = longest.max(other.duration_s);
-            receiver::add(&mut all, &other);
+            all.add(&other);
             all.stream.followed += other.stream.followed;
         }
         all.duration_s = longest;

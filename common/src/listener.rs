@@ -247,7 +247,7 @@ impl Listener {
         };
         let mut statistics = all.pop_front().unwrap_or_default();
         for before in &all {
-            receiver::add(&mut statistics, before);
+            statistics.add(before);
         }
         statistics.stream.side = Side::Viewer;
         statistics.stream.followed = self.followed;
@@ -280,7 +280,7 @@ impl Listener {
     fn close(&mut self, previous: &Stream) {
         let mut statistics = previous.statistics();
         if let Some(before) = &self.before {
-            receiver::add(&mut statistics, before);
+            statistics.add(before);
         }
         self.before = Some(statistics);
     }

@@ -9,6 +9,7 @@ mod awaiting;
 mod clock;
 mod concealment;
 mod delivery;
+mod following;
 mod requests;
 mod stages;
 mod stream;
@@ -25,7 +26,6 @@ use crate::ledger::FrameRecord;
 use crate::os;
 use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
-use crate::wire::WireError;
 use crate::wire::native::{Header, Packet};
 use stream::Stream;
 
@@ -39,13 +39,6 @@ pub const EAGER_REPORTS: u32 = 5;
 
 /// The most other streams that are remembered by number.
 pub const MAX_OTHERS: usize = 64;
-
-/// The most damaged datagrams that are remembered before a stream is followed.
-const MAX_DAMAGED: usize = 64;
-
-/// The most records that are kept of a stream that two others followed: more
-/// than are open when one ends.
-const MAX_RECORDS: usize = 4096;
 
 /// What a receiver is told before it starts.
 #[derive(Clone, Debug)]
@@ -305,7 +298,7 @@ impl Receiver {
             .map(Stream::statistics);
         let mut all = streams.chain(self.before.clone());
         let mut statistics = all.next().unwrap_or_default();
-        all.for_each(|before| add(&mut statistics, &before));
+        all.for_each(|before| statistics.add(&before));
         statistics.stream.side = Side::Viewer;
         statistics.stream.followed = self.followed;
         statistics.stream.others = self.others.len() as u64;
@@ -313,204 +306,7 @@ impl Receiver {
         statistics.packets.foreign = Some(self.foreign);
         statistics
     }
-
-    /// Counts a datagram that is no packet: damaged, where it comes from the
-    /// sender that is followed, and else none of ours, as far as one can say.
-    fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) {
-        let claimed = match error {
-            WireError::Checksum { claimed, .. } => *claimed,
-            WireError::UnknownFormat(_) | WireError::Short { what: "header", .. } => None,
-            WireError::Version { .. }
-            | WireError::Kind(_)
-            | WireError::Encrypted(_)
-            | WireError::Short { .. }
-            | WireError::Range { .. } => {
-                self.malformed += 1;
-                return;
-            }
-        };
-        // A number that nobody has may be damaged itself.
-        let other = claimed.is_some_and(|header| self.others.contains(&header.stream));
-        if let Some(stream) = &mut self.stream
-            && stream.from() == from
-            && !other
-        {
-            stream.handle_corrupt(claimed);
-            return;
-        }
-        self.malformed += 1;
-        self.damaged.push_back((from, claimed));
-        if self.damaged.len() > MAX_DAMAGED {
-            self.damaged.pop_front();
-        }
-    }
-
-    /// Whether packets of this stream are to be looked at: those of the one
-    /// that is followed, which this one becomes if there is none, or none that
-    /// still lives.
-    fn follows(
-        &mut self,
-        number: u64,
-        packet: &Packet<'_>,
-        from: SocketAddr,
-        now: Duration,
-    ) -> bool {
-        let (living, silent_since) = match &self.stream {
-            Some(stream) if stream.number() == number => return true,
-            Some(stream) => (stream.is_living(now), Some(stream.heard())),
-            None => (false, None),
-        };
-        // Known, its packets were not looked at while another was followed.
-        let known = self.others.contains(&number) || self.others.len() >= MAX_OTHERS;
-        if living || self.ended.contains(&number) || !packet.is_from_sender() {
-            self.foreign += 1;
-            if living && !known && self.others.len() < MAX_OTHERS {
-                self.others.push(number);
-                self.events.push_back(Event::Other {
-                    stream: number,
-                    from,
-                });
-            }
-            return false;
-        }
-        if let Some(silent_since) = silent_since {
-            self.free_since = self.free_since.max(silent_since);
-        }
-        if known {
-            self.free_since = now;
-        }
-        self.others.retain(|other| *other != number);
-        self.retire(now);
-        self.followed += 1;
-        let mut stream = Stream::new(
-            number,
-            self.viewer,
-            from,
-            &self.config,
-            self.free_since,
-            now,
-        );
-        for (address, claimed) in self.damaged.drain(..) {
-            if address == from && claimed.is_none_or(|header| header.stream == number) {
-                stream.handle_corrupt(claimed);
-                self.malformed -= 1;
-            }
-        }
-        self.stream = Some(stream);
-        self.events.push_back(Event::Followed {
-            stream: number,
-            from,
-            again: self.followed > 1,
-        });
-        true
-    }
-
-    fn note_end(&mut self, stream: u64) {
-        self.ended.push_back(stream);
-        if self.ended.len() > MAX_OTHERS {
-            self.ended.pop_front();
-        }
-        self.events.push_back(Event::Ended { stream });
-    }
-
-    /// Takes leave of the stream that was followed; another one takes its
-    /// place.
-    fn retire(&mut self, now: Duration) {
-        let Some(mut stream) = self.stream.take() else {
-            return;
-        };
-        if stream.has_said_farewell() && !stream.has_ended() {
-            self.note_end(stream.number());
-        }
-        stream.end(now);
-        // Its last frames are still to be shown, and their fates to be told.
-        if let Some(mut older) = self.previous.replace(stream) {
-            older.settle(true);
-            let records = std::iter::from_fn(|| older.poll_record());
-            self.records.extend(records.take(MAX_RECORDS));
-            let mut statistics = older.statistics();
-            if let Some(before) = &self.before {
-                add(&mut statistics, before);
-            }
-            self.before = Some(statistics);
-        }
-    }
-}
-
-/// Adds what was counted of another stream before.
-pub(crate) fn add(statistics: &mut Statistics, before: &Statistics) {
-    let stale = [&*statistics, before].map(|of| {
-        let concealed = of.frames.concealed.unwrap_or(0) as f64;
-        (concealed, concealed * of.stale_share.unwrap_or(0.0))
-    });
-    let [(own, own_stale), (older, older_stale)] = stale;
-    statistics.stale_share = (own + older > 0.0).then(|| (own_stale + older_stale) / (own + older));
-    statistics.frames.add(&before.frames);
-    statistics.packets.add(&before.packets);
-    statistics.bytes.add(&before.bytes);
-    statistics.fates.add(&before.fates);
-    if let (Some(pattern), Some(before)) = (&mut statistics.loss_pattern, &before.loss_pattern) {
-        pattern.add(before);
-    }
-    statistics.duration_s += before.duration_s;
-    let rate = |amount: Option<u64>| {
-        amount
-            .filter(|_| statistics.duration_s > 0.0)
-            .map(|n| n as f64 / statistics.duration_s)
-    };
-    statistics.fps = rate(statistics.frames.shown);
-    statistics.bitrate_bps = rate(statistics.bytes.received).map(|bytes| bytes * 8.0);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transmitter::{self, Transmitter};
-
-    const SENDER: &str = "192.0.2.1:5005";
-    const MIRROR: &str = "192.0.2.2:5005";
-
-    /// Gives the receiver everything that is due by `now`.
-    fn transmit(transmitter: &mut Transmitter, receiver: &mut Receiver, now: Duration) {
-        let mut out = Vec::new();
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
-            for datagram in out.chunks(transmit.segment) {
-                receiver.handle_datagram(SENDER.parse().unwrap(), datagram, now);
-            }
-        }
-    }
-
-    #[test]
-    fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
-        let config = transmitter::Config {
-            pace: false,
-            ..transmitter::Config::default()
-        };
-        let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
-        let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
-        let (mut report, mut reports) = (Vec::new(), 0);
-        for tick in 0..600 {
-            let now = Duration::from_millis(10) * tick;
-            if tick == 0 {
-                let jpeg = bytes::Bytes::from_static(b"a frame");
-                transmitter.handle_frame(jpeg, now, None, now).unwrap();
-            }
-            if tick == 500 {
-                transmitter.finish(now);
-            }
-            transmit(&mut transmitter, &mut receiver, now);
-            receiver.handle_timeout(now);
-            while let Some(to) = receiver.poll_transmit(now, &mut report) {
-                assert_eq!(to, SENDER.parse().unwrap());
-                receiver.handle_datagram(MIRROR.parse().unwrap(), &report, now);
-                reports += 1;
-            }
-        }
-        let statistics = receiver.statistics();
-        assert!(reports > 20);
-        assert_eq!(statistics.packets.malformed, Some(reports));
-        assert_eq!(statistics.packets.received, statistics.packets.sent);
-        let mut events = std::iter::from_fn(|| receiver.poll_event());
-        assert!(events.any(|event| event == Event::Ended { stream: 1 }));
-    }
-}
+mod tests;

@@ -84,6 +84,31 @@ impl Statistics {
     pub fn delay(&self) -> Option<Percentiles> {
         self.delays_ms.capture_to_shown.or(self.latency_ms)
     }
+
+    /// Adds what was counted of another stream before.
+    pub(crate) fn add(&mut self, before: &Self) {
+        let stale = [&*self, before].map(|of| {
+            let concealed = of.frames.concealed.unwrap_or(0) as f64;
+            (concealed, concealed * of.stale_share.unwrap_or(0.0))
+        });
+        let [(own, own_stale), (older, older_stale)] = stale;
+        self.stale_share = (own + older > 0.0).then(|| (own_stale + older_stale) / (own + older));
+        self.frames.add(&before.frames);
+        self.packets.add(&before.packets);
+        self.bytes.add(&before.bytes);
+        self.fates.add(&before.fates);
+        if let (Some(pattern), Some(before)) = (&mut self.loss_pattern, &before.loss_pattern) {
+            pattern.add(before);
+        }
+        self.duration_s += before.duration_s;
+        let rate = |amount: Option<u64>| {
+            amount
+                .filter(|_| self.duration_s > 0.0)
+                .map(|n| n as f64 / self.duration_s)
+        };
+        self.fps = rate(self.frames.shown);
+        self.bitrate_bps = rate(self.bytes.received).map(|bytes| bytes * 8.0);
+    }
 }
 
 /// What became of viewers that came by themselves.

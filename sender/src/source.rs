@@ -8,12 +8,13 @@ pub mod mjpeg;
 mod opencv;
 mod paced;
 mod pattern;
+mod spec;
 mod video;
 pub mod y4m;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 
 use crate::console::Console;
-use crate::picture::{self, Picture};
+use crate::picture::Picture;
 use crate::stop::Stop;
 
 pub use self::opencv::{COMPANION, become_companion};
 pub use self::paced::Pacer;
 pub use self::pattern::{BARS, Pattern};
+pub use self::spec::{Spec, parse_rate, parse_size};
 
 /// What a source delivers, in the form that costs the fewest conversions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,66 +92,6 @@ pub struct Nothing;
 impl Source for Nothing {
     fn next(&mut self) -> Result<Option<Captured>> {
         Ok(None)
-    }
-}
-
-/// A source as the command line names it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Spec {
-    /// A V4L2 device.
-    Camera(PathBuf),
-    /// A file or a folder.
-    Path(PathBuf),
-    /// What FFmpeg opens over the network.
-    Url(String),
-    /// The test picture.
-    Pattern {
-        /// Width and height in pixels, where given.
-        size: Option<(usize, usize)>,
-        /// Frames a second, where given.
-        rate: Option<f64>,
-    },
-    /// Standard input.
-    Stdin,
-}
-
-impl Spec {
-    /// Understands SOURCE.
-    ///
-    /// # Errors
-    /// A line that says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("SOURCE is empty".into());
-        }
-        if text == "-" {
-            return Ok(Self::Stdin);
-        }
-        if text == "camera" {
-            return Ok(Self::Camera("/dev/video0".into()));
-        }
-        if let Some(number) = text.strip_prefix("camera:") {
-            let number: u16 = number
-                .parse()
-                .map_err(|_| format!("'{number}' is not a camera's number: type camera:0"))?;
-            return Ok(Self::Camera(format!("/dev/video{number}").into()));
-        }
-        if text.starts_with("/dev/video") {
-            return Ok(Self::Camera(text.into()));
-        }
-        if text == "pattern" {
-            return Ok(Self::Pattern {
-                size: None,
-                rate: None,
-            });
-        }
-        if let Some(rest) = text.strip_prefix("pattern:") {
-            return parse_pattern(rest);
-        }
-        if text.contains("://") {
-            return Ok(Self::Url(text.into()));
-        }
-        Ok(Self::Path(text.into()))
     }
 }
 
@@ -365,96 +307,5 @@ fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(len)
 }
 
-/// `WxH`, both in pixels.
-///
-/// # Errors
-/// A line that says what is wrong with it.
-pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
-    let size = text
-        .split_once(['x', 'X'])
-        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
-    let (width, height) =
-        size.ok_or_else(|| format!("'{text}' is not a size: type it like 1280x720"))?;
-    picture::check_size(width, height).map_err(|error| error.to_string())?;
-    Ok((width, height))
-}
-
-/// Frames a second: 0.001 to 1000.
-///
-/// # Errors
-/// A line that says what is wrong with it.
-pub fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if (0.001..=1000.0).contains(&rate) => Ok(rate),
-        _ => Err(format!(
-            "'{text}' is not a frame rate: 0.001 to 1000 frames a second"
-        )),
-    }
-}
-
-fn parse_pattern(text: &str) -> Result<Spec, String> {
-    let (size, rate) = match text.split_once('@') {
-        Some((size, rate)) => (size, Some(parse_rate(rate)?)),
-        None => (text, None),
-    };
-    Ok(Spec::Pattern {
-        size: Some(parse_size(size)?),
-        rate,
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn understands_every_source() {
-        let pattern = |size, rate| Ok(Spec::Pattern { size, rate });
-        assert_eq!(Spec::parse("-"), Ok(Spec::Stdin));
-        assert_eq!(
-            Spec::parse("camera"),
-            Ok(Spec::Camera("/dev/video0".into()))
-        );
-        assert_eq!(
-            Spec::parse("camera:2"),
-            Ok(Spec::Camera("/dev/video2".into()))
-        );
-        assert_eq!(
-            Spec::parse("/dev/video1"),
-            Ok(Spec::Camera("/dev/video1".into()))
-        );
-        assert_eq!(Spec::parse("pattern"), pattern(None, None));
-        assert_eq!(
-            Spec::parse("pattern:320x180"),
-            pattern(Some((320, 180)), None)
-        );
-        assert_eq!(
-            Spec::parse("pattern:320x180@59.94"),
-            pattern(Some((320, 180)), Some(59.94))
-        );
-        assert_eq!(
-            Spec::parse("rtsp://cam/1"),
-            Ok(Spec::Url("rtsp://cam/1".into()))
-        );
-        assert_eq!(Spec::parse("a b.mp4"), Ok(Spec::Path("a b.mp4".into())));
-    }
-
-    #[test]
-    fn fails_for_sources_that_are_misspelt() {
-        for text in [
-            "",
-            "camera:",
-            "camera:x",
-            "camera:-1",
-            "pattern:",
-            "pattern:320",
-            "pattern:0x10",
-            "pattern:99999x1",
-            "pattern:320x180@0",
-            "pattern:320x180@nan",
-            "pattern:320x180@1001",
-        ] {
-            assert!(Spec::parse(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,124 @@
+use fastrand::Rng;
+
+use super::*;
+use crate::chunk::ChunkedFrame;
+use crate::frame::Frame;
+use crate::wire::DEFAULT_DATAGRAM;
+
+const NOW: Duration = Duration::ZERO;
+
+fn frame(number: u64, len: usize) -> ChunkedFrame {
+    let jpeg = (0..len)
+        .map(|i| (i as u64 * 31 + number) as u8)
+        .collect::<Vec<_>>();
+    let number = FrameNumber(number);
+    let frame = Frame {
+        number,
+        jpeg: Bytes::from(jpeg),
+        captured: Duration::ZERO,
+    };
+    ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![])
+}
+
+fn place(reassembly: &mut Reassembly, frame: &ChunkedFrame, index: usize) -> Placed {
+    reassembly.place(frame.number(), &frame.chunk(index), Origin::Sent, NOW)
+}
+
+#[test]
+fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let sent = frame(seed, rng.usize(1..40_000));
+        let mut order: Vec<_> = (0..sent.count()).chain(0..sent.count()).collect();
+        rng.shuffle(&mut order);
+        let mut reassembly = Reassembly::default();
+        let placed: Vec<_> = order
+            .iter()
+            .map(|index| place(&mut reassembly, &sent, *index))
+            .collect();
+        let whole: Vec<_> = placed
+            .iter()
+            .filter_map(|placed| {
+                if let Placed::Whole(frame) = placed {
+                    Some(frame)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(whole.len(), 1, "seed {seed}");
+        for index in 0..sent.count() {
+            let chunk = sent.chunk(index);
+            assert_eq!(
+                &whole[0].jpeg[index * sent.size()..][..chunk.data.len()],
+                chunk.data
+            );
+        }
+        let redundant = placed
+            .iter()
+            .filter(|placed| **placed == Placed::Redundant)
+            .count();
+        assert_eq!(redundant, sent.count());
+    }
+}
+
+#[test]
+fn a_chunk_of_another_shape_is_refused() {
+    let mut reassembly = Reassembly::default();
+    let sent = frame(1, 5000);
+    assert_eq!(place(&mut reassembly, &sent, 0), Placed::Filled);
+    let mut other = sent.chunk(1);
+    other.frame_crc ^= 1;
+    let placed = reassembly.place(sent.number(), &other, Origin::Sent, NOW);
+    assert_eq!(placed, Placed::Contradiction);
+}
+
+#[test]
+fn a_frame_whose_checksum_fails_is_corrupt() {
+    let mut reassembly = Reassembly::default();
+    let sent = frame(1, 100);
+    let damaged = vec![0; 100];
+    let chunk = Chunk {
+        data: &damaged,
+        ..sent.chunk(0)
+    };
+    let placed = reassembly.place(sent.number(), &chunk, Origin::Sent, NOW);
+    assert_eq!(placed, Placed::Corrupt);
+}
+
+#[test]
+fn what_completes_a_frame_after_it_was_given_up_is_late() {
+    let mut reassembly = Reassembly::default();
+    let sent = frame(1, 3000);
+    place(&mut reassembly, &sent, 0);
+    place(&mut reassembly, &sent, 1);
+    assert!(reassembly.give_up(sent.number()).is_some());
+    assert!(reassembly.give_up(sent.number()).is_none());
+    assert_eq!(place(&mut reassembly, &sent, 2), Placed::WholeTooLate);
+}
+
+#[test]
+fn what_was_repaired_and_comes_after_all_is_told_once() {
+    let mut reassembly = Reassembly::default();
+    let sent = frame(1, 3000);
+    let repaired = reassembly.place(sent.number(), &sent.chunk(1), Origin::Parity, NOW);
+    assert_eq!(repaired, Placed::Filled);
+    let belated = Placed::Belated(Origin::Parity);
+    assert_eq!(place(&mut reassembly, &sent, 1), belated);
+    assert_eq!(place(&mut reassembly, &sent, 1), Placed::Redundant);
+}
+
+#[test]
+fn stays_within_its_bounds_when_every_frame_is_incomplete() {
+    let mut reassembly = Reassembly::default();
+    for number in 0..2000 {
+        place(&mut reassembly, &frame(number, 300_000), 0);
+        while let Some(oldest) = reassembly.excess() {
+            reassembly.give_up(oldest);
+        }
+        reassembly.forget();
+        assert!(reassembly.frames.len() <= MAX_FRAMES);
+        assert!(reassembly.held_bytes <= MAX_HELD_BYTES + 300_000);
+    }
+    assert_eq!(place(&mut reassembly, &frame(3, 100), 0), Placed::Forgotten);
+}

@@ -1,0 +1,49 @@
+use super::*;
+use crate::transmitter::{self, Transmitter};
+
+const SENDER: &str = "192.0.2.1:5005";
+const MIRROR: &str = "192.0.2.2:5005";
+
+/// Gives the receiver everything that is due by `now`.
+fn transmit(transmitter: &mut Transmitter, receiver: &mut Receiver, now: Duration) {
+    let mut out = Vec::new();
+    while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        for datagram in out.chunks(transmit.segment) {
+            receiver.handle_datagram(SENDER.parse().unwrap(), datagram, now);
+        }
+    }
+}
+
+#[test]
+fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
+    let config = transmitter::Config {
+        pace: false,
+        ..transmitter::Config::default()
+    };
+    let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    let (mut report, mut reports) = (Vec::new(), 0);
+    for tick in 0..600 {
+        let now = Duration::from_millis(10) * tick;
+        if tick == 0 {
+            let jpeg = bytes::Bytes::from_static(b"a frame");
+            transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        }
+        if tick == 500 {
+            transmitter.finish(now);
+        }
+        transmit(&mut transmitter, &mut receiver, now);
+        receiver.handle_timeout(now);
+        while let Some(to) = receiver.poll_transmit(now, &mut report) {
+            assert_eq!(to, SENDER.parse().unwrap());
+            receiver.handle_datagram(MIRROR.parse().unwrap(), &report, now);
+            reports += 1;
+        }
+    }
+    let statistics = receiver.statistics();
+    assert!(reports > 20);
+    assert_eq!(statistics.packets.malformed, Some(reports));
+    assert_eq!(statistics.packets.received, statistics.packets.sent);
+    let mut events = std::iter::from_fn(|| receiver.poll_event());
+    assert!(events.any(|event| event == Event::Ended { stream: 1 }));
+}

@@ -1,0 +1,103 @@
+//! What is typed for a source.
+
+use std::path::PathBuf;
+
+use crate::picture;
+
+/// A source as the command line names it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spec {
+    /// A V4L2 device.
+    Camera(PathBuf),
+    /// A file or a folder.
+    Path(PathBuf),
+    /// What FFmpeg opens over the network.
+    Url(String),
+    /// The test picture.
+    Pattern {
+        /// Width and height in pixels, where given.
+        size: Option<(usize, usize)>,
+        /// Frames a second, where given.
+        rate: Option<f64>,
+    },
+    /// Standard input.
+    Stdin,
+}
+
+impl Spec {
+    /// Understands SOURCE.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("SOURCE is empty".into());
+        }
+        if text == "-" {
+            return Ok(Self::Stdin);
+        }
+        if text == "camera" {
+            return Ok(Self::Camera("/dev/video0".into()));
+        }
+        if let Some(number) = text.strip_prefix("camera:") {
+            let number: u16 = number
+                .parse()
+                .map_err(|_| format!("'{number}' is not a camera's number: type camera:0"))?;
+            return Ok(Self::Camera(format!("/dev/video{number}").into()));
+        }
+        if text.starts_with("/dev/video") {
+            return Ok(Self::Camera(text.into()));
+        }
+        if text == "pattern" {
+            return Ok(Self::Pattern {
+                size: None,
+                rate: None,
+            });
+        }
+        if let Some(rest) = text.strip_prefix("pattern:") {
+            return parse_pattern(rest);
+        }
+        if text.contains("://") {
+            return Ok(Self::Url(text.into()));
+        }
+        Ok(Self::Path(text.into()))
+    }
+}
+
+/// `WxH`, both in pixels.
+///
+/// # Errors
+/// A line that says what is wrong with it.
+pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let size = text
+        .split_once(['x', 'X'])
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let (width, height) =
+        size.ok_or_else(|| format!("'{text}' is not a size: type it like 1280x720"))?;
+    picture::check_size(width, height).map_err(|error| error.to_string())?;
+    Ok((width, height))
+}
+
+/// Frames a second: 0.001 to 1000.
+///
+/// # Errors
+/// A line that says what is wrong with it.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.001..=1000.0).contains(&rate) => Ok(rate),
+        _ => Err(format!(
+            "'{text}' is not a frame rate: 0.001 to 1000 frames a second"
+        )),
+    }
+}
+
+fn parse_pattern(text: &str) -> Result<Spec, String> {
+    let (size, rate) = match text.split_once('@') {
+        Some((size, rate)) => (size, Some(parse_rate(rate)?)),
+        None => (text, None),
+    };
+    Ok(Spec::Pattern {
+        size: Some(parse_size(size)?),
+        rate,
+    })
+}

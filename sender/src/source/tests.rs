@@ -1,0 +1,52 @@
+use super::*;
+
+#[test]
+fn understands_every_source() {
+    let pattern = |size, rate| Ok(Spec::Pattern { size, rate });
+    assert_eq!(Spec::parse("-"), Ok(Spec::Stdin));
+    assert_eq!(
+        Spec::parse("camera"),
+        Ok(Spec::Camera("/dev/video0".into()))
+    );
+    assert_eq!(
+        Spec::parse("camera:2"),
+        Ok(Spec::Camera("/dev/video2".into()))
+    );
+    assert_eq!(
+        Spec::parse("/dev/video1"),
+        Ok(Spec::Camera("/dev/video1".into()))
+    );
+    assert_eq!(Spec::parse("pattern"), pattern(None, None));
+    assert_eq!(
+        Spec::parse("pattern:320x180"),
+        pattern(Some((320, 180)), None)
+    );
+    assert_eq!(
+        Spec::parse("pattern:320x180@59.94"),
+        pattern(Some((320, 180)), Some(59.94))
+    );
+    assert_eq!(
+        Spec::parse("rtsp://cam/1"),
+        Ok(Spec::Url("rtsp://cam/1".into()))
+    );
+    assert_eq!(Spec::parse("a b.mp4"), Ok(Spec::Path("a b.mp4".into())));
+}
+
+#[test]
+fn fails_for_sources_that_are_misspelt() {
+    for text in [
+        "",
+        "camera:",
+        "camera:x",
+        "camera:-1",
+        "pattern:",
+        "pattern:320",
+        "pattern:0x10",
+        "pattern:99999x1",
+        "pattern:320x180@0",
+        "pattern:320x180@nan",
+        "pattern:320x180@1001",
+    ] {
+        assert!(Spec::parse(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,163 @@
+use turbojpeg::Subsamp;
+
+use super::*;
+use crate::fixture::{jpeg, quadrants};
+
+#[test]
+fn decodes_red_green_and_blue_to_the_words_of_a_window() {
+    let mut picture = Picture::default();
+    Decoder::new()
+        .unwrap()
+        .decode(&quadrants(64, 48), Reduction::None, &mut picture)
+        .unwrap();
+    assert_eq!((picture.width, picture.height), (64, 48));
+    let at = |x: usize, y: usize| picture.pixels[y * 64 + x] & 0x00ff_ffff;
+    for (seen, expected) in [
+        (at(8, 8), 0xff_0000),
+        (at(56, 8), 0x00_ff00),
+        (at(8, 40), 0x00_00ff),
+        (at(56, 40), 0xff_ffff),
+    ] {
+        for shift in [0, 8, 16] {
+            let (a, b) = ((seen >> shift) & 255, (expected >> shift) & 255_u32);
+            assert!(a.abs_diff(b) < 8, "{seen:06x} is not {expected:06x}");
+        }
+    }
+}
+
+#[test]
+fn decodes_smaller_where_less_is_shown() {
+    assert_eq!(
+        Reduction::towards((1920, 1080), (1920, 1080)),
+        Reduction::None
+    );
+    assert_eq!(
+        Reduction::towards((1920, 1080), (961, 540)),
+        Reduction::None
+    );
+    assert_eq!(
+        Reduction::towards((1920, 1080), (960, 540)),
+        Reduction::Half
+    );
+    assert_eq!(
+        Reduction::towards((1920, 1080), (100, 56)),
+        Reduction::Eighth
+    );
+    let mut picture = Picture::default();
+    Decoder::new()
+        .unwrap()
+        .decode(&quadrants(63, 49), Reduction::Half, &mut picture)
+        .unwrap();
+    assert_eq!((picture.width, picture.height), (32, 25));
+    assert_eq!(picture.pixels.len(), 32 * 25);
+}
+
+#[test]
+fn uses_the_memory_of_a_larger_picture_again() {
+    let mut decoder = Decoder::new().unwrap();
+    let mut picture = Picture::default();
+    decoder
+        .decode(&quadrants(64, 64), Reduction::None, &mut picture)
+        .unwrap();
+    let memory = picture.pixels.as_ptr();
+    decoder
+        .decode(&quadrants(32, 32), Reduction::None, &mut picture)
+        .unwrap();
+    assert_eq!(picture.pixels.len(), 32 * 32);
+    assert_eq!(picture.pixels.as_ptr(), memory);
+}
+
+#[test]
+fn refuses_a_header_that_claims_gigabytes() {
+    let mut bytes = quadrants(64, 48);
+    let sof = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    bytes[sof + 5..sof + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
+    let mut decoder = Decoder::new().unwrap();
+    let mut picture = Picture::default();
+    let error = decoder
+        .decode(&bytes, Reduction::None, &mut picture)
+        .unwrap_err();
+    assert!(error.to_string().contains("65500x65500"), "{error}");
+    assert_eq!(picture.pixels.capacity(), 0);
+    assert!(decoder.size(&bytes).is_err());
+    assert!(
+        decoder
+            .decode_planes(&bytes, &mut Planes::default())
+            .is_err()
+    );
+}
+
+#[test]
+fn refuses_what_is_cut_short_or_no_jpeg() {
+    let bytes = quadrants(64, 48);
+    let mut decoder = Decoder::new().unwrap();
+    let mut picture = Picture::default();
+    for broken in [
+        &bytes[..bytes.len() * 3 / 4],
+        b"not a jpeg",
+        b"",
+        &[0xff, 0xd8],
+    ] {
+        let outcome = decoder.decode(broken, Reduction::None, &mut picture);
+        assert!(outcome.is_err(), "{} bytes were taken", broken.len());
+        decoder
+            .decode(&bytes, Reduction::None, &mut picture)
+            .expect("a good picture after a broken one");
+    }
+}
+
+/// Some UVC cameras pad the scan before the end marker.
+#[test]
+fn takes_a_camera_s_padding_before_the_end_marker() {
+    let mut bytes = quadrants(64, 48);
+    let end = bytes.len() - 2;
+    bytes.splice(end..end, [0x00, 0x00, 0x00]);
+    Decoder::new()
+        .unwrap()
+        .decode(&bytes, Reduction::None, &mut Picture::default())
+        .unwrap();
+}
+
+#[test]
+fn gives_planes_without_padding_at_odd_sizes() {
+    let mut decoder = Decoder::new().unwrap();
+    let mut planes = Planes::default();
+    for (subsamp, sampling, chroma) in [
+        (Subsamp::Sub2x2, Sampling::Quarter, (32, 24)),
+        (Subsamp::Sub2x1, Sampling::HalfAcross, (32, 47)),
+        (Subsamp::Sub4x1, Sampling::QuarterAcross, (16, 47)),
+        (Subsamp::None, Sampling::Full, (63, 47)),
+        (Subsamp::Gray, Sampling::Grey, (0, 0)),
+    ] {
+        decoder
+            .decode_planes(&jpeg(63, 47, subsamp, |_, _| [200, 200, 200]), &mut planes)
+            .unwrap();
+        assert_eq!(planes.sampling, sampling);
+        let rows: Vec<&[u8]> = planes.rows().collect();
+        assert_eq!(rows.len(), 47 + 2 * chroma.1);
+        let bytes: usize = rows.iter().map(|row| row.len()).sum();
+        assert_eq!(bytes, 63 * 47 + 2 * chroma.0 * chroma.1);
+        assert!(
+            rows[..47]
+                .iter()
+                .all(|row| row.iter().all(|&y| y.abs_diff(200) < 4))
+        );
+        assert!(
+            rows[47..]
+                .iter()
+                .all(|row| row.iter().all(|&c| c.abs_diff(128) < 4))
+        );
+    }
+}
+
+#[test]
+fn refuses_planes_of_rare_sampling() {
+    let tall = jpeg(64, 64, Subsamp::Sub1x2, |_, _| [9, 9, 9]);
+    let mut decoder = Decoder::new().unwrap();
+    assert!(
+        decoder
+            .decode_planes(&tall, &mut Planes::default())
+            .is_err()
+    );
+    assert!(decoder.size(&tall).is_ok());
+}
