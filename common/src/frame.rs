@@ -10,6 +10,25 @@ use crate::seq::FrameNumber;
 /// quality stays below it, and it bounds what one frame may cost a receiver.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
+/// When a picture was taken and became a frame, on the sender's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When it was taken.
+    pub captured: Duration,
+    /// When its JPEG was there, where that is known.
+    pub encoded: Option<Duration>,
+}
+
+impl From<Duration> for Times {
+    /// Only when it was taken is known.
+    fn from(captured: Duration) -> Self {
+        Self {
+            captured,
+            encoded: None,
+        }
+    }
+}
+
 /// An encoded frame. The bytes are shared, never copied, when it is cloned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {

@@ -276,7 +276,8 @@ impl Ledger {
                 ..statistics::Frames::default()
             },
             packets: statistics::Packets {
-                sent: totals.map(|_| packets.expected),
+                sent: totals.map(|_| packets.expected - packets.refused),
+                send_errors: totals.map(|_| packets.refused),
                 received: Some(packets.received),
                 lost: Some(packets.lost),
                 duplicate: Some(packets.duplicate),

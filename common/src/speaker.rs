@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::frame::Times;
 use crate::statistics::Statistics;
 use crate::transmitter::{self, FrameSizeError, Transmit, Transmitter, Volume};
 use crate::wire::Format;
@@ -87,24 +88,24 @@ impl Speaker {
         Self { inner }
     }
 
-    /// Takes a whole JPEG to be sent, with the time its picture was taken and
-    /// the quality it was encoded with, where that is known.
+    /// Takes a whole JPEG to be sent, with the time its picture was taken or
+    /// all its times, and the quality it was encoded with, where that is known.
     ///
     /// # Errors
     /// Where the format cannot carry it; it is then counted as not sent.
     pub fn handle_frame(
         &mut self,
         jpeg: Bytes,
-        captured: Duration,
+        times: impl Into<Times>,
         quality: Option<u8>,
         now: Duration,
     ) -> Result<(), SpeakError> {
         match &mut self.inner {
             Inner::Native(native) => {
-                native.handle_frame(jpeg, captured, quality, now)?;
+                native.handle_frame(jpeg, times, quality, now)?;
                 Ok(())
             }
-            Inner::Plain(plain) => plain.handle_frame(&jpeg, captured, quality, now),
+            Inner::Plain(plain) => plain.handle_frame(&jpeg, times.into(), quality, now),
         }
     }
 
@@ -138,9 +139,13 @@ impl Speaker {
         both!(&mut self.inner, speaker => speaker.handle_not_sent(frames));
     }
 
-    /// Counts datagrams that the local system refused to send.
-    pub fn handle_send_errors(&mut self, datagrams: u64) {
-        both!(&mut self.inner, speaker => speaker.handle_send_errors(datagrams));
+    /// Counts datagrams for a destination that the local system refused to
+    /// send.
+    pub fn handle_send_errors(&mut self, destination: usize, datagrams: u64) {
+        match &mut self.inner {
+            Inner::Native(native) => native.handle_send_errors(destination, datagrams),
+            Inner::Plain(plain) => plain.handle_send_errors(datagrams),
+        }
     }
 
     /// Takes a datagram that came back from a destination.

@@ -5,13 +5,16 @@
 //! [`Transmitter::poll_timeout`].
 
 mod cap;
+mod counts;
 mod destination;
 mod kept;
 #[cfg(test)]
 mod opening;
 mod protection;
 mod schedule;
+mod stages;
 mod tables;
+mod viewer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +22,20 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::chunk::ChunkedFrame;
-use crate::frame::{Frame, MAX_FRAME_BYTES};
-use crate::jpeg;
+use crate::frame::{Frame, MAX_FRAME_BYTES, Times};
 use crate::repair::{Fec, Path};
 use crate::seq::FrameNumber;
-use crate::statistics::{self, Side, Statistics};
-use crate::wire::native::{NO_DESTINATION, Packet, Request, Totals, micros};
+use crate::wire::native::{NO_DESTINATION, Packet, Request};
 use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 pub use cap::CONTROL_RESERVE;
 pub(crate) use cap::Cap;
+use counts::Counts;
+pub use counts::Volume;
 use destination::Destination;
 use kept::Asked;
 use protection::Protection;
 use schedule::{Item, Schedule};
+pub(crate) use stages::Stages;
 use tables::TableSets;
 
 /// The longest that the first frame of a stream is spread over: it is waited
@@ -90,15 +94,6 @@ pub struct Transmit {
     pub segment: usize,
 }
 
-/// What was sent so far, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Volume {
-    /// UDP payload to the destination that got the most.
-    pub sent: u64,
-    /// JPEGs.
-    pub jpeg: u64,
-}
-
 /// A frame that cannot be sent, with its length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]
@@ -115,22 +110,12 @@ pub struct Transmitter {
     tables: TableSets,
     protection: Protection,
     quality: Option<u8>,
+    stages: Stages,
     schedule: Schedule,
     destinations: Vec<Destination>,
     /// When the first frame was handed in, and the last.
     frames_at: Option<(Duration, Duration)>,
     finishing: bool,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    captured: u64,
-    replaced: u64,
-    not_sent: u64,
-    sent: u64,
-    jpeg_bytes: u64,
-    send_errors: u64,
-    malformed: u64,
 }
 
 impl Transmitter {
@@ -148,6 +133,7 @@ impl Transmitter {
             tables: TableSets::default(),
             protection: Protection::new(&config),
             quality: None,
+            stages: Stages::default(),
             schedule: Schedule::default(),
             destinations: destinations.collect(),
             frames_at: None,
@@ -156,9 +142,9 @@ impl Transmitter {
         }
     }
 
-    /// Takes a whole JPEG to be sent, with the time its picture was taken and
-    /// the quality it was encoded with, where that is known. Returns its
-    /// number.
+    /// Takes a whole JPEG to be sent, with the time its picture was taken or
+    /// all its times, and the quality it was encoded with, where that is known.
+    /// Returns its number.
     ///
     /// # Errors
     /// Where it is empty or longer than [`MAX_FRAME_BYTES`]; it is then counted
@@ -166,7 +152,7 @@ impl Transmitter {
     pub fn handle_frame(
         &mut self,
         jpeg: Bytes,
-        captured: Duration,
+        times: impl Into<Times>,
         quality: Option<u8>,
         now: Duration,
     ) -> Result<FrameNumber, FrameSizeError> {
@@ -180,11 +166,16 @@ impl Transmitter {
         self.counts.captured = self.counts.captured.max(self.counts.sent);
         self.counts.jpeg_bytes += jpeg.len() as u64;
         self.quality = quality;
-        let (set, slices) = self.find_slices(&jpeg, quality, now);
+        let (set, slices, tables) = self.tables.find_slices(&jpeg, quality, now);
+        if let Some(tables) = tables {
+            self.schedule.push(Item::new(tables, None), now);
+        }
+        let times = times.into();
+        self.stages.note_frame(number.0, times);
         let frame = Frame {
             number,
             jpeg,
-            captured,
+            captured: times.captured,
         };
         let frame = Arc::new(ChunkedFrame::new(frame, self.config.datagram, set, slices));
         self.close_window_if_due(now);
@@ -224,26 +215,6 @@ impl Transmitter {
             self.schedule.forget(destination);
             self.protection.set_path(self.worst_path());
         }
-    }
-
-    /// Tells how many frames the source has delivered so far.
-    pub fn handle_captured(&mut self, total: u64) {
-        self.counts.captured = self.counts.captured.max(total);
-    }
-
-    /// Counts frames that a newer one replaced before they were encoded.
-    pub fn handle_replaced(&mut self, frames: u64) {
-        self.counts.replaced += frames;
-    }
-
-    /// Counts frames that could not be encoded.
-    pub fn handle_not_sent(&mut self, frames: u64) {
-        self.counts.not_sent += frames;
-    }
-
-    /// Counts datagrams that the local system refused to send.
-    pub fn handle_send_errors(&mut self, datagrams: u64) {
-        self.counts.send_errors += datagrams;
     }
 
     /// Takes a datagram that came back from a destination.
@@ -300,6 +271,9 @@ impl Transmitter {
         if let Some((items, destination)) = polled {
             let to = &mut self.destinations[destination];
             for item in items {
+                if let Some(frame) = item.begins() {
+                    self.stages.note_sent(frame.0, now);
+                }
                 to.encode(self.stream, &item.packet(), now, out);
             }
             return Some(Transmit {
@@ -335,20 +309,6 @@ impl Transmitter {
                 .is_some_and(|due| due > now)
     }
 
-    /// What was sent so far.
-    #[must_use]
-    pub fn volume(&self) -> Volume {
-        Volume {
-            sent: self
-                .destinations
-                .iter()
-                .map(Destination::bytes)
-                .max()
-                .unwrap_or(0),
-            jpeg: self.counts.jpeg_bytes,
-        }
-    }
-
     /// Ends the stream: what is waiting is sent at once, and the farewell.
     pub fn finish(&mut self, now: Duration) {
         if !self.finishing {
@@ -369,47 +329,6 @@ impl Transmitter {
         self.finishing && control_done && self.schedule.is_empty()
     }
 
-    /// The counts so far.
-    #[must_use]
-    pub fn statistics(&self, now: Duration) -> Statistics {
-        let counts = &self.counts;
-        let (first, last) = self.frames_at.unwrap_or((now, now));
-        let duration = last.saturating_sub(first).as_secs_f64();
-        let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
-        let bytes = total(Destination::bytes);
-        let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
-        let mut statistics = Statistics {
-            stream: statistics::Stream {
-                side: Side::Sender,
-                number: Some(format!("{:016x}", self.stream)),
-                wire: Some("native"),
-                quality: self.quality,
-                ended: self.finishing,
-                ..statistics::Stream::default()
-            },
-            duration_s: duration,
-            fps: statistics::fps(counts.sent, duration),
-            bitrate_bps: rate(bytes as f64 * 8.0),
-            ..Statistics::default()
-        };
-        statistics.frames.captured = Some(counts.captured);
-        statistics.frames.replaced = Some(counts.replaced);
-        statistics.frames.not_sent = Some(counts.not_sent);
-        statistics.frames.sent = Some(counts.sent);
-        statistics.packets.sent = Some(total(Destination::packets));
-        statistics.packets.send_errors = Some(counts.send_errors);
-        statistics.packets.malformed = Some(counts.malformed);
-        statistics.bytes.sent = Some(bytes);
-        statistics.bytes.jpeg = Some(counts.jpeg_bytes);
-        let mut viewers = self.destinations.iter().flat_map(Destination::viewers);
-        if let (Some(viewer), None) = (viewers.next(), viewers.next()) {
-            viewer.fill(&mut statistics);
-        }
-        let figures = self.destinations.iter().flat_map(|to| to.figures(now));
-        statistics.viewers = figures.collect();
-        statistics
-    }
-
     fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         let totals = self.totals();
         for (destination, to) in self.destinations.iter_mut().enumerate() {
@@ -427,25 +346,6 @@ impl Transmitter {
     fn free_at(&self, bytes: usize) -> Duration {
         let free = self.destinations.iter().map(|to| to.free_at(bytes));
         free.max().unwrap_or_default()
-    }
-
-    fn totals(&self) -> Totals {
-        Totals {
-            frames_captured: self.counts.captured,
-            frames_replaced: self.counts.replaced,
-            frames_not_sent: self.counts.not_sent,
-            frames_sent: self.next_frame.0,
-            jpeg_bytes: self.counts.jpeg_bytes,
-            started: micros(self.started),
-            boot_mark: self.config.boot_mark.unwrap_or(0),
-            interval: self
-                .config
-                .interval
-                .map_or(0, |interval| interval.as_micros() as u32),
-            kept: self.protection.keeps().as_micros() as u32,
-            spread: self.protection.spread().as_micros() as u32,
-            ..Totals::default()
-        }
     }
 
     fn handle_request(&mut self, destination: usize, request: &Request, now: Duration) {
@@ -490,22 +390,5 @@ impl Transmitter {
         if let Some((block, count)) = self.protection.close_window() {
             (0..count).for_each(|index| self.schedule.push(Item::parity(&block, index), now));
         }
-    }
-
-    fn find_slices(&mut self, jpeg: &Bytes, quality: Option<u8>, now: Duration) -> (u16, Vec<u32>) {
-        let Ok(header) = jpeg::JpegHeader::parse(jpeg) else {
-            return (0, Vec::new());
-        };
-        if !header.has_slices() {
-            return (0, Vec::new());
-        }
-        let Ok(Some(tables)) = jpeg::tables(jpeg) else {
-            return (0, Vec::new());
-        };
-        let (set, packet) = self.tables.announce(tables, quality, now);
-        if let Some(packet) = packet {
-            self.schedule.push(Item::new(packet, None), now);
-        }
-        (set, jpeg::slice_starts(jpeg, header.len))
     }
 }

@@ -96,6 +96,16 @@ impl Socket {
     /// But all were sent when the error [`is_refused`]: that is the answer to
     /// an earlier datagram.
     pub fn send(&self, to: Option<SocketAddr>, datagrams: &[u8], segment: usize) -> io::Result<()> {
+        self.send_some(to, datagrams, segment).1
+    }
+
+    /// As [`send`](Self::send); tells as well how many of them were sent.
+    pub fn send_some(
+        &self,
+        to: Option<SocketAddr>,
+        datagrams: &[u8],
+        segment: usize,
+    ) -> (usize, io::Result<()>) {
         let segment = segment.max(1);
         let v6 = self.domain == Domain::IPV6;
         let source = to.and_then(|to| self.paths.source(to));
@@ -104,7 +114,14 @@ impl Socket {
             to: to.map(|to| SockaddrStorage::from(self.native(to))),
             source: source.map(|source| Source::new(source, v6)),
             refused: None,
+            sent: 0,
         };
+        let sent = self.send_all(&mut call, datagrams, segment);
+        let sent = sent.and(call.refused.map_or(Ok(()), Err));
+        (call.sent, sent.map_err(io::Error::from))
+    }
+
+    fn send_all(&self, call: &mut Call<'_>, datagrams: &[u8], segment: usize) -> Result<(), Errno> {
         for batch in datagrams.chunks(segment * batch_len(segment)) {
             let mut singly = true;
             if batch.len() > segment && self.batch.load(Ordering::Relaxed) {
@@ -126,7 +143,7 @@ impl Socket {
                     .fetch_and(batch.len() <= segment, Ordering::Relaxed);
             }
         }
-        call.refused.map_or(Ok(()), |errno| Err(errno.into()))
+        Ok(())
     }
 
     /// The next datagram in the receive buffer, or `None` where there is none.
@@ -236,6 +253,8 @@ struct Call<'a> {
     to: Option<SockaddrStorage>,
     source: Option<Source>,
     refused: Option<Errno>,
+    /// Datagrams that were sent.
+    sent: usize,
 }
 
 impl Call<'_> {
@@ -254,7 +273,10 @@ impl Call<'_> {
                 self.to.as_ref(),
             );
             match sent {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.sent += segment.map_or(1, |segment| bytes.len().div_ceil(segment.into()));
+                    return Ok(());
+                }
                 Err(Errno::EINTR) => {}
                 // It tells of an earlier datagram, once, and keeps this one back.
                 Err(errno @ Errno::ECONNREFUSED) => self.refused = Some(errno),

@@ -146,7 +146,8 @@ impl Output {
 
     /// Sends `datagrams`, of `segment` bytes each but the last.
     pub(crate) fn send(&mut self, datagrams: &[u8], segment: usize, now: Duration) -> Sent {
-        let Err(error) = self.socket.send(self.to, datagrams, segment) else {
+        let (left, sent) = self.socket.send_some(self.to, datagrams, segment);
+        let Err(error) = sent else {
             self.sent = true;
             return Sent {
                 refused: 0,
@@ -154,8 +155,8 @@ impl Output {
                 notice: self.trouble.passed(now).then(|| self.back()),
             };
         };
-        let count = datagrams.len().div_ceil(segment.max(1)) as u64;
-        let refused = if is_refused(&error) { 0 } else { count };
+        let count = datagrams.len().div_ceil(segment.max(1));
+        let refused = count.saturating_sub(left) as u64;
         // Nobody listening yet is no failure of sending.
         self.sent |= is_refused(&error);
         let why = self.why(&error);

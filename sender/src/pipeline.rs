@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use framegram_common::frame::Times;
 use framegram_common::os;
 use framegram_common::stamp::{self, Stamp};
 use framegram_common::udp::Waker;
@@ -31,8 +32,8 @@ const SOURCE_GRACE: Duration = Duration::from_millis(300);
 pub(crate) struct Made {
     /// The JPEG, or why there is none.
     pub(crate) encoded: Result<Encoded>,
-    /// When it was taken, on the monotonic clock.
-    pub(crate) captured: Duration,
+    /// When it was taken and encoded, on the monotonic clock.
+    pub(crate) times: Times,
 }
 
 /// What the source has done so far.
@@ -221,13 +222,11 @@ fn encode(
                 };
                 let encoded = catch_unwind(AssertUnwindSafe(encode))
                     .unwrap_or_else(|_| Err(anyhow!("the encoder broke down")));
-                made.put(
-                    place,
-                    Made {
-                        encoded,
-                        captured: job.captured,
-                    },
-                );
+                let times = Times {
+                    captured: job.captured,
+                    encoded: Some(os::now()),
+                };
+                made.put(place, Made { encoded, times });
                 waker.wake();
             }
             made.leave();

@@ -99,6 +99,7 @@ fn viewers(statistics: &Statistics) -> String {
 /// The last words: what was sent, and below it one line for each viewer.
 pub(crate) fn summary(statistics: &Statistics) -> String {
     let mut lines = vec![sent(statistics)];
+    lines.extend(stages(statistics));
     lines.extend(
         statistics
             .viewers
@@ -106,6 +107,16 @@ pub(crate) fn summary(statistics: &Statistics) -> String {
             .map(|viewer| row(viewer, statistics)),
     );
     lines.join("\n")
+}
+
+/// How long frames took until they left.
+fn stages(statistics: &Statistics) -> Option<String> {
+    let delays = &statistics.delays_ms;
+    let (encoded, sent) = (delays.capture_to_encoded?, delays.encoded_to_sent?);
+    Some(format!(
+        "  encoded {:.1} ms after capture (95 %: {:.1}), sent {:.1} ms later (95 %: {:.1})",
+        encoded.p50, encoded.p95, sent.p50, sent.p95
+    ))
 }
 
 /// What a viewer said last.
@@ -163,7 +174,7 @@ fn sent(statistics: &Statistics) -> String {
     let loss = loss(statistics).map_or(String::new(), |loss| format!(", packets lost {loss:.2} %"));
     let failed = match statistics.packets.send_errors {
         None | Some(0) => String::new(),
-        Some(failed) => format!(" ({failed} of them could not be sent)"),
+        Some(failed) => format!(" ({failed} more could not be sent)"),
     };
     let unreadable = match statistics.frames.unreadable {
         None | Some(0) => String::new(),
@@ -207,7 +218,7 @@ fn clock(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::{Frames, Packets};
+    use framegram_common::statistics::{Frames, Packets, Percentiles};
 
     use super::*;
 
@@ -231,6 +242,25 @@ mod tests {
         assert_eq!(
             progress.line(&statistics, 102 * second),
             "0:02.0, 55 frames, 25.0 fps, 1.00 Mbit/s, quality 80, packets lost 0.25 %"
+        );
+    }
+
+    #[test]
+    fn says_how_long_frames_took_until_they_left() {
+        let mut statistics = Statistics::default();
+        assert_eq!(summary(&statistics).lines().count(), 1);
+        let median = |p50: f64| {
+            Some(Percentiles {
+                p50,
+                p95: 2.0 * p50,
+                ..Percentiles::default()
+            })
+        };
+        statistics.delays_ms.capture_to_encoded = median(4.0);
+        statistics.delays_ms.encoded_to_sent = median(0.1);
+        assert_eq!(
+            summary(&statistics).lines().nth(1),
+            Some("  encoded 4.0 ms after capture (95 %: 8.0), sent 0.1 ms later (95 %: 0.2)")
         );
     }
 

@@ -282,7 +282,7 @@ impl<'a> Stream<'a> {
                 let quality = encoded.quality;
                 let handled = self
                     .transmitter
-                    .handle_frame(jpeg, made.captured, quality, now);
+                    .handle_frame(jpeg, made.times, quality, now);
                 match handled {
                     Ok(()) => return self.note(encoded),
                     Err(error) => error.into(),

@@ -251,7 +251,19 @@ fn play(starter: &[&str]) -> (Ended, Ended) {
 
 #[test]
 fn two_clocks_set_apart_are_told_from_one_and_joined_within_the_uncertainty() {
-    let (_, viewer) = play(&[]);
+    let (sender, viewer) = play(&[]);
+    for stage in ["capture_to_encoded", "encoded_to_sent"] {
+        for point in ["p50", "p95", "p99", "max"] {
+            let name = format!("delays_ms.{stage}.{point}");
+            let [own, told] = [&sender, &viewer].map(|ended| ended.value(&name).as_f64());
+            // Totals carry microseconds.
+            let apart = own.zip(told).map(|(own, told)| (own - told).abs());
+            assert!(
+                apart.is_some_and(|apart| apart < 0.002),
+                "{name}: {apart:?}"
+            );
+        }
+    }
     assert_eq!(viewer.value("clock.shared"), true);
     assert_eq!(viewer.value("stream.shared_clock"), true);
     let one = viewer.value("delays_ms.capture_to_shown.p50").as_f64();

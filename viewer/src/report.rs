@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod csv;
+mod delays;
 pub mod files;
 pub mod html;
 pub mod lines;

@@ -298,6 +298,8 @@ fn totals(input: &mut Input<'_>, now: Duration) -> Totals {
         interval: input.u32() % 100_000,
         kept: input.u32() % 100_000,
         spread: input.u32() % 100_000,
+        refused: input.number(),
+        encode_max: input.u32(),
         ..Totals::default()
     }
 }

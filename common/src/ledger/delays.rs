@@ -66,6 +66,12 @@ impl Delays {
         let _ = self.histogram.record(micros as u64);
     }
 
+    /// How many were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
     /// The value that `share` (0 to 1) of all delays do not exceed, in
     /// microseconds; 0 where there are none.
     #[must_use]

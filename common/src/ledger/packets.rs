@@ -20,7 +20,7 @@ pub struct LossCounts {
 }
 
 /// Packets of all channels:
-/// expected = received + lost + corrupt + `socket_dropped`.
+/// expected = received + lost + corrupt + `socket_dropped` + refused.
 pub(super) struct PacketCounts {
     pub(super) expected: u64,
     pub(super) received: u64,
@@ -29,6 +29,8 @@ pub(super) struct PacketCounts {
     pub(super) reordered: u64,
     pub(super) corrupt: u64,
     pub(super) socket_dropped: u64,
+    /// The sender's own system refused them.
+    pub(super) refused: u64,
 }
 
 impl Ledger {
@@ -101,6 +103,8 @@ impl Ledger {
                 .iter()
                 .any(|(channel, range)| channel == claimed && range.contains(&number.0))
         });
+        let refused = self.refused().min(missing);
+        let missing = missing - refused;
         let corrupt = (claimed.count() as u64 + self.corrupt_besides).min(missing);
         let socket_dropped = self.socket_dropped.min(missing - corrupt);
         PacketCounts {
@@ -111,7 +115,16 @@ impl Ledger {
             reordered: sum(Numbers::reordered),
             corrupt,
             socket_dropped,
+            refused,
         }
+    }
+
+    /// Packets that the sender counted and that did not leave.
+    fn refused(&self) -> u64 {
+        self.totals.as_ref().map_or(0, |(joined, last)| {
+            let before = if self.from_start { 0 } else { joined.refused };
+            last.refused.saturating_sub(before)
+        })
     }
 
     pub(super) fn loss_pattern(&self) -> LossPattern {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::ledger::{Delays, FrameRecord};
-use crate::statistics;
+use crate::statistics::{self, Percentiles};
+use crate::wire::native::{self, Totals};
 
 /// Delays by stage: those of frames are of the frames shown.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl Stages {
 
     /// A frame was shown.
     pub(super) fn note_shown(&mut self, record: &FrameRecord, offset: Option<i64>) {
-        let micros = |time: Option<Duration>| time.map(crate::wire::native::micros);
+        let micros = |time: Option<Duration>| time.map(native::micros);
         let FrameRecord {
             captured,
             sent,
@@ -51,16 +52,35 @@ impl Stages {
         &self.capture_to_shown
     }
 
-    /// The distributions that the viewer measures.
-    pub(super) fn delays(&self) -> statistics::Delays {
+    /// All distributions: those that the viewer measures, and those that the
+    /// sender's totals tell.
+    pub(super) fn delays(&self, totals: Option<&Totals>) -> statistics::Delays {
+        let totals = totals.copied().unwrap_or_default();
         statistics::Delays {
+            capture_to_encoded: told([
+                totals.encode_p50,
+                totals.encode_p95,
+                totals.encode_p99,
+                totals.encode_max,
+            ]),
+            encoded_to_sent: told([
+                totals.send_p50,
+                totals.send_p95,
+                totals.send_p99,
+                totals.send_max,
+            ]),
             sent_to_complete: self.sent_to_complete.percentiles(),
             complete_to_shown: self.complete_to_shown.percentiles(),
             capture_to_shown: self.capture_to_shown.percentiles(),
             one_way: self.one_way.percentiles(),
-            ..statistics::Delays::default()
         }
     }
+}
+
+/// A distribution as totals carry it.
+fn told(micros: [u32; 4]) -> Option<Percentiles> {
+    let [p50, p95, p99, max] = micros.map(|micros| f64::from(micros) / 1e3);
+    (max > 0.0).then_some(Percentiles { p50, p95, p99, max })
 }
 
 /// Counts the time from `from` to `to`, where all of it is known. Less than

@@ -338,7 +338,7 @@ impl Stream {
             ended: self.farewell.is_some(),
             ..statistics::Stream::default()
         };
-        statistics.delays_ms = self.stages.delays();
+        statistics.delays_ms = self.stages.delays(self.ledger.totals());
         statistics.clock = self.clock();
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::queue::Queue;
 use super::rtp::RtpSender;
 use super::{Config, SpeakError};
-use crate::frame::MAX_FRAME_BYTES;
+use crate::frame::{MAX_FRAME_BYTES, Times};
 use crate::statistics::{self, Side, Statistics};
-use crate::transmitter::{FrameSizeError, Transmit, Volume};
+use crate::transmitter::{FrameSizeError, Stages, Transmit, Volume};
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// One stream.
@@ -20,6 +20,7 @@ pub(super) struct Plain {
     rtp: Option<RtpSender>,
     queue: Queue,
     counts: Counts,
+    stages: Stages,
     quality: Option<u8>,
     /// When the first frame was handed in, and the last.
     frames_at: Option<(Duration, Duration)>,
@@ -49,6 +50,7 @@ impl Plain {
             rtp: rtp.then(|| RtpSender::new(stream, config.wall_offset, now)),
             queue: Queue::new(config.transmitter.bitrate),
             counts: Counts::default(),
+            stages: Stages::default(),
             quality: None,
             frames_at: None,
             finishing: false,
@@ -58,13 +60,14 @@ impl Plain {
     pub(super) fn handle_frame(
         &mut self,
         jpeg: &Bytes,
-        captured: Duration,
+        times: Times,
         quality: Option<u8>,
         now: Duration,
     ) -> Result<(), SpeakError> {
-        let datagrams = self.datagrams(jpeg, captured).inspect_err(|_| {
+        let datagrams = self.datagrams(jpeg, times.captured).inspect_err(|_| {
             self.counts.not_sent += 1;
         })?;
+        self.stages.note_frame(self.counts.sent, times);
         self.counts.sent += 1;
         self.counts.captured = self.counts.captured.max(self.counts.sent);
         self.counts.jpeg_bytes += jpeg.len() as u64;
@@ -115,6 +118,9 @@ impl Plain {
         out.clear();
         let destinations = self.config.transmitter.destinations;
         if let Some(transmit) = self.queue.poll(now, destinations, out) {
+            if let Some(frame) = self.queue.begun().checked_sub(1) {
+                self.stages.note_sent(frame, now);
+            }
             return Some(transmit);
         }
         if self.finishing && !self.queue.is_empty() {
@@ -190,7 +196,8 @@ impl Plain {
         statistics.frames.replaced = Some(counts.replaced);
         statistics.frames.not_sent = Some(counts.not_sent);
         statistics.frames.sent = Some(counts.sent);
-        statistics.packets.sent = Some(datagrams);
+        self.stages.fill(&mut statistics.delays_ms);
+        statistics.packets.sent = Some(datagrams.saturating_sub(counts.send_errors));
         statistics.packets.send_errors = Some(counts.send_errors);
         statistics.packets.malformed = Some(counts.malformed);
         statistics.bytes.sent = Some(bytes);

@@ -17,7 +17,10 @@ const STEP: Duration = Duration::from_micros(500);
 #[derive(Debug)]
 pub(super) struct Queue {
     cap: Option<Cap>,
-    waiting: VecDeque<(Duration, Vec<u8>)>,
+    /// Each with when it is due, and whether a frame begins with it.
+    waiting: VecDeque<(Duration, bool, Vec<u8>)>,
+    /// Frames whose first datagram has left.
+    begun: u64,
     batch: Vec<u8>,
     segment: usize,
     /// The destination that the batch goes to next.
@@ -32,6 +35,7 @@ impl Queue {
         Self {
             cap: bitrate.map(Cap::new),
             waiting: VecDeque::new(),
+            begun: 0,
             batch: Vec::new(),
             segment: 0,
             next: 0,
@@ -47,13 +51,14 @@ impl Queue {
         for (index, datagram) in datagrams.into_iter().enumerate() {
             let offset = spread.mul_f64(index as f64 / count);
             let steps = (offset.as_micros() / STEP.as_micros()) as u32;
-            self.waiting.push_back((now + STEP * steps, datagram));
+            self.waiting
+                .push_back((now + STEP * steps, index == 0, datagram));
         }
     }
 
     /// Makes everything due at once.
     pub(super) fn hurry(&mut self, now: Duration) {
-        for (due, _) in &mut self.waiting {
+        for (due, ..) in &mut self.waiting {
             *due = now.min(*due);
         }
     }
@@ -95,7 +100,7 @@ impl Queue {
 
     /// When the next datagram may leave.
     pub(super) fn due(&self) -> Option<Duration> {
-        let (due, datagram) = self.waiting.front()?;
+        let (due, _, datagram) = self.waiting.front()?;
         let cap = self.cap.as_ref();
         let free = cap.map_or(Duration::ZERO, |cap| cap.free_at(datagram.len() as u64));
         Some(free.max(*due))
@@ -103,8 +108,13 @@ impl Queue {
 
     /// Whether only the rate holds back what is due.
     pub(super) fn is_held_back(&self, now: Duration) -> bool {
-        let due = self.waiting.front().is_some_and(|(due, _)| *due <= now);
+        let due = self.waiting.front().is_some_and(|(due, ..)| *due <= now);
         due && self.due() > Some(now)
+    }
+
+    /// Frames that have begun to leave.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -124,7 +134,7 @@ impl Queue {
         let room = cap.map_or(usize::MAX, |cap| {
             usize::try_from(cap.room(now)).unwrap_or(usize::MAX)
         });
-        while let Some((due, datagram)) = self.waiting.front() {
+        while let Some((due, begins, datagram)) = self.waiting.front() {
             let len = datagram.len();
             let fits = count == 0
                 || (!shorter
@@ -139,6 +149,7 @@ impl Queue {
             }
             shorter = len < self.segment;
             count += 1;
+            self.begun += u64::from(*begins);
             self.batch.extend_from_slice(datagram);
             self.waiting.pop_front();
         }

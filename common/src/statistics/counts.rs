@@ -103,7 +103,8 @@ pub struct Packets {
     pub repaired_by_parity: Option<u64>,
     /// Chunks that were lost and sent again on request.
     pub repaired_by_request: Option<u64>,
-    /// Datagrams that the local system refused to send.
+    /// Datagrams that the sender's own system refused to send; they are not
+    /// among those sent.
     pub send_errors: Option<u64>,
 }
 }

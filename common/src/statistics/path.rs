@@ -83,8 +83,9 @@ impl Bursts {
     }
 }
 
-/// Where the time between capture and showing went, each a distribution over
-/// the frames shown in milliseconds. `None` where it is not known.
+/// Where the time between capture and showing went, each a distribution in
+/// milliseconds: over the frames sent where the sender measures it, else over
+/// the frames shown. `None` where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Delays {
     /// From capture to the end of encoding; the sender measures it.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::cap::Cap;
+use super::viewer::{Viewer, figures, planned_loss};
 use crate::receiver::EAGER_REPORTS;
 use crate::repair::{LossModel, Path};
 use crate::seq::PacketNumber;
-use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
+use crate::statistics::ViewerFigures;
 use crate::wire::native::{Channel, Header, Packet, Reply, Report, Request, Totals, micros};
 
 /// The most viewers of one destination (a multicast group, say) whose reports
@@ -47,6 +48,8 @@ pub(super) struct Destination {
     repair: u64,
     control: u64,
     bytes: u64,
+    /// Packets that were counted, and did not leave.
+    refused: u64,
     totals_due: Duration,
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
@@ -62,17 +65,6 @@ pub(super) struct Destination {
     gone: VecDeque<Report>,
 }
 
-/// What a viewer said last.
-#[derive(Debug)]
-pub(super) struct Viewer {
-    report: Report,
-    heard: Duration,
-    replied: Duration,
-    replies: u32,
-    /// The loss that parity is planned for.
-    loss: LossModel,
-}
-
 impl Destination {
     pub(super) fn new(index: u16, bitrate: Option<u64>, now: Duration) -> Self {
         Self {
@@ -81,6 +73,7 @@ impl Destination {
             repair: 0,
             control: 0,
             bytes: 0,
+            refused: 0,
             totals_due: now,
             farewells: None,
             replies: VecDeque::new(),
@@ -176,7 +169,11 @@ impl Destination {
             media: self.media,
             repair: self.repair,
             control: self.control + 1,
-            bytes: self.bytes + TOTALS_DATAGRAM,
+            refused: self.refused,
+            ..totals
+        };
+        let totals = Totals {
+            bytes: self.bytes + totals.datagram_len() as u64,
             ..totals
         };
         let stay = self.stay();
@@ -346,7 +343,17 @@ impl Destination {
 
     /// Packets sent, of all channels.
     pub(super) fn packets(&self) -> u64 {
-        self.media + self.repair + self.control
+        (self.media + self.repair + self.control).saturating_sub(self.refused)
+    }
+
+    /// Counts packets that did not leave.
+    pub(super) fn note_refused(&mut self, packets: u64) {
+        self.refused += packets;
+    }
+
+    /// Packets that did not leave.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// UDP payload sent.
@@ -354,85 +361,6 @@ impl Destination {
         self.bytes
     }
 }
-
-impl Viewer {
-    /// Fills in what only the viewer knows.
-    pub(super) fn fill(&self, statistics: &mut Statistics) {
-        let figures = figures(&self.report);
-        let ours = &statistics.frames;
-        statistics.frames = Frames {
-            captured: ours.captured,
-            replaced: ours.replaced,
-            not_sent: ours.not_sent,
-            sent: ours.sent,
-            ..figures.frames
-        };
-        let ours = &statistics.packets;
-        statistics.packets = Packets {
-            sent: ours.sent,
-            send_errors: ours.send_errors,
-            malformed: ours.malformed,
-            ..figures.packets
-        };
-        statistics.bytes.received = Some(figures.bytes_received);
-        statistics.jitter_ms = Some(figures.jitter_ms);
-        statistics.latency_ms = figures.latency_ms;
-    }
-}
-
-/// A viewer's report as figures.
-fn figures(report: &Report) -> ViewerFigures {
-    let millis = |micros: u32| f64::from(micros) / 1000.0;
-    ViewerFigures {
-        viewer: format!("{:016x}", report.viewer),
-        frames: Frames {
-            shown: Some(report.frames_shown),
-            intact: Some(report.frames_intact),
-            concealed: Some(report.frames_concealed),
-            incomplete: Some(report.frames_incomplete),
-            lost: Some(report.frames_lost),
-            late: Some(report.frames_late),
-            superseded: Some(report.frames_superseded),
-            undecodable: Some(report.frames_undecodable),
-            ..Frames::default()
-        },
-        packets: Packets {
-            received: Some(report.packets_received),
-            lost: Some(report.packets_lost),
-            duplicate: Some(report.packets_duplicate),
-            reordered: Some(report.packets_reordered),
-            corrupt: Some(report.packets_corrupt),
-            socket_dropped: Some(report.socket_dropped),
-            ..Packets::default()
-        },
-        bytes_received: report.bytes,
-        jitter_ms: millis(report.jitter),
-        rtt_ms: (report.rtt > 0).then(|| millis(report.rtt)),
-        latency_ms: (report.latency_max > 0).then(|| Percentiles {
-            p50: millis(report.latency_p50),
-            p95: millis(report.latency_p95),
-            p99: millis(report.latency_p99),
-            max: millis(report.latency_max),
-        }),
-        ..ViewerFigures::default()
-    }
-}
-
-/// The loss to plan parity for: what the viewer reports, but where the path is
-/// full rather than noisy (delay rises along with loss) no more than before,
-/// since more parity would only fill it further.
-fn planned_loss(report: &Report, before: Option<LossModel>) -> LossModel {
-    let loss = f64::from(report.loss_ppm) / 1e6;
-    let reported = LossModel::new(loss, f64::from(report.burst_milli) / 1e3);
-    let full = report.queueing > FULL_QUEUE_MICROS.max(report.budget / 4);
-    match before {
-        Some(before) if full && before.loss() < reported.loss() => before,
-        _ => reported,
-    }
-}
-
-/// A queue of so many microseconds is no jitter.
-const FULL_QUEUE_MICROS: u32 = 10_000;
 
 /// The most requests that are remembered as answered.
 const MAX_ANSWERED: usize = 256;
@@ -442,6 +370,3 @@ const MAX_CREDIT: usize = 64 << 10;
 
 /// The most frames that may be sent again at once, if they are large.
 const CREDIT_FRAMES: usize = 3;
-
-/// Bytes of a datagram with totals, which counts itself.
-const TOTALS_DATAGRAM: u64 = 136;

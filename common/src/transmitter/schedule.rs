@@ -65,6 +65,14 @@ impl Item {
         self.len
     }
 
+    /// The frame that it is the first chunk of, sent for the first time.
+    pub(super) fn begins(&self) -> Option<FrameNumber> {
+        match &self.content {
+            Content::Chunk(frame, 0) => Some(frame.number()),
+            _ => None,
+        }
+    }
+
     pub(super) fn packet(&self) -> Packet<'_> {
         match &self.content {
             Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),

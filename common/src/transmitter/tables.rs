@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::wire::native::Tables;
-
 use super::schedule::Content;
+use crate::jpeg;
+use crate::wire::native::Tables;
 
 /// The most sets that are remembered: more qualities than a stream alternates
 /// between within the time that a viewer needs them.
@@ -57,9 +57,29 @@ struct Announced {
 }
 
 impl TableSets {
+    /// The set of tables of a JPEG with slices, where these begin, and what is
+    /// to be sent before them.
+    pub(super) fn find_slices(
+        &mut self,
+        jpeg: &[u8],
+        quality: Option<u8>,
+        now: Duration,
+    ) -> (u16, Vec<u32>, Option<Content>) {
+        let none = (0, Vec::new(), None);
+        let Ok(header) = jpeg::JpegHeader::parse(jpeg) else {
+            return none;
+        };
+        let tables = header.has_slices().then(|| jpeg::tables(jpeg));
+        let Some(Ok(Some(tables))) = tables else {
+            return none;
+        };
+        let (set, content) = self.announce(tables, quality, now);
+        (set, jpeg::slice_starts(jpeg, header.len), content)
+    }
+
     /// The number of the set with this header, and the packet to send if it is
     /// time to send it.
-    pub(super) fn announce(
+    fn announce(
         &mut self,
         header: Vec<u8>,
         quality: Option<u8>,

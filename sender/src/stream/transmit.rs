@@ -25,7 +25,12 @@ impl Stream<'_> {
                 continue;
             };
             match &mut self.impaired {
-                None => came.note(output.send(out, transmit.segment, now), self.console),
+                None => {
+                    let sent = output.send(out, transmit.segment, now);
+                    self.transmitter
+                        .handle_send_errors(transmit.destination, sent.refused);
+                    came.note(sent, self.console);
+                }
                 Some(impaired) => {
                     impaired.push(transmit.destination, out, transmit.segment, now);
                     self.pass_on(now, &mut came);
@@ -51,11 +56,13 @@ impl Stream<'_> {
     /// Hands on what has come through impaired links.
     fn pass_on(&mut self, now: Duration, came: &mut Came) {
         let (outputs, console) = (&mut self.outputs, self.console);
+        let transmitter = &mut self.transmitter;
         if let Some(impaired) = &mut self.impaired {
             impaired.pass_on(now, |destination, datagram| {
                 outputs.get_mut(destination).is_some_and(|output| {
                     let sent = output.send(datagram, datagram.len(), now);
                     let taken = sent.refused == 0;
+                    transmitter.handle_send_errors(destination, sent.refused);
                     came.note(sent, console);
                     taken
                 })
@@ -64,7 +71,6 @@ impl Stream<'_> {
     }
 
     fn learn(&mut self, pipeline: &Pipeline, came: &Came) {
-        self.transmitter.handle_send_errors(came.refused);
         if let Some(smaller) = came.smaller
             && smaller < self.transmitter.datagram()
         {
@@ -77,13 +83,11 @@ impl Stream<'_> {
 /// What came of handing datagrams to the sockets.
 #[derive(Default)]
 struct Came {
-    refused: u64,
     smaller: Option<usize>,
 }
 
 impl Came {
     fn note(&mut self, sent: Sent, console: &Console) {
-        self.refused += sent.refused;
         let news = sent
             .smaller
             .is_none_or(|new| self.smaller.is_none_or(|old| new < old));

@@ -31,6 +31,15 @@ fn forged_totals(rng: &mut Rng) -> Totals {
         interval: any(rng) as u32,
         kept: any(rng) as u32,
         spread: any(rng) as u32,
+        refused: any(rng),
+        encode_p50: any(rng) as u32,
+        encode_p95: any(rng) as u32,
+        encode_p99: any(rng) as u32,
+        encode_max: any(rng) as u32,
+        send_p50: any(rng) as u32,
+        send_p95: any(rng) as u32,
+        send_p99: any(rng) as u32,
+        send_max: any(rng) as u32,
     }
 }
 

@@ -6,7 +6,7 @@ use framegram_common::stamp::Stamps;
 use framegram_common::statistics::{Frames, Packets, Percentiles};
 
 use super::advice::{Advice, place};
-use super::{missed, settled, share};
+use super::{delays, missed, settled, share};
 
 /// The report, a line each.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     lines.extend(holes(statistics));
     lines.extend(tail(statistics));
     lines.extend(packets(&statistics.packets));
-    lines.extend(delay(statistics));
+    lines.extend(delays::lines(statistics));
     lines.extend(statistics.stamps.as_ref().map(stamps));
     lines.extend(rate(statistics));
     lines
@@ -127,26 +127,6 @@ fn packets(packets: &Packets) -> Option<String> {
         row += &format!(" ({} lost on the way)", percent(loss));
     }
     Some(row)
-}
-
-fn delay(statistics: &Statistics) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(latency) = statistics.delay() {
-        let two_clocks = statistics.clock.filter(|clock| !clock.shared);
-        let uncertainty = two_clocks
-            .map(|clock| format!(" ± {:.1}", (clock.uncertainty_ms * 10.0).ceil() / 10.0))
-            .unwrap_or_default();
-        parts.push(format!(
-            "{:.1}{uncertainty} ms from capture to shown (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
-            latency.p50, latency.p95, latency.p99, latency.max
-        ));
-    }
-    parts.extend(
-        statistics
-            .jitter_ms
-            .map(|jitter| format!("jitter {jitter:.2} ms")),
-    );
-    (!parts.is_empty()).then(|| format!("  delay:   {}", parts.join(", ")))
 }
 
 /// What the stamps in the pictures say.
@@ -263,8 +243,6 @@ pub fn seconds(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::Clock;
-
     use super::*;
 
     fn clean() -> Statistics {
@@ -346,20 +324,6 @@ mod tests {
                 "  rate:    1:00, 30.00 frames a second, 8.8 Mbit/s",
             ]
         );
-    }
-
-    #[test]
-    fn a_delay_between_two_clocks_is_told_with_its_uncertainty() {
-        let mut statistics = clean();
-        for (shared, words) in [(true, "4.0 ms"), (false, "4.0 ± 0.2 ms")] {
-            statistics.clock = Some(Clock {
-                shared,
-                uncertainty_ms: 0.11,
-                ..Clock::default()
-            });
-            let line = delay(&statistics).unwrap();
-            assert!(line.contains(words), "{line}");
-        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ impl Stream {
             totals.control,
             totals.bytes,
             totals.jpeg_bytes,
+            totals.refused,
         ];
         let plausible = self.is_plausible(FrameNumber(totals.frames_sent));
         if !plausible || counts.into_iter().any(|count| count > MAX_COUNT) {

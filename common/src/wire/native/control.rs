@@ -1,6 +1,7 @@
 //! Packets about the stream: totals, reports, requests, and the handshake of
 //! a viewer that comes by itself.
 
+use super::HEADER;
 use super::fields::{Reader, put_u16, put_u32, put_u64};
 use crate::seq::FrameSeq;
 use crate::wire::WireError;
@@ -13,26 +14,41 @@ pub const MAX_WANTS: usize = 64;
 pub const MAX_GAPS: usize = 255;
 
 /// Declares a body of plain numbers once: the struct, its order on the wire,
-/// and both directions.
+/// and both directions. The numbers that came `later` are not there where all
+/// are 0, and 0 where they are not all there.
 macro_rules! body {
     (
         $(#[$doc:meta])*
         $name:ident, $what:literal { $( $(#[$field_doc:meta])* $field:ident: $kind:ident, )* }
+        $( later { $( $(#[$later_doc:meta])* $later:ident: $later_kind:ident, )* } )?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name {
             $( $(#[$field_doc])* pub $field: $kind, )*
+            $( $( $(#[$later_doc])* pub $later: $later_kind, )* )?
         }
 
         impl $name {
             pub(super) fn encode(&self, out: &mut Vec<u8>) {
                 $( out.extend_from_slice(&self.$field.to_be_bytes()); )*
+                $( if $( self.$later != 0 )||* {
+                    $( out.extend_from_slice(&self.$later.to_be_bytes()); )*
+                } )?
             }
 
             pub(super) fn decode(body: &[u8]) -> Result<Self, WireError> {
                 let mut reader = Reader::new($what, body);
-                Ok(Self { $( $field: reader.$kind()?, )* })
+                let read = Self {
+                    $( $field: reader.$kind()?, )*
+                    $( $( $later: 0, )* )?
+                };
+                $( let later = ($( reader.$later_kind(), )*);
+                let read = match later {
+                    ($( Ok($later), )*) => Self { $( $later, )* ..read },
+                    _ => read,
+                }; )?
+                Ok(read)
             }
         }
     };
@@ -73,6 +89,38 @@ body! {
         kept: u32,
         /// Microseconds over which the packets of a frame are spread.
         spread: u32,
+    }
+    later {
+        /// Packets of all channels that were counted and did not leave, since
+        /// the sender's own system refused them.
+        refused: u64,
+        /// Median time from capture to the end of encoding in microseconds.
+        encode_p50: u32,
+        /// 95th percentile of it.
+        encode_p95: u32,
+        /// 99th percentile of it.
+        encode_p99: u32,
+        /// Its maximum; 0 while it is not known.
+        encode_max: u32,
+        /// Median time from the end of encoding to the first datagram leaving
+        /// in microseconds.
+        send_p50: u32,
+        /// 95th percentile of it.
+        send_p95: u32,
+        /// 99th percentile of it.
+        send_p99: u32,
+        /// Its maximum; 0 while it is not known.
+        send_max: u32,
+    }
+}
+
+impl Totals {
+    /// Bytes of a datagram that carries them.
+    #[must_use]
+    pub fn datagram_len(&self) -> usize {
+        let mut body = Vec::new();
+        self.encode(&mut body);
+        HEADER + body.len()
     }
 }
 

@@ -20,6 +20,19 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         interval: 33_333,
         kept: 75_000,
         spread: 15_000,
+        ..Totals::default()
+    };
+    let grown = Totals {
+        refused: 3,
+        encode_p50: 4_000,
+        encode_p95: 6_000,
+        encode_p99: 7_500,
+        encode_max: 11_000,
+        send_p50: 40,
+        send_p95: 110,
+        send_p99: 300,
+        send_max: 2_000,
+        ..totals
     };
     let report = Report {
         viewer: 0x1122_3344_5566_7788,
@@ -98,6 +111,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("challenge", Packet::Challenge(challenge)),
         ("refusal", Packet::Refusal(refusal)),
         ("leave", Packet::Leave(leave)),
+        // With the numbers that came later.
+        ("totals", Packet::Totals(grown)),
     ]
 }
 

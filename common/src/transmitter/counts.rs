@@ -1,0 +1,130 @@
+//! What a stream counts of itself, and tells: to viewers in totals, to a person
+//! as statistics.
+
+use std::time::Duration;
+
+use super::Transmitter;
+use super::destination::Destination;
+use crate::statistics::{self, Side, Statistics};
+use crate::wire::native::{Totals, micros};
+
+/// What was sent so far, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// UDP payload to the destination that got the most.
+    pub sent: u64,
+    /// JPEGs.
+    pub jpeg: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) captured: u64,
+    pub(super) replaced: u64,
+    pub(super) not_sent: u64,
+    pub(super) sent: u64,
+    pub(super) jpeg_bytes: u64,
+    pub(super) malformed: u64,
+}
+
+impl Transmitter {
+    /// Tells how many frames the source has delivered so far.
+    pub fn handle_captured(&mut self, total: u64) {
+        self.counts.captured = self.counts.captured.max(total);
+    }
+
+    /// Counts frames that a newer one replaced before they were encoded.
+    pub fn handle_replaced(&mut self, frames: u64) {
+        self.counts.replaced += frames;
+    }
+
+    /// Counts frames that could not be encoded.
+    pub fn handle_not_sent(&mut self, frames: u64) {
+        self.counts.not_sent += frames;
+    }
+
+    /// Counts datagrams for a destination that the local system refused to
+    /// send.
+    pub fn handle_send_errors(&mut self, destination: usize, datagrams: u64) {
+        if let Some(to) = self.destinations.get_mut(destination) {
+            to.note_refused(datagrams);
+        }
+    }
+
+    /// What was sent so far.
+    #[must_use]
+    pub fn volume(&self) -> Volume {
+        Volume {
+            sent: self
+                .destinations
+                .iter()
+                .map(Destination::bytes)
+                .max()
+                .unwrap_or(0),
+            jpeg: self.counts.jpeg_bytes,
+        }
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn statistics(&self, now: Duration) -> Statistics {
+        let counts = &self.counts;
+        let (first, last) = self.frames_at.unwrap_or((now, now));
+        let duration = last.saturating_sub(first).as_secs_f64();
+        let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
+        let bytes = total(Destination::bytes);
+        let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
+        let mut statistics = Statistics {
+            stream: statistics::Stream {
+                side: Side::Sender,
+                number: Some(format!("{:016x}", self.stream)),
+                wire: Some("native"),
+                quality: self.quality,
+                ended: self.finishing,
+                ..statistics::Stream::default()
+            },
+            duration_s: duration,
+            fps: statistics::fps(counts.sent, duration),
+            bitrate_bps: rate(bytes as f64 * 8.0),
+            ..Statistics::default()
+        };
+        statistics.frames.captured = Some(counts.captured);
+        statistics.frames.replaced = Some(counts.replaced);
+        statistics.frames.not_sent = Some(counts.not_sent);
+        statistics.frames.sent = Some(counts.sent);
+        statistics.packets.sent = Some(total(Destination::packets));
+        statistics.packets.send_errors = Some(total(Destination::refused));
+        statistics.packets.malformed = Some(counts.malformed);
+        statistics.bytes.sent = Some(bytes);
+        statistics.bytes.jpeg = Some(counts.jpeg_bytes);
+        self.stages.fill(&mut statistics.delays_ms);
+        let mut viewers = self.destinations.iter().flat_map(Destination::viewers);
+        if let (Some(viewer), None) = (viewers.next(), viewers.next()) {
+            viewer.fill(&mut statistics);
+        }
+        let figures = self.destinations.iter().flat_map(|to| to.figures(now));
+        statistics.viewers = figures.collect();
+        statistics
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            frames_captured: self.counts.captured,
+            frames_replaced: self.counts.replaced,
+            frames_not_sent: self.counts.not_sent,
+            frames_sent: self.next_frame.0,
+            jpeg_bytes: self.counts.jpeg_bytes,
+            started: micros(self.started),
+            boot_mark: self.config.boot_mark.unwrap_or(0),
+            interval: self
+                .config
+                .interval
+                .map_or(0, |interval| interval.as_micros() as u32),
+            kept: self.protection.keeps().as_micros() as u32,
+            spread: self.protection.spread().as_micros() as u32,
+            ..Totals::default()
+        };
+        self.stages.tell(&mut totals);
+        totals
+    }
+}

@@ -1,0 +1,98 @@
+//! What a viewer tells of itself.
+
+use std::time::Duration;
+
+use crate::repair::LossModel;
+use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
+use crate::wire::native::Report;
+
+/// What a viewer said last.
+#[derive(Debug)]
+pub(super) struct Viewer {
+    pub(super) report: Report,
+    pub(super) heard: Duration,
+    pub(super) replied: Duration,
+    pub(super) replies: u32,
+    /// The loss that parity is planned for.
+    pub(super) loss: LossModel,
+}
+
+impl Viewer {
+    /// Fills in what only the viewer knows.
+    pub(super) fn fill(&self, statistics: &mut Statistics) {
+        let figures = figures(&self.report);
+        let ours = &statistics.frames;
+        statistics.frames = Frames {
+            captured: ours.captured,
+            replaced: ours.replaced,
+            not_sent: ours.not_sent,
+            sent: ours.sent,
+            ..figures.frames
+        };
+        let ours = &statistics.packets;
+        statistics.packets = Packets {
+            sent: ours.sent,
+            send_errors: ours.send_errors,
+            malformed: ours.malformed,
+            ..figures.packets
+        };
+        statistics.bytes.received = Some(figures.bytes_received);
+        statistics.jitter_ms = Some(figures.jitter_ms);
+        statistics.latency_ms = figures.latency_ms;
+        statistics.delays_ms.capture_to_shown = figures.latency_ms;
+    }
+}
+
+/// A viewer's report as figures.
+pub(super) fn figures(report: &Report) -> ViewerFigures {
+    let millis = |micros: u32| f64::from(micros) / 1000.0;
+    ViewerFigures {
+        viewer: format!("{:016x}", report.viewer),
+        frames: Frames {
+            shown: Some(report.frames_shown),
+            intact: Some(report.frames_intact),
+            concealed: Some(report.frames_concealed),
+            incomplete: Some(report.frames_incomplete),
+            lost: Some(report.frames_lost),
+            late: Some(report.frames_late),
+            superseded: Some(report.frames_superseded),
+            undecodable: Some(report.frames_undecodable),
+            ..Frames::default()
+        },
+        packets: Packets {
+            received: Some(report.packets_received),
+            lost: Some(report.packets_lost),
+            duplicate: Some(report.packets_duplicate),
+            reordered: Some(report.packets_reordered),
+            corrupt: Some(report.packets_corrupt),
+            socket_dropped: Some(report.socket_dropped),
+            ..Packets::default()
+        },
+        bytes_received: report.bytes,
+        jitter_ms: millis(report.jitter),
+        rtt_ms: (report.rtt > 0).then(|| millis(report.rtt)),
+        latency_ms: (report.latency_max > 0).then(|| Percentiles {
+            p50: millis(report.latency_p50),
+            p95: millis(report.latency_p95),
+            p99: millis(report.latency_p99),
+            max: millis(report.latency_max),
+        }),
+        ..ViewerFigures::default()
+    }
+}
+
+/// The loss to plan parity for: what the viewer reports, but where the path is
+/// full rather than noisy (delay rises along with loss) no more than before,
+/// since more parity would only fill it further.
+pub(super) fn planned_loss(report: &Report, before: Option<LossModel>) -> LossModel {
+    let loss = f64::from(report.loss_ppm) / 1e6;
+    let reported = LossModel::new(loss, f64::from(report.burst_milli) / 1e3);
+    let full = report.queueing > FULL_QUEUE_MICROS.max(report.budget / 4);
+    match before {
+        Some(before) if full && before.loss() < reported.loss() => before,
+        _ => reported,
+    }
+}
+
+/// A queue of so many microseconds is no jitter.
+const FULL_QUEUE_MICROS: u32 = 10_000;
