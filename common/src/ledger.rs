@@ -1,5 +1,6 @@
 //! What became of every packet and every frame of one stream: plain counting.
 
+mod accounts;
 mod causes;
 mod delays;
 mod evidence;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
 use crate::wire::native::{Channel, Header, Report, Totals};
+use accounts::Attendance;
 use evidence::{Accountable, Evidence};
 use records::Knowledge;
 
@@ -54,6 +56,7 @@ pub struct Ledger {
     from_start: bool,
     /// When the first frame began to arrive, and the newest.
     span: Option<(Duration, Duration)>,
+    attendance: Attendance,
 }
 
 /// What the ledger is told of the frames that are still under way.
@@ -86,6 +89,7 @@ impl Ledger {
             totals: None,
             from_start: false,
             span: None,
+            attendance: Attendance::default(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Ledger {
     /// [`Arrival::New`] is not to be looked at.
     pub fn note_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
         let arrival = self.note_number(header.channel, header.number);
+        self.attendance.note(header, arrival, now);
         match arrival {
             Arrival::New => {
                 self.bytes += len as u64;
@@ -121,6 +126,7 @@ impl Ledger {
             self.causes.note_damaged();
             return;
         };
+        self.attendance.note_damaged(&header);
         if !self.numbers(header.channel).has(header.number) {
             self.claims.insert((header.channel, header.number));
         }
@@ -300,6 +306,7 @@ impl Ledger {
             jitter_distribution_ms: self.jitter.distribution(),
             stale_share: frames.stale_share(),
             fates,
+            accounts: vec![self.account()],
             loss_pattern: Some(self.loss_pattern()),
             reordering_extent: self.reordering_extent(),
             ..Statistics::default()

@@ -14,7 +14,10 @@ use std::time::Duration;
 use judge::Judge;
 
 pub use judge::{Deed, Drop, Passage, REORDER_BY};
-pub use log::{Act, HEADER, Log, LogError, LogFile, Name, NoRow, Row, channel_name};
+pub use log::{
+    Act, HEADER, Log, LogError, LogFile, LogReader, Name, NoRow, Place, ReadError, Row,
+    channel_name,
+};
 pub use spec::SpecError;
 pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};
 
@@ -44,6 +47,19 @@ pub struct Impairment {
     pub mtu: Option<usize>,
     /// The same seed does the same to the same datagrams.
     pub seed: u64,
+}
+
+impl Impairment {
+    /// The longest that a datagram is on the way.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let held = if self.reorder > 0.0 {
+            REORDER_BY
+        } else {
+            Duration::ZERO
+        };
+        self.delay + self.jitter + self.queue + held
+    }
 }
 
 /// A two-state Markov chain stepped with every datagram, or in time: nothing

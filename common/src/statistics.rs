@@ -4,6 +4,7 @@
 //! What is not known is `None` (null in a report), never zero. Fields may be
 //! added, never redefined.
 
+mod account;
 mod counts;
 mod fates;
 mod file;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::stamp::Stamps;
 
+pub use account::{Account, Arrived, ChannelAccount, MAX_ACCOUNTS};
 pub use counts::{Bytes, Frames, Packets};
 pub use fates::Fates;
 pub use file::File;
@@ -52,6 +54,9 @@ pub struct Statistics {
     pub latency_ms: Option<Percentiles>,
     /// One fate for every frame that the sender captured.
     pub fates: Fates,
+    /// What a viewer is accountable for of each stream that it followed, in
+    /// turn; of more than [`MAX_ACCOUNTS`] the newest.
+    pub accounts: Vec<Account>,
     /// How lost packets lie among the others: those that carry chunks for the
     /// first time, in the order of sending.
     pub loss_pattern: Option<LossPattern>,
@@ -97,6 +102,7 @@ impl Statistics {
         self.packets.add(&before.packets);
         self.bytes.add(&before.bytes);
         self.fates.add(&before.fates);
+        self.add_accounts(&before.accounts);
         if let (Some(pattern), Some(before)) = (&mut self.loss_pattern, &before.loss_pattern) {
             pattern.add(before);
         }

@@ -1,6 +1,7 @@
 //! How a stream went: figures by time, one mark for each frame, and the
 //! distribution of delays; all of it bounded, however long the stream is.
 
+mod hits;
 mod marks;
 
 use std::time::Duration;
@@ -8,9 +9,12 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use self::hits::Hits;
 use self::marks::Marks;
 use crate::ledger::{Fate, FrameRecord};
 use crate::statistics::Statistics;
+
+pub use self::hits::{Hit, MAX_HITS};
 
 /// The most moments that a stream is cut into. When there are more, each is
 /// made twice as long; of twenty minutes each second is one.
@@ -29,6 +33,11 @@ pub struct Course {
     pub marks: String,
     /// From capture to shown, where the sender's clock is known.
     pub delays: Option<Bins>,
+    /// Frames of which chunks did not arrive as they were sent first, in the
+    /// order of their fates; of more than [`MAX_HITS`] the first.
+    pub hits: Vec<Hit>,
+    /// How many more there are.
+    pub hits_unlisted: u64,
 }
 
 /// What happened in one moment. Frames count at the time when they were shown,
@@ -84,6 +93,7 @@ pub struct Timeline {
     moment_s: u32,
     moments: Vec<Gathered>,
     marks: Marks,
+    hits: Hits,
     delays: Histogram<u32>,
     /// Bytes, packets lost and packets dropped, as they were told last.
     told: [u64; 3],
@@ -105,6 +115,7 @@ impl Default for Timeline {
             moment_s: 1,
             moments: Vec::new(),
             marks: Marks::default(),
+            hits: Hits::default(),
             delays: delays.expect("these bounds are constants and valid"),
             told: [0; 3],
         }
@@ -117,6 +128,7 @@ impl Timeline {
         let at = record.shown.or(record.last_chunk).unwrap_or(self.last);
         self.last = at;
         self.marks.push(record.fate);
+        self.hits.note(record);
         let delay = delay(record);
         if let Some(delay) = delay {
             self.delays.saturating_record(delay.as_micros() as u64);
@@ -174,12 +186,15 @@ impl Timeline {
     /// All of it.
     #[must_use]
     pub fn course(&self) -> Course {
+        let (hits, hits_unlisted) = self.hits.read();
         Course {
             moment_s: self.moment_s,
             moments: self.moments.iter().map(Gathered::moment).collect(),
             frames_per_mark: self.marks.frames_per_mark(),
             marks: self.marks.fates().map(letter).collect(),
             delays: self.bins(),
+            hits,
+            hits_unlisted,
         }
     }
 

@@ -153,9 +153,16 @@ pub struct Args {
     #[arg(long, value_name = "SPEC", help_heading = TELLING)]
     pub impair: Option<Impairment>,
 
-    /// Write what --impair truly did to each datagram
+    /// Write what --impair truly did to each datagram; or with --check, read
+    /// that (may be given several times)
     #[arg(long, value_name = "FILE", help_heading = TELLING)]
     pub impair_log: Vec<PathBuf>,
+
+    /// Receive nothing: compare a viewer's report with what was done, by the
+    /// --impair-log of either program or of both; exit status 1 where they
+    /// differ
+    #[arg(long, value_name = "REPORT.json", requires = "impair_log", conflicts_with_all = RECEPTION, conflicts_with_all = ["discover", "analyse", "report", "fail_if"], help_heading = TELLING)]
+    pub check: Option<PathBuf>,
 
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]
@@ -186,7 +193,7 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 /// What has no meaning where nothing is received.
-const RECEPTION: [&str; 22] = [
+const RECEPTION: [&str; 21] = [
     "connect",
     "layout",
     "stats",
@@ -208,7 +215,6 @@ const RECEPTION: [&str; 22] = [
     "duration",
     "wait",
     "impair",
-    "impair_log",
 ];
 
 const RECEIVING: &str = "Receiving";

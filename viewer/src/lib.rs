@@ -8,6 +8,7 @@
 
 pub mod analyse;
 pub mod args;
+mod check;
 pub mod claim;
 pub mod conceal;
 pub mod decode;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use framegram_common::caller::Caller;
 use framegram_common::gallery::Gallery;
+use framegram_common::link::Impairment;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::os;
 use framegram_common::receiver;
@@ -76,6 +78,9 @@ use self::tracer::Tracer;
 /// What kept it from beginning, or from ending well. The figures are written
 /// in the second case too.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(report) = &args.check {
+        return check::run(report, &args.impair_log, args.quiet);
+    }
     if let Some(recording) = &args.analyse {
         return analyse::run(recording, args);
     }
@@ -89,6 +94,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let log = args.impair_log.first().map(PathBuf::as_path);
     let impaired = args.impair.as_ref().map(|it| Impaired::new(it, log));
     let impaired = impaired.transpose()?;
+    // What came before it listened cannot come through the link after this.
+    let blind = args
+        .impair
+        .as_ref()
+        .map_or(Duration::ZERO, Impairment::longest);
     let config = Config {
         format: args.wire.format(),
         size: args.sdp.as_deref().map(described_size).transpose()?,
@@ -130,7 +140,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let wall = (!args.headless).then(|| Wall::open(invitation.clone()));
         let wall = wall.transpose()?;
         greet(&invitation, &advice, &console);
-        let gallery = Gallery::new(config, viewer, os::now());
+        let gallery = Gallery::new(config, viewer, os::now() + blind);
         let mut grid = Grid::new(socket, gallery, wall, console)?;
         grid.impaired = impaired;
         let shown = grid.run(args, &stop);
@@ -153,7 +163,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let reports = reports
         .flatten()
         .filter(|_| !matches!(config.format, Some(Format::Native | Format::Raw)));
-    let listener = Listener::new(config, viewer, os::now());
+    let listener = Listener::new(config, viewer, os::now() + blind);
     let network = Network::new(
         socket,
         reports,

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! # framegram impairment log, version 1, viewer, loss=5%,seed=7
-//! time_s,stream,destination,channel,number,frame,chunk,bytes,copy,deed,delay_ms
-//! 8150.020117250,00f3a2c4d5e6b718,0,media,0,0,0,1452,1,delivered,20.000000
-//! 8150.020118121,00f3a2c4d5e6b718,0,media,1,0,1,1452,0,lost,
+//! time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms
+//! 8150.020117250,00f3a2c4d5e6b718,0,media,0,0,0,8,1452,1,delivered,20.000000
+//! 8150.020118121,00f3a2c4d5e6b718,0,media,1,0,1,8,1452,0,lost,
 //! # end, 2 rows
 //! ```
 //!
@@ -15,15 +15,17 @@
 //! program was killed, and rows are missing.
 //!
 //! - `time_s`: when it came to the link, on the machine's monotonic clock.
-//! - `stream` to `chunk`: of framegram's own format, which packet it is (of
-//!   parity and control no frame or chunk); empty where that cannot be read,
-//!   and for RTP and bare JPEG. `stream` is in 16 hexadecimal digits.
+//! - `stream` to `chunks`: of framegram's own format, which packet it is, and
+//!   which chunk of how many it carries (parity and control carry none); empty
+//!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
+//!   hexadecimal digits.
 //! - `bytes`: of UDP payload.
 //! - `copy`: 1, or 2 of a datagram that was doubled; 0 for one that went no
 //!   further.
 //! - `deed`: an [`Act`].
 //! - `delay_ms`: from `time_s` to when it was handed on; empty where it was not.
 
+mod read;
 mod write;
 
 use std::fmt;
@@ -34,6 +36,7 @@ use crate::statistics::Side;
 use crate::wire::WireError;
 use crate::wire::native::{Channel, Header, Packet};
 
+pub use read::{LogReader, ReadError};
 pub use write::{Log, LogError, LogFile};
 
 /// What was done to a datagram, or a copy of one.
@@ -110,30 +113,43 @@ pub struct Name {
     pub channel: Channel,
     /// Its number there.
     pub number: u64,
-    /// The frame's number as the wire has it, and the chunk's place in it.
-    pub chunk: Option<(u32, u16)>,
+    /// Which chunk it carries, where it does.
+    pub place: Option<Place>,
+}
+
+/// A chunk's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The frame's number, as the wire has it.
+    pub frame: u32,
+    /// The chunk's index in it.
+    pub chunk: u16,
+    /// How many the frame has.
+    pub chunks: u16,
 }
 
 impl Name {
     /// The name of a datagram, as far as it has one, and whether it is damaged.
     #[must_use]
     pub fn of(datagram: &[u8]) -> (Option<Self>, bool) {
-        let plain = |header: Header, chunk| Self {
+        let plain = |header: Header, place| Self {
             stream: header.stream,
             destination: header.destination,
             channel: header.channel,
             number: header.number.0,
-            chunk,
+            place,
         };
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
-                let chunk = match packet {
-                    Packet::Chunk(chunk) | Packet::Resent(chunk) => {
-                        Some((chunk.frame.0, chunk.index))
-                    }
+                let place = match packet {
+                    Packet::Chunk(chunk) | Packet::Resent(chunk) => Some(Place {
+                        frame: chunk.frame.0,
+                        chunk: chunk.index,
+                        chunks: u16::try_from(chunk.count()).unwrap_or(u16::MAX),
+                    }),
                     _ => None,
                 };
-                (Some(plain(header, chunk)), false)
+                (Some(plain(header, place)), false)
             }
             Err(WireError::Checksum { claimed, .. }) => {
                 (claimed.map(|header| plain(header, None)), true)
@@ -165,14 +181,14 @@ impl fmt::Display for Row {
         let time = self.time;
         write!(f, "{}.{:09},", time.as_secs(), time.subsec_nanos())?;
         match &self.name {
-            None => f.write_str(",,,,,,")?,
+            None => f.write_str(",,,,,,,")?,
             Some(name) => {
                 let channel = channel_name(name.channel);
                 let (stream, destination, number) = (name.stream, name.destination, name.number);
                 write!(f, "{stream:016x},{destination},{channel},{number},")?;
-                match name.chunk {
-                    Some((frame, chunk)) => write!(f, "{frame},{chunk},")?,
-                    None => f.write_str(",,")?,
+                match name.place {
+                    Some(place) => write!(f, "{},{},{},", place.frame, place.chunk, place.chunks)?,
+                    None => f.write_str(",,,")?,
                 }
             }
         }
@@ -200,8 +216,7 @@ impl FromStr for Row {
             destination,
             channel,
             number,
-            frame,
-            chunk,
+            place @ ..,
             bytes,
             copy,
             act,
@@ -213,16 +228,15 @@ impl FromStr for Row {
             delay => Some(decimal(delay, 6).ok_or(NoRow)?),
         };
         let name = if stream.is_empty() {
-            let rest = [destination, channel, number, frame, chunk];
-            if rest.iter().any(|field| !field.is_empty()) {
-                return Err(NoRow);
-            }
             None
         } else {
-            let place = if frame.is_empty() && chunk.is_empty() {
-                None
-            } else {
-                Some((whole(frame)?, whole(chunk)?))
+            let place = match place {
+                ["", "", ""] => None,
+                [frame, chunk, chunks] => Some(Place {
+                    frame: whole(frame)?,
+                    chunk: whole(chunk)?,
+                    chunks: whole(chunks)?,
+                }),
             };
             let named = CHANNELS.into_iter().find(|(_, name)| *name == channel);
             Some(Name {
@@ -230,7 +244,7 @@ impl FromStr for Row {
                 destination: whole(destination)?,
                 channel: named.map(|(channel, _)| channel).ok_or(NoRow)?,
                 number: whole(number)?,
-                chunk: place,
+                place,
             })
         };
         let row = Self {
@@ -252,7 +266,7 @@ impl FromStr for Row {
 
 /// The names of the columns.
 pub const HEADER: &str =
-    "time_s,stream,destination,channel,number,frame,chunk,bytes,copy,deed,delay_ms";
+    "time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms";
 
 /// What the first line begins with; the side and the impairment follow.
 const TITLE: &str = "# framegram impairment log, version 1, ";
@@ -260,7 +274,7 @@ const TITLE: &str = "# framegram impairment log, version 1, ";
 /// What the last line begins with; how many rows there are follows.
 const END: &str = "# end, ";
 
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 12;
 
 const CHANNELS: [(Channel, &str); 3] = [
     (Channel::Media, "media"),

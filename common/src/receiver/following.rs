@@ -125,6 +125,7 @@ impl Receiver {
             self.note_end(stream.number());
         }
         stream.end(now);
+        stream.close(now);
         // Its last frames are still to be shown, and their fates to be told.
         if let Some(mut older) = self.previous.replace(stream) {
             older.settle(true);

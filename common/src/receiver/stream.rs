@@ -245,6 +245,11 @@ impl Stream {
         self.hand_out();
     }
 
+    /// Nothing more is counted: another stream takes its place.
+    pub(super) fn close(&mut self, now: Duration) {
+        self.ledger.close(now);
+    }
+
     pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {
         self.delivery.poll()
     }

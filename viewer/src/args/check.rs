@@ -31,10 +31,8 @@ impl Args {
     }
 
     fn conflict(&self) -> Option<&'static str> {
-        if self.impair_log.len() > usize::from(self.impair.is_some()) {
-            return Some(
-                "an --impair-log is written of an --impair, such as --impair loss=5%,seed=7, one of it",
-            );
+        if self.check.is_none() && self.impair_log.len() > usize::from(self.impair.is_some()) {
+            return Some("--impair-log is written once, of an --impair such as loss=5%,seed=7");
         }
         let has = |kind| {
             self.report

@@ -13,7 +13,11 @@ fn row(act: Act) -> Row {
             destination: 2,
             channel: Channel::Media,
             number: 17,
-            chunk: Some((3, 4)),
+            place: Some(Place {
+                frame: 3,
+                chunk: 4,
+                chunks: 8,
+            }),
         }),
         bytes: 1452,
         copy: 1,
@@ -24,7 +28,7 @@ fn row(act: Act) -> Row {
 
 #[test]
 fn a_row_is_what_the_documentation_shows() {
-    let text = "8150.020117250,00000000000000f3,2,media,17,3,4,1452,1,delivered,20.000001";
+    let text = "8150.020117250,00000000000000f3,2,media,17,3,4,8,1452,1,delivered,20.000001";
     assert_eq!(row(Act::Delivered).to_string(), text);
     let unknown = Row {
         name: None,
@@ -32,7 +36,7 @@ fn a_row_is_what_the_documentation_shows() {
         delay: None,
         ..row(Act::Lost)
     };
-    assert_eq!(unknown.to_string(), "8150.020117250,,,,,,,1452,0,lost,");
+    assert_eq!(unknown.to_string(), "8150.020117250,,,,,,,,1452,0,lost,");
     assert_eq!(text.split(',').count(), HEADER.split(',').count());
 }
 
@@ -78,7 +82,7 @@ fn an_error_is_told_at_the_end_however_early_it_came() {
 prop_compose! {
     fn any_row()(
         time: u64,
-        name in prop::option::of((any::<(u64, u16, u64)>(), 0..3_usize, any::<Option<(u32, u16)>>())),
+        name in prop::option::of((any::<(u64, u16, u64)>(), 0..3_usize, any::<Option<(u32, u16, u16)>>())),
         bytes: u32,
         copy: u8,
         act in 0..Act::ALL.len(),
@@ -86,8 +90,9 @@ prop_compose! {
     ) -> Row {
         Row {
             time: Duration::from_nanos(time),
-            name: name.map(|((stream, destination, number), channel, chunk)| Name {
-                stream, destination, channel: CHANNELS[channel].0, number, chunk,
+            name: name.map(|((stream, destination, number), channel, place)| Name {
+                stream, destination, channel: CHANNELS[channel].0, number,
+                place: place.map(|(frame, chunk, chunks)| Place { frame, chunk, chunks }),
             }),
             bytes,
             copy,

@@ -86,6 +86,7 @@ fn example() -> (Statistics, Course) {
             width_ms: 2.0,
             frames: vec![0, 5, 100, 80, 3],
         }),
+        ..Course::default()
     };
     (statistics, course)
 }

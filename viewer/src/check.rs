@@ -1,0 +1,100 @@
+//! Whether what was measured is what was done: a report beside the logs of
+//! `--impair-log`.
+
+mod compare;
+mod deeds;
+mod report;
+mod truth;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use self::compare::Comparison;
+use self::deeds::Deeds;
+use self::report::Report;
+use self::truth::Truth;
+
+/// Compares, and writes a table to standard output unless `quiet`.
+///
+/// # Errors
+/// Where something differs, or cannot be read.
+pub(crate) fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
+    let name = report.display();
+    let report = Report::read(report)?;
+    let deeds = Deeds::read(logs)?;
+    let compared = compare(&report, &deeds)?;
+    if !quiet {
+        let mut out = io::stdout().lock();
+        for done in &deeds.done {
+            writeln!(out, "Harm done {done}")?;
+        }
+        for (heading, comparison) in &compared {
+            write_table(&mut out, heading, comparison)?;
+        }
+    }
+    match compared.iter().map(|(_, it)| it.differing()).sum() {
+        0 if quiet => Ok(()),
+        0 => Ok(writeln!(
+            io::stdout(),
+            "All that was measured is what was done."
+        )?),
+        1 => bail!("one figure of {name} is not what was done"),
+        differing => bail!("{differing} figures of {name} are not what was done"),
+    }
+}
+
+/// The whole report, and each stream that was followed.
+fn compare(report: &Report, deeds: &Deeds) -> anyhow::Result<Vec<(String, Comparison)>> {
+    let mut compared = Vec::new();
+    for account in &report.accounts {
+        let number = u64::from_str_radix(&account.stream, 16);
+        let number = number.context("a stream's number in the report is none")?;
+        let Some(sides) = deeds.of(number, account.destination) else {
+            bail!("no log has stream {number:016x}: was it written in another run?");
+        };
+        let truth = Truth::new(sides, account);
+        let comparison = Comparison::of_stream(account, &truth, report.course.as_ref());
+        compared.push((format!("Stream {}", account.stream), comparison));
+    }
+    let followed = |stream: u64| {
+        let stream = format!("{stream:016x}");
+        report.accounts.iter().any(|it| it.stream == stream)
+    };
+    let mut whole = Comparison::of_report(report);
+    let others = deeds.streams().filter(|stream| !followed(*stream)).count();
+    if others > 0 {
+        whole.notes.push(format!(
+            "{others} other streams of the log were not followed"
+        ));
+    }
+    compared.push(("The report's sums".to_owned(), whole));
+    Ok(compared)
+}
+
+fn write_table(out: &mut dyn Write, heading: &str, comparison: &Comparison) -> io::Result<()> {
+    if !comparison.figures.is_empty() {
+        writeln!(out, "{heading:25} measured  injected")?;
+    } else if comparison.differing() > 0 {
+        writeln!(out, "{heading}")?;
+    }
+    for figure in &comparison.figures {
+        let (name, measured, done) = (&figure.name, figure.measured, figure.done);
+        let mark = if measured == done { "" } else { "  differs" };
+        writeln!(out, "  {name:22} {measured:>9} {done:>9}{mark}")?;
+    }
+    for line in comparison.differences.iter().take(MOST_LINES) {
+        writeln!(out, "  differs: {line}")?;
+    }
+    if let Some(more @ 1..) = comparison.differences.len().checked_sub(MOST_LINES) {
+        writeln!(out, "  and {more} more that differ")?;
+    }
+    for note in &comparison.notes {
+        writeln!(out, "  ({note})")?;
+    }
+    Ok(())
+}
+
+/// Differences in words that are written; a screen of them says it all.
+const MOST_LINES: usize = 20;

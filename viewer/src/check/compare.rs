@@ -1,0 +1,265 @@
+//! What was measured beside what was done.
+
+use std::collections::BTreeMap;
+
+use super::report::{Account, Course, Hit, Report};
+use super::truth::{Frame, Packets, Truth};
+
+/// A figure of both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Figure {
+    pub(super) name: String,
+    pub(super) measured: u64,
+    pub(super) done: u64,
+}
+
+/// All that was compared of a stream, or of a report.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    /// What a person sees.
+    pub(super) figures: Vec<Figure>,
+    /// What differs besides, in words.
+    pub(super) differences: Vec<String>,
+    /// What was not compared, and why.
+    pub(super) notes: Vec<String>,
+}
+
+impl Comparison {
+    /// Of one stream.
+    pub(super) fn of_stream(account: &Account, truth: &Truth, course: Option<&Course>) -> Self {
+        let mut all = Self::default();
+        let blind = account.socket_dropped > 0 && !truth.behind_socket;
+        if blind {
+            all.notes.push(format!(
+                "{} datagrams were dropped in the viewer's socket buffer, which the sender's log \
+                 cannot know of: only what was lost on the way is compared, where nothing was \
+                 doubled or damaged",
+                account.socket_dropped
+            ));
+        }
+        all.compare_packets(account, truth, blind);
+        let [before, after] = truth.outside;
+        if before > 0 {
+            all.notes
+                .push(format!("{before} packets were sent before joining"));
+        }
+        if after > 0 {
+            all.notes.push(format!(
+                "{after} packets were sent after the last totals that arrived: what became of \
+                 them is unknown to the viewer"
+            ));
+        }
+        match course {
+            None => all.notes.push("the report lists no frames".to_owned()),
+            Some(_) if blind || truth.unplaced > 0 => {
+                let why = "frames are not compared: of some packets the log does not say what \
+                           they carried";
+                all.notes.push(why.to_owned());
+            }
+            Some(course) => all.compare_frames(account, truth, course),
+        }
+        all
+    }
+
+    /// Of a report, whose figures are the sums of its accounts.
+    pub(super) fn of_report(report: &Report) -> Self {
+        let mut all = Self::default();
+        if report.stream.followed != report.accounts.len() as u64 {
+            let listed = report.accounts.len();
+            let note = format!("the report has accounts of the newest {listed} streams alone");
+            all.notes.push(note);
+            return all;
+        }
+        let accounts = report.accounts.iter();
+        let channels = || report.accounts.iter().flat_map(|account| &account.channels);
+        let sums = [
+            ("sent", channels().map(|it| it.end - it.first).sum::<u64>()),
+            ("received", channels().map(|it| it.received).sum()),
+            ("duplicate", channels().map(|it| it.duplicate).sum()),
+            ("reordered", channels().map(|it| it.reordered).sum()),
+            ("lost", accounts.clone().map(|it| it.lost).sum()),
+            ("corrupt", accounts.clone().map(|it| it.corrupt).sum()),
+            (
+                "socket_dropped",
+                accounts.clone().map(|it| it.socket_dropped).sum(),
+            ),
+        ];
+        for (name, sum) in sums {
+            // Without totals of the sender, what was sent is unknown.
+            if let Some(measured) = report.packets(name) {
+                all.demand(&format!("packets.{name}"), measured, sum);
+            }
+        }
+        let frames = accounts.map(|it| it.end_frame.saturating_sub(it.first_frame));
+        let fates = FATES.iter().map(|fate| report.fate(fate));
+        all.demand("the sum of fates", fates.sum(), frames.sum());
+        if let Some(course) = report.course.as_ref().filter(|it| it.hits_unlisted == 0) {
+            for fate in LOSSES {
+                let listed = course.hits.iter().filter(|hit| hit.fate == fate).count() as u64;
+                all.demand(&format!("fates.{fate}"), report.fate(fate), listed);
+            }
+        }
+        all
+    }
+
+    /// How many figures differ.
+    pub(super) fn differing(&self) -> usize {
+        let figures = self.figures.iter();
+        figures.filter(|it| it.measured != it.done).count() + self.differences.len()
+    }
+
+    fn compare_packets(&mut self, account: &Account, truth: &Truth, blind: bool) {
+        let sum = |of: fn(&Packets) -> u64| truth.packets.iter().map(of).sum::<u64>();
+        let own = |of: fn(&super::report::Channel) -> u64| account.channels.iter().map(of).sum();
+        let absent = sum(|it| it.absent);
+        if absent > 0 && truth.behind_socket {
+            self.notes.push(format!(
+                "{absent} packets were lost before they came to the log, and count as lost"
+            ));
+        }
+        // The viewer's log cannot tell what its socket dropped from what never
+        // came to the machine.
+        let (besides, dropped) = if truth.behind_socket {
+            (absent, account.socket_dropped)
+        } else {
+            (0, 0)
+        };
+        let sent = sum(|it| it.sent) - absent + besides;
+        self.show("packets sent", own(|it| it.end - it.first), sent);
+        if !blind {
+            self.show("received", own(|it| it.received), sum(|it| it.received));
+        }
+        if !blind || truth.plain {
+            let lost = sum(|it| it.gone) + besides;
+            self.show("lost", account.lost + dropped, lost);
+        }
+        if blind {
+            return;
+        }
+        self.show("corrupt", account.corrupt, sum(|it| it.corrupt));
+        self.show("duplicate", own(|it| it.duplicate), sum(|it| it.duplicate));
+        self.show("reordered", own(|it| it.reordered), sum(|it| it.reordered));
+        let named = own(|it| it.corrupt) == account.corrupt;
+        for (channel, done) in account.channels.iter().zip(&truth.packets) {
+            let name = |what: &str| format!("{} packets {what}", channel.channel);
+            self.demand(&name("received"), channel.received, done.received);
+            let missing = done.sent.saturating_sub(done.received);
+            self.demand(&name("missing"), channel.missing, missing);
+            self.demand(&name("duplicate"), channel.duplicate, done.duplicate);
+            self.demand(&name("reordered"), channel.reordered, done.reordered);
+            if named {
+                self.demand(&name("corrupt"), channel.corrupt, done.corrupt);
+            }
+        }
+    }
+
+    fn compare_frames(&mut self, account: &Account, truth: &Truth, course: &Course) {
+        let hits: BTreeMap<u64, &Hit> = course
+            .hits
+            .iter()
+            .filter(|hit| hit.stream == account.stream)
+            .map(|hit| (hit.frame, hit))
+            .collect();
+        let complete = course.hits_unlisted == 0;
+        let of_truth =
+            |frame: &u64| u32::try_from(*frame).is_ok_and(|it| truth.frames.contains_key(&it));
+        let known = |frame: u64| truth.frames.get(&(frame as u32));
+        let frames = account.end_frame.saturating_sub(account.first_frame);
+        self.show("frames", frames, truth.seen);
+        if complete {
+            let measured = hits.keys().filter(|frame| of_truth(frame)).count() as u64;
+            let done = truth.frames.values().filter(|it| it.lost > 0).count() as u64;
+            self.show("frames hit", measured, done);
+            let chunks = |hit: &&Hit| {
+                let all = known(hit.frame).map(|frame| u64::from(frame.chunks));
+                all.map(|all| hit.chunks_lost.unwrap_or(all))
+            };
+            let measured = hits.values().filter_map(chunks).sum();
+            let done = truth.frames.values().map(|it| u64::from(it.lost)).sum();
+            self.show("chunks lost", measured, done);
+        } else {
+            self.notes.push(format!(
+                "the report lists {} of the frames that lost chunks: the others are not compared",
+                course.hits.len()
+            ));
+        }
+        let named = account.channels.iter().map(|it| it.corrupt).sum::<u64>() == account.corrupt;
+        let causes = named && account.socket_dropped == 0;
+        for (number, frame) in &truth.frames {
+            let hit = hits.get(&u64::from(*number)).copied();
+            let Some(what) = differs(frame, hit, complete, causes) else {
+                continue;
+            };
+            self.differences.push(format!("frame {number} {what}"));
+        }
+    }
+
+    /// A figure that a person sees.
+    fn show(&mut self, name: &str, measured: u64, done: u64) {
+        self.figures.push(Figure {
+            name: name.to_owned(),
+            measured,
+            done,
+        });
+    }
+
+    /// A figure that is told of only when it differs.
+    fn demand(&mut self, name: &str, measured: u64, done: u64) {
+        if measured != done {
+            self.differences
+                .push(format!("{name}: measured {measured}, by the log {done}"));
+        }
+    }
+}
+
+/// How a frame's hit differs from what was done to it.
+fn differs(frame: &Frame, hit: Option<&Hit>, complete: bool, causes: bool) -> Option<String> {
+    let Some(hit) = hit else {
+        return (complete && frame.lost > 0)
+            .then(|| format!("lost {} chunks, and is not in the report", frame.lost));
+    };
+    let lost = u64::from(frame.lost);
+    let measured = hit.chunks_lost.unwrap_or(frame.chunks.into());
+    if measured != lost {
+        return Some(format!("lost {lost} chunks, measured {measured}"));
+    }
+    let fate = hit.fate.as_str();
+    let wrong = match (frame.lost, frame.damaged) {
+        (0, _) => LOSSES.contains(&fate),
+        (1.., _) if fate == "intact_unrepaired" => true,
+        // Of frames in a row of which nothing arrived only the packets of all
+        // of them together are known.
+        _ if !causes || frame.lost == frame.chunks => false,
+        (lost, damaged) => match fate {
+            "lost_network" => damaged > 0,
+            "corrupt" => damaged < lost,
+            "mixed" => damaged == 0 || damaged == lost,
+            "lost_socket" => true,
+            _ => false,
+        },
+    };
+    wrong.then(|| {
+        let (chunks, damaged) = (frame.lost, frame.damaged);
+        format!("is {fate}, and lost {chunks} chunks, {damaged} of them damaged")
+    })
+}
+
+/// Fates of frames that were not shown, since packets were missing.
+const LOSSES: [&str; 4] = ["lost_network", "lost_socket", "mixed", "corrupt"];
+
+/// The fates of all frames that a viewer is accountable for.
+const FATES: [&str; 13] = [
+    "lost_network",
+    "lost_socket",
+    "mixed",
+    "corrupt",
+    "late",
+    "undecodable",
+    "superseded",
+    "concealed",
+    "intact_parity",
+    "intact_request",
+    "intact_unrepaired",
+    "open",
+    "tail_unknown",
+];
