@@ -179,6 +179,16 @@ impl Start {
         self
     }
 
+    /// Its standard output goes where the other's standard input comes from.
+    ///
+    /// # Panics
+    /// Where the system has no pipe left.
+    pub fn into_input_of(&mut self, other: &mut Self) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        self.command.stdout(writer);
+        other.command.stdin(reader);
+    }
+
     /// Starts it, with a report file.
     ///
     /// # Panics
@@ -197,13 +207,11 @@ impl Start {
         let mut child = self.command.spawn().expect("the program does not start");
         let said = Arc::new(Mutex::new(String::new()));
         let listener = listen(child.stderr.take().expect("piped"), &said);
-        let mut output = child.stdout.take().expect("piped");
+        let output = child.stdout.take();
         let reader = thread::spawn(move || {
             let mut bytes = Vec::new();
-            output
-                .read_to_end(&mut bytes)
-                .map(|_| bytes)
-                .unwrap_or_default()
+            let read = output.map(|mut output| output.read_to_end(&mut bytes));
+            read.and_then(Result::ok).map(|_| bytes).unwrap_or_default()
         });
         Program {
             child,
