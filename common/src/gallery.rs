@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::ledger::FrameRecord;
 use crate::listener::{Config, Listener};
 use crate::receiver::{Event, FrameId, Outcome, ReceivedFrame, SILENCE};
 use crate::statistics::{Delays, Refusals, Statistics, Why};
@@ -112,6 +113,24 @@ impl Gallery {
         senders.find_map(|(place, sender)| Some((place, sender.listener.poll_frame()?)))
     }
 
+    /// The record of the next frame whose fate is settled, of any sender; those
+    /// of one are in the order of [`Listener::poll_record`].
+    pub fn poll_record(&mut self) -> Option<FrameRecord> {
+        let mut senders = self.senders.iter_mut();
+        senders.find_map(|sender| sender.listener.poll_record())
+    }
+
+    /// Settles all frames as they stand, so that each has a record: nothing
+    /// else is to be handled after that.
+    pub fn finish(&mut self) {
+        while !self.candidates.is_empty() {
+            self.refute(0);
+        }
+        self.senders
+            .iter_mut()
+            .for_each(|sender| sender.listener.finish());
+    }
+
     /// The next event, and its sender.
     pub fn poll_event(&mut self) -> Option<(usize, Event)> {
         for (place, sender) in self.senders.iter_mut().enumerate() {
@@ -164,6 +183,12 @@ impl Gallery {
     #[must_use]
     pub fn heard(&self, place: usize) -> Option<Duration> {
         self.senders.get(place).map(|sender| sender.heard)
+    }
+
+    /// The format that the sender in this place speaks.
+    #[must_use]
+    pub fn format(&self, place: usize) -> Option<Format> {
+        self.senders.get(place)?.listener.format()
     }
 
     /// The counts so far of each sender.

@@ -26,41 +26,72 @@ fn forever(source: &str, to: &str) -> Program {
 
 #[test]
 fn senders_of_every_format_have_their_own_statistics() {
-    let address = address();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let (rows, picture) = (path("rows.csv"), path("grid.png"));
+    // The next port is for reports, and no other test's.
+    let mut address = address();
+    address.set_port(address.port() + 1_000);
     let mut viewer = Start::new(
         VIEWER,
-        &format!("{address} --layout grid --headless --once"),
+        &format!(
+            "{address} --layout grid --headless --once --stats json --report {} --snapshot {}",
+            rows.display(),
+            picture.display()
+        ),
     )
     .run();
     viewer.wait_for("Waiting for a stream");
-    let wires = ["native", "rtp", "raw"];
+    let wires = ["native", "rtp", "raw", "native"];
     let senders = wires.map(|wire| {
-        let line = format!("--wire {wire} --rtcp-mux --frames 40 pattern:320x180@30 {address}");
-        let line = if wire == "rtp" {
-            line
-        } else {
-            line.replace("--rtcp-mux", "")
-        };
+        let line = format!("--wire {wire} --frames 100 pattern:320x180@30 {address}");
         Start::new(SENDER, &line).run()
     });
     for sender in senders {
-        assert_eq!(sender.end().well().count("frames.sent"), 40);
+        let sender = sender.end().well();
+        assert_eq!(sender.count("frames.sent"), 100);
+        // RTP's reports come and go by the next port.
+        if sender.value("stream.wire") == "rtp" {
+            assert_eq!(sender.count("packets.lost"), 0);
+        }
     }
     let viewer = viewer.end().well();
-    for wire in wires {
-        let senders = viewer.value("senders").as_array().expect("several");
-        assert_eq!(senders.len(), 3);
-        let of = |sender: &&serde_json::Value| sender["stream"]["wire"] == wire;
-        let one = senders.iter().find(of).expect(wire);
+    let senders = viewer.value("senders").as_array().expect("several");
+    assert_eq!(senders.len(), 4);
+    for one in senders {
         let frames = &one["frames"];
         let count = |name: &str| frames[name].as_u64().expect(name);
-        assert_eq!(count("intact") + count("superseded"), 40, "{one:#}");
+        assert_eq!(count("intact") + count("superseded"), 100, "{one:#}");
         assert!(count("intact") > 0, "{one:#}");
+        assert!(wires.contains(&one["stream"]["wire"].as_str().expect("a format")));
     }
     assert_eq!(
         viewer.count("frames.intact") + viewer.count("frames.superseded"),
-        120
+        400
     );
+
+    let lines: Vec<serde_json::Value> = String::from_utf8_lossy(&viewer.output)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let last = lines.last().expect("a last line");
+    assert_eq!((&last["last"], lines.len() > 1), (&true.into(), true));
+    assert_eq!(last["senders"], *viewer.value("senders"));
+
+    let rows = std::fs::read_to_string(rows).expect("rows");
+    let streams = |of: &serde_json::Value| of["stream"]["number"].as_str().map(str::to_owned);
+    for one in senders
+        .iter()
+        .filter(|one| one["stream"]["wire"] == "native")
+    {
+        let stream = streams(one).expect("a number");
+        let own = rows.lines().filter(|row| row.starts_with(&stream));
+        assert_eq!(own.count(), 100, "rows of {stream}");
+    }
+    let picture = image::open(picture).expect("a picture").to_rgb8();
+    assert_eq!(picture.dimensions(), (1280, 720));
+    let colours: std::collections::BTreeSet<_> = picture.pixels().map(|pixel| pixel.0).collect();
+    assert!(colours.len() > 100, "{} colours", colours.len());
 }
 
 #[test]

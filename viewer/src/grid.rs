@@ -3,6 +3,9 @@
 //! One thread does it all. Frames of many small streams are cheap to decode,
 //! and while the window is drawn the socket's buffer holds what arrives.
 
+mod reports;
+mod telling;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,24 +15,28 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_common::gallery::Gallery;
 use framegram_common::receiver::{Event, Outcome, ReceivedFrame};
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Received, Socket, Waker};
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
+use framegram_common::wire::Format;
 use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
 use crate::decode::{Decoder, Picture, Reduction};
 use crate::impair::Impaired;
 use crate::report::advice::Advice;
-use crate::report::files::Files;
 use crate::report::live::{Live, Meter};
 use crate::report::nothing;
 use crate::report::progress::Console;
 use crate::report::text::{self, seconds};
 use crate::sink::Flow;
-use crate::sink::wall::{Tile, Wall};
+use crate::sink::snapshot::Snapshot;
+use crate::sink::wall::{self, Tile, Wall};
+use reports::Reports;
+pub(crate) use telling::Telling;
 
 /// All senders of a socket, and where they are seen.
 pub(crate) struct Grid {
     socket: Socket,
+    reports: Reports,
     /// What stands between the socket and the gallery to do harm, if that is
     /// wanted.
     pub(crate) impaired: Option<Impaired>,
@@ -37,6 +44,7 @@ pub(crate) struct Grid {
     /// `None`: nobody looks, but frames are decoded all the same.
     wall: Option<Wall>,
     console: Arc<Console>,
+    telling: Telling,
     decoder: Decoder,
     spare: Picture,
     senders: Vec<Sender>,
@@ -59,22 +67,26 @@ struct Sender {
 }
 
 impl Grid {
-    /// Shows what comes to the socket.
+    /// Shows what comes to the socket, and of RTP's reports to the other one.
     ///
     /// # Errors
     /// When the decoder's own memory cannot be had.
     pub(crate) fn new(
         socket: Socket,
+        reports: Option<Listen>,
         gallery: Gallery,
         wall: Option<Wall>,
+        telling: Telling,
         console: Arc<Console>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             socket,
+            reports: Reports::new(reports),
             impaired: None,
             gallery,
             wall,
             console,
+            telling,
             decoder: Decoder::new()?,
             spare: Picture::default(),
             senders: Vec::new(),
@@ -106,6 +118,8 @@ impl Grid {
             if now >= next_news {
                 next_news = now + NEWS;
                 self.take_figures(now);
+                self.telling.write_rows(&mut self.gallery);
+                self.telling.tell(&self.live, &self.gallery, now)?;
                 if now >= next_progress && !self.gallery.is_empty() {
                     next_progress = now + self.console.progress_interval();
                     let time = seconds(now.saturating_sub(begun).as_secs_f64());
@@ -138,8 +152,10 @@ impl Grid {
                 let due = due.min(held.unwrap_or(Duration::MAX));
                 let next = due.min(next_draw).min(next_news);
                 let patience = next.saturating_sub(os::now());
-                udp::wait(&[&self.socket], &waker, Some(patience))
-                    .context("cannot wait for datagrams")?;
+                let sockets: Vec<_> = std::iter::once(&self.socket)
+                    .chain(self.reports.socket())
+                    .collect();
+                udp::wait(&sockets, &waker, Some(patience)).context("cannot wait for datagrams")?;
             }
         }
         Ok(())
@@ -150,14 +166,21 @@ impl Grid {
     ///
     /// # Errors
     /// Those of the report's file.
-    pub(crate) fn finish(mut self, files: Files, advice: &Advice) -> anyhow::Result<Statistics> {
+    pub(crate) fn finish(
+        mut self,
+        snapshot: Option<Snapshot>,
+        advice: &Advice,
+    ) -> anyhow::Result<Statistics> {
+        let pictured = self.write_snapshot(snapshot);
         for place in 0..self.senders.len() {
             if let Some(frame) = self.senders[place].waiting.take() {
                 self.gallery
                     .handle_fate(place, frame.id, Outcome::Superseded);
             }
         }
-        self.count_drops();
+        self.gallery.finish();
+        self.take_figures(os::now());
+        self.telling.write_rows(&mut self.gallery);
         self.console.settle();
         let each = self.gallery.each();
         for (place, statistics) in each.iter().enumerate() {
@@ -172,9 +195,36 @@ impl Grid {
             self.console.notice("No frame arrived.");
         }
         let all = self.gallery.all();
-        files.finish_senders(&all, &each, advice)?;
+        self.telling.finish(&self.live, &all, &each, advice)?;
         self.impaired.map_or(Ok(()), Impaired::finish)?;
+        pictured?;
         Ok(all)
+    }
+
+    /// Writes the picture of all tiles.
+    fn write_snapshot(&mut self, snapshot: Option<Snapshot>) -> anyhow::Result<()> {
+        let Some(snapshot) = snapshot else {
+            return Ok(());
+        };
+        let now = os::now();
+        let mut pictures = Vec::new();
+        for sender in &self.senders {
+            let mut picture = Picture::default();
+            let last = sender.last.as_ref();
+            let seen = last.map(|jpeg| self.decoder.decode(jpeg, Reduction::None, &mut picture));
+            pictures.push(matches!(seen, Some(Ok(()))).then_some(picture));
+        }
+        if pictures.iter().all(Option::is_none) {
+            self.console
+                .notice("No frame was shown, so there is no snapshot.");
+            return Ok(());
+        }
+        let size = self.wall.as_ref().map_or(wall::SIZE, Wall::size);
+        let picture = wall::compose(&pictures, &self.tiles(now), size);
+        let path = snapshot.write_picture(&picture)?;
+        self.console
+            .notice(&format!("Snapshot of the grid: {}", path.display()));
+        Ok(())
     }
 
     /// Takes what is in the socket, but not for so long that all else waits,
@@ -186,7 +236,7 @@ impl Grid {
                 Ok(Some(received)) => received,
                 Ok(None) => {
                     self.take_due(args, now);
-                    return false;
+                    return self.receive_report(args, buffer);
                 }
                 // What the network says of an answer that did not arrive.
                 Err(_) => continue,
@@ -201,6 +251,18 @@ impl Grid {
                 self.take(args, received, datagram);
             }
         }
+        true
+    }
+
+    /// Takes one of RTP's reports. Returns whether there may be more.
+    fn receive_report(&mut self, args: &Args, buffer: &mut [u8]) -> bool {
+        let Some(mut received) = self.reports.receive(buffer) else {
+            return false;
+        };
+        // The count of this socket's own drops is not that of the other one's.
+        received.dropped = self.socket.dropped().unwrap_or(0);
+        let datagram = &buffer[..received.len.min(buffer.len())];
+        self.take(args, received, datagram);
         true
     }
 
@@ -228,6 +290,9 @@ impl Grid {
             match event {
                 Event::Followed { from, .. } => {
                     sender.ended = false;
+                    if self.gallery.format(place) == Some(Format::Rtp) {
+                        self.reports.open();
+                    }
                     let number = place + 1;
                     self.console.notice(&format!("Sender {number} is {from}."));
                 }
@@ -249,9 +314,8 @@ impl Grid {
         }
         while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
             // Feedback that cannot be sent is as good as lost on the way.
-            let _ = self
-                .socket
-                .send(Some(to), &self.feedback, self.feedback.len());
+            let socket = self.reports.towards(to).unwrap_or(&self.socket);
+            let _ = socket.send(Some(to), &self.feedback, self.feedback.len());
         }
     }
 
@@ -283,20 +347,23 @@ impl Grid {
                 return Ok(Flow::Quit);
             }
         }
-        let Some(wall) = &mut self.wall else {
+        let Some(mut wall) = self.wall.take() else {
             return Ok(Flow::Continue);
         };
-        let tiles: Vec<_> = self
-            .senders
-            .iter()
-            .enumerate()
+        let flow = wall.tend(&self.tiles(now), &self.live, now);
+        self.wall = Some(wall);
+        flow
+    }
+
+    fn tiles(&self, now: Duration) -> Vec<Tile<'_>> {
+        let senders = self.senders.iter().enumerate();
+        senders
             .map(|(place, sender)| Tile {
                 live: &sender.live,
                 ended: sender.ended,
                 silence: now.saturating_sub(self.gallery.heard(place).unwrap_or(now)),
             })
-            .collect();
-        wall.tend(&tiles, &self.live, now)
+            .collect()
     }
 
     fn take_figures(&mut self, now: Duration) {

@@ -44,7 +44,7 @@ use framegram_common::link::Impairment;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::os;
 use framegram_common::receiver;
-use framegram_common::udp;
+use framegram_common::udp::{self, Listen, Socket};
 use framegram_common::wire::{Format, sdp};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -53,7 +53,7 @@ use self::args::{Args, Layout, Sender};
 use self::discover::Search;
 use self::exchange::Exchange;
 use self::gate::Condition;
-use self::grid::Grid;
+use self::grid::{Grid, Telling};
 use self::impair::Impaired;
 use self::network::Network;
 use self::pending::{Keep, Pending};
@@ -140,11 +140,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let wall = (!args.headless).then(|| Wall::open(invitation.clone()));
         let wall = wall.transpose()?;
         greet(&invitation, &advice, &console);
+        let reports = reports_at(&socket, listen, &config)?;
         let gallery = Gallery::new(config, viewer, os::now() + blind);
-        let mut grid = Grid::new(socket, gallery, wall, console)?;
+        let out = args.stats.map(|_| Box::new(io::stdout()) as Box<dyn Write>);
+        let telling = Telling::new(files, out);
+        let mut grid = Grid::new(socket, reports, gallery, wall, telling, console)?;
         grid.impaired = impaired;
         let shown = grid.run(args, &stop);
-        let statistics = grid.finish(files, &advice);
+        let statistics = grid.finish(snapshot, &advice);
         return shown.and(statistics).and_then(|statistics| {
             Condition::check_all(&args.fail_if, &statistics).map_err(Into::into)
         });
@@ -157,12 +160,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Keep::Newest
     };
     let exchange = Arc::new(Exchange::new(Pending::new(keep), files.want_rows())?);
-    let reports = listen
-        .map(|listen| socket::next_port(&socket, listen))
-        .transpose()?;
-    let reports = reports
-        .flatten()
-        .filter(|_| !matches!(config.format, Some(Format::Native | Format::Raw)));
+    let reports = reports_at(&socket, listen, &config)?;
     let listener = Listener::new(config, viewer, os::now() + blind);
     let network = Network::new(
         socket,
@@ -304,6 +302,18 @@ fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
             path.display()
         )
     })
+}
+
+/// Where RTP's reports come, if anything of RTP may.
+fn reports_at(
+    socket: &Socket,
+    listen: Option<Listen>,
+    config: &Config,
+) -> anyhow::Result<Option<Listen>> {
+    let unwanted = matches!(config.format, Some(Format::Native | Format::Raw));
+    let listen = listen.filter(|_| !unwanted);
+    let next = listen.map(|listen| socket::next_port(socket, listen));
+    Ok(next.transpose()?.flatten())
 }
 
 type Sinks = (Option<Box<dyn Sink>>, Option<Recording>);

@@ -34,11 +34,6 @@ impl Args {
         if self.check.is_none() && self.impair_log.len() > usize::from(self.impair.is_some()) {
             return Some("--impair-log is written once, of an --impair such as loss=5%,seed=7");
         }
-        let has = |kind| {
-            self.report
-                .iter()
-                .any(|path| Kind::of(path).ok() == Some(kind))
-        };
         let piped = [
             self.stats.is_some(),
             self.output.as_deref() == Some("-".as_ref()),
@@ -51,16 +46,13 @@ impl Args {
             );
         }
         let one = self.output.is_some()
-            || self.snapshot.is_some()
             || self.connect.is_some()
-            || self.stats.is_some()
             || self.read_stamp
-            || self.trace.is_some()
-            || has(Kind::Csv);
+            || self.trace.is_some();
         if self.layout == Layout::Grid && one {
             return Some(
-                "--output, --snapshot, --stats, --read-stamp, --trace, --connect and a .csv are for one \
-                 stream: leave --layout grid out",
+                "--output, --read-stamp, --trace and --connect are for one stream: leave --layout grid \
+                 out, or start a viewer for each",
             );
         }
         if self.sdp.is_some() && matches!(self.wire, Wire::Native | Wire::Raw) {

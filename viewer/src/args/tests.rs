@@ -31,8 +31,9 @@ fn takes_every_form_of_an_address() {
     for form in [":0", "a:b", "127.0.0.1:99999", "[::1"] {
         assert!(parse(form).is_err(), "{form}");
     }
-    assert!(parse("--layout grid --headless").is_ok());
+    assert!(parse("--layout grid --headless --stats json --snapshot a.png --report a.csv").is_ok());
     assert!(parse("--layout grid --connect a:1").is_err());
+    assert!(parse("--layout grid --output a.mjpeg").is_err());
     let connect = |line| parse(line).unwrap().connect;
     let address = Sender::Address("a:5005".to_owned());
     assert_eq!(connect("--connect a:5005"), Some(address));

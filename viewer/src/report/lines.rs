@@ -27,6 +27,9 @@ struct Line<'a> {
     now: Now,
     /// Everything since the beginning.
     total: &'a Statistics,
+    /// Of several senders side by side, each by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    senders: Option<&'a [Statistics]>,
 }
 
 #[derive(Serialize)]
@@ -50,14 +53,27 @@ impl<W: Write> Lines<W> {
     /// # Errors
     /// Those of writing; a reader who is gone is a broken pipe.
     pub fn tell(&mut self, live: &Live, now: Duration) -> io::Result<()> {
-        if now < self.due {
-            return Ok(());
+        if self.is_due(now) {
+            self.write(live, None, now, false)?;
         }
-        // Seconds that were missed are not made up for.
-        while self.due <= now {
-            self.due += EVERY;
+        Ok(())
+    }
+
+    /// Writes a line of all senders together and of `each`, if it is time for
+    /// one.
+    ///
+    /// # Errors
+    /// As for [`Lines::tell`].
+    pub fn tell_senders(
+        &mut self,
+        live: &Live,
+        each: impl FnOnce() -> Vec<Statistics>,
+        now: Duration,
+    ) -> io::Result<()> {
+        if self.is_due(now) {
+            self.write(live, Some(&each()), now, false)?;
         }
-        self.write(live, now, false)
+        Ok(())
     }
 
     /// Writes the last line.
@@ -65,10 +81,38 @@ impl<W: Write> Lines<W> {
     /// # Errors
     /// Those of writing.
     pub fn finish(&mut self, live: &Live, now: Duration) -> io::Result<()> {
-        self.write(live, now, true)
+        self.write(live, None, now, true)
     }
 
-    fn write(&mut self, live: &Live, now: Duration, last: bool) -> io::Result<()> {
+    /// Writes the last line of all senders together and of `each`.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish_senders(
+        &mut self,
+        live: &Live,
+        each: &[Statistics],
+        now: Duration,
+    ) -> io::Result<()> {
+        self.write(live, Some(each), now, true)
+    }
+
+    fn is_due(&mut self, now: Duration) -> bool {
+        let due = now >= self.due;
+        // Seconds that were missed are not made up for.
+        while self.due <= now {
+            self.due += EVERY;
+        }
+        due
+    }
+
+    fn write(
+        &mut self,
+        live: &Live,
+        senders: Option<&[Statistics]>,
+        now: Duration,
+        last: bool,
+    ) -> io::Result<()> {
         let line = Line {
             version: File::VERSION,
             time_s: now.saturating_sub(self.started).as_secs_f64(),
@@ -78,6 +122,7 @@ impl<W: Write> Lines<W> {
                 bitrate_bps: live.bitrate_bps,
             },
             total: &live.statistics,
+            senders,
         };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
@@ -123,6 +168,7 @@ mod tests {
         assert_eq!(lines[0]["now"]["fps"], 30.0);
         assert_eq!(lines[0]["total"]["frames"]["shown"], 7);
         assert!(lines[0]["total"]["frames"]["lost"].is_null());
+        assert!(lines[0].get("senders").is_none());
         let last: Vec<_> = lines.iter().map(|line| line["last"] == true).collect();
         assert_eq!(last, [false, false, false, false, false, true]);
     }

@@ -58,6 +58,23 @@ impl Kind {
         }
     }
 
+    fn write_picture(self, picture: &Picture, mut out: impl Write) -> anyhow::Result<()> {
+        match self {
+            Self::Png => write_png(picture, out),
+            Self::Jpeg => {
+                let image = turbojpeg::Image {
+                    pixels: &*rgb(picture),
+                    width: picture.width,
+                    pitch: 3 * picture.width,
+                    height: picture.height,
+                    format: turbojpeg::PixelFormat::RGB,
+                };
+                let jpeg = turbojpeg::compress(image, QUALITY, turbojpeg::Subsamp::None)?;
+                Ok(out.write_all(&jpeg)?)
+            }
+        }
+    }
+
     fn write(self, jpeg: &[u8], out: impl Write) -> anyhow::Result<()> {
         match self {
             Self::Jpeg => {
@@ -65,7 +82,11 @@ impl Kind {
                 out.write_all(jpeg)?;
                 Ok(out.flush()?)
             }
-            Self::Png => write_png(jpeg, out),
+            Self::Png => {
+                let mut picture = Picture::default();
+                Decoder::new()?.decode(jpeg, Reduction::None, &mut picture)?;
+                write_png(&picture, out)
+            }
         }
     }
 }
@@ -88,6 +109,15 @@ impl Snapshot {
     pub fn write(self, jpeg: &[u8]) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
         self.claim.write(|out| kind.write(jpeg, out))
+    }
+
+    /// Writes a picture that came as no frame. Returns where it is.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn write_picture(self, picture: &Picture) -> anyhow::Result<PathBuf> {
+        let kind = self.kind;
+        self.claim.write(|out| kind.write_picture(picture, out))
     }
 }
 
@@ -137,29 +167,29 @@ impl Series {
     }
 }
 
-fn write_png(jpeg: &[u8], out: impl Write) -> anyhow::Result<()> {
-    let mut picture = Picture::default();
-    Decoder::new()?.decode(jpeg, Reduction::None, &mut picture)?;
-    let rgb: Vec<u8> = picture
-        .pixels
-        .iter()
-        .flat_map(|word| {
-            let [_, red, green, blue] = word.to_be_bytes();
-            [red, green, blue]
-        })
-        .collect();
+fn rgb(picture: &Picture) -> Vec<u8> {
+    let words = picture.pixels.iter();
+    words
+        .flat_map(|word| word.to_be_bytes().into_iter().skip(1))
+        .collect()
+}
+
+fn write_png(picture: &Picture, out: impl Write) -> anyhow::Result<()> {
     let (width, height) = (
         u32::try_from(picture.width)?,
         u32::try_from(picture.height)?,
     );
     PngEncoder::new_with_quality(out, CompressionType::Fast, FilterType::Adaptive).write_image(
-        &rgb,
+        &rgb(picture),
         width,
         height,
         image::ExtendedColorType::Rgb8,
     )?;
     Ok(())
 }
+
+/// The quality of a JPEG that is made here: text stays sharp.
+const QUALITY: i32 = 92;
 
 #[cfg(test)]
 mod tests {

@@ -103,6 +103,11 @@ impl Wall {
         })
     }
 
+    /// Its width and height in pixels.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.inner.get_size()
+    }
+
     /// Takes a sender's frame, and decodes it no larger than it will be seen.
     ///
     /// # Errors
@@ -266,6 +271,27 @@ impl Wall {
     }
 }
 
+/// A picture of this size with all tiles in it, each with its sender's picture
+/// where there is one.
+pub(crate) fn compose(
+    pictures: &[Option<Picture>],
+    tiles: &[Tile<'_>],
+    size: (usize, usize),
+) -> Picture {
+    let mut canvas = Canvas::default();
+    canvas.resize(size.0, size.1);
+    canvas.clear();
+    for (place, (picture, what)) in pictures.iter().zip(tiles).enumerate() {
+        let area = tile(place, tiles.len(), size);
+        canvas.draw_tile(picture.as_ref(), area, &label(place, what), false);
+    }
+    Picture {
+        pixels: canvas.pixels().to_vec(),
+        width: size.0,
+        height: size.1,
+    }
+}
+
 /// What is written in a tile: whose it is, and how it goes.
 fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
     let stream = &tile.live.statistics.stream;
@@ -299,7 +325,7 @@ fn tile(place: usize, count: usize, (width, height): (usize, usize)) -> Area {
 }
 
 /// The window's size at first.
-const SIZE: (usize, usize) = (1_280, 720);
+pub(crate) const SIZE: (usize, usize) = (1_280, 720);
 
 /// The window is drawn anew this often without a reason that could be seen
 /// here: another window may have covered it.
