@@ -101,18 +101,28 @@ impl Causes {
         let Some(episode) = index.and_then(|index| self.episodes.get(index)) else {
             return Cause::Mixed;
         };
-        let still = episode
-            .gaps
-            .iter()
-            .map(|(channel, range)| missing(*channel, range.clone()))
-            .sum::<u64>();
+        let still = episode.still(missing);
         match (episode.dropped, episode.damaged) {
             _ if episode.gaps.len() >= MAX_EPISODE_GAPS => Cause::Mixed,
             (0, 0) => Cause::Network,
+            // Some may have been of a channel that was not heard since.
+            (dropped, 0) if dropped > still && self.pending.contains(&Some(number)) => Cause::Mixed,
             (dropped, 0) if dropped >= still => Cause::Socket,
             (0, damaged) if damaged >= still => Cause::Corrupt,
             _ => Cause::Mixed,
         }
+    }
+
+    /// How many of the datagrams dropped last were none of the packets that are
+    /// known to be missing: what a channel lost since it was heard last is not
+    /// known yet.
+    #[must_use]
+    pub fn dropped_unseen(&self, missing: impl Fn(Channel, Range<u64>) -> u64) -> u64 {
+        let pending = self.pending.iter().any(Option::is_some);
+        let newest = self.episodes.back().filter(|_| pending);
+        newest.map_or(0, |episode| {
+            episode.dropped.saturating_sub(episode.still(missing))
+        })
     }
 
     fn open(&mut self) -> &mut Episode {
@@ -137,6 +147,15 @@ impl Causes {
         let index = number.checked_sub(self.first)?;
         let episode = self.episodes.get_mut(usize::try_from(index).ok()?)?;
         (episode.gaps.len() < MAX_EPISODE_GAPS).then_some(episode)
+    }
+}
+
+impl Episode {
+    /// How many packets of its gaps are missing still.
+    fn still(&self, missing: impl Fn(Channel, Range<u64>) -> u64) -> u64 {
+        let gaps = self.gaps.iter();
+        gaps.map(|(channel, range)| missing(*channel, range.clone()))
+            .sum()
     }
 }
 

@@ -106,7 +106,12 @@ impl Ledger {
         let refused = self.refused().min(missing);
         let missing = missing - refused;
         let corrupt = (claimed.count() as u64 + self.corrupt_besides).min(missing);
-        let socket_dropped = self.socket_dropped.min(missing - corrupt);
+        let unseen = self.causes.dropped_unseen(|channel, range| {
+            let received = self.numbers(channel).received_in(range.clone());
+            (range.end - range.start).saturating_sub(received)
+        });
+        let dropped = self.socket_dropped.saturating_sub(unseen);
+        let socket_dropped = dropped.min(missing - corrupt);
         PacketCounts {
             expected,
             received,
