@@ -115,6 +115,13 @@ pub fn chunk_capacity(datagram: usize) -> usize {
     shard - CHUNK_BODY
 }
 
+/// The smallest datagram that has room for chunks of this size: the other way
+/// round.
+#[must_use]
+pub fn datagram_for(size: usize) -> usize {
+    ((size + CHUNK_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -138,6 +145,18 @@ mod tests {
         let chunked = ChunkedFrame::new(frame(MAX_FRAME_BYTES), MIN_DATAGRAM, 0, vec![]);
         assert!(chunked.count() <= MAX_CHUNKS);
         assert!(chunked.size() <= chunk_capacity(MIN_DATAGRAM));
+    }
+
+    #[test]
+    fn a_frame_is_cut_as_before_by_the_datagram_for_its_chunks() {
+        for len in [1, 549, 5_000, 40_000, 200_001] {
+            for datagram in [MIN_DATAGRAM, DEFAULT_DATAGRAM, 9_000, MAX_DATAGRAM] {
+                let size = ChunkedFrame::new(frame(len), datagram, 0, vec![]).size();
+                let again = datagram_for(size).clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+                let again = ChunkedFrame::new(frame(len), again, 0, vec![]);
+                assert_eq!(again.size(), size, "{len} in {datagram}");
+            }
+        }
     }
 
     #[test]

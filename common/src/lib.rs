@@ -28,6 +28,7 @@ pub mod timeline;
 pub mod trace;
 pub mod transmitter;
 pub mod udp;
+pub mod what_if;
 pub mod wire;
 
 pub use frame::Frame;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use framegram_common::link::Impairment;
-use framegram_common::udp;
+use framegram_common::{receiver, udp};
 
 pub use self::choice::{Layout, Sender, Stats, Wire};
 pub use self::prefix::Prefix;
@@ -65,9 +65,9 @@ pub struct Args {
     pub sdp: Option<PathBuf>,
 
     /// How long an incomplete frame is waited for, 0 to 10s (such as 60ms);
-    /// a complete one is shown at once
-    #[arg(long, value_name = "T", default_value = "60ms", value_parser = latency, help_heading = RECEIVING)]
-    pub latency: Duration,
+    /// a complete one is shown at once [default: 60ms]
+    #[arg(long, value_name = "T", value_parser = latency, help_heading = RECEIVING)]
+    pub latency: Option<Duration>,
 
     /// Show whole frames only, and none with holes filled from the one before
     #[arg(long, help_heading = RECEIVING)]
@@ -164,12 +164,33 @@ pub struct Args {
     #[arg(long, value_name = "REPORT.json", requires = "impair_log", conflicts_with_all = RECEPTION, conflicts_with_all = ["discover", "analyse", "report", "fail_if"], help_heading = TELLING)]
     pub check: Option<PathBuf>,
 
+    /// Receive nothing: replay a trace, and say how many frames other settings
+    /// would have saved at what cost (with --rtt, --latency, --report FILE.json);
+    /// the README says what is assumed
+    #[arg(long, value_name = "FILE", conflicts_with_all = besides_latency(), help_heading = TELLING)]
+    pub what_if: Option<PathBuf>,
+
+    /// The round trip of requests in --what-if (may be given several times)
+    /// [default: that of the trace, and longer ones]
+    #[arg(long, value_name = "T", requires = "what_if", value_parser = latency, help_heading = TELLING)]
+    pub rtt: Vec<Duration>,
+
+    /// What is drawn by lot in --what-if; the same seed gives the same answer
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "what_if", help_heading = TELLING)]
+    pub seed: u64,
+
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]
     pub quiet: bool,
 }
 
 impl Args {
+    /// How long an incomplete frame is waited for.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.latency.unwrap_or(receiver::Config::default().budget)
+    }
+
     /// How to record, if that is asked for.
     ///
     /// # Errors
@@ -217,6 +238,12 @@ const RECEPTION: [&str; 21] = [
     "impair",
 ];
 
+/// What has no meaning where a trace is replayed.
+fn besides_latency() -> impl Iterator<Item = &'static str> {
+    let reception = RECEPTION.into_iter().filter(|name| *name != "latency");
+    reception.chain(["analyse", "discover", "fail_if", "impair_log", "check"])
+}
+
 const RECEIVING: &str = "Receiving";
 const SHOWING: &str = "Showing";
 const ENDING: &str = "Ending";
@@ -244,6 +271,10 @@ Examples:
 
   Fail a test where less than 99 % of the frames were shown, or late:
       framegram-view --headless --once --fail-if 'shown<99%' --fail-if 'delay p95>50ms'
+
+  Find out what parity, requests or more time would have saved:
+      framegram-view --headless --once --trace stream.trace
+      framegram-view --what-if stream.trace
 
   Hand the pictures to another program:
       framegram-view --headless --output - --output-format y4m | ffplay -

@@ -29,6 +29,7 @@ pub mod sink;
 mod socket;
 pub mod stamps;
 pub mod tracer;
+pub mod what_if;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -84,6 +85,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(recording) = &args.analyse {
         return analyse::run(recording, args);
     }
+    if let Some(trace) = &args.what_if {
+        return what_if::run(trace, args);
+    }
     let console = Arc::new(Console::new(args.quiet));
     let stop = stop_on_signals()?;
     if args.discover {
@@ -103,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         format: args.wire.format(),
         size: args.sdp.as_deref().map(described_size).transpose()?,
         receiver: receiver::Config {
-            budget: args.latency,
+            budget: args.budget(),
             strict: args.strict,
             ..receiver::Config::default()
         },
@@ -134,7 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let advice = Advice {
         buffer: args.buffer,
         given: socket.receive_buffer().unwrap_or(args.buffer),
-        latency: args.latency,
+        latency: args.budget(),
     };
     if args.layout == Layout::Grid {
         let wall = (!args.headless).then(|| Wall::open(invitation.clone()));

@@ -81,6 +81,71 @@ fn a_trace_and_the_report_say_the_same() {
     assert!(size < datagrams.len() * 6, "{size} for {}", datagrams.len());
 }
 
+fn what_if(ended: &Ended, arguments: &str) -> Ended {
+    let trace = ended.path("stream.trace").display().to_string();
+    Start::new(VIEWER, arguments)
+        .with(["--what-if", &trace])
+        .run_plain()
+        .end()
+}
+
+/// The rows of the table: what comes before the first figure, and the figures.
+fn rows(ended: &Ended) -> Vec<Vec<String>> {
+    let said = String::from_utf8(ended.output.clone()).expect("text");
+    let table = said
+        .lines()
+        .skip_while(|line| !line.contains("no requests"));
+    let cells = |line: &str| line.split("  ").map(str::trim).map(str::to_owned).collect();
+    let cells = table.map(cells);
+    cells
+        .map(|row: Vec<String>| row.into_iter().filter(|cell| !cell.is_empty()).collect())
+        .collect()
+}
+
+#[test]
+fn a_trace_tells_what_other_settings_would_have_saved() {
+    let viewer = view("");
+    let told = what_if(&viewer, "--rtt 20ms --latency 60ms").well();
+    let table = rows(&told);
+    assert_eq!(table[0], ["no requests", "RTT 20 ms"]);
+    assert_eq!(
+        (&table[1][0], &table[1][1]),
+        (&"no parity".into(), &"0".into())
+    );
+    let saved = |row: usize, column: usize| -> i64 {
+        let cell = table[row][1 + 2 * column].replace(',', "");
+        cell.parse().expect(&cell)
+    };
+    // Of 90 frames of about 25 datagrams more than half lack one of them.
+    let broken = saved(1, 1);
+    assert!((20..=90).contains(&broken), "{table:?}");
+    let parity: Vec<_> = (1..=6).map(|row| saved(row, 0)).collect();
+    assert!(parity.is_sorted() && parity[5] >= broken - 1, "{table:?}");
+
+    let report = "--rtt 20ms --latency 60ms --seed 7 --report again.json";
+    let [one, other] = [0, 1].map(|_| what_if(&viewer, report).well());
+    assert_eq!(one.output, other.output);
+    let json: serde_json::Value = serde_json::from_slice(&one.file("again.json")).expect("JSON");
+    assert_eq!(json["frames"], 90);
+    assert_eq!(json["datagrams_lost"], viewer.count("packets.lost"));
+    assert_eq!(json["whole"], viewer.count("frames.intact"));
+    assert_eq!(json["settings"].as_array().expect("rows").len(), 16);
+}
+
+#[test]
+fn a_trace_without_loss_has_nothing_to_save() {
+    let to = address();
+    let viewer = listening(to, "--once --trace stream.trace");
+    let sender = sender("pattern:320x180@30", to, "--frames 20 --quiet").run();
+    let _ = sender.end().well();
+    let told = what_if(&viewer.end().well(), "").well();
+    let said = String::from_utf8(told.output).expect("text");
+    assert!(
+        said.ends_with("Nothing was lost: there is nothing to save.\n"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
     let viewer = view("--trace-limit 4k");

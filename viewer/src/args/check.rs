@@ -34,6 +34,13 @@ impl Args {
         if self.check.is_none() && self.impair_log.len() > usize::from(self.impair.is_some()) {
             return Some("--impair-log is written once, of an --impair such as loss=5%,seed=7");
         }
+        let one_json = match &self.report[..] {
+            [path] => Kind::of(path).ok() == Some(Kind::Json),
+            reports => reports.is_empty(),
+        };
+        if self.what_if.is_some() && !one_json {
+            return Some("--what-if writes one report, a .json");
+        }
         let piped = [
             self.stats.is_some(),
             self.output.as_deref() == Some("-".as_ref()),

@@ -69,7 +69,7 @@ fn every_flag_of_the_issue_is_there() {
     assert_eq!(args.allow.len(), 2);
     assert_eq!(args.duration, Some(Duration::from_millis(500)));
     assert_eq!(args.wait, Some(Duration::from_secs(120)));
-    assert_eq!(args.latency, Duration::from_millis(100));
+    assert_eq!(args.budget(), Duration::from_millis(100));
     assert!(args.headless && args.once && args.quiet && args.strict);
     assert!(parse("--latency 11s").is_err());
     assert!(parse("--frames 0").is_err());
@@ -148,7 +148,7 @@ fn the_help_names_defaults_and_an_example() {
     let help = Args::command().render_long_help().to_string();
     assert!(help.contains("[default: 4M]"));
     assert!(help.contains("[default: 60ms]"));
-    assert_eq!(parse("").unwrap().latency, Config::default().budget);
+    assert_eq!(parse("").unwrap().budget(), Config::default().budget);
     assert!(help.contains("framegram-send camera"));
 }
 
@@ -163,6 +163,23 @@ fn a_trace_is_of_one_stream_and_has_a_limit() {
         "--trace-limit 2M",
         "--trace a --trace-limit 1k",
         "--trace a --layout grid",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn what_if_goes_with_what_is_replayed_alone() {
+    let args = parse("--what-if a --seed 3 --rtt 20ms --rtt 1s --latency 90ms --report a.json");
+    let args = args.unwrap();
+    assert_eq!((args.seed, args.rtt.len()), (3, 2));
+    for line in [
+        "--seed 3",
+        "--rtt 20ms",
+        "--what-if a :5005",
+        "--what-if a --trace b",
+        "--what-if a --report b.html",
+        "--what-if a --report b.json --report c.json",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }

@@ -1,0 +1,252 @@
+//! Every frame and every datagram that was sent, from those that came.
+
+mod besides;
+
+use super::journey::{Gathered, MAX_FRAMES};
+use super::slots::{Floor, Heard, Slot};
+use crate::frame::MAX_FRAME_BYTES;
+use crate::trace::Counts;
+
+/// A frame that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameSent {
+    /// Bytes.
+    pub(super) len: u32,
+    /// Bytes of every chunk but the last.
+    pub(super) size: u16,
+    /// When it was captured, and when it began to be sent, on the sender's
+    /// clock.
+    pub(super) captured: u64,
+    pub(super) start: u64,
+    /// Where its chunks begin among all.
+    pub(super) first: usize,
+}
+
+/// All of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    pub(super) frames: Vec<FrameSent>,
+    pub(super) media: Vec<Slot>,
+    pub(super) repair: Vec<Slot>,
+    pub(super) control: Vec<Slot>,
+    pub(super) counts: Option<Counts>,
+}
+
+/// A frame, and the numbers of its chunks.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    number: u64,
+    len: u32,
+    size: u16,
+    captured: u64,
+    base: u64,
+    /// Whether anything of it came.
+    known: bool,
+}
+
+impl Placed {
+    fn count(&self) -> u64 {
+        u64::from(self.len).div_ceil(u64::from(self.size))
+    }
+}
+
+/// Puts everything in its place; `None` where there are not two frames.
+pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
+    for heard in &mut gathered.heard {
+        heard.sort_by_key(|heard| heard.number);
+        heard.dedup_by_key(|heard| heard.number);
+    }
+    let [media, repair, control] = &gathered.heard;
+    let first = media.iter().map(|heard| heard.sent).min()?;
+    let within = |sent: u64| sent.saturating_sub(first) <= LONGEST;
+    let all = gathered.heard.iter().flatten();
+    let last = all
+        .clone()
+        .map(|heard| heard.sent)
+        .filter(|sent| within(*sent));
+    let floor = Floor::new(all, first, last.max()?);
+    let placed = place_frames(&gathered);
+    let lag = median_lag(&placed, media);
+    let mut layout = Layout {
+        counts: gathered.counts,
+        ..Layout::default()
+    };
+    let spread = gathered.counts.map_or(0, |counts| counts.spread.into());
+    let mut before = 0;
+    for frame in &placed {
+        let slots = chunks(frame, media, &floor, lag, spread);
+        let start = slots.first().map_or(0, |slot| slot.sent).max(before);
+        if layout.media.len() + slots.len() > MAX_SLOTS || !within(start) {
+            break;
+        }
+        before = start;
+        layout.frames.push(FrameSent {
+            len: frame.len,
+            size: frame.size,
+            captured: frame.captured.min(start),
+            start,
+            first: layout.media.len(),
+        });
+        layout.media.extend(slots);
+    }
+    let frames = besides::Frames {
+        frames: &layout.frames,
+        media: &layout.media,
+    };
+    let from_start = placed.first().is_some_and(|frame| frame.number == 0);
+    let sent = |channel: usize| {
+        let counts = gathered.counts.filter(|_| gathered.ended);
+        let start = if from_start { 0 } else { u64::MAX };
+        start..counts.map_or(0, |counts| counts.packets[channel])
+    };
+    layout.repair = besides::fill(repair, &sent(1), &frames, &floor);
+    layout.control = besides::fill(control, &sent(2), &frames, &floor);
+    (layout.frames.len() > 1).then_some(layout)
+}
+
+/// All frames in their order, those of which nothing came included.
+fn place_frames(gathered: &Gathered) -> Vec<Placed> {
+    let mut placed: Vec<Placed> = Vec::new();
+    for (number, (chunk, base)) in &gathered.frames {
+        let before = placed.last().copied();
+        let end = before.map(|last| last.base + last.count());
+        let base = match (base, end) {
+            (Some(base), _) => *base,
+            (None, Some(end)) => end,
+            // Nothing tells where it stands.
+            (None, None) => continue,
+        };
+        let frame = Placed {
+            number: *number,
+            len: chunk.frame_len,
+            size: chunk.size,
+            captured: chunk.captured,
+            base,
+            known: true,
+        };
+        let begins = chunk_came(&gathered.heard[0], base);
+        if let Some(before) = before {
+            let missing = number - before.number - 1;
+            let many = placed.len() as u64 + missing > MAX_FRAMES as u64;
+            if missing > MAX_MISSING || many || base < before.base + before.count() {
+                break;
+            }
+            placed.extend(between(&before, missing, base, frame.captured));
+        } else if !begins && base > 0 {
+            // The viewer joined in the middle of it.
+            continue;
+        }
+        placed.push(frame);
+    }
+    end(gathered, &mut placed);
+    placed
+}
+
+/// Frames lost as a whole behind another one.
+fn between(
+    before: &Placed,
+    missing: u64,
+    base: u64,
+    captured: u64,
+) -> impl Iterator<Item = Placed> {
+    let before = *before;
+    let end = before.base + before.count();
+    let chunks = base.saturating_sub(end).checked_div(missing).unwrap_or(0);
+    let most = MAX_FRAME_BYTES as u64 / u64::from(before.size);
+    let len = chunks.clamp(1, most) * u64::from(before.size);
+    let apart = captured.saturating_sub(before.captured) / (missing + 1);
+    (0..missing).map(move |at| Placed {
+        number: before.number + 1 + at,
+        len: len as u32,
+        captured: before.captured + apart * (at + 1),
+        base: end + chunks * at,
+        known: false,
+        ..before
+    })
+}
+
+/// Adds the frames lost at the end; takes away what was only beginning to come.
+fn end(gathered: &Gathered, placed: &mut Vec<Placed>) {
+    let Some(last) = placed.last().copied() else {
+        return;
+    };
+    match gathered.counts.filter(|_| gathered.ended) {
+        Some(counts) => {
+            let missing = counts.frames_sent.saturating_sub(last.number + 1);
+            let interval = u64::from(counts.interval) * (missing + 1);
+            if missing <= MAX_MISSING {
+                let captured = last.captured.saturating_add(interval);
+                placed.extend(between(&last, missing, counts.packets[0], captured));
+            }
+        }
+        None => drop(placed.pop()),
+    }
+}
+
+/// How long after its capture a frame begins to be sent, mostly.
+fn median_lag(placed: &[Placed], media: &[Heard]) -> u64 {
+    let first = |frame: &Placed| {
+        let at = media.binary_search_by_key(&frame.base, |heard| heard.number);
+        Some(media[at.ok()?].sent.saturating_sub(frame.captured))
+    };
+    let known = placed.iter().filter(|frame| frame.known);
+    let mut lags: Vec<_> = known.filter_map(first).collect();
+    let middle = lags.len() / 2;
+    if lags.is_empty() {
+        return 0;
+    }
+    *lags.select_nth_unstable(middle).1
+}
+
+/// What became of each chunk of a frame.
+fn chunks(frame: &Placed, media: &[Heard], floor: &Floor, lag: u64, spread: u64) -> Vec<Slot> {
+    let count = frame.count();
+    let begin = media.partition_point(|heard| heard.number < frame.base);
+    let end = media.partition_point(|heard| heard.number < frame.base + count);
+    let heard = &media[begin..end];
+    let due = frame.captured.saturating_add(lag);
+    let step = match heard {
+        [first, .., last] => {
+            last.sent.saturating_sub(first.sent) / (last.number - first.number).max(1)
+        }
+        _ => spread / count.max(1),
+    };
+    let mut slots: Vec<Slot> = Vec::with_capacity(count as usize);
+    let mut next = heard.iter().peekable();
+    for number in frame.base..frame.base + count {
+        if let Some(came) = next.next_if(|heard| heard.number == number) {
+            slots.push(floor.slot(came));
+            continue;
+        }
+        let ahead = next.peek();
+        let sent = match (slots.last(), ahead) {
+            (None, None) => due,
+            (None, Some(ahead)) => {
+                let back = step * (ahead.number - number);
+                due.min(ahead.sent).max(ahead.sent.saturating_sub(back))
+            }
+            (Some(before), None) => before.sent.saturating_add(step),
+            (Some(before), Some(ahead)) => {
+                let apart = ahead.sent.saturating_sub(before.sent);
+                before.sent + apart / (ahead.number - number + 1)
+            }
+        };
+        slots.push(Slot::lost(sent));
+    }
+    slots
+}
+
+fn chunk_came(media: &[Heard], number: u64) -> bool {
+    media
+        .binary_search_by_key(&number, |heard| heard.number)
+        .is_ok()
+}
+
+/// More than this in one row is no loss but another stream, or nonsense.
+const MAX_MISSING: u64 = 10_000;
+
+/// The most datagrams of a channel.
+const MAX_SLOTS: usize = 8_000_000;
+
+/// Microseconds of the longest stream that is looked at: a day.
+const LONGEST: u64 = 24 * 3_600_000_000;

@@ -1,0 +1,119 @@
+//! The way that the traced stream went, for others to go.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::Journey;
+use super::slots::Slot;
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// A chunk, for the first time: its frame, counted from the first, and its
+    /// place there.
+    Chunk(usize, usize),
+    /// Parity, or a chunk again.
+    Repair,
+    /// Everything else.
+    Control,
+}
+
+/// The path, once. Whatever is sent on it is to be sent in the order of time.
+#[derive(Debug)]
+pub(super) struct Path<'a> {
+    journey: &'a Journey,
+    rng: Rng,
+    /// The first packets of the other channels that nothing has stood for yet.
+    next: [usize; 2],
+    /// When the last datagram was sent, and whether it was lost.
+    last: (u64, bool),
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn new(journey: &'a Journey, seed: u64) -> Self {
+        Self {
+            journey,
+            rng: Rng::with_seed(seed),
+            next: [0; 2],
+            last: (0, false),
+        }
+    }
+
+    /// How much longer than the least a datagram takes that is sent at `at`;
+    /// `None` if it is lost.
+    pub(super) fn send(&mut self, what: Sent, at: u64) -> Option<Duration> {
+        let slot = match what {
+            Sent::Chunk(frame, index) => self.chunk(frame, index),
+            Sent::Repair => take(&self.journey.repair, &mut self.next[0], at),
+            Sent::Control => take(&self.journey.control, &mut self.next[1], at),
+        };
+        let merged = &self.journey.merged;
+        let late = match slot {
+            Some(slot) if is_near(&slot, at) => slot.late(),
+            _ if merged.is_out(at) => None,
+            Some(slot) if !merged.is_out(slot.sent) => slot.late(),
+            _ if self.draw(at) => None,
+            _ => Some(self.late(at)),
+        };
+        self.last = (at, late.is_none());
+        late
+    }
+
+    /// The same for what is sent back.
+    pub(super) fn send_back(&mut self, at: u64) -> Option<Duration> {
+        let merged = &self.journey.merged;
+        let lost = merged.is_out(at) || self.rng.f64() < merged.share(at);
+        (!lost).then(|| self.late(at))
+    }
+
+    fn chunk(&self, frame: usize, index: usize) -> Option<Slot> {
+        let first = self.journey.frames.get(frame)?.first;
+        self.journey.media.get(first + index).copied()
+    }
+
+    fn late(&mut self, at: u64) -> Duration {
+        let rng = &mut self.rng;
+        self.journey.merged.late(at, |count| rng.usize(..count))
+    }
+
+    /// Whether a datagram is lost of which the trace knows nothing.
+    fn draw(&mut self, at: u64) -> bool {
+        let merged = &self.journey.merged;
+        let share = merged.share(at);
+        let run = merged
+            .chance_run()
+            .max(1.0 / (1.0 - share).max(LEAST_SHARE));
+        let (last, lost) = self.last;
+        let chance = match at.saturating_sub(last) {
+            away if away > MEMORY => share,
+            _ if lost => 1.0 - 1.0 / run,
+            _ => share / (run * (1.0 - share).max(LEAST_SHARE)),
+        };
+        self.rng.f64() < chance
+    }
+}
+
+/// The next packet of a channel, if it was sent about then.
+fn take(slots: &[Slot], next: &mut usize, at: u64) -> Option<Slot> {
+    while slots.get(*next).is_some_and(|slot| slot.sent + NEAR < at) {
+        *next += 1;
+    }
+    let slot = slots.get(*next).filter(|slot| is_near(slot, at))?;
+    *next += 1;
+    Some(*slot)
+}
+
+fn is_near(slot: &Slot, at: u64) -> bool {
+    slot.sent.abs_diff(at) <= NEAR
+}
+
+/// What is sent within so many microseconds of something is sent at the same
+/// time: a sender's threads wake no more exactly.
+const NEAR: u64 = 2_000;
+
+/// After so many microseconds a path has forgotten a loss by chance.
+const MEMORY: u64 = 10_000;
+
+/// Keeps divisions by what arrives away from zero.
+const LEAST_SHARE: f64 = 0.01;

@@ -1,0 +1,359 @@
+//! What is foretold, beside what truly happens.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+
+use super::drive::{STREAM, Take, World, drive, sender_address};
+use super::*;
+use crate::ledger::FrameRecord;
+use crate::link::{GilbertElliott, Impairment, Link};
+use crate::trace::{Recorder, Why};
+use crate::wire::{DEFAULT_DATAGRAM, Format};
+use crate::{receiver, transmitter};
+
+/// A true path, and whoever writes a trace at its end.
+struct Truth {
+    there: Link,
+    back: Link,
+    recorder: Recorder,
+    trace: Vec<u8>,
+}
+
+impl World for Truth {
+    fn send(&mut self, datagram: &[u8], now: Duration) {
+        self.there.send(datagram, now);
+    }
+
+    fn send_back(&mut self, datagram: &[u8], now: Duration) {
+        self.back.send(datagram, now);
+    }
+
+    fn arrive(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.there.poll(now)
+    }
+
+    fn arrive_back(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.back.poll(now)
+    }
+
+    fn next(&self) -> Option<Duration> {
+        let nexts = [self.there.poll_timeout(), self.back.poll_timeout()];
+        nexts.into_iter().flatten().min()
+    }
+
+    fn note_taken(&mut self, datagram: &[u8], now: Duration) {
+        self.recorder.note_datagram(sender_address(), datagram, now);
+        self.trace
+            .extend(self.recorder.poll_block().into_iter().flatten());
+    }
+
+    fn note_record(&mut self, record: &FrameRecord, now: Duration) {
+        self.recorder.note_record(record, now);
+    }
+}
+
+/// A stream and its path.
+#[derive(Clone)]
+struct Scene {
+    frames: usize,
+    chunks: (usize, usize),
+    impairment: Impairment,
+    /// Whether what goes back is lost as well.
+    both_ways: bool,
+}
+
+const INTERVAL: Duration = Duration::from_micros(33_333);
+
+impl Scene {
+    fn takes(&self) -> impl Iterator<Item = Take> + use<> {
+        let mut rng = Rng::with_seed(7);
+        let (least, most) = self.chunks;
+        let all = Bytes::from(vec![0; 1_350 * most]);
+        (0..self.frames).map(move |at| {
+            let start = Duration::from_secs(100) + INTERVAL * at as u32;
+            Take {
+                start,
+                captured: start - Duration::from_millis(3),
+                jpeg: all.slice(..1_350 * rng.usize(least..=most) - rng.usize(..1_000)),
+                datagram: DEFAULT_DATAGRAM,
+            }
+        })
+    }
+
+    /// Sends it truly. Returns what came of it, and its trace.
+    fn truly(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>) {
+        let delay = setting.requests.unwrap_or_default() / 2;
+        let there = Impairment {
+            delay,
+            seed,
+            ..self.impairment.clone()
+        };
+        let back = if self.both_ways {
+            Impairment {
+                seed: seed + 1_000,
+                ..there.clone()
+            }
+        } else {
+            Impairment {
+                delay,
+                ..Impairment::default()
+            }
+        };
+        let viewer = receiver::Config {
+            budget: setting.latency,
+            requests: setting.requests.is_some(),
+            strict: true,
+            boot_mark: |_| None,
+        };
+        let now = Duration::from_secs(100);
+        let mut recorder = Recorder::new(&viewer, 1 << 30, now);
+        recorder.note_followed(STREAM, Format::Native, sender_address(), now);
+        let mut truth = Truth {
+            there: Link::new(there),
+            back: Link::new(back),
+            recorder,
+            trace: Vec::new(),
+        };
+        let sender = transmitter::Config {
+            interval: Some(INTERVAL),
+            pace: setting.pace,
+            fec: setting.fec,
+            retransmit: setting.requests.is_some(),
+            ..transmitter::Config::default()
+        };
+        let outcome = drive(sender, viewer, self.takes(), &mut truth);
+        truth.recorder.finish(Why::Over, now);
+        truth
+            .trace
+            .extend(truth.recorder.poll_block().into_iter().flatten());
+        (outcome, truth.trace)
+    }
+}
+
+const USUAL: Setting = Setting {
+    fec: Fec::Auto,
+    requests: Some(Duration::from_millis(20)),
+    latency: Duration::from_millis(60),
+    pace: true,
+};
+
+fn random(loss: f64) -> Impairment {
+    Impairment {
+        loss,
+        ..Impairment::default()
+    }
+}
+
+fn bursts(p: f64, r: f64, step: Option<Duration>) -> Impairment {
+    Impairment {
+        bursts: Some(GilbertElliott { p, r, step }),
+        ..Impairment::default()
+    }
+}
+
+const NOTHING: Setting = Setting {
+    fec: Fec::Off,
+    requests: None,
+    ..USUAL
+};
+
+fn parity(share: f64) -> Setting {
+    Setting {
+        fec: Fec::Fixed(share),
+        ..NOTHING
+    }
+}
+
+fn scene(impairment: Impairment) -> Scene {
+    Scene {
+        frames: 450,
+        chunks: (10, 25),
+        impairment,
+        both_ways: true,
+    }
+}
+
+/// Paths that lose in every manner.
+fn paths() -> [(&'static str, Impairment); 5] {
+    let jitter = Impairment {
+        jitter: Duration::from_millis(4),
+        ..random(0.03)
+    };
+    [
+        ("1 % random", random(0.01)),
+        ("5 % random", random(0.05)),
+        ("5 % in bursts of packets", bursts(0.0105, 0.2, None)),
+        (
+            "5 % in bursts of time",
+            bursts(0.005, 0.1, Some(Duration::from_millis(1))),
+        ),
+        ("3 % and jitter", jitter),
+    ]
+}
+
+#[test]
+fn what_was_is_foretold_exactly_where_nothing_repairs() {
+    for (name, impairment) in paths() {
+        let scene = scene(impairment);
+        let (was, trace) = scene.truly(&NOTHING, 1);
+        let journey = Journey::read(&trace[..]).unwrap();
+        assert_eq!(journey.part, Part::Whole, "{name}");
+        assert_eq!(journey.frames(), was.frames, "{name}");
+        assert_eq!(journey.settled, (was.frames, was.whole), "{name}");
+        let told = replay(&journey, &NOTHING, 0);
+        assert_eq!(told.whole, was.whole, "{name}");
+        let cost = (told.overhead() - was.overhead()).abs();
+        assert!(cost < 0.001, "{name}: {told:?} {was:?}");
+    }
+}
+
+#[test]
+fn what_was_is_foretold_within_a_frame_in_a_hundred() {
+    for (name, impairment) in paths() {
+        let scene = scene(impairment);
+        for traced in [USUAL, parity(0.2)] {
+            let (was, trace) = scene.truly(&traced, 1);
+            let journey = Journey::read(&trace[..]).unwrap();
+            let told = replay(&journey, &traced, 0);
+            let off = told.whole.abs_diff(was.whole);
+            assert!(off <= was.frames / 100, "{name}: {told:?} {was:?}");
+        }
+    }
+}
+
+#[test]
+fn what_would_be_is_foretold_from_any_other_settings() {
+    let settings = [
+        NOTHING,
+        parity(0.1),
+        parity(0.3),
+        USUAL,
+        Setting {
+            fec: Fec::Off,
+            requests: Some(Duration::from_millis(100)),
+            latency: Duration::from_millis(150),
+            ..USUAL
+        },
+        Setting {
+            pace: false,
+            ..parity(0.1)
+        },
+    ];
+    let mut offs = Vec::new();
+    for (name, impairment) in paths() {
+        let scene = scene(impairment);
+        let truth = settings.map(|setting| {
+            let runs = (1..=3).map(|seed| scene.truly(&setting, seed).0.whole);
+            runs.sum::<u64>() as f64 / 3.0
+        });
+        for traced in [USUAL, NOTHING] {
+            let trace = scene.truly(&traced, 1).1;
+            let journey = Journey::read(&trace[..]).unwrap();
+            for (setting, truth) in settings.iter().zip(truth) {
+                let told = replay(&journey, setting, 0);
+                let off = (told.whole as f64 - truth) / told.frames as f64;
+                // The trace is one run of a path by chance, the truth the mean
+                // of others. Whether bursts last in time or in packets it
+                // cannot tell, and that is what pacing is about.
+                let most = if setting.pace { 0.05 } else { 0.1 };
+                assert!(off.abs() <= most, "{name}: {off} {told:?} {setting:?}");
+                offs.push(off.abs());
+            }
+        }
+    }
+    let mean = offs.iter().sum::<f64>() / offs.len() as f64;
+    assert!(mean < 0.015, "{mean}");
+}
+
+#[test]
+fn more_parity_never_saves_less() {
+    for (name, impairment) in paths() {
+        let trace = scene(impairment).truly(&USUAL, 1).1;
+        let journey = Journey::read(&trace[..]).unwrap();
+        let shares = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
+        let told = shares.map(|share| replay(&journey, &parity(share), 0));
+        let whole = told.map(|told| told.whole);
+        assert!(whole.is_sorted(), "{name}: {whole:?}");
+        let cost = told.map(|told| told.overhead());
+        assert!(cost.is_sorted(), "{name}: {cost:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_answer() {
+    let trace = scene(random(0.1)).truly(&NOTHING, 1).1;
+    let tell = |seed| {
+        let journey = Journey::read(&trace[..]).unwrap();
+        [parity(0.1), USUAL].map(|setting| replay(&journey, &setting, seed))
+    };
+    assert_eq!(tell(5), tell(5));
+    let others: Vec<_> = (6..16).map(tell).collect();
+    assert!(others.iter().any(|other| *other != tell(5)));
+}
+
+#[test]
+fn what_is_cut_off_is_replayed_as_far_as_it_goes() {
+    let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
+    let journey = Journey::read(&trace[..trace.len() / 2]).unwrap();
+    assert!(
+        matches!(journey.part, Part::Broken(_)),
+        "{:?}",
+        journey.part
+    );
+    let frames = journey.frames();
+    assert!((150..300).contains(&frames), "{frames}");
+    assert!(replay(&journey, &USUAL, 0).whole + 5 >= frames);
+}
+
+#[test]
+fn a_long_trace_is_replayed_in_stretches_from_all_over_it() {
+    let long = Scene {
+        frames: 4_000,
+        chunks: (60, 100),
+        ..scene(random(0.002))
+    };
+    let (was, trace) = long.truly(&NOTHING, 1);
+    let journey = Journey::read(&trace[..]).unwrap();
+    let (all, some) = (journey.frames(), journey.replayed());
+    assert!(all == 4_000 && some < 3_000, "{some}");
+    let chosen: Vec<_> = journey.chosen().collect();
+    assert!(chosen[0] == 0 && *chosen.last().unwrap() > 3_000);
+    let told = replay(&journey, &NOTHING, 0);
+    assert_eq!(told.frames, some);
+    let shares = [was, told].map(|of| of.whole as f64 / of.frames as f64);
+    assert!((shares[0] - shares[1]).abs() < 0.02, "{shares:?}");
+}
+
+#[test]
+fn nothing_to_replay_is_an_error_that_says_so() {
+    let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
+    recorder.finish(Why::Over, AT);
+    let empty = recorder.poll_block().unwrap();
+    assert!(matches!(
+        Journey::read(&empty[..]),
+        Err(JourneyError::Empty)
+    ));
+    let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
+    recorder.note_followed(1, Format::Raw, sender_address(), AT);
+    recorder.note_datagram(sender_address(), &[0xff, 0xd8], AT);
+    recorder.finish(Why::Over, AT);
+    let raw = recorder.poll_block().unwrap();
+    assert!(matches!(
+        Journey::read(&raw[..]),
+        Err(JourneyError::Foreign)
+    ));
+    let one = Scene {
+        frames: 1,
+        ..scene(random(0.0))
+    };
+    let one = Journey::read(&one.truly(&USUAL, 1).1[..]);
+    assert!(matches!(one, Err(JourneyError::Short)), "{one:?}");
+    assert!(matches!(
+        Journey::read(&b"RIFF...."[..]),
+        Err(JourneyError::Trace(crate::trace::TraceError::NoTrace))
+    ));
+}
+
+const AT: Duration = Duration::from_secs(1);

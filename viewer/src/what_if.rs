@@ -1,0 +1,181 @@
+//! `--what-if`: how many frames of a traced stream other settings would have
+//! saved, and at what cost.
+
+mod report;
+mod table;
+
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use framegram_common::what_if::{Journey, Outcome, Part, Setting, replay};
+
+use self::report::Report;
+use self::table::Table;
+use crate::args::Args;
+use crate::claim::Claim;
+use crate::report::progress::Console;
+use crate::report::text::{count, percent, seconds};
+
+/// What was tried, and what came of it.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    setting: Setting,
+    outcome: Outcome,
+}
+
+impl Tried {
+    /// Frames whole beyond those of the base.
+    fn saved(&self, base: u64) -> i64 {
+        self.outcome.whole as i64 - base as i64
+    }
+}
+
+/// Replays the trace with other settings, and writes to standard output what
+/// comes of it.
+///
+/// # Errors
+/// When it cannot be read, or there is nothing in it to be replayed.
+pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
+    let piped = args.report.iter().any(|path| path.as_os_str() == "-");
+    let file = args.report.first().filter(|_| !piped);
+    let report = file.map(|path| Claim::new(path, "report")).transpose()?;
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+    let journey =
+        Journey::read(BufReader::new(file)).with_context(|| format!("cannot replay {name}"))?;
+    let mut out: Box<dyn Write> = if piped {
+        Box::new(io::sink())
+    } else {
+        Box::new(io::stdout())
+    };
+    for line in introduction(&journey) {
+        writeln!(out, "{line}")?;
+    }
+    let table = Table::new(&journey, args);
+    let settings = if journey.datagrams.1 > 0 {
+        table.settings()
+    } else {
+        Vec::new()
+    };
+    // Only where the line can be redrawn.
+    let console = Console::new(args.quiet || !io::stderr().is_terminal());
+    let outcomes = replay_all(&journey, &settings, args.seed, &console);
+    let tried = settings.into_iter().zip(outcomes);
+    let tried: Vec<_> = tried
+        .map(|(setting, outcome)| Tried { setting, outcome })
+        .collect();
+    if tried.is_empty() {
+        writeln!(out, "Nothing was lost: there is nothing to save.")?;
+    } else {
+        for line in table.lines(&tried) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    let write = |out: &mut dyn Write| {
+        let report = Report::new(&journey, &tried, args.seed);
+        serde_json::to_writer_pretty(&mut *out, &report)?;
+        Ok(writeln!(out)?)
+    };
+    match report {
+        Some(report) => drop(report.write(write)?),
+        None if piped => write(&mut io::stdout())?,
+        None => {}
+    }
+    Ok(())
+}
+
+/// Replays all settings, on all processors.
+fn replay_all(
+    journey: &Journey,
+    settings: &[Setting],
+    seed: u64,
+    console: &Console,
+) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(vec![Outcome::default(); settings.len()]);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(setting) = settings.get(at) else {
+                return;
+            };
+            console.progress(&format!("Replay {} of {}", at + 1, settings.len()));
+            let outcome = replay(journey, setting, seed);
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner)[at] = outcome;
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        // One of them is this one.
+        (1..threads.min(settings.len())).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    console.settle();
+    outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the trace tells.
+fn introduction(journey: &Journey) -> Vec<String> {
+    let (sent, lost) = journey.datagrams;
+    let frames = journey.frames();
+    let mut lines = vec![format!(
+        "{} frames in {}; {} datagrams sent, {} of them lost ({}), {:.1} in a row on average.",
+        count(frames),
+        seconds(journey.duration.as_secs_f64()),
+        count(sent),
+        count(lost),
+        percent(lost as f64 / sent.max(1) as f64),
+        if lost == 0 { 0.0 } else { journey.run },
+    )];
+    let (settled, whole) = journey.settled;
+    if settled > 0 {
+        let cost = journey.counts.filter(|counts| counts.jpeg_bytes > 0);
+        let cost = cost.map_or(String::new(), |counts| {
+            let ratio = counts.bytes as f64 / counts.jpeg_bytes as f64;
+            format!(", {ratio:.2} bytes sent for each byte of JPEG")
+        });
+        let rtt = journey.rtt.map_or(String::new(), |rtt| {
+            format!(", round trip {}", milliseconds(rtt))
+        });
+        lines.push(format!(
+            "As it was: {} of {} frames came through whole{cost} (latency {}{rtt}).",
+            count(whole),
+            count(settled),
+            milliseconds(journey.latency),
+        ));
+    }
+    match &journey.part {
+        Part::Whole => {}
+        Part::Limit => lines.push("The trace ended at its --trace-limit.".to_owned()),
+        Part::Slow => lines.push("The trace ended where its disk was too slow.".to_owned()),
+        Part::Broken(how) => {
+            lines.push(format!(
+                "The trace is not whole: {how}. This is of what is."
+            ));
+        }
+        Part::Long => {
+            lines.push("The trace is longer than is looked at: the rest is left out.".to_owned());
+        }
+    }
+    lines
+}
+
+/// A time of a few digits.
+fn milliseconds(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1e3;
+    if millis < 9.95 && millis.fract() > 0.05 {
+        format!("{millis:.1} ms")
+    } else {
+        format!("{millis:.0} ms")
+    }
+}
+
+#[cfg(test)]
+mod tests;

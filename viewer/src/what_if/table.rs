@@ -1,0 +1,157 @@
+//! Which settings are tried, and the table of what came of them.
+
+use std::time::Duration;
+
+use framegram_common::repair::Fec;
+use framegram_common::what_if::{Journey, Setting};
+
+use super::{Tried, milliseconds};
+use crate::args::Args;
+use crate::report::text::count;
+
+/// The settings: rows of parity, latency and pacing, columns of requests.
+pub(super) struct Table {
+    rows: Vec<Row>,
+    columns: Vec<Option<Duration>>,
+    latency: Duration,
+    /// Frames sent, and of these those replayed.
+    frames: u64,
+    replayed: u64,
+}
+
+struct Row {
+    name: String,
+    fec: Fec,
+    latency: Duration,
+    pace: bool,
+}
+
+impl Table {
+    /// Without wishes: the latency of the trace and others, the round trip of
+    /// the trace and others.
+    pub(super) fn new(journey: &Journey, args: &Args) -> Self {
+        let latency = args.latency.unwrap_or(journey.latency);
+        let parity = |(name, fec): (String, Fec)| Row {
+            name,
+            fec,
+            latency,
+            pace: true,
+        };
+        let shares = PERCENTS.map(|percent| {
+            let fec = Fec::Fixed(f64::from(percent) / 100.0);
+            (format!("parity {percent} %"), fec)
+        });
+        let off = ("no parity".to_owned(), Fec::Off);
+        let auto = ("parity auto".to_owned(), Fec::Auto);
+        let kinds = std::iter::once(off).chain(shares).chain([auto]);
+        let mut rows: Vec<_> = kinds.map(parity).collect();
+        let others = LATENCIES.iter().filter(|_| args.latency.is_none());
+        rows.extend(others.filter(|other| **other != latency).map(|other| Row {
+            name: format!("auto, latency {}", milliseconds(*other)),
+            fec: Fec::Auto,
+            latency: *other,
+            pace: true,
+        }));
+        rows.push(Row {
+            name: "auto, pacing off".to_owned(),
+            fec: Fec::Auto,
+            latency,
+            pace: false,
+        });
+        let mut trips = args.rtt.clone();
+        if trips.is_empty() {
+            let own = journey.rtt.unwrap_or(SOME_TRIP);
+            let longer = LONGER_TRIPS.into_iter().filter(|longer| *longer > own * 2);
+            trips.extend(std::iter::once(own).chain(longer));
+        }
+        Self {
+            rows,
+            columns: std::iter::once(None)
+                .chain(trips.into_iter().map(Some))
+                .collect(),
+            latency,
+            frames: journey.frames(),
+            replayed: journey.replayed(),
+        }
+    }
+
+    /// All settings, row by row; the first one repairs nothing.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        let rows = self.rows.iter().flat_map(|row| {
+            self.columns.iter().map(|requests| Setting {
+                fec: row.fec,
+                requests: *requests,
+                latency: row.latency,
+                pace: row.pace,
+            })
+        });
+        rows.collect()
+    }
+
+    /// The table of what came of these settings.
+    pub(super) fn lines(&self, tried: &[Tried]) -> Vec<String> {
+        let base = tried.first().map_or(0, |tried| tried.outcome.whole);
+        let broken = count(self.replayed.saturating_sub(base));
+        let heads = self.columns.iter().map(|requests| match requests {
+            None => "no requests".to_owned(),
+            Some(rtt) => format!("RTT {}", milliseconds(*rtt)),
+        });
+        let head = heads.map(|head| format!("{head:>CELL$}"));
+        let first = self.rows.iter().map(|row| row.name.len()).max();
+        let first = first.unwrap_or(0);
+        let mut lines = vec![String::new()];
+        if self.replayed < self.frames {
+            lines.push(format!(
+                "So that it takes seconds, {} frames are replayed, from all over the trace.",
+                count(self.replayed)
+            ));
+        }
+        lines.extend([
+            format!(
+                "Without parity and requests {broken} of {} frames do not come through whole.",
+                count(self.replayed)
+            ),
+            format!(
+                "Each setting saves so many of these, and sends so many bytes for each of JPEG \
+                 (latency {}):",
+                milliseconds(self.latency)
+            ),
+            String::new(),
+            format!("{:first$}{}", "", head.collect::<String>()),
+        ]);
+        let rows = tried.chunks(self.columns.len());
+        lines.extend(self.rows.iter().zip(rows).map(|(row, tried)| {
+            let cells = tried.iter().map(|tried| {
+                let saved = tried.saved(base);
+                let saved = if saved < 0 {
+                    format!("-{}", count(saved.unsigned_abs()))
+                } else {
+                    count(saved.unsigned_abs())
+                };
+                let cell = format!("{saved}  {:.2}", tried.outcome.overhead());
+                format!("{cell:>CELL$}")
+            });
+            format!("{:first$}{}", row.name, cells.collect::<String>())
+        }));
+        lines
+    }
+}
+
+/// The shares of parity that are tried.
+const PERCENTS: [u8; 5] = [5, 10, 20, 30, 50];
+
+/// The latencies that are tried besides.
+const LATENCIES: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(150),
+];
+
+/// The round trip where the trace tells none.
+const SOME_TRIP: Duration = Duration::from_millis(20);
+
+/// Longer round trips that are tried.
+const LONGER_TRIPS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
+
+/// Characters of a column.
+const CELL: usize = 14;
