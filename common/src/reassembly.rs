@@ -72,6 +72,8 @@ pub struct WholeFrame {
 pub struct Reassembly {
     frames: BTreeMap<FrameNumber, Assembly>,
     held_bytes: usize,
+    /// How many frames hold their bytes.
+    held: usize,
 }
 
 /// A frame being put together, or one that is closed and remembered.
@@ -124,9 +126,10 @@ impl Reassembly {
         if full && oldest.is_some_and(|oldest| number < oldest) {
             return Placed::Forgotten;
         }
-        let held_bytes = &mut self.held_bytes;
+        let (held_bytes, held) = (&mut self.held_bytes, &mut self.held);
         let assembly = self.frames.entry(number).or_insert_with(|| {
             *held_bytes += chunk.frame_len as usize;
+            *held += 1;
             Assembly::new(chunk, now)
         });
         assembly.place(number, chunk, origin)
@@ -162,27 +165,25 @@ impl Reassembly {
     #[must_use]
     pub fn excess(&self) -> Option<FrameNumber> {
         let over = self.frames.len() > MAX_FRAMES || self.held_bytes > MAX_HELD_BYTES;
+        if !over {
+            return None;
+        }
         let oldest = self.frames.iter().find(|(_, assembly)| assembly.holds())?;
-        (over && oldest.1.state == State::Open).then_some(*oldest.0)
+        (oldest.1.state == State::Open).then_some(*oldest.0)
     }
 
     /// Releases the bytes of closed frames and forgets them, oldest first, so
     /// far as they exceed the bounds.
     pub fn forget(&mut self) {
-        let holding = self
-            .frames
-            .values()
-            .filter(|assembly| assembly.holds())
-            .count();
-        let mut excess = holding.saturating_sub(MAX_HELD_FRAMES);
-        for assembly in self.frames.values_mut().filter(|assembly| assembly.holds()) {
-            if excess == 0 && self.held_bytes <= MAX_HELD_BYTES || assembly.state == State::Open {
+        let mut holding = self.frames.values_mut().filter(|frame| frame.holds());
+        while self.held > MAX_HELD_FRAMES || self.held_bytes > MAX_HELD_BYTES {
+            let Some(assembly) = holding.next().filter(|frame| frame.state != State::Open) else {
                 break;
-            }
+            };
             assembly.bytes = Held::Shared(Bytes::new());
             assembly.slices.clear();
             self.held_bytes -= assembly.frame_len;
-            excess = excess.saturating_sub(1);
+            self.held -= 1;
         }
         while self.frames.len() > MAX_FRAMES {
             let Some(oldest) = self.frames.first_entry() else {
@@ -192,7 +193,10 @@ impl Reassembly {
                 return;
             }
             let oldest = oldest.remove();
-            self.held_bytes -= if oldest.holds() { oldest.frame_len } else { 0 };
+            if oldest.holds() {
+                self.held_bytes -= oldest.frame_len;
+                self.held -= 1;
+            }
         }
     }
 }
