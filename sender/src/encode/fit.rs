@@ -17,10 +17,10 @@ const ENOUGH_TRIES: u32 = 5;
 const TRIES_A_SCALE: u32 = 3;
 
 /// A frame this full, in percent of the limit, is not tried to be made better.
-const FULL_ENOUGH: usize = 80;
+const FULL_ENOUGH: usize = 88;
 
 /// What a guess aims at, in percent of the limit.
-const AIM: usize = 92;
+const AIM: usize = 95;
 
 /// Bytes of a JPEG that do not depend on quality: markers and tables.
 const OVERHEAD: f64 = 600.0;
