@@ -6,6 +6,7 @@ mod delays;
 mod evidence;
 mod numbers;
 mod packets;
+mod passed;
 mod pattern;
 mod record;
 mod records;
@@ -15,6 +16,7 @@ pub use causes::{Cause, Causes};
 pub use delays::{Delays, Jitter};
 pub use numbers::{Arrival, Gap, Numbers};
 pub use packets::LossCounts;
+pub use passed::Passed;
 pub use pattern::PatternMeter;
 pub use record::{Fate, FrameRecord};
 pub use records::{Contents, HORIZON, Records};
@@ -57,6 +59,8 @@ pub struct Ledger {
     /// When the first frame began to arrive, and the newest.
     span: Option<(Duration, Duration)>,
     attendance: Attendance,
+    /// Of no account.
+    passed: Passed,
 }
 
 /// What the ledger is told of the frames that are still under way.
@@ -90,7 +94,19 @@ impl Ledger {
             from_start: false,
             span: None,
             attendance: Attendance::default(),
+            passed: Passed::default(),
         }
+    }
+
+    /// Leaves out what came before this side joined.
+    #[must_use]
+    pub fn joined_after(self, passed: Passed) -> Self {
+        Self { passed, ..self }
+    }
+
+    /// Whether a packet is one that was sent before this side joined.
+    pub fn is_before_joining(&mut self, header: &Header) -> bool {
+        self.passed.covers(header)
     }
 
     /// Notes that a frame begins to arrive.

@@ -27,6 +27,7 @@ use crate::os;
 use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
 use crate::wire::native::{Header, Packet};
+use following::Other;
 use stream::Stream;
 
 /// A stream is silent when nothing of it arrives for so long: longer than the
@@ -149,7 +150,7 @@ pub struct Receiver {
     /// What was counted of streams followed before that.
     before: Option<Statistics>,
     followed: u64,
-    others: Vec<u64>,
+    others: Vec<Other>,
     /// Streams that said farewell: what still arrives of them begins nothing.
     ended: VecDeque<u64>,
     malformed: u64,
@@ -191,11 +192,14 @@ impl Receiver {
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
-                if self.follows(header.stream, &packet, from, now)
+                if self.follows(&header, &packet, from, now)
                     && let Some(stream) = &mut self.stream
-                    && !stream.handle_packet(&header, &packet, from, datagram.len(), now)
                 {
-                    self.malformed += 1;
+                    if stream.is_before_joining(&header) {
+                        self.foreign += 1;
+                    } else if !stream.handle_packet(&header, &packet, from, datagram.len(), now) {
+                        self.malformed += 1;
+                    }
                 }
             }
             Err(error) => self.handle_undecodable(from, &error),

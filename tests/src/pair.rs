@@ -313,8 +313,13 @@ impl<'a> Pair<'a> {
             Event::Followed { stream, .. } => Some(*stream),
             Event::Other { .. } | Event::Ended { .. } => None,
         });
+        let listening = self.receiver.is_some();
         self.truth_of(datagram, |truth, datagram| {
-            truth.note_arrived(datagram, followed == Some(truth.stream));
+            let followed = followed == Some(truth.stream);
+            if listening && !followed && !truth.followed {
+                truth.note_passed(datagram);
+            }
+            truth.note_arrived(datagram, followed);
         });
     }
 

@@ -18,6 +18,8 @@ pub struct Truth {
     pub followed: bool,
     /// Whether something of it came before the viewer followed it, or listened.
     pub missed: bool,
+    /// One above the highest packet of each channel that came before.
+    pub passed: [u64; 3],
     /// Good copies that arrived, in the order of arrival.
     pub arrived: Vec<Key>,
     /// Packets of which a damaged copy arrived.
@@ -83,9 +85,19 @@ impl Truth {
             self.damaged.insert(key);
         } else if !followed {
             self.missed |= !self.followed;
-        } else {
+        } else if header.number.0 >= self.passed[header.channel as usize] {
             self.arrived.push(key);
             self.note_totals(datagram);
+        }
+    }
+
+    /// Notes a datagram that the viewer heard before it followed the stream:
+    /// what it overtook was sent before the viewer joined, too.
+    pub fn note_passed(&mut self, datagram: &[u8]) {
+        let (header, damaged) = read(datagram);
+        if !damaged {
+            let passed = &mut self.passed[header.channel as usize];
+            *passed = (*passed).max(header.number.0 + 1);
         }
     }
 
@@ -144,6 +156,7 @@ impl Truth {
                 (Some(first), Some(joined)) => first.min(joined),
                 (first, joined) => first.or(joined).unwrap_or(0),
             };
+            let start = start.max(self.passed[index]);
             let end = last.map_or(0, |last| last + 1).max(totals[index]);
             all.extend((start..end).map(|number| (channel, number)));
         }

@@ -86,6 +86,7 @@ impl Ledger {
             (false, Some(first), Some(joined)) => first.min(joined),
             (false, first, joined) => first.or(joined).unwrap_or(0),
         };
+        let first = first.max(self.passed.end(channel as usize));
         first..numbers.next().max(self.totals().map_or(0, of)).max(first)
     }
 

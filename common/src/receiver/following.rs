@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::stream::Stream;
 use super::{Event, MAX_OTHERS, Receiver};
+use crate::ledger::Passed;
 use crate::wire::WireError;
-use crate::wire::native::Packet;
+use crate::wire::native::{Header, Packet};
 
 /// The most damaged datagrams that are remembered before a stream is followed.
 const MAX_DAMAGED: usize = 64;
@@ -14,6 +15,22 @@ const MAX_DAMAGED: usize = 64;
 /// The most records that are kept of a stream that two others followed: more
 /// than are open when one ends.
 const MAX_RECORDS: usize = 4096;
+
+/// A stream that is heard and not followed.
+#[derive(Debug)]
+pub(super) struct Other {
+    stream: u64,
+    passed: Passed,
+}
+
+impl Other {
+    fn new(stream: u64) -> Self {
+        Self {
+            stream,
+            passed: Passed::default(),
+        }
+    }
+}
 
 impl Receiver {
     /// Counts a datagram that is no packet: damaged, where it comes from the
@@ -32,7 +49,8 @@ impl Receiver {
             }
         };
         // A number that nobody has may be damaged itself.
-        let other = claimed.is_some_and(|header| self.others.contains(&header.stream));
+        let other =
+            claimed.is_some_and(|header| self.others.iter().any(|it| it.stream == header.stream));
         if let Some(stream) = &mut self.stream
             && stream.from() == from
             && !other
@@ -52,22 +70,28 @@ impl Receiver {
     /// still lives.
     pub(super) fn follows(
         &mut self,
-        number: u64,
+        header: &Header,
         packet: &Packet<'_>,
         from: SocketAddr,
         now: Duration,
     ) -> bool {
+        let number = header.stream;
         let (living, silent_since) = match &self.stream {
             Some(stream) if stream.number() == number => return true,
             Some(stream) => (stream.is_living(now), Some(stream.heard())),
             None => (false, None),
         };
         // Known, its packets were not looked at while another was followed.
-        let known = self.others.contains(&number) || self.others.len() >= MAX_OTHERS;
+        let other = self.others.iter().position(|it| it.stream == number);
+        let known = other.is_some() || self.others.len() >= MAX_OTHERS;
         if living || self.ended.contains(&number) || !packet.is_from_sender() {
             self.foreign += 1;
-            if living && !known && self.others.len() < MAX_OTHERS {
-                self.others.push(number);
+            if let Some(other) = other {
+                self.others[other].passed.note(header);
+            } else if living && !known {
+                let mut other = Other::new(number);
+                other.passed.note(header);
+                self.others.push(other);
                 self.events.push_back(Event::Other {
                     stream: number,
                     from,
@@ -81,7 +105,7 @@ impl Receiver {
         if known {
             self.free_since = now;
         }
-        self.others.retain(|other| *other != number);
+        let other = other.map(|other| self.others.remove(other));
         self.retire(now);
         self.followed += 1;
         let mut stream = Stream::new(
@@ -90,6 +114,7 @@ impl Receiver {
             from,
             &self.config,
             self.free_since,
+            other.map_or_else(Passed::default, |other| other.passed),
             now,
         );
         for (address, claimed) in self.damaged.drain(..) {

@@ -16,7 +16,7 @@ use super::requests::Requests;
 use super::stages::Stages;
 use super::transit::Transit;
 use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE};
-use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts};
+use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts, Passed};
 use crate::reassembly::{Origin, Reassembly};
 use crate::repair::{LossEstimate, Rebuilder};
 use crate::seq::FrameNumber;
@@ -73,6 +73,7 @@ impl Stream {
         from: SocketAddr,
         config: &Config,
         free_since: Duration,
+        passed: Passed,
         now: Duration,
     ) -> Self {
         Self {
@@ -83,7 +84,7 @@ impl Stream {
             config: config.clone(),
             free_since,
             heard: now,
-            ledger: Ledger::new(number),
+            ledger: Ledger::new(number).joined_after(passed),
             reassembly: Reassembly::default(),
             rebuilder: Rebuilder::default(),
             requests: Requests::default(),
@@ -124,6 +125,11 @@ impl Stream {
     /// Whether it goes on, as far as one can hear.
     pub(super) fn is_living(&self, now: Duration) -> bool {
         self.farewell.is_none() && now.saturating_sub(self.heard) < SILENCE
+    }
+
+    /// Whether a packet was sent before this side joined.
+    pub(super) fn is_before_joining(&mut self, header: &Header) -> bool {
+        self.ledger.is_before_joining(header)
     }
 
     /// Takes a packet of `len` bytes. Returns whether it can be one of this

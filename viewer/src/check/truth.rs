@@ -90,6 +90,12 @@ impl Truth {
         let mut highest = [None; 3];
         for (index, deed) in deeds.iter().enumerate() {
             let channel = deed.channel as usize;
+            // What was sent before joining is of no account, whenever it comes.
+            let joined = account.channels.get(channel).map_or(0, |own| own.first);
+            if deed.number < joined {
+                truth.outside[0] += u64::from(deed.kind != Kind::Gone);
+                continue;
+            }
             let known = numbered[channel].contains_key(&deed.number);
             truth.plain &= !known && deed.kind != Kind::Damaged;
             let packet = numbered[channel].entry(deed.number).or_default();
@@ -134,7 +140,6 @@ impl Truth {
             counts.gone += u64::from(gone);
         }
         counts.absent = counts.sent - named;
-        self.outside[0] += numbered.range(..range.start).count() as u64;
         self.outside[1] += numbered.range(range.end..).count() as u64;
     }
 

@@ -1,0 +1,61 @@
+//! Packets that came before the stream was followed.
+
+use crate::wire::native::Header;
+
+/// One above the highest number of each channel that came while another stream
+/// was followed: what is below was sent before this side joined, also if it
+/// comes later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed([u64; 3]);
+
+impl Passed {
+    /// Notes a packet that is not looked at.
+    pub fn note(&mut self, header: &Header) {
+        let end = &mut self.0[header.channel as usize];
+        *end = (*end).max(header.number.0.saturating_add(1));
+    }
+
+    /// Whether the packet was overtaken by one of those. One that is far behind
+    /// them shows that their number was forged.
+    pub(super) fn covers(&mut self, header: &Header) -> bool {
+        let end = &mut self.0[header.channel as usize];
+        let behind = end.saturating_sub(header.number.0);
+        if behind > MAX_BEHIND {
+            *end = 0;
+        }
+        (1..=MAX_BEHIND).contains(&behind)
+    }
+
+    pub(super) fn end(&self, channel: usize) -> u64 {
+        self.0[channel]
+    }
+}
+
+/// The furthest that a packet is overtaken: a second of a fast stream.
+const MAX_BEHIND: u64 = 1 << 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seq::PacketNumber;
+    use crate::wire::native::Channel;
+
+    #[test]
+    fn what_was_overtaken_was_before_and_what_is_far_behind_shows_a_forgery() {
+        let header = |number| Header {
+            stream: 1,
+            destination: 0,
+            channel: Channel::Repair,
+            number: PacketNumber(number),
+            sent: 0,
+        };
+        let mut passed = Passed::default();
+        assert!(!passed.covers(&header(0)));
+        passed.note(&header(10));
+        passed.note(&header(8));
+        assert!(passed.covers(&header(10)) && !passed.covers(&header(11)));
+        passed.note(&header(u64::MAX));
+        assert!(!passed.covers(&header(9)));
+        assert_eq!(passed, Passed::default());
+    }
+}
