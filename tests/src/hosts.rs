@@ -83,6 +83,21 @@ impl Hosts {
         Start::by(&["ip", "netns", "exec", &self.viewer], VIEWER, arguments)
     }
 
+    /// What a command writes that has to end well on the viewer's host.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn run_by_viewer(&self, words: &[&str]) -> String {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &self.viewer])
+            .args(words)
+            .output()
+            .expect("the program ip is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", words.join(" "));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// How often IP cut a packet or put one together on either host.
     #[must_use]
     pub fn fragments(&self) -> u64 {

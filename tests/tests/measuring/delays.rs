@@ -1,0 +1,26 @@
+//! A delay that was done is the delay that is measured.
+
+use framegram_tests::program::address;
+
+use super::{listening, recorded, sender};
+
+/// The median time from sender to viewer, in milliseconds.
+fn one_way(viewers: &str, senders: &str) -> f64 {
+    let address = address();
+    let viewer = listening(address, &recorded(Some(viewers)));
+    let arguments = format!("--duration 1s {}", recorded(Some(senders)));
+    let sender = sender("pattern:160x96@60", address, &arguments).run();
+    let _ = sender.end().well();
+    let viewer = viewer.end().well();
+    let median = viewer.value("delays_ms.one_way.p50");
+    median.as_f64().expect("the clock is shared")
+}
+
+#[test]
+fn twenty_milliseconds_of_delay_are_measured_as_such() {
+    let plain = one_way("seed=0", "seed=0");
+    for (viewers, senders) in [("delay=20ms", "seed=0"), ("seed=0", "delay=20ms")] {
+        let more = one_way(viewers, senders) - plain;
+        assert!((more - 20.0).abs() < 1.0, "{viewers} {senders}: {more} ms");
+    }
+}

@@ -1,0 +1,110 @@
+//! What the system drops: in the viewer's socket, and on the way.
+
+use framegram_tests::hosts::{Hosts, VIEWER_IPS};
+use framegram_tests::program::address;
+use nix::sys::signal::Signal;
+
+use super::{LOG, assert_equal, check, listening, recorded, sender, wait_for_rows};
+
+#[test]
+fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
+    let address = address();
+    let mut viewer = listening(address, "--buffer 64k");
+    let sender = sender("pattern:640x360@60", address, &recorded(Some("seed=0"))).run();
+    viewer.wait_for("Following the stream");
+    wait_for_rows(&sender, 20_000);
+    viewer.signal(Signal::SIGSTOP);
+    // Several times as much as the buffer holds.
+    wait_for_rows(&sender, 100_000);
+    viewer.signal(Signal::SIGCONT);
+    wait_for_rows(&sender, 60_000);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    let viewer = viewer.end().well();
+    assert!(viewer.count("packets.socket_dropped") > 100);
+    assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
+    assert_eq!(viewer.count("fates.lost_network"), 0);
+    assert_equal("stopped", &viewer, &[&sender.path(LOG)]);
+}
+
+#[test]
+fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_counts() {
+    let Some(hosts) = Hosts::new(1_500) else {
+        return;
+    };
+    for rule in [
+        "add table ip filter",
+        "add chain ip filter input { type filter hook input priority 0 ; }",
+        "add counter ip filter dropped",
+        "add rule ip filter input udp dport 5005 numgen random mod 100 < 5 counter name dropped drop",
+    ] {
+        hosts.run_by_viewer(&[&["nft"], &*rule.split(' ').collect::<Vec<_>>()].concat());
+    }
+    let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
+    let mut viewer = hosts.viewer(&line).run();
+    viewer.wait_for("Waiting for a stream");
+    let line = format!(
+        "pattern:320x180@60 {}:5005 --duration 2s {}",
+        VIEWER_IPS[0],
+        // Sent one by one: of datagrams that are handed over together a filter
+        // sees one.
+        recorded(Some("seed=0"))
+    );
+    let sender = hosts.sender(&line).run().end().well();
+    let viewer = viewer.end().well();
+    let counted = hosts.run_by_viewer(&["nft", "list", "counter", "ip", "filter", "dropped"]);
+    let mut words = counted.split_whitespace();
+    let dropped = words
+        .find(|word| *word == "packets")
+        .and_then(|_| words.next());
+    let dropped: u64 = dropped
+        .and_then(|count| count.parse().ok())
+        .expect(&counted);
+    // Farewells that were dropped after the last one that came.
+    let tail = sender.count("packets.sent") - viewer.count("packets.sent");
+    assert!(dropped > 5, "{counted}");
+    assert_eq!(
+        viewer.count("packets.lost") + tail,
+        dropped,
+        "{:#}",
+        viewer.report
+    );
+    assert_eq!(viewer.count("packets.socket_dropped"), 0);
+    let checked = check(&viewer.path("report.json"), &[&sender.path(LOG)]);
+    let table = String::from_utf8_lossy(&checked.output);
+    assert_eq!(checked.code, Some(1), "{table}");
+    assert!(table.contains("differs"), "{table}");
+}
+
+#[test]
+fn an_end_that_is_lost_on_the_way_is_unknown_and_all_before_it_exact() {
+    let Some(hosts) = Hosts::new(1_500) else {
+        return;
+    };
+    let harm = "loss=5%,dup=3%,corrupt=2%,delay=3ms±3ms,seed=5";
+    let line = format!(
+        "{}:5005 --headless --once --wait 30s {}",
+        VIEWER_IPS[0],
+        recorded(Some(harm))
+    );
+    let mut viewer = hosts.viewer(&line).run();
+    viewer.wait_for("Waiting for a stream");
+    let line = format!("pattern:320x180@90 {}:5005", VIEWER_IPS[0]);
+    let sender = hosts.sender(&line).run();
+    viewer.wait_for("Following the stream");
+    wait_for_rows(&viewer, 40_000);
+    for rule in [
+        "add table ip filter",
+        "add chain ip filter input { type filter hook input priority 0 ; }",
+        "add rule ip filter input udp dport 5005 drop",
+    ] {
+        hosts.run_by_viewer(&[&["nft"], &*rule.split(' ').collect::<Vec<_>>()].concat());
+    }
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    let viewer = viewer.end().well();
+    assert_equal(harm, &viewer, &[&viewer.path(LOG)]);
+    assert_eq!(viewer.value("stream.ended"), false);
+    assert!(viewer.value("fates.after_last_totals").is_null());
+    assert!(sender.count("packets.sent") > viewer.count("packets.sent"));
+}
