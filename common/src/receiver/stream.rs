@@ -153,7 +153,7 @@ impl Stream {
             Arrival::Implausible => return false,
         }
         (self.from, self.destination, self.heard) = (from, header.destination, now);
-        self.newest_sent = self.newest_sent.max(header.sent);
+        self.newest_sent = header.sent;
         if header.channel != Channel::Control {
             self.requests.note_arrival(now);
         }

@@ -200,6 +200,11 @@ fn packets(statistics: &Statistics) -> String {
                 "no packet of a known format",
             ),
             (
+                "could not be sent",
+                packets.send_errors,
+                "refused by the sender's own system; not among those sent",
+            ),
+            (
                 "foreign",
                 packets.foreign,
                 "of another stream, or from an address that is not allowed",
