@@ -10,6 +10,7 @@ mod passed;
 mod pattern;
 mod record;
 mod records;
+mod refusals;
 mod tally;
 
 pub use causes::{Cause, Causes};
@@ -31,6 +32,7 @@ use crate::wire::native::{Channel, Header, Report, Totals};
 use accounts::Attendance;
 use evidence::{Accountable, Evidence};
 use records::Knowledge;
+use refusals::Refusals;
 
 /// The most damaged packets whose numbers are remembered, in case a good copy
 /// arrives as well.
@@ -54,6 +56,7 @@ pub struct Ledger {
     claims: BTreeSet<(Channel, PacketNumber)>,
     /// Damaged packets whose numbers cannot be believed, or are forgotten.
     corrupt_besides: u64,
+    refusals: Refusals,
     totals: Option<(Totals, Totals)>,
     from_start: bool,
     /// When the first frame began to arrive, and the newest.
@@ -90,6 +93,7 @@ impl Ledger {
             socket_dropped: 0,
             claims: BTreeSet::new(),
             corrupt_besides: 0,
+            refusals: Refusals::default(),
             totals: None,
             from_start: false,
             span: None,
@@ -167,6 +171,8 @@ impl Ledger {
     /// listening when the stream began.
     pub fn note_totals(&mut self, totals: Totals, from_start: bool) {
         self.from_start |= from_start;
+        let refused = totals.refused_first..totals.refused_end.min(totals.media);
+        self.refusals.note(refused);
         match &mut self.totals {
             None => self.totals = Some((totals, totals)),
             Some((_, last)) if totals.control > last.control => *last = totals,
@@ -337,6 +343,7 @@ impl Ledger {
                 numbers: [media_numbers, repair, control],
                 causes: &self.causes,
                 claims: &self.claims,
+                refusals: &self.refusals,
                 media: Accountable {
                     start: media.start,
                     end: media.end,

@@ -139,12 +139,14 @@ impl Speaker {
         both!(&mut self.inner, speaker => speaker.handle_not_sent(frames));
     }
 
-    /// Counts datagrams for a destination that the local system refused to
-    /// send.
-    pub fn handle_send_errors(&mut self, destination: usize, datagrams: u64) {
+    /// Takes datagrams, of `segment` bytes each but the last, that were polled
+    /// for a destination and that the local system refused to send.
+    pub fn handle_refused(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
         match &mut self.inner {
-            Inner::Native(native) => native.handle_send_errors(destination, datagrams),
-            Inner::Plain(plain) => plain.handle_send_errors(datagrams),
+            Inner::Native(native) => native.handle_refused(destination, datagrams, segment),
+            Inner::Plain(plain) => {
+                plain.handle_refused(datagrams.len().div_ceil(segment.max(1)) as u64);
+            }
         }
     }
 

@@ -285,6 +285,7 @@ pub fn delay(record: &FrameRecord) -> Option<Duration> {
 pub fn is_lost(fate: Fate) -> bool {
     match fate {
         Fate::LostNetwork
+        | Fate::NotSent
         | Fate::LostSocket
         | Fate::Mixed
         | Fate::Corrupt
@@ -316,6 +317,7 @@ pub fn letter(fate: Fate) -> char {
         Fate::Mixed => 'm',
         Fate::LostSocket => 'b',
         Fate::LostNetwork => 'n',
+        Fate::NotSent => 'k',
         Fate::BeforeJoining => '-',
         Fate::TailUnknown => '?',
         Fate::Open => 'o',

@@ -11,6 +11,7 @@ mod kept;
 #[cfg(test)]
 mod opening;
 mod protection;
+mod refused;
 mod schedule;
 mod stages;
 mod tables;
@@ -265,11 +266,18 @@ impl Transmitter {
         }
         let rooms = self.destinations.iter_mut().map(|to| to.room(now));
         let room = rooms.min().unwrap_or(u64::MAX);
+        let due = self.schedule.due(|_| Duration::ZERO);
+        if due.is_some_and(|due| due <= now)
+            && let Some(transmit) = self.tell_refused(now, out)
+        {
+            return Some(transmit);
+        }
         let destinations = &self.destinations;
         let is_open = |index: usize| destinations[index].is_open();
         let polled = self.schedule.poll(now, destinations.len(), is_open, room);
         if let Some((items, destination)) = polled {
             let to = &mut self.destinations[destination];
+            to.note_leaving();
             for item in items {
                 if let Some(frame) = item.begins() {
                     self.stages.note_sent(frame.0, now);
@@ -340,6 +348,18 @@ impl Transmitter {
             }
         }
         None
+    }
+
+    /// Totals where they are to tell what did not leave, before more follows.
+    fn tell_refused(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        let untold = |to: &mut Destination| to.tell_refused();
+        let destination = self.destinations.iter_mut().position(untold)?;
+        let totals = self.totals();
+        self.destinations[destination].encode_totals(self.stream, totals, now, out);
+        Some(Transmit {
+            destination,
+            segment: out.len(),
+        })
     }
 
     /// When so many bytes may go to all destinations.

@@ -50,8 +50,9 @@ pub(crate) struct Output {
 
 /// What became of a batch of datagrams.
 pub(crate) struct Sent {
-    /// Datagrams that the system refused.
-    pub(crate) refused: u64,
+    /// Bytes at their front that the system took: all of them, or it refused
+    /// the datagrams behind.
+    pub(crate) taken: usize,
     /// A smaller datagram to go on with.
     pub(crate) smaller: Option<usize>,
     /// What a person should hear.
@@ -150,13 +151,12 @@ impl Output {
         let Err(error) = sent else {
             self.sent = true;
             return Sent {
-                refused: 0,
+                taken: datagrams.len(),
                 smaller: None,
                 notice: self.trouble.passed(now).then(|| self.back()),
             };
         };
-        let count = datagrams.len().div_ceil(segment.max(1));
-        let refused = count.saturating_sub(left) as u64;
+        let taken = left.saturating_mul(segment).min(datagrams.len());
         // Nobody listening yet is no failure of sending.
         self.sent |= is_refused(&error);
         let why = self.why(&error);
@@ -170,7 +170,7 @@ impl Output {
             None => self.failed(&error, now),
         };
         Sent {
-            refused,
+            taken,
             smaller,
             notice,
         }
@@ -319,7 +319,7 @@ mod tests {
         };
         let mut output = Output::open("127.0.0.1:9", &towards).unwrap();
         let sent = output.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
-        assert_eq!((sent.refused, sent.smaller), (1, Some(MAX_DATAGRAM)));
+        assert_eq!((sent.taken, sent.smaller), (0, Some(MAX_DATAGRAM)));
         assert!(sent.notice.is_some());
         let error = output.reached().unwrap_err().to_string();
         assert!(

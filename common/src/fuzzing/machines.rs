@@ -299,6 +299,8 @@ fn totals(input: &mut Input<'_>, now: Duration) -> Totals {
         kept: input.u32() % 100_000,
         spread: input.u32() % 100_000,
         refused: input.number(),
+        refused_first: input.number(),
+        refused_end: input.number(),
         encode_max: input.u32(),
         ..Totals::default()
     }

@@ -30,6 +30,8 @@ pub enum Cause {
     Socket,
     /// It arrived damaged.
     Corrupt,
+    /// It never left the sender.
+    Refused,
     /// One of several.
     Mixed,
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::causes::{Cause, Causes};
 use super::numbers::Numbers;
+use super::refusals::Refusals;
 use crate::seq::PacketNumber;
 use crate::wire::native::Channel;
 
@@ -16,6 +17,8 @@ pub(super) struct Evidence<'a> {
     pub(super) causes: &'a Causes,
     /// Damaged packets whose numbers are known.
     pub(super) claims: &'a BTreeSet<(Channel, PacketNumber)>,
+    /// Packets that never left.
+    pub(super) refusals: &'a Refusals,
     /// The media packets that this side is accountable for.
     pub(super) media: Accountable,
 }
@@ -71,24 +74,33 @@ impl Evidence<'_> {
         if missing == 0 {
             return;
         }
-        let named = self.claims_in(Channel::Media, gap).min(missing);
+        let refused = self.refusals.count_in(&gap).min(missing);
+        let refused_cause = (refused > 0).then_some(Cause::Refused);
+        let named = self.claims_in(Channel::Media, gap).min(missing - refused);
         let named_cause = (named > 0).then_some(Cause::Corrupt);
-        let unnamed = (missing > named).then(|| {
+        let unnamed = (missing > refused + named).then(|| {
             self.causes
                 .cause(episode, |channel, range| self.unnamed(channel, range))
         });
         verdict.missing += missing;
-        for cause in named_cause.into_iter().chain(unnamed) {
+        for cause in refused_cause.into_iter().chain(named_cause).chain(unnamed) {
             verdict.cause = Some(verdict.cause.map_or(cause, |before| before.and(cause)));
         }
     }
 
-    /// How many packets of a range are missing, and not known as damaged.
+    /// How many packets of a range are missing, and not known as damaged or as
+    /// never sent.
     fn unnamed(&self, channel: Channel, range: Range<u64>) -> u64 {
         let length = range.end.saturating_sub(range.start);
         let received = self.numbers[channel as usize].received_in(range.clone());
+        let refused = match channel {
+            Channel::Media => self.refusals.count_in(&range),
+            Channel::Repair | Channel::Control => 0,
+        };
         let named = self.claims_in(channel, range);
-        length.saturating_sub(received).saturating_sub(named)
+        length
+            .saturating_sub(received)
+            .saturating_sub(refused + named)
     }
 
     fn claims_in(&self, channel: Channel, range: Range<u64>) -> u64 {

@@ -13,7 +13,7 @@ use crate::wire::native::{Channel, Totals};
 pub struct LossCounts {
     /// From the first received to the highest received.
     pub expected: u64,
-    /// Of these, not received.
+    /// Of these, not received, though they left the sender.
     pub missing: u64,
     /// Runs of packets that were missing when the next one came.
     pub gaps: u64,
@@ -51,6 +51,8 @@ impl Ledger {
             counts.missing += expected - numbers.received();
             counts.gaps += numbers.gaps();
         }
+        // Parity is of no use against those.
+        counts.missing -= self.refused().min(counts.missing);
         counts
     }
 

@@ -8,7 +8,7 @@ use crate::seq::FrameNumber;
 
 /// What became of a frame. The names are those of the fields of
 /// [`Fates`](crate::statistics::Fates), which says what they mean; frames that
-/// were never sent have no number and no record.
+/// were never encoded or numbered have no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
@@ -34,6 +34,8 @@ pub enum Fate {
     LostSocket,
     /// What it lacked was lost on the way.
     LostNetwork,
+    /// What it lacked never left the sender.
+    NotSent,
     /// Sent before the viewer joined.
     BeforeJoining,
     /// Announced, and nothing else is known of it.
@@ -44,7 +46,7 @@ pub enum Fate {
 
 impl Fate {
     /// All fates, from the best to the least known.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::IntactUnrepaired,
         Self::IntactRequest,
         Self::IntactParity,
@@ -56,6 +58,7 @@ impl Fate {
         Self::Mixed,
         Self::LostSocket,
         Self::LostNetwork,
+        Self::NotSent,
         Self::BeforeJoining,
         Self::TailUnknown,
         Self::Open,
@@ -76,6 +79,7 @@ impl Fate {
             Self::Mixed => "mixed",
             Self::LostSocket => "lost_socket",
             Self::LostNetwork => "lost_network",
+            Self::NotSent => "not_sent",
             Self::BeforeJoining => "before_joining",
             Self::TailUnknown => "tail_unknown",
             Self::Open => "open",

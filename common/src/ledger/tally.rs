@@ -25,6 +25,7 @@ impl Tally {
             | Fate::Mixed
             | Fate::LostSocket
             | Fate::LostNetwork
+            | Fate::NotSent
             | Fate::TailUnknown => self.incomplete += 1,
             Fate::Concealed => self.stale += record.stale,
             Fate::IntactUnrepaired
@@ -87,7 +88,7 @@ impl Tally {
         });
         Fates {
             replaced: sender.map(|[_, replaced, _]| replaced),
-            not_sent: sender.map(|[_, _, not_sent]| not_sent),
+            not_sent: sender.map(|[_, _, not_sent]| not_sent + self.of(Fate::NotSent)),
             before_joining: sender.map(|_| before_joining),
             lost_network: of(Fate::LostNetwork),
             lost_socket: of(Fate::LostSocket),

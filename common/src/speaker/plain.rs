@@ -94,7 +94,7 @@ impl Plain {
         self.counts.not_sent += frames;
     }
 
-    pub(super) fn handle_send_errors(&mut self, datagrams: u64) {
+    pub(super) fn handle_refused(&mut self, datagrams: u64) {
         self.counts.send_errors += datagrams;
     }
 

@@ -12,7 +12,8 @@ counts! {
 pub struct Fates {
     /// A newer one took its place before it was encoded.
     pub replaced: Option<u64>,
-    /// It could not be encoded, or not be handed to the network.
+    /// It could not be encoded, or not be handed to the network; or not shown:
+    /// every packet that it lacked was refused by the sender's own system.
     pub not_sent: Option<u64>,
     /// Sent before the viewer's first packet.
     pub before_joining: Option<u64>,

@@ -34,7 +34,9 @@ impl Hits {
         let hit = match record.fate {
             // Of the end of a stream that was cut off, what was lost is unknown.
             Fate::BeforeJoining | Fate::TailUnknown => false,
-            Fate::LostNetwork | Fate::LostSocket | Fate::Mixed | Fate::Corrupt => true,
+            Fate::LostNetwork | Fate::LostSocket | Fate::Mixed | Fate::Corrupt | Fate::NotSent => {
+                true
+            }
             Fate::Open
             | Fate::IntactUnrepaired
             | Fate::IntactRequest

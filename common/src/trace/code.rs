@@ -75,6 +75,7 @@ fn fate_code(fate: ledger::Fate) -> u8 {
         ledger::Fate::BeforeJoining => 11,
         ledger::Fate::TailUnknown => 12,
         ledger::Fate::Open => 13,
+        ledger::Fate::NotSent => 14,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Transmitter;
 use super::destination::Destination;
 use crate::statistics::{self, Side, Statistics};
-use crate::wire::native::{Totals, micros};
+use crate::wire::native::{Packet, Totals, micros};
 
 /// What was sent so far, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,11 +43,16 @@ impl Transmitter {
         self.counts.not_sent += frames;
     }
 
-    /// Counts datagrams for a destination that the local system refused to
-    /// send.
-    pub fn handle_send_errors(&mut self, destination: usize, datagrams: u64) {
-        if let Some(to) = self.destinations.get_mut(destination) {
-            to.note_refused(datagrams);
+    /// Takes datagrams, of `segment` bytes each but the last, that were polled
+    /// for a destination and that the local system refused to send.
+    pub fn handle_refused(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
+        let Some(to) = self.destinations.get_mut(destination) else {
+            return;
+        };
+        for datagram in datagrams.chunks(segment.max(1)) {
+            if let Ok((header, _)) = Packet::decode(datagram) {
+                to.note_refused(header.channel, header.number);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::cap::Cap;
+use super::refused::Refused;
 use super::viewer::{Viewer, figures, planned_loss};
 use crate::receiver::EAGER_REPORTS;
 use crate::repair::{LossModel, Path};
@@ -48,8 +49,7 @@ pub(super) struct Destination {
     repair: u64,
     control: u64,
     bytes: u64,
-    /// Packets that were counted, and did not leave.
-    refused: u64,
+    refused: Refused,
     totals_due: Duration,
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
@@ -73,7 +73,7 @@ impl Destination {
             repair: 0,
             control: 0,
             bytes: 0,
-            refused: 0,
+            refused: Refused::default(),
             totals_due: now,
             farewells: None,
             replies: VecDeque::new(),
@@ -165,11 +165,25 @@ impl Destination {
         if now < self.totals_due || self.farewells == Some(0) {
             return false;
         }
+        self.encode_totals(stream, totals, now, out);
+        true
+    }
+
+    /// Appends totals, or a farewell.
+    pub(super) fn encode_totals(
+        &mut self,
+        stream: u64,
+        totals: Totals,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) {
         let totals = Totals {
             media: self.media,
             repair: self.repair,
             control: self.control + 1,
-            refused: self.refused,
+            refused: self.refused.packets,
+            refused_first: self.refused.run.start,
+            refused_end: self.refused.run.end,
             ..totals
         };
         let totals = Totals {
@@ -190,7 +204,6 @@ impl Destination {
         };
         self.encode(stream, &packet, now, out);
         debug_assert_eq!(self.bytes, totals.bytes);
-        true
     }
 
     /// Time from farewell to farewell: where a viewer waits for that long, it
@@ -343,17 +356,28 @@ impl Destination {
 
     /// Packets sent, of all channels.
     pub(super) fn packets(&self) -> u64 {
-        (self.media + self.repair + self.control).saturating_sub(self.refused)
+        (self.media + self.repair + self.control).saturating_sub(self.refused.packets)
     }
 
-    /// Counts packets that did not leave.
-    pub(super) fn note_refused(&mut self, packets: u64) {
-        self.refused += packets;
+    /// Counts a packet that did not leave.
+    pub(super) fn note_refused(&mut self, channel: Channel, number: PacketNumber) {
+        self.refused.note(channel, number);
     }
 
     /// Packets that did not leave.
     pub(super) fn refused(&self) -> u64 {
-        self.refused
+        self.refused.packets
+    }
+
+    /// Whether totals are to tell now of packets that did not leave. Once for
+    /// each time that something else leaves: they may be refused as well.
+    pub(super) fn tell_refused(&mut self) -> bool {
+        self.is_open && self.farewells.is_none() && self.refused.tell()
+    }
+
+    /// Notes that something else than totals leaves.
+    pub(super) fn note_leaving(&mut self) {
+        self.refused.tried = false;
     }
 
     /// UDP payload sent.

@@ -27,8 +27,12 @@ impl Stream<'_> {
             match &mut self.impaired {
                 None => {
                     let sent = output.send(out, transmit.segment, now);
-                    self.transmitter
-                        .handle_send_errors(transmit.destination, sent.refused);
+                    let refused = &out[sent.taken..];
+                    self.transmitter.handle_refused(
+                        transmit.destination,
+                        refused,
+                        transmit.segment,
+                    );
                     came.note(sent, self.console);
                 }
                 Some(impaired) => {
@@ -61,8 +65,10 @@ impl Stream<'_> {
             impaired.pass_on(now, |destination, datagram| {
                 outputs.get_mut(destination).is_some_and(|output| {
                     let sent = output.send(datagram, datagram.len(), now);
-                    let taken = sent.refused == 0;
-                    transmitter.handle_send_errors(destination, sent.refused);
+                    let taken = sent.taken == datagram.len();
+                    if !taken {
+                        transmitter.handle_refused(destination, datagram, datagram.len());
+                    }
                     came.note(sent, console);
                     taken
                 })

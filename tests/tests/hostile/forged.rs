@@ -32,6 +32,8 @@ fn forged_totals(rng: &mut Rng) -> Totals {
         kept: any(rng) as u32,
         spread: any(rng) as u32,
         refused: any(rng),
+        refused_first: any(rng),
+        refused_end: any(rng),
         encode_p50: any(rng) as u32,
         encode_p95: any(rng) as u32,
         encode_p99: any(rng) as u32,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use framegram_common::Statistics;
-use framegram_common::statistics::Fates;
 
 use super::missed;
 use super::text::count;
@@ -47,11 +46,14 @@ impl Advice {
 /// Where most of what was lost was lost, and what to do about it.
 #[must_use]
 pub fn place(statistics: &Statistics, advice: &Advice) -> Option<String> {
-    place_of_frames(&statistics.fates, advice).or_else(|| place_of_packets(statistics, advice))
+    place_of_frames(statistics, advice).or_else(|| place_of_packets(statistics, advice))
 }
 
 /// By the fates of frames, where they are known.
-fn place_of_frames(fates: &Fates, advice: &Advice) -> Option<String> {
+fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
+    let fates = &statistics.fates;
+    // Without those that were never numbered, and that nobody missed.
+    let refused = fates.not_sent.zip(statistics.frames.not_sent);
     let causes = [
         fates.lost_network,
         fates.lost_socket,
@@ -59,10 +61,11 @@ fn place_of_frames(fates: &Fates, advice: &Advice) -> Option<String> {
         fates.corrupt,
         fates.late,
         fates.undecodable,
+        refused.map(|(all, other)| all.saturating_sub(other)),
     ]
     .map(|frames| frames.unwrap_or(0));
     let most = causes.into_iter().max().filter(|&most| most > 0)?;
-    let [network, socket, mixed, corrupt, late, _] = causes;
+    let [network, socket, mixed, corrupt, late, undecodable, _] = causes;
     let which = if most == causes.iter().sum::<u64>() {
         match most {
             1 => "It was".to_owned(),
@@ -92,11 +95,13 @@ fn place_of_frames(fates: &Fates, advice: &Advice) -> Option<String> {
         format!("{which} damaged on the way here: look at cables, drivers and radio links.")
     } else if most == late {
         format!("{which} whole too late: type {}.", advice.latency())
-    } else {
+    } else if most == undecodable {
         format!(
             "{which} received whole, but are no pictures that can be decoded: look at the \
              sender's source."
         )
+    } else {
+        format!("{which} refused by the sender's own system: look at what the sender says.")
     })
 }
 
@@ -147,6 +152,8 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::statistics::Fates;
+
     use super::*;
 
     const ADVICE: Advice = Advice {

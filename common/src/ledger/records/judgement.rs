@@ -162,6 +162,7 @@ fn of(cause: Cause) -> Fate {
         Cause::Network => Fate::LostNetwork,
         Cause::Socket => Fate::LostSocket,
         Cause::Corrupt => Fate::Corrupt,
+        Cause::Refused => Fate::NotSent,
         Cause::Mixed => Fate::Mixed,
     }
 }

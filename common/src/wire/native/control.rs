@@ -94,6 +94,10 @@ body! {
         /// Packets of all channels that were counted and did not leave, since
         /// the sender's own system refused them.
         refused: u64,
+        /// The newest run of media packets among these: its first number ...
+        refused_first: u64,
+        /// ... and one above its last; both 0 before there is one.
+        refused_end: u64,
         /// Median time from capture to the end of encoding in microseconds.
         encode_p50: u32,
         /// 95th percentile of it.

@@ -24,6 +24,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
     };
     let grown = Totals {
         refused: 3,
+        refused_first: 35_000,
+        refused_end: 35_002,
         encode_p50: 4_000,
         encode_p95: 6_000,
         encode_p99: 7_500,

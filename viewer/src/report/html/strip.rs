@@ -111,6 +111,7 @@ fn legend(marks: &[Fate], course: &Course, statistics: &Statistics) -> String {
             Fate::Mixed => fates.mixed,
             Fate::LostSocket => fates.lost_socket,
             Fate::LostNetwork => fates.lost_network,
+            Fate::NotSent => fates.not_sent,
             Fate::BeforeJoining => fates.before_joining,
             Fate::TailUnknown => fates.tail_unknown,
             Fate::Open => fates.open,
@@ -145,6 +146,7 @@ pub(super) fn name(fate: Fate) -> &'static str {
         Fate::Mixed => "lost for mixed reasons",
         Fate::LostSocket => "lost in the socket buffer",
         Fate::LostNetwork => "lost on the network",
+        Fate::NotSent => "not sent",
         Fate::BeforeJoining => "sent before joining",
         Fate::TailUnknown => "not known, at the end",
         Fate::Open => "not settled",
@@ -164,6 +166,7 @@ fn class(fate: Fate) -> &'static str {
         Fate::Mixed => "mixed",
         Fate::LostSocket => "dropped",
         Fate::LostNetwork => "lost",
+        Fate::NotSent => "unsent",
         Fate::BeforeJoining | Fate::TailUnknown | Fate::Open => "unknown",
     }
 }

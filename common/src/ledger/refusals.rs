@@ -1,0 +1,69 @@
+//! Packets that were numbered and never left: the sender's own system refused
+//! them, as its totals tell.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// The most runs that are remembered: more than lie among the frames whose fate
+/// is open.
+const MAX_RUNS: usize = 256;
+
+/// The runs of media packets that never left.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refusals {
+    runs: VecDeque<Range<u64>>,
+}
+
+impl Refusals {
+    /// Takes the newest run; it may be a known one that has grown.
+    pub(super) fn note(&mut self, run: Range<u64>) {
+        if run.is_empty() {
+            return;
+        }
+        match self.runs.iter_mut().find(|known| known.start == run.start) {
+            Some(known) => known.end = known.end.max(run.end),
+            None => self.runs.push_back(run),
+        }
+        if self.runs.len() > MAX_RUNS {
+            self.runs.pop_front();
+        }
+    }
+
+    /// How many packets of a range never left.
+    pub(super) fn count_in(&self, range: &Range<u64>) -> u64 {
+        let common = |run: &Range<u64>| {
+            let end = run.end.min(range.end);
+            end.saturating_sub(run.start.max(range.start))
+        };
+        let all = self
+            .runs
+            .iter()
+            .map(common)
+            .fold(0_u64, u64::saturating_add);
+        all.min(range.end.saturating_sub(range.start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_grow_and_are_counted_where_they_lie() {
+        let mut refusals = Refusals::default();
+        refusals.note(10..10);
+        assert_eq!(refusals.count_in(&(0..100)), 0);
+        refusals.note(10..12);
+        refusals.note(10..15);
+        refusals.note(20..21);
+        assert_eq!(refusals.count_in(&(0..100)), 6);
+        assert_eq!(refusals.count_in(&(12..20)), 3);
+        assert_eq!(refusals.count_in(&(15..20)), 0);
+        // Whatever a forged one says.
+        refusals.note(0..u64::MAX);
+        refusals.note(1..u64::MAX);
+        assert_eq!(refusals.count_in(&(5..9)), 4);
+        (0..10_000).for_each(|run| refusals.note(run * 10..run * 10 + 1));
+        assert_eq!(refusals.runs.len(), MAX_RUNS);
+    }
+}
