@@ -1,8 +1,10 @@
 //! Streams of every format into a listener, in virtual time.
 
+mod hostile;
 mod proving;
+mod raw;
+mod sizes;
 
-use proptest::prelude::*;
 use turbojpeg::Subsamp;
 
 use super::*;
@@ -287,44 +289,6 @@ fn a_sender_that_comes_back_under_its_number_is_another_stream() {
 }
 
 #[test]
-fn bare_jpegs_whole_and_in_pieces() {
-    let mut listener = listener();
-    for frame in 0..6_u32 {
-        let jpeg = jpeg(frame.into());
-        let size = if frame < 3 { jpeg.len() } else { 700 };
-        for (index, piece) in jpeg.chunks(size).enumerate() {
-            if (frame, index) != (4, 2) {
-                listener.handle_datagram(address(9), piece, at(frame));
-            }
-        }
-        while let Some(frame) = listener.poll_frame() {
-            assert_eq!(frame.jpeg, jpeg);
-            listener.handle_fate(frame.id, Outcome::Shown { at: at(9) });
-        }
-    }
-    let statistics = listener.statistics();
-    assert_eq!(
-        (statistics.frames.intact, statistics.frames.incomplete),
-        (Some(5), Some(1))
-    );
-    assert_eq!(
-        (statistics.packets.lost, statistics.frames.sent),
-        (None, None)
-    );
-    assert_eq!(statistics.stream.wire, Some("raw"));
-}
-
-#[test]
-fn a_bare_jpeg_whose_end_never_comes_is_counted() {
-    let mut listener = listener();
-    listener.handle_datagram(address(9), &jpeg(0), at(0));
-    listener.handle_datagram(address(9), &jpeg(1)[..900], at(0));
-    let due = listener.poll_timeout().unwrap();
-    listener.handle_timeout(due);
-    assert_eq!(listener.statistics().frames.incomplete, Some(1));
-}
-
-#[test]
 fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
     let mut listener = listener();
     let mut native = Transmitter::new(transmitter::Config::default(), 1234, Duration::ZERO);
@@ -370,109 +334,4 @@ fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
     assert_eq!(listener.format(), Some(Format::Native));
     assert_eq!(listener.statistics().stream.wire, Some("native"));
     assert_eq!(listener.statistics().stream.followed, 2);
-}
-
-#[test]
-fn a_size_that_is_told_nowhere_is_asked_for() {
-    let wide = crate::wire::rtp_jpeg::tests_recorded::datagrams(include_bytes!(
-        "../../fixtures/gstreamer-420-2560x64.rtp"
-    ));
-    let mut unknown = listener();
-    let size = Some((2560, 64));
-    let config = Config {
-        size,
-        ..Config::default()
-    };
-    let mut told = Listener::new(config, 77, Duration::ZERO);
-    for datagram in wide {
-        unknown.handle_datagram(address(1), datagram, MS);
-        told.handle_datagram(address(1), datagram, MS);
-    }
-    assert!(unknown.lacks_size() && !told.lacks_size());
-    assert_eq!(unknown.statistics().frames.undecodable, Some(1));
-    assert_eq!(show(&mut told, MS), 1);
-    assert_eq!(told.statistics().stream.width, Some(2560));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn every_frame_has_one_fate_whatever_the_network_does(
-        seed: u64, loss in 0.0..0.3_f64, twice in 0.0..0.2_f64, reach in 0_usize..12,
-    ) {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut listener = strict();
-        let mut arrivals: Vec<_> = packets(5, 65_520, 12).into_iter().enumerate().collect();
-        arrivals.sort_by_cached_key(|(index, _)| index + random.usize(..=reach));
-        let mut begun = std::collections::BTreeSet::new();
-        let mut shown = 0;
-        for (_, (frame, datagram)) in arrivals {
-            let times = if random.f64() < loss { 0 } else { 1 + u32::from(random.f64() < twice) };
-            for _ in 0..times {
-                begun.insert(frame);
-                listener.handle_datagram(address(9), &datagram, at(frame));
-                shown += show(&mut listener, at(frame));
-            }
-        }
-        listener.handle_timeout(at(100));
-        shown += show(&mut listener, at(100));
-        let frames = listener.statistics().frames;
-        let packets = listener.statistics().packets;
-        if begun.is_empty() {
-            return Ok(());
-        }
-        prop_assert_eq!(frames.intact, Some(shown));
-        let fates = shown + frames.incomplete.unwrap() + frames.late.unwrap();
-        prop_assert!(fates <= begun.len() as u64);
-        // Of these, one may have been joined in its midst, and reordering may
-        // show a frame before anything of an older one came.
-        prop_assert!(fates + 2 >= begun.len() as u64);
-        prop_assert!(packets.lost.unwrap() < 200);
-    }
-
-    #[test]
-    fn hostile_datagrams_never_panic(
-        datagrams in prop::collection::vec(
-            (0_u16..3, 0_u8..5, prop::collection::vec(any::<u8>(), 0..80)), 1..60,
-        ),
-    ) {
-        let mut listener = listener();
-        let mut out = Vec::new();
-        for (index, (port, kind, mut bytes)) in datagrams.into_iter().enumerate() {
-            let head: &[u8] = match kind {
-                0 => &[0x80, 26],
-                1 => &[0x80, 154, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 65, 80, 9, 9],
-                2 => &[0x81, 200, 0, 6],
-                3 => &[0xff, 0xd8, 0xff, 0xda, 0, 2],
-                _ => b"F\x01",
-            };
-            bytes.splice(..0, head.iter().copied());
-            let now = Duration::from_millis(index as u64 * 7);
-            listener.handle_datagram(address(port), &bytes, now);
-            while let Some(frame) = listener.poll_frame() {
-                listener.handle_fate(frame.id, Outcome::Undecodable);
-            }
-            while listener.poll_event().is_some() {}
-            listener.poll_transmit(now, &mut out);
-            let _ = (listener.poll_timeout(), listener.statistics());
-        }
-    }
-}
-
-#[test]
-fn what_begins_like_rtcp_and_is_none_is_counted() {
-    let mut listener = listener();
-    let mut random = fastrand::Rng::with_seed(5);
-    for kind in 200..=206 {
-        for _ in 0..20 {
-            // A length that is right, and nothing else.
-            let words = random.u8(1..20);
-            let mut datagram = vec![0x80 | random.u8(20..32), kind, 0, words - 1];
-            datagram.resize(4 * usize::from(words), 0xFF);
-            listener.handle_datagram(address(1), &datagram, at(0));
-        }
-    }
-    let malformed = listener.statistics().packets.malformed;
-    assert!(malformed >= Some(60), "{malformed:?}");
 }
