@@ -4,6 +4,7 @@
 //! They are part of the tests as well, over the corpus that is kept and over
 //! mutations of it, so that they never rot. `fuzz/` hands them to libFuzzer.
 
+mod impairment;
 mod input;
 mod machines;
 mod parity;
@@ -21,7 +22,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     target("native", parts::native),
     target("jpeg", parts::jpeg),
     target("splice", parts::splice),
@@ -34,6 +35,7 @@ pub const TARGETS: [Target; 12] = [
     target("speaker", visitors::speaker),
     target("gallery", visitors::gallery),
     target("trace", traces::run),
+    target("impairment", impairment::run),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

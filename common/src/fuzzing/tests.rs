@@ -80,7 +80,7 @@ macro_rules! targets {
         }
     };
 }
-targets!(native jpeg splice rtp_jpeg parity receiver listener transmitter gate speaker gallery trace);
+targets!(native jpeg splice rtp_jpeg parity receiver listener transmitter gate speaker gallery trace impairment);
 
 #[test]
 fn the_sliced_picture_is_one() {

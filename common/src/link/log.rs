@@ -20,8 +20,8 @@
 //!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
 //!   hexadecimal digits.
 //! - `bytes`: of UDP payload.
-//! - `copy`: 1, or 2 of a datagram that was doubled; 0 for one that went no
-//!   further.
+//! - `copy`: 1, or 2 of a datagram that was doubled; 0 for one that was dropped
+//!   before that.
 //! - `deed`: an [`Act`].
 //! - `delay_ms`: from `time_s` to when it was handed on; empty where it was not.
 
@@ -168,7 +168,7 @@ pub struct Row {
     pub name: Option<Name>,
     /// Its length.
     pub bytes: u32,
-    /// Which copy, from 1; 0 where none was handed on.
+    /// Which copy, from 1; 0 where it was dropped before there were any.
     pub copy: u8,
     /// What was done.
     pub act: Act,

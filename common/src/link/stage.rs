@@ -94,6 +94,7 @@ impl<T: Clone> Stage<T> {
             if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
                 self.note(Row {
                     act: Act::Overflow,
+                    copy,
                     ..row
                 });
                 continue;

@@ -41,12 +41,12 @@ impl Comparison {
         let [before, after] = truth.outside;
         if before > 0 {
             all.notes
-                .push(format!("{before} packets were sent before joining"));
+                .push(format!("sent before joining: {before} packets"));
         }
         if after > 0 {
             all.notes.push(format!(
-                "{after} packets were sent after the last totals that arrived: what became of \
-                 them is unknown to the viewer"
+                "sent after the last totals that arrived, so that the viewer cannot know of \
+                 them: {after} packets"
             ));
         }
         match course {
@@ -114,7 +114,7 @@ impl Comparison {
         let absent = sum(|it| it.absent);
         if absent > 0 && truth.behind_socket {
             self.notes.push(format!(
-                "{absent} packets were lost before they came to the log, and count as lost"
+                "lost before they came to the viewer, and counted as lost: {absent} packets"
             ));
         }
         // The viewer's log cannot tell what its socket dropped from what never
