@@ -223,8 +223,8 @@ impl Ledger {
     }
 
     /// Hands out the records of frames whose fate is settled: of all at the
-    /// `end`.
-    pub fn settle(&mut self, outlook: &Outlook, end: bool) {
+    /// `end`. `settled` is shown each of a frame of which something arrived.
+    pub fn settle(&mut self, outlook: &Outlook, end: bool, settled: &mut dyn FnMut(&FrameRecord)) {
         let (first, sent) = (self.first_frame(), self.frames_sent());
         // Lent out, so that the packets can be looked at meanwhile.
         let mut frames = std::mem::take(&mut self.frames);
@@ -233,7 +233,7 @@ impl Ledger {
             sent,
             ..self.knowledge(outlook)
         };
-        frames.settle(&knowledge, end);
+        frames.settle(&knowledge, end, settled);
         self.frames = frames;
     }
 

@@ -28,6 +28,7 @@ use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
 use crate::wire::native::{Header, Packet};
 use following::Other;
+use stages::Stages;
 use stream::Stream;
 
 /// A stream is silent when nothing of it arrives for so long: longer than the
@@ -149,6 +150,8 @@ pub struct Receiver {
     previous: Option<Stream>,
     /// What was counted of streams followed before that.
     before: Option<Statistics>,
+    /// Where the time of those streams' frames went.
+    stages_before: Stages,
     followed: u64,
     others: Vec<Other>,
     /// Streams that said farewell: what still arrives of them begins nothing.
@@ -176,6 +179,7 @@ impl Receiver {
             stream: None,
             previous: None,
             before: None,
+            stages_before: Stages::default(),
             followed: 0,
             others: Vec::new(),
             ended: VecDeque::new(),
@@ -295,12 +299,17 @@ impl Receiver {
     /// The counts so far, of all streams that were followed.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let streams = self
-            .stream
-            .iter()
-            .chain(&self.previous)
-            .map(Stream::statistics);
-        let mut all = streams.chain(self.before.clone());
+        let mut stages = self.stages_before.clone();
+        let previous = self.previous.as_ref().map(|previous| {
+            let statistics = previous.statistics(&stages);
+            stages.add(&previous.stages());
+            statistics
+        });
+        let stream = self.stream.as_ref();
+        let stream = stream.map(|stream| stream.statistics(&stages));
+        let mut all = [stream, previous, self.before.clone()]
+            .into_iter()
+            .flatten();
         let mut statistics = all.next().unwrap_or_default();
         all.for_each(|before| statistics.add(&before));
         statistics.stream.side = Side::Viewer;

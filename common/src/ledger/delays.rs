@@ -66,6 +66,12 @@ impl Delays {
         let _ = self.histogram.record(micros as u64);
     }
 
+    /// Counts those of another stream too.
+    pub fn add(&mut self, other: &Self) {
+        // It grows as it must: there is no other error.
+        let _ = self.histogram.add(&other.histogram);
+    }
+
     /// How many were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -175,8 +175,20 @@ impl Records {
         self.range.map_or(0, |(_, next)| next)
     }
 
+    /// The frames whose fate may still change, as far as they go.
+    pub fn open(&self) -> impl Iterator<Item = &FrameRecord> {
+        self.open.values().map(|open| &open.record)
+    }
+
     /// Settles what can be settled, or everything at the `end`.
-    pub(super) fn settle(&mut self, knowledge: &Knowledge<'_>, end: bool) {
+    ///
+    /// `settled_one` is shown each record of a frame of which something arrived.
+    pub(super) fn settle(
+        &mut self,
+        knowledge: &Knowledge<'_>,
+        end: bool,
+        settled_one: &mut dyn FnMut(&FrameRecord),
+    ) {
         let mut limit = if end {
             knowledge.sent
         } else {
@@ -210,7 +222,7 @@ impl Records {
             let next_open = self.open.range(settled.end..).next().map(|(next, _)| *next);
             if next_open == Some(settled.end) {
                 let forced = end || self.open.len() > MAX_OPEN;
-                if !self.settle_open(settled.end, knowledge, forced) {
+                if !self.settle_open(settled.end, knowledge, forced, settled_one) {
                     break;
                 }
                 settled.end += 1;
@@ -254,7 +266,13 @@ impl Records {
     }
 
     /// Settles the oldest open frame, if its fate is told or must be.
-    fn settle_open(&mut self, number: u64, knowledge: &Knowledge<'_>, forced: bool) -> bool {
+    fn settle_open(
+        &mut self,
+        number: u64,
+        knowledge: &Knowledge<'_>,
+        forced: bool,
+        settled_one: &mut dyn FnMut(&FrameRecord),
+    ) -> bool {
         let Some(open) = self.open.get(&number) else {
             return true;
         };
@@ -268,6 +286,7 @@ impl Records {
             self.joined_within.take_if(|within| *within == number);
         }
         self.tally.note(&record);
+        settled_one(&record);
         self.put(Settled::One(Box::new(record)));
         true
     }

@@ -156,7 +156,8 @@ impl Receiver {
             older.settle(true);
             let records = std::iter::from_fn(|| older.poll_record());
             self.records.extend(records.take(MAX_RECORDS));
-            let mut statistics = older.statistics();
+            let mut statistics = older.statistics(&self.stages_before);
+            self.stages_before.add(&older.stages());
             if let Some(before) = &self.before {
                 statistics.add(before);
             }

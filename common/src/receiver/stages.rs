@@ -7,7 +7,7 @@ use crate::statistics::{self, Percentiles};
 use crate::wire::native::{self, Totals};
 
 /// Delays by stage: those of frames are of the frames shown.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stages {
     sent_to_complete: Delays,
     complete_to_shown: Delays,
@@ -22,7 +22,8 @@ impl Stages {
         note(&mut self.one_way, Some(sent), Some(arrival), offset);
     }
 
-    /// A frame was shown.
+    /// A frame, whose time in each stage counts if it was shown; `offset` as
+    /// above.
     pub(super) fn note_shown(&mut self, record: &FrameRecord, offset: Option<i64>) {
         let micros = |time: Option<Duration>| time.map(native::micros);
         let FrameRecord {
@@ -45,6 +46,14 @@ impl Stages {
             *shown,
             Some(0),
         );
+    }
+
+    /// Counts those of another stream too.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sent_to_complete.add(&other.sent_to_complete);
+        self.complete_to_shown.add(&other.complete_to_shown);
+        self.capture_to_shown.add(&other.capture_to_shown);
+        self.one_way.add(&other.one_way);
     }
 
     /// From capture to shown.

@@ -268,7 +268,9 @@ impl Stream {
     /// Settles all frames whose fate is; at the `end` the others as they stand.
     pub(super) fn settle(&mut self, end: bool) {
         let outlook = self.outlook();
-        self.ledger.settle(&outlook, end);
+        let stages = &mut self.stages;
+        let mut settled = |record: &FrameRecord| stages.note_shown(record, record.offset_micros);
+        self.ledger.settle(&outlook, end, &mut settled);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
@@ -323,20 +325,28 @@ impl Stream {
         if !self.delivery.settle(number) {
             return;
         }
-        let offset = self.offset(self.newest_sent);
         let frames = &mut self.ledger.frames;
         match outcome {
             Outcome::Superseded => frames.note_superseded(number),
             Outcome::Undecodable => frames.note_undecodable(number),
-            Outcome::Shown { at } => {
-                if let Some(record) = frames.note_shown(number, at) {
-                    self.stages.note_shown(record, offset);
-                }
-            }
+            Outcome::Shown { at } => frames.note_shown(number, at),
         }
     }
 
-    pub(super) fn statistics(&self) -> Statistics {
+    /// Where the time of its frames went, by what is known of the clock now.
+    pub(super) fn stages(&self) -> Stages {
+        let mut stages = self.stages.clone();
+        let offset = self.offset(self.newest_sent);
+        let open = self.ledger.frames.open();
+        open.for_each(|record| stages.note_shown(record, offset));
+        stages
+    }
+
+    /// What was counted; the distributions of delays are those of the streams
+    /// followed `earlier` too.
+    pub(super) fn statistics(&self, earlier: &Stages) -> Statistics {
+        let mut stages = self.stages();
+        stages.add(earlier);
         let mut statistics = self.ledger.statistics(&self.outlook());
         statistics.stream = statistics::Stream {
             number: Some(format!("{:016x}", self.number)),
@@ -349,7 +359,7 @@ impl Stream {
             ended: self.farewell.is_some(),
             ..statistics::Stream::default()
         };
-        statistics.delays_ms = self.stages.delays(self.ledger.totals());
+        statistics.delays_ms = stages.delays(self.ledger.totals());
         statistics.clock = self.clock();
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);

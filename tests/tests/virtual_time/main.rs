@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::FrameNumber;
 use framegram_common::link::{GilbertElliott, Impairment};
-use framegram_common::transmitter;
+use framegram_common::{timeline, transmitter};
 use framegram_tests::pair::{self, Life, Scenario};
 
 use checks::check;
@@ -173,6 +173,33 @@ fn a_clean_link_delivers_every_frame_and_the_first_one_first() {
         assert_eq!(outcomes.viewer.frames.captured, Some(30));
         assert_eq!(outcomes.sender.frames.intact, outcomes.viewer.frames.intact);
         check(seed, &sent, &outcomes);
+    }
+}
+
+#[test]
+fn delays_are_those_of_all_lives_of_the_sender() {
+    for seed in 0..100 {
+        let mut rng = Rng::with_seed(seed);
+        let scenario = Scenario {
+            forward: Impairment {
+                rate: Some(rng.u64(2_000_000..20_000_000)),
+                queue: Duration::from_secs(1),
+                ..Impairment::default()
+            },
+            lives: vec![life(&mut rng), life(&mut rng), life(&mut rng)],
+            ..Scenario::default()
+        };
+        let count = scenario.lives.iter().map(|life| life.frames).sum();
+        let outcomes = pair::run(&scenario, &frames(&mut rng, count));
+        let delays = outcomes.records.iter().filter_map(timeline::delay);
+        let most = delays.max().unwrap_or_default().as_secs_f64() * 1e3;
+        let told = outcomes.viewer.delays_ms.capture_to_shown;
+        let told = told.unwrap_or_default().max;
+        // To three digits.
+        assert!(
+            (told - most).abs() <= most / 1e3,
+            "seed {seed}: {told}, truly {most}"
+        );
     }
 }
 

@@ -111,9 +111,11 @@ impl Records {
         self.joined_within = Some(number.0);
     }
 
-    /// The frame was shown. Returns the record as far as it goes.
-    pub fn note_shown(&mut self, number: FrameNumber, at: Duration) -> Option<&FrameRecord> {
-        let open = self.open.get_mut(&number.0)?;
+    /// The frame was shown.
+    pub fn note_shown(&mut self, number: FrameNumber, at: Duration) {
+        let Some(open) = self.open.get_mut(&number.0) else {
+            return;
+        };
         let record = &mut open.record;
         record.shown = Some(at);
         open.state = State::Told(if open.holes {
@@ -121,7 +123,6 @@ impl Records {
         } else {
             intact(record)
         });
-        Some(record)
     }
 
     /// A newer frame was shown instead.

@@ -88,8 +88,9 @@ impl Stream {
             ..Report::default()
         };
         self.ledger.fill_report(&self.outlook(), &mut report);
+        let stages = self.stages();
         let latency = |share| {
-            let micros = self.stages.capture_to_shown().micros_at(share);
+            let micros = stages.capture_to_shown().micros_at(share);
             u32::try_from(micros).unwrap_or(u32::MAX)
         };
         report.latency_p50 = latency(0.50);
