@@ -87,15 +87,16 @@ impl Hosts {
     ///
     /// # Panics
     /// Where it does not.
-    pub fn run_by_viewer(&self, words: &[&str]) -> String {
-        let output = Command::new("ip")
-            .args(["netns", "exec", &self.viewer])
-            .args(words)
-            .output()
-            .expect("the program ip is there");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {said}", words.join(" "));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+    pub fn run_by_viewer(&self, words: &str) -> String {
+        run(&self.viewer, words)
+    }
+
+    /// The same on the sender's host.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn run_by_sender(&self, words: &str) -> String {
+        run(&self.sender, words)
     }
 
     /// How often IP cut a packet or put one together on either host.
@@ -119,6 +120,11 @@ impl Drop for Hosts {
             let _ = Command::new("ip").args(["netns", "delete", host]).status();
         }
     }
+}
+
+fn run(host: &str, words: &str) -> String {
+    let output = ip(&format!("netns exec {host} {words}"));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 pub(crate) fn ip(arguments: &str) -> Output {

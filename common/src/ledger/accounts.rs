@@ -81,6 +81,7 @@ impl Ledger {
             lost: packets.lost,
             corrupt: packets.corrupt,
             socket_dropped: packets.socket_dropped,
+            not_sent: packets.refused,
             first_frame: self.first_frame(),
             end_frame: self.frames_sent(),
             channels: channels.into(),

@@ -27,6 +27,8 @@ pub struct Account {
     pub corrupt: u64,
     /// Packets dropped in the viewer's socket buffer.
     pub socket_dropped: u64,
+    /// Packets that the sender's own system refused, as it tells.
+    pub not_sent: u64,
     /// The first frame that it is accountable for; what was sent before was
     /// before joining.
     pub first_frame: u64,

@@ -32,14 +32,13 @@ fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_counts() {
     let Some(hosts) = Hosts::new(1_500) else {
         return;
     };
-    for rule in [
-        "add table ip filter",
-        "add chain ip filter input { type filter hook input priority 0 ; }",
-        "add counter ip filter dropped",
-        "add rule ip filter input udp dport 5005 numgen random mod 100 < 5 counter name dropped drop",
-    ] {
-        hosts.run_by_viewer(&[&["nft"], &*rule.split(' ').collect::<Vec<_>>()].concat());
-    }
+    hosts.run_by_viewer("nft add table ip filter");
+    hosts.run_by_viewer("nft add chain ip filter input { type filter hook input priority 0 ; }");
+    hosts.run_by_viewer("nft add counter ip filter dropped");
+    hosts.run_by_viewer(
+        "nft add rule ip filter input udp dport 5005 numgen random mod 100 < 5 \
+         counter name dropped drop",
+    );
     let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
     let mut viewer = hosts.viewer(&line).run();
     viewer.wait_for("Waiting for a stream");
@@ -52,7 +51,7 @@ fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_counts() {
     );
     let sender = hosts.sender(&line).run().end().well();
     let viewer = viewer.end().well();
-    let counted = hosts.run_by_viewer(&["nft", "list", "counter", "ip", "filter", "dropped"]);
+    let counted = hosts.run_by_viewer("nft list counter ip filter dropped");
     let mut words = counted.split_whitespace();
     let dropped = words
         .find(|word| *word == "packets")
@@ -93,13 +92,9 @@ fn an_end_that_is_lost_on_the_way_is_unknown_and_all_before_it_exact() {
     let sender = hosts.sender(&line).run();
     viewer.wait_for("Following the stream");
     wait_for_rows(&viewer, 40_000);
-    for rule in [
-        "add table ip filter",
-        "add chain ip filter input { type filter hook input priority 0 ; }",
-        "add rule ip filter input udp dport 5005 drop",
-    ] {
-        hosts.run_by_viewer(&[&["nft"], &*rule.split(' ').collect::<Vec<_>>()].concat());
-    }
+    hosts.run_by_viewer("nft add table ip filter");
+    hosts.run_by_viewer("nft add chain ip filter input { type filter hook input priority 0 ; }");
+    hosts.run_by_viewer("nft add rule ip filter input udp dport 5005 drop");
     sender.signal(Signal::SIGINT);
     let sender = sender.end().well();
     let viewer = viewer.end().well();
@@ -107,4 +102,28 @@ fn an_end_that_is_lost_on_the_way_is_unknown_and_all_before_it_exact() {
     assert_eq!(viewer.value("stream.ended"), false);
     assert!(viewer.value("fates.after_last_totals").is_null());
     assert!(sender.count("packets.sent") > viewer.count("packets.sent"));
+}
+
+#[test]
+fn what_the_senders_own_system_refuses_was_not_sent_and_is_no_loss() {
+    let Some(hosts) = Hosts::new(1_500) else {
+        return;
+    };
+    hosts.run_by_sender("nft add table ip filter");
+    hosts.run_by_sender("nft add chain ip filter output { type filter hook output priority 0 ; }");
+    hosts.run_by_sender(
+        "nft add rule ip filter output udp dport 5005 numgen random mod 100 < 5 drop",
+    );
+    let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
+    let mut viewer = hosts.viewer(&line).run();
+    viewer.wait_for("Waiting for a stream");
+    let line = format!(
+        "pattern:320x180@60 {}:5005 --duration 1s {}",
+        VIEWER_IPS[0],
+        recorded(Some("loss=5%,seed=6"))
+    );
+    let sender = hosts.sender(&line).run().end().well();
+    let viewer = viewer.end().well();
+    let table = assert_equal("refused", &viewer, &[&sender.path(LOG)]);
+    assert!(viewer.count("accounts.0.not_sent") > 5, "{table}");
 }

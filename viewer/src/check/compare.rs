@@ -51,6 +51,11 @@ impl Comparison {
         }
         match course {
             None => all.notes.push("the report lists no frames".to_owned()),
+            Some(_) if account.not_sent > 0 => {
+                let why = "frames are not compared: the sender's system refused some of their \
+                           packets";
+                all.notes.push(why.to_owned());
+            }
             Some(_) if blind || truth.unplaced > 0 => {
                 let why = "frames are not compared: of some packets the log does not say what \
                            they carried";
@@ -72,8 +77,15 @@ impl Comparison {
         }
         let accounts = report.accounts.iter();
         let channels = || report.accounts.iter().flat_map(|account| &account.channels);
+        let refused = accounts.clone().map(|it| it.not_sent).sum::<u64>();
         let sums = [
-            ("sent", channels().map(|it| it.end - it.first).sum::<u64>()),
+            (
+                "sent",
+                channels()
+                    .map(|it| it.end - it.first)
+                    .sum::<u64>()
+                    .saturating_sub(refused),
+            ),
             ("received", channels().map(|it| it.received).sum()),
             ("duplicate", channels().map(|it| it.duplicate).sum()),
             ("reordered", channels().map(|it| it.reordered).sum()),
@@ -90,9 +102,12 @@ impl Comparison {
                 all.demand(&format!("packets.{name}"), measured, sum);
             }
         }
-        let frames = accounts.map(|it| it.end_frame.saturating_sub(it.first_frame));
-        let fates = FATES.iter().map(|fate| report.fate(fate));
-        all.demand("the sum of fates", fates.sum(), frames.sum());
+        // Frames that were not sent are those of the encoder, too.
+        if refused == 0 {
+            let frames = accounts.map(|it| it.end_frame.saturating_sub(it.first_frame));
+            let fates = FATES.iter().map(|fate| report.fate(fate));
+            all.demand("the sum of fates", fates.sum(), frames.sum());
+        }
         if let Some(course) = report.course.as_ref().filter(|it| it.hits_unlisted == 0) {
             for fate in LOSSES {
                 let listed = course.hits.iter().filter(|hit| hit.fate == fate).count() as u64;
@@ -120,11 +135,15 @@ impl Comparison {
         // The viewer's log cannot tell what its socket dropped from what never
         // came to the machine.
         let (besides, dropped) = if truth.behind_socket {
-            (absent, account.socket_dropped)
+            let named = sum(|it| it.refused);
+            let unnamed = account.not_sent.saturating_sub(named);
+            (absent.saturating_sub(unnamed), account.socket_dropped)
         } else {
+            self.demand("packets not sent", account.not_sent, sum(|it| it.refused));
             (0, 0)
         };
-        let sent = sum(|it| it.sent) - absent + besides;
+        let numbered = if truth.behind_socket { 0 } else { absent };
+        let sent = sum(|it| it.sent) - numbered;
         self.show("packets sent", own(|it| it.end - it.first), sent);
         if !blind {
             self.show("received", own(|it| it.received), sum(|it| it.received));

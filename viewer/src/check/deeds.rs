@@ -46,6 +46,8 @@ pub(super) enum Kind {
     Damaged,
     /// Not handed on.
     Gone,
+    /// Handed on, and refused by the sender's system.
+    Refused,
 }
 
 impl Deeds {
@@ -121,13 +123,8 @@ fn deed(row: &Row) -> Option<((u64, u16), Deed)> {
     let kind = match row.act {
         Act::Delivered => Kind::Intact,
         Act::Damaged | Act::Corrupt => Kind::Damaged,
-        Act::Lost
-        | Act::Burst
-        | Act::Queue
-        | Act::Mtu
-        | Act::Overflow
-        | Act::Pending
-        | Act::Refused => Kind::Gone,
+        Act::Refused => Kind::Refused,
+        Act::Lost | Act::Burst | Act::Queue | Act::Mtu | Act::Overflow | Act::Pending => Kind::Gone,
     };
     let due = row.time + row.delay.unwrap_or_default();
     let deed = Deed {

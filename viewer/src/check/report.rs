@@ -40,6 +40,7 @@ pub(super) struct Account {
     pub(super) lost: u64,
     pub(super) corrupt: u64,
     pub(super) socket_dropped: u64,
+    pub(super) not_sent: u64,
     pub(super) first_frame: u64,
     pub(super) end_frame: u64,
     pub(super) channels: Vec<Channel>,

@@ -41,6 +41,8 @@ pub(super) struct Packets {
     pub(super) corrupt: u64,
     pub(super) duplicate: u64,
     pub(super) reordered: u64,
+    /// Refused by the sender's system.
+    pub(super) refused: u64,
     /// Never in the log: lost before they came there.
     pub(super) absent: u64,
 }
@@ -61,6 +63,7 @@ struct Packet {
     place: Option<Place>,
     arrived: bool,
     damaged: bool,
+    refused: bool,
     /// It was handed on unharmed, while the viewer did not listen.
     missed: bool,
 }
@@ -102,6 +105,7 @@ impl Truth {
             packet.place = packet.place.or(deed.place);
             match deed.kind {
                 Kind::Gone => {}
+                Kind::Refused => packet.refused = true,
                 Kind::Damaged => packet.damaged |= heard.until(index, deed),
                 Kind::Intact if !heard.is_in(index, deed) => packet.missed = true,
                 Kind::Intact if packet.arrived => truth.packets[channel].duplicate += 1,
@@ -137,7 +141,8 @@ impl Truth {
             named += 1;
             counts.corrupt += u64::from(packet.damaged && !packet.arrived);
             let gone = !packet.arrived && !packet.damaged && !packet.missed;
-            counts.gone += u64::from(gone);
+            counts.gone += u64::from(gone && !packet.refused);
+            counts.refused += u64::from(gone && packet.refused);
         }
         counts.absent = counts.sent - named;
         self.outside[1] += numbered.range(range.end..).count() as u64;
@@ -180,7 +185,8 @@ fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Deed]) {
             .entry(deed.number)
             .or_default();
         packet.place = packet.place.or(deed.place);
-        packet.arrived |= deed.kind != Kind::Gone;
+        packet.arrived |= !matches!(deed.kind, Kind::Gone | Kind::Refused);
+        packet.refused |= deed.kind == Kind::Refused;
     }
     for (known, before) in numbered.iter_mut().zip(before) {
         for (number, packet) in before {
