@@ -337,31 +337,6 @@ impl Transmitter {
         self.finishing && control_done && self.schedule.is_empty()
     }
 
-    fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
-        let totals = self.totals();
-        for (destination, to) in self.destinations.iter_mut().enumerate() {
-            if to.poll_control(self.stream, totals, now, out) {
-                return Some(Transmit {
-                    destination,
-                    segment: out.len(),
-                });
-            }
-        }
-        None
-    }
-
-    /// Totals where they are to tell what did not leave, before more follows.
-    fn tell_refused(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
-        let untold = |to: &mut Destination| to.tell_refused();
-        let destination = self.destinations.iter_mut().position(untold)?;
-        let totals = self.totals();
-        self.destinations[destination].encode_totals(self.stream, totals, now, out);
-        Some(Transmit {
-            destination,
-            segment: out.len(),
-        })
-    }
-
     /// When so many bytes may go to all destinations.
     fn free_at(&self, bytes: usize) -> Duration {
         let free = self.destinations.iter().map(|to| to.free_at(bytes));

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::Transmitter;
 use super::destination::Destination;
+use super::{Transmit, Transmitter};
 use crate::statistics::{self, Side, Statistics};
 use crate::wire::native::{Packet, Totals, micros};
 
@@ -131,5 +131,30 @@ impl Transmitter {
         };
         self.stages.tell(&mut totals);
         totals
+    }
+
+    pub(super) fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        let totals = self.totals();
+        for (destination, to) in self.destinations.iter_mut().enumerate() {
+            if to.poll_control(self.stream, totals, now, out) {
+                return Some(Transmit {
+                    destination,
+                    segment: out.len(),
+                });
+            }
+        }
+        None
+    }
+
+    /// Totals where they are to tell what did not leave, before more follows.
+    pub(super) fn tell_refused(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        let untold = |to: &mut Destination| to.tell_refused();
+        let destination = self.destinations.iter_mut().position(untold)?;
+        let totals = self.totals();
+        self.destinations[destination].encode_totals(self.stream, totals, now, out);
+        Some(Transmit {
+            destination,
+            segment: out.len(),
+        })
     }
 }
