@@ -77,9 +77,9 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         }
     }
     let write = |out: &mut dyn Write| {
+        // As one text: serde's errors hide that a pipe's reader has gone.
         let report = Report::new(&journey, &tried, args.seed);
-        serde_json::to_writer_pretty(&mut *out, &report)?;
-        Ok(writeln!(out)?)
+        Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
     };
     match report {
         Some(report) => drop(report.write(write)?),
@@ -170,7 +170,9 @@ fn introduction(journey: &Journey) -> Vec<String> {
 /// A time of a few digits.
 fn milliseconds(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1e3;
-    if millis < 9.95 && millis.fract() > 0.05 {
+    if millis < 0.095 {
+        format!("{millis:.2} ms")
+    } else if millis < 9.95 && millis.fract() > 0.05 {
         format!("{millis:.1} ms")
     } else {
         format!("{millis:.0} ms")

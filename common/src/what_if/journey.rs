@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::layout::{self, FrameSent};
-use super::slots::{Heard, Merged, Slot};
+use super::slots::{Course, Heard, Slot};
 use crate::trace::{
     Body, ChunkPlace, Content, Counts, Datagram, Entry, Fate, Reader, TraceError, Why,
 };
@@ -40,7 +40,7 @@ pub struct Journey {
     pub(super) media: Vec<Slot>,
     pub(super) repair: Vec<Slot>,
     pub(super) control: Vec<Slot>,
-    pub(super) merged: Merged,
+    pub(super) course: Course,
 }
 
 /// How much of a stream is in a trace.
@@ -111,7 +111,9 @@ impl Journey {
                 Err(error) => return Err(error.into()),
             };
             match entry {
-                Entry::Begin { budget, .. } => latency = Duration::from_micros(budget),
+                Entry::Begin { budget, .. } => {
+                    latency = Duration::from_micros(budget.min(MAX_LATENCY));
+                }
                 Entry::Stream { format, .. } => {
                     native = format == Format::Native;
                     best = best.or(std::mem::take(&mut now));
@@ -148,7 +150,11 @@ impl Journey {
     fn of(gathered: Gathered, latency: Duration, part: Part) -> Result<Self, JourneyError> {
         let (rtt, settled) = (gathered.rtt, gathered.settled);
         let laid = layout::lay_out(gathered).ok_or(JourneyError::Short)?;
-        let merged = Merged::new([&laid.media, &laid.repair, &laid.control]);
+        let channels = [&laid.media, &laid.repair, &laid.control];
+        let sent = channels.map(|slots| slots.len() as u64).iter().sum();
+        let slots = channels.into_iter().flatten();
+        let lost = slots.filter(|slot| slot.is_lost()).count() as u64;
+        let course = Course::new(&laid.media);
         let first = laid.frames.first().map_or(0, |frame| frame.start);
         let last = laid.frames.last().map_or(0, |frame| frame.start);
         let interval = laid.counts.map_or(0, |counts| counts.interval);
@@ -157,8 +163,8 @@ impl Journey {
             rtt: rtt.map(Duration::from_micros),
             counts: laid.counts,
             settled,
-            datagrams: merged.counts(),
-            run: merged.mean_run(),
+            datagrams: (sent, lost),
+            run: course.mean_run(),
             part,
             duration: Duration::from_micros(last - first),
             interval: (interval > 0).then(|| Duration::from_micros(interval.into())),
@@ -166,7 +172,7 @@ impl Journey {
             media: laid.media,
             repair: laid.repair,
             control: laid.control,
-            merged,
+            course,
         })
     }
 
@@ -189,6 +195,12 @@ impl Journey {
         let first = self.frames.first().map_or(0, |frame| frame.start);
         let frames = self.frames.iter().enumerate();
         let chosen = frames.filter(move |(_, frame)| (frame.start - first) % turn < STRETCH);
+        // A stretch may have more in it than all are to have.
+        let mut chunks = 0;
+        let chosen = chosen.take_while(move |(_, frame)| {
+            chunks += u64::from(frame.len.div_ceil(frame.size.into()));
+            chunks <= 2 * MOST_REPLAYED
+        });
         chosen.map(|(at, _)| at)
     }
 }
@@ -255,8 +267,9 @@ impl Gathered {
     }
 }
 
-/// The most datagrams of a trace that are looked at: an hour of a fast stream.
-const MAX_HEARD: usize = 6_000_000;
+/// The most datagrams of a trace that are looked at: ten minutes of a fast
+/// stream, hours of others.
+const MAX_HEARD: usize = 4_000_000;
 
 /// The most frames: nine hours at 30 frames a second.
 pub(super) const MAX_FRAMES: usize = 1_000_000;
@@ -272,3 +285,6 @@ const MOST_REPLAYED: u64 = 75_000;
 
 /// Microseconds of a stretch: parity follows the loss within a few seconds.
 const STRETCH: u64 = 15_000_000;
+
+/// No viewer waits for longer, in microseconds.
+const MAX_LATENCY: u64 = 10_000_000;

@@ -52,19 +52,18 @@ impl Placed {
 
 /// Puts everything in its place; `None` where there are not two frames.
 pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
+    let first = gathered.heard[0].iter().map(|heard| heard.sent).min();
+    let first = first.filter(|first| *first <= LATEST)?;
+    let within = |sent: u64| sent.saturating_sub(first) <= LONGEST;
     for heard in &mut gathered.heard {
+        heard.retain(|heard| within(heard.sent));
         heard.sort_by_key(|heard| heard.number);
         heard.dedup_by_key(|heard| heard.number);
     }
     let [media, repair, control] = &gathered.heard;
-    let first = media.iter().map(|heard| heard.sent).min()?;
-    let within = |sent: u64| sent.saturating_sub(first) <= LONGEST;
     let all = gathered.heard.iter().flatten();
-    let last = all
-        .clone()
-        .map(|heard| heard.sent)
-        .filter(|sent| within(*sent));
-    let floor = Floor::new(all, first, last.max()?);
+    let last = all.clone().map(|heard| heard.sent).max()?;
+    let floor = Floor::new(all, first, last);
     let placed = place_frames(&gathered);
     let lag = median_lag(&placed, media);
     let mut layout = Layout {
@@ -250,3 +249,6 @@ const MAX_SLOTS: usize = 8_000_000;
 
 /// Microseconds of the longest stream that is looked at: a day.
 const LONGEST: u64 = 24 * 3_600_000_000;
+
+/// No clock has gone for so many microseconds: sums with it do not overflow.
+const LATEST: u64 = 1 << 60;

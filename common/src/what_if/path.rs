@@ -48,11 +48,11 @@ impl<'a> Path<'a> {
             Sent::Repair => take(&self.journey.repair, &mut self.next[0], at),
             Sent::Control => take(&self.journey.control, &mut self.next[1], at),
         };
-        let merged = &self.journey.merged;
+        let course = &self.journey.course;
         let late = match slot {
             Some(slot) if is_near(&slot, at) => slot.late(),
-            _ if merged.is_out(at) => None,
-            Some(slot) if !merged.is_out(slot.sent) => slot.late(),
+            _ if course.is_out(at) => None,
+            Some(slot) if !course.is_out(slot.sent) => slot.late(),
             _ if self.draw(at) => None,
             _ => Some(self.late(at)),
         };
@@ -62,8 +62,8 @@ impl<'a> Path<'a> {
 
     /// The same for what is sent back.
     pub(super) fn send_back(&mut self, at: u64) -> Option<Duration> {
-        let merged = &self.journey.merged;
-        let lost = merged.is_out(at) || self.rng.f64() < merged.share(at);
+        let course = &self.journey.course;
+        let lost = course.is_out(at) || self.rng.f64() < course.odds(at).0;
         (!lost).then(|| self.late(at))
     }
 
@@ -74,16 +74,14 @@ impl<'a> Path<'a> {
 
     fn late(&mut self, at: u64) -> Duration {
         let rng = &mut self.rng;
-        self.journey.merged.late(at, |count| rng.usize(..count))
+        self.journey.course.late(at, |count| rng.usize(..count))
     }
 
     /// Whether a datagram is lost of which the trace knows nothing.
     fn draw(&mut self, at: u64) -> bool {
-        let merged = &self.journey.merged;
-        let share = merged.share(at);
-        let run = merged
-            .chance_run()
-            .max(1.0 / (1.0 - share).max(LEAST_SHARE));
+        let course = &self.journey.course;
+        let (share, run) = course.odds(at);
+        let run = run.max(1.0 / (1.0 - share).max(LEAST_SHARE));
         let (last, lost) = self.last;
         let chance = match at.saturating_sub(last) {
             away if away > MEMORY => share,
@@ -96,7 +94,10 @@ impl<'a> Path<'a> {
 
 /// The next packet of a channel, if it was sent about then.
 fn take(slots: &[Slot], next: &mut usize, at: u64) -> Option<Slot> {
-    while slots.get(*next).is_some_and(|slot| slot.sent + NEAR < at) {
+    while slots
+        .get(*next)
+        .is_some_and(|slot| slot.sent.saturating_add(NEAR) < at)
+    {
         *next += 1;
     }
     let slot = slots.get(*next).filter(|slot| is_near(slot, at))?;

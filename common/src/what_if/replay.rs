@@ -48,6 +48,7 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Outcome {
         one_way: rtt / 2,
         there: BinaryHeap::new(),
         back: BinaryHeap::new(),
+        last: Duration::ZERO,
         sequence: 0,
     };
     drive(sender, viewer, takes, &mut way)
@@ -61,6 +62,8 @@ struct Way<'a> {
     one_way: Duration,
     there: BinaryHeap<Reverse<Travelling>>,
     back: BinaryHeap<Reverse<Travelling>>,
+    /// The latest arrival there so far.
+    last: Duration,
     sequence: u64,
 }
 
@@ -80,6 +83,14 @@ impl World for Way<'_> {
         if let Some(late) = self.path.send(what, micros(now)) {
             self.sequence += 1;
             let arrives = now + self.one_way + late;
+            // Datagrams of one batch do not overtake each other by what a
+            // thread takes to wake.
+            let arrives = if self.last.saturating_sub(arrives) < LEAST_OVERTAKING {
+                arrives.max(self.last)
+            } else {
+                arrives
+            };
+            self.last = self.last.max(arrives);
             self.there
                 .push(Reverse((arrives, self.sequence, datagram.to_vec())));
         }
@@ -122,3 +133,6 @@ fn arrived(queue: &mut BinaryHeap<Reverse<Travelling>>, now: Duration) -> Option
 
 /// The round trip where nothing tells: a good way through a city.
 const SOME_RTT: Duration = Duration::from_millis(20);
+
+/// What arrives before another by less was sent behind it and is behind it.
+const LEAST_OVERTAKING: Duration = Duration::from_micros(500);

@@ -101,12 +101,12 @@ impl Floor {
     }
 }
 
-/// All that was sent, of all channels, in the order of sending.
+/// All chunks, in the order of sending.
 #[derive(Debug, Default)]
-pub(super) struct Merged {
+pub(super) struct Course {
     slots: Vec<Slot>,
-    /// How many before each slot were lost, but not in an outage.
-    lost: Vec<u32>,
+    /// How many before each slot were lost, not in an outage, and in all.
+    lost: Vec<[u32; 2]>,
     /// First and last moment of each time that the path was out.
     outages: Vec<(u64, u64)>,
     total: u64,
@@ -115,12 +115,12 @@ pub(super) struct Merged {
     chance: (u64, u64),
 }
 
-impl Merged {
-    pub(super) fn new(channels: [&[Slot]; 3]) -> Self {
-        let mut slots = channels.concat();
+impl Course {
+    pub(super) fn new(media: &[Slot]) -> Self {
+        let mut slots = media.to_vec();
         slots.sort_by_key(|slot| slot.sent);
-        let mut merged = Self::default();
-        let mut at = 0;
+        let mut course = Self::default();
+        let mut before = [0; 2];
         for run in slots.chunk_by(|a, b| a.is_lost() == b.is_lost()) {
             let (first, last) = (run[0].sent, run[run.len() - 1].sent);
             let lost = run[0].is_lost();
@@ -128,26 +128,22 @@ impl Merged {
                 && run.len() >= LEAST_RUN
                 && u128::from(last - first) >= LEAST_OUTAGE.as_micros();
             if out {
-                merged.outages.push((first, last));
+                course.outages.push((first, last));
             } else if lost {
-                merged.chance.0 += 1;
-                merged.chance.1 += run.len() as u64;
+                course.chance.0 += 1;
+                course.chance.1 += run.len() as u64;
             }
-            merged.runs += u64::from(lost);
-            merged.total += u64::from(lost) * run.len() as u64;
+            course.runs += u64::from(lost);
+            course.total += u64::from(lost) * run.len() as u64;
             for _ in run {
-                merged.lost.push(at);
-                at += u32::from(lost && !out);
+                course.lost.push(before);
+                before[0] += u32::from(lost && !out);
+                before[1] += u32::from(lost);
             }
         }
-        merged.lost.push(at);
-        merged.slots = slots;
-        merged
-    }
-
-    /// Datagrams sent, and lost.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.slots.len() as u64, self.total)
+        course.lost.push(before);
+        course.slots = slots;
+        course
     }
 
     /// The mean length of a run of lost datagrams.
@@ -155,19 +151,25 @@ impl Merged {
         self.total as f64 / self.runs.max(1) as f64
     }
 
-    /// The mean length of such a run that is no outage.
-    pub(super) fn chance_run(&self) -> f64 {
-        let (runs, lost) = self.chance;
-        lost as f64 / runs.max(1) as f64
-    }
-
-    /// The share lost by chance around a time.
-    pub(super) fn share(&self, at: u64) -> f64 {
+    /// The share that is lost around a time, and the mean length of a run:
+    /// without outages where it is known that there was none.
+    pub(super) fn odds(&self, at: u64) -> (f64, f64) {
         let middle = self.slots.partition_point(|slot| slot.sent < at);
+        let beside = [middle.checked_sub(1), Some(middle)].into_iter().flatten();
+        let mut beside = beside.filter_map(|at| self.slots.get(at));
+        let seen = beside.any(|slot| slot.sent.abs_diff(at) <= SEEN);
         let from = middle.saturating_sub(NEIGHBOURS);
         let to = (middle + NEIGHBOURS).min(self.slots.len());
-        let lost = self.lost[to] - self.lost[from];
-        f64::from(lost) / (to - from).max(1) as f64
+        let which = usize::from(!seen);
+        let lost = self.lost[to][which] - self.lost[from][which];
+        let share = f64::from(lost) / (to - from).max(1) as f64;
+        let (runs, all) = self.chance;
+        let run = if seen {
+            all as f64 / runs.max(1) as f64
+        } else {
+            self.mean_run()
+        };
+        (share, run)
     }
 
     /// Whether the path was out.
@@ -201,6 +203,10 @@ const MAX_WINDOWS: u64 = 24 * 3600 / 5;
 /// Nothing is later than this, in microseconds: beyond it everything is given
 /// up anyway.
 const MAX_LATE: u64 = 60_000_000;
+
+/// A datagram tells of so many microseconds before and behind it whether the
+/// path was out: fewer than the shortest outage.
+const SEEN: u64 = 1_000;
 
 /// So many datagrams before and behind tell how much is lost.
 const NEIGHBOURS: usize = 100;

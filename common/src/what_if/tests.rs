@@ -9,7 +9,8 @@ use super::drive::{STREAM, Take, World, drive, sender_address};
 use super::*;
 use crate::ledger::FrameRecord;
 use crate::link::{GilbertElliott, Impairment, Link};
-use crate::trace::{Recorder, Why};
+use crate::trace::{Body, ChunkPlace, Content, Datagram, Entry, Fate, Recorder, Why, block};
+use crate::wire::native::Channel;
 use crate::wire::{DEFAULT_DATAGRAM, Format};
 use crate::{receiver, transmitter};
 
@@ -19,6 +20,7 @@ struct Truth {
     back: Link,
     recorder: Recorder,
     trace: Vec<u8>,
+    waking: u64,
 }
 
 impl World for Truth {
@@ -44,6 +46,9 @@ impl World for Truth {
     }
 
     fn note_taken(&mut self, datagram: &[u8], now: Duration) {
+        // Threads wake a little later, now more, now less.
+        self.waking = (self.waking + 7) % 20;
+        let now = now + Duration::from_micros(self.waking);
         self.recorder.note_datagram(sender_address(), datagram, now);
         self.trace
             .extend(self.recorder.poll_block().into_iter().flatten());
@@ -115,6 +120,7 @@ impl Scene {
             back: Link::new(back),
             recorder,
             trace: Vec::new(),
+            waking: 0,
         };
         let sender = transmitter::Config {
             interval: Some(INTERVAL),
@@ -203,7 +209,14 @@ fn what_was_is_foretold_exactly_where_nothing_repairs() {
         assert_eq!(journey.frames(), was.frames, "{name}");
         assert_eq!(journey.settled, (was.frames, was.whole), "{name}");
         let told = replay(&journey, &NOTHING, 0);
-        assert_eq!(told.whole, was.whole, "{name}");
+        // Out of order, a chunk may come so close to the deadline that the
+        // microseconds count which the trace does not know.
+        let most = if name.contains("jitter") {
+            was.frames / 100
+        } else {
+            0
+        };
+        assert!(told.whole.abs_diff(was.whole) <= most, "{name}: {told:?}");
         let cost = (told.overhead() - was.overhead()).abs();
         assert!(cost < 0.001, "{name}: {told:?} {was:?}");
     }
@@ -230,6 +243,10 @@ fn what_would_be_is_foretold_from_any_other_settings() {
         parity(0.1),
         parity(0.3),
         USUAL,
+        Setting {
+            requests: None,
+            ..USUAL
+        },
         Setting {
             fec: Fec::Off,
             requests: Some(Duration::from_millis(100)),
@@ -354,6 +371,39 @@ fn nothing_to_replay_is_an_error_that_says_so() {
         Journey::read(&b"RIFF...."[..]),
         Err(JourneyError::Trace(crate::trace::TraceError::NoTrace))
     ));
+}
+
+#[test]
+fn a_trace_of_nonsense_takes_no_longer_than_others() {
+    let chunk = |at: u64| {
+        let place = ChunkPlace {
+            frame: at * 9_000,
+            index: 0,
+            frame_len: 16 << 20,
+            size: 512,
+            captured: 10,
+        };
+        Entry::Datagram(Datagram {
+            arrival: at,
+            len: place.datagram(),
+            fate: Fate::Received,
+            content: Content::Native {
+                channel: Channel::Media,
+                number: at << 30,
+                sent: 50,
+                body: Body::Chunk(place),
+            },
+        })
+    };
+    let entries: Vec<_> = (1..3_000).map(chunk).collect();
+    let mut trace = block::head();
+    entries
+        .chunks(1_000)
+        .for_each(|some| block::put(&block::entries(some), &mut trace));
+    let journey = Journey::read(&trace[..]).unwrap();
+    assert!(journey.replayed() < 10, "{}", journey.replayed());
+    let told = replay(&journey, &NOTHING, 0);
+    assert_eq!((told.frames, told.whole), (journey.replayed(), 0));
 }
 
 const AT: Duration = Duration::from_secs(1);

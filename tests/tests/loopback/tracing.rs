@@ -16,6 +16,12 @@ fn view(arguments: &str) -> Ended {
     viewer.end().well()
 }
 
+/// The datagrams of a trace with this fate.
+fn with_fate(entries: &[Entry], fate: Fate) -> u64 {
+    let of = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.fate == fate);
+    entries.iter().filter(of).count() as u64
+}
+
 fn entries(ended: &Ended) -> Vec<Entry> {
     let file = ended.file("stream.trace");
     let mut reader = Reader::new(&file[..]).expect("a trace");
@@ -79,6 +85,32 @@ fn a_trace_and_the_report_say_the_same() {
     assert!(whole, "{:?}", entries.last());
     let size = viewer.file("stream.trace").len();
     assert!(size < datagrams.len() * 6, "{size} for {}", datagrams.len());
+}
+
+#[test]
+fn damage_and_copies_are_told_apart_in_a_trace() {
+    let to = address();
+    let harm = "--impair loss=3%,corrupt=2%,dup=2%,reorder=1%,seed=3 --impair-log truth.csv";
+    let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
+    let sender = sender("pattern:640x360@30", to, "--frames 90 --quiet").run();
+    let _ = sender.end().well();
+    let viewer = viewer.end().well();
+    let entries = entries(&viewer);
+    for (fate, name) in [
+        (Fate::Received, "packets.received"),
+        (Fate::Duplicate, "packets.duplicate"),
+        (Fate::Foreign, "packets.foreign"),
+        (Fate::Malformed, "packets.malformed"),
+    ] {
+        assert_eq!(with_fate(&entries, fate), viewer.count(name), "{name}");
+    }
+    // A packet of which a good copy came as well is none that is corrupt.
+    let log = String::from_utf8(viewer.file("truth.csv")).expect("text");
+    let damaged = log
+        .lines()
+        .filter(|row| row.split(',').any(|cell| cell == "corrupt"));
+    assert_eq!(with_fate(&entries, Fate::Corrupt), damaged.count() as u64);
+    assert!(viewer.count("packets.corrupt") > 0 && viewer.count("packets.duplicate") > 0);
 }
 
 fn what_if(ended: &Ended, arguments: &str) -> Ended {

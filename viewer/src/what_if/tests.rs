@@ -47,7 +47,7 @@ fn times_have_as_many_digits_as_they_need() {
         (120, "0.1 ms"),
         (4_500, "4.5 ms"),
         (20_000, "20 ms"),
-        (0, "0 ms"),
+        (30, "0.03 ms"),
     ] {
         assert_eq!(milliseconds(Duration::from_micros(micros)), text);
     }
