@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
-use framegram_tests::program::{Ended, Program, footage, media};
+use framegram_tests::program::{Ended, Program, footage, media, until};
 
 /// What Ethernet carries.
 const ETHERNET: u32 = 1_500;
@@ -182,4 +182,50 @@ fn an_unreachable_network_does_not_end_a_stream_that_runs() {
         .end()
         .well();
     assert_eq!(sender.count("frames.sent"), 60);
+}
+
+/// Packets that the sender's firewall has dropped.
+fn dropped(hosts: &Hosts) -> u64 {
+    let chain = hosts.run_by_sender("nft list chain inet own out");
+    let count = chain.split("packets ").nth(1);
+    let count = count.and_then(|rest| rest.split(' ').next());
+    count.map_or(0, |count| count.parse().expect("a count"))
+}
+
+#[test]
+fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    let by_sender = |words: &str| hosts.run_by_sender(words);
+    by_sender("nft add table inet own");
+    by_sender("nft add chain inet own out { type filter hook output priority 0 ; }");
+    let mut viewer = listening(&hosts, "--once");
+    let sender = hosts
+        .sender("--duration 5s pattern:640x360@30")
+        .with([format!("{}:5005", VIEWER_IPS[0])])
+        .run();
+    viewer.wait_for("It is framegram's own format");
+    by_sender("nft add rule inet own out udp dport 5005 counter drop");
+    until("the firewall to drop", || {
+        (dropped(&hosts) > 200).then_some(())
+    });
+    by_sender("nft flush chain inet own out");
+    let (sender, viewer) = (sender.end().well(), viewer.end().well());
+    let refused = sender.count("packets.send_errors");
+    assert!(refused > 200, "{:#}", sender.report);
+    for (name, count) in [
+        ("packets.send_errors", refused),
+        ("packets.received", sender.count("packets.sent")),
+        ("packets.lost", 0),
+        ("packets.socket_dropped", 0),
+        ("fates.lost_network", 0),
+        ("fates.mixed", 0),
+        ("fates.unaccounted", 0),
+    ] {
+        assert_eq!(viewer.count(name), count, "{name}: {:#}", viewer.report);
+    }
+    assert!(viewer.count("fates.not_sent") > 0, "{:#}", viewer.report);
+    let said = "refused by the sender's own system";
+    assert!(viewer.said.contains(said), "{}", viewer.said);
 }
