@@ -1,142 +1,17 @@
 //! What is foretold, beside what truly happens.
 
+mod scene;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use fastrand::Rng;
-
-use super::drive::{STREAM, Take, World, drive, sender_address};
+use self::scene::{Scene, bursts, random};
+use super::drive::sender_address;
 use super::*;
-use crate::ledger::FrameRecord;
-use crate::link::{GilbertElliott, Impairment, Link};
+use crate::link::Impairment;
+use crate::receiver;
 use crate::trace::{Body, ChunkPlace, Content, Datagram, Entry, Fate, Recorder, Why, block};
+use crate::wire::Format;
 use crate::wire::native::Channel;
-use crate::wire::{DEFAULT_DATAGRAM, Format};
-use crate::{receiver, transmitter};
-
-/// A true path, and whoever writes a trace at its end.
-struct Truth {
-    there: Link,
-    back: Link,
-    recorder: Recorder,
-    trace: Vec<u8>,
-    waking: u64,
-}
-
-impl World for Truth {
-    fn send(&mut self, datagram: &[u8], now: Duration) {
-        self.there.send(datagram, now);
-    }
-
-    fn send_back(&mut self, datagram: &[u8], now: Duration) {
-        self.back.send(datagram, now);
-    }
-
-    fn arrive(&mut self, now: Duration) -> Option<Vec<u8>> {
-        self.there.poll(now)
-    }
-
-    fn arrive_back(&mut self, now: Duration) -> Option<Vec<u8>> {
-        self.back.poll(now)
-    }
-
-    fn next(&self) -> Option<Duration> {
-        let nexts = [self.there.poll_timeout(), self.back.poll_timeout()];
-        nexts.into_iter().flatten().min()
-    }
-
-    fn note_taken(&mut self, datagram: &[u8], now: Duration) {
-        // Threads wake a little later, now more, now less.
-        self.waking = (self.waking + 7) % 20;
-        let now = now + Duration::from_micros(self.waking);
-        self.recorder.note_datagram(sender_address(), datagram, now);
-        self.trace
-            .extend(self.recorder.poll_block().into_iter().flatten());
-    }
-
-    fn note_record(&mut self, record: &FrameRecord, now: Duration) {
-        self.recorder.note_record(record, now);
-    }
-}
-
-/// A stream and its path.
-#[derive(Clone)]
-struct Scene {
-    frames: usize,
-    chunks: (usize, usize),
-    impairment: Impairment,
-    /// Whether what goes back is lost as well.
-    both_ways: bool,
-}
-
-const INTERVAL: Duration = Duration::from_micros(33_333);
-
-impl Scene {
-    fn takes(&self) -> impl Iterator<Item = Take> + use<> {
-        let mut rng = Rng::with_seed(7);
-        let (least, most) = self.chunks;
-        let all = Bytes::from(vec![0; 1_350 * most]);
-        (0..self.frames).map(move |at| {
-            let start = Duration::from_secs(100) + INTERVAL * at as u32;
-            Take {
-                start,
-                captured: start - Duration::from_millis(3),
-                jpeg: all.slice(..1_350 * rng.usize(least..=most) - rng.usize(..1_000)),
-                datagram: DEFAULT_DATAGRAM,
-            }
-        })
-    }
-
-    /// Sends it truly. Returns what came of it, and its trace.
-    fn truly(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>) {
-        let delay = setting.requests.unwrap_or_default() / 2;
-        let there = Impairment {
-            delay,
-            seed,
-            ..self.impairment.clone()
-        };
-        let back = if self.both_ways {
-            Impairment {
-                seed: seed + 1_000,
-                ..there.clone()
-            }
-        } else {
-            Impairment {
-                delay,
-                ..Impairment::default()
-            }
-        };
-        let viewer = receiver::Config {
-            budget: setting.latency,
-            requests: setting.requests.is_some(),
-            strict: true,
-            boot_mark: |_| None,
-        };
-        let now = Duration::from_secs(100);
-        let mut recorder = Recorder::new(&viewer, 1 << 30, now);
-        recorder.note_followed(STREAM, Format::Native, sender_address(), now);
-        let mut truth = Truth {
-            there: Link::new(there),
-            back: Link::new(back),
-            recorder,
-            trace: Vec::new(),
-            waking: 0,
-        };
-        let sender = transmitter::Config {
-            interval: Some(INTERVAL),
-            pace: setting.pace,
-            fec: setting.fec,
-            retransmit: setting.requests.is_some(),
-            ..transmitter::Config::default()
-        };
-        let outcome = drive(sender, viewer, self.takes(), &mut truth);
-        truth.recorder.finish(Why::Over, now);
-        truth
-            .trace
-            .extend(truth.recorder.poll_block().into_iter().flatten());
-        (outcome, truth.trace)
-    }
-}
 
 const USUAL: Setting = Setting {
     fec: Fec::Auto,
@@ -144,20 +19,6 @@ const USUAL: Setting = Setting {
     latency: Duration::from_millis(60),
     pace: true,
 };
-
-fn random(loss: f64) -> Impairment {
-    Impairment {
-        loss,
-        ..Impairment::default()
-    }
-}
-
-fn bursts(p: f64, r: f64, step: Option<Duration>) -> Impairment {
-    Impairment {
-        bursts: Some(GilbertElliott { p, r, step }),
-        ..Impairment::default()
-    }
-}
 
 const NOTHING: Setting = Setting {
     fec: Fec::Off,
