@@ -32,6 +32,8 @@ pub(super) struct Estimate {
     pub(super) uncertainty: f64,
     /// How fast the offset grows, in microseconds each microsecond.
     pub(super) drift: f64,
+    /// How far off that is at most, either way.
+    pub(super) drift_uncertainty: f64,
 }
 
 /// The newest exchanges, and what they say.
@@ -127,6 +129,7 @@ impl Clock {
             offset: i64::try_from(self.base.saturating_add(grown.round() as i128)).ok()?,
             uncertainty: offset.half() + drift.half() * since.abs() + RESOLUTION / 2.0,
             drift: drift.middle(),
+            drift_uncertainty: drift.half(),
         })
     }
 

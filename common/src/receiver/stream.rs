@@ -2,6 +2,7 @@
 //! its sender out.
 
 mod chunks;
+mod clocks;
 mod feedback;
 mod waits;
 
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::awaiting::Awaiting;
-use super::clock::{Clock, Estimate};
+use super::clock::Clock;
 use super::concealment::TableSets;
 use super::delivery::Delivery;
 use super::requests::Requests;
@@ -364,35 +365,6 @@ impl Stream {
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);
         statistics
-    }
-
-    /// What is to be added to a time of the sender, in microseconds.
-    fn offset(&self, time: u64) -> Option<i64> {
-        if self.shared_clock {
-            return Some(0);
-        }
-        self.clock.at(time).map(|estimate| estimate.offset)
-    }
-
-    /// What is known of the sender's clock.
-    fn clock(&self) -> Option<statistics::Clock> {
-        if self.shared_clock {
-            return Some(statistics::Clock {
-                shared: true,
-                ..statistics::Clock::default()
-            });
-        }
-        let Estimate {
-            offset,
-            uncertainty,
-            drift,
-        } = self.clock.at(self.newest_sent)?;
-        Some(statistics::Clock {
-            shared: false,
-            offset_ms: offset as f64 / 1e3,
-            drift_ppm: drift * 1e6,
-            uncertainty_ms: uncertainty / 1e3,
-        })
     }
 
     fn is_plausible(&self, number: FrameNumber) -> bool {

@@ -117,6 +117,9 @@ pub struct Clock {
     pub offset_ms: f64,
     /// How fast the offset grows, in millionths.
     pub drift_ppm: f64,
+    /// How far off that is at most, either way, in millionths: the longer the
+    /// stream, the less.
+    pub drift_uncertainty_ppm: f64,
     /// How far off the offset is at most, either way, in milliseconds: half of
     /// the least round trip, and what the clocks may have drifted since.
     pub uncertainty_ms: f64,

@@ -78,6 +78,11 @@ impl World {
             off.abs() <= estimate.uncertainty,
             "off by {off}: {estimate:?}"
         );
+        let drift = estimate.drift - (self.fast[1] - self.fast[0]);
+        assert!(
+            drift.abs() <= estimate.drift_uncertainty,
+            "drifts off by {drift}: {estimate:?}"
+        );
         estimate
     }
 }

@@ -271,8 +271,8 @@ fn path(statistics: &Statistics) -> String {
             );
         }
         let text = format!(
-            "{:+.3} ms ± {:.3} ms, {:+.1} ppm",
-            clock.offset_ms, clock.uncertainty_ms, clock.drift_ppm
+            "{:+.3} ± {:.3} ms, {:+.1} ± {:.1} ppm",
+            clock.offset_ms, clock.uncertainty_ms, clock.drift_ppm, clock.drift_uncertainty_ppm
         );
         (
             "clock offset",
