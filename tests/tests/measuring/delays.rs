@@ -2,14 +2,17 @@
 
 use framegram_tests::program::address;
 
-use super::{listening, recorded, sender};
+use nix::sys::signal::Signal;
+
+use super::{listening, recorded, sender, wait_for_rows};
 
 /// The median time from sender to viewer, in milliseconds.
 fn one_way(viewers: &str, senders: &str) -> f64 {
     let address = address();
     let viewer = listening(address, &recorded(Some(viewers)));
-    let arguments = format!("--duration 1s {}", recorded(Some(senders)));
-    let sender = sender("pattern:160x96@60", address, &arguments).run();
+    let sender = sender("pattern:160x96@60", address, &recorded(Some(senders))).run();
+    wait_for_rows(&sender, 16_000);
+    sender.signal(Signal::SIGINT);
     let _ = sender.end().well();
     let viewer = viewer.end().well();
     let median = viewer.value("delays_ms.one_way.p50");

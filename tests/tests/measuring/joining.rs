@@ -3,7 +3,7 @@
 use framegram_tests::program::address;
 use nix::sys::signal::Signal;
 
-use super::{LOG, assert_equal, listening, recorded, sender, wait_for_rows};
+use super::{LOG, assert_equal, listening, recorded, sender, staying, wait_for_rows};
 
 const SOURCE: &str = "pattern:320x180@90";
 
@@ -44,7 +44,7 @@ fn a_viewer_that_comes_late_counts_from_its_first_packet() {
 fn a_sender_that_dies_and_comes_again_is_counted_to_its_last_packet_and_from_its_first() {
     let address = address();
     let harm = format!("{HARM},delay=5ms±5ms,seed=3");
-    let mut viewer = listening(address, &recorded(Some(&harm)));
+    let mut viewer = staying(address, &recorded(Some(&harm)));
     let first = sender(SOURCE, address, "").run();
     viewer.wait_for("Following the stream");
     wait_for_rows(&viewer, SOME);
@@ -55,6 +55,8 @@ fn a_sender_that_dies_and_comes_again_is_counted_to_its_last_packet_and_from_its
     wait_for_rows(&viewer, SOME);
     second.signal(Signal::SIGINT);
     let _ = second.end().well();
+    viewer.wait_for("The sender ended the stream");
+    viewer.signal(Signal::SIGINT);
     let viewer = viewer.end().well();
     let table = assert_equal(&harm, &viewer, &[&viewer.path(LOG)]);
     assert_eq!(table.matches("Stream ").count(), 2, "{table}");

@@ -18,7 +18,12 @@ const LOG: &str = "truth.csv";
 
 /// A viewer that ends with the stream, and listens by now.
 fn listening(address: SocketAddr, arguments: &str) -> Program {
-    let line = format!("{address} --headless --once --wait 30s {arguments}");
+    staying(address, &format!("--once {arguments}"))
+}
+
+/// A viewer that waits for more, and listens by now.
+fn staying(address: SocketAddr, arguments: &str) -> Program {
+    let line = format!("{address} --headless --wait 30s {arguments}");
     let mut viewer = Start::new(VIEWER, &line).run();
     viewer.wait_for("Waiting for a stream");
     viewer
