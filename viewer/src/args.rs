@@ -276,6 +276,10 @@ Examples:
       framegram-view --headless --once --trace stream.trace
       framegram-view --what-if stream.trace
 
+  See that loss that was done on purpose is measured as such:
+      framegram-view --headless --once --impair loss=5% --impair-log done.csv --report r.json
+      framegram-view --check r.json --impair-log done.csv
+
   Hand the pictures to another program:
       framegram-view --headless --output - --output-format y4m | ffplay -
 
