@@ -191,7 +191,7 @@ impl Comparison {
             self.show("frames hit", measured, done);
             let chunks = |hit: &&Hit| {
                 let all = known(hit.frame).map(|frame| u64::from(frame.chunks));
-                all.map(|all| hit.chunks_lost.unwrap_or(all))
+                all.map(|all| hit.chunks_lost.unwrap_or(all).min(u32::MAX.into()))
             };
             let measured = hits.values().filter_map(chunks).sum();
             let done = truth.frames.values().map(|it| u64::from(it.lost)).sum();

@@ -118,9 +118,8 @@ impl Report {
                 ),
             }
         }
-        let wrong = |account: &Account| account.channels.iter().any(|it| it.end < it.first);
-        if report.accounts.iter().any(wrong) {
-            bail!("the packet numbers in it go backward");
+        if !report.accounts.iter().all(Account::is_possible) {
+            bail!("its accounts cannot be: the file was changed");
         }
         Ok(report)
     }
@@ -131,9 +130,35 @@ impl Report {
     }
 
     pub(super) fn fate(&self, name: &str) -> u64 {
-        self.fates.get(name).copied().flatten().unwrap_or(0)
+        let fate = self.fates.get(name).copied().flatten();
+        fate.unwrap_or(0).min(MOST)
     }
 }
+
+impl Account {
+    /// Whether its numbers go forward, and are none that no stream comes to.
+    fn is_possible(&self) -> bool {
+        let counts = [self.lost, self.corrupt, self.socket_dropped, self.not_sent];
+        let forward = |first: u64, end: u64| first <= end && end <= MOST;
+        let channel = |it: &Channel| {
+            let counts = [
+                it.received,
+                it.missing,
+                it.corrupt,
+                it.duplicate,
+                it.reordered,
+            ];
+            forward(it.first, it.end) && counts.iter().all(|count| *count <= MOST)
+        };
+        forward(self.first_frame, self.end_frame)
+            && counts.iter().all(|count| *count <= MOST)
+            && self.channels.len() <= 3
+            && self.channels.iter().all(channel)
+    }
+}
+
+/// No stream counts so far; above it sums could overflow.
+const MOST: u64 = 1 << 48;
 
 /// Far more than a report ever has.
 const MAX_REPORT: u64 = 256 << 20;
@@ -141,6 +166,24 @@ const MAX_REPORT: u64 = 256 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_no_stream_has_are_refused() {
+        let account = |first: u64, end: u64, lost: u64| {
+            format!(
+                r#"{{"version":1,"stream":{{"side":"viewer","wire":"native","followed":1}},
+                "packets":{{}},"fates":{{}},"accounts":[{{"stream":"1","destination":0,
+                "since_ns":0,"until_ns":null,"opened":null,"closed":null,"lost":{lost},
+                "corrupt":0,"socket_dropped":0,"not_sent":0,"first_frame":{first},
+                "end_frame":{end},"channels":[]}}]}}"#
+            )
+        };
+        assert!(Report::parse(&account(1, 2, 0)).is_ok());
+        for (first, end, lost) in [(2, 1, 0), (0, u64::MAX, 0), (0, 1, u64::MAX)] {
+            let error = Report::parse(&account(first, end, lost)).unwrap_err();
+            assert!(error.to_string().contains("cannot be"), "{error}");
+        }
+    }
 
     #[test]
     fn says_why_something_is_no_report_to_check() {
