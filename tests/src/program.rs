@@ -28,6 +28,11 @@ pub const SENDER: &str = "framegram-send";
 /// The viewer's name as a program.
 pub const VIEWER: &str = "framegram-view";
 
+/// For viewers of tests that are not about time: where other programs keep both
+/// processors busy, a sender may be held up in the midst of a frame for longer
+/// than a viewer waits unless told.
+pub const PATIENT: &str = "--latency 400ms";
+
 /// Where a program lies that was built as this one was; both are built first.
 ///
 /// # Panics

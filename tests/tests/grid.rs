@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, until};
+use framegram_tests::program::{PATIENT, Program, SENDER, Start, VIEWER, address, until};
 use framegram_tests::screen::Screen;
 use image::{Rgb, RgbImage};
 use nix::sys::signal::Signal;
@@ -35,7 +35,7 @@ fn senders_of_every_format_have_their_own_statistics() {
     let mut viewer = Start::new(
         VIEWER,
         &format!(
-            "{address} --layout grid --headless --once --stats json --report {} --snapshot {}",
+            "{address} --layout grid --headless {PATIENT} --once --stats json --report {} --snapshot {}",
             rows.display(),
             picture.display()
         ),

@@ -3,7 +3,7 @@
 
 use framegram_tests::hosts::INTERFACE;
 use framegram_tests::networks::Segment;
-use framegram_tests::program::{Ended, Program, SENDER, VIEWER};
+use framegram_tests::program::{Ended, PATIENT, Program, SENDER, VIEWER};
 use nix::sys::signal::Signal;
 
 const FRAMES: u64 = 20;
@@ -13,7 +13,7 @@ const VIEWERS: [u8; 3] = [1, 2, 3];
 
 fn viewer(network: &Segment, host: u8, arguments: &str) -> Program {
     let mut viewer = network
-        .start(host, VIEWER, &format!("--headless {arguments}"))
+        .start(host, VIEWER, &format!("--headless {PATIENT} {arguments}"))
         .run();
     viewer.wait_for("Waiting for a stream");
     viewer

@@ -6,7 +6,7 @@ use std::time::Duration;
 use framegram_common::seq::PacketNumber;
 use framegram_common::wire::native::{Connect, Header, NO_DESTINATION, Packet};
 use framegram_tests::networks::{Home, Segment};
-use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, until};
+use framegram_tests::program::{PATIENT, Program, SENDER, Start, VIEWER, address, until};
 use nix::sys::signal::Signal;
 
 const SOURCE: &str = "pattern:320x180@30";
@@ -19,7 +19,7 @@ fn sender(address: SocketAddr, arguments: &str) -> Program {
 }
 
 fn viewer(address: SocketAddr, arguments: &str) -> Program {
-    let arguments = format!("--headless --connect {address} --wait 20s {arguments}");
+    let arguments = format!("--headless {PATIENT} --connect {address} --wait 20s {arguments}");
     Start::new(VIEWER, &arguments).run()
 }
 

@@ -3,13 +3,15 @@
 use nix::sys::signal::Signal;
 
 use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
-use framegram_tests::program::{Ended, Program, footage, media, until};
+use framegram_tests::program::{Ended, PATIENT, Program, footage, media, until};
 
 /// What Ethernet carries.
 const ETHERNET: u32 = 1_500;
 
 fn listening(hosts: &Hosts, arguments: &str) -> Program {
-    let mut viewer = hosts.viewer(&format!("--headless {arguments}")).run();
+    let mut viewer = hosts
+        .viewer(&format!("--headless {PATIENT} {arguments}"))
+        .run();
     viewer.wait_for("Waiting for a stream");
     viewer
 }

@@ -12,7 +12,7 @@ mod tracing;
 
 use std::net::SocketAddr;
 
-use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER};
+use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER};
 
 /// A viewer that listens at `address`, and does so by now.
 fn listening(address: SocketAddr, arguments: &str) -> Program {
@@ -22,7 +22,10 @@ fn listening(address: SocketAddr, arguments: &str) -> Program {
 }
 
 fn viewer(address: SocketAddr, arguments: &str) -> Start {
-    Start::new(VIEWER, &format!("{address} --headless {arguments}"))
+    Start::new(
+        VIEWER,
+        &format!("{address} --headless {PATIENT} {arguments}"),
+    )
 }
 
 fn sender(source: &str, address: SocketAddr, arguments: &str) -> Start {

@@ -19,7 +19,7 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::picture::{Picture, Sampling};
 use framegram_send::source::Content;
-use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER, until};
+use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER, until};
 
 /// Frames of a clip: more than a peer's probing takes.
 const FRAMES: usize = 40;
@@ -98,7 +98,7 @@ fn assert_scans(sent: &[Vec<u8>], received: &[&[u8]]) -> usize {
 fn viewer(address: SocketAddr, arguments: &str) -> Program {
     let mut viewer = Start::new(
         VIEWER,
-        &format!("{address} --headless --wait 20s --output out.mjpeg {arguments}"),
+        &format!("{address} --headless {PATIENT} --wait 20s --output out.mjpeg {arguments}"),
     )
     .run();
     viewer.wait_for("Waiting for a stream");
