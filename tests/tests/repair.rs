@@ -319,16 +319,17 @@ fn nobody_asks_and_nobody_answers_where_requests_are_off() {
 
 /// A hundred frames over a link that does this, both ways: frames shown, and
 /// packets of the forward link that came out of order and that were sent again.
-fn over(link: &Impairment) -> (usize, u64, usize) {
+fn over(link: &Impairment, pace: bool) -> (usize, u64, usize) {
     let [forward, backward] = [1, 2].map(|seed| Impairment {
         seed,
         ..link.clone()
     });
-    let scenario = Scenario {
+    let mut scenario = Scenario {
         forward,
         backward,
         ..Scenario::default()
     };
+    scenario.transmitter.pace = pace;
     let frames: Vec<_> = (0..100).map(|_| frame(40)).collect();
     let outcomes = run(&scenario, &frames);
     let sent_again = |((channel, _), chunk): &(&(Channel, u64), &Option<_>)| {
@@ -346,10 +347,23 @@ fn what_is_only_out_of_order_is_not_asked_for() {
         reorder: 0.05,
         ..Impairment::default()
     };
-    let (shown, reordered, again) = over(&link);
+    let (shown, reordered, again) = over(&link, true);
     assert_eq!(shown, 100);
     assert!(reordered > 100, "{reordered}");
     assert!(again as u64 * 20 < reordered, "{again} of {reordered}");
+}
+
+#[test]
+fn what_left_at_once_and_arrives_in_any_order_is_not_asked_for() {
+    let link = Impairment {
+        delay: 20 * MILLISECOND,
+        jitter: 4 * MILLISECOND,
+        ..Impairment::default()
+    };
+    let (shown, reordered, again) = over(&link, false);
+    assert_eq!(shown, 100);
+    assert!(reordered > 2_000, "{reordered}");
+    assert!(again as u64 * 8 < reordered, "{again} of {reordered}");
 }
 
 #[test]
@@ -359,6 +373,6 @@ fn the_way_through_the_network_is_no_part_of_the_budget() {
         loss: 0.01,
         ..Impairment::default()
     };
-    let (shown, ..) = over(&link);
+    let (shown, ..) = over(&link, true);
     assert!(shown >= 99, "{shown}");
 }

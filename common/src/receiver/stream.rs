@@ -160,7 +160,7 @@ impl Stream {
         }
         if header.channel == Channel::Media {
             self.requests
-                .note_lateness(self.transit.note(header.sent, now));
+                .note_lateness(self.transit.note(header.sent, header.number, now));
             let offset = self.offset(header.sent);
             self.stages.note_packet(header.sent, now, offset);
         }

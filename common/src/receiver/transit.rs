@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::seq::PacketNumber;
+
 /// The least transit is taken over this, and the time before: long enough for
 /// a queue to have been empty once, short enough for clocks not to drift.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -10,22 +12,23 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// The transit of one stream's packets, in microseconds.
 #[derive(Debug, Default)]
 pub(super) struct Transit {
-    newest: Option<(u64, i128)>,
+    /// When the newest packet was sent, its number, and its transit.
+    newest: Option<((u64, u64), i128)>,
     smoothed: f64,
     least: Option<(i128, i128)>,
     window_ends: Duration,
 }
 
 impl Transit {
-    /// Takes a packet sent at `sent` microseconds of the sender's clock.
-    /// Returns by how much it was later than the newest one sent before it
-    /// arrived.
-    pub(super) fn note(&mut self, sent: u64, arrival: Duration) -> Duration {
+    /// Takes a packet with this number sent at `sent` microseconds of the
+    /// sender's clock. Returns by how much it was later than the newest one
+    /// sent before it arrived; of those that left at once, by their numbers.
+    pub(super) fn note(&mut self, sent: u64, number: PacketNumber, arrival: Duration) -> Duration {
         let transit = arrival.as_micros() as i128 - i128::from(sent);
         let late = match self.newest {
-            Some((newest, its)) if sent < newest => transit - its,
+            Some((newest, its)) if (sent, number.0) < newest => transit - its,
             _ => {
-                self.newest = Some((sent, transit));
+                self.newest = Some(((sent, number.0), transit));
                 0
             }
         };
