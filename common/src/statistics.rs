@@ -161,6 +161,9 @@ pub struct Stream {
     pub shared_clock: bool,
     /// Whether the sender said farewell.
     pub ended: bool,
+    /// Whether a viewer heard nothing any more, though the sender said no
+    /// farewell.
+    pub silent: bool,
 }
 
 /// Who counted.

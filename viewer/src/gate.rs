@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use framegram_common::Statistics;
-use framegram_common::statistics::Percentiles;
+use framegram_common::statistics::{Packets, Percentiles};
 
 use crate::report::{missed, settled};
 
@@ -191,8 +191,8 @@ impl Figure {
             Self::Intact => (frames.intact, settled(frames)),
             Self::Concealed => (frames.concealed, settled(frames)),
             Self::Loss => (missed(frames), settled(frames)),
-            Self::PacketLoss => (packets.lost, packets.sent),
-            Self::SocketDrops => (packets.socket_dropped, packets.sent),
+            Self::PacketLoss => (packets.lost, expected(packets)),
+            Self::SocketDrops => (packets.socket_dropped, expected(packets)),
             Self::Delay(point) => {
                 let seen = stamps.and_then(|stamps| stamps.delay_ms);
                 return statistics.delay().or(seen).map(|delay| point.of(&delay));
@@ -204,8 +204,29 @@ impl Figure {
         // Of nothing, no share is good or bad.
         let whole = whole.filter(|&whole| whole > 0)?;
         let part = part? as f64;
-        Some(if share { part / whole as f64 } else { part })
+        let value = if share { part / whole as f64 } else { part };
+        let of_frames = matches!(
+            self,
+            Self::Shown | Self::Intact | Self::Concealed | Self::Loss
+        );
+        let of_all = share || self == Self::Loss;
+        let all_known = frames.lost.is_some() && !statistics.stream.silent;
+        (stamps.is_some() || !of_frames || !of_all || all_known).then_some(value)
     }
+}
+
+/// The packets that a share is of: where no format tells how many were sent,
+/// those that are known.
+fn expected(packets: &Packets) -> Option<u64> {
+    let known = [
+        packets.received,
+        packets.lost,
+        packets.corrupt,
+        packets.socket_dropped,
+    ];
+    packets
+        .sent
+        .or_else(|| known.into_iter().flatten().reduce(u64::saturating_add))
 }
 
 impl Point {

@@ -139,6 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         buffer: args.buffer,
         given: socket.receive_buffer().unwrap_or(args.buffer),
         latency: args.budget(),
+        strict: args.strict,
     };
     if args.layout == Layout::Grid {
         let wall = (!args.headless).then(|| Wall::open(invitation.clone()));

@@ -10,6 +10,7 @@ pub mod live;
 pub mod nothing;
 pub mod progress;
 pub mod text;
+mod verdict;
 
 use framegram_common::statistics::Frames;
 

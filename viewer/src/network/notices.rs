@@ -103,6 +103,10 @@ impl Network {
         self.next_news = now + NEWS;
         let mut statistics = self.receiver.statistics();
         statistics.stream.addresses.clone_from(&self.addresses);
+        // Of the other formats, silence may be all that they end with.
+        statistics.stream.silent = self.receiver.format() == Some(Format::Native)
+            && !statistics.stream.ended
+            && !self.receiver.is_living(now);
         statistics.stamps = self.exchange.stamps();
         self.timeline.note_statistics(&statistics, now);
         let live = self.meter.take(statistics, now);

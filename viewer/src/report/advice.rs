@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use framegram_common::Statistics;
 
-use super::missed;
 use super::text::count;
+use super::{missed, share};
 
 /// How the viewer runs, for advice on how to run it better.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Advice {
     pub given: usize,
     /// How long an incomplete frame is waited for.
     pub latency: Duration,
+    /// Whether frames with holes are not shown.
+    pub strict: bool,
 }
 
 impl Advice {
@@ -49,6 +51,39 @@ pub fn place(statistics: &Statistics, advice: &Advice) -> Option<String> {
     place_of_frames(statistics, advice).or_else(|| place_of_packets(statistics, advice))
 }
 
+/// What to do against loss on the way.
+fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
+    let packets = &statistics.packets;
+    let loss = share(packets.lost, packets.sent).unwrap_or(0.0);
+    let pattern = statistics.loss_pattern.as_ref();
+    let outage = pattern
+        .filter(|pattern| pattern.longest >= LEAST_OUTAGE && pattern.longest * 2 > pattern.lost);
+    if let Some(outage) = outage {
+        return format!(
+            "most of it in one outage of {} packets in a row, against which no setting helps",
+            count(outage.longest)
+        );
+    }
+    if loss > CONGESTED
+        && let Some(arrived) = statistics.bitrate_bps
+    {
+        let less = (arrived * 0.8 / 1e3).max(1.0).round();
+        return format!(
+            "so much loss is a path that carries less than is sent, type framegram-send --bitrate \
+             {less}k"
+        );
+    }
+    let lenient = if advice.strict {
+        ", or leave --strict out"
+    } else {
+        ""
+    };
+    format!(
+        "more parity or more time to repair help, type framegram-send --fec 30% or {}{lenient}",
+        advice.latency()
+    )
+}
+
 /// By the fates of frames, where they are known.
 fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
     let fates = &statistics.fates;
@@ -76,9 +111,8 @@ fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
     };
     Some(if most == network {
         format!(
-            "{which} lost on the way here: more parity or more time to repair help, type \
-             framegram-send --fec 30% or {}.",
-            advice.latency()
+            "{which} lost on the way here: {}.",
+            against_loss(statistics, advice)
         )
     } else if most == socket {
         format!(
@@ -109,11 +143,12 @@ fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
 fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> {
     let packets = &statistics.packets;
     let frames = &statistics.frames;
-    if missed(frames)? == 0 {
+    let holes = frames.concealed.unwrap_or(0);
+    if missed(frames)? + holes == 0 {
         return None;
     }
     let undecodable = frames.undecodable.unwrap_or(0);
-    if undecodable * 2 > missed(frames)? {
+    if undecodable * 2 > missed(frames)? + holes {
         return Some(
             "Most of them arrived whole, but are no pictures that can be decoded: \
              look at the sender's source."
@@ -128,7 +163,7 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
         None
     } else if most == here {
         Some(format!(
-            "Most of it was lost in this machine's own socket buffer ({} packets, {} on the way): \
+            "Most of what was missing was lost in this machine's own socket buffer ({} packets, {} on the way): \
              {}.",
             count(here),
             count(way),
@@ -136,23 +171,31 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
         ))
     } else if most == corrupt {
         Some(format!(
-            "Most of it was damaged on the way here ({} packets, {} lost): look at cables, \
+            "Most of what was missing was damaged on the way here ({} packets, {} lost): look at cables, \
              drivers and radio links.",
             count(corrupt),
             count(way)
         ))
     } else {
         Some(format!(
-            "Most of it was lost on the way here ({} packets, {} in this machine's socket buffer).",
+            "Most of what was missing was lost on the way here ({} packets, {} in this machine's socket buffer): \
+             {}.",
             count(way),
-            count(here)
+            count(here),
+            against_loss(statistics, advice)
         ))
     }
 }
 
+/// From so many packets lost in a row on, loss is an outage.
+const LEAST_OUTAGE: u64 = 50;
+
+/// A greater share of packets lost is a path that is full.
+const CONGESTED: f64 = 0.25;
+
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::Fates;
+    use framegram_common::statistics::{Fates, LossPattern};
 
     use super::*;
 
@@ -160,6 +203,7 @@ mod tests {
         buffer: 4 << 20,
         given: 4 << 20,
         latency: Duration::from_millis(60),
+        strict: false,
     };
 
     #[test]
@@ -199,5 +243,33 @@ mod tests {
             line(late, &ADVICE),
             "It was whole too late: type framegram-view --latency 120ms."
         );
+    }
+
+    #[test]
+    fn what_no_parity_helps_against_is_not_answered_with_parity() {
+        let mut statistics = Statistics {
+            bitrate_bps: Some(2e6),
+            ..Statistics::default()
+        };
+        statistics.fates.lost_network = Some(50);
+        (statistics.packets.lost, statistics.packets.sent) = (Some(600), Some(1000));
+        let congested = place(&statistics, &ADVICE).unwrap();
+        assert!(congested.contains("--bitrate 1600k"), "{congested}");
+        statistics.loss_pattern = Some(LossPattern {
+            lost: 600,
+            longest: 500,
+            ..LossPattern::default()
+        });
+        let outage = place(&statistics, &ADVICE).unwrap();
+        assert!(outage.contains("one outage of 500 packets"), "{outage}");
+    }
+
+    #[test]
+    fn holes_are_missing_too() {
+        let mut statistics = Statistics::default();
+        (statistics.frames.lost, statistics.frames.concealed) = (Some(0), Some(80));
+        statistics.packets.socket_dropped = Some(900);
+        let line = place(&statistics, &ADVICE).unwrap();
+        assert!(line.contains("--buffer 8192k"), "{line}");
     }
 }

@@ -6,7 +6,8 @@ use framegram_common::stamp::Stamps;
 use framegram_common::statistics::{Frames, Packets, Percentiles};
 
 use super::advice::{Advice, place};
-use super::{delays, missed, settled, share};
+use super::verdict::verdict;
+use super::{delays, share};
 
 /// The report, a line each.
 #[must_use]
@@ -25,51 +26,9 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
 /// The verdict, and where most of what was lost was lost and what to do.
 #[must_use]
 pub fn verdict_and_place(statistics: &Statistics, advice: &Advice) -> Vec<String> {
-    let mut lines = vec![verdict(&statistics.frames)];
+    let mut lines = vec![verdict(statistics)];
     lines.extend(place(statistics, advice));
     lines
-}
-
-fn verdict(frames: &Frames) -> String {
-    let shown = frames.shown.unwrap_or(0);
-    let whole = settled(frames).unwrap_or(0);
-    let missed = missed(frames).unwrap_or(0);
-    let superseded = frames.superseded.unwrap_or(0);
-    if whole == 0 {
-        return "No frame arrived.".to_owned();
-    }
-    let mut verdict = if missed == 0 {
-        format!(
-            "No frame was lost: {} of {} shown",
-            count(shown),
-            count(whole)
-        )
-    } else {
-        format!(
-            "{} of {} frames were lost ({}): {} shown",
-            count(missed),
-            count(whole),
-            percent(missed as f64 / whole as f64),
-            count(shown)
-        )
-    };
-    let intact = frames.intact.unwrap_or(shown);
-    if shown > 0 && intact == shown {
-        verdict += if shown == 1 {
-            ", byte for byte as sent"
-        } else {
-            ", all byte for byte as sent"
-        };
-    } else if shown > 0 {
-        verdict += &format!(", {} of them byte for byte as sent", count(intact));
-    }
-    if superseded > 0 {
-        verdict += &format!(
-            "; {} skipped, since a newer one was there",
-            count(superseded)
-        );
-    }
-    verdict + "."
 }
 
 fn frames(frames: &Frames) -> Option<String> {

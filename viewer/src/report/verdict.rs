@@ -1,0 +1,125 @@
+//! The verdict on a stream: how many frames were lost, in a sentence.
+
+use framegram_common::Statistics;
+
+use super::text::{count, percent};
+use super::{missed, settled};
+
+/// The verdict. Where a format does not tell how many frames were sent, or no
+/// farewell came, it does not speak of those.
+pub(super) fn verdict(statistics: &Statistics) -> String {
+    let frames = &statistics.frames;
+    let whole = settled(frames).unwrap_or(0);
+    let missed = missed(frames).unwrap_or(0);
+    let superseded = frames.superseded.unwrap_or(0);
+    if whole == 0 {
+        return "No frame arrived.".to_owned();
+    }
+    let told = frames.lost.is_some();
+    let mut verdict = head(missed, whole, told);
+    verdict += &shown(statistics, whole, told && missed == 0);
+    if superseded > 0 {
+        verdict += &format!(
+            "; {} skipped, since a newer one was there",
+            count(superseded)
+        );
+    }
+    if !told {
+        verdict += "; how many were sent, this format does not tell";
+    }
+    if statistics.stream.silent {
+        verdict += "; then the stream fell silent, without a farewell";
+    }
+    verdict + "."
+}
+
+fn head(missed: u64, whole: u64, told: bool) -> String {
+    match (missed, told) {
+        (0, true) => "No frame was lost: ".to_owned(),
+        (0, false) => String::new(),
+        (_, true) => format!(
+            "{} of {} frames were lost ({}): ",
+            count(missed),
+            count(whole),
+            percent(missed as f64 / whole as f64)
+        ),
+        (_, false) => format!(
+            "{} of {} frames that came were lost: ",
+            count(missed),
+            count(whole)
+        ),
+    }
+}
+
+/// How many were shown, and how.
+fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
+    let frames = &statistics.frames;
+    let shown = frames.shown.unwrap_or(0);
+    let intact = frames.intact.unwrap_or(shown);
+    let concealed = frames.concealed.unwrap_or(0);
+    let mut text = count(shown);
+    if of_all {
+        text += &format!(" of {}", count(whole));
+    }
+    text += " shown";
+    // What goes through another format is packed anew.
+    let how = match statistics.stream.wire {
+        Some("rtp" | "raw") => "whole",
+        _ => "byte for byte as sent",
+    };
+    text += &match (shown, intact) {
+        (0, _) => String::new(),
+        (1, 1) => format!(", {how}"),
+        _ if intact == shown => format!(", all {how}"),
+        _ => format!(", {} of them {how}", count(intact)),
+    };
+    if concealed > 0 {
+        text += &format!(", {} with holes", count(concealed));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use framegram_common::statistics::Frames;
+
+    use super::*;
+
+    fn statistics(frames: Frames) -> Statistics {
+        Statistics {
+            frames,
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn where_the_format_tells_no_total_no_frame_is_said_to_be_safe() {
+        let mut rtp = statistics(Frames {
+            shown: Some(39),
+            intact: Some(39),
+            ..Frames::default()
+        });
+        rtp.stream.wire = Some("rtp");
+        assert_eq!(
+            verdict(&rtp),
+            "39 shown, all whole; how many were sent, this format does not tell."
+        );
+    }
+
+    #[test]
+    fn holes_and_silence_are_part_of_it() {
+        let mut cut = statistics(Frames {
+            shown: Some(45),
+            intact: Some(40),
+            concealed: Some(5),
+            lost: Some(0),
+            ..Frames::default()
+        });
+        cut.stream.silent = true;
+        assert_eq!(
+            verdict(&cut),
+            "No frame was lost: 45 of 45 shown, 40 of them byte for byte as sent, 5 with holes; \
+             then the stream fell silent, without a farewell."
+        );
+    }
+}
