@@ -33,7 +33,11 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     } else {
         path.display().to_string()
     };
-    let stamps = if live {
+    let Recording {
+        stamps,
+        is_cut,
+        broken,
+    } = if live {
         read(io::stdin(), &name, StampReader::new()?)
     } else {
         let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -41,11 +45,14 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     }?;
     if !args.quiet {
         let line = text::stamps(&stamps);
-        if files.are_piped() {
-            // Nobody reading there is no reason to fail.
-            let _ = writeln!(io::stderr(), "{}", line.trim_start());
-        } else {
-            writeln!(io::stdout(), "{}", line.trim_start())?;
+        let lines = [line.trim_start(), CUT];
+        for line in &lines[..1 + usize::from(is_cut)] {
+            if files.are_piped() {
+                // Nobody reading there is no reason to fail.
+                let _ = writeln!(io::stderr(), "{line}");
+            } else {
+                writeln!(io::stdout(), "{line}")?;
+            }
         }
     }
     let statistics = Statistics {
@@ -53,6 +60,9 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         ..Statistics::default()
     };
     files.finish(&statistics, None, &Advice::default(), 0)?;
+    if let Some(error) = broken {
+        return Err(error);
+    }
     if stamps.shown == 0 {
         bail!(
             "no stamp is in any of the {} pictures of {name}: give framegram-send --stamp, \
@@ -63,7 +73,17 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     Ok(Condition::check_all(&args.fail_if, &statistics)?)
 }
 
-fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result<Stamps> {
+/// What was read of a recording.
+#[derive(Debug)]
+struct Recording {
+    stamps: Stamps,
+    /// Whether it ended within a picture.
+    is_cut: bool,
+    /// Why it was not read further.
+    broken: Option<anyhow::Error>,
+}
+
+fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result<Recording> {
     let mut start = Vec::new();
     let sniffed = input.by_ref().take(SNIFF).read_to_end(&mut start);
     sniffed.with_context(|| format!("cannot read {name}"))?;
@@ -75,7 +95,7 @@ fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result
     if kind.starts_with(Y4m::START) {
         read_y4m(input, name, stamps)
     } else if kind.starts_with(JPEG_START) {
-        read_jpegs(input, stamps).with_context(|| format!("cannot read {name}"))
+        Ok(read_jpegs(input, name, stamps))
     } else {
         bail!(
             "{name} is neither Y4M nor a stream of JPEGs: type ffmpeg -i FILE -f yuv4mpegpipe \
@@ -84,31 +104,60 @@ fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result
     }
 }
 
-fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Result<Stamps> {
+fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Result<Recording> {
     let input = BufReader::with_capacity(READ, input);
     let mut y4m = Y4m::new(input).with_context(|| format!("cannot take {name}"))?;
     let (width, height) = y4m.size();
     let mut pictures = 0_u64;
-    while let Some(luma) = y4m
-        .next_luma()
-        .with_context(|| format!("picture {pictures} of {name} is broken"))?
-    {
-        stamps.read_luma(luma, width, height, os::now());
+    let broken = loop {
+        match y4m.next_luma() {
+            Ok(Some(luma)) => stamps.read_luma(luma, width, height, os::now()),
+            Ok(None) => break None,
+            Err(error) => {
+                break Some(error.context(format!("picture {pictures} of {name} is broken")));
+            }
+        }
         pictures += 1;
+    };
+    if pictures == 0
+        && let Some(error) = broken
+    {
+        return Err(error);
     }
-    Ok(stamps.figures())
+    Ok(Recording {
+        stamps: stamps.figures(),
+        is_cut: y4m.is_cut(),
+        broken,
+    })
 }
 
-fn read_jpegs(mut input: impl Read, mut stamps: StampReader) -> io::Result<Stamps> {
+fn read_jpegs(mut input: impl Read, name: &str, mut stamps: StampReader) -> Recording {
     let mut splitter = Splitter::new();
-    while splitter.read_from(&mut input)? > 0 {
+    let broken = loop {
+        match splitter.read_from(&mut input) {
+            Ok(0) => break None,
+            Ok(_) => {}
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                break Some(error.context(format!("cannot read {name}")));
+            }
+        }
         let now = os::now();
         while let Some(jpeg) = splitter.next_jpeg() {
             stamps.read_jpeg(&jpeg, now);
         }
+    };
+    let whole = splitter.broken();
+    splitter.end();
+    Recording {
+        stamps: stamps.figures(),
+        is_cut: broken.is_none() && splitter.broken() > whole,
+        broken,
     }
-    Ok(stamps.figures())
 }
+
+/// What is said of a recording that ends within a picture.
+const CUT: &str = "The recording is cut off: its last picture is not whole, and not counted.";
 
 const JPEG_START: &[u8] = &[0xFF, 0xD8, 0xFF];
 
@@ -143,8 +192,12 @@ mod tests {
         bytes
     }
 
-    fn analyse(bytes: &[u8]) -> anyhow::Result<Stamps> {
+    fn recording(bytes: &[u8]) -> anyhow::Result<Recording> {
         read(bytes, "it", StampReader::without_clock().unwrap())
+    }
+
+    fn analyse(bytes: &[u8]) -> anyhow::Result<Stamps> {
+        recording(bytes).map(|recording| recording.stamps)
     }
 
     #[test]
@@ -188,10 +241,29 @@ mod tests {
     #[test]
     fn a_recording_that_was_cut_off_is_read_as_far_as_it_goes() {
         let whole = y4m("C444", 2 * 161 * 99, &[5, 6]);
-        for cut in [1, 161 * 99, 2 * 161 * 99 + 50] {
-            let figures = analyse(&whole[..whole.len() - cut]).unwrap();
+        for cut in [1, 161 * 99, 2 * 161 * 99 + 50, 3 * 161 * 99 + 4] {
+            let read = recording(&whole[..whole.len() - cut]).unwrap();
+            let figures = &read.stamps;
             assert_eq!((figures.pictures, figures.shown), (1, 1), "{cut}");
+            assert!(read.is_cut && read.broken.is_none(), "{cut}");
         }
+        assert!(!recording(&whole).unwrap().is_cut);
+        let jpegs = [quadrants(160, 120), quadrants(160, 120)].concat();
+        assert!(!recording(&jpegs).unwrap().is_cut);
+        let read = recording(&jpegs[..jpegs.len() - 9]).unwrap();
+        assert!(read.is_cut && read.stamps.pictures == 1);
+    }
+
+    #[test]
+    fn what_was_good_before_the_damage_is_counted() {
+        let mut bytes = y4m("Cmono", 0, &[5, 6, 8]);
+        let end = bytes.len();
+        let third = end - 161 * 99 - "FRAME Ip\n".len();
+        bytes[third] = b'X';
+        let read = recording(&bytes).unwrap();
+        assert_eq!((read.stamps.pictures, read.stamps.shown), (2, 2));
+        let error = format!("{:#}", read.broken.unwrap());
+        assert!(error.contains("picture 2 of it"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::Stamp;
 use crate::ledger::Delays;
 use crate::statistics::Percentiles;
 
-/// The figures of pictures that carry stamps, as they were seen.
+/// The figures of pictures that carry stamps, as they were seen:
+/// pictures = shown + repeated + backward + unread.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stamps {
     /// Pictures looked at.
@@ -22,8 +23,10 @@ pub struct Stamps {
     pub lost: u64,
     /// Pictures that show the same frame as the one before.
     pub repeated: u64,
-    /// Pictures that show an older frame than the one before.
+    /// Pictures that show a frame again that was seen before the last one.
     pub backward: u64,
+    /// Of the frames seen, those that were seen behind a newer one.
+    pub overtaken: u64,
     /// The most pictures in a row with one frame.
     pub longest: u64,
     /// Runs of a sender.
@@ -73,7 +76,7 @@ impl Tally {
                     self.figures.longest = self.figures.longest.max(self.row);
                     return;
                 }
-                self.follow(before, stamp, now);
+                self.follow(stamp, now);
             }
             _ => {
                 self.figures.runs += 1;
@@ -101,11 +104,8 @@ impl Tally {
         self.last.map(|stamp| stamp.number)
     }
 
-    fn follow(&mut self, before: Stamp, stamp: Stamp, now: Duration) {
+    fn follow(&mut self, stamp: Stamp, now: Duration) {
         let is_after = |number: u32, other: u32| (number.wrapping_sub(other) as i32) > 0;
-        if is_after(before.number, stamp.number) {
-            self.figures.backward += 1;
-        }
         if is_after(stamp.number, self.newest) {
             let skipped = stamp.number.wrapping_sub(self.newest) - 1;
             self.figures.lost += u64::from(skipped);
@@ -120,7 +120,10 @@ impl Tally {
             self.see(stamp, now);
         } else if self.missing.remove(&stamp.number) {
             self.figures.lost -= 1;
+            self.figures.overtaken += 1;
             self.see(stamp, now);
+        } else {
+            self.figures.backward += 1;
         }
     }
 
@@ -167,9 +170,33 @@ mod tests {
         // 7, 10 and 11; 8 came after all.
         assert_eq!(figures.lost, 3);
         assert_eq!(figures.repeated, 4);
-        assert_eq!(figures.backward, 1);
+        // The 9 behind the 8, which was overtaken.
+        assert_eq!((figures.backward, figures.overtaken), (1, 1));
         assert_eq!(figures.longest, 3);
         assert_eq!(figures.delay_ms, None);
+    }
+
+    #[test]
+    fn every_picture_is_in_one_class() {
+        let again = (0..=20).chain(5..=7).chain(21..=30);
+        let figures = tally(&again.collect::<Vec<_>>());
+        assert_eq!((figures.pictures, figures.shown), (34, 31));
+        assert_eq!((figures.backward, figures.overtaken), (3, 0));
+        let mut rng = fastrand::Rng::with_seed(5);
+        for _ in 0..200 {
+            let mut tally = Tally::new(None);
+            for _ in 0..40 {
+                let run = rng.u8(..10) / 9;
+                let some = Stamp {
+                    run,
+                    ..stamp(rng.u32(..12), 0)
+                };
+                tally.note(Some(some).filter(|_| rng.u8(..6) > 0), Duration::ZERO);
+            }
+            let figures = tally.figures();
+            let classes = figures.shown + figures.repeated + figures.backward + figures.unread;
+            assert_eq!(figures.pictures, classes, "{figures:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(super) struct Y4m<R> {
     /// Bytes behind the luma of each picture.
     chroma: u64,
     luma: Vec<u8>,
+    cut: bool,
 }
 
 impl Y4m<io::Empty> {
@@ -28,7 +29,8 @@ impl<R: BufRead> Y4m<R> {
     /// # Errors
     /// Where it is none, or of a kind that is not taken.
     pub(super) fn new(mut input: R) -> anyhow::Result<Self> {
-        let line = read_line(&mut input)?.context("it ends in its header")?;
+        let line = read_line(&mut input)?.filter(|(_, is_whole)| *is_whole);
+        let (line, _) = line.context("it ends in its header")?;
         let (mut width, mut height, mut kind) = (0, 0, "420");
         for word in line.split(' ').skip(1) {
             match word.split_at_checked(1) {
@@ -59,6 +61,7 @@ impl<R: BufRead> Y4m<R> {
             height,
             chroma: chroma as u64,
             luma: vec![0; pixels],
+            cut: false,
         })
     }
 
@@ -67,31 +70,45 @@ impl<R: BufRead> Y4m<R> {
         (self.width, self.height)
     }
 
+    /// Whether it ended within a picture.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// The luma of the next picture, rows without padding; `None` at the end,
     /// and where a recording was cut off within a picture.
     ///
     /// # Errors
     /// Where the stream is broken.
     pub(super) fn next_luma(&mut self) -> anyhow::Result<Option<&[u8]>> {
-        let Some(line) = read_line(&mut self.input)? else {
+        let Some((line, is_whole)) = read_line(&mut self.input)? else {
             return Ok(None);
         };
+        if !is_whole {
+            self.cut = true;
+            return Ok(None);
+        }
         ensure!(
             line == "FRAME" || line.starts_with("FRAME "),
             "it does not begin with FRAME"
         );
         match self.input.read_exact(&mut self.luma) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.cut = true;
+                return Ok(None);
+            }
             other => other.context("reading failed")?,
         }
         let mut chroma = self.input.by_ref().take(self.chroma);
         let skipped = io::copy(&mut chroma, &mut io::sink()).context("reading failed")?;
-        Ok((skipped == self.chroma).then_some(&self.luma))
+        self.cut = skipped < self.chroma;
+        Ok((!self.cut).then_some(&self.luma))
     }
 }
 
-/// A line without its end; `None` at the end of the input.
-fn read_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
+/// A line without its end, and whether it had one; `None` at the end of the
+/// input.
+fn read_line(input: &mut impl BufRead) -> anyhow::Result<Option<(String, bool)>> {
     let mut line = Vec::new();
     input
         .by_ref()
@@ -101,8 +118,18 @@ fn read_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
     if line.is_empty() {
         return Ok(None);
     }
-    ensure!(line.pop() == Some(b'\n'), "a line of it does not end");
-    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+    let is_whole = line.ends_with(b"\n");
+    ensure!(
+        is_whole || line.len() < MAX_LINE as usize,
+        "a line of it does not end"
+    );
+    if is_whole {
+        line.pop();
+    }
+    Ok(Some((
+        String::from_utf8_lossy(&line).into_owned(),
+        is_whole,
+    )))
 }
 
 /// The longest line that is read: FFmpeg writes under 100 bytes.

@@ -97,6 +97,7 @@ pub fn stamps(stamps: &Stamps) -> String {
         ("lost", Some(stamps.lost)),
         ("repeated", Some(stamps.repeated)),
         ("out of order", nonzero(Some(stamps.backward))),
+        ("seen behind a newer one", nonzero(Some(stamps.overtaken))),
         ("without a stamp", nonzero(Some(stamps.unread))),
         (
             "runs of the sender",
