@@ -21,6 +21,7 @@
 //! Contents are not known either, so only whole frames count.
 
 mod drive;
+mod gathered;
 mod journey;
 mod layout;
 mod path;

@@ -176,8 +176,9 @@ pub struct Args {
     pub rtt: Vec<Duration>,
 
     /// What is drawn by lot in --what-if; the same seed gives the same answer
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "what_if", help_heading = TELLING)]
-    pub seed: u64,
+    /// [default: 0]
+    #[arg(long, value_name = "N", requires = "what_if", help_heading = TELLING)]
+    pub seed: Option<u64>,
 
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]

@@ -30,7 +30,8 @@ pub struct Tracer {
     held_up: Option<Vec<u8>>,
     writer: JoinHandle<io::Result<()>>,
     name: String,
-    began: Duration,
+    /// When the first datagram came.
+    began: Option<Duration>,
     /// When it ended while the stream went on.
     ended: Option<Duration>,
     console: Arc<Console>,
@@ -64,7 +65,7 @@ impl Tracer {
             held_up: None,
             writer,
             name: path.display().to_string(),
-            began: now,
+            began: None,
             ended: None,
             console: Arc::clone(console),
         })
@@ -85,12 +86,14 @@ impl Tracer {
     /// A datagram came; the receiver has heard of it before.
     pub fn note_datagram(&mut self, received: &Received, datagram: &[u8]) {
         let (from, now) = (received.from, received.arrival);
+        self.began.get_or_insert(now);
         self.recorder.note_datagram(from, datagram, now);
         self.hand_on(now);
     }
 
     /// A datagram came that is not allowed to.
     pub fn note_foreign(&mut self, received: &Received) {
+        self.began.get_or_insert(received.arrival);
         self.recorder.note_foreign(received.len, received.arrival);
         self.hand_on(received.arrival);
     }
@@ -122,7 +125,11 @@ impl Tracer {
         written.with_context(|| format!("cannot write trace {}", self.name))?;
         let (datagrams, bytes) = (count(self.recorder.datagrams()), self.recorder.bytes());
         let after = |why: &str| {
-            let time = self.ended.unwrap_or_default().saturating_sub(self.began);
+            let (ended, began) = (
+                self.ended.unwrap_or_default(),
+                self.began.unwrap_or_default(),
+            );
+            let time = ended.saturating_sub(began);
             format!(" It ends after {}: {why}.", seconds(time.as_secs_f64()))
         };
         let end = match self.recorder.ended() {
@@ -174,3 +181,29 @@ fn write(file: &mut impl Write, block: &[u8]) -> io::Result<()> {
 
 /// Blocks that wait to be written: seconds of the fastest stream.
 const MOST_WAITING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Folder;
+
+    #[test]
+    fn the_time_of_a_full_trace_is_counted_from_the_first_datagram() {
+        let folder = Folder::new();
+        let path = folder.path("a.trace");
+        let console = Arc::new(Console::new(true));
+        let mut tracer = Tracer::create(&path, 300, &Config::default(), &console).unwrap();
+        let first = os::now() + Duration::from_secs(1_000);
+        for at in 0..500 {
+            let received = Received {
+                len: 20,
+                from: SocketAddr::from(([192, 0, 2, 1], 5000)),
+                arrival: first + Duration::from_millis(at),
+                dropped: 0,
+            };
+            tracer.note_datagram(&received, &[0; 20]);
+        }
+        let said = tracer.finish().unwrap();
+        assert!(said.contains("It ends after 0."), "{said}");
+    }
+}

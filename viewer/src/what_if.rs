@@ -57,6 +57,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         writeln!(out, "{line}")?;
     }
     let table = Table::new(&journey, args);
+    let seed = args.seed.unwrap_or(0);
     let settings = if journey.datagrams.1 > 0 {
         table.settings()
     } else {
@@ -64,7 +65,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     };
     // Only where the line can be redrawn.
     let console = Console::new(args.quiet || !io::stderr().is_terminal());
-    let outcomes = replay_all(&journey, &settings, args.seed, &console);
+    let outcomes = replay_all(&journey, &settings, seed, &console);
     let tried = settings.into_iter().zip(outcomes);
     let tried: Vec<_> = tried
         .map(|(setting, outcome)| Tried { setting, outcome })
@@ -78,7 +79,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     }
     let write = |out: &mut dyn Write| {
         // As one text: serde's errors hide that a pipe's reader has gone.
-        let report = Report::new(&journey, &tried, args.seed);
+        let report = Report::new(&journey, &tried, seed);
         Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
     };
     match report {
@@ -149,6 +150,31 @@ fn introduction(journey: &Journey) -> Vec<String> {
             count(whole),
             count(settled),
             milliseconds(journey.latency),
+        ));
+    }
+    let (streams, which) = journey.streams;
+    if settled == 0 {
+        let why = if which < streams {
+            "another stream came before the fates of its frames were settled"
+        } else if journey.part == Part::Whole {
+            "the fates of its frames are not in the trace"
+        } else {
+            "the trace ends before the fates of its frames were settled"
+        };
+        lines.push(format!("As it was is not known: {why}."));
+    }
+    if streams > 1 {
+        lines.push(format!(
+            "The trace has {} streams, since the sender was started again or another one came: \
+             this is number {}, of which there is the most.",
+            count(streams as u64),
+            count(which as u64),
+        ));
+    }
+    if let Some(behind) = journey.junk {
+        lines.push(format!(
+            "Behind the end of the trace, after {} bytes, stands something else: it is left out.",
+            count(behind)
         ));
     }
     match &journey.part {

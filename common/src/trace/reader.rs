@@ -20,6 +20,8 @@ pub struct Reader<R> {
     state: State,
     /// Where the block stands in the file.
     start: u64,
+    /// Whether the last entry was read.
+    ended: bool,
     /// Whether there is nothing more to be read.
     over: bool,
 }
@@ -39,6 +41,9 @@ pub enum TraceError {
     /// What stands there was not written as it is.
     #[error("it is damaged behind its first {0} bytes")]
     Damaged(u64),
+    /// Something stands behind its end.
+    #[error("it ends after {0} bytes, and something else stands behind")]
+    Junk(u64),
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -48,7 +53,7 @@ impl TraceError {
     /// Whether what was read before is good.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        matches!(self, Self::Cut(_) | Self::Damaged(_))
+        matches!(self, Self::Cut(_) | Self::Damaged(_) | Self::Junk(_))
     }
 }
 
@@ -72,6 +77,7 @@ impl<R: Read> Reader<R> {
             at: 0,
             state: State::default(),
             start: HEAD as u64,
+            ended: false,
             over: false,
         })
     }
@@ -79,15 +85,29 @@ impl<R: Read> Reader<R> {
     /// The next entry; `None` behind the last.
     ///
     /// # Errors
-    /// Where the file is cut off or damaged, or cannot be read: nothing more
-    /// comes after that.
+    /// Where the file is cut off or damaged, goes on behind its end, or cannot
+    /// be read: nothing more comes after that.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, TraceError> {
         if self.over {
             return Ok(None);
         }
+        if self.ended {
+            self.over = true;
+            return self.check_end().map(|()| None);
+        }
         let entry = self.read_entry();
-        self.over = !matches!(entry, Ok(Some(ref entry)) if !matches!(entry, Entry::End { .. }));
+        self.ended = matches!(entry, Ok(Some(Entry::End { .. })));
+        self.over = !matches!(entry, Ok(Some(_)));
         entry
+    }
+
+    /// Nothing stands behind the last entry.
+    fn check_end(&mut self) -> Result<(), TraceError> {
+        let more = self.input.by_ref().take(1).read_to_end(&mut Vec::new())?;
+        if more == 0 && self.at == self.block.len() {
+            return Ok(());
+        }
+        Err(TraceError::Junk(self.start + (BLOCK_HEAD + self.at) as u64))
     }
 
     fn read_entry(&mut self) -> Result<Option<Entry>, TraceError> {

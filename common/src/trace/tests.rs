@@ -256,6 +256,16 @@ fn a_file_that_was_cut_off_is_read_as_far_as_it_is_whole() {
 }
 
 #[test]
+fn what_stands_behind_the_end_is_found() {
+    let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
+    let whole = file(&entries);
+    let (read, error) = read(&[&whole[..], b"?"].concat());
+    assert_eq!(read, entries);
+    let junk = matches!(error, Some(TraceError::Junk(behind)) if behind == whole.len() as u64);
+    assert!(junk, "{error:?}");
+}
+
+#[test]
 fn damage_is_found_and_said() {
     let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
     let whole = file(&entries);

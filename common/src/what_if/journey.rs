@@ -1,18 +1,15 @@
 //! A trace, as far as it tells of one stream of framegram's own format.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::gathered::Gathered;
 use super::layout::{self, FrameSent};
-use super::slots::{Course, Heard, Slot};
-use crate::trace::{
-    Body, ChunkPlace, Content, Counts, Datagram, Entry, Fate, Reader, TraceError, Why,
-};
+use super::slots::{Course, Slot};
+use crate::trace::{Counts, Entry, Reader, TraceError, Why};
 use crate::wire::Format;
-use crate::wire::native::Channel;
 
 /// What the trace tells of the stream that it has the most of.
 #[derive(Debug)]
@@ -32,6 +29,11 @@ pub struct Journey {
     pub run: f64,
     /// How much of the stream is in it.
     pub part: Part,
+    /// Streams of this format in the trace, and which of them this is, counted
+    /// from 1.
+    pub streams: (usize, usize),
+    /// Where something stands behind the trace's end, in bytes.
+    pub junk: Option<u64>,
     /// From the first frame to the last.
     pub duration: Duration,
     pub(super) interval: Option<Duration>,
@@ -77,17 +79,28 @@ pub enum JourneyError {
     Short,
 }
 
-/// What is gathered of one stream while the trace is read.
+/// The streams of a trace, of which the one with the most in it is kept.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) heard: [Vec<Heard>; 3],
-    /// By number: a chunk of it, and the media number of its first chunk.
-    pub(super) frames: BTreeMap<u64, (ChunkPlace, Option<u64>)>,
-    pub(super) counts: Option<Counts>,
-    /// Whether the stream said farewell.
-    pub(super) ended: bool,
-    rtt: Option<u64>,
-    settled: (u64, u64),
+struct Streams {
+    best: Gathered,
+    now: Gathered,
+    /// How many had anything in them, and which of these is the best.
+    count: usize,
+    which: usize,
+}
+
+impl Streams {
+    /// Another stream begins.
+    fn begin(&mut self) {
+        let now = std::mem::take(&mut self.now);
+        if now.len() == 0 {
+            return;
+        }
+        self.count += 1;
+        if now.len() >= self.best.len() {
+            (self.best, self.which) = (now, self.count);
+        }
+    }
 }
 
 impl Journey {
@@ -97,15 +110,20 @@ impl Journey {
     /// Where there is nothing in it to be replayed.
     pub fn read(input: impl Read) -> Result<Self, JourneyError> {
         let mut reader = Reader::new(input)?;
-        let (mut latency, mut part) = (Duration::ZERO, Part::Whole);
-        let (mut best, mut now) = (Gathered::default(), Gathered::default());
-        let (mut native, mut any) = (true, false);
+        let (mut latency, mut part, mut junk) = (Duration::ZERO, Part::Whole, None);
+        let mut streams = Streams::default();
+        let (mut native, mut any, mut broken) = (true, false, None);
         loop {
             let entry = match reader.next_entry() {
                 Ok(Some(entry)) => entry,
                 Ok(None) => break,
+                Err(TraceError::Junk(behind)) => {
+                    junk = Some(behind);
+                    break;
+                }
                 Err(error) if error.is_partial() => {
                     part = Part::Broken(error.to_string());
+                    broken = Some(error);
                     break;
                 }
                 Err(error) => return Err(error.into()),
@@ -116,15 +134,12 @@ impl Journey {
                 }
                 Entry::Stream { format, .. } => {
                     native = format == Format::Native;
-                    best = best.or(std::mem::take(&mut now));
+                    streams.begin();
                 }
-                Entry::Frame { fate, .. } => {
-                    now.settled.0 += 1;
-                    now.settled.1 += u64::from(fate.is_intact());
-                }
+                Entry::Frame { number, fate } => streams.now.settle(number, fate),
                 Entry::Datagram(datagram) if native => {
                     any = true;
-                    if !now.take(&datagram) {
+                    if !streams.now.take(&datagram) {
                         part = Part::Long;
                         break;
                     }
@@ -140,32 +155,43 @@ impl Journey {
                 }
             }
         }
-        match best.or(now) {
-            gathered if gathered.len() > 0 => Self::of(gathered, latency, part),
-            _ if any => Err(JourneyError::Foreign),
-            _ => Err(JourneyError::Empty),
+        streams.begin();
+        if streams.best.len() == 0 {
+            return Err(match broken {
+                _ if any => JourneyError::Foreign,
+                Some(error) => error.into(),
+                None => JourneyError::Empty,
+            });
+        }
+        let which = (streams.count, streams.which);
+        match (Self::of(streams.best, latency, part), broken) {
+            (Some(journey), _) => Ok(Self {
+                streams: which,
+                junk,
+                ..journey
+            }),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Err(JourneyError::Short),
         }
     }
 
-    fn of(gathered: Gathered, latency: Duration, part: Part) -> Result<Self, JourneyError> {
+    fn of(gathered: Gathered, latency: Duration, part: Part) -> Option<Self> {
         let (rtt, settled) = (gathered.rtt, gathered.settled);
-        let laid = layout::lay_out(gathered).ok_or(JourneyError::Short)?;
-        let channels = [&laid.media, &laid.repair, &laid.control];
-        let sent = channels.map(|slots| slots.len() as u64).iter().sum();
-        let slots = channels.into_iter().flatten();
-        let lost = slots.filter(|slot| slot.is_lost()).count() as u64;
+        let laid = layout::lay_out(gathered)?;
         let course = Course::new(&laid.media);
         let first = laid.frames.first().map_or(0, |frame| frame.start);
         let last = laid.frames.last().map_or(0, |frame| frame.start);
         let interval = laid.counts.map_or(0, |counts| counts.interval);
-        Ok(Self {
+        Some(Self {
             latency,
             rtt: rtt.map(Duration::from_micros),
             counts: laid.counts,
             settled,
-            datagrams: (sent, lost),
+            datagrams: laid.datagrams,
             run: course.mean_run(),
             part,
+            streams: (1, 1),
+            junk: None,
             duration: Duration::from_micros(last - first),
             interval: (interval > 0).then(|| Duration::from_micros(interval.into())),
             frames: laid.frames,
@@ -204,81 +230,6 @@ impl Journey {
         chosen.map(|(at, _)| at)
     }
 }
-
-impl Gathered {
-    fn len(&self) -> usize {
-        self.heard.iter().map(Vec::len).sum()
-    }
-
-    /// The one with more in it.
-    fn or(self, other: Self) -> Self {
-        if self.len() > other.len() {
-            self
-        } else {
-            other
-        }
-    }
-
-    /// Takes a datagram, unless there are too many.
-    fn take(&mut self, datagram: &Datagram) -> bool {
-        let Content::Native {
-            channel,
-            number,
-            sent,
-            body,
-        } = datagram.content
-        else {
-            return true;
-        };
-        if self.len() >= MAX_HEARD || self.frames.len() >= MAX_FRAMES {
-            return false;
-        }
-        if number > MAX_NUMBER {
-            return true;
-        }
-        let transit = datagram.arrival.wrapping_sub(sent) as i64;
-        let heard = match datagram.fate {
-            Fate::Received => Heard::new(number, sent, Some(transit)),
-            Fate::Corrupt => Heard::new(number, sent, None),
-            Fate::Duplicate | Fate::Foreign | Fate::Malformed => return true,
-        };
-        self.heard[channel as usize].push(heard);
-        match body {
-            Body::Chunk(place) | Body::Resent(place) if place.frame > MAX_NUMBER => {}
-            Body::Chunk(place) => {
-                let base = number.checked_sub(place.index.into());
-                self.frames.insert(place.frame, (place, base));
-            }
-            Body::Resent(place) => {
-                self.frames.entry(place.frame).or_insert((place, None));
-            }
-            Body::Totals(counts) | Body::Farewell(counts) => {
-                self.counts = Some(counts);
-                self.ended |= matches!(body, Body::Farewell(_));
-            }
-            Body::Reply { rtt } if rtt > MAX_RTT => {}
-            Body::Reply { rtt } => {
-                self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
-            }
-            Body::Parity | Body::Tables | Body::Damaged => {}
-        }
-        debug_assert!(channel == Channel::Media || !matches!(body, Body::Chunk(_)));
-        true
-    }
-}
-
-/// The most datagrams of a trace that are looked at: ten minutes of a fast
-/// stream, hours of others.
-const MAX_HEARD: usize = 4_000_000;
-
-/// The most frames: nine hours at 30 frames a second.
-pub(super) const MAX_FRAMES: usize = 1_000_000;
-
-/// No stream counts so far: above it sums could overflow.
-const MAX_NUMBER: u64 = 1 << 48;
-
-/// A longer round trip, in microseconds, is a slip of a clock.
-const MAX_RTT: u64 = 10_000_000;
 
 /// So many chunks are replayed in a fraction of a second.
 const MOST_REPLAYED: u64 = 75_000;

@@ -1,10 +1,11 @@
 //! Every frame and every datagram that was sent, from those that came.
 
 mod besides;
+mod placed;
 
-use super::journey::{Gathered, MAX_FRAMES};
+use self::placed::{Placed, place_frames};
+use super::gathered::Gathered;
 use super::slots::{Floor, Heard, Slot};
-use crate::frame::MAX_FRAME_BYTES;
 use crate::trace::Counts;
 
 /// A frame that was sent.
@@ -30,24 +31,9 @@ pub(super) struct Layout {
     pub(super) repair: Vec<Slot>,
     pub(super) control: Vec<Slot>,
     pub(super) counts: Option<Counts>,
-}
-
-/// A frame, and the numbers of its chunks.
-#[derive(Clone, Copy, Debug)]
-struct Placed {
-    number: u64,
-    len: u32,
-    size: u16,
-    captured: u64,
-    base: u64,
-    /// Whether anything of it came.
-    known: bool,
-}
-
-impl Placed {
-    fn count(&self) -> u64 {
-        u64::from(self.len).div_ceil(u64::from(self.size))
-    }
+    /// Datagrams sent, and of these lost or damaged: as their numbers and the
+    /// sender's counts say, whether or not it is known where they belong.
+    pub(super) datagrams: (u64, u64),
 }
 
 /// Puts everything in its place; `None` where there are not two frames.
@@ -57,7 +43,8 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
     let within = |sent: u64| sent.saturating_sub(first) <= LONGEST;
     for heard in &mut gathered.heard {
         heard.retain(|heard| within(heard.sent));
-        heard.sort_by_key(|heard| heard.number);
+        // Of a packet that came twice and was damaged once, the good copy.
+        heard.sort_by_key(|heard| (heard.number, heard.is_damaged()));
         heard.dedup_by_key(|heard| heard.number);
     }
     let [media, repair, control] = &gathered.heard;
@@ -92,94 +79,15 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
         frames: &layout.frames,
         media: &layout.media,
     };
-    let from_start = placed.first().is_some_and(|frame| frame.number == 0);
-    let sent = |channel: usize| {
-        let counts = gathered.counts.filter(|_| gathered.ended);
-        let start = if from_start { 0 } else { u64::MAX };
-        start..counts.map_or(0, |counts| counts.packets[channel])
-    };
-    layout.repair = besides::fill(repair, &sent(1), &frames, &floor);
-    layout.control = besides::fill(control, &sent(2), &frames, &floor);
+    let numbers = [0, 1, 2].map(|channel| gathered.numbers(channel));
+    layout.repair = besides::fill(repair, &numbers[1], &frames, &floor);
+    layout.control = besides::fill(control, &numbers[2], &frames, &floor);
+    let sent = numbers.iter().map(|numbers| numbers.end - numbers.start);
+    let sent = sent.sum::<u64>();
+    let came = gathered.heard.iter().flatten();
+    let came = came.filter(|heard| !heard.is_damaged()).count() as u64;
+    layout.datagrams = (sent, sent.saturating_sub(came));
     (layout.frames.len() > 1).then_some(layout)
-}
-
-/// All frames in their order, those of which nothing came included.
-fn place_frames(gathered: &Gathered) -> Vec<Placed> {
-    let mut placed: Vec<Placed> = Vec::new();
-    for (number, (chunk, base)) in &gathered.frames {
-        let before = placed.last().copied();
-        let end = before.map(|last| last.base + last.count());
-        let base = match (base, end) {
-            (Some(base), _) => *base,
-            (None, Some(end)) => end,
-            // Nothing tells where it stands.
-            (None, None) => continue,
-        };
-        let frame = Placed {
-            number: *number,
-            len: chunk.frame_len,
-            size: chunk.size,
-            captured: chunk.captured,
-            base,
-            known: true,
-        };
-        let begins = chunk_came(&gathered.heard[0], base);
-        if let Some(before) = before {
-            let missing = number - before.number - 1;
-            let many = placed.len() as u64 + missing > MAX_FRAMES as u64;
-            if missing > MAX_MISSING || many || base < before.base + before.count() {
-                break;
-            }
-            placed.extend(between(&before, missing, base, frame.captured));
-        } else if !begins && base > 0 {
-            // The viewer joined in the middle of it.
-            continue;
-        }
-        placed.push(frame);
-    }
-    end(gathered, &mut placed);
-    placed
-}
-
-/// Frames lost as a whole behind another one.
-fn between(
-    before: &Placed,
-    missing: u64,
-    base: u64,
-    captured: u64,
-) -> impl Iterator<Item = Placed> {
-    let before = *before;
-    let end = before.base + before.count();
-    let chunks = base.saturating_sub(end).checked_div(missing).unwrap_or(0);
-    let most = MAX_FRAME_BYTES as u64 / u64::from(before.size);
-    let len = chunks.clamp(1, most) * u64::from(before.size);
-    let apart = captured.saturating_sub(before.captured) / (missing + 1);
-    (0..missing).map(move |at| Placed {
-        number: before.number + 1 + at,
-        len: len as u32,
-        captured: before.captured + apart * (at + 1),
-        base: end + chunks * at,
-        known: false,
-        ..before
-    })
-}
-
-/// Adds the frames lost at the end; takes away what was only beginning to come.
-fn end(gathered: &Gathered, placed: &mut Vec<Placed>) {
-    let Some(last) = placed.last().copied() else {
-        return;
-    };
-    match gathered.counts.filter(|_| gathered.ended) {
-        Some(counts) => {
-            let missing = counts.frames_sent.saturating_sub(last.number + 1);
-            let interval = u64::from(counts.interval) * (missing + 1);
-            if missing <= MAX_MISSING {
-                let captured = last.captured.saturating_add(interval);
-                placed.extend(between(&last, missing, counts.packets[0], captured));
-            }
-        }
-        None => drop(placed.pop()),
-    }
 }
 
 /// How long after its capture a frame begins to be sent, mostly.
@@ -233,12 +141,6 @@ fn chunks(frame: &Placed, media: &[Heard], floor: &Floor, lag: u64, spread: u64)
         slots.push(Slot::lost(sent));
     }
     slots
-}
-
-fn chunk_came(media: &[Heard], number: u64) -> bool {
-    media
-        .binary_search_by_key(&number, |heard| heard.number)
-        .is_ok()
 }
 
 /// More than this in one row is no loss but another stream, or nonsense.

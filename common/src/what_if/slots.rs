@@ -36,6 +36,11 @@ impl Heard {
         }
     }
 
+    /// Whether it came to nothing.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.transit == DAMAGED
+    }
+
     fn transit(&self) -> Option<i64> {
         (self.transit != DAMAGED).then_some(self.transit)
     }

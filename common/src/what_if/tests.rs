@@ -9,7 +9,9 @@ use super::drive::sender_address;
 use super::*;
 use crate::link::Impairment;
 use crate::receiver;
-use crate::trace::{Body, ChunkPlace, Content, Datagram, Entry, Fate, Recorder, Why, block};
+use crate::trace::{
+    Body, ChunkPlace, Content, Datagram, Entry, Fate, Reader, Recorder, Why, block,
+};
 use crate::wire::Format;
 use crate::wire::native::Channel;
 
@@ -39,6 +41,7 @@ fn scene(impairment: Impairment) -> Scene {
         chunks: (10, 25),
         impairment,
         both_ways: true,
+        outage: Duration::ZERO..Duration::ZERO,
     }
 }
 
@@ -143,6 +146,75 @@ fn what_would_be_is_foretold_from_any_other_settings() {
     }
     let mean = offs.iter().sum::<f64>() / offs.len() as f64;
     assert!(mean < 0.015, "{mean}");
+}
+
+#[test]
+fn what_was_sent_and_lost_is_told_exactly_through_outages() {
+    let millis = Duration::from_millis;
+    for (from, to) in [(0, 0), (1_000, 1_100), (1_000, 2_000), (2_010, 5_000)] {
+        for (name, impairment) in [("none", random(0.0)), ("5 % random", random(0.05))] {
+            for both_ways in [false, true] {
+                let scene = Scene {
+                    both_ways,
+                    outage: millis(from)..millis(to),
+                    ..scene(impairment.clone())
+                };
+                for traced in [USUAL, NOTHING] {
+                    let (was, trace, counts) = scene.counted(&traced, 1);
+                    let at = format!("{name}, out from {from} to {to}, {traced:?}");
+                    let journey = Journey::read(&trace[..]).unwrap();
+                    assert_eq!(journey.datagrams, counts, "{at}");
+                    assert_eq!(journey.frames(), was.frames, "{at}");
+                    // And every one of them has its place.
+                    let channels = [&journey.media, &journey.repair, &journey.control];
+                    let placed: usize = channels.map(Vec::len).iter().sum();
+                    assert_eq!(placed as u64, counts.0, "{at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_streams_the_one_with_more_is_replayed_and_the_other_told() {
+    let (_, long) = scene(random(0.05)).truly(&NOTHING, 1);
+    let short = Scene {
+        frames: 60,
+        ..scene(random(0.05))
+    };
+    let (_, short) = short.truly(&NOTHING, 1);
+    let blocks = |trace: &[u8]| {
+        let mut reader = Reader::new(trace).unwrap();
+        let entries: Vec<_> = std::iter::from_fn(|| reader.next_entry().unwrap()).collect();
+        let kept = |entry: &&Entry| !matches!(entry, Entry::End { .. });
+        let entries: Vec<_> = entries.iter().filter(kept).copied().collect();
+        let mut blocks = Vec::new();
+        for some in entries.chunks(1_000) {
+            block::put(&block::entries(some), &mut blocks);
+        }
+        blocks
+    };
+    let (long, short) = (blocks(&long), blocks(&short));
+    for (one, other, which) in [(&long, &short, 1), (&short, &long, 2)] {
+        let trace = [&block::head()[..], one, other].concat();
+        let journey = Journey::read(&trace[..]).unwrap();
+        assert_eq!((journey.streams, journey.frames()), ((2, which), 450));
+    }
+}
+
+#[test]
+fn a_trace_without_a_whole_frame_tells_that_it_is_cut_or_damaged() {
+    let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
+    let mut damaged = trace.clone();
+    damaged[30] ^= 1;
+    for (trace, says) in [(&trace[..1_000], "cut off"), (&damaged, "damaged")] {
+        let error = Journey::read(trace).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let more = [&trace[..], b"more"].concat();
+    let journey = Journey::read(&more[..]).unwrap();
+    assert_eq!(journey.junk, Some(trace.len() as u64));
+    assert_eq!(journey.part, Part::Whole);
 }
 
 #[test]

@@ -165,6 +165,22 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
 }
 
 #[test]
+fn a_trace_through_an_outage_tells_what_the_report_tells() {
+    let to = address();
+    // In bursts that take many frames whole.
+    let harm = "--impair ge=p:0.004,r:0.004,seed=2";
+    let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
+    let sender = sender("pattern:640x360@30", to, "--frames 90 --quiet").run();
+    let _ = sender.end().well();
+    let viewer = viewer.end().well();
+    let told = what_if(&viewer, "--rtt 20ms --report again.json").well();
+    let json: serde_json::Value = serde_json::from_slice(&told.file("again.json")).expect("JSON");
+    assert!(viewer.count("packets.lost") > 100);
+    assert_eq!(json["datagrams"], viewer.count("packets.sent"));
+    assert_eq!(json["datagrams_lost"], viewer.count("packets.lost"));
+}
+
+#[test]
 fn a_trace_without_loss_has_nothing_to_save() {
     let to = address();
     let viewer = listening(to, "--once --trace stream.trace");
@@ -184,6 +200,11 @@ fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
     assert_eq!(viewer.count("frames.sent"), 90);
     assert!(viewer.file("stream.trace").len() <= 4096);
     assert!(viewer.said.contains("--trace-limit"), "{}", viewer.said);
+    let told = String::from_utf8(what_if(&viewer, "").well().output).expect("text");
+    assert!(
+        told.contains("As it was is not known: the trace ends before"),
+        "{told}"
+    );
     let last = entries(&viewer).pop();
     assert!(
         matches!(

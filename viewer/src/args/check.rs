@@ -34,6 +34,10 @@ impl Args {
         if self.check.is_none() && self.impair_log.len() > usize::from(self.impair.is_some()) {
             return Some("--impair-log is written once, of an --impair such as loss=5%,seed=7");
         }
+        // clap does not ask for what conflicts with an address that is given.
+        if self.what_if.is_none() && (self.seed.is_some() || !self.rtt.is_empty()) {
+            return Some("--rtt and --seed are for --what-if FILE");
+        }
         let one_json = match &self.report[..] {
             [path] => Kind::of(path).ok() == Some(Kind::Json),
             reports => reports.is_empty(),

@@ -21,13 +21,15 @@ fn what_cannot_be_replayed_is_told_in_one_line() {
     let mut recorder = Recorder::new(&Config::default(), 1 << 20, Duration::ZERO);
     recorder.finish(Why::Over, Duration::ZERO);
     let empty = recorder.poll_block().unwrap();
+    let damaged = [&empty[..20], &[!empty[20]], &empty[21..]].concat();
     let newer = [&empty[..8], &[9], &empty[9..]].concat();
     for (content, says) in [
         (&b"RIFF...."[..], "it is no trace"),
         (&[], "it is no trace"),
         (&newer, "version 9"),
         (&empty, "no datagram"),
-        (&empty[..12], "no datagram"),
+        (&empty[..12], "cut off"),
+        (&damaged, "damaged"),
     ] {
         let error = format!("{:#}", what_if(content).unwrap_err());
         assert!(error.contains(says) && error.contains("a.trace"), "{error}");

@@ -1,5 +1,6 @@
 //! Streams and true paths, with whoever writes a trace at their ends.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,15 +21,23 @@ struct Truth {
     recorder: Recorder,
     trace: Vec<u8>,
     waking: u64,
+    outage: Range<Duration>,
+    sent: u64,
+    came: u64,
 }
 
 impl World for Truth {
     fn send(&mut self, datagram: &[u8], now: Duration) {
-        self.there.send(datagram, now);
+        self.sent += 1;
+        if !self.outage.contains(&now) {
+            self.there.send(datagram, now);
+        }
     }
 
     fn send_back(&mut self, datagram: &[u8], now: Duration) {
-        self.back.send(datagram, now);
+        if !self.outage.contains(&now) {
+            self.back.send(datagram, now);
+        }
     }
 
     fn arrive(&mut self, now: Duration) -> Option<Vec<u8>> {
@@ -45,6 +54,7 @@ impl World for Truth {
     }
 
     fn note_taken(&mut self, datagram: &[u8], now: Duration) {
+        self.came += 1;
         // Threads wake a little later, now more, now less.
         self.waking = (self.waking + 7) % 20;
         let now = now + Duration::from_micros(self.waking);
@@ -66,6 +76,8 @@ pub(super) struct Scene {
     pub(super) impairment: Impairment,
     /// Whether what goes back is lost as well.
     pub(super) both_ways: bool,
+    /// When all is lost, counted from the first frame.
+    pub(super) outage: Range<Duration>,
 }
 
 const INTERVAL: Duration = Duration::from_micros(33_333);
@@ -88,6 +100,12 @@ impl Scene {
 
     /// Sends it truly. Returns what came of it, and its trace.
     pub(super) fn truly(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>) {
+        let (outcome, trace, _) = self.counted(setting, seed);
+        (outcome, trace)
+    }
+
+    /// The same, and how many datagrams were sent, and of these lost.
+    pub(super) fn counted(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>, (u64, u64)) {
         let delay = setting.requests.unwrap_or_default() / 2;
         let there = Impairment {
             delay,
@@ -120,6 +138,9 @@ impl Scene {
             recorder,
             trace: Vec::new(),
             waking: 0,
+            outage: now + self.outage.start..now + self.outage.end,
+            sent: 0,
+            came: 0,
         };
         let sender = transmitter::Config {
             interval: Some(INTERVAL),
@@ -133,7 +154,8 @@ impl Scene {
         truth
             .trace
             .extend(truth.recorder.poll_block().into_iter().flatten());
-        (outcome, truth.trace)
+        let counts = (truth.sent, truth.sent - truth.came);
+        (outcome, truth.trace, counts)
     }
 }
 
