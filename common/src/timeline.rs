@@ -160,7 +160,8 @@ impl Timeline {
         }
     }
 
-    /// Takes the statistics of `now`, a few times a second.
+    /// Takes the statistics of `now`, a few times a second. The counts of all
+    /// moments together are those that were told last.
     pub fn note_statistics(&mut self, statistics: &Statistics, now: Duration) {
         let packets = &statistics.packets;
         let told = [
@@ -172,15 +173,22 @@ impl Timeline {
         if self.origin.is_none() && told == [0; 3] {
             return;
         }
-        let before = std::mem::replace(&mut self.told, told);
-        // A gap that is filled late makes a count fall.
-        let more = |index: usize| told[index].saturating_sub(before[index]);
         let quality = statistics.stream.quality;
         let moment = &mut self.at(now).moment;
-        moment.bytes += more(0);
-        moment.packets_lost += more(1);
-        moment.packets_dropped += more(2);
         moment.quality = quality.or(moment.quality);
+        let before = std::mem::replace(&mut self.told, told);
+        for (index, of) in COUNTS.into_iter().enumerate() {
+            *of(&mut self.at(now).moment) += told[index].saturating_sub(before[index]);
+            // What was missing and came late, or has another cause, makes a
+            // count fall: it is taken from the newest moments that have it.
+            let mut less = before[index].saturating_sub(told[index]);
+            for gathered in self.moments.iter_mut().rev() {
+                let count = of(&mut gathered.moment);
+                let part = less.min(*count);
+                *count -= part;
+                less -= part;
+            }
+        }
     }
 
     /// All of it.
@@ -323,6 +331,13 @@ pub fn letter(fate: Fate) -> char {
         Fate::Open => 'o',
     }
 }
+
+/// The counts of a moment, in the order in which they are told.
+const COUNTS: [fn(&mut Moment) -> &mut u64; 3] = [
+    |moment| &mut moment.bytes,
+    |moment| &mut moment.packets_lost,
+    |moment| &mut moment.packets_dropped,
+];
 
 /// An hour in microseconds: no frame is shown after that.
 const LONGEST_DELAY: u64 = 3_600_000_000;

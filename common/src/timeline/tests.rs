@@ -109,10 +109,56 @@ fn what_is_counted_goes_to_the_moment_in_which_it_is_told() {
     let moments = timeline.course().moments;
     let of = |of: fn(&Moment) -> u64| moments.iter().map(of).collect::<Vec<_>>();
     assert_eq!(of(|moment| moment.bytes), [1000, 1000, 1000]);
-    assert_eq!(of(|moment| moment.packets_lost), [5, 0, 1]);
+    assert_eq!(of(|moment| moment.packets_lost), [3, 0, 1]);
     assert_eq!(of(|moment| moment.packets_dropped), [0, 1, 1]);
     assert_eq!(moments[2].quality, Some(78));
     assert_eq!(timeline.course().delays, None);
+}
+
+#[test]
+fn moments_add_up_to_what_was_told_last_however_the_counts_fell() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    for _ in 0..200 {
+        let mut timeline = Timeline::default();
+        let mut statistics = Statistics::default();
+        // Moments are joined on the way.
+        let mut now = START;
+        for _ in 0..rng.u64(1..40) {
+            now += Duration::from_secs(rng.u64(0..200));
+            let mut count = || Some(rng.u64(0..1_000));
+            let (packets, bytes) = (&mut statistics.packets, &mut statistics.bytes);
+            [packets.lost, packets.socket_dropped, bytes.received] =
+                std::array::from_fn(|_| count());
+            timeline.note_statistics(&statistics, now);
+        }
+        let course = timeline.course();
+        let sums = [
+            sum(&course, |moment| moment.packets_lost),
+            sum(&course, |moment| moment.packets_dropped),
+            sum(&course, |moment| moment.bytes),
+        ];
+        let told = [
+            statistics.packets.lost,
+            statistics.packets.socket_dropped,
+            statistics.bytes.received,
+        ];
+        assert_eq!(sums.map(Some), told);
+    }
+}
+
+#[test]
+fn what_was_dropped_and_taken_for_lost_before_leaves_no_loss_behind() {
+    let mut timeline = Timeline::default();
+    let mut statistics = Statistics::default();
+    for (second, lost, dropped) in [(0, 2, 0), (1, 9, 0), (2, 1, 8)] {
+        statistics.packets.lost = Some(lost);
+        statistics.packets.socket_dropped = Some(dropped);
+        timeline.note_statistics(&statistics, START + Duration::from_secs(second));
+    }
+    let moments = timeline.course().moments;
+    let of = |of: fn(&Moment) -> u64| moments.iter().map(of).collect::<Vec<_>>();
+    assert_eq!(of(|moment| moment.packets_lost), [1, 0, 0]);
+    assert_eq!(of(|moment| moment.packets_dropped), [0, 0, 8]);
 }
 
 #[test]
