@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::ledger::FrameRecord;
 use crate::listener::{Config, Listener};
 use crate::receiver::{Event, FrameId, Outcome, ReceivedFrame, SILENCE};
-use crate::statistics::{Delays, Refusals, Statistics, Why};
+use crate::statistics::{Delays, Packets, Refusals, Statistics, Why};
 use crate::wire::{Format, native, rtp, rtp_jpeg};
 
 /// The most senders at once: more are none that a person looks at.
@@ -97,7 +97,12 @@ impl Gallery {
     /// Takes the system's count of datagrams dropped in the socket's buffer.
     /// Whose they were nobody knows.
     pub fn handle_socket_drops(&mut self, total: u64) {
-        self.socket_dropped = self.socket_dropped.max(total);
+        if total > self.socket_dropped {
+            self.socket_dropped = total;
+            for sender in &mut self.senders {
+                sender.listener.handle_shared_drops();
+            }
+        }
     }
 
     /// Does what is due by `now`.
@@ -200,6 +205,8 @@ impl Gallery {
             statistics.stream.addresses = vec![sender.address.to_string()];
             if shared {
                 statistics.packets.socket_dropped = None;
+            } else {
+                self.tell_drops(&mut statistics.packets);
             }
             statistics
         };
@@ -238,12 +245,7 @@ impl Gallery {
             .map(|one| one.listener.refusals())
             .collect();
         all.refused = self.refusals.with(&waiting).figures();
-        let dropped = packets.lost.map(|lost| lost.min(self.socket_dropped));
-        packets.lost = packets
-            .lost
-            .zip(dropped)
-            .map(|(lost, dropped)| lost - dropped);
-        packets.socket_dropped = Some(self.socket_dropped);
+        self.tell_drops(packets);
         all.stream.addresses = self
             .senders
             .iter()
@@ -257,6 +259,13 @@ impl Gallery {
             (all.delays_ms, all.clock) = (Delays::default(), None);
         }
         all
+    }
+
+    /// What the socket dropped was found missing, and was not lost on the way.
+    fn tell_drops(&self, packets: &mut Packets) {
+        let left = |lost: u64| lost.saturating_sub(self.socket_dropped);
+        packets.lost = packets.lost.map(left);
+        packets.socket_dropped = Some(self.socket_dropped);
     }
 
     /// The place of the sender that a datagram is from. One of framegram's own

@@ -162,6 +162,12 @@ impl Ledger {
         self.causes.note_dropped(datagrams);
     }
 
+    /// Datagrams were dropped in the buffer of a socket that several streams
+    /// share.
+    pub fn note_shared_drops(&mut self) {
+        self.causes.note_shared_drops();
+    }
+
     /// Counts the bytes of a whole frame.
     pub fn note_whole(&mut self, jpeg_bytes: usize) {
         self.jpeg_bytes += jpeg_bytes as u64;

@@ -124,6 +124,12 @@ impl Listener {
         }
     }
 
+    /// Hears that datagrams were dropped in the buffer of a socket that it
+    /// shares with others: nobody knows whose.
+    pub fn handle_shared_drops(&mut self) {
+        self.native.handle_shared_drops();
+    }
+
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.candidates.drop_silent(now);

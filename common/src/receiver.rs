@@ -226,6 +226,14 @@ impl Receiver {
         }
     }
 
+    /// Hears that datagrams were dropped in the buffer of a socket that it
+    /// shares with others: nobody knows whose.
+    pub fn handle_shared_drops(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.handle_shared_drops();
+        }
+    }
+
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         if let Some(stream) = &mut self.stream

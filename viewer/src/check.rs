@@ -4,6 +4,7 @@
 mod compare;
 mod deeds;
 mod report;
+mod sums;
 mod truth;
 
 use std::io::{self, Write};
@@ -38,7 +39,8 @@ pub(crate) fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Resul
         0 if quiet => Ok(()),
         0 => Ok(writeln!(
             io::stdout(),
-            "All that was measured is what was done."
+            "All that was measured is what was done (packets, frames and their fates; times, rates \
+             and bytes are not compared)."
         )?),
         1 => bail!("one figure of {name} is not what was done"),
         differing => bail!("{differing} figures of {name} are not what was done"),
@@ -55,7 +57,7 @@ fn compare(report: &Report, deeds: &Deeds) -> anyhow::Result<Vec<(String, Compar
             bail!("no log has stream {number:016x}: was it written in another run?");
         };
         let truth = Truth::new(sides, account);
-        let comparison = Comparison::of_stream(account, &truth, report.course.as_ref());
+        let comparison = Comparison::of_stream(account, &truth, report);
         compared.push((format!("Stream {}", account.stream), comparison));
     }
     let followed = |stream: u64| {

@@ -20,7 +20,7 @@ pub struct Condition {
 }
 
 /// The conditions that came true, each with its figure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failed(Vec<String>);
 
 /// What can be compared.

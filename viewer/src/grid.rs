@@ -22,6 +22,7 @@ use framegram_common::{Statistics, os};
 
 use crate::args::Args;
 use crate::decode::{Decoder, Picture};
+use crate::failures;
 use crate::impair::Impaired;
 use crate::report::advice::Advice;
 use crate::report::live::{Live, Meter};
@@ -163,15 +164,12 @@ impl Grid {
     }
 
     /// Tells what became of every sender's frames, and returns the figures of
-    /// all of them together.
-    ///
-    /// # Errors
-    /// Those of the report's file.
+    /// all of them together, and what could not be written.
     pub(crate) fn finish(
         mut self,
         snapshot: Option<Snapshot>,
         advice: &Advice,
-    ) -> anyhow::Result<Statistics> {
+    ) -> (Statistics, anyhow::Result<()>) {
         let pictured = self.write_snapshot(snapshot);
         for place in 0..self.senders.len() {
             if let Some(frame) = self.senders[place].waiting.take() {
@@ -192,14 +190,22 @@ impl Grid {
                 self.console.notice(&format!("  {line}"));
             }
         }
-        if each.is_empty() {
-            self.console.notice("No frame arrived.");
-        }
         let all = self.gallery.all();
-        self.telling.finish(&self.live, &all, &each, advice)?;
-        self.impaired.map_or(Ok(()), Impaired::finish)?;
-        pictured?;
-        Ok(all)
+        match each.len() {
+            0 => self.console.notice("No frame arrived."),
+            1 => {}
+            senders => {
+                self.console
+                    .notice(&format!("All {senders} senders together:"));
+                for line in text::lines_of_several(&all, advice) {
+                    self.console.notice(&format!("  {line}"));
+                }
+            }
+        }
+        let told = self.telling.finish(&self.live, &all, &each, advice);
+        let logged = self.impaired.map_or(Ok(()), Impaired::finish);
+        let finished = failures::all_of([told, logged.map_err(Into::into), pictured]);
+        (all, finished)
     }
 
     /// Takes what is in the socket, but not for so long that all else waits,

@@ -14,6 +14,7 @@ pub mod conceal;
 pub mod decode;
 pub mod discover;
 pub mod exchange;
+pub mod failures;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
@@ -152,10 +153,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let mut grid = Grid::new(socket, reports, gallery, wall, telling, console)?;
         grid.impaired = impaired;
         let shown = grid.run(args, &stop);
-        let statistics = grid.finish(snapshot, &advice);
-        return shown.and(statistics).and_then(|statistics| {
-            Condition::check_all(&args.fail_if, &statistics).map_err(Into::into)
-        });
+        let (statistics, finished) = grid.finish(snapshot, &advice);
+        let checked = Condition::check_all(&args.fail_if, &statistics);
+        return failures::all_of([shown, finished, checked.map_err(Into::into)]);
     }
     let (display, recording) = sinks(args, &invitation)?;
     greet(&invitation, &advice, &console);
@@ -212,7 +212,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for line in lines.into_iter().chain(exchange.traced()) {
         console.notice(&line);
     }
-    [
+    failures::all_of([
         shown,
         received.map(drop),
         show.finish(),
@@ -220,9 +220,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         write_snapshot(snapshot, last.as_deref(), &console),
         show.report(&statistics, &advice),
         Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
-    ]
-    .into_iter()
-    .collect()
+    ])
 }
 
 /// Ctrl-C, SIGTERM and SIGHUP set the flag. When the end takes long, since a reader

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use framegram_view::args::Args;
+use framegram_view::failures::{is_broken_pipe, lines};
 use framegram_view::gate::Failed;
 
 fn main() -> ExitCode {
@@ -34,7 +35,9 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             // Where even this cannot be written, the exit code says it.
-            let _ = writeln!(io::stderr(), "framegram-view: {error:#}");
+            for line in lines(&error) {
+                let _ = writeln!(io::stderr(), "framegram-view: {line}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -50,10 +53,3 @@ fn usage(error: &clap::Error) -> String {
 
 /// The exit code where a condition of `--fail-if` holds.
 const FAILED: u8 = 3;
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-}

@@ -18,6 +18,7 @@ use framegram_common::{Statistics, os};
 
 use crate::args::Prefix;
 use crate::exchange::Exchange;
+use crate::failures;
 use crate::impair::Impaired;
 use crate::report::live::Meter;
 use crate::report::progress::Console;
@@ -133,11 +134,11 @@ impl Network {
         self.tell(os::now());
         self.exchange.set_course(self.timeline.course());
         let traced = self.tracer.take().map(Tracer::finish).transpose();
-        outcome?;
-        traced?
-            .into_iter()
-            .for_each(|line| self.exchange.set_traced(line));
-        logged?;
+        let traced = traced.map(|line| {
+            line.into_iter()
+                .for_each(|line| self.exchange.set_traced(line));
+        });
+        failures::all_of([outcome, traced, logged.map_err(Into::into)])?;
         Ok(self.exchange.news().live.statistics)
     }
 

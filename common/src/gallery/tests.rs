@@ -65,6 +65,54 @@ fn every_sender_is_shown_and_counted_by_itself() {
 }
 
 #[test]
+fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
+    let mut gallery = gallery();
+    let mut senders = [transmitter(1), transmitter(2)];
+    for tick in 1..=6 {
+        let now = 40 * MS * tick;
+        for (number, sender) in senders.iter_mut().enumerate() {
+            let datagrams = frame(sender, now);
+            match tick {
+                // One is lost on the way, one is dropped here.
+                2 if number == 0 => {}
+                4 if number == 1 => gallery.handle_socket_drops(datagrams.len() as u64),
+                _ => {
+                    for datagram in datagrams {
+                        gallery.handle_datagram(address(number as u16), &datagram, now);
+                    }
+                }
+            }
+        }
+        gallery.handle_timeout(now);
+        while let Some((place, frame)) = gallery.poll_frame() {
+            gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+        }
+    }
+    gallery.handle_timeout(Duration::from_secs(2));
+    gallery.finish();
+    let [first, second] = &gallery.each()[..] else {
+        panic!("two senders");
+    };
+    assert_eq!(
+        (first.fates.lost_network, first.fates.mixed),
+        (Some(1), Some(0))
+    );
+    assert_eq!(
+        (second.fates.lost_network, second.fates.mixed),
+        (Some(0), Some(1))
+    );
+    assert_eq!(second.packets.socket_dropped, None);
+    let all = gallery.all();
+    let dropped = all.packets.socket_dropped.expect("known");
+    assert_eq!(second.packets.lost, Some(dropped));
+    assert_eq!(all.packets.lost, first.packets.lost);
+    assert_eq!(
+        (all.fates.lost_network, all.fates.mixed),
+        (Some(1), Some(1))
+    );
+}
+
+#[test]
 fn a_sender_keeps_its_place_when_its_address_changes() {
     let mut gallery = gallery();
     let mut sender = transmitter(7);

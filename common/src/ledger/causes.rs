@@ -58,6 +58,8 @@ pub struct Causes {
 struct Episode {
     dropped: u64,
     damaged: u64,
+    /// Datagrams were dropped that may have been of other streams.
+    of_others: bool,
     gaps: Vec<(Channel, Range<u64>)>,
 }
 
@@ -67,6 +69,12 @@ impl Causes {
         if datagrams > 0 {
             self.open().dropped += datagrams;
         }
+    }
+
+    /// Datagrams were dropped in the buffer of a socket that several streams
+    /// share: whose they were nobody knows.
+    pub fn note_shared_drops(&mut self) {
+        self.open().of_others = true;
     }
 
     /// A datagram arrived that is damaged beyond telling which it was.
@@ -105,7 +113,7 @@ impl Causes {
         };
         let still = episode.still(missing);
         match (episode.dropped, episode.damaged) {
-            _ if episode.gaps.len() >= MAX_EPISODE_GAPS => Cause::Mixed,
+            _ if episode.gaps.len() >= MAX_EPISODE_GAPS || episode.of_others => Cause::Mixed,
             (0, 0) => Cause::Network,
             // Some may have been of a channel that was not heard since.
             (dropped, 0) if dropped > still && self.pending.contains(&Some(number)) => Cause::Mixed,
@@ -208,6 +216,14 @@ mod tests {
         causes.note_gap(again, Channel::Media, 5..7);
         assert_eq!(media, again);
         assert_eq!(causes.cause(media, ALL), Cause::Mixed);
+    }
+
+    #[test]
+    fn what_a_shared_socket_dropped_may_have_been_of_this_stream_or_not() {
+        let mut causes = Causes::default();
+        causes.note_shared_drops();
+        assert_eq!(found(&mut causes, 3, 1), [Cause::Mixed; 2]);
+        assert_eq!(found(&mut causes, 3, 1), [Cause::Network; 2]);
     }
 
     #[test]

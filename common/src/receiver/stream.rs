@@ -207,6 +207,11 @@ impl Stream {
         self.ledger.note_socket_drops(datagrams);
     }
 
+    /// Hears of datagrams dropped in the buffer of a shared socket.
+    pub(super) fn handle_shared_drops(&mut self) {
+        self.ledger.note_shared_drops();
+    }
+
     /// Gives up what has had its time. Returns whether the stream ends by it.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
         self.expect_next(now);

@@ -244,3 +244,33 @@ fn a_full_disk_ends_the_trace_and_not_the_stream() {
         viewer.said
     );
 }
+
+#[test]
+fn on_a_full_disk_every_file_that_is_not_whole_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = |name: &str| {
+        let path = folder.path().join(name);
+        std::os::unix::fs::symlink("/dev/full", &path).expect("a link");
+        path.display().to_string()
+    };
+    let report = full("a.html");
+    let to = address();
+    let viewer = listening(
+        to,
+        &format!(
+            "--once --output /dev/full --output-format mjpeg --report {report} \
+             --trace /dev/full"
+        ),
+    );
+    let sender = sender("pattern:320x180@30", to, "--frames 60 --quiet").run();
+    let _ = sender.end().well();
+    let viewer = viewer.end();
+    assert_eq!(viewer.code, Some(1), "{}", viewer.said);
+    let failures = viewer.said.lines();
+    let failures = failures.filter(|line| line.starts_with("framegram-view: cannot write "));
+    let mut what: Vec<_> = failures.filter_map(|line| line.split(' ').nth(3)).collect();
+    what.sort_unstable();
+    assert_eq!(what, ["output", "report", "trace"], "{}", viewer.said);
+    // The report that there is room for is there.
+    assert!(viewer.count("packets.received") > 0);
+}

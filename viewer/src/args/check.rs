@@ -1,5 +1,7 @@
 //! What goes together on a command line, and what does not.
 
+use std::path::{Path, PathBuf};
+
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use framegram_common::udp;
@@ -24,6 +26,11 @@ impl Args {
             Kind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
+        if let Some((one, other, path)) = self.written_twice() {
+            let path = path.display();
+            let conflict = format!("{one} and {other} would both write {path}: name two files");
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, conflict));
+        }
         match self.conflict() {
             Some(conflict) => Err(Self::command().error(ErrorKind::ArgumentConflict, conflict)),
             None => Ok(self),
@@ -75,12 +82,58 @@ impl Args {
         None
     }
 
+    /// Two options that name one file to write.
+    fn written_twice(&self) -> Option<(&'static str, &'static str, &Path)> {
+        let logs = self.impair_log.iter().filter(|_| self.check.is_none());
+        let reports = self.report.iter().map(|path| ("--report", path.as_path()));
+        let others = [
+            ("--trace", self.trace.as_deref()),
+            ("--impair-log", logs.map(PathBuf::as_path).next()),
+            ("--output", self.output.as_deref()),
+            ("--snapshot", self.snapshot.as_deref().map(Path::new)),
+        ];
+        let others = others
+            .into_iter()
+            .filter_map(|(name, path)| Some((name, path?)));
+        let files: Vec<_> = reports
+            .chain(others)
+            .filter(|(_, path)| path.as_os_str() != "-" && !is_device(path))
+            .map(|(name, path)| (name, path, place(path)))
+            .collect();
+        files
+            .iter()
+            .enumerate()
+            .find_map(|(index, (one, path, place))| {
+                let mut before = files[..index].iter();
+                let (other, ..) = before.find(|(.., other)| other == place)?;
+                Some((*other, *one, *path))
+            })
+    }
+
     /// Whether the address is that of a group, or a name that nobody knows yet.
     fn may_join(&self) -> bool {
         let address = self.address.as_deref().unwrap_or(EVERYWHERE);
         udp::resolve(address, Some(udp::DEFAULT_PORT))
             .map_or(true, |address| address.ip().is_multicast())
     }
+}
+
+/// Whether what it names can be written by many.
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| !there.is_file())
+}
+
+/// Where a file is or will be, whatever way its path takes.
+fn place(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return path.to_owned(),
+    };
+    let known = path.canonicalize().ok();
+    known
+        .or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
+        .unwrap_or_else(|| path.to_owned())
 }
 
 /// What is listened at unless told otherwise: no group.

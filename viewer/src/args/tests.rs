@@ -93,6 +93,39 @@ fn only_one_thing_goes_to_standard_output() {
 }
 
 #[test]
+fn no_file_is_written_twice() {
+    for (line, options) in [
+        ("--report a.html --trace ./a.html", ["--report", "--trace"]),
+        ("--report a.html --report a.html", ["--report", "--report"]),
+        (
+            "--impair seed=1 --impair-log a.csv --report a.csv",
+            ["--report", "--impair-log"],
+        ),
+        (
+            "--output a.png --output-format y4m --snapshot a.png",
+            ["--output", "--snapshot"],
+        ),
+        (
+            "--trace /tmp/a --output /tmp/../tmp/a --output-format y4m",
+            ["--trace", "--output"],
+        ),
+    ] {
+        let error = parse(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        let [one, other] = options;
+        let words = format!("{one} and {other} would both write");
+        assert!(error.to_string().contains(&words), "{error}");
+    }
+    for line in [
+        "--report a.html --trace b.html --snapshot a.png",
+        "--trace /dev/null --output /dev/null --output-format y4m",
+        "--check a.csv --impair-log a.csv",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn what_would_do_nothing_is_wrong_usage() {
     for line in [
         "--interface lo",

@@ -26,10 +26,17 @@ pub(super) struct Comparison {
 
 impl Comparison {
     /// Of one stream.
-    pub(super) fn of_stream(account: &Account, truth: &Truth, course: Option<&Course>) -> Self {
+    pub(super) fn of_stream(account: &Account, truth: &Truth, report: &Report) -> Self {
         let mut all = Self::default();
-        let blind = account.socket_dropped > 0 && !truth.behind_socket;
-        if blind {
+        let course = report.course.as_ref();
+        let shared = report.shared_drops();
+        let blind = account.socket_dropped + shared > 0 && !truth.behind_socket;
+        if blind && shared > 0 {
+            all.notes.push(format!(
+                "{shared} datagrams were dropped in the buffer of the socket that the senders \
+                 share, which the sender's log cannot know of: only what was sent is compared"
+            ));
+        } else if blind {
             all.notes.push(format!(
                 "{} datagrams were dropped in the viewer's socket buffer, which the sender's log \
                  cannot know of: only what was lost on the way is compared, where nothing was \
@@ -37,7 +44,7 @@ impl Comparison {
                 account.socket_dropped
             ));
         }
-        all.compare_packets(account, truth, blind);
+        all.compare_packets(account, truth, blind, shared > 0);
         let [before, after] = truth.outside;
         if before > 0 {
             all.notes
@@ -66,64 +73,13 @@ impl Comparison {
         all
     }
 
-    /// Of a report, whose figures are the sums of its accounts.
-    pub(super) fn of_report(report: &Report) -> Self {
-        let mut all = Self::default();
-        if report.stream.followed != report.accounts.len() as u64 {
-            let listed = report.accounts.len();
-            let note = format!("the report has accounts of the newest {listed} streams alone");
-            all.notes.push(note);
-            return all;
-        }
-        let accounts = report.accounts.iter();
-        let channels = || report.accounts.iter().flat_map(|account| &account.channels);
-        let refused = accounts.clone().map(|it| it.not_sent).sum::<u64>();
-        let sums = [
-            (
-                "sent",
-                channels()
-                    .map(|it| it.end - it.first)
-                    .sum::<u64>()
-                    .saturating_sub(refused),
-            ),
-            ("received", channels().map(|it| it.received).sum()),
-            ("duplicate", channels().map(|it| it.duplicate).sum()),
-            ("reordered", channels().map(|it| it.reordered).sum()),
-            ("lost", accounts.clone().map(|it| it.lost).sum()),
-            ("corrupt", accounts.clone().map(|it| it.corrupt).sum()),
-            (
-                "socket_dropped",
-                accounts.clone().map(|it| it.socket_dropped).sum(),
-            ),
-        ];
-        for (name, sum) in sums {
-            // Without totals of the sender, what was sent is unknown.
-            if let Some(measured) = report.packets(name) {
-                all.demand(&format!("packets.{name}"), measured, sum);
-            }
-        }
-        // Frames that were not sent are those of the encoder, too.
-        if refused == 0 {
-            let frames = accounts.map(|it| it.end_frame.saturating_sub(it.first_frame));
-            let fates = FATES.iter().map(|fate| report.fate(fate));
-            all.demand("the sum of fates", fates.sum(), frames.sum());
-        }
-        if let Some(course) = report.course.as_ref().filter(|it| it.hits_unlisted == 0) {
-            for fate in LOSSES {
-                let listed = course.hits.iter().filter(|hit| hit.fate == fate).count() as u64;
-                all.demand(&format!("fates.{fate}"), report.fate(fate), listed);
-            }
-        }
-        all
-    }
-
     /// How many figures differ.
     pub(super) fn differing(&self) -> usize {
         let figures = self.figures.iter();
         figures.filter(|it| it.measured != it.done).count() + self.differences.len()
     }
 
-    fn compare_packets(&mut self, account: &Account, truth: &Truth, blind: bool) {
+    fn compare_packets(&mut self, account: &Account, truth: &Truth, blind: bool, shared: bool) {
         let sum = |of: fn(&Packets) -> u64| truth.packets.iter().map(of).sum::<u64>();
         let own = |of: fn(&super::report::Channel) -> u64| account.channels.iter().map(of).sum();
         let absent = sum(|it| it.absent);
@@ -148,7 +104,7 @@ impl Comparison {
         if !blind {
             self.show("received", own(|it| it.received), sum(|it| it.received));
         }
-        if !blind || truth.plain {
+        if !blind || (truth.plain && !shared) {
             let lost = sum(|it| it.gone) + besides;
             self.show("lost", account.lost + dropped, lost);
         }
@@ -223,7 +179,7 @@ impl Comparison {
     }
 
     /// A figure that is told of only when it differs.
-    fn demand(&mut self, name: &str, measured: u64, done: u64) {
+    pub(super) fn demand(&mut self, name: &str, measured: u64, done: u64) {
         if measured != done {
             self.differences
                 .push(format!("{name}: measured {measured}, by the log {done}"));
@@ -264,21 +220,4 @@ fn differs(frame: &Frame, hit: Option<&Hit>, complete: bool, causes: bool) -> Op
 }
 
 /// Fates of frames that were not shown, since packets were missing.
-const LOSSES: [&str; 4] = ["lost_network", "lost_socket", "mixed", "corrupt"];
-
-/// The fates of all frames that a viewer is accountable for.
-const FATES: [&str; 13] = [
-    "lost_network",
-    "lost_socket",
-    "mixed",
-    "corrupt",
-    "late",
-    "undecodable",
-    "superseded",
-    "concealed",
-    "intact_parity",
-    "intact_request",
-    "intact_unrepaired",
-    "open",
-    "tail_unknown",
-];
+pub(super) const LOSSES: [&str; 4] = ["lost_network", "lost_socket", "mixed", "corrupt"];

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use framegram_common::statistics;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// A viewer's report.
 #[derive(Debug, Deserialize)]
@@ -15,10 +16,22 @@ pub(super) struct Report {
     version: u32,
     pub(super) stream: Stream,
     pub(super) packets: BTreeMap<String, Option<u64>>,
+    #[serde(default)]
+    pub(super) frames: BTreeMap<String, Option<u64>>,
     pub(super) fates: BTreeMap<String, Option<u64>>,
+    pub(super) loss_pattern: Option<Pattern>,
     #[serde(default)]
     pub(super) accounts: Vec<Account>,
     pub(super) course: Option<Course>,
+    /// Several at one socket, each by itself.
+    senders: Option<IgnoredAny>,
+}
+
+/// [`statistics::LossPattern`]
+#[derive(Debug, Deserialize)]
+pub(super) struct Pattern {
+    pub(super) packets: u64,
+    pub(super) lost: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,9 +80,13 @@ pub(super) struct Channel {
     pub(super) reordered: u64,
 }
 
-/// The frames that lost chunks.
+/// Every frame by its mark, and those that lost chunks.
 #[derive(Debug, Deserialize)]
 pub(super) struct Course {
+    #[serde(default)]
+    pub(super) frames_per_mark: u32,
+    #[serde(default)]
+    pub(super) marks: String,
     pub(super) hits: Vec<Hit>,
     pub(super) hits_unlisted: u64,
 }
@@ -127,6 +144,22 @@ impl Report {
     /// A sum of the whole report, such as `lost` of `packets`.
     pub(super) fn packets(&self, name: &str) -> Option<u64> {
         self.packets.get(name).copied().flatten()
+    }
+
+    /// A count of frames, such as `shown`.
+    pub(super) fn frames(&self, name: &str) -> Option<u64> {
+        self.frames.get(name).copied().flatten()
+    }
+
+    /// What the socket of several senders dropped: no account knows whose it
+    /// was, and each counts it as lost.
+    pub(super) fn shared_drops(&self) -> u64 {
+        let dropped = self.packets("socket_dropped").unwrap_or(0).min(MOST);
+        let known: u64 = self.accounts.iter().map(|it| it.socket_dropped).sum();
+        match self.senders {
+            Some(_) => dropped.saturating_sub(known),
+            None => 0,
+        }
     }
 
     pub(super) fn fate(&self, name: &str) -> u64 {

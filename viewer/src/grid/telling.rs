@@ -7,6 +7,7 @@ use std::time::Duration;
 use framegram_common::gallery::Gallery;
 use framegram_common::{Statistics, os};
 
+use crate::failures;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
@@ -59,7 +60,7 @@ impl Telling {
         let told = self.lines.map_or(Ok(()), |mut lines| {
             lines.finish_senders(live, each, os::now())
         });
-        self.files.finish_senders(all, each, advice)?;
-        Ok(told?)
+        let written = self.files.finish_senders(all, each, advice);
+        failures::all_of([written, told.map_err(Into::into)])
     }
 }

@@ -157,6 +157,14 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
     }
     let way = packets.lost.unwrap_or(0);
     let corrupt = packets.corrupt.unwrap_or(0);
+    if let (Some(lost @ 1..), None) = (packets.lost, packets.socket_dropped) {
+        return Some(format!(
+            "Of these, {} packets were lost on the way or in this machine's own socket buffer, \
+             and it cannot be told where: begin with the buffer, {}.",
+            count(lost),
+            advice.buffer()
+        ));
+    }
     let here = packets.socket_dropped.unwrap_or(0);
     let most = way.max(corrupt).max(here);
     if most == 0 {

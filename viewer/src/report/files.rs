@@ -14,6 +14,7 @@ use framegram_common::timeline::Course;
 use super::advice::Advice;
 use super::{csv, html};
 use crate::claim::Claim;
+use crate::failures;
 
 /// All files of one run.
 #[derive(Default)]
@@ -148,27 +149,36 @@ impl Files {
         self.write(&file, advice, 0)
     }
 
+    /// Each of them, whether or not the others can be written.
     fn write(self, file: &statistics::File, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
-        for mut rows in self.rows {
-            let flushed = rows.outcome.and_then(|()| Ok(rows.out.flush()?));
-            let path = rows.path.display();
-            flushed.with_context(|| format!("cannot write report {path}"))?;
-            if forgotten > 0 {
-                bail!(
-                    "{forgotten} rows are missing in {path}: frames came faster than it could be written"
-                );
-            }
-        }
+        let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
+        let mut written: Vec<_> = rows.collect();
         for (kind, claim) in self.whole {
-            claim.write(|out| {
+            let whole = claim.write(|out| {
                 if kind == Kind::Html {
                     return Ok(out.write_all(html::page(file, advice)?.as_bytes())?);
                 }
                 write_json(out, file)
-            })?;
+            });
+            written.push(whole.map(drop));
         }
         if self.piped {
-            write_json(&mut std::io::stdout().lock(), file)?;
+            written.push(write_json(&mut std::io::stdout().lock(), file));
+        }
+        failures::all_of(written)
+    }
+}
+
+impl Rows {
+    fn finish(mut self, forgotten: u64) -> anyhow::Result<()> {
+        let flushed = self.outcome.and_then(|()| Ok(self.out.flush()?));
+        let path = self.path.display();
+        flushed.with_context(|| format!("cannot write report {path}"))?;
+        if forgotten > 0 {
+            bail!(
+                "{forgotten} rows are missing in {path}: frames came faster than it could be \
+                 written"
+            );
         }
         Ok(())
     }

@@ -23,6 +23,20 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     lines
 }
 
+/// The report of several senders at one socket together, a line each.
+#[must_use]
+pub fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
+    let mut lines = lines(all, advice);
+    if nonzero(all.packets.socket_dropped).is_some() {
+        lines.push(
+            "  socket:  all senders share its buffer: whose packets it dropped cannot be told, and \
+             each sender by itself counts them as lost"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
 /// The verdict, and where most of what was lost was lost and what to do.
 #[must_use]
 pub fn verdict_and_place(statistics: &Statistics, advice: &Advice) -> Vec<String> {
@@ -70,10 +84,14 @@ fn tail(statistics: &Statistics) -> Option<String> {
 }
 
 fn packets(packets: &Packets) -> Option<String> {
+    let way = match (nonzero(packets.lost), packets.socket_dropped) {
+        (Some(_), None) => "lost on the way or in the socket buffer",
+        _ => "lost on the way",
+    };
     let parts = [
         ("sent", packets.sent),
         ("received", packets.received),
-        ("lost on the way", packets.lost),
+        (way, packets.lost),
         ("dropped in the socket buffer", packets.socket_dropped),
         ("duplicate", nonzero(packets.duplicate)),
         ("reordered", nonzero(packets.reordered)),
@@ -83,7 +101,7 @@ fn packets(packets: &Packets) -> Option<String> {
     ];
     let mut row = row("packets", &parts)?;
     if let Some(loss) = share(packets.lost, packets.sent).filter(|&loss| loss > 0.0) {
-        row += &format!(" ({} lost on the way)", percent(loss));
+        row += &format!(" ({} {way})", percent(loss));
     }
     Some(row)
 }

@@ -1,0 +1,102 @@
+//! Several things that went wrong at one end of the program: each is told.
+
+use std::fmt;
+use std::io;
+
+/// Two or more of them.
+#[derive(Debug)]
+struct Failures(Vec<anyhow::Error>);
+
+/// All that went wrong, each once. A reader who is gone is no news where
+/// something else is.
+///
+/// # Errors
+/// One error as it is, or several as one.
+pub(crate) fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut failures: Vec<anyhow::Error> = Vec::new();
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        let several = match error.downcast::<Failures>() {
+            Ok(Failures(several)) => several,
+            Err(one) => vec![one],
+        };
+        for error in several {
+            if failures.iter().all(|known| line(known) != line(&error)) {
+                failures.push(error);
+            }
+        }
+    }
+    if !failures.iter().all(is_broken_pipe) {
+        failures.retain(|error| !is_broken_pipe(error));
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => Err(Failures(failures).into()),
+    }
+}
+
+/// What went wrong, a line each.
+#[must_use]
+pub fn lines(error: &anyhow::Error) -> Vec<String> {
+    match error.downcast_ref::<Failures>() {
+        Some(Failures(several)) => several.iter().map(line).collect(),
+        None => vec![line(error)],
+    }
+}
+
+/// Whether nobody reads any more, and nothing else is wrong.
+#[must_use]
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is_one = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    match error.downcast_ref::<Failures>() {
+        Some(Failures(several)) => several.iter().all(is_broken_pipe),
+        None => error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref())
+            .any(is_one),
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(line).collect();
+        out.write_str(&lines.join("; "))
+    }
+}
+
+impl std::error::Error for Failures {}
+
+fn line(error: &anyhow::Error) -> String {
+    format!("{error:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+    use crate::gate::Failed;
+
+    fn gone() -> anyhow::Error {
+        io::Error::from(io::ErrorKind::BrokenPipe).into()
+    }
+
+    #[test]
+    fn every_failure_is_told_once() {
+        let inner = all_of([Err(anyhow!("no report")), Ok(()), Err(anyhow!("no log"))]);
+        let all = all_of([Err(anyhow!("no log")), inner, Err(gone())]).unwrap_err();
+        assert_eq!(lines(&all), ["no log", "no report"]);
+        assert!(!is_broken_pipe(&all));
+        assert!(all_of([Ok(()), Ok(())]).is_ok());
+    }
+
+    #[test]
+    fn one_failure_stays_what_it_is() {
+        let failed = || Err(Failed::default().into());
+        assert!(all_of([Ok(()), failed()]).unwrap_err().is::<Failed>());
+        assert!(all_of([Err(gone()), failed()]).unwrap_err().is::<Failed>());
+        let other = all_of([Err(anyhow!("no log")), failed()]).unwrap_err();
+        assert!(!other.is::<Failed>());
+        assert!(is_broken_pipe(&all_of([Err(gone()), Ok(())]).unwrap_err()));
+    }
+}
