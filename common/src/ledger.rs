@@ -323,7 +323,10 @@ impl Ledger {
                 ..statistics::Packets::default()
             },
             bytes: statistics::Bytes {
-                sent: totals.map(|totals| totals.bytes),
+                // Totals tell of no byte behind them, the farewell's of all.
+                sent: totals
+                    .filter(|_| outlook.farewell)
+                    .map(|totals| totals.bytes),
                 received: Some(self.bytes),
                 jpeg: Some(self.jpeg_bytes),
             },

@@ -145,7 +145,10 @@ impl Speaker {
         match &mut self.inner {
             Inner::Native(native) => native.handle_refused(destination, datagrams, segment),
             Inner::Plain(plain) => {
-                plain.handle_refused(datagrams.len().div_ceil(segment.max(1)) as u64);
+                plain.handle_refused(
+                    datagrams.len().div_ceil(segment.max(1)) as u64,
+                    datagrams.len() as u64,
+                );
             }
         }
     }
@@ -186,7 +189,7 @@ impl Speaker {
         both!(&self.inner, speaker => speaker.is_held_back(now))
     }
 
-    /// What was sent so far.
+    /// What was handed out so far.
     #[must_use]
     pub fn volume(&self) -> Volume {
         both!(&self.inner, speaker => speaker.volume())

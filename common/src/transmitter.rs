@@ -8,6 +8,7 @@ mod cap;
 mod counts;
 mod destination;
 mod kept;
+mod leaving;
 #[cfg(test)]
 mod opening;
 mod protection;
@@ -34,6 +35,7 @@ use counts::Counts;
 pub use counts::Volume;
 use destination::Destination;
 use kept::Asked;
+use leaving::Leaving;
 use protection::Protection;
 use schedule::{Item, Schedule};
 pub(crate) use stages::Stages;
@@ -112,6 +114,7 @@ pub struct Transmitter {
     protection: Protection,
     quality: Option<u8>,
     stages: Stages,
+    leaving: Leaving,
     schedule: Schedule,
     destinations: Vec<Destination>,
     /// When the first frame was handed in, and the last.
@@ -135,6 +138,7 @@ impl Transmitter {
             protection: Protection::new(&config),
             quality: None,
             stages: Stages::default(),
+            leaving: Leaving::default(),
             schedule: Schedule::default(),
             destinations: destinations.collect(),
             frames_at: None,
@@ -281,6 +285,9 @@ impl Transmitter {
             for item in items {
                 if let Some(frame) = item.begins() {
                     self.stages.note_sent(frame.0, now);
+                }
+                if let Some(frame) = item.frame() {
+                    self.leaving.note(frame);
                 }
                 to.encode(self.stream, &item.packet(), now, out);
             }

@@ -53,7 +53,10 @@ impl Progress {
         }
         let mut parts = vec![
             clock(now.saturating_sub(self.started)),
-            format!("{frames} frames"),
+            match frames {
+                1 => "1 frame".into(),
+                _ => format!("{frames} frames"),
+            },
         ];
         if let Some((fps, bitrate)) = self.rates {
             parts.push(format!("{fps:.1} fps"));
@@ -81,10 +84,9 @@ fn viewers(statistics: &Statistics) -> String {
         .filter_map(ViewerFigures::packets_lost)
         .max_by(f64::total_cmp);
     match (present.count(), worst.map(|loss| 100.0 * loss)) {
-        (2.., Some(loss)) => format!(
-            "{} viewers, packets lost up to {loss:.2} %",
-            statistics.viewers.len()
-        ),
+        (count @ 2.., Some(loss)) => {
+            format!("{count} viewers, packets lost up to {loss:.2} %")
+        }
         _ => match loss(statistics) {
             Some(loss) => format!("packets lost {loss:.2} %"),
             // RTP's receivers tell this alone.
@@ -144,14 +146,20 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
         },
     ];
     if let Some(loss) = viewer.packets_lost() {
-        let dropped = count(viewer.packets.socket_dropped);
-        parts.push(match dropped {
-            0 => format!("packets lost {:.2} %", 100.0 * loss),
-            _ => format!(
-                "packets lost {:.2} % ({dropped} in its socket buffer)",
-                100.0 * loss
-            ),
-        });
+        let causes = [
+            (viewer.packets.socket_dropped, "in its socket buffer"),
+            (viewer.packets.corrupt, "corrupt"),
+        ];
+        let causes = causes.map(|(packets, cause)| (count(packets), cause));
+        let told = causes.iter().filter(|(packets, _)| *packets > 0);
+        let told: Vec<_> = told
+            .map(|(packets, cause)| format!("{packets} {cause}"))
+            .collect();
+        let told = match told.join(", ") {
+            none if none.is_empty() => none,
+            causes => format!(" ({causes})"),
+        };
+        parts.push(format!("packets lost {:.2} %{told}", 100.0 * loss));
     }
     parts.extend(
         viewer
@@ -193,12 +201,12 @@ fn sent(statistics: &Statistics) -> String {
     )
 }
 
-/// Lost packets in percent, as the viewer tells.
+/// The packets that did not arrive in percent, as the only viewer counted them.
 fn loss(statistics: &Statistics) -> Option<f64> {
-    let packets = &statistics.packets;
-    let (lost, received) = (packets.lost?, packets.received?);
-    let all = lost + received;
-    (all > 0).then(|| 100.0 * lost as f64 / all as f64)
+    statistics
+        .packets
+        .missing_share()
+        .map(|share| 100.0 * share)
 }
 
 fn clock(time: Duration) -> String {
@@ -309,6 +317,25 @@ mod tests {
         assert_eq!(viewers(&statistics), "no viewer heard");
         statistics.viewers[1].present = true;
         assert_eq!(viewers(&statistics), "2 viewers, packets lost up to 2.00 %");
+    }
+
+    #[test]
+    fn the_line_and_the_row_tell_one_share_of_packets_lost() {
+        let mut statistics = Statistics::default();
+        statistics.frames.sent = Some(1);
+        let mut heard = viewer(1, 10);
+        heard.packets.received = Some(960);
+        heard.packets.corrupt = Some(10);
+        heard.packets.socket_dropped = Some(20);
+        statistics.packets = heard.packets.clone();
+        statistics.viewers = vec![heard];
+        let line = Progress::new(Duration::ZERO, Duration::ZERO).line(&statistics, Duration::ZERO);
+        assert_eq!(line, "0:00.0, 1 frame, packets lost 4.00 %");
+        let said = summary(&statistics);
+        let (first, row) = said.split_once('\n').unwrap();
+        assert!(first.ends_with(", packets lost 4.00 %"), "{first}");
+        let lost = "packets lost 4.00 % (20 in its socket buffer, 10 corrupt)";
+        assert!(row.contains(lost), "{row}");
     }
 
     #[test]

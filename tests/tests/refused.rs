@@ -70,7 +70,12 @@ fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
     assert_eq!((packets.lost, packets.corrupt), (Some(0), Some(0)));
     assert_eq!(packets.sent, packets.received);
     assert_eq!(packets.sent, sender.packets.sent);
+    assert_eq!(sender.bytes.sent, viewer.bytes.received);
+    assert_eq!(viewer.bytes.sent, viewer.bytes.received);
     let fates = &viewer.fates;
+    assert!(sender.frames.not_sent <= fates.not_sent, "{fates:?}");
+    let told = sender.frames.sent.zip(sender.frames.not_sent);
+    assert_eq!(told.map(|(sent, not)| sent + not), Some(FRAMES.into()));
     assert_eq!(fates.lost_network, Some(0), "{fates:?}");
     assert_eq!((fates.mixed, fates.unaccounted), (Some(0), Some(0)));
     let whole = fates.intact_unrepaired.expect("counted") + fates.not_sent.expect("counted");
@@ -84,6 +89,7 @@ fn a_network_that_is_gone_for_a_while_makes_frames_that_were_not_sent() {
     assert_accounts(&ended);
     assert_eq!(ended.1.fates.not_sent, Some(gone.len() as u64));
     assert_eq!(ended.1.frames.lost, Some(gone.len() as u64));
+    assert_eq!(ended.0.frames.not_sent, Some(gone.len() as u64));
 }
 
 #[test]
@@ -100,6 +106,7 @@ fn a_frame_of_which_a_part_was_refused_was_not_sent_as_it_is() {
     assert_accounts(&ended);
     assert_eq!(ended.1.fates.not_sent, Some(1));
     assert_eq!(ended.1.frames.incomplete, Some(1));
+    assert_eq!(ended.0.frames.not_sent, Some(0));
 }
 
 #[test]

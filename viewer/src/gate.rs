@@ -60,7 +60,7 @@ enum Comparison {
 enum Kind {
     /// A number, or a share in percent.
     Count,
-    /// Milliseconds, or with a unit.
+    /// A number with its unit.
     Time,
     /// A plain number, or with k, M or G for thousands, millions and milliards.
     Number,
@@ -249,20 +249,30 @@ impl Kind {
         let (number, unit) = text.split_at(end);
         let factor = match (self, unit.trim_start()) {
             (Self::Count, "%") => 0.01,
-            (Self::Count | Self::Number, "") | (Self::Time, "ms" | "") => 1.0,
+            (Self::Count | Self::Number, "") | (Self::Time, "ms") => 1.0,
             (Self::Time, "s") => 1e3,
             (Self::Time, "us") => 1e-3,
             (Self::Number, "k") => 1e3,
             (Self::Number, "M") => 1e6,
             (Self::Number, "G") => 1e9,
             (Self::Count, _) => return Err("its limit is a number, or one with %".to_owned()),
-            (Self::Time, _) => return Err("its limit is a time, such as 50ms".to_owned()),
+            (Self::Time, _) => {
+                return Err(
+                    "its limit is a time with its unit (us, ms or s), as in 50ms".to_owned(),
+                );
+            }
             (Self::Number, _) => return Err("its limit is a number, such as 29.5 or 2M".to_owned()),
         };
         let number: f64 = number
             .parse()
             .map_err(|_| format!("'{text}' is no limit: it is a number, as in 'shown<99%'"))?;
-        Ok((number * factor, factor == 0.01))
+        let share = self == Self::Count && unit.trim_start() == "%";
+        if share && number > 100.0 {
+            return Err(format!(
+                "'{text}' is no share: it is 0 % to 100 %, as in 'shown<99%'"
+            ));
+        }
+        Ok((number * factor, share))
     }
 }
 
@@ -278,144 +288,4 @@ const FIGURES: &str = "shown, intact, concealed, loss, packet-loss and socket-dr
                        with %), delay p50, p95, p99 or max, jitter, fps and bitrate are";
 
 #[cfg(test)]
-mod tests {
-    use framegram_common::stamp::Stamps;
-    use framegram_common::statistics::{Frames, Packets};
-
-    use super::*;
-
-    fn statistics() -> Statistics {
-        Statistics {
-            frames: Frames {
-                shown: Some(985),
-                intact: Some(980),
-                concealed: Some(5),
-                superseded: Some(5),
-                lost: Some(4),
-                incomplete: Some(6),
-                ..Frames::default()
-            },
-            packets: Packets {
-                sent: Some(20_000),
-                lost: Some(100),
-                socket_dropped: Some(0),
-                ..Packets::default()
-            },
-            latency_ms: Some(Percentiles {
-                p50: 8.0,
-                p95: 20.0,
-                p99: 30.0,
-                max: 44.5,
-            }),
-            jitter_ms: Some(0.5),
-            fps: Some(29.97),
-            bitrate_bps: Some(8e6),
-            ..Statistics::default()
-        }
-    }
-
-    fn holds(text: &str) -> bool {
-        let condition: Condition = text.parse().unwrap();
-        condition.check(&statistics()).is_some()
-    }
-
-    #[test]
-    fn a_recording_has_what_its_stamps_say() {
-        let statistics = Statistics {
-            stamps: Some(Stamps {
-                shown: 98,
-                lost: 2,
-                delay_ms: Some(Percentiles {
-                    p95: 50.0,
-                    ..Percentiles::default()
-                }),
-                ..Stamps::default()
-            }),
-            ..Statistics::default()
-        };
-        for (text, holds) in [
-            ("shown<98%", false),
-            ("loss>=2", true),
-            ("delay p95>49ms", true),
-            ("delay p95>51ms", false),
-            ("fps<1", true),
-        ] {
-            let condition: Condition = text.parse().unwrap();
-            assert_eq!(condition.check(&statistics).is_some(), holds, "{text}");
-        }
-    }
-
-    #[test]
-    fn every_figure_can_be_held_against_a_limit() {
-        for (text, expected) in [
-            ("shown<98.5%", false),
-            ("shown<=98.5%", true),
-            ("shown < 99 %", true),
-            ("shown<985", false),
-            ("intact<981", true),
-            ("concealed>0", true),
-            ("concealed>1%", false),
-            ("loss>1%", false),
-            ("loss>=1%", true),
-            ("packet-loss>0.4%", true),
-            ("packet-loss>100", false),
-            ("socket-drops>0", false),
-            ("delay>20ms", false),
-            ("delay p95>=20ms", true),
-            ("delay.max>44", true),
-            ("delay p50>0.009s", false),
-            ("delay-p99>29999us", true),
-            ("jitter>0.4", true),
-            ("fps<29.5", false),
-            ("bitrate>7.9M", true),
-            ("bitrate<8000k", false),
-        ] {
-            assert_eq!(holds(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn says_what_it_is_and_all_at_once() {
-        let conditions: Vec<Condition> = ["shown<99%", "delay p95>10ms", "fps<1"]
-            .map(|text| text.parse().unwrap())
-            .to_vec();
-        let failed = Condition::check_all(&conditions, &statistics()).unwrap_err();
-        assert_eq!(
-            failed.to_string(),
-            "--fail-if shown<99%: it is 98.500 %; --fail-if delay p95>10ms: it is 20.00 ms"
-        );
-        assert_eq!(
-            Condition::check_all(&conditions[2..], &statistics()),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_fails() {
-        for text in ["shown<99%", "loss>1", "delay>1s", "jitter>1", "fps<1"] {
-            let condition: Condition = text.parse().unwrap();
-            let wrong = condition.check(&Statistics::default());
-            assert_eq!(wrong, Some(format!("{text} cannot be told")));
-        }
-    }
-
-    #[test]
-    fn wrong_usage_is_told_clearly() {
-        for (text, words) in [
-            ("", "compares a figure"),
-            ("shown", "compares a figure"),
-            ("shown=99%", "compares a figure"),
-            ("seen<99%", "no figure 'seen'"),
-            ("delay p90>1ms", "no figure 'delay p90'"),
-            ("shown<", "no limit"),
-            ("shown<1.2.3%", "no limit"),
-            ("shown<-1%", "a number, or one with %"),
-            ("shown<99ms", "a number, or one with %"),
-            ("delay>5%", "a time"),
-            ("fps<5%", "such as 29.5"),
-        ] {
-            let error = text.parse::<Condition>().unwrap_err();
-            assert!(error.contains(words), "{text}: {error}");
-        }
-    }
-}
+mod tests;

@@ -47,3 +47,24 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
     let mut events = std::iter::from_fn(|| receiver.poll_event());
     assert!(events.any(|event| event == Event::Ended { stream: 1 }));
 }
+
+#[test]
+fn bytes_sent_are_known_once_the_farewell_has_told_them() {
+    let mut transmitter = Transmitter::new(transmitter::Config::default(), 1, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    for tick in 0..100 {
+        let now = Duration::from_millis(10) * tick;
+        let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
+        transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        transmit(&mut transmitter, &mut receiver, now);
+        // Totals of long ago would be fewer than were received since.
+        assert_eq!(receiver.statistics().bytes.sent, None);
+    }
+    let now = Duration::from_secs(1);
+    transmitter.finish(now);
+    transmit(&mut transmitter, &mut receiver, now);
+    let bytes = receiver.statistics().bytes;
+    assert!(bytes.sent > Some(500_000));
+    assert_eq!(bytes.sent, bytes.received);
+    assert_eq!(bytes.sent, transmitter.statistics(now).bytes.sent);
+}

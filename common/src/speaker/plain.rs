@@ -35,6 +35,8 @@ struct Counts {
     sent: u64,
     jpeg_bytes: u64,
     send_errors: u64,
+    /// Bytes of those that the system refused.
+    refused_bytes: u64,
     malformed: u64,
 }
 
@@ -94,8 +96,9 @@ impl Plain {
         self.counts.not_sent += frames;
     }
 
-    pub(super) fn handle_refused(&mut self, datagrams: u64) {
+    pub(super) fn handle_refused(&mut self, datagrams: u64, bytes: u64) {
         self.counts.send_errors += datagrams;
+        self.counts.refused_bytes += bytes;
     }
 
     pub(super) fn handle_datagram(&mut self, datagram: &[u8]) {
@@ -179,6 +182,7 @@ impl Plain {
         let duration = last.saturating_sub(first).as_secs_f64();
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
         let (datagrams, bytes) = self.queue.handed_out();
+        let bytes = bytes.saturating_sub(counts.refused_bytes);
         let mut statistics = Statistics {
             stream: statistics::Stream {
                 side: Side::Sender,

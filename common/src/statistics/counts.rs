@@ -109,10 +109,22 @@ pub struct Packets {
 }
 }
 
+impl Packets {
+    /// Of the packets sent, the share that was lost on the way, dropped in the
+    /// viewer's socket buffer or corrupt, 0 to 1. What a format does not tell
+    /// apart is among those lost.
+    #[must_use]
+    pub fn missing_share(&self) -> Option<f64> {
+        let missing = self.lost? + self.corrupt.unwrap_or(0) + self.socket_dropped.unwrap_or(0);
+        let all = missing + self.received?;
+        (all > 0).then(|| missing as f64 / all as f64)
+    }
+}
+
 counts! {
 /// Volumes in bytes.
 pub struct Bytes {
-    /// UDP payload sent.
+    /// UDP payload sent; a viewer knows it from the sender's farewell.
     pub sent: Option<u64>,
     /// UDP payload received.
     pub received: Option<u64>,

@@ -41,13 +41,11 @@ impl ViewerFigures {
         (all > 0).then(|| missed as f64 / all as f64)
     }
 
-    /// Of the packets sent to it, the share that did not arrive, 0 to 1.
+    /// Of the packets sent to it, the share that did not arrive as it was sent,
+    /// 0 to 1.
     #[must_use]
     pub fn packets_lost(&self) -> Option<f64> {
-        let packets = &self.packets;
-        let missing = packets.lost? + packets.corrupt? + packets.socket_dropped?;
-        let all = missing + packets.received?;
-        (all > 0).then(|| missing as f64 / all as f64)
+        self.packets.missing_share()
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Transmit, Transmitter};
 use crate::statistics::{self, Side, Statistics};
 use crate::wire::native::{Packet, Totals, micros};
 
-/// What was sent so far, in bytes.
+/// What was handed out so far, in bytes, whether the system took it or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// UDP payload to the destination that got the most.
@@ -50,20 +50,24 @@ impl Transmitter {
             return;
         };
         for datagram in datagrams.chunks(segment.max(1)) {
-            if let Ok((header, _)) = Packet::decode(datagram) {
-                to.note_refused(header.channel, header.number);
+            let Ok((header, packet)) = Packet::decode(datagram) else {
+                continue;
+            };
+            to.note_refused(header.channel, header.number, datagram.len() as u64);
+            if let Packet::Chunk(chunk) | Packet::Resent(chunk) = packet {
+                self.leaving.note_refused(chunk.frame);
             }
         }
     }
 
-    /// What was sent so far.
+    /// What was handed out so far.
     #[must_use]
     pub fn volume(&self) -> Volume {
         Volume {
             sent: self
                 .destinations
                 .iter()
-                .map(Destination::bytes)
+                .map(Destination::handed_out)
                 .max()
                 .unwrap_or(0),
             jpeg: self.counts.jpeg_bytes,
@@ -78,6 +82,8 @@ impl Transmitter {
         let duration = last.saturating_sub(first).as_secs_f64();
         let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
         let bytes = total(Destination::bytes);
+        let refused = self.leaving.refused().min(counts.sent);
+        let (sent, not_sent) = (counts.sent - refused, counts.not_sent + refused);
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
         let mut statistics = Statistics {
             stream: statistics::Stream {
@@ -89,14 +95,14 @@ impl Transmitter {
                 ..statistics::Stream::default()
             },
             duration_s: duration,
-            fps: statistics::fps(counts.sent, duration),
+            fps: statistics::fps(sent, duration),
             bitrate_bps: rate(bytes as f64 * 8.0),
             ..Statistics::default()
         };
         statistics.frames.captured = Some(counts.captured);
         statistics.frames.replaced = Some(counts.replaced);
-        statistics.frames.not_sent = Some(counts.not_sent);
-        statistics.frames.sent = Some(counts.sent);
+        statistics.frames.not_sent = Some(not_sent);
+        statistics.frames.sent = Some(sent);
         statistics.packets.sent = Some(total(Destination::packets));
         statistics.packets.send_errors = Some(total(Destination::refused));
         statistics.packets.malformed = Some(counts.malformed);

@@ -17,9 +17,6 @@ use crate::wire::native::{Channel, Header, Packet, Reply, Report, Request, Total
 /// are kept.
 const MAX_VIEWERS: usize = 64;
 
-/// A viewer that is silent for so long is gone.
-const VIEWER_SILENCE: Duration = Duration::from_secs(5);
-
 /// The most replies that wait: beyond that reports come faster than they are
 /// worth answering.
 const MAX_REPLIES: usize = 16;
@@ -187,7 +184,7 @@ impl Destination {
             ..totals
         };
         let totals = Totals {
-            bytes: self.bytes + totals.datagram_len() as u64,
+            bytes: self.bytes() + totals.datagram_len() as u64,
             ..totals
         };
         let stay = self.stay();
@@ -203,7 +200,7 @@ impl Destination {
             }
         };
         self.encode(stream, &packet, now, out);
-        debug_assert_eq!(self.bytes, totals.bytes);
+        debug_assert_eq!(self.bytes(), totals.bytes);
     }
 
     /// Time from farewell to farewell: where a viewer waits for that long, it
@@ -236,7 +233,7 @@ impl Destination {
     pub(super) fn handle_report(&mut self, report: &Report, sent: u64, now: Duration) {
         let gone = &mut self.gone;
         self.viewers.retain(|_, viewer| {
-            let present = now.saturating_sub(viewer.heard) < VIEWER_SILENCE;
+            let present = viewer.is_present(now);
             if !present {
                 gone.push_back(viewer.report);
             }
@@ -330,10 +327,8 @@ impl Destination {
 
     /// What each viewer said last, those that are gone behind the others.
     pub(super) fn figures(&self, now: Duration) -> impl Iterator<Item = ViewerFigures> {
-        let heard = self.viewers.values().map(move |viewer| {
-            let silence = now.saturating_sub(viewer.heard);
-            (&viewer.report, silence < VIEWER_SILENCE)
-        });
+        let viewers = self.viewers.values();
+        let heard = viewers.map(move |viewer| (&viewer.report, viewer.is_present(now)));
         let gone = self.gone.iter().map(|report| (report, false));
         heard.chain(gone).map(|(report, present)| ViewerFigures {
             destination: self.index,
@@ -359,9 +354,9 @@ impl Destination {
         (self.media + self.repair + self.control).saturating_sub(self.refused.packets)
     }
 
-    /// Counts a packet that did not leave.
-    pub(super) fn note_refused(&mut self, channel: Channel, number: PacketNumber) {
-        self.refused.note(channel, number);
+    /// Counts a packet of so many bytes that did not leave.
+    pub(super) fn note_refused(&mut self, channel: Channel, number: PacketNumber, bytes: u64) {
+        self.refused.note(channel, number, bytes);
     }
 
     /// Packets that did not leave.
@@ -382,6 +377,11 @@ impl Destination {
 
     /// UDP payload sent.
     pub(super) fn bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.refused.bytes)
+    }
+
+    /// UDP payload handed out, whether it left or not.
+    pub(super) fn handed_out(&self) -> u64 {
         self.bytes
     }
 }

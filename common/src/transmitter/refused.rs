@@ -10,6 +10,8 @@ use crate::wire::native::Channel;
 pub(super) struct Refused {
     /// How many, of all channels.
     pub(super) packets: u64,
+    /// Their UDP payload in bytes.
+    pub(super) bytes: u64,
     /// The newest run of those of the media channel.
     pub(super) run: Range<u64>,
     /// Whether the totals have told of them.
@@ -19,8 +21,9 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn note(&mut self, channel: Channel, number: PacketNumber) {
+    pub(super) fn note(&mut self, channel: Channel, number: PacketNumber, bytes: u64) {
         self.packets += 1;
+        self.bytes += bytes;
         self.untold = true;
         if channel == Channel::Media {
             if self.run.end != number.0 || self.run.is_empty() {

@@ -73,6 +73,14 @@ impl Item {
         }
     }
 
+    /// The frame that it is a chunk of.
+    pub(super) fn frame(&self) -> Option<FrameNumber> {
+        match &self.content {
+            Content::Chunk(frame, _) | Content::Resent(frame, _) => Some(frame.number()),
+            Content::Parity(..) | Content::Tables(_) => None,
+        }
+    }
+
     pub(super) fn packet(&self) -> Packet<'_> {
         match &self.content {
             Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),

@@ -6,6 +6,9 @@ use crate::repair::LossModel;
 use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::Report;
 
+/// A viewer that is silent for so long is gone.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// What a viewer said last.
 #[derive(Debug)]
 pub(super) struct Viewer {
@@ -18,6 +21,11 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
+    /// Whether it spoke within the last seconds.
+    pub(super) fn is_present(&self, now: Duration) -> bool {
+        now.saturating_sub(self.heard) < SILENCE
+    }
+
     /// Fills in what only the viewer knows.
     pub(super) fn fill(&self, statistics: &mut Statistics) {
         let figures = figures(&self.report);

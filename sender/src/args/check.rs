@@ -1,6 +1,7 @@
 //! What goes together on a command line, and what does not.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use clap::{CommandFactory, error::ErrorKind};
 use framegram_common::repair::Fec;
@@ -16,6 +17,16 @@ impl Options {
     /// # Errors
     /// Wrong usage.
     pub fn check(self) -> Result<Self, clap::Error> {
+        if let Some(path) = self.report.as_deref().filter(|path| !is_json(path)) {
+            return Err(Self::command().error(
+                ErrorKind::ValueValidation,
+                format!(
+                    "the sender's report is JSON: end the name {} in .json, or write - for \
+                     standard output",
+                    path.display()
+                ),
+            ));
+        }
         match self.conflict() {
             Some(conflict) => Err(Self::command().error(ErrorKind::ArgumentConflict, conflict)),
             None => Ok(self),
@@ -89,6 +100,11 @@ impl Options {
             None
         }
     }
+}
+
+fn is_json(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    path.as_os_str() == "-" || extension.eq_ignore_ascii_case("json")
 }
 
 /// Fewer datagrams in a second carry no picture at a steady pace.

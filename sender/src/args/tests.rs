@@ -149,3 +149,18 @@ fn understands_times_and_rates() {
     assert_eq!(Rate::parse("max"), Ok(Rate::Max));
     assert_eq!(Rate::parse("29.97"), Ok(Rate::Fixed(29.97)));
 }
+
+#[test]
+fn a_report_is_json_by_its_name() {
+    for name in ["a.json", "a.JSON", "-", "/dev/a.b.json"] {
+        assert!(
+            parse(&format!("pattern a:1 --report {name}")).is_ok(),
+            "{name}"
+        );
+    }
+    for name in ["a", "a.html", "a.csv", "json", "a.json.gz"] {
+        let error = parse(&format!("pattern a:1 --report {name}")).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("end the name"), "{error}");
+    }
+}

@@ -57,6 +57,11 @@ impl Spec {
         if let Some(rest) = text.strip_prefix("pattern:") {
             return parse_pattern(rest);
         }
+        if let Some(rate) = text.strip_prefix("pattern@") {
+            return Err(format!(
+                "a pattern's rate stands behind its size: pattern:1280x720@{rate}"
+            ));
+        }
         if text.contains("://") {
             return Ok(Self::Url(text.into()));
         }

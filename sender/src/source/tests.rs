@@ -40,6 +40,7 @@ fn fails_for_sources_that_are_misspelt() {
         "camera:x",
         "camera:-1",
         "pattern:",
+        "pattern@30",
         "pattern:320",
         "pattern:0x10",
         "pattern:99999x1",
@@ -49,4 +50,12 @@ fn fails_for_sources_that_are_misspelt() {
     ] {
         assert!(Spec::parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_pattern_with_a_rate_alone_is_told_how_to_be_typed() {
+    let error = Spec::parse("pattern@30").unwrap_err();
+    assert!(error.ends_with("pattern:1280x720@30"), "{error}");
+    // A file of that name is one of a folder.
+    assert!(matches!(Spec::parse("./pattern@30"), Ok(Spec::Path(_))));
 }

@@ -1,5 +1,7 @@
 //! What a flag lets one choose from.
 
+use std::net::{IpAddr, SocketAddr};
+
 use clap::ValueEnum;
 use framegram_common::{udp, wire};
 
@@ -55,6 +57,11 @@ pub enum Sender {
 }
 
 pub(super) fn sender(text: &str) -> Result<Sender, String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let with_port = SocketAddr::new(address, udp::DEFAULT_PORT);
+        return Err(format!("add a port: {with_port}"));
+    }
     if !text.contains(':') {
         return Ok(Sender::Name(text.to_owned()));
     }

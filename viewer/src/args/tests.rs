@@ -39,6 +39,15 @@ fn takes_every_form_of_an_address() {
     assert_eq!(connect("--connect a:5005"), Some(address));
     let name = Sender::Name("kitchen".to_owned());
     assert_eq!(connect("--connect kitchen"), Some(name));
+    for (address, whole) in [
+        ("10.77.0.1", "10.77.0.1:5005"),
+        ("fe80::1", "[fe80::1]:5005"),
+    ] {
+        let error = parse(&format!("--connect {address}"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(&format!("add a port: {whole}")), "{error}");
+    }
     for line in ["--connect :5005", "--connect a:b", "--connect a:5005 :6000"] {
         assert!(parse(line).is_err(), "{line}");
     }

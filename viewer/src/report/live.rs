@@ -101,12 +101,10 @@ impl Live {
     pub fn line(&self) -> String {
         let statistics = &self.statistics;
         let mut parts = Vec::new();
-        parts.extend(
-            statistics
-                .frames
-                .shown
-                .map(|n| format!("{} frames", count(n))),
-        );
+        parts.extend(statistics.frames.shown.map(|n| match n {
+            1 => "1 frame".into(),
+            n => format!("{} frames", count(n)),
+        }));
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
         parts.extend(self.bitrate_bps.map(bit_rate));
         parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));

@@ -73,7 +73,8 @@ body! {
         repair: u64,
         /// Packets of the control channel, this one included.
         control: u64,
-        /// UDP payload of all of them in bytes, this one included.
+        /// UDP payload of all of them in bytes, this one included, and those
+        /// that its own system refused to send left out.
         bytes: u64,
         /// Bytes of the JPEGs of the frames sent.
         jpeg_bytes: u64,
