@@ -102,9 +102,12 @@ impl Options {
     }
 }
 
+/// Whether a name promises JSON, or nothing: that of a pipe or a device.
 fn is_json(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
-    path.as_os_str() == "-" || extension.eq_ignore_ascii_case("json")
+    path.as_os_str() == "-"
+        || extension.eq_ignore_ascii_case("json")
+        || path.metadata().is_ok_and(|there| !there.is_file())
 }
 
 /// Fewer datagrams in a second carry no picture at a steady pace.

@@ -152,7 +152,7 @@ fn understands_times_and_rates() {
 
 #[test]
 fn a_report_is_json_by_its_name() {
-    for name in ["a.json", "a.JSON", "-", "/dev/a.b.json"] {
+    for name in ["a.json", "a.JSON", "-", "/dev/null"] {
         assert!(
             parse(&format!("pattern a:1 --report {name}")).is_ok(),
             "{name}"
