@@ -12,22 +12,13 @@ fn record(number: u64, fate: Fate) -> FrameRecord {
     let shown = fate.is_shown().then(|| arrived + Duration::from_millis(10));
     let known = fate != Fate::LostNetwork;
     FrameRecord {
-        stream: 1,
-        number: FrameNumber(number),
-        fate,
         captured: known.then_some(captured),
-        sent: None,
         first_chunk: known.then_some(arrived),
         last_chunk: known.then_some(arrived),
         complete: shown,
         shown,
-        chunks: None,
-        chunks_lost: None,
-        chunks_by_parity: 0,
-        chunks_by_request: 0,
-        bytes: None,
-        stale: 0.0,
         offset_micros: Some(7_000_000),
+        ..FrameRecord::unknown(1, FrameNumber(number), fate)
     }
 }
 

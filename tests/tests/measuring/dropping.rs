@@ -81,6 +81,20 @@ fn stopped_in_midst(sender: Start) -> Ended {
     sender.end().well()
 }
 
+/// A stream between two hosts whose sender does this harm, and writes it down.
+fn play(hosts: &Hosts, harm: &str) -> (Ended, Ended) {
+    let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
+    let mut viewer = hosts.viewer(&line).run();
+    viewer.wait_for("Waiting for a stream");
+    let line = format!(
+        "pattern:320x180@60 {}:5005 {}",
+        VIEWER_IPS[0],
+        recorded(Some(harm))
+    );
+    let sender = stopped_in_midst(hosts.sender(&line));
+    (sender, viewer.end().well())
+}
+
 #[test]
 fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_counts() {
     let Some(hosts) = Hosts::new(1_500) else {
@@ -93,18 +107,9 @@ fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_counts() {
         "nft add rule ip filter input udp dport 5005 numgen random mod 100 < 5 \
          counter name dropped drop",
     );
-    let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
-    let mut viewer = hosts.viewer(&line).run();
-    viewer.wait_for("Waiting for a stream");
-    let line = format!(
-        "pattern:320x180@60 {}:5005 {}",
-        VIEWER_IPS[0],
-        // Sent one by one: of datagrams that are handed over together a filter
-        // sees one.
-        recorded(Some("seed=0"))
-    );
-    let sender = stopped_in_midst(hosts.sender(&line));
-    let viewer = viewer.end().well();
+    // Sent one by one: of datagrams that are handed over together a filter sees
+    // one.
+    let (sender, viewer) = play(&hosts, "seed=0");
     let counted = hosts.run_by_viewer("nft list counter ip filter dropped");
     let mut words = counted.split_whitespace();
     let dropped = words
@@ -170,16 +175,7 @@ fn what_the_senders_own_system_refuses_was_not_sent_and_is_no_loss() {
     hosts.run_by_sender(
         "nft add rule ip filter output udp dport 5005 numgen random mod 100 < 5 drop",
     );
-    let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
-    let mut viewer = hosts.viewer(&line).run();
-    viewer.wait_for("Waiting for a stream");
-    let line = format!(
-        "pattern:320x180@60 {}:5005 {}",
-        VIEWER_IPS[0],
-        recorded(Some("loss=5%,seed=6"))
-    );
-    let sender = stopped_in_midst(hosts.sender(&line));
-    let viewer = viewer.end().well();
+    let (sender, viewer) = play(&hosts, "loss=5%,seed=6");
     let table = assert_equal("refused", &viewer, &[&sender.path(LOG)]);
     assert!(viewer.count("accounts.0.not_sent") > 5, "{table}");
 }
