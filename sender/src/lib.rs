@@ -10,7 +10,7 @@
 
 mod announce;
 pub mod args;
-pub mod console;
+pub use framegram_cli::{console, stop};
 mod description;
 mod door;
 pub mod encode;
@@ -28,7 +28,6 @@ mod report;
 pub mod restart;
 mod slot;
 pub mod source;
-pub mod stop;
 mod stream;
 
 use std::sync::Arc;

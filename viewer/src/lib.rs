@@ -40,6 +40,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use framegram_cli::signals;
+use framegram_cli::stop::Stop;
+use framegram_cli::threads::Threads;
 use framegram_common::caller::Caller;
 use framegram_common::gallery::Gallery;
 use framegram_common::link::Impairment;
@@ -48,8 +51,6 @@ use framegram_common::os;
 use framegram_common::receiver;
 use framegram_common::udp::{self, Listen, Socket};
 use framegram_common::wire::{Format, sdp};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use self::args::{Args, Layout, Sender};
 use self::discover::Search;
@@ -90,7 +91,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return what_if::run(trace, args);
     }
     let console = Arc::new(Console::new(args.quiet));
-    let stop = stop_on_signals()?;
+    let told = Stop::new();
+    let threads = Threads::new(&told);
+    let _signals = signals::listen(&told, &threads)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    told.on_stop(move || flag.store(true, Ordering::Release));
     if args.discover {
         return list(&stop);
     }
@@ -223,30 +229,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     ])
 }
 
-/// Ctrl-C, SIGTERM and SIGHUP set the flag. When the end takes long, since a reader
-/// does not read what is written to it, another one ends the program at once;
-/// but not one that comes together with the first, as from `timeout`.
-fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    let mut signals =
-        Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let mut first = None;
-            for signal in signals.forever() {
-                flag.store(true, Ordering::Release);
-                let now = os::now();
-                if now.saturating_sub(*first.get_or_insert(now)) >= PATIENCE {
-                    std::process::exit(128 + signal);
-                }
-            }
-        })
-        .context("cannot start a thread")?;
-    Ok(stop)
-}
-
 /// Writes the senders that announce themselves to standard output.
 fn list(stop: &AtomicBool) -> anyhow::Result<()> {
     let mut search = Search::new()?;
@@ -368,6 +350,3 @@ fn write_snapshot(
     }
     Ok(())
 }
-
-/// How long the end may take before another signal cuts it short.
-const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,10 @@
+//! What framegram's programs share: signals, threads and their panics, the word
+//! to stop, what is told to a person, exit codes.
+//!
+//! Knows nothing of frames, datagrams or pictures.
+
+pub mod console;
+pub mod exit;
+pub mod signals;
+pub mod stop;
+pub mod threads;

@@ -1,0 +1,238 @@
+//! Threads with a name, a guard and an owner: a panic in any of them ends the
+//! program in order and is told in one line.
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use thiserror::Error;
+
+use crate::stop::Stop;
+
+/// The threads of one run. Clones are of the same run.
+#[derive(Clone)]
+pub struct Threads {
+    stop: Stop,
+    panicked: Arc<Mutex<Vec<Panicked>>>,
+}
+
+/// A panic: a bug of the program's own.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("the thread {thread:?} panicked at {place}: {message}; this is a bug of the program")]
+pub struct Panicked {
+    thread: String,
+    place: String,
+    message: String,
+}
+
+/// A running thread.
+pub struct Thread<T> {
+    result: Receiver<Option<T>>,
+    handle: JoinHandle<()>,
+}
+
+impl Threads {
+    /// A panic in any of them stops `stop`.
+    #[must_use]
+    pub fn new(stop: &Stop) -> Self {
+        Self {
+            stop: stop.clone(),
+            panicked: Arc::default(),
+        }
+    }
+
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// When the system has no room for another one.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Thread<T>> {
+        let threads = self.clone();
+        let (ended, result) = mpsc::channel();
+        let handle = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // Where nobody joins it, nobody wants the result.
+                let _ = ended.send(threads.guard(run));
+            })
+            .context("cannot start a thread")?;
+        Ok(Thread { result, handle })
+    }
+
+    /// Runs a part of the present thread; `None` when it panicked.
+    pub fn guard<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+        match guarded(run) {
+            Ok(result) => Some(result),
+            Err(panicked) => {
+                lock(&self.panicked).push(panicked);
+                self.stop.stop();
+                None
+            }
+        }
+    }
+
+    /// Whether none of them panicked so far.
+    ///
+    /// # Errors
+    /// The first panic.
+    pub fn outcome(&self) -> Result<(), Panicked> {
+        lock(&self.panicked).first().cloned().map_or(Ok(()), Err)
+    }
+}
+
+impl<T> Thread<T> {
+    /// Waits until it ends; `None` when it panicked.
+    pub fn join(self) -> Option<T> {
+        let result = self.result.recv().ok().flatten();
+        // It caught its panics.
+        let _ = self.handle.join();
+        result
+    }
+
+    /// Waits until it ends, but no longer than this; a thread that does not is
+    /// left behind.
+    ///
+    /// # Errors
+    /// When it did not end in time.
+    pub fn join_within(self, time: Duration) -> Result<Option<T>, Busy> {
+        match self.result.recv_timeout(time) {
+            Ok(result) => {
+                let _ = self.handle.join();
+                Ok(result)
+            }
+            Err(RecvTimeoutError::Timeout) => Err(Busy),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+        }
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+}
+
+/// A thread did not end in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// Runs this, and turns a panic into an error.
+///
+/// # Errors
+/// The panic.
+pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // Standard error may be one that nobody reads: a guarded panic is
+            // told by whoever joins the thread.
+            if !note(info) || std::env::var_os("RUST_BACKTRACE").is_some() {
+                before(info);
+            }
+        }));
+    });
+    let outer = SEEN.replace(Some(None));
+    let result = catch_unwind(AssertUnwindSafe(run));
+    let seen = SEEN.replace(outer).flatten();
+    let current = thread::current();
+    result.map_err(|_| {
+        seen.unwrap_or_else(|| Panicked {
+            thread: current.name().unwrap_or_default().to_owned(),
+            place: "an unknown place".to_owned(),
+            message: String::new(),
+        })
+    })
+}
+
+thread_local! {
+    /// Within a guard: the panic that was seen, if there was one.
+    static SEEN: RefCell<Option<Option<Panicked>>> = const { RefCell::new(None) };
+}
+
+/// Keeps a panic for the guard, if there is one.
+fn note(info: &PanicHookInfo<'_>) -> bool {
+    let payload = info.payload();
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    let panicked = Panicked {
+        thread: thread::current().name().unwrap_or_default().to_owned(),
+        place: info
+            .location()
+            .map_or_else(String::new, ToString::to_string),
+        message: message.unwrap_or_default(),
+    };
+    SEEN.try_with(|seen| {
+        seen.try_borrow_mut()
+            .is_ok_and(|mut seen| seen.as_mut().map(|seen| *seen = Some(panicked)).is_some())
+    })
+    .unwrap_or(false)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_stops_the_run_and_says_which_thread_and_where() {
+        let stop = Stop::new();
+        let threads = Threads::new(&stop);
+        let well = threads.spawn("well", || 7).unwrap();
+        assert_eq!(well.join(), Some(7));
+        assert!(threads.outcome().is_ok() && !stop.is_stopped());
+        let ill = threads.spawn("ill", || panic!("no {}", "luck")).unwrap();
+        assert_eq!(ill.join(), None::<()>);
+        assert!(stop.is_stopped());
+        let told = threads.outcome().unwrap_err().to_string();
+        assert!(
+            told.starts_with("the thread \"ill\" panicked at ")
+                && told.contains("threads.rs:")
+                && told.contains(": no luck; "),
+            "{told}"
+        );
+        assert_eq!(told.lines().count(), 1);
+    }
+
+    #[test]
+    fn guards_may_stand_within_each_other() {
+        let inner = guarded(|| {
+            let inner = guarded(|| panic!("inner"));
+            (inner, guarded(|| 1))
+        });
+        let (inner, one) = inner.unwrap();
+        let inner: Result<(), _> = inner;
+        assert_eq!(inner.unwrap_err().message, "inner");
+        assert_eq!(one, Ok(1));
+        let outer: Result<(), _> = guarded(|| {
+            let _ = guarded(|| ());
+            panic!("outer")
+        });
+        assert_eq!(outer.unwrap_err().message, "outer");
+    }
+
+    #[test]
+    fn a_thread_that_does_not_end_is_left_behind() {
+        let stop = Stop::new();
+        let threads = Threads::new(&stop);
+        let until = stop.clone();
+        let waiting = move || until.wait(Duration::from_secs(60));
+        let thread = threads.spawn("waiting", waiting).unwrap();
+        assert_eq!(thread.join_within(Duration::from_millis(1)), Err(Busy));
+        stop.stop();
+        let thread = threads.spawn("ending", || 3).unwrap();
+        assert_eq!(thread.join_within(Duration::from_secs(60)), Ok(Some(3)));
+    }
+}
