@@ -4,12 +4,10 @@
 //! They are part of the tests as well, over the corpus that is kept and over
 //! mutations of it, so that they never rot. `fuzz/` hands them to libFuzzer.
 
-mod impairment;
 mod input;
 mod machines;
 mod parity;
 mod parts;
-mod traces;
 mod visitors;
 
 /// A target: its name, and what it does with bytes.
@@ -22,7 +20,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 11] = [
     target("native", parts::native),
     target("jpeg", parts::jpeg),
     target("splice", parts::splice),
@@ -34,8 +32,6 @@ pub const TARGETS: [Target; 13] = [
     target("gate", visitors::gate),
     target("speaker", visitors::speaker),
     target("gallery", visitors::gallery),
-    target("trace", traces::run),
-    target("impairment", impairment::run),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

@@ -184,7 +184,7 @@ impl Ledger {
             Some((_, last)) if totals.control > last.control => *last = totals,
             Some(_) => return,
         }
-        for channel in CHANNELS {
+        for channel in Channel::ALL {
             let end = packets::counted(&totals, channel);
             let numbers = &mut self.numbers[channel as usize];
             if !self.from_start && numbers.first().is_none() {
@@ -369,5 +369,3 @@ impl Ledger {
         &self.numbers[channel as usize]
     }
 }
-
-const CHANNELS: [Channel; 3] = [Channel::Media, Channel::Repair, Channel::Control];

@@ -10,11 +10,10 @@ mod fates;
 mod file;
 mod path;
 mod refused;
+mod stamps;
 mod viewer;
 
 use serde::Serialize;
-
-use crate::stamp::Stamps;
 
 pub use account::{Account, Arrived, ChannelAccount, MAX_ACCOUNTS};
 pub use counts::{Bytes, Frames, Packets};
@@ -23,6 +22,7 @@ pub use file::File;
 pub use path::{Bursts, Clock, Delays, LossPattern};
 pub(crate) use refused::Refusals;
 pub use refused::{Refused, Why};
+pub use stamps::Stamps;
 pub use viewer::ViewerFigures;
 
 /// Everything that is told of a stream, by either side.

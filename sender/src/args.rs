@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use framegram_common::link::Impairment;
 use framegram_common::repair::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
+use framegram_lab::impair::Impairment;
 
 pub use self::choice::{Slices, Switch, Wire};
 pub use self::quantity::Rate;

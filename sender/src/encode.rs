@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::stamp::Stamp;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
+use framegram_lab::timecode::Stamp;
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;

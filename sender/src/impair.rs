@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use framegram_common::link::{Impairment, LogError, LogFile, Stage};
 use framegram_common::statistics::Side;
+use framegram_lab::impair::{Impairment, LogError, LogFile, Stage};
 
 /// The links, and what is told of them.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use framegram_common::frame::Times;
 use framegram_common::os;
-use framegram_common::stamp::{self, Stamp};
 use framegram_common::udp::Waker;
+use framegram_lab::timecode::{self, Stamp};
 
 use crate::args::{Options, Rate, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
@@ -70,7 +70,7 @@ impl Marks {
         let random = os::random_u64();
         Self {
             // Where the system does not tell its boot, a clock of its own.
-            clock: stamp::clock().unwrap_or(random as u16),
+            clock: timecode::clock().unwrap_or(random as u16),
             run: (random >> 16) as u8,
         }
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_common::speaker::{Config, Speaker};
-use framegram_common::stamp::MIN_SIZE;
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
 use framegram_common::{os, transmitter};
+use framegram_lab::timecode::MIN_SIZE;
 
 use crate::args::{Options, Switch, Wire};
 use crate::console::Console;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::Statistics;
 use framegram_common::ledger::FrameRecord;
-use framegram_common::link::Link;
 use framegram_common::receiver::{Event, Outcome, ReceivedFrame, Receiver};
 use framegram_common::transmitter::Transmitter;
+use framegram_lab::impair::Link;
 
 use crate::truth::{self, Truth};
 pub use scenario::{Life, Scenario};

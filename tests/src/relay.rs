@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use framegram_common::link::{Impairment, Link};
+use framegram_lab::impair::{Impairment, Link};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
 use nix::sys::time::TimeSpec;

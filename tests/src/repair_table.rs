@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::chunk::chunk_capacity;
-use framegram_common::link::{GilbertElliott, Impairment};
 use framegram_common::repair::Fec;
 use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_lab::impair::{GilbertElliott, Impairment};
 
 use crate::pair::{Scenario, run_through};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
-use framegram_common::link::{Impairment, Link};
 use framegram_common::receiver::{self, Outcome, Receiver};
 use framegram_common::transmitter::{self, Transmitter};
+use framegram_lab::impair::{Impairment, Link};
 use framegram_tests::program::{Ended, SENDER, Start, VIEWER, address};
 
 /// A clock that is ahead of the true time, and too fast.

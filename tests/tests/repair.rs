@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::link::Impairment;
 use framegram_common::receiver::{self, Outcome};
 use framegram_common::repair::Fec;
 use framegram_common::seq::PacketNumber;
@@ -17,6 +16,7 @@ use framegram_common::transmitter::Config;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{Channel, Header, Packet, Report};
 use framegram_common::{Receiver, Transmitter};
+use framegram_lab::impair::Impairment;
 use framegram_tests::pair::{Scenario, run};
 
 const STREAM: u64 = 3;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use framegram_common::jpeg::Splitter;
-use framegram_common::stamp::Stamps;
+use framegram_common::statistics::Stamps;
 use framegram_common::{Statistics, os};
 
 use self::y4m::Y4m;
@@ -171,7 +171,7 @@ const READ: usize = 256 << 10;
 mod tests {
     use std::time::Duration;
 
-    use framegram_common::stamp::Stamp;
+    use framegram_lab::timecode::Stamp;
 
     use super::*;
     use crate::fixture::quadrants;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use framegram_common::link::Impairment;
 use framegram_common::{receiver, udp};
+use framegram_lab::impair::Impairment;
 
 pub use self::choice::{Layout, Sender, Stats, Wire};
 pub use self::prefix::Prefix;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{FrameId, Outcome};
-use framegram_common::stamp::Stamps;
+use framegram_common::statistics::Stamps;
 use framegram_common::timeline::Course;
 use framegram_common::udp::Waker;
 

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use framegram_common::link::{Impairment, LogError, LogFile, Stage};
 use framegram_common::statistics::Side;
 use framegram_common::udp::Received;
+use framegram_lab::impair::{Impairment, LogError, LogFile, Stage};
 
 /// The link, and what is told of it.
 ///

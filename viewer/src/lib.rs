@@ -45,12 +45,12 @@ use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_common::caller::Caller;
 use framegram_common::gallery::Gallery;
-use framegram_common::link::Impairment;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::os;
 use framegram_common::receiver;
 use framegram_common::udp::{self, Listen, Socket};
 use framegram_common::wire::{Format, sdp};
+use framegram_lab::impair::Impairment;
 
 use self::args::{Args, Layout, Sender};
 use self::discover::Search;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use framegram_common::stamp::{self, Reader, Stamps, Tally};
+use framegram_common::statistics::Stamps;
+use framegram_lab::timecode::{self, Reader, Tally};
 
 use crate::decode::{Decoder, Undecodable};
 
@@ -20,7 +21,7 @@ impl StampReader {
     /// # Errors
     /// When the decoder's own memory cannot be had.
     pub fn new() -> Result<Self, Undecodable> {
-        Self::on(stamp::clock())
+        Self::on(timecode::clock())
     }
 
     /// For pictures of which it is not known when they were seen.
@@ -65,7 +66,7 @@ impl StampReader {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::stamp::Stamp;
+    use framegram_lab::timecode::Stamp;
     use turbojpeg::Subsamp;
 
     use super::*;
@@ -73,7 +74,7 @@ mod tests {
 
     /// A picture with a stamp in it.
     pub(crate) fn stamped(number: u64, captured: Duration) -> Vec<u8> {
-        let stamp = Stamp::new(number, captured, stamp::clock().unwrap(), 1);
+        let stamp = Stamp::new(number, captured, timecode::clock().unwrap(), 1);
         let mut luma = vec![120; 160 * 120];
         assert!(stamp.draw_luma(&mut luma, 160, 160, 120));
         jpeg(160, 120, Subsamp::Sub2x2, |x, y| [luma[y * 160 + x]; 3])

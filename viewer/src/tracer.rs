@@ -13,9 +13,9 @@ use anyhow::Context;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::os;
 use framegram_common::receiver::Config;
-use framegram_common::trace::{Recorder, Why};
 use framegram_common::udp::Received;
 use framegram_common::wire::Format;
+use framegram_lab::trace::{Recorder, Why};
 
 use crate::claim::Claim;
 use crate::report::progress::Console;

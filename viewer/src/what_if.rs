@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use framegram_common::what_if::{Journey, Outcome, Part, Setting, replay};
+use framegram_lab::what_if::{Journey, Outcome, Part, Setting, replay};
 
 use self::report::Report;
 use self::table::Table;

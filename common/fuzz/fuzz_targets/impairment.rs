@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| framegram_common::fuzzing::run("impairment", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| framegram_lab::fuzzing::run("impairment", bytes));

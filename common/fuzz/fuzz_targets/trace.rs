@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| framegram_common::fuzzing::run("trace", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| framegram_lab::fuzzing::run("trace", bytes));

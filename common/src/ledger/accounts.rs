@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Arrival, CHANNELS, Ledger};
-use crate::link::channel_name;
+use super::{Arrival, Ledger};
 use crate::statistics::{Account, Arrived, ChannelAccount};
-use crate::wire::native::Header;
+use crate::wire::native::{Channel, Header};
 
 /// From when until when packets of the stream were counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,13 +43,13 @@ impl Ledger {
     pub fn account(&self) -> Account {
         let packets = self.packets();
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let channels = CHANNELS.map(|channel| {
+        let channels = Channel::ALL.map(|channel| {
             let (range, numbers) = (self.range(channel), self.numbers(channel));
             let claimed = self.claims.iter();
             let corrupt =
                 claimed.filter(|(of, number)| *of == channel && range.contains(&number.0));
             ChannelAccount {
-                channel: channel_name(channel),
+                channel: channel.name(),
                 first: range.start,
                 end: range.end,
                 received: numbers.received(),
@@ -66,7 +65,7 @@ impl Ledger {
             until,
         } = self.attendance;
         let arrived = |(header, copy): (Header, &'static str)| Arrived {
-            channel: channel_name(header.channel),
+            channel: header.channel.name(),
             number: header.number.0,
             copy,
         };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::pattern::percentiles;
-use super::{Arrival, CHANNELS, Ledger, Numbers};
+use super::{Arrival, Ledger, Numbers};
 use crate::seq::PacketNumber;
 use crate::statistics::{LossPattern, Percentiles};
 use crate::wire::native::{Channel, Totals};
@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     pub(super) fn packets(&self) -> PacketCounts {
-        let ranges = CHANNELS.map(|channel| (channel, self.range(channel)));
+        let ranges = Channel::ALL.map(|channel| (channel, self.range(channel)));
         let sum = |of: fn(&Numbers) -> u64| self.numbers.iter().map(of).sum();
         let expected = ranges
             .iter()

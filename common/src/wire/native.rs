@@ -89,6 +89,21 @@ pub enum Channel {
     Control,
 }
 
+impl Channel {
+    /// All channels, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Media, Self::Repair, Self::Control];
+
+    /// Its name in logs and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Media => "media",
+            Self::Repair => "repair",
+            Self::Control => "control",
+        }
+    }
+}
+
 /// What all packets carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {

@@ -1,7 +1,7 @@
 //! The stamp into the corner of a picture.
 
 use anyhow::Result;
-use framegram_common::stamp::{Area, Stamp};
+use framegram_lab::timecode::{Area, Stamp};
 
 use crate::picture::{Picture, Pixels, Sampling};
 use crate::pool::Pool;
@@ -75,7 +75,7 @@ const NO_COLOUR: u8 = 128;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use framegram_common::stamp::Reader;
+    use framegram_lab::timecode::Reader;
 
     use super::*;
     use crate::encode::{Encoder, Settings, decode_for_window};

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use framegram_common::link::{GilbertElliott, Impairment};
+use framegram_lab::impair::{GilbertElliott, Impairment};
 use framegram_tests::program::{SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 use serde_json::Value;

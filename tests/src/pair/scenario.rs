@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use framegram_common::link::Impairment;
 use framegram_common::{receiver, transmitter};
+use framegram_lab::impair::Impairment;
 
 /// What a run is made of.
 #[derive(Clone, Debug)]

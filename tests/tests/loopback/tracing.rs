@@ -1,6 +1,6 @@
 //! A trace says of every datagram what the report says of all.
 
-use framegram_common::trace::{Body, Content, Entry, Fate, Reader, Why};
+use framegram_lab::trace::{Body, Content, Entry, Fate, Reader, Why};
 use framegram_tests::program::{Ended, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 

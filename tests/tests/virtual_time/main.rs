@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::FrameNumber;
-use framegram_common::link::{GilbertElliott, Impairment};
 use framegram_common::{timeline, transmitter};
+use framegram_lab::impair::{GilbertElliott, Impairment};
 use framegram_tests::pair::{self, Life, Scenario};
 
 use checks::check;

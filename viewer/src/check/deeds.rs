@@ -6,9 +6,9 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use framegram_common::link::{Act, LogReader, Place, Row};
 use framegram_common::statistics::Side;
 use framegram_common::wire::native::{Channel, NO_DESTINATION};
+use framegram_lab::impair::{Act, LogReader, Place, Row};
 
 /// The deeds of all logs.
 #[derive(Debug, Default)]

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use framegram_common::link::{Place, channel_name};
 use framegram_common::wire::native::Channel;
+use framegram_lab::impair::Place;
 
 use super::deeds::{Deed, Kind, Sides};
 use super::report::{Account, Arrived};
@@ -122,9 +122,7 @@ impl Truth {
             add_lost_before(&mut numbered, &sides.sender);
         }
         for own in &account.channels {
-            let known = CHANNELS
-                .iter()
-                .position(|it| channel_name(*it) == own.channel);
+            let known = CHANNELS.iter().position(|it| it.name() == own.channel);
             if let Some(channel) = known {
                 truth.count(channel, &numbered[channel], own.first..own.end);
             }
@@ -230,7 +228,7 @@ impl Heard {
                 _ => Kind::Intact,
             };
             let is_it = |deed: &Deed| {
-                channel_name(deed.channel) == arrived.channel
+                deed.channel.name() == arrived.channel
                     && deed.number == arrived.number
                     && deed.kind == kind
             };

@@ -1,6 +1,6 @@
 //! Conditions, good and wrong.
 
-use framegram_common::stamp::Stamps;
+use framegram_common::statistics::Stamps;
 use framegram_common::statistics::{Frames, Packets};
 
 use super::*;

@@ -2,7 +2,7 @@
 //! lost was lost, then the figures.
 
 use framegram_common::Statistics;
-use framegram_common::stamp::Stamps;
+use framegram_common::statistics::Stamps;
 use framegram_common::statistics::{Frames, Packets, Percentiles};
 
 use super::advice::{Advice, place};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framegram_common::repair::Fec;
-use framegram_common::what_if::Journey;
+use framegram_lab::what_if::Journey;
 use serde::Serialize;
 
 use super::Tried;

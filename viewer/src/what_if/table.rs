@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framegram_common::repair::Fec;
-use framegram_common::what_if::{Journey, Setting};
+use framegram_lab::what_if::{Journey, Setting};
 
 use super::{Tried, milliseconds};
 use crate::args::Args;

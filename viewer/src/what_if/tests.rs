@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use framegram_common::receiver::Config;
-use framegram_common::trace::{Recorder, Why};
+use framegram_lab::trace::{Recorder, Why};
 
 use super::*;
 use crate::fixture::Folder;

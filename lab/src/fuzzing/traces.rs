@@ -1,0 +1,48 @@
+//! Traces from anywhere.
+
+use std::time::Duration;
+
+use framegram_common::repair::Fec;
+
+use crate::trace::{Entry, Reader, block};
+use crate::what_if::{Journey, Setting, replay};
+
+/// A file as it is; and its bytes as the entries of a block whose checksum is
+/// true.
+pub(super) fn run(bytes: &[u8]) {
+    let entries = read(bytes);
+    assert!(entries.len() <= bytes.len());
+    let mut file = block::head();
+    block::put(bytes, &mut file);
+    let entries = read(&file);
+    // What was read survives the file.
+    let mut file = block::head();
+    for some in entries.chunks(100) {
+        block::put(&block::entries(some), &mut file);
+    }
+    assert_eq!(read(&file), entries);
+    let Ok(journey) = Journey::read(&file[..]) else {
+        return;
+    };
+    // What is long is only more of the same.
+    if journey.frames() <= 50 && journey.datagrams.0 <= 500 && journey.duration <= LONGEST {
+        let setting = Setting {
+            fec: Fec::Auto,
+            requests: Some(Duration::from_millis(20)),
+            latency: journey.latency.min(LONGEST),
+            pace: true,
+        };
+        let told = replay(&journey, &setting, 0);
+        assert!(told.whole <= told.frames);
+    }
+}
+
+fn read(file: &[u8]) -> Vec<Entry> {
+    let Ok(mut reader) = Reader::new(file) else {
+        return Vec::new();
+    };
+    std::iter::from_fn(|| reader.next_entry().ok().flatten()).collect()
+}
+
+/// The longest stream that is replayed.
+const LONGEST: Duration = Duration::from_secs(10);

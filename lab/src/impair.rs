@@ -1,0 +1,234 @@
+//! An impaired link: what a network does to datagrams, seeded, with a true
+//! record of what it did. [`Link`] is one in virtual time, [`Stage`] one in
+//! front of a socket.
+
+mod judge;
+mod log;
+mod spec;
+mod stage;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use judge::Judge;
+
+pub use judge::{Deed, Drop, Passage, REORDER_BY};
+pub use log::{Act, HEADER, Log, LogError, LogFile, LogReader, Name, NoRow, Place, ReadError, Row};
+pub use spec::SpecError;
+pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};
+
+/// What the link does to datagrams. The default does nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Impairment {
+    /// Chance that a datagram is lost, each by itself, 0 to 1.
+    pub loss: f64,
+    /// Loss in bursts besides.
+    pub bursts: Option<GilbertElliott>,
+    /// Time on the way.
+    pub delay: Duration,
+    /// Spread of that time: each datagram takes `delay` ± up to `jitter`,
+    /// evenly distributed, and may overtake another.
+    pub jitter: Duration,
+    /// Chance that a datagram is held back by [`REORDER_BY`].
+    pub reorder: f64,
+    /// Chance that a datagram arrives twice.
+    pub duplicate: f64,
+    /// Chance that one bit of a copy is flipped.
+    pub corrupt: f64,
+    /// Bits a second of UDP payload that the link carries.
+    pub rate: Option<u64>,
+    /// How long a datagram may wait for its turn where `rate` is set.
+    pub queue: Duration,
+    /// The largest datagram that passes, in bytes of UDP payload.
+    pub mtu: Option<usize>,
+    /// The same seed does the same to the same datagrams.
+    pub seed: u64,
+}
+
+impl Impairment {
+    /// The longest that a datagram is on the way.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let held = if self.reorder > 0.0 {
+            REORDER_BY
+        } else {
+            Duration::ZERO
+        };
+        self.delay + self.jitter + self.queue + held
+    }
+}
+
+/// A two-state Markov chain stepped with every datagram, or in time: nothing
+/// is lost in the good state, everything in the bad one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GilbertElliott {
+    /// Chance of turning bad at a step.
+    pub p: f64,
+    /// Chance of turning good again.
+    pub r: f64,
+    /// Time from step to step; `None` steps with each datagram.
+    pub step: Option<Duration>,
+}
+
+/// The link. Input: [`Link::send`]; output: [`Link::poll`], due at
+/// [`Link::poll_timeout`].
+#[derive(Debug)]
+pub struct Link {
+    judge: Judge,
+    sequence: u64,
+    on_the_way: BinaryHeap<Reverse<Travelling>>,
+}
+
+impl Link {
+    /// A link that does this.
+    #[must_use]
+    pub fn new(impairment: Impairment) -> Self {
+        Self {
+            judge: Judge::new(impairment),
+            sequence: 0,
+            on_the_way: BinaryHeap::new(),
+        }
+    }
+
+    /// Puts a datagram on the link and tells what becomes of it.
+    pub fn send(&mut self, datagram: &[u8], now: Duration) -> Deed {
+        let deed = self.judge.judge(datagram.len(), now);
+        for passage in deed.passages.into_iter().flatten() {
+            self.sequence += 1;
+            self.on_the_way.push(Reverse(Travelling {
+                arrives: passage.arrives,
+                sequence: self.sequence,
+                datagram: passage.copy(datagram),
+            }));
+        }
+        deed
+    }
+
+    /// The next datagram that has arrived by `now`.
+    pub fn poll(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if self.poll_timeout()? > now {
+            return None;
+        }
+        self.on_the_way
+            .pop()
+            .map(|Reverse(travelling)| travelling.datagram)
+    }
+
+    /// When the next datagram arrives.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.on_the_way
+            .peek()
+            .map(|Reverse(travelling)| travelling.arrives)
+    }
+}
+
+/// A datagram on its way; the earliest arrival first, and of two the one that
+/// was sent first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Travelling {
+    arrives: Duration,
+    sequence: u64,
+    datagram: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deeds(impairment: Impairment, datagrams: usize) -> Vec<Deed> {
+        let mut link = Link::new(impairment);
+        (0..datagrams)
+            .map(|i| link.send(&[0; 100], Duration::from_micros(100) * i as u32))
+            .collect()
+    }
+
+    fn share(deeds: &[Deed], of: impl Fn(&Deed) -> bool) -> f64 {
+        deeds.iter().filter(|deed| of(deed)).count() as f64 / deeds.len() as f64
+    }
+
+    #[test]
+    fn a_link_without_impairment_delivers_in_order_at_once() {
+        let mut link = Link::new(Impairment::default());
+        for byte in 0..10 {
+            link.send(&[byte], Duration::ZERO);
+        }
+        let arrived: Vec<_> = std::iter::from_fn(|| link.poll(Duration::ZERO))
+            .flatten()
+            .collect();
+        assert_eq!(arrived, (0..10).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn chances_come_true_over_many_datagrams() {
+        let impairment = Impairment {
+            loss: 0.05,
+            duplicate: 0.02,
+            corrupt: 0.01,
+            seed: 1,
+            ..Impairment::default()
+        };
+        let deeds = deeds(impairment, 200_000);
+        assert!((share(&deeds, |deed| deed.dropped.is_some()) - 0.05).abs() < 0.003);
+        assert!((share(&deeds, |deed| deed.intact + deed.corrupt == 2) - 0.019).abs() < 0.002);
+        assert!((share(&deeds, |deed| deed.corrupt > 0) - 0.0097).abs() < 0.002);
+    }
+
+    #[test]
+    fn bursts_have_their_share_and_their_mean_length() {
+        let chain = GilbertElliott {
+            p: 0.0105,
+            r: 0.2,
+            step: None,
+        };
+        let deeds = deeds(
+            Impairment {
+                bursts: Some(chain),
+                seed: 2,
+                ..Impairment::default()
+            },
+            400_000,
+        );
+        let lost = share(&deeds, |deed| deed.dropped == Some(Drop::Burst));
+        let runs = deeds
+            .windows(2)
+            .filter(|pair| pair[0].dropped.is_none() && pair[1].dropped.is_some());
+        let mean = lost * deeds.len() as f64 / runs.count() as f64;
+        assert!((lost - 0.05).abs() < 0.005, "{lost}");
+        assert!((mean - 5.0).abs() < 0.3, "{mean}");
+    }
+
+    #[test]
+    fn a_rate_delays_and_a_full_queue_drops() {
+        let impairment = Impairment {
+            rate: Some(800_000),
+            queue: Duration::from_millis(5),
+            ..Impairment::default()
+        };
+        let mut link = Link::new(impairment);
+        let deeds: Vec<_> = (0..10)
+            .map(|_| link.send(&[0; 100], Duration::ZERO))
+            .collect();
+        assert_eq!(
+            deeds
+                .iter()
+                .filter(|deed| deed.dropped == Some(Drop::Queue))
+                .count(),
+            4
+        );
+        assert_eq!(link.poll_timeout(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn the_same_seed_does_the_same() {
+        let impairment = Impairment {
+            loss: 0.3,
+            duplicate: 0.2,
+            corrupt: 0.1,
+            seed: 9,
+            ..Impairment::default()
+        };
+        assert_eq!(deeds(impairment.clone(), 1000), deeds(impairment, 1000));
+    }
+}

@@ -1,0 +1,304 @@
+//! The log of an impairment: what was truly done to each datagram, a text file
+//! that a spreadsheet reads too.
+//!
+//! ```text
+//! # framegram impairment log, version 1, viewer, loss=5%,seed=7
+//! time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms
+//! 8150.020117250,00f3a2c4d5e6b718,0,media,0,0,0,8,1452,1,delivered,20.000000
+//! 8150.020118121,00f3a2c4d5e6b718,0,media,1,0,1,8,1452,0,lost,
+//! # end, 2 rows
+//! ```
+//!
+//! A row for each datagram that went no further, written when that was decided,
+//! and for each copy of one that did, written when it was handed on: their
+//! order is the order of arrival behind the link. Without the last line the
+//! program was killed, and rows are missing.
+//!
+//! - `time_s`: when it came to the link, on the machine's monotonic clock.
+//! - `stream` to `chunks`: of framegram's own format, which packet it is, and
+//!   which chunk of how many it carries (parity and control carry none); empty
+//!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
+//!   hexadecimal digits.
+//! - `bytes`: of UDP payload.
+//! - `copy`: 1, or 2 of a datagram that was doubled; 0 for one that was dropped
+//!   before that.
+//! - `deed`: an [`Act`].
+//! - `delay_ms`: from `time_s` to when it was handed on; empty where it was not.
+
+mod read;
+mod write;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use framegram_common::statistics::Side;
+use framegram_common::wire::WireError;
+use framegram_common::wire::native::{Channel, Header, Packet};
+
+pub use read::{LogReader, ReadError};
+pub use write::{Log, LogError, LogFile};
+
+/// What was done to a datagram, or a copy of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Handed on as it came.
+    Delivered,
+    /// Handed on as it came, which was damaged already.
+    Damaged,
+    /// Handed on with one bit flipped.
+    Corrupt,
+    /// Lost by chance.
+    Lost,
+    /// Lost in a burst.
+    Burst,
+    /// Dropped, since the queue before the rate was full.
+    Queue,
+    /// Dropped, since it was larger than what passes.
+    Mtu,
+    /// Dropped, since more is on the way than is kept.
+    Overflow,
+    /// Still on the way when the program ended.
+    Pending,
+    /// Handed on, and refused by the system.
+    Refused,
+}
+
+impl Act {
+    const ALL: [Self; 10] = [
+        Self::Delivered,
+        Self::Damaged,
+        Self::Corrupt,
+        Self::Lost,
+        Self::Burst,
+        Self::Queue,
+        Self::Mtu,
+        Self::Overflow,
+        Self::Pending,
+        Self::Refused,
+    ];
+
+    /// Its name in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Damaged => "damaged",
+            Self::Corrupt => "corrupt",
+            Self::Lost => "lost",
+            Self::Burst => "burst",
+            Self::Queue => "queue",
+            Self::Mtu => "mtu",
+            Self::Overflow => "overflow",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether something was handed on.
+    #[must_use]
+    pub fn is_handed_on(self) -> bool {
+        matches!(self, Self::Delivered | Self::Damaged | Self::Corrupt)
+    }
+}
+
+/// Which packet of framegram's own format a datagram is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The sender's stream number.
+    pub stream: u64,
+    /// Which of the sender's destinations.
+    pub destination: u16,
+    /// What it is counted in.
+    pub channel: Channel,
+    /// Its number there.
+    pub number: u64,
+    /// Which chunk it carries, where it does.
+    pub place: Option<Place>,
+}
+
+/// A chunk's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The frame's number, as the wire has it.
+    pub frame: u32,
+    /// The chunk's index in it.
+    pub chunk: u16,
+    /// How many the frame has.
+    pub chunks: u16,
+}
+
+impl Name {
+    /// The name of a datagram, as far as it has one, and whether it is damaged.
+    #[must_use]
+    pub fn of(datagram: &[u8]) -> (Option<Self>, bool) {
+        let plain = |header: Header, place| Self {
+            stream: header.stream,
+            destination: header.destination,
+            channel: header.channel,
+            number: header.number.0,
+            place,
+        };
+        match Packet::decode(datagram) {
+            Ok((header, packet)) => {
+                let place = match packet {
+                    Packet::Chunk(chunk) | Packet::Resent(chunk) => Some(Place {
+                        frame: chunk.frame.0,
+                        chunk: chunk.index,
+                        chunks: u16::try_from(chunk.count()).unwrap_or(u16::MAX),
+                    }),
+                    _ => None,
+                };
+                (Some(plain(header, place)), false)
+            }
+            Err(WireError::Checksum { claimed, .. }) => {
+                (claimed.map(|header| plain(header, None)), true)
+            }
+            Err(_) => (None, false),
+        }
+    }
+}
+
+/// A row of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// When the datagram came to the link.
+    pub time: Duration,
+    /// Which packet it is.
+    pub name: Option<Name>,
+    /// Its length.
+    pub bytes: u32,
+    /// Which copy, from 1; 0 where it was dropped before there were any.
+    pub copy: u8,
+    /// What was done.
+    pub act: Act,
+    /// From then until it was handed on.
+    pub delay: Option<Duration>,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.time;
+        write!(f, "{}.{:09},", time.as_secs(), time.subsec_nanos())?;
+        match &self.name {
+            None => f.write_str(",,,,,,,")?,
+            Some(name) => {
+                let channel = name.channel.name();
+                let (stream, destination, number) = (name.stream, name.destination, name.number);
+                write!(f, "{stream:016x},{destination},{channel},{number},")?;
+                match name.place {
+                    Some(place) => write!(f, "{},{},{},", place.frame, place.chunk, place.chunks)?,
+                    None => f.write_str(",,,")?,
+                }
+            }
+        }
+        write!(f, "{},{},{},", self.bytes, self.copy, self.act.name())?;
+        match self.delay.map(|delay| delay.as_nanos()) {
+            Some(nanos) => write!(f, "{}.{:06}", nanos / 1_000_000, nanos % 1_000_000),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The line cannot be a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRow;
+
+impl FromStr for Row {
+    type Err = NoRow;
+
+    fn from_str(line: &str) -> Result<Self, NoRow> {
+        let mut fields = line.split(',');
+        let fields: [&str; COLUMNS] = std::array::from_fn(|_| fields.next().unwrap_or_default());
+        let [
+            time,
+            stream,
+            destination,
+            channel,
+            number,
+            place @ ..,
+            bytes,
+            copy,
+            act,
+            delay,
+        ] = fields;
+        let act = Act::ALL.into_iter().find(|known| known.name() == act);
+        let delay = match delay {
+            "" => None,
+            delay => Some(decimal(delay, 6).ok_or(NoRow)?),
+        };
+        let name = if stream.is_empty() {
+            None
+        } else {
+            let place = match place {
+                ["", "", ""] => None,
+                [frame, chunk, chunks] => Some(Place {
+                    frame: whole(frame)?,
+                    chunk: whole(chunk)?,
+                    chunks: whole(chunks)?,
+                }),
+            };
+            let named = Channel::ALL.into_iter().find(|it| it.name() == channel);
+            Some(Name {
+                stream: u64::from_str_radix(stream, 16).map_err(|_| NoRow)?,
+                destination: whole(destination)?,
+                channel: named.ok_or(NoRow)?,
+                number: whole(number)?,
+                place,
+            })
+        };
+        let row = Self {
+            time: decimal(time, 9).ok_or(NoRow)?,
+            name,
+            bytes: whole(bytes)?,
+            copy: whole(copy)?,
+            act: act.ok_or(NoRow)?,
+            delay,
+        };
+        // What reads back as it stands has no field too many or too few.
+        if row.to_string() == line {
+            Ok(row)
+        } else {
+            Err(NoRow)
+        }
+    }
+}
+
+/// The names of the columns.
+pub const HEADER: &str =
+    "time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms";
+
+/// What the first line begins with; the side and the impairment follow.
+const TITLE: &str = "# framegram impairment log, version 1, ";
+
+/// What the last line begins with; how many rows there are follows.
+const END: &str = "# end, ";
+
+const COLUMNS: usize = 12;
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Sender => "sender",
+        Side::Viewer => "viewer",
+    }
+}
+
+fn whole<T: FromStr>(text: &str) -> Result<T, NoRow> {
+    text.parse().map_err(|_| NoRow)
+}
+
+/// A decimal number with so many places, in units of the last of them, as
+/// nanoseconds.
+fn decimal(text: &str, places: usize) -> Option<Duration> {
+    let (whole, part) = text.split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if part.len() != places || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let unit = 10_u64.checked_pow(u32::try_from(places).ok()?)?;
+    let whole = whole.parse::<u64>().ok()?.checked_mul(unit)?;
+    Some(Duration::from_nanos(whole.checked_add(part.parse().ok()?)?))
+}
+
+#[cfg(test)]
+mod tests;

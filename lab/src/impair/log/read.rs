@@ -1,0 +1,214 @@
+//! Reading a log, row by row.
+
+use std::io::{self, BufRead, Read};
+
+use framegram_common::statistics::Side;
+use thiserror::Error;
+
+use super::{END, HEADER, Row, TITLE, side_name};
+
+/// A log as it is read.
+#[derive(Debug)]
+pub struct LogReader<R> {
+    input: R,
+    line: Vec<u8>,
+    /// Lines read so far.
+    lines: u64,
+    rows: u64,
+    side: Side,
+    impairment: String,
+}
+
+/// Why it cannot be read further.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is something else.
+    #[error("it is no log of --impair-log")]
+    Foreign,
+    /// A row cannot be one.
+    #[error("line {0} is no row of a log: the file was changed, or cut off")]
+    Row(u64),
+    /// There is no last line.
+    #[error(
+        "it has no end after {0} rows: the program that wrote it was killed; if that was the \
+         sender, give the viewer's log"
+    )]
+    NoEnd(u64),
+    /// The last line counts otherwise.
+    #[error("it has {rows} rows where its last line says {said}: the file was changed")]
+    Count {
+        /// Rows read.
+        rows: u64,
+        /// What the last line says.
+        said: String,
+    },
+}
+
+impl<R: BufRead> LogReader<R> {
+    /// Reads what stands above the rows.
+    ///
+    /// # Errors
+    /// Where it is no log, or cannot be read.
+    pub fn new(input: R) -> Result<Self, ReadError> {
+        let mut reader = Self {
+            input,
+            line: Vec::new(),
+            lines: 0,
+            rows: 0,
+            side: Side::Sender,
+            impairment: String::new(),
+        };
+        let title = reader
+            .next_line()?
+            .and_then(|line| line.strip_prefix(TITLE));
+        let (side, impairment) = title
+            .and_then(|title| title.split_once(", "))
+            .ok_or(ReadError::Foreign)?;
+        let known = [Side::Sender, Side::Viewer];
+        let side = known.into_iter().find(|known| side_name(*known) == side);
+        let impairment = impairment.to_owned();
+        reader.side = side.ok_or(ReadError::Foreign)?;
+        reader.impairment = impairment;
+        if reader.next_line()? != Some(HEADER) {
+            return Err(ReadError::Foreign);
+        }
+        Ok(reader)
+    }
+
+    /// Who wrote it.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// What was done, as it was typed.
+    pub fn impairment(&self) -> &str {
+        &self.impairment
+    }
+
+    /// The next row; `None` after the last one.
+    ///
+    /// # Errors
+    /// Where it is no row, or the log was cut off.
+    pub fn next_row(&mut self) -> Result<Option<Row>, ReadError> {
+        let (rows, at) = (self.rows, self.lines + 1);
+        let Some(line) = self.next_line()? else {
+            return Err(ReadError::NoEnd(rows));
+        };
+        if let Some(end) = line.strip_prefix(END) {
+            let said = end.strip_suffix(" rows").unwrap_or(end);
+            if said != rows.to_string() {
+                let said = said.to_owned();
+                return Err(ReadError::Count { rows, said });
+            }
+            return match self.next_line()? {
+                None => Ok(None),
+                Some(_) => Err(ReadError::Row(at + 1)),
+            };
+        }
+        let row = line.parse().map_err(|_| ReadError::Row(at))?;
+        self.rows += 1;
+        Ok(Some(row))
+    }
+
+    /// The next line that is whole; one that is cut off, too long or no text
+    /// is none of a log.
+    fn next_line(&mut self) -> Result<Option<&str>, ReadError> {
+        self.line.clear();
+        let mut limited = self.input.by_ref().take(MAX_LINE);
+        limited.read_until(b'\n', &mut self.line)?;
+        self.lines += 1;
+        if self.line.is_empty() {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(&self.line).ok();
+        let line = text.and_then(|text| text.strip_suffix('\n'));
+        let whole = line.ok_or(match self.lines {
+            1 => ReadError::Foreign,
+            lines => ReadError::Row(lines),
+        });
+        whole.map(Some)
+    }
+}
+
+/// The longest line, in bytes: that of an impairment with every term, and more.
+const MAX_LINE: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROW: &str = "1.000000000,,,,,,,,100,1,delivered,0.000000";
+
+    fn log(lines: &[&str]) -> String {
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    fn whole() -> String {
+        let title = format!("{TITLE}viewer, loss=5%,seed=7");
+        log(&[&title, HEADER, ROW, ROW, "# end, 2 rows"])
+    }
+
+    fn read(text: &[u8]) -> Result<u64, ReadError> {
+        let mut reader = LogReader::new(text)?;
+        let mut rows = 0;
+        while reader.next_row()?.is_some() {
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn a_whole_log_is_read() {
+        let text = whole();
+        let reader = LogReader::new(text.as_bytes()).unwrap();
+        assert_eq!(reader.side(), Side::Viewer);
+        assert_eq!(reader.impairment(), "loss=5%,seed=7");
+        assert_eq!(read(text.as_bytes()).unwrap(), 2);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_it() {
+        let text = whole();
+        let title = text.lines().next().unwrap();
+        for (text, words) in [
+            (String::new(), "no log"),
+            ("stream,number,fate\n".to_owned(), "no log"),
+            (text.replace("version 1", "version 2"), "no log"),
+            (text.replace("viewer", "nobody"), "no log"),
+            (text.replace("time_s", "time"), "no log"),
+            (text.replacen("delivered", "deliverd", 1), "line 3"),
+            (text[..text.len() - 1].to_owned(), "line 5"),
+            (text.replace("# end, 2 rows\n", ""), "no end after 2 rows"),
+            (text.replace("end, 2", "end, 3"), "says 3"),
+            (text.clone() + "more\n", "line 6"),
+            (log(&[title, HEADER, &"x".repeat(10_000)]), "line 3"),
+            ("x".repeat(10_000), "no log"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+            assert!(!error.contains('\n'));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_log_is_read_or_refused(at: prop::sample::Index, byte: u8) {
+            let mut text = whole().into_bytes();
+            let at = at.index(text.len());
+            text[at] = byte;
+            if let Ok(rows) = read(&text) {
+                prop_assert_eq!(rows, 2);
+            }
+        }
+    }
+}

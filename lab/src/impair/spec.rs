@@ -1,0 +1,295 @@
+//! An impairment as people type it: `loss=5%,delay=20ms±5ms,seed=7`.
+//!
+//! | term | meaning |
+//! | --- | --- |
+//! | `loss=5%` | each datagram lost by itself |
+//! | `ge=p:0.01,r:0.2` | loss in bursts, a Gilbert-Elliott chain: chance of turning bad and of turning good again at each datagram, or each `step:1ms` |
+//! | `delay=20ms±5ms` | time on the way and its spread, 0 to 10 s each; `+-` is `±` |
+//! | `reorder=1%` | held back by [`REORDER_BY`](super::REORDER_BY) |
+//! | `dup=0.5%` | arrives twice |
+//! | `corrupt=0.1%` | one bit of a copy flipped |
+//! | `rate=20M,queue=100ms` | bits a second of UDP payload, 64k to 100G, and how long a datagram waits for its turn |
+//! | `mtu=1200` | larger ones do not pass, in bytes of UDP payload |
+//! | `seed=7` | the same seed does the same to the same datagrams; 0 unless told |
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use framegram_common::udp::LARGEST_DATAGRAM;
+use thiserror::Error;
+
+use super::{GilbertElliott, Impairment};
+
+/// A term that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{term}: {what}; an example: {EXAMPLE}")]
+pub struct SpecError {
+    /// The term, as it was typed.
+    pub term: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl FromStr for Impairment {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let mut impairment = Self::default();
+        let (mut queue, mut given) = (None, Vec::new());
+        for term in terms(text)? {
+            let wrong = |what: &str| SpecError::new(term.text, what);
+            if given.contains(&term.name) {
+                return Err(wrong("it is given twice"));
+            }
+            given.push(term.name);
+            let share = || percent(term.value).ok_or_else(|| wrong(A_SHARE));
+            match term.name {
+                "loss" => impairment.loss = share()?,
+                "reorder" => impairment.reorder = share()?,
+                "dup" => impairment.duplicate = share()?,
+                "corrupt" => impairment.corrupt = share()?,
+                "ge" => impairment.bursts = Some(chain(term.value).ok_or_else(|| wrong(A_CHAIN))?),
+                "delay" => {
+                    let parsed = delay(term.value).ok_or_else(|| wrong(A_DELAY))?;
+                    (impairment.delay, impairment.jitter) = parsed;
+                }
+                "rate" => impairment.rate = Some(rate(term.value).ok_or_else(|| wrong(A_RATE))?),
+                "queue" => queue = Some(time(term.value).ok_or_else(|| wrong(A_TIME))?),
+                "mtu" => impairment.mtu = Some(mtu(term.value).ok_or_else(|| wrong(AN_MTU))?),
+                "seed" => impairment.seed = term.value.parse().map_err(|_| wrong(A_SEED))?,
+                _ => return Err(wrong(TERMS)),
+            }
+        }
+        match (impairment.rate, queue) {
+            (None, Some(_)) => {
+                let what = "a queue stands before a rate: add one, such as rate=20M";
+                return Err(SpecError::new("queue", what));
+            }
+            (Some(_), queue) => impairment.queue = queue.unwrap_or(QUEUE),
+            (None, None) => {}
+        }
+        Ok(impairment)
+    }
+}
+
+impl fmt::Display for Impairment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shares = [
+            ("loss", self.loss),
+            ("reorder", self.reorder),
+            ("dup", self.duplicate),
+            ("corrupt", self.corrupt),
+        ];
+        for (name, share) in shares.into_iter().filter(|(_, share)| *share > 0.0) {
+            write!(f, "{name}={}%,", in_percent(share))?;
+        }
+        if let Some(GilbertElliott { p, r, step }) = self.bursts {
+            write!(f, "ge=p:{p},r:{r},")?;
+            if let Some(step) = step {
+                write!(f, "step:{},", in_units(step))?;
+            }
+        }
+        if !self.delay.is_zero() || !self.jitter.is_zero() {
+            write!(f, "delay={}", in_units(self.delay))?;
+            if !self.jitter.is_zero() {
+                write!(f, "±{}", in_units(self.jitter))?;
+            }
+            f.write_str(",")?;
+        }
+        if let Some(rate) = self.rate {
+            write!(f, "rate={rate},queue={},", in_units(self.queue))?;
+        }
+        if let Some(mtu) = self.mtu {
+            write!(f, "mtu={mtu},")?;
+        }
+        write!(f, "seed={}", self.seed)
+    }
+}
+
+impl SpecError {
+    fn new(term: &str, what: &str) -> Self {
+        Self {
+            // A word of any length may have been typed; an error is one line.
+            term: format!("{:?}", term.chars().take(MOST_SHOWN).collect::<String>()),
+            what: what.to_owned(),
+        }
+    }
+}
+
+struct Term<'a> {
+    text: &'a str,
+    name: &'a str,
+    value: &'a str,
+}
+
+/// The terms between the commas; those of `ge` belong to it.
+fn terms(text: &str) -> Result<Vec<Term<'_>>, SpecError> {
+    if text.trim().is_empty() {
+        return Err(SpecError::new(text, "nothing is to be done"));
+    }
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    let mut at = 0;
+    for part in text.split(',') {
+        let end = at + part.len();
+        match spans.last_mut() {
+            Some(last) if !part.contains('=') && part.contains(':') => last.1 = end,
+            _ => spans.push((at, end)),
+        }
+        at = end + 1;
+    }
+    let term = |(start, end): (usize, usize)| {
+        let text = text[start..end].trim();
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| SpecError::new(text, TERMS))?;
+        Ok(Term {
+            text,
+            name: name.trim(),
+            value: value.trim(),
+        })
+    };
+    spans.into_iter().map(term).collect()
+}
+
+/// A share with its sign, to the nearest number that there is.
+fn percent(text: &str) -> Option<f64> {
+    let number = text.strip_suffix('%')?.trim();
+    let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.' || byte == b'e' || byte == b'-';
+    if !number.bytes().all(plain) {
+        return None;
+    }
+    let share = match number.split_once('e') {
+        None => format!("{number}e-2").parse(),
+        Some((digits, exponent)) => {
+            let exponent = exponent.parse::<i16>().ok()?.checked_sub(2)?;
+            format!("{digits}e{exponent}").parse()
+        }
+    };
+    share.ok().filter(|share| (0.0..=1.0).contains(share))
+}
+
+fn in_percent(share: f64) -> String {
+    let plain = (share * 100.0).to_string();
+    if percent(&format!("{plain}%")) == Some(share) {
+        return plain;
+    }
+    let scientific = format!("{share:e}");
+    match scientific.split_once('e') {
+        Some((digits, exponent)) => {
+            let exponent = exponent.parse().unwrap_or(0_i32) + 2;
+            format!("{digits}e{exponent}")
+        }
+        None => plain,
+    }
+}
+
+fn chain(text: &str) -> Option<GilbertElliott> {
+    let (mut p, mut r, mut step) = (None, None, None);
+    for part in text.split(',') {
+        let (name, value) = part.split_once(':')?;
+        let chance = || {
+            percent(value.trim()).or_else(|| {
+                let number: f64 = value.trim().parse().ok()?;
+                (0.0..=1.0).contains(&number).then_some(number)
+            })
+        };
+        match name.trim() {
+            "p" if p.is_none() => p = Some(chance()?),
+            "r" if r.is_none() => r = Some(chance()?),
+            "step" if step.is_none() => {
+                step = Some(time(value.trim()).filter(|step| *step >= LEAST_STEP)?);
+            }
+            _ => return None,
+        }
+    }
+    Some(GilbertElliott { p: p?, r: r?, step })
+}
+
+fn delay(text: &str) -> Option<(Duration, Duration)> {
+    let split = text.split_once('±').or_else(|| text.split_once("+-"));
+    match split {
+        None => Some((time(text)?, Duration::ZERO)),
+        Some((delay, jitter)) => Some((time(delay.trim())?, time(jitter.trim())?)),
+    }
+}
+
+/// A time with its unit, to the nanosecond.
+fn time(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text);
+    let nanoseconds = match unit {
+        "ns" => 1.0,
+        "us" | "µs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "" if number.bytes().all(|digit| digit == b'0') => 1.0,
+        _ => return None,
+    };
+    let nanoseconds = number.parse::<f64>().ok()? * nanoseconds;
+    let time = Duration::from_nanos(nanoseconds.round() as u64);
+    (time <= LONGEST).then_some(time)
+}
+
+fn in_units(time: Duration) -> String {
+    match time.as_nanos() {
+        nanos if nanos % 1_000_000 == 0 => format!("{}ms", nanos / 1_000_000),
+        nanos if nanos % 1_000 == 0 => format!("{}us", nanos / 1_000),
+        nanos => format!("{nanos}ns"),
+    }
+}
+
+fn rate(text: &str) -> Option<u64> {
+    let (number, unit) = split(text);
+    let unit = match unit {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "m" | "M" => 1e6,
+        "g" | "G" => 1e9,
+        _ => return None,
+    };
+    let bits = number.parse::<f64>().ok()? * unit;
+    RATES.contains(&bits).then_some(bits as u64)
+}
+
+fn mtu(text: &str) -> Option<usize> {
+    let bytes = text.parse().ok()?;
+    (1..=LARGEST_DATAGRAM).contains(&bytes).then_some(bytes)
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+const EXAMPLE: &str = "loss=5%,delay=20ms±5ms,seed=7";
+const TERMS: &str = "it is none of the terms loss=, ge=, delay=, reorder=, dup=, corrupt=, rate=, \
+                     queue=, mtu=, seed=";
+const A_SHARE: &str = "write a share from 0% to 100%, such as 5%";
+const A_CHAIN: &str = "write two chances from 0 to 1, and a step from 1us to 10s if not each \
+                       datagram is one, such as ge=p:0.01,r:0.2 or ge=p:0.01,r:0.2,step:1ms";
+const A_DELAY: &str = "write a time up to 10s, and its spread if there is one, such as 20ms±5ms";
+const A_RATE: &str = "write bits a second from 64k to 100G, such as 20M";
+const A_TIME: &str = "write a time up to 10s, such as 100ms";
+const AN_MTU: &str = "write bytes from 1 to 65507, such as 1200";
+const A_SEED: &str = "write a whole number below 2^64, such as 7";
+
+/// As much of a term as an error shows.
+const MOST_SHOWN: usize = 60;
+
+/// Where a rate has none of its own.
+const QUEUE: Duration = Duration::from_millis(100);
+
+/// Longer than any path on earth; and so much is in memory meanwhile.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// A chain is stepped through all the time that passed.
+const LEAST_STEP: Duration = Duration::from_micros(1);
+
+/// On a slower link one datagram could take longer than anybody waits, a faster
+/// one is none.
+const RATES: std::ops::RangeInclusive<f64> = 64e3..=100e9;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! The laboratory: what measures the protocol and is no part of it. The
+//! protocol crate does not know it.
+//!
+//! - [`impair`]: what a network does to datagrams, in virtual time or in front
+//!   of a socket, with a log of it.
+//! - [`trace`]: when which datagrams arrived, as a file.
+//! - [`what_if`]: a trace replayed with other settings.
+//! - [`timecode`]: a frame's number and time as a bar code in its corner.
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+pub mod impair;
+pub mod timecode;
+pub mod trace;
+pub mod what_if;

@@ -1,0 +1,223 @@
+//! What the stamps of pictures, one after another, say of a stream.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use framegram_common::ledger::Delays;
+use framegram_common::statistics::Stamps;
+
+use super::Stamp;
+
+/// Counts pictures.
+#[derive(Debug, Default)]
+pub struct Tally {
+    figures: Stamps,
+    clock: Option<u16>,
+    last: Option<Stamp>,
+    /// How many pictures in a row showed the last frame.
+    row: u64,
+    /// The newest frame of the run, and those before it that were not seen.
+    newest: u32,
+    missing: BTreeSet<u32>,
+    delays: Delays,
+}
+
+impl Tally {
+    /// Delays are of stamps with this clock; of none, for `None`.
+    #[must_use]
+    pub fn new(clock: Option<u16>) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a picture seen at `now`, with what was read of it.
+    pub fn note(&mut self, stamp: Option<Stamp>, now: Duration) {
+        self.figures.pictures += 1;
+        let Some(stamp) = stamp else {
+            self.figures.unread += 1;
+            return;
+        };
+        let before = self.last.replace(stamp);
+        match before {
+            Some(before) if before.run == stamp.run && before.clock == stamp.clock => {
+                if before.number == stamp.number {
+                    self.figures.repeated += 1;
+                    self.row += 1;
+                    self.figures.longest = self.figures.longest.max(self.row);
+                    return;
+                }
+                self.follow(stamp, now);
+            }
+            _ => {
+                self.figures.runs += 1;
+                self.newest = stamp.number;
+                self.missing.clear();
+                self.see(stamp, now);
+            }
+        }
+        self.row = 1;
+        self.figures.longest = self.figures.longest.max(self.row);
+    }
+
+    /// The figures so far.
+    #[must_use]
+    pub fn figures(&self) -> Stamps {
+        Stamps {
+            delay_ms: self.delays.percentiles(),
+            ..self.figures.clone()
+        }
+    }
+
+    /// The number of the frame that was seen last.
+    #[must_use]
+    pub fn last(&self) -> Option<u32> {
+        self.last.map(|stamp| stamp.number)
+    }
+
+    fn follow(&mut self, stamp: Stamp, now: Duration) {
+        let is_after = |number: u32, other: u32| (number.wrapping_sub(other) as i32) > 0;
+        if is_after(stamp.number, self.newest) {
+            let skipped = stamp.number.wrapping_sub(self.newest) - 1;
+            self.figures.lost += u64::from(skipped);
+            let remembered = skipped.min(MOST_MISSING as u32);
+            for back in 1..=remembered {
+                self.missing.insert(stamp.number.wrapping_sub(back));
+            }
+            while self.missing.len() > MOST_MISSING {
+                self.missing.pop_first();
+            }
+            self.newest = stamp.number;
+            self.see(stamp, now);
+        } else if self.missing.remove(&stamp.number) {
+            self.figures.lost -= 1;
+            self.figures.overtaken += 1;
+            self.see(stamp, now);
+        } else {
+            self.figures.backward += 1;
+        }
+    }
+
+    fn see(&mut self, stamp: Stamp, now: Duration) {
+        self.figures.shown += 1;
+        if self.clock == Some(stamp.clock)
+            && let Some(age) = stamp.age(now)
+        {
+            self.delays.note(age);
+        }
+    }
+}
+
+/// So many of the frames that were skipped are remembered, in case they are
+/// seen later.
+const MOST_MISSING: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(number: u32, micros: u64) -> Stamp {
+        Stamp {
+            number,
+            micros,
+            clock: 7,
+            run: 1,
+        }
+    }
+
+    fn tally(numbers: &[u32]) -> Stamps {
+        let mut tally = Tally::new(None);
+        for &number in numbers {
+            tally.note(Some(stamp(number, 0)), Duration::ZERO);
+        }
+        tally.figures()
+    }
+
+    #[test]
+    fn counts_what_is_repeated_skipped_and_behind() {
+        let figures = tally(&[5, 5, 6, 9, 9, 9, 8, 9, 12, 12]);
+        assert_eq!(figures.pictures, 10);
+        assert_eq!(figures.shown, 5);
+        // 7, 10 and 11; 8 came after all.
+        assert_eq!(figures.lost, 3);
+        assert_eq!(figures.repeated, 4);
+        // The 9 behind the 8, which was overtaken.
+        assert_eq!((figures.backward, figures.overtaken), (1, 1));
+        assert_eq!(figures.longest, 3);
+        assert_eq!(figures.delay_ms, None);
+    }
+
+    #[test]
+    fn every_picture_is_in_one_class() {
+        let again = (0..=20).chain(5..=7).chain(21..=30);
+        let figures = tally(&again.collect::<Vec<_>>());
+        assert_eq!((figures.pictures, figures.shown), (34, 31));
+        assert_eq!((figures.backward, figures.overtaken), (3, 0));
+        let mut rng = fastrand::Rng::with_seed(5);
+        for _ in 0..200 {
+            let mut tally = Tally::new(None);
+            for _ in 0..40 {
+                let run = rng.u8(..10) / 9;
+                let some = Stamp {
+                    run,
+                    ..stamp(rng.u32(..12), 0)
+                };
+                tally.note(Some(some).filter(|_| rng.u8(..6) > 0), Duration::ZERO);
+            }
+            let figures = tally.figures();
+            let classes = figures.shown + figures.repeated + figures.backward + figures.unread;
+            assert_eq!(figures.pictures, classes, "{figures:?}");
+        }
+    }
+
+    #[test]
+    fn goes_on_where_numbers_begin_again() {
+        let figures = tally(&[u32::MAX - 1, u32::MAX, 1, 2]);
+        assert_eq!((figures.shown, figures.lost, figures.backward), (4, 1, 0));
+    }
+
+    #[test]
+    fn another_run_is_no_loss() {
+        let mut tally = Tally::new(None);
+        tally.note(Some(stamp(900, 0)), Duration::ZERO);
+        tally.note(None, Duration::ZERO);
+        tally.note(
+            Some(Stamp {
+                run: 2,
+                ..stamp(0, 0)
+            }),
+            Duration::ZERO,
+        );
+        let figures = tally.figures();
+        assert_eq!((figures.shown, figures.lost, figures.runs), (2, 0, 2));
+        assert_eq!((figures.pictures, figures.unread), (3, 1));
+    }
+
+    #[test]
+    fn delays_are_of_the_first_sight_of_a_frame_on_one_clock() {
+        let millis = Duration::from_millis;
+        let mut ours = Tally::new(Some(7));
+        let mut theirs = Tally::new(Some(8));
+        for tally in [&mut ours, &mut theirs] {
+            tally.note(Some(stamp(0, 1_000_000)), millis(1_020));
+            tally.note(Some(stamp(0, 1_000_000)), millis(1_090));
+            tally.note(Some(stamp(1, 1_040_000)), millis(1_060));
+            // Of the future, so of another clock.
+            tally.note(Some(stamp(2, 9_000_000)), millis(1_100));
+        }
+        let delay = ours.figures().delay_ms.expect("one clock");
+        assert!((delay.max - 20.0).abs() < 0.1, "{delay:?}");
+        assert_eq!(theirs.figures().delay_ms, None);
+    }
+
+    #[test]
+    fn remembers_no_more_than_it_says() {
+        let mut tally = Tally::new(None);
+        for number in [0, 1 << 30, (1 << 30) + 9000] {
+            tally.note(Some(stamp(number, 0)), Duration::ZERO);
+        }
+        assert_eq!(tally.missing.len(), MOST_MISSING);
+        assert_eq!(tally.figures().lost, (1 << 30) - 1 + 8999);
+    }
+}

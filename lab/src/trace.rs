@@ -1,0 +1,240 @@
+//! A trace: when which datagrams came, how large they were and what became of
+//! them, never what was in them. Version 1 of its file.
+//!
+//! ```text
+//! file    89 'F' 'G' 'T' 'R' 'A' 'C' 'E', version (1 byte: 1), blocks ...
+//! block   bytes of its entries (4), CRC-32C of them (4), entries ...
+//! entry   tag (1), fields ...
+//! ```
+//!
+//! - Numbers of fixed length are big-endian. All others are LEB128: seven bits
+//!   a byte, the lowest first, the eighth bit set in all bytes but the last.
+//!   A number that may be negative is written as `(n << 1) ^ (n >> 63)`.
+//! - Times are microseconds. Times and numbers are told as differences from
+//!   what stood before in the same block, where all of that begins as 0: a
+//!   block can be read by itself. A block has at most [`MAX_BLOCK`] bytes.
+//! - The low four bits of a tag are the entry's kind, the others are flags.
+//!   Where and how each field stands says [`code`](self), kind by kind.
+//! - What was lost has no entry: its number is missing between the others.
+//! - The last entry says why the trace ends there. A file without it was cut
+//!   off, and is read as far as it is whole.
+//!
+//! Vectors for other implementations are in `lab/vectors/trace-v1.txt`.
+
+pub(crate) mod block;
+mod code;
+mod followed;
+mod reader;
+mod recorder;
+mod varint;
+
+pub use reader::{Reader, TraceError};
+pub use recorder::Recorder;
+
+use framegram_common::ledger;
+use framegram_common::wire::Format;
+use framegram_common::wire::native::{CHUNK_BODY, Channel, HEADER};
+
+/// The first bytes of a trace.
+pub const MAGIC: [u8; 8] = *b"\x89FGTRACE";
+
+/// The version that is written and read here.
+pub const VERSION: u8 = 1;
+
+/// The most bytes of entries in a block: what a reader keeps at once.
+pub const MAX_BLOCK: usize = 64 << 10;
+
+/// One thing that happened. Times are microseconds on the viewer's clock,
+/// unless they are said to be the sender's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The viewer begins to listen.
+    Begin {
+        /// When.
+        at: u64,
+        /// How long it waits for an incomplete frame, in microseconds.
+        budget: u64,
+        /// Whether it asks for what is missing.
+        requests: bool,
+        /// Whether it shows whole frames only.
+        strict: bool,
+    },
+    /// From here on this stream is followed.
+    Stream {
+        /// Its number.
+        number: u64,
+        /// Its format.
+        format: Format,
+    },
+    /// The socket's buffer has dropped datagrams.
+    Drops {
+        /// When that was seen.
+        at: u64,
+        /// How many since the socket was opened.
+        total: u64,
+    },
+    /// The fate of a frame is settled.
+    Frame {
+        /// Its number.
+        number: u64,
+        /// What became of it.
+        fate: ledger::Fate,
+    },
+    /// A datagram came.
+    Datagram(Datagram),
+    /// The trace ends here.
+    End {
+        /// When.
+        at: u64,
+        /// Why.
+        why: Why,
+        /// How many datagrams are in it.
+        datagrams: u64,
+    },
+}
+
+/// A datagram that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// When.
+    pub arrival: u64,
+    /// Bytes of UDP payload.
+    pub len: u32,
+    /// What became of it.
+    pub fate: Fate,
+    /// What is known of it besides.
+    pub content: Content,
+}
+
+/// What became of a datagram that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Taken.
+    Received,
+    /// Its number had come before.
+    Duplicate,
+    /// Damaged.
+    Corrupt,
+    /// Of another stream, or from an address that is not allowed.
+    Foreign,
+    /// Nothing that is known.
+    Malformed,
+}
+
+/// What is known of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A packet of the stream, in framegram's own format.
+    Native {
+        /// Its channel.
+        channel: Channel,
+        /// Its number there.
+        number: u64,
+        /// When it was sent, on the sender's clock.
+        sent: u64,
+        /// What it carries.
+        body: Body,
+    },
+    /// RTP of the stream.
+    Rtp {
+        /// Its sequence number.
+        sequence: u16,
+        /// Its timestamp.
+        timestamp: u32,
+        /// Whether it ends a frame.
+        marker: bool,
+    },
+    /// RTCP, bare JPEG, and whatever is not of the stream.
+    Other,
+}
+
+/// What a packet of framegram's own format carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A chunk, sent for the first time.
+    Chunk(ChunkPlace),
+    /// A chunk, sent again.
+    Resent(ChunkPlace),
+    /// Parity.
+    Parity,
+    /// Tables.
+    Tables,
+    /// The sender's counts.
+    Totals(Counts),
+    /// Its last counts.
+    Farewell(Counts),
+    /// The answer to a report.
+    Reply {
+        /// The round trip that it shows, in microseconds.
+        rtt: u64,
+    },
+    /// It is damaged: only its header can be believed.
+    Damaged,
+}
+
+/// Which chunk of which frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkPlace {
+    /// The frame's number.
+    pub frame: u64,
+    /// The chunk's place in it.
+    pub index: u16,
+    /// Bytes of the whole frame.
+    pub frame_len: u32,
+    /// Bytes of every chunk but the last.
+    pub size: u16,
+    /// When the picture was taken, on the sender's clock.
+    pub captured: u64,
+}
+
+/// The sender's counts that a trace keeps; as in
+/// [`Totals`](framegram_common::wire::native::Totals).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames captured.
+    pub frames_captured: u64,
+    /// Frames sent.
+    pub frames_sent: u64,
+    /// Packets sent, by channel.
+    pub packets: [u64; 3],
+    /// UDP payload of all of them.
+    pub bytes: u64,
+    /// Bytes of the JPEGs of the frames sent.
+    pub jpeg_bytes: u64,
+    /// Microseconds from frame to frame; 0 where that is not known.
+    pub interval: u32,
+    /// Microseconds for which frames are kept to be sent again.
+    pub kept: u32,
+    /// Microseconds over which a frame's packets are spread.
+    pub spread: u32,
+}
+
+/// Why a trace ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The viewer ended.
+    Over,
+    /// It was as large as it may be; the stream went on.
+    Limit,
+    /// It could not be written as fast as datagrams came; the stream went on.
+    Slow,
+}
+
+impl ChunkPlace {
+    /// How many chunks the frame has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        (self.frame_len as usize).div_ceil(usize::from(self.size))
+    }
+
+    /// Bytes of the datagram that carries it.
+    #[must_use]
+    pub fn datagram(&self) -> u32 {
+        let start = u32::from(self.index) * u32::from(self.size);
+        let data = u32::from(self.size).min(self.frame_len.saturating_sub(start));
+        (HEADER + CHUNK_BODY) as u32 + data
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Entries as bytes, and back.
+//!
+//! Fields in their order, `Δ` a difference that may be negative; `at`, `transit`
+//! and the like are what stood last in the block:
+//!
+//! ```text
+//!  1 begin     Δat, budget, flags (1: asks, 2: whole frames only)
+//!  2 stream    number (8 bytes), format (0 native, 1 RTP, 2 raw)
+//!  3 drops     Δat, Δtotal
+//!  4 frame     Δ from the frame after the last, fate (a byte, below)
+//!  5 chunk     packet, place
+//!  6 resent    packet, place
+//!  7 parity    packet, bytes unless SAME_SIZE
+//!  8 tables    packet, bytes
+//!  9 totals    packet, bytes, counts
+//! 10 farewell  packet, bytes, counts
+//! 11 reply     packet, bytes, round trip
+//! 12 damaged   channel, packet, bytes
+//! 13 RTP       Δat, Δ from the sequence number after the last, Δtimestamp,
+//!              bytes unless SAME_SIZE
+//! 14 other     Δat, fate (as in trace::Fate), bytes
+//! 15 end       Δat, why, datagrams
+//!
+//! packet       Δat (its arrival), Δ from the number after the last of its
+//!              channel unless IN_ORDER, Δtransit (arrival less sent)
+//! place        nothing if NEXT: the chunk behind the last one of its kind;
+//!              else its index, and if NEW_FRAME: Δframe, frame length, chunk
+//!              size, Δcaptured
+//! counts       the fields of trace::Counts
+//! ```
+//!
+//! Flags of a tag: 0x10 IN_ORDER, 0x20 NEXT or SAME_SIZE, 0x40 NEW_FRAME (of
+//! RTP: the marker), 0x80 a duplicate.
+
+mod put;
+mod take;
+
+use framegram_common::ledger;
+use framegram_common::wire::Format;
+use framegram_common::wire::native::Channel;
+
+use super::{ChunkPlace, Fate, Why};
+
+/// What stood last in a block.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    at: u64,
+    transit: u64,
+    /// By channel, the number after the last.
+    next: [u64; 3],
+    /// The last chunk sent first, and the last sent again.
+    places: [ChunkPlace; 2],
+    parity: u32,
+    drops: u64,
+    /// The frame after the last that was settled.
+    frame: u64,
+    sequence: u16,
+    timestamp: u32,
+    rtp: u32,
+}
+
+/// What stands for the fate of a frame.
+fn fate_code(fate: ledger::Fate) -> u8 {
+    match fate {
+        ledger::Fate::IntactUnrepaired => 0,
+        ledger::Fate::IntactRequest => 1,
+        ledger::Fate::IntactParity => 2,
+        ledger::Fate::Concealed => 3,
+        ledger::Fate::Superseded => 4,
+        ledger::Fate::Undecodable => 5,
+        ledger::Fate::Late => 6,
+        ledger::Fate::Corrupt => 7,
+        ledger::Fate::Mixed => 8,
+        ledger::Fate::LostSocket => 9,
+        ledger::Fate::LostNetwork => 10,
+        ledger::Fate::BeforeJoining => 11,
+        ledger::Fate::TailUnknown => 12,
+        ledger::Fate::Open => 13,
+        ledger::Fate::NotSent => 14,
+    }
+}
+
+const FORMATS: [Format; 3] = [Format::Native, Format::Rtp, Format::Raw];
+const WHYS: [Why; 3] = [Why::Over, Why::Limit, Why::Slow];
+const FATES: [Fate; 5] = [
+    Fate::Received,
+    Fate::Duplicate,
+    Fate::Corrupt,
+    Fate::Foreign,
+    Fate::Malformed,
+];
+
+const BEGIN: u8 = 1;
+const STREAM: u8 = 2;
+const DROPS: u8 = 3;
+const FRAME: u8 = 4;
+const CHUNK: u8 = 5;
+const RESENT: u8 = 6;
+const PARITY: u8 = 7;
+const TABLES: u8 = 8;
+const TOTALS: u8 = 9;
+const FAREWELL: u8 = 10;
+const REPLY: u8 = 11;
+const DAMAGED: u8 = 12;
+const RTP: u8 = 13;
+const OTHER: u8 = 14;
+const END: u8 = 15;
+
+const IN_ORDER: u8 = 0x10;
+const NEXT: u8 = 0x20;
+const SAME_SIZE: u8 = 0x20;
+const NEW_FRAME: u8 = 0x40;
+const DUPLICATE: u8 = 0x80;

@@ -1,0 +1,199 @@
+//! What comes, as blocks of a trace.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use framegram_common::ledger::FrameRecord;
+use framegram_common::receiver;
+use framegram_common::wire::Format;
+use framegram_common::wire::native::{Channel, micros};
+
+use super::block::{self, BLOCK_HEAD, HEAD};
+use super::code::State;
+use super::followed::Followed;
+use super::{Content, Datagram, Entry, Fate, MAX_BLOCK, Why};
+
+/// Writes a trace: inputs are `note_*`, the output is
+/// [`Recorder::poll_block`], to be drained after each. It knows no file.
+#[derive(Debug)]
+pub struct Recorder {
+    limit: u64,
+    /// Bytes handed out and waiting.
+    written: u64,
+    ready: Vec<u8>,
+    block: Vec<u8>,
+    state: State,
+    /// When the block began.
+    began: u64,
+    followed: Option<Followed>,
+    datagrams: u64,
+    drops: u64,
+    why: Option<Why>,
+}
+
+impl Recorder {
+    /// A trace of a viewer with these settings, of at most `limit` bytes.
+    #[must_use]
+    pub fn new(config: &receiver::Config, limit: u64, now: Duration) -> Self {
+        let mut recorder = Self {
+            limit,
+            written: HEAD as u64,
+            ready: block::head(),
+            block: Vec::new(),
+            state: State::default(),
+            began: 0,
+            followed: None,
+            datagrams: 0,
+            drops: 0,
+            why: None,
+        };
+        recorder.put(
+            &Entry::Begin {
+                at: micros(now),
+                budget: micros(config.budget),
+                requests: config.requests,
+                strict: config.strict,
+            },
+            now,
+        );
+        recorder
+    }
+
+    /// From now on this stream is followed; its datagrams come from there.
+    pub fn note_followed(&mut self, number: u64, format: Format, from: SocketAddr, now: Duration) {
+        self.followed = Some(Followed::new(number, format, from));
+        self.put(&Entry::Stream { number, format }, now);
+    }
+
+    /// Takes a datagram that came.
+    pub fn note_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        if self.why.is_some() {
+            return;
+        }
+        let (fate, content) = match &mut self.followed {
+            Some(followed) => followed.classify(from, datagram, now),
+            None if Format::of(datagram).is_some() => (Fate::Foreign, Content::Other),
+            None => (Fate::Malformed, Content::Other),
+        };
+        self.put_datagram(datagram.len(), fate, content, now);
+    }
+
+    /// Takes a datagram of `len` bytes from an address that is not allowed.
+    pub fn note_foreign(&mut self, len: usize, now: Duration) {
+        self.put_datagram(len, Fate::Foreign, Content::Other, now);
+    }
+
+    /// Takes the system's count of datagrams dropped in the socket's buffer.
+    pub fn note_drops(&mut self, total: u64, now: Duration) {
+        if total != self.drops {
+            self.drops = total;
+            let at = micros(now);
+            self.put(&Entry::Drops { at, total }, now);
+        }
+    }
+
+    /// Takes the fate of a frame of the stream that is followed.
+    pub fn note_record(&mut self, record: &FrameRecord, now: Duration) {
+        let followed = self.followed.as_ref();
+        if followed.is_some_and(|followed| followed.number() == record.stream) {
+            let (number, fate) = (record.number.0, record.fate);
+            self.put(&Entry::Frame { number, fate }, now);
+        }
+    }
+
+    /// Ends the trace.
+    pub fn finish(&mut self, why: Why, now: Duration) {
+        if self.why.is_none() {
+            self.end(why, micros(now));
+        }
+    }
+
+    /// Why the trace has ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Why> {
+        self.why
+    }
+
+    /// How many datagrams are in it.
+    #[must_use]
+    pub fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// Bytes of the trace so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.written
+    }
+
+    /// The next bytes of the file.
+    pub fn poll_block(&mut self) -> Option<Vec<u8>> {
+        (!self.ready.is_empty()).then(|| std::mem::take(&mut self.ready))
+    }
+
+    fn put_datagram(&mut self, len: usize, fate: Fate, content: Content, now: Duration) {
+        let arrival = micros(now);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let before = self.why;
+        self.put(
+            &Entry::Datagram(Datagram {
+                arrival,
+                len,
+                fate,
+                content,
+            }),
+            now,
+        );
+        self.datagrams += u64::from(before.is_none() && self.why.is_none());
+    }
+
+    fn put(&mut self, entry: &Entry, now: Duration) {
+        if self.why.is_some() {
+            return;
+        }
+        let now = micros(now);
+        let pending = self.block.len() + BLOCK_HEAD + MAX_ENTRY + BLOCK_HEAD + MAX_ENTRY;
+        if self.written + pending as u64 > self.limit {
+            self.end(Why::Limit, now);
+            return;
+        }
+        if self.block.is_empty() {
+            self.began = now;
+        }
+        self.state.put(entry, &mut self.block);
+        let old = now.saturating_sub(self.began) >= BLOCK_MICROS;
+        if old || self.block.len() >= BLOCK_BYTES {
+            self.close();
+        }
+    }
+
+    fn end(&mut self, why: Why, at: u64) {
+        self.why = Some(why);
+        let datagrams = self.datagrams;
+        let end = Entry::End { at, why, datagrams };
+        self.state.put(&end, &mut self.block);
+        self.close();
+    }
+
+    fn close(&mut self) {
+        let block = std::mem::take(&mut self.block);
+        self.state = State::default();
+        self.written += (BLOCK_HEAD + block.len()) as u64;
+        block::put(&block, &mut self.ready);
+    }
+}
+
+/// A block is closed at so many bytes: a few seconds of a small stream.
+const BLOCK_BYTES: usize = 32 << 10;
+
+/// And after so many microseconds: what is lost of a trace that is cut off.
+const BLOCK_MICROS: u64 = 1_000_000;
+
+/// No entry is longer: at most eleven numbers of ten bytes.
+const MAX_ENTRY: usize = 128;
+
+const _: () = assert!(BLOCK_BYTES + 2 * MAX_ENTRY <= MAX_BLOCK);
+const _: () = assert!(Channel::Control as usize == 2);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! A transmitter and a receiver in virtual time: time jumps to the next moment
+//! at which there is something to do.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use framegram_common::ledger::FrameRecord;
+use framegram_common::receiver::{self, Event, Receiver};
+use framegram_common::transmitter::{self, Transmitter};
+
+use super::Outcome;
+
+/// A frame to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Take {
+    /// When it is handed in, and when it was captured.
+    pub(super) start: Duration,
+    pub(super) captured: Duration,
+    pub(super) jpeg: Bytes,
+    /// The largest datagram for it.
+    pub(super) datagram: usize,
+}
+
+/// What is between the two.
+pub(super) trait World {
+    /// A datagram leaves the sender.
+    fn send(&mut self, datagram: &[u8], now: Duration);
+    /// A datagram leaves the viewer.
+    fn send_back(&mut self, datagram: &[u8], now: Duration);
+    /// The next datagram that is at the viewer by `now`.
+    fn arrive(&mut self, now: Duration) -> Option<Vec<u8>>;
+    /// The next datagram that is back at the sender by `now`.
+    fn arrive_back(&mut self, now: Duration) -> Option<Vec<u8>>;
+    /// When the next datagram arrives anywhere.
+    fn next(&self) -> Option<Duration>;
+    /// The viewer has taken a datagram.
+    fn note_taken(&mut self, _datagram: &[u8], _now: Duration) {}
+    /// A frame's fate is settled.
+    fn note_record(&mut self, _record: &FrameRecord, _now: Duration) {}
+}
+
+/// Sends all frames through the world. Returns what came of them.
+pub(super) fn drive(
+    sender: transmitter::Config,
+    viewer: receiver::Config,
+    takes: impl Iterator<Item = Take>,
+    world: &mut impl World,
+) -> Outcome {
+    let mut takes = takes.peekable();
+    let Some(start) = takes.peek().map(|take| take.start) else {
+        return Outcome::default();
+    };
+    let mut transmitter = Transmitter::new(sender, STREAM, start);
+    let mut receiver = Receiver::new(viewer, VIEWER, start);
+    let mut buffer = Vec::new();
+    let (mut now, mut frames, mut ended) = (start, 0, false);
+    let mut finish = start;
+    let mut finished = None;
+    let mut at_rest = 0;
+    loop {
+        while let Some(take) = takes.next_if(|take| take.start <= now) {
+            finish = now + sender.interval.unwrap_or_default().max(LEAST_TAIL);
+            transmitter.set_datagram(take.datagram);
+            // Frames of a trace have lengths that a frame can have.
+            let sent = transmitter.handle_frame(take.jpeg, take.captured, None, now);
+            frames += u64::from(sent.is_ok());
+        }
+        if takes.peek().is_none() && now >= finish {
+            transmitter.finish(now);
+        }
+        while let Some(transmit) = transmitter.poll_transmit(now, &mut buffer) {
+            let datagrams = buffer.chunks(transmit.segment.max(1));
+            datagrams.for_each(|datagram| world.send(datagram, now));
+        }
+        while let Some(datagram) = world.arrive(now) {
+            receiver.handle_datagram(sender_address(), &datagram, now);
+            ended |= drain(&mut receiver, world, now);
+            world.note_taken(&datagram, now);
+        }
+        receiver.handle_timeout(now);
+        ended |= drain(&mut receiver, world, now);
+        while receiver.poll_transmit(now, &mut buffer).is_some() {
+            world.send_back(&buffer, now);
+        }
+        while let Some(datagram) = world.arrive_back(now) {
+            transmitter.handle_datagram(0, &datagram, now);
+        }
+        if transmitter.is_finished() {
+            let by = *finished.get_or_insert(now);
+            let unheard = now > by + UNHEARD;
+            if world.next().is_none() && (ended || unheard) || now > by + LONGEST_TAIL {
+                break;
+            }
+        }
+        let frame = takes.peek().map(|take| take.start);
+        let end = (!transmitter.is_finished() && frame.is_none()).then_some(finish.max(now));
+        let end = end.filter(|end| *end > now);
+        let next = [
+            frame,
+            end,
+            transmitter.poll_timeout(),
+            receiver.poll_timeout(),
+            world.next(),
+        ];
+        let Some(next) = next.into_iter().flatten().min() else {
+            break;
+        };
+        at_rest = if next > now { 0 } else { at_rest + 1 };
+        if at_rest > MOST_AT_REST {
+            break;
+        }
+        now = next.max(now);
+    }
+    receiver.finish();
+    while let Some(record) = receiver.poll_record() {
+        world.note_record(&record, now);
+    }
+    let volume = transmitter.volume();
+    Outcome {
+        frames,
+        whole: receiver.statistics().frames.intact.unwrap_or(0),
+        bytes: volume.sent,
+        jpeg: volume.jpeg,
+    }
+}
+
+/// Shows what there is. Returns whether the stream has ended.
+fn drain(receiver: &mut Receiver, world: &mut impl World, now: Duration) -> bool {
+    while let Some(frame) = receiver.poll_frame() {
+        receiver.handle_fate(frame.id, receiver::Outcome::Shown { at: now });
+    }
+    while let Some(record) = receiver.poll_record() {
+        world.note_record(&record, now);
+    }
+    let mut events = std::iter::from_fn(|| receiver.poll_event());
+    events.any(|event| matches!(event, Event::Ended { .. }))
+}
+
+pub(super) fn sender_address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 40_000))
+}
+
+/// The number of the stream that is sent here.
+pub(super) const STREAM: u64 = 0x5eed;
+
+const VIEWER: u64 = 0x1e77;
+
+/// The stream ends so long after its last frame at the least.
+const LEAST_TAIL: Duration = Duration::from_millis(10);
+
+/// A viewer that heard no farewell is left alone after so long.
+const UNHEARD: Duration = Duration::from_secs(1);
+
+/// Whatever is still to come is nothing after so long.
+const LONGEST_TAIL: Duration = Duration::from_secs(30);
+
+/// More steps than this without time going on are a slip of ours.
+const MOST_AT_REST: u32 = 10_000;

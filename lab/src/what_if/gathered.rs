@@ -1,0 +1,143 @@
+//! What a trace tells of one stream, as it stands there.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use framegram_common::ledger;
+use framegram_common::wire::native::Channel;
+
+use super::slots::Heard;
+use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Fate};
+
+/// What is gathered of one stream while the trace is read.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) heard: [Vec<Heard>; 3],
+    /// By number: a chunk of it, and the media number of its first chunk.
+    pub(super) frames: BTreeMap<u64, (ChunkPlace, Option<u64>)>,
+    pub(super) counts: Option<Counts>,
+    /// Whether the stream said farewell.
+    pub(super) ended: bool,
+    /// The first counts: where the viewer joined, if it joined.
+    joined: Option<Counts>,
+    /// Whether the viewer accounts for the first frame.
+    first_settled: bool,
+    pub(super) rtt: Option<u64>,
+    /// Frames whose fate is known, and of these those shown whole.
+    pub(super) settled: (u64, u64),
+}
+
+impl Gathered {
+    pub(super) fn len(&self) -> usize {
+        self.heard.iter().map(Vec::len).sum()
+    }
+
+    /// Takes a datagram, unless there are too many.
+    pub(super) fn take(&mut self, datagram: &Datagram) -> bool {
+        let Content::Native {
+            channel,
+            number,
+            sent,
+            body,
+        } = datagram.content
+        else {
+            return true;
+        };
+        if self.len() >= MAX_HEARD || self.frames.len() >= MAX_FRAMES {
+            return false;
+        }
+        if number > MAX_NUMBER {
+            return true;
+        }
+        let transit = datagram.arrival.wrapping_sub(sent) as i64;
+        let heard = match datagram.fate {
+            Fate::Received => Heard::new(number, sent, Some(transit)),
+            Fate::Corrupt => Heard::new(number, sent, None),
+            Fate::Duplicate | Fate::Foreign | Fate::Malformed => return true,
+        };
+        self.heard[channel as usize].push(heard);
+        match body {
+            Body::Chunk(place) | Body::Resent(place) if place.frame > MAX_NUMBER => {}
+            Body::Chunk(place) => {
+                let base = number.checked_sub(place.index.into());
+                self.frames.insert(place.frame, (place, base));
+            }
+            Body::Resent(place) => {
+                self.frames.entry(place.frame).or_insert((place, None));
+            }
+            Body::Totals(counts) | Body::Farewell(counts) if is_nonsense(&counts) => {}
+            Body::Totals(counts) | Body::Farewell(counts) => {
+                self.joined.get_or_insert(counts);
+                let newest = self.counts.get_or_insert(counts);
+                if counts.packets[2] >= newest.packets[2] {
+                    *newest = counts;
+                }
+                self.ended |= matches!(body, Body::Farewell(_));
+            }
+            Body::Reply { rtt } if rtt > MAX_RTT => {}
+            Body::Reply { rtt } => {
+                self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
+            }
+            Body::Parity | Body::Tables | Body::Damaged => {}
+        }
+        debug_assert!(channel == Channel::Media || !matches!(body, Body::Chunk(_)));
+        true
+    }
+
+    /// Takes the fate of a frame.
+    pub(super) fn settle(&mut self, number: u64, fate: ledger::Fate) {
+        self.settled.0 += 1;
+        self.settled.1 += u64::from(fate.is_intact());
+        self.first_settled |= number == 0 && fate != ledger::Fate::BeforeJoining;
+    }
+
+    /// Whether the viewer was there when the stream began.
+    pub(super) fn is_from_start(&self) -> bool {
+        let zero = |heard: &Vec<Heard>| heard.iter().any(|heard| heard.number == 0);
+        self.first_settled || self.heard.iter().any(zero)
+    }
+
+    /// Whether this chunk came; once what was heard is in order.
+    pub(super) fn has_come(&self, number: u64) -> bool {
+        let found = self.heard[0].binary_search_by_key(&number, |heard| heard.number);
+        found.is_ok()
+    }
+
+    /// The numbers of a channel that are known to have been sent since the
+    /// viewer joined: what the report accounts for.
+    pub(super) fn numbers(&self, channel: usize) -> Range<u64> {
+        let heard = &self.heard[channel];
+        let of = |counts: &Counts| counts.packets[channel];
+        let (first, joined) = (
+            heard.first().map(|heard| heard.number),
+            self.joined.as_ref().map(of),
+        );
+        let start = match (self.is_from_start(), first, joined) {
+            (true, ..) => 0,
+            (false, Some(first), Some(joined)) => first.min(joined),
+            (false, first, joined) => first.or(joined).unwrap_or(0),
+        };
+        let next = heard.last().map_or(0, |heard| heard.number + 1);
+        start..next.max(self.counts.as_ref().map_or(0, of)).max(start)
+    }
+}
+
+/// Whether no stream has such counts.
+fn is_nonsense(counts: &Counts) -> bool {
+    let [media, repair, control] = counts.packets;
+    let all = [media, repair, control, counts.frames_sent];
+    all.into_iter().any(|count| count > MAX_NUMBER)
+}
+
+/// The most datagrams of a trace that are looked at: ten minutes of a fast
+/// stream, hours of others.
+const MAX_HEARD: usize = 4_000_000;
+
+/// The most frames: nine hours at 30 frames a second.
+pub(super) const MAX_FRAMES: usize = 1_000_000;
+
+/// No stream counts so far: above it sums could overflow.
+const MAX_NUMBER: u64 = 1 << 48;
+
+/// A longer round trip, in microseconds, is a slip of a clock.
+const MAX_RTT: u64 = 10_000_000;

@@ -1,0 +1,241 @@
+//! A trace, as far as it tells of one stream of framegram's own format.
+
+use std::io::Read;
+use std::time::Duration;
+
+use framegram_common::wire::Format;
+use thiserror::Error;
+
+use super::gathered::Gathered;
+use super::layout::{self, FrameSent};
+use super::slots::{Course, Slot};
+use crate::trace::{Counts, Entry, Reader, TraceError, Why};
+
+/// What the trace tells of the stream that it has the most of.
+#[derive(Debug)]
+pub struct Journey {
+    /// How long the viewer waited for an incomplete frame.
+    pub latency: Duration,
+    /// The shortest round trip that was seen.
+    pub rtt: Option<Duration>,
+    /// The sender's counts, as it told them last.
+    pub counts: Option<Counts>,
+    /// Frames whose fate the trace knows, and of these those shown whole.
+    pub settled: (u64, u64),
+    /// Datagrams sent, as far as can be told, and of these lost on the way or
+    /// damaged.
+    pub datagrams: (u64, u64),
+    /// The mean length of a run of lost datagrams.
+    pub run: f64,
+    /// How much of the stream is in it.
+    pub part: Part,
+    /// Streams of this format in the trace, and which of them this is, counted
+    /// from 1.
+    pub streams: (usize, usize),
+    /// Where something stands behind the trace's end, in bytes.
+    pub junk: Option<u64>,
+    /// From the first frame to the last.
+    pub duration: Duration,
+    pub(super) interval: Option<Duration>,
+    pub(super) frames: Vec<FrameSent>,
+    /// All chunks of all frames, in their order.
+    pub(super) media: Vec<Slot>,
+    pub(super) repair: Vec<Slot>,
+    pub(super) control: Vec<Slot>,
+    pub(super) course: Course,
+}
+
+/// How much of a stream is in a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All that the viewer saw.
+    Whole,
+    /// It ended at its limit.
+    Limit,
+    /// It ended since it could not be written as fast.
+    Slow,
+    /// The file is cut off or damaged; this says where.
+    Broken(String),
+    /// What follows is more than is looked at.
+    Long,
+}
+
+/// Why nothing can be replayed.
+#[derive(Debug, Error)]
+pub enum JourneyError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// Nothing came.
+    #[error("there is no datagram in it: no stream came while it was written")]
+    Empty,
+    /// Only other formats.
+    #[error(
+        "there is no stream of framegram's own format in it: RTP and bare JPEG have neither parity nor requests"
+    )]
+    Foreign,
+    /// Not enough of a stream.
+    #[error("there is no whole frame's time in it: trace for longer")]
+    Short,
+}
+
+/// The streams of a trace, of which the one with the most in it is kept.
+#[derive(Debug, Default)]
+struct Streams {
+    best: Gathered,
+    now: Gathered,
+    /// How many had anything in them, and which of these is the best.
+    count: usize,
+    which: usize,
+}
+
+impl Streams {
+    /// Another stream begins.
+    fn begin(&mut self) {
+        let now = std::mem::take(&mut self.now);
+        if now.len() == 0 {
+            return;
+        }
+        self.count += 1;
+        if now.len() >= self.best.len() {
+            (self.best, self.which) = (now, self.count);
+        }
+    }
+}
+
+impl Journey {
+    /// Reads a trace to its end, or as far as it is whole.
+    ///
+    /// # Errors
+    /// Where there is nothing in it to be replayed.
+    pub fn read(input: impl Read) -> Result<Self, JourneyError> {
+        let mut reader = Reader::new(input)?;
+        let (mut latency, mut part, mut junk) = (Duration::ZERO, Part::Whole, None);
+        let mut streams = Streams::default();
+        let (mut native, mut any, mut broken) = (true, false, None);
+        loop {
+            let entry = match reader.next_entry() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(TraceError::Junk(behind)) => {
+                    junk = Some(behind);
+                    break;
+                }
+                Err(error) if error.is_partial() => {
+                    part = Part::Broken(error.to_string());
+                    broken = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match entry {
+                Entry::Begin { budget, .. } => {
+                    latency = Duration::from_micros(budget.min(MAX_LATENCY));
+                }
+                Entry::Stream { format, .. } => {
+                    native = format == Format::Native;
+                    streams.begin();
+                }
+                Entry::Frame { number, fate } => streams.now.settle(number, fate),
+                Entry::Datagram(datagram) if native => {
+                    any = true;
+                    if !streams.now.take(&datagram) {
+                        part = Part::Long;
+                        break;
+                    }
+                }
+                Entry::Datagram(_) => any = true,
+                Entry::Drops { .. } => {}
+                Entry::End { why, .. } => {
+                    part = match why {
+                        Why::Over => Part::Whole,
+                        Why::Limit => Part::Limit,
+                        Why::Slow => Part::Slow,
+                    };
+                }
+            }
+        }
+        streams.begin();
+        if streams.best.len() == 0 {
+            return Err(match broken {
+                _ if any => JourneyError::Foreign,
+                Some(error) => error.into(),
+                None => JourneyError::Empty,
+            });
+        }
+        let which = (streams.count, streams.which);
+        match (Self::of(streams.best, latency, part), broken) {
+            (Some(journey), _) => Ok(Self {
+                streams: which,
+                junk,
+                ..journey
+            }),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Err(JourneyError::Short),
+        }
+    }
+
+    fn of(gathered: Gathered, latency: Duration, part: Part) -> Option<Self> {
+        let (rtt, settled) = (gathered.rtt, gathered.settled);
+        let laid = layout::lay_out(gathered)?;
+        let course = Course::new(&laid.media);
+        let first = laid.frames.first().map_or(0, |frame| frame.start);
+        let last = laid.frames.last().map_or(0, |frame| frame.start);
+        let interval = laid.counts.map_or(0, |counts| counts.interval);
+        Some(Self {
+            latency,
+            rtt: rtt.map(Duration::from_micros),
+            counts: laid.counts,
+            settled,
+            datagrams: laid.datagrams,
+            run: course.mean_run(),
+            part,
+            streams: (1, 1),
+            junk: None,
+            duration: Duration::from_micros(last - first),
+            interval: (interval > 0).then(|| Duration::from_micros(interval.into())),
+            frames: laid.frames,
+            media: laid.media,
+            repair: laid.repair,
+            control: laid.control,
+            course,
+        })
+    }
+
+    /// How many frames were sent, those of which nothing arrived included.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// How many of them are replayed: all but of a long trace, of which
+    /// stretches are that are spread over it evenly.
+    #[must_use]
+    pub fn replayed(&self) -> u64 {
+        self.chosen().count() as u64
+    }
+
+    /// Those frames, counted from the first.
+    pub(super) fn chosen(&self) -> impl Iterator<Item = usize> {
+        let turn = STRETCH.max(STRETCH * self.media.len() as u64 / MOST_REPLAYED);
+        let first = self.frames.first().map_or(0, |frame| frame.start);
+        let frames = self.frames.iter().enumerate();
+        let chosen = frames.filter(move |(_, frame)| (frame.start - first) % turn < STRETCH);
+        // A stretch may have more in it than all are to have.
+        let mut chunks = 0;
+        let chosen = chosen.take_while(move |(_, frame)| {
+            chunks += u64::from(frame.len.div_ceil(frame.size.into()));
+            chunks <= 2 * MOST_REPLAYED
+        });
+        chosen.map(|(at, _)| at)
+    }
+}
+
+/// So many chunks are replayed in a fraction of a second.
+const MOST_REPLAYED: u64 = 75_000;
+
+/// Microseconds of a stretch: parity follows the loss within a few seconds.
+const STRETCH: u64 = 15_000_000;
+
+/// No viewer waits for longer, in microseconds.
+const MAX_LATENCY: u64 = 10_000_000;

@@ -1,0 +1,138 @@
+//! A traced stream sent again, with other settings.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use framegram_common::chunk::datagram_for;
+use framegram_common::receiver;
+use framegram_common::transmitter;
+use framegram_common::wire::native::{Packet, micros};
+
+use super::drive::{Take, World, drive};
+use super::path::{Path, Sent};
+use super::{Journey, Outcome, Setting};
+
+/// Sends the frames of a trace again. The same seed gives the same answer.
+#[must_use]
+pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Outcome {
+    let sender = transmitter::Config {
+        interval: journey.interval,
+        pace: setting.pace,
+        fec: setting.fec,
+        retransmit: setting.requests.is_some(),
+        ..transmitter::Config::default()
+    };
+    let viewer = receiver::Config {
+        budget: setting.latency,
+        requests: setting.requests.is_some(),
+        strict: true,
+        boot_mark: |_| None,
+    };
+    let longest = journey.frames.iter().map(|frame| frame.len).max();
+    // What is in the frames makes no difference.
+    let zeros = Bytes::from(vec![0; longest.unwrap_or(0) as usize]);
+    let chosen: Vec<_> = journey.chosen().collect();
+    let frames = chosen.iter().map(|at| &journey.frames[*at]);
+    let takes = frames.map(|frame| Take {
+        start: Duration::from_micros(frame.start),
+        captured: Duration::from_micros(frame.captured),
+        jpeg: zeros.slice(..frame.len as usize),
+        datagram: datagram_for(frame.size.into()),
+    });
+    let rtt = setting.requests.or(journey.rtt).unwrap_or(SOME_RTT);
+    let mut way = Way {
+        path: Path::new(journey, seed),
+        chosen: &chosen,
+        one_way: rtt / 2,
+        there: BinaryHeap::new(),
+        back: BinaryHeap::new(),
+        last: Duration::ZERO,
+        sequence: 0,
+    };
+    drive(sender, viewer, takes, &mut way)
+}
+
+/// The traced path, and what is on its way there.
+struct Way<'a> {
+    path: Path<'a>,
+    /// Which frame of the trace each frame is.
+    chosen: &'a [usize],
+    one_way: Duration,
+    there: BinaryHeap<Reverse<Travelling>>,
+    back: BinaryHeap<Reverse<Travelling>>,
+    /// The latest arrival there so far.
+    last: Duration,
+    sequence: u64,
+}
+
+/// When it arrives; of two the one that was sent first.
+type Travelling = (Duration, u64, Vec<u8>);
+
+impl World for Way<'_> {
+    fn send(&mut self, datagram: &[u8], now: Duration) {
+        let what = match Packet::decode(datagram) {
+            Ok((_, Packet::Chunk(chunk))) => {
+                let frame = self.chosen.get(chunk.frame.0 as usize).copied();
+                Sent::Chunk(frame.unwrap_or(usize::MAX), chunk.index.into())
+            }
+            Ok((_, Packet::Parity(_) | Packet::Resent(_))) => Sent::Repair,
+            _ => Sent::Control,
+        };
+        if let Some(late) = self.path.send(what, micros(now)) {
+            self.sequence += 1;
+            let arrives = now + self.one_way + late;
+            // Datagrams of one batch do not overtake each other by what a
+            // thread takes to wake.
+            let arrives = if self.last.saturating_sub(arrives) < LEAST_OVERTAKING {
+                arrives.max(self.last)
+            } else {
+                arrives
+            };
+            self.last = self.last.max(arrives);
+            self.there
+                .push(Reverse((arrives, self.sequence, datagram.to_vec())));
+        }
+    }
+
+    fn send_back(&mut self, datagram: &[u8], now: Duration) {
+        if let Some(late) = self.path.send_back(micros(now)) {
+            self.sequence += 1;
+            let arrives = now + self.one_way + late;
+            self.back
+                .push(Reverse((arrives, self.sequence, datagram.to_vec())));
+        }
+    }
+
+    fn arrive(&mut self, now: Duration) -> Option<Vec<u8>> {
+        arrived(&mut self.there, now)
+    }
+
+    fn arrive_back(&mut self, now: Duration) -> Option<Vec<u8>> {
+        arrived(&mut self.back, now)
+    }
+
+    fn next(&self) -> Option<Duration> {
+        let nexts = [self.there.peek(), self.back.peek()];
+        nexts
+            .into_iter()
+            .flatten()
+            .map(|Reverse((arrives, ..))| *arrives)
+            .min()
+    }
+}
+
+fn arrived(queue: &mut BinaryHeap<Reverse<Travelling>>, now: Duration) -> Option<Vec<u8>> {
+    let Reverse((arrives, ..)) = queue.peek()?;
+    if *arrives > now {
+        return None;
+    }
+    queue.pop().map(|Reverse((.., datagram))| datagram)
+}
+
+/// The round trip where nothing tells: a good way through a city.
+const SOME_RTT: Duration = Duration::from_millis(20);
+
+/// What arrives before another by less was sent behind it and is behind it.
+const LEAST_OVERTAKING: Duration = Duration::from_micros(500);

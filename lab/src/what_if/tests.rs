@@ -1,0 +1,343 @@
+//! What is foretold, beside what truly happens.
+
+mod scene;
+
+use std::time::Duration;
+
+use framegram_common::receiver;
+use framegram_common::wire::Format;
+use framegram_common::wire::native::Channel;
+
+use self::scene::{Scene, bursts, random};
+use super::drive::sender_address;
+use super::*;
+use crate::impair::Impairment;
+use crate::trace::{
+    Body, ChunkPlace, Content, Datagram, Entry, Fate, Reader, Recorder, Why, block,
+};
+
+const USUAL: Setting = Setting {
+    fec: Fec::Auto,
+    requests: Some(Duration::from_millis(20)),
+    latency: Duration::from_millis(60),
+    pace: true,
+};
+
+const NOTHING: Setting = Setting {
+    fec: Fec::Off,
+    requests: None,
+    ..USUAL
+};
+
+fn parity(share: f64) -> Setting {
+    Setting {
+        fec: Fec::Fixed(share),
+        ..NOTHING
+    }
+}
+
+fn scene(impairment: Impairment) -> Scene {
+    Scene {
+        frames: 450,
+        chunks: (10, 25),
+        impairment,
+        both_ways: true,
+        outage: Duration::ZERO..Duration::ZERO,
+    }
+}
+
+/// Paths that lose in every manner.
+fn paths() -> [(&'static str, Impairment); 5] {
+    let jitter = Impairment {
+        jitter: Duration::from_millis(4),
+        ..random(0.03)
+    };
+    [
+        ("1 % random", random(0.01)),
+        ("5 % random", random(0.05)),
+        ("5 % in bursts of packets", bursts(0.0105, 0.2, None)),
+        (
+            "5 % in bursts of time",
+            bursts(0.005, 0.1, Some(Duration::from_millis(1))),
+        ),
+        ("3 % and jitter", jitter),
+    ]
+}
+
+#[test]
+fn what_was_is_foretold_exactly_where_nothing_repairs() {
+    for (name, impairment) in paths() {
+        let scene = scene(impairment);
+        let (was, trace) = scene.truly(&NOTHING, 1);
+        let journey = Journey::read(&trace[..]).unwrap();
+        assert_eq!(journey.part, Part::Whole, "{name}");
+        assert_eq!(journey.frames(), was.frames, "{name}");
+        assert_eq!(journey.settled, (was.frames, was.whole), "{name}");
+        let told = replay(&journey, &NOTHING, 0);
+        // Out of order, a chunk may come so close to the deadline that the
+        // microseconds count which the trace does not know.
+        let most = if name.contains("jitter") {
+            was.frames / 100
+        } else {
+            0
+        };
+        assert!(told.whole.abs_diff(was.whole) <= most, "{name}: {told:?}");
+        let cost = (told.overhead() - was.overhead()).abs();
+        assert!(cost < 0.001, "{name}: {told:?} {was:?}");
+    }
+}
+
+#[test]
+fn what_was_is_foretold_within_a_frame_in_a_hundred() {
+    for (name, impairment) in paths() {
+        let scene = scene(impairment);
+        for traced in [USUAL, parity(0.2)] {
+            let (was, trace) = scene.truly(&traced, 1);
+            let journey = Journey::read(&trace[..]).unwrap();
+            let told = replay(&journey, &traced, 0);
+            let off = told.whole.abs_diff(was.whole);
+            assert!(off <= was.frames / 100, "{name}: {told:?} {was:?}");
+        }
+    }
+}
+
+#[test]
+fn what_would_be_is_foretold_from_any_other_settings() {
+    let settings = [
+        NOTHING,
+        parity(0.1),
+        parity(0.3),
+        USUAL,
+        Setting {
+            requests: None,
+            ..USUAL
+        },
+        Setting {
+            fec: Fec::Off,
+            requests: Some(Duration::from_millis(100)),
+            latency: Duration::from_millis(150),
+            ..USUAL
+        },
+        Setting {
+            pace: false,
+            ..parity(0.1)
+        },
+    ];
+    let mut offs = Vec::new();
+    for (name, impairment) in paths() {
+        let scene = scene(impairment);
+        let truth = settings.map(|setting| {
+            let runs = (1..=3).map(|seed| scene.truly(&setting, seed).0.whole);
+            runs.sum::<u64>() as f64 / 3.0
+        });
+        for traced in [USUAL, NOTHING] {
+            let trace = scene.truly(&traced, 1).1;
+            let journey = Journey::read(&trace[..]).unwrap();
+            for (setting, truth) in settings.iter().zip(truth) {
+                let told = replay(&journey, setting, 0);
+                let off = (told.whole as f64 - truth) / told.frames as f64;
+                // The trace is one run of a path by chance, the truth the mean
+                // of others. Whether bursts last in time or in packets it
+                // cannot tell, and that is what pacing is about.
+                let most = if setting.pace { 0.05 } else { 0.1 };
+                assert!(off.abs() <= most, "{name}: {off} {told:?} {setting:?}");
+                offs.push(off.abs());
+            }
+        }
+    }
+    let mean = offs.iter().sum::<f64>() / offs.len() as f64;
+    assert!(mean < 0.015, "{mean}");
+}
+
+#[test]
+fn what_was_sent_and_lost_is_told_exactly_through_outages() {
+    let millis = Duration::from_millis;
+    for (from, to) in [(0, 0), (1_000, 1_100), (1_000, 2_000), (2_010, 5_000)] {
+        for (name, impairment) in [("none", random(0.0)), ("5 % random", random(0.05))] {
+            for both_ways in [false, true] {
+                let scene = Scene {
+                    both_ways,
+                    outage: millis(from)..millis(to),
+                    ..scene(impairment.clone())
+                };
+                for traced in [USUAL, NOTHING] {
+                    let (was, trace, counts) = scene.counted(&traced, 1);
+                    let at = format!("{name}, out from {from} to {to}, {traced:?}");
+                    let journey = Journey::read(&trace[..]).unwrap();
+                    assert_eq!(journey.datagrams, counts, "{at}");
+                    assert_eq!(journey.frames(), was.frames, "{at}");
+                    // And every one of them has its place.
+                    let channels = [&journey.media, &journey.repair, &journey.control];
+                    let placed: usize = channels.map(Vec::len).iter().sum();
+                    assert_eq!(placed as u64, counts.0, "{at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_streams_the_one_with_more_is_replayed_and_the_other_told() {
+    let (_, long) = scene(random(0.05)).truly(&NOTHING, 1);
+    let short = Scene {
+        frames: 60,
+        ..scene(random(0.05))
+    };
+    let (_, short) = short.truly(&NOTHING, 1);
+    let blocks = |trace: &[u8]| {
+        let mut reader = Reader::new(trace).unwrap();
+        let entries: Vec<_> = std::iter::from_fn(|| reader.next_entry().unwrap()).collect();
+        let kept = |entry: &&Entry| !matches!(entry, Entry::End { .. });
+        let entries: Vec<_> = entries.iter().filter(kept).copied().collect();
+        let mut blocks = Vec::new();
+        for some in entries.chunks(1_000) {
+            block::put(&block::entries(some), &mut blocks);
+        }
+        blocks
+    };
+    let (long, short) = (blocks(&long), blocks(&short));
+    for (one, other, which) in [(&long, &short, 1), (&short, &long, 2)] {
+        let trace = [&block::head()[..], one, other].concat();
+        let journey = Journey::read(&trace[..]).unwrap();
+        assert_eq!((journey.streams, journey.frames()), ((2, which), 450));
+    }
+}
+
+#[test]
+fn a_trace_without_a_whole_frame_tells_that_it_is_cut_or_damaged() {
+    let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
+    let mut damaged = trace.clone();
+    damaged[30] ^= 1;
+    for (trace, says) in [(&trace[..1_000], "cut off"), (&damaged, "damaged")] {
+        let error = Journey::read(trace).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let more = [&trace[..], b"more"].concat();
+    let journey = Journey::read(&more[..]).unwrap();
+    assert_eq!(journey.junk, Some(trace.len() as u64));
+    assert_eq!(journey.part, Part::Whole);
+}
+
+#[test]
+fn more_parity_never_saves_less() {
+    for (name, impairment) in paths() {
+        let trace = scene(impairment).truly(&USUAL, 1).1;
+        let journey = Journey::read(&trace[..]).unwrap();
+        let shares = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
+        let told = shares.map(|share| replay(&journey, &parity(share), 0));
+        let whole = told.map(|told| told.whole);
+        assert!(whole.is_sorted(), "{name}: {whole:?}");
+        let cost = told.map(|told| told.overhead());
+        assert!(cost.is_sorted(), "{name}: {cost:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_answer() {
+    let trace = scene(random(0.1)).truly(&NOTHING, 1).1;
+    let tell = |seed| {
+        let journey = Journey::read(&trace[..]).unwrap();
+        [parity(0.1), USUAL].map(|setting| replay(&journey, &setting, seed))
+    };
+    assert_eq!(tell(5), tell(5));
+    let others: Vec<_> = (6..16).map(tell).collect();
+    assert!(others.iter().any(|other| *other != tell(5)));
+}
+
+#[test]
+fn what_is_cut_off_is_replayed_as_far_as_it_goes() {
+    let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
+    let journey = Journey::read(&trace[..trace.len() / 2]).unwrap();
+    assert!(
+        matches!(journey.part, Part::Broken(_)),
+        "{:?}",
+        journey.part
+    );
+    let frames = journey.frames();
+    assert!((150..300).contains(&frames), "{frames}");
+    assert!(replay(&journey, &USUAL, 0).whole + 5 >= frames);
+}
+
+#[test]
+fn a_long_trace_is_replayed_in_stretches_from_all_over_it() {
+    let long = Scene {
+        frames: 4_000,
+        chunks: (60, 100),
+        ..scene(random(0.002))
+    };
+    let (was, trace) = long.truly(&NOTHING, 1);
+    let journey = Journey::read(&trace[..]).unwrap();
+    let (all, some) = (journey.frames(), journey.replayed());
+    assert!(all == 4_000 && some < 3_000, "{some}");
+    let chosen: Vec<_> = journey.chosen().collect();
+    assert!(chosen[0] == 0 && *chosen.last().unwrap() > 3_000);
+    let told = replay(&journey, &NOTHING, 0);
+    assert_eq!(told.frames, some);
+    let shares = [was, told].map(|of| of.whole as f64 / of.frames as f64);
+    assert!((shares[0] - shares[1]).abs() < 0.02, "{shares:?}");
+}
+
+#[test]
+fn nothing_to_replay_is_an_error_that_says_so() {
+    let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
+    recorder.finish(Why::Over, AT);
+    let empty = recorder.poll_block().unwrap();
+    assert!(matches!(
+        Journey::read(&empty[..]),
+        Err(JourneyError::Empty)
+    ));
+    let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
+    recorder.note_followed(1, Format::Raw, sender_address(), AT);
+    recorder.note_datagram(sender_address(), &[0xff, 0xd8], AT);
+    recorder.finish(Why::Over, AT);
+    let raw = recorder.poll_block().unwrap();
+    assert!(matches!(
+        Journey::read(&raw[..]),
+        Err(JourneyError::Foreign)
+    ));
+    let one = Scene {
+        frames: 1,
+        ..scene(random(0.0))
+    };
+    let one = Journey::read(&one.truly(&USUAL, 1).1[..]);
+    assert!(matches!(one, Err(JourneyError::Short)), "{one:?}");
+    assert!(matches!(
+        Journey::read(&b"RIFF...."[..]),
+        Err(JourneyError::Trace(crate::trace::TraceError::NoTrace))
+    ));
+}
+
+#[test]
+fn a_trace_of_nonsense_takes_no_longer_than_others() {
+    let chunk = |at: u64| {
+        let place = ChunkPlace {
+            frame: at * 9_000,
+            index: 0,
+            frame_len: 16 << 20,
+            size: 512,
+            captured: 10,
+        };
+        Entry::Datagram(Datagram {
+            arrival: at,
+            len: place.datagram(),
+            fate: Fate::Received,
+            content: Content::Native {
+                channel: Channel::Media,
+                number: at << 30,
+                sent: 50,
+                body: Body::Chunk(place),
+            },
+        })
+    };
+    let entries: Vec<_> = (1..3_000).map(chunk).collect();
+    let mut trace = block::head();
+    entries
+        .chunks(1_000)
+        .for_each(|some| block::put(&block::entries(some), &mut trace));
+    let journey = Journey::read(&trace[..]).unwrap();
+    assert!(journey.replayed() < 10, "{}", journey.replayed());
+    let told = replay(&journey, &NOTHING, 0);
+    assert_eq!((told.frames, told.whole), (journey.replayed(), 0));
+}
+
+const AT: Duration = Duration::from_secs(1);

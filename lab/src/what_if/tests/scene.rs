@@ -1,0 +1,174 @@
+//! Streams and true paths, with whoever writes a trace at their ends.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::ledger::FrameRecord;
+use framegram_common::wire::{DEFAULT_DATAGRAM, Format};
+use framegram_common::{receiver, transmitter};
+
+use crate::impair::{GilbertElliott, Impairment, Link};
+use crate::trace::{Recorder, Why};
+use crate::what_if::drive::{STREAM, Take, World, drive, sender_address};
+use crate::what_if::{Outcome, Setting};
+
+/// A true path, and whoever writes a trace at its end.
+struct Truth {
+    there: Link,
+    back: Link,
+    recorder: Recorder,
+    trace: Vec<u8>,
+    waking: u64,
+    outage: Range<Duration>,
+    sent: u64,
+    came: u64,
+}
+
+impl World for Truth {
+    fn send(&mut self, datagram: &[u8], now: Duration) {
+        self.sent += 1;
+        if !self.outage.contains(&now) {
+            self.there.send(datagram, now);
+        }
+    }
+
+    fn send_back(&mut self, datagram: &[u8], now: Duration) {
+        if !self.outage.contains(&now) {
+            self.back.send(datagram, now);
+        }
+    }
+
+    fn arrive(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.there.poll(now)
+    }
+
+    fn arrive_back(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.back.poll(now)
+    }
+
+    fn next(&self) -> Option<Duration> {
+        let nexts = [self.there.poll_timeout(), self.back.poll_timeout()];
+        nexts.into_iter().flatten().min()
+    }
+
+    fn note_taken(&mut self, datagram: &[u8], now: Duration) {
+        self.came += 1;
+        // Threads wake a little later, now more, now less.
+        self.waking = (self.waking + 7) % 20;
+        let now = now + Duration::from_micros(self.waking);
+        self.recorder.note_datagram(sender_address(), datagram, now);
+        self.trace
+            .extend(self.recorder.poll_block().into_iter().flatten());
+    }
+
+    fn note_record(&mut self, record: &FrameRecord, now: Duration) {
+        self.recorder.note_record(record, now);
+    }
+}
+
+/// A stream and its path.
+#[derive(Clone)]
+pub(super) struct Scene {
+    pub(super) frames: usize,
+    pub(super) chunks: (usize, usize),
+    pub(super) impairment: Impairment,
+    /// Whether what goes back is lost as well.
+    pub(super) both_ways: bool,
+    /// When all is lost, counted from the first frame.
+    pub(super) outage: Range<Duration>,
+}
+
+const INTERVAL: Duration = Duration::from_micros(33_333);
+
+impl Scene {
+    fn takes(&self) -> impl Iterator<Item = Take> + use<> {
+        let mut rng = Rng::with_seed(7);
+        let (least, most) = self.chunks;
+        let all = Bytes::from(vec![0; 1_350 * most]);
+        (0..self.frames).map(move |at| {
+            let start = Duration::from_secs(100) + INTERVAL * at as u32;
+            Take {
+                start,
+                captured: start - Duration::from_millis(3),
+                jpeg: all.slice(..1_350 * rng.usize(least..=most) - rng.usize(..1_000)),
+                datagram: DEFAULT_DATAGRAM,
+            }
+        })
+    }
+
+    /// Sends it truly. Returns what came of it, and its trace.
+    pub(super) fn truly(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>) {
+        let (outcome, trace, _) = self.counted(setting, seed);
+        (outcome, trace)
+    }
+
+    /// The same, and how many datagrams were sent, and of these lost.
+    pub(super) fn counted(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>, (u64, u64)) {
+        let delay = setting.requests.unwrap_or_default() / 2;
+        let there = Impairment {
+            delay,
+            seed,
+            ..self.impairment.clone()
+        };
+        let back = if self.both_ways {
+            Impairment {
+                seed: seed + 1_000,
+                ..there.clone()
+            }
+        } else {
+            Impairment {
+                delay,
+                ..Impairment::default()
+            }
+        };
+        let viewer = receiver::Config {
+            budget: setting.latency,
+            requests: setting.requests.is_some(),
+            strict: true,
+            boot_mark: |_| None,
+        };
+        let now = Duration::from_secs(100);
+        let mut recorder = Recorder::new(&viewer, 1 << 30, now);
+        recorder.note_followed(STREAM, Format::Native, sender_address(), now);
+        let mut truth = Truth {
+            there: Link::new(there),
+            back: Link::new(back),
+            recorder,
+            trace: Vec::new(),
+            waking: 0,
+            outage: now + self.outage.start..now + self.outage.end,
+            sent: 0,
+            came: 0,
+        };
+        let sender = transmitter::Config {
+            interval: Some(INTERVAL),
+            pace: setting.pace,
+            fec: setting.fec,
+            retransmit: setting.requests.is_some(),
+            ..transmitter::Config::default()
+        };
+        let outcome = drive(sender, viewer, self.takes(), &mut truth);
+        truth.recorder.finish(Why::Over, now);
+        truth
+            .trace
+            .extend(truth.recorder.poll_block().into_iter().flatten());
+        let counts = (truth.sent, truth.sent - truth.came);
+        (outcome, truth.trace, counts)
+    }
+}
+
+pub(super) fn random(loss: f64) -> Impairment {
+    Impairment {
+        loss,
+        ..Impairment::default()
+    }
+}
+
+pub(super) fn bursts(p: f64, r: f64, step: Option<Duration>) -> Impairment {
+    Impairment {
+        bursts: Some(GilbertElliott { p, r, step }),
+        ..Impairment::default()
+    }
+}
