@@ -3,10 +3,13 @@
 //!
 //! - [`impair`]: what a network does to datagrams, in virtual time or in front
 //!   of a socket, with a log of it.
+//! - [`check`]: whether a report says what was done on purpose.
 //! - [`trace`]: when which datagrams arrived, as a file.
 //! - [`what_if`]: a trace replayed with other settings.
 //! - [`timecode`]: a frame's number and time as a bar code in its corner.
 
+pub mod args;
+pub mod check;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod impair;

@@ -205,7 +205,7 @@ pub struct Options {
     #[arg(long, value_name = "SPEC")]
     pub impair: Option<Impairment>,
 
-    /// Write what --impair truly did to each datagram, for framegram-view --check
+    /// Write what --impair truly did to each datagram, for framegram-lab check
     #[arg(long, value_name = "FILE", requires = "impair")]
     pub impair_log: Option<PathBuf>,
 

@@ -28,6 +28,9 @@ pub const SENDER: &str = "framegram-send";
 /// The viewer's name as a program.
 pub const VIEWER: &str = "framegram-view";
 
+/// The laboratory's name as a program.
+pub const LAB: &str = "framegram-lab";
+
 /// For viewers of tests that are not about time: where other programs keep both
 /// processors busy, a sender may be held up in the midst of a frame for longer
 /// than a viewer waits unless told.

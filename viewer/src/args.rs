@@ -153,16 +153,9 @@ pub struct Args {
     #[arg(long, value_name = "SPEC", help_heading = TELLING)]
     pub impair: Option<Impairment>,
 
-    /// Write what --impair truly did to each datagram; or with --check, read
-    /// that (may be given several times)
-    #[arg(long, value_name = "FILE", help_heading = TELLING)]
-    pub impair_log: Vec<PathBuf>,
-
-    /// Receive nothing: compare a viewer's report with what was done, by the
-    /// --impair-log of either program or of both; exit status 1 where they
-    /// differ
-    #[arg(long, value_name = "REPORT.json", requires = "impair_log", conflicts_with_all = RECEPTION, conflicts_with_all = ["discover", "analyse", "report", "fail_if"], help_heading = TELLING)]
-    pub check: Option<PathBuf>,
+    /// Write what --impair truly did to each datagram, for framegram-lab check
+    #[arg(long, value_name = "FILE", requires = "impair", help_heading = TELLING)]
+    pub impair_log: Option<PathBuf>,
 
     /// Receive nothing: replay a trace, and say how many frames other settings
     /// would have saved at what cost (with --rtt, --latency, --report FILE.json);
@@ -242,7 +235,7 @@ const RECEPTION: [&str; 21] = [
 /// What has no meaning where a trace is replayed.
 fn besides_latency() -> impl Iterator<Item = &'static str> {
     let reception = RECEPTION.into_iter().filter(|name| *name != "latency");
-    reception.chain(["analyse", "discover", "fail_if", "impair_log", "check"])
+    reception.chain(["analyse", "discover", "fail_if", "impair_log"])
 }
 
 const RECEIVING: &str = "Receiving";
@@ -279,7 +272,7 @@ Examples:
 
   See that loss that was done on purpose is measured as such:
       framegram-view --headless --once --impair loss=5% --impair-log done.csv --report r.json
-      framegram-view --check r.json --impair-log done.csv
+      framegram-lab check r.json --log done.csv
 
   Hand the pictures to another program:
       framegram-view --headless --output - --output-format y4m | ffplay -

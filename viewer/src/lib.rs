@@ -8,7 +8,6 @@
 
 pub mod analyse;
 pub mod args;
-mod check;
 pub mod claim;
 pub mod conceal;
 pub mod decode;
@@ -34,7 +33,7 @@ pub mod what_if;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -81,9 +80,6 @@ use self::tracer::Tracer;
 /// What kept it from beginning, or from ending well. The figures are written
 /// in the second case too.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    if let Some(report) = &args.check {
-        return check::run(report, &args.impair_log, args.quiet);
-    }
     if let Some(recording) = &args.analyse {
         return analyse::run(recording, args);
     }
@@ -102,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let files = Files::claim(&args.report)?;
     let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
-    let log = args.impair_log.first().map(PathBuf::as_path);
+    let log = args.impair_log.as_deref();
     let impaired = args.impair.as_ref().map(|it| Impaired::new(it, log));
     let impaired = impaired.transpose()?;
     // What came before it listened cannot come through the link after this.

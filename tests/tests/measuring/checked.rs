@@ -1,4 +1,4 @@
-//! What `--check` says to what it cannot compare.
+//! What `framegram-lab check` says to what it cannot compare.
 
 use std::fs;
 use std::path::Path;

@@ -11,7 +11,7 @@ mod mixtures;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER, until};
+use framegram_tests::program::{Ended, LAB, Program, SENDER, Start, VIEWER, until};
 
 /// The record of an impairment, in its program's folder.
 const LOG: &str = "truth.csv";
@@ -62,16 +62,16 @@ fn wait_for_rows(program: &Program, bytes: u64) {
     until("the record to grow", || (length() >= enough).then_some(()));
 }
 
-/// `--check` of a report with these records.
+/// `framegram-lab check` of a report with these records.
 fn check(report: &Path, logs: &[&Path]) -> Ended {
-    let mut start = Start::new(VIEWER, "--check").with([report]);
+    let mut start = Start::new(LAB, "check").with([report]);
     for log in logs {
-        start = start.with([Path::new("--impair-log"), log]);
+        start = start.with([Path::new("--log"), log]);
     }
     start.run_plain().end()
 }
 
-/// Asserts that `--check` finds no difference, and says what it wrote.
+/// Asserts that `framegram-lab check` finds no difference, and says what it wrote.
 fn assert_equal(what: &str, viewer: &Ended, logs: &[&Path]) -> String {
     let checked = check(&viewer.path("report.json"), logs);
     let table = String::from_utf8_lossy(&checked.output).into_owned();

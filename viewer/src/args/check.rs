@@ -38,9 +38,6 @@ impl Args {
     }
 
     fn conflict(&self) -> Option<&'static str> {
-        if self.check.is_none() && self.impair_log.len() > usize::from(self.impair.is_some()) {
-            return Some("--impair-log is written once, of an --impair such as loss=5%,seed=7");
-        }
         // clap does not ask for what conflicts with an address that is given.
         if self.what_if.is_none() && (self.seed.is_some() || !self.rtt.is_empty()) {
             return Some("--rtt and --seed are for --what-if FILE");
@@ -84,11 +81,10 @@ impl Args {
 
     /// Two options that name one file to write.
     fn written_twice(&self) -> Option<(&'static str, &'static str, &Path)> {
-        let logs = self.impair_log.iter().filter(|_| self.check.is_none());
         let reports = self.report.iter().map(|path| ("--report", path.as_path()));
         let others = [
             ("--trace", self.trace.as_deref()),
-            ("--impair-log", logs.map(PathBuf::as_path).next()),
+            ("--impair-log", self.impair_log.as_deref()),
             ("--output", self.output.as_deref()),
             ("--snapshot", self.snapshot.as_deref().map(Path::new)),
         ];

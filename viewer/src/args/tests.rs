@@ -128,7 +128,6 @@ fn no_file_is_written_twice() {
     for line in [
         "--report a.html --trace b.html --snapshot a.png",
         "--trace /dev/null --output /dev/null --output-format y4m",
-        "--check a.csv --impair-log a.csv",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
@@ -162,16 +161,12 @@ fn what_would_do_nothing_is_wrong_usage() {
 fn a_log_is_of_one_impairment() {
     let args = parse("--impair loss=5%,seed=7 --impair-log a").unwrap();
     assert_eq!(args.impair.map(|impair| impair.loss), Some(0.05));
-    assert!(parse("--check r.json --impair-log a --impair-log b --quiet").is_ok());
     for line in [
         "--impair loss=200%",
         "--impair-log a",
         "--impair seed=1 --impair-log a --impair-log b",
         "--analyse a.y4m --impair seed=1",
         "--analyse a.y4m --impair-log a",
-        "--check r.json",
-        "--check r.json --impair-log a --report s.json",
-        "--check r.json --impair-log a --impair seed=1",
     ] {
         let error = parse(line).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use crate::impair::{Act, LogReader, Place, Row};
 use anyhow::{Context, bail};
 use framegram_common::statistics::Side;
 use framegram_common::wire::native::{Channel, NO_DESTINATION};
-use framegram_lab::impair::{Act, LogReader, Place, Row};
 
 /// The deeds of all logs.
 #[derive(Debug, Default)]

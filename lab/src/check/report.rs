@@ -116,7 +116,7 @@ impl Report {
 
     fn parse(text: &str) -> anyhow::Result<Self> {
         let report: Self = serde_json::from_str(text).context(
-            "it is no report of framegram-view with accounts in it: --check takes what \
+            "it is no report of framegram-view with accounts in it: check takes what \
              --report FILE.json wrote",
         )?;
         if report.version != statistics::File::VERSION {

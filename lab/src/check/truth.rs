@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::impair::Place;
 use framegram_common::wire::native::Channel;
-use framegram_lab::impair::Place;
 
 use super::deeds::{Deed, Kind, Sides};
 use super::report::{Account, Arrived};

@@ -1,5 +1,5 @@
 //! Whether what was measured is what was done: a report beside the logs of
-//! `--impair-log`.
+//! the programs' `--impair-log`.
 
 mod compare;
 mod deeds;
@@ -21,7 +21,7 @@ use self::truth::Truth;
 ///
 /// # Errors
 /// Where something differs, or cannot be read.
-pub(crate) fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
+pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     let name = report.display();
     let report = Report::read(report)?;
     let deeds = Deeds::read(logs)?;
