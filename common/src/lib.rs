@@ -18,6 +18,7 @@ pub mod os;
 pub mod reassembly;
 pub mod receiver;
 pub mod repair;
+pub mod report;
 pub mod seq;
 pub mod slices;
 pub mod speaker;

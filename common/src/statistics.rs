@@ -7,7 +7,6 @@
 mod account;
 mod counts;
 mod fates;
-mod file;
 mod path;
 mod refused;
 mod stamps;
@@ -18,7 +17,6 @@ use serde::Serialize;
 pub use account::{Account, Arrived, ChannelAccount, MAX_ACCOUNTS};
 pub use counts::{Bytes, Frames, Packets};
 pub use fates::Fates;
-pub use file::File;
 pub use path::{Bursts, Clock, Delays, LossPattern};
 pub(crate) use refused::Refusals;
 pub use refused::{Refused, Why};

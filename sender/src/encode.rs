@@ -21,9 +21,9 @@ use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
 use self::stamp::Stamper;
 use self::turbo::Compressor;
+use crate::frame::Content;
 use crate::picture::Picture;
 use crate::restart::Restart;
-use crate::source::Content;
 
 pub use self::turbo::{Header, check, decode_for_window, read_header};
 

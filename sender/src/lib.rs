@@ -14,6 +14,7 @@ pub use framegram_cli::{console, stop};
 mod description;
 mod door;
 pub mod encode;
+pub mod frame;
 pub mod handoff;
 mod impair;
 mod outputs;

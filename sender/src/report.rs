@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use framegram_common::statistics::{self, Statistics};
+use framegram_common::report::ReportFile;
+use framegram_common::statistics::Statistics;
 
 /// Where the figures go. What is in the file stays until they do; a file that
 /// was not there before is taken away again if they never do.
@@ -44,7 +45,7 @@ impl Report {
     /// # Errors
     /// Where they cannot be written.
     pub(crate) fn write(mut self, statistics: &Statistics) -> Result<()> {
-        let report = statistics::File::new(statistics, None);
+        let report = ReportFile::new(statistics, None);
         let mut text = serde_json::to_vec_pretty(&report).context("cannot write the report")?;
         text.push(b'\n');
         let written = match &mut self.file {

@@ -16,41 +16,17 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
 
 use crate::console::Console;
-use crate::picture::Picture;
 use crate::stop::Stop;
 
 pub use self::opencv::{COMPANION, become_companion};
 pub use self::paced::Pacer;
 pub use self::pattern::{BARS, Pattern};
 pub use self::spec::{Spec, parse_rate, parse_size};
-
-/// What a source delivers, in the form that costs the fewest conversions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Pixels, to be encoded.
-    Picture(Picture),
-    /// One whole JPEG as the source had it.
-    Jpeg(Bytes),
-}
-
-/// One frame from a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Captured {
-    /// The frame itself.
-    pub content: Content,
-    /// When it is due, since the source's first frame; `None` where it is due
-    /// as soon as it is there.
-    pub media_time: Option<Duration>,
-    /// When it was taken, on the machine's monotonic clock, where that is
-    /// known better than by its delivery.
-    pub taken: Option<Duration>,
-}
+pub use crate::frame::{Captured, Content};
 
 /// Frames, one after the other.
 pub trait Source: Send {

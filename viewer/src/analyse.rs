@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use framegram_cli::numbers;
 use framegram_common::jpeg::Splitter;
 use framegram_common::statistics::Stamps;
 use framegram_common::{Statistics, os};
@@ -67,7 +68,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         bail!(
             "no stamp is in any of the {} pictures of {name}: give framegram-send --stamp, \
              and record the picture's upper left corner too",
-            text::count(stamps.pictures)
+            numbers::count(stamps.pictures)
         );
     }
     Ok(Condition::check_all(&args.fail_if, &statistics)?)

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use framegram_cli::numbers::seconds;
 use framegram_common::gallery::Gallery;
 use framegram_common::receiver::{Event, Outcome, ReceivedFrame};
 use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
@@ -24,11 +25,11 @@ use crate::args::Args;
 use crate::decode::{Decoder, Picture};
 use crate::failures;
 use crate::impair::Impaired;
+use crate::no_stream;
 use crate::report::advice::Advice;
 use crate::report::live::{Live, Meter};
-use crate::report::nothing;
 use crate::report::progress::Console;
-use crate::report::text::{self, seconds};
+use crate::report::text;
 use crate::sink::Flow;
 use crate::sink::snapshot::Snapshot;
 use crate::sink::wall::Wall;
@@ -146,7 +147,7 @@ impl Grid {
                 return Ok(());
             }
             if self.gallery.is_empty() && over(Some(begun), args.wait) {
-                bail!(nothing::line(args, &self.gallery.all()));
+                bail!(no_stream::line(args, &self.gallery.all()));
             }
             if !more {
                 let due = self.gallery.poll_timeout().unwrap_or(Duration::MAX);

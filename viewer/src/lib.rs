@@ -21,6 +21,7 @@ mod grid;
 mod impair;
 mod invitation;
 pub mod network;
+mod no_stream;
 pub mod pending;
 pub mod refill;
 pub mod report;
@@ -31,6 +32,7 @@ pub mod stamps;
 pub mod tracer;
 pub mod what_if;
 
+use framegram_cli::numbers;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -325,8 +327,8 @@ fn greet(invitation: &[String], advice: &Advice, console: &Console) {
         console.notice(&format!(
             "The system gives a socket buffer of {} bytes, not the {} asked for: bursts may be \
              lost. To allow more: {allow}",
-            text::count(advice.given as u64),
-            text::count(advice.buffer as u64),
+            numbers::count(advice.given as u64),
+            numbers::count(advice.buffer as u64),
         ));
     }
 }

@@ -12,11 +12,11 @@ use framegram_common::{Statistics, os, slices};
 
 use crate::args::Args;
 use crate::exchange::{Exchange, News};
+use crate::no_stream;
 use crate::refill::Refill;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
-use crate::report::nothing;
 use crate::sink::recording::Recording;
 use crate::sink::{Flow, Shown, Sink, Status};
 use crate::stamps::StampReader;
@@ -138,7 +138,7 @@ impl Show {
                 return Ok(());
             }
             if !news.followed && over(Some(begun), args.wait) {
-                bail!(nothing::line(args, &news.live.statistics));
+                bail!(no_stream::line(args, &news.live.statistics));
             }
         }
         Ok(())

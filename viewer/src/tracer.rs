@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::numbers::{count, seconds};
 use framegram_common::ledger::FrameRecord;
 use framegram_common::os;
 use framegram_common::receiver::Config;
@@ -19,7 +20,6 @@ use framegram_lab::trace::{Recorder, Why};
 
 use crate::claim::Claim;
 use crate::report::progress::Console;
-use crate::report::text::{count, seconds};
 
 /// A trace being written.
 pub struct Tracer {

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::numbers::{count, percent, seconds};
 use framegram_lab::what_if::{Journey, Outcome, Part, Setting, replay};
 
 use self::report::Report;
@@ -19,7 +20,6 @@ use self::table::Table;
 use crate::args::Args;
 use crate::claim::Claim;
 use crate::report::progress::Console;
-use crate::report::text::{count, percent, seconds};
 
 /// What was tried, and what came of it.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@
 
 pub mod console;
 pub mod exit;
+pub mod numbers;
 pub mod signals;
 pub mod stop;
 pub mod threads;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use framegram_common::statistics;
+use framegram_common::report::ReportFile;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -27,7 +27,7 @@ pub(super) struct Report {
     senders: Option<IgnoredAny>,
 }
 
-/// [`statistics::LossPattern`]
+/// [`framegram_common::statistics::LossPattern`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Pattern {
     pub(super) packets: u64,
@@ -41,7 +41,7 @@ pub(super) struct Stream {
     pub(super) followed: u64,
 }
 
-/// [`statistics::Account`]
+/// [`framegram_common::statistics::Account`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
     pub(super) stream: String,
@@ -59,7 +59,7 @@ pub(super) struct Account {
     pub(super) channels: Vec<Channel>,
 }
 
-/// [`statistics::Arrived`]
+/// [`framegram_common::statistics::Arrived`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Arrived {
     pub(super) channel: String,
@@ -67,7 +67,7 @@ pub(super) struct Arrived {
     pub(super) copy: String,
 }
 
-/// [`statistics::ChannelAccount`]
+/// [`framegram_common::statistics::ChannelAccount`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Channel {
     pub(super) channel: String,
@@ -119,7 +119,7 @@ impl Report {
             "it is no report of framegram-view with accounts in it: check takes what \
              --report FILE.json wrote",
         )?;
-        if report.version != statistics::File::VERSION {
+        if report.version != ReportFile::VERSION {
             bail!("its version is {}, and not 1", report.version);
         }
         if report.stream.side != "viewer" {

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use framegram_cli::numbers::seconds;
 use framegram_common::receiver::Event;
 use framegram_common::udp;
 use framegram_common::wire::Format;
 
 use super::Network;
 use crate::report::live::{Live, Meter};
-use crate::report::text::seconds;
 
 impl Network {
     pub(super) fn hear(&mut self, event: Event, now: Duration) {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use framegram_cli::numbers::count;
 use framegram_common::Statistics;
 
-use super::text::count;
 use super::{missed, share};
 
 /// How the viewer runs, for advice on how to run it better.

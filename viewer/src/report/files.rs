@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use framegram_common::Statistics;
 use framegram_common::ledger::FrameRecord;
-use framegram_common::statistics;
+use framegram_common::report::ReportFile;
 use framegram_common::timeline::Course;
 
 use super::advice::Advice;
@@ -127,7 +127,7 @@ impl Files {
         advice: &Advice,
         forgotten: u64,
     ) -> anyhow::Result<()> {
-        let file = statistics::File::new(statistics, course);
+        let file = ReportFile::new(statistics, course);
         self.write(&file, advice, forgotten)
     }
 
@@ -142,15 +142,15 @@ impl Files {
         each: &[Statistics],
         advice: &Advice,
     ) -> anyhow::Result<()> {
-        let file = statistics::File {
+        let file = ReportFile {
             senders: Some(each),
-            ..statistics::File::new(all, None)
+            ..ReportFile::new(all, None)
         };
         self.write(&file, advice, 0)
     }
 
     /// Each of them, whether or not the others can be written.
-    fn write(self, file: &statistics::File, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
+    fn write(self, file: &ReportFile, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
         let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
         let mut written: Vec<_> = rows.collect();
         for (kind, claim) in self.whole {
@@ -184,7 +184,7 @@ impl Rows {
     }
 }
 
-fn write_json(out: &mut dyn Write, file: &statistics::File) -> anyhow::Result<()> {
+fn write_json(out: &mut dyn Write, file: &ReportFile) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut *out, file).map_err(std::io::Error::from)?;
     Ok(out.write_all(b"\n")?)
 }

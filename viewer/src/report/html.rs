@@ -7,8 +7,9 @@ mod table;
 
 use std::fmt::Write;
 
+use framegram_cli::numbers;
 use framegram_common::Statistics;
-use framegram_common::statistics::File;
+use framegram_common::report::ReportFile;
 use framegram_common::timeline::{Course, Moment};
 
 use self::plot::{Bars, Plot};
@@ -19,7 +20,7 @@ use super::text;
 ///
 /// # Errors
 /// Never: the figures can be written as JSON.
-pub fn page(file: &File, advice: &Advice) -> serde_json::Result<String> {
+pub fn page(file: &ReportFile, advice: &Advice) -> serde_json::Result<String> {
     let statistics = file.statistics;
     let lines = text::verdict_and_place(statistics, advice);
     let (verdict, places) = lines.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
@@ -70,8 +71,8 @@ fn about(statistics: &Statistics) -> String {
             .fps
             .map(|fps| format!("{fps:.2} frames a second")),
     );
-    parts.extend(statistics.bitrate_bps.map(text::bit_rate));
-    parts.push(text::seconds(statistics.duration_s));
+    parts.extend(statistics.bitrate_bps.map(numbers::bit_rate));
+    parts.push(numbers::seconds(statistics.duration_s));
     if !stream.addresses.is_empty() {
         parts.push(format!("from {}", stream.addresses.join(", ")));
     }
@@ -219,12 +220,12 @@ fn pattern(statistics: &Statistics) -> String {
         format_args!(
             "<p>{} packets were lost, in {} runs; the longest was {} in a row. {} of them fell into {} \
          bursts of up to {} packets, the rest into the gaps between.</p>\n",
-            text::count(pattern.lost),
-            text::count(pattern.periods),
-            text::count(pattern.longest),
-            text::count(bursts.burst_lost),
-            text::count(bursts.bursts),
-            text::count(bursts.longest_burst),
+            numbers::count(pattern.lost),
+            numbers::count(pattern.periods),
+            numbers::count(pattern.longest),
+            numbers::count(bursts.burst_lost),
+            numbers::count(bursts.bursts),
+            numbers::count(bursts.longest_burst),
         ),
     );
     let longest = pattern

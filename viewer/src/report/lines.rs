@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use framegram_common::Statistics;
-use framegram_common::statistics::File;
+use framegram_common::report::ReportFile;
 use serde::Serialize;
 
 use super::live::Live;
@@ -114,7 +114,7 @@ impl<W: Write> Lines<W> {
         last: bool,
     ) -> io::Result<()> {
         let line = Line {
-            version: File::VERSION,
+            version: ReportFile::VERSION,
             time_s: now.saturating_sub(self.started).as_secs_f64(),
             last,
             now: Now {
@@ -164,7 +164,7 @@ mod tests {
             .map(|line| line["time_s"].as_f64().unwrap())
             .collect();
         assert_eq!(times, [1.0, 2.0, 3.0, 4.0, 100.0, 100.5]);
-        assert_eq!(lines[0]["version"], File::VERSION);
+        assert_eq!(lines[0]["version"], ReportFile::VERSION);
         assert_eq!(lines[0]["now"]["fps"], 30.0);
         assert_eq!(lines[0]["total"]["frames"]["shown"], 7);
         assert!(lines[0]["total"]["frames"]["lost"].is_null());

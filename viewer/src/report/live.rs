@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
 
-use super::text::{bit_rate, count, percent, seconds};
 use super::{missed, settled, share};
 
 /// The statistics so far, and rates over about the last second.

@@ -1,9 +1,9 @@
 //! The end of a stream in a few lines: the verdict first, then where what was
 //! lost was lost, then the figures.
 
+use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
-use framegram_common::statistics::Stamps;
-use framegram_common::statistics::{Frames, Packets, Percentiles};
+use framegram_common::statistics::{Frames, Packets, Percentiles, Stamps};
 
 use super::advice::{Advice, place};
 use super::verdict::verdict;
@@ -160,63 +160,6 @@ fn row(name: &str, parts: &[(&str, Option<u64>)]) -> Option<String> {
 
 fn nonzero(number: Option<u64>) -> Option<u64> {
     number.filter(|&number| number > 0)
-}
-
-/// A number with its thousands apart.
-#[must_use]
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A share from 0 to 1 in percent; a loss that is not nothing never looks so,
-/// nor does almost all look like all.
-#[must_use]
-pub fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent == 0.0 {
-        "0 %".to_owned()
-    } else if percent < 0.01 {
-        "< 0.01 %".to_owned()
-    } else if percent < 1.0 {
-        format!("{percent:.2} %")
-    } else if percent < 10.0 || (99.0..99.95).contains(&percent) {
-        format!("{percent:.1} %")
-    } else if (99.95..100.0).contains(&percent) {
-        "> 99.9 %".to_owned()
-    } else {
-        format!("{percent:.0} %")
-    }
-}
-
-/// Bits a second with a unit.
-#[must_use]
-pub fn bit_rate(bits: f64) -> String {
-    if bits >= 1e6 {
-        format!("{:.1} Mbit/s", bits / 1e6)
-    } else {
-        format!("{:.0} kbit/s", bits / 1e3)
-    }
-}
-
-/// A time as `4.2 s` or `1:02:03`.
-#[must_use]
-pub fn seconds(seconds: f64) -> String {
-    let whole = seconds as u64;
-    if whole < 60 {
-        format!("{seconds:.1} s")
-    } else if whole < 3600 {
-        format!("{}:{:02}", whole / 60, whole % 60)
-    } else {
-        format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The verdict on a stream: how many frames were lost, in a sentence.
 
+use framegram_cli::numbers::{count, percent};
 use framegram_common::Statistics;
 
-use super::text::{count, percent};
 use super::{missed, settled};
 
 /// The verdict. Where a format does not tell how many frames were sent, or no

@@ -1,5 +1,6 @@
 //! A window: the newest frame in its proportions, and what is to be told over it.
 
+mod area;
 mod canvas;
 mod desktop;
 mod keys;

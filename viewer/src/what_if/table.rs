@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use framegram_cli::numbers::count;
 use framegram_common::repair::Fec;
 use framegram_lab::what_if::{Journey, Setting};
 
 use super::{Tried, milliseconds};
 use crate::args::Args;
-use crate::report::text::count;
 
 /// The settings: rows of parity, latency and pacing, columns of requests.
 pub(super) struct Table {

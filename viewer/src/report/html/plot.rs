@@ -1,7 +1,8 @@
 //! Plots as SVG that stretch to any width; what is to be read stands beside
 //! them as text, so that it never stretches.
 
-use super::super::text;
+use framegram_cli::numbers;
+
 use super::{escaped, put};
 
 /// Bars, several on top of each other.
@@ -126,7 +127,7 @@ impl Plot {
         } else if self.top < 2.0 {
             format!("{}", self.top)
         } else {
-            text::count(self.top as u64)
+            numbers::count(self.top as u64)
         };
         let [left, middle, right] = ticks.each_ref().map(|tick| escaped(tick));
         format!(

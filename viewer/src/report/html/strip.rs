@@ -1,10 +1,10 @@
 //! One mark for each frame, coloured by its fate.
 
+use framegram_cli::numbers;
 use framegram_common::Statistics;
 use framegram_common::ledger::Fate;
 use framegram_common::timeline::{Course, letter};
 
-use super::super::text;
 use super::plot::clock;
 use super::{escaped, put};
 
@@ -40,7 +40,7 @@ pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
         let first = (index * columns) as u64 * frames;
         let label = match fps {
             Some(fps) if fps > 0.0 => clock((first as f64 / fps).round() as u64),
-            _ => text::count(first),
+            _ => numbers::count(first),
         };
         put(
             &mut section,
@@ -123,7 +123,7 @@ fn legend(marks: &[Fate], course: &Course, statistics: &Statistics) -> String {
                 format_args!(
                     "<span><i class=\"{}\"></i>{} {}</span>",
                     class(fate),
-                    count.map_or_else(|| "?".to_owned(), text::count),
+                    count.map_or_else(|| "?".to_owned(), numbers::count),
                     escaped(name(fate)),
                 ),
             );

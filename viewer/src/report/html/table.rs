@@ -1,9 +1,9 @@
 //! The figures themselves, with what each of them means.
 
+use framegram_cli::numbers::{bit_rate, count, percent};
 use framegram_common::Statistics;
 use framegram_common::statistics::Percentiles;
 
-use super::super::text::{bit_rate, count, percent};
 use super::super::{missed, settled, share};
 use super::{escaped, put};
 

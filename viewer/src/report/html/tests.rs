@@ -1,10 +1,10 @@
+use framegram_cli::numbers::count;
 use framegram_common::statistics::{Bursts, Fates, Frames, LossPattern, Packets, Percentiles};
 use framegram_common::timeline::{Bins, Spread};
 use serde_json::Value;
 
 use super::*;
 use crate::report::advice::Advice;
-use crate::report::text::count;
 
 /// A stream of ten seconds with some of everything.
 fn example() -> (Statistics, Course) {
@@ -93,7 +93,7 @@ fn example() -> (Statistics, Course) {
 
 fn example_page() -> (String, Value) {
     let (statistics, course) = example();
-    let file = File::new(&statistics, Some(&course));
+    let file = ReportFile::new(&statistics, Some(&course));
     let json = serde_json::to_value(file).unwrap();
     (page(&file, &Advice::default()).unwrap(), json)
 }
@@ -176,7 +176,7 @@ fn elements_are_closed() {
 fn a_report_of_nothing_is_a_page_too() {
     let statistics = Statistics::default();
     let course = Course::default();
-    let file = File::new(&statistics, Some(&course));
+    let file = ReportFile::new(&statistics, Some(&course));
     let page = page(&file, &Advice::default()).unwrap();
     assert!(page.contains("<h1>No frame arrived.</h1>"));
     assert!(!page.contains("NaN") && !page.contains("inf"));

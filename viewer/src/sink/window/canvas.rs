@@ -6,6 +6,7 @@ use noto_sans_mono_bitmap::{
     FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
 };
 
+use super::area::Area;
 use super::scaler::Scaler;
 use crate::conceal::Stale;
 use crate::decode::Picture;
@@ -17,15 +18,6 @@ pub(super) struct Canvas {
     width: usize,
     height: usize,
     scaler: Scaler,
-}
-
-/// An area of a canvas, in pixels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Area {
-    pub(super) x: usize,
-    pub(super) y: usize,
-    pub(super) width: usize,
-    pub(super) height: usize,
 }
 
 /// Where a panel of text stands.

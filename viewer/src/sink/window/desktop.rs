@@ -11,7 +11,7 @@ use x11rb::protocol::xproto::{
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
-use super::canvas::Area;
+use super::area::Area;
 
 /// The desktop around one window.
 pub(super) struct Desktop {

@@ -2,7 +2,7 @@
 //! neighbouring rows mixed. Enough from half the size upwards; the decoder
 //! does the rest.
 
-use super::canvas::Area;
+use super::area::Area;
 use crate::decode::Picture;
 
 /// Scales pictures; keeps what depends on the sizes alone from frame to frame.

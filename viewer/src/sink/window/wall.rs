@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use minifb::{MouseButton, MouseMode, ScaleMode, WindowOptions};
 
-use super::canvas::{Area, Canvas, Place, fit};
+use super::area::Area;
+use super::canvas::{Canvas, Place, fit};
 use super::desktop::Desktop;
 use super::keys::{Command, Keyboard, WALL_HELP};
 use crate::decode::{Decoder, Picture, Reduction, Undecodable};

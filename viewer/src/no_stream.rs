@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use framegram_cli::numbers::{count, seconds};
 use framegram_common::Statistics;
 use framegram_common::statistics::{Refused, Why};
 
-use super::text::{count, seconds};
 use crate::args::{Args, Sender};
 
 /// One line for a viewer that waited in vain.
 #[must_use]
-pub fn line(args: &Args, statistics: &Statistics) -> String {
+pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
     let wait = seconds(args.wait.unwrap_or(Duration::ZERO).as_secs_f64());
     let refused = statistics.refused.iter().max_by_key(|of| of.datagrams);
     let what = match refused {

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::Statistics;
+use crate::statistics::Statistics;
 use crate::timeline::Course;
 
 /// The figures with a version, and how the stream went where that is known.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct File<'a> {
-    /// [`File::VERSION`].
+pub struct ReportFile<'a> {
+    /// [`ReportFile::VERSION`].
     pub version: u32,
     /// The figures; their fields stand beside the version.
     #[serde(flatten)]
@@ -21,7 +21,7 @@ pub struct File<'a> {
     pub senders: Option<&'a [Statistics]>,
 }
 
-impl<'a> File<'a> {
+impl<'a> ReportFile<'a> {
     /// Higher once a field is redefined or taken away.
     pub const VERSION: u32 = 1;
 
