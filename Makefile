@@ -30,14 +30,14 @@ bench:
 
 soak:
 	@scripts/install build test
-	cargo run --release -p framegram-tests --bin soak
+	cargo run --release -p framegram-tools --bin soak
 
 fuzz:
 	@scripts/fuzz
 
 look:
 	@scripts/install build test look
-	cargo run -p framegram-tests --bin look -- target/look
+	cargo run -p framegram-tools --bin look -- target/look
 
 test-camera:
 	@scripts/install build
