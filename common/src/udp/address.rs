@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
+use socket2::{Domain, Protocol, Type};
 
 use super::plain;
 
@@ -135,17 +136,31 @@ fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)> {
 /// machine is in.
 #[must_use]
 pub fn is_broadcast(address: IpAddr) -> bool {
-    // The loopback interface does not say that it has one.
-    address == Ipv4Addr::BROADCAST
-        || address == Ipv4Addr::new(127, 255, 255, 255)
-        || address.is_ipv4()
-            && getifaddrs().is_ok_and(|mut all| {
-                all.any(|one| {
-                    one.flags.contains(InterfaceFlags::IFF_BROADCAST)
-                        && ip(one.broadcast.as_ref()) == Some(address)
-                })
-            })
+    match address {
+        IpAddr::V4(v4) => v4.is_broadcast() || is_routed_as_broadcast(v4),
+        IpAddr::V6(_) => false,
+    }
 }
+
+/// Asks the routes. What the interfaces tell does not say it: an address that
+/// was set without a broadcast address has the network's highest one all the
+/// same, and the peer of another stands in the same place as its broadcast
+/// address.
+fn is_routed_as_broadcast(v4: Ipv4Addr) -> bool {
+    let connect = |broadcast| {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_broadcast(broadcast)?;
+        socket.connect(&SocketAddr::from((v4, ANY_PORT)).into())
+    };
+    let refused = |tried: io::Result<()>| {
+        tried.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    // A route that prohibits an address does so either way.
+    refused(connect(false)) && !refused(connect(true))
+}
+
+/// Nothing is sent there: a socket is connected to ask the routes.
+const ANY_PORT: u16 = 9;
 
 /// The addresses under which other machines may know this one: of every
 /// interface that is up, without loopback and link-local ones, IPv4 first.
