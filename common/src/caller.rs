@@ -53,6 +53,13 @@ impl Caller {
         self.to
     }
 
+    /// Asks at once: at another address if it is one, or because this machine
+    /// has another one by now.
+    pub fn ask_at(&mut self, to: SocketAddr, now: Duration) {
+        // The cookie was for the old addresses.
+        (self.to, self.cookie, self.due) = (to, 0, now);
+    }
+
     /// Takes a datagram that arrived at `now`, and says what it answers.
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) -> Answer {
         if from != self.to {

@@ -190,6 +190,13 @@ impl Gallery {
         self.senders.get(place).map(|sender| sender.heard)
     }
 
+    /// Whether one of the senders is there.
+    #[must_use]
+    pub fn is_followed(&self, from: SocketAddr) -> bool {
+        let mut senders = self.senders.iter();
+        senders.any(|sender| sender.listener.is_followed(from))
+    }
+
     /// The format that the sender in this place speaks.
     #[must_use]
     pub fn format(&self, place: usize) -> Option<Format> {

@@ -220,6 +220,17 @@ impl Listener {
         self.native.is_living(now)
     }
 
+    /// Whether the stream that is followed comes from there, or its reports do:
+    /// what is answered there has to come from the address that was written to.
+    #[must_use]
+    pub fn is_followed(&self, from: SocketAddr) -> bool {
+        match &self.stream {
+            _ if self.native_is_newest => self.native.is_followed(from),
+            Some(stream) => stream.from().is_some_and(|media| media.ip() == from.ip()),
+            None => false,
+        }
+    }
+
     /// The format of the stream that is followed.
     #[must_use]
     pub fn format(&self) -> Option<Format> {

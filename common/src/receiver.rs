@@ -296,6 +296,12 @@ impl Receiver {
         }
     }
 
+    /// Whether the stream that is followed comes from there.
+    #[must_use]
+    pub fn is_followed(&self, from: SocketAddr) -> bool {
+        self.stream.as_ref().is_some_and(|it| it.from() == from)
+    }
+
     /// Whether a stream is followed that goes on, as far as one can hear.
     #[must_use]
     pub fn is_living(&self, now: Duration) -> bool {

@@ -12,6 +12,9 @@
 mod address;
 mod arrival;
 mod drops;
+mod lookup;
+mod membership;
+mod moved;
 mod open;
 mod option;
 mod paths;
@@ -38,11 +41,14 @@ use socket2::Domain;
 use crate::os;
 use arrival::{Arrivals, Reading};
 use drops::Drops;
+use membership::Membership;
 use paths::{Paths, Source};
 
 pub use address::{
     INTERFACE, Interface, as_typed_elsewhere, is_broadcast, local_addresses, resolve,
 };
+pub use lookup::Lookup;
+pub use moved::Upkeep;
 pub use open::{DEFAULT_BUFFER, Listen, Towards};
 pub use probe::probe_local_network;
 pub use wait::{Waker, wait};
@@ -68,6 +74,8 @@ pub struct Socket {
     drops: Mutex<Drops>,
     /// Where to answer from; on a socket that listens on all addresses.
     paths: Paths,
+    /// The group that it listens to.
+    membership: Mutex<Option<Membership>>,
     arrivals: Mutex<Arrivals>,
 }
 
@@ -84,9 +92,35 @@ pub struct Received {
     /// Datagrams that the kernel had dropped by then ([`Socket::dropped`]):
     /// those that are new lie between the one received before and this one.
     pub dropped: u64,
+    /// The address of this machine that it came to, on a socket that listens on
+    /// all of them; `None` where that was a group's.
+    pub local: Option<IpAddr>,
 }
 
 impl Socket {
+    /// Answers a datagram from the address that it came to.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn answer(&self, received: &Received, datagram: &[u8]) -> io::Result<()> {
+        let to = Some(received.from);
+        self.send_from(received.local, to, datagram, datagram.len())
+            .1
+    }
+
+    /// Sends to a peer from the address that this datagram of it came to, from
+    /// now on. For peers that are served: each is remembered.
+    pub fn remember(&self, received: &Received) {
+        if let Some(local) = received.local {
+            self.paths.remember(received.from, local);
+        }
+    }
+
+    /// Sends to a peer as the routes say.
+    pub fn forget(&self, peer: SocketAddr) {
+        self.paths.forget(peer);
+    }
+
     /// Sends `datagrams`: one after the other in one buffer, each of `segment`
     /// bytes but the last, which may be shorter. `to` is `None` on a connected
     /// socket. Waits at most a tenth of a second for room in the send buffer.
@@ -106,13 +140,24 @@ impl Socket {
         datagrams: &[u8],
         segment: usize,
     ) -> (usize, io::Result<()>) {
+        let source = to.and_then(|to| self.paths.source(to));
+        self.send_from(source, to, datagrams, segment)
+    }
+
+    fn send_from(
+        &self,
+        source: Option<IpAddr>,
+        to: Option<SocketAddr>,
+        datagrams: &[u8],
+        segment: usize,
+    ) -> (usize, io::Result<()>) {
         let segment = segment.max(1);
         let v6 = self.domain == Domain::IPV6;
-        let source = to.and_then(|to| self.paths.source(to));
         let mut call = Call {
             socket: self,
+            peer: to,
             to: to.map(|to| SockaddrStorage::from(self.native(to))),
-            source: source.map(|source| Source::new(source, v6)),
+            source: source.map(|source| (source, Source::new(source, v6))),
             refused: None,
             sent: 0,
         };
@@ -174,11 +219,12 @@ impl Socket {
             };
             let mut stamp = None;
             let mut dropped = None;
+            let mut local = None;
             for control in message.cmsgs()? {
                 match control {
                     ControlMessageOwned::ScmTimestampns(time) => stamp = Some(time.into()),
                     ControlMessageOwned::RxqOvfl(counter) => dropped = Some(counter),
-                    other => self.paths.note(from, &other),
+                    other => local = local.or(paths::destination(&other)),
                 }
             }
             return Ok(Some(Received {
@@ -186,6 +232,7 @@ impl Socket {
                 from,
                 arrival: self.arrival(stamp),
                 dropped: lock(&self.drops).note(dropped),
+                local,
             }));
         }
     }
@@ -207,15 +254,18 @@ impl Socket {
         (!wait::is_ready(self)).then(|| lock(&self.drops).note(Some(counter)))
     }
 
+    /// Counts on from what another socket, whose place this one takes, lost.
+    pub fn succeed(&self, before: &Self) {
+        let lost = lock(&before.drops).note(None);
+        lock(&self.drops).begin_at(lost);
+    }
+
     /// The address and port that the socket is bound to.
     ///
     /// # Errors
     /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = self.inner.local_addr()?;
-        address
-            .as_socket()
-            .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+        plain_socket_address(&self.inner)
     }
 
     /// Bytes of datagrams that the receive buffer takes: as many as asked for,
@@ -250,8 +300,9 @@ impl Socket {
 /// One call of [`Socket::send`].
 struct Call<'a> {
     socket: &'a Socket,
+    peer: Option<SocketAddr>,
     to: Option<SockaddrStorage>,
-    source: Option<Source>,
+    source: Option<(IpAddr, Source)>,
     refused: Option<Errno>,
     /// Datagrams that were sent.
     sent: usize,
@@ -261,10 +312,10 @@ impl Call<'_> {
     /// Hands over one datagram, or several of `segment` bytes each.
     fn send(&mut self, bytes: &[u8], segment: Option<usize>) -> Result<(), Errno> {
         let segment = segment.and_then(|segment| u16::try_from(segment).ok());
-        let source = self.source.as_ref().map(Source::control);
-        let segments = segment.as_ref().map(ControlMessage::UdpGsoSegments);
-        let control: Vec<_> = source.into_iter().chain(segments).collect();
         loop {
+            let source = self.source.as_ref().map(|(_, source)| source.control());
+            let segments = segment.as_ref().map(ControlMessage::UdpGsoSegments);
+            let control: Vec<_> = source.into_iter().chain(segments).collect();
             let sent = sendmsg(
                 self.socket.inner.as_raw_fd(),
                 &[IoSlice::new(bytes)],
@@ -280,9 +331,20 @@ impl Call<'_> {
                 Err(Errno::EINTR) => {}
                 // It tells of an earlier datagram, once, and keeps this one back.
                 Err(errno @ Errno::ECONNREFUSED) => self.refused = Some(errno),
+                Err(errno) if moved::may_be(errno) && self.has_lost_source() => {}
                 Err(errno) => return Err(errno),
             }
         }
+    }
+
+    /// Whether it was to be sent from an address that this machine does not
+    /// have any more: then it goes as the routes say.
+    fn has_lost_source(&mut self) -> bool {
+        let lost = self.source.take_if(|(source, _)| !moved::is_own(*source));
+        if let (Some(_), Some(peer)) = (&lost, self.peer) {
+            self.socket.forget(peer);
+        }
+        lost.is_some()
     }
 }
 
@@ -297,6 +359,14 @@ impl AsFd for Socket {
 #[must_use]
 pub fn is_refused(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+/// Whether the system says this where an address or an interface of this
+/// machine is gone, or the network is.
+#[must_use]
+pub fn may_have_moved(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    errno.is_some_and(moved::may_be)
 }
 
 /// Whether a datagram was too big for the system or the path.
@@ -319,6 +389,12 @@ fn batch_len(segment: usize) -> usize {
 /// What the kernel says where it, the driver or the path does not take batches.
 fn cannot_batch(errno: Errno) -> bool {
     matches!(errno, Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP)
+}
+
+/// What a socket is bound to.
+fn plain_socket_address(socket: &socket2::Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?.as_socket();
+    address.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {

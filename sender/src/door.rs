@@ -11,7 +11,7 @@ use framegram_common::gate::{Config, Gate, Visit};
 use framegram_common::os;
 use framegram_common::statistics::Admission;
 use framegram_common::udp::{
-    DEFAULT_PORT, Listen, Socket, as_typed_elsewhere, local_addresses, resolve,
+    DEFAULT_PORT, Listen, Received, Socket, as_typed_elsewhere, local_addresses, resolve,
 };
 use framegram_common::wire::DEFAULT_DATAGRAM;
 
@@ -33,11 +33,7 @@ pub(crate) struct Door {
 
 /// A datagram at the door.
 pub(crate) struct Knock {
-    pub(crate) from: SocketAddr,
-    /// Bytes of it in the buffer.
-    pub(crate) len: usize,
-    /// When the kernel received it.
-    pub(crate) arrival: Duration,
+    pub(crate) received: Received,
     pub(crate) visit: Visit,
 }
 
@@ -126,16 +122,13 @@ impl Door {
             .handle_datagram(from, &buffer[..len], now, &mut self.answer);
         if !self.answer.is_empty() {
             // An answer that cannot be sent is as good as lost: it is asked for again.
-            let _ = self
-                .socket
-                .send(Some(from), &self.answer, self.answer.len());
+            let _ = self.socket.answer(&received, &self.answer);
         }
-        Ok(Some(Knock {
-            from,
-            len,
-            arrival: received.arrival,
-            visit,
-        }))
+        // Behind the gate: whoever is not served is not remembered.
+        if let Visit::Served(_) | Visit::Admitted(_) = visit {
+            self.socket.remember(&received);
+        }
+        Ok(Some(Knock { received, visit }))
     }
 
     /// The next viewer that has fallen silent.

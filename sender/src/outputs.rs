@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use framegram_common::udp::{
-    Interface, Received, Socket, Towards, is_broadcast, is_refused, is_too_big, resolve,
+    Interface, Lookup, Received, Socket, Towards, Upkeep, is_broadcast, is_refused, is_too_big,
+    may_have_moved, resolve,
 };
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 
@@ -17,6 +18,10 @@ use crate::args::{Options, Switch};
 /// Without an error for so long, a destination counts as reached again. A
 /// refusal comes back with every other datagram, so a success alone says little.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// Where a viewer was heard and falls silent for so long, the way to it is
+/// looked at: reports come five times a second.
+const SILENCE: Duration = Duration::from_millis(600);
 
 /// What is tried, from large to small, when datagrams are too big for the
 /// system or the path: IP's largest, the most that some systems take,
@@ -37,7 +42,15 @@ pub(crate) struct Output {
     address: SocketAddr,
     /// Named with every datagram, where the socket is not connected.
     to: Option<SocketAddr>,
+    towards: Towards,
     trouble: Trouble,
+    /// When the system said last that the way is gone.
+    astray: Option<Duration>,
+    /// When something came back last.
+    heard: Option<Duration>,
+    upkeep: Upkeep,
+    /// Of a destination that has a name.
+    lookup: Option<Lookup>,
     /// Nothing is said of it: who takes RTP may well take no reports.
     silent: bool,
     /// The socket is that of other viewers too.
@@ -74,7 +87,12 @@ impl Output {
             socket: Arc::clone(socket),
             address,
             to: Some(address),
+            towards: Towards::default(),
             trouble: Trouble::default(),
+            astray: None,
+            heard: None,
+            upkeep: Upkeep::default(),
+            lookup: None,
             silent: false,
             shared: true,
             failed: None,
@@ -118,7 +136,12 @@ impl Output {
             socket: Arc::new(socket),
             address,
             to: (!connected).then_some(address),
+            towards: towards.clone(),
             trouble: Trouble::default(),
+            astray: None,
+            heard: None,
+            upkeep: Upkeep::default(),
+            lookup: Lookup::of(text, None).filter(|_| connected),
             silent: false,
             shared: false,
             failed: None,
@@ -153,7 +176,7 @@ impl Output {
             return Sent {
                 taken: datagrams.len(),
                 smaller: None,
-                notice: self.trouble.passed(now).then(|| self.back()),
+                notice: (self.trouble.passed(now) && !self.silent).then(|| self.back()),
             };
         };
         let taken = left.saturating_mul(segment).min(datagrams.len());
@@ -179,10 +202,11 @@ impl Output {
     /// What a person should hear of an error that the socket told, if it is news.
     pub(crate) fn failed(&mut self, error: &io::Error, now: Duration) -> Option<String> {
         let address = self.address;
-        if self.silent {
-            return None;
+        if may_have_moved(error) {
+            self.astray = Some(now);
         }
-        self.trouble.began(now).then(|| {
+        let news = self.trouble.began(now);
+        (news && !self.silent).then(|| {
             if is_refused(error) {
                 format!("nobody listens at {address}; sending on")
             } else {
@@ -221,11 +245,86 @@ impl Output {
     ///
     /// # Errors
     /// What the network said of an earlier datagram.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         let Some(socket) = self.own_socket() else {
             return Ok(None);
         };
-        socket.receive(buffer)
+        let received = socket.receive(buffer)?;
+        if let Some(received) = &received {
+            self.heard = Some(received.arrival);
+        }
+        Ok(received)
+    }
+
+    /// Finds the way again, where this machine's address or interface has
+    /// changed, or the destination's name has moved. Returns what a person
+    /// should hear of it.
+    pub(crate) fn tend(&mut self, now: Duration) -> Option<String> {
+        if self.shared {
+            return None;
+        }
+        let lost = |since: Duration| now.saturating_sub(since) >= SILENCE;
+        let astray = self.astray.is_some_and(|last| !lost(last));
+        if (astray || self.heard.is_some_and(lost)) && self.renew(now).unwrap_or(false) {
+            self.astray = None;
+            return self.notice_of("this machine's address has changed");
+        }
+        // Who never answered is not silent: only what the system says counts.
+        let since = self.heard.or(self.trouble.since())?;
+        let found = self.lookup.as_mut()?.poll(since, now)?;
+        if found == self.address || self.go_to(found).is_err() {
+            return None;
+        }
+        self.notice_of("the name leads elsewhere")
+    }
+
+    fn notice_of(&self, why: &str) -> Option<String> {
+        let address = self.address;
+        (!self.silent).then(|| format!("{why}: sending on to {address}"))
+    }
+
+    /// Sends from another address of this machine, or by the interface as it is
+    /// now, where that differs.
+    fn renew(&mut self, now: Duration) -> io::Result<bool> {
+        if self.to.is_none() {
+            return self.upkeep.tend(&self.socket, self.address, now);
+        }
+        let Some(interface) = &self.towards.interface else {
+            // The routes are asked for every datagram.
+            return Ok(false);
+        };
+        if !self.upkeep.is_due(now) {
+            return Ok(false);
+        }
+        let again = interface.again()?;
+        if again == *interface {
+            return Ok(false);
+        }
+        let towards = Towards {
+            interface: Some(again),
+            ..self.towards.clone()
+        };
+        self.socket = Arc::new(Socket::towards(self.address, &towards)?);
+        self.towards = towards;
+        Ok(true)
+    }
+
+    /// Sends to another address from now on, if it is that of one machine.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub(crate) fn go_to(&mut self, address: SocketAddr) -> io::Result<()> {
+        let ip = address.ip();
+        if self.to.is_some() || ip.is_multicast() || ip.is_unspecified() || is_broadcast(ip) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if self.address.is_ipv4() == address.is_ipv4() {
+            self.socket.reconnect(address)?;
+        } else {
+            self.socket = Arc::new(Socket::towards(address, &self.towards)?);
+        }
+        self.address = address;
+        Ok(())
     }
 }
 
@@ -263,24 +362,32 @@ fn smaller_than(datagram: usize) -> Option<usize> {
 /// When an error is news, and when its absence is.
 #[derive(Debug, Default)]
 struct Trouble {
-    last: Option<Duration>,
+    /// The first error and the last one.
+    span: Option<(Duration, Duration)>,
 }
 
 impl Trouble {
     /// An error; whether it is the first of its kind.
     fn began(&mut self, now: Duration) -> bool {
-        self.last.replace(now).is_none()
+        let begun = self.since();
+        self.span = Some((begun.unwrap_or(now), now));
+        begun.is_none()
     }
 
     /// No error; whether that ends the trouble.
     fn passed(&mut self, now: Duration) -> bool {
         let over = self
-            .last
-            .is_some_and(|last| now.saturating_sub(last) >= QUIET);
+            .span
+            .is_some_and(|(_, last)| now.saturating_sub(last) >= QUIET);
         if over {
-            self.last = None;
+            self.span = None;
         }
         over
+    }
+
+    /// When it began.
+    fn since(&self) -> Option<Duration> {
+        self.span.map(|(first, _)| first)
     }
 }
 

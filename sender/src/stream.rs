@@ -185,6 +185,7 @@ impl<'a> Stream<'a> {
                 self.transmitter.finish(os::now());
             }
             self.receive();
+            self.tend_outputs();
             self.meet_viewers();
             pipeline.set_idle(self.is_unwatched());
             self.transmit(pipeline, &mut out);

@@ -1,5 +1,6 @@
 //! Two hosts on one machine: network namespaces joined by a virtual cable.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -58,10 +59,7 @@ impl Hosts {
         for (host, [v4, v6]) in [(sender, SENDER_IPS), (viewer, VIEWER_IPS)] {
             ip(&format!("-n {host} link set lo up"));
             ip(&format!("-n {host} link set {INTERFACE} up"));
-            ip(&format!(
-                "-n {host} address add {v4}/24 broadcast + dev {INTERFACE}"
-            ));
-            ip(&format!("-n {host} route add 224.0.0.0/4 dev {INTERFACE}"));
+            address(host, v4);
             if mtu >= 1_280 {
                 ip(&format!(
                     "-n {host} address add {v6}/64 dev {INTERFACE} nodad"
@@ -69,6 +67,56 @@ impl Hosts {
             }
         }
         Some(hosts)
+    }
+
+    /// Takes the sender's IPv4 address away and gives it another one, of the
+    /// same network.
+    ///
+    /// # Panics
+    /// Where the first is not the sender's.
+    pub fn move_sender(&self, from: &str, to: &str) {
+        readdress(&self.sender, from, to);
+    }
+
+    /// The same with the viewer's.
+    ///
+    /// # Panics
+    /// Where the first is not the viewer's.
+    pub fn move_viewer(&self, from: &str, to: &str) {
+        readdress(&self.viewer, from, to);
+    }
+
+    /// Takes the cable away, with all addresses, and puts another one in its
+    /// place, with the same ones.
+    ///
+    /// # Panics
+    /// Where root cannot do that.
+    pub fn replace_cable(&self) {
+        let (sender, viewer) = (&self.sender, &self.viewer);
+        ip(&format!("-n {sender} link delete {INTERFACE}"));
+        ip(&format!(
+            "link add {INTERFACE} netns {sender} type veth peer name {INTERFACE} netns {viewer}"
+        ));
+        for (host, [v4, _]) in [(sender, SENDER_IPS), (viewer, VIEWER_IPS)] {
+            ip(&format!("-n {host} link set {INTERFACE} up"));
+            address(host, v4);
+        }
+    }
+
+    /// What the sender's host takes this name for, from now on.
+    ///
+    /// # Panics
+    /// Where root cannot write that.
+    pub fn name_for_sender(&self, name: &str, address: &str) {
+        write_name(&self.sender, name, address);
+    }
+
+    /// What the viewer's host takes this name for, from now on.
+    ///
+    /// # Panics
+    /// Where root cannot write that.
+    pub fn name_for_viewer(&self, name: &str, address: &str) {
+        write_name(&self.viewer, name, address);
     }
 
     /// The sender with these arguments, on its host.
@@ -118,8 +166,38 @@ impl Drop for Hosts {
     fn drop(&mut self) {
         for host in [&self.sender, &self.viewer] {
             let _ = Command::new("ip").args(["netns", "delete", host]).status();
+            let _ = std::fs::remove_dir_all(names(host));
         }
     }
+}
+
+fn address(host: &str, v4: &str) {
+    ip(&format!(
+        "-n {host} address add {v4}/24 broadcast + dev {INTERFACE}"
+    ));
+    // It goes with the last address.
+    ip(&format!(
+        "-n {host} route replace 224.0.0.0/4 dev {INTERFACE}"
+    ));
+}
+
+fn readdress(host: &str, from: &str, to: &str) {
+    ip(&format!(
+        "-n {host} address delete {from}/24 dev {INTERFACE}"
+    ));
+    address(host, to);
+}
+
+/// What `ip netns exec` puts in the place of the machine's own files.
+fn names(host: &str) -> PathBuf {
+    Path::new("/etc/netns").join(host)
+}
+
+/// In place: programs that run have the file open under their own `/etc`.
+fn write_name(host: &str, name: &str, address: &str) {
+    let folder = names(host);
+    std::fs::create_dir_all(&folder).expect("root makes folders");
+    std::fs::write(folder.join("hosts"), format!("{address} {name}\n")).expect("root writes");
 }
 
 fn run(host: &str, words: &str) -> String {

@@ -95,6 +95,49 @@ fn a_viewer_waits_for_its_sender_and_for_the_next_one() {
     assert_eq!(viewer.count("packets.lost"), 0);
 }
 
+/// Another address of the sender's machine, from which its routes send nothing.
+fn at_second_address(address: SocketAddr) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 2], address.port()))
+}
+
+fn everywhere(address: SocketAddr) -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], address.port()))
+}
+
+#[test]
+fn each_of_many_viewers_is_served_from_the_address_that_it_asked() {
+    let address = address();
+    let sender = sender(everywhere(address), "");
+    let viewers = [(); 14].map(|()| viewer(at_second_address(address), "--frames 40"));
+    for viewer in viewers {
+        let viewer = viewer.end().well();
+        assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
+        assert_eq!(viewer.count("frames.intact"), 40);
+    }
+    sender.signal(Signal::SIGINT);
+    let _ = sender.end().well();
+}
+
+#[test]
+fn strangers_do_not_turn_away_what_is_sent_to_a_viewer() {
+    let address = address();
+    let sender = sender(everywhere(address), "");
+    let mut viewer = viewer(at_second_address(address), "--once --frames 90");
+    viewer.wait_for("Following the stream");
+    let strangers = [(); 12].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let to = SocketAddr::from(([127, 0, 0, 1], address.port()));
+    for stranger in strangers.iter().cycle().take(600) {
+        stranger.send_to(b"x", to).unwrap();
+        std::thread::sleep(Duration::from_micros(3_300));
+    }
+    let viewer = viewer.end().well();
+    assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
+    assert_eq!(viewer.count("frames.intact"), 90);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    assert!(sender.count("admission.foreign") >= 500);
+}
+
 #[test]
 fn forged_addresses_get_no_video() {
     let address = address();

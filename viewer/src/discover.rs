@@ -2,6 +2,7 @@
 //! (<https://www.rfc-editor.org/rfc/rfc6763>).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
@@ -88,6 +89,19 @@ impl Drop for Search {
         // The program goes on or ends whether or not the thread does.
         let _ = self.daemon.shutdown();
     }
+}
+
+/// Where the sender with this name is now.
+///
+/// # Errors
+/// Where it does not answer within [`LISTEN`].
+pub(crate) fn locate(name: &str) -> io::Result<SocketAddr> {
+    let mut search = Search::new().map_err(io::Error::other)?;
+    let found = search.senders(LISTEN, |senders| senders.contains_key(name));
+    found
+        .get(name)
+        .copied()
+        .ok_or(io::ErrorKind::NotFound.into())
 }
 
 /// The name without its service.

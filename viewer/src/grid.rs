@@ -17,7 +17,7 @@ use bytes::Bytes;
 use framegram_cli::numbers::seconds;
 use framegram_common::gallery::Gallery;
 use framegram_common::receiver::{Event, Outcome, ReceivedFrame};
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Waker};
+use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Upkeep, Waker};
 use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
 
@@ -56,6 +56,11 @@ pub(crate) struct Grid {
     shown: u64,
     first: Option<Duration>,
     feedback: Vec<u8>,
+    /// The newest datagram: what answers it leaves from the address it came to.
+    latest: Option<Received>,
+    /// When something came last, or the grid began.
+    heard: Duration,
+    upkeep: Upkeep,
 }
 
 /// What is kept of a sender here.
@@ -98,6 +103,9 @@ impl Grid {
             shown: 0,
             first: None,
             feedback: Vec::new(),
+            latest: None,
+            heard: os::now(),
+            upkeep: Upkeep::default(),
         })
     }
 
@@ -117,6 +125,7 @@ impl Grid {
             if !more {
                 self.gallery.handle_timeout(now);
                 self.drain(now);
+                self.tend(now);
             }
             if now >= next_news {
                 next_news = now + NEWS;
@@ -260,6 +269,12 @@ impl Grid {
         if is_allowed(args, received.from.ip()) {
             self.gallery
                 .handle_datagram(received.from, datagram, received.arrival);
+            (self.heard, self.latest) = (received.arrival, Some(received));
+            // Behind the filter: strangers are not remembered.
+            if self.gallery.is_followed(received.from) {
+                let socket = self.reports.towards(received.from);
+                socket.unwrap_or(&self.socket).remember(&received);
+            }
             self.drain(received.arrival);
         } else {
             self.gallery.handle_foreign(received.from);
@@ -297,7 +312,21 @@ impl Grid {
         while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
             // Feedback that cannot be sent is as good as lost on the way.
             let socket = self.reports.towards(to).unwrap_or(&self.socket);
-            let _ = socket.send(Some(to), &self.feedback, self.feedback.len());
+            let _ = match self.latest.filter(|latest| latest.from == to) {
+                Some(latest) => socket.answer(&latest, &self.feedback),
+                None => socket.send(Some(to), &self.feedback, self.feedback.len()),
+            };
+        }
+    }
+
+    /// Joins the group again while nothing comes, if the interface is another
+    /// by now: nothing says by itself that the membership is gone.
+    fn tend(&mut self, now: Duration) {
+        if now.saturating_sub(self.heard) >= MEMBERSHIP_SILENCE && self.upkeep.is_due(now) {
+            for socket in std::iter::once(&self.socket).chain(self.reports.socket()) {
+                // Where it cannot be joined now, it may be the next time.
+                let _ = socket.keep_membership();
+            }
         }
     }
 
@@ -350,6 +379,10 @@ const NEWS: Duration = Duration::from_millis(250);
 
 /// Datagrams that are taken in one go.
 const BATCH: usize = 256;
+
+/// Silence of all senders after which a group may have to be joined again: a
+/// few frames of a usual stream.
+const MEMBERSHIP_SILENCE: Duration = Duration::from_millis(300);
 
 /// A sender that says nothing for so long is gone, its farewell lost.
 const SILENCE: Duration = Duration::from_secs(5);

@@ -49,7 +49,7 @@ use framegram_common::gallery::Gallery;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::os;
 use framegram_common::receiver;
-use framegram_common::udp::{self, Listen, Socket};
+use framegram_common::udp::{self, Listen, Lookup, Socket};
 use framegram_common::wire::{Format, sdp};
 use framegram_lab::impair::Impairment;
 
@@ -123,9 +123,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     });
     let tracer = traced.transpose()?;
     let viewer = os::random_u64();
+    let mut lookup = None;
     let caller = match &args.connect {
         None => None,
         Some(sender) => {
+            lookup = looking_up(sender);
             let Some(address) = find(sender, args.wait, &stop, &console)? else {
                 return Ok(());
             };
@@ -180,6 +182,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Arc::clone(&exchange),
         Arc::clone(&console),
     )
+    .with_lookup(lookup, args.buffer)
     .with_tracer(tracer)
     .with_impairment(impaired);
     let network = std::thread::Builder::new()
@@ -273,6 +276,17 @@ fn find(
             "no sender announces the name {name:?}: framegram-view --discover lists those that \
              there are"
         ),
+    }
+}
+
+/// How to find a sender again that has a name.
+fn looking_up(sender: &Sender) -> Option<Lookup> {
+    match sender {
+        Sender::Address(text) => Lookup::of(text, None),
+        Sender::Name(name) => {
+            let name = name.clone();
+            Some(Lookup::new(move || discover::locate(&name)))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The network's thread: datagrams from the socket through the receiver;
 //! frames to the sinks, fates back, and what a person may want to know.
 
+mod moving;
 mod notices;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::impair::Impaired;
 use crate::report::live::Meter;
 use crate::report::progress::Console;
 use crate::tracer::Tracer;
+use moving::Moving;
 
 /// All that the thread needs.
 pub struct Network {
@@ -39,6 +41,9 @@ pub struct Network {
     receiver: Listener,
     /// Asks a sender for its stream, where it does not come unasked.
     caller: Option<Caller>,
+    moving: Moving,
+    /// The newest datagram: what answers it leaves from the address it came to.
+    latest: Option<Received>,
     /// The sender serves as many viewers as it may, which is so many.
     refused: Option<u16>,
     unheard_told: bool,
@@ -85,6 +90,8 @@ impl Network {
             impaired: None,
             receiver,
             caller,
+            moving: Moving::new(now),
+            latest: None,
             refused: None,
             unheard_told: false,
             allow,
@@ -172,14 +179,12 @@ impl Network {
             if now >= self.next_news {
                 self.tell(now);
             }
+            self.tend(now);
             if !received {
                 self.receiver.handle_timeout(now);
                 self.drain(now);
                 let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
-                let asking = self
-                    .caller
-                    .as_ref()
-                    .filter(|_| !self.receiver.is_living(now));
+                let asking = self.caller.as_ref().filter(|_| self.is_asking(now));
                 let ask = asking.map_or(Duration::MAX, Caller::poll_timeout);
                 let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
                 let next = next.min(ask).min(held.unwrap_or(Duration::MAX));
@@ -252,8 +257,10 @@ impl Network {
             }
             return false;
         }
+        let asking = self.is_asking(received.arrival);
+        self.moving.hear(received.arrival);
         if let Some(caller) = &mut self.caller
-            && !self.receiver.is_living(received.arrival)
+            && asking
         {
             match caller.handle_datagram(received.from, datagram, received.arrival) {
                 Answer::None => {}
@@ -269,6 +276,11 @@ impl Network {
         }
         self.receiver
             .handle_datagram(received.from, datagram, received.arrival);
+        self.latest = Some(received);
+        // Behind the filter: strangers are not remembered.
+        if self.receiver.is_followed(received.from) {
+            self.socket_towards(received.from).remember(&received);
+        }
         self.drain(received.arrival);
         if let Some(tracer) = &mut self.tracer {
             tracer.note_datagram(&received, datagram);
@@ -287,8 +299,9 @@ impl Network {
             self.hear(event, now);
         }
         self.take_records();
+        let asking = self.is_asking(now);
         if let Some(caller) = &mut self.caller
-            && !self.receiver.is_living(now)
+            && asking
             && caller.poll_transmit(now, &mut self.feedback)
         {
             // As good as lost on the way: it is asked again.
@@ -296,12 +309,18 @@ impl Network {
         }
         while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
             // Feedback that cannot be sent is as good as lost on the way.
-            let control = self.control.as_ref().filter(|_| self.reporter == Some(to));
-            let _ =
-                control
-                    .unwrap_or(&self.socket)
-                    .send(Some(to), &self.feedback, self.feedback.len());
+            let socket = self.socket_towards(to);
+            let _ = match self.latest.filter(|latest| latest.from == to) {
+                Some(latest) => socket.answer(&latest, &self.feedback),
+                None => socket.send(Some(to), &self.feedback, self.feedback.len()),
+            };
         }
+    }
+
+    /// The socket on which that address was heard last.
+    fn socket_towards(&self, to: SocketAddr) -> &Socket {
+        let control = self.control.as_ref().filter(|_| self.reporter == Some(to));
+        control.unwrap_or(&self.socket)
     }
 
     /// Says that this viewer wants no more, several times, since any of them

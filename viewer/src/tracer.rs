@@ -200,6 +200,7 @@ mod tests {
                 from: SocketAddr::from(([192, 0, 2, 1], 5000)),
                 arrival: first + Duration::from_millis(at),
                 dropped: 0,
+                local: None,
             };
             tracer.note_datagram(&received, &[0; 20]);
         }

@@ -1,5 +1,6 @@
 //! A stream that is not native, whatever its format.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::accounts::Accounts;
@@ -27,6 +28,14 @@ impl Stream {
         match self {
             Self::Rtp(stream) => stream.accounts().stream(),
             Self::Raw(stream) => stream.accounts().stream(),
+        }
+    }
+
+    /// Where its newest datagram came from.
+    pub(super) fn from(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Rtp(stream) => stream.accounts().from(),
+            Self::Raw(stream) => stream.accounts().from(),
         }
     }
 

@@ -61,6 +61,26 @@ impl Interface {
         Ok(Self { name, index, v4 })
     }
 
+    /// The interface of this name as it is now: it may have been taken away and
+    /// put back, and its addresses change. The address by which it was known is
+    /// kept while it has it.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn again(&self) -> io::Result<Self> {
+        let found = Self::find(&self.name)?;
+        let kept = self.v4.filter(|v4| {
+            let of_it = |one: &InterfaceAddress| {
+                one.interface_name == self.name && ip(one.address.as_ref()) == Some(IpAddr::V4(*v4))
+            };
+            getifaddrs().is_ok_and(|mut all| all.any(|one| of_it(&one)))
+        });
+        Ok(Self {
+            v4: kept.or(found.v4),
+            ..found
+        })
+    }
+
     /// Its IPv4 address, by which IPv4 knows it.
     pub(super) fn ipv4(&self) -> io::Result<Ipv4Addr> {
         self.v4.ok_or_else(|| {
@@ -113,7 +133,7 @@ pub fn resolve(text: &str, default_port: Option<u16>) -> io::Result<SocketAddr> 
         .ok_or_else(|| unknown(String::new()))
 }
 
-fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)> {
+pub(super) fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)> {
     let number = |port: &str| port.parse::<u16>().ok().filter(|&port| port != 0);
     if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
@@ -207,6 +227,6 @@ fn is_of_a_link(address: Ipv6Addr) -> bool {
 /// The scope of groups that no router forwards.
 const LINK_SCOPE: u8 = 2;
 
-fn ip(address: Option<&SockaddrStorage>) -> Option<IpAddr> {
+pub(super) fn ip(address: Option<&SockaddrStorage>) -> Option<IpAddr> {
     address.and_then(plain).map(|address| address.ip())
 }

@@ -3,6 +3,8 @@
 /// The kernel's 32-bit counter, extended.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
+    /// What a socket before this one lost.
+    before: u64,
     total: u64,
 }
 
@@ -15,7 +17,12 @@ impl Drops {
         if more <= u32::MAX / 2 {
             self.total += u64::from(more);
         }
-        self.total
+        self.before + self.total
+    }
+
+    /// Counts on from there.
+    pub(super) fn begin_at(&mut self, before: u64) {
+        self.before = before;
     }
 }
 
@@ -33,5 +40,9 @@ mod tests {
         assert_eq!(drops.note(Some(5)), (1 << 32) + 5);
         assert_eq!(drops.note(Some(3)), (1 << 32) + 5, "told before");
         assert_eq!(drops.note(Some(6)), (1 << 32) + 6);
+        let mut next = Drops::default();
+        next.begin_at(7);
+        assert_eq!(next.note(None), 7);
+        assert_eq!(next.note(Some(2)), 9);
     }
 }

@@ -11,8 +11,9 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Type};
 
 use super::arrival::Arrivals;
 use super::drops::Drops;
+use super::membership::Membership;
 use super::paths::Paths;
-use super::{DEFAULT_PORT, Interface, Socket, is_broadcast, option};
+use super::{DEFAULT_PORT, Interface, Socket, is_broadcast, lock, option};
 
 /// The socket buffer to ask for by default: a quarter of a second at 125 Mbit/s,
 /// and what Debian lets any program have.
@@ -144,6 +145,10 @@ impl Socket {
             }
             _ => {}
         }
+        if address.ip().is_multicast() {
+            let interface = listen.interface.clone();
+            *lock(&socket.membership) = Some(Membership::new(address, interface));
+        }
         Ok(socket)
     }
 
@@ -222,6 +227,7 @@ impl Socket {
             batch: AtomicBool::new(true),
             drops: Mutex::new(Drops::default()),
             paths: Paths::default(),
+            membership: Mutex::new(None),
             arrivals: Mutex::new(Arrivals::begin()),
         })
     }

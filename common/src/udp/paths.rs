@@ -3,42 +3,63 @@
 //! routes choose another than the peer wrote to, and its connected socket then
 //! drops the answer.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned};
 
-/// Peers remembered: a viewer answers the one sender that it follows; the others
-/// are strangers, of whom there may be any number.
-const PEERS: usize = 8;
+/// Peers remembered: as many as a sender can be told to serve
+/// (`--max-viewers`), and far more than the senders of a grid. They take a few
+/// megabytes, and only once so many are served.
+const MAX_PEERS: usize = 1 << 16;
 
-/// The newest peers, newest first, each with the address that it wrote to.
+/// The peers that are served, each with the address that it wrote to. Strangers
+/// are none of them: whoever owns the socket says who is.
 #[derive(Debug, Default)]
-pub(super) struct Paths(Mutex<Vec<(SocketAddr, IpAddr)>>);
+pub(super) struct Paths(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    peers: HashMap<SocketAddr, Path>,
+    /// Counts what is remembered, so that the oldest can be told.
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Path {
+    local: IpAddr,
+    remembered: u64,
+}
 
 impl Paths {
-    /// Keeps what a datagram `from` a peer told of the address it came to.
-    pub(super) fn note(&self, from: SocketAddr, control: &ControlMessageOwned) {
-        let Some(local) = destination(control) else {
-            return;
-        };
-        let mut paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match paths.iter().position(|(peer, _)| *peer == from) {
-            Some(at) => paths[..=at].rotate_right(1),
-            None => {
-                paths.truncate(PEERS - 1);
-                paths.insert(0, (from, local));
+    /// Keeps the address that a peer wrote to.
+    pub(super) fn remember(&self, peer: SocketAddr, local: IpAddr) {
+        let mut known = self.known();
+        known.clock += 1;
+        let remembered = known.clock;
+        if known.peers.len() >= MAX_PEERS && !known.peers.contains_key(&peer) {
+            let oldest = known.peers.iter().min_by_key(|(_, path)| path.remembered);
+            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
+                known.peers.remove(&oldest);
             }
         }
-        paths[0].1 = local;
+        known.peers.insert(peer, Path { local, remembered });
+    }
+
+    /// Forgets a peer.
+    pub(super) fn forget(&self, peer: SocketAddr) {
+        self.known().peers.remove(&peer);
     }
 
     /// The address to send from to that peer.
     pub(super) fn source(&self, to: SocketAddr) -> Option<IpAddr> {
-        let paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = paths.iter().find(|(peer, _)| *peer == to);
-        found.map(|&(_, local)| local)
+        self.known().peers.get(&to).map(|path| path.local)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,7 +102,7 @@ impl Source {
 }
 
 /// The address of this machine that a datagram came to, unless it was a group's.
-fn destination(control: &ControlMessageOwned) -> Option<IpAddr> {
+pub(super) fn destination(control: &ControlMessageOwned) -> Option<IpAddr> {
     let address: IpAddr = match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => info.ipi_spec_dst.s_addr.to_ne_bytes().into(),
         ControlMessageOwned::Ipv6PacketInfo(info) => IpAddr::from(info.ipi6_addr.s6_addr),

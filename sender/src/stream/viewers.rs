@@ -1,5 +1,7 @@
 //! What viewers say; and those that come by themselves, and go.
 
+use std::net::SocketAddr;
+
 use framegram_common::gate::Visit;
 use framegram_common::os;
 
@@ -29,6 +31,29 @@ impl Stream<'_> {
         }
     }
 
+    /// Looks after destinations that cannot be reached from where they were.
+    pub(super) fn tend_outputs(&mut self) {
+        let now = os::now();
+        for index in 0..self.outputs.len() {
+            let output = &mut self.outputs[index];
+            let before = output.address();
+            if let Some(notice) = output.tend(now) {
+                self.console.say(&notice);
+            }
+            let after = output.address();
+            // Where RTP's reports have a port of their own, it is the next one.
+            if after != before
+                && index < self.destinations
+                && let Some(port) = after.port().checked_add(1)
+                && let Some(output) = self.outputs.get_mut(self.destinations + index)
+                && !output.is_shared()
+            {
+                // A report that cannot be sent is as good as lost.
+                let _ = output.go_to(SocketAddr::new(after.ip(), port));
+            }
+        }
+    }
+
     /// Lets viewers in and out, and takes what they say.
     pub(super) fn meet_viewers(&mut self) {
         let Some(mut door) = self.door.take() else {
@@ -51,24 +76,31 @@ impl Stream<'_> {
         let now = os::now();
         match knock.visit {
             Visit::Served(place) => {
-                let datagram = &self.buffer[..knock.len];
+                let datagram = &self.buffer[..knock.received.len.min(self.buffer.len())];
                 let destination = self.destinations + place;
                 self.transmitter
-                    .handle_datagram(destination, datagram, knock.arrival);
+                    .handle_datagram(destination, datagram, knock.received.arrival);
             }
             Visit::Admitted(place) => {
                 let destination = self.destinations + place;
                 self.forget_link(destination);
-                let viewer = Output::viewer(door.socket(), knock.from);
+                let from = knock.received.from;
+                let viewer = Output::viewer(door.socket(), from);
                 match self.outputs.get_mut(destination) {
-                    Some(output) => *output = viewer,
+                    Some(output) => {
+                        // It may have come from elsewhere before.
+                        if output.address() != from {
+                            door.socket().forget(output.address());
+                        }
+                        *output = viewer;
+                    }
                     None => self.outputs.push(viewer),
                 }
                 self.transmitter.open_destination(destination, now);
-                door.tell(knock.from, "is served", self.console);
+                door.tell(from, "is served", self.console);
             }
             Visit::Left(place) => self.part(place, "left", door),
-            Visit::Refused => door.tell(knock.from, "was refused", self.console),
+            Visit::Refused => door.tell(knock.received.from, "was refused", self.console),
             Visit::Challenged | Visit::Foreign => {}
         }
     }
@@ -78,6 +110,7 @@ impl Stream<'_> {
         self.transmitter.close_destination(destination);
         self.forget_link(destination);
         if let Some(output) = self.outputs.get(destination) {
+            door.socket().forget(output.address());
             door.tell(output.address(), why, self.console);
         }
     }
