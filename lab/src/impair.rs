@@ -14,7 +14,7 @@ use std::time::Duration;
 use judge::Judge;
 
 pub use judge::{Deed, Drop, Passage, REORDER_BY};
-pub use log::{Act, HEADER, Log, LogError, LogFile, LogReader, Name, NoRow, Place, ReadError, Row};
+pub use log::{Act, HEADER, Log, LogReader, Name, NoRow, Place, ReadError, Row};
 pub use spec::SpecError;
 pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};
 

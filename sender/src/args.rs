@@ -106,7 +106,8 @@ pub struct Options {
 
     /// Write RTP's session description to this file, or - for standard output
     ///
-    /// It is of the first destination, and there when the first frame is sent.
+    /// It is of the first destination, and there when the first frame is sent;
+    /// until then an older file stays.
     #[arg(long, value_name = "FILE|-")]
     pub sdp: Option<PathBuf>,
 
@@ -193,6 +194,8 @@ pub struct Options {
 
     /// Write the figures to this file when the stream ends, as JSON, or - for
     /// standard output
+    ///
+    /// An older file stays until they are all written.
     #[arg(long, value_name = "FILE.json|-")]
     pub report: Option<PathBuf>,
 
@@ -206,6 +209,8 @@ pub struct Options {
     pub impair: Option<Impairment>,
 
     /// Write what --impair truly did to each datagram, for framegram-lab check
+    ///
+    /// An older FILE becomes FILE~.
     #[arg(long, value_name = "FILE", requires = "impair")]
     pub impair_log: Option<PathBuf>,
 

@@ -1,13 +1,12 @@
 //! The session description of an RTP stream, for players that cannot find out
 //! by themselves.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use framegram_cli::output::OutputFile;
 use framegram_common::wire::rtp_jpeg::MAX_SIDE;
 use framegram_common::wire::sdp;
 
@@ -15,10 +14,7 @@ use crate::args::Wire;
 use crate::outputs::Output;
 
 /// Where it is written.
-pub(crate) struct Description {
-    /// `None`: standard output.
-    file: Option<(File, PathBuf)>,
-}
+pub(crate) struct Description(OutputFile);
 
 /// What the stream keeps of it.
 pub(crate) struct Session {
@@ -53,18 +49,12 @@ impl Session {
 }
 
 impl Description {
-    /// Opens the file, or standard output for `-`.
+    /// Claims the file, or standard output for `-`.
     ///
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn claim(path: &Path) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self { file: None });
-        }
-        let file = File::create(path).with_context(|| failed(path))?;
-        Ok(Self {
-            file: Some((file, path.to_owned())),
-        })
+        OutputFile::claim(path, "the session description").map(Self)
     }
 
     /// Writes the description of pictures of this size; a file holds the
@@ -73,7 +63,7 @@ impl Description {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn write(
-        &mut self,
+        &self,
         session: &Session,
         output: &Output,
         (width, height): (usize, usize),
@@ -92,19 +82,7 @@ impl Description {
             rtcp_mux: session.rtcp_mux,
         }
         .write();
-        match &mut self.file {
-            None => io::stdout()
-                .write_all(text.as_bytes())
-                .context("cannot write the session description to standard output"),
-            Some((file, path)) => file
-                .rewind()
-                .and_then(|()| file.set_len(0))
-                .and_then(|()| file.write_all(text.as_bytes()))
-                .with_context(|| failed(path)),
-        }
+        self.0.replace(|out| Ok(out.write_all(text.as_bytes())?))?;
+        Ok(())
     }
-}
-
-fn failed(path: &Path) -> String {
-    format!("cannot write the session description to {}", path.display())
 }

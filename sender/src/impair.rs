@@ -1,10 +1,12 @@
 //! A bad network on purpose: an impaired link before each destination.
 
-use std::path::Path;
+use std::io::BufWriter;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use framegram_cli::output::Growing;
 use framegram_common::statistics::Side;
-use framegram_lab::impair::{Impairment, LogError, LogFile, Stage};
+use framegram_lab::impair::{Impairment, Log, Stage};
 
 /// The links, and what is told of them.
 #[derive(Debug)]
@@ -12,21 +14,17 @@ pub(crate) struct Impaired {
     impairment: Impairment,
     /// By destination, as far as anything went there.
     stages: Vec<Stage<()>>,
-    log: Option<LogFile>,
+    log: Option<Log<BufWriter<Growing>>>,
 }
 
 impl Impaired {
     /// Links that do this, with a log if there is a place for it.
-    ///
-    /// # Errors
-    /// Where the log cannot be written.
-    pub(crate) fn new(impairment: &Impairment, log: Option<&Path>) -> Result<Self, LogError> {
-        let create = |path| LogFile::create(path, Side::Sender, impairment);
-        Ok(Self {
+    pub(crate) fn new(impairment: &Impairment, log: Option<Growing>) -> Self {
+        Self {
             impairment: impairment.clone(),
             stages: Vec::new(),
-            log: log.map(create).transpose()?,
-        })
+            log: log.map(|log| Log::new(BufWriter::new(log), Side::Sender, impairment)),
+        }
     }
 
     /// Puts datagrams, of `segment` bytes each but the last, on the way to a
@@ -83,11 +81,12 @@ impl Impaired {
     ///
     /// # Errors
     /// Where it could not be written.
-    pub(crate) fn finish(mut self) -> Result<(), LogError> {
+    pub(crate) fn finish(mut self) -> Result<()> {
         for destination in 0..self.stages.len() {
             self.close(destination);
         }
-        self.log.map_or(Ok(()), LogFile::finish)
+        let finished = self.log.map_or(Ok(()), Log::finish);
+        finished.context("cannot write the impairment log")
     }
 
     fn write_rows(&mut self, destination: usize) {

@@ -37,6 +37,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use framegram_cli::output::OutputFile;
 use framegram_common::os;
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::Waker;
@@ -72,10 +73,14 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let door = listen.transpose()?;
     let description = options.sdp.as_deref().map(Description::claim).transpose()?;
     let report = options.report.as_deref().map(Report::claim).transpose()?;
-    let impaired = options.impair.as_ref().map(|impairment| {
-        Impaired::new(impairment, options.impair_log.as_deref()).map_err(anyhow::Error::from)
+    let log = options.impair_log.as_deref().map(|path| {
+        let told = Arc::clone(&console);
+        let file = OutputFile::claim(path, "the impairment log")?;
+        anyhow::Ok(file.grow(move |line| told.say(line)))
     });
-    let impaired = impaired.transpose()?;
+    let log = log.transpose()?;
+    let impairment = options.impair.as_ref();
+    let impaired = impairment.map(|impairment| Impaired::new(impairment, log));
     let preview = options.preview.then(Preview::open).transpose()?;
     let fixed = match options.fps {
         Some(Rate::Fixed(rate)) => Some(rate),
@@ -121,8 +126,10 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let logged = stream.impaired.take().map_or(Ok(()), Impaired::finish);
     streamed.and(sourced).and(written)?;
     logged?;
+    let described = stream.undescribed.take().map_or(Ok(()), Err);
     console.say(&progress::summary(&statistics));
     stream.reached()?;
+    described?;
     Ok(statistics)
 }
 

@@ -1,77 +1,35 @@
 //! The file of figures, proved writable before the stream begins.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use framegram_cli::output::OutputFile;
 use framegram_common::report::ReportFile;
 use framegram_common::statistics::Statistics;
 
-/// Where the figures go. What is in the file stays until they do; a file that
-/// was not there before is taken away again if they never do.
-pub(crate) struct Report {
-    path: PathBuf,
-    /// `None`: standard output.
-    file: Option<File>,
-    provisional: bool,
-}
+/// Where the figures go. What is in the file stays until they do.
+pub(crate) struct Report(OutputFile);
 
 impl Report {
-    /// Opens the file, or takes standard output where `path` is `-`.
+    /// Claims the file, or takes standard output where `path` is `-`.
     ///
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn claim(path: &Path) -> Result<Self> {
-        let provisional = !path.exists();
-        let piped = path.as_os_str() == "-";
-        let open = || {
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-        };
-        let file = (!piped).then(open).transpose();
-        Ok(Self {
-            path: path.into(),
-            file: file.with_context(|| cannot_write(path))?,
-            provisional: provisional && !piped,
-        })
+        OutputFile::claim(path, "the report").map(Self)
     }
 
     /// Writes the figures.
     ///
     /// # Errors
     /// Where they cannot be written.
-    pub(crate) fn write(mut self, statistics: &Statistics) -> Result<()> {
+    pub(crate) fn write(self, statistics: &Statistics) -> Result<()> {
         let report = ReportFile::new(statistics, None);
-        let mut text = serde_json::to_vec_pretty(&report).context("cannot write the report")?;
-        text.push(b'\n');
-        let written = match &mut self.file {
-            None => io::stdout().write_all(&text),
-            Some(file) => {
-                // A pipe has no length.
-                let _ = file.set_len(0);
-                file.write_all(&text)
-            }
-        };
-        self.provisional &= written.is_err();
-        written.with_context(|| cannot_write(&self.path))
+        // As one text: serde's errors hide that a pipe's reader has gone.
+        let text = serde_json::to_string_pretty(&report)?;
+        self.0.replace(|out| Ok(writeln!(out, "{text}")?))?;
+        Ok(())
     }
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        if self.provisional {
-            // Nothing is lost if the empty file stays.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write the report to {}", path.display())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use anyhow::{Context, Result, bail};
 use crate::console::Console;
 use crate::stop::Stop;
 
+pub(crate) use self::images::is_still;
 pub use self::opencv::{COMPANION, become_companion};
 pub use self::paced::Pacer;
 pub use self::pattern::{BARS, Pattern};

@@ -39,6 +39,8 @@ pub(crate) struct Stream<'a> {
     /// The destinations, then those of RTP's reports where they are others.
     pub(crate) outputs: Vec<Output>,
     pub(crate) description: Option<Description>,
+    /// Why it could not be written.
+    pub(crate) undescribed: Option<anyhow::Error>,
     /// Where viewers come by themselves; they are the last of the outputs.
     pub(crate) door: Option<Door>,
     /// What stands before the destinations to do harm, if that is wanted.
@@ -123,6 +125,7 @@ impl<'a> Stream<'a> {
             transmitter: Speaker::new(config, number, os::now()),
             outputs,
             description: None,
+            undescribed: None,
             door: None,
             impaired: None,
             destinations,
@@ -380,7 +383,9 @@ impl<'a> Stream<'a> {
             return;
         };
         if let Err(error) = description.write(&self.session, output, (width, height)) {
+            // The stream goes on, for those that know what it is like.
             self.console.say(&format!("{error:#}"));
+            self.undescribed.get_or_insert(error);
         }
     }
 }

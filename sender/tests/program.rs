@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
+#[path = "program/files.rs"]
+mod files;
 #[path = "program/life.rs"]
 mod life;
 
@@ -243,6 +245,14 @@ fn quiet_is_silent() {
     assert!(output.stderr.is_empty() && output.stdout.is_empty());
 }
 
+/// Whether a process does anything of its own about SIGINT.
+fn hears_signals(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    caught & (1 << (2 - 1)) != 0
+}
+
 /// Starts a stream, sends it `signal` once it tells of itself, and returns how
 /// it ended and what its report says.
 fn interrupted(name: &str, signal: &str, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
@@ -258,7 +268,7 @@ fn interrupted(name: &str, signal: &str, arguments: &[&str]) -> (Option<i32>, se
         .unwrap();
     // Held open, so that a source that reads it waits.
     let _input = child.stdin.take();
-    while !fs::exists(&report).unwrap() {
+    while !hears_signals(child.id()) {
         std::thread::yield_now();
     }
     if !arguments.contains(&"-") {

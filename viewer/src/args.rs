@@ -96,8 +96,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE.png|jpg", help_heading = SHOWING)]
     pub snapshot: Option<PathBuf>,
 
-    /// Record every frame shown: .mjpeg as they came, .y4m decoded; - for
-    /// standard output
+    /// Record every frame shown: .mjpeg as they came, .y4m decoded, without
+    /// frames of another size; - for standard output; an older FILE becomes FILE~
     #[arg(long, value_name = "FILE.mjpeg|y4m|-", help_heading = SHOWING)]
     pub output: Option<PathBuf>,
 
@@ -122,7 +122,8 @@ pub struct Args {
     pub wait: Option<Duration>,
 
     /// Write a report (may be given several times): .json all figures, .csv a
-    /// row for each frame, .html a page with plots; - the JSON to standard output
+    /// row for each frame, .html a page with plots; - the JSON to standard output;
+    /// an older FILE stays until the new one is whole
     #[arg(long, value_name = "FILE.json|csv|html|-", help_heading = TELLING)]
     pub report: Vec<PathBuf>,
 
@@ -137,7 +138,8 @@ pub struct Args {
     pub fail_if: Vec<Condition>,
 
     /// Write down what became of every datagram: times, sizes, numbers and
-    /// fates, never contents; --what-if replays it with other settings
+    /// fates, never contents; --what-if replays it with other settings; an older
+    /// FILE becomes FILE~
     #[arg(long, value_name = "FILE", help_heading = TELLING)]
     pub trace: Option<PathBuf>,
 
@@ -153,7 +155,8 @@ pub struct Args {
     #[arg(long, value_name = "SPEC", help_heading = TELLING)]
     pub impair: Option<Impairment>,
 
-    /// Write what --impair truly did to each datagram, for framegram-lab check
+    /// Write what --impair truly did to each datagram, for framegram-lab check;
+    /// an older FILE becomes FILE~
     #[arg(long, value_name = "FILE", requires = "impair", help_heading = TELLING)]
     pub impair_log: Option<PathBuf>,
 

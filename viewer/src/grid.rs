@@ -214,7 +214,7 @@ impl Grid {
         }
         let told = self.telling.finish(&self.live, &all, &each, advice);
         let logged = self.impaired.map_or(Ok(()), Impaired::finish);
-        let finished = failures::all_of([told, logged.map_err(Into::into), pictured]);
+        let finished = failures::all_of([told, logged, pictured]);
         (all, finished)
     }
 

@@ -1,12 +1,14 @@
 //! A bad network on purpose: an impaired link between the socket and the
 //! receiver.
 
-use std::path::Path;
+use std::io::BufWriter;
 use std::time::Duration;
 
+use anyhow::Context;
+use framegram_cli::output::Growing;
 use framegram_common::statistics::Side;
 use framegram_common::udp::Received;
-use framegram_lab::impair::{Impairment, LogError, LogFile, Stage};
+use framegram_lab::impair::{Impairment, Log, Stage};
 
 /// The link, and what is told of it.
 ///
@@ -15,20 +17,17 @@ use framegram_lab::impair::{Impairment, LogError, LogFile, Stage};
 #[derive(Debug)]
 pub struct Impaired {
     stage: Stage<Received>,
-    log: Option<LogFile>,
+    log: Option<Log<BufWriter<Growing>>>,
 }
 
 impl Impaired {
     /// A link that does this, with a log if there is a place for it.
-    ///
-    /// # Errors
-    /// Where the log cannot be written.
-    pub fn new(impairment: &Impairment, log: Option<&Path>) -> Result<Self, LogError> {
-        let create = |path| LogFile::create(path, Side::Viewer, impairment);
-        Ok(Self {
+    #[must_use]
+    pub fn new(impairment: &Impairment, log: Option<Growing>) -> Self {
+        Self {
             stage: Stage::new(impairment.clone(), log.is_some()),
-            log: log.map(create).transpose()?,
-        })
+            log: log.map(|log| Log::new(BufWriter::new(log), Side::Viewer, impairment)),
+        }
     }
 
     /// Puts a datagram on the link. What was due before it arrived is to be
@@ -60,10 +59,11 @@ impl Impaired {
     ///
     /// # Errors
     /// Where it could not be written.
-    pub fn finish(mut self) -> Result<(), LogError> {
+    pub fn finish(mut self) -> anyhow::Result<()> {
         self.stage.finish();
         self.write_rows();
-        self.log.map_or(Ok(()), LogFile::finish)
+        let finished = self.log.map_or(Ok(()), Log::finish);
+        finished.context("cannot write impairment log")
     }
 
     fn write_rows(&mut self) {

@@ -8,7 +8,6 @@
 
 pub mod analyse;
 pub mod args;
-pub mod claim;
 pub mod conceal;
 pub mod decode;
 pub mod discover;
@@ -41,6 +40,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use framegram_cli::input::read_text;
+use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::signals;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
@@ -101,8 +102,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let files = Files::claim(&args.report)?;
     let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
     let log = args.impair_log.as_deref();
+    let log = log.map(|path| growing(path, "impairment log", &console));
+    let log = log.transpose()?;
     let impaired = args.impair.as_ref().map(|it| Impaired::new(it, log));
-    let impaired = impaired.transpose()?;
     // What came before it listened cannot come through the link after this.
     let blind = args
         .impair
@@ -163,7 +165,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let checked = Condition::check_all(&args.fail_if, &statistics);
         return failures::all_of([shown, finished, checked.map_err(Into::into)]);
     }
-    let (display, recording) = sinks(args, &invitation)?;
+    let (display, recording) = sinks(args, &invitation, &console)?;
     greet(&invitation, &advice, &console);
     let keep = if args.headless || recording.is_some() {
         Keep::All
@@ -290,9 +292,15 @@ fn looking_up(sender: &Sender) -> Option<Lookup> {
     }
 }
 
+/// A file that grows, and what is said where it takes an older one's place.
+fn growing(path: &Path, what: &'static str, console: &Arc<Console>) -> anyhow::Result<Growing> {
+    let console = Arc::clone(console);
+    let file = OutputFile::claim(path, what)?;
+    Ok(file.grow(move |line| console.notice(line)))
+}
+
 fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the session description {}", path.display()))?;
+    let text = read_text(path, MAX_SDP).context("cannot take the session description")?;
     sdp::size(&text).with_context(|| {
         format!(
             "{} tells no size: it takes a line like a=x-dimensions:2560,1440",
@@ -317,9 +325,9 @@ type Sinks = (Option<Box<dyn Sink>>, Option<Recording>);
 
 /// The sink for the eye, or the one that counts if there is no other; and the
 /// recording.
-fn sinks(args: &Args, invitation: &[String]) -> anyhow::Result<Sinks> {
+fn sinks(args: &Args, invitation: &[String], console: &Arc<Console>) -> anyhow::Result<Sinks> {
     let recording = match (&args.output, args.format()?) {
-        (Some(path), Some(format)) => Some(Recording::create(path, format)?),
+        (Some(path), Some(format)) => Some(Recording::create(path, format, console)?),
         _ => None,
     };
     let display: Option<Box<dyn Sink>> = if !args.headless {
@@ -362,3 +370,7 @@ fn write_snapshot(
     }
     Ok(())
 }
+
+/// The longest session description that is read, in bytes: one takes some
+/// hundred.
+const MAX_SDP: u64 = 64 << 10;

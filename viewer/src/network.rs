@@ -145,7 +145,7 @@ impl Network {
             line.into_iter()
                 .for_each(|line| self.exchange.set_traced(line));
         });
-        failures::all_of([outcome, traced, logged.map_err(Into::into)])?;
+        failures::all_of([outcome, traced, logged])?;
         Ok(self.exchange.news().live.statistics)
     }
 

@@ -18,7 +18,7 @@ use framegram_common::udp::Received;
 use framegram_common::wire::Format;
 use framegram_lab::trace::{Recorder, Why};
 
-use crate::claim::Claim;
+use crate::growing;
 use crate::report::progress::Console;
 
 /// A trace being written.
@@ -48,7 +48,7 @@ impl Tracer {
         config: &Config,
         console: &Arc<Console>,
     ) -> anyhow::Result<Self> {
-        let mut file = Claim::new(path, "trace")?.begin()?;
+        let mut file = growing(path, "trace", console)?;
         let (blocks, written) = mpsc::sync_channel::<Vec<u8>>(MOST_WAITING);
         let writer = std::thread::Builder::new()
             .name("trace".to_owned())

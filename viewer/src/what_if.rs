@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framegram_cli::numbers::{count, percent, seconds};
+use framegram_cli::output::OutputFile;
 use framegram_lab::what_if::{Journey, Outcome, Part, Setting, replay};
 
 use self::report::Report;
 use self::table::Table;
 use crate::args::Args;
-use crate::claim::Claim;
 use crate::report::progress::Console;
 
 /// What was tried, and what came of it.
@@ -43,7 +43,9 @@ impl Tried {
 pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     let piped = args.report.iter().any(|path| path.as_os_str() == "-");
     let file = args.report.first().filter(|_| !piped);
-    let report = file.map(|path| Claim::new(path, "report")).transpose()?;
+    let report = file
+        .map(|path| OutputFile::claim(path, "report"))
+        .transpose()?;
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
     let journey =
@@ -83,7 +85,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
     };
     match report {
-        Some(report) => drop(report.write(write)?),
+        Some(report) => drop(report.replace(write)?),
         None if piped => write(&mut io::stdout())?,
         None => {}
     }

@@ -5,7 +5,9 @@
 
 pub mod console;
 pub mod exit;
+pub mod input;
 pub mod numbers;
+pub mod output;
 pub mod signals;
 pub mod stop;
 pub mod threads;

@@ -1,11 +1,10 @@
 //! What of a report is compared.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use framegram_cli::input::read_text;
 use framegram_common::report::ReportFile;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -106,12 +105,8 @@ impl Report {
     /// # Errors
     /// One line that says why it is none.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let name = path.display();
-        let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-        let mut text = String::new();
-        let read = file.take(MAX_REPORT).read_to_string(&mut text);
-        read.with_context(|| format!("cannot read {name}"))?;
-        Self::parse(&text).with_context(|| format!("cannot check {name}"))
+        let text = read_text(path, MAX_REPORT)?;
+        Self::parse(&text).with_context(|| format!("cannot check {}", path.display()))
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
@@ -193,12 +188,18 @@ impl Account {
 /// No stream counts so far; above it sums could overflow.
 const MOST: u64 = 1 << 48;
 
-/// Far more than a report ever has.
-const MAX_REPORT: u64 = 256 << 20;
+/// The longest report that is read, in bytes: far more than one ever has.
+const MAX_REPORT: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read_to_it() {
+        let error = Report::read(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.to_string().contains("larger than"), "{error}");
+    }
 
     #[test]
     fn numbers_that_no_stream_has_are_refused() {

@@ -37,7 +37,7 @@ use framegram_common::wire::WireError;
 use framegram_common::wire::native::{Channel, Header, Packet};
 
 pub use read::{LogReader, ReadError};
-pub use write::{Log, LogError, LogFile};
+pub use write::Log;
 
 /// What was done to a datagram, or a copy of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use clap::{CommandFactory, error::ErrorKind};
+use framegram_cli::output::{self, Named};
 use framegram_common::repair::Fec;
 use framegram_common::udp::is_broadcast;
 
 use super::{Options, Slices, Switch, Wire};
 use crate::encode::MIN_FRAME_BYTES;
-use crate::source::Spec;
+use crate::source::{Spec, is_still};
 
 impl Options {
     /// What [`clap::Parser`] cannot check alone.
@@ -44,6 +45,9 @@ impl Options {
                 "--datagram {datagram} needs a --bitrate of {least} or more"
             ));
         }
+        if let Some(conflict) = self.conflict_of_files() {
+            return Some(conflict);
+        }
         let is_piped = |path: &Option<_>| path.as_deref() == Some("-".as_ref());
         if is_piped(&self.sdp) && is_piped(&self.report) {
             return Some(
@@ -52,6 +56,36 @@ impl Options {
             );
         }
         self.conflict_of_wire().or_else(|| self.conflict_of_group())
+    }
+
+    /// Files that would be written twice, or over the source.
+    fn conflict_of_files(&self) -> Option<String> {
+        let source = match &self.source {
+            Spec::Path(path) => Some(path.as_path()),
+            Spec::Stdin => Some("-".as_ref()),
+            Spec::Camera(_) | Spec::Url(_) | Spec::Pattern { .. } => None,
+        };
+        let sdp = self.sdp.as_deref().map(|path| Named::new("--sdp", path));
+        let report = self.report.as_deref();
+        let report = report.map(|path| Named::new("--report", path));
+        let log = self.impair_log.as_deref();
+        let log = log.map(|path| Named::growing("--impair-log", path));
+        let outputs: Vec<_> = [sdp, report, log].into_iter().flatten().collect();
+        let stills = source
+            .filter(|path| path.is_dir())
+            .and_then(|path| path.canonicalize().ok());
+        let still = outputs.iter().find(|output| {
+            let folder = output::resolve(output.path);
+            stills.is_some() && folder.parent() == stills.as_deref() && is_still(output.path)
+        });
+        if let Some(Named { option, path, .. }) = still {
+            let path = path.display();
+            return Some(format!(
+                "{option} would write {path} among the stills of SOURCE: name another file"
+            ));
+        }
+        let source = source.map(|path| Named::new("SOURCE", path));
+        output::conflict(source.as_slice(), &outputs)
     }
 
     fn conflict_of_wire(&self) -> Option<String> {

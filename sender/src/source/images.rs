@@ -29,7 +29,7 @@ const MAX_FILE: u64 = 128 << 20;
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "jpe", "png"];
 
 /// Whether a file of JPEG data is one still by its name, not a stream of them.
-pub(super) fn is_still(path: &Path) -> bool {
+pub(crate) fn is_still(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension.is_some_and(|extension| {
         EXTENSIONS

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use framegram_common::wire::native::Packet;
 
-use crate::{Folder, NOBODY};
+use crate::Folder;
 
 /// How long a program may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

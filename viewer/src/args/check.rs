@@ -1,9 +1,8 @@
 //! What goes together on a command line, and what does not.
 
-use std::path::{Path, PathBuf};
-
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use framegram_cli::output::{self, Named};
 use framegram_common::udp;
 
 use super::{Args, Layout, Wire};
@@ -26,9 +25,7 @@ impl Args {
             Kind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
-        if let Some((one, other, path)) = self.written_twice() {
-            let path = path.display();
-            let conflict = format!("{one} and {other} would both write {path}: name two files");
+        if let Some(conflict) = self.conflict_of_files() {
             return Err(Self::command().error(ErrorKind::ArgumentConflict, conflict));
         }
         match self.conflict() {
@@ -38,7 +35,10 @@ impl Args {
     }
 
     fn conflict(&self) -> Option<&'static str> {
-        // clap does not ask for what conflicts with an address that is given.
+        // clap does not ask for what conflicts with another option that is given.
+        if self.impair.is_none() && self.impair_log.is_some() {
+            return Some("--impair-log is of an --impair such as loss=5%,seed=7");
+        }
         if self.what_if.is_none() && (self.seed.is_some() || !self.rtt.is_empty()) {
             return Some("--rtt and --seed are for --what-if FILE");
         }
@@ -79,31 +79,33 @@ impl Args {
         None
     }
 
-    /// Two options that name one file to write.
-    fn written_twice(&self) -> Option<(&'static str, &'static str, &Path)> {
-        let reports = self.report.iter().map(|path| ("--report", path.as_path()));
-        let others = [
-            ("--trace", self.trace.as_deref()),
-            ("--impair-log", self.impair_log.as_deref()),
-            ("--output", self.output.as_deref()),
-            ("--snapshot", self.snapshot.as_deref().map(Path::new)),
+    /// Files that would be written twice, or over one that is read.
+    fn conflict_of_files(&self) -> Option<String> {
+        let inputs = [
+            ("--sdp", &self.sdp),
+            ("--analyse", &self.analyse),
+            ("--what-if", &self.what_if),
         ];
-        let others = others
+        let inputs: Vec<_> = inputs
             .into_iter()
-            .filter_map(|(name, path)| Some((name, path?)));
-        let files: Vec<_> = reports
-            .chain(others)
-            .filter(|(_, path)| path.as_os_str() != "-" && !is_device(path))
-            .map(|(name, path)| (name, path, place(path)))
+            .filter_map(|(option, path)| Some(Named::new(option, path.as_deref()?)))
             .collect();
-        files
-            .iter()
-            .enumerate()
-            .find_map(|(index, (one, path, place))| {
-                let mut before = files[..index].iter();
-                let (other, ..) = before.find(|(.., other)| other == place)?;
-                Some((*other, *one, *path))
-            })
+        let reports = self.report.iter().map(|path| Named::new("--report", path));
+        let logs = self.impair_log.iter();
+        let logs = logs.map(|path| Named::growing("--impair-log", path));
+        let trace = self.trace.iter();
+        let trace = trace.map(|path| Named::growing("--trace", path));
+        let output = self.output.iter();
+        let output = output.map(|path| Named::growing("--output", path));
+        let snapshot = self.snapshot.iter();
+        let snapshot = snapshot.map(|path| Named::new("--snapshot", path));
+        let outputs: Vec<_> = reports
+            .chain(trace)
+            .chain(logs)
+            .chain(output)
+            .chain(snapshot)
+            .collect();
+        output::conflict(&inputs, &outputs)
     }
 
     /// Whether the address is that of a group, or a name that nobody knows yet.
@@ -112,24 +114,6 @@ impl Args {
         udp::resolve(address, Some(udp::DEFAULT_PORT))
             .map_or(true, |address| address.ip().is_multicast())
     }
-}
-
-/// Whether what it names can be written by many.
-fn is_device(path: &Path) -> bool {
-    path.metadata().is_ok_and(|there| !there.is_file())
-}
-
-/// Where a file is or will be, whatever way its path takes.
-fn place(path: &Path) -> PathBuf {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => return path.to_owned(),
-    };
-    let known = path.canonicalize().ok();
-    known
-        .or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
-        .unwrap_or_else(|| path.to_owned())
 }
 
 /// What is listened at unless told otherwise: no group.

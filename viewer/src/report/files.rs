@@ -1,11 +1,12 @@
 //! The files of a report, each claimed before the stream begins: `.json` and
-//! `.html` are written at the end, rows of `.csv` as frames are settled.
+//! `.html` are written at the end, rows of `.csv` as frames are settled. An older
+//! report stays until the new one is whole.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use framegram_cli::output::{Draft, OutputFile};
 use framegram_common::Statistics;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::report::ReportFile;
@@ -13,13 +14,12 @@ use framegram_common::timeline::Course;
 
 use super::advice::Advice;
 use super::{csv, html};
-use crate::claim::Claim;
 use crate::failures;
 
 /// All files of one run.
 #[derive(Default)]
 pub struct Files {
-    whole: Vec<(Kind, Claim)>,
+    whole: Vec<(Kind, OutputFile)>,
     rows: Vec<Rows>,
     /// The JSON goes to standard output too.
     piped: bool,
@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 struct Rows {
-    out: BufWriter<File>,
+    out: Draft,
     path: PathBuf,
     /// What went wrong; nothing is written after that.
     outcome: anyhow::Result<()>,
@@ -78,9 +78,9 @@ impl Files {
                 files.piped = true;
                 continue;
             }
-            let claim = Claim::new(path, "report")?;
+            let file = OutputFile::claim(path, "report")?;
             if kind == Kind::Csv {
-                let mut out = claim.begin()?;
+                let mut out = file.draft()?;
                 writeln!(out, "{}", csv::HEADER)?;
                 files.rows.push(Rows {
                     out,
@@ -88,7 +88,7 @@ impl Files {
                     outcome: Ok(()),
                 });
             } else {
-                files.whole.push((kind, claim));
+                files.whole.push((kind, file));
             }
         }
         Ok(files)
@@ -153,8 +153,8 @@ impl Files {
     fn write(self, file: &ReportFile, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
         let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
         let mut written: Vec<_> = rows.collect();
-        for (kind, claim) in self.whole {
-            let whole = claim.write(|out| {
+        for (kind, output) in self.whole {
+            let whole = output.replace(|out| {
                 if kind == Kind::Html {
                     return Ok(out.write_all(html::page(file, advice)?.as_bytes())?);
                 }
@@ -170,10 +170,11 @@ impl Files {
 }
 
 impl Rows {
-    fn finish(mut self, forgotten: u64) -> anyhow::Result<()> {
-        let flushed = self.outcome.and_then(|()| Ok(self.out.flush()?));
+    fn finish(self, forgotten: u64) -> anyhow::Result<()> {
         let path = self.path.display();
-        flushed.with_context(|| format!("cannot write report {path}"))?;
+        self.outcome
+            .with_context(|| format!("cannot write report {path}"))?;
+        self.out.finish()?;
         if forgotten > 0 {
             bail!(
                 "{forgotten} rows are missing in {path}: frames came faster than it could be \

@@ -2,18 +2,20 @@
 
 mod y4m;
 
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use framegram_cli::output::Growing;
 use framegram_common::receiver::ReceivedFrame;
 
 use self::y4m::Y4m;
 use super::{Flow, Shown, Sink, Status, TICK};
 use crate::decode::{Decoder, Undecodable};
+use crate::growing;
+use crate::report::progress::Console;
 
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,13 +28,12 @@ pub enum Format {
 
 /// Records every frame that it is shown. A reader who goes away ends it.
 pub struct Recording {
-    out: BufWriter<File>,
+    out: BufWriter<Growing>,
     name: String,
     writer: Writer,
     /// The pipe's reader is gone.
     closed: bool,
-    /// Frames that do not fit the header of a Y4M.
-    refused: u64,
+    console: Arc<Console>,
 }
 
 enum Writer {
@@ -43,8 +44,10 @@ enum Writer {
 /// Why a frame is not in the recording.
 #[derive(Debug)]
 enum Failure {
-    /// The frame itself.
-    Refused,
+    /// The frame itself: it is damaged, or no JPEG.
+    Undecodable,
+    /// It does not fit the header of a Y4M.
+    Unlike,
     /// The file or pipe.
     Io(io::Error),
 }
@@ -69,35 +72,34 @@ impl Format {
 }
 
 impl Recording {
-    /// Creates the file, or takes standard output where the path is `-`.
+    /// Claims the file, or takes standard output where the path is `-`.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn create(path: &Path, format: Format) -> anyhow::Result<Self> {
-        let (file, name) = if path.as_os_str() == "-" {
-            if io::stdout().is_terminal() {
-                bail!(
-                    "pictures are no text for a terminal: pipe them to a program, as in \
-                     --output - --output-format y4m | ffplay -, or record to a file"
-                );
-            }
-            // Not `Stdout`, which looks for line ends in what it is given.
-            let file = io::stdout().as_fd().try_clone_to_owned();
-            (file.map(File::from), "standard output".to_owned())
+    pub fn create(path: &Path, format: Format, console: &Arc<Console>) -> anyhow::Result<Self> {
+        let piped = path.as_os_str() == "-";
+        if piped && io::stdout().is_terminal() {
+            bail!(
+                "pictures are no text for a terminal: pipe them to a program, as in \
+                 --output - --output-format y4m | ffplay -, or record to a file"
+            );
+        }
+        let out = growing(path, "output", console)?;
+        let name = if piped {
+            "standard output".to_owned()
         } else {
-            (File::create(path), path.display().to_string())
+            path.display().to_string()
         };
-        let file = file.with_context(|| format!("cannot write output {name}"))?;
         let decoder = Decoder::new()?;
         Ok(Self {
-            out: BufWriter::with_capacity(BUFFER, file),
+            out: BufWriter::with_capacity(BUFFER, out),
             name,
             writer: match format {
                 Format::Mjpeg => Writer::Mjpeg(decoder),
                 Format::Y4m => Writer::Y4m(Box::new(Y4m::new(decoder))),
             },
             closed: false,
-            refused: 0,
+            console: Arc::clone(console),
         })
     }
 
@@ -129,10 +131,7 @@ impl Sink for Recording {
         }
         match self.write(frame) {
             Ok(()) => Ok(Shown::Yes),
-            Err(Failure::Refused) => {
-                self.refused += u64::from(matches!(self.writer, Writer::Y4m(_)));
-                Ok(Shown::Undecodable)
-            }
+            Err(Failure::Undecodable | Failure::Unlike) => Ok(Shown::Undecodable),
             Err(Failure::Io(error)) => {
                 self.ended(error)?;
                 Ok(Shown::Withheld)
@@ -162,33 +161,25 @@ impl Sink for Recording {
         }
         match outcome.and_then(|()| Ok(self.out.flush()?)) {
             Ok(()) => {}
-            Err(Failure::Refused) => self.refused += 1,
+            Err(Failure::Undecodable | Failure::Unlike) => {}
             Err(Failure::Io(error)) => self.ended(error)?,
         }
-        let refused = self.refused + self.writer.refused();
-        if refused > 0 {
-            bail!(
-                "{refused} frames are not in {}: Y4M keeps the size and sampling of its first \
-                 frame, and they have others; record as .mjpeg",
-                self.name
-            );
+        if let Writer::Y4m(y4m) = &self.writer
+            && y4m.unlike() > 0
+        {
+            let (unlike, name) = (y4m.unlike(), &self.name);
+            self.console.notice(&format!(
+                "{unlike} frames are not in {name}: Y4M keeps the size and sampling of its \
+                 first frame, and they have others; record as .mjpeg"
+            ));
         }
         Ok(())
     }
 }
 
-impl Writer {
-    fn refused(&self) -> u64 {
-        match self {
-            Self::Mjpeg(_) => 0,
-            Self::Y4m(y4m) => y4m.refused_at_start(),
-        }
-    }
-}
-
 impl From<Undecodable> for Failure {
     fn from(_: Undecodable) -> Self {
-        Self::Refused
+        Self::Undecodable
     }
 }
 
@@ -204,16 +195,23 @@ const BUFFER: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use turbojpeg::Subsamp;
 
     use super::*;
     use crate::fixture::{Folder, frame, jpeg, quadrants};
     use crate::report::live::Live;
 
+    fn create(path: &Path) -> Recording {
+        let console = Arc::new(Console::new(true));
+        Recording::create(path, Format::of(path).unwrap(), &console).unwrap()
+    }
+
     fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result<()>) {
         let folder = Folder::new();
         let path = folder.path(name);
-        let mut recording = Recording::create(&path, Format::of(&path).unwrap()).unwrap();
+        let mut recording = create(&path);
         let live = Live::default();
         let status = Status {
             now: Duration::ZERO,
@@ -274,7 +272,7 @@ mod tests {
             }
             let folder = Folder::new();
             let path = folder.path("a.y4m");
-            let mut recording = Recording::create(&path, Format::Y4m).unwrap();
+            let mut recording = create(&path);
             let live = Live::default();
             let status = Status {
                 now: Duration::ZERO,
@@ -301,27 +299,25 @@ mod tests {
     }
 
     #[test]
-    fn y4m_says_which_frames_it_could_not_take() {
+    fn y4m_leaves_out_the_frames_that_it_cannot_take() {
         let mut jpegs = vec![quadrants(64, 48); 6];
         jpegs[2] = quadrants(32, 32);
         jpegs[5] = jpeg(64, 48, Subsamp::None, |_, _| [1, 2, 3]);
-        let (bytes, _, finished) = record("a.y4m", &jpegs);
+        let (bytes, shown, finished) = record("a.y4m", &jpegs);
         let found = bytes.windows(6).filter(|w| w == b"FRAME\n").count();
         assert_eq!(found, 4);
-        let error = finished.unwrap_err().to_string();
-        assert!(error.starts_with("2 frames are not in"), "{error}");
+        // Others may send such frames: they are left out, and the rest is good.
+        finished.unwrap();
+        assert_eq!(shown[5], Shown::Undecodable);
     }
 
     #[test]
     fn a_reader_who_goes_away_is_a_good_end() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut recording = Recording {
-            out: BufWriter::new(File::from(std::os::fd::OwnedFd::from(writer))),
-            name: "pipe".to_owned(),
-            writer: Writer::Mjpeg(Decoder::new().unwrap()),
-            closed: false,
-            refused: 0,
-        };
+        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let console = Arc::new(Console::new(true));
+        let mut recording = Recording::create(Path::new(&path), Format::Mjpeg, &console).unwrap();
+        drop(writer);
         let live = Live::default();
         let status = Status {
             now: Duration::ZERO,

@@ -1,15 +1,15 @@
 //! One frame as a picture file: `.jpg` as it came, `.png` decoded.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use framegram_cli::output::OutputFile;
 use image::ImageEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
-use crate::claim::Claim;
 use crate::decode::{Decoder, Picture, Reduction};
 
 /// The kind of a picture file.
@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// The file for the last frame shown, claimed before the first.
 pub struct Snapshot {
-    claim: Claim,
+    file: OutputFile,
     kind: Kind,
 }
 
@@ -98,8 +98,8 @@ impl Snapshot {
     /// When it cannot, or its name asks for another kind of picture.
     pub fn claim(path: &Path) -> anyhow::Result<Self> {
         let kind = Kind::of(path)?;
-        let claim = Claim::new(path, "snapshot")?;
-        Ok(Self { claim, kind })
+        let file = OutputFile::claim(path, "snapshot")?;
+        Ok(Self { file, kind })
     }
 
     /// Writes the frame. Returns where it is.
@@ -108,7 +108,7 @@ impl Snapshot {
     /// When the frame is no picture or the disk is full.
     pub fn write(self, jpeg: &[u8]) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
-        self.claim.write(|out| kind.write(jpeg, out))
+        self.file.replace(|out| kind.write(jpeg, out))
     }
 
     /// Writes a picture that came as no frame. Returns where it is.
@@ -117,7 +117,7 @@ impl Snapshot {
     /// When the disk is full.
     pub fn write_picture(self, picture: &Picture) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
-        self.claim.write(|out| kind.write_picture(picture, out))
+        self.file.replace(|out| kind.write_picture(picture, out))
     }
 }
 
@@ -142,20 +142,24 @@ impl Series {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn write(&mut self, jpeg: &Bytes) -> anyhow::Result<PathBuf> {
-        let (path, file) = self.create()?;
-        self.kind
-            .write(jpeg, BufWriter::new(file))
-            .with_context(|| format!("cannot write snapshot {}", path.display()))?;
-        Ok(path)
+        let path = self.reserve()?;
+        let written = OutputFile::claim(&path, "snapshot")
+            .and_then(|file| file.replace(|out| self.kind.write(jpeg, out)));
+        if written.is_err() {
+            // Nobody is helped by an empty file.
+            let _ = fs::remove_file(&path);
+        }
+        written
     }
 
-    fn create(&mut self) -> anyhow::Result<(PathBuf, File)> {
+    /// Takes the first name that is free.
+    fn reserve(&mut self) -> anyhow::Result<PathBuf> {
         loop {
             let mut name = self.stem.clone().into_os_string();
             name.push(format!("-{}.{}", self.next, self.kind.extension()));
             let path = PathBuf::from(name);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((path, file)),
+                Ok(_) => return Ok(path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.next = self.next.checked_add(1).context("no name is free")?;
                 }

@@ -44,7 +44,7 @@ fn a_row_is_what_the_documentation_shows() {
 fn a_log_begins_and_ends_as_such() {
     let mut out = Vec::new();
     let impairment = "loss=5%,seed=7".parse().unwrap();
-    let mut log = Log::new(&mut out, Side::Viewer, &impairment).unwrap();
+    let mut log = Log::new(&mut out, Side::Viewer, &impairment);
     log.write(&row(Act::Delivered));
     log.finish().unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -71,7 +71,7 @@ fn an_error_is_told_at_the_end_however_early_it_came() {
             Ok(())
         }
     }
-    let mut log = Log::new(Full(300), Side::Sender, &Impairment::default()).unwrap();
+    let mut log = Log::new(Full(300), Side::Sender, &Impairment::default());
     for _ in 0..10 {
         log.write(&row(Act::Lost));
     }

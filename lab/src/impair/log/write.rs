@@ -1,44 +1,39 @@
 //! Writing a log, row by row.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use framegram_common::statistics::Side;
-use thiserror::Error;
 
 use super::{END, HEADER, Row, TITLE, side_name};
 use crate::impair::Impairment;
 
-/// Writes a log.
+/// Writes a log. Nothing is written before the first row or the end.
 #[derive(Debug)]
 pub struct Log<W> {
     out: W,
+    /// What stands above the rows, until it is written.
+    head: Option<String>,
     rows: u64,
     outcome: io::Result<()>,
 }
 
 impl<W: io::Write> Log<W> {
     /// Begins it. `out` had better be buffered.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn new(mut out: W, side: Side, impairment: &Impairment) -> io::Result<Self> {
-        writeln!(out, "{TITLE}{}, {impairment}", side_name(side))?;
-        writeln!(out, "{HEADER}")?;
-        out.flush()?;
-        Ok(Self {
+    pub fn new(out: W, side: Side, impairment: &Impairment) -> Self {
+        let side = side_name(side);
+        Self {
             out,
+            head: Some(format!("{TITLE}{side}, {impairment}\n{HEADER}\n")),
             rows: 0,
             outcome: Ok(()),
-        })
+        }
     }
 
     /// Writes a row. The first error is kept for [`Log::finish`]; nothing is
     /// written after it.
     pub fn write(&mut self, row: &Row) {
         if self.outcome.is_ok() {
-            self.outcome = writeln!(self.out, "{row}");
+            self.outcome = self.try_write(row);
             self.rows += 1;
         }
     }
@@ -48,62 +43,21 @@ impl<W: io::Write> Log<W> {
     /// # Errors
     /// The first of `out`, now or before.
     pub fn finish(mut self) -> io::Result<()> {
-        self.outcome?;
+        std::mem::replace(&mut self.outcome, Ok(()))?;
+        self.write_head()?;
         writeln!(self.out, "{END}{} rows", self.rows)?;
         self.out.flush()
     }
-}
 
-/// A log in a file.
-#[derive(Debug)]
-pub struct LogFile {
-    log: Log<BufWriter<File>>,
-    path: PathBuf,
-}
-
-/// A log could not be written.
-#[derive(Debug, Error)]
-#[error("cannot write the impairment log to {}", path.display())]
-pub struct LogError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl LogFile {
-    /// Begins it, in the place of what is there.
-    ///
-    /// # Errors
-    /// Where that cannot be written.
-    pub fn create(path: &Path, side: Side, impairment: &Impairment) -> Result<Self, LogError> {
-        let begun = File::create(path)
-            .and_then(|file| Log::new(BufWriter::new(file), side, impairment))
-            .map_err(|source| LogError::new(path, source));
-        Ok(Self {
-            log: begun?,
-            path: path.to_owned(),
-        })
+    fn try_write(&mut self, row: &Row) -> io::Result<()> {
+        self.write_head()?;
+        writeln!(self.out, "{row}")
     }
 
-    /// [`Log::write`]
-    pub fn write(&mut self, row: &Row) {
-        self.log.write(row);
-    }
-
-    /// [`Log::finish`]
-    ///
-    /// # Errors
-    /// As there.
-    pub fn finish(self) -> Result<(), LogError> {
-        let finished = self.log.finish();
-        finished.map_err(|source| LogError::new(&self.path, source))
-    }
-}
-
-impl LogError {
-    fn new(path: &Path, source: io::Error) -> Self {
-        Self {
-            path: path.to_owned(),
-            source,
+    fn write_head(&mut self) -> io::Result<()> {
+        match self.head.take() {
+            Some(head) => self.out.write_all(head.as_bytes()),
+            None => Ok(()),
         }
     }
 }

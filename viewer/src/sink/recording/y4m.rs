@@ -22,7 +22,8 @@ pub(super) struct Y4m {
     first: Vec<ReceivedFrame>,
     /// What the header promised.
     promised: Option<(usize, usize, Sampling)>,
-    refused_at_start: u64,
+    /// Frames of another size or sampling, which are left out.
+    unlike: u64,
 }
 
 impl Y4m {
@@ -34,7 +35,7 @@ impl Y4m {
             stale: Stale::default(),
             first: Vec::new(),
             promised: None,
-            refused_at_start: 0,
+            unlike: 0,
         }
     }
 
@@ -63,9 +64,9 @@ impl Y4m {
         self.start(out)
     }
 
-    /// Frames that were taken first, and did not fit the first of them.
-    pub(super) fn refused_at_start(&self) -> u64 {
-        self.refused_at_start
+    /// How many frames did not fit the header.
+    pub(super) fn unlike(&self) -> u64 {
+        self.unlike
     }
 
     fn start(&mut self, out: &mut impl Write) -> Result<(), Failure> {
@@ -76,7 +77,7 @@ impl Y4m {
                 self.write_header(&rate, out)?;
             }
             match self.write_picture(&frame, out) {
-                Err(Failure::Refused) => self.refused_at_start += 1,
+                Err(Failure::Undecodable | Failure::Unlike) => {}
                 other => other?,
             }
         }
@@ -113,7 +114,8 @@ impl Y4m {
         self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
         let found = (self.planes.width, self.planes.height, self.planes.sampling);
         if self.promised != Some(found) {
-            return Err(Failure::Refused);
+            self.unlike += 1;
+            return Err(Failure::Unlike);
         }
         self.stale.read(&frame.jpeg, &frame.stale);
         self.stale.fill_planes(&mut self.planes, &self.written);

@@ -1,0 +1,41 @@
+//! Files that the programs read, and how much of them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// The text in a file of at most `most` bytes: what is named by mistake may
+/// have no end.
+///
+/// # Errors
+/// When it is longer, cannot be read, or is no text.
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+    let mut bytes = Vec::new();
+    let read = file.take(most + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read {name}"))?;
+    if bytes.len() as u64 > most {
+        bail!("cannot take {name}: it is larger than {most} bytes");
+    }
+    String::from_utf8(bytes).with_context(|| format!("cannot read {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read_to_it() {
+        let error = read_text(Path::new("/dev/zero"), 1_000).unwrap_err();
+        assert!(
+            error.to_string().contains("larger than 1000 bytes"),
+            "{error}"
+        );
+        let error = read_text(Path::new("/no/such/file"), 1_000).unwrap_err();
+        assert!(format!("{error:#}").contains("No such file"), "{error:#}");
+        assert_eq!(read_text(Path::new("/dev/null"), 1_000).unwrap(), "");
+    }
+}

@@ -1,0 +1,351 @@
+//! Files that the programs write: proved writable before a stream begins, and
+//! an older file stays whole until there is something in its place.
+//!
+//! A [`Draft`] is written beside the file and takes its place when it is whole:
+//! reports, pages, session descriptions, snapshots. A [`Growing`] file stands
+//! under its own name from its first byte, so that it can be read while it
+//! grows and after the program was killed: recordings, traces, logs. The older
+//! file is moved aside by its first byte, and not before.
+
+mod conflict;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+
+pub use self::conflict::{Named, conflict};
+
+/// A file that can be written. Until it is, nothing has changed.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    what: &'static str,
+    place: Place,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+enum Place {
+    /// Standard output, a pipe or a device: written directly.
+    Direct(File),
+    /// Where a file is or will be, behind all links.
+    File(PathBuf),
+    /// A file in a folder where nothing can be made: only written over.
+    Fixed(PathBuf),
+}
+
+/// What is written beside a file, and becomes it by [`finish`](Self::finish);
+/// without that, nothing of it stays.
+#[derive(Debug)]
+pub struct Draft {
+    /// `None` once it is finished.
+    out: Option<BufWriter<File>>,
+    /// Where it is and what it becomes, unless it is written directly.
+    beside: Option<(PathBuf, PathBuf)>,
+    path: PathBuf,
+    what: &'static str,
+}
+
+/// A file that grows under its own name.
+pub struct Growing {
+    what: &'static str,
+    state: State,
+    tell: Box<dyn Fn(&str) + Send>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing was written: what is there stays.
+    Waiting(Place),
+    Open(File),
+}
+
+impl OutputFile {
+    /// Makes sure that a file can be written, without a change to what is
+    /// there; `-` is standard output. `what` names its purpose in errors.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn claim(path: &Path, what: &'static str) -> Result<Self> {
+        let place = Place::of(path).with_context(|| cannot_write(what, path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            what,
+            place,
+        })
+    }
+
+    /// Begins what takes the file's place once it is whole. A pipe or a device
+    /// takes each byte at once.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn draft(&self) -> Result<Draft> {
+        let begun = match &self.place {
+            Place::Direct(file) => file.try_clone().map(|file| (file, None)),
+            Place::Fixed(place) => File::create(place).map(|file| (file, None)),
+            Place::File(place) => {
+                create_beside(place).map(|(file, draft)| (file, Some((draft, place.clone()))))
+            }
+        };
+        let (file, beside) = begun.with_context(|| cannot_write(self.what, &self.path))?;
+        Ok(Draft {
+            out: Some(BufWriter::new(file)),
+            beside,
+            path: self.path.clone(),
+            what: self.what,
+        })
+    }
+
+    /// Replaces the file by `content`. Returns where it is.
+    ///
+    /// # Errors
+    /// Those of `content`, and those of the disk; an older file is whole then.
+    pub fn replace(&self, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<PathBuf> {
+        let mut draft = self.draft()?;
+        content(&mut draft).with_context(|| cannot_write(self.what, &self.path))?;
+        draft.finish()?;
+        Ok(self.path.clone())
+    }
+
+    /// For a content that grows. `tell` is called once, where an older file is
+    /// moved aside.
+    #[must_use]
+    pub fn grow(self, tell: impl Fn(&str) + Send + 'static) -> Growing {
+        Growing {
+            what: self.what,
+            state: State::Waiting(self.place),
+            tell: Box::new(tell),
+        }
+    }
+
+    /// How the file was named.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        if path.as_os_str() == STDOUT {
+            // Not `Stdout`, which looks for line ends in what it is given.
+            let file = io::stdout().as_fd().try_clone_to_owned()?;
+            return Ok(Self::Direct(File::from(file)));
+        }
+        let is_there = path.exists();
+        if is_there {
+            // It is opened and nothing more: one that may not be written is not
+            // replaced either.
+            let file = File::options().write(true).open(path)?;
+            if !file.metadata()?.is_file() {
+                return Ok(Self::Direct(file));
+            }
+        }
+        let place = resolve(path);
+        match create_beside(&place) {
+            Ok((file, draft)) => {
+                drop(file);
+                fs::remove_file(draft)?;
+                Ok(Self::File(place))
+            }
+            Err(_) if is_there => Ok(Self::Fixed(place)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Draft {
+    /// Puts it in the file's place.
+    ///
+    /// # Errors
+    /// Those of the disk; an older file is whole then.
+    pub fn finish(mut self) -> Result<()> {
+        self.try_finish()
+            .with_context(|| cannot_write(self.what, &self.path))
+    }
+
+    fn try_finish(&mut self) -> io::Result<()> {
+        let Some(out) = self.out.take() else {
+            return Ok(());
+        };
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let Some((draft, place)) = &self.beside else {
+            return Ok(());
+        };
+        if let Ok(older) = fs::metadata(place) {
+            file.set_permissions(older.permissions())?;
+        }
+        match fs::rename(draft, place) {
+            // A file that others have mounted keeps its place: it is written over.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                fs::copy(draft, place)?;
+            }
+            renamed => {
+                renamed?;
+                self.beside = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.as_mut().map_or(Ok(0), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(out) = self.out.take() {
+            // What was given up is not written to its end.
+            drop(out.into_parts());
+        }
+        if let Some((draft, _)) = &self.beside {
+            // It does no harm if it stays.
+            let _ = fs::remove_file(draft);
+        }
+    }
+}
+
+impl Growing {
+    fn open(&mut self) -> io::Result<&mut File> {
+        if let State::Waiting(place) = &self.state {
+            let file = match place {
+                Place::Direct(file) => file.try_clone()?,
+                Place::Fixed(place) => File::create(place)?,
+                Place::File(place) => {
+                    let (file, aside) = create_anew(place)?;
+                    if let Some(aside) = aside {
+                        let (what, aside) = (self.what, aside.display());
+                        (self.tell)(&format!("The older {what} is {aside} now."));
+                    }
+                    file
+                }
+            };
+            self.state = State::Open(file);
+        }
+        match &mut self.state {
+            State::Open(file) => Ok(file),
+            State::Waiting(_) => Err(io::Error::other("it is not open")),
+        }
+    }
+}
+
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        self.open()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Open(file) => file.flush(),
+            State::Waiting(_) => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Growing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Growing")
+            .field("state", &self.state)
+            .finish()
+    }
+}
+
+/// Makes a file of this name, and moves an older one aside that has anything in
+/// it. Returns where that is now.
+fn create_anew(place: &Path) -> io::Result<(File, Option<PathBuf>)> {
+    let is_empty = |older: fs::Metadata| older.len() == 0;
+    if fs::metadata(place).map_or(true, is_empty) {
+        return Ok((File::create(place)?, None));
+    }
+    let aside = aside(place);
+    fs::rename(place, &aside)?;
+    match File::create_new(place) {
+        Ok(file) => Ok((file, Some(aside))),
+        Err(error) => {
+            fs::rename(&aside, place)?;
+            Err(error)
+        }
+    }
+}
+
+/// Where an older file is moved: `film.y4m~` for `film.y4m`.
+fn aside(place: &Path) -> PathBuf {
+    let mut aside = place.as_os_str().to_owned();
+    aside.push("~");
+    aside.into()
+}
+
+/// Makes a file in the same folder, with a name that nobody has.
+fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    for _ in 0..MOST_NAMES {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!(".framegram-{}-{next}.part", process::id());
+        let draft = place.with_file_name(name);
+        match File::create_new(&draft) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|file| (file, draft)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Where a file is or will be, behind all links and whatever way its path takes.
+#[must_use]
+pub fn resolve(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(to) = fs::read_link(&path) else {
+            break;
+        };
+        path = folder(&path).join(to);
+    }
+    let (folder, name) = (folder(&path).canonicalize(), path.file_name());
+    match (folder, name) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.canonicalize().unwrap_or(path),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn cannot_write(what: &str, path: &Path) -> String {
+    if path.as_os_str() == STDOUT {
+        return format!("cannot write {what} to standard output");
+    }
+    format!("cannot write {what} {}", path.display())
+}
+
+/// What standard output is called.
+const STDOUT: &str = "-";
+
+/// Links that lead to links, as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// Names that are tried; those of a program with the same number, which was
+/// killed, may be there.
+const MOST_NAMES: usize = 1_000;
+
+#[cfg(test)]
+mod tests;
