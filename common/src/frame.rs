@@ -10,6 +10,11 @@ use crate::seq::FrameNumber;
 /// quality stays below it, and it bounds what one frame may cost a receiver.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
+/// The largest picture that is sent and shown, in pixels: 8K, and stills of 36
+/// megapixels. It bounds what a header of a few bytes may make a program
+/// allocate (160 MB as words of a window).
+pub const MAX_PIXELS: usize = 40_000_000;
+
 /// When a picture was taken and became a frame, on the sender's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {

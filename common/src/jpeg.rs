@@ -3,6 +3,7 @@
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
+pub mod scan;
 mod splitter;
 
 use thiserror::Error;
@@ -147,6 +148,14 @@ impl JpegHeader {
         let (columns, rows) = self.mcu_grid();
         columns * rows
     }
+}
+
+/// How many scans a JPEG has, or a few more where such bytes stand in what it
+/// carries besides: decoding costs a pass over the whole picture for each of
+/// them.
+#[must_use]
+pub fn scan_count(jpeg: &[u8]) -> usize {
+    memchr::memmem::find_iter(jpeg, &[0xff, SOS]).count()
 }
 
 /// Copies what decoders need of a header and leaves out comments and the
@@ -352,6 +361,9 @@ pub(crate) const DHT: u8 = 0xc4;
 pub(crate) const DQT: u8 = 0xdb;
 pub(crate) const RST0: u8 = 0xd0;
 pub(crate) const RST7: u8 = 0xd7;
+/// The end of an image.
+pub const END: [u8; 2] = [0xff, EOI];
+
 pub(crate) const SOI: u8 = 0xd8;
 pub(crate) const EOI: u8 = 0xd9;
 pub(crate) const SOS: u8 = 0xda;

@@ -87,6 +87,9 @@ pub struct ReceivedFrame {
     /// not arrive and are neutral: ascending, neighbours merged. Empty for a
     /// frame that is intact.
     pub stale: Vec<Range<u32>>,
+    /// Whether a checksum of the format says that what arrived is what was sent.
+    /// Without one, only a decoder finds what is missing.
+    pub checked: bool,
     /// When the picture was taken, on the sender's clock.
     pub captured: Duration,
     /// When its last chunk arrived.

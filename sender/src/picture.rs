@@ -1,15 +1,12 @@
 //! A picture on its way from a source to the encoder.
 
 use bytes::Bytes;
+use framegram_common::frame::MAX_PIXELS;
 use thiserror::Error;
 
 /// The widest and highest picture that is taken, in pixels: twice 8K, and
 /// within what a JPEG can say (65,500).
 pub const MAX_SIDE: usize = 16_384;
-
-/// The largest picture that is taken, in pixels: an 8K frame and a bit. It
-/// bounds what one frame may cost in memory (120 MB as BGR).
-pub const MAX_PIXELS: usize = 40_000_000;
 
 /// Pixels, 8 bits a component, rows without padding, top row first. The bytes
 /// are shared, never copied, when it is cloned.

@@ -336,3 +336,92 @@ fn a_report_that_never_was_leaves_no_file() {
     );
     assert!(!fs::exists(&report).unwrap());
 }
+
+/// A chunk of a PNG.
+fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut checked = kind.to_vec();
+    checked.extend_from_slice(data);
+    let checksum = !checked.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            (sum >> 1) ^ (0xedb8_8320 * (sum & 1))
+        })
+    });
+    let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
+    chunk.extend(checked);
+    chunk.extend(checksum.to_be_bytes());
+    chunk
+}
+
+/// Zeros without end, as zlib packs them into `len` bytes: a literal, then
+/// lengths of 258 at a distance of 1, 13 bits each.
+fn packed_zeros(len: usize) -> Vec<u8> {
+    let mut packed = vec![0x78, 0x01];
+    let bits = [1, 1, 0]
+        .into_iter()
+        .chain([0, 0, 1, 1, 0, 0, 0, 0])
+        .chain([1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0].into_iter().cycle());
+    let bits: Vec<u8> = bits.take(len * 8).collect();
+    let bytes = bits.chunks(8).map(|bits| {
+        let ones = bits.iter().enumerate().map(|(at, bit)| bit << at);
+        ones.sum::<u8>()
+    });
+    packed.extend(bytes);
+    packed
+}
+
+/// What a still has besides its pixels is not unpacked.
+#[test]
+fn a_png_costs_no_more_than_its_pixels() {
+    let folder = Folder::new("profile");
+    let still = folder.path("still.png");
+    image::RgbImage::new(8, 8).save(&still).unwrap();
+    let png = fs::read(&still).unwrap();
+    let header = 8 + 25;
+    let besides = [
+        chunk(*b"iCCP", &[b"p\0\0", &packed_zeros(4 << 20)[..]].concat()),
+        chunk(*b"zTXt", &[b"t\0\0", &packed_zeros(1 << 20)[..]].concat()),
+    ];
+    let whole = [&png[..header], &besides.concat(), &png[header..]].concat();
+    fs::write(&still, whole).unwrap();
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
+        .args([&still, NOBODY, "--loop"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let told: Vec<_> = stderr
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.contains("frames"))
+        .collect();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    child.kill().unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), None, "it ended by itself: {told:?}");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    assert!(peak < 100_000, "{peak} kB");
+}
+
+#[test]
+fn a_still_larger_than_is_sent_is_refused_before_it_is_decoded() {
+    let folder = Folder::new("large");
+    let mut header = [16_000_u32.to_be_bytes(), 16_000_u32.to_be_bytes()].concat();
+    header.extend([8, 0, 0, 0, 0]);
+    let png = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(*b"IHDR", &header),
+        chunk(*b"IDAT", &packed_zeros(1 << 20)),
+        chunk(*b"IEND", b""),
+    ];
+    let still = folder.write("large.png", &png.concat());
+    fails(&[&still, NOBODY], b"", 1, &["16000x16000", "40000000"]);
+}

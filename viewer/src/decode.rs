@@ -7,27 +7,33 @@ mod planes;
 
 use std::fmt;
 
+use framegram_common::frame::MAX_PIXELS;
+use framegram_common::jpeg::{self, scan};
+use framegram_common::receiver::ReceivedFrame;
 use turbojpeg::{
     Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor, YuvImage,
 };
 
 pub use planes::{Planes, Sampling};
 
-/// The largest picture that is decoded, in pixels: 8K. It bounds what a header
-/// of a few bytes may make this program allocate (132 MB for the pixels).
-pub const MAX_PIXELS: usize = 7680 * 4320;
-
 /// The most scans of a progressive JPEG: encoders use about ten, and each scan
 /// costs a pass over the whole picture.
-const MAX_SCANS: u32 = 64;
+const MAX_SCANS: usize = 64;
+
+/// The most pixels of all scans together: a few bytes are a scan, and what it
+/// costs goes by the pixels. Of the largest picture 16 scans are taken, more than
+/// any encoder makes; of 4K as many as of smaller ones.
+const MAX_SCANNED: usize = 16 * MAX_PIXELS;
 
 /// What libjpeg-turbo remarks on pictures that are whole all the same: padding
-/// that some cameras leave before a marker.
-const HARMLESS: &str = "extraneous bytes before marker";
+/// that some cameras leave before a marker. How many bytes stands before it.
+const LEFT_OVER: &str = "extraneous bytes before marker";
 
 /// Decodes JPEGs, one after another.
 pub struct Decoder {
     inner: Decompressor,
+    /// Memory for pictures that nobody looks at.
+    checked: Picture,
 }
 
 /// How much smaller than coded a picture is decoded; cheaper than decoding it
@@ -66,6 +72,7 @@ impl Decoder {
     pub fn new() -> Result<Self, Undecodable> {
         Ok(Self {
             inner: decompressor()?,
+            checked: Picture::default(),
         })
     }
 
@@ -77,6 +84,22 @@ impl Decoder {
         let outcome = self.header(jpeg);
         let header = self.fresh_after(outcome)?;
         Ok((header.width, header.height))
+    }
+
+    /// Looks for damage where nobody looks at the picture: what no checksum
+    /// vouches for is decoded, and of all else the header is read.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn check(&mut self, frame: &ReceivedFrame) -> Result<(), Undecodable> {
+        if frame.checked {
+            return self.size(&frame.jpeg).map(drop);
+        }
+        // Every bit is read at any size.
+        let mut picture = std::mem::take(&mut self.checked);
+        let outcome = self.decode(&frame.jpeg, Reduction::Eighth, &mut picture);
+        self.checked = picture;
+        outcome
     }
 
     /// Decodes into `picture`, whose memory is used again. On an error its
@@ -133,7 +156,7 @@ impl Decoder {
             height: header.height,
             format: PixelFormat::GRAY,
         };
-        whole(self.inner.decompress(jpeg, image))?;
+        whole(self.inner.decompress(jpeg, image), jpeg)?;
         Ok((header.width, header.height))
     }
 
@@ -155,7 +178,7 @@ impl Decoder {
             height: scaled.height,
             format: WORD_FORMAT,
         };
-        whole(self.inner.decompress(jpeg, image))
+        whole(self.inner.decompress(jpeg, image), jpeg)
     }
 
     fn try_decode_planes(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
@@ -169,16 +192,14 @@ impl Decoder {
         planes.samples.resize(length, 0);
         (planes.width, planes.height) = (header.width, header.height);
         planes.sampling = sampling;
-        whole(self.inner.decompress_to_yuv(
-            jpeg,
-            YuvImage {
-                pixels: planes.samples.as_mut_slice(),
-                width: header.width,
-                align: 1,
-                height: header.height,
-                subsamp: header.subsamp,
-            },
-        ))
+        let image = YuvImage {
+            pixels: planes.samples.as_mut_slice(),
+            width: header.width,
+            align: 1,
+            height: header.height,
+            subsamp: header.subsamp,
+        };
+        whole(self.inner.decompress_to_yuv(jpeg, image), jpeg)
     }
 
     /// libjpeg-turbo can trip over the next picture after one it gave up: its
@@ -196,6 +217,14 @@ impl Decoder {
         if pixels.is_none_or(|pixels| pixels == 0 || pixels > MAX_PIXELS) {
             return Err(Undecodable(format!(
                 "claims {}x{} pixels; at most {MAX_PIXELS} are decoded",
+                header.width, header.height
+            )));
+        }
+        let most = MAX_SCANS.min(MAX_SCANNED / (header.width * header.height));
+        let scans = jpeg::scan_count(jpeg);
+        if scans > most {
+            return Err(Undecodable(format!(
+                "{scans} scans of {}x{} pixels; at most {most} are decoded",
                 header.width, header.height
             )));
         }
@@ -235,6 +264,13 @@ impl Reduction {
     }
 }
 
+impl Undecodable {
+    /// Something is missing that a decoder does not remark.
+    pub(crate) fn damaged() -> Self {
+        Self("its coded data are damaged".to_owned())
+    }
+}
+
 impl fmt::Display for Undecodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "not a picture that can be decoded: {}", self.0)
@@ -251,16 +287,30 @@ impl From<turbojpeg::Error> for Undecodable {
 
 fn decompressor() -> Result<Decompressor, Undecodable> {
     let mut inner = Decompressor::new()?;
-    inner.set_scan_limit(MAX_SCANS)?;
+    inner.set_scan_limit(MAX_SCANS as u32)?;
     Ok(inner)
 }
 
 /// The decoder reports doubts as errors, after it has decoded what it could.
-fn whole(outcome: turbojpeg::Result<()>) -> Result<(), Undecodable> {
+fn whole(outcome: turbojpeg::Result<()>, jpeg: &[u8]) -> Result<(), Undecodable> {
     match outcome {
-        Err(turbojpeg::Error::TurboJpegError(remark)) if remark.contains(HARMLESS) => Ok(()),
+        Err(turbojpeg::Error::TurboJpegError(remark)) if is_padding(&remark, jpeg) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Whether the remark is of padding.
+fn is_padding(remark: &str, jpeg: &[u8]) -> bool {
+    let Some((before, _)) = remark.split_once(LEFT_OVER) else {
+        return false;
+    };
+    let count = before.split_whitespace().next_back();
+    let Some(count) = count.and_then(|count| count.parse::<usize>().ok()) else {
+        return false;
+    };
+    let end = jpeg.windows(2).rposition(|pair| pair == jpeg::END);
+    let left_over = end.and_then(|end| jpeg.get(end.checked_sub(count)?..end));
+    left_over.is_some_and(scan::is_padding)
 }
 
 /// Bytes of one pixel.

@@ -53,6 +53,7 @@ pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
         },
         jpeg: Bytes::copy_from_slice(jpeg),
         stale: Vec::new(),
+        checked: false,
         captured,
         completed: captured,
     }

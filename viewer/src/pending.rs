@@ -107,6 +107,7 @@ mod tests {
             id: id(number),
             jpeg: Bytes::from(vec![0; bytes]),
             stale: Vec::new(),
+            checked: true,
             captured: Duration::ZERO,
             completed: Duration::ZERO,
         }

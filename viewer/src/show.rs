@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use bytes::Bytes;
+use framegram_common::jpeg::scan;
 use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
 use framegram_common::{Statistics, os, slices};
 
@@ -217,7 +218,7 @@ impl Show {
     }
 
     /// Seen or recorded is shown; a frame that either finds broken, and neither
-    /// takes, is broken.
+    /// takes, is broken. What no checksum vouches for is looked at before.
     fn show(
         &mut self,
         frame: &ReceivedFrame,
@@ -226,6 +227,10 @@ impl Show {
     ) -> anyhow::Result<Shown> {
         let status = status(news);
         let mut shown = Shown::Withheld;
+        let is_wanted = to_display || self.recording.is_some();
+        if is_wanted && !frame.checked && !scan::may_be_whole(&frame.jpeg) {
+            return Ok(Shown::Undecodable);
+        }
         if let Some(display) = self.display.as_mut().filter(|_| to_display) {
             shown = display.show(frame, &status)?;
         }

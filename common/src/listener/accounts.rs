@@ -133,6 +133,7 @@ impl Accounts {
             },
             jpeg: Bytes::from(frame.jpeg),
             stale: frame.stale,
+            checked: false,
             captured: frame.captured,
             completed,
         });

@@ -92,6 +92,7 @@ impl Delivery {
                 id,
                 jpeg,
                 stale,
+                checked: true,
                 captured,
                 completed,
             });

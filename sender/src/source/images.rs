@@ -11,19 +11,30 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
+use framegram_common::frame::MAX_PIXELS;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
 use crate::encode;
-use crate::picture::{MAX_PIXELS, MAX_SIDE, Picture};
+use crate::picture::{MAX_SIDE, Picture, check_size};
 
 /// Stills a second where no rate is asked for, as FFmpeg takes a row of stills.
 const DEFAULT_RATE: f64 = 25.0;
 
 /// The largest file that is read: a JPEG of the largest picture at quality 100.
 const MAX_FILE: u64 = 128 << 20;
+
+/// What a PNG begins with.
+const PNG_START: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+
+/// Length, kind and checksum of a PNG's chunk, in bytes.
+const CHUNK_AROUND: usize = 12;
+
+/// The longest EXIF segment that is looked at, in bytes: as long as one of a JPEG
+/// can be.
+const MAX_EXIF: usize = 64 << 10;
 
 /// How a still's name ends.
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "jpe", "png"];
@@ -155,9 +166,16 @@ fn decode(bytes: Vec<u8>) -> Result<Content> {
             return Ok(Content::Jpeg(Bytes::from(bytes)));
         }
     }
+    let bytes = if bytes.starts_with(&PNG_START) {
+        essential(&bytes)
+    } else {
+        bytes
+    };
     // Such an error names itself as its own cause.
     let told = |error: image::ImageError| anyhow!("{error}");
     let mut decoder = reader(&bytes)?.into_decoder().map_err(told)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width as usize, height as usize)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(told)?;
     image.apply_orientation(orientation);
@@ -172,6 +190,26 @@ fn decode(bytes: Vec<u8>) -> Result<Content> {
         height,
         pixels.into(),
     )?))
+}
+
+/// The chunks of a PNG that its pixels take, and which way up it is held. What a
+/// decoder would unpack besides, such as profiles of colours and texts, is many
+/// times as large as the file, and nobody looks at it.
+fn essential(png: &[u8]) -> Vec<u8> {
+    let (start, mut rest) = png.split_at(PNG_START.len());
+    let mut kept = start.to_vec();
+    while let Some((head, _)) = rest.split_first_chunk::<8>() {
+        let [a, b, c, d, kind @ ..] = *head;
+        let data = u32::from_be_bytes([a, b, c, d]) as usize;
+        let len = data.saturating_add(CHUNK_AROUND).min(rest.len());
+        let (chunk, behind) = rest.split_at(len);
+        let is_exif = kind == *b"eXIf" && data <= MAX_EXIF;
+        if kind[0].is_ascii_uppercase() || kind == *b"tRNS" || is_exif {
+            kept.extend_from_slice(chunk);
+        }
+        rest = behind;
+    }
+    kept
 }
 
 fn orientation(bytes: &[u8]) -> Orientation {

@@ -4,8 +4,7 @@
 use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, bail, ensure};
-
-use crate::decode::MAX_PIXELS;
+use framegram_common::frame::MAX_PIXELS;
 
 /// Pictures, one after another.
 pub(super) struct Y4m<R> {

@@ -161,3 +161,114 @@ fn refuses_planes_of_rare_sampling() {
     );
     assert!(decoder.size(&tall).is_ok());
 }
+
+/// A sender takes stills of up to [`MAX_PIXELS`], such as those of a 36 megapixel
+/// camera.
+#[test]
+fn decodes_the_largest_pictures_that_a_sender_sends() {
+    let (width, height) = (7_360, 4_912);
+    let pixels = vec![90_u8; width * height];
+    let image = Image {
+        pixels: pixels.as_slice(),
+        width,
+        pitch: width,
+        height,
+        format: PixelFormat::GRAY,
+    };
+    let jpeg = turbojpeg::compress(image, 50, Subsamp::Gray).unwrap();
+    let mut picture = Picture::default();
+    Decoder::new()
+        .unwrap()
+        .decode(&jpeg, Reduction::Eighth, &mut picture)
+        .unwrap();
+    assert_eq!((picture.width, picture.height), (920, 614));
+}
+
+/// `jpeg`, which is progressive, with this many more scans that say nothing:
+/// each of them costs a pass over the whole picture.
+fn with_scans(jpeg: &[u8], blocks: u32, scans: usize) -> Vec<u8> {
+    // An AC table whose one code stands for a run of 16384 blocks and more.
+    let mut table = vec![0xff, 0xc4, 0, 20, 0x13, 1];
+    table.extend([0; 15]);
+    table.push(0xe0);
+    // The first component's AC coefficients, all 0.
+    let mut scan = vec![0xff, 0xda, 0, 8, 1, 1, 0x03, 1, 63, 0];
+    let mut bits = String::new();
+    let mut left = blocks;
+    while left > 0 {
+        let run = left.min(32_767);
+        bits += &format!("0{:014b}", run - 16_384);
+        left -= run;
+    }
+    while !bits.len().is_multiple_of(8) {
+        bits.push('1');
+    }
+    for byte in bits.as_bytes().chunks(8) {
+        let byte = u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap();
+        scan.push(byte);
+        if byte == 0xff {
+            scan.push(0);
+        }
+    }
+    let end = jpeg.len() - 2;
+    let mut bytes = [&jpeg[..end], &table].concat();
+    for _ in 0..scans {
+        bytes.extend_from_slice(&scan);
+    }
+    bytes.extend_from_slice(&jpeg[end..]);
+    bytes
+}
+
+fn progressive(width: usize, height: usize) -> Vec<u8> {
+    let pixels = vec![90_u8; width * height];
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_progressive(true).unwrap();
+    compressor.set_subsamp(Subsamp::Gray).unwrap();
+    let image = Image {
+        pixels: pixels.as_slice(),
+        width,
+        pitch: width,
+        height,
+        format: PixelFormat::GRAY,
+    };
+    compressor.compress_to_vec(image).unwrap()
+}
+
+#[test]
+fn refuses_a_large_picture_of_many_scans_before_it_costs_anything() {
+    let (width, height) = (7_680, 4_320);
+    let plain = progressive(width, height);
+    // 518,400 blocks, in runs of up to 32,767.
+    let bomb = with_scans(&plain, 518_400, 50);
+    let mut decoder = Decoder::new().unwrap();
+    let mut picture = Picture::default();
+    let error = decoder
+        .decode(&bomb, Reduction::Eighth, &mut picture)
+        .unwrap_err();
+    assert!(error.to_string().contains("scans"), "{error}");
+    assert_eq!(picture.pixels.capacity(), 0, "it was decoded first");
+    // As many as encoders make are taken, and more of a smaller picture.
+    decoder
+        .decode(&plain, Reduction::Eighth, &mut picture)
+        .unwrap();
+    let small = with_scans(&progressive(1_024, 1_024), 128 * 128, 50);
+    decoder
+        .decode(&small, Reduction::Eighth, &mut picture)
+        .unwrap();
+}
+
+#[test]
+fn what_is_left_over_of_a_scan_is_padding_only_where_it_looks_like_it() {
+    let whole = quadrants(64, 48);
+    let end = whole.len() - 2;
+    let mut decoder = Decoder::new().unwrap();
+    let mut take = |extra: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes.splice(end..end, extra.iter().copied());
+        decoder.decode(&bytes, Reduction::Eighth, &mut Picture::default())
+    };
+    take(&[0; 400]).unwrap();
+    take(&[7, 9, 4]).unwrap();
+    let coded: Vec<u8> = (1..200).collect();
+    take(&coded).unwrap_err();
+}

@@ -106,7 +106,7 @@ impl Recording {
     fn write(&mut self, frame: &ReceivedFrame) -> Result<(), Failure> {
         match &mut self.writer {
             Writer::Mjpeg(decoder) => {
-                decoder.size(&frame.jpeg)?;
+                decoder.check(frame)?;
                 self.out.write_all(&frame.jpeg)?;
             }
             Writer::Y4m(y4m) => y4m.write(frame, &mut self.out)?,
@@ -229,11 +229,25 @@ mod tests {
 
     #[test]
     fn mjpeg_is_the_frames_as_they_came_without_what_is_no_picture() {
-        let jpegs = [quadrants(64, 48), b"GIF89a".to_vec(), quadrants(32, 32)];
+        let mut damaged = frame_of_noise();
+        damaged.drain(1_000..2_000);
+        let jpegs = [
+            quadrants(64, 48),
+            b"GIF89a".to_vec(),
+            damaged,
+            quadrants(32, 32),
+        ];
         let (bytes, shown, finished) = record("a.mjpeg", &jpegs);
-        assert_eq!(bytes, [jpegs[0].as_slice(), &jpegs[2]].concat());
-        assert_eq!(shown, [Shown::Yes, Shown::Undecodable, Shown::Yes]);
+        assert_eq!(bytes, [jpegs[0].as_slice(), &jpegs[3]].concat());
+        let broken = Shown::Undecodable;
+        assert_eq!(shown, [Shown::Yes, broken, broken, Shown::Yes]);
         finished.unwrap();
+    }
+
+    fn frame_of_noise() -> Vec<u8> {
+        jpeg(160, 120, Subsamp::Sub2x2, |x, y| {
+            [(x * 31 + y * 17) as u8, (x * y) as u8, 128]
+        })
     }
 
     #[test]

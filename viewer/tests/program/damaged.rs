@@ -1,0 +1,117 @@
+//! Frames of formats without a checksum of their own, of which something is
+//! missing: whatever takes them says the same of them.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use framegram_common::wire::rtp::{self, Packet};
+use framegram_common::wire::rtp_jpeg::Picture;
+
+use crate::support::{Folder, Viewer, json, picture};
+
+/// Frames of several thousand bytes of coded data.
+fn frames(count: usize) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|number| {
+            picture(240, 176, |x, y| {
+                let noise = (x * 31 + y * 17 + x * y + number * 7) as u8;
+                [noise, noise.wrapping_mul(3), 128]
+            })
+        })
+        .collect()
+}
+
+/// Shows a stream in every way that there is, which `send` makes at addresses,
+/// and returns how many frames were intact and how many undecodable in each.
+fn shown(send: impl Fn(&UdpSocket, &[u16])) -> Vec<(u64, u64)> {
+    let folder = Folder::new();
+    let kinds: [&[&str]; 3] = [
+        &["--headless"],
+        &["--headless", "--output", &folder.path("film.mjpeg")],
+        &["--headless", "--output", &folder.path("film.y4m")],
+    ];
+    let viewers: Vec<_> = kinds
+        .iter()
+        .enumerate()
+        .map(|(index, kind)| {
+            let report = folder.path(&format!("{index}.json"));
+            let ending = ["--once", "--report", &report];
+            let viewer = Viewer::listening(&[kind, &ending[..]].concat());
+            (viewer, report)
+        })
+        .collect();
+    let ports: Vec<_> = viewers.iter().map(|(viewer, _)| viewer.port).collect();
+    send(&UdpSocket::bind("127.0.0.1:0").unwrap(), &ports);
+    viewers
+        .into_iter()
+        .map(|(viewer, report)| {
+            let ended = viewer.end();
+            assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+            let frames = &json(&report)["frames"];
+            let count = |name: &str| frames[name].as_u64().unwrap();
+            (count("intact"), count("undecodable"))
+        })
+        .collect()
+}
+
+#[test]
+fn bare_jpegs_that_lack_a_datagram_are_intact_nowhere() {
+    let all = shown(|socket, ports| {
+        for (number, jpeg) in frames(300).iter().enumerate() {
+            let pieces = jpeg.len().div_ceil(PIECE);
+            assert!(pieces > 4, "{pieces}");
+            for (index, piece) in jpeg.chunks(PIECE).enumerate() {
+                let is_missing =
+                    number % 3 == 1 && number < 285 && index == 2 + number % (pieces - 3);
+                for port in ports.iter().filter(|_| !is_missing) {
+                    socket.send_to(piece, ("127.0.0.1", *port)).unwrap();
+                }
+            }
+            std::thread::sleep(INTERVAL);
+        }
+    });
+    assert_eq!(all, [(205, 95); 3]);
+}
+
+/// As whatever numbers packets anew behind a lossy way makes it.
+#[test]
+fn rtp_that_was_patched_is_intact_nowhere() {
+    let all = shown(|socket, ports| {
+        let mut sequence = 0;
+        for (number, jpeg) in frames(120).into_iter().enumerate() {
+            let mut jpeg = jpeg;
+            if number % 4 == 1 {
+                let at = 2_000 + number * 5;
+                jpeg.drain(at..at + PIECE);
+            }
+            let picture = Picture::of(&jpeg).unwrap();
+            let cuts = picture.cut(PIECE);
+            for (index, cut) in cuts.iter().enumerate() {
+                let mut payload = Vec::new();
+                picture.fragment(&jpeg, cut).encode(&mut payload);
+                let mut datagram = Vec::new();
+                Packet {
+                    marker: index + 1 == cuts.len(),
+                    payload_type: rtp::JPEG,
+                    sequence,
+                    timestamp: number as u32 * 900,
+                    source: 7,
+                    payload: &payload,
+                }
+                .encode(&mut datagram);
+                sequence = sequence.wrapping_add(1);
+                for port in ports {
+                    socket.send_to(&datagram, ("127.0.0.1", *port)).unwrap();
+                }
+            }
+            std::thread::sleep(INTERVAL);
+        }
+    });
+    assert_eq!(all, [(90, 30); 3]);
+}
+
+/// Bytes of a datagram, as FFmpeg cuts a stream with `pkt_size=1400`.
+const PIECE: usize = 1_400;
+
+/// From frame to frame.
+const INTERVAL: Duration = Duration::from_millis(8);
