@@ -3,6 +3,7 @@
 //! One thread does it all. Frames of many small streams are cheap to decode,
 //! and while the window is drawn the socket's buffer holds what arrives.
 
+mod decoding;
 mod pictures;
 mod reports;
 mod telling;
@@ -15,14 +16,15 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::numbers::seconds;
+use framegram_cli::threads::Threads;
 use framegram_common::gallery::Gallery;
-use framegram_common::receiver::{Event, Outcome, ReceivedFrame};
+use framegram_common::receiver::{Event, FrameId, Outcome, ReceivedFrame};
 use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Upkeep, Waker};
 use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
 
 use crate::args::Args;
-use crate::decode::{Decoder, Picture};
+use crate::decode::Decoder;
 use crate::failures;
 use crate::impair::Impaired;
 use crate::no_stream;
@@ -33,6 +35,7 @@ use crate::report::text;
 use crate::sink::Flow;
 use crate::sink::snapshot::Snapshot;
 use crate::sink::wall::Wall;
+use decoding::Decoding;
 use reports::Reports;
 pub(crate) use telling::Telling;
 
@@ -48,8 +51,9 @@ pub(crate) struct Grid {
     wall: Option<Wall>,
     console: Arc<Console>,
     telling: Telling,
+    decoding: Decoding,
+    /// For the snapshot.
     decoder: Decoder,
-    spare: Picture,
     senders: Vec<Sender>,
     meter: Meter,
     live: Live,
@@ -67,11 +71,22 @@ pub(crate) struct Grid {
 #[derive(Default)]
 struct Sender {
     waiting: Option<ReceivedFrame>,
+    /// The frame that is being decoded.
+    decoded: Option<FrameId>,
+    /// Its frames take long until then.
+    slow_until: Duration,
     /// The frame shown before, to fill holes from.
     last: Option<Bytes>,
     meter: Meter,
     live: Live,
     ended: bool,
+}
+
+impl Sender {
+    /// Whether none of its frames is still to be shown.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_none() && self.decoded.is_none()
+    }
 }
 
 impl Grid {
@@ -86,6 +101,7 @@ impl Grid {
         wall: Option<Wall>,
         telling: Telling,
         console: Arc<Console>,
+        threads: &Threads,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             socket,
@@ -95,8 +111,8 @@ impl Grid {
             wall,
             console,
             telling,
+            decoding: Decoding::start(threads)?,
             decoder: Decoder::new()?,
-            spare: Picture::default(),
             senders: Vec::new(),
             meter: Meter::default(),
             live: Live::default(),
@@ -182,9 +198,10 @@ impl Grid {
     ) -> (Statistics, anyhow::Result<()>) {
         let pictured = self.write_snapshot(snapshot);
         for place in 0..self.senders.len() {
-            if let Some(frame) = self.senders[place].waiting.take() {
-                self.gallery
-                    .handle_fate(place, frame.id, Outcome::Superseded);
+            let sender = &mut self.senders[place];
+            let waiting = sender.waiting.take().map(|frame| frame.id);
+            for id in waiting.into_iter().chain(sender.decoded.take()) {
+                self.gallery.handle_fate(place, id, Outcome::Superseded);
             }
         }
         self.gallery.finish();
@@ -308,6 +325,7 @@ impl Grid {
                 self.gallery
                     .handle_fate(place, older.id, Outcome::Superseded);
             }
+            self.decode(place, now);
         }
         while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
             // Feedback that cannot be sent is as good as lost on the way.
@@ -355,8 +373,7 @@ impl Grid {
             now.saturating_sub(heard) >= SILENCE
         };
         !self.senders.is_empty()
-            && senders
-                .all(|(place, sender)| (sender.ended && sender.waiting.is_none()) || silent(place))
+            && senders.all(|(place, sender)| (sender.ended && sender.is_idle()) || silent(place))
     }
 }
 

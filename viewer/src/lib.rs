@@ -158,7 +158,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let gallery = Gallery::new(config, viewer, os::now() + blind);
         let out = args.stats.map(|_| Box::new(io::stdout()) as Box<dyn Write>);
         let telling = Telling::new(files, out);
-        let mut grid = Grid::new(socket, reports, gallery, wall, telling, console)?;
+        let mut grid = Grid::new(socket, reports, gallery, wall, telling, console, &threads)?;
         grid.impaired = impaired;
         let shown = grid.run(args, &stop);
         let (statistics, finished) = grid.finish(snapshot, &advice);

@@ -181,7 +181,9 @@ impl Show {
             let to_display = Some(received.id) == newest || self.recording.is_none();
             let shown = self.show(&received, to_display, news)?;
             self.settle(received.id, shown, received.jpeg);
-            if most.is_some_and(|most| self.frames >= most) {
+            // A backlog of slow frames is no reason to go on.
+            let is_stopped = self.stop.load(Ordering::Acquire);
+            if is_stopped || most.is_some_and(|most| self.frames >= most) {
                 break;
             }
         }

@@ -3,42 +3,41 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use framegram_common::receiver::{Outcome, ReceivedFrame};
-use framegram_common::{os, slices};
+use framegram_common::os;
+use framegram_common::receiver::Outcome;
 
 use super::Grid;
+use super::decoding::{self, Job};
 use crate::decode::{Picture, Reduction};
 use crate::sink::Flow;
 use crate::sink::snapshot::Snapshot;
 use crate::sink::wall::{self, Tile, Wall};
 
 impl Grid {
-    /// Shows the newest frame of each sender.
+    /// Shows what was decoded meanwhile, the newest frame of each sender.
     pub(super) fn show(&mut self, now: Duration, most: Option<u64>) -> anyhow::Result<Flow> {
-        let enough = |shown: u64| most.is_some_and(|most| shown >= most);
-        for place in 0..self.senders.len() {
+        while let Some(done) = self.decoding.poll() {
+            let place = done.place;
             let sender = &mut self.senders[place];
-            let Some(frame) = sender.waiting.take() else {
-                continue;
+            sender.decoded = None;
+            if done.took >= SLOW {
+                sender.slow_until = now + SLOW_FOR;
+            }
+            let outcome = match (done.outcome, &mut self.wall) {
+                (Err(_), _) => Outcome::Undecodable,
+                (Ok(()), wall) => {
+                    if let Some(wall) = wall {
+                        wall.put(place, done.picture);
+                    }
+                    sender.last = Some(done.jpeg);
+                    self.shown += 1;
+                    self.first.get_or_insert(now);
+                    Outcome::Shown { at: os::now() }
+                }
             };
-            let jpeg = filled(&frame, sender.last.as_ref());
-            let seen = match &mut self.wall {
-                Some(wall) => wall.take(place, &jpeg),
-                None => self
-                    .decoder
-                    .decode(&jpeg, Reduction::Eighth, &mut self.spare),
-            };
-            let outcome = if seen.is_ok() {
-                sender.last = Some(jpeg);
-                self.shown += 1;
-                self.first.get_or_insert(now);
-                Outcome::Shown { at: os::now() }
-            } else {
-                Outcome::Undecodable
-            };
-            self.gallery.handle_fate(place, frame.id, outcome);
-            if enough(self.shown) {
+            self.gallery.handle_fate(place, done.id, outcome);
+            self.decode(place, now);
+            if most.is_some_and(|most| self.shown >= most) {
                 return Ok(Flow::Quit);
             }
         }
@@ -48,6 +47,28 @@ impl Grid {
         let flow = wall.tend(&self.tiles(now), &self.live, now);
         self.wall = Some(wall);
         flow
+    }
+
+    /// Hands the frame that waits to the decoders, unless they have one of this
+    /// sender.
+    pub(super) fn decode(&mut self, place: usize, now: Duration) {
+        let sender = &mut self.senders[place];
+        if sender.decoded.is_some() {
+            return;
+        }
+        let Some(frame) = sender.waiting.take() else {
+            return;
+        };
+        sender.decoded = Some(frame.id);
+        let is_slow = now < sender.slow_until || decoding::looks_slow(&frame.jpeg);
+        let job = Job {
+            place,
+            frame,
+            before: sender.last.clone(),
+            area: self.wall.as_mut().map(|wall| wall.area(place)),
+            picture: Picture::default(),
+        };
+        self.decoding.put(job, is_slow);
     }
 
     fn tiles(&self, now: Duration) -> Vec<Tile<'_>> {
@@ -70,7 +91,9 @@ impl Grid {
         let mut pictures = Vec::new();
         for sender in &self.senders {
             let mut picture = Picture::default();
-            let last = sender.last.as_ref();
+            // What would hold up the end is left out.
+            let in_time = os::now().saturating_sub(now) < SNAPSHOT;
+            let last = sender.last.as_ref().filter(|_| in_time);
             let seen = last.map(|jpeg| self.decoder.decode(jpeg, Reduction::None, &mut picture));
             pictures.push(matches!(seen, Some(Ok(()))).then_some(picture));
         }
@@ -88,10 +111,12 @@ impl Grid {
     }
 }
 
-/// The JPEG of a frame, its holes filled from the one before.
-fn filled(frame: &ReceivedFrame, before: Option<&Bytes>) -> Bytes {
-    let filled = before
-        .filter(|_| !frame.stale.is_empty())
-        .and_then(|before| slices::fill(&frame.jpeg, &frame.stale, before));
-    filled.map_or_else(|| frame.jpeg.clone(), Bytes::from)
-}
+/// A frame that takes longer to decode is a slow one: at 20 a second a sender has
+/// a decoder to itself.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// So long after a slow frame the next ones of that sender are taken for slow.
+const SLOW_FOR: Duration = Duration::from_secs(10);
+
+/// How long pictures are decoded for the snapshot at the end.
+const SNAPSHOT: Duration = Duration::from_secs(2);

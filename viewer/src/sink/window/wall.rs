@@ -10,7 +10,7 @@ use super::area::Area;
 use super::canvas::{Canvas, Place, fit};
 use super::desktop::Desktop;
 use super::keys::{Command, Keyboard, WALL_HELP};
-use crate::decode::{Decoder, Picture, Reduction, Undecodable};
+use crate::decode::Picture;
 use crate::report::live::Live;
 use crate::sink::Flow;
 
@@ -29,11 +29,8 @@ pub(crate) struct Wall {
     inner: minifb::Window,
     commands: Receiver<Command>,
     desktop: Option<Desktop>,
-    decoder: Decoder,
     canvas: Canvas,
     faces: Vec<Face>,
-    /// Memory for the next picture; so a broken one leaves the last one whole.
-    spare: Picture,
     greeting: Vec<String>,
     /// The one sender that is shown, large.
     picked: Option<usize>,
@@ -90,10 +87,8 @@ impl Wall {
             inner,
             commands,
             desktop,
-            decoder: Decoder::new()?,
             canvas: Canvas::default(),
             faces: Vec::new(),
-            spare: Picture::default(),
             greeting,
             picked: None,
             frozen: false,
@@ -109,32 +104,24 @@ impl Wall {
         self.inner.get_size()
     }
 
-    /// Takes a sender's frame, and decodes it no larger than it will be seen.
-    ///
-    /// # Errors
-    /// When it cannot be decoded; the one before it stays.
-    pub(crate) fn take(&mut self, place: usize, jpeg: &[u8]) -> Result<(), Undecodable> {
+    /// How large a sender's picture is seen.
+    pub(crate) fn area(&mut self, place: usize) -> (usize, usize) {
         while self.faces.len() <= place {
             self.faces.push(Face::default());
         }
-        let coded = self.decoder.size(jpeg)?;
-        let area = match self.picked {
-            Some(picked) if picked == place => self.inner.get_size(),
-            _ => {
-                let area = tile(place, self.faces.len(), self.inner.get_size());
-                (area.width, area.height)
-            }
-        };
-        let area = fit(coded, area);
-        let reduction = Reduction::towards(coded, (area.width, area.height));
-        self.decoder.decode(jpeg, reduction, &mut self.spare)?;
-        let face = &mut self.faces[place];
-        if !self.frozen {
-            let seen = face.picture.get_or_insert_default();
-            std::mem::swap(seen, &mut self.spare);
+        if self.picked == Some(place) {
+            return self.inner.get_size();
+        }
+        let area = tile(place, self.faces.len(), self.inner.get_size());
+        (area.width, area.height)
+    }
+
+    /// Takes a sender's picture.
+    pub(crate) fn put(&mut self, place: usize, picture: Picture) {
+        if let Some(face) = self.faces.get_mut(place).filter(|_| !self.frozen) {
+            face.picture = Some(picture);
             face.changed = true;
         }
-        Ok(())
     }
 
     /// Draws what has changed, hears keys and clicks, and says whether to go on.
@@ -270,6 +257,12 @@ impl Wall {
             .update_with_buffer(self.canvas.pixels(), width, height)
             .context("cannot draw in the window")
     }
+}
+
+/// Width and height at which a picture is seen in an area.
+pub(crate) fn seen(picture: (usize, usize), area: (usize, usize)) -> (usize, usize) {
+    let area = fit(picture, area);
+    (area.width, area.height)
 }
 
 /// A picture of this size with all tiles in it, each with its sender's picture
