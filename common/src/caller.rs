@@ -7,9 +7,20 @@ use std::time::Duration;
 use crate::seq::PacketNumber;
 use crate::wire::native::{Connect, Header, Leave, NO_DESTINATION, Packet, micros};
 
-/// Time between questions while nothing answers: as often as a person would
-/// not notice, and no load to anyone.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+/// Time between the first two questions while nothing answers. It doubles with
+/// each, up to [`MOST_PAUSE`].
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest time between questions in the first while: a person hardly
+/// notices it, and it is no load to anyone.
+const MOST_PAUSE: Duration = Duration::from_millis(250);
+
+/// For so long after the first question an answer is likely at any time: a
+/// network that was away is back within a minute, or away for long.
+const EAGER: Duration = Duration::from_secs(60);
+
+/// Time between questions after that.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 /// A viewer's side of the handshake with one sender.
 #[derive(Debug)]
@@ -19,7 +30,16 @@ pub struct Caller {
     cookie: u64,
     stream: u64,
     due: Duration,
+    /// The questions since the stream was heard last.
+    asking: Option<Asking>,
     number: u64,
+}
+
+/// Questions that nothing has answered with a stream.
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    since: Duration,
+    pause: Duration,
 }
 
 /// What a sender's datagram said of the handshake.
@@ -43,6 +63,7 @@ impl Caller {
             cookie: 0,
             stream: 0,
             due: now,
+            asking: None,
             number: 0,
         }
     }
@@ -76,6 +97,11 @@ impl Caller {
             }
             Ok((header, packet)) if packet.is_from_sender() => {
                 self.stream = header.stream;
+                if !matches!(packet, Packet::Challenge(_) | Packet::Refusal(_)) {
+                    // Once it falls silent again, it is asked for at once.
+                    self.asking = None;
+                    self.due = self.due.min(now + LEAST_PAUSE);
+                }
                 Answer::None
             }
             _ => Answer::None,
@@ -88,7 +114,13 @@ impl Caller {
         if now < self.due {
             return false;
         }
-        self.due = now + ASK_EVERY;
+        let asking = self.asking.get_or_insert(Asking {
+            since: now,
+            pause: LEAST_PAUSE,
+        });
+        let eager = now.saturating_sub(asking.since) < EAGER;
+        self.due = now + if eager { asking.pause } else { LONG_PAUSE };
+        asking.pause = (asking.pause * 2).min(MOST_PAUSE);
         let connect = Connect {
             viewer: self.viewer,
             cookie: self.cookie,
@@ -126,7 +158,7 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::native::{Challenge, Refusal};
+    use crate::wire::native::{Challenge, Refusal, Totals};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -152,7 +184,7 @@ mod tests {
         let (mut caller, mut out) = (caller(), Vec::new());
         assert!(caller.poll_transmit(NOW, &mut out));
         assert!(!caller.poll_transmit(NOW, &mut out));
-        assert_eq!(caller.poll_timeout(), NOW + ASK_EVERY);
+        assert_eq!(caller.poll_timeout(), NOW + LEAST_PAUSE);
         let challenge = said(&Packet::Challenge(Challenge {
             viewer: 3,
             cookie: 77,
@@ -164,6 +196,44 @@ mod tests {
             panic!("no question");
         };
         assert_eq!((header.stream, connect.cookie), (9, 77));
+    }
+
+    /// When it asks, from a time on, if nothing answers.
+    fn questions(caller: &mut Caller, from: Duration, until: Duration) -> Vec<Duration> {
+        let mut asked = Vec::new();
+        let mut now = from;
+        while now < until {
+            if caller.poll_transmit(now, &mut Vec::new()) {
+                asked.push(now);
+            }
+            now = caller.poll_timeout();
+        }
+        asked
+    }
+
+    #[test]
+    fn asks_often_for_a_minute_seldom_after_it_and_often_again_after_a_stream() {
+        let mut caller = caller();
+        let asked = questions(&mut caller, NOW, NOW + 3 * EAGER);
+        let pauses: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let millis = |pauses: &[Duration]| pauses.iter().map(Duration::as_millis).collect();
+        let first: Vec<u128> = millis(&pauses[..4]);
+        assert_eq!(first, [50, 100, 200, 250]);
+        for (at, pause) in asked.iter().zip(&pauses) {
+            let eager = *at < NOW + EAGER;
+            let most = if eager { MOST_PAUSE } else { LONG_PAUSE };
+            assert!(*pause <= most, "{pause:?} at {at:?}");
+            assert!(eager || *pause == LONG_PAUSE, "{pause:?} at {at:?}");
+        }
+        let heard = caller.poll_timeout();
+        let resent = said(&Packet::Leave(Leave { viewer: 3 }));
+        caller.handle_datagram(caller.to(), &resent, heard);
+        assert!(caller.poll_timeout() >= heard, "no word of a sender");
+        let totals = said(&Packet::Totals(Totals::default()));
+        caller.handle_datagram(caller.to(), &totals, heard);
+        let asked = questions(&mut caller, heard + LONG_PAUSE, heard + 2 * EAGER);
+        assert_eq!(asked[1] - asked[0], LEAST_PAUSE);
+        assert_eq!(asked[5] - asked[4], MOST_PAUSE);
     }
 
     #[test]

@@ -232,6 +232,9 @@ impl Transmitter {
                 Packet::Report(report) => {
                     to.handle_report(&report, header.sent, now);
                     self.protection.set_path(self.worst_path());
+                    let spread = self.protection.spread();
+                    let destinations = self.destinations.iter_mut();
+                    destinations.for_each(|to| to.note_spread(spread));
                 }
                 Packet::Request(request) => self.handle_request(destination, &request, now),
                 Packet::Connect(_) | Packet::Leave(_) => {}

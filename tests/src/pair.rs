@@ -1,11 +1,13 @@
 //! A transmitter and a receiver joined by impaired links in virtual time: time
 //! jumps to the next deadline, so hours run in milliseconds and nothing sleeps.
 
+mod pull;
 mod scenario;
 mod socket;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use framegram_common::transmitter::Transmitter;
 use framegram_lab::impair::Link;
 
 use crate::truth::{self, Truth};
+use pull::Pull;
 pub use scenario::{Life, Scenario};
 use socket::Socket;
 
@@ -106,6 +109,7 @@ struct Pair<'a> {
     resting: Option<Duration>,
     receiver: Option<Receiver>,
     socket: Socket,
+    pull: Option<Pull>,
     forward: Link,
     backward: Link,
     events: Vec<Event>,
@@ -125,7 +129,7 @@ impl<'a> Pair<'a> {
             lives,
             life,
             stream: STREAM,
-            transmitter: Transmitter::new(scenario.transmitter, STREAM, START),
+            transmitter: transmitter(scenario, STREAM, START),
             frame_due: START,
             kill_at: None,
             resting: None,
@@ -138,6 +142,9 @@ impl<'a> Pair<'a> {
                     .collect(),
                 scenario.buffer,
             ),
+            pull: scenario
+                .pull
+                .then(|| Pull::new(STREAM, VIEWER, sender(0), START + scenario.join)),
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             events: Vec::new(),
@@ -217,7 +224,7 @@ impl<'a> Pair<'a> {
     fn begin_anew(&mut self) {
         self.life = self.lives.pop_front().unwrap_or_default();
         self.stream += 1;
-        self.transmitter = Transmitter::new(self.scenario.transmitter, self.stream, self.now);
+        self.transmitter = transmitter(self.scenario, self.stream, self.now);
         (self.frame_due, self.kill_at, self.resting) = (self.now, None, None);
         self.note_life();
     }
@@ -236,9 +243,10 @@ impl<'a> Pair<'a> {
         let now = self.now;
         let killed = self.kill_at.is_some_and(|at| now >= at);
         let cut = self.scenario.cut.is_some_and(|cut| now >= START + cut);
+        let out = self.is_out();
         while !killed && let Some(sent) = self.transmitter.poll_transmit(now, &mut self.buffer) {
             for datagram in self.buffer.chunks(sent.segment) {
-                if !cut {
+                if !cut && !out {
                     self.forward.send(datagram, now);
                 }
                 if let Some(truth) = self.truths.last_mut() {
@@ -253,8 +261,25 @@ impl<'a> Pair<'a> {
         }
         self.view(shown);
         while let Some(datagram) = self.backward.poll(now) {
-            self.transmitter.handle_datagram(0, &datagram, now);
+            match &mut self.pull {
+                None => self.transmitter.handle_datagram(0, &datagram, now),
+                Some(pull) => {
+                    let answer = pull.handle_viewer(&datagram, &mut self.transmitter, now);
+                    if let Some(answer) = answer.filter(|_| !out) {
+                        self.forward.send(answer, now);
+                    }
+                }
+            }
         }
+        if let Some(pull) = &mut self.pull {
+            pull.let_go(&mut self.transmitter, now);
+        }
+    }
+
+    /// Whether nothing passes that is sent now.
+    fn is_out(&self) -> bool {
+        let out = |outage: &Range<Duration>| outage.contains(&(self.now - START));
+        self.scenario.outages.iter().any(out)
     }
 
     /// The viewer's part, unless it stalls.
@@ -271,7 +296,13 @@ impl<'a> Pair<'a> {
             };
             if let Some(receiver) = &mut self.receiver {
                 receiver.handle_socket_drops(queued.dropped);
-                receiver.handle_datagram(sender(life), &queued.datagram, queued.arrival);
+                let from = sender(life);
+                if let Some(pull) = &mut self.pull
+                    && pull.takes(from, &queued.datagram, receiver, queued.arrival)
+                {
+                    continue;
+                }
+                receiver.handle_datagram(from, &queued.datagram, queued.arrival);
             }
             self.drain_receiver(shown);
             self.note_arrived(&queued.datagram);
@@ -285,10 +316,17 @@ impl<'a> Pair<'a> {
         }
         self.drain_receiver(shown);
         let present = sender(self.stream - STREAM);
+        let passes = self.resting.is_none() && !self.is_out();
+        if let (Some(pull), Some(receiver)) = (&mut self.pull, &self.receiver)
+            && pull.poll_question(receiver, now, &mut self.buffer)
+            && passes
+        {
+            self.backward.send(&self.buffer, now);
+        }
         while let Some(receiver) = &mut self.receiver
             && let Some(to) = receiver.poll_transmit(now, &mut self.buffer)
         {
-            if self.resting.is_none() && to == present {
+            if passes && to == present {
                 self.backward.send(&self.buffer, now);
             }
         }
@@ -338,7 +376,9 @@ impl<'a> Pair<'a> {
         let stalled = self.socket.stalled_until(self.now);
         let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
         let transmitter = self.transmitter.poll_timeout();
+        let pull = self.pull.as_ref();
         [
+            pull.and_then(|pull| pull.poll_timeout(self.receiver.as_ref(), self.now)),
             transmitter.filter(|_| self.resting.is_none()),
             stalled.or(receiver),
             self.forward.poll_timeout(),
@@ -365,6 +405,14 @@ impl<'a> Pair<'a> {
     }
 }
 
+fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Transmitter {
+    let mut config = scenario.transmitter;
+    if scenario.pull {
+        config.destinations = 0;
+    }
+    Transmitter::new(config, stream, now)
+}
+
 /// The address that the sender has in this life.
 fn sender(life: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 40_000 + life as u16))
@@ -372,6 +420,7 @@ fn sender(life: u64) -> SocketAddr {
 
 const STREAM: u64 = 0x5eed;
 const VIEWER: u64 = 0x1e77;
-const START: Duration = Duration::from_secs(100);
+/// When the sender is started.
+pub const START: Duration = Duration::from_secs(100);
 /// A viewer that heard no farewell is left alone after so long.
 const UNHEARD: Duration = Duration::from_secs(1);

@@ -228,8 +228,15 @@ impl Records {
                 settled.end += 1;
             } else {
                 let run = settled.end..next_open.unwrap_or(limit).min(limit);
-                settled.end = run.end;
-                for (part, fate) in self.absent(run, self.reached, knowledge) {
+                let (until, known) = (run.end, self.next_base(run.end).is_some());
+                let parts = self.absent(run, self.reached, knowledge);
+                let tail = parts.iter().any(|(_, fate)| *fate == Fate::TailUnknown);
+                if tail && !known && !end && self.open.len() <= MAX_OPEN {
+                    // Rebuilt frames tell of them, and no packet does yet.
+                    break;
+                }
+                settled.end = until;
+                for (part, fate) in parts {
                     self.put_absent(part, fate);
                 }
             }

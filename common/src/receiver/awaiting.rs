@@ -60,6 +60,19 @@ impl Awaiting {
         }
     }
 
+    /// Notes that the frames below `end` were sent: none of them is only
+    /// overdue.
+    pub(super) fn note_sent(&mut self, end: u64) {
+        let sent = self.frames.range_mut(..FrameNumber(end));
+        sent.for_each(|(_, wait)| wait.sent = true);
+    }
+
+    /// Waits for frames before this one until then at the longest.
+    pub(super) fn hurry(&mut self, number: FrameNumber, until: Duration) {
+        let before = self.frames.range_mut(..number);
+        before.for_each(|(_, wait)| wait.until = wait.until.min(until));
+    }
+
     /// Waits for it no longer.
     pub(super) fn remove(&mut self, number: FrameNumber) {
         self.frames.remove(&number);

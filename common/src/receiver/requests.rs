@@ -125,6 +125,14 @@ impl Requests {
         self.heard = now;
     }
 
+    /// Notes that the path is back after an outage. What was asked into it
+    /// reached nobody: it may be asked as often again.
+    pub(super) fn note_resumed(&mut self) {
+        let chunks = self.asked.values_mut();
+        let chunks = chunks.flat_map(|asked| asked.chunks.values_mut());
+        chunks.for_each(|chunk| chunk.rounds = 0);
+    }
+
     /// How long something is allowed to be merely out of order.
     pub(super) fn patience(&self) -> Duration {
         self.lateness

@@ -59,6 +59,10 @@ pub(super) struct Stream {
     newest_sent: u64,
     farewell: Option<Duration>,
     ended: bool,
+    /// Whether the path is back after an outage, and no frame has begun since.
+    resumed: bool,
+    /// Whether no totals have come since then.
+    totals_stale: bool,
     transit: Transit,
     loss: LossEstimate,
     loss_noted: LossCounts,
@@ -100,6 +104,8 @@ impl Stream {
             newest_sent: 0,
             farewell: None,
             ended: false,
+            resumed: false,
+            totals_stale: false,
             transit: Transit::default(),
             loss: LossEstimate::default(),
             loss_noted: LossCounts::default(),
@@ -153,6 +159,7 @@ impl Stream {
             Arrival::Duplicate => return true,
             Arrival::Implausible => return false,
         }
+        self.note_silence(now.saturating_sub(self.heard));
         (self.from, self.destination, self.heard) = (from, header.destination, now);
         self.newest_sent = header.sent;
         if header.channel != Channel::Control {

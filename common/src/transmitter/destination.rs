@@ -24,6 +24,9 @@ const MAX_REPLIES: usize = 16;
 /// The longest time between totals.
 const TOTALS_EVERY: Duration = Duration::from_millis(900);
 
+/// The shortest time between totals that tell of something new.
+const TOTALS_SOONEST: Duration = Duration::from_millis(50);
+
 /// Reports are answered so often at the most, but for a viewer's first few.
 const REPLY_EVERY: Duration = Duration::from_millis(900);
 
@@ -48,6 +51,9 @@ pub(super) struct Destination {
     bytes: u64,
     refused: Refused,
     totals_due: Duration,
+    /// When totals were sent last, and the spread that they told, in
+    /// microseconds.
+    told: Option<(Duration, u32)>,
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
     replies: VecDeque<Reply>,
@@ -72,6 +78,7 @@ impl Destination {
             bytes: 0,
             refused: Refused::default(),
             totals_due: now,
+            told: None,
             farewells: None,
             replies: VecDeque::new(),
             answered: VecDeque::new(),
@@ -187,6 +194,7 @@ impl Destination {
             bytes: self.bytes() + totals.datagram_len() as u64,
             ..totals
         };
+        self.told = Some((now, totals.spread));
         let stay = self.stay();
         let packet = match &mut self.farewells {
             None => {
@@ -201,6 +209,17 @@ impl Destination {
         };
         self.encode(stream, &packet, now, out);
         debug_assert_eq!(self.bytes(), totals.bytes);
+    }
+
+    /// Notes over how long frames are spread from now on. Viewers give a frame
+    /// up by what they were told of that: more is told soon.
+    pub(super) fn note_spread(&mut self, spread: Duration) {
+        if let Some((at, told)) = self.told
+            && self.farewells.is_none()
+            && micros(spread) > u64::from(told) + u64::from(told / 4)
+        {
+            self.totals_due = self.totals_due.min(at + TOTALS_SOONEST);
+        }
     }
 
     /// Time from farewell to farewell: where a viewer waits for that long, it

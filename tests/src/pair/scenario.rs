@@ -29,6 +29,10 @@ pub struct Scenario {
     pub lives: Vec<Life>,
     /// From when on nothing of the sender arrives.
     pub cut: Option<Duration>,
+    /// When nothing arrives that is sent meanwhile, in either direction.
+    pub outages: Vec<Range<Duration>>,
+    /// Whether the viewer asks for the stream, which does not come unasked.
+    pub pull: bool,
     /// When the viewer does not look into its socket.
     pub stalls: Vec<Range<Duration>>,
     /// How many datagrams the socket's buffer holds meanwhile.
@@ -78,6 +82,8 @@ impl Default for Scenario {
             join: Duration::ZERO,
             lives: Vec::new(),
             cut: None,
+            outages: Vec::new(),
+            pull: false,
             stalls: Vec::new(),
             buffer: usize::MAX,
         }

@@ -125,7 +125,7 @@ impl Records {
 
     /// The first packet of the first frame from `number` on of which that is
     /// known.
-    fn next_base(&self, number: u64) -> Option<u64> {
+    pub(super) fn next_base(&self, number: u64) -> Option<u64> {
         let mut open = self.open.range(number..);
         open.find_map(|(number, _)| self.base(*number))
     }

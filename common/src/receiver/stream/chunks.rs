@@ -99,6 +99,7 @@ impl Stream {
         let wait = self.wait(now + self.spread(), now);
         if origin == Origin::Sent {
             self.awaiting.insert_begun(number, wait);
+            self.note_live(number, chunk, now);
         } else {
             self.awaiting.insert(number, wait, now);
         }

@@ -33,6 +33,7 @@ impl Stream {
         self.shared_clock =
             totals.boot_mark != 0 && (self.config.boot_mark)(self.number) == Some(totals.boot_mark);
         let next = self.ledger.frames_sent();
+        self.totals_stale = false;
         self.ledger.note_totals(*totals, listening >= age);
         if next > 0 || self.ledger.is_from_start() {
             self.await_frames(next, self.ledger.frames_sent(), now);

@@ -8,16 +8,61 @@ use super::Stream;
 use super::chunks::Arrived;
 use crate::reassembly::Assembly;
 use crate::seq::FrameNumber;
+use crate::wire::native::Chunk;
 
 impl Stream {
     /// Waits for the frames from `first` on below `end`, the newest of them.
     pub(super) fn await_frames(&mut self, first: u64, end: u64, now: Duration) {
-        let wait = self.wait(now, now);
-        for number in (first.max(end.saturating_sub(MAX_ABSENT))..end).map(FrameNumber) {
+        let mut wait = self.wait(now, now);
+        let mut most = MAX_ABSENT;
+        if self.resumed {
+            wait.until = wait.until.min(self.hold_until(now));
+            most = most.min(self.frames_in_budget());
+        }
+        for number in (first.max(end.saturating_sub(most))..end).map(FrameNumber) {
             if self.reassembly.get(number).is_none() {
                 self.awaiting.insert(number, wait, now);
             }
         }
+        self.awaiting.note_sent(end);
+    }
+
+    /// Notes that a packet arrives after `silence`.
+    pub(super) fn note_silence(&mut self, silence: Duration) {
+        if silence >= OUTAGE {
+            (self.resumed, self.totals_stale) = (true, true);
+            self.requests.note_resumed();
+        }
+    }
+
+    /// Notes that a frame begins to arrive as it is sent, with this chunk.
+    /// After an outage the frames sent before its end hold newer ones up for a
+    /// round of requests, and not for a whole budget: the picture was away for
+    /// long enough.
+    pub(super) fn note_live(&mut self, number: FrameNumber, chunk: &Chunk<'_>, now: Duration) {
+        if std::mem::take(&mut self.resumed) {
+            // One whose head is missing was on its way when the outage ended.
+            let whole = chunk.index == 0;
+            let first = if whole { number } else { number.next() };
+            self.awaiting.hurry(first, self.hold_until(now));
+        }
+    }
+
+    /// How long frames of before an outage hold up one that arrives after it.
+    fn hold_until(&self, now: Duration) -> Duration {
+        let rtt = self.requests.rtt().unwrap_or_default();
+        let interval = self.interval().unwrap_or_default();
+        now + AFTER_OUTAGE + (rtt + interval) / 2
+    }
+
+    /// How many frames come within the budget: older ones are past, and the
+    /// sender does not have them any more.
+    fn frames_in_budget(&self) -> u64 {
+        let Some(interval) = self.interval() else {
+            return MAX_ABSENT;
+        };
+        let frames = self.config.budget.as_micros() / interval.as_micros().max(1);
+        u64::try_from(frames).map_or(MAX_ABSENT, |frames| frames.saturating_add(1))
     }
 
     /// Waits for the next frame once it is overdue, so that one of which
@@ -49,12 +94,11 @@ impl Stream {
 
     /// How long the sender spreads the packets of a frame over.
     pub(super) fn spread(&self) -> Duration {
-        Duration::from_micros(
-            self.ledger
-                .totals()
-                .map_or(0, |totals| totals.spread)
-                .into(),
-        )
+        let told = self.ledger.totals().map_or(0, |totals| totals.spread);
+        let told = Duration::from_micros(told.into());
+        // What was told of it before an outage may have changed since.
+        let most = self.interval().filter(|_| self.totals_stale);
+        told.max(most.unwrap_or_default() / 2)
     }
 
     /// How long to wait for a frame that was due at `due`, its last packet at
@@ -94,6 +138,17 @@ impl Stream {
         })
     }
 }
+
+/// When nothing at all arrives for so long, the path was away: no pause between
+/// the packets of a stream of more than 10 frames a second is as long. Of a
+/// slower one the rule for outages costs nothing, since what is missing is
+/// asked for long before the next frame begins.
+const OUTAGE: Duration = Duration::from_millis(100);
+
+/// Frames of before an outage hold up one that arrives after it by half a round
+/// trip, half the time between frames, and so much: a round of requests on most
+/// paths, and too little for a person to see.
+const AFTER_OUTAGE: Duration = Duration::from_millis(40);
 
 /// A frame is waited for so much longer than its last packet was due, however
 /// short the budget.

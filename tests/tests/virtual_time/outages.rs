@@ -1,0 +1,173 @@
+//! Nothing passes for a while: the picture is back with the first whole frame
+//! after that.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::repair::Fec;
+use framegram_common::{gate, receiver, transmitter};
+use framegram_lab::impair::Impairment;
+use framegram_tests::pair::{self, Outcomes, Scenario};
+
+use super::checks::check;
+
+/// Seeds that failed once; they come first.
+const FAILED_BEFORE: [u64; 0] = [];
+
+/// How many seeds each property is tried with.
+const SEEDS: u64 = 100;
+
+fn seeds() -> impl Iterator<Item = u64> {
+    FAILED_BEFORE.into_iter().chain(0..SEEDS)
+}
+
+/// How much longer the picture may be away than it takes the first frame after
+/// the outage to come whole.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// The longest time between two questions of a viewer that asks for a stream.
+const CONNECT_EVERY: Duration = Duration::from_millis(250);
+
+/// The longest time between two reports.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Of any length between these, as often short as long.
+fn between(rng: &mut Rng, least: f64, most: f64) -> Duration {
+    Duration::from_secs_f64(least * (most / least).powf(rng.f64()))
+}
+
+/// A stream at 5 to 120 frames a second, and frames until some time after its
+/// outages.
+fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
+    let interval = between(rng, 1.0 / 120.0, 1.0 / 5.0);
+    let delay = Duration::from_micros([0, 500, 10_000, rng.u64(0..100_000)][rng.usize(..4)]);
+    let link = Impairment {
+        delay,
+        ..Impairment::default()
+    };
+    let scenario = Scenario {
+        transmitter: transmitter::Config {
+            interval: Some(interval),
+            retransmit: rng.u8(..4) > 0,
+            fec: [Fec::Auto, Fec::Off][rng.usize(..2)],
+            ..Scenario::default().transmitter
+        },
+        receiver: receiver::Config {
+            budget: Duration::from_millis([20, 60, 60, 200, 500][rng.usize(..5)]),
+            requests: rng.u8(..4) > 0,
+            strict: rng.bool(),
+            ..Scenario::default().receiver
+        },
+        forward: link.clone(),
+        backward: link,
+        interval,
+        ..Scenario::default()
+    };
+    let mut start = Duration::from_millis(rng.u64(300..1_500));
+    let outages: Vec<Range<Duration>> = (0..rng.usize(1..3))
+        .map(|_| {
+            let outage = start..start + between(rng, 0.1, 60.0);
+            start = outage.end + Duration::from_millis(rng.u64(2_500..4_000));
+            outage
+        })
+        .collect();
+    let count = (start.as_secs_f64() / interval.as_secs_f64()) as usize;
+    let most = [1_000, 8_000][rng.usize(..2)];
+    let frames = (0..count).map(|_| Bytes::from(vec![7; rng.usize(1..most)]));
+    let frames = frames.collect();
+    (Scenario { outages, ..scenario }, frames)
+}
+
+/// The longest time without a new picture between two times since the start.
+fn longest_without(shown: &[Duration], span: Range<Duration>) -> Duration {
+    let mut times = vec![span.start, span.end];
+    times.extend(shown.iter().filter(|at| span.contains(at)));
+    times.sort_unstable();
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.max().unwrap_or_default()
+}
+
+/// When pictures were shown, since the start.
+fn shown(outcomes: &Outcomes) -> Vec<Duration> {
+    let records = outcomes.records.iter();
+    let shown = records.filter_map(|record| record.shown);
+    shown.map(|at| at - pair::START).collect()
+}
+
+/// Asserts that the picture is back `within` so much after each outage, and
+/// stays.
+fn assert_back(
+    what: &str,
+    scenario: &Scenario,
+    shown: &[Duration],
+    count: usize,
+    within: impl Fn(&Range<Duration>) -> Duration,
+) {
+    let end = scenario.interval * count as u32;
+    let begins = scenario.outages.iter().skip(1).map(|outage| outage.start);
+    for (outage, until) in scenario.outages.iter().zip(begins.chain([end])) {
+        let without = longest_without(shown, outage.end..until);
+        assert!(
+            without <= within(outage),
+            "{what}: {without:?} without picture after {outage:?}, {:?} at most; {scenario:?}",
+            within(outage),
+        );
+    }
+}
+
+#[test]
+fn five_seconds_without_network_are_five_seconds_without_picture() {
+    let scenario = Scenario {
+        outages: vec![Duration::from_secs(1)..Duration::from_secs(6)],
+        ..Scenario::default()
+    };
+    let sent = vec![Bytes::from(vec![7; 5_000]); 600];
+    let outcomes = pair::run(&scenario, &sent);
+    let most = scenario.interval.mul_f64(1.5);
+    assert_back("5 s", &scenario, &shown(&outcomes), sent.len(), |_| most);
+    check(0, &sent, &outcomes);
+}
+
+#[test]
+fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let (scenario, sent) = scenario(&mut rng);
+        let outcomes = pair::run(&scenario, &sent);
+        let round_trip = scenario.forward.delay * 2;
+        let most = scenario.interval.mul_f64(1.5) + round_trip + SLACK;
+        let shown = shown(&outcomes);
+        assert_back(&format!("seed {seed}"), &scenario, &shown, sent.len(), |_| {
+            most
+        });
+        check(seed, &sent, &outcomes);
+    }
+}
+
+#[test]
+fn a_viewer_that_asked_has_the_picture_back_after_any_outage() {
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let (scenario, sent) = scenario(&mut rng);
+        let scenario = Scenario {
+            pull: true,
+            ..scenario
+        };
+        let outcomes = pair::run(&scenario, &sent);
+        let round_trip = scenario.forward.delay * 2;
+        let most = scenario.interval.mul_f64(1.5) + round_trip + SLACK;
+        let shown = shown(&outcomes);
+        let what = format!("seed {seed}");
+        assert_back(&what, &scenario, &shown, sent.len(), |outage| {
+            // The viewer's last word came up to one report before the outage.
+            let forgotten = outage.end - outage.start + REPORT_EVERY + round_trip > gate::SILENCE;
+            if forgotten {
+                most + CONNECT_EVERY + round_trip * 2
+            } else {
+                most
+            }
+        });
+    }
+}
