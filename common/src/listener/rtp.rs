@@ -16,7 +16,7 @@ use crate::wire::Format;
 use crate::wire::rtp::{self, Control, Packet};
 use crate::wire::rtp_jpeg::{Fragment, SentTables};
 use frames::Frames;
-use numbering::Numbering;
+use numbering::{Numbering, RESUMED};
 use reports::Reports;
 
 /// One stream.
@@ -133,12 +133,16 @@ impl RtpStream {
         now: Duration,
     ) -> bool {
         let next = self.numbers.next();
-        let Some(place) = self
-            .numbering
-            .place(packet.sequence, packet.timestamp, next)
-        else {
+        let silence = now.saturating_sub(self.accounts.heard());
+        let (sequence, timestamp) = (packet.sequence, packet.timestamp);
+        let place = self.numbering.place(sequence, timestamp, next, silence);
+        let Some(place) = place else {
             return false;
         };
+        if silence >= RESUMED {
+            // What is missing of frames of before does not come any more.
+            self.frames.expire(now, RESUMED, &mut self.accounts.counts);
+        }
         match self.numbers.note(place.number) {
             Arrival::New => {}
             Arrival::Duplicate => {

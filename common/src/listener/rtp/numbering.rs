@@ -1,10 +1,16 @@
 //! Numbers and times of packets, extended where they come in.
 
+use std::time::Duration;
+
 use crate::seq::{PacketNumber, extend};
 
 /// The furthest that numbers may leap and still be of the same run
 /// (`MAX_DROPOUT`, <https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>).
 const MAX_LEAP: u64 = 3000;
+
+/// Nothing of a stream comes for so long only where its source pauses or the
+/// network was away: a packet that is out of order comes sooner.
+pub(super) const RESUMED: Duration = Duration::from_millis(300);
 
 /// Where the numbers of a stream begin to be counted: so high that those of
 /// packets which come out of order before the first are not below zero.
@@ -30,8 +36,16 @@ pub(super) struct Place {
 impl Numbering {
     /// The place of a packet; `next` is one above the highest number so far, 0
     /// before the first. `None` for one that is far from all before it, unless
-    /// a second one goes on from there: its sender began anew.
-    pub(super) fn place(&mut self, sequence: u16, timestamp: u32, next: u64) -> Option<Place> {
+    /// a second one goes on from there: its sender began anew. After a `silence`
+    /// the first one counts: numbers may have gone round meanwhile, and a frame
+    /// without its first packet is none.
+    pub(super) fn place(
+        &mut self,
+        sequence: u16,
+        timestamp: u32,
+        next: u64,
+        silence: Duration,
+    ) -> Option<Place> {
         if next == 0 {
             self.shift = sequence;
             self.ticks = Some(u64::from(timestamp));
@@ -41,8 +55,10 @@ impl Numbering {
             });
         }
         let mut number = extend(u64::from(sequence.wrapping_sub(self.shift)), 16, next);
-        if number.abs_diff(next) > MAX_LEAP {
-            if self.expected.replace(sequence.wrapping_add(1)) != Some(sequence) {
+        let resumed = silence >= RESUMED;
+        if number.abs_diff(next) > MAX_LEAP || resumed && number < next {
+            let expected = self.expected.replace(sequence.wrapping_add(1));
+            if expected != Some(sequence) && !resumed {
                 return None;
             }
             self.shift = sequence.wrapping_sub(next as u16);
@@ -71,7 +87,7 @@ mod tests {
     use super::*;
 
     fn place(numbering: &mut Numbering, next: &mut u64, sequence: u16, time: u32) -> Option<u64> {
-        let place = numbering.place(sequence, time, *next)?;
+        let place = numbering.place(sequence, time, *next, Duration::ZERO)?;
         *next = (*next).max(place.number.0 + 1);
         Some(place.number.0)
     }
@@ -90,7 +106,26 @@ mod tests {
         );
         assert_eq!(place(&mut numbering, &mut next, 65_533, 1), Some(BEGIN - 1));
         assert_eq!(numbering.on_the_wire(BEGIN + 3), 65_537);
-        assert_eq!(numbering.place(2, 9, next).unwrap().ticks, (1 << 32) + 9);
+        assert_eq!(
+            numbering.place(2, 9, next, Duration::ZERO).unwrap().ticks,
+            (1 << 32) + 9
+        );
+    }
+
+    #[test]
+    fn after_an_outage_the_first_packet_counts_wherever_its_number_is() {
+        for sequence in [110, 5_000, 40_000, 65_000, 109, 50] {
+            let (mut numbering, mut next) = (Numbering::default(), 0);
+            for sequence in 100..110 {
+                place(&mut numbering, &mut next, sequence, 5_000);
+            }
+            let place = numbering.place(sequence, 9_000, next, RESUMED);
+            let number = place.expect("it counts").number.0;
+            assert!((next..next + MAX_LEAP).contains(&number), "{sequence}");
+            // The next one goes on from there.
+            let place = numbering.place(sequence + 1, 9_000, number + 1, Duration::ZERO);
+            assert_eq!(place.map(|place| place.number.0), Some(number + 1));
+        }
     }
 
     #[test]
