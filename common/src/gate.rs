@@ -5,6 +5,7 @@
 //! sent, so that forged addresses cost no memory; and no answer is longer than
 //! what it answers, so that they are worth nothing to anyone else.
 
+use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub const SILENCE: Duration = Duration::from_secs(5);
 /// Cookies are made for a span of so long, and taken in the next one too: far
 /// longer than a round trip, and too short to collect them.
 const COOKIE_SPAN: Duration = Duration::from_secs(10);
+
+/// The most viewers that are remembered when they have fallen silent: more than
+/// one network holds that is away for a while.
+const MAX_SILENT: usize = 64;
 
 /// The reason of a [`Refusal`] that is for want of room.
 const FULL: u16 = 1;
@@ -42,6 +47,10 @@ pub struct Config {
 pub struct Gate {
     config: Config,
     places: Vec<Option<Guest>>,
+    /// Viewers that have fallen silent, and the places they had, the oldest
+    /// first: packet numbers of a place mean something to them when they are
+    /// back.
+    silent: VecDeque<(u64, usize)>,
     /// Packets to viewers that are not served.
     answers: u64,
     counts: Admission,
@@ -62,6 +71,9 @@ pub enum Visit {
     /// The viewer is served from now on, from this place; it may have been
     /// before, from another address.
     Admitted(usize),
+    /// The same, for one that had another place before it fell silent: packet
+    /// numbers are to go on above those of any place.
+    Moved(usize),
     /// The viewer in this place takes its leave.
     Left(usize),
     /// From somebody who has to prove the address first: there is an answer.
@@ -79,6 +91,7 @@ impl Gate {
         Self {
             config,
             places: Vec::new(),
+            silent: VecDeque::new(),
             answers: 0,
             counts: Admission::default(),
         }
@@ -126,7 +139,11 @@ impl Gate {
         let place = self.places.iter().position(|guest| {
             guest.is_some_and(|guest| now.saturating_sub(guest.heard) >= SILENCE)
         })?;
-        self.places[place] = None;
+        let gone = self.places[place].take()?;
+        self.silent.push_back((gone.viewer, place));
+        if self.silent.len() > MAX_SILENT {
+            self.silent.pop_front();
+        }
         Some(place)
     }
 
@@ -191,11 +208,16 @@ impl Gate {
             address: from,
             heard: now,
         });
-        Visit::Admitted(place)
+        let before = self.silent.iter().position(|(silent, _)| *silent == viewer);
+        match before.and_then(|before| self.silent.remove(before)) {
+            Some((_, before)) if before != place => Visit::Moved(place),
+            _ => Visit::Admitted(place),
+        }
     }
 
     /// A place for a viewer that has proved its address: its own, where it or
-    /// another one of that address was served before, or a free one.
+    /// another one of that address is served or it was served before; or a free
+    /// one, at last one that a silent viewer may come back to.
     fn place_for(&mut self, viewer: u64, from: SocketAddr) -> Option<usize> {
         let own = |guest: &Option<Guest>| {
             guest.is_some_and(|guest| guest.viewer == viewer || guest.address == from)
@@ -204,14 +226,25 @@ impl Gate {
         if let Some(place) = places.position(own) {
             return Some(place);
         }
-        if let Some(place) = self.places.iter().position(Option::is_none) {
+        let is_free = |place: usize| self.places.get(place).is_some_and(Option::is_none);
+        let mut silent = self.silent.iter();
+        if let Some((_, place)) =
+            silent.find(|(silent, place)| *silent == viewer && is_free(*place))
+        {
+            return Some(*place);
+        }
+        let is_kept = |place: usize| self.silent.iter().any(|(_, kept)| *kept == place);
+        if let Some(place) =
+            (0..self.places.len()).find(|place| is_free(*place) && !is_kept(*place))
+        {
             return Some(place);
         }
-        if self.places.len() >= usize::from(self.config.most) {
-            return None;
+        if self.places.len() < usize::from(self.config.most) {
+            self.places.push(None);
+            return Some(self.places.len() - 1);
         }
-        self.places.push(None);
-        Some(self.places.len() - 1)
+        let mut silent = self.silent.iter().map(|(_, place)| *place);
+        silent.find(|place| is_free(*place))
     }
 
     fn find(&self, viewer: u64, from: SocketAddr) -> Option<usize> {

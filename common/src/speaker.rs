@@ -117,6 +117,13 @@ impl Speaker {
         }
     }
 
+    /// The same for a viewer that was served at another destination before.
+    pub fn move_to_destination(&mut self, destination: usize, now: Duration) {
+        if let Inner::Native(native) = &mut self.inner {
+            native.move_to_destination(destination, now);
+        }
+    }
+
     /// Sends nothing more to this destination.
     pub fn close_destination(&mut self, destination: usize) {
         if let Inner::Native(native) = &mut self.inner {

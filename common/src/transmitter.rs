@@ -213,6 +213,18 @@ impl Transmitter {
         }
     }
 
+    /// The same for a viewer that was served at another destination before:
+    /// packet numbers go on above those of all, or it would take packets for
+    /// ones that it has.
+    pub fn move_to_destination(&mut self, destination: usize, now: Duration) {
+        self.open_destination(destination, now);
+        let numbers = self.destinations.iter().map(Destination::numbers);
+        let above = numbers.reduce(|a, b| std::array::from_fn(|at| a[at].max(b[at])));
+        if let (Some(to), Some(above)) = (self.destinations.get_mut(destination), above) {
+            to.go_on_above(above);
+        }
+    }
+
     /// Sends nothing more to this destination.
     pub fn close_destination(&mut self, destination: usize) {
         if let Some(to) = self.destinations.get_mut(destination) {

@@ -125,7 +125,7 @@ impl Door {
             let _ = self.socket.answer(&received, &self.answer);
         }
         // Behind the gate: whoever is not served is not remembered.
-        if let Visit::Served(_) | Visit::Admitted(_) = visit {
+        if let Visit::Served(_) | Visit::Admitted(_) | Visit::Moved(_) = visit {
             self.socket.remember(&received);
         }
         Ok(Some(Knock { received, visit }))

@@ -54,6 +54,10 @@ pub(super) fn gate(bytes: &[u8]) {
                         assert!(place < usize::from(most) && cookies[host] != 0);
                         transmitter.open_destination(1 + place, now);
                     }
+                    Visit::Moved(place) => {
+                        assert!(place < usize::from(most) && cookies[host] != 0);
+                        transmitter.move_to_destination(1 + place, now);
+                    }
                     Visit::Left(place) => transmitter.close_destination(1 + place),
                     Visit::Challenged => {
                         if let Ok((_, Packet::Challenge(challenge))) = Packet::decode(&answer) {

@@ -140,6 +140,31 @@ fn a_viewer_keeps_its_place_when_its_address_changes() {
 }
 
 #[test]
+fn viewers_are_back_in_their_places_after_an_outage_and_others_are_known_to_be_moved() {
+    let mut gate = gate(2);
+    let (one, two, three) = ("10.0.0.1:1000", "10.0.0.2:1000", "10.0.0.3:1000");
+    let last = |visits: Vec<Visit>| visits.last().copied();
+    come(&mut gate, 11, one, Duration::ZERO);
+    come(&mut gate, 12, two, Duration::ZERO);
+    let fall_silent = |gate: &mut Gate, now| {
+        while gate.poll_gone(now).is_some() {}
+        assert_eq!(gate.served(), 0);
+    };
+    fall_silent(&mut gate, SILENCE);
+    // Whoever asks first: the numbers of a place are one viewer's.
+    let back = come(&mut gate, 12, two, SILENCE);
+    assert_eq!(last(back), Some(Visit::Admitted(1)));
+    let back = come(&mut gate, 11, one, SILENCE);
+    assert_eq!(last(back), Some(Visit::Admitted(0)));
+
+    fall_silent(&mut gate, 2 * SILENCE);
+    let new = come(&mut gate, 13, three, 2 * SILENCE);
+    assert_eq!(last(new), Some(Visit::Admitted(0)));
+    let back = come(&mut gate, 11, one, 2 * SILENCE);
+    assert_eq!(last(back), Some(Visit::Moved(1)));
+}
+
+#[test]
 fn what_is_no_word_of_a_viewer_gets_no_answer() {
     let mut gate = gate(1);
     let mut out = Vec::new();

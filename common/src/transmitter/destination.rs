@@ -48,6 +48,8 @@ pub(super) struct Destination {
     media: u64,
     repair: u64,
     control: u64,
+    /// Numbers that no packet has.
+    skipped: u64,
     bytes: u64,
     refused: Refused,
     totals_due: Duration,
@@ -75,6 +77,7 @@ impl Destination {
             media: 0,
             repair: 0,
             control: 0,
+            skipped: 0,
             bytes: 0,
             refused: Refused::default(),
             totals_due: now,
@@ -110,6 +113,18 @@ impl Destination {
             self.gone.pop_front();
         }
         self.is_open = false;
+    }
+
+    /// The next packet numbers of each channel.
+    pub(super) fn numbers(&self) -> [u64; 3] {
+        [self.media, self.repair, self.control]
+    }
+
+    /// Goes on with packet numbers no lower than these.
+    pub(super) fn go_on_above(&mut self, numbers: [u64; 3]) {
+        let before = self.numbers().into_iter().sum::<u64>();
+        [self.media, self.repair, self.control] = numbers;
+        self.skipped += numbers.into_iter().sum::<u64>().saturating_sub(before);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -370,7 +385,8 @@ impl Destination {
 
     /// Packets sent, of all channels.
     pub(super) fn packets(&self) -> u64 {
-        (self.media + self.repair + self.control).saturating_sub(self.refused.packets)
+        let numbers = self.numbers().into_iter().sum::<u64>();
+        numbers.saturating_sub(self.skipped + self.refused.packets)
     }
 
     /// Counts a packet of so many bytes that did not leave.

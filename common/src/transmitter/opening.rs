@@ -67,6 +67,32 @@ fn packets_go_to_open_destinations_and_their_numbers_never_come_again() {
 }
 
 #[test]
+fn a_viewer_that_comes_back_elsewhere_never_meets_a_number_again() {
+    let mut transmitter = transmitter(2);
+    // The second came later, and has lower numbers.
+    transmitter.close_destination(1);
+    let mut highest = std::collections::BTreeMap::new();
+    for step in 0..40 {
+        let now = 40 * MS * step;
+        match step {
+            10 => transmitter.open_destination(1, now),
+            20 => {
+                transmitter.close_destination(0);
+                transmitter.move_to_destination(1, now);
+            }
+            _ => {}
+        }
+        for header in send(&mut transmitter, now) {
+            // The viewer of the first destination, and after that of the second.
+            if header.destination == 0 || step >= 20 {
+                let before = highest.insert(header.channel, header.number);
+                assert!(before < Some(header.number), "{header:?} after {before:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn frames_for_nobody_are_let_go() {
     let mut transmitter = transmitter(0);
     for step in 0..50 {

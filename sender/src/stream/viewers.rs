@@ -81,7 +81,7 @@ impl Stream<'_> {
                 self.transmitter
                     .handle_datagram(destination, datagram, knock.received.arrival);
             }
-            Visit::Admitted(place) => {
+            Visit::Admitted(place) | Visit::Moved(place) => {
                 let destination = self.destinations + place;
                 self.forget_link(destination);
                 let from = knock.received.from;
@@ -96,7 +96,11 @@ impl Stream<'_> {
                     }
                     None => self.outputs.push(viewer),
                 }
-                self.transmitter.open_destination(destination, now);
+                if matches!(knock.visit, Visit::Moved(_)) {
+                    self.transmitter.move_to_destination(destination, now);
+                } else {
+                    self.transmitter.open_destination(destination, now);
+                }
                 door.tell(from, "is served", self.console);
             }
             Visit::Left(place) => self.part(place, "left", door),

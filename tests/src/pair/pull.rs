@@ -45,6 +45,7 @@ impl Pull {
         match visit {
             Visit::Served(place) => transmitter.handle_datagram(place, datagram, now),
             Visit::Admitted(place) => transmitter.open_destination(place, now),
+            Visit::Moved(place) => transmitter.move_to_destination(place, now),
             Visit::Left(place) => transmitter.close_destination(place),
             Visit::Challenged | Visit::Refused | Visit::Foreign => {}
         }
@@ -66,8 +67,7 @@ impl Pull {
         receiver: &Receiver,
         now: Duration,
     ) -> bool {
-        !receiver.is_living(now)
-            && self.caller.handle_datagram(from, datagram, now) != Answer::None
+        !receiver.is_living(now) && self.caller.handle_datagram(from, datagram, now) != Answer::None
     }
 
     /// Fills `out` with the viewer's question, if one is due.
