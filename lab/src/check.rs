@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use framegram_cli::pipe::StandardOutput;
 
 use self::compare::Comparison;
 use self::deeds::Deeds;
@@ -27,7 +28,7 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     let deeds = Deeds::read(logs)?;
     let compared = compare(&report, &deeds)?;
     if !quiet {
-        let mut out = io::stdout().lock();
+        let mut out = StandardOutput;
         for done in &deeds.done {
             writeln!(out, "Harm done {done}")?;
         }
@@ -38,7 +39,7 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     match compared.iter().map(|(_, it)| it.differing()).sum() {
         0 if quiet => Ok(()),
         0 => Ok(writeln!(
-            io::stdout(),
+            StandardOutput,
             "All that was measured is what was done (packets, frames and their fates; times, rates \
              and bytes are not compared)."
         )?),

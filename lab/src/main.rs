@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use framegram_cli::exit::{complain, is_broken_pipe, misused};
+use framegram_cli::exit::{complain, is_reader_gone, misused};
 use framegram_lab::args::{Args, Command};
 use framegram_lab::check;
 
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     };
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(NAME, &format!("{error:#}"));
             ExitCode::FAILURE

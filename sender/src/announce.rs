@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use framegram_cli::threads::{Thread, Threads};
 use framegram_common::udp::{SERVICE, probe_local_network};
 use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
 
@@ -23,6 +23,7 @@ const FAREWELL: Duration = Duration::from_millis(300);
 pub(crate) struct Announcement {
     daemon: ServiceDaemon,
     fullname: String,
+    thread: Option<Thread<()>>,
 }
 
 impl Announcement {
@@ -36,6 +37,7 @@ impl Announcement {
         address: SocketAddr,
         stream: u64,
         console: &Arc<Console>,
+        threads: &Threads,
     ) -> Result<Self> {
         let failed = || format!("cannot announce {name:?} on the local network");
         // Two senders of one machine must not quarrel over its name.
@@ -69,25 +71,26 @@ impl Announcement {
         let events = daemon.monitor().with_context(failed)?;
         daemon.register(service).with_context(failed)?;
         let console = Arc::clone(console);
-        thread::Builder::new()
-            .name("announcing".into())
-            .spawn(move || {
-                // It ends with the daemon.
-                while let Ok(event) = events.recv() {
-                    match event {
-                        DaemonEvent::NameChange(change) => {
-                            let new = change.new_name.split("._").next().unwrap_or_default();
-                            console.say(&format!("that name is taken: announced as {new:?}"));
-                        }
-                        DaemonEvent::Error(error) => {
-                            console.say(&format!("cannot announce on the local network: {error}"));
-                        }
-                        _ => {}
+        let thread = threads.spawn("announcing", move || {
+            // It ends with the daemon.
+            while let Ok(event) = events.recv() {
+                match event {
+                    DaemonEvent::NameChange(change) => {
+                        let new = change.new_name.split("._").next().unwrap_or_default();
+                        console.say(&format!("that name is taken: announced as {new:?}"));
                     }
+                    DaemonEvent::Error(error) => {
+                        console.say(&format!("cannot announce on the local network: {error}"));
+                    }
+                    _ => {}
                 }
-            })
-            .context("cannot start a thread")?;
-        Ok(Self { daemon, fullname })
+            }
+        })?;
+        Ok(Self {
+            daemon,
+            fullname,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -99,6 +102,9 @@ impl Drop for Announcement {
         }
         if let Ok(ended) = self.daemon.shutdown() {
             let _ = ended.recv_timeout(FAREWELL);
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join_within(FAREWELL);
         }
     }
 }

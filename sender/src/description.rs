@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use framegram_cli::output::OutputFile;
+use framegram_cli::threads::Threads;
 use framegram_common::wire::rtp_jpeg::MAX_SIDE;
 use framegram_common::wire::sdp;
 
@@ -53,8 +54,8 @@ impl Description {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub(crate) fn claim(path: &Path) -> Result<Self> {
-        OutputFile::claim(path, "the session description").map(Self)
+    pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
+        OutputFile::claim(path, "the session description", threads).map(Self)
     }
 
     /// Writes the description of pictures of this size; a file holds the

@@ -136,6 +136,7 @@ struct Made<T> {
     items: BTreeMap<u64, T>,
     next: u64,
     makers: usize,
+    closed: bool,
 }
 
 impl<T> Ordered<T> {
@@ -147,16 +148,18 @@ impl<T> Ordered<T> {
                 items: BTreeMap::new(),
                 next: 0,
                 makers,
+                closed: false,
             }),
             room: Condvar::new(),
             ahead: makers as u64,
         }
     }
 
-    /// Puts the item of this place, once it is near enough to the next.
+    /// Puts the item of this place, once it is near enough to the next, or at
+    /// once where it is closed.
     pub fn put(&self, place: u64, item: T) {
         let mut state = lock(&self.state);
-        while place > state.next + self.ahead {
+        while place > state.next + self.ahead && !state.closed {
             state = wait(&self.room, state);
         }
         state.items.insert(place, item);
@@ -178,10 +181,17 @@ impl<T> Ordered<T> {
         state.makers = state.makers.saturating_sub(1);
     }
 
-    /// Whether nothing is there and nothing will come.
+    /// Lets go of who waits for room: nothing is taken any more.
+    pub fn close(&self) {
+        lock(&self.state).closed = true;
+        self.room.notify_all();
+    }
+
+    /// Whether nothing more can be taken, now or later. What lies behind a place
+    /// whose maker broke down cannot.
     pub fn is_finished(&self) -> bool {
         let state = lock(&self.state);
-        state.makers == 0 && state.items.is_empty()
+        state.makers == 0 && !state.items.contains_key(&state.next)
     }
 }
 
@@ -264,6 +274,22 @@ mod tests {
         handoff.close();
         assert_eq!(handoff.take(), Some((1, 4)));
         assert_eq!(handoff.take(), None);
+    }
+
+    #[test]
+    fn makers_who_wait_for_room_are_let_go() {
+        let ordered = Ordered::new(2);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| ordered.put(9, 9));
+            ordered.close();
+            waiting.join().unwrap();
+        });
+        ordered.put(10, 10);
+        assert!(!ordered.is_finished());
+        ordered.leave();
+        ordered.leave();
+        assert_eq!(ordered.take(), None);
+        assert!(ordered.is_finished());
     }
 
     #[test]

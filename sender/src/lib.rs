@@ -33,11 +33,11 @@ mod stream;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use framegram_cli::output::OutputFile;
+use framegram_cli::threads::Threads;
 use framegram_common::os;
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::Waker;
@@ -57,13 +57,32 @@ use crate::stop::Stop;
 use crate::stream::Stream;
 
 /// Streams until the source, which is opened by `open`, ends, a limit is reached
-/// or `stop` says so. The figures of the stream, which are in the report too.
+/// or the threads' own word to stop says so, by a signal or a panic. The figures
+/// of the stream, which are in the report too.
 ///
 /// # Errors
 /// One line that says what failed, with its causes; a stream that had begun is
 /// ended in order before, its report written.
-pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
+pub fn run(options: &Options, threads: &Threads, open: Open) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
+    let ended = stream(options, threads, open, &console);
+    // A source that is left behind keeps the console.
+    console.flush();
+    // Whatever else follows from a panic, it is the cause.
+    threads.outcome()?;
+    ended
+}
+
+fn stream(
+    options: &Options,
+    threads: &Threads,
+    open: Open,
+    console: &Arc<Console>,
+) -> Result<Statistics> {
+    // Stopped by limits and the source's end too.
+    let stop = Stop::new();
+    let told = stop.clone();
+    threads.stop().on_stop(move || told.stop());
     let outputs = outputs::open_all(&options.destinations, &outputs::towards(options)?)?;
     let number = os::random_u64();
     let listen = options.listen.as_deref().map(|text| {
@@ -71,17 +90,25 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
             .with_context(|| format!("cannot listen at {text}"))
     });
     let door = listen.transpose()?;
-    let description = options.sdp.as_deref().map(Description::claim).transpose()?;
-    let report = options.report.as_deref().map(Report::claim).transpose()?;
+    let description = options.sdp.as_deref();
+    let description = description.map(|path| Description::claim(path, threads));
+    let description = description.transpose()?;
+    let report = options.report.as_deref();
+    let report = report
+        .map(|path| Report::claim(path, threads))
+        .transpose()?;
     let log = options.impair_log.as_deref().map(|path| {
-        let told = Arc::clone(&console);
-        let file = OutputFile::claim(path, "the impairment log")?;
+        let told = Arc::clone(console);
+        let file = OutputFile::claim(path, "the impairment log", threads)?;
         anyhow::Ok(file.grow(move |line| told.say(line)))
     });
     let log = log.transpose()?;
     let impairment = options.impair.as_ref();
     let impaired = impairment.map(|impairment| Impaired::new(impairment, log));
-    let preview = options.preview.then(Preview::open).transpose()?;
+    let preview = options
+        .preview
+        .then(|| Preview::open(threads))
+        .transpose()?;
     let fixed = match options.fps {
         Some(Rate::Fixed(rate)) => Some(rate),
         Some(Rate::Max) | None => None,
@@ -91,15 +118,15 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
         rate: fixed,
         pass_through: options.settings().pass_through(),
         stop: stop.clone(),
-        console: Arc::clone(&console),
+        console: Arc::clone(console),
     };
-    let source = open_source(options, request, stop, open)?;
+    let source = open_source(options, request, &stop, threads, open)?;
 
     let waker = Waker::new().context("cannot make a waker")?;
     let woken = waker.clone();
     stop.on_stop(move || woken.wake());
     let interval = interval(source.as_ref(), options.fps);
-    let mut stream = Stream::new(number, outputs, options, interval, &console, preview)?;
+    let mut stream = Stream::new(number, outputs, options, interval, console, preview)?;
     stream.description = description;
     stream.impaired = impaired;
     for line in door.iter().flat_map(Door::invitation) {
@@ -108,7 +135,7 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
     let announced = options.announce.as_deref().zip(door.as_ref());
     let announcement = announced.map(|(name, door)| {
         let address = door.address().context("cannot tell where it listens")?;
-        Announcement::new(name, address, number, &console)
+        Announcement::new(name, address, number, console, threads)
     });
     let announcement = announcement.transpose()?;
     stream.door = door;
@@ -117,14 +144,20 @@ pub fn run(options: &Options, stop: &Stop, open: Open) -> Result<Statistics> {
         first_frame_bytes: stream.frame_bytes(),
         ..options.settings()
     };
-    let pipeline = Pipeline::start(source, options, settings, stop, &waker)?;
-    let streamed = stream.run(&pipeline, stop, &waker, until);
+    let pipeline = Pipeline::start(source, options, settings, &stop, &waker, threads)?;
+    let streamed = threads.guard(|| stream.run(&pipeline, &stop, &waker, until));
+    if !matches!(streamed, Some(Ok(()))) {
+        // The viewers are told all the same, if that can still be done.
+        threads.guard(|| stream.cut_short(&pipeline, &waker));
+    }
     drop(announcement);
     let sourced = pipeline.end();
     let statistics = stream.statistics(os::now());
     let written = report.map_or(Ok(()), |report| report.write(&statistics));
     let logged = stream.impaired.take().map_or(Ok(()), Impaired::finish);
-    streamed.and(sourced).and(written)?;
+    // Closes its window.
+    drop(stream.preview.take());
+    streamed.unwrap_or(Ok(())).and(sourced).and(written)?;
     logged?;
     let described = stream.undescribed.take().map_or(Ok(()), Err);
     console.say(&progress::summary(&statistics));
@@ -139,30 +172,36 @@ fn open_source(
     options: &Options,
     request: Request,
     stop: &Stop,
+    threads: &Threads,
     open: Open,
 ) -> Result<Box<dyn Source>> {
     let (opened, result) = mpsc::channel();
     let stopped = opened.clone();
     stop.on_stop(move || {
-        // Too late is as good as never heard.
+        // Too late is as good as never heard. A panic while it is opened comes
+        // this way too.
         let _ = stopped.send(Ok(Box::new(source::Nothing) as Box<dyn Source>));
     });
     let spec = options.source.clone();
-    thread::Builder::new()
-        .name("opening".into())
-        .spawn(move || {
-            let _ = opened.send(open(&spec, &request));
-        })
-        .context("cannot start a thread")?;
-    match options.duration {
-        None => result.recv().context("the source's thread broke down")?,
-        Some(duration) => match result.recv_timeout(duration) {
-            Ok(source) => source,
-            Err(RecvTimeoutError::Timeout) => Ok(Box::new(source::Nothing)),
-            Err(RecvTimeoutError::Disconnected) => bail!("the source's thread broke down"),
-        },
+    let opening = threads.spawn("opening", move || {
+        let _ = opened.send(open(&spec, &request));
+    })?;
+    let source = match options.duration {
+        None => result.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        Some(duration) => result.recv_timeout(duration),
+    };
+    // One that still waits for its source is left behind.
+    let _ = opening.join_within(OPENED);
+    match source {
+        Ok(source) => source,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Ok(Box::new(source::Nothing))
+        }
     }
 }
+
+/// How long the thread may take to end that has opened the source.
+const OPENED: Duration = Duration::from_millis(20);
 
 /// Time from frame to frame, where there is such a thing.
 fn interval(source: &dyn Source, rate: Option<Rate>) -> Option<Duration> {

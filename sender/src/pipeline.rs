@@ -1,13 +1,13 @@
 //! The threads between a source and the transmit loop: one reads frames when
 //! they are due, several encode them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
+use framegram_cli::threads::{Busy, Thread, Threads};
 use framegram_common::frame::Times;
 use framegram_common::os;
 use framegram_common::udp::Waker;
@@ -54,8 +54,8 @@ pub(crate) struct Pipeline {
     /// A frame is one datagram.
     raw: bool,
     stop: Stop,
-    source: JoinHandle<Result<()>>,
-    encoders: Vec<JoinHandle<()>>,
+    source: Thread<Result<()>>,
+    encoders: Vec<Thread<()>>,
 }
 
 /// What all stamps of one run have in common.
@@ -89,6 +89,7 @@ impl Pipeline {
         settings: Settings,
         stop: &Stop,
         waker: &Waker,
+        threads: &Threads,
     ) -> Result<Self> {
         let parallel = thread::available_parallelism().map_or(1, usize::from);
         let encoders = parallel.min(MAX_ENCODERS);
@@ -99,12 +100,13 @@ impl Pipeline {
         let first = Encoder::new(settings)?;
         let restart = first.restart().cloned();
         let limiter = first.limiter();
-        let mut threads = Vec::new();
+        let mut encoding = Vec::new();
         let marks = options.stamp.then(Marks::draw);
         for _ in 1..encoders {
-            threads.push(encode(first.another()?, marks, &handoff, &made, waker)?);
+            let another = first.another()?;
+            encoding.push(encode(another, marks, &handoff, &made, waker, threads)?);
         }
-        threads.push(encode(first, marks, &handoff, &made, waker)?);
+        encoding.push(encode(first, marks, &handoff, &made, waker, threads)?);
 
         let mut feed = Feed {
             source,
@@ -116,14 +118,11 @@ impl Pipeline {
             frames: options.frames.unwrap_or(u64::MAX),
         };
         let closing = Arc::clone(&handoff);
-        let source = thread::Builder::new()
-            .name("source".into())
-            .spawn(move || {
-                let result = feed.run();
-                closing.close();
-                result
-            })
-            .context("cannot start a thread")?;
+        let source = threads.spawn("source", move || {
+            // A panic ends it too.
+            let _over = OnDrop(|| closing.close());
+            feed.run()
+        })?;
         // A source that blocks must not hold up the end.
         let closing = Arc::clone(&handoff);
         stop.on_stop(move || closing.close());
@@ -136,7 +135,7 @@ impl Pipeline {
             raw: options.wire == Wire::Raw,
             stop: stop.clone(),
             source,
-            encoders: threads,
+            encoders: encoding,
         })
     }
 
@@ -184,21 +183,17 @@ impl Pipeline {
     /// What made the source fail.
     pub(crate) fn end(self) -> Result<()> {
         self.handoff.close();
+        // Nobody takes what they still make.
+        self.made.close();
         self.stop.stop();
         for encoder in self.encoders {
-            // It caught its panics.
-            let _ = encoder.join();
+            encoder.join();
         }
-        let until = os::now() + SOURCE_GRACE;
-        while !self.source.is_finished() && os::now() < until {
-            thread::sleep(Duration::from_millis(5));
+        match self.source.join_within(SOURCE_GRACE) {
+            Ok(Some(ended)) => ended,
+            // Left behind, or a panic, which the threads' owner tells.
+            Err(Busy) | Ok(None) => Ok(()),
         }
-        if !self.source.is_finished() {
-            return Ok(());
-        }
-        self.source
-            .join()
-            .unwrap_or_else(|_| Err(anyhow!("the source's thread broke down")))
     }
 }
 
@@ -208,31 +203,41 @@ fn encode(
     handoff: &Arc<Handoff<Job>>,
     made: &Arc<Ordered<Made>>,
     waker: &Waker,
-) -> Result<JoinHandle<()>> {
+    threads: &Threads,
+) -> Result<Thread<()>> {
     let (handoff, made, waker) = (Arc::clone(handoff), Arc::clone(made), waker.clone());
-    thread::Builder::new()
-        .name("encoder".into())
-        .spawn(move || {
-            while let Some((place, job)) = handoff.take() {
-                // A panic there is our bug; it costs one frame, not the stream.
-                let encode = || match marks {
-                    Some(Marks { clock, run }) => encoder
-                        .encode_stamped(&job.content, Stamp::new(place, job.captured, clock, run)),
-                    None => encoder.encode(&job.content),
-                };
-                let encoded = catch_unwind(AssertUnwindSafe(encode))
-                    .unwrap_or_else(|_| Err(anyhow!("the encoder broke down")));
-                let times = Times {
-                    captured: job.captured,
-                    encoded: Some(os::now()),
-                };
-                made.put(place, Made { encoded, times });
-                waker.wake();
+    threads.spawn("encoder", move || {
+        // A panic ends it too; then the place of its frame stays empty.
+        let _over = OnDrop(|| {
+            if thread::panicking() {
+                made.close();
             }
             made.leave();
             waker.wake();
-        })
-        .context("cannot start a thread")
+        });
+        while let Some((place, job)) = handoff.take() {
+            let encoded = match marks {
+                Some(Marks { clock, run }) => encoder
+                    .encode_stamped(&job.content, Stamp::new(place, job.captured, clock, run)),
+                None => encoder.encode(&job.content),
+            };
+            let times = Times {
+                captured: job.captured,
+                encoded: Some(os::now()),
+            };
+            made.put(place, Made { encoded, times });
+            waker.wake();
+        }
+    })
+}
+
+/// Does something when it is dropped, by a panic too.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// What the source's thread works with.

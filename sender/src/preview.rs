@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
+use framegram_cli::threads::{Thread, Threads};
 use minifb::{InputCallback, Key, ScaleMode, Window, WindowOptions};
 
 use crate::encode;
@@ -17,6 +17,9 @@ use crate::slot::Slot;
 /// How long the window waits for a frame before it looks after its own events.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long the window may take to close.
+const CLOSING: Duration = Duration::from_millis(300);
+
 /// The window's size until it is dragged to another, in pixels; the picture
 /// keeps its proportions within.
 const SIZE: (usize, usize) = (640, 360);
@@ -24,6 +27,7 @@ const SIZE: (usize, usize) = (640, 360);
 /// A window in a thread of its own. Closing it ends the window, not the stream.
 pub(crate) struct Preview {
     newest: Arc<Slot<Bytes>>,
+    thread: Option<Thread<()>>,
 }
 
 impl Preview {
@@ -31,30 +35,28 @@ impl Preview {
     ///
     /// # Errors
     /// Where there is no display.
-    pub(crate) fn open() -> Result<Self> {
+    pub(crate) fn open(threads: &Threads) -> Result<Self> {
         let newest = Arc::new(Slot::new());
         let shown = Arc::clone(&newest);
         let (opened, is_open) = mpsc::channel();
-        thread::Builder::new()
-            .name("preview".into())
-            .spawn(move || {
-                // A window belongs to the thread that made it.
-                let window = open_window();
-                let (window, result) = match window {
-                    Ok(window) => (Some(window), Ok(())),
-                    Err(error) => (None, Err(error)),
-                };
-                if opened.send(result).is_ok()
-                    && let Some(window) = window
-                {
-                    show(window, &shown);
-                }
-            })
-            .context("cannot start a thread")?;
-        is_open
-            .recv()
-            .context("the preview's thread broke down")??;
-        Ok(Self { newest })
+        let thread = threads.spawn("preview", move || {
+            // A window belongs to the thread that made it.
+            let window = open_window();
+            let (window, result) = match window {
+                Ok(window) => (Some(window), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            if opened.send(result).is_ok()
+                && let Some(window) = window
+            {
+                show(window, &shown);
+            }
+        })?;
+        is_open.recv().context("the window broke down")??;
+        Ok(Self {
+            newest,
+            thread: Some(thread),
+        })
     }
 
     /// Shows a frame in place of one that was not shown yet.
@@ -66,6 +68,10 @@ impl Preview {
 impl Drop for Preview {
     fn drop(&mut self) {
         self.newest.close();
+        // A window system that does not answer is left behind.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join_within(CLOSING);
+        }
     }
 }
 

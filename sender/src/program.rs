@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use framegram_cli::exit::{self, complain, misused};
 use framegram_cli::signals;
@@ -36,7 +36,7 @@ fn main(stream: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
     };
     match stream(&options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(NAME, &format!("{error:#}"));
             ExitCode::FAILURE
@@ -48,8 +48,11 @@ fn stream(options: &Options, open: Open) -> Result<()> {
     let stop = Stop::new();
     let threads = Threads::new(&stop);
     let _signals = signals::listen(&stop, &threads)?;
-    crate::run(options, &stop, open)?;
-    Ok(())
+    let ended = threads.guard(|| crate::run(options, &threads, open));
+    threads.outcome()?;
+    ended
+        .unwrap_or_else(|| Err(anyhow!("it broke down")))
+        .map(drop)
 }
 
 const NAME: &str = "framegram-send";

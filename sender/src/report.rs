@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use framegram_cli::output::OutputFile;
+use framegram_cli::threads::Threads;
 use framegram_common::report::ReportFile;
 use framegram_common::statistics::Statistics;
 
@@ -15,8 +16,8 @@ impl Report {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub(crate) fn claim(path: &Path) -> Result<Self> {
-        OutputFile::claim(path, "the report").map(Self)
+    pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
+        OutputFile::claim(path, "the report", threads).map(Self)
     }
 
     /// Writes the figures.
@@ -34,23 +35,27 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use framegram_cli::stop::Stop;
+
     use super::*;
 
     #[test]
     fn a_new_file_stays_only_with_figures_in_it_and_an_old_one_until_there_are() {
         let folder = std::env::temp_dir().join(format!("framegram-report-{}", std::process::id()));
+        let threads = Threads::new(&Stop::new());
+        let claim = |path: &Path| Report::claim(path, &threads);
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("sent.json");
-        drop(Report::claim(&path).unwrap());
+        drop(claim(&path).unwrap());
         assert!(!path.exists());
         std::fs::write(&path, "x".repeat(10_000)).unwrap();
-        drop(Report::claim(&path).unwrap());
+        drop(claim(&path).unwrap());
         assert_eq!(path.metadata().unwrap().len(), 10_000);
-        let report = Report::claim(&path).unwrap();
+        let report = claim(&path).unwrap();
         report.write(&Statistics::default()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("{\n") && text.ends_with("}\n"));
-        assert!(Report::claim(&folder.join("no/sent.json")).is_err());
+        assert!(claim(&folder.join("no/sent.json")).is_err());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

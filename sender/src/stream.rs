@@ -5,6 +5,7 @@ mod transmit;
 mod viewers;
 
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,10 @@ use crate::stop::Stop;
 
 /// Datagrams taken in a row from one socket before frames get their turn again.
 const MOST_RECEIVED: usize = 64;
+
+/// How long the farewell may take after a panic: several of them at the longest
+/// round trips.
+const CUT_SHORT: Duration = Duration::from_secs(1);
 
 /// How often one frame that cannot be sent is told of.
 const NOT_SENT_TOLD: Duration = Duration::from_secs(10);
@@ -217,6 +222,22 @@ impl<'a> Stream<'a> {
         self.pass_on_rest(pipeline, waker)?;
         self.console.end_progress();
         Ok(())
+    }
+
+    /// Says farewell where [`run`](Self::run) came to no good end.
+    pub(crate) fn cut_short(&mut self, pipeline: &Pipeline, waker: &Waker) {
+        let until = os::now() + CUT_SHORT;
+        let mut out = Vec::new();
+        self.transmitter.finish(os::now());
+        while !self.transmitter.is_finished() && os::now() < until {
+            self.transmit(pipeline, &mut out);
+            let due = self.transmitter.poll_timeout().unwrap_or(until).min(until);
+            let left = due.saturating_sub(os::now());
+            if wait(&[], waker, Some(left)).is_err() {
+                // The system cannot wait; the farewells go out all the same.
+                thread::sleep(left);
+            }
+        }
     }
 
     /// Whether nobody at all looks at what is sent.

@@ -6,6 +6,8 @@
 mod files;
 #[path = "program/life.rs"]
 mod life;
+#[path = "program/panics.rs"]
+mod panics;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

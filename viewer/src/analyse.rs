@@ -8,6 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use framegram_cli::numbers;
+use framegram_cli::pipe::StandardOutput;
+use framegram_cli::stop::Stop;
+use framegram_cli::threads::Threads;
 use framegram_common::jpeg::Splitter;
 use framegram_common::statistics::Stamps;
 use framegram_common::{Statistics, os};
@@ -27,7 +30,7 @@ use crate::stamps::StampReader;
 /// # Errors
 /// When it cannot be read, is of another kind, or has no stamp in any picture.
 pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
-    let files = Files::claim(&args.report)?;
+    let files = Files::claim(&args.report, &Threads::new(&Stop::new()))?;
     let live = path.as_os_str() == "-";
     let name = if live {
         "standard input".to_owned()
@@ -52,7 +55,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
                 // Nobody reading there is no reason to fail.
                 let _ = writeln!(io::stderr(), "{line}");
             } else {
-                writeln!(io::stdout(), "{line}")?;
+                writeln!(StandardOutput, "{line}")?;
             }
         }
     }

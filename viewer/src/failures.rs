@@ -1,7 +1,8 @@
 //! Several things that went wrong at one end of the program: each is told.
 
 use std::fmt;
-use std::io;
+
+use framegram_cli::exit;
 
 /// Two or more of them.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub(crate) fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> 
             }
         }
     }
-    if !failures.iter().all(is_broken_pipe) {
-        failures.retain(|error| !is_broken_pipe(error));
+    if !failures.iter().all(is_reader_gone) {
+        failures.retain(|error| !is_reader_gone(error));
     }
     match failures.len() {
         0 => Ok(()),
@@ -44,16 +45,12 @@ pub fn lines(error: &anyhow::Error) -> Vec<String> {
     }
 }
 
-/// Whether nobody reads any more, and nothing else is wrong.
+/// Whether nobody reads standard output any more, and nothing else is wrong.
 #[must_use]
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let is_one = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Failures>() {
-        Some(Failures(several)) => several.iter().all(is_broken_pipe),
-        None => error
-            .chain()
-            .filter_map(|cause| cause.downcast_ref())
-            .any(is_one),
+        Some(Failures(several)) => several.iter().all(is_reader_gone),
+        None => exit::is_reader_gone(error),
     }
 }
 
@@ -73,12 +70,13 @@ fn line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
+    use framegram_cli::pipe::ReaderGone;
 
     use super::*;
     use crate::gate::Failed;
 
     fn gone() -> anyhow::Error {
-        io::Error::from(io::ErrorKind::BrokenPipe).into()
+        ReaderGone.into()
     }
 
     #[test]
@@ -86,7 +84,7 @@ mod tests {
         let inner = all_of([Err(anyhow!("no report")), Ok(()), Err(anyhow!("no log"))]);
         let all = all_of([Err(anyhow!("no log")), inner, Err(gone())]).unwrap_err();
         assert_eq!(lines(&all), ["no log", "no report"]);
-        assert!(!is_broken_pipe(&all));
+        assert!(!is_reader_gone(&all));
         assert!(all_of([Ok(()), Ok(())]).is_ok());
     }
 
@@ -97,6 +95,6 @@ mod tests {
         assert!(all_of([Err(gone()), failed()]).unwrap_err().is::<Failed>());
         let other = all_of([Err(anyhow!("no log")), failed()]).unwrap_err();
         assert!(!other.is::<Failed>());
-        assert!(is_broken_pipe(&all_of([Err(gone()), Ok(())]).unwrap_err()));
+        assert!(is_reader_gone(&all_of([Err(gone()), Ok(())]).unwrap_err()));
     }
 }

@@ -30,12 +30,13 @@ use crate::impair::Impaired;
 use crate::no_stream;
 use crate::report::advice::Advice;
 use crate::report::live::{Live, Meter};
-use crate::report::progress::Console;
 use crate::report::text;
 use crate::sink::Flow;
 use crate::sink::snapshot::Snapshot;
 use crate::sink::wall::Wall;
+use crate::socket::{Troubles, Unsent};
 use decoding::Decoding;
+use framegram_cli::console::Console;
 use reports::Reports;
 pub(crate) use telling::Telling;
 
@@ -65,6 +66,7 @@ pub(crate) struct Grid {
     /// When something came last, or the grid began.
     heard: Duration,
     upkeep: Upkeep,
+    unsent: Unsent,
 }
 
 /// What is kept of a sender here.
@@ -122,6 +124,7 @@ impl Grid {
             latest: None,
             heard: os::now(),
             upkeep: Upkeep::default(),
+            unsent: Unsent::default(),
         })
     }
 
@@ -133,11 +136,21 @@ impl Grid {
     pub(crate) fn run(&mut self, args: &Args, stop: &AtomicBool) -> anyhow::Result<()> {
         let waker = Waker::new().context("cannot make a waker")?;
         let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut troubles = Troubles::default();
         let begun = os::now();
         let (mut next_draw, mut next_news, mut next_progress) = (begun, begun, begun);
         while !stop.load(Ordering::Acquire) {
             let now = os::now();
-            let more = self.receive(args, &mut buffer, now);
+            let more = match self.receive(args, &mut buffer, now) {
+                Ok(more) => {
+                    troubles.passed();
+                    more
+                }
+                Err(error) => {
+                    troubles.note(error)?;
+                    true
+                }
+            };
             if !more {
                 self.gallery.handle_timeout(now);
                 self.drain(now);
@@ -207,25 +220,25 @@ impl Grid {
         self.gallery.finish();
         self.take_figures(os::now());
         self.telling.write_rows(&mut self.gallery);
-        self.console.settle();
+        self.console.end_progress();
         let each = self.gallery.each();
         for (place, statistics) in each.iter().enumerate() {
             let from = statistics.stream.addresses.join(", ");
-            self.console
-                .notice(&format!("Sender {}, {from}:", place + 1));
+            self.console.say(&format!("Sender {}, {from}:", place + 1));
             for line in text::lines(statistics, advice) {
-                self.console.notice(&format!("  {line}"));
+                self.console.say(&format!("  {line}"));
             }
         }
-        let all = self.gallery.all();
+        let mut all = self.gallery.all();
+        all.packets.feedback_errors = Some(self.unsent.datagrams());
         match each.len() {
-            0 => self.console.notice("No frame arrived."),
+            0 => self.console.say("No frame arrived."),
             1 => {}
             senders => {
                 self.console
-                    .notice(&format!("All {senders} senders together:"));
+                    .say(&format!("All {senders} senders together:"));
                 for line in text::lines_of_several(&all, advice) {
-                    self.console.notice(&format!("  {line}"));
+                    self.console.say(&format!("  {line}"));
                 }
             }
         }
@@ -238,16 +251,11 @@ impl Grid {
     /// Takes what is in the socket, but not for so long that all else waits,
     /// and what was held back and is due by `now`. Returns whether there may
     /// be more.
-    fn receive(&mut self, args: &Args, buffer: &mut [u8], now: Duration) -> bool {
+    fn receive(&mut self, args: &Args, buffer: &mut [u8], now: Duration) -> std::io::Result<bool> {
         for _ in 0..BATCH {
-            let received = match self.socket.receive(buffer) {
-                Ok(Some(received)) => received,
-                Ok(None) => {
-                    self.take_due(args, now);
-                    return self.receive_report(args, buffer);
-                }
-                // What the network says of an answer that did not arrive.
-                Err(_) => continue,
+            let Some(received) = self.socket.receive(buffer)? else {
+                self.take_due(args, now);
+                return Ok(self.receive_report(args, buffer));
             };
             let datagram = &buffer[..received.len.min(buffer.len())];
             if self.impaired.is_some() {
@@ -259,7 +267,7 @@ impl Grid {
                 self.take(args, received, datagram);
             }
         }
-        true
+        Ok(true)
     }
 
     /// Takes one of RTP's reports. Returns whether there may be more.
@@ -308,13 +316,13 @@ impl Grid {
                         self.reports.open();
                     }
                     let number = place + 1;
-                    self.console.notice(&format!("Sender {number} is {from}."));
+                    self.console.say(&format!("Sender {number} is {from}."));
                 }
                 Event::Ended { .. } => {
                     sender.ended = true;
                     let number = place + 1;
                     self.console
-                        .notice(&format!("Sender {number} ended its stream."));
+                        .say(&format!("Sender {number} ended its stream."));
                 }
                 Event::Other { .. } => {}
             }
@@ -328,12 +336,14 @@ impl Grid {
             self.decode(place, now);
         }
         while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
-            // Feedback that cannot be sent is as good as lost on the way.
             let socket = self.reports.towards(to).unwrap_or(&self.socket);
-            let _ = match self.latest.filter(|latest| latest.from == to) {
+            let sent = match self.latest.filter(|latest| latest.from == to) {
                 Some(latest) => socket.answer(&latest, &self.feedback),
                 None => socket.send(Some(to), &self.feedback, self.feedback.len()),
             };
+            if let Some(notice) = self.unsent.note(to, sent) {
+                self.console.say(&notice);
+            }
         }
     }
 

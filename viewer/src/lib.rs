@@ -32,16 +32,17 @@ pub mod tracer;
 pub mod what_if;
 
 use framegram_cli::numbers;
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use framegram_cli::input::read_text;
 use framegram_cli::output::{Growing, OutputFile};
+use framegram_cli::pipe::{Pipe, StandardOutput};
 use framegram_cli::signals;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
@@ -64,7 +65,6 @@ use self::network::Network;
 use self::pending::{Keep, Pending};
 use self::report::advice::Advice;
 use self::report::files::Files;
-use self::report::progress::Console;
 use self::report::text;
 use self::show::Show;
 use self::sink::Sink;
@@ -75,6 +75,7 @@ use self::sink::wall::Wall;
 use self::sink::window::Window;
 use self::stamps::StampReader;
 use self::tracer::Tracer;
+use framegram_cli::console::Console;
 
 /// Receives and shows one or more streams, until the arguments or a person say
 /// that it is enough; writes what is to be written at the end.
@@ -89,20 +90,37 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(trace) = &args.what_if {
         return what_if::run(trace, args);
     }
-    let console = Arc::new(Console::new(args.quiet));
     let told = Stop::new();
     let threads = Threads::new(&told);
     let _signals = signals::listen(&told, &threads)?;
+    let console = Arc::new(Console::new(args.quiet));
+    let ended = threads.guard(|| receive(args, &threads, &console));
+    // A thread that is left behind keeps the console.
+    console.flush();
+    // Whatever else follows from a panic, it is the cause.
+    threads.outcome()?;
+    ended.unwrap_or(Ok(()))
+}
+
+/// Receives and shows until it is enough.
+fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Result<()> {
+    let console = Arc::clone(console);
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    told.on_stop(move || flag.store(true, Ordering::Release));
+    threads
+        .stop()
+        .on_stop(move || flag.store(true, Ordering::Release));
     if args.discover {
         return list(&stop);
     }
-    let files = Files::claim(&args.report)?;
-    let snapshot = args.snapshot.as_deref().map(Snapshot::claim).transpose()?;
+    let files = Files::claim(&args.report, threads)?;
+    let snapshot = args.snapshot.as_deref();
+    let snapshot = snapshot.map(|path| Snapshot::claim(path, threads));
+    let snapshot = snapshot.transpose()?;
+    let stats = args.stats.map(|_| Pipe::standard_output(threads));
+    let stats = stats.transpose()?;
     let log = args.impair_log.as_deref();
-    let log = log.map(|path| growing(path, "impairment log", &console));
+    let log = log.map(|path| growing(path, "impairment log", &console, threads));
     let log = log.transpose()?;
     let impaired = args.impair.as_ref().map(|it| Impaired::new(it, log));
     // What came before it listened cannot come through the link after this.
@@ -121,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let traced = args.trace.as_ref().map(|path| {
         let limit = args.trace_limit;
-        Tracer::create(path, limit, &config.receiver, &console)
+        Tracer::create(path, limit, &config.receiver, &console, threads)
     });
     let tracer = traced.transpose()?;
     let viewer = os::random_u64();
@@ -156,16 +174,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         greet(&invitation, &advice, &console);
         let reports = reports_at(&socket, listen, &config)?;
         let gallery = Gallery::new(config, viewer, os::now() + blind);
-        let out = args.stats.map(|_| Box::new(io::stdout()) as Box<dyn Write>);
-        let telling = Telling::new(files, out);
-        let mut grid = Grid::new(socket, reports, gallery, wall, telling, console, &threads)?;
+        let telling = Telling::new(files, stats);
+        let mut grid = Grid::new(socket, reports, gallery, wall, telling, console, threads)?;
         grid.impaired = impaired;
-        let shown = grid.run(args, &stop);
+        let shown = threads.guard(|| grid.run(args, &stop));
+        let shown = shown.unwrap_or(Ok(()));
         let (statistics, finished) = grid.finish(snapshot, &advice);
         let checked = Condition::check_all(&args.fail_if, &statistics);
         return failures::all_of([shown, finished, checked.map_err(Into::into)]);
     }
-    let (display, recording) = sinks(args, &invitation, &console)?;
+    let (display, recording) = sinks(args, &invitation, &console, threads)?;
+    let stamps = args.read_stamp.then(StampReader::new).transpose()?;
     greet(&invitation, &advice, &console);
     let keep = if args.headless || recording.is_some() {
         Keep::All
@@ -187,12 +206,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     .with_lookup(lookup, args.buffer)
     .with_tracer(tracer)
     .with_impairment(impaired);
-    let network = std::thread::Builder::new()
-        .name("network".to_owned())
-        .spawn(move || network.run())
-        .context("cannot start a thread")?;
-
-    let stamps = args.read_stamp.then(StampReader::new).transpose()?;
+    let guard = threads.clone();
+    let network = threads.spawn("network", move || network.run(&guard))?;
+    // From here on nothing fails without the end that tells the sender and
+    // writes the report.
     let mut show = Show::new(
         display,
         recording,
@@ -201,30 +218,29 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Arc::clone(&exchange),
         stop,
     );
-    if args.stats.is_some() {
-        show.tell_to(Box::new(io::stdout()));
+    if let Some(stats) = stats {
+        show.tell_to(stats);
     }
-    let shown = show.run(args, || network.is_finished());
+    let shown = threads.guard(|| show.run(args, || network.is_finished()));
+    let shown = shown.unwrap_or(Ok(()));
     show.put_away();
     exchange.stop();
-    let received = network
-        .join()
-        .unwrap_or_else(|_| Err(anyhow!("the network's thread panicked")));
-    console.settle();
+    let received = network.join();
+    console.end_progress();
 
     let statistics = match &received {
-        Ok(statistics) => statistics.clone(),
-        Err(_) => exchange.news().live.statistics,
+        Some(Ok(statistics)) => statistics.clone(),
+        Some(Err(_)) | None => exchange.news().live.statistics,
     };
     let last = show.last().cloned();
     let lines = text::lines(&statistics, &advice);
     for line in lines.into_iter().chain(exchange.traced()) {
-        console.notice(&line);
+        console.say(&line);
     }
     failures::all_of([
         shown,
-        received.map(drop),
-        show.finish(),
+        received.map_or(Ok(()), |received| received.map(drop)),
+        threads.guard(|| show.finish()).unwrap_or(Ok(())),
         show.tell_last(),
         write_snapshot(snapshot, last.as_deref(), &console),
         show.report(&statistics, &advice),
@@ -244,7 +260,7 @@ fn list(stop: &AtomicBool) -> anyhow::Result<()> {
         );
     }
     for (name, address) in senders {
-        writeln!(io::stdout(), "{name}\t{address}")?;
+        writeln!(StandardOutput, "{name}\t{address}")?;
     }
     Ok(())
 }
@@ -266,7 +282,7 @@ fn find(
             return Ok(Some(address));
         }
     };
-    console.notice(&format!("Looking for {name:?} on the local network."));
+    console.say(&format!("Looking for {name:?} on the local network."));
     let mut search = Search::new()?;
     let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
         senders.contains_key(name) || stop.load(Ordering::Acquire)
@@ -293,10 +309,15 @@ fn looking_up(sender: &Sender) -> Option<Lookup> {
 }
 
 /// A file that grows, and what is said where it takes an older one's place.
-fn growing(path: &Path, what: &'static str, console: &Arc<Console>) -> anyhow::Result<Growing> {
+fn growing(
+    path: &Path,
+    what: &'static str,
+    console: &Arc<Console>,
+    threads: &Threads,
+) -> anyhow::Result<Growing> {
     let console = Arc::clone(console);
-    let file = OutputFile::claim(path, what)?;
-    Ok(file.grow(move |line| console.notice(line)))
+    let file = OutputFile::claim(path, what, threads)?;
+    Ok(file.grow(move |line| console.say(line)))
 }
 
 fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
@@ -325,9 +346,14 @@ type Sinks = (Option<Box<dyn Sink>>, Option<Recording>);
 
 /// The sink for the eye, or the one that counts if there is no other; and the
 /// recording.
-fn sinks(args: &Args, invitation: &[String], console: &Arc<Console>) -> anyhow::Result<Sinks> {
+fn sinks(
+    args: &Args,
+    invitation: &[String],
+    console: &Arc<Console>,
+    threads: &Threads,
+) -> anyhow::Result<Sinks> {
     let recording = match (&args.output, args.format()?) {
-        (Some(path), Some(format)) => Some(Recording::create(path, format, console)?),
+        (Some(path), Some(format)) => Some(Recording::create(path, format, console, threads)?),
         _ => None,
     };
     let display: Option<Box<dyn Sink>> = if !args.headless {
@@ -343,10 +369,10 @@ fn sinks(args: &Args, invitation: &[String], console: &Arc<Console>) -> anyhow::
 
 fn greet(invitation: &[String], advice: &Advice, console: &Console) {
     for line in invitation {
-        console.notice(line);
+        console.say(line);
     }
     if let Some(allow) = advice.allow() {
-        console.notice(&format!(
+        console.say(&format!(
             "The system gives a socket buffer of {} bytes, not the {} asked for: bursts may be \
              lost. To allow more: {allow}",
             numbers::count(advice.given as u64),
@@ -362,10 +388,10 @@ fn write_snapshot(
 ) -> anyhow::Result<()> {
     match (snapshot, last) {
         (None, _) => {}
-        (Some(_), None) => console.notice("No frame was shown, so there is no snapshot."),
+        (Some(_), None) => console.say("No frame was shown, so there is no snapshot."),
         (Some(snapshot), Some(jpeg)) => {
             let path = snapshot.write(jpeg)?;
-            console.notice(&format!("Snapshot of the last frame: {}", path.display()));
+            console.say(&format!("Snapshot of the last frame: {}", path.display()));
         }
     }
     Ok(())

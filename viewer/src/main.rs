@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use framegram_cli::exit::{complain, misused};
 use framegram_view::args::Args;
-use framegram_view::failures::{is_broken_pipe, lines};
+use framegram_view::failures::{is_reader_gone, lines};
 use framegram_view::gate::Failed;
 
 fn main() -> ExitCode {
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match framegram_view::run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read has read enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<Failed>() => {
             complain(NAME, &error.to_string());
             ExitCode::from(FAILED)

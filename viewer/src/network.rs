@@ -22,8 +22,10 @@ use crate::exchange::Exchange;
 use crate::failures;
 use crate::impair::Impaired;
 use crate::report::live::Meter;
-use crate::report::progress::Console;
+use crate::socket::{Troubles, Unsent};
 use crate::tracer::Tracer;
+use framegram_cli::console::Console;
+use framegram_cli::threads::Threads;
 use moving::Moving;
 
 /// All that the thread needs.
@@ -66,6 +68,7 @@ pub struct Network {
     next_progress: Duration,
     /// One feedback datagram.
     feedback: Vec<u8>,
+    unsent: Unsent,
 }
 
 impl Network {
@@ -108,6 +111,7 @@ impl Network {
             next_news: now,
             next_progress: now,
             feedback: Vec::new(),
+            unsent: Unsent::default(),
         }
     }
 
@@ -128,8 +132,9 @@ impl Network {
     /// # Errors
     /// When the socket fails for good, or a log cannot be written; the figures
     /// are in the news all the same.
-    pub fn run(mut self) -> anyhow::Result<Statistics> {
-        let outcome = self.receive_all();
+    pub fn run(mut self, threads: &Threads) -> anyhow::Result<Statistics> {
+        // After a panic too, the sender is told and the figures are gathered.
+        let outcome = threads.guard(|| self.receive_all()).unwrap_or(Ok(()));
         self.leave();
         // The sinks' side waits for frames that will not come.
         self.exchange.pending.wake();
@@ -151,7 +156,7 @@ impl Network {
 
     fn receive_all(&mut self) -> anyhow::Result<()> {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
-        let mut failures = 0;
+        let mut troubles = Troubles::default();
         while !self.exchange.is_stopped() {
             self.settle();
             // Before the socket is emptied: nothing that arrived sooner is left
@@ -159,15 +164,14 @@ impl Network {
             let now = os::now();
             let received = match self.receive(&mut buffer, now) {
                 Ok(received) => {
-                    failures = 0;
+                    troubles.passed();
                     received
                 }
-                Err(error) if failures < MOST_FAILURES => {
+                Err(error) => {
                     self.tell_unheard(&error);
-                    failures += u32::from(!udp::is_refused(&error) && !udp::is_too_big(&error));
+                    troubles.note(error)?;
                     true
                 }
-                Err(error) => return Err(error).context("the network fails"),
             };
             if let (Some(most), Some(caller)) = (self.refused, &self.caller) {
                 bail!(
@@ -305,15 +309,21 @@ impl Network {
             && caller.poll_transmit(now, &mut self.feedback)
         {
             // As good as lost on the way: it is asked again.
-            let _ = self.socket.send(None, &self.feedback, self.feedback.len());
+            let to = caller.to();
+            let sent = self.socket.send(None, &self.feedback, self.feedback.len());
+            if let Some(notice) = self.unsent.note(to, sent) {
+                self.console.say(&notice);
+            }
         }
         while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
-            // Feedback that cannot be sent is as good as lost on the way.
             let socket = self.socket_towards(to);
-            let _ = match self.latest.filter(|latest| latest.from == to) {
+            let sent = match self.latest.filter(|latest| latest.from == to) {
                 Some(latest) => socket.answer(&latest, &self.feedback),
                 None => socket.send(Some(to), &self.feedback, self.feedback.len()),
             };
+            if let Some(notice) = self.unsent.note(to, sent) {
+                self.console.say(&notice);
+            }
         }
     }
 
@@ -379,6 +389,3 @@ const BATCH: usize = 256;
 
 /// How often a viewer says that it goes.
 const LEAVES: usize = 3;
-
-/// Errors in a row after which the socket is given up.
-const MOST_FAILURES: u32 = 100;

@@ -7,7 +7,6 @@ pub mod files;
 pub mod html;
 pub mod lines;
 pub mod live;
-pub mod progress;
 pub mod text;
 mod verdict;
 

@@ -1,12 +1,12 @@
 //! The main thread: waiting frames to the sinks, and when it is enough.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use bytes::Bytes;
+use framegram_cli::pipe::Pipe;
 use framegram_common::jpeg::scan;
 use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
 use framegram_common::{Statistics, os, slices};
@@ -32,7 +32,7 @@ pub struct Show {
     stamps: Option<StampReader>,
     files: Files,
     /// The figures for a script.
-    lines: Option<Lines<Box<dyn Write>>>,
+    lines: Option<(Lines, Pipe)>,
     exchange: Arc<Exchange>,
     /// Set from outside when it is enough.
     stop: Arc<AtomicBool>,
@@ -71,8 +71,8 @@ impl Show {
     }
 
     /// Writes the figures to `out` too, a line a second.
-    pub fn tell_to(&mut self, out: Box<dyn Write>) {
-        self.lines = Some(Lines::new(out, os::now()));
+    pub fn tell_to(&mut self, out: Pipe) {
+        self.lines = Some((Lines::new(os::now()), out));
     }
 
     /// Writes the report, once the network's thread has ended.
@@ -100,10 +100,12 @@ impl Show {
     /// # Errors
     /// When nobody reads them.
     pub fn tell_last(&mut self) -> anyhow::Result<()> {
-        if let Some(lines) = &mut self.lines {
-            lines.finish(&self.exchange.news().live, os::now())?;
-        }
-        Ok(())
+        let Some((lines, out)) = self.lines.take() else {
+            return Ok(());
+        };
+        let last = lines.last(&self.exchange.news().live, os::now());
+        let told = out.put(last, None).and_then(|_| out.finish());
+        told.context(NO_FIGURES)
     }
 
     /// Shows frames until the arguments, a sink or a signal say that it is
@@ -123,8 +125,11 @@ impl Show {
             let flow = self.show_all(waiting.into(), &news, args.frames)?;
             let now = os::now();
             self.write_rows();
-            if let Some(lines) = &mut self.lines {
-                lines.tell(&news.live, now)?;
+            if let Some((lines, out)) = &mut self.lines
+                && let Some(line) = lines.poll(&news.live, now)
+            {
+                // Seconds that nobody reads are left out.
+                out.put(line, Some(Duration::ZERO)).context(NO_FIGURES)?;
             }
             let over = |since: Option<Duration>, limit: Option<Duration>| {
                 limit
@@ -288,9 +293,70 @@ fn is_over(news: &News, now: Duration) -> bool {
     news.ended.is_some() || (news.followed && silent)
 }
 
+/// What went wrong with `--stats`.
+pub(crate) const NO_FIGURES: &str = "cannot write the figures to standard output";
+
 /// A sender that lives says something twice a second: after so long without a
 /// word its farewell is lost.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Without a sink there is nothing to be in time for.
 const IDLE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use framegram_cli::stop::Stop;
+    use framegram_cli::threads::Threads;
+
+    use super::*;
+    use crate::fixture::{Folder, frame, quadrants};
+    use crate::pending::{Keep, Pending};
+
+    /// A sink with a bug.
+    struct Broken;
+
+    impl Sink for Broken {
+        fn show(&mut self, _: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
+            panic!("a sink that breaks")
+        }
+        fn tend(&mut self, _: &Status) -> anyhow::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+        fn patience(&self) -> Duration {
+            Duration::from_secs(60)
+        }
+        fn finish(&mut self) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_sink_ends_it_and_the_report_is_written() {
+        let folder = Folder::new();
+        let path = folder.path("report.json");
+        let threads = Threads::new(&Stop::new());
+        let files = Files::claim(std::slice::from_ref(&path), &threads).unwrap();
+        let exchange = Arc::new(Exchange::new(Pending::new(Keep::All), false).unwrap());
+        let display: Box<dyn Sink> = Box::new(Broken);
+        let stop = Arc::default();
+        let mut show = Show::new(
+            Some(display),
+            None,
+            None,
+            files,
+            Arc::clone(&exchange),
+            stop,
+        );
+        assert_eq!(exchange.pending.put(frame(0, &quadrants(32, 32))), []);
+        let args = Args::parse_from(["framegram-view", "--headless"]);
+        assert!(threads.guard(|| show.run(&args, || false)).is_none());
+        assert!(threads.stop().is_stopped());
+        show.put_away();
+        show.report(&Statistics::default(), &Advice::default())
+            .unwrap();
+        assert!(path.metadata().unwrap().len() > 0);
+        let told = threads.outcome().unwrap_err().to_string();
+        assert!(told.contains("show.rs:") && told.contains("a sink that breaks"));
+    }
+}

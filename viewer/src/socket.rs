@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
 
 use crate::args::Args;
@@ -63,4 +63,100 @@ pub(crate) fn next_port(socket: &Socket, listen: Listen) -> anyhow::Result<Optio
         address: Some(address),
         ..listen
     }))
+}
+
+/// Errors of a socket in a row. Some are what the network says of an earlier
+/// datagram; many mean that it fails for good.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    in_a_row: u32,
+}
+
+impl Troubles {
+    /// It worked.
+    pub(crate) fn passed(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// It did not.
+    ///
+    /// # Errors
+    /// That one, where it is given up.
+    pub(crate) fn note(&mut self, error: io::Error) -> anyhow::Result<()> {
+        if self.in_a_row >= MOST_FAILURES {
+            return Err(error).context("the network fails");
+        }
+        self.in_a_row += u32::from(!udp::is_refused(&error) && !udp::is_too_big(&error));
+        Ok(())
+    }
+}
+
+/// Feedback that the system did not take: as good as lost on the way, but told,
+/// since a stream without feedback is not repaired.
+#[derive(Debug, Default)]
+pub(crate) struct Unsent {
+    datagrams: u64,
+}
+
+impl Unsent {
+    /// What a person should hear of it, the first time.
+    pub(crate) fn note(&mut self, to: SocketAddr, sent: io::Result<()>) -> Option<String> {
+        // Nobody listening there is what the network says of an earlier one.
+        let error = sent.err().filter(|error| !udp::is_refused(error))?;
+        self.datagrams += 1;
+        (self.datagrams == 1).then(|| {
+            format!(
+                "Reports cannot be sent to {to}: {error}; nothing that is lost can be asked for. \
+                 Is there a firewall that blocks outgoing UDP?"
+            )
+        })
+    }
+
+    /// How many datagrams there were, for a report.
+    pub(crate) fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+}
+
+/// Errors in a row after which a socket is given up.
+const MOST_FAILURES: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_keeps_failing_is_given_up_and_one_that_works_again_is_not() {
+        let down = || io::Error::from(io::ErrorKind::NetworkDown);
+        let mut troubles = Troubles::default();
+        for _ in 0..10 {
+            for _ in 0..MOST_FAILURES {
+                troubles.note(down()).unwrap();
+            }
+            troubles.passed();
+        }
+        for _ in 0..MOST_FAILURES {
+            troubles
+                .note(io::ErrorKind::ConnectionRefused.into())
+                .unwrap();
+            troubles.note(down()).unwrap();
+        }
+        let error = format!("{:#}", troubles.note(down()).unwrap_err());
+        assert!(error.starts_with("the network fails: "), "{error}");
+    }
+
+    #[test]
+    fn feedback_that_cannot_be_sent_is_told_once_and_counted() {
+        let to = SocketAddr::from(([192, 0, 2, 1], 5005));
+        let mut unsent = Unsent::default();
+        assert_eq!(unsent.note(to, Ok(())), None);
+        let refused = io::ErrorKind::ConnectionRefused;
+        assert_eq!(unsent.note(to, Err(refused.into())), None);
+        let forbidden = || Err(io::ErrorKind::PermissionDenied.into());
+        let told = unsent.note(to, forbidden()).unwrap();
+        assert!(told.starts_with("Reports cannot be sent to 192.0.2.1:5005: "));
+        assert!(told.contains("firewall"), "{told}");
+        assert_eq!(unsent.note(to, forbidden()), None);
+        assert_eq!(unsent.datagrams(), 2);
+    }
 }

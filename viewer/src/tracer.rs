@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,7 +18,8 @@ use framegram_common::wire::Format;
 use framegram_lab::trace::{Recorder, Why};
 
 use crate::growing;
-use crate::report::progress::Console;
+use framegram_cli::console::Console;
+use framegram_cli::threads::{Thread, Threads};
 
 /// A trace being written.
 pub struct Tracer {
@@ -28,7 +28,7 @@ pub struct Tracer {
     blocks: SyncSender<Vec<u8>>,
     /// A block for which there was no room.
     held_up: Option<Vec<u8>>,
-    writer: JoinHandle<io::Result<()>>,
+    writer: Thread<io::Result<()>>,
     name: String,
     /// When the first datagram came.
     began: Option<Duration>,
@@ -47,17 +47,15 @@ impl Tracer {
         limit: usize,
         config: &Config,
         console: &Arc<Console>,
+        threads: &Threads,
     ) -> anyhow::Result<Self> {
-        let mut file = growing(path, "trace", console)?;
+        let mut file = growing(path, "trace", console, threads)?;
         let (blocks, written) = mpsc::sync_channel::<Vec<u8>>(MOST_WAITING);
-        let writer = std::thread::Builder::new()
-            .name("trace".to_owned())
-            .spawn(move || {
-                written
-                    .iter()
-                    .try_for_each(|block| write(&mut file, &block))
-            })
-            .context("cannot start a thread")?;
+        let writer = threads.spawn("trace", move || {
+            let mut blocks = written.iter();
+            blocks.try_for_each(|block| write(&mut file, &block))?;
+            file.finish()
+        })?;
         let now = os::now();
         Ok(Self {
             recorder: Recorder::new(config, limit as u64, now),
@@ -121,7 +119,7 @@ impl Tracer {
         }
         drop(self.blocks);
         let written = self.writer.join();
-        let written = written.unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
+        let written = written.unwrap_or_else(|| Err(io::Error::other("its thread panicked")));
         written.with_context(|| format!("cannot write trace {}", self.name))?;
         let (datagrams, bytes) = (count(self.recorder.datagrams()), self.recorder.bytes());
         let after = |why: &str| {
@@ -165,7 +163,7 @@ impl Tracer {
             Err(TrySendError::Disconnected(_)) => {
                 self.recorder.finish(Why::Slow, now);
                 self.ended = Some(now);
-                self.console.notice(&format!(
+                self.console.say(&format!(
                     "The trace {} cannot be written any further; the stream goes on.",
                     self.name
                 ));
@@ -184,6 +182,8 @@ const MOST_WAITING: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use framegram_cli::stop::Stop;
+
     use super::*;
     use crate::fixture::Folder;
 
@@ -192,7 +192,14 @@ mod tests {
         let folder = Folder::new();
         let path = folder.path("a.trace");
         let console = Arc::new(Console::new(true));
-        let mut tracer = Tracer::create(&path, 300, &Config::default(), &console).unwrap();
+        let mut tracer = Tracer::create(
+            &path,
+            300,
+            &Config::default(),
+            &console,
+            &Threads::new(&Stop::new()),
+        )
+        .unwrap();
         let first = os::now() + Duration::from_secs(1_000);
         for at in 0..500 {
             let received = Received {

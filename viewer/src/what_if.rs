@@ -12,14 +12,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::console::Console;
 use framegram_cli::numbers::{count, percent, seconds};
 use framegram_cli::output::OutputFile;
+use framegram_cli::pipe::StandardOutput;
+use framegram_cli::stop::Stop;
+use framegram_cli::threads::Threads;
 use framegram_lab::what_if::{Journey, Outcome, Part, Setting, replay};
 
 use self::report::Report;
 use self::table::Table;
 use crate::args::Args;
-use crate::report::progress::Console;
 
 /// What was tried, and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +46,9 @@ impl Tried {
 pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     let piped = args.report.iter().any(|path| path.as_os_str() == "-");
     let file = args.report.first().filter(|_| !piped);
+    let threads = Threads::new(&Stop::new());
     let report = file
-        .map(|path| OutputFile::claim(path, "report"))
+        .map(|path| OutputFile::claim(path, "report", &threads))
         .transpose()?;
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -53,7 +57,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     let mut out: Box<dyn Write> = if piped {
         Box::new(io::sink())
     } else {
-        Box::new(io::stdout())
+        Box::new(StandardOutput)
     };
     for line in introduction(&journey) {
         writeln!(out, "{line}")?;
@@ -86,7 +90,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     };
     match report {
         Some(report) => drop(report.replace(write)?),
-        None if piped => write(&mut io::stdout())?,
+        None if piped => write(&mut StandardOutput)?,
         None => {}
     }
     Ok(())
@@ -118,7 +122,7 @@ fn replay_all(
         (1..threads.min(settings.len())).for_each(|_| drop(scope.spawn(work)));
         work();
     });
-    console.settle();
+    console.end_progress();
     outcomes
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)

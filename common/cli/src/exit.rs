@@ -1,9 +1,12 @@
 //! The end of a program: its last words and its exit code.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::error::Error as Usage;
+
+use crate::console::Console;
+use crate::pipe::{self, ReaderGone};
 
 /// Answers a command line that cannot be run: with help or version if that is
 /// what it asks for, else with what is wrong in one line.
@@ -25,19 +28,19 @@ pub fn misused(program: &str, error: &Usage) -> ExitCode {
 
 /// Writes an error in one line, whatever ends of line it holds.
 pub fn complain(program: &str, error: &str) {
-    // Nobody reading is no reason to break down; the exit code says it.
-    let _ = writeln!(io::stderr(), "{program}: {}", one_line(error));
+    // Where nobody reads it, the exit code says it.
+    Console::new(false).say(&format!("{program}: {}", one_line(error)));
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether nobody reads any more.
+/// Whether nobody reads standard output any more: whoever read has read enough.
 #[must_use]
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>();
-        io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+        cause.is::<ReaderGone>() || io.is_some_and(pipe::is_reader_gone)
     })
 }

@@ -1,5 +1,6 @@
 //! What framegram's programs share: signals, threads and their panics, the word
-//! to stop, what is told to a person, exit codes.
+//! to stop, what is told to a person or written for
+//! another program, exit codes.
 //!
 //! Knows nothing of frames, datagrams or pictures.
 
@@ -8,6 +9,7 @@ pub mod exit;
 pub mod input;
 pub mod numbers;
 pub mod output;
+pub mod pipe;
 pub mod signals;
 pub mod stop;
 pub mod threads;

@@ -11,14 +11,17 @@ mod conflict;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 pub use self::conflict::{Named, conflict};
+use crate::pipe::{Pipe, PipeWriter};
+use crate::threads::Threads;
 
 /// A file that can be written. Until it is, nothing has changed.
 #[derive(Debug)]
@@ -31,8 +34,8 @@ pub struct OutputFile {
 /// What a path leads to.
 #[derive(Debug)]
 enum Place {
-    /// Standard output, a pipe or a device: written directly.
-    Direct(File),
+    /// Standard output, a pipe or a device: its reader may not read.
+    Direct(Arc<Pipe>),
     /// Where a file is or will be, behind all links.
     File(PathBuf),
     /// A file in a folder where nothing can be made: only written over.
@@ -44,7 +47,7 @@ enum Place {
 #[derive(Debug)]
 pub struct Draft {
     /// `None` once it is finished.
-    out: Option<BufWriter<File>>,
+    out: Option<BufWriter<Out>>,
     /// Where it is and what it becomes, unless it is written directly.
     beside: Option<(PathBuf, PathBuf)>,
     path: PathBuf,
@@ -62,7 +65,14 @@ pub struct Growing {
 enum State {
     /// Nothing was written: what is there stays.
     Waiting(Place),
-    Open(File),
+    Open(Out),
+}
+
+/// What is written to.
+#[derive(Debug)]
+enum Out {
+    File(File),
+    Pipe(PipeWriter),
 }
 
 impl OutputFile {
@@ -71,8 +81,8 @@ impl OutputFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn claim(path: &Path, what: &'static str) -> Result<Self> {
-        let place = Place::of(path).with_context(|| cannot_write(what, path))?;
+    pub fn claim(path: &Path, what: &'static str, threads: &Threads) -> Result<Self> {
+        let place = Place::of(path, threads).with_context(|| cannot_write(what, path))?;
         Ok(Self {
             path: path.to_owned(),
             what,
@@ -87,11 +97,14 @@ impl OutputFile {
     /// Those of the disk.
     pub fn draft(&self) -> Result<Draft> {
         let begun = match &self.place {
-            Place::Direct(file) => file.try_clone().map(|file| (file, None)),
-            Place::Fixed(place) => File::create(place).map(|file| (file, None)),
-            Place::File(place) => {
-                create_beside(place).map(|(file, draft)| (file, Some((draft, place.clone()))))
+            Place::Direct(pipe) => {
+                // It stands for what is newest, and waits for nobody.
+                let pipe = PipeWriter::new(pipe, Some(Duration::ZERO));
+                Ok((Out::Pipe(pipe), None))
             }
+            Place::Fixed(place) => File::create(place).map(|file| (Out::File(file), None)),
+            Place::File(place) => create_beside(place)
+                .map(|(file, draft)| (Out::File(file), Some((draft, place.clone())))),
         };
         let (file, beside) = begun.with_context(|| cannot_write(self.what, &self.path))?;
         Ok(Draft {
@@ -132,20 +145,15 @@ impl OutputFile {
 }
 
 impl Place {
-    fn of(path: &Path) -> io::Result<Self> {
-        if path.as_os_str() == STDOUT {
-            // Not `Stdout`, which looks for line ends in what it is given.
-            let file = io::stdout().as_fd().try_clone_to_owned()?;
-            return Ok(Self::Direct(File::from(file)));
+    fn of(path: &Path, threads: &Threads) -> Result<Self> {
+        if let Some(pipe) = Pipe::to(path, threads)? {
+            return Ok(Self::Direct(Arc::new(pipe)));
         }
         let is_there = path.exists();
         if is_there {
             // It is opened and nothing more: one that may not be written is not
             // replaced either.
-            let file = File::options().write(true).open(path)?;
-            if !file.metadata()?.is_file() {
-                return Ok(Self::Direct(file));
-            }
+            File::options().write(true).open(path)?;
         }
         let place = resolve(path);
         match create_beside(&place) {
@@ -155,7 +163,7 @@ impl Place {
                 Ok(Self::File(place))
             }
             Err(_) if is_there => Ok(Self::Fixed(place)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -174,7 +182,10 @@ impl Draft {
         let Some(out) = self.out.take() else {
             return Ok(());
         };
-        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let file = match out.into_inner().map_err(io::IntoInnerError::into_error)? {
+            Out::File(file) => file,
+            Out::Pipe(pipe) => return pipe.finish(),
+        };
         let Some((draft, place)) = &self.beside else {
             return Ok(());
         };
@@ -219,18 +230,30 @@ impl Drop for Draft {
 }
 
 impl Growing {
-    fn open(&mut self) -> io::Result<&mut File> {
+    /// Ends it: what was written is there then.
+    ///
+    /// # Errors
+    /// Those of the disk, and where nobody reads.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Open(Out::File(file)) => file.flush(),
+            State::Open(Out::Pipe(pipe)) => pipe.finish(),
+            State::Waiting(_) => Ok(()),
+        }
+    }
+
+    fn open(&mut self) -> io::Result<&mut Out> {
         if let State::Waiting(place) = &self.state {
             let file = match place {
-                Place::Direct(file) => file.try_clone()?,
-                Place::Fixed(place) => File::create(place)?,
+                Place::Direct(pipe) => Out::Pipe(PipeWriter::new(pipe, None)),
+                Place::Fixed(place) => Out::File(File::create(place)?),
                 Place::File(place) => {
                     let (file, aside) = create_anew(place)?;
                     if let Some(aside) = aside {
                         let (what, aside) = (self.what, aside.display());
                         (self.tell)(&format!("The older {what} is {aside} now."));
                     }
-                    file
+                    Out::File(file)
                 }
             };
             self.state = State::Open(file);
@@ -263,6 +286,22 @@ impl std::fmt::Debug for Growing {
         f.debug_struct("Growing")
             .field("state", &self.state)
             .finish()
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Pipe(pipe) => pipe.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Pipe(pipe) => pipe.flush(),
+        }
     }
 }
 

@@ -45,6 +45,12 @@ impl Threads {
         }
     }
 
+    /// What is stopped by a panic.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     /// Starts a thread.
     ///
     /// # Errors

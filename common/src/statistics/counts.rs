@@ -106,6 +106,9 @@ pub struct Packets {
     /// Datagrams that the sender's own system refused to send; they are not
     /// among those sent.
     pub send_errors: Option<u64>,
+    /// Datagrams of feedback that the viewer's own system did not take: requests
+    /// and reports, without which nothing is repaired that parity does not.
+    pub feedback_errors: Option<u64>,
 }
 }
 

@@ -1,6 +1,7 @@
 //! How a stream ends: by signals, with readers that do not read, and by panics.
 
 use std::fs;
+use std::io::{Read, Write, pipe};
 use std::net::UdpSocket;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use framegram_common::wire::native::Packet;
 
-use crate::Folder;
+use crate::{Folder, NOBODY};
 
 /// How long a program may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,26 +53,26 @@ fn end(child: &mut Child) -> ExitStatus {
     status.unwrap()
 }
 
-fn report(path: &str) -> serde_json::Value {
+pub(crate) fn report(path: &str) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// A viewer's socket, which tells packets from each other.
-struct Ear(UdpSocket);
+pub(crate) struct Ear(UdpSocket);
 
 impl Ear {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.0.local_addr().unwrap().to_string()
     }
 
     /// Waits until a packet like this comes.
-    fn hear(&self, wanted: fn(&Packet) -> bool) {
+    pub(crate) fn hear(&self, wanted: fn(&Packet) -> bool) {
         let mut buffer = vec![0; 65_536];
         loop {
             let len = self.0.recv(&mut buffer).expect("it never came");
@@ -142,5 +143,135 @@ fn who_goes_on_without_a_terminal_goes_on() {
     assert_eq!(child.try_wait().unwrap(), None);
     signal(&child, "TERM");
     ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    assert_eq!(end(&mut child).code(), Some(0));
+}
+
+/// A FIFO.
+fn fifo(folder: &Folder) -> String {
+    let path = folder.path("fifo");
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    path
+}
+
+/// A pipe that is full, as one that nobody reads is after a while.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, writer) = pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    let mut chunk = 4096;
+    let (sent, filled) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        // The last one never ends.
+        while filling.write(&vec![b'x'; chunk]).is_ok() {
+            chunk = 4096;
+            let _ = sent.send(());
+        }
+    });
+    while filled.recv_timeout(Duration::from_millis(200)).is_ok() {}
+    (reader, writer)
+}
+
+#[test]
+fn a_stream_goes_on_and_ends_although_nobody_reads_what_is_told() {
+    let folder = Folder::new("unread");
+    let path = folder.path("report.json");
+    let ear = Ear::new();
+    let (reader, writer) = full_pipe();
+    let line = ["pattern:64x48@60", &ear.address(), "--report", &path];
+    let mut child = sender(&line).stderr(writer).spawn().unwrap();
+    // For longer than from one line of progress to the next.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2500) {
+        ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
+    }
+    signal(&child, "INT");
+    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    assert_eq!(end(&mut child).code(), Some(0));
+    assert!(report(&path)["frames"]["sent"].as_u64().unwrap() > 60);
+    drop(reader);
+}
+
+#[test]
+fn the_last_words_come_to_a_reader_who_is_late() {
+    let (mut reader, writer) = full_pipe();
+    let line = ["pattern:64x48@60", NOBODY, "--frames", "30"];
+    let mut child = sender(&line).stderr(writer).spawn().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let reading = thread::spawn(move || {
+        let mut told = Vec::new();
+        let mut buffer = [0; 4096];
+        while !told.windows(12).any(|at| at == b"sent 30 of 3") {
+            let len = reader.read(&mut buffer).unwrap();
+            told.extend_from_slice(&buffer[..len]);
+        }
+    });
+    assert_eq!(end(&mut child).code(), Some(0));
+    until("the summary was read", || reading.is_finished());
+    reading.join().unwrap();
+}
+
+#[test]
+fn a_report_that_nobody_takes_does_not_keep_it_from_ending() {
+    let folder = Folder::new("fifo");
+    let path = fifo(&folder);
+    let ear = Ear::new();
+    let line = ["pattern:64x48", &ear.address(), "--report", &path];
+    let mut child = sender(&line).stderr(Stdio::piped()).spawn().unwrap();
+    ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
+    signal(&child, "INT");
+    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    assert_eq!(end(&mut child).code(), Some(1));
+    let mut told = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    let last = told.lines().last().unwrap();
+    assert!(last.contains("fifo: nobody reads"), "{told}");
+}
+
+#[test]
+fn a_report_whose_reader_is_gone_is_not_written_well() {
+    let folder = Folder::new("gone");
+    let path = fifo(&folder);
+    let line = [
+        "pattern:64x48@60",
+        NOBODY,
+        "--frames",
+        "30",
+        "--report",
+        &path,
+    ];
+    let mut child = sender(&line).stderr(Stdio::piped()).spawn().unwrap();
+    // Opened by both, and left by the reader.
+    drop(fs::File::open(&path).unwrap());
+    assert_eq!(end(&mut child).code(), Some(1));
+    let mut told = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    assert!(told.contains("Broken pipe"), "{told}");
+}
+
+#[test]
+fn a_description_that_cannot_be_written_is_told_at_the_end() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    for to in ["-", "/dev/full"] {
+        let line = ["pattern:64x48", NOBODY, "--wire", "rtp", "--frames", "3"];
+        let mut command = sender(&line);
+        command.args(["--quiet", "--sdp", to]).stdout(full());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        assert_eq!(end(&mut child).code(), Some(1), "{to}");
+        let mut told = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut told).unwrap();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.contains("session description"), "{told}");
+    }
+}
+
+#[test]
+fn a_reader_of_standard_output_who_is_gone_is_a_good_end() {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let line = ["pattern:64x48", NOBODY, "--frames", "3", "--report", "-"];
+    let mut child = sender(&line).stdout(writer).spawn().unwrap();
     assert_eq!(end(&mut child).code(), Some(0));
 }

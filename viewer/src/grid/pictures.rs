@@ -99,14 +99,14 @@ impl Grid {
         }
         if pictures.iter().all(Option::is_none) {
             self.console
-                .notice("No frame was shown, so there is no snapshot.");
+                .say("No frame was shown, so there is no snapshot.");
             return Ok(());
         }
         let size = self.wall.as_ref().map_or(wall::SIZE, Wall::size);
         let picture = wall::compose(&pictures, &self.tiles(now), size);
         let path = snapshot.write_picture(&picture)?;
         self.console
-            .notice(&format!("Snapshot of the grid: {}", path.display()));
+            .say(&format!("Snapshot of the grid: {}", path.display()));
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! What is written of several senders: rows as frames are settled, lines while
 //! it runs, files at the end.
 
-use std::io::Write;
 use std::time::Duration;
 
+use anyhow::Context;
+use framegram_cli::pipe::Pipe;
 use framegram_common::gallery::Gallery;
 use framegram_common::{Statistics, os};
 
@@ -12,20 +13,21 @@ use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
 use crate::report::live::Live;
+use crate::show::NO_FIGURES;
 
 /// Where figures go.
 pub(crate) struct Telling {
     files: Files,
     /// For a script.
-    lines: Option<Lines<Box<dyn Write>>>,
+    lines: Option<(Lines, Pipe)>,
 }
 
 impl Telling {
     /// To these files, and as lines to `out` if there is one.
-    pub(crate) fn new(files: Files, out: Option<Box<dyn Write>>) -> Self {
+    pub(crate) fn new(files: Files, out: Option<Pipe>) -> Self {
         Self {
             files,
-            lines: out.map(|out| Lines::new(out, os::now())),
+            lines: out.map(|out| (Lines::new(os::now()), out)),
         }
     }
 
@@ -43,8 +45,11 @@ impl Telling {
         gallery: &Gallery,
         now: Duration,
     ) -> anyhow::Result<()> {
-        if let Some(lines) = &mut self.lines {
-            lines.tell_senders(live, || gallery.each(), now)?;
+        if let Some((lines, out)) = &mut self.lines
+            && let Some(line) = lines.poll_senders(live, || gallery.each(), now)
+        {
+            // Seconds that nobody reads are left out.
+            out.put(line, Some(Duration::ZERO)).context(NO_FIGURES)?;
         }
         Ok(())
     }
@@ -57,10 +62,11 @@ impl Telling {
         each: &[Statistics],
         advice: &Advice,
     ) -> anyhow::Result<()> {
-        let told = self.lines.map_or(Ok(()), |mut lines| {
-            lines.finish_senders(live, each, os::now())
+        let told = self.lines.map_or(Ok(()), |(lines, out)| {
+            let last = lines.last_of_senders(live, each, os::now());
+            out.put(last, None).and_then(|_| out.finish())
         });
         let written = self.files.finish_senders(all, each, advice);
-        failures::all_of([written, told.map_err(Into::into)])
+        failures::all_of([written, told.context(NO_FIGURES)])
     }
 }

@@ -78,7 +78,7 @@ impl Network {
             return;
         };
         if let Ok(true) = self.moving.upkeep.tend(&self.socket, to, now) {
-            self.console.notice(&format!(
+            self.console.say(&format!(
                 "This machine's address has changed; asking {to} again."
             ));
             self.ask_at(to, now);
@@ -90,7 +90,7 @@ impl Network {
             && self.go_to(found).is_ok()
         {
             self.console
-                .notice(&format!("The name leads elsewhere; asking {found}."));
+                .say(&format!("The name leads elsewhere; asking {found}."));
             self.ask_at(found, now);
         }
     }

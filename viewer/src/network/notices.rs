@@ -22,7 +22,7 @@ impl Network {
                 if let Some(tracer) = &mut self.tracer {
                     tracer.note_followed(stream, self.receiver.format(), from, now);
                 }
-                self.console.notice(&if again {
+                self.console.say(&if again {
                     format!("Following another stream, from {from}.")
                 } else {
                     format!("Following the stream from {from}.")
@@ -38,13 +38,13 @@ impl Network {
             Event::Other { from, .. } => {
                 self.others += 1;
                 if self.others <= MOST_OTHERS {
-                    self.console.notice(&format!(
+                    self.console.say(&format!(
                         "Another stream arrives from {from}; it is counted, and not shown."
                     ));
                 }
             }
             Event::Ended { .. } => {
-                self.console.notice("The sender ended the stream.");
+                self.console.say("The sender ended the stream.");
                 self.exchange.tell(|news| news.ended = Some(now));
                 self.exchange.pending.wake();
             }
@@ -64,13 +64,13 @@ impl Network {
                 Some(Format::Rtp) => "JPEG in RTP",
                 Some(Format::Raw) => "bare JPEG",
             };
-            self.console.notice(&format!(
+            self.console.say(&format!(
                 "It is {format}, {width}x{height} at {fps:.1} frames a second, from {from}."
             ));
         }
         if self.receiver.lacks_size() && !self.size_missed {
             self.size_missed = true;
-            self.console.notice(
+            self.console.say(
                 "These pictures are larger than RTP can tell: give the sender's session \
                  description with --sdp FILE.",
             );
@@ -86,7 +86,7 @@ impl Network {
             self.unheard_told = true;
             let to = caller.to();
             self.console
-                .notice(&format!("Nobody listens at {to} yet; asking on."));
+                .say(&format!("Nobody listens at {to} yet; asking on."));
         }
     }
 
@@ -107,6 +107,7 @@ impl Network {
         statistics.stream.silent = self.receiver.format() == Some(Format::Native)
             && !statistics.stream.ended
             && !self.receiver.is_living(now);
+        statistics.packets.feedback_errors = Some(self.unsent.datagrams());
         statistics.stamps = self.exchange.stamps();
         self.timeline.note_statistics(&statistics, now);
         let live = self.meter.take(statistics, now);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use framegram_cli::output::{Draft, OutputFile};
+use framegram_cli::pipe::Pipe;
+use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::report::ReportFile;
@@ -22,7 +24,7 @@ pub struct Files {
     whole: Vec<(Kind, OutputFile)>,
     rows: Vec<Rows>,
     /// The JSON goes to standard output too.
-    piped: bool,
+    piped: Option<Pipe>,
 }
 
 /// How a report is written.
@@ -70,15 +72,15 @@ impl Files {
     ///
     /// # Errors
     /// When one cannot.
-    pub fn claim(paths: &[PathBuf]) -> anyhow::Result<Self> {
+    pub fn claim(paths: &[PathBuf], threads: &Threads) -> anyhow::Result<Self> {
         let mut files = Self::default();
         for path in paths {
             let kind = Kind::of(path)?;
             if path.as_os_str() == PIPE {
-                files.piped = true;
+                files.piped = Some(Pipe::standard_output(threads)?);
                 continue;
             }
-            let file = OutputFile::claim(path, "report")?;
+            let file = OutputFile::claim(path, "report", threads)?;
             if kind == Kind::Csv {
                 let mut out = file.draft()?;
                 writeln!(out, "{}", csv::HEADER)?;
@@ -97,7 +99,7 @@ impl Files {
     /// Whether one of them is standard output.
     #[must_use]
     pub fn are_piped(&self) -> bool {
-        self.piped
+        self.piped.is_some()
     }
 
     /// Whether rows are wanted.
@@ -162,8 +164,13 @@ impl Files {
             });
             written.push(whole.map(drop));
         }
-        if self.piped {
-            written.push(write_json(&mut std::io::stdout().lock(), file));
+        if let Some(pipe) = self.piped {
+            let mut json = Vec::new();
+            let piped = write_json(&mut json, file).and_then(|()| {
+                pipe.put(json, None)?;
+                Ok(pipe.finish()?)
+            });
+            written.push(piped.context("cannot write the report to standard output"));
         }
         failures::all_of(written)
     }
@@ -195,17 +202,22 @@ const PIPE: &str = "-";
 
 #[cfg(test)]
 mod tests {
+    use framegram_cli::stop::Stop;
     use serde_json::Value;
 
     use super::*;
     use crate::fixture::Folder;
+
+    fn claim(paths: &[PathBuf]) -> anyhow::Result<Files> {
+        Files::claim(paths, &Threads::new(&Stop::new()))
+    }
 
     #[test]
     fn replaces_an_older_and_longer_report_and_keeps_what_is_unknown_null() {
         let folder = Folder::new();
         let path = folder.path("report.json");
         std::fs::write(&path, "x".repeat(100_000)).unwrap();
-        let files = Files::claim(std::slice::from_ref(&path)).unwrap();
+        let files = claim(std::slice::from_ref(&path)).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
         files
             .finish(&Statistics::default(), None, &Advice::default(), 0)
@@ -223,7 +235,7 @@ mod tests {
     fn several_files_say_the_same() {
         let folder = Folder::new();
         let paths = ["a.json", "a.CSV", "a.html"].map(|name| folder.path(name));
-        let files = Files::claim(&paths).unwrap();
+        let files = claim(&paths).unwrap();
         assert!(files.want_rows());
         let course = Course {
             marks: "..n".to_owned(),
@@ -245,7 +257,7 @@ mod tests {
     #[test]
     fn rows_that_were_not_written_are_told() {
         let folder = Folder::new();
-        let files = Files::claim(&[folder.path("a.csv")]).unwrap();
+        let files = claim(&[folder.path("a.csv")]).unwrap();
         let finished = files.finish(&Statistics::default(), None, &Advice::default(), 3);
         assert!(
             finished
@@ -262,7 +274,7 @@ mod tests {
         assert!(Kind::of(Path::new("json")).is_err());
         let folder = Folder::new();
         for name in ["none/a.json", "none/a.csv", "none/a.html"] {
-            assert!(Files::claim(&[folder.path(name)]).is_err(), "{name}");
+            assert!(claim(&[folder.path(name)]).is_err(), "{name}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The figures as lines of JSON, one a second, for scripts.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use framegram_common::Statistics;
@@ -9,9 +8,8 @@ use serde::Serialize;
 
 use super::live::Live;
 
-/// Writes a line a second, and one at the end.
-pub struct Lines<W> {
-    out: W,
+/// Makes a line a second, and one at the end.
+pub struct Lines {
     started: Duration,
     due: Duration,
 }
@@ -38,63 +36,42 @@ struct Now {
     bitrate_bps: Option<f64>,
 }
 
-impl<W: Write> Lines<W> {
-    /// To `out`, from `now` on.
-    pub fn new(out: W, now: Duration) -> Self {
+impl Lines {
+    /// From `now` on.
+    #[must_use]
+    pub fn new(now: Duration) -> Self {
         Self {
-            out,
             started: now,
             due: now + EVERY,
         }
     }
 
-    /// Writes a line, if it is time for one.
-    ///
-    /// # Errors
-    /// Those of writing; a reader who is gone is a broken pipe.
-    pub fn tell(&mut self, live: &Live, now: Duration) -> io::Result<()> {
-        if self.is_due(now) {
-            self.write(live, None, now, false)?;
-        }
-        Ok(())
+    /// A line, if it is time for one.
+    pub fn poll(&mut self, live: &Live, now: Duration) -> Option<Vec<u8>> {
+        self.is_due(now).then(|| self.line(live, None, now, false))
     }
 
-    /// Writes a line of all senders together and of `each`, if it is time for
-    /// one.
-    ///
-    /// # Errors
-    /// As for [`Lines::tell`].
-    pub fn tell_senders(
+    /// A line of all senders together and of `each`, if it is time for one.
+    pub fn poll_senders(
         &mut self,
         live: &Live,
         each: impl FnOnce() -> Vec<Statistics>,
         now: Duration,
-    ) -> io::Result<()> {
-        if self.is_due(now) {
-            self.write(live, Some(&each()), now, false)?;
-        }
-        Ok(())
+    ) -> Option<Vec<u8>> {
+        self.is_due(now)
+            .then(|| self.line(live, Some(&each()), now, false))
     }
 
-    /// Writes the last line.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn finish(&mut self, live: &Live, now: Duration) -> io::Result<()> {
-        self.write(live, None, now, true)
+    /// The last line.
+    #[must_use]
+    pub fn last(&self, live: &Live, now: Duration) -> Vec<u8> {
+        self.line(live, None, now, true)
     }
 
-    /// Writes the last line of all senders together and of `each`.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn finish_senders(
-        &mut self,
-        live: &Live,
-        each: &[Statistics],
-        now: Duration,
-    ) -> io::Result<()> {
-        self.write(live, Some(each), now, true)
+    /// The last line of all senders together and of `each`.
+    #[must_use]
+    pub fn last_of_senders(&self, live: &Live, each: &[Statistics], now: Duration) -> Vec<u8> {
+        self.line(live, Some(each), now, true)
     }
 
     fn is_due(&mut self, now: Duration) -> bool {
@@ -106,13 +83,13 @@ impl<W: Write> Lines<W> {
         due
     }
 
-    fn write(
-        &mut self,
+    fn line(
+        &self,
         live: &Live,
         senders: Option<&[Statistics]>,
         now: Duration,
         last: bool,
-    ) -> io::Result<()> {
+    ) -> Vec<u8> {
         let line = Line {
             version: ReportFile::VERSION,
             time_s: now.saturating_sub(self.started).as_secs_f64(),
@@ -124,10 +101,10 @@ impl<W: Write> Lines<W> {
             total: &live.statistics,
             senders,
         };
-        let mut bytes = serde_json::to_vec(&line)?;
+        // Maps with keys that are no strings fail, and there are none.
+        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.push(b'\n');
-        self.out.write_all(&bytes)?;
-        self.out.flush()
+        bytes
     }
 }
 
@@ -147,13 +124,14 @@ mod tests {
             ..Live::default()
         };
         live.statistics.frames.shown = Some(7);
-        let mut lines = Lines::new(&mut out, Duration::from_secs(100));
+        let mut lines = Lines::new(Duration::from_secs(100));
         for tenth in 0..45 {
             let now = Duration::from_millis(100_000 + 100 * tenth);
-            lines.tell(&live, now).unwrap();
+            out.extend(lines.poll(&live, now).unwrap_or_default());
         }
-        lines.tell(&live, Duration::from_secs(200)).unwrap();
-        lines.finish(&live, Duration::from_millis(200_500)).unwrap();
+        let late = lines.poll(&live, Duration::from_secs(200));
+        out.extend(late.unwrap_or_default());
+        out.extend(lines.last(&live, Duration::from_millis(200_500)));
         let lines: Vec<Value> = std::str::from_utf8(&out)
             .unwrap()
             .lines()

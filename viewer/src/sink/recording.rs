@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use framegram_cli::console::Console;
+use framegram_cli::exit::is_reader_gone;
 use framegram_cli::output::Growing;
+use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 
 use self::y4m::Y4m;
 use super::{Flow, Shown, Sink, Status, TICK};
 use crate::decode::{Decoder, Undecodable};
 use crate::growing;
-use crate::report::progress::Console;
 
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,7 +28,8 @@ pub enum Format {
     Y4m,
 }
 
-/// Records every frame that it is shown. A reader who goes away ends it.
+/// Records every frame that it is shown. A reader of standard output who goes
+/// away ends it.
 pub struct Recording {
     out: BufWriter<Growing>,
     name: String,
@@ -76,7 +79,12 @@ impl Recording {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn create(path: &Path, format: Format, console: &Arc<Console>) -> anyhow::Result<Self> {
+    pub fn create(
+        path: &Path,
+        format: Format,
+        console: &Arc<Console>,
+        threads: &Threads,
+    ) -> anyhow::Result<Self> {
         let piped = path.as_os_str() == "-";
         if piped && io::stdout().is_terminal() {
             bail!(
@@ -84,7 +92,7 @@ impl Recording {
                  --output - --output-format y4m | ffplay -, or record to a file"
             );
         }
-        let out = growing(path, "output", console)?;
+        let out = growing(path, "output", console, threads)?;
         let name = if piped {
             "standard output".to_owned()
         } else {
@@ -114,9 +122,11 @@ impl Recording {
         Ok(self.out.flush()?)
     }
 
-    /// Sorts a gone reader, which is a good end, from a full disk.
+    /// Sorts a gone reader of standard output, which is a good end, from a full
+    /// disk.
     fn ended(&mut self, error: io::Error) -> anyhow::Result<()> {
-        if error.kind() == io::ErrorKind::BrokenPipe {
+        let error = anyhow::Error::from(error);
+        if is_reader_gone(&error) {
             self.closed = true;
             return Ok(());
         }
@@ -159,7 +169,8 @@ impl Sink for Recording {
         if let Writer::Y4m(y4m) = &mut self.writer {
             outcome = y4m.finish(&mut self.out);
         }
-        match outcome.and_then(|()| Ok(self.out.flush()?)) {
+        let flushed = outcome.and_then(|()| Ok(self.out.flush()?));
+        match flushed.and_then(|()| Ok(self.out.get_mut().finish()?)) {
             Ok(()) => {}
             Err(Failure::Undecodable | Failure::Unlike) => {}
             Err(Failure::Io(error)) => self.ended(error)?,
@@ -168,7 +179,7 @@ impl Sink for Recording {
             && y4m.unlike() > 0
         {
             let (unlike, name) = (y4m.unlike(), &self.name);
-            self.console.notice(&format!(
+            self.console.say(&format!(
                 "{unlike} frames are not in {name}: Y4M keeps the size and sampling of its \
                  first frame, and they have others; record as .mjpeg"
             ));
@@ -195,8 +206,7 @@ const BUFFER: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
-
+    use framegram_cli::stop::Stop;
     use turbojpeg::Subsamp;
 
     use super::*;
@@ -205,7 +215,13 @@ mod tests {
 
     fn create(path: &Path) -> Recording {
         let console = Arc::new(Console::new(true));
-        Recording::create(path, Format::of(path).unwrap(), &console).unwrap()
+        Recording::create(
+            path,
+            Format::of(path).unwrap(),
+            &console,
+            &Threads::new(&Stop::new()),
+        )
+        .unwrap()
     }
 
     fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result<()>) {
@@ -323,34 +339,6 @@ mod tests {
         // Others may send such frames: they are left out, and the rest is good.
         finished.unwrap();
         assert_eq!(shown[5], Shown::Undecodable);
-    }
-
-    #[test]
-    fn a_reader_who_goes_away_is_a_good_end() {
-        let (reader, writer) = io::pipe().unwrap();
-        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
-        let console = Arc::new(Console::new(true));
-        let mut recording = Recording::create(Path::new(&path), Format::Mjpeg, &console).unwrap();
-        drop(writer);
-        let live = Live::default();
-        let status = Status {
-            now: Duration::ZERO,
-            live: &live,
-            ended: None,
-        };
-        let jpeg = quadrants(32, 32);
-        assert_eq!(
-            recording.show(&frame(0, &jpeg), &status).unwrap(),
-            Shown::Yes
-        );
-        assert_eq!(recording.tend(&status).unwrap(), Flow::Continue);
-        drop(reader);
-        assert_eq!(
-            recording.show(&frame(1, &jpeg), &status).unwrap(),
-            Shown::Withheld
-        );
-        assert_eq!(recording.tend(&status).unwrap(), Flow::Quit);
-        recording.finish().unwrap();
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::output::OutputFile;
+use framegram_cli::stop::Stop;
+use framegram_cli::threads::Threads;
 use image::ImageEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
@@ -96,9 +98,9 @@ impl Snapshot {
     ///
     /// # Errors
     /// When it cannot, or its name asks for another kind of picture.
-    pub fn claim(path: &Path) -> anyhow::Result<Self> {
+    pub fn claim(path: &Path, threads: &Threads) -> anyhow::Result<Self> {
         let kind = Kind::of(path)?;
-        let file = OutputFile::claim(path, "snapshot")?;
+        let file = OutputFile::claim(path, "snapshot", threads)?;
         Ok(Self { file, kind })
     }
 
@@ -143,7 +145,7 @@ impl Series {
     /// When the folder cannot be written to.
     pub fn write(&mut self, jpeg: &Bytes) -> anyhow::Result<PathBuf> {
         let path = self.reserve()?;
-        let written = OutputFile::claim(&path, "snapshot")
+        let written = OutputFile::claim(&path, "snapshot", &Threads::new(&Stop::new()))
             .and_then(|file| file.replace(|out| self.kind.write(jpeg, out)));
         if written.is_err() {
             // Nobody is helped by an empty file.
@@ -200,12 +202,16 @@ mod tests {
     use super::*;
     use crate::fixture::{Folder, quadrants};
 
+    fn claim(path: &Path) -> anyhow::Result<Snapshot> {
+        Snapshot::claim(path, &Threads::new(&Stop::new()))
+    }
+
     #[test]
     fn a_jpg_is_the_frame_byte_for_byte() {
         let folder = Folder::new();
         let path = folder.path("last.jpg");
         let jpeg = quadrants(64, 48);
-        let written = Snapshot::claim(&path).unwrap().write(&jpeg).unwrap();
+        let written = claim(&path).unwrap().write(&jpeg).unwrap();
         assert_eq!(written, path);
         assert_eq!(std::fs::read(path).unwrap(), jpeg);
     }
@@ -215,7 +221,7 @@ mod tests {
         let folder = Folder::new();
         let path = folder.path("last.PNG");
         let jpeg = quadrants(64, 48);
-        Snapshot::claim(&path).unwrap().write(&jpeg).unwrap();
+        claim(&path).unwrap().write(&jpeg).unwrap();
         let png = image::load_from_memory(&std::fs::read(path).unwrap()).unwrap();
         let mut picture = Picture::default();
         Decoder::new()
@@ -232,15 +238,15 @@ mod tests {
     fn a_snapshot_never_taken_leaves_no_file() {
         let folder = Folder::new();
         let path = folder.path("never.jpg");
-        drop(Snapshot::claim(&path).unwrap());
+        drop(claim(&path).unwrap());
         assert!(!path.exists());
     }
 
     #[test]
     fn refuses_other_kinds_and_folders_that_are_not_there() {
         let folder = Folder::new();
-        assert!(Snapshot::claim(&folder.path("a.gif")).is_err());
-        assert!(Snapshot::claim(&folder.path("no/such/folder.png")).is_err());
+        assert!(claim(&folder.path("a.gif")).is_err());
+        assert!(claim(&folder.path("no/such/folder.png")).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod damaged;
 mod files;
+mod life;
 mod refusals;
 mod streams;
 mod support;

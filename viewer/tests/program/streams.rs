@@ -152,7 +152,7 @@ fn ends_so_long_after_the_first_frame() {
 
 #[test]
 fn signals_end_it_in_order() {
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         let folder = Folder::new();
         let report = folder.path("report.json");
         let mut viewer = Viewer::listening(&["--headless", "--report", &report]);

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::bail;
 
 use super::*;
+use crate::stop::Stop;
 
 /// A folder of a test's own, gone when it ends.
 struct Folder(PathBuf);
@@ -53,7 +54,7 @@ fn an_older_file_stays_until_the_new_one_is_whole() {
     let folder = Folder::new();
     let path = folder.file("report.json", "old");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    let file = OutputFile::claim(&path, "report").unwrap();
+    let file = OutputFile::claim(&path, "report", &Threads::new(&Stop::new())).unwrap();
     assert_eq!(text(&path), "old");
     let mut draft = file.draft().unwrap();
     draft.write_all(b"new").unwrap();
@@ -69,7 +70,7 @@ fn an_older_file_stays_until_the_new_one_is_whole() {
 fn what_fails_or_is_given_up_changes_nothing() {
     let folder = Folder::new();
     let path = folder.file("report.json", "old");
-    let file = OutputFile::claim(&path, "report").unwrap();
+    let file = OutputFile::claim(&path, "report", &Threads::new(&Stop::new())).unwrap();
     let failed = file.replace(|out| {
         out.write_all(&[b'x'; 100_000])?;
         bail!("the disk is full")
@@ -79,10 +80,15 @@ fn what_fails_or_is_given_up_changes_nothing() {
     drop(file.draft().unwrap());
     assert_eq!(text(&path), "old");
     let other = folder.path("never.json");
-    drop(OutputFile::claim(&other, "report").unwrap());
+    drop(OutputFile::claim(&other, "report", &Threads::new(&Stop::new())).unwrap());
     assert_eq!(folder.names(), ["report.json"]);
-    OutputFile::claim(&folder.path("no/such.json"), "report").unwrap_err();
-    OutputFile::claim(&folder.0, "report").unwrap_err();
+    OutputFile::claim(
+        &folder.path("no/such.json"),
+        "report",
+        &Threads::new(&Stop::new()),
+    )
+    .unwrap_err();
+    OutputFile::claim(&folder.0, "report", &Threads::new(&Stop::new())).unwrap_err();
 }
 
 #[test]
@@ -93,7 +99,8 @@ fn links_stay_links_whatever_they_lead_to() {
     symlink("one", folder.path("two")).unwrap();
     symlink("later.json", folder.path("dangling")).unwrap();
     let write = |name: &str| {
-        let file = OutputFile::claim(&folder.path(name), "report").unwrap();
+        let file =
+            OutputFile::claim(&folder.path(name), "report", &Threads::new(&Stop::new())).unwrap();
         file.replace(|out| Ok(out.write_all(b"new")?)).unwrap();
     };
     write("two");
@@ -111,7 +118,7 @@ fn a_growing_file_moves_the_older_one_aside_with_its_first_byte() {
     folder.file("film.mjpeg~", "oldest");
     let told = Arc::new(Mutex::new(Vec::new()));
     let hear = Arc::clone(&told);
-    let file = OutputFile::claim(&path, "recording").unwrap();
+    let file = OutputFile::claim(&path, "recording", &Threads::new(&Stop::new())).unwrap();
     let mut growing = file.grow(move |line| hear.lock().unwrap().push(line.to_owned()));
     growing.write_all(b"").unwrap();
     growing.flush().unwrap();
@@ -131,10 +138,14 @@ fn a_growing_file_moves_the_older_one_aside_with_its_first_byte() {
 fn nothing_is_moved_aside_for_nothing() {
     let folder = Folder::new();
     let path = folder.file("a.trace", "old");
-    drop(OutputFile::claim(&path, "trace").unwrap().grow(|_| {}));
+    drop(
+        OutputFile::claim(&path, "trace", &Threads::new(&Stop::new()))
+            .unwrap()
+            .grow(|_| {}),
+    );
     assert_eq!(text(&path), "old");
     let empty = folder.file("b.trace", "");
-    let mut growing = OutputFile::claim(&empty, "trace")
+    let mut growing = OutputFile::claim(&empty, "trace", &Threads::new(&Stop::new()))
         .unwrap()
         .grow(|line| panic!("{line}"));
     growing.write_all(b"new").unwrap();
@@ -143,9 +154,19 @@ fn nothing_is_moved_aside_for_nothing() {
 
 #[test]
 fn a_device_is_written_directly() {
-    let file = OutputFile::claim(Path::new("/dev/null"), "report").unwrap();
+    let file = OutputFile::claim(
+        Path::new("/dev/null"),
+        "report",
+        &Threads::new(&Stop::new()),
+    )
+    .unwrap();
     file.replace(|out| Ok(out.write_all(b"new")?)).unwrap();
-    let full = OutputFile::claim(Path::new("/dev/full"), "report").unwrap();
+    let full = OutputFile::claim(
+        Path::new("/dev/full"),
+        "report",
+        &Threads::new(&Stop::new()),
+    )
+    .unwrap();
     full.replace(|out| Ok(out.write_all(b"new")?)).unwrap_err();
 }
 

@@ -1,0 +1,455 @@
+//! Bytes for a reader who may not read: to standard output, a FIFO or a device.
+//!
+//! A thread of its own opens and writes, so that neither a FIFO that nobody has
+//! opened nor a pipe that is full holds up a stream or the end of the program.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use thiserror::Error;
+
+use crate::stop::Stop;
+use crate::threads::{Thread, Threads};
+
+/// The most bytes that wait for a reader, unless one item has more: a few
+/// decoded frames, for a reader who stops for a moment.
+const MAX_WAITING: usize = 16 << 20;
+
+/// How long the end waits for a reader who takes nothing, once a signal came.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How long the beginning waits to hear that a FIFO or device cannot be opened.
+/// A FIFO without a reader says nothing.
+const OPENING: Duration = Duration::from_millis(100);
+
+/// What standard output is called on a command line.
+pub const STANDARD: &str = "-";
+
+/// The reader of standard output is gone: that is a good end.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("nobody reads standard output any more")]
+pub struct ReaderGone;
+
+/// Where bytes go to.
+pub struct Pipe {
+    queue: Arc<Queue>,
+    /// Taken once, at the end.
+    thread: Mutex<Option<Thread<()>>>,
+    stop: Stop,
+    is_standard: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Vec<u8>>,
+    bytes: usize,
+    opened: bool,
+    writing: bool,
+    /// How often the system took bytes.
+    progress: u64,
+    failed: Option<io::Error>,
+    closed: bool,
+}
+
+impl Pipe {
+    /// Standard output.
+    ///
+    /// # Errors
+    /// When the system has no room for another thread or descriptor.
+    pub fn standard_output(threads: &Threads) -> Result<Self> {
+        let out = io::stdout().as_fd().try_clone_to_owned()?;
+        Self::spawn(threads, true, move || Ok(File::from(out)))
+    }
+
+    /// Standard output for `-`, or what `path` names where that is there and no
+    /// file: a FIFO, a device. `None` for a file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn to(path: &Path, threads: &Threads) -> Result<Option<Self>> {
+        if path.as_os_str() == STANDARD {
+            return Self::standard_output(threads).map(Some);
+        }
+        if !path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Ok(None);
+        }
+        let path = path.to_owned();
+        let open = move || File::options().write(true).open(path);
+        let pipe = Self::spawn(threads, false, open)?;
+        pipe.wait_until(Some(OPENING), |state| state.opened);
+        pipe.failure()?;
+        Ok(Some(pipe))
+    }
+
+    fn spawn(
+        threads: &Threads,
+        is_standard: bool,
+        open: impl FnOnce() -> io::Result<File> + Send + 'static,
+    ) -> Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let taken = Arc::clone(&queue);
+        let thread = threads.spawn("pipe", move || {
+            // Whatever ends it, nobody waits for it any more.
+            let _ended = Ended(&taken);
+            if let Err(error) = open().and_then(|out| taken.write_all(out)) {
+                taken.lock().failed = Some(error);
+            }
+        })?;
+        let (stop, woken) = (threads.stop().clone(), Arc::downgrade(&queue));
+        stop.on_stop(move || {
+            if let Some(queue) = woken.upgrade() {
+                // Nobody is between looking and waiting then.
+                drop(queue.lock());
+                queue.changed.notify_all();
+            }
+        });
+        Ok(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+            stop,
+            is_standard,
+        })
+    }
+
+    /// Hands one item over if there is room for it by and by: at once, within
+    /// `patience`, or for ever. Returns whether there was; no longer than until
+    /// a signal ends the program.
+    ///
+    /// # Errors
+    /// Those of writing, of this or an earlier item; [`ReaderGone`].
+    pub fn put(&self, item: Vec<u8>, patience: Option<Duration>) -> io::Result<bool> {
+        let has_room = |state: &State| {
+            state.items.is_empty() || state.bytes.saturating_add(item.len()) <= MAX_WAITING
+        };
+        self.wait_until(patience, |state| {
+            has_room(state) || state.closed || self.stop.is_stopped()
+        });
+        self.failure()?;
+        let mut state = self.queue.lock();
+        if !has_room(&state) || state.closed {
+            return Ok(false);
+        }
+        state.bytes += item.len();
+        state.items.push_back(item);
+        drop(state);
+        self.queue.changed.notify_all();
+        Ok(true)
+    }
+
+    /// Waits until all is written; once a signal came, no longer than a reader
+    /// needs who reads.
+    ///
+    /// # Errors
+    /// Those of writing; [`ReaderGone`].
+    pub fn finish(&self) -> io::Result<()> {
+        let written = self.flush();
+        self.failure()?;
+        written
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut state = self.queue.lock();
+        let mut seen = (state.progress, None);
+        while (state.writing || !state.items.is_empty()) && !state.closed {
+            let now = Instant::now();
+            let left = self.stop.is_stopped().then(|| {
+                let since = match seen {
+                    (progress, Some(since)) if progress == state.progress => since,
+                    _ => now,
+                };
+                seen = (state.progress, Some(since));
+                FAREWELL.saturating_sub(now.saturating_duration_since(since))
+            });
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(unread());
+            }
+            state = self.queue.wait(state, left);
+        }
+        Ok(())
+    }
+
+    fn wait_until(&self, patience: Option<Duration>, is_so: impl Fn(&State) -> bool) {
+        let begun = Instant::now();
+        let mut state = self.queue.lock();
+        while !is_so(&state) && !state.closed {
+            let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return;
+            }
+            state = self.queue.wait(state, left);
+        }
+    }
+
+    fn failure(&self) -> io::Result<()> {
+        match &self.queue.lock().failed {
+            None => Ok(()),
+            Some(error) => Err(told(error, self.is_standard)),
+        }
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        state.closed = true;
+        let waits = state.writing || !state.opened || !state.items.is_empty();
+        drop(state);
+        self.queue.changed.notify_all();
+        // Where it waits for a reader, it ends with the program.
+        if let Some(thread) = lock(&self.thread).take().filter(|_| !waits) {
+            thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipe").finish_non_exhaustive()
+    }
+}
+
+/// Standard output, for a program that does nothing besides: who writes waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StandardOutput;
+
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout()
+            .write(bytes)
+            .map_err(|error| told(&error, true))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().map_err(|error| told(&error, true))
+    }
+}
+
+/// A pipe as something to write to: it fails where there is no room within so
+/// long, or none before a signal comes.
+#[derive(Debug)]
+pub struct PipeWriter {
+    pipe: Arc<Pipe>,
+    patience: Option<Duration>,
+}
+
+impl PipeWriter {
+    /// Writes to this pipe.
+    #[must_use]
+    pub fn new(pipe: &Arc<Pipe>, patience: Option<Duration>) -> Self {
+        Self {
+            pipe: Arc::clone(pipe),
+            patience,
+        }
+    }
+
+    /// Waits as [`Pipe::finish`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish(&self) -> io::Result<()> {
+        self.pipe.finish()
+    }
+}
+
+impl Write for PipeWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.pipe.put(bytes.to_vec(), self.patience)? {
+            Ok(bytes.len())
+        } else {
+            Err(unread())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether it says that the reader of standard output is gone.
+pub(crate) fn is_reader_gone(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<ReaderGone>())
+}
+
+/// An error once more, and what it means.
+fn told(error: &io::Error, is_standard: bool) -> io::Error {
+    if is_standard && error.kind() == io::ErrorKind::BrokenPipe {
+        return io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone);
+    }
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+fn unread() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "nobody reads what is written to it",
+    )
+}
+
+impl Queue {
+    fn write_all(&self, mut out: File) -> io::Result<()> {
+        let mut state = self.lock();
+        state.opened = true;
+        self.changed.notify_all();
+        loop {
+            while state.items.is_empty() && !state.closed {
+                state = self.wait(state, None);
+            }
+            let Some(item) = state.items.pop_front() else {
+                return Ok(());
+            };
+            state.bytes -= item.len();
+            state.writing = true;
+            drop(state);
+            let mut rest = &item[..];
+            while !rest.is_empty() {
+                match out.write(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(taken) => {
+                        rest = &rest[taken..];
+                        self.lock().progress += 1;
+                        self.changed.notify_all();
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            state = self.lock();
+            state.writing = false;
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        time: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        match time {
+            None => {
+                let waited = self.changed.wait(state);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(time) => {
+                let waited = self.changed.wait_timeout(state, time);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Ended<'a>(&'a Queue);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    fn piped(is_standard: bool) -> (io::PipeReader, Pipe, Stop) {
+        let (reader, writer) = io::pipe().unwrap();
+        let stop = Stop::new();
+        let file = File::from(OwnedFd::from(writer));
+        let pipe = Pipe::spawn(&Threads::new(&stop), is_standard, || Ok(file)).unwrap();
+        (reader, pipe, stop)
+    }
+
+    #[test]
+    fn a_reader_gets_all() {
+        let (mut reader, pipe, stop) = piped(false);
+        let reading = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all
+        });
+        for byte in 0..4 {
+            assert!(pipe.put(vec![byte; MAX_WAITING / 2], None).unwrap());
+        }
+        // Who reads gets it also when a signal came.
+        stop.stop();
+        pipe.finish().unwrap();
+        drop(pipe);
+        assert_eq!(reading.join().unwrap().len(), 2 * MAX_WAITING);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_reader_who_does_not_read() {
+        let (reader, pipe, stop) = piped(false);
+        let half = || vec![0; MAX_WAITING / 2];
+        let taken = |patience| pipe.put(half(), patience).unwrap();
+        assert!(taken(None));
+        // The first is in hand, so that these two wait, and the next has no room.
+        pipe.wait_until(None, |state| state.writing);
+        assert!(taken(Some(Duration::ZERO)) && taken(Some(Duration::ZERO)));
+        assert!(!taken(Some(Duration::from_millis(1))));
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| stop.stop());
+            assert!(!taken(None));
+        });
+        let error = pipe.finish().unwrap_err().to_string();
+        assert_eq!(error, "nobody reads what is written to it");
+        assert!(begun.elapsed() < 20 * FAREWELL);
+        drop(reader);
+    }
+
+    #[test]
+    fn a_reader_who_is_gone_is_a_good_end_of_standard_output_alone() {
+        for is_standard in [true, false] {
+            let (reader, pipe, _) = piped(is_standard);
+            drop(reader);
+            pipe.put(vec![1], None).unwrap();
+            let error = pipe.finish().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+            assert_eq!(is_reader_gone(&error), is_standard);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_told_at_the_start_and_what_is_full_at_the_end() {
+        let threads = Threads::new(&Stop::new());
+        assert!(
+            Pipe::to(Path::new("/no/such/file"), &threads)
+                .unwrap()
+                .is_none()
+        );
+        // A folder is there and no file.
+        assert!(Pipe::to(Path::new("/"), &threads).is_err());
+        let full = Pipe::to(Path::new("/dev/full"), &threads).unwrap().unwrap();
+        full.put(vec![1], None).unwrap();
+        let error = full.finish().unwrap_err().to_string();
+        assert!(error.contains("No space left"), "{error}");
+    }
+}

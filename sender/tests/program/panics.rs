@@ -1,0 +1,128 @@
+//! A panic in any thread ends the program with an error that says where, its
+//! report written and its viewers told.
+
+use std::path::Path;
+use std::thread;
+
+use anyhow::Result;
+use bytes::Bytes;
+use clap::Parser;
+use framegram_cli::stop::Stop;
+use framegram_cli::threads::Threads;
+use framegram_common::wire::native::Packet;
+use framegram_send::args::Options;
+use framegram_send::source::{Captured, Content, Open, Request, Source, Spec};
+
+use crate::Folder;
+use crate::life::{Ear, report};
+
+/// A source of one still, with a flaw.
+#[derive(Clone, Copy)]
+enum Flawed {
+    /// Panics in place of its fourth frame.
+    Source,
+    /// Panics in the thread that lets go of its fourth frame.
+    Frame,
+}
+
+struct Still {
+    flawed: Flawed,
+    frames: usize,
+}
+
+/// A JPEG that cannot be let go of.
+struct Sticky(Vec<u8>);
+
+impl AsRef<[u8]> for Sticky {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Sticky {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a frame that sticks");
+        }
+    }
+}
+
+impl Source for Still {
+    fn next(&mut self) -> Result<Option<Captured>> {
+        let still = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../sample-media/stills/scene-1.jpg"
+        );
+        let jpeg = std::fs::read(still)?;
+        self.frames += 1;
+        let is_flawed = self.frames == 4;
+        let jpeg = match self.flawed {
+            Flawed::Source if is_flawed => panic!("a source that breaks"),
+            Flawed::Frame if is_flawed => Bytes::from_owner(Sticky(jpeg)),
+            _ => Bytes::from(jpeg),
+        };
+        Ok(Some(Captured {
+            content: Content::Jpeg(jpeg),
+            media_time: Some(std::time::Duration::from_millis(10) * self.frames as u32),
+            taken: None,
+        }))
+    }
+}
+
+fn still(flawed: Flawed) -> Result<Box<dyn Source>> {
+    Ok(Box::new(Still { flawed, frames: 0 }))
+}
+
+/// Streams from what `open` opens, and says how that ended.
+fn streamed(name: &str, more: &[&str], open: Open) -> String {
+    let folder = Folder::new(name);
+    let path = folder.path("report.json");
+    let ear = Ear::new();
+    let to = ear.address();
+    let line = ["framegram-send", "-", &to, "--quiet", "--report", &path];
+    let options = Options::parse_from(line.iter().chain(more));
+    let threads = Threads::new(&Stop::new());
+    let error = framegram_send::run(&options, &threads, open).unwrap_err();
+    assert_eq!(
+        threads.outcome().unwrap_err().to_string(),
+        error.to_string()
+    );
+    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    assert!(Path::new(&path).is_file());
+    assert_eq!(report(&path)["stream"]["ended"], true);
+    error.to_string()
+}
+
+#[test]
+fn of_the_source_ends_the_stream() {
+    let open: Open = |_: &Spec, _: &Request| still(Flawed::Source);
+    let told = streamed("source", &[], open);
+    assert!(told.contains("\"source\" panicked at"), "{told}");
+    assert!(told.contains("panics.rs:"), "{told}");
+    assert!(told.contains(": a source that breaks;"), "{told}");
+}
+
+#[test]
+fn while_opening_ends_the_stream() {
+    let open: Open = |_: &Spec, _: &Request| panic!("no way in");
+    let told = streamed("opening", &[], open);
+    assert!(told.contains("\"opening\" panicked at"), "{told}");
+    assert!(told.contains(": no way in;"), "{told}");
+}
+
+#[test]
+fn of_an_encoder_ends_the_stream() {
+    let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
+    let told = streamed("encoder", &["--quality", "50"], open);
+    assert!(told.contains("\"encoder\" panicked at"), "{told}");
+}
+
+#[test]
+fn of_the_transmit_loop_ends_the_stream() {
+    let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
+    // Without requests and parity, a frame is let go of when it was sent.
+    let more = ["--retransmit", "off", "--fec", "off"];
+    let told = streamed("transmit", &more, open);
+    assert!(told.contains("program/panics.rs:"), "{told}");
+    assert!(told.contains(": a frame that sticks;"), "{told}");
+}

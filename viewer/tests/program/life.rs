@@ -1,0 +1,158 @@
+//! How it ends with readers that do not read.
+
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{Folder, frames, free_port, json, send, viewer};
+
+/// How long a program may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[track_caller]
+fn end(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("it did not end");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let status = Command::new("kill").args(["-s", name, &id]).status();
+    assert!(status.unwrap().success());
+}
+
+fn fifo(folder: &Folder, name: &str) -> String {
+    let path = folder.path(name);
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    path
+}
+
+/// A pipe that is full, as one that nobody reads is after a while.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    let (sent, filled) = channel();
+    thread::spawn(move || {
+        // The last one never ends.
+        while filling.write(&[b'x'; 4096]).is_ok() {
+            let _ = sent.send(());
+        }
+    });
+    while filled.recv_timeout(Duration::from_millis(200)).is_ok() {}
+    (reader, writer)
+}
+
+/// Runs a viewer until a signal, while a stream comes again and again; how it
+/// ends, and what it says if somebody reads that.
+fn interrupted(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> (Option<i32>, String) {
+    let port = free_port();
+    let mut command = viewer(arguments);
+    command.arg(format!("127.0.0.1:{port}"));
+    command.stdout(Stdio::null());
+    prepare(&mut command);
+    let mut child = command.spawn().unwrap();
+    // For longer than from one line of progress to the next.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2500) {
+        send(([127, 0, 0, 1], port).into(), &frames(30), true);
+    }
+    signal(&child, "INT");
+    let status = end(&mut child);
+    let mut told = String::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        stderr.read_to_string(&mut told).unwrap();
+    }
+    (status.code(), told)
+}
+
+#[test]
+fn it_goes_on_and_ends_although_nobody_reads_what_is_told() {
+    let folder = Folder::new();
+    let path = folder.path("report.json");
+    let (reader, writer) = full_pipe();
+    let arguments = ["--headless", "--report", &path];
+    let (code, _) = interrupted(&arguments, |command| {
+        command.stderr(writer);
+    });
+    assert_eq!(code, Some(0));
+    assert!(json(&path)["frames"]["shown"].as_u64().unwrap() > 30);
+    drop(reader);
+}
+
+#[test]
+fn a_fifo_that_nobody_reads_does_not_keep_it_from_ending() {
+    let folder = Folder::new();
+    let path = folder.path("report.json");
+    let film = fifo(&folder, "film.mjpeg");
+    let arguments = ["--headless", "--report", &path, "--output", &film];
+    let (code, told) = interrupted(&arguments, |_| {});
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("film.mjpeg: nobody reads"), "{told}");
+    assert!(json(&path)["frames"]["shown"].as_u64().unwrap() > 30);
+
+    for name in ["fifo.json", "fifo.csv"] {
+        let path = fifo(&folder, name);
+        let (code, told) = interrupted(&["--headless", "--report", &path], |_| {});
+        assert_eq!(code, Some(1), "{name}: {told}");
+        assert!(told.contains(&format!("{name}: nobody reads")), "{told}");
+    }
+}
+
+#[test]
+fn figures_and_frames_that_nobody_reads_do_not_keep_it_from_ending() {
+    let folder = Folder::new();
+    let path = folder.path("report.json");
+    let frames = ["--output", "-", "--output-format", "y4m"];
+    for more in [&["--stats", "json"][..], &frames] {
+        let (reader, writer) = full_pipe();
+        let arguments = [&["--headless", "--report", &path], more].concat();
+        let (code, told) = interrupted(&arguments, |command| {
+            command.stdout(writer);
+        });
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains("standard output: nobody reads"), "{told}");
+        assert!(json(&path)["frames"]["sent"].as_u64().unwrap() > 30);
+        drop(reader);
+    }
+}
+
+#[test]
+fn a_fifo_whose_reader_is_gone_is_not_written_well() {
+    let folder = Folder::new();
+    for (flag, name) in [("--output", "film.mjpeg"), ("--report", "gone.json")] {
+        let path = fifo(&folder, name);
+        let mut command = viewer(&["--headless", flag, &path]);
+        let port = free_port();
+        command.arg(format!("127.0.0.1:{port}"));
+        let mut child = command.spawn().unwrap();
+        // Opened by both, and left by the reader.
+        drop(File::open(&path).unwrap());
+        let begun = Instant::now();
+        while flag == "--output" && child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "it did not end");
+            send(([127, 0, 0, 1], port).into(), &frames(10), true);
+        }
+        // One that writes nothing finds out at its end.
+        if flag == "--report" {
+            signal(&child, "TERM");
+        }
+        assert_eq!(end(&mut child).code(), Some(1), "{name}");
+        let mut told = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut told).unwrap();
+        assert!(told.contains("Broken pipe"), "{told}");
+    }
+}
