@@ -7,7 +7,7 @@ help:
 	@echo 'make test         all tests'
 	@echo 'make lint         formatting and clippy, warnings as errors'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders'
-	@echo 'make soak         memory and delay over ten minutes'
+	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
 	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
 	@echo 'make look         a report as a page: its numbers compared in a browser, and pictures of it'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'

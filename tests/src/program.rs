@@ -392,6 +392,26 @@ impl Ended {
         self.report.pointer(&pointer).unwrap_or(&Value::Null)
     }
 
+    /// When the first frame was shown that was taken at a time or after it, by
+    /// a viewer's table `frames.csv`, where the sender has the same clock.
+    ///
+    /// # Panics
+    /// Where there is no such table.
+    #[must_use]
+    pub fn first_picture(&self, after: Duration) -> Option<Duration> {
+        let table = String::from_utf8(self.file("frames.csv")).expect("text");
+        let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
+        let head = rows.next().expect("a head");
+        let column = |name| head.iter().position(|it| *it == name).expect("a column");
+        let (captured, shown) = (column("captured_s"), column("shown_s"));
+        let seconds = |cell: &str| cell.parse().ok().map(Duration::from_secs_f64);
+        let shown = rows.filter_map(|row| {
+            let captured = seconds(row[captured])?;
+            seconds(row[shown]).filter(|_| captured >= after)
+        });
+        shown.min()
+    }
+
     /// Where a file that it wrote into its folder lies.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -28,6 +28,7 @@ const MAX_TAKEN: usize = 64;
 pub struct Relay {
     stop: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
+    out: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,18 +51,21 @@ impl Relay {
         ];
         let (stop, lost) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&lost));
+        let out = Arc::new(AtomicBool::new(false));
+        let is_out = Arc::clone(&out);
         let thread = thread::spawn(move || {
             let mut sides = sides;
             // Who is behind each side: known at once, or from what it sends.
             sides[1].peer = Some(far);
             let start = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                pass(&mut sides, start, &count);
+                pass(&mut sides, start, &count, is_out.load(Ordering::Relaxed));
             }
         });
         Self {
             stop,
             lost,
+            out,
             thread: Some(thread),
         }
     }
@@ -79,6 +83,11 @@ impl Relay {
             ..Impairment::default()
         });
         Self::new(near, far, forward, backward)
+    }
+
+    /// Whether nothing passes from now on, in either direction.
+    pub fn set_out(&self, out: bool) {
+        self.out.store(out, Ordering::Relaxed);
     }
 
     /// Datagrams lost so far on the way to the far side.
@@ -119,7 +128,7 @@ impl Side {
 }
 
 /// Waits for something to do, and does it.
-fn pass(sides: &mut [Side; 2], start: Instant, lost: &AtomicU64) {
+fn pass(sides: &mut [Side; 2], start: Instant, lost: &AtomicU64, out: bool) {
     let due = sides.iter().filter_map(|side| side.link.poll_timeout());
     let wait = due.min().map_or(PATIENCE, |due| {
         due.saturating_sub(start.elapsed()).min(PATIENCE)
@@ -134,8 +143,8 @@ fn pass(sides: &mut [Side; 2], start: Instant, lost: &AtomicU64) {
                 break;
             };
             side.peer = Some(from);
-            let deed = side.link.send(&buffer[..len], start.elapsed());
-            let dropped = at == 0 && deed.dropped.is_some();
+            let deed = (!out).then(|| side.link.send(&buffer[..len], start.elapsed()));
+            let dropped = at == 0 && deed.is_none_or(|deed| deed.dropped.is_some());
             lost.fetch_add(u64::from(dropped), Ordering::Relaxed);
         }
     }

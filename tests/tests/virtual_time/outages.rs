@@ -77,7 +77,13 @@ fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
     let most = [1_000, 8_000][rng.usize(..2)];
     let frames = (0..count).map(|_| Bytes::from(vec![7; rng.usize(1..most)]));
     let frames = frames.collect();
-    (Scenario { outages, ..scenario }, frames)
+    (
+        Scenario {
+            outages,
+            ..scenario
+        },
+        frames,
+    )
 }
 
 /// The longest time without a new picture between two times since the start.
@@ -139,9 +145,13 @@ fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
         let round_trip = scenario.forward.delay * 2;
         let most = scenario.interval.mul_f64(1.5) + round_trip + SLACK;
         let shown = shown(&outcomes);
-        assert_back(&format!("seed {seed}"), &scenario, &shown, sent.len(), |_| {
-            most
-        });
+        assert_back(
+            &format!("seed {seed}"),
+            &scenario,
+            &shown,
+            sent.len(),
+            |_| most,
+        );
         check(seed, &sent, &outcomes);
     }
 }

@@ -1,16 +1,30 @@
-//! Ten minutes of a stream: memory at the end at most 1.05 times that after one
-//! minute, and the delay the same.
+//! Ten minutes of a stream, and ten seconds of each without network: the
+//! picture is back each time, memory at the end is at most 1.05 times that
+//! after one minute, and the delay is the same. `soak MINUTES` takes more or
+//! less of them.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use framegram_common::os;
+use framegram_lab::impair::Impairment;
 use framegram_tests::measure::print_table;
-use framegram_tests::program::{Program, SENDER, Start, VIEWER, address, until};
+use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER, address, until};
+use framegram_tests::relay::Relay;
 use framegram_tests::screen::Screen;
+use nix::sys::signal::Signal;
 
-/// When memory and delay are taken.
-const EARLY: Duration = Duration::from_secs(60);
-const LATE: Duration = Duration::from_secs(600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How many, unless told.
+const MINUTES: u32 = 10;
+
+/// When the network is away, in each minute.
+const OUT: Duration = Duration::from_secs(20);
+const BACK: Duration = Duration::from_secs(30);
+
+/// How long after that the picture may come.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How much more memory there may be.
 const MEMORY: f64 = 1.05;
@@ -18,66 +32,98 @@ const MEMORY: f64 = 1.05;
 /// How many milliseconds more delay there may be: as exact as the viewer tells it.
 const DELAY: f64 = 1.0;
 
+/// Megabytes of the sender and of both viewers, and the delay.
+type Figures = [f64; 4];
+
 fn main() -> ExitCode {
+    let minutes = std::env::args().nth(1).map_or(Ok(MINUTES), |it| it.parse());
+    let minutes = minutes.expect("a number of minutes").max(2);
     let screen = Screen::new();
-    let address = address().to_string();
-    let viewer = Start::new(VIEWER, &format!("{address} --once"))
+    let [viewed, listened] = [(); 2].map(|()| address());
+    let relays = [(); 2].map(|()| address());
+    let [to_viewer, to_sender] = [(relays[0], viewed), (relays[1], listened)]
+        .map(|(near, far)| Relay::new(near, far, Impairment::default(), Impairment::default()));
+    // Without --once, which takes a long silence for the end.
+    let report = "--report frames.csv";
+    let viewer = Start::new(VIEWER, &format!("{viewed} {report}"))
         .environment("DISPLAY", screen.name())
         .run();
-    let duration = format!("{}s", LATE.as_secs() + 5);
-    let sender = Start::new(
-        SENDER,
-        &format!("pattern:1280x720@30 {address} --duration {duration}"),
-    )
-    .run();
+    let duration = format!("{}s", (MINUTE * minutes).as_secs() + 5);
+    let source = format!("pattern:1280x720@30 {} --listen {listened}", relays[0]);
+    let sender = Start::new(SENDER, &format!("{source} --duration {duration}")).run();
+    let asking = format!("--connect {} --headless {report}", relays[1]);
+    let asking = Start::new(VIEWER, &asking).run();
     let start = Instant::now();
-    let course: Vec<_> = (1..=LATE.as_secs() / EARLY.as_secs())
-        .map(|minute| {
-            wait(start + EARLY * minute as u32);
-            let now = (memory(&sender), memory(&viewer), delay(&viewer));
-            eprintln!(
-                "{minute} min: {:.1} MB, {:.1} MB, {:.1} ms",
-                now.0, now.1, now.2
-            );
-            now
-        })
-        .collect();
-    let (early, late) = (course[0], course[course.len() - 1]);
-    let rows = [
-        ("sender, MB", early.0, late.0, early.0 * MEMORY),
-        ("viewer, MB", early.1, late.1, early.1 * MEMORY),
-        ("delay, ms", early.2, late.2, early.2 + DELAY),
-    ];
-    let table = rows.map(|(name, early, late, most)| {
-        vec![
-            name.to_owned(),
-            format!("{early:.1}"),
-            format!("{late:.1}"),
-            format!("{:.3}", late / early),
-            if late <= most { "ok" } else { "too much" }.to_owned(),
-        ]
+    let (mut course, mut backs) = (Vec::<Figures>::new(), Vec::new());
+    for minute in 0..minutes {
+        let begin = start + MINUTE * minute;
+        for (at, out) in [(OUT, true), (BACK, false)] {
+            wait(begin + at);
+            to_viewer.set_out(out);
+            to_sender.set_out(out);
+        }
+        backs.push(os::now());
+        wait(begin + MINUTE);
+        let [sent, seen, asked] = [&sender, &viewer, &asking].map(memory);
+        let figures = [sent, seen, asked, delay(&viewer)];
+        eprintln!("{} min: {figures:.1?} (MB, MB, MB, ms)", minute + 1);
+        course.push(figures);
+    }
+    let well = told(course[0], course[course.len() - 1]);
+    let sender = sender.end();
+    let viewers = [viewer, asking].map(|mut viewer| {
+        viewer.wait_for("The sender ended the stream");
+        viewer.signal(Signal::SIGINT);
+        viewer.end()
     });
-    print_table(&["", "after 1 minute", "after 10", "ratio", ""], &table);
-    let (sender, viewer) = (sender.end(), viewer.end());
-    println!(
-        "{}",
-        viewer
-            .said
-            .lines()
-            .rev()
-            .take(12)
-            .collect::<Vec<_>>()
-            .join("\n")
-    );
-    let well = rows.iter().all(|(_, _, late, most)| late <= most);
-    if well && sender.code == Some(0) && viewer.code == Some(0) {
+    let tail: Vec<_> = viewers[0].said.lines().rev().take(12).collect();
+    println!("{}", tail.join("\n"));
+    let back = viewers.iter().all(|viewer| is_back(viewer, &backs));
+    let ended = viewers.iter().chain([&sender]);
+    if well && back && ended.into_iter().all(|program| program.code == Some(0)) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Waits until `when`, and sees that both programs still run.
+/// Tells the figures early and late, and whether they are as they should be.
+fn told(early: Figures, late: Figures) -> bool {
+    let names = ["sender, MB", "viewer, MB", "one that asks, MB", "delay, ms"];
+    let most = |at: usize| {
+        if at < 3 {
+            early[at] * MEMORY
+        } else {
+            early[at] + DELAY
+        }
+    };
+    let well = |at: usize| late[at] <= most(at);
+    let table = [0, 1, 2, 3].map(|at| {
+        vec![
+            names[at].to_owned(),
+            format!("{:.1}", early[at]),
+            format!("{:.1}", late[at]),
+            format!("{:.3}", late[at] / early[at]),
+            if well(at) { "ok" } else { "too much" }.to_owned(),
+        ]
+    });
+    print_table(&["", "after 1 minute", "at the end", "ratio", ""], &table);
+    (0..4).all(well)
+}
+
+/// Whether the picture was back soon each time, and tells how soon.
+fn is_back(viewer: &Ended, backs: &[Duration]) -> bool {
+    let without = backs.iter().map(|back| {
+        let picture = viewer.first_picture(*back);
+        picture.map(|picture| picture.saturating_sub(*back))
+    });
+    let without: Vec<_> = without.collect();
+    println!("without picture after each outage: {without:.3?}");
+    let soon = |without: &Option<Duration>| without.is_some_and(|without| without <= SOON);
+    without.iter().all(soon)
+}
+
+/// Waits until `when`.
 fn wait(when: Instant) {
     std::thread::sleep(when.saturating_duration_since(Instant::now()));
 }
