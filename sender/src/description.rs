@@ -55,7 +55,7 @@ impl Description {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
-        OutputFile::claim(path, "the session description", threads).map(Self)
+        OutputFile::claim(path, "session description", threads).map(Self)
     }
 
     /// Writes the description of pictures of this size; a file holds the

@@ -1,6 +1,7 @@
 //! A bad network on purpose: an impaired link before each destination.
 
 use std::io::BufWriter;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +16,8 @@ pub(crate) struct Impaired {
     /// By destination, as far as anything went there.
     stages: Vec<Stage<()>>,
     log: Option<Log<BufWriter<Growing>>>,
+    /// Where that is.
+    path: PathBuf,
 }
 
 impl Impaired {
@@ -23,6 +26,10 @@ impl Impaired {
         Self {
             impairment: impairment.clone(),
             stages: Vec::new(),
+            path: log
+                .as_ref()
+                .map(|log| log.path().into())
+                .unwrap_or_default(),
             log: log.map(|log| Log::new(BufWriter::new(log), Side::Sender, impairment)),
         }
     }
@@ -86,7 +93,7 @@ impl Impaired {
             self.close(destination);
         }
         let finished = self.log.map_or(Ok(()), Log::finish);
-        finished.context("cannot write the impairment log")
+        finished.with_context(|| format!("cannot write impairment log {}", self.path.display()))
     }
 
     fn write_rows(&mut self, destination: usize) {

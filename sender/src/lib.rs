@@ -99,7 +99,7 @@ fn stream(
         .transpose()?;
     let log = options.impair_log.as_deref().map(|path| {
         let told = Arc::clone(console);
-        let file = OutputFile::claim(path, "the impairment log", threads)?;
+        let file = OutputFile::claim(path, "impairment log", threads)?;
         anyhow::Ok(file.grow(move |line| told.say(line)))
     });
     let log = log.transpose()?;

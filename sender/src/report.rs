@@ -17,7 +17,7 @@ impl Report {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
-        OutputFile::claim(path, "the report", threads).map(Self)
+        OutputFile::claim(path, "report", threads).map(Self)
     }
 
     /// Writes the figures.

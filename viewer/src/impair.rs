@@ -2,6 +2,7 @@
 //! receiver.
 
 use std::io::BufWriter;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,6 +19,8 @@ use framegram_lab::impair::{Impairment, Log, Stage};
 pub struct Impaired {
     stage: Stage<Received>,
     log: Option<Log<BufWriter<Growing>>>,
+    /// Where that is.
+    path: PathBuf,
 }
 
 impl Impaired {
@@ -26,6 +29,10 @@ impl Impaired {
     pub fn new(impairment: &Impairment, log: Option<Growing>) -> Self {
         Self {
             stage: Stage::new(impairment.clone(), log.is_some()),
+            path: log
+                .as_ref()
+                .map(|log| log.path().into())
+                .unwrap_or_default(),
             log: log.map(|log| Log::new(BufWriter::new(log), Side::Viewer, impairment)),
         }
     }
@@ -63,7 +70,7 @@ impl Impaired {
         self.stage.finish();
         self.write_rows();
         let finished = self.log.map_or(Ok(()), Log::finish);
-        finished.context("cannot write impairment log")
+        finished.with_context(|| format!("cannot write impairment log {}", self.path.display()))
     }
 
     fn write_rows(&mut self) {

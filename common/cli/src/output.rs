@@ -56,6 +56,7 @@ pub struct Draft {
 
 /// A file that grows under its own name.
 pub struct Growing {
+    path: PathBuf,
     what: &'static str,
     state: State,
     tell: Box<dyn Fn(&str) + Send>,
@@ -131,6 +132,7 @@ impl OutputFile {
     #[must_use]
     pub fn grow(self, tell: impl Fn(&str) + Send + 'static) -> Growing {
         Growing {
+            path: self.path,
             what: self.what,
             state: State::Waiting(self.place),
             tell: Box::new(tell),
@@ -230,6 +232,12 @@ impl Drop for Draft {
 }
 
 impl Growing {
+    /// How the file was named.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Ends it: what was written is there then.
     ///
     /// # Errors
