@@ -1,10 +1,11 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test lint bench soak fuzz look test-camera
+.PHONY: help demo test test-uptime lint bench soak fuzz look test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
 	@echo 'make test         all tests'
+	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders'
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
@@ -18,6 +19,10 @@ demo:
 test:
 	@scripts/install build test
 	cargo test --workspace
+
+test-uptime:
+	@scripts/install build test
+	@scripts/test-uptime
 
 lint:
 	@scripts/install build lint

@@ -39,8 +39,10 @@ impl Cap {
     /// Takes what was sent now, of any kind.
     pub(crate) fn spend(&mut self, bytes: u64, now: Duration) {
         self.forget(now);
-        let steps = now.as_nanos() / STEP.as_nanos() + 1;
-        let end = STEP * u32::try_from(steps).unwrap_or(u32::MAX);
+        // By what is left of the step, not by counting steps: a count of them
+        // outgrows 32 bits after seven weeks of uptime.
+        let into = Duration::from_nanos((now.as_nanos() % STEP.as_nanos()) as u64);
+        let end = now - into + STEP;
         match self.sent.back_mut() {
             Some((last, sum)) if *last >= end => *sum += bytes,
             _ => self.sent.push_back((end, bytes)),
@@ -89,11 +91,27 @@ mod tests {
 
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
     #[test]
-    fn no_second_holds_more() {
+    fn no_second_holds_more_however_long_the_machine_has_been_up() {
+        let uptimes = [
+            Duration::ZERO,
+            Duration::from_secs(1_000),
+            49 * DAY,
+            60 * DAY,
+            30 * 365 * DAY,
+            Duration::from_micros(u64::MAX) - DAY,
+        ];
+        for uptime in uptimes {
+            holds_from(uptime);
+        }
+    }
+
+    fn holds_from(uptime: Duration) {
         let mut rng = Rng::with_seed(3);
         let mut cap = Cap::new(8 * 100_000);
-        let (mut now, mut log) = (Duration::from_secs(1000), Vec::new());
+        let (mut now, mut log) = (uptime, Vec::new());
         for _ in 0..20_000 {
             now += Duration::from_micros(rng.u64(..3_000));
             let bytes = rng.u64(100..1_452);

@@ -127,12 +127,9 @@ impl Transmitter {
             jpeg_bytes: self.counts.jpeg_bytes,
             started: micros(self.started),
             boot_mark: self.config.boot_mark.unwrap_or(0),
-            interval: self
-                .config
-                .interval
-                .map_or(0, |interval| interval.as_micros() as u32),
-            kept: self.protection.keeps().as_micros() as u32,
-            spread: self.protection.spread().as_micros() as u32,
+            interval: self.config.interval.map_or(0, short_micros),
+            kept: short_micros(self.protection.keeps()),
+            spread: short_micros(self.protection.spread()),
             ..Totals::default()
         };
         self.stages.tell(&mut totals);
@@ -162,5 +159,28 @@ impl Transmitter {
             destination,
             segment: out.len(),
         })
+    }
+}
+
+/// Microseconds in 32 bits, up to 71 minutes: what is longer is as long as can
+/// be said, rather than what is left of it.
+fn short_micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transmitter::Config;
+
+    #[test]
+    fn totals_tell_a_long_interval_as_long() {
+        let day = Duration::from_secs(86_400);
+        let config = Config {
+            interval: Some(day),
+            ..Config::default()
+        };
+        let transmitter = Transmitter::new(config, 1, 60 * day);
+        assert_eq!(transmitter.totals().interval, u32::MAX);
     }
 }

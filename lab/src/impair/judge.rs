@@ -129,10 +129,14 @@ impl Judge {
         let steps = match chain.step {
             None => 1,
             Some(step) => {
-                let elapsed = now.saturating_sub(self.stepped).as_nanos() / step.as_nanos().max(1);
+                let (elapsed, step) = (
+                    now.saturating_sub(self.stepped).as_nanos(),
+                    step.as_nanos().max(1),
+                );
+                let into = u64::try_from(elapsed % step).unwrap_or(u64::MAX);
+                self.stepped = self.stepped.max(now - Duration::from_nanos(into));
                 // Beyond this the chain has forgotten where it came from.
-                let steps = u32::try_from(elapsed).unwrap_or(u32::MAX);
-                self.stepped += step * steps;
+                let steps = u32::try_from(elapsed / step).unwrap_or(u32::MAX);
                 steps.min(FORGOTTEN_STEPS)
             }
         };

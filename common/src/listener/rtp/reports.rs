@@ -77,8 +77,12 @@ impl Reports {
         let (more_expected, more_received) = (expected - self.before.0, received - self.before.1);
         self.before = (expected, received);
         let lost = more_expected.saturating_sub(more_received);
-        let delay =
-            |came: Duration| (now.saturating_sub(came).as_micros() * 65_536 / 1_000_000) as u32;
+        // In 16.16 seconds: a report of more than 18 hours ago is as old as can
+        // be said, not new again.
+        let delay = |came: Duration| {
+            let ticks = now.saturating_sub(came).as_micros() * 65_536 / 1_000_000;
+            u32::try_from(ticks).unwrap_or(u32::MAX)
+        };
         let block = Block {
             source: stream,
             fraction_lost: (lost * 256)
@@ -93,5 +97,36 @@ impl Reports {
         };
         encode_receiver(self.source, &[block], &self.name, out);
         Some(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::rtp::Control;
+
+    #[test]
+    fn a_report_of_days_ago_does_not_look_new() {
+        let from = SocketAddr::from(([192, 0, 2, 1], 5_005));
+        let mut reports = Reports::new(1, Duration::ZERO);
+        let info = SenderInfo {
+            source: 2,
+            ntp: 3 << 32,
+            timestamp: 4,
+            packets: 5,
+            octets: 6,
+        };
+        reports.handle_sender(&info, from, Duration::ZERO);
+        let (mut numbers, mut numbering) = (Numbers::default(), Numbering::default());
+        let first = numbering.place(1, 1, numbers.next()).unwrap();
+        numbers.note(first.number);
+        let mut out = Vec::new();
+        let now = Duration::from_secs(60 * 86_400);
+        let to = reports.poll(2, &numbers, &numbering, 0.0, None, now, &mut out);
+        assert_eq!(to, Some(from));
+        let Control::Receiver { blocks, .. } = &Control::decode(&out).unwrap()[0] else {
+            panic!("no receiver report");
+        };
+        assert_eq!(blocks[0].delay, u32::MAX);
     }
 }
