@@ -2,9 +2,21 @@
 
 use std::time::Duration;
 
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES};
 use crate::seq::FrameNumber;
-use crate::wire::native::{CHUNK_BODY, Chunk, HEADER, MAX_CHUNKS, PARITY_BODY, SliceStart, micros};
+use crate::wire::native::{CHUNK_BODY, Chunk, HEADER, PARITY_BODY, SliceStart, micros};
+use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
+
+/// Why a frame cannot be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CutError {
+    /// It is empty or too long.
+    #[error(transparent)]
+    Size(#[from] FrameSizeError),
+    /// No such datagrams are sent.
+    #[error("datagrams of {0} bytes are not sent: {MIN_DATAGRAM} to {MAX_DATAGRAM} are")]
+    Datagram(usize),
+}
 
 /// A frame and how it is cut. The chunks are as equal as can be, so that
 /// parity over them carries no padding worth speaking of.
@@ -23,17 +35,31 @@ impl ChunkedFrame {
     /// [`BLOCK_FRAMES`] such frames, fits a datagram of `datagram` bytes.
     /// `tables` and `slices` are the set that decodes it and where its restart
     /// slices begin: 0 and empty where it has none.
-    #[must_use]
-    pub fn new(frame: Frame, datagram: usize, tables: u16, slices: Vec<u32>) -> Self {
+    ///
+    /// # Errors
+    /// Where the frame is empty or longer than [`MAX_FRAME_BYTES`], or
+    /// `datagram` is not in [`MIN_DATAGRAM`] to [`MAX_DATAGRAM`].
+    pub fn new(
+        frame: Frame,
+        datagram: usize,
+        tables: u16,
+        slices: Vec<u32>,
+    ) -> Result<Self, CutError> {
         let len = frame.jpeg.len();
-        let count = len.div_ceil(chunk_capacity(datagram)).clamp(1, MAX_CHUNKS);
-        Self {
+        if len == 0 || len > MAX_FRAME_BYTES {
+            return Err(FrameSizeError(len).into());
+        }
+        if !(MIN_DATAGRAM..=MAX_DATAGRAM).contains(&datagram) {
+            return Err(CutError::Datagram(datagram));
+        }
+        let count = len.div_ceil(chunk_capacity(datagram));
+        Ok(Self {
             crc: crc32c::crc32c(&frame.jpeg),
             size: len.div_ceil(count),
             frame,
             tables,
             slices,
-        }
+        })
     }
 
     /// The frame's number.
@@ -42,16 +68,11 @@ impl ChunkedFrame {
         self.frame.number
     }
 
-    /// The frame's length in bytes.
+    /// The frame's length in bytes, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
     #[must_use]
     pub fn len(&self) -> usize {
         self.frame.jpeg.len()
-    }
-
-    /// Whether there is nothing to send.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.frame.jpeg.is_empty()
     }
 
     /// When the picture was taken.
@@ -60,19 +81,24 @@ impl ChunkedFrame {
         self.frame.captured
     }
 
-    /// How many chunks there are.
+    /// How many chunks there are: 1 to
+    /// [`MAX_CHUNKS`](crate::wire::native::MAX_CHUNKS).
     #[must_use]
     pub fn count(&self) -> usize {
         self.len().div_ceil(self.size)
     }
 
-    /// Bytes of every chunk but the last.
+    /// Bytes of every chunk but the last: what 16 bits hold, since it fits a
+    /// datagram.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The chunk at `index`, which is below [`ChunkedFrame::count`].
+    /// The chunk at `index`.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`ChunkedFrame::count`].
     #[must_use]
     pub fn chunk(&self, index: usize) -> Chunk<'_> {
         let start = index * self.size;
@@ -95,8 +121,10 @@ impl ChunkedFrame {
             .slices
             .partition_point(|begin| (*begin as usize) < start);
         let begin = *self.slices.get(number)? as usize;
+        // Markers beyond those that a number can name are no slices.
+        let number = u16::try_from(number).ok()?;
         (begin < end).then(|| SliceStart {
-            number: number as u16,
+            number,
             offset: (begin - start) as u16,
         })
     }
@@ -107,18 +135,21 @@ impl ChunkedFrame {
 pub const BLOCK_FRAMES: usize = 4;
 
 /// The most bytes of a frame that go into one datagram of `datagram` bytes: so
-/// many that the parity over such chunks is no larger.
+/// many that the parity over such chunks is no larger. What is below
+/// [`MIN_DATAGRAM`] or above [`MAX_DATAGRAM`] is taken for the one or the other.
 #[must_use]
 pub fn chunk_capacity(datagram: usize) -> usize {
+    let datagram = datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     // A shard's size is even, and it must not be what makes parity too large.
     let shard = (datagram - HEADER - PARITY_BODY - 2 * BLOCK_FRAMES) & !1;
     shard - CHUNK_BODY
 }
 
-/// The smallest datagram that has room for chunks of this size: the other way
-/// round.
+/// The smallest datagram that has room for chunks of this size, which is below
+/// [`MAX_DATAGRAM`]: the other way round.
 #[must_use]
 pub fn datagram_for(size: usize) -> usize {
+    let size = size.min(MAX_DATAGRAM);
     ((size + CHUNK_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES
 }
 
@@ -128,8 +159,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::MAX_FRAME_BYTES;
-    use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+    use crate::wire::DEFAULT_DATAGRAM;
+    use crate::wire::native::MAX_CHUNKS;
 
     fn frame(len: usize) -> Frame {
         let jpeg = (0..len).map(|i| (i * 31) as u8).collect::<Vec<_>>();
@@ -140,9 +171,38 @@ mod tests {
         }
     }
 
+    fn cut(frame: Frame, datagram: usize, tables: u16, slices: Vec<u32>) -> ChunkedFrame {
+        ChunkedFrame::new(frame, datagram, tables, slices).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused_and_no_number_is_cut_short() {
+        let refused = |len: usize, datagram: usize| {
+            ChunkedFrame::new(frame(len), datagram, 0, vec![]).unwrap_err()
+        };
+        let longest = MAX_FRAME_BYTES + 1;
+        assert_eq!(refused(0, 1_452), FrameSizeError(0).into());
+        assert_eq!(refused(longest, 1_452), FrameSizeError(longest).into());
+        for datagram in [0, 59, MIN_DATAGRAM - 1, MAX_DATAGRAM + 1, usize::MAX] {
+            assert_eq!(refused(1_000, datagram), CutError::Datagram(datagram));
+        }
+        for datagram in [0, 59, 60, 70_000, usize::MAX] {
+            let capacity = chunk_capacity(datagram);
+            assert!((500..65_507).contains(&capacity), "{datagram}: {capacity}");
+        }
+        assert!(datagram_for(usize::MAX) < 70_000);
+        let large = cut(frame(200_000), MAX_DATAGRAM, 0, vec![]);
+        assert_eq!(usize::from(large.chunk(0).size), large.size());
+        // 65,536 slices have a number.
+        let slices = (0..70_000).collect();
+        let sliced = cut(frame(70_000), MIN_DATAGRAM, 1, slices);
+        let last = sliced.chunk(sliced.count() - 1);
+        assert_eq!(last.slice, None);
+    }
+
     #[test]
     fn the_longest_frame_fits_the_smallest_datagrams() {
-        let chunked = ChunkedFrame::new(frame(MAX_FRAME_BYTES), MIN_DATAGRAM, 0, vec![]);
+        let chunked = cut(frame(MAX_FRAME_BYTES), MIN_DATAGRAM, 0, vec![]);
         assert!(chunked.count() <= MAX_CHUNKS);
         assert!(chunked.size() <= chunk_capacity(MIN_DATAGRAM));
     }
@@ -151,9 +211,9 @@ mod tests {
     fn a_frame_is_cut_as_before_by_the_datagram_for_its_chunks() {
         for len in [1, 549, 5_000, 40_000, 200_001] {
             for datagram in [MIN_DATAGRAM, DEFAULT_DATAGRAM, 9_000, MAX_DATAGRAM] {
-                let size = ChunkedFrame::new(frame(len), datagram, 0, vec![]).size();
+                let size = cut(frame(len), datagram, 0, vec![]).size();
                 let again = datagram_for(size).clamp(MIN_DATAGRAM, MAX_DATAGRAM);
-                let again = ChunkedFrame::new(frame(len), again, 0, vec![]);
+                let again = cut(frame(len), again, 0, vec![]);
                 assert_eq!(again.size(), size, "{len} in {datagram}");
             }
         }
@@ -161,8 +221,7 @@ mod tests {
 
     #[test]
     fn says_which_slice_begins_where() {
-        let chunked =
-            ChunkedFrame::new(frame(3000), DEFAULT_DATAGRAM, 1, vec![600, 900, 1000, 2500]);
+        let chunked = cut(frame(3000), DEFAULT_DATAGRAM, 1, vec![600, 900, 1000, 2500]);
         assert_eq!((chunked.count(), chunked.size()), (3, 1000));
         let starts: Vec<_> = (0..3).map(|index| chunked.chunk(index).slice).collect();
         assert_eq!(
@@ -190,7 +249,7 @@ mod tests {
             len in 1_usize..200_000,
             datagram in MIN_DATAGRAM..=MAX_DATAGRAM,
         ) {
-            let chunked = ChunkedFrame::new(frame(len), datagram, 0, vec![]);
+            let chunked = cut(frame(len), datagram, 0, vec![]);
             let mut joined = Vec::new();
             for index in 0..chunked.count() {
                 let chunk = chunked.chunk(index);

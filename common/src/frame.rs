@@ -15,6 +15,11 @@ pub const MAX_FRAME_BYTES: usize = 16 << 20;
 /// allocate (160 MB as words of a window).
 pub const MAX_PIXELS: usize = 40_000_000;
 
+/// A frame that cannot be sent, with its length in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]
+pub struct FrameSizeError(pub usize);
+
 /// When a picture was taken and became a frame, on the sender's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
@@ -37,8 +42,8 @@ impl From<Duration> for Times {
 /// An encoded frame. The bytes are shared, never copied, when it is cloned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Its place in the stream; numbers of frames that were captured and never
-    /// sent are missing.
+    /// Its place in the stream. Frames that were captured and never sent have
+    /// no number.
     pub number: FrameNumber,
     /// One whole JPEG, from start of image to end of image.
     pub jpeg: Bytes,

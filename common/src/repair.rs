@@ -8,5 +8,5 @@ mod rebuild;
 
 pub use code::{Block, max_shards};
 pub use model::{LossEstimate, LossModel, MAX_EXTRA};
-pub use plan::{Fec, ParityPlan, Path, answer_gap};
+pub use plan::{Fec, MAX_FOR_ONE, Owed, ParityPlan, Path, answer_gap};
 pub use rebuild::{Chunks, Rebuilder};

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::frame::Times;
+use crate::frame::{FrameSizeError, Times};
 use crate::statistics::Statistics;
-use crate::transmitter::{self, FrameSizeError, Transmit, Transmitter, Volume};
+use crate::transmitter::{self, FrameError, Transmit, Transmitter, Volume};
 use crate::wire::Format;
 use crate::wire::rtp_jpeg::Unsuitable;
 use plain::Plain;
@@ -51,6 +51,18 @@ pub enum SpeakError {
         /// What fits.
         datagram: usize,
     },
+    /// As many frames wait as may: the bit rate holds them back.
+    #[error("{}", FrameError::Waiting)]
+    Waiting,
+}
+
+impl From<FrameError> for SpeakError {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Size(size) => Self::Size(size),
+            FrameError::Waiting => Self::Waiting,
+        }
+    }
 }
 
 /// The sender's state machine for one stream.
@@ -92,7 +104,9 @@ impl Speaker {
     /// all its times, and the quality it was encoded with, where that is known.
     ///
     /// # Errors
-    /// Where the format cannot carry it; it is then counted as not sent.
+    /// Where the format cannot carry it, or [`transmitter::MAX_WAITING_FRAMES`]
+    /// frames wait already: ask [`Speaker::is_held_back`] before. It is then
+    /// counted as not sent.
     pub fn handle_frame(
         &mut self,
         jpeg: Bytes,

@@ -11,6 +11,7 @@ mod kept;
 mod leaving;
 #[cfg(test)]
 mod opening;
+mod paths;
 mod protection;
 mod refused;
 mod schedule;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::chunk::ChunkedFrame;
-use crate::frame::{Frame, MAX_FRAME_BYTES, Times};
+use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::repair::{Fec, Path};
 use crate::seq::FrameNumber;
 use crate::wire::native::{NO_DESTINATION, Packet, Request};
@@ -37,7 +38,8 @@ use destination::Destination;
 use kept::Asked;
 use leaving::Leaving;
 use protection::Protection;
-use schedule::{Item, Schedule};
+pub use schedule::MAX_WAITING_FRAMES;
+use schedule::{Content, Item, Rooms, Schedule, To};
 pub(crate) use stages::Stages;
 use tables::TableSets;
 
@@ -97,10 +99,16 @@ pub struct Transmit {
     pub segment: usize,
 }
 
-/// A frame that cannot be sent, with its length in bytes.
+/// Why a frame is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]
-pub struct FrameSizeError(pub usize);
+pub enum FrameError {
+    /// It is too long, or empty.
+    #[error(transparent)]
+    Size(#[from] FrameSizeError),
+    /// As many frames wait as may.
+    #[error("as many frames wait to be sent as may")]
+    Waiting,
+}
 
 /// The sender's state machine for one stream.
 #[derive(Debug)]
@@ -120,6 +128,44 @@ pub struct Transmitter {
     /// When the first frame was handed in, and the last.
     frames_at: Option<(Duration, Duration)>,
     finishing: bool,
+    /// When it was last planned who is there.
+    planned: Duration,
+}
+
+/// The destinations, as what is to be sent sees them.
+struct Places<'a> {
+    destinations: &'a [Destination],
+    shared: bool,
+}
+
+impl Rooms for Places<'_> {
+    fn destinations(&self) -> usize {
+        self.destinations.len()
+    }
+
+    fn is_open(&self, destination: usize) -> bool {
+        let to = self.destinations.get(destination);
+        to.is_some_and(Destination::is_open)
+    }
+
+    fn room(&self, destination: usize, first: u64) -> u64 {
+        let to = self.destinations.get(destination);
+        to.map_or(u64::MAX, |to| to.room(first))
+    }
+
+    fn repair(&self, destination: usize) -> u64 {
+        let to = self.destinations.get(destination);
+        to.map_or(u64::MAX, Destination::repair_room)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn free_at(&self, destination: usize, bytes: usize) -> Duration {
+        let to = self.destinations.get(destination);
+        to.map_or(Duration::ZERO, |to| to.free_at(bytes))
+    }
 }
 
 impl Transmitter {
@@ -127,7 +173,8 @@ impl Transmitter {
     #[must_use]
     pub fn new(config: Config, stream: u64, now: Duration) -> Self {
         let datagram = config.datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
-        let destinations = (0..config.destinations)
+        // Their numbers have 16 bits, and one is nobody's.
+        let destinations = (0..config.destinations.min(NO_DESTINATION.into()))
             .map(|index| Destination::new(index as u16, config.bitrate, now));
         Self {
             stream,
@@ -143,6 +190,7 @@ impl Transmitter {
             destinations: destinations.collect(),
             frames_at: None,
             finishing: false,
+            planned: now,
             config: Config { datagram, ..config },
         }
     }
@@ -152,28 +200,38 @@ impl Transmitter {
     /// Returns its number.
     ///
     /// # Errors
-    /// Where it is empty or longer than [`MAX_FRAME_BYTES`]; it is then counted
-    /// as not sent.
+    /// Where it is empty or longer than [`MAX_FRAME_BYTES`], or
+    /// [`MAX_WAITING_FRAMES`] frames wait already, since the bit rate holds
+    /// them back or nobody polls them: ask [`Transmitter::is_held_back`]
+    /// before. It is then counted as not sent.
     pub fn handle_frame(
         &mut self,
         jpeg: Bytes,
         times: impl Into<Times>,
         quality: Option<u8>,
         now: Duration,
-    ) -> Result<FrameNumber, FrameSizeError> {
+    ) -> Result<FrameNumber, FrameError> {
         if jpeg.is_empty() || jpeg.len() > MAX_FRAME_BYTES {
             self.counts.not_sent += 1;
-            return Err(FrameSizeError(jpeg.len()));
+            return Err(FrameSizeError(jpeg.len()).into());
         }
+        if self.schedule.is_full() {
+            self.counts.not_sent += 1;
+            return Err(FrameError::Waiting);
+        }
+        // Viewers fall silent without a word.
+        self.plan(now);
         let number = self.next_frame;
         self.next_frame = number.next();
         self.counts.sent += 1;
         self.counts.captured = self.counts.captured.max(self.counts.sent);
         self.counts.jpeg_bytes += jpeg.len() as u64;
         self.quality = quality;
-        let (set, slices, tables) = self.tables.find_slices(&jpeg, quality, now);
-        if let Some(tables) = tables {
-            self.schedule.push(Item::new(tables, None), now);
+        let datagram = self.config.datagram;
+        let (set, slices, tables) = self.tables.find_slices(&jpeg, quality, datagram, now);
+        for part in tables {
+            self.schedule
+                .push(Item::new(Content::Tables(part), To::All), now);
         }
         let times = times.into();
         self.stages.note_frame(number.0, times);
@@ -182,16 +240,21 @@ impl Transmitter {
             jpeg,
             captured: times.captured,
         };
-        let frame = Arc::new(ChunkedFrame::new(frame, self.config.datagram, set, slices));
+        // Its length and that of datagrams were looked at before.
+        let Ok(frame) = ChunkedFrame::new(frame, datagram, set, slices) else {
+            self.counts.not_sent += 1;
+            return Err(FrameError::Size(FrameSizeError(0)));
+        };
+        let frame = Arc::new(frame);
         self.close_window_if_due(now);
         let shards = self.protection.protect(&frame, now);
-        let parity = shards.as_ref().map(|(block, count)| (block, *count));
         let spread = self.protection.spread();
         let spread = match self.frames_at {
             None => spread.min(FIRST_SPREAD),
             Some(_) => spread,
         };
-        self.schedule.push_frame(&frame, parity, now, spread);
+        self.schedule
+            .push_frame(&frame, shards.as_ref(), now, spread);
         self.destinations
             .iter_mut()
             .for_each(|to| to.earn(frame.len()));
@@ -210,6 +273,8 @@ impl Transmitter {
         }
         if let Some(to) = self.destinations.get_mut(destination) {
             to.open(now);
+            self.protection.forget(destination);
+            self.plan(now);
         }
     }
 
@@ -230,7 +295,8 @@ impl Transmitter {
         if let Some(to) = self.destinations.get_mut(destination) {
             to.close();
             self.schedule.forget(destination);
-            self.protection.set_path(self.worst_path());
+            self.protection.forget(destination);
+            self.plan(self.planned);
         }
     }
 
@@ -243,7 +309,7 @@ impl Transmitter {
             Ok((header, packet)) if header.stream == self.stream => match packet {
                 Packet::Report(report) => {
                     to.handle_report(&report, header.sent, now);
-                    self.protection.set_path(self.worst_path());
+                    self.plan(now);
                     let spread = self.protection.spread();
                     let destinations = self.destinations.iter_mut();
                     destinations.for_each(|to| to.note_spread(spread));
@@ -283,18 +349,19 @@ impl Transmitter {
             self.schedule.clear();
             return None;
         }
-        let rooms = self.destinations.iter_mut().map(|to| to.room(now));
-        let room = rooms.min().unwrap_or(u64::MAX);
-        let due = self.schedule.due(|_| Duration::ZERO);
-        if due.is_some_and(|due| due <= now)
+        for to in &mut self.destinations {
+            to.forget_sent(now);
+        }
+        if self.schedule.is_due(now)
             && let Some(transmit) = self.tell_refused(now, out)
         {
             return Some(transmit);
         }
-        let destinations = &self.destinations;
-        let is_open = |index: usize| destinations[index].is_open();
-        let polled = self.schedule.poll(now, destinations.len(), is_open, room);
-        if let Some((items, destination)) = polled {
+        let places = Places {
+            destinations: &self.destinations,
+            shared: self.protection.is_shared(),
+        };
+        if let Some((items, destination)) = self.schedule.poll(now, &places) {
             let to = &mut self.destinations[destination];
             to.note_leaving();
             for item in items {
@@ -322,7 +389,7 @@ impl Transmitter {
             .iter()
             .filter_map(Destination::control_due);
         control
-            .chain(self.schedule.due(|bytes| self.free_at(bytes)))
+            .chain(self.schedule.due(&self.places()))
             .chain(self.protection.closes())
             .min()
     }
@@ -331,12 +398,8 @@ impl Transmitter {
     /// bit rate: frames that are handed in now would only wait behind them.
     #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
-        let due = self.schedule.due(|_| Duration::ZERO);
-        due.is_some_and(|due| due <= now)
-            && self
-                .schedule
-                .due(|bytes| self.free_at(bytes))
-                .is_some_and(|due| due > now)
+        let free = self.schedule.media_due(&self.places());
+        self.schedule.is_media_due(now) && free.is_some_and(|free| free > now)
     }
 
     /// Ends the stream: what is waiting is sent at once, and the farewell.
@@ -359,10 +422,11 @@ impl Transmitter {
         self.finishing && control_done && self.schedule.is_empty()
     }
 
-    /// When so many bytes may go to all destinations.
-    fn free_at(&self, bytes: usize) -> Duration {
-        let free = self.destinations.iter().map(|to| to.free_at(bytes));
-        free.max().unwrap_or_default()
+    fn places(&self) -> Places<'_> {
+        Places {
+            destinations: &self.destinations,
+            shared: self.protection.is_shared(),
+        }
     }
 
     fn handle_request(&mut self, destination: usize, request: &Request, now: Duration) {
@@ -370,30 +434,48 @@ impl Transmitter {
         if !self.config.retransmit || !to.is_new(request) {
             return;
         }
-        let rtt = to.path(true).rtt.unwrap_or_default();
+        let path = to.path_to(request.viewer, now).unwrap_or_default();
+        // What waits already takes its part of the room.
+        let mut room = u64::MAX;
+        if self.protection.is_shared() {
+            to.forget_sent(now);
+            let waiting = self.schedule.answers_waiting(destination);
+            room = to.repair_room().saturating_sub(waiting);
+        }
         for want in &request.wants {
             let number = want.frame.extend(self.next_frame);
             let asked = Asked {
                 destination,
                 now,
-                rtt,
+                rtt: path.rtt.unwrap_or_default(),
+                budget: path.budget,
                 unsent: self.schedule.first_chunk(),
             };
             let mut items = self.protection.answer(number, want, asked);
-            let affordable = items.iter().take_while(|item| to.spend(item.len())).count();
+            let affordable = items.iter().take_while(|item| {
+                let left = room.checked_sub(item.len() as u64);
+                let affordable = left.is_some() && to.spend(item.len());
+                room = left.unwrap_or(room);
+                affordable
+            });
+            let affordable = affordable.count();
             items.truncate(affordable);
-            self.schedule.push_answer(items, now);
+            self.schedule.push_answer(items, destination, now);
         }
     }
 
-    /// The worst of the paths to all viewers.
-    fn worst_path(&self) -> Path {
-        let open = self.destinations.iter().filter(|to| to.is_open());
-        let paths = open.map(|to| to.path(self.config.retransmit));
-        let loss = |path: &Path| path.loss.map_or(0.0, |loss| loss.loss());
-        paths
-            .max_by(|a, b| loss(a).total_cmp(&loss(b)))
-            .unwrap_or_default()
+    /// Plans for the viewers that are there now.
+    fn plan(&mut self, now: Duration) {
+        self.planned = now;
+        let paths = self.paths(now);
+        self.protection.set_paths(paths);
+    }
+
+    /// The ways to the viewers that are present, by destination; none where it
+    /// is closed.
+    fn paths(&self, now: Duration) -> Vec<Option<Vec<Path>>> {
+        let paths = |to: &Destination| to.is_open().then(|| to.paths(now, self.config.retransmit));
+        self.destinations.iter().map(paths).collect()
     }
 
     fn close_window_if_due(&mut self, now: Duration) {
@@ -404,8 +486,8 @@ impl Transmitter {
 
     /// Sends the parity over the frames that wait for it.
     fn push_parity(&mut self, now: Duration) {
-        if let Some((block, count)) = self.protection.close_window() {
-            (0..count).for_each(|index| self.schedule.push(Item::parity(&block, index), now));
+        if let Some(shards) = self.protection.close_window() {
+            self.schedule.push_parity(&shards, now);
         }
     }
 }

@@ -58,7 +58,7 @@ impl Case {
                     jpeg: jpeg.clone(),
                     captured: Duration::from_micros(number),
                 };
-                Arc::new(ChunkedFrame::new(frame, datagram, 0, Vec::new()))
+                Arc::new(ChunkedFrame::new(frame, datagram, 0, Vec::new()).unwrap())
             })
             .collect();
         let blocks: Vec<_> = (0..rng.u32(..12))

@@ -51,6 +51,9 @@ pub(crate) struct Output {
     upkeep: Upkeep,
     /// Of a destination that has a name.
     lookup: Option<Lookup>,
+    /// The smallest datagram that was told to be too big: told once, however
+    /// often chunks of that length are sent again.
+    too_big: Option<usize>,
     /// Nothing is said of it: who takes RTP may well take no reports.
     silent: bool,
     /// The socket is that of other viewers too.
@@ -93,6 +96,7 @@ impl Output {
             heard: None,
             upkeep: Upkeep::default(),
             lookup: None,
+            too_big: None,
             silent: false,
             shared: true,
             failed: None,
@@ -142,6 +146,7 @@ impl Output {
             heard: None,
             upkeep: Upkeep::default(),
             lookup: Lookup::of(text, None).filter(|_| connected),
+            too_big: None,
             silent: false,
             shared: false,
             failed: None,
@@ -186,10 +191,18 @@ impl Output {
         self.failed.get_or_insert(why);
         let smaller = is_too_big(&error).then(|| smaller_than(segment)).flatten();
         let notice = match smaller {
-            Some(smaller) => Some(format!(
-                "datagrams of {segment} bytes are too big on the way to {}; going on with {smaller}",
-                self.address
-            )),
+            Some(smaller) => self.is_news(segment).then(|| {
+                format!(
+                    "datagrams of {segment} bytes are too big on the way to {}; going on with {smaller}",
+                    self.address
+                )
+            }),
+            None if is_too_big(&error) => self.is_news(segment).then(|| {
+                format!(
+                    "datagrams of {segment} bytes are too big on the way to {}, and smaller ones are not sent",
+                    self.address
+                )
+            }),
             None => self.failed(&error, now),
         };
         Sent {
@@ -197,6 +210,15 @@ impl Output {
             smaller,
             notice,
         }
+    }
+
+    /// Whether it is news that so long a datagram is too big.
+    fn is_news(&mut self, bytes: usize) -> bool {
+        let news = !self.silent && self.too_big.is_none_or(|told| bytes < told);
+        if news {
+            self.too_big = Some(bytes);
+        }
+        news
     }
 
     /// What a person should hear of an error that the socket told, if it is news.
@@ -435,6 +457,23 @@ mod tests {
         );
         output.send(b"small", 5, MS);
         assert!(output.reached().is_ok());
+    }
+
+    #[test]
+    fn tells_once_that_a_datagram_is_too_big() {
+        let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut output = Output::open(&address, &Towards::default()).unwrap();
+        let too_big = MAX_DATAGRAM + 2;
+        let mut send = |bytes: usize, ms: u32| output.send(&vec![0; bytes], bytes, ms * MS);
+        let first = send(too_big, 1);
+        assert!(first.notice.is_some() && first.smaller.is_some());
+        for second in 1..10 {
+            assert_eq!(send(5, 1_000 * second).notice, None);
+            let again = send(too_big, 1_000 * second + 500);
+            assert_eq!((again.notice, again.smaller), (None, first.smaller));
+        }
+        assert!(send(too_big - 1, 20_000).notice.is_some());
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
             jpeg: encoded?.jpeg,
             captured: Duration::ZERO,
         };
-        let frame = Arc::new(ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![]));
+        let frame = Arc::new(ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![])?);
         count = frame.count();
         let parity = (count as f64 * SHARE) as usize;
         // Some more are made than are sent at once, for answers to requests.

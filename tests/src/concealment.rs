@@ -205,7 +205,7 @@ pub fn lose(jpeg: &Bytes, loss: f64, rng: &mut Rng) -> Result<Option<Lossy>> {
         jpeg: jpeg.clone(),
         captured: Duration::ZERO,
     };
-    let chunked = ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 1, starts);
+    let chunked = ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 1, starts)?;
     let mut lossy = Lossy {
         header: jpeg::tables(jpeg)?.context("the header is too long")?,
         frame: vec![0; jpeg.len()],

@@ -239,6 +239,8 @@ impl Sender {
             _ => Packet::Tables(Tables {
                 set: u16::from(input.u8()).max(1),
                 quality: Some(80),
+                part: 0,
+                parts: 1,
                 header: TABLES,
             }),
         };
@@ -329,7 +331,7 @@ fn chunked_at(number: u64) -> ChunkedFrame {
         jpeg: Bytes::from(jpeg),
         captured: Duration::from_micros(number % 1_000_000),
     };
-    ChunkedFrame::new(frame, 640, tables, slices)
+    ChunkedFrame::new(frame, 640, tables, slices).expect("a frame")
 }
 
 pub(super) fn address(host: u8) -> SocketAddr {

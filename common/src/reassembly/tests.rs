@@ -17,7 +17,7 @@ fn frame(number: u64, len: usize) -> ChunkedFrame {
         jpeg: Bytes::from(jpeg),
         captured: Duration::ZERO,
     };
-    ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![])
+    ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![]).unwrap()
 }
 
 fn place(reassembly: &mut Reassembly, frame: &ChunkedFrame, index: usize) -> Placed {

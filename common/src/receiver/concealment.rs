@@ -13,20 +13,66 @@ use crate::wire::native::Tables;
 /// between.
 const MAX_SETS: usize = 32;
 
+/// The most table sets of which only parts have arrived: those of frames that
+/// several encoders finish out of order.
+const MAX_INCOMPLETE: usize = 4;
+
 /// The JPEG headers that a stream's frames share.
 #[derive(Debug, Default)]
 pub(super) struct TableSets {
     sets: VecDeque<(u16, Vec<u8>)>,
+    /// Sets of which only parts have arrived, oldest first.
+    incomplete: VecDeque<Parts>,
+}
+
+/// What has arrived of a set.
+#[derive(Debug)]
+struct Parts {
+    set: u16,
+    parts: Vec<Option<Vec<u8>>>,
 }
 
 impl TableSets {
-    /// Remembers a set. Returns whether it is one.
+    /// Remembers a set, or a part of one. Returns whether it can be one.
     pub(super) fn insert(&mut self, tables: &Tables<'_>) -> bool {
-        if tables.header.len() > MAX_TABLES || JpegHeader::parse(tables.header).is_err() {
+        if tables.parts > 1 {
+            return self.insert_part(tables);
+        }
+        self.insert_whole(tables.set, tables.header)
+    }
+
+    fn insert_part(&mut self, tables: &Tables<'_>) -> bool {
+        if tables.header.is_empty() || tables.header.len() > MAX_TABLES {
             return false;
         }
-        self.sets.retain(|(number, _)| *number != tables.set);
-        self.sets.push_back((tables.set, tables.header.to_vec()));
+        let count = usize::from(tables.parts);
+        let belongs = |parts: &Parts| parts.set == tables.set && parts.parts.len() == count;
+        let known = self.incomplete.iter().position(belongs);
+        let known = known.and_then(|at| self.incomplete.remove(at));
+        let mut parts = known.unwrap_or_else(|| Parts {
+            set: tables.set,
+            parts: vec![None; count],
+        });
+        if let Some(part) = parts.parts.get_mut(usize::from(tables.part)) {
+            *part = Some(tables.header.to_vec());
+        }
+        if parts.parts.iter().all(Option::is_some) {
+            let header: Vec<u8> = parts.parts.into_iter().flatten().flatten().collect();
+            return self.insert_whole(tables.set, &header);
+        }
+        self.incomplete.push_back(parts);
+        if self.incomplete.len() > MAX_INCOMPLETE {
+            self.incomplete.pop_front();
+        }
+        true
+    }
+
+    fn insert_whole(&mut self, set: u16, header: &[u8]) -> bool {
+        if header.len() > MAX_TABLES || JpegHeader::parse(header).is_err() {
+            return false;
+        }
+        self.sets.retain(|(number, _)| *number != set);
+        self.sets.push_back((set, header.to_vec()));
         if self.sets.len() > MAX_SETS {
             self.sets.pop_front();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::reassembly::Assembly;
 use crate::repair::{LossModel, answer_gap};
 use crate::seq::FrameNumber;
-use crate::wire::native::{MAX_GAPS, MAX_WANTS, Want};
+use crate::wire::native::{GAP_LEN, HEADER, MAX_GAPS, MAX_WANTS, REQUEST_BODY, WANT_LEN, Want};
 
 /// What is out of order by less than this is not asked for; more where the
 /// path is seen to reorder more.
@@ -160,12 +160,13 @@ impl Requests {
         self.asked = self.asked.split_off(&number);
     }
 
-    /// The next request, by number: what is due of these frames, or the copy
-    /// of the last.
+    /// The next request, by number, in at most `datagram` bytes: what is due of
+    /// these frames, or the copy of the last.
     pub(super) fn poll<'a>(
         &mut self,
         incomplete: impl Iterator<Item = Incomplete<'a>>,
         model: LossModel,
+        datagram: usize,
         now: Duration,
     ) -> Option<(u32, Vec<Want>)> {
         if self.copies.front().is_some_and(|(due, ..)| *due <= now) {
@@ -177,7 +178,10 @@ impl Requests {
         if now < self.not_before {
             return None;
         }
-        let mut room = MAX_GAPS;
+        let mut room = Room {
+            bytes: datagram.saturating_sub(HEADER + REQUEST_BODY),
+            gaps: MAX_GAPS,
+        };
         // Until a request for all of them would come too late.
         let mut time = Duration::MAX;
         let wants: Vec<_> = within_reach(incomplete)
@@ -268,10 +272,10 @@ impl Requests {
         &mut self,
         frame: &Incomplete<'_>,
         model: LossModel,
-        room: &mut usize,
+        room: &mut Room,
         now: Duration,
     ) -> Option<Want> {
-        if self.due_for(frame)? > now {
+        if room.gaps_of_one_more() == 0 || self.due_for(frame)? > now {
             return None;
         }
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
@@ -283,11 +287,11 @@ impl Requests {
             .chunks_due(frame)
             .filter(|(_, due)| *due <= now)
             .map(|(index, _)| index);
-        let (chunks, gaps) = gaps(due.take(wanted), *room);
+        let (chunks, gaps) = gaps(due.take(wanted), room.gaps_of_one_more());
         if chunks.is_empty() {
             return None;
         }
-        *room -= gaps.len();
+        room.take(gaps.len());
         let spread = answer_gap(chunks.len()) * (chunks.len() - 1) as u32;
         let answered = now + rtt + ANSWER_TIME + spread + patience;
         let asked = self.asked.entry(frame.number).or_default();
@@ -323,6 +327,26 @@ impl Requests {
             extra,
             gaps,
         })
+    }
+}
+
+/// What a request still has room for.
+struct Room {
+    bytes: usize,
+    gaps: usize,
+}
+
+impl Room {
+    /// How many gaps of one more frame.
+    fn gaps_of_one_more(&self) -> usize {
+        let gaps = self.bytes.saturating_sub(WANT_LEN) / GAP_LEN;
+        gaps.min(self.gaps)
+    }
+
+    /// Takes one more frame with so many gaps.
+    fn take(&mut self, gaps: usize) {
+        self.gaps = self.gaps.saturating_sub(gaps);
+        self.bytes = self.bytes.saturating_sub(WANT_LEN + GAP_LEN * gaps);
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Stream {
     stages: Stages,
     /// When the newest packet was sent, in the sender's microseconds.
     newest_sent: u64,
+    /// The longest datagram of media that arrived, in bytes.
+    widest: usize,
     farewell: Option<Duration>,
     ended: bool,
     /// Whether the path is back after an outage, and no frame has begun since.
@@ -102,6 +104,7 @@ impl Stream {
             clock: Clock::default(),
             stages: Stages::default(),
             newest_sent: 0,
+            widest: 0,
             farewell: None,
             ended: false,
             resumed: false,
@@ -166,6 +169,7 @@ impl Stream {
             self.requests.note_arrival(now);
         }
         if header.channel == Channel::Media {
+            self.widest = self.widest.max(len);
             self.requests
                 .note_lateness(self.transit.note(header.sent, header.number, now));
             let offset = self.offset(header.sent);

@@ -37,15 +37,24 @@ pub fn answer_gap(packets: usize) -> Duration {
     ANSWER_GAP.min(ANSWER_SPREAD / packets.max(1) as u32)
 }
 
-/// Decides on parity frame by frame; what cannot be sent in whole packets is
-/// carried over, so that the shares come true on average.
+/// Decides on parity block by block.
 #[derive(Debug)]
 pub struct ParityPlan {
     fec: Fec,
-    /// Parity owed so far, in packets.
-    owed: f64,
     /// Answers given, which the next frames ask for again.
     known: HashMap<Key, f64>,
+    /// Answers that were worked out for this block.
+    worked_out: usize,
+}
+
+/// What a destination is owed: what cannot be sent in whole packets is carried
+/// over, so that the shares come true on average.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Owed {
+    /// In packets.
+    packets: f64,
+    /// The share that was wanted last.
+    share: f64,
 }
 
 /// What decides on parity, in steps so coarse that frames share answers.
@@ -106,16 +115,21 @@ impl ParityPlan {
     pub fn new(fec: Fec) -> Self {
         Self {
             fec,
-            owed: 0.0,
             known: HashMap::new(),
+            worked_out: 0,
         }
     }
 
-    /// Over how many frames like this one, of `chunks` each and `interval`
-    /// apart, parity is best taken: as few as serve within a tenth of the
-    /// least overhead.
-    pub fn span(&mut self, chunks: usize, interval: Duration, path: &Path) -> usize {
-        let spread = path.spread(interval);
+    /// Over how many frames like this one, of `chunks` each, `interval` apart
+    /// and spread over `spread`, parity is best taken: as few as serve within a
+    /// tenth of the least overhead.
+    pub fn span(
+        &mut self,
+        chunks: usize,
+        interval: Duration,
+        spread: Duration,
+        path: &Path,
+    ) -> usize {
         let fits = |frames: usize| interval * (frames as u32 - 1) + spread + MARGIN <= path.budget;
         let most = (1..=BLOCK_FRAMES)
             .take_while(|frames| *frames == 1 || fits(*frames))
@@ -124,9 +138,7 @@ impl ParityPlan {
             return 1;
         }
         let shares: Vec<_> = (1..=most)
-            .map(|frames| {
-                self.wanted(chunks * frames, frames, path, spread) / (chunks * frames) as f64
-            })
+            .map(|frames| self.share(chunks * frames, frames, path, spread))
             .collect();
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         shares
@@ -135,27 +147,68 @@ impl ParityPlan {
             .map_or(1, |at| at + 1)
     }
 
-    /// How many parity packets a block of `chunks` in `frames` gets now.
-    pub fn parity(&mut self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> usize {
-        self.owed += self.wanted(chunks, frames, path, spread);
+    /// Begins with another block.
+    pub fn begin_block(&mut self) {
+        self.worked_out = 0;
+    }
+
+    /// How many parity packets the viewers of a destination, over these paths,
+    /// get now for a block of `chunks` in `frames`: as many as the worst of
+    /// them needs. Where they are several, all of them receive what one asks
+    /// for, and so one that is worse than all others draws no more than
+    /// [`MAX_FOR_ONE`].
+    pub fn parity(
+        &mut self,
+        chunks: usize,
+        frames: usize,
+        paths: &[Path],
+        spread: Duration,
+        owed: &mut Owed,
+    ) -> usize {
+        let (mut worst, mut next) = (None, 0.0_f64);
+        for path in paths {
+            if self.worked_out >= MAX_WORKED_OUT && !self.knows(chunks, frames, path, spread) {
+                continue;
+            }
+            let share = self.share(chunks, frames, path, spread);
+            next = next.max(share.min(worst.unwrap_or(0.0)));
+            worst = Some(share.max(worst.unwrap_or(0.0)));
+        }
+        // Whoever is not reached this time gets what it got last.
+        let worst = worst.unwrap_or(owed.share);
+        owed.share = match (paths, self.fec) {
+            ([_, _, ..], Fec::Auto) => worst.min(next.max(MAX_FOR_ONE)),
+            _ => worst,
+        };
+        owed.packets += chunks as f64 * owed.share;
         // A small block is given what it is owed in turn with its like.
-        let parity = self.owed.max(0.0).floor();
-        self.owed -= parity;
+        let parity = owed.packets.max(0.0).floor();
+        owed.packets -= parity;
         parity as usize
     }
 
-    /// Packets of parity wanted on average for such a block.
-    fn wanted(&mut self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> f64 {
+    fn knows(&self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> bool {
+        let key = || Key::new(chunks, frames, path.loss, path.rounds(spread));
+        self.fec != Fec::Auto || self.known.contains_key(&key())
+    }
+
+    /// Packets of parity wanted on average for such a block, as a share of its
+    /// chunks.
+    fn share(&mut self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> f64 {
         match self.fec {
             Fec::Off => 0.0,
-            Fec::Fixed(share) => chunks as f64 * share,
+            Fec::Fixed(share) => share,
             Fec::Auto => {
                 let key = Key::new(chunks, frames, path.loss, path.rounds(spread));
                 if self.known.len() >= MAX_KNOWN {
                     self.known.clear();
                 }
-                let share = *self.known.entry(key).or_insert_with(|| key.share());
-                chunks as f64 * share.max(FLOOR)
+                let worked_out = &mut self.worked_out;
+                let share = *self.known.entry(key).or_insert_with(|| {
+                    *worked_out += 1;
+                    key.share()
+                });
+                share.max(FLOOR)
             }
         }
     }
@@ -224,6 +277,16 @@ const STEP: f64 = 1.05;
 /// The most answers that are remembered: a few spans for each of a few dozen
 /// lengths of frames.
 const MAX_KNOWN: usize = 256;
+
+/// The most answers that are worked out for one block, each of which takes up to
+/// milliseconds: viewers that report something else every time do not hold up
+/// the frames.
+const MAX_WORKED_OUT: usize = 8;
+
+/// Where several viewers share a destination, the most parity, as a share of the
+/// chunks, that is sent for one which loses more than all others: enough for a
+/// third of the packets lost, and a viewer that lies adds no more than half.
+pub const MAX_FOR_ONE: f64 = 0.5;
 
 /// Longer blocks get the share of this one, which is a little more than they
 /// need.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::queue::Queue;
 use super::rtp::RtpSender;
 use super::{Config, SpeakError};
-use crate::frame::{MAX_FRAME_BYTES, Times};
+use crate::frame::{FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::statistics::{self, Side, Statistics};
-use crate::transmitter::{FrameSizeError, Stages, Transmit, Volume};
+use crate::transmitter::{Stages, Transmit, Volume};
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// One stream.
@@ -66,6 +66,10 @@ impl Plain {
         quality: Option<u8>,
         now: Duration,
     ) -> Result<(), SpeakError> {
+        if self.queue.is_full() {
+            self.counts.not_sent += 1;
+            return Err(SpeakError::Waiting);
+        }
         let datagrams = self.datagrams(jpeg, times.captured).inspect_err(|_| {
             self.counts.not_sent += 1;
         })?;

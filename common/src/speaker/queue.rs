@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::transmitter::{Cap, Transmit};
+use crate::frame::MAX_FRAME_BYTES;
+use crate::transmitter::{Cap, MAX_WAITING_FRAMES, Transmit};
 
 /// The most datagrams in one batch, and the most bytes: what a system takes in
 /// one call.
@@ -12,13 +13,20 @@ const MAX_BATCH: (usize, usize) = (64, 65_000);
 /// Datagrams due within one such step leave together.
 const STEP: Duration = Duration::from_micros(500);
 
-/// The queue of one stream. Its length is bounded by what puts into it: a new
-/// frame makes whatever is left of the one before leave at once.
+/// The most bytes that wait before a frame is refused.
+const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
+/// The queue of one stream. It holds [`MAX_WAITING_FRAMES`] frames: without a
+/// rate a new frame makes whatever is left of the one before leave at once, with
+/// one they may wait.
 #[derive(Debug)]
 pub(super) struct Queue {
     cap: Option<Cap>,
     /// Each with when it is due, and whether a frame begins with it.
     waiting: VecDeque<(Duration, bool, Vec<u8>)>,
+    /// The frames among these of which nothing has left, and all bytes.
+    waiting_frames: usize,
+    waiting_bytes: usize,
     /// Frames whose first datagram has left.
     begun: u64,
     batch: Vec<u8>,
@@ -35,6 +43,8 @@ impl Queue {
         Self {
             cap: bitrate.map(Cap::new),
             waiting: VecDeque::new(),
+            waiting_frames: 0,
+            waiting_bytes: 0,
             begun: 0,
             batch: Vec::new(),
             segment: 0,
@@ -44,6 +54,11 @@ impl Queue {
         }
     }
 
+    /// Whether so much waits that no frame is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting_frames >= MAX_WAITING_FRAMES || self.waiting_bytes >= MAX_WAITING_BYTES
+    }
+
     /// Puts the datagrams of a frame in, spread over `spread`.
     pub(super) fn push_frame(&mut self, datagrams: Vec<Vec<u8>>, now: Duration, spread: Duration) {
         self.hurry(now);
@@ -51,6 +66,8 @@ impl Queue {
         for (index, datagram) in datagrams.into_iter().enumerate() {
             let offset = spread.mul_f64(index as f64 / count);
             let steps = (offset.as_micros() / STEP.as_micros()) as u32;
+            self.waiting_frames += usize::from(index == 0);
+            self.waiting_bytes += datagram.len();
             self.waiting
                 .push_back((now + STEP * steps, index == 0, datagram));
         }
@@ -70,6 +87,11 @@ impl Queue {
         destinations: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
+        if destinations == 0 {
+            // There is nobody to send it to.
+            self.waiting.clear();
+            (self.waiting_frames, self.waiting_bytes) = (0, 0);
+        }
         if self.next >= destinations {
             self.batch.clear();
         }
@@ -77,7 +99,7 @@ impl Queue {
             self.gather(now);
             self.next = 0;
         }
-        if self.batch.is_empty() || destinations == 0 {
+        if self.batch.is_empty() {
             return None;
         }
         out.extend_from_slice(&self.batch);
@@ -130,9 +152,10 @@ impl Queue {
     fn gather(&mut self, now: Duration) {
         let mut count = 0;
         let mut shorter = false;
-        let cap = self.cap.as_mut();
-        let room = cap.map_or(usize::MAX, |cap| {
-            usize::try_from(cap.room(now)).unwrap_or(usize::MAX)
+        let first = self.waiting.front().map_or(0, |(.., first)| first.len());
+        let room = self.cap.as_mut().map_or(usize::MAX, |cap| {
+            cap.forget(now);
+            usize::try_from(cap.room(first as u64)).unwrap_or(usize::MAX)
         });
         while let Some((due, begins, datagram)) = self.waiting.front() {
             let len = datagram.len();
@@ -150,6 +173,8 @@ impl Queue {
             shorter = len < self.segment;
             count += 1;
             self.begun += u64::from(*begins);
+            self.waiting_frames -= usize::from(*begins);
+            self.waiting_bytes -= len;
             self.batch.extend_from_slice(datagram);
             self.waiting.pop_front();
         }

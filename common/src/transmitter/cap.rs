@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::wire::MAX_DATAGRAM;
+use crate::wire::DEFAULT_DATAGRAM;
 
 /// What the cap holds for.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -38,6 +38,9 @@ impl Cap {
 
     /// Takes what was sent now, of any kind.
     pub(crate) fn spend(&mut self, bytes: u64, now: Duration) {
+        if bytes == 0 {
+            return;
+        }
         self.forget(now);
         // By what is left of the step, not by counting steps: a count of them
         // outgrows 32 bits after seven weeks of uptime.
@@ -50,13 +53,23 @@ impl Cap {
         self.sum += bytes;
     }
 
-    /// Bytes of media or repair that may be sent now.
-    pub(crate) fn room(&mut self, now: Duration) -> u64 {
-        self.forget(now);
+    /// The same for one part in `of`, and at least an ordinary datagram.
+    pub(crate) fn share(self, of: u64) -> Self {
+        let most = (self.most / of).max(DEFAULT_DATAGRAM as u64);
+        Self { most, ..self }
+    }
+
+    /// Bytes that may be sent, once what is too old was forgotten: at least a
+    /// `first` datagram of so many, since one always gets through.
+    pub(crate) fn room(&self, first: u64) -> u64 {
         if self.sent.is_empty() {
-            // One datagram always gets through.
-            return self.most.max(MAX_DATAGRAM as u64);
+            return self.most.max(first);
         }
+        self.left()
+    }
+
+    /// Bytes that may be sent, once what is too old was forgotten.
+    pub(crate) fn left(&self) -> u64 {
         self.most.saturating_sub(self.sum)
     }
 
@@ -74,7 +87,8 @@ impl Cap {
         free
     }
 
-    fn forget(&mut self, now: Duration) {
+    /// Forgets what was sent more than a second ago.
+    pub(crate) fn forget(&mut self, now: Duration) {
         while let Some((end, bytes)) = self.sent.front().copied() {
             if end + WINDOW > now {
                 break;
@@ -115,13 +129,16 @@ mod tests {
         for _ in 0..20_000 {
             now += Duration::from_micros(rng.u64(..3_000));
             let bytes = rng.u64(100..1_452);
-            if bytes <= cap.room(now) {
+            cap.forget(now);
+            if bytes <= cap.room(bytes) {
                 cap.spend(bytes, now);
                 log.push((now, bytes));
             } else {
                 let free = cap.free_at(bytes);
                 assert!(free > now && free <= now + WINDOW + STEP);
-                assert!(cap.clone().room(free) >= bytes);
+                let mut then = cap.clone();
+                then.forget(free);
+                assert!(then.room(bytes) >= bytes);
             }
             assert!(cap.sent.len() <= 1_002);
         }
@@ -141,6 +158,12 @@ mod tests {
         let second = Duration::from_secs(1);
         cap.spend(500, second);
         assert_eq!(cap.free_at(5_000), 2 * second + STEP);
-        assert_eq!(cap.room(3 * second), MAX_DATAGRAM as u64);
+        cap.forget(3 * second);
+        // One datagram, not as many small ones as would fit the largest.
+        assert_eq!(cap.room(5_000), 5_000);
+        assert_eq!(cap.room(100), 2_000 - CONTROL_RESERVE);
+        // To send nothing leaves it so.
+        cap.spend(0, 3 * second);
+        assert_eq!(cap.room(5_000), 5_000);
     }
 }

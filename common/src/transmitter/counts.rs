@@ -164,7 +164,7 @@ impl Transmitter {
 
 /// Microseconds in 32 bits, up to 71 minutes: what is longer is as long as can
 /// be said, rather than what is left of it.
-fn short_micros(time: Duration) -> u32 {
+pub(super) fn short_micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::cap::Cap;
+use super::counts::short_micros;
 use super::refused::Refused;
-use super::viewer::{Viewer, figures, planned_loss};
+use super::viewer::{MAX_BUDGET, Viewer, figures, planned_loss};
 use crate::receiver::EAGER_REPORTS;
-use crate::repair::{LossModel, Path};
+use crate::repair::Path;
 use crate::seq::PacketNumber;
 use crate::statistics::ViewerFigures;
 use crate::wire::native::{Channel, Header, Packet, Reply, Report, Request, Totals, micros};
@@ -56,6 +57,8 @@ pub(super) struct Destination {
     /// When totals were sent last, and the spread that they told, in
     /// microseconds.
     told: Option<(Duration, u32)>,
+    /// For how long the last totals said that frames are kept.
+    told_keeps: Duration,
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
     replies: VecDeque<Reply>,
@@ -64,6 +67,8 @@ pub(super) struct Destination {
     /// Bytes that may be sent on request.
     credit: usize,
     cap: Option<Cap>,
+    /// The share of it that repair may take where several are served.
+    repair_cap: Option<Cap>,
     viewers: BTreeMap<u64, Viewer>,
     is_open: bool,
     /// The last words of viewers that are gone, the oldest first.
@@ -82,11 +87,13 @@ impl Destination {
             refused: Refused::default(),
             totals_due: now,
             told: None,
+            told_keeps: Duration::ZERO,
             farewells: None,
             replies: VecDeque::new(),
             answered: VecDeque::new(),
             credit: 0,
             cap: bitrate.map(Cap::new),
+            repair_cap: bitrate.map(|bitrate| Cap::new(bitrate).share(REPAIR_SHARE)),
             viewers: BTreeMap::new(),
             is_open: true,
             gone: VecDeque::new(),
@@ -164,6 +171,13 @@ impl Destination {
         if let Some(cap) = &mut self.cap {
             cap.spend(bytes, now);
         }
+        if let Some(cap) = self
+            .repair_cap
+            .as_mut()
+            .filter(|_| channel == Channel::Repair)
+        {
+            cap.spend(bytes, now);
+        }
     }
 
     /// Appends the control packet that is due, if one is.
@@ -196,7 +210,11 @@ impl Destination {
         now: Duration,
         out: &mut Vec<u8>,
     ) {
+        let keeps = self.keeps(now);
+        self.told_keeps = keeps;
         let totals = Totals {
+            // Nothing is answered that nobody here waits for.
+            kept: totals.kept.min(short_micros(keeps)),
             media: self.media,
             repair: self.repair,
             control: self.control + 1,
@@ -210,7 +228,7 @@ impl Destination {
             ..totals
         };
         self.told = Some((now, totals.spread));
-        let stay = self.stay();
+        let stay = self.stay(now);
         let packet = match &mut self.farewells {
             None => {
                 self.totals_due = now + TOTALS_EVERY;
@@ -239,10 +257,14 @@ impl Destination {
 
     /// Time from farewell to farewell: where a viewer waits for that long, it
     /// can ask for what it misses of the last frame.
-    fn stay(&self) -> Duration {
-        let path = self.path(true);
-        let rtt = path.rtt.filter(|rtt| *rtt <= path.budget);
-        rtt.unwrap_or_default().clamp(FAREWELL_EVERY, MAX_STAY)
+    fn stay(&self, now: Duration) -> Duration {
+        let rtts = self.paths(now, true).into_iter().filter_map(|path| {
+            let rtt = path.rtt?;
+            (rtt <= path.budget).then_some(rtt)
+        });
+        rtts.max()
+            .unwrap_or_default()
+            .clamp(FAREWELL_EVERY, MAX_STAY)
     }
 
     /// When the next control packet is due; `None` after the last farewell.
@@ -280,8 +302,16 @@ impl Destination {
         if self.viewers.len() >= MAX_VIEWERS && !self.viewers.contains_key(&report.viewer) {
             return;
         }
+        let budget = Duration::from_micros(report.budget.into());
+        if let Some((at, _)) = self.told
+            && self.farewells.is_none()
+            && budget.min(MAX_BUDGET) > self.told_keeps
+        {
+            // It waits only for as long as it knows that it is answered.
+            self.totals_due = self.totals_due.min(at + TOTALS_SOONEST);
+        }
         let before = self.viewers.get(&report.viewer);
-        let loss = planned_loss(report, before.map(|viewer| viewer.loss));
+        let loss = planned_loss(report, before.map(|viewer| viewer.loss), self.media);
         // Until the viewer knows the round trip, every report is answered.
         let due = report.rtt == 0
             || before.is_none_or(|viewer| {
@@ -311,6 +341,13 @@ impl Destination {
         }
     }
 
+    /// How long frames are kept for those who are here: as long as the most
+    /// patient of them waits.
+    fn keeps(&self, now: Duration) -> Duration {
+        let budgets = self.paths(now, true).into_iter().map(|path| path.budget);
+        budgets.max().unwrap_or(Path::default().budget)
+    }
+
     /// Whether a request is new; copies of one share its number.
     pub(super) fn is_new(&mut self, request: &Request) -> bool {
         let id = (request.viewer, request.number);
@@ -336,23 +373,18 @@ impl Destination {
         left.is_some()
     }
 
-    /// The worst of the paths to the viewers here.
-    pub(super) fn path(&self, requests: bool) -> Path {
-        let mut path = Path {
-            requests,
-            ..Path::default()
-        };
-        for viewer in self.viewers.values() {
-            let rtt = Duration::from_micros(viewer.report.rtt.into());
-            let worse = |loss: &LossModel| loss.loss() < viewer.loss.loss();
-            if path.loss.as_ref().is_none_or(worse) {
-                path.loss = Some(viewer.loss);
-            }
-            let known = viewer.report.rtt > 0;
-            path.rtt = path.rtt.max(known.then_some(rtt));
-            path.budget = Duration::from_micros(viewer.report.budget.into());
-        }
-        path
+    /// The ways to the viewers that are here now; those that have fallen silent
+    /// decide nothing.
+    pub(super) fn paths(&self, now: Duration, requests: bool) -> Vec<Path> {
+        let present = self.viewers.values();
+        let present = present.filter(|viewer| viewer.is_present(now));
+        present.map(|viewer| viewer.path(requests)).collect()
+    }
+
+    /// The way to one viewer, if it has spoken of late.
+    pub(super) fn path_to(&self, viewer: u64, now: Duration) -> Option<Path> {
+        let viewer = self.viewers.get(&viewer)?;
+        viewer.is_present(now).then(|| viewer.path(true))
     }
 
     pub(super) fn viewers(&self) -> impl Iterator<Item = &Viewer> {
@@ -371,10 +403,24 @@ impl Destination {
         })
     }
 
+    /// Forgets what was sent so long ago that it does not count any more.
+    pub(super) fn forget_sent(&mut self, now: Duration) {
+        for cap in self.cap.iter_mut().chain(&mut self.repair_cap) {
+            cap.forget(now);
+        }
+    }
+
     /// Bytes of media or repair that may be sent now.
-    pub(super) fn room(&mut self, now: Duration) -> u64 {
-        let cap = self.cap.as_mut().filter(|_| self.is_open);
-        cap.map_or(u64::MAX, |cap| cap.room(now))
+    /// At least a `first` datagram of so many gets through.
+    pub(super) fn room(&self, first: u64) -> u64 {
+        let cap = self.cap.as_ref().filter(|_| self.is_open);
+        cap.map_or(u64::MAX, |cap| cap.room(first))
+    }
+
+    /// Bytes of repair that may be sent now where several are served.
+    pub(super) fn repair_room(&self) -> u64 {
+        let cap = self.repair_cap.as_ref().filter(|_| self.is_open);
+        cap.map_or(u64::MAX, Cap::left)
     }
 
     /// When so many bytes may be sent.
@@ -420,6 +466,12 @@ impl Destination {
         self.bytes
     }
 }
+
+/// The part of the rate to a destination that repair takes at the most where
+/// several are served, one in so many: what all wait for leaves at the pace of
+/// the slowest, and a viewer that needs or wants more repair than others does
+/// not slow it down by more than that.
+const REPAIR_SHARE: u64 = 5;
 
 /// The most requests that are remembered as answered.
 const MAX_ANSWERED: usize = 256;

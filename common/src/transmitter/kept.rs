@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::schedule::{Content, Item};
+use super::schedule::{Item, To};
 use crate::chunk::ChunkedFrame;
 use crate::repair::{Block, MAX_EXTRA};
 use crate::seq::FrameNumber;
@@ -41,9 +41,9 @@ pub(super) struct KeptFrame {
     /// Between the first packet and the last.
     pub(super) spread: Duration,
     /// Parity over this frame alone, and the first shard not yet sent to each
-    /// destination.
+    /// destination that got any.
     pub(super) block: Option<Arc<Block>>,
-    pub(super) shards_sent: usize,
+    pub(super) shards_sent: BTreeMap<usize, usize>,
     /// How often each chunk was sent again to each destination, and when last.
     pub(super) again: BTreeMap<(usize, u16), (u8, Duration)>,
 }
@@ -55,6 +55,8 @@ pub(super) struct Asked {
     pub(super) now: Duration,
     /// The shortest time in which a loss can be noticed and asked for.
     pub(super) rtt: Duration,
+    /// How long who asks waits for a frame.
+    pub(super) budget: Duration,
     /// The first chunk that still waits to be sent, by its frame and index.
     pub(super) unsent: Option<(FrameNumber, usize)>,
 }
@@ -72,6 +74,14 @@ impl Kept {
             }
             self.bytes -= oldest.frame.len();
             self.frames.pop_front();
+        }
+    }
+
+    /// Forgets what was sent again to a destination: somebody else is there.
+    pub(super) fn forget(&mut self, destination: usize) {
+        for kept in &mut self.frames {
+            kept.shards_sent.remove(&destination);
+            kept.again.retain(|(to, _), _| *to != destination);
         }
     }
 
@@ -102,6 +112,10 @@ impl KeptFrame {
         asked: Asked,
         block_number: impl FnOnce() -> u32,
     ) -> Vec<Item> {
+        // It would come when it is no longer waited for.
+        if asked.now.saturating_sub(self.sent) > asked.budget + self.spread {
+            return Vec::new();
+        }
         let count = self.frame.count();
         let whole = [(0, count.min(usize::from(u16::MAX)) as u16)];
         let gaps: &[(u16, u16)] = if want.gaps.is_empty() {
@@ -146,10 +160,11 @@ impl KeptFrame {
         let Some(block) = &self.block else {
             return Vec::new();
         };
-        let shards = self.shards_sent..block.shards().min(self.shards_sent + extra);
-        self.shards_sent = shards.end.max(self.shards_sent);
+        let sent = self.shards_sent.entry(to).or_default();
+        let shards = *sent..block.shards().min(*sent + extra);
+        *sent = shards.end.max(*sent);
         shards
-            .map(|index| Item::new(Content::Parity(Arc::clone(block), index), Some(to)))
+            .map(|index| Item::parity(block, index, To::One(to)))
             .collect()
     }
 

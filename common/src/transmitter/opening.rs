@@ -136,9 +136,17 @@ fn parity_is_planned_for_those_who_are_there() {
     };
     transmitter.handle_datagram(0, &report(1_000), MS);
     transmitter.handle_datagram(1, &report(200_000), MS);
-    let loss = |transmitter: &Transmitter| transmitter.worst_path().loss.unwrap().loss();
-    assert!(loss(&transmitter) > 0.1);
+    let path = |transmitter: &Transmitter, now: Duration, destination: usize| {
+        transmitter.paths(now)[destination]
+            .clone()
+            .map(|paths| paths[0])
+    };
+    let loss = |path: Option<Path>| path.unwrap().loss.unwrap().loss();
+    assert!(loss(path(&transmitter, MS, 0)) < 0.01);
+    assert!(loss(path(&transmitter, MS, 1)) > 0.1);
     transmitter.close_destination(1);
-    assert!(loss(&transmitter) < 0.01);
-    assert!(transmitter.worst_path().rtt.is_some());
+    assert_eq!(path(&transmitter, MS, 1), None);
+    // Who falls silent is forgotten, though nobody else reports.
+    let later = Duration::from_secs(6);
+    assert_eq!(transmitter.paths(later), [Some(vec![]), None]);
 }

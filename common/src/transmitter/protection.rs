@@ -1,14 +1,16 @@
 //! What a frame gets against loss: parity, time between its packets, and a
 //! place among those that can be sent again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Config;
 use super::kept::{Asked, Kept, KeptFrame};
-use super::schedule::Item;
+use super::paths::Paths;
+use super::schedule::{Item, Shards};
 use crate::chunk::ChunkedFrame;
-use crate::repair::{Block, ParityPlan, Path, max_shards};
+use crate::repair::{Block, Owed, ParityPlan, Path, max_shards};
 use crate::seq::FrameNumber;
 use crate::wire::native::Want;
 
@@ -19,8 +21,11 @@ const SPARE_SHARDS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Protection {
     plan: ParityPlan,
+    /// Parity owed to each destination.
+    owed: Vec<Owed>,
     pace: bool,
-    path: Path,
+    requests: bool,
+    paths: Paths,
     interval: Duration,
     /// Frames that wait for the parity over all of them, how many it will be,
     /// and when it is sent at the latest.
@@ -31,19 +36,15 @@ pub(super) struct Protection {
     blocks: u32,
 }
 
-/// What is sent of a block: so many of its shards.
-pub(super) type Shards = (Arc<Block>, usize);
-
 impl Protection {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             plan: ParityPlan::new(config.fec),
+            owed: Vec::new(),
             pace: config.pace,
+            requests: config.retransmit,
             // Frames are kept from the first one on, before any report.
-            path: Path {
-                requests: config.retransmit,
-                ..Path::default()
-            },
+            paths: Paths::new(Vec::new(), presumed(config.retransmit)),
             interval: config.interval.unwrap_or_default(),
             window: Vec::new(),
             span: 1,
@@ -53,24 +54,29 @@ impl Protection {
         }
     }
 
-    /// Takes what is known of the worst path.
-    pub(super) fn set_path(&mut self, path: Path) {
-        self.path = path;
+    /// Takes what is known of the ways to all viewers, by destination.
+    pub(super) fn set_paths(&mut self, destinations: Vec<Option<Vec<Path>>>) {
+        self.paths = Paths::new(destinations, presumed(self.requests));
+    }
+
+    /// Whether there is more than one viewer, or destination.
+    pub(super) fn is_shared(&self) -> bool {
+        self.paths.is_shared()
     }
 
     /// How long a frame's packets are spread over.
     pub(super) fn spread(&self) -> Duration {
         if self.pace {
-            self.path.spread(self.interval)
+            self.paths.spread(self.interval)
         } else {
             Duration::ZERO
         }
     }
 
-    /// How long frames are kept: for the budget, no longer.
+    /// How long frames are kept: for the longest budget, no longer.
     pub(super) fn keeps(&self) -> Duration {
-        if self.path.requests {
-            self.path.budget
+        if self.requests {
+            self.paths.keep()
         } else {
             Duration::ZERO
         }
@@ -80,7 +86,8 @@ impl Protection {
     pub(super) fn protect(&mut self, frame: &Arc<ChunkedFrame>, now: Duration) -> Option<Shards> {
         let chunks = frame.count();
         if self.window.is_empty() {
-            self.span = self.plan.span(chunks, self.interval, &self.path);
+            let (spread, worst) = (self.paths.spread(self.interval), self.paths.worst());
+            self.span = self.plan.span(chunks, self.interval, spread, &worst);
             self.closes = now + self.interval * self.span as u32;
         }
         self.window.push(Arc::clone(frame));
@@ -96,8 +103,13 @@ impl Protection {
             sent: now,
             spread: self.spread(),
             block: own.map(|(block, _)| Arc::clone(block)),
-            shards_sent: own.map_or(0, |(_, count)| *count),
-            again: std::collections::BTreeMap::new(),
+            shards_sent: own.map_or_else(BTreeMap::new, |(_, counts)| {
+                let counts = counts.iter().enumerate();
+                counts
+                    .filter_map(|(to, count)| Some((to, (*count)?)))
+                    .collect()
+            }),
+            again: BTreeMap::new(),
         };
         self.kept.push(kept, self.keeps());
         shards
@@ -114,16 +126,44 @@ impl Protection {
         let frames = std::mem::take(&mut self.window);
         let chunks = frames.iter().map(|frame| frame.count()).sum();
         let most = max_shards(chunks);
-        let parity = self
-            .plan
-            .parity(chunks, frames.len(), &self.path, self.spread())
-            .min(most);
+        let counts = self.parity(chunks, frames.len());
+        let counts: Vec<_> = counts
+            .into_iter()
+            .map(|count| count.map(|count| count.min(most)))
+            .collect();
+        let parity = counts.iter().flatten().copied().max().unwrap_or(0);
         if parity == 0 {
             return None;
         }
         let shards = (parity + SPARE_SHARDS).next_power_of_two().min(most);
         let block = Arc::new(Block::new(self.next_block(), &frames, shards)?);
-        Some((block, parity))
+        Some((block, counts))
+    }
+
+    /// How many packets of parity each destination gets over so many chunks:
+    /// what its own viewers need. None for one that is closed.
+    fn parity(&mut self, chunks: usize, frames: usize) -> Vec<Option<usize>> {
+        let spread = self.spread();
+        self.plan.begin_block();
+        let destinations = self.paths.destinations().enumerate();
+        let counts = destinations.map(|(at, paths)| {
+            if self.owed.len() <= at {
+                self.owed.resize_with(at + 1, Owed::default);
+            }
+            let paths = paths?;
+            let owed = self.owed.get_mut(at)?;
+            Some(self.plan.parity(chunks, frames, paths, spread, owed))
+        });
+        counts.collect()
+    }
+
+    /// Forgets what was sent again to a destination, and what it is owed:
+    /// somebody else is there.
+    pub(super) fn forget(&mut self, destination: usize) {
+        self.kept.forget(destination);
+        if let Some(owed) = self.owed.get_mut(destination) {
+            *owed = Owed::default();
+        }
     }
 
     /// The packets that answer a request for one frame.
@@ -138,5 +178,13 @@ impl Protection {
     fn next_block(&mut self) -> u32 {
         self.blocks = self.blocks.wrapping_add(1);
         self.blocks
+    }
+}
+
+/// The way to somebody who has not spoken.
+fn presumed(requests: bool) -> Path {
+    Path {
+        requests,
+        ..Path::default()
     }
 }

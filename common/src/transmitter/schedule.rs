@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tables::TableSet;
+use super::tables::TablesPart;
 use crate::chunk::ChunkedFrame;
+use crate::frame::MAX_FRAME_BYTES;
 use crate::repair::{Block, answer_gap};
 use crate::seq::FrameNumber;
 use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
@@ -21,12 +22,64 @@ const MAX_BATCH_BYTES: usize = 65_000;
 /// of a few datagrams only.
 const STEP: Duration = Duration::from_micros(500);
 
-/// A packet to be sent, to one destination or to all.
+/// The most frames that wait, some chunk of each still to be sent: what a rate
+/// holds back for longer than these take is worth nothing by then.
+pub const MAX_WAITING_FRAMES: usize = 16;
+
+/// The most bytes that wait before a frame is refused: some of the longest
+/// frames, as much as is kept of what was sent.
+const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
+/// A packet to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     content: Content,
-    to: Option<usize>,
+    to: To,
     len: usize,
+}
+
+/// Whom a packet is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// All destinations that are open.
+    All,
+    /// These of them.
+    Those(Arc<[usize]>),
+    /// One that asked for it.
+    One(usize),
+}
+
+impl To {
+    fn includes(&self, destination: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Those(those) => those.contains(&destination),
+            Self::One(one) => *one == destination,
+        }
+    }
+}
+
+/// How much may be sent now, in bytes.
+pub(super) trait Rooms {
+    /// How many destinations there are.
+    fn destinations(&self) -> usize;
+    /// Whether anybody is served there.
+    fn is_open(&self, destination: usize) -> bool;
+    /// Of any kind, to one destination; a `first` datagram of so many at least.
+    fn room(&self, destination: usize, first: u64) -> u64;
+    /// Of repair, to one destination.
+    fn repair(&self, destination: usize) -> u64;
+    /// Whether repair must keep to a share: several are served, and what one of
+    /// them needs is not to hold up what all wait for.
+    fn is_shared(&self) -> bool;
+    /// When so many bytes may be sent to a destination.
+    fn free_at(&self, destination: usize, bytes: usize) -> Duration;
+
+    /// When so many bytes may be sent to all destinations.
+    fn all_free_at(&self, bytes: usize) -> Duration {
+        let free = (0..self.destinations()).map(|to| self.free_at(to, bytes));
+        free.max().unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -34,30 +87,30 @@ pub(super) enum Content {
     Chunk(Arc<ChunkedFrame>, usize),
     Resent(Arc<ChunkedFrame>, usize),
     Parity(Arc<Block>, usize),
-    Tables(Arc<TableSet>),
+    Tables(TablesPart),
 }
 
 impl Item {
-    pub(super) fn new(content: Content, to: Option<usize>) -> Self {
+    pub(super) fn new(content: Content, to: To) -> Self {
         let len = HEADER
             + match &content {
                 Content::Chunk(frame, index) | Content::Resent(frame, index) => {
                     CHUNK_BODY + frame.chunk(*index).data.len()
                 }
                 Content::Parity(block, _) => block.packet_len(),
-                Content::Tables(set) => set.packet_len(),
+                Content::Tables(part) => part.packet_len(),
             };
         Self { content, to, len }
     }
 
     /// A chunk that is sent again to one destination.
     pub(super) fn resent(frame: &Arc<ChunkedFrame>, index: usize, to: usize) -> Self {
-        Self::new(Content::Resent(Arc::clone(frame), index), Some(to))
+        Self::new(Content::Resent(Arc::clone(frame), index), To::One(to))
     }
 
-    /// A parity shard for all destinations.
-    pub(super) fn parity(block: &Arc<Block>, index: usize) -> Self {
-        Self::new(Content::Parity(Arc::clone(block), index), None)
+    /// A parity shard.
+    pub(super) fn parity(block: &Arc<Block>, index: usize, to: To) -> Self {
+        Self::new(Content::Parity(Arc::clone(block), index), to)
     }
 
     /// Bytes of the datagram.
@@ -70,6 +123,22 @@ impl Item {
         match &self.content {
             Content::Chunk(frame, 0) => Some(frame.number()),
             _ => None,
+        }
+    }
+
+    /// Whether it is the last chunk of a frame, sent for the first time.
+    fn ends(&self) -> bool {
+        match &self.content {
+            Content::Chunk(frame, index) => index + 1 == frame.count(),
+            _ => false,
+        }
+    }
+
+    /// Whether it repairs what was sent before.
+    fn is_repair(&self) -> bool {
+        match &self.content {
+            Content::Resent(..) | Content::Parity(..) => true,
+            Content::Chunk(..) | Content::Tables(_) => false,
         }
     }
 
@@ -86,28 +155,44 @@ impl Item {
             Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),
             Content::Resent(frame, index) => Packet::Resent(frame.chunk(*index)),
             Content::Parity(block, index) => Packet::Parity(block.packet(*index)),
-            Content::Tables(set) => Packet::Tables(set.packet()),
+            Content::Tables(part) => Packet::Tables(part.packet()),
         }
     }
 }
 
-/// The most packets that wait as answers to requests.
+/// The most packets that wait as answers to the requests of one destination.
 const MAX_ANSWERS: usize = 4096;
 
-/// The queues of one stream. The main one is bounded by what puts into it: a
-/// new frame makes whatever is left of the one before leave at once.
+/// What is sent of a block: its shards, and how many of them to each
+/// destination; none to one that is closed.
+pub(super) type Shards = (Arc<Block>, Vec<Option<usize>>);
+
+/// The queues of one stream. The main one holds [`MAX_WAITING_FRAMES`] frames:
+/// without a rate a new frame makes whatever is left of the one before leave at
+/// once, with one they may wait.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     waiting: VecDeque<(Duration, Item)>,
-    answers: VecDeque<(Duration, Item)>,
+    /// The frames among these that are not sent to their end, and all bytes.
+    frames: usize,
+    bytes: usize,
+    /// Answers to requests, by destination.
+    answers: Vec<VecDeque<(Duration, Item)>>,
     batch: Vec<Item>,
     /// The destination that the batch goes to next.
     next: usize,
 }
 
 impl Schedule {
+    /// Whether so much waits that no frame is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.frames >= MAX_WAITING_FRAMES || self.bytes >= MAX_WAITING_BYTES
+    }
+
     /// Puts one packet behind all that is waiting.
     pub(super) fn push(&mut self, item: Item, due: Duration) {
+        self.frames += usize::from(item.ends());
+        self.bytes += item.len;
         self.waiting.push_back((due, item));
     }
 
@@ -117,32 +202,43 @@ impl Schedule {
     pub(super) fn push_frame(
         &mut self,
         frame: &Arc<ChunkedFrame>,
-        parity: Option<(&Arc<Block>, usize)>,
+        parity: Option<&Shards>,
         now: Duration,
         spread: Duration,
     ) {
         self.hurry(now);
         let chunks = (0..frame.count())
-            .map(|index| Item::new(Content::Chunk(Arc::clone(frame), index), None));
-        let parity = parity
-            .into_iter()
-            .flat_map(|(block, shards)| (0..shards).map(|index| Item::parity(block, index)));
+            .map(|index| Item::new(Content::Chunk(Arc::clone(frame), index), To::All));
+        let parity = parity.into_iter().flat_map(parity_items);
         let items: Vec<_> = chunks.chain(parity).collect();
         let count = items.len() as f64;
         for (at, item) in items.into_iter().enumerate() {
             let offset = spread.mul_f64(at as f64 / count);
-            self.waiting.push_back((now + round_down(offset), item));
+            self.push(item, now + round_down(offset));
+        }
+    }
+
+    /// Puts parity behind all that is waiting.
+    pub(super) fn push_parity(&mut self, shards: &Shards, now: Duration) {
+        for item in parity_items(shards) {
+            self.push(item, now);
         }
     }
 
     /// Puts the answer to a request in, a little spread, so that one burst of
     /// loss does not take all of it.
-    pub(super) fn push_answer(&mut self, items: Vec<Item>, now: Duration) {
+    pub(super) fn push_answer(&mut self, items: Vec<Item>, destination: usize, now: Duration) {
+        if self.answers.len() <= destination {
+            self.answers.resize_with(destination + 1, VecDeque::new);
+        }
+        let Some(answers) = self.answers.get_mut(destination) else {
+            return;
+        };
         let gap = answer_gap(items.len());
-        let start = self.answers.back().map_or(now, |(due, _)| now.max(*due));
+        let start = answers.back().map_or(now, |(due, _)| now.max(*due));
         for (at, item) in items.into_iter().enumerate() {
-            if self.answers.len() < MAX_ANSWERS {
-                self.answers.push_back((start + gap * at as u32, item));
+            if answers.len() < MAX_ANSWERS {
+                answers.push_back((start + gap * at as u32, item));
             }
         }
     }
@@ -156,29 +252,28 @@ impl Schedule {
 
     /// Forgets what is waiting: there is nobody to send it to.
     pub(super) fn clear(&mut self) {
-        self.waiting.clear();
-        self.answers.clear();
-        self.batch.clear();
+        *self = Self::default();
     }
 
     /// Packets that are due together, and the destination that they go to, one
     /// of those that are open: of equal length, but the last may be shorter,
-    /// and no more than `room` bytes. Where none is open, they go nowhere.
-    pub(super) fn poll(
-        &mut self,
-        now: Duration,
-        destinations: usize,
-        is_open: impl Fn(usize) -> bool,
-        room: u64,
-    ) -> Option<(&[Item], usize)> {
+    /// and no more than there is room for. Where none is open, they go nowhere;
+    /// nor does parity for which a destination's share is used up.
+    pub(super) fn poll(&mut self, now: Duration, rooms: &impl Rooms) -> Option<(&[Item], usize)> {
         loop {
             if self.batch.is_empty() {
-                self.gather(now, room);
-                self.next = self.batch.first()?.to.unwrap_or(0);
+                self.gather(now, rooms);
+                self.next = 0;
             }
-            let only = self.batch.first().and_then(|item| item.to);
-            let end = only.map_or(destinations, |only| only + 1);
-            if let Some(destination) = (self.next..end).find(|&index| is_open(index)) {
+            let first = self.batch.first()?;
+            let bytes = self.batch.iter().map(|item| item.len as u64).sum::<u64>();
+            let is_answer = matches!(first.to, To::One(_));
+            let limited = first.is_repair() && !is_answer && rooms.is_shared();
+            let found = (self.next..rooms.destinations()).find(|&index| {
+                let fits = || bytes <= rooms.room(index, bytes).min(rooms.repair(index));
+                rooms.is_open(index) && first.to.includes(index) && (!limited || fits())
+            });
+            if let Some(destination) = found {
                 self.next = destination + 1;
                 return Some((&self.batch, destination));
             }
@@ -186,17 +281,49 @@ impl Schedule {
         }
     }
 
-    /// Drops what waits for this destination alone.
-    pub(super) fn forget(&mut self, destination: usize) {
-        self.answers
-            .retain(|(_, item)| item.to != Some(destination));
+    /// Bytes that wait as answers to this destination.
+    pub(super) fn answers_waiting(&self, destination: usize) -> u64 {
+        let answers = self.answers.get(destination).into_iter().flatten();
+        answers.map(|(_, item)| item.len as u64).sum()
     }
 
-    /// When the next packet is due and, by its length, `free` to be sent.
-    pub(super) fn due(&self, free: impl Fn(usize) -> Duration) -> Option<Duration> {
-        let fronts = [self.answers.front(), self.waiting.front()];
-        let fronts = fronts.into_iter().flatten();
-        fronts.map(|(due, item)| free(item.len).max(*due)).min()
+    /// Drops what waits for this destination alone.
+    pub(super) fn forget(&mut self, destination: usize) {
+        if let Some(answers) = self.answers.get_mut(destination) {
+            answers.clear();
+        }
+    }
+
+    /// When the next packet is due and there is room for it.
+    pub(super) fn due(&self, rooms: &impl Rooms) -> Option<Duration> {
+        let answers = self.answers.iter().enumerate();
+        let answers = answers.filter_map(|(to, answers)| {
+            let (due, item) = answers.front()?;
+            Some(rooms.free_at(to, item.len).max(*due))
+        });
+        answers.chain(self.media_due(rooms)).min()
+    }
+
+    /// When the next packet of what all wait for is due and there is room for
+    /// it.
+    pub(super) fn media_due(&self, rooms: &impl Rooms) -> Option<Duration> {
+        let (due, item) = self.waiting.front()?;
+        if item.is_repair() && rooms.is_shared() {
+            return Some(*due);
+        }
+        Some(rooms.all_free_at(item.len).max(*due))
+    }
+
+    /// Whether a packet is due, whether or not there is room for it.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        let answers = self.answers.iter().filter_map(VecDeque::front);
+        let mut fronts = answers.chain(self.waiting.front());
+        fronts.any(|(due, _)| *due <= now)
+    }
+
+    /// Whether a packet of what all wait for is due.
+    pub(super) fn is_media_due(&self, now: Duration) -> bool {
+        self.waiting.front().is_some_and(|(due, _)| *due <= now)
     }
 
     /// The first chunk that waits to be sent for the first time, by its frame
@@ -212,25 +339,75 @@ impl Schedule {
 
     /// Whether nothing is waiting.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.answers.is_empty()
+        self.waiting.is_empty() && self.answers.iter().all(VecDeque::is_empty)
     }
 
-    /// Fills the batch: answers first, since they are for what is older.
-    fn gather(&mut self, now: Duration, room: u64) {
-        let mut room = room;
-        for queue in [&mut self.answers, &mut self.waiting] {
-            while let Some((due, item)) = queue.front() {
-                let len = item.len as u64;
-                if *due > now || len > room || !joins(&self.batch, item) {
-                    break;
-                }
-                room -= len;
-                self.batch.extend(queue.pop_front().map(|(_, item)| item));
+    /// Fills the batch: answers first, since they are for what is older; of
+    /// these the one that waits longest. Answers that there is no room for do
+    /// not hold up what goes to others.
+    fn gather(&mut self, now: Duration, rooms: &impl Rooms) {
+        let answers = self.answers.iter().enumerate();
+        let due = answers.filter_map(|(to, answers)| {
+            let (due, item) = answers.front()?;
+            let len = item.len as u64;
+            let fits = len <= rooms.room(to, len);
+            (*due <= now && fits).then_some((*due, to, len))
+        });
+        if let Some((_, to, len)) = due.min() {
+            let room = rooms.room(to, len);
+            if let Some(answers) = self.answers.get_mut(to) {
+                fill(&mut self.batch, answers, now, room);
             }
-            if !self.batch.is_empty() {
-                return;
-            }
+            return;
         }
+        let Some((_, first)) = self.waiting.front() else {
+            return;
+        };
+        let room = if first.is_repair() && rooms.is_shared() {
+            // Each destination has it or not.
+            u64::MAX
+        } else {
+            let first = first.len as u64;
+            let rooms = (0..rooms.destinations()).map(|to| rooms.room(to, first));
+            rooms.min().unwrap_or(u64::MAX)
+        };
+        fill(&mut self.batch, &mut self.waiting, now, room);
+        self.frames -= self.batch.iter().filter(|item| item.ends()).count();
+        self.bytes -= self.batch.iter().map(Item::len).sum::<usize>();
+    }
+}
+
+/// The parity shards of a block, each for the destinations that get so many.
+fn parity_items((block, counts): &Shards) -> Vec<Item> {
+    let most = counts.iter().flatten().copied().max().unwrap_or(0);
+    let mut last = To::All;
+    let items = (0..most).map(|index| {
+        let gets = |count: &Option<usize>| count.is_none_or(|count| count > index);
+        let to = if counts.iter().all(gets) {
+            To::All
+        } else {
+            let all = counts.iter().enumerate();
+            let those = all.filter(|(_, count)| count.is_some_and(|count| count > index));
+            To::Those(those.map(|(to, _)| to).collect())
+        };
+        if to != last {
+            last = to;
+        }
+        Item::parity(block, index, last.clone())
+    });
+    items.collect()
+}
+
+/// Moves packets that leave together from a queue into the batch.
+fn fill(batch: &mut Vec<Item>, queue: &mut VecDeque<(Duration, Item)>, now: Duration, room: u64) {
+    let mut room = room;
+    while let Some((due, item)) = queue.front() {
+        let len = item.len as u64;
+        if *due > now || len > room || !joins(batch, item) {
+            return;
+        }
+        room -= len;
+        batch.extend(queue.pop_front().map(|(_, item)| item));
     }
 }
 
@@ -243,6 +420,7 @@ fn joins(batch: &[Item], item: &Item) -> bool {
     last.len == first.len
         && item.len <= first.len
         && item.to == first.to
+        && item.is_repair() == first.is_repair()
         && batch.len() < MAX_BATCH
         && (batch.len() + 1) * first.len <= MAX_BATCH_BYTES
 }

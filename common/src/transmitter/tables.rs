@@ -1,12 +1,12 @@
 //! The JPEG headers in use, numbered, and when each is sent (again).
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::schedule::Content;
 use crate::jpeg;
-use crate::wire::native::Tables;
+use crate::wire::native::{HEADER, MAX_TABLES_PARTS, TABLES_BODY, Tables};
 
 /// The most sets that are remembered: more qualities than a stream alternates
 /// between within the time that a viewer needs them.
@@ -27,18 +27,48 @@ pub(super) struct TableSet {
     header: Vec<u8>,
 }
 
-impl TableSet {
+/// A part of a set: as much of its header as one datagram takes.
+#[derive(Clone, Debug)]
+pub(super) struct TablesPart {
+    set: Arc<TableSet>,
+    part: u8,
+    parts: u8,
+    range: Range<usize>,
+}
+
+impl TablesPart {
     pub(super) fn packet(&self) -> Tables<'_> {
         Tables {
-            set: self.number,
-            quality: self.quality,
-            header: &self.header,
+            set: self.set.number,
+            quality: self.set.quality,
+            part: self.part,
+            parts: self.parts,
+            header: &self.set.header[self.range.clone()],
         }
     }
 
     /// Bytes of the packet's body.
     pub(super) fn packet_len(&self) -> usize {
-        FIELDS + self.header.len()
+        TABLES_BODY + self.range.len()
+    }
+
+    /// The parts of a set for datagrams of so many bytes.
+    fn all(set: &Arc<TableSet>, datagram: usize) -> Vec<Self> {
+        let len = set.header.len();
+        let most = datagram.saturating_sub(HEADER + TABLES_BODY).max(1);
+        let parts = len.div_ceil(most).max(1);
+        let size = len.div_ceil(parts).max(1);
+        let part = |part: usize| Self {
+            set: Arc::clone(set),
+            part: part as u8,
+            parts: parts as u8,
+            range: part * size..len.min((part + 1) * size),
+        };
+        // No header is so long, since the datagrams are not so small.
+        if parts > usize::from(MAX_TABLES_PARTS) {
+            return Vec::new();
+        }
+        (0..parts).map(part).collect()
     }
 }
 
@@ -58,14 +88,15 @@ struct Announced {
 
 impl TableSets {
     /// The set of tables of a JPEG with slices, where these begin, and what is
-    /// to be sent before them.
+    /// to be sent before them, in datagrams of at most `datagram` bytes.
     pub(super) fn find_slices(
         &mut self,
         jpeg: &[u8],
         quality: Option<u8>,
+        datagram: usize,
         now: Duration,
-    ) -> (u16, Vec<u32>, Option<Content>) {
-        let none = (0, Vec::new(), None);
+    ) -> (u16, Vec<u32>, Vec<TablesPart>) {
+        let none = (0, Vec::new(), Vec::new());
         let Ok(header) = jpeg::JpegHeader::parse(jpeg) else {
             return none;
         };
@@ -73,18 +104,19 @@ impl TableSets {
         let Some(Ok(Some(tables))) = tables else {
             return none;
         };
-        let (set, content) = self.announce(tables, quality, now);
-        (set, jpeg::slice_starts(jpeg, header.len), content)
+        let (set, announced) = self.announce(tables, quality, now);
+        let parts = announced.map_or_else(Vec::new, |set| TablesPart::all(&set, datagram));
+        (set, jpeg::slice_starts(jpeg, header.len), parts)
     }
 
-    /// The number of the set with this header, and the packet to send if it is
-    /// time to send it.
+    /// The number of the set with this header, and the set if it is time to
+    /// send it.
     fn announce(
         &mut self,
         header: Vec<u8>,
         quality: Option<u8>,
         now: Duration,
-    ) -> (u16, Option<Content>) {
+    ) -> (u16, Option<Arc<TableSet>>) {
         let known = self
             .sets
             .iter()
@@ -106,7 +138,7 @@ impl TableSets {
                 }
             });
         let due = entry.copies < COPIES || now.saturating_sub(entry.sent) >= REPEAT;
-        let packet = due.then(|| Content::Tables(Arc::clone(&entry.set)));
+        let packet = due.then(|| Arc::clone(&entry.set));
         if due {
             entry.copies += 1;
             entry.sent = now;
@@ -119,6 +151,3 @@ impl TableSets {
         (number, packet)
     }
 }
-
-/// Bytes of a tables body before the header.
-const FIELDS: usize = 4;

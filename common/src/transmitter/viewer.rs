@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use crate::repair::LossModel;
+use crate::repair::{LossModel, Path};
 use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::Report;
+
+/// No round trip that a viewer claims counts for more: beyond it nothing that
+/// is asked for comes in time anyway.
+const MAX_RTT: Duration = Duration::from_secs(2);
+
+/// No budget that a viewer claims counts for more: the longest `--latency`.
+pub(super) const MAX_BUDGET: Duration = Duration::from_secs(10);
 
 /// A viewer that is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -24,6 +31,18 @@ impl Viewer {
     /// Whether it spoke within the last seconds.
     pub(super) fn is_present(&self, now: Duration) -> bool {
         now.saturating_sub(self.heard) < SILENCE
+    }
+
+    /// The way to it, as it says, within bounds.
+    pub(super) fn path(&self, requests: bool) -> Path {
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        let rtt = (self.report.rtt > 0).then(|| micros(self.report.rtt).min(MAX_RTT));
+        Path {
+            loss: Some(self.loss),
+            rtt,
+            budget: micros(self.report.budget).min(MAX_BUDGET),
+            requests,
+        }
     }
 
     /// Fills in what only the viewer knows.
@@ -91,8 +110,12 @@ pub(super) fn figures(report: &Report) -> ViewerFigures {
 
 /// The loss to plan parity for: what the viewer reports, but where the path is
 /// full rather than noisy (delay rises along with loss) no more than before,
-/// since more parity would only fill it further.
-pub(super) fn planned_loss(report: &Report, before: Option<LossModel>) -> LossModel {
+/// since more parity would only fill it further. Nor is loss believed of more
+/// packets than the `media` that were sent there.
+pub(super) fn planned_loss(report: &Report, before: Option<LossModel>, media: u64) -> LossModel {
+    if report.media_expected > media || report.media_received > report.media_expected {
+        return before.unwrap_or(LossModel::new(0.0, 1.0));
+    }
     let loss = f64::from(report.loss_ppm) / 1e6;
     let reported = LossModel::new(loss, f64::from(report.burst_milli) / 1e3);
     let full = report.queueing > FULL_QUEUE_MICROS.max(report.budget / 4);

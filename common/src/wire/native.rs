@@ -49,10 +49,12 @@ mod fields;
 mod media;
 
 pub use control::{
-    Challenge, Connect, Leave, MAX_GAPS, MAX_WANTS, Refusal, Reply, Report, Request, Totals, Want,
+    Challenge, Connect, GAP_LEN, Leave, MAX_GAPS, MAX_WANTS, REQUEST_BODY, Refusal, Reply, Report,
+    Request, Totals, WANT_LEN, Want,
 };
 pub use media::{
-    CHUNK_BODY, Chunk, MAX_BLOCK_FRAMES, MAX_CHUNKS, PARITY_BODY, Parity, SliceStart, Tables,
+    CHUNK_BODY, Chunk, MAX_BLOCK_FRAMES, MAX_CHUNKS, MAX_TABLES_PARTS, PARITY_BODY, Parity,
+    SliceStart, TABLES_BODY, Tables,
 };
 
 use std::ops::Range;

@@ -66,6 +66,8 @@ fn forged_totals_farewells_and_replies_do_no_harm() {
                     3 => Packet::Tables(Tables {
                         set: rng.u16(1..),
                         quality: Some(rng.u8(1..=100)),
+                        part: 0,
+                        parts: 1,
                         header: &data,
                     }),
                     _ => {

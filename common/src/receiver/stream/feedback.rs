@@ -9,6 +9,7 @@ use crate::ledger::Outlook;
 use crate::repair::LossModel;
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::wire::native::{Header, Packet, Reply, Report, Totals, Want, micros};
+use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
 impl Stream {
     pub(super) fn handle_totals(&mut self, totals: &Totals, sent: u64, now: Duration) -> bool {
@@ -64,9 +65,15 @@ impl Stream {
         let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
         // Lent out, so that the frames can be looked at meanwhile.
         let mut requests = std::mem::take(&mut self.requests);
-        let request = requests.poll(self.incomplete(), model, now);
+        let request = requests.poll(self.incomplete(), model, self.request_limit(), now);
         self.requests = requests;
         request
+    }
+
+    /// The longest request: no longer than what the sender has shown to pass,
+    /// and than any path of an Ethernet's width carries, over IPv6 too.
+    fn request_limit(&self) -> usize {
+        self.widest.clamp(MIN_DATAGRAM, DEFAULT_DATAGRAM)
     }
 
     pub(super) fn report(&mut self) -> Report {

@@ -104,7 +104,7 @@ impl Stream {
     /// How long to wait for a frame that was due at `due`, its last packet at
     /// `all_due`.
     pub(super) fn wait(&self, all_due: Duration, due: Duration) -> Awaited {
-        let until = (due + self.config.budget).max(all_due + LEAST_WAIT);
+        let until = (due + self.patience()).max(all_due + LEAST_WAIT);
         let repaired = self.may_ask() || self.ledger.repair_received() > 0;
         let until = if repaired {
             until
@@ -116,6 +116,19 @@ impl Stream {
             until,
             sent: true,
         }
+    }
+
+    /// How long a frame is waited for: no longer than an answer to a request can
+    /// come, so that one that cannot be repaired holds up none behind it. What
+    /// is asked for at the last moment is on its way for as long as the frame
+    /// was.
+    fn patience(&self) -> Duration {
+        let kept = self.ledger.totals().map_or(0, |totals| totals.kept);
+        if kept == 0 {
+            return self.config.budget;
+        }
+        let kept = Duration::from_micros(kept.into());
+        self.config.budget.min(kept + self.spread() + REORDER_WAIT)
     }
 
     /// Whether the sender answers requests.

@@ -13,6 +13,15 @@ pub const MAX_WANTS: usize = 64;
 /// beyond them is asked for in the next.
 pub const MAX_GAPS: usize = 255;
 
+/// Bytes of a request's body before its frames.
+pub const REQUEST_BODY: usize = 14;
+
+/// Bytes of a request for each frame.
+pub const WANT_LEN: usize = 6;
+
+/// Bytes of a request for each gap.
+pub const GAP_LEN: usize = 4;
+
 /// Declares a body of plain numbers once: the struct, its order on the wire,
 /// and both directions. The numbers that came `later` are not there where all
 /// are 0, and 0 where they are not all there.

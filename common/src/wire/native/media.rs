@@ -15,6 +15,13 @@ pub const PARITY_BODY: usize = 16;
 /// them can address, so that there is always room for as much parity.
 pub const MAX_CHUNKS: usize = 32_768;
 
+/// Bytes of the body of tables before their header.
+pub const TABLES_BODY: usize = 4;
+
+/// The most parts that a header travels in: what four bits number, and enough
+/// for the longest header in the smallest datagrams.
+pub const MAX_TABLES_PARTS: u8 = 16;
+
 /// The most frames that one block of parity spans.
 pub const MAX_BLOCK_FRAMES: usize = 16;
 
@@ -255,24 +262,34 @@ impl<'a> Parity<'a> {
 ///
 /// ```text
 /// +--------+--------+--------+--------+
-/// |    table set    |quality |   0    |  JPEG header ...
+/// |    table set    |quality |  part  |  JPEG header ...
 /// +--------+--------+--------+--------+
 /// ```
+///
+/// A header that does not fit one datagram travels in parts: the upper four
+/// bits of `part` are the number of this one, from 0, the lower four that of
+/// the last. Both are 0 where the header is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tables<'a> {
     /// The set's number, from 1; one that comes again replaces the set.
     pub set: u16,
     /// The quality that the frames were encoded with, where the sender knows.
     pub quality: Option<u8>,
+    /// Which part of the header this is, from 0.
+    pub part: u8,
+    /// In how many parts the header travels, 1 to [`MAX_TABLES_PARTS`].
+    pub parts: u8,
     /// From the start of the image to the end of the start-of-scan segment,
-    /// without application segments and comments.
+    /// without application segments and comments; or this part of it.
     pub header: &'a [u8],
 }
 
 impl<'a> Tables<'a> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        debug_assert!(self.part < self.parts && self.parts <= MAX_TABLES_PARTS);
+        let part = self.part << 4 | (self.parts.saturating_sub(1) & 15);
         put_u16(out, self.set);
-        out.extend_from_slice(&[self.quality.unwrap_or(0), 0]);
+        out.extend_from_slice(&[self.quality.unwrap_or(0), part]);
         out.extend_from_slice(self.header);
     }
 
@@ -280,7 +297,11 @@ impl<'a> Tables<'a> {
         let mut reader = Reader::new("tables", body);
         let set = reader.u16()?;
         let quality = reader.u8()?;
-        reader.u8()?;
+        let part = reader.u8()?;
+        let (part, parts) = (part >> 4, (part & 15) + 1);
+        if part >= parts {
+            return Err(range("part of tables", usize::from(part)));
+        }
         if set == 0 {
             return Err(range("table set", 0));
         }
@@ -290,6 +311,8 @@ impl<'a> Tables<'a> {
         Ok(Self {
             set,
             quality: (quality > 0).then_some(quality),
+            part,
+            parts,
             header: reader.rest(),
         })
     }

@@ -101,6 +101,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
             Packet::Tables(Tables {
                 set: 3,
                 quality: Some(80),
+                part: 0,
+                parts: 1,
                 header: jpeg_header,
             }),
         ),
