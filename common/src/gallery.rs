@@ -235,13 +235,16 @@ impl Gallery {
             all.add(&other);
             all.stream.followed += other.stream.followed;
         }
+        let intervals = all.intervals();
         all.duration_s = longest;
         let rate = |amount: Option<u64>| {
             amount
                 .filter(|_| longest > 0.0)
                 .map(|amount| amount as f64 / longest)
         };
-        all.fps = rate(all.frames.shown);
+        all.fps = intervals
+            .filter(|_| longest > 0.0)
+            .map(|intervals| intervals / longest);
         all.bitrate_bps = rate(all.bytes.received).map(|bytes| bytes * 8.0);
         let packets = &mut all.packets;
         packets.foreign = Some(packets.foreign.unwrap_or(0) + self.foreign);

@@ -90,6 +90,7 @@ impl Statistics {
 
     /// Adds what was counted of another stream before.
     pub(crate) fn add(&mut self, before: &Self) {
+        let intervals = [&*self, before].map(Self::intervals);
         let stale = [&*self, before].map(|of| {
             let concealed = of.frames.concealed.unwrap_or(0) as f64;
             (concealed, concealed * of.stale_share.unwrap_or(0.0))
@@ -110,8 +111,19 @@ impl Statistics {
                 .filter(|_| self.duration_s > 0.0)
                 .map(|n| n as f64 / self.duration_s)
         };
-        self.fps = rate(self.frames.shown);
         self.bitrate_bps = rate(self.bytes.received).map(|bytes| bytes * 8.0);
+        let intervals = intervals
+            .into_iter()
+            .flatten()
+            .reduce(|own, other| own + other);
+        self.fps = intervals
+            .filter(|_| self.duration_s > 0.0)
+            .map(|intervals| intervals / self.duration_s);
+    }
+
+    /// Intervals between frames: one fewer than frames, of each stream.
+    pub(crate) fn intervals(&self) -> Option<f64> {
+        self.fps.map(|fps| fps * self.duration_s)
     }
 }
 
@@ -179,6 +191,43 @@ pub enum Side {
 /// `None` of one: no time passed.
 pub(crate) fn fps(frames: u64, seconds: f64) -> Option<f64> {
     (frames != 1 && seconds > 0.0).then(|| frames.saturating_sub(1) as f64 / seconds)
+}
+
+#[cfg(test)]
+mod fps_tests {
+    use super::*;
+
+    fn stream(frames: u64, seconds: f64) -> Statistics {
+        Statistics {
+            duration_s: seconds,
+            fps: fps(frames, seconds),
+            frames: Frames {
+                shown: Some(frames),
+                ..Frames::default()
+            },
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn streams_of_one_rate_have_it_together() {
+        // One frame a second, from the first to the last.
+        let mut all = stream(3, 2.0);
+        assert_eq!(all.fps, Some(1.0));
+        for _ in 0..3 {
+            all.add(&stream(3, 2.0));
+            assert_eq!(all.fps, Some(1.0));
+        }
+        // A single frame is no rate, and takes no time.
+        all.add(&stream(1, 0.0));
+        assert_eq!(all.fps, Some(1.0));
+        let mut single = stream(1, 0.0);
+        assert_eq!(single.fps, None);
+        single.add(&stream(1, 0.0));
+        assert_eq!(single.fps, None);
+        single.add(&stream(11, 1.0));
+        assert_eq!(single.fps, Some(10.0));
+    }
 }
 
 /// A distribution in four numbers.
