@@ -209,6 +209,39 @@ fn on_one_clock_an_injected_delay_is_measured_exactly() {
     }
 }
 
+#[test]
+fn clones_of_one_machine_are_told_from_it_by_their_clocks() {
+    for ahead in [5_000.0, -5_000.0, 40.0, -40.0] {
+        let base = 1e6;
+        let clocks = [base, base + ahead].map(|ahead| Ticking {
+            ahead: millis(ahead),
+            fast_ppm: 0.0,
+        });
+        let way = |seed| Impairment {
+            delay: millis(5.0),
+            jitter: millis(1.0),
+            seed,
+            ..Impairment::default()
+        };
+        let mut world = World::new(clocks, way(1), way(2), true);
+        let mut last = Statistics::default();
+        world.run(250, |_, figures| last = figures);
+        let clock = last.clock.expect("known");
+        assert!(clock.cloned && !clock.shared, "{ahead} ms: {clock:?}");
+        assert!(!last.stream.shared_clock);
+        let off = clock.offset_ms - ahead;
+        assert!(off.abs() <= clock.uncertainty_ms, "{ahead} ms: {clock:?}");
+        let delays = last.delays_ms;
+        let (way, whole) = (delays.one_way.unwrap(), delays.capture_to_shown.unwrap());
+        assert!((3.0..8.0).contains(&way.p50), "{ahead} ms: {delays:?}");
+        assert!(
+            way.max < 20.0 && whole.max < 100.0,
+            "{ahead} ms: {delays:?}"
+        );
+        assert_eq!(last.latency_ms, None);
+    }
+}
+
 /// A time namespace whose monotonic clock is ahead by this; the word of a
 /// command that enters it, or `None` and why where there are none.
 fn other_clock(ahead: Duration) -> Option<Vec<String>> {

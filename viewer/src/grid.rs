@@ -27,6 +27,7 @@ use crate::args::Args;
 use crate::decode::Decoder;
 use crate::failures;
 use crate::impair::Impaired;
+use crate::network::CLONED;
 use crate::no_stream;
 use crate::report::advice::Advice;
 use crate::report::live::{Live, Meter};
@@ -67,6 +68,7 @@ pub(crate) struct Grid {
     heard: Duration,
     upkeep: Upkeep,
     unsent: Unsent,
+    cloned_told: bool,
 }
 
 /// What is kept of a sender here.
@@ -125,6 +127,7 @@ impl Grid {
             heard: os::now(),
             upkeep: Upkeep::default(),
             unsent: Unsent::default(),
+            cloned_told: false,
         })
     }
 
@@ -361,6 +364,10 @@ impl Grid {
     fn take_figures(&mut self, now: Duration) {
         self.count_drops();
         for (place, statistics) in self.gallery.each().into_iter().enumerate() {
+            let cloned = statistics.clock.is_some_and(|clock| clock.cloned);
+            if cloned && !std::mem::replace(&mut self.cloned_told, true) {
+                self.console.say(CLONED);
+            }
             let sender = sender(&mut self.senders, place);
             sender.live = sender.meter.take(statistics, now);
         }

@@ -28,6 +28,8 @@ use framegram_cli::console::Console;
 use framegram_cli::threads::Threads;
 use moving::Moving;
 
+pub(crate) use notices::CLONED;
+
 /// All that the thread needs.
 pub struct Network {
     socket: Socket,
@@ -49,6 +51,7 @@ pub struct Network {
     /// The sender serves as many viewers as it may, which is so many.
     refused: Option<u16>,
     unheard_told: bool,
+    cloned_told: bool,
     allow: Vec<Prefix>,
     exchange: Arc<Exchange>,
     console: Arc<Console>,
@@ -97,6 +100,7 @@ impl Network {
             latest: None,
             refused: None,
             unheard_told: false,
+            cloned_told: false,
             allow,
             exchange,
             console,

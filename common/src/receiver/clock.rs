@@ -133,6 +133,14 @@ impl Clock {
         })
     }
 
+    /// Whether the two clocks cannot be one, which has no offset.
+    pub(super) fn excludes_one_clock(&self, time: u64) -> bool {
+        let apart = |estimate: &Estimate| {
+            (estimate.offset as f64).abs() > estimate.uncertainty + ARRIVALS_OFF
+        };
+        self.exchanges.len() >= FEWEST && self.at(time).as_ref().is_some_and(apart)
+    }
+
     /// What the exchanges say together at the time of the newest; `None` where
     /// they contradict one another.
     fn line_at(&self, at: u64) -> Option<Line> {
@@ -206,6 +214,13 @@ const MAX_DRIFT: f64 = 1_000e-6;
 /// By how much the drift may differ from one minute to the next: what NTP
 /// allows a clock (<https://www.rfc-editor.org/rfc/rfc5905#section-7.2>).
 const WANDER: f64 = 15e-6;
+
+/// Exchanges that have to agree before one clock is not believed in any more.
+const FEWEST: usize = 3;
+
+/// By how many microseconds a time of arrival may be off, since the system
+/// takes it by the calendar: a busy machine is held up between two clocks.
+const ARRIVALS_OFF: f64 = 5_000.0;
 
 /// Times on the wire are cut to a microsecond.
 const RESOLUTION: f64 = 1.0;

@@ -53,6 +53,9 @@ pub(super) struct Stream {
     size: Option<(u16, u16)>,
     quality: Option<u8>,
     shared_clock: bool,
+    /// Both ends have one boot identity, and the exchanges say that they do not
+    /// have one clock.
+    cloned: bool,
     clock: Clock,
     stages: Stages,
     /// When the newest packet was sent, in the sender's microseconds.
@@ -101,6 +104,7 @@ impl Stream {
             size: None,
             quality: None,
             shared_clock: false,
+            cloned: false,
             clock: Clock::default(),
             stages: Stages::default(),
             newest_sent: 0,

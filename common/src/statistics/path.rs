@@ -112,6 +112,9 @@ pub struct Clock {
     /// Whether both are one: both ends run on one boot of one machine, in one
     /// time namespace. The other fields are 0 then.
     pub shared: bool,
+    /// Whether both ends have the identity of one boot, and clocks that cannot
+    /// be one: so it is with clones of a virtual machine.
+    pub cloned: bool,
     /// What is to be added to the sender's time to have the viewer's, in
     /// milliseconds.
     pub offset_ms: f64,

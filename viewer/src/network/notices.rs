@@ -110,6 +110,10 @@ impl Network {
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
         statistics.stamps = self.exchange.stamps();
         self.timeline.note_statistics(&statistics, now);
+        let cloned = statistics.clock.is_some_and(|clock| clock.cloned);
+        if cloned && !std::mem::replace(&mut self.cloned_told, true) {
+            self.console.say(CLONED);
+        }
         let live = self.meter.take(statistics, now);
         self.introduce(&live);
         if now >= self.next_progress && self.exchange.news().followed {
@@ -120,6 +124,10 @@ impl Network {
         self.exchange.tell(|news| news.live = live);
     }
 }
+
+/// What there is to say of a clock that is not the one it seems to be.
+pub(crate) const CLONED: &str = "The sender's machine has this machine's boot identity and another \
+     clock, as clones of a virtual machine have: delays are measured between two clocks.";
 
 /// How often the figures are told to the window.
 const NEWS: Duration = Duration::from_millis(200);

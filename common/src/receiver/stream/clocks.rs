@@ -29,6 +29,7 @@ impl Stream {
         } = self.clock.at(self.newest_sent)?;
         Some(statistics::Clock {
             shared: false,
+            cloned: self.cloned,
             offset_ms: offset as f64 / 1e3,
             drift_ppm: drift * 1e6,
             drift_uncertainty_ppm: drift_uncertainty * 1e6,

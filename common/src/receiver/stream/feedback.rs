@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::super::clock::Exchange;
+use super::super::stages::Stages;
 use super::Stream;
 use crate::ledger::Outlook;
 use crate::repair::LossModel;
@@ -31,8 +32,9 @@ impl Stream {
         }
         let age = sent.saturating_sub(totals.started);
         let listening = micros(now.saturating_sub(self.free_since));
-        self.shared_clock =
-            totals.boot_mark != 0 && (self.config.boot_mark)(self.number) == Some(totals.boot_mark);
+        self.shared_clock = !self.cloned
+            && totals.boot_mark != 0
+            && (self.config.boot_mark)(self.number) == Some(totals.boot_mark);
         let next = self.ledger.frames_sent();
         self.totals_stale = false;
         self.ledger.note_totals(*totals, listening >= age);
@@ -50,6 +52,11 @@ impl Stream {
                 reply_sent: sent,
                 reply_received: micros(now),
             });
+            if self.shared_clock && self.clock.excludes_one_clock(sent) {
+                (self.shared_clock, self.cloned) = (false, true);
+                // They were measured on one clock.
+                self.stages = Stages::default();
+            }
             let away = micros(now).saturating_sub(reply.report_sent);
             let held = sent.saturating_sub(reply.report_received);
             self.requests
