@@ -81,13 +81,23 @@ fn an_answer_comes_from_the_address_that_was_written_to() {
     for all in ["0.0.0.0:0", "[::]:0"] {
         let (viewer, bound) = listening(all, 1 << 20);
         // All of 127/8 is this machine, and its routes choose 127.0.0.1.
-        let senders: Vec<_> = (2..12)
+        let senders: Vec<_> = (2..102)
             .map(|host| sending((Ipv4Addr::new(127, 0, 0, host), bound.port()).into()))
             .collect();
-        for sender in &senders {
-            sender.send(None, b"frame", 5).unwrap();
-            let (_, received) = next(&viewer);
-            viewer.send(Some(received.from), b"request", 7).unwrap();
+        let heard: Vec<_> = senders
+            .iter()
+            .map(|sender| {
+                sender.send(None, b"frame", 5).unwrap();
+                let (_, received) = next(&viewer);
+                viewer.answer(&received, b"answer").unwrap();
+                assert_eq!(next(sender).0, b"answer");
+                viewer.remember(&received);
+                received.from
+            })
+            .collect();
+        // However many are served.
+        for (sender, from) in senders.iter().zip(heard) {
+            viewer.send(Some(from), b"request", 7).unwrap();
             assert_eq!(next(sender).0, b"request");
         }
     }
