@@ -5,7 +5,7 @@
 //!   of a socket, with a log of it.
 //! - [`check`]: whether a report says what was done on purpose.
 //! - [`trace`]: when which datagrams arrived, as a file.
-//! - [`what_if`]: a trace replayed with other settings.
+//! - [`what_if`]: a trace replayed with other settings; [`replay`] prints it.
 //! - [`timecode`]: a frame's number and time as a bar code in its corner.
 
 pub mod args;
@@ -13,6 +13,7 @@ pub mod check;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod impair;
+pub mod replay;
 pub mod timecode;
 pub mod trace;
 pub mod what_if;

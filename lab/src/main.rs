@@ -5,13 +5,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use framegram_cli::exit::{complain, is_reader_gone, misused};
 use framegram_lab::args::{Args, Command};
-use framegram_lab::check;
+use framegram_lab::{check, replay};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return misused(NAME, &error),
     };
+    if let Some(conflict) = args.conflict() {
+        return misused(NAME, &conflict);
+    }
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
@@ -29,6 +32,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             logs,
             quiet,
         } => check::run(report, logs, *quiet),
+        Command::WhatIf(args) => replay::run(args),
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
+use framegram_cli::quantities::{bitrate, duration};
 use framegram_common::repair::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 use framegram_lab::impair::Impairment;
@@ -73,7 +74,7 @@ pub struct Options {
     /// Counted over any one second, with headers and all repair; k, M and G are
     /// thousands, millions and milliards, such as 8M. Quality is lowered, then
     /// the picture scaled down, as far as that asks.
-    #[arg(long, value_name = "RATE", value_parser = quantity::bitrate)]
+    #[arg(long, value_name = "RATE", value_parser = bitrate)]
     pub bitrate: Option<u64>,
 
     /// Let viewers come by themselves: HOST:PORT, :PORT or PORT of this machine
@@ -185,7 +186,7 @@ pub struct Options {
     pub frames: Option<u64>,
 
     /// End after this time, such as 500ms, 10s, 2m or 1h
-    #[arg(long, value_name = "T", value_parser = quantity::duration)]
+    #[arg(long, value_name = "T", value_parser = duration)]
     pub duration: Option<Duration>,
 
     /// Show what is being sent in a window

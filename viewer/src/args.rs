@@ -3,18 +3,17 @@
 mod check;
 mod choice;
 mod prefix;
-mod quantity;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use framegram_cli::quantities::{bytes, duration, latency};
 use framegram_common::{receiver, udp};
 use framegram_lab::impair::Impairment;
 
 pub use self::choice::{Layout, Sender, Stats, Wire};
 pub use self::prefix::Prefix;
-use self::quantity::{bytes, duration, latency};
 use crate::gate::Condition;
 use crate::sink::recording::Format;
 
@@ -137,9 +136,8 @@ pub struct Args {
     #[arg(long, value_name = "CONDITION", help_heading = TELLING)]
     pub fail_if: Vec<Condition>,
 
-    /// Write down what became of every datagram: times, sizes, numbers and
-    /// fates, never contents; --what-if replays it with other settings; an older
-    /// FILE becomes FILE~
+    /// Record when each datagram arrived, its size, number and outcome, never its
+    /// content, for framegram-lab what-if; an older FILE becomes FILE~
     #[arg(long, value_name = "FILE", help_heading = TELLING)]
     pub trace: Option<PathBuf>,
 
@@ -159,22 +157,6 @@ pub struct Args {
     /// an older FILE becomes FILE~
     #[arg(long, value_name = "FILE", requires = "impair", help_heading = TELLING)]
     pub impair_log: Option<PathBuf>,
-
-    /// Receive nothing: replay a trace, and say how many frames other settings
-    /// would have saved at what cost (with --rtt, --latency, --report FILE.json);
-    /// the README says what is assumed
-    #[arg(long, value_name = "FILE", conflicts_with_all = besides_latency(), help_heading = TELLING)]
-    pub what_if: Option<PathBuf>,
-
-    /// The round trip of requests in --what-if (may be given several times)
-    /// [default: that of the trace, and longer ones]
-    #[arg(long, value_name = "T", requires = "what_if", value_parser = latency, help_heading = TELLING)]
-    pub rtt: Vec<Duration>,
-
-    /// What is drawn by lot in --what-if; the same seed gives the same answer
-    /// [default: 0]
-    #[arg(long, value_name = "N", requires = "what_if", help_heading = TELLING)]
-    pub seed: Option<u64>,
 
     /// Say nothing but errors
     #[arg(long, help_heading = TELLING)]
@@ -235,12 +217,6 @@ const RECEPTION: [&str; 21] = [
     "impair",
 ];
 
-/// What has no meaning where a trace is replayed.
-fn besides_latency() -> impl Iterator<Item = &'static str> {
-    let reception = RECEPTION.into_iter().filter(|name| *name != "latency");
-    reception.chain(["analyse", "discover", "fail_if", "impair_log"])
-}
-
 const RECEIVING: &str = "Receiving";
 const SHOWING: &str = "Showing";
 const ENDING: &str = "Ending";
@@ -271,7 +247,7 @@ Examples:
 
   Find out what parity, requests or more time would have saved:
       framegram-view --headless --once --trace stream.trace
-      framegram-view --what-if stream.trace
+      framegram-lab what-if stream.trace
 
   See that loss that was done on purpose is measured as such:
       framegram-view --headless --once --impair loss=5% --impair-log done.csv --report r.json

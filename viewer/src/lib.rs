@@ -29,7 +29,6 @@ pub mod sink;
 mod socket;
 pub mod stamps;
 pub mod tracer;
-pub mod what_if;
 
 use framegram_cli::numbers;
 use std::io::Write;
@@ -86,9 +85,6 @@ use framegram_cli::console::Console;
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(recording) = &args.analyse {
         return analyse::run(recording, args);
-    }
-    if let Some(trace) = &args.what_if {
-        return what_if::run(trace, args);
     }
     let told = Stop::new();
     let threads = Threads::new(&told);

@@ -10,6 +10,7 @@ pub mod input;
 pub mod numbers;
 pub mod output;
 pub mod pipe;
+pub mod quantities;
 pub mod signals;
 pub mod stop;
 pub mod threads;

@@ -1,6 +1,4 @@
-//! Rates, times, sizes and addresses as people type them.
-
-use std::time::Duration;
+//! Rates, sizes and addresses as people type them.
 
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::repair::Fec;
@@ -68,26 +66,6 @@ pub(super) fn datagram(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Bits a second: a number, and k, M or G.
-pub(super) fn bitrate(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1e6),
-        Some(b'G' | b'g') => (&text[..text.len() - 1], 1e9),
-        _ => (text, 1.0),
-    };
-    match number.parse::<f64>().map(|number| number * unit) {
-        Ok(bits) if (LEAST_BITRATE..=MOST_BITRATE).contains(&bits) => Ok(bits as u64),
-        _ => Err("type bits a second from 64k to 10G, such as 8M or 500k".into()),
-    }
-}
-
-/// Less carries no picture.
-const LEAST_BITRATE: f64 = 64e3;
-
-/// Above what any network interface here carries, a cap is a slip.
-const MOST_BITRATE: f64 = 10e9;
-
 pub(super) fn fec(text: &str) -> Result<Fec, String> {
     match text {
         "off" => Ok(Fec::Off),
@@ -104,23 +82,3 @@ pub(super) fn fec(text: &str) -> Result<Fec, String> {
 /// The most parity, in percent: it outlasts a path that loses two datagrams of
 /// three, and more would only fill the path.
 const MOST_PARITY: f64 = 200.0;
-
-/// A number and its unit; without one, seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let seconds = match unit {
-        "ms" => Some(0.001),
-        "s" | "" => Some(1.0),
-        "m" => Some(60.0),
-        "h" => Some(3600.0),
-        _ => None,
-    };
-    seconds
-        .zip(number.parse::<f64>().ok())
-        .and_then(|(seconds, number)| Duration::try_from_secs_f64(seconds * number).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "type a time like 500ms, 10s, 2m or 1h".into())
-}

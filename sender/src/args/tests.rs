@@ -135,17 +135,20 @@ fn takes_what_may_have_a_meaning() {
 
 #[test]
 fn understands_times_and_rates() {
-    let duration = |text| quantity::duration(text).ok();
+    let duration = |text| framegram_cli::quantities::duration(text).ok();
     assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
     assert_eq!(duration("1.5s"), Some(Duration::from_millis(1500)));
     assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
     assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
     assert_eq!(duration("7"), Some(Duration::from_secs(7)));
     assert_eq!(duration("1..5s"), None);
-    assert_eq!(quantity::bitrate("64000"), Ok(64_000));
-    assert_eq!(quantity::bitrate("500k"), Ok(500_000));
-    assert_eq!(quantity::bitrate("2.5M"), Ok(2_500_000));
-    assert_eq!(quantity::bitrate("10G"), Ok(10_000_000_000));
+    assert_eq!(framegram_cli::quantities::bitrate("64000"), Ok(64_000));
+    assert_eq!(framegram_cli::quantities::bitrate("500k"), Ok(500_000));
+    assert_eq!(framegram_cli::quantities::bitrate("2.5M"), Ok(2_500_000));
+    assert_eq!(
+        framegram_cli::quantities::bitrate("10G"),
+        Ok(10_000_000_000)
+    );
     assert_eq!(Rate::parse("max"), Ok(Rate::Max));
     assert_eq!(Rate::parse("29.97"), Ok(Rate::Fixed(29.97)));
 }

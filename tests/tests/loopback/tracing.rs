@@ -1,7 +1,7 @@
 //! A trace says of every datagram what the report says of all.
 
 use framegram_lab::trace::{Body, Content, Entry, Fate, Reader, Why};
-use framegram_tests::program::{Ended, Start, VIEWER, address};
+use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
 use super::{listening, sender};
@@ -115,8 +115,9 @@ fn damage_and_copies_are_told_apart_in_a_trace() {
 
 fn what_if(ended: &Ended, arguments: &str) -> Ended {
     let trace = ended.path("stream.trace").display().to_string();
-    Start::new(VIEWER, arguments)
-        .with(["--what-if", &trace])
+    Start::new(LAB, "what-if")
+        .with([&trace])
+        .with(arguments.split_whitespace())
         .run_plain()
         .end()
 }

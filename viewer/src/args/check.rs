@@ -39,16 +39,6 @@ impl Args {
         if self.impair.is_none() && self.impair_log.is_some() {
             return Some("--impair-log is of an --impair such as loss=5%,seed=7");
         }
-        if self.what_if.is_none() && (self.seed.is_some() || !self.rtt.is_empty()) {
-            return Some("--rtt and --seed are for --what-if FILE");
-        }
-        let one_json = match &self.report[..] {
-            [path] => Kind::of(path).ok() == Some(Kind::Json),
-            reports => reports.is_empty(),
-        };
-        if self.what_if.is_some() && !one_json {
-            return Some("--what-if writes one report, a .json");
-        }
         let piped = [
             self.stats.is_some(),
             self.output.as_deref() == Some("-".as_ref()),
@@ -81,11 +71,7 @@ impl Args {
 
     /// Files that would be written twice, or over one that is read.
     fn conflict_of_files(&self) -> Option<String> {
-        let inputs = [
-            ("--sdp", &self.sdp),
-            ("--analyse", &self.analyse),
-            ("--what-if", &self.what_if),
-        ];
+        let inputs = [("--sdp", &self.sdp), ("--analyse", &self.analyse)];
         let inputs: Vec<_> = inputs
             .into_iter()
             .filter_map(|(option, path)| Some(Named::new(option, path.as_deref()?)))

@@ -204,22 +204,3 @@ fn a_trace_is_of_one_stream_and_has_a_limit() {
         assert!(parse(line).is_err(), "{line}");
     }
 }
-
-#[test]
-fn what_if_goes_with_what_is_replayed_alone() {
-    let args = parse("--what-if a --seed 3 --rtt 20ms --rtt 1s --latency 90ms --report a.json");
-    let args = args.unwrap();
-    assert_eq!((args.seed, args.rtt.len()), (Some(3), 2));
-    for line in [
-        "--seed 3",
-        "--seed 0 :5005 --headless",
-        "--rtt 20ms",
-        "--rtt 20ms :5005",
-        "--what-if a :5005",
-        "--what-if a --trace b",
-        "--what-if a --report b.html",
-        "--what-if a --report b.json --report c.json",
-    ] {
-        assert!(parse(line).is_err(), "{line}");
-    }
-}

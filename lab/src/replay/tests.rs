@@ -2,18 +2,27 @@
 
 use std::time::Duration;
 
-use clap::Parser;
+use crate::trace::{Recorder, Why};
 use framegram_common::receiver::Config;
-use framegram_lab::trace::{Recorder, Why};
 
 use super::*;
-use crate::fixture::Folder;
+
+fn what(trace: &Path) -> WhatIf {
+    WhatIf {
+        trace: trace.to_owned(),
+        rtt: Vec::new(),
+        latency: None,
+        seed: 0,
+        report: None,
+        quiet: true,
+    }
+}
 
 fn what_if(content: &[u8]) -> anyhow::Result<()> {
-    let folder = Folder::new();
-    let path = folder.path("a.trace");
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("a.trace");
     std::fs::write(&path, content)?;
-    run(&path, &Args::parse_from(["framegram-view", "--quiet"]))
+    run(&what(&path))
 }
 
 #[test]
@@ -35,10 +44,7 @@ fn what_cannot_be_replayed_is_told_in_one_line() {
         assert!(error.contains(says) && error.contains("a.trace"), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
-    let missing = run(
-        Path::new("none.trace"),
-        &Args::parse_from(["framegram-view"]),
-    );
+    let missing = run(&what(Path::new("none.trace")));
     let error = format!("{:#}", missing.unwrap_err());
     assert!(error.starts_with("cannot open none.trace: "), "{error}");
 }

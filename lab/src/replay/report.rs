@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::what_if::Journey;
 use framegram_common::repair::Fec;
-use framegram_lab::what_if::Journey;
 use serde::Serialize;
 
 use super::Tried;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::what_if::{Journey, Setting};
 use framegram_cli::numbers::count;
 use framegram_common::repair::Fec;
-use framegram_lab::what_if::{Journey, Setting};
 
 use super::{Tried, milliseconds};
-use crate::args::Args;
+use crate::args::WhatIf;
 
 /// The settings: rows of parity, latency and pacing, columns of requests.
 pub(super) struct Table {
@@ -29,7 +29,7 @@ struct Row {
 impl Table {
     /// Without wishes: the latency of the trace and others, the round trip of
     /// the trace and others.
-    pub(super) fn new(journey: &Journey, args: &Args) -> Self {
+    pub(super) fn new(journey: &Journey, args: &WhatIf) -> Self {
         let latency = args.latency.unwrap_or(journey.latency);
         let parity = |(name, fec): (String, Fec)| Row {
             name,

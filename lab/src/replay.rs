@@ -1,4 +1,4 @@
-//! `--what-if`: how many frames of a traced stream other settings would have
+//! The subcommand `what-if`: how many frames of a traced stream other settings would have
 //! saved, and at what cost.
 
 mod report;
@@ -18,11 +18,11 @@ use framegram_cli::output::OutputFile;
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
-use framegram_lab::what_if::{Journey, Outcome, Part, Setting, replay};
 
 use self::report::Report;
 use self::table::Table;
-use crate::args::Args;
+use crate::args::WhatIf;
+use crate::what_if::{Journey, Outcome, Part, Setting, replay};
 
 /// What was tried, and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +43,10 @@ impl Tried {
 ///
 /// # Errors
 /// When it cannot be read, or there is nothing in it to be replayed.
-pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
-    let piped = args.report.iter().any(|path| path.as_os_str() == "-");
-    let file = args.report.first().filter(|_| !piped);
+pub fn run(args: &WhatIf) -> anyhow::Result<()> {
+    let path = args.trace.as_path();
+    let piped = args.report.as_deref() == Some(Path::new("-"));
+    let file = args.report.as_deref().filter(|_| !piped);
     let threads = Threads::new(&Stop::new());
     let report = file
         .map(|path| OutputFile::claim(path, "report", &threads))
@@ -63,7 +64,7 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         writeln!(out, "{line}")?;
     }
     let table = Table::new(&journey, args);
-    let seed = args.seed.unwrap_or(0);
+    let seed = args.seed;
     let settings = if journey.datagrams.1 > 0 {
         table.settings()
     } else {

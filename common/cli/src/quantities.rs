@@ -1,28 +1,55 @@
-//! Times and sizes as people type them.
+//! Times, sizes and rates as people type them.
 
 use std::time::Duration;
 
-/// A time with its unit: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    seconds(text)?
+/// A time above zero with its unit: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare
+/// number is seconds.
+///
+/// # Errors
+/// What to type.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    seconds(text, 1.0)?
         .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST)
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "a time is a number above 0 with ms, s, m or h, such as 10s".to_owned())
 }
 
-/// A time that may be none at all: `0` to `10s`.
-pub(super) fn latency(text: &str) -> Result<Duration, String> {
-    seconds(text)?
+/// A latency, `0` to `10s`; a bare number is milliseconds.
+///
+/// # Errors
+/// What to type.
+pub fn latency(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.001)?
         .filter(|seconds| (0.0..=LONGEST_LATENCY).contains(seconds))
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| "it is a time from 0 to 10s, such as 60ms".to_owned())
+        .ok_or_else(|| {
+            "it is a time from 0 to 10s, such as 60ms; a bare number is milliseconds".to_owned()
+        })
 }
 
-fn seconds(text: &str) -> Result<Option<f64>, String> {
+/// Bits a second: a number, with k, M or G in powers of 1000.
+///
+/// # Errors
+/// What to type.
+pub fn bitrate(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1e6),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1e9),
+        _ => (text, 1.0),
+    };
+    match number.parse::<f64>().map(|number| number * unit) {
+        Ok(bits) if (LEAST_BITRATE..=MOST_BITRATE).contains(&bits) => Ok(bits as u64),
+        _ => Err("type bits a second from 64k to 10G, such as 8M or 500k".into()),
+    }
+}
+
+fn seconds(text: &str, bare: f64) -> Result<Option<f64>, String> {
     let (number, unit) = split(text);
     let seconds = match unit {
         "ms" => 0.001,
-        "" | "s" => 1.0,
+        "" => bare,
+        "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
         _ => return Err("a time is a number with ms, s, m or h, such as 10s".to_owned()),
@@ -30,8 +57,11 @@ fn seconds(text: &str) -> Result<Option<f64>, String> {
     Ok(number.parse::<f64>().ok().map(|number| number * seconds))
 }
 
-/// A size in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1024.
-pub(super) fn bytes(text: &str) -> Result<usize, String> {
+/// A size of memory in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1024.
+///
+/// # Errors
+/// What to type.
+pub fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = split(text);
     let shift = match unit {
         "" => 0,
@@ -54,6 +84,12 @@ fn split(text: &str) -> (&str, &str) {
         .unwrap_or(text.len());
     text.split_at(end)
 }
+
+/// Less carries no frame.
+const LEAST_BITRATE: f64 = 64e3;
+
+/// Above what any network interface here carries, a limit is a slip.
+const MOST_BITRATE: f64 = 10e9;
 
 /// A year, in seconds: what is longer is a slip.
 const LONGEST: f64 = 366.0 * 86_400.0;
@@ -101,7 +137,13 @@ mod tests {
 
     #[test]
     fn reads_latencies() {
-        for (text, millis) in [("0", 0), ("60ms", 60), ("1.5s", 1_500), ("10s", 10_000)] {
+        for (text, millis) in [
+            ("0", 0),
+            ("60", 60),
+            ("60ms", 60),
+            ("1.5s", 1_500),
+            ("10s", 10_000),
+        ] {
             assert_eq!(latency(text), Ok(Duration::from_millis(millis)));
         }
         for text in ["", "-1ms", "10.1s", "60x", "ms", "1m"] {
