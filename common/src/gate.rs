@@ -261,7 +261,8 @@ impl Gate {
 
     fn answer(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
         let header = Header {
-            stream: self.config.stream,
+            // Who is not served is not told which stream there is.
+            stream: 0,
             // No place that is served has it, so numbers never meet.
             destination: wire::native::NO_DESTINATION,
             channel: packet.channel(),

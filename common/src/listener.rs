@@ -254,7 +254,8 @@ impl Listener {
         let native = self.native.statistics();
         let (malformed, foreign) = (native.packets.malformed, native.packets.foreign);
         let others = self.others.len() as u64 + native.stream.others;
-        let native = (native.stream.followed > 0).then_some(native);
+        // Of a sender all of whose frames are lost, its own counts tell.
+        let native = (native.stream.followed > 0 || self.followed == 0).then_some(native);
         let streams = self.stream.iter().chain(&self.previous);
         let streams = streams.map(Stream::statistics).chain(self.before.clone());
         let mut all = if self.native_is_newest {

@@ -6,13 +6,18 @@
 //! [`Receiver::poll_timeout`].
 
 mod awaiting;
+mod bye;
 mod clock;
 mod concealment;
 mod delivery;
 mod following;
+mod leaps;
+mod peer;
+mod probation;
 mod requests;
 mod stages;
 mod stream;
+mod succession;
 mod transit;
 
 use std::collections::VecDeque;
@@ -27,9 +32,10 @@ use crate::os;
 use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
 use crate::wire::native::{Header, Packet};
-use following::Other;
+use following::{Other, Over};
+use probation::Probation;
 use stages::Stages;
-use stream::Stream;
+use stream::{Stream, Taken};
 
 /// A stream is silent when nothing of it arrives for so long: longer than the
 /// time between the totals that every stream sends.
@@ -54,6 +60,8 @@ pub struct Config {
     pub strict: bool,
     /// What this machine says of a stream: [`os::boot_mark`] but in tests.
     pub boot_mark: fn(u64) -> Option<u64>,
+    /// What addresses prove themselves with, drawn at random.
+    pub secret: (u64, u64),
 }
 
 impl Default for Config {
@@ -63,6 +71,7 @@ impl Default for Config {
             requests: true,
             strict: false,
             boot_mark: os::boot_mark,
+            secret: (os::random_u64(), os::random_u64()),
         }
     }
 }
@@ -157,8 +166,9 @@ pub struct Receiver {
     stages_before: Stages,
     followed: u64,
     others: Vec<Other>,
+    probation: Probation,
     /// Streams that said farewell: what still arrives of them begins nothing.
-    ended: VecDeque<u64>,
+    ended: VecDeque<Over>,
     malformed: u64,
     /// Datagrams that are no packets of the stream that is followed: damaged
     /// ones of the next, if they turn out to come from its sender.
@@ -185,6 +195,7 @@ impl Receiver {
             stages_before: Stages::default(),
             followed: 0,
             others: Vec::new(),
+            probation: Probation::default(),
             ended: VecDeque::new(),
             malformed: 0,
             damaged: VecDeque::new(),
@@ -199,14 +210,16 @@ impl Receiver {
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
-                if self.follows(&header, &packet, from, now)
+                if self.follows(&header, &packet, (from, datagram.len()), now)
                     && let Some(stream) = &mut self.stream
                 {
-                    if stream.is_before_joining(&header) {
-                        self.foreign += 1;
-                    } else if !stream.handle_packet(&header, &packet, from, datagram.len(), now) {
-                        self.malformed += 1;
-                    }
+                    let taken = if stream.is_before_joining(&header) {
+                        Taken::Foreign
+                    } else {
+                        stream.handle_packet(&header, &packet, from, datagram.len(), now)
+                    };
+                    self.foreign += u64::from(taken == Taken::Foreign);
+                    self.malformed += u64::from(taken == Taken::Malformed);
                 }
             }
             Err(error) => self.handle_undecodable(from, &error),
@@ -224,7 +237,9 @@ impl Receiver {
     pub fn handle_socket_drops(&mut self, total: u64) {
         let new = total.saturating_sub(self.socket_drops);
         self.socket_drops += new;
-        if let Some(stream) = &mut self.stream {
+        // Of a stream that is to be followed the first packets may be among them.
+        let followed = self.stream.as_mut();
+        if let Some(stream) = followed.or_else(|| self.probation.newest_mut()) {
             stream.handle_socket_drops(new);
         }
     }
@@ -242,9 +257,9 @@ impl Receiver {
         if let Some(stream) = &mut self.stream
             && stream.handle_timeout(now)
         {
-            let number = stream.number();
+            let over = Over::of(stream);
             self.free_since = now;
-            self.note_end(number);
+            self.note_end(over);
         }
     }
 
@@ -269,7 +284,10 @@ impl Receiver {
     /// else is to be handled after that.
     pub fn finish(&mut self) {
         let streams = self.previous.iter_mut().chain(&mut self.stream);
-        streams.for_each(|stream| stream.settle(true));
+        streams.for_each(|stream| {
+            stream.finish();
+            stream.settle(true);
+        });
     }
 
     /// The next event.
@@ -293,10 +311,10 @@ impl Receiver {
 
     /// Tells what became of a frame that was polled; each has one fate.
     pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
+        // A stream that was silent for long comes after itself.
         let mut streams = self.previous.iter_mut().chain(&mut self.stream);
-        if let Some(stream) = streams.find(|stream| stream.number() == id.stream) {
-            stream.handle_fate(id.number, outcome);
-        }
+        streams
+            .any(|stream| stream.number() == id.stream && stream.handle_fate(id.number, outcome));
     }
 
     /// Whether the stream that is followed comes from there.
@@ -313,6 +331,14 @@ impl Receiver {
             .is_some_and(|stream| stream.is_living(now))
     }
 
+    /// Whether the stream that is followed keeps its place: it goes on, and has
+    /// brought frames or had no time to.
+    #[must_use]
+    pub fn keeps_place(&self, now: Duration) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| stream.is_living(now) && !stream.is_in_vain(now))
+    }
+
     /// The counts so far, of all streams that were followed.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -322,18 +348,26 @@ impl Receiver {
             stages.add(&previous.stages());
             statistics
         });
-        let stream = self.stream.as_ref();
+        // Of a sender all of whose frames are lost, its counts tell.
+        let unproven = self.probation.newest().filter(|_| self.followed == 0);
+        let stream = self.stream.as_ref().or(unproven);
         let stream = stream.map(|stream| stream.statistics(&stages));
         let mut all = [stream, previous, self.before.clone()]
             .into_iter()
             .flatten();
         let mut statistics = all.next().unwrap_or_default();
         all.for_each(|before| statistics.add(&before));
+        // Those of the stream that stands for all are counted there.
+        let unproven = if self.followed > 0 {
+            self.probation.packets()
+        } else {
+            0
+        };
         statistics.stream.side = Side::Viewer;
         statistics.stream.followed = self.followed;
         statistics.stream.others = self.others.len() as u64;
         statistics.packets.malformed = Some(self.malformed);
-        statistics.packets.foreign = Some(self.foreign);
+        statistics.packets.foreign = Some(self.foreign + unproven);
         statistics
     }
 }

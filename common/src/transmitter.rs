@@ -315,6 +315,7 @@ impl Transmitter {
                     destinations.for_each(|to| to.note_spread(spread));
                 }
                 Packet::Request(request) => self.handle_request(destination, &request, now),
+                Packet::PathChallenge(challenge) => to.handle_path_challenge(&challenge),
                 Packet::Connect(_) | Packet::Leave(_) => {}
                 Packet::Chunk(_)
                 | Packet::Resent(_)
@@ -324,7 +325,8 @@ impl Transmitter {
                 | Packet::Farewell(_)
                 | Packet::Reply(_)
                 | Packet::Challenge(_)
-                | Packet::Refusal(_) => self.counts.malformed += 1,
+                | Packet::Refusal(_)
+                | Packet::PathResponse(_) => self.counts.malformed += 1,
             },
             _ => self.counts.malformed += 1,
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_cli::threads::{Thread, Threads};
+use framegram_common::os;
 use framegram_common::udp::{SERVICE, probe_local_network};
 use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
 
@@ -27,21 +28,19 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    /// Announces that the stream with this number is to be had under `name` at
-    /// an address of this machine.
+    /// Announces that a stream is to be had under `name` at an address of this
+    /// machine.
     ///
     /// # Errors
     /// Where this machine has no multicast.
     pub(crate) fn new(
         name: &str,
         address: SocketAddr,
-        stream: u64,
         console: &Arc<Console>,
         threads: &Threads,
     ) -> Result<Self> {
         let failed = || format!("cannot announce {name:?} on the local network");
-        // Two senders of one machine must not quarrel over its name.
-        let host = format!("framegram-{stream:016x}.local.");
+        let host = host();
         let own = if address.ip().is_unspecified() {
             String::new()
         } else {
@@ -107,6 +106,12 @@ impl Drop for Announcement {
             let _ = thread.join_within(FAREWELL);
         }
     }
+}
+
+/// A name for this machine that no other sender on it has. The stream's number
+/// is not in it: that is for those who are served.
+fn host() -> String {
+    format!("framegram-{:016x}.local.", os::random_u64())
 }
 
 /// A name that can be announced and typed.

@@ -135,7 +135,7 @@ fn stream(
     let announced = options.announce.as_deref().zip(door.as_ref());
     let announcement = announced.map(|(name, door)| {
         let address = door.address().context("cannot tell where it listens")?;
-        Announcement::new(name, address, number, console, threads)
+        Announcement::new(name, address, console, threads)
     });
     let announcement = announcement.transpose()?;
     stream.door = door;

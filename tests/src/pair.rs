@@ -294,7 +294,9 @@ impl<'a> Pair<'a> {
                 0 | 1 => 0,
                 _ => truth::read(&queued.datagram).0.stream - STREAM,
             };
+            let mut free = false;
             if let Some(receiver) = &mut self.receiver {
+                free = !receiver.is_living(queued.arrival);
                 receiver.handle_socket_drops(queued.dropped);
                 let from = sender(life);
                 if let Some(pull) = &mut self.pull
@@ -305,7 +307,7 @@ impl<'a> Pair<'a> {
                 receiver.handle_datagram(from, &queued.datagram, queued.arrival);
             }
             self.drain_receiver(shown);
-            self.note_arrived(&queued.datagram);
+            self.note_arrived(&queued.datagram, free);
         }
         if self.socket.stalled_until(now).is_some() {
             return;
@@ -346,7 +348,8 @@ impl<'a> Pair<'a> {
         self.records.extend(records);
     }
 
-    fn note_arrived(&mut self, datagram: &[u8]) {
+    /// Notes a datagram that the viewer took, `free` to follow its stream.
+    fn note_arrived(&mut self, datagram: &[u8], free: bool) {
         let followed = self.events.iter().rev().find_map(|event| match event {
             Event::Followed { stream, .. } => Some(*stream),
             Event::Other { .. } | Event::Ended { .. } => None,
@@ -355,8 +358,14 @@ impl<'a> Pair<'a> {
         self.truth_of(datagram, |truth, datagram| {
             let followed = followed == Some(truth.stream);
             if listening && !followed && !truth.followed {
+                if free {
+                    truth.hold(datagram);
+                    return;
+                }
                 truth.note_passed(datagram);
             }
+            // Another stream was followed until now.
+            truth.missed |= followed && !truth.followed && !free;
             truth.note_arrived(datagram, followed);
         });
     }

@@ -18,6 +18,9 @@ pub struct Truth {
     pub followed: bool,
     /// Whether something of it came before the viewer followed it, or listened.
     pub missed: bool,
+    /// Datagrams that came before any media, while the viewer was free to follow
+    /// the stream: they are of it, if it comes to that.
+    pub held: Vec<Vec<u8>>,
     /// One above the highest packet of each channel that came before.
     pub passed: [u64; 3],
     /// Good copies that arrived, in the order of arrival.
@@ -75,9 +78,20 @@ impl Truth {
         self.dropped.insert(key, self.arrived.len());
     }
 
+    /// Keeps a datagram of this stream that arrived before any media.
+    pub fn hold(&mut self, datagram: &[u8]) {
+        self.held.push(datagram.to_vec());
+    }
+
     /// Notes a datagram of this stream that arrived; `followed` says whether
     /// the viewer follows the stream by now.
     pub fn note_arrived(&mut self, datagram: &[u8], followed: bool) {
+        for held in std::mem::take(&mut self.held) {
+            if !followed {
+                self.note_passed(&held);
+            }
+            self.note_arrived(&held, followed);
+        }
         let (header, damaged) = read(datagram);
         let key = (header.channel, header.number.0);
         self.followed |= followed;

@@ -186,6 +186,8 @@ fn forged_addresses_get_no_video() {
         let mut received = 0;
         while let Ok(len) = socket.recv(&mut buffer) {
             received += len;
+            let (header, _) = Packet::decode(&buffer[..len]).expect("a packet");
+            assert_eq!(header.stream, 0, "the stream is named to nobody outside");
         }
         assert!(received > 0 && received <= asked.len(), "{received} bytes");
     }

@@ -38,6 +38,7 @@ pub(super) fn receiver(bytes: &[u8]) {
         requests: input.u8() & 1 == 0,
         strict: input.u8() & 1 == 0,
         boot_mark: |_| Some(1),
+        secret: (1, 2),
     };
     let mut watched = Watched {
         machine: Receiver::new(config, VIEWER, START),

@@ -38,6 +38,8 @@ fn come(gate: &mut Gate, viewer: u64, from: &str, now: Duration) -> Vec<Visit> {
         visits.push(gate.handle_datagram(address(from), &asked, now, &mut answer));
         assert!(answer.len() <= asked.len());
         if !answer.is_empty() {
+            let (header, _) = Packet::decode(&answer).unwrap();
+            assert_eq!(header.stream, 0, "nobody outside is told the number");
             let heard = caller.handle_datagram(address(GATE), &answer, now);
             assert_ne!(heard, Answer::None);
         }

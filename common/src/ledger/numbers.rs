@@ -12,10 +12,6 @@ use crate::seq::PacketNumber;
 /// several seconds of the fastest stream.
 pub(super) const WINDOW: u64 = 1 << 16;
 
-/// The furthest that numbers may leap: minutes of outage at the fastest rate.
-/// A leap beyond it is no packet of this stream.
-const MAX_LEAP: u64 = 1 << 24;
-
 /// What a number says of its packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -112,11 +108,11 @@ impl Numbers {
         Arrival::New
     }
 
-    /// Whether the number can be one of this stream.
+    /// Whether any stream can have such a number. How far one may leap in a time
+    /// is for others to say.
     #[must_use]
     pub fn is_plausible(&self, number: PacketNumber) -> bool {
-        let near = |(_, next): (u64, u64)| number.0.saturating_sub(next) <= MAX_LEAP;
-        number.0 <= MAX_NUMBER && self.range.is_none_or(near)
+        number.0 <= MAX_NUMBER
     }
 
     /// Notes that the numbers below `end` are known to have been sent.

@@ -40,6 +40,21 @@ impl Ledger {
         self.numbers(Channel::Repair).received()
     }
 
+    /// One above the highest number of a channel that was received; 0 before
+    /// the first.
+    #[must_use]
+    pub fn received_to(&self, channel: Channel) -> u64 {
+        self.numbers(channel).next()
+    }
+
+    /// One above the highest number of a channel that is known to have been
+    /// used.
+    #[must_use]
+    pub fn sent(&self, channel: Channel) -> u64 {
+        let told = self.totals().map_or(0, |totals| counted(totals, channel));
+        self.received_to(channel).max(told)
+    }
+
     /// What the numbers of media and repair packets say of loss.
     #[must_use]
     pub fn loss_counts(&self) -> LossCounts {

@@ -128,7 +128,7 @@ impl Listener {
             self.malformed += u64::from(!take(stream));
             return;
         }
-        let living = self.native.is_living(now)
+        let living = self.native.keeps_place(now)
             || (self.stream.as_ref()).is_some_and(|stream| stream.is_living(now));
         if living && self.others.contains(&from) {
             self.foreign += 1;

@@ -7,7 +7,7 @@ use super::stream::Stream;
 use super::{Event, MAX_OTHERS, Receiver};
 use crate::ledger::Passed;
 use crate::wire::WireError;
-use crate::wire::native::{Header, Packet};
+use crate::wire::native::{Channel, Header, Packet};
 
 /// The most damaged datagrams that are remembered before a stream is followed.
 const MAX_DAMAGED: usize = 64;
@@ -23,12 +23,26 @@ pub(super) struct Other {
     passed: Passed,
 }
 
-impl Other {
-    fn new(stream: u64) -> Self {
+/// A stream that said farewell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over {
+    stream: u64,
+    /// Media packets that it consists of.
+    media: u64,
+}
+
+impl Over {
+    pub(super) fn of(stream: &Stream) -> Self {
         Self {
-            stream,
-            passed: Passed::default(),
+            stream: stream.number(),
+            media: stream.last_media(),
         }
+    }
+
+    /// Whether a packet of it shows that it goes on: somebody else said that
+    /// farewell.
+    fn is_outlived_by(&self, header: &Header, packet: &Packet<'_>) -> bool {
+        matches!(packet, Packet::Chunk(_)) && header.number.0 >= self.media
     }
 }
 
@@ -65,58 +79,83 @@ impl Receiver {
         }
     }
 
-    /// Whether packets of this stream are to be looked at: those of the one
-    /// that is followed, which this one becomes if there is none, or none that
-    /// still lives.
+    /// Whether a packet of `len` bytes is one of the stream that is followed,
+    /// which its own becomes if it brings media and there is none, or none that
+    /// keeps its place.
     pub(super) fn follows(
         &mut self,
         header: &Header,
         packet: &Packet<'_>,
-        from: SocketAddr,
+        (from, len): (SocketAddr, usize),
         now: Duration,
     ) -> bool {
         let number = header.stream;
-        let (living, silent_since) = match &self.stream {
-            Some(stream) if stream.number() == number => return true,
-            Some(stream) => (stream.is_living(now), Some(stream.heard())),
-            None => (false, None),
-        };
-        // Known, its packets were not looked at while another was followed.
+        let followed = self.stream.as_ref();
+        let same = followed.filter(|stream| stream.number() == number);
+        let revived = same.is_some_and(|stream| {
+            let over = stream.has_ended() && stream.from() == from;
+            over && Over::of(stream).is_outlived_by(header, packet)
+        });
+        if same.is_some() && !revived {
+            return true;
+        }
+        let handshake = matches!(packet, Packet::Challenge(_) | Packet::Refusal(_));
+        if handshake || !packet.is_from_sender() {
+            self.foreign += 1;
+            return false;
+        }
         let other = self.others.iter().position(|it| it.stream == number);
-        let known = other.is_some() || self.others.len() >= MAX_OTHERS;
-        if living || self.ended.contains(&number) || !packet.is_from_sender() {
+        let mut ended = self.ended.iter();
+        if ended.any(|over| over.stream == number && !over.is_outlived_by(header, packet)) {
             self.foreign += 1;
             if let Some(other) = other {
                 self.others[other].passed.note(header);
-            } else if living && !known {
-                let mut other = Other::new(number);
-                other.passed.note(header);
-                self.others.push(other);
-                self.events.push_back(Event::Other {
-                    stream: number,
-                    from,
-                });
             }
             return false;
         }
-        if let Some(silent_since) = silent_since {
-            self.free_since = self.free_since.max(silent_since);
+        let (living, in_vain) = self.stream.as_ref().map_or((false, false), |stream| {
+            (stream.is_living(now), stream.is_in_vain(now))
+        });
+        let displaces = in_vain && living && self.probation.contend(header, packet, from, now);
+        if living && !displaces {
+            self.note_other(header, from);
+            return false;
         }
-        if known {
-            self.free_since = now;
+        // Known, its packets were not looked at while another was followed.
+        let known = displaces || revived || other.is_some() || self.others.len() >= MAX_OTHERS;
+        let passed = other.map_or_else(Passed::default, |other| self.others[other].passed);
+        let free_since = if known { now } else { self.free_since() };
+        let (viewer, config) = (self.viewer, &self.config);
+        let new = || {
+            let stream = Stream::new(number, viewer, from, config, free_since, passed, now);
+            (stream, passed)
+        };
+        if header.channel == Channel::Control {
+            let (quiet, forgotten) = self.probation.quiet(number, from, now, new);
+            quiet.passed.note(header);
+            quiet.packets += 1;
+            if !quiet.stream.is_before_joining(header) {
+                quiet.stream.handle_packet(header, packet, from, len, now);
+            }
+            self.foreign += forgotten;
+            return false;
         }
-        let other = other.map(|other| self.others.remove(other));
+        let (quiet, forgotten) = self.probation.take(number, from);
+        self.foreign += forgotten;
+        let stream = quiet.map_or_else(|| new().0, |quiet| quiet.stream);
+        self.free_since = free_since;
+        self.ended.retain(|over| over.stream != number);
+        self.others.retain(|other| other.stream != number);
+        self.follow(stream, now);
+        true
+    }
+
+    fn follow(&mut self, mut stream: Stream, now: Duration) {
+        let (number, from) = (stream.number(), stream.from());
+        self.probation.forget_contenders();
         self.retire(now);
         self.followed += 1;
-        let mut stream = Stream::new(
-            number,
-            self.viewer,
-            from,
-            &self.config,
-            self.free_since,
-            other.map_or_else(Passed::default, |other| other.passed),
-            now,
-        );
+        stream.follow(now);
         for (address, claimed) in self.damaged.drain(..) {
             if address == from && claimed.is_none_or(|header| header.stream == number) {
                 stream.handle_corrupt(claimed);
@@ -129,14 +168,41 @@ impl Receiver {
             from,
             again: self.followed > 1,
         });
-        true
     }
 
-    pub(super) fn note_end(&mut self, stream: u64) {
-        self.ended.push_back(stream);
+    /// Since when a stream that nobody heard of would be followed.
+    fn free_since(&self) -> Duration {
+        let silent_since = self.stream.as_ref().map(Stream::heard);
+        self.free_since.max(silent_since.unwrap_or_default())
+    }
+
+    /// Counts a packet of a stream that is not followed while another one is.
+    fn note_other(&mut self, header: &Header, from: SocketAddr) {
+        let number = header.stream;
+        self.foreign += 1;
+        let quiet = self.probation.take(number, from);
+        self.foreign += quiet.1 + quiet.0.as_ref().map_or(0, |quiet| quiet.packets);
+        let known = self.others.iter().position(|it| it.stream == number);
+        let index = known.unwrap_or_else(|| {
+            let passed = quiet.0.map_or_else(Passed::default, |quiet| quiet.passed);
+            if self.others.len() < MAX_OTHERS {
+                let stream = number;
+                self.others.push(Other { stream, passed });
+                self.events.push_back(Event::Other { stream, from });
+            }
+            self.others.len() - 1
+        });
+        if let Some(other) = self.others.get_mut(index).filter(|it| it.stream == number) {
+            other.passed.note(header);
+        }
+    }
+
+    pub(super) fn note_end(&mut self, over: Over) {
+        self.ended.push_back(over);
         if self.ended.len() > MAX_OTHERS {
             self.ended.pop_front();
         }
+        let stream = over.stream;
         self.events.push_back(Event::Ended { stream });
     }
 
@@ -147,7 +213,7 @@ impl Receiver {
             return;
         };
         if stream.has_said_farewell() && !stream.has_ended() {
-            self.note_end(stream.number());
+            self.note_end(Over::of(&stream));
         }
         stream.end(now);
         stream.close(now);

@@ -3,6 +3,7 @@
 
 mod chunks;
 mod clocks;
+mod credit;
 mod feedback;
 mod waits;
 
@@ -10,11 +11,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::awaiting::Awaiting;
+use super::bye::Bye;
 use super::clock::Clock;
 use super::concealment::TableSets;
 use super::delivery::Delivery;
+use super::leaps::{Leaps, Line};
+use super::peer::Peer;
 use super::requests::Requests;
 use super::stages::Stages;
+use super::succession::{self, Succession};
 use super::transit::Transit;
 use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE};
 use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts, Passed};
@@ -22,7 +27,9 @@ use crate::reassembly::{Origin, Reassembly};
 use crate::repair::{LossEstimate, Rebuilder};
 use crate::seq::FrameNumber;
 use crate::statistics::{self, Statistics};
-use crate::wire::native::{Channel, Chunk, Header, Packet, Request};
+use crate::wire::native::{
+    Channel, Chunk, HEADER, Header, MAX_GAPS, MAX_WANTS, Packet, Report, Request,
+};
 
 /// Time between reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -30,19 +37,45 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// Time between the first reports.
 const EAGER_EVERY: Duration = Duration::from_millis(20);
 
-/// The furthest that frame numbers may leap: hours of outage.
-const MAX_FRAME_LEAP: u64 = 1 << 20;
+/// Bytes of the longest request.
+const LONGEST_REQUEST: usize = HEADER + 14 + MAX_WANTS * 6 + MAX_GAPS * 4;
+
+/// A stream of which no frame came whole in this time is followed in vain: half
+/// a second has several frames of any video.
+const IN_VAIN: Duration = Duration::from_millis(500);
+
+/// What a packet was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// One of the stream.
+    Ours,
+    /// None that the stream can have.
+    Malformed,
+    /// From an address that has not proved to be the sender's, or of the
+    /// handshake, which is no part of the stream.
+    Foreign,
+}
 
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     number: u64,
     viewer: u64,
-    from: SocketAddr,
+    /// Where it comes from.
+    peer: Peer,
+    /// Where else it seems to come from.
+    succession: Succession,
+    /// Whether the sender has answered from there.
+    answers: bool,
+    /// Nothing may be sent there as long as nothing comes.
+    muted: bool,
+    leaps: Leaps,
     destination: u16,
     config: Config,
     free_since: Duration,
-    heard: Duration,
+    /// Since when it is followed, and whether a frame came whole.
+    since: Option<Duration>,
+    has_frames: bool,
     ledger: Ledger,
     reassembly: Reassembly,
     rebuilder: Rebuilder,
@@ -62,7 +95,7 @@ pub(super) struct Stream {
     newest_sent: u64,
     /// The longest datagram of media that arrived, in bytes.
     widest: usize,
-    farewell: Option<Duration>,
+    bye: Option<Bye>,
     ended: bool,
     /// Whether the path is back after an outage, and no frame has begun since.
     resumed: bool,
@@ -89,11 +122,16 @@ impl Stream {
         Self {
             number,
             viewer,
-            from,
+            peer: Peer::new(from, config.secret, number, now),
+            succession: Succession::default(),
+            answers: false,
+            muted: false,
+            leaps: Leaps::default(),
             destination: 0,
             config: config.clone(),
             free_since,
-            heard: now,
+            since: None,
+            has_frames: false,
             ledger: Ledger::new(number).joined_after(passed),
             reassembly: Reassembly::default(),
             rebuilder: Rebuilder::default(),
@@ -109,7 +147,7 @@ impl Stream {
             stages: Stages::default(),
             newest_sent: 0,
             widest: 0,
-            farewell: None,
+            bye: None,
             ended: false,
             resumed: false,
             totals_stale: false,
@@ -126,19 +164,31 @@ impl Stream {
         self.number
     }
 
-    /// Where its newest packet came from.
+    /// Where it comes from.
     pub(super) fn from(&self) -> SocketAddr {
-        self.from
+        self.peer.address()
     }
 
     /// When the newest packet arrived.
     pub(super) fn heard(&self) -> Duration {
-        self.heard
+        self.peer.heard()
     }
 
     /// Whether it goes on, as far as one can hear.
     pub(super) fn is_living(&self, now: Duration) -> bool {
-        self.farewell.is_none() && now.saturating_sub(self.heard) < SILENCE
+        !self.has_said_farewell() && now.saturating_sub(self.heard()) < SILENCE
+    }
+
+    /// Whether it has brought no frame in all its time: another one that brings
+    /// frames takes its place.
+    pub(super) fn is_in_vain(&self, now: Duration) -> bool {
+        let long = |since: Duration| now.saturating_sub(since) >= IN_VAIN;
+        !self.has_frames && self.since.is_some_and(long)
+    }
+
+    /// Counts its time from now on, as that of a stream that is followed.
+    pub(super) fn follow(&mut self, now: Duration) {
+        self.since = Some(now);
     }
 
     /// Whether a packet was sent before this side joined.
@@ -146,8 +196,7 @@ impl Stream {
         self.ledger.is_before_joining(header)
     }
 
-    /// Takes a packet of `len` bytes. Returns whether it can be one of this
-    /// stream.
+    /// Takes a packet of `len` bytes.
     pub(super) fn handle_packet(
         &mut self,
         header: &Header,
@@ -155,19 +204,33 @@ impl Stream {
         from: SocketAddr,
         len: usize,
         now: Duration,
-    ) -> bool {
+    ) -> Taken {
         // A viewer's own packets may be thrown back at it.
         if !packet.is_from_sender() {
-            return false;
+            return Taken::Malformed;
         }
+        if matches!(packet, Packet::Challenge(_) | Packet::Refusal(_)) {
+            return Taken::Foreign;
+        }
+        if from == self.peer.address() {
+            self.peer.note_bytes(len);
+        } else if !self.succeed(header, packet, (from, len), now) {
+            return Taken::Foreign;
+        }
+        self.muted = false;
+        if !self.is_credible(header, packet, now) {
+            return Taken::Malformed;
+        }
+        let known = self.known(header.channel);
         let begins = self.ledger.frames.first().is_none();
         match self.ledger.note_packet(header, len, now) {
             Arrival::New => {}
-            Arrival::Duplicate => return true,
-            Arrival::Implausible => return false,
+            Arrival::Duplicate => return Taken::Ours,
+            Arrival::Implausible => return Taken::Malformed,
         }
-        self.note_silence(now.saturating_sub(self.heard));
-        (self.from, self.destination, self.heard) = (from, header.destination, now);
+        self.note_silence(now.saturating_sub(self.heard()));
+        self.destination = header.destination;
+        self.peer.note_heard(now);
         self.newest_sent = header.sent;
         if header.channel != Channel::Control {
             self.requests.note_arrival(now);
@@ -178,8 +241,11 @@ impl Stream {
                 .note_lateness(self.transit.note(header.sent, header.number, now));
             let offset = self.offset(header.sent);
             self.stages.note_packet(header.sent, now, offset);
+            let outlived = |bye: &mut Bye| !bye.note_media(header.number.0, now);
+            self.bye.take_if(outlived);
         }
-        match packet {
+        self.note_progress(header, packet, known, now);
+        let ours = match packet {
             Packet::Chunk(chunk) => {
                 if begins && chunk.index > 0 {
                     self.ledger.frames.join_within(self.extend(chunk));
@@ -194,21 +260,32 @@ impl Stream {
             Packet::Parity(parity) => self.handle_parity(parity, now),
             Packet::Totals(totals) => self.handle_totals(totals, header.sent, now),
             Packet::Farewell(totals) => {
-                if self.farewell.is_none() {
-                    // The sender stays a moment longer, and hears the last word.
-                    self.report_due = now;
-                    self.farewell = Some(now);
+                let ours = self.handle_totals(totals, header.sent, now);
+                match &mut self.bye {
+                    _ if !ours => {}
+                    Some(bye) => bye.note_again(totals.media),
+                    None => {
+                        // The sender stays a moment longer, and hears the last word.
+                        self.report_due = now;
+                        self.bye = Some(Bye::new(totals.media, now));
+                    }
                 }
-                self.handle_totals(totals, header.sent, now)
+                ours
             }
             Packet::Reply(reply) => self.handle_reply(reply, header.sent, now),
+            Packet::PathResponse(response) => {
+                self.answers |= self.peer.handle_response(response);
+                true
+            }
             Packet::Report(_)
             | Packet::Request(_)
             | Packet::Connect(_)
             | Packet::Challenge(_)
             | Packet::Refusal(_)
-            | Packet::Leave(_) => false,
-        }
+            | Packet::Leave(_)
+            | Packet::PathChallenge(_) => false,
+        };
+        if ours { Taken::Ours } else { Taken::Malformed }
     }
 
     /// Counts a damaged packet from where this stream comes from.
@@ -243,9 +320,16 @@ impl Stream {
         self.reassembly.forget();
         self.hand_out();
         self.settle(false);
-        let over = self
-            .farewell
-            .is_some_and(|farewell| now >= farewell + self.config.budget);
+        let interval = self.interval();
+        if let Some(bye) = &mut self.bye
+            && bye.counts_at(interval) <= now
+        {
+            bye.count();
+        }
+        let mut over = false;
+        if let Some(bye) = self.bye.filter(Bye::counts) {
+            over = now >= bye.over_at(self.config.budget);
+        }
         if over && !self.ended {
             self.end(now);
             return true;
@@ -255,7 +339,19 @@ impl Stream {
 
     /// Whether its sender said that nothing follows.
     pub(super) fn has_said_farewell(&self) -> bool {
-        self.farewell.is_some()
+        self.bye.is_some_and(|bye| bye.counts())
+    }
+
+    /// Media packets that it consists of, as far as its sender said.
+    pub(super) fn last_media(&self) -> u64 {
+        self.bye.map_or(0, |bye| bye.media())
+    }
+
+    /// Believes a farewell, since nothing can follow it any more.
+    pub(super) fn finish(&mut self) {
+        if let Some(bye) = &mut self.bye {
+            bye.count();
+        }
     }
 
     /// Whether it has ended by its own farewell.
@@ -299,14 +395,22 @@ impl Stream {
             return None;
         }
         let given_up = self.awaiting.deadline();
-        let end = self.farewell.map(|at| at + self.config.budget);
+        let end = self.bye.map(|bye| {
+            let counts = bye.counts_at(self.interval());
+            bye.over_at(self.config.budget).max(counts)
+        });
+        let counts = self.bye.filter(|bye| !bye.counts());
+        let counts = counts.map(|bye| bye.counts_at(self.interval()));
+        let report_due = Some(self.report_due).filter(|due| self.peer.may_take(1, *due));
         let request = if self.may_ask() {
             self.requests.due(self.incomplete())
         } else {
             None
         };
+        // What would not be sent is not waited for.
+        let request = request.filter(|_| !self.muted);
         let next = self.overdue().map(|(_, at)| at);
-        [Some(self.report_due), given_up, end, request, next]
+        [report_due, given_up, end, counts, request, next]
             .into_iter()
             .flatten()
             .min()
@@ -316,35 +420,55 @@ impl Stream {
         if self.ended {
             return None;
         }
-        if let Some((number, wants)) = self.poll_request(now) {
-            self.encode(
-                &Packet::Request(Request {
-                    viewer: self.viewer,
-                    number,
-                    wants,
-                }),
+        if let Some((peer, challenge)) = self.succession.poll_challenge(self.viewer, now) {
+            let to = peer.address();
+            let packet = Packet::PathChallenge(challenge);
+            Self::encode(
+                (self.number, self.destination),
+                &mut self.control_number,
+                &packet,
                 now,
                 out,
             );
-        } else if now >= self.report_due {
-            self.reports += 1;
-            self.report_due = now
-                + if self.reports < EAGER_REPORTS {
-                    EAGER_EVERY
-                } else {
-                    REPORT_EVERY
-                };
-            let report = self.report();
-            self.encode(&Packet::Report(report), now, out);
-        } else {
-            return None;
+            peer.note_sent(out.len());
+            return Some(to);
         }
-        Some(self.from)
+        let may_ask = self.peer.may_take(LONGEST_REQUEST, now);
+        self.muted = !may_ask;
+        let packet =
+            if let Some((number, wants)) = may_ask.then(|| self.poll_request(now)).flatten() {
+                Packet::Request(Request {
+                    viewer: self.viewer,
+                    number,
+                    wants,
+                })
+            } else if now >= self.report_due {
+                self.report_due = now
+                    + if self.reports < EAGER_REPORTS {
+                        EAGER_EVERY
+                    } else {
+                        REPORT_EVERY
+                    };
+                if self.peer.may_take(HEADER + Report::LEN, now) {
+                    self.reports += 1;
+                    Packet::Report(self.report())
+                } else {
+                    Packet::PathChallenge(self.peer.challenge(self.viewer, now)?)
+                }
+            } else {
+                return None;
+            };
+        let place = (self.number, self.destination);
+        Self::encode(place, &mut self.control_number, &packet, now, out);
+        self.peer.note_sent(out.len());
+        Some(self.peer.address())
     }
 
-    pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) {
+    /// Takes what became of a frame. Returns whether it was handed out, and its
+    /// fate not told before.
+    pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) -> bool {
         if !self.delivery.settle(number) {
-            return;
+            return false;
         }
         let frames = &mut self.ledger.frames;
         match outcome {
@@ -352,6 +476,7 @@ impl Stream {
             Outcome::Undecodable => frames.note_undecodable(number),
             Outcome::Shown { at } => frames.note_shown(number, at),
         }
+        true
     }
 
     /// Where the time of its frames went, by what is known of the clock now.
@@ -371,13 +496,13 @@ impl Stream {
         let mut statistics = self.ledger.statistics(&self.outlook());
         statistics.stream = statistics::Stream {
             number: Some(format!("{:016x}", self.number)),
-            addresses: vec![self.from.to_string()],
+            addresses: vec![self.from().to_string()],
             wire: Some("native"),
             width: self.size.map(|(width, _)| width.into()),
             height: self.size.map(|(_, height)| height.into()),
             quality: self.quality,
             shared_clock: self.shared_clock,
-            ended: self.farewell.is_some(),
+            ended: self.has_said_farewell(),
             ..statistics::Stream::default()
         };
         statistics.delays_ms = stages.delays(self.ledger.totals());
@@ -385,11 +510,6 @@ impl Stream {
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);
         statistics
-    }
-
-    fn is_plausible(&self, number: FrameNumber) -> bool {
-        let next = self.ledger.frames_sent();
-        next == 0 || number.0 <= next.saturating_add(MAX_FRAME_LEAP)
     }
 
     fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {

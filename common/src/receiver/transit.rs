@@ -15,6 +15,8 @@ pub(super) struct Transit {
     /// When the newest packet was sent, its number, and its transit.
     newest: Option<((u64, u64), i128)>,
     smoothed: f64,
+    /// The transit of the newest packet above the least.
+    excess: f64,
     least: Option<(i128, i128)>,
     window_ends: Duration,
 }
@@ -40,6 +42,7 @@ impl Transit {
             self.least = Some((before, now.min(transit)));
         }
         let above = (transit - self.floor().unwrap_or(transit)).max(0) as f64;
+        self.excess = above;
         self.smoothed += (above - self.smoothed) / 16.0;
         Duration::from_micros(u64::try_from(late).unwrap_or(0))
     }
@@ -47,6 +50,11 @@ impl Transit {
     /// The transit of late above the least: a queue that fills.
     pub(super) fn queueing(&self) -> Duration {
         Duration::from_micros(self.smoothed as u64)
+    }
+
+    /// What the newest packet waited for in queues, as far as one can tell.
+    pub(super) fn excess(&self) -> Duration {
+        Duration::from_micros(self.excess as u64)
     }
 
     fn floor(&self) -> Option<i128> {

@@ -12,7 +12,9 @@ use crate::receiver::EAGER_REPORTS;
 use crate::repair::Path;
 use crate::seq::PacketNumber;
 use crate::statistics::ViewerFigures;
-use crate::wire::native::{Channel, Header, Packet, Reply, Report, Request, Totals, micros};
+use crate::wire::native::{
+    Channel, Header, Packet, PathChallenge, PathResponse, Reply, Report, Request, Totals, micros,
+};
 
 /// The most viewers of one destination (a multicast group, say) whose reports
 /// are kept.
@@ -62,6 +64,8 @@ pub(super) struct Destination {
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
     replies: VecDeque<Reply>,
+    /// Answers to viewers that want this sender's address proved.
+    responses: VecDeque<PathResponse>,
     /// Requests that were answered, by viewer and number.
     answered: VecDeque<(u64, u32)>,
     /// Bytes that may be sent on request.
@@ -90,6 +94,7 @@ impl Destination {
             told_keeps: Duration::ZERO,
             farewells: None,
             replies: VecDeque::new(),
+            responses: VecDeque::new(),
             answered: VecDeque::new(),
             credit: 0,
             cap: bitrate.map(Cap::new),
@@ -112,6 +117,7 @@ impl Destination {
     /// Serves nobody.
     pub(super) fn close(&mut self) {
         self.replies.clear();
+        self.responses.clear();
         self.answered.clear();
         let served = std::mem::take(&mut self.viewers);
         self.gone
@@ -190,6 +196,10 @@ impl Destination {
     ) -> bool {
         if !self.is_open {
             return false;
+        }
+        if let Some(response) = self.responses.pop_front() {
+            self.encode(stream, &Packet::PathResponse(response), now, out);
+            return true;
         }
         if let Some(reply) = self.replies.pop_front() {
             self.encode(stream, &Packet::Reply(reply), now, out);
@@ -272,7 +282,7 @@ impl Destination {
         if !self.is_open {
             return None;
         }
-        if !self.replies.is_empty() {
+        if !self.replies.is_empty() || !self.responses.is_empty() {
             return Some(Duration::ZERO);
         }
         (self.farewells != Some(0)).then_some(self.totals_due)
@@ -281,8 +291,18 @@ impl Destination {
     /// From now on only farewells are due.
     pub(super) fn finish(&mut self, now: Duration) {
         self.replies.clear();
+        self.responses.clear();
         self.farewells = Some(FAREWELLS);
         self.totals_due = now;
+    }
+
+    /// Answers a viewer that wants this sender's address proved. The answer is
+    /// as long as the question.
+    pub(super) fn handle_path_challenge(&mut self, challenge: &PathChallenge) {
+        let PathChallenge { viewer, nonce } = *challenge;
+        if self.responses.len() < MAX_REPLIES && self.farewells.is_none() {
+            self.responses.push_back(PathResponse { viewer, nonce });
+        }
     }
 
     /// Takes a viewer's report that it sent at `sent` of its own microseconds.

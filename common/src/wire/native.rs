@@ -34,7 +34,9 @@
 //!   answers with the destination that it was addressed as. 65535 is nobody's:
 //!   of the handshake, before there is one.
 //! - `stream` is drawn at random when a sender starts: a restart is a new
-//!   stream. Identity is the stream, never the address.
+//!   stream. Identity is the stream, never the address; another address of a
+//!   stream proves itself first. 0 is nobody's: a challenge and a refusal name
+//!   no stream to those who are not served.
 //! - `packet number` counts from 0 per destination and per channel of a
 //!   sender, and per viewer and channel of a viewer. The kind says the channel.
 //! - The CRC-32C is over everything but itself.
@@ -49,8 +51,8 @@ mod fields;
 mod media;
 
 pub use control::{
-    Challenge, Connect, GAP_LEN, Leave, MAX_GAPS, MAX_WANTS, REQUEST_BODY, Refusal, Reply, Report,
-    Request, Totals, WANT_LEN, Want,
+    Challenge, Connect, GAP_LEN, Leave, MAX_GAPS, MAX_WANTS, PathChallenge, PathResponse,
+    REQUEST_BODY, Refusal, Reply, Report, Request, Totals, WANT_LEN, Want,
 };
 pub use media::{
     CHUNK_BODY, Chunk, MAX_BLOCK_FRAMES, MAX_CHUNKS, MAX_TABLES_PARTS, PARITY_BODY, Parity,
@@ -150,6 +152,10 @@ pub enum Packet<'a> {
     Refusal(Refusal),
     /// A viewer wants no more.
     Leave(Leave),
+    /// A viewer asks an address of the stream to prove itself.
+    PathChallenge(PathChallenge),
+    /// The sender's answer to that.
+    PathResponse(PathResponse),
 }
 
 /// Microseconds of a time, as the wire carries it.
@@ -177,8 +183,13 @@ impl Packet<'_> {
             | Packet::Farewell(_)
             | Packet::Reply(_)
             | Packet::Challenge(_)
-            | Packet::Refusal(_) => true,
-            Packet::Report(_) | Packet::Request(_) | Packet::Connect(_) | Packet::Leave(_) => false,
+            | Packet::Refusal(_)
+            | Packet::PathResponse(_) => true,
+            Packet::Report(_)
+            | Packet::Request(_)
+            | Packet::Connect(_)
+            | Packet::Leave(_)
+            | Packet::PathChallenge(_) => false,
         }
     }
 
@@ -190,6 +201,7 @@ impl Packet<'_> {
             Packet::Request(request) => Some(request.viewer),
             Packet::Connect(connect) => Some(connect.viewer),
             Packet::Leave(leave) => Some(leave.viewer),
+            Packet::PathChallenge(challenge) => Some(challenge.viewer),
             Packet::Chunk(_)
             | Packet::Resent(_)
             | Packet::Parity(_)
@@ -198,7 +210,8 @@ impl Packet<'_> {
             | Packet::Farewell(_)
             | Packet::Reply(_)
             | Packet::Challenge(_)
-            | Packet::Refusal(_) => None,
+            | Packet::Refusal(_)
+            | Packet::PathResponse(_) => None,
         }
     }
 
@@ -217,6 +230,8 @@ impl Packet<'_> {
             Packet::Challenge(_) => Kind::Challenge,
             Packet::Refusal(_) => Kind::Refusal,
             Packet::Leave(_) => Kind::Leave,
+            Packet::PathChallenge(_) => Kind::PathChallenge,
+            Packet::PathResponse(_) => Kind::PathResponse,
         }
     }
 
@@ -243,6 +258,8 @@ impl Packet<'_> {
             Packet::Challenge(challenge) => challenge.encode(out),
             Packet::Refusal(refusal) => refusal.encode(out),
             Packet::Leave(leave) => leave.encode(out),
+            Packet::PathChallenge(challenge) => challenge.encode(out),
+            Packet::PathResponse(response) => response.encode(out),
         }
         let datagram = &mut out[start..];
         datagram[CHECK] = header_check(datagram);
@@ -316,6 +333,8 @@ impl Packet<'_> {
             Kind::Challenge => Packet::Challenge(Challenge::decode(body)?),
             Kind::Refusal => Packet::Refusal(Refusal::decode(body)?),
             Kind::Leave => Packet::Leave(Leave::decode(body)?),
+            Kind::PathChallenge => Packet::PathChallenge(PathChallenge::decode(body)?),
+            Kind::PathResponse => Packet::PathResponse(PathResponse::decode(body)?),
         })
     }
 }
@@ -359,17 +378,32 @@ enum Kind {
     Challenge = 11,
     Refusal = 12,
     Leave = 13,
+    PathChallenge = 14,
+    PathResponse = 15,
 }
 
 impl Kind {
     fn from_wire(byte: u8) -> Option<Self> {
         use Kind::{
-            Challenge, Chunk, Connect, Farewell, Leave, Parity, Refusal, Reply, Report, Request,
-            Resent, Tables, Totals,
+            Challenge, Chunk, Connect, Farewell, Leave, Parity, PathChallenge, PathResponse,
+            Refusal, Reply, Report, Request, Resent, Tables, Totals,
         };
         [
-            Chunk, Resent, Parity, Tables, Totals, Farewell, Reply, Report, Request, Connect,
-            Challenge, Refusal, Leave,
+            Chunk,
+            Resent,
+            Parity,
+            Tables,
+            Totals,
+            Farewell,
+            Reply,
+            Report,
+            Request,
+            Connect,
+            Challenge,
+            Refusal,
+            Leave,
+            PathChallenge,
+            PathResponse,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -388,7 +422,9 @@ impl Kind {
             | Kind::Connect
             | Kind::Challenge
             | Kind::Refusal
-            | Kind::Leave => Channel::Control,
+            | Kind::Leave
+            | Kind::PathChallenge
+            | Kind::PathResponse => Channel::Control,
         }
     }
 }

@@ -97,12 +97,15 @@ impl Followed {
                 let rtt = away.saturating_sub(held);
                 Body::Reply { rtt }
             }
+            // It says nothing of the stream.
+            Packet::PathResponse(_) => return (fate, Content::Other),
             Packet::Challenge(_)
             | Packet::Refusal(_)
             | Packet::Report(_)
             | Packet::Request(_)
             | Packet::Connect(_)
-            | Packet::Leave(_) => return (Fate::Malformed, Content::Other),
+            | Packet::Leave(_)
+            | Packet::PathChallenge(_) => return (Fate::Malformed, Content::Other),
         };
         self.from = from;
         (fate, native(header, body))

@@ -29,6 +29,8 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Outcome {
         requests: setting.requests.is_some(),
         strict: true,
         boot_mark: |_| None,
+        // The same for every replay.
+        secret: (0, 0),
     };
     let longest = journey.frames.iter().map(|frame| frame.len).max();
     // What is in the frames makes no difference.

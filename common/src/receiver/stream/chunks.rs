@@ -24,7 +24,7 @@ impl Stream {
         now: Duration,
     ) -> bool {
         let number = self.extend(chunk);
-        if !self.is_plausible(number) || !self.place(number, chunk, origin, now) {
+        if !self.place(number, chunk, origin, now) {
             return false;
         }
         let base = (origin == Origin::Sent)
@@ -111,9 +111,6 @@ impl Stream {
     pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, now: Duration) -> bool {
         let first = parity.first.extend(FrameNumber(self.ledger.frames_sent()));
         let last = FrameNumber(first.0 + parity.counts.len() as u64 - 1);
-        if !self.is_plausible(last) {
-            return false;
-        }
         let of_use = self
             .awaiting
             .iter()
@@ -154,6 +151,7 @@ impl Stream {
     }
 
     pub(super) fn handle_whole(&mut self, frame: WholeFrame, now: Duration) {
+        self.has_frames = true;
         self.awaiting.remove(frame.number);
         self.ledger.note_whole(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {

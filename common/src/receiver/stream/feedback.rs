@@ -8,7 +8,7 @@ use super::super::stages::Stages;
 use super::Stream;
 use crate::ledger::Outlook;
 use crate::repair::LossModel;
-use crate::seq::{FrameNumber, PacketNumber};
+use crate::seq::PacketNumber;
 use crate::wire::native::{Header, Packet, Reply, Report, Totals, Want, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
@@ -26,8 +26,7 @@ impl Stream {
             totals.jpeg_bytes,
             totals.refused,
         ];
-        let plausible = self.is_plausible(FrameNumber(totals.frames_sent));
-        if !plausible || counts.into_iter().any(|count| count > MAX_COUNT) {
+        if counts.into_iter().any(|count| count > MAX_COUNT) {
             return false;
         }
         let age = sent.saturating_sub(totals.started);
@@ -46,6 +45,7 @@ impl Stream {
 
     pub(super) fn handle_reply(&mut self, reply: &Reply, sent: u64, now: Duration) -> bool {
         if reply.viewer == self.viewer {
+            self.answers = true;
             self.clock.note(Exchange {
                 report_sent: reply.report_sent,
                 report_received: reply.report_received,
@@ -115,24 +115,33 @@ impl Stream {
         report
     }
 
-    pub(super) fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
+    /// Appends a packet about a stream, for the destination that this viewer
+    /// was addressed as.
+    pub(super) fn encode(
+        (stream, destination): (u64, u16),
+        control_number: &mut u64,
+        packet: &Packet<'_>,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) {
         let header = Header {
-            stream: self.number,
-            destination: self.destination,
+            stream,
+            destination,
             channel: packet.channel(),
-            number: PacketNumber(self.control_number),
+            number: PacketNumber(*control_number),
             sent: micros(now),
         };
-        self.control_number += 1;
+        *control_number += 1;
         packet.encode(&header, out);
     }
 
     /// What of the accounts is still open.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
-            awaited: self.awaiting.first(),
+            // Nobody waits for what is not followed.
+            awaited: self.awaiting.first().filter(|_| self.since.is_some()),
             offset_micros: self.offset(self.newest_sent),
-            farewell: self.farewell.is_some(),
+            farewell: self.has_said_farewell(),
         }
     }
 }

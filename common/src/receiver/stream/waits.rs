@@ -80,7 +80,7 @@ impl Stream {
 
     /// The frame that is overdue next, and when.
     pub(super) fn overdue(&self) -> Option<(FrameNumber, Duration)> {
-        if self.farewell.is_some() || !self.may_ask() {
+        if self.bye.is_some() || !self.may_ask() {
             return None;
         }
         self.awaiting

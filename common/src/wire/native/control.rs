@@ -39,6 +39,9 @@ macro_rules! body {
         }
 
         impl $name {
+            /// Bytes of it on the wire, without the numbers that came later.
+            pub const LEN: usize = 0 $( + size_of::<$kind>() )*;
+
             pub(super) fn encode(&self, out: &mut Vec<u8>) {
                 $( out.extend_from_slice(&self.$field.to_be_bytes()); )*
                 $( if $( self.$later != 0 )||* {
@@ -257,6 +260,27 @@ body! {
     Leave, "leave" {
         /// The viewer that goes.
         viewer: u64,
+    }
+}
+
+body! {
+    /// A viewer asks the sender at an address that it has not proved yet to send
+    /// the nonce back from there. As long as the answer.
+    PathChallenge, "path challenge" {
+        /// The viewer's number.
+        viewer: u64,
+        /// What nobody elsewhere can know.
+        nonce: u64,
+    }
+}
+
+body! {
+    /// The sender's answer to a [`PathChallenge`].
+    PathResponse, "path response" {
+        /// The viewer that asked.
+        viewer: u64,
+        /// Its nonce.
+        nonce: u64,
     }
 }
 

@@ -92,6 +92,14 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
     let leave = Leave {
         viewer: report.viewer,
     };
+    let path_challenge = PathChallenge {
+        viewer: report.viewer,
+        nonce: 0x0bad_cafe_0bad_f00d,
+    };
+    let path_response = PathResponse {
+        viewer: report.viewer,
+        nonce: path_challenge.nonce,
+    };
     vec![
         ("chunk", Packet::Chunk(chunk())),
         ("resent", Packet::Resent(chunk())),
@@ -115,6 +123,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("challenge", Packet::Challenge(challenge)),
         ("refusal", Packet::Refusal(refusal)),
         ("leave", Packet::Leave(leave)),
+        ("path-challenge", Packet::PathChallenge(path_challenge)),
+        ("path-response", Packet::PathResponse(path_response)),
         // With the numbers that came later.
         ("totals", Packet::Totals(grown)),
     ]

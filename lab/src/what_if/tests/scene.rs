@@ -128,6 +128,7 @@ impl Scene {
             requests: setting.requests.is_some(),
             strict: true,
             boot_mark: |_| None,
+            secret: (0, 0),
         };
         let now = Duration::from_secs(100);
         let mut recorder = Recorder::new(&viewer, 1 << 30, now);

@@ -1,0 +1,580 @@
+//! Whoever sends to a viewer from elsewhere, or in the sender's name: nobody is
+//! sent more than came from there, and a stream goes on as it was.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use framegram_common::receiver::Event;
+use framegram_common::wire::native::{
+    Challenge, Channel, Parity, Refusal, Reply, Report, Tables, Totals, micros,
+};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn stranger() -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, 7], 7))
+}
+
+/// A sender and a viewer, with others in between.
+struct Stage {
+    transmitter: Transmitter,
+    receiver: Receiver,
+    now: Duration,
+    /// Where the sender is.
+    at: SocketAddr,
+    /// Whether the viewer hears the sender, and the sender the viewer.
+    forth: bool,
+    back: bool,
+    frame_due: Duration,
+    /// One above the highest number of each channel that the sender used.
+    next: [u64; 3],
+    frames: u64,
+    shown: Vec<u64>,
+    ended: bool,
+    /// Bytes that came from each address, and that went there.
+    came: BTreeMap<SocketAddr, u64>,
+    went: BTreeMap<SocketAddr, u64>,
+    rng: Rng,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::before(Some(INTERVAL))
+    }
+
+    /// Whose sender knows the time from frame to frame, or does not.
+    fn before(interval: Option<Duration>) -> Self {
+        let config = transmitter::Config {
+            interval,
+            ..transmitter::Config::default()
+        };
+        Self {
+            transmitter: Transmitter::new(config, STREAM, START),
+            receiver: Receiver::new(receiver::Config::default(), VIEWER, START),
+            now: START,
+            at: sender(),
+            forth: true,
+            back: true,
+            frame_due: START,
+            next: [0; 3],
+            frames: 0,
+            shown: Vec::new(),
+            ended: false,
+            came: BTreeMap::new(),
+            went: BTreeMap::new(),
+            rng: Rng::with_seed(1),
+        }
+    }
+
+    /// Plays so many frames.
+    fn play(&mut self, frames: u64) {
+        let end = self.frames + frames;
+        while self.frames < end || self.now < self.frame_due {
+            if self.now >= self.frame_due {
+                let mut jpeg = vec![0; 5_000];
+                self.rng.fill(&mut jpeg);
+                let now = self.now;
+                let taken = self
+                    .transmitter
+                    .handle_frame(Bytes::from(jpeg), now, None, now);
+                taken.unwrap();
+                self.frames += 1;
+                self.frame_due += INTERVAL;
+            }
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let (now, mut buffer) = (self.now, Vec::new());
+        while let Some(transmit) = self.transmitter.poll_transmit(now, &mut buffer) {
+            for datagram in buffer.chunks(transmit.segment) {
+                let (header, _) = Packet::decode(datagram).unwrap();
+                let next = &mut self.next[header.channel as usize];
+                *next = (*next).max(header.number.0 + 1);
+                if self.forth {
+                    self.arrive(self.at, datagram);
+                }
+            }
+        }
+        self.drain();
+        self.now += MS;
+    }
+
+    /// Lets time pass without frames.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+        self.frame_due = self.now;
+    }
+
+    /// Lets time pass in which nobody sends.
+    fn rest(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += 20 * MS;
+            self.drain();
+        }
+        self.frame_due = self.now;
+    }
+
+    /// Something comes from an address, and what it draws goes out.
+    fn arrive(&mut self, from: SocketAddr, datagram: &[u8]) {
+        *self.came.entry(from).or_default() += datagram.len() as u64;
+        self.receiver.handle_datagram(from, datagram, self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        let (now, mut out) = (self.now, Vec::new());
+        self.receiver.handle_timeout(now);
+        while let Some(frame) = self.receiver.poll_frame() {
+            self.receiver
+                .handle_fate(frame.id, Outcome::Shown { at: now });
+            if frame.id.stream == STREAM {
+                self.shown.push(frame.id.number.0);
+            }
+        }
+        while let Some(event) = self.receiver.poll_event() {
+            self.ended |= event == Event::Ended { stream: STREAM };
+        }
+        while let Some(to) = self.receiver.poll_transmit(now, &mut out) {
+            *self.went.entry(to).or_default() += out.len() as u64;
+            if self.back && to == self.at {
+                self.transmitter.handle_datagram(0, &out, now);
+            }
+        }
+    }
+
+    /// A packet of the stream from this address, `ahead` of the next number of
+    /// its channel.
+    fn forge(&mut self, from: SocketAddr, packet: &Packet<'_>, ahead: u64) {
+        let header = Header {
+            stream: STREAM,
+            destination: 0,
+            channel: packet.channel(),
+            number: PacketNumber(self.next[packet.channel() as usize] + ahead),
+            sent: micros(self.now),
+        };
+        let datagram = again(&header, packet);
+        self.arrive(from, &datagram);
+    }
+
+    /// What the sender's own counts would be.
+    fn totals(&self) -> Totals {
+        Totals {
+            frames_captured: self.frames,
+            frames_sent: self.frames,
+            media: self.next[0],
+            repair: self.next[1],
+            control: self.next[2] + 1,
+            started: micros(START),
+            interval: INTERVAL.as_micros() as u32,
+            kept: 100_000,
+            ..Totals::default()
+        }
+    }
+
+    /// Ends the stream, and lets the viewer notice.
+    fn finish(&mut self) {
+        self.transmitter.finish(self.now);
+        self.pass(400 * MS);
+    }
+
+    fn went_to(&self, address: SocketAddr) -> u64 {
+        self.went.get(&address).copied().unwrap_or(0)
+    }
+}
+
+/// What one packet of each kind says at worst, with its lead over the numbers
+/// of its channel.
+fn attack(stage: &Stage, row: usize) -> (&'static str, Vec<(Packet<'static>, u64)>) {
+    static DATA: [u8; 100] = [0; 100];
+    let totals = stage.totals();
+    let ahead = |frames: u64| claim(FrameNumber(stage.frames + frames), 300, 100, 0, &DATA);
+    let one = |packet, ahead| vec![(packet, ahead)];
+    let tables = Tables {
+        set: 9,
+        quality: None,
+        part: 0,
+        parts: 1,
+        header: &DATA,
+    };
+    let of_frames = |frames| Totals {
+        frames_sent: frames,
+        ..totals
+    };
+    let absurd = Totals {
+        media: totals.media + (1 << 23),
+        repair: totals.repair + (1 << 23),
+        ..totals
+    };
+    let parity = Parity {
+        block: 1,
+        first: FrameNumber(stage.frames + (1 << 19)).seq(),
+        counts: vec![2, 2],
+        shards: 2,
+        index: 0,
+        shard: &DATA,
+    };
+    match row {
+        0 => (
+            "totals of 2^20 frames",
+            one(Packet::Totals(of_frames((1 << 20) - 1)), 0),
+        ),
+        1 => (
+            "totals 2^19 frames ahead",
+            one(Packet::Totals(of_frames(stage.frames + (1 << 19))), 0),
+        ),
+        2 => ("totals of absurd packets", one(Packet::Totals(absurd), 0)),
+        3 => (
+            "resent, 2^19 frames ahead",
+            one(Packet::Resent(ahead(1 << 19)), 0),
+        ),
+        4 => (
+            "resent, 1000 frames ahead",
+            one(Packet::Resent(ahead(1000)), 0),
+        ),
+        5 => (
+            "chunk, 1000 frames ahead",
+            one(Packet::Chunk(ahead(1000)), 1 << 23),
+        ),
+        6 => (
+            "media and repair 2^23 ahead",
+            vec![
+                (Packet::Chunk(ahead(0)), 1 << 23),
+                (Packet::Resent(ahead(0)), 1 << 23),
+            ],
+        ),
+        7 => ("media 2^23 ahead", one(Packet::Chunk(ahead(0)), 1 << 23)),
+        8 => ("control 2^23 ahead", one(Packet::Tables(tables), 1 << 23)),
+        9 => ("parity, 2^19 frames ahead", one(Packet::Parity(parity), 0)),
+        10 => (
+            "a bye of fewer packets than came",
+            one(Packet::Farewell(Totals { media: 1, ..totals }), 1 << 20),
+        ),
+        _ => (
+            "a bye in good order, again and again",
+            (1 << 20..(1 << 20) + 3)
+                .map(|number| (Packet::Farewell(totals), number))
+                .collect(),
+        ),
+    }
+}
+
+const ROWS: usize = 12;
+
+#[test]
+fn no_packet_from_elsewhere_changes_a_stream() {
+    for row in 0..ROWS {
+        for lead in [0, 1] {
+            let mut stage = Stage::new();
+            stage.play(30);
+            let (name, packets) = attack(&stage, row);
+            for (packet, ahead) in &packets {
+                // In good order too, where only the address is wrong.
+                stage.forge(stranger(), packet, ahead * lead);
+            }
+            stage.play(60);
+            assert_eq!(stage.shown, (0..90).collect::<Vec<_>>(), "{name}");
+            assert!(!stage.ended, "{name}");
+            let statistics = stage.receiver.statistics();
+            assert_eq!(
+                statistics.stream.addresses,
+                [sender().to_string()],
+                "{name}"
+            );
+            assert_eq!(
+                (statistics.frames.lost, statistics.packets.lost),
+                (Some(0), Some(0)),
+                "{name}"
+            );
+            let sent = packets.len() as u64;
+            assert_eq!(statistics.packets.foreign, Some(sent), "{name}");
+            stage.finish();
+            assert!(stage.ended, "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_leap_in_the_senders_name_freezes_or_ends_a_stream_or_pollutes_its_figures() {
+    for row in 0..ROWS {
+        let mut stage = Stage::new();
+        stage.play(30);
+        let (name, packets) = attack(&stage, row);
+        for (packet, ahead) in &packets {
+            stage.forge(sender(), packet, *ahead);
+        }
+        stage.play(60);
+        assert_eq!(stage.shown, (0..90).collect::<Vec<_>>(), "{name}");
+        assert!(!stage.ended, "{name}");
+        let statistics = stage.receiver.statistics();
+        let frames = &statistics.frames;
+        assert_eq!((frames.sent, frames.lost), (Some(90), Some(0)), "{name}");
+        assert_eq!(statistics.packets.lost, Some(0), "{name}");
+        let before = stage.went_to(sender());
+        stage.finish();
+        assert!(stage.ended, "{name}");
+        assert!(stage.went_to(sender()) > before, "{name}: nothing is told");
+    }
+}
+
+/// A forged farewell in good order: the next number, the true counts.
+#[test]
+fn a_bye_counts_only_when_no_media_follows_it() {
+    for interval in [Some(INTERVAL), None] {
+        let mut stage = Stage::before(interval);
+        stage.play(30);
+        let farewell = Packet::Farewell(stage.totals());
+        stage.forge(sender(), &farewell, 0);
+        let before = stage.went_to(sender());
+        stage.play(30);
+        assert_eq!(stage.shown.len(), 60);
+        assert!(!stage.ended);
+        assert!(!stage.receiver.statistics().stream.ended);
+        // Five reports a second go on.
+        assert!(stage.went_to(sender()) >= before + 4 * 228);
+        stage.transmitter.finish(stage.now);
+        stage.pass(202 * MS);
+        assert!(
+            stage.ended,
+            "a true one ends it 200 ms after the last media"
+        );
+        let statistics = stage.receiver.statistics();
+        assert!(statistics.stream.ended);
+        assert_eq!(statistics.frames.lost, Some(0));
+    }
+}
+
+/// The sender's host takes another address, and its numbers go on.
+#[test]
+fn a_sender_that_moves_is_followed_within_a_fifth_of_a_second() {
+    for back in [true, false] {
+        for interval in [Some(INTERVAL), None] {
+            let mut stage = Stage::before(interval);
+            stage.back = back;
+            stage.play(30);
+            stage.at = SocketAddr::from(([192, 0, 2, 77], 50_000));
+            stage.play(60);
+            let missed = 90 - stage.shown.len();
+            assert!(missed <= 7, "back {back}: {missed} frames were not shown");
+            assert_eq!(
+                stage.receiver.statistics().stream.addresses,
+                [stage.at.to_string()]
+            );
+            let before = stage.went_to(stage.at);
+            stage.play(30);
+            assert_eq!(stage.shown.len() + missed, 120);
+            assert!(stage.went_to(stage.at) > before);
+            stage.finish();
+            assert!(stage.ended);
+        }
+    }
+}
+
+/// All outages that a person sees, at all frame rates: numbers go on far
+/// ahead, and are believed at once.
+#[test]
+fn a_stream_goes_on_after_any_outage_at_once() {
+    for (seconds, interval) in [
+        (1, 33_333),
+        (60, 33_333),
+        (60, 8_333),
+        (3_600, 8_333),
+        (100, 1_000_000),
+    ] {
+        let interval = Duration::from_micros(interval);
+        let mut forger = Forger::new();
+        let mut watched = Watched::new(receiver::Config::default());
+        let jpeg = vec![7; 1_400];
+        let crc = incomplete::crc32c(&jpeg);
+        let data = jpeg.repeat(64);
+        // A frame of 64 packets.
+        let mut send = |watched: &mut Watched, number: u64, now: Duration| {
+            forger.numbers[0] = number * 64;
+            for index in 0..64 {
+                let mut chunk = claim(FrameNumber(number), data.len(), 1_400, index, &data);
+                chunk.data = &jpeg;
+                chunk.frame_crc = crc;
+                let datagram = forger.datagram(&Packet::Chunk(chunk), now);
+                watched.take(&datagram, now);
+            }
+        };
+        let outage = seconds * 1_000_000 / interval.as_micros() as u64;
+        for number in (0..20).chain(20 + outage..40 + outage) {
+            let passed = u32::try_from(number).unwrap();
+            send(&mut watched, number, START + interval * passed);
+        }
+        let received = watched.statistics().packets.received;
+        assert_eq!(received, Some(40 * 64), "{seconds} s, {interval:?}");
+    }
+}
+
+/// One packet of each kind that a sender sends.
+fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
+    static DATA: [u8; 1_400] = [0; 1_400];
+    let number = FrameNumber(rng.u64(..4));
+    let len = rng.usize(1..1_400);
+    let chunk = claim(number, 2 * len, len, 0, &DATA);
+    let totals = Totals {
+        frames_sent: rng.u64(..10),
+        interval: 33_333,
+        kept: 100_000,
+        ..Totals::default()
+    };
+    vec![
+        ("totals", Packet::Totals(totals)),
+        ("farewell", Packet::Farewell(totals)),
+        (
+            "challenge",
+            Packet::Challenge(Challenge {
+                viewer: VIEWER,
+                cookie: 1,
+            }),
+        ),
+        (
+            "refusal",
+            Packet::Refusal(Refusal {
+                viewer: VIEWER,
+                reason: 1,
+                viewers: 1,
+            }),
+        ),
+        (
+            "reply",
+            Packet::Reply(Reply {
+                viewer: VIEWER,
+                report_sent: 1,
+                report_received: 1,
+            }),
+        ),
+        (
+            "tables",
+            Packet::Tables(Tables {
+                set: 1,
+                quality: None,
+                part: 0,
+                parts: 1,
+                header: &DATA[..6],
+            }),
+        ),
+        (
+            "report",
+            Packet::Report(Report {
+                viewer: VIEWER,
+                ..Report::default()
+            }),
+        ),
+        ("chunk", Packet::Chunk(chunk.clone())),
+        ("resent", Packet::Resent(chunk)),
+    ]
+}
+
+#[test]
+fn one_datagram_draws_no_more_than_it_brought_and_none_that_is_no_media_draws_anything() {
+    let mut rng = Rng::with_seed(1);
+    for (name, packet) in kinds(&mut rng) {
+        let mut stage = Stage::new();
+        stage.forge(stranger(), &packet, 0);
+        stage.rest(Duration::from_secs(90));
+        let (came, went) = (stage.came[&stranger()], stage.went_to(stranger()));
+        assert!(went <= came, "{name}: {went} for {came}");
+        let media = packet.channel() != Channel::Control;
+        assert!(media || went == 0, "{name} drew {went}");
+    }
+}
+
+#[test]
+fn whatever_comes_no_address_is_sent_more_than_came_from_there() {
+    for seed in 0..60 {
+        let mut rng = Rng::with_seed(seed);
+        let mut stage = Stage::new();
+        let mut numbers = [0; 3];
+        for _ in 0..rng.usize(1..200) {
+            let from = SocketAddr::from(([198, 51, 100, rng.u8(..3)], 7));
+            let kinds = kinds(&mut rng);
+            let (_, packet) = &kinds[rng.usize(..kinds.len())];
+            let header = Header {
+                stream: rng.u64(..3),
+                destination: 0,
+                channel: packet.channel(),
+                number: PacketNumber(numbers[packet.channel() as usize]),
+                sent: micros(stage.now),
+            };
+            numbers[packet.channel() as usize] += rng.u64(..3);
+            let datagram = again(&header, packet);
+            stage.arrive(from, &datagram);
+            for (to, went) in &stage.went {
+                let came = stage.came.get(to).copied().unwrap_or(0);
+                assert!(*went <= came, "seed {seed}: {went} to {to} for {came}");
+            }
+            stage.now += rng.u32(..300) * MS;
+            stage.drain();
+        }
+        stage.rest(Duration::from_secs(6));
+        let silent = stage.went.clone();
+        stage.rest(Duration::from_secs(60));
+        assert_eq!(stage.went, silent, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_sender_that_fell_silent_is_left_in_peace() {
+    let mut stage = Stage::new();
+    stage.play(60);
+    stage.forth = false;
+    stage.pass(5 * Duration::from_secs(1));
+    let before = stage.went_to(sender());
+    stage.pass(60 * Duration::from_secs(1));
+    assert_eq!(stage.went_to(sender()), before);
+    // And spoken to again once it is back.
+    stage.forth = true;
+    stage.play(30);
+    assert!(stage.went_to(sender()) > before);
+}
+
+/// A slow stream of small frames brings less than reports take: its sender
+/// proves its address.
+#[test]
+fn a_sender_of_little_proves_its_address_and_is_reported_to() {
+    let mut stage = Stage::new();
+    for _ in 0..20 {
+        let now = stage.now;
+        let tiny = Bytes::from_static(b"tiny");
+        stage
+            .transmitter
+            .handle_frame(tiny, now, None, now)
+            .unwrap();
+        stage.pass(500 * MS);
+    }
+    // Five reports a second.
+    assert!(stage.went_to(sender()) > 45 * 228, "{:?}", stage.went);
+    assert!(stage.went_to(sender()) > stage.came[&sender()]);
+}
+
+#[test]
+fn a_stranger_who_brings_no_frames_keeps_no_stream_out() {
+    let mut rng = Rng::with_seed(7);
+    for (name, packet) in kinds(&mut rng) {
+        let mut stage = Stage::new();
+        let mut forger = Forger::new();
+        forger.stream = 99;
+        let mut talk = |stage: &mut Stage| {
+            let datagram = forger.datagram(&packet, stage.now);
+            stage.arrive(stranger(), &datagram);
+        };
+        for _ in 0..3 {
+            talk(&mut stage);
+            stage.pass(700 * MS);
+        }
+        for _ in 0..60 {
+            talk(&mut stage);
+            stage.play(3);
+        }
+        let missed = 180 - stage.shown.len();
+        assert!(missed <= 30, "{name}: {missed} frames were not shown");
+    }
+}
