@@ -281,7 +281,7 @@ impl Write for PipeWriter {
 pub(crate) fn is_reader_gone(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<ReaderGone>())
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<ReaderGone>)
 }
 
 /// An error once more, and what it means.
