@@ -118,7 +118,9 @@ mod tests {
         };
         reports.handle_sender(&info, from, Duration::ZERO);
         let (mut numbers, mut numbering) = (Numbers::default(), Numbering::default());
-        let first = numbering.place(1, 1, numbers.next()).unwrap();
+        let first = numbering
+            .place(1, 1, numbers.next(), Duration::ZERO)
+            .unwrap();
         numbers.note(first.number);
         let mut out = Vec::new();
         let now = Duration::from_secs(60 * 86_400);
