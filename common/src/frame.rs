@@ -10,11 +10,6 @@ use crate::seq::FrameNumber;
 /// quality stays below it, and it bounds what one frame may cost a receiver.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
-/// The largest picture that is sent and shown, in pixels: 8K, and stills of 36
-/// megapixels. It bounds what a header of a few bytes may make a program
-/// allocate (160 MB as words of a window).
-pub const MAX_PIXELS: usize = 40_000_000;
-
 /// A frame that cannot be sent, with its length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]

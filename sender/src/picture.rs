@@ -1,7 +1,7 @@
 //! A picture on its way from a source to the encoder.
 
 use bytes::Bytes;
-use framegram_common::frame::MAX_PIXELS;
+use framegram_media::limits::MAX_PIXELS;
 use thiserror::Error;
 
 /// The widest and highest picture that is taken, in pixels: twice 8K, and

@@ -9,11 +9,11 @@ use fastrand::Rng;
 use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::slices;
 use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_media::{Decoder, Reduction, XrgbImage};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::Content;
 use framegram_tests::concealment::{self, Clip, lose, measure};
 use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
-use framegram_view::decode::{Decoder, Picture, Reduction};
 
 /// Frames of each clip whose quality is judged.
 const FRAMES: usize = 300;
@@ -146,7 +146,7 @@ fn costs(clip: &Path, size: (usize, usize)) -> Result<Costs> {
     };
     let mut encoders = [Encoder::new(without)?, Encoder::new(with)?];
     let mut decoder = Decoder::new()?;
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     let mut rng = Rng::with_seed(SEED);
     let mut last = Bytes::new();
     let mut costs = Costs::default();

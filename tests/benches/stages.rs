@@ -10,6 +10,7 @@ use framegram_common::os;
 use framegram_common::receiver::{self, Receiver};
 use framegram_common::transmitter::{self, Transmitter};
 use framegram_common::udp::{LARGEST_DATAGRAM, Listen, Socket, Towards};
+use framegram_media::{Decoder, Reduction, XrgbImage};
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::picture::Pixels;
@@ -17,7 +18,6 @@ use framegram_send::source::{self, Pattern, Request, Source, Spec};
 use framegram_send::stop::Stop;
 use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
 use framegram_tests::screen::Screen;
-use framegram_view::decode::{Decoder, Picture, Reduction};
 use framegram_view::report::live::Live;
 use framegram_view::sink::snapshot::Series;
 use framegram_view::sink::window::Window;
@@ -111,7 +111,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
     let mut transmitter = Transmitter::new(config, 1, os::now());
     let mut receiver = Receiver::new(receiver::Config::default(), 1, os::now());
     let mut decoder = Decoder::new()?;
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     let mut window = Window::open(Vec::new(), Series::new(None))?;
     let live = Live::default();
 

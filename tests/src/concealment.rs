@@ -13,13 +13,13 @@ use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::slices::{self, Fragments, Spliced};
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::{Frame, FrameNumber};
+use framegram_media::{Decoder, Reduction, XrgbImage};
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings, decode_for_window};
 use framegram_send::picture::{Picture as Original, Pixels};
 use framegram_send::source::{self, Content, Request, Source, Spec};
 use framegram_send::stop::Stop;
 use framegram_view::conceal::Stale;
-use framegram_view::decode::{Decoder, Picture, Reduction};
 
 use crate::program::{footage, media};
 
@@ -62,7 +62,7 @@ pub fn measure(
         views.push(View::new(*loss, seed)?);
     }
     let mut decoder = Decoder::new()?;
-    let mut sent = Picture::default();
+    let mut sent = XrgbImage::default();
     for _ in 0..frames {
         let Some(original) = clip.picture()? else {
             break;
@@ -80,11 +80,11 @@ pub fn measure(
 #[derive(Debug)]
 pub struct Moment<'a> {
     /// The frame as it was sent.
-    pub sent: &'a Picture,
+    pub sent: &'a XrgbImage,
     /// What arrived of it, holes filled from the frame shown before.
-    pub filled: &'a Picture,
+    pub filled: &'a XrgbImage,
     /// The last frame that arrived whole.
-    pub frozen: &'a Picture,
+    pub frozen: &'a XrgbImage,
 }
 
 /// As [`measure`] for one clip as it is and one probability, and shows every
@@ -105,7 +105,7 @@ pub fn watch(
         ..Settings::default()
     })?;
     let (mut view, mut decoder) = (View::new(loss, seed)?, Decoder::new()?);
-    let mut sent = Picture::default();
+    let mut sent = XrgbImage::default();
     for number in 0..frames {
         let Some(original) = clip.picture()? else {
             break;
@@ -262,11 +262,11 @@ struct View {
     decoder: Decoder,
     /// The last frame shown, holes filled, as JPEG and in pixels.
     last: Bytes,
-    shown: Picture,
-    spare: Picture,
+    shown: XrgbImage,
+    spare: XrgbImage,
     stale: Stale,
     /// The last whole frame.
-    frozen: Picture,
+    frozen: XrgbImage,
     frames: usize,
     sums: Quality,
 }
@@ -278,16 +278,16 @@ impl View {
             rng: Rng::with_seed(seed),
             decoder: Decoder::new()?,
             last: Bytes::new(),
-            shown: Picture::default(),
-            spare: Picture::default(),
+            shown: XrgbImage::default(),
+            spare: XrgbImage::default(),
             stale: Stale::default(),
-            frozen: Picture::default(),
+            frozen: XrgbImage::default(),
             frames: 0,
             sums: Quality::default(),
         })
     }
 
-    fn take(&mut self, jpeg: &Bytes, sent: &Picture, original: &Original) -> Result<()> {
+    fn take(&mut self, jpeg: &Bytes, sent: &XrgbImage, original: &Original) -> Result<()> {
         let loss = if self.frames == 0 { 0.0 } else { self.loss };
         self.frames += 1;
         match lose(jpeg, loss, &mut self.rng)? {
@@ -337,7 +337,7 @@ impl View {
 }
 
 /// Peak signal-to-noise ratio in dB, at most [`ALIKE`].
-fn likeness(picture: &Picture, original: &Original) -> Result<f64> {
+fn likeness(picture: &XrgbImage, original: &Original) -> Result<f64> {
     let Pixels::Bgr(bytes) = original.pixels() else {
         bail!("the clip does not come as red, green and blue");
     };

@@ -4,8 +4,7 @@
 use std::ops::Range;
 
 use framegram_common::jpeg::JpegHeader;
-
-use crate::decode::{Picture, Planes, Reduction};
+use framegram_media::{Planes, Reduction, XrgbImage};
 
 /// Which parts of a picture did not arrive, in minimum coded units of its
 /// JPEG. The memory is used again from frame to frame.
@@ -61,7 +60,7 @@ impl Stale {
 
     /// Overwrites what is stale in `picture` with what `before` has there. A
     /// picture of another size has nothing there; then it stays as decoded.
-    pub fn fill(&self, picture: &mut Picture, before: &Picture, reduction: Reduction) {
+    pub fn fill(&self, picture: &mut XrgbImage, before: &XrgbImage, reduction: Reduction) {
         let size = (picture.width, picture.height);
         if size != (before.width, before.height) {
             return;
@@ -136,26 +135,25 @@ impl Stale {
 mod tests {
     use std::slice::from_ref;
 
-    use turbojpeg::Subsamp;
+    use framegram_media::{Decoder, Subsampling};
 
     use super::*;
-    use crate::decode::Decoder;
     use crate::fixture::jpeg;
 
-    const SAMPLINGS: [Subsamp; 5] = [
-        Subsamp::Sub2x2,
-        Subsamp::Sub2x1,
-        Subsamp::Sub4x1,
-        Subsamp::None,
-        Subsamp::Gray,
+    const SAMPLINGS: [Subsampling; 5] = [
+        Subsampling::Yuv420,
+        Subsampling::Yuv422,
+        Subsampling::Yuv411,
+        Subsampling::Yuv444,
+        Subsampling::Gray,
     ];
 
-    fn red(subsamp: Subsamp) -> Vec<u8> {
-        jpeg(83, 61, subsamp, |_, _| [200, 30, 30])
+    fn red(subsampling: Subsampling) -> Vec<u8> {
+        jpeg(83, 61, subsampling, |_, _| [200, 30, 30])
     }
 
-    fn blue(subsamp: Subsamp) -> Vec<u8> {
-        jpeg(83, 61, subsamp, |_, _| [30, 30, 200])
+    fn blue(subsampling: Subsampling) -> Vec<u8> {
+        jpeg(83, 61, subsampling, |_, _| [30, 30, 200])
     }
 
     /// Whether the unit that has this pixel is among the stale ones.
@@ -168,8 +166,8 @@ mod tests {
     #[test]
     fn takes_stale_units_and_no_others_from_the_picture_before() {
         let mut decoder = Decoder::new().unwrap();
-        for subsamp in SAMPLINGS {
-            let (new, old) = (red(subsamp), blue(subsamp));
+        for subsampling in SAMPLINGS {
+            let (new, old) = (red(subsampling), blue(subsampling));
             for (reduction, factor) in [
                 (Reduction::None, 1),
                 (Reduction::Half, 2),
@@ -177,7 +175,7 @@ mod tests {
                 (Reduction::Eighth, 8),
             ] {
                 let decoded = [&new, &old].map(|jpeg| {
-                    let mut picture = Picture::default();
+                    let mut picture = XrgbImage::default();
                     decoder.decode(jpeg, reduction, &mut picture).unwrap();
                     picture
                 });
@@ -196,7 +194,7 @@ mod tests {
                     };
                     assert_eq!(
                         *pixel, from.pixels[at],
-                        "{subsamp:?}, a {factor}th: {x}, {y}"
+                        "{subsampling:?}, a {factor}th: {x}, {y}"
                     );
                 }
             }
@@ -206,8 +204,8 @@ mod tests {
     #[test]
     fn takes_the_samples_of_planes_too() {
         let mut decoder = Decoder::new().unwrap();
-        for subsamp in SAMPLINGS {
-            let (new, old) = (red(subsamp), blue(subsamp));
+        for subsampling in SAMPLINGS {
+            let (new, old) = (red(subsampling), blue(subsampling));
             let [mut planes, before] = [&new, &old].map(|jpeg| {
                 let mut planes = Planes::default();
                 decoder.decode_planes(jpeg, &mut planes).unwrap();
@@ -230,7 +228,7 @@ mod tests {
                     } else {
                         fresh
                     };
-                    assert_eq!(*sample, from[at], "{subsamp:?}: {x}, {y}");
+                    assert_eq!(*sample, from[at], "{subsampling:?}: {x}, {y}");
                 }
             }
         }
@@ -238,21 +236,21 @@ mod tests {
 
     #[test]
     fn a_picture_of_another_size_fills_nothing() {
-        let before = Picture {
+        let before = XrgbImage {
             pixels: vec![1; 40],
             width: 8,
             height: 5,
         };
-        let mut picture = Picture {
+        let mut picture = XrgbImage {
             pixels: vec![2; 40],
             width: 5,
             height: 8,
         };
         let mut stale = Stale::default();
-        stale.read(&red(Subsamp::Sub2x2), from_ref(&(0..24)));
+        stale.read(&red(Subsampling::Yuv420), from_ref(&(0..24)));
         stale.fill(&mut picture, &before, Reduction::None);
         assert_eq!(picture.pixels, [2; 40]);
-        stale.fill(&mut picture, &Picture::default(), Reduction::None);
+        stale.fill(&mut picture, &XrgbImage::default(), Reduction::None);
         assert_eq!(picture.pixels, [2; 40]);
     }
 
@@ -260,21 +258,21 @@ mod tests {
     fn outlines_only_where_fresh_begins() {
         let mut stale = Stale::default();
         // Six units a row: the last one of the first, all of the second.
-        stale.read(&red(Subsamp::Sub2x2), from_ref(&(5..12)));
+        stale.read(&red(Subsampling::Yuv420), from_ref(&(5..12)));
         let units: Vec<_> = stale.units().collect();
         assert_eq!(units.len(), 7);
         assert_eq!((&units[0].x, &units[0].y), (&(80..96), &(0..16)));
         assert_eq!(units[0].edges, [true, true, true, false]);
         assert_eq!(units[1].edges, [true, false, true, true]);
         assert_eq!(units[6].edges, [false, true, false, true]);
-        stale.read(&red(Subsamp::Sub2x2), &[]);
+        stale.read(&red(Subsampling::Yuv420), &[]);
         assert!(stale.is_empty() && stale.units().next().is_none());
     }
 
     #[test]
     fn ranges_beyond_the_picture_do_no_harm() {
         let mut stale = Stale::default();
-        stale.read(&red(Subsamp::Sub2x2), &[20..30, 7..u32::MAX, 3..4]);
+        stale.read(&red(Subsampling::Yuv420), &[20..30, 7..u32::MAX, 3..4]);
         assert_eq!(stale.units().count(), 1);
         stale.read(b"no jpeg", from_ref(&(0..1)));
         assert!(stale.is_empty());

@@ -5,35 +5,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::FrameNumber;
 use framegram_common::receiver::{FrameId, ReceivedFrame};
-use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+use framegram_media::{Subsampling, XrgbImage};
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
 pub(crate) fn jpeg(
     width: usize,
     height: usize,
-    subsamp: Subsamp,
+    subsampling: Subsampling,
     colour: impl Fn(usize, usize) -> [u8; 3],
 ) -> Vec<u8> {
-    let pixels: Vec<u8> = (0..width * height)
-        .flat_map(|i| colour(i % width, i / width))
-        .collect();
-    let mut compressor = Compressor::new().unwrap();
-    compressor.set_quality(95).unwrap();
-    compressor.set_subsamp(subsamp).unwrap();
-    compressor
-        .compress_to_vec(Image {
-            pixels: pixels.as_slice(),
-            width,
-            pitch: width * 3,
-            height,
-            format: PixelFormat::RGB,
-        })
-        .unwrap()
+    let pixels = (0..width * height).map(|i| {
+        let [red, green, blue] = colour(i % width, i / width);
+        u32::from_be_bytes([0, red, green, blue])
+    });
+    let image = XrgbImage {
+        pixels: pixels.collect(),
+        width,
+        height,
+    };
+    image.to_jpeg(95, subsampling).unwrap()
 }
 
 /// Red, green, blue and white in the four quarters.
 pub(crate) fn quadrants(width: usize, height: usize) -> Vec<u8> {
-    jpeg(width, height, Subsamp::Sub2x2, |x, y| {
+    jpeg(width, height, Subsampling::Yuv420, |x, y| {
         match (x < width / 2, y < height / 2) {
             (true, true) => [255, 0, 0],
             (false, true) => [0, 255, 0],

@@ -22,9 +22,9 @@ use framegram_common::receiver::{Event, FrameId, Outcome, ReceivedFrame};
 use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Upkeep, Waker};
 use framegram_common::wire::Format;
 use framegram_common::{Statistics, os};
+use framegram_media::Decoder;
 
 use crate::args::Args;
-use crate::decode::Decoder;
 use crate::failures;
 use crate::impair::Impaired;
 use crate::network::CLONED;

@@ -9,7 +9,6 @@
 pub mod analyse;
 pub mod args;
 pub mod conceal;
-pub mod decode;
 pub mod discover;
 pub mod exchange;
 pub mod failures;

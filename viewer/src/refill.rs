@@ -4,13 +4,13 @@
 use std::ops::Range;
 
 use anyhow::{Result, ensure};
+use framegram_media::{Decoder, Planes};
 
 use crate::conceal::Stale;
-use crate::decode::{Decoder, Planes};
 
 /// Of the JPEG that it becomes: so high that what arrived stays as it was, as
 /// far as one can see.
-const QUALITY: i32 = 95;
+const QUALITY: u8 = 95;
 
 /// Decodes, fills and encodes; the memory is used again.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Refill {
         );
         self.stale.read(jpeg, stale);
         self.stale.fill_planes(&mut self.picture, &self.before);
-        self.picture.to_jpeg(QUALITY)
+        Ok(self.picture.to_jpeg(QUALITY)?)
     }
 }
 
@@ -49,14 +49,13 @@ impl Refill {
 mod tests {
     use std::slice::from_ref;
 
-    use turbojpeg::Subsamp;
+    use framegram_media::{Reduction, Subsampling, XrgbImage};
 
     use super::*;
-    use crate::decode::{Picture, Reduction};
     use crate::fixture;
 
-    fn of_quality(quality: i32, colour: [u8; 3]) -> Vec<u8> {
-        let jpeg = fixture::jpeg(96, 64, Subsamp::Sub2x2, |_, _| colour);
+    fn of_quality(quality: u8, colour: [u8; 3]) -> Vec<u8> {
+        let jpeg = fixture::jpeg(96, 64, Subsampling::Yuv420, |_, _| colour);
         let mut planes = Planes::default();
         let mut decoder = Decoder::new().unwrap();
         decoder.decode_planes(&jpeg, &mut planes).unwrap();
@@ -73,7 +72,7 @@ mod tests {
         let filled = Refill::default()
             .fill(&new, from_ref(&stale), &old)
             .unwrap();
-        let mut picture = Picture::default();
+        let mut picture = XrgbImage::default();
         let mut decoder = Decoder::new().unwrap();
         decoder
             .decode(&filled, Reduction::None, &mut picture)
@@ -96,7 +95,7 @@ mod tests {
 
     #[test]
     fn pictures_of_different_size_are_not_mixed() {
-        let small = fixture::jpeg(48, 64, Subsamp::Sub2x2, |_, _| [9; 3]);
+        let small = fixture::jpeg(48, 64, Subsampling::Yuv420, |_, _| [9; 3]);
         let new = of_quality(90, [1, 2, 3]);
         assert!(
             Refill::default()

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use framegram_common::statistics::Stamps;
 use framegram_lab::timecode::{self, Reader, Tally};
-
-use crate::decode::{Decoder, Undecodable};
+use framegram_media::{Decoder, Undecodable};
 
 /// Reads the stamps of pictures, one after another, and keeps count.
 pub struct StampReader {
@@ -67,7 +66,7 @@ impl StampReader {
 #[cfg(test)]
 mod tests {
     use framegram_lab::timecode::Stamp;
-    use turbojpeg::Subsamp;
+    use framegram_media::Subsampling;
 
     use super::*;
     use crate::fixture::{jpeg, quadrants};
@@ -77,7 +76,7 @@ mod tests {
         let stamp = Stamp::new(number, captured, timecode::clock().unwrap(), 1);
         let mut luma = vec![120; 160 * 120];
         assert!(stamp.draw_luma(&mut luma, 160, 160, 120));
-        jpeg(160, 120, Subsamp::Sub2x2, |x, y| [luma[y * 160 + x]; 3])
+        jpeg(160, 120, Subsampling::Yuv420, |x, y| [luma[y * 160 + x]; 3])
     }
 
     #[test]

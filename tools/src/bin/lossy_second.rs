@@ -7,9 +7,9 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use framegram_media::XrgbImage;
 use framegram_tests::concealment::watch;
 use framegram_tests::program::media;
-use framegram_view::decode::Picture;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
         .with_context(|| format!("cannot write {file}"))
 }
 
-fn rgb(picture: &Picture) -> RgbImage {
+fn rgb(picture: &XrgbImage) -> RgbImage {
     RgbImage::from_fn(picture.width as u32, picture.height as u32, |x, y| {
         let [blue, green, red, _] =
             picture.pixels[y as usize * picture.width + x as usize].to_le_bytes();

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, bail, ensure};
-use framegram_common::frame::MAX_PIXELS;
+use framegram_media::limits::MAX_PIXELS;
 
 /// Pictures, one after another.
 pub(super) struct Y4m<R> {

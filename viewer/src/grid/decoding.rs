@@ -16,8 +16,8 @@ use framegram_cli::threads::Threads;
 use framegram_common::jpeg::{self, JpegHeader, scan};
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_common::slices;
+use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
 
-use crate::decode::{Decoder, Picture, Reduction, Undecodable};
 use crate::sink::wall;
 
 /// A frame to be decoded.
@@ -29,7 +29,7 @@ pub(super) struct Job {
     /// How large it is seen; `None`: nobody looks.
     pub(super) area: Option<(usize, usize)>,
     /// Memory for its pixels.
-    pub(super) picture: Picture,
+    pub(super) picture: XrgbImage,
 }
 
 /// What became of it.
@@ -38,7 +38,7 @@ pub(super) struct Done {
     pub(super) id: FrameId,
     /// The JPEG with its holes filled.
     pub(super) jpeg: Bytes,
-    pub(super) picture: Picture,
+    pub(super) picture: XrgbImage,
     pub(super) outcome: Result<(), Undecodable>,
     pub(super) took: Duration,
 }
@@ -222,7 +222,7 @@ mod tests {
             frame: frame(number, jpeg),
             before: None,
             area: None,
-            picture: Picture::default(),
+            picture: XrgbImage::default(),
         }
     }
 

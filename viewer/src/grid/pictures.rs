@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use framegram_common::os;
 use framegram_common::receiver::Outcome;
+use framegram_media::{Reduction, XrgbImage};
 
 use super::Grid;
 use super::decoding::{self, Job};
-use crate::decode::{Picture, Reduction};
 use crate::sink::Flow;
 use crate::sink::snapshot::Snapshot;
 use crate::sink::wall::{self, Tile, Wall};
@@ -66,7 +66,7 @@ impl Grid {
             frame,
             before: sender.last.clone(),
             area: self.wall.as_mut().map(|wall| wall.area(place)),
-            picture: Picture::default(),
+            picture: XrgbImage::default(),
         };
         self.decoding.put(job, is_slow);
     }
@@ -90,7 +90,7 @@ impl Grid {
         let now = os::now();
         let mut pictures = Vec::new();
         for sender in &self.senders {
-            let mut picture = Picture::default();
+            let mut picture = XrgbImage::default();
             // What would hold up the end is left out.
             let in_time = os::now().saturating_sub(now) < SNAPSHOT;
             let last = sender.last.as_ref().filter(|_| in_time);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use framegram_common::receiver::ReceivedFrame;
+use framegram_media::Decoder;
 
 use super::{Flow, Shown, Sink, Status, TICK};
-use crate::decode::Decoder;
 
 /// Looks at the header of a frame and at no pixel where the format's checksum
 /// says that the bytes are those that were sent: a picture that could be encoded
@@ -25,7 +25,7 @@ impl Headless {
 
 impl Sink for Headless {
     fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
-        Ok(match self.decoder.check(frame) {
+        Ok(match self.decoder.check(&frame.jpeg, frame.checked) {
             Ok(()) => Shown::Yes,
             Err(_) => Shown::Undecodable,
         })
@@ -46,7 +46,7 @@ impl Sink for Headless {
 
 #[cfg(test)]
 mod tests {
-    use turbojpeg::Subsamp;
+    use framegram_media::Subsampling;
 
     use super::*;
     use crate::fixture::{frame, jpeg, quadrants};
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(show(b"GIF89a"), Shown::Undecodable);
         assert_eq!(show(&quadrants(16, 16)), Shown::Yes);
         // Nothing vouches for these bytes, and some are missing.
-        let mut damaged = jpeg(160, 120, Subsamp::Sub2x2, |x, y| {
+        let mut damaged = jpeg(160, 120, Subsampling::Yuv420, |x, y| {
             [(x * 31 + y * 17) as u8, (x * y) as u8, 128]
         });
         damaged.drain(1_000..2_000);

@@ -13,10 +13,10 @@ use framegram_cli::exit::is_reader_gone;
 use framegram_cli::output::Growing;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
+use framegram_media::{Decoder, Undecodable};
 
 use self::y4m::Y4m;
 use super::{Flow, Shown, Sink, Status, TICK};
-use crate::decode::{Decoder, Undecodable};
 use crate::growing;
 
 /// How frames are written.
@@ -114,7 +114,7 @@ impl Recording {
     fn write(&mut self, frame: &ReceivedFrame) -> Result<(), Failure> {
         match &mut self.writer {
             Writer::Mjpeg(decoder) => {
-                decoder.check(frame)?;
+                decoder.check(&frame.jpeg, frame.checked)?;
                 self.out.write_all(&frame.jpeg)?;
             }
             Writer::Y4m(y4m) => y4m.write(frame, &mut self.out)?,
@@ -207,7 +207,7 @@ const BUFFER: usize = 64 << 10;
 #[cfg(test)]
 mod tests {
     use framegram_cli::stop::Stop;
-    use turbojpeg::Subsamp;
+    use framegram_media::Subsampling;
 
     use super::*;
     use crate::fixture::{Folder, frame, jpeg, quadrants};
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn frame_of_noise() -> Vec<u8> {
-        jpeg(160, 120, Subsamp::Sub2x2, |x, y| {
+        jpeg(160, 120, Subsampling::Yuv420, |x, y| {
             [(x * 31 + y * 17) as u8, (x * y) as u8, 128]
         })
     }
@@ -293,7 +293,7 @@ mod tests {
             let mut frames: Vec<_> = (0..frames)
                 .map(|number| {
                     let grey = 10 * number as u8 + 40;
-                    frame(number, &jpeg(64, 48, Subsamp::Sub2x2, |_, _| [grey; 3]))
+                    frame(number, &jpeg(64, 48, Subsampling::Yuv420, |_, _| [grey; 3]))
                 })
                 .collect();
             // The upper of three rows is stale in all of them, the others never.
@@ -332,7 +332,7 @@ mod tests {
     fn y4m_leaves_out_the_frames_that_it_cannot_take() {
         let mut jpegs = vec![quadrants(64, 48); 6];
         jpegs[2] = quadrants(32, 32);
-        jpegs[5] = jpeg(64, 48, Subsamp::None, |_, _| [1, 2, 3]);
+        jpegs[5] = jpeg(64, 48, Subsampling::Yuv444, |_, _| [1, 2, 3]);
         let (bytes, shown, finished) = record("a.y4m", &jpegs);
         let found = bytes.windows(6).filter(|w| w == b"FRAME\n").count();
         assert_eq!(found, 4);

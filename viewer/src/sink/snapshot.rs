@@ -9,10 +9,9 @@ use bytes::Bytes;
 use framegram_cli::output::OutputFile;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
+use framegram_media::{Decoder, Reduction, Subsampling, XrgbImage};
 use image::ImageEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-
-use crate::decode::{Decoder, Picture, Reduction};
 
 /// The kind of a picture file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,18 +59,11 @@ impl Kind {
         }
     }
 
-    fn write_picture(self, picture: &Picture, mut out: impl Write) -> anyhow::Result<()> {
+    fn write_picture(self, picture: &XrgbImage, mut out: impl Write) -> anyhow::Result<()> {
         match self {
             Self::Png => write_png(picture, out),
             Self::Jpeg => {
-                let image = turbojpeg::Image {
-                    pixels: &*rgb(picture),
-                    width: picture.width,
-                    pitch: 3 * picture.width,
-                    height: picture.height,
-                    format: turbojpeg::PixelFormat::RGB,
-                };
-                let jpeg = turbojpeg::compress(image, QUALITY, turbojpeg::Subsamp::None)?;
+                let jpeg = picture.to_jpeg(QUALITY, Subsampling::Yuv444)?;
                 Ok(out.write_all(&jpeg)?)
             }
         }
@@ -85,7 +77,7 @@ impl Kind {
                 Ok(out.flush()?)
             }
             Self::Png => {
-                let mut picture = Picture::default();
+                let mut picture = XrgbImage::default();
                 Decoder::new()?.decode(jpeg, Reduction::None, &mut picture)?;
                 write_png(&picture, out)
             }
@@ -117,7 +109,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the disk is full.
-    pub fn write_picture(self, picture: &Picture) -> anyhow::Result<PathBuf> {
+    pub fn write_picture(self, picture: &XrgbImage) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
         self.file.replace(|out| kind.write_picture(picture, out))
     }
@@ -173,14 +165,14 @@ impl Series {
     }
 }
 
-fn rgb(picture: &Picture) -> Vec<u8> {
+fn rgb(picture: &XrgbImage) -> Vec<u8> {
     let words = picture.pixels.iter();
     words
         .flat_map(|word| word.to_be_bytes().into_iter().skip(1))
         .collect()
 }
 
-fn write_png(picture: &Picture, out: impl Write) -> anyhow::Result<()> {
+fn write_png(picture: &XrgbImage, out: impl Write) -> anyhow::Result<()> {
     let (width, height) = (
         u32::try_from(picture.width)?,
         u32::try_from(picture.height)?,
@@ -195,7 +187,7 @@ fn write_png(picture: &Picture, out: impl Write) -> anyhow::Result<()> {
 }
 
 /// The quality of a JPEG that is made here: text stays sharp.
-const QUALITY: i32 = 92;
+const QUALITY: u8 = 92;
 
 #[cfg(test)]
 mod tests {
@@ -223,7 +215,7 @@ mod tests {
         let jpeg = quadrants(64, 48);
         claim(&path).unwrap().write(&jpeg).unwrap();
         let png = image::load_from_memory(&std::fs::read(path).unwrap()).unwrap();
-        let mut picture = Picture::default();
+        let mut picture = XrgbImage::default();
         Decoder::new()
             .unwrap()
             .decode(&jpeg, Reduction::None, &mut picture)

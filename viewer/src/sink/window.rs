@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
+use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
 use minifb::{ScaleMode, WindowOptions};
 
 use self::canvas::{Canvas, Place, fit};
@@ -23,7 +24,6 @@ use self::keys::{Command, HELP, Keyboard};
 use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
 use crate::conceal::Stale;
-use crate::decode::{Decoder, Picture, Reduction, Undecodable};
 
 /// A window with a picture. Lives on the main thread.
 pub struct Window {
@@ -36,7 +36,7 @@ pub struct Window {
     /// The frame that is seen.
     seen: Option<Seen>,
     /// Memory for the next picture; so a broken one leaves the last one whole.
-    spare: Picture,
+    spare: XrgbImage,
     series: Series,
     /// What is said before the first frame.
     greeting: Vec<String>,
@@ -58,7 +58,7 @@ struct Seen {
     stale_units: Vec<Range<u32>>,
     coded: (usize, usize),
     reduction: Reduction,
-    picture: Picture,
+    picture: XrgbImage,
     /// What of it was filled from the frame before.
     stale: Stale,
 }
@@ -101,7 +101,7 @@ impl Window {
             decoder: Decoder::new()?,
             canvas: Canvas::default(),
             seen: None,
-            spare: Picture::default(),
+            spare: XrgbImage::default(),
             series,
             greeting,
             newest: None,
@@ -126,7 +126,7 @@ impl Window {
             stale_units: Vec::new(),
             coded,
             reduction,
-            picture: Picture::default(),
+            picture: XrgbImage::default(),
             stale: Stale::default(),
         });
         seen.stale.read(jpeg, stale);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use framegram_common::transmitter::Config;
 use framegram_common::udp::{Socket, Towards, Waker, is_refused, wait};
 use framegram_common::{Transmitter, os};
-use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+use framegram_media::{Subsampling, XrgbImage};
 
 /// A running viewer.
 pub(crate) struct Viewer {
@@ -192,20 +192,16 @@ pub(crate) fn picture(
     height: usize,
     colour: impl Fn(usize, usize) -> [u8; 3],
 ) -> Vec<u8> {
-    let pixels: Vec<u8> = (0..width * height)
-        .flat_map(|i| colour(i % width, i / width))
-        .collect();
-    let mut compressor = Compressor::new().unwrap();
-    compressor.set_quality(90).unwrap();
-    compressor.set_subsamp(Subsamp::Sub2x2).unwrap();
-    let image = Image {
-        pixels: pixels.as_slice(),
+    let pixels = (0..width * height).map(|i| {
+        let [red, green, blue] = colour(i % width, i / width);
+        u32::from_be_bytes([0, red, green, blue])
+    });
+    let image = XrgbImage {
+        pixels: pixels.collect(),
         width,
-        pitch: width * 3,
         height,
-        format: PixelFormat::RGB,
     };
-    compressor.compress_to_vec(image).unwrap()
+    image.to_jpeg(90, Subsampling::Yuv420).unwrap()
 }
 
 /// A folder of its own for one test, gone afterwards.

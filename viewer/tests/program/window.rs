@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use framegram_view::decode::{Decoder, Picture, Reduction};
+use framegram_media::{Decoder, Reduction, XrgbImage};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
     AtomEnum, ConfigureWindowAux, ConnectionExt, EventMask, GetGeometryReply, ImageFormat,
@@ -217,7 +217,7 @@ fn shows_the_picture_and_obeys_the_keys() {
     let to = viewer.address();
     let jpegs = vec![jpeg.clone(); 50];
     send(to, &jpegs, false);
-    let mut decoded = Picture::default();
+    let mut decoded = XrgbImage::default();
     Decoder::new()
         .unwrap()
         .decode(&jpeg, Reduction::None, &mut decoded)

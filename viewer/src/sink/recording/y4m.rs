@@ -5,10 +5,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use framegram_common::receiver::ReceivedFrame;
+use framegram_media::{Decoder, Planes, Subsampling};
 
 use super::Failure;
 use crate::conceal::Stale;
-use crate::decode::{Decoder, Planes, Sampling};
 
 /// Writes pictures as Y4M, without a detour through RGB.
 pub(super) struct Y4m {
@@ -21,7 +21,7 @@ pub(super) struct Y4m {
     /// Frames that wait until the rate can be told.
     first: Vec<ReceivedFrame>,
     /// What the header promised.
-    promised: Option<(usize, usize, Sampling)>,
+    promised: Option<(usize, usize, Subsampling)>,
     /// Frames of another size or sampling, which are left out.
     unlike: u64,
 }
@@ -88,21 +88,21 @@ impl Y4m {
         let Planes {
             width,
             height,
-            sampling,
+            subsampling,
             ..
         } = self.planes;
-        let sampled = match sampling {
-            Sampling::Quarter => "420jpeg",
-            Sampling::HalfAcross => "422",
-            Sampling::Full => "444",
-            Sampling::QuarterAcross => "411",
-            Sampling::Grey => "mono",
+        let sampled = match subsampling {
+            Subsampling::Yuv420 => "420jpeg",
+            Subsampling::Yuv422 => "422",
+            Subsampling::Yuv444 => "444",
+            Subsampling::Yuv411 => "411",
+            Subsampling::Gray => "mono",
         };
         writeln!(
             out,
             "YUV4MPEG2 W{width} H{height} F{rate} Ip A1:1 C{sampled} XCOLORRANGE=FULL"
         )?;
-        self.promised = Some((width, height, sampling));
+        self.promised = Some((width, height, subsampling));
         Ok(())
     }
 
@@ -112,7 +112,11 @@ impl Y4m {
         out: &mut impl Write,
     ) -> Result<(), Failure> {
         self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
-        let found = (self.planes.width, self.planes.height, self.planes.sampling);
+        let found = (
+            self.planes.width,
+            self.planes.height,
+            self.planes.subsampling,
+        );
         if self.promised != Some(found) {
             self.unlike += 1;
             return Err(Failure::Unlike);

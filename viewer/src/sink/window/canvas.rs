@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use framegram_media::XrgbImage;
 use noto_sans_mono_bitmap::{
     FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
 };
@@ -9,7 +10,6 @@ use noto_sans_mono_bitmap::{
 use super::area::Area;
 use super::scaler::Scaler;
 use crate::conceal::Stale;
-use crate::decode::Picture;
 
 /// What is shown in a window, one word `0x00RRGGBB` a pixel.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl Canvas {
     }
 
     /// Draws the picture as large as fits, black beside it.
-    pub(super) fn draw_picture(&mut self, picture: &Picture) {
+    pub(super) fn draw_picture(&mut self, picture: &XrgbImage) {
         let area = fit((picture.width, picture.height), (self.width, self.height));
         self.blacken_around(area);
         self.scaler
@@ -55,7 +55,7 @@ impl Canvas {
     /// text below it; without a picture the lines alone. Dim is what is old.
     pub(super) fn draw_tile(
         &mut self,
-        picture: Option<&Picture>,
+        picture: Option<&XrgbImage>,
         area: Area,
         lines: &[String],
         dim: bool,

@@ -2,8 +2,9 @@
 //! neighbouring rows mixed. Enough from half the size upwards; the decoder
 //! does the rest.
 
+use framegram_media::XrgbImage;
+
 use super::area::Area;
-use crate::decode::Picture;
 
 /// Scales pictures; keeps what depends on the sizes alone from frame to frame.
 #[derive(Default)]
@@ -28,7 +29,13 @@ struct Row {
 
 impl Scaler {
     /// Draws `picture` over `area` of the canvas `target`, which is `pitch` pixels wide.
-    pub(super) fn draw(&mut self, picture: &Picture, target: &mut [u32], pitch: usize, area: Area) {
+    pub(super) fn draw(
+        &mut self,
+        picture: &XrgbImage,
+        target: &mut [u32],
+        pitch: usize,
+        area: Area,
+    ) {
         if area.width == 0 || area.height == 0 || picture.pixels.is_empty() {
             return;
         }
@@ -64,7 +71,7 @@ impl Scaler {
     }
 
     /// Has row `above` of the picture and the one below it stretched.
-    fn stretch(&mut self, picture: &Picture, above: usize) {
+    fn stretch(&mut self, picture: &XrgbImage, above: usize) {
         let below = (above + 1).min(picture.height - 1);
         if self.upper.index != Some(above) && self.lower.index == Some(above) {
             std::mem::swap(&mut self.upper, &mut self.lower);
@@ -124,7 +131,7 @@ fn mix(a: u32, b: u32, share: u32) -> u32 {
 mod tests {
     use super::*;
 
-    fn scaled(picture: &Picture, width: usize, height: usize) -> Vec<u32> {
+    fn scaled(picture: &XrgbImage, width: usize, height: usize) -> Vec<u32> {
         let mut target = vec![0; width * height];
         let area = Area {
             x: 0,
@@ -136,8 +143,8 @@ mod tests {
         target
     }
 
-    fn picture(pixels: &[u32], width: usize) -> Picture {
-        Picture {
+    fn picture(pixels: &[u32], width: usize) -> XrgbImage {
+        XrgbImage {
             pixels: pixels.to_vec(),
             width,
             height: pixels.len() / width,

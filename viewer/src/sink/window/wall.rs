@@ -4,13 +4,13 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use framegram_media::XrgbImage;
 use minifb::{MouseButton, MouseMode, ScaleMode, WindowOptions};
 
 use super::area::Area;
 use super::canvas::{Canvas, Place, fit};
 use super::desktop::Desktop;
 use super::keys::{Command, Keyboard, WALL_HELP};
-use crate::decode::Picture;
 use crate::report::live::Live;
 use crate::sink::Flow;
 
@@ -44,7 +44,7 @@ pub(crate) struct Wall {
 /// A sender's picture and what is written in it.
 #[derive(Default)]
 struct Face {
-    picture: Option<Picture>,
+    picture: Option<XrgbImage>,
     lines: Vec<String>,
     dim: bool,
     /// Whether it differs from what is on the screen.
@@ -117,7 +117,7 @@ impl Wall {
     }
 
     /// Takes a sender's picture.
-    pub(crate) fn put(&mut self, place: usize, picture: Picture) {
+    pub(crate) fn put(&mut self, place: usize, picture: XrgbImage) {
         if let Some(face) = self.faces.get_mut(place).filter(|_| !self.frozen) {
             face.picture = Some(picture);
             face.changed = true;
@@ -268,10 +268,10 @@ pub(crate) fn seen(picture: (usize, usize), area: (usize, usize)) -> (usize, usi
 /// A picture of this size with all tiles in it, each with its sender's picture
 /// where there is one.
 pub(crate) fn compose(
-    pictures: &[Option<Picture>],
+    pictures: &[Option<XrgbImage>],
     tiles: &[Tile<'_>],
     size: (usize, usize),
-) -> Picture {
+) -> XrgbImage {
     let mut canvas = Canvas::default();
     canvas.resize(size.0, size.1);
     canvas.clear();
@@ -279,7 +279,7 @@ pub(crate) fn compose(
         let area = tile(place, tiles.len(), size);
         canvas.draw_tile(picture.as_ref(), area, &label(place, what), false);
     }
-    Picture {
+    XrgbImage {
         pixels: canvas.pixels().to_vec(),
         width: size.0,
         height: size.1,

@@ -22,7 +22,7 @@ fn keeps_the_proportions_of_the_picture() {
 
 #[test]
 fn draws_a_picture_with_black_beside_it() {
-    let picture = Picture {
+    let picture = XrgbImage {
         pixels: vec![0xff_0000; 4],
         width: 2,
         height: 2,

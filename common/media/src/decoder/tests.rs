@@ -1,11 +1,46 @@
-use turbojpeg::Subsamp;
+use turbojpeg::{Compressor, Subsamp};
 
 use super::*;
-use crate::fixture::{jpeg, quadrants};
+
+/// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
+fn jpeg(
+    width: usize,
+    height: usize,
+    subsamp: Subsamp,
+    colour: impl Fn(usize, usize) -> [u8; 3],
+) -> Vec<u8> {
+    let pixels: Vec<u8> = (0..width * height)
+        .flat_map(|i| colour(i % width, i / width))
+        .collect();
+    let mut compressor = Compressor::new().unwrap();
+    compressor.set_quality(95).unwrap();
+    compressor.set_subsamp(subsamp).unwrap();
+    compressor
+        .compress_to_vec(Image {
+            pixels: pixels.as_slice(),
+            width,
+            pitch: width * 3,
+            height,
+            format: PixelFormat::RGB,
+        })
+        .unwrap()
+}
+
+/// Red, green, blue and white in the four quarters.
+fn quadrants(width: usize, height: usize) -> Vec<u8> {
+    jpeg(width, height, Subsamp::Sub2x2, |x, y| {
+        match (x < width / 2, y < height / 2) {
+            (true, true) => [255, 0, 0],
+            (false, true) => [0, 255, 0],
+            (true, false) => [0, 0, 255],
+            (false, false) => [255, 255, 255],
+        }
+    })
+}
 
 #[test]
 fn decodes_red_green_and_blue_to_the_words_of_a_window() {
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     Decoder::new()
         .unwrap()
         .decode(&quadrants(64, 48), Reduction::None, &mut picture)
@@ -43,7 +78,7 @@ fn decodes_smaller_where_less_is_shown() {
         Reduction::towards((1920, 1080), (100, 56)),
         Reduction::Eighth
     );
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     Decoder::new()
         .unwrap()
         .decode(&quadrants(63, 49), Reduction::Half, &mut picture)
@@ -55,7 +90,7 @@ fn decodes_smaller_where_less_is_shown() {
 #[test]
 fn uses_the_memory_of_a_larger_picture_again() {
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     decoder
         .decode(&quadrants(64, 64), Reduction::None, &mut picture)
         .unwrap();
@@ -73,7 +108,7 @@ fn refuses_a_header_that_claims_gigabytes() {
     let sof = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
     bytes[sof + 5..sof + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     let error = decoder
         .decode(&bytes, Reduction::None, &mut picture)
         .unwrap_err();
@@ -91,7 +126,7 @@ fn refuses_a_header_that_claims_gigabytes() {
 fn refuses_what_is_cut_short_or_no_jpeg() {
     let bytes = quadrants(64, 48);
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     for broken in [
         &bytes[..bytes.len() * 3 / 4],
         b"not a jpeg",
@@ -114,7 +149,7 @@ fn takes_a_camera_s_padding_before_the_end_marker() {
     bytes.splice(end..end, [0x00, 0x00, 0x00]);
     Decoder::new()
         .unwrap()
-        .decode(&bytes, Reduction::None, &mut Picture::default())
+        .decode(&bytes, Reduction::None, &mut XrgbImage::default())
         .unwrap();
 }
 
@@ -122,17 +157,17 @@ fn takes_a_camera_s_padding_before_the_end_marker() {
 fn gives_planes_without_padding_at_odd_sizes() {
     let mut decoder = Decoder::new().unwrap();
     let mut planes = Planes::default();
-    for (subsamp, sampling, chroma) in [
-        (Subsamp::Sub2x2, Sampling::Quarter, (32, 24)),
-        (Subsamp::Sub2x1, Sampling::HalfAcross, (32, 47)),
-        (Subsamp::Sub4x1, Sampling::QuarterAcross, (16, 47)),
-        (Subsamp::None, Sampling::Full, (63, 47)),
-        (Subsamp::Gray, Sampling::Grey, (0, 0)),
+    for (subsamp, subsampling, chroma) in [
+        (Subsamp::Sub2x2, Subsampling::Yuv420, (32, 24)),
+        (Subsamp::Sub2x1, Subsampling::Yuv422, (32, 47)),
+        (Subsamp::Sub4x1, Subsampling::Yuv411, (16, 47)),
+        (Subsamp::None, Subsampling::Yuv444, (63, 47)),
+        (Subsamp::Gray, Subsampling::Gray, (0, 0)),
     ] {
         decoder
             .decode_planes(&jpeg(63, 47, subsamp, |_, _| [200, 200, 200]), &mut planes)
             .unwrap();
-        assert_eq!(planes.sampling, sampling);
+        assert_eq!(planes.subsampling, subsampling);
         let rows: Vec<&[u8]> = planes.rows().collect();
         assert_eq!(rows.len(), 47 + 2 * chroma.1);
         let bytes: usize = rows.iter().map(|row| row.len()).sum();
@@ -176,7 +211,7 @@ fn decodes_the_largest_pictures_that_a_sender_sends() {
         format: PixelFormat::GRAY,
     };
     let jpeg = turbojpeg::compress(image, 50, Subsamp::Gray).unwrap();
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     Decoder::new()
         .unwrap()
         .decode(&jpeg, Reduction::Eighth, &mut picture)
@@ -221,7 +256,7 @@ fn with_scans(jpeg: &[u8], blocks: u32, scans: usize) -> Vec<u8> {
 
 fn progressive(width: usize, height: usize) -> Vec<u8> {
     let pixels = vec![90_u8; width * height];
-    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    let mut compressor = Compressor::new().unwrap();
     compressor.set_progressive(true).unwrap();
     compressor.set_subsamp(Subsamp::Gray).unwrap();
     let image = Image {
@@ -241,7 +276,7 @@ fn refuses_a_large_picture_of_many_scans_before_it_costs_anything() {
     // 518,400 blocks, in runs of up to 32,767.
     let bomb = with_scans(&plain, 518_400, 50);
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = Picture::default();
+    let mut picture = XrgbImage::default();
     let error = decoder
         .decode(&bomb, Reduction::Eighth, &mut picture)
         .unwrap_err();
@@ -265,7 +300,7 @@ fn what_is_left_over_of_a_scan_is_padding_only_where_it_looks_like_it() {
     let mut take = |extra: &[u8]| {
         let mut bytes = whole.clone();
         bytes.splice(end..end, extra.iter().copied());
-        decoder.decode(&bytes, Reduction::Eighth, &mut Picture::default())
+        decoder.decode(&bytes, Reduction::Eighth, &mut XrgbImage::default())
     };
     take(&[0; 400]).unwrap();
     take(&[7, 9, 4]).unwrap();

@@ -1,29 +1,18 @@
-//! JPEG to pixels; the one place that knows the decoder.
+//! JPEG to pixels.
 //!
 //! The bytes come from the network: a header is believed only within
 //! [`MAX_PIXELS`], and what the decoder doubts is not shown.
 
-mod planes;
-
-use std::fmt;
-
-use framegram_common::frame::MAX_PIXELS;
 use framegram_common::jpeg::{self, scan};
-use framegram_common::receiver::ReceivedFrame;
 use turbojpeg::{
     Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor, YuvImage,
 };
 
-pub use planes::{Planes, Sampling};
-
-/// The most scans of a progressive JPEG: encoders use about ten, and each scan
-/// costs a pass over the whole picture.
-const MAX_SCANS: usize = 64;
-
-/// The most pixels of all scans together: a few bytes are a scan, and what it
-/// costs goes by the pixels. Of the largest picture 16 scans are taken, more than
-/// any encoder makes; of 4K as many as of smaller ones.
-const MAX_SCANNED: usize = 16 * MAX_PIXELS;
+use crate::error::Undecodable;
+use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS};
+use crate::planes::Planes;
+use crate::subsampling::Subsampling;
+use crate::xrgb::{WORD, WORD_FORMAT, XrgbImage};
 
 /// What libjpeg-turbo remarks on pictures that are whole all the same: padding
 /// that some cameras leave before a marker. How many bytes stands before it.
@@ -33,7 +22,7 @@ const LEFT_OVER: &str = "extraneous bytes before marker";
 pub struct Decoder {
     inner: Decompressor,
     /// Memory for pictures that nobody looks at.
-    checked: Picture,
+    checked: XrgbImage,
 }
 
 /// How much smaller than coded a picture is decoded; cheaper than decoding it
@@ -51,28 +40,13 @@ pub enum Reduction {
     Eighth,
 }
 
-/// Pixels as a window takes them: one word each, `0x00RRGGBB`, row by row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Picture {
-    /// `width * height` words.
-    pub pixels: Vec<u32>,
-    /// In pixels.
-    pub width: usize,
-    /// In pixels.
-    pub height: usize,
-}
-
-/// A JPEG that is not shown, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undecodable(String);
-
 impl Decoder {
     /// # Errors
     /// When the decoder's own memory cannot be had.
     pub fn new() -> Result<Self, Undecodable> {
         Ok(Self {
             inner: decompressor()?,
-            checked: Picture::default(),
+            checked: XrgbImage::default(),
         })
     }
 
@@ -86,18 +60,18 @@ impl Decoder {
         Ok((header.width, header.height))
     }
 
-    /// Looks for damage where nobody looks at the picture: what no checksum
-    /// vouches for is decoded, and of all else the header is read.
+    /// Looks for damage where nobody looks at the image: a JPEG that is `vouched`
+    /// for by a checksum has its header read, any other is decoded.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
-    pub fn check(&mut self, frame: &ReceivedFrame) -> Result<(), Undecodable> {
-        if frame.checked {
-            return self.size(&frame.jpeg).map(drop);
+    pub fn check(&mut self, jpeg: &[u8], vouched: bool) -> Result<(), Undecodable> {
+        if vouched {
+            return self.size(jpeg).map(drop);
         }
         // Every bit is read at any size.
         let mut picture = std::mem::take(&mut self.checked);
-        let outcome = self.decode(&frame.jpeg, Reduction::Eighth, &mut picture);
+        let outcome = self.decode(jpeg, Reduction::Eighth, &mut picture);
         self.checked = picture;
         outcome
     }
@@ -111,7 +85,7 @@ impl Decoder {
         &mut self,
         jpeg: &[u8],
         reduction: Reduction,
-        picture: &mut Picture,
+        picture: &mut XrgbImage,
     ) -> Result<(), Undecodable> {
         let outcome = self.try_decode(jpeg, reduction, picture);
         self.fresh_after(outcome)
@@ -120,8 +94,8 @@ impl Decoder {
     /// Decodes without a detour through RGB; the memory of `planes` is used again.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode), and for the rare kinds of sampling and
-    /// colour that [`Sampling`] does not have.
+    /// As [`decode`](Self::decode), and for rare kinds of colour and those of
+    /// sampling that [`Subsampling`] does not have.
     pub fn decode_planes(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
         let outcome = self.try_decode_planes(jpeg, planes);
         self.fresh_after(outcome)
@@ -164,7 +138,7 @@ impl Decoder {
         &mut self,
         jpeg: &[u8],
         reduction: Reduction,
-        picture: &mut Picture,
+        picture: &mut XrgbImage,
     ) -> Result<(), Undecodable> {
         let header = self.header(jpeg)?;
         let scaled = header.scaled(reduction.factor());
@@ -186,12 +160,17 @@ impl Decoder {
         if !matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray) {
             return Err(Undecodable(format!("colours are {:?}", header.colorspace)));
         }
-        let sampling = Sampling::try_from(header.subsamp)?;
+        let Some(subsampling) = Subsampling::of_jpeg(header.subsamp) else {
+            return Err(Undecodable(format!(
+                "chroma is sampled as {:?}",
+                header.subsamp
+            )));
+        };
         let length = turbojpeg::yuv_pixels_len(header.width, 1, header.height, header.subsamp)?;
         self.inner.set_scaling_factor(ScalingFactor::ONE)?;
         planes.samples.resize(length, 0);
         (planes.width, planes.height) = (header.width, header.height);
-        planes.sampling = sampling;
+        planes.subsampling = subsampling;
         let image = YuvImage {
             pixels: planes.samples.as_mut_slice(),
             width: header.width,
@@ -220,7 +199,7 @@ impl Decoder {
                 header.width, header.height
             )));
         }
-        let most = MAX_SCANS.min(MAX_SCANNED / (header.width * header.height));
+        let most = MAX_SCANS.min(MAX_SCANNED_PIXELS / (header.width * header.height));
         let scans = jpeg::scan_count(jpeg);
         if scans > most {
             return Err(Undecodable(format!(
@@ -250,7 +229,8 @@ impl Reduction {
     }
 
     /// What is left of a side of a minimum coded unit, a multiple of 8 pixels.
-    pub(crate) fn of_unit(self, side: usize) -> usize {
+    #[must_use]
+    pub fn of_unit(self, side: usize) -> usize {
         self.factor().scale(side)
     }
 
@@ -261,27 +241,6 @@ impl Reduction {
             Self::Quarter => ScalingFactor::ONE_QUARTER,
             Self::Eighth => ScalingFactor::ONE_EIGHTH,
         }
-    }
-}
-
-impl Undecodable {
-    /// Something is missing that a decoder does not remark.
-    pub(crate) fn damaged() -> Self {
-        Self("its coded data are damaged".to_owned())
-    }
-}
-
-impl fmt::Display for Undecodable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a picture that can be decoded: {}", self.0)
-    }
-}
-
-impl std::error::Error for Undecodable {}
-
-impl From<turbojpeg::Error> for Undecodable {
-    fn from(error: turbojpeg::Error) -> Self {
-        Self(error.to_string())
     }
 }
 
@@ -312,16 +271,6 @@ fn is_padding(remark: &str, jpeg: &[u8]) -> bool {
     let left_over = end.and_then(|end| jpeg.get(end.checked_sub(count)?..end));
     left_over.is_some_and(scan::is_padding)
 }
-
-/// Bytes of one pixel.
-const WORD: usize = size_of::<u32>();
-
-/// The order of bytes that makes `0x00RRGGBB` of a word.
-const WORD_FORMAT: PixelFormat = if cfg!(target_endian = "little") {
-    PixelFormat::BGRX
-} else {
-    PixelFormat::XRGB
-};
 
 #[cfg(test)]
 mod tests;

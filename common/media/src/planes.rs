@@ -1,0 +1,114 @@
+//! Images as the JPEG holds them: luma and chroma, each in a plane of its own.
+
+use turbojpeg::{Compressor, YuvImage};
+
+use crate::error::EncodeError;
+use crate::subsampling::Subsampling;
+
+/// Luma and chroma of an image, as the JPEG holds them (full range, BT.601).
+#[derive(Clone, Debug, Default)]
+pub struct Planes {
+    /// The planes one after another, each plane's rows without a gap between
+    /// them, but padded to whole chroma samples.
+    pub(crate) samples: Vec<u8>,
+    /// Width of the image in pixels.
+    pub width: usize,
+    /// Height of the image in pixels.
+    pub height: usize,
+    /// How chroma is sampled.
+    pub subsampling: Subsampling,
+}
+
+/// How one plane lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Plane {
+    /// Samples from row to row.
+    pub pitch: usize,
+    /// Rows with their padding.
+    pub rows: usize,
+    /// Samples a row without padding.
+    width: usize,
+    /// Rows without padding.
+    height: usize,
+    /// Pixels across and down that one sample stands for.
+    pub step: (usize, usize),
+}
+
+impl Planes {
+    /// Whether another image has the same size and subsampling.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let kind = |planes: &Self| (planes.width, planes.height, planes.subsampling);
+        kind(self) == kind(other)
+    }
+
+    /// A JPEG of this image, of `quality` 1 to 100.
+    ///
+    /// # Errors
+    /// When libjpeg-turbo refuses it, as it does an image without pixels.
+    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, EncodeError> {
+        let mut compressor = Compressor::new()?;
+        compressor.set_quality(i32::from(quality))?;
+        let image = YuvImage {
+            pixels: self.samples.as_slice(),
+            width: self.width,
+            align: 1,
+            height: self.height,
+            subsamp: self.subsampling.to_jpeg(),
+        };
+        Ok(compressor.compress_yuv_to_vec(image)?)
+    }
+
+    /// The rows of all planes in turn (luma, then both of chroma), without padding.
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.planes().flat_map(|(samples, plane)| {
+            let rows = samples.chunks_exact(plane.pitch).take(plane.height);
+            rows.map(move |row| &row[..plane.width])
+        })
+    }
+
+    /// The samples of each plane with their padding, and how they are laid out.
+    pub fn planes(&self) -> impl Iterator<Item = (&[u8], Plane)> {
+        let mut rest = self.samples.as_slice();
+        self.layout().map_while(move |plane| {
+            let samples = rest.split_off(..plane.pitch * plane.rows)?;
+            Some((samples, plane))
+        })
+    }
+
+    /// The same, to be written to.
+    pub fn planes_mut(&mut self) -> impl Iterator<Item = (&mut [u8], Plane)> {
+        let layout = self.layout();
+        let mut rest = self.samples.as_mut_slice();
+        layout.map_while(move |plane| {
+            let samples = rest.split_off_mut(..plane.pitch * plane.rows)?;
+            Some((samples, plane))
+        })
+    }
+
+    fn layout(&self) -> impl Iterator<Item = Plane> + use<> {
+        let (across, down) = self.subsampling.step();
+        let chroma = (self.width.div_ceil(across), self.height.div_ceil(down));
+        let padded = (chroma.0 * across, chroma.1 * down);
+        let planes = if self.subsampling == Subsampling::Gray {
+            1
+        } else {
+            3
+        };
+        let luma = Plane {
+            pitch: padded.0,
+            rows: padded.1,
+            width: self.width,
+            height: self.height,
+            step: (1, 1),
+        };
+        let chroma = Plane {
+            pitch: chroma.0,
+            rows: chroma.1,
+            width: chroma.0,
+            height: chroma.1,
+            step: (across, down),
+        };
+        [luma, chroma, chroma].into_iter().take(planes)
+    }
+}
