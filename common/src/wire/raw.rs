@@ -51,17 +51,28 @@ impl Joiner {
             return joined;
         }
         self.bytes.extend_from_slice(datagram);
+        // Where the one that has begun begins: a datagram may hold thousands,
+        // and each byte is copied once.
+        let mut begin = 0;
         loop {
-            match self.scanner.scan(&self.bytes) {
-                Scan::More if self.bytes.len() <= MAX_FRAME_BYTES => break,
+            let bytes = self.bytes.get(begin..).unwrap_or_default();
+            match self.scanner.scan(bytes) {
+                Scan::More if bytes.len() <= MAX_FRAME_BYTES => break,
                 Scan::More | Scan::Wrong => {
                     joined.push(Joined::Broken);
                     self.reset();
-                    break;
+                    return joined;
                 }
                 Scan::End(end) => {
-                    let rest = self.bytes.split_off(end);
-                    let jpeg = std::mem::replace(&mut self.bytes, rest);
+                    let jpeg = if joined.is_empty() {
+                        // It may be large, and what is behind it is not.
+                        let rest = self.bytes.split_off(end);
+                        std::mem::replace(&mut self.bytes, rest)
+                    } else {
+                        let jpeg = bytes.get(..end).unwrap_or_default().to_vec();
+                        begin += end;
+                        jpeg
+                    };
                     let in_order = self.scanner.has_all_restarts(&jpeg);
                     self.scanner = Scanner::default();
                     joined.push(if in_order {
@@ -69,18 +80,20 @@ impl Joiner {
                     } else {
                         Joined::Broken
                     });
-                    if self.bytes.starts_with(&START) {
+                    let rest = self.bytes.get(begin..).unwrap_or_default();
+                    if rest.starts_with(&START) {
                         continue;
                     }
                     // Cameras fill the last datagram up with anything.
-                    let rest = std::mem::take(&mut self.bytes);
-                    if START.starts_with(&rest) {
-                        self.start = rest;
+                    if START.starts_with(rest) {
+                        self.start = rest.to_vec();
                     }
-                    break;
+                    self.bytes = Vec::new();
+                    return joined;
                 }
             }
         }
+        self.bytes.drain(..begin);
         joined
     }
 
@@ -90,9 +103,15 @@ impl Joiner {
         !self.bytes.is_empty()
     }
 
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Gives up the JPEG that has begun.
     pub fn reset(&mut self) {
-        self.bytes.clear();
+        self.bytes = Vec::new();
         self.scanner = Scanner::default();
     }
 }

@@ -9,6 +9,7 @@ mod forged;
 mod incomplete;
 mod noise;
 mod parity;
+mod quadratic;
 mod strangers;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! Fragments into a JPEG again.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Fragment, Kind, NO_COUNT, Quantization, rebuild};
@@ -18,6 +19,8 @@ pub struct Assembly {
     /// Data in the order of arrival.
     data: Vec<u8>,
     pieces: Vec<Piece>,
+    /// What of the scan is there.
+    covered: Covered,
     /// Bytes of the scan, once the last fragment is there.
     end: Option<usize>,
 }
@@ -46,6 +49,7 @@ impl Assembly {
             tables: None,
             data: Vec::new(),
             pieces: Vec::new(),
+            covered: Covered::default(),
             end: None,
         }
     }
@@ -72,12 +76,11 @@ impl Assembly {
         let beyond = self
             .end
             .is_some_and(|known| end > known || last && end != known);
-        let furthest = self.pieces.iter().map(Piece::end).max().unwrap_or(0);
         let full = self.data.len() + fragment.data.len() > MAX_FRAME_BYTES;
         if fragment.kind != self.kind
             || beyond
             || end > MAX_FRAME_BYTES
-            || (last && furthest > end)
+            || (last && self.covered.furthest() > end)
             || full
             || self.pieces.len() >= MAX_PIECES
         {
@@ -92,6 +95,7 @@ impl Assembly {
             let chunk = fragment
                 .chunk
                 .filter(|chunk| chunk.first && chunk.count != NO_COUNT);
+            self.covered.insert(offset..end);
             self.pieces.push(Piece {
                 offset,
                 data: begin..self.data.len(),
@@ -104,15 +108,22 @@ impl Assembly {
     /// Says that no fragment comes behind those that are there: a newer frame
     /// begins with the very next packet.
     pub fn close(&mut self) {
-        let furthest = self.pieces.iter().map(Piece::end).max();
+        let furthest = (!self.pieces.is_empty()).then(|| self.covered.furthest());
         self.end = self.end.or(furthest);
     }
 
     /// Whether all of the scan is there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.end
-            .is_some_and(|end| self.data.len() >= end && self.is_gapless(end))
+        self.end.is_some_and(|end| self.covered.is_whole(end))
+    }
+
+    /// Bytes of memory that it takes, about.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let pieces = size_of::<Piece>() * self.pieces.capacity();
+        let ranges = 4 * size_of::<usize>() * self.covered.ranges.len();
+        self.data.capacity() + pieces + ranges
     }
 
     /// Whether the tables are there that the frame needs.
@@ -193,12 +204,44 @@ impl Assembly {
         pieces.sort_by_key(|piece| piece.offset);
         pieces
     }
+}
 
-    fn is_gapless(&self, end: usize) -> bool {
-        let reached = self.sorted().iter().try_fold(0, |reached, piece| {
-            (piece.offset <= reached).then(|| reached.max(piece.end()))
-        });
-        reached == Some(end)
+/// Ranges of bytes, merged where they meet: one more takes a logarithm of their
+/// number, whatever their order.
+#[derive(Clone, Debug, Default)]
+struct Covered {
+    /// Ends by starts; no two meet.
+    ranges: BTreeMap<usize, usize>,
+}
+
+impl Covered {
+    /// Adds a range that is not empty.
+    fn insert(&mut self, range: Range<usize>) {
+        let Range { mut start, mut end } = range;
+        // Each that is merged is gone: all of them together are no more than
+        // were added.
+        while let Some((&first, &last)) = self.ranges.range(..=end).next_back()
+            && last >= start
+        {
+            self.ranges.remove(&first);
+            start = start.min(first);
+            end = end.max(last);
+        }
+        self.ranges.insert(start, end);
+    }
+
+    /// One above the last byte.
+    fn furthest(&self) -> usize {
+        self.ranges.last_key_value().map_or(0, |(_, end)| *end)
+    }
+
+    /// Whether all bytes below `end` are there, and none above.
+    fn is_whole(&self, end: usize) -> bool {
+        let gapless = match self.ranges.first_key_value() {
+            Some((start, _)) => *start == 0 && self.ranges.len() == 1,
+            None => true,
+        };
+        gapless && self.furthest() == end
     }
 }
 
@@ -221,3 +264,48 @@ fn from_the_end(frame: &[u8], range: Range<usize>, count: usize) -> Option<(u16,
 }
 
 const END: [u8; 2] = [0xff, EOI];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Sampling;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_there_is_what_arrived_in_any_order(
+            pieces in prop::collection::vec((0_u32..120, 0_usize..30, any::<bool>()), 0..40),
+        ) {
+            let kind = Kind { sampling: Sampling::Half, interval: None, q: 60, width: 2, height: 2 };
+            let mut assembly = Assembly::new(kind);
+            let (mut there, mut known_end) = (std::collections::BTreeSet::new(), None);
+            let data = [7; 30];
+            for (offset, len, last) in pieces {
+                let fragment = Fragment {
+                    kind,
+                    offset,
+                    chunk: None,
+                    tables: None,
+                    data: &data[..len],
+                };
+                let start = offset as usize;
+                let end = start + len;
+                let furthest = there.last().map_or(0, |byte| byte + 1);
+                let contradicts = known_end.is_some_and(|known| end > known || last && end != known)
+                    || last && furthest > end;
+                prop_assert_eq!(assembly.place(&fragment, last).is_err(), contradicts);
+                if !contradicts {
+                    there.extend(start..end);
+                    known_end = known_end.or(last.then_some(end));
+                }
+                let whole = known_end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
+                prop_assert_eq!(assembly.is_complete(), whole);
+            }
+            assembly.close();
+            let end = known_end.or(there.last().map(|byte| byte + 1));
+            let whole = end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
+            prop_assert_eq!(assembly.is_complete(), whole);
+        }
+    }
+}
