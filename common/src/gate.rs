@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher24;
 
+use crate::prefix::{SourcePrefix, crowds};
 use crate::statistics::Admission;
 use crate::wire::native::{Challenge, Connect, Header, Packet, Refusal, micros};
 use crate::{PacketNumber, wire};
@@ -61,6 +62,14 @@ struct Guest {
     viewer: u64,
     address: SocketAddr,
     heard: Duration,
+    /// Grows from one that was admitted to the next.
+    admission: u64,
+}
+
+impl Guest {
+    fn household(&self) -> SourcePrefix {
+        SourcePrefix::of(self.address.ip())
+    }
 }
 
 /// What a datagram was.
@@ -74,6 +83,9 @@ pub enum Visit {
     /// The same, for one that had another place before it fell silent: packet
     /// numbers are to go on above those of any place.
     Moved(usize),
+    /// The viewer is served from now on, from this place, instead of another
+    /// one: all were taken, and most of them by viewers of one address.
+    Succeeded(usize),
     /// The viewer in this place takes its leave.
     Left(usize),
     /// From somebody who has to prove the address first: there is an answer.
@@ -177,12 +189,9 @@ impl Gate {
         now: Duration,
         out: &mut Vec<u8>,
     ) -> Visit {
-        if let Some(place) = self.find(connect.viewer, from) {
-            // Its word and ours crossed on the way.
-            self.hear(place, now);
-            return Visit::Served(place);
-        }
         let Connect { viewer, cookie } = *connect;
+        // One that is served is asked again: who but asks, from an address that
+        // may be forged, does not show that anything still arrives there.
         if !self.is_cookie(cookie, viewer, from, now) {
             let cookie = self.cookie(viewer, from, span(now));
             self.counts.challenged += 1;
@@ -190,8 +199,13 @@ impl Gate {
             debug_assert!(out.len() <= len);
             return Visit::Challenged;
         }
+        if let Some(place) = self.find(viewer, from) {
+            // Its word and ours crossed on the way.
+            self.hear(place, now);
+            return Visit::Served(place);
+        }
         self.counts.proven += 1;
-        let Some(place) = self.place_for(viewer, from) else {
+        let Some((place, free)) = self.place_for(viewer, from) else {
             self.counts.refused += 1;
             let refusal = Refusal {
                 viewer,
@@ -207,44 +221,63 @@ impl Gate {
             viewer,
             address: from,
             heard: now,
+            admission: self.counts.admitted,
         });
         let before = self.silent.iter().position(|(silent, _)| *silent == viewer);
-        match before.and_then(|before| self.silent.remove(before)) {
+        let before = before.and_then(|before| self.silent.remove(before));
+        match before {
+            _ if !free => Visit::Succeeded(place),
             Some((_, before)) if before != place => Visit::Moved(place),
             _ => Visit::Admitted(place),
         }
     }
 
-    /// A place for a viewer that has proved its address: its own, where it or
-    /// another one of that address is served or it was served before; or a free
-    /// one, at last one that a silent viewer may come back to.
-    fn place_for(&mut self, viewer: u64, from: SocketAddr) -> Option<usize> {
+    /// A place for a viewer that has proved its address, and whether it is
+    /// free: its own, where it or another one of that address is served or it
+    /// was served before; or one of nobody, at last one that a silent viewer may
+    /// come back to; or one of somebody with more of them.
+    fn place_for(&mut self, viewer: u64, from: SocketAddr) -> Option<(usize, bool)> {
         let own = |guest: &Option<Guest>| {
             guest.is_some_and(|guest| guest.viewer == viewer || guest.address == from)
         };
         let mut places = self.places.iter();
         if let Some(place) = places.position(own) {
-            return Some(place);
+            return Some((place, true));
         }
         let is_free = |place: usize| self.places.get(place).is_some_and(Option::is_none);
         let mut silent = self.silent.iter();
         if let Some((_, place)) =
             silent.find(|(silent, place)| *silent == viewer && is_free(*place))
         {
-            return Some(*place);
+            return Some((*place, true));
         }
         let is_kept = |place: usize| self.silent.iter().any(|(_, kept)| *kept == place);
         if let Some(place) =
             (0..self.places.len()).find(|place| is_free(*place) && !is_kept(*place))
         {
-            return Some(place);
+            return Some((place, true));
         }
         if self.places.len() < usize::from(self.config.most) {
             self.places.push(None);
-            return Some(self.places.len() - 1);
+            return Some((self.places.len() - 1, true));
         }
         let mut silent = self.silent.iter().map(|(_, place)| *place);
-        silent.find(|place| is_free(*place))
+        let free = silent.find(|place| is_free(*place));
+        let free = free.map(|place| (place, true));
+        free.or_else(|| self.crowded(from).map(|place| (place, false)))
+    }
+
+    /// Where all places are taken: the newest of those who crowd out the one at
+    /// `from`.
+    fn crowded(&self, from: SocketAddr) -> Option<usize> {
+        let holders = self.places.iter().flatten().map(Guest::household);
+        let crowds = crowds(holders, SourcePrefix::of(from.ip()));
+        let places = self.places.iter().enumerate();
+        let guests = places.filter_map(|(place, guest)| Some((place, (*guest)?)));
+        guests
+            .filter(|(_, guest)| crowds.contains(&guest.household()))
+            .max_by_key(|(_, guest)| guest.admission)
+            .map(|(place, _)| place)
     }
 
     fn find(&self, viewer: u64, from: SocketAddr) -> Option<usize> {

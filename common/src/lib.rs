@@ -15,6 +15,7 @@ pub mod jpeg;
 pub mod ledger;
 pub mod listener;
 pub mod os;
+pub mod prefix;
 pub mod reassembly;
 pub mod receiver;
 pub mod repair;

@@ -125,7 +125,11 @@ impl Door {
             let _ = self.socket.answer(&received, &self.answer);
         }
         // Behind the gate: whoever is not served is not remembered.
-        if let Visit::Served(_) | Visit::Admitted(_) | Visit::Moved(_) = visit {
+        let served = matches!(
+            visit,
+            Visit::Served(_) | Visit::Admitted(_) | Visit::Moved(_) | Visit::Succeeded(_)
+        );
+        if served {
             self.socket.remember(&received);
         }
         Ok(Some(Knock { received, visit }))

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use framegram_common::caller::Caller;
 use framegram_common::seq::PacketNumber;
 use framegram_common::wire::native::{Connect, Header, NO_DESTINATION, Packet};
 use framegram_tests::networks::{Home, Segment};
@@ -191,6 +192,33 @@ fn forged_addresses_get_no_video() {
         }
         assert!(received > 0 && received <= asked.len(), "{received} bytes");
     }
+}
+
+#[test]
+fn a_stranger_who_takes_all_places_keeps_no_viewer_out() {
+    let address = address();
+    let mut sender = sender(address, "--max-viewers 3");
+    // Proves its address, as anyone can, and takes the stream to nobody.
+    let stranger = SocketAddr::from(([127, 0, 0, 66], 0));
+    let sockets = [(); 3].map(|()| UdpSocket::bind(stranger).expect("a socket"));
+    for (number, socket) in sockets.iter().enumerate() {
+        let now = Duration::ZERO;
+        let mut caller = Caller::new(number as u64, address, now);
+        let (mut asked, mut answer) = (Vec::new(), [0; 2_000]);
+        for _ in 0..2 {
+            assert!(caller.poll_transmit(now, &mut asked));
+            socket.send_to(&asked, address).expect("loopback");
+            let (len, from) = socket.recv_from(&mut answer).expect("an answer");
+            caller.handle_datagram(from, &answer[..len], now);
+        }
+    }
+    sender.wait_for("3 of 3");
+    let viewer = viewer(address, "--frames 20").end().well();
+    assert_eq!(viewer.count("frames.intact"), 20);
+    sender.wait_for("gave its place to one of another address");
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    assert_eq!(sender.count("admission.refused"), 0);
 }
 
 #[test]

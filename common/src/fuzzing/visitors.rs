@@ -50,7 +50,7 @@ pub(super) fn gate(bytes: &[u8]) {
                     Visit::Served(place) => {
                         transmitter.handle_datagram(1 + place, &datagram, now);
                     }
-                    Visit::Admitted(place) => {
+                    Visit::Admitted(place) | Visit::Succeeded(place) => {
                         assert!(place < usize::from(most) && cookies[host] != 0);
                         transmitter.open_destination(1 + place, now);
                     }

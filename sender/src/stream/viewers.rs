@@ -73,7 +73,6 @@ impl Stream<'_> {
     }
 
     fn meet(&mut self, knock: &Knock, door: &mut Door) {
-        let now = os::now();
         match knock.visit {
             Visit::Served(place) => {
                 let datagram = &self.buffer[..knock.received.len.min(self.buffer.len())];
@@ -81,32 +80,41 @@ impl Stream<'_> {
                 self.transmitter
                     .handle_datagram(destination, datagram, knock.received.arrival);
             }
-            Visit::Admitted(place) | Visit::Moved(place) => {
-                let destination = self.destinations + place;
-                self.forget_link(destination);
-                let from = knock.received.from;
-                let viewer = Output::viewer(door.socket(), from);
-                match self.outputs.get_mut(destination) {
-                    Some(output) => {
-                        // It may have come from elsewhere before.
-                        if output.address() != from {
-                            door.socket().forget(output.address());
-                        }
-                        *output = viewer;
-                    }
-                    None => self.outputs.push(viewer),
-                }
-                if matches!(knock.visit, Visit::Moved(_)) {
-                    self.transmitter.move_to_destination(destination, now);
-                } else {
-                    self.transmitter.open_destination(destination, now);
-                }
-                door.tell(from, "is served", self.console);
+            Visit::Succeeded(place) => {
+                self.part(place, "gave its place to one of another address", door);
+                // It may have had another place itself before it fell silent.
+                self.serve(place, true, knock.received.from, door);
             }
+            Visit::Moved(place) => self.serve(place, true, knock.received.from, door),
+            Visit::Admitted(place) => self.serve(place, false, knock.received.from, door),
             Visit::Left(place) => self.part(place, "left", door),
             Visit::Refused => door.tell(knock.received.from, "was refused", self.console),
             Visit::Challenged | Visit::Foreign => {}
         }
+    }
+
+    /// Serves the viewer at an address from a place; it may have `moved` there
+    /// from another one.
+    fn serve(&mut self, place: usize, moved: bool, from: SocketAddr, door: &mut Door) {
+        let destination = self.destinations + place;
+        self.forget_link(destination);
+        let viewer = Output::viewer(door.socket(), from);
+        match self.outputs.get_mut(destination) {
+            Some(output) => {
+                // It may have come from elsewhere before.
+                if output.address() != from {
+                    door.socket().forget(output.address());
+                }
+                *output = viewer;
+            }
+            None => self.outputs.push(viewer),
+        }
+        if moved {
+            self.transmitter.move_to_destination(destination, os::now());
+        } else {
+            self.transmitter.open_destination(destination, os::now());
+        }
+        door.tell(from, "is served", self.console);
     }
 
     fn part(&mut self, place: usize, why: &str, door: &mut Door) {

@@ -45,7 +45,9 @@ impl Pull {
         match visit {
             Visit::Served(place) => transmitter.handle_datagram(place, datagram, now),
             Visit::Admitted(place) => transmitter.open_destination(place, now),
-            Visit::Moved(place) => transmitter.move_to_destination(place, now),
+            Visit::Moved(place) | Visit::Succeeded(place) => {
+                transmitter.move_to_destination(place, now)
+            }
             Visit::Left(place) => transmitter.close_destination(place),
             Visit::Challenged | Visit::Refused | Visit::Foreign => {}
         }

@@ -9,6 +9,7 @@ mod forged;
 mod incomplete;
 mod noise;
 mod parity;
+mod places;
 mod quadratic;
 mod strangers;
 
@@ -39,6 +40,11 @@ const MOST_MEMORY: usize = 3 * MAX_HELD_BYTES;
 
 fn sender() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 40_000))
+}
+
+/// Somebody else.
+fn at(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], port))
 }
 
 /// Someone who knows the stream's number and makes packets of it.
