@@ -8,6 +8,7 @@
 mod accounts;
 mod candidates;
 mod formats;
+mod others;
 mod raw;
 mod routing;
 mod rtp;
@@ -23,6 +24,7 @@ use crate::statistics::{Refusals, Side, Statistics, Why};
 use crate::wire::Format;
 use candidates::Candidates;
 use formats::Formats;
+use others::Others;
 use stream::Stream;
 
 /// What a listener is told before it starts.
@@ -52,8 +54,8 @@ pub struct Listener {
     /// What was counted of those before.
     before: Option<Statistics>,
     followed: u64,
-    /// Where streams come from that are not followed while another one is.
-    others: Vec<SocketAddr>,
+    /// Streams that are not followed while another one is.
+    others: Others,
     /// What may become a stream, and has not proved to be one yet.
     candidates: Candidates,
     formats: Formats,
@@ -80,7 +82,7 @@ impl Listener {
             previous: None,
             before: None,
             followed: 0,
-            others: Vec::new(),
+            others: Others::default(),
             candidates: Candidates::default(),
             malformed: 0,
             foreign: 0,
@@ -116,7 +118,7 @@ impl Listener {
         let new = total.saturating_sub(*known);
         *known += new;
         match &mut self.stream {
-            Some(stream) if !self.native_is_newest => stream.accounts().note_socket_drops(new),
+            Some(stream) if !self.native_is_newest => stream.accounts_mut().note_socket_drops(new),
             _ => {
                 *native += new;
                 self.native.handle_socket_drops(*native);
@@ -162,7 +164,7 @@ impl Listener {
     /// The next frame to be shown; numbers only grow within a stream.
     pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
         let mut streams = self.previous.iter_mut().chain(&mut self.stream);
-        let frame = streams.find_map(|stream| stream.accounts().poll_frame());
+        let frame = streams.find_map(|stream| stream.accounts_mut().poll_frame());
         frame.or_else(|| self.native.poll_frame())
     }
 
@@ -207,8 +209,11 @@ impl Listener {
     /// Tells what became of a frame that was polled; each has one fate.
     pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
         let mut streams = self.previous.iter_mut().chain(&mut self.stream);
-        match streams.find(|stream| stream.number() == id.stream) {
-            Some(stream) => stream.accounts().handle_fate(id.number, outcome),
+        let of = |stream: &&mut Stream| {
+            stream.number() == id.stream && stream.accounts().awaits_fate(id.number)
+        };
+        match streams.find(of) {
+            Some(stream) => stream.accounts_mut().handle_fate(id.number, outcome),
             None => self.native.handle_fate(id, outcome),
         }
     }
@@ -253,7 +258,7 @@ impl Listener {
     pub fn statistics(&self) -> Statistics {
         let native = self.native.statistics();
         let (malformed, foreign) = (native.packets.malformed, native.packets.foreign);
-        let others = self.others.len() as u64 + native.stream.others;
+        let others = self.others.count() + native.stream.others;
         // Of a sender all of whose frames are lost, its own counts tell.
         let native = (native.stream.followed > 0 || self.followed == 0).then_some(native);
         let streams = self.stream.iter().chain(&self.previous);

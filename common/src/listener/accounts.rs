@@ -16,6 +16,17 @@ use crate::statistics::{self, Statistics};
 /// than any sink keeps waiting.
 const MAX_DELIVERED: usize = 1024;
 
+/// A sender is silent after so many frame intervals: one frame may be lost, and
+/// the next one late.
+const QUIET_INTERVALS: u32 = 3;
+
+/// The least time after which it is silent, however fast: that of a short
+/// outage.
+const MIN_QUIET: Duration = Duration::from_millis(100);
+
+/// The most, however slow: whoever starts its script again wants to see it.
+pub(super) const MAX_QUIET: Duration = Duration::from_millis(200);
+
 /// Counts and frames on their way out.
 #[derive(Debug)]
 pub(super) struct Accounts {
@@ -31,6 +42,10 @@ pub(super) struct Accounts {
     socket_dropped: u64,
     arrivals: Option<(Duration, Duration)>,
     size: Option<(u16, u16)>,
+    /// When the newest frame was handed out.
+    newest: Option<Duration>,
+    /// Mean time from frame to frame, of late.
+    interval: Option<Duration>,
 }
 
 /// A frame that can be shown.
@@ -83,6 +98,8 @@ impl Accounts {
             socket_dropped: 0,
             arrivals: None,
             size: None,
+            newest: None,
+            interval: None,
         }
     }
 
@@ -98,6 +115,28 @@ impl Accounts {
     /// When its newest datagram came.
     pub(super) fn heard(&self) -> Duration {
         self.arrivals.map_or(Duration::ZERO, |(_, last)| last)
+    }
+
+    /// When its first datagram came.
+    pub(super) fn begun(&self) -> Duration {
+        self.arrivals.map_or(Duration::ZERO, |(first, _)| first)
+    }
+
+    /// Bytes that came.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Time from frame to frame, once it is known.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
+    /// For how long nothing must come before another sender may be its
+    /// successor.
+    pub(super) fn quiet(&self) -> Duration {
+        let intervals = self.interval.map(|interval| QUIET_INTERVALS * interval);
+        intervals.unwrap_or(MAX_QUIET).clamp(MIN_QUIET, MAX_QUIET)
     }
 
     pub(super) fn socket_dropped(&self) -> u64 {
@@ -120,6 +159,11 @@ impl Accounts {
             self.size = Some((header.width, header.height));
         }
         self.jpeg_bytes += frame.jpeg.len() as u64;
+        if let Some(before) = self.newest.replace(completed) {
+            let passed = completed.saturating_sub(before);
+            let mean = self.interval.unwrap_or(passed);
+            self.interval = Some((7 * mean + passed) / 8);
+        }
         let number = self.next;
         self.next = number.next();
         self.delivered.insert(number, 1.0 - frame.fresh);
@@ -139,9 +183,28 @@ impl Accounts {
         });
     }
 
+    /// Numbers its frames from where those of another stream under its number
+    /// end, so that they can be told apart.
+    pub(super) fn go_on_from(&mut self, before: &Self) {
+        let by = before.next.0;
+        self.next.0 += by;
+        for frame in &mut self.out {
+            frame.id.number.0 += by;
+        }
+        let delivered = std::mem::take(&mut self.delivered).into_iter();
+        self.delivered = delivered
+            .map(|(number, stale)| (FrameNumber(number.0 + by), stale))
+            .collect();
+    }
+
+    /// Whether the fate of this frame is still to be told.
+    pub(super) fn awaits_fate(&self, number: FrameNumber) -> bool {
+        self.delivered.contains_key(&number)
+    }
+
     /// Whether any frame was handed out.
     pub(super) fn has_frames(&self) -> bool {
-        self.next > FrameNumber(0)
+        self.newest.is_some()
     }
 
     pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {

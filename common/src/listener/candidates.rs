@@ -35,6 +35,8 @@ pub(super) struct Candidate {
     /// Those of them that a bare JPEG from the same address may go on with.
     shared: u64,
     from: SocketAddr,
+    /// When its first datagram came.
+    pub(super) begun: Duration,
     heard: Duration,
 }
 
@@ -82,6 +84,12 @@ impl Candidates {
     pub(super) fn has_begun(&self, from: SocketAddr) -> bool {
         let mut all = self.all.iter();
         all.any(|candidate| candidate.from == from && candidate.stream.is_within_jpeg())
+    }
+
+    /// When the first datagram came of the one with this number, if it is one.
+    pub(super) fn begun(&self, number: u64, from: SocketAddr) -> Option<Duration> {
+        let same = |other: &&Candidate| other.stream.number() == number && other.from == from;
+        self.all.iter().find(same).map(|same| same.begun)
     }
 
     /// All of them.
@@ -141,6 +149,7 @@ impl Candidates {
             datagrams: 0,
             shared: 0,
             from,
+            begun: now,
             heard: now,
         });
         self.all.len() - 1

@@ -7,7 +7,7 @@ use super::raw::RawStream;
 use super::rtp::{self, RtpStream};
 use super::stream::Stream;
 use super::{Listener, formats};
-use crate::receiver::{Event, MAX_OTHERS};
+use crate::receiver::Event;
 use crate::statistics::Why;
 use crate::wire::{Format, native, rtp as packets};
 
@@ -48,7 +48,7 @@ impl Listener {
         {
             // Damaged datagrams of the stream that is followed are no others.
             match native::Packet::decode(datagram) {
-                Ok((header, _)) => self.note_other(header.stream, from, 1),
+                Ok((header, _)) => self.note_other(header.stream, from, now, 1, now),
                 Err(_) => self.malformed += 1,
             }
             return;
@@ -123,15 +123,22 @@ impl Listener {
         take: impl Fn(&mut Stream) -> bool,
     ) {
         let followed = self.stream.as_mut();
-        let same = |stream: &&mut Stream| stream.number() == number && !stream.is_over(now);
+        // Who knows its number is not yet its sender.
+        let same = |stream: &&mut Stream| {
+            stream.number() == number && stream.from() == Some(from) && !stream.is_over(now)
+        };
         if let Some(stream) = followed.filter(same) {
             self.malformed += u64::from(!take(stream));
             return;
         }
+        let known = self.others.since(number, from);
+        let since = known.or_else(|| self.candidates.begun(number, from));
+        let since = since.unwrap_or(now);
         let living = self.native.keeps_place(now)
-            || (self.stream.as_ref()).is_some_and(|stream| stream.is_living(now));
-        if living && self.others.contains(&from) {
-            self.foreign += 1;
+            || (self.stream.as_ref())
+                .is_some_and(|stream| stream.is_living(now) && !succeeds(stream, since, now));
+        if living && known.is_some() {
+            self.note_other(number, from, since, 1, now);
             return;
         }
         let mut fits = false;
@@ -145,25 +152,25 @@ impl Listener {
         };
         self.formats.hold(from, format, now);
         if living {
-            self.note_other(number, from, proven.datagrams);
+            self.note_other(number, from, since, proven.datagrams, now);
         } else {
             self.follow(proven.stream, from);
         }
     }
 
-    fn follow(&mut self, stream: Stream, from: SocketAddr) {
+    fn follow(&mut self, mut stream: Stream, from: SocketAddr) {
         let number = stream.number();
         if let Some(before) = self.stream.take() {
+            if before.number() == number {
+                stream.accounts_mut().go_on_from(before.accounts());
+            }
+            if let Some(address) = before.from() {
+                self.others
+                    .note_followed(before.number(), address, before.span());
+            }
             self.retire(before);
         }
-        self.others.retain(|other| *other != from);
-        // Frames of two streams under one number could not be told apart.
-        if let Some(same) = self
-            .previous
-            .take_if(|previous| previous.number() == number)
-        {
-            self.close(&same);
-        }
+        self.others.remove(number, from);
         self.stream = Some(stream);
         self.native_is_newest = false;
         self.followed += 1;
@@ -191,11 +198,25 @@ impl Listener {
         }
     }
 
-    fn note_other(&mut self, stream: u64, from: SocketAddr, datagrams: u64) {
+    fn note_other(
+        &mut self,
+        stream: u64,
+        from: SocketAddr,
+        since: Duration,
+        datagrams: u64,
+        now: Duration,
+    ) {
         self.foreign += datagrams;
-        if self.others.len() < MAX_OTHERS && !self.others.contains(&from) {
-            self.others.push(from);
+        if self.others.note(stream, from, since, now) {
             self.events.push_back(Event::Other { stream, from });
         }
     }
+}
+
+/// Whether what is there `since` may take the place of a stream that is not yet
+/// given up: a sender that began anew is there only once that is silent. What
+/// was there before is another one.
+fn succeeds(stream: &Stream, since: Duration, now: Duration) -> bool {
+    let (_, heard) = stream.span();
+    since > heard && stream.is_quiet(now)
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Config;
-use super::accounts::Accounts;
+use super::accounts::{Accounts, MAX_QUIET};
 use crate::ledger::{Arrival, Jitter, Numbers};
 use crate::receiver::SILENCE;
 use crate::statistics::Statistics;
@@ -16,8 +16,15 @@ use crate::wire::Format;
 use crate::wire::rtp::{self, Control, Packet};
 use crate::wire::rtp_jpeg::{Fragment, SentTables};
 use frames::Frames;
-use numbering::{Numbering, RESUMED};
+use numbering::{Numbering, Pace, RESUMED};
 use reports::Reports;
+
+/// A sender of which nothing came for so long is told nothing: it is gone, or
+/// never was where its packets seem to come from.
+const TOLD_FOR: Duration = Duration::from_secs(5);
+
+/// The longest that a farewell waits for media that refute it.
+const FAREWELL_WAIT: Duration = Duration::from_millis(200);
 
 /// One stream.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub(super) struct RtpStream {
     tables: SentTables,
     frames: Frames,
     reports: Reports,
+    /// Bytes of RTCP that came from its machine, and that went there.
+    control: (u64, u64),
     /// Where the packet ended that came last, and which one it was.
     before: Option<End>,
     proven: bool,
@@ -84,6 +93,7 @@ impl RtpStream {
             tables: SentTables::default(),
             frames: Frames::new(config.size, config.receiver.strict),
             reports: Reports::new(viewer, now),
+            control: (0, 0),
             before: None,
             proven: false,
             farewell: None,
@@ -134,9 +144,19 @@ impl RtpStream {
     ) -> bool {
         let next = self.numbers.next();
         let silence = now.saturating_sub(self.accounts.heard());
-        let (sequence, timestamp) = (packet.sequence, packet.timestamp);
-        let place = self.numbering.place(sequence, timestamp, next, silence);
-        let Some(place) = place else {
+        let pace = Pace {
+            interval: self.accounts.interval().unwrap_or(MAX_QUIET),
+            // Before anything is proved, there is nothing to be disturbed.
+            quiet: if self.proven {
+                self.accounts.quiet()
+            } else {
+                Duration::ZERO
+            },
+        };
+        let Some(place) = self
+            .numbering
+            .place(packet.sequence, packet.timestamp, next, pace, now)
+        else {
             return false;
         };
         if silence >= RESUMED {
@@ -152,6 +172,10 @@ impl RtpStream {
             Arrival::Implausible => return false,
         }
         self.accounts.note_datagram(from, len, now);
+        let wait = self.farewell_wait();
+        // Media that go on show that somebody else said it.
+        self.farewell
+            .take_if(|said| now.saturating_sub(*said) > wait && !self.ended);
         self.jitter.note(micros(place.ticks), now);
         let tables = self.tables.resolve(fragment.kind.q, fragment.tables);
         let placed = self
@@ -180,6 +204,7 @@ impl RtpStream {
         if self.accounts.from().map(|media| media.ip()) != Some(from.ip()) {
             return true;
         }
+        self.control.0 += datagram.len() as u64;
         for control in controls {
             match control {
                 Control::Sender(info, _) if info.source == self.source => {
@@ -202,9 +227,7 @@ impl RtpStream {
         self.frames
             .expire(now, self.budget, &mut self.accounts.counts);
         self.hand_out(now);
-        let over = self
-            .farewell
-            .is_some_and(|farewell| now >= farewell + self.budget);
+        let over = self.farewell_due().is_some_and(|due| now >= due);
         if over && !self.ended {
             self.end();
             return true;
@@ -222,10 +245,7 @@ impl RtpStream {
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let frames = self.frames.expiry(self.budget);
         let report = self.reports.due().filter(|_| !self.ended);
-        let end = self
-            .farewell
-            .filter(|_| !self.ended)
-            .map(|farewell| farewell + self.budget);
+        let end = self.farewell_due().filter(|_| !self.ended);
         [frames, report, end].into_iter().flatten().min()
     }
 
@@ -233,9 +253,13 @@ impl RtpStream {
         if self.ended {
             return None;
         }
+        if now >= self.accounts.heard() + TOLD_FOR {
+            self.reports.stop();
+            return None;
+        }
         let jitter = self.jitter.micros().unwrap_or(0.0);
         let rate = self.accounts.statistics("").bitrate_bps;
-        self.reports.poll(
+        let to = self.reports.poll(
             self.source,
             &self.numbers,
             &self.numbering,
@@ -243,7 +267,31 @@ impl RtpStream {
             rate,
             now,
             out,
-        )
+        )?;
+        // Nothing proves that it is where its packets seem to come from: it is
+        // told no more than it said.
+        let (came, went) = self.control;
+        let told = went + out.len() as u64;
+        if told > self.accounts.bytes() + came {
+            out.clear();
+            return None;
+        }
+        self.control.1 = told;
+        Some(to)
+    }
+
+    /// How long media may stay out before a farewell is believed: anyone may
+    /// have said it.
+    fn farewell_wait(&self) -> Duration {
+        let interval = self.accounts.interval();
+        interval.map_or(FAREWELL_WAIT, |interval| FAREWELL_WAIT.min(2 * interval))
+    }
+
+    /// When the stream ends by its farewell: once what was still under way had
+    /// its time too.
+    fn farewell_due(&self) -> Option<Duration> {
+        let said = self.farewell?.max(self.accounts.heard());
+        Some(said + self.farewell_wait().max(self.budget))
     }
 
     pub(super) fn statistics(&self) -> Statistics {

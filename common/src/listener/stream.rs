@@ -17,7 +17,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) fn accounts(&mut self) -> &mut Accounts {
+    pub(super) fn accounts_mut(&mut self) -> &mut Accounts {
         match self {
             Self::Rtp(stream) => stream.accounts_mut(),
             Self::Raw(stream) => stream.accounts_mut(),
@@ -25,17 +25,31 @@ impl Stream {
     }
 
     pub(super) fn number(&self) -> u64 {
-        match self {
-            Self::Rtp(stream) => stream.accounts().stream(),
-            Self::Raw(stream) => stream.accounts().stream(),
-        }
+        self.accounts().stream()
     }
 
-    /// Where its newest datagram came from.
+    /// Where it comes from.
     pub(super) fn from(&self) -> Option<SocketAddr> {
+        self.accounts().from()
+    }
+
+    /// When its first datagram came, and the newest one.
+    pub(super) fn span(&self) -> (Duration, Duration) {
+        let accounts = self.accounts();
+        (accounts.begun(), accounts.heard())
+    }
+
+    /// Whether nothing came of it for so long that what began since may be its
+    /// successor.
+    pub(super) fn is_quiet(&self, now: Duration) -> bool {
+        let accounts = self.accounts();
+        now.saturating_sub(accounts.heard()) >= accounts.quiet()
+    }
+
+    pub(super) fn accounts(&self) -> &Accounts {
         match self {
-            Self::Rtp(stream) => stream.accounts().from(),
-            Self::Raw(stream) => stream.accounts().from(),
+            Self::Rtp(stream) => stream.accounts(),
+            Self::Raw(stream) => stream.accounts(),
         }
     }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod feedback;
+mod followed;
 mod forged;
 mod incomplete;
 mod noise;

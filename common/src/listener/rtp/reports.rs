@@ -47,6 +47,11 @@ impl Reports {
         self.newest = Some(((info.ntp >> 16) as u32, now));
     }
 
+    /// Nothing more is told before the sender speaks again.
+    pub(super) fn stop(&mut self) {
+        self.to = None;
+    }
+
     /// When the next one is due; none is before the sender has sent one.
     pub(super) fn due(&self) -> Option<Duration> {
         self.to.map(|_| self.due)
@@ -102,6 +107,7 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbering::Pace;
     use super::*;
     use crate::wire::rtp::Control;
 
@@ -118,9 +124,12 @@ mod tests {
         };
         reports.handle_sender(&info, from, Duration::ZERO);
         let (mut numbers, mut numbering) = (Numbers::default(), Numbering::default());
-        let first = numbering
-            .place(1, 1, numbers.next(), Duration::ZERO)
-            .unwrap();
+        let pace = Pace {
+            interval: LEAST,
+            quiet: LEAST,
+        };
+        let first = numbering.place(1, 1, numbers.next(), pace, Duration::ZERO);
+        let first = first.unwrap();
         numbers.note(first.number);
         let mut out = Vec::new();
         let now = Duration::from_secs(60 * 86_400);
