@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::ledger::FrameRecord;
 use crate::listener::{Config, Listener};
+use crate::prefix::{SourcePrefix, crowds};
+use crate::reassembly::MAX_HELD_BYTES;
 use crate::receiver::{Event, FrameId, Outcome, ReceivedFrame, SILENCE};
 use crate::statistics::{Delays, Packets, Refusals, Statistics, Why};
 use crate::wire::{Format, native, rtp, rtp_jpeg};
@@ -16,13 +18,28 @@ use crate::wire::{Format, native, rtp, rtp_jpeg};
 /// The most senders at once: more are none that a person looks at.
 pub const MAX_SENDERS: usize = 64;
 
-/// The most that may become senders and have proved nothing yet, for the reason
-/// that a listener has such a bound.
-const MAX_CANDIDATES: usize = 4;
+/// The most of them from one address: a machine may have many cameras, and the
+/// rest is for the others.
+pub const MAX_OF_ONE_ADDRESS: usize = MAX_SENDERS / 4 * 3;
+
+/// The most bytes of frames that all senders hold together: as much as four of
+/// the largest streams. Whoever holds the most loses its oldest incomplete
+/// frames when there are more.
+pub const MAX_HELD: usize = 4 * MAX_HELD_BYTES;
+
+/// The most that may become senders and have proved nothing yet, and the most
+/// of them from one address. Each may hold a frame of a bare JPEG, so they are
+/// few; whoever fills them delays a sender by a frame.
+const MAX_CANDIDATES: usize = 16;
+const MAX_CANDIDATES_OF_ONE_ADDRESS: usize = 4;
 
 /// Where all places are taken, a sender that is silent for so long gives its
-/// place up.
+/// place up; one that was there for a shorter time, after as long as it was
+/// there.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// But not before: a sender that has just begun may be held up.
+const LEAST_FORGOTTEN: Duration = Duration::from_millis(250);
 
 /// All senders of one port.
 #[derive(Debug)]
@@ -45,8 +62,36 @@ struct Sender {
     /// Of framegram's own format: its stream, by which it is known again when
     /// its address changes.
     stream: Option<u64>,
+    begun: Duration,
     heard: Duration,
+    /// Media came of it, not only words.
+    has_media: bool,
+    /// Bytes of frames that it holds.
+    held: usize,
     listener: Listener,
+}
+
+impl Sender {
+    fn prefix(&self) -> SourcePrefix {
+        SourcePrefix::of(self.address.ip())
+    }
+
+    fn take(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        self.heard = now;
+        self.listener.handle_datagram(from, datagram, now);
+        self.held = self.listener.held_bytes();
+        // Whoever knows its number is not yet its sender.
+        if from != self.address && self.listener.from() == Some(from) {
+            self.address = from;
+        }
+    }
+
+    /// Whether another one may have its place.
+    fn is_forgotten(&self, now: Duration) -> bool {
+        let there = self.heard.saturating_sub(self.begun);
+        let patience = there.clamp(LEAST_FORGOTTEN, FORGOTTEN);
+        now.saturating_sub(self.heard) >= patience
+    }
 }
 
 impl Gallery {
@@ -78,14 +123,13 @@ impl Gallery {
             }
             return;
         }
-        match self.find(from, datagram, now) {
+        match self.find(from, datagram) {
             Some(place) => {
-                let sender = &mut self.senders[place];
-                sender.heard = now;
-                sender.listener.handle_datagram(from, datagram, now);
+                self.senders[place].take(from, datagram, now);
             }
             None => self.offer(from, datagram, now),
         }
+        self.shed(now);
     }
 
     /// Counts a datagram from an address that is not allowed.
@@ -109,7 +153,9 @@ impl Gallery {
     pub fn handle_timeout(&mut self, now: Duration) {
         for sender in &mut self.senders {
             sender.listener.handle_timeout(now);
+            sender.held = sender.listener.held_bytes();
         }
+        self.shed(now);
     }
 
     /// The next frame to be shown, and its sender.
@@ -278,32 +324,24 @@ impl Gallery {
         packets.socket_dropped = Some(self.socket_dropped);
     }
 
-    /// The place of the sender that a datagram is from. One of framegram's own
-    /// format begins with any packet, which its checksum proves.
-    fn find(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) -> Option<usize> {
-        let known = self
-            .senders
-            .iter()
-            .position(|sender| sender.address == from);
-        if known.is_some() {
+    /// The place of the sender that a datagram is from.
+    fn find(&self, from: SocketAddr, datagram: &[u8]) -> Option<usize> {
+        let mut senders = self.senders.iter();
+        let known = senders.position(|sender| sender.address == from);
+        if known.is_some() || self.only(Format::Native).is_some() {
             return known;
         }
-        if self.only(Format::Native).is_some() {
-            return None;
-        }
-        let (header, packet) = native::Packet::decode(datagram).ok()?;
-        let stream = Some(header.stream).filter(|_| packet.is_from_sender());
-        stream?;
-        let mut places = self.senders.iter();
-        if let Some(place) = places.position(|sender| sender.stream == stream) {
-            self.senders[place].address = from;
-            return Some(place);
-        }
-        let sender = self.sender(from, stream, now);
-        self.settle(sender, now)
+        // Its address may have changed.
+        let (header, _) = native::Packet::decode(datagram)
+            .ok()
+            .filter(|(_, packet)| packet.is_from_sender())?;
+        let mut senders = self.senders.iter();
+        senders.position(|sender| sender.stream == Some(header.stream))
     }
 
-    /// Takes a datagram of what may be a sender of another format.
+    /// Takes a datagram of what may be a sender. One of framegram's own format
+    /// begins with a packet, which its checksum proves; nobody has a place
+    /// before media came, nor where all are taken before a frame did.
     fn offer(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         let silent = |sender: &Sender| now.saturating_sub(sender.heard) >= SILENCE;
         while let Some(index) = self.candidates.iter().position(silent) {
@@ -315,12 +353,16 @@ impl Gallery {
             .position(|candidate| candidate.address == from);
         let claimed = Format::of(datagram);
         let only = claimed.and_then(|claimed| self.only(claimed));
+        let packet = native::Packet::decode(datagram).ok();
+        let packet = packet.filter(|(_, packet)| packet.is_from_sender());
+        let is_media = matches!(packet, Some((_, native::Packet::Chunk(_))));
         let begins = match claimed {
             Some(_) if only.is_some() => false,
             Some(Format::Rtp) => rtp::Packet::decode(datagram)
                 .is_ok_and(|packet| rtp_jpeg::Fragment::decode(packet.payload).is_ok()),
             Some(Format::Raw) => true,
-            Some(Format::Native) | None => false,
+            Some(Format::Native) => packet.is_some(),
+            None => false,
         };
         if known.is_none() && !begins {
             self.malformed += 1;
@@ -328,23 +370,43 @@ impl Gallery {
             self.refusals.note(why, claimed, from, 1);
             return;
         }
-        let index = known.unwrap_or_else(|| {
-            let oldest = self.candidates.iter().enumerate();
-            let oldest = oldest.min_by_key(|(_, candidate)| candidate.heard);
-            if let Some((oldest, _)) = oldest.filter(|_| self.candidates.len() == MAX_CANDIDATES) {
-                self.refute(oldest);
-            }
-            self.candidates.push(self.sender(from, None, now));
-            self.candidates.len() - 1
-        });
+        let stream = packet.map(|(header, _)| header.stream);
+        let index = known.unwrap_or_else(|| self.begin(from, stream, now));
         let candidate = &mut self.candidates[index];
-        candidate.heard = now;
-        candidate.listener.handle_datagram(from, datagram, now);
-        if candidate.listener.format().is_some() {
+        candidate.take(from, datagram, now);
+        candidate.has_media |= match candidate.listener.format() {
+            Some(Format::Native) => is_media,
+            Some(_) => true,
+            None => false,
+        };
+        let has_room = self.senders.len() < MAX_SENDERS;
+        let candidate = &self.candidates[index];
+        if candidate.listener.has_frames() || has_room && candidate.has_media {
             let sender = self.candidates.swap_remove(index);
             // Where there is no room, its datagrams count as all others do.
-            self.malformed += u64::from(self.settle(sender, now).is_none());
+            self.malformed += u64::from(!self.settle(sender, now));
         }
+    }
+
+    /// Begins to look at what may become a sender. Where there are too many,
+    /// the one silent for longest goes: of its own address, or of any.
+    fn begin(&mut self, from: SocketAddr, stream: Option<u64>, now: Duration) -> usize {
+        let prefix = SourcePrefix::of(from.ip());
+        let of_one = |sender: &&Sender| sender.prefix() == prefix;
+        let own = self.candidates.iter().filter(of_one).count();
+        let is_full = self.candidates.len() >= MAX_CANDIDATES;
+        if is_full || own >= MAX_CANDIDATES_OF_ONE_ADDRESS {
+            let all = self.candidates.iter().enumerate();
+            let oldest = all
+                .filter(|(_, sender)| own < MAX_CANDIDATES_OF_ONE_ADDRESS || of_one(sender))
+                .min_by_key(|(_, sender)| sender.heard)
+                .map(|(index, _)| index);
+            if let Some(oldest) = oldest {
+                self.refute(oldest);
+            }
+        }
+        self.candidates.push(self.sender(from, stream, now));
+        self.candidates.len() - 1
     }
 
     /// The one format that is taken, where it is another than this.
@@ -365,24 +427,72 @@ impl Gallery {
         Sender {
             address,
             stream,
+            begun: now,
             heard: now,
+            has_media: false,
+            held: 0,
             listener: Listener::new(self.config.clone(), self.viewer, self.started),
         }
     }
 
-    /// Gives a sender a place, if one is free, or held by one that is forgotten.
-    fn settle(&mut self, sender: Sender, now: Duration) -> Option<usize> {
-        if self.senders.len() < MAX_SENDERS {
+    /// Gives a sender a place: a free one, or that of another one. Returns
+    /// whether there is one.
+    fn settle(&mut self, sender: Sender, now: Duration) -> bool {
+        let prefix = sender.prefix();
+        let of_one = |other: &&Sender| other.prefix() == prefix;
+        let crowds_out = self.senders.iter().filter(of_one).count() >= MAX_OF_ONE_ADDRESS;
+        if self.senders.len() < MAX_SENDERS && !crowds_out {
             self.senders.push(sender);
-            return Some(self.senders.len() - 1);
+            return true;
         }
-        let silent = |sender: &Sender| now.saturating_sub(sender.heard);
-        let (place, longest) =
-            (self.senders.iter().map(silent).enumerate()).max_by_key(|(_, silence)| *silence)?;
-        (longest >= FORGOTTEN).then(|| {
-            self.senders[place] = sender;
-            place
-        })
+        if !sender.listener.has_frames() {
+            return false;
+        }
+        let Some(place) = self.displaced(prefix, crowds_out, now) else {
+            return false;
+        };
+        self.senders[place] = sender;
+        true
+    }
+
+    /// The place of the sender that one with frames may take: of those without
+    /// a frame, and then of those that are forgotten, the one silent for
+    /// longest; or else the newest of those who crowd it out.
+    fn displaced(&self, prefix: SourcePrefix, own: bool, now: Duration) -> Option<usize> {
+        let places = || {
+            let places = self.senders.iter().enumerate();
+            places.filter(move |(_, sender)| !own || sender.prefix() == prefix)
+        };
+        let is_empty = |sender: &Sender| !sender.listener.has_frames();
+        let useless = places().filter(|(_, sender)| is_empty(sender) || sender.is_forgotten(now));
+        let useless =
+            useless.max_by_key(|(_, sender)| (is_empty(sender), now.saturating_sub(sender.heard)));
+        if let Some((place, _)) = useless {
+            return Some(place);
+        }
+        let crowds = crowds(self.senders.iter().map(Sender::prefix), prefix);
+        places()
+            .filter(|(_, sender)| crowds.contains(&sender.prefix()))
+            .max_by_key(|(_, sender)| sender.begun)
+            .map(|(place, _)| place)
+    }
+
+    /// Lets go of frames while all hold too much: of whoever holds the most.
+    fn shed(&mut self, now: Duration) {
+        loop {
+            let all = || self.senders.iter().chain(&self.candidates);
+            if all().map(|sender| sender.held).sum::<usize>() <= MAX_HELD {
+                return;
+            }
+            let all = self.senders.iter_mut().chain(&mut self.candidates);
+            let Some(largest) = all.max_by_key(|sender| sender.held) else {
+                return;
+            };
+            if !largest.listener.shed(now) {
+                return;
+            }
+            largest.held = largest.listener.held_bytes();
+        }
     }
 }
 

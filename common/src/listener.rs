@@ -247,6 +247,34 @@ impl Listener {
         }
     }
 
+    /// Where the stream comes from that is followed.
+    pub(crate) fn from(&self) -> Option<SocketAddr> {
+        match &self.stream {
+            Some(stream) if !self.native_is_newest => stream.from(),
+            _ => self.native.from(),
+        }
+    }
+
+    /// Whether a frame of the stream was handed out that is followed.
+    pub(crate) fn has_frames(&self) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| stream.accounts().has_frames()) || self.native.has_frames()
+    }
+
+    /// Bytes of frames that are held.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let streams = self.previous.iter().chain(&self.stream);
+        let streams: usize = streams.map(Stream::held_bytes).sum();
+        streams + self.candidates.held_bytes() + self.native.held_bytes()
+    }
+
+    /// Gives up some of it, for want of memory: what proved nothing first.
+    /// Returns whether there was anything.
+    pub(crate) fn shed(&mut self, now: Duration) -> bool {
+        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
+        self.candidates.shed() || streams.any(|stream| stream.shed(now)) || self.native.shed(now)
+    }
+
     /// Whether RTP frames come whose size only a session description tells.
     #[must_use]
     pub fn lacks_size(&self) -> bool {

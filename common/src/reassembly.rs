@@ -172,6 +172,26 @@ impl Reassembly {
         (oldest.1.state == State::Open).then_some(*oldest.0)
     }
 
+    /// Bytes of frames that are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Releases the bytes of the oldest closed frame that holds them. Returns
+    /// whether there is one.
+    pub fn release_oldest(&mut self) -> bool {
+        let mut frames = self.frames.values_mut();
+        let closed = frames.find(|frame| frame.state != State::Open && !frame.frame().is_empty());
+        let Some(closed) = closed else {
+            return false;
+        };
+        closed.release();
+        self.held_bytes -= closed.frame_len;
+        self.held -= 1;
+        true
+    }
+
     /// Releases the bytes of closed frames and forgets them, oldest first, so
     /// far as they exceed the bounds.
     pub fn forget(&mut self) {
@@ -180,8 +200,7 @@ impl Reassembly {
             let Some(assembly) = holding.next().filter(|frame| frame.state != State::Open) else {
                 break;
             };
-            assembly.bytes = Held::Shared(Bytes::new());
-            assembly.slices.clear();
+            assembly.release();
             self.held_bytes -= assembly.frame_len;
             self.held -= 1;
         }
@@ -276,6 +295,11 @@ impl Assembly {
             && self.crc == chunk.frame_crc
             && self.captured == chunk.captured
             && self.tables == chunk.tables
+    }
+
+    fn release(&mut self) {
+        self.bytes = Held::Shared(Bytes::new());
+        self.slices.clear();
     }
 
     fn holds(&self) -> bool {

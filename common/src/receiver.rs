@@ -339,6 +339,32 @@ impl Receiver {
         stream.is_some_and(|stream| stream.is_living(now) && !stream.is_in_vain(now))
     }
 
+    /// Where the newest packet of the stream came from that is followed.
+    #[must_use]
+    pub fn from(&self) -> Option<SocketAddr> {
+        self.stream.as_ref().map(Stream::from)
+    }
+
+    /// Whether a frame of the stream was handed out that is followed.
+    #[must_use]
+    pub fn has_frames(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::has_frames)
+    }
+
+    /// Bytes of frames and of parity that are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let streams = self.previous.iter().chain(&self.stream);
+        streams.map(Stream::held_bytes).sum()
+    }
+
+    /// Lets go of something that is held, the least loss first, for want of
+    /// memory. Returns whether there was anything.
+    pub fn shed(&mut self, now: Duration) -> bool {
+        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
+        streams.any(|stream| stream.shed(now))
+    }
+
     /// The counts so far, of all streams that were followed.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

@@ -1,7 +1,10 @@
 //! Several senders to one viewer, side by side.
 
+use std::net::UdpSocket;
 use std::path::Path;
 
+use framegram_common::seq::{FrameSeq, PacketNumber};
+use framegram_common::wire::native::{Chunk, Header, Packet};
 use framegram_tests::program::{PATIENT, Program, SENDER, Start, VIEWER, address, until};
 use framegram_tests::screen::Screen;
 use image::{Rgb, RgbImage};
@@ -92,6 +95,46 @@ fn senders_of_every_format_have_their_own_statistics() {
     assert_eq!(picture.dimensions(), (1280, 720));
     let colours: std::collections::BTreeSet<_> = picture.pixels().map(|pixel| pixel.0).collect();
     assert!(colours.len() > 100, "{} colours", colours.len());
+}
+
+/// The beginnings of 64 frames, each from a port of its own: once they had all
+/// places, for a minute.
+#[test]
+fn strangers_who_are_there_first_keep_no_sender_out() {
+    let address = address();
+    let mut viewer = Start::new(
+        VIEWER,
+        &format!("{address} --layout grid --headless {PATIENT} --frames 20"),
+    )
+    .run();
+    viewer.wait_for("Waiting for a stream");
+    for stream in 0..64 {
+        let socket = UdpSocket::bind("127.0.0.66:0").expect("a socket");
+        let chunk = Packet::Chunk(Chunk {
+            frame: FrameSeq(0),
+            frame_len: 2_000,
+            index: 0,
+            size: 1_000,
+            captured: 1,
+            frame_crc: 7,
+            tables: 0,
+            slice: None,
+            data: &[0; 1_000],
+        });
+        let header = Header {
+            stream,
+            destination: 0,
+            channel: chunk.channel(),
+            number: PacketNumber(0),
+            sent: 0,
+        };
+        let mut datagram = Vec::new();
+        chunk.encode(&header, &mut datagram);
+        socket.send_to(&datagram, address).expect("loopback");
+    }
+    let _sender = forever("pattern:160x90", &address.to_string());
+    let viewer = viewer.end().well();
+    assert!(viewer.count("frames.intact") >= 20);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! and while the window is drawn the socket's buffer holds what arrives.
 
 mod decoding;
+mod memory;
 mod pictures;
 mod reports;
 mod telling;
@@ -315,6 +316,8 @@ impl Grid {
             match event {
                 Event::Followed { from, .. } => {
                     sender.ended = false;
+                    // Its place may have been another one's.
+                    sender.last = None;
                     if self.gallery.format(place) == Some(Format::Rtp) {
                         self.reports.open();
                     }
@@ -335,6 +338,9 @@ impl Grid {
             if let Some(older) = waiting.replace(frame) {
                 self.gallery
                     .handle_fate(place, older.id, Outcome::Superseded);
+            }
+            for (place, id) in memory::bound(&mut self.senders, memory::MAX_KEPT) {
+                self.gallery.handle_fate(place, id, Outcome::Superseded);
             }
             self.decode(place, now);
         }

@@ -115,15 +115,35 @@ fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
 #[test]
 fn a_sender_keeps_its_place_when_its_address_changes() {
     let mut gallery = gallery();
-    let mut sender = transmitter(7);
-    for from in [address(1), address(2)] {
-        for datagram in frame(&mut sender, MS) {
-            gallery.handle_datagram(from, &datagram, MS);
+    let (mut sender, mut out) = (transmitter(7), Vec::new());
+    let mut expected = address(1);
+    for tick in 0..60 {
+        let now = 10 * MS * tick;
+        // Whoever only copies what it says does not get its place.
+        let (from, hears) = match tick {
+            0..10 => (address(1), true),
+            10..20 if tick % 2 == 0 => (address(1), true),
+            10..20 => (address(3), false),
+            _ => (address(2), true),
+        };
+        for datagram in frame(&mut sender, now) {
+            gallery.handle_datagram(from, &datagram, now);
         }
         while gallery.poll_event().is_some() {}
+        while let Some(to) = gallery.poll_transmit(now, &mut out) {
+            if hears && to == from {
+                sender.handle_datagram(0, &out, now);
+            }
+        }
+        if tick == 59 {
+            expected = address(2);
+        }
+        if tick < 20 || tick == 59 {
+            let addresses = &gallery.each()[0].stream.addresses;
+            assert_eq!(*addresses, [expected.to_string()], "tick {tick}");
+        }
     }
     assert_eq!(gallery.len(), 1);
-    assert_eq!(gallery.each()[0].stream.addresses, ["10.0.0.2:5005"]);
 }
 
 #[test]

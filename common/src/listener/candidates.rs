@@ -97,6 +97,23 @@ impl Candidates {
         self.all.iter_mut().map(|candidate| &mut candidate.stream)
     }
 
+    /// Bytes of frames that are held.
+    pub(super) fn held_bytes(&self) -> usize {
+        let all = self.all.iter();
+        all.map(|candidate| candidate.stream.held_bytes()).sum()
+    }
+
+    /// Gives up the one that holds the most. Returns whether there is one.
+    pub(super) fn shed(&mut self) -> bool {
+        let all = self.all.iter().enumerate();
+        let largest = all.max_by_key(|(_, candidate)| candidate.stream.held_bytes());
+        let Some((largest, _)) = largest else {
+            return false;
+        };
+        self.refute(largest, 0);
+        true
+    }
+
     /// Gives up those of which nothing comes any more.
     pub(super) fn drop_silent(&mut self, now: Duration) {
         let silent = |candidate: &Candidate| now.saturating_sub(candidate.heard) >= SILENCE;

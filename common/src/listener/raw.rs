@@ -88,6 +88,11 @@ impl RawStream {
         }
     }
 
+    /// Bytes of the JPEG that has begun.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.joiner.held_bytes()
+    }
+
     pub(super) fn statistics(&self) -> Statistics {
         let mut statistics = self.accounts.statistics(Format::Raw.name());
         statistics.packets.received = Some(self.datagrams);

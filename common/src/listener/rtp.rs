@@ -132,6 +132,18 @@ impl RtpStream {
         self.frames.lacks_size()
     }
 
+    /// Bytes of frames that are held.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.frames.held_bytes()
+    }
+
+    /// Gives up the oldest of them. Returns whether there is one.
+    pub(super) fn shed(&mut self, now: Duration) -> bool {
+        let shed = self.frames.shed(&mut self.accounts.counts);
+        self.hand_out(now);
+        shed
+    }
+
     /// Takes a packet of `len` bytes. Returns whether it can be one of this
     /// stream.
     pub(super) fn handle_packet(

@@ -98,6 +98,27 @@ impl Stream {
         }
     }
 
+    /// Bytes of frames that are held.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Rtp(stream) => stream.held_bytes(),
+            Self::Raw(stream) => stream.held_bytes(),
+        }
+    }
+
+    /// Gives up the oldest frame that holds anything. Returns whether there is
+    /// one.
+    pub(super) fn shed(&mut self, now: Duration) -> bool {
+        match self {
+            Self::Rtp(stream) => stream.shed(now),
+            Self::Raw(stream) => {
+                let held = stream.is_within_jpeg();
+                stream.end();
+                held
+            }
+        }
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         match self {
             Self::Rtp(stream) => stream.poll_timeout(),

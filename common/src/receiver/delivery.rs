@@ -53,9 +53,13 @@ impl Delivery {
 
     /// Whether so much waits that the oldest frame awaited must be given up.
     pub(super) fn is_full(&self) -> bool {
-        let bytes = || self.waiting.values().map(|frame| frame.jpeg.len());
         self.waiting.len() > MAX_WAITING
-            || self.waiting.len() > 1 && bytes().sum::<usize>() > MAX_HELD_BYTES
+            || self.waiting.len() > 1 && self.held_bytes() > MAX_HELD_BYTES
+    }
+
+    /// Bytes of the frames that wait.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.waiting.values().map(|frame| frame.jpeg.len()).sum()
     }
 
     /// Whether a newer frame (or this one) was handed out before.

@@ -5,6 +5,7 @@ mod chunks;
 mod clocks;
 mod credit;
 mod feedback;
+mod memory;
 mod waits;
 
 use std::net::SocketAddr;

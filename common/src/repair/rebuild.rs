@@ -87,11 +87,25 @@ impl Rebuilder {
             self.bytes += parity.shard.len();
         }
         while self.blocks.len() > MAX_BLOCKS || self.bytes > MAX_PARITY_BYTES {
-            let Some((_, oldest)) = self.blocks.pop_first() else {
+            if !self.forget_oldest() {
                 break;
-            };
-            self.bytes -= oldest.bytes();
+            }
         }
+        true
+    }
+
+    /// Bytes of parity that are kept.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets the parity of the oldest block. Returns whether there is one.
+    pub fn forget_oldest(&mut self) -> bool {
+        let Some((_, oldest)) = self.blocks.pop_first() else {
+            return false;
+        };
+        self.bytes -= oldest.bytes();
         true
     }
 

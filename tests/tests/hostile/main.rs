@@ -7,6 +7,7 @@
 mod feedback;
 mod followed;
 mod forged;
+mod grid;
 mod incomplete;
 mod noise;
 mod parity;

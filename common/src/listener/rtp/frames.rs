@@ -125,6 +125,24 @@ impl Frames {
         }
     }
 
+    /// Bytes of memory that they take.
+    pub(super) fn held_bytes(&self) -> usize {
+        let each = self.open.iter().map(|frame| frame.assembly.held_bytes());
+        each.sum()
+    }
+
+    /// Gives up the oldest that holds anything, and all of it. Returns whether
+    /// there is one.
+    pub(super) fn shed(&mut self, counts: &mut Counts) -> bool {
+        let mut open = self.open.iter_mut();
+        let Some(frame) = open.find(|frame| frame.assembly.held_bytes() > 0) else {
+            return false;
+        };
+        frame.give_up(counts);
+        frame.close();
+        true
+    }
+
     /// When the first of them is to be given up.
     pub(super) fn expiry(&self, budget: Duration) -> Option<Duration> {
         let open = self.open.iter().filter(|frame| frame.state == State::Open);

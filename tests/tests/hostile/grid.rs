@@ -1,0 +1,219 @@
+//! Strangers at a grid: its places, its memory and what it sends.
+
+use framegram_common::gallery::{Gallery, MAX_HELD, MAX_OF_ONE_ADDRESS, MAX_SENDERS};
+use framegram_common::listener::Config;
+use framegram_common::wire::native::{Challenge, Refusal, Totals};
+
+use super::followed::Camera;
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Strangers come from so many addresses, of which this is one.
+fn stranger(number: u16) -> SocketAddr {
+    SocketAddr::from(([198, 51, (number >> 8) as u8, number as u8], 5005))
+}
+
+fn gallery() -> Gallery {
+    Gallery::new(Config::default(), VIEWER, START)
+}
+
+/// Lets it do what is due; the senders whose frames it showed, and the bytes
+/// that it sent.
+fn drain(gallery: &mut Gallery, now: Duration) -> (Vec<SocketAddr>, usize) {
+    gallery.handle_timeout(now);
+    let (mut shown, mut sent, mut out) = (Vec::new(), 0, Vec::new());
+    while gallery.poll_event().is_some() {}
+    while let Some((place, frame)) = gallery.poll_frame() {
+        let address = &gallery.each()[place].stream.addresses[0];
+        shown.push(address.parse().unwrap());
+        gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+    }
+    while gallery.poll_transmit(now, &mut out).is_some() {
+        sent += out.len();
+    }
+    (shown, sent)
+}
+
+/// Each kind of packet of a sender's, as short as it gets.
+fn shortest(stream: u64) -> Vec<Vec<u8>> {
+    let data = [0; 100];
+    let mut forger = Forger::new();
+    forger.stream = stream;
+    [
+        Packet::Challenge(Challenge::default()),
+        Packet::Refusal(Refusal::default()),
+        Packet::Totals(Totals::default()),
+        Packet::Chunk(claim(FrameNumber(0), 300, 100, 0, &data)),
+    ]
+    .map(|packet| forger.datagram(&packet, START))
+    .to_vec()
+}
+
+/// The whole frames of a native sender.
+struct Native(Transmitter);
+
+impl Native {
+    fn new(stream: u64) -> Self {
+        let config = transmitter::Config {
+            pace: false,
+            ..transmitter::Config::default()
+        };
+        Self(Transmitter::new(config, stream, START))
+    }
+
+    fn frame(&mut self, now: Duration) -> Vec<Vec<u8>> {
+        let jpeg = Bytes::from_static(b"a frame");
+        self.0.handle_frame(jpeg, now, None, now).unwrap();
+        let (mut datagrams, mut out) = (Vec::new(), Vec::new());
+        while let Some(transmit) = self.0.poll_transmit(now, &mut out) {
+            datagrams.extend(out.chunks(transmit.segment).map(<[u8]>::to_vec));
+        }
+        datagrams
+    }
+}
+
+#[test]
+fn strangers_without_a_frame_keep_no_sender_out() {
+    for kind in 0..4 {
+        let mut gallery = gallery();
+        for number in 0..2 * MAX_SENDERS as u16 {
+            let datagram = &shortest(number.into())[kind];
+            gallery.handle_datagram(stranger(number), datagram, START);
+            drain(&mut gallery, START);
+        }
+        let now = START + 10 * MS;
+        let mut camera = Camera::new(5);
+        for datagram in Native::new(STREAM).frame(now) {
+            gallery.handle_datagram(sender(), &datagram, now);
+        }
+        for datagram in camera.frame(1) {
+            gallery.handle_datagram(at(9, 5004), &datagram, now);
+        }
+        let (shown, _) = drain(&mut gallery, now);
+        assert_eq!(shown.len(), 2, "kind {kind}: {shown:?}");
+    }
+}
+
+/// Whoever sends one small frame from each of many addresses has a place as
+/// long as it was heard, which is no time at all.
+#[test]
+fn strangers_with_a_frame_each_keep_no_sender_out() {
+    let mut gallery = gallery();
+    for number in 0..MAX_SENDERS as u16 {
+        for datagram in Native::new(number.into()).frame(START) {
+            gallery.handle_datagram(stranger(number), &datagram, START);
+        }
+        drain(&mut gallery, START);
+    }
+    let mut native = Native::new(STREAM);
+    let mut shown = Vec::new();
+    for tick in 1..60 {
+        let now = START + INTERVAL * tick;
+        for datagram in native.frame(now) {
+            gallery.handle_datagram(sender(), &datagram, now);
+        }
+        shown.extend(drain(&mut gallery, now).0);
+    }
+    assert!(shown.len() > 45, "{} of 59", shown.len());
+    assert!(shown.iter().all(|from| *from == sender()));
+}
+
+#[test]
+fn one_address_has_no_more_than_its_share_of_the_places() {
+    let mut gallery = gallery();
+    let mut natives: Vec<_> = (0..100).map(Native::new).collect();
+    for tick in 0..3 {
+        let now = START + INTERVAL * tick;
+        for (number, native) in natives.iter_mut().enumerate() {
+            for datagram in native.frame(now) {
+                gallery.handle_datagram(at(66, number as u16 + 1), &datagram, now);
+            }
+        }
+        drain(&mut gallery, now);
+    }
+    assert!(gallery.len() <= MAX_OF_ONE_ADDRESS, "{}", gallery.len());
+    for number in 0..(MAX_SENDERS - MAX_OF_ONE_ADDRESS) as u16 {
+        let now = START + INTERVAL * 3;
+        for datagram in Native::new(1_000 + u64::from(number)).frame(now) {
+            gallery.handle_datagram(stranger(number), &datagram, now);
+        }
+        let (shown, _) = drain(&mut gallery, now);
+        assert_eq!(shown, [stranger(number)]);
+    }
+}
+
+/// One chunk of each of many frames of 16 MB, from each of 64 streams.
+#[test]
+fn all_streams_together_hold_no_more_than_the_bound() {
+    const LEN: usize = 16 << 20;
+    let data = vec![0x5a; 1_400];
+    let (_, memory) = measure(|| {
+        let mut gallery = gallery();
+        let mut forgers: Vec<_> = (0..MAX_SENDERS as u64).map(|_| Forger::new()).collect();
+        for frame in 0..12 {
+            let now = START + MS * frame;
+            for (number, forger) in forgers.iter_mut().enumerate() {
+                forger.stream = number as u64;
+                let chunk = claim(FrameNumber(frame.into()), LEN, data.len(), 0, &data);
+                let datagram = forger.datagram(&Packet::Chunk(chunk), now);
+                gallery.handle_datagram(stranger(number as u16), &datagram, now);
+            }
+            drain(&mut gallery, now);
+        }
+        gallery
+    });
+    // And what every stream takes beside its frames.
+    let most = MAX_HELD + LEN + MAX_SENDERS * (1 << 20);
+    assert_bounded("64 streams", memory, most);
+}
+
+/// The largest user pays: a stream of ordinary frames beside it loses none.
+#[test]
+fn an_ordinary_stream_beside_hogs_loses_no_frame() {
+    const LEN: usize = 16 << 20;
+    let data = vec![0x5a; 1_400];
+    let mut gallery = gallery();
+    let mut forgers: Vec<_> = (0..40).map(|_| Forger::new()).collect();
+    let mut native = Native::new(STREAM);
+    let mut shown = 0;
+    for frame in 0..30_u32 {
+        let now = START + INTERVAL * frame;
+        for (number, forger) in forgers.iter_mut().enumerate() {
+            forger.stream = number as u64;
+            let chunk = claim(FrameNumber(frame.into()), LEN, data.len(), 0, &data);
+            let datagram = forger.datagram(&Packet::Chunk(chunk), now);
+            gallery.handle_datagram(stranger(number as u16), &datagram, now);
+        }
+        for datagram in native.frame(now) {
+            gallery.handle_datagram(sender(), &datagram, now);
+        }
+        let (from, _) = drain(&mut gallery, now);
+        shown += from.iter().filter(|from| **from == sender()).count();
+    }
+    assert_eq!(shown, 30);
+}
+
+/// What comes under a victim's address draws no more than itself, all places of
+/// it together, and nothing after a while.
+#[test]
+fn a_grid_is_nobody_s_reflector() {
+    for kind in 0..4 {
+        let mut gallery = gallery();
+        let (mut came, mut sent, mut late) = (0, 0, 0);
+        for port in 0..64 {
+            let datagram = &shortest(port.into())[kind];
+            came += datagram.len();
+            gallery.handle_datagram(at(66, port + 1), datagram, START);
+            sent += drain(&mut gallery, START).1;
+        }
+        for tick in 0..6_000 {
+            let now = START + 10 * MS * tick;
+            let more = drain(&mut gallery, now).1;
+            sent += more;
+            late += if tick > 550 { more } else { 0 };
+        }
+        assert!(sent <= came, "kind {kind}: {sent} bytes for {came}");
+        assert_eq!(late, 0, "kind {kind}");
+    }
+}
