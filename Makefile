@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test test-uptime lint bench soak fuzz look test-camera
+.PHONY: help demo test test-uptime lint bench soak fuzz look docs test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -11,6 +11,7 @@ help:
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
 	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
 	@echo 'make look         a report as a page: its numbers compared in a browser, and pictures of it'
+	@echo 'make docs         docs/cli.md from the programs; man pages and shell completions into target/docs'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
 
 demo:
@@ -43,6 +44,10 @@ fuzz:
 look:
 	@scripts/install build test look
 	cargo run -p framegram-tools --bin look -- target/look
+
+docs:
+	@scripts/install build
+	cargo run -p framegram-tools --bin docs
 
 test-camera:
 	@scripts/install build

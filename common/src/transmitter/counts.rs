@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::destination::Destination;
+use super::destination::{Destination, short_micros};
 use super::{Transmit, Transmitter};
 use crate::statistics::{self, Side, Statistics};
 use crate::wire::native::{Packet, Totals, micros};
@@ -160,12 +160,6 @@ impl Transmitter {
             segment: out.len(),
         })
     }
-}
-
-/// Microseconds in 32 bits, up to 71 minutes: what is longer is as long as can
-/// be said, rather than what is left of it.
-pub(super) fn short_micros(time: Duration) -> u32 {
-    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

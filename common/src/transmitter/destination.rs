@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::cap::Cap;
-use super::counts::short_micros;
 use super::refused::Refused;
 use super::viewer::{MAX_BUDGET, Viewer, figures, planned_loss};
 use crate::receiver::EAGER_REPORTS;
@@ -501,3 +500,9 @@ const MAX_CREDIT: usize = 64 << 10;
 
 /// The most frames that may be sent again at once, if they are large.
 const CREDIT_FRAMES: usize = 3;
+
+/// Microseconds in 32 bits, up to 71 minutes: what is longer is as long as can
+/// be said, rather than what is left of it.
+pub(super) fn short_micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}

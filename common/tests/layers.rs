@@ -1,0 +1,305 @@
+//! The layers of the source: no circle between crates, nor between sibling
+//! modules, each counted with its children. A parent and its own child may know
+//! each other; a re-export counts as a use of its target.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, ItemMod, UseTree};
+
+/// The crates: folder, name, and the crates of the workspace that they may use.
+const CRATES: [(&str, &str, &[&str]); 6] = [
+    ("common", "framegram_common", &[]),
+    ("common/cli", "framegram_cli", &[]),
+    ("common/media", "framegram_media", &["framegram_common"]),
+    (
+        "lab",
+        "framegram_lab",
+        &["framegram_common", "framegram_cli", "framegram_media"],
+    ),
+    (
+        "sender",
+        "framegram_send",
+        &[
+            "framegram_common",
+            "framegram_cli",
+            "framegram_media",
+            "framegram_lab",
+        ],
+    ),
+    (
+        "viewer",
+        "framegram_view",
+        &[
+            "framegram_common",
+            "framegram_cli",
+            "framegram_media",
+            "framegram_lab",
+        ],
+    ),
+];
+
+/// The project's own folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+type Name = Vec<String>;
+
+/// One crate: its modules, and which module names which path.
+#[derive(Default)]
+struct Tree {
+    modules: BTreeSet<Name>,
+    uses: Vec<(Name, Name)>,
+    crates: BTreeSet<String>,
+}
+
+#[test]
+fn crates_use_only_what_lies_below_them() {
+    for (folder, name, below) in CRATES {
+        let tree = Tree::read(folder);
+        for other in tree.crates.iter().filter(|other| *other != name) {
+            assert!(
+                below.contains(&other.as_str()),
+                "{folder} uses {other}, which is not below it"
+            );
+        }
+    }
+}
+
+#[test]
+fn sibling_modules_form_no_circle() {
+    let mut circles = Vec::new();
+    for (folder, ..) in CRATES {
+        let tree = Tree::read(folder);
+        for (parent, arrows) in tree.arrows() {
+            for (from, to, why) in circle(&arrows) {
+                circles.push(format!(
+                    "{folder}/src/{}: {from} -> {to} ({why})",
+                    parent.join("/")
+                ));
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+type Arrows = BTreeMap<(String, String), String>;
+
+impl Tree {
+    fn read(folder: &str) -> Self {
+        let source = root().join(folder).join("src");
+        let mut tree = Self::default();
+        let mut files = Vec::new();
+        list(&source, &mut files);
+        for file in files {
+            let name = module(file.strip_prefix(&source).expect("it lies there"));
+            if name.iter().any(|part| is_test(part)) || name.first().is_some_and(|it| it == "bin") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).expect("a source file is text");
+            let parsed = syn::parse_file(&text).expect("a source file is Rust");
+            tree.modules.insert(name.clone());
+            let mut reader = Reader {
+                module: name,
+                paths: Vec::new(),
+            };
+            reader.visit_file(&parsed);
+            for path in reader.paths {
+                if path
+                    .1
+                    .first()
+                    .is_some_and(|it| it.starts_with("framegram_"))
+                {
+                    tree.crates.insert(path.1[0].clone());
+                } else {
+                    tree.uses.push(path);
+                }
+            }
+        }
+        tree
+    }
+
+    /// Which child of each module uses which other child of it.
+    fn arrows(&self) -> BTreeMap<Name, Arrows> {
+        let mut all: BTreeMap<Name, Arrows> = BTreeMap::new();
+        for (from, path) in &self.uses {
+            let Some(to) = self.resolve(from, path) else {
+                continue;
+            };
+            let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+            if common == from.len() || common == to.len() {
+                continue;
+            }
+            let arrow = (from[common].clone(), to[common].clone());
+            let why = format!("{} names {}", from.join("/"), to.join("/"));
+            let arrows = all.entry(from[..common].to_vec()).or_default();
+            arrows.entry(arrow).or_insert(why);
+        }
+        all
+    }
+
+    /// The module that a path leads to; `None` where it leads out of the crate.
+    fn resolve(&self, from: &Name, path: &Name) -> Option<Name> {
+        let (mut module, mut rest) = match path.first()?.as_str() {
+            "crate" => (Vec::new(), &path[1..]),
+            "self" | "super" => (from.clone(), &path[..]),
+            // A child of this module, by its bare name.
+            child => {
+                let mut module = from.clone();
+                module.push(child.to_owned());
+                self.modules.contains(&module).then_some(())?;
+                (module, &path[1..])
+            }
+        };
+        while let Some(word) = rest.first() {
+            match word.as_str() {
+                "self" => {}
+                "super" => drop(module.pop()),
+                name => {
+                    module.push(name.to_owned());
+                    if !self.modules.contains(&module) {
+                        module.pop();
+                        break;
+                    }
+                }
+            }
+            rest = &rest[1..];
+        }
+        Some(module)
+    }
+}
+
+/// The arrows of a circle, if there is one: those between nodes that reach each
+/// other.
+fn circle(arrows: &Arrows) -> Vec<(String, String, String)> {
+    let reach = |start: &str| {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![start.to_owned()];
+        while let Some(node) = open.pop() {
+            for (_, to) in arrows.keys().filter(|(from, _)| *from == node) {
+                if reached.insert(to.clone()) {
+                    open.push(to.clone());
+                }
+            }
+        }
+        reached
+    };
+    let within = arrows
+        .iter()
+        .filter(|((from, to), _)| reach(to).contains(from));
+    within
+        .map(|((from, to), why)| (from.clone(), to.clone(), why.clone()))
+        .collect()
+}
+
+/// Collects the paths that a file names, tests left out.
+struct Reader {
+    module: Name,
+    paths: Vec<(Name, Name)>,
+}
+
+impl Reader {
+    fn add(&mut self, path: Name) {
+        self.paths.push((self.module.clone(), path));
+    }
+
+    fn flatten(&mut self, before: &Name, tree: &UseTree) {
+        let with = |name: &syn::Ident| {
+            let mut path = before.clone();
+            path.push(name.to_string());
+            path
+        };
+        match tree {
+            UseTree::Path(path) => self.flatten(&with(&path.ident), &path.tree),
+            UseTree::Name(name) => self.add(with(&name.ident)),
+            UseTree::Rename(name) => self.add(with(&name.ident)),
+            UseTree::Glob(_) => self.add(before.clone()),
+            UseTree::Group(group) => {
+                for item in &group.items {
+                    self.flatten(before, item);
+                }
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let attributes = match item {
+            Item::Mod(it) => &it.attrs,
+            Item::Use(it) => &it.attrs,
+            Item::Fn(it) => &it.attrs,
+            _ => &Vec::new(),
+        };
+        if attributes.iter().any(is_for_tests) {
+            return;
+        }
+        if let Item::Use(it) = item {
+            self.flatten(&Vec::new(), &it.tree);
+            return;
+        }
+        visit::visit_item(self, item);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        // Only what has a body here: the others are files of their own.
+        if item.content.is_some() {
+            self.module.push(item.ident.to_string());
+            visit::visit_item_mod(self, item);
+            self.module.pop();
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let words: Name = path
+            .segments
+            .iter()
+            .map(|it| it.ident.to_string())
+            .collect();
+        if words.len() > 1 {
+            self.add(words);
+        }
+        visit::visit_path(self, path);
+    }
+}
+
+fn is_for_tests(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+        && attribute
+            .meta
+            .require_list()
+            .is_ok_and(|list| list.tokens.to_string().contains("test"))
+}
+
+fn is_test(name: &str) -> bool {
+    name.starts_with("tests") || name == "fuzzing" || name == "fixture"
+}
+
+fn module(file: &Path) -> Name {
+    let parts = file.with_extension("");
+    let mut name: Name = parts
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    if matches!(
+        name.last().map(String::as_str),
+        Some("lib" | "main" | "mod")
+    ) {
+        name.pop();
+    }
+    name
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).expect("the crate's source");
+    for path in entries.map(|entry| entry.expect("a readable folder").path()) {
+        if path.is_dir() {
+            list(&path, files);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            files.push(path);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Writes what is generated from the command lines: `docs/cli.md`, and man pages
+//! and shell completions to the folder that is given.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap_complete::{Shell, generate_to};
+use clap_mangen::Man;
+use framegram_tools::{cli_page, programs};
+
+fn main() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = root.join("docs/cli.md");
+    fs::write(&page, cli_page()).with_context(|| format!("cannot write {}", page.display()))?;
+    let folder = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| root.join("target/docs"), PathBuf::from);
+    let completions = folder.join("completions");
+    fs::create_dir_all(&completions)
+        .with_context(|| format!("cannot make {}", completions.display()))?;
+    for mut program in programs() {
+        let name = program.get_name().to_owned();
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            generate_to(shell, &mut program, &name, &completions)?;
+        }
+        let page = folder.join(format!("{name}.1"));
+        let mut out =
+            File::create(&page).with_context(|| format!("cannot write {}", page.display()))?;
+        Man::new(program).render(&mut out)?;
+    }
+    Ok(())
+}
