@@ -1,5 +1,7 @@
 //! The pages that are generated from the programs' own command lines.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use clap::{Command, CommandFactory};
 use clap_markdown::{MarkdownOptions, help_markdown_command_custom};
 

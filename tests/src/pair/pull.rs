@@ -46,7 +46,7 @@ impl Pull {
             Visit::Served(place) => transmitter.handle_datagram(place, datagram, now),
             Visit::Admitted(place) => transmitter.open_destination(place, now),
             Visit::Moved(place) | Visit::Succeeded(place) => {
-                transmitter.move_to_destination(place, now)
+                transmitter.move_to_destination(place, now);
             }
             Visit::Left(place) => transmitter.close_destination(place),
             Visit::Challenged | Visit::Refused | Visit::Foreign => {}

@@ -468,7 +468,7 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
                 ..Report::default()
             }),
         ),
-        ("chunk", Packet::Chunk(chunk.clone())),
+        ("chunk", Packet::Chunk(chunk)),
         ("resent", Packet::Resent(chunk)),
     ]
 }

@@ -1,7 +1,7 @@
 //! A trace says of every datagram what the report says of all.
 
 use framegram_lab::trace::{Body, Content, Entry, Fate, Reader, Why};
-use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
+use framegram_tests::program::{Ended, LAB, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
 use super::{listening, sender};

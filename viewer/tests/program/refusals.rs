@@ -30,7 +30,7 @@ fn wrong_usage_is_exit_code_2() {
         &["--buffer", "1"],
         &["--latency", "11s"],
         &["--latency", "-1ms"],
-        &["--latency", "60"],
+        &["--latency", "60x"],
         &["--allow", "everyone"],
         &["--output", "-"],
         &["--output", "film.mp4"],

@@ -151,6 +151,8 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
         }
     };
     let mut until = |transmitter: &mut Transmitter, time: Duration| {
+        // However late it is on a busy machine.
+        drain(transmitter);
         while os::now() < time && !transmitter.is_finished() {
             let next = transmitter.poll_timeout().unwrap_or(time).min(time);
             let timeout = next.saturating_sub(os::now());
