@@ -72,6 +72,7 @@ impl Longest {
             Packet::Request(_) => "request",
             Packet::Connect(_) | Packet::Challenge(_) => "handshake",
             Packet::Refusal(_) | Packet::Leave(_) => "handshake",
+            Packet::PathChallenge(_) | Packet::PathResponse(_) => "handshake",
         };
         match self.0.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, longest)) => *longest = datagram.len().max(*longest),

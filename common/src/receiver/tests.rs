@@ -75,3 +75,67 @@ fn bytes_sent_are_known_once_the_farewell_has_told_them() {
     assert_eq!(bytes.sent, bytes.received);
     assert_eq!(bytes.sent, transmitter.statistics(now).bytes.sent);
 }
+
+/// How long after the eleventh frame was sent the twelfth is handed out, when a
+/// chunk of the former is lost for good and the viewer would wait for 300 ms;
+/// whether or not the sender hears of that.
+fn held_up(heard: bool) -> Duration {
+    let interval = Duration::from_millis(40);
+    let config = transmitter::Config {
+        interval: Some(interval),
+        fec: crate::repair::Fec::Off,
+        ..transmitter::Config::default()
+    };
+    let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
+    let config = Config {
+        budget: BUDGET,
+        ..Config::default()
+    };
+    let mut receiver = Receiver::new(config, 2, Duration::ZERO);
+    let mut out = Vec::new();
+    for tick in 0..1_000 {
+        let now = Duration::from_millis(1) * tick;
+        if tick % 40 == 0 {
+            let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
+            transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        }
+        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            for datagram in out.chunks(transmit.segment) {
+                let lost = match Packet::decode(datagram).unwrap().1 {
+                    Packet::Chunk(chunk) => {
+                        let frame = chunk.frame.extend(FrameNumber(10));
+                        frame == FrameNumber(10) && chunk.index == 1
+                    }
+                    Packet::Resent(_) => true,
+                    _ => false,
+                };
+                if !lost {
+                    receiver.handle_datagram(SENDER.parse().unwrap(), datagram, now);
+                }
+            }
+        }
+        receiver.handle_timeout(now);
+        while let Some(frame) = receiver.poll_frame() {
+            if frame.id.number == FrameNumber(11) {
+                return now - interval * 10;
+            }
+        }
+        while receiver.poll_transmit(now, &mut out).is_some() {
+            if heard {
+                transmitter.handle_datagram(0, &out, now);
+            }
+        }
+    }
+    panic!("the frame behind is never handed out");
+}
+
+const BUDGET: Duration = Duration::from_millis(300);
+
+#[test]
+fn what_cannot_be_answered_any_more_holds_up_no_newer_frame() {
+    // A sender that has heard nothing keeps frames for 60 ms.
+    let unheard = held_up(false);
+    assert!(unheard < Duration::from_millis(100), "{unheard:?}");
+    let heard = held_up(true);
+    assert!(heard >= BUDGET, "{heard:?}");
+}

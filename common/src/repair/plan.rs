@@ -334,3 +334,6 @@ const MAX_SPANNED_CHUNKS: usize = 100;
 
 /// More parity than this beyond as much again is never sent.
 const MAX_BEYOND: usize = 3;
+
+#[cfg(test)]
+mod tests;
