@@ -14,6 +14,7 @@ pub mod gate;
 pub mod jpeg;
 pub mod ledger;
 pub mod listener;
+pub mod mdns;
 pub mod os;
 pub mod prefix;
 pub mod reassembly;

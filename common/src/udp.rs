@@ -12,6 +12,7 @@
 mod address;
 mod arrival;
 mod drops;
+mod local_network;
 mod lookup;
 mod membership;
 mod moved;
@@ -47,6 +48,7 @@ use paths::{Paths, Source};
 pub use address::{
     INTERFACE, Interface, as_typed_elsewhere, is_broadcast, local_addresses, resolve,
 };
+pub use local_network::LocalNetworks;
 pub use lookup::Lookup;
 pub use moved::Upkeep;
 pub use open::{DEFAULT_BUFFER, Listen, Towards};
@@ -55,10 +57,6 @@ pub use wait::{Waker, wait};
 
 /// The port that viewers listen on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 5005;
-
-/// What senders are called that announce themselves on the local network, as
-/// DNS-SD has it (<https://www.rfc-editor.org/rfc/rfc6763#section-7>).
-pub const SERVICE: &str = "_framegram._udp.local.";
 
 /// The largest payload a UDP datagram can carry, over IPv4: 65,535 bytes less
 /// the IP and UDP headers. A buffer of this size receives any datagram whole.

@@ -1,38 +1,48 @@
 //! The sender's name on the local network: DNS-SD over mDNS
 //! (<https://www.rfc-editor.org/rfc/rfc6763>).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_cli::threads::{Thread, Threads};
+use framegram_common::mdns::{self, Change, MAX_NAME, Responder};
 use framegram_common::os;
-use framegram_common::udp::{SERVICE, probe_local_network};
-use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
+use framegram_common::udp::{LocalNetworks, Waker, probe_local_network};
 
 use crate::console::Console;
 
-/// The longest name: that of a label
-/// (<https://www.rfc-editor.org/rfc/rfc6763#section-4.1.1>).
-const MAX_NAME: usize = 63;
+/// Between two looks at the networks: a name is back within seconds of its
+/// network.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How long the end waits for the word that the name is gone.
+/// Datagrams taken in a row, before what is due is said.
+const BATCH: usize = 64;
+
+/// The longest message (<https://www.rfc-editor.org/rfc/rfc6762#section-17>).
+const LONGEST: usize = 9_000;
+
+/// How often the last word is said: any may be lost.
+const LAST_WORDS: usize = 2;
+
+/// How long the end waits for the last word to be said.
 const FAREWELL: Duration = Duration::from_millis(300);
 
 /// A name that is announced until this is dropped.
 pub(crate) struct Announcement {
-    daemon: ServiceDaemon,
-    fullname: String,
+    stop: Arc<AtomicBool>,
+    waker: Waker,
     thread: Option<Thread<()>>,
 }
 
 impl Announcement {
     /// Announces that a stream is to be had under `name` at an address of this
-    /// machine.
+    /// machine. Nothing that is told names the stream.
     ///
     /// # Errors
-    /// Where this machine has no multicast.
+    /// Where another program keeps the port to itself.
     pub(crate) fn new(
         name: &str,
         address: SocketAddr,
@@ -40,54 +50,33 @@ impl Announcement {
         threads: &Threads,
     ) -> Result<Self> {
         let failed = || format!("cannot announce {name:?} on the local network");
-        let host = host();
-        let own = if address.ip().is_unspecified() {
-            String::new()
-        } else {
-            address.ip().to_string()
-        };
-        let properties = [("txtvers", "1"), ("wire", "native")];
-        let mut service = ServiceInfo::new(
-            SERVICE,
-            name,
-            &host,
-            own.as_str(),
-            address.port(),
-            &properties[..],
-        )
-        .with_context(failed)?;
-        if address.ip().is_unspecified() {
-            service = service.enable_addr_auto();
+        if address.ip().is_loopback() {
+            console.say(&format!(
+                "nobody can find {name:?} by that name: {} is of this machine alone",
+                address.ip()
+            ));
         }
-        let fullname = service.get_fullname().to_owned();
         // It goes on announcing: a network may come up yet.
         if let Err(error) = probe_local_network() {
             console.say(&format!(
                 "nobody can find {name:?} by that name: {error}; --connect with an address works"
             ));
         }
-        let daemon = ServiceDaemon::new().with_context(failed)?;
-        let events = daemon.monitor().with_context(failed)?;
-        daemon.register(service).with_context(failed)?;
-        let console = Arc::clone(console);
-        let thread = threads.spawn("announcing", move || {
-            // It ends with the daemon.
-            while let Ok(event) = events.recv() {
-                match event {
-                    DaemonEvent::NameChange(change) => {
-                        let new = change.new_name.split("._").next().unwrap_or_default();
-                        console.say(&format!("that name is taken: announced as {new:?}"));
-                    }
-                    DaemonEvent::Error(error) => {
-                        console.say(&format!("cannot announce on the local network: {error}"));
-                    }
-                    _ => {}
-                }
-            }
-        })?;
+        let waker = Waker::new().with_context(failed)?;
+        let announcing = Announcing {
+            networks: LocalNetworks::open().with_context(failed)?,
+            // The number that two senders of one machine are told apart by.
+            responder: Responder::new(name, os::random_u64(), address.port(), os::now()),
+            address,
+            stop: Arc::new(AtomicBool::new(false)),
+            waker: waker.clone(),
+            console: Arc::clone(console),
+        };
+        let stop = Arc::clone(&announcing.stop);
+        let thread = threads.spawn("announcing", move || announcing.run())?;
         Ok(Self {
-            daemon,
-            fullname,
+            stop,
+            waker,
             thread: Some(thread),
         })
     }
@@ -95,23 +84,85 @@ impl Announcement {
 
 impl Drop for Announcement {
     fn drop(&mut self) {
-        // Where that fails, the name expires by itself in two minutes.
-        if let Ok(gone) = self.daemon.unregister(&self.fullname) {
-            let _ = gone.recv_timeout(FAREWELL);
-        }
-        if let Ok(ended) = self.daemon.shutdown() {
-            let _ = ended.recv_timeout(FAREWELL);
-        }
+        self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+        // What is not said by then expires by itself in two minutes.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join_within(FAREWELL);
         }
     }
 }
 
-/// A name for this machine that no other sender on it has. The stream's number
-/// is not in it: that is for those who are served.
-fn host() -> String {
-    format!("framegram-{:016x}.local.", os::random_u64())
+/// What the thread has in hand.
+struct Announcing {
+    networks: LocalNetworks,
+    responder: Responder,
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    waker: Waker,
+    console: Arc<Console>,
+}
+
+impl Announcing {
+    fn run(mut self) {
+        let (mut buffer, mut out) = ([0; LONGEST], Vec::new());
+        let mut look = Duration::ZERO;
+        while !self.stop.load(Ordering::Acquire) {
+            let now = os::now();
+            if now >= look {
+                look = now + LOOK_EVERY;
+                // What cannot be opened now may be the next time.
+                let _ = self.networks.look();
+                self.responder.handle_networks(&self.announced(), now);
+            }
+            for _ in 0..BATCH {
+                let Some((network, len)) = self.networks.receive(&mut buffer) else {
+                    break;
+                };
+                let change = self
+                    .responder
+                    .handle_datagram(network, &buffer[..len], os::now());
+                if let Some(Change::Renamed(name)) = change {
+                    self.console
+                        .say(&format!("that name is taken: announced as {name:?}"));
+                }
+            }
+            let now = os::now();
+            while let Some(network) = self.responder.poll_transmit(now, &mut out) {
+                self.networks.send(Some(network), &out);
+            }
+            let due = self.responder.poll_timeout().unwrap_or(look).min(look);
+            if let Err(error) = self.networks.wait(&self.waker, due.saturating_sub(now)) {
+                self.console
+                    .say(&format!("cannot announce on the local network: {error}"));
+                return;
+            }
+        }
+        for _ in 0..LAST_WORDS {
+            if self.responder.leave(&mut out) {
+                self.networks.send(None, &out);
+            }
+        }
+    }
+
+    /// The networks, and on each the addresses where the sender listens.
+    fn announced(&self) -> Vec<(u32, Vec<IpAddr>)> {
+        let listens = |address: &IpAddr| {
+            let all = self.address.ip().is_unspecified();
+            if all {
+                address.is_ipv4() || self.address.is_ipv6()
+            } else {
+                *address == self.address.ip()
+            }
+        };
+        let networks = self.networks.all().map(|(number, addresses)| {
+            let addresses = addresses.iter().copied().filter(listens);
+            (number, addresses.collect::<Vec<_>>())
+        });
+        networks
+            .filter(|(_, addresses)| !addresses.is_empty())
+            .collect()
+    }
 }
 
 /// A name that can be announced and typed.
@@ -119,10 +170,9 @@ fn host() -> String {
 /// # Errors
 /// Where it cannot.
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
-    let strange = |letter: char| letter.is_control() || matches!(letter, '.' | ':' | '\\');
-    if text.is_empty() || text.len() > MAX_NAME || text.contains(strange) {
+    if !mdns::is_name(text) {
         return Err(format!(
-            "a name has 1 to {MAX_NAME} bytes, without dots, colons and backslashes"
+            "a name has 1 to {MAX_NAME} bytes of text, without dots, colons and backslashes"
         ));
     }
     Ok(text.into())
@@ -137,7 +187,15 @@ mod tests {
         for name in ["kitchen", "Küche 2", &"x".repeat(63)] {
             assert_eq!(parse_name(name).as_deref(), Ok(name));
         }
-        for name in ["", "a.b", "a:1", "a\\b", "a\nb", &"x".repeat(64)] {
+        for name in [
+            "",
+            "a.b",
+            "a:1",
+            "a\\b",
+            "a\nb",
+            "a\u{202e}b",
+            &"x".repeat(64),
+        ] {
             assert!(parse_name(name).is_err(), "{name}");
         }
     }

@@ -1,7 +1,11 @@
 //! Network namespaces, deleted when they are dropped.
 
+use std::fs::File;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
 
 use crate::hosts::ip;
 use crate::program::Start;
@@ -57,6 +61,19 @@ impl Namespaces {
             .expect("the program ip is there");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", words.join(" "));
+    }
+
+    /// Acts in one of them: sockets that are opened there stay there.
+    pub(crate) fn enter<T: Send>(&self, namespace: usize, act: impl FnOnce() -> T + Send) -> T {
+        let path = format!("/var/run/netns/{}", self.names[namespace]);
+        let act = move || {
+            let file = File::open(&path).expect("a namespace has a file");
+            setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter namespaces");
+            act()
+        };
+        // A thread of its own, which nobody else is moved with.
+        let acted = thread::scope(|scope| scope.spawn(act).join());
+        acted.expect("nothing panics there")
     }
 
     /// A program in one of them.

@@ -78,6 +78,14 @@ impl Segment {
         self.namespaces
             .start(1 + usize::from(host), program, arguments)
     }
+
+    /// Acts on a host: sockets that are opened there stay there.
+    ///
+    /// # Panics
+    /// Where that panics, or root cannot enter the host.
+    pub fn on<T: Send>(&self, host: u8, act: impl FnOnce() -> T + Send) -> T {
+        self.namespaces.enter(1 + usize::from(host), act)
+    }
 }
 
 /// A host in a home, its router, and a host in the world, which knows the

@@ -186,3 +186,25 @@ fn a_sender_that_has_a_name_is_asked_at_its_new_address() {
     sender.signal(Signal::SIGINT);
     let _ = sender.end().well();
 }
+
+#[test]
+fn a_sender_that_announces_itself_is_asked_at_its_new_address() {
+    let Some(hosts) = Hosts::new(ETHERNET) else {
+        return;
+    };
+    let arguments = format!("{SOURCE} --listen 0.0.0.0:5005 --announce kitchen");
+    let mut sender = hosts.sender(&arguments).run();
+    sender.wait_for("viewers may come");
+    let mut viewer = viewer(&hosts, "--connect kitchen --frames 120");
+    followed(&mut viewer);
+    hosts.move_sender(SENDER_IPS[0], MOVED[0]);
+    let viewer = viewer.end().well();
+    assert_eq!(viewer.count("stream.followed"), 1);
+    assert!(
+        viewer.said.contains(&format!("asking {}:5005", MOVED[0])),
+        "{}",
+        viewer.said
+    );
+    sender.signal(Signal::SIGINT);
+    let _ = sender.end().well();
+}

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_common::mdns;
 use framegram_common::os;
-use framegram_common::udp::{self, SERVICE};
-use mdns_sd::{Receiver, RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
+use framegram_common::udp::{self, LocalNetworks, Waker};
 
 /// How long to listen for a list: answers may be held back for half a second
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>), and questions are lost.
@@ -18,76 +18,83 @@ pub const LISTEN: Duration = Duration::from_millis(2500);
 /// Between two looks at whether a person wants no more.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The most senders of a list: more are none that a person chooses from.
-const MAX_SENDERS: usize = 256;
+/// Between two looks at the networks: one may come up yet.
+const LOOK_AT_NETWORKS: Duration = Duration::from_secs(2);
 
-/// Looks for senders until it is dropped.
+/// Datagrams taken in a row, before another look at the time.
+const BATCH: usize = 64;
+
+/// The longest message (<https://www.rfc-editor.org/rfc/rfc6762#section-17>).
+const LONGEST: usize = 9_000;
+
+/// Looks for senders while it is asked to.
 pub struct Search {
-    daemon: ServiceDaemon,
-    events: Receiver<ServiceEvent>,
-    senders: BTreeMap<String, SocketAddr>,
+    networks: LocalNetworks,
+    search: mdns::Search,
+    waker: Waker,
+    looked: Duration,
 }
 
 impl Search {
-    /// Begins to look.
+    /// Begins to look: for the sender with this name, or for all.
     ///
     /// # Errors
     /// Where this machine has no multicast.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new(wanted: Option<&str>) -> anyhow::Result<Self> {
         let failed = "cannot look for senders on the local network";
         udp::probe_local_network().context(
             "cannot look for senders on the local network, but --connect HOST:PORT works without",
         )?;
-        let daemon = ServiceDaemon::new().context(failed)?;
-        let events = daemon.browse(SERVICE).context(failed)?;
+        let now = os::now();
         Ok(Self {
-            daemon,
-            events,
-            senders: BTreeMap::new(),
+            networks: LocalNetworks::open().context(failed)?,
+            search: mdns::Search::new(wanted, now),
+            waker: Waker::new().context(failed)?,
+            looked: now,
         })
     }
 
     /// The senders that answer within `patience`, by name, unless `enough` says
     /// sooner that these will do.
+    ///
+    /// # Errors
+    /// What the system says of waiting.
     pub fn senders(
         &mut self,
         patience: Duration,
         mut enough: impl FnMut(&BTreeMap<String, SocketAddr>) -> bool,
-    ) -> &BTreeMap<String, SocketAddr> {
+    ) -> anyhow::Result<&BTreeMap<String, SocketAddr>> {
+        let (mut buffer, mut out) = ([0; LONGEST], Vec::new());
         let begun = os::now();
         loop {
-            let left = patience.saturating_sub(os::now().saturating_sub(begun));
-            if left.is_zero() || enough(&self.senders) {
-                return &self.senders;
+            let now = os::now();
+            let left = patience.saturating_sub(now.saturating_sub(begun));
+            if left.is_zero() || enough(self.search.senders()) {
+                return Ok(self.search.senders());
             }
-            match self.events.recv_timeout(left.min(LOOK)) {
-                Ok(ServiceEvent::ServiceResolved(service)) => self.note(&service),
-                Ok(ServiceEvent::ServiceRemoved(_, name)) => {
-                    self.senders.remove(short(&name));
-                }
-                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return &self.senders,
+            if now.saturating_sub(self.looked) >= LOOK_AT_NETWORKS {
+                self.looked = now;
+                // What cannot be opened now may be the next time.
+                let _ = self.networks.look();
+            }
+            while self.search.poll_transmit(now, &mut out) {
+                self.networks.send(None, &out);
+            }
+            let mut received = 0;
+            while received < BATCH
+                && let Some((network, len)) = self.networks.receive(&mut buffer)
+            {
+                received += 1;
+                self.search.handle_datagram(network, &buffer[..len]);
+            }
+            if received == 0 {
+                let due = self.search.poll_timeout().saturating_sub(now);
+                let patience = left.min(LOOK).min(due);
+                self.networks
+                    .wait(&self.waker, patience)
+                    .context("cannot wait for answers")?;
             }
         }
-    }
-
-    fn note(&mut self, service: &ResolvedService) {
-        let name = short(service.get_fullname());
-        let addresses = service.get_addresses().iter();
-        let best = addresses.min_by_key(|address| rank(address.to_ip_addr()));
-        if let Some(best) = best
-            && (self.senders.len() < MAX_SENDERS || self.senders.contains_key(name))
-        {
-            let address = located(best, service.get_port());
-            self.senders.insert(name.to_owned(), address);
-        }
-    }
-}
-
-impl Drop for Search {
-    fn drop(&mut self) {
-        // The program goes on or ends whether or not the thread does.
-        let _ = self.daemon.shutdown();
     }
 }
 
@@ -96,62 +103,11 @@ impl Drop for Search {
 /// # Errors
 /// Where it does not answer within [`LISTEN`].
 pub(crate) fn locate(name: &str) -> io::Result<SocketAddr> {
-    let mut search = Search::new().map_err(io::Error::other)?;
+    let mut search = Search::new(Some(name)).map_err(io::Error::other)?;
     let found = search.senders(LISTEN, |senders| senders.contains_key(name));
+    let found = found.map_err(io::Error::other)?;
     found
         .get(name)
         .copied()
         .ok_or(io::ErrorKind::NotFound.into())
-}
-
-/// The name without its service.
-fn short(fullname: &str) -> &str {
-    let service = fullname.find("._framegram");
-    service.map_or(fullname, |at| &fullname[..at])
-}
-
-/// Which address to take where a sender has several: those that reach furthest
-/// first, and of these the shorter ones.
-fn rank(address: IpAddr) -> (u8, IpAddr) {
-    let rank = match address {
-        IpAddr::V4(v4) if !v4.is_loopback() && !v4.is_link_local() => 0,
-        IpAddr::V6(v6) if !v6.is_loopback() && !v6.is_unicast_link_local() => 1,
-        IpAddr::V4(v4) if v4.is_link_local() => 2,
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => 3,
-        IpAddr::V4(_) | IpAddr::V6(_) => 4,
-    };
-    (rank, address)
-}
-
-fn located(address: &ScopedIp, port: u16) -> SocketAddr {
-    match address {
-        ScopedIp::V6(v6) if v6.addr().is_unicast_link_local() => {
-            SocketAddrV6::new(*v6.addr(), port, 0, v6.scope_id().index).into()
-        }
-        other => SocketAddr::new(other.to_ip_addr(), port),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_the_address_that_reaches_furthest() {
-        let mut all: Vec<IpAddr> = ["127.0.0.1", "fe80::1", "2001:db8::1", "192.168.1.5", "::1"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
-        all.sort_by_key(|address| rank(*address));
-        let order: Vec<_> = all.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            order,
-            ["192.168.1.5", "2001:db8::1", "fe80::1", "127.0.0.1", "::1"]
-        );
-    }
-
-    #[test]
-    fn knows_a_sender_by_its_own_name() {
-        assert_eq!(short("my camera._framegram._udp.local."), "my camera");
-    }
 }

@@ -245,9 +245,9 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
 
 /// Writes the senders that announce themselves to standard output.
 fn list(stop: &AtomicBool) -> anyhow::Result<()> {
-    let mut search = Search::new()?;
+    let mut search = Search::new(None)?;
     let stopped = |_: &_| stop.load(Ordering::Acquire);
-    let senders = search.senders(discover::LISTEN, stopped);
+    let senders = search.senders(discover::LISTEN, stopped)?;
     if senders.is_empty() {
         bail!(
             "no sender announces itself on this network; one that does is started with \
@@ -278,10 +278,10 @@ fn find(
         }
     };
     console.say(&format!("Looking for {name:?} on the local network."));
-    let mut search = Search::new()?;
+    let mut search = Search::new(Some(name))?;
     let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
         senders.contains_key(name) || stop.load(Ordering::Acquire)
-    });
+    })?;
     match found.get(name) {
         Some(address) => Ok(Some(*address)),
         None if stop.load(Ordering::Acquire) => Ok(None),

@@ -33,6 +33,10 @@ pub struct Listen {
     pub send_buffer: usize,
     /// Whether IP may cut what is sent into fragments ([`Towards::fragment`]).
     pub fragment: bool,
+    /// For a group that is sent to as well, by the interface: how many routers
+    /// a datagram passes, plus one. Then only what comes by that interface is
+    /// heard.
+    pub group_hops: Option<u8>,
 }
 
 impl Default for Listen {
@@ -43,6 +47,7 @@ impl Default for Listen {
             buffer: DEFAULT_BUFFER,
             send_buffer: DEFAULT_BUFFER,
             fragment: false,
+            group_hops: None,
         }
     }
 }
@@ -135,6 +140,9 @@ impl Socket {
         if address.ip().is_unspecified() {
             option::tell_destinations(inner, socket.domain)?;
         }
+        if let (Some(hops), Some(interface)) = (listen.group_hops, interface) {
+            socket.send_to_group(address, interface, hops)?;
+        }
         match address {
             SocketAddr::V4(v4) if v4.ip().is_multicast() => {
                 let index = interface.map_or(0, |interface| interface.index);
@@ -150,6 +158,18 @@ impl Socket {
             *lock(&socket.membership) = Some(Membership::new(address, interface));
         }
         Ok(socket)
+    }
+
+    fn send_to_group(&self, group: SocketAddr, interface: &Interface, hops: u8) -> io::Result<()> {
+        if group.is_ipv4() {
+            self.inner.set_multicast_if_v4(&interface.ipv4()?)?;
+            self.inner.set_multicast_ttl_v4(hops.into())?;
+            self.inner.set_multicast_all_v4(false)
+        } else {
+            self.inner.set_multicast_if_v6(interface.index)?;
+            self.inner.set_multicast_hops_v6(hops.into())?;
+            self.inner.set_multicast_all_v6(false)
+        }
     }
 
     /// Opens a socket to send to one destination. It is connected to a single

@@ -1,23 +1,14 @@
 //! Whether this machine can send to a group at all.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use socket2::{Domain, Protocol, Type};
 
 use super::plain;
-
-/// Where names are asked for on the local network
-/// (<https://www.rfc-editor.org/rfc/rfc6762#section-3>).
-const MDNS: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(224, 0, 0, 251)),
-    IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb)),
-];
-
-/// Its port.
-const MDNS_PORT: u16 = 5353;
+use crate::mdns::{GROUPS, PORT};
 
 /// A question for nothing: the header of one, with no question behind it.
 const NO_QUESTION: [u8; 12] = [0; 12];
@@ -52,8 +43,8 @@ pub fn probe_local_network() -> io::Result<()> {
 }
 
 fn ask(own: IpAddr, interface: &str) -> io::Result<()> {
-    let group = MDNS[usize::from(own.is_ipv6())];
-    let to = SocketAddr::new(group, MDNS_PORT);
+    let group = GROUPS[usize::from(own.is_ipv6())];
+    let to = SocketAddr::new(group, PORT);
     let socket = socket2::Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
     match own {
         IpAddr::V4(own) => socket.set_multicast_if_v4(&own)?,

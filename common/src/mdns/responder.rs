@@ -1,0 +1,560 @@
+//! A sender that announces itself: finds out whether its name is free, says
+//! where the stream is to be had, and answers who asks.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::message::{A, AAAA, ANY, Data, Message, Name, PTR, Question, Record, SRV, TXT};
+use super::{MAX_NAME, SERVICE, SERVICES};
+
+/// Time between two of the questions whether a name is free, and how many there
+/// are (<https://www.rfc-editor.org/rfc/rfc6762#section-8.1>).
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+const PROBES: u8 = 3;
+
+/// How often the news is told, a second apart
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-8.3>).
+const NEWS: u8 = 2;
+
+/// The same is not told again sooner
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>).
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Who asks for the name to take it is told sooner, and no more often than this
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>).
+const DEFEND_EVERY: Duration = Duration::from_millis(250);
+
+/// How long an answer waits for other questions, and for those who have the
+/// same to tell.
+const GATHER: Duration = Duration::from_millis(30);
+
+/// Two that want one name at once try again after so long.
+const RETREAT: Duration = Duration::from_secs(1);
+
+/// Other names that are tried, and times that another one goes first: beyond
+/// it somebody plays with this machine, and is not listened to.
+const MAX_CHANGES: u32 = 15;
+
+/// Seconds for which is true what has an address in it, and the rest
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-10>).
+const HOST_TTL: u32 = 120;
+const OTHER_TTL: u32 = 4_500;
+
+/// Addresses that are told of one network: more are of no use to anyone.
+const MAX_ADDRESSES: usize = 16;
+
+/// A name on one machine, on all its networks. Inputs are `handle_*`, outputs
+/// `poll_*`; each `network` has a number of its own.
+#[derive(Debug)]
+pub struct Responder {
+    wanted: String,
+    /// The name is the wanted one with a number from the second on.
+    attempt: u32,
+    changes: u32,
+    host: Name,
+    port: u16,
+    state: State,
+    networks: Vec<Network>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// So many questions are asked, and the next is due.
+    Probing(u8, Duration),
+    /// So often the news was told, and is to be told again.
+    Telling(u8, Duration),
+    Told,
+}
+
+/// A network that the machine is in.
+#[derive(Debug)]
+struct Network {
+    number: u32,
+    addresses: Vec<IpAddr>,
+    /// When an answer is due.
+    due: Option<Duration>,
+    told: Option<Duration>,
+    /// Something of the news is to be told here.
+    news: bool,
+}
+
+/// What a person may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The name was taken, and this is another.
+    Renamed(String),
+}
+
+impl Responder {
+    /// Announces `name`, of 1 to [`MAX_NAME`] bytes, for a sender at a port of
+    /// this machine, whom `host`, a number drawn at random, tells from others.
+    #[must_use]
+    pub fn new(name: &str, host: u64, port: u16, now: Duration) -> Self {
+        let host = format!("framegram-{host:016x}");
+        Self {
+            wanted: name.to_owned(),
+            attempt: 1,
+            changes: 0,
+            host: Name::of(&[&host, "local"]),
+            port,
+            state: State::Probing(0, now),
+            networks: Vec::new(),
+        }
+    }
+
+    /// The name as it is announced.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.attempt == 1 {
+            return self.wanted.clone();
+        }
+        let number = format!(" ({})", self.attempt);
+        let mut end = self.wanted.len().min(MAX_NAME - number.len());
+        while !self.wanted.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}{number}", &self.wanted[..end])
+    }
+
+    /// These are the networks now, each with the addresses to announce there.
+    pub fn handle_networks(&mut self, networks: &[(u32, Vec<IpAddr>)], now: Duration) {
+        let mut changed = false;
+        let is_new = |number: &u32| self.networks.iter().all(|known| known.number != *number);
+        let joined = networks.iter().any(|(number, _)| is_new(number));
+        let networks = networks.iter().map(|(number, addresses)| {
+            let addresses: Vec<_> = addresses.iter().copied().take(MAX_ADDRESSES).collect();
+            let known = self
+                .networks
+                .iter()
+                .find(|known| known.number == *number && known.addresses == addresses);
+            changed |= known.is_none();
+            Network {
+                number: *number,
+                addresses,
+                due: known.and_then(|known| known.due),
+                told: known.and_then(|known| known.told),
+                news: known.is_none_or(|known| known.news),
+            }
+        });
+        self.networks = networks.collect();
+        match self.state {
+            State::Probing(..) => {}
+            // There the name may be taken.
+            _ if joined => self.begin(State::Probing(0, now)),
+            _ if changed => self.begin(State::Telling(0, now)),
+            _ => {}
+        }
+    }
+
+    /// Takes a datagram that came from a network's group.
+    pub fn handle_datagram(
+        &mut self,
+        network: u32,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Change> {
+        let message = Message::decode(datagram)?;
+        let rival = message.records.iter().find_map(|record| self.rival(record));
+        if message.is_response {
+            return rival.and_then(|_| self.rename(now));
+        }
+        let defending = rival.is_some();
+        match (rival, self.state) {
+            // Whose claim is the greater one goes first
+            // (https://www.rfc-editor.org/rfc/rfc6762#section-8.2).
+            (Some(claim), State::Probing(..))
+                if claim > self.claim() && self.changes < MAX_CHANGES =>
+            {
+                self.changes += 1;
+                self.begin(State::Probing(0, now + RETREAT));
+            }
+            _ if matches!(self.state, State::Probing(..)) => {}
+            _ if self.is_asked(&message) => {
+                let networks = self.networks.iter_mut();
+                for network in networks.filter(|known| known.number == network) {
+                    let (gather, pause) = if defending {
+                        (Duration::ZERO, DEFEND_EVERY)
+                    } else {
+                        (GATHER, TELL_EVERY)
+                    };
+                    let free = network.told.map_or(Duration::ZERO, |told| told + pause);
+                    let due = (now + gather).max(free);
+                    network.due = Some(network.due.map_or(due, |before| before.min(due)));
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Fills `out` with a datagram for a network's group, if one is due, and
+    /// says for which.
+    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<u32> {
+        self.advance(now);
+        let probing = matches!(self.state, State::Probing(..));
+        let ready = match self.state {
+            State::Probing(_, at) | State::Telling(_, at) => now >= at,
+            State::Told => false,
+        };
+        let network = self.networks.iter_mut().find(|network| {
+            let asked = network.due.is_some_and(|due| due <= now);
+            (ready && network.news) || (asked && !probing)
+        })?;
+        (network.news, network.due) = (false, None);
+        let number = network.number;
+        if probing {
+            self.probe().encode(out);
+        } else {
+            network.told = Some(now);
+            let addresses = network.addresses.clone();
+            self.answer(&addresses, HOST_TTL, OTHER_TTL).encode(out);
+        }
+        Some(number)
+    }
+
+    /// When there may be one.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let probing = matches!(self.state, State::Probing(..));
+        let answers = self.networks.iter().filter_map(|network| network.due);
+        let step = match self.state {
+            State::Probing(_, at) | State::Telling(_, at) => Some(at),
+            State::Told => None,
+        };
+        answers.filter(|_| !probing).chain(step).min()
+    }
+
+    /// The last word, for the groups of all networks; nobody has to hear it.
+    pub fn leave(&self, out: &mut Vec<u8>) -> bool {
+        self.answer(&[], 0, 0).encode(out);
+        !matches!(self.state, State::Probing(..))
+    }
+
+    /// Goes on to what is to be said next, once that before was said
+    /// everywhere.
+    fn advance(&mut self, now: Duration) {
+        if self.networks.iter().any(|network| network.news) {
+            return;
+        }
+        let next = match self.state {
+            State::Probing(asked, at) if now >= at => {
+                if asked + 1 < PROBES {
+                    State::Probing(asked + 1, at.max(now) + PROBE_EVERY)
+                } else {
+                    State::Telling(0, now + PROBE_EVERY)
+                }
+            }
+            State::Telling(told, at) if now >= at => {
+                if told + 1 < NEWS {
+                    State::Telling(told + 1, now + TELL_EVERY)
+                } else {
+                    State::Told
+                }
+            }
+            _ => return,
+        };
+        self.begin(next);
+    }
+
+    fn begin(&mut self, state: State) {
+        self.state = state;
+        self.networks
+            .iter_mut()
+            .for_each(|network| network.news = true);
+    }
+
+    fn rename(&mut self, now: Duration) -> Option<Change> {
+        if self.changes >= MAX_CHANGES {
+            return None;
+        }
+        self.changes += 1;
+        self.attempt += 1;
+        self.begin(State::Probing(0, now));
+        Some(Change::Renamed(self.name()))
+    }
+
+    /// What another machine says of a service of this name, as on the wire.
+    fn rival(&self, record: &Record) -> Option<Vec<u8>> {
+        let Data::Service(port, host) = &record.data else {
+            return None;
+        };
+        let own = (self.port, &self.host);
+        let rival = record.name == self.instance() && record.ttl > 0 && (*port, host) != own;
+        rival.then(|| claim(*port, host))
+    }
+
+    fn claim(&self) -> Vec<u8> {
+        claim(self.port, &self.host)
+    }
+
+    fn instance(&self) -> Name {
+        let name = self.name();
+        let labels: Vec<_> = std::iter::once(name.as_str()).chain(SERVICE).collect();
+        Name::of(&labels)
+    }
+
+    /// Whether a query asks for something of this, and does not know it.
+    fn is_asked(&self, query: &Message) -> bool {
+        let instance = self.instance();
+        let service = Name::of(&SERVICE);
+        let known = query.records.iter().any(|record| {
+            // Half of its time is over: it is to be told again
+            // (https://www.rfc-editor.org/rfc/rfc6762#section-7.1).
+            record.name == service
+                && record.ttl >= OTHER_TTL / 2
+                && matches!(&record.data, Data::Pointer(to) if *to == instance)
+        });
+        query.questions.iter().any(|Question { name, kind }| {
+            let kinds: &[u16] = if *name == service && !known || *name == Name::of(&SERVICES) {
+                &[PTR, ANY]
+            } else if *name == instance {
+                &[SRV, TXT, ANY]
+            } else if *name == self.host {
+                &[A, AAAA, ANY]
+            } else {
+                &[]
+            };
+            kinds.contains(kind)
+        })
+    }
+
+    fn probe(&self) -> Message {
+        let name = self.instance();
+        Message {
+            is_response: false,
+            questions: vec![Question {
+                name: name.clone(),
+                kind: ANY,
+            }],
+            records: vec![Record {
+                name,
+                ttl: HOST_TTL,
+                data: Data::Service(self.port, self.host.clone()),
+            }],
+        }
+    }
+
+    /// All that there is to know: it fits a datagram, and saves who asks a
+    /// second question.
+    fn answer(&self, addresses: &[IpAddr], host_ttl: u32, other_ttl: u32) -> Message {
+        let (service, name) = (Name::of(&SERVICE), self.instance());
+        let record = |name: &Name, ttl, data| Record {
+            name: name.clone(),
+            ttl,
+            data,
+        };
+        let text = ["txtvers=1", "wire=native"].map(|text| {
+            let len = [text.len() as u8];
+            [&len[..], text.as_bytes()].concat()
+        });
+        let mut records = vec![
+            record(&service, other_ttl, Data::Pointer(name.clone())),
+            record(&name, host_ttl, Data::Service(self.port, self.host.clone())),
+            record(&name, other_ttl, Data::Text(text.concat())),
+            record(
+                &Name::of(&SERVICES),
+                other_ttl,
+                Data::Pointer(service.clone()),
+            ),
+        ];
+        if other_ttl == 0 {
+            // Others may have the same service.
+            records.pop();
+        }
+        let addresses = addresses.iter().map(|address| Data::Address(*address));
+        records.extend(addresses.map(|data| record(&self.host, host_ttl, data)));
+        Message {
+            is_response: true,
+            questions: Vec::new(),
+            records,
+        }
+    }
+}
+
+/// To be compared: priority and weight are 0.
+fn claim(port: u16, host: &Name) -> Vec<u8> {
+    [&port.to_be_bytes()[..], host.bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::search::Search;
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn responder(host: u64) -> Responder {
+        let mut responder = Responder::new("kitchen", host, 5005, NOW);
+        responder.handle_networks(&[(2, vec![[192, 0, 2, 1].into()])], NOW);
+        responder
+    }
+
+    /// What it says until then, each with its time.
+    fn said(
+        responder: &mut Responder,
+        from: Duration,
+        until: Duration,
+    ) -> Vec<(Duration, Vec<u8>)> {
+        let (mut now, mut out, mut said) = (from, Vec::new(), Vec::new());
+        while now <= until {
+            while responder.poll_transmit(now, &mut out).is_some() {
+                said.push((now - from, out.clone()));
+            }
+            let due = responder.poll_timeout().unwrap_or(Duration::MAX);
+            now = due.max(now + MS);
+        }
+        said
+    }
+
+    fn told() -> Responder {
+        let mut responder = responder(1);
+        said(&mut responder, NOW, NOW + 10_000 * MS);
+        responder
+    }
+
+    fn question() -> Vec<u8> {
+        let (mut search, mut out) = (Search::new(None, NOW), Vec::new());
+        assert!(search.poll_transmit(NOW, &mut out));
+        out
+    }
+
+    #[test]
+    fn asks_for_its_name_then_tells_it_and_is_silent() {
+        let said = said(&mut responder(1), NOW, NOW + 60_000 * MS);
+        let times: Vec<_> = said.iter().map(|(at, _)| at.as_millis()).collect();
+        assert_eq!(times, [0, 250, 500, 750, 1_750]);
+        let responses = said.iter().map(|(_, bytes)| bytes[2] & 0x80 != 0);
+        let responses: Vec<_> = responses.collect();
+        assert_eq!(responses, [false, false, false, true, true]);
+    }
+
+    #[test]
+    fn answers_who_asks_and_no_more_than_once_a_second() {
+        let mut responder = told();
+        let begun = NOW + 20_000 * MS;
+        for ask in 0..100 {
+            let now = begun + ask * MS;
+            assert_eq!(responder.handle_datagram(2, &question(), now), None);
+        }
+        let answers = said(&mut responder, begun, begun + 500 * MS);
+        assert_eq!(answers.len(), 1);
+        responder.handle_datagram(2, &question(), begun + 600 * MS);
+        let answers = said(&mut responder, begun + 600 * MS, begun + 3_000 * MS);
+        assert_eq!(answers.len(), 1);
+        assert!(answers[0].0 >= 400 * MS);
+        // What is none of its business.
+        responder.handle_datagram(3, &question(), begun + 5_000 * MS);
+        responder.handle_datagram(2, b"noise", begun + 5_000 * MS);
+        assert!(said(&mut responder, begun + 5_000 * MS, begun + 9_000 * MS).is_empty());
+    }
+
+    #[test]
+    fn its_stream_is_found_and_is_gone_after_its_last_word() {
+        let mut responder = told();
+        responder.handle_datagram(2, &question(), NOW + 20_000 * MS);
+        let answers = said(&mut responder, NOW + 20_000 * MS, NOW + 21_000 * MS);
+        let mut search = Search::new(None, NOW);
+        search.handle_datagram(2, &answers[0].1);
+        let senders: Vec<_> = search.senders().iter().collect();
+        let address = "192.0.2.1:5005".parse().unwrap();
+        assert_eq!(senders, [(&"kitchen".to_owned(), &address)]);
+        let mut out = Vec::new();
+        assert!(responder.leave(&mut out));
+        search.handle_datagram(2, &out);
+        assert!(search.senders().is_empty());
+    }
+
+    #[test]
+    fn of_two_that_want_one_name_one_takes_another() {
+        let mut both = [responder(1), responder(2)];
+        let mut out = Vec::new();
+        let mut changes = Vec::new();
+        for at in 0..10_000 {
+            let now = NOW + at * MS;
+            for own in 0..2 {
+                while both[own].poll_transmit(now, &mut out).is_some() {
+                    // Each hears itself too.
+                    for responder in &mut both {
+                        changes.extend(responder.handle_datagram(2, &out, now));
+                    }
+                }
+            }
+        }
+        assert_eq!(changes, [Change::Renamed("kitchen (2)".into())]);
+        let names = both.map(|one| one.name());
+        assert!(names.contains(&"kitchen".into()) && names.contains(&"kitchen (2)".into()));
+    }
+
+    #[test]
+    fn whoever_wants_the_name_draws_few_answers() {
+        let mut responder = told();
+        let begun = NOW + 20_000 * MS;
+        let (mut out, mut answers) = (Vec::new(), Vec::new());
+        Responder::new("kitchen", 9, 5005, begun)
+            .probe()
+            .encode(&mut out);
+        let probe = out.clone();
+        for at in 0..1_000 {
+            let now = begun + at * MS;
+            assert_eq!(responder.handle_datagram(2, &probe, now), None);
+            while responder.poll_transmit(now, &mut out).is_some() {
+                answers.push(at);
+            }
+        }
+        assert_eq!(answers, [0, 250, 500, 750]);
+    }
+
+    #[test]
+    fn a_rival_for_every_name_is_not_listened_to_for_ever() {
+        let mut responder = told();
+        let (mut now, mut changes) = (NOW + 20_000 * MS, 0);
+        for _ in 0..1_000 {
+            let rival = Responder::new(&responder.name(), 9, 1, now);
+            let mut out = Vec::new();
+            rival.answer(&[], HOST_TTL, OTHER_TTL).encode(&mut out);
+            changes += u32::from(responder.handle_datagram(2, &out, now).is_some());
+            now += 100 * MS;
+        }
+        assert_eq!(changes, MAX_CHANGES);
+        assert!(!said(&mut responder, now, now + 5_000 * MS).is_empty());
+    }
+
+    #[test]
+    fn what_it_hears_makes_it_no_larger_and_its_answers_no_longer() {
+        let mut responder = told();
+        let mut rng = fastrand::Rng::with_seed(6);
+        let mut begun = NOW + 20_000 * MS;
+        for _ in 0..20_000 {
+            let mut bytes = question();
+            let at = rng.usize(..bytes.len());
+            bytes[at] = rng.u8(..);
+            responder.handle_datagram(2, &bytes, begun);
+            begun += Duration::from_micros(50);
+        }
+        assert_eq!(responder.networks.len(), 1);
+        let answers = said(&mut responder, begun, begun + 5_000 * MS);
+        assert!(answers.len() <= 2);
+        assert!(answers.iter().all(|(_, bytes)| bytes.len() < 400));
+    }
+
+    #[test]
+    fn new_addresses_are_news() {
+        let mut responder = told();
+        let now = NOW + 20_000 * MS;
+        responder.handle_networks(&[(2, vec![[192, 0, 2, 1].into()])], now);
+        assert!(said(&mut responder, now, now + 5_000 * MS).is_empty());
+        responder.handle_networks(&[(2, vec![[192, 0, 2, 9].into()])], now + 6_000 * MS);
+        assert_eq!(
+            said(&mut responder, now + 6_000 * MS, now + 9_000 * MS).len(),
+            2
+        );
+        // A network that was joined is asked first.
+        let now = now + 60_000 * MS;
+        let both = [192, 198].map(|net| (net.into(), vec![[net, 0, 2, 9].into()]));
+        responder.handle_networks(&both, now);
+        let said = said(&mut responder, now, now + 9_000 * MS);
+        let asked = said.iter().filter(|(_, bytes)| bytes[2] & 0x80 == 0);
+        assert_eq!((said.len(), asked.count()), (10, 6));
+    }
+}
