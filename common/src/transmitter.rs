@@ -315,7 +315,7 @@ impl Transmitter {
                     destinations.for_each(|to| to.note_spread(spread));
                 }
                 Packet::Request(request) => self.handle_request(destination, &request, now),
-                Packet::PathChallenge(challenge) => to.handle_path_challenge(&challenge),
+                Packet::PathChallenge(challenge) => to.handle_path_challenge(&challenge, now),
                 Packet::Connect(_) | Packet::Leave(_) => {}
                 Packet::Chunk(_)
                 | Packet::Resent(_)

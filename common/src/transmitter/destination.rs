@@ -23,6 +23,10 @@ const MAX_VIEWERS: usize = 64;
 /// worth answering.
 const MAX_REPLIES: usize = 16;
 
+/// Who wants this sender's address proved asks five times a second at most: so
+/// often as many answers are sent as may wait, whoever asks more often.
+const RESPONSES_EVERY: Duration = Duration::from_millis(200);
+
 /// The longest time between totals.
 const TOTALS_EVERY: Duration = Duration::from_millis(900);
 
@@ -65,6 +69,8 @@ pub(super) struct Destination {
     replies: VecDeque<Reply>,
     /// Answers to viewers that want this sender's address proved.
     responses: VecDeque<PathResponse>,
+    /// Since when answers are counted, and how many there are.
+    responded: (Duration, usize),
     /// Requests that were answered, by viewer and number.
     answered: VecDeque<(u64, u32)>,
     /// Bytes that may be sent on request.
@@ -94,6 +100,7 @@ impl Destination {
             farewells: None,
             replies: VecDeque::new(),
             responses: VecDeque::new(),
+            responded: (now, 0),
             answered: VecDeque::new(),
             credit: 0,
             cap: bitrate.map(Cap::new),
@@ -297,9 +304,14 @@ impl Destination {
 
     /// Answers a viewer that wants this sender's address proved. The answer is
     /// as long as the question.
-    pub(super) fn handle_path_challenge(&mut self, challenge: &PathChallenge) {
+    pub(super) fn handle_path_challenge(&mut self, challenge: &PathChallenge, now: Duration) {
         let PathChallenge { viewer, nonce } = *challenge;
-        if self.responses.len() < MAX_REPLIES && self.farewells.is_none() {
+        let (since, responses) = &mut self.responded;
+        if now.saturating_sub(*since) >= RESPONSES_EVERY {
+            (*since, *responses) = (now, 0);
+        }
+        if *responses < MAX_REPLIES && self.farewells.is_none() {
+            *responses += 1;
             self.responses.push_back(PathResponse { viewer, nonce });
         }
     }

@@ -3,7 +3,7 @@
 
 use super::*;
 use framegram_common::seq::FrameSeq;
-use framegram_common::wire::native::{MAX_GAPS, MAX_WANTS, Report, Request, Want};
+use framegram_common::wire::native::{MAX_GAPS, MAX_WANTS, PathChallenge, Report, Request, Want};
 
 /// Beyond the bytes of the frames themselves: what may be sent again at once
 /// whatever the frames are, three of the largest or so much.
@@ -172,6 +172,41 @@ fn frames_that_never_were_draw_nothing() {
         attacked.drain();
     }
     assert_eq!(attacked.sent, before);
+}
+
+/// Answers are no longer than what draws them, and no more of them are sent
+/// than honest viewers ask for: none displaces media.
+#[test]
+fn a_flood_of_path_challenges_draws_few_answers() {
+    let mut attacked = Attacked::new();
+    let mut came = 0;
+    let mut flood = |attacked: &mut Attacked, count: u64| {
+        for nonce in 0..count {
+            let viewer = nonce % 3;
+            let challenge = Packet::PathChallenge(PathChallenge { viewer, nonce });
+            came += attacked.forger.datagram(&challenge, attacked.now).len() as u64;
+            attacked.take(&challenge);
+        }
+        came
+    };
+    attacked.pass(Duration::from_millis(1));
+    // At once, and then for two seconds.
+    let before = attacked.sent[2];
+    let challenged = flood(&mut attacked, 10_000);
+    attacked.drain();
+    let at_once = attacked.sent[2] - before;
+    assert!(at_once > 0, "no answer");
+    assert!(
+        at_once <= 16 * 52,
+        "{at_once} bytes at once for {challenged}"
+    );
+    for _ in 0..2_000 {
+        flood(&mut attacked, 5);
+        attacked.pass(Duration::from_millis(1));
+    }
+    let [media, repair, control] = attacked.sent;
+    assert_eq!((media, repair), (0, 0));
+    assert!(control < 12 * 16 * 52, "{control} bytes in two seconds");
 }
 
 /// A viewer that wants everything kept for an hour.

@@ -375,6 +375,36 @@ fn a_sender_that_moves_is_followed_within_a_fifth_of_a_second() {
     }
 }
 
+/// The sender stands still, and somebody who knows where its numbers are goes
+/// on in its place.
+#[test]
+fn nobody_takes_the_place_of_a_sender_that_is_held_up_and_answers() {
+    for pause in [250, 500, 1_000] {
+        let mut stage = Stage::new();
+        stage.play(30);
+        let data = [7; 100];
+        let end = stage.now + pause * MS;
+        let mut ahead = 0;
+        while stage.now < end {
+            let chunk = claim(FrameNumber(stage.frames + ahead), 200, 100, 0, &data);
+            stage.forge(stranger(), &Packet::Chunk(chunk), ahead);
+            ahead += 1;
+            stage.rest(20 * MS);
+        }
+        stage.play(60);
+        let statistics = stage.receiver.statistics();
+        assert_eq!(
+            statistics.stream.addresses,
+            [sender().to_string()],
+            "after {pause} ms"
+        );
+        assert_eq!(stage.shown, (0..90).collect::<Vec<_>>(), "{pause} ms");
+        assert_eq!(statistics.packets.foreign, Some(ahead), "{pause} ms");
+        let (came, went) = (stage.came[&stranger()], stage.went_to(stranger()));
+        assert!(went <= came, "{went} for {came}");
+    }
+}
+
 /// All outages that a person sees, at all frame rates: numbers go on far
 /// ahead, and are believed at once.
 #[test]
