@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::ledger::FrameRecord;
-use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
+use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver, Verdict};
 use crate::statistics::{Refusals, Side, Statistics, Why};
 use crate::wire::Format;
 use candidates::Candidates;
@@ -94,15 +94,23 @@ impl Listener {
     }
 
     /// Takes a datagram that arrived at `now`, on the port itself or, for RTCP,
-    /// on the next one.
-    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+    /// on the next one. Returns what it was, where it is not of another format
+    /// than the native one.
+    pub fn handle_datagram(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Verdict> {
+        let mut verdict = None;
         match self.formats.known(from, datagram, now) {
-            Some(Format::Native) => self.handle_native(from, datagram, now),
+            Some(Format::Native) => verdict = Some(self.handle_native(from, datagram, now)),
             Some(Format::Rtp) => self.handle_rtp(from, datagram, now),
             Some(Format::Raw) => self.handle_raw(from, datagram, now),
-            None => self.handle_unknown(from, datagram, now),
+            None => verdict = self.handle_unknown(from, datagram, now),
         }
         self.handle_timeout(now);
+        verdict
     }
 
     /// Counts a datagram from an address that is not allowed.

@@ -35,7 +35,7 @@ use crate::wire::native::{Header, Packet};
 use following::{Other, Over};
 use probation::Probation;
 use stages::Stages;
-use stream::{Stream, Taken};
+use stream::Stream;
 
 /// A stream is silent when nothing of it arrives for so long: longer than the
 /// time between the totals that every stream sends.
@@ -117,6 +117,25 @@ pub enum Outcome {
     Superseded,
     /// It is not a JPEG that can be decoded.
     Undecodable,
+}
+
+/// What a receiver made of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A packet of the stream that is followed, and a new one.
+    Received,
+    /// One of it whose number had come before.
+    Duplicate,
+    /// Damaged, from where the stream that is followed comes from.
+    Corrupt,
+    /// Of another stream, or from an address that has not proved to be the
+    /// sender's, or of the handshake, which is no part of the stream.
+    Foreign,
+    /// Nothing that the stream can have.
+    Malformed,
+    /// Not known yet: it is one of a stream that comes from there, if that is
+    /// followed next.
+    Open,
 }
 
 /// What a person may want to know at once.
@@ -206,25 +225,20 @@ impl Receiver {
         }
     }
 
-    /// Takes a datagram that arrived at `now`.
-    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
-        match Packet::decode(datagram) {
+    /// Takes a datagram that arrived at `now`. Returns what it was.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) -> Verdict {
+        let verdict = match Packet::decode(datagram) {
             Ok((header, packet)) => {
-                if self.follows(&header, &packet, (from, datagram.len()), now)
-                    && let Some(stream) = &mut self.stream
-                {
-                    let taken = if stream.is_before_joining(&header) {
-                        Taken::Foreign
-                    } else {
-                        stream.handle_packet(&header, &packet, from, datagram.len(), now)
-                    };
-                    self.foreign += u64::from(taken == Taken::Foreign);
-                    self.malformed += u64::from(taken == Taken::Malformed);
-                }
+                let source = (from, datagram.len());
+                let verdict = self.handle_packet(&header, &packet, source, now);
+                self.foreign += u64::from(verdict == Verdict::Foreign);
+                self.malformed += u64::from(verdict == Verdict::Malformed);
+                verdict
             }
             Err(error) => self.handle_undecodable(from, &error),
-        }
+        };
         self.handle_timeout(now);
+        verdict
     }
 
     /// Counts a datagram from an address that is not allowed.

@@ -24,6 +24,7 @@
 pub(crate) mod block;
 mod code;
 mod followed;
+mod open;
 mod reader;
 mod recorder;
 mod varint;
@@ -168,6 +169,8 @@ pub enum Body {
         /// The round trip that it shows, in microseconds.
         rtt: u64,
     },
+    /// The answer that proves the sender's address.
+    Proof,
     /// It is damaged: only its header can be believed.
     Damaged,
 }

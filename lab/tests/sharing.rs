@@ -273,7 +273,9 @@ impl Place {
         let sender = SocketAddr::from(([192, 0, 2, 1], 5000));
         while let Some(datagram) = self.forward.poll(now) {
             match &mut self.receiver {
-                Some(receiver) => receiver.handle_datagram(sender, &datagram, now),
+                Some(receiver) => {
+                    receiver.handle_datagram(sender, &datagram, now);
+                }
                 None => self.hear(at, &datagram, now),
             }
         }

@@ -282,7 +282,8 @@ impl Network {
                 }
             }
         }
-        self.receiver
+        let verdict = self
+            .receiver
             .handle_datagram(received.from, datagram, received.arrival);
         self.latest = Some(received);
         // Behind the filter: strangers are not remembered.
@@ -291,7 +292,7 @@ impl Network {
         }
         self.drain(received.arrival);
         if let Some(tracer) = &mut self.tracer {
-            tracer.note_datagram(&received, datagram);
+            tracer.note_datagram(&received, datagram, verdict);
         }
         true
     }

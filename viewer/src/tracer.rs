@@ -12,7 +12,7 @@ use anyhow::Context;
 use framegram_cli::numbers::{count, seconds};
 use framegram_common::ledger::FrameRecord;
 use framegram_common::os;
-use framegram_common::receiver::Config;
+use framegram_common::receiver::{Config, Verdict};
 use framegram_common::udp::Received;
 use framegram_common::wire::Format;
 use framegram_lab::trace::{Recorder, Why};
@@ -81,11 +81,16 @@ impl Tracer {
         self.recorder.note_followed(stream, format, from, now);
     }
 
-    /// A datagram came; the receiver has heard of it before.
-    pub fn note_datagram(&mut self, received: &Received, datagram: &[u8]) {
+    /// A datagram came; the receiver has heard of it before, and says what it is.
+    pub fn note_datagram(
+        &mut self,
+        received: &Received,
+        datagram: &[u8],
+        verdict: Option<Verdict>,
+    ) {
         let (from, now) = (received.from, received.arrival);
         self.began.get_or_insert(now);
-        self.recorder.note_datagram(from, datagram, now);
+        self.recorder.note_datagram(from, datagram, verdict, now);
         self.hand_on(now);
     }
 
@@ -209,7 +214,7 @@ mod tests {
                 dropped: 0,
                 local: None,
             };
-            tracer.note_datagram(&received, &[0; 20]);
+            tracer.note_datagram(&received, &[0; 20], None);
         }
         let said = tracer.finish().unwrap();
         assert!(said.contains("It ends after 0."), "{said}");

@@ -7,7 +7,7 @@ use super::raw::RawStream;
 use super::rtp::{self, RtpStream};
 use super::stream::Stream;
 use super::{Listener, formats};
-use crate::receiver::Event;
+use crate::receiver::{Event, Verdict};
 use crate::statistics::Why;
 use crate::wire::{Format, native, rtp as packets};
 
@@ -15,12 +15,17 @@ impl Listener {
     /// Takes a datagram of somebody whose format is not proved. Where a bare
     /// JPEG has begun, anything may go on with it, and yet be what it looks
     /// like: then the first that proves itself is right.
-    pub(super) fn handle_unknown(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+    pub(super) fn handle_unknown(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Verdict> {
         let claimed = Format::of(datagram);
         let begun = self.candidates.has_begun(from);
         if native::Packet::decode(datagram).is_ok() {
             self.formats.hold(from, Format::Native, now);
-            self.handle_native(from, datagram, now);
+            return Some(self.handle_native(from, datagram, now));
         } else if claimed == Some(Format::Raw) {
             self.handle_raw(from, datagram, now);
         } else if !begun && claimed == Some(Format::Rtp) {
@@ -35,28 +40,40 @@ impl Listener {
             }
         } else {
             // Native and damaged, or nothing that is known.
-            self.handle_native(from, datagram, now);
+            let verdict = self.handle_native(from, datagram, now);
             self.note_refused(from, datagram);
+            return Some(verdict);
         }
+        None
     }
 
-    pub(super) fn handle_native(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+    pub(super) fn handle_native(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Verdict {
         if self
             .stream
             .as_ref()
             .is_some_and(|stream| stream.is_living(now))
         {
             // Damaged datagrams of the stream that is followed are no others.
-            match native::Packet::decode(datagram) {
-                Ok((header, _)) => self.note_other(header.stream, from, now, 1, now),
-                Err(_) => self.malformed += 1,
-            }
-            return;
+            return match native::Packet::decode(datagram) {
+                Ok((header, _)) => {
+                    self.note_other(header.stream, from, now, 1, now);
+                    Verdict::Foreign
+                }
+                Err(_) => {
+                    self.malformed += 1;
+                    Verdict::Malformed
+                }
+            };
         }
         if self.config.format.is_some() && native::Packet::decode(datagram).is_err() {
             self.note_refused(from, datagram);
         }
-        self.native.handle_datagram(from, datagram, now);
+        self.native.handle_datagram(from, datagram, now)
     }
 
     pub(super) fn handle_rtp(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {

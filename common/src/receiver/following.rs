@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::stream::Stream;
-use super::{Event, MAX_OTHERS, Receiver};
+use super::{Event, MAX_OTHERS, Receiver, Verdict};
 use crate::ledger::Passed;
 use crate::wire::WireError;
 use crate::wire::native::{Channel, Header, Packet};
@@ -49,7 +49,7 @@ impl Over {
 impl Receiver {
     /// Counts a datagram that is no packet: damaged, where it comes from the
     /// sender that is followed, and else none of ours, as far as one can say.
-    pub(super) fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) {
+    pub(super) fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) -> Verdict {
         let claimed = match error {
             WireError::Checksum { claimed, .. } => *claimed,
             WireError::UnknownFormat(_) | WireError::Short { what: "header", .. } => None,
@@ -59,7 +59,7 @@ impl Receiver {
             | WireError::Short { .. }
             | WireError::Range { .. } => {
                 self.malformed += 1;
-                return;
+                return Verdict::Malformed;
             }
         };
         // A number that nobody has may be damaged itself.
@@ -70,25 +70,46 @@ impl Receiver {
             && !other
         {
             stream.handle_corrupt(claimed);
-            return;
+            return Verdict::Corrupt;
         }
         self.malformed += 1;
         self.damaged.push_back((from, claimed));
         if self.damaged.len() > MAX_DAMAGED {
             self.damaged.pop_front();
         }
+        Verdict::Open
     }
 
-    /// Whether a packet of `len` bytes is one of the stream that is followed,
-    /// which its own becomes if it brings media and there is none, or none that
-    /// keeps its place.
-    pub(super) fn follows(
+    /// Takes a packet of `len` bytes.
+    pub(super) fn handle_packet(
         &mut self,
         header: &Header,
         packet: &Packet<'_>,
         (from, len): (SocketAddr, usize),
         now: Duration,
-    ) -> bool {
+    ) -> Verdict {
+        if let Err(verdict) = self.follows(header, packet, (from, len), now) {
+            return verdict;
+        }
+        let Some(stream) = &mut self.stream else {
+            return Verdict::Foreign;
+        };
+        if stream.is_before_joining(header) {
+            return Verdict::Foreign;
+        }
+        stream.handle_packet(header, packet, from, len, now)
+    }
+
+    /// Looks whether a packet is one of the stream that is followed, which its
+    /// own becomes if it brings media and there is none, or none that keeps its
+    /// place. Where it is not, the error says what it is.
+    fn follows(
+        &mut self,
+        header: &Header,
+        packet: &Packet<'_>,
+        (from, len): (SocketAddr, usize),
+        now: Duration,
+    ) -> Result<(), Verdict> {
         let number = header.stream;
         let followed = self.stream.as_ref();
         let same = followed.filter(|stream| stream.number() == number);
@@ -97,21 +118,19 @@ impl Receiver {
             over && Over::of(stream).is_outlived_by(header, packet)
         });
         if same.is_some() && !revived {
-            return true;
+            return Ok(());
         }
         let handshake = matches!(packet, Packet::Challenge(_) | Packet::Refusal(_));
         if handshake || !packet.is_from_sender() {
-            self.foreign += 1;
-            return false;
+            return Err(Verdict::Foreign);
         }
         let other = self.others.iter().position(|it| it.stream == number);
         let mut ended = self.ended.iter();
         if ended.any(|over| over.stream == number && !over.is_outlived_by(header, packet)) {
-            self.foreign += 1;
             if let Some(other) = other {
                 self.others[other].passed.note(header);
             }
-            return false;
+            return Err(Verdict::Foreign);
         }
         let (living, in_vain) = self.stream.as_ref().map_or((false, false), |stream| {
             (stream.is_living(now), stream.is_in_vain(now))
@@ -119,7 +138,7 @@ impl Receiver {
         let displaces = in_vain && living && self.probation.contend(header, packet, from, now);
         if living && !displaces {
             self.note_other(header, from);
-            return false;
+            return Err(Verdict::Foreign);
         }
         // Known, its packets were not looked at while another was followed.
         let known = displaces || revived || other.is_some() || self.others.len() >= MAX_OTHERS;
@@ -132,13 +151,20 @@ impl Receiver {
         };
         if header.channel == Channel::Control {
             let (quiet, forgotten) = self.probation.quiet(number, from, now, new);
-            quiet.passed.note(header);
-            quiet.packets += 1;
-            if !quiet.stream.is_before_joining(header) {
-                quiet.stream.handle_packet(header, packet, from, len, now);
-            }
             self.foreign += forgotten;
-            return false;
+            quiet.passed.note(header);
+            if quiet.stream.is_before_joining(header) {
+                return Err(Verdict::Foreign);
+            }
+            return Err(
+                match quiet.stream.handle_packet(header, packet, from, len, now) {
+                    Verdict::Received | Verdict::Duplicate => {
+                        quiet.packets += 1;
+                        Verdict::Open
+                    }
+                    verdict => verdict,
+                },
+            );
         }
         let (quiet, forgotten) = self.probation.take(number, from);
         self.foreign += forgotten;
@@ -147,7 +173,7 @@ impl Receiver {
         self.ended.retain(|over| over.stream != number);
         self.others.retain(|other| other.stream != number);
         self.follow(stream, now);
-        true
+        Ok(())
     }
 
     fn follow(&mut self, mut stream: Stream, now: Duration) {
@@ -179,7 +205,6 @@ impl Receiver {
     /// Counts a packet of a stream that is not followed while another one is.
     fn note_other(&mut self, header: &Header, from: SocketAddr) {
         let number = header.stream;
-        self.foreign += 1;
         let quiet = self.probation.take(number, from);
         self.foreign += quiet.1 + quiet.0.as_ref().map_or(0, |quiet| quiet.packets);
         let known = self.others.iter().position(|it| it.stream == number);

@@ -22,7 +22,7 @@ use super::requests::Requests;
 use super::stages::Stages;
 use super::succession::{self, Succession};
 use super::transit::Transit;
-use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE};
+use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE, Verdict};
 use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts, Passed};
 use crate::reassembly::{Origin, Reassembly};
 use crate::repair::{LossEstimate, Rebuilder};
@@ -44,18 +44,6 @@ const LONGEST_REQUEST: usize = HEADER + 14 + MAX_WANTS * 6 + MAX_GAPS * 4;
 /// A stream of which no frame came whole in this time is followed in vain: half
 /// a second has several frames of any video.
 const IN_VAIN: Duration = Duration::from_millis(500);
-
-/// What a packet was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// One of the stream.
-    Ours,
-    /// None that the stream can have.
-    Malformed,
-    /// From an address that has not proved to be the sender's, or of the
-    /// handshake, which is no part of the stream.
-    Foreign,
-}
 
 /// One stream.
 #[derive(Debug)]
@@ -205,29 +193,30 @@ impl Stream {
         from: SocketAddr,
         len: usize,
         now: Duration,
-    ) -> Taken {
+    ) -> Verdict {
         // A viewer's own packets may be thrown back at it.
         if !packet.is_from_sender() {
-            return Taken::Malformed;
+            return Verdict::Malformed;
         }
+        // The handshake is no part of the stream.
         if matches!(packet, Packet::Challenge(_) | Packet::Refusal(_)) {
-            return Taken::Foreign;
+            return Verdict::Foreign;
         }
         if from == self.peer.address() {
             self.peer.note_bytes(len);
         } else if !self.succeed(header, packet, (from, len), now) {
-            return Taken::Foreign;
+            return Verdict::Foreign;
         }
         self.muted = false;
         if !self.is_credible(header, packet, now) {
-            return Taken::Malformed;
+            return Verdict::Malformed;
         }
         let known = self.known(header.channel);
         let begins = self.ledger.frames.first().is_none();
         match self.ledger.note_packet(header, len, now) {
             Arrival::New => {}
-            Arrival::Duplicate => return Taken::Ours,
-            Arrival::Implausible => return Taken::Malformed,
+            Arrival::Duplicate => return Verdict::Duplicate,
+            Arrival::Implausible => return Verdict::Malformed,
         }
         self.note_silence(now.saturating_sub(self.heard()));
         self.destination = header.destination;
@@ -286,7 +275,11 @@ impl Stream {
             | Packet::Leave(_)
             | Packet::PathChallenge(_) => false,
         };
-        if ours { Taken::Ours } else { Taken::Malformed }
+        if ours {
+            Verdict::Received
+        } else {
+            Verdict::Malformed
+        }
     }
 
     /// Counts a damaged packet from where this stream comes from.

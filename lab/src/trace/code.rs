@@ -30,7 +30,8 @@
 //! ```
 //!
 //! Flags of a tag: 0x10 IN_ORDER, 0x20 NEXT or SAME_SIZE, 0x40 NEW_FRAME (of
-//! RTP: the marker), 0x80 a duplicate.
+//! RTP: the marker), 0x80 a duplicate. Of tables 0x20 says that they are none,
+//! but the answer that proves the sender's address.
 
 mod put;
 mod take;
@@ -109,5 +110,6 @@ const END: u8 = 15;
 const IN_ORDER: u8 = 0x10;
 const NEXT: u8 = 0x20;
 const SAME_SIZE: u8 = 0x20;
+const PROOF: u8 = 0x20;
 const NEW_FRAME: u8 = 0x40;
 const DUPLICATE: u8 = 0x80;

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::ledger::{Arrival, Numbers};
+use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
 use framegram_common::wire::native::{self, Chunk, Header, Packet, micros};
 use framegram_common::wire::{Format, WireError, rtp};
 
+use super::open::Kept;
 use super::{Body, ChunkPlace, Content, Counts, Fate};
 
 /// The stream that is followed.
@@ -35,23 +37,23 @@ impl Followed {
         self.number
     }
 
-    /// What a datagram is to it.
+    /// What there is to tell of a datagram, of which the receiver says what it
+    /// is unless it is of another format than the native one.
     pub(super) fn classify(
         &mut self,
         from: SocketAddr,
         datagram: &[u8],
+        verdict: Option<Verdict>,
         now: Duration,
     ) -> (Fate, Content) {
         let other = |fate| (fate, Content::Other);
-        match self.format {
-            Format::Native => match Packet::decode(datagram) {
-                Ok((header, packet)) => self.packet(&header, &packet, from, now),
-                Err(error) if from == self.from => self.damaged(&error),
-                Err(_) => other(Fate::Malformed),
-            },
-            Format::Rtp if Format::of(datagram) != Some(Format::Rtp) => other(Fate::Malformed),
-            Format::Rtp if rtp::is_control(datagram) => other(Fate::Received),
-            Format::Rtp => match rtp::Packet::decode(datagram) {
+        match (verdict, self.format) {
+            (Some(verdict), _) => self.judged(datagram, verdict, now),
+            (None, Format::Rtp) if Format::of(datagram) != Some(Format::Rtp) => {
+                other(Fate::Malformed)
+            }
+            (None, Format::Rtp) if rtp::is_control(datagram) => other(Fate::Received),
+            (None, Format::Rtp) => match rtp::Packet::decode(datagram) {
                 Ok(packet) if u64::from(packet.source) == self.number => {
                     let content = Content::Rtp {
                         sequence: packet.sequence,
@@ -63,27 +65,66 @@ impl Followed {
                 Ok(_) => other(Fate::Foreign),
                 Err(_) => other(Fate::Malformed),
             },
-            Format::Raw if from == self.from => other(Fate::Received),
-            Format::Raw => other(Fate::Foreign),
+            (None, Format::Raw) if from == self.from => other(Fate::Received),
+            (None, Format::Raw | Format::Native) => other(of_no_stream(datagram)),
         }
     }
 
-    fn packet(
-        &mut self,
-        header: &Header,
-        packet: &Packet<'_>,
-        from: SocketAddr,
-        now: Duration,
-    ) -> (Fate, Content) {
-        if header.stream != self.number {
-            return (Fate::Foreign, Content::Other);
+    /// What a datagram turns out to be that came before the stream was followed;
+    /// `None` where another stream may claim it.
+    pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Fate, Content)> {
+        let own = kept.from == self.from;
+        match Packet::decode(&kept.datagram) {
+            Ok((header, _)) if header.stream != self.number => None,
+            Ok(_) if !own => Some((Fate::Foreign, Content::Other)),
+            Ok((header, _)) => {
+                let verdict = match self.numbers[header.channel as usize].note(header.number) {
+                    Arrival::New => Verdict::Received,
+                    Arrival::Duplicate => Verdict::Duplicate,
+                    Arrival::Implausible => Verdict::Malformed,
+                };
+                Some(self.judged(&kept.datagram, verdict, kept.arrival))
+            }
+            Err(WireError::Checksum { claimed, .. })
+                if own && claimed.is_none_or(|header| header.stream == self.number) =>
+            {
+                Some(self.judged(&kept.datagram, Verdict::Corrupt, kept.arrival))
+            }
+            Err(WireError::UnknownFormat(_) | WireError::Short { .. }) if own => {
+                Some((Fate::Corrupt, Content::Other))
+            }
+            Err(_) => Some((Fate::Malformed, Content::Other)),
         }
-        let numbers = &mut self.numbers[header.channel as usize];
-        let fate = match numbers.note(header.number) {
-            Arrival::New => Fate::Received,
-            Arrival::Duplicate => Fate::Duplicate,
-            Arrival::Implausible => return (Fate::Malformed, Content::Other),
+    }
+
+    fn judged(&mut self, datagram: &[u8], verdict: Verdict, now: Duration) -> (Fate, Content) {
+        let fate = match verdict {
+            Verdict::Received => Fate::Received,
+            Verdict::Duplicate => Fate::Duplicate,
+            Verdict::Corrupt => Fate::Corrupt,
+            Verdict::Foreign => return (Fate::Foreign, Content::Other),
+            Verdict::Malformed => return (Fate::Malformed, Content::Other),
+            Verdict::Open => return (of_no_stream(datagram), Content::Other),
         };
+        let content = match Packet::decode(datagram) {
+            Ok((header, packet)) => {
+                self.numbers[header.channel as usize].note(header.number);
+                self.content(&header, &packet, now)
+            }
+            Err(WireError::Checksum {
+                claimed: Some(header),
+                ..
+            }) if header.stream == self.number
+                && self.numbers[header.channel as usize].is_plausible(header.number) =>
+            {
+                native(&header, Body::Damaged)
+            }
+            Err(_) => Content::Other,
+        };
+        (fate, content)
+    }
+
+    fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
         let body = match packet {
             Packet::Chunk(chunk) => Body::Chunk(self.place(chunk)),
             Packet::Resent(chunk) => Body::Resent(self.place(chunk)),
@@ -97,40 +138,17 @@ impl Followed {
                 let rtt = away.saturating_sub(held);
                 Body::Reply { rtt }
             }
-            // It says nothing of the stream.
-            Packet::PathResponse(_) => return (fate, Content::Other),
+            Packet::PathResponse(_) => Body::Proof,
+            // None of a stream's.
             Packet::Challenge(_)
             | Packet::Refusal(_)
             | Packet::Report(_)
             | Packet::Request(_)
             | Packet::Connect(_)
             | Packet::Leave(_)
-            | Packet::PathChallenge(_) => return (Fate::Malformed, Content::Other),
+            | Packet::PathChallenge(_) => return Content::Other,
         };
-        self.from = from;
-        (fate, native(header, body))
-    }
-
-    /// Bytes that are no packet, from where the stream comes from.
-    fn damaged(&self, error: &WireError) -> (Fate, Content) {
-        match error {
-            WireError::Checksum {
-                claimed: Some(header),
-                ..
-            } if header.stream == self.number
-                && self.numbers[header.channel as usize].is_plausible(header.number) =>
-            {
-                (Fate::Corrupt, native(header, Body::Damaged))
-            }
-            WireError::Checksum { .. }
-            | WireError::UnknownFormat(_)
-            | WireError::Short { what: "header", .. } => (Fate::Corrupt, Content::Other),
-            WireError::Version { .. }
-            | WireError::Kind(_)
-            | WireError::Encrypted(_)
-            | WireError::Short { .. }
-            | WireError::Range { .. } => (Fate::Malformed, Content::Other),
-        }
+        native(header, body)
     }
 
     fn place(&mut self, chunk: &Chunk<'_>) -> ChunkPlace {
@@ -143,6 +161,15 @@ impl Followed {
             size: chunk.size,
             captured: chunk.captured,
         }
+    }
+}
+
+/// What a datagram is that no stream claims.
+pub(super) fn of_no_stream(datagram: &[u8]) -> Fate {
+    match Format::of(datagram) {
+        Some(Format::Native) if Packet::decode(datagram).is_err() => Fate::Malformed,
+        Some(_) => Fate::Foreign,
+        None => Fate::Malformed,
     }
 }
 

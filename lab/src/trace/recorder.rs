@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::ledger::FrameRecord;
-use framegram_common::receiver;
+use framegram_common::receiver::{self, Verdict};
 use framegram_common::wire::Format;
 use framegram_common::wire::native::{Channel, micros};
 
 use super::block::{self, BLOCK_HEAD, HEAD};
 use super::code::State;
-use super::followed::Followed;
+use super::followed::{self, Followed};
+use super::open::{Kept, Open};
 use super::{Content, Datagram, Entry, Fate, MAX_BLOCK, Why};
 
 /// Writes a trace: inputs are `note_*`, the output is
@@ -26,6 +27,7 @@ pub struct Recorder {
     /// When the block began.
     began: u64,
     followed: Option<Followed>,
+    open: Open,
     datagrams: u64,
     drops: u64,
     why: Option<Why>,
@@ -43,6 +45,7 @@ impl Recorder {
             state: State::default(),
             began: 0,
             followed: None,
+            open: Open::default(),
             datagrams: 0,
             drops: 0,
             why: None,
@@ -61,19 +64,44 @@ impl Recorder {
 
     /// From now on this stream is followed; its datagrams come from there.
     pub fn note_followed(&mut self, number: u64, format: Format, from: SocketAddr, now: Duration) {
-        self.followed = Some(Followed::new(number, format, from));
+        let mut followed = Followed::new(number, format, from);
         self.put(&Entry::Stream { number, format }, now);
+        for _ in 0..self.open.len() {
+            let Some(kept) = self.open.first() else {
+                break;
+            };
+            match followed.claim(&kept) {
+                Some((fate, content)) if format == Format::Native => {
+                    self.put_datagram(kept.datagram.len(), fate, content, kept.arrival);
+                }
+                _ => self.open.keep(kept.from, &kept.datagram, kept.arrival),
+            }
+        }
+        self.followed = Some(followed);
     }
 
-    /// Takes a datagram that came.
-    pub fn note_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+    /// Takes a datagram that came, and what the receiver made of it, if it is
+    /// not of another format than the native one.
+    pub fn note_datagram(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        verdict: Option<Verdict>,
+        now: Duration,
+    ) {
         if self.why.is_some() {
             return;
         }
+        if verdict == Some(Verdict::Open) {
+            self.open.keep(from, datagram, now);
+            while let Some(kept) = self.open.excess() {
+                self.put_unclaimed(&kept);
+            }
+            return;
+        }
         let (fate, content) = match &mut self.followed {
-            Some(followed) => followed.classify(from, datagram, now),
-            None if Format::of(datagram).is_some() => (Fate::Foreign, Content::Other),
-            None => (Fate::Malformed, Content::Other),
+            Some(followed) => followed.classify(from, datagram, verdict, now),
+            None => (followed::of_no_stream(datagram), Content::Other),
         };
         self.put_datagram(datagram.len(), fate, content, now);
     }
@@ -103,6 +131,9 @@ impl Recorder {
 
     /// Ends the trace.
     pub fn finish(&mut self, why: Why, now: Duration) {
+        while let Some(kept) = self.open.first() {
+            self.put_unclaimed(&kept);
+        }
         if self.why.is_none() {
             self.end(why, micros(now));
         }
@@ -129,6 +160,11 @@ impl Recorder {
     /// The next bytes of the file.
     pub fn poll_block(&mut self) -> Option<Vec<u8>> {
         (!self.ready.is_empty()).then(|| std::mem::take(&mut self.ready))
+    }
+
+    fn put_unclaimed(&mut self, kept: &Kept) {
+        let fate = followed::of_no_stream(&kept.datagram);
+        self.put_datagram(kept.datagram.len(), fate, Content::Other, kept.arrival);
     }
 
     fn put_datagram(&mut self, len: usize, fate: Fate, content: Content, now: Duration) {

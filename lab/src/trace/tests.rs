@@ -18,7 +18,9 @@ pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: Body, len: u32)
     let channel = match body {
         Body::Chunk(_) => Channel::Media,
         Body::Resent(_) | Body::Parity | Body::Damaged => Channel::Repair,
-        Body::Tables | Body::Totals(_) | Body::Farewell(_) | Body::Reply { .. } => Channel::Control,
+        Body::Tables | Body::Totals(_) | Body::Farewell(_) | Body::Reply { .. } | Body::Proof => {
+            Channel::Control
+        }
     };
     let fate = match body {
         Body::Damaged => Fate::Corrupt,
@@ -142,16 +144,17 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("other", other(541_900, 48, Fate::Foreign)),
         ("rtp", rtp(9_000, false)),
         ("rtp", rtp(9_001, true)),
+        ("proof", packet(705_000, 3, 1_195_000, Body::Proof, 52)),
         (
             "farewell",
-            packet(710_000, 3, 1_200_000, Body::Farewell(counts), 136),
+            packet(710_000, 4, 1_200_000, Body::Farewell(counts), 136),
         ),
         (
             "end",
             Entry::End {
                 at: 800_000,
                 why: Why::Over,
-                datagrams: 13,
+                datagrams: 14,
             },
         ),
     ]
@@ -317,6 +320,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         2 => any_place().prop_map(Body::Resent),
         2 => Just(Body::Parity),
         1 => Just(Body::Tables),
+        1 => Just(Body::Proof),
         1 => counts.clone().prop_map(Body::Totals),
         1 => counts.prop_map(Body::Farewell),
         1 => any::<u64>().prop_map(|rtt| Body::Reply { rtt }),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::ledger::FrameRecord;
-use framegram_common::receiver::{self, Event, Receiver};
+use framegram_common::receiver::{self, Event, Receiver, Verdict};
 use framegram_common::transmitter::{self, Transmitter};
 
 use super::Outcome;
@@ -35,7 +35,9 @@ pub(super) trait World {
     /// When the next datagram arrives anywhere.
     fn next(&self) -> Option<Duration>;
     /// The viewer has taken a datagram.
-    fn note_taken(&mut self, _datagram: &[u8], _now: Duration) {}
+    fn note_taken(&mut self, _datagram: &[u8], _verdict: Verdict, _now: Duration) {}
+    /// The viewer follows the stream.
+    fn note_followed(&mut self, _now: Duration) {}
     /// A frame's fate is settled.
     fn note_record(&mut self, _record: &FrameRecord, _now: Duration) {}
 }
@@ -74,9 +76,9 @@ pub(super) fn drive(
             datagrams.for_each(|datagram| world.send(datagram, now));
         }
         while let Some(datagram) = world.arrive(now) {
-            receiver.handle_datagram(sender_address(), &datagram, now);
+            let verdict = receiver.handle_datagram(sender_address(), &datagram, now);
             ended |= drain(&mut receiver, world, now);
-            world.note_taken(&datagram, now);
+            world.note_taken(&datagram, verdict, now);
         }
         receiver.handle_timeout(now);
         ended |= drain(&mut receiver, world, now);
@@ -133,8 +135,15 @@ fn drain(receiver: &mut Receiver, world: &mut impl World, now: Duration) -> bool
     while let Some(record) = receiver.poll_record() {
         world.note_record(&record, now);
     }
-    let mut events = std::iter::from_fn(|| receiver.poll_event());
-    events.any(|event| matches!(event, Event::Ended { .. }))
+    let mut ended = false;
+    while let Some(event) = receiver.poll_event() {
+        match event {
+            Event::Followed { .. } => world.note_followed(now),
+            Event::Ended { .. } => ended = true,
+            Event::Other { .. } => {}
+        }
+    }
+    ended
 }
 
 pub(super) fn sender_address() -> SocketAddr {

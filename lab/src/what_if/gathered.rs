@@ -78,7 +78,7 @@ impl Gathered {
             Body::Reply { rtt } => {
                 self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             }
-            Body::Parity | Body::Tables | Body::Damaged => {}
+            Body::Parity | Body::Tables | Body::Proof | Body::Damaged => {}
         }
         debug_assert!(channel == Channel::Media || !matches!(body, Body::Chunk(_)));
         true

@@ -288,7 +288,7 @@ fn nothing_to_replay_is_an_error_that_says_so() {
     ));
     let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
     recorder.note_followed(1, Format::Raw, sender_address(), AT);
-    recorder.note_datagram(sender_address(), &[0xff, 0xd8], AT);
+    recorder.note_datagram(sender_address(), &[0xff, 0xd8], None, AT);
     recorder.finish(Why::Over, AT);
     let raw = recorder.poll_block().unwrap();
     assert!(matches!(

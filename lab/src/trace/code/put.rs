@@ -127,6 +127,7 @@ impl State {
             Body::Parity if len == self.parity => (PARITY, SAME_SIZE),
             Body::Parity => (PARITY, 0),
             Body::Tables => (TABLES, 0),
+            Body::Proof => (TABLES, PROOF),
             Body::Totals(_) => (TOTALS, 0),
             Body::Farewell(_) => (FAREWELL, 0),
             Body::Reply { .. } => (REPLY, 0),
@@ -143,7 +144,7 @@ impl State {
                 put(out, len.into());
                 self.parity = len;
             }
-            Body::Tables | Body::Damaged => put(out, len.into()),
+            Body::Tables | Body::Proof | Body::Damaged => put(out, len.into()),
             Body::Totals(counts) | Body::Farewell(counts) => {
                 put(out, len.into());
                 put(out, counts.frames_captured);

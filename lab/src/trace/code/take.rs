@@ -140,6 +140,7 @@ impl State {
         }
         let len = input.small()?;
         let body = match kind {
+            TABLES if flags & PROOF != 0 => Body::Proof,
             TABLES => Body::Tables,
             TOTALS => Body::Totals(take_counts(input)?),
             FAREWELL => Body::Farewell(take_counts(input)?),

@@ -1,5 +1,6 @@
 //! Datagrams into traces.
 
+use framegram_common::receiver::{Event, Receiver};
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet, Reply, Totals};
 
@@ -69,8 +70,15 @@ fn tells_what_became_of_each_datagram() {
         report_received: 5_000,
     };
     let reply = datagram(STREAM, 0, 5_300, &Packet::Reply(reply));
-    for bytes in [&good, &good, &damaged, &foreign, &reply, &vec![1, 2, 3]] {
-        recorder.note_datagram(sender(), bytes, at(900));
+    for (bytes, verdict) in [
+        (&good, Verdict::Received),
+        (&good, Verdict::Duplicate),
+        (&damaged, Verdict::Corrupt),
+        (&foreign, Verdict::Foreign),
+        (&reply, Verdict::Received),
+        (&vec![1, 2, 3], Verdict::Corrupt),
+    ] {
+        recorder.note_datagram(sender(), bytes, Some(verdict), at(900));
     }
     recorder.note_foreign(44, at(901));
     recorder.finish(Why::Over, at(902));
@@ -127,7 +135,8 @@ fn the_limit_is_kept_to_and_said() {
         for number in 0..50_000_u64 {
             let chunk = frame_chunk(number as u32 / 3, number as u16 % 3);
             let bytes = datagram(STREAM, number, number * 700, &chunk);
-            recorder.note_datagram(sender(), &bytes, at(number * 701));
+            let verdict = Some(Verdict::Received);
+            recorder.note_datagram(sender(), &bytes, verdict, at(number * 701));
             file.extend(taken(&mut recorder));
         }
         recorder.finish(Why::Over, at(1));
@@ -162,9 +171,117 @@ fn what_is_there_is_handed_out_every_second() {
             now,
             &Packet::Totals(Totals::default()),
         );
-        recorder.note_datagram(sender(), &bytes, at(now));
+        recorder.note_datagram(sender(), &bytes, Some(Verdict::Received), at(now));
         taken(&mut recorder).len()
     };
     assert_eq!(totals(600_000), HEAD);
     assert!(totals(1_200_000) > 20);
+}
+
+/// A receiver and what is recorded of it.
+struct Watched {
+    receiver: Receiver,
+    recorder: Recorder,
+    now: Duration,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let config = receiver::Config::default();
+        Self {
+            recorder: Recorder::new(&config, 1 << 20, at(0)),
+            receiver: Receiver::new(config, 7, at(0)),
+            now: at(0),
+        }
+    }
+
+    fn take(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.now += at(1_000);
+        let now = self.now;
+        let verdict = self.receiver.handle_datagram(from, bytes, now);
+        while let Some(event) = self.receiver.poll_event() {
+            if let Event::Followed { stream, from, .. } = event {
+                self.recorder
+                    .note_followed(stream, Format::Native, from, now);
+            }
+        }
+        self.recorder.note_datagram(from, bytes, Some(verdict), now);
+    }
+
+    /// How many have each fate, in the trace and in the receiver's counts.
+    fn counts(mut self) -> ([u64; 5], [u64; 5]) {
+        let packets = self.receiver.statistics().packets;
+        let counted = [
+            packets.received,
+            packets.duplicate,
+            packets.corrupt,
+            packets.foreign,
+            packets.malformed,
+        ];
+        self.recorder.finish(Why::Over, self.now);
+        let (entries, error) = read(&taken(&mut self.recorder));
+        assert!(error.is_none(), "{error:?}");
+        let fates = [
+            Fate::Received,
+            Fate::Duplicate,
+            Fate::Corrupt,
+            Fate::Foreign,
+            Fate::Malformed,
+        ];
+        let with = |fate| {
+            let of = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.fate == fate);
+            entries.iter().filter(of).count() as u64
+        };
+        (fates.map(with), counted.map(Option::unwrap_or_default))
+    }
+}
+
+fn elsewhere(host: u8) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, host], 5000))
+}
+
+fn totals(stream: u64, number: u64, frames_sent: u64) -> Vec<u8> {
+    let totals = Totals {
+        frames_sent,
+        control: number + 1,
+        ..Totals::default()
+    };
+    datagram(stream, number, 0, &Packet::Totals(totals))
+}
+
+#[test]
+fn says_of_each_datagram_what_the_receiver_says() {
+    let mut watched = Watched::new();
+    let mut damaged = datagram(STREAM, 0, 10, &frame_chunk(0, 0));
+    *damaged.last_mut().unwrap() ^= 1;
+    // Before the first chunk: the sender's counts, twice, and damage; counts of
+    // another stream, and of this one from elsewhere.
+    watched.take(sender(), &totals(STREAM, 0, 0));
+    watched.take(sender(), &totals(STREAM, 0, 0));
+    watched.take(sender(), &damaged);
+    watched.take(elsewhere(1), &totals(STREAM + 1, 0, 0));
+    watched.take(elsewhere(2), &totals(STREAM, 0, 0));
+    watched.take(sender(), &datagram(STREAM, 1, 20, &frame_chunk(0, 1)));
+    // Then packets in its name from elsewhere, and a leap.
+    watched.take(elsewhere(3), &datagram(STREAM, 2, 30, &frame_chunk(0, 2)));
+    watched.take(elsewhere(3), &totals(STREAM, 1, 0));
+    watched.take(sender(), &totals(STREAM, 1, 1 << 40));
+    watched.take(sender(), &datagram(STREAM, 2, 30, &frame_chunk(0, 2)));
+    watched.take(sender(), &datagram(STREAM, 2, 30, &frame_chunk(0, 2)));
+    let (traced, counted) = watched.counts();
+    assert_eq!(traced, counted);
+    assert_eq!(traced, [3, 2, 1, 4, 1]);
+}
+
+#[test]
+fn what_no_stream_claims_is_kept_within_bounds_and_foreign() {
+    let mut watched = Watched::new();
+    for number in 0..1_000 {
+        watched.take(elsewhere(1), &totals(STREAM, number, 0));
+    }
+    assert!(watched.recorder.open.len() <= 64);
+    watched.recorder.finish(Why::Over, at(1));
+    let (entries, _) = read(&taken(&mut watched.recorder));
+    let foreign = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.fate == Fate::Foreign);
+    assert_eq!(entries.iter().filter(foreign).count(), 1_000);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::ledger::FrameRecord;
+use framegram_common::receiver::Verdict;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format};
 use framegram_common::{receiver, transmitter};
 
@@ -53,12 +54,19 @@ impl World for Truth {
         nexts.into_iter().flatten().min()
     }
 
-    fn note_taken(&mut self, datagram: &[u8], now: Duration) {
+    fn note_followed(&mut self, now: Duration) {
+        let from = sender_address();
+        self.recorder
+            .note_followed(STREAM, Format::Native, from, now);
+    }
+
+    fn note_taken(&mut self, datagram: &[u8], verdict: Verdict, now: Duration) {
         self.came += 1;
         // Threads wake a little later, now more, now less.
         self.waking = (self.waking + 7) % 20;
         let now = now + Duration::from_micros(self.waking);
-        self.recorder.note_datagram(sender_address(), datagram, now);
+        self.recorder
+            .note_datagram(sender_address(), datagram, Some(verdict), now);
         self.trace
             .extend(self.recorder.poll_block().into_iter().flatten());
     }
@@ -131,8 +139,7 @@ impl Scene {
             secret: (0, 0),
         };
         let now = Duration::from_secs(100);
-        let mut recorder = Recorder::new(&viewer, 1 << 30, now);
-        recorder.note_followed(STREAM, Format::Native, sender_address(), now);
+        let recorder = Recorder::new(&viewer, 1 << 30, now);
         let mut truth = Truth {
             there: Link::new(there),
             back: Link::new(back),
