@@ -1,5 +1,6 @@
 //! Several senders to one viewer, side by side.
 
+use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 
@@ -183,4 +184,109 @@ fn tiles_show_every_sender_and_one_can_be_picked() {
     let viewer = viewer.end().well();
     assert_eq!(viewer.value("senders").as_array().map(Vec::len), Some(2));
     assert_eq!(viewer.count("packets.lost"), 0);
+}
+
+/// A grey picture of 8K in so many passes, each of which costs a decoder a walk
+/// over all of its blocks and the sender some 30 bytes.
+fn in_passes(passes: u8) -> Vec<u8> {
+    const WIDTH: u16 = 7_680;
+    const HEIGHT: u16 = 4_320;
+    const BLOCKS: u32 = 960 * 540;
+    let segment = |marker: u8, content: &[u8]| {
+        let len = content.len() as u16 + 2;
+        [&[0xff, marker][..], &len.to_be_bytes(), content].concat()
+    };
+    // Its only code, of one bit, is this value.
+    let table =
+        |which: u8, value: u8| segment(0xc4, &[&[which, 1][..], &[0; 15], &[value]].concat());
+    let scan = |first: u8, last: u8| segment(0xda, &[1, 1, 0, first, last, 0]);
+    let size = [HEIGHT.to_be_bytes(), WIDTH.to_be_bytes()].concat();
+    let mut jpeg = vec![0xff, 0xd8];
+    jpeg.extend(segment(0xdb, &[&[0][..], &[16; 64]].concat()));
+    jpeg.extend(segment(0xc2, &[&[8][..], &size, &[1, 1, 0x11, 0]].concat()));
+    jpeg.extend(table(0x00, 0));
+    jpeg.extend(table(0x10, 0xe0));
+    jpeg.extend(scan(0, 0));
+    jpeg.extend(vec![0; BLOCKS as usize / 8]);
+    let mut runs = String::new();
+    let mut left = BLOCKS;
+    while left > 0 {
+        // A run of 16384 blocks without coefficients, and 14 bits more.
+        let run = left.min(32_767);
+        runs += &format!("0{:014b}", run - 16_384);
+        left -= run;
+    }
+    while !runs.len().is_multiple_of(8) {
+        runs.push('1');
+    }
+    let bytes = runs.as_bytes().chunks(8).map(|bits| {
+        let bits = std::str::from_utf8(bits).expect("digits");
+        u8::from_str_radix(bits, 2).expect("eight bits")
+    });
+    let stuffed = bytes.flat_map(|byte| {
+        let zero = (byte == 0xff).then_some(0);
+        std::iter::once(byte).chain(zero)
+    });
+    let stuffed: Vec<_> = stuffed.collect();
+    for coefficient in 1..passes {
+        jpeg.extend(scan(coefficient, coefficient));
+        jpeg.extend(&stuffed);
+    }
+    jpeg.extend([0xff, 0xd9]);
+    jpeg
+}
+
+/// A sender of such pictures.
+fn bombs(folder: &Path, passes: u8, line: &str) -> Program {
+    let path = folder.join(format!("{passes}.mjpeg"));
+    fs::write(&path, in_passes(passes)).expect("a file");
+    let line = format!("--loop {} {line}", path.display());
+    Start::new(SENDER, &line).run()
+}
+
+#[test]
+fn frames_that_take_long_to_decode_cost_the_other_senders_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = address().to_string();
+    let line = format!("{address} --layout grid --headless {PATIENT}");
+    let mut viewer = Start::new(VIEWER, &line).run();
+    viewer.wait_for("Waiting for a stream");
+    // More than is taken, and as many as are.
+    let line = format!("--fps 5 {address}");
+    let _refused = bombs(folder.path(), 51, &line);
+    viewer.wait_for("Sender 1 is");
+    let _taken = bombs(folder.path(), 15, &line);
+    viewer.wait_for("Sender 2 is");
+    let line = format!("--frames 60 pattern:320x180@10 {address}");
+    let real = Start::new(SENDER, &line).run().end().well();
+    assert_eq!(real.count("frames.sent"), 60);
+    viewer.signal(Signal::SIGINT);
+    let viewer = viewer.end().well();
+    let senders = viewer.value("senders").as_array().expect("several");
+    let count = |sender: usize, name: &str| senders[sender]["frames"][name].as_u64();
+    assert_eq!(senders.len(), 3, "{}", viewer.said);
+    // With one decoder for all it was a sixth of them.
+    assert!(count(2, "shown") > Some(30), "{}", viewer.said);
+    assert_eq!(
+        (count(0, "shown"), count(1, "undecodable")),
+        (Some(0), Some(0))
+    );
+    assert!(count(1, "shown") > Some(0), "{}", viewer.said);
+}
+
+#[test]
+fn a_backlog_of_slow_frames_does_not_keep_a_viewer_from_ending() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = address().to_string();
+    let line = format!("{address} --headless {PATIENT} --output /dev/null --output-format y4m");
+    let mut viewer = Start::new(VIEWER, &line).run();
+    viewer.wait_for("Waiting for a stream");
+    let line = format!("--fps 20 --frames 60 {address}");
+    let sender = bombs(folder.path(), 15, &line).end().well();
+    assert_eq!(sender.count("frames.sent"), 60);
+    viewer.signal(Signal::SIGINT);
+    let viewer = viewer.end().well();
+    // Those that waited for the decoder are given up.
+    assert!(viewer.count("frames.superseded") > 20, "{}", viewer.said);
+    assert_eq!(viewer.count("frames.undecodable"), 0);
 }
