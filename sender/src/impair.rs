@@ -30,7 +30,11 @@ impl Impaired {
                 .as_ref()
                 .map(|log| log.path().into())
                 .unwrap_or_default(),
-            log: log.map(|log| Log::new(BufWriter::new(log), Side::Sender, impairment)),
+            log: log.map(|log| {
+                // Datagrams wait for nobody who reads it.
+                let log = BufWriter::new(log.without_waiting());
+                Log::new(log, Side::Sender, impairment)
+            }),
         }
     }
 
@@ -92,7 +96,10 @@ impl Impaired {
         for destination in 0..self.stages.len() {
             self.close(destination);
         }
-        let finished = self.log.map_or(Ok(()), Log::finish);
+        let finished = self.log.map_or(Ok(()), |log| {
+            let mut file = log.finish()?.into_inner()?;
+            file.finish()
+        });
         finished.with_context(|| format!("cannot write impairment log {}", self.path.display()))
     }
 
@@ -103,5 +110,53 @@ impl Impaired {
                 log.write(&row);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+    use std::{env, fs, process, thread};
+
+    use framegram_cli::output::OutputFile;
+    use framegram_cli::stop::Stop;
+    use framegram_cli::threads::Threads;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_up_no_datagram() {
+        let name = format!("framegram-send-log-{}", process::id());
+        let path = env::temp_dir().join(name);
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let stop = Stop::new();
+        let file = OutputFile::claim(&path, "impairment log", &Threads::new(&stop)).unwrap();
+        let log = file.grow(|_| {});
+        let impairment = "loss=100%".parse().unwrap();
+        let (done, ended) = channel();
+        thread::spawn(move || {
+            let mut impaired = Impaired::new(&impairment, Some(log));
+            // Rows of more bytes than wait for a reader.
+            for _ in 0..5_000 {
+                impaired.push(0, &[0; 2_000], 20, Duration::ZERO);
+            }
+            done.send(impaired).unwrap();
+        });
+        let passed = ended.recv_timeout(Duration::from_secs(60));
+        let impaired = passed.expect("the log was waited for");
+        stop.stop();
+        let error = format!("{:#}", impaired.finish().unwrap_err());
+        assert!(
+            error.contains(": nobody reads what is written to it"),
+            "{error}"
+        );
+        fs::remove_file(path).unwrap();
     }
 }

@@ -33,7 +33,11 @@ impl Impaired {
                 .as_ref()
                 .map(|log| log.path().into())
                 .unwrap_or_default(),
-            log: log.map(|log| Log::new(BufWriter::new(log), Side::Viewer, impairment)),
+            log: log.map(|log| {
+                // Datagrams wait for nobody who reads it.
+                let log = BufWriter::new(log.without_waiting());
+                Log::new(log, Side::Viewer, impairment)
+            }),
         }
     }
 
@@ -69,7 +73,10 @@ impl Impaired {
     pub fn finish(mut self) -> anyhow::Result<()> {
         self.stage.finish();
         self.write_rows();
-        let finished = self.log.map_or(Ok(()), Log::finish);
+        let finished = self.log.map_or(Ok(()), |log| {
+            let mut file = log.finish()?.into_inner()?;
+            file.finish()
+        });
         finished.with_context(|| format!("cannot write impairment log {}", self.path.display()))
     }
 
@@ -79,5 +86,61 @@ impl Impaired {
                 log.write(&row);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use framegram_cli::output::OutputFile;
+    use framegram_cli::stop::Stop;
+    use framegram_cli::threads::Threads;
+
+    use super::*;
+    use crate::fixture::Folder;
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_up_no_datagram() {
+        let folder = Folder::new();
+        let path = folder.path("log");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let stop = Stop::new();
+        let file = OutputFile::claim(&path, "impairment log", &Threads::new(&stop)).unwrap();
+        let log = file.grow(|_| {});
+        let impairment = "loss=100%".parse().unwrap();
+        let received = Received {
+            len: 20,
+            from: SocketAddr::from(([192, 0, 2, 1], 5000)),
+            arrival: Duration::ZERO,
+            dropped: 0,
+            local: None,
+        };
+        let (done, ended) = channel();
+        thread::spawn(move || {
+            let mut impaired = Impaired::new(&impairment, Some(log));
+            // Rows of more bytes than wait for a reader.
+            for _ in 0..500_000 {
+                impaired.push(received, &[0; 20]);
+            }
+            done.send(impaired).unwrap();
+        });
+        let passed = ended.recv_timeout(Duration::from_secs(60));
+        let impaired = passed.expect("the log was waited for");
+        stop.stop();
+        let error = format!("{:#}", impaired.finish().unwrap_err());
+        assert!(
+            error.ends_with("log: nobody reads what is written to it"),
+            "{error}"
+        );
     }
 }

@@ -348,7 +348,11 @@ fn sinks(
     threads: &Threads,
 ) -> anyhow::Result<Sinks> {
     let recording = match (&args.output, args.format()?) {
-        (Some(path), Some(format)) => Some(Recording::create(path, format, console, threads)?),
+        (Some(path), Some(format)) => {
+            let patience = (!args.headless).then_some(PATIENCE);
+            let recording = Recording::create(path, format, patience, console, threads)?;
+            Some(recording)
+        }
         _ => None,
     };
     let display: Option<Box<dyn Sink>> = if !args.headless {
@@ -391,6 +395,10 @@ fn write_snapshot(
     }
     Ok(())
 }
+
+/// How long a window stands still where the reader of a recording stops: hardly
+/// to be seen, and enough for one who was not scheduled.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The longest session description that is read, in bytes: one takes some
 /// hundred.

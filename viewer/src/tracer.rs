@@ -193,6 +193,40 @@ mod tests {
     use crate::fixture::Folder;
 
     #[test]
+    fn a_trace_that_nobody_reads_holds_up_no_datagram() {
+        let folder = Folder::new();
+        let path = folder.path("a.trace");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (console, stop) = (Arc::new(Console::new(true)), Stop::new());
+        let threads = Threads::new(&stop);
+        let tracer = Tracer::create(&path, 1 << 30, &Config::default(), &console, &threads);
+        let mut tracer = tracer.unwrap();
+        let received = Received {
+            len: 20,
+            from: SocketAddr::from(([192, 0, 2, 1], 5000)),
+            arrival: os::now(),
+            dropped: 0,
+            local: None,
+        };
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            while tracer.ended.is_none() {
+                tracer.note_datagram(&received, &[0; 20], None);
+            }
+            done.send(tracer).unwrap();
+        });
+        let ended = ended.recv_timeout(Duration::from_secs(60));
+        let tracer = ended.expect("the trace was waited for");
+        stop.stop();
+        let error = format!("{:#}", tracer.finish().unwrap_err());
+        assert!(
+            error.ends_with("nobody reads what is written to it"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_time_of_a_full_trace_is_counted_from_the_first_datagram() {
         let folder = Folder::new();
         let path = folder.path("a.trace");

@@ -59,6 +59,8 @@ pub struct Growing {
     path: PathBuf,
     what: &'static str,
     state: State,
+    /// How long a pipe's reader is waited for.
+    patience: Option<Duration>,
     tell: Box<dyn Fn(&str) + Send>,
 }
 
@@ -135,7 +137,17 @@ impl OutputFile {
             path: self.path,
             what: self.what,
             state: State::Waiting(self.place),
+            patience: None,
             tell: Box::new(tell),
+        }
+    }
+
+    /// The pipe or device that it is, if it is no file.
+    #[must_use]
+    pub fn pipe(&self) -> Option<&Arc<Pipe>> {
+        match &self.place {
+            Place::Direct(pipe) => Some(pipe),
+            Place::File(_) | Place::Fixed(_) => None,
         }
     }
 
@@ -232,6 +244,16 @@ impl Drop for Draft {
 }
 
 impl Growing {
+    /// Has it fail where a pipe has no room, and wait for no reader before its
+    /// end: for threads that have more to do.
+    #[must_use]
+    pub fn without_waiting(self) -> Self {
+        Self {
+            patience: Some(Duration::ZERO),
+            ..self
+        }
+    }
+
     /// How the file was named.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -253,7 +275,7 @@ impl Growing {
     fn open(&mut self) -> io::Result<&mut Out> {
         if let State::Waiting(place) = &self.state {
             let file = match place {
-                Place::Direct(pipe) => Out::Pipe(PipeWriter::new(pipe, None)),
+                Place::Direct(pipe) => Out::Pipe(PipeWriter::new(pipe, self.patience)),
                 Place::Fixed(place) => Out::File(File::create(place)?),
                 Place::File(place) => {
                     let (file, aside) = create_anew(place)?;

@@ -154,23 +154,38 @@ impl Pipe {
     /// # Errors
     /// Those of writing; [`ReaderGone`].
     pub fn finish(&self) -> io::Result<()> {
-        let written = self.flush();
+        self.finish_within(None)
+    }
+
+    /// Waits as if a signal had come.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_soon(&self) -> io::Result<()> {
+        self.finish_within(Some(FAREWELL))
+    }
+
+    fn finish_within(&self, patience: Option<Duration>) -> io::Result<()> {
+        let written = self.flush(patience);
         self.failure()?;
         written
     }
 
-    fn flush(&self) -> io::Result<()> {
+    /// Waits until all is written, as long as the reader takes something every
+    /// so often.
+    fn flush(&self, patience: Option<Duration>) -> io::Result<()> {
         let mut state = self.queue.lock();
         let mut seen = (state.progress, None);
         while (state.writing || !state.items.is_empty()) && !state.closed {
             let now = Instant::now();
-            let left = self.stop.is_stopped().then(|| {
+            let patience = patience.or(self.stop.is_stopped().then_some(FAREWELL));
+            let left = patience.map(|patience| {
                 let since = match seen {
                     (progress, Some(since)) if progress == state.progress => since,
                     _ => now,
                 };
                 seen = (state.progress, Some(since));
-                FAREWELL.saturating_sub(now.saturating_duration_since(since))
+                patience.saturating_sub(now.saturating_duration_since(since))
             });
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(unread());
@@ -423,6 +438,21 @@ mod tests {
         assert_eq!(error, "nobody reads what is written to it");
         assert!(begun.elapsed() < 20 * FAREWELL);
         drop(reader);
+    }
+
+    #[test]
+    fn who_is_not_waited_for_may_still_read() {
+        let (mut reader, pipe, _) = piped(false);
+        assert!(pipe.put(vec![7; 1 << 20], None).unwrap());
+        assert!(pipe.finish_soon().is_err());
+        let reading = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all
+        });
+        pipe.finish_soon().unwrap();
+        drop(pipe);
+        assert_eq!(reading.join().unwrap().len(), 1 << 20);
     }
 
     #[test]

@@ -192,6 +192,34 @@ fn a_stream_goes_on_and_ends_although_nobody_reads_what_is_told() {
 }
 
 #[test]
+fn a_terminal_that_is_stopped_stops_nothing() {
+    let folder = Folder::new("stopped");
+    let path = folder.path("report.json");
+    let ear = Ear::new();
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut keyboard = fs::File::from(pty.master);
+    // Ctrl-S.
+    keyboard.write_all(b"\x13").unwrap();
+    let line = ["pattern:64x48@60", &ear.address(), "--report", &path];
+    let mut command = sender(&line);
+    let mut child = command.stderr(pty.slave).spawn().unwrap();
+    drop(command);
+    // Progress is redrawn five times a second.
+    for _ in 0..120 {
+        ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
+    }
+    signal(&child, "INT");
+    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    assert_eq!(end(&mut child).code(), Some(0));
+    assert!(report(&path)["frames"]["sent"].as_u64().unwrap() > 60);
+    // All that it got is there to be read, and ends with an error.
+    let mut got = Vec::new();
+    let _ = keyboard.read_to_end(&mut got);
+    let got = String::from_utf8_lossy(&got);
+    assert!(!got.contains("sent"), "it was not stopped: {got}");
+}
+
+#[test]
 fn the_last_words_come_to_a_reader_who_is_late() {
     let (mut reader, writer) = full_pipe();
     let line = ["pattern:64x48@60", NOBODY, "--frames", "30"];

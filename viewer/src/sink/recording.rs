@@ -10,14 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use framegram_cli::console::Console;
 use framegram_cli::exit::is_reader_gone;
-use framegram_cli::output::Growing;
+use framegram_cli::output::{Growing, OutputFile};
+use framegram_cli::pipe::{Pipe, STANDARD};
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::{Decoder, Undecodable};
 
 use self::y4m::Y4m;
 use super::{Flow, Shown, Sink, Status, TICK};
-use crate::growing;
 
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -31,12 +31,29 @@ pub enum Format {
 /// Records every frame that it is shown. A reader of standard output who goes
 /// away ends it.
 pub struct Recording {
-    out: BufWriter<Growing>,
+    out: Out,
     name: String,
     writer: Writer,
     /// The pipe's reader is gone.
     closed: bool,
+    /// How long a frame waits for a reader of a pipe, and whether the last one
+    /// waited in vain.
+    patience: Option<Duration>,
+    unread: bool,
+    /// Frames that nobody read in time.
+    missed: u64,
     console: Arc<Console>,
+}
+
+/// What it is written to.
+enum Out {
+    File(BufWriter<Growing>),
+    /// Takes whole frames, or nothing of them.
+    Pipe {
+        pipe: Arc<Pipe>,
+        /// What is written of the present frame.
+        frame: Vec<u8>,
+    },
 }
 
 enum Writer {
@@ -75,24 +92,37 @@ impl Format {
 }
 
 impl Recording {
-    /// Claims the file, or takes standard output where the path is `-`.
+    /// Claims the file, or takes standard output where the path is `-`. A frame
+    /// waits for the reader of a pipe for `patience`, or as long as it takes.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn create(
         path: &Path,
         format: Format,
+        patience: Option<Duration>,
         console: &Arc<Console>,
         threads: &Threads,
     ) -> anyhow::Result<Self> {
-        let piped = path.as_os_str() == "-";
+        let piped = path.as_os_str() == STANDARD;
         if piped && io::stdout().is_terminal() {
             bail!(
                 "pictures are no text for a terminal: pipe them to a program, as in \
                  --output - --output-format y4m | ffplay -, or record to a file"
             );
         }
-        let out = growing(path, "output", console, threads)?;
+        let file = OutputFile::claim(path, "output", threads)?;
+        let out = match file.pipe() {
+            Some(pipe) => Out::Pipe {
+                pipe: Arc::clone(pipe),
+                frame: Vec::new(),
+            },
+            None => {
+                let console = Arc::clone(console);
+                let file = file.grow(move |line| console.say(line));
+                Out::File(BufWriter::with_capacity(BUFFER, file))
+            }
+        };
         let name = if piped {
             "standard output".to_owned()
         } else {
@@ -100,18 +130,22 @@ impl Recording {
         };
         let decoder = Decoder::new()?;
         Ok(Self {
-            out: BufWriter::with_capacity(BUFFER, out),
+            out,
             name,
             writer: match format {
                 Format::Mjpeg => Writer::Mjpeg(decoder),
                 Format::Y4m => Writer::Y4m(Box::new(Y4m::new(decoder))),
             },
             closed: false,
+            patience,
+            unread: false,
+            missed: 0,
             console: Arc::clone(console),
         })
     }
 
-    fn write(&mut self, frame: &ReceivedFrame) -> Result<(), Failure> {
+    /// Writes the frame. Returns whether it is in the recording.
+    fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {
             Writer::Mjpeg(decoder) => {
                 decoder.check(&frame.jpeg, frame.checked)?;
@@ -119,7 +153,59 @@ impl Recording {
             }
             Writer::Y4m(y4m) => y4m.write(frame, &mut self.out)?,
         }
-        Ok(self.out.flush()?)
+        Ok(self.hand_on()?)
+    }
+
+    /// Hands on what was written of a frame. Returns whether there was room.
+    fn hand_on(&mut self) -> io::Result<bool> {
+        let (pipe, frame) = match &mut self.out {
+            Out::File(file) => return file.flush().map(|()| true),
+            Out::Pipe { frame, .. } if frame.is_empty() => return Ok(true),
+            Out::Pipe { pipe, frame } => {
+                // The next one will be about as large.
+                let next = Vec::with_capacity(frame.len());
+                (pipe, std::mem::replace(frame, next))
+            }
+        };
+        // Who does not read is not waited for again with every frame.
+        let patience = |most| if self.unread { Duration::ZERO } else { most };
+        let patience = self.patience.map(patience);
+        self.unread = !pipe.put(frame, patience)?;
+        Ok(!self.unread)
+    }
+
+    /// Notes that nobody read a frame in time.
+    fn miss(&mut self) {
+        self.missed += 1;
+        if self.missed == 1 && self.patience.is_some() {
+            self.console.say(&format!(
+                "Nobody reads {}: frames are left out of it until somebody does.",
+                self.name
+            ));
+        }
+    }
+
+    /// Writes what still waits, and ends the file or pipe.
+    fn try_finish(&mut self) -> io::Result<()> {
+        if let Writer::Y4m(y4m) = &mut self.writer
+            && let Err(Failure::Io(error)) = y4m.finish(&mut self.out)
+        {
+            return Err(error);
+        }
+        if !self.hand_on()? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.end()
+    }
+
+    /// Waits for what is written; for a reader who may not read, not where
+    /// somebody looks at a window meanwhile.
+    fn end(&mut self) -> io::Result<()> {
+        match &mut self.out {
+            Out::File(file) => file.get_mut().finish(),
+            Out::Pipe { pipe, .. } if self.patience.is_some() => pipe.finish_soon(),
+            Out::Pipe { pipe, .. } => pipe.finish(),
+        }
     }
 
     /// Sorts a gone reader of standard output, which is a good end, from a full
@@ -140,7 +226,11 @@ impl Sink for Recording {
             return Ok(Shown::Withheld);
         }
         match self.write(frame) {
-            Ok(()) => Ok(Shown::Yes),
+            Ok(true) => Ok(Shown::Yes),
+            Ok(false) => {
+                self.miss();
+                Ok(Shown::Withheld)
+            }
             Err(Failure::Undecodable | Failure::Unlike) => Ok(Shown::Undecodable),
             Err(Failure::Io(error)) => {
                 self.ended(error)?;
@@ -165,16 +255,7 @@ impl Sink for Recording {
         if self.closed {
             return Ok(());
         }
-        let mut outcome = Ok(());
-        if let Writer::Y4m(y4m) = &mut self.writer {
-            outcome = y4m.finish(&mut self.out);
-        }
-        let flushed = outcome.and_then(|()| Ok(self.out.flush()?));
-        match flushed.and_then(|()| Ok(self.out.get_mut().finish()?)) {
-            Ok(()) => {}
-            Err(Failure::Undecodable | Failure::Unlike) => {}
-            Err(Failure::Io(error)) => self.ended(error)?,
-        }
+        let ended = self.try_finish();
         if let Writer::Y4m(y4m) = &self.writer
             && y4m.unlike() > 0
         {
@@ -184,7 +265,33 @@ impl Sink for Recording {
                  first frame, and they have others; record as .mjpeg"
             ));
         }
-        Ok(())
+        match ended {
+            Err(error) if self.missed == 0 || error.kind() != io::ErrorKind::TimedOut => {
+                self.ended(error)
+            }
+            _ if self.missed > 0 => bail!(
+                "{} frames are not in {}: nobody read them in time",
+                self.missed,
+                self.name
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Pipe { frame, .. } => frame.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Pipe { .. } => Ok(()),
+        }
     }
 }
 
@@ -218,6 +325,7 @@ mod tests {
         Recording::create(
             path,
             Format::of(path).unwrap(),
+            None,
             &console,
             &Threads::new(&Stop::new()),
         )

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, frames, free_port, json, send, viewer};
+use crate::support::{Folder, Viewer, frames, free_port, json, send, viewer};
 
 /// How long a program may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,6 +90,48 @@ fn it_goes_on_and_ends_although_nobody_reads_what_is_told() {
     assert_eq!(code, Some(0));
     assert!(json(&path)["frames"]["shown"].as_u64().unwrap() > 30);
     drop(reader);
+}
+
+#[test]
+fn a_terminal_that_is_stopped_stops_nothing() {
+    let folder = Folder::new();
+    let path = folder.path("report.json");
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut keyboard = File::from(pty.master);
+    // Ctrl-S.
+    keyboard.write_all(b"\x13").unwrap();
+    let arguments = ["--headless", "--report", &path];
+    let (code, _) = interrupted(&arguments, |command| {
+        command.stderr(pty.slave);
+    });
+    assert_eq!(code, Some(0));
+    assert!(json(&path)["frames"]["shown"].as_u64().unwrap() > 30);
+    // All that it got is there to be read, and ends with an error.
+    let mut got = Vec::new();
+    let _ = keyboard.read_to_end(&mut got);
+    let got = String::from_utf8_lossy(&got);
+    assert!(!got.contains("  frames:"), "it was not stopped: {got}");
+}
+
+#[test]
+fn a_signal_during_the_ending_is_no_second_one() {
+    let folder = Folder::new();
+    let path = folder.path("report.json");
+    // Its end waits for a reader of this one, as long as no signal comes.
+    let held = fifo(&folder, "held.json");
+    let arguments = ["--headless", "--frames", "5", "--report", &held];
+    let arguments = [&arguments[..], &["--report", &path]].concat();
+    let mut viewer = Viewer::listening(&arguments);
+    send(viewer.address(), &frames(10), true);
+    viewer.wait_for("  frames:");
+    // As `timeout` does it, to the child and to its group.
+    viewer.signal("INT");
+    viewer.signal("INT");
+    let ended = viewer.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let told = ended.stderr;
+    assert!(told.contains("held.json: nobody reads"), "{told}");
+    assert_eq!(json(&path)["frames"]["shown"], 5);
 }
 
 #[test]

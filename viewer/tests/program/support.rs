@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framegram_common::transmitter::Config;
@@ -71,8 +71,10 @@ impl Viewer {
 
     /// Waits until it says this on standard error.
     pub(crate) fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
         while !self.told.contains(text) {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
                 panic!("it never said {text:?}, but: {}", self.told);
             };
             self.told += &line;

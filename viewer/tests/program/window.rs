@@ -301,6 +301,34 @@ fn shows_the_picture_and_obeys_the_keys() {
     assert_eq!(last.get_pixel(20, 20).0[1..], [0, 0]);
 }
 
+#[test]
+fn a_window_goes_on_although_nobody_reads_the_frames() {
+    let screen = Screen::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = viewer(&["--output", "-", "--output-format", "y4m"]);
+    command.env("DISPLAY", &screen.name).stdout(writer);
+    let mut viewer = Viewer::start(command);
+    let window = screen.window();
+    let to = viewer.address();
+    let plain = |colour| vec![picture(640, 360, |_, _| colour); 100];
+    // Decoded, more than wait for a reader.
+    send(to, &plain([255, 0, 0]), true);
+    viewer.wait_for("Nobody reads standard output");
+    send(to, &plain([0, 0, 255]), true);
+    until("the newest picture", || {
+        let seen = screen.pixel(window, 600, 300);
+        // Darker once nothing comes.
+        seen & 0xff > 0x60 && seen >> 16 < 0x10
+    });
+    screen.press(window, 'q');
+    let ended = viewer.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let told = |text: &str| ended.stderr.matches(text).count();
+    assert_eq!(told("Nobody reads standard output"), 1);
+    assert_eq!(told("not in standard output: nobody read them in time"), 1);
+    drop(reader);
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a test looks at the screen.

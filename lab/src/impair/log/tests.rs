@@ -46,7 +46,7 @@ fn a_log_begins_and_ends_as_such() {
     let impairment = "loss=5%,seed=7".parse().unwrap();
     let mut log = Log::new(&mut out, Side::Viewer, &impairment);
     log.write(&row(Act::Delivered));
-    log.finish().unwrap();
+    let _ = log.finish().unwrap();
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(
@@ -58,6 +58,7 @@ fn a_log_begins_and_ends_as_such() {
 
 #[test]
 fn an_error_is_told_at_the_end_however_early_it_came() {
+    #[derive(Debug)]
     struct Full(usize);
     impl io::Write for Full {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

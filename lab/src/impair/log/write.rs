@@ -38,15 +38,16 @@ impl<W: io::Write> Log<W> {
         }
     }
 
-    /// Writes that this is the end.
+    /// Writes that this is the end. Returns what it was written to.
     ///
     /// # Errors
     /// The first of `out`, now or before.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(mut self) -> io::Result<W> {
         std::mem::replace(&mut self.outcome, Ok(()))?;
         self.write_head()?;
         writeln!(self.out, "{END}{} rows", self.rows)?;
-        self.out.flush()
+        self.out.flush()?;
+        Ok(self.out)
     }
 
     fn try_write(&mut self, row: &Row) -> io::Result<()> {
