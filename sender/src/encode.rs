@@ -5,7 +5,6 @@
 mod fit;
 mod scale;
 mod stamp;
-mod turbo;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,16 +15,14 @@ use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Stamp;
+use framegram_media::jpeg::{self, JpegInfo};
+use framegram_media::{Compressor, Image};
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
 use self::stamp::Stamper;
-use self::turbo::Compressor;
 use crate::frame::Content;
-use crate::picture::Picture;
 use crate::restart::Restart;
-
-pub use self::turbo::{Header, check, decode_for_window, read_header};
 
 /// The JPEG quality where none is asked for.
 pub const DEFAULT_QUALITY: u8 = 80;
@@ -206,10 +203,9 @@ impl Encoder {
 
     fn encode_with(&mut self, content: &Content, stamp: Option<Stamp>) -> Result<Encoded> {
         match content {
-            Content::Picture(picture) => self.encode_picture(picture, stamp),
+            Content::Image(picture) => self.encode_picture(picture, stamp),
             Content::Jpeg(jpeg) => {
-                let header = turbo::read_header(jpeg)?;
-                let (width, height) = (header.width, header.height);
+                let JpegInfo { width, height, .. } = JpegInfo::read(jpeg)?;
                 let size_asked = self.settings.size.unwrap_or((width, height));
                 let carried = self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok();
                 if stamp.is_none()
@@ -232,7 +228,7 @@ impl Encoder {
                         encodings: 0,
                     });
                 }
-                let encoded = self.encode_picture(&turbo::decode(jpeg)?, stamp)?;
+                let encoded = self.encode_picture(&jpeg::decode(jpeg)?, stamp)?;
                 Ok(Encoded {
                     encoded_anew: !carried,
                     was_jpeg: true,
@@ -242,7 +238,7 @@ impl Encoder {
         }
     }
 
-    fn encode_picture(&mut self, picture: &Picture, stamp: Option<Stamp>) -> Result<Encoded> {
+    fn encode_picture(&mut self, picture: &Image, stamp: Option<Stamp>) -> Result<Encoded> {
         // RTP has no word for whole chroma and for none.
         let halved = picture
             .halved()
@@ -259,14 +255,14 @@ impl Encoder {
             .map_or(0, |restart| lock(restart).interval());
         self.compressor.set_restart_interval(interval)?;
         let mut search = lock(&self.fit).search();
-        let mut scaled: Option<Picture> = None;
+        let mut scaled: Option<Image> = None;
         let mut best = None;
         let mut encodings = 0;
         loop {
             let attempt = search.current();
             let (width, height) = (attempt.side(full_width), attempt.side(full_height));
             let right_size =
-                |picture: &Picture| (picture.width(), picture.height()) == (width, height);
+                |picture: &Image| (picture.width(), picture.height()) == (width, height);
             if right_size(picture) {
                 scaled = None;
             } else if !scaled.as_ref().is_some_and(right_size) {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-
-use crate::picture::Picture;
+use framegram_media::Image;
 
 /// What a source delivers, in the form that costs the fewest conversions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Pixels, to be encoded.
-    Picture(Picture),
+    Image(Image),
     /// One whole JPEG as the source had it.
     Jpeg(Bytes),
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use framegram_cli::threads::{Thread, Threads};
+use framegram_media::{Decoder, Reduction, XrgbImage};
 use minifb::{InputCallback, Key, ScaleMode, Window, WindowOptions};
 
-use crate::encode;
 use crate::slot::Slot;
 
 /// How long the window waits for a frame before it looks after its own events.
@@ -38,6 +38,7 @@ impl Preview {
     pub(crate) fn open(threads: &Threads) -> Result<Self> {
         let newest = Arc::new(Slot::new());
         let shown = Arc::clone(&newest);
+        let decoder = Decoder::new()?;
         let (opened, is_open) = mpsc::channel();
         let thread = threads.spawn("preview", move || {
             // A window belongs to the thread that made it.
@@ -49,7 +50,7 @@ impl Preview {
             if opened.send(result).is_ok()
                 && let Some(window) = window
             {
-                show(window, &shown);
+                show(window, &shown, decoder);
             }
         })?;
         is_open.recv().context("the window broke down")??;
@@ -88,7 +89,8 @@ fn open_window() -> Result<Window> {
     Ok(window)
 }
 
-fn show(mut window: Window, newest: &Slot<Bytes>) {
+fn show(mut window: Window, newest: &Slot<Bytes>, mut decoder: Decoder) {
+    let mut image = XrgbImage::default();
     let quit = Rc::new(Cell::new(false));
     window.set_input_callback(Box::new(Quit(Rc::clone(&quit))));
     while window.is_open() && !quit.get() {
@@ -97,14 +99,14 @@ fn show(mut window: Window, newest: &Slot<Bytes>) {
         }
         let decoded = newest
             .take(PATIENCE)
-            .and_then(|jpeg| encode::decode_for_window(&jpeg).ok());
-        match decoded {
-            Some((pixels, width, height)) => {
-                if window.update_with_buffer(&pixels, width, height).is_err() {
-                    return;
-                }
-            }
-            None => window.update(),
+            .and_then(|jpeg| decoder.decode(&jpeg, Reduction::None, &mut image).ok());
+        if decoded.is_none() {
+            window.update();
+        } else if window
+            .update_with_buffer(&image.pixels, image.width, image.height)
+            .is_err()
+        {
+            return;
         }
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::jpeg::Splitter;
+use framegram_media::Decoder;
 use framegram_send::console::Console;
-use framegram_send::encode::{Encoder, Settings, decode_for_window};
+use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{
     Captured, Content, Request, Source, Spec, needs_opencv, open, open_without_opencv,
 };
@@ -77,7 +78,7 @@ fn times(frames: &[Captured]) -> Vec<u128> {
 fn jpegs(frames: &[Captured]) -> Vec<Bytes> {
     let jpeg = |frame: &Captured| match &frame.content {
         Content::Jpeg(jpeg) => jpeg.clone(),
-        Content::Picture(_) => panic!("a JPEG was decoded"),
+        Content::Image(_) => panic!("a JPEG was decoded"),
     };
     frames.iter().map(jpeg).collect()
 }
@@ -92,12 +93,16 @@ fn sent(frame: &Captured) -> (usize, usize, [u8; 3]) {
 fn sent_whole(frame: &Captured) -> (Vec<[u8; 3]>, usize, usize) {
     let mut encoder = Encoder::new(Settings::default()).unwrap();
     let encoded = encoder.encode(&frame.content).unwrap();
-    let (pixels, width, height) = decode_for_window(&encoded.jpeg).unwrap();
+    let decoded = Decoder::new().unwrap().decode_whole(&encoded.jpeg).unwrap();
     let colour = |pixel: u32| {
         let [_, red, green, blue] = pixel.to_be_bytes();
         [red, green, blue]
     };
-    (pixels.into_iter().map(colour).collect(), width, height)
+    (
+        decoded.pixels.into_iter().map(colour).collect(),
+        decoded.width,
+        decoded.height,
+    )
 }
 
 #[track_caller]
@@ -168,7 +173,7 @@ fn the_jpegs_of_a_file_go_out_as_they_are() {
     assert!(
         decoded
             .iter()
-            .all(|frame| matches!(frame.content, Content::Picture(_)))
+            .all(|frame| matches!(frame.content, Content::Image(_)))
     );
 }
 

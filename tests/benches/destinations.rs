@@ -79,7 +79,7 @@ fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, D
     let (mut encoding, mut sending) = (Vec::new(), Vec::new());
     let mut out = Vec::new();
     for number in 0..FRAMES {
-        let content = Content::Picture(pattern.picture(number)?);
+        let content = Content::Image(pattern.picture(number)?);
         let (encoded, Cost { processor, .. }) = timed(|| encoder.encode(&content));
         encoding.push(processor);
         let jpeg = encoded?.jpeg;

@@ -50,7 +50,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     // Of each kind one, as a viewer has one for the whole stream.
     let mut rebuilders = [Rebuilder::default(), Rebuilder::default()];
     for turn in 0..TURNS {
-        let content = Content::Picture(pattern.picture(turn as u64)?);
+        let content = Content::Image(pattern.picture(turn as u64)?);
         let (encoded, cost) = timed(|| encoder.encode(&content));
         encodings.push(cost);
         let number = FrameNumber(turn as u64);

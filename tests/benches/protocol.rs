@@ -38,7 +38,7 @@ fn main() -> Result<()> {
 fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     let picture = Pattern::new(width, height, 30.0)?.picture(1)?;
     let jpeg = Encoder::new(Settings::default())?
-        .encode(&Content::Picture(picture))?
+        .encode(&Content::Image(picture))?
         .jpeg;
     let frames = VOLUME / jpeg.len();
     let (sending, receiving) = run(&jpeg, frames)?;

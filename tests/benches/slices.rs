@@ -151,7 +151,7 @@ fn costs(clip: &Path, size: (usize, usize)) -> Result<Costs> {
     let mut last = Bytes::new();
     let mut costs = Costs::default();
     for index in 0..WARM_UP + COSTED {
-        let content = Content::Picture(clip.picture()?.context("the clip is too short")?);
+        let content = Content::Image(clip.picture()?.context("the clip is too short")?);
         let counts = index >= WARM_UP;
         for (which, encoder) in encoders.iter_mut().enumerate() {
             let (encoded, encode) = timed(|| encoder.encode(&content));

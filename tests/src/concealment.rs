@@ -13,10 +13,9 @@ use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::slices::{self, Fragments, Spliced};
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::{Frame, FrameNumber};
-use framegram_media::{Decoder, Reduction, XrgbImage};
+use framegram_media::{Decoder, Image as Original, Pixels, Reduction, XrgbImage};
 use framegram_send::console::Console;
-use framegram_send::encode::{Encoder, Settings, decode_for_window};
-use framegram_send::picture::{Picture as Original, Pixels};
+use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{self, Content, Request, Source, Spec};
 use framegram_send::stop::Stop;
 use framegram_view::conceal::Stale;
@@ -67,7 +66,7 @@ pub fn measure(
         let Some(original) = clip.picture()? else {
             break;
         };
-        let jpeg = encoder.encode(&Content::Picture(original.clone()))?.jpeg;
+        let jpeg = encoder.encode(&Content::Image(original.clone()))?.jpeg;
         decoder.decode(&jpeg, Reduction::None, &mut sent)?;
         for view in &mut views {
             view.take(&jpeg, &sent, &original)?;
@@ -110,7 +109,7 @@ pub fn watch(
         let Some(original) = clip.picture()? else {
             break;
         };
-        let jpeg = encoder.encode(&Content::Picture(original.clone()))?.jpeg;
+        let jpeg = encoder.encode(&Content::Image(original.clone()))?.jpeg;
         decoder.decode(&jpeg, Reduction::None, &mut sent)?;
         view.take(&jpeg, &sent, &original)?;
         see(
@@ -179,14 +178,20 @@ impl Clip {
         };
         let content = captured.content;
         match (&mut self.scaler, content) {
-            (None, Content::Picture(picture)) => Ok(Some(picture)),
+            (None, Content::Image(picture)) => Ok(Some(picture)),
             (Some(scaler), content) => {
-                let (words, width, height) = decode_for_window(&scaler.encode(&content)?.jpeg)?;
-                let bytes = words
+                let jpeg = scaler.encode(&content)?.jpeg;
+                let decoded = Decoder::new()?.decode_whole(&jpeg)?;
+                let bytes = decoded
+                    .pixels
                     .iter()
                     .flat_map(|word| word.to_le_bytes().into_iter().take(3));
                 let bytes: Vec<u8> = bytes.collect();
-                Ok(Some(Original::bgr(width, height, bytes.into())?))
+                Ok(Some(Original::bgr(
+                    decoded.width,
+                    decoded.height,
+                    bytes.into(),
+                )?))
             }
             (None, Content::Jpeg(_)) => bail!("not a video of pictures"),
         }

@@ -52,7 +52,7 @@ impl Footage {
             ..Settings::default()
         })?;
         let jpegs = (0..frames as u64).map(|number| {
-            let content = Content::Picture(pattern.picture(number)?);
+            let content = Content::Image(pattern.picture(number)?);
             Ok(encoder.encode(&content)?.jpeg)
         });
         let jpegs = jpegs.collect::<Result<_>>()?;

@@ -116,7 +116,7 @@ fn jpegs(width: usize, height: usize) -> Result<Vec<Bytes>> {
     })?;
     // The first frames settle how far restart markers are apart.
     let pictures = (0..2 * PICTURES).map(|number| {
-        let encoded = encoder.encode(&Content::Picture(pattern.picture(number)?))?;
+        let encoded = encoder.encode(&Content::Image(pattern.picture(number)?))?;
         Ok(encoded.jpeg)
     });
     let jpegs: Vec<_> = pictures.collect::<Result<_>>()?;

@@ -91,6 +91,16 @@ impl Decoder {
         self.fresh_after(outcome)
     }
 
+    /// Decodes at full size into fresh memory.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_whole(&mut self, jpeg: &[u8]) -> Result<XrgbImage, Undecodable> {
+        let mut image = XrgbImage::default();
+        self.decode(jpeg, Reduction::None, &mut image)?;
+        Ok(image)
+    }
+
     /// Decodes without a detour through RGB; the memory of `planes` is used again.
     ///
     /// # Errors

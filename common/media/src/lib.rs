@@ -1,16 +1,22 @@
-//! Images in memory and what they are made of: JPEGs, and the limits of what is
-//! decoded. The only crate that knows libjpeg-turbo; it knows no source, window
+//! Images in memory, their JPEGs, and the limits of what is taken. The only crate that knows libjpeg-turbo; it knows no source, window
 //! or network.
 
+mod compressor;
 mod decoder;
 mod error;
+mod image;
+pub mod jpeg;
 pub mod limits;
 mod planes;
+mod pool;
 mod subsampling;
 mod xrgb;
 
+pub use self::compressor::Compressor;
 pub use self::decoder::{Decoder, Reduction};
-pub use self::error::{EncodeError, Undecodable};
+pub use self::error::{CodecError, ImageError, Undecodable};
+pub use self::image::{Image, Pixels};
 pub use self::planes::{Plane, Planes};
+pub use self::pool::Pool;
 pub use self::subsampling::Subsampling;
 pub use self::xrgb::XrgbImage;

@@ -2,7 +2,7 @@
 
 use turbojpeg::{Compressor, YuvImage};
 
-use crate::error::EncodeError;
+use crate::error::CodecError;
 use crate::subsampling::Subsampling;
 
 /// Luma and chroma of an image, as the JPEG holds them (full range, BT.601).
@@ -46,7 +46,7 @@ impl Planes {
     ///
     /// # Errors
     /// When libjpeg-turbo refuses it, as it does an image without pixels.
-    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, CodecError> {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(i32::from(quality))?;
         let image = YuvImage {
@@ -87,9 +87,9 @@ impl Planes {
     }
 
     fn layout(&self) -> impl Iterator<Item = Plane> + use<> {
-        let (across, down) = self.subsampling.step();
-        let chroma = (self.width.div_ceil(across), self.height.div_ceil(down));
-        let padded = (chroma.0 * across, chroma.1 * down);
+        let step = self.subsampling.step();
+        let padded = self.subsampling.padded((self.width, self.height));
+        let chroma = (padded.0 / step.0, padded.1 / step.1);
         let planes = if self.subsampling == Subsampling::Gray {
             1
         } else {
@@ -107,7 +107,7 @@ impl Planes {
             rows: chroma.1,
             width: chroma.0,
             height: chroma.1,
-            step: (across, down),
+            step,
         };
         [luma, chroma, chroma].into_iter().take(planes)
     }

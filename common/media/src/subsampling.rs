@@ -19,8 +19,53 @@ pub enum Subsampling {
 }
 
 impl Subsampling {
-    /// Luma samples across and down for one of chroma.
+    /// Width and height of each of the two chroma planes of an image, if there
+    /// are any.
     #[must_use]
+    pub fn chroma(self, width: usize, height: usize) -> Option<(usize, usize)> {
+        let (across, down) = self.step();
+        (self != Self::Gray).then(|| (width.div_ceil(across), height.div_ceil(down)))
+    }
+
+    /// Bytes of all planes of an image, none of them padded.
+    #[must_use]
+    pub fn bytes(self, width: usize, height: usize) -> usize {
+        let (chroma_width, chroma_height) = self.chroma(width, height).unwrap_or((0, 0));
+        width * height + 2 * chroma_width * chroma_height
+    }
+
+    /// The planes in `planes` with their width and height.
+    ///
+    /// # Panics
+    /// Where `planes` is shorter than [`bytes`](Self::bytes).
+    pub fn split(
+        self,
+        width: usize,
+        height: usize,
+        planes: &[u8],
+    ) -> impl Iterator<Item = (&[u8], usize, usize)> {
+        let (luma, rest) = planes.split_at(width * height);
+        let chroma = self.chroma(width, height).map(|(width, height)| {
+            let (blue, red) = rest.split_at(width * height);
+            [
+                (blue, width, height),
+                (&red[..width * height], width, height),
+            ]
+        });
+        std::iter::once((luma, width, height)).chain(chroma.into_iter().flatten())
+    }
+
+    /// The size at which libjpeg-turbo reads and writes a luma plane: it goes
+    /// with whole chroma samples, so it can be larger than the image.
+    pub(crate) fn padded(self, (width, height): (usize, usize)) -> (usize, usize) {
+        let (across, down) = self.step();
+        (
+            width.next_multiple_of(across),
+            height.next_multiple_of(down),
+        )
+    }
+
+    /// Luma samples across and down for one of chroma.
     pub(crate) fn step(self) -> (usize, usize) {
         match self {
             Self::Yuv420 => (2, 2),
@@ -50,5 +95,25 @@ impl Subsampling {
             Self::Yuv411 => Subsamp::Sub4x1,
             Self::Gray => Subsamp::Gray,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_chroma_up_for_odd_sizes() {
+        assert_eq!(Subsampling::Yuv420.bytes(5, 3), 15 + 2 * 3 * 2);
+        assert_eq!(Subsampling::Yuv422.bytes(5, 3), 15 + 2 * 3 * 3);
+        assert_eq!(Subsampling::Yuv411.bytes(5, 3), 15 + 2 * 2 * 3);
+        assert_eq!(Subsampling::Yuv444.bytes(5, 3), 45);
+        assert_eq!(Subsampling::Gray.bytes(5, 3), 15);
+        let planes = [0_u8; 27];
+        let sizes: Vec<_> = Subsampling::Yuv420
+            .split(5, 3, &planes)
+            .map(|(plane, width, height)| (plane.len(), width, height))
+            .collect();
+        assert_eq!(sizes, [(15, 5, 3), (6, 3, 2), (6, 3, 2)]);
     }
 }

@@ -2,10 +2,11 @@
 
 use turbojpeg::{Compressor, Image, PixelFormat};
 
-use crate::error::EncodeError;
+use crate::error::CodecError;
 use crate::subsampling::Subsampling;
 
-/// An image as a window takes it: one word a pixel, `0x00RRGGBB`, row by row.
+/// An image as a window takes it: one word a pixel, `0xXXRRGGBB`, row by row. The
+/// upper byte means nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XrgbImage {
     /// `width * height` words.
@@ -21,7 +22,7 @@ impl XrgbImage {
     ///
     /// # Errors
     /// When libjpeg-turbo refuses it, as it does an image without pixels.
-    pub fn to_jpeg(&self, quality: u8, subsampling: Subsampling) -> Result<Vec<u8>, EncodeError> {
+    pub fn to_jpeg(&self, quality: u8, subsampling: Subsampling) -> Result<Vec<u8>, CodecError> {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(i32::from(quality))?;
         compressor.set_subsamp(subsampling.to_jpeg())?;

@@ -1,5 +1,5 @@
+use framegram_media::{Compressor, Decoder, Image, Subsampling};
 use proptest::prelude::*;
-use turbojpeg::{Compressor, Decompressor, Image, PixelFormat};
 
 use super::*;
 
@@ -46,31 +46,14 @@ fn scaled(plane: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
     out
 }
 
-fn through_jpeg(plane: &[u8], width: usize, height: usize, quality: i32) -> Vec<u8> {
+fn through_jpeg(plane: &[u8], width: usize, height: usize, quality: u8) -> Vec<u8> {
+    let image = Image::yuv(width, height, Subsampling::Gray, plane.to_vec().into()).unwrap();
     let mut compressor = Compressor::new().unwrap();
-    compressor.set_quality(quality).unwrap();
-    compressor.set_subsamp(turbojpeg::Subsamp::Gray).unwrap();
-    let image = Image {
-        pixels: plane,
-        width,
-        pitch: width,
-        height,
-        format: PixelFormat::GRAY,
-    };
-    let jpeg = compressor.compress_to_vec(image).unwrap();
-    let mut pixels = vec![0; width * height];
-    let image = Image {
-        pixels: pixels.as_mut_slice(),
-        width,
-        pitch: width,
-        height,
-        format: PixelFormat::GRAY,
-    };
-    Decompressor::new()
-        .unwrap()
-        .decompress(&jpeg, image)
-        .unwrap();
-    pixels
+    let jpeg = compressor.compress(&image, quality).unwrap();
+    let mut luma = Vec::new();
+    let mut decoder = Decoder::new().unwrap();
+    decoder.decode_luma(&jpeg, &mut luma).unwrap();
+    luma
 }
 
 fn read(plane: &[u8], width: usize, height: usize) -> Option<Stamp> {
@@ -220,7 +203,7 @@ proptest! {
         run: u8,
         width in 320_usize..640,
         height in 180_usize..360,
-        quality in 40..95,
+        quality in 40_u8..95,
     ) {
         let stamp = Stamp { number, micros, clock, run };
         let mut plane = scene(u64::from(number), 640, 360, 30);

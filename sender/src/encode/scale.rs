@@ -4,9 +4,7 @@ use anyhow::Result;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-
-use crate::picture::{Picture, Pixels};
-use crate::pool::Pool;
+use framegram_media::{Image, Pixels, Pool};
 
 /// Scales pictures, plane by plane; its tables and buffers are used again.
 pub(super) struct Scaler {
@@ -29,12 +27,7 @@ impl Scaler {
     }
 
     /// `picture` at exactly `width` x `height`, in the same kind of pixels.
-    pub(super) fn scale(
-        &mut self,
-        picture: &Picture,
-        width: usize,
-        height: usize,
-    ) -> Result<Picture> {
+    pub(super) fn scale(&mut self, picture: &Image, width: usize, height: usize) -> Result<Image> {
         match picture.pixels() {
             Pixels::Bgr(pixels) => {
                 let mut target = self.buffers.take_sized(3 * width * height);
@@ -42,7 +35,7 @@ impl Scaler {
                     (pixels, picture.width(), picture.height()),
                     (&mut target, width, height),
                 )?;
-                Ok(Picture::bgr(width, height, self.buffers.lend(target))?)
+                Ok(Image::bgr(width, height, self.buffers.lend(target))?)
             }
             Pixels::Yuv(sampling, planes) => {
                 let mut target = self.buffers.take_sized(sampling.bytes(width, height));
@@ -59,7 +52,7 @@ impl Scaler {
                     rest = after;
                 }
                 let planes = self.buffers.lend(target);
-                Ok(Picture::yuv(width, height, *sampling, planes)?)
+                Ok(Image::yuv(width, height, *sampling, planes)?)
             }
         }
     }
@@ -81,28 +74,29 @@ impl Scaler {
 
 #[cfg(test)]
 mod tests {
+    use framegram_media::Subsampling;
+
     use super::*;
-    use crate::picture::Sampling;
 
     #[test]
     fn keeps_flat_colours_at_odd_sizes() {
         let mut scaler = Scaler::new();
         let bgr = [10_u8, 20, 30].repeat(37 * 21);
-        let bgr = Picture::bgr(37, 21, bgr.into()).unwrap();
+        let bgr = Image::bgr(37, 21, bgr.into()).unwrap();
         for (width, height) in [(1, 1), (19, 11), (75, 43)] {
             let scaled = scaler.scale(&bgr, width, height).unwrap();
             let expected = [10_u8, 20, 30].repeat(width * height);
             assert_eq!(scaled.pixels(), &Pixels::Bgr(expected.into()));
         }
         for sampling in [
-            Sampling::Half,
-            Sampling::HalfWidth,
-            Sampling::Full,
-            Sampling::Grey,
+            Subsampling::Yuv420,
+            Subsampling::Yuv422,
+            Subsampling::Yuv444,
+            Subsampling::Gray,
         ] {
             let mut planes = vec![50; 37 * 21];
             planes.resize(sampling.bytes(37, 21), 90);
-            let picture = Picture::yuv(37, 21, sampling, planes.into()).unwrap();
+            let picture = Image::yuv(37, 21, sampling, planes.into()).unwrap();
             let scaled = scaler.scale(&picture, 19, 11).unwrap();
             let mut expected = vec![50; 19 * 11];
             expected.resize(sampling.bytes(19, 11), 90);
@@ -115,7 +109,7 @@ mod tests {
         let stripes: Vec<u8> = (0..64 * 64)
             .map(|at| if at % 2 == 0 { 0 } else { 200 })
             .collect();
-        let picture = Picture::yuv(64, 64, Sampling::Grey, stripes.into()).unwrap();
+        let picture = Image::yuv(64, 64, Subsampling::Gray, stripes.into()).unwrap();
         let scaled = Scaler::new().scale(&picture, 16, 16).unwrap();
         let Pixels::Yuv(_, pixels) = scaled.pixels() else {
             panic!("another kind of pixels");

@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use framegram_lab::timecode::{Area, Stamp};
-
-use crate::picture::{Picture, Pixels, Sampling};
-use crate::pool::Pool;
+use framegram_media::{Image, Pixels, Pool, Subsampling};
 
 /// Draws stamps into copies of pictures; the buffers are used again.
 #[derive(Default)]
@@ -15,7 +13,7 @@ pub(super) struct Stamper {
 impl Stamper {
     /// A copy of `picture` with the stamp in its upper left corner; `None`
     /// where it is too small for one.
-    pub(super) fn draw(&self, stamp: Stamp, picture: &Picture) -> Result<Option<Picture>> {
+    pub(super) fn draw(&self, stamp: Stamp, picture: &Image) -> Result<Option<Image>> {
         let (width, height) = (picture.width(), picture.height());
         let (Pixels::Bgr(pixels) | Pixels::Yuv(_, pixels)) = picture.pixels();
         let mut copy = self.buffers.take_sized(pixels.len());
@@ -50,14 +48,14 @@ impl Stamper {
         }
         let copy = self.buffers.lend(copy);
         Ok(Some(match picture.pixels() {
-            Pixels::Bgr(_) => Picture::bgr(width, height, copy)?,
-            Pixels::Yuv(sampling, _) => Picture::yuv(width, height, *sampling, copy)?,
+            Pixels::Bgr(_) => Image::bgr(width, height, copy)?,
+            Pixels::Yuv(sampling, _) => Image::yuv(width, height, *sampling, copy)?,
         }))
     }
 }
 
 /// Takes the colour out of an area in the upper left corner.
-fn bleach(chroma: &mut [u8], sampling: Sampling, size: (usize, usize), area: Area) {
+fn bleach(chroma: &mut [u8], sampling: Subsampling, size: (usize, usize), area: Area) {
     let Some((width, height)) = sampling.chroma(size.0, size.1) else {
         return;
     };
@@ -76,9 +74,10 @@ const NO_COLOUR: u8 = 128;
 mod tests {
     use bytes::Bytes;
     use framegram_lab::timecode::Reader;
+    use framegram_media::Decoder;
 
     use super::*;
-    use crate::encode::{Encoder, Settings, decode_for_window};
+    use crate::encode::{Encoder, Settings};
     use crate::source::Content;
 
     const STAMP: Stamp = Stamp {
@@ -89,26 +88,30 @@ mod tests {
     };
 
     /// Green all over, of every kind.
-    fn pictures(width: usize, height: usize) -> Vec<Picture> {
-        let yuv = |sampling: Sampling| {
+    fn pictures(width: usize, height: usize) -> Vec<Image> {
+        let yuv = |sampling: Subsampling| {
             let mut planes = vec![150; width * height];
             planes.resize(sampling.bytes(width, height), 50);
-            Picture::yuv(width, height, sampling, planes.into()).unwrap()
+            Image::yuv(width, height, sampling, planes.into()).unwrap()
         };
         let bgr = [30_u8, 200, 40].repeat(width * height);
         vec![
-            Picture::bgr(width, height, bgr.into()).unwrap(),
-            yuv(Sampling::Half),
-            yuv(Sampling::HalfWidth),
-            yuv(Sampling::Full),
-            yuv(Sampling::Grey),
+            Image::bgr(width, height, bgr.into()).unwrap(),
+            yuv(Subsampling::Yuv420),
+            yuv(Subsampling::Yuv422),
+            yuv(Subsampling::Yuv444),
+            yuv(Subsampling::Gray),
         ]
     }
 
     fn read(jpeg: &[u8]) -> Option<Stamp> {
-        let (words, width, height) = decode_for_window(jpeg).unwrap();
-        let green: Vec<u8> = words.iter().map(|word| (word >> 8) as u8).collect();
-        Reader::default().read(&green, width, width, height)
+        let decoded = Decoder::new().unwrap().decode_whole(jpeg).unwrap();
+        let green: Vec<u8> = decoded
+            .pixels
+            .iter()
+            .map(|word| (word >> 8) as u8)
+            .collect();
+        Reader::default().read(&green, decoded.width, decoded.width, decoded.height)
     }
 
     #[test]
@@ -120,7 +123,7 @@ mod tests {
                     ..Settings::default()
                 };
                 let mut encoder = Encoder::new(settings).unwrap();
-                let content = Content::Picture(picture);
+                let content = Content::Image(picture);
                 let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
                 assert!(encoded.stamped);
                 assert_eq!(read(&encoded.jpeg), Some(STAMP), "{width}x{height}");
@@ -138,7 +141,7 @@ mod tests {
         };
         let mut encoder = Encoder::new(settings).unwrap();
         for picture in pictures(1920, 1080) {
-            let content = Content::Picture(picture);
+            let content = Content::Image(picture);
             let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
             assert_eq!(read(&encoded.jpeg), Some(STAMP));
         }
@@ -147,7 +150,7 @@ mod tests {
     #[test]
     fn a_source_that_has_jpegs_is_encoded_again_for_it() {
         let mut encoder = Encoder::new(Settings::default()).unwrap();
-        let content = Content::Picture(pictures(640, 360).remove(0));
+        let content = Content::Image(pictures(640, 360).remove(0));
         let own = Content::Jpeg(encoder.encode(&content).unwrap().jpeg);
         assert!(encoder.encode(&own).unwrap().passed_through);
         let encoded = encoder.encode_stamped(&own, STAMP).unwrap();
@@ -159,7 +162,7 @@ mod tests {
     fn leaves_small_pictures_as_they_are() {
         let mut encoder = Encoder::new(Settings::default()).unwrap();
         for picture in pictures(79, 47) {
-            let content = Content::Picture(picture);
+            let content = Content::Image(picture);
             let plain: Bytes = encoder.encode(&content).unwrap().jpeg;
             let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
             assert!(!encoded.stamped);

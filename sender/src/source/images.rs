@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use framegram_media::limits::MAX_PIXELS;
+use framegram_media::Image;
+use framegram_media::jpeg::{self, JpegInfo};
+use framegram_media::limits::{MAX_PIXELS, MAX_SIDE, check_size};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
-use crate::encode;
-use crate::picture::{MAX_SIDE, Picture, check_size};
 
 /// Stills a second where no rate is asked for, as FFmpeg takes a row of stills.
 const DEFAULT_RATE: f64 = 25.0;
@@ -160,9 +160,9 @@ fn read_still(path: &Path) -> Result<Content> {
 
 fn decode(bytes: Vec<u8>) -> Result<Content> {
     if bytes.starts_with(&[0xFF, 0xD8]) {
-        let is_video = encode::read_header(&bytes).is_ok_and(|header| header.is_video);
+        let is_video = JpegInfo::read(&bytes).is_ok_and(|info| info.is_video);
         if is_video && orientation(&bytes) == Orientation::NoTransforms {
-            encode::check(&bytes)?;
+            jpeg::check(&bytes)?;
             return Ok(Content::Jpeg(Bytes::from(bytes)));
         }
     }
@@ -185,11 +185,7 @@ fn decode(bytes: Vec<u8>) -> Result<Content> {
     for pixel in pixels.chunks_exact_mut(3) {
         pixel.swap(0, 2);
     }
-    Ok(Content::Picture(Picture::bgr(
-        width,
-        height,
-        pixels.into(),
-    )?))
+    Ok(Content::Image(Image::bgr(width, height, pixels.into())?))
 }
 
 /// The chunks of a PNG that its pixels take, and which way up it is held. What a

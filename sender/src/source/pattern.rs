@@ -5,10 +5,10 @@
 //! encode; a frame is put together from rows of one tile made at the start.
 
 use anyhow::{Result, ensure};
+use framegram_media::limits::check_size;
+use framegram_media::{Image, Pool, Subsampling};
 
 use super::{Captured, Content, Source, paced};
-use crate::picture::{self, Picture, Sampling};
-use crate::pool::Pool;
 
 /// The size where none is asked for.
 pub(super) const DEFAULT_SIZE: (usize, usize) = (1280, 720);
@@ -109,7 +109,7 @@ impl Pattern {
     /// # Errors
     /// Where pictures of this size are not taken.
     pub fn new(width: usize, height: usize, rate: f64) -> Result<Self> {
-        picture::check_size(width, height)?;
+        check_size(width, height)?;
         ensure!(
             rate > 0.0,
             "a pattern of {rate} frames a second does not move"
@@ -141,9 +141,9 @@ impl Pattern {
     ///
     /// # Errors
     /// Never, for a size that [`new`](Self::new) took.
-    pub fn picture(&self, number: u64) -> Result<Picture> {
+    pub fn picture(&self, number: u64) -> Result<Image> {
         let (width, height) = (self.width, self.height);
-        let sampling = Sampling::Half;
+        let sampling = Subsampling::Yuv420;
         let mut planes = self.buffers.take_sized(sampling.bytes(width, height));
         let (luma, chroma) = planes.split_at_mut(width * height);
         let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
@@ -168,7 +168,7 @@ impl Pattern {
         }
         write_number(&mut planes, width, height, number);
         let planes = self.buffers.lend(planes);
-        Ok(Picture::yuv(width, height, sampling, planes)?)
+        Ok(Image::yuv(width, height, sampling, planes)?)
     }
 }
 
@@ -178,7 +178,7 @@ impl Source for Pattern {
         let media_time = paced::media_time(self.number, self.rate);
         self.number += 1;
         Ok(Some(Captured {
-            content: Content::Picture(picture),
+            content: Content::Image(picture),
             media_time: Some(media_time),
             taken: None,
         }))
@@ -331,12 +331,14 @@ fn to_yuv([red, green, blue]: [u8; 3]) -> [u8; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::encode::{Encoder, Settings, decode_for_window};
+    use framegram_media::Decoder;
 
-    fn encode(picture: Picture) -> bytes::Bytes {
+    use super::*;
+    use crate::encode::{Encoder, Settings};
+
+    fn encode(picture: Image) -> bytes::Bytes {
         let mut encoder = Encoder::new(Settings::default()).unwrap();
-        encoder.encode(&Content::Picture(picture)).unwrap().jpeg
+        encoder.encode(&Content::Image(picture)).unwrap().jpeg
     }
 
     #[test]
@@ -369,9 +371,9 @@ mod tests {
     fn shows_its_bars_in_their_colours() {
         let pattern = Pattern::new(640, 360, 30.0).unwrap();
         let jpeg = encode(pattern.picture(5).unwrap());
-        let (pixels, width, _) = decode_for_window(&jpeg).unwrap();
+        let decoded = Decoder::new().unwrap().decode_whole(&jpeg).unwrap();
         for (index, colour) in BARS.iter().enumerate() {
-            let pixel = pixels[30 * width + 40 + 80 * index].to_be_bytes();
+            let pixel = decoded.pixels[30 * decoded.width + 40 + 80 * index].to_be_bytes();
             for (got, expected) in pixel[1..].iter().zip(colour) {
                 assert!(
                     got.abs_diff(*expected) <= 3,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::picture;
+use framegram_media::limits::check_size;
 
 /// A source as the command line names it.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,7 @@ pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
         .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     let (width, height) =
         size.ok_or_else(|| format!("'{text}' is not a size: type it like 1280x720"))?;
-    picture::check_size(width, height).map_err(|error| error.to_string())?;
+    check_size(width, height).map_err(|error| error.to_string())?;
     Ok((width, height))
 }
 

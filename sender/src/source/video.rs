@@ -7,13 +7,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use framegram_media::{Image, Pool};
 use opencv::core::{self, Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst};
 
 use super::paced::Timeline;
 use super::{Captured, Content, Request, Source, paced};
-use crate::picture::Picture;
-use crate::pool::Pool;
 
 /// Frames a second where a stream does not say.
 const DEFAULT_RATE: f64 = 25.0;
@@ -224,7 +223,7 @@ impl Mats {
         }
         let (width, height) = (usize::try_from(size.width)?, usize::try_from(size.height)?);
         let pixels = self.idle.lend(Pixels(mat));
-        Ok(Content::Picture(Picture::bgr(width, height, pixels)?))
+        Ok(Content::Image(Image::bgr(width, height, pixels)?))
     }
 }
 

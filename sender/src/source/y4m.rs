@@ -11,11 +11,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use framegram_media::limits::{SizeError, check_size};
+use framegram_media::{Image, Pool, Subsampling};
 use thiserror::Error;
 
 use super::{Captured, Content, Source, paced};
-use crate::picture::{self, NotAPicture, Picture, Sampling};
-use crate::pool::Pool;
 
 /// The longest line of header that is read: FFmpeg writes under 100 bytes.
 const MAX_LINE: usize = 1024;
@@ -72,7 +72,7 @@ impl Y4m {
         })
     }
 
-    fn read_frame(&mut self) -> Result<Option<Picture>> {
+    fn read_frame(&mut self) -> Result<Option<Image>> {
         let Some(line) = read_line(&mut self.input)? else {
             return Ok(None);
         };
@@ -96,7 +96,7 @@ impl Y4m {
             expand_chroma(chroma);
         }
         let planes = self.buffers.lend(planes);
-        Ok(Some(Picture::yuv(width, height, sampling, planes)?))
+        Ok(Some(Image::yuv(width, height, sampling, planes)?))
     }
 }
 
@@ -114,7 +114,7 @@ impl Source for Y4m {
         let media_time = paced::media_time(self.number, self.rate);
         self.number += 1;
         Ok(Some(Captured {
-            content: Content::Picture(picture),
+            content: Content::Image(picture),
             media_time: Some(media_time),
             taken: None,
         }))
@@ -146,7 +146,7 @@ pub struct Header {
     /// Frames a second, where it says.
     pub rate: Option<f64>,
     /// Which planes there are.
-    pub sampling: Sampling,
+    pub sampling: Subsampling,
     /// Whether all values are used, not 16 to 235 and 16 to 240.
     pub full_range: bool,
 }
@@ -162,7 +162,7 @@ pub enum HeaderError {
     NoSize,
     /// Its size is not one that is taken.
     #[error(transparent)]
-    Size(#[from] NotAPicture),
+    Size(#[from] SizeError),
     /// Deeper than 8 bits, with alpha, or unknown.
     #[error("Y4M of kind C{0} is not taken; with ffmpeg, type -pix_fmt yuv420p")]
     Kind(String),
@@ -180,7 +180,7 @@ impl Header {
             return Err(HeaderError::NotY4m);
         }
         let (mut width, mut height) = (0, 0);
-        let (mut rate, mut sampling, mut full_range) = (None, Sampling::Half, false);
+        let (mut rate, mut sampling, mut full_range) = (None, Subsampling::Yuv420, false);
         for word in words.filter(|word| !word.is_empty()) {
             let mut rest = word.chars();
             let tag = rest.next();
@@ -199,7 +199,7 @@ impl Header {
         if width == 0 || height == 0 {
             return Err(HeaderError::NoSize);
         }
-        picture::check_size(width, height)?;
+        check_size(width, height)?;
         Ok(Self {
             width,
             height,
@@ -210,12 +210,12 @@ impl Header {
     }
 }
 
-fn parse_kind(kind: &str) -> Result<Sampling, HeaderError> {
+fn parse_kind(kind: &str) -> Result<Subsampling, HeaderError> {
     match kind {
-        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(Sampling::Half),
-        "422" => Ok(Sampling::HalfWidth),
-        "444" => Ok(Sampling::Full),
-        "mono" => Ok(Sampling::Grey),
+        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(Subsampling::Yuv420),
+        "422" => Ok(Subsampling::Yuv422),
+        "444" => Ok(Subsampling::Yuv444),
+        "mono" => Ok(Subsampling::Gray),
         _ => Err(HeaderError::Kind(kind.into())),
     }
 }
@@ -262,16 +262,16 @@ fn expand_chroma(plane: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use framegram_media::Pixels;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::picture::Pixels;
 
-    fn read(bytes: Vec<u8>) -> Result<Vec<Picture>> {
+    fn read(bytes: Vec<u8>) -> Result<Vec<Image>> {
         let mut source = Y4m::stream(std::io::Cursor::new(bytes), "test", None)?;
         let mut pictures = Vec::new();
         while let Some(captured) = source.next()? {
-            let Content::Picture(picture) = captured.content else {
+            let Content::Image(picture) = captured.content else {
                 panic!("Y4M holds no JPEGs");
             };
             pictures.push(picture);
@@ -305,10 +305,13 @@ mod tests {
         assert!((header.rate.unwrap() - 29.97).abs() < 0.01);
         assert_eq!(
             (header.sampling, header.full_range),
-            (Sampling::Half, false)
+            (Subsampling::Yuv420, false)
         );
         let header = Header::parse(b"YUV4MPEG2 W2 H2 F0:0 C444 XCOLORRANGE=FULL").unwrap();
-        assert_eq!((header.sampling, header.full_range), (Sampling::Full, true));
+        assert_eq!(
+            (header.sampling, header.full_range),
+            (Subsampling::Yuv444, true)
+        );
         assert_eq!(header.rate, None);
     }
 
@@ -341,11 +344,11 @@ mod tests {
         let white = [[255_u8; 9].as_slice(), &[255; 8]].concat();
         assert_eq!(
             pictures[0].pixels(),
-            &Pixels::Yuv(Sampling::Half, black.into())
+            &Pixels::Yuv(Subsampling::Yuv420, black.into())
         );
         assert_eq!(
             pictures[1].pixels(),
-            &Pixels::Yuv(Sampling::Half, white.into())
+            &Pixels::Yuv(Subsampling::Yuv420, white.into())
         );
         bytes.pop();
         assert!(read(bytes).is_err());
@@ -369,7 +372,7 @@ mod tests {
         #[test]
         fn takes_any_header_line(line in "YUV4MPEG2( [WHFICAX]{0,2}[0-9a-z:=]{0,20}){0,8}") {
             if let Ok(header) = Header::parse(line.as_bytes()) {
-                prop_assert!(picture::check_size(header.width, header.height).is_ok());
+                prop_assert!(check_size(header.width, header.height).is_ok());
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use framegram_send::picture::Sampling;
+use framegram_media::Subsampling;
 use framegram_tests::program::until;
 use framegram_tests::relay::Relay;
 
@@ -22,7 +22,7 @@ fn sends(folder: &Path, clip: &[Vec<u8>], address: SocketAddr) -> Peer {
 
 fn from_ffmpeg(size: (usize, usize), shown: (u64, u64)) {
     let folder = tempfile::tempdir().unwrap();
-    let clip = clip(size, Sampling::Half, false);
+    let clip = clip(size, Subsampling::Yuv420, false);
     let address = address();
     let viewer = viewer(address, &format!("--frames {FRAMES}"));
     sends(folder.path(), &clip, address).end();
@@ -79,7 +79,7 @@ fn what_ffmpeg_encodes_itself_is_shown() {
 
 fn to_ffmpeg(size: (usize, usize), sliced: bool) {
     let folder = tempfile::tempdir().unwrap();
-    let clip = clip(size, Sampling::Half, sliced);
+    let clip = clip(size, Subsampling::Yuv420, sliced);
     let address = address();
     // The description comes with the first frame of a stream.
     let first = send(&clip[..1], address, "--wire rtp --sdp x.sdp");
@@ -116,7 +116,7 @@ fn ffmpeg_gets_full_hd() {
 #[test]
 fn loss_of_what_ffmpeg_sends_is_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let clip = clip((640, 360), Sampling::Half, false);
+    let clip = clip((640, 360), Subsampling::Yuv420, false);
     let (near, far) = (address(), address());
     let viewer = viewer(far, "--once --duration 6s");
     let relay = Relay::lossy(near, far, LOSS);

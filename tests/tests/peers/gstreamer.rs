@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use framegram_send::picture::Sampling;
+use framegram_media::Subsampling;
 use framegram_tests::program::until;
 use framegram_tests::relay::Relay;
 
@@ -92,7 +92,7 @@ fn above_2040_pixels_the_session_description_tells_the_size() {
 
 fn to_gstreamer(
     size: (usize, usize),
-    sampling: Sampling,
+    sampling: Subsampling,
     sliced: bool,
     caps: &str,
     arguments: &str,
@@ -117,17 +117,17 @@ fn to_gstreamer(
 
 #[test]
 fn gstreamer_gets_every_frame_byte_for_byte() {
-    to_gstreamer((640, 360), Sampling::Half, true, "", "");
-    to_gstreamer((640, 360), Sampling::HalfWidth, false, "", "--rtcp-mux");
-    to_gstreamer((333, 251), Sampling::Half, false, "", "");
+    to_gstreamer((640, 360), Subsampling::Yuv420, true, "", "");
+    to_gstreamer((640, 360), Subsampling::Yuv422, false, "", "--rtcp-mux");
+    to_gstreamer((333, 251), Subsampling::Yuv420, false, "", "");
 }
 
 #[test]
 fn gstreamer_gets_full_hd_and_more() {
-    to_gstreamer((1920, 1080), Sampling::Half, true, "", "");
+    to_gstreamer((1920, 1080), Subsampling::Yuv420, true, "", "");
     to_gstreamer(
         (2560, 128),
-        Sampling::Half,
+        Subsampling::Yuv420,
         true,
         ",x-dimensions=(string)\"2560,128\"",
         "",
@@ -168,7 +168,7 @@ fn gstreamer_gets_what_a_bad_link_leaves() {
     let (near, far) = (address(), address());
     let peer = receives(folder.path(), "", far);
     let relay = Relay::lossy(near, far, LOSS);
-    let clip = clip((640, 360), Sampling::Half, true);
+    let clip = clip((640, 360), Subsampling::Yuv420, true);
     let sender = send(&clip, near, "--wire rtp");
     assert_eq!(sender.count("frames.sent"), FRAMES as u64);
     // It hands damaged frames on; what is asked here is that it goes on.

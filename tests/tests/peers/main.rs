@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use framegram_common::jpeg::JpegHeader;
+use framegram_media::{Image, Subsampling};
 use framegram_send::encode::{Encoder, Settings};
-use framegram_send::picture::{Picture, Sampling};
 use framegram_send::source::Content;
 use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER, until};
 
@@ -39,7 +39,7 @@ fn address() -> SocketAddr {
 }
 
 /// A moving clip, each frame a JPEG, in restart slices or not.
-fn clip((width, height): (usize, usize), sampling: Sampling, slices: bool) -> Vec<Vec<u8>> {
+fn clip((width, height): (usize, usize), sampling: Subsampling, slices: bool) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(Settings {
         quality: Some(70),
         slices: slices.then_some(1_452),
@@ -53,8 +53,8 @@ fn clip((width, height): (usize, usize), sampling: Sampling, slices: bool) -> Ve
             .collect();
         let rest = sampling.bytes(width, height) - planes.len();
         planes.extend((0..rest).map(|at| (at % chroma + 3 * frame) as u8));
-        let picture = Picture::yuv(width, height, sampling, planes.into()).expect("a picture");
-        let encoded = encoder.encode(&Content::Picture(picture)).expect("a JPEG");
+        let picture = Image::yuv(width, height, sampling, planes.into()).expect("a picture");
+        let encoded = encoder.encode(&Content::Image(picture)).expect("a JPEG");
         encoded.jpeg.to_vec()
     });
     frames.collect()

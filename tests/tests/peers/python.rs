@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use framegram_send::picture::Sampling;
+use framegram_media::Subsampling;
 use framegram_tests::program::{SENDER, Start};
 use framegram_tests::relay::Relay;
 
@@ -88,7 +88,7 @@ fn through_a_bad_link_what_arrives_is_shown() {
 
 #[test]
 fn jpegs_in_pieces_are_put_together() {
-    let clip = clip((640, 360), Sampling::Half, true);
+    let clip = clip((640, 360), Subsampling::Yuv420, true);
     let address = address();
     let viewer = viewer(address, &format!("--frames {FRAMES}"));
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

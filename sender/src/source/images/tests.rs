@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use framegram_media::Pixels;
+
 use super::*;
 use crate::encode::{Encoder, Settings};
-use crate::picture::Pixels;
 use crate::source::Pattern;
 use crate::stop::Stop;
 
@@ -43,7 +44,7 @@ impl Drop for Folder {
 fn jpeg(number: u64) -> Bytes {
     let picture = Pattern::new(48, 32, 30.0).unwrap().picture(number).unwrap();
     let mut encoder = Encoder::new(Settings::default()).unwrap();
-    encoder.encode(&Content::Picture(picture)).unwrap().jpeg
+    encoder.encode(&Content::Image(picture)).unwrap().jpeg
 }
 
 fn png(image: &DynamicImage) -> Vec<u8> {
@@ -106,7 +107,7 @@ fn decodes_png_with_and_without_alpha() {
     ] {
         let path = folder.write("a.png", &png(&image));
         let captured = Images::still(&path, &request()).next().unwrap().unwrap();
-        let Content::Picture(picture) = captured.content else {
+        let Content::Image(picture) = captured.content else {
             panic!("a PNG is no JPEG");
         };
         assert_eq!((picture.width(), picture.height()), (3, 5));
@@ -117,7 +118,7 @@ fn decodes_png_with_and_without_alpha() {
 #[test]
 fn turns_a_still_that_was_taken_sideways() {
     let content = decode(turned(&jpeg(1))).unwrap();
-    let Content::Picture(picture) = content else {
+    let Content::Image(picture) = content else {
         panic!("it went out as it was");
     };
     assert_eq!((picture.width(), picture.height()), (32, 48));

@@ -8,7 +8,7 @@ use crate::source::Pattern;
 fn jpeg(number: u64) -> Bytes {
     let picture = Pattern::new(48, 32, 30.0).unwrap().picture(number).unwrap();
     let mut encoder = Encoder::new(Settings::default()).unwrap();
-    encoder.encode(&Content::Picture(picture)).unwrap().jpeg
+    encoder.encode(&Content::Image(picture)).unwrap().jpeg
 }
 
 #[test]

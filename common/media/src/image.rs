@@ -1,0 +1,168 @@
+//! Images on their way from a source to the encoder.
+
+use bytes::Bytes;
+
+use crate::error::ImageError;
+use crate::limits::check_size;
+use crate::subsampling::Subsampling;
+
+/// Pixels, 8 bits a component, rows without padding, top row first. The bytes
+/// are shared, never copied, when it is cloned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    width: usize,
+    height: usize,
+    pixels: Pixels,
+}
+
+/// How the pixels of a [`Image`] lie in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// Blue, green, red of each pixel, `3 * width` bytes a row.
+    Bgr(Bytes),
+    /// Whole planes of luma, then blue and red difference, as a JPEG holds
+    /// them: BT.601, all values from 0 to 255 used.
+    Yuv(Subsampling, Bytes),
+}
+
+impl Image {
+    /// An image of packed blue, green and red.
+    ///
+    /// # Errors
+    /// Where `pixels` is not `3 * width * height` bytes, or the size is out of range.
+    pub fn bgr(width: usize, height: usize, pixels: Bytes) -> Result<Self, ImageError> {
+        check_size(width, height)?;
+        check_length(3 * width * height, pixels.len())?;
+        Ok(Self {
+            width,
+            height,
+            pixels: Pixels::Bgr(pixels),
+        })
+    }
+
+    /// An image of planes, one after the other in `planes`.
+    ///
+    /// # Errors
+    /// Where `planes` has another length than [`Subsampling::bytes`] says, or the
+    /// size is out of range.
+    pub fn yuv(
+        width: usize,
+        height: usize,
+        sampling: Subsampling,
+        planes: Bytes,
+    ) -> Result<Self, ImageError> {
+        check_size(width, height)?;
+        check_length(sampling.bytes(width, height), planes.len())?;
+        Ok(Self {
+            width,
+            height,
+            pixels: Pixels::Yuv(sampling, planes),
+        })
+    }
+
+    /// Width in pixels.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The same in 4:2:0, where it is 4:4:4 or gray; `None` for others.
+    #[must_use]
+    pub fn halved(&self) -> Option<Self> {
+        let Pixels::Yuv(sampling @ (Subsampling::Yuv444 | Subsampling::Gray), planes) =
+            &self.pixels
+        else {
+            return None;
+        };
+        let (width, height) = (self.width, self.height);
+        let mut halved = Vec::with_capacity(Subsampling::Yuv420.bytes(width, height));
+        halved.extend_from_slice(&planes[..width * height]);
+        for (plane, ..) in sampling.split(width, height, planes).skip(1) {
+            for rows in plane.chunks(2 * width) {
+                let (upper, lower) = rows.split_at(width);
+                let lower = if lower.is_empty() { upper } else { lower };
+                halved.extend(upper.chunks(2).zip(lower.chunks(2)).map(|(upper, lower)| {
+                    let sum: u16 = upper
+                        .iter()
+                        .chain(lower)
+                        .map(|value| u16::from(*value))
+                        .sum();
+                    let count = 2 * upper.len() as u16;
+                    ((sum + count / 2) / count) as u8
+                }));
+            }
+        }
+        halved.resize(Subsampling::Yuv420.bytes(width, height), NO_COLOUR);
+        Some(Self {
+            width,
+            height,
+            pixels: Pixels::Yuv(Subsampling::Yuv420, halved.into()),
+        })
+    }
+
+    /// The pixels themselves.
+    #[must_use]
+    pub fn pixels(&self) -> &Pixels {
+        &self.pixels
+    }
+}
+
+/// Chroma of gray.
+const NO_COLOUR: u8 = 128;
+
+fn check_length(expected: usize, got: usize) -> Result<(), ImageError> {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(ImageError::Length { expected, got })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_chroma_of_4_4_4_and_gray() {
+        let mut planes: Vec<u8> = (0..15).collect();
+        planes.extend([10, 20, 30, 40, 50, 10, 20, 30, 40, 50, 0, 4, 8, 12, 16]);
+        planes.extend([7; 15]);
+        let full = Image::yuv(5, 3, Subsampling::Yuv444, planes.clone().into()).unwrap();
+        let halved = full.halved().unwrap();
+        let mut expected = planes[..15].to_vec();
+        expected.extend([15, 35, 50, 2, 10, 16]);
+        expected.extend([7; 6]);
+        assert_eq!(
+            halved.pixels(),
+            &Pixels::Yuv(Subsampling::Yuv420, expected.into())
+        );
+        assert_eq!(halved.halved(), None);
+
+        let gray = Image::yuv(5, 3, Subsampling::Gray, planes[..15].to_vec().into()).unwrap();
+        let mut expected = planes[..15].to_vec();
+        expected.extend([128; 12]);
+        let halved = gray.halved().unwrap();
+        assert_eq!(
+            halved.pixels(),
+            &Pixels::Yuv(Subsampling::Yuv420, expected.into())
+        );
+    }
+
+    #[test]
+    fn refuses_bytes_of_another_length() {
+        let length = Image::bgr(2, 2, Bytes::from_static(&[0; 11]));
+        assert_eq!(
+            length,
+            Err(ImageError::Length {
+                expected: 12,
+                got: 11
+            })
+        );
+    }
+}
