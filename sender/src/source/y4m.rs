@@ -164,7 +164,10 @@ pub enum HeaderError {
     #[error(transparent)]
     Size(#[from] SizeError),
     /// Deeper than 8 bits, with alpha, or unknown.
-    #[error("Y4M of kind C{0} is not taken; with ffmpeg, type -pix_fmt yuv420p")]
+    #[error(
+        "Y4M of kind C{} is not taken; with ffmpeg, type -pix_fmt yuv420p",
+        .0.escape_debug()
+    )]
     Kind(String),
 }
 
@@ -324,6 +327,12 @@ mod tests {
                 Err(HeaderError::Kind(kind.into()))
             );
         }
+        // Whoever made the file made the kind: it is told, and does nothing else.
+        let strange = Header::parse(b"YUV4MPEG2 W2 H2 C\x1b[2J\x07").unwrap_err();
+        assert!(
+            !strange.to_string().contains(char::is_control),
+            "{strange:?}"
+        );
         assert_eq!(Header::parse(b"YUV4MPEG2 W2"), Err(HeaderError::NoSize));
         assert_eq!(Header::parse(b"RIFF"), Err(HeaderError::NotY4m));
         let huge = Header::parse(b"YUV4MPEG2 W16000 H16000");

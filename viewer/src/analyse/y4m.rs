@@ -52,7 +52,10 @@ impl<R: BufRead> Y4m<R> {
             "422" => 2 * width.div_ceil(2) * height,
             "444" => 2 * pixels,
             "mono" => 0,
-            _ => bail!("Y4M of kind C{kind} is not taken; with ffmpeg, type -pix_fmt yuv420p"),
+            _ => bail!(
+                "Y4M of kind C{} is not taken; with ffmpeg, type -pix_fmt yuv420p",
+                kind.escape_debug()
+            ),
         };
         Ok(Self {
             input,
