@@ -4,6 +4,7 @@
 mod pull;
 mod scenario;
 mod socket;
+mod turns;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ use crate::truth::{self, Truth};
 use pull::Pull;
 pub use scenario::{Life, Scenario};
 use socket::Socket;
+use turns::Turns;
+pub use turns::{Waiting, Waits};
 
 /// What came of a run.
 #[derive(Debug)]
@@ -112,6 +115,11 @@ struct Pair<'a> {
     pull: Option<Pull>,
     forward: Link,
     backward: Link,
+    /// What has come back to the sender, and when.
+    returned: VecDeque<(Duration, Vec<u8>)>,
+    sending: Turns,
+    passing: Turns,
+    viewing: Turns,
     events: Vec<Event>,
     records: Vec<FrameRecord>,
     truths: Vec<Truth>,
@@ -147,6 +155,10 @@ impl<'a> Pair<'a> {
                 .then(|| Pull::new(STREAM, VIEWER, sender(0), START + scenario.join)),
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
+            returned: VecDeque::new(),
+            sending: Turns::new(scenario.waits.sender, scenario.forward.seed),
+            passing: Turns::new(scenario.waits.path, !scenario.forward.seed),
+            viewing: Turns::new(scenario.waits.viewer, scenario.backward.seed),
             events: Vec::new(),
             records: Vec::new(),
             truths: Vec::new(),
@@ -175,7 +187,9 @@ impl<'a> Pair<'a> {
             if frames.peek().is_some() && self.reborn_at().is_some_and(|at| now >= at) {
                 self.begin_anew();
             }
-            if self.resting.is_none() && self.kill_at.is_none() && now >= self.frame_due {
+            let sends = self.sending.takes(self.sender_due(), now);
+            let due = self.resting.is_none() && self.kill_at.is_none() && now >= self.frame_due;
+            if sends && due {
                 if self.life.frames > 0
                     && let Some((index, frame)) = frames.next()
                 {
@@ -191,7 +205,7 @@ impl<'a> Pair<'a> {
                 let interval = self.scenario.interval;
                 self.frame_due += interval + hesitations.next().unwrap_or_default();
             }
-            self.drain(shown);
+            self.drain(sends, shown);
             let at_rest =
                 self.kill_at.is_some_and(|at| now >= at) || self.transmitter.is_finished();
             if at_rest {
@@ -199,10 +213,9 @@ impl<'a> Pair<'a> {
             }
             let more = frames.peek().is_some() && !self.lives.is_empty();
             let over = !more && self.is_over();
-            let sends = self.resting.is_none();
             let waits = [
                 (!over && self.receiver.is_none()).then_some(join),
-                sends.then_some(self.kill_at.unwrap_or(self.frame_due)),
+                self.kill_at.filter(|_| self.resting.is_none()),
                 self.reborn_at().filter(|_| more),
                 self.next_deadline(),
             ];
@@ -239,7 +252,53 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn drain(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
+    fn drain(&mut self, sends: bool, shown: &mut dyn FnMut(ReceivedFrame)) {
+        let now = self.now;
+        if sends {
+            self.transmit();
+        }
+        let passes = self.passing.takes(self.path_due(), now);
+        while passes && let Some(datagram) = self.forward.poll(now) {
+            if self.receiver.is_some() {
+                self.socket.put(datagram, now);
+            }
+        }
+        let views = self.socket.stalled_until(now).is_none();
+        if views && self.viewing.takes(self.viewer_due(), now) {
+            self.view(shown);
+        }
+        while passes && let Some(datagram) = self.backward.poll(now) {
+            self.returned.push_back((now, datagram));
+        }
+        let mut asked = false;
+        while sends && let Some((arrival, datagram)) = self.returned.pop_front() {
+            self.hear_viewer(&datagram, arrival);
+            asked = true;
+        }
+        if let Some(pull) = &mut self.pull {
+            pull.let_go(&mut self.transmitter, now);
+        }
+        if asked && !self.scenario.waits.sender.is_none() {
+            // In the same turn.
+            self.transmit();
+        }
+    }
+
+    /// The sender takes what a viewer said.
+    fn hear_viewer(&mut self, datagram: &[u8], arrival: Duration) {
+        let out = self.is_out();
+        match &mut self.pull {
+            None => self.transmitter.handle_datagram(0, datagram, arrival),
+            Some(pull) => {
+                let answer = pull.handle_viewer(datagram, &mut self.transmitter, arrival);
+                if let Some(answer) = answer.filter(|_| !out) {
+                    self.forward.send(answer, self.now);
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self) {
         let now = self.now;
         let killed = self.kill_at.is_some_and(|at| now >= at);
         let cut = self.scenario.cut.is_some_and(|cut| now >= START + cut);
@@ -254,26 +313,6 @@ impl<'a> Pair<'a> {
                 }
             }
         }
-        while let Some(datagram) = self.forward.poll(now) {
-            if self.receiver.is_some() {
-                self.socket.put(datagram, now);
-            }
-        }
-        self.view(shown);
-        while let Some(datagram) = self.backward.poll(now) {
-            match &mut self.pull {
-                None => self.transmitter.handle_datagram(0, &datagram, now),
-                Some(pull) => {
-                    let answer = pull.handle_viewer(&datagram, &mut self.transmitter, now);
-                    if let Some(answer) = answer.filter(|_| !out) {
-                        self.forward.send(answer, now);
-                    }
-                }
-            }
-        }
-        if let Some(pull) = &mut self.pull {
-            pull.let_go(&mut self.transmitter, now);
-        }
     }
 
     /// Whether nothing passes that is sent now.
@@ -282,7 +321,7 @@ impl<'a> Pair<'a> {
         self.scenario.outages.iter().any(out)
     }
 
-    /// The viewer's part, unless it stalls.
+    /// The viewer's part.
     fn view(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
         let now = self.now;
         while let Some(queued) = self.socket.take(now) {
@@ -308,9 +347,6 @@ impl<'a> Pair<'a> {
             }
             self.drain_receiver(shown);
             self.note_arrived(&queued.datagram, free);
-        }
-        if self.socket.stalled_until(now).is_some() {
-            return;
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_socket_drops(self.socket.dropped());
@@ -383,24 +419,43 @@ impl<'a> Pair<'a> {
 
     fn next_deadline(&self) -> Option<Duration> {
         let stalled = self.socket.stalled_until(self.now);
-        let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
-        let transmitter = self.transmitter.poll_timeout();
         let pull = self.pull.as_ref();
         [
             pull.and_then(|pull| pull.poll_timeout(self.receiver.as_ref(), self.now)),
-            transmitter.filter(|_| self.resting.is_none()),
-            stalled.or(receiver),
-            self.forward.poll_timeout(),
-            self.backward.poll_timeout(),
+            self.sending.next(self.sender_due()),
+            stalled.or(self.viewing.next(self.viewer_due())),
+            self.passing.next(self.path_due()),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
+    /// When the sender has something to do.
+    fn sender_due(&self) -> Option<Duration> {
+        let transmitter = self.transmitter.poll_timeout();
+        let frame = self.kill_at.is_none().then_some(self.frame_due);
+        let lives = transmitter.into_iter().chain(frame);
+        let lives = lives.filter(|_| self.resting.is_none());
+        let returned = self.returned.front().map(|(arrival, _)| *arrival);
+        lives.chain(returned).min()
+    }
+
+    /// When the path has something to hand on, either way.
+    fn path_due(&self) -> Option<Duration> {
+        let links = [&self.forward, &self.backward];
+        links.into_iter().filter_map(Link::poll_timeout).min()
+    }
+
+    /// When the viewer has something to do.
+    fn viewer_due(&self) -> Option<Duration> {
+        let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
+        receiver.into_iter().chain(self.socket.first()).min()
+    }
+
     /// Whether the sender is done and what it sent has had its time.
     fn is_over(&self) -> bool {
-        let quiet = self.forward.poll_timeout().is_none() && self.backward.poll_timeout().is_none();
+        let quiet = self.path_due().is_none() && self.returned.is_empty();
         let last = Event::Ended {
             stream: self.stream,
         };

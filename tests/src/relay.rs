@@ -1,17 +1,15 @@
 //! A bad link between two programs: the same one that virtual time has, in
 //! real time, over the loopback.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use framegram_common::os;
+use framegram_common::udp::{LARGEST_DATAGRAM, Listen, Socket, Waker, wait};
 use framegram_lab::impair::{Impairment, Link};
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
-use nix::sys::time::TimeSpec;
 
 /// How long it takes the relay at the most to notice that it is to stop.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -57,9 +55,12 @@ impl Relay {
             let mut sides = sides;
             // Who is behind each side: known at once, or from what it sends.
             sides[1].peer = Some(far);
-            let start = Instant::now();
+            let waker = Waker::new().expect("a file descriptor");
+            let mut buffer = vec![0; LARGEST_DATAGRAM];
+            let start = os::now();
             while !stopped.load(Ordering::Relaxed) {
-                pass(&mut sides, start, &count, is_out.load(Ordering::Relaxed));
+                let out = is_out.load(Ordering::Relaxed);
+                pass(&mut sides, start, &waker, &mut buffer, &count, out);
             }
         });
         Self {
@@ -108,17 +109,20 @@ impl Drop for Relay {
 
 /// A socket, and what is on its way from there.
 struct Side {
-    socket: UdpSocket,
+    socket: Socket,
     peer: Option<SocketAddr>,
     link: Link,
 }
 
 impl Side {
     fn new(address: SocketAddr, impairment: Impairment) -> Self {
-        let socket = UdpSocket::bind(address).expect("a free port");
-        socket.set_nonblocking(true).expect("it is a socket");
-        // As much as the system allows.
-        let _ = setsockopt(&socket, RcvBuf, &BUFFER);
+        // As much of a buffer as the system allows.
+        let socket = Socket::listen(&Listen {
+            address: Some(address),
+            buffer: BUFFER,
+            ..Listen::default()
+        })
+        .expect("a free port");
         Self {
             socket,
             peer: None,
@@ -127,23 +131,31 @@ impl Side {
     }
 }
 
-/// Waits for something to do, and does it.
-fn pass(sides: &mut [Side; 2], start: Instant, lost: &AtomicU64, out: bool) {
+/// Waits for something to do, and does it. A datagram is on its way since the
+/// system received it, however late the relay has its turn.
+fn pass(
+    sides: &mut [Side; 2],
+    start: Duration,
+    waker: &Waker,
+    buffer: &mut [u8],
+    lost: &AtomicU64,
+    out: bool,
+) {
     let due = sides.iter().filter_map(|side| side.link.poll_timeout());
-    let wait = due.min().map_or(PATIENCE, |due| {
-        due.saturating_sub(start.elapsed()).min(PATIENCE)
+    let patience = due.min().map_or(PATIENCE, |due| {
+        (start + due).saturating_sub(os::now()).min(PATIENCE)
     });
     let [near, far] = &*sides;
-    let mut polled = [near, far].map(|side| PollFd::new(side.socket.as_fd(), PollFlags::POLLIN));
-    let _ = ppoll(&mut polled, Some(TimeSpec::from(wait)), None);
-    let mut buffer = [0; 1 << 16];
+    let _ = wait(&[&near.socket, &far.socket], waker, Some(patience));
     for (at, side) in sides.iter_mut().enumerate() {
         for _ in 0..MAX_TAKEN {
-            let Ok((len, from)) = side.socket.recv_from(&mut buffer) else {
+            // What the network says of an earlier datagram is no datagram.
+            let Ok(Some(received)) = side.socket.receive(buffer) else {
                 break;
             };
-            side.peer = Some(from);
-            let deed = (!out).then(|| side.link.send(&buffer[..len], start.elapsed()));
+            side.peer = Some(received.from);
+            let arrival = received.arrival.saturating_sub(start);
+            let deed = (!out).then(|| side.link.send(&buffer[..received.len], arrival));
             let dropped = at == 0 && deed.is_none_or(|deed| deed.dropped.is_some());
             lost.fetch_add(u64::from(dropped), Ordering::Relaxed);
         }
@@ -154,9 +166,11 @@ fn pass(sides: &mut [Side; 2], start: Instant, lost: &AtomicU64, out: bool) {
 }
 
 /// Hands out what has arrived.
-fn deliver(from: &mut Side, to: &Side, start: Instant) {
-    while let Some(datagram) = from.link.poll(start.elapsed()) {
+fn deliver(from: &mut Side, to: &Side, start: Duration) {
+    while let Some(datagram) = from.link.poll(os::now().saturating_sub(start)) {
         // Where nobody listens yet, that is a loss too.
-        let _ = to.peer.map(|peer| to.socket.send_to(&datagram, peer));
+        let _ = to
+            .peer
+            .map(|peer| to.socket.send(Some(peer), &datagram, datagram.len()));
     }
 }

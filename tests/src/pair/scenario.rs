@@ -6,6 +6,8 @@ use std::time::Duration;
 use framegram_common::{receiver, transmitter};
 use framegram_lab::impair::Impairment;
 
+use super::Waiting;
+
 /// What a run is made of.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -37,6 +39,8 @@ pub struct Scenario {
     pub stalls: Vec<Range<Duration>>,
     /// How many datagrams the socket's buffer holds meanwhile.
     pub buffer: usize,
+    /// How long the programs wait for their turn.
+    pub waits: Waiting,
 }
 
 /// One life of the sender: another one is a restart, and another stream.
@@ -86,6 +90,7 @@ impl Default for Scenario {
             pull: false,
             stalls: Vec::new(),
             buffer: usize::MAX,
+            waits: Waiting::default(),
         }
     }
 }

@@ -57,6 +57,11 @@ impl Socket {
         });
     }
 
+    /// When the first that waits reached the system.
+    pub(super) fn first(&self) -> Option<Duration> {
+        self.waiting.front().map(|queued| queued.arrival)
+    }
+
     /// What reached the system next, once the viewer looks.
     pub(super) fn take(&mut self, now: Duration) -> Option<Queued> {
         if self.stalled_until(now).is_some() {

@@ -1,0 +1,114 @@
+//! Programs that wait for their turn: what is due now is done a little later.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// How long each of the programs waits for its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waiting {
+    /// The sender.
+    pub sender: Waits,
+    /// What stands for the path between them, as a relay does.
+    pub path: Waits,
+    /// The viewer.
+    pub viewer: Waits,
+}
+
+impl Waiting {
+    /// As measured with sender, relay and viewer at normal priority, 1080p at
+    /// 30 frames a second, on two cores that had other things to do: from a
+    /// request's arrival to the answer's departure, from when a datagram is due
+    /// to its leaving the relay, and from what a request is about to the
+    /// request's departure.
+    pub const MEASURED: Self = Self {
+        sender: Waits(&[
+            (0.5, Duration::from_micros(110)),
+            (0.9, Duration::from_micros(1_500)),
+            (0.99, Duration::from_micros(5_500)),
+            (0.999, Duration::from_micros(8_500)),
+            (1.0, Duration::from_micros(12_000)),
+        ]),
+        path: Waits(&[
+            (0.5, Duration::from_micros(140)),
+            (0.9, Duration::from_micros(390)),
+            (0.99, Duration::from_micros(3_200)),
+            (0.999, Duration::from_micros(16_000)),
+            (1.0, Duration::from_micros(20_000)),
+        ]),
+        viewer: Waits(&[
+            (0.5, Duration::from_micros(60)),
+            (0.9, Duration::from_micros(1_200)),
+            (0.99, Duration::from_micros(5_000)),
+            (0.999, Duration::from_micros(15_000)),
+            (1.0, Duration::from_micros(24_000)),
+        ]),
+    };
+}
+
+/// How long a program waits for its turn once it has something to do: the
+/// waits at some shares of all of them, the least first; in between they grow
+/// evenly.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waits(pub &'static [(f64, Duration)]);
+
+impl Waits {
+    /// Whether it never waits.
+    pub(super) fn is_none(self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn draw(self, rng: &mut Rng) -> Duration {
+        let share = rng.f64();
+        let above = self.0.partition_point(|(upto, _)| *upto < share);
+        let Some((upto, most)) = self.0.get(above).or(self.0.last()) else {
+            return Duration::ZERO;
+        };
+        let (from, least) = match above.checked_sub(1) {
+            Some(below) => self.0[below],
+            None => (0.0, Duration::ZERO),
+        };
+        let part = (share - from) / (upto - from).max(f64::EPSILON);
+        least + (*most - least).mul_f64(part.clamp(0.0, 1.0))
+    }
+}
+
+/// One program's turns.
+#[derive(Debug)]
+pub(super) struct Turns {
+    waits: Waits,
+    rng: Rng,
+    /// When it gets its turn, where it has something to do.
+    next: Option<Duration>,
+}
+
+impl Turns {
+    pub(super) fn new(waits: Waits, seed: u64) -> Self {
+        Self {
+            waits,
+            rng: Rng::with_seed(seed),
+            next: None,
+        }
+    }
+
+    /// Whether it is the program's turn, where it has had something to do
+    /// since `due`. One that never waits always has its turn.
+    pub(super) fn takes(&mut self, due: Option<Duration>, now: Duration) -> bool {
+        if self.waits.is_none() {
+            return true;
+        }
+        if self.next.is_none() && due.is_some_and(|due| due <= now) {
+            self.next = Some(now + self.waits.draw(&mut self.rng));
+        }
+        let takes = self.next.is_some_and(|next| next <= now);
+        if takes {
+            self.next = None;
+        }
+        takes
+    }
+
+    /// When it does something next, where it has something to do at `due`.
+    pub(super) fn next(&self, due: Option<Duration>) -> Option<Duration> {
+        self.next.or(due)
+    }
+}
