@@ -5,6 +5,7 @@
 //! outputs, and call [`Receiver::handle_timeout`] at
 //! [`Receiver::poll_timeout`].
 
+mod answers;
 mod awaiting;
 mod bye;
 mod clock;

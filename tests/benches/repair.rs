@@ -2,6 +2,7 @@
 //! all rows or those whose name has one of the words in it.
 
 use anyhow::Result;
+use framegram_tests::repair_table::{BUSY, ROWS};
 use framegram_tests::{repair_table, slices_row};
 
 /// What the last row is called.
@@ -23,7 +24,7 @@ fn main() -> Result<()> {
     println!("chunks a frame: {:?}", repair_table::SIZES);
     let chosen =
         |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    for row in repair_table::ROWS.iter().filter(|row| chosen(row.name)) {
+    for row in ROWS.iter().chain([&BUSY]).filter(|row| chosen(row.name)) {
         println!("{}", repair_table::line(row, frames as usize, 0..seeds));
     }
     if chosen(SLICES) {

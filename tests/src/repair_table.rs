@@ -11,7 +11,7 @@ use framegram_common::repair::Fec;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_lab::impair::{GilbertElliott, Impairment};
 
-use crate::pair::{Scenario, run_through};
+use crate::pair::{Scenario, Waiting, run_through};
 
 /// What is lost, and what is done about it.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,15 @@ pub struct Row {
     rtt: Option<Duration>,
     /// Frames of the first moments are not counted.
     warm_up: Duration,
+    /// Whether the programs wait for their turn as they do on a busy machine.
+    busy: bool,
 }
+
+/// What the programs do at 10 % loss where they wait for their turn.
+pub const BUSY: Row = Row {
+    busy: true,
+    ..row("10 % random; turns waited for", 0.1, 20)
+};
 
 /// The rows.
 pub const ROWS: [Row; 7] = [
@@ -190,6 +198,9 @@ impl Row {
             ..Scenario::default()
         };
         scenario.transmitter.fec = Fec::Auto;
+        if self.busy {
+            scenario.waits = Waiting::MEASURED;
+        }
         scenario
     }
 }
@@ -201,5 +212,6 @@ const fn row(name: &'static str, loss: f64, rtt_ms: u64) -> Row {
         bursts: false,
         rtt: Some(Duration::from_millis(rtt_ms)),
         warm_up: Duration::from_secs(2),
+        busy: false,
     }
 }

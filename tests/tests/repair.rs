@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may fail")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use framegram_common::chunk::chunk_capacity;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::receiver::{self, Outcome};
 use framegram_common::repair::Fec;
-use framegram_common::seq::PacketNumber;
+use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::transmitter::Config;
 use framegram_common::wire::DEFAULT_DATAGRAM;
-use framegram_common::wire::native::{Channel, Header, Packet, Report};
+use framegram_common::wire::native::{Channel, Header, Packet, Report, Request, Want};
 use framegram_common::{Receiver, Transmitter};
 use framegram_lab::impair::Impairment;
 use framegram_tests::pair::{Scenario, run};
@@ -88,7 +89,7 @@ fn is_chunk(packet: &Packet<'_>) -> bool {
 
 /// What a viewer says of the path.
 fn report(number: u64, loss: f64, queueing: Duration) -> Vec<u8> {
-    let report = Report {
+    let report = Packet::Report(Report {
         viewer: VIEWER,
         loss_ppm: (loss * 1e6) as u32,
         burst_milli: 1_000,
@@ -96,7 +97,12 @@ fn report(number: u64, loss: f64, queueing: Duration) -> Vec<u8> {
         queueing: queueing.as_micros() as u32,
         budget: 60_000,
         ..Report::default()
-    };
+    });
+    said(number, &report)
+}
+
+/// A viewer's packet.
+fn said(number: u64, packet: &Packet<'_>) -> Vec<u8> {
     let mut datagram = Vec::new();
     let header = Header {
         stream: STREAM,
@@ -105,7 +111,7 @@ fn report(number: u64, loss: f64, queueing: Duration) -> Vec<u8> {
         number: PacketNumber(number),
         sent: 0,
     };
-    Packet::Report(report).encode(&header, &mut datagram);
+    packet.encode(&header, &mut datagram);
     datagram
 }
 
@@ -375,4 +381,141 @@ fn the_way_through_the_network_is_no_part_of_the_budget() {
     };
     let (shown, ..) = over(&link, true);
     assert!(shown >= 99, "{shown}");
+}
+
+/// Forty chunks a frame from a sender to a viewer ten milliseconds away; `lost`
+/// takes packets on the way there, `held` holds up packets on the way back.
+/// The requests for frame 30, each once, and the frames that were shown.
+fn ten_milliseconds_apart(
+    mut lost: impl FnMut(&Packet<'_>) -> bool,
+    held: impl Fn(&Packet<'_>) -> Duration,
+) -> (Vec<(Duration, Vec<(u16, u16)>)>, Vec<u64>) {
+    let mut transmitter = transmitter(Config {
+        fec: Fec::Off,
+        ..config()
+    });
+    let mut receiver = Receiver::new(receiver::Config::default(), VIEWER, Duration::ZERO);
+    let from = SocketAddr::from(([192, 0, 2, 1], 5_005));
+    let (mut there, mut back) = (Vec::<Sent>::new(), Vec::<Sent>::new());
+    let (mut asked, mut shown, mut out) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (step, path, frames) = (MILLISECOND / 10, MILLISECOND * 10, 32);
+    for tick in 0..frames * 330 + 2_000 {
+        let now = step * tick;
+        if tick % 330 == 0 && tick / 330 < frames {
+            transmitter.handle_frame(frame(40), now, None, now).unwrap();
+        }
+        for (_, datagram) in back.extract_if(.., |(due, _)| *due <= now) {
+            transmitter.handle_datagram(0, &datagram, now);
+        }
+        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            for datagram in out.chunks(transmit.segment) {
+                if !lost(&Packet::decode(datagram).unwrap().1) {
+                    there.push((now + path, datagram.to_vec()));
+                }
+            }
+        }
+        for (_, datagram) in there.extract_if(.., |(due, _)| *due <= now) {
+            receiver.handle_datagram(from, &datagram, now);
+        }
+        receiver.handle_timeout(now);
+        while let Some(frame) = receiver.poll_frame() {
+            shown.push(frame.id.number.0);
+        }
+        while receiver.poll_transmit(now, &mut out).is_some() {
+            let packet = Packet::decode(&out).unwrap().1;
+            back.push((now + path + held(&packet), out.clone()));
+            if let Packet::Request(request) = packet {
+                let want = request.wants.into_iter().find(|want| want.frame.0 == 30);
+                if let Some(want) = want {
+                    asked.entry(request.number).or_insert((now, want.gaps));
+                }
+            }
+        }
+    }
+    (asked.into_values().collect(), shown)
+}
+
+/// Loses chunks 5 to 14 of frame 30, and chunk 7 the first time that it is sent
+/// again.
+fn loses_some_and_one_again() -> impl FnMut(&Packet<'_>) -> bool {
+    let mut again = 0;
+    move |packet| match packet {
+        Packet::Chunk(chunk) => chunk.frame.0 == 30 && (5..15).contains(&chunk.index),
+        Packet::Resent(chunk) if (chunk.frame.0, chunk.index) == (30, 7) => {
+            again += 1;
+            again == 1
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn what_an_answer_lacks_is_asked_for_once_more_of_it_has_come() {
+    let (asked, shown) = ten_milliseconds_apart(loses_some_and_one_again(), |_| Duration::ZERO);
+    let [(first, all), (second, rest)] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!((&all[..], &rest[..]), (&[(5, 10)][..], &[(7, 1)][..]));
+    // A round trip, the place of the chunk behind it, and the patience with
+    // what is out of order.
+    let after = *second - *first;
+    let soonest = MILLISECOND * 20 + MILLISECOND * 12 / 10 + MILLISECOND * 2;
+    assert!(
+        (soonest..soonest + MILLISECOND / 2).contains(&after),
+        "{after:?}"
+    );
+    assert_eq!(shown.len(), 32);
+}
+
+#[test]
+fn an_answer_that_is_only_late_is_not_waited_for_twice() {
+    let mut first = None;
+    let first = std::cell::RefCell::new(&mut first);
+    let held = |packet: &Packet<'_>| match packet {
+        Packet::Request(request) if request.wants.iter().any(|want| want.frame.0 == 30) => {
+            // All copies of the first.
+            let mut first = first.borrow_mut();
+            let held = first.get_or_insert(request.number) == &request.number;
+            MILLISECOND * if held { 8 } else { 0 }
+        }
+        _ => Duration::ZERO,
+    };
+    let (asked, shown) = ten_milliseconds_apart(loses_some_and_one_again(), held);
+    assert!(shown.contains(&30), "{asked:?}");
+}
+
+#[test]
+fn an_answer_does_not_wait_for_those_before_it() {
+    let mut transmitter = transmitter(Config {
+        fec: Fec::Off,
+        ..config()
+    });
+    send(&mut transmitter, 1, 40);
+    let mut left = BTreeMap::new();
+    for tick in 0..20_u16 {
+        let now = INTERVAL + MILLISECOND * tick.into();
+        if tick < 3 {
+            let want = Want {
+                frame: FrameSeq(0),
+                extra: 0,
+                gaps: vec![(tick * 10, 10)],
+            };
+            let request = Packet::Request(Request {
+                viewer: VIEWER,
+                number: tick.into(),
+                wants: vec![want],
+            });
+            transmitter.handle_datagram(0, &said(tick.into(), &request), now);
+        }
+        for sent in drain(&mut transmitter, now, now + MILLISECOND) {
+            if let Packet::Resent(chunk) = packet(&sent) {
+                left.insert(chunk.index, sent.0 - INTERVAL);
+            }
+        }
+    }
+    assert_eq!(left.len(), 30);
+    for (index, at) in left {
+        let asked = MILLISECOND * u32::from(index / 10);
+        assert!(at <= asked + MILLISECOND * 4, "{index}: {at:?}");
+    }
 }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use framegram_tests::repair_table::{ROWS, SIZES, exact};
+use framegram_tests::repair_table::{BUSY, ROWS, SIZES, exact, measure};
 use framegram_tests::slices_row;
 
 /// Frames of each cell, after the first seconds.
@@ -21,7 +21,8 @@ fn table() -> String {
         "frames whole/frames bytes/bytes of JPEG, at chunks a frame: {}",
         sizes.join(" | ")
     )];
-    lines.extend(ROWS.iter().map(|row| exact(row, FRAMES, SEED..SEED + 1)));
+    let rows = ROWS.iter().chain([&BUSY]);
+    lines.extend(rows.map(|row| exact(row, FRAMES, SEED..SEED + 1)));
     lines.join("\n") + "\n"
 }
 
@@ -39,6 +40,12 @@ fn the_table_of_repair_is_the_one_that_is_kept() {
         "kept:\n{kept}\nnow:\n{table}\n\
          if that is meant: RENEW_SNAPSHOTS=1 cargo test --workspace --test repair_table"
     );
+}
+
+#[test]
+fn programs_that_wait_for_their_turn_still_get_nearly_all_frames() {
+    let cell = measure(&BUSY, SIZES[0], 800, SEED..SEED + 2);
+    assert!(cell.percent() >= 98.5, "{} %", cell.percent());
 }
 
 #[test]

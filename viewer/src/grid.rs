@@ -157,9 +157,10 @@ impl Grid {
             };
             if !more {
                 self.gallery.handle_timeout(now);
-                self.drain(now);
+                self.hand_on(now);
                 self.tend(now);
             }
+            self.speak(os::now());
             if now >= next_news {
                 next_news = now + NEWS;
                 self.take_figures(now);
@@ -304,13 +305,15 @@ impl Grid {
                 let socket = self.reports.towards(received.from);
                 socket.unwrap_or(&self.socket).remember(&received);
             }
-            self.drain(received.arrival);
+            // What is said is of all that has come, and of when it leaves.
+            self.hand_on(received.arrival);
         } else {
             self.gallery.handle_foreign(received.from);
         }
     }
 
-    fn drain(&mut self, now: Duration) {
+    /// Passes on what has come.
+    fn hand_on(&mut self, now: Duration) {
         while let Some((place, event)) = self.gallery.poll_event() {
             let sender = sender(&mut self.senders, place);
             match event {
@@ -344,6 +347,10 @@ impl Grid {
             }
             self.decode(place, now);
         }
+    }
+
+    /// Says what is to be said.
+    fn speak(&mut self, now: Duration) {
         while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
             let socket = self.reports.towards(to).unwrap_or(&self.socket);
             let sent = match self.latest.filter(|latest| latest.from == to) {

@@ -188,7 +188,11 @@ impl Network {
                 self.tell(now);
             }
             self.tend(now);
-            if !received {
+            if received {
+                // There may be more for long: what is missing is asked for all
+                // the same.
+                self.speak(os::now());
+            } else {
                 self.receiver.handle_timeout(now);
                 self.drain(now);
                 let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
@@ -290,15 +294,24 @@ impl Network {
         if self.receiver.is_followed(received.from) {
             self.socket_towards(received.from).remember(&received);
         }
-        self.drain(received.arrival);
+        // Not a word yet: what is said is of what has come by now, and at the
+        // time that it leaves, not of when this one came.
+        self.hand_on(received.arrival);
         if let Some(tracer) = &mut self.tracer {
             tracer.note_datagram(&received, datagram, verdict);
         }
         true
     }
 
-    /// Empties the receiver: frames first, so that they are there when the end is told.
+    /// Empties the receiver.
     fn drain(&mut self, now: Duration) {
+        self.hand_on(now);
+        self.speak(os::now());
+    }
+
+    /// Passes on what has come: frames first, so that they are there when the
+    /// end is told.
+    fn hand_on(&mut self, now: Duration) {
         while let Some(frame) = self.receiver.poll_frame() {
             for id in self.exchange.pending.put(frame) {
                 self.receiver.handle_fate(id, Outcome::Superseded);
@@ -308,6 +321,10 @@ impl Network {
             self.hear(event, now);
         }
         self.take_records();
+    }
+
+    /// Says what is to be said.
+    fn speak(&mut self, now: Duration) {
         let asking = self.is_asking(now);
         if let Some(caller) = &mut self.caller
             && asking

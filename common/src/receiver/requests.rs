@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::answers::Answers;
 use crate::reassembly::Assembly;
 use crate::repair::{LossModel, answer_gap};
 use crate::seq::FrameNumber;
@@ -22,6 +23,10 @@ const LATENESS_KEPT: f64 = 0.998;
 /// What an answer takes beyond the round trip and the spreading of its packets:
 /// the sender's turn.
 const ANSWER_TIME: Duration = Duration::from_micros(500);
+
+/// How much of what was known before of turns that are waited for is left with
+/// the next answer, in eighths.
+const TURN_KEPT: u32 = 7;
 
 /// The shortest time between two requests.
 const REQUEST_EVERY: Duration = Duration::from_millis(2);
@@ -60,6 +65,9 @@ pub(super) struct Requests {
     lateness: Duration,
     /// When the newest packet of media or repair arrived.
     heard: Duration,
+    /// By how much answers are later than the round trip of late, on average:
+    /// either side may wait for its turn on a busy machine.
+    turn: Duration,
 }
 
 /// What was done for one frame.
@@ -67,19 +75,11 @@ pub(super) struct Requests {
 struct Asked {
     /// The chunks that were asked for; a frame of which nothing arrived is
     /// asked for as its chunk 0.
-    chunks: BTreeMap<u16, AskedChunk>,
+    answers: Answers,
     /// Packets asked for beyond those, and when they ought to have come.
     extra: Vec<(Duration, usize)>,
     /// How far the frame had come, and since when.
     progress: VecDeque<(Duration, usize)>,
-}
-
-/// What was done for one chunk.
-#[derive(Clone, Copy, Debug)]
-struct AskedChunk {
-    rounds: u32,
-    /// When the answer ought to have come.
-    answered: Duration,
 }
 
 /// A frame that is incomplete.
@@ -126,11 +126,26 @@ impl Requests {
     }
 
     /// Notes that the path is back after an outage. What was asked into it
-    /// reached nobody: it may be asked as often again.
+    /// reached nobody: it is as if it had not been asked for.
     pub(super) fn note_resumed(&mut self) {
-        let chunks = self.asked.values_mut();
-        let chunks = chunks.flat_map(|asked| asked.chunks.values_mut());
-        chunks.for_each(|chunk| chunk.rounds = 0);
+        let asked = self.asked.values_mut();
+        asked.for_each(|asked| asked.answers = Answers::default());
+    }
+
+    /// Notes that a chunk of a frame arrives that was sent again.
+    pub(super) fn note_answer(&mut self, number: FrameNumber, index: u16, now: Duration) {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        let asked = self.asked.get_mut(&number);
+        if let Some(late) = asked.and_then(|asked| asked.answers.note_came(index, rtt, now)) {
+            let late = late.saturating_sub(ANSWER_TIME).min(MOST_PATIENCE);
+            self.turn = (self.turn * TURN_KEPT + late) / 8;
+        }
+    }
+
+    /// When an answer whose packets take `spread` ought to have come.
+    fn answered(&self, spread: Duration, now: Duration) -> Duration {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        now + rtt + ANSWER_TIME + spread + self.turn * 2
     }
 
     /// How long something is allowed to be merely out of order.
@@ -227,12 +242,7 @@ impl Requests {
     fn due_for(&self, frame: &Incomplete<'_>) -> Option<Duration> {
         let due = self.chunks_due(frame).map(|(_, due)| due).min()?;
         // While enough is on its way nothing more is asked for.
-        let mut answers: Vec<_> = self
-            .asked
-            .get(&frame.number)
-            .map_or_else(Vec::new, |asked| {
-                asked.chunks.values().map(|chunk| chunk.answered).collect()
-            });
+        let mut answers: Vec<_> = self.answers_due(frame).collect();
         answers.sort_unstable();
         let enough_until = answers
             .iter()
@@ -244,28 +254,32 @@ impl Requests {
         (in_time && frame.short_of > 0).then_some(due)
     }
 
+    /// When each of the missing chunks that were asked for ought to have come.
+    fn answers_due<'a>(&'a self, frame: &Incomplete<'a>) -> impl Iterator<Item = Duration> {
+        let patience = self.patience();
+        let asked = self.asked.get(&frame.number);
+        let missing = asked.map(|asked| (asked, frame.missing()));
+        missing.into_iter().flat_map(move |(asked, missing)| {
+            missing.filter_map(move |index| asked.answers.due(index, patience))
+        })
+    }
+
     /// The chunks that are missing, each with when it is time to ask for it.
     fn chunks_due<'a>(&'a self, frame: &Incomplete<'a>) -> impl Iterator<Item = (u16, Duration)> {
         let tail = frame.all_due + self.patience();
-        let missing = frame.assembly.map(|assembly| assembly.have().zeroes());
-        let missing = missing.into_iter().flatten().map(|index| index as u16);
-        // Nothing of the frame is there: it is asked for as a whole.
-        let whole = frame.assembly.is_none().then_some(0);
         let asked = self.asked.get(&frame.number);
-        missing
-            .take(MAX_LOOKED_AT)
-            .chain(whole)
-            .filter_map(move |index| {
-                let noticed = asked
-                    .and_then(|asked| asked.noticed(index))
-                    .map(|at| at + self.patience());
-                let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
-                match asked.and_then(|asked| asked.chunks.get(&index)) {
-                    Some(chunk) if chunk.rounds >= MAX_ROUNDS => None,
-                    Some(chunk) => Some((index, noticed.max(chunk.answered))),
-                    None => Some((index, noticed)),
-                }
-            })
+        frame.missing().filter_map(move |index| {
+            let noticed = asked
+                .and_then(|asked| asked.noticed(index))
+                .map(|at| at + self.patience());
+            let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
+            let again = asked.and_then(|asked| asked.answers.due(index, self.patience()));
+            match again {
+                Some(_) if asked.is_some_and(|it| it.answers.rounds(index) >= MAX_ROUNDS) => None,
+                Some(again) => Some((index, noticed.max(again))),
+                None => Some((index, noticed)),
+            }
+        })
     }
 
     fn want(
@@ -278,10 +292,8 @@ impl Requests {
         if room.gaps_of_one_more() == 0 || self.due_for(frame)? > now {
             return None;
         }
-        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
         let patience = self.patience();
-        let asked = self.asked.get(&frame.number);
-        let outstanding = asked.map_or(0, |asked| asked.outstanding(now));
+        let outstanding = self.answers_due(frame).filter(|due| *due > now).count();
         let wanted = frame.short_of.saturating_sub(outstanding);
         let due = self
             .chunks_due(frame)
@@ -292,20 +304,11 @@ impl Requests {
             return None;
         }
         room.take(gaps.len());
-        let spread = answer_gap(chunks.len()) * (chunks.len() - 1) as u32;
-        let answered = now + rtt + ANSWER_TIME + spread + patience;
+        let gap = answer_gap(chunks.len());
+        let answered = self.answered(gap * (chunks.len() - 1) as u32, now) + patience;
+        let last = self.answered(Duration::ZERO, answered) > frame.deadline;
         let asked = self.asked.entry(frame.number).or_default();
-        for index in &chunks {
-            let chunk = asked.chunks.entry(*index).or_insert(AskedChunk {
-                rounds: 0,
-                answered,
-            });
-            *chunk = AskedChunk {
-                rounds: chunk.rounds + 1,
-                answered,
-            };
-        }
-        let last = answered + rtt > frame.deadline;
+        asked.answers.note_asked(&chunks, gap, answered, now);
         // Nothing came where something was due: a burst may still go on.
         let quiet = self.heard + patience < now;
         // Extra packets stand in for any chunk: those on their way count.
@@ -350,19 +353,22 @@ impl Room {
     }
 }
 
+impl<'a> Incomplete<'a> {
+    /// The chunks that are missing, as many as are looked at.
+    fn missing(&self) -> impl Iterator<Item = u16> + use<'a> {
+        let missing = self.assembly.map(|assembly| assembly.have().zeroes());
+        let missing = missing.into_iter().flatten().map(|index| index as u16);
+        // Nothing of the frame is there: it is asked for as a whole.
+        let whole = self.assembly.is_none().then_some(0);
+        missing.take(MAX_LOOKED_AT).chain(whole)
+    }
+}
+
 impl Asked {
     /// Since when a chunk behind this one has been there.
     fn noticed(&self, index: u16) -> Option<Duration> {
         let behind = |(_, reached): &&(Duration, usize)| *reached > usize::from(index);
         self.progress.iter().find(behind).map(|(since, _)| *since)
-    }
-
-    /// How many chunks are asked for whose answer may still come.
-    fn outstanding(&self, now: Duration) -> usize {
-        self.chunks
-            .values()
-            .filter(|chunk| chunk.answered > now)
-            .count()
     }
 }
 

@@ -242,7 +242,11 @@ impl Stream {
                 }
                 self.handle_chunk(header, chunk, Origin::Sent, now)
             }
-            Packet::Resent(chunk) => self.handle_chunk(header, chunk, Origin::Resent, now),
+            Packet::Resent(chunk) => {
+                self.requests
+                    .note_answer(self.extend(chunk), chunk.index, now);
+                self.handle_chunk(header, chunk, Origin::Resent, now)
+            }
             Packet::Tables(tables) => {
                 self.quality = tables.quality;
                 self.tables.insert(tables)

@@ -226,7 +226,8 @@ impl Schedule {
     }
 
     /// Puts the answer to a request in, a little spread, so that one burst of
-    /// loss does not take all of it.
+    /// loss does not take all of it; between what is left of those before, so
+    /// that each takes no longer than the viewer reckons with.
     pub(super) fn push_answer(&mut self, items: Vec<Item>, destination: usize, now: Duration) {
         if self.answers.len() <= destination {
             self.answers.resize_with(destination + 1, VecDeque::new);
@@ -235,10 +236,11 @@ impl Schedule {
             return;
         };
         let gap = answer_gap(items.len());
-        let start = answers.back().map_or(now, |(due, _)| now.max(*due));
         for (at, item) in items.into_iter().enumerate() {
             if answers.len() < MAX_ANSWERS {
-                answers.push_back((start + gap * at as u32, item));
+                let due = now + gap * at as u32;
+                let place = answers.partition_point(|(before, _)| *before <= due);
+                answers.insert(place, (due, item));
             }
         }
     }
