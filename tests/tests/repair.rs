@@ -383,13 +383,16 @@ fn the_way_through_the_network_is_no_part_of_the_budget() {
     assert!(shown >= 99, "{shown}");
 }
 
+/// When a request left, and the ranges of chunks that it asks for.
+type Asked = (Duration, Vec<(u16, u16)>);
+
 /// Forty chunks a frame from a sender to a viewer ten milliseconds away; `lost`
 /// takes packets on the way there, `held` holds up packets on the way back.
 /// The requests for frame 30, each once, and the frames that were shown.
 fn ten_milliseconds_apart(
     mut lost: impl FnMut(&Packet<'_>) -> bool,
     held: impl Fn(&Packet<'_>) -> Duration,
-) -> (Vec<(Duration, Vec<(u16, u16)>)>, Vec<u64>) {
+) -> (Vec<Asked>, Vec<u64>) {
     let mut transmitter = transmitter(Config {
         fec: Fec::Off,
         ..config()

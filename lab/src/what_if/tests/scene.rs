@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::Verdict;
+use framegram_common::wire::native::{Channel, Packet};
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format};
 use framegram_common::{receiver, transmitter};
 
@@ -25,11 +26,24 @@ struct Truth {
     outage: Range<Duration>,
     sent: u64,
     came: u64,
+    /// Control packets below these numbers were sent, and are known to be: of
+    /// the last copies of the bye nothing tells when they are lost.
+    control: u64,
+    control_known: u64,
+}
+
+/// The number of a control packet.
+fn control_number(datagram: &[u8]) -> Option<u64> {
+    let (header, _) = Packet::decode(datagram).ok()?;
+    (header.channel == Channel::Control).then_some(header.number.0)
 }
 
 impl World for Truth {
     fn send(&mut self, datagram: &[u8], now: Duration) {
         self.sent += 1;
+        if let Some(number) = control_number(datagram) {
+            self.control = self.control.max(number + 1);
+        }
         if !self.outage.contains(&now) {
             self.there.send(datagram, now);
         }
@@ -62,6 +76,9 @@ impl World for Truth {
 
     fn note_taken(&mut self, datagram: &[u8], verdict: Verdict, now: Duration) {
         self.came += 1;
+        if let Some(number) = control_number(datagram) {
+            self.control_known = self.control_known.max(number + 1);
+        }
         // Threads wake a little later, now more, now less.
         self.waking = (self.waking + 7) % 20;
         let now = now + Duration::from_micros(self.waking);
@@ -112,7 +129,8 @@ impl Scene {
         (outcome, trace)
     }
 
-    /// The same, and how many datagrams were sent, and of these lost.
+    /// The same, and how many datagrams were sent, as far as the viewer can know
+    /// it, and of these lost.
     pub(super) fn counted(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>, (u64, u64)) {
         let delay = setting.requests.unwrap_or_default() / 2;
         let there = Impairment {
@@ -149,6 +167,8 @@ impl Scene {
             outage: now + self.outage.start..now + self.outage.end,
             sent: 0,
             came: 0,
+            control: 0,
+            control_known: 0,
         };
         let sender = transmitter::Config {
             interval: Some(INTERVAL),
@@ -162,7 +182,8 @@ impl Scene {
         truth
             .trace
             .extend(truth.recorder.poll_block().into_iter().flatten());
-        let counts = (truth.sent, truth.sent - truth.came);
+        let sent = truth.sent - (truth.control - truth.control_known);
+        let counts = (sent, sent - truth.came);
         (outcome, truth.trace, counts)
     }
 }
