@@ -165,9 +165,9 @@ fn the_viewer_tells_the_command_that_reaches_it() {
     let Some(hosts) = Hosts::new(ETHERNET) else {
         return;
     };
-    let viewer = listening(&hosts, "--once");
-    let command = format!("framegram-send camera {}:5005", VIEWER_IPS[0]);
-    assert!(viewer.said().contains(&command), "{}", viewer.said());
+    let mut viewer = listening(&hosts, "--once");
+    // Lines are written by a thread of their own: one after another.
+    viewer.wait_for(&format!("framegram-send camera {}:5005", VIEWER_IPS[0]));
     viewer.signal(Signal::SIGTERM);
     let _ = viewer.end().well();
 }
