@@ -1,7 +1,5 @@
 //! A recording instead of a stream: what the stamps in its pictures say.
 
-mod y4m;
-
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -14,8 +12,8 @@ use framegram_cli::threads::Threads;
 use framegram_common::jpeg::Splitter;
 use framegram_common::statistics::Stamps;
 use framegram_common::{Statistics, os};
+use framegram_media::y4m::{Y4M_START, Y4mError, Y4mReader};
 
-use self::y4m::Y4m;
 use crate::args::Args;
 use crate::gate::Condition;
 use crate::report::advice::Advice;
@@ -96,7 +94,7 @@ fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result
     }
     let kind = start.clone();
     let input = io::Cursor::new(start).chain(input);
-    if kind.starts_with(Y4m::START) {
+    if kind.starts_with(Y4M_START) {
         read_y4m(input, name, stamps)
     } else if kind.starts_with(JPEG_START) {
         Ok(read_jpegs(input, name, stamps))
@@ -110,15 +108,22 @@ fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result
 
 fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Result<Recording> {
     let input = BufReader::with_capacity(READ, input);
-    let mut y4m = Y4m::new(input).with_context(|| format!("cannot take {name}"))?;
-    let (width, height) = y4m.size();
+    let mut reader = Y4mReader::new(input).with_context(|| format!("cannot take {name}"))?;
+    let (width, height) = (reader.header().width, reader.header().height);
+    let mut planes = vec![0; reader.header().frame_bytes()];
     let mut pictures = 0_u64;
+    let mut is_cut = false;
     let broken = loop {
-        match y4m.next_luma() {
-            Ok(Some(luma)) => stamps.read_luma(luma, width, height, os::now()),
-            Ok(None) => break None,
+        match reader.read_frame(&mut planes) {
+            Ok(true) => stamps.read_luma(&planes[..width * height], width, height, os::now()),
+            Ok(false) => break None,
+            Err(Y4mError::CutOff(_)) => {
+                is_cut = true;
+                break None;
+            }
             Err(error) => {
-                break Some(error.context(format!("picture {pictures} of {name} is broken")));
+                let what = format!("picture {pictures} of {name} is broken");
+                break Some(anyhow::Error::from(error).context(what));
             }
         }
         pictures += 1;
@@ -130,7 +135,7 @@ fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Re
     }
     Ok(Recording {
         stamps: stamps.figures(),
-        is_cut: y4m.is_cut(),
+        is_cut,
         broken,
     })
 }

@@ -1,4 +1,4 @@
-//! Images in memory, their JPEGs, and the limits of what is taken. The only crate that knows libjpeg-turbo; it knows no source, window
+//! Images in memory, their JPEGs and Y4M, and the limits of what is taken. The only crate that knows libjpeg-turbo; it knows no source, window
 //! or network.
 
 mod compressor;
@@ -9,8 +9,10 @@ pub mod jpeg;
 pub mod limits;
 mod planes;
 mod pool;
+mod range;
 mod subsampling;
 mod xrgb;
+pub mod y4m;
 
 pub use self::compressor::Compressor;
 pub use self::decoder::{Decoder, Reduction};

@@ -16,7 +16,7 @@ use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::{Decoder, Undecodable};
 
-use self::y4m::Y4m;
+use self::y4m::Y4mRecorder;
 use super::{Flow, Shown, Sink, Status, TICK};
 
 /// How frames are written.
@@ -58,7 +58,7 @@ enum Out {
 
 enum Writer {
     Mjpeg(Decoder),
-    Y4m(Box<Y4m>),
+    Y4m(Box<Y4mRecorder>),
 }
 
 /// Why a frame is not in the recording.
@@ -134,7 +134,7 @@ impl Recording {
             name,
             writer: match format {
                 Format::Mjpeg => Writer::Mjpeg(decoder),
-                Format::Y4m => Writer::Y4m(Box::new(Y4m::new(decoder))),
+                Format::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoder))),
             },
             closed: false,
             patience,

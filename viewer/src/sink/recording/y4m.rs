@@ -1,17 +1,18 @@
-//! YUV4MPEG2: a header line, then each picture's planes behind the word FRAME.
-//! The header promises one size, one sampling and one rate for all of them.
+//! A recording as Y4M, whose header promises one size, one subsampling and one
+//! rate for all frames.
 
 use std::io::Write;
 use std::time::Duration;
 
 use framegram_common::receiver::ReceivedFrame;
-use framegram_media::{Decoder, Planes, Subsampling};
+use framegram_media::y4m::{Y4mHeader, write_frame};
+use framegram_media::{Decoder, Planes};
 
 use super::Failure;
 use crate::conceal::Stale;
 
 /// Writes pictures as Y4M, without a detour through RGB.
-pub(super) struct Y4m {
+pub(super) struct Y4mRecorder {
     decoder: Decoder,
     /// The picture written last.
     written: Planes,
@@ -21,12 +22,12 @@ pub(super) struct Y4m {
     /// Frames that wait until the rate can be told.
     first: Vec<ReceivedFrame>,
     /// What the header promised.
-    promised: Option<(usize, usize, Subsampling)>,
+    promised: Option<Y4mHeader>,
     /// Frames of another size or sampling, which are left out.
     unlike: u64,
 }
 
-impl Y4m {
+impl Y4mRecorder {
     pub(super) fn new(decoder: Decoder) -> Self {
         Self {
             decoder,
@@ -70,11 +71,13 @@ impl Y4m {
     }
 
     fn start(&mut self, out: &mut impl Write) -> Result<(), Failure> {
-        let rate = rate(&self.first);
+        let rate = Some(rate(&self.first));
         for frame in std::mem::take(&mut self.first) {
             if self.promised.is_none() {
                 self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
-                self.write_header(&rate, out)?;
+                let header = header(&self.planes, rate);
+                write!(out, "{header}")?;
+                self.promised = Some(header);
             }
             match self.write_picture(&frame, out) {
                 Err(Failure::Undecodable | Failure::Unlike) => {}
@@ -84,57 +87,37 @@ impl Y4m {
         Ok(())
     }
 
-    fn write_header(&mut self, rate: &str, out: &mut impl Write) -> Result<(), Failure> {
-        let Planes {
-            width,
-            height,
-            subsampling,
-            ..
-        } = self.planes;
-        let sampled = match subsampling {
-            Subsampling::Yuv420 => "420jpeg",
-            Subsampling::Yuv422 => "422",
-            Subsampling::Yuv444 => "444",
-            Subsampling::Yuv411 => "411",
-            Subsampling::Gray => "mono",
-        };
-        writeln!(
-            out,
-            "YUV4MPEG2 W{width} H{height} F{rate} Ip A1:1 C{sampled} XCOLORRANGE=FULL"
-        )?;
-        self.promised = Some((width, height, subsampling));
-        Ok(())
-    }
-
     fn write_picture(
         &mut self,
         frame: &ReceivedFrame,
         out: &mut impl Write,
     ) -> Result<(), Failure> {
         self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
-        let found = (
-            self.planes.width,
-            self.planes.height,
-            self.planes.subsampling,
-        );
-        if self.promised != Some(found) {
+        let rate = self.promised.and_then(|header| header.rate);
+        if self.promised != Some(header(&self.planes, rate)) {
             self.unlike += 1;
             return Err(Failure::Unlike);
         }
         self.stale.read(&frame.jpeg, &frame.stale);
         self.stale.fill_planes(&mut self.planes, &self.written);
         std::mem::swap(&mut self.planes, &mut self.written);
-        out.write_all(b"FRAME\n")?;
-        for row in self.written.rows() {
-            out.write_all(row)?;
-        }
-        Ok(())
+        Ok(write_frame(&self.written, out)?)
+    }
+}
+
+fn header(planes: &Planes, rate: Option<(u32, u32)>) -> Y4mHeader {
+    Y4mHeader {
+        width: planes.width,
+        height: planes.height,
+        rate,
+        subsampling: planes.subsampling,
+        full_range: true,
     }
 }
 
 /// The rate at which the frames were captured, as a fraction: the usual one
 /// next to the median of the intervals, or what was measured.
-fn rate(frames: &[ReceivedFrame]) -> String {
+fn rate(frames: &[ReceivedFrame]) -> (u32, u32) {
     let mut intervals: Vec<Duration> = frames
         .windows(2)
         .map(|pair| pair[1].captured.saturating_sub(pair[0].captured))
@@ -142,7 +125,7 @@ fn rate(frames: &[ReceivedFrame]) -> String {
         .collect();
     intervals.sort_unstable();
     let Some(median) = intervals.get(intervals.len() / 2) else {
-        return "25:1".to_owned();
+        return (25, 1);
     };
     let fps = 1.0 / median.as_secs_f64();
     let off = |(number, part): &(u32, u32)| {
@@ -153,10 +136,11 @@ fn rate(frames: &[ReceivedFrame]) -> String {
         .iter()
         .min_by(|a, b| off(a).total_cmp(&off(b)))
         .filter(|usual| off(usual) < TOLERANCE)
-        .map_or_else(
-            || format!("1000000:{}", median.as_micros().max(1)),
-            |(number, part)| format!("{number}:{part}"),
-        )
+        .copied()
+        .unwrap_or_else(|| {
+            let micros = u32::try_from(median.as_micros()).unwrap_or(u32::MAX);
+            (1_000_000, micros.max(1))
+        })
 }
 
 /// So many frames tell the rate; a reader of the pipe waits for them once.
@@ -189,7 +173,7 @@ mod tests {
     use super::*;
     use crate::fixture::frame;
 
-    fn rate_of(micros: &[u64]) -> String {
+    fn rate_of(micros: &[u64]) -> (u32, u32) {
         let frames: Vec<ReceivedFrame> = micros
             .iter()
             .map(|&micros| ReceivedFrame {
@@ -202,16 +186,16 @@ mod tests {
 
     #[test]
     fn tells_the_usual_rates_apart() {
-        assert_eq!(rate_of(&[0, 33_333, 66_667, 100_000]), "30:1");
-        assert_eq!(rate_of(&[0, 33_366, 66_733, 100_100]), "30000:1001");
-        assert_eq!(rate_of(&[0, 40_000, 80_000, 120_000]), "25:1");
-        assert_eq!(rate_of(&[0, 39_000, 79_200, 160_200]), "25:1");
+        assert_eq!(rate_of(&[0, 33_333, 66_667, 100_000]), (30, 1));
+        assert_eq!(rate_of(&[0, 33_366, 66_733, 100_100]), (30_000, 1001));
+        assert_eq!(rate_of(&[0, 40_000, 80_000, 120_000]), (25, 1));
+        assert_eq!(rate_of(&[0, 39_000, 79_200, 160_200]), (25, 1));
     }
 
     #[test]
     fn states_an_unusual_rate_as_measured() {
-        assert_eq!(rate_of(&[0, 700_000, 1_400_000]), "1000000:700000");
-        assert_eq!(rate_of(&[5, 5, 5]), "25:1");
-        assert_eq!(rate_of(&[]), "25:1");
+        assert_eq!(rate_of(&[0, 700_000, 1_400_000]), (1_000_000, 700_000));
+        assert_eq!(rate_of(&[5, 5, 5]), (25, 1));
+        assert_eq!(rate_of(&[]), (25, 1));
     }
 }

@@ -1,0 +1,244 @@
+//! Y4M (`YUV4MPEG2`): a header line, then the planes of each frame behind a line
+//! that begins with FRAME. The header states one size, subsampling and rate for
+//! all frames.
+
+use std::fmt;
+use std::io::{self, BufRead, Read, Write};
+
+use thiserror::Error;
+
+use crate::limits::MAX_PIXELS;
+use crate::planes::Planes;
+use crate::range;
+use crate::subsampling::Subsampling;
+
+/// What a Y4M begins with.
+pub const Y4M_START: &[u8] = b"YUV4MPEG2 ";
+
+/// The longest line that is read: FFmpeg writes under 100 bytes.
+const MAX_LINE: usize = 1024;
+
+/// The highest rate that is believed, in frames a second.
+const MAX_RATE: f64 = 1000.0;
+
+/// What the first line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Y4mHeader {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Frames a second as a fraction, where it says.
+    pub rate: Option<(u32, u32)>,
+    /// Which planes there are.
+    pub subsampling: Subsampling,
+    /// Whether all values are used, not 16 to 235 and 16 to 240.
+    pub full_range: bool,
+}
+
+/// Why a Y4M is not read.
+#[derive(Debug, Error)]
+pub enum Y4mError {
+    /// It does not begin like one.
+    #[error("this is not a Y4M header")]
+    NotY4m,
+    /// It has no width or no height that makes sense.
+    #[error("the Y4M header has no size")]
+    NoSize,
+    /// Its frames have more than [`MAX_PIXELS`].
+    #[error("its frames of {0}x{1} are larger than is taken, {MAX_PIXELS} pixels")]
+    TooLarge(usize, usize),
+    /// Deeper than 8 bits, with alpha, or unknown.
+    #[error(
+        "Y4M of kind C{} is not taken; with ffmpeg, type -pix_fmt yuv420p",
+        .0.escape_debug()
+    )]
+    Kind(String),
+    /// Longer than any program writes it.
+    #[error("a line of it does not end")]
+    EndlessLine,
+    /// Something else is where a frame should begin.
+    #[error("it does not begin with FRAME")]
+    NotAFrame,
+    /// It was cut off within the header or a frame.
+    #[error("it ends within {0}")]
+    CutOff(&'static str),
+    /// The input cannot be read.
+    #[error("reading failed")]
+    Io(#[from] io::Error),
+}
+
+/// Reads frames, one after another.
+pub struct Y4mReader<R> {
+    input: R,
+    header: Y4mHeader,
+}
+
+impl<R: BufRead> Y4mReader<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// Where it is none, or of a kind that is not taken.
+    pub fn new(mut input: R) -> Result<Self, Y4mError> {
+        let line = read_line(&mut input, "its header")?.ok_or(Y4mError::CutOff("its header"))?;
+        let header = Y4mHeader::parse(&line)?;
+        Ok(Self { input, header })
+    }
+
+    /// What the first line says.
+    pub fn header(&self) -> &Y4mHeader {
+        &self.header
+    }
+
+    /// Reads the planes of the next frame, as long as
+    /// [`frame_bytes`](Y4mHeader::frame_bytes); `false` at the end.
+    ///
+    /// # Errors
+    /// Where the input cannot be read, is no Y4M any more or ends within a frame.
+    pub fn read_frame(&mut self, planes: &mut [u8]) -> Result<bool, Y4mError> {
+        let Some(line) = read_line(&mut self.input, "a frame")? else {
+            return Ok(false);
+        };
+        if line != b"FRAME" && !line.starts_with(b"FRAME ") {
+            return Err(Y4mError::NotAFrame);
+        }
+        match self.input.read_exact(planes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Y4mError::CutOff("a frame"))
+            }
+            other => Ok(other.map(|()| true)?),
+        }
+    }
+}
+
+impl Y4mHeader {
+    /// Understands the first line, without its end.
+    ///
+    /// # Errors
+    /// Where it is not a header, or one of a kind that is not taken.
+    pub fn parse(line: &[u8]) -> Result<Self, Y4mError> {
+        let line = std::str::from_utf8(line).map_err(|_| Y4mError::NotY4m)?;
+        let mut words = line.split(' ');
+        if words.next() != Some("YUV4MPEG2") {
+            return Err(Y4mError::NotY4m);
+        }
+        let mut header = Self {
+            width: 0,
+            height: 0,
+            rate: None,
+            subsampling: Subsampling::Yuv420,
+            full_range: false,
+        };
+        let size = |value: &str| value.parse::<usize>().map_err(|_| Y4mError::NoSize);
+        for word in words.filter(|word| !word.is_empty()) {
+            let mut rest = word.chars();
+            let tag = rest.next();
+            let value = rest.as_str();
+            match tag {
+                Some('W') => header.width = size(value)?,
+                Some('H') => header.height = size(value)?,
+                Some('F') => header.rate = parse_rate(value),
+                Some('C') => header.subsampling = parse_kind(value)?,
+                Some('X') if value.starts_with("COLORRANGE=") => {
+                    header.full_range = value == "COLORRANGE=FULL";
+                }
+                _ => {}
+            }
+        }
+        let (width, height) = (header.width, header.height);
+        match width.checked_mul(height) {
+            Some(0) => Err(Y4mError::NoSize),
+            Some(pixels) if pixels <= MAX_PIXELS => Ok(header),
+            _ => Err(Y4mError::TooLarge(width, height)),
+        }
+    }
+
+    /// Bytes of the planes of each frame.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        self.subsampling.bytes(self.width, self.height)
+    }
+
+    /// Frames a second, where it says.
+    #[must_use]
+    pub fn frame_rate(&self) -> Option<f64> {
+        let (over, under) = self.rate?;
+        Some(f64::from(over) / f64::from(under))
+    }
+
+    /// Widens the planes of a frame to all values, as a JPEG has them.
+    pub fn to_full_range(&self, planes: &mut [u8]) {
+        if !self.full_range {
+            let (luma, chroma) = planes.split_at_mut(self.width * self.height);
+            range::expand_luma(luma);
+            range::expand_chroma(chroma);
+        }
+    }
+}
+
+/// The line as it is written, with its end.
+impl fmt::Display for Y4mHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "YUV4MPEG2 W{} H{}", self.width, self.height)?;
+        if let Some((over, under)) = self.rate {
+            write!(f, " F{over}:{under}")?;
+        }
+        let kind = match self.subsampling {
+            Subsampling::Yuv420 => "420jpeg",
+            Subsampling::Yuv422 => "422",
+            Subsampling::Yuv444 => "444",
+            Subsampling::Yuv411 => "411",
+            Subsampling::Gray => "mono",
+        };
+        write!(f, " Ip A1:1 C{kind}")?;
+        if self.full_range {
+            write!(f, " XCOLORRANGE=FULL")?;
+        }
+        writeln!(f)
+    }
+}
+
+/// Writes the planes of an image as a frame.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_frame(planes: &Planes, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(b"FRAME\n")?;
+    planes.rows().try_for_each(|row| out.write_all(row))
+}
+
+fn parse_kind(kind: &str) -> Result<Subsampling, Y4mError> {
+    match kind {
+        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(Subsampling::Yuv420),
+        "411" => Ok(Subsampling::Yuv411),
+        "422" => Ok(Subsampling::Yuv422),
+        "444" => Ok(Subsampling::Yuv444),
+        "mono" => Ok(Subsampling::Gray),
+        _ => Err(Y4mError::Kind(kind.into())),
+    }
+}
+
+fn parse_rate(text: &str) -> Option<(u32, u32)> {
+    let (over, under) = text.split_once(':')?;
+    let (over, under) = (over.parse().ok()?, under.parse().ok()?);
+    let rate = f64::from(over) / f64::from(under);
+    (rate > 0.0 && rate <= MAX_RATE).then_some((over, under))
+}
+
+/// A line without its end; `None` at the end of the input.
+fn read_line(input: &mut impl BufRead, what: &'static str) -> Result<Option<Vec<u8>>, Y4mError> {
+    let mut line = Vec::new();
+    let read = input
+        .by_ref()
+        .take(MAX_LINE as u64)
+        .read_until(b'\n', &mut line)?;
+    match line.pop() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) if read < MAX_LINE => Err(Y4mError::CutOff(what)),
+        Some(_) => Err(Y4mError::EndlessLine),
+    }
+}
+
+#[cfg(test)]
+mod tests;

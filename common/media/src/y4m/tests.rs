@@ -1,0 +1,169 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::compressor::Compressor;
+use crate::decoder::Decoder;
+use crate::image::Image;
+
+const KINDS: [Subsampling; 5] = [
+    Subsampling::Yuv420,
+    Subsampling::Yuv422,
+    Subsampling::Yuv444,
+    Subsampling::Yuv411,
+    Subsampling::Gray,
+];
+
+/// The planes of every frame, and why it was not read further.
+fn read(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Y4mError>), Y4mError> {
+    let mut reader = Y4mReader::new(bytes)?;
+    let mut frames = Vec::new();
+    let mut planes = vec![0; reader.header().frame_bytes()];
+    loop {
+        match reader.read_frame(&mut planes) {
+            Ok(true) => frames.push(planes.clone()),
+            Ok(false) => return Ok((frames, None)),
+            Err(error) => return Ok((frames, Some(error))),
+        }
+    }
+}
+
+#[test]
+fn understands_the_headers_of_ffmpeg() {
+    let header = Y4mHeader::parse(
+        b"YUV4MPEG2 W641 H361 F30000:1001 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=LIMITED",
+    )
+    .unwrap();
+    assert_eq!((header.width, header.height), (641, 361));
+    assert!((header.frame_rate().unwrap() - 29.97).abs() < 0.01);
+    assert_eq!(
+        (header.subsampling, header.full_range),
+        (Subsampling::Yuv420, false)
+    );
+    let header = Y4mHeader::parse(b"YUV4MPEG2 W2 H2 F0:0 C444 XCOLORRANGE=FULL").unwrap();
+    assert_eq!(
+        (header.subsampling, header.full_range),
+        (Subsampling::Yuv444, true)
+    );
+    assert_eq!(header.rate, None);
+}
+
+#[test]
+fn fails_for_kinds_that_are_not_taken() {
+    for kind in ["420p10", "444alpha", "410", ""] {
+        let line = format!("YUV4MPEG2 W2 H2 C{kind}");
+        let outcome = Y4mHeader::parse(line.as_bytes());
+        assert!(matches!(outcome, Err(Y4mError::Kind(named)) if named == kind));
+    }
+    // Whoever made the file made the kind: it is told, and does nothing else.
+    let strange = Y4mHeader::parse(b"YUV4MPEG2 W2 H2 C\x1b[2J\x07").unwrap_err();
+    assert!(
+        !strange.to_string().contains(char::is_control),
+        "{strange:?}"
+    );
+    let no_size = Y4mHeader::parse(b"YUV4MPEG2 W2");
+    assert!(matches!(no_size, Err(Y4mError::NoSize)));
+    let other = Y4mHeader::parse(b"RIFF");
+    assert!(matches!(other, Err(Y4mError::NotY4m)));
+    for size in ["W16000 H16000", "W4294967296 H4294967296"] {
+        let huge = Y4mHeader::parse(format!("YUV4MPEG2 {size}").as_bytes());
+        assert!(matches!(huge, Err(Y4mError::TooLarge(..))));
+    }
+}
+
+#[test]
+fn reads_frames_of_odd_size_and_says_where_they_are_cut_off() {
+    let mut bytes = b"YUV4MPEG2 W3 H3 F25:1 C420jpeg\nFRAME\n".to_vec();
+    bytes.extend([16; 9]);
+    bytes.extend([128; 8]);
+    bytes.extend(b"FRAME Ip\n");
+    bytes.extend([235; 9]);
+    bytes.extend([240; 8]);
+    let (frames, error) = read(&bytes).unwrap();
+    assert!(error.is_none());
+    let of = |luma, chroma| [[luma; 9].as_slice(), &[chroma; 8]].concat();
+    assert_eq!(frames, [of(16, 128), of(235, 240)]);
+    for cut in [1, 8, 17, 18, 25] {
+        let (frames, error) = read(&bytes[..bytes.len() - cut]).unwrap();
+        assert_eq!(frames.len(), 1, "{cut}");
+        assert!(matches!(error, Some(Y4mError::CutOff(_))), "{cut}");
+    }
+    for cut in [0, 5, 29] {
+        let outcome = read(&bytes[..cut]);
+        assert!(matches!(outcome, Err(Y4mError::CutOff(_))), "{cut}");
+    }
+    let frame = bytes.windows(5).rposition(|word| word == b"FRAME").unwrap();
+    bytes[frame] = b'X';
+    let (frames, error) = read(&bytes).unwrap();
+    assert_eq!(frames.len(), 1);
+    assert!(matches!(error, Some(Y4mError::NotAFrame)));
+    let endless = [Y4M_START, &[b'x'; 5000]].concat();
+    assert!(matches!(read(&endless), Err(Y4mError::EndlessLine)));
+}
+
+#[test]
+fn reads_the_frames_that_it_wrote() {
+    let mut compressor = Compressor::new().unwrap();
+    let mut decoder = Decoder::new().unwrap();
+    let mut planes = Planes::default();
+    for subsampling in KINDS {
+        let header = Y4mHeader {
+            width: 33,
+            height: 19,
+            rate: Some((30_000, 1001)),
+            subsampling,
+            full_range: true,
+        };
+        let mut samples = vec![90; 33 * 19];
+        samples.resize(header.frame_bytes(), 140);
+        let image = Image::yuv(33, 19, subsampling, samples.clone().into()).unwrap();
+        let jpeg = compressor.compress(&image, 100).unwrap();
+        decoder.decode_planes(&jpeg, &mut planes).unwrap();
+        let mut bytes = header.to_string().into_bytes();
+        for _ in 0..2 {
+            write_frame(&planes, &mut bytes).unwrap();
+        }
+        let reader = Y4mReader::new(bytes.as_slice()).unwrap();
+        assert_eq!(reader.header(), &header);
+        let (frames, error) = read(&bytes).unwrap();
+        assert!(error.is_none());
+        assert_eq!(frames, [samples.clone(), samples], "{subsampling:?}");
+    }
+}
+
+#[test]
+fn widens_only_what_is_of_limited_range() {
+    let mut header = Y4mHeader::parse(b"YUV4MPEG2 W2 H1 C444").unwrap();
+    let mut planes = [16, 235, 128, 240, 16, 16];
+    header.to_full_range(&mut planes);
+    assert_eq!(planes, [0, 255, 128, 255, 0, 0]);
+    header.full_range = true;
+    let mut planes = [16, 235, 128, 240, 16, 16];
+    header.to_full_range(&mut planes);
+    assert_eq!(planes, [16, 235, 128, 240, 16, 16]);
+}
+
+proptest! {
+    #[test]
+    fn takes_any_bytes(
+        start in prop_oneof![
+            Just(&b""[..]),
+            Just(Y4M_START),
+            Just(&b"YUV4MPEG2 W4 H2\n"[..]),
+            Just(&b"YUV4MPEG2 W1 H1 Cmono\nFRAME\nx"[..]),
+        ],
+        rest in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        // Only that it comes back, whatever it says.
+        let _ = read(&[start, &rest].concat());
+    }
+
+    #[test]
+    fn takes_any_header_line(line in "YUV4MPEG2( [WHFICAX]{0,2}[0-9a-z:=]{0,20}){0,8}") {
+        if let Ok(header) = Y4mHeader::parse(line.as_bytes()) {
+            let pixels = header.width * header.height;
+            prop_assert!((1..=MAX_PIXELS).contains(&pixels));
+            let again = Y4mHeader::parse(header.to_string().trim_end().as_bytes());
+            prop_assert_eq!(again.unwrap(), header);
+        }
+    }
+}
