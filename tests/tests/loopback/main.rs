@@ -8,6 +8,7 @@ mod meeting;
 mod refusing;
 mod reports;
 mod stamps;
+mod strangers;
 mod tracing;
 
 use std::net::SocketAddr;
