@@ -332,6 +332,8 @@ impl Queue {
             state.bytes -= item.len();
             state.writing = true;
             drop(state);
+            // There is room now, however long this one takes.
+            self.changed.notify_all();
             let mut rest = &item[..];
             while !rest.is_empty() {
                 match out.write(rest) {
