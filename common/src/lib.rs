@@ -6,11 +6,11 @@
 
 pub mod caller;
 pub mod chunk;
+pub mod fec;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod gallery;
-pub mod gate;
 pub mod jpeg;
 pub mod ledger;
 pub mod listener;
@@ -19,21 +19,18 @@ pub mod os;
 pub mod prefix;
 pub mod reassembly;
 pub mod receiver;
-pub mod repair;
 pub mod report;
+pub mod sender;
 pub mod seq;
 pub mod slices;
-pub mod speaker;
 pub mod statistics;
 pub mod timeline;
-pub mod transmitter;
 pub mod udp;
 pub mod wire;
 
 pub use frame::Frame;
 pub use listener::Listener;
 pub use receiver::Receiver;
+pub use sender::Sender;
 pub use seq::{FrameNumber, PacketNumber};
-pub use speaker::Speaker;
 pub use statistics::Statistics;
-pub use transmitter::Transmitter;

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
+use framegram_common::fec::Fec;
 use framegram_common::jpeg::MAX_TABLES;
 use framegram_common::receiver::{self, Outcome};
-use framegram_common::repair::Fec;
-use framegram_common::speaker::{self, Speaker};
-use framegram_common::transmitter::{Config, MAX_WAITING_FRAMES};
+use framegram_common::sender::{Config, FrameError, MAX_WAITING_FRAMES};
 use framegram_common::wire::native::Packet;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
-use framegram_common::{Receiver, Transmitter};
+use framegram_common::{Receiver, Sender};
 
 const MS: Duration = Duration::from_millis(1);
 const INTERVAL: Duration = Duration::from_millis(40);
@@ -90,7 +89,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
         interval: Some(INTERVAL),
         ..Config::default()
     };
-    let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
     let mut receiver = Receiver::new(receiver::Config::default(), 2, Duration::ZERO);
     let from = SocketAddr::from(([192, 0, 2, 1], 5000));
     let (mut sent, mut back) = (Longest::default(), Longest::default());
@@ -175,7 +174,7 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
         retransmit: false,
         ..Config::default()
     };
-    let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
     let mut receiver = Receiver::new(receiver::Config::default(), 2, Duration::ZERO);
     let from = SocketAddr::from(([192, 0, 2, 1], 5000));
     let (mut parts, mut shown, mut rng) = (0, 0, Rng::with_seed(1));
@@ -227,21 +226,18 @@ fn what_waits_for_the_rate_is_bounded_and_the_rest_is_counted() {
     let mut out = Vec::new();
     let jpeg = picture();
     for format in [Format::Native, Format::Rtp, Format::Raw] {
-        let mut transmitter = config;
-        transmitter.datagram = [DEFAULT_DATAGRAM, MAX_DATAGRAM][usize::from(format == Format::Raw)];
-        let config = speaker::Config {
+        let config = Config {
             format,
-            transmitter,
-            rtcp_mux: false,
-            wall_offset: Duration::ZERO,
+            datagram: [DEFAULT_DATAGRAM, MAX_DATAGRAM][usize::from(format == Format::Raw)],
+            ..config
         };
-        let mut speaker = Speaker::new(config, 1, Duration::ZERO);
+        let mut speaker = Sender::new(config, 1, Duration::ZERO);
         let (mut taken, mut refused, mut left) = (0, 0, 0);
         for frame in 0..2_500_u32 {
             let now = INTERVAL * frame;
             match speaker.handle_frame(jpeg.clone(), now, None, now) {
-                Ok(()) => taken += 1,
-                Err(speaker::SpeakError::Waiting) => refused += 1,
+                Ok(_) => taken += 1,
+                Err(FrameError::Waiting) => refused += 1,
                 Err(error) => panic!("{format:?}: {error}"),
             }
             while speaker.poll_transmit(now, &mut out).is_some() {
@@ -268,7 +264,7 @@ fn what_waits_for_the_rate_is_bounded_and_the_rest_is_counted() {
 
 #[test]
 fn what_nobody_polls_is_bounded_too() {
-    let mut transmitter = Transmitter::new(Config::default(), 1, Duration::ZERO);
+    let mut transmitter = Sender::new(Config::default(), 1, Duration::ZERO);
     let jpeg = sliced(629, 10_000, &mut Rng::with_seed(2));
     let taken = (0..1_000).filter(|_| {
         let taken = transmitter.handle_frame(jpeg.clone(), MS, None, MS);

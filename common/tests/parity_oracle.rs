@@ -12,9 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::chunk::ChunkedFrame;
+use framegram_common::fec::{Chunks, ParityBlock, Rebuilder};
 use framegram_common::frame::Frame;
 use framegram_common::receiver::{self, Outcome, Receiver};
-use framegram_common::repair::{Block, Chunks, Rebuilder};
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet, Totals};
 
@@ -26,7 +26,7 @@ struct Case {
     frames: Vec<Arc<ChunkedFrame>>,
     jpegs: Vec<Bytes>,
     /// Each with the index of its first frame and how many it spans.
-    blocks: Vec<(Block, usize, usize)>,
+    blocks: Vec<(ParityBlock, usize, usize)>,
     arrivals: Vec<Arrival>,
 }
 
@@ -34,7 +34,7 @@ struct Case {
 enum Arrival {
     /// Frame and chunk.
     Chunk(usize, usize),
-    /// Block and shard.
+    /// ParityBlock and shard.
     Parity(usize, usize),
 }
 
@@ -66,7 +66,7 @@ impl Case {
                 let first = rng.usize(..frames.len());
                 let span = rng.usize(1..=(frames.len() - first).min(5));
                 let shards = rng.usize(1..=20);
-                let block = Block::new(number, &frames[first..first + span], shards);
+                let block = ParityBlock::new(number, &frames[first..first + span], shards);
                 (block.unwrap(), first, span)
             })
             .collect();

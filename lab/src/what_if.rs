@@ -1,6 +1,6 @@
 //! What would have become of a traced stream with other settings.
 //!
-//! The real [`Transmitter`](crate::Transmitter) and
+//! The real [`Sender`](framegram_common::Sender) and
 //! [`Receiver`](crate::Receiver) are run in virtual time, with frames of the
 //! sizes and times of the trace, over a path that does what the traced one
 //! did. What is assumed of it:
@@ -33,7 +33,7 @@ use std::time::Duration;
 pub use journey::{Journey, JourneyError, Part};
 pub use replay::replay;
 
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 
 /// So many datagrams lost in a row may be an outage: fewer are chance.
 pub const LEAST_RUN: usize = 3;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use framegram_common::fec::Fec;
 use framegram_common::receiver::{self, Outcome};
-use framegram_common::repair::Fec;
+use framegram_common::sender::Config;
+use framegram_common::sender::Volume;
 use framegram_common::seq::{FrameSeq, PacketNumber};
-use framegram_common::transmitter::Config;
-use framegram_common::transmitter::Volume;
 use framegram_common::wire::native::{Channel, Header, Packet, Report, Request, Want};
-use framegram_common::{Receiver, Statistics, Transmitter};
+use framegram_common::{Receiver, Sender, Statistics};
 use framegram_lab::impair::{Impairment, Link};
 
 const STREAM: u64 = 7;
@@ -88,7 +88,7 @@ impl RateControl {
 }
 
 struct Scene {
-    transmitter: Transmitter,
+    transmitter: Sender,
     rate: Option<RateControl>,
     /// Bytes of a frame where no rate sets them.
     natural: usize,
@@ -131,7 +131,7 @@ impl Scene {
             }
         };
         Self {
-            transmitter: Transmitter::new(config, STREAM, START),
+            transmitter: Sender::new(config, STREAM, START),
             rate,
             natural,
             stubborn: false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 use framegram_cli::quantities::{bitrate, duration};
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 use framegram_lab::impair::Impairment;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use framegram_common::gate::{Config, Gate, Visit};
 use framegram_common::os;
+use framegram_common::sender::acceptor::{Acceptor, Config, Visit};
 use framegram_common::statistics::Admission;
 use framegram_common::udp::{
     DEFAULT_PORT, Listen, Received, Socket, as_typed_elsewhere, local_addresses, resolve,
@@ -24,7 +24,7 @@ const TOLD_AT_ONCE: u32 = 16;
 /// Where viewers knock.
 pub(crate) struct Door {
     socket: Arc<Socket>,
-    gate: Gate,
+    gate: Acceptor,
     most: u16,
     answer: Vec<u8>,
     told: u32,
@@ -59,7 +59,7 @@ impl Door {
         };
         Ok(Self {
             socket: Arc::new(Socket::listen(&listen)?),
-            gate: Gate::new(config),
+            gate: Acceptor::new(config),
             most,
             answer: Vec::new(),
             told: 0,

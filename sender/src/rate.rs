@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use framegram_common::repair::Fec;
-use framegram_common::transmitter::{CONTROL_RESERVE, Volume};
+use framegram_common::fec::Fec;
+use framegram_common::sender::{CONTROL_RESERVE, Volume};
 
 use crate::encode::MIN_FRAME_BYTES;
 

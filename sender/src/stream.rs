@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use framegram_common::speaker::{Config, Speaker};
+use framegram_common::os;
+use framegram_common::sender::{Config, Sender};
 use framegram_common::statistics::Statistics;
 use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
-use framegram_common::{os, transmitter};
 use framegram_lab::timecode::MIN_SIZE;
 
 use crate::args::{Options, Switch, Wire};
@@ -40,7 +40,7 @@ const NOT_SENT_TOLD: Duration = Duration::from_secs(10);
 
 /// One stream to all its destinations.
 pub(crate) struct Stream<'a> {
-    pub(crate) transmitter: Speaker,
+    pub(crate) transmitter: Sender,
     /// The destinations, then those of RTP's reports where they are others.
     pub(crate) outputs: Vec<Output>,
     pub(crate) description: Option<Description>,
@@ -103,19 +103,17 @@ impl<'a> Stream<'a> {
         let destinations = outputs.len();
         let config = Config {
             format: options.wire.format(),
-            transmitter: transmitter::Config {
-                datagram: options.datagram(),
-                destinations,
-                interval,
-                fec,
-                retransmit,
-                bitrate: options.bitrate,
-                pace: options.pace == Switch::Auto,
-                boot_mark: os::boot_mark(number),
-                ..transmitter::Config::default()
-            },
+            datagram: options.datagram(),
+            destinations,
+            interval,
+            fec,
+            retransmit,
+            bitrate: options.bitrate,
+            pace: options.pace == Switch::Auto,
+            boot_mark: os::boot_mark(number),
             rtcp_mux: options.rtcp_mux,
             wall_offset: os::wall_offset(),
+            ..Config::default()
         };
         if options.wire == Wire::Rtp && !options.rtcp_mux {
             let towards = outputs::towards(options)?;
@@ -127,7 +125,7 @@ impl<'a> Stream<'a> {
             }
         }
         Ok(Self {
-            transmitter: Speaker::new(config, number, os::now()),
+            transmitter: Sender::new(config, number, os::now()),
             outputs,
             description: None,
             undescribed: None,
@@ -309,7 +307,7 @@ impl<'a> Stream<'a> {
                     .transmitter
                     .handle_frame(jpeg, made.times, quality, now);
                 match handled {
-                    Ok(()) => return self.note(encoded),
+                    Ok(_) => return self.note(encoded),
                     Err(error) => error.into(),
                 }
             }

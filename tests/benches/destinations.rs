@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use framegram_common::os;
-use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::sender::{self, Sender};
 use framegram_common::udp::{Listen, Socket, Towards};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
@@ -68,12 +68,12 @@ fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, D
         .iter()
         .map(|viewer| Ok(Socket::towards(viewer.local_addr()?, &Towards::default())?))
         .collect::<Result<_>>()?;
-    let config = transmitter::Config {
+    let config = sender::Config {
         destinations: count,
         pace: false,
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
-    let mut transmitter = Transmitter::new(config, 1, os::now());
+    let mut transmitter = Sender::new(config, 1, os::now());
     let mut encoder = Encoder::new(Settings::default())?;
     let pattern = Pattern::new(width, height, 30.0)?;
     let (mut encoding, mut sending) = (Vec::new(), Vec::new());

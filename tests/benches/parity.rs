@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use framegram_common::chunk::ChunkedFrame;
-use framegram_common::repair::{Block, Chunks, Rebuilder};
+use framegram_common::fec::{Chunks, ParityBlock, Rebuilder};
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::{Frame, FrameNumber};
 use framegram_send::encode::{Encoder, Settings};
@@ -64,7 +64,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
         let parity = (count as f64 * SHARE) as usize;
         // Some more are made than are sent at once, for answers to requests.
         let shards = (parity + 8).next_power_of_two();
-        let (block, cost) = timed(|| Block::new(turn as u32, &[Arc::clone(&frame)], shards));
+        let (block, cost) = timed(|| ParityBlock::new(turn as u32, &[Arc::clone(&frame)], shards));
         makings.push(cost);
         let block = block.context("a block of one frame")?;
         // The worst case: as much is missing as parity can make good.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use framegram_common::receiver::{self, Outcome, Receiver};
-use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::sender::{self, Sender};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
 use framegram_tests::measure::{Cost, print_table, timed};
@@ -63,12 +63,12 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
 fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5_005));
     let interval = Duration::from_millis(33);
-    let config = transmitter::Config {
+    let config = sender::Config {
         pace: false,
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
     let mut now = Duration::from_secs(1);
-    let mut transmitter = Transmitter::new(config, 1, now);
+    let mut transmitter = Sender::new(config, 1, now);
     let mut receiver = Receiver::new(receiver::Config::default(), 1, now);
     let (mut sending, mut receiving) = (Duration::ZERO, Duration::ZERO);
     let mut batches: Vec<(Vec<u8>, usize)> = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use framegram_common::os;
 use framegram_common::receiver::{self, Receiver};
-use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::sender::{self, Sender};
 use framegram_common::udp::{LARGEST_DATAGRAM, Listen, Socket, Towards};
 use framegram_media::{Decoder, Pixels, Reduction, XrgbImage};
 use framegram_send::console::Console;
@@ -103,11 +103,11 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
     })?;
     let address = viewer.local_addr()?;
     let sender = Socket::towards(address, &Towards::default())?;
-    let config = transmitter::Config {
+    let config = sender::Config {
         pace: false,
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
-    let mut transmitter = Transmitter::new(config, 1, os::now());
+    let mut transmitter = Sender::new(config, 1, os::now());
     let mut receiver = Receiver::new(receiver::Config::default(), 1, os::now());
     let mut decoder = Decoder::new()?;
     let mut picture = XrgbImage::default();

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use framegram_common::Statistics;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{Event, Outcome, ReceivedFrame, Receiver};
-use framegram_common::transmitter::Transmitter;
+use framegram_common::sender::Sender;
 use framegram_lab::impair::Link;
 
 use crate::truth::{self, Truth};
@@ -104,7 +104,7 @@ struct Pair<'a> {
     life: Life,
     /// The stream of this life.
     stream: u64,
-    transmitter: Transmitter,
+    transmitter: Sender,
     frame_due: Duration,
     /// When this life's end is decided: it has sent all its frames.
     kill_at: Option<Duration>,
@@ -469,12 +469,12 @@ impl<'a> Pair<'a> {
     }
 }
 
-fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Transmitter {
+fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Sender {
     let mut config = scenario.transmitter;
     if scenario.pull {
         config.destinations = 0;
     }
-    Transmitter::new(config, stream, now)
+    Sender::new(config, stream, now)
 }
 
 /// The address that the sender has in this life.

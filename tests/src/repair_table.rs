@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::chunk::chunk_capacity;
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_lab::impair::{GilbertElliott, Impairment};
 

@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use fastrand::Rng;
+use framegram_common::fec::Fec;
 use framegram_common::jpeg::JpegHeader;
-use framegram_common::repair::Fec;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_lab::impair::Impairment;
 use framegram_send::encode::{Encoder, Settings};

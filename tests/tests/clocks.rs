@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
 use framegram_common::receiver::{self, Outcome, Receiver};
-use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::sender::{self, Sender};
 use framegram_lab::impair::{Impairment, Link};
 use framegram_tests::program::{Ended, SENDER, Start, VIEWER, address};
 
@@ -34,7 +34,7 @@ impl Ticking {
 /// A sender and a viewer, each with a clock of its own.
 struct World {
     clocks: [Ticking; 2],
-    transmitter: Transmitter,
+    transmitter: Sender,
     receiver: Receiver,
     forward: Link,
     backward: Link,
@@ -46,10 +46,10 @@ const INTERVAL: Duration = Duration::from_millis(40);
 impl World {
     fn new(clocks: [Ticking; 2], forward: Impairment, backward: Impairment, one: bool) -> Self {
         let [sender, viewer] = clocks.map(|clock| clock.shows(Duration::ZERO));
-        let transmitter = transmitter::Config {
+        let transmitter = sender::Config {
             interval: Some(INTERVAL),
             boot_mark: one.then_some(1),
-            ..transmitter::Config::default()
+            ..sender::Config::default()
         };
         let receiver = receiver::Config {
             boot_mark: |_| Some(1),
@@ -57,7 +57,7 @@ impl World {
         };
         Self {
             clocks,
-            transmitter: Transmitter::new(transmitter, 0x5eed, sender),
+            transmitter: Sender::new(transmitter, 0x5eed, sender),
             receiver: Receiver::new(receiver, 0x1e77, viewer),
             forward: Link::new(forward),
             backward: Link::new(backward),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
+use framegram_common::fec::Fec;
 use framegram_common::receiver::{Outcome, Receiver};
-use framegram_common::repair::Fec;
-use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::sender::{self, Sender};
 
 const INTERVAL: Duration = Duration::from_millis(40);
 const FRAMES: u32 = 100;
@@ -18,14 +18,14 @@ const CHUNKS: usize = 10;
 /// first so many datagrams of each batch that `takes` says, by its frame and
 /// length. The figures of both, and how many were refused.
 fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
-    let config = transmitter::Config {
+    let config = sender::Config {
         interval: Some(INTERVAL),
         fec: Fec::Off,
         retransmit: false,
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
     let start = Duration::from_secs(1);
-    let mut transmitter = Transmitter::new(config, 0x5eed, start);
+    let mut transmitter = Sender::new(config, 0x5eed, start);
     let mut receiver = Receiver::new(Default::default(), 0x1e77, start);
     let jpeg = Bytes::from(vec![0xd8; CHUNKS * 1_300]);
     let mut refused = 0;
@@ -45,7 +45,7 @@ fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u
             let left = takes(frame, count).min(count);
             let cut = (left * transmit.segment).min(out.len());
             refused += (count - left) as u64;
-            transmitter.handle_refused(0, &out[cut..], transmit.segment);
+            transmitter.handle_send_error(0, &out[cut..], transmit.segment);
             for datagram in out[..cut].chunks(transmit.segment) {
                 receiver.handle_datagram(([192, 0, 2, 1], 5005).into(), datagram, now);
             }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::chunk::chunk_capacity;
+use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::receiver::{self, Outcome};
-use framegram_common::repair::Fec;
+use framegram_common::sender::Config;
 use framegram_common::seq::{FrameSeq, PacketNumber};
-use framegram_common::transmitter::Config;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{Channel, Header, Packet, Report, Request, Want};
-use framegram_common::{Receiver, Transmitter};
+use framegram_common::{Receiver, Sender};
 use framegram_lab::impair::Impairment;
 use framegram_tests::pair::{Scenario, run};
 
@@ -35,8 +35,8 @@ fn config() -> Config {
     }
 }
 
-fn transmitter(config: Config) -> Transmitter {
-    Transmitter::new(config, STREAM, Duration::ZERO)
+fn transmitter(config: Config) -> Sender {
+    Sender::new(config, STREAM, Duration::ZERO)
 }
 
 /// A frame of so many chunks.
@@ -45,7 +45,7 @@ fn frame(chunks: usize) -> Bytes {
 }
 
 /// All that leaves until `end`, and when.
-fn drain(transmitter: &mut Transmitter, from: Duration, end: Duration) -> Vec<Sent> {
+fn drain(transmitter: &mut Sender, from: Duration, end: Duration) -> Vec<Sent> {
     let (mut now, mut out, mut sent) = (from, Vec::new(), Vec::new());
     while now < end {
         while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
@@ -60,7 +60,7 @@ fn drain(transmitter: &mut Transmitter, from: Duration, end: Duration) -> Vec<Se
 }
 
 /// Sends so many frames of so many chunks.
-fn send(transmitter: &mut Transmitter, frames: u32, chunks: usize) -> Vec<Sent> {
+fn send(transmitter: &mut Sender, frames: u32, chunks: usize) -> Vec<Sent> {
     let sent = (0..frames).flat_map(|number| {
         let now = INTERVAL * number;
         transmitter

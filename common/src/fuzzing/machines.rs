@@ -9,12 +9,12 @@ use bytes::Bytes;
 
 use super::input::Input;
 use crate::chunk::ChunkedFrame;
+use crate::fec::{Fec, ParityBlock};
 use crate::frame::Frame;
 use crate::listener::{self, Listener};
 use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
-use crate::repair::{Block, Fec};
+use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
-use crate::transmitter::{self, Transmitter};
 use crate::wire::native::{
     Chunk, Header, MAX_GAPS, MAX_WANTS, Packet, Reply, Report, Request, Tables, Totals, Want,
     micros, sign,
@@ -44,7 +44,7 @@ pub(super) fn receiver(bytes: &[u8]) {
         machine: Receiver::new(config, VIEWER, START),
         newest: None,
     };
-    let mut sender = Sender::default();
+    let mut sender = PacketMaker::default();
     let mut now = START;
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {
@@ -84,7 +84,7 @@ pub(super) fn listener(bytes: &[u8]) {
         machine: Listener::new(config, VIEWER, START),
         newest: None,
     };
-    let mut sender = Sender::default();
+    let mut sender = PacketMaker::default();
     let mut now = START;
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {
@@ -189,11 +189,11 @@ impl<M: Machine> Watched<M> {
 
 /// Makes packets of a stream whose frames are always the same ones.
 #[derive(Default)]
-pub(super) struct Sender {
+pub(super) struct PacketMaker {
     numbers: [u64; 3],
 }
 
-impl Sender {
+impl PacketMaker {
     pub(super) fn datagram(&mut self, input: &mut Input<'_>, now: Duration) -> Vec<u8> {
         let frame = FrameNumber(input.number() % (1 << 33));
         let (mut shard, mut counts) = (Vec::new(), Vec::new());
@@ -211,7 +211,7 @@ impl Sender {
                 let frames: Vec<_> = (0..=input.below(4) as u64)
                     .map(|behind| Arc::new(chunked_at(frame.0 + behind)))
                     .collect();
-                block = Block::new(u32::from(input.u8()), &frames, 8).expect("a block");
+                block = ParityBlock::new(u32::from(input.u8()), &frames, 8).expect("a block");
                 let mut parity = block.packet(input.below(8));
                 match input.u8() % 8 {
                     0 => {
@@ -348,7 +348,7 @@ pub(super) fn transmitter(bytes: &[u8]) {
         Fec::Fixed(1.0),
         Fec::Fixed(1e9),
     ];
-    let config = transmitter::Config {
+    let config = sender::Config {
         datagram: input.u16().into(),
         destinations: input.below(3),
         interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
@@ -356,9 +356,9 @@ pub(super) fn transmitter(bytes: &[u8]) {
         fec: fecs[input.below(fecs.len())],
         retransmit: input.u8() & 1 == 0,
         first_frame: FrameNumber(input.number() % (1 << 40)),
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
-    let mut machine = Transmitter::new(config, STREAM, START);
+    let mut machine = Sender::new(config, STREAM, START);
     let (mut now, mut number, mut out) = (START, 0, Vec::new());
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::input::Input;
-use crate::repair::{Chunks, Rebuilder};
+use crate::fec::{Chunks, Rebuilder};
 use crate::seq::{FrameNumber, FrameSeq};
 use crate::wire::native::Parity;
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::input::Input;
-use super::machines::{MAX_OPERATIONS, MAX_TURNS, SLICED, START, STREAM, Sender, VIEWER, address};
+use super::machines::{
+    MAX_OPERATIONS, MAX_TURNS, PacketMaker, SLICED, START, STREAM, VIEWER, address,
+};
 use crate::gallery::{Gallery, MAX_SENDERS};
-use crate::gate::{self, Gate, Visit};
 use crate::listener;
 use crate::receiver::Outcome;
+use crate::sender::acceptor::{self, Acceptor, Visit};
+use crate::sender::{self, Sender};
 use crate::seq::PacketNumber;
-use crate::speaker::{self, Speaker};
-use crate::transmitter::{self, Transmitter};
 use crate::wire::Format;
 use crate::wire::native::{Connect, Header, Leave, Packet, Report, Request};
 
@@ -21,12 +22,12 @@ use crate::wire::native::{Connect, Header, Leave, Packet, Report, Request};
 pub(super) fn gate(bytes: &[u8]) {
     let mut input = Input(bytes);
     let most = u16::from(input.u8() % 4);
-    let mut gate = Gate::new(gate::Config {
+    let mut gate = Acceptor::new(acceptor::Config {
         stream: STREAM,
         secret: (1, 2),
         most,
     });
-    let mut transmitter = Transmitter::new(transmitter::Config::default(), STREAM, START);
+    let mut transmitter = Sender::new(sender::Config::default(), STREAM, START);
     let (mut now, mut answer, mut out) = (START, Vec::new(), Vec::new());
     // By address, the cookie that was sent there last.
     let mut cookies = [0; 4];
@@ -121,17 +122,15 @@ fn knock(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
 pub(super) fn speaker(bytes: &[u8]) {
     let mut input = Input(bytes);
     let formats = [Format::Rtp, Format::Raw];
-    let mut speaker = Speaker::new(
-        speaker::Config {
+    let mut speaker = Sender::new(
+        sender::Config {
             format: formats[input.below(2)],
-            transmitter: transmitter::Config {
-                datagram: input.u16().into(),
-                destinations: input.below(3),
-                interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
-                ..transmitter::Config::default()
-            },
+            datagram: input.u16().into(),
+            destinations: input.below(3),
+            interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
             rtcp_mux: input.u8() & 1 == 0,
             wall_offset: Duration::from_millis(input.number()),
+            ..sender::Config::default()
         },
         STREAM,
         START,
@@ -177,7 +176,7 @@ pub(super) fn speaker(bytes: &[u8]) {
 pub(super) fn gallery(bytes: &[u8]) {
     let mut input = Input(bytes);
     let mut gallery = Gallery::new(listener::Config::default(), VIEWER, START);
-    let mut senders: [Sender; 3] = Default::default();
+    let mut senders: [PacketMaker; 3] = Default::default();
     let (mut now, mut out) = (START, Vec::new());
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::transmitter::{self, Transmitter};
+use crate::sender::{self, Sender};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -16,7 +16,7 @@ fn address(number: u16) -> SocketAddr {
 }
 
 /// What a sender sends for a frame, and with it at its start.
-fn frame(transmitter: &mut Transmitter, now: Duration) -> Vec<Vec<u8>> {
+fn frame(transmitter: &mut Sender, now: Duration) -> Vec<Vec<u8>> {
     let jpeg = Bytes::from_static(b"a frame");
     transmitter.handle_frame(jpeg, now, None, now).unwrap();
     let (mut datagrams, mut out) = (Vec::new(), Vec::new());
@@ -26,12 +26,12 @@ fn frame(transmitter: &mut Transmitter, now: Duration) -> Vec<Vec<u8>> {
     datagrams
 }
 
-fn transmitter(stream: u64) -> Transmitter {
-    let config = transmitter::Config {
+fn transmitter(stream: u64) -> Sender {
+    let config = sender::Config {
         pace: false,
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
-    Transmitter::new(config, stream, Duration::ZERO)
+    Sender::new(config, stream, Duration::ZERO)
 }
 
 #[test]

@@ -8,8 +8,8 @@ mod sizes;
 use turbojpeg::Subsamp;
 
 use super::*;
+use crate::sender::{self, Sender};
 use crate::slices::encoder::{Settings, encode};
-use crate::transmitter::{self, Transmitter};
 use crate::wire::rtp::{self as wire, Control, SenderInfo};
 use crate::wire::rtp_jpeg::Picture;
 
@@ -291,7 +291,7 @@ fn a_sender_that_comes_back_under_its_number_is_another_stream() {
 #[test]
 fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
     let mut listener = listener();
-    let mut native = Transmitter::new(transmitter::Config::default(), 1234, Duration::ZERO);
+    let mut native = Sender::new(sender::Config::default(), 1234, Duration::ZERO);
     let bare = jpeg(1);
     let mut out = Vec::new();
     for (index, (frame, datagram)) in packets(5, 7, 3).into_iter().enumerate() {

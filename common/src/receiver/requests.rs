@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::answers::Answers;
+use crate::fec::{LossModel, retransmit_gap};
 use crate::reassembly::Assembly;
-use crate::repair::{LossModel, answer_gap};
 use crate::seq::FrameNumber;
 use crate::wire::native::{GAP_LEN, HEADER, MAX_GAPS, MAX_WANTS, REQUEST_BODY, WANT_LEN, Want};
 
@@ -304,7 +304,7 @@ impl Requests {
             return None;
         }
         room.take(gaps.len());
-        let gap = answer_gap(chunks.len());
+        let gap = retransmit_gap(chunks.len());
         let answered = self.answered(gap * (chunks.len() - 1) as u32, now) + patience;
         let last = self.answered(Duration::ZERO, answered) > frame.deadline;
         let asked = self.asked.entry(frame.number).or_default();

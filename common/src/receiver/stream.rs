@@ -23,9 +23,9 @@ use super::stages::Stages;
 use super::succession::{self, Succession};
 use super::transit::Transit;
 use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE, Verdict};
+use crate::fec::{LossEstimate, Rebuilder};
 use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts, Passed};
 use crate::reassembly::{Origin, Reassembly};
-use crate::repair::{LossEstimate, Rebuilder};
 use crate::seq::FrameNumber;
 use crate::statistics::{self, Statistics};
 use crate::wire::native::{

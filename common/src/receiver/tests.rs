@@ -1,11 +1,11 @@
 use super::*;
-use crate::transmitter::{self, Transmitter};
+use crate::sender::{self, Sender};
 
 const SENDER: &str = "192.0.2.1:5005";
 const MIRROR: &str = "192.0.2.2:5005";
 
 /// Gives the receiver everything that is due by `now`.
-fn transmit(transmitter: &mut Transmitter, receiver: &mut Receiver, now: Duration) {
+fn transmit(transmitter: &mut Sender, receiver: &mut Receiver, now: Duration) {
     let mut out = Vec::new();
     while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
         for datagram in out.chunks(transmit.segment) {
@@ -16,11 +16,11 @@ fn transmit(transmitter: &mut Transmitter, receiver: &mut Receiver, now: Duratio
 
 #[test]
 fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
-    let config = transmitter::Config {
+    let config = sender::Config {
         pace: false,
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
-    let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
     let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
     let (mut report, mut reports) = (Vec::new(), 0);
     for tick in 0..600 {
@@ -51,7 +51,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
 
 #[test]
 fn bytes_sent_are_known_once_the_farewell_has_told_them() {
-    let mut transmitter = Transmitter::new(transmitter::Config::default(), 1, Duration::ZERO);
+    let mut transmitter = Sender::new(sender::Config::default(), 1, Duration::ZERO);
     let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
     for tick in 0..100 {
         let now = Duration::from_millis(10) * tick;
@@ -81,12 +81,12 @@ fn bytes_sent_are_known_once_the_farewell_has_told_them() {
 /// whether or not the sender hears of that.
 fn held_up(heard: bool) -> Duration {
     let interval = Duration::from_millis(40);
-    let config = transmitter::Config {
+    let config = sender::Config {
         interval: Some(interval),
-        fec: crate::repair::Fec::Off,
-        ..transmitter::Config::default()
+        fec: crate::fec::Fec::Off,
+        ..sender::Config::default()
     };
-    let mut transmitter = Transmitter::new(config, 1, Duration::ZERO);
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
     let config = Config {
         budget: BUDGET,
         ..Config::default()

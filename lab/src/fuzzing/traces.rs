@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 
 use crate::trace::{Entry, Reader, block};
 use crate::what_if::{Journey, Setting, replay};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::what_if::Journey;
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 use serde::Serialize;
 
 use super::Tried;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::what_if::{Journey, Setting};
 use framegram_cli::numbers::count;
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 
 use super::{Tried, milliseconds};
 use crate::args::WhatIf;

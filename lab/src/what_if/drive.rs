@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{self, Event, Receiver, Verdict};
-use framegram_common::transmitter::{self, Transmitter};
+use framegram_common::sender::{self, Sender};
 
 use super::Outcome;
 
@@ -44,7 +44,7 @@ pub(super) trait World {
 
 /// Sends all frames through the world. Returns what came of them.
 pub(super) fn drive(
-    sender: transmitter::Config,
+    sender: sender::Config,
     viewer: receiver::Config,
     takes: impl Iterator<Item = Take>,
     world: &mut impl World,
@@ -53,7 +53,7 @@ pub(super) fn drive(
     let Some(start) = takes.peek().map(|take| take.start) else {
         return Outcome::default();
     };
-    let mut transmitter = Transmitter::new(sender, STREAM, start);
+    let mut transmitter = Sender::new(sender, STREAM, start);
     let mut receiver = Receiver::new(viewer, VIEWER, start);
     let mut buffer = Vec::new();
     let (mut now, mut frames, mut ended) = (start, 0, false);

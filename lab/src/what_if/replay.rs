@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::chunk::datagram_for;
 use framegram_common::receiver;
-use framegram_common::transmitter;
+use framegram_common::sender;
 use framegram_common::wire::native::{Packet, micros};
 
 use super::drive::{Take, World, drive};
@@ -17,12 +17,12 @@ use super::{Journey, Outcome, Setting};
 /// Sends the frames of a trace again. The same seed gives the same answer.
 #[must_use]
 pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Outcome {
-    let sender = transmitter::Config {
+    let sender = sender::Config {
         interval: journey.interval,
         pace: setting.pace,
         fec: setting.fec,
         retransmit: setting.requests.is_some(),
-        ..transmitter::Config::default()
+        ..sender::Config::default()
     };
     let viewer = receiver::Config {
         budget: setting.latency,

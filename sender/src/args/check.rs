@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, error::ErrorKind};
 use framegram_cli::output::{self, Named};
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 use framegram_common::udp::is_broadcast;
 
 use super::{Options, Slices, Switch, Wire};

@@ -1,7 +1,7 @@
 //! Rates, sizes and addresses as people type them.
 
+use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::repair::Fec;
 use framegram_common::udp;
 use framegram_common::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 

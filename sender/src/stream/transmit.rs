@@ -28,7 +28,7 @@ impl Stream<'_> {
                 None => {
                     let sent = output.send(out, transmit.segment, now);
                     let refused = &out[sent.taken..];
-                    self.transmitter.handle_refused(
+                    self.transmitter.handle_send_error(
                         transmit.destination,
                         refused,
                         transmit.segment,
@@ -67,7 +67,7 @@ impl Stream<'_> {
                     let sent = output.send(datagram, datagram.len(), now);
                     let taken = sent.taken == datagram.len();
                     if !taken {
-                        transmitter.handle_refused(destination, datagram, datagram.len());
+                        transmitter.handle_send_error(destination, datagram, datagram.len());
                     }
                     came.note(sent, console);
                     taken

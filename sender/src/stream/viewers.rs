@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use framegram_common::gate::Visit;
 use framegram_common::os;
+use framegram_common::sender::acceptor::Visit;
 
 use super::{MOST_RECEIVED, Stream};
 use crate::door::{Door, Knock};

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::caller::{Answer, Caller};
-use framegram_common::gate::{Config, Gate, Visit};
 use framegram_common::receiver::Receiver;
-use framegram_common::transmitter::Transmitter;
+use framegram_common::sender::Sender;
+use framegram_common::sender::acceptor::{Acceptor, Config, Visit};
 
 /// The handshake's two sides.
 #[derive(Debug)]
 pub(super) struct Pull {
-    gate: Gate,
+    gate: Acceptor,
     caller: Caller,
     answer: Vec<u8>,
 }
@@ -25,7 +25,7 @@ impl Pull {
             most: 16,
         };
         Self {
-            gate: Gate::new(config),
+            gate: Acceptor::new(config),
             caller: Caller::new(viewer, to, join),
             answer: Vec::new(),
         }
@@ -35,7 +35,7 @@ impl Pull {
     pub(super) fn handle_viewer(
         &mut self,
         datagram: &[u8],
-        transmitter: &mut Transmitter,
+        transmitter: &mut Sender,
         now: Duration,
     ) -> Option<&[u8]> {
         let from = SocketAddr::from(([192, 0, 2, 2], 50_000));
@@ -55,7 +55,7 @@ impl Pull {
     }
 
     /// Lets go of viewers that have fallen silent.
-    pub(super) fn let_go(&mut self, transmitter: &mut Transmitter, now: Duration) {
+    pub(super) fn let_go(&mut self, transmitter: &mut Sender, now: Duration) {
         while let Some(place) = self.gate.poll_gone(now) {
             transmitter.close_destination(place);
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use framegram_common::{receiver, transmitter};
+use framegram_common::{receiver, sender};
 use framegram_lab::impair::Impairment;
 
 use super::Waiting;
@@ -12,7 +12,7 @@ use super::Waiting;
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The sender's settings.
-    pub transmitter: transmitter::Config,
+    pub transmitter: sender::Config,
     /// The viewer's settings.
     pub receiver: receiver::Config,
     /// What happens to datagrams from sender to viewer.
@@ -67,10 +67,10 @@ impl Default for Life {
 impl Default for Scenario {
     fn default() -> Self {
         let interval = Duration::from_micros(33_333);
-        let transmitter = transmitter::Config {
+        let transmitter = sender::Config {
             interval: Some(interval),
             boot_mark: Some(BOOT_MARK),
-            ..transmitter::Config::default()
+            ..sender::Config::default()
         };
         let receiver = receiver::Config {
             boot_mark: |_| Some(BOOT_MARK),

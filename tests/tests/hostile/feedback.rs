@@ -11,7 +11,7 @@ const CREDIT: u64 = 64 << 10;
 
 /// A sender that is attacked between its frames.
 struct Attacked {
-    transmitter: Transmitter,
+    transmitter: Sender,
     forger: Forger,
     now: Duration,
     buffer: Vec<u8>,
@@ -21,13 +21,13 @@ struct Attacked {
 
 impl Attacked {
     fn new() -> Self {
-        let config = transmitter::Config {
+        let config = sender::Config {
             interval: Some(INTERVAL),
-            fec: framegram_common::repair::Fec::Off,
-            ..transmitter::Config::default()
+            fec: framegram_common::fec::Fec::Off,
+            ..sender::Config::default()
         };
         Self {
-            transmitter: Transmitter::new(config, STREAM, START),
+            transmitter: Sender::new(config, STREAM, START),
             forger: Forger::new(),
             now: START,
             buffer: Vec::new(),
@@ -232,11 +232,11 @@ fn reports_may_say_anything() {
     for seed in 0..300 {
         let mut rng = Rng::with_seed(seed);
         let mut attacked = Attacked::new();
-        let config = transmitter::Config {
+        let config = sender::Config {
             interval: Some(INTERVAL),
-            ..transmitter::Config::default()
+            ..sender::Config::default()
         };
-        attacked.transmitter = Transmitter::new(config, STREAM, START);
+        attacked.transmitter = Sender::new(config, STREAM, START);
         let mut any = || match rng.u8(..4) {
             0 => 0,
             1 => u32::MAX,

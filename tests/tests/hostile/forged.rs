@@ -106,7 +106,7 @@ fn a_true_stream_survives_forged_totals() {
         let mut mangled = 0;
         let watched = tampered(
             &sent,
-            transmitter::Config::default(),
+            sender::Config::default(),
             receiver::Config::default(),
             |datagram, now| {
                 let mut arriving = vec![datagram.to_vec()];

@@ -51,15 +51,15 @@ fn shortest(stream: u64) -> Vec<Vec<u8>> {
 }
 
 /// The whole frames of a native sender.
-struct Native(Transmitter);
+struct Native(Sender);
 
 impl Native {
     fn new(stream: u64) -> Self {
-        let config = transmitter::Config {
+        let config = sender::Config {
             pace: false,
-            ..transmitter::Config::default()
+            ..sender::Config::default()
         };
-        Self(Transmitter::new(config, stream, START))
+        Self(Sender::new(config, stream, START))
     }
 
     fn frame(&mut self, now: Duration) -> Vec<Vec<u8>> {

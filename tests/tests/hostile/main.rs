@@ -23,8 +23,8 @@ use fastrand::Rng;
 use framegram_common::Statistics;
 use framegram_common::reassembly::MAX_HELD_BYTES;
 use framegram_common::receiver::{self, Outcome, ReceivedFrame, Receiver};
+use framegram_common::sender::{self, Sender};
 use framegram_common::seq::{FrameNumber, PacketNumber};
-use framegram_common::transmitter::{self, Transmitter};
 use framegram_common::wire::native::{Chunk, Header, Packet};
 use framegram_tests::counting::{Counting, Memory, measure};
 
@@ -160,16 +160,16 @@ impl Watched {
 /// arrives instead; nothing goes back.
 fn tampered(
     frames: &[Bytes],
-    transmitter: transmitter::Config,
+    transmitter: sender::Config,
     receiver: receiver::Config,
     mut tamper: impl FnMut(&[u8], Duration) -> Vec<Vec<u8>>,
 ) -> Watched {
     let mut watched = Watched::new(receiver);
-    let config = transmitter::Config {
+    let config = sender::Config {
         interval: Some(INTERVAL),
         ..transmitter
     };
-    let mut transmitter = Transmitter::new(config, STREAM, START);
+    let mut transmitter = Sender::new(config, STREAM, START);
     let mut frames = frames.iter();
     let (mut now, mut frame_due, mut buffer) = (START, START, Vec::new());
     let mut last = None;

@@ -11,7 +11,7 @@ fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
         let mut damaged = 0;
         let watched = tampered(
             &sent,
-            transmitter::Config::default(),
+            sender::Config::default(),
             receiver::Config::default(),
             |datagram, _| {
                 let mut datagram = datagram.to_vec();
@@ -49,7 +49,7 @@ fn arbitrary_bytes_are_counted_and_leave_a_stream_alone() {
         let sent = random_frames(&mut rng, 20, 10_000);
         let watched = tampered(
             &sent,
-            transmitter::Config::default(),
+            sender::Config::default(),
             receiver::Config::default(),
             |datagram, _| {
                 let mut noise = vec![0; rng.usize(..1_500)];
@@ -74,7 +74,7 @@ fn arbitrary_bodies_with_true_checksums_do_no_harm() {
         let (watched, memory) = measure(|| {
             tampered(
                 &sent,
-                transmitter::Config::default(),
+                sender::Config::default(),
                 receiver::Config::default(),
                 |datagram, _| {
                     let mut false_one = datagram.to_vec();

@@ -1,7 +1,7 @@
 //! Parity that lies.
 
 use super::*;
-use framegram_common::repair::Fec;
+use framegram_common::fec::Fec;
 use framegram_common::seq::FrameSeq;
 use framegram_common::wire::native::{MAX_CHUNKS, Parity};
 
@@ -38,9 +38,9 @@ fn no_frame_is_called_intact_that_is_not_the_frame_sent() {
         let (watched, memory) = measure(|| {
             tampered(
                 &sent,
-                transmitter::Config {
+                sender::Config {
                     fec: Fec::Fixed(0.3),
-                    ..transmitter::Config::default()
+                    ..sender::Config::default()
                 },
                 receiver::Config::default(),
                 |datagram, _| match Packet::decode(datagram).unwrap() {

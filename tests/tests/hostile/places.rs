@@ -1,15 +1,15 @@
 //! Strangers at the gate of a sender that listens.
 
 use framegram_common::caller::Caller;
-use framegram_common::gate::{Config, Gate, SILENCE, Visit};
+use framegram_common::sender::acceptor::{Acceptor, Config, SILENCE, Visit};
 use framegram_common::wire::native::{Connect, NO_DESTINATION, Report};
 
 use super::*;
 
 const GATE: ([u8; 4], u16) = ([192, 0, 2, 200], 5005);
 
-fn gate(most: u16) -> Gate {
-    Gate::new(Config {
+fn gate(most: u16) -> Acceptor {
+    Acceptor::new(Config {
         stream: STREAM,
         secret: (1, 2),
         most,
@@ -18,7 +18,7 @@ fn gate(most: u16) -> Gate {
 
 /// Lets a viewer come in, as far as the gate lets it. Returns whether it is
 /// served.
-fn come(gate: &mut Gate, viewer: u64, from: SocketAddr, now: Duration) -> bool {
+fn come(gate: &mut Acceptor, viewer: u64, from: SocketAddr, now: Duration) -> bool {
     let mut caller = Caller::new(viewer, GATE.into(), now);
     let (mut asked, mut answer) = (Vec::new(), Vec::new());
     let mut visit = Visit::Foreign;
@@ -31,7 +31,7 @@ fn come(gate: &mut Gate, viewer: u64, from: SocketAddr, now: Duration) -> bool {
 }
 
 /// Whether the viewer's report is taken.
-fn reports(gate: &mut Gate, viewer: u64, from: SocketAddr, now: Duration) -> bool {
+fn reports(gate: &mut Acceptor, viewer: u64, from: SocketAddr, now: Duration) -> bool {
     let report = Report {
         viewer,
         ..Report::default()

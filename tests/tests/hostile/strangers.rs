@@ -17,7 +17,7 @@ fn stranger() -> SocketAddr {
 
 /// A sender and a viewer, with others in between.
 struct Stage {
-    transmitter: Transmitter,
+    transmitter: Sender,
     receiver: Receiver,
     now: Duration,
     /// Where the sender is.
@@ -44,12 +44,12 @@ impl Stage {
 
     /// Whose sender knows the time from frame to frame, or does not.
     fn before(interval: Option<Duration>) -> Self {
-        let config = transmitter::Config {
+        let config = sender::Config {
             interval,
-            ..transmitter::Config::default()
+            ..sender::Config::default()
         };
         Self {
-            transmitter: Transmitter::new(config, STREAM, START),
+            transmitter: Sender::new(config, STREAM, START),
             receiver: Receiver::new(receiver::Config::default(), VIEWER, START),
             now: START,
             at: sender(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::FrameNumber;
-use framegram_common::{timeline, transmitter};
+use framegram_common::{sender, timeline};
 use framegram_lab::impair::{GilbertElliott, Impairment};
 use framegram_tests::pair::{self, Life, Scenario};
 
@@ -228,7 +228,7 @@ fn frame_numbers_cross_their_wrap() {
         let mut rng = Rng::with_seed(seed);
         let first = FrameNumber((1 << 32) - 10);
         let mut scenario = scenario(&mut rng);
-        scenario.transmitter = transmitter::Config {
+        scenario.transmitter = sender::Config {
             first_frame: first,
             ..scenario.transmitter
         };

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use framegram_common::repair::Fec;
-use framegram_common::{gate, receiver, transmitter};
+use framegram_common::fec::Fec;
+use framegram_common::sender::acceptor;
+use framegram_common::{receiver, sender};
 use framegram_lab::impair::Impairment;
 use framegram_tests::pair::{self, Outcomes, Scenario};
 
@@ -48,7 +49,7 @@ fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
         ..Impairment::default()
     };
     let scenario = Scenario {
-        transmitter: transmitter::Config {
+        transmitter: sender::Config {
             interval: Some(interval),
             retransmit: rng.u8(..4) > 0,
             fec: [Fec::Auto, Fec::Off][rng.usize(..2)],
@@ -172,7 +173,8 @@ fn a_viewer_that_asked_has_the_picture_back_after_any_outage() {
         let what = format!("seed {seed}");
         assert_back(&what, &scenario, &shown, sent.len(), |outage| {
             // The viewer's last word came up to one report before the outage.
-            let forgotten = outage.end - outage.start + REPORT_EVERY + round_trip > gate::SILENCE;
+            let forgotten =
+                outage.end - outage.start + REPORT_EVERY + round_trip > acceptor::SILENCE;
             if forgotten {
                 most + CONNECT_EVERY + round_trip * 2
             } else {

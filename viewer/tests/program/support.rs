@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use framegram_common::transmitter::Config;
+use framegram_common::sender::Config;
 use framegram_common::udp::{Socket, Towards, Waker, is_refused, wait};
-use framegram_common::{Transmitter, os};
+use framegram_common::{Sender, os};
 use framegram_media::{Subsampling, XrgbImage};
 
 /// A running viewer.
@@ -141,9 +141,9 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
         ..Config::default()
     };
     let begun = os::now();
-    let mut transmitter = Transmitter::new(config, stream, begun);
+    let mut transmitter = Sender::new(config, stream, begun);
     let mut out = Vec::new();
-    let mut drain = |transmitter: &mut Transmitter| {
+    let mut drain = |transmitter: &mut Sender| {
         while let Some(transmit) = transmitter.poll_transmit(os::now(), &mut out) {
             match socket.send(None, &out, transmit.segment) {
                 // The viewer has had enough.
@@ -152,7 +152,7 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
             }
         }
     };
-    let mut until = |transmitter: &mut Transmitter, time: Duration| {
+    let mut until = |transmitter: &mut Sender, time: Duration| {
         // However late it is on a busy machine.
         drain(transmitter);
         while os::now() < time && !transmitter.is_finished() {

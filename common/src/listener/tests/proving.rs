@@ -46,7 +46,7 @@ fn what_only_looks_like_a_stream_is_followed_by_nobody_and_counted() {
 fn a_stream_behind_junk_from_its_own_address_loses_no_frame() {
     let bare = jpeg(1);
     let native = || {
-        let mut sender = Transmitter::new(transmitter::Config::default(), 1234, Duration::ZERO);
+        let mut sender = Sender::new(sender::Config::default(), 1234, Duration::ZERO);
         let (mut datagrams, mut out) = (Vec::new(), Vec::new());
         for frame in 0..3 {
             let jpeg = bare.clone().into();

@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::super::delivery::Ready;
 use super::Stream;
+use crate::fec::Chunks;
 use crate::jpeg::JpegHeader;
 use crate::ledger::Contents;
 use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
-use crate::repair::Chunks;
 use crate::seq::FrameNumber;
 use crate::wire::native::{Chunk, Header, Parity};
 

@@ -9,7 +9,7 @@ use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::Verdict;
 use framegram_common::wire::native::{Channel, Packet};
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format};
-use framegram_common::{receiver, transmitter};
+use framegram_common::{receiver, sender};
 
 use crate::impair::{GilbertElliott, Impairment, Link};
 use crate::trace::{Recorder, Why};
@@ -170,12 +170,12 @@ impl Scene {
             control: 0,
             control_known: 0,
         };
-        let sender = transmitter::Config {
+        let sender = sender::Config {
             interval: Some(INTERVAL),
             pace: setting.pace,
             fec: setting.fec,
             retransmit: setting.requests.is_some(),
-            ..transmitter::Config::default()
+            ..sender::Config::default()
         };
         let outcome = drive(sender, viewer, self.takes(), &mut truth);
         truth.recorder.finish(Why::Over, now);

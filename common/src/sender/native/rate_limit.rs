@@ -19,14 +19,14 @@ pub const CONTROL_RESERVE: u64 = 1024;
 
 /// What was sent to one destination within the last second.
 #[derive(Clone, Debug)]
-pub(crate) struct Cap {
+pub(crate) struct RateLimit {
     most: u64,
     /// When each step ends, and what was sent in it.
     sent: VecDeque<(Duration, u64)>,
     sum: u64,
 }
 
-impl Cap {
+impl RateLimit {
     /// At most so many bits a second.
     pub(crate) fn new(bitrate: u64) -> Self {
         Self {
@@ -124,7 +124,7 @@ mod tests {
 
     fn holds_from(uptime: Duration) {
         let mut rng = Rng::with_seed(3);
-        let mut cap = Cap::new(8 * 100_000);
+        let mut cap = RateLimit::new(8 * 100_000);
         let (mut now, mut log) = (uptime, Vec::new());
         for _ in 0..20_000 {
             now += Duration::from_micros(rng.u64(..3_000));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_never_fits_is_free_once_all_is_forgotten() {
-        let mut cap = Cap::new(8 * 2_000);
+        let mut cap = RateLimit::new(8 * 2_000);
         let second = Duration::from_secs(1);
         cap.spend(500, second);
         assert_eq!(cap.free_at(5_000), 2 * second + STEP);

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::Transmit;
+use super::native::{MAX_WAITING_FRAMES, RateLimit};
 use crate::frame::MAX_FRAME_BYTES;
-use crate::transmitter::{Cap, MAX_WAITING_FRAMES, Transmit};
 
 /// The most datagrams in one batch, and the most bytes: what a system takes in
 /// one call.
@@ -21,7 +22,7 @@ const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// one they may wait.
 #[derive(Debug)]
 pub(super) struct Queue {
-    cap: Option<Cap>,
+    limit: Option<RateLimit>,
     /// Each with when it is due, and whether a frame begins with it.
     waiting: VecDeque<(Duration, bool, Vec<u8>)>,
     /// The frames among these of which nothing has left, and all bytes.
@@ -41,7 +42,7 @@ impl Queue {
     /// At most `bitrate` bits a second go to each destination.
     pub(super) fn new(bitrate: Option<u64>) -> Self {
         Self {
-            cap: bitrate.map(Cap::new),
+            limit: bitrate.map(RateLimit::new),
             waiting: VecDeque::new(),
             waiting_frames: 0,
             waiting_bytes: 0,
@@ -115,16 +116,16 @@ impl Queue {
 
     /// Counts what was sent to each destination besides.
     pub(super) fn spend(&mut self, bytes: usize, now: Duration) {
-        if let Some(cap) = &mut self.cap {
-            cap.spend(bytes as u64, now);
+        if let Some(limit) = &mut self.limit {
+            limit.spend(bytes as u64, now);
         }
     }
 
     /// When the next datagram may leave.
     pub(super) fn due(&self) -> Option<Duration> {
         let (due, _, datagram) = self.waiting.front()?;
-        let cap = self.cap.as_ref();
-        let free = cap.map_or(Duration::ZERO, |cap| cap.free_at(datagram.len() as u64));
+        let limit = self.limit.as_ref();
+        let free = limit.map_or(Duration::ZERO, |limit| limit.free_at(datagram.len() as u64));
         Some(free.max(*due))
     }
 
@@ -153,9 +154,9 @@ impl Queue {
         let mut count = 0;
         let mut shorter = false;
         let first = self.waiting.front().map_or(0, |(.., first)| first.len());
-        let room = self.cap.as_mut().map_or(usize::MAX, |cap| {
-            cap.forget(now);
-            usize::try_from(cap.room(first as u64)).unwrap_or(usize::MAX)
+        let room = self.limit.as_mut().map_or(usize::MAX, |limit| {
+            limit.forget(now);
+            usize::try_from(limit.room(first as u64)).unwrap_or(usize::MAX)
         });
         while let Some((due, begins, datagram)) = self.waiting.front() {
             let len = datagram.len();

@@ -7,7 +7,7 @@ use crate::wire::native::Channel;
 
 /// Those of one destination.
 #[derive(Debug, Default)]
-pub(super) struct Refused {
+pub(super) struct SendErrors {
     /// How many, of all channels.
     pub(super) packets: u64,
     /// Their UDP payload in bytes.
@@ -20,7 +20,7 @@ pub(super) struct Refused {
     pub(super) tried: bool,
 }
 
-impl Refused {
+impl SendErrors {
     pub(super) fn note(&mut self, channel: Channel, number: PacketNumber, bytes: u64) {
         self.packets += 1;
         self.bytes += bytes;

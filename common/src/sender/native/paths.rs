@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::repair::Path;
+use crate::fec::PathEstimate;
 
 /// Where several viewers share a schedule, one that waits for less is planned
 /// for as if it waited for this: it leaves time to spread a frame's packets.
@@ -14,13 +14,16 @@ const LEAST_SHARED_BUDGET: Duration = Duration::from_millis(20);
 /// destination is closed. One without any report has the way that is presumed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paths {
-    destinations: Vec<Option<Vec<Path>>>,
-    presumed: Path,
+    destinations: Vec<Option<Vec<PathEstimate>>>,
+    presumed: PathEstimate,
 }
 
 impl Paths {
     /// These, by destination; `presumed` where nothing is known.
-    pub(super) fn new(destinations: Vec<Option<Vec<Path>>>, presumed: Path) -> Self {
+    pub(super) fn new(
+        destinations: Vec<Option<Vec<PathEstimate>>>,
+        presumed: PathEstimate,
+    ) -> Self {
         let mut paths = Self {
             destinations,
             presumed,
@@ -34,7 +37,7 @@ impl Paths {
     }
 
     /// The ways to the viewers of each destination.
-    pub(super) fn destinations(&self) -> impl Iterator<Item = Option<&[Path]>> {
+    pub(super) fn destinations(&self) -> impl Iterator<Item = Option<&[PathEstimate]>> {
         self.destinations.iter().map(Option::as_deref)
     }
 
@@ -53,25 +56,25 @@ impl Paths {
     /// good for any.
     pub(super) fn spread(&self, interval: Duration) -> Duration {
         let floor = self.floor();
-        let spread = |path: &Path| with_floor(*path, floor).spread(interval);
+        let spread = |path: &PathEstimate| with_floor(*path, floor).spread(interval);
         let least = self.all().map(spread).min();
         least.unwrap_or_else(|| self.presumed.spread(interval))
     }
 
     /// The way that decides over how many frames parity is taken: as bad as the
     /// worst, and in time for all.
-    pub(super) fn worst(&self) -> Path {
+    pub(super) fn worst(&self) -> PathEstimate {
         let floor = self.floor();
-        let loss = |path: &&Path| path.loss.map_or(0.0, |loss| loss.loss());
+        let loss = |path: &&PathEstimate| path.loss.map_or(0.0, |loss| loss.loss());
         let worst = self.all().max_by(|a, b| loss(a).total_cmp(&loss(b)));
         let least = self.all().map(|path| path.budget.max(floor)).min();
-        Path {
+        PathEstimate {
             budget: least.unwrap_or(self.presumed.budget),
             ..*worst.unwrap_or(&self.presumed)
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &Path> {
+    fn all(&self) -> impl Iterator<Item = &PathEstimate> {
         self.destinations.iter().flatten().flatten()
     }
 
@@ -81,8 +84,8 @@ impl Paths {
     }
 }
 
-fn with_floor(path: Path, floor: Duration) -> Path {
-    Path {
+fn with_floor(path: PathEstimate, floor: Duration) -> PathEstimate {
+    PathEstimate {
         budget: path.budget.max(floor),
         ..path
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::repair::{LossModel, Path};
+use crate::fec::{LossModel, PathEstimate};
 use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::Report;
 
@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// What a viewer said last.
 #[derive(Debug)]
-pub(super) struct Viewer {
+pub(super) struct Peer {
     pub(super) report: Report,
     pub(super) heard: Duration,
     pub(super) replied: Duration,
@@ -27,17 +27,17 @@ pub(super) struct Viewer {
     pub(super) loss: LossModel,
 }
 
-impl Viewer {
+impl Peer {
     /// Whether it spoke within the last seconds.
     pub(super) fn is_present(&self, now: Duration) -> bool {
         now.saturating_sub(self.heard) < SILENCE
     }
 
     /// The way to it, as it says, within bounds.
-    pub(super) fn path(&self, requests: bool) -> Path {
+    pub(super) fn path(&self, requests: bool) -> PathEstimate {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let rtt = (self.report.rtt > 0).then(|| micros(self.report.rtt).min(MAX_RTT));
-        Path {
+        PathEstimate {
             loss: Some(self.loss),
             rtt,
             budget: micros(self.report.budget).min(MAX_BUDGET),

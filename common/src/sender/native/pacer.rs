@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tables::TablesPart;
+use super::jpeg_headers::HeaderPart;
 use crate::chunk::ChunkedFrame;
+use crate::fec::{ParityBlock, retransmit_gap};
 use crate::frame::MAX_FRAME_BYTES;
-use crate::repair::{Block, answer_gap};
 use crate::seq::FrameNumber;
 use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
 
@@ -86,8 +86,8 @@ pub(super) trait Rooms {
 pub(super) enum Content {
     Chunk(Arc<ChunkedFrame>, usize),
     Resent(Arc<ChunkedFrame>, usize),
-    Parity(Arc<Block>, usize),
-    Tables(TablesPart),
+    Parity(Arc<ParityBlock>, usize),
+    Tables(HeaderPart),
 }
 
 impl Item {
@@ -109,7 +109,7 @@ impl Item {
     }
 
     /// A parity shard.
-    pub(super) fn parity(block: &Arc<Block>, index: usize, to: To) -> Self {
+    pub(super) fn parity(block: &Arc<ParityBlock>, index: usize, to: To) -> Self {
         Self::new(Content::Parity(Arc::clone(block), index), to)
     }
 
@@ -165,13 +165,13 @@ const MAX_ANSWERS: usize = 4096;
 
 /// What is sent of a block: its shards, and how many of them to each
 /// destination; none to one that is closed.
-pub(super) type Shards = (Arc<Block>, Vec<Option<usize>>);
+pub(super) type Shards = (Arc<ParityBlock>, Vec<Option<usize>>);
 
 /// The queues of one stream. The main one holds [`MAX_WAITING_FRAMES`] frames:
 /// without a rate a new frame makes whatever is left of the one before leave at
 /// once, with one they may wait.
 #[derive(Debug, Default)]
-pub(super) struct Schedule {
+pub(super) struct Pacer {
     waiting: VecDeque<(Duration, Item)>,
     /// The frames among these that are not sent to their end, and all bytes.
     frames: usize,
@@ -183,7 +183,7 @@ pub(super) struct Schedule {
     next: usize,
 }
 
-impl Schedule {
+impl Pacer {
     /// Whether so much waits that no frame is taken.
     pub(super) fn is_full(&self) -> bool {
         self.frames >= MAX_WAITING_FRAMES || self.bytes >= MAX_WAITING_BYTES
@@ -235,7 +235,7 @@ impl Schedule {
         let Some(answers) = self.answers.get_mut(destination) else {
             return;
         };
-        let gap = answer_gap(items.len());
+        let gap = retransmit_gap(items.len());
         for (at, item) in items.into_iter().enumerate() {
             if answers.len() < MAX_ANSWERS {
                 let due = now + gap * at as u32;

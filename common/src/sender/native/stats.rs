@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::destination::{Destination, short_micros};
-use super::{Transmit, Transmitter};
+use super::{NativeSender, Transmit};
 use crate::statistics::{self, Side, Statistics};
 use crate::wire::native::{Packet, Totals, micros};
 
@@ -27,25 +27,30 @@ pub(super) struct Counts {
     pub(super) malformed: u64,
 }
 
-impl Transmitter {
+impl NativeSender {
     /// Tells how many frames the source has delivered so far.
-    pub fn handle_captured(&mut self, total: u64) {
+    pub(crate) fn handle_captured(&mut self, total: u64) {
         self.counts.captured = self.counts.captured.max(total);
     }
 
     /// Counts frames that a newer one replaced before they were encoded.
-    pub fn handle_replaced(&mut self, frames: u64) {
+    pub(crate) fn handle_replaced(&mut self, frames: u64) {
         self.counts.replaced += frames;
     }
 
     /// Counts frames that could not be encoded.
-    pub fn handle_not_sent(&mut self, frames: u64) {
+    pub(crate) fn handle_not_sent(&mut self, frames: u64) {
         self.counts.not_sent += frames;
     }
 
     /// Takes datagrams, of `segment` bytes each but the last, that were polled
     /// for a destination and that the local system refused to send.
-    pub fn handle_refused(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
+    pub(crate) fn handle_send_error(
+        &mut self,
+        destination: usize,
+        datagrams: &[u8],
+        segment: usize,
+    ) {
         let Some(to) = self.destinations.get_mut(destination) else {
             return;
         };
@@ -55,14 +60,14 @@ impl Transmitter {
             };
             to.note_refused(header.channel, header.number, datagram.len() as u64);
             if let Packet::Chunk(chunk) | Packet::Resent(chunk) = packet {
-                self.leaving.note_refused(chunk.frame);
+                self.unsent.note_refused(chunk.frame);
             }
         }
     }
 
     /// What was handed out so far.
     #[must_use]
-    pub fn volume(&self) -> Volume {
+    pub(crate) fn volume(&self) -> Volume {
         Volume {
             sent: self
                 .destinations
@@ -76,13 +81,13 @@ impl Transmitter {
 
     /// The counts so far.
     #[must_use]
-    pub fn statistics(&self, now: Duration) -> Statistics {
+    pub(crate) fn statistics(&self, now: Duration) -> Statistics {
         let counts = &self.counts;
         let (first, last) = self.frames_at.unwrap_or((now, now));
         let duration = last.saturating_sub(first).as_secs_f64();
         let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
         let bytes = total(Destination::bytes);
-        let refused = self.leaving.refused().min(counts.sent);
+        let refused = self.unsent.refused().min(counts.sent);
         let (sent, not_sent) = (counts.sent - refused, counts.not_sent + refused);
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
         let mut statistics = Statistics {
@@ -108,7 +113,7 @@ impl Transmitter {
         statistics.packets.malformed = Some(counts.malformed);
         statistics.bytes.sent = Some(bytes);
         statistics.bytes.jpeg = Some(counts.jpeg_bytes);
-        self.stages.fill(&mut statistics.delays_ms);
+        self.latency.fill(&mut statistics.delays_ms);
         let mut viewers = self.destinations.iter().flat_map(Destination::viewers);
         if let (Some(viewer), None) = (viewers.next(), viewers.next()) {
             viewer.fill(&mut statistics);
@@ -132,7 +137,7 @@ impl Transmitter {
             spread: short_micros(self.protection.spread()),
             ..Totals::default()
         };
-        self.stages.tell(&mut totals);
+        self.latency.tell(&mut totals);
         totals
     }
 
@@ -165,7 +170,7 @@ impl Transmitter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transmitter::Config;
+    use crate::sender::Config;
 
     #[test]
     fn totals_tell_a_long_interval_as_long() {
@@ -174,7 +179,7 @@ mod tests {
             interval: Some(day),
             ..Config::default()
         };
-        let transmitter = Transmitter::new(config, 1, 60 * day);
+        let transmitter = NativeSender::new(config, 1, 60 * day);
         assert_eq!(transmitter.totals().interval, u32::MAX);
     }
 }

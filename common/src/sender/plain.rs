@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::native::{Latency, Volume};
 use super::queue::Queue;
 use super::rtp::RtpSender;
-use super::{Config, SpeakError};
+use super::{Config, FrameError, Transmit};
 use crate::frame::{FrameSizeError, MAX_FRAME_BYTES, Times};
+use crate::seq::FrameNumber;
 use crate::statistics::{self, Side, Statistics};
-use crate::transmitter::{Stages, Transmit, Volume};
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// One stream.
@@ -20,7 +21,7 @@ pub(super) struct Plain {
     rtp: Option<RtpSender>,
     queue: Queue,
     counts: Counts,
-    stages: Stages,
+    latency: Latency,
     quality: Option<u8>,
     /// When the first frame was handed in, and the last.
     frames_at: Option<(Duration, Duration)>,
@@ -43,16 +44,16 @@ struct Counts {
 impl Plain {
     pub(super) fn new(config: Config, stream: u64, now: Duration) -> Self {
         let mut config = config;
-        let datagram = &mut config.transmitter.datagram;
+        let datagram = &mut config.datagram;
         *datagram = (*datagram).clamp(MIN_DATAGRAM, MAX_DATAGRAM);
         let rtp = config.format == Format::Rtp;
         Self {
             config,
             stream,
             rtp: rtp.then(|| RtpSender::new(stream, config.wall_offset, now)),
-            queue: Queue::new(config.transmitter.bitrate),
+            queue: Queue::new(config.bitrate),
             counts: Counts::default(),
-            stages: Stages::default(),
+            latency: Latency::default(),
             quality: None,
             frames_at: None,
             finishing: false,
@@ -65,27 +66,28 @@ impl Plain {
         times: Times,
         quality: Option<u8>,
         now: Duration,
-    ) -> Result<(), SpeakError> {
+    ) -> Result<FrameNumber, FrameError> {
         if self.queue.is_full() {
             self.counts.not_sent += 1;
-            return Err(SpeakError::Waiting);
+            return Err(FrameError::Waiting);
         }
         let datagrams = self.datagrams(jpeg, times.captured).inspect_err(|_| {
             self.counts.not_sent += 1;
         })?;
-        self.stages.note_frame(self.counts.sent, times);
+        let number = FrameNumber(self.counts.sent);
+        self.latency.note_frame(number.0, times);
         self.counts.sent += 1;
         self.counts.captured = self.counts.captured.max(self.counts.sent);
         self.counts.jpeg_bytes += jpeg.len() as u64;
         self.quality = quality;
-        let spread = match self.config.transmitter.interval {
-            Some(interval) if self.config.transmitter.pace => (interval / 2).min(MAX_SPREAD),
+        let spread = match self.config.interval {
+            Some(interval) if self.config.pace => (interval / 2).min(MAX_SPREAD),
             _ => Duration::ZERO,
         };
         self.queue.push_frame(datagrams, now, spread);
         let first = self.frames_at.map_or(now, |(first, _)| first);
         self.frames_at = Some((first, now));
-        Ok(())
+        Ok(number)
     }
 
     pub(super) fn handle_captured(&mut self, total: u64) {
@@ -100,7 +102,7 @@ impl Plain {
         self.counts.not_sent += frames;
     }
 
-    pub(super) fn handle_refused(&mut self, datagrams: u64, bytes: u64) {
+    pub(super) fn handle_send_error(&mut self, datagrams: u64, bytes: u64) {
         self.counts.send_errors += datagrams;
         self.counts.refused_bytes += bytes;
     }
@@ -114,19 +116,19 @@ impl Plain {
     }
 
     pub(super) fn set_datagram(&mut self, bytes: usize) {
-        self.config.transmitter.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+        self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     }
 
     pub(super) fn datagram(&self) -> usize {
-        self.config.transmitter.datagram
+        self.config.datagram
     }
 
     pub(super) fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         out.clear();
-        let destinations = self.config.transmitter.destinations;
+        let destinations = self.config.destinations;
         if let Some(transmit) = self.queue.poll(now, destinations, out) {
             if let Some(frame) = self.queue.begun().checked_sub(1) {
-                self.stages.note_sent(frame, now);
+                self.latency.note_sent(frame, now);
             }
             return Some(transmit);
         }
@@ -160,7 +162,7 @@ impl Plain {
     pub(super) fn volume(&self) -> Volume {
         let (_, bytes) = self.queue.handed_out();
         Volume {
-            sent: bytes / self.config.transmitter.destinations.max(1) as u64,
+            sent: bytes / self.config.destinations.max(1) as u64,
             jpeg: self.counts.jpeg_bytes,
         }
     }
@@ -204,7 +206,7 @@ impl Plain {
         statistics.frames.replaced = Some(counts.replaced);
         statistics.frames.not_sent = Some(counts.not_sent);
         statistics.frames.sent = Some(counts.sent);
-        self.stages.fill(&mut statistics.delays_ms);
+        self.latency.fill(&mut statistics.delays_ms);
         statistics.packets.sent = Some(datagrams.saturating_sub(counts.send_errors));
         statistics.packets.send_errors = Some(counts.send_errors);
         statistics.packets.malformed = Some(counts.malformed);
@@ -217,7 +219,7 @@ impl Plain {
         statistics
     }
 
-    fn datagrams(&mut self, jpeg: &Bytes, captured: Duration) -> Result<Vec<Vec<u8>>, SpeakError> {
+    fn datagrams(&mut self, jpeg: &Bytes, captured: Duration) -> Result<Vec<Vec<u8>>, FrameError> {
         if jpeg.is_empty() || jpeg.len() > MAX_FRAME_BYTES {
             return Err(FrameSizeError(jpeg.len()).into());
         }
@@ -225,7 +227,7 @@ impl Plain {
         match &mut self.rtp {
             Some(rtp) => Ok(rtp.datagrams(jpeg, captured, datagram)?),
             None if jpeg.len() <= datagram => Ok(vec![jpeg.to_vec()]),
-            None => Err(SpeakError::Datagram {
+            None => Err(FrameError::Datagram {
                 got: jpeg.len(),
                 datagram,
             }),

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Config;
-use super::kept::{Asked, Kept, KeptFrame};
+use super::pacer::{Item, Shards};
 use super::paths::Paths;
-use super::schedule::{Item, Shards};
+use super::retransmit_buffer::{Asked, RetransmitBuffer, SentFrame};
 use crate::chunk::ChunkedFrame;
-use crate::repair::{Block, Owed, ParityPlan, Path, max_shards};
+use crate::fec::{Carry, ParityBlock, PathEstimate, Planner, max_shards};
+use crate::sender::Config;
 use crate::seq::FrameNumber;
 use crate::wire::native::Want;
 
@@ -19,10 +19,10 @@ const SPARE_SHARDS: usize = 8;
 
 /// The protection of one stream.
 #[derive(Debug)]
-pub(super) struct Protection {
-    plan: ParityPlan,
+pub(super) struct LossProtection {
+    plan: Planner,
     /// Parity owed to each destination.
-    owed: Vec<Owed>,
+    owed: Vec<Carry>,
     pace: bool,
     requests: bool,
     paths: Paths,
@@ -32,14 +32,14 @@ pub(super) struct Protection {
     window: Vec<Arc<ChunkedFrame>>,
     span: usize,
     closes: Duration,
-    kept: Kept,
+    kept: RetransmitBuffer,
     blocks: u32,
 }
 
-impl Protection {
+impl LossProtection {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            plan: ParityPlan::new(config.fec),
+            plan: Planner::new(config.fec),
             owed: Vec::new(),
             pace: config.pace,
             requests: config.retransmit,
@@ -49,13 +49,13 @@ impl Protection {
             window: Vec::new(),
             span: 1,
             closes: Duration::ZERO,
-            kept: Kept::default(),
+            kept: RetransmitBuffer::default(),
             blocks: 0,
         }
     }
 
     /// Takes what is known of the ways to all viewers, by destination.
-    pub(super) fn set_paths(&mut self, destinations: Vec<Option<Vec<Path>>>) {
+    pub(super) fn set_paths(&mut self, destinations: Vec<Option<Vec<PathEstimate>>>) {
         self.paths = Paths::new(destinations, presumed(self.requests));
     }
 
@@ -98,7 +98,7 @@ impl Protection {
             None
         };
         let own = shards.as_ref().filter(|_| alone);
-        let kept = KeptFrame {
+        let kept = SentFrame {
             frame: Arc::clone(frame),
             sent: now,
             spread: self.spread(),
@@ -136,7 +136,7 @@ impl Protection {
             return None;
         }
         let shards = (parity + SPARE_SHARDS).next_power_of_two().min(most);
-        let block = Arc::new(Block::new(self.next_block(), &frames, shards)?);
+        let block = Arc::new(ParityBlock::new(self.next_block(), &frames, shards)?);
         Some((block, counts))
     }
 
@@ -148,7 +148,7 @@ impl Protection {
         let destinations = self.paths.destinations().enumerate();
         let counts = destinations.map(|(at, paths)| {
             if self.owed.len() <= at {
-                self.owed.resize_with(at + 1, Owed::default);
+                self.owed.resize_with(at + 1, Carry::default);
             }
             let paths = paths?;
             let owed = self.owed.get_mut(at)?;
@@ -162,7 +162,7 @@ impl Protection {
     pub(super) fn forget(&mut self, destination: usize) {
         self.kept.forget(destination);
         if let Some(owed) = self.owed.get_mut(destination) {
-            *owed = Owed::default();
+            *owed = Carry::default();
         }
     }
 
@@ -182,9 +182,9 @@ impl Protection {
 }
 
 /// The way to somebody who has not spoken.
-fn presumed(requests: bool) -> Path {
-    Path {
+fn presumed(requests: bool) -> PathEstimate {
+    PathEstimate {
         requests,
-        ..Path::default()
+        ..PathEstimate::default()
     }
 }

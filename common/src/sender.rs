@@ -1,8 +1,10 @@
-//! The sender's state machine, whatever format is spoken.
+//! The sender's state machine: frames in, timed datagrams out, feedback in.
 //!
-//! Inputs are `handle_*`, outputs `poll_*`, as for the [`Transmitter`], which
-//! does the work for the native format.
+//! Inputs are `handle_*`, outputs `poll_*`. After every input, drain
+//! [`Sender::poll_transmit`], and call it again at [`Sender::poll_timeout`].
 
+pub mod acceptor;
+mod native;
 mod plain;
 mod queue;
 mod rtp;
@@ -11,32 +13,82 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::fec::Fec;
 use crate::frame::{FrameSizeError, Times};
+use crate::seq::FrameNumber;
 use crate::statistics::Statistics;
-use crate::transmitter::{self, FrameError, Transmit, Transmitter, Volume};
-use crate::wire::Format;
 use crate::wire::rtp_jpeg::Unsuitable;
+use crate::wire::{DEFAULT_DATAGRAM, Format};
+use native::NativeSender;
+pub use native::{CONTROL_RESERVE, MAX_WAITING_FRAMES, Volume};
 use plain::Plain;
 
-/// What a speaker is told before it starts.
+/// How a stream is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The format.
     pub format: Format,
-    /// For all formats (datagram, destinations, interval, pace) and the native
-    /// one.
-    pub transmitter: transmitter::Config,
+    /// The largest datagram in bytes of UDP payload,
+    /// [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
+    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM).
+    pub datagram: usize,
+    /// How many destinations every frame goes to from the start; others can be
+    /// opened behind them.
+    pub destinations: usize,
+    /// Time from frame to frame, where it is known.
+    pub interval: Option<Duration>,
+    /// Whether the datagrams of a frame are spread over time.
+    pub pace: bool,
+    /// How much parity is sent.
+    pub fec: Fec,
+    /// Whether chunks are sent again on request.
+    pub retransmit: bool,
+    /// The most that goes to each destination in any one second, in bits of
+    /// UDP payload: what is more waits. At least a datagram goes in any case.
+    pub bitrate: Option<u64>,
+    /// What [`os::boot_mark`](crate::os::boot_mark) says of the stream.
+    pub boot_mark: Option<u64>,
+    /// The number of the first frame: 0 but in tests.
+    pub first_frame: FrameNumber,
     /// Whether RTCP goes where RTP goes. Otherwise it goes to destinations of
-    /// its own, numbered from [`transmitter::Config::destinations`] on.
+    /// its own, numbered from [`Config::destinations`] on.
     pub rtcp_mux: bool,
-    /// What the wall clock is ahead of the monotonic one:
-    /// [`os::wall_offset`](crate::os::wall_offset) but in tests.
+    /// What the wall clock is ahead of the monotonic one, which RTCP tells.
     pub wall_offset: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            format: Format::Native,
+            datagram: DEFAULT_DATAGRAM,
+            destinations: 1,
+            interval: None,
+            pace: true,
+            fec: Fec::Auto,
+            retransmit: true,
+            bitrate: None,
+            boot_mark: None,
+            first_frame: FrameNumber(0),
+            rtcp_mux: false,
+            wall_offset: Duration::ZERO,
+        }
+    }
+}
+
+/// One or more datagrams for one destination, in the buffer that was polled
+/// into: each `segment` bytes long, but the last, which may be shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The destination, counted from 0.
+    pub destination: usize,
+    /// Bytes of each datagram but the last.
+    pub segment: usize,
 }
 
 /// Why a frame is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpeakError {
+pub enum FrameError {
     /// It is too long, or empty.
     #[error(transparent)]
     Size(#[from] FrameSizeError),
@@ -52,49 +104,38 @@ pub enum SpeakError {
         datagram: usize,
     },
     /// As many frames wait as may: the bit rate holds them back.
-    #[error("{}", FrameError::Waiting)]
+    #[error("as many frames wait to be sent as may")]
     Waiting,
-}
-
-impl From<FrameError> for SpeakError {
-    fn from(error: FrameError) -> Self {
-        match error {
-            FrameError::Size(size) => Self::Size(size),
-            FrameError::Waiting => Self::Waiting,
-        }
-    }
 }
 
 /// The sender's state machine for one stream.
 #[derive(Debug)]
-pub struct Speaker {
+pub struct Sender {
     inner: Inner,
 }
 
 #[derive(Debug)]
 enum Inner {
-    Native(Box<Transmitter>),
+    Native(Box<NativeSender>),
     Plain(Box<Plain>),
 }
 
 /// Calls the same method of either.
 macro_rules! both {
-    ($inner:expr, $speaker:ident => $call:expr) => {
+    ($inner:expr, $sender:ident => $call:expr) => {
         match $inner {
-            Inner::Native($speaker) => $call,
-            Inner::Plain($speaker) => $call,
+            Inner::Native($sender) => $call,
+            Inner::Plain($sender) => $call,
         }
     };
 }
 
-impl Speaker {
-    /// A speaker for the stream with this number, drawn at random.
+impl Sender {
+    /// A sender for the stream with this number, drawn at random.
     #[must_use]
     pub fn new(config: Config, stream: u64, now: Duration) -> Self {
         let inner = match config.format {
-            Format::Native => {
-                Inner::Native(Box::new(Transmitter::new(config.transmitter, stream, now)))
-            }
+            Format::Native => Inner::Native(Box::new(NativeSender::new(config, stream, now))),
             Format::Rtp | Format::Raw => Inner::Plain(Box::new(Plain::new(config, stream, now))),
         };
         Self { inner }
@@ -102,10 +143,11 @@ impl Speaker {
 
     /// Takes a whole JPEG to be sent, with the time its picture was taken or
     /// all its times, and the quality it was encoded with, where that is known.
+    /// Returns its number.
     ///
     /// # Errors
-    /// Where the format cannot carry it, or [`transmitter::MAX_WAITING_FRAMES`]
-    /// frames wait already: ask [`Speaker::is_held_back`] before. It is then
+    /// Where the format cannot carry it, or [`MAX_WAITING_FRAMES`] frames wait
+    /// already: ask [`Sender::is_held_back`] before. It is then
     /// counted as not sent.
     pub fn handle_frame(
         &mut self,
@@ -113,12 +155,9 @@ impl Speaker {
         times: impl Into<Times>,
         quality: Option<u8>,
         now: Duration,
-    ) -> Result<(), SpeakError> {
+    ) -> Result<FrameNumber, FrameError> {
         match &mut self.inner {
-            Inner::Native(native) => {
-                native.handle_frame(jpeg, times, quality, now)?;
-                Ok(())
-            }
+            Inner::Native(native) => native.handle_frame(jpeg, times, quality, now),
             Inner::Plain(plain) => plain.handle_frame(&jpeg, times.into(), quality, now),
         }
     }
@@ -147,26 +186,26 @@ impl Speaker {
 
     /// Tells how many frames the source has delivered so far.
     pub fn handle_captured(&mut self, total: u64) {
-        both!(&mut self.inner, speaker => speaker.handle_captured(total));
+        both!(&mut self.inner, sender => sender.handle_captured(total));
     }
 
     /// Counts frames that a newer one replaced before they were encoded.
     pub fn handle_replaced(&mut self, frames: u64) {
-        both!(&mut self.inner, speaker => speaker.handle_replaced(frames));
+        both!(&mut self.inner, sender => sender.handle_replaced(frames));
     }
 
     /// Counts frames that could not be encoded.
     pub fn handle_not_sent(&mut self, frames: u64) {
-        both!(&mut self.inner, speaker => speaker.handle_not_sent(frames));
+        both!(&mut self.inner, sender => sender.handle_not_sent(frames));
     }
 
     /// Takes datagrams, of `segment` bytes each but the last, that were polled
     /// for a destination and that the local system refused to send.
-    pub fn handle_refused(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
+    pub fn handle_send_error(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
         match &mut self.inner {
-            Inner::Native(native) => native.handle_refused(destination, datagrams, segment),
+            Inner::Native(native) => native.handle_send_error(destination, datagrams, segment),
             Inner::Plain(plain) => {
-                plain.handle_refused(
+                plain.handle_send_error(
                     datagrams.len().div_ceil(segment.max(1)) as u64,
                     datagrams.len() as u64,
                 );
@@ -184,54 +223,54 @@ impl Speaker {
 
     /// Sets the largest datagram from the next frame on.
     pub fn set_datagram(&mut self, bytes: usize) {
-        both!(&mut self.inner, speaker => speaker.set_datagram(bytes));
+        both!(&mut self.inner, sender => sender.set_datagram(bytes));
     }
 
     /// The largest datagram, in bytes of UDP payload.
     #[must_use]
     pub fn datagram(&self) -> usize {
-        both!(&self.inner, speaker => speaker.datagram())
+        both!(&self.inner, sender => sender.datagram())
     }
 
     /// Fills `out` with datagrams that are due.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
-        both!(&mut self.inner, speaker => speaker.poll_transmit(now, out))
+        both!(&mut self.inner, sender => sender.poll_transmit(now, out))
     }
 
-    /// When [`Speaker::poll_transmit`] may have something again.
+    /// When [`Sender::poll_transmit`] may have something again.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        both!(&self.inner, speaker => speaker.poll_timeout())
+        both!(&self.inner, sender => sender.poll_timeout())
     }
 
     /// Whether datagrams are due that the rate does not let leave.
     #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
-        both!(&self.inner, speaker => speaker.is_held_back(now))
+        both!(&self.inner, sender => sender.is_held_back(now))
     }
 
     /// What was handed out so far.
     #[must_use]
     pub fn volume(&self) -> Volume {
-        both!(&self.inner, speaker => speaker.volume())
+        both!(&self.inner, sender => sender.volume())
     }
 
     /// Ends the stream: what is waiting is sent at once, and a farewell where
     /// the format has one.
     pub fn finish(&mut self, now: Duration) {
-        both!(&mut self.inner, speaker => speaker.finish(now));
+        both!(&mut self.inner, sender => sender.finish(now));
     }
 
     /// Whether everything has been handed out.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        both!(&self.inner, speaker => speaker.is_finished())
+        both!(&self.inner, sender => sender.is_finished())
     }
 
     /// The counts so far.
     #[must_use]
     pub fn statistics(&self, now: Duration) -> Statistics {
-        both!(&self.inner, speaker => speaker.statistics(now))
+        both!(&self.inner, sender => sender.statistics(now))
     }
 }
 

@@ -3,17 +3,17 @@ use super::*;
 const CHUNKS: usize = 100;
 
 /// A way with nothing but parity against this share of loss.
-fn path(loss: f64) -> Path {
-    Path {
+fn path(loss: f64) -> PathEstimate {
+    PathEstimate {
         loss: Some(LossModel::new(loss, 1.0)),
-        ..Path::default()
+        ..PathEstimate::default()
     }
 }
 
 /// The parity that these viewers of one destination get, as a share of chunks.
 fn share(losses: &[f64]) -> f64 {
     let paths: Vec<_> = losses.iter().map(|loss| path(*loss)).collect();
-    let (mut plan, mut owed) = (ParityPlan::new(Fec::Auto), Owed::default());
+    let (mut plan, mut owed) = (Planner::new(Fec::Auto), Carry::default());
     let blocks = 20;
     let parity: usize = (0..blocks)
         .map(|_| plan.parity(CHUNKS, 1, &paths, Duration::ZERO, &mut owed))

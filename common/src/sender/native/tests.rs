@@ -5,18 +5,18 @@ use crate::wire::native::Header;
 
 const MS: Duration = Duration::from_millis(1);
 
-fn transmitter(destinations: usize) -> Transmitter {
+fn transmitter(destinations: usize) -> NativeSender {
     let config = Config {
         destinations,
         pace: false,
         bitrate: Some(100_000),
         ..Config::default()
     };
-    Transmitter::new(config, 1, Duration::ZERO)
+    NativeSender::new(config, 1, Duration::ZERO)
 }
 
 /// A frame, and the headers of all that is sent for it and by then.
-fn send(transmitter: &mut Transmitter, now: Duration) -> Vec<Header> {
+fn send(transmitter: &mut NativeSender, now: Duration) -> Vec<Header> {
     let jpeg = Bytes::from_static(b"a frame");
     transmitter.handle_frame(jpeg, now, None, now).unwrap();
     let (mut headers, mut out) = (Vec::new(), Vec::new());
@@ -136,12 +136,12 @@ fn parity_is_planned_for_those_who_are_there() {
     };
     transmitter.handle_datagram(0, &report(1_000), MS);
     transmitter.handle_datagram(1, &report(200_000), MS);
-    let path = |transmitter: &Transmitter, now: Duration, destination: usize| {
+    let path = |transmitter: &NativeSender, now: Duration, destination: usize| {
         transmitter.paths(now)[destination]
             .clone()
             .map(|paths| paths[0])
     };
-    let loss = |path: Option<Path>| path.unwrap().loss.unwrap().loss();
+    let loss = |path: Option<PathEstimate>| path.unwrap().loss.unwrap().loss();
     assert!(loss(path(&transmitter, MS, 0)) < 0.01);
     assert!(loss(path(&transmitter, MS, 1)) > 0.1);
     transmitter.close_destination(1);

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::cap::Cap;
-use super::refused::Refused;
-use super::viewer::{MAX_BUDGET, Viewer, figures, planned_loss};
+use super::peer::{MAX_BUDGET, Peer, figures, planned_loss};
+use super::rate_limit::RateLimit;
+use super::send_errors::SendErrors;
+use crate::fec::PathEstimate;
 use crate::receiver::EAGER_REPORTS;
-use crate::repair::Path;
 use crate::seq::PacketNumber;
 use crate::statistics::ViewerFigures;
 use crate::wire::native::{
@@ -57,7 +57,7 @@ pub(super) struct Destination {
     /// Numbers that no packet has.
     skipped: u64,
     bytes: u64,
-    refused: Refused,
+    refused: SendErrors,
     totals_due: Duration,
     /// When totals were sent last, and the spread that they told, in
     /// microseconds.
@@ -75,10 +75,10 @@ pub(super) struct Destination {
     answered: VecDeque<(u64, u32)>,
     /// Bytes that may be sent on request.
     credit: usize,
-    cap: Option<Cap>,
+    cap: Option<RateLimit>,
     /// The share of it that repair may take where several are served.
-    repair_cap: Option<Cap>,
-    viewers: BTreeMap<u64, Viewer>,
+    repair_cap: Option<RateLimit>,
+    viewers: BTreeMap<u64, Peer>,
     is_open: bool,
     /// The last words of viewers that are gone, the oldest first.
     gone: VecDeque<Report>,
@@ -93,7 +93,7 @@ impl Destination {
             control: 0,
             skipped: 0,
             bytes: 0,
-            refused: Refused::default(),
+            refused: SendErrors::default(),
             totals_due: now,
             told: None,
             told_keeps: Duration::ZERO,
@@ -103,8 +103,8 @@ impl Destination {
             responded: (now, 0),
             answered: VecDeque::new(),
             credit: 0,
-            cap: bitrate.map(Cap::new),
-            repair_cap: bitrate.map(|bitrate| Cap::new(bitrate).share(REPAIR_SHARE)),
+            cap: bitrate.map(RateLimit::new),
+            repair_cap: bitrate.map(|bitrate| RateLimit::new(bitrate).share(REPAIR_SHARE)),
             viewers: BTreeMap::new(),
             is_open: true,
             gone: VecDeque::new(),
@@ -355,7 +355,7 @@ impl Destination {
         };
         self.viewers.insert(
             report.viewer,
-            Viewer {
+            Peer {
                 report: *report,
                 heard: now,
                 replied,
@@ -376,7 +376,7 @@ impl Destination {
     /// patient of them waits.
     fn keeps(&self, now: Duration) -> Duration {
         let budgets = self.paths(now, true).into_iter().map(|path| path.budget);
-        budgets.max().unwrap_or(Path::default().budget)
+        budgets.max().unwrap_or(PathEstimate::default().budget)
     }
 
     /// Whether a request is new; copies of one share its number.
@@ -406,19 +406,19 @@ impl Destination {
 
     /// The ways to the viewers that are here now; those that have fallen silent
     /// decide nothing.
-    pub(super) fn paths(&self, now: Duration, requests: bool) -> Vec<Path> {
+    pub(super) fn paths(&self, now: Duration, requests: bool) -> Vec<PathEstimate> {
         let present = self.viewers.values();
         let present = present.filter(|viewer| viewer.is_present(now));
         present.map(|viewer| viewer.path(requests)).collect()
     }
 
     /// The way to one viewer, if it has spoken of late.
-    pub(super) fn path_to(&self, viewer: u64, now: Duration) -> Option<Path> {
+    pub(super) fn path_to(&self, viewer: u64, now: Duration) -> Option<PathEstimate> {
         let viewer = self.viewers.get(&viewer)?;
         viewer.is_present(now).then(|| viewer.path(true))
     }
 
-    pub(super) fn viewers(&self) -> impl Iterator<Item = &Viewer> {
+    pub(super) fn viewers(&self) -> impl Iterator<Item = &Peer> {
         self.viewers.values()
     }
 
@@ -451,7 +451,7 @@ impl Destination {
     /// Bytes of repair that may be sent now where several are served.
     pub(super) fn repair_room(&self) -> u64 {
         let cap = self.repair_cap.as_ref().filter(|_| self.is_open);
-        cap.map_or(u64::MAX, Cap::left)
+        cap.map_or(u64::MAX, RateLimit::left)
     }
 
     /// When so many bytes may be sent.

@@ -10,7 +10,7 @@ const MAX_FRAMES: usize = 1024;
 
 /// The newest frames, and how many of their chunks left.
 #[derive(Debug, Default)]
-pub(super) struct Leaving {
+pub(super) struct UnsentFrames {
     frames: VecDeque<Chunks>,
     /// Frames that are forgotten, and did not leave.
     refused: u64,
@@ -23,7 +23,7 @@ struct Chunks {
     refused: u64,
 }
 
-impl Leaving {
+impl UnsentFrames {
     /// A chunk of a frame is handed out, to whichever destination.
     pub(super) fn note(&mut self, frame: FrameNumber) {
         if let Some(chunks) = self.find(frame) {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_frame_left_if_one_of_its_chunks_did_and_is_told_of_once_it_is_forgotten_too() {
-        let mut leaving = Leaving::default();
+        let mut leaving = UnsentFrames::default();
         let frames = 3 * MAX_FRAMES as u64;
         for frame in (0..frames).map(FrameNumber) {
             for chunk in 0..3 {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::model::LossModel;
+use super::loss_model::LossModel;
 use crate::chunk::BLOCK_FRAMES;
 
 /// How parity is set.
@@ -19,7 +19,7 @@ pub enum Fec {
 
 /// What is known of the way to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Path {
+pub struct PathEstimate {
     /// Its loss; `None` without any report.
     pub loss: Option<LossModel>,
     /// Round-trip time; `None` where it is not known.
@@ -33,13 +33,13 @@ pub struct Path {
 /// Time from packet to packet of an answer of so many: a little spread, so that
 /// one burst of loss does not take all of it.
 #[must_use]
-pub fn answer_gap(packets: usize) -> Duration {
+pub fn retransmit_gap(packets: usize) -> Duration {
     ANSWER_GAP.min(ANSWER_SPREAD / packets.max(1) as u32)
 }
 
 /// Decides on parity block by block.
 #[derive(Debug)]
-pub struct ParityPlan {
+pub struct Planner {
     fec: Fec,
     /// Answers given, which the next frames ask for again.
     known: HashMap<Key, f64>,
@@ -50,7 +50,7 @@ pub struct ParityPlan {
 /// What a destination is owed: what cannot be sent in whole packets is carried
 /// over, so that the shares come true on average.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Owed {
+pub struct Carry {
     /// In packets.
     packets: f64,
     /// The share that was wanted last.
@@ -67,7 +67,7 @@ struct Key {
     rounds: u32,
 }
 
-impl Default for Path {
+impl Default for PathEstimate {
     fn default() -> Self {
         Self {
             loss: None,
@@ -78,7 +78,7 @@ impl Default for Path {
     }
 }
 
-impl Path {
+impl PathEstimate {
     /// How many rounds of request and answer there is time for, when the
     /// frame's packets are spread over `spread`.
     #[must_use]
@@ -109,7 +109,7 @@ impl Path {
     }
 }
 
-impl ParityPlan {
+impl Planner {
     /// A plan that follows this setting.
     #[must_use]
     pub fn new(fec: Fec) -> Self {
@@ -128,7 +128,7 @@ impl ParityPlan {
         chunks: usize,
         interval: Duration,
         spread: Duration,
-        path: &Path,
+        path: &PathEstimate,
     ) -> usize {
         let fits = |frames: usize| interval * (frames as u32 - 1) + spread + MARGIN <= path.budget;
         let most = (1..=BLOCK_FRAMES)
@@ -161,9 +161,9 @@ impl ParityPlan {
         &mut self,
         chunks: usize,
         frames: usize,
-        paths: &[Path],
+        paths: &[PathEstimate],
         spread: Duration,
-        owed: &mut Owed,
+        owed: &mut Carry,
     ) -> usize {
         let (mut worst, mut next) = (None, 0.0_f64);
         for path in paths {
@@ -187,14 +187,20 @@ impl ParityPlan {
         parity as usize
     }
 
-    fn knows(&self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> bool {
+    fn knows(&self, chunks: usize, frames: usize, path: &PathEstimate, spread: Duration) -> bool {
         let key = || Key::new(chunks, frames, path.loss, path.rounds(spread));
         self.fec != Fec::Auto || self.known.contains_key(&key())
     }
 
     /// Packets of parity wanted on average for such a block, as a share of its
     /// chunks.
-    fn share(&mut self, chunks: usize, frames: usize, path: &Path, spread: Duration) -> f64 {
+    fn share(
+        &mut self,
+        chunks: usize,
+        frames: usize,
+        path: &PathEstimate,
+        spread: Duration,
+    ) -> f64 {
         match self.fec {
             Fec::Off => 0.0,
             Fec::Fixed(share) => share,

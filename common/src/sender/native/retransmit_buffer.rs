@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::schedule::{Item, To};
+use super::pacer::{Item, To};
 use crate::chunk::ChunkedFrame;
-use crate::repair::{Block, MAX_EXTRA};
+use crate::fec::{MAX_EXTRA, ParityBlock};
 use crate::seq::FrameNumber;
 use crate::wire::native::Want;
 
@@ -28,21 +28,21 @@ const SHARDS_ON_DEMAND: usize = 32;
 
 /// The frames of the last moments.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
-    frames: VecDeque<KeptFrame>,
+pub(super) struct RetransmitBuffer {
+    frames: VecDeque<SentFrame>,
     bytes: usize,
 }
 
 /// A frame with when and how it was sent.
 #[derive(Debug)]
-pub(super) struct KeptFrame {
+pub(super) struct SentFrame {
     pub(super) frame: Arc<ChunkedFrame>,
     pub(super) sent: Duration,
     /// Between the first packet and the last.
     pub(super) spread: Duration,
     /// Parity over this frame alone, and the first shard not yet sent to each
     /// destination that got any.
-    pub(super) block: Option<Arc<Block>>,
+    pub(super) block: Option<Arc<ParityBlock>>,
     pub(super) shards_sent: BTreeMap<usize, usize>,
     /// How often each chunk was sent again to each destination, and when last.
     pub(super) again: BTreeMap<(usize, u16), (u8, Duration)>,
@@ -61,9 +61,9 @@ pub(super) struct Asked {
     pub(super) unsent: Option<(FrameNumber, usize)>,
 }
 
-impl Kept {
+impl RetransmitBuffer {
     /// Keeps a frame that is being sent, and drops what is older than `keep`.
-    pub(super) fn push(&mut self, frame: KeptFrame, keep: Duration) {
+    pub(super) fn push(&mut self, frame: SentFrame, keep: Duration) {
         let now = frame.sent;
         self.bytes += frame.frame.len();
         self.frames.push_back(frame);
@@ -105,7 +105,7 @@ impl Kept {
     }
 }
 
-impl KeptFrame {
+impl SentFrame {
     fn answer(
         &mut self,
         want: &Want,
@@ -154,7 +154,8 @@ impl KeptFrame {
     /// Up to `extra` parity packets that were not sent before.
     fn extra(&mut self, extra: usize, to: usize, block_number: impl FnOnce() -> u32) -> Vec<Item> {
         if extra > 0 && self.block.is_none() {
-            let block = Block::new(block_number(), &[Arc::clone(&self.frame)], SHARDS_ON_DEMAND);
+            let block =
+                ParityBlock::new(block_number(), &[Arc::clone(&self.frame)], SHARDS_ON_DEMAND);
             self.block = block.map(Arc::new);
         }
         let Some(block) = &self.block else {

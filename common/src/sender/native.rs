@@ -1,129 +1,63 @@
-//! The sender's state machine: frames in, timed datagrams out, feedback in.
-//!
-//! Inputs are `handle_*`, outputs `poll_*`. After every input, drain
-//! [`Transmitter::poll_transmit`], and call it again at
-//! [`Transmitter::poll_timeout`].
+//! The native format: chunks, parity and retransmissions out, feedback in.
 
-mod cap;
-mod counts;
 mod destination;
-mod kept;
-mod leaving;
-#[cfg(test)]
-mod opening;
+mod jpeg_headers;
+mod latency;
+mod loss_protection;
+mod pacer;
 mod paths;
-mod protection;
-mod refused;
-mod schedule;
-mod stages;
-mod tables;
-mod viewer;
+mod peer;
+mod rate_limit;
+mod retransmit_buffer;
+mod send_errors;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod unsent_frames;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::{Config, FrameError, Transmit};
 use crate::chunk::ChunkedFrame;
+use crate::fec::PathEstimate;
 use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
-use crate::repair::{Fec, Path};
 use crate::seq::FrameNumber;
 use crate::wire::native::{NO_DESTINATION, Packet, Request};
-use crate::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
-pub use cap::CONTROL_RESERVE;
-pub(crate) use cap::Cap;
-use counts::Counts;
-pub use counts::Volume;
+use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 use destination::Destination;
-use kept::Asked;
-use leaving::Leaving;
-use protection::Protection;
-pub use schedule::MAX_WAITING_FRAMES;
-use schedule::{Content, Item, Rooms, Schedule, To};
-pub(crate) use stages::Stages;
-use tables::TableSets;
+use jpeg_headers::JpegHeaders;
+pub(super) use latency::Latency;
+use loss_protection::LossProtection;
+pub use pacer::MAX_WAITING_FRAMES;
+use pacer::{Content, Item, Pacer, Rooms, To};
+pub use rate_limit::CONTROL_RESERVE;
+pub(super) use rate_limit::RateLimit;
+use retransmit_buffer::Asked;
+use stats::Counts;
+pub use stats::Volume;
+use unsent_frames::UnsentFrames;
 
 /// The longest that the first frame of a stream is spread over: it is waited
 /// for most of all, and in a few steps it still overruns no socket's buffer.
 const FIRST_SPREAD: Duration = Duration::from_millis(2);
 
-/// What a transmitter is told before it starts.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// The largest datagram in bytes of UDP payload, [`MIN_DATAGRAM`] to
-    /// [`MAX_DATAGRAM`].
-    pub datagram: usize,
-    /// How many destinations every frame goes to from the start; others can be
-    /// opened behind them.
-    pub destinations: usize,
-    /// Time from frame to frame, where it is known.
-    pub interval: Option<Duration>,
-    /// Whether the datagrams of a frame are spread over time.
-    pub pace: bool,
-    /// How much parity is sent.
-    pub fec: Fec,
-    /// Whether chunks are sent again on request.
-    pub retransmit: bool,
-    /// The most that goes to each destination in any one second, in bits of
-    /// UDP payload: what is more waits. At least a datagram goes in any case.
-    pub bitrate: Option<u64>,
-    /// What [`os::boot_mark`](crate::os::boot_mark) says of the stream.
-    pub boot_mark: Option<u64>,
-    /// The number of the first frame: 0 but in tests.
-    pub first_frame: FrameNumber,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            datagram: DEFAULT_DATAGRAM,
-            destinations: 1,
-            interval: None,
-            pace: true,
-            fec: Fec::Auto,
-            retransmit: true,
-            bitrate: None,
-            boot_mark: None,
-            first_frame: FrameNumber(0),
-        }
-    }
-}
-
-/// One or more datagrams for one destination, in the buffer that was polled
-/// into: each `segment` bytes long, but the last, which may be shorter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The destination, counted from 0.
-    pub destination: usize,
-    /// Bytes of each datagram but the last.
-    pub segment: usize,
-}
-
-/// Why a frame is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// It is too long, or empty.
-    #[error(transparent)]
-    Size(#[from] FrameSizeError),
-    /// As many frames wait as may.
-    #[error("as many frames wait to be sent as may")]
-    Waiting,
-}
-
-/// The sender's state machine for one stream.
+/// One stream of the native format.
 #[derive(Debug)]
-pub struct Transmitter {
+pub(super) struct NativeSender {
     config: Config,
     stream: u64,
     started: Duration,
     next_frame: FrameNumber,
     counts: Counts,
-    tables: TableSets,
-    protection: Protection,
+    headers: JpegHeaders,
+    protection: LossProtection,
     quality: Option<u8>,
-    stages: Stages,
-    leaving: Leaving,
-    schedule: Schedule,
+    latency: Latency,
+    unsent: UnsentFrames,
+    pacer: Pacer,
     destinations: Vec<Destination>,
     /// When the first frame was handed in, and the last.
     frames_at: Option<(Duration, Duration)>,
@@ -168,10 +102,10 @@ impl Rooms for Places<'_> {
     }
 }
 
-impl Transmitter {
+impl NativeSender {
     /// A transmitter for the stream with this number, drawn at random.
     #[must_use]
-    pub fn new(config: Config, stream: u64, now: Duration) -> Self {
+    pub(crate) fn new(config: Config, stream: u64, now: Duration) -> Self {
         let datagram = config.datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
         // Their numbers have 16 bits, and one is nobody's.
         let destinations = (0..config.destinations.min(NO_DESTINATION.into()))
@@ -181,12 +115,12 @@ impl Transmitter {
             started: now,
             next_frame: config.first_frame,
             counts: Counts::default(),
-            tables: TableSets::default(),
-            protection: Protection::new(&config),
+            headers: JpegHeaders::default(),
+            protection: LossProtection::new(&config),
             quality: None,
-            stages: Stages::default(),
-            leaving: Leaving::default(),
-            schedule: Schedule::default(),
+            latency: Latency::default(),
+            unsent: UnsentFrames::default(),
+            pacer: Pacer::default(),
             destinations: destinations.collect(),
             frames_at: None,
             finishing: false,
@@ -202,9 +136,9 @@ impl Transmitter {
     /// # Errors
     /// Where it is empty or longer than [`MAX_FRAME_BYTES`], or
     /// [`MAX_WAITING_FRAMES`] frames wait already, since the bit rate holds
-    /// them back or nobody polls them: ask [`Transmitter::is_held_back`]
+    /// them back or nobody polls them: ask [`NativeSender::is_held_back`]
     /// before. It is then counted as not sent.
-    pub fn handle_frame(
+    pub(crate) fn handle_frame(
         &mut self,
         jpeg: Bytes,
         times: impl Into<Times>,
@@ -215,7 +149,7 @@ impl Transmitter {
             self.counts.not_sent += 1;
             return Err(FrameSizeError(jpeg.len()).into());
         }
-        if self.schedule.is_full() {
+        if self.pacer.is_full() {
             self.counts.not_sent += 1;
             return Err(FrameError::Waiting);
         }
@@ -228,13 +162,13 @@ impl Transmitter {
         self.counts.jpeg_bytes += jpeg.len() as u64;
         self.quality = quality;
         let datagram = self.config.datagram;
-        let (set, slices, tables) = self.tables.find_slices(&jpeg, quality, datagram, now);
+        let (set, slices, tables) = self.headers.find_slices(&jpeg, quality, datagram, now);
         for part in tables {
-            self.schedule
+            self.pacer
                 .push(Item::new(Content::Tables(part), To::All), now);
         }
         let times = times.into();
-        self.stages.note_frame(number.0, times);
+        self.latency.note_frame(number.0, times);
         let frame = Frame {
             number,
             jpeg,
@@ -253,8 +187,7 @@ impl Transmitter {
             None => spread.min(FIRST_SPREAD),
             Some(_) => spread,
         };
-        self.schedule
-            .push_frame(&frame, shards.as_ref(), now, spread);
+        self.pacer.push_frame(&frame, shards.as_ref(), now, spread);
         self.destinations
             .iter_mut()
             .for_each(|to| to.earn(frame.len()));
@@ -266,7 +199,7 @@ impl Transmitter {
     /// Sends to this destination too, from now on; its packet numbers go on
     /// where they ended when it was open before. Destinations are opened in
     /// the order of their numbers at first.
-    pub fn open_destination(&mut self, destination: usize, now: Duration) {
+    pub(crate) fn open_destination(&mut self, destination: usize, now: Duration) {
         if destination == self.destinations.len() && destination < usize::from(NO_DESTINATION) {
             let new = Destination::new(destination as u16, self.config.bitrate, now);
             self.destinations.push(new);
@@ -281,7 +214,7 @@ impl Transmitter {
     /// The same for a viewer that was served at another destination before:
     /// packet numbers go on above those of all, or it would take packets for
     /// ones that it has.
-    pub fn move_to_destination(&mut self, destination: usize, now: Duration) {
+    pub(crate) fn move_to_destination(&mut self, destination: usize, now: Duration) {
         self.open_destination(destination, now);
         let numbers = self.destinations.iter().map(Destination::numbers);
         let above = numbers.reduce(|a, b| std::array::from_fn(|at| a[at].max(b[at])));
@@ -291,17 +224,17 @@ impl Transmitter {
     }
 
     /// Sends nothing more to this destination.
-    pub fn close_destination(&mut self, destination: usize) {
+    pub(crate) fn close_destination(&mut self, destination: usize) {
         if let Some(to) = self.destinations.get_mut(destination) {
             to.close();
-            self.schedule.forget(destination);
+            self.pacer.forget(destination);
             self.protection.forget(destination);
             self.plan(self.planned);
         }
     }
 
     /// Takes a datagram that came back from a destination.
-    pub fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
+    pub(crate) fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
         let Some(to) = self.destinations.get_mut(destination) else {
             return;
         };
@@ -333,28 +266,28 @@ impl Transmitter {
     }
 
     /// Sets the largest datagram from the next frame on.
-    pub fn set_datagram(&mut self, bytes: usize) {
+    pub(crate) fn set_datagram(&mut self, bytes: usize) {
         self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     }
 
     /// The largest datagram, in bytes of UDP payload.
     #[must_use]
-    pub fn datagram(&self) -> usize {
+    pub(crate) fn datagram(&self) -> usize {
         self.config.datagram
     }
 
     /// Fills `out` with datagrams that are due.
-    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+    pub(crate) fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         out.clear();
         self.close_window_if_due(now);
         if self.destinations.is_empty() {
-            self.schedule.clear();
+            self.pacer.clear();
             return None;
         }
         for to in &mut self.destinations {
             to.forget_sent(now);
         }
-        if self.schedule.is_due(now)
+        if self.pacer.is_due(now)
             && let Some(transmit) = self.tell_refused(now, out)
         {
             return Some(transmit);
@@ -363,15 +296,15 @@ impl Transmitter {
             destinations: &self.destinations,
             shared: self.protection.is_shared(),
         };
-        if let Some((items, destination)) = self.schedule.poll(now, &places) {
+        if let Some((items, destination)) = self.pacer.poll(now, &places) {
             let to = &mut self.destinations[destination];
             to.note_leaving();
             for item in items {
                 if let Some(frame) = item.begins() {
-                    self.stages.note_sent(frame.0, now);
+                    self.latency.note_sent(frame.0, now);
                 }
                 if let Some(frame) = item.frame() {
-                    self.leaving.note(frame);
+                    self.unsent.note(frame);
                 }
                 to.encode(self.stream, &item.packet(), now, out);
             }
@@ -383,15 +316,15 @@ impl Transmitter {
         self.poll_control(now, out)
     }
 
-    /// When [`Transmitter::poll_transmit`] may have something again.
+    /// When [`NativeSender::poll_transmit`] may have something again.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Duration> {
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         let control = self
             .destinations
             .iter()
             .filter_map(Destination::control_due);
         control
-            .chain(self.schedule.due(&self.places()))
+            .chain(self.pacer.due(&self.places()))
             .chain(self.protection.closes())
             .min()
     }
@@ -399,29 +332,29 @@ impl Transmitter {
     /// Whether datagrams that are due must wait, since more would exceed the
     /// bit rate: frames that are handed in now would only wait behind them.
     #[must_use]
-    pub fn is_held_back(&self, now: Duration) -> bool {
-        let free = self.schedule.media_due(&self.places());
-        self.schedule.is_media_due(now) && free.is_some_and(|free| free > now)
+    pub(crate) fn is_held_back(&self, now: Duration) -> bool {
+        let free = self.pacer.media_due(&self.places());
+        self.pacer.is_media_due(now) && free.is_some_and(|free| free > now)
     }
 
     /// Ends the stream: what is waiting is sent at once, and the farewell.
-    pub fn finish(&mut self, now: Duration) {
+    pub(crate) fn finish(&mut self, now: Duration) {
         if !self.finishing {
             self.finishing = true;
             self.push_parity(now);
-            self.schedule.hurry(now);
+            self.pacer.hurry(now);
             self.destinations.iter_mut().for_each(|to| to.finish(now));
         }
     }
 
     /// Whether everything, the last farewell included, has been handed out.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         let control_done = self
             .destinations
             .iter()
             .all(|to| to.control_due().is_none());
-        self.finishing && control_done && self.schedule.is_empty()
+        self.finishing && control_done && self.pacer.is_empty()
     }
 
     fn places(&self) -> Places<'_> {
@@ -441,7 +374,7 @@ impl Transmitter {
         let mut room = u64::MAX;
         if self.protection.is_shared() {
             to.forget_sent(now);
-            let waiting = self.schedule.answers_waiting(destination);
+            let waiting = self.pacer.answers_waiting(destination);
             room = to.repair_room().saturating_sub(waiting);
         }
         for want in &request.wants {
@@ -451,7 +384,7 @@ impl Transmitter {
                 now,
                 rtt: path.rtt.unwrap_or_default(),
                 budget: path.budget,
-                unsent: self.schedule.first_chunk(),
+                unsent: self.pacer.first_chunk(),
             };
             let mut items = self.protection.answer(number, want, asked);
             let affordable = items.iter().take_while(|item| {
@@ -462,7 +395,7 @@ impl Transmitter {
             });
             let affordable = affordable.count();
             items.truncate(affordable);
-            self.schedule.push_answer(items, destination, now);
+            self.pacer.push_answer(items, destination, now);
         }
     }
 
@@ -475,7 +408,7 @@ impl Transmitter {
 
     /// The ways to the viewers that are present, by destination; none where it
     /// is closed.
-    fn paths(&self, now: Duration) -> Vec<Option<Vec<Path>>> {
+    fn paths(&self, now: Duration) -> Vec<Option<Vec<PathEstimate>>> {
         let paths = |to: &Destination| to.is_open().then(|| to.paths(now, self.config.retransmit));
         self.destinations.iter().map(paths).collect()
     }
@@ -489,7 +422,7 @@ impl Transmitter {
     /// Sends the parity over the frames that wait for it.
     fn push_parity(&mut self, now: Duration) {
         if let Some(shards) = self.protection.close_window() {
-            self.schedule.push_parity(&shards, now);
+            self.pacer.push_parity(&shards, now);
         }
     }
 }

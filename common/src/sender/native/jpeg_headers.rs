@@ -21,7 +21,7 @@ const REPEAT: Duration = Duration::from_secs(1);
 
 /// One JPEG header.
 #[derive(Debug)]
-pub(super) struct TableSet {
+pub(super) struct JpegHeader {
     number: u16,
     quality: Option<u8>,
     header: Vec<u8>,
@@ -29,14 +29,14 @@ pub(super) struct TableSet {
 
 /// A part of a set: as much of its header as one datagram takes.
 #[derive(Clone, Debug)]
-pub(super) struct TablesPart {
-    set: Arc<TableSet>,
+pub(super) struct HeaderPart {
+    set: Arc<JpegHeader>,
     part: u8,
     parts: u8,
     range: Range<usize>,
 }
 
-impl TablesPart {
+impl HeaderPart {
     pub(super) fn packet(&self) -> Tables<'_> {
         Tables {
             set: self.set.number,
@@ -53,7 +53,7 @@ impl TablesPart {
     }
 
     /// The parts of a set for datagrams of so many bytes.
-    fn all(set: &Arc<TableSet>, datagram: usize) -> Vec<Self> {
+    fn all(set: &Arc<JpegHeader>, datagram: usize) -> Vec<Self> {
         let len = set.header.len();
         let most = datagram.saturating_sub(HEADER + TABLES_BODY).max(1);
         let parts = len.div_ceil(most).max(1);
@@ -74,19 +74,19 @@ impl TablesPart {
 
 /// The sets of a stream, the one used last at the end.
 #[derive(Debug, Default)]
-pub(super) struct TableSets {
+pub(super) struct JpegHeaders {
     sets: VecDeque<Announced>,
     numbered: u16,
 }
 
 #[derive(Debug)]
 struct Announced {
-    set: Arc<TableSet>,
+    set: Arc<JpegHeader>,
     copies: u32,
     sent: Duration,
 }
 
-impl TableSets {
+impl JpegHeaders {
     /// The set of tables of a JPEG with slices, where these begin, and what is
     /// to be sent before them, in datagrams of at most `datagram` bytes.
     pub(super) fn find_slices(
@@ -95,7 +95,7 @@ impl TableSets {
         quality: Option<u8>,
         datagram: usize,
         now: Duration,
-    ) -> (u16, Vec<u32>, Vec<TablesPart>) {
+    ) -> (u16, Vec<u32>, Vec<HeaderPart>) {
         let none = (0, Vec::new(), Vec::new());
         let Ok(header) = jpeg::JpegHeader::parse(jpeg) else {
             return none;
@@ -105,7 +105,7 @@ impl TableSets {
             return none;
         };
         let (set, announced) = self.announce(tables, quality, now);
-        let parts = announced.map_or_else(Vec::new, |set| TablesPart::all(&set, datagram));
+        let parts = announced.map_or_else(Vec::new, |set| HeaderPart::all(&set, datagram));
         (set, jpeg::slice_starts(jpeg, header.len), parts)
     }
 
@@ -116,7 +116,7 @@ impl TableSets {
         header: Vec<u8>,
         quality: Option<u8>,
         now: Duration,
-    ) -> (u16, Option<Arc<TableSet>>) {
+    ) -> (u16, Option<Arc<JpegHeader>>) {
         let known = self
             .sets
             .iter()
@@ -126,7 +126,7 @@ impl TableSets {
             .unwrap_or_else(|| {
                 // 0 says that there is no set.
                 self.numbered = self.numbered.checked_add(1).unwrap_or(1);
-                let set = TableSet {
+                let set = JpegHeader {
                     number: self.numbered,
                     quality,
                     header,

@@ -1,4 +1,4 @@
-//! A speaker into a listener.
+//! A sender into a listener.
 
 use std::net::SocketAddr;
 
@@ -16,13 +16,10 @@ const MS: Duration = Duration::from_millis(1);
 fn config(format: Format) -> Config {
     Config {
         format,
-        transmitter: transmitter::Config {
-            interval: Some(40 * MS),
-            destinations: 2,
-            ..transmitter::Config::default()
-        },
-        rtcp_mux: false,
+        interval: Some(40 * MS),
+        destinations: 2,
         wall_offset: Duration::from_secs(1_700_000_000),
+        ..Config::default()
     }
 }
 
@@ -44,8 +41,8 @@ fn jpeg(seed: u64, quality: i32, subsamp: Subsamp) -> Bytes {
 
 /// Runs a stream of frames. Returns the listener, and how many datagrams went
 /// to each destination.
-fn run(config: Config, frames: u64) -> (Speaker, Listener, Vec<u64>) {
-    let mut speaker = Speaker::new(config, 0x1234_5678_9abc_def0, Duration::ZERO);
+fn run(config: Config, frames: u64) -> (Sender, Listener, Vec<u64>) {
+    let mut sender = Sender::new(config, 0x1234_5678_9abc_def0, Duration::ZERO);
     let mut listener = Listener::new(listener::Config::default(), 9, Duration::ZERO);
     let mut sent = vec![0; 4];
     let mut out = Vec::new();
@@ -56,14 +53,14 @@ fn run(config: Config, frames: u64) -> (Speaker, Listener, Vec<u64>) {
         let next = now + 40 * MS;
         if frame < frames {
             let jpeg = jpeg(frame, 60 + frame as i32 % 41, Subsamp::Sub2x2);
-            speaker.handle_frame(jpeg, now, None, now).unwrap();
+            sender.handle_frame(jpeg, now, None, now).unwrap();
         } else {
-            speaker.finish(now);
+            sender.finish(now);
         }
         while now < next {
-            while let Some(transmit) = speaker.poll_transmit(now, &mut out) {
+            while let Some(transmit) = sender.poll_transmit(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
-                    assert!(datagram.len() <= speaker.datagram());
+                    assert!(datagram.len() <= sender.datagram());
                     sent[transmit.destination] += 1;
                     if transmit.destination % 2 == 0 {
                         let port = 1000 + transmit.destination as u16;
@@ -77,23 +74,23 @@ fn run(config: Config, frames: u64) -> (Speaker, Listener, Vec<u64>) {
                 listener.handle_fate(frame.id, Outcome::Shown { at: now });
             }
             if let Some(to) = listener.poll_transmit(now, &mut feedback) {
-                speaker.handle_datagram(usize::from(to.port() - 1000), &feedback, now);
+                sender.handle_datagram(usize::from(to.port() - 1000), &feedback, now);
             }
             listener.handle_timeout(now);
-            now = speaker.poll_timeout().unwrap_or(next).clamp(now + MS, next);
+            now = sender.poll_timeout().unwrap_or(next).clamp(now + MS, next);
         }
-        if speaker.is_finished() {
+        if sender.is_finished() {
             break;
         }
     }
     listener.handle_timeout(now + Duration::from_secs(1));
     assert_eq!(shown, frames);
-    (speaker, listener, sent)
+    (sender, listener, sent)
 }
 
 #[test]
 fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
-    let (speaker, listener, sent) = run(config(Format::Rtp), 300);
+    let (sender, listener, sent) = run(config(Format::Rtp), 300);
     let seen = listener.statistics();
     assert_eq!(seen.frames.intact, Some(300));
     assert_eq!(
@@ -105,7 +102,7 @@ fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
     assert_eq!(seen.packets.received, Some(sent[0]));
     // 12 seconds: a report at the start, some later, three farewells.
     assert!(sent[2] == sent[3] && (5..9).contains(&sent[2]), "{sent:?}");
-    let said = speaker.statistics(Duration::ZERO);
+    let said = sender.statistics(Duration::ZERO);
     assert_eq!(said.packets.sent, Some(sent[0] + sent[1]));
     assert_eq!(
         (said.packets.lost, said.packets.malformed),
@@ -128,46 +125,46 @@ fn reports_go_with_the_stream_where_that_is_asked_for() {
 #[test]
 fn bare_jpegs_arrive_as_they_are() {
     let mut config = config(Format::Raw);
-    config.transmitter.datagram = crate::wire::MAX_DATAGRAM;
-    let (speaker, listener, sent) = run(config, 10);
+    config.datagram = crate::wire::MAX_DATAGRAM;
+    let (sender, listener, sent) = run(config, 10);
     assert_eq!(listener.statistics().frames.intact, Some(10));
     assert_eq!(sent, [10, 10, 0, 0]);
-    assert_eq!(speaker.statistics(Duration::ZERO).frames.sent, Some(10));
+    assert_eq!(sender.statistics(Duration::ZERO).frames.sent, Some(10));
 }
 
 #[test]
 fn what_a_format_cannot_carry_is_refused_and_counted() {
-    let mut rtp = Speaker::new(config(Format::Rtp), 1, Duration::ZERO);
+    let mut rtp = Sender::new(config(Format::Rtp), 1, Duration::ZERO);
     let full = jpeg(1, 50, Subsamp::None);
     let error = rtp.handle_frame(full, MS, None, MS).unwrap_err();
-    assert_eq!(error, SpeakError::Unsuitable(Unsuitable::Sampling));
-    let mut raw = Speaker::new(config(Format::Raw), 1, Duration::ZERO);
+    assert_eq!(error, FrameError::Unsuitable(Unsuitable::Sampling));
+    let mut raw = Sender::new(config(Format::Raw), 1, Duration::ZERO);
     let long = jpeg(1, 90, Subsamp::Sub2x2);
     let got = long.len();
     assert_eq!(
         raw.handle_frame(long, MS, None, MS),
-        Err(SpeakError::Datagram {
+        Err(FrameError::Datagram {
             got,
             datagram: DEFAULT_DATAGRAM
         })
     );
-    for speaker in [rtp, raw] {
-        let frames = speaker.statistics(MS).frames;
+    for sender in [rtp, raw] {
+        let frames = sender.statistics(MS).frames;
         assert_eq!((frames.not_sent, frames.sent), (Some(1), Some(0)));
     }
 }
 
 #[test]
 fn a_report_says_the_time_on_both_clocks() {
-    let mut speaker = Speaker::new(config(Format::Rtp), 1, Duration::ZERO);
+    let mut sender = Sender::new(config(Format::Rtp), 1, Duration::ZERO);
     let mut out = Vec::new();
     let second = Duration::from_secs(1);
-    speaker
+    sender
         .handle_frame(jpeg(1, 50, Subsamp::Sub2x2), second, None, second)
         .unwrap();
     let mut media = None;
     loop {
-        let transmit = speaker.poll_transmit(second + 500 * MS, &mut out).unwrap();
+        let transmit = sender.poll_transmit(second + 500 * MS, &mut out).unwrap();
         if transmit.destination >= 2 {
             break;
         }
@@ -184,21 +181,21 @@ fn a_report_says_the_time_on_both_clocks() {
 #[test]
 fn no_second_holds_more_than_the_bitrate() {
     let mut config = config(Format::Rtp);
-    config.transmitter.bitrate = Some(800_000);
-    let mut speaker = Speaker::new(config, 1, Duration::ZERO);
+    config.bitrate = Some(800_000);
+    let mut sender = Sender::new(config, 1, Duration::ZERO);
     let (mut out, mut log, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
     let mut held_back = 0;
     for frame in 0..200_u64 {
         now = 40 * MS * frame as u32;
-        if speaker.is_held_back(now) {
+        if sender.is_held_back(now) {
             held_back += 1;
         } else {
             let jpeg = jpeg(frame, 60, Subsamp::Sub2x2);
-            speaker.handle_frame(jpeg, now, None, now).unwrap();
+            sender.handle_frame(jpeg, now, None, now).unwrap();
         }
-        while let Some(due) = speaker.poll_timeout().filter(|due| *due < now + 40 * MS) {
+        while let Some(due) = sender.poll_timeout().filter(|due| *due < now + 40 * MS) {
             let at = due.max(now);
-            while let Some(transmit) = speaker.poll_transmit(at, &mut out) {
+            while let Some(transmit) = sender.poll_transmit(at, &mut out) {
                 if transmit.destination % 2 == 0 {
                     log.push((at, out.len()));
                 }
@@ -215,7 +212,7 @@ fn no_second_holds_more_than_the_bitrate() {
     let most = log.iter().map(|(at, _)| within(*at)).max().unwrap();
     assert!(most <= 100_000 && most > 90_000, "{most}");
     assert_eq!(
-        speaker.volume().sent,
-        speaker.statistics(now).bytes.sent.unwrap() / 2
+        sender.volume().sent,
+        sender.statistics(now).bytes.sent.unwrap() / 2
     );
 }

@@ -17,7 +17,7 @@ pub fn max_shards(chunks: usize) -> usize {
 
 /// One or more frames in a row with parity over all their chunks.
 #[derive(Debug)]
-pub struct Block {
+pub struct ParityBlock {
     number: u32,
     frames: Vec<Arc<ChunkedFrame>>,
     shards: usize,
@@ -25,7 +25,7 @@ pub struct Block {
     parity: Vec<u8>,
 }
 
-impl Block {
+impl ParityBlock {
     /// Makes `shards` parity shards over the frames, which follow each other.
     /// `None` where there is nothing to protect, or more than a block takes.
     #[must_use]
@@ -68,7 +68,7 @@ impl Block {
         self.shards
     }
 
-    /// The packet with the parity shard at `index`, below [`Block::shards`].
+    /// The packet with the parity shard at `index`, below [`ParityBlock::shards`].
     #[must_use]
     pub fn packet(&self, index: usize) -> Parity<'_> {
         Parity {

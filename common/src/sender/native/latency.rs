@@ -14,14 +14,14 @@ const MAX_WAITING: usize = 256;
 
 /// Delays by stage, over the frames that were handed in with all their times.
 #[derive(Debug, Default)]
-pub(crate) struct Stages {
+pub(crate) struct Latency {
     capture_to_encoded: Delays,
     encoded_to_sent: Delays,
     /// Frames that are still to leave, and when they were encoded.
     waiting: VecDeque<(u64, Duration)>,
 }
 
-impl Stages {
+impl Latency {
     /// A frame with this number is handed in.
     pub(crate) fn note_frame(&mut self, number: u64, times: Times) {
         let Some(encoded) = times.encoded else {
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_frame_leaves_once_and_one_that_never_does_is_passed_over() {
         let ms = Duration::from_millis;
-        let mut stages = Stages::default();
+        let mut stages = Latency::default();
         for number in 0..4 {
             let times = Times {
                 captured: ms(100 * number),
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn frames_that_never_leave_are_not_waited_for_for_ever() {
-        let mut stages = Stages::default();
+        let mut stages = Latency::default();
         let times = Times {
             encoded: Some(Duration::ZERO),
             ..Times::from(Duration::ZERO)

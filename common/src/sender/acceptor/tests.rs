@@ -5,8 +5,8 @@ use crate::wire::native::{Leave, Report};
 const STREAM: u64 = 7;
 const GATE: &str = "192.0.2.1:5005";
 
-fn gate(most: u16) -> Gate {
-    Gate::new(Config {
+fn gate(most: u16) -> Acceptor {
+    Acceptor::new(Config {
         stream: STREAM,
         secret: (1, 2),
         most,
@@ -31,7 +31,7 @@ fn encoded(stream: u64, packet: &Packet<'_>) -> Vec<u8> {
 }
 
 /// Lets a viewer at `from` come in, as far as the gate lets it.
-fn come(gate: &mut Gate, viewer: u64, from: &str, now: Duration) -> Vec<Visit> {
+fn come(gate: &mut Acceptor, viewer: u64, from: &str, now: Duration) -> Vec<Visit> {
     let mut caller = Caller::new(viewer, address(GATE), now);
     let (mut asked, mut answer, mut visits) = (Vec::new(), Vec::new(), Vec::new());
     while caller.poll_transmit(now, &mut asked) {
@@ -148,7 +148,7 @@ fn viewers_are_back_in_their_places_after_an_outage_and_others_are_known_to_be_m
     let last = |visits: Vec<Visit>| visits.last().copied();
     come(&mut gate, 11, one, Duration::ZERO);
     come(&mut gate, 12, two, Duration::ZERO);
-    let fall_silent = |gate: &mut Gate, now| {
+    let fall_silent = |gate: &mut Acceptor, now| {
         while gate.poll_gone(now).is_some() {}
         assert_eq!(gate.served(), 0);
     };

@@ -45,7 +45,7 @@ pub struct Config {
 
 /// Viewers by place: from 0, below [`Config::most`].
 #[derive(Debug)]
-pub struct Gate {
+pub struct Acceptor {
     config: Config,
     places: Vec<Option<Guest>>,
     /// Viewers that have fallen silent, and the places they had, the oldest
@@ -96,7 +96,7 @@ pub enum Visit {
     Foreign,
 }
 
-impl Gate {
+impl Acceptor {
     /// Nobody is served yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
@@ -159,7 +159,7 @@ impl Gate {
         Some(place)
     }
 
-    /// When [`Gate::poll_gone`] may have something.
+    /// When [`Acceptor::poll_gone`] may have something.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let guests = self.places.iter().flatten();
