@@ -1,15 +1,20 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test test-uptime lint bench soak fuzz look docs test-camera
+.PHONY: help demo test test-unit test-programs test-hosts test-peers test-uptime lint bench soak fuzz mutants look docs test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
-	@echo 'make test         all tests'
+	@echo 'make test         all tests, which is the four tiers:'
+	@echo 'make test-unit      the crates alone and in virtual time: no process is started'
+	@echo 'make test-programs  the programs on this machine'
+	@echo 'make test-hosts     the programs between hosts: network namespaces, as root'
+	@echo 'make test-peers     the programs with GStreamer, FFmpeg and Python'
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders'
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
 	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
+	@echo 'make mutants      changes to the core that no test notices (cargo-mutants; hours)'
 	@echo 'make look         a report as a page: its numbers compared in a browser, and pictures of it'
 	@echo 'make docs         docs/cli.md from the programs; man pages and shell completions into target/docs'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
@@ -21,6 +26,24 @@ test:
 	@scripts/install build test
 	cargo test --workspace
 
+# One set of packages for all tiers, so that nothing is built twice.
+test-unit:
+	@scripts/install build
+	cargo test --workspace --lib --test layers --test limits --test parity_oracle --test virtual_time --test hostile
+	cargo test --workspace --doc
+
+test-programs:
+	@scripts/install build test
+	cargo test --workspace --test program --test media --test bitrate --test programs
+
+test-hosts:
+	@scripts/install build test
+	cargo test --workspace --test hosts
+
+test-peers:
+	@scripts/install build test
+	cargo test --workspace --test peers
+
 test-uptime:
 	@scripts/install build test
 	@scripts/test-uptime
@@ -29,6 +52,7 @@ lint:
 	@scripts/install build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	@scripts/check-core
 
 bench:
 	@scripts/install build bench
@@ -40,6 +64,9 @@ soak:
 
 fuzz:
 	@scripts/fuzz
+
+mutants:
+	@scripts/mutants
 
 look:
 	@scripts/install build test look

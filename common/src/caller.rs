@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::seq::PacketNumber;
-use crate::wire::native::{Connect, Header, Leave, NO_DESTINATION, Packet, micros};
+use crate::wire::native::{Connect, Header, NO_DESTINATION, Packet, ReceiverBye, micros};
 
 /// Time between the first two questions while nothing answers. It doubles with
 /// each, up to [`MOST_PAUSE`].
@@ -50,7 +50,7 @@ pub enum Answer {
     /// The address is to be proved: there is something to send.
     Challenge,
     /// The sender serves as many viewers as it may, which is so many.
-    Refusal(u16),
+    Reject(u16),
 }
 
 impl Caller {
@@ -92,12 +92,12 @@ impl Caller {
                 self.due = now;
                 Answer::Challenge
             }
-            Ok((_, Packet::Refusal(refusal))) if refusal.viewer == self.viewer => {
-                Answer::Refusal(refusal.viewers)
+            Ok((_, Packet::Reject(refusal))) if refusal.viewer == self.viewer => {
+                Answer::Reject(refusal.viewers)
             }
             Ok((header, packet)) if packet.is_from_sender() => {
                 self.stream = header.stream;
-                if !matches!(packet, Packet::Challenge(_) | Packet::Refusal(_)) {
+                if !matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
                     // Once it falls silent again, it is asked for at once.
                     self.asking = None;
                     self.due = self.due.min(now + LEAST_PAUSE);
@@ -138,7 +138,7 @@ impl Caller {
     /// Fills `out` with the word that this viewer wants no more.
     pub fn leave(&mut self, now: Duration, out: &mut Vec<u8>) {
         let viewer = self.viewer;
-        self.encode(&Packet::Leave(Leave { viewer }), now, out);
+        self.encode(&Packet::ReceiverBye(ReceiverBye { viewer }), now, out);
     }
 
     fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
@@ -158,7 +158,7 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::native::{Challenge, Refusal, Totals};
+    use crate::wire::native::{Challenge, Reject, SenderReport};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -225,10 +225,10 @@ mod tests {
             assert_eq!(*pause, then, "at {at:?}");
         }
         let heard = caller.poll_timeout();
-        let resent = said(&Packet::Leave(Leave { viewer: 3 }));
+        let resent = said(&Packet::ReceiverBye(ReceiverBye { viewer: 3 }));
         caller.handle_datagram(caller.to(), &resent, heard);
         assert!(caller.poll_timeout() >= heard, "no word of a sender");
-        let totals = said(&Packet::Totals(Totals::default()));
+        let totals = said(&Packet::SenderReport(SenderReport::default()));
         caller.handle_datagram(caller.to(), &totals, heard);
         let asked = questions(&mut caller, heard + LONG_PAUSE, heard + 2 * EAGER);
         assert_eq!(asked[1] - asked[0], LEAST_PAUSE);
@@ -239,7 +239,7 @@ mod tests {
     fn believes_the_sender_alone_and_what_is_said_to_it_alone() {
         let mut caller = caller();
         let refusal = |viewer| {
-            said(&Packet::Refusal(Refusal {
+            said(&Packet::Reject(Reject {
                 viewer,
                 reason: 1,
                 viewers: 4,
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(caller.handle_datagram(to, &refusal(4), NOW), Answer::None);
         assert_eq!(
             caller.handle_datagram(to, &refusal(3), NOW),
-            Answer::Refusal(4)
+            Answer::Reject(4)
         );
     }
 }

@@ -6,7 +6,6 @@
 
 mod input;
 mod machines;
-mod names;
 mod parity;
 mod parts;
 mod visitors;
@@ -21,7 +20,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 11] = [
     target("native", parts::native),
     target("jpeg", parts::jpeg),
     target("splice", parts::splice),
@@ -33,7 +32,6 @@ pub const TARGETS: [Target; 12] = [
     target("gate", visitors::gate),
     target("speaker", visitors::speaker),
     target("gallery", visitors::gallery),
-    target("names", names::run),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

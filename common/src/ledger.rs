@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use crate::seq::{FrameNumber, PacketNumber};
 use crate::statistics::{self, Statistics};
-use crate::wire::native::{Channel, Header, Report, Totals};
+use crate::wire::native::{Channel, Header, ReceiverReport, SenderReport};
 use accounts::Attendance;
 use evidence::{Accountable, Evidence};
 use records::Knowledge;
@@ -57,7 +57,7 @@ pub struct Ledger {
     /// Damaged packets whose numbers cannot be believed, or are forgotten.
     corrupt_besides: u64,
     refusals: Refusals,
-    totals: Option<(Totals, Totals)>,
+    totals: Option<(SenderReport, SenderReport)>,
     from_start: bool,
     /// When the first frame began to arrive, and the newest.
     span: Option<(Duration, Duration)>,
@@ -175,9 +175,9 @@ impl Ledger {
 
     /// Takes the sender's counts. `from_start` says whether this side was
     /// listening when the stream began.
-    pub fn note_totals(&mut self, totals: Totals, from_start: bool) {
+    pub fn note_totals(&mut self, totals: SenderReport, from_start: bool) {
         self.from_start |= from_start;
-        let refused = totals.refused_first..totals.refused_end.min(totals.media);
+        let refused = totals.unsent_first..totals.unsent_end.min(totals.media);
         self.refusals.note(refused);
         match &mut self.totals {
             None => self.totals = Some((totals, totals)),
@@ -206,7 +206,7 @@ impl Ledger {
 
     /// The sender's newest counts.
     #[must_use]
-    pub fn totals(&self) -> Option<&Totals> {
+    pub fn totals(&self) -> Option<&SenderReport> {
         self.totals.as_ref().map(|(_, last)| last)
     }
 
@@ -244,7 +244,7 @@ impl Ledger {
     }
 
     /// Fills in what a report carries of the counts.
-    pub fn fill_report(&self, outlook: &Outlook, report: &mut Report) {
+    pub fn fill_report(&self, outlook: &Outlook, report: &mut ReceiverReport) {
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));
         let media = self.range(Channel::Media);
@@ -264,7 +264,7 @@ impl Ledger {
         report.frames_incomplete = frames.incomplete;
         report.frames_lost = frames.lost;
         report.frames_late = frames.of(Fate::Late);
-        report.frames_superseded = frames.of(Fate::Superseded);
+        report.frames_skipped = frames.of(Fate::Superseded);
         report.frames_undecodable = frames.of(Fate::Undecodable);
         report.jitter = self.jitter.micros().map_or(0, |micros| micros as u32);
     }

@@ -1,8 +1,10 @@
 //! The framegram protocol: encoded frames in, datagrams out, and back again.
 //!
-//! This crate knows no thread, pixel or window; no clock but in [`os`], and no
-//! socket but in `udp`. Time comes in as a [`Duration`](std::time::Duration) on
-//! the machine's monotonic clock, datagrams go in and out as bytes.
+//! This crate knows no clock, thread, socket, file, pixel or window. Time comes
+//! in as a [`Duration`](std::time::Duration) on a monotonic clock, datagrams go
+//! in and out as bytes, random numbers come in as arguments.
+
+#![deny(missing_docs)]
 
 pub mod caller;
 pub mod chunk;
@@ -14,8 +16,6 @@ pub mod gallery;
 pub mod jpeg;
 pub mod ledger;
 pub mod listener;
-pub mod mdns;
-pub mod os;
 pub mod prefix;
 pub mod reassembly;
 pub mod receiver;
@@ -25,7 +25,6 @@ pub mod seq;
 pub mod slices;
 pub mod statistics;
 pub mod timeline;
-pub mod udp;
 pub mod wire;
 
 pub use frame::Frame;

@@ -30,7 +30,7 @@ pub enum Origin {
     /// As it was sent first.
     Sent,
     /// Sent again on request.
-    Resent,
+    Retransmission,
     /// Rebuilt from parity.
     Parity,
 }
@@ -248,7 +248,7 @@ impl Assembly {
         if self.have.put(index) {
             let repaired = match origin {
                 Origin::Sent => self.repaired.remove(&chunk.index),
-                Origin::Resent | Origin::Parity => None,
+                Origin::Retransmission | Origin::Parity => None,
             };
             return repaired.map_or(Placed::Redundant, Placed::Belated);
         }

@@ -29,7 +29,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::ledger::FrameRecord;
-use crate::os;
 use crate::seq::FrameNumber;
 use crate::statistics::{Side, Statistics};
 use crate::wire::native::{Header, Packet};
@@ -59,9 +58,11 @@ pub struct Config {
     pub requests: bool,
     /// Whether only whole frames are handed out, and none with holes.
     pub strict: bool,
-    /// What this machine says of a stream: [`os::boot_mark`] but in tests.
-    pub boot_mark: fn(u64) -> Option<u64>,
-    /// What addresses prove themselves with, drawn at random.
+    /// Identifies the clock that this machine reads, for a stream: a sender with
+    /// the same identity reads the same clock. `None` where it is not known.
+    pub clock_id: fn(u64) -> Option<u64>,
+    /// What addresses prove themselves with. To be drawn at random: whoever knows
+    /// it proves addresses that are not its own. The default is for tests.
     pub secret: (u64, u64),
 }
 
@@ -71,8 +72,8 @@ impl Default for Config {
             budget: Duration::from_millis(60),
             requests: true,
             strict: false,
-            boot_mark: os::boot_mark,
-            secret: (os::random_u64(), os::random_u64()),
+            clock_id: |_| None,
+            secret: (0, 0),
         }
     }
 }

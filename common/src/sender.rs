@@ -46,14 +46,16 @@ pub struct Config {
     /// The most that goes to each destination in any one second, in bits of
     /// UDP payload: what is more waits. At least a datagram goes in any case.
     pub bitrate: Option<u64>,
-    /// What [`os::boot_mark`](crate::os::boot_mark) says of the stream.
-    pub boot_mark: Option<u64>,
+    /// Identifies the clock that `now` is read from, for this stream; `None` where
+    /// it is not known.
+    pub clock_id: Option<u64>,
     /// The number of the first frame: 0 but in tests.
     pub first_frame: FrameNumber,
     /// Whether RTCP goes where RTP goes. Otherwise it goes to destinations of
     /// its own, numbered from [`Config::destinations`] on.
     pub rtcp_mux: bool,
-    /// What the wall clock is ahead of the monotonic one, which RTCP tells.
+    /// The wall clock (time since 1970, UTC) less the clock that `now` is read
+    /// from, for RTCP.
     pub wall_offset: Duration,
 }
 
@@ -68,7 +70,7 @@ impl Default for Config {
             fec: Fec::Auto,
             retransmit: true,
             bitrate: None,
-            boot_mark: None,
+            clock_id: None,
             first_frame: FrameNumber(0),
             rtcp_mux: false,
             wall_offset: Duration::ZERO,

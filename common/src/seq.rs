@@ -60,8 +60,8 @@ pub(crate) fn extend(low: u64, bits: u32, near: u64) -> u64 {
     let half = window / 2;
     if candidate + half < near {
         candidate + window
-    } else if candidate > near + half && candidate >= window {
-        candidate - window
+    } else if candidate > near + half {
+        candidate.checked_sub(window).unwrap_or(candidate)
     } else {
         candidate
     }
@@ -86,6 +86,20 @@ mod tests {
             FrameSeq(u32::MAX).extend(FrameNumber(0)).0,
             u64::from(u32::MAX)
         );
+    }
+
+    #[test]
+    fn exactly_half_a_window_away_it_stays_among_those_of_the_same_window() {
+        let (window, half) = (1_u64 << 32, 1_u64 << 31);
+        assert_eq!(extend(half, 32, window), window + half);
+        assert_eq!(extend(0, 32, window + half), window);
+        assert_eq!(extend(half + 1, 32, window), half + 1);
+        assert_eq!(extend(0, 32, window + half + 1), 2 * window);
+    }
+
+    #[test]
+    fn numbers_are_shown_as_numbers() {
+        assert_eq!(format!("{} {}", FrameNumber(7), PacketNumber(8)), "7 8");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The layers of the source: no circle between crates, nor between sibling
 //! modules, each counted with its children. A parent and its own child may know
-//! each other; a re-export counts as a use of its target.
+//! each other; a re-export counts as a use of its target. The protocol crate
+//! knows no operating system.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,14 +11,20 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, UseTree};
 
 /// The crates: folder, name, and the crates of the workspace that they may use.
-const CRATES: [(&str, &str, &[&str]); 6] = [
+const CRATES: [(&str, &str, &[&str]); 7] = [
     ("common", "framegram_common", &[]),
     ("common/cli", "framegram_cli", &[]),
     ("common/media", "framegram_media", &["framegram_common"]),
+    ("common/net", "framegram_net", &[]),
     (
         "lab",
         "framegram_lab",
-        &["framegram_common", "framegram_cli", "framegram_media"],
+        &[
+            "framegram_common",
+            "framegram_cli",
+            "framegram_media",
+            "framegram_net",
+        ],
     ),
     (
         "sender",
@@ -26,6 +33,7 @@ const CRATES: [(&str, &str, &[&str]); 6] = [
             "framegram_common",
             "framegram_cli",
             "framegram_media",
+            "framegram_net",
             "framegram_lab",
         ],
     ),
@@ -36,9 +44,42 @@ const CRATES: [(&str, &str, &[&str]); 6] = [
             "framegram_common",
             "framegram_cli",
             "framegram_media",
+            "framegram_net",
             "framegram_lab",
         ],
     ),
+];
+
+/// What the protocol crate may depend on: each builds for a target without an
+/// operating system.
+const PROTOCOL_DEPENDENCIES: [&str; 12] = [
+    "bytes",
+    "crc32c",
+    "fastrand",
+    "fixedbitset",
+    "hdrhistogram",
+    "memchr",
+    "reed-solomon-simd",
+    "rtcp-types",
+    "rtp-types",
+    "serde",
+    "siphasher",
+    "thiserror",
+];
+
+/// What of the standard library asks the operating system.
+const SYSTEM: [&[&str]; 11] = [
+    &["std", "env"],
+    &["std", "fs"],
+    &["std", "net", "TcpListener"],
+    &["std", "net", "TcpStream"],
+    &["std", "net", "ToSocketAddrs"],
+    &["std", "net", "UdpSocket"],
+    &["std", "os"],
+    &["std", "process"],
+    &["std", "thread"],
+    &["std", "time", "Instant"],
+    &["std", "time", "SystemTime"],
 ];
 
 /// The project's own folder.
@@ -65,6 +106,53 @@ fn crates_use_only_what_lies_below_them() {
                 below.contains(&other.as_str()),
                 "{folder} uses {other}, which is not below it"
             );
+        }
+    }
+}
+
+#[test]
+fn the_protocol_asks_no_operating_system() {
+    let manifest = fs::read_to_string(root().join("common/Cargo.toml")).expect("the manifest");
+    let mut sections = manifest.split("\n[");
+    let section = sections.find_map(|section| section.strip_prefix("dependencies]"));
+    for line in section.expect("dependencies").lines() {
+        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        assert!(
+            name.is_empty() || PROTOCOL_DEPENDENCIES.contains(&name),
+            "common depends on {name}: does it build for wasm32-unknown-unknown?"
+        );
+    }
+    for (module, path) in Tree::read("common").uses {
+        let asks = SYSTEM.iter().any(|system| {
+            let words = path.iter().map(String::as_str);
+            words.take(system.len()).eq(system.iter().copied())
+        });
+        assert!(!asks, "{} names {}", module.join("/"), path.join("::"));
+    }
+}
+
+/// What the protocol, the network and the codec say is read by programs of any
+/// name: they do not know what is typed there.
+#[test]
+fn libraries_name_no_flag() {
+    for folder in ["common", "common/media", "common/net"] {
+        let source = root().join(folder).join("src");
+        let mut files = Vec::new();
+        list(&source, &mut files);
+        for file in files {
+            let name = module(file.strip_prefix(&source).expect("it lies there"));
+            if name.iter().any(|part| is_test(part)) {
+                continue;
+            }
+            let text = fs::read_to_string(&file).expect("a source file is text");
+            let flag = |line: &&str| {
+                let code = line.trim_start();
+                let mut parts = code.split("--").skip(1);
+                let names = parts.any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+                names && code.contains('"') && !code.starts_with("//")
+            };
+            let found = text.lines().find(flag);
+            assert_eq!(found, None, "{}", file.display());
         }
     }
 }

@@ -61,16 +61,16 @@ impl Longest {
     fn note(&mut self, datagram: &[u8]) {
         let kind = match Packet::decode(datagram).unwrap().1 {
             Packet::Chunk(_) => "chunk",
-            Packet::Resent(_) => "resent",
+            Packet::Retransmission(_) => "resent",
             Packet::Parity(_) => "parity",
             Packet::Tables(_) => "tables",
-            Packet::Totals(_) => "totals",
-            Packet::Farewell(_) => "farewell",
-            Packet::Reply(_) => "reply",
-            Packet::Report(_) => "report",
-            Packet::Request(_) => "request",
+            Packet::SenderReport(_) => "totals",
+            Packet::SenderBye(_) => "farewell",
+            Packet::Echo(_) => "reply",
+            Packet::ReceiverReport(_) => "report",
+            Packet::Nack(_) => "request",
             Packet::Connect(_) | Packet::Challenge(_) => "handshake",
-            Packet::Refusal(_) | Packet::Leave(_) => "handshake",
+            Packet::Reject(_) | Packet::ReceiverBye(_) => "handshake",
             Packet::PathChallenge(_) | Packet::PathResponse(_) => "handshake",
         };
         match self.0.iter_mut().find(|(known, _)| *known == kind) {

@@ -16,7 +16,7 @@ use framegram_common::fec::{Chunks, ParityBlock, Rebuilder};
 use framegram_common::frame::Frame;
 use framegram_common::receiver::{self, Outcome, Receiver};
 use framegram_common::seq::{FrameNumber, PacketNumber};
-use framegram_common::wire::native::{Chunk, Header, Packet, Totals};
+use framegram_common::wire::native::{Chunk, Header, Packet, SenderReport};
 
 /// How many seeds each comparison is made with.
 const SEEDS: u64 = 4000;
@@ -218,14 +218,14 @@ fn the_receiver_shows_what_counting_says() {
             packet.encode(&header, &mut datagram);
             receiver.handle_datagram(SocketAddr::from(([192, 0, 2, 1], 4)), &datagram, now);
         };
-        let totals = Totals {
+        let totals = SenderReport {
             frames_sent: case.frames.len() as u64,
             control: 1,
             started: now.as_micros() as u64,
             kept: 60_000,
-            ..Totals::default()
+            ..SenderReport::default()
         };
-        take(&mut receiver, &Packet::Totals(totals));
+        take(&mut receiver, &Packet::SenderReport(totals));
         for arrival in &case.arrivals {
             let packet = match *arrival {
                 Arrival::Chunk(frame, index) => Packet::Chunk(case.frames[frame].chunk(index)),

@@ -1,8 +1,9 @@
 //! An impaired link: what a network does to datagrams, seeded, with a true
 //! record of what it did. [`Link`] is one in virtual time, [`Stage`] one in
-//! front of a socket.
+//! front of a socket, [`ImpairedLinks`] are those of a program and their log.
 
 mod judge;
+mod links;
 mod log;
 mod spec;
 mod stage;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use judge::Judge;
 
 pub use judge::{Deed, Drop, Passage, REORDER_BY};
+pub use links::ImpairedLinks;
 pub use log::{Act, HEADER, Log, LogReader, Name, NoRow, Place, ReadError, Row};
 pub use spec::SpecError;
 pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};

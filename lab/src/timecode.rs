@@ -23,8 +23,6 @@ pub use tally::Tally;
 
 use std::time::Duration;
 
-use framegram_common::os;
-
 /// What a picture says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -170,7 +168,7 @@ pub fn cell_size(width: usize, height: usize) -> Option<usize> {
 /// that agree on it read one clock. `None` where the system does not tell.
 #[must_use]
 pub fn clock() -> Option<u16> {
-    os::boot_mark(u64::from_be_bytes(*b"stamp\0\0\0")).map(|mark| mark as u16)
+    framegram_net::clock::clock_id(u64::from_be_bytes(*b"stamp\0\0\0")).map(|mark| mark as u16)
 }
 
 /// Whether the bit at this place is set, as it is drawn.

@@ -155,17 +155,17 @@ pub enum Body {
     /// A chunk, sent for the first time.
     Chunk(ChunkPlace),
     /// A chunk, sent again.
-    Resent(ChunkPlace),
+    Retransmission(ChunkPlace),
     /// Parity.
     Parity,
     /// Tables.
     Tables,
     /// The sender's counts.
-    Totals(Counts),
+    SenderReport(Counts),
     /// Its last counts.
-    Farewell(Counts),
+    SenderBye(Counts),
     /// The answer to a report.
-    Reply {
+    Echo {
         /// The round trip that it shows, in microseconds.
         rtt: u64,
     },
@@ -191,7 +191,7 @@ pub struct ChunkPlace {
 }
 
 /// The sender's counts that a trace keeps; as in
-/// [`Totals`](framegram_common::wire::native::Totals).
+/// [`SenderReport`](framegram_common::wire::native::SenderReport).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Frames captured.

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_cli::threads::{Thread, Threads};
-use framegram_common::mdns::{self, Change, MAX_NAME, Responder};
-use framegram_common::os;
-use framegram_common::udp::{LocalNetworks, Waker, probe_local_network};
+use framegram_net::mdns::{self, Change, LocalNetworks, MAX_NAME, Responder, probe_local_network};
+use framegram_net::{Waker, clock};
 
 use crate::console::Console;
 
@@ -66,7 +65,12 @@ impl Announcement {
         let announcing = Announcing {
             networks: LocalNetworks::open().with_context(failed)?,
             // The number that two senders of one machine are told apart by.
-            responder: Responder::new(name, os::random_u64(), address.port(), os::now()),
+            responder: Responder::new(
+                name,
+                framegram_net::random_u64(),
+                address.port(),
+                clock::now(),
+            ),
             address,
             stop: Arc::new(AtomicBool::new(false)),
             waker: waker.clone(),
@@ -108,7 +112,7 @@ impl Announcing {
         let (mut buffer, mut out) = ([0; LONGEST], Vec::new());
         let mut look = Duration::ZERO;
         while !self.stop.load(Ordering::Acquire) {
-            let now = os::now();
+            let now = clock::now();
             if now >= look {
                 look = now + LOOK_EVERY;
                 // What cannot be opened now may be the next time.
@@ -121,13 +125,13 @@ impl Announcing {
                 };
                 let change = self
                     .responder
-                    .handle_datagram(network, &buffer[..len], os::now());
+                    .handle_datagram(network, &buffer[..len], clock::now());
                 if let Some(Change::Renamed(name)) = change {
                     self.console
                         .say(&format!("that name is taken: announced as {name:?}"));
                 }
             }
-            let now = os::now();
+            let now = clock::now();
             while let Some(network) = self.responder.poll_transmit(now, &mut out) {
                 self.networks.send(Some(network), &out);
             }

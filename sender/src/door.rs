@@ -2,18 +2,18 @@
 //! served, and what a person is told of it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use framegram_common::os;
+use framegram_cli::invitation;
 use framegram_common::sender::acceptor::{Acceptor, Config, Visit};
 use framegram_common::statistics::Admission;
-use framegram_common::udp::{
-    DEFAULT_PORT, Listen, Received, Socket, as_typed_elsewhere, local_addresses, resolve,
-};
 use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_net::{
+    DEFAULT_PORT, ListenOptions, Received, Socket, clock, local_addresses, resolve,
+};
 
 use crate::console::Console;
 
@@ -47,14 +47,14 @@ impl Door {
         if address.ip().is_multicast() {
             bail!("{text} is a multicast group: send to it, without --listen");
         }
-        let listen = Listen {
+        let listen = ListenOptions {
             address: Some(address),
             fragment: datagram > DEFAULT_DATAGRAM,
-            ..Listen::default()
+            ..ListenOptions::default()
         };
         let config = Config {
             stream,
-            secret: (os::random_u64(), os::random_u64()),
+            secret: (framegram_net::random_u64(), framegram_net::random_u64()),
             most,
         };
         Ok(Self {
@@ -84,27 +84,16 @@ impl Door {
         let Ok(local) = self.address() else {
             return Vec::new();
         };
-        let mut hosts = if local.ip().is_unspecified() {
-            local_addresses()
-        } else {
-            vec![local.ip()]
+        let heading = match self.most {
+            1 => "One viewer may come. To view".to_owned(),
+            most => format!("Up to {most} viewers may come. To view"),
         };
-        hosts.retain(|host| host.is_ipv4() || local.is_ipv6());
-        hosts.truncate(MOST_ADDRESSES);
-        if hosts.is_empty() {
-            hosts.push(IpAddr::from([127, 0, 0, 1]));
-        }
-        let command = |host| {
-            let address = as_typed_elsewhere(SocketAddr::new(host, local.port()));
-            format!("  framegram-view --connect {address}")
-        };
-        let greeting = match self.most {
-            1 => "One viewer may come. To view, type:".to_owned(),
-            most => format!("Up to {most} viewers may come. To view, type:"),
-        };
-        std::iter::once(greeting)
-            .chain(hosts.into_iter().map(command))
-            .collect()
+        invitation::lines(
+            &heading,
+            "framegram-view --connect",
+            local,
+            &local_addresses(),
+        )
     }
 
     /// Takes the next datagram, and answers those who are not served.
@@ -116,13 +105,13 @@ impl Door {
             return Ok(None);
         };
         let len = received.len.min(buffer.len());
-        let (from, now) = (received.from, os::now());
+        let (from, now) = (received.from, clock::now());
         let visit = self
             .gate
             .handle_datagram(from, &buffer[..len], now, &mut self.answer);
         if !self.answer.is_empty() {
             // An answer that cannot be sent is as good as lost: it is asked for again.
-            let _ = self.socket.answer(&received, &self.answer);
+            let _ = self.socket.reply(&received, &self.answer);
         }
         // Behind the gate: whoever is not served is not remembered.
         let served = matches!(
@@ -156,7 +145,7 @@ impl Door {
 
     /// Tells what happened to the viewer at an address.
     pub(crate) fn tell(&mut self, viewer: SocketAddr, what: &str, console: &Console) {
-        let now = os::now();
+        let now = clock::now();
         let passed = now.saturating_sub(self.told_since).as_secs();
         if passed > 0 {
             self.told = self
@@ -174,9 +163,6 @@ impl Door {
     }
 }
 
-/// More addresses than these confuse more than they help.
-const MOST_ADDRESSES: usize = 4;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +179,7 @@ mod tests {
         assert_eq!(
             door.invitation(),
             [
-                "Up to 3 viewers may come. To view, type:".to_owned(),
+                "Up to 3 viewers may come. To view, type on this machine:".to_owned(),
                 format!("  framegram-view --connect {address}"),
             ]
         );

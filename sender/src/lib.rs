@@ -16,7 +16,6 @@ mod door;
 pub mod encode;
 pub mod frame;
 pub mod handoff;
-mod impair;
 mod outputs;
 mod pipeline;
 mod preview;
@@ -36,9 +35,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
-use framegram_common::os;
-use framegram_common::statistics::Statistics;
-use framegram_common::udp::Waker;
+use framegram_common::statistics::{Side, Statistics};
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::{Waker, clock};
 
 use crate::announce::Announcement;
 use crate::args::{Options, Rate};
@@ -46,7 +45,6 @@ use crate::console::Console;
 use crate::description::Description;
 use crate::door::Door;
 use crate::encode::Settings;
-use crate::impair::Impaired;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
 use crate::report::Report;
@@ -82,7 +80,7 @@ fn stream(
     let told = stop.clone();
     threads.stop().on_stop(move || told.stop());
     let outputs = outputs::open_all(&options.destinations, &outputs::towards(options)?)?;
-    let number = os::random_u64();
+    let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
         Door::open(text, options.max_viewers, options.datagram(), number)
             .with_context(|| format!("cannot listen at {text}"))
@@ -102,7 +100,7 @@ fn stream(
     });
     let log = log.transpose()?;
     let impairment = options.impair.as_ref();
-    let impaired = impairment.map(|impairment| Impaired::new(impairment, log));
+    let impaired = impairment.map(|impairment| ImpairedLinks::new(impairment, Side::Sender, log));
     let preview = options
         .preview
         .then(|| Preview::open(threads))
@@ -137,7 +135,7 @@ fn stream(
     });
     let announcement = announcement.transpose()?;
     stream.door = door;
-    let until = options.duration.map(|duration| os::now() + duration);
+    let until = options.duration.map(|duration| clock::now() + duration);
     let settings = Settings {
         first_frame_bytes: stream.frame_bytes(),
         ..options.settings()
@@ -150,9 +148,9 @@ fn stream(
     }
     drop(announcement);
     let sourced = pipeline.end();
-    let statistics = stream.statistics(os::now());
+    let statistics = stream.statistics(clock::now());
     let written = report.map_or(Ok(()), |report| report.write(&statistics));
-    let logged = stream.impaired.take().map_or(Ok(()), Impaired::finish);
+    let logged = stream.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
     // Closes its window.
     drop(stream.preview.take());
     streamed.unwrap_or(Ok(())).and(sourced).and(written)?;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use framegram_common::udp::{
-    Interface, Lookup, Received, Socket, Towards, Upkeep, is_broadcast, is_refused, is_too_big,
-    may_have_moved, resolve,
-};
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
+use framegram_net::{
+    ConnectOptions, Interface, Lookup, Received, RouteMonitor, Socket, is_broadcast, is_refused,
+    is_route_change, is_too_big, resolve,
+};
 
 use crate::args::{Options, Switch};
 
@@ -42,13 +42,13 @@ pub(crate) struct Output {
     address: SocketAddr,
     /// Named with every datagram, where the socket is not connected.
     to: Option<SocketAddr>,
-    towards: Towards,
+    towards: ConnectOptions,
     trouble: Trouble,
     /// When the system said last that the way is gone.
     astray: Option<Duration>,
     /// When something came back last.
     heard: Option<Duration>,
-    upkeep: Upkeep,
+    upkeep: RouteMonitor,
     /// Of a destination that has a name.
     lookup: Option<Lookup>,
     /// The smallest datagram that was told to be too big: told once, however
@@ -80,7 +80,7 @@ impl Output {
     ///
     /// # Errors
     /// Where the host is unknown, or a broadcast address not meant as such.
-    pub(crate) fn open(text: &str, towards: &Towards) -> Result<Self> {
+    pub(crate) fn open(text: &str, towards: &ConnectOptions) -> Result<Self> {
         Self::towards(text, resolve(text, None)?, towards)
     }
 
@@ -90,11 +90,11 @@ impl Output {
             socket: Arc::clone(socket),
             address,
             to: Some(address),
-            towards: Towards::default(),
+            towards: ConnectOptions::default(),
             trouble: Trouble::default(),
             astray: None,
             heard: None,
-            upkeep: Upkeep::default(),
+            upkeep: RouteMonitor::default(),
             lookup: None,
             too_big: None,
             silent: false,
@@ -108,14 +108,14 @@ impl Output {
     ///
     /// # Errors
     /// Where there is no next port, or it cannot be opened.
-    pub(crate) fn for_reports(&self, towards: &Towards) -> Result<Self> {
+    pub(crate) fn for_reports(&self, towards: &ConnectOptions) -> Result<Self> {
         let mut address = self.address;
         let port = address.port().checked_add(1);
         address.set_port(port.context(
             "there is no port behind it for RTP's reports: take a lower one, or --rtcp-mux",
         )?);
         let text = address.to_string();
-        let towards = Towards {
+        let towards = ConnectOptions {
             fragment: false,
             ..towards.clone()
         };
@@ -126,7 +126,7 @@ impl Output {
         })
     }
 
-    fn towards(text: &str, address: SocketAddr, towards: &Towards) -> Result<Self> {
+    fn towards(text: &str, address: SocketAddr, towards: &ConnectOptions) -> Result<Self> {
         if address.ip().is_unspecified() {
             bail!("{text} is not a destination: name the machine where the viewer runs");
         }
@@ -134,7 +134,7 @@ impl Output {
         if is_broadcast && !towards.broadcast {
             bail!("{text} is a broadcast address: if that is meant, add --broadcast");
         }
-        let socket = Socket::towards(address, towards)?;
+        let socket = Socket::connect(address, towards)?;
         let connected = !address.ip().is_multicast() && !is_broadcast;
         Ok(Self {
             socket: Arc::new(socket),
@@ -144,7 +144,7 @@ impl Output {
             trouble: Trouble::default(),
             astray: None,
             heard: None,
-            upkeep: Upkeep::default(),
+            upkeep: RouteMonitor::default(),
             lookup: Lookup::of(text, None).filter(|_| connected),
             too_big: None,
             silent: false,
@@ -224,7 +224,7 @@ impl Output {
     /// What a person should hear of an error that the socket told, if it is news.
     pub(crate) fn failed(&mut self, error: &io::Error, now: Duration) -> Option<String> {
         let address = self.address;
-        if may_have_moved(error) {
+        if is_route_change(error) {
             self.astray = Some(now);
         }
         let news = self.trouble.began(now);
@@ -309,7 +309,7 @@ impl Output {
     /// now, where that differs.
     fn renew(&mut self, now: Duration) -> io::Result<bool> {
         if self.to.is_none() {
-            return self.upkeep.tend(&self.socket, self.address, now);
+            return self.upkeep.poll(&self.socket, self.address, now);
         }
         let Some(interface) = &self.towards.interface else {
             // The routes are asked for every datagram.
@@ -318,15 +318,15 @@ impl Output {
         if !self.upkeep.is_due(now) {
             return Ok(false);
         }
-        let again = interface.again()?;
+        let again = interface.refresh()?;
         if again == *interface {
             return Ok(false);
         }
-        let towards = Towards {
+        let towards = ConnectOptions {
             interface: Some(again),
             ..self.towards.clone()
         };
-        self.socket = Arc::new(Socket::towards(self.address, &towards)?);
+        self.socket = Arc::new(Socket::connect(self.address, &towards)?);
         self.towards = towards;
         Ok(true)
     }
@@ -343,7 +343,7 @@ impl Output {
         if self.address.is_ipv4() == address.is_ipv4() {
             self.socket.reconnect(address)?;
         } else {
-            self.socket = Arc::new(Socket::towards(address, &self.towards)?);
+            self.socket = Arc::new(Socket::connect(address, &self.towards)?);
         }
         self.address = address;
         Ok(())
@@ -354,7 +354,7 @@ impl Output {
 ///
 /// # Errors
 /// The first that cannot be opened, by its name.
-pub(crate) fn open_all(texts: &[String], towards: &Towards) -> Result<Vec<Output>> {
+pub(crate) fn open_all(texts: &[String], towards: &ConnectOptions) -> Result<Vec<Output>> {
     let open = |text: &String| {
         Output::open(text, towards).with_context(|| format!("cannot send to {text}"))
     };
@@ -365,15 +365,15 @@ pub(crate) fn open_all(texts: &[String], towards: &Towards) -> Result<Vec<Output
 ///
 /// # Errors
 /// Where there is no such interface.
-pub(crate) fn towards(options: &Options) -> Result<Towards> {
+pub(crate) fn towards(options: &Options) -> Result<ConnectOptions> {
     let interface = options.interface.as_deref();
-    Ok(Towards {
+    Ok(ConnectOptions {
         broadcast: options.broadcast,
         interface: interface.map(Interface::find).transpose()?,
         multicast_hops: options.hops(),
         multicast_loop: options.multicast_loop != Some(Switch::Off),
         fragment: options.datagram() > DEFAULT_DATAGRAM,
-        ..Towards::default()
+        ..ConnectOptions::default()
     })
 }
 
@@ -442,9 +442,9 @@ mod tests {
 
     #[test]
     fn falls_back_when_a_datagram_is_too_big_for_the_system() {
-        let towards = Towards {
+        let towards = ConnectOptions {
             fragment: true,
-            ..Towards::default()
+            ..ConnectOptions::default()
         };
         let mut output = Output::open("127.0.0.1:9", &towards).unwrap();
         let sent = output.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
@@ -463,7 +463,7 @@ mod tests {
     fn tells_once_that_a_datagram_is_too_big() {
         let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut output = Output::open(&address, &Towards::default()).unwrap();
+        let mut output = Output::open(&address, &ConnectOptions::default()).unwrap();
         let too_big = MAX_DATAGRAM + 2;
         let mut send = |bytes: usize, ms: u32| output.send(&vec![0; bytes], bytes, ms * MS);
         let first = send(too_big, 1);
@@ -478,13 +478,13 @@ mod tests {
 
     #[test]
     fn fails_for_broadcast_that_is_not_meant_and_for_no_machine() {
-        let one = Towards::default();
+        let one = ConnectOptions::default();
         for text in ["255.255.255.255:5005", "0.0.0.0:5005", "[::]:5005"] {
             assert!(Output::open(text, &one).is_err(), "{text}");
         }
-        let all = Towards {
+        let all = ConnectOptions {
             broadcast: true,
-            ..Towards::default()
+            ..ConnectOptions::default()
         };
         assert!(Output::open("255.255.255.255:5005", &all).is_ok());
         assert!(Output::open("239.1.2.3:5005", &one).is_ok());

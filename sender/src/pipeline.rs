@@ -9,9 +9,8 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_cli::threads::{Busy, Thread, Threads};
 use framegram_common::frame::Times;
-use framegram_common::os;
-use framegram_common::udp::Waker;
 use framegram_lab::timecode::{self, Stamp};
+use framegram_net::{Waker, clock};
 
 use crate::args::{Options, Rate, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
@@ -67,7 +66,7 @@ struct Marks {
 
 impl Marks {
     fn draw() -> Self {
-        let random = os::random_u64();
+        let random = framegram_net::random_u64();
         Self {
             // Where the system does not tell its boot, a clock of its own.
             clock: timecode::clock().unwrap_or(random as u16),
@@ -223,7 +222,7 @@ fn encode(
             };
             let times = Times {
                 captured: job.captured,
-                encoded: Some(os::now()),
+                encoded: Some(clock::now()),
             };
             made.put(place, Made { encoded, times });
             waker.wake();
@@ -301,13 +300,13 @@ impl Feed {
     /// stream ends before.
     fn when(&self, frame: &Captured, pacer: &mut Pacer) -> Option<Duration> {
         if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
-            let now = os::now();
+            let now = clock::now();
             let wait = pacer.due(media_time, now).saturating_sub(now);
             if !wait.is_zero() && self.stop.wait(wait) {
                 return None;
             }
         }
-        Some(frame.taken.unwrap_or_else(os::now))
+        Some(frame.taken.unwrap_or_else(clock::now))
     }
 }
 

@@ -41,11 +41,10 @@ mod tests {
 
     #[test]
     fn a_new_file_stays_only_with_figures_in_it_and_an_old_one_until_there_are() {
-        let folder = std::env::temp_dir().join(format!("framegram-report-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
         let threads = Threads::new(&Stop::new());
         let claim = |path: &Path| Report::claim(path, &threads);
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("sent.json");
+        let path = folder.path().join("sent.json");
         drop(claim(&path).unwrap());
         assert!(!path.exists());
         std::fs::write(&path, "x".repeat(10_000)).unwrap();
@@ -55,7 +54,6 @@ mod tests {
         report.write(&Statistics::default()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("{\n") && text.ends_with("}\n"));
-        assert!(claim(&folder.join("no/sent.json")).is_err());
-        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(claim(&folder.path().join("no/sent.json")).is_err());
     }
 }

@@ -9,18 +9,18 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use framegram_common::os;
 use framegram_common::sender::{Config, Sender};
 use framegram_common::statistics::Statistics;
-use framegram_common::udp::{LARGEST_DATAGRAM, Socket, Waker, wait};
+use framegram_common::wire::MAX_DATAGRAM;
+use framegram_lab::impair::ImpairedLinks;
 use framegram_lab::timecode::MIN_SIZE;
+use framegram_net::{Socket, Waker, clock, wait};
 
 use crate::args::{Options, Switch, Wire};
 use crate::console::Console;
 use crate::description::{Description, Session};
 use crate::door::Door;
 use crate::encode::Encoded;
-use crate::impair::Impaired;
 use crate::outputs::{self, Output};
 use crate::pipeline::{Made, Pipeline};
 use crate::preview::Preview;
@@ -49,7 +49,7 @@ pub(crate) struct Stream<'a> {
     /// Where viewers come by themselves; they are the last of the outputs.
     pub(crate) door: Option<Door>,
     /// What stands before the destinations to do harm, if that is wanted.
-    pub(crate) impaired: Option<Impaired>,
+    pub(crate) impaired: Option<ImpairedLinks<()>>,
     destinations: usize,
     session: Session,
     pub(crate) console: &'a Console,
@@ -91,7 +91,7 @@ impl<'a> Stream<'a> {
     ) -> Result<Self> {
         let (fec, retransmit) = options.repair();
         let rate = options.bitrate.map(|bitrate| {
-            let rate = RateControl::new(bitrate, interval, fec, os::now());
+            let rate = RateControl::new(bitrate, interval, fec, clock::now());
             if rate.is_too_low() {
                 console.say(
                     "the --bitrate is too low for so many frames: some will wait or be left out; \
@@ -110,9 +110,9 @@ impl<'a> Stream<'a> {
             retransmit,
             bitrate: options.bitrate,
             pace: options.pace == Switch::Auto,
-            boot_mark: os::boot_mark(number),
+            clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
-            wall_offset: os::wall_offset(),
+            wall_offset: clock::wall_offset(),
             ..Config::default()
         };
         if options.wire == Wire::Rtp && !options.rtcp_mux {
@@ -125,7 +125,7 @@ impl<'a> Stream<'a> {
             }
         }
         Ok(Self {
-            transmitter: Sender::new(config, number, os::now()),
+            transmitter: Sender::new(config, number, clock::now()),
             outputs,
             description: None,
             undescribed: None,
@@ -143,7 +143,7 @@ impl<'a> Stream<'a> {
             preview,
             rate,
             figures: Figures::default(),
-            buffer: vec![0; LARGEST_DATAGRAM],
+            buffer: vec![0; MAX_DATAGRAM],
             replaced_told: 0,
             not_sent_told: None,
             stamp: options.stamp,
@@ -168,17 +168,17 @@ impl<'a> Stream<'a> {
         waker: &Waker,
         until: Option<Duration>,
     ) -> Result<()> {
-        let mut progress = Progress::new(self.console.progress_interval(), os::now());
+        let mut progress = Progress::new(self.console.progress_interval(), clock::now());
         let mut out = Vec::new();
         let mut finishing = false;
         while !self.transmitter.is_finished() {
-            if until.is_some_and(|until| os::now() >= until) {
+            if until.is_some_and(|until| clock::now() >= until) {
                 stop.stop();
             }
             self.count(pipeline);
             // Behind datagrams that the rate holds back, frames wait where a
             // newer one can replace them.
-            while !self.transmitter.is_held_back(os::now())
+            while !self.transmitter.is_held_back(clock::now())
                 && let Some(made) = pipeline.take()
             {
                 self.follow_rate(pipeline);
@@ -188,14 +188,14 @@ impl<'a> Stream<'a> {
             if !finishing && pipeline.is_finished() {
                 finishing = true;
                 self.count(pipeline);
-                self.transmitter.finish(os::now());
+                self.transmitter.finish(clock::now());
             }
             self.receive();
             self.tend_outputs();
             self.meet_viewers();
             pipeline.set_idle(self.is_unwatched());
             self.transmit(pipeline, &mut out);
-            let now = os::now();
+            let now = clock::now();
             if progress.is_due(now) {
                 let line = progress.line(&self.statistics(now), now);
                 self.console.progress(&line);
@@ -205,7 +205,7 @@ impl<'a> Stream<'a> {
                 Some(progress.due()),
                 until.filter(|_| !finishing),
                 self.door.as_ref().and_then(Door::poll_timeout),
-                self.impaired.as_ref().and_then(Impaired::poll_timeout),
+                self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout),
             ];
             let next = next.into_iter().flatten().min();
             if self.transmitter.is_finished() {
@@ -214,7 +214,7 @@ impl<'a> Stream<'a> {
             let own = self.outputs.iter().filter_map(Output::own_socket);
             let shared = self.door.iter().map(|door| &**door.socket());
             let sockets: Vec<&Socket> = own.chain(shared).collect();
-            let timeout = next.map(|next| next.saturating_sub(os::now()));
+            let timeout = next.map(|next| next.saturating_sub(clock::now()));
             wait(&sockets, waker, timeout).context("cannot wait for the network")?;
         }
         self.pass_on_rest(pipeline, waker)?;
@@ -224,13 +224,13 @@ impl<'a> Stream<'a> {
 
     /// Says farewell where [`run`](Self::run) came to no good end.
     pub(crate) fn cut_short(&mut self, pipeline: &Pipeline, waker: &Waker) {
-        let until = os::now() + CUT_SHORT;
+        let until = clock::now() + CUT_SHORT;
         let mut out = Vec::new();
-        self.transmitter.finish(os::now());
-        while !self.transmitter.is_finished() && os::now() < until {
+        self.transmitter.finish(clock::now());
+        while !self.transmitter.is_finished() && clock::now() < until {
             self.transmit(pipeline, &mut out);
             let due = self.transmitter.poll_timeout().unwrap_or(until).min(until);
-            let left = due.saturating_sub(os::now());
+            let left = due.saturating_sub(clock::now());
             if wait(&[], waker, Some(left)).is_err() {
                 // The system cannot wait; the farewells go out all the same.
                 thread::sleep(left);
@@ -292,13 +292,13 @@ impl<'a> Stream<'a> {
 
     fn follow_rate(&mut self, pipeline: &Pipeline) {
         if let Some(rate) = &mut self.rate {
-            rate.observe(self.transmitter.volume(), os::now());
+            rate.observe(self.transmitter.volume(), clock::now());
             pipeline.set_frame_bytes(rate.target());
         }
     }
 
     fn send_frame(&mut self, made: Made) {
-        let now = os::now();
+        let now = clock::now();
         let error = match made.encoded {
             Ok(encoded) => {
                 let jpeg = encoded.jpeg.clone();

@@ -18,13 +18,13 @@ struct Sent {
     report: Value,
 }
 
-fn send(name: &str, source: &str, options: &str) -> Sent {
+fn send(source: &str, options: &str) -> Sent {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket
         .set_read_timeout(Some(Duration::from_millis(50)))
         .unwrap();
-    let file = format!("framegram-bitrate-{name}-{}.json", std::process::id());
-    let path = std::env::temp_dir().join(file);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
         .arg(source)
         .arg(socket.local_addr().unwrap().to_string())
@@ -50,7 +50,6 @@ fn send(name: &str, source: &str, options: &str) -> Sent {
         }
     }
     let report = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    fs::remove_file(path).unwrap();
     log.sort_unstable();
     Sent { log, report }
 }
@@ -91,11 +90,7 @@ fn media(name: &str) -> String {
 
 #[test]
 fn no_second_of_the_pattern_holds_more_and_none_is_wasted() {
-    let sent = send(
-        "pattern",
-        "pattern:640x360@30",
-        "--bitrate 2.5M --duration 5s",
-    );
+    let sent = send("pattern:640x360@30", "--bitrate 2.5M --duration 5s");
     assert!(sent.most() <= 2_500_000, "{}", sent.most());
     assert!(sent.mean() >= 1_750_000, "{}", sent.mean());
     assert!(sent.frames("quality_lowered") > 0);
@@ -106,7 +101,6 @@ fn no_second_of_the_pattern_holds_more_and_none_is_wasted() {
 #[test]
 fn no_second_of_a_clip_holds_more() {
     let sent = send(
-        "clip",
         &media("clip.mp4"),
         "--loop --bitrate 600k --duration 5s --fec 30",
     );
@@ -117,11 +111,11 @@ fn no_second_of_a_clip_holds_more() {
 
 #[test]
 fn jpegs_of_a_file_are_encoded_anew_where_they_are_too_long() {
-    let own = send("own", &media("mjpeg.avi"), "--loop --duration 1s");
+    let own = send(&media("mjpeg.avi"), "--loop --duration 1s");
     assert_eq!(own.frames("passed_through"), own.frames("sent"));
     let rate = own.mean().max(own.most()) / 3;
     let line = format!("--loop --bitrate {rate} --duration 4s");
-    let sent = send("anew", &media("mjpeg.avi"), &line);
+    let sent = send(&media("mjpeg.avi"), &line);
     assert!(sent.most() <= rate, "{} of {rate}", sent.most());
     assert_eq!(sent.frames("passed_through"), 0);
 }
@@ -129,7 +123,6 @@ fn jpegs_of_a_file_are_encoded_anew_where_they_are_too_long() {
 #[test]
 fn a_rate_too_low_for_the_frames_slows_them_instead_of_being_exceeded() {
     let sent = send(
-        "low",
         "pattern:640x360@60",
         "--bitrate 80k --duration 3s --fec off",
     );

@@ -17,31 +17,24 @@ use framegram_send::source::{
     Captured, Content, Request, Source, Spec, needs_opencv, open, open_without_opencv,
 };
 use framegram_send::stop::Stop;
+use tempfile::TempDir;
 
 /// A file that FFmpeg made, in a folder of the test's own, gone when it ends.
 struct Media {
-    folder: PathBuf,
+    folder: TempDir,
     file: PathBuf,
 }
 
 impl Media {
     fn make(name: &str, arguments: &str) -> Self {
-        let folder = format!("framegram-media-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join(name);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
         ffmpeg(arguments, &file);
         Self { folder, file }
     }
 
     fn open(&self, pass_through: bool) -> Box<dyn Source> {
         open(&Spec::Path(self.file.clone()), &request(pass_through)).unwrap()
-    }
-}
-
-impl Drop for Media {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -149,7 +142,7 @@ fn a_variable_frame_rate_is_kept_where_jpegs_pass_through() {
 #[test]
 fn the_jpegs_of_a_file_go_out_as_they_are() {
     let media = Media::make("a.avi", "-f lavfi -i testsrc=s=160x120:r=20:d=1 -c:v mjpeg");
-    let stream = media.folder.join("a.mjpeg");
+    let stream = media.folder.path().join("a.mjpeg");
     let input = media.file.display();
     ffmpeg(&format!("-i {input} -c copy"), &stream);
     let mut splitter = Splitter::new();
@@ -165,7 +158,7 @@ fn the_jpegs_of_a_file_go_out_as_they_are() {
     let mut source = open(&Spec::Path(stream), &request(true)).unwrap();
     assert_eq!(jpegs(&read(source.as_mut())), expected);
 
-    let moving = media.folder.join("a.mov");
+    let moving = media.folder.path().join("a.mov");
     ffmpeg(&format!("-i {input} -c copy"), &moving);
     let mut source = open(&Spec::Path(moving), &request(false)).unwrap();
     let decoded = read(source.as_mut());
@@ -191,7 +184,7 @@ fn motion_jpeg_in_avi_needs_no_opencv() {
 
     // A recording that was cut off keeps what is whole.
     let bytes = fs::read(&media.file).unwrap();
-    let cut = media.folder.join("cut.avi");
+    let cut = media.folder.path().join("cut.avi");
     fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
     let mut source = open_without_opencv(&Spec::Path(cut), &request(true)).unwrap();
     let some = jpegs(&read(source.as_mut()));
@@ -242,12 +235,12 @@ fn a_rotated_file_is_turned_as_ffmpeg_turns_it() {
     );
     let input = media.file.display();
     for mark in [90, 180, 270] {
-        let turned = media.folder.join(format!("turned-{mark}.mp4"));
+        let turned = media.folder.path().join(format!("turned-{mark}.mp4"));
         ffmpeg(
             &format!("-i {input} -c copy -metadata:s:v rotate={mark}"),
             &turned,
         );
-        let upright = media.folder.join(format!("upright-{mark}.png"));
+        let upright = media.folder.path().join(format!("upright-{mark}.png"));
         ffmpeg(&format!("-i {} -frames:v 1", turned.display()), &upright);
         let [(got, width, height), (expected, ..)] = [turned, upright].map(|file| {
             let mut source = open(&Spec::Path(file), &request(true)).unwrap();

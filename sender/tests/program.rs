@@ -11,33 +11,25 @@ mod panics;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use tempfile::TempDir;
+
 /// A folder of a test's own, gone when it ends.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = format!("framegram-send-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(folder);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.0.path().join(name).display().to_string()
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> String {
-        fs::write(self.0.join(name), bytes).unwrap();
+        fs::write(self.0.path().join(name), bytes).unwrap();
         self.path(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -115,7 +107,7 @@ fn help_is_0_and_on_standard_output() {
 
 #[test]
 fn sources_that_cannot_be_read_are_1() {
-    let folder = Folder::new("sources");
+    let folder = Folder::new();
     let text = b"neither a video nor a still\n".repeat(20);
     let text = folder.write("text.txt", &text);
     let noise: Vec<u8> = (0..50_000_u32)
@@ -184,7 +176,7 @@ fn destinations_that_cannot_be_sent_to_are_1() {
 
 #[test]
 fn what_is_not_there_is_found_out_before_streaming() {
-    let folder = Folder::new("before");
+    let folder = Folder::new();
     let report = folder.path("no/such/folder/report.json");
     fails(
         &["pattern", NOBODY, "--report", &report],
@@ -212,7 +204,7 @@ fn what_is_not_there_is_found_out_before_streaming() {
 
 #[test]
 fn a_destination_that_refuses_does_not_end_the_stream() {
-    let folder = Folder::new("refused");
+    let folder = Folder::new();
     let report = folder.path("report.json");
     let line = [
         "pattern:160x90@50",
@@ -257,8 +249,8 @@ fn hears_signals(process: u32) -> bool {
 
 /// Starts a stream, sends it `signal` once it tells of itself, and returns how
 /// it ended and what its report says.
-fn interrupted(name: &str, signal: &str, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
-    let folder = Folder::new(name);
+fn interrupted(signal: &str, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let folder = Folder::new();
     let report = folder.path("report.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
         .args(arguments)
@@ -291,7 +283,7 @@ fn interrupted(name: &str, signal: &str, arguments: &[&str]) -> (Option<i32>, se
 #[test]
 fn signals_end_a_stream_in_order() {
     for signal in ["-INT", "-TERM"] {
-        let (code, report) = interrupted("signal", signal, &["pattern:160x90", NOBODY]);
+        let (code, report) = interrupted(signal, &["pattern:160x90", NOBODY]);
         assert_eq!(code, Some(0));
         assert_eq!(report["stream"]["ended"], true);
         assert!(report["frames"]["sent"].as_u64() > Some(0));
@@ -301,7 +293,7 @@ fn signals_end_a_stream_in_order() {
 
 #[test]
 fn a_signal_ends_the_wait_for_a_silent_pipe() {
-    let (code, report) = interrupted("silent", "-INT", &["-", NOBODY]);
+    let (code, report) = interrupted("-INT", &["-", NOBODY]);
     assert_eq!(code, Some(0));
     assert_eq!(report["frames"]["sent"], 0);
 }
@@ -327,7 +319,7 @@ fn a_jpeg_that_is_cut_off_is_told() {
 
 #[test]
 fn a_report_that_never_was_leaves_no_file() {
-    let folder = Folder::new("early");
+    let folder = Folder::new();
     let report = folder.path("sent.json");
     let missing = folder.path("missing.mp4");
     fails(
@@ -374,7 +366,7 @@ fn packed_zeros(len: usize) -> Vec<u8> {
 /// What a still has besides its pixels is not unpacked.
 #[test]
 fn a_png_costs_no_more_than_its_pixels() {
-    let folder = Folder::new("profile");
+    let folder = Folder::new();
     let still = folder.path("still.png");
     image::RgbImage::new(8, 8).save(&still).unwrap();
     let png = fs::read(&still).unwrap();
@@ -415,7 +407,7 @@ fn a_png_costs_no_more_than_its_pixels() {
 
 #[test]
 fn a_still_larger_than_is_sent_is_refused_before_it_is_decoded() {
-    let folder = Folder::new("large");
+    let folder = Folder::new();
     let mut header = [16_000_u32.to_be_bytes(), 16_000_u32.to_be_bytes()].concat();
     header.extend([8, 0, 0, 0, 0]);
     let png = [

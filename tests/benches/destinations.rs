@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use framegram_common::os;
 use framegram_common::sender::{self, Sender};
-use framegram_common::udp::{Listen, Socket, Towards};
+use framegram_net::{ConnectOptions, ListenOptions, Socket, clock};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
 use framegram_tests::measure::{Cost, median, milliseconds, print_table, timed};
@@ -66,14 +65,19 @@ fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, D
     let viewers: Vec<Socket> = (0..count).map(|_| viewer()).collect::<Result<_>>()?;
     let sockets: Vec<Socket> = viewers
         .iter()
-        .map(|viewer| Ok(Socket::towards(viewer.local_addr()?, &Towards::default())?))
+        .map(|viewer| {
+            Ok(Socket::connect(
+                viewer.local_addr()?,
+                &ConnectOptions::default(),
+            )?)
+        })
         .collect::<Result<_>>()?;
     let config = sender::Config {
         destinations: count,
         pace: false,
         ..sender::Config::default()
     };
-    let mut transmitter = Sender::new(config, 1, os::now());
+    let mut transmitter = Sender::new(config, 1, clock::now());
     let mut encoder = Encoder::new(Settings::default())?;
     let pattern = Pattern::new(width, height, 30.0)?;
     let (mut encoding, mut sending) = (Vec::new(), Vec::new());
@@ -84,7 +88,7 @@ fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, D
         encoding.push(processor);
         let jpeg = encoded?.jpeg;
         let (sent, Cost { processor, .. }) = timed(|| -> Result<()> {
-            let now = os::now();
+            let now = clock::now();
             transmitter.handle_frame(jpeg, now, Some(80), now)?;
             while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
                 sockets[transmit.destination].send(None, &out, transmit.segment)?;
@@ -98,9 +102,9 @@ fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, D
 }
 
 fn viewer() -> Result<Socket> {
-    let listen = Listen {
+    let listen = ListenOptions {
         address: Some("127.0.0.1:0".parse()?),
-        ..Listen::default()
+        ..ListenOptions::default()
     };
     Ok(Socket::listen(&listen)?)
 }

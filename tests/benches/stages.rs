@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use framegram_common::os;
 use framegram_common::receiver::{self, Receiver};
 use framegram_common::sender::{self, Sender};
-use framegram_common::udp::{LARGEST_DATAGRAM, Listen, Socket, Towards};
+use framegram_common::wire::MAX_DATAGRAM;
 use framegram_media::{Decoder, Pixels, Reduction, XrgbImage};
+use framegram_net::{ConnectOptions, ListenOptions, Socket, clock};
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{self, Pattern, Request, Source, Spec};
@@ -97,18 +97,18 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
     let mut source = open(&file)?;
     let mut encoder = Encoder::new(Settings::default())?;
 
-    let viewer = Socket::listen(&Listen {
+    let viewer = Socket::listen(&ListenOptions {
         address: Some("127.0.0.1:0".parse()?),
-        ..Listen::default()
+        ..ListenOptions::default()
     })?;
     let address = viewer.local_addr()?;
-    let sender = Socket::towards(address, &Towards::default())?;
+    let sender = Socket::connect(address, &ConnectOptions::default())?;
     let config = sender::Config {
         pace: false,
         ..sender::Config::default()
     };
-    let mut transmitter = Sender::new(config, 1, os::now());
-    let mut receiver = Receiver::new(receiver::Config::default(), 1, os::now());
+    let mut transmitter = Sender::new(config, 1, clock::now());
+    let mut receiver = Receiver::new(receiver::Config::default(), 1, clock::now());
     let mut decoder = Decoder::new()?;
     let mut picture = XrgbImage::default();
     let mut window = Window::open(Vec::new(), Series::new(None))?;
@@ -128,7 +128,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
         bytes += encoded.jpeg.len();
 
         let (batches, cost) = timed(|| -> Result<_> {
-            let now = os::now();
+            let now = clock::now();
             transmitter.handle_frame(encoded.jpeg.clone(), now, encoded.quality, now)?;
             let mut batches = Vec::new();
             let mut out = Vec::with_capacity(1 << 16);
@@ -153,7 +153,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
 
         let (received, cost) = timed(|| -> Result<_> {
             let mut datagrams = Vec::new();
-            let mut buffer = vec![0; LARGEST_DATAGRAM];
+            let mut buffer = vec![0; MAX_DATAGRAM];
             while let Some(received) = viewer.receive(&mut buffer)? {
                 datagrams.push((buffer[..received.len].to_vec(), received));
             }
@@ -177,7 +177,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
         took.push(decode);
 
         let status = Status {
-            now: os::now(),
+            now: clock::now(),
             live: &live,
             ended: None,
         };

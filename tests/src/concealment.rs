@@ -20,7 +20,7 @@ use framegram_send::source::{self, Content, Request, Source, Spec};
 use framegram_send::stop::Stop;
 use framegram_view::conceal::Stale;
 
-use crate::program::{footage, media};
+use crate::program::footage;
 
 /// Means over the frames of a clip.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,16 +124,10 @@ pub fn watch(
     Ok(view.means())
 }
 
-/// The clips to measure with: real footage where it is at hand, otherwise the
-/// project's own.
+/// The clips to measure with.
 #[must_use]
 pub fn clips() -> Vec<PathBuf> {
-    let real = footage();
-    if real.is_empty() {
-        vec![media("clip.mp4").into()]
-    } else {
-        real.into_iter().map(PathBuf::from).collect()
-    }
+    footage().into_iter().map(PathBuf::from).collect()
 }
 
 /// The pictures of a video file, in red, green and blue.

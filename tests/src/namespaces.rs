@@ -18,17 +18,13 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// None yet. `None`, and a word about it, where this user may not make any.
-    pub(crate) fn new() -> Option<Self> {
+    /// None yet.
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        if !nix::unistd::geteuid().is_root() {
-            eprintln!("skipped: network namespaces need root");
-            return None;
-        }
-        Some(Self {
+        Self {
             set: COUNT.fetch_add(1, Ordering::Relaxed),
             names: Vec::new(),
-        })
+        }
     }
 
     /// Makes another one, and says which.

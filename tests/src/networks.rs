@@ -12,14 +12,13 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// So many hosts, each with an [`INTERFACE`] on the segment. `None`, and a
-    /// word about it, where this user may not make them.
+    /// So many hosts, each with an [`INTERFACE`] on the segment.
     ///
     /// # Panics
-    /// Where root cannot make them.
+    /// Where this user cannot make them.
     #[must_use]
-    pub fn new(hosts: u8) -> Option<Self> {
-        let mut namespaces = Namespaces::new()?;
+    pub fn new(hosts: u8) -> Self {
+        let mut namespaces = Namespaces::new();
         let switch = namespaces.add("switch");
         namespaces.ip(switch, "link add bridge type bridge mcast_snooping 0");
         namespaces.ip(switch, "link set bridge up");
@@ -41,7 +40,7 @@ impl Segment {
                 namespaces.ip(index, &line);
             }
         }
-        Some(Self { namespaces })
+        Self { namespaces }
     }
 
     /// The IPv4 address of a host, counted from 0.
@@ -102,14 +101,14 @@ impl Home {
     /// The router's address in the world.
     pub const ROUTER: &str = "203.0.113.1";
 
-    /// Joined, with a router that translates addresses. `None`, and a word
-    /// about it, where this user may not make them.
+    /// Joined, with a router that translates addresses.
     ///
     /// # Panics
-    /// Where root cannot make them.
+    /// Where this user cannot make them.
     #[must_use]
-    pub fn new() -> Option<Self> {
-        let mut namespaces = Namespaces::new()?;
+    #[expect(clippy::new_without_default, reason = "it changes the system")]
+    pub fn new() -> Self {
+        let mut namespaces = Namespaces::new();
         let [home, router, world] = ["home", "router", "world"].map(|name| namespaces.add(name));
         namespaces.join(router, "inside", home, INTERFACE);
         namespaces.join(router, "outside", world, INTERFACE);
@@ -141,7 +140,7 @@ impl Home {
             let words: Vec<_> = std::iter::once("nft").chain(rule.split(' ')).collect();
             namespaces.run(router, &words);
         }
-        Some(Self { namespaces })
+        Self { namespaces }
     }
 
     /// A program with these arguments at home.

@@ -78,21 +78,26 @@ pub fn media(name: &str) -> String {
     root().join("sample-media").join(name).display().to_string()
 }
 
-/// Footage that is not the project's own, where there is any: the folder that
-/// `FRAMEGRAM_FOOTAGE` names, or `shared/media` beside the checkout.
+/// Footage to test with: the videos in the folder that `FRAMEGRAM_FOOTAGE`
+/// names, otherwise the project's own clip.
+///
+/// # Panics
+/// Where that folder has none.
 #[must_use]
 pub fn footage() -> Vec<String> {
-    let folder = std::env::var_os("FRAMEGRAM_FOOTAGE")
-        .map_or_else(|| root().join("../shared/media"), PathBuf::from);
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let Some(folder) = std::env::var_os("FRAMEGRAM_FOOTAGE") else {
+        return vec![media("clip.mp4")];
+    };
+    let files = fs::read_dir(&folder).into_iter().flatten().flatten();
     let video = |path: &PathBuf| {
         path.extension()
             .is_some_and(|kind| kind == "mp4" || kind == "mkv")
     };
-    let paths = files.map(|file| file.path()).filter(video);
-    let mut files: Vec<_> = paths.map(|path| path.display().to_string()).collect();
-    files.sort();
-    files
+    let videos = files.map(|file| file.path()).filter(video);
+    let mut paths: Vec<_> = videos.map(|path| path.display().to_string()).collect();
+    assert!(!paths.is_empty(), "no video in {}", folder.display());
+    paths.sort();
+    paths
 }
 
 /// An address of this machine that no other test uses: each test program has a

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use framegram_common::os;
-use framegram_common::udp::{LARGEST_DATAGRAM, Listen, Socket, Waker, wait};
+use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::{Impairment, Link};
+use framegram_net::{ListenOptions, Socket, Waker, clock, wait};
 
 /// How long it takes the relay at the most to notice that it is to stop.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -56,8 +56,8 @@ impl Relay {
             // Who is behind each side: known at once, or from what it sends.
             sides[1].peer = Some(far);
             let waker = Waker::new().expect("a file descriptor");
-            let mut buffer = vec![0; LARGEST_DATAGRAM];
-            let start = os::now();
+            let mut buffer = vec![0; MAX_DATAGRAM];
+            let start = clock::now();
             while !stopped.load(Ordering::Relaxed) {
                 let out = is_out.load(Ordering::Relaxed);
                 pass(&mut sides, start, &waker, &mut buffer, &count, out);
@@ -117,10 +117,10 @@ struct Side {
 impl Side {
     fn new(address: SocketAddr, impairment: Impairment) -> Self {
         // As much of a buffer as the system allows.
-        let socket = Socket::listen(&Listen {
+        let socket = Socket::listen(&ListenOptions {
             address: Some(address),
             buffer: BUFFER,
-            ..Listen::default()
+            ..ListenOptions::default()
         })
         .expect("a free port");
         Self {
@@ -143,7 +143,7 @@ fn pass(
 ) {
     let due = sides.iter().filter_map(|side| side.link.poll_timeout());
     let patience = due.min().map_or(PATIENCE, |due| {
-        (start + due).saturating_sub(os::now()).min(PATIENCE)
+        (start + due).saturating_sub(clock::now()).min(PATIENCE)
     });
     let [near, far] = &*sides;
     let _ = wait(&[&near.socket, &far.socket], waker, Some(patience));
@@ -167,7 +167,7 @@ fn pass(
 
 /// Hands out what has arrived.
 fn deliver(from: &mut Side, to: &Side, start: Duration) {
-    while let Some(datagram) = from.link.poll(os::now().saturating_sub(start)) {
+    while let Some(datagram) = from.link.poll(clock::now().saturating_sub(start)) {
         // Where nobody listens yet, that is a loss too.
         let _ = to
             .peer

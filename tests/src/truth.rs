@@ -60,7 +60,7 @@ impl Truth {
     pub fn note_sent(&mut self, datagram: &[u8]) {
         let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
         let chunk = match packet {
-            Packet::Chunk(chunk) | Packet::Resent(chunk) => {
+            Packet::Chunk(chunk) | Packet::Retransmission(chunk) => {
                 self.chunks.insert(chunk.frame.0, chunk.count());
                 Some((chunk.frame.0, chunk.index))
             }
@@ -116,7 +116,8 @@ impl Truth {
     }
 
     fn note_totals(&mut self, datagram: &[u8]) {
-        if let Ok((_, Packet::Totals(totals) | Packet::Farewell(totals))) = Packet::decode(datagram)
+        if let Ok((_, Packet::SenderReport(totals) | Packet::SenderBye(totals))) =
+            Packet::decode(datagram)
         {
             let channels = [totals.media, totals.repair, totals.control];
             self.first_totals.get_or_insert(channels);

@@ -9,10 +9,11 @@ use framegram_cli::numbers;
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
+use framegram_common::Statistics;
 use framegram_common::jpeg::Splitter;
 use framegram_common::statistics::Stamps;
-use framegram_common::{Statistics, os};
 use framegram_media::y4m::{Y4M_START, Y4mError, Y4mReader};
+use framegram_net::clock;
 
 use crate::args::Args;
 use crate::gate::Condition;
@@ -115,7 +116,7 @@ fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Re
     let mut is_cut = false;
     let broken = loop {
         match reader.read_frame(&mut planes) {
-            Ok(true) => stamps.read_luma(&planes[..width * height], width, height, os::now()),
+            Ok(true) => stamps.read_luma(&planes[..width * height], width, height, clock::now()),
             Ok(false) => break None,
             Err(Y4mError::CutOff(_)) => {
                 is_cut = true;
@@ -151,7 +152,7 @@ fn read_jpegs(mut input: impl Read, name: &str, mut stamps: StampReader) -> Reco
                 break Some(error.context(format!("cannot read {name}")));
             }
         }
-        let now = os::now();
+        let now = clock::now();
         while let Some(jpeg) = splitter.next_jpeg() {
             stamps.read_jpeg(&jpeg, now);
         }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use framegram_cli::quantities::{bytes, duration, latency};
-use framegram_common::{receiver, udp};
+use framegram_common::receiver;
 use framegram_lab::impair::Impairment;
+use framegram_net as net;
 
 pub use self::choice::{Layout, Sender, Stats, Wire};
 pub use self::prefix::Prefix;
@@ -186,7 +187,7 @@ impl Args {
 /// Lets through what has the form of an address; whether a name is known is
 /// seen when it is used.
 fn address(text: &str) -> Result<String, String> {
-    match udp::resolve(text, Some(udp::DEFAULT_PORT)) {
+    match net::resolve(text, Some(net::DEFAULT_PORT)) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
         _ => Ok(text.to_owned()),
     }

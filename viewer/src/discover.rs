@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use framegram_common::mdns;
-use framegram_common::os;
-use framegram_common::udp::{self, LocalNetworks, Waker};
+use framegram_net::mdns::{self, LocalNetworks};
+use framegram_net::{Waker, clock};
 
 /// How long to listen for a list: answers may be held back for half a second
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>), and questions are lost.
@@ -42,10 +41,10 @@ impl Search {
     /// Where this machine has no multicast.
     pub fn new(wanted: Option<&str>) -> anyhow::Result<Self> {
         let failed = "cannot look for senders on the local network";
-        udp::probe_local_network().context(
+        mdns::probe_local_network().context(
             "cannot look for senders on the local network, but --connect HOST:PORT works without",
         )?;
-        let now = os::now();
+        let now = clock::now();
         Ok(Self {
             networks: LocalNetworks::open().context(failed)?,
             search: mdns::Search::new(wanted, now),
@@ -65,9 +64,9 @@ impl Search {
         mut enough: impl FnMut(&BTreeMap<String, SocketAddr>) -> bool,
     ) -> anyhow::Result<&BTreeMap<String, SocketAddr>> {
         let (mut buffer, mut out) = ([0; LONGEST], Vec::new());
-        let begun = os::now();
+        let begun = clock::now();
         loop {
-            let now = os::now();
+            let now = clock::now();
             let left = patience.saturating_sub(now.saturating_sub(begun));
             if left.is_zero() || enough(self.search.senders()) {
                 return Ok(self.search.senders());

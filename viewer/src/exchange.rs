@@ -10,7 +10,7 @@ use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{FrameId, Outcome};
 use framegram_common::statistics::Stamps;
 use framegram_common::timeline::Course;
-use framegram_common::udp::Waker;
+use framegram_net::Waker;
 
 use crate::pending::Pending;
 use crate::report::live::Live;

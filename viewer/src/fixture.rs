@@ -55,23 +55,14 @@ pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
 }
 
 /// A folder of its own for one test, gone afterwards.
-pub(crate) struct Folder(std::path::PathBuf);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let name = format!("framegram-view-{:016x}", framegram_common::os::random_u64());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.0.path().join(name)
     }
 }

@@ -18,16 +18,17 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::numbers::seconds;
 use framegram_cli::threads::Threads;
+use framegram_common::Statistics;
 use framegram_common::gallery::Gallery;
 use framegram_common::receiver::{Event, FrameId, Outcome, ReceivedFrame};
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket, Upkeep, Waker};
 use framegram_common::wire::Format;
-use framegram_common::{Statistics, os};
+use framegram_common::wire::MAX_DATAGRAM;
+use framegram_lab::impair::ImpairedLinks;
 use framegram_media::Decoder;
+use framegram_net::{self as net, ListenOptions, Received, RouteMonitor, Socket, Waker, clock};
 
 use crate::args::Args;
 use crate::failures;
-use crate::impair::Impaired;
 use crate::network::CLONED;
 use crate::no_stream;
 use crate::report::advice::Advice;
@@ -36,7 +37,7 @@ use crate::report::text;
 use crate::sink::Flow;
 use crate::sink::snapshot::Snapshot;
 use crate::sink::wall::Wall;
-use crate::socket::{Troubles, Unsent};
+use crate::socket::{Troubles, Unsent, delayed};
 use decoding::Decoding;
 use framegram_cli::console::Console;
 use reports::Reports;
@@ -48,7 +49,7 @@ pub(crate) struct Grid {
     reports: Reports,
     /// What stands between the socket and the gallery to do harm, if that is
     /// wanted.
-    pub(crate) impaired: Option<Impaired>,
+    pub(crate) impaired: Option<ImpairedLinks<Received>>,
     gallery: Gallery,
     /// `None`: nobody looks, but frames are decoded all the same.
     wall: Option<Wall>,
@@ -67,7 +68,7 @@ pub(crate) struct Grid {
     latest: Option<Received>,
     /// When something came last, or the grid began.
     heard: Duration,
-    upkeep: Upkeep,
+    upkeep: RouteMonitor,
     unsent: Unsent,
     cloned_told: bool,
 }
@@ -101,7 +102,7 @@ impl Grid {
     /// When the decoder's own memory cannot be had.
     pub(crate) fn new(
         socket: Socket,
-        reports: Option<Listen>,
+        reports: Option<ListenOptions>,
         gallery: Gallery,
         wall: Option<Wall>,
         telling: Telling,
@@ -125,8 +126,8 @@ impl Grid {
             first: None,
             feedback: Vec::new(),
             latest: None,
-            heard: os::now(),
-            upkeep: Upkeep::default(),
+            heard: clock::now(),
+            upkeep: RouteMonitor::default(),
             unsent: Unsent::default(),
             cloned_told: false,
         })
@@ -139,12 +140,12 @@ impl Grid {
     /// arguments said to wait.
     pub(crate) fn run(&mut self, args: &Args, stop: &AtomicBool) -> anyhow::Result<()> {
         let waker = Waker::new().context("cannot make a waker")?;
-        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut buffer = vec![0; MAX_DATAGRAM];
         let mut troubles = Troubles::default();
-        let begun = os::now();
+        let begun = clock::now();
         let (mut next_draw, mut next_news, mut next_progress) = (begun, begun, begun);
         while !stop.load(Ordering::Acquire) {
-            let now = os::now();
+            let now = clock::now();
             let more = match self.receive(args, &mut buffer, now) {
                 Ok(more) => {
                     troubles.passed();
@@ -160,7 +161,7 @@ impl Grid {
                 self.hand_on(now);
                 self.tend(now);
             }
-            self.speak(os::now());
+            self.speak(clock::now());
             if now >= next_news {
                 next_news = now + NEWS;
                 self.take_figures(now);
@@ -194,14 +195,14 @@ impl Grid {
             }
             if !more {
                 let due = self.gallery.poll_timeout().unwrap_or(Duration::MAX);
-                let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+                let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
                 let due = due.min(held.unwrap_or(Duration::MAX));
                 let next = due.min(next_draw).min(next_news);
-                let patience = next.saturating_sub(os::now());
+                let patience = next.saturating_sub(clock::now());
                 let sockets: Vec<_> = std::iter::once(&self.socket)
                     .chain(self.reports.socket())
                     .collect();
-                udp::wait(&sockets, &waker, Some(patience)).context("cannot wait for datagrams")?;
+                net::wait(&sockets, &waker, Some(patience)).context("cannot wait for datagrams")?;
             }
         }
         Ok(())
@@ -223,7 +224,7 @@ impl Grid {
             }
         }
         self.gallery.finish();
-        self.take_figures(os::now());
+        self.take_figures(clock::now());
         self.telling.write_rows(&mut self.gallery);
         self.console.end_progress();
         let each = self.gallery.each();
@@ -248,7 +249,7 @@ impl Grid {
             }
         }
         let told = self.telling.finish(&self.live, &all, &each, advice);
-        let logged = self.impaired.map_or(Ok(()), Impaired::finish);
+        let logged = self.impaired.map_or(Ok(()), ImpairedLinks::finish);
         let finished = failures::all_of([told, logged, pictured]);
         (all, finished)
     }
@@ -266,7 +267,7 @@ impl Grid {
             if self.impaired.is_some() {
                 self.take_due(args, received.arrival);
                 if let Some(impaired) = &mut self.impaired {
-                    impaired.push(received, datagram);
+                    impaired.push(0, datagram, received, received.arrival);
                 }
             } else {
                 self.take(args, received, datagram);
@@ -289,8 +290,8 @@ impl Grid {
 
     /// Takes what was held back until `now`.
     fn take_due(&mut self, args: &Args, now: Duration) {
-        while let Some((received, datagram)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take(args, received, &datagram);
+        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take(args, delayed(&passed), &passed.datagram);
         }
     }
 
@@ -354,7 +355,7 @@ impl Grid {
         while let Some(to) = self.gallery.poll_transmit(now, &mut self.feedback) {
             let socket = self.reports.towards(to).unwrap_or(&self.socket);
             let sent = match self.latest.filter(|latest| latest.from == to) {
-                Some(latest) => socket.answer(&latest, &self.feedback),
+                Some(latest) => socket.reply(&latest, &self.feedback),
                 None => socket.send(Some(to), &self.feedback, self.feedback.len()),
             };
             if let Some(notice) = self.unsent.note(to, sent) {
@@ -369,7 +370,7 @@ impl Grid {
         if now.saturating_sub(self.heard) >= MEMBERSHIP_SILENCE && self.upkeep.is_due(now) {
             for socket in std::iter::once(&self.socket).chain(self.reports.socket()) {
                 // Where it cannot be joined now, it may be the next time.
-                let _ = socket.keep_membership();
+                let _ = socket.refresh_membership();
             }
         }
     }
@@ -389,7 +390,7 @@ impl Grid {
 
     fn count_drops(&mut self) {
         // What is held back was there before what was dropped last.
-        let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+        let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
         if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
             self.gallery.handle_socket_drops(total);
         }

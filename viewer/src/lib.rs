@@ -16,7 +16,6 @@ pub mod failures;
 mod fixture;
 pub mod gate;
 mod grid;
-mod impair;
 mod invitation;
 pub mod network;
 mod no_stream;
@@ -47,18 +46,17 @@ use framegram_cli::threads::Threads;
 use framegram_common::caller::Caller;
 use framegram_common::gallery::Gallery;
 use framegram_common::listener::{Config, Listener};
-use framegram_common::os;
 use framegram_common::receiver;
-use framegram_common::udp::{self, Listen, Lookup, Socket};
+use framegram_common::statistics::Side;
 use framegram_common::wire::{Format, sdp};
-use framegram_lab::impair::Impairment;
+use framegram_lab::impair::{ImpairedLinks, Impairment};
+use framegram_net::{self as net, ListenOptions, Lookup, Socket, clock};
 
 use self::args::{Args, Layout, Sender};
 use self::discover::Search;
 use self::exchange::Exchange;
 use self::gate::Condition;
 use self::grid::{Grid, Telling};
-use self::impair::Impaired;
 use self::network::Network;
 use self::pending::{Keep, Pending};
 use self::report::advice::Advice;
@@ -117,7 +115,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let log = args.impair_log.as_deref();
     let log = log.map(|path| growing(path, "impairment log", &console, threads));
     let log = log.transpose()?;
-    let impaired = args.impair.as_ref().map(|it| Impaired::new(it, log));
+    let impaired = args
+        .impair
+        .as_ref()
+        .map(|it| ImpairedLinks::new(it, Side::Viewer, log));
     // What came before it listened cannot come through the link after this.
     let blind = args
         .impair
@@ -129,6 +130,8 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         receiver: receiver::Config {
             budget: args.budget(),
             strict: args.strict,
+            clock_id: clock::clock_id,
+            secret: (net::random_u64(), net::random_u64()),
             ..receiver::Config::default()
         },
     };
@@ -137,7 +140,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Tracer::create(path, limit, &config.receiver, &console, threads)
     });
     let tracer = traced.transpose()?;
-    let viewer = os::random_u64();
+    let viewer = net::random_u64();
     let mut lookup = None;
     let caller = match &args.connect {
         None => None,
@@ -146,7 +149,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
             let Some(address) = find(sender, args.wait, &stop, &console)? else {
                 return Ok(());
             };
-            Some(Caller::new(viewer, address, os::now()))
+            Some(Caller::new(viewer, address, clock::now()))
         }
     };
     let (socket, listen) = match &caller {
@@ -155,7 +158,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     };
     let invitation = match &caller {
         Some(caller) => vec![format!("Asking {} for its stream.", caller.to())],
-        None => invitation::lines(socket.local_addr()?, &udp::local_addresses()),
+        None => invitation::lines(socket.local_addr()?, &net::local_addresses()),
     };
     let advice = Advice {
         buffer: args.buffer,
@@ -168,7 +171,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         let wall = wall.transpose()?;
         greet(&invitation, &advice, &console);
         let reports = reports_at(&socket, listen, &config)?;
-        let gallery = Gallery::new(config, viewer, os::now() + blind);
+        let gallery = Gallery::new(config, viewer, clock::now() + blind);
         let telling = Telling::new(files, stats);
         let mut grid = Grid::new(socket, reports, gallery, wall, telling, console, threads)?;
         grid.impaired = impaired;
@@ -188,7 +191,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     };
     let exchange = Arc::new(Exchange::new(Pending::new(keep), files.want_rows())?);
     let reports = reports_at(&socket, listen, &config)?;
-    let listener = Listener::new(config, viewer, os::now() + blind);
+    let listener = Listener::new(config, viewer, clock::now() + blind);
     let network = Network::new(
         socket,
         reports,
@@ -270,7 +273,7 @@ fn find(
     let name = match sender {
         Sender::Name(name) => name,
         Sender::Address(text) => {
-            let address = udp::resolve(text, None)?;
+            let address = net::resolve(text, None)?;
             if address.ip().is_multicast() {
                 bail!("{text} is a multicast group: type framegram-view {text}, without --connect");
             }
@@ -328,9 +331,9 @@ fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
 /// Where RTP's reports come, if anything of RTP may.
 fn reports_at(
     socket: &Socket,
-    listen: Option<Listen>,
+    listen: Option<ListenOptions>,
     config: &Config,
-) -> anyhow::Result<Option<Listen>> {
+) -> anyhow::Result<Option<ListenOptions>> {
     let unwanted = matches!(config.format, Some(Format::Native | Format::Raw));
     let listen = listen.filter(|_| !unwanted);
     let next = listen.map(|listen| socket::next_port(socket, listen));

@@ -9,20 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use framegram_common::Statistics;
 use framegram_common::caller::{Answer, Caller};
 use framegram_common::listener::Listener;
 use framegram_common::receiver::Outcome;
 use framegram_common::timeline::Timeline;
-use framegram_common::udp::{self, LARGEST_DATAGRAM, Listen, Received, Socket};
 use framegram_common::wire::Format;
-use framegram_common::{Statistics, os};
+use framegram_common::wire::MAX_DATAGRAM;
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::{self as net, ListenOptions, Received, Socket, clock};
 
 use crate::args::Prefix;
 use crate::exchange::Exchange;
 use crate::failures;
-use crate::impair::Impaired;
 use crate::report::live::Meter;
-use crate::socket::{Troubles, Unsent};
+use crate::socket::{Troubles, Unsent, delayed};
 use crate::tracer::Tracer;
 use framegram_cli::console::Console;
 use framegram_cli::threads::Threads;
@@ -34,14 +35,14 @@ pub(crate) use notices::CLONED;
 pub struct Network {
     socket: Socket,
     /// Where the reports of an RTP sender will come, once one is followed.
-    reports: Option<Listen>,
+    reports: Option<ListenOptions>,
     /// The socket for them, where the port is free.
     control: Option<Socket>,
     /// Who was heard on it last: answers go out by it.
     reporter: Option<SocketAddr>,
     /// What stands between the socket and the receiver to do harm, if that is
     /// wanted.
-    impaired: Option<Impaired>,
+    impaired: Option<ImpairedLinks<Received>>,
     receiver: Listener,
     /// Asks a sender for its stream, where it does not come unasked.
     caller: Option<Caller>,
@@ -80,14 +81,14 @@ impl Network {
     #[must_use]
     pub fn new(
         socket: Socket,
-        reports: Option<Listen>,
+        reports: Option<ListenOptions>,
         receiver: Listener,
         caller: Option<Caller>,
         allow: Vec<Prefix>,
         exchange: Arc<Exchange>,
         console: Arc<Console>,
     ) -> Self {
-        let now = os::now();
+        let now = clock::now();
         Self {
             socket,
             reports,
@@ -127,7 +128,7 @@ impl Network {
 
     /// Puts a link between the socket and the receiver.
     #[must_use]
-    pub fn with_impairment(self, impaired: Option<Impaired>) -> Self {
+    pub fn with_impairment(self, impaired: Option<ImpairedLinks<Received>>) -> Self {
         Self { impaired, ..self }
     }
 
@@ -143,11 +144,11 @@ impl Network {
         // The sinks' side waits for frames that will not come.
         self.exchange.pending.wake();
         self.settle();
-        let logged = self.impaired.take().map_or(Ok(()), Impaired::finish);
+        let logged = self.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
         self.count_drops();
         self.receiver.finish();
         self.take_records();
-        self.tell(os::now());
+        self.tell(clock::now());
         self.exchange.set_course(self.timeline.course());
         let traced = self.tracer.take().map(Tracer::finish).transpose();
         let traced = traced.map(|line| {
@@ -159,13 +160,13 @@ impl Network {
     }
 
     fn receive_all(&mut self) -> anyhow::Result<()> {
-        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut buffer = vec![0; MAX_DATAGRAM];
         let mut troubles = Troubles::default();
         while !self.exchange.is_stopped() {
             self.settle();
             // Before the socket is emptied: nothing that arrived sooner is left
             // in it when the receiver is told that this time has come.
-            let now = os::now();
+            let now = clock::now();
             let received = match self.receive(&mut buffer, now) {
                 Ok(received) => {
                     troubles.passed();
@@ -191,18 +192,18 @@ impl Network {
             if received {
                 // There may be more for long: what is missing is asked for all
                 // the same.
-                self.speak(os::now());
+                self.speak(clock::now());
             } else {
                 self.receiver.handle_timeout(now);
                 self.drain(now);
                 let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
                 let asking = self.caller.as_ref().filter(|_| self.is_asking(now));
                 let ask = asking.map_or(Duration::MAX, Caller::poll_timeout);
-                let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+                let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
                 let next = next.min(ask).min(held.unwrap_or(Duration::MAX));
                 let next = next.min(self.next_news).saturating_sub(now);
                 let sockets: Vec<_> = std::iter::once(&self.socket).chain(&self.control).collect();
-                udp::wait(&sockets, self.exchange.waker(), Some(next))
+                net::wait(&sockets, self.exchange.waker(), Some(next))
                     .context("cannot wait for datagrams")?;
             }
         }
@@ -223,7 +224,7 @@ impl Network {
             if self.impaired.is_some() {
                 self.take_due(received.arrival);
                 if let Some(impaired) = &mut self.impaired {
-                    impaired.push(received, datagram);
+                    impaired.push(0, datagram, received, received.arrival);
                 }
             } else {
                 self.take_in(received, datagram);
@@ -234,8 +235,8 @@ impl Network {
 
     /// Takes what was held back until `now`.
     fn take_due(&mut self, now: Duration) {
-        while let Some((received, datagram)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take_in(received, &datagram);
+        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take_in(delayed(&passed), &passed.datagram);
         }
     }
 
@@ -280,7 +281,7 @@ impl Network {
                     self.drain(received.arrival);
                     return true;
                 }
-                Answer::Refusal(most) => {
+                Answer::Reject(most) => {
                     self.refused = Some(most);
                     return true;
                 }
@@ -306,7 +307,7 @@ impl Network {
     /// Empties the receiver.
     fn drain(&mut self, now: Duration) {
         self.hand_on(now);
-        self.speak(os::now());
+        self.speak(clock::now());
     }
 
     /// Passes on what has come: frames first, so that they are there when the
@@ -340,7 +341,7 @@ impl Network {
         while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
             let socket = self.socket_towards(to);
             let sent = match self.latest.filter(|latest| latest.from == to) {
-                Some(latest) => socket.answer(&latest, &self.feedback),
+                Some(latest) => socket.reply(&latest, &self.feedback),
                 None => socket.send(Some(to), &self.feedback, self.feedback.len()),
             };
             if let Some(notice) = self.unsent.note(to, sent) {
@@ -360,7 +361,7 @@ impl Network {
     fn leave(&mut self) {
         if let Some(caller) = &mut self.caller {
             for _ in 0..LEAVES {
-                caller.leave(os::now(), &mut self.feedback);
+                caller.leave(clock::now(), &mut self.feedback);
                 let _ = self.socket.send(None, &self.feedback, self.feedback.len());
             }
         }
@@ -395,7 +396,7 @@ impl Network {
 
     fn count_drops(&mut self) {
         // What is held back was there before what was dropped last.
-        let held = self.impaired.as_ref().and_then(Impaired::poll_timeout);
+        let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
         if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
             self.receiver.handle_socket_drops(total);
             if let Some(tracer) = &mut self.tracer {

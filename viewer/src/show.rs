@@ -9,7 +9,8 @@ use bytes::Bytes;
 use framegram_cli::pipe::Pipe;
 use framegram_common::jpeg::scan;
 use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
-use framegram_common::{Statistics, os, slices};
+use framegram_common::{Statistics, slices};
+use framegram_net::clock;
 
 use crate::args::Args;
 use crate::exchange::{Exchange, News};
@@ -72,7 +73,7 @@ impl Show {
 
     /// Writes the figures to `out` too, a line a second.
     pub fn tell_to(&mut self, out: Pipe) {
-        self.lines = Some((Lines::new(os::now()), out));
+        self.lines = Some((Lines::new(clock::now()), out));
     }
 
     /// Writes the report, once the network's thread has ended.
@@ -103,7 +104,7 @@ impl Show {
         let Some((lines, out)) = self.lines.take() else {
             return Ok(());
         };
-        let last = lines.last(&self.exchange.news().live, os::now());
+        let last = lines.last(&self.exchange.news().live, clock::now());
         let told = out.put(last, None).and_then(|_| out.finish());
         told.context(NO_FIGURES)
     }
@@ -114,7 +115,7 @@ impl Show {
     /// # Errors
     /// When a sink fails, or nothing came while the arguments said to wait.
     pub fn run(&mut self, args: &Args, gone: impl Fn() -> bool) -> anyhow::Result<()> {
-        let begun = os::now();
+        let begun = clock::now();
         while !self.stop.load(Ordering::Acquire) {
             // The news first: what they say of the end is true of the frames
             // that are taken after them.
@@ -123,7 +124,7 @@ impl Show {
             let waiting = self.exchange.pending.take(self.patience());
             let nothing = waiting.is_empty();
             let flow = self.show_all(waiting.into(), &news, args.frames)?;
-            let now = os::now();
+            let now = clock::now();
             self.write_rows();
             if let Some((lines, out)) = &mut self.lines
                 && let Some(line) = lines.poll(&news.live, now)
@@ -252,7 +253,7 @@ impl Show {
     }
 
     fn settle(&mut self, id: FrameId, shown: Shown, jpeg: Bytes) {
-        let at = os::now();
+        let at = clock::now();
         let outcome = match shown {
             Shown::Yes => Outcome::Shown { at },
             Shown::Withheld => Outcome::Superseded,
@@ -279,7 +280,7 @@ impl Show {
 
 fn status(news: &News) -> Status<'_> {
     Status {
-        now: os::now(),
+        now: clock::now(),
         live: &news.live,
         ended: news.ended,
     }

@@ -4,40 +4,41 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
-use framegram_common::udp::{self, Interface, Listen, Socket, Towards};
+use framegram_lab::impair::Handed;
+use framegram_net::{self as net, ConnectOptions, Interface, ListenOptions, Received, Socket};
 
 use crate::args::Args;
 
 /// A socket that hears this sender alone.
 pub(crate) fn towards(sender: SocketAddr, buffer: usize) -> anyhow::Result<Socket> {
-    let towards = Towards {
+    let towards = ConnectOptions {
         receive_buffer: buffer,
-        ..Towards::default()
+        ..ConnectOptions::default()
     };
-    Ok(Socket::towards(sender, &towards)?)
+    Ok(Socket::connect(sender, &towards)?)
 }
 
 /// A socket that listens as the arguments say, and how.
 ///
 /// # Errors
 /// Where the address is taken, or not of this machine.
-pub(crate) fn listen(args: &Args) -> anyhow::Result<(Socket, Listen)> {
+pub(crate) fn listen(args: &Args) -> anyhow::Result<(Socket, ListenOptions)> {
     let address: Option<SocketAddr> = args
         .address
         .as_deref()
-        .map(|text| udp::resolve(text, Some(udp::DEFAULT_PORT)))
+        .map(|text| net::resolve(text, Some(net::DEFAULT_PORT)))
         .transpose()?;
     let interface = args.interface.as_deref().map(Interface::find).transpose()?;
-    let listen = Listen {
+    let listen = ListenOptions {
         address,
         interface,
         buffer: args.buffer,
-        ..Listen::default()
+        ..ListenOptions::default()
     };
     let socket = Socket::listen(&listen).map_err(|error| {
-        let port = address.map_or(udp::DEFAULT_PORT, |address| address.port());
+        let port = address.map_or(net::DEFAULT_PORT, |address| address.port());
         if error.kind() == io::ErrorKind::AddrInUse {
-            let other = port.checked_add(1).unwrap_or(udp::DEFAULT_PORT);
+            let other = port.checked_add(1).unwrap_or(net::DEFAULT_PORT);
             anyhow!(
                 "{error}: end the program that listens there, or give another port, as in :{other}"
             )
@@ -50,7 +51,10 @@ pub(crate) fn listen(args: &Args) -> anyhow::Result<(Socket, Listen)> {
 
 /// Where the reports of RTP senders come: the port behind the one that the
 /// socket has.
-pub(crate) fn next_port(socket: &Socket, listen: Listen) -> anyhow::Result<Option<Listen>> {
+pub(crate) fn next_port(
+    socket: &Socket,
+    listen: ListenOptions,
+) -> anyhow::Result<Option<ListenOptions>> {
     let mut address = socket.local_addr()?;
     if let Some(group) = listen.address {
         address.set_ip(group.ip());
@@ -59,10 +63,20 @@ pub(crate) fn next_port(socket: &Socket, listen: Listen) -> anyhow::Result<Optio
         return Ok(None);
     };
     address.set_port(port);
-    Ok(Some(Listen {
+    Ok(Some(ListenOptions {
         address: Some(address),
         ..listen
     }))
+}
+
+/// What has come through an impaired link: its arrival is when it was due there,
+/// whenever this program is awake.
+pub(crate) fn delayed(passed: &Handed<Received>) -> Received {
+    Received {
+        len: passed.datagram.len(),
+        arrival: passed.due,
+        ..passed.tag
+    }
 }
 
 /// Errors of a socket in a row. Some are what the network says of an earlier
@@ -86,7 +100,7 @@ impl Troubles {
         if self.in_a_row >= MOST_FAILURES {
             return Err(error).context("the network fails");
         }
-        self.in_a_row += u32::from(!udp::is_refused(&error) && !udp::is_too_big(&error));
+        self.in_a_row += u32::from(!net::is_refused(&error) && !net::is_too_big(&error));
         Ok(())
     }
 }
@@ -102,7 +116,7 @@ impl Unsent {
     /// What a person should hear of it, the first time.
     pub(crate) fn note(&mut self, to: SocketAddr, sent: io::Result<()>) -> Option<String> {
         // Nobody listening there is what the network says of an earlier one.
-        let error = sent.err().filter(|error| !udp::is_refused(error))?;
+        let error = sent.err().filter(|error| !net::is_refused(error))?;
         self.datagrams += 1;
         (self.datagrams == 1).then(|| {
             format!(

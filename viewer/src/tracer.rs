@@ -11,11 +11,10 @@ use std::time::Duration;
 use anyhow::Context;
 use framegram_cli::numbers::{count, seconds};
 use framegram_common::ledger::FrameRecord;
-use framegram_common::os;
 use framegram_common::receiver::{Config, Verdict};
-use framegram_common::udp::Received;
 use framegram_common::wire::Format;
 use framegram_lab::trace::{Recorder, Why};
+use framegram_net::{Received, clock};
 
 use crate::growing;
 use framegram_cli::console::Console;
@@ -56,7 +55,7 @@ impl Tracer {
             blocks.try_for_each(|block| write(&mut file, &block))?;
             file.finish()
         })?;
-        let now = os::now();
+        let now = clock::now();
         Ok(Self {
             recorder: Recorder::new(config, limit as u64, now),
             blocks,
@@ -103,12 +102,12 @@ impl Tracer {
 
     /// The socket's buffer has dropped so many so far.
     pub fn note_drops(&mut self, total: u64) {
-        self.recorder.note_drops(total, os::now());
+        self.recorder.note_drops(total, clock::now());
     }
 
     /// A frame's fate is settled.
     pub fn note_record(&mut self, record: &FrameRecord) {
-        self.recorder.note_record(record, os::now());
+        self.recorder.note_record(record, clock::now());
     }
 
     /// Writes what is left. Returns what there is to say.
@@ -116,7 +115,7 @@ impl Tracer {
     /// # Errors
     /// When the file could not be written.
     pub fn finish(mut self) -> anyhow::Result<String> {
-        self.recorder.finish(Why::Over, os::now());
+        self.recorder.finish(Why::Over, clock::now());
         let last = self.recorder.poll_block();
         for block in self.held_up.into_iter().chain(last) {
             // Where nobody takes it, the thread says why.
@@ -205,7 +204,7 @@ mod tests {
         let received = Received {
             len: 20,
             from: SocketAddr::from(([192, 0, 2, 1], 5000)),
-            arrival: os::now(),
+            arrival: clock::now(),
             dropped: 0,
             local: None,
         };
@@ -239,7 +238,7 @@ mod tests {
             &Threads::new(&Stop::new()),
         )
         .unwrap();
-        let first = os::now() + Duration::from_secs(1_000);
+        let first = clock::now() + Duration::from_secs(1_000);
         for at in 0..500 {
             let received = Received {
                 len: 20,

@@ -7,6 +7,7 @@
 pub mod console;
 pub mod exit;
 pub mod input;
+pub mod invitation;
 pub mod numbers;
 pub mod output;
 pub mod pipe;

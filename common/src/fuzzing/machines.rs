@@ -16,8 +16,8 @@ use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
 use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
-    Chunk, Header, MAX_GAPS, MAX_WANTS, Packet, Reply, Report, Request, Tables, Totals, Want,
-    micros, sign,
+    Chunk, Echo, FrameNack, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
+    SenderReport, Tables, micros, sign,
 };
 
 /// The most operations of one list: more find nothing that these do not.
@@ -37,7 +37,7 @@ pub(super) fn receiver(bytes: &[u8]) {
         budget: Duration::from_millis(input.number() % 10_000),
         requests: input.u8() & 1 == 0,
         strict: input.u8() & 1 == 0,
-        boot_mark: |_| Some(1),
+        clock_id: |_| Some(1),
         secret: (1, 2),
     };
     let mut watched = Watched {
@@ -201,7 +201,7 @@ impl PacketMaker {
         let chunked = chunked(frame);
         let packet = match input.u8() % 12 {
             0..4 => Packet::Chunk(chunked.chunk(input.below(chunked.count()))),
-            4 => Packet::Resent(chunked.chunk(input.below(chunked.count()))),
+            4 => Packet::Retransmission(chunked.chunk(input.below(chunked.count()))),
             5 => {
                 chunk = chunked.chunk(input.below(chunked.count()));
                 lie(&mut chunk, input);
@@ -230,9 +230,9 @@ impl PacketMaker {
                 }
                 Packet::Parity(parity)
             }
-            8 => Packet::Totals(totals(input, now)),
-            9 => Packet::Farewell(totals(input, now)),
-            10 => Packet::Reply(Reply {
+            8 => Packet::SenderReport(totals(input, now)),
+            9 => Packet::SenderBye(totals(input, now)),
+            10 => Packet::Echo(Echo {
                 viewer: VIEWER,
                 report_sent: input.number(),
                 report_received: input.number(),
@@ -288,8 +288,8 @@ fn lie(chunk: &mut Chunk<'_>, input: &mut Input<'_>) {
     }
 }
 
-fn totals(input: &mut Input<'_>, now: Duration) -> Totals {
-    Totals {
+fn totals(input: &mut Input<'_>, now: Duration) -> SenderReport {
+    SenderReport {
         frames_captured: input.number(),
         frames_replaced: input.number(),
         frames_sent: input.number(),
@@ -297,15 +297,15 @@ fn totals(input: &mut Input<'_>, now: Duration) -> Totals {
         repair: input.number(),
         control: input.number(),
         started: micros(now).wrapping_sub(input.number()),
-        boot_mark: input.number(),
+        clock_id: input.number(),
         interval: input.u32() % 100_000,
         kept: input.u32() % 100_000,
         spread: input.u32() % 100_000,
-        refused: input.number(),
-        refused_first: input.number(),
-        refused_end: input.number(),
+        send_errors: input.number(),
+        unsent_first: input.number(),
+        unsent_end: input.number(),
         encode_max: input.u32(),
-        ..Totals::default()
+        ..SenderReport::default()
     }
 }
 
@@ -417,21 +417,21 @@ pub(super) fn transmitter(bytes: &[u8]) {
 
 fn feedback(input: &mut Input<'_>) -> Packet<'static> {
     if input.u8() & 1 == 0 {
-        return Packet::Report(Report {
+        return Packet::ReceiverReport(ReceiverReport {
             viewer: input.number(),
             loss_ppm: input.number() as u32,
             burst_milli: input.number() as u32,
             rtt: input.number() as u32,
             queueing: input.number() as u32,
-            budget: input.number() as u32,
-            ..Report::default()
+            playout_delay: input.number() as u32,
+            ..ReceiverReport::default()
         });
     }
     let mut room = MAX_GAPS;
-    let wants = (0..input.below(MAX_WANTS + 1)).map(|_| {
+    let wants = (0..input.below(MAX_NACK_FRAMES + 1)).map(|_| {
         let gaps = input.below(5).min(room);
         room -= gaps;
-        Want {
+        FrameNack {
             frame: FrameSeq(input.number() as u32),
             extra: input.u8(),
             gaps: (0..gaps)
@@ -440,10 +440,10 @@ fn feedback(input: &mut Input<'_>) -> Packet<'static> {
         }
     });
     let wants = wants.collect();
-    Packet::Request(Request {
+    Packet::Nack(Nack {
         viewer: input.number(),
         number: input.number() as u32,
-        wants,
+        frames: wants,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::sender::acceptor::{self, Acceptor, Visit};
 use crate::sender::{self, Sender};
 use crate::seq::PacketNumber;
 use crate::wire::Format;
-use crate::wire::native::{Connect, Header, Leave, Packet, Report, Request};
+use crate::wire::native::{Connect, Header, Nack, Packet, ReceiverBye, ReceiverReport};
 
 /// Viewers that come and go, and the transmitter that serves them.
 pub(super) fn gate(bytes: &[u8]) {
@@ -92,14 +92,14 @@ fn knock(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
             viewer,
             cookie: input.number(),
         }),
-        3 => Packet::Leave(Leave { viewer }),
-        4 => Packet::Report(Report {
+        3 => Packet::ReceiverBye(ReceiverBye { viewer }),
+        4 => Packet::ReceiverReport(ReceiverReport {
             viewer,
-            ..Report::default()
+            ..ReceiverReport::default()
         }),
-        _ if input.u8() & 1 == 0 => Packet::Request(Request {
+        _ if input.u8() & 1 == 0 => Packet::Nack(Nack {
             viewer,
-            ..Request::default()
+            ..Nack::default()
         }),
         _ => {
             let len = usize::from(input.u8());

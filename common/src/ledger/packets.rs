@@ -6,7 +6,7 @@ use super::pattern::percentiles;
 use super::{Arrival, Ledger, Numbers};
 use crate::seq::PacketNumber;
 use crate::statistics::{LossPattern, Percentiles};
-use crate::wire::native::{Channel, Totals};
+use crate::wire::native::{Channel, SenderReport};
 
 /// Packets that carry frames, before any repair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Ledger {
     /// The packet numbers of a channel that this side is accountable for.
     pub(super) fn range(&self, channel: Channel) -> Range<u64> {
         let numbers = self.numbers(channel);
-        let of = |totals: &Totals| counted(totals, channel);
+        let of = |totals: &SenderReport| counted(totals, channel);
         let joined = self.totals.as_ref().map(|(joined, _)| of(joined));
         let first = match (self.from_start, numbers.first(), joined) {
             (true, _, _) => 0,
@@ -145,8 +145,12 @@ impl Ledger {
     /// Packets that the sender counted and that did not leave.
     fn refused(&self) -> u64 {
         self.totals.as_ref().map_or(0, |(joined, last)| {
-            let before = if self.from_start { 0 } else { joined.refused };
-            last.refused.saturating_sub(before)
+            let before = if self.from_start {
+                0
+            } else {
+                joined.send_errors
+            };
+            last.send_errors.saturating_sub(before)
         })
     }
 
@@ -171,7 +175,7 @@ impl Ledger {
 }
 
 /// What the sender's counts say of a channel.
-pub(super) fn counted(totals: &Totals, channel: Channel) -> u64 {
+pub(super) fn counted(totals: &SenderReport, channel: Channel) -> u64 {
     match channel {
         Channel::Media => totals.media,
         Channel::Repair => totals.repair,

@@ -120,7 +120,7 @@ impl Receiver {
         if same.is_some() && !revived {
             return Ok(());
         }
-        let handshake = matches!(packet, Packet::Challenge(_) | Packet::Refusal(_));
+        let handshake = matches!(packet, Packet::Challenge(_) | Packet::Reject(_));
         if handshake || !packet.is_from_sender() {
             return Err(Verdict::Foreign);
         }

@@ -7,7 +7,9 @@ use super::answers::Answers;
 use crate::fec::{LossModel, retransmit_gap};
 use crate::reassembly::Assembly;
 use crate::seq::FrameNumber;
-use crate::wire::native::{GAP_LEN, HEADER, MAX_GAPS, MAX_WANTS, REQUEST_BODY, WANT_LEN, Want};
+use crate::wire::native::{
+    FRAME_NACK_LEN, FrameNack, GAP_LEN, HEADER, MAX_GAPS, MAX_NACK_FRAMES, NACK_BODY,
+};
 
 /// What is out of order by less than this is not asked for; more where the
 /// path is seen to reorder more.
@@ -58,7 +60,7 @@ pub(super) struct Requests {
     asked: BTreeMap<FrameNumber, Asked>,
     number: u32,
     /// Copies of requests that are still to leave, in the order of time.
-    copies: VecDeque<(Duration, u32, Vec<Want>)>,
+    copies: VecDeque<(Duration, u32, Vec<FrameNack>)>,
     not_before: Duration,
     rtt: Option<Duration>,
     /// How much later than its successor a packet has come of late.
@@ -183,7 +185,7 @@ impl Requests {
         model: LossModel,
         datagram: usize,
         now: Duration,
-    ) -> Option<(u32, Vec<Want>)> {
+    ) -> Option<(u32, Vec<FrameNack>)> {
         if self.copies.front().is_some_and(|(due, ..)| *due <= now) {
             return self
                 .copies
@@ -194,7 +196,7 @@ impl Requests {
             return None;
         }
         let mut room = Room {
-            bytes: datagram.saturating_sub(HEADER + REQUEST_BODY),
+            bytes: datagram.saturating_sub(HEADER + NACK_BODY),
             gaps: MAX_GAPS,
         };
         // Until a request for all of them would come too late.
@@ -206,7 +208,7 @@ impl Requests {
                 time = time.min(frame.deadline.saturating_sub(now + rtt));
                 Some(want)
             })
-            .take(MAX_WANTS)
+            .take(MAX_NACK_FRAMES)
             .collect();
         if wants.is_empty() {
             return None;
@@ -288,7 +290,7 @@ impl Requests {
         model: LossModel,
         room: &mut Room,
         now: Duration,
-    ) -> Option<Want> {
+    ) -> Option<FrameNack> {
         if room.gaps_of_one_more() == 0 || self.due_for(frame)? > now {
             return None;
         }
@@ -325,7 +327,7 @@ impl Requests {
         } else {
             Vec::new()
         };
-        Some(Want {
+        Some(FrameNack {
             frame: frame.number.seq(),
             extra,
             gaps,
@@ -342,14 +344,14 @@ struct Room {
 impl Room {
     /// How many gaps of one more frame.
     fn gaps_of_one_more(&self) -> usize {
-        let gaps = self.bytes.saturating_sub(WANT_LEN) / GAP_LEN;
+        let gaps = self.bytes.saturating_sub(FRAME_NACK_LEN) / GAP_LEN;
         gaps.min(self.gaps)
     }
 
     /// Takes one more frame with so many gaps.
     fn take(&mut self, gaps: usize) {
         self.gaps = self.gaps.saturating_sub(gaps);
-        self.bytes = self.bytes.saturating_sub(WANT_LEN + GAP_LEN * gaps);
+        self.bytes = self.bytes.saturating_sub(FRAME_NACK_LEN + GAP_LEN * gaps);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::{Delays, FrameRecord};
 use crate::statistics::{self, Percentiles};
-use crate::wire::native::{self, Totals};
+use crate::wire::native::{self, SenderReport};
 
 /// Delays by stage: those of frames are of the frames shown.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ impl Stages {
 
     /// All distributions: those that the viewer measures, and those that the
     /// sender's totals tell.
-    pub(super) fn delays(&self, totals: Option<&Totals>) -> statistics::Delays {
+    pub(super) fn delays(&self, totals: Option<&SenderReport>) -> statistics::Delays {
         let totals = totals.copied().unwrap_or_default();
         statistics::Delays {
             capture_to_encoded: told([

@@ -29,7 +29,7 @@ use crate::reassembly::{Origin, Reassembly};
 use crate::seq::FrameNumber;
 use crate::statistics::{self, Statistics};
 use crate::wire::native::{
-    Channel, Chunk, HEADER, Header, MAX_GAPS, MAX_WANTS, Packet, Report, Request,
+    Channel, Chunk, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
 };
 
 /// Time between reports.
@@ -39,7 +39,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 const EAGER_EVERY: Duration = Duration::from_millis(20);
 
 /// Bytes of the longest request.
-const LONGEST_REQUEST: usize = HEADER + 14 + MAX_WANTS * 6 + MAX_GAPS * 4;
+const LONGEST_REQUEST: usize = HEADER + 14 + MAX_NACK_FRAMES * 6 + MAX_GAPS * 4;
 
 /// A stream of which no frame came whole in this time is followed in vain: half
 /// a second has several frames of any video.
@@ -199,7 +199,7 @@ impl Stream {
             return Verdict::Malformed;
         }
         // The handshake is no part of the stream.
-        if matches!(packet, Packet::Challenge(_) | Packet::Refusal(_)) {
+        if matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
             return Verdict::Foreign;
         }
         if from == self.peer.address() {
@@ -242,18 +242,18 @@ impl Stream {
                 }
                 self.handle_chunk(header, chunk, Origin::Sent, now)
             }
-            Packet::Resent(chunk) => {
+            Packet::Retransmission(chunk) => {
                 self.requests
                     .note_answer(self.extend(chunk), chunk.index, now);
-                self.handle_chunk(header, chunk, Origin::Resent, now)
+                self.handle_chunk(header, chunk, Origin::Retransmission, now)
             }
             Packet::Tables(tables) => {
                 self.quality = tables.quality;
                 self.tables.insert(tables)
             }
             Packet::Parity(parity) => self.handle_parity(parity, now),
-            Packet::Totals(totals) => self.handle_totals(totals, header.sent, now),
-            Packet::Farewell(totals) => {
+            Packet::SenderReport(totals) => self.handle_totals(totals, header.sent, now),
+            Packet::SenderBye(totals) => {
                 let ours = self.handle_totals(totals, header.sent, now);
                 match &mut self.bye {
                     _ if !ours => {}
@@ -266,17 +266,17 @@ impl Stream {
                 }
                 ours
             }
-            Packet::Reply(reply) => self.handle_reply(reply, header.sent, now),
+            Packet::Echo(reply) => self.handle_reply(reply, header.sent, now),
             Packet::PathResponse(response) => {
                 self.answers |= self.peer.handle_response(response);
                 true
             }
-            Packet::Report(_)
-            | Packet::Request(_)
+            Packet::ReceiverReport(_)
+            | Packet::Nack(_)
             | Packet::Connect(_)
             | Packet::Challenge(_)
-            | Packet::Refusal(_)
-            | Packet::Leave(_)
+            | Packet::Reject(_)
+            | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_) => false,
         };
         if ours {
@@ -435,10 +435,10 @@ impl Stream {
         self.muted = !may_ask;
         let packet =
             if let Some((number, wants)) = may_ask.then(|| self.poll_request(now)).flatten() {
-                Packet::Request(Request {
+                Packet::Nack(Nack {
                     viewer: self.viewer,
                     number,
-                    wants,
+                    frames: wants,
                 })
             } else if now >= self.report_due {
                 self.report_due = now
@@ -447,9 +447,9 @@ impl Stream {
                     } else {
                         REPORT_EVERY
                     };
-                if self.peer.may_take(HEADER + Report::LEN, now) {
+                if self.peer.may_take(HEADER + ReceiverReport::LEN, now) {
                     self.reports += 1;
-                    Packet::Report(self.report())
+                    Packet::ReceiverReport(self.report())
                 } else {
                     Packet::PathChallenge(self.peer.challenge(self.viewer, now)?)
                 }

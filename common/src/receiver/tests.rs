@@ -106,7 +106,7 @@ fn held_up(heard: bool) -> Duration {
                         let frame = chunk.frame.extend(FrameNumber(10));
                         frame == FrameNumber(10) && chunk.index == 1
                     }
-                    Packet::Resent(_) => true,
+                    Packet::Retransmission(_) => true,
                     _ => false,
                 };
                 if !lost {

@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::prefix::{SourcePrefix, crowds};
 use crate::statistics::Admission;
-use crate::wire::native::{Challenge, Connect, Header, Packet, Refusal, micros};
+use crate::wire::native::{Challenge, Connect, Header, Packet, Reject, micros};
 use crate::{PacketNumber, wire};
 
 /// A viewer that says nothing for so long is gone: it reports several times a
@@ -29,7 +29,7 @@ const COOKIE_SPAN: Duration = Duration::from_secs(10);
 /// one network holds that is away for a while.
 const MAX_SILENT: usize = 64;
 
-/// The reason of a [`Refusal`] that is for want of room.
+/// The reason of a [`Reject`] that is for want of room.
 const FULL: u16 = 1;
 
 /// What a gate is told before it opens.
@@ -127,9 +127,9 @@ impl Acceptor {
                 let place = packet.viewer().and_then(|viewer| self.find(viewer, from));
                 match (place, packet) {
                     // The same last word again: it is said several times.
-                    (None, Packet::Leave(_)) => return Visit::Foreign,
+                    (None, Packet::ReceiverBye(_)) => return Visit::Foreign,
                     (None, _) => Visit::Foreign,
-                    (Some(place), Packet::Leave(_)) => {
+                    (Some(place), Packet::ReceiverBye(_)) => {
                         self.places[place] = None;
                         Visit::Left(place)
                     }
@@ -207,12 +207,12 @@ impl Acceptor {
         self.counts.proven += 1;
         let Some((place, free)) = self.place_for(viewer, from) else {
             self.counts.refused += 1;
-            let refusal = Refusal {
+            let refusal = Reject {
                 viewer,
                 reason: FULL,
                 viewers: self.config.most,
             };
-            self.answer(&Packet::Refusal(refusal), now, out);
+            self.answer(&Packet::Reject(refusal), now, out);
             debug_assert!(out.len() <= len);
             return Visit::Refused;
         };

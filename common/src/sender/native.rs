@@ -25,7 +25,7 @@ use crate::chunk::ChunkedFrame;
 use crate::fec::PathEstimate;
 use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::seq::FrameNumber;
-use crate::wire::native::{NO_DESTINATION, Packet, Request};
+use crate::wire::native::{NO_DESTINATION, Nack, Packet};
 use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 use destination::Destination;
 use jpeg_headers::JpegHeaders;
@@ -240,25 +240,25 @@ impl NativeSender {
         };
         match Packet::decode(datagram) {
             Ok((header, packet)) if header.stream == self.stream => match packet {
-                Packet::Report(report) => {
+                Packet::ReceiverReport(report) => {
                     to.handle_report(&report, header.sent, now);
                     self.plan(now);
                     let spread = self.protection.spread();
                     let destinations = self.destinations.iter_mut();
                     destinations.for_each(|to| to.note_spread(spread));
                 }
-                Packet::Request(request) => self.handle_request(destination, &request, now),
+                Packet::Nack(request) => self.handle_request(destination, &request, now),
                 Packet::PathChallenge(challenge) => to.handle_path_challenge(&challenge, now),
-                Packet::Connect(_) | Packet::Leave(_) => {}
+                Packet::Connect(_) | Packet::ReceiverBye(_) => {}
                 Packet::Chunk(_)
-                | Packet::Resent(_)
+                | Packet::Retransmission(_)
                 | Packet::Parity(_)
                 | Packet::Tables(_)
-                | Packet::Totals(_)
-                | Packet::Farewell(_)
-                | Packet::Reply(_)
+                | Packet::SenderReport(_)
+                | Packet::SenderBye(_)
+                | Packet::Echo(_)
                 | Packet::Challenge(_)
-                | Packet::Refusal(_)
+                | Packet::Reject(_)
                 | Packet::PathResponse(_) => self.counts.malformed += 1,
             },
             _ => self.counts.malformed += 1,
@@ -364,7 +364,7 @@ impl NativeSender {
         }
     }
 
-    fn handle_request(&mut self, destination: usize, request: &Request, now: Duration) {
+    fn handle_request(&mut self, destination: usize, request: &Nack, now: Duration) {
         let to = &mut self.destinations[destination];
         if !self.config.retransmit || !to.is_new(request) {
             return;
@@ -377,7 +377,7 @@ impl NativeSender {
             let waiting = self.pacer.answers_waiting(destination);
             room = to.repair_room().saturating_sub(waiting);
         }
-        for want in &request.wants {
+        for want in &request.frames {
             let number = want.frame.extend(self.next_frame);
             let asked = Asked {
                 destination,

@@ -19,23 +19,22 @@
 //! +--------+--------+--------+--------+
 //! ```
 //!
-//! - The first byte is none that RTP or RTCP (128 to 191) or a bare JPEG (255)
-//!   begins with, so one port tells them apart.
+//! - The first byte differs from those of RTP and RTCP (128 to 191) and of a bare
+//!   JPEG (255): one port serves all three.
 //! - `flags` is 0; a receiver ignores flags that it does not know.
-//! - `key` is 0 for a packet that is not encrypted, the only kind that is sent
-//!   today. With a key the body is followed by an authentication tag of 16
-//!   bytes, the header is associated data, and the CRC is 0, since the tag
-//!   takes its place. (key, direction, destination, channel, number) never
-//!   repeats within a stream and is the nonce.
+//! - `key` is 0: the packet is not encrypted. With a key the body is followed by
+//!   an authentication tag of 16 bytes, the header is associated data, and the
+//!   CRC is 0, since the tag takes its place. (key, direction, destination,
+//!   channel, number) never repeats within a stream and is the nonce.
 //! - `check` is the low byte of the CRC-32C of the header without `check` and
 //!   without the CRC itself: where the body is damaged it says whether the
 //!   packet number can still be believed.
-//! - `destination` counts the places a sender sends to, from 0. A viewer
-//!   answers with the destination that it was addressed as. 65535 is nobody's:
-//!   of the handshake, before there is one.
+//! - `destination` numbers the destinations of a sender, from 0. A viewer answers
+//!   with the destination that it was addressed as. 65535 is none: the handshake
+//!   uses it before there is one.
 //! - `stream` is drawn at random when a sender starts: a restart is a new
-//!   stream. Identity is the stream, never the address; another address of a
-//!   stream proves itself first. 0 is nobody's: a challenge and a refusal name
+//!   stream. It identifies a stream, and the address does not; another address
+//!   of a stream proves itself first. 0 is none: a challenge and a reject name
 //!   no stream to those who are not served.
 //! - `packet number` counts from 0 per destination and per channel of a
 //!   sender, and per viewer and channel of a viewer. The kind says the channel.
@@ -43,7 +42,8 @@
 //!
 //! A body may grow at its end within version 1: a receiver ignores bytes
 //! behind the fields that it knows, except in the kinds that end in data.
-//! Vectors for other implementations are in `common/vectors/native-v1.txt`.
+//! `docs/wire.md` describes every packet; vectors for other implementations are
+//! in `common/vectors/native-v1.txt`.
 
 mod control;
 mod damage;
@@ -51,8 +51,9 @@ mod fields;
 mod media;
 
 pub use control::{
-    Challenge, Connect, GAP_LEN, Leave, MAX_GAPS, MAX_WANTS, PathChallenge, PathResponse,
-    REQUEST_BODY, Refusal, Reply, Report, Request, Totals, WANT_LEN, Want,
+    Challenge, Connect, Echo, FRAME_NACK_LEN, FrameNack, GAP_LEN, MAX_GAPS, MAX_NACK_FRAMES,
+    NACK_BODY, Nack, PathChallenge, PathResponse, ReceiverBye, ReceiverReport, Reject,
+    SenderReport,
 };
 pub use media::{
     CHUNK_BODY, Chunk, MAX_BLOCK_FRAMES, MAX_CHUNKS, MAX_TABLES_PARTS, PARITY_BODY, Parity,
@@ -69,7 +70,7 @@ use fields::{Reader, put_u16, put_u64};
 /// The first byte of every native datagram.
 pub const MAGIC: u8 = b'F';
 
-/// The version that is spoken here.
+/// The version of the format.
 pub const VERSION: u8 = 1;
 
 /// Bytes before the body.
@@ -78,16 +79,16 @@ pub const HEADER: usize = 36;
 /// Bytes that the authentication tag of an encrypted packet takes.
 pub const TAG: usize = 16;
 
-/// The destination of what is said to those who are not served.
+/// The destination of packets to those who are not served.
 pub const NO_DESTINATION: u16 = u16::MAX;
 
-/// What a packet is for; each counts its own numbers, so that what repairs
-/// never looks like a loss of what it repairs.
+/// One of a sender's numberings. Repair has its own, so that its packets never
+/// look like lost media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// Chunks, each sent once.
     Media,
-    /// Parity, and chunks sent again.
+    /// Parity and retransmissions.
     Repair,
     /// Everything about the stream.
     Control,
@@ -106,6 +107,16 @@ impl Channel {
             Self::Control => "control",
         }
     }
+
+    /// That of the packets of a kind, if it is known.
+    fn of_kind(kind: u8) -> Option<Self> {
+        match kind {
+            1 => Some(Self::Media),
+            2 | 3 => Some(Self::Repair),
+            4..=15 => Some(Self::Control),
+            _ => None,
+        }
+    }
 }
 
 /// What all packets carry.
@@ -115,7 +126,7 @@ pub struct Header {
     pub stream: u64,
     /// Which of the sender's destinations.
     pub destination: u16,
-    /// What the packet is for: its place on the wire is in the kind.
+    /// The numbering; on the wire, the kind says it.
     pub channel: Channel,
     /// The packet's number in its channel.
     pub number: PacketNumber,
@@ -126,33 +137,33 @@ pub struct Header {
 /// A decoded packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// A part of a frame.
+    /// A chunk of a frame.
     Chunk(Chunk<'a>),
-    /// A part of a frame, sent again on request.
-    Resent(Chunk<'a>),
-    /// What rebuilds missing chunks.
+    /// A chunk sent again on request.
+    Retransmission(Chunk<'a>),
+    /// A parity shard, which rebuilds lost chunks.
     Parity(Parity<'a>),
     /// The JPEG header that a set of frames shares.
     Tables(Tables<'a>),
     /// The sender's own counts.
-    Totals(Totals),
-    /// The last counts: nothing follows.
-    Farewell(Totals),
-    /// The sender's answer to a report: the times of the exchange.
-    Reply(Reply),
+    SenderReport(SenderReport),
+    /// The last report: the stream has ended.
+    SenderBye(SenderReport),
+    /// The sender's answer to a receiver report: the times of the exchange.
+    Echo(Echo),
     /// The viewer's counts.
-    Report(Report),
-    /// What the viewer misses.
-    Request(Request),
+    ReceiverReport(ReceiverReport),
+    /// What the viewer asks to be sent again.
+    Nack(Nack),
     /// A viewer asks to be sent the stream.
     Connect(Connect),
     /// A sender asks a viewer to prove its address.
     Challenge(Challenge),
     /// A sender does not serve a viewer.
-    Refusal(Refusal),
-    /// A viewer wants no more.
-    Leave(Leave),
-    /// A viewer asks an address of the stream to prove itself.
+    Reject(Reject),
+    /// A viewer ends its stream.
+    ReceiverBye(ReceiverBye),
+    /// A viewer asks an address of the sender to prove itself.
     PathChallenge(PathChallenge),
     /// The sender's answer to that.
     PathResponse(PathResponse),
@@ -168,70 +179,55 @@ impl Packet<'_> {
     /// The channel that the packet is counted in.
     #[must_use]
     pub fn channel(&self) -> Channel {
-        self.kind().channel()
+        Channel::of_kind(self.kind()).unwrap_or(Channel::Control)
     }
 
     /// Whether it is one that a sender sends, rather than a viewer.
     #[must_use]
     pub fn is_from_sender(&self) -> bool {
-        match self {
-            Packet::Chunk(_)
-            | Packet::Resent(_)
-            | Packet::Parity(_)
-            | Packet::Tables(_)
-            | Packet::Totals(_)
-            | Packet::Farewell(_)
-            | Packet::Reply(_)
-            | Packet::Challenge(_)
-            | Packet::Refusal(_)
-            | Packet::PathResponse(_) => true,
-            Packet::Report(_)
-            | Packet::Request(_)
-            | Packet::Connect(_)
-            | Packet::Leave(_)
-            | Packet::PathChallenge(_) => false,
-        }
+        self.viewer().is_none()
     }
 
     /// The viewer that sent it, or `None` for what a sender sends.
     #[must_use]
     pub fn viewer(&self) -> Option<u64> {
         match self {
-            Packet::Report(report) => Some(report.viewer),
-            Packet::Request(request) => Some(request.viewer),
+            Packet::ReceiverReport(report) => Some(report.viewer),
+            Packet::Nack(nack) => Some(nack.viewer),
             Packet::Connect(connect) => Some(connect.viewer),
-            Packet::Leave(leave) => Some(leave.viewer),
+            Packet::ReceiverBye(bye) => Some(bye.viewer),
             Packet::PathChallenge(challenge) => Some(challenge.viewer),
             Packet::Chunk(_)
-            | Packet::Resent(_)
+            | Packet::Retransmission(_)
             | Packet::Parity(_)
             | Packet::Tables(_)
-            | Packet::Totals(_)
-            | Packet::Farewell(_)
-            | Packet::Reply(_)
+            | Packet::SenderReport(_)
+            | Packet::SenderBye(_)
+            | Packet::Echo(_)
             | Packet::Challenge(_)
-            | Packet::Refusal(_)
+            | Packet::Reject(_)
             | Packet::PathResponse(_) => None,
         }
     }
 
-    fn kind(&self) -> Kind {
+    /// The third byte.
+    fn kind(&self) -> u8 {
         match self {
-            Packet::Chunk(_) => Kind::Chunk,
-            Packet::Resent(_) => Kind::Resent,
-            Packet::Parity(_) => Kind::Parity,
-            Packet::Tables(_) => Kind::Tables,
-            Packet::Totals(_) => Kind::Totals,
-            Packet::Farewell(_) => Kind::Farewell,
-            Packet::Reply(_) => Kind::Reply,
-            Packet::Report(_) => Kind::Report,
-            Packet::Request(_) => Kind::Request,
-            Packet::Connect(_) => Kind::Connect,
-            Packet::Challenge(_) => Kind::Challenge,
-            Packet::Refusal(_) => Kind::Refusal,
-            Packet::Leave(_) => Kind::Leave,
-            Packet::PathChallenge(_) => Kind::PathChallenge,
-            Packet::PathResponse(_) => Kind::PathResponse,
+            Packet::Chunk(_) => 1,
+            Packet::Retransmission(_) => 2,
+            Packet::Parity(_) => 3,
+            Packet::Tables(_) => 4,
+            Packet::SenderReport(_) => 5,
+            Packet::SenderBye(_) => 6,
+            Packet::Echo(_) => 7,
+            Packet::ReceiverReport(_) => 8,
+            Packet::Nack(_) => 9,
+            Packet::Connect(_) => 10,
+            Packet::Challenge(_) => 11,
+            Packet::Reject(_) => 12,
+            Packet::ReceiverBye(_) => 13,
+            Packet::PathChallenge(_) => 14,
+            Packet::PathResponse(_) => 15,
         }
     }
 
@@ -240,24 +236,24 @@ impl Packet<'_> {
     pub fn encode(&self, header: &Header, out: &mut Vec<u8>) {
         debug_assert_eq!(header.channel, self.channel());
         let start = out.len();
-        out.extend_from_slice(&[MAGIC, VERSION, self.kind() as u8, 0, 0, 0]);
+        out.extend_from_slice(&[MAGIC, VERSION, self.kind(), 0, 0, 0]);
         put_u16(out, header.destination);
         put_u64(out, header.stream);
         put_u64(out, header.number.0);
         put_u64(out, header.sent);
         out.extend_from_slice(&[0; 4]);
         match self {
-            Packet::Chunk(chunk) | Packet::Resent(chunk) => chunk.encode(out),
+            Packet::Chunk(chunk) | Packet::Retransmission(chunk) => chunk.encode(out),
             Packet::Parity(parity) => parity.encode(out),
             Packet::Tables(tables) => tables.encode(out),
-            Packet::Totals(totals) | Packet::Farewell(totals) => totals.encode(out),
-            Packet::Reply(reply) => reply.encode(out),
-            Packet::Report(report) => report.encode(out),
-            Packet::Request(request) => request.encode(out),
+            Packet::SenderReport(report) | Packet::SenderBye(report) => report.encode(out),
+            Packet::Echo(echo) => echo.encode(out),
+            Packet::ReceiverReport(report) => report.encode(out),
+            Packet::Nack(nack) => nack.encode(out),
             Packet::Connect(connect) => connect.encode(out),
             Packet::Challenge(challenge) => challenge.encode(out),
-            Packet::Refusal(refusal) => refusal.encode(out),
-            Packet::Leave(leave) => leave.encode(out),
+            Packet::Reject(reject) => reject.encode(out),
+            Packet::ReceiverBye(bye) => bye.encode(out),
             Packet::PathChallenge(challenge) => challenge.encode(out),
             Packet::PathResponse(response) => response.encode(out),
         }
@@ -278,7 +274,6 @@ impl Packet<'_> {
         if head[0] != MAGIC && !(head[0] ^ MAGIC).is_power_of_two() {
             return Err(WireError::UnknownFormat(head[0]));
         }
-        let kind = Kind::from_wire(head[KIND]);
         let (header, got) = Header::decode(head)?;
         let expected = checksum(datagram);
         if head[0] != MAGIC {
@@ -312,29 +307,28 @@ impl Packet<'_> {
         if head[1] != VERSION {
             return Err(WireError::Version { got: head[1] });
         }
-        let (Some(kind), Some(header)) = (kind, header) else {
-            return Err(WireError::Kind(head[KIND]));
-        };
-        Ok((header, Packet::decode_body(kind, reader.rest())?))
+        let header = header.ok_or(WireError::Kind(head[KIND]))?;
+        Ok((header, Packet::decode_body(head[KIND], reader.rest())?))
     }
 
-    fn decode_body(kind: Kind, body: &[u8]) -> Result<Packet<'_>, WireError> {
+    fn decode_body(kind: u8, body: &[u8]) -> Result<Packet<'_>, WireError> {
         Ok(match kind {
-            Kind::Chunk => Packet::Chunk(Chunk::decode(body)?),
-            Kind::Resent => Packet::Resent(Chunk::decode(body)?),
-            Kind::Parity => Packet::Parity(Parity::decode(body)?),
-            Kind::Tables => Packet::Tables(Tables::decode(body)?),
-            Kind::Totals => Packet::Totals(Totals::decode(body)?),
-            Kind::Farewell => Packet::Farewell(Totals::decode(body)?),
-            Kind::Reply => Packet::Reply(Reply::decode(body)?),
-            Kind::Report => Packet::Report(Report::decode(body)?),
-            Kind::Request => Packet::Request(Request::decode(body)?),
-            Kind::Connect => Packet::Connect(Connect::decode(body)?),
-            Kind::Challenge => Packet::Challenge(Challenge::decode(body)?),
-            Kind::Refusal => Packet::Refusal(Refusal::decode(body)?),
-            Kind::Leave => Packet::Leave(Leave::decode(body)?),
-            Kind::PathChallenge => Packet::PathChallenge(PathChallenge::decode(body)?),
-            Kind::PathResponse => Packet::PathResponse(PathResponse::decode(body)?),
+            1 => Packet::Chunk(Chunk::decode(body)?),
+            2 => Packet::Retransmission(Chunk::decode(body)?),
+            3 => Packet::Parity(Parity::decode(body)?),
+            4 => Packet::Tables(Tables::decode(body)?),
+            5 => Packet::SenderReport(SenderReport::decode(body)?),
+            6 => Packet::SenderBye(SenderReport::decode(body)?),
+            7 => Packet::Echo(Echo::decode(body)?),
+            8 => Packet::ReceiverReport(ReceiverReport::decode(body)?),
+            9 => Packet::Nack(Nack::decode(body)?),
+            10 => Packet::Connect(Connect::decode(body)?),
+            11 => Packet::Challenge(Challenge::decode(body)?),
+            12 => Packet::Reject(Reject::decode(body)?),
+            13 => Packet::ReceiverBye(ReceiverBye::decode(body)?),
+            14 => Packet::PathChallenge(PathChallenge::decode(body)?),
+            15 => Packet::PathResponse(PathResponse::decode(body)?),
+            _ => return Err(WireError::Kind(kind)),
         })
     }
 }
@@ -343,7 +337,7 @@ impl Header {
     /// Takes the first bytes of a datagram apart: the header, where its kind is
     /// one that is known, and the checksum.
     fn decode(head: &[u8]) -> Result<(Option<Self>, u32), WireError> {
-        let kind = head.get(KIND).and_then(|kind| Kind::from_wire(*kind));
+        let kind = head.get(KIND).copied().unwrap_or_default();
         let mut reader = Reader::new("header", head);
         reader.take(DESTINATION)?;
         let destination = reader.u16()?;
@@ -351,81 +345,14 @@ impl Header {
         let number = PacketNumber(reader.u64()?);
         let sent = reader.u64()?;
         let crc = reader.u32()?;
-        let header = kind.map(|kind| Self {
+        let header = Channel::of_kind(kind).map(|channel| Self {
             stream,
             destination,
-            channel: kind.channel(),
+            channel,
             number,
             sent,
         });
         Ok((header, crc))
-    }
-}
-
-/// The third byte.
-#[derive(Clone, Copy)]
-enum Kind {
-    Chunk = 1,
-    Resent = 2,
-    Parity = 3,
-    Tables = 4,
-    Totals = 5,
-    Farewell = 6,
-    Reply = 7,
-    Report = 8,
-    Request = 9,
-    Connect = 10,
-    Challenge = 11,
-    Refusal = 12,
-    Leave = 13,
-    PathChallenge = 14,
-    PathResponse = 15,
-}
-
-impl Kind {
-    fn from_wire(byte: u8) -> Option<Self> {
-        use Kind::{
-            Challenge, Chunk, Connect, Farewell, Leave, Parity, PathChallenge, PathResponse,
-            Refusal, Reply, Report, Request, Resent, Tables, Totals,
-        };
-        [
-            Chunk,
-            Resent,
-            Parity,
-            Tables,
-            Totals,
-            Farewell,
-            Reply,
-            Report,
-            Request,
-            Connect,
-            Challenge,
-            Refusal,
-            Leave,
-            PathChallenge,
-            PathResponse,
-        ]
-        .into_iter()
-        .find(|kind| *kind as u8 == byte)
-    }
-
-    fn channel(self) -> Channel {
-        match self {
-            Kind::Chunk => Channel::Media,
-            Kind::Resent | Kind::Parity => Channel::Repair,
-            Kind::Tables
-            | Kind::Totals
-            | Kind::Farewell
-            | Kind::Reply
-            | Kind::Report
-            | Kind::Request
-            | Kind::Connect
-            | Kind::Challenge
-            | Kind::Refusal
-            | Kind::Leave
-            | Kind::PathChallenge
-            | Kind::PathResponse => Channel::Control,
-        }
     }
 }
 

@@ -142,7 +142,7 @@ impl Name {
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
                 let place = match packet {
-                    Packet::Chunk(chunk) | Packet::Resent(chunk) => Some(Place {
+                    Packet::Chunk(chunk) | Packet::Retransmission(chunk) => Some(Place {
                         frame: chunk.frame.0,
                         chunk: chunk.index,
                         chunks: u16::try_from(chunk.count()).unwrap_or(u16::MAX),

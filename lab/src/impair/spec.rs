@@ -16,7 +16,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use framegram_common::udp::LARGEST_DATAGRAM;
+use framegram_common::wire::MAX_DATAGRAM;
 use thiserror::Error;
 
 use super::{GilbertElliott, Impairment};
@@ -253,7 +253,7 @@ fn rate(text: &str) -> Option<u64> {
 
 fn mtu(text: &str) -> Option<usize> {
     let bytes = text.parse().ok()?;
-    (1..=LARGEST_DATAGRAM).contains(&bytes).then_some(bytes)
+    (1..=MAX_DATAGRAM).contains(&bytes).then_some(bytes)
 }
 
 fn split(text: &str) -> (&str, &str) {

@@ -127,25 +127,25 @@ impl Followed {
     fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
         let body = match packet {
             Packet::Chunk(chunk) => Body::Chunk(self.place(chunk)),
-            Packet::Resent(chunk) => Body::Resent(self.place(chunk)),
+            Packet::Retransmission(chunk) => Body::Retransmission(self.place(chunk)),
             Packet::Parity(_) => Body::Parity,
             Packet::Tables(_) => Body::Tables,
-            Packet::Totals(totals) => Body::Totals(counts(totals)),
-            Packet::Farewell(totals) => Body::Farewell(counts(totals)),
-            Packet::Reply(reply) => {
+            Packet::SenderReport(totals) => Body::SenderReport(counts(totals)),
+            Packet::SenderBye(totals) => Body::SenderBye(counts(totals)),
+            Packet::Echo(reply) => {
                 let away = micros(now).saturating_sub(reply.report_sent);
                 let held = header.sent.saturating_sub(reply.report_received);
                 let rtt = away.saturating_sub(held);
-                Body::Reply { rtt }
+                Body::Echo { rtt }
             }
             Packet::PathResponse(_) => Body::Proof,
             // None of a stream's.
             Packet::Challenge(_)
-            | Packet::Refusal(_)
-            | Packet::Report(_)
-            | Packet::Request(_)
+            | Packet::Reject(_)
+            | Packet::ReceiverReport(_)
+            | Packet::Nack(_)
             | Packet::Connect(_)
-            | Packet::Leave(_)
+            | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_) => return Content::Other,
         };
         native(header, body)
@@ -182,7 +182,7 @@ fn native(header: &Header, body: Body) -> Content {
     }
 }
 
-fn counts(totals: &native::Totals) -> Counts {
+fn counts(totals: &native::SenderReport) -> Counts {
     Counts {
         frames_captured: totals.frames_captured,
         frames_sent: totals.frames_sent,

@@ -17,10 +17,12 @@ const MEDIA: ChunkPlace = ChunkPlace {
 pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: Body, len: u32) -> Entry {
     let channel = match body {
         Body::Chunk(_) => Channel::Media,
-        Body::Resent(_) | Body::Parity | Body::Damaged => Channel::Repair,
-        Body::Tables | Body::Totals(_) | Body::Farewell(_) | Body::Reply { .. } | Body::Proof => {
-            Channel::Control
-        }
+        Body::Retransmission(_) | Body::Parity | Body::Damaged => Channel::Repair,
+        Body::Tables
+        | Body::SenderReport(_)
+        | Body::SenderBye(_)
+        | Body::Echo { .. }
+        | Body::Proof => Channel::Control,
     };
     let fate = match body {
         Body::Damaged => Fate::Corrupt,
@@ -113,7 +115,13 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("chunk", chunk(535_100, 23, 1_033_400, next)),
         (
             "resent",
-            packet(541_000, 5, 1_039_000, Body::Resent(last), last.datagram()),
+            packet(
+                541_000,
+                5,
+                1_039_000,
+                Body::Retransmission(last),
+                last.datagram(),
+            ),
         ),
         ("parity", packet(541_200, 6, 1_039_100, Body::Parity, 1_424)),
         ("parity", packet(541_300, 7, 1_039_200, Body::Parity, 1_424)),
@@ -121,11 +129,11 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("tables", packet(541_500, 0, 1_039_300, Body::Tables, 660)),
         (
             "totals",
-            packet(541_600, 1, 1_039_400, Body::Totals(counts), 136),
+            packet(541_600, 1, 1_039_400, Body::SenderReport(counts), 136),
         ),
         (
             "reply",
-            packet(541_700, 2, 1_039_500, Body::Reply { rtt: 412 }, 60),
+            packet(541_700, 2, 1_039_500, Body::Echo { rtt: 412 }, 60),
         ),
         (
             "drops",
@@ -147,7 +155,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("proof", packet(705_000, 3, 1_195_000, Body::Proof, 52)),
         (
             "farewell",
-            packet(710_000, 4, 1_200_000, Body::Farewell(counts), 136),
+            packet(710_000, 4, 1_200_000, Body::SenderBye(counts), 136),
         ),
         (
             "end",
@@ -317,13 +325,13 @@ fn any_body() -> impl Strategy<Value = Body> {
     });
     prop_oneof![
         4 => any_place().prop_map(Body::Chunk),
-        2 => any_place().prop_map(Body::Resent),
+        2 => any_place().prop_map(Body::Retransmission),
         2 => Just(Body::Parity),
         1 => Just(Body::Tables),
         1 => Just(Body::Proof),
-        1 => counts.clone().prop_map(Body::Totals),
-        1 => counts.prop_map(Body::Farewell),
-        1 => any::<u64>().prop_map(|rtt| Body::Reply { rtt }),
+        1 => counts.clone().prop_map(Body::SenderReport),
+        1 => counts.prop_map(Body::SenderBye),
+        1 => any::<u64>().prop_map(|rtt| Body::Echo { rtt }),
         1 => Just(Body::Damaged),
     ]
 }
@@ -332,7 +340,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let native = (any::<[u64; 3]>(), any_body(), 0_u32..3_000, any::<bool>()).prop_map(
         |([arrival, number, sent], body, len, twice)| {
             let len = match body {
-                Body::Chunk(place) | Body::Resent(place) => place.datagram(),
+                Body::Chunk(place) | Body::Retransmission(place) => place.datagram(),
                 _ => len,
             };
             match packet(arrival, number, sent, body, len) {

@@ -57,25 +57,25 @@ impl Gathered {
         };
         self.heard[channel as usize].push(heard);
         match body {
-            Body::Chunk(place) | Body::Resent(place) if place.frame > MAX_NUMBER => {}
+            Body::Chunk(place) | Body::Retransmission(place) if place.frame > MAX_NUMBER => {}
             Body::Chunk(place) => {
                 let base = number.checked_sub(place.index.into());
                 self.frames.insert(place.frame, (place, base));
             }
-            Body::Resent(place) => {
+            Body::Retransmission(place) => {
                 self.frames.entry(place.frame).or_insert((place, None));
             }
-            Body::Totals(counts) | Body::Farewell(counts) if is_nonsense(&counts) => {}
-            Body::Totals(counts) | Body::Farewell(counts) => {
+            Body::SenderReport(counts) | Body::SenderBye(counts) if is_nonsense(&counts) => {}
+            Body::SenderReport(counts) | Body::SenderBye(counts) => {
                 self.joined.get_or_insert(counts);
                 let newest = self.counts.get_or_insert(counts);
                 if counts.packets[2] >= newest.packets[2] {
                     *newest = counts;
                 }
-                self.ended |= matches!(body, Body::Farewell(_));
+                self.ended |= matches!(body, Body::SenderBye(_));
             }
-            Body::Reply { rtt } if rtt > MAX_RTT => {}
-            Body::Reply { rtt } => {
+            Body::Echo { rtt } if rtt > MAX_RTT => {}
+            Body::Echo { rtt } => {
                 self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             }
             Body::Parity | Body::Tables | Body::Proof | Body::Damaged => {}

@@ -28,7 +28,7 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Outcome {
         budget: setting.latency,
         requests: setting.requests.is_some(),
         strict: true,
-        boot_mark: |_| None,
+        clock_id: |_| None,
         // The same for every replay.
         secret: (0, 0),
     };
@@ -79,7 +79,7 @@ impl World for Way<'_> {
                 let frame = self.chosen.get(chunk.frame.0 as usize).copied();
                 Sent::Chunk(frame.unwrap_or(usize::MAX), chunk.index.into())
             }
-            Ok((_, Packet::Parity(_) | Packet::Resent(_))) => Sent::Repair,
+            Ok((_, Packet::Parity(_) | Packet::Retransmission(_))) => Sent::Repair,
             _ => Sent::Control,
         };
         if let Some(late) = self.path.send(what, micros(now)) {

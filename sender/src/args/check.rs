@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{CommandFactory, error::ErrorKind};
 use framegram_cli::output::{self, Named};
 use framegram_common::fec::Fec;
-use framegram_common::udp::is_broadcast;
+use framegram_net::is_broadcast;
 
 use super::{Options, Slices, Switch, Wire};
 use crate::encode::MIN_FRAME_BYTES;

@@ -2,8 +2,8 @@
 
 use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::udp;
 use framegram_common::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
+use framegram_net as net;
 
 use crate::encode::MIN_FRAME_BYTES;
 use crate::source;
@@ -43,7 +43,7 @@ pub(super) fn destination(text: &str) -> Result<String, String> {
 
 /// Whether a name is known is seen when it is used.
 pub(super) fn listen(text: &str) -> Result<String, String> {
-    match udp::resolve(text, Some(udp::DEFAULT_PORT)) {
+    match net::resolve(text, Some(net::DEFAULT_PORT)) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
         _ => Ok(text.into()),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
-use framegram_common::os;
+use framegram_net::clock;
 use opencv::core::{MatTraitConst, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst};
 
@@ -143,7 +143,7 @@ impl Source for Camera {
             };
             let mut mat = self.pictures.take();
             let grabbed = opened.capture.grab().unwrap_or(false);
-            let taken = taken(&opened.capture, os::now());
+            let taken = taken(&opened.capture, clock::now());
             let read = grabbed && opened.capture.retrieve(&mut mat, 0).unwrap_or(false);
             if !read || mat.empty() {
                 if self.stop.is_stopped() || !self.reopen() {

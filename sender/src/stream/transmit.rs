@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use framegram_common::os;
-use framegram_common::udp::{Waker, wait};
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::{Waker, clock, wait};
 
 use super::Stream;
 use crate::console::Console;
-use crate::impair::Impaired;
 use crate::outputs::Sent;
 use crate::pipeline::Pipeline;
 
@@ -17,7 +16,7 @@ impl Stream<'_> {
     pub(super) fn transmit(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
         let mut came = Came::default();
         loop {
-            let now = os::now();
+            let now = clock::now();
             let Some(transmit) = self.transmitter.poll_transmit(now, out) else {
                 break;
             };
@@ -36,22 +35,24 @@ impl Stream<'_> {
                     came.note(sent, self.console);
                 }
                 Some(impaired) => {
-                    impaired.push(transmit.destination, out, transmit.segment, now);
+                    for datagram in out.chunks(transmit.segment.max(1)) {
+                        impaired.push(transmit.destination, datagram, (), now);
+                    }
                     self.pass_on(now, &mut came);
                 }
             }
         }
-        self.pass_on(os::now(), &mut came);
+        self.pass_on(clock::now(), &mut came);
         self.learn(pipeline, &came);
     }
 
     /// Waits for what is still on impaired links, and hands it on.
     pub(super) fn pass_on_rest(&mut self, pipeline: &Pipeline, waker: &Waker) -> Result<()> {
-        while let Some(due) = self.impaired.as_ref().and_then(Impaired::poll_timeout) {
-            let timeout = due.saturating_sub(os::now());
+        while let Some(due) = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout) {
+            let timeout = due.saturating_sub(clock::now());
             wait(&[], waker, Some(timeout)).context("cannot wait for the network")?;
             let mut came = Came::default();
-            self.pass_on(os::now(), &mut came);
+            self.pass_on(clock::now(), &mut came);
             self.learn(pipeline, &came);
         }
         Ok(())
@@ -59,20 +60,21 @@ impl Stream<'_> {
 
     /// Hands on what has come through impaired links.
     fn pass_on(&mut self, now: Duration, came: &mut Came) {
-        let (outputs, console) = (&mut self.outputs, self.console);
-        let transmitter = &mut self.transmitter;
-        if let Some(impaired) = &mut self.impaired {
-            impaired.pass_on(now, |destination, datagram| {
-                outputs.get_mut(destination).is_some_and(|output| {
-                    let sent = output.send(datagram, datagram.len(), now);
-                    let taken = sent.taken == datagram.len();
-                    if !taken {
-                        transmitter.handle_send_error(destination, datagram, datagram.len());
-                    }
-                    came.note(sent, console);
-                    taken
-                })
-            });
+        let Some(impaired) = &mut self.impaired else {
+            return;
+        };
+        while let Some((destination, passed)) = impaired.poll(now) {
+            let Some(output) = self.outputs.get_mut(destination) else {
+                continue;
+            };
+            let (datagram, len) = (&passed.datagram, passed.datagram.len());
+            let sent = output.send(datagram, len, now);
+            if sent.taken < len {
+                impaired.record_send_error(destination);
+                self.transmitter
+                    .handle_send_error(destination, datagram, len);
+            }
+            came.note(sent, self.console);
         }
     }
 

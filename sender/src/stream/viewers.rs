@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use framegram_common::os;
 use framegram_common::sender::acceptor::Visit;
+use framegram_net::clock;
 
 use super::{MOST_RECEIVED, Stream};
 use crate::door::{Door, Knock};
@@ -22,7 +22,7 @@ impl Stream<'_> {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        if let Some(notice) = output.failed(&error, os::now()) {
+                        if let Some(notice) = output.failed(&error, clock::now()) {
                             self.console.say(&notice);
                         }
                     }
@@ -33,7 +33,7 @@ impl Stream<'_> {
 
     /// Looks after destinations that cannot be reached from where they were.
     pub(super) fn tend_outputs(&mut self) {
-        let now = os::now();
+        let now = clock::now();
         for index in 0..self.outputs.len() {
             let output = &mut self.outputs[index];
             let before = output.address();
@@ -59,7 +59,7 @@ impl Stream<'_> {
         let Some(mut door) = self.door.take() else {
             return;
         };
-        while let Some(place) = door.poll_gone(os::now()) {
+        while let Some(place) = door.poll_gone(clock::now()) {
             self.part(place, "fell silent", &mut door);
         }
         for _ in 0..MOST_RECEIVED {
@@ -110,9 +110,10 @@ impl Stream<'_> {
             None => self.outputs.push(viewer),
         }
         if moved {
-            self.transmitter.move_to_destination(destination, os::now());
+            self.transmitter
+                .move_to_destination(destination, clock::now());
         } else {
-            self.transmitter.open_destination(destination, os::now());
+            self.transmitter.open_destination(destination, clock::now());
         }
         door.tell(from, "is served", self.console);
     }

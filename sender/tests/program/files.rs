@@ -8,7 +8,7 @@ use crate::{Folder, NOBODY, fails, send};
 
 #[test]
 fn a_typo_in_the_source_destroys_nothing() {
-    let folder = Folder::new("typo");
+    let folder = Folder::new();
     let sdp = folder.write("video.sdp", b"yesterday's");
     let report = folder.write("sent.json", b"yesterday's");
     let log = folder.write("done.csv", b"yesterday's");
@@ -31,12 +31,12 @@ fn a_typo_in_the_source_destroys_nothing() {
     for path in [&sdp, &report, &log] {
         assert_eq!(fs::read(path).unwrap(), b"yesterday's", "{path}");
     }
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(folder.0.path()).unwrap().count(), 3);
 }
 
 #[test]
 fn nothing_is_written_over_the_source_or_twice() {
-    let folder = Folder::new("twice");
+    let folder = Folder::new();
     let source = folder.write("in.mjpeg", b"the only copy");
     let (link, hard) = (folder.path("link.sdp"), folder.path("hard.json"));
     symlink(&source, &link).unwrap();
@@ -100,7 +100,7 @@ fn on_a_full_disk(arguments: &[&str]) -> Command {
 
 #[test]
 fn a_full_disk_leaves_the_older_report_whole() {
-    let folder = Folder::new("full");
+    let folder = Folder::new();
     let report = folder.write("sent.json", b"yesterday's");
     let line = [
         "pattern:64x48@50",
@@ -117,12 +117,12 @@ fn a_full_disk_leaves_the_older_report_whole() {
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.contains("sent.json"), "{told}");
     assert_eq!(fs::read(&report).unwrap(), b"yesterday's");
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(folder.0.path()).unwrap().count(), 1);
 }
 
 #[test]
 fn an_older_log_is_moved_aside_and_a_report_replaced() {
-    let folder = Folder::new("older");
+    let folder = Folder::new();
     let report = folder.write("sent.json", b"yesterday's");
     let log = folder.write("done.csv", b"yesterday's");
     let line = [
@@ -148,7 +148,7 @@ fn an_older_log_is_moved_aside_and_a_report_replaced() {
             .starts_with(b"# framegram impairment log")
     );
     assert!(fs::read(&report).unwrap().starts_with(b"{"));
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(folder.0.path()).unwrap().count(), 3);
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Ear {
 
 #[test]
 fn a_signal_during_the_farewell_is_no_second_one() {
-    let folder = Folder::new("farewell");
+    let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
     let to = ear.address();
@@ -99,7 +99,7 @@ fn a_signal_during_the_farewell_is_no_second_one() {
         &path,
     ];
     let mut child = sender(&line).spawn().unwrap();
-    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     signal(&child, "INT");
     assert_eq!(end(&mut child).code(), Some(0));
     assert_eq!(report(&path)["stream"]["ended"], true);
@@ -108,7 +108,7 @@ fn a_signal_during_the_farewell_is_no_second_one() {
 #[test]
 fn a_signal_that_comes_twice_is_one() {
     for name in ["INT", "TERM", "HUP"] {
-        let folder = Folder::new(&format!("twice-{name}"));
+        let folder = Folder::new();
         let path = folder.path("report.json");
         let ear = Ear::new();
         let line = ["pattern:64x48", &ear.address(), "--report", &path];
@@ -117,7 +117,7 @@ fn a_signal_that_comes_twice_is_one() {
         // As `timeout` does it, to the child and to its group.
         signal(&child, name);
         signal(&child, name);
-        ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+        ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
         assert_eq!(end(&mut child).code(), Some(0), "{name}");
         assert_eq!(report(&path)["stream"]["ended"], true);
     }
@@ -142,7 +142,7 @@ fn who_goes_on_without_a_terminal_goes_on() {
     }
     assert_eq!(child.try_wait().unwrap(), None);
     signal(&child, "TERM");
-    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     assert_eq!(end(&mut child).code(), Some(0));
 }
 
@@ -173,7 +173,7 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 
 #[test]
 fn a_stream_goes_on_and_ends_although_nobody_reads_what_is_told() {
-    let folder = Folder::new("unread");
+    let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
     let (reader, writer) = full_pipe();
@@ -185,7 +185,7 @@ fn a_stream_goes_on_and_ends_although_nobody_reads_what_is_told() {
         ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
     }
     signal(&child, "INT");
-    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     assert_eq!(end(&mut child).code(), Some(0));
     assert!(report(&path)["frames"]["sent"].as_u64().unwrap() > 60);
     drop(reader);
@@ -193,7 +193,7 @@ fn a_stream_goes_on_and_ends_although_nobody_reads_what_is_told() {
 
 #[test]
 fn a_terminal_that_is_stopped_stops_nothing() {
-    let folder = Folder::new("stopped");
+    let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
     let pty = nix::pty::openpty(None, None).unwrap();
@@ -209,7 +209,7 @@ fn a_terminal_that_is_stopped_stops_nothing() {
         ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
     }
     signal(&child, "INT");
-    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     assert_eq!(end(&mut child).code(), Some(0));
     assert!(report(&path)["frames"]["sent"].as_u64().unwrap() > 60);
     // All that it got is there to be read, and ends with an error.
@@ -240,14 +240,14 @@ fn the_last_words_come_to_a_reader_who_is_late() {
 
 #[test]
 fn a_report_that_nobody_takes_does_not_keep_it_from_ending() {
-    let folder = Folder::new("fifo");
+    let folder = Folder::new();
     let path = fifo(&folder);
     let ear = Ear::new();
     let line = ["pattern:64x48", &ear.address(), "--report", &path];
     let mut child = sender(&line).stderr(Stdio::piped()).spawn().unwrap();
     ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
     signal(&child, "INT");
-    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     assert_eq!(end(&mut child).code(), Some(1));
     let mut told = String::new();
     let mut stderr = child.stderr.take().unwrap();
@@ -258,7 +258,7 @@ fn a_report_that_nobody_takes_does_not_keep_it_from_ending() {
 
 #[test]
 fn a_report_whose_reader_is_gone_is_not_written_well() {
-    let folder = Folder::new("gone");
+    let folder = Folder::new();
     let path = fifo(&folder);
     let line = [
         "pattern:64x48@60",

@@ -74,8 +74,8 @@ fn still(flawed: Flawed) -> Result<Box<dyn Source>> {
 }
 
 /// Streams from what `open` opens, and says how that ended.
-fn streamed(name: &str, more: &[&str], open: Open) -> String {
-    let folder = Folder::new(name);
+fn streamed(more: &[&str], open: Open) -> String {
+    let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
     let to = ear.address();
@@ -87,7 +87,7 @@ fn streamed(name: &str, more: &[&str], open: Open) -> String {
         threads.outcome().unwrap_err().to_string(),
         error.to_string()
     );
-    ear.hear(|packet| matches!(packet, Packet::Farewell(_)));
+    ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     assert!(Path::new(&path).is_file());
     assert_eq!(report(&path)["stream"]["ended"], true);
     error.to_string()
@@ -96,7 +96,7 @@ fn streamed(name: &str, more: &[&str], open: Open) -> String {
 #[test]
 fn of_the_source_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Source);
-    let told = streamed("source", &[], open);
+    let told = streamed(&[], open);
     assert!(told.contains("\"source\" panicked at"), "{told}");
     assert!(told.contains("panics.rs:"), "{told}");
     assert!(told.contains(": a source that breaks;"), "{told}");
@@ -105,7 +105,7 @@ fn of_the_source_ends_the_stream() {
 #[test]
 fn while_opening_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| panic!("no way in");
-    let told = streamed("opening", &[], open);
+    let told = streamed(&[], open);
     assert!(told.contains("\"opening\" panicked at"), "{told}");
     assert!(told.contains(": no way in;"), "{told}");
 }
@@ -113,7 +113,7 @@ fn while_opening_ends_the_stream() {
 #[test]
 fn of_an_encoder_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
-    let told = streamed("encoder", &["--quality", "50"], open);
+    let told = streamed(&["--quality", "50"], open);
     assert!(told.contains("\"encoder\" panicked at"), "{told}");
 }
 
@@ -122,7 +122,7 @@ fn of_the_transmit_loop_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
     // Without requests and parity, a frame is let go of when it was sent.
     let more = ["--retransmit", "off", "--fec", "off"];
-    let told = streamed("transmit", &more, open);
+    let told = streamed(&more, open);
     assert!(told.contains("program/panics.rs:"), "{told}");
     assert!(told.contains(": a frame that sticks;"), "{told}");
 }

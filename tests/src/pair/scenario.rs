@@ -69,11 +69,11 @@ impl Default for Scenario {
         let interval = Duration::from_micros(33_333);
         let transmitter = sender::Config {
             interval: Some(interval),
-            boot_mark: Some(BOOT_MARK),
+            clock_id: Some(CLOCK_ID),
             ..sender::Config::default()
         };
         let receiver = receiver::Config {
-            boot_mark: |_| Some(BOOT_MARK),
+            clock_id: |_| Some(CLOCK_ID),
             ..receiver::Config::default()
         };
         Self {
@@ -95,4 +95,4 @@ impl Default for Scenario {
     }
 }
 
-const BOOT_MARK: u64 = 1;
+const CLOCK_ID: u64 = 1;

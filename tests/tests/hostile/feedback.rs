@@ -3,7 +3,9 @@
 
 use super::*;
 use framegram_common::seq::FrameSeq;
-use framegram_common::wire::native::{MAX_GAPS, MAX_WANTS, PathChallenge, Report, Request, Want};
+use framegram_common::wire::native::{
+    FrameNack, MAX_GAPS, MAX_NACK_FRAMES, Nack, PathChallenge, ReceiverReport,
+};
 
 /// Beyond the bytes of the frames themselves: what may be sent again at once
 /// whatever the frames are, three of the largest or so much.
@@ -40,8 +42,8 @@ impl Attacked {
         self.transmitter.handle_datagram(0, &datagram, self.now);
     }
 
-    fn report(&mut self, report: Report) {
-        self.take(&Packet::Report(report));
+    fn report(&mut self, report: ReceiverReport) {
+        self.take(&Packet::ReceiverReport(report));
     }
 
     fn send(&mut self, jpeg: &Bytes) {
@@ -67,12 +69,12 @@ impl Attacked {
     }
 }
 
-fn honest() -> Report {
-    Report {
+fn honest() -> ReceiverReport {
+    ReceiverReport {
         viewer: VIEWER,
         rtt: 2_000,
-        budget: 60_000,
-        ..Report::default()
+        playout_delay: 60_000,
+        ..ReceiverReport::default()
     }
 }
 
@@ -90,25 +92,25 @@ fn a_flood_of_requests_draws_no_more_than_the_credit() {
             for frame in 0..frames {
                 attacked.send(&jpeg);
                 for _ in 0..60 {
-                    let want = |rng: &mut Rng| Want {
+                    let want = |rng: &mut Rng| FrameNack {
                         frame: match rng.u8(..4) {
                             0 => FrameSeq(rng.u32(..)),
                             1 => FrameSeq(frame + rng.u32(..100)),
                             _ => FrameSeq(frame.saturating_sub(rng.u32(..3))),
                         },
                         extra: rng.u8(..),
-                        gaps: (0..rng.usize(..MAX_GAPS / MAX_WANTS))
+                        gaps: (0..rng.usize(..MAX_GAPS / MAX_NACK_FRAMES))
                             .map(|_| (rng.u16(..), rng.u16(..)))
                             .collect(),
                     };
-                    let wants = (0..rng.usize(..MAX_WANTS))
+                    let wants = (0..rng.usize(..MAX_NACK_FRAMES))
                         .map(|_| want(&mut rng))
                         .collect();
                     number += rng.u32(..2);
-                    attacked.take(&Packet::Request(Request {
+                    attacked.take(&Packet::Nack(Nack {
                         viewer: rng.u64(..3),
                         number,
-                        wants,
+                        frames: wants,
                     }));
                     attacked.pass(Duration::from_micros(500));
                 }
@@ -134,17 +136,17 @@ fn a_request_that_is_repeated_is_answered_once() {
     (0..3).for_each(|_| attacked.send(&jpeg));
     attacked.pass(Duration::from_millis(20));
     let before = attacked.sent[1];
-    let request = Request {
+    let request = Nack {
         viewer: VIEWER,
         number: 1,
-        wants: vec![Want {
+        frames: vec![FrameNack {
             frame: FrameSeq(2),
             extra: 0,
             gaps: vec![(3, 2)],
         }],
     };
     for _ in 0..1_000 {
-        attacked.take(&Packet::Request(request.clone()));
+        attacked.take(&Packet::Nack(request.clone()));
         attacked.pass(Duration::from_micros(100));
     }
     let answered = attacked.sent[1] - before;
@@ -159,15 +161,15 @@ fn frames_that_never_were_draw_nothing() {
     attacked.pass(Duration::from_millis(20));
     let before = attacked.sent;
     for number in 0..1_000 {
-        let wants = (0..MAX_WANTS as u32).map(|at| Want {
+        let wants = (0..MAX_NACK_FRAMES as u32).map(|at| FrameNack {
             frame: FrameSeq(1 + number * 64 + at),
             extra: 255,
             gaps: vec![(0, u16::MAX)],
         });
-        attacked.take(&Packet::Request(Request {
+        attacked.take(&Packet::Nack(Nack {
             viewer: VIEWER,
             number,
-            wants: wants.collect(),
+            frames: wants.collect(),
         }));
         attacked.drain();
     }
@@ -215,8 +217,8 @@ fn memory_is_bounded_whatever_a_viewer_reports() {
     let jpeg = Bytes::from(vec![7; 200]);
     let mut attacked = Attacked::new();
     let (_, memory) = measure(|| {
-        attacked.report(Report {
-            budget: u32::MAX,
+        attacked.report(ReceiverReport {
+            playout_delay: u32::MAX,
             ..honest()
         });
         for _ in 0..100_000 {
@@ -244,17 +246,17 @@ fn reports_may_say_anything() {
             _ => rng.u32(..),
         };
         for viewer in 0..100 {
-            attacked.report(Report {
+            attacked.report(ReceiverReport {
                 viewer,
                 loss_ppm: any(),
                 burst_milli: any(),
                 rtt: any(),
                 queueing: any(),
-                budget: any(),
+                playout_delay: any(),
                 media_received: u64::MAX,
                 packets_lost: u64::MAX,
                 frames_shown: u64::MAX,
-                ..Report::default()
+                ..ReceiverReport::default()
             });
             if viewer % 10 == 0 {
                 attacked.send(&Bytes::from(vec![7; 3_000]));

@@ -1,7 +1,7 @@
 //! Forged counts, farewells and numbers.
 
 use super::*;
-use framegram_common::wire::native::{Reply, Tables, Totals};
+use framegram_common::wire::native::{Echo, SenderReport, Tables};
 
 /// Any number, the awkward ones more often.
 fn any(rng: &mut Rng) -> u64 {
@@ -15,8 +15,8 @@ fn any(rng: &mut Rng) -> u64 {
     }
 }
 
-fn forged_totals(rng: &mut Rng) -> Totals {
-    Totals {
+fn forged_totals(rng: &mut Rng) -> SenderReport {
+    SenderReport {
         frames_captured: any(rng),
         frames_replaced: any(rng),
         frames_not_sent: any(rng),
@@ -27,13 +27,13 @@ fn forged_totals(rng: &mut Rng) -> Totals {
         bytes: any(rng),
         jpeg_bytes: any(rng),
         started: any(rng),
-        boot_mark: any(rng),
+        clock_id: any(rng),
         interval: any(rng) as u32,
         kept: any(rng) as u32,
         spread: any(rng) as u32,
-        refused: any(rng),
-        refused_first: any(rng),
-        refused_end: any(rng),
+        send_errors: any(rng),
+        unsent_first: any(rng),
+        unsent_end: any(rng),
         encode_p50: any(rng) as u32,
         encode_p95: any(rng) as u32,
         encode_p99: any(rng) as u32,
@@ -56,9 +56,9 @@ fn forged_totals_farewells_and_replies_do_no_harm() {
             for _ in 0..60 {
                 let data = [0; 100];
                 let packet = match rng.u8(..6) {
-                    0 => Packet::Totals(forged_totals(&mut rng)),
-                    1 => Packet::Farewell(forged_totals(&mut rng)),
-                    2 => Packet::Reply(Reply {
+                    0 => Packet::SenderReport(forged_totals(&mut rng)),
+                    1 => Packet::SenderBye(forged_totals(&mut rng)),
+                    2 => Packet::Echo(Echo {
                         viewer: if rng.bool() { VIEWER } else { any(&mut rng) },
                         report_sent: any(&mut rng),
                         report_received: any(&mut rng),
@@ -111,11 +111,11 @@ fn a_true_stream_survives_forged_totals() {
             |datagram, now| {
                 let mut arriving = vec![datagram.to_vec()];
                 if rng.u8(..10) == 0 {
-                    let totals = Totals {
+                    let totals = SenderReport {
                         frames_sent: 1 << rng.u32(24..64),
                         ..forged_totals(&mut rng)
                     };
-                    arriving.push(forger.datagram(&Packet::Totals(totals), now));
+                    arriving.push(forger.datagram(&Packet::SenderReport(totals), now));
                     mangled += 1;
                 }
                 arriving
@@ -140,7 +140,7 @@ fn streams_without_number_are_not_remembered_without_bound() {
             let chunk = claim(FrameNumber(0), 300, 100, 0, &data);
             watched.take(&forger.datagram(&Packet::Chunk(chunk), now), now);
             if stream % 3 == 0 {
-                let farewell = Packet::Farewell(Totals::default());
+                let farewell = Packet::SenderBye(SenderReport::default());
                 watched.take(&forger.datagram(&farewell, now), now);
             }
             now += Duration::from_millis(stream % 200);

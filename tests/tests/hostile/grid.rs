@@ -2,7 +2,7 @@
 
 use framegram_common::gallery::{Gallery, MAX_HELD, MAX_OF_ONE_ADDRESS, MAX_SENDERS};
 use framegram_common::listener::Config;
-use framegram_common::wire::native::{Challenge, Refusal, Totals};
+use framegram_common::wire::native::{Challenge, Reject, SenderReport};
 
 use super::followed::Camera;
 use super::*;
@@ -42,8 +42,8 @@ fn shortest(stream: u64) -> Vec<Vec<u8>> {
     forger.stream = stream;
     [
         Packet::Challenge(Challenge::default()),
-        Packet::Refusal(Refusal::default()),
-        Packet::Totals(Totals::default()),
+        Packet::Reject(Reject::default()),
+        Packet::SenderReport(SenderReport::default()),
         Packet::Chunk(claim(FrameNumber(0), 300, 100, 0, &data)),
     ]
     .map(|packet| forger.datagram(&packet, START))

@@ -17,7 +17,7 @@ fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
                 let mut datagram = datagram.to_vec();
                 // The farewells are spared: what is behind the last packet
                 // that arrives cannot be counted.
-                if rng.u8(..20) == 0 && !matches!(decode(&datagram), Packet::Farewell(_)) {
+                if rng.u8(..20) == 0 && !matches!(decode(&datagram), Packet::SenderBye(_)) {
                     damaged += 1;
                     for _ in 0..rng.usize(1..32) {
                         let bit = rng.usize(..datagram.len() * 8);

@@ -2,7 +2,7 @@
 
 use framegram_common::caller::Caller;
 use framegram_common::sender::acceptor::{Acceptor, Config, SILENCE, Visit};
-use framegram_common::wire::native::{Connect, NO_DESTINATION, Report};
+use framegram_common::wire::native::{Connect, NO_DESTINATION, ReceiverReport};
 
 use super::*;
 
@@ -32,11 +32,11 @@ fn come(gate: &mut Acceptor, viewer: u64, from: SocketAddr, now: Duration) -> bo
 
 /// Whether the viewer's report is taken.
 fn reports(gate: &mut Acceptor, viewer: u64, from: SocketAddr, now: Duration) -> bool {
-    let report = Report {
+    let report = ReceiverReport {
         viewer,
-        ..Report::default()
+        ..ReceiverReport::default()
     };
-    let datagram = Forger::new().datagram(&Packet::Report(report), now);
+    let datagram = Forger::new().datagram(&Packet::ReceiverReport(report), now);
     let visit = gate.handle_datagram(from, &datagram, now, &mut Vec::new());
     matches!(visit, Visit::Served(_))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use framegram_common::receiver::Event;
 use framegram_common::wire::native::{
-    Challenge, Channel, Parity, Refusal, Reply, Report, Tables, Totals, micros,
+    Challenge, Channel, Echo, Parity, ReceiverReport, Reject, SenderReport, Tables, micros,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -163,8 +163,8 @@ impl Stage {
     }
 
     /// What the sender's own counts would be.
-    fn totals(&self) -> Totals {
-        Totals {
+    fn totals(&self) -> SenderReport {
+        SenderReport {
             frames_captured: self.frames,
             frames_sent: self.frames,
             media: self.next[0],
@@ -173,7 +173,7 @@ impl Stage {
             started: micros(START),
             interval: INTERVAL.as_micros() as u32,
             kept: 100_000,
-            ..Totals::default()
+            ..SenderReport::default()
         }
     }
 
@@ -202,11 +202,11 @@ fn attack(stage: &Stage, row: usize) -> (&'static str, Vec<(Packet<'static>, u64
         parts: 1,
         header: &DATA,
     };
-    let of_frames = |frames| Totals {
+    let of_frames = |frames| SenderReport {
         frames_sent: frames,
         ..totals
     };
-    let absurd = Totals {
+    let absurd = SenderReport {
         media: totals.media + (1 << 23),
         repair: totals.repair + (1 << 23),
         ..totals
@@ -222,20 +222,23 @@ fn attack(stage: &Stage, row: usize) -> (&'static str, Vec<(Packet<'static>, u64
     match row {
         0 => (
             "totals of 2^20 frames",
-            one(Packet::Totals(of_frames((1 << 20) - 1)), 0),
+            one(Packet::SenderReport(of_frames((1 << 20) - 1)), 0),
         ),
         1 => (
             "totals 2^19 frames ahead",
-            one(Packet::Totals(of_frames(stage.frames + (1 << 19))), 0),
+            one(Packet::SenderReport(of_frames(stage.frames + (1 << 19))), 0),
         ),
-        2 => ("totals of absurd packets", one(Packet::Totals(absurd), 0)),
+        2 => (
+            "totals of absurd packets",
+            one(Packet::SenderReport(absurd), 0),
+        ),
         3 => (
             "resent, 2^19 frames ahead",
-            one(Packet::Resent(ahead(1 << 19)), 0),
+            one(Packet::Retransmission(ahead(1 << 19)), 0),
         ),
         4 => (
             "resent, 1000 frames ahead",
-            one(Packet::Resent(ahead(1000)), 0),
+            one(Packet::Retransmission(ahead(1000)), 0),
         ),
         5 => (
             "chunk, 1000 frames ahead",
@@ -245,7 +248,7 @@ fn attack(stage: &Stage, row: usize) -> (&'static str, Vec<(Packet<'static>, u64
             "media and repair 2^23 ahead",
             vec![
                 (Packet::Chunk(ahead(0)), 1 << 23),
-                (Packet::Resent(ahead(0)), 1 << 23),
+                (Packet::Retransmission(ahead(0)), 1 << 23),
             ],
         ),
         7 => ("media 2^23 ahead", one(Packet::Chunk(ahead(0)), 1 << 23)),
@@ -253,12 +256,15 @@ fn attack(stage: &Stage, row: usize) -> (&'static str, Vec<(Packet<'static>, u64
         9 => ("parity, 2^19 frames ahead", one(Packet::Parity(parity), 0)),
         10 => (
             "a bye of fewer packets than came",
-            one(Packet::Farewell(Totals { media: 1, ..totals }), 1 << 20),
+            one(
+                Packet::SenderBye(SenderReport { media: 1, ..totals }),
+                1 << 20,
+            ),
         ),
         _ => (
             "a bye in good order, again and again",
             (1 << 20..(1 << 20) + 3)
-                .map(|number| (Packet::Farewell(totals), number))
+                .map(|number| (Packet::SenderBye(totals), number))
                 .collect(),
         ),
     }
@@ -328,7 +334,7 @@ fn a_bye_counts_only_when_no_media_follows_it() {
     for interval in [Some(INTERVAL), None] {
         let mut stage = Stage::before(interval);
         stage.play(30);
-        let farewell = Packet::Farewell(stage.totals());
+        let farewell = Packet::SenderBye(stage.totals());
         stage.forge(sender(), &farewell, 0);
         let before = stage.went_to(sender());
         stage.play(30);
@@ -449,15 +455,15 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
     let number = FrameNumber(rng.u64(..4));
     let len = rng.usize(1..1_400);
     let chunk = claim(number, 2 * len, len, 0, &DATA);
-    let totals = Totals {
+    let totals = SenderReport {
         frames_sent: rng.u64(..10),
         interval: 33_333,
         kept: 100_000,
-        ..Totals::default()
+        ..SenderReport::default()
     };
     vec![
-        ("totals", Packet::Totals(totals)),
-        ("farewell", Packet::Farewell(totals)),
+        ("totals", Packet::SenderReport(totals)),
+        ("farewell", Packet::SenderBye(totals)),
         (
             "challenge",
             Packet::Challenge(Challenge {
@@ -467,7 +473,7 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
         ),
         (
             "refusal",
-            Packet::Refusal(Refusal {
+            Packet::Reject(Reject {
                 viewer: VIEWER,
                 reason: 1,
                 viewers: 1,
@@ -475,7 +481,7 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
         ),
         (
             "reply",
-            Packet::Reply(Reply {
+            Packet::Echo(Echo {
                 viewer: VIEWER,
                 report_sent: 1,
                 report_received: 1,
@@ -493,13 +499,13 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
         ),
         (
             "report",
-            Packet::Report(Report {
+            Packet::ReceiverReport(ReceiverReport {
                 viewer: VIEWER,
-                ..Report::default()
+                ..ReceiverReport::default()
             }),
         ),
         ("chunk", Packet::Chunk(chunk)),
-        ("resent", Packet::Resent(chunk)),
+        ("resent", Packet::Retransmission(chunk)),
     ]
 }
 

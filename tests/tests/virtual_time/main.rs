@@ -4,7 +4,13 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod checks;
+mod clocks;
+mod concealment;
 mod outages;
+mod repair;
+mod repair_table;
+mod send_errors;
+mod sharing;
 
 use std::time::Duration;
 

@@ -6,8 +6,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use framegram_common::os;
 use framegram_lab::impair::Impairment;
+use framegram_net::clock;
 use framegram_tests::measure::print_table;
 use framegram_tests::program::{Ended, Program, SENDER, Start, VIEWER, address, until};
 use framegram_tests::relay::Relay;
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
             to_viewer.set_out(out);
             to_sender.set_out(out);
         }
-        backs.push(os::now());
+        backs.push(clock::now());
         wait(begin + MINUTE);
         let [sent, seen, asked] = [&sender, &viewer, &asking].map(memory);
         let figures = [sent, seen, asked, delay(&viewer)];

@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use framegram_cli::output::{self, Named};
-use framegram_common::udp;
+use framegram_net as net;
 
 use super::{Args, Layout, Wire};
 use crate::report::files::Kind;
@@ -97,7 +97,7 @@ impl Args {
     /// Whether the address is that of a group, or a name that nobody knows yet.
     fn may_join(&self) -> bool {
         let address = self.address.as_deref().unwrap_or(EVERYWHERE);
-        udp::resolve(address, Some(udp::DEFAULT_PORT))
+        net::resolve(address, Some(net::DEFAULT_PORT))
             .map_or(true, |address| address.ip().is_multicast())
     }
 }

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::ValueEnum;
-use framegram_common::{udp, wire};
+use framegram_common::wire;
+use framegram_net as net;
 
 /// How figures are written while the stream runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,13 +60,13 @@ pub enum Sender {
 pub(super) fn sender(text: &str) -> Result<Sender, String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
-        let with_port = SocketAddr::new(address, udp::DEFAULT_PORT);
+        let with_port = SocketAddr::new(address, net::DEFAULT_PORT);
         return Err(format!("add a port: {with_port}"));
     }
     if !text.contains(':') {
         return Ok(Sender::Name(text.to_owned()));
     }
-    match udp::resolve(text, None) {
+    match net::resolve(text, None) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
         _ => Ok(Sender::Address(text.to_owned())),
     }

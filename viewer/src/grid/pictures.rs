@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use framegram_common::os;
 use framegram_common::receiver::Outcome;
 use framegram_media::{Reduction, XrgbImage};
+use framegram_net::clock;
 
 use super::Grid;
 use super::decoding::{self, Job};
@@ -32,7 +32,7 @@ impl Grid {
                     sender.last = Some(done.jpeg);
                     self.shown += 1;
                     self.first.get_or_insert(now);
-                    Outcome::Shown { at: os::now() }
+                    Outcome::Shown { at: clock::now() }
                 }
             };
             self.gallery.handle_fate(place, done.id, outcome);
@@ -87,12 +87,12 @@ impl Grid {
         let Some(snapshot) = snapshot else {
             return Ok(());
         };
-        let now = os::now();
+        let now = clock::now();
         let mut pictures = Vec::new();
         for sender in &self.senders {
             let mut picture = XrgbImage::default();
             // What would hold up the end is left out.
-            let in_time = os::now().saturating_sub(now) < SNAPSHOT;
+            let in_time = clock::now().saturating_sub(now) < SNAPSHOT;
             let last = sender.last.as_ref().filter(|_| in_time);
             let seen = last.map(|jpeg| self.decoder.decode(jpeg, Reduction::None, &mut picture));
             pictures.push(matches!(seen, Some(Ok(()))).then_some(picture));

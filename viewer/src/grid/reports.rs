@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 
 use framegram_common::gallery::MAX_SENDERS;
-use framegram_common::udp::{Listen, Received, Socket};
+use framegram_net::{ListenOptions, Received, Socket};
 
 /// The socket for them, and who was heard on it: answers go out by it.
 pub(super) struct Reports {
     /// Where it is to be, once there is a sender of RTP.
-    listen: Option<Listen>,
+    listen: Option<ListenOptions>,
     socket: Option<Socket>,
     heard: Vec<SocketAddr>,
 }
 
 impl Reports {
-    pub(super) fn new(listen: Option<Listen>) -> Self {
+    pub(super) fn new(listen: Option<ListenOptions>) -> Self {
         Self {
             listen,
             socket: None,

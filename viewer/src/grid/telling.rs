@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framegram_cli::pipe::Pipe;
+use framegram_common::Statistics;
 use framegram_common::gallery::Gallery;
-use framegram_common::{Statistics, os};
+use framegram_net::clock;
 
 use crate::failures;
 use crate::report::advice::Advice;
@@ -27,7 +28,7 @@ impl Telling {
     pub(crate) fn new(files: Files, out: Option<Pipe>) -> Self {
         Self {
             files,
-            lines: out.map(|out| (Lines::new(os::now()), out)),
+            lines: out.map(|out| (Lines::new(clock::now()), out)),
         }
     }
 
@@ -63,7 +64,7 @@ impl Telling {
         advice: &Advice,
     ) -> anyhow::Result<()> {
         let told = self.lines.map_or(Ok(()), |(lines, out)| {
-            let last = lines.last_of_senders(live, each, os::now());
+            let last = lines.last_of_senders(live, each, clock::now());
             out.put(last, None).and_then(|_| out.finish())
         });
         let written = self.files.finish_senders(all, each, advice);

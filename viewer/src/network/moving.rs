@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::caller::Caller;
-use framegram_common::udp::{self, Lookup, Upkeep};
+use framegram_net::{self as net, Lookup, RouteMonitor};
 
 use super::Network;
 use crate::socket;
@@ -13,7 +13,7 @@ use crate::socket;
 /// What it takes to find the way again.
 #[derive(Debug)]
 pub(super) struct Moving {
-    upkeep: Upkeep,
+    upkeep: RouteMonitor,
     /// Of a sender that has a name.
     lookup: Option<Lookup>,
     /// Receive buffer of a socket that takes the place of another.
@@ -27,9 +27,9 @@ pub(super) struct Moving {
 impl Moving {
     pub(super) fn new(now: Duration) -> Self {
         Self {
-            upkeep: Upkeep::default(),
+            upkeep: RouteMonitor::default(),
             lookup: None,
-            buffer: udp::DEFAULT_BUFFER,
+            buffer: net::DEFAULT_BUFFER,
             heard: now,
             asking: None,
         }
@@ -72,12 +72,12 @@ impl Network {
             if self.moving.upkeep.is_due(now) {
                 for socket in std::iter::once(&self.socket).chain(&self.control) {
                     // Where it cannot be joined now, it may be the next time.
-                    let _ = socket.keep_membership();
+                    let _ = socket.refresh_membership();
                 }
             }
             return;
         };
-        if let Ok(true) = self.moving.upkeep.tend(&self.socket, to, now) {
+        if let Ok(true) = self.moving.upkeep.poll(&self.socket, to, now) {
             self.console.say(&format!(
                 "This machine's address has changed; asking {to} again."
             ));
@@ -105,12 +105,12 @@ impl Network {
     /// Hears the sender at this address from now on, if it is one machine's.
     fn go_to(&mut self, to: SocketAddr) -> anyhow::Result<()> {
         let ip = to.ip();
-        anyhow::ensure!(!ip.is_multicast() && !ip.is_unspecified() && !udp::is_broadcast(ip));
+        anyhow::ensure!(!ip.is_multicast() && !ip.is_unspecified() && !net::is_broadcast(ip));
         if self.socket.local_addr()?.is_ipv4() == to.is_ipv4() {
             self.socket.reconnect(to)?;
         } else {
             let socket = socket::towards(to, self.moving.buffer)?;
-            socket.succeed(&self.socket);
+            socket.continue_drops_of(&self.socket);
             self.socket = socket;
         }
         Ok(())

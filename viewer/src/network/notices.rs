@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use framegram_cli::numbers::seconds;
 use framegram_common::receiver::Event;
-use framegram_common::udp;
 use framegram_common::wire::Format;
+use framegram_net as net;
 
 use super::Network;
 use crate::report::live::{Live, Meter};
@@ -80,7 +80,7 @@ impl Network {
     /// Says, once, that nobody is there to be asked.
     pub(super) fn tell_unheard(&mut self, error: &std::io::Error) {
         if let Some(caller) = &self.caller
-            && udp::is_refused(error)
+            && net::is_refused(error)
             && !self.unheard_told
         {
             self.unheard_told = true;

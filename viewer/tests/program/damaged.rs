@@ -1,7 +1,7 @@
 //! Frames of formats without a checksum of their own, of which something is
 //! missing: whatever takes them says the same of them.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use framegram_common::wire::rtp::{self, Packet};
@@ -24,7 +24,7 @@ fn frames(count: usize) -> Vec<Vec<u8>> {
 /// Shows a stream in every way that there is, which `send` makes at addresses,
 /// and returns how many frames were intact and how many undecodable in each. Those
 /// that a viewer skipped on a busy machine are told.
-fn shown(send: impl Fn(&UdpSocket, &[u16])) -> Vec<(u64, u64)> {
+fn shown(send: impl Fn(&UdpSocket, &[SocketAddr])) -> Vec<(u64, u64)> {
     let folder = Folder::new();
     let kinds: [&[&str]; 3] = [
         &["--headless"],
@@ -41,8 +41,8 @@ fn shown(send: impl Fn(&UdpSocket, &[u16])) -> Vec<(u64, u64)> {
             (viewer, report)
         })
         .collect();
-    let ports: Vec<_> = viewers.iter().map(|(viewer, _)| viewer.port).collect();
-    send(&UdpSocket::bind("127.0.0.1:0").unwrap(), &ports);
+    let addresses: Vec<_> = viewers.iter().map(|(viewer, _)| viewer.address()).collect();
+    send(&UdpSocket::bind("127.0.0.1:0").unwrap(), &addresses);
     viewers
         .into_iter()
         .map(|(viewer, report)| {
@@ -63,18 +63,18 @@ fn shown(send: impl Fn(&UdpSocket, &[u16])) -> Vec<(u64, u64)> {
 
 #[test]
 fn bare_jpegs_that_lack_a_datagram_are_intact_nowhere() {
-    let all = shown(|socket, ports| {
+    let all = shown(|socket, addresses| {
         for (number, jpeg) in frames(300).iter().enumerate() {
             let pieces = jpeg.len().div_ceil(PIECE);
             assert!(pieces > 4, "{pieces}");
             for (index, piece) in jpeg.chunks(PIECE).enumerate() {
                 let is_missing =
                     number % 3 == 1 && number < 285 && index == 2 + number % (pieces - 3);
-                for port in ports.iter().filter(|_| !is_missing) {
-                    socket.send_to(piece, ("127.0.0.1", *port)).unwrap();
+                for address in addresses.iter().filter(|_| !is_missing) {
+                    socket.send_to(piece, address).unwrap();
                 }
             }
-            wait_until_read(ports);
+            wait_until_read(addresses);
         }
     });
     assert_eq!(all, [(205, 95); 3]);
@@ -83,7 +83,7 @@ fn bare_jpegs_that_lack_a_datagram_are_intact_nowhere() {
 /// As whatever numbers packets anew behind a lossy way makes it.
 #[test]
 fn rtp_that_was_patched_is_intact_nowhere() {
-    let all = shown(|socket, ports| {
+    let all = shown(|socket, addresses| {
         let mut sequence = 0;
         for (number, jpeg) in frames(120).into_iter().enumerate() {
             let mut jpeg = jpeg;
@@ -107,11 +107,11 @@ fn rtp_that_was_patched_is_intact_nowhere() {
                 }
                 .encode(&mut datagram);
                 sequence = sequence.wrapping_add(1);
-                for port in ports {
-                    socket.send_to(&datagram, ("127.0.0.1", *port)).unwrap();
+                for address in addresses {
+                    socket.send_to(&datagram, address).unwrap();
                 }
             }
-            wait_until_read(ports);
+            wait_until_read(addresses);
         }
     });
     assert_eq!(all, [(90, 30); 3]);
@@ -119,17 +119,21 @@ fn rtp_that_was_patched_is_intact_nowhere() {
 
 /// Waits until nothing of a frame is in the viewers' socket buffers, so that none
 /// drops anything, however busy the machine is; but for a frame interval at least.
-fn wait_until_read(ports: &[u16]) {
+fn wait_until_read(addresses: &[SocketAddr]) {
     loop {
         std::thread::sleep(INTERVAL);
         let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
-        let is_read = |port: &u16| {
-            let address = format!("0100007F:{port:04X}");
+        let is_read = |address: &SocketAddr| {
+            let SocketAddr::V4(v4) = address else {
+                panic!("addresses of tests are IPv4");
+            };
+            let host = u32::from_ne_bytes(v4.ip().octets());
+            let address = format!("{host:08X}:{:04X}", v4.port());
             let socket = sockets.lines().find(|line| line.contains(&address));
             let queues = socket.and_then(|socket| socket.split_whitespace().nth(4));
             queues.is_none_or(|queues| queues.ends_with(":00000000"))
         };
-        if ports.iter().all(is_read) {
+        if addresses.iter().all(is_read) {
             return;
         }
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, Viewer, frames, free_port, json, send, viewer};
+use crate::support::{Folder, Viewer, address, frames, json, send, viewer};
 
 /// How long a program may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,16 +58,16 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 /// Runs a viewer until a signal, while a stream comes again and again; how it
 /// ends, and what it says if somebody reads that.
 fn interrupted(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> (Option<i32>, String) {
-    let port = free_port();
+    let address = address();
     let mut command = viewer(arguments);
-    command.arg(format!("127.0.0.1:{port}"));
+    command.arg(address.to_string());
     command.stdout(Stdio::null());
     prepare(&mut command);
     let mut child = command.spawn().unwrap();
     // For longer than from one line of progress to the next.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(2500) {
-        send(([127, 0, 0, 1], port).into(), &frames(30), true);
+        send(address, &frames(30), true);
     }
     signal(&child, "INT");
     let status = end(&mut child);
@@ -177,15 +177,15 @@ fn a_fifo_whose_reader_is_gone_is_not_written_well() {
     for (flag, name) in [("--output", "film.mjpeg"), ("--report", "gone.json")] {
         let path = fifo(&folder, name);
         let mut command = viewer(&["--headless", flag, &path]);
-        let port = free_port();
-        command.arg(format!("127.0.0.1:{port}"));
+        let address = address();
+        command.arg(address.to_string());
         let mut child = command.spawn().unwrap();
         // Opened by both, and left by the reader.
         drop(File::open(&path).unwrap());
         let begun = Instant::now();
         while flag == "--output" && child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < PATIENCE, "it did not end");
-            send(([127, 0, 0, 1], port).into(), &frames(10), true);
+            send(address, &frames(10), true);
         }
         // One that writes nothing finds out at its end.
         if flag == "--report" {

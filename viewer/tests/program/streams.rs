@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use crate::support::{Ended, Folder, Viewer, frames, json, send};
+use crate::support::{Ended, Folder, Viewer, address, frames, json, send};
 
 fn assert_well(ended: &Ended) {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
@@ -48,6 +48,7 @@ fn counts_a_stream_to_its_end_and_reports_it() {
 
 #[test]
 fn quiet_says_nothing() {
+    let to = address();
     let mut viewer = crate::support::viewer(&[
         "--headless",
         "--quiet",
@@ -55,7 +56,7 @@ fn quiet_says_nothing() {
         "1",
         "--wait",
         "30s",
-        "127.0.0.1:5997",
+        &to.to_string(),
     ])
     .spawn()
     .unwrap();
@@ -63,7 +64,6 @@ fn quiet_says_nothing() {
     let jpegs = frames(20);
     let begun = Instant::now();
     while viewer.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(30) {
-        let to = ([127, 0, 0, 1], 5997).into();
         send(to, &jpegs, true);
     }
     let output = viewer.wait_with_output().unwrap();

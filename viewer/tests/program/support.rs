@@ -1,22 +1,22 @@
 //! A viewer to run, and a stream to send to it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framegram_common::Sender;
 use framegram_common::sender::Config;
-use framegram_common::udp::{Socket, Towards, Waker, is_refused, wait};
-use framegram_common::{Sender, os};
 use framegram_media::{Subsampling, XrgbImage};
+use framegram_net::{ConnectOptions, Socket, Waker, clock, is_refused, wait};
 
 /// A running viewer.
 pub(crate) struct Viewer {
     pub(crate) child: Child,
-    pub(crate) port: u16,
+    address: SocketAddr,
     lines: Receiver<String>,
     told: String,
 }
@@ -47,8 +47,8 @@ impl Viewer {
     }
 
     pub(crate) fn start(mut command: Command) -> Self {
-        let port = free_port();
-        command.arg(format!("127.0.0.1:{port}"));
+        let address = address();
+        command.arg(address.to_string());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
@@ -61,7 +61,7 @@ impl Viewer {
         let told = String::new();
         let mut viewer = Self {
             child,
-            port,
+            address,
             lines,
             told,
         };
@@ -83,7 +83,7 @@ impl Viewer {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        self.address
     }
 
     pub(crate) fn stdout(&mut self) -> ChildStdout {
@@ -130,21 +130,21 @@ impl Drop for Viewer {
 
 /// Sends the JPEGs as one stream, 100 a second, with a farewell if `farewell`.
 pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
-    let socket = Socket::towards(to, &Towards::default()).unwrap();
+    let socket = Socket::connect(to, &ConnectOptions::default()).unwrap();
     let waker = Waker::new().unwrap();
-    let stream = os::random_u64();
+    let stream = framegram_net::random_u64();
     let config = Config {
         destinations: 1,
         interval: Some(INTERVAL),
         pace: false,
-        boot_mark: os::boot_mark(stream),
+        clock_id: clock::clock_id(stream),
         ..Config::default()
     };
-    let begun = os::now();
+    let begun = clock::now();
     let mut transmitter = Sender::new(config, stream, begun);
     let mut out = Vec::new();
     let mut drain = |transmitter: &mut Sender| {
-        while let Some(transmit) = transmitter.poll_transmit(os::now(), &mut out) {
+        while let Some(transmit) = transmitter.poll_transmit(clock::now(), &mut out) {
             match socket.send(None, &out, transmit.segment) {
                 // The viewer has had enough.
                 Err(error) if is_refused(&error) => {}
@@ -155,16 +155,16 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
     let mut until = |transmitter: &mut Sender, time: Duration| {
         // However late it is on a busy machine.
         drain(transmitter);
-        while os::now() < time && !transmitter.is_finished() {
+        while clock::now() < time && !transmitter.is_finished() {
             let next = transmitter.poll_timeout().unwrap_or(time).min(time);
-            let timeout = next.saturating_sub(os::now());
+            let timeout = next.saturating_sub(clock::now());
             wait(&[], &waker, Some(timeout)).unwrap();
             drain(transmitter);
         }
     };
     for (number, jpeg) in jpegs.iter().enumerate() {
         until(&mut transmitter, begun + INTERVAL * number as u32);
-        let now = os::now();
+        let now = clock::now();
         transmitter.handle_captured(number as u64 + 1);
         let jpeg = Bytes::from(jpeg.clone());
         transmitter.handle_frame(jpeg, now, None, now).unwrap();
@@ -172,7 +172,7 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
     let end = begun + INTERVAL * jpegs.len() as u32;
     until(&mut transmitter, end);
     if farewell {
-        transmitter.finish(os::now());
+        transmitter.finish(clock::now());
         until(&mut transmitter, end + Duration::from_secs(10));
         assert!(transmitter.is_finished());
     }
@@ -209,24 +209,15 @@ pub(crate) fn picture(
 }
 
 /// A folder of its own for one test, gone afterwards.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let name = format!("framegram-view-{:016x}", os::random_u64());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.0.path().join(name).to_str().unwrap().to_owned()
     }
 }
 
@@ -234,10 +225,13 @@ pub(crate) fn json(path: &str) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
+/// An address of this machine that no other test uses: this test program has a
+/// host of 127/8 of its own, by its process number, and counts the ports.
+pub(crate) fn address() -> SocketAddr {
+    static PORT: AtomicU16 = AtomicU16::new(5_005);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let host = [127, high.max(1), middle, low];
+    (host, PORT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 /// How long a viewer may take to say what it is to say, on a busy machine.

@@ -7,20 +7,15 @@ use super::*;
 use crate::stop::Stop;
 
 /// A folder of a test's own, gone when it ends.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
     fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("framegram-cli-{}-{next}", process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// A file with this in it.
@@ -31,17 +26,11 @@ impl Folder {
 
     /// What is there, by name.
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
+        let entries = fs::read_dir(self.0.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = names.collect();
         names.sort();
         names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -88,7 +77,7 @@ fn what_fails_or_is_given_up_changes_nothing() {
         &Threads::new(&Stop::new()),
     )
     .unwrap_err();
-    OutputFile::claim(&folder.0, "report", &Threads::new(&Stop::new())).unwrap_err();
+    OutputFile::claim(folder.0.path(), "report", &Threads::new(&Stop::new())).unwrap_err();
 }
 
 #[test]

@@ -44,7 +44,9 @@ impl Records {
         let (all, own) = match origin {
             Origin::Sent => return,
             Origin::Parity => (&mut self.repaired_by_parity, &mut record.chunks_by_parity),
-            Origin::Resent => (&mut self.repaired_by_request, &mut record.chunks_by_request),
+            Origin::Retransmission => {
+                (&mut self.repaired_by_request, &mut record.chunks_by_request)
+            }
         };
         *all = next(*all);
         *own = next((*own).into()) as u32;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Line, Peer, Stream, succession};
 use crate::seq::FrameNumber;
-use crate::wire::native::{Channel, Chunk, Header, Packet, Totals};
+use crate::wire::native::{Channel, Chunk, Header, Packet, SenderReport};
 
 impl Stream {
     /// Takes a packet from another address than the stream's. Returns whether
@@ -59,25 +59,25 @@ impl Stream {
         }
         match packet {
             Packet::Chunk(chunk) => self.is_credible_chunk(chunk, true, now),
-            Packet::Resent(chunk) => self.is_credible_chunk(chunk, false, now),
+            Packet::Retransmission(chunk) => self.is_credible_chunk(chunk, false, now),
             Packet::Parity(parity) => {
                 let first = parity.first.extend(FrameNumber(self.ledger.frames_sent()));
                 self.allow_frames(first.0.saturating_add(parity.counts.len() as u64), now)
             }
-            Packet::Totals(totals) => self.are_credible(totals, now),
+            Packet::SenderReport(totals) => self.are_credible(totals, now),
             // Nothing that was received can come after the last packet.
-            Packet::Farewell(totals) => {
+            Packet::SenderBye(totals) => {
                 totals.media >= self.ledger.received_to(Channel::Media)
                     && self.are_credible(totals, now)
             }
             Packet::Tables(_)
-            | Packet::Reply(_)
-            | Packet::Report(_)
-            | Packet::Request(_)
+            | Packet::Echo(_)
+            | Packet::ReceiverReport(_)
+            | Packet::Nack(_)
             | Packet::Connect(_)
             | Packet::Challenge(_)
-            | Packet::Refusal(_)
-            | Packet::Leave(_)
+            | Packet::Reject(_)
+            | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_)
             | Packet::PathResponse(_) => true,
         }
@@ -101,7 +101,7 @@ impl Stream {
             Packet::Chunk(chunk) if self.extend(chunk).next().0 >= self.ledger.frames_sent() => {
                 self.leaps.note(self.frames(), queueing, now);
             }
-            Packet::Totals(_) | Packet::Farewell(_) => {
+            Packet::SenderReport(_) | Packet::SenderBye(_) => {
                 for channel in CHANNELS {
                     self.leaps.note(Line::Packets(channel), queueing, now);
                 }
@@ -127,7 +127,7 @@ impl Stream {
         silent >= succession::patience(self.interval())
     }
 
-    fn are_credible(&self, totals: &Totals, now: Duration) -> bool {
+    fn are_credible(&self, totals: &SenderReport, now: Duration) -> bool {
         let counts = [
             (Channel::Media, totals.media),
             (Channel::Repair, totals.repair),

@@ -9,11 +9,16 @@ use super::Stream;
 use crate::fec::LossModel;
 use crate::ledger::Outlook;
 use crate::seq::PacketNumber;
-use crate::wire::native::{Header, Packet, Reply, Report, Totals, Want, micros};
+use crate::wire::native::{Echo, FrameNack, Header, Packet, ReceiverReport, SenderReport, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
 impl Stream {
-    pub(super) fn handle_totals(&mut self, totals: &Totals, sent: u64, now: Duration) -> bool {
+    pub(super) fn handle_totals(
+        &mut self,
+        totals: &SenderReport,
+        sent: u64,
+        now: Duration,
+    ) -> bool {
         let counts = [
             totals.frames_captured,
             totals.frames_replaced,
@@ -24,7 +29,7 @@ impl Stream {
             totals.control,
             totals.bytes,
             totals.jpeg_bytes,
-            totals.refused,
+            totals.send_errors,
         ];
         if counts.into_iter().any(|count| count > MAX_COUNT) {
             return false;
@@ -32,8 +37,8 @@ impl Stream {
         let age = sent.saturating_sub(totals.started);
         let listening = micros(now.saturating_sub(self.free_since));
         self.shared_clock = !self.cloned
-            && totals.boot_mark != 0
-            && (self.config.boot_mark)(self.number) == Some(totals.boot_mark);
+            && totals.clock_id != 0
+            && (self.config.clock_id)(self.number) == Some(totals.clock_id);
         let next = self.ledger.frames_sent();
         self.totals_stale = false;
         self.ledger.note_totals(*totals, listening >= age);
@@ -43,7 +48,7 @@ impl Stream {
         true
     }
 
-    pub(super) fn handle_reply(&mut self, reply: &Reply, sent: u64, now: Duration) -> bool {
+    pub(super) fn handle_reply(&mut self, reply: &Echo, sent: u64, now: Duration) -> bool {
         if reply.viewer == self.viewer {
             self.answers = true;
             self.clock.note(Exchange {
@@ -65,7 +70,7 @@ impl Stream {
         true
     }
 
-    pub(super) fn poll_request(&mut self, now: Duration) -> Option<(u32, Vec<Want>)> {
+    pub(super) fn poll_request(&mut self, now: Duration) -> Option<(u32, Vec<FrameNack>)> {
         if !self.may_ask() {
             return None;
         }
@@ -83,7 +88,7 @@ impl Stream {
         self.widest.clamp(MIN_DATAGRAM, DEFAULT_DATAGRAM)
     }
 
-    pub(super) fn report(&mut self) -> Report {
+    pub(super) fn report(&mut self) -> ReceiverReport {
         let counts = self.ledger.loss_counts();
         let before = std::mem::replace(&mut self.loss_noted, counts);
         self.loss.note(
@@ -93,14 +98,14 @@ impl Stream {
         );
         let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
         let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        let mut report = Report {
+        let mut report = ReceiverReport {
             viewer: self.viewer,
             loss_ppm: (model.loss() * 1e6) as u32,
             burst_milli: (model.burst() * 1e3) as u32,
             rtt: self.requests.rtt().map_or(0, |rtt| micros(rtt).max(1)),
             queueing: micros(self.transit.queueing()),
-            budget: micros(self.config.budget),
-            ..Report::default()
+            playout_delay: micros(self.config.budget),
+            ..ReceiverReport::default()
         };
         self.ledger.fill_report(&self.outlook(), &mut report);
         let stages = self.stages();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::caller::{Answer, Caller};
-use crate::wire::native::{Leave, Report};
+use crate::wire::native::{ReceiverBye, ReceiverReport};
 
 const STREAM: u64 = 7;
 const GATE: &str = "192.0.2.1:5005";
@@ -105,9 +105,9 @@ fn a_place_becomes_free_by_silence_and_by_leave() {
     let mut gate = gate(1);
     let from = "10.0.0.1:1000";
     come(&mut gate, 11, from, Duration::ZERO);
-    let report = Packet::Report(Report {
+    let report = Packet::ReceiverReport(ReceiverReport {
         viewer: 11,
-        ..Report::default()
+        ..ReceiverReport::default()
     });
     let mut out = Vec::new();
     let later = Duration::from_secs(4);
@@ -119,7 +119,7 @@ fn a_place_becomes_free_by_silence_and_by_leave() {
     assert_eq!((gate.poll_gone(later + SILENCE), gate.served()), (None, 0));
 
     come(&mut gate, 12, from, later);
-    let leave = |viewer| encoded(STREAM, &Packet::Leave(Leave { viewer }));
+    let leave = |viewer| encoded(STREAM, &Packet::ReceiverBye(ReceiverBye { viewer }));
     // Nobody else can send a viewer away: nobody else knows its number.
     let visit = gate.handle_datagram(address(from), &leave(11), later, &mut out);
     assert_eq!(visit, Visit::Foreign);

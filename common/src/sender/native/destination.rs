@@ -12,7 +12,8 @@ use crate::receiver::EAGER_REPORTS;
 use crate::seq::PacketNumber;
 use crate::statistics::ViewerFigures;
 use crate::wire::native::{
-    Channel, Header, Packet, PathChallenge, PathResponse, Reply, Report, Request, Totals, micros,
+    Channel, Echo, Header, Nack, Packet, PathChallenge, PathResponse, ReceiverReport, SenderReport,
+    micros,
 };
 
 /// The most viewers of one destination (a multicast group, say) whose reports
@@ -66,7 +67,7 @@ pub(super) struct Destination {
     told_keeps: Duration,
     /// Farewells still to come, once the stream ends.
     farewells: Option<u32>,
-    replies: VecDeque<Reply>,
+    replies: VecDeque<Echo>,
     /// Answers to viewers that want this sender's address proved.
     responses: VecDeque<PathResponse>,
     /// Since when answers are counted, and how many there are.
@@ -81,7 +82,7 @@ pub(super) struct Destination {
     viewers: BTreeMap<u64, Peer>,
     is_open: bool,
     /// The last words of viewers that are gone, the oldest first.
-    gone: VecDeque<Report>,
+    gone: VecDeque<ReceiverReport>,
 }
 
 impl Destination {
@@ -196,7 +197,7 @@ impl Destination {
     pub(super) fn poll_control(
         &mut self,
         stream: u64,
-        totals: Totals,
+        totals: SenderReport,
         now: Duration,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -208,7 +209,7 @@ impl Destination {
             return true;
         }
         if let Some(reply) = self.replies.pop_front() {
-            self.encode(stream, &Packet::Reply(reply), now, out);
+            self.encode(stream, &Packet::Echo(reply), now, out);
             return true;
         }
         if now < self.totals_due || self.farewells == Some(0) {
@@ -222,24 +223,24 @@ impl Destination {
     pub(super) fn encode_totals(
         &mut self,
         stream: u64,
-        totals: Totals,
+        totals: SenderReport,
         now: Duration,
         out: &mut Vec<u8>,
     ) {
         let keeps = self.keeps(now);
         self.told_keeps = keeps;
-        let totals = Totals {
+        let totals = SenderReport {
             // Nothing is answered that nobody here waits for.
             kept: totals.kept.min(short_micros(keeps)),
             media: self.media,
             repair: self.repair,
             control: self.control + 1,
-            refused: self.refused.packets,
-            refused_first: self.refused.run.start,
-            refused_end: self.refused.run.end,
+            send_errors: self.refused.packets,
+            unsent_first: self.refused.run.start,
+            unsent_end: self.refused.run.end,
             ..totals
         };
-        let totals = Totals {
+        let totals = SenderReport {
             bytes: self.bytes() + totals.datagram_len() as u64,
             ..totals
         };
@@ -248,12 +249,12 @@ impl Destination {
         let packet = match &mut self.farewells {
             None => {
                 self.totals_due = now + TOTALS_EVERY;
-                Packet::Totals(totals)
+                Packet::SenderReport(totals)
             }
             Some(left) => {
                 *left -= 1;
                 self.totals_due = now + stay;
-                Packet::Farewell(totals)
+                Packet::SenderBye(totals)
             }
         };
         self.encode(stream, &packet, now, out);
@@ -317,7 +318,7 @@ impl Destination {
     }
 
     /// Takes a viewer's report that it sent at `sent` of its own microseconds.
-    pub(super) fn handle_report(&mut self, report: &Report, sent: u64, now: Duration) {
+    pub(super) fn handle_report(&mut self, report: &ReceiverReport, sent: u64, now: Duration) {
         let gone = &mut self.gone;
         self.viewers.retain(|_, viewer| {
             let present = viewer.is_present(now);
@@ -333,7 +334,7 @@ impl Destination {
         if self.viewers.len() >= MAX_VIEWERS && !self.viewers.contains_key(&report.viewer) {
             return;
         }
-        let budget = Duration::from_micros(report.budget.into());
+        let budget = Duration::from_micros(report.playout_delay.into());
         if let Some((at, _)) = self.told
             && self.farewells.is_none()
             && budget.min(MAX_BUDGET) > self.told_keeps
@@ -364,7 +365,7 @@ impl Destination {
             },
         );
         if due && self.replies.len() < MAX_REPLIES && self.farewells.is_none() {
-            self.replies.push_back(Reply {
+            self.replies.push_back(Echo {
                 viewer: report.viewer,
                 report_sent: sent,
                 report_received: micros(now),
@@ -380,7 +381,7 @@ impl Destination {
     }
 
     /// Whether a request is new; copies of one share its number.
-    pub(super) fn is_new(&mut self, request: &Request) -> bool {
+    pub(super) fn is_new(&mut self, request: &Nack) -> bool {
         let id = (request.viewer, request.number);
         if self.answered.contains(&id) {
             return false;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::frame::Times;
 use crate::ledger::Delays;
 use crate::statistics;
-use crate::wire::native::Totals;
+use crate::wire::native::SenderReport;
 
 /// The most frames that are waited for to leave: more than wait for their turn
 /// behind a low bit rate.
@@ -55,7 +55,7 @@ impl Latency {
     }
 
     /// Fills in what totals tell of them.
-    pub(super) fn tell(&self, totals: &mut Totals) {
+    pub(super) fn tell(&self, totals: &mut SenderReport) {
         [
             totals.encode_p50,
             totals.encode_p95,
@@ -109,7 +109,7 @@ mod tests {
         assert!((max(delays.capture_to_encoded) - 8.0).abs() < 0.1);
         assert!((max(delays.encoded_to_sent) - 2.0).abs() < 0.1);
         assert_eq!(stages.encoded_to_sent.count(), 2);
-        let mut totals = Totals::default();
+        let mut totals = SenderReport::default();
         stages.tell(&mut totals);
         assert!((5..7).contains(&(totals.encode_p50 / 1000)));
         assert!(totals.send_max >= 2000);

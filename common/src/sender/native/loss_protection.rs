@@ -12,7 +12,7 @@ use crate::chunk::ChunkedFrame;
 use crate::fec::{Carry, ParityBlock, PathEstimate, Planner, max_shards};
 use crate::sender::Config;
 use crate::seq::FrameNumber;
-use crate::wire::native::Want;
+use crate::wire::native::FrameNack;
 
 /// Parity beyond what is sent at once, for answers to requests.
 const SPARE_SHARDS: usize = 8;
@@ -167,7 +167,12 @@ impl LossProtection {
     }
 
     /// The packets that answer a request for one frame.
-    pub(super) fn answer(&mut self, number: FrameNumber, want: &Want, asked: Asked) -> Vec<Item> {
+    pub(super) fn answer(
+        &mut self,
+        number: FrameNumber,
+        want: &FrameNack,
+        asked: Asked,
+    ) -> Vec<Item> {
         let blocks = &mut self.blocks;
         self.kept.answer(number, want, asked, || {
             *blocks = blocks.wrapping_add(1);

@@ -85,7 +85,7 @@ pub(super) trait Rooms {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Chunk(Arc<ChunkedFrame>, usize),
-    Resent(Arc<ChunkedFrame>, usize),
+    Retransmission(Arc<ChunkedFrame>, usize),
     Parity(Arc<ParityBlock>, usize),
     Tables(HeaderPart),
 }
@@ -94,7 +94,7 @@ impl Item {
     pub(super) fn new(content: Content, to: To) -> Self {
         let len = HEADER
             + match &content {
-                Content::Chunk(frame, index) | Content::Resent(frame, index) => {
+                Content::Chunk(frame, index) | Content::Retransmission(frame, index) => {
                     CHUNK_BODY + frame.chunk(*index).data.len()
                 }
                 Content::Parity(block, _) => block.packet_len(),
@@ -105,7 +105,10 @@ impl Item {
 
     /// A chunk that is sent again to one destination.
     pub(super) fn resent(frame: &Arc<ChunkedFrame>, index: usize, to: usize) -> Self {
-        Self::new(Content::Resent(Arc::clone(frame), index), To::One(to))
+        Self::new(
+            Content::Retransmission(Arc::clone(frame), index),
+            To::One(to),
+        )
     }
 
     /// A parity shard.
@@ -137,7 +140,7 @@ impl Item {
     /// Whether it repairs what was sent before.
     fn is_repair(&self) -> bool {
         match &self.content {
-            Content::Resent(..) | Content::Parity(..) => true,
+            Content::Retransmission(..) | Content::Parity(..) => true,
             Content::Chunk(..) | Content::Tables(_) => false,
         }
     }
@@ -145,7 +148,7 @@ impl Item {
     /// The frame that it is a chunk of.
     pub(super) fn frame(&self) -> Option<FrameNumber> {
         match &self.content {
-            Content::Chunk(frame, _) | Content::Resent(frame, _) => Some(frame.number()),
+            Content::Chunk(frame, _) | Content::Retransmission(frame, _) => Some(frame.number()),
             Content::Parity(..) | Content::Tables(_) => None,
         }
     }
@@ -153,7 +156,7 @@ impl Item {
     pub(super) fn packet(&self) -> Packet<'_> {
         match &self.content {
             Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),
-            Content::Resent(frame, index) => Packet::Resent(frame.chunk(*index)),
+            Content::Retransmission(frame, index) => Packet::Retransmission(frame.chunk(*index)),
             Content::Parity(block, index) => Packet::Parity(block.packet(*index)),
             Content::Tables(part) => Packet::Tables(part.packet()),
         }

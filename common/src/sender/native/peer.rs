@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::fec::{LossModel, PathEstimate};
 use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
-use crate::wire::native::Report;
+use crate::wire::native::ReceiverReport;
 
 /// No round trip that a viewer claims counts for more: beyond it nothing that
 /// is asked for comes in time anyway.
@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// What a viewer said last.
 #[derive(Debug)]
 pub(super) struct Peer {
-    pub(super) report: Report,
+    pub(super) report: ReceiverReport,
     pub(super) heard: Duration,
     pub(super) replied: Duration,
     pub(super) replies: u32,
@@ -40,7 +40,7 @@ impl Peer {
         PathEstimate {
             loss: Some(self.loss),
             rtt,
-            budget: micros(self.report.budget).min(MAX_BUDGET),
+            budget: micros(self.report.playout_delay).min(MAX_BUDGET),
             requests,
         }
     }
@@ -71,7 +71,7 @@ impl Peer {
 }
 
 /// A viewer's report as figures.
-pub(super) fn figures(report: &Report) -> ViewerFigures {
+pub(super) fn figures(report: &ReceiverReport) -> ViewerFigures {
     let millis = |micros: u32| f64::from(micros) / 1000.0;
     ViewerFigures {
         viewer: format!("{:016x}", report.viewer),
@@ -82,7 +82,7 @@ pub(super) fn figures(report: &Report) -> ViewerFigures {
             incomplete: Some(report.frames_incomplete),
             lost: Some(report.frames_lost),
             late: Some(report.frames_late),
-            superseded: Some(report.frames_superseded),
+            superseded: Some(report.frames_skipped),
             undecodable: Some(report.frames_undecodable),
             ..Frames::default()
         },
@@ -112,13 +112,17 @@ pub(super) fn figures(report: &Report) -> ViewerFigures {
 /// full rather than noisy (delay rises along with loss) no more than before,
 /// since more parity would only fill it further. Nor is loss believed of more
 /// packets than the `media` that were sent there.
-pub(super) fn planned_loss(report: &Report, before: Option<LossModel>, media: u64) -> LossModel {
+pub(super) fn planned_loss(
+    report: &ReceiverReport,
+    before: Option<LossModel>,
+    media: u64,
+) -> LossModel {
     if report.media_expected > media || report.media_received > report.media_expected {
         return before.unwrap_or(LossModel::new(0.0, 1.0));
     }
     let loss = f64::from(report.loss_ppm) / 1e6;
     let reported = LossModel::new(loss, f64::from(report.burst_milli) / 1e3);
-    let full = report.queueing > FULL_QUEUE_MICROS.max(report.budget / 4);
+    let full = report.queueing > FULL_QUEUE_MICROS.max(report.playout_delay / 4);
     match before {
         Some(before) if full && before.loss() < reported.loss() => before,
         _ => reported,

@@ -8,7 +8,7 @@ use super::pacer::{Item, To};
 use crate::chunk::ChunkedFrame;
 use crate::fec::{MAX_EXTRA, ParityBlock};
 use crate::seq::FrameNumber;
-use crate::wire::native::Want;
+use crate::wire::native::FrameNack;
 
 /// The most bytes of frames that are kept.
 const MAX_KEPT_BYTES: usize = 64 << 20;
@@ -90,7 +90,7 @@ impl RetransmitBuffer {
     pub(super) fn answer(
         &mut self,
         number: FrameNumber,
-        want: &Want,
+        want: &FrameNack,
         asked: Asked,
         block_number: impl FnOnce() -> u32,
     ) -> Vec<Item> {
@@ -108,7 +108,7 @@ impl RetransmitBuffer {
 impl SentFrame {
     fn answer(
         &mut self,
-        want: &Want,
+        want: &FrameNack,
         asked: Asked,
         block_number: impl FnOnce() -> u32,
     ) -> Vec<Item> {

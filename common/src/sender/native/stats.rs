@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::destination::{Destination, short_micros};
 use super::{NativeSender, Transmit};
 use crate::statistics::{self, Side, Statistics};
-use crate::wire::native::{Packet, Totals, micros};
+use crate::wire::native::{Packet, SenderReport, micros};
 
 /// What was handed out so far, in bytes, whether the system took it or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl NativeSender {
                 continue;
             };
             to.note_refused(header.channel, header.number, datagram.len() as u64);
-            if let Packet::Chunk(chunk) | Packet::Resent(chunk) = packet {
+            if let Packet::Chunk(chunk) | Packet::Retransmission(chunk) = packet {
                 self.unsent.note_refused(chunk.frame);
             }
         }
@@ -123,19 +123,19 @@ impl NativeSender {
         statistics
     }
 
-    pub(super) fn totals(&self) -> Totals {
-        let mut totals = Totals {
+    pub(super) fn totals(&self) -> SenderReport {
+        let mut totals = SenderReport {
             frames_captured: self.counts.captured,
             frames_replaced: self.counts.replaced,
             frames_not_sent: self.counts.not_sent,
             frames_sent: self.next_frame.0,
             jpeg_bytes: self.counts.jpeg_bytes,
             started: micros(self.started),
-            boot_mark: self.config.boot_mark.unwrap_or(0),
+            clock_id: self.config.clock_id.unwrap_or(0),
             interval: self.config.interval.map_or(0, short_micros),
             kept: short_micros(self.protection.keeps()),
             spread: short_micros(self.protection.spread()),
-            ..Totals::default()
+            ..SenderReport::default()
         };
         self.latency.tell(&mut totals);
         totals

@@ -116,11 +116,11 @@ fn parity_is_planned_for_those_who_are_there() {
     let mut transmitter = transmitter(1);
     transmitter.open_destination(1, Duration::ZERO);
     let report = |loss_ppm| {
-        let packet = Packet::Report(crate::wire::native::Report {
+        let packet = Packet::ReceiverReport(crate::wire::native::ReceiverReport {
             viewer: 5,
             loss_ppm,
             rtt: 20_000,
-            budget: 60_000,
+            playout_delay: 60_000,
             ..Default::default()
         });
         let header = Header {

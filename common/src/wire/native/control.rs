@@ -1,30 +1,30 @@
-//! Packets about the stream: totals, reports, requests, and the handshake of
-//! a viewer that comes by itself.
+//! Packets about the stream: sender and receiver reports, NACKs, and the
+//! handshake of a viewer that connects.
 
 use super::HEADER;
 use super::fields::{Reader, put_u16, put_u32, put_u64};
 use crate::seq::FrameSeq;
 use crate::wire::WireError;
 
-/// The most frames that one request names.
-pub const MAX_WANTS: usize = 64;
+/// Most frames that one NACK names.
+pub const MAX_NACK_FRAMES: usize = 64;
 
-/// The most gaps that one request names, all frames together; what is missing
-/// beyond them is asked for in the next.
+/// Most gaps that one NACK names, all frames together; the next NACK names what
+/// is lost beyond them.
 pub const MAX_GAPS: usize = 255;
 
-/// Bytes of a request's body before its frames.
-pub const REQUEST_BODY: usize = 14;
+/// Bytes of a NACK's body before its frames.
+pub const NACK_BODY: usize = 14;
 
-/// Bytes of a request for each frame.
-pub const WANT_LEN: usize = 6;
+/// Bytes of a NACK for each frame.
+pub const FRAME_NACK_LEN: usize = 6;
 
-/// Bytes of a request for each gap.
+/// Bytes of a NACK for each gap.
 pub const GAP_LEN: usize = 4;
 
-/// Declares a body of plain numbers once: the struct, its order on the wire,
-/// and both directions. The numbers that came `later` are not there where all
-/// are 0, and 0 where they are not all there.
+/// Declares a body of plain numbers once: the struct, its order on the wire, and
+/// both directions. The `later` numbers are left out if all of them are 0, and
+/// read as 0 if one of them is missing.
 macro_rules! body {
     (
         $(#[$doc:meta])*
@@ -68,9 +68,9 @@ macro_rules! body {
 
 body! {
     /// The sender's own counts since its start, for one destination. Sent at
-    /// the start, at least once a second, and in the farewell, which is sent
-    /// several times; each counts itself.
-    Totals, "totals" {
+    /// the start, at least once a second, and several times as the bye; each
+    /// report counts itself.
+    SenderReport, "sender report" {
         /// Frames that the source delivered.
         frames_captured: u64,
         /// Frames replaced by a newer one before they were encoded.
@@ -85,32 +85,31 @@ body! {
         repair: u64,
         /// Packets of the control channel, this one included.
         control: u64,
-        /// UDP payload of all of them in bytes, this one included, and those
-        /// that its own system refused to send left out.
+        /// UDP payload of all of them in bytes, with this one and without those
+        /// of send errors.
         bytes: u64,
         /// Bytes of the JPEGs of the frames sent.
         jpeg_bytes: u64,
         /// When the stream began, in the sender's microseconds.
         started: u64,
-        /// Equal to the viewer's own where both read one clock: on one boot of
-        /// one machine, in one time namespace; 0 where the sender cannot tell.
-        boot_mark: u64,
-        /// Microseconds from frame to frame; 0 where that is not known.
+        /// Equal to the viewer's own if both read one clock: on one boot of one
+        /// machine, in one time namespace; 0 if the sender does not know it.
+        clock_id: u64,
+        /// Microseconds from frame to frame; 0 if that is not known.
         interval: u32,
-        /// Microseconds for which the sender keeps what it sent, to send it
-        /// again on request; 0 where it answers no requests.
+        /// Microseconds for which the sender keeps what it sent, for
+        /// retransmission; 0 if it answers no NACKs.
         kept: u32,
         /// Microseconds over which the packets of a frame are spread.
         spread: u32,
     }
     later {
-        /// Packets of all channels that were counted and did not leave, since
-        /// the sender's own system refused them.
-        refused: u64,
+        /// Packets of all channels that were counted and not sent: send errors.
+        send_errors: u64,
         /// The newest run of media packets among these: its first number ...
-        refused_first: u64,
+        unsent_first: u64,
         /// ... and one above its last; both 0 before there is one.
-        refused_end: u64,
+        unsent_end: u64,
         /// Median time from capture to the end of encoding in microseconds.
         encode_p50: u32,
         /// 95th percentile of it.
@@ -131,8 +130,8 @@ body! {
     }
 }
 
-impl Totals {
-    /// Bytes of a datagram that carries them.
+impl SenderReport {
+    /// Bytes of a datagram that carries it.
     #[must_use]
     pub fn datagram_len(&self) -> usize {
         let mut body = Vec::new();
@@ -142,10 +141,11 @@ impl Totals {
 }
 
 body! {
-    /// The sender's answer to a report: with the header's send time, the four
-    /// timestamps of NTP (<https://www.rfc-editor.org/rfc/rfc5905#section-8>).
-    Reply, "reply" {
-        /// Whose report is answered.
+    /// The sender's answer to a receiver report: with the header's send time,
+    /// the four timestamps of NTP
+    /// (<https://www.rfc-editor.org/rfc/rfc5905#section-8>).
+    Echo, "echo" {
+        /// Whose report this answers.
         viewer: u64,
         /// The report's send time, in the viewer's microseconds.
         report_sent: u64,
@@ -156,11 +156,11 @@ body! {
 
 body! {
     /// The viewer's counts since it joined, sent several times a second.
-    Report, "report" {
+    ReceiverReport, "receiver report" {
         /// The viewer's number, drawn at random when it starts.
         viewer: u64,
-        /// Media packets that were to come: the highest number and one, less
-        /// the number of the first.
+        /// Media packets expected: the highest number and one, less the number
+        /// of the first.
         media_expected: u64,
         /// Media packets received, each number once.
         media_received: u64,
@@ -168,13 +168,13 @@ body! {
         repair_received: u64,
         /// Packets received of all channels, each number once.
         packets_received: u64,
-        /// Packets lost on the way, of all channels.
+        /// Packets lost, of all channels.
         packets_lost: u64,
-        /// Packets received again.
+        /// Duplicates received.
         packets_duplicate: u64,
         /// Packets received after one with a higher number.
         packets_reordered: u64,
-        /// Packets that arrived damaged.
+        /// Corrupt packets received.
         packets_corrupt: u64,
         /// Datagrams dropped in the viewer's socket buffer.
         socket_dropped: u64,
@@ -184,32 +184,32 @@ body! {
         frames_shown: u64,
         /// Frames shown byte for byte as sent.
         frames_intact: u64,
-        /// Frames shown with holes.
+        /// Frames shown concealed.
         frames_concealed: u64,
-        /// Frames given up with something of them received.
+        /// Frames given up of which some chunks arrived.
         frames_incomplete: u64,
-        /// Frames of which nothing arrived.
+        /// Frames of which no chunk arrived.
         frames_lost: u64,
-        /// Frames that were complete only after they had been given up.
+        /// Frames complete only after they were given up.
         frames_late: u64,
-        /// Complete frames that a newer one overtook.
-        frames_superseded: u64,
-        /// Complete frames that no decoder takes.
+        /// Complete frames skipped for a newer one.
+        frames_skipped: u64,
+        /// Complete frames that do not decode.
         frames_undecodable: u64,
-        /// Lost media packets before repair, in millionths, of late.
+        /// Recent share of media packets lost before repair, in millionths.
         loss_ppm: u32,
-        /// Mean length of a run of lost media packets of late, in thousandths
-        /// of a packet; 0 where none was lost.
+        /// Recent mean length of a run of lost media packets, in thousandths of
+        /// a packet; 0 if none was lost.
         burst_milli: u32,
         /// Round-trip time in microseconds; 0 while it is not known.
         rtt: u32,
         /// Interarrival jitter in microseconds.
         jitter: u32,
-        /// One-way delay above the least seen of late, in microseconds: a
-        /// queue that fills.
+        /// One-way delay above the recent minimum, in microseconds: a queue
+        /// that fills.
         queueing: u32,
-        /// How long the viewer waits for an incomplete frame, in microseconds.
-        budget: u32,
+        /// Playout delay in microseconds: how long the viewer waits for a frame.
+        playout_delay: u32,
         /// Median delay from capture to shown in microseconds; 0 unless known.
         latency_p50: u32,
         /// 95th percentile of it.
@@ -222,8 +222,8 @@ body! {
 }
 
 body! {
-    /// A viewer asks a listening sender for the stream. As long as the answer
-    /// that it may draw before it has proved its address.
+    /// A viewer asks a listening sender for the stream. As long as the answer to
+    /// an address that is not proved yet.
     Connect, "connect" {
         /// The viewer's number.
         viewer: u64,
@@ -233,19 +233,19 @@ body! {
 }
 
 body! {
-    /// The sender's answer to a first [`Connect`]: send this back from where
-    /// you got it.
+    /// The sender's answer to a first [`Connect`]: the viewer returns the cookie
+    /// from the address that received it.
     Challenge, "challenge" {
         /// The viewer that asked.
         viewer: u64,
-        /// What proves that it got this.
+        /// Proves that the viewer received this.
         cookie: u64,
     }
 }
 
 body! {
     /// The sender's answer to a viewer that it does not serve.
-    Refusal, "refusal" {
+    Reject, "reject" {
         /// The viewer that asked.
         viewer: u64,
         /// Why: 1, it serves as many viewers as it may.
@@ -256,20 +256,20 @@ body! {
 }
 
 body! {
-    /// A viewer that came by itself takes its leave.
-    Leave, "leave" {
-        /// The viewer that goes.
+    /// A viewer that connected ends its stream.
+    ReceiverBye, "receiver bye" {
+        /// The viewer that ends it.
         viewer: u64,
     }
 }
 
 body! {
-    /// A viewer asks the sender at an address that it has not proved yet to send
-    /// the nonce back from there. As long as the answer.
+    /// A viewer asks a sender's address that is not proved yet to return the
+    /// nonce. As long as the answer.
     PathChallenge, "path challenge" {
         /// The viewer's number.
         viewer: u64,
-        /// What nobody elsewhere can know.
+        /// Known at that address only.
         nonce: u64,
     }
 }
@@ -284,13 +284,13 @@ body! {
     }
 }
 
-/// What a viewer misses.
+/// What a viewer asks to be sent again.
 ///
 /// ```text
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
 /// |                                viewer                                 |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |          request number           | frames |   0    |
+/// |            NACK number            | frames |   0    |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
 ///   then for each frame:
 /// |           frame number            | extra  |  gaps  | chunk of a gap,
@@ -298,39 +298,38 @@ body! {
 ///   how many, ... |
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct Nack {
     /// The viewer's number.
     pub viewer: u64,
-    /// Copies of one request share it, and are answered once.
+    /// Copies of one NACK share it, and are answered once.
     pub number: u32,
-    /// The frames, at most [`MAX_WANTS`].
-    pub wants: Vec<Want>,
+    /// The frames, at most [`MAX_NACK_FRAMES`].
+    pub frames: Vec<FrameNack>,
 }
 
-/// What is missing of one frame.
+/// What is lost of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
+pub struct FrameNack {
     /// The frame.
     pub frame: FrameSeq,
-    /// How many packets more than named are welcome, against the loss of the
-    /// answer itself.
+    /// Packets to add to those named, against the loss of retransmissions.
     pub extra: u8,
-    /// First chunk and count of each gap; none where nothing arrived and the
-    /// viewer does not know what the frame consists of.
+    /// First chunk and count of each gap; none if no chunk arrived, so that the
+    /// viewer does not know how many there are.
     pub gaps: Vec<(u16, u16)>,
 }
 
-impl Request {
+impl Nack {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        debug_assert!(self.wants.len() <= MAX_WANTS);
+        debug_assert!(self.frames.len() <= MAX_NACK_FRAMES);
         put_u64(out, self.viewer);
         put_u32(out, self.number);
-        out.extend_from_slice(&[self.wants.len() as u8, 0]);
-        for want in &self.wants {
-            debug_assert!(want.gaps.len() <= MAX_GAPS);
-            put_u32(out, want.frame.0);
-            out.extend_from_slice(&[want.extra, want.gaps.len() as u8]);
-            for (first, count) in &want.gaps {
+        out.extend_from_slice(&[self.frames.len() as u8, 0]);
+        for nacked in &self.frames {
+            debug_assert!(nacked.gaps.len() <= MAX_GAPS);
+            put_u32(out, nacked.frame.0);
+            out.extend_from_slice(&[nacked.extra, nacked.gaps.len() as u8]);
+            for (first, count) in &nacked.gaps {
                 put_u16(out, *first);
                 put_u16(out, *count);
             }
@@ -338,39 +337,39 @@ impl Request {
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::new("request", body);
+        let mut reader = Reader::new("nack", body);
         let viewer = reader.u64()?;
         let number = reader.u32()?;
-        let frames = usize::from(reader.u8()?);
+        let count = usize::from(reader.u8()?);
         reader.u8()?;
-        if frames > MAX_WANTS {
+        if count > MAX_NACK_FRAMES {
             return Err(WireError::Range {
-                field: "frames of a request",
-                got: frames as u64,
+                field: "frames of a NACK",
+                got: count as u64,
             });
         }
-        let mut wants = Vec::with_capacity(frames);
+        let mut frames = Vec::with_capacity(count);
         let mut named = 0;
-        for _ in 0..frames {
+        for _ in 0..count {
             let frame = FrameSeq(reader.u32()?);
             let extra = reader.u8()?;
             let gaps = usize::from(reader.u8()?);
             named += gaps;
             if named > MAX_GAPS {
                 return Err(WireError::Range {
-                    field: "gaps of a request",
+                    field: "gaps of a NACK",
                     got: named as u64,
                 });
             }
             let gaps = (0..gaps)
                 .map(|_| Ok((reader.u16()?, reader.u16()?)))
                 .collect::<Result<Vec<_>, WireError>>()?;
-            wants.push(Want { frame, extra, gaps });
+            frames.push(FrameNack { frame, extra, gaps });
         }
         Ok(Self {
             viewer,
             number,
-            wants,
+            frames,
         })
     }
 }

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
     use crate::seq::PacketNumber;
     use crate::wire::WireError;
-    use crate::wire::native::{Channel, Packet, Totals};
+    use crate::wire::native::{Channel, Packet, SenderReport};
 
     #[test]
     fn one_flipped_bit_anywhere_leaves_the_packet_with_its_name() {
@@ -49,7 +49,7 @@ mod tests {
             sent: 1_000_000,
         };
         let mut datagram = Vec::new();
-        Packet::Totals(Totals::default()).encode(&sent, &mut datagram);
+        Packet::SenderReport(SenderReport::default()).encode(&sent, &mut datagram);
         for bit in 0..datagram.len() * 8 {
             datagram[bit / 8] ^= 1 << (bit % 8);
             let claimed = match Packet::decode(&datagram) {
@@ -71,7 +71,7 @@ mod tests {
             sent: 5,
         };
         let mut datagram = Vec::new();
-        Packet::Totals(Totals::default()).encode(&sent, &mut datagram);
+        Packet::SenderReport(SenderReport::default()).encode(&sent, &mut datagram);
         datagram[20] ^= 1;
         datagram[30] ^= 1;
         assert_eq!(repaired_header(&datagram), None);

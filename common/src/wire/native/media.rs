@@ -25,7 +25,7 @@ pub const MAX_TABLES_PARTS: u8 = 16;
 /// The most frames that one block of parity spans.
 pub const MAX_BLOCK_FRAMES: usize = 16;
 
-/// A part of a frame.
+/// A part of a frame that fits one datagram.
 ///
 /// ```text
 ///  0        1        2        3        4        5        6        7
@@ -159,7 +159,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// What rebuilds missing chunks of a block: one shard of a Reed-Solomon code
+/// A parity shard, which rebuilds lost chunks of a block: one of a Reed-Solomon code
 /// (`reed-solomon-simd`: Leopard, GF(2^16)) whose originals are the bodies of
 /// the block's chunks, frame by frame, each filled with zeros to the shard's
 /// size.

@@ -5,7 +5,7 @@ use crate::seq::FrameSeq;
 
 /// One packet of every kind, as the vectors of the format hold them.
 fn examples() -> Vec<(&'static str, Packet<'static>)> {
-    let totals = Totals {
+    let totals = SenderReport {
         frames_captured: 1002,
         frames_replaced: 1,
         frames_not_sent: 1,
@@ -16,16 +16,16 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         bytes: 53_000_000,
         jpeg_bytes: 50_000_000,
         started: 1_000_000,
-        boot_mark: 0x0123_4567_89ab_cdef,
+        clock_id: 0x0123_4567_89ab_cdef,
         interval: 33_333,
         kept: 75_000,
         spread: 15_000,
-        ..Totals::default()
+        ..SenderReport::default()
     };
-    let grown = Totals {
-        refused: 3,
-        refused_first: 35_000,
-        refused_end: 35_002,
+    let grown = SenderReport {
+        send_errors: 3,
+        unsent_first: 35_000,
+        unsent_end: 35_002,
         encode_p50: 4_000,
         encode_p95: 6_000,
         encode_p99: 7_500,
@@ -36,7 +36,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         send_max: 2_000,
         ..totals
     };
-    let report = Report {
+    let report = ReceiverReport {
         viewer: 0x1122_3344_5566_7788,
         media_expected: 36_000,
         media_received: 35_990,
@@ -49,18 +49,18 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         burst_milli: 1250,
         rtt: 20_000,
         jitter: 140,
-        budget: 60_000,
-        ..Report::default()
+        playout_delay: 60_000,
+        ..ReceiverReport::default()
     };
-    let want = Want {
+    let want = FrameNack {
         frame: FrameSeq(999),
         extra: 1,
         gaps: vec![(3, 2), (17, 1)],
     };
-    let request = Request {
+    let request = Nack {
         viewer: report.viewer,
         number: 5,
-        wants: vec![want],
+        frames: vec![want],
     };
     let parity = Parity {
         block: 40,
@@ -71,7 +71,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         shard: &[0x5a; 32],
     };
     let jpeg_header = &[0xff, 0xd8, 0xff, 0xda, 0x00, 0x02];
-    let reply = Reply {
+    let reply = Echo {
         viewer: report.viewer,
         report_sent: 2_000_000,
         report_received: 2_010_000,
@@ -84,12 +84,12 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         viewer: report.viewer,
         cookie: 0xfeed_f00d_dead_beef,
     };
-    let refusal = Refusal {
+    let refusal = Reject {
         viewer: report.viewer,
         reason: 1,
         viewers: 8,
     };
-    let leave = Leave {
+    let leave = ReceiverBye {
         viewer: report.viewer,
     };
     let path_challenge = PathChallenge {
@@ -102,7 +102,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
     };
     vec![
         ("chunk", Packet::Chunk(chunk())),
-        ("resent", Packet::Resent(chunk())),
+        ("retransmission", Packet::Retransmission(chunk())),
         ("parity", Packet::Parity(parity)),
         (
             "tables",
@@ -114,19 +114,19 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
                 header: jpeg_header,
             }),
         ),
-        ("totals", Packet::Totals(totals)),
-        ("farewell", Packet::Farewell(totals)),
-        ("reply", Packet::Reply(reply)),
-        ("report", Packet::Report(report)),
-        ("request", Packet::Request(request)),
+        ("sender-report", Packet::SenderReport(totals)),
+        ("sender-bye", Packet::SenderBye(totals)),
+        ("echo", Packet::Echo(reply)),
+        ("receiver-report", Packet::ReceiverReport(report)),
+        ("nack", Packet::Nack(request)),
         ("connect", Packet::Connect(connect)),
         ("challenge", Packet::Challenge(challenge)),
-        ("refusal", Packet::Refusal(refusal)),
-        ("leave", Packet::Leave(leave)),
+        ("reject", Packet::Reject(refusal)),
+        ("receiver-bye", Packet::ReceiverBye(leave)),
         ("path-challenge", Packet::PathChallenge(path_challenge)),
         ("path-response", Packet::PathResponse(path_response)),
         // With the numbers that came later.
-        ("totals", Packet::Totals(grown)),
+        ("sender-report", Packet::SenderReport(grown)),
     ]
 }
 

@@ -25,6 +25,17 @@ pub struct Assembly {
     end: Option<usize>,
 }
 
+/// What arrived of a frame, run by run.
+struct Runs {
+    frame: Vec<u8>,
+    /// The runs in `frame`, the header among the first one.
+    present: Vec<Range<usize>>,
+    /// Numbers of restart intervals, and where in `frame` they begin.
+    starts: Vec<(u16, usize)>,
+    /// One above the last byte, in the scan.
+    end: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Piece {
     /// In the scan.
@@ -168,27 +179,14 @@ impl Assembly {
     pub fn splice(&self, size: (u16, u16)) -> Option<Spliced> {
         self.kind.interval?;
         let header = rebuild(self.kind, size, &self.tables?);
-        let begin = header.len();
-        let mut frame = header.clone();
-        let mut present: Vec<_> = std::iter::once(0..begin).collect();
-        let mut starts = Vec::new();
-        for piece in self.sorted() {
-            let (start, end) = (begin + piece.offset, begin + piece.end());
-            frame.resize(end.max(frame.len()), 0);
-            frame
-                .get_mut(start..end)?
-                .copy_from_slice(self.data.get(piece.data.clone())?);
-            match present.last_mut() {
-                Some(range) if range.end >= start => range.end = range.end.max(end),
-                _ => present.push(start..end),
-            }
-            starts.extend(piece.slice.map(|slice| (slice, start)));
-        }
+        let Runs {
+            frame,
+            present,
+            mut starts,
+            end,
+        } = self.runs(&header)?;
         let count = JpegHeader::parse(&header).ok()?.slice_count();
-        if let Some(range) = present
-            .last()
-            .filter(|range| self.end == Some(range.end - begin))
-        {
+        if let Some(range) = present.last().filter(|_| self.end == Some(end)) {
             starts.extend(from_the_end(&frame, range.clone(), count));
         }
         slices::splice(&slices::Fragments {
@@ -197,6 +195,38 @@ impl Assembly {
             present: &present,
             starts: &starts,
         })
+    }
+
+    /// Header and pieces, with one byte in place of each gap: however far apart
+    /// the pieces are, they take as much memory as what arrived.
+    fn runs(&self, header: &[u8]) -> Option<Runs> {
+        let begin = header.len();
+        let mut runs = Runs {
+            frame: header.to_vec(),
+            present: std::iter::once(0..begin).collect(),
+            starts: Vec::new(),
+            end: 0,
+        };
+        // Bytes of gaps that were left out.
+        let mut skipped = 0;
+        for piece in self.sorted() {
+            let gap = piece.offset.saturating_sub(runs.end);
+            if gap > 0 {
+                runs.frame.push(0);
+                runs.present.push(runs.frame.len()..runs.frame.len());
+                skipped += gap - 1;
+            }
+            let start = begin + piece.offset - skipped;
+            let end = start + piece.data.len();
+            runs.frame.resize(end.max(runs.frame.len()), 0);
+            runs.frame
+                .get_mut(start..end)?
+                .copy_from_slice(self.data.get(piece.data.clone())?);
+            runs.present.last_mut()?.end = runs.frame.len();
+            runs.starts.extend(piece.slice.map(|slice| (slice, start)));
+            runs.end = runs.end.max(piece.end());
+        }
+        Some(runs)
     }
 
     fn sorted(&self) -> Vec<&Piece> {
@@ -271,6 +301,39 @@ mod tests {
 
     use super::super::Sampling;
     use super::*;
+
+    #[test]
+    fn a_fragment_far_away_takes_no_memory_for_what_lies_before_it() {
+        let kind = Kind {
+            sampling: Sampling::Half,
+            interval: Some(20),
+            q: 60,
+            width: 40,
+            height: 22,
+        };
+        let mut assembly = Assembly::new(kind);
+        assembly.set_tables(Quantization::standard(60));
+        for offset in [0, 1_000, 16_000_000] {
+            let fragment = Fragment {
+                kind,
+                offset,
+                chunk: None,
+                tables: None,
+                data: &[7; 30],
+            };
+            assembly.place(&fragment, offset > 1_000).unwrap();
+        }
+        let header = rebuild(kind, (320, 176), &assembly.tables.unwrap());
+        let runs = assembly.runs(&header).unwrap();
+        assert_eq!(runs.frame.len(), header.len() + 3 * 30 + 2);
+        assert!(runs.frame.capacity() < 2_000);
+        assert_eq!(runs.end, 16_000_030);
+        let len = header.len();
+        assert_eq!(
+            runs.present,
+            [0..len + 30, len + 31..len + 61, len + 62..len + 92]
+        );
+    }
 
     proptest! {
         #[test]

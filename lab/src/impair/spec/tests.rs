@@ -91,7 +91,7 @@ prop_compose! {
         delay in moment(),
         jitter in moment(),
         rate in prop::option::of((64_000..=100_000_000_000_u64, moment())),
-        mtu in prop::option::of(1..=LARGEST_DATAGRAM),
+        mtu in prop::option::of(1..=MAX_DATAGRAM),
         seed: u64,
     ) -> Impairment {
         let [loss, reorder, duplicate, corrupt] = shares;

@@ -123,14 +123,14 @@ impl State {
         };
         match body {
             Body::Chunk(place) => (CHUNK, flags(place, &self.places[0])),
-            Body::Resent(place) => (RESENT, flags(place, &self.places[1])),
+            Body::Retransmission(place) => (RESENT, flags(place, &self.places[1])),
             Body::Parity if len == self.parity => (PARITY, SAME_SIZE),
             Body::Parity => (PARITY, 0),
             Body::Tables => (TABLES, 0),
             Body::Proof => (TABLES, PROOF),
-            Body::Totals(_) => (TOTALS, 0),
-            Body::Farewell(_) => (FAREWELL, 0),
-            Body::Reply { .. } => (REPLY, 0),
+            Body::SenderReport(_) => (TOTALS, 0),
+            Body::SenderBye(_) => (FAREWELL, 0),
+            Body::Echo { .. } => (REPLY, 0),
             Body::Damaged => (DAMAGED, 0),
         }
     }
@@ -138,14 +138,14 @@ impl State {
     fn put_body(&mut self, body: &Body, flags: u8, len: u32, out: &mut Vec<u8>) {
         match body {
             Body::Chunk(place) => self.put_place(0, place, flags, out),
-            Body::Resent(place) => self.put_place(1, place, flags, out),
+            Body::Retransmission(place) => self.put_place(1, place, flags, out),
             Body::Parity if flags & SAME_SIZE != 0 => {}
             Body::Parity => {
                 put(out, len.into());
                 self.parity = len;
             }
             Body::Tables | Body::Proof | Body::Damaged => put(out, len.into()),
-            Body::Totals(counts) | Body::Farewell(counts) => {
+            Body::SenderReport(counts) | Body::SenderBye(counts) => {
                 put(out, len.into());
                 put(out, counts.frames_captured);
                 put(out, counts.frames_sent);
@@ -156,7 +156,7 @@ impl State {
                     put(out, micros.into());
                 }
             }
-            Body::Reply { rtt } => {
+            Body::Echo { rtt } => {
                 put(out, len.into());
                 put(out, *rtt);
             }

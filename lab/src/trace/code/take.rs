@@ -126,7 +126,7 @@ impl State {
                 let body = if kind == CHUNK {
                     Body::Chunk(place)
                 } else {
-                    Body::Resent(place)
+                    Body::Retransmission(place)
                 };
                 return Some((place.datagram(), body));
             }
@@ -142,9 +142,9 @@ impl State {
         let body = match kind {
             TABLES if flags & PROOF != 0 => Body::Proof,
             TABLES => Body::Tables,
-            TOTALS => Body::Totals(take_counts(input)?),
-            FAREWELL => Body::Farewell(take_counts(input)?),
-            REPLY => Body::Reply {
+            TOTALS => Body::SenderReport(take_counts(input)?),
+            FAREWELL => Body::SenderBye(take_counts(input)?),
+            REPLY => Body::Echo {
                 rtt: input.number()?,
             },
             _ => Body::Damaged,

@@ -2,7 +2,7 @@
 
 use framegram_common::receiver::{Event, Receiver};
 use framegram_common::seq::{FrameSeq, PacketNumber};
-use framegram_common::wire::native::{Chunk, Header, Packet, Reply, Totals};
+use framegram_common::wire::native::{Chunk, Echo, Header, Packet, SenderReport};
 
 use super::*;
 use crate::trace::Body;
@@ -64,12 +64,12 @@ fn tells_what_became_of_each_datagram() {
     let mut damaged = datagram(STREAM, 1, 20, &frame_chunk(0, 1));
     *damaged.last_mut().unwrap() ^= 1;
     let foreign = datagram(STREAM + 1, 0, 10, &frame_chunk(0, 0));
-    let reply = Reply {
+    let reply = Echo {
         viewer: 1,
         report_sent: 100,
         report_received: 5_000,
     };
-    let reply = datagram(STREAM, 0, 5_300, &Packet::Reply(reply));
+    let reply = datagram(STREAM, 0, 5_300, &Packet::Echo(reply));
     for (bytes, verdict) in [
         (&good, Verdict::Received),
         (&good, Verdict::Duplicate),
@@ -105,7 +105,7 @@ fn tells_what_became_of_each_datagram() {
         entries[4],
         packet(900, 1, 20, Body::Damaged, damaged.len() as u32).on(Channel::Media)
     );
-    assert!(entries.contains(&packet(900, 0, 5_300, Body::Reply { rtt: 500 }, 60)));
+    assert!(entries.contains(&packet(900, 0, 5_300, Body::Echo { rtt: 500 }, 60)));
     let end = Entry::End {
         at: 902,
         why: Why::Over,
@@ -169,7 +169,7 @@ fn what_is_there_is_handed_out_every_second() {
             STREAM,
             now / 600_000,
             now,
-            &Packet::Totals(Totals::default()),
+            &Packet::SenderReport(SenderReport::default()),
         );
         recorder.note_datagram(sender(), &bytes, Some(Verdict::Received), at(now));
         taken(&mut recorder).len()
@@ -241,12 +241,12 @@ fn elsewhere(host: u8) -> SocketAddr {
 }
 
 fn totals(stream: u64, number: u64, frames_sent: u64) -> Vec<u8> {
-    let totals = Totals {
+    let totals = SenderReport {
         frames_sent,
         control: number + 1,
-        ..Totals::default()
+        ..SenderReport::default()
     };
-    datagram(stream, number, 0, &Packet::Totals(totals))
+    datagram(stream, number, 0, &Packet::SenderReport(totals))
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl Scene {
             budget: setting.latency,
             requests: setting.requests.is_some(),
             strict: true,
-            boot_mark: |_| None,
+            clock_id: |_| None,
             secret: (0, 0),
         };
         let now = Duration::from_secs(100);

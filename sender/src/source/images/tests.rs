@@ -18,26 +18,17 @@ fn request() -> Request {
 }
 
 /// A folder of this test's own, gone when it ends.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("framegram-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -62,7 +53,7 @@ fn turned(jpeg: &[u8]) -> Vec<u8> {
 
 #[test]
 fn skips_and_counts_broken_stills() {
-    let folder = Folder::new("broken");
+    let folder = Folder::new();
     let (one, two) = (jpeg(1), jpeg(2));
     folder.write("b.jpg", &two[..two.len() / 2]);
     folder.write("c.JPG", &two);
@@ -70,7 +61,7 @@ fn skips_and_counts_broken_stills() {
     folder.write("d.png", b"not a png");
     folder.write("e.jpg", b"");
     folder.write("notes.txt", b"not a still at all");
-    let mut images = Images::folder(&folder.0, &request()).unwrap();
+    let mut images = Images::folder(folder.0.path(), &request()).unwrap();
     for (jpeg, at) in [(one, 0), (two, 100)] {
         let captured = images.next().unwrap().unwrap();
         assert_eq!(captured.content, Content::Jpeg(jpeg));
@@ -84,12 +75,12 @@ fn skips_and_counts_broken_stills() {
 
 #[test]
 fn fails_for_folders_without_a_still_and_for_one_broken_still() {
-    let folder = Folder::new("empty");
-    assert!(Images::folder(&folder.0, &request()).is_err());
+    let folder = Folder::new();
+    assert!(Images::folder(folder.0.path(), &request()).is_err());
     let path = folder.write("a.png", b"nothing");
     assert!(Images::still(&path, &request()).next().is_err());
     assert!(
-        Images::folder(&folder.0, &request())
+        Images::folder(folder.0.path(), &request())
             .unwrap()
             .next()
             .is_err()
@@ -98,7 +89,7 @@ fn fails_for_folders_without_a_still_and_for_one_broken_still() {
 
 #[test]
 fn decodes_png_with_and_without_alpha() {
-    let folder = Folder::new("png");
+    let folder = Folder::new();
     let rgb = image::RgbImage::from_pixel(3, 5, image::Rgb([200, 100, 50]));
     let rgba = image::RgbaImage::from_pixel(3, 5, image::Rgba([200, 100, 50, 0]));
     for (image, expected) in [

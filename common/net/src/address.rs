@@ -1,0 +1,127 @@
+//! Addresses as people write them, and those of this machine.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
+use socket2::{Domain, Protocol, Type};
+
+/// The socket address that a text means: `HOST:PORT`, `[IPv6]:PORT`, and, where
+/// there is a default port, `HOST`, `IPv6`, `[IPv6]`; where an address of this
+/// machine can be meant (`default_port` is given), also `PORT` and `:PORT`,
+/// which are all its addresses. A host is an address or a name; an IPv6 address
+/// may carry its interface (`fe80::1%eth0`). Of a name's several addresses the
+/// one that the system puts first.
+///
+/// # Errors
+/// Where the text has another form, or the name is not known.
+pub fn resolve(text: &str, default_port: Option<u16>) -> io::Result<SocketAddr> {
+    let (host, port) = split(text, default_port).ok_or_else(|| {
+        let form = if default_port.is_some() {
+            "HOST, HOST:PORT or [IPv6]:PORT"
+        } else {
+            "HOST:PORT or [IPv6]:PORT"
+        };
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{text:?} is not an address: write it as {form}, with a port from 1 to 65535"),
+        )
+    })?;
+    if host.is_empty() {
+        return Ok((Ipv6Addr::UNSPECIFIED, port).into());
+    }
+    let unknown = |why: String| {
+        let message = format!("{host} is not a known host{why}");
+        io::Error::new(io::ErrorKind::NotFound, message)
+    };
+    (host, port)
+        .to_socket_addrs()
+        .map_err(|error| unknown(format!(": {error}")))?
+        .next()
+        .ok_or_else(|| unknown(String::new()))
+}
+
+pub(crate) fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)> {
+    let number = |port: &str| port.parse::<u16>().ok().filter(|&port| port != 0);
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        let port = match rest {
+            "" => default_port?,
+            _ => number(rest.strip_prefix(':')?)?,
+        };
+        return Some((host, port)).filter(|_| host.contains(':'));
+    }
+    let here = default_port.is_some();
+    match text.split_once(':') {
+        None if here && text.bytes().all(|byte| byte.is_ascii_digit()) => Some(("", number(text)?)),
+        None => Some((text, default_port?)),
+        Some((_, rest)) if rest.contains(':') => Some((text, default_port?)),
+        Some((host, port)) => Some((host, number(port)?)).filter(|_| here || !host.is_empty()),
+    }
+}
+
+/// Whether datagrams to this address go to every machine of a network that this
+/// machine is in.
+#[must_use]
+pub fn is_broadcast(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_broadcast() || is_routed_as_broadcast(v4),
+        IpAddr::V6(_) => false,
+    }
+}
+
+/// Asks the routes. What the interfaces tell does not say it: an address that
+/// was set without a broadcast address has the network's highest one all the
+/// same, and the peer of another stands in the same place as its broadcast
+/// address.
+fn is_routed_as_broadcast(v4: Ipv4Addr) -> bool {
+    let connect = |broadcast| {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_broadcast(broadcast)?;
+        socket.connect(&SocketAddr::from((v4, ANY_PORT)).into())
+    };
+    let refused = |tried: io::Result<()>| {
+        tried.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    // A route that prohibits an address does so either way.
+    refused(connect(false)) && !refused(connect(true))
+}
+
+/// Nothing is sent there: a socket is connected to ask the routes.
+const ANY_PORT: u16 = 9;
+
+/// The addresses under which other machines may know this one: of every
+/// interface that is up, without loopback and link-local ones, IPv4 first.
+#[must_use]
+pub fn local_addresses() -> Vec<IpAddr> {
+    let Ok(all) = getifaddrs() else {
+        return Vec::new();
+    };
+    let mut addresses: Vec<_> = all
+        .filter(|one| one.flags.contains(InterfaceFlags::IFF_UP))
+        .filter_map(|one| ip(one.address.as_ref()))
+        .filter(|address| match address {
+            IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+        })
+        .collect();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    addresses
+}
+
+pub(crate) fn ip(address: Option<&SockaddrStorage>) -> Option<IpAddr> {
+    address.and_then(plain).map(|address| address.ip())
+}
+
+pub(crate) fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from(*v4));
+    let mut plain = v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::from(*v6)))?;
+    if let Some(v4) = plain.is_ipv6().then(|| plain.ip().to_canonical())
+        && v4.is_ipv4()
+    {
+        plain.set_ip(v4);
+    }
+    Some(plain)
+}

@@ -1,0 +1,59 @@
+//! What the fuzzer runs: names on the local network, which anybody asks for and
+//! announces. The tests run it too, over the corpus that is kept and over
+//! mutations of it; `common/fuzz` hands it to libFuzzer.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::mdns::{MAX_SENDERS, Responder, Search, is_name};
+
+/// Most answers of a responder, whatever it receives: four a second to those
+/// who want its name, and its news after each change.
+const MAX_ANSWERS: u64 = 200;
+
+/// Datagrams for a sender that announces itself and for a viewer that searches:
+/// each is preceded by a time step in microseconds and its length.
+///
+/// # Panics
+/// Where the bytes show a bug.
+pub fn names(mut bytes: &[u8]) {
+    let begun = Duration::from_secs(100);
+    let mut now = begun;
+    let own: IpAddr = [192, 0, 2, 1].into();
+    let mut responder = Responder::new("kitchen", 1, 5005, now);
+    responder.handle_networks(&[(2, vec![own])], now);
+    let mut search = Search::new(None, now);
+    let (mut out, mut answers) = (Vec::new(), 0);
+    while let [step_high, step_low, len_high, len_low, rest @ ..] = bytes {
+        now += Duration::from_micros(u16::from_be_bytes([*step_high, *step_low]).into());
+        let len = usize::from(u16::from_be_bytes([*len_high, *len_low]) % 1_024);
+        let (datagram, rest) = rest.split_at(len.min(rest.len()));
+        bytes = rest;
+        responder.handle_datagram(2, datagram, now);
+        search.handle_datagram(2, datagram);
+        while responder.poll_transmit(now, &mut out).is_some() {
+            answers += 1;
+            assert!(out.len() < 512);
+            search.handle_datagram(2, &out);
+        }
+        assert!(answers <= MAX_ANSWERS + 5 * (now - begun).as_secs());
+        assert!(is_name(&responder.name()));
+        assert!(search.senders().len() <= MAX_SENDERS);
+        assert!(search.senders().keys().all(|name| is_name(name)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    /// Where the corpus is, from this crate's folder.
+    const CORPUS: &str = "../fuzz/corpus";
+
+    include!("../../fuzz/corpus.rs");
+
+    #[test]
+    fn names_over_the_corpus() {
+        try_all("names", names);
+    }
+}

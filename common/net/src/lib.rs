@@ -1,0 +1,35 @@
+//! The network and the clocks of one Linux machine, for programs that send and
+//! receive datagrams: UDP [sockets](Socket) with the kernel's receive times and
+//! drop counters, batches and a [wait](wait()) for several sockets; addresses,
+//! interfaces and names; the [`clock`]; random numbers; [`mdns`].
+//!
+//! Knows nothing of packets or frames.
+
+mod address;
+pub mod clock;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod interface;
+mod lookup;
+pub mod mdns;
+mod socket;
+
+pub use address::{is_broadcast, local_addresses, resolve};
+pub use interface::Interface;
+pub use lookup::Lookup;
+pub use socket::{
+    ConnectOptions, DEFAULT_BUFFER, ListenOptions, Received, RouteMonitor, Socket, Waker,
+    is_refused, is_route_change, is_too_big, wait,
+};
+
+/// The port that viewers listen on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 5005;
+
+/// An unpredictable 64-bit number, for naming streams and viewers.
+///
+/// # Panics
+/// Where the system has no source of random numbers.
+#[must_use]
+pub fn random_u64() -> u64 {
+    getrandom::u64().expect("the system has no random numbers")
+}

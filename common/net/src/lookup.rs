@@ -1,0 +1,172 @@
+//! Names that are looked up again while nothing is heard from where they led.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::address::{resolve, split};
+
+/// Silence before a name is looked up again, and time between two times: an
+/// outage is mostly no change of address.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
+
+/// Looks a name up again, beside the stream: a resolver may take half a minute.
+/// One thread at most is at it.
+pub struct Lookup {
+    find: Arc<dyn Fn() -> io::Result<SocketAddr> + Send + Sync>,
+    running: Option<Receiver<io::Result<SocketAddr>>>,
+    /// When the last one began.
+    begun: Option<Duration>,
+}
+
+impl Lookup {
+    /// By this.
+    pub fn new(find: impl Fn() -> io::Result<SocketAddr> + Send + Sync + 'static) -> Self {
+        Self {
+            find: Arc::new(find),
+            running: None,
+            begun: None,
+        }
+    }
+
+    /// Of the host in `text`, as [`resolve`] takes it. `None` where that is an
+    /// address.
+    #[must_use]
+    pub fn of(text: &str, default_port: Option<u16>) -> Option<Self> {
+        let text = is_name(text, default_port).then(|| text.to_owned())?;
+        Some(Self::new(move || resolve(&text, default_port)))
+    }
+
+    /// Where the name leads to, if that was found out just now. Looks it up
+    /// while nothing was heard since `heard`, every two seconds.
+    pub fn poll(&mut self, heard: Duration, now: Duration) -> Option<SocketAddr> {
+        let silent = now.saturating_sub(heard) >= LOOK_UP_EVERY;
+        if let Some(running) = &self.running {
+            let found = match running.try_recv() {
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => None,
+                Ok(found) => found.ok(),
+            };
+            self.running = None;
+            // What is heard again is where it was.
+            return found.filter(|_| silent);
+        }
+        let is_due = |begun: Duration| now.saturating_sub(begun) >= LOOK_UP_EVERY;
+        if silent && self.begun.is_none_or(is_due) {
+            self.begun = Some(now);
+            self.begin();
+        }
+        None
+    }
+
+    fn begin(&mut self) {
+        let (found, running) = sync_channel(1);
+        let find = Arc::clone(&self.find);
+        let thread = thread::Builder::new().name("looking up".into());
+        // Where there is no thread to be had, the next time may have one. Nobody
+        // waits for its end: it may outlive the program's patience.
+        let started = thread.spawn(move || {
+            let _ = found.send(find());
+        });
+        self.running = started.is_ok().then_some(running);
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lookup").finish_non_exhaustive()
+    }
+}
+
+/// Whether the host in a text that [`resolve`] takes is a name.
+fn is_name(text: &str, default_port: Option<u16>) -> bool {
+    let host = split(text, default_port).map(|(host, _)| host);
+    let address = |host: &str| host.split('%').next().unwrap_or(host).parse::<IpAddr>();
+    host.is_some_and(|host| !host.is_empty() && address(host).is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Sender, channel};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A resolver that answers when it is told to.
+    fn resolver() -> (Lookup, Sender<SocketAddr>, Receiver<()>) {
+        let (answer, answers) = channel();
+        let (asked, questions) = channel();
+        let answers = Mutex::new(answers);
+        let lookup = Lookup::new(move || {
+            asked.send(()).unwrap();
+            let answers = answers.lock().unwrap();
+            answers.recv().map_err(|_| io::ErrorKind::NotFound.into())
+        });
+        (lookup, answer, questions)
+    }
+
+    fn next(lookup: &mut Lookup, heard: Duration, now: Duration) -> SocketAddr {
+        loop {
+            if let Some(found) = lookup.poll(heard, now) {
+                return found;
+            }
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_name_is_looked_up_in_silence_one_at_a_time_and_never_waited_for() {
+        let (mut lookup, answer, questions) = resolver();
+        let heard = 10 * SECOND;
+        for now in 10..12 {
+            assert_eq!(lookup.poll(heard, now * SECOND), None);
+        }
+        assert!(questions.try_recv().is_err(), "it was heard just now");
+        // However long the resolver takes.
+        for now in 12..60 {
+            assert_eq!(lookup.poll(heard, now * SECOND), None);
+        }
+        questions.recv().unwrap();
+        assert!(questions.try_recv().is_err(), "one at a time");
+        let address: SocketAddr = "192.0.2.7:5005".parse().unwrap();
+        answer.send(address).unwrap();
+        assert_eq!(next(&mut lookup, heard, 60 * SECOND), address);
+        assert_eq!(lookup.poll(heard, 60 * SECOND), None);
+        questions.recv().unwrap();
+        answer.send(address).unwrap();
+        assert_eq!(next(&mut lookup, heard, 61 * SECOND), address);
+        // Two seconds between them.
+        assert_eq!(lookup.poll(heard, 61 * SECOND), None);
+        assert!(questions.try_recv().is_err());
+    }
+
+    #[test]
+    fn an_answer_is_worth_nothing_once_the_old_address_is_heard_again() {
+        let (mut lookup, answer, questions) = resolver();
+        assert_eq!(lookup.poll(Duration::ZERO, 2 * SECOND), None);
+        questions.recv().unwrap();
+        answer.send("192.0.2.7:5005".parse().unwrap()).unwrap();
+        while lookup.running.is_some() {
+            assert_eq!(lookup.poll(3 * SECOND, 3 * SECOND), None);
+        }
+    }
+
+    #[test]
+    fn only_names_are_looked_up_again() {
+        for (text, name) in [
+            ("192.0.2.1:5005", false),
+            ("[2001:db8::1]:5005", false),
+            ("[fe80::1%eth0]:5005", false),
+            ("camera.example:5005", true),
+            ("localhost:5005", true),
+            ("nonsense", false),
+        ] {
+            assert_eq!(Lookup::of(text, None).is_some(), name, "{text}");
+        }
+    }
+}

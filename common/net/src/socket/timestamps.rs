@@ -1,0 +1,201 @@
+//! When datagrams arrived, on the monotonic clock: the kernel stamps them by
+//! the calendar, which may be set while they wait.
+
+use std::time::Duration;
+
+use crate::clock;
+
+/// What the calendar is ahead of the monotonic clock, as far as readings tell;
+/// between two settings of the calendar that does not change.
+#[derive(Debug)]
+pub(super) struct Timestamps {
+    ahead: Option<Span>,
+    /// What it was before the calendar was set, while datagrams may wait that
+    /// were stamped before.
+    former: Option<Span>,
+    newest: Duration,
+}
+
+/// Both clocks, read one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    before: Duration,
+    calendar: Duration,
+    after: Duration,
+}
+
+/// From at least to at most, in nanoseconds.
+type Span = (i128, i128);
+
+impl Timestamps {
+    /// Nothing has arrived before now.
+    pub(super) fn begin() -> Self {
+        let mut timestamps = Self::new(clock::now());
+        // Several times: the program may be held up between clock and clock.
+        for _ in 0..3 {
+            timestamps.take_reading(Reading::now());
+        }
+        timestamps
+    }
+
+    /// Nothing has arrived before `now`.
+    fn new(now: Duration) -> Self {
+        Self {
+            ahead: None,
+            former: None,
+            newest: now,
+        }
+    }
+
+    /// When a datagram arrived that has this stamp and was read just now: never
+    /// in the future, and never before the one that was read before it.
+    pub(super) fn arrival(&mut self, stamp: Option<Duration>, reading: Reading) -> Duration {
+        let ahead = self.take_reading(reading);
+        let latest = reading.before.max(self.newest);
+        let arrival = stamp.map_or(latest, |stamp| {
+            let by = |ahead: Span| at(stamp, ahead);
+            let possible = |at: &i128| (nanos(self.newest)..=nanos(latest)).contains(at);
+            let formerly = self.former.map(by).filter(possible);
+            if formerly.is_none() {
+                self.former = None;
+            }
+            let arrival = formerly.unwrap_or_else(|| by(ahead));
+            let arrival = u64::try_from(arrival.max(0)).unwrap_or(u64::MAX);
+            Duration::from_nanos(arrival).clamp(self.newest, latest)
+        });
+        self.newest = arrival;
+        arrival
+    }
+
+    /// Nothing waits: what comes now is stamped by the calendar as it is.
+    pub(super) fn note_empty(&mut self) {
+        self.former = None;
+    }
+
+    fn take_reading(&mut self, reading: Reading) -> Span {
+        let calendar = nanos(reading.calendar);
+        let read = (
+            calendar - nanos(reading.after),
+            calendar - nanos(reading.before),
+        );
+        let narrowed = self.ahead.map(|(least, most)| {
+            let both = (least.max(read.0), most.min(read.1));
+            (both.0 <= both.1).then_some(both)
+        });
+        let ahead = match narrowed {
+            Some(Some(both)) => both,
+            // The calendar was set.
+            Some(None) => {
+                self.former = self.ahead;
+                read
+            }
+            None => read,
+        };
+        self.ahead = Some(ahead);
+        ahead
+    }
+}
+
+impl Reading {
+    /// As the clocks are now.
+    pub(super) fn now() -> Self {
+        Self {
+            before: clock::now(),
+            calendar: clock::wall(),
+            after: clock::now(),
+        }
+    }
+}
+
+/// A stamp on the monotonic clock.
+fn at(stamp: Duration, (least, most): Span) -> i128 {
+    nanos(stamp) - (least + (most - least) / 2)
+}
+
+fn nanos(time: Duration) -> i128 {
+    i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine whose calendar can be set, in virtual time of microseconds.
+    struct Machine {
+        timestamps: Timestamps,
+        ahead: i64,
+    }
+
+    impl Machine {
+        fn new() -> Self {
+            Self {
+                timestamps: Timestamps::new(us(0)),
+                ahead: 1_000_000_000,
+            }
+        }
+
+        fn calendar(&self, at: u64) -> Duration {
+            us(at.checked_add_signed(self.ahead).unwrap())
+        }
+
+        /// Reads at `now`, undisturbed, what has this stamp.
+        fn read(&mut self, stamp: Duration, now: u64) -> u64 {
+            self.read_slowly(stamp, now, 0)
+        }
+
+        /// The same, but the program is held up between one clock and the next.
+        fn read_slowly(&mut self, stamp: Duration, now: u64, held_up: u64) -> u64 {
+            let reading = Reading {
+                before: us(now),
+                calendar: self.calendar(now + held_up),
+                after: us(now + held_up),
+            };
+            let arrival = self.timestamps.arrival(Some(stamp), reading);
+            arrival.as_micros() as u64
+        }
+    }
+
+    fn us(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn a_datagram_that_waited_arrived_when_it_was_stamped() {
+        let mut machine = Machine::new();
+        let stamp = machine.calendar(1_000);
+        assert_eq!(machine.read(stamp, 900_000), 1_000);
+        let stamp = machine.calendar(2_000);
+        assert_eq!(machine.read_slowly(stamp, 900_100, 50_000), 2_000);
+    }
+
+    #[test]
+    fn a_calendar_that_is_set_moves_no_arrival() {
+        for by in [-3_600_000_000_i64, -5_000_000, 5_000_000, 3_600_000_000] {
+            let mut machine = Machine::new();
+            machine.ahead = 7_200_000_000;
+            let stamp = machine.calendar(1_000);
+            assert_eq!(machine.read(stamp, 1_010), 1_000);
+            let waiting = [2_000, 3_000, 4_000].map(|at| (at, machine.calendar(at)));
+            machine.ahead += by;
+            let after = [6_000, 7_000].map(|at| (at, machine.calendar(at)));
+            for (at, stamp) in waiting.into_iter().chain(after) {
+                assert_eq!(machine.read(stamp, 10_000), at, "set by {by}");
+            }
+            machine.timestamps.note_empty();
+            let stamp = machine.calendar(11_000);
+            assert_eq!(machine.read(stamp, 12_000), 11_000);
+        }
+    }
+
+    #[test]
+    fn no_arrival_is_in_the_future_or_before_the_last() {
+        let mut machine = Machine::new();
+        let (early, late) = (machine.calendar(5_000), machine.calendar(1_000));
+        assert_eq!(machine.read(early, 6_000), 5_000);
+        assert_eq!(machine.read(late, 6_500), 5_000);
+        let future = machine.calendar(9_000);
+        assert_eq!(machine.read(future, 7_000), 7_000);
+        assert_eq!(machine.read(us(0), 8_000), 7_000);
+        assert_eq!(machine.read(us(u64::MAX), 8_500), 8_500);
+    }
+}

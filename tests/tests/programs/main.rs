@@ -1,0 +1,14 @@
+//! The programs on this machine: over loopback, and in a window of a virtual
+//! screen.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod clock;
+mod delay;
+mod grid;
+mod loopback;
+mod measuring;
+mod over_a_relay;
+mod pull;
+mod standing_still;
+mod window;

@@ -1,0 +1,74 @@
+//! What the viewer's socket drops while the viewer is stopped.
+
+use framegram_tests::measuring::{LOG, assert_equal, recorded, wait_for_rows};
+use framegram_tests::program::address;
+use nix::sys::signal::Signal;
+
+use super::{listening, sender};
+
+#[test]
+fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
+    let address = address();
+    let mut viewer = listening(address, "--buffer 64k");
+    let sender = sender("pattern:640x360@60", address, &recorded(Some("seed=0"))).run();
+    viewer.wait_for("Following the stream");
+    wait_for_rows(&sender, 20_000);
+    viewer.signal(Signal::SIGSTOP);
+    // Several times as much as the buffer holds.
+    wait_for_rows(&sender, 100_000);
+    viewer.signal(Signal::SIGCONT);
+    wait_for_rows(&sender, 60_000);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    let viewer = viewer.end().well();
+    assert!(viewer.count("packets.socket_dropped") > 100);
+    assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
+    assert_eq!(viewer.count("fates.lost_network"), 0);
+    assert_equal("stopped", &viewer, &[&sender.path(LOG)]);
+    // Some of it was taken for lost at first.
+    let moments = viewer.value("course.moments").as_array().expect("moments");
+    let sum = |name: &str| -> u64 { moments.iter().filter_map(|it| it[name].as_u64()).sum() };
+    assert_eq!(sum("packets_lost"), 0);
+    assert_eq!(
+        sum("packets_dropped"),
+        viewer.count("packets.socket_dropped")
+    );
+    assert_eq!(sum("bytes"), viewer.count("bytes.received"));
+}
+
+#[test]
+fn what_the_socket_of_several_senders_drops_is_told_of_all_together() {
+    let address = address();
+    let line = format!("--layout grid --buffer 64k {}", recorded(Some("seed=0")));
+    let mut viewer = listening(address, &line);
+    let senders = [1, 2].map(|number| {
+        let sender = sender("pattern:640x360@60", address, &recorded(Some("seed=0"))).run();
+        viewer.wait_for(&format!("Sender {number} is"));
+        sender
+    });
+    viewer.signal(Signal::SIGSTOP);
+    // Of each several times as much as the buffer holds.
+    for sender in &senders {
+        wait_for_rows(sender, 100_000);
+    }
+    viewer.signal(Signal::SIGCONT);
+    for sender in &senders {
+        wait_for_rows(sender, 60_000);
+        sender.signal(Signal::SIGINT);
+    }
+    let senders = senders.map(|sender| sender.end().well());
+    let viewer = viewer.end().well();
+    assert!(viewer.count("packets.socket_dropped") > 100);
+    assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
+    assert_eq!(viewer.count("fates.lost_network"), 0);
+    assert!(viewer.count("fates.mixed") > 0);
+    let said = &viewer.said;
+    assert!(
+        said.contains("whose packets it dropped cannot be told"),
+        "{said}"
+    );
+    assert!(!said.contains("--fec"), "{said}");
+    assert_equal("by the viewer's log", &viewer, &[&viewer.path(LOG)]);
+    let logs = [senders[0].path(LOG), senders[1].path(LOG)];
+    assert_equal("by the senders'", &viewer, &[&logs[0], &logs[1]]);
+}

@@ -1,0 +1,146 @@
+//! A program stands still for some seconds.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use framegram_net::clock;
+use framegram_tests::outage::{AFTER, AWAY, SOON, SOURCE, assert_back, both, viewing};
+use framegram_tests::program::{Program, SENDER, Start, VIEWER, address};
+use nix::sys::signal::Signal;
+
+/// A sender and a viewer on this machine.
+fn here(pull: bool) -> (Program, Program) {
+    let address = address();
+    let (from, to) = if pull {
+        (
+            format!("--listen {address}"),
+            format!("--connect {address}"),
+        )
+    } else {
+        (address.to_string(), address.to_string())
+    };
+    let viewer = Start::new(VIEWER, &viewing(&to));
+    let sender = Start::new(SENDER, &format!("{SOURCE} {from}"));
+    both(sender, viewer, pull)
+}
+
+/// Stops the viewer or the sender, and lets it go on.
+fn standing_still(pull: bool, is_viewer: bool) {
+    let (sender, viewer) = here(pull);
+    let signal = |sender: &Program, viewer: &Program, signal| {
+        let program = if is_viewer { viewer } else { sender };
+        program.signal(signal);
+    };
+    assert_back(
+        sender,
+        viewer,
+        |sender, viewer| signal(sender, viewer, Signal::SIGSTOP),
+        |sender, viewer| signal(sender, viewer, Signal::SIGCONT),
+    );
+}
+
+#[test]
+fn with_a_viewer_that_stands_still() {
+    standing_still(false, true);
+}
+
+#[test]
+fn with_a_viewer_that_asked_and_stands_still() {
+    standing_still(true, true);
+}
+
+#[test]
+fn with_a_sender_that_stands_still() {
+    standing_still(false, false);
+}
+
+#[test]
+fn with_a_sender_that_stands_still_and_was_asked() {
+    standing_still(true, false);
+}
+
+/// How soon after a silence the viewer has certainly read what waited in its
+/// socket.
+const READ: Duration = Duration::from_secs(1);
+
+/// Frames that a second has.
+const RATE: u64 = 30;
+
+/// Stops the sender or the viewer of a stream whose frames do not tell when
+/// they were captured, and lets it go on.
+fn standing_still_in_another_format(sending: &str, is_viewer: bool) {
+    let address = address();
+    let mut viewer = Start::new(VIEWER, &format!("{address} --headless")).run();
+    viewer.wait_for("Waiting for");
+    let sending = format!("{SOURCE} {address} {sending}");
+    let sender = Start::new(SENDER, &sending).run();
+    viewer.wait_for("30.0 fps");
+    let signal = |signal| {
+        let program = if is_viewer { &viewer } else { &sender };
+        program.signal(signal);
+    };
+    signal(Signal::SIGSTOP);
+    sleep(AWAY);
+    signal(Signal::SIGCONT);
+    sleep(READ);
+    let before = frames(&viewer);
+    sleep(AFTER - READ);
+    let after = frames(&viewer);
+    for program in [sender, viewer] {
+        program.signal(Signal::SIGINT);
+        let _ = program.end().well();
+    }
+    assert!(after >= before + RATE, "{before} frames, then {after}");
+}
+
+/// How many frames a viewer has shown, by its progress.
+fn frames(viewer: &Program) -> u64 {
+    let said = viewer.said();
+    let (before, _) = said.rsplit_once(" frames, ").expect("it tells progress");
+    let count = before.rsplit(' ').next().unwrap_or_default();
+    count.replace(',', "").parse().expect("a number of frames")
+}
+
+#[test]
+fn with_programs_that_stand_still_and_rtp() {
+    for is_viewer in [false, true] {
+        standing_still_in_another_format("--wire rtp", is_viewer);
+    }
+}
+
+#[test]
+fn with_programs_that_stand_still_and_bare_jpeg() {
+    for is_viewer in [false, true] {
+        standing_still_in_another_format("--wire raw", is_viewer);
+    }
+}
+
+#[test]
+fn with_programs_that_stand_still_and_a_grid() {
+    for is_viewer in [false, true] {
+        let to = address();
+        // The next port is for reports, and no other test's.
+        let _ = address();
+        let viewing = format!("{to} --layout grid --headless --report frames.csv");
+        let mut viewer = Start::new(VIEWER, &viewing).run();
+        viewer.wait_for("Waiting for");
+        let sender = Start::new(SENDER, &format!("{SOURCE} {to}")).run();
+        viewer.wait_for("Sender 1 is");
+        let program = if is_viewer { &viewer } else { &sender };
+        program.signal(Signal::SIGSTOP);
+        sleep(AWAY);
+        program.signal(Signal::SIGCONT);
+        let back = clock::now();
+        sleep(AFTER);
+        for program in [&sender, &viewer] {
+            program.signal(Signal::SIGINT);
+        }
+        let (_, viewer) = (sender.end().well(), viewer.end().well());
+        let without = viewer.first_picture(back).map(|shown| shown - back);
+        assert!(
+            without.is_some_and(|without| without < SOON),
+            "{without:?} without picture: {:#}",
+            viewer.report
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! What the sender's own system refuses is no loss of the network.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use framegram_common::Statistics;
+use framegram_common::fec::Fec;
+use framegram_common::receiver::{Outcome, Receiver};
+use framegram_common::sender::{self, Sender};
+
+const INTERVAL: Duration = Duration::from_millis(40);
+const FRAMES: u32 = 100;
+const CHUNKS: usize = 10;
+
+/// Sends frames over a network that loses nothing, from a system that takes the
+/// first so many datagrams of each batch that `takes` says, by its frame and
+/// length. The figures of both, and how many were refused.
+fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
+    let config = sender::Config {
+        interval: Some(INTERVAL),
+        fec: Fec::Off,
+        retransmit: false,
+        ..sender::Config::default()
+    };
+    let start = Duration::from_secs(1);
+    let mut transmitter = Sender::new(config, 0x5eed, start);
+    let mut receiver = Receiver::new(Default::default(), 0x1e77, start);
+    let jpeg = Bytes::from(vec![0xd8; CHUNKS * 1_300]);
+    let mut refused = 0;
+    let mut out = Vec::new();
+    for step in 0..(FRAMES + 10) * 40 {
+        let now = start + Duration::from_millis(1) * step;
+        let frame = step / 40;
+        if step % 40 == 0 && frame < FRAMES {
+            let taken = transmitter.handle_frame(jpeg.clone(), now, None, now);
+            taken.expect("it can be sent");
+        }
+        if frame == FRAMES {
+            transmitter.finish(now);
+        }
+        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            let count = out.len().div_ceil(transmit.segment);
+            let left = takes(frame, count).min(count);
+            let cut = (left * transmit.segment).min(out.len());
+            refused += (count - left) as u64;
+            transmitter.handle_send_error(0, &out[cut..], transmit.segment);
+            for datagram in out[..cut].chunks(transmit.segment) {
+                receiver.handle_datagram(([192, 0, 2, 1], 5005).into(), datagram, now);
+            }
+        }
+        receiver.handle_timeout(now);
+        while let Some(frame) = receiver.poll_frame() {
+            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+        }
+    }
+    (
+        transmitter.statistics(start),
+        receiver.statistics(),
+        refused,
+    )
+}
+
+/// Asserts that nothing counts as lost on the way, and all frames are told of.
+fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
+    let packets = &viewer.packets;
+    assert_eq!(packets.send_errors, Some(*refused), "{packets:?}");
+    assert_eq!(sender.packets.send_errors, Some(*refused));
+    assert_eq!((packets.lost, packets.corrupt), (Some(0), Some(0)));
+    assert_eq!(packets.sent, packets.received);
+    assert_eq!(packets.sent, sender.packets.sent);
+    assert_eq!(sender.bytes.sent, viewer.bytes.received);
+    assert_eq!(viewer.bytes.sent, viewer.bytes.received);
+    let fates = &viewer.fates;
+    assert!(sender.frames.not_sent <= fates.not_sent, "{fates:?}");
+    let told = sender.frames.sent.zip(sender.frames.not_sent);
+    assert_eq!(told.map(|(sent, not)| sent + not), Some(FRAMES.into()));
+    assert_eq!(fates.lost_network, Some(0), "{fates:?}");
+    assert_eq!((fates.mixed, fates.unaccounted), (Some(0), Some(0)));
+    let whole = fates.intact_unrepaired.expect("counted") + fates.not_sent.expect("counted");
+    assert_eq!(whole, u64::from(FRAMES), "{fates:?}");
+}
+
+#[test]
+fn a_network_that_is_gone_for_a_while_makes_frames_that_were_not_sent() {
+    let gone: Range<u32> = 30..50;
+    let ended = run(|frame, count| if gone.contains(&frame) { 0 } else { count });
+    assert_accounts(&ended);
+    assert_eq!(ended.1.fates.not_sent, Some(gone.len() as u64));
+    assert_eq!(ended.1.frames.lost, Some(gone.len() as u64));
+    assert_eq!(ended.0.frames.not_sent, Some(gone.len() as u64));
+}
+
+#[test]
+fn a_frame_of_which_a_part_was_refused_was_not_sent_as_it_is() {
+    let mut batches = 0;
+    let ended = run(|frame, count| {
+        batches += u32::from(frame == 30);
+        if frame == 30 && batches == 2 {
+            0
+        } else {
+            count
+        }
+    });
+    assert_accounts(&ended);
+    assert_eq!(ended.1.fates.not_sent, Some(1));
+    assert_eq!(ended.1.frames.incomplete, Some(1));
+    assert_eq!(ended.0.frames.not_sent, Some(0));
+}
+
+#[test]
+fn whatever_is_refused_is_told_of_before_more_follows() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let refusing = rng.f64() * 0.5;
+        let ended = run(|frame, count| {
+            // Reports and the bye are not, so that all of it is told in time.
+            if frame < FRAMES && count > 1 && rng.f64() < refusing {
+                rng.usize(..count)
+            } else {
+                count
+            }
+        });
+        assert_accounts(&ended);
+    }
+}
