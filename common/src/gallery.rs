@@ -7,12 +7,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::ledger::FrameRecord;
 use crate::listener::{Config, Listener};
 use crate::prefix::{SourcePrefix, crowds};
 use crate::reassembly::MAX_HELD_BYTES;
-use crate::receiver::{Event, FrameId, Outcome, ReceivedFrame, SILENCE};
-use crate::statistics::{Delays, Packets, Refusals, Statistics, Why};
+use crate::receiver::{Event, FrameId, ReceivedFrame, SILENCE, SinkOutcome};
+use crate::stats::{Delays, DiscardReason, Discards, FrameRecord, Packets, Statistics};
 use crate::wire::{Format, native, rtp, rtp_jpeg};
 
 /// The most senders at once: more are none that a person looks at.
@@ -52,7 +51,7 @@ pub struct Gallery {
     candidates: Vec<Sender>,
     foreign: u64,
     malformed: u64,
-    refusals: Refusals,
+    discards: Discards,
     socket_dropped: u64,
 }
 
@@ -107,7 +106,7 @@ impl Gallery {
             candidates: Vec::new(),
             foreign: 0,
             malformed: 0,
-            refusals: Refusals::default(),
+            discards: Discards::default(),
             socket_dropped: 0,
         }
     }
@@ -135,7 +134,7 @@ impl Gallery {
     /// Counts a datagram from an address that is not allowed.
     pub fn handle_foreign(&mut self, from: SocketAddr) {
         self.foreign += 1;
-        self.refusals.note(Why::Address, None, from, 1);
+        self.discards.note(DiscardReason::Address, None, from, 1);
     }
 
     /// Takes the system's count of datagrams dropped in the socket's buffer.
@@ -164,7 +163,7 @@ impl Gallery {
         senders.find_map(|(place, sender)| Some((place, sender.listener.poll_frame()?)))
     }
 
-    /// The record of the next frame whose fate is settled, of any sender; those
+    /// The record of the next frame whose outcome is settled, of any sender; those
     /// of one are in the order of [`Listener::poll_record`].
     pub fn poll_record(&mut self) -> Option<FrameRecord> {
         let mut senders = self.senders.iter_mut();
@@ -211,10 +210,10 @@ impl Gallery {
             .min()
     }
 
-    /// Tells what became of a frame that was polled; each has one fate.
-    pub fn handle_fate(&mut self, place: usize, id: FrameId, outcome: Outcome) {
+    /// Tells what became of a frame that was polled; each has one outcome.
+    pub fn handle_outcome(&mut self, place: usize, id: FrameId, outcome: SinkOutcome) {
         if let Some(sender) = self.senders.get_mut(place) {
-            sender.listener.handle_fate(id, outcome);
+            sender.listener.handle_outcome(id, outcome);
         }
     }
 
@@ -298,9 +297,9 @@ impl Gallery {
         let waiting: Vec<_> = self
             .candidates
             .iter()
-            .map(|one| one.listener.refusals())
+            .map(|one| one.listener.discards())
             .collect();
-        all.refused = self.refusals.with(&waiting).figures();
+        all.discarded = self.discards.with(&waiting).figures();
         self.tell_drops(packets);
         all.stream.addresses = self
             .senders
@@ -366,8 +365,8 @@ impl Gallery {
         };
         if known.is_none() && !begins {
             self.malformed += 1;
-            let why = only.map_or(Why::Unknown, |_| Why::Format);
-            self.refusals.note(why, claimed, from, 1);
+            let why = only.map_or(DiscardReason::Unknown, |_| DiscardReason::Format);
+            self.discards.note(why, claimed, from, 1);
             return;
         }
         let stream = packet.map(|(header, _)| header.stream);
@@ -420,7 +419,7 @@ impl Gallery {
         candidate.listener.finish();
         let packets = candidate.listener.statistics().packets;
         self.malformed += packets.malformed.unwrap_or(0);
-        self.refusals = self.refusals.with([&candidate.listener.refusals()]);
+        self.discards = self.discards.with([&candidate.listener.discards()]);
     }
 
     fn sender(&self, address: SocketAddr, stream: Option<u64>, now: Duration) -> Sender {

@@ -18,9 +18,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::ledger::FrameRecord;
-use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver, Verdict};
-use crate::statistics::{Refusals, Side, Statistics, Why};
+use crate::receiver::{self, Event, FrameId, ReceivedFrame, Receiver, SinkOutcome, Verdict};
+use crate::stats::{DiscardReason, Discards, FrameRecord, Side, Statistics};
 use crate::wire::Format;
 use candidates::Candidates;
 use formats::Formats;
@@ -61,7 +60,7 @@ pub struct Listener {
     formats: Formats,
     malformed: u64,
     foreign: u64,
-    refusals: Refusals,
+    discards: Discards,
     /// The system's count, and the part of it that was the native stream's.
     socket_drops: (u64, u64),
     events: VecDeque<Event>,
@@ -86,7 +85,7 @@ impl Listener {
             candidates: Candidates::default(),
             malformed: 0,
             foreign: 0,
-            refusals: Refusals::default(),
+            discards: Discards::default(),
             socket_drops: (0, 0),
             events: VecDeque::new(),
             native_is_newest: false,
@@ -116,7 +115,7 @@ impl Listener {
     /// Counts a datagram from an address that is not allowed.
     pub fn handle_foreign(&mut self, from: SocketAddr) {
         self.foreign += 1;
-        self.refusals.note(Why::Address, None, from, 1);
+        self.discards.note(DiscardReason::Address, None, from, 1);
     }
 
     /// Takes the system's count of datagrams dropped in the socket's buffer
@@ -176,7 +175,7 @@ impl Listener {
         frame.or_else(|| self.native.poll_frame())
     }
 
-    /// The record of the next frame whose fate is settled, as of
+    /// The record of the next frame whose outcome is settled, as of
     /// [`Receiver::poll_record`]; of a native stream alone.
     pub fn poll_record(&mut self) -> Option<FrameRecord> {
         self.native.poll_record()
@@ -214,15 +213,15 @@ impl Listener {
         self.native.poll_timeout().into_iter().chain(stream).min()
     }
 
-    /// Tells what became of a frame that was polled; each has one fate.
-    pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
+    /// Tells what became of a frame that was polled; each has one outcome.
+    pub fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
         let mut streams = self.previous.iter_mut().chain(&mut self.stream);
         let of = |stream: &&mut Stream| {
-            stream.number() == id.stream && stream.accounts().awaits_fate(id.number)
+            stream.number() == id.stream && stream.accounts().awaits_outcome(id.number)
         };
         match streams.find(of) {
-            Some(stream) => stream.accounts_mut().handle_fate(id.number, outcome),
-            None => self.native.handle_fate(id, outcome),
+            Some(stream) => stream.accounts_mut().handle_outcome(id.number, outcome),
+            None => self.native.handle_outcome(id, outcome),
         }
     }
 
@@ -314,19 +313,19 @@ impl Listener {
         let here = self.malformed + self.candidates.refuted();
         statistics.packets.malformed = malformed.map(|native| native + here);
         statistics.packets.foreign = foreign.map(|native| native + self.foreign);
-        statistics.refused = self.refusals().figures();
+        statistics.discarded = self.discards().figures();
         statistics
     }
 
     /// What was not taken so far, which may prove a stream yet.
-    pub(crate) fn refusals(&self) -> Refusals {
-        let mut refusals = self.refusals.clone();
+    pub(crate) fn discards(&self) -> Discards {
+        let mut discards = self.discards.clone();
         if self.followed == 0 {
             for (from, datagrams) in self.candidates.unproven() {
-                refusals.note(Why::Unknown, None, from, datagrams);
+                discards.note(DiscardReason::Unknown, None, from, datagrams);
             }
         }
-        refusals
+        discards
     }
 
     fn retire(&mut self, mut stream: Stream) {

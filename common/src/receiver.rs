@@ -28,9 +28,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::ledger::FrameRecord;
 use crate::seq::FrameNumber;
-use crate::statistics::{Side, Statistics};
+use crate::stats::{FrameRecord, Side, Statistics};
 use crate::wire::native::{Header, Packet};
 use following::{Other, Over};
 use probation::Probation;
@@ -109,14 +108,14 @@ pub struct ReceivedFrame {
 
 /// What became of a frame that was handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SinkOutcome {
     /// It was shown (or recorded) at this time.
     Shown {
         /// When.
         at: Duration,
     },
     /// A newer one took its place before it was shown.
-    Superseded,
+    Skipped,
     /// It is not a JPEG that can be decoded.
     Undecodable,
 }
@@ -285,7 +284,7 @@ impl Receiver {
         streams.filter_map(Stream::poll_frame).next()
     }
 
-    /// The record of the next frame whose fate is settled: in the order of
+    /// The record of the next frame whose outcome is settled: in the order of
     /// numbers within a stream, each frame once. Records that nobody polls are
     /// forgotten, oldest first.
     pub fn poll_record(&mut self) -> Option<FrameRecord> {
@@ -325,12 +324,13 @@ impl Receiver {
         self.stream.as_ref()?.poll_timeout()
     }
 
-    /// Tells what became of a frame that was polled; each has one fate.
-    pub fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
+    /// Tells what became of a frame that was polled; each has one outcome.
+    pub fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
         // A stream that was silent for long comes after itself.
         let mut streams = self.previous.iter_mut().chain(&mut self.stream);
-        streams
-            .any(|stream| stream.number() == id.stream && stream.handle_fate(id.number, outcome));
+        streams.any(|stream| {
+            stream.number() == id.stream && stream.handle_outcome(id.number, outcome)
+        });
     }
 
     /// Whether the stream that is followed comes from there.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::statistics::Statistics;
+use crate::stats::Statistics;
 use crate::timeline::Course;
 
 /// The figures with a version, and how the stream went where that is known.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::fec::Fec;
 use crate::frame::{FrameSizeError, Times};
 use crate::seq::FrameNumber;
-use crate::statistics::Statistics;
+use crate::stats::Statistics;
 use crate::wire::rtp_jpeg::Unsuitable;
 use crate::wire::{DEFAULT_DATAGRAM, Format};
 use native::NativeSender;

@@ -11,8 +11,7 @@ use serde::Serialize;
 
 use self::hits::Hits;
 use self::marks::Marks;
-use crate::ledger::{Fate, FrameRecord};
-use crate::statistics::Statistics;
+use crate::stats::{FrameRecord, Outcome, Statistics};
 
 pub use self::hits::{Hit, MAX_HITS};
 
@@ -27,14 +26,14 @@ pub struct Course {
     pub moment_s: u32,
     /// One moment after another, from the first frame or packet on.
     pub moments: Vec<Moment>,
-    /// Frames a mark stands for: the worst of their fates.
+    /// Frames a mark stands for: the worst of their outcomes.
     pub frames_per_mark: u32,
     /// A letter for each mark ([`letter`]), in the order of frame numbers.
     pub marks: String,
     /// From capture to shown, where the sender's clock is known.
     pub delays: Option<Bins>,
     /// Frames of which chunks did not arrive as they were sent first, in the
-    /// order of their fates; of more than [`MAX_HITS`] the first.
+    /// order of their outcomes; of more than [`MAX_HITS`] the first.
     pub hits: Vec<Hit>,
     /// How many more there are.
     pub hits_unlisted: u64,
@@ -127,7 +126,7 @@ impl Timeline {
     pub fn note_record(&mut self, record: &FrameRecord) {
         let at = record.shown.or(record.last_chunk).unwrap_or(self.last);
         self.last = at;
-        self.marks.push(record.fate);
+        self.marks.push(record.outcome);
         self.hits.note(record);
         let delay = delay(record);
         if let Some(delay) = delay {
@@ -139,13 +138,13 @@ impl Timeline {
         }
         let gathered = self.at(at);
         let moment = &mut gathered.moment;
-        moment.shown += u64::from(record.fate.is_shown());
-        moment.concealed += u64::from(record.fate == Fate::Concealed);
+        moment.shown += u64::from(record.outcome.is_shown());
+        moment.concealed += u64::from(record.outcome == Outcome::Concealed);
         moment.repaired += u64::from(matches!(
-            record.fate,
-            Fate::IntactParity | Fate::IntactRequest
+            record.outcome,
+            Outcome::IntactParity | Outcome::IntactRetransmission
         ));
-        moment.lost += u64::from(is_lost(record.fate));
+        moment.lost += u64::from(is_lost(record.outcome));
         if let Some(delay) = delay {
             let millis = delay.as_secs_f64() * 1e3;
             gathered.delays.0 += 1;
@@ -199,7 +198,7 @@ impl Timeline {
             moment_s: self.moment_s,
             moments: self.moments.iter().map(Gathered::moment).collect(),
             frames_per_mark: self.marks.frames_per_mark(),
-            marks: self.marks.fates().map(letter).collect(),
+            marks: self.marks.outcomes().map(letter).collect(),
             delays: self.bins(),
             hits,
             hits_unlisted,
@@ -290,45 +289,45 @@ pub fn delay(record: &FrameRecord) -> Option<Duration> {
 
 /// Whether a frame should have been shown, and was not.
 #[must_use]
-pub fn is_lost(fate: Fate) -> bool {
-    match fate {
-        Fate::LostNetwork
-        | Fate::NotSent
-        | Fate::LostSocket
-        | Fate::Mixed
-        | Fate::Corrupt
-        | Fate::Late
-        | Fate::Undecodable => true,
-        Fate::IntactUnrepaired
-        | Fate::IntactRequest
-        | Fate::IntactParity
-        | Fate::Concealed
-        | Fate::Superseded
-        | Fate::BeforeJoining
-        | Fate::TailUnknown
-        | Fate::Open => false,
+pub fn is_lost(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::LostNetwork
+        | Outcome::NotSent
+        | Outcome::LostSocket
+        | Outcome::LostUnknown
+        | Outcome::Corrupt
+        | Outcome::Late
+        | Outcome::Undecodable => true,
+        Outcome::IntactUnrepaired
+        | Outcome::IntactRetransmission
+        | Outcome::IntactParity
+        | Outcome::Concealed
+        | Outcome::Skipped
+        | Outcome::BeforeJoining
+        | Outcome::TailUnknown
+        | Outcome::Open => false,
     }
 }
 
-/// The letter that stands for a fate.
+/// The letter that stands for an outcome.
 #[must_use]
-pub fn letter(fate: Fate) -> char {
-    match fate {
-        Fate::IntactUnrepaired => '.',
-        Fate::IntactRequest => 'r',
-        Fate::IntactParity => 'p',
-        Fate::Concealed => 'c',
-        Fate::Superseded => 's',
-        Fate::Undecodable => 'u',
-        Fate::Late => 'l',
-        Fate::Corrupt => 'x',
-        Fate::Mixed => 'm',
-        Fate::LostSocket => 'b',
-        Fate::LostNetwork => 'n',
-        Fate::NotSent => 'k',
-        Fate::BeforeJoining => '-',
-        Fate::TailUnknown => '?',
-        Fate::Open => 'o',
+pub fn letter(outcome: Outcome) -> char {
+    match outcome {
+        Outcome::IntactUnrepaired => '.',
+        Outcome::IntactRetransmission => 'r',
+        Outcome::IntactParity => 'p',
+        Outcome::Concealed => 'c',
+        Outcome::Skipped => 's',
+        Outcome::Undecodable => 'u',
+        Outcome::Late => 'l',
+        Outcome::Corrupt => 'x',
+        Outcome::LostUnknown => 'm',
+        Outcome::LostSocket => 'b',
+        Outcome::LostNetwork => 'n',
+        Outcome::NotSent => 'k',
+        Outcome::BeforeJoining => '-',
+        Outcome::TailUnknown => '?',
+        Outcome::Open => 'o',
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::fec::Fec;
 use framegram_common::jpeg::MAX_TABLES;
-use framegram_common::receiver::{self, Outcome};
+use framegram_common::receiver::{self, SinkOutcome};
 use framegram_common::sender::{Config, FrameError, MAX_WAITING_FRAMES};
 use framegram_common::wire::native::Packet;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
@@ -115,7 +115,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
             receiver.handle_timeout(now);
             while let Some(frame) = receiver.poll_frame() {
                 shown += 1;
-                receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             }
             while receiver.poll_transmit(now, &mut out).is_some() {
                 back.note(&out);
@@ -206,7 +206,7 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
             receiver.handle_timeout(at);
             while let Some(frame) = receiver.poll_frame() {
                 shown += 1;
-                receiver.handle_fate(frame.id, Outcome::Shown { at });
+                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at });
             }
             at += MS;
         }

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use framegram_common::chunk::ChunkedFrame;
 use framegram_common::fec::{Chunks, ParityBlock, Rebuilder};
 use framegram_common::frame::Frame;
-use framegram_common::receiver::{self, Outcome, Receiver};
+use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet, SenderReport};
 
@@ -242,7 +242,7 @@ fn the_receiver_shows_what_counting_says() {
                 "seed {seed}: frame {number}"
             );
             shown.insert(number);
-            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
         }
         assert_eq!(shown, case.whole(), "seed {seed}");
         let statistics = receiver.statistics();

@@ -40,7 +40,7 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
         0 if quiet => Ok(()),
         0 => Ok(writeln!(
             StandardOutput,
-            "All that was measured is what was done (packets, frames and their fates; times, rates \
+            "All that was measured is what was done (packets, frames and their outcomes; times, rates \
              and bytes are not compared)."
         )?),
         1 => bail!("one figure of {name} is not what was done"),

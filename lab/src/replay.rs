@@ -22,13 +22,13 @@ use framegram_cli::threads::Threads;
 use self::report::Report;
 use self::table::Table;
 use crate::args::WhatIf;
-use crate::what_if::{Journey, Outcome, Part, Setting, replay};
+use crate::what_if::{Journey, Part, Prediction, Setting, replay};
 
 /// What was tried, and what came of it.
 #[derive(Clone, Copy, Debug)]
 struct Tried {
     setting: Setting,
-    outcome: Outcome,
+    outcome: Prediction,
 }
 
 impl Tried {
@@ -103,9 +103,9 @@ fn replay_all(
     settings: &[Setting],
     seed: u64,
     console: &Console,
-) -> Vec<Outcome> {
+) -> Vec<Prediction> {
     let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(vec![Outcome::default(); settings.len()]);
+    let outcomes = Mutex::new(vec![Prediction::default(); settings.len()]);
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -162,11 +162,11 @@ fn introduction(journey: &Journey) -> Vec<String> {
     let (streams, which) = journey.streams;
     if settled == 0 {
         let why = if which < streams {
-            "another stream came before the fates of its frames were settled"
+            "another stream came before the outcomes of its frames were settled"
         } else if journey.part == Part::Whole {
-            "the fates of its frames are not in the trace"
+            "the outcomes of its frames are not in the trace"
         } else {
-            "the trace ends before the fates of its frames were settled"
+            "the trace ends before the outcomes of its frames were settled"
         };
         lines.push(format!("As it was is not known: {why}."));
     }

@@ -32,7 +32,7 @@ mod varint;
 pub use reader::{Reader, TraceError};
 pub use recorder::Recorder;
 
-use framegram_common::ledger;
+use framegram_common::stats;
 use framegram_common::wire::Format;
 use framegram_common::wire::native::{CHUNK_BODY, Channel, HEADER};
 
@@ -74,12 +74,12 @@ pub enum Entry {
         /// How many since the socket was opened.
         total: u64,
     },
-    /// The fate of a frame is settled.
+    /// The outcome of a frame is settled.
     Frame {
         /// Its number.
         number: u64,
         /// What became of it.
-        fate: ledger::Fate,
+        outcome: stats::Outcome,
     },
     /// A datagram came.
     Datagram(Datagram),
@@ -102,14 +102,14 @@ pub struct Datagram {
     /// Bytes of UDP payload.
     pub len: u32,
     /// What became of it.
-    pub fate: Fate,
+    pub disposition: Disposition,
     /// What is known of it besides.
     pub content: Content,
 }
 
 /// What became of a datagram that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     /// Taken.
     Received,
     /// Its number had come before.

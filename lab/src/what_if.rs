@@ -56,7 +56,7 @@ pub struct Setting {
 
 /// What comes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Prediction {
     /// Frames sent.
     pub frames: u64,
     /// Of these, whole in time.
@@ -67,7 +67,7 @@ pub struct Outcome {
     pub jpeg: u64,
 }
 
-impl Outcome {
+impl Prediction {
     /// Bytes sent for each byte of JPEG.
     #[must_use]
     pub fn overhead(&self) -> f64 {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use framegram_cli::invitation;
 use framegram_common::sender::acceptor::{Acceptor, Config, Visit};
-use framegram_common::statistics::Admission;
+use framegram_common::stats::Admission;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_net::{
     DEFAULT_PORT, ListenOptions, Received, Socket, clock, local_addresses, resolve,

@@ -107,7 +107,7 @@ pub struct Encoded {
     /// It is smaller than asked for, to fit the longest frame.
     pub scaled_down: bool,
     /// It is made from a JPEG that the format of the datagrams cannot carry.
-    pub encoded_anew: bool,
+    pub reencoded: bool,
     /// How many encodings it took.
     pub encodings: u32,
 }
@@ -224,13 +224,13 @@ impl Encoder {
                         stamped: false,
                         quality_lowered: false,
                         scaled_down: false,
-                        encoded_anew: false,
+                        reencoded: false,
                         encodings: 0,
                     });
                 }
                 let encoded = self.encode_picture(&jpeg::decode(jpeg)?, stamp)?;
                 Ok(Encoded {
-                    encoded_anew: !carried,
+                    reencoded: !carried,
                     was_jpeg: true,
                     ..encoded
                 })
@@ -289,7 +289,7 @@ impl Encoder {
                     stamped: stamped.is_some(),
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
-                    encoded_anew: false,
+                    reencoded: false,
                     encodings,
                 });
             }

@@ -35,7 +35,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
-use framegram_common::statistics::{Side, Statistics};
+use framegram_common::stats::{Side, Statistics};
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framegram_common::statistics::{Statistics, ViewerFigures};
+use framegram_common::stats::{Statistics, ViewerFigures};
 
 /// Rates are told over at least so long, or they tremble.
 const RATED_OVER: Duration = Duration::from_secs(1);
@@ -226,7 +226,7 @@ fn clock(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::{Frames, Packets, Percentiles};
+    use framegram_common::stats::{Frames, Packets, Percentiles};
 
     use super::*;
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
 use framegram_common::report::ReportFile;
-use framegram_common::statistics::Statistics;
+use framegram_common::stats::Statistics;
 
 /// Where the figures go. What is in the file stays until they do.
 pub(crate) struct Report(OutputFile);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_common::sender::{Config, Sender};
-use framegram_common::statistics::Statistics;
+use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_lab::timecode::MIN_SIZE;
@@ -73,7 +73,7 @@ struct Figures {
     scaled_down: u64,
     passed_through: u64,
     unreadable: u64,
-    encoded_anew: u64,
+    reencoded: u64,
 }
 
 impl<'a> Stream<'a> {
@@ -265,7 +265,7 @@ impl<'a> Stream<'a> {
         frames.scaled_down = Some(self.figures.scaled_down);
         frames.passed_through = Some(self.figures.passed_through);
         frames.unreadable = Some(self.figures.unreadable);
-        frames.encoded_anew = Some(self.figures.encoded_anew);
+        frames.reencoded = Some(self.figures.reencoded);
         statistics
     }
 
@@ -332,13 +332,13 @@ impl<'a> Stream<'a> {
             self.describe(encoded.width, encoded.height);
         }
         let figures = &mut self.figures;
-        if encoded.encoded_anew {
-            if figures.encoded_anew == 0 {
+        if encoded.reencoded {
+            if figures.reencoded == 0 {
                 self.console.say(
                     "RTP cannot carry the source's own JPEGs as they are: they are encoded anew",
                 );
             }
-            figures.encoded_anew += 1;
+            figures.reencoded += 1;
         }
         figures.size = Some((encoded.width, encoded.height));
         figures.passed_through += u64::from(encoded.passed_through);

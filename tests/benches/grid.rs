@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         ],
         &[vec![
             sum("shown").to_string(),
-            sum("superseded").to_string(),
+            sum("skipped").to_string(),
             missed.to_string(),
             format!("{worst:.1} frames/s"),
             format!("{:.0} % of one core", took / SPAN.as_secs_f64() * 100.0),

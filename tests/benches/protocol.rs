@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use framegram_common::receiver::{self, Outcome, Receiver};
+use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
@@ -96,7 +96,7 @@ fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
                 }
             }
             let frame = receiver.poll_frame().context("a frame is not whole")?;
-            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             Ok(frame.jpeg)
         });
         receiving += processor;

@@ -1,4 +1,4 @@
-//! Records of impairments, and `framegram-lab check` over them.
+//! FrameLog of impairments, and `framegram-lab check` over them.
 
 use std::path::Path;
 

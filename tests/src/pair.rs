@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::Statistics;
-use framegram_common::ledger::FrameRecord;
-use framegram_common::receiver::{Event, Outcome, ReceivedFrame, Receiver};
+use framegram_common::receiver::{Event, ReceivedFrame, Receiver, SinkOutcome};
 use framegram_common::sender::Sender;
+use framegram_common::stats::FrameRecord;
 use framegram_lab::impair::Link;
 
 use crate::truth::{self, Truth};
@@ -27,7 +27,7 @@ pub use turns::{Waiting, Waits};
 
 /// What came of a run.
 #[derive(Debug)]
-pub struct Outcomes {
+pub struct Results {
     /// The frames handed out, in order, with when they were whole.
     pub shown: Vec<ReceivedFrame>,
     /// The viewer's events.
@@ -47,7 +47,7 @@ pub struct Outcomes {
 /// # Panics
 /// Where the state machines do not come to rest, or a frame is refused.
 #[must_use]
-pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
+pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Results {
     let mut shown = Vec::new();
     let mut pair = Pair::new(scenario, true);
     pair.run(
@@ -66,7 +66,7 @@ pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Outcomes {
             .extend(std::iter::from_fn(|| receiver.poll_record()));
     }
     let sender = pair.transmitter.statistics(pair.now);
-    Outcomes {
+    Results {
         shown,
         events: pair.events,
         records: pair.records,
@@ -375,7 +375,7 @@ impl<'a> Pair<'a> {
             return;
         };
         while let Some(frame) = receiver.poll_frame() {
-            receiver.handle_fate(frame.id, Outcome::Shown { at: self.now });
+            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: self.now });
             shown(frame);
         }
         self.events

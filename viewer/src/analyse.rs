@@ -11,7 +11,7 @@ use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::jpeg::Splitter;
-use framegram_common::statistics::Stamps;
+use framegram_common::stats::Stamps;
 use framegram_media::y4m::{Y4M_START, Y4mError, Y4mReader};
 use framegram_net::clock;
 

@@ -1,14 +1,13 @@
 //! What the network's thread and the sinks' side have in hand together: frames,
-//! their fates, and what is known of the stream.
+//! their outcomes, and what is known of the stream.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use framegram_common::ledger::FrameRecord;
-use framegram_common::receiver::{FrameId, Outcome};
-use framegram_common::statistics::Stamps;
+use framegram_common::receiver::{FrameId, SinkOutcome};
+use framegram_common::stats::{FrameRecord, Stamps};
 use framegram_common::timeline::Course;
 use framegram_net::Waker;
 
@@ -19,7 +18,7 @@ use crate::report::live::Live;
 pub struct Exchange {
     /// Frames on their way to the sinks.
     pub pending: Pending,
-    fates: Mutex<Vec<(FrameId, Outcome)>>,
+    outcomes: Mutex<Vec<(FrameId, SinkOutcome)>>,
     news: Mutex<News>,
     /// What the stamps of the frames shown say, where they are read.
     stamps: Mutex<Option<Stamps>>,
@@ -61,7 +60,7 @@ impl Exchange {
     pub fn new(pending: Pending, rows: bool) -> anyhow::Result<Self> {
         Ok(Self {
             pending,
-            fates: Mutex::default(),
+            outcomes: Mutex::default(),
             news: Mutex::default(),
             stamps: Mutex::default(),
             records: rows.then(Mutex::default),
@@ -73,8 +72,8 @@ impl Exchange {
     }
 
     /// Says what became of a frame that was taken.
-    pub fn settle(&self, id: FrameId, outcome: Outcome) {
-        lock(&self.fates).push((id, outcome));
+    pub fn settle(&self, id: FrameId, outcome: SinkOutcome) {
+        lock(&self.outcomes).push((id, outcome));
         self.waker.wake();
     }
 
@@ -133,8 +132,8 @@ impl Exchange {
     }
 
     /// What became of frames since.
-    pub(crate) fn take_fates(&self) -> Vec<(FrameId, Outcome)> {
-        std::mem::take(&mut *lock(&self.fates))
+    pub(crate) fn take_outcomes(&self) -> Vec<(FrameId, SinkOutcome)> {
+        std::mem::take(&mut *lock(&self.outcomes))
     }
 
     /// What the stamps of the frames shown said last.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use framegram_common::Statistics;
-use framegram_common::statistics::{Packets, Percentiles};
+use framegram_common::stats::{Packets, Percentiles};
 
 use crate::report::{missed, settled};
 

@@ -20,7 +20,7 @@ use framegram_cli::numbers::seconds;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::gallery::Gallery;
-use framegram_common::receiver::{Event, FrameId, Outcome, ReceivedFrame};
+use framegram_common::receiver::{Event, FrameId, ReceivedFrame, SinkOutcome};
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
@@ -220,7 +220,7 @@ impl Grid {
             let sender = &mut self.senders[place];
             let waiting = sender.waiting.take().map(|frame| frame.id);
             for id in waiting.into_iter().chain(sender.decoded.take()) {
-                self.gallery.handle_fate(place, id, Outcome::Superseded);
+                self.gallery.handle_outcome(place, id, SinkOutcome::Skipped);
             }
         }
         self.gallery.finish();
@@ -341,10 +341,10 @@ impl Grid {
             let waiting = &mut sender(&mut self.senders, place).waiting;
             if let Some(older) = waiting.replace(frame) {
                 self.gallery
-                    .handle_fate(place, older.id, Outcome::Superseded);
+                    .handle_outcome(place, older.id, SinkOutcome::Skipped);
             }
             for (place, id) in memory::bound(&mut self.senders, memory::MAX_KEPT) {
-                self.gallery.handle_fate(place, id, Outcome::Superseded);
+                self.gallery.handle_outcome(place, id, SinkOutcome::Skipped);
             }
             self.decode(place, now);
         }

@@ -47,7 +47,7 @@ use framegram_common::caller::Caller;
 use framegram_common::gallery::Gallery;
 use framegram_common::listener::{Config, Listener};
 use framegram_common::receiver;
-use framegram_common::statistics::Side;
+use framegram_common::stats::Side;
 use framegram_common::wire::{Format, sdp};
 use framegram_lab::impair::{ImpairedLinks, Impairment};
 use framegram_net::{self as net, ListenOptions, Lookup, Socket, clock};

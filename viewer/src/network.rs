@@ -1,5 +1,5 @@
 //! The network's thread: datagrams from the socket through the receiver;
-//! frames to the sinks, fates back, and what a person may want to know.
+//! frames to the sinks, outcomes back, and what a person may want to know.
 
 mod moving;
 mod notices;
@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use framegram_common::Statistics;
 use framegram_common::caller::{Answer, Caller};
 use framegram_common::listener::Listener;
-use framegram_common::receiver::Outcome;
+use framegram_common::receiver::SinkOutcome;
 use framegram_common::timeline::Timeline;
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
@@ -315,7 +315,7 @@ impl Network {
     fn hand_on(&mut self, now: Duration) {
         while let Some(frame) = self.receiver.poll_frame() {
             for id in self.exchange.pending.put(frame) {
-                self.receiver.handle_fate(id, Outcome::Superseded);
+                self.receiver.handle_outcome(id, SinkOutcome::Skipped);
             }
         }
         while let Some(event) = self.receiver.poll_event() {
@@ -389,8 +389,8 @@ impl Network {
 
     /// Passes on what became of frames.
     fn settle(&mut self) {
-        for (id, outcome) in self.exchange.take_fates() {
-            self.receiver.handle_fate(id, outcome);
+        for (id, outcome) in self.exchange.take_outcomes() {
+            self.receiver.handle_outcome(id, outcome);
         }
     }
 
@@ -406,7 +406,7 @@ impl Network {
     }
 }
 
-/// Datagrams that are taken in one go: a large frame, so that fates and the
+/// Datagrams that are taken in one go: a large frame, so that outcomes and the
 /// word to stop wait for a millisecond at most.
 const BATCH: usize = 256;
 

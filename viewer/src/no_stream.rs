@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use framegram_cli::numbers::{count, seconds};
 use framegram_common::Statistics;
-use framegram_common::statistics::{Refused, Why};
+use framegram_common::stats::{DiscardReason, Discarded};
 
 use crate::args::{Args, Sender};
 
@@ -12,7 +12,7 @@ use crate::args::{Args, Sender};
 #[must_use]
 pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
     let wait = seconds(args.wait.unwrap_or(Duration::ZERO).as_secs_f64());
-    let refused = statistics.refused.iter().max_by_key(|of| of.datagrams);
+    let refused = statistics.discarded.iter().max_by_key(|of| of.datagrams);
     let what = match refused {
         Some(refused) => instead(refused, args),
         None => silence(args),
@@ -20,14 +20,14 @@ pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
     format!("no stream came within {wait}{what}")
 }
 
-fn instead(refused: &Refused, args: &Args) -> String {
+fn instead(refused: &Discarded, args: &Args) -> String {
     let from = &refused.from;
     let (number, were) = match refused.datagrams {
         1 => ("1 datagram".to_owned(), "was"),
         many => (format!("{} datagrams", count(many)), "were"),
     };
     let (what, advice) = match (refused.why, refused.format) {
-        (Why::Address, _) => {
+        (DiscardReason::Address, _) => {
             let ip = from.rsplit_once(':').map_or(from.as_str(), |(ip, _)| ip);
             // A prefix has no scope.
             let ip = ip.trim_matches(['[', ']']).split('%').next().unwrap_or(ip);
@@ -36,14 +36,14 @@ fn instead(refused: &Refused, args: &Args) -> String {
                 format!("to take them, add --allow {ip}"),
             )
         }
-        (Why::Format, Some(format)) => {
+        (DiscardReason::Format, Some(format)) => {
             let only = args.wire.format().map_or("auto", |only| only.name());
             (
                 format!("which are not --wire {only} but {format}"),
                 "to take them, leave --wire out".to_owned(),
             )
         }
-        (Why::Format | Why::Unknown, _) => (
+        (DiscardReason::Format | DiscardReason::Unknown, _) => (
             "which are no stream of a known format".to_owned(),
             "see what sends them".to_owned(),
         ),
@@ -72,9 +72,9 @@ mod tests {
 
     use super::*;
 
-    fn told(line: &str, refused: &[(Why, Option<&'static str>, u64)]) -> String {
+    fn told(line: &str, refused: &[(DiscardReason, Option<&'static str>, u64)]) -> String {
         let words = std::iter::once("framegram-view").chain(line.split(' '));
-        let refused = refused.iter().map(|(why, format, datagrams)| Refused {
+        let refused = refused.iter().map(|(why, format, datagrams)| Discarded {
             why: *why,
             format: *format,
             datagrams: *datagrams,
@@ -89,18 +89,21 @@ mod tests {
 
     #[test]
     fn says_what_came_most_and_what_to_type() {
-        let both = [(Why::Unknown, None, 1), (Why::Address, None, 1_200)];
+        let both = [
+            (DiscardReason::Unknown, None, 1),
+            (DiscardReason::Address, None, 1_200),
+        ];
         assert_eq!(
             told("--wait 2s --allow 10.0.0.0/8", &both),
             "no stream came within 2.0 s, but 1,200 datagrams were heard from [fe80::1%2]:4000, \
              which --allow does not let in: to take them, add --allow fe80::1"
         );
-        let native = [(Why::Format, Some("native"), 90)];
+        let native = [(DiscardReason::Format, Some("native"), 90)];
         assert!(
             told("--wait 2s --wire rtp", &native)
                 .ends_with("which are not --wire rtp but native: to take them, leave --wire out")
         );
-        let unknown = [(Why::Unknown, None, 1)];
+        let unknown = [(DiscardReason::Unknown, None, 1)];
         assert!(told("--wait 2s", &unknown).contains(", but 1 datagram was heard from "));
         assert!(told("--wait 2s", &[]).ends_with("no firewall is between"));
         assert!(told("--wait 2s --connect a:5005", &[]).contains("--listen runs at a:5005"));

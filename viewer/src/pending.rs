@@ -52,7 +52,7 @@ impl Pending {
     #[must_use]
     pub fn put(&self, frame: ReceivedFrame) -> Vec<FrameId> {
         let mut state = self.lock();
-        let mut superseded = Vec::new();
+        let mut skipped = Vec::new();
         state.bytes += frame.jpeg.len();
         state.frames.push_back(frame);
         let most = match self.keep {
@@ -62,12 +62,12 @@ impl Pending {
         while state.frames.len() > 1 && (state.frames.len() > most || state.bytes > MAX_BYTES) {
             if let Some(oldest) = state.frames.pop_front() {
                 state.bytes -= oldest.jpeg.len();
-                superseded.push(oldest.id);
+                skipped.push(oldest.id);
             }
         }
         drop(state);
         self.changed.notify_one();
-        superseded
+        skipped
     }
 
     /// Takes all frames that wait, oldest first; waits for one at most

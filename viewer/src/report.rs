@@ -10,7 +10,7 @@ pub mod live;
 pub mod text;
 mod verdict;
 
-use framegram_common::statistics::Frames;
+use framegram_common::stats::Frames;
 
 /// Frames that were sent since the viewer joined and should have been seen,
 /// but never were. `None` where nothing is known of any of them.
@@ -27,7 +27,7 @@ pub fn missed(frames: &Frames) -> Option<u64> {
 /// Frames whose end is known.
 #[must_use]
 pub fn settled(frames: &Frames) -> Option<u64> {
-    sum(&[missed(frames), frames.shown, frames.superseded])
+    sum(&[missed(frames), frames.shown, frames.skipped])
 }
 
 fn sum(parts: &[Option<u64>]) -> Option<u64> {

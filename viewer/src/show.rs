@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::pipe::Pipe;
 use framegram_common::jpeg::scan;
-use framegram_common::receiver::{FrameId, Outcome, ReceivedFrame};
+use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use framegram_common::{Statistics, slices};
 use framegram_net::clock;
 
@@ -46,7 +46,7 @@ pub struct Show {
 }
 
 impl Show {
-    /// Frames come from the exchange, and their fates go back to it.
+    /// Frames come from the exchange, and their outcomes go back to it.
     #[must_use]
     pub fn new(
         display: Option<Box<dyn Sink>>,
@@ -154,7 +154,7 @@ impl Show {
     /// Gives up what still waits.
     pub fn put_away(&self) {
         for frame in self.exchange.pending.take(Duration::ZERO) {
-            self.exchange.settle(frame.id, Outcome::Superseded);
+            self.exchange.settle(frame.id, SinkOutcome::Skipped);
         }
     }
 
@@ -195,7 +195,7 @@ impl Show {
         }
         let enough = most.is_some_and(|most| self.frames >= most);
         for received in waiting {
-            self.exchange.settle(received.id, Outcome::Superseded);
+            self.exchange.settle(received.id, SinkOutcome::Skipped);
         }
         let status = status(news);
         let mut flow = if enough { Flow::Quit } else { Flow::Continue };
@@ -255,9 +255,9 @@ impl Show {
     fn settle(&mut self, id: FrameId, shown: Shown, jpeg: Bytes) {
         let at = clock::now();
         let outcome = match shown {
-            Shown::Yes => Outcome::Shown { at },
-            Shown::Withheld => Outcome::Superseded,
-            Shown::Undecodable => Outcome::Undecodable,
+            Shown::Yes => SinkOutcome::Shown { at },
+            Shown::Withheld => SinkOutcome::Skipped,
+            Shown::Undecodable => SinkOutcome::Undecodable,
         };
         if shown == Shown::Yes {
             self.frames += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framegram_common::statistics::Stamps;
+use framegram_common::stats::Stamps;
 use framegram_lab::timecode::{self, Reader, Tally};
 use framegram_media::{Decoder, Undecodable};
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framegram_cli::numbers::{count, seconds};
-use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{Config, Verdict};
+use framegram_common::stats::FrameRecord;
 use framegram_common::wire::Format;
 use framegram_lab::trace::{Recorder, Why};
 use framegram_net::{Received, clock};
@@ -105,7 +105,7 @@ impl Tracer {
         self.recorder.note_drops(total, clock::now());
     }
 
-    /// A frame's fate is settled.
+    /// A frame's outcome is settled.
     pub fn note_record(&mut self, record: &FrameRecord) {
         self.recorder.note_record(record, clock::now());
     }

@@ -12,7 +12,7 @@ use crate::chunk::ChunkedFrame;
 use crate::fec::{Fec, ParityBlock};
 use crate::frame::Frame;
 use crate::listener::{self, Listener};
-use crate::receiver::{self, Event, FrameId, Outcome, ReceivedFrame, Receiver};
+use crate::receiver::{self, Event, FrameId, ReceivedFrame, Receiver, SinkOutcome};
 use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
@@ -114,7 +114,7 @@ trait Machine {
     fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> bool;
     fn poll_rest(&mut self) -> Option<Duration>;
     fn poll_event(&mut self) -> Option<Event>;
-    fn handle_fate(&mut self, id: FrameId, outcome: Outcome);
+    fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome);
 }
 
 macro_rules! machine {
@@ -136,8 +136,8 @@ macro_rules! machine {
             fn poll_event(&mut self) -> Option<Event> {
                 <$machine>::poll_event(self)
             }
-            fn handle_fate(&mut self, id: FrameId, outcome: Outcome) {
-                <$machine>::handle_fate(self, id, outcome);
+            fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
+                <$machine>::handle_outcome(self, id, outcome);
             }
         }
     };
@@ -168,14 +168,14 @@ impl<M: Machine> Watched<M> {
                 });
                 assert!(follows, "{:?} after {:?}", frame.id, self.newest);
                 self.newest = Some(frame.id);
-                let fates = [
-                    Outcome::Shown { at: now },
-                    Outcome::Superseded,
-                    Outcome::Undecodable,
+                let outcomes = [
+                    SinkOutcome::Shown { at: now },
+                    SinkOutcome::Skipped,
+                    SinkOutcome::Undecodable,
                 ];
-                let fate = fates[frame.jpeg.len() % fates.len()];
-                self.machine.handle_fate(frame.id, fate);
-                self.machine.handle_fate(frame.id, fate);
+                let outcome = outcomes[frame.jpeg.len() % outcomes.len()];
+                self.machine.handle_outcome(frame.id, outcome);
+                self.machine.handle_outcome(frame.id, outcome);
             }
             let sent = self.machine.poll_transmit(now, &mut out);
             assert!(!sent || Packet::decode(&out).is_ok() || out[0] >= 128);

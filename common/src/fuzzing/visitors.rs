@@ -11,7 +11,7 @@ use super::machines::{
 };
 use crate::gallery::{Gallery, MAX_SENDERS};
 use crate::listener;
-use crate::receiver::Outcome;
+use crate::receiver::SinkOutcome;
 use crate::sender::acceptor::{self, Acceptor, Visit};
 use crate::sender::{self, Sender};
 use crate::seq::PacketNumber;
@@ -199,7 +199,7 @@ pub(super) fn gallery(bytes: &[u8]) {
         gallery.handle_timeout(now);
         while gallery.poll_event().is_some() {}
         while let Some((place, frame)) = gallery.poll_frame() {
-            gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+            gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: now });
         }
         for turn in 0.. {
             assert!(turn < MAX_TURNS, "does not come to rest");

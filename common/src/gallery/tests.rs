@@ -47,7 +47,7 @@ fn every_sender_is_shown_and_counted_by_itself() {
         }
         gallery.handle_timeout(now);
         while let Some((place, frame)) = gallery.poll_frame() {
-            gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+            gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: now });
         }
         while gallery.poll_event().is_some() {}
     }
@@ -85,7 +85,7 @@ fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
         }
         gallery.handle_timeout(now);
         while let Some((place, frame)) = gallery.poll_frame() {
-            gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+            gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: now });
         }
     }
     gallery.handle_timeout(Duration::from_secs(2));
@@ -94,11 +94,11 @@ fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
         panic!("two senders");
     };
     assert_eq!(
-        (first.fates.lost_network, first.fates.mixed),
+        (first.outcomes.lost_network, first.outcomes.lost_unknown),
         (Some(1), Some(0))
     );
     assert_eq!(
-        (second.fates.lost_network, second.fates.mixed),
+        (second.outcomes.lost_network, second.outcomes.lost_unknown),
         (Some(0), Some(1))
     );
     assert_eq!(second.packets.socket_dropped, None);
@@ -107,7 +107,7 @@ fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
     assert_eq!(second.packets.lost, Some(dropped));
     assert_eq!(all.packets.lost, first.packets.lost);
     assert_eq!(
-        (all.fates.lost_network, all.fates.mixed),
+        (all.outcomes.lost_network, all.outcomes.lost_unknown),
         (Some(1), Some(1))
     );
 }
@@ -203,7 +203,7 @@ fn a_sender_of_another_format_has_a_place_once_it_is_proved_and_loses_nothing() 
     }
     gallery.handle_timeout(MS * datagrams.len() as u32);
     while let Some((place, frame)) = gallery.poll_frame() {
-        gallery.handle_fate(place, frame.id, Outcome::Shown { at: MS });
+        gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: MS });
     }
     let each = gallery.each();
     let wires: Vec<_> = each.iter().map(|one| one.stream.wire).collect();

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::jpeg::JpegHeader;
-use crate::receiver::{FrameId, Outcome, ReceivedFrame};
+use crate::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use crate::seq::FrameNumber;
-use crate::statistics::{self, Statistics};
+use crate::stats::{self, Statistics};
 
-/// The most frames between being handed out and having their fate told: more
+/// The most frames between being handed out and having their outcome told: more
 /// than any sink keeps waiting.
 const MAX_DELIVERED: usize = 1024;
 
@@ -34,7 +34,7 @@ pub(super) struct Accounts {
     from: Option<SocketAddr>,
     next: FrameNumber,
     out: VecDeque<ReceivedFrame>,
-    /// Handed out, without a fate; the share of the picture that is stale.
+    /// Handed out, without an outcome; the share of the picture that is stale.
     delivered: BTreeMap<FrameNumber, f64>,
     pub(super) counts: Counts,
     bytes: u64,
@@ -70,7 +70,7 @@ impl Ready {
     }
 }
 
-/// Frames by fate.
+/// Frames by outcome.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) intact: u64,
@@ -79,7 +79,7 @@ pub(super) struct Counts {
     stale: f64,
     pub(super) incomplete: u64,
     pub(super) late: u64,
-    pub(super) superseded: u64,
+    pub(super) skipped: u64,
     pub(super) undecodable: u64,
 }
 
@@ -197,8 +197,8 @@ impl Accounts {
             .collect();
     }
 
-    /// Whether the fate of this frame is still to be told.
-    pub(super) fn awaits_fate(&self, number: FrameNumber) -> bool {
+    /// Whether the outcome of this frame is still to be told.
+    pub(super) fn awaits_outcome(&self, number: FrameNumber) -> bool {
         self.delivered.contains_key(&number)
     }
 
@@ -211,19 +211,19 @@ impl Accounts {
         self.out.pop_front()
     }
 
-    pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) {
+    pub(super) fn handle_outcome(&mut self, number: FrameNumber, outcome: SinkOutcome) {
         let Some(stale) = self.delivered.remove(&number) else {
             return;
         };
         let counts = &mut self.counts;
         match outcome {
-            Outcome::Shown { .. } if stale > 0.0 => {
+            SinkOutcome::Shown { .. } if stale > 0.0 => {
                 counts.concealed += 1;
                 counts.stale += stale;
             }
-            Outcome::Shown { .. } => counts.intact += 1,
-            Outcome::Superseded => counts.superseded += 1,
-            Outcome::Undecodable => counts.undecodable += 1,
+            SinkOutcome::Shown { .. } => counts.intact += 1,
+            SinkOutcome::Skipped => counts.skipped += 1,
+            SinkOutcome::Undecodable => counts.undecodable += 1,
         }
     }
 
@@ -235,36 +235,36 @@ impl Accounts {
         let duration = last.saturating_sub(first).as_secs_f64();
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
         Statistics {
-            stream: statistics::Stream {
+            stream: stats::Stream {
                 number: Some(format!("{:016x}", self.stream)),
                 addresses: self.from.iter().map(ToString::to_string).collect(),
                 wire: Some(wire),
                 width: self.size.map(|(width, _)| width.into()),
                 height: self.size.map(|(_, height)| height.into()),
-                ..statistics::Stream::default()
+                ..stats::Stream::default()
             },
-            frames: statistics::Frames {
+            frames: stats::Frames {
                 shown: Some(shown),
                 intact: Some(counts.intact),
                 concealed: Some(counts.concealed),
                 incomplete: Some(counts.incomplete),
                 late: Some(counts.late),
-                superseded: Some(counts.superseded),
+                skipped: Some(counts.skipped),
                 undecodable: Some(counts.undecodable),
-                ..statistics::Frames::default()
+                ..stats::Frames::default()
             },
-            packets: statistics::Packets {
+            packets: stats::Packets {
                 socket_dropped: Some(self.socket_dropped),
-                ..statistics::Packets::default()
+                ..stats::Packets::default()
             },
-            bytes: statistics::Bytes {
+            bytes: stats::Bytes {
                 received: Some(self.bytes),
                 jpeg: Some(self.jpeg_bytes),
-                ..statistics::Bytes::default()
+                ..stats::Bytes::default()
             },
             stale_share: (counts.concealed > 0).then(|| counts.stale / counts.concealed as f64),
             duration_s: duration,
-            fps: statistics::fps(shown, duration),
+            fps: stats::fps(shown, duration),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             ..Statistics::default()
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::accounts::{Accounts, Ready};
-use crate::statistics::Statistics;
+use crate::stats::Statistics;
 use crate::wire::Format;
 use crate::wire::raw::{Joined, Joiner};
 
@@ -106,7 +106,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receiver::Outcome;
+    use crate::receiver::SinkOutcome;
 
     #[test]
     fn what_opencv_makes_is_a_frame_whole_and_in_pieces() {
@@ -120,8 +120,8 @@ mod tests {
             }
             let frame = stream.accounts_mut().poll_frame().expect("a frame");
             assert_eq!(frame.jpeg, &jpeg[..]);
-            let shown = Outcome::Shown { at: now };
-            stream.accounts_mut().handle_fate(frame.id.number, shown);
+            let shown = SinkOutcome::Shown { at: now };
+            stream.accounts_mut().handle_outcome(frame.id.number, shown);
         }
         // One of which the middle is missing is none.
         let now = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use super::rtp::{self, RtpStream};
 use super::stream::Stream;
 use super::{Listener, formats};
 use crate::receiver::{Event, Verdict};
-use crate::statistics::Why;
+use crate::stats::DiscardReason;
 use crate::wire::{Format, native, rtp as packets};
 
 impl Listener {
@@ -209,8 +209,10 @@ impl Listener {
     pub(super) fn note_refused(&mut self, from: SocketAddr, datagram: &[u8]) {
         let other = self.config.format.zip(Format::of(datagram));
         match other.filter(|(only, claimed)| only != claimed) {
-            Some((_, claimed)) => self.refusals.note(Why::Format, Some(claimed), from, 1),
-            None if self.followed == 0 => self.refusals.note(Why::Unknown, None, from, 1),
+            Some((_, claimed)) => self
+                .discards
+                .note(DiscardReason::Format, Some(claimed), from, 1),
+            None if self.followed == 0 => self.discards.note(DiscardReason::Unknown, None, from, 1),
             None => {}
         }
     }

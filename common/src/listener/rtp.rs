@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use super::Config;
 use super::accounts::{Accounts, MAX_QUIET};
-use crate::ledger::{Arrival, Jitter, Numbers};
 use crate::receiver::SILENCE;
-use crate::statistics::Statistics;
+use crate::stats::{Arrival, Jitter, SequenceTracker, Statistics};
 use crate::wire::Format;
 use crate::wire::rtp::{self, Control, Packet};
 use crate::wire::rtp_jpeg::{Fragment, SentTables};
@@ -33,7 +32,7 @@ pub(super) struct RtpStream {
     accounts: Accounts,
     budget: Duration,
     numbering: Numbering,
-    numbers: Numbers,
+    numbers: SequenceTracker,
     jitter: Jitter,
     tables: SentTables,
     frames: Frames,
@@ -88,7 +87,7 @@ impl RtpStream {
             accounts: Accounts::new(source.into()),
             budget: config.receiver.budget,
             numbering: Numbering::default(),
-            numbers: Numbers::default(),
+            numbers: SequenceTracker::default(),
             jitter: Jitter::default(),
             tables: SentTables::default(),
             frames: Frames::new(config.size, config.receiver.strict),

@@ -7,7 +7,7 @@ use super::accounts::Accounts;
 use super::raw::RawStream;
 use super::rtp::RtpStream;
 use crate::receiver::SILENCE;
-use crate::statistics::Statistics;
+use crate::stats::Statistics;
 
 /// A stream that is not native.
 #[derive(Debug)]

@@ -79,7 +79,7 @@ fn show(listener: &mut Listener, now: Duration) -> u64 {
     let mut shown = 0;
     while let Some(frame) = listener.poll_frame() {
         assert!(turbojpeg::decompress(&frame.jpeg, turbojpeg::PixelFormat::RGB).is_ok());
-        listener.handle_fate(frame.id, Outcome::Shown { at: now });
+        listener.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
         shown += 1;
     }
     shown
@@ -162,7 +162,7 @@ fn what_arrived_of_a_frame_is_shown_when_it_is_given_up() {
     assert_eq!(frames.len(), 3);
     for frame in frames {
         assert_eq!(frame.stale.is_empty(), frame.id.number.0 != 1);
-        listener.handle_fate(frame.id, Outcome::Shown { at: at(9) });
+        listener.handle_outcome(frame.id, SinkOutcome::Shown { at: at(9) });
     }
     let statistics = listener.statistics();
     assert_eq!(

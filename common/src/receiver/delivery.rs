@@ -11,7 +11,7 @@ use super::{FrameId, ReceivedFrame};
 use crate::reassembly::{MAX_FRAMES, MAX_HELD_BYTES};
 use crate::seq::FrameNumber;
 
-/// The most frames between being handed out and having their fate told: more
+/// The most frames between being handed out and having their outcome told: more
 /// than any sink keeps waiting.
 const MAX_DELIVERED: usize = 1024;
 
@@ -36,7 +36,7 @@ pub(super) struct Delivery {
     waiting: BTreeMap<FrameNumber, Ready>,
     handed_out: Option<FrameNumber>,
     out: VecDeque<ReceivedFrame>,
-    /// Without a fate.
+    /// Without an outcome.
     delivered: BTreeSet<FrameNumber>,
 }
 
@@ -108,7 +108,7 @@ impl Delivery {
         self.out.pop_front()
     }
 
-    /// Takes note of a frame's fate. Returns whether it was still to be told.
+    /// Takes note of a frame's outcome. Returns whether it was still to be told.
     pub(super) fn settle(&mut self, number: FrameNumber) -> bool {
         self.delivered.remove(&number)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::stream::Stream;
 use super::{Event, MAX_OTHERS, Receiver, Verdict};
-use crate::ledger::Passed;
+use crate::stats::JoinPoint;
 use crate::wire::WireError;
 use crate::wire::native::{Channel, Header, Packet};
 
@@ -20,7 +20,7 @@ const MAX_RECORDS: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Other {
     stream: u64,
-    passed: Passed,
+    passed: JoinPoint,
 }
 
 /// A stream that said farewell.
@@ -142,7 +142,7 @@ impl Receiver {
         }
         // Known, its packets were not looked at while another was followed.
         let known = displaces || revived || other.is_some() || self.others.len() >= MAX_OTHERS;
-        let passed = other.map_or_else(Passed::default, |other| self.others[other].passed);
+        let passed = other.map_or_else(JoinPoint::default, |other| self.others[other].passed);
         let free_since = if known { now } else { self.free_since() };
         let (viewer, config) = (self.viewer, &self.config);
         let new = || {
@@ -209,7 +209,9 @@ impl Receiver {
         self.foreign += quiet.1 + quiet.0.as_ref().map_or(0, |quiet| quiet.packets);
         let known = self.others.iter().position(|it| it.stream == number);
         let index = known.unwrap_or_else(|| {
-            let passed = quiet.0.map_or_else(Passed::default, |quiet| quiet.passed);
+            let passed = quiet
+                .0
+                .map_or_else(JoinPoint::default, |quiet| quiet.passed);
             if self.others.len() < MAX_OTHERS {
                 let stream = number;
                 self.others.push(Other { stream, passed });
@@ -242,7 +244,7 @@ impl Receiver {
         }
         stream.end(now);
         stream.close(now);
-        // Its last frames are still to be shown, and their fates to be told.
+        // Its last frames are still to be shown, and their outcomes to be told.
         if let Some(mut older) = self.previous.replace(stream) {
             older.settle(true);
             let records = std::iter::from_fn(|| older.poll_record());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fixedbitset::FixedBitSet;
 
 use super::stream::Stream;
-use crate::ledger::Passed;
+use crate::stats::JoinPoint;
 use crate::wire::native::{Channel, Header, Packet};
 
 /// The most streams at once of which no media has come: one is ordinary. Who
@@ -29,7 +29,7 @@ pub(super) struct Probation {
 #[derive(Debug)]
 pub(super) struct Quiet {
     pub(super) stream: Stream,
-    pub(super) passed: Passed,
+    pub(super) passed: JoinPoint,
     pub(super) packets: u64,
     heard: Duration,
 }
@@ -53,7 +53,7 @@ impl Probation {
         number: u64,
         from: SocketAddr,
         now: Duration,
-        new: impl FnOnce() -> (Stream, Passed),
+        new: impl FnOnce() -> (Stream, JoinPoint),
     ) -> (&mut Quiet, u64) {
         let same = |quiet: &Quiet| quiet.stream.number() == number && quiet.stream.from() == from;
         let known = self.quiet.iter().position(same);

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use crate::ledger::{Delays, FrameRecord};
-use crate::statistics::{self, Percentiles};
+use crate::stats::{self, DelayHistogram, FrameRecord, Percentiles};
 use crate::wire::native::{self, SenderReport};
 
 /// Delays by stage: those of frames are of the frames shown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stages {
-    sent_to_complete: Delays,
-    complete_to_shown: Delays,
-    capture_to_shown: Delays,
-    one_way: Delays,
+    sent_to_complete: DelayHistogram,
+    complete_to_shown: DelayHistogram,
+    capture_to_shown: DelayHistogram,
+    one_way: DelayHistogram,
 }
 
 impl Stages {
@@ -57,15 +56,15 @@ impl Stages {
     }
 
     /// From capture to shown.
-    pub(super) fn capture_to_shown(&self) -> &Delays {
+    pub(super) fn capture_to_shown(&self) -> &DelayHistogram {
         &self.capture_to_shown
     }
 
     /// All distributions: those that the viewer measures, and those that the
     /// sender's totals tell.
-    pub(super) fn delays(&self, totals: Option<&SenderReport>) -> statistics::Delays {
+    pub(super) fn delays(&self, totals: Option<&SenderReport>) -> stats::Delays {
         let totals = totals.copied().unwrap_or_default();
-        statistics::Delays {
+        stats::Delays {
             capture_to_encoded: told([
                 totals.encode_p50,
                 totals.encode_p95,
@@ -94,7 +93,7 @@ fn told(micros: [u32; 4]) -> Option<Percentiles> {
 
 /// Counts the time from `from` to `to`, where all of it is known. Less than
 /// nothing, as an offset that is a little off makes of a short one, is nothing.
-fn note(delays: &mut Delays, from: Option<u64>, to: Option<Duration>, offset: Option<i64>) {
+fn note(delays: &mut DelayHistogram, from: Option<u64>, to: Option<Duration>, offset: Option<i64>) {
     if let (Some(from), Some(to), Some(offset)) = (from, to, offset) {
         let micros = to.as_micros() as i128 - i128::from(from) - i128::from(offset);
         let micros = u64::try_from(micros.max(0)).unwrap_or(u64::MAX);

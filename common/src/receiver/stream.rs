@@ -22,12 +22,11 @@ use super::requests::Requests;
 use super::stages::Stages;
 use super::succession::{self, Succession};
 use super::transit::Transit;
-use super::{Config, EAGER_REPORTS, Outcome, ReceivedFrame, SILENCE, Verdict};
+use super::{Config, EAGER_REPORTS, ReceivedFrame, SILENCE, SinkOutcome, Verdict};
 use crate::fec::{LossEstimate, Rebuilder};
-use crate::ledger::{Arrival, FrameRecord, Ledger, LossCounts, Passed};
 use crate::reassembly::{Origin, Reassembly};
 use crate::seq::FrameNumber;
-use crate::statistics::{self, Statistics};
+use crate::stats::{self, Arrival, Counters, FrameRecord, JoinPoint, LossCounts, Statistics};
 use crate::wire::native::{
     Channel, Chunk, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
 };
@@ -65,7 +64,7 @@ pub(super) struct Stream {
     /// Since when it is followed, and whether a frame came whole.
     since: Option<Duration>,
     has_frames: bool,
-    ledger: Ledger,
+    counters: Counters,
     reassembly: Reassembly,
     rebuilder: Rebuilder,
     requests: Requests,
@@ -105,7 +104,7 @@ impl Stream {
         from: SocketAddr,
         config: &Config,
         free_since: Duration,
-        passed: Passed,
+        passed: JoinPoint,
         now: Duration,
     ) -> Self {
         Self {
@@ -121,7 +120,7 @@ impl Stream {
             free_since,
             since: None,
             has_frames: false,
-            ledger: Ledger::new(number).joined_after(passed),
+            counters: Counters::new(number).joined_after(passed),
             reassembly: Reassembly::default(),
             rebuilder: Rebuilder::default(),
             requests: Requests::default(),
@@ -182,7 +181,7 @@ impl Stream {
 
     /// Whether a packet was sent before this side joined.
     pub(super) fn is_before_joining(&mut self, header: &Header) -> bool {
-        self.ledger.is_before_joining(header)
+        self.counters.is_before_joining(header)
     }
 
     /// Takes a packet of `len` bytes.
@@ -212,8 +211,8 @@ impl Stream {
             return Verdict::Malformed;
         }
         let known = self.known(header.channel);
-        let begins = self.ledger.frames.first().is_none();
-        match self.ledger.note_packet(header, len, now) {
+        let begins = self.counters.frames.first().is_none();
+        match self.counters.note_packet(header, len, now) {
             Arrival::New => {}
             Arrival::Duplicate => return Verdict::Duplicate,
             Arrival::Implausible => return Verdict::Malformed,
@@ -238,7 +237,7 @@ impl Stream {
         let ours = match packet {
             Packet::Chunk(chunk) => {
                 if begins && chunk.index > 0 {
-                    self.ledger.frames.join_within(self.extend(chunk));
+                    self.counters.frames.join_within(self.extend(chunk));
                 }
                 self.handle_chunk(header, chunk, Origin::Sent, now)
             }
@@ -288,18 +287,18 @@ impl Stream {
 
     /// Counts a damaged packet from where this stream comes from.
     pub(super) fn handle_corrupt(&mut self, claimed: Option<Header>) {
-        self.ledger
+        self.counters
             .note_corrupt(claimed.filter(|claimed| claimed.stream == self.number));
     }
 
     /// Counts datagrams dropped in the socket's buffer.
     pub(super) fn handle_socket_drops(&mut self, datagrams: u64) {
-        self.ledger.note_socket_drops(datagrams);
+        self.counters.note_socket_drops(datagrams);
     }
 
     /// Hears of datagrams dropped in the buffer of a shared socket.
     pub(super) fn handle_shared_drops(&mut self) {
-        self.ledger.note_shared_drops();
+        self.counters.note_shared_drops();
     }
 
     /// Gives up what has had its time. Returns whether the stream ends by it.
@@ -368,24 +367,24 @@ impl Stream {
 
     /// Nothing more is counted: another stream takes its place.
     pub(super) fn close(&mut self, now: Duration) {
-        self.ledger.close(now);
+        self.counters.close(now);
     }
 
     pub(super) fn poll_frame(&mut self) -> Option<ReceivedFrame> {
         self.delivery.poll()
     }
 
-    /// The next record of a frame whose fate is settled, in order.
+    /// The next record of a frame whose outcome is settled, in order.
     pub(super) fn poll_record(&mut self) -> Option<FrameRecord> {
-        self.ledger.frames.poll()
+        self.counters.frames.poll()
     }
 
-    /// Settles all frames whose fate is; at the `end` the others as they stand.
+    /// Settles all frames whose outcome is; at the `end` the others as they stand.
     pub(super) fn settle(&mut self, end: bool) {
         let outlook = self.outlook();
         let stages = &mut self.stages;
         let mut settled = |record: &FrameRecord| stages.note_shown(record, record.offset_micros);
-        self.ledger.settle(&outlook, end, &mut settled);
+        self.counters.settle(&outlook, end, &mut settled);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
@@ -463,16 +462,16 @@ impl Stream {
     }
 
     /// Takes what became of a frame. Returns whether it was handed out, and its
-    /// fate not told before.
-    pub(super) fn handle_fate(&mut self, number: FrameNumber, outcome: Outcome) -> bool {
+    /// outcome not told before.
+    pub(super) fn handle_outcome(&mut self, number: FrameNumber, outcome: SinkOutcome) -> bool {
         if !self.delivery.settle(number) {
             return false;
         }
-        let frames = &mut self.ledger.frames;
+        let frames = &mut self.counters.frames;
         match outcome {
-            Outcome::Superseded => frames.note_superseded(number),
-            Outcome::Undecodable => frames.note_undecodable(number),
-            Outcome::Shown { at } => frames.note_shown(number, at),
+            SinkOutcome::Skipped => frames.note_skipped(number),
+            SinkOutcome::Undecodable => frames.note_undecodable(number),
+            SinkOutcome::Shown { at } => frames.note_shown(number, at),
         }
         true
     }
@@ -481,7 +480,7 @@ impl Stream {
     pub(super) fn stages(&self) -> Stages {
         let mut stages = self.stages.clone();
         let offset = self.offset(self.newest_sent);
-        let open = self.ledger.frames.open();
+        let open = self.counters.frames.open();
         open.for_each(|record| stages.note_shown(record, offset));
         stages
     }
@@ -491,8 +490,8 @@ impl Stream {
     pub(super) fn statistics(&self, earlier: &Stages) -> Statistics {
         let mut stages = self.stages();
         stages.add(earlier);
-        let mut statistics = self.ledger.statistics(&self.outlook());
-        statistics.stream = statistics::Stream {
+        let mut statistics = self.counters.statistics(&self.outlook());
+        statistics.stream = stats::Stream {
             number: Some(format!("{:016x}", self.number)),
             addresses: vec![self.from().to_string()],
             wire: Some("native"),
@@ -501,9 +500,9 @@ impl Stream {
             quality: self.quality,
             shared_clock: self.shared_clock,
             ended: self.has_said_farewell(),
-            ..statistics::Stream::default()
+            ..stats::Stream::default()
         };
-        statistics.delays_ms = stages.delays(self.ledger.totals());
+        statistics.delays_ms = stages.delays(self.counters.totals());
         statistics.clock = self.clock();
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);
@@ -511,6 +510,6 @@ impl Stream {
     }
 
     fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {
-        chunk.frame.extend(FrameNumber(self.ledger.frames_sent()))
+        chunk.frame.extend(FrameNumber(self.counters.frames_sent()))
     }
 }

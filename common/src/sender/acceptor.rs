@@ -13,7 +13,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::prefix::{SourcePrefix, crowds};
-use crate::statistics::Admission;
+use crate::stats::Admission;
 use crate::wire::native::{Challenge, Connect, Header, Packet, Reject, micros};
 use crate::{PacketNumber, wire};
 

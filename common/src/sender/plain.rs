@@ -10,7 +10,7 @@ use super::rtp::RtpSender;
 use super::{Config, FrameError, Transmit};
 use crate::frame::{FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::seq::FrameNumber;
-use crate::statistics::{self, Side, Statistics};
+use crate::stats::{self, Side, Statistics};
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// One stream.
@@ -190,15 +190,15 @@ impl Plain {
         let (datagrams, bytes) = self.queue.handed_out();
         let bytes = bytes.saturating_sub(counts.refused_bytes);
         let mut statistics = Statistics {
-            stream: statistics::Stream {
+            stream: stats::Stream {
                 side: Side::Sender,
                 wire: Some(self.config.format.name()),
                 quality: self.quality,
                 ended: self.finishing,
-                ..statistics::Stream::default()
+                ..stats::Stream::default()
             },
             duration_s: duration,
-            fps: statistics::fps(counts.sent, duration),
+            fps: stats::fps(counts.sent, duration),
             bitrate_bps: rate(bytes as f64 * 8.0),
             ..Statistics::default()
         };

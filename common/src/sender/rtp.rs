@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::statistics::Statistics;
+use crate::stats::Statistics;
 use crate::wire::rtp::{
     self, Block, CLOCK, Control, HEADER, Packet, SenderInfo, encode_bye, encode_sender,
 };

@@ -6,7 +6,7 @@ use turbojpeg::Subsamp;
 
 use super::*;
 use crate::listener::{self, Listener};
-use crate::receiver::Outcome;
+use crate::receiver::SinkOutcome;
 use crate::slices::encoder::{Settings, encode};
 use crate::wire::DEFAULT_DATAGRAM;
 use crate::wire::rtp::Control;
@@ -71,7 +71,7 @@ fn run(config: Config, frames: u64) -> (Sender, Listener, Vec<u64>) {
             }
             while let Some(frame) = listener.poll_frame() {
                 shown += 1;
-                listener.handle_fate(frame.id, Outcome::Shown { at: now });
+                listener.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             }
             if let Some(to) = listener.poll_transmit(now, &mut feedback) {
                 sender.handle_datagram(usize::from(to.port() - 1000), &feedback, now);

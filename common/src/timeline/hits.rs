@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::ledger::{Fate, FrameRecord};
+use crate::stats::{FrameRecord, Outcome};
 
 /// A frame of which chunks did not arrive as they were sent first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,8 +13,8 @@ pub struct Hit {
     pub frame: u64,
     /// How many chunks; `None` where nothing of it arrived.
     pub chunks_lost: Option<u32>,
-    /// Its fate, as in `fates`.
-    pub fate: &'static str,
+    /// Its outcome, as in `outcomes`.
+    pub outcome: &'static str,
 }
 
 /// Those frames, as far as there is room.
@@ -31,27 +31,29 @@ pub const MAX_HITS: usize = 2048;
 impl Hits {
     pub(super) fn note(&mut self, record: &FrameRecord) {
         let lost = record.chunks_lost.is_some_and(|chunks| chunks > 0);
-        let hit = match record.fate {
+        let hit = match record.outcome {
             // Of the end of a stream that was cut off, what was lost is unknown.
-            Fate::BeforeJoining | Fate::TailUnknown => false,
-            Fate::LostNetwork | Fate::LostSocket | Fate::Mixed | Fate::Corrupt | Fate::NotSent => {
-                true
-            }
-            Fate::Open
-            | Fate::IntactUnrepaired
-            | Fate::IntactRequest
-            | Fate::IntactParity
-            | Fate::Concealed
-            | Fate::Superseded
-            | Fate::Undecodable
-            | Fate::Late => lost,
+            Outcome::BeforeJoining | Outcome::TailUnknown => false,
+            Outcome::LostNetwork
+            | Outcome::LostSocket
+            | Outcome::LostUnknown
+            | Outcome::Corrupt
+            | Outcome::NotSent => true,
+            Outcome::Open
+            | Outcome::IntactUnrepaired
+            | Outcome::IntactRetransmission
+            | Outcome::IntactParity
+            | Outcome::Concealed
+            | Outcome::Skipped
+            | Outcome::Undecodable
+            | Outcome::Late => lost,
         };
         if hit && self.listed.len() < MAX_HITS {
             self.listed.push(Hit {
                 stream: format!("{:016x}", record.stream),
                 frame: record.number.0,
                 chunks_lost: record.chunks_lost,
-                fate: record.fate.name(),
+                outcome: record.outcome.name(),
             });
         } else {
             self.unlisted += u64::from(hit);

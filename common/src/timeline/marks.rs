@@ -1,16 +1,16 @@
 //! A mark for each frame, or for a few of them.
 
-use crate::ledger::Fate;
+use crate::stats::Outcome;
 
 /// The most marks. When there are more, each stands for twice as many frames;
 /// of half an hour at 30 frames a second each frame has its own.
 pub(super) const MAX_MARKS: usize = 1 << 16;
 
-/// Fates in the order of frames.
+/// Outcomes in the order of frames.
 #[derive(Debug)]
 pub(super) struct Marks {
     frames_per_mark: u32,
-    marks: Vec<Fate>,
+    marks: Vec<Outcome>,
     /// How many frames the last mark has.
     filled: u32,
 }
@@ -26,10 +26,10 @@ impl Default for Marks {
 }
 
 impl Marks {
-    pub(super) fn push(&mut self, fate: Fate) {
+    pub(super) fn push(&mut self, outcome: Outcome) {
         if self.filled > 0 && self.filled < self.frames_per_mark {
             if let Some(last) = self.marks.last_mut() {
-                *last = (*last).max(fate);
+                *last = (*last).max(outcome);
             }
             self.filled += 1;
             return;
@@ -41,7 +41,7 @@ impl Marks {
                 .collect();
             self.frames_per_mark *= 2;
         }
-        self.marks.push(fate);
+        self.marks.push(outcome);
         self.filled = 1;
     }
 
@@ -49,7 +49,7 @@ impl Marks {
         self.frames_per_mark
     }
 
-    pub(super) fn fates(&self) -> impl Iterator<Item = Fate> {
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
         self.marks.iter().copied()
     }
 }

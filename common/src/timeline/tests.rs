@@ -6,11 +6,13 @@ const START: Duration = Duration::from_secs(1_000_000);
 
 /// A frame of a stream with 25 of them a second, shown 40 ms after capture on
 /// a clock that is 7 s behind.
-fn record(number: u64, fate: Fate) -> FrameRecord {
+fn record(number: u64, outcome: Outcome) -> FrameRecord {
     let captured = START - Duration::from_secs(7) + Duration::from_millis(40 * number);
     let arrived = START + Duration::from_millis(40 * number + 30);
-    let shown = fate.is_shown().then(|| arrived + Duration::from_millis(10));
-    let known = fate != Fate::LostNetwork;
+    let shown = outcome
+        .is_shown()
+        .then(|| arrived + Duration::from_millis(10));
+    let known = outcome != Outcome::LostNetwork;
     FrameRecord {
         captured: known.then_some(captured),
         first_chunk: known.then_some(arrived),
@@ -18,7 +20,7 @@ fn record(number: u64, fate: Fate) -> FrameRecord {
         complete: shown,
         shown,
         offset_micros: Some(7_000_000),
-        ..FrameRecord::unknown(1, FrameNumber(number), fate)
+        ..FrameRecord::unknown(1, FrameNumber(number), outcome)
     }
 }
 
@@ -30,15 +32,15 @@ fn sum(course: &Course, of: fn(&Moment) -> u64) -> u64 {
 fn every_frame_is_in_one_moment_and_has_a_mark() {
     let mut timeline = Timeline::default();
     for number in 0..100 {
-        let fate = match number {
-            10 => Fate::LostNetwork,
-            11 => Fate::Superseded,
-            30 => Fate::IntactParity,
-            31 => Fate::IntactRequest,
-            60 => Fate::Concealed,
-            _ => Fate::IntactUnrepaired,
+        let outcome = match number {
+            10 => Outcome::LostNetwork,
+            11 => Outcome::Skipped,
+            30 => Outcome::IntactParity,
+            31 => Outcome::IntactRetransmission,
+            60 => Outcome::Concealed,
+            _ => Outcome::IntactUnrepaired,
         };
-        timeline.note_record(&record(number, fate));
+        timeline.note_record(&record(number, outcome));
     }
     let course = timeline.course();
     assert_eq!(course.moments.len(), 4);
@@ -67,12 +69,12 @@ fn a_long_stream_has_longer_moments_and_coarser_marks_and_loses_nothing() {
     let mut timeline = Timeline::default();
     let frames = 5 * MAX_MARKS as u64;
     for number in 0..frames {
-        let fate = if number % 1000 == 7 {
-            Fate::LostNetwork
+        let outcome = if number % 1000 == 7 {
+            Outcome::LostNetwork
         } else {
-            Fate::IntactUnrepaired
+            Outcome::IntactUnrepaired
         };
-        timeline.note_record(&record(number, fate));
+        timeline.note_record(&record(number, outcome));
     }
     let course = timeline.course();
     assert!(course.moments.len() <= MAX_MOMENTS);
@@ -154,6 +156,6 @@ fn what_was_dropped_and_taken_for_lost_before_leaves_no_loss_behind() {
 
 #[test]
 fn letters_are_different() {
-    let letters: std::collections::BTreeSet<char> = Fate::ALL.map(letter).into();
-    assert_eq!(letters.len(), Fate::ALL.len());
+    let letters: std::collections::BTreeSet<char> = Outcome::ALL.map(letter).into();
+    assert_eq!(letters.len(), Outcome::ALL.len());
 }

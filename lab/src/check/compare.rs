@@ -198,26 +198,26 @@ fn differs(frame: &Frame, hit: Option<&Hit>, complete: bool, causes: bool) -> Op
     if measured != lost {
         return Some(format!("lost {lost} chunks, measured {measured}"));
     }
-    let fate = hit.fate.as_str();
+    let outcome = hit.outcome.as_str();
     let wrong = match (frame.lost, frame.damaged) {
-        (0, _) => LOSSES.contains(&fate),
-        (1.., _) if fate == "intact_unrepaired" => true,
+        (0, _) => LOSSES.contains(&outcome),
+        (1.., _) if outcome == "intact_unrepaired" => true,
         // Of frames in a row of which nothing arrived only the packets of all
         // of them together are known.
         _ if !causes || frame.lost == frame.chunks => false,
-        (lost, damaged) => match fate {
+        (lost, damaged) => match outcome {
             "lost_network" => damaged > 0,
             "corrupt" => damaged < lost,
-            "mixed" => damaged == 0 || damaged == lost,
+            "lost_unknown" => damaged == 0 || damaged == lost,
             "lost_socket" => true,
             _ => false,
         },
     };
     wrong.then(|| {
         let (chunks, damaged) = (frame.lost, frame.damaged);
-        format!("is {fate}, and lost {chunks} chunks, {damaged} of them damaged")
+        format!("is {outcome}, and lost {chunks} chunks, {damaged} of them damaged")
     })
 }
 
-/// Fates of frames that were not shown, since packets were missing.
-pub(super) const LOSSES: [&str; 4] = ["lost_network", "lost_socket", "mixed", "corrupt"];
+/// Outcomes of frames that were not shown, since packets were missing.
+pub(super) const LOSSES: [&str; 4] = ["lost_network", "lost_socket", "lost_unknown", "corrupt"];

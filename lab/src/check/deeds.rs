@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::impair::{Act, LogReader, Place, Row};
 use anyhow::{Context, bail};
-use framegram_common::statistics::Side;
+use framegram_common::stats::Side;
 use framegram_common::wire::native::{Channel, NO_DESTINATION};
 
 /// The deeds of all logs.

@@ -17,7 +17,7 @@ pub(super) struct Report {
     pub(super) packets: BTreeMap<String, Option<u64>>,
     #[serde(default)]
     pub(super) frames: BTreeMap<String, Option<u64>>,
-    pub(super) fates: BTreeMap<String, Option<u64>>,
+    pub(super) outcomes: BTreeMap<String, Option<u64>>,
     pub(super) loss_pattern: Option<Pattern>,
     #[serde(default)]
     pub(super) accounts: Vec<Account>,
@@ -26,7 +26,7 @@ pub(super) struct Report {
     senders: Option<IgnoredAny>,
 }
 
-/// [`framegram_common::statistics::LossPattern`]
+/// [`framegram_common::stats::LossPattern`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Pattern {
     pub(super) packets: u64,
@@ -40,7 +40,7 @@ pub(super) struct Stream {
     pub(super) followed: u64,
 }
 
-/// [`framegram_common::statistics::Account`]
+/// [`framegram_common::stats::Account`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
     pub(super) stream: String,
@@ -58,7 +58,7 @@ pub(super) struct Account {
     pub(super) channels: Vec<Channel>,
 }
 
-/// [`framegram_common::statistics::Arrived`]
+/// [`framegram_common::stats::Arrived`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Arrived {
     pub(super) channel: String,
@@ -66,7 +66,7 @@ pub(super) struct Arrived {
     pub(super) copy: String,
 }
 
-/// [`framegram_common::statistics::ChannelAccount`]
+/// [`framegram_common::stats::ChannelAccount`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Channel {
     pub(super) channel: String,
@@ -96,7 +96,7 @@ pub(super) struct Hit {
     pub(super) stream: String,
     pub(super) frame: u64,
     pub(super) chunks_lost: Option<u64>,
-    pub(super) fate: String,
+    pub(super) outcome: String,
 }
 
 impl Report {
@@ -157,9 +157,9 @@ impl Report {
         }
     }
 
-    pub(super) fn fate(&self, name: &str) -> u64 {
-        let fate = self.fates.get(name).copied().flatten();
-        fate.unwrap_or(0).min(MOST)
+    pub(super) fn outcome(&self, name: &str) -> u64 {
+        let outcome = self.outcomes.get(name).copied().flatten();
+        outcome.unwrap_or(0).min(MOST)
     }
 }
 
@@ -206,7 +206,7 @@ mod tests {
         let account = |first: u64, end: u64, lost: u64| {
             format!(
                 r#"{{"version":1,"stream":{{"side":"viewer","wire":"native","followed":1}},
-                "packets":{{}},"fates":{{}},"accounts":[{{"stream":"1","destination":0,
+                "packets":{{}},"outcomes":{{}},"accounts":[{{"stream":"1","destination":0,
                 "since_ns":0,"until_ns":null,"opened":null,"closed":null,"lost":{lost},
                 "corrupt":0,"socket_dropped":0,"not_sent":0,"first_frame":{first},
                 "end_frame":{end},"channels":[]}}]}}"#
@@ -223,11 +223,11 @@ mod tests {
     fn says_why_something_is_no_report_to_check() {
         let report = |side: &str, wire: &str| {
             format!(
-                r#"{{"version":1,"stream":{{"side":"{side}","wire":{wire},"followed":0}},"packets":{{}},"fates":{{}}}}"#
+                r#"{{"version":1,"stream":{{"side":"{side}","wire":{wire},"followed":0}},"packets":{{}},"outcomes":{{}}}}"#
             )
         };
         for (text, words) in [
-            ("stream,number,fate".to_owned(), "--report FILE.json"),
+            ("stream,number,outcome".to_owned(), "--report FILE.json"),
             ("{}".to_owned(), "--report FILE.json"),
             (report("sender", "null"), "the sender's"),
             (report("viewer", "null"), "no stream"),

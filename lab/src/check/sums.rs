@@ -1,7 +1,7 @@
 //! Whether the figures of a report add up: each count of packets and frames is
 //! told several times, and one of them was compared with the logs.
 
-use framegram_common::ledger::Fate;
+use framegram_common::stats::Outcome;
 use framegram_common::timeline::letter;
 
 use super::compare::{Comparison, LOSSES};
@@ -47,8 +47,8 @@ impl Comparison {
         // Frames that were not sent are those of the encoder, too.
         if refused == 0 {
             let frames = accounts.map(|it| it.end_frame.saturating_sub(it.first_frame));
-            let fates = FATES.iter().map(|fate| report.fate(fate));
-            all.demand("the sum of fates", fates.sum(), frames.sum());
+            let outcomes = OUTCOMES.iter().map(|outcome| report.outcome(outcome));
+            all.demand("the sum of outcomes", outcomes.sum(), frames.sum());
         }
         all.demand_pattern(report);
         all.demand_frames(report);
@@ -72,48 +72,56 @@ impl Comparison {
         self.demand("loss_pattern.lost", pattern.lost, missing);
     }
 
-    /// Frames are counted by their fates.
+    /// Frames are counted by their outcomes.
     fn demand_frames(&mut self, report: &Report) {
-        for (name, fates) in FRAMES {
+        for (name, outcomes) in FRAMES {
             if let Some(measured) = report.frames(name) {
-                let sum = fates.iter().map(|fate| report.fate(fate)).sum();
+                let sum = outcomes.iter().map(|outcome| report.outcome(outcome)).sum();
                 self.demand(&format!("frames.{name}"), measured, sum);
             }
         }
         if let Some(sent) = report.frames("sent") {
-            let fates = FATES.into_iter().chain(["before_joining"]);
-            let sum = fates.map(|fate| report.fate(fate)).sum::<u64>() + unsent(report);
+            let outcomes = OUTCOMES.into_iter().chain(["before_joining"]);
+            let sum = outcomes.map(|outcome| report.outcome(outcome)).sum::<u64>() + unsent(report);
             self.demand("frames.sent", sent, sum);
         }
         if let Some((lost, incomplete)) = report.frames("lost").zip(report.frames("incomplete")) {
-            let fates = LOSSES.into_iter().chain(["tail_unknown"]);
-            let sum = fates.map(|fate| report.fate(fate)).sum::<u64>() + unsent(report);
+            let outcomes = LOSSES.into_iter().chain(["tail_unknown"]);
+            let sum = outcomes.map(|outcome| report.outcome(outcome)).sum::<u64>() + unsent(report);
             let name = "frames.lost and frames.incomplete";
             self.demand(name, lost.saturating_add(incomplete), sum);
         }
     }
 
-    /// Frames are marked and listed by their fates.
+    /// Frames are marked and listed by their outcomes.
     fn demand_course(&mut self, report: &Report, course: &Course) {
         if course.hits_unlisted == 0 {
-            for fate in LOSSES {
-                let listed = course.hits.iter().filter(|hit| hit.fate == fate).count() as u64;
-                self.demand(&format!("fates.{fate}"), report.fate(fate), listed);
+            for outcome in LOSSES {
+                let listed = course
+                    .hits
+                    .iter()
+                    .filter(|hit| hit.outcome == outcome)
+                    .count() as u64;
+                self.demand(
+                    &format!("outcomes.{outcome}"),
+                    report.outcome(outcome),
+                    listed,
+                );
             }
         }
         if course.frames_per_mark != 1 {
             return;
         }
-        for fate in Fate::ALL {
-            let letter = letter(fate);
-            let of_fate = match fate {
+        for outcome in Outcome::ALL {
+            let letter = letter(outcome);
+            let of_outcome = match outcome {
                 // Of these a mark is there only where something arrived.
-                Fate::BeforeJoining => continue,
-                Fate::NotSent => unsent(report),
-                _ => report.fate(fate.name()),
+                Outcome::BeforeJoining => continue,
+                Outcome::NotSent => unsent(report),
+                _ => report.outcome(outcome.name()),
             };
             let marks = course.marks.chars().filter(|mark| *mark == letter).count() as u64;
-            self.demand(&format!("course.marks {letter}"), marks, of_fate);
+            self.demand(&format!("course.marks {letter}"), marks, of_outcome);
         }
     }
 }
@@ -121,46 +129,50 @@ impl Comparison {
 /// Frames that have a number, and were refused by the sender's system.
 fn unsent(report: &Report) -> u64 {
     let unnumbered = report.frames("not_sent").unwrap_or(0);
-    report.fate("not_sent").saturating_sub(unnumbered)
+    report.outcome("not_sent").saturating_sub(unnumbered)
 }
 
-/// Frames that are counted by these fates alone.
+/// Frames that are counted by these outcomes alone.
 const FRAMES: [(&str, &[&str]); 10] = [
     (
         "shown",
         &[
             "intact_parity",
-            "intact_request",
+            "intact_retransmission",
             "intact_unrepaired",
             "concealed",
         ],
     ),
     (
         "intact",
-        &["intact_parity", "intact_request", "intact_unrepaired"],
+        &[
+            "intact_parity",
+            "intact_retransmission",
+            "intact_unrepaired",
+        ],
     ),
     ("repaired_by_parity", &["intact_parity"]),
-    ("repaired_by_request", &["intact_request"]),
+    ("repaired_by_retransmission", &["intact_retransmission"]),
     ("concealed", &["concealed"]),
     ("late", &["late"]),
-    ("superseded", &["superseded"]),
+    ("skipped", &["skipped"]),
     ("undecodable", &["undecodable"]),
     ("before_joining", &["before_joining"]),
     ("replaced", &["replaced"]),
 ];
 
-/// The fates of all frames that a viewer is accountable for.
-const FATES: [&str; 13] = [
+/// The outcomes of all frames that a viewer is accountable for.
+const OUTCOMES: [&str; 13] = [
     "lost_network",
     "lost_socket",
-    "mixed",
+    "lost_unknown",
     "corrupt",
     "late",
     "undecodable",
-    "superseded",
+    "skipped",
     "concealed",
     "intact_parity",
-    "intact_request",
+    "intact_retransmission",
     "intact_unrepaired",
     "open",
     "tail_unknown",

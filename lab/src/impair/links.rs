@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framegram_cli::output::Growing;
-use framegram_common::statistics::Side;
+use framegram_common::stats::Side;
 
 use super::{Handed, Impairment, Log, Stage};
 

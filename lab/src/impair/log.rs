@@ -32,7 +32,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use framegram_common::statistics::Side;
+use framegram_common::stats::Side;
 use framegram_common::wire::WireError;
 use framegram_common::wire::native::{Channel, Header, Packet};
 

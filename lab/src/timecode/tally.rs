@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use framegram_common::ledger::Delays;
-use framegram_common::statistics::Stamps;
+use framegram_common::stats::{DelayHistogram, Stamps};
 
 use super::Stamp;
 
@@ -19,7 +18,7 @@ pub struct Tally {
     /// The newest frame of the run, and those before it that were not seen.
     newest: u32,
     missing: BTreeSet<u32>,
-    delays: Delays,
+    delays: DelayHistogram,
 }
 
 impl Tally {

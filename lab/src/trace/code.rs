@@ -7,7 +7,7 @@
 //!  1 begin     Δat, budget, flags (1: asks, 2: whole frames only)
 //!  2 stream    number (8 bytes), format (0 native, 1 RTP, 2 raw)
 //!  3 drops     Δat, Δtotal
-//!  4 frame     Δ from the frame after the last, fate (a byte, below)
+//!  4 frame     Δ from the frame after the last, outcome (a byte, below)
 //!  5 chunk     packet, place
 //!  6 resent    packet, place
 //!  7 parity    packet, bytes unless SAME_SIZE
@@ -18,7 +18,7 @@
 //! 12 damaged   channel, packet, bytes
 //! 13 RTP       Δat, Δ from the sequence number after the last, Δtimestamp,
 //!              bytes unless SAME_SIZE
-//! 14 other     Δat, fate (as in trace::Fate), bytes
+//! 14 other     Δat, disposition (as in trace::Disposition), bytes
 //! 15 end       Δat, why, datagrams
 //!
 //! packet       Δat (its arrival), Δ from the number after the last of its
@@ -36,11 +36,11 @@
 mod put;
 mod take;
 
-use framegram_common::ledger;
+use framegram_common::stats;
 use framegram_common::wire::Format;
 use framegram_common::wire::native::Channel;
 
-use super::{ChunkPlace, Fate, Why};
+use super::{ChunkPlace, Disposition, Why};
 
 /// What stood last in a block.
 #[derive(Clone, Debug, Default)]
@@ -60,35 +60,35 @@ pub(super) struct State {
     rtp: u32,
 }
 
-/// What stands for the fate of a frame.
-fn fate_code(fate: ledger::Fate) -> u8 {
-    match fate {
-        ledger::Fate::IntactUnrepaired => 0,
-        ledger::Fate::IntactRequest => 1,
-        ledger::Fate::IntactParity => 2,
-        ledger::Fate::Concealed => 3,
-        ledger::Fate::Superseded => 4,
-        ledger::Fate::Undecodable => 5,
-        ledger::Fate::Late => 6,
-        ledger::Fate::Corrupt => 7,
-        ledger::Fate::Mixed => 8,
-        ledger::Fate::LostSocket => 9,
-        ledger::Fate::LostNetwork => 10,
-        ledger::Fate::BeforeJoining => 11,
-        ledger::Fate::TailUnknown => 12,
-        ledger::Fate::Open => 13,
-        ledger::Fate::NotSent => 14,
+/// What stands for the outcome of a frame.
+fn outcome_code(outcome: stats::Outcome) -> u8 {
+    match outcome {
+        stats::Outcome::IntactUnrepaired => 0,
+        stats::Outcome::IntactRetransmission => 1,
+        stats::Outcome::IntactParity => 2,
+        stats::Outcome::Concealed => 3,
+        stats::Outcome::Skipped => 4,
+        stats::Outcome::Undecodable => 5,
+        stats::Outcome::Late => 6,
+        stats::Outcome::Corrupt => 7,
+        stats::Outcome::LostUnknown => 8,
+        stats::Outcome::LostSocket => 9,
+        stats::Outcome::LostNetwork => 10,
+        stats::Outcome::BeforeJoining => 11,
+        stats::Outcome::TailUnknown => 12,
+        stats::Outcome::Open => 13,
+        stats::Outcome::NotSent => 14,
     }
 }
 
 const FORMATS: [Format; 3] = [Format::Native, Format::Rtp, Format::Raw];
 const WHYS: [Why; 3] = [Why::Over, Why::Limit, Why::Slow];
-const FATES: [Fate; 5] = [
-    Fate::Received,
-    Fate::Duplicate,
-    Fate::Corrupt,
-    Fate::Foreign,
-    Fate::Malformed,
+const DISPOSITIONS: [Disposition; 5] = [
+    Disposition::Received,
+    Disposition::Duplicate,
+    Disposition::Corrupt,
+    Disposition::Foreign,
+    Disposition::Malformed,
 ];
 
 const BEGIN: u8 = 1;

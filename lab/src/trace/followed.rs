@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use framegram_common::ledger::{Arrival, Numbers};
 use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
+use framegram_common::stats::{Arrival, SequenceTracker};
 use framegram_common::wire::native::{self, Chunk, Header, Packet, micros};
 use framegram_common::wire::{Format, WireError, rtp};
 
 use super::open::Kept;
-use super::{Body, ChunkPlace, Content, Counts, Fate};
+use super::{Body, ChunkPlace, Content, Counts, Disposition};
 
 /// The stream that is followed.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Followed {
     number: u64,
     format: Format,
     from: SocketAddr,
-    numbers: [Numbers; 3],
+    numbers: [SequenceTracker; 3],
     frame: FrameNumber,
 }
 
@@ -45,14 +45,14 @@ impl Followed {
         datagram: &[u8],
         verdict: Option<Verdict>,
         now: Duration,
-    ) -> (Fate, Content) {
-        let other = |fate| (fate, Content::Other);
+    ) -> (Disposition, Content) {
+        let other = |disposition| (disposition, Content::Other);
         match (verdict, self.format) {
             (Some(verdict), _) => self.judged(datagram, verdict, now),
             (None, Format::Rtp) if Format::of(datagram) != Some(Format::Rtp) => {
-                other(Fate::Malformed)
+                other(Disposition::Malformed)
             }
-            (None, Format::Rtp) if rtp::is_control(datagram) => other(Fate::Received),
+            (None, Format::Rtp) if rtp::is_control(datagram) => other(Disposition::Received),
             (None, Format::Rtp) => match rtp::Packet::decode(datagram) {
                 Ok(packet) if u64::from(packet.source) == self.number => {
                     let content = Content::Rtp {
@@ -60,23 +60,23 @@ impl Followed {
                         timestamp: packet.timestamp,
                         marker: packet.marker,
                     };
-                    (Fate::Received, content)
+                    (Disposition::Received, content)
                 }
-                Ok(_) => other(Fate::Foreign),
-                Err(_) => other(Fate::Malformed),
+                Ok(_) => other(Disposition::Foreign),
+                Err(_) => other(Disposition::Malformed),
             },
-            (None, Format::Raw) if from == self.from => other(Fate::Received),
+            (None, Format::Raw) if from == self.from => other(Disposition::Received),
             (None, Format::Raw | Format::Native) => other(of_no_stream(datagram)),
         }
     }
 
     /// What a datagram turns out to be that came before the stream was followed;
     /// `None` where another stream may claim it.
-    pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Fate, Content)> {
+    pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Disposition, Content)> {
         let own = kept.from == self.from;
         match Packet::decode(&kept.datagram) {
             Ok((header, _)) if header.stream != self.number => None,
-            Ok(_) if !own => Some((Fate::Foreign, Content::Other)),
+            Ok(_) if !own => Some((Disposition::Foreign, Content::Other)),
             Ok((header, _)) => {
                 let verdict = match self.numbers[header.channel as usize].note(header.number) {
                     Arrival::New => Verdict::Received,
@@ -91,19 +91,24 @@ impl Followed {
                 Some(self.judged(&kept.datagram, Verdict::Corrupt, kept.arrival))
             }
             Err(WireError::UnknownFormat(_) | WireError::Short { .. }) if own => {
-                Some((Fate::Corrupt, Content::Other))
+                Some((Disposition::Corrupt, Content::Other))
             }
-            Err(_) => Some((Fate::Malformed, Content::Other)),
+            Err(_) => Some((Disposition::Malformed, Content::Other)),
         }
     }
 
-    fn judged(&mut self, datagram: &[u8], verdict: Verdict, now: Duration) -> (Fate, Content) {
-        let fate = match verdict {
-            Verdict::Received => Fate::Received,
-            Verdict::Duplicate => Fate::Duplicate,
-            Verdict::Corrupt => Fate::Corrupt,
-            Verdict::Foreign => return (Fate::Foreign, Content::Other),
-            Verdict::Malformed => return (Fate::Malformed, Content::Other),
+    fn judged(
+        &mut self,
+        datagram: &[u8],
+        verdict: Verdict,
+        now: Duration,
+    ) -> (Disposition, Content) {
+        let disposition = match verdict {
+            Verdict::Received => Disposition::Received,
+            Verdict::Duplicate => Disposition::Duplicate,
+            Verdict::Corrupt => Disposition::Corrupt,
+            Verdict::Foreign => return (Disposition::Foreign, Content::Other),
+            Verdict::Malformed => return (Disposition::Malformed, Content::Other),
             Verdict::Open => return (of_no_stream(datagram), Content::Other),
         };
         let content = match Packet::decode(datagram) {
@@ -121,7 +126,7 @@ impl Followed {
             }
             Err(_) => Content::Other,
         };
-        (fate, content)
+        (disposition, content)
     }
 
     fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
@@ -165,11 +170,11 @@ impl Followed {
 }
 
 /// What a datagram is that no stream claims.
-pub(super) fn of_no_stream(datagram: &[u8]) -> Fate {
+pub(super) fn of_no_stream(datagram: &[u8]) -> Disposition {
     match Format::of(datagram) {
-        Some(Format::Native) if Packet::decode(datagram).is_err() => Fate::Malformed,
-        Some(_) => Fate::Foreign,
-        None => Fate::Malformed,
+        Some(Format::Native) if Packet::decode(datagram).is_err() => Disposition::Malformed,
+        Some(_) => Disposition::Foreign,
+        None => Disposition::Malformed,
     }
 }
 

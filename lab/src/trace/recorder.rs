@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{self, Verdict};
+use framegram_common::stats::FrameRecord;
 use framegram_common::wire::Format;
 use framegram_common::wire::native::{Channel, micros};
 
@@ -12,7 +12,7 @@ use super::block::{self, BLOCK_HEAD, HEAD};
 use super::code::State;
 use super::followed::{self, Followed};
 use super::open::{Kept, Open};
-use super::{Content, Datagram, Entry, Fate, MAX_BLOCK, Why};
+use super::{Content, Datagram, Disposition, Entry, MAX_BLOCK, Why};
 
 /// Writes a trace: inputs are `note_*`, the output is
 /// [`Recorder::poll_block`], to be drained after each. It knows no file.
@@ -71,8 +71,8 @@ impl Recorder {
                 break;
             };
             match followed.claim(&kept) {
-                Some((fate, content)) if format == Format::Native => {
-                    self.put_datagram(kept.datagram.len(), fate, content, kept.arrival);
+                Some((disposition, content)) if format == Format::Native => {
+                    self.put_datagram(kept.datagram.len(), disposition, content, kept.arrival);
                 }
                 _ => self.open.keep(kept.from, &kept.datagram, kept.arrival),
             }
@@ -99,16 +99,16 @@ impl Recorder {
             }
             return;
         }
-        let (fate, content) = match &mut self.followed {
+        let (disposition, content) = match &mut self.followed {
             Some(followed) => followed.classify(from, datagram, verdict, now),
             None => (followed::of_no_stream(datagram), Content::Other),
         };
-        self.put_datagram(datagram.len(), fate, content, now);
+        self.put_datagram(datagram.len(), disposition, content, now);
     }
 
     /// Takes a datagram of `len` bytes from an address that is not allowed.
     pub fn note_foreign(&mut self, len: usize, now: Duration) {
-        self.put_datagram(len, Fate::Foreign, Content::Other, now);
+        self.put_datagram(len, Disposition::Foreign, Content::Other, now);
     }
 
     /// Takes the system's count of datagrams dropped in the socket's buffer.
@@ -120,12 +120,12 @@ impl Recorder {
         }
     }
 
-    /// Takes the fate of a frame of the stream that is followed.
+    /// Takes the outcome of a frame of the stream that is followed.
     pub fn note_record(&mut self, record: &FrameRecord, now: Duration) {
         let followed = self.followed.as_ref();
         if followed.is_some_and(|followed| followed.number() == record.stream) {
-            let (number, fate) = (record.number.0, record.fate);
-            self.put(&Entry::Frame { number, fate }, now);
+            let (number, outcome) = (record.number.0, record.outcome);
+            self.put(&Entry::Frame { number, outcome }, now);
         }
     }
 
@@ -163,11 +163,22 @@ impl Recorder {
     }
 
     fn put_unclaimed(&mut self, kept: &Kept) {
-        let fate = followed::of_no_stream(&kept.datagram);
-        self.put_datagram(kept.datagram.len(), fate, Content::Other, kept.arrival);
+        let disposition = followed::of_no_stream(&kept.datagram);
+        self.put_datagram(
+            kept.datagram.len(),
+            disposition,
+            Content::Other,
+            kept.arrival,
+        );
     }
 
-    fn put_datagram(&mut self, len: usize, fate: Fate, content: Content, now: Duration) {
+    fn put_datagram(
+        &mut self,
+        len: usize,
+        disposition: Disposition,
+        content: Content,
+        now: Duration,
+    ) {
         let arrival = micros(now);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let before = self.why;
@@ -175,7 +186,7 @@ impl Recorder {
             &Entry::Datagram(Datagram {
                 arrival,
                 len,
-                fate,
+                disposition,
                 content,
             }),
             now,

@@ -24,14 +24,14 @@ pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: Body, len: u32)
         | Body::Echo { .. }
         | Body::Proof => Channel::Control,
     };
-    let fate = match body {
-        Body::Damaged => Fate::Corrupt,
-        _ => Fate::Received,
+    let disposition = match body {
+        Body::Damaged => Disposition::Corrupt,
+        _ => Disposition::Received,
     };
     Entry::Datagram(Datagram {
         arrival,
         len,
-        fate,
+        disposition,
         content: Content::Native {
             channel,
             number,
@@ -45,11 +45,11 @@ fn chunk(arrival: u64, number: u64, sent: u64, place: ChunkPlace) -> Entry {
     packet(arrival, number, sent, Body::Chunk(place), place.datagram())
 }
 
-fn other(arrival: u64, len: u32, fate: Fate) -> Entry {
+fn other(arrival: u64, len: u32, disposition: Disposition) -> Entry {
     Entry::Datagram(Datagram {
         arrival,
         len,
-        fate,
+        disposition,
         content: Content::Other,
     })
 }
@@ -75,7 +75,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
     };
     let twice = match chunk(502_410, 21, 1_000_700, second) {
         Entry::Datagram(datagram) => Entry::Datagram(Datagram {
-            fate: Fate::Duplicate,
+            disposition: Disposition::Duplicate,
             ..datagram
         }),
         entry => entry,
@@ -84,7 +84,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
         Entry::Datagram(Datagram {
             arrival: 700_000,
             len: 1_400,
-            fate: Fate::Received,
+            disposition: Disposition::Received,
             content: Content::Rtp {
                 sequence,
                 timestamp: 3_000,
@@ -146,10 +146,10 @@ fn examples() -> Vec<(&'static str, Entry)> {
             "frame",
             Entry::Frame {
                 number: 7,
-                fate: ledger::Fate::LostNetwork,
+                outcome: stats::Outcome::LostNetwork,
             },
         ),
-        ("other", other(541_900, 48, Fate::Foreign)),
+        ("other", other(541_900, 48, Disposition::Foreign)),
         ("rtp", rtp(9_000, false)),
         ("rtp", rtp(9_001, true)),
         ("proof", packet(705_000, 3, 1_195_000, Body::Proof, 52)),
@@ -344,9 +344,11 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 _ => len,
             };
             match packet(arrival, number, sent, body, len) {
-                Entry::Datagram(datagram) if twice && datagram.fate == Fate::Received => {
+                Entry::Datagram(datagram)
+                    if twice && datagram.disposition == Disposition::Received =>
+                {
                     Entry::Datagram(Datagram {
-                        fate: Fate::Duplicate,
+                        disposition: Disposition::Duplicate,
                         ..datagram
                     })
                 }
@@ -359,7 +361,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             Entry::Datagram(Datagram {
                 arrival,
                 len,
-                fate: Fate::Received,
+                disposition: Disposition::Received,
                 content: Content::Rtp {
                     sequence,
                     timestamp,
@@ -372,15 +374,15 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         8 => native,
         2 => rtp,
         1 => any::<(u64, u64)>().prop_map(|(at, total)| Entry::Drops { at, total }),
-        1 => (any::<u64>(), 0..ledger::Fate::ALL.len()).prop_map(|(number, fate)| Entry::Frame {
+        1 => (any::<u64>(), 0..stats::Outcome::ALL.len()).prop_map(|(number, outcome)| Entry::Frame {
             number,
-            fate: ledger::Fate::ALL[fate],
+            outcome: stats::Outcome::ALL[outcome],
         }),
         1 => any::<(u64, u64, bool, bool)>().prop_map(|(at, budget, requests, strict)| {
             Entry::Begin { at, budget, requests, strict }
         }),
         1 => any::<u64>().prop_map(|number| Entry::Stream { number, format: Format::Rtp }),
-        1 => any::<(u64, u32)>().prop_map(|(at, len)| other(at, len, Fate::Malformed)),
+        1 => any::<(u64, u32)>().prop_map(|(at, len)| other(at, len, Disposition::Malformed)),
     ]
 }
 

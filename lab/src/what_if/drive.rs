@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::{self, Event, Receiver, Verdict};
 use framegram_common::sender::{self, Sender};
+use framegram_common::stats::FrameRecord;
 
-use super::Outcome;
+use super::Prediction;
 
 /// A frame to be sent.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub(super) trait World {
     fn note_taken(&mut self, _datagram: &[u8], _verdict: Verdict, _now: Duration) {}
     /// The viewer follows the stream.
     fn note_followed(&mut self, _now: Duration) {}
-    /// A frame's fate is settled.
+    /// A frame's outcome is settled.
     fn note_record(&mut self, _record: &FrameRecord, _now: Duration) {}
 }
 
@@ -48,10 +48,10 @@ pub(super) fn drive(
     viewer: receiver::Config,
     takes: impl Iterator<Item = Take>,
     world: &mut impl World,
-) -> Outcome {
+) -> Prediction {
     let mut takes = takes.peekable();
     let Some(start) = takes.peek().map(|take| take.start) else {
-        return Outcome::default();
+        return Prediction::default();
     };
     let mut transmitter = Sender::new(sender, STREAM, start);
     let mut receiver = Receiver::new(viewer, VIEWER, start);
@@ -119,7 +119,7 @@ pub(super) fn drive(
         world.note_record(&record, now);
     }
     let volume = transmitter.volume();
-    Outcome {
+    Prediction {
         frames,
         whole: receiver.statistics().frames.intact.unwrap_or(0),
         bytes: volume.sent,
@@ -130,7 +130,7 @@ pub(super) fn drive(
 /// Shows what there is. Returns whether the stream has ended.
 fn drain(receiver: &mut Receiver, world: &mut impl World, now: Duration) -> bool {
     while let Some(frame) = receiver.poll_frame() {
-        receiver.handle_fate(frame.id, receiver::Outcome::Shown { at: now });
+        receiver.handle_outcome(frame.id, receiver::SinkOutcome::Shown { at: now });
     }
     while let Some(record) = receiver.poll_record() {
         world.note_record(&record, now);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use framegram_common::ledger;
+use framegram_common::stats;
 use framegram_common::wire::native::Channel;
 
 use super::slots::Heard;
-use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Fate};
+use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Disposition};
 
 /// What is gathered of one stream while the trace is read.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Gathered {
     /// Whether the viewer accounts for the first frame.
     first_settled: bool,
     pub(super) rtt: Option<u64>,
-    /// Frames whose fate is known, and of these those shown whole.
+    /// Frames whose outcome is known, and of these those shown whole.
     pub(super) settled: (u64, u64),
 }
 
@@ -50,10 +50,10 @@ impl Gathered {
             return true;
         }
         let transit = datagram.arrival.wrapping_sub(sent) as i64;
-        let heard = match datagram.fate {
-            Fate::Received => Heard::new(number, sent, Some(transit)),
-            Fate::Corrupt => Heard::new(number, sent, None),
-            Fate::Duplicate | Fate::Foreign | Fate::Malformed => return true,
+        let heard = match datagram.disposition {
+            Disposition::Received => Heard::new(number, sent, Some(transit)),
+            Disposition::Corrupt => Heard::new(number, sent, None),
+            Disposition::Duplicate | Disposition::Foreign | Disposition::Malformed => return true,
         };
         self.heard[channel as usize].push(heard);
         match body {
@@ -84,11 +84,11 @@ impl Gathered {
         true
     }
 
-    /// Takes the fate of a frame.
-    pub(super) fn settle(&mut self, number: u64, fate: ledger::Fate) {
+    /// Takes the outcome of a frame.
+    pub(super) fn settle(&mut self, number: u64, outcome: stats::Outcome) {
         self.settled.0 += 1;
-        self.settled.1 += u64::from(fate.is_intact());
-        self.first_settled |= number == 0 && fate != ledger::Fate::BeforeJoining;
+        self.settled.1 += u64::from(outcome.is_intact());
+        self.first_settled |= number == 0 && outcome != stats::Outcome::BeforeJoining;
     }
 
     /// Whether the viewer was there when the stream began.

@@ -20,7 +20,7 @@ pub struct Journey {
     pub rtt: Option<Duration>,
     /// The sender's counts, as it told them last.
     pub counts: Option<Counts>,
-    /// Frames whose fate the trace knows, and of these those shown whole.
+    /// Frames whose outcome the trace knows, and of these those shown whole.
     pub settled: (u64, u64),
     /// Datagrams sent, as far as can be told, and of these lost on the way or
     /// damaged.
@@ -136,7 +136,7 @@ impl Journey {
                     native = format == Format::Native;
                     streams.begin();
                 }
-                Entry::Frame { number, fate } => streams.now.settle(number, fate),
+                Entry::Frame { number, outcome } => streams.now.settle(number, outcome),
                 Entry::Datagram(datagram) if native => {
                     any = true;
                     if !streams.now.take(&datagram) {

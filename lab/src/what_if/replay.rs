@@ -12,11 +12,11 @@ use framegram_common::wire::native::{Packet, micros};
 
 use super::drive::{Take, World, drive};
 use super::path::{Path, Sent};
-use super::{Journey, Outcome, Setting};
+use super::{Journey, Prediction, Setting};
 
 /// Sends the frames of a trace again. The same seed gives the same answer.
 #[must_use]
-pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Outcome {
+pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Prediction {
     let sender = sender::Config {
         interval: journey.interval,
         pace: setting.pace,

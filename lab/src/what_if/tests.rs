@@ -13,7 +13,7 @@ use super::drive::sender_address;
 use super::*;
 use crate::impair::Impairment;
 use crate::trace::{
-    Body, ChunkPlace, Content, Datagram, Entry, Fate, Reader, Recorder, Why, block,
+    Body, ChunkPlace, Content, Datagram, Disposition, Entry, Reader, Recorder, Why, block,
 };
 
 const USUAL: Setting = Setting {
@@ -320,7 +320,7 @@ fn a_trace_of_nonsense_takes_no_longer_than_others() {
         Entry::Datagram(Datagram {
             arrival: at,
             len: place.datagram(),
-            fate: Fate::Received,
+            disposition: Disposition::Received,
             content: Content::Native {
                 channel: Channel::Media,
                 number: at << 30,

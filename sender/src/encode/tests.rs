@@ -122,7 +122,7 @@ fn encodes_anew_what_rtp_cannot_carry() {
             .jpeg;
         let encoded = encoder(rtp).encode(&Content::Jpeg(own)).unwrap();
         assert_eq!(encoded.passed_through, carried, "{sampling:?}");
-        assert_eq!(encoded.encoded_anew, !carried, "{sampling:?}");
+        assert_eq!(encoded.reencoded, !carried, "{sampling:?}");
         assert!(Carried::of(&encoded.jpeg).is_ok(), "{sampling:?}");
     }
 }

@@ -110,8 +110,8 @@ impl Shown {
         while let Some(frame) = self.listener.poll_frame() {
             let tag = frame.jpeg[frame.jpeg.len() - 3];
             self.frames.push((now, tag));
-            let shown = Outcome::Shown { at: now };
-            self.listener.handle_fate(frame.id, shown);
+            let shown = SinkOutcome::Shown { at: now };
+            self.listener.handle_outcome(frame.id, shown);
         }
         while let Some(event) = self.listener.poll_event() {
             self.ended |= matches!(event, Event::Ended { .. });

@@ -27,7 +27,7 @@ fn drain(gallery: &mut Gallery, now: Duration) -> (Vec<SocketAddr>, usize) {
     while let Some((place, frame)) = gallery.poll_frame() {
         let address = &gallery.each()[place].stream.addresses[0];
         shown.push(address.parse().unwrap());
-        gallery.handle_fate(place, frame.id, Outcome::Shown { at: now });
+        gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: now });
     }
     while gallery.poll_transmit(now, &mut out).is_some() {
         sent += out.len();

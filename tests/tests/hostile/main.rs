@@ -22,7 +22,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
 use framegram_common::reassembly::MAX_HELD_BYTES;
-use framegram_common::receiver::{self, Outcome, ReceivedFrame, Receiver};
+use framegram_common::receiver::{self, ReceivedFrame, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet};
@@ -135,7 +135,7 @@ impl Watched {
         self.receiver.handle_timeout(now);
         while let Some(frame) = self.receiver.poll_frame() {
             self.receiver
-                .handle_fate(frame.id, Outcome::Shown { at: now });
+                .handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             if self.keeps {
                 self.shown.push(frame);
             }

@@ -60,15 +60,15 @@ fn no_frame_is_called_intact_that_is_not_the_frame_sent() {
         assert_true(seed, &watched, &sent);
         assert_bounded(&format!("seed {seed}"), memory, MOST_MEMORY);
         let frames = watched.statistics().frames;
-        let fates = [
+        let outcomes = [
             frames.shown,
             frames.incomplete,
             frames.lost,
             frames.late,
-            frames.superseded,
+            frames.skipped,
             frames.undecodable,
         ];
-        let all = fates.iter().map(|count| count.unwrap()).sum::<u64>();
+        let all = outcomes.iter().map(|count| count.unwrap()).sum::<u64>();
         assert_eq!(frames.sent, Some(all), "seed {seed}: {frames:?}");
     }
 }

@@ -132,7 +132,7 @@ impl Stage {
         self.receiver.handle_timeout(now);
         while let Some(frame) = self.receiver.poll_frame() {
             self.receiver
-                .handle_fate(frame.id, Outcome::Shown { at: now });
+                .handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             if frame.id.stream == STREAM {
                 self.shown.push(frame.id.number.0);
             }

@@ -194,13 +194,13 @@ pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network
         ("packets.received", sender.count("packets.sent")),
         ("packets.lost", 0),
         ("packets.socket_dropped", 0),
-        ("fates.lost_network", 0),
-        ("fates.mixed", 0),
-        ("fates.unaccounted", 0),
+        ("outcomes.lost_network", 0),
+        ("outcomes.lost_unknown", 0),
+        ("outcomes.unaccounted", 0),
     ] {
         assert_eq!(viewer.count(name), count, "{name}: {:#}", viewer.report);
     }
-    assert!(viewer.count("fates.not_sent") > 0, "{:#}", viewer.report);
+    assert!(viewer.count("outcomes.not_sent") > 0, "{:#}", viewer.report);
     let said = "refused by the sender's own system";
     assert!(viewer.said.contains(said), "{}", viewer.said);
 }

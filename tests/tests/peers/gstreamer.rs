@@ -103,7 +103,7 @@ fn to_gstreamer(
     let peer = receives(folder.path(), caps, address);
     let sender = send(&clip, address, &format!("--wire rtp {arguments}"));
     assert_eq!(sender.count("frames.passed_through"), FRAMES as u64);
-    assert_eq!(sender.count("frames.encoded_anew"), 0);
+    assert_eq!(sender.count("frames.reencoded"), 0);
     until("GStreamer to write all frames", || {
         (files(folder.path(), "got").len() == FRAMES).then_some(())
     });

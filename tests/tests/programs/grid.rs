@@ -65,12 +65,12 @@ fn senders_of_every_format_have_their_own_statistics() {
     for one in senders {
         let frames = &one["frames"];
         let count = |name: &str| frames[name].as_u64().expect(name);
-        assert_eq!(count("intact") + count("superseded"), 100, "{one:#}");
+        assert_eq!(count("intact") + count("skipped"), 100, "{one:#}");
         assert!(count("intact") > 0, "{one:#}");
         assert!(wires.contains(&one["stream"]["wire"].as_str().expect("a format")));
     }
     assert_eq!(
-        viewer.count("frames.intact") + viewer.count("frames.superseded"),
+        viewer.count("frames.intact") + viewer.count("frames.skipped"),
         400
     );
 
@@ -287,6 +287,6 @@ fn a_backlog_of_slow_frames_does_not_keep_a_viewer_from_ending() {
     viewer.signal(Signal::SIGINT);
     let viewer = viewer.end().well();
     // Those that waited for the decoder are given up.
-    assert!(viewer.count("frames.superseded") > 20, "{}", viewer.said);
+    assert!(viewer.count("frames.skipped") > 20, "{}", viewer.said);
     assert_eq!(viewer.count("frames.undecodable"), 0);
 }

@@ -3,35 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use framegram_common::ledger::{Fate, FrameRecord};
+use framegram_common::stats::{FrameRecord, Outcome};
 use framegram_common::wire::native::Channel;
-use framegram_tests::pair::Outcomes;
+use framegram_tests::pair::Results;
 use framegram_tests::truth::{Key, Truth};
 
 /// Everything that was counted, of the streams that were followed.
-pub(crate) fn check(seed: u64, sent: &[Bytes], outcomes: &Outcomes) {
+pub(crate) fn check(seed: u64, sent: &[Bytes], results: &Results) {
     // Of a sender of which no media came only its own counts are told.
-    if outcomes.viewer.stream.followed == 0 {
+    if results.viewer.stream.followed == 0 {
         assert!(
-            outcomes.shown.is_empty() && outcomes.records.is_empty(),
+            results.shown.is_empty() && results.records.is_empty(),
             "seed {seed}"
         );
         return;
     }
-    let followed = || outcomes.truths.iter().filter(|truth| truth.followed);
-    check_packets(seed, outcomes);
+    let followed = || results.truths.iter().filter(|truth| truth.followed);
+    check_packets(seed, results);
     let mut first_of_life = 0;
-    for truth in &outcomes.truths {
+    for truth in &results.truths {
         if truth.followed {
-            check_shown(seed, truth, &sent[first_of_life..], outcomes);
-            check_records(seed, truth, outcomes);
+            check_shown(seed, truth, &sent[first_of_life..], results);
+            check_records(seed, truth, results);
         }
         first_of_life += frames_sent(truth);
     }
     let told = followed().count() > 0 && followed().all(|truth| truth.totals.is_some());
-    let frames = &outcomes.viewer.frames;
+    let frames = &results.viewer.frames;
     assert_eq!(frames.sent.is_some(), told, "seed {seed}");
-    check_sums(seed, outcomes);
+    check_sums(seed, results);
 }
 
 /// How many frames the sender of a stream handed to the network.
@@ -43,12 +43,12 @@ fn frames_sent(truth: &Truth) -> usize {
         .unwrap_or(0)
 }
 
-fn check_packets(seed: u64, outcomes: &Outcomes) {
-    let packets = &outcomes.viewer.packets;
+fn check_packets(seed: u64, results: &Results) {
+    let packets = &results.viewer.packets;
     let (mut sent, mut received, mut copies, mut reordered) = (0, 0, 0, 0);
     let (mut lost, mut corrupt, mut socket_dropped) = (0, 0, 0);
     let mut told_apart = true;
-    for truth in outcomes.truths.iter().filter(|truth| truth.followed) {
+    for truth in results.truths.iter().filter(|truth| truth.followed) {
         let accountable = truth.accountable();
         let arrived = truth.received();
         let missing: BTreeSet<_> = accountable.difference(&arrived).copied().collect();
@@ -73,7 +73,7 @@ fn check_packets(seed: u64, outcomes: &Outcomes) {
         ("corrupt", packets.corrupt, corrupt),
     ];
     let (counted_lost, counted_dropped) = (packets.lost, packets.socket_dropped);
-    if outcomes.viewer.stream.followed > 0 {
+    if results.viewer.stream.followed > 0 {
         for (name, counted, truly) in counted {
             assert_eq!(counted, Some(truly), "seed {seed}: {name}");
         }
@@ -90,9 +90,9 @@ fn check_packets(seed: u64, outcomes: &Outcomes) {
     }
 }
 
-fn check_shown(seed: u64, truth: &Truth, sent: &[Bytes], outcomes: &Outcomes) {
+fn check_shown(seed: u64, truth: &Truth, sent: &[Bytes], results: &Results) {
     let mut newest = None;
-    let shown = outcomes.shown.iter();
+    let shown = results.shown.iter();
     for frame in shown.filter(|frame| frame.id.stream == truth.stream) {
         let number = frame.id.number;
         assert_eq!(
@@ -107,15 +107,15 @@ fn check_shown(seed: u64, truth: &Truth, sent: &[Bytes], outcomes: &Outcomes) {
     }
 }
 
-/// Each frame has one record, in order, and its fate is what the link did to
+/// Each frame has one record, in order, and its outcome is what the link did to
 /// its packets.
-fn check_records(seed: u64, truth: &Truth, outcomes: &Outcomes) {
-    let all = outcomes.records.iter();
+fn check_records(seed: u64, truth: &Truth, results: &Results) {
+    let all = results.records.iter();
     let all: Vec<_> = all.filter(|record| record.stream == truth.stream).collect();
     let records: Vec<_> = all
         .iter()
         .copied()
-        .filter(|record| record.fate != Fate::BeforeJoining)
+        .filter(|record| record.outcome != Outcome::BeforeJoining)
         .collect();
     let of_frames = |(key, chunk): (&(Channel, u64), &Option<(u32, u16)>)| {
         chunk
@@ -154,93 +154,105 @@ fn check_records(seed: u64, truth: &Truth, outcomes: &Outcomes) {
         // of which nothing arrived, only the packets of all of them are known.
         let absent = |record: &&FrameRecord| record.chunks_lost == record.chunks;
         let run = records[at..].iter().copied().take_while(absent).count();
-        let together = known.fate(records[at..at + run.max(1)].iter().map(|r| r.number.0));
+        let together = known.outcome(records[at..at + run.max(1)].iter().map(|r| r.number.0));
         for record in &records[at..at + run.max(1)] {
-            let own = known.fate(std::iter::once(record.number.0));
+            let own = known.outcome(std::iter::once(record.number.0));
             let hazy = known.is_hazy(record.number.0);
-            check_fate(seed, record, (own, together, hazy), outcomes);
+            check_outcome(seed, record, (own, together, hazy), results);
         }
         at += run.max(1);
     }
 }
 
-/// Checks the fate of a frame against what became of its `own` packets and of
+/// Checks the outcome of a frame against what became of its `own` packets and of
 /// those of its neighbours `together`. Where a gap is `hazy`, nothing tells what
 /// was lost in it from what was dropped.
-fn check_fate(
+fn check_outcome(
     seed: u64,
     record: &FrameRecord,
-    (own, together, hazy): (Fate, Fate, bool),
-    outcomes: &Outcomes,
+    (own, together, hazy): (Outcome, Outcome, bool),
+    results: &Results,
 ) {
     let say =
         || format!("seed {seed}: {record:?}, truly {own:?}, with its neighbours {together:?}");
-    let shown = outcomes
+    let shown = results
         .shown
         .iter()
         .find(|frame| frame.id.stream == record.stream && frame.id.number == record.number);
-    match record.fate {
-        Fate::IntactUnrepaired => assert_eq!(own, Fate::Late, "{}", say()),
+    match record.outcome {
+        Outcome::IntactUnrepaired => assert_eq!(own, Outcome::Late, "{}", say()),
         // What was repaired was lost, and not only late.
-        Fate::IntactRequest => assert!(
-            record.chunks_by_request > 0 && own != Fate::Late,
+        Outcome::IntactRetransmission => assert!(
+            record.chunks_by_retransmission > 0 && own != Outcome::Late,
             "{}",
             say()
         ),
-        Fate::IntactParity => assert!(
-            record.chunks_by_parity > 0 && own != Fate::Late,
+        Outcome::IntactParity => assert!(
+            record.chunks_by_parity > 0 && own != Outcome::Late,
             "{}",
             say()
         ),
         // All of it came in the end, as sent first or repaired.
-        Fate::Late => assert!(own == Fate::Late || record.complete.is_some(), "{}", say()),
-        Fate::Mixed => {
-            let mixed = own == Fate::Mixed || together == Fate::Mixed || hazy;
+        Outcome::Late => assert!(
+            own == Outcome::Late || record.complete.is_some(),
+            "{}",
+            say()
+        ),
+        Outcome::LostUnknown => {
+            let mixed = own == Outcome::LostUnknown || together == Outcome::LostUnknown || hazy;
             assert!(mixed, "{}", say());
         }
-        fate => assert_eq!(fate, own, "{}", say()),
+        outcome => assert_eq!(outcome, own, "{}", say()),
     }
-    assert_eq!(record.fate.is_intact(), shown.is_some(), "{}", say());
-    assert_eq!(record.fate.is_shown(), record.shown.is_some(), "{}", say());
+    assert_eq!(record.outcome.is_intact(), shown.is_some(), "{}", say());
+    assert_eq!(
+        record.outcome.is_shown(),
+        record.shown.is_some(),
+        "{}",
+        say()
+    );
 }
 
 /// The counts of frames are those of the records, and add up.
-fn check_sums(seed: u64, outcomes: &Outcomes) {
-    let (frames, fates) = (&outcomes.viewer.frames, &outcomes.viewer.fates);
-    if outcomes.viewer.stream.followed == 0 {
+fn check_sums(seed: u64, results: &Results) {
+    let (frames, outcomes) = (&results.viewer.frames, &results.viewer.outcomes);
+    if results.viewer.stream.followed == 0 {
         return;
     }
-    let of = |fate| {
-        outcomes
+    let of = |outcome| {
+        results
             .records
             .iter()
-            .filter(|record| record.fate == fate)
+            .filter(|record| record.outcome == outcome)
             .count() as u64
     };
     let counted = [
-        (Fate::IntactUnrepaired, fates.intact_unrepaired),
-        (Fate::IntactRequest, fates.intact_request),
-        (Fate::IntactParity, fates.intact_parity),
-        (Fate::Concealed, fates.concealed),
-        (Fate::Late, fates.late),
-        (Fate::Corrupt, fates.corrupt),
-        (Fate::Mixed, fates.mixed),
-        (Fate::LostSocket, fates.lost_socket),
-        (Fate::LostNetwork, fates.lost_network),
-        (Fate::TailUnknown, fates.tail_unknown),
-        (Fate::Open, fates.open),
+        (Outcome::IntactUnrepaired, outcomes.intact_unrepaired),
+        (
+            Outcome::IntactRetransmission,
+            outcomes.intact_retransmission,
+        ),
+        (Outcome::IntactParity, outcomes.intact_parity),
+        (Outcome::Concealed, outcomes.concealed),
+        (Outcome::Late, outcomes.late),
+        (Outcome::Corrupt, outcomes.corrupt),
+        (Outcome::LostUnknown, outcomes.lost_unknown),
+        (Outcome::LostSocket, outcomes.lost_socket),
+        (Outcome::LostNetwork, outcomes.lost_network),
+        (Outcome::TailUnknown, outcomes.tail_unknown),
+        (Outcome::Open, outcomes.open),
     ];
-    for (fate, count) in counted {
-        assert_eq!(Some(of(fate)), count, "seed {seed}: {}", fate.name());
+    for (outcome, count) in counted {
+        assert_eq!(Some(of(outcome)), count, "seed {seed}: {}", outcome.name());
     }
     assert_eq!(
         frames.intact,
-        Some(outcomes.shown.len() as u64),
+        Some(results.shown.len() as u64),
         "seed {seed}"
     );
     let Some(sent) = frames.sent else {
         assert_eq!(
-            (fates.before_joining, fates.unaccounted),
+            (outcomes.before_joining, outcomes.unaccounted),
             (None, None),
             "seed {seed}"
         );
@@ -251,13 +263,13 @@ fn check_sums(seed: u64, outcomes: &Outcomes) {
         frames.incomplete,
         frames.lost,
         frames.late,
-        frames.superseded,
+        frames.skipped,
         frames.undecodable,
         frames.before_joining,
     ];
     let ended = ended.iter().map(|count| count.unwrap()).sum::<u64>();
     assert_eq!(ended, sent, "seed {seed}: {frames:?}");
-    assert_eq!(fates.unaccounted, Some(0), "seed {seed}: {fates:?}");
+    assert_eq!(outcomes.unaccounted, Some(0), "seed {seed}: {outcomes:?}");
 }
 
 /// What truly became of the packets of each frame, as far as the viewer can
@@ -300,9 +312,9 @@ impl KnownPackets {
         self.hazy.contains(&frame)
     }
 
-    /// The fate of frames that were not shown in time: of all their packets
+    /// The outcome of frames that were not shown in time: of all their packets
     /// together.
-    fn fate(&self, frames: impl Iterator<Item = u64>) -> Fate {
+    fn outcome(&self, frames: impl Iterator<Item = u64>) -> Outcome {
         let mut all = [0; 5];
         for frame in frames {
             let own = self.frames.get(&frame).copied().unwrap_or([0, 0, 0, 0, 1]);
@@ -311,12 +323,12 @@ impl KnownPackets {
                 .for_each(|(sum, count)| *sum += count);
         }
         match all {
-            [_, 0, 0, 0, 0] => Fate::Late,
-            [_, 0, 0, 0, _] => Fate::TailUnknown,
-            [_, _, 0, 0, _] => Fate::Corrupt,
-            [_, 0, _, 0, _] => Fate::LostNetwork,
-            [_, 0, 0, _, _] => Fate::LostSocket,
-            _ => Fate::Mixed,
+            [_, 0, 0, 0, 0] => Outcome::Late,
+            [_, 0, 0, 0, _] => Outcome::TailUnknown,
+            [_, _, 0, 0, _] => Outcome::Corrupt,
+            [_, 0, _, 0, _] => Outcome::LostNetwork,
+            [_, 0, 0, _, _] => Outcome::LostSocket,
+            _ => Outcome::LostUnknown,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
-use framegram_common::receiver::{self, Outcome, Receiver};
+use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_lab::impair::{Impairment, Link};
 
@@ -97,7 +97,7 @@ impl World {
         while let Some(frame) = self.receiver.poll_frame() {
             self.shown += 1;
             self.receiver
-                .handle_fate(frame.id, Outcome::Shown { at: viewer });
+                .handle_outcome(frame.id, SinkOutcome::Shown { at: viewer });
         }
         while self.receiver.poll_transmit(viewer, &mut out).is_some() {
             self.backward.send(&out, time);

@@ -88,8 +88,8 @@ fn intact_frames_are_the_frames_sent_and_the_counts_are_the_links_own() {
         let scenario = scenario(&mut rng);
         let count = rng.usize(1..40);
         let sent = frames(&mut rng, count);
-        let outcomes = pair::run(&scenario, &sent);
-        check(seed, &sent, &outcomes);
+        let results = pair::run(&scenario, &sent);
+        check(seed, &sent, &results);
     }
 }
 
@@ -108,14 +108,14 @@ fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
         }
         let count = scenario.lives.iter().map(|life| life.frames).sum();
         let sent = frames(&mut rng, count);
-        let outcomes = pair::run(&scenario, &sent);
-        check(seed, &sent, &outcomes);
-        let fates = &outcomes.viewer.fates;
-        let followed = outcomes.viewer.stream.followed;
+        let results = pair::run(&scenario, &sent);
+        check(seed, &sent, &results);
+        let outcomes = &results.viewer.outcomes;
+        let followed = results.viewer.stream.followed;
         met[0] += u64::from(followed > 1);
-        met[1] += u64::from(fates.before_joining > Some(0));
-        met[2] += u64::from(fates.tail_unknown > Some(0));
-        met[3] += u64::from(followed > 0 && fates.after_last_totals.is_none());
+        met[1] += u64::from(outcomes.before_joining > Some(0));
+        met[2] += u64::from(outcomes.tail_unknown > Some(0));
+        met[3] += u64::from(followed > 0 && outcomes.after_last_totals.is_none());
     }
     // Each of these was put to the test often enough.
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
@@ -145,14 +145,14 @@ fn what_the_socket_drops_is_told_from_what_the_network_loses() {
         scenario.stalls = (0..rng.usize(1..4)).map(|_| stall(&mut rng)).collect();
         scenario.buffer = rng.usize(1..60);
         let sent = frames(&mut rng, 40);
-        let outcomes = pair::run(&scenario, &sent);
-        check(seed, &sent, &outcomes);
-        let fates = &outcomes.viewer.fates;
-        met[0] += u64::from(outcomes.viewer.packets.socket_dropped > Some(0));
-        met[1] += u64::from(fates.lost_socket > Some(0));
-        met[2] += u64::from(fates.mixed > Some(0));
-        if outcomes.viewer.packets.lost == Some(0) {
-            assert_eq!(fates.mixed, Some(0), "seed {seed}");
+        let results = pair::run(&scenario, &sent);
+        check(seed, &sent, &results);
+        let outcomes = &results.viewer.outcomes;
+        met[0] += u64::from(results.viewer.packets.socket_dropped > Some(0));
+        met[1] += u64::from(outcomes.lost_socket > Some(0));
+        met[2] += u64::from(outcomes.lost_unknown > Some(0));
+        if results.viewer.packets.lost == Some(0) {
+            assert_eq!(outcomes.lost_unknown, Some(0), "seed {seed}");
         }
     }
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
@@ -174,12 +174,12 @@ fn a_clean_link_delivers_every_frame_and_the_first_one_first() {
     for seed in 0..100 {
         let mut rng = Rng::with_seed(seed);
         let sent = frames(&mut rng, 30);
-        let outcomes = pair::run(&Scenario::default(), &sent);
-        assert_eq!(outcomes.shown.len(), sent.len());
-        assert_eq!(outcomes.shown[0].jpeg, sent[0]);
-        assert_eq!(outcomes.viewer.frames.captured, Some(30));
-        assert_eq!(outcomes.sender.frames.intact, outcomes.viewer.frames.intact);
-        check(seed, &sent, &outcomes);
+        let results = pair::run(&Scenario::default(), &sent);
+        assert_eq!(results.shown.len(), sent.len());
+        assert_eq!(results.shown[0].jpeg, sent[0]);
+        assert_eq!(results.viewer.frames.captured, Some(30));
+        assert_eq!(results.sender.frames.intact, results.viewer.frames.intact);
+        check(seed, &sent, &results);
     }
 }
 
@@ -197,10 +197,10 @@ fn delays_are_those_of_all_lives_of_the_sender() {
             ..Scenario::default()
         };
         let count = scenario.lives.iter().map(|life| life.frames).sum();
-        let outcomes = pair::run(&scenario, &frames(&mut rng, count));
-        let delays = outcomes.records.iter().filter_map(timeline::delay);
+        let results = pair::run(&scenario, &frames(&mut rng, count));
+        let delays = results.records.iter().filter_map(timeline::delay);
         let most = delays.max().unwrap_or_default().as_secs_f64() * 1e3;
-        let told = outcomes.viewer.delays_ms.capture_to_shown;
+        let told = results.viewer.delays_ms.capture_to_shown;
         let told = told.unwrap_or_default().max;
         // To three digits.
         assert!(
@@ -221,10 +221,10 @@ fn a_source_that_hesitates_loses_nothing() {
             hesitations: hesitations.collect(),
             ..Scenario::default()
         };
-        let outcomes = pair::run(&scenario, &sent);
-        let intact = (outcomes.viewer.frames.intact, outcomes.viewer.frames.late);
+        let results = pair::run(&scenario, &sent);
+        let intact = (results.viewer.frames.intact, results.viewer.frames.late);
         assert_eq!(intact, (Some(40), Some(0)), "seed {seed}");
-        check(seed, &sent, &outcomes);
+        check(seed, &sent, &results);
     }
 }
 
@@ -239,8 +239,8 @@ fn frame_numbers_cross_their_wrap() {
             ..scenario.transmitter
         };
         let sent = frames(&mut rng, 30);
-        let outcomes = pair::run(&scenario, &sent);
-        for frame in &outcomes.shown {
+        let results = pair::run(&scenario, &sent);
+        for frame in &results.shown {
             assert_eq!(
                 frame.jpeg,
                 sent[(frame.id.number.0 - first.0) as usize],
@@ -257,14 +257,14 @@ fn frames_lost_at_the_tail_are_counted() {
         mtu: Some(400),
         ..Impairment::default()
     };
-    let outcomes = pair::run(
+    let results = pair::run(
         &Scenario {
             forward: mtu,
             ..Scenario::default()
         },
         &sent,
     );
-    let frames = &outcomes.viewer.frames;
+    let frames = &results.viewer.frames;
     assert_eq!((frames.sent, frames.lost), (Some(30), Some(30)));
-    check(0, &sent, &outcomes);
+    check(0, &sent, &results);
 }

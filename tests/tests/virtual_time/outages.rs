@@ -10,7 +10,7 @@ use framegram_common::fec::Fec;
 use framegram_common::sender::acceptor;
 use framegram_common::{receiver, sender};
 use framegram_lab::impair::Impairment;
-use framegram_tests::pair::{self, Outcomes, Scenario};
+use framegram_tests::pair::{self, Results, Scenario};
 
 use super::checks::check;
 
@@ -97,8 +97,8 @@ fn longest_without(shown: &[Duration], span: Range<Duration>) -> Duration {
 }
 
 /// When pictures were shown, since the start.
-fn shown(outcomes: &Outcomes) -> Vec<Duration> {
-    let records = outcomes.records.iter();
+fn shown(results: &Results) -> Vec<Duration> {
+    let records = results.records.iter();
     let shown = records.filter_map(|record| record.shown);
     shown.map(|at| at - pair::START).collect()
 }
@@ -131,10 +131,10 @@ fn five_seconds_without_network_are_five_seconds_without_picture() {
         ..Scenario::default()
     };
     let sent = vec![Bytes::from(vec![7; 5_000]); 600];
-    let outcomes = pair::run(&scenario, &sent);
+    let results = pair::run(&scenario, &sent);
     let most = scenario.interval.mul_f64(1.5);
-    assert_back("5 s", &scenario, &shown(&outcomes), sent.len(), |_| most);
-    check(0, &sent, &outcomes);
+    assert_back("5 s", &scenario, &shown(&results), sent.len(), |_| most);
+    check(0, &sent, &results);
 }
 
 #[test]
@@ -142,10 +142,10 @@ fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
         let (scenario, sent) = scenario(&mut rng);
-        let outcomes = pair::run(&scenario, &sent);
+        let results = pair::run(&scenario, &sent);
         let round_trip = scenario.forward.delay * 2;
         let most = scenario.interval.mul_f64(1.5) + round_trip + SLACK;
-        let shown = shown(&outcomes);
+        let shown = shown(&results);
         assert_back(
             &format!("seed {seed}"),
             &scenario,
@@ -153,7 +153,7 @@ fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
             sent.len(),
             |_| most,
         );
-        check(seed, &sent, &outcomes);
+        check(seed, &sent, &results);
     }
 }
 
@@ -166,10 +166,10 @@ fn a_viewer_that_asked_has_the_picture_back_after_any_outage() {
             pull: true,
             ..scenario
         };
-        let outcomes = pair::run(&scenario, &sent);
+        let results = pair::run(&scenario, &sent);
         let round_trip = scenario.forward.delay * 2;
         let most = scenario.interval.mul_f64(1.5) + round_trip + SLACK;
-        let shown = shown(&outcomes);
+        let shown = shown(&results);
         let what = format!("seed {seed}");
         assert_back(&what, &scenario, &shown, sent.len(), |outage| {
             // The viewer's last word came up to one report before the outage.

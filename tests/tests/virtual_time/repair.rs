@@ -9,7 +9,7 @@ use bytes::Bytes;
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::receiver::{self, Outcome};
+use framegram_common::receiver::{self, SinkOutcome};
 use framegram_common::sender::Config;
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::DEFAULT_DATAGRAM;
@@ -265,7 +265,7 @@ fn connect(
             receiver.handle_timeout(now);
             while let Some(frame) = receiver.poll_frame() {
                 shown.push((frame.id.number.0, now));
-                receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             }
             while receiver.poll_transmit(now, &mut out).is_some() {
                 transmitter.handle_datagram(0, &out, now);
@@ -335,13 +335,13 @@ fn over(link: &Impairment, pace: bool) -> (usize, u64, usize) {
     };
     scenario.transmitter.pace = pace;
     let frames: Vec<_> = (0..100).map(|_| frame(40)).collect();
-    let outcomes = run(&scenario, &frames);
+    let results = run(&scenario, &frames);
     let sent_again = |((channel, _), chunk): &(&(Channel, u64), &Option<_>)| {
         *channel == Channel::Repair && chunk.is_some()
     };
-    let again = outcomes.truths[0].sent.iter().filter(sent_again).count();
-    let reordered = outcomes.viewer.packets.reordered.unwrap();
-    (outcomes.shown.len(), reordered, again)
+    let again = results.truths[0].sent.iter().filter(sent_again).count();
+    let reordered = results.viewer.packets.reordered.unwrap();
+    (results.shown.len(), reordered, again)
 }
 
 #[test]

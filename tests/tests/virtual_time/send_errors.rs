@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
 use framegram_common::fec::Fec;
-use framegram_common::receiver::{Outcome, Receiver};
+use framegram_common::receiver::{Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 
 const INTERVAL: Duration = Duration::from_millis(40);
@@ -52,7 +52,7 @@ fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u
         }
         receiver.handle_timeout(now);
         while let Some(frame) = receiver.poll_frame() {
-            receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
         }
     }
     (
@@ -72,14 +72,17 @@ fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
     assert_eq!(packets.sent, sender.packets.sent);
     assert_eq!(sender.bytes.sent, viewer.bytes.received);
     assert_eq!(viewer.bytes.sent, viewer.bytes.received);
-    let fates = &viewer.fates;
-    assert!(sender.frames.not_sent <= fates.not_sent, "{fates:?}");
+    let outcomes = &viewer.outcomes;
+    assert!(sender.frames.not_sent <= outcomes.not_sent, "{outcomes:?}");
     let told = sender.frames.sent.zip(sender.frames.not_sent);
     assert_eq!(told.map(|(sent, not)| sent + not), Some(FRAMES.into()));
-    assert_eq!(fates.lost_network, Some(0), "{fates:?}");
-    assert_eq!((fates.mixed, fates.unaccounted), (Some(0), Some(0)));
-    let whole = fates.intact_unrepaired.expect("counted") + fates.not_sent.expect("counted");
-    assert_eq!(whole, u64::from(FRAMES), "{fates:?}");
+    assert_eq!(outcomes.lost_network, Some(0), "{outcomes:?}");
+    assert_eq!(
+        (outcomes.lost_unknown, outcomes.unaccounted),
+        (Some(0), Some(0))
+    );
+    let whole = outcomes.intact_unrepaired.expect("counted") + outcomes.not_sent.expect("counted");
+    assert_eq!(whole, u64::from(FRAMES), "{outcomes:?}");
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn a_network_that_is_gone_for_a_while_makes_frames_that_were_not_sent() {
     let gone: Range<u32> = 30..50;
     let ended = run(|frame, count| if gone.contains(&frame) { 0 } else { count });
     assert_accounts(&ended);
-    assert_eq!(ended.1.fates.not_sent, Some(gone.len() as u64));
+    assert_eq!(ended.1.outcomes.not_sent, Some(gone.len() as u64));
     assert_eq!(ended.1.frames.lost, Some(gone.len() as u64));
     assert_eq!(ended.0.frames.not_sent, Some(gone.len() as u64));
 }
@@ -104,7 +107,7 @@ fn a_frame_of_which_a_part_was_refused_was_not_sent_as_it_is() {
         }
     });
     assert_accounts(&ended);
-    assert_eq!(ended.1.fates.not_sent, Some(1));
+    assert_eq!(ended.1.outcomes.not_sent, Some(1));
     assert_eq!(ended.1.frames.incomplete, Some(1));
     assert_eq!(ended.0.frames.not_sent, Some(0));
 }

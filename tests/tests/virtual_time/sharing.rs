@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use framegram_common::fec::Fec;
-use framegram_common::receiver::{self, Outcome};
+use framegram_common::receiver::{self, SinkOutcome};
 use framegram_common::sender::Config;
 use framegram_common::sender::Volume;
 use framegram_common::seq::{FrameSeq, PacketNumber};
@@ -280,7 +280,7 @@ impl Place {
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_timeout(now);
             while let Some(frame) = receiver.poll_frame() {
-                receiver.handle_fate(frame.id, Outcome::Shown { at: now });
+                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             }
             let mut out = Vec::new();
             while receiver.poll_transmit(now, &mut out).is_some() {

@@ -153,16 +153,16 @@ type Table = (
 const TABLES: &[Table] = &[
     (
         "Frames",
-        "fates",
+        "outcomes",
         &[
             ("whole", "intact_unrepaired"),
-            ("whole by request", "intact_request"),
+            ("whole by request", "intact_retransmission"),
             ("whole by parity", "intact_parity"),
             ("with holes", "concealed"),
-            ("skipped", "superseded"),
+            ("skipped", "skipped"),
             ("lost on the network", "lost_network"),
             ("lost in the socket buffer", "lost_socket"),
-            ("mixed", "mixed"),
+            ("lost_unknown", "lost_unknown"),
             ("damaged", "corrupt"),
             ("too late", "late"),
             ("no picture", "undecodable"),

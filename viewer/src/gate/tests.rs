@@ -1,7 +1,6 @@
 //! Conditions, good and wrong.
 
-use framegram_common::statistics::Stamps;
-use framegram_common::statistics::{Frames, Packets};
+use framegram_common::stats::{Frames, Packets, Stamps};
 
 use super::*;
 
@@ -11,7 +10,7 @@ fn statistics() -> Statistics {
             shown: Some(985),
             intact: Some(980),
             concealed: Some(5),
-            superseded: Some(5),
+            skipped: Some(5),
             lost: Some(4),
             incomplete: Some(6),
             ..Frames::default()

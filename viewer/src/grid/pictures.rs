@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framegram_common::receiver::Outcome;
+use framegram_common::receiver::SinkOutcome;
 use framegram_media::{Reduction, XrgbImage};
 use framegram_net::clock;
 
@@ -24,7 +24,7 @@ impl Grid {
                 sender.slow_until = now + SLOW_FOR;
             }
             let outcome = match (done.outcome, &mut self.wall) {
-                (Err(_), _) => Outcome::Undecodable,
+                (Err(_), _) => SinkOutcome::Undecodable,
                 (Ok(()), wall) => {
                     if let Some(wall) = wall {
                         wall.put(place, done.picture);
@@ -32,10 +32,10 @@ impl Grid {
                     sender.last = Some(done.jpeg);
                     self.shown += 1;
                     self.first.get_or_insert(now);
-                    Outcome::Shown { at: clock::now() }
+                    SinkOutcome::Shown { at: clock::now() }
                 }
             };
-            self.gallery.handle_fate(place, done.id, outcome);
+            self.gallery.handle_outcome(place, done.id, outcome);
             self.decode(place, now);
             if most.is_some_and(|most| self.shown >= most) {
                 return Ok(Flow::Quit);

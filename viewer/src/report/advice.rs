@@ -84,18 +84,18 @@ fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
     )
 }
 
-/// By the fates of frames, where they are known.
+/// By the outcomes of frames, where they are known.
 fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
-    let fates = &statistics.fates;
+    let outcomes = &statistics.outcomes;
     // Without those that were never numbered, and that nobody missed.
-    let refused = fates.not_sent.zip(statistics.frames.not_sent);
+    let refused = outcomes.not_sent.zip(statistics.frames.not_sent);
     let causes = [
-        fates.lost_network,
-        fates.lost_socket,
-        fates.mixed,
-        fates.corrupt,
-        fates.late,
-        fates.undecodable,
+        outcomes.lost_network,
+        outcomes.lost_socket,
+        outcomes.lost_unknown,
+        outcomes.corrupt,
+        outcomes.late,
+        outcomes.undecodable,
         refused.map(|(all, other)| all.saturating_sub(other)),
     ]
     .map(|frames| frames.unwrap_or(0));
@@ -203,7 +203,7 @@ const CONGESTED: f64 = 0.25;
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::{Fates, LossPattern};
+    use framegram_common::stats::{LossPattern, Outcomes};
 
     use super::*;
 
@@ -216,36 +216,36 @@ mod tests {
 
     #[test]
     fn where_most_frames_were_lost_decides_the_advice() {
-        let line = |fates: Fates, advice: &Advice| {
+        let line = |outcomes: Outcomes, advice: &Advice| {
             let statistics = Statistics {
-                fates,
+                outcomes,
                 ..Statistics::default()
             };
             place(&statistics, advice).unwrap()
         };
-        let mut fates = Fates {
+        let mut outcomes = Outcomes {
             lost_network: Some(9),
             lost_socket: Some(8),
-            ..Fates::default()
+            ..Outcomes::default()
         };
-        let network = line(fates.clone(), &ADVICE);
+        let network = line(outcomes.clone(), &ADVICE);
         assert!(network.starts_with("Most of them (9) were lost on the way here"));
         assert!(network.contains("--latency 120ms"), "{network}");
-        fates.lost_socket = Some(1200);
-        let socket = line(fates.clone(), &ADVICE);
+        outcomes.lost_socket = Some(1200);
+        let socket = line(outcomes.clone(), &ADVICE);
         assert!(socket.starts_with("Most of them (1,200)") && socket.contains("--buffer 8192k"));
         let small = Advice {
             given: 212_992,
             ..ADVICE
         };
-        let socket = line(fates, &small);
+        let socket = line(outcomes, &small);
         assert!(
             socket.contains("sysctl -w net.core.rmem_max=4194304"),
             "{socket}"
         );
-        let late = Fates {
+        let late = Outcomes {
             late: Some(1),
-            ..Fates::default()
+            ..Outcomes::default()
         };
         assert_eq!(
             line(late, &ADVICE),
@@ -259,7 +259,7 @@ mod tests {
             bitrate_bps: Some(2e6),
             ..Statistics::default()
         };
-        statistics.fates.lost_network = Some(50);
+        statistics.outcomes.lost_network = Some(50);
         (statistics.packets.lost, statistics.packets.sent) = (Some(600), Some(1000));
         let congested = place(&statistics, &ADVICE).unwrap();
         assert!(congested.contains("--bitrate 1600k"), "{congested}");

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use framegram_common::ledger::FrameRecord;
+use framegram_common::stats::FrameRecord;
 use framegram_common::timeline;
 
 /// The first row: what the columns are.
-pub const HEADER: &str = "stream,number,fate,captured_s,sent_s,first_chunk_s,last_chunk_s,\
+pub const HEADER: &str = "stream,number,outcome,captured_s,sent_s,first_chunk_s,last_chunk_s,\
                           complete_s,shown_s,clock_offset_s,delay_ms,bytes,chunks,chunks_lost,\
-                          repaired_by_parity,repaired_by_request,stale";
+                          repaired_by_parity,repaired_by_retransmission,stale";
 
 /// Writes a row; what is not known is empty.
 ///
@@ -32,7 +32,7 @@ pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
         "{:016x},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{:.4}",
         record.stream,
         record.number.0,
-        record.fate.name(),
+        record.outcome.name(),
         time(record.captured),
         time(record.sent),
         time(record.first_chunk),
@@ -47,7 +47,7 @@ pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
         number(record.chunks),
         number(record.chunks_lost),
         record.chunks_by_parity,
-        record.chunks_by_request,
+        record.chunks_by_retransmission,
         record.stale,
     )
 }
@@ -55,7 +55,7 @@ pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use framegram_common::FrameNumber;
-    use framegram_common::ledger::Fate;
+    use framegram_common::stats::Outcome;
 
     use super::*;
 
@@ -65,7 +65,7 @@ mod tests {
         let shown = FrameRecord {
             stream: 0xAB,
             number: FrameNumber(7),
-            fate: Fate::IntactParity,
+            outcome: Outcome::IntactParity,
             captured: millis(1_000),
             sent: millis(1_004),
             first_chunk: millis(6_010),
@@ -75,14 +75,14 @@ mod tests {
             chunks: Some(12),
             chunks_lost: Some(2),
             chunks_by_parity: 2,
-            chunks_by_request: 0,
+            chunks_by_retransmission: 0,
             bytes: Some(15_000),
             stale: 0.0,
             offset_micros: Some(5_000_001),
         };
         let lost = FrameRecord {
             number: FrameNumber(8),
-            fate: Fate::LostNetwork,
+            outcome: Outcome::LostNetwork,
             captured: None,
             sent: None,
             first_chunk: None,

@@ -1,7 +1,7 @@
 //! How long frames took, and where, in two lines.
 
 use framegram_common::Statistics;
-use framegram_common::statistics::Percentiles;
+use framegram_common::stats::Percentiles;
 
 /// From capture to shown, and the stages of it as far as they are known.
 pub(super) fn lines(statistics: &Statistics) -> Vec<String> {
@@ -50,7 +50,7 @@ fn stages(statistics: &Statistics) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::{Clock, Delays};
+    use framegram_common::stats::{Clock, Delays};
 
     use super::*;
 

@@ -10,8 +10,8 @@ use framegram_cli::output::{Draft, OutputFile};
 use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
-use framegram_common::ledger::FrameRecord;
 use framegram_common::report::ReportFile;
+use framegram_common::stats::FrameRecord;
 use framegram_common::timeline::Course;
 
 use super::advice::Advice;

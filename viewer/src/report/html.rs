@@ -240,7 +240,7 @@ fn pattern(statistics: &Statistics) -> String {
     let mut counts: Vec<f64> = shown.map(|&count| count as f64).collect();
     counts.resize(counts.len().max(LEAST_LENGTHS), 0.0);
     let last = counts.len();
-    let and_more = if last == framegram_common::statistics::LossPattern::LENGTHS {
+    let and_more = if last == framegram_common::stats::LossPattern::LENGTHS {
         " and more"
     } else {
         ""

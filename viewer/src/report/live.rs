@@ -157,8 +157,8 @@ impl Live {
             ));
         }
         lines.push(format!(
-            "         {} superseded, {} undecodable",
-            known(frames.superseded),
+            "         {} skipped, {} undecodable",
+            known(frames.skipped),
             known(frames.undecodable)
         ));
         lines.push(format!(
@@ -191,7 +191,7 @@ impl Live {
     /// Frames that are whole since they were repaired.
     fn repaired(&self) -> Option<u64> {
         let frames = &self.statistics.frames;
-        Some(frames.repaired_by_parity? + frames.repaired_by_request?)
+        Some(frames.repaired_by_parity? + frames.repaired_by_retransmission?)
     }
 
     fn size(&self) -> Option<String> {
@@ -216,7 +216,7 @@ const MOST_SAMPLES: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::{Bytes, Frames, Percentiles, Stream};
+    use framegram_common::stats::{Bytes, Frames, Percentiles, Stream};
 
     use super::*;
 
@@ -284,7 +284,7 @@ mod tests {
             "75 frames, 30.0 fps, 8.0 Mbit/s, frames lost 25 %"
         );
         live.statistics.frames.repaired_by_parity = Some(1200);
-        live.statistics.frames.repaired_by_request = Some(34);
+        live.statistics.frames.repaired_by_retransmission = Some(34);
         live.statistics.latency_ms = Some(Percentiles {
             p50: 11.6,
             p95: 18.2,

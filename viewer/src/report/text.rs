@@ -3,7 +3,7 @@
 
 use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
-use framegram_common::statistics::{Frames, Packets, Percentiles, Stamps};
+use framegram_common::stats::{Frames, Packets, Percentiles, Stamps};
 
 use super::advice::{Advice, place};
 use super::verdict::verdict;
@@ -53,7 +53,7 @@ fn frames(frames: &Frames) -> Option<String> {
         ("incomplete", nonzero(frames.incomplete)),
         ("too late", nonzero(frames.late)),
         ("undecodable", nonzero(frames.undecodable)),
-        ("superseded", nonzero(frames.superseded)),
+        ("skipped", nonzero(frames.skipped)),
         ("sent before joining", nonzero(frames.before_joining)),
         ("replaced at the source", nonzero(frames.replaced)),
         ("not sent", nonzero(frames.not_sent)),
@@ -76,7 +76,7 @@ fn holes(statistics: &Statistics) -> Option<String> {
 /// What is not known where the sender was killed, or the network is gone.
 fn tail(statistics: &Statistics) -> Option<String> {
     let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
-    let unknown = statistics.fates.after_last_totals.is_none();
+    let unknown = statistics.outcomes.after_last_totals.is_none();
     (counted && unknown).then(|| {
         "  tail:    no farewell came: what was sent after the sender's last count is not known"
             .to_owned()
@@ -175,7 +175,7 @@ mod tests {
                 lost: Some(0),
                 incomplete: Some(0),
                 late: Some(0),
-                superseded: Some(0),
+                skipped: Some(0),
                 undecodable: Some(0),
                 ..Frames::default()
             },
@@ -209,7 +209,7 @@ mod tests {
             lines.iter().any(|line| line.contains("no farewell came"))
         };
         assert!(tail(&statistics));
-        statistics.fates.after_last_totals = Some(0);
+        statistics.outcomes.after_last_totals = Some(0);
         assert!(!tail(&statistics));
     }
 

@@ -11,18 +11,15 @@ pub(super) fn verdict(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
     let whole = settled(frames).unwrap_or(0);
     let missed = missed(frames).unwrap_or(0);
-    let superseded = frames.superseded.unwrap_or(0);
+    let skipped = frames.skipped.unwrap_or(0);
     if whole == 0 {
         return "No frame arrived.".to_owned();
     }
     let told = frames.lost.is_some();
     let mut verdict = head(missed, whole, told);
     verdict += &shown(statistics, whole, told && missed == 0);
-    if superseded > 0 {
-        verdict += &format!(
-            "; {} skipped, since a newer one was there",
-            count(superseded)
-        );
+    if skipped > 0 {
+        verdict += &format!("; {} skipped, since a newer one was there", count(skipped));
     }
     if !told {
         verdict += "; how many were sent, this format does not tell";
@@ -81,7 +78,7 @@ fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::statistics::Frames;
+    use framegram_common::stats::Frames;
 
     use super::*;
 

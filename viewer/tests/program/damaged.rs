@@ -51,7 +51,7 @@ fn shown(send: impl Fn(&UdpSocket, &[SocketAddr])) -> Vec<(u64, u64)> {
             let frames = &json(&report)["frames"];
             let count = |name: &str| frames[name].as_u64().unwrap();
             assert_eq!(
-                (count("superseded"), count("incomplete")),
+                (count("skipped"), count("incomplete")),
                 (0, 0),
                 "{}",
                 ended.stderr

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::numbering::Numbering;
-use crate::ledger::Numbers;
+use crate::stats::SequenceTracker;
 use crate::wire::rtp::{Block, CLOCK, SenderInfo, encode_receiver};
 
 /// The least time between reports, where the stream is fast enough for the
@@ -63,7 +63,7 @@ impl Reports {
     pub(super) fn poll(
         &mut self,
         stream: u32,
-        numbers: &Numbers,
+        numbers: &SequenceTracker,
         numbering: &Numbering,
         jitter: f64,
         rate: Option<f64>,
@@ -123,7 +123,7 @@ mod tests {
             octets: 6,
         };
         reports.handle_sender(&info, from, Duration::ZERO);
-        let (mut numbers, mut numbering) = (Numbers::default(), Numbering::default());
+        let (mut numbers, mut numbering) = (SequenceTracker::default(), Numbering::default());
         let pace = Pace {
             interval: LEAST,
             quiet: LEAST,

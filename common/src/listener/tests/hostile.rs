@@ -33,11 +33,11 @@ proptest! {
             return Ok(());
         }
         prop_assert_eq!(frames.intact, Some(shown));
-        let fates = shown + frames.incomplete.unwrap() + frames.late.unwrap();
-        prop_assert!(fates <= begun.len() as u64);
+        let outcomes = shown + frames.incomplete.unwrap() + frames.late.unwrap();
+        prop_assert!(outcomes <= begun.len() as u64);
         // Of these, one may have been joined in its midst, and reordering may
         // show a frame before anything of an older one came.
-        prop_assert!(fates + 2 >= begun.len() as u64);
+        prop_assert!(outcomes + 2 >= begun.len() as u64);
         prop_assert!(packets.lost.unwrap() < 200);
     }
 
@@ -61,7 +61,7 @@ proptest! {
             let now = Duration::from_millis(index as u64 * 7);
             listener.handle_datagram(address(port), &bytes, now);
             while let Some(frame) = listener.poll_frame() {
-                listener.handle_fate(frame.id, Outcome::Undecodable);
+                listener.handle_outcome(frame.id, SinkOutcome::Undecodable);
             }
             while listener.poll_event().is_some() {}
             listener.poll_transmit(now, &mut out);

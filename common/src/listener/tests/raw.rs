@@ -15,7 +15,7 @@ fn bare_jpegs_whole_and_in_pieces() {
         }
         while let Some(frame) = listener.poll_frame() {
             assert_eq!(frame.jpeg, jpeg);
-            listener.handle_fate(frame.id, Outcome::Shown { at: at(9) });
+            listener.handle_outcome(frame.id, SinkOutcome::Shown { at: at(9) });
         }
     }
     let statistics = listener.statistics();

@@ -10,9 +10,9 @@ use super::super::delivery::Ready;
 use super::Stream;
 use crate::fec::Chunks;
 use crate::jpeg::JpegHeader;
-use crate::ledger::Contents;
 use crate::reassembly::{Assembly, Origin, Placed, Reassembly, WholeFrame};
 use crate::seq::FrameNumber;
+use crate::stats::FrameContents;
 use crate::wire::native::{Chunk, Header, Parity};
 
 impl Stream {
@@ -31,7 +31,7 @@ impl Stream {
             .then(|| header.number.0.checked_sub(chunk.index.into()))
             .flatten();
         let sent = Duration::from_micros(header.sent);
-        self.ledger.frames.note_chunk(number, base, sent, now);
+        self.counters.frames.note_chunk(number, base, sent, now);
         self.rebuild(number, now)
     }
 
@@ -43,7 +43,7 @@ impl Stream {
         origin: Origin,
         now: Duration,
     ) -> bool {
-        if self.ledger.frames.is_settled(number) {
+        if self.counters.frames.is_settled(number) {
             return true;
         }
         let new = self.reassembly.get(number).is_none();
@@ -56,7 +56,7 @@ impl Stream {
             Placed::Redundant | Placed::Belated(_) | Placed::Contradiction | Placed::Forgotten
         );
         if origin != Origin::Sent && !in_vain {
-            self.ledger.frames.note_repaired(number, origin);
+            self.counters.frames.note_repaired(number, origin);
         }
         match placed {
             Placed::Filled => {
@@ -64,12 +64,12 @@ impl Stream {
                 self.requests.note_progress(number, reached, now);
             }
             Placed::Redundant | Placed::Forgotten => {}
-            Placed::Belated(repaired) => self.ledger.frames.note_belated(number, repaired),
+            Placed::Belated(repaired) => self.counters.frames.note_belated(number, repaired),
             Placed::Whole(frame) => self.handle_whole(frame, now),
-            Placed::WholeTooLate => self.ledger.frames.complete_late(number, now),
+            Placed::WholeTooLate => self.counters.frames.complete_late(number, now),
             Placed::Corrupt => {
                 self.awaiting.remove(number);
-                self.ledger.frames.note_broken(number);
+                self.counters.frames.note_broken(number);
             }
             Placed::Contradiction => return false,
         }
@@ -84,15 +84,15 @@ impl Stream {
         origin: Origin,
         now: Duration,
     ) {
-        let next = self.ledger.frames_sent();
-        let joining = self.ledger.frames.first().is_none() && !self.ledger.is_from_start();
+        let next = self.counters.frames_sent();
+        let joining = self.counters.frames.first().is_none() && !self.counters.is_from_start();
         self.awaiting.note_began(number, now);
-        let contents = Contents {
+        let contents = FrameContents {
             chunks: chunk.count() as u32,
             bytes: chunk.frame_len,
             captured: Duration::from_micros(chunk.captured),
         };
-        self.ledger.begin_frame(number, contents, now);
+        self.counters.begin_frame(number, contents, now);
         if !joining {
             self.await_frames(next, number.0, now);
         }
@@ -109,18 +109,20 @@ impl Stream {
     }
 
     pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, now: Duration) -> bool {
-        let first = parity.first.extend(FrameNumber(self.ledger.frames_sent()));
+        let first = parity
+            .first
+            .extend(FrameNumber(self.counters.frames_sent()));
         let last = FrameNumber(first.0 + parity.counts.len() as u64 - 1);
         let of_use = self
             .awaiting
             .iter()
             .any(|(number, _)| (first..=last).contains(&number));
-        let ahead = last.0 >= self.ledger.frames_sent();
+        let ahead = last.0 >= self.counters.frames_sent();
         if !of_use && !ahead {
             return true;
         }
-        if self.ledger.frames.first().is_some() || self.ledger.is_from_start() {
-            self.await_frames(self.ledger.frames_sent(), last.0 + 1, now);
+        if self.counters.frames.first().is_some() || self.counters.is_from_start() {
+            self.await_frames(self.counters.frames_sent(), last.0 + 1, now);
         }
         self.rebuilder.add(first, parity) && self.rebuild(first, now)
     }
@@ -153,11 +155,11 @@ impl Stream {
     pub(super) fn handle_whole(&mut self, frame: WholeFrame, now: Duration) {
         self.has_frames = true;
         self.awaiting.remove(frame.number);
-        self.ledger.note_whole(frame.jpeg.len());
+        self.counters.note_whole(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
         }
-        self.ledger.frames.complete(frame.number, now);
+        self.counters.frames.complete(frame.number, now);
         let number = frame.number;
         let ready = Ready {
             number,
@@ -167,7 +169,7 @@ impl Stream {
             completed: now,
         };
         if !self.delivery.push(ready) {
-            self.ledger.frames.complete_late(number, now);
+            self.counters.frames.complete_late(number, now);
         }
     }
 
@@ -183,7 +185,7 @@ impl Stream {
         {
             let captured = Duration::from_micros(assembly.captured());
             let (jpeg, stale) = (Bytes::from(spliced.jpeg), spliced.stale);
-            self.ledger.frames.note_stale(number, 1.0 - spliced.fresh);
+            self.counters.frames.note_stale(number, 1.0 - spliced.fresh);
             self.delivery.push(Ready {
                 number,
                 jpeg,
@@ -193,7 +195,7 @@ impl Stream {
             });
             return;
         }
-        self.ledger.frames.give_up(number);
+        self.counters.frames.give_up(number);
     }
 
     pub(super) fn hand_out(&mut self) {

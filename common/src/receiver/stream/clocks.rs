@@ -2,7 +2,7 @@
 
 use super::super::clock::Estimate;
 use super::Stream;
-use crate::statistics;
+use crate::stats;
 
 impl Stream {
     /// What is to be added to a time of the sender, in microseconds.
@@ -14,11 +14,11 @@ impl Stream {
     }
 
     /// What is known of the sender's clock.
-    pub(super) fn clock(&self) -> Option<statistics::Clock> {
+    pub(super) fn clock(&self) -> Option<stats::Clock> {
         if self.shared_clock {
-            return Some(statistics::Clock {
+            return Some(stats::Clock {
                 shared: true,
-                ..statistics::Clock::default()
+                ..stats::Clock::default()
             });
         }
         let Estimate {
@@ -27,7 +27,7 @@ impl Stream {
             drift,
             drift_uncertainty,
         } = self.clock.at(self.newest_sent)?;
-        Some(statistics::Clock {
+        Some(stats::Clock {
             shared: false,
             cloned: self.cloned,
             offset_ms: offset as f64 / 1e3,

@@ -36,7 +36,7 @@ impl Stream {
 
     /// One above the highest number of a channel that is known to be used.
     pub(super) fn known(&self, channel: Channel) -> u64 {
-        self.ledger.sent(channel)
+        self.counters.sent(channel)
     }
 
     /// Whether the stream can have come as far as a packet says. Nothing that
@@ -61,13 +61,15 @@ impl Stream {
             Packet::Chunk(chunk) => self.is_credible_chunk(chunk, true, now),
             Packet::Retransmission(chunk) => self.is_credible_chunk(chunk, false, now),
             Packet::Parity(parity) => {
-                let first = parity.first.extend(FrameNumber(self.ledger.frames_sent()));
+                let first = parity
+                    .first
+                    .extend(FrameNumber(self.counters.frames_sent()));
                 self.allow_frames(first.0.saturating_add(parity.counts.len() as u64), now)
             }
             Packet::SenderReport(totals) => self.are_credible(totals, now),
             // Nothing that was received can come after the last packet.
             Packet::SenderBye(totals) => {
-                totals.media >= self.ledger.received_to(Channel::Media)
+                totals.media >= self.counters.received_to(Channel::Media)
                     && self.are_credible(totals, now)
             }
             Packet::Tables(_)
@@ -98,7 +100,7 @@ impl Stream {
                 .note(Line::Packets(header.channel), queueing, now);
         }
         match packet {
-            Packet::Chunk(chunk) if self.extend(chunk).next().0 >= self.ledger.frames_sent() => {
+            Packet::Chunk(chunk) if self.extend(chunk).next().0 >= self.counters.frames_sent() => {
                 self.leaps.note(self.frames(), queueing, now);
             }
             Packet::SenderReport(_) | Packet::SenderBye(_) => {
@@ -142,7 +144,7 @@ impl Stream {
 
     /// Whether the stream can have come to `reached` frames.
     fn allow_frames(&self, reached: u64, now: Duration) -> bool {
-        let known = self.ledger.frames_sent();
+        let known = self.counters.frames_sent();
         known == 0 || self.leaps.allow(self.frames(), reached, known, now)
     }
 

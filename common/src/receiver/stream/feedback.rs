@@ -7,8 +7,8 @@ use super::super::clock::Exchange;
 use super::super::stages::Stages;
 use super::Stream;
 use crate::fec::LossModel;
-use crate::ledger::Outlook;
 use crate::seq::PacketNumber;
+use crate::stats::Outlook;
 use crate::wire::native::{Echo, FrameNack, Header, Packet, ReceiverReport, SenderReport, micros};
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
@@ -39,11 +39,11 @@ impl Stream {
         self.shared_clock = !self.cloned
             && totals.clock_id != 0
             && (self.config.clock_id)(self.number) == Some(totals.clock_id);
-        let next = self.ledger.frames_sent();
+        let next = self.counters.frames_sent();
         self.totals_stale = false;
-        self.ledger.note_totals(*totals, listening >= age);
-        if next > 0 || self.ledger.is_from_start() {
-            self.await_frames(next, self.ledger.frames_sent(), now);
+        self.counters.note_totals(*totals, listening >= age);
+        if next > 0 || self.counters.is_from_start() {
+            self.await_frames(next, self.counters.frames_sent(), now);
         }
         true
     }
@@ -89,7 +89,7 @@ impl Stream {
     }
 
     pub(super) fn report(&mut self) -> ReceiverReport {
-        let counts = self.ledger.loss_counts();
+        let counts = self.counters.loss_counts();
         let before = std::mem::replace(&mut self.loss_noted, counts);
         self.loss.note(
             counts.expected.saturating_sub(before.expected),
@@ -107,7 +107,7 @@ impl Stream {
             playout_delay: micros(self.config.budget),
             ..ReceiverReport::default()
         };
-        self.ledger.fill_report(&self.outlook(), &mut report);
+        self.counters.fill_report(&self.outlook(), &mut report);
         let stages = self.stages();
         let latency = |share| {
             let micros = stages.capture_to_shown().micros_at(share);

@@ -31,7 +31,7 @@ impl Stream {
             // Not even what arrived of it is shown: that would be one more copy.
             self.awaiting.remove(number);
             self.reassembly.give_up(number);
-            self.ledger.frames.give_up(number);
+            self.counters.frames.give_up(number);
             self.reassembly.release_oldest();
             self.hand_out();
             return true;

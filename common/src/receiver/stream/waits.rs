@@ -84,17 +84,17 @@ impl Stream {
             return None;
         }
         self.awaiting
-            .overdue(self.interval()?, self.ledger.frames_sent())
+            .overdue(self.interval()?, self.counters.frames_sent())
     }
 
     pub(super) fn interval(&self) -> Option<Duration> {
-        let micros = self.ledger.totals()?.interval;
+        let micros = self.counters.totals()?.interval;
         (micros > 0).then(|| Duration::from_micros(micros.into()))
     }
 
     /// How long the sender spreads the packets of a frame over.
     pub(super) fn spread(&self) -> Duration {
-        let told = self.ledger.totals().map_or(0, |totals| totals.spread);
+        let told = self.counters.totals().map_or(0, |totals| totals.spread);
         let told = Duration::from_micros(told.into());
         // What was told of it before an outage may have changed since.
         let most = self.interval().filter(|_| self.totals_stale);
@@ -105,7 +105,7 @@ impl Stream {
     /// `all_due`.
     pub(super) fn wait(&self, all_due: Duration, due: Duration) -> Awaited {
         let until = (due + self.patience()).max(all_due + LEAST_WAIT);
-        let repaired = self.may_ask() || self.ledger.repair_received() > 0;
+        let repaired = self.may_ask() || self.counters.repair_received() > 0;
         let until = if repaired {
             until
         } else {
@@ -123,7 +123,7 @@ impl Stream {
     /// is asked for at the last moment is on its way for as long as the frame
     /// was.
     fn patience(&self) -> Duration {
-        let kept = self.ledger.totals().map_or(0, |totals| totals.kept);
+        let kept = self.counters.totals().map_or(0, |totals| totals.kept);
         if kept == 0 {
             return self.config.budget;
         }
@@ -133,7 +133,7 @@ impl Stream {
 
     /// Whether the sender answers requests.
     pub(super) fn may_ask(&self) -> bool {
-        self.config.requests && self.ledger.totals().is_none_or(|totals| totals.kept > 0)
+        self.config.requests && self.counters.totals().is_none_or(|totals| totals.kept > 0)
     }
 
     pub(super) fn incomplete(&self) -> impl Iterator<Item = Incomplete<'_>> {

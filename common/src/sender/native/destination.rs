@@ -10,7 +10,7 @@ use super::send_errors::SendErrors;
 use crate::fec::PathEstimate;
 use crate::receiver::EAGER_REPORTS;
 use crate::seq::PacketNumber;
-use crate::statistics::ViewerFigures;
+use crate::stats::ViewerFigures;
 use crate::wire::native::{
     Channel, Echo, Header, Nack, Packet, PathChallenge, PathResponse, ReceiverReport, SenderReport,
     micros,

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::frame::Times;
-use crate::ledger::Delays;
-use crate::statistics;
+use crate::stats;
+use crate::stats::DelayHistogram;
 use crate::wire::native::SenderReport;
 
 /// The most frames that are waited for to leave: more than wait for their turn
@@ -15,8 +15,8 @@ const MAX_WAITING: usize = 256;
 /// Delays by stage, over the frames that were handed in with all their times.
 #[derive(Debug, Default)]
 pub(crate) struct Latency {
-    capture_to_encoded: Delays,
-    encoded_to_sent: Delays,
+    capture_to_encoded: DelayHistogram,
+    encoded_to_sent: DelayHistogram,
     /// Frames that are still to leave, and when they were encoded.
     waiting: VecDeque<(u64, Duration)>,
 }
@@ -49,7 +49,7 @@ impl Latency {
     }
 
     /// Fills in the stages that a sender measures.
-    pub(crate) fn fill(&self, delays: &mut statistics::Delays) {
+    pub(crate) fn fill(&self, delays: &mut stats::Delays) {
         delays.capture_to_encoded = self.capture_to_encoded.percentiles();
         delays.encoded_to_sent = self.encoded_to_sent.percentiles();
     }
@@ -72,7 +72,7 @@ impl Latency {
 }
 
 /// A distribution as totals carry it: with a maximum of 0 there is none.
-fn told(delays: &Delays) -> [u32; 4] {
+fn told(delays: &DelayHistogram) -> [u32; 4] {
     let Some(percentiles) = delays.percentiles() else {
         return [0; 4];
     };
@@ -103,9 +103,9 @@ mod tests {
         stages.note_sent(0, ms(6));
         stages.note_sent(0, ms(90));
         stages.note_sent(3, ms(310));
-        let mut delays = statistics::Delays::default();
+        let mut delays = stats::Delays::default();
         stages.fill(&mut delays);
-        let max = |of: Option<statistics::Percentiles>| of.unwrap().max;
+        let max = |of: Option<stats::Percentiles>| of.unwrap().max;
         assert!((max(delays.capture_to_encoded) - 8.0).abs() < 0.1);
         assert!((max(delays.encoded_to_sent) - 2.0).abs() < 0.1);
         assert_eq!(stages.encoded_to_sent.count(), 2);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fec::{LossModel, PathEstimate};
-use crate::statistics::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
+use crate::stats::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::ReceiverReport;
 
 /// No round trip that a viewer claims counts for more: beyond it nothing that
@@ -82,7 +82,7 @@ pub(super) fn figures(report: &ReceiverReport) -> ViewerFigures {
             incomplete: Some(report.frames_incomplete),
             lost: Some(report.frames_lost),
             late: Some(report.frames_late),
-            superseded: Some(report.frames_skipped),
+            skipped: Some(report.frames_skipped),
             undecodable: Some(report.frames_undecodable),
             ..Frames::default()
         },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::destination::{Destination, short_micros};
 use super::{NativeSender, Transmit};
-use crate::statistics::{self, Side, Statistics};
+use crate::stats::{self, Side, Statistics};
 use crate::wire::native::{Packet, SenderReport, micros};
 
 /// What was handed out so far, in bytes, whether the system took it or not.
@@ -91,16 +91,16 @@ impl NativeSender {
         let (sent, not_sent) = (counts.sent - refused, counts.not_sent + refused);
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
         let mut statistics = Statistics {
-            stream: statistics::Stream {
+            stream: stats::Stream {
                 side: Side::Sender,
                 number: Some(format!("{:016x}", self.stream)),
                 wire: Some("native"),
                 quality: self.quality,
                 ended: self.finishing,
-                ..statistics::Stream::default()
+                ..stats::Stream::default()
             },
             duration_s: duration,
-            fps: statistics::fps(sent, duration),
+            fps: stats::fps(sent, duration),
             bitrate_bps: rate(bytes as f64 * 8.0),
             ..Statistics::default()
         };

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use framegram_common::statistics::Side;
+use framegram_common::stats::Side;
 use thiserror::Error;
 
 use super::{END, HEADER, Row, TITLE, side_name};
@@ -177,7 +177,7 @@ mod tests {
         let title = text.lines().next().unwrap();
         for (text, words) in [
             (String::new(), "no log"),
-            ("stream,number,fate\n".to_owned(), "no log"),
+            ("stream,number,outcome\n".to_owned(), "no log"),
             (text.replace("version 1", "version 2"), "no log"),
             (text.replace("viewer", "nobody"), "no log"),
             (text.replace("time_s", "time"), "no log"),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use framegram_common::statistics::Side;
+use framegram_common::stats::Side;
 
 use super::{END, HEADER, Row, TITLE, side_name};
 use crate::impair::Impairment;

@@ -30,10 +30,10 @@ impl State {
                 put_from(out, self.drops, total);
                 self.drops = total;
             }
-            Entry::Frame { number, fate } => {
+            Entry::Frame { number, outcome } => {
                 out.push(FRAME);
                 put_from(out, self.frame, number);
-                out.push(fate_code(fate));
+                out.push(outcome_code(outcome));
                 self.frame = number.wrapping_add(1);
             }
             Entry::Datagram(datagram) => self.put_datagram(&datagram, out),
@@ -48,7 +48,7 @@ impl State {
 
     fn put_datagram(&mut self, datagram: &Datagram, out: &mut Vec<u8>) {
         let Datagram { arrival, len, .. } = *datagram;
-        let twice = if datagram.fate == Fate::Duplicate {
+        let twice = if datagram.disposition == Disposition::Duplicate {
             DUPLICATE
         } else {
             0
@@ -98,7 +98,7 @@ impl State {
             Content::Other => {
                 out.push(OTHER);
                 self.put_at(arrival, out);
-                out.push(place(&FATES, datagram.fate));
+                out.push(place(&DISPOSITIONS, datagram.disposition));
                 put(out, len.into());
             }
         }

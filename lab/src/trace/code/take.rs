@@ -37,9 +37,9 @@ impl State {
                 let number = input.from(self.frame)?;
                 self.frame = number.wrapping_add(1);
                 let code = input.byte()?;
-                let mut fates = ledger::Fate::ALL.into_iter();
-                let fate = fates.find(|fate| fate_code(*fate) == code)?;
-                Entry::Frame { number, fate }
+                let mut outcomes = stats::Outcome::ALL.into_iter();
+                let outcome = outcomes.find(|outcome| outcome_code(*outcome) == code)?;
+                Entry::Frame { number, outcome }
             }
             END => Entry::End {
                 at: self.take_at(input)?,
@@ -49,11 +49,11 @@ impl State {
             RTP => Entry::Datagram(self.take_rtp(flags, input)?),
             OTHER => {
                 let arrival = self.take_at(input)?;
-                let fate = *FATES.get(usize::from(input.byte()?))?;
+                let disposition = *DISPOSITIONS.get(usize::from(input.byte()?))?;
                 Entry::Datagram(Datagram {
                     arrival,
                     len: input.small()?,
-                    fate,
+                    disposition,
                     content: Content::Other,
                 })
             }
@@ -72,7 +72,7 @@ impl State {
         Some(Datagram {
             arrival,
             len: self.rtp,
-            fate: received(flags),
+            disposition: received(flags),
             content: Content::Rtp {
                 sequence,
                 timestamp: self.timestamp,
@@ -100,14 +100,14 @@ impl State {
         self.transit = input.from(self.transit)?;
         let sent = arrival.wrapping_sub(self.transit);
         let (len, body) = self.take_body(kind, flags, input)?;
-        let fate = match body {
-            Body::Damaged => Fate::Corrupt,
+        let disposition = match body {
+            Body::Damaged => Disposition::Corrupt,
             _ => received(flags),
         };
         Some(Datagram {
             arrival,
             len,
-            fate,
+            disposition,
             content: Content::Native {
                 channel,
                 number,
@@ -193,10 +193,10 @@ fn take_counts(input: &mut Input<'_>) -> Option<Counts> {
     })
 }
 
-fn received(flags: u8) -> Fate {
+fn received(flags: u8) -> Disposition {
     if flags & DUPLICATE == 0 {
-        Fate::Received
+        Disposition::Received
     } else {
-        Fate::Duplicate
+        Disposition::Duplicate
     }
 }

@@ -84,23 +84,23 @@ fn tells_what_became_of_each_datagram() {
     recorder.finish(Why::Over, at(902));
     let (entries, error) = read(&taken(&mut recorder));
     assert!(error.is_none());
-    let fates: Vec<_> = entries
+    let dispositions: Vec<_> = entries
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Datagram(datagram) => Some((datagram.fate, datagram.len as usize)),
+            Entry::Datagram(datagram) => Some((datagram.disposition, datagram.len as usize)),
             _ => None,
         })
         .collect();
     let expected = [
-        (Fate::Received, good.len()),
-        (Fate::Duplicate, good.len()),
-        (Fate::Corrupt, damaged.len()),
-        (Fate::Foreign, foreign.len()),
-        (Fate::Received, reply.len()),
-        (Fate::Corrupt, 3),
-        (Fate::Foreign, 44),
+        (Disposition::Received, good.len()),
+        (Disposition::Duplicate, good.len()),
+        (Disposition::Corrupt, damaged.len()),
+        (Disposition::Foreign, foreign.len()),
+        (Disposition::Received, reply.len()),
+        (Disposition::Corrupt, 3),
+        (Disposition::Foreign, 44),
     ];
-    assert_eq!(fates, expected);
+    assert_eq!(dispositions, expected);
     assert_eq!(
         entries[4],
         packet(900, 1, 20, Body::Damaged, damaged.len() as u32).on(Channel::Media)
@@ -208,7 +208,7 @@ impl Watched {
         self.recorder.note_datagram(from, bytes, Some(verdict), now);
     }
 
-    /// How many have each fate, in the trace and in the receiver's counts.
+    /// How many have each disposition, in the trace and in the receiver's counts.
     fn counts(mut self) -> ([u64; 5], [u64; 5]) {
         let packets = self.receiver.statistics().packets;
         let counted = [
@@ -221,18 +221,21 @@ impl Watched {
         self.recorder.finish(Why::Over, self.now);
         let (entries, error) = read(&taken(&mut self.recorder));
         assert!(error.is_none(), "{error:?}");
-        let fates = [
-            Fate::Received,
-            Fate::Duplicate,
-            Fate::Corrupt,
-            Fate::Foreign,
-            Fate::Malformed,
+        let dispositions = [
+            Disposition::Received,
+            Disposition::Duplicate,
+            Disposition::Corrupt,
+            Disposition::Foreign,
+            Disposition::Malformed,
         ];
-        let with = |fate| {
-            let of = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.fate == fate);
+        let with = |disposition| {
+            let of = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.disposition == disposition);
             entries.iter().filter(of).count() as u64
         };
-        (fates.map(with), counted.map(Option::unwrap_or_default))
+        (
+            dispositions.map(with),
+            counted.map(Option::unwrap_or_default),
+        )
     }
 }
 
@@ -282,6 +285,6 @@ fn what_no_stream_claims_is_kept_within_bounds_and_foreign() {
     assert!(watched.recorder.open.len() <= 64);
     watched.recorder.finish(Why::Over, at(1));
     let (entries, _) = read(&taken(&mut watched.recorder));
-    let foreign = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.fate == Fate::Foreign);
+    let foreign = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.disposition == Disposition::Foreign);
     assert_eq!(entries.iter().filter(foreign).count(), 1_000);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use framegram_common::ledger::FrameRecord;
 use framegram_common::receiver::Verdict;
+use framegram_common::stats::FrameRecord;
 use framegram_common::wire::native::{Channel, Packet};
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format};
 use framegram_common::{receiver, sender};
@@ -14,7 +14,7 @@ use framegram_common::{receiver, sender};
 use crate::impair::{GilbertElliott, Impairment, Link};
 use crate::trace::{Recorder, Why};
 use crate::what_if::drive::{STREAM, Take, World, drive, sender_address};
-use crate::what_if::{Outcome, Setting};
+use crate::what_if::{Prediction, Setting};
 
 /// A true path, and whoever writes a trace at its end.
 struct Truth {
@@ -124,14 +124,18 @@ impl Scene {
     }
 
     /// Sends it truly. Returns what came of it, and its trace.
-    pub(super) fn truly(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>) {
+    pub(super) fn truly(&self, setting: &Setting, seed: u64) -> (Prediction, Vec<u8>) {
         let (outcome, trace, _) = self.counted(setting, seed);
         (outcome, trace)
     }
 
     /// The same, and how many datagrams were sent, as far as the viewer can know
     /// it, and of these lost.
-    pub(super) fn counted(&self, setting: &Setting, seed: u64) -> (Outcome, Vec<u8>, (u64, u64)) {
+    pub(super) fn counted(
+        &self,
+        setting: &Setting,
+        seed: u64,
+    ) -> (Prediction, Vec<u8>, (u64, u64)) {
         let delay = setting.requests.unwrap_or_default() / 2;
         let there = Impairment {
             delay,

@@ -179,9 +179,9 @@ fn what_a_slow_viewer_does_not_take_is_counted_apart_from_what_is_lost() {
         "late",
         "concealed",
         "repaired_by_parity",
-        "repaired_by_request",
+        "repaired_by_retransmission",
     ];
-    let hit = hit.map(|fate| viewer.count(&format!("frames.{fate}")));
+    let hit = hit.map(|outcome| viewer.count(&format!("frames.{outcome}")));
     assert!(hit.iter().sum::<u64>() > 0);
 }
 

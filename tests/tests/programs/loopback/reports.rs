@@ -35,22 +35,22 @@ fn all_forms_of_a_report_say_the_same() {
             .position(|column| *column == name)
             .expect(name)
     };
-    let [number, fate, shown] = ["number", "fate", "shown_s"].map(column);
+    let [number, outcome, shown] = ["number", "outcome", "shown_s"].map(column);
     assert_eq!(rows.len() as u64, FRAMES);
     for (at, row) in rows.iter().enumerate() {
         assert_eq!(row[number], at.to_string());
     }
     let seen = rows.iter().filter(|row| !row[shown].is_empty()).count() as u64;
     assert_eq!(seen, viewer.count("frames.shown"));
-    for name in ["intact_unrepaired", "lost_network", "superseded", "late"] {
-        let count = rows.iter().filter(|row| row[fate] == name).count() as u64;
-        assert_eq!(count, viewer.count(&format!("fates.{name}")), "{name}");
+    for name in ["intact_unrepaired", "lost_network", "skipped", "late"] {
+        let count = rows.iter().filter(|row| row[outcome] == name).count() as u64;
+        assert_eq!(count, viewer.count(&format!("outcomes.{name}")), "{name}");
     }
 
     let marks = viewer.value("course.marks").as_str().expect("marks");
     assert_eq!(marks.len() as u64, FRAMES);
     let lost = marks.matches('n').count() as u64;
-    assert_eq!(lost, viewer.count("fates.lost_network"));
+    assert_eq!(lost, viewer.count("outcomes.lost_network"));
     let moments = viewer.value("course.moments").as_array().expect("moments");
     let shown = moments.iter().filter_map(|moment| moment["shown"].as_u64());
     assert_eq!(shown.sum::<u64>(), viewer.count("frames.shown"));

@@ -1,6 +1,6 @@
 //! A trace says of every datagram what the report says of all.
 
-use framegram_lab::trace::{Body, Content, Entry, Fate, Reader, Why};
+use framegram_lab::trace::{Body, Content, Disposition, Entry, Reader, Why};
 use framegram_tests::program::{Ended, LAB, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
@@ -16,9 +16,9 @@ fn view(arguments: &str) -> Ended {
     viewer.end().well()
 }
 
-/// The datagrams of a trace with this fate.
-fn with_fate(entries: &[Entry], fate: Fate) -> u64 {
-    let of = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.fate == fate);
+/// The datagrams of a trace with this disposition.
+fn with(entries: &[Entry], disposition: Disposition) -> u64 {
+    let of = |entry: &&Entry| matches!(entry, Entry::Datagram(datagram) if datagram.disposition == disposition);
     entries.iter().filter(of).count() as u64
 }
 
@@ -40,18 +40,18 @@ fn a_trace_and_the_report_say_the_same() {
             _ => None,
         })
         .collect();
-    let of = |fate| {
+    let of = |disposition| {
         datagrams
             .iter()
-            .filter(move |datagram| datagram.fate == fate)
+            .filter(move |datagram| datagram.disposition == disposition)
     };
-    let received = of(Fate::Received).count() as u64;
+    let received = of(Disposition::Received).count() as u64;
     assert_eq!(received, viewer.count("packets.received"));
     assert_eq!(
-        of(Fate::Duplicate).count() as u64,
+        of(Disposition::Duplicate).count() as u64,
         viewer.count("packets.duplicate")
     );
-    let bytes: u64 = of(Fate::Received)
+    let bytes: u64 = of(Disposition::Received)
         .map(|datagram| u64::from(datagram.len))
         .sum();
     assert_eq!(bytes, viewer.count("bytes.received"));
@@ -70,13 +70,16 @@ fn a_trace_and_the_report_say_the_same() {
         viewer.count("packets.lost")
     );
 
-    let fates = entries.iter().filter_map(|entry| match entry {
-        Entry::Frame { number, fate } => Some((*number, *fate)),
+    let outcomes = entries.iter().filter_map(|entry| match entry {
+        Entry::Frame { number, outcome } => Some((*number, *outcome)),
         _ => None,
     });
-    let (numbers, fates): (Vec<_>, Vec<_>) = fates.unzip();
+    let (numbers, outcomes): (Vec<_>, Vec<_>) = outcomes.unzip();
     assert_eq!(numbers, (0..90).collect::<Vec<_>>());
-    let intact = fates.iter().filter(|fate| fate.is_intact()).count() as u64;
+    let intact = outcomes
+        .iter()
+        .filter(|outcome| outcome.is_intact())
+        .count() as u64;
     assert_eq!(intact, viewer.count("frames.intact"));
     let whole = matches!(
         entries.last(),
@@ -96,20 +99,20 @@ fn damage_and_copies_are_told_apart_in_a_trace() {
     let _ = sender.end().well();
     let viewer = viewer.end().well();
     let entries = entries(&viewer);
-    for (fate, name) in [
-        (Fate::Received, "packets.received"),
-        (Fate::Duplicate, "packets.duplicate"),
-        (Fate::Foreign, "packets.foreign"),
-        (Fate::Malformed, "packets.malformed"),
+    for (disposition, name) in [
+        (Disposition::Received, "packets.received"),
+        (Disposition::Duplicate, "packets.duplicate"),
+        (Disposition::Foreign, "packets.foreign"),
+        (Disposition::Malformed, "packets.malformed"),
     ] {
-        assert_eq!(with_fate(&entries, fate), viewer.count(name), "{name}");
+        assert_eq!(with(&entries, disposition), viewer.count(name), "{name}");
     }
     // A packet of which a good copy came as well is none that is corrupt.
     let log = String::from_utf8(viewer.file("truth.csv")).expect("text");
     let damaged = log
         .lines()
         .filter(|row| row.split(',').any(|cell| cell == "corrupt"));
-    assert_eq!(with_fate(&entries, Fate::Corrupt), damaged.count() as u64);
+    assert_eq!(with(&entries, Disposition::Corrupt), damaged.count() as u64);
     assert!(viewer.count("packets.corrupt") > 0 && viewer.count("packets.duplicate") > 0);
 }
 

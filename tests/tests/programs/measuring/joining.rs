@@ -36,7 +36,7 @@ fn a_viewer_that_comes_late_counts_from_its_first_packet() {
         };
         let what = format!("{viewers:?} {senders:?}");
         assert_equal(&what, &viewer, &[&log]);
-        assert!(viewer.count("fates.before_joining") > 0, "{what}");
+        assert!(viewer.count("outcomes.before_joining") > 0, "{what}");
         assert!(viewer.count("accounts.0.first_frame") > 0, "{what}");
     }
 }
@@ -77,7 +77,7 @@ fn the_end_of_a_sender_that_is_killed_is_unknown_and_all_before_it_exact() {
     let viewer = viewer.end().well();
     assert_equal(&harm, &viewer, &[&viewer.path(LOG)]);
     assert_eq!(viewer.value("stream.ended"), false);
-    assert!(viewer.value("fates.after_last_totals").is_null());
+    assert!(viewer.value("outcomes.after_last_totals").is_null());
 }
 
 #[test]

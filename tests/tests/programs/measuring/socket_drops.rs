@@ -23,7 +23,7 @@ fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
     let viewer = viewer.end().well();
     assert!(viewer.count("packets.socket_dropped") > 100);
     assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
-    assert_eq!(viewer.count("fates.lost_network"), 0);
+    assert_eq!(viewer.count("outcomes.lost_network"), 0);
     assert_equal("stopped", &viewer, &[&sender.path(LOG)]);
     // Some of it was taken for lost at first.
     let moments = viewer.value("course.moments").as_array().expect("moments");
@@ -60,8 +60,8 @@ fn what_the_socket_of_several_senders_drops_is_told_of_all_together() {
     let viewer = viewer.end().well();
     assert!(viewer.count("packets.socket_dropped") > 100);
     assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
-    assert_eq!(viewer.count("fates.lost_network"), 0);
-    assert!(viewer.count("fates.mixed") > 0);
+    assert_eq!(viewer.count("outcomes.lost_network"), 0);
+    assert!(viewer.count("outcomes.lost_unknown") > 0);
     let said = &viewer.said;
     assert!(
         said.contains("whose packets it dropped cannot be told"),

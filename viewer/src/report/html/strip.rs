@@ -1,8 +1,8 @@
-//! One mark for each frame, coloured by its fate.
+//! One mark for each frame, coloured by its outcome.
 
 use framegram_cli::numbers;
 use framegram_common::Statistics;
-use framegram_common::ledger::Fate;
+use framegram_common::stats::Outcome;
 use framegram_common::timeline::{Course, letter};
 
 use super::plot::clock;
@@ -10,16 +10,20 @@ use super::{escaped, put};
 
 /// The strip with its legend.
 pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
-    let marks: Vec<Fate> = course
+    let marks: Vec<Outcome> = course
         .marks
         .chars()
-        .filter_map(|mark| Fate::ALL.into_iter().find(|&fate| letter(fate) == mark))
+        .filter_map(|mark| {
+            Outcome::ALL
+                .into_iter()
+                .find(|&outcome| letter(outcome) == mark)
+        })
         .collect();
     if marks.is_empty() {
         return String::new();
     }
     let group = marks.len().div_ceil(MOST_DRAWN);
-    let drawn: Vec<Fate> = marks
+    let drawn: Vec<Outcome> = marks
         .chunks(group)
         .filter_map(|group| group.iter().max().copied())
         .collect();
@@ -31,7 +35,7 @@ pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
     if frames > 1 {
         put(
             &mut section,
-            format_args!("<p>A mark is {frames} frames, with the worst fate of them.</p>\n"),
+            format_args!("<p>A mark is {frames} frames, with the worst outcome of them.</p>\n"),
         );
     }
     section += &legend(&marks, course, statistics);
@@ -60,13 +64,13 @@ fn columns(marks: usize, a_second: Option<f64>) -> usize {
     wanted.div_ceil(second) * second
 }
 
-/// A row, in which neighbours of one fate are one area.
-fn svg(row: &[Fate], columns: usize, first: u64, frames: u64) -> String {
+/// A row, in which neighbours of one outcome are one area.
+fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> String {
     let mut svg = format!("<svg viewBox=\"0 0 {columns} 1\" preserveAspectRatio=\"none\">");
     let mut start = 0;
     for run in row.chunk_by(|a, b| a == b) {
-        let fate = run[0];
-        let class = class(fate);
+        let outcome = run[0];
+        let class = class(outcome);
         put(
             &mut svg,
             format_args!(
@@ -74,7 +78,7 @@ fn svg(row: &[Fate], columns: usize, first: u64, frames: u64) -> String {
                 run.len()
             ),
         );
-        if fate == Fate::IntactUnrepaired {
+        if outcome == Outcome::IntactUnrepaired {
             svg += "/>";
         } else {
             let from = first + start as u64 * frames;
@@ -86,7 +90,7 @@ fn svg(row: &[Fate], columns: usize, first: u64, frames: u64) -> String {
             };
             put(
                 &mut svg,
-                format_args!("><title>{which}: {}</title></rect>", escaped(name(fate))),
+                format_args!("><title>{which}: {}</title></rect>", escaped(name(outcome))),
             );
         }
         start += run.len();
@@ -94,37 +98,37 @@ fn svg(row: &[Fate], columns: usize, first: u64, frames: u64) -> String {
     svg + "</svg>"
 }
 
-/// The fates there are, each with its number.
-fn legend(marks: &[Fate], course: &Course, statistics: &Statistics) -> String {
-    let fates = &statistics.fates;
+/// The outcomes there are, each with its number.
+fn legend(marks: &[Outcome], course: &Course, statistics: &Statistics) -> String {
+    let outcomes = &statistics.outcomes;
     let mut legend = "<p class=\"legend\">".to_owned();
-    for fate in Fate::ALL {
-        let count = match fate {
-            Fate::IntactUnrepaired => fates.intact_unrepaired,
-            Fate::IntactRequest => fates.intact_request,
-            Fate::IntactParity => fates.intact_parity,
-            Fate::Concealed => fates.concealed,
-            Fate::Superseded => fates.superseded,
-            Fate::Undecodable => fates.undecodable,
-            Fate::Late => fates.late,
-            Fate::Corrupt => fates.corrupt,
-            Fate::Mixed => fates.mixed,
-            Fate::LostSocket => fates.lost_socket,
-            Fate::LostNetwork => fates.lost_network,
-            Fate::NotSent => fates.not_sent,
-            Fate::BeforeJoining => fates.before_joining,
-            Fate::TailUnknown => fates.tail_unknown,
-            Fate::Open => fates.open,
+    for outcome in Outcome::ALL {
+        let count = match outcome {
+            Outcome::IntactUnrepaired => outcomes.intact_unrepaired,
+            Outcome::IntactRetransmission => outcomes.intact_retransmission,
+            Outcome::IntactParity => outcomes.intact_parity,
+            Outcome::Concealed => outcomes.concealed,
+            Outcome::Skipped => outcomes.skipped,
+            Outcome::Undecodable => outcomes.undecodable,
+            Outcome::Late => outcomes.late,
+            Outcome::Corrupt => outcomes.corrupt,
+            Outcome::LostUnknown => outcomes.lost_unknown,
+            Outcome::LostSocket => outcomes.lost_socket,
+            Outcome::LostNetwork => outcomes.lost_network,
+            Outcome::NotSent => outcomes.not_sent,
+            Outcome::BeforeJoining => outcomes.before_joining,
+            Outcome::TailUnknown => outcomes.tail_unknown,
+            Outcome::Open => outcomes.open,
         };
-        let drawn = course.frames_per_mark == 1 && marks.contains(&fate);
+        let drawn = course.frames_per_mark == 1 && marks.contains(&outcome);
         if count.is_some_and(|count| count > 0) || drawn {
             put(
                 &mut legend,
                 format_args!(
                     "<span><i class=\"{}\"></i>{} {}</span>",
-                    class(fate),
+                    class(outcome),
                     count.map_or_else(|| "?".to_owned(), numbers::count),
-                    escaped(name(fate)),
+                    escaped(name(outcome)),
                 ),
             );
         }
@@ -132,42 +136,42 @@ fn legend(marks: &[Fate], course: &Course, statistics: &Statistics) -> String {
     legend + "</p>\n"
 }
 
-/// A fate in words.
-pub(super) fn name(fate: Fate) -> &'static str {
-    match fate {
-        Fate::IntactUnrepaired => "whole",
-        Fate::IntactRequest => "whole, sent again on request",
-        Fate::IntactParity => "whole, repaired by parity",
-        Fate::Concealed => "shown with holes filled",
-        Fate::Superseded => "skipped for a newer one",
-        Fate::Undecodable => "no picture",
-        Fate::Late => "too late",
-        Fate::Corrupt => "damaged on the way",
-        Fate::Mixed => "lost for mixed reasons",
-        Fate::LostSocket => "lost in the socket buffer",
-        Fate::LostNetwork => "lost on the network",
-        Fate::NotSent => "not sent",
-        Fate::BeforeJoining => "sent before joining",
-        Fate::TailUnknown => "not known, at the end",
-        Fate::Open => "not settled",
+/// An outcome in words.
+pub(super) fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::IntactUnrepaired => "whole",
+        Outcome::IntactRetransmission => "whole, sent again on request",
+        Outcome::IntactParity => "whole, repaired by parity",
+        Outcome::Concealed => "shown with holes filled",
+        Outcome::Skipped => "skipped for a newer one",
+        Outcome::Undecodable => "no picture",
+        Outcome::Late => "too late",
+        Outcome::Corrupt => "damaged on the way",
+        Outcome::LostUnknown => "lost for mixed reasons",
+        Outcome::LostSocket => "lost in the socket buffer",
+        Outcome::LostNetwork => "lost on the network",
+        Outcome::NotSent => "not sent",
+        Outcome::BeforeJoining => "sent before joining",
+        Outcome::TailUnknown => "not known, at the end",
+        Outcome::Open => "not settled",
     }
 }
 
-fn class(fate: Fate) -> &'static str {
-    match fate {
-        Fate::IntactUnrepaired => "whole",
-        Fate::IntactRequest => "request",
-        Fate::IntactParity => "repaired",
-        Fate::Concealed => "concealed",
-        Fate::Superseded => "skipped",
-        Fate::Undecodable => "undecodable",
-        Fate::Late => "late",
-        Fate::Corrupt => "corrupt",
-        Fate::Mixed => "mixed",
-        Fate::LostSocket => "dropped",
-        Fate::LostNetwork => "lost",
-        Fate::NotSent => "unsent",
-        Fate::BeforeJoining | Fate::TailUnknown | Fate::Open => "unknown",
+fn class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::IntactUnrepaired => "whole",
+        Outcome::IntactRetransmission => "request",
+        Outcome::IntactParity => "repaired",
+        Outcome::Concealed => "concealed",
+        Outcome::Skipped => "skipped",
+        Outcome::Undecodable => "undecodable",
+        Outcome::Late => "late",
+        Outcome::Corrupt => "corrupt",
+        Outcome::LostUnknown => "lost_unknown",
+        Outcome::LostSocket => "dropped",
+        Outcome::LostNetwork => "lost",
+        Outcome::NotSent => "unsent",
+        Outcome::BeforeJoining | Outcome::TailUnknown | Outcome::Open => "unknown",
     }
 }
 
@@ -196,7 +200,7 @@ mod tests {
 
     #[test]
     fn neighbours_of_one_fate_are_one_area_and_losses_are_named() {
-        use Fate::{IntactUnrepaired as Whole, LostNetwork as Lost};
+        use Outcome::{IntactUnrepaired as Whole, LostNetwork as Lost};
         let svg = svg(&[Whole, Whole, Lost, Whole, Lost, Lost], 150, 300, 1);
         assert_eq!(svg.matches("<rect").count(), 4);
         assert!(svg.contains("<title>frame 302: lost on the network</title>"));

@@ -2,7 +2,7 @@
 
 use framegram_cli::numbers::{bit_rate, count, percent};
 use framegram_common::Statistics;
-use framegram_common::statistics::Percentiles;
+use framegram_common::stats::Percentiles;
 
 use super::super::{missed, settled, share};
 use super::{escaped, put};
@@ -14,7 +14,7 @@ pub(super) fn tiles(statistics: &Statistics) -> String {
     let delay = statistics.delay();
     let repaired = frames
         .repaired_by_parity
-        .zip(frames.repaired_by_request)
+        .zip(frames.repaired_by_retransmission)
         .map(|(parity, request)| parity + request);
     let tiles = [
         (
@@ -71,7 +71,7 @@ pub(super) fn sections(statistics: &Statistics) -> String {
 }
 
 fn frames(statistics: &Statistics) -> String {
-    let fates = &statistics.fates;
+    let outcomes = &statistics.outcomes;
     counts(
         "Frames",
         "Each frame that the sender captured is in exactly one row.",
@@ -83,82 +83,82 @@ fn frames(statistics: &Statistics) -> String {
             ),
             (
                 "whole",
-                fates.intact_unrepaired,
+                outcomes.intact_unrepaired,
                 "shown byte for byte as sent; nothing had to be repaired",
             ),
             (
                 "whole by request",
-                fates.intact_request,
+                outcomes.intact_retransmission,
                 "shown byte for byte as sent; chunks were sent again",
             ),
             (
                 "whole by parity",
-                fates.intact_parity,
+                outcomes.intact_parity,
                 "shown byte for byte as sent; parity rebuilt chunks",
             ),
             (
                 "with holes",
-                fates.concealed,
+                outcomes.concealed,
                 "shown; what had not arrived was filled from the frame before",
             ),
             (
                 "skipped",
-                fates.superseded,
+                outcomes.skipped,
                 "whole and in time, but a newer one was shown",
             ),
             (
                 "lost on the network",
-                fates.lost_network,
+                outcomes.lost_network,
                 "not shown; what it lacked was lost on the way",
             ),
             (
                 "lost in the socket buffer",
-                fates.lost_socket,
+                outcomes.lost_socket,
                 "not shown; what it lacked was dropped by this machine",
             ),
             (
-                "mixed",
-                fates.mixed,
+                "lost_unknown",
+                outcomes.lost_unknown,
                 "not shown; lost for both reasons, or it cannot be told for which",
             ),
             (
                 "damaged",
-                fates.corrupt,
+                outcomes.corrupt,
                 "not shown; what it lacked arrived damaged",
             ),
             (
                 "too late",
-                fates.late,
+                outcomes.late,
                 "not shown; all of it arrived, after its deadline",
             ),
             (
                 "no picture",
-                fates.undecodable,
+                outcomes.undecodable,
                 "whole, and not a JPEG that can be decoded",
             ),
             (
                 "replaced",
-                fates.replaced,
+                outcomes.replaced,
                 "a newer one took its place before it was encoded",
             ),
             (
                 "not sent",
-                fates.not_sent,
+                outcomes.not_sent,
                 "it could not be encoded or sent",
             ),
             (
                 "before joining",
-                fates.before_joining,
+                outcomes.before_joining,
                 "sent before the viewer's first packet",
             ),
             (
                 "not known",
-                fates.tail_unknown,
+                outcomes.tail_unknown,
                 "announced, and behind the last packet received",
             ),
             (
                 "unaccounted",
-                fates.unaccounted,
+                outcomes.unaccounted,
                 "captured and in none of these rows: 0 where the accounts are whole",
             ),
         ],

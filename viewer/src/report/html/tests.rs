@@ -1,5 +1,5 @@
 use framegram_cli::numbers::count;
-use framegram_common::statistics::{Bursts, Fates, Frames, LossPattern, Packets, Percentiles};
+use framegram_common::stats::{Bursts, Frames, LossPattern, Outcomes, Packets, Percentiles};
 use framegram_common::timeline::{Bins, Spread};
 use serde_json::Value;
 
@@ -18,10 +18,10 @@ fn example() -> (Statistics, Course) {
             lost: Some(2),
             incomplete: Some(7),
             late: Some(0),
-            superseded: Some(0),
+            skipped: Some(0),
             undecodable: Some(0),
             repaired_by_parity: Some(21),
-            repaired_by_request: Some(4),
+            repaired_by_retransmission: Some(4),
             ..Frames::default()
         },
         packets: Packets {
@@ -32,14 +32,14 @@ fn example() -> (Statistics, Course) {
             corrupt: Some(0),
             ..Packets::default()
         },
-        fates: Fates {
+        outcomes: Outcomes {
             intact_unrepaired: Some(261),
             intact_parity: Some(21),
-            intact_request: Some(4),
+            intact_retransmission: Some(4),
             concealed: Some(5),
             lost_network: Some(6),
             lost_socket: Some(3),
-            ..Fates::default()
+            ..Outcomes::default()
         },
         duration_s: 10.0,
         fps: Some(30.0),
@@ -124,11 +124,11 @@ fn every_number_of_the_tables_is_that_of_the_json() {
     let (page, json) = example_page();
     for (name, pointer) in [
         ("captured", "/frames/captured"),
-        ("whole", "/fates/intact_unrepaired"),
-        ("whole by parity", "/fates/intact_parity"),
-        ("with holes", "/fates/concealed"),
-        ("lost on the network", "/fates/lost_network"),
-        ("lost in the socket buffer", "/fates/lost_socket"),
+        ("whole", "/outcomes/intact_unrepaired"),
+        ("whole by parity", "/outcomes/intact_parity"),
+        ("with holes", "/outcomes/concealed"),
+        ("lost on the network", "/outcomes/lost_network"),
+        ("lost in the socket buffer", "/outcomes/lost_socket"),
         ("sent", "/packets/sent"),
         ("received", "/packets/received"),
         ("lost on the way", "/packets/lost"),

@@ -3,23 +3,23 @@
 
 use std::ops::Range;
 
-use super::{HORIZON, Open, Records, State};
-use crate::ledger::causes::Cause;
-use crate::ledger::evidence::{Evidence, Verdict};
-use crate::ledger::record::{Fate, FrameRecord};
+use super::{FrameLog, HORIZON, Open, State};
+use crate::stats::attribution::Cause;
+use crate::stats::evidence::{Evidence, Verdict};
+use crate::stats::outcome::{FrameRecord, Outcome};
 
 /// How far frames can be settled, and with what.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ledger) struct Knowledge<'a> {
-    pub(in crate::ledger) evidence: Evidence<'a>,
+pub(in crate::stats) struct Knowledge<'a> {
+    pub(in crate::stats) evidence: Evidence<'a>,
     /// The first frame that this side is accountable for.
-    pub(in crate::ledger) first: u64,
+    pub(in crate::stats) first: u64,
     /// One above the newest frame known to have been sent.
-    pub(in crate::ledger) sent: u64,
+    pub(in crate::stats) sent: u64,
     /// The first frame that is still waited for.
-    pub(in crate::ledger) awaited: Option<u64>,
+    pub(in crate::stats) awaited: Option<u64>,
     /// What joins the clocks.
-    pub(in crate::ledger) offset_micros: Option<i64>,
+    pub(in crate::stats) offset_micros: Option<i64>,
 }
 
 /// How far the media packets can be told to belong to frames.
@@ -31,7 +31,7 @@ pub(super) struct Reached {
     frame: Option<u64>,
 }
 
-impl Records {
+impl FrameLog {
     /// The record of an open frame as it stands, and what is known of packets
     /// behind it.
     pub(super) fn judged(
@@ -52,18 +52,18 @@ impl Records {
             reached.packets.min(end)..end
         });
         let verdict = evidence.verdict(range);
-        let fate = match open.state {
-            State::Told(fate) => fate,
-            State::Coming => Fate::Open,
-            State::Broken => Fate::Corrupt,
-            State::GivenUp if number < knowledge.first => Fate::BeforeJoining,
+        let outcome = match open.state {
+            State::Told(outcome) => outcome,
+            State::Coming => Outcome::Open,
+            State::Broken => Outcome::Corrupt,
+            State::GivenUp if number < knowledge.first => Outcome::BeforeJoining,
             State::GivenUp => match verdict {
                 Verdict {
                     cause: Some(cause), ..
                 } => of(cause),
-                Verdict { unknown: true, .. } => Fate::TailUnknown,
+                Verdict { unknown: true, .. } => Outcome::TailUnknown,
                 // All of it arrived, after it was forgotten.
-                Verdict { cause: None, .. } => Fate::Late,
+                Verdict { cause: None, .. } => Outcome::Late,
             },
         };
         let lost = if own.is_some() {
@@ -72,7 +72,7 @@ impl Records {
             open.record.chunks
         };
         let record = FrameRecord {
-            fate,
+            outcome,
             chunks_lost: lost,
             offset_micros: knowledge.offset_micros,
             ..open.record.clone()
@@ -91,16 +91,16 @@ impl Records {
         run: Range<u64>,
         reached: Reached,
         knowledge: &Knowledge<'_>,
-    ) -> Vec<(Range<u64>, Fate)> {
+    ) -> Vec<(Range<u64>, Outcome)> {
         if run.is_empty() {
             return Vec::new();
         }
         let evidence = &knowledge.evidence;
         let end = self.next_base(run.end).unwrap_or(evidence.media.end);
         let packets = reached.packets.min(end)..end;
-        let fate = |verdict: Verdict| match verdict.cause {
+        let outcome = |verdict: Verdict| match verdict.cause {
             Some(cause) => of(cause),
-            None => Fate::TailUnknown,
+            None => Outcome::TailUnknown,
         };
         let awaited = knowledge.awaited.unwrap_or(u64::MAX).max(run.start);
         let (lost, open) = (run.start..run.end.min(awaited), awaited..run.end);
@@ -111,14 +111,14 @@ impl Records {
                 let packet = packets.start + (number - run.start);
                 (
                     number..number + 1,
-                    fate(evidence.verdict(packet..packet + 1)),
+                    outcome(evidence.verdict(packet..packet + 1)),
                 )
             }));
         } else if !lost.is_empty() {
-            parts.push((lost, fate(evidence.verdict(packets))));
+            parts.push((lost, outcome(evidence.verdict(packets))));
         }
         if !open.is_empty() {
-            parts.push((open, Fate::Open));
+            parts.push((open, Outcome::Open));
         }
         parts
     }
@@ -157,13 +157,13 @@ impl Reached {
     }
 }
 
-fn of(cause: Cause) -> Fate {
+fn of(cause: Cause) -> Outcome {
     match cause {
-        Cause::Network => Fate::LostNetwork,
-        Cause::Socket => Fate::LostSocket,
-        Cause::Corrupt => Fate::Corrupt,
-        Cause::Refused => Fate::NotSent,
-        Cause::Mixed => Fate::Mixed,
+        Cause::Network => Outcome::LostNetwork,
+        Cause::Socket => Outcome::LostSocket,
+        Cause::Corrupt => Outcome::Corrupt,
+        Cause::Refused => Outcome::NotSent,
+        Cause::Mixed => Outcome::LostUnknown,
     }
 }
 

@@ -7,21 +7,21 @@ use serde::Serialize;
 use crate::seq::FrameNumber;
 
 /// What became of a frame. The names are those of the fields of
-/// [`Fates`](crate::statistics::Fates), which says what they mean; frames that
+/// [`Outcomes`](crate::stats::Outcomes), which says what they mean; frames that
 /// were never encoded or numbered have no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum Outcome {
     /// Shown whole, nothing repaired.
     IntactUnrepaired,
     /// Shown whole after repair by request.
-    IntactRequest,
+    IntactRetransmission,
     /// Shown whole after repair by parity.
     IntactParity,
     /// Shown with holes filled.
     Concealed,
     /// Whole, and a newer one was shown.
-    Superseded,
+    Skipped,
     /// Whole, and given up by the decoder.
     Undecodable,
     /// Whole after its deadline.
@@ -44,14 +44,14 @@ pub enum Fate {
     Open,
 }
 
-impl Fate {
-    /// All fates, from the best to the least known.
+impl Outcome {
+    /// All outcomes, from the best to the least known.
     pub const ALL: [Self; 15] = [
         Self::IntactUnrepaired,
-        Self::IntactRequest,
+        Self::IntactRetransmission,
         Self::IntactParity,
         Self::Concealed,
-        Self::Superseded,
+        Self::Skipped,
         Self::Undecodable,
         Self::Late,
         Self::Corrupt,
@@ -69,14 +69,14 @@ impl Fate {
     pub fn name(self) -> &'static str {
         match self {
             Self::IntactUnrepaired => "intact_unrepaired",
-            Self::IntactRequest => "intact_request",
+            Self::IntactRetransmission => "intact_retransmission",
             Self::IntactParity => "intact_parity",
             Self::Concealed => "concealed",
-            Self::Superseded => "superseded",
+            Self::Skipped => "skipped",
             Self::Undecodable => "undecodable",
             Self::Late => "late",
             Self::Corrupt => "corrupt",
-            Self::Mixed => "mixed",
+            Self::Mixed => "lost_unknown",
             Self::LostSocket => "lost_socket",
             Self::LostNetwork => "lost_network",
             Self::NotSent => "not_sent",
@@ -91,7 +91,7 @@ impl Fate {
     pub fn is_intact(self) -> bool {
         matches!(
             self,
-            Self::IntactUnrepaired | Self::IntactRequest | Self::IntactParity
+            Self::IntactUnrepaired | Self::IntactRetransmission | Self::IntactParity
         )
     }
 
@@ -102,7 +102,7 @@ impl Fate {
     }
 }
 
-/// One frame, when its fate is settled.
+/// One frame, when its outcome is settled.
 ///
 /// `captured` and `sent` are on the sender's clock, the other times on the
 /// viewer's; `offset_micros` joins them.
@@ -113,7 +113,7 @@ pub struct FrameRecord {
     /// Its number in the stream.
     pub number: FrameNumber,
     /// What became of it.
-    pub fate: Fate,
+    pub outcome: Outcome,
     /// When the picture was taken; on the sender's clock.
     pub captured: Option<Duration>,
     /// When the first of its datagrams that arrived left; on the sender's
@@ -134,7 +134,7 @@ pub struct FrameRecord {
     /// How many parity rebuilt.
     pub chunks_by_parity: u32,
     /// How many came because they were asked for.
-    pub chunks_by_request: u32,
+    pub chunks_by_retransmission: u32,
     /// Length of its JPEG in bytes; unknown where nothing of it arrived.
     pub bytes: Option<u32>,
     /// The share of the picture that had not arrived, 0 to 1: more than 0 for
@@ -148,11 +148,11 @@ pub struct FrameRecord {
 
 impl FrameRecord {
     /// A frame of which nothing is known yet.
-    pub(crate) fn unknown(stream: u64, number: FrameNumber, fate: Fate) -> Self {
+    pub(crate) fn unknown(stream: u64, number: FrameNumber, outcome: Outcome) -> Self {
         Self {
             stream,
             number,
-            fate,
+            outcome,
             captured: None,
             sent: None,
             first_chunk: None,
@@ -162,7 +162,7 @@ impl FrameRecord {
             chunks: None,
             chunks_lost: None,
             chunks_by_parity: 0,
-            chunks_by_request: 0,
+            chunks_by_retransmission: 0,
             bytes: None,
             stale: 0.0,
             offset_micros: None,

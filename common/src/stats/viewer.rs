@@ -37,7 +37,7 @@ impl ViewerFigures {
     pub fn frames_lost(&self) -> Option<f64> {
         let frames = &self.frames;
         let missed = frames.lost? + frames.incomplete? + frames.late? + frames.undecodable?;
-        let all = missed + frames.shown? + frames.superseded?;
+        let all = missed + frames.shown? + frames.skipped?;
         (all > 0).then(|| missed as f64 / all as f64)
     }
 
@@ -62,7 +62,7 @@ mod tests {
         );
         figures.frames = Frames {
             shown: Some(96),
-            superseded: Some(2),
+            skipped: Some(2),
             lost: Some(1),
             incomplete: Some(1),
             late: Some(0),

@@ -1,4 +1,4 @@
-//! One fate for every frame that was captured.
+//! One outcome for every frame that was captured.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ counts! {
 /// A frame is in exactly one of these, but for the last two fields:
 /// captured = their sum + `unaccounted`. A sender knows the first two of
 /// itself and the rest only as far as [`Frames`](super::Frames) says.
-pub struct Fates {
+pub struct Outcomes {
     /// A newer one took its place before it was encoded.
     pub replaced: Option<u64>,
     /// It could not be encoded, or not be handed to the network; or not shown:
@@ -32,13 +32,13 @@ pub struct Fates {
     /// Whole, but no JPEG that can be decoded.
     pub undecodable: Option<u64>,
     /// Whole and in time, but a newer one was shown.
-    pub superseded: Option<u64>,
+    pub skipped: Option<u64>,
     /// Shown with holes that were filled from the frame before.
     pub concealed: Option<u64>,
     /// Shown whole; it took parity.
     pub intact_parity: Option<u64>,
     /// Shown whole; it took chunks sent again on request, and no parity.
-    pub intact_request: Option<u64>,
+    pub intact_retransmission: Option<u64>,
     /// Shown whole, and nothing had to be repaired.
     pub intact_unrepaired: Option<u64>,
     /// Still waited for, or on its way to be shown; 0 once a stream has ended.

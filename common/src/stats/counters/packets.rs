@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::pattern::percentiles;
-use super::{Arrival, Ledger, Numbers};
+use super::{Arrival, Counters, SequenceTracker};
 use crate::seq::PacketNumber;
-use crate::statistics::{LossPattern, Percentiles};
+use crate::stats::loss_pattern::percentiles;
+use crate::stats::{LossPattern, Percentiles};
 use crate::wire::native::{Channel, SenderReport};
 
 /// Packets that carry frames, before any repair.
@@ -33,7 +33,7 @@ pub(super) struct PacketCounts {
     pub(super) refused: u64,
 }
 
-impl Ledger {
+impl Counters {
     /// Repair packets received.
     #[must_use]
     pub fn repair_received(&self) -> u64 {
@@ -109,12 +109,12 @@ impl Ledger {
 
     pub(super) fn packets(&self) -> PacketCounts {
         let ranges = Channel::ALL.map(|channel| (channel, self.range(channel)));
-        let sum = |of: fn(&Numbers) -> u64| self.numbers.iter().map(of).sum();
+        let sum = |of: fn(&SequenceTracker) -> u64| self.numbers.iter().map(of).sum();
         let expected = ranges
             .iter()
             .map(|(_, range)| range.end - range.start)
             .sum::<u64>();
-        let received = sum(Numbers::received);
+        let received = sum(SequenceTracker::received);
         let missing = expected.saturating_sub(received);
         let claimed = self.claims.iter().filter(|(claimed, number)| {
             ranges
@@ -134,8 +134,8 @@ impl Ledger {
             expected,
             received,
             lost: missing - corrupt - socket_dropped,
-            duplicate: sum(Numbers::duplicate),
-            reordered: sum(Numbers::reordered),
+            duplicate: sum(SequenceTracker::duplicate),
+            reordered: sum(SequenceTracker::reordered),
             corrupt,
             socket_dropped,
             refused,
@@ -163,7 +163,7 @@ impl Ledger {
     /// How far packets were out of order, whatever their channel.
     pub(super) fn reordering_extent(&self) -> Option<Percentiles> {
         let mut all = None;
-        for extents in self.numbers.iter().filter_map(Numbers::extents) {
+        for extents in self.numbers.iter().filter_map(SequenceTracker::extents) {
             match &mut all {
                 None => all = Some(extents.clone()),
                 // All have the same bounds: there is no other error.

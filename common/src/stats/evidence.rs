@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::causes::{Cause, Causes};
-use super::numbers::Numbers;
-use super::refusals::Refusals;
+use super::attribution::{Cause, Causes};
+use super::sequence::SequenceTracker;
+use super::unsent::Refusals;
 use crate::seq::PacketNumber;
 use crate::wire::native::Channel;
 
@@ -13,7 +13,7 @@ use crate::wire::native::Channel;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Evidence<'a> {
     /// By channel, in the order of [`Channel`].
-    pub(super) numbers: [&'a Numbers; 3],
+    pub(super) numbers: [&'a SequenceTracker; 3],
     pub(super) causes: &'a Causes,
     /// Damaged packets whose numbers are known.
     pub(super) claims: &'a BTreeSet<(Channel, PacketNumber)>,

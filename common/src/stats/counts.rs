@@ -27,7 +27,7 @@ pub(super) use counts;
 
 counts! {
 /// What became of the frames. A frame that was sent since the viewer joined
-/// ends in exactly one of `shown`, `incomplete`, `lost`, `late`, `superseded`
+/// ends in exactly one of `shown`, `incomplete`, `lost`, `late`, `skipped`
 /// and `undecodable`.
 pub struct Frames {
     /// Delivered by the source.
@@ -47,7 +47,7 @@ pub struct Frames {
     /// Intact, and parity was needed for it.
     pub repaired_by_parity: Option<u64>,
     /// Intact, and chunks sent again on request were needed for it.
-    pub repaired_by_request: Option<u64>,
+    pub repaired_by_retransmission: Option<u64>,
     /// Shown with holes that were filled from the frame before.
     pub concealed: Option<u64>,
     /// Some of it arrived, but not all in time, and it was not shown.
@@ -57,7 +57,7 @@ pub struct Frames {
     /// All of it arrived, but after it was given up.
     pub late: Option<u64>,
     /// Complete, but a newer one was shown before it could be.
-    pub superseded: Option<u64>,
+    pub skipped: Option<u64>,
     /// Complete, but not a JPEG that can be decoded.
     pub undecodable: Option<u64>,
     /// Encoded at a lower quality to fit the size that was asked for.
@@ -70,7 +70,7 @@ pub struct Frames {
     pub passed_through: Option<u64>,
     /// Delivered as JPEGs, and encoded anew because the wire format cannot
     /// carry them as they are.
-    pub encoded_anew: Option<u64>,
+    pub reencoded: Option<u64>,
 }
 }
 
@@ -102,7 +102,7 @@ pub struct Packets {
     /// Chunks that were lost and rebuilt from parity.
     pub repaired_by_parity: Option<u64>,
     /// Chunks that were lost and sent again on request.
-    pub repaired_by_request: Option<u64>,
+    pub repaired_by_retransmission: Option<u64>,
     /// Datagrams that the sender's own system refused to send; they are not
     /// among those sent.
     pub send_errors: Option<u64>,

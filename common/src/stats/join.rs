@@ -6,9 +6,9 @@ use crate::wire::native::Header;
 /// was followed: what is below was sent before this side joined, also if it
 /// comes later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Passed([u64; 3]);
+pub struct JoinPoint([u64; 3]);
 
-impl Passed {
+impl JoinPoint {
     /// Notes a packet that is not looked at.
     pub fn note(&mut self, header: &Header) {
         let end = &mut self.0[header.channel as usize];
@@ -49,13 +49,13 @@ mod tests {
             number: PacketNumber(number),
             sent: 0,
         };
-        let mut passed = Passed::default();
+        let mut passed = JoinPoint::default();
         assert!(!passed.covers(&header(0)));
         passed.note(&header(10));
         passed.note(&header(8));
         assert!(passed.covers(&header(10)) && !passed.covers(&header(11)));
         passed.note(&header(u64::MAX));
         assert!(!passed.covers(&header(9)));
-        assert_eq!(passed, Passed::default());
+        assert_eq!(passed, JoinPoint::default());
     }
 }

@@ -5,22 +5,41 @@
 //! added, never redefined.
 
 mod account;
+mod attribution;
+mod counters;
 mod counts;
-mod fates;
+mod delays;
+mod discarded;
+mod evidence;
+mod frame_log;
+mod join;
+mod loss_pattern;
+mod outcome;
+mod outcomes;
 mod path;
-mod refused;
+mod sequence;
 mod stamps;
+mod tally;
+mod unsent;
 mod viewer;
 
 use serde::Serialize;
 
 pub use account::{Account, Arrived, ChannelAccount, MAX_ACCOUNTS};
+pub use counters::{Counters, LossCounts, MAX_CLAIMS, Outlook};
 pub use counts::{Bytes, Frames, Packets};
-pub use fates::Fates;
+pub use delays::{DelayHistogram, Jitter};
+pub(crate) use discarded::Discards;
+pub use discarded::{DiscardReason, Discarded};
+pub use frame_log::{FrameContents, FrameLog, HORIZON};
+pub use join::JoinPoint;
+pub use loss_pattern::LossPatternMeter;
+pub use outcome::{FrameRecord, Outcome};
+pub use outcomes::Outcomes;
 pub use path::{Bursts, Clock, Delays, LossPattern};
-pub(crate) use refused::Refusals;
-pub use refused::{Refused, Why};
+pub use sequence::{Arrival, Gap, SequenceTracker};
 pub use stamps::Stamps;
+pub use tally::Tally;
 pub use viewer::ViewerFigures;
 
 /// Everything that is told of a stream, by either side.
@@ -50,8 +69,8 @@ pub struct Statistics {
     /// Capture to shown, in milliseconds: on the viewer's side `None` unless both
     /// ends share a clock, on the sender's what its only viewer told.
     pub latency_ms: Option<Percentiles>,
-    /// One fate for every frame that the sender captured.
-    pub fates: Fates,
+    /// One outcome for every frame that the sender captured.
+    pub outcomes: Outcomes,
     /// What a viewer is accountable for of each stream that it followed, in
     /// turn; of more than [`MAX_ACCOUNTS`] the newest.
     pub accounts: Vec<Account>,
@@ -75,7 +94,7 @@ pub struct Statistics {
     /// What the stamps in the pictures say, where a viewer was to read them.
     pub stamps: Option<Stamps>,
     /// What came to a viewer and was not taken, by reason.
-    pub refused: Vec<Refused>,
+    pub discarded: Vec<Discarded>,
     /// What each viewer told of itself, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
 }
@@ -100,7 +119,7 @@ impl Statistics {
         self.frames.add(&before.frames);
         self.packets.add(&before.packets);
         self.bytes.add(&before.bytes);
-        self.fates.add(&before.fates);
+        self.outcomes.add(&before.outcomes);
         self.add_accounts(&before.accounts);
         if let (Some(pattern), Some(before)) = (&mut self.loss_pattern, &before.loss_pattern) {
             pattern.add(before);

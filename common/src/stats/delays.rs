@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::statistics::Percentiles;
+use crate::stats::Percentiles;
 
 /// Interarrival jitter, smoothed with a gain of 1/16.
 ///
@@ -13,7 +13,7 @@ use crate::statistics::Percentiles;
 pub struct Jitter {
     transit: Option<i128>,
     micros: f64,
-    differences: Delays,
+    differences: DelayHistogram,
 }
 
 impl Jitter {
@@ -44,12 +44,12 @@ impl Jitter {
 
 /// A distribution of delays, to the microsecond and three digits.
 #[derive(Clone, Debug)]
-pub struct Delays {
+pub struct DelayHistogram {
     /// It has room for what was counted, at most for [`MAX_MICROS`].
     histogram: Histogram<u32>,
 }
 
-impl Default for Delays {
+impl Default for DelayHistogram {
     fn default() -> Self {
         let histogram = Histogram::new(3);
         Self {
@@ -58,7 +58,7 @@ impl Default for Delays {
     }
 }
 
-impl Delays {
+impl DelayHistogram {
     /// Counts a delay; one beyond an hour counts as an hour.
     pub fn note(&mut self, delay: Duration) {
         let micros = delay.as_micros().min(MAX_MICROS.into());
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_in_milliseconds() {
-        let mut delays = Delays::default();
+        let mut delays = DelayHistogram::default();
         assert_eq!(delays.percentiles(), None);
         for millis in 1..=100 {
             delays.note(Duration::from_millis(millis));

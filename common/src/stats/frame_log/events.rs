@@ -1,13 +1,13 @@
-//! What happens to frames while their fate can still change.
+//! What happens to frames while their outcome can still change.
 
 use std::time::Duration;
 
-use super::{Records, State};
-use crate::ledger::record::{Fate, FrameRecord};
+use super::{FrameLog, State};
 use crate::reassembly::Origin;
 use crate::seq::FrameNumber;
+use crate::stats::outcome::{FrameRecord, Outcome};
 
-impl Records {
+impl FrameLog {
     /// A packet with a chunk arrived that left at `sent`; `base` is the number
     /// of the media packet with the frame's first chunk, where it tells that.
     pub fn note_chunk(
@@ -44,23 +44,24 @@ impl Records {
         let (all, own) = match origin {
             Origin::Sent => return,
             Origin::Parity => (&mut self.repaired_by_parity, &mut record.chunks_by_parity),
-            Origin::Retransmission => {
-                (&mut self.repaired_by_request, &mut record.chunks_by_request)
-            }
+            Origin::Retransmission => (
+                &mut self.repaired_by_retransmission,
+                &mut record.chunks_by_retransmission,
+            ),
         };
         *all = next(*all);
         *own = next((*own).into()) as u32;
-        if let State::Told(fate) = &mut open.state
-            && fate.is_intact()
+        if let State::Told(outcome) = &mut open.state
+            && outcome.is_intact()
         {
-            *fate = intact(record);
+            *outcome = intact(record);
         }
     }
 
     /// How many chunks were lost, and repaired: by parity, by request.
     #[must_use]
     pub fn repaired(&self) -> (u64, u64) {
-        (self.repaired_by_parity, self.repaired_by_request)
+        (self.repaired_by_parity, self.repaired_by_retransmission)
     }
 
     /// The frame became whole.
@@ -79,7 +80,7 @@ impl Records {
             && matches!(open.state, State::Coming | State::GivenUp)
             && !open.holes
         {
-            open.state = State::Told(Fate::Late);
+            open.state = State::Told(Outcome::Late);
         }
     }
 
@@ -121,18 +122,18 @@ impl Records {
         let record = &mut open.record;
         record.shown = Some(at);
         open.state = State::Told(if open.holes {
-            Fate::Concealed
+            Outcome::Concealed
         } else {
             intact(record)
         });
     }
 
     /// A newer frame was shown instead.
-    pub fn note_superseded(&mut self, number: FrameNumber) {
+    pub fn note_skipped(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = match (open.holes, open.record.complete) {
-                (false, _) => State::Told(Fate::Superseded),
-                (true, Some(_)) => State::Told(Fate::Late),
+                (false, _) => State::Told(Outcome::Skipped),
+                (true, Some(_)) => State::Told(Outcome::Late),
                 (true, None) => State::GivenUp,
             };
         }
@@ -141,18 +142,18 @@ impl Records {
     /// The decoder gave the frame up.
     pub fn note_undecodable(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
-            open.state = State::Told(Fate::Undecodable);
+            open.state = State::Told(Outcome::Undecodable);
         }
     }
 }
 
-/// The fate of a frame that was shown whole.
-fn intact(record: &FrameRecord) -> Fate {
+/// The outcome of a frame that was shown whole.
+fn intact(record: &FrameRecord) -> Outcome {
     if record.chunks_by_parity > 0 {
-        Fate::IntactParity
-    } else if record.chunks_by_request > 0 {
-        Fate::IntactRequest
+        Outcome::IntactParity
+    } else if record.chunks_by_retransmission > 0 {
+        Outcome::IntactRetransmission
     } else {
-        Fate::IntactUnrepaired
+        Outcome::IntactUnrepaired
     }
 }

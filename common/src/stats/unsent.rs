@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// The most runs that are remembered: more than lie among the frames whose fate
+/// The most runs that are remembered: more than lie among the frames whose outcome
 /// is open.
 const MAX_RUNS: usize = 256;
 

@@ -1,38 +1,26 @@
 //! What became of every packet and every frame of one stream: plain counting.
 
 mod accounts;
-mod causes;
-mod delays;
-mod evidence;
-mod numbers;
 mod packets;
-mod passed;
-mod pattern;
-mod record;
-mod records;
-mod refusals;
-mod tally;
 
-pub use causes::{Cause, Causes};
-pub use delays::{Delays, Jitter};
-pub use numbers::{Arrival, Gap, Numbers};
 pub use packets::LossCounts;
-pub use passed::Passed;
-pub use pattern::PatternMeter;
-pub use record::{Fate, FrameRecord};
-pub use records::{Contents, HORIZON, Records};
-pub use tally::Tally;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::attribution::Causes;
+use super::delays::Jitter;
+use super::evidence::{Accountable, Evidence};
+use super::frame_log::{FrameContents, FrameLog, Knowledge};
+use super::join::JoinPoint;
+use super::loss_pattern::LossPatternMeter;
+use super::outcome::{FrameRecord, Outcome};
+use super::sequence::{Arrival, SequenceTracker};
+use super::unsent::Refusals;
 use crate::seq::{FrameNumber, PacketNumber};
-use crate::statistics::{self, Statistics};
+use crate::stats::{self, Statistics};
 use crate::wire::native::{Channel, Header, ReceiverReport, SenderReport};
 use accounts::Attendance;
-use evidence::{Accountable, Evidence};
-use records::Knowledge;
-use refusals::Refusals;
 
 /// The most damaged packets whose numbers are remembered, in case a good copy
 /// arrives as well.
@@ -40,13 +28,13 @@ pub const MAX_CLAIMS: usize = 4096;
 
 /// The accounts of one stream, kept by the side that receives it.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct Counters {
     /// The frames.
-    pub frames: Records,
+    pub frames: FrameLog,
     /// By channel, in the order of [`Channel`].
-    numbers: [Numbers; 3],
+    numbers: [SequenceTracker; 3],
     causes: Causes,
-    pattern: PatternMeter,
+    pattern: LossPatternMeter,
     jitter: Jitter,
     bytes: u64,
     jpeg_bytes: u64,
@@ -63,10 +51,10 @@ pub struct Ledger {
     span: Option<(Duration, Duration)>,
     attendance: Attendance,
     /// Of no account.
-    passed: Passed,
+    passed: JoinPoint,
 }
 
-/// What the ledger is told of the frames that are still under way.
+/// What the counters is told of the frames that are still under way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outlook {
     /// The first frame that is still waited for.
@@ -78,15 +66,15 @@ pub struct Outlook {
     pub farewell: bool,
 }
 
-impl Ledger {
+impl Counters {
     /// Nothing of the stream with this number has arrived.
     #[must_use]
     pub fn new(stream: u64) -> Self {
         Self {
-            frames: Records::new(stream),
+            frames: FrameLog::new(stream),
             numbers: Default::default(),
             causes: Causes::default(),
-            pattern: PatternMeter::default(),
+            pattern: LossPatternMeter::default(),
             jitter: Jitter::default(),
             bytes: 0,
             jpeg_bytes: 0,
@@ -98,13 +86,13 @@ impl Ledger {
             from_start: false,
             span: None,
             attendance: Attendance::default(),
-            passed: Passed::default(),
+            passed: JoinPoint::default(),
         }
     }
 
     /// Leaves out what came before this side joined.
     #[must_use]
-    pub fn joined_after(self, passed: Passed) -> Self {
+    pub fn joined_after(self, passed: JoinPoint) -> Self {
         Self { passed, ..self }
     }
 
@@ -114,7 +102,7 @@ impl Ledger {
     }
 
     /// Notes that a frame begins to arrive.
-    pub fn begin_frame(&mut self, number: FrameNumber, contents: Contents, now: Duration) {
+    pub fn begin_frame(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
         let first = self.span.map_or(now, |(first, _)| first);
         self.span = Some((first, now));
         self.frames.begin(number, contents, now);
@@ -228,7 +216,7 @@ impl Ledger {
             .max(self.totals().map_or(0, |totals| totals.frames_sent))
     }
 
-    /// Hands out the records of frames whose fate is settled: of all at the
+    /// Hands out the records of frames whose outcome is settled: of all at the
     /// `end`. `settled` is shown each of a frame of which something arrived.
     pub fn settle(&mut self, outlook: &Outlook, end: bool, settled: &mut dyn FnMut(&FrameRecord)) {
         let (first, sent) = (self.first_frame(), self.frames_sent());
@@ -260,12 +248,12 @@ impl Ledger {
         report.bytes = self.bytes;
         report.frames_shown = frames.shown();
         report.frames_intact = frames.intact();
-        report.frames_concealed = frames.of(Fate::Concealed);
+        report.frames_concealed = frames.of(Outcome::Concealed);
         report.frames_incomplete = frames.incomplete;
         report.frames_lost = frames.lost;
-        report.frames_late = frames.of(Fate::Late);
-        report.frames_skipped = frames.of(Fate::Superseded);
-        report.frames_undecodable = frames.of(Fate::Undecodable);
+        report.frames_late = frames.of(Outcome::Late);
+        report.frames_skipped = frames.of(Outcome::Skipped);
+        report.frames_undecodable = frames.of(Outcome::Undecodable);
         report.jitter = self.jitter.micros().map_or(0, |micros| micros as u32);
     }
 
@@ -275,7 +263,7 @@ impl Ledger {
         let totals = self.totals();
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));
-        let (by_parity, by_request) = self.frames.repaired();
+        let (by_parity, by_retransmission) = self.frames.repaired();
         let sent = self.frames_sent();
         let (first, last) = self.span.unwrap_or_default();
         let duration = last.saturating_sub(first).as_secs_f64();
@@ -288,10 +276,10 @@ impl Ledger {
         let of_sender = totals
             .zip(captured)
             .map(|(totals, captured)| [captured, totals.frames_replaced, totals.frames_not_sent]);
-        let mut fates = frames.fates(self.first_frame(), of_sender);
-        fates.after_last_totals = (outlook.farewell && totals.is_some()).then_some(0);
+        let mut outcomes = frames.outcomes(self.first_frame(), of_sender);
+        outcomes.after_last_totals = (outlook.farewell && totals.is_some()).then_some(0);
         Statistics {
-            frames: statistics::Frames {
+            frames: stats::Frames {
                 captured,
                 replaced: totals.map(|totals| totals.frames_replaced),
                 not_sent: totals.map(|totals| totals.frames_not_sent),
@@ -299,17 +287,17 @@ impl Ledger {
                 before_joining: totals.map(|_| self.first_frame()),
                 shown: Some(frames.shown()),
                 intact: Some(frames.intact()),
-                repaired_by_parity: Some(frames.of(Fate::IntactParity)),
-                repaired_by_request: Some(frames.of(Fate::IntactRequest)),
-                concealed: Some(frames.of(Fate::Concealed)),
+                repaired_by_parity: Some(frames.of(Outcome::IntactParity)),
+                repaired_by_retransmission: Some(frames.of(Outcome::IntactRetransmission)),
+                concealed: Some(frames.of(Outcome::Concealed)),
                 incomplete: Some(frames.incomplete),
                 lost: Some(frames.lost),
-                late: Some(frames.of(Fate::Late)),
-                superseded: Some(frames.of(Fate::Superseded)),
-                undecodable: Some(frames.of(Fate::Undecodable)),
-                ..statistics::Frames::default()
+                late: Some(frames.of(Outcome::Late)),
+                skipped: Some(frames.of(Outcome::Skipped)),
+                undecodable: Some(frames.of(Outcome::Undecodable)),
+                ..stats::Frames::default()
             },
-            packets: statistics::Packets {
+            packets: stats::Packets {
                 sent: totals.map(|_| packets.expected - packets.refused),
                 send_errors: totals.map(|_| packets.refused),
                 received: Some(packets.received),
@@ -319,10 +307,10 @@ impl Ledger {
                 socket_dropped: Some(packets.socket_dropped),
                 corrupt: Some(packets.corrupt),
                 repaired_by_parity: Some(by_parity),
-                repaired_by_request: Some(by_request),
-                ..statistics::Packets::default()
+                repaired_by_retransmission: Some(by_retransmission),
+                ..stats::Packets::default()
             },
-            bytes: statistics::Bytes {
+            bytes: stats::Bytes {
                 // Totals tell of no byte behind them, the farewell's of all.
                 sent: totals
                     .filter(|_| outlook.farewell)
@@ -331,12 +319,12 @@ impl Ledger {
                 jpeg: Some(self.jpeg_bytes),
             },
             duration_s: duration,
-            fps: statistics::fps(frames.shown(), duration),
+            fps: stats::fps(frames.shown(), duration),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             jitter_ms: self.jitter.micros().map(|micros| micros / 1000.0),
             jitter_distribution_ms: self.jitter.distribution(),
             stale_share: frames.stale_share(),
-            fates,
+            outcomes,
             accounts: vec![self.account()],
             loss_pattern: Some(self.loss_pattern()),
             reordering_extent: self.reordering_extent(),
@@ -365,7 +353,7 @@ impl Ledger {
         }
     }
 
-    fn numbers(&self, channel: Channel) -> &Numbers {
+    fn numbers(&self, channel: Channel) -> &SequenceTracker {
         &self.numbers[channel as usize]
     }
 }

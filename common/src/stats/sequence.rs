@@ -37,7 +37,7 @@ pub struct Gap {
 
 /// The numbers received on one channel.
 #[derive(Clone, Debug)]
-pub struct Numbers {
+pub struct SequenceTracker {
     /// The lowest received, and one above the highest.
     range: Option<(u64, u64)>,
     /// The one received first.
@@ -55,7 +55,7 @@ pub struct Numbers {
     extents: Option<Histogram<u32>>,
 }
 
-impl Default for Numbers {
+impl Default for SequenceTracker {
     fn default() -> Self {
         Self {
             range: None,
@@ -72,7 +72,7 @@ impl Default for Numbers {
     }
 }
 
-impl Numbers {
+impl SequenceTracker {
     /// Counts a packet.
     pub fn note(&mut self, number: PacketNumber) -> Arrival {
         self.note_in(number, None)
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_leap_that_no_stream_makes_is_not_counted() {
-        let mut numbers = Numbers::default();
+        let mut numbers = SequenceTracker::default();
         numbers.note(PacketNumber(5));
         assert_eq!(numbers.note(PacketNumber(u64::MAX)), Arrival::Implausible);
         assert_eq!(numbers.note(PacketNumber(6)), Arrival::New);
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn the_extent_counts_to_the_first_packet_with_a_higher_number() {
         // The example of RFC 4737, section 4.2.2 in another order: 1 2 3 7 8 9 10 4 5 6 11.
-        let mut numbers = Numbers::default();
+        let mut numbers = SequenceTracker::default();
         for number in [1, 2, 3, 7, 8, 9, 10, 4, 5, 6, 11] {
             numbers.note(PacketNumber(number));
         }
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn gaps_keep_the_episode_that_they_were_found_in() {
-        let mut numbers = Numbers::default();
+        let mut numbers = SequenceTracker::default();
         for (number, episode) in [(0, None), (4, Some(1)), (2, None), (9, None)] {
             numbers.note_in(PacketNumber(number), episode);
         }
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn the_window_is_forgotten_behind_the_highest() {
-        let mut numbers = Numbers::default();
+        let mut numbers = SequenceTracker::default();
         numbers.note(PacketNumber(0));
         numbers.note(PacketNumber(WINDOW));
         assert!(!numbers.has(PacketNumber(0)));
@@ -359,7 +359,7 @@ mod tests {
     proptest! {
         #[test]
         fn counts_what_a_plain_set_counts(arrivals in prop::collection::vec(0_u64..300, 1..400)) {
-            let mut numbers = Numbers::default();
+            let mut numbers = SequenceTracker::default();
             let (mut set, mut highest, mut reordered, mut duplicate) = (BTreeSet::new(), None, 0, 0);
             for number in &arrivals {
                 let new = set.insert(*number);

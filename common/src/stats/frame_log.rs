@@ -1,4 +1,4 @@
-//! The records of one stream's frames: open while their fate can still change,
+//! The records of one stream's frames: open while their outcome can still change,
 //! then handed out in the order of their numbers.
 
 mod events;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::record::{Fate, FrameRecord};
+use super::outcome::{FrameRecord, Outcome};
 use super::tally::Tally;
 use crate::seq::FrameNumber;
 pub(super) use judgement::Knowledge;
@@ -33,7 +33,7 @@ const MAX_RUN: u64 = 1 << 16;
 
 /// The frames of one stream.
 #[derive(Debug, Default)]
-pub struct Records {
+pub struct FrameLog {
     stream: u64,
     open: BTreeMap<u64, Open>,
     /// The lowest frame of which something arrived, and one above the highest.
@@ -46,11 +46,11 @@ pub struct Records {
     joined_within: Option<u64>,
     tally: Tally,
     repaired_by_parity: u64,
-    repaired_by_request: u64,
+    repaired_by_retransmission: u64,
     waiting: VecDeque<Settled>,
 }
 
-/// A frame of which something arrived, and whose fate may still change.
+/// A frame of which something arrived, and whose outcome may still change.
 #[derive(Debug)]
 struct Open {
     record: FrameRecord,
@@ -69,20 +69,20 @@ enum State {
     GivenUp,
     /// It was whole, and its checksum did not hold.
     Broken,
-    /// Its fate is told.
-    Told(Fate),
+    /// Its outcome is told.
+    Told(Outcome),
 }
 
 /// A frame, or a run of them of which nothing arrived.
 #[derive(Debug)]
 enum Settled {
     One(Box<FrameRecord>),
-    Absent(Range<u64>, Fate),
+    Absent(Range<u64>, Outcome),
 }
 
 /// What a frame consists of.
 #[derive(Clone, Copy, Debug)]
-pub struct Contents {
+pub struct FrameContents {
     /// How many chunks.
     pub chunks: u32,
     /// How many bytes.
@@ -91,7 +91,7 @@ pub struct Contents {
     pub captured: Duration,
 }
 
-impl Records {
+impl FrameLog {
     /// No frames of the stream with this number.
     #[must_use]
     pub fn new(stream: u64) -> Self {
@@ -104,9 +104,9 @@ impl Records {
     /// The next record, in the order of numbers.
     pub fn poll(&mut self) -> Option<FrameRecord> {
         match self.waiting.front_mut()? {
-            Settled::Absent(range, fate) => {
+            Settled::Absent(range, outcome) => {
                 let number = FrameNumber(range.start);
-                let record = FrameRecord::unknown(self.stream, number, *fate);
+                let record = FrameRecord::unknown(self.stream, number, *outcome);
                 range.start += 1;
                 if range.is_empty() {
                     self.waiting.pop_front();
@@ -120,7 +120,7 @@ impl Records {
         }
     }
 
-    /// Whether the frame's fate is settled: nothing of it is to be taken in.
+    /// Whether the frame's outcome is settled: nothing of it is to be taken in.
     #[must_use]
     pub fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
@@ -128,7 +128,7 @@ impl Records {
     }
 
     /// The first piece of a frame arrived.
-    pub fn begin(&mut self, number: FrameNumber, contents: Contents, now: Duration) {
+    pub fn begin(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
         let (first, next) = self.range.unwrap_or((number.0, number.0));
         self.range = Some((first.min(number.0), next.max(number.0 + 1)));
         let record = FrameRecord {
@@ -137,7 +137,7 @@ impl Records {
             last_chunk: Some(now),
             chunks: Some(contents.chunks),
             bytes: Some(contents.bytes),
-            ..FrameRecord::unknown(self.stream, number, Fate::Open)
+            ..FrameRecord::unknown(self.stream, number, Outcome::Open)
         };
         let open = Open {
             record,
@@ -175,7 +175,7 @@ impl Records {
         self.range.map_or(0, |(_, next)| next)
     }
 
-    /// The frames whose fate may still change, as far as they go.
+    /// The frames whose outcome may still change, as far as they go.
     pub fn open(&self) -> impl Iterator<Item = &FrameRecord> {
         self.open.values().map(|open| &open.record)
     }
@@ -215,7 +215,7 @@ impl Records {
         if first < settled.start {
             // It turned out late that this side listened from the start.
             let before = first..settled.start;
-            self.put_absent(before, Fate::LostNetwork);
+            self.put_absent(before, Outcome::LostNetwork);
             settled.start = first;
         }
         while settled.end < limit {
@@ -230,14 +230,16 @@ impl Records {
                 let run = settled.end..next_open.unwrap_or(limit).min(limit);
                 let (until, known) = (run.end, self.next_base(run.end).is_some());
                 let parts = self.absent(run, self.reached, knowledge);
-                let tail = parts.iter().any(|(_, fate)| *fate == Fate::TailUnknown);
+                let tail = parts
+                    .iter()
+                    .any(|(_, outcome)| *outcome == Outcome::TailUnknown);
                 if tail && !known && !end && self.open.len() <= MAX_OPEN {
                     // Rebuilt frames tell of them, and no packet does yet.
                     break;
                 }
                 settled.end = until;
-                for (part, fate) in parts {
-                    self.put_absent(part, fate);
+                for (part, outcome) in parts {
+                    self.put_absent(part, outcome);
                 }
             }
         }
@@ -250,7 +252,7 @@ impl Records {
         let first = knowledge.first.min(self.first().unwrap_or(u64::MAX));
         let mut at = self.settled.as_ref().map_or(first, |settled| settled.end);
         if let Some(settled) = &self.settled {
-            tally.note_absent(settled.start.saturating_sub(first), Fate::LostNetwork);
+            tally.note_absent(settled.start.saturating_sub(first), Outcome::LostNetwork);
         }
         let mut reached = if self.settled.is_some() {
             self.reached
@@ -258,21 +260,21 @@ impl Records {
             Reached::start(knowledge)
         };
         for (number, open) in self.open.range(at..) {
-            for (part, fate) in self.absent(at..*number, reached, knowledge) {
-                tally.note_absent(part.end - part.start, fate);
+            for (part, outcome) in self.absent(at..*number, reached, knowledge) {
+                tally.note_absent(part.end - part.start, outcome);
             }
             let (record, next) = self.judged(*number, open, reached, knowledge);
             tally.note(&record);
             reached = next;
             at = number + 1;
         }
-        for (part, fate) in self.absent(at..knowledge.sent, reached, knowledge) {
-            tally.note_absent(part.end - part.start, fate);
+        for (part, outcome) in self.absent(at..knowledge.sent, reached, knowledge) {
+            tally.note_absent(part.end - part.start, outcome);
         }
         tally
     }
 
-    /// Settles the oldest open frame, if its fate is told or must be.
+    /// Settles the oldest open frame, if its outcome is told or must be.
     fn settle_open(
         &mut self,
         number: u64,
@@ -289,7 +291,7 @@ impl Records {
         let (record, reached) = self.judged(number, open, self.reached, knowledge);
         self.reached = reached;
         self.open.remove(&number);
-        if record.fate != Fate::BeforeJoining {
+        if record.outcome != Outcome::BeforeJoining {
             self.joined_within.take_if(|within| *within == number);
         }
         self.tally.note(&record);
@@ -298,11 +300,11 @@ impl Records {
         true
     }
 
-    fn put_absent(&mut self, run: Range<u64>, fate: Fate) {
+    fn put_absent(&mut self, run: Range<u64>, outcome: Outcome) {
         if !run.is_empty() {
-            self.tally.note_absent(run.end - run.start, fate);
+            self.tally.note_absent(run.end - run.start, outcome);
             let start = run.start.max(run.end.saturating_sub(MAX_RUN));
-            self.put(Settled::Absent(start..run.end, fate));
+            self.put(Settled::Absent(start..run.end, outcome));
         }
     }
 

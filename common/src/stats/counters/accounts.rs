@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Arrival, Ledger};
-use crate::statistics::{Account, Arrived, ChannelAccount};
+use super::{Arrival, Counters};
+use crate::stats::{Account, Arrived, ChannelAccount};
 use crate::wire::native::{Channel, Header};
 
 /// From when until when packets of the stream were counted.
@@ -32,7 +32,7 @@ impl Attendance {
     }
 }
 
-impl Ledger {
+impl Counters {
     /// Nothing that arrives after this is counted.
     pub fn close(&mut self, now: Duration) {
         self.attendance.until.get_or_insert(now);

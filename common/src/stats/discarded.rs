@@ -8,9 +8,9 @@ use crate::wire::Format;
 
 /// Datagrams that were not taken, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct Discarded {
     /// The reason.
-    pub why: Why,
+    pub why: DiscardReason,
     /// The format that they are of, where it is the reason.
     pub format: Option<&'static str>,
     /// How many.
@@ -19,10 +19,10 @@ pub struct Refused {
     pub from: String,
 }
 
-/// Why a datagram was not taken.
+/// DiscardReason a datagram was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Why {
+pub enum DiscardReason {
     /// It came from an address that is not allowed.
     Address,
     /// It is of another format than the one that is taken.
@@ -34,13 +34,19 @@ pub enum Why {
 
 /// Counts them: one entry for each reason and format, few as these are.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Refusals {
-    all: Vec<(Why, Option<Format>, u64, SocketAddr)>,
+pub(crate) struct Discards {
+    all: Vec<(DiscardReason, Option<Format>, u64, SocketAddr)>,
 }
 
-impl Refusals {
-    pub(crate) fn note(&mut self, why: Why, format: Option<Format>, from: SocketAddr, count: u64) {
-        let format = format.filter(|_| why == Why::Format);
+impl Discards {
+    pub(crate) fn note(
+        &mut self,
+        why: DiscardReason,
+        format: Option<Format>,
+        from: SocketAddr,
+        count: u64,
+    ) {
+        let format = format.filter(|_| why == DiscardReason::Format);
         let known = self
             .all
             .iter_mut()
@@ -61,11 +67,11 @@ impl Refusals {
         sum
     }
 
-    pub(crate) fn figures(&self) -> Vec<Refused> {
+    pub(crate) fn figures(&self) -> Vec<Discarded> {
         let figures = self
             .all
             .iter()
-            .map(|(why, format, datagrams, from)| Refused {
+            .map(|(why, format, datagrams, from)| Discarded {
                 why: *why,
                 format: format.map(Format::name),
                 datagrams: *datagrams,
@@ -82,22 +88,27 @@ mod tests {
     #[test]
     fn counts_by_reason_and_remembers_the_newest_address() {
         let from = |port| SocketAddr::from(([10, 0, 0, 1], port));
-        let mut refusals = Refusals::default();
-        refusals.note(Why::Unknown, None, from(1), 0);
-        refusals.note(Why::Address, None, from(1), 2);
-        refusals.note(Why::Format, Some(Format::Native), from(2), 1);
-        let sum = refusals.with([&refusals.clone()]);
-        refusals.note(Why::Address, Some(Format::Rtp), from(3), 1);
-        let counts = |refusals: &Refusals| {
-            let figures = refusals.figures();
-            let count = |of: &Refused| (of.why, of.format, of.datagrams, of.from.clone());
+        let mut discards = Discards::default();
+        discards.note(DiscardReason::Unknown, None, from(1), 0);
+        discards.note(DiscardReason::Address, None, from(1), 2);
+        discards.note(DiscardReason::Format, Some(Format::Native), from(2), 1);
+        let sum = discards.with([&discards.clone()]);
+        discards.note(DiscardReason::Address, Some(Format::Rtp), from(3), 1);
+        let counts = |discards: &Discards| {
+            let figures = discards.figures();
+            let count = |of: &Discarded| (of.why, of.format, of.datagrams, of.from.clone());
             figures.iter().map(count).collect::<Vec<_>>()
         };
         assert_eq!(
-            counts(&refusals),
+            counts(&discards),
             [
-                (Why::Address, None, 3, "10.0.0.1:3".to_owned()),
-                (Why::Format, Some("native"), 1, "10.0.0.1:2".to_owned()),
+                (DiscardReason::Address, None, 3, "10.0.0.1:3".to_owned()),
+                (
+                    DiscardReason::Format,
+                    Some("native"),
+                    1,
+                    "10.0.0.1:2".to_owned()
+                ),
             ]
         );
         assert_eq!(counts(&sum)[0].2, 4);

@@ -2,16 +2,16 @@
 
 use hdrhistogram::Histogram;
 
-use super::numbers::{Numbers, WINDOW};
-use crate::statistics::{Bursts, LossPattern, Percentiles};
+use super::sequence::{SequenceTracker, WINDOW};
+use crate::stats::{Bursts, LossPattern, Percentiles};
 
 /// Takes packets in the order of sending, received or lost, and finds runs and
 /// bursts among them.
 ///
 /// A packet is taken once it is too late for it to arrive; what is younger is
-/// looked at for every [`PatternMeter::read`].
+/// looked at for every [`LossPatternMeter::read`].
 #[derive(Clone, Debug, Default)]
-pub struct PatternMeter {
+pub struct LossPatternMeter {
     /// The first packet that was not taken yet.
     at: Option<u64>,
     pattern: LossPattern,
@@ -29,10 +29,10 @@ struct Burst {
     lost: u64,
 }
 
-impl PatternMeter {
+impl LossPatternMeter {
     /// Takes what is about to be forgotten when a packet with this number is
     /// noted; the accounts begin with `start`.
-    pub fn advance(&mut self, numbers: &Numbers, start: u64, number: u64) {
+    pub fn advance(&mut self, numbers: &SequenceTracker, start: u64, number: u64) {
         let horizon = (number + 1).saturating_sub(WINDOW);
         if horizon > start {
             self.take_until(numbers, start, horizon);
@@ -41,7 +41,7 @@ impl PatternMeter {
 
     /// The pattern of all packets from `start` to below `end`.
     #[must_use]
-    pub fn read(&self, numbers: &Numbers, start: u64, end: u64) -> LossPattern {
+    pub fn read(&self, numbers: &SequenceTracker, start: u64, end: u64) -> LossPattern {
         let mut all = self.clone();
         all.take_until(numbers, start, end);
         all.close_run();
@@ -53,7 +53,7 @@ impl PatternMeter {
         pattern
     }
 
-    fn take_until(&mut self, numbers: &Numbers, start: u64, end: u64) {
+    fn take_until(&mut self, numbers: &SequenceTracker, start: u64, end: u64) {
         let mut at = *self.at.get_or_insert(start);
         let (first, next) = (numbers.first().unwrap_or(end), numbers.next());
         let before = first.clamp(at, end.max(at)) - at;
@@ -161,13 +161,13 @@ mod tests {
     use crate::seq::PacketNumber;
 
     fn pattern(received: &str) -> LossPattern {
-        let mut numbers = Numbers::default();
+        let mut numbers = SequenceTracker::default();
         for (number, mark) in received.bytes().enumerate() {
             if mark == b'.' {
                 numbers.note(PacketNumber(number as u64));
             }
         }
-        PatternMeter::default().read(&numbers, 0, received.len() as u64)
+        LossPatternMeter::default().read(&numbers, 0, received.len() as u64)
     }
 
     #[test]
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn what_leaves_the_window_is_not_lost_twice() {
-        let mut numbers = Numbers::default();
-        let mut meter = PatternMeter::default();
+        let mut numbers = SequenceTracker::default();
+        let mut meter = LossPatternMeter::default();
         let mut lost = BTreeSet::new();
         for number in 0..3 * WINDOW {
             if number % 1000 == 500 || number % 7777 == 3 {
