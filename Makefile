@@ -16,7 +16,7 @@ help:
 	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
 	@echo 'make mutants      changes to the core that no test notices (cargo-mutants; hours)'
 	@echo 'make look         a report as a page: its numbers compared in a browser, and pictures of it'
-	@echo 'make docs         docs/cli.md from the programs; man pages and shell completions into target/docs'
+	@echo 'make docs         docs/cli.md and docs/report.md from the programs; man pages and shell completions into target/docs'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
 
 demo:

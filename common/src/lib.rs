@@ -18,12 +18,10 @@ pub mod listener;
 pub mod prefix;
 pub mod reassembly;
 pub mod receiver;
-pub mod report;
 pub mod sender;
 pub mod seq;
 pub mod slices;
 pub mod stats;
-pub mod timeline;
 pub mod wire;
 
 pub use frame::Frame;

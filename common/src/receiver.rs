@@ -30,7 +30,7 @@ use bytes::Bytes;
 
 use crate::seq::FrameNumber;
 use crate::stats::{FrameRecord, Side, Statistics};
-use crate::wire::native::{Header, Packet};
+use crate::wire::native::Packet;
 use following::{Other, Over};
 use probation::Probation;
 use stages::Stages;
@@ -127,7 +127,7 @@ pub enum Verdict {
     Received,
     /// One of it whose number had come before.
     Duplicate,
-    /// Damaged, from where the stream that is followed comes from.
+    /// Corrupt, from the address of the stream that is followed.
     Corrupt,
     /// Of another stream, or from an address that has not proved to be the
     /// sender's, or of the handshake, which is no part of the stream.
@@ -166,10 +166,6 @@ pub enum Event {
     },
 }
 
-/// A damaged datagram: where it came from, and its header where that can be
-/// believed.
-type Damaged = (SocketAddr, Option<Header>);
-
 /// The viewer's state machine for one socket.
 #[derive(Debug)]
 pub struct Receiver {
@@ -190,9 +186,6 @@ pub struct Receiver {
     /// Streams that said farewell: what still arrives of them begins nothing.
     ended: VecDeque<Over>,
     malformed: u64,
-    /// Datagrams that are no packets of the stream that is followed: damaged
-    /// ones of the next, if they turn out to come from its sender.
-    damaged: VecDeque<Damaged>,
     foreign: u64,
     socket_drops: u64,
     events: VecDeque<Event>,
@@ -218,7 +211,6 @@ impl Receiver {
             probation: Probation::default(),
             ended: VecDeque::new(),
             malformed: 0,
-            damaged: VecDeque::new(),
             foreign: 0,
             socket_drops: 0,
             events: VecDeque::new(),

@@ -5,41 +5,41 @@
 //! added, never redefined.
 
 mod account;
-mod attribution;
 mod counters;
 mod counts;
 mod delays;
 mod discarded;
-mod evidence;
 mod frame_log;
 mod join;
 mod loss_pattern;
+mod missing;
 mod outcome;
-mod outcomes;
+mod outlook;
 mod path;
+mod report_file;
 mod sequence;
+mod socket_drops;
 mod stamps;
-mod tally;
 mod unsent;
 mod viewer;
 
 use serde::Serialize;
 
 pub use account::{Account, Arrived, ChannelAccount, MAX_ACCOUNTS};
-pub use counters::{Counters, LossCounts, MAX_CLAIMS, Outlook};
+pub use counters::{Counters, LossCounts};
 pub use counts::{Bytes, Frames, Packets};
 pub use delays::{DelayHistogram, Jitter};
 pub(crate) use discarded::Discards;
 pub use discarded::{DiscardReason, Discarded};
-pub use frame_log::{FrameContents, FrameLog, HORIZON};
+pub use frame_log::{FrameContents, FrameLog, FrameRecord, HORIZON};
 pub use join::JoinPoint;
 pub use loss_pattern::LossPatternMeter;
-pub use outcome::{FrameRecord, Outcome};
-pub use outcomes::Outcomes;
+pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};
+pub use outlook::Outlook;
 pub use path::{Bursts, Clock, Delays, LossPattern};
+pub use report_file::ReportFile;
 pub use sequence::{Arrival, Gap, SequenceTracker};
 pub use stamps::Stamps;
-pub use tally::Tally;
 pub use viewer::ViewerFigures;
 
 /// Everything that is told of a stream, by either side.
@@ -47,9 +47,12 @@ pub use viewer::ViewerFigures;
 pub struct Statistics {
     /// Which stream, and what is known of it.
     pub stream: Stream,
-    /// What became of the frames.
+    /// How many frames there were.
     pub frames: Frames,
-    /// What became of the packets of all channels.
+    /// How each captured frame ended, as the viewer knows it: each is in exactly
+    /// one. A sender knows of itself only what was replaced and not sent.
+    pub outcomes: Outcomes,
+    /// The packets of all channels.
     pub packets: Packets,
     /// Volumes.
     pub bytes: Bytes,
@@ -69,8 +72,6 @@ pub struct Statistics {
     /// Capture to shown, in milliseconds: on the viewer's side `None` unless both
     /// ends share a clock, on the sender's what its only viewer told.
     pub latency_ms: Option<Percentiles>,
-    /// One outcome for every frame that the sender captured.
-    pub outcomes: Outcomes,
     /// What a viewer is accountable for of each stream that it followed, in
     /// turn; of more than [`MAX_ACCOUNTS`] the newest.
     pub accounts: Vec<Account>,
@@ -107,11 +108,30 @@ impl Statistics {
         self.delays_ms.capture_to_shown.or(self.latency_ms)
     }
 
+    /// Frames that were sent since the viewer joined and should have been seen,
+    /// but never were. `None` if nothing is known of any of them.
+    #[must_use]
+    pub fn missed(&self) -> Option<u64> {
+        sum(&[
+            self.frames.lost,
+            self.frames.incomplete,
+            self.outcomes[Outcome::Late],
+            self.outcomes[Outcome::Undecodable],
+        ])
+    }
+
+    /// Frames whose end is known.
+    #[must_use]
+    pub fn settled(&self) -> Option<u64> {
+        let skipped = self.outcomes[Outcome::Skipped];
+        sum(&[self.missed(), self.frames.shown, skipped])
+    }
+
     /// Adds what was counted of another stream before.
     pub(crate) fn add(&mut self, before: &Self) {
         let intervals = [&*self, before].map(Self::intervals);
         let stale = [&*self, before].map(|of| {
-            let concealed = of.frames.concealed.unwrap_or(0) as f64;
+            let concealed = of.outcomes[Outcome::Concealed].unwrap_or(0) as f64;
             (concealed, concealed * of.stale_share.unwrap_or(0.0))
         });
         let [(own, own_stale), (older, older_stale)] = stale;
@@ -144,6 +164,10 @@ impl Statistics {
     pub(crate) fn intervals(&self) -> Option<f64> {
         self.fps.map(|fps| fps * self.duration_s)
     }
+}
+
+fn sum(parts: &[Option<u64>]) -> Option<u64> {
+    parts.iter().flatten().copied().reduce(u64::saturating_add)
 }
 
 /// What became of viewers that came by themselves.

@@ -92,14 +92,12 @@ pub enum WireError {
         /// Its value.
         got: u64,
     },
-    /// The checksum does not hold: the datagram was damaged on the way.
+    /// The checksum does not hold: the datagram was corrupted on the way.
     #[error("checksum {got:#010x}, expected {expected:#010x}")]
     Checksum {
         /// What the datagram says.
         got: u32,
         /// What its bytes add up to.
         expected: u32,
-        /// Where the packet belongs, as far as its header can be believed.
-        claimed: Option<native::Header>,
     },
 }

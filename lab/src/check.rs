@@ -2,10 +2,10 @@
 //! the programs' `--impair-log`.
 
 mod compare;
-mod deeds;
+mod events;
+mod expected;
+mod identities;
 mod report;
-mod sums;
-mod truth;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use anyhow::{Context, bail};
 use framegram_cli::pipe::StandardOutput;
 
 use self::compare::Comparison;
-use self::deeds::Deeds;
+use self::events::ImpairLogs;
+use self::expected::Expected;
 use self::report::Report;
-use self::truth::Truth;
 
 /// Compares, and writes a table to standard output unless `quiet`.
 ///
@@ -25,12 +25,12 @@ use self::truth::Truth;
 pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     let name = report.display();
     let report = Report::read(report)?;
-    let deeds = Deeds::read(logs)?;
-    let compared = compare(&report, &deeds)?;
+    let logs = ImpairLogs::read(logs)?;
+    let compared = compare(&report, &logs)?;
     if !quiet {
         let mut out = StandardOutput;
-        for done in &deeds.done {
-            writeln!(out, "Harm done {done}")?;
+        for injected in &logs.injected {
+            writeln!(out, "Impaired {injected}")?;
         }
         for (heading, comparison) in &compared {
             write_table(&mut out, heading, comparison)?;
@@ -49,16 +49,16 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
 }
 
 /// The whole report, and each stream that was followed.
-fn compare(report: &Report, deeds: &Deeds) -> anyhow::Result<Vec<(String, Comparison)>> {
+fn compare(report: &Report, logs: &ImpairLogs) -> anyhow::Result<Vec<(String, Comparison)>> {
     let mut compared = Vec::new();
     for account in &report.accounts {
         let number = u64::from_str_radix(&account.stream, 16);
         let number = number.context("a stream's number in the report is none")?;
-        let Some(sides) = deeds.of(number, account.destination) else {
+        let Some(sides) = logs.of(number, account.destination) else {
             bail!("no log has stream {number:016x}: was it written in another run?");
         };
-        let truth = Truth::new(sides, account);
-        let comparison = Comparison::of_stream(account, &truth, report);
+        let expected = Expected::new(sides, account, logs.unnamed);
+        let comparison = Comparison::of_stream(account, &expected, report);
         compared.push((format!("Stream {}", account.stream), comparison));
     }
     let followed = |stream: u64| {
@@ -66,7 +66,7 @@ fn compare(report: &Report, deeds: &Deeds) -> anyhow::Result<Vec<(String, Compar
         report.accounts.iter().any(|it| it.stream == stream)
     };
     let mut whole = Comparison::of_report(report);
-    let others = deeds.streams().filter(|stream| !followed(*stream)).count();
+    let others = logs.streams().filter(|stream| !followed(*stream)).count();
     if others > 0 {
         whole.notes.push(format!(
             "{others} other streams of the log were not followed"
@@ -83,9 +83,13 @@ fn write_table(out: &mut dyn Write, heading: &str, comparison: &Comparison) -> i
         writeln!(out, "{heading}")?;
     }
     for figure in &comparison.figures {
-        let (name, measured, done) = (&figure.name, figure.measured, figure.done);
-        let mark = if measured == done { "" } else { "  differs" };
-        writeln!(out, "  {name:22} {measured:>9} {done:>9}{mark}")?;
+        let (name, measured, injected) = (&figure.name, figure.measured, figure.injected);
+        let mark = if measured == injected {
+            ""
+        } else {
+            "  differs"
+        };
+        writeln!(out, "  {name:22} {measured:>9} {injected:>9}{mark}")?;
     }
     for line in comparison.differences.iter().take(MOST_LINES) {
         writeln!(out, "  differs: {line}")?;

@@ -114,7 +114,7 @@ pub enum Disposition {
     Received,
     /// Its number had come before.
     Duplicate,
-    /// Damaged.
+    /// Its checksum does not hold.
     Corrupt,
     /// Of another stream, or from an address that is not allowed.
     Foreign,
@@ -171,8 +171,6 @@ pub enum Body {
     },
     /// The answer that proves the sender's address.
     Proof,
-    /// It is damaged: only its header can be believed.
-    Damaged,
 }
 
 /// Which chunk of which frame.

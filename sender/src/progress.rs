@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framegram_common::stats::{Statistics, ViewerFigures};
+use framegram_common::stats::{Outcome, Statistics, ViewerFigures};
 
 /// Rates are told over at least so long, or they tremble.
 const RATED_OVER: Duration = Duration::from_secs(1);
@@ -65,11 +65,8 @@ impl Progress {
         if let Some(quality) = statistics.stream.quality {
             parts.push(format!("quality {quality}"));
         }
-        if statistics.frames.replaced > Some(0) {
-            parts.push(format!(
-                "{} replaced",
-                statistics.frames.replaced.unwrap_or(0)
-            ));
+        if let Some(replaced @ 1..) = statistics.outcomes[Outcome::Replaced] {
+            parts.push(format!("{replaced} replaced"));
         }
         parts.push(viewers(statistics));
         parts.join(", ")
@@ -134,8 +131,8 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
     let missed = [
         frames.lost,
         frames.incomplete,
-        frames.late,
-        frames.undecodable,
+        viewer.outcomes[Outcome::Late],
+        viewer.outcomes[Outcome::Undecodable],
     ];
     let mut parts = vec![
         format!("{} frames shown", count(frames.shown)),

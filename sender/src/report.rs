@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
-use framegram_common::report::ReportFile;
-use framegram_common::stats::Statistics;
+use framegram_common::stats::{ReportFile, Statistics};
 
 /// Where the figures go. What is in the file stays until they do.
 pub(crate) struct Report(OutputFile);
@@ -25,7 +24,7 @@ impl Report {
     /// # Errors
     /// Where they cannot be written.
     pub(crate) fn write(self, statistics: &Statistics) -> Result<()> {
-        let report = ReportFile::new(statistics, None);
+        let report = ReportFile::new(statistics);
         // As one text: serde's errors hide that a pipe's reader has gone.
         let text = serde_json::to_string_pretty(&report)?;
         self.0.replace(|out| Ok(writeln!(out, "{text}")?))?;

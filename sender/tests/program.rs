@@ -222,7 +222,7 @@ fn a_destination_that_refuses_does_not_end_the_stream() {
     let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
     assert_eq!(report["frames"]["captured"], 20);
     assert_eq!(report["frames"]["sent"], 20);
-    assert_eq!(report["frames"]["replaced"], 0);
+    assert_eq!(report["outcomes"]["replaced"], 0);
     assert_eq!(report["stream"]["addresses"][0], NOBODY);
     assert_eq!(report["stream"]["width"], 160);
     assert_eq!(report["stream"]["quality"], 80);

@@ -40,15 +40,15 @@ fn main() -> Result<()> {
     let report = viewer.well();
     let each = report.value("senders").as_array().context("no senders")?;
     ensure!(each.len() == SENDERS, "{} senders came", each.len());
-    let sum = |name: &str| {
-        let of = |one: &Value| one["frames"][name].as_u64().unwrap_or(0);
+    let sum = |pointer: &str| {
+        let of = |one: &Value| one.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
         each.iter().map(of).sum::<u64>()
     };
     let worst = each
         .iter()
         .filter_map(|one| one["fps"].as_f64())
         .fold(f64::INFINITY, f64::min);
-    let missed = sum("lost") + sum("incomplete") + sum("late");
+    let missed = sum("/frames/lost") + sum("/frames/incomplete") + sum("/outcomes/late");
     print_table(
         &[
             "frames shown",
@@ -58,8 +58,8 @@ fn main() -> Result<()> {
             "processor of the viewer",
         ],
         &[vec![
-            sum("shown").to_string(),
-            sum("skipped").to_string(),
+            sum("/frames/shown").to_string(),
+            sum("/outcomes/skipped").to_string(),
             missed.to_string(),
             format!("{worst:.1} frames/s"),
             format!("{:.0} % of one core", took / SPAN.as_secs_f64() * 100.0),

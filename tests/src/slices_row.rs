@@ -5,6 +5,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::fec::Fec;
 use framegram_common::jpeg::JpegHeader;
+use framegram_common::stats::Outcome;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_lab::impair::Impairment;
 use framegram_send::encode::{Encoder, Settings};
@@ -99,7 +100,8 @@ pub fn measure(
         );
         let count = |count: Option<u64>| count.unwrap_or(0);
         slices.frames += count(sender.frames.sent);
-        slices.nothing += count(viewer.frames.lost) + count(viewer.frames.before_joining);
+        slices.nothing +=
+            count(viewer.frames.lost) + count(viewer.outcomes[Outcome::BeforeJoining]);
         slices.shown += count(viewer.frames.shown);
         slices.fresh += fresh;
         slices.bytes += count(sender.bytes.sent);

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use framegram_common::wire::WireError;
-use framegram_common::wire::native::{Channel, Header, Packet};
+use framegram_common::PacketNumber;
+use framegram_common::wire::native::{Channel, HEADER, Header, Packet};
 
 /// A packet of one stream: its channel and number.
 pub type Key = (Channel, u64);
@@ -23,10 +23,10 @@ pub struct Truth {
     pub held: Vec<Vec<u8>>,
     /// One above the highest packet of each channel that came before.
     pub passed: [u64; 3],
-    /// Good copies that arrived, in the order of arrival.
+    /// Intact copies that arrived, in the order of arrival.
     pub arrived: Vec<Key>,
-    /// Packets of which a damaged copy arrived.
-    pub damaged: BTreeSet<Key>,
+    /// Corrupt datagrams that arrived while the viewer followed the stream.
+    pub corrupt: u64,
     /// Packets of which a copy was dropped in the viewer's socket buffer, with
     /// how many had `arrived` before.
     pub dropped: BTreeMap<Key, usize>,
@@ -78,9 +78,12 @@ impl Truth {
         self.dropped.insert(key, self.arrived.len());
     }
 
-    /// Keeps a datagram of this stream that arrived before any media.
+    /// Keeps a datagram of this stream that arrived before any media. A corrupt
+    /// one is of no stream yet.
     pub fn hold(&mut self, datagram: &[u8]) {
-        self.held.push(datagram.to_vec());
+        if !read(datagram).1 {
+            self.held.push(datagram.to_vec());
+        }
     }
 
     /// Notes a datagram of this stream that arrived; `followed` says whether
@@ -92,11 +95,11 @@ impl Truth {
             }
             self.note_arrived(&held, followed);
         }
-        let (header, damaged) = read(datagram);
+        let (header, corrupt) = read(datagram);
         let key = (header.channel, header.number.0);
         self.followed |= followed;
-        if damaged {
-            self.damaged.insert(key);
+        if corrupt {
+            self.corrupt += u64::from(followed);
         } else if !followed {
             self.missed |= !self.followed;
         } else if header.number.0 >= self.passed[header.channel as usize] {
@@ -108,8 +111,8 @@ impl Truth {
     /// Notes a datagram that the viewer heard before it followed the stream:
     /// what it overtook was sent before the viewer joined, too.
     pub fn note_passed(&mut self, datagram: &[u8]) {
-        let (header, damaged) = read(datagram);
-        if !damaged {
+        let (header, corrupt) = read(datagram);
+        if !corrupt {
             let passed = &mut self.passed[header.channel as usize];
             *passed = (*passed).max(header.number.0 + 1);
         }
@@ -128,7 +131,7 @@ impl Truth {
         }
     }
 
-    /// The packets that arrived unharmed.
+    /// The packets that arrived intact.
     #[must_use]
     pub fn received(&self) -> BTreeSet<Key> {
         self.arrived.iter().copied().collect()
@@ -179,21 +182,39 @@ impl Truth {
     }
 }
 
-/// The header of a datagram that arrived, and whether it is damaged. One
-/// flipped bit leaves a datagram with its name.
+/// The header of a datagram that arrived, and whether it is corrupt: whether one
+/// of its bits was flipped.
 ///
 /// # Panics
 /// Where more than a bit is wrong.
 #[must_use]
 pub fn read(datagram: &[u8]) -> (Header, bool) {
-    match Packet::decode(datagram) {
-        Ok((header, _)) => (header, false),
-        Err(WireError::Checksum {
-            claimed: Some(header),
-            ..
-        }) => (header, true),
-        Err(error) => panic!("what arrived has no name: {error}"),
+    if let Ok((header, _)) = Packet::decode(datagram) {
+        return (header, false);
     }
+    let mut mended = datagram.to_vec();
+    for bit in 0..HEADER * 8 {
+        mended[bit / 8] ^= 1 << (bit % 8);
+        if let Ok((header, _)) = Packet::decode(&mended) {
+            return (header, true);
+        }
+        mended[bit / 8] ^= 1 << (bit % 8);
+    }
+    // The flipped bit is in the body.
+    let field = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| datagram[at + byte]));
+    let channel = match datagram[2] {
+        1 => Channel::Media,
+        2 | 3 => Channel::Repair,
+        _ => Channel::Control,
+    };
+    let header = Header {
+        stream: field(8),
+        destination: u16::from_be_bytes([datagram[6], datagram[7]]),
+        channel,
+        number: PacketNumber(field(16)),
+        sent: field(24),
+    };
+    (header, true)
 }
 
 const CHANNELS: [Channel; 3] = [Channel::Media, Channel::Repair, Channel::Control];

@@ -1,6 +1,11 @@
-//! The pages that are generated from the programs' own command lines.
+//! The pages that are generated: from the programs' own command lines, and from
+//! the structs of a report.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod report_page;
+
+pub use report_page::report_page;
 
 use clap::{Command, CommandFactory};
 use clap_markdown::{MarkdownOptions, help_markdown_command_custom};
@@ -54,9 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn the_generated_page_is_current() {
+    fn the_generated_pages_are_current() {
         let page = fs::read_to_string(root().join("docs/cli.md")).unwrap();
         assert!(page == cli_page(), "docs/cli.md is stale: type make docs");
+        let page = fs::read_to_string(root().join("docs/report.md")).unwrap();
+        let current = report_page(root()).unwrap();
+        assert!(page == current, "docs/report.md is stale: type make docs");
     }
 
     /// The links of a page to files, without those to other hosts.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use framegram_common::receiver::{FrameId, SinkOutcome};
 use framegram_common::stats::{FrameRecord, Stamps};
-use framegram_common::timeline::Course;
 use framegram_net::Waker;
 
 use crate::pending::Pending;
 use crate::report::live::Live;
+use crate::report::timeline::Timeline;
 
 /// What both threads have in hand.
 pub struct Exchange {
@@ -25,7 +25,7 @@ pub struct Exchange {
     /// Frames that were settled and have no row yet, where rows are wanted.
     records: Option<Mutex<Records>>,
     /// How the stream went, once it is over.
-    course: Mutex<Option<Course>>,
+    timeline: Mutex<Option<Timeline>>,
     /// What there is to say of the trace.
     traced: Mutex<Option<String>>,
     stop: AtomicBool,
@@ -64,7 +64,7 @@ impl Exchange {
             news: Mutex::default(),
             stamps: Mutex::default(),
             records: rows.then(Mutex::default),
-            course: Mutex::default(),
+            timeline: Mutex::default(),
             traced: Mutex::default(),
             stop: AtomicBool::new(false),
             waker: Waker::new().context("cannot make a waker")?,
@@ -93,8 +93,8 @@ impl Exchange {
     }
 
     /// How the stream went, once the network's thread has ended.
-    pub fn course(&self) -> Option<Course> {
-        lock(&self.course).clone()
+    pub fn timeline(&self) -> Option<Timeline> {
+        lock(&self.timeline).clone()
     }
 
     /// Keeps a record until it is taken, where rows are wanted.
@@ -152,8 +152,8 @@ impl Exchange {
     }
 
     /// Says how the stream went.
-    pub(crate) fn set_course(&self, course: Course) {
-        *lock(&self.course) = Some(course);
+    pub(crate) fn set_timeline(&self, timeline: Timeline) {
+        *lock(&self.timeline) = Some(timeline);
     }
 
     /// Changes the news.

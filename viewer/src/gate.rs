@@ -4,9 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use framegram_common::Statistics;
-use framegram_common::stats::{Packets, Percentiles};
-
-use crate::report::{missed, settled};
+use framegram_common::stats::{Outcome, Packets, Percentiles};
 
 /// A condition, as a person typed it.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,10 +185,13 @@ impl Figure {
         let (part, whole) = match self {
             Self::Shown if stamps.is_some() => (stamps.map(|stamps| stamps.shown), stamped),
             Self::Loss if stamps.is_some() => (stamps.map(|stamps| stamps.lost), stamped),
-            Self::Shown => (frames.shown, settled(frames)),
-            Self::Intact => (frames.intact, settled(frames)),
-            Self::Concealed => (frames.concealed, settled(frames)),
-            Self::Loss => (missed(frames), settled(frames)),
+            Self::Shown => (frames.shown, statistics.settled()),
+            Self::Intact => (frames.intact, statistics.settled()),
+            Self::Concealed => (
+                statistics.outcomes[Outcome::Concealed],
+                statistics.settled(),
+            ),
+            Self::Loss => (statistics.missed(), statistics.settled()),
             Self::PacketLoss => (packets.lost, expected(packets)),
             Self::SocketDrops => (packets.socket_dropped, expected(packets)),
             Self::Delay(point) => {
@@ -218,12 +219,7 @@ impl Figure {
 /// The packets that a share is of: where no format tells how many were sent,
 /// those that are known.
 fn expected(packets: &Packets) -> Option<u64> {
-    let known = [
-        packets.received,
-        packets.lost,
-        packets.corrupt,
-        packets.socket_dropped,
-    ];
+    let known = [packets.received, packets.lost, packets.socket_dropped];
     packets
         .sent
         .or_else(|| known.into_iter().flatten().reduce(u64::saturating_add))

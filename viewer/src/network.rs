@@ -13,7 +13,6 @@ use framegram_common::Statistics;
 use framegram_common::caller::{Answer, Caller};
 use framegram_common::listener::Listener;
 use framegram_common::receiver::SinkOutcome;
-use framegram_common::timeline::Timeline;
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
@@ -23,6 +22,7 @@ use crate::args::Prefix;
 use crate::exchange::Exchange;
 use crate::failures;
 use crate::report::live::Meter;
+use crate::report::timeline::TimelineRecorder;
 use crate::socket::{Troubles, Unsent, delayed};
 use crate::tracer::Tracer;
 use framegram_cli::console::Console;
@@ -57,7 +57,7 @@ pub struct Network {
     exchange: Arc<Exchange>,
     console: Arc<Console>,
     meter: Meter,
-    timeline: Timeline,
+    timeline: TimelineRecorder,
     tracer: Option<Tracer>,
     /// What is still to be said of the stream that is followed.
     to_introduce: Option<SocketAddr>,
@@ -106,7 +106,7 @@ impl Network {
             exchange,
             console,
             meter: Meter::default(),
-            timeline: Timeline::default(),
+            timeline: TimelineRecorder::default(),
             tracer: None,
             to_introduce: None,
             size_missed: false,
@@ -149,7 +149,7 @@ impl Network {
         self.receiver.finish();
         self.take_records();
         self.tell(clock::now());
-        self.exchange.set_course(self.timeline.course());
+        self.exchange.set_timeline(self.timeline.timeline());
         let traced = self.tracer.take().map(Tracer::finish).transpose();
         let traced = traced.map(|line| {
             line.into_iter()
@@ -369,7 +369,7 @@ impl Network {
 
     fn take_records(&mut self) {
         while let Some(record) = self.receiver.poll_record() {
-            self.timeline.note_record(&record);
+            self.timeline.record_frame(&record);
             if let Some(tracer) = &mut self.tracer {
                 tracer.note_record(&record);
             }

@@ -8,30 +8,46 @@ pub mod html;
 pub mod lines;
 pub mod live;
 pub mod text;
+pub mod timeline;
 mod verdict;
 
-use framegram_common::stats::Frames;
+use framegram_common::Statistics;
+use framegram_common::stats::ReportFile;
+use serde::Serialize;
 
-/// Frames that were sent since the viewer joined and should have been seen,
-/// but never were. `None` where nothing is known of any of them.
-#[must_use]
-pub fn missed(frames: &Frames) -> Option<u64> {
-    sum(&[
-        frames.lost,
-        frames.incomplete,
-        frames.late,
-        frames.undecodable,
-    ])
+use self::timeline::Timeline;
+
+/// A viewer's report as it stands in a file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Report<'a> {
+    #[serde(flatten)]
+    file: ReportFile<'a>,
+    /// How the stream went; not with several senders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<&'a Timeline>,
+    /// The statistics of each sender by itself, if a viewer shows several; above
+    /// it stands the sum of all. Whose datagrams the socket's buffer dropped is
+    /// not known: only the sum tells them from those lost on the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub senders: Option<&'a [Statistics]>,
 }
 
-/// Frames whose end is known.
-#[must_use]
-pub fn settled(frames: &Frames) -> Option<u64> {
-    sum(&[missed(frames), frames.shown, frames.skipped])
-}
+impl<'a> Report<'a> {
+    /// A report with these statistics.
+    #[must_use]
+    pub fn new(statistics: &'a Statistics) -> Self {
+        Self {
+            file: ReportFile::new(statistics),
+            timeline: None,
+            senders: None,
+        }
+    }
 
-fn sum(parts: &[Option<u64>]) -> Option<u64> {
-    parts.iter().flatten().copied().reduce(u64::saturating_add)
+    /// The statistics.
+    #[must_use]
+    pub fn statistics(&self) -> &'a Statistics {
+        self.file.statistics()
+    }
 }
 
 /// `part` of `whole`, from 0 to 1.

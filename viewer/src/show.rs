@@ -82,8 +82,8 @@ impl Show {
     /// When it cannot be written.
     pub fn report(&mut self, statistics: &Statistics, advice: &Advice) -> anyhow::Result<()> {
         let forgotten = self.write_rows();
-        let course = self.exchange.course();
-        std::mem::take(&mut self.files).finish(statistics, course.as_ref(), advice, forgotten)
+        let timeline = self.exchange.timeline();
+        std::mem::take(&mut self.files).finish(statistics, timeline.as_ref(), advice, forgotten)
     }
 
     /// Writes a row for each frame that was settled meanwhile. Returns how many

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::sender::{self, Sender};
+use crate::stats::Outcome;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -94,11 +95,17 @@ fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
         panic!("two senders");
     };
     assert_eq!(
-        (first.outcomes.lost_network, first.outcomes.lost_unknown),
+        (
+            first.outcomes[Outcome::LostNetwork],
+            first.outcomes[Outcome::LostUnknown]
+        ),
         (Some(1), Some(0))
     );
     assert_eq!(
-        (second.outcomes.lost_network, second.outcomes.lost_unknown),
+        (
+            second.outcomes[Outcome::LostNetwork],
+            second.outcomes[Outcome::LostUnknown]
+        ),
         (Some(0), Some(1))
     );
     assert_eq!(second.packets.socket_dropped, None);
@@ -107,7 +114,10 @@ fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
     assert_eq!(second.packets.lost, Some(dropped));
     assert_eq!(all.packets.lost, first.packets.lost);
     assert_eq!(
-        (all.outcomes.lost_network, all.outcomes.lost_unknown),
+        (
+            all.outcomes[Outcome::LostNetwork],
+            all.outcomes[Outcome::LostUnknown]
+        ),
         (Some(1), Some(1))
     );
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::jpeg::JpegHeader;
 use crate::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use crate::seq::FrameNumber;
-use crate::stats::{self, Statistics};
+use crate::stats::{self, Outcome, Statistics};
 
 /// The most frames between being handed out and having their outcome told: more
 /// than any sink keeps waiting.
@@ -246,13 +246,17 @@ impl Accounts {
             frames: stats::Frames {
                 shown: Some(shown),
                 intact: Some(counts.intact),
-                concealed: Some(counts.concealed),
                 incomplete: Some(counts.incomplete),
-                late: Some(counts.late),
-                skipped: Some(counts.skipped),
-                undecodable: Some(counts.undecodable),
                 ..stats::Frames::default()
             },
+            outcomes: [
+                (Outcome::Concealed, counts.concealed),
+                (Outcome::Late, counts.late),
+                (Outcome::Skipped, counts.skipped),
+                (Outcome::Undecodable, counts.undecodable),
+            ]
+            .into_iter()
+            .collect(),
             packets: stats::Packets {
                 socket_dropped: Some(self.socket_dropped),
                 ..stats::Packets::default()

@@ -174,7 +174,7 @@ impl RtpStream {
             // What is missing of frames of before does not come any more.
             self.frames.expire(now, RESUMED, &mut self.accounts.counts);
         }
-        match self.numbers.note(place.number) {
+        match self.numbers.insert(place.number) {
             Arrival::New => {}
             Arrival::Duplicate => {
                 self.accounts.note_datagram(from, len, now);

@@ -10,6 +10,7 @@ use turbojpeg::Subsamp;
 use super::*;
 use crate::sender::{self, Sender};
 use crate::slices::encoder::{Settings, encode};
+use crate::stats::Outcome;
 use crate::wire::rtp::{self as wire, Control, SenderInfo};
 use crate::wire::rtp_jpeg::Picture;
 
@@ -141,7 +142,10 @@ fn a_frame_with_a_hole_is_given_up_after_the_budget_and_the_next_one_shown() {
     listener.handle_datagram(address(9), &packets[hole].1, due + MS);
     let statistics = listener.statistics();
     assert_eq!(
-        (statistics.frames.late, statistics.frames.incomplete),
+        (
+            statistics.outcomes[Outcome::Late],
+            statistics.frames.incomplete
+        ),
         (Some(1), Some(0))
     );
     assert_eq!(statistics.packets.lost, Some(0));
@@ -166,7 +170,10 @@ fn what_arrived_of_a_frame_is_shown_when_it_is_given_up() {
     }
     let statistics = listener.statistics();
     assert_eq!(
-        (statistics.frames.intact, statistics.frames.concealed),
+        (
+            statistics.frames.intact,
+            statistics.outcomes[Outcome::Concealed]
+        ),
         (Some(2), Some(1))
     );
     assert_eq!(statistics.frames.incomplete, Some(0));

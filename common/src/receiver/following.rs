@@ -9,9 +9,6 @@ use crate::stats::JoinPoint;
 use crate::wire::WireError;
 use crate::wire::native::{Channel, Header, Packet};
 
-/// The most damaged datagrams that are remembered before a stream is followed.
-const MAX_DAMAGED: usize = 64;
-
 /// The most records that are kept of a stream that two others followed: more
 /// than are open when one ends.
 const MAX_RECORDS: usize = 4096;
@@ -47,37 +44,26 @@ impl Over {
 }
 
 impl Receiver {
-    /// Counts a datagram that is no packet: damaged, where it comes from the
-    /// sender that is followed, and else none of ours, as far as one can say.
+    /// Counts a datagram that is no packet: corrupt, if it comes from the address
+    /// of the stream that is followed.
     pub(super) fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) -> Verdict {
-        let claimed = match error {
-            WireError::Checksum { claimed, .. } => *claimed,
-            WireError::UnknownFormat(_) | WireError::Short { what: "header", .. } => None,
+        let corrupt = match error {
+            WireError::Checksum { .. }
+            | WireError::UnknownFormat(_)
+            | WireError::Short { what: "header", .. } => true,
             WireError::Version { .. }
             | WireError::Kind(_)
             | WireError::Encrypted(_)
             | WireError::Short { .. }
-            | WireError::Range { .. } => {
-                self.malformed += 1;
-                return Verdict::Malformed;
-            }
+            | WireError::Range { .. } => false,
         };
-        // A number that nobody has may be damaged itself.
-        let other =
-            claimed.is_some_and(|header| self.others.iter().any(|it| it.stream == header.stream));
-        if let Some(stream) = &mut self.stream
-            && stream.from() == from
-            && !other
-        {
-            stream.handle_corrupt(claimed);
+        let stream = self.stream.as_mut().filter(|it| it.from() == from);
+        if let Some(stream) = stream.filter(|_| corrupt) {
+            stream.handle_corrupt();
             return Verdict::Corrupt;
         }
         self.malformed += 1;
-        self.damaged.push_back((from, claimed));
-        if self.damaged.len() > MAX_DAMAGED {
-            self.damaged.pop_front();
-        }
-        Verdict::Open
+        Verdict::Malformed
     }
 
     /// Takes a packet of `len` bytes.
@@ -182,12 +168,6 @@ impl Receiver {
         self.retire(now);
         self.followed += 1;
         stream.follow(now);
-        for (address, claimed) in self.damaged.drain(..) {
-            if address == from && claimed.is_none_or(|header| header.stream == number) {
-                stream.handle_corrupt(claimed);
-                self.malformed -= 1;
-            }
-        }
         self.stream = Some(stream);
         self.events.push_back(Event::Followed {
             stream: number,

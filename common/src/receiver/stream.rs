@@ -212,6 +212,7 @@ impl Stream {
         }
         let known = self.known(header.channel);
         let begins = self.counters.frames.first().is_none();
+        self.note_outage(now);
         match self.counters.note_packet(header, len, now) {
             Arrival::New => {}
             Arrival::Duplicate => return Verdict::Duplicate,
@@ -285,10 +286,9 @@ impl Stream {
         }
     }
 
-    /// Counts a damaged packet from where this stream comes from.
-    pub(super) fn handle_corrupt(&mut self, claimed: Option<Header>) {
-        self.counters
-            .note_corrupt(claimed.filter(|claimed| claimed.stream == self.number));
+    /// Counts a corrupt datagram from this stream's address.
+    pub(super) fn handle_corrupt(&mut self) {
+        self.counters.record_corrupt();
     }
 
     /// Counts datagrams dropped in the socket's buffer.

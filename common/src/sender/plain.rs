@@ -10,7 +10,7 @@ use super::rtp::RtpSender;
 use super::{Config, FrameError, Transmit};
 use crate::frame::{FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::seq::FrameNumber;
-use crate::stats::{self, Side, Statistics};
+use crate::stats::{self, Outcome, Side, Statistics};
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// One stream.
@@ -203,7 +203,7 @@ impl Plain {
             ..Statistics::default()
         };
         statistics.frames.captured = Some(counts.captured);
-        statistics.frames.replaced = Some(counts.replaced);
+        statistics.outcomes[Outcome::Replaced] = Some(counts.replaced);
         statistics.frames.not_sent = Some(counts.not_sent);
         statistics.frames.sent = Some(counts.sent);
         self.latency.fill(&mut statistics.delays_ms);

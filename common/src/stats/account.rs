@@ -1,12 +1,12 @@
 //! What a viewer is accountable for, stream by stream.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Statistics;
 
 /// The packets and frames of one stream that was followed, as its viewer
-/// counts them: exact from the first packet received to the last totals.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// counts them: exact from the first packet received to the last sender report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The stream's number in 16 hexadecimal digits.
     pub stream: String,
@@ -15,20 +15,20 @@ pub struct Account {
     /// When its first packet arrived, in nanoseconds of the viewer's monotonic
     /// clock.
     pub since_ns: u64,
-    /// When another stream took its place; `None` where none did.
+    /// When another stream took its place; null if none did.
     pub until_ns: Option<u64>,
     /// The packet that arrived first.
     pub opened: Option<Arrived>,
-    /// The packet that arrived last, damaged or not.
+    /// The packet that arrived last.
     pub closed: Option<Arrived>,
-    /// Packets lost on the way.
+    /// Packets lost on the way, corrupt ones included.
     pub lost: u64,
-    /// Packets of which damaged copies arrived, and no other.
+    /// Corrupt datagrams that arrived.
     pub corrupt: u64,
     /// Packets dropped in the viewer's socket buffer.
     pub socket_dropped: u64,
     /// Packets that the sender's own system refused, as it tells.
-    pub not_sent: u64,
+    pub send_errors: u64,
     /// The first frame that it is accountable for; what was sent before was
     /// before joining.
     pub first_frame: u64,
@@ -39,21 +39,21 @@ pub struct Account {
 }
 
 /// A packet that arrived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrived {
     /// `media`, `repair` or `control`.
-    pub channel: &'static str,
+    pub channel: String,
     /// Its number.
     pub number: u64,
-    /// `first`; `again`, where it had arrived before; or `damaged`.
-    pub copy: &'static str,
+    /// Whether it had arrived before.
+    pub again: bool,
 }
 
 /// The packets of one channel: end - first = received + missing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelAccount {
     /// `media`, `repair` or `control`.
-    pub channel: &'static str,
+    pub channel: String,
     /// The first number that the viewer is accountable for.
     pub first: u64,
     /// One above the newest known to have been sent: what comes after it
@@ -63,8 +63,6 @@ pub struct ChannelAccount {
     pub received: u64,
     /// Not received.
     pub missing: u64,
-    /// Of these, known by their numbers to have arrived damaged.
-    pub corrupt: u64,
     /// Received again.
     pub duplicate: u64,
     /// Received after a higher number.

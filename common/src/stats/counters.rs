@@ -5,65 +5,49 @@ mod packets;
 
 pub use packets::LossCounts;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::attribution::Causes;
 use super::delays::Jitter;
-use super::evidence::{Accountable, Evidence};
-use super::frame_log::{FrameContents, FrameLog, Knowledge};
+use super::frame_log::{FrameContents, FrameLog, FrameRecord, Knowledge};
 use super::join::JoinPoint;
 use super::loss_pattern::LossPatternMeter;
-use super::outcome::{FrameRecord, Outcome};
+use super::missing::MissingPackets;
+use super::outcome::Outcome;
+use super::outlook::Outlook;
 use super::sequence::{Arrival, SequenceTracker};
-use super::unsent::Refusals;
-use crate::seq::{FrameNumber, PacketNumber};
+use super::socket_drops::SocketDrops;
+use super::unsent::UnsentRanges;
+use crate::seq::FrameNumber;
 use crate::stats::{self, Statistics};
 use crate::wire::native::{Channel, Header, ReceiverReport, SenderReport};
 use accounts::Attendance;
 
-/// The most damaged packets whose numbers are remembered, in case a good copy
-/// arrives as well.
-pub const MAX_CLAIMS: usize = 4096;
-
-/// The accounts of one stream, kept by the side that receives it.
+/// The counts of one stream, kept by the side that receives it.
 #[derive(Debug)]
 pub struct Counters {
     /// The frames.
     pub frames: FrameLog,
     /// By channel, in the order of [`Channel`].
     numbers: [SequenceTracker; 3],
-    causes: Causes,
+    drops: SocketDrops,
     pattern: LossPatternMeter,
     jitter: Jitter,
     bytes: u64,
     jpeg_bytes: u64,
     socket_dropped: u64,
-    /// Damaged packets whose numbers can be believed, and of which no good copy
-    /// has arrived.
-    claims: BTreeSet<(Channel, PacketNumber)>,
-    /// Damaged packets whose numbers cannot be believed, or are forgotten.
-    corrupt_besides: u64,
-    refusals: Refusals,
+    corrupt: u64,
+    unsent: UnsentRanges,
+    /// By channel: nothing was received since an outage began.
+    resuming: [bool; 3],
+    /// What was lost in outages.
+    outages: LossCounts,
     totals: Option<(SenderReport, SenderReport)>,
     from_start: bool,
     /// When the first frame began to arrive, and the newest.
     span: Option<(Duration, Duration)>,
     attendance: Attendance,
-    /// Of no account.
+    /// Packet numbers seen before this side joined; excluded from all counts.
     passed: JoinPoint,
-}
-
-/// What the counters is told of the frames that are still under way.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Outlook {
-    /// The first frame that is still waited for.
-    pub awaited: Option<FrameNumber>,
-    /// What is to be added to the sender's time to have this side's, in
-    /// microseconds.
-    pub offset_micros: Option<i64>,
-    /// Whether the sender said that nothing follows.
-    pub farewell: bool,
 }
 
 impl Counters {
@@ -73,15 +57,16 @@ impl Counters {
         Self {
             frames: FrameLog::new(stream),
             numbers: Default::default(),
-            causes: Causes::default(),
+            drops: SocketDrops::default(),
             pattern: LossPatternMeter::default(),
             jitter: Jitter::default(),
             bytes: 0,
             jpeg_bytes: 0,
             socket_dropped: 0,
-            claims: BTreeSet::new(),
-            corrupt_besides: 0,
-            refusals: Refusals::default(),
+            corrupt: 0,
+            unsent: UnsentRanges::default(),
+            resuming: [false; 3],
+            outages: LossCounts::default(),
             totals: None,
             from_start: false,
             span: None,
@@ -112,11 +97,10 @@ impl Counters {
     /// [`Arrival::New`] is not to be looked at.
     pub fn note_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
         let arrival = self.note_number(header.channel, header.number);
-        self.attendance.note(header, arrival, now);
+        self.attendance.record(header, arrival, now);
         match arrival {
             Arrival::New => {
                 self.bytes += len as u64;
-                self.claims.remove(&(header.channel, header.number));
                 if header.channel == Channel::Media {
                     self.jitter.note(header.sent, now);
                 }
@@ -127,33 +111,27 @@ impl Counters {
         arrival
     }
 
-    /// Counts a damaged packet, with its header where that can be believed.
-    pub fn note_corrupt(&mut self, claimed: Option<Header>) {
-        let Some(header) = claimed else {
-            self.corrupt_besides += 1;
-            self.causes.note_damaged();
-            return;
-        };
-        self.attendance.note_damaged(&header);
-        if !self.numbers(header.channel).has(header.number) {
-            self.claims.insert((header.channel, header.number));
-        }
-        if self.claims.len() > MAX_CLAIMS {
-            self.claims.pop_first();
-            self.corrupt_besides += 1;
-        }
+    /// Counts a datagram whose checksum does not hold.
+    pub fn record_corrupt(&mut self) {
+        self.corrupt += 1;
     }
 
     /// Counts datagrams dropped in the socket's buffer.
     pub fn note_socket_drops(&mut self, datagrams: u64) {
         self.socket_dropped += datagrams;
-        self.causes.note_dropped(datagrams);
+        self.drops.record(datagrams);
     }
 
     /// Datagrams were dropped in the buffer of a socket that several streams
     /// share.
     pub fn note_shared_drops(&mut self) {
-        self.causes.note_shared_drops();
+        self.drops.record_shared();
+    }
+
+    /// Nothing was received for so long that what is missing until the next
+    /// packet was lost in an outage: no parity would have helped against that.
+    pub fn record_outage(&mut self) {
+        self.resuming = [true; 3];
     }
 
     /// Counts the bytes of a whole frame.
@@ -166,7 +144,7 @@ impl Counters {
     pub fn note_totals(&mut self, totals: SenderReport, from_start: bool) {
         self.from_start |= from_start;
         let refused = totals.unsent_first..totals.unsent_end.min(totals.media);
-        self.refusals.note(refused);
+        self.unsent.record(refused);
         match &mut self.totals {
             None => self.totals = Some((totals, totals)),
             Some((_, last)) if totals.control > last.control => *last = totals,
@@ -179,10 +157,10 @@ impl Counters {
                 numbers.begin_at(end);
             }
             // What was dropped before this packet was sent before it.
-            let episode = self.causes.take(channel);
+            let event = self.drops.take(channel);
             let gap = numbers.revealed()..end;
-            numbers.reveal(end, episode);
-            self.causes.note_gap(episode, channel, gap);
+            numbers.reveal(end, event);
+            self.drops.record_gap(event, channel, gap);
         }
     }
 
@@ -219,16 +197,18 @@ impl Counters {
     /// Hands out the records of frames whose outcome is settled: of all at the
     /// `end`. `settled` is shown each of a frame of which something arrived.
     pub fn settle(&mut self, outlook: &Outlook, end: bool, settled: &mut dyn FnMut(&FrameRecord)) {
-        let (first, sent) = (self.first_frame(), self.frames_sent());
-        // Lent out, so that the packets can be looked at meanwhile.
-        let mut frames = std::mem::take(&mut self.frames);
         let knowledge = Knowledge {
-            first,
-            sent,
-            ..self.knowledge(outlook)
+            missing: MissingPackets {
+                numbers: &self.numbers,
+                drops: &self.drops,
+                unsent: &self.unsent,
+                media: self.media(),
+            },
+            first: self.first_frame(),
+            sent: self.frames_sent(),
+            outlook,
         };
-        frames.settle(&knowledge, end, settled);
-        self.frames = frames;
+        self.frames.settle(&knowledge, end, settled);
     }
 
     /// Fills in what a report carries of the counts.
@@ -243,11 +223,11 @@ impl Counters {
         report.packets_lost = packets.lost;
         report.packets_duplicate = packets.duplicate;
         report.packets_reordered = packets.reordered;
-        report.packets_corrupt = packets.corrupt;
+        report.packets_corrupt = self.corrupt;
         report.socket_dropped = packets.socket_dropped;
         report.bytes = self.bytes;
-        report.frames_shown = frames.shown();
-        report.frames_intact = frames.intact();
+        report.frames_shown = frames.sum(Outcome::is_shown);
+        report.frames_intact = frames.sum(Outcome::is_intact);
         report.frames_concealed = frames.of(Outcome::Concealed);
         report.frames_incomplete = frames.incomplete;
         report.frames_lost = frames.lost;
@@ -268,44 +248,46 @@ impl Counters {
         let (first, last) = self.span.unwrap_or_default();
         let duration = last.saturating_sub(first).as_secs_f64();
         let rate = |amount: f64| (duration > 0.0).then(|| amount / duration);
+        let before_joining = self.first_frame();
         let captured = totals.map(|totals| {
-            totals
-                .frames_captured
-                .max(sent + totals.frames_replaced + totals.frames_not_sent)
+            let sum = sent + totals.frames_replaced + totals.frames_not_sent;
+            totals.frames_captured.max(sum)
         });
-        let of_sender = totals
-            .zip(captured)
-            .map(|(totals, captured)| [captured, totals.frames_replaced, totals.frames_not_sent]);
-        let mut outcomes = frames.outcomes(self.first_frame(), of_sender);
-        outcomes.after_last_totals = (outlook.farewell && totals.is_some()).then_some(0);
+        let of_sender = totals.map(|totals| {
+            [
+                before_joining,
+                totals.frames_replaced,
+                totals.frames_not_sent,
+            ]
+        });
+        let own = frames.sum(|outcome| outcome != Outcome::BeforeJoining);
+        let accounted = of_sender.map(|counts| counts.iter().sum::<u64>() + own);
+        let shown = frames.sum(Outcome::is_shown);
         Statistics {
             frames: stats::Frames {
                 captured,
-                replaced: totals.map(|totals| totals.frames_replaced),
                 not_sent: totals.map(|totals| totals.frames_not_sent),
                 sent: totals.map(|_| sent),
-                before_joining: totals.map(|_| self.first_frame()),
-                shown: Some(frames.shown()),
-                intact: Some(frames.intact()),
-                repaired_by_parity: Some(frames.of(Outcome::IntactParity)),
-                repaired_by_retransmission: Some(frames.of(Outcome::IntactRetransmission)),
-                concealed: Some(frames.of(Outcome::Concealed)),
+                shown: Some(shown),
+                intact: Some(frames.sum(Outcome::is_intact)),
                 incomplete: Some(frames.incomplete),
                 lost: Some(frames.lost),
-                late: Some(frames.of(Outcome::Late)),
-                skipped: Some(frames.of(Outcome::Skipped)),
-                undecodable: Some(frames.of(Outcome::Undecodable)),
+                unaccounted: captured
+                    .zip(accounted)
+                    .map(|(captured, accounted)| captured.saturating_sub(accounted)),
+                after_last_report: (outlook.farewell && totals.is_some()).then_some(0),
                 ..stats::Frames::default()
             },
+            outcomes: frames.outcomes(of_sender),
             packets: stats::Packets {
-                sent: totals.map(|_| packets.expected - packets.refused),
-                send_errors: totals.map(|_| packets.refused),
+                sent: totals.map(|_| packets.expected - packets.send_errors),
+                send_errors: totals.map(|_| packets.send_errors),
                 received: Some(packets.received),
                 lost: Some(packets.lost),
                 duplicate: Some(packets.duplicate),
                 reordered: Some(packets.reordered),
                 socket_dropped: Some(packets.socket_dropped),
-                corrupt: Some(packets.corrupt),
+                corrupt: Some(self.corrupt),
                 repaired_by_parity: Some(by_parity),
                 repaired_by_retransmission: Some(by_retransmission),
                 ..stats::Packets::default()
@@ -319,12 +301,11 @@ impl Counters {
                 jpeg: Some(self.jpeg_bytes),
             },
             duration_s: duration,
-            fps: stats::fps(frames.shown(), duration),
+            fps: stats::fps(shown, duration),
             bitrate_bps: rate(self.bytes as f64 * 8.0),
             jitter_ms: self.jitter.micros().map(|micros| micros / 1000.0),
             jitter_distribution_ms: self.jitter.distribution(),
             stale_share: frames.stale_share(),
-            outcomes,
             accounts: vec![self.account()],
             loss_pattern: Some(self.loss_pattern()),
             reordering_extent: self.reordering_extent(),
@@ -332,25 +313,24 @@ impl Counters {
         }
     }
 
-    fn knowledge<'a>(&'a self, outlook: &Outlook) -> Knowledge<'a> {
-        let media = self.range(Channel::Media);
-        let [media_numbers, repair, control] = &self.numbers;
+    fn knowledge<'a>(&'a self, outlook: &'a Outlook) -> Knowledge<'a> {
         Knowledge {
-            evidence: Evidence {
-                numbers: [media_numbers, repair, control],
-                causes: &self.causes,
-                claims: &self.claims,
-                refusals: &self.refusals,
-                media: Accountable {
-                    start: media.start,
-                    end: media.end,
-                },
+            missing: MissingPackets {
+                numbers: &self.numbers,
+                drops: &self.drops,
+                unsent: &self.unsent,
+                media: self.media(),
             },
             first: self.first_frame(),
             sent: self.frames_sent(),
-            awaited: outlook.awaited.map(|number| number.0),
-            offset_micros: outlook.offset_micros,
+            outlook,
         }
+    }
+
+    /// The media packets that this side is accountable for.
+    fn media(&self) -> (u64, u64) {
+        let media = self.range(Channel::Media);
+        (media.start, media.end)
     }
 
     fn numbers(&self, channel: Channel) -> &SequenceTracker {

@@ -78,6 +78,12 @@ impl DelayHistogram {
         self.histogram.len()
     }
 
+    /// The delays that were counted, in microseconds, each with how often.
+    pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> {
+        let recorded = self.histogram.iter_recorded();
+        recorded.map(|value| (value.value_iterated_to(), value.count_at_value().into()))
+    }
+
     /// The value that `share` (0 to 1) of all delays do not exceed, in
     /// microseconds; 0 where there are none.
     #[must_use]

@@ -2,17 +2,20 @@
 //! then handed out in the order of their numbers.
 
 mod events;
-mod judgement;
+mod record;
+mod settle;
+mod tally;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::outcome::{FrameRecord, Outcome};
-use super::tally::Tally;
+use super::outcome::Outcome;
 use crate::seq::FrameNumber;
-pub(super) use judgement::Knowledge;
-use judgement::Reached;
+pub use record::FrameRecord;
+pub(super) use settle::Knowledge;
+use settle::Reached;
+pub(super) use tally::Tally;
 
 /// A frame that did not become whole in time is settled when the newest is so
 /// many numbers ahead: nothing of it is taken in after that.
@@ -194,8 +197,9 @@ impl FrameLog {
         } else {
             let horizon = knowledge.sent.saturating_sub(HORIZON);
             knowledge
+                .outlook
                 .awaited
-                .map_or(horizon, |awaited| awaited.min(horizon))
+                .map_or(horizon, |awaited| awaited.0.min(horizon))
         };
         if self.open.len() > MAX_OPEN
             && let Some((oldest, _)) = self.open.first_key_value()
@@ -252,7 +256,7 @@ impl FrameLog {
         let first = knowledge.first.min(self.first().unwrap_or(u64::MAX));
         let mut at = self.settled.as_ref().map_or(first, |settled| settled.end);
         if let Some(settled) = &self.settled {
-            tally.note_absent(settled.start.saturating_sub(first), Outcome::LostNetwork);
+            tally.record_absent(settled.start.saturating_sub(first), Outcome::LostNetwork);
         }
         let mut reached = if self.settled.is_some() {
             self.reached
@@ -261,15 +265,15 @@ impl FrameLog {
         };
         for (number, open) in self.open.range(at..) {
             for (part, outcome) in self.absent(at..*number, reached, knowledge) {
-                tally.note_absent(part.end - part.start, outcome);
+                tally.record_absent(part.end - part.start, outcome);
             }
             let (record, next) = self.judged(*number, open, reached, knowledge);
-            tally.note(&record);
+            tally.record(&record);
             reached = next;
             at = number + 1;
         }
         for (part, outcome) in self.absent(at..knowledge.sent, reached, knowledge) {
-            tally.note_absent(part.end - part.start, outcome);
+            tally.record_absent(part.end - part.start, outcome);
         }
         tally
     }
@@ -294,7 +298,7 @@ impl FrameLog {
         if record.outcome != Outcome::BeforeJoining {
             self.joined_within.take_if(|within| *within == number);
         }
-        self.tally.note(&record);
+        self.tally.record(&record);
         settled_one(&record);
         self.put(Settled::One(Box::new(record)));
         true
@@ -302,7 +306,7 @@ impl FrameLog {
 
     fn put_absent(&mut self, run: Range<u64>, outcome: Outcome) {
         if !run.is_empty() {
-            self.tally.note_absent(run.end - run.start, outcome);
+            self.tally.record_absent(run.end - run.start, outcome);
             let start = run.start.max(run.end.saturating_sub(MAX_RUN));
             self.put(Settled::Absent(start..run.end, outcome));
         }

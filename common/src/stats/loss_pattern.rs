@@ -1,8 +1,11 @@
 //! How lost packets lie among the others.
 
+use std::ops::Range;
+
 use hdrhistogram::Histogram;
 
 use super::sequence::{SequenceTracker, WINDOW};
+use crate::seq::PacketNumber;
 use crate::stats::{Bursts, LossPattern, Percentiles};
 
 /// Takes packets in the order of sending, received or lost, and finds runs and
@@ -59,13 +62,28 @@ impl LossPatternMeter {
         let before = first.clamp(at, end.max(at)) - at;
         self.take(true, before);
         at += before;
-        while at < end.min(next) {
-            self.take(!numbers.has(crate::PacketNumber(at)), 1);
-            at += 1;
+        // Below what was received first nothing is known of gaps.
+        let opened = numbers.sure_from().clamp(at, end.min(next).max(at));
+        at = self.take_each(numbers, at..opened);
+        for (gap_start, gap) in numbers.gaps_in(at..end.min(next)) {
+            let gap = gap_start.max(at)..gap.end.min(end).min(next);
+            self.take(false, gap.start - at);
+            at = self.take_each(numbers, gap);
         }
+        let rest = end.min(next).saturating_sub(at);
+        self.take(false, rest);
+        at += rest;
         let behind = end.saturating_sub(at);
         self.take(true, behind);
         self.at = Some(at + behind);
+    }
+
+    /// Takes packets that may have been received or not. Returns where they end.
+    fn take_each(&mut self, numbers: &SequenceTracker, range: Range<u64>) -> u64 {
+        for number in range.clone() {
+            self.take(!numbers.has(PacketNumber(number)), 1);
+        }
+        range.end
     }
 
     fn take(&mut self, lost: bool, count: u64) {
@@ -158,13 +176,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seq::PacketNumber;
 
     fn pattern(received: &str) -> LossPattern {
         let mut numbers = SequenceTracker::default();
         for (number, mark) in received.bytes().enumerate() {
             if mark == b'.' {
-                numbers.note(PacketNumber(number as u64));
+                numbers.insert(PacketNumber(number as u64));
             }
         }
         LossPatternMeter::default().read(&numbers, 0, received.len() as u64)
@@ -209,7 +226,7 @@ mod tests {
                 continue;
             }
             meter.advance(&numbers, 0, number);
-            numbers.note(PacketNumber(number));
+            numbers.insert(PacketNumber(number));
         }
         let pattern = meter.read(&numbers, 0, 3 * WINDOW);
         assert_eq!(pattern.packets, 3 * WINDOW);
@@ -217,6 +234,35 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_the_order_what_did_not_arrive_is_lost(
+            arrivals in prop::collection::vec(0_u64..200, 1..150),
+            reveal in prop::option::of((0_usize..150, 0_u64..250)),
+        ) {
+            let mut numbers = SequenceTracker::default();
+            let mut set = BTreeSet::new();
+            let mut end = 0;
+            for (index, number) in arrivals.iter().enumerate() {
+                if let Some((_, to)) = reveal.filter(|(at, _)| *at == index) {
+                    if index == 0 {
+                        numbers.begin_at(to);
+                    }
+                    numbers.reveal(to, None);
+                    end = end.max(to);
+                }
+                numbers.insert(PacketNumber(*number));
+                set.insert(*number);
+                end = end.max(number + 1);
+            }
+            let start = *set.first().expect("one at least");
+            let pattern = LossPatternMeter::default().read(&numbers, start, end);
+            let text: String = (start..end).map(|n| if set.contains(&n) { '.' } else { 'x' }).collect();
+            prop_assert_eq!(pattern.packets, end - start);
+            prop_assert_eq!(pattern.lost as usize, text.matches('x').count());
+            let runs = text.split('.').filter(|run| !run.is_empty());
+            prop_assert_eq!(pattern.periods as usize, runs.count());
+        }
+
         #[test]
         fn finds_what_a_plain_search_finds(lost in prop::collection::vec(any::<bool>(), 1..300), dense in 1..40_u8) {
             let lost: Vec<bool> = lost

@@ -1,20 +1,16 @@
-//! What is known of one frame at the end of its way.
+//! How a frame ended: the one table that everything reads which counts, draws
+//! or explains outcomes.
 
-use std::time::Duration;
+use std::ops::{Index, IndexMut};
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::seq::FrameNumber;
-
-/// What became of a frame. The names are those of the fields of
-/// [`Outcomes`](crate::stats::Outcomes), which says what they mean; frames that
-/// were never encoded or numbered have no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// How a frame ended, from the best to the least known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// Shown whole, nothing repaired.
     IntactUnrepaired,
-    /// Shown whole after repair by request.
+    /// Shown whole after a retransmission.
     IntactRetransmission,
     /// Shown whole after repair by parity.
     IntactParity,
@@ -26,10 +22,10 @@ pub enum Outcome {
     Undecodable,
     /// Whole after its deadline.
     Late,
-    /// What it lacked was damaged.
+    /// Whole, and its checksum does not hold.
     Corrupt,
-    /// What it lacked was lost for several reasons, or for one of several.
-    Mixed,
+    /// What it lacked was lost for several causes, or for one of several.
+    LostUnknown,
     /// What it lacked was dropped in the socket buffer.
     LostSocket,
     /// What it lacked was lost on the way.
@@ -42,48 +38,203 @@ pub enum Outcome {
     TailUnknown,
     /// Not settled when the viewer stopped.
     Open,
+    /// Given up before encoding for a newer one. It never had a number.
+    Replaced,
 }
 
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct OutcomeInfo {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Its name in reports.
+    pub key: &'static str,
+    /// Its letter in the timeline.
+    pub letter: char,
+    /// Its class on the page.
+    pub class: &'static str,
+    /// A few words, for legends and the rows of tables.
+    pub legend: &'static str,
+    /// Whether the frame should have been shown and was not.
+    pub is_loss: bool,
+    /// One sentence.
+    pub explanation: &'static str,
+}
+
+/// All outcomes, in their order.
+pub const OUTCOMES: [OutcomeInfo; 16] = [
+    OutcomeInfo {
+        outcome: Outcome::IntactUnrepaired,
+        key: "intact_unrepaired",
+        letter: '.',
+        class: "whole",
+        legend: "whole",
+        is_loss: false,
+        explanation: "Shown byte for byte as sent; nothing had to be repaired.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::IntactRetransmission,
+        key: "intact_retransmission",
+        letter: 'r',
+        class: "retransmitted",
+        legend: "whole by retransmission",
+        is_loss: false,
+        explanation: "Shown byte for byte as sent; it took retransmissions, and no parity.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::IntactParity,
+        key: "intact_parity",
+        letter: 'p',
+        class: "repaired",
+        legend: "whole by parity",
+        is_loss: false,
+        explanation: "Shown byte for byte as sent; parity rebuilt chunks.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Concealed,
+        key: "concealed",
+        letter: 'c',
+        class: "concealed",
+        legend: "concealed",
+        is_loss: false,
+        explanation: "Shown; what had not arrived was filled from the frame before.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Skipped,
+        key: "skipped",
+        letter: 's',
+        class: "skipped",
+        legend: "skipped",
+        is_loss: false,
+        explanation: "Whole and in time, but a newer one was shown.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Undecodable,
+        key: "undecodable",
+        letter: 'u',
+        class: "undecodable",
+        legend: "undecodable",
+        is_loss: true,
+        explanation: "Whole, but not a JPEG that can be decoded.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Late,
+        key: "late",
+        letter: 'l',
+        class: "late",
+        legend: "late",
+        is_loss: true,
+        explanation: "Not shown; all of it arrived, but after its deadline.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Corrupt,
+        key: "corrupt",
+        letter: 'x',
+        class: "corrupt",
+        legend: "corrupt",
+        is_loss: true,
+        explanation: "Not shown; all of it arrived, and its checksum does not hold.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::LostUnknown,
+        key: "lost_unknown",
+        letter: 'm',
+        class: "lost-unknown",
+        legend: "lost, cause unknown",
+        is_loss: true,
+        explanation: "Not shown; what it lacked was lost for more than one cause, or for one that \
+                      cannot be told.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::LostSocket,
+        key: "lost_socket",
+        letter: 'b',
+        class: "dropped",
+        legend: "lost in the socket buffer",
+        is_loss: true,
+        explanation: "Not shown; what it lacked was dropped in the viewer's socket buffer.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::LostNetwork,
+        key: "lost_network",
+        letter: 'n',
+        class: "lost",
+        legend: "lost on the network",
+        is_loss: true,
+        explanation: "Not shown; what it lacked was lost on the way, or arrived corrupt.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::NotSent,
+        key: "not_sent",
+        letter: 'k',
+        class: "unsent",
+        legend: "not sent",
+        is_loss: true,
+        explanation: "It could not be encoded or sent, or the sender's own system refused every \
+                      packet that it lacked.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::BeforeJoining,
+        key: "before_joining",
+        letter: '-',
+        class: "unknown",
+        legend: "sent before joining",
+        is_loss: false,
+        explanation: "Sent before the viewer's first packet.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::TailUnknown,
+        key: "tail_unknown",
+        letter: '?',
+        class: "unknown",
+        legend: "not known, at the end",
+        is_loss: false,
+        explanation: "Announced, and behind the last packet that the viewer knows of: whether it \
+                      was lost cannot be told.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Open,
+        key: "open",
+        letter: 'o',
+        class: "unknown",
+        legend: "not settled",
+        is_loss: false,
+        explanation: "Still awaited, or on its way to be shown; 0 once a stream has ended.",
+    },
+    OutcomeInfo {
+        outcome: Outcome::Replaced,
+        key: "replaced",
+        letter: '~',
+        class: "unsent",
+        legend: "replaced at the source",
+        is_loss: false,
+        explanation: "A newer one took its place before it was encoded. With --listen that is \
+                      every frame while nobody watches.",
+    },
+];
+
 impl Outcome {
-    /// All outcomes, from the best to the least known.
-    pub const ALL: [Self; 15] = [
-        Self::IntactUnrepaired,
-        Self::IntactRetransmission,
-        Self::IntactParity,
-        Self::Concealed,
-        Self::Skipped,
-        Self::Undecodable,
-        Self::Late,
-        Self::Corrupt,
-        Self::Mixed,
-        Self::LostSocket,
-        Self::LostNetwork,
-        Self::NotSent,
-        Self::BeforeJoining,
-        Self::TailUnknown,
-        Self::Open,
-    ];
+    /// Its row of the table.
+    #[must_use]
+    pub fn info(self) -> &'static OutcomeInfo {
+        &OUTCOMES[self as usize]
+    }
 
     /// Its name in reports.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::IntactUnrepaired => "intact_unrepaired",
-            Self::IntactRetransmission => "intact_retransmission",
-            Self::IntactParity => "intact_parity",
-            Self::Concealed => "concealed",
-            Self::Skipped => "skipped",
-            Self::Undecodable => "undecodable",
-            Self::Late => "late",
-            Self::Corrupt => "corrupt",
-            Self::Mixed => "lost_unknown",
-            Self::LostSocket => "lost_socket",
-            Self::LostNetwork => "lost_network",
-            Self::NotSent => "not_sent",
-            Self::BeforeJoining => "before_joining",
-            Self::TailUnknown => "tail_unknown",
-            Self::Open => "open",
-        }
+    pub fn key(self) -> &'static str {
+        self.info().key
+    }
+
+    /// All outcomes, in their order.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + Clone {
+        OUTCOMES.iter().map(|info| info.outcome)
+    }
+
+    /// The outcome with this letter.
+    #[must_use]
+    pub fn of_letter(letter: char) -> Option<Self> {
+        Self::all().find(|outcome| outcome.info().letter == letter)
     }
 
     /// Whether it was shown byte for byte as sent.
@@ -100,72 +251,91 @@ impl Outcome {
     pub fn is_shown(self) -> bool {
         self.is_intact() || self == Self::Concealed
     }
+
+    /// Whether it was not shown since packets were missing.
+    #[must_use]
+    pub fn lacks_packets(self) -> bool {
+        matches!(
+            self,
+            Self::LostUnknown | Self::LostSocket | Self::LostNetwork | Self::NotSent
+        )
+    }
 }
 
-/// One frame, when its outcome is settled.
-///
-/// `captured` and `sent` are on the sender's clock, the other times on the
-/// viewer's; `offset_micros` joins them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FrameRecord {
-    /// The stream that it is of.
-    pub stream: u64,
-    /// Its number in the stream.
-    pub number: FrameNumber,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// When the picture was taken; on the sender's clock.
-    pub captured: Option<Duration>,
-    /// When the first of its datagrams that arrived left; on the sender's
-    /// clock.
-    pub sent: Option<Duration>,
-    /// When the first of it arrived.
-    pub first_chunk: Option<Duration>,
-    /// When the last of it arrived, repeated or redundant chunks included.
-    pub last_chunk: Option<Duration>,
-    /// When it was whole, in time or not.
-    pub complete: Option<Duration>,
-    /// When it was shown.
-    pub shown: Option<Duration>,
-    /// How many chunks it has; unknown where nothing of it arrived.
-    pub chunks: Option<u32>,
-    /// How many of them did not arrive as they were sent first.
-    pub chunks_lost: Option<u32>,
-    /// How many parity rebuilt.
-    pub chunks_by_parity: u32,
-    /// How many came because they were asked for.
-    pub chunks_by_retransmission: u32,
-    /// Length of its JPEG in bytes; unknown where nothing of it arrived.
-    pub bytes: Option<u32>,
-    /// The share of the picture that had not arrived, 0 to 1: more than 0 for
-    /// a frame with holes only.
-    pub stale: f64,
-    /// What is to be added to the sender's time to have the viewer's, in
-    /// microseconds, as it was estimated when the frame was settled; 0 where
-    /// both run on one clock.
-    pub offset_micros: Option<i64>,
-}
+/// Frames by outcome; `None` where their number is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes([Option<u64>; OUTCOMES.len()]);
 
-impl FrameRecord {
-    /// A frame of which nothing is known yet.
-    pub(crate) fn unknown(stream: u64, number: FrameNumber, outcome: Outcome) -> Self {
-        Self {
-            stream,
-            number,
-            outcome,
-            captured: None,
-            sent: None,
-            first_chunk: None,
-            last_chunk: None,
-            complete: None,
-            shown: None,
-            chunks: None,
-            chunks_lost: None,
-            chunks_by_parity: 0,
-            chunks_by_retransmission: 0,
-            bytes: None,
-            stale: 0.0,
-            offset_micros: None,
+impl Outcomes {
+    /// Adds what was counted of another stream: what is unknown of one is
+    /// unknown of both.
+    pub fn add(&mut self, before: &Self) {
+        for (own, before) in self.0.iter_mut().zip(before.0) {
+            *own = own.zip(before).map(|(own, before)| own + before);
         }
+    }
+}
+
+impl Index<Outcome> for Outcomes {
+    type Output = Option<u64>;
+
+    fn index(&self, outcome: Outcome) -> &Option<u64> {
+        &self.0[outcome as usize]
+    }
+}
+
+impl IndexMut<Outcome> for Outcomes {
+    fn index_mut(&mut self, outcome: Outcome) -> &mut Option<u64> {
+        &mut self.0[outcome as usize]
+    }
+}
+
+impl FromIterator<(Outcome, u64)> for Outcomes {
+    fn from_iter<T: IntoIterator<Item = (Outcome, u64)>>(counts: T) -> Self {
+        let mut outcomes = Self::default();
+        for (outcome, count) in counts {
+            outcomes[outcome] = Some(count);
+        }
+        outcomes
+    }
+}
+
+impl Serialize for Outcomes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(OUTCOMES.len()))?;
+        for outcome in Outcome::all() {
+            map.serialize_entry(outcome.key(), &self[outcome])?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_its_row_its_key_and_its_letter() {
+        for (index, info) in OUTCOMES.iter().enumerate() {
+            assert_eq!(info.outcome as usize, index);
+            assert_eq!(Outcome::of_letter(info.letter), Some(info.outcome));
+            assert!(info.explanation.ends_with('.'), "{}", info.key);
+        }
+        let keys: BTreeSet<_> = OUTCOMES.iter().map(|info| info.key).collect();
+        assert_eq!(keys.len(), OUTCOMES.len());
+    }
+
+    #[test]
+    fn unknown_and_known_are_unknown() {
+        let mut outcomes: Outcomes = [(Outcome::Late, 2), (Outcome::Open, 0)]
+            .into_iter()
+            .collect();
+        outcomes.add(&[(Outcome::Late, 3)].into_iter().collect());
+        assert_eq!(outcomes, [(Outcome::Late, 5)].into_iter().collect());
+        let json = serde_json::to_value(&outcomes).unwrap();
+        assert_eq!(json["late"], 5);
+        assert!(json["open"].is_null() && json["replaced"].is_null());
     }
 }

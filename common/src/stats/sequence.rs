@@ -31,8 +31,8 @@ pub struct Gap {
     pub end: u64,
     /// How many packets had been received when they were found missing.
     revealed_at: u64,
-    /// The episode that may explain them, as it was given by whoever noted it.
-    pub episode: Option<u64>,
+    /// The socket drop that may explain them.
+    pub drop_event: Option<u64>,
 }
 
 /// The numbers received on one channel.
@@ -51,6 +51,8 @@ pub struct SequenceTracker {
     missing: BTreeMap<u64, Gap>,
     /// Everything below this was received or is in a gap.
     revealed: u64,
+    /// What is missing below this may be in no gap.
+    begun: u64,
     /// How far packets were out of order, in packets.
     extents: Option<Histogram<u32>>,
 }
@@ -66,6 +68,7 @@ impl Default for SequenceTracker {
             gaps: 0,
             missing: BTreeMap::new(),
             revealed: 0,
+            begun: 0,
             extents: None,
             seen: FixedBitSet::with_capacity(WINDOW as usize),
         }
@@ -74,13 +77,12 @@ impl Default for SequenceTracker {
 
 impl SequenceTracker {
     /// Counts a packet.
-    pub fn note(&mut self, number: PacketNumber) -> Arrival {
-        self.note_in(number, None)
+    pub fn insert(&mut self, number: PacketNumber) -> Arrival {
+        self.insert_in(number, None)
     }
 
-    /// Counts a packet; what it shows to be missing may be explained by an
-    /// episode.
-    pub fn note_in(&mut self, number: PacketNumber, episode: Option<u64>) -> Arrival {
+    /// Counts a packet; a socket drop may explain what it shows to be missing.
+    pub fn insert_in(&mut self, number: PacketNumber, drop_event: Option<u64>) -> Arrival {
         let number = number.0;
         if !self.is_plausible(PacketNumber(number)) {
             return Arrival::Implausible;
@@ -90,7 +92,7 @@ impl SequenceTracker {
         if number >= next {
             self.advance(next, number);
             if first < next {
-                self.reveal(number, episode);
+                self.reveal(number, drop_event);
             }
             self.revealed = self.revealed.max(number + 1);
         } else {
@@ -100,7 +102,7 @@ impl SequenceTracker {
             }
             // https://www.rfc-editor.org/rfc/rfc4737#section-3.3
             self.reordered += 1;
-            self.note_extent(number);
+            self.record_extent(number);
         }
         self.seen.insert(bit(number));
         self.range = Some((first.min(number), next.max(number + 1)));
@@ -115,8 +117,8 @@ impl SequenceTracker {
         number.0 <= MAX_NUMBER
     }
 
-    /// Notes that the numbers below `end` are known to have been sent.
-    pub fn reveal(&mut self, end: u64, episode: Option<u64>) {
+    /// The numbers below `end` are known to have been sent.
+    pub fn reveal(&mut self, end: u64, drop_event: Option<u64>) {
         let start = self.revealed;
         if end <= start || end > MAX_NUMBER {
             return;
@@ -124,7 +126,7 @@ impl SequenceTracker {
         let gap = Gap {
             end,
             revealed_at: self.received,
-            episode,
+            drop_event,
         };
         self.missing.insert(start, gap);
         self.revealed = end;
@@ -136,17 +138,23 @@ impl SequenceTracker {
         }
     }
 
-    /// Notes that what was sent before `start` is of no account: nothing of it
-    /// is missing.
+    /// What was sent before `start` does not count: nothing of it is missing.
     pub fn begin_at(&mut self, start: u64) {
         self.revealed = self.revealed.max(start);
+        self.begun = self.begun.max(start);
+    }
+
+    /// From here on everything that is missing is in a gap.
+    #[must_use]
+    pub fn sure_from(&self) -> u64 {
+        self.opened.unwrap_or(0).max(self.begun)
     }
 
     /// The distance in the order of arrival to the first packet that had a
     /// higher number: the one that showed this one to be missing.
     ///
     /// <https://www.rfc-editor.org/rfc/rfc4737#section-4.2.2>
-    fn note_extent(&mut self, number: u64) {
+    fn record_extent(&mut self, number: u64) {
         let gap = self.gap(number);
         // Below the first number there is no gap: the first packet had a
         // higher number.
@@ -161,12 +169,14 @@ impl SequenceTracker {
 
     fn advance(&mut self, next: u64, number: u64) {
         self.gaps += u64::from(number > next);
+        let (from, to) = (bit(next), bit(number));
         if number - next >= WINDOW {
             self.seen.clear();
+        } else if from <= to {
+            self.seen.set_range(from..to, false);
         } else {
-            for skipped in next..number {
-                self.seen.set(bit(skipped), false);
-            }
+            self.seen.set_range(from.., false);
+            self.seen.set_range(..to, false);
         }
     }
 
@@ -212,6 +222,13 @@ impl SequenceTracker {
             self.seen.count_ones(from..) + self.seen.count_ones(..to)
         };
         ones as u64
+    }
+
+    /// How many numbers of a range are missing, as far as the window reaches back.
+    #[must_use]
+    pub fn missing_in(&self, range: Range<u64>) -> u64 {
+        let length = range.end.saturating_sub(range.start);
+        length.saturating_sub(self.received_in(range))
     }
 
     /// Everything below this was received or is in a gap.
@@ -302,9 +319,9 @@ mod tests {
     #[test]
     fn a_leap_that_no_stream_makes_is_not_counted() {
         let mut numbers = SequenceTracker::default();
-        numbers.note(PacketNumber(5));
-        assert_eq!(numbers.note(PacketNumber(u64::MAX)), Arrival::Implausible);
-        assert_eq!(numbers.note(PacketNumber(6)), Arrival::New);
+        numbers.insert(PacketNumber(5));
+        assert_eq!(numbers.insert(PacketNumber(u64::MAX)), Arrival::Implausible);
+        assert_eq!(numbers.insert(PacketNumber(6)), Arrival::New);
         assert_eq!((numbers.received(), numbers.next()), (2, 7));
     }
 
@@ -313,7 +330,7 @@ mod tests {
         // The example of RFC 4737, section 4.2.2 in another order: 1 2 3 7 8 9 10 4 5 6 11.
         let mut numbers = SequenceTracker::default();
         for number in [1, 2, 3, 7, 8, 9, 10, 4, 5, 6, 11] {
-            numbers.note(PacketNumber(number));
+            numbers.insert(PacketNumber(number));
         }
         let extents: Vec<_> = numbers
             .extents()
@@ -328,20 +345,20 @@ mod tests {
     }
 
     #[test]
-    fn gaps_keep_the_episode_that_they_were_found_in() {
+    fn gaps_keep_the_socket_drop_that_they_were_found_after() {
         let mut numbers = SequenceTracker::default();
-        for (number, episode) in [(0, None), (4, Some(1)), (2, None), (9, None)] {
-            numbers.note_in(PacketNumber(number), episode);
+        for (number, event) in [(0, None), (4, Some(1)), (2, None), (9, None)] {
+            numbers.insert_in(PacketNumber(number), event);
         }
         numbers.reveal(12, Some(2));
-        let episodes = |range| {
+        let found = |range| {
             let gaps = numbers.gaps_in(range);
-            gaps.map(|(start, gap)| (start, gap.end, gap.episode))
+            gaps.map(|(start, gap)| (start, gap.end, gap.drop_event))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(episodes(0..1), []);
-        assert_eq!(episodes(3..6), [(1, 4, Some(1)), (5, 9, None)]);
-        assert_eq!(episodes(9..20), [(10, 12, Some(2))]);
+        assert_eq!(found(0..1), []);
+        assert_eq!(found(3..6), [(1, 4, Some(1)), (5, 9, None)]);
+        assert_eq!(found(9..20), [(10, 12, Some(2))]);
         assert_eq!(numbers.received_in(0..10), 4);
         assert_eq!(numbers.received_in(1..4), 1);
     }
@@ -349,14 +366,34 @@ mod tests {
     #[test]
     fn the_window_is_forgotten_behind_the_highest() {
         let mut numbers = SequenceTracker::default();
-        numbers.note(PacketNumber(0));
-        numbers.note(PacketNumber(WINDOW));
+        numbers.insert(PacketNumber(0));
+        numbers.insert(PacketNumber(WINDOW));
         assert!(!numbers.has(PacketNumber(0)));
-        assert_eq!(numbers.note(PacketNumber(0)), Arrival::Duplicate);
-        assert_eq!(numbers.note(PacketNumber(1)), Arrival::New);
+        assert_eq!(numbers.insert(PacketNumber(0)), Arrival::Duplicate);
+        assert_eq!(numbers.insert(PacketNumber(1)), Arrival::New);
     }
 
     proptest! {
+        #[test]
+        fn a_leap_forgets_what_is_behind_the_window_and_nothing_else(
+            leaps in prop::collection::vec((0_u64..3, 0..2 * WINDOW), 1..40)
+        ) {
+            let (mut numbers, mut set, mut next) = (SequenceTracker::default(), BTreeSet::new(), 0);
+            for (few, far) in leaps {
+                // Most leaps are short, some are longer than the window.
+                let number = next + if few == 0 { far } else { far % 100 };
+                next = number + 1;
+                set.insert(number);
+                numbers.insert(PacketNumber(number));
+                let from = next.saturating_sub(WINDOW);
+                prop_assert_eq!(numbers.received_in(0..next), set.range(from..).count() as u64);
+                for number in set.iter().flat_map(|number| [number.saturating_sub(1), *number]) {
+                    let known = number >= from && set.contains(&number);
+                    prop_assert_eq!(numbers.has(PacketNumber(number)), known, "{}", number);
+                }
+            }
+        }
+
         #[test]
         fn counts_what_a_plain_set_counts(arrivals in prop::collection::vec(0_u64..300, 1..400)) {
             let mut numbers = SequenceTracker::default();
@@ -367,7 +404,7 @@ mod tests {
                 reordered += u64::from(new && Some(*number) < highest);
                 highest = highest.max(Some(*number));
                 let expected = if new { Arrival::New } else { Arrival::Duplicate };
-                prop_assert_eq!(numbers.note(PacketNumber(*number)), expected);
+                prop_assert_eq!(numbers.insert(PacketNumber(*number)), expected);
             }
             prop_assert_eq!(numbers.received(), set.len() as u64);
             prop_assert_eq!(numbers.duplicate(), duplicate);

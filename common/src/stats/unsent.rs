@@ -10,13 +10,13 @@ const MAX_RUNS: usize = 256;
 
 /// The runs of media packets that never left.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct UnsentRanges {
     runs: VecDeque<Range<u64>>,
 }
 
-impl Refusals {
+impl UnsentRanges {
     /// Takes the newest run; it may be a known one that has grown.
-    pub(super) fn note(&mut self, run: Range<u64>) {
+    pub(super) fn record(&mut self, run: Range<u64>) {
         if run.is_empty() {
             return;
         }
@@ -50,20 +50,20 @@ mod tests {
 
     #[test]
     fn runs_grow_and_are_counted_where_they_lie() {
-        let mut refusals = Refusals::default();
-        refusals.note(10..10);
-        assert_eq!(refusals.count_in(&(0..100)), 0);
-        refusals.note(10..12);
-        refusals.note(10..15);
-        refusals.note(20..21);
-        assert_eq!(refusals.count_in(&(0..100)), 6);
-        assert_eq!(refusals.count_in(&(12..20)), 3);
-        assert_eq!(refusals.count_in(&(15..20)), 0);
+        let mut unsent = UnsentRanges::default();
+        unsent.record(10..10);
+        assert_eq!(unsent.count_in(&(0..100)), 0);
+        unsent.record(10..12);
+        unsent.record(10..15);
+        unsent.record(20..21);
+        assert_eq!(unsent.count_in(&(0..100)), 6);
+        assert_eq!(unsent.count_in(&(12..20)), 3);
+        assert_eq!(unsent.count_in(&(15..20)), 0);
         // Whatever a forged one says.
-        refusals.note(0..u64::MAX);
-        refusals.note(1..u64::MAX);
-        assert_eq!(refusals.count_in(&(5..9)), 4);
-        (0..10_000).for_each(|run| refusals.note(run * 10..run * 10 + 1));
-        assert_eq!(refusals.runs.len(), MAX_RUNS);
+        unsent.record(0..u64::MAX);
+        unsent.record(1..u64::MAX);
+        assert_eq!(unsent.count_in(&(5..9)), 4);
+        (0..10_000).for_each(|run| unsent.record(run * 10..run * 10 + 1));
+        assert_eq!(unsent.runs.len(), MAX_RUNS);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Frames, Packets, Percentiles};
+use super::{Frames, Outcome, Outcomes, Packets, Percentiles};
 
 /// One viewer's figures, as of its last word.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -15,8 +15,10 @@ pub struct ViewerFigures {
     /// Whether it spoke within the last seconds; one that ended with the
     /// stream did.
     pub present: bool,
-    /// What became of the frames there.
+    /// How many frames there were there.
     pub frames: Frames,
+    /// How they ended there.
+    pub outcomes: Outcomes,
     /// What became of the packets there.
     pub packets: Packets,
     /// UDP payload that it received, in bytes.
@@ -35,9 +37,12 @@ impl ViewerFigures {
     /// and not skipped for a newer one, 0 to 1.
     #[must_use]
     pub fn frames_lost(&self) -> Option<f64> {
-        let frames = &self.frames;
-        let missed = frames.lost? + frames.incomplete? + frames.late? + frames.undecodable?;
-        let all = missed + frames.shown? + frames.skipped?;
+        let (frames, outcomes) = (&self.frames, &self.outcomes);
+        let missed = frames.lost?
+            + frames.incomplete?
+            + outcomes[Outcome::Late]?
+            + outcomes[Outcome::Undecodable]?;
+        let all = missed + frames.shown? + outcomes[Outcome::Skipped]?;
         (all > 0).then(|| missed as f64 / all as f64)
     }
 
@@ -62,16 +67,19 @@ mod tests {
         );
         figures.frames = Frames {
             shown: Some(96),
-            skipped: Some(2),
             lost: Some(1),
             incomplete: Some(1),
-            late: Some(0),
-            undecodable: Some(0),
             ..Frames::default()
         };
+        let outcomes = [
+            (Outcome::Skipped, 2),
+            (Outcome::Late, 0),
+            (Outcome::Undecodable, 0),
+        ];
+        figures.outcomes = outcomes.into_iter().collect();
         figures.packets = Packets {
             received: Some(990),
-            lost: Some(7),
+            lost: Some(8),
             corrupt: Some(1),
             socket_dropped: Some(2),
             ..Packets::default()

@@ -7,7 +7,7 @@
 //! ```text
 //!  0        1        2        3        4        5        6        7
 //! +--------+--------+--------+--------+--------+--------+--------+--------+
-//! | 'F' 46 | version|  kind  | flags  |  key   | check  |   destination   |
+//! | 'F' 46 | version|  kind  | flags  |  key   |   0    |   destination   |
 //! +--------+--------+--------+--------+--------+--------+--------+--------+
 //! |                                stream                                 |
 //! +--------+--------+--------+--------+--------+--------+--------+--------+
@@ -26,9 +26,7 @@
 //!   an authentication tag of 16 bytes, the header is associated data, and the
 //!   CRC is 0, since the tag takes its place. (key, direction, destination,
 //!   channel, number) never repeats within a stream and is the nonce.
-//! - `check` is the low byte of the CRC-32C of the header without `check` and
-//!   without the CRC itself: where the body is damaged it says whether the
-//!   packet number can still be believed.
+//! - The byte behind it is reserved: a sender sets it to 0, a receiver ignores it.
 //! - `destination` numbers the destinations of a sender, from 0. A viewer answers
 //!   with the destination that it was addressed as. 65535 is none: the handshake
 //!   uses it before there is one.
@@ -46,7 +44,6 @@
 //! in `common/vectors/native-v1.txt`.
 
 mod control;
-mod damage;
 mod fields;
 mod media;
 
@@ -258,7 +255,6 @@ impl Packet<'_> {
             Packet::PathResponse(response) => response.encode(out),
         }
         let datagram = &mut out[start..];
-        datagram[CHECK] = header_check(datagram);
         let crc = checksum(datagram);
         datagram[CRC].copy_from_slice(&crc.to_be_bytes());
     }
@@ -271,38 +267,17 @@ impl Packet<'_> {
     pub fn decode(datagram: &[u8]) -> Result<(Header, Packet<'_>), WireError> {
         let mut reader = Reader::new("header", datagram);
         let head = reader.take(HEADER)?;
-        if head[0] != MAGIC && !(head[0] ^ MAGIC).is_power_of_two() {
+        if head[0] != MAGIC {
             return Err(WireError::UnknownFormat(head[0]));
         }
         let (header, got) = Header::decode(head)?;
         let expected = checksum(datagram);
-        if head[0] != MAGIC {
-            let claimed = damage::repaired_header(datagram);
-            return Err(match claimed {
-                None => WireError::UnknownFormat(head[0]),
-                Some(_) => WireError::Checksum {
-                    got,
-                    expected,
-                    claimed,
-                },
-            });
-        }
         let key = head[KEY];
         if key != 0 && got == 0 {
             return Err(WireError::Encrypted(key));
         }
         if got != expected {
-            let believable = head[CHECK] == header_check(head);
-            let claimed = if believable {
-                header
-            } else {
-                damage::repaired_header(datagram)
-            };
-            return Err(WireError::Checksum {
-                got,
-                expected,
-                claimed,
-            });
+            return Err(WireError::Checksum { got, expected });
         }
         if head[1] != VERSION {
             return Err(WireError::Version { got: head[1] });
@@ -363,7 +338,6 @@ pub(crate) fn sign(datagram: &mut [u8]) -> bool {
     if datagram.len() < HEADER {
         return false;
     }
-    datagram[CHECK] = header_check(datagram);
     let crc = checksum(datagram);
     datagram[CRC].copy_from_slice(&crc.to_be_bytes());
     true
@@ -373,14 +347,8 @@ fn checksum(datagram: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&datagram[..CRC.start]), &datagram[CRC.end..])
 }
 
-fn header_check(head: &[u8]) -> u8 {
-    let crc = crc32c::crc32c(&head[..CHECK]);
-    crc32c::crc32c_append(crc, &head[CHECK + 1..CRC.start]) as u8
-}
-
 const KIND: usize = 2;
 const KEY: usize = 4;
-const CHECK: usize = 5;
 const DESTINATION: usize = 6;
 const CRC: Range<usize> = 32..36;
 

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Account, Course, Hit, Report};
-use super::truth::{Frame, Packets, Truth};
+use framegram_common::stats::{Account, ChannelAccount, Outcome};
+
+use super::expected::{Expected, Frame, Packets};
+use super::report::{LossyFrame, Report, Timeline};
 
 /// A figure of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Figure {
     pub(super) name: String,
     pub(super) measured: u64,
-    pub(super) done: u64,
+    pub(super) injected: u64,
 }
 
 /// All that was compared of a stream, or of a report.
@@ -26,11 +28,10 @@ pub(super) struct Comparison {
 
 impl Comparison {
     /// Of one stream.
-    pub(super) fn of_stream(account: &Account, truth: &Truth, report: &Report) -> Self {
+    pub(super) fn of_stream(account: &Account, expected: &Expected, report: &Report) -> Self {
         let mut all = Self::default();
-        let course = report.course.as_ref();
         let shared = report.shared_drops();
-        let blind = account.socket_dropped + shared > 0 && !truth.behind_socket;
+        let blind = account.socket_dropped + shared > 0 && !expected.behind_socket;
         if blind && shared > 0 {
             all.notes.push(format!(
                 "{shared} datagrams were dropped in the buffer of the socket that the senders \
@@ -40,35 +41,33 @@ impl Comparison {
             all.notes.push(format!(
                 "{} datagrams were dropped in the viewer's socket buffer, which the sender's log \
                  cannot know of: only what was lost on the way is compared, where nothing was \
-                 doubled or damaged",
+                 duplicated or corrupted",
                 account.socket_dropped
             ));
         }
-        all.compare_packets(account, truth, blind, shared > 0);
-        let [before, after] = truth.outside;
+        all.compare_packets(account, expected, blind, shared > 0);
+        let [before, after] = expected.outside;
         if before > 0 {
             all.notes
                 .push(format!("sent before joining: {before} packets"));
         }
         if after > 0 {
             all.notes.push(format!(
-                "sent after the last totals that arrived, so that the viewer cannot know of \
+                "sent after the last sender report that arrived, so that the viewer cannot know of \
                  them: {after} packets"
             ));
         }
-        match course {
-            None => all.notes.push("the report lists no frames".to_owned()),
-            Some(_) if account.not_sent > 0 => {
-                let why = "frames are not compared: the sender's system refused some of their \
-                           packets";
-                all.notes.push(why.to_owned());
-            }
-            Some(_) if blind || truth.unplaced > 0 => {
-                let why = "frames are not compared: of some packets the log does not say what \
-                           they carried";
-                all.notes.push(why.to_owned());
-            }
-            Some(course) => all.compare_frames(account, truth, course),
+        let unknown = if account.send_errors > 0 {
+            Some("the sender's system refused some of their packets")
+        } else if blind || expected.unplaced > 0 {
+            Some("of some packets the log does not say what they carried")
+        } else {
+            None
+        };
+        match (&report.timeline, unknown) {
+            (None, _) => all.notes.push("the report lists no frames".to_owned()),
+            (_, Some(why)) => all.notes.push(format!("frames are not compared: {why}")),
+            (Some(timeline), None) => all.compare_frames(account, expected, timeline),
         }
         all
     }
@@ -76,148 +75,151 @@ impl Comparison {
     /// How many figures differ.
     pub(super) fn differing(&self) -> usize {
         let figures = self.figures.iter();
-        figures.filter(|it| it.measured != it.done).count() + self.differences.len()
+        figures.filter(|it| it.measured != it.injected).count() + self.differences.len()
     }
 
-    fn compare_packets(&mut self, account: &Account, truth: &Truth, blind: bool, shared: bool) {
-        let sum = |of: fn(&Packets) -> u64| truth.packets.iter().map(of).sum::<u64>();
-        let own = |of: fn(&super::report::Channel) -> u64| account.channels.iter().map(of).sum();
+    fn compare_packets(
+        &mut self,
+        account: &Account,
+        expected: &Expected,
+        blind: bool,
+        shared: bool,
+    ) {
+        let sum = |of: fn(&Packets) -> u64| expected.packets.iter().map(of).sum::<u64>();
+        let own = |of: fn(&ChannelAccount) -> u64| account.channels.iter().map(of).sum();
         let absent = sum(|it| it.absent);
-        if absent > 0 && truth.behind_socket {
+        if absent > 0 && expected.behind_socket {
             self.notes.push(format!(
                 "lost before they came to the viewer, and counted as lost: {absent} packets"
             ));
         }
         // The viewer's log cannot tell what its socket dropped from what never
         // came to the machine.
-        let (besides, dropped) = if truth.behind_socket {
-            let named = sum(|it| it.refused);
-            let unnamed = account.not_sent.saturating_sub(named);
+        let named = sum(|it| it.send_errors);
+        let (others, dropped) = if expected.behind_socket {
+            let unnamed = account.send_errors.saturating_sub(named);
             (absent.saturating_sub(unnamed), account.socket_dropped)
         } else {
-            self.demand("packets not sent", account.not_sent, sum(|it| it.refused));
+            self.demand("send errors", account.send_errors, named);
             (0, 0)
         };
-        let numbered = if truth.behind_socket { 0 } else { absent };
+        let numbered = if expected.behind_socket { 0 } else { absent };
         let sent = sum(|it| it.sent) - numbered;
         self.show("packets sent", own(|it| it.end - it.first), sent);
         if !blind {
             self.show("received", own(|it| it.received), sum(|it| it.received));
         }
-        if !blind || (truth.plain && !shared) {
-            let lost = sum(|it| it.gone) + besides;
+        if !blind || (expected.plain && !shared) {
+            let lost = sum(|it| it.lost) + others;
             self.show("lost", account.lost + dropped, lost);
         }
         if blind {
             return;
         }
-        self.show("corrupt", account.corrupt, sum(|it| it.corrupt));
+        let (least, most) = expected.corrupt.clone().into_inner();
+        self.show(
+            "corrupt",
+            account.corrupt,
+            account.corrupt.clamp(least, most),
+        );
         self.show("duplicate", own(|it| it.duplicate), sum(|it| it.duplicate));
         self.show("reordered", own(|it| it.reordered), sum(|it| it.reordered));
-        let named = own(|it| it.corrupt) == account.corrupt;
-        for (channel, done) in account.channels.iter().zip(&truth.packets) {
-            let name = |what: &str| format!("{} packets {what}", channel.channel);
-            self.demand(&name("received"), channel.received, done.received);
-            let missing = done.sent.saturating_sub(done.received);
-            self.demand(&name("missing"), channel.missing, missing);
-            self.demand(&name("duplicate"), channel.duplicate, done.duplicate);
-            self.demand(&name("reordered"), channel.reordered, done.reordered);
-            if named {
-                self.demand(&name("corrupt"), channel.corrupt, done.corrupt);
+        for (channel, injected) in account.channels.iter().zip(&expected.packets) {
+            let missing = injected.sent.saturating_sub(injected.received);
+            for (what, measured, injected) in [
+                ("received", channel.received, injected.received),
+                ("missing", channel.missing, missing),
+                ("duplicate", channel.duplicate, injected.duplicate),
+                ("reordered", channel.reordered, injected.reordered),
+            ] {
+                self.demand(
+                    &format!("{} packets {what}", channel.channel),
+                    measured,
+                    injected,
+                );
             }
         }
     }
 
-    fn compare_frames(&mut self, account: &Account, truth: &Truth, course: &Course) {
-        let hits: BTreeMap<u64, &Hit> = course
-            .hits
-            .iter()
-            .filter(|hit| hit.stream == account.stream)
-            .map(|hit| (hit.frame, hit))
+    fn compare_frames(&mut self, account: &Account, expected: &Expected, timeline: &Timeline) {
+        let own = timeline.lossy_frames.iter();
+        let lossy: BTreeMap<u64, &LossyFrame> = own
+            .filter(|frame| frame.stream == account.stream)
+            .map(|frame| (frame.frame, frame))
             .collect();
-        let complete = course.hits_unlisted == 0;
-        let of_truth =
-            |frame: &u64| u32::try_from(*frame).is_ok_and(|it| truth.frames.contains_key(&it));
-        let known = |frame: u64| truth.frames.get(&(frame as u32));
+        let complete = timeline.lossy_frames_unlisted == 0;
+        let known = |frame: u64| expected.frames.get(&u32::try_from(frame).ok()?);
         let frames = account.end_frame.saturating_sub(account.first_frame);
-        self.show("frames", frames, truth.seen);
+        self.show("frames", frames, expected.seen);
         if complete {
-            let measured = hits.keys().filter(|frame| of_truth(frame)).count() as u64;
-            let done = truth.frames.values().filter(|it| it.lost > 0).count() as u64;
-            self.show("frames hit", measured, done);
-            let chunks = |hit: &&Hit| {
-                let all = known(hit.frame).map(|frame| u64::from(frame.chunks));
-                all.map(|all| hit.chunks_lost.unwrap_or(all).min(u32::MAX.into()))
+            let measured = lossy
+                .keys()
+                .filter(|frame| known(**frame).is_some())
+                .count() as u64;
+            let injected = expected.frames.values().filter(|it| it.lost > 0).count() as u64;
+            self.show("frames that lost chunks", measured, injected);
+            let chunks = |frame: &&LossyFrame| {
+                let all = known(frame.frame).map(|it| u64::from(it.chunks));
+                all.map(|all| frame.chunks_lost.unwrap_or(all).min(u32::MAX.into()))
             };
-            let measured = hits.values().filter_map(chunks).sum();
-            let done = truth.frames.values().map(|it| u64::from(it.lost)).sum();
-            self.show("chunks lost", measured, done);
+            let measured = lossy.values().filter_map(chunks).sum();
+            let injected = expected.frames.values().map(|it| u64::from(it.lost)).sum();
+            self.show("chunks lost", measured, injected);
         } else {
             self.notes.push(format!(
                 "the report lists {} of the frames that lost chunks: the others are not compared",
-                course.hits.len()
+                timeline.lossy_frames.len()
             ));
         }
-        let named = account.channels.iter().map(|it| it.corrupt).sum::<u64>() == account.corrupt;
-        let causes = named && account.socket_dropped == 0;
-        for (number, frame) in &truth.frames {
-            let hit = hits.get(&u64::from(*number)).copied();
-            let Some(what) = differs(frame, hit, complete, causes) else {
-                continue;
-            };
-            self.differences.push(format!("frame {number} {what}"));
+        for (number, frame) in &expected.frames {
+            let listed = lossy.get(&u64::from(*number)).copied();
+            let what = differs(frame, listed, complete, account.socket_dropped > 0);
+            self.differences
+                .extend(what.map(|what| format!("frame {number} {what}")));
         }
     }
 
     /// A figure that a person sees.
-    fn show(&mut self, name: &str, measured: u64, done: u64) {
+    fn show(&mut self, name: &str, measured: u64, injected: u64) {
         self.figures.push(Figure {
             name: name.to_owned(),
             measured,
-            done,
+            injected,
         });
     }
 
     /// A figure that is told of only when it differs.
-    pub(super) fn demand(&mut self, name: &str, measured: u64, done: u64) {
-        if measured != done {
-            self.differences
-                .push(format!("{name}: measured {measured}, by the log {done}"));
+    pub(super) fn demand(&mut self, name: &str, measured: u64, injected: u64) {
+        if measured != injected {
+            self.differences.push(format!(
+                "{name}: measured {measured}, by the log {injected}"
+            ));
         }
     }
 }
 
-/// How a frame's hit differs from what was done to it.
-fn differs(frame: &Frame, hit: Option<&Hit>, complete: bool, causes: bool) -> Option<String> {
-    let Some(hit) = hit else {
-        return (complete && frame.lost > 0)
-            .then(|| format!("lost {} chunks, and is not in the report", frame.lost));
-    };
+/// How a frame that is listed, or is not, differs from what was done to it.
+fn differs(
+    frame: &Frame,
+    listed: Option<&LossyFrame>,
+    complete: bool,
+    dropped: bool,
+) -> Option<String> {
     let lost = u64::from(frame.lost);
-    let measured = hit.chunks_lost.unwrap_or(frame.chunks.into());
+    let Some(listed) = listed else {
+        return (complete && lost > 0)
+            .then(|| format!("lost {lost} chunks, and is not in the report"));
+    };
+    let measured = listed.chunks_lost.unwrap_or(frame.chunks.into());
     if measured != lost {
         return Some(format!("lost {lost} chunks, measured {measured}"));
     }
-    let outcome = hit.outcome.as_str();
-    let wrong = match (frame.lost, frame.damaged) {
-        (0, _) => LOSSES.contains(&outcome),
-        (1.., _) if outcome == "intact_unrepaired" => true,
-        // Of frames in a row of which nothing arrived only the packets of all
-        // of them together are known.
-        _ if !causes || frame.lost == frame.chunks => false,
-        (lost, damaged) => match outcome {
-            "lost_network" => damaged > 0,
-            "corrupt" => damaged < lost,
-            "lost_unknown" => damaged == 0 || damaged == lost,
-            "lost_socket" => true,
-            _ => false,
-        },
+    let outcome = Outcome::all().find(|outcome| outcome.key() == listed.outcome);
+    let right = match outcome {
+        None => false,
+        Some(Outcome::IntactUnrepaired) => lost == 0,
+        Some(Outcome::LostSocket | Outcome::LostUnknown) => lost > 0 && dropped,
+        Some(outcome) => lost > 0 || !outcome.lacks_packets(),
     };
-    wrong.then(|| {
-        let (chunks, damaged) = (frame.lost, frame.damaged);
-        format!("is {outcome}, and lost {chunks} chunks, {damaged} of them damaged")
-    })
+    (!right).then(|| format!("is {}, and lost {lost} chunks", listed.outcome))
 }
-
-/// Outcomes of frames that were not shown, since packets were missing.
-pub(super) const LOSSES: [&str; 4] = ["lost_network", "lost_socket", "lost_unknown", "corrupt"];

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use framegram_cli::input::read_text;
-use framegram_common::report::ReportFile;
+use framegram_common::stats::{Account, ChannelAccount, Outcome, ReportFile};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -14,19 +14,18 @@ use serde::de::IgnoredAny;
 pub(super) struct Report {
     version: u32,
     pub(super) stream: Stream,
-    pub(super) packets: BTreeMap<String, Option<u64>>,
+    packets: BTreeMap<String, Option<u64>>,
     #[serde(default)]
-    pub(super) frames: BTreeMap<String, Option<u64>>,
-    pub(super) outcomes: BTreeMap<String, Option<u64>>,
+    frames: BTreeMap<String, Option<u64>>,
+    outcomes: BTreeMap<String, Option<u64>>,
     pub(super) loss_pattern: Option<Pattern>,
     #[serde(default)]
     pub(super) accounts: Vec<Account>,
-    pub(super) course: Option<Course>,
+    pub(super) timeline: Option<Timeline>,
     /// Several at one socket, each by itself.
     senders: Option<IgnoredAny>,
 }
 
-/// [`framegram_common::stats::LossPattern`]
 #[derive(Debug, Deserialize)]
 pub(super) struct Pattern {
     pub(super) packets: u64,
@@ -40,59 +39,19 @@ pub(super) struct Stream {
     pub(super) followed: u64,
 }
 
-/// [`framegram_common::stats::Account`]
+/// Every frame by its letter, and those that lost chunks.
 #[derive(Debug, Deserialize)]
-pub(super) struct Account {
-    pub(super) stream: String,
-    pub(super) destination: u16,
-    pub(super) since_ns: u64,
-    pub(super) until_ns: Option<u64>,
-    pub(super) opened: Option<Arrived>,
-    pub(super) closed: Option<Arrived>,
-    pub(super) lost: u64,
-    pub(super) corrupt: u64,
-    pub(super) socket_dropped: u64,
-    pub(super) not_sent: u64,
-    pub(super) first_frame: u64,
-    pub(super) end_frame: u64,
-    pub(super) channels: Vec<Channel>,
-}
-
-/// [`framegram_common::stats::Arrived`]
-#[derive(Debug, Deserialize)]
-pub(super) struct Arrived {
-    pub(super) channel: String,
-    pub(super) number: u64,
-    pub(super) copy: String,
-}
-
-/// [`framegram_common::stats::ChannelAccount`]
-#[derive(Debug, Deserialize)]
-pub(super) struct Channel {
-    pub(super) channel: String,
-    pub(super) first: u64,
-    pub(super) end: u64,
-    pub(super) received: u64,
-    pub(super) missing: u64,
-    pub(super) corrupt: u64,
-    pub(super) duplicate: u64,
-    pub(super) reordered: u64,
-}
-
-/// Every frame by its mark, and those that lost chunks.
-#[derive(Debug, Deserialize)]
-pub(super) struct Course {
+pub(super) struct Timeline {
     #[serde(default)]
-    pub(super) frames_per_mark: u32,
+    pub(super) frames_per_letter: u32,
     #[serde(default)]
-    pub(super) marks: String,
-    pub(super) hits: Vec<Hit>,
-    pub(super) hits_unlisted: u64,
+    pub(super) outcomes: String,
+    pub(super) lossy_frames: Vec<LossyFrame>,
+    pub(super) lossy_frames_unlisted: u64,
 }
 
-/// [`framegram_common::timeline::Hit`]
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Hit {
+pub(super) struct LossyFrame {
     pub(super) stream: String,
     pub(super) frame: u64,
     pub(super) chunks_lost: Option<u64>,
@@ -130,7 +89,7 @@ impl Report {
                 ),
             }
         }
-        if !report.accounts.iter().all(Account::is_possible) {
+        if !report.accounts.iter().all(is_possible) {
             bail!("its accounts cannot be: the file was changed");
         }
         Ok(report)
@@ -146,6 +105,13 @@ impl Report {
         self.frames.get(name).copied().flatten()
     }
 
+    /// How many frames ended as `which` says.
+    pub(super) fn outcomes(&self, which: impl Fn(Outcome) -> bool) -> u64 {
+        let outcomes = Outcome::all().filter(|outcome| which(*outcome));
+        let counts = outcomes.filter_map(|outcome| self.outcomes.get(outcome.key())?.as_ref());
+        counts.map(|count| (*count).min(MOST)).sum()
+    }
+
     /// What the socket of several senders dropped: no account knows whose it
     /// was, and each counts it as lost.
     pub(super) fn shared_drops(&self) -> u64 {
@@ -156,33 +122,20 @@ impl Report {
             None => 0,
         }
     }
-
-    pub(super) fn outcome(&self, name: &str) -> u64 {
-        let outcome = self.outcomes.get(name).copied().flatten();
-        outcome.unwrap_or(0).min(MOST)
-    }
 }
 
-impl Account {
-    /// Whether its numbers go forward, and are none that no stream comes to.
-    fn is_possible(&self) -> bool {
-        let counts = [self.lost, self.corrupt, self.socket_dropped, self.not_sent];
-        let forward = |first: u64, end: u64| first <= end && end <= MOST;
-        let channel = |it: &Channel| {
-            let counts = [
-                it.received,
-                it.missing,
-                it.corrupt,
-                it.duplicate,
-                it.reordered,
-            ];
-            forward(it.first, it.end) && counts.iter().all(|count| *count <= MOST)
-        };
-        forward(self.first_frame, self.end_frame)
-            && counts.iter().all(|count| *count <= MOST)
-            && self.channels.len() <= 3
-            && self.channels.iter().all(channel)
-    }
+/// Whether an account's numbers go forward, and are none that no stream comes to.
+fn is_possible(account: &Account) -> bool {
+    let forward = |first: u64, end: u64| first <= end && end <= MOST;
+    let few = |counts: &[u64]| counts.iter().all(|count| *count <= MOST);
+    let channel = |it: &ChannelAccount| {
+        forward(it.first, it.end) && few(&[it.received, it.missing, it.duplicate, it.reordered])
+    };
+    let it = account;
+    forward(it.first_frame, it.end_frame)
+        && few(&[it.lost, it.corrupt, it.socket_dropped, it.send_errors])
+        && it.channels.len() <= 3
+        && it.channels.iter().all(channel)
 }
 
 /// No stream counts so far; above it sums could overflow.
@@ -208,7 +161,7 @@ mod tests {
                 r#"{{"version":1,"stream":{{"side":"viewer","wire":"native","followed":1}},
                 "packets":{{}},"outcomes":{{}},"accounts":[{{"stream":"1","destination":0,
                 "since_ns":0,"until_ns":null,"opened":null,"closed":null,"lost":{lost},
-                "corrupt":0,"socket_dropped":0,"not_sent":0,"first_frame":{first},
+                "corrupt":0,"socket_dropped":0,"send_errors":0,"first_frame":{first},
                 "end_frame":{end},"channels":[]}}]}}"#
             )
         };

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use framegram_common::stats::Side;
 use framegram_common::wire::WireError;
-use framegram_common::wire::native::{Channel, Header, Packet};
+use framegram_common::wire::native::{Channel, Packet};
 
 pub use read::{LogReader, ReadError};
 pub use write::Log;
@@ -44,7 +44,7 @@ pub use write::Log;
 pub enum Act {
     /// Handed on as it came.
     Delivered,
-    /// Handed on as it came, which was damaged already.
+    /// Handed on as it came, which was corrupt already.
     Damaged,
     /// Handed on with one bit flipped.
     Corrupt,
@@ -129,16 +129,9 @@ pub struct Place {
 }
 
 impl Name {
-    /// The name of a datagram, as far as it has one, and whether it is damaged.
+    /// The name of a datagram, if it can be read, and whether it is corrupt.
     #[must_use]
     pub fn of(datagram: &[u8]) -> (Option<Self>, bool) {
-        let plain = |header: Header, place| Self {
-            stream: header.stream,
-            destination: header.destination,
-            channel: header.channel,
-            number: header.number.0,
-            place,
-        };
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
                 let place = match packet {
@@ -149,12 +142,16 @@ impl Name {
                     }),
                     _ => None,
                 };
-                (Some(plain(header, place)), false)
+                let name = Self {
+                    stream: header.stream,
+                    destination: header.destination,
+                    channel: header.channel,
+                    number: header.number.0,
+                    place,
+                };
+                (Some(name), false)
             }
-            Err(WireError::Checksum { claimed, .. }) => {
-                (claimed.map(|header| plain(header, None)), true)
-            }
-            Err(_) => (None, false),
+            Err(error) => (None, matches!(error, WireError::Checksum { .. })),
         }
     }
 }

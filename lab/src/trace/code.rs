@@ -15,7 +15,6 @@
 //!  9 totals    packet, bytes, counts
 //! 10 farewell  packet, bytes, counts
 //! 11 reply     packet, bytes, round trip
-//! 12 damaged   channel, packet, bytes
 //! 13 RTP       Δat, Δ from the sequence number after the last, Δtimestamp,
 //!              bytes unless SAME_SIZE
 //! 14 other     Δat, disposition (as in trace::Disposition), bytes
@@ -78,6 +77,7 @@ fn outcome_code(outcome: stats::Outcome) -> u8 {
         stats::Outcome::TailUnknown => 12,
         stats::Outcome::Open => 13,
         stats::Outcome::NotSent => 14,
+        stats::Outcome::Replaced => 15,
     }
 }
 
@@ -102,7 +102,6 @@ const TABLES: u8 = 8;
 const TOTALS: u8 = 9;
 const FAREWELL: u8 = 10;
 const REPLY: u8 = 11;
-const DAMAGED: u8 = 12;
 const RTP: u8 = 13;
 const OTHER: u8 = 14;
 const END: u8 = 15;

@@ -7,7 +7,7 @@ use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
 use framegram_common::stats::{Arrival, SequenceTracker};
 use framegram_common::wire::native::{self, Chunk, Header, Packet, micros};
-use framegram_common::wire::{Format, WireError, rtp};
+use framegram_common::wire::{Format, rtp};
 
 use super::open::Kept;
 use super::{Body, ChunkPlace, Content, Counts, Disposition};
@@ -78,20 +78,12 @@ impl Followed {
             Ok((header, _)) if header.stream != self.number => None,
             Ok(_) if !own => Some((Disposition::Foreign, Content::Other)),
             Ok((header, _)) => {
-                let verdict = match self.numbers[header.channel as usize].note(header.number) {
+                let verdict = match self.numbers[header.channel as usize].insert(header.number) {
                     Arrival::New => Verdict::Received,
                     Arrival::Duplicate => Verdict::Duplicate,
                     Arrival::Implausible => Verdict::Malformed,
                 };
                 Some(self.judged(&kept.datagram, verdict, kept.arrival))
-            }
-            Err(WireError::Checksum { claimed, .. })
-                if own && claimed.is_none_or(|header| header.stream == self.number) =>
-            {
-                Some(self.judged(&kept.datagram, Verdict::Corrupt, kept.arrival))
-            }
-            Err(WireError::UnknownFormat(_) | WireError::Short { .. }) if own => {
-                Some((Disposition::Corrupt, Content::Other))
             }
             Err(_) => Some((Disposition::Malformed, Content::Other)),
         }
@@ -113,16 +105,8 @@ impl Followed {
         };
         let content = match Packet::decode(datagram) {
             Ok((header, packet)) => {
-                self.numbers[header.channel as usize].note(header.number);
+                self.numbers[header.channel as usize].insert(header.number);
                 self.content(&header, &packet, now)
-            }
-            Err(WireError::Checksum {
-                claimed: Some(header),
-                ..
-            }) if header.stream == self.number
-                && self.numbers[header.channel as usize].is_plausible(header.number) =>
-            {
-                native(&header, Body::Damaged)
             }
             Err(_) => Content::Other,
         };

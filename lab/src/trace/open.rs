@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The most datagrams that are kept: as many as the receiver keeps in mind of
-/// damaged ones, and a minute of a stream that sends nothing but its totals.
+/// The most datagrams that are kept: a minute of a stream that sends nothing but
+/// its totals.
 const MOST: usize = 64;
 
 /// The most bytes of them: datagrams of control are small, and who sends others

@@ -17,21 +17,17 @@ const MEDIA: ChunkPlace = ChunkPlace {
 pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: Body, len: u32) -> Entry {
     let channel = match body {
         Body::Chunk(_) => Channel::Media,
-        Body::Retransmission(_) | Body::Parity | Body::Damaged => Channel::Repair,
+        Body::Retransmission(_) | Body::Parity => Channel::Repair,
         Body::Tables
         | Body::SenderReport(_)
         | Body::SenderBye(_)
         | Body::Echo { .. }
         | Body::Proof => Channel::Control,
     };
-    let disposition = match body {
-        Body::Damaged => Disposition::Corrupt,
-        _ => Disposition::Received,
-    };
     Entry::Datagram(Datagram {
         arrival,
         len,
-        disposition,
+        disposition: Disposition::Received,
         content: Content::Native {
             channel,
             number,
@@ -125,7 +121,6 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ),
         ("parity", packet(541_200, 6, 1_039_100, Body::Parity, 1_424)),
         ("parity", packet(541_300, 7, 1_039_200, Body::Parity, 1_424)),
-        ("damaged", packet(541_400, 8, 1_039_300, Body::Damaged, 300)),
         ("tables", packet(541_500, 0, 1_039_300, Body::Tables, 660)),
         (
             "totals",
@@ -332,7 +327,6 @@ fn any_body() -> impl Strategy<Value = Body> {
         1 => counts.clone().prop_map(Body::SenderReport),
         1 => counts.prop_map(Body::SenderBye),
         1 => any::<u64>().prop_map(|rtt| Body::Echo { rtt }),
-        1 => Just(Body::Damaged),
     ]
 }
 
@@ -344,14 +338,10 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 _ => len,
             };
             match packet(arrival, number, sent, body, len) {
-                Entry::Datagram(datagram)
-                    if twice && datagram.disposition == Disposition::Received =>
-                {
-                    Entry::Datagram(Datagram {
-                        disposition: Disposition::Duplicate,
-                        ..datagram
-                    })
-                }
+                Entry::Datagram(datagram) if twice => Entry::Datagram(Datagram {
+                    disposition: Disposition::Duplicate,
+                    ..datagram
+                }),
                 entry => entry,
             }
         },
@@ -374,9 +364,9 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         8 => native,
         2 => rtp,
         1 => any::<(u64, u64)>().prop_map(|(at, total)| Entry::Drops { at, total }),
-        1 => (any::<u64>(), 0..stats::Outcome::ALL.len()).prop_map(|(number, outcome)| Entry::Frame {
+        1 => (any::<u64>(), 0..stats::OUTCOMES.len()).prop_map(|(number, outcome)| Entry::Frame {
             number,
-            outcome: stats::Outcome::ALL[outcome],
+            outcome: stats::OUTCOMES[outcome].outcome,
         }),
         1 => any::<(u64, u64, bool, bool)>().prop_map(|(at, budget, requests, strict)| {
             Entry::Begin { at, budget, requests, strict }

@@ -51,9 +51,15 @@ impl Gathered {
         }
         let transit = datagram.arrival.wrapping_sub(sent) as i64;
         let heard = match datagram.disposition {
-            Disposition::Received => Heard::new(number, sent, Some(transit)),
-            Disposition::Corrupt => Heard::new(number, sent, None),
-            Disposition::Duplicate | Disposition::Foreign | Disposition::Malformed => return true,
+            Disposition::Received => Heard {
+                number,
+                sent,
+                transit,
+            },
+            Disposition::Corrupt
+            | Disposition::Duplicate
+            | Disposition::Foreign
+            | Disposition::Malformed => return true,
         };
         self.heard[channel as usize].push(heard);
         match body {
@@ -78,7 +84,7 @@ impl Gathered {
             Body::Echo { rtt } => {
                 self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             }
-            Body::Parity | Body::Tables | Body::Proof | Body::Damaged => {}
+            Body::Parity | Body::Tables | Body::Proof => {}
         }
         debug_assert!(channel == Channel::Media || !matches!(body, Body::Chunk(_)));
         true

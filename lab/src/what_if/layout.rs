@@ -31,7 +31,7 @@ pub(super) struct Layout {
     pub(super) repair: Vec<Slot>,
     pub(super) control: Vec<Slot>,
     pub(super) counts: Option<Counts>,
-    /// Datagrams sent, and of these lost or damaged: as their numbers and the
+    /// Datagrams sent, and of these lost: as their numbers and the
     /// sender's counts say, whether or not it is known where they belong.
     pub(super) datagrams: (u64, u64),
 }
@@ -43,8 +43,7 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
     let within = |sent: u64| sent.saturating_sub(first) <= LONGEST;
     for heard in &mut gathered.heard {
         heard.retain(|heard| within(heard.sent));
-        // Of a packet that came twice and was damaged once, the good copy.
-        heard.sort_by_key(|heard| (heard.number, heard.is_damaged()));
+        heard.sort_by_key(|heard| heard.number);
         heard.dedup_by_key(|heard| heard.number);
     }
     let [media, repair, control] = &gathered.heard;
@@ -84,8 +83,7 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
     layout.control = besides::fill(control, &numbers[2], &frames, &floor);
     let sent = numbers.iter().map(|numbers| numbers.end - numbers.start);
     let sent = sent.sum::<u64>();
-    let came = gathered.heard.iter().flatten();
-    let came = came.filter(|heard| !heard.is_damaged()).count() as u64;
+    let came = gathered.heard.iter().flatten().count() as u64;
     layout.datagrams = (sent, sent.saturating_sub(came));
     (layout.frames.len() > 1).then_some(layout)
 }

@@ -9,9 +9,8 @@ use super::{LEAST_OUTAGE, LEAST_RUN};
 pub(super) struct Heard {
     pub(super) number: u64,
     pub(super) sent: u64,
-    /// Arrival on one clock less sending on the other, in microseconds;
-    /// [`DAMAGED`] where it came to nothing.
-    transit: i64,
+    /// Arrival on one clock less sending on the other, in microseconds.
+    pub(super) transit: i64,
 }
 
 /// A datagram that was sent, whether or not it came.
@@ -24,27 +23,7 @@ pub(super) struct Slot {
     late: u32,
 }
 
-const DAMAGED: i64 = i64::MAX;
 const LOST: u32 = u32::MAX;
-
-impl Heard {
-    pub(super) fn new(number: u64, sent: u64, transit: Option<i64>) -> Self {
-        Self {
-            number,
-            sent,
-            transit: transit.unwrap_or(DAMAGED),
-        }
-    }
-
-    /// Whether it came to nothing.
-    pub(super) fn is_damaged(&self) -> bool {
-        self.transit == DAMAGED
-    }
-
-    fn transit(&self) -> Option<i64> {
-        (self.transit != DAMAGED).then_some(self.transit)
-    }
-}
 
 impl Slot {
     pub(super) fn lost(sent: u64) -> Self {
@@ -78,18 +57,14 @@ impl Floor {
             windows: vec![i64::MAX; count],
         };
         for heard in heard {
-            if let Some(transit) = heard.transit() {
-                let at = floor.window(heard.sent);
-                floor.windows[at] = floor.windows[at].min(transit);
-            }
+            let at = floor.window(heard.sent);
+            floor.windows[at] = floor.windows[at].min(heard.transit);
         }
         floor
     }
 
     pub(super) fn slot(&self, heard: &Heard) -> Slot {
-        let Some(transit) = heard.transit() else {
-            return Slot::lost(heard.sent);
-        };
+        let transit = heard.transit;
         let at = self.window(heard.sent);
         let near = &self.windows[at.saturating_sub(1)..(at + 2).min(self.windows.len())];
         let least = near.iter().copied().min().unwrap_or(transit).min(transit);

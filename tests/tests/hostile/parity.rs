@@ -3,6 +3,7 @@
 use super::*;
 use framegram_common::fec::Fec;
 use framegram_common::seq::FrameSeq;
+use framegram_common::stats::Outcome;
 use framegram_common::wire::native::{MAX_CHUNKS, Parity};
 
 /// A lie about one thing, or about several.
@@ -59,16 +60,17 @@ fn no_frame_is_called_intact_that_is_not_the_frame_sent() {
         });
         assert_true(seed, &watched, &sent);
         assert_bounded(&format!("seed {seed}"), memory, MOST_MEMORY);
-        let frames = watched.statistics().frames;
-        let outcomes = [
+        let statistics = watched.statistics();
+        let (frames, outcomes) = (&statistics.frames, &statistics.outcomes);
+        let ended = [
             frames.shown,
             frames.incomplete,
             frames.lost,
-            frames.late,
-            frames.skipped,
-            frames.undecodable,
+            outcomes[Outcome::Late],
+            outcomes[Outcome::Skipped],
+            outcomes[Outcome::Undecodable],
         ];
-        let all = outcomes.iter().map(|count| count.unwrap()).sum::<u64>();
+        let all = ended.iter().map(|count| count.unwrap()).sum::<u64>();
         assert_eq!(frames.sent, Some(all), "seed {seed}: {frames:?}");
     }
 }

@@ -87,7 +87,7 @@ pub(crate) fn an_end_that_is_lost_on_the_way_is_unknown_and_all_before_it_exact(
     let viewer = viewer.end().well();
     assert_equal(harm, &viewer, &[&viewer.path(LOG)]);
     assert_eq!(viewer.value("stream.ended"), false);
-    assert!(viewer.value("outcomes.after_last_totals").is_null());
+    assert!(viewer.value("frames.after_last_report").is_null());
     assert!(sender.count("packets.sent") > viewer.count("packets.sent"));
 }
 

@@ -196,7 +196,7 @@ pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network
         ("packets.socket_dropped", 0),
         ("outcomes.lost_network", 0),
         ("outcomes.lost_unknown", 0),
-        ("outcomes.unaccounted", 0),
+        ("frames.unaccounted", 0),
     ] {
         assert_eq!(viewer.count(name), count, "{name}: {:#}", viewer.report);
     }

@@ -132,7 +132,7 @@ fn loss_of_what_ffmpeg_sends_is_counted() {
         relay.lost()
     );
     assert!(viewer.count("frames.incomplete") > 0);
-    assert_eq!(viewer.count("frames.undecodable"), 0);
+    assert_eq!(viewer.count("outcomes.undecodable"), 0);
     let out = viewer.file("out.mjpeg");
     assert_scans(&clip, &split(&out));
 }

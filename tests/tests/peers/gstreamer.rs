@@ -155,7 +155,7 @@ fn loss_is_counted_and_nothing_damaged_is_shown() {
     );
     assert!(incomplete > 0 && intact > FRAMES as u64 / 3);
     assert!(intact + incomplete <= FRAMES as u64);
-    assert_eq!(viewer.count("frames.undecodable"), 0);
+    assert_eq!(viewer.count("outcomes.undecodable"), 0);
     let out = viewer.file("out.mjpeg");
     let shown = split(&out);
     assert_eq!(shown.len() as u64, intact);

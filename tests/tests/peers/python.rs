@@ -83,7 +83,7 @@ fn through_a_bad_link_what_arrives_is_shown() {
     let viewer = viewer.end().well();
     assert!(relay.lost() > 0);
     assert_eq!(viewer.count("frames.intact"), 100 - relay.lost());
-    assert_eq!(viewer.count("frames.undecodable"), 0);
+    assert_eq!(viewer.count("outcomes.undecodable"), 0);
 }
 
 #[test]

@@ -71,8 +71,13 @@ fn nothing_is_encoded_while_nobody_watches_and_the_first_viewer_is_served_at_onc
     assert_eq!(viewer.count("packets.lost"), 0);
     sender.signal(Signal::SIGINT);
     let sender = sender.end().well();
-    let [captured, sent, replaced, not_sent] = ["captured", "sent", "replaced", "not_sent"]
-        .map(|of| sender.count(&format!("frames.{of}")));
+    let [captured, sent, replaced, not_sent] = [
+        "frames.captured",
+        "frames.sent",
+        "outcomes.replaced",
+        "frames.not_sent",
+    ]
+    .map(|count| sender.count(count));
     assert_eq!(captured, sent + replaced + not_sent);
     assert!(replaced >= 25, "of {captured}, {replaced} were replaced");
 }

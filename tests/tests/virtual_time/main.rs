@@ -17,7 +17,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::FrameNumber;
-use framegram_common::{sender, timeline};
+use framegram_common::sender;
+use framegram_common::stats::{FrameRecord, Outcome};
 use framegram_lab::impair::{GilbertElliott, Impairment};
 use framegram_tests::pair::{self, Life, Scenario};
 
@@ -113,9 +114,9 @@ fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
         let outcomes = &results.viewer.outcomes;
         let followed = results.viewer.stream.followed;
         met[0] += u64::from(followed > 1);
-        met[1] += u64::from(outcomes.before_joining > Some(0));
-        met[2] += u64::from(outcomes.tail_unknown > Some(0));
-        met[3] += u64::from(followed > 0 && outcomes.after_last_totals.is_none());
+        met[1] += u64::from(outcomes[Outcome::BeforeJoining] > Some(0));
+        met[2] += u64::from(outcomes[Outcome::TailUnknown] > Some(0));
+        met[3] += u64::from(followed > 0 && results.viewer.frames.after_last_report.is_none());
     }
     // Each of these was put to the test often enough.
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
@@ -149,10 +150,10 @@ fn what_the_socket_drops_is_told_from_what_the_network_loses() {
         check(seed, &sent, &results);
         let outcomes = &results.viewer.outcomes;
         met[0] += u64::from(results.viewer.packets.socket_dropped > Some(0));
-        met[1] += u64::from(outcomes.lost_socket > Some(0));
-        met[2] += u64::from(outcomes.lost_unknown > Some(0));
+        met[1] += u64::from(outcomes[Outcome::LostSocket] > Some(0));
+        met[2] += u64::from(outcomes[Outcome::LostUnknown] > Some(0));
         if results.viewer.packets.lost == Some(0) {
-            assert_eq!(outcomes.lost_unknown, Some(0), "seed {seed}");
+            assert_eq!(outcomes[Outcome::LostUnknown], Some(0), "seed {seed}");
         }
     }
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
@@ -198,7 +199,7 @@ fn delays_are_those_of_all_lives_of_the_sender() {
         };
         let count = scenario.lives.iter().map(|life| life.frames).sum();
         let results = pair::run(&scenario, &frames(&mut rng, count));
-        let delays = results.records.iter().filter_map(timeline::delay);
+        let delays = results.records.iter().filter_map(FrameRecord::delay);
         let most = delays.max().unwrap_or_default().as_secs_f64() * 1e3;
         let told = results.viewer.delays_ms.capture_to_shown;
         let told = told.unwrap_or_default().max;
@@ -222,7 +223,10 @@ fn a_source_that_hesitates_loses_nothing() {
             ..Scenario::default()
         };
         let results = pair::run(&scenario, &sent);
-        let intact = (results.viewer.frames.intact, results.viewer.frames.late);
+        let intact = (
+            results.viewer.frames.intact,
+            results.viewer.outcomes[Outcome::Late],
+        );
         assert_eq!(intact, (Some(40), Some(0)), "seed {seed}");
         check(seed, &sent, &results);
     }

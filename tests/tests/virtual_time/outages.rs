@@ -137,6 +137,37 @@ fn five_seconds_without_network_are_five_seconds_without_picture() {
     check(0, &sent, &results);
 }
 
+/// An outage is no loss that parity helps against: it is not planned for after it.
+#[test]
+fn as_much_parity_is_sent_after_an_outage_as_before() {
+    let outage = Duration::from_secs(5)..Duration::from_secs(10);
+    let scenario = Scenario {
+        forward: Impairment {
+            loss: 0.01,
+            ..Impairment::default()
+        },
+        outages: vec![outage.clone()],
+        ..Scenario::default()
+    };
+    let frames = (0..600).map(|_| Bytes::from(vec![7; 30_000]));
+    let mut sent = Vec::new();
+    pair::run_through(&scenario, frames, &mut |_| {}, &mut |_, sender| {
+        sent.push(sender.bytes.sent.unwrap());
+    });
+    let frame_at = |at: Duration| (at.as_secs_f64() / scenario.interval.as_secs_f64()) as usize;
+    let over = |from: Duration| {
+        let from = frame_at(from);
+        (sent[from + 90] - sent[from]) as f64 / (90.0 * 30_000.0)
+    };
+    let before = over(outage.start - Duration::from_secs(3));
+    let after = over(outage.end + Duration::from_secs(1));
+    assert!(before > 1.05, "{before}");
+    assert!(
+        after < before + 0.02,
+        "{after} bytes a byte, {before} before"
+    );
+}
+
 #[test]
 fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
     for seed in seeds() {

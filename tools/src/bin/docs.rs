@@ -1,5 +1,6 @@
-//! Writes what is generated from the command lines: `docs/cli.md`, and man pages
-//! and shell completions to the folder that is given.
+//! Writes what is generated: `docs/report.md` from the structs, `docs/cli.md` from
+//! the command lines, and man pages and shell completions to the folder that is
+//! given.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,12 +8,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
-use framegram_tools::{cli_page, programs};
+use framegram_tools::{cli_page, programs, report_page};
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let page = root.join("docs/cli.md");
-    fs::write(&page, cli_page()).with_context(|| format!("cannot write {}", page.display()))?;
+    for (name, text) in [
+        ("docs/cli.md", cli_page()),
+        ("docs/report.md", report_page(&root)?),
+    ] {
+        let page = root.join(name);
+        fs::write(&page, text).with_context(|| format!("cannot write {}", page.display()))?;
+    }
     let folder = std::env::args_os()
         .nth(1)
         .map_or_else(|| root.join("target/docs"), PathBuf::from);

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use framegram_common::stats::OUTCOMES;
 use framegram_lab::impair::{GilbertElliott, Impairment};
 use framegram_tests::program::{SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
@@ -77,23 +78,27 @@ fn compare(folder: &Path) -> Result<()> {
     let json: Value = serde_json::from_str(&json)?;
     let dom = chromium(&["--dump-dom"], &folder.join("report.html"))?;
     let mut compared = 0;
-    for (heading, object, rows) in TABLES {
+    let outcomes = OUTCOMES
+        .iter()
+        .map(|it| ("Frames", it.legend, "outcomes", it.key));
+    let packets = PACKETS
+        .iter()
+        .map(|(row, field)| ("Packets", *row, "packets", *field));
+    for (heading, row, object, field) in outcomes.chain(packets) {
         let table = dom.split(&format!("<h2>{heading}</h2>")).nth(1);
         let table = table.with_context(|| format!("no table {heading}"))?;
         let table = table.split("</section>").next().unwrap_or(table);
-        for (row, field) in *rows {
-            let cell = table.split(&format!("<th>{row}</th><td>")).nth(1);
-            let cell = cell.with_context(|| format!("no row {row} under {heading}"))?;
-            let shown: String = cell.split('<').next().unwrap_or(cell).replace(',', "");
-            let number = json.pointer(&format!("/{object}/{field}"));
-            let number = number.with_context(|| format!("no {object}.{field}"))?;
-            let number = number.as_u64().map_or("?".to_owned(), |n| n.to_string());
-            ensure!(
-                shown == number,
-                "{heading}, {row}: {shown}, in the report {number}"
-            );
-            compared += 1;
-        }
+        let cell = table.split(&format!("<th>{row}</th><td>")).nth(1);
+        let cell = cell.with_context(|| format!("no row {row} under {heading}"))?;
+        let shown: String = cell.split('<').next().unwrap_or(cell).replace(',', "");
+        let number = json.pointer(&format!("/{object}/{field}"));
+        let number = number.with_context(|| format!("no {object}.{field}"))?;
+        let number = number.as_u64().map_or("?".to_owned(), |n| n.to_string());
+        ensure!(
+            shown == number,
+            "{heading}, {row}: {shown}, in the report {number}"
+        );
+        compared += 1;
     }
     println!("{compared} numbers of the page are the report's");
     Ok(())
@@ -143,51 +148,17 @@ const QUIET: [&str; 7] = [
     "--disable-component-update",
 ];
 
-/// By heading: the object of the report, and by row its field.
-type Table = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-);
-
-const TABLES: &[Table] = &[
-    (
-        "Frames",
-        "outcomes",
-        &[
-            ("whole", "intact_unrepaired"),
-            ("whole by request", "intact_retransmission"),
-            ("whole by parity", "intact_parity"),
-            ("with holes", "concealed"),
-            ("skipped", "skipped"),
-            ("lost on the network", "lost_network"),
-            ("lost in the socket buffer", "lost_socket"),
-            ("lost_unknown", "lost_unknown"),
-            ("damaged", "corrupt"),
-            ("too late", "late"),
-            ("no picture", "undecodable"),
-            ("replaced", "replaced"),
-            ("not sent", "not_sent"),
-            ("before joining", "before_joining"),
-            ("not known", "tail_unknown"),
-            ("unaccounted", "unaccounted"),
-        ],
-    ),
-    (
-        "Packets",
-        "packets",
-        &[
-            ("sent", "sent"),
-            ("received", "received"),
-            ("lost on the way", "lost"),
-            ("dropped in the socket buffer", "socket_dropped"),
-            ("damaged", "corrupt"),
-            ("duplicate", "duplicate"),
-            ("reordered", "reordered"),
-            ("malformed", "malformed"),
-            ("foreign", "foreign"),
-        ],
-    ),
+/// Rows of the table of packets, and their fields.
+const PACKETS: [(&str, &str); 9] = [
+    ("sent", "sent"),
+    ("received", "received"),
+    ("lost on the way", "lost"),
+    ("dropped in the socket buffer", "socket_dropped"),
+    ("corrupt", "corrupt"),
+    ("duplicate", "duplicate"),
+    ("reordered", "reordered"),
+    ("malformed", "malformed"),
+    ("foreign", "foreign"),
 ];
 
 /// What makes a page dark.

@@ -1,6 +1,6 @@
 //! Conditions, good and wrong.
 
-use framegram_common::stats::{Frames, Packets, Stamps};
+use framegram_common::stats::{Frames, Outcome, Packets, Stamps};
 
 use super::*;
 
@@ -9,12 +9,13 @@ fn statistics() -> Statistics {
         frames: Frames {
             shown: Some(985),
             intact: Some(980),
-            concealed: Some(5),
-            skipped: Some(5),
             lost: Some(4),
             incomplete: Some(6),
             ..Frames::default()
         },
+        outcomes: [(Outcome::Concealed, 5), (Outcome::Skipped, 5)]
+            .into_iter()
+            .collect(),
         packets: Packets {
             sent: Some(20_000),
             lost: Some(100),

@@ -109,7 +109,7 @@ impl Network {
             && !self.receiver.is_living(now);
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
         statistics.stamps = self.exchange.stamps();
-        self.timeline.note_statistics(&statistics, now);
+        self.timeline.record_statistics(&statistics, now);
         let cloned = statistics.clock.is_some_and(|clock| clock.cloned);
         if cloned && !std::mem::replace(&mut self.cloned_told, true) {
             self.console.say(CLONED);

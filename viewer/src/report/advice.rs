@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use framegram_cli::numbers::count;
 use framegram_common::Statistics;
+use framegram_common::stats::Outcome;
 
-use super::{missed, share};
+use super::share;
 
 /// How the viewer runs, for advice on how to run it better.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +55,13 @@ pub fn place(statistics: &Statistics, advice: &Advice) -> Option<String> {
 /// What to do against loss on the way.
 fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
     let packets = &statistics.packets;
+    let corrupt = packets.corrupt.unwrap_or(0);
+    if corrupt * 2 > packets.lost.unwrap_or(0) {
+        return format!(
+            "most of it arrived corrupt ({} datagrams), look at cables, drivers and radio links",
+            count(corrupt)
+        );
+    }
     let loss = share(packets.lost, packets.sent).unwrap_or(0.0);
     let pattern = statistics.loss_pattern.as_ref();
     let outage = pattern
@@ -86,108 +94,87 @@ fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
 
 /// By the outcomes of frames, where they are known.
 fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
-    let outcomes = &statistics.outcomes;
+    // Other formats do not tell why frames are missing.
+    statistics.outcomes[Outcome::LostNetwork]?;
     // Without those that were never numbered, and that nobody missed.
-    let refused = outcomes.not_sent.zip(statistics.frames.not_sent);
-    let causes = [
-        outcomes.lost_network,
-        outcomes.lost_socket,
-        outcomes.lost_unknown,
-        outcomes.corrupt,
-        outcomes.late,
-        outcomes.undecodable,
-        refused.map(|(all, other)| all.saturating_sub(other)),
-    ]
-    .map(|frames| frames.unwrap_or(0));
-    let most = causes.into_iter().max().filter(|&most| most > 0)?;
-    let [network, socket, mixed, corrupt, late, undecodable, _] = causes;
-    let which = if most == causes.iter().sum::<u64>() {
-        match most {
-            1 => "It was".to_owned(),
-            _ => format!("All {} were", count(most)),
+    let unnumbered = statistics.frames.not_sent.unwrap_or(0);
+    let losses = Outcome::all().filter(|outcome| outcome.info().is_loss);
+    let counts = losses.map(|outcome| {
+        let count = statistics.outcomes[outcome].unwrap_or(0);
+        match outcome {
+            Outcome::NotSent => (count.saturating_sub(unnumbered), outcome),
+            _ => (count, outcome),
         }
-    } else {
-        format!("Most of them ({}) were", count(most))
+    });
+    let all: u64 = counts.clone().map(|(count, _)| count).sum();
+    let (most, outcome) = counts.max_by_key(|(count, _)| *count)?;
+    let which = match most {
+        0 => return None,
+        1 if all == 1 => "It was".to_owned(),
+        _ if most == all => format!("All {} were", count(most)),
+        _ => format!("Most of them ({}) were", count(most)),
     };
-    Some(if most == network {
-        format!(
+    let (buffer, latency) = (advice.buffer(), advice.latency());
+    Some(match outcome {
+        Outcome::LostNetwork => format!(
             "{which} lost on the way here: {}.",
             against_loss(statistics, advice)
-        )
-    } else if most == socket {
-        format!(
-            "{which} lost in this machine's own socket buffer: {}.",
-            advice.buffer()
-        )
-    } else if most == mixed {
-        format!(
+        ),
+        Outcome::LostSocket => {
+            format!("{which} lost in this machine's own socket buffer: {buffer}.")
+        }
+        Outcome::LostUnknown => format!(
             "{which} lost both on the way and in this machine's own socket buffer, or it cannot \
-             be told where: begin with the buffer, {}.",
-            advice.buffer()
-        )
-    } else if most == corrupt {
-        format!("{which} damaged on the way here: look at cables, drivers and radio links.")
-    } else if most == late {
-        format!("{which} whole too late: type {}.", advice.latency())
-    } else if most == undecodable {
-        format!(
-            "{which} received whole, but are no pictures that can be decoded: look at the \
-             sender's source."
-        )
-    } else {
-        format!("{which} refused by the sender's own system: look at what the sender says.")
+             be told where: begin with the buffer, {buffer}."
+        ),
+        Outcome::Late => format!("{which} whole too late: type {latency}."),
+        Outcome::NotSent => {
+            format!("{which} refused by the sender's own system: look at what the sender says.")
+        }
+        _ => format!("{which} received whole, but cannot be decoded: look at the sender's source."),
     })
 }
 
 /// By packets, where no more is known.
 fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> {
     let packets = &statistics.packets;
-    let frames = &statistics.frames;
-    let holes = frames.concealed.unwrap_or(0);
-    if missed(frames)? + holes == 0 {
+    let outcomes = &statistics.outcomes;
+    let holes = outcomes[Outcome::Concealed].unwrap_or(0);
+    let missed = statistics.missed()? + holes;
+    if missed == 0 {
         return None;
     }
-    let undecodable = frames.undecodable.unwrap_or(0);
-    if undecodable * 2 > missed(frames)? + holes {
+    if outcomes[Outcome::Undecodable].unwrap_or(0) * 2 > missed {
         return Some(
-            "Most of them arrived whole, but are no pictures that can be decoded: \
-             look at the sender's source."
+            "Most of them arrived whole, but cannot be decoded: look at the sender's source."
                 .to_owned(),
         );
     }
     let way = packets.lost.unwrap_or(0);
-    let corrupt = packets.corrupt.unwrap_or(0);
-    if let (Some(lost @ 1..), None) = (packets.lost, packets.socket_dropped) {
-        return Some(format!(
-            "Of these, {} packets were lost on the way or in this machine's own socket buffer, \
-             and it cannot be told where: begin with the buffer, {}.",
-            count(lost),
-            advice.buffer()
-        ));
-    }
-    let here = packets.socket_dropped.unwrap_or(0);
-    let most = way.max(corrupt).max(here);
-    if most == 0 {
+    let Some(here) = packets.socket_dropped else {
+        return (way > 0).then(|| {
+            format!(
+                "Of these, {} packets were lost on the way or in this machine's own socket \
+                 buffer, and it cannot be told where: begin with the buffer, {}.",
+                count(way),
+                advice.buffer()
+            )
+        });
+    };
+    if way.max(here) == 0 {
         None
-    } else if most == here {
+    } else if here >= way {
         Some(format!(
-            "Most of what was missing was lost in this machine's own socket buffer ({} packets, {} on the way): \
-             {}.",
+            "Most of what was missing was lost in this machine's own socket buffer ({} packets, \
+             {} on the way): {}.",
             count(here),
             count(way),
             advice.buffer()
         ))
-    } else if most == corrupt {
-        Some(format!(
-            "Most of what was missing was damaged on the way here ({} packets, {} lost): look at cables, \
-             drivers and radio links.",
-            count(corrupt),
-            count(way)
-        ))
     } else {
         Some(format!(
-            "Most of what was missing was lost on the way here ({} packets, {} in this machine's socket buffer): \
-             {}.",
+            "Most of what was missing was lost on the way here ({} packets, {} in this machine's \
+             socket buffer): {}.",
             count(way),
             count(here),
             against_loss(statistics, advice)
@@ -223,15 +210,12 @@ mod tests {
             };
             place(&statistics, advice).unwrap()
         };
-        let mut outcomes = Outcomes {
-            lost_network: Some(9),
-            lost_socket: Some(8),
-            ..Outcomes::default()
-        };
+        let counts = [(Outcome::LostNetwork, 9), (Outcome::LostSocket, 8)];
+        let mut outcomes: Outcomes = counts.into_iter().collect();
         let network = line(outcomes.clone(), &ADVICE);
         assert!(network.starts_with("Most of them (9) were lost on the way here"));
         assert!(network.contains("--latency 120ms"), "{network}");
-        outcomes.lost_socket = Some(1200);
+        outcomes[Outcome::LostSocket] = Some(1200);
         let socket = line(outcomes.clone(), &ADVICE);
         assert!(socket.starts_with("Most of them (1,200)") && socket.contains("--buffer 8192k"));
         let small = Advice {
@@ -243,10 +227,8 @@ mod tests {
             socket.contains("sysctl -w net.core.rmem_max=4194304"),
             "{socket}"
         );
-        let late = Outcomes {
-            late: Some(1),
-            ..Outcomes::default()
-        };
+        let late = [(Outcome::Late, 1), (Outcome::LostNetwork, 0)];
+        let late = late.into_iter().collect();
         assert_eq!(
             line(late, &ADVICE),
             "It was whole too late: type framegram-view --latency 120ms."
@@ -259,7 +241,7 @@ mod tests {
             bitrate_bps: Some(2e6),
             ..Statistics::default()
         };
-        statistics.outcomes.lost_network = Some(50);
+        statistics.outcomes[Outcome::LostNetwork] = Some(50);
         (statistics.packets.lost, statistics.packets.sent) = (Some(600), Some(1000));
         let congested = place(&statistics, &ADVICE).unwrap();
         assert!(congested.contains("--bitrate 1600k"), "{congested}");
@@ -275,7 +257,10 @@ mod tests {
     #[test]
     fn holes_are_missing_too() {
         let mut statistics = Statistics::default();
-        (statistics.frames.lost, statistics.frames.concealed) = (Some(0), Some(80));
+        (
+            statistics.frames.lost,
+            statistics.outcomes[Outcome::Concealed],
+        ) = (Some(0), Some(80));
         statistics.packets.socket_dropped = Some(900);
         let line = place(&statistics, &ADVICE).unwrap();
         assert!(line.contains("--buffer 8192k"), "{line}");

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use framegram_common::stats::FrameRecord;
-use framegram_common::timeline;
 
 /// The first row: what the columns are.
 pub const HEADER: &str = "stream,number,outcome,captured_s,sent_s,first_chunk_s,last_chunk_s,\
@@ -26,13 +25,13 @@ pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
         let micros = micros.unsigned_abs();
         format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
     });
-    let delay = timeline::delay(record);
+    let delay = record.delay();
     writeln!(
         out,
         "{:016x},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{:.4}",
         record.stream,
         record.number.0,
-        record.outcome.name(),
+        record.outcome.key(),
         time(record.captured),
         time(record.sent),
         time(record.first_chunk),

@@ -10,12 +10,11 @@ use framegram_cli::output::{Draft, OutputFile};
 use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
-use framegram_common::report::ReportFile;
 use framegram_common::stats::FrameRecord;
-use framegram_common::timeline::Course;
 
 use super::advice::Advice;
-use super::{csv, html};
+use super::timeline::Timeline;
+use super::{Report, csv, html};
 use crate::failures;
 
 /// All files of one run.
@@ -125,12 +124,15 @@ impl Files {
     pub fn finish(
         self,
         statistics: &Statistics,
-        course: Option<&Course>,
+        timeline: Option<&Timeline>,
         advice: &Advice,
         forgotten: u64,
     ) -> anyhow::Result<()> {
-        let file = ReportFile::new(statistics, course);
-        self.write(&file, advice, forgotten)
+        let report = Report {
+            timeline,
+            ..Report::new(statistics)
+        };
+        self.write(&report, advice, forgotten)
     }
 
     /// Writes what is written at the end of several streams: all together, and
@@ -144,29 +146,29 @@ impl Files {
         each: &[Statistics],
         advice: &Advice,
     ) -> anyhow::Result<()> {
-        let file = ReportFile {
+        let report = Report {
             senders: Some(each),
-            ..ReportFile::new(all, None)
+            ..Report::new(all)
         };
-        self.write(&file, advice, 0)
+        self.write(&report, advice, 0)
     }
 
     /// Each of them, whether or not the others can be written.
-    fn write(self, file: &ReportFile, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
+    fn write(self, report: &Report, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
         let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
         let mut written: Vec<_> = rows.collect();
         for (kind, output) in self.whole {
             let whole = output.replace(|out| {
                 if kind == Kind::Html {
-                    return Ok(out.write_all(html::page(file, advice)?.as_bytes())?);
+                    return Ok(out.write_all(html::page(report, advice)?.as_bytes())?);
                 }
-                write_json(out, file)
+                write_json(out, report)
             });
             written.push(whole.map(drop));
         }
         if let Some(pipe) = self.piped {
             let mut json = Vec::new();
-            let piped = write_json(&mut json, file).and_then(|()| {
+            let piped = write_json(&mut json, report).and_then(|()| {
                 pipe.put(json, None)?;
                 Ok(pipe.finish()?)
             });
@@ -192,8 +194,8 @@ impl Rows {
     }
 }
 
-fn write_json(out: &mut dyn Write, file: &ReportFile) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, file).map_err(std::io::Error::from)?;
+fn write_json(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report).map_err(std::io::Error::from)?;
     Ok(out.write_all(b"\n")?)
 }
 
@@ -228,7 +230,7 @@ mod tests {
         assert!(value["frames"]["shown"].is_null());
         assert!(value["latency_ms"].is_null());
         assert_eq!(value["stream"]["side"], "sender");
-        assert!(value.get("course").is_none());
+        assert!(value.get("timeline").is_none());
     }
 
     #[test]
@@ -237,19 +239,19 @@ mod tests {
         let paths = ["a.json", "a.CSV", "a.html"].map(|name| folder.path(name));
         let files = claim(&paths).unwrap();
         assert!(files.want_rows());
-        let course = Course {
-            marks: "..n".to_owned(),
-            frames_per_mark: 1,
-            ..Course::default()
+        let timeline = Timeline {
+            outcomes: "..n".to_owned(),
+            frames_per_letter: 1,
+            ..Timeline::default()
         };
         let mut statistics = Statistics::default();
         statistics.frames.shown = Some(2);
         files
-            .finish(&statistics, Some(&course), &Advice::default(), 0)
+            .finish(&statistics, Some(&timeline), &Advice::default(), 0)
             .unwrap();
         let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
         let json: Value = serde_json::from_str(&read(&paths[0])).unwrap();
-        assert_eq!(json["course"]["marks"], "..n");
+        assert_eq!(json["timeline"]["outcomes"], "..n");
         assert_eq!(html::embedded(&read(&paths[2])), json);
         assert_eq!(read(&paths[1]).trim_end(), csv::HEADER);
     }

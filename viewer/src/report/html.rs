@@ -9,19 +9,18 @@ use std::fmt::Write;
 
 use framegram_cli::numbers;
 use framegram_common::Statistics;
-use framegram_common::report::ReportFile;
-use framegram_common::timeline::{Course, Moment};
 
 use self::plot::{Bars, Plot};
 use super::advice::Advice;
-use super::text;
+use super::timeline::{Bucket, Timeline};
+use super::{Report, text};
 
 /// The page.
 ///
 /// # Errors
 /// Never: the figures can be written as JSON.
-pub fn page(file: &ReportFile, advice: &Advice) -> serde_json::Result<String> {
-    let statistics = file.statistics;
+pub fn page(report: &Report, advice: &Advice) -> serde_json::Result<String> {
+    let statistics = report.statistics();
     let lines = text::verdict_and_place(statistics, advice);
     let (verdict, places) = lines.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
     let mut page = String::with_capacity(ROOM);
@@ -41,17 +40,17 @@ pub fn page(file: &ReportFile, advice: &Advice) -> serde_json::Result<String> {
     );
     page += "</header>\n";
     page += &table::tiles(statistics);
-    if let Some(course) = file.course {
-        page += &strip::section(course, statistics);
-        page += &over_time(course);
-        page += &delays(course, statistics);
+    if let Some(timeline) = report.timeline {
+        page += &strip::section(timeline, statistics);
+        page += &over_time(timeline);
+        page += &delays(timeline, statistics);
     }
     page += &pattern(statistics);
     page += &table::sections(statistics);
     page += "<footer><p class=\"quiet\">Made by framegram-view. All numbers of this page as JSON: ";
     page += "<code>document.getElementById('report').textContent</code></p></footer>\n</main>\n";
     // The one thing that could end the element early is "</".
-    let json = serde_json::to_string(file)?.replace('<', "\\u003c");
+    let json = serde_json::to_string(report)?.replace('<', "\\u003c");
     put(
         &mut page,
         format_args!("<script type=\"application/json\" id=\"report\">{json}</script>\n"),
@@ -85,46 +84,46 @@ fn about(statistics: &Statistics) -> String {
     parts.join(" · ")
 }
 
-fn over_time(course: &Course) -> String {
-    let moments = &course.moments;
-    if moments.is_empty() {
+fn over_time(timeline: &Timeline) -> String {
+    let buckets = &timeline.buckets;
+    if buckets.is_empty() {
         return String::new();
     }
-    let each = |of: fn(&Moment) -> f64| moments.iter().map(of).collect::<Vec<_>>();
-    let seconds = u64::from(course.moment_s) * moments.len() as u64;
-    let unit = if course.moment_s == 1 {
+    let each = |of: fn(&Bucket) -> f64| buckets.iter().map(of).collect::<Vec<_>>();
+    let seconds = u64::from(timeline.bucket_s) * buckets.len() as u64;
+    let unit = if timeline.bucket_s == 1 {
         "in each second".to_owned()
     } else {
-        format!("in each {} seconds", course.moment_s)
+        format!("in each {} seconds", timeline.bucket_s)
     };
     let loss = Bars {
         series: vec![
-            ("lost", each(|moment| moment.lost as f64)),
-            ("concealed", each(|moment| moment.concealed as f64)),
-            ("repaired", each(|moment| moment.repaired as f64)),
+            ("lost", each(|bucket| bucket.lost as f64)),
+            ("concealed", each(|bucket| bucket.concealed as f64)),
+            ("repaired", each(|bucket| bucket.repaired as f64)),
         ],
         least: 4.0,
     };
     let packets = Bars {
         series: vec![
-            ("dropped", each(|moment| moment.packets_dropped as f64)),
-            ("lost", each(|moment| moment.packets_lost as f64)),
+            ("dropped", each(|bucket| bucket.socket_dropped as f64)),
+            ("lost", each(|bucket| bucket.packets_lost as f64)),
         ],
         least: 4.0,
     };
-    let megabits = |moment: &Moment| moment.bytes as f64 * 8.0 / 1e6 / f64::from(course.moment_s);
-    let rate = moments.iter().map(megabits).collect();
-    let mean: Vec<_> = moments
+    let megabits = |bucket: &Bucket| bucket.bytes as f64 * 8.0 / 1e6 / f64::from(timeline.bucket_s);
+    let rate = buckets.iter().map(megabits).collect();
+    let mean: Vec<_> = buckets
         .iter()
-        .map(|moment| moment.delay_ms.map(|spread| spread.mean))
+        .map(|bucket| bucket.delay_ms.map(|spread| spread.mean))
         .collect();
-    let band: Vec<_> = moments
+    let band: Vec<_> = buckets
         .iter()
-        .map(|moment| moment.delay_ms.map(|spread| (spread.min, spread.max)))
+        .map(|bucket| bucket.delay_ms.map(|spread| (spread.min, spread.max)))
         .collect();
-    let quality: Vec<_> = moments
+    let quality: Vec<_> = buckets
         .iter()
-        .map(|moment| moment.quality.map(f64::from))
+        .map(|bucket| bucket.quality.map(f64::from))
         .collect();
     let mut plots = vec![
         Plot::bars(
@@ -142,7 +141,7 @@ fn over_time(course: &Course) -> String {
             &[("lost", "on the way"), ("dropped", "in the socket buffer")],
         ),
     ];
-    if moments.iter().any(|moment| moment.delay_ms.is_some()) {
+    if buckets.iter().any(|bucket| bucket.delay_ms.is_some()) {
         plots.push(Plot::band(
             "Delay from capture to shown",
             "ms",
@@ -171,8 +170,8 @@ fn over_time(course: &Course) -> String {
     section + "</section>\n"
 }
 
-fn delays(course: &Course, statistics: &Statistics) -> String {
-    let Some(bins) = &course.delays else {
+fn delays(timeline: &Timeline, statistics: &Statistics) -> String {
+    let Some(bins) = &timeline.delay_histogram else {
         return String::new();
     };
     let bars = Bars {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framegram_common::Statistics;
-use framegram_common::report::ReportFile;
+use framegram_common::stats::ReportFile;
 use serde::Serialize;
 
 use super::live::Live;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
+use framegram_common::stats::Outcome;
 
-use super::{missed, settled, share};
+use super::share;
 
 /// The statistics so far, and rates over about the last second.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +66,7 @@ impl Live {
     /// Of the frames whose end is known, the share that was never shown, from 0 to 1.
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
-        let frames = &self.statistics.frames;
-        share(missed(frames), settled(frames))
+        share(self.statistics.missed(), self.statistics.settled())
     }
 
     /// The title of a window.
@@ -124,6 +124,7 @@ impl Live {
         let Statistics {
             stream,
             frames,
+            outcomes,
             packets,
             ..
         } = &self.statistics;
@@ -145,11 +146,10 @@ impl Live {
             "         {} lost, {} incomplete, {} late",
             known(frames.lost),
             known(frames.incomplete),
-            known(frames.late)
+            known(outcomes[Outcome::Late])
         ));
-        if let (Some(concealed @ 1..), Some(stale)) =
-            (frames.concealed, self.statistics.stale_share)
-        {
+        let stale = self.statistics.stale_share;
+        if let (Some(concealed @ 1..), Some(stale)) = (outcomes[Outcome::Concealed], stale) {
             lines.push(format!(
                 "         {} with holes, {} of the picture",
                 count(concealed),
@@ -158,8 +158,8 @@ impl Live {
         }
         lines.push(format!(
             "         {} skipped, {} undecodable",
-            known(frames.skipped),
-            known(frames.undecodable)
+            known(outcomes[Outcome::Skipped]),
+            known(outcomes[Outcome::Undecodable])
         ));
         lines.push(format!(
             "packets  {} received of {} sent",
@@ -190,8 +190,8 @@ impl Live {
 
     /// Frames that are whole since they were repaired.
     fn repaired(&self) -> Option<u64> {
-        let frames = &self.statistics.frames;
-        Some(frames.repaired_by_parity? + frames.repaired_by_retransmission?)
+        let outcomes = &self.statistics.outcomes;
+        Some(outcomes[Outcome::IntactParity]? + outcomes[Outcome::IntactRetransmission]?)
     }
 
     fn size(&self) -> Option<String> {
@@ -259,14 +259,14 @@ mod tests {
             statistics: at(75, 0),
             ..Live::default()
         };
-        live.statistics.frames.concealed = Some(0);
+        live.statistics.outcomes[Outcome::Concealed] = Some(0);
         let holes = |live: &Live| {
             live.overlay()
                 .into_iter()
                 .find(|line| line.contains("holes"))
         };
         assert_eq!(holes(&live), None);
-        live.statistics.frames.concealed = Some(1200);
+        live.statistics.outcomes[Outcome::Concealed] = Some(1200);
         live.statistics.stale_share = Some(0.055);
         let line = "         1,200 with holes, 5.5 % of the picture";
         assert_eq!(holes(&live).as_deref(), Some(line));
@@ -283,8 +283,8 @@ mod tests {
             live.line(),
             "75 frames, 30.0 fps, 8.0 Mbit/s, frames lost 25 %"
         );
-        live.statistics.frames.repaired_by_parity = Some(1200);
-        live.statistics.frames.repaired_by_retransmission = Some(34);
+        live.statistics.outcomes[Outcome::IntactParity] = Some(1200);
+        live.statistics.outcomes[Outcome::IntactRetransmission] = Some(34);
         live.statistics.latency_ms = Some(Percentiles {
             p50: 11.6,
             p95: 18.2,

@@ -3,7 +3,7 @@
 
 use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
-use framegram_common::stats::{Frames, Packets, Percentiles, Stamps};
+use framegram_common::stats::{Outcome, Packets, Percentiles, Stamps};
 
 use super::advice::{Advice, place};
 use super::verdict::verdict;
@@ -13,7 +13,7 @@ use super::{delays, share};
 #[must_use]
 pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = verdict_and_place(statistics, advice);
-    lines.extend(frames(&statistics.frames));
+    lines.extend(frames(statistics));
     lines.extend(holes(statistics));
     lines.extend(tail(statistics));
     lines.extend(packets(&statistics.packets));
@@ -45,25 +45,30 @@ pub fn verdict_and_place(statistics: &Statistics, advice: &Advice) -> Vec<String
     lines
 }
 
-fn frames(frames: &Frames) -> Option<String> {
+fn frames(statistics: &Statistics) -> Option<String> {
+    let frames = &statistics.frames;
+    let some = |outcome| nonzero(statistics.outcomes[outcome]);
     let parts = [
         ("sent", frames.sent),
         ("shown", frames.shown),
         ("lost whole", nonzero(frames.lost)),
         ("incomplete", nonzero(frames.incomplete)),
-        ("too late", nonzero(frames.late)),
-        ("undecodable", nonzero(frames.undecodable)),
-        ("skipped", nonzero(frames.skipped)),
-        ("sent before joining", nonzero(frames.before_joining)),
-        ("replaced at the source", nonzero(frames.replaced)),
         ("not sent", nonzero(frames.not_sent)),
     ];
-    row("frames", &parts)
+    let others = [
+        Outcome::Late,
+        Outcome::Undecodable,
+        Outcome::Skipped,
+        Outcome::BeforeJoining,
+        Outcome::Replaced,
+    ];
+    let others = others.map(|outcome| (outcome.info().legend, some(outcome)));
+    row("frames", &[&parts[..], &others].concat())
 }
 
 /// What was shown of frames that did not arrive whole.
 fn holes(statistics: &Statistics) -> Option<String> {
-    let concealed = nonzero(statistics.frames.concealed)?;
+    let concealed = nonzero(statistics.outcomes[Outcome::Concealed])?;
     let stale = statistics.stale_share?;
     Some(format!(
         "  holes:   {} of those shown had holes, filled from the frame before ({} of the picture \
@@ -76,7 +81,7 @@ fn holes(statistics: &Statistics) -> Option<String> {
 /// What is not known where the sender was killed, or the network is gone.
 fn tail(statistics: &Statistics) -> Option<String> {
     let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
-    let unknown = statistics.outcomes.after_last_totals.is_none();
+    let unknown = statistics.frames.after_last_report.is_none();
     (counted && unknown).then(|| {
         "  tail:    no farewell came: what was sent after the sender's last count is not known"
             .to_owned()
@@ -164,6 +169,8 @@ fn nonzero(number: Option<u64>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::stats::Frames;
+
     use super::*;
 
     fn clean() -> Statistics {
@@ -174,11 +181,12 @@ mod tests {
                 intact: Some(1800),
                 lost: Some(0),
                 incomplete: Some(0),
-                late: Some(0),
-                skipped: Some(0),
-                undecodable: Some(0),
                 ..Frames::default()
             },
+            outcomes: [Outcome::Late, Outcome::Skipped, Outcome::Undecodable]
+                .map(|outcome| (outcome, 0))
+                .into_iter()
+                .collect(),
             packets: Packets {
                 sent: Some(55_000),
                 received: Some(55_000),
@@ -209,7 +217,7 @@ mod tests {
             lines.iter().any(|line| line.contains("no farewell came"))
         };
         assert!(tail(&statistics));
-        statistics.outcomes.after_last_totals = Some(0);
+        statistics.frames.after_last_report = Some(0);
         assert!(!tail(&statistics));
     }
 
@@ -222,7 +230,7 @@ mod tests {
                 .contains("holes")
         );
         statistics.frames.intact = Some(1300);
-        statistics.frames.concealed = Some(500);
+        statistics.outcomes[Outcome::Concealed] = Some(500);
         statistics.stale_share = Some(0.072);
         let lines = lines(&statistics, &Advice::default());
         assert!(lines[0].contains("1,300 of them byte for byte as sent"));
@@ -270,15 +278,12 @@ mod tests {
         lossy.packets.socket_dropped = Some(1000);
         assert!(lines(&lossy, &Advice::default())[1].contains("--buffer"));
 
-        lossy.packets.corrupt = Some(1100);
+        (lossy.packets.lost, lossy.packets.corrupt) = (Some(1500), Some(1100));
         let told = &lines(&lossy, &Advice::default())[1];
-        assert!(
-            told.contains("was damaged on the way here (1,100"),
-            "{told}"
-        );
+        assert!(told.contains("arrived corrupt (1,100"), "{told}");
 
-        lossy.frames.undecodable = Some(1000);
-        assert!(lines(&lossy, &Advice::default())[1].contains("no pictures"));
+        lossy.outcomes[Outcome::Undecodable] = Some(4000);
+        assert!(lines(&lossy, &Advice::default())[1].contains("cannot be decoded"));
     }
 
     #[test]

@@ -2,16 +2,15 @@
 
 use framegram_cli::numbers::{count, percent};
 use framegram_common::Statistics;
-
-use super::{missed, settled};
+use framegram_common::stats::Outcome;
 
 /// The verdict. Where a format does not tell how many frames were sent, or no
 /// farewell came, it does not speak of those.
 pub(super) fn verdict(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
-    let whole = settled(frames).unwrap_or(0);
-    let missed = missed(frames).unwrap_or(0);
-    let skipped = frames.skipped.unwrap_or(0);
+    let whole = statistics.settled().unwrap_or(0);
+    let missed = statistics.missed().unwrap_or(0);
+    let skipped = statistics.outcomes[Outcome::Skipped].unwrap_or(0);
     if whole == 0 {
         return "No frame arrived.".to_owned();
     }
@@ -53,7 +52,7 @@ fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
     let frames = &statistics.frames;
     let shown = frames.shown.unwrap_or(0);
     let intact = frames.intact.unwrap_or(shown);
-    let concealed = frames.concealed.unwrap_or(0);
+    let concealed = statistics.outcomes[Outcome::Concealed].unwrap_or(0);
     let mut text = count(shown);
     if of_all {
         text += &format!(" of {}", count(whole));
@@ -108,10 +107,10 @@ mod tests {
         let mut cut = statistics(Frames {
             shown: Some(45),
             intact: Some(40),
-            concealed: Some(5),
             lost: Some(0),
             ..Frames::default()
         });
+        cut.outcomes[Outcome::Concealed] = Some(5);
         cut.stream.silent = true;
         assert_eq!(
             verdict(&cut),

@@ -48,15 +48,16 @@ fn shown(send: impl Fn(&UdpSocket, &[SocketAddr])) -> Vec<(u64, u64)> {
         .map(|(viewer, report)| {
             let ended = viewer.end();
             assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-            let frames = &json(&report)["frames"];
-            let count = |name: &str| frames[name].as_u64().unwrap();
+            let report = json(&report);
+            let frames = |name: &str| report["frames"][name].as_u64().unwrap();
+            let outcomes = |name: &str| report["outcomes"][name].as_u64().unwrap();
             assert_eq!(
-                (count("skipped"), count("incomplete")),
+                (outcomes("skipped"), frames("incomplete")),
                 (0, 0),
                 "{}",
                 ended.stderr
             );
-            (count("intact"), count("undecodable"))
+            (frames("intact"), outcomes("undecodable"))
         })
         .collect()
 }

@@ -294,7 +294,7 @@ fn shows_the_picture_and_obeys_the_keys() {
     let ended = viewer.end();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let report = json(&report);
-    assert_eq!(report["frames"]["undecodable"], 0, "{report}");
+    assert_eq!(report["outcomes"]["undecodable"], 0, "{report}");
     assert_eq!(report["stream"]["followed"], 2);
     let last = image::open(snapshot).unwrap().to_rgb8();
     assert_eq!(last.dimensions(), (640, 360));

@@ -130,7 +130,7 @@ mod tests {
         };
         let first = numbering.place(1, 1, numbers.next(), pace, Duration::ZERO);
         let first = first.unwrap();
-        numbers.note(first.number);
+        numbers.insert(first.number);
         let mut out = Vec::new();
         let now = Duration::from_secs(60 * 86_400);
         let to = reports.poll(2, &numbers, &numbering, 0.0, None, now, &mut out);

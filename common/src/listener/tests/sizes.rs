@@ -19,7 +19,7 @@ fn a_size_that_is_told_nowhere_is_asked_for() {
         told.handle_datagram(address(1), datagram, MS);
     }
     assert!(unknown.lacks_size() && !told.lacks_size());
-    assert_eq!(unknown.statistics().frames.undecodable, Some(1));
+    assert_eq!(unknown.statistics().outcomes[Outcome::Undecodable], Some(1));
     assert_eq!(show(&mut told, MS), 1);
     assert_eq!(told.statistics().stream.width, Some(2560));
 }

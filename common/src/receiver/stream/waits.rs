@@ -35,6 +35,16 @@ impl Stream {
         }
     }
 
+    /// Tells the counters of an outage, if the packet of `now` ends one: parity is
+    /// not planned for what it took.
+    pub(super) fn note_outage(&mut self, now: Duration) {
+        // A slow stream is silent between its frames.
+        let usual = self.interval().unwrap_or_default() * OUTAGE_INTERVALS;
+        if now.saturating_sub(self.heard()) >= OUTAGE.max(usual) {
+            self.counters.record_outage();
+        }
+    }
+
     /// Notes that a frame begins to arrive as it is sent, with this chunk.
     /// After an outage the frames sent before its end hold newer ones up for a
     /// round of requests, and not for a whole budget: the picture was away for
@@ -157,6 +167,9 @@ impl Stream {
 /// slower one the rule for outages costs nothing, since what is missing is
 /// asked for long before the next frame begins.
 const OUTAGE: Duration = Duration::from_millis(100);
+
+/// Frames in a row of which nothing arrives are no loss by chance.
+const OUTAGE_INTERVALS: u32 = 3;
 
 /// Frames of before an outage hold up one that arrives after it by half a round
 /// trip, half the time between frames, and so much: a round of requests on most

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fec::{LossModel, PathEstimate};
-use crate::stats::{Frames, Packets, Percentiles, Statistics, ViewerFigures};
+use crate::stats::{Frames, Outcome, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::ReceiverReport;
 
 /// No round trip that a viewer claims counts for more: beyond it nothing that
@@ -51,11 +51,13 @@ impl Peer {
         let ours = &statistics.frames;
         statistics.frames = Frames {
             captured: ours.captured,
-            replaced: ours.replaced,
             not_sent: ours.not_sent,
             sent: ours.sent,
             ..figures.frames
         };
+        let replaced = statistics.outcomes[Outcome::Replaced];
+        statistics.outcomes = figures.outcomes;
+        statistics.outcomes[Outcome::Replaced] = replaced;
         let ours = &statistics.packets;
         statistics.packets = Packets {
             sent: ours.sent,
@@ -78,14 +80,18 @@ pub(super) fn figures(report: &ReceiverReport) -> ViewerFigures {
         frames: Frames {
             shown: Some(report.frames_shown),
             intact: Some(report.frames_intact),
-            concealed: Some(report.frames_concealed),
             incomplete: Some(report.frames_incomplete),
             lost: Some(report.frames_lost),
-            late: Some(report.frames_late),
-            skipped: Some(report.frames_skipped),
-            undecodable: Some(report.frames_undecodable),
             ..Frames::default()
         },
+        outcomes: [
+            (Outcome::Concealed, report.frames_concealed),
+            (Outcome::Late, report.frames_late),
+            (Outcome::Skipped, report.frames_skipped),
+            (Outcome::Undecodable, report.frames_undecodable),
+        ]
+        .into_iter()
+        .collect(),
         packets: Packets {
             received: Some(report.packets_received),
             lost: Some(report.packets_lost),

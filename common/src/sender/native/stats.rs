@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::destination::{Destination, short_micros};
 use super::{NativeSender, Transmit};
-use crate::stats::{self, Side, Statistics};
+use crate::stats::{self, Outcome, Side, Statistics};
 use crate::wire::native::{Packet, SenderReport, micros};
 
 /// What was handed out so far, in bytes, whether the system took it or not.
@@ -105,7 +105,7 @@ impl NativeSender {
             ..Statistics::default()
         };
         statistics.frames.captured = Some(counts.captured);
-        statistics.frames.replaced = Some(counts.replaced);
+        statistics.outcomes[Outcome::Replaced] = Some(counts.replaced);
         statistics.frames.not_sent = Some(not_sent);
         statistics.frames.sent = Some(sent);
         statistics.packets.sent = Some(total(Destination::packets));

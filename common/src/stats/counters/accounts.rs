@@ -11,24 +11,17 @@ use crate::wire::native::{Channel, Header};
 pub(super) struct Attendance {
     /// The packet that arrived first, and when.
     opened: Option<(Header, Duration)>,
-    /// The one that arrived last, and which copy of it.
-    closed: Option<(Header, &'static str)>,
+    /// The one that arrived last, and whether it had arrived before.
+    closed: Option<(Header, bool)>,
     until: Option<Duration>,
 }
 
 impl Attendance {
-    pub(super) fn note(&mut self, header: &Header, arrival: Arrival, now: Duration) {
-        let copy = match arrival {
-            Arrival::New => FIRST,
-            Arrival::Duplicate => "again",
-            Arrival::Implausible => return,
-        };
-        self.opened.get_or_insert((*header, now));
-        self.closed = Some((*header, copy));
-    }
-
-    pub(super) fn note_damaged(&mut self, header: &Header) {
-        self.closed = Some((*header, "damaged"));
+    pub(super) fn record(&mut self, header: &Header, arrival: Arrival, now: Duration) {
+        if arrival != Arrival::Implausible {
+            self.opened.get_or_insert((*header, now));
+            self.closed = Some((*header, arrival == Arrival::Duplicate));
+        }
     }
 }
 
@@ -45,47 +38,36 @@ impl Counters {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let channels = Channel::ALL.map(|channel| {
             let (range, numbers) = (self.range(channel), self.numbers(channel));
-            let claimed = self.claims.iter();
-            let corrupt =
-                claimed.filter(|(of, number)| *of == channel && range.contains(&number.0));
             ChannelAccount {
-                channel: channel.name(),
+                channel: channel.name().to_owned(),
                 first: range.start,
                 end: range.end,
                 received: numbers.received(),
                 missing: (range.end - range.start).saturating_sub(numbers.received()),
-                corrupt: corrupt.count() as u64,
                 duplicate: numbers.duplicate(),
                 reordered: numbers.reordered(),
             }
         });
-        let Attendance {
-            opened,
-            closed,
-            until,
-        } = self.attendance;
-        let arrived = |(header, copy): (Header, &'static str)| Arrived {
-            channel: header.channel.name(),
+        let arrived = |(header, again): (Header, bool)| Arrived {
+            channel: header.channel.name().to_owned(),
             number: header.number.0,
-            copy,
+            again,
         };
-        let stream = opened.map_or(0, |(header, _)| header.stream);
+        let (opened, since) = self.attendance.opened.unzip();
         Account {
-            stream: format!("{stream:016x}"),
-            destination: opened.map_or(0, |(header, _)| header.destination),
-            since_ns: opened.map_or(0, |(_, since)| nanos(since)),
-            until_ns: until.map(nanos),
-            opened: opened.map(|(header, _)| arrived((header, FIRST))),
-            closed: closed.map(arrived),
+            stream: format!("{:016x}", opened.map_or(0, |header| header.stream)),
+            destination: opened.map_or(0, |header| header.destination),
+            since_ns: since.map_or(0, nanos),
+            until_ns: self.attendance.until.map(nanos),
+            opened: opened.map(|header| arrived((header, false))),
+            closed: self.attendance.closed.map(arrived),
             lost: packets.lost,
-            corrupt: packets.corrupt,
+            corrupt: self.corrupt,
             socket_dropped: packets.socket_dropped,
-            not_sent: packets.refused,
+            send_errors: packets.send_errors,
             first_frame: self.first_frame(),
             end_frame: self.frames_sent(),
             channels: channels.into(),
         }
     }
 }
-
-const FIRST: &str = "first";

@@ -20,17 +20,16 @@ pub struct LossCounts {
 }
 
 /// Packets of all channels:
-/// expected = received + lost + corrupt + `socket_dropped` + refused.
+/// expected = received + lost + `socket_dropped` + `send_errors`.
 pub(super) struct PacketCounts {
     pub(super) expected: u64,
     pub(super) received: u64,
     pub(super) lost: u64,
     pub(super) duplicate: u64,
     pub(super) reordered: u64,
-    pub(super) corrupt: u64,
     pub(super) socket_dropped: u64,
     /// The sender's own system refused them.
-    pub(super) refused: u64,
+    pub(super) send_errors: u64,
 }
 
 impl Counters {
@@ -55,7 +54,7 @@ impl Counters {
         self.received_to(channel).max(told)
     }
 
-    /// What the numbers of media and repair packets say of loss.
+    /// What the numbers of media and repair packets say of loss, outages left out.
     #[must_use]
     pub fn loss_counts(&self) -> LossCounts {
         let mut counts = LossCounts::default();
@@ -67,7 +66,12 @@ impl Counters {
             counts.gaps += numbers.gaps();
         }
         // Parity is of no use against those.
-        counts.missing -= self.refused().min(counts.missing);
+        let outages = &self.outages;
+        counts.expected = counts.expected.saturating_sub(outages.expected);
+        counts.missing = counts
+            .missing
+            .saturating_sub(outages.missing + self.send_errors());
+        counts.gaps = counts.gaps.saturating_sub(outages.gaps);
         counts
     }
 
@@ -76,17 +80,24 @@ impl Counters {
         let start = self.range(channel).start;
         let numbers = &mut self.numbers[channel as usize];
         if number.0 < numbers.next() || !numbers.is_plausible(number) {
-            return numbers.note(number);
+            return numbers.insert(number);
         }
         if channel == Channel::Media {
             self.pattern.advance(numbers, start, number.0);
         }
-        let episode = self.causes.take(channel);
+        let event = self.drops.take(channel);
         let gap = numbers.revealed()..number.0;
         let first = numbers.first().is_none();
-        let arrival = numbers.note_in(number, episode);
+        let resumes = std::mem::take(&mut self.resuming[channel as usize]);
+        if resumes && !first && channel != Channel::Control {
+            let missing = number.0 - numbers.next();
+            self.outages.expected += missing;
+            self.outages.missing += missing;
+            self.outages.gaps += u64::from(missing > 0);
+        }
+        let arrival = numbers.insert_in(number, event);
         if !first || self.from_start {
-            self.causes.note_gap(episode, channel, gap);
+            self.drops.record_gap(event, channel, gap);
         }
         arrival
     }
@@ -116,34 +127,24 @@ impl Counters {
             .sum::<u64>();
         let received = sum(SequenceTracker::received);
         let missing = expected.saturating_sub(received);
-        let claimed = self.claims.iter().filter(|(claimed, number)| {
-            ranges
-                .iter()
-                .any(|(channel, range)| channel == claimed && range.contains(&number.0))
-        });
-        let refused = self.refused().min(missing);
-        let missing = missing - refused;
-        let corrupt = (claimed.count() as u64 + self.corrupt_besides).min(missing);
-        let unseen = self.causes.dropped_unseen(|channel, range| {
-            let received = self.numbers(channel).received_in(range.clone());
-            (range.end - range.start).saturating_sub(received)
-        });
-        let dropped = self.socket_dropped.saturating_sub(unseen);
-        let socket_dropped = dropped.min(missing - corrupt);
+        let send_errors = self.send_errors().min(missing);
+        let missing = missing - send_errors;
+        let still = |channel: Channel, gap| self.numbers(channel).missing_in(gap);
+        let dropped = self.socket_dropped - self.drops.unseen(still).min(self.socket_dropped);
+        let socket_dropped = dropped.min(missing);
         PacketCounts {
             expected,
             received,
-            lost: missing - corrupt - socket_dropped,
+            lost: missing - socket_dropped,
             duplicate: sum(SequenceTracker::duplicate),
             reordered: sum(SequenceTracker::reordered),
-            corrupt,
             socket_dropped,
-            refused,
+            send_errors,
         }
     }
 
     /// Packets that the sender counted and that did not leave.
-    fn refused(&self) -> u64 {
+    fn send_errors(&self) -> u64 {
         self.totals.as_ref().map_or(0, |(joined, last)| {
             let before = if self.from_start {
                 0
@@ -180,5 +181,30 @@ pub(super) fn counted(totals: &SenderReport, channel: Channel) -> u64 {
         Channel::Media => totals.media,
         Channel::Repair => totals.repair,
         Channel::Control => totals.control,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_outage_took_is_lost_and_no_loss_to_plan_for() {
+        let mut counters = Counters::new(7);
+        for number in 0..1_000 {
+            // One in a hundred is lost, and everything in an outage.
+            if number % 100 == 50 {
+                continue;
+            }
+            if number == 400 {
+                counters.record_outage();
+            }
+            if !(200..400).contains(&number) {
+                counters.note_number(Channel::Media, PacketNumber(number));
+            }
+        }
+        let counts = counters.loss_counts();
+        assert_eq!((counts.expected, counts.missing, counts.gaps), (800, 8, 8));
+        assert_eq!(counters.packets().lost, 208);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{FrameLog, State};
+use super::{FrameLog, FrameRecord, State};
 use crate::reassembly::Origin;
 use crate::seq::FrameNumber;
-use crate::stats::outcome::{FrameRecord, Outcome};
+use crate::stats::outcome::Outcome;
 
 impl FrameLog {
     /// A packet with a chunk arrived that left at `sent`; `base` is the number

@@ -64,9 +64,6 @@ impl State {
                 let in_order = number == *next;
                 let (kind, flags) = self.kind(&body, len);
                 out.push(kind | flags | twice | if in_order { IN_ORDER } else { 0 });
-                if kind == DAMAGED {
-                    out.push(channel as u8);
-                }
                 self.put_at(arrival, out);
                 let next = &mut self.next[channel as usize];
                 if !in_order {
@@ -131,7 +128,6 @@ impl State {
             Body::SenderReport(_) => (TOTALS, 0),
             Body::SenderBye(_) => (FAREWELL, 0),
             Body::Echo { .. } => (REPLY, 0),
-            Body::Damaged => (DAMAGED, 0),
         }
     }
 
@@ -144,7 +140,7 @@ impl State {
                 put(out, len.into());
                 self.parity = len;
             }
-            Body::Tables | Body::Proof | Body::Damaged => put(out, len.into()),
+            Body::Tables | Body::Proof => put(out, len.into()),
             Body::SenderReport(counts) | Body::SenderBye(counts) => {
                 put(out, len.into());
                 put(out, counts.frames_captured);

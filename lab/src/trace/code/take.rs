@@ -37,7 +37,7 @@ impl State {
                 let number = input.from(self.frame)?;
                 self.frame = number.wrapping_add(1);
                 let code = input.byte()?;
-                let mut outcomes = stats::Outcome::ALL.into_iter();
+                let mut outcomes = stats::Outcome::all();
                 let outcome = outcomes.find(|outcome| outcome_code(*outcome) == code)?;
                 Entry::Frame { number, outcome }
             }
@@ -86,7 +86,6 @@ impl State {
             CHUNK => Channel::Media,
             RESENT | PARITY => Channel::Repair,
             TABLES | TOTALS | FAREWELL | REPLY => Channel::Control,
-            DAMAGED => *Channel::ALL.get(usize::from(input.byte()?))?,
             _ => return None,
         };
         let arrival = self.take_at(input)?;
@@ -100,14 +99,10 @@ impl State {
         self.transit = input.from(self.transit)?;
         let sent = arrival.wrapping_sub(self.transit);
         let (len, body) = self.take_body(kind, flags, input)?;
-        let disposition = match body {
-            Body::Damaged => Disposition::Corrupt,
-            _ => received(flags),
-        };
         Some(Datagram {
             arrival,
             len,
-            disposition,
+            disposition: received(flags),
             content: Content::Native {
                 channel,
                 number,
@@ -147,7 +142,7 @@ impl State {
             REPLY => Body::Echo {
                 rtt: input.number()?,
             },
-            _ => Body::Damaged,
+            _ => return None,
         };
         Some((len, body))
     }

@@ -101,10 +101,6 @@ fn tells_what_became_of_each_datagram() {
         (Disposition::Foreign, 44),
     ];
     assert_eq!(dispositions, expected);
-    assert_eq!(
-        entries[4],
-        packet(900, 1, 20, Body::Damaged, damaged.len() as u32).on(Channel::Media)
-    );
     assert!(entries.contains(&packet(900, 0, 5_300, Body::Echo { rtt: 500 }, 60)));
     let end = Entry::End {
         at: 902,
@@ -273,7 +269,8 @@ fn says_of_each_datagram_what_the_receiver_says() {
     watched.take(sender(), &datagram(STREAM, 2, 30, &frame_chunk(0, 2)));
     let (traced, counted) = watched.counts();
     assert_eq!(traced, counted);
-    assert_eq!(traced, [3, 2, 1, 4, 1]);
+    // What is corrupt before a stream is followed is of none.
+    assert_eq!(traced, [3, 2, 0, 4, 2]);
 }
 
 #[test]

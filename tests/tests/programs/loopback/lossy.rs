@@ -97,7 +97,7 @@ fn what_arrived_of_every_frame_is_shown_with_no_holes() {
         let (viewer, damaged) = play("", &format!("--output {output}"));
         assert!(damaged > FRAMES / 3, "{damaged}");
         assert_eq!(viewer.count("frames.shown"), FRAMES);
-        assert_eq!(viewer.count("frames.concealed"), damaged);
+        assert_eq!(viewer.count("outcomes.concealed"), damaged);
         assert_eq!(viewer.count("frames.intact"), FRAMES - damaged);
         let stale = viewer.value("stale_share").as_f64();
         assert!(stale.is_some_and(|stale| (0.03..0.25).contains(&stale)));
@@ -125,7 +125,7 @@ fn what_arrived_of_every_frame_is_shown_with_no_holes() {
 #[test]
 fn a_strict_viewer_shows_whole_frames_only() {
     let (viewer, damaged) = play("", "--strict");
-    assert_eq!(viewer.count("frames.concealed"), 0);
+    assert_eq!(viewer.count("outcomes.concealed"), 0);
     assert_eq!(viewer.count("frames.intact"), FRAMES - damaged);
     assert_eq!(viewer.count("frames.shown"), FRAMES - damaged);
     assert_eq!(viewer.count("frames.incomplete"), damaged);
@@ -135,7 +135,7 @@ fn a_strict_viewer_shows_whole_frames_only() {
 #[test]
 fn frames_without_slices_are_shown_whole_or_not_at_all() {
     let (viewer, damaged) = play("--slices off", "");
-    assert_eq!(viewer.count("frames.concealed"), 0);
+    assert_eq!(viewer.count("outcomes.concealed"), 0);
     assert_eq!(viewer.count("frames.shown"), FRAMES - damaged);
     assert_eq!(viewer.count("frames.incomplete"), damaged);
 }

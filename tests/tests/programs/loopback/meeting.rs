@@ -47,7 +47,7 @@ fn the_first_frame_sent_is_the_first_shown_when_the_viewer_listens() {
         .well();
     let viewer = viewer.end().well();
     assert_whole(&sender, &viewer, 10);
-    assert_eq!(viewer.count("frames.before_joining"), 0);
+    assert_eq!(viewer.count("outcomes.before_joining"), 0);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_viewer_that_comes_later_shows_what_is_sent_from_then_on() {
     sender.wait_for("frames");
     // Long enough for the sender to tell its totals, once a second.
     let viewer = viewer(address, "--duration 3s").run().end().well();
-    assert!(viewer.count("frames.before_joining") > 0);
+    assert!(viewer.count("outcomes.before_joining") > 0);
     let shown = viewer.count("frames.shown");
     assert!(shown > 100, "{shown} frames in three seconds");
     assert_eq!(viewer.count("packets.lost"), 0);
@@ -91,7 +91,7 @@ fn a_viewer_survives_the_restart_of_the_sender() {
     let viewer = viewer.end().well();
     assert_eq!(viewer.count("stream.followed"), 2);
     assert_eq!(viewer.value("stream.number"), second.value("stream.number"));
-    let of_both = viewer.count("frames.shown") + viewer.count("frames.before_joining");
+    let of_both = viewer.count("frames.shown") + viewer.count("outcomes.before_joining");
     assert!(of_both > second.count("frames.sent"));
 }
 
@@ -174,14 +174,14 @@ fn what_a_slow_viewer_does_not_take_is_counted_apart_from_what_is_lost() {
         sender.count("packets.sent")
     );
     let hit = [
-        "lost",
-        "incomplete",
-        "late",
-        "concealed",
-        "repaired_by_parity",
-        "repaired_by_retransmission",
+        "frames.lost",
+        "frames.incomplete",
+        "outcomes.late",
+        "outcomes.concealed",
+        "outcomes.intact_parity",
+        "outcomes.intact_retransmission",
     ];
-    let hit = hit.map(|outcome| viewer.count(&format!("frames.{outcome}")));
+    let hit = hit.map(|count| viewer.count(count));
     assert!(hit.iter().sum::<u64>() > 0);
 }
 

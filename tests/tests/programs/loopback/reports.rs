@@ -47,12 +47,15 @@ fn all_forms_of_a_report_say_the_same() {
         assert_eq!(count, viewer.count(&format!("outcomes.{name}")), "{name}");
     }
 
-    let marks = viewer.value("course.marks").as_str().expect("marks");
-    assert_eq!(marks.len() as u64, FRAMES);
-    let lost = marks.matches('n').count() as u64;
+    let letters = viewer.value("timeline.outcomes").as_str().expect("letters");
+    assert_eq!(letters.len() as u64, FRAMES);
+    let lost = letters.matches('n').count() as u64;
     assert_eq!(lost, viewer.count("outcomes.lost_network"));
-    let moments = viewer.value("course.moments").as_array().expect("moments");
-    let shown = moments.iter().filter_map(|moment| moment["shown"].as_u64());
+    let buckets = viewer
+        .value("timeline.buckets")
+        .as_array()
+        .expect("buckets");
+    let shown = buckets.iter().filter_map(|bucket| bucket["shown"].as_u64());
     assert_eq!(shown.sum::<u64>(), viewer.count("frames.shown"));
 }
 

@@ -77,7 +77,7 @@ fn the_end_of_a_sender_that_is_killed_is_unknown_and_all_before_it_exact() {
     let viewer = viewer.end().well();
     assert_equal(&harm, &viewer, &[&viewer.path(LOG)]);
     assert_eq!(viewer.value("stream.ended"), false);
-    assert!(viewer.value("outcomes.after_last_totals").is_null());
+    assert!(viewer.value("frames.after_last_report").is_null());
 }
 
 #[test]

@@ -54,8 +54,8 @@ const FIGURES: [&str; 26] = [
     "/accounts/0/channels/1/reordered",
     "/accounts/0/channels/2/received",
     "/accounts/0/channels/2/missing",
-    "/course/hits/0/chunks_lost",
-    "/course/marks",
+    "/timeline/lossy_frames/0/chunks_lost",
+    "/timeline/outcomes",
     "/frames/shown",
     "/frames/sent",
     "/frames/incomplete",
@@ -118,7 +118,10 @@ fn assert_notices(what: &str, figure: &str, viewer: &Ended, logs: &[&Path]) {
     let mut report = viewer.report.clone();
     let Some(value) = report.pointer_mut(figure) else {
         // No frame was hit.
-        assert!(figure.starts_with("/course/hits"), "{what}: no {figure}");
+        assert!(
+            figure.starts_with("/timeline/lossy_frames"),
+            "{what}: no {figure}"
+        );
         return;
     };
     *value = match value.as_str() {

@@ -2,33 +2,26 @@
 
 use framegram_cli::numbers;
 use framegram_common::Statistics;
-use framegram_common::stats::Outcome;
-use framegram_common::timeline::{Course, letter};
+use framegram_common::stats::{OUTCOMES, Outcome};
 
 use super::plot::clock;
 use super::{escaped, put};
+use crate::report::timeline::Timeline;
 
 /// The strip with its legend.
-pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
-    let marks: Vec<Outcome> = course
-        .marks
-        .chars()
-        .filter_map(|mark| {
-            Outcome::ALL
-                .into_iter()
-                .find(|&outcome| letter(outcome) == mark)
-        })
-        .collect();
+pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> String {
+    let letters = timeline.outcomes.chars();
+    let marks: Vec<Outcome> = letters.filter_map(Outcome::of_letter).collect();
     if marks.is_empty() {
         return String::new();
     }
-    let group = marks.len().div_ceil(MOST_DRAWN);
+    let group = marks.len().div_ceil(MAX_DRAWN);
     let drawn: Vec<Outcome> = marks
         .chunks(group)
         .filter_map(|group| group.iter().max().copied())
         .collect();
-    let frames = group as u64 * u64::from(course.frames_per_mark);
-    let all = marks.len() as f64 * f64::from(course.frames_per_mark);
+    let frames = group as u64 * u64::from(timeline.frames_per_letter);
+    let all = marks.len() as f64 * f64::from(timeline.frames_per_letter);
     let fps = Some(all / statistics.duration_s).filter(|fps| fps.is_finite());
     let columns = columns(drawn.len(), fps.map(|fps| fps / frames as f64));
     let mut section = "<section>\n<h2>Every frame</h2>\n".to_owned();
@@ -38,7 +31,7 @@ pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
             format_args!("<p>A mark is {frames} frames, with the worst outcome of them.</p>\n"),
         );
     }
-    section += &legend(&marks, course, statistics);
+    section += &legend(&marks, timeline, statistics);
     section += "<div class=\"strip\">\n";
     for (index, row) in drawn.chunks(columns).enumerate() {
         let first = (index * columns) as u64 * frames;
@@ -56,7 +49,7 @@ pub(super) fn section(course: &Course, statistics: &Statistics) -> String {
 
 /// Marks a row: whole seconds, where there are some.
 fn columns(marks: usize, a_second: Option<f64>) -> usize {
-    let wanted = marks.div_ceil(MOST_ROWS).max(LEAST_COLUMNS);
+    let wanted = marks.div_ceil(MAX_ROWS).max(MIN_COLUMNS);
     let second = a_second
         .filter(|&marks| marks >= 1.0)
         .unwrap_or(1.0)
@@ -69,16 +62,16 @@ fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> String {
     let mut svg = format!("<svg viewBox=\"0 0 {columns} 1\" preserveAspectRatio=\"none\">");
     let mut start = 0;
     for run in row.chunk_by(|a, b| a == b) {
-        let outcome = run[0];
-        let class = class(outcome);
+        let info = run[0].info();
         put(
             &mut svg,
             format_args!(
-                "<rect class=\"{class}\" x=\"{start}\" width=\"{}\" height=\"1\"",
+                "<rect class=\"{}\" x=\"{start}\" width=\"{}\" height=\"1\"",
+                info.class,
                 run.len()
             ),
         );
-        if outcome == Outcome::IntactUnrepaired {
+        if info.outcome == Outcome::IntactUnrepaired {
             svg += "/>";
         } else {
             let from = first + start as u64 * frames;
@@ -90,7 +83,7 @@ fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> String {
             };
             put(
                 &mut svg,
-                format_args!("><title>{which}: {}</title></rect>", escaped(name(outcome))),
+                format_args!("><title>{which}: {}</title></rect>", escaped(info.legend)),
             );
         }
         start += run.len();
@@ -99,36 +92,19 @@ fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> String {
 }
 
 /// The outcomes there are, each with its number.
-fn legend(marks: &[Outcome], course: &Course, statistics: &Statistics) -> String {
-    let outcomes = &statistics.outcomes;
+fn legend(marks: &[Outcome], timeline: &Timeline, statistics: &Statistics) -> String {
     let mut legend = "<p class=\"legend\">".to_owned();
-    for outcome in Outcome::ALL {
-        let count = match outcome {
-            Outcome::IntactUnrepaired => outcomes.intact_unrepaired,
-            Outcome::IntactRetransmission => outcomes.intact_retransmission,
-            Outcome::IntactParity => outcomes.intact_parity,
-            Outcome::Concealed => outcomes.concealed,
-            Outcome::Skipped => outcomes.skipped,
-            Outcome::Undecodable => outcomes.undecodable,
-            Outcome::Late => outcomes.late,
-            Outcome::Corrupt => outcomes.corrupt,
-            Outcome::LostUnknown => outcomes.lost_unknown,
-            Outcome::LostSocket => outcomes.lost_socket,
-            Outcome::LostNetwork => outcomes.lost_network,
-            Outcome::NotSent => outcomes.not_sent,
-            Outcome::BeforeJoining => outcomes.before_joining,
-            Outcome::TailUnknown => outcomes.tail_unknown,
-            Outcome::Open => outcomes.open,
-        };
-        let drawn = course.frames_per_mark == 1 && marks.contains(&outcome);
+    for info in &OUTCOMES {
+        let count = statistics.outcomes[info.outcome];
+        let drawn = timeline.frames_per_letter == 1 && marks.contains(&info.outcome);
         if count.is_some_and(|count| count > 0) || drawn {
             put(
                 &mut legend,
                 format_args!(
                     "<span><i class=\"{}\"></i>{} {}</span>",
-                    class(outcome),
+                    info.class,
                     count.map_or_else(|| "?".to_owned(), numbers::count),
-                    escaped(name(outcome)),
+                    escaped(info.legend),
                 ),
             );
         }
@@ -136,53 +112,14 @@ fn legend(marks: &[Outcome], course: &Course, statistics: &Statistics) -> String
     legend + "</p>\n"
 }
 
-/// An outcome in words.
-pub(super) fn name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::IntactUnrepaired => "whole",
-        Outcome::IntactRetransmission => "whole, sent again on request",
-        Outcome::IntactParity => "whole, repaired by parity",
-        Outcome::Concealed => "shown with holes filled",
-        Outcome::Skipped => "skipped for a newer one",
-        Outcome::Undecodable => "no picture",
-        Outcome::Late => "too late",
-        Outcome::Corrupt => "damaged on the way",
-        Outcome::LostUnknown => "lost for mixed reasons",
-        Outcome::LostSocket => "lost in the socket buffer",
-        Outcome::LostNetwork => "lost on the network",
-        Outcome::NotSent => "not sent",
-        Outcome::BeforeJoining => "sent before joining",
-        Outcome::TailUnknown => "not known, at the end",
-        Outcome::Open => "not settled",
-    }
-}
-
-fn class(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::IntactUnrepaired => "whole",
-        Outcome::IntactRetransmission => "request",
-        Outcome::IntactParity => "repaired",
-        Outcome::Concealed => "concealed",
-        Outcome::Skipped => "skipped",
-        Outcome::Undecodable => "undecodable",
-        Outcome::Late => "late",
-        Outcome::Corrupt => "corrupt",
-        Outcome::LostUnknown => "lost_unknown",
-        Outcome::LostSocket => "dropped",
-        Outcome::LostNetwork => "lost",
-        Outcome::NotSent => "unsent",
-        Outcome::BeforeJoining | Outcome::TailUnknown | Outcome::Open => "unknown",
-    }
-}
-
 /// More marks take too long to draw, and are too small to see.
-const MOST_DRAWN: usize = 20_000;
+const MAX_DRAWN: usize = 20_000;
 
 /// Rows of marks.
-const MOST_ROWS: usize = 60;
+const MAX_ROWS: usize = 60;
 
 /// Marks a row at least: on a phone each has two pixels then.
-const LEAST_COLUMNS: usize = 150;
+const MIN_COLUMNS: usize = 150;
 
 #[cfg(test)]
 mod tests {
@@ -199,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_one_fate_are_one_area_and_losses_are_named() {
+    fn neighbours_of_one_outcome_are_one_area_and_losses_are_named() {
         use Outcome::{IntactUnrepaired as Whole, LostNetwork as Lost};
         let svg = svg(&[Whole, Whole, Lost, Whole, Lost, Lost], 150, 300, 1);
         assert_eq!(svg.matches("<rect").count(), 4);
@@ -209,15 +146,15 @@ mod tests {
 
     #[test]
     fn a_long_stream_is_drawn_with_the_worst_of_each_group() {
-        let course = Course {
-            frames_per_mark: 2,
-            marks: ".....n....".repeat(6000),
-            ..Course::default()
+        let timeline = Timeline {
+            frames_per_letter: 2,
+            outcomes: ".....n....".repeat(6000),
+            ..Timeline::default()
         };
-        let section = section(&course, &Statistics::default());
+        let section = section(&timeline, &Statistics::default());
         assert!(section.contains("A mark is 6 frames"));
-        assert!(section.matches("<rect").count() <= MOST_DRAWN);
-        assert!(section.matches("<svg").count() <= MOST_ROWS);
+        assert!(section.matches("<rect").count() <= MAX_DRAWN);
+        assert!(section.matches("<svg").count() <= MAX_ROWS);
         assert!(section.contains("class=\"lost\""));
     }
 }

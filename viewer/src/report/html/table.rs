@@ -2,35 +2,32 @@
 
 use framegram_cli::numbers::{bit_rate, count, percent};
 use framegram_common::Statistics;
-use framegram_common::stats::Percentiles;
+use framegram_common::stats::{OUTCOMES, Outcome, Percentiles};
 
-use super::super::{missed, settled, share};
+use super::super::share;
 use super::{escaped, put};
 
 /// The few figures that matter most.
 pub(super) fn tiles(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
+    let outcomes = &statistics.outcomes;
     let packets = &statistics.packets;
     let delay = statistics.delay();
-    let repaired = frames
-        .repaired_by_parity
-        .zip(frames.repaired_by_retransmission)
-        .map(|(parity, request)| parity + request);
+    let (missed, settled) = (statistics.missed(), statistics.settled());
+    let repaired = outcomes[Outcome::IntactParity]
+        .zip(outcomes[Outcome::IntactRetransmission])
+        .map(|(parity, retransmission)| parity + retransmission);
     let tiles = [
         (
             "frames shown",
             frames.shown.map(count),
-            share(frames.shown, settled(frames)),
+            share(frames.shown, settled),
         ),
-        (
-            "frames lost",
-            missed(frames).map(count),
-            share(missed(frames), settled(frames)),
-        ),
+        ("frames lost", missed.map(count), share(missed, settled)),
         (
             "frames repaired",
             repaired.map(count),
-            share(repaired, settled(frames)),
+            share(repaired, settled),
         ),
         (
             "packets lost on the way",
@@ -71,97 +68,27 @@ pub(super) fn sections(statistics: &Statistics) -> String {
 }
 
 fn frames(statistics: &Statistics) -> String {
-    let outcomes = &statistics.outcomes;
+    let captured = (
+        "captured",
+        statistics.frames.captured,
+        "Delivered by the source, by the sender's count.",
+    );
+    let unaccounted = (
+        "unaccounted",
+        statistics.frames.unaccounted,
+        "Captured, and in none of these rows: 0 where the accounts are whole.",
+    );
+    let outcomes = OUTCOMES.iter();
+    let outcomes = outcomes.map(|it| (it.legend, statistics.outcomes[it.outcome], it.explanation));
+    let rows: Vec<_> = [captured]
+        .into_iter()
+        .chain(outcomes)
+        .chain([unaccounted])
+        .collect();
     counts(
         "Frames",
         "Each frame that the sender captured is in exactly one row.",
-        &[
-            (
-                "captured",
-                statistics.frames.captured,
-                "delivered by the source, by the sender's count",
-            ),
-            (
-                "whole",
-                outcomes.intact_unrepaired,
-                "shown byte for byte as sent; nothing had to be repaired",
-            ),
-            (
-                "whole by request",
-                outcomes.intact_retransmission,
-                "shown byte for byte as sent; chunks were sent again",
-            ),
-            (
-                "whole by parity",
-                outcomes.intact_parity,
-                "shown byte for byte as sent; parity rebuilt chunks",
-            ),
-            (
-                "with holes",
-                outcomes.concealed,
-                "shown; what had not arrived was filled from the frame before",
-            ),
-            (
-                "skipped",
-                outcomes.skipped,
-                "whole and in time, but a newer one was shown",
-            ),
-            (
-                "lost on the network",
-                outcomes.lost_network,
-                "not shown; what it lacked was lost on the way",
-            ),
-            (
-                "lost in the socket buffer",
-                outcomes.lost_socket,
-                "not shown; what it lacked was dropped by this machine",
-            ),
-            (
-                "lost_unknown",
-                outcomes.lost_unknown,
-                "not shown; lost for both reasons, or it cannot be told for which",
-            ),
-            (
-                "damaged",
-                outcomes.corrupt,
-                "not shown; what it lacked arrived damaged",
-            ),
-            (
-                "too late",
-                outcomes.late,
-                "not shown; all of it arrived, after its deadline",
-            ),
-            (
-                "no picture",
-                outcomes.undecodable,
-                "whole, and not a JPEG that can be decoded",
-            ),
-            (
-                "replaced",
-                outcomes.replaced,
-                "a newer one took its place before it was encoded",
-            ),
-            (
-                "not sent",
-                outcomes.not_sent,
-                "it could not be encoded or sent",
-            ),
-            (
-                "before joining",
-                outcomes.before_joining,
-                "sent before the viewer's first packet",
-            ),
-            (
-                "not known",
-                outcomes.tail_unknown,
-                "announced, and behind the last packet received",
-            ),
-            (
-                "unaccounted",
-                outcomes.unaccounted,
-                "captured and in none of these rows: 0 where the accounts are whole",
-            ),
-        ],
+        &rows,
     )
 }
 
@@ -169,7 +96,7 @@ fn packets(statistics: &Statistics) -> String {
     let packets = &statistics.packets;
     counts(
         "Packets",
-        "Sent = received + lost + dropped + damaged, from the first packet received to the last totals.",
+        "Sent = received + lost + dropped, from the first packet received to the last sender report.",
         &[
             (
                 "sent",
@@ -177,16 +104,20 @@ fn packets(statistics: &Statistics) -> String {
                 "by the sender's count, repair and control included",
             ),
             ("received", packets.received, "each number counted once"),
-            ("lost on the way", packets.lost, "nothing of it arrived"),
+            (
+                "lost on the way",
+                packets.lost,
+                "nothing of it arrived, or only corrupt",
+            ),
             (
                 "dropped in the socket buffer",
                 packets.socket_dropped,
                 "by this machine's kernel, which counts them",
             ),
             (
-                "damaged",
+                "corrupt",
                 packets.corrupt,
-                "arrived only with a checksum that does not hold",
+                "datagrams that arrived with a checksum that does not hold",
             ),
             ("duplicate", packets.duplicate, "received again"),
             (

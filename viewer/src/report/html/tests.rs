@@ -1,27 +1,23 @@
 use framegram_cli::numbers::count;
-use framegram_common::stats::{Bursts, Frames, LossPattern, Outcomes, Packets, Percentiles};
-use framegram_common::timeline::{Bins, Spread};
+use framegram_common::stats::{
+    Bursts, Frames, LossPattern, OUTCOMES, Outcome, Packets, Percentiles,
+};
 use serde_json::Value;
 
 use super::*;
 use crate::report::advice::Advice;
+use crate::report::timeline::{DelayBins, Spread};
 
 /// A stream of ten seconds with some of everything.
-fn example() -> (Statistics, Course) {
+fn example() -> (Statistics, Timeline) {
     let mut statistics = Statistics {
         frames: Frames {
             captured: Some(300),
             sent: Some(300),
             shown: Some(291),
             intact: Some(286),
-            concealed: Some(5),
             lost: Some(2),
             incomplete: Some(7),
-            late: Some(0),
-            skipped: Some(0),
-            undecodable: Some(0),
-            repaired_by_parity: Some(21),
-            repaired_by_retransmission: Some(4),
             ..Frames::default()
         },
         packets: Packets {
@@ -32,15 +28,16 @@ fn example() -> (Statistics, Course) {
             corrupt: Some(0),
             ..Packets::default()
         },
-        outcomes: Outcomes {
-            intact_unrepaired: Some(261),
-            intact_parity: Some(21),
-            intact_retransmission: Some(4),
-            concealed: Some(5),
-            lost_network: Some(6),
-            lost_socket: Some(3),
-            ..Outcomes::default()
-        },
+        outcomes: [
+            (Outcome::IntactUnrepaired, 261),
+            (Outcome::IntactParity, 21),
+            (Outcome::IntactRetransmission, 4),
+            (Outcome::Concealed, 5),
+            (Outcome::LostNetwork, 6),
+            (Outcome::LostSocket, 3),
+        ]
+        .into_iter()
+        .collect(),
         duration_s: 10.0,
         fps: Some(30.0),
         bitrate_bps: Some(8e6),
@@ -62,13 +59,13 @@ fn example() -> (Statistics, Course) {
         max: 71.25,
     });
     statistics.stream.addresses = vec!["<script>alert(1)</script>".to_owned()];
-    let moments = (0..10).map(|second| Moment {
+    let buckets = (0..10).map(|second| Bucket {
         shown: 29,
         repaired: 2,
         concealed: u64::from(second % 2 == 0),
         lost: second % 3,
         packets_lost: 10,
-        packets_dropped: 2,
+        socket_dropped: 2,
         bytes: 1_000_000,
         quality: Some(80),
         delay_ms: (second != 4).then_some(Spread {
@@ -77,25 +74,28 @@ fn example() -> (Statistics, Course) {
             max: 60.0,
         }),
     });
-    let course = Course {
-        moment_s: 1,
-        moments: moments.collect(),
-        frames_per_mark: 1,
-        marks: ".........n.....pp..c......bb..".repeat(10),
-        delays: Some(Bins {
+    let timeline = Timeline {
+        bucket_s: 1,
+        buckets: buckets.collect(),
+        frames_per_letter: 1,
+        outcomes: ".........n.....pp..c......bb..".repeat(10),
+        delay_histogram: Some(DelayBins {
             width_ms: 2.0,
             frames: vec![0, 5, 100, 80, 3],
         }),
-        ..Course::default()
+        ..Timeline::default()
     };
-    (statistics, course)
+    (statistics, timeline)
 }
 
 fn example_page() -> (String, Value) {
-    let (statistics, course) = example();
-    let file = ReportFile::new(&statistics, Some(&course));
-    let json = serde_json::to_value(file).unwrap();
-    (page(&file, &Advice::default()).unwrap(), json)
+    let (statistics, timeline) = example();
+    let report = Report {
+        timeline: Some(&timeline),
+        ..Report::new(&statistics)
+    };
+    let json = serde_json::to_value(report).unwrap();
+    (page(&report, &Advice::default()).unwrap(), json)
 }
 
 #[test]
@@ -122,13 +122,15 @@ fn opens_without_a_network() {
 #[test]
 fn every_number_of_the_tables_is_that_of_the_json() {
     let (page, json) = example_page();
+    for info in &OUTCOMES {
+        let number = json["outcomes"][info.key]
+            .as_u64()
+            .map_or("?".to_owned(), count);
+        let row = format!("<th>{}</th><td>{number}</td>", info.legend);
+        assert!(page.contains(&row), "{row}");
+    }
     for (name, pointer) in [
         ("captured", "/frames/captured"),
-        ("whole", "/outcomes/intact_unrepaired"),
-        ("whole by parity", "/outcomes/intact_parity"),
-        ("with holes", "/outcomes/concealed"),
-        ("lost on the network", "/outcomes/lost_network"),
-        ("lost in the socket buffer", "/outcomes/lost_socket"),
         ("sent", "/packets/sent"),
         ("received", "/packets/received"),
         ("lost on the way", "/packets/lost"),
@@ -139,7 +141,7 @@ fn every_number_of_the_tables_is_that_of_the_json() {
         assert!(page.contains(&row), "{row}");
     }
     // What is not known is no zero.
-    assert!(page.contains("<th>too late</th><td>?</td>"));
+    assert!(page.contains("<th>late</th><td>?</td>"));
     assert!(page.contains("<td>21.00</td><td>48.50</td><td>60.00</td><td>71.25</td>"));
 }
 
@@ -175,9 +177,12 @@ fn elements_are_closed() {
 #[test]
 fn a_report_of_nothing_is_a_page_too() {
     let statistics = Statistics::default();
-    let course = Course::default();
-    let file = ReportFile::new(&statistics, Some(&course));
-    let page = page(&file, &Advice::default()).unwrap();
+    let timeline = Timeline::default();
+    let report = Report {
+        timeline: Some(&timeline),
+        ..Report::new(&statistics)
+    };
+    let page = page(&report, &Advice::default()).unwrap();
     assert!(page.contains("<h1>No frame arrived.</h1>"));
     assert!(!page.contains("NaN") && !page.contains("inf"));
 }

@@ -3,23 +3,22 @@
 
 use std::ops::Range;
 
-use super::{FrameLog, HORIZON, Open, State};
-use crate::stats::attribution::Cause;
-use crate::stats::evidence::{Evidence, Verdict};
-use crate::stats::outcome::{FrameRecord, Outcome};
+use super::{FrameLog, FrameRecord, HORIZON, Open, State};
+use crate::stats::missing::MissingPackets;
+use crate::stats::outcome::Outcome;
+use crate::stats::outlook::Outlook;
+use crate::stats::socket_drops::LossCause;
 
 /// How far frames can be settled, and with what.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::stats) struct Knowledge<'a> {
-    pub(in crate::stats) evidence: Evidence<'a>,
+    pub(in crate::stats) missing: MissingPackets<'a>,
     /// The first frame that this side is accountable for.
     pub(in crate::stats) first: u64,
     /// One above the newest frame known to have been sent.
     pub(in crate::stats) sent: u64,
-    /// The first frame that is still waited for.
-    pub(in crate::stats) awaited: Option<u64>,
-    /// What joins the clocks.
-    pub(in crate::stats) offset_micros: Option<i64>,
+    /// What is known of the frames under way.
+    pub(in crate::stats) outlook: &'a Outlook,
 }
 
 /// How far the media packets can be told to belong to frames.
@@ -41,40 +40,38 @@ impl FrameLog {
         reached: Reached,
         knowledge: &Knowledge<'_>,
     ) -> (FrameRecord, Reached) {
-        let evidence = &knowledge.evidence;
+        let packets = &knowledge.missing;
         let follows = (reached.frame == Some(number)).then_some(reached.packets);
         let own = self
             .base(number)
             .or(follows)
             .map(|base| base..base.saturating_add(open.chunks()));
         let range = own.clone().unwrap_or_else(|| {
-            let end = self.next_base(number + 1).unwrap_or(evidence.media.end);
+            let end = self.next_base(number + 1).unwrap_or(packets.media.1);
             reached.packets.min(end)..end
         });
-        let verdict = evidence.verdict(range);
+        let missing = packets.of(range);
         let outcome = match open.state {
             State::Told(outcome) => outcome,
             State::Coming => Outcome::Open,
             State::Broken => Outcome::Corrupt,
             State::GivenUp if number < knowledge.first => Outcome::BeforeJoining,
-            State::GivenUp => match verdict {
-                Verdict {
-                    cause: Some(cause), ..
-                } => of(cause),
-                Verdict { unknown: true, .. } => Outcome::TailUnknown,
+            State::GivenUp => match (missing.cause, missing.unknown) {
+                (Some(cause), _) => of(cause),
+                (None, true) => Outcome::TailUnknown,
                 // All of it arrived, after it was forgotten.
-                Verdict { cause: None, .. } => Outcome::Late,
+                (None, false) => Outcome::Late,
             },
         };
         let lost = if own.is_some() {
-            u32::try_from(verdict.missing).ok()
+            u32::try_from(missing.count).ok()
         } else {
             open.record.chunks
         };
         let record = FrameRecord {
             outcome,
             chunks_lost: lost,
-            offset_micros: knowledge.offset_micros,
+            offset_micros: knowledge.outlook.offset_micros,
             ..open.record.clone()
         };
         let reached = own.map_or(reached, |own| Reached {
@@ -95,27 +92,25 @@ impl FrameLog {
         if run.is_empty() {
             return Vec::new();
         }
-        let evidence = &knowledge.evidence;
-        let end = self.next_base(run.end).unwrap_or(evidence.media.end);
+        let missing = &knowledge.missing;
+        let end = self.next_base(run.end).unwrap_or(missing.media.1);
         let packets = reached.packets.min(end)..end;
-        let outcome = |verdict: Verdict| match verdict.cause {
+        let outcome = |packets| match missing.of(packets).cause {
             Some(cause) => of(cause),
             None => Outcome::TailUnknown,
         };
-        let awaited = knowledge.awaited.unwrap_or(u64::MAX).max(run.start);
+        let awaited = knowledge.outlook.awaited.map_or(u64::MAX, |it| it.0);
+        let awaited = awaited.max(run.start);
         let (lost, open) = (run.start..run.end.min(awaited), awaited..run.end);
         let one_each = packets.end - packets.start == run.end - run.start;
         let mut parts = Vec::new();
         if one_each && lost.end.saturating_sub(lost.start) <= HORIZON {
             parts.extend(lost.map(|number| {
                 let packet = packets.start + (number - run.start);
-                (
-                    number..number + 1,
-                    outcome(evidence.verdict(packet..packet + 1)),
-                )
+                (number..number + 1, outcome(packet..packet + 1))
             }));
         } else if !lost.is_empty() {
-            parts.push((lost, outcome(evidence.verdict(packets))));
+            parts.push((lost, outcome(packets)));
         }
         if !open.is_empty() {
             parts.push((open, Outcome::Open));
@@ -149,7 +144,7 @@ impl Reached {
     /// Nothing was looked at. From the start of a stream its first frame
     /// begins with its first packet.
     pub(super) fn start(knowledge: &Knowledge<'_>) -> Self {
-        let packets = knowledge.evidence.media.start;
+        let packets = knowledge.missing.media.0;
         Self {
             packets,
             frame: (packets == 0).then_some(knowledge.first),
@@ -157,13 +152,12 @@ impl Reached {
     }
 }
 
-fn of(cause: Cause) -> Outcome {
+fn of(cause: LossCause) -> Outcome {
     match cause {
-        Cause::Network => Outcome::LostNetwork,
-        Cause::Socket => Outcome::LostSocket,
-        Cause::Corrupt => Outcome::Corrupt,
-        Cause::Refused => Outcome::NotSent,
-        Cause::Mixed => Outcome::LostUnknown,
+        LossCause::Network => Outcome::LostNetwork,
+        LossCause::Socket => Outcome::LostSocket,
+        LossCause::SendError => Outcome::NotSent,
+        LossCause::Unknown => Outcome::LostUnknown,
     }
 }
 

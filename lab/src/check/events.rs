@@ -10,26 +10,28 @@ use anyhow::{Context, bail};
 use framegram_common::stats::Side;
 use framegram_common::wire::native::{Channel, NO_DESTINATION};
 
-/// The deeds of all logs.
+/// The events of all logs.
 #[derive(Debug, Default)]
-pub(super) struct Deeds {
+pub(super) struct ImpairLogs {
     /// Who did what, a line for each log.
-    pub(super) done: Vec<String>,
+    pub(super) injected: Vec<String>,
     /// By stream and destination.
     streams: BTreeMap<(u64, u16), Sides>,
+    /// Datagrams in the viewer's log that name no packet, corrupt ones perhaps.
+    pub(super) unnamed: u64,
     rows: u64,
 }
 
-/// The deeds to one stream, of either side.
+/// The events of one stream, at either side.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
-    pub(super) sender: Vec<Deed>,
-    pub(super) viewer: Vec<Deed>,
+    pub(super) sender: Vec<Event>,
+    pub(super) viewer: Vec<Event>,
 }
 
 /// What was done to a copy of a packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deed {
+pub(super) struct Event {
     pub(super) channel: Channel,
     pub(super) number: u64,
     pub(super) place: Option<Place>,
@@ -40,32 +42,29 @@ pub(super) struct Deed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Handed on unharmed.
     Intact,
-    /// Handed on damaged.
-    Damaged,
+    Corrupt,
     /// Not handed on.
-    Gone,
+    Dropped,
     /// Handed on, and refused by the sender's system.
-    Refused,
+    SendError,
 }
 
-impl Deeds {
+impl ImpairLogs {
     /// Reads them all.
     ///
     /// # Errors
     /// One line that says which of them cannot be read, and why.
     pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Self> {
-        let mut deeds = Self::default();
+        let mut logs = Self::default();
         for path in paths {
-            deeds
-                .add(path)
+            logs.add(path)
                 .with_context(|| format!("cannot take {}", path.display()))?;
         }
-        Ok(deeds)
+        Ok(logs)
     }
 
-    /// The deeds to what this viewer was sent of a stream.
+    /// What was done to what this viewer was sent of a stream.
     pub(super) fn of(&self, stream: u64, destination: u16) -> Option<&Sides> {
         self.streams.get(&(stream, destination))
     }
@@ -77,64 +76,62 @@ impl Deeds {
 
     fn add(&mut self, path: &Path) -> anyhow::Result<()> {
         let mut log = LogReader::new(BufReader::new(File::open(path)?))?;
-        let (side, who) = match log.side() {
-            Side::Sender => (Sides::sender as fn(&mut Sides) -> &mut Vec<Deed>, "sender"),
-            Side::Viewer => (Sides::viewer as fn(&mut Sides) -> &mut Vec<Deed>, "viewer"),
+        let side = log.side();
+        let who = match side {
+            Side::Sender => "sender",
+            Side::Viewer => "viewer",
         };
-        self.done
+        self.injected
             .push(format!("by the {who}: {}", log.impairment()));
-        let mut own = BTreeMap::<_, Vec<Deed>>::new();
+        let mut own = BTreeMap::<_, Vec<Event>>::new();
         while let Some(row) = log.next_row()? {
             self.rows += 1;
             if self.rows > MAX_ROWS {
                 bail!("more than {MAX_ROWS} rows are too many to compare: measure for less time");
             }
-            if let Some((key, deed)) = deed(&row) {
-                own.entry(key).or_default().push(deed);
+            match event(&row) {
+                Some((key, event)) => own.entry(key).or_default().push(event),
+                None => self.unnamed += u64::from(row.name.is_none() && row.act.is_handed_on()),
             }
         }
-        for (key, deeds) in own {
-            let known = side(self.streams.entry(key).or_default());
+        for (key, events) in own {
+            let sides = self.streams.entry(key).or_default();
+            let known = match side {
+                Side::Sender => &mut sides.sender,
+                Side::Viewer => &mut sides.viewer,
+            };
             if !known.is_empty() {
                 bail!(
                     "another log, by the {who} too, has stream {:016x}: give one of them",
                     key.0
                 );
             }
-            *known = deeds;
+            *known = events;
         }
         Ok(())
     }
 }
 
-impl Sides {
-    fn sender(&mut self) -> &mut Vec<Deed> {
-        &mut self.sender
-    }
-
-    fn viewer(&mut self) -> &mut Vec<Deed> {
-        &mut self.viewer
-    }
-}
-
-/// What a row says, where it names a packet of a stream.
-fn deed(row: &Row) -> Option<((u64, u16), Deed)> {
+/// What a row says, if it names a packet of a stream.
+fn event(row: &Row) -> Option<((u64, u16), Event)> {
     let name = row.name.filter(|name| name.destination != NO_DESTINATION)?;
     let kind = match row.act {
         Act::Delivered => Kind::Intact,
-        Act::Damaged | Act::Corrupt => Kind::Damaged,
-        Act::Refused => Kind::Refused,
-        Act::Lost | Act::Burst | Act::Queue | Act::Mtu | Act::Overflow | Act::Pending => Kind::Gone,
+        Act::Damaged | Act::Corrupt => Kind::Corrupt,
+        Act::Refused => Kind::SendError,
+        Act::Lost | Act::Burst | Act::Queue | Act::Mtu | Act::Overflow | Act::Pending => {
+            Kind::Dropped
+        }
     };
     let due = row.time + row.delay.unwrap_or_default();
-    let deed = Deed {
+    let event = Event {
         channel: name.channel,
         number: name.number,
         place: name.place,
         kind,
         due: u64::try_from(due.as_nanos()).unwrap_or(u64::MAX),
     };
-    Some(((name.stream, name.destination), deed))
+    Some(((name.stream, name.destination), event))
 }
 
 /// An hour and a half at 3,000 datagrams a second: 700 MB in memory.

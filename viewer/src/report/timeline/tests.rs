@@ -1,6 +1,7 @@
-use super::marks::MAX_MARKS;
+use framegram_common::FrameNumber;
+
+use super::strip::MAX_PLACES;
 use super::*;
-use crate::seq::FrameNumber;
 
 const START: Duration = Duration::from_secs(1_000_000);
 
@@ -24,13 +25,13 @@ fn record(number: u64, outcome: Outcome) -> FrameRecord {
     }
 }
 
-fn sum(course: &Course, of: fn(&Moment) -> u64) -> u64 {
-    course.moments.iter().map(of).sum()
+fn sum(timeline: &Timeline, of: fn(&Bucket) -> u64) -> u64 {
+    timeline.buckets.iter().map(of).sum()
 }
 
 #[test]
-fn every_frame_is_in_one_moment_and_has_a_mark() {
-    let mut timeline = Timeline::default();
+fn every_frame_is_in_one_bucket_and_has_a_letter() {
+    let mut recorder = TimelineRecorder::default();
     for number in 0..100 {
         let outcome = match number {
             10 => Outcome::LostNetwork,
@@ -40,79 +41,82 @@ fn every_frame_is_in_one_moment_and_has_a_mark() {
             60 => Outcome::Concealed,
             _ => Outcome::IntactUnrepaired,
         };
-        timeline.note_record(&record(number, outcome));
+        recorder.record_frame(&record(number, outcome));
     }
-    let course = timeline.course();
-    assert_eq!(course.moments.len(), 4);
-    assert_eq!(sum(&course, |moment| moment.shown), 98);
-    assert_eq!(sum(&course, |moment| moment.lost), 1);
-    assert_eq!(course.moments[0].lost, 1);
-    assert_eq!(course.moments[1].repaired, 2);
-    assert_eq!(course.moments[2].concealed, 1);
-    assert_eq!((course.frames_per_mark, course.marks.len()), (1, 100));
-    assert_eq!(&course.marks[9..33], ".ns..................pr.");
-    for moment in &course.moments {
-        let delay = moment.delay_ms.expect("known");
+    let timeline = recorder.timeline();
+    assert_eq!(timeline.buckets.len(), 4);
+    assert_eq!(sum(&timeline, |bucket| bucket.shown), 98);
+    assert_eq!(sum(&timeline, |bucket| bucket.lost), 1);
+    assert_eq!(timeline.buckets[0].lost, 1);
+    assert_eq!(timeline.buckets[1].repaired, 2);
+    assert_eq!(timeline.buckets[2].concealed, 1);
+    assert_eq!(
+        (timeline.frames_per_letter, timeline.outcomes.len()),
+        (1, 100)
+    );
+    assert_eq!(&timeline.outcomes[9..33], ".ns..................pr.");
+    for bucket in &timeline.buckets {
+        let delay = bucket.delay_ms.expect("known");
         assert!(
             (delay.mean - 40.0).abs() < 1e-6 && delay.min == delay.max,
             "{delay:?}"
         );
     }
-    let bins = course.delays.expect("known");
+    let bins = timeline.delay_histogram.expect("known");
     assert_eq!(bins.frames.iter().sum::<u64>(), 98);
     let bin = (40.0 / bins.width_ms) as usize;
     assert_eq!(bins.frames[bin], 98);
 }
 
 #[test]
-fn a_long_stream_has_longer_moments_and_coarser_marks_and_loses_nothing() {
-    let mut timeline = Timeline::default();
-    let frames = 5 * MAX_MARKS as u64;
+fn a_long_stream_has_longer_buckets_and_coarser_letters_and_loses_nothing() {
+    let mut recorder = TimelineRecorder::default();
+    let frames = 5 * MAX_PLACES as u64;
     for number in 0..frames {
         let outcome = if number % 1000 == 7 {
             Outcome::LostNetwork
         } else {
             Outcome::IntactUnrepaired
         };
-        timeline.note_record(&record(number, outcome));
+        recorder.record_frame(&record(number, outcome));
     }
-    let course = timeline.course();
-    assert!(course.moments.len() <= MAX_MOMENTS);
-    assert_eq!(course.moment_s, 16);
+    let timeline = recorder.timeline();
+    assert!(timeline.buckets.len() <= MAX_BUCKETS);
+    assert_eq!(timeline.bucket_s, 16);
     let lost = frames.div_ceil(1000);
-    assert_eq!(sum(&course, |moment| moment.lost), lost);
-    assert_eq!(sum(&course, |moment| moment.shown), frames - lost);
-    assert_eq!(course.frames_per_mark, 8);
-    assert_eq!(course.marks.len() as u64, frames / 8);
-    assert_eq!(course.marks.matches('n').count() as u64, lost);
+    assert_eq!(sum(&timeline, |bucket| bucket.lost), lost);
+    assert_eq!(sum(&timeline, |bucket| bucket.shown), frames - lost);
+    assert_eq!(timeline.frames_per_letter, 8);
+    assert_eq!(timeline.outcomes.len() as u64, frames / 8);
+    assert_eq!(timeline.outcomes.matches('n').count() as u64, lost);
 }
 
 #[test]
-fn what_is_counted_goes_to_the_moment_in_which_it_is_told() {
-    let mut timeline = Timeline::default();
+fn what_is_counted_goes_to_the_bucket_in_which_it_is_told() {
+    let mut recorder = TimelineRecorder::default();
     let mut statistics = Statistics::default();
-    timeline.note_statistics(&statistics, START - Duration::from_secs(50));
+    recorder.record_statistics(&statistics, START - Duration::from_secs(50));
     for second in 0..3_u64 {
         statistics.bytes.received = Some(1000 * (second + 1));
         statistics.packets.lost = Some([5, 3, 4][second as usize]);
         statistics.packets.socket_dropped = Some(second);
         statistics.stream.quality = Some(80 - second as u8);
-        timeline.note_statistics(&statistics, START + Duration::from_secs(second));
+        recorder.record_statistics(&statistics, START + Duration::from_secs(second));
     }
-    let moments = timeline.course().moments;
-    let of = |of: fn(&Moment) -> u64| moments.iter().map(of).collect::<Vec<_>>();
-    assert_eq!(of(|moment| moment.bytes), [1000, 1000, 1000]);
-    assert_eq!(of(|moment| moment.packets_lost), [3, 0, 1]);
-    assert_eq!(of(|moment| moment.packets_dropped), [0, 1, 1]);
-    assert_eq!(moments[2].quality, Some(78));
-    assert_eq!(timeline.course().delays, None);
+    let buckets = recorder.timeline().buckets;
+    let of = |of: fn(&Bucket) -> u64| buckets.iter().map(of).collect::<Vec<_>>();
+    assert_eq!(of(|bucket| bucket.bytes), [1000, 1000, 1000]);
+    assert_eq!(of(|bucket| bucket.packets_lost), [3, 0, 1]);
+    assert_eq!(of(|bucket| bucket.socket_dropped), [0, 1, 1]);
+    assert_eq!(buckets[2].quality, Some(78));
+    assert_eq!(recorder.timeline().delay_histogram, None);
 }
 
 #[test]
-fn moments_add_up_to_what_was_told_last_however_the_counts_fell() {
+fn buckets_add_up_to_what_was_told_last_however_the_counts_fell() {
     let mut rng = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
-        let mut timeline = Timeline::default();
+        let mut recorder = TimelineRecorder::default();
         let mut statistics = Statistics::default();
         // Moments are joined on the way.
         let mut now = START;
@@ -122,13 +126,13 @@ fn moments_add_up_to_what_was_told_last_however_the_counts_fell() {
             let (packets, bytes) = (&mut statistics.packets, &mut statistics.bytes);
             [packets.lost, packets.socket_dropped, bytes.received] =
                 std::array::from_fn(|_| count());
-            timeline.note_statistics(&statistics, now);
+            recorder.record_statistics(&statistics, now);
         }
-        let course = timeline.course();
+        let timeline = recorder.timeline();
         let sums = [
-            sum(&course, |moment| moment.packets_lost),
-            sum(&course, |moment| moment.packets_dropped),
-            sum(&course, |moment| moment.bytes),
+            sum(&timeline, |bucket| bucket.packets_lost),
+            sum(&timeline, |bucket| bucket.socket_dropped),
+            sum(&timeline, |bucket| bucket.bytes),
         ];
         let told = [
             statistics.packets.lost,
@@ -141,21 +145,15 @@ fn moments_add_up_to_what_was_told_last_however_the_counts_fell() {
 
 #[test]
 fn what_was_dropped_and_taken_for_lost_before_leaves_no_loss_behind() {
-    let mut timeline = Timeline::default();
+    let mut recorder = TimelineRecorder::default();
     let mut statistics = Statistics::default();
     for (second, lost, dropped) in [(0, 2, 0), (1, 9, 0), (2, 1, 8)] {
         statistics.packets.lost = Some(lost);
         statistics.packets.socket_dropped = Some(dropped);
-        timeline.note_statistics(&statistics, START + Duration::from_secs(second));
+        recorder.record_statistics(&statistics, START + Duration::from_secs(second));
     }
-    let moments = timeline.course().moments;
-    let of = |of: fn(&Moment) -> u64| moments.iter().map(of).collect::<Vec<_>>();
-    assert_eq!(of(|moment| moment.packets_lost), [1, 0, 0]);
-    assert_eq!(of(|moment| moment.packets_dropped), [0, 0, 8]);
-}
-
-#[test]
-fn letters_are_different() {
-    let letters: std::collections::BTreeSet<char> = Outcome::ALL.map(letter).into();
-    assert_eq!(letters.len(), Outcome::ALL.len());
+    let buckets = recorder.timeline().buckets;
+    let of = |of: fn(&Bucket) -> u64| buckets.iter().map(of).collect::<Vec<_>>();
+    assert_eq!(of(|bucket| bucket.packets_lost), [1, 0, 0]);
+    assert_eq!(of(|bucket| bucket.socket_dropped), [0, 0, 8]);
 }

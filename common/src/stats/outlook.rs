@@ -1,0 +1,15 @@
+//! What the receiver knows of the frames that are still under way.
+
+use crate::seq::FrameNumber;
+
+/// What the counters are told of the frames under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outlook {
+    /// The first frame that is still waited for.
+    pub awaited: Option<FrameNumber>,
+    /// What is to be added to the sender's time to have this side's, in
+    /// microseconds.
+    pub offset_micros: Option<i64>,
+    /// Whether the sender said that nothing follows.
+    pub farewell: bool,
+}

@@ -1,0 +1,221 @@
+//! Which missing packets the socket's buffer dropped.
+//!
+//! The system counts what it drops and names nothing. What is known is when:
+//! between two datagrams that were received. Each such event lasts until every
+//! channel has had a packet since. The gaps that these packets show are what the
+//! event may explain, and no others: a packet that is out of order, found
+//! missing and only then dropped, is taken for lost.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::wire::native::Channel;
+
+/// The most events that are remembered; the cause of what lies in older ones is
+/// unknown.
+const MAX_EVENTS: usize = 256;
+
+/// The most gaps of one event: one for each channel, and some for what the
+/// sender's reports show. With more the event explains nothing for certain.
+const MAX_EVENT_GAPS: usize = 64;
+
+/// Why a packet is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossCause {
+    /// Nothing of it reached this machine intact.
+    Network,
+    /// This machine had no room for it.
+    Socket,
+    /// It never left the sender.
+    SendError,
+    /// One of several.
+    Unknown,
+}
+
+impl LossCause {
+    /// The cause of two packets together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Unknown }
+    }
+}
+
+/// The socket drops of one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SocketDrops {
+    events: VecDeque<DropEvent>,
+    /// The number of the first event in the queue.
+    first: u64,
+    /// The event that the next gap of each channel belongs to.
+    pending: [Option<u64>; 3],
+}
+
+#[derive(Clone, Debug, Default)]
+struct DropEvent {
+    dropped: u64,
+    /// Datagrams were dropped that may have been of other streams.
+    of_others: bool,
+    gaps: Vec<(Channel, Range<u64>)>,
+}
+
+impl SocketDrops {
+    /// Datagrams were dropped in the socket's buffer.
+    pub(super) fn record(&mut self, datagrams: u64) {
+        if datagrams > 0 {
+            self.open().dropped += datagrams;
+        }
+    }
+
+    /// Datagrams were dropped in the buffer of a socket that several streams
+    /// share: whose they were nobody knows.
+    pub(super) fn record_shared(&mut self) {
+        self.open().of_others = true;
+    }
+
+    /// The event that what a packet of this channel shows to be missing belongs
+    /// to. The next packet's belongs to another.
+    pub(super) fn take(&mut self, channel: Channel) -> Option<u64> {
+        self.pending[channel as usize].take()
+    }
+
+    /// Takes numbers that were found missing in an event.
+    pub(super) fn record_gap(&mut self, event: Option<u64>, channel: Channel, gap: Range<u64>) {
+        let index = event.and_then(|number| self.index(number));
+        let event = index.and_then(|index| self.events.get_mut(index));
+        if let Some(event) = event.filter(|it| !gap.is_empty() && it.gaps.len() < MAX_EVENT_GAPS) {
+            event.gaps.push((channel, gap));
+        }
+    }
+
+    /// What explains the packets of a gap that are still missing; `missing`
+    /// counts such packets of a range.
+    pub(super) fn cause(
+        &self,
+        event: Option<u64>,
+        missing: impl Fn(Channel, Range<u64>) -> u64,
+    ) -> LossCause {
+        let Some(number) = event else {
+            return LossCause::Network;
+        };
+        let index = self.index(number);
+        let Some(event) = index.and_then(|index| self.events.get(index)) else {
+            return LossCause::Unknown;
+        };
+        let still = event.still(missing);
+        // Some may have been of a channel of which nothing was received since.
+        let more = event.dropped > still && self.pending.contains(&Some(number));
+        let contested = event.of_others || event.gaps.len() >= MAX_EVENT_GAPS;
+        if contested || more || event.dropped < still {
+            LossCause::Unknown
+        } else {
+            LossCause::Socket
+        }
+    }
+
+    /// How many of the datagrams dropped last were none of the packets that are
+    /// known to be missing: what a channel lost since its last packet is not
+    /// known yet.
+    pub(super) fn unseen(&self, missing: impl Fn(Channel, Range<u64>) -> u64) -> u64 {
+        let pending = self.pending.iter().any(Option::is_some);
+        let newest = self.events.back().filter(|_| pending);
+        newest.map_or(0, |event| {
+            event.dropped.saturating_sub(event.still(missing))
+        })
+    }
+
+    fn open(&mut self) -> &mut DropEvent {
+        // While some channel has had no packet since the last event, its next
+        // gap may be of either: they are one.
+        let newest = (self.first + self.events.len() as u64).checked_sub(1);
+        if newest.is_none() || !self.pending.contains(&newest) {
+            self.events.push_back(DropEvent::default());
+            if self.events.len() > MAX_EVENTS {
+                self.events.pop_front();
+                self.first += 1;
+            }
+        }
+        let last = self.events.len() - 1;
+        self.pending = [Some(self.first + last as u64); 3];
+        &mut self.events[last]
+    }
+
+    fn index(&self, number: u64) -> Option<usize> {
+        number
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok())
+    }
+}
+
+impl DropEvent {
+    /// How many packets of its gaps are missing still.
+    fn still(&self, missing: impl Fn(Channel, Range<u64>) -> u64) -> u64 {
+        let gaps = self.gaps.iter();
+        gaps.map(|(channel, gap)| missing(*channel, gap.clone()))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: fn(Channel, Range<u64>) -> u64 = |_, range| range.end - range.start;
+
+    /// A gap of so many media and repair packets, found after what was recorded.
+    fn found(drops: &mut SocketDrops, media: u64, repair: u64) -> [LossCause; 2] {
+        let gaps = [(Channel::Media, media), (Channel::Repair, repair)];
+        let events = gaps.map(|(channel, missing)| {
+            let event = drops.take(channel);
+            drops.record_gap(event, channel, 10..10 + missing);
+            event
+        });
+        drops.take(Channel::Control);
+        events.map(|event| drops.cause(event, ALL))
+    }
+
+    #[test]
+    fn what_the_counter_explains_wholly_was_dropped_here_and_the_rest_is_unknown() {
+        let mut drops = SocketDrops::default();
+        assert_eq!(found(&mut drops, 3, 1), [LossCause::Network; 2]);
+        drops.record(4);
+        assert_eq!(found(&mut drops, 3, 1), [LossCause::Socket; 2]);
+        drops.record(4);
+        assert_eq!(found(&mut drops, 4, 1), [LossCause::Unknown; 2]);
+        assert_eq!(found(&mut drops, 1, 0), [LossCause::Network; 2]);
+    }
+
+    #[test]
+    fn an_event_lasts_until_every_channel_had_a_packet() {
+        let mut drops = SocketDrops::default();
+        drops.record(2);
+        let media = drops.take(Channel::Media);
+        drops.record_gap(media, Channel::Media, 0..2);
+        // The repair channel has had none: its gap may be of the first event or
+        // of this one.
+        drops.record(1);
+        let again = drops.take(Channel::Media);
+        drops.record_gap(again, Channel::Media, 5..7);
+        assert_eq!(media, again);
+        assert_eq!(drops.cause(media, ALL), LossCause::Unknown);
+    }
+
+    #[test]
+    fn what_a_shared_socket_dropped_may_have_been_of_this_stream_or_not() {
+        let mut drops = SocketDrops::default();
+        drops.record_shared();
+        assert_eq!(found(&mut drops, 3, 1), [LossCause::Unknown; 2]);
+        assert_eq!(found(&mut drops, 3, 1), [LossCause::Network; 2]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_guessed() {
+        let mut drops = SocketDrops::default();
+        drops.record(1);
+        let first = drops.take(Channel::Media);
+        for _ in 0..MAX_EVENTS {
+            found(&mut drops, 1, 1);
+            drops.record(1);
+        }
+        assert_eq!(drops.cause(first, ALL), LossCause::Unknown);
+    }
+}

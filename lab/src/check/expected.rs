@@ -1,0 +1,250 @@
+//! What a viewer that makes no mistake would have counted of a stream, from
+//! the logs alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeInclusive};
+
+use crate::impair::Place;
+use framegram_common::stats::{Account, Arrived};
+use framegram_common::wire::native::Channel;
+
+use super::events::{Event, Kind, Sides};
+
+/// The counts of one stream, over what its viewer is accountable for.
+#[derive(Debug)]
+pub(super) struct Expected {
+    /// By channel, in the order of [`Channel::ALL`].
+    pub(super) packets: [Packets; 3],
+    /// Corrupt datagrams: of those before the first and after the last packet
+    /// that arrived the viewer may have heard or not.
+    pub(super) corrupt: RangeInclusive<u64>,
+    /// Frames all of whose chunks were sent in the compared range, by number.
+    pub(super) frames: BTreeMap<u32, Frame>,
+    /// Frames in the compared range that a log names.
+    pub(super) seen: u64,
+    /// Media packets of which no log says what they carried.
+    pub(super) unplaced: u64,
+    /// Packets sent before and after the compared range.
+    pub(super) outside: [u64; 2],
+    /// Whether the viewer's own log is among them.
+    pub(super) behind_socket: bool,
+    /// Whether every packet was handed on once or not at all, intact.
+    pub(super) plain: bool,
+}
+
+/// Packets of a channel.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Packets {
+    /// That the viewer is accountable for.
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    /// Lost or corrupted by what was injected.
+    pub(super) lost: u64,
+    pub(super) duplicate: u64,
+    pub(super) reordered: u64,
+    pub(super) send_errors: u64,
+    /// Never in the log: lost before they came there.
+    pub(super) absent: u64,
+}
+
+/// A frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) chunks: u16,
+    /// Chunks that did not arrive as they were sent first.
+    pub(super) lost: u16,
+}
+
+/// A packet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Packet {
+    place: Option<Place>,
+    arrived: bool,
+    send_error: bool,
+    /// It was handed on intact, while the viewer did not listen.
+    missed: bool,
+}
+
+type Numbered = BTreeMap<u64, Packet>;
+
+impl Expected {
+    /// Replays the events. `unnamed` datagrams in the viewer's log may have been
+    /// corrupt ones of this stream.
+    pub(super) fn new(sides: &Sides, account: &Account, unnamed: u64) -> Self {
+        let behind_socket = !sides.viewer.is_empty();
+        let (events, window) = if behind_socket {
+            (&sides.viewer, Window::by_time(account))
+        } else {
+            (&sides.sender, Window::by_packets(&sides.sender, account))
+        };
+        let mut expected = Self {
+            packets: Default::default(),
+            corrupt: 0..=0,
+            frames: BTreeMap::new(),
+            seen: 0,
+            unplaced: 0,
+            outside: [0; 2],
+            behind_socket,
+            plain: true,
+        };
+        let mut numbered = <[Numbered; 3]>::default();
+        let mut highest = [None; 3];
+        let (mut corrupt, mut corrupt_outside) = (0, unnamed);
+        let mut followed = false;
+        for (index, event) in events.iter().enumerate() {
+            let channel = event.channel as usize;
+            if event.kind == Kind::Corrupt && event.due <= window.times.1 {
+                let inside = followed && window.contains(index, event);
+                corrupt += u64::from(inside);
+                corrupt_outside += u64::from(!inside);
+            }
+            // What was sent before joining does not count, whenever it comes.
+            let joined = account.channels.get(channel).map_or(0, |own| own.first);
+            if event.number < joined {
+                expected.outside[0] += u64::from(event.kind != Kind::Dropped);
+                continue;
+            }
+            let known = numbered[channel].contains_key(&event.number);
+            expected.plain &= !known && event.kind != Kind::Corrupt;
+            let packet = numbered[channel].entry(event.number).or_default();
+            packet.place = packet.place.or(event.place);
+            match event.kind {
+                Kind::Dropped | Kind::Corrupt => {}
+                Kind::SendError => packet.send_error = true,
+                Kind::Intact if !window.contains(index, event) => packet.missed = true,
+                Kind::Intact if packet.arrived => expected.packets[channel].duplicate += 1,
+                Kind::Intact => {
+                    packet.arrived = true;
+                    // A stream is followed from its first media or parity on.
+                    followed |= event.channel != Channel::Control;
+                    let counts = &mut expected.packets[channel];
+                    counts.received += 1;
+                    counts.reordered += u64::from(Some(event.number) < highest[channel]);
+                    highest[channel] = highest[channel].max(Some(event.number));
+                }
+            }
+        }
+        expected.corrupt = corrupt..=corrupt + corrupt_outside;
+        if behind_socket {
+            add_lost_before(&mut numbered, &sides.sender);
+        }
+        for own in &account.channels {
+            let known = Channel::ALL.iter().position(|it| it.name() == own.channel);
+            if let Some(channel) = known {
+                expected.count(channel, &numbered[channel], own.first..own.end);
+            }
+        }
+        expected.count_frames(&numbered[Channel::Media as usize], account);
+        expected
+    }
+
+    fn count(&mut self, channel: usize, numbered: &Numbered, range: Range<u64>) {
+        let counts = &mut self.packets[channel];
+        counts.sent = range.end - range.start;
+        let mut named = 0;
+        for packet in numbered.range(range.clone()).map(|(_, packet)| packet) {
+            named += 1;
+            let lost = !packet.arrived && !packet.missed;
+            counts.lost += u64::from(lost && !packet.send_error);
+            counts.send_errors += u64::from(lost && packet.send_error);
+        }
+        counts.absent = counts.sent - named;
+        self.outside[1] += numbered.range(range.end..).count() as u64;
+    }
+
+    fn count_frames(&mut self, media: &Numbered, account: &Account) {
+        let own = account.channels.iter();
+        let Some(own) = own.into_iter().find(|it| it.channel == "media") else {
+            return;
+        };
+        let mut chunks = BTreeMap::<u32, u16>::new();
+        for packet in media.range(own.first..own.end).map(|(_, packet)| packet) {
+            let Some(place) = packet.place else {
+                self.unplaced += 1;
+                continue;
+            };
+            *chunks.entry(place.frame).or_default() += 1;
+            let frame = self.frames.entry(place.frame).or_default();
+            frame.chunks = place.chunks;
+            frame.lost += u16::from(!packet.arrived);
+        }
+        self.unplaced += self.packets[Channel::Media as usize].absent;
+        let accountable = account.first_frame..account.end_frame;
+        let places = media.values().filter_map(|packet| packet.place);
+        let frames: BTreeSet<_> = places.map(|place| u64::from(place.frame)).collect();
+        self.seen = frames.range(accountable.clone()).count() as u64;
+        self.frames.retain(|number, frame| {
+            let whole = chunks.get(number) == Some(&frame.chunks);
+            whole && accountable.contains(&u64::from(*number))
+        });
+    }
+}
+
+/// What the sender's log names and the viewer's does not.
+fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Event]) {
+    let mut before = <[Numbered; 3]>::default();
+    for event in sender {
+        let packet = before[event.channel as usize]
+            .entry(event.number)
+            .or_default();
+        packet.place = packet.place.or(event.place);
+        packet.arrived |= event.kind == Kind::Intact;
+        packet.send_error |= event.kind == Kind::SendError;
+    }
+    for (known, before) in numbered.iter_mut().zip(before) {
+        for (number, packet) in before {
+            match known.get_mut(&number) {
+                Some(known) => known.place = known.place.or(packet.place),
+                // What was handed on, and never came, was not lost on purpose.
+                None if packet.arrived => {}
+                None => {
+                    known.insert(number, packet);
+                }
+            }
+        }
+    }
+}
+
+/// Which events the viewer can have noticed: those after it joined, and before it
+/// left or followed another stream.
+struct Window {
+    /// By when they were due.
+    times: (u64, u64),
+    /// By their place in the log.
+    places: (usize, usize),
+}
+
+impl Window {
+    /// Of the viewer's own log, which has its clock.
+    fn by_time(account: &Account) -> Self {
+        Self {
+            times: (account.since_ns, account.until_ns.unwrap_or(u64::MAX)),
+            places: (0, usize::MAX),
+        }
+    }
+
+    /// Of the sender's log, whose clock may be another: from the packet that
+    /// arrived first to the one that arrived last.
+    fn by_packets(events: &[Event], account: &Account) -> Self {
+        let is_it = |arrived: &Arrived, event: &Event| {
+            let same = event.channel.name() == arrived.channel && event.number == arrived.number;
+            same && event.kind == Kind::Intact
+        };
+        let first = |arrived: &Arrived| events.iter().position(|event| is_it(arrived, event));
+        let last = |arrived: &Arrived| events.iter().rposition(|event| is_it(arrived, event));
+        let closed = account.closed.as_ref();
+        let closed = closed.and_then(|it| if it.again { last(it) } else { first(it) });
+        Self {
+            times: (0, u64::MAX),
+            places: (
+                account.opened.as_ref().and_then(first).unwrap_or(0),
+                closed.unwrap_or(usize::MAX),
+            ),
+        }
+    }
+
+    fn contains(&self, index: usize, event: &Event) -> bool {
+        let (times, places) = (self.times, self.places);
+        (times.0..=times.1).contains(&event.due) && (places.0..=places.1).contains(&index)
+    }
+}

@@ -1,0 +1,51 @@
+//! The outcome of each frame, or of a few of them.
+
+use framegram_common::stats::Outcome;
+
+/// The most places. When there are more frames, each place stands for twice as
+/// many; half an hour at 30 frames a second has a place for each.
+pub(super) const MAX_PLACES: usize = 1 << 16;
+
+/// Outcomes in the order of frames.
+#[derive(Debug)]
+pub(super) struct OutcomeStrip {
+    pub(super) frames_per_letter: u32,
+    outcomes: Vec<Outcome>,
+    /// How many frames the last place has.
+    filled: u32,
+}
+
+impl Default for OutcomeStrip {
+    fn default() -> Self {
+        Self {
+            frames_per_letter: 1,
+            outcomes: Vec::new(),
+            filled: 0,
+        }
+    }
+}
+
+impl OutcomeStrip {
+    pub(super) fn push(&mut self, outcome: Outcome) {
+        if self.filled > 0 && self.filled < self.frames_per_letter {
+            if let Some(last) = self.outcomes.last_mut() {
+                *last = (*last).max(outcome);
+            }
+            self.filled += 1;
+            return;
+        }
+        if self.outcomes.len() == MAX_PLACES {
+            let pairs = self.outcomes.chunks(2);
+            let worst = pairs.filter_map(|pair| pair.iter().max().copied());
+            self.outcomes = worst.collect();
+            self.frames_per_letter *= 2;
+        }
+        self.outcomes.push(outcome);
+        self.filled = 1;
+    }
+
+    pub(super) fn letters(&self) -> String {
+        let outcomes = self.outcomes.iter();
+        outcomes.map(|outcome| outcome.info().letter).collect()
+    }
+}
