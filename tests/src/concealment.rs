@@ -18,7 +18,6 @@ use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{self, Content, Request, Source, Spec};
 use framegram_send::stop::Stop;
-use framegram_view::conceal::Stale;
 
 use crate::program::footage;
 
@@ -263,7 +262,6 @@ struct View {
     last: Bytes,
     shown: XrgbImage,
     spare: XrgbImage,
-    stale: Stale,
     /// The last whole frame.
     frozen: XrgbImage,
     frames: usize,
@@ -279,7 +277,6 @@ impl View {
             last: Bytes::new(),
             shown: XrgbImage::default(),
             spare: XrgbImage::default(),
-            stale: Stale::default(),
             frozen: XrgbImage::default(),
             frames: 0,
             sums: Quality::default(),
@@ -316,9 +313,6 @@ impl View {
         self.last = Bytes::from(filled.unwrap_or(spliced.jpeg));
         self.decoder
             .decode(&self.last, Reduction::None, &mut self.spare)?;
-        self.stale.read(&self.last, &spliced.stale);
-        self.stale
-            .fill(&mut self.spare, &self.shown, Reduction::None);
         std::mem::swap(&mut self.spare, &mut self.shown);
         Ok(())
     }

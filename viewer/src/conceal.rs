@@ -1,10 +1,57 @@
-//! Frames shown with holes: which parts of a picture are stale, and how they
-//! are taken from the picture before.
+//! Frames with holes: which parts of a frame are stale, and how they are taken
+//! from the frame before.
 
 use std::ops::Range;
 
+use anyhow::{Result, ensure};
+use bytes::Bytes;
 use framegram_common::jpeg::JpegHeader;
-use framegram_media::{Planes, Reduction, XrgbImage};
+use framegram_common::receiver::ReceivedFrame;
+use framegram_common::slices;
+use framegram_media::{Decoder, Planes};
+
+/// Of the JPEG that a re-encoded frame becomes: so high that what arrived stays
+/// as it was, as far as one can see.
+const QUALITY: u8 = 95;
+
+/// Fills the holes of frames. The memory is used again.
+#[derive(Default)]
+pub struct Concealer {
+    decoder: Option<Decoder>,
+    planes: Planes,
+    before: Planes,
+    stale: Stale,
+}
+
+impl Concealer {
+    /// Fills the stale units of a frame with what the one shown `before` has
+    /// there: in its JPEG as it is, or, if the two are coded differently (in
+    /// another quality, say), by its samples. If they do not fit together, the
+    /// holes stay grey.
+    pub fn conceal(&mut self, frame: &mut ReceivedFrame, before: Option<&Bytes>) {
+        let Some(before) = before.filter(|_| !frame.stale.is_empty()) else {
+            return;
+        };
+        let filled = slices::fill(&frame.jpeg, &frame.stale, before)
+            .or_else(|| self.reencode(&frame.jpeg, &frame.stale, before).ok());
+        if let Some(filled) = filled {
+            frame.jpeg = Bytes::from(filled);
+        }
+    }
+
+    fn reencode(&mut self, jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Result<Vec<u8>> {
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            none => none.insert(Decoder::new()?),
+        };
+        decoder.decode_planes(jpeg, &mut self.planes)?;
+        decoder.decode_planes(before, &mut self.before)?;
+        ensure!(self.planes.is_like(&self.before), "another kind of image");
+        self.stale.read(jpeg, stale);
+        self.stale.fill(&mut self.planes, &self.before);
+        Ok(self.planes.to_jpeg(QUALITY)?)
+    }
+}
 
 /// Which parts of a picture did not arrive, in minimum coded units of its
 /// JPEG. The memory is used again from frame to frame.
@@ -58,22 +105,9 @@ impl Stale {
         self.units.is_empty()
     }
 
-    /// Overwrites what is stale in `picture` with what `before` has there. A
-    /// picture of another size has nothing there; then it stays as decoded.
-    pub fn fill(&self, picture: &mut XrgbImage, before: &XrgbImage, reduction: Reduction) {
-        let size = (picture.width, picture.height);
-        if size != (before.width, before.height) {
-            return;
-        }
-        let unit = (
-            reduction.of_unit(self.unit.0),
-            reduction.of_unit(self.unit.1),
-        );
-        self.copy(&mut picture.pixels, &before.pixels, picture.width, unit);
-    }
-
-    /// The same for planes.
-    pub fn fill_planes(&self, planes: &mut Planes, before: &Planes) {
+    /// Overwrites what is stale in `planes` with what `before` has there; what is
+    /// of another kind has nothing there.
+    fn fill(&self, planes: &mut Planes, before: &Planes) {
         if !planes.is_like(before) {
             return;
         }
@@ -135,10 +169,10 @@ impl Stale {
 mod tests {
     use std::slice::from_ref;
 
-    use framegram_media::{Decoder, Subsampling};
+    use framegram_media::{Reduction, Subsampling, XrgbImage};
 
     use super::*;
-    use crate::fixture::jpeg;
+    use crate::fixture::{self, jpeg};
 
     const SAMPLINGS: [Subsampling; 5] = [
         Subsampling::Yuv420,
@@ -164,45 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_stale_units_and_no_others_from_the_picture_before() {
-        let mut decoder = Decoder::new().unwrap();
-        for subsampling in SAMPLINGS {
-            let (new, old) = (red(subsampling), blue(subsampling));
-            for (reduction, factor) in [
-                (Reduction::None, 1),
-                (Reduction::Half, 2),
-                (Reduction::Quarter, 4),
-                (Reduction::Eighth, 8),
-            ] {
-                let decoded = [&new, &old].map(|jpeg| {
-                    let mut picture = XrgbImage::default();
-                    decoder.decode(jpeg, reduction, &mut picture).unwrap();
-                    picture
-                });
-                let [fresh, before] = decoded;
-                let range = 3..14;
-                let mut stale = Stale::default();
-                stale.read(&new, from_ref(&range));
-                let mut picture = fresh.clone();
-                stale.fill(&mut picture, &before, reduction);
-                for (at, pixel) in picture.pixels.iter().enumerate() {
-                    let (x, y) = (at % picture.width, at / picture.width);
-                    let from = if is_stale(&new, x * factor, y * factor, &range) {
-                        &before
-                    } else {
-                        &fresh
-                    };
-                    assert_eq!(
-                        *pixel, from.pixels[at],
-                        "{subsampling:?}, a {factor}th: {x}, {y}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn takes_the_samples_of_planes_too() {
+    fn takes_stale_units_and_no_others_from_the_frame_before() {
         let mut decoder = Decoder::new().unwrap();
         for subsampling in SAMPLINGS {
             let (new, old) = (red(subsampling), blue(subsampling));
@@ -215,7 +211,7 @@ mod tests {
             let range = 1..6;
             let mut stale = Stale::default();
             stale.read(&new, from_ref(&range));
-            stale.fill_planes(&mut planes, &before);
+            stale.fill(&mut planes, &before);
             let all = planes.planes().zip(fresh.planes()).zip(before.planes());
             for (((filled, plane), (fresh, _)), (before, _)) in all {
                 for (at, sample) in filled.iter().enumerate() {
@@ -232,26 +228,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_picture_of_another_size_fills_nothing() {
-        let before = XrgbImage {
-            pixels: vec![1; 40],
-            width: 8,
-            height: 5,
-        };
-        let mut picture = XrgbImage {
-            pixels: vec![2; 40],
-            width: 5,
-            height: 8,
-        };
-        let mut stale = Stale::default();
-        stale.read(&red(Subsampling::Yuv420), from_ref(&(0..24)));
-        stale.fill(&mut picture, &before, Reduction::None);
-        assert_eq!(picture.pixels, [2; 40]);
-        stale.fill(&mut picture, &XrgbImage::default(), Reduction::None);
-        assert_eq!(picture.pixels, [2; 40]);
     }
 
     #[test]
@@ -276,5 +252,54 @@ mod tests {
         assert_eq!(stale.units().count(), 1);
         stale.read(b"no jpeg", from_ref(&(0..1)));
         assert!(stale.is_empty());
+    }
+
+    fn of_quality(quality: u8, colour: [u8; 3]) -> Vec<u8> {
+        let jpeg = fixture::jpeg(96, 64, Subsampling::Yuv420, |_, _| colour);
+        let mut planes = Planes::default();
+        let mut decoder = Decoder::new().unwrap();
+        decoder.decode_planes(&jpeg, &mut planes).unwrap();
+        planes.to_jpeg(quality).unwrap()
+    }
+
+    #[test]
+    fn holes_show_the_frame_before_though_it_was_of_another_quality() {
+        let (new, old) = (of_quality(90, [250, 0, 0]), of_quality(40, [0, 0, 250]));
+        // The lower two rows of four, of six units of 16 pixels each.
+        let stale = 12..24;
+        assert_eq!(slices::fill(&new, from_ref(&stale), &old), None);
+        let mut frame = fixture::frame(0, &new);
+        frame.stale = vec![stale];
+        Concealer::default().conceal(&mut frame, Some(&old.into()));
+        let filled = frame.jpeg;
+        let mut picture = XrgbImage::default();
+        let mut decoder = Decoder::new().unwrap();
+        decoder
+            .decode(&filled, Reduction::None, &mut picture)
+            .unwrap();
+        for (at, word) in picture.pixels.iter().enumerate() {
+            let [blue, _, red, _] = word.to_le_bytes();
+            let row = at / 96;
+            // Where they meet, the colours of one reach into the other.
+            if (30..34).contains(&row) {
+                continue;
+            }
+            let fresh = row < 32;
+            assert!(if fresh {
+                red > 200 && blue < 50
+            } else {
+                blue > 200 && red < 50
+            });
+        }
+    }
+
+    #[test]
+    fn pictures_of_different_size_are_not_mixed() {
+        let small = fixture::jpeg(48, 64, Subsampling::Yuv420, |_, _| [9; 3]);
+        let new = of_quality(90, [1, 2, 3]);
+        let mut frame = fixture::frame(0, &new);
+        frame.stale = vec![0..3];
+        Concealer::default().conceal(&mut frame, Some(&small.into()));
+        assert_eq!(frame.jpeg, new);
     }
 }

@@ -20,7 +20,6 @@ mod invitation;
 pub mod network;
 mod no_stream;
 pub mod pending;
-pub mod refill;
 pub mod report;
 pub mod show;
 pub mod sink;

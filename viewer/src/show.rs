@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::pipe::Pipe;
+use framegram_common::Statistics;
 use framegram_common::jpeg::scan;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
-use framegram_common::{Statistics, slices};
 use framegram_net::clock;
 
 use crate::args::Args;
+use crate::conceal::Concealer;
 use crate::exchange::{Exchange, News};
 use crate::no_stream;
-use crate::refill::Refill;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
@@ -42,7 +42,7 @@ pub struct Show {
     first: Option<Duration>,
     /// The last frame shown.
     last: Option<Bytes>,
-    refill: Refill,
+    concealer: Concealer,
 }
 
 impl Show {
@@ -67,7 +67,7 @@ impl Show {
             frames: 0,
             first: None,
             last: None,
-            refill: Refill::default(),
+            concealer: Concealer::default(),
         }
     }
 
@@ -182,8 +182,8 @@ impl Show {
     ) -> anyhow::Result<Flow> {
         let newest = waiting.last().map(|frame| frame.id);
         let mut waiting = waiting.into_iter();
-        for received in waiting.by_ref() {
-            let received = self.fill(received);
+        for mut received in waiting.by_ref() {
+            self.concealer.conceal(&mut received, self.last.as_ref());
             let to_display = Some(received.id) == newest || self.recording.is_none();
             let shown = self.show(&received, to_display, news)?;
             self.settle(received.id, shown, received.jpeg);
@@ -210,19 +210,6 @@ impl Show {
             flow = Flow::Quit;
         }
         Ok(flow)
-    }
-
-    /// Fills the holes of a frame from the one shown before, as JPEG: for what
-    /// keeps JPEGs, and for decoders that look across the edges of a hole.
-    fn fill(&mut self, mut received: ReceivedFrame) -> ReceivedFrame {
-        let Some(before) = self.last.as_ref().filter(|_| !received.stale.is_empty()) else {
-            return received;
-        };
-        let (jpeg, stale) = (&received.jpeg, &received.stale);
-        let filled = slices::fill(jpeg, stale, before)
-            .or_else(|| self.refill.fill(jpeg, stale, before).ok());
-        received.jpeg = filled.map_or(received.jpeg, Bytes::from);
-        received
     }
 
     /// Seen or recorded is shown; a frame that either finds broken, and neither

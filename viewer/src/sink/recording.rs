@@ -317,6 +317,7 @@ mod tests {
     use framegram_media::Subsampling;
 
     use super::*;
+    use crate::conceal::Concealer;
     use crate::fixture::{Folder, frame, jpeg, quadrants};
     use crate::report::live::Live;
 
@@ -417,8 +418,11 @@ mod tests {
                 live: &live,
                 ended: None,
             };
-            for frame in &frames {
-                recording.show(frame, &status).unwrap();
+            let (mut concealer, mut last) = (Concealer::default(), None);
+            for mut frame in frames.clone() {
+                concealer.conceal(&mut frame, last.as_ref());
+                recording.show(&frame, &status).unwrap();
+                last = Some(frame.jpeg);
             }
             recording.finish().unwrap();
             let bytes = std::fs::read(path).unwrap();

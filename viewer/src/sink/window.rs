@@ -114,8 +114,7 @@ impl Window {
         })
     }
 
-    /// Decodes a frame no larger than it will be seen, fills its holes, and
-    /// keeps it as seen.
+    /// Decodes a frame no larger than it will be seen, and keeps it as seen.
     fn take(&mut self, jpeg: &Bytes, stale: &[Range<u32>]) -> Result<(), Undecodable> {
         let coded = self.decoder.size(jpeg)?;
         let area = fit(coded, self.inner.get_size());
@@ -130,7 +129,6 @@ impl Window {
             stale: Stale::default(),
         });
         seen.stale.read(jpeg, stale);
-        seen.stale.fill(&mut self.spare, &seen.picture, reduction);
         swap(&mut seen.picture, &mut self.spare);
         seen.jpeg = jpeg.clone();
         seen.stale_units.clear();

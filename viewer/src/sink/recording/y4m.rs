@@ -9,16 +9,12 @@ use framegram_media::y4m::{Y4mHeader, write_frame};
 use framegram_media::{Decoder, Planes};
 
 use super::Failure;
-use crate::conceal::Stale;
 
 /// Writes pictures as Y4M, without a detour through RGB.
 pub(super) struct Y4mRecorder {
     decoder: Decoder,
-    /// The picture written last.
-    written: Planes,
-    /// The one decoded last, before it is written.
+    /// The image decoded last.
     planes: Planes,
-    stale: Stale,
     /// Frames that wait until the rate can be told.
     first: Vec<ReceivedFrame>,
     /// What the header promised.
@@ -31,9 +27,7 @@ impl Y4mRecorder {
     pub(super) fn new(decoder: Decoder) -> Self {
         Self {
             decoder,
-            written: Planes::default(),
             planes: Planes::default(),
-            stale: Stale::default(),
             first: Vec::new(),
             promised: None,
             unlike: 0,
@@ -98,10 +92,7 @@ impl Y4mRecorder {
             self.unlike += 1;
             return Err(Failure::Unlike);
         }
-        self.stale.read(&frame.jpeg, &frame.stale);
-        self.stale.fill_planes(&mut self.planes, &self.written);
-        std::mem::swap(&mut self.planes, &mut self.written);
-        Ok(write_frame(&self.written, out)?)
+        Ok(write_frame(&self.planes, out)?)
     }
 }
 
