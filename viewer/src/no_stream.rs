@@ -81,7 +81,7 @@ mod tests {
             from: "[fe80::1%2]:4000".to_owned(),
         });
         let statistics = Statistics {
-            refused: refused.collect(),
+            discarded: refused.collect(),
             ..Statistics::default()
         };
         super::line(&Args::parse_from(words), &statistics)

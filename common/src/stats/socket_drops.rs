@@ -21,7 +21,7 @@ const MAX_EVENT_GAPS: usize = 64;
 
 /// Why a packet is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LossCause {
+pub(super) enum LossCause {
     /// Nothing of it reached this machine intact.
     Network,
     /// This machine had no room for it.
@@ -35,7 +35,7 @@ pub enum LossCause {
 impl LossCause {
     /// The cause of two packets together.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         if self == other { self } else { Self::Unknown }
     }
 }

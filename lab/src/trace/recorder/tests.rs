@@ -110,19 +110,6 @@ fn tells_what_became_of_each_datagram() {
     assert_eq!(entries.last(), Some(&end));
 }
 
-impl Entry {
-    fn on(mut self, other: Channel) -> Self {
-        if let Self::Datagram(Datagram {
-            content: Content::Native { channel, .. },
-            ..
-        }) = &mut self
-        {
-            *channel = other;
-        }
-        self
-    }
-}
-
 #[test]
 fn the_limit_is_kept_to_and_said() {
     for limit in [100, 500, 4_096, 100_000] {

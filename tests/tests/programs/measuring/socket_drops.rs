@@ -26,7 +26,10 @@ fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
     assert_eq!(viewer.count("outcomes.lost_network"), 0);
     assert_equal("stopped", &viewer, &[&sender.path(LOG)]);
     // Some of it was taken for lost at first.
-    let buckets = viewer.value("timeline.buckets").as_array().expect("buckets");
+    let buckets = viewer
+        .value("timeline.buckets")
+        .as_array()
+        .expect("buckets");
     let sum = |name: &str| -> u64 { buckets.iter().filter_map(|it| it[name].as_u64()).sum() };
     assert_eq!(sum("packets_lost"), 0);
     assert_eq!(

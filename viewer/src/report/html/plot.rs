@@ -1,9 +1,12 @@
 //! Plots as SVG that stretch to any width; what is to be read stands beside
 //! them as text, so that it never stretches.
 
-use framegram_cli::numbers;
+use std::fmt::Write as _;
 
-use super::{escaped, put};
+use framegram_cli::numbers;
+use maud::{Markup, html};
+
+use crate::report::timeline::Spread;
 
 /// Bars, several on top of each other.
 pub(super) struct Bars {
@@ -18,12 +21,29 @@ pub(super) struct Plot {
     title: String,
     unit: &'static str,
     top: f64,
-    svg: String,
-    legend: String,
+    svg: Markup,
+    legend: Vec<(&'static str, &'static str)>,
 }
 
 impl Plot {
-    pub(super) fn bars(title: &str, bars: &Bars, legend: &[(&str, &str)]) -> Self {
+    fn new(title: &str, top: f64, count: usize, content: &Markup) -> Self {
+        Self {
+            title: title.to_owned(),
+            unit: "",
+            top,
+            svg: html! {
+                svg viewBox=(format!("0 0 {} {HEIGHT}", count.max(1))) preserveAspectRatio="none"
+                    aria-hidden="true"
+                {
+                    path.grid d=(format!("M0 {}H{count}", HEIGHT / 2.0)) {}
+                    (content)
+                }
+            },
+            legend: Vec::new(),
+        }
+    }
+
+    pub(super) fn bars(title: &str, bars: &Bars) -> Self {
         let count = bars.series.first().map_or(0, |(_, values)| values.len());
         let total = |at: usize| {
             bars.series
@@ -32,115 +52,98 @@ impl Plot {
                 .sum::<f64>()
         };
         let top = nice((0..count).map(total).fold(bars.least, f64::max));
-        let mut svg = String::new();
-        for at in 0..count {
-            let mut below = 0.0;
-            for (class, values) in &bars.series {
-                let value = values[at];
-                if value <= 0.0 {
-                    continue;
-                }
-                let height = value / top * HEIGHT;
-                let y = HEIGHT - below - height;
-                below += height;
-                put(
-                    &mut svg,
-                    format_args!(
-                        "<rect class=\"{class}\" x=\"{at}\" y=\"{y:.2}\" width=\"1\" height=\"{height:.2}\"/>"
-                    ),
-                );
-            }
-        }
-        Self {
-            title: title.to_owned(),
-            unit: "",
-            top,
-            svg: framed(count, &svg),
-            legend: legend_of(legend),
-        }
+        let mut tops = vec![HEIGHT; count];
+        let each = bars.series.iter();
+        let each =
+            each.flat_map(|(class, values)| values.iter().enumerate().map(move |it| (class, it)));
+        let parts = each.filter(|(_, (_, value))| **value > 0.0);
+        let parts = parts.map(|(class, (at, value))| {
+            let height = value / top * HEIGHT;
+            tops[at] -= height;
+            bar(class, at, tops[at], height)
+        });
+        let svg = html! { @for part in parts { (part) } };
+        Self::new(title, top, count, &svg)
     }
 
     /// A line of means in a band from the least to the largest.
-    pub(super) fn band(
-        title: &str,
-        unit: &'static str,
-        line: &[Option<f64>],
-        band: &[Option<(f64, f64)>],
-    ) -> Self {
-        let top = nice(
-            band.iter()
-                .flatten()
-                .map(|(_, most)| *most)
-                .fold(0.001, f64::max),
-        );
+    pub(super) fn spread(title: &str, spreads: &[Option<Spread>]) -> Self {
+        let known = || {
+            spreads
+                .iter()
+                .enumerate()
+                .filter_map(|(at, it)| Some((at, (*it)?)))
+        };
+        let top = nice(known().map(|(_, it)| it.max).fold(0.001, f64::max));
         let y = |value: f64| HEIGHT - value / top * HEIGHT;
-        let mut svg = String::new();
-        for (at, (least, most)) in band
-            .iter()
-            .enumerate()
-            .filter_map(|(at, b)| Some((at, (*b)?)))
-        {
-            put(
-                &mut svg,
-                format_args!(
-                    "<rect class=\"band\" x=\"{at}\" y=\"{:.2}\" width=\"1\" height=\"{:.2}\"/>",
-                    y(most),
-                    (y(least) - y(most)).max(0.5)
-                ),
-            );
-        }
-        svg += &path(line, y);
-        Self {
-            title: title.to_owned(),
-            unit,
-            top,
-            svg: framed(line.len(), &svg),
-            legend: legend_of(&[("mean", "mean"), ("band", "from the least to the largest")]),
-        }
+        let means: Vec<_> = spreads.iter().map(|it| it.map(|it| it.mean)).collect();
+        let svg = html! {
+            @for (at, it) in known() {
+                (bar("band", at, y(it.max), (y(it.min) - y(it.max)).max(0.5)))
+            }
+            (line(&means, y))
+        };
+        Self::new(title, top, spreads.len(), &svg)
+            .with_legend(&[("mean", "mean"), ("band", "from the least to the largest")])
     }
 
-    pub(super) fn line(title: &str, line: &[Option<f64>], top: f64) -> Self {
-        let svg = path(line, |value| HEIGHT - value / top * HEIGHT);
-        Self {
-            title: title.to_owned(),
-            unit: "",
-            top,
-            svg: framed(line.len(), &svg),
-            legend: String::new(),
-        }
+    pub(super) fn line(title: &str, values: &[Option<f64>], top: f64) -> Self {
+        let svg = line(values, |value| HEIGHT - value / top * HEIGHT);
+        Self::new(title, top, values.len(), &svg)
     }
 
     pub(super) fn with_unit(self, unit: &'static str) -> Self {
         Self { unit, ..self }
     }
 
+    /// Says what the classes stand for.
+    pub(super) fn with_legend(self, legend: &[(&'static str, &'static str)]) -> Self {
+        Self {
+            legend: legend.to_vec(),
+            ..self
+        }
+    }
+
     /// The plot over so many seconds.
-    pub(super) fn over(self, seconds: u64) -> String {
+    pub(super) fn over(self, seconds: u64) -> Markup {
         let ticks = [0, seconds / 2, seconds].map(clock);
         self.between(&ticks)
     }
 
     /// The plot with these words below its left end, middle and right end.
-    pub(super) fn between(self, ticks: &[String; 3]) -> String {
-        let top = if self.top < 1.0 {
-            format!("{:.2}", self.top)
-        } else if self.top < 2.0 {
-            format!("{}", self.top)
-        } else {
-            numbers::count(self.top as u64)
+    pub(super) fn between(self, ticks: &[String; 3]) -> Markup {
+        let top = match self.top {
+            top if top < 1.0 => format!("{top:.2}"),
+            top if top < 2.0 => format!("{top}"),
+            top => numbers::count(top as u64),
         };
-        let [left, middle, right] = ticks.each_ref().map(|tick| escaped(tick));
-        format!(
-            "<figure>\n<figcaption>{}{}</figcaption>\n<div class=\"plot\">\
-             <div class=\"scale\"><span>{top}{}{}</span><span>0</span></div>{}\
-             <div class=\"ticks\"><span>{left}</span><span>{middle}</span><span>{right}</span></div>\
-             </div>\n</figure>\n",
-            escaped(&self.title),
-            self.legend,
-            if self.unit.is_empty() { "" } else { " " },
-            self.unit,
-            self.svg,
-        )
+        html! {
+            figure {
+                figcaption {
+                    (self.title)
+                    @if !self.legend.is_empty() {
+                        " "
+                        span.legend {
+                            @for (class, name) in &self.legend { span { i class=(class) {} (name) } }
+                        }
+                    }
+                }
+                div.plot {
+                    div.scale {
+                        span { (format!("{top} {}", self.unit).trim_end()) }
+                        span { "0" }
+                    }
+                    (self.svg)
+                    div.ticks { @for tick in ticks { span { (tick) } } }
+                }
+            }
+        }
+    }
+}
+
+fn bar(class: &str, at: usize, y: f64, height: f64) -> Markup {
+    html! {
+        rect class=(class) x=(at) y=(format!("{y:.2}")) width="1" height=(format!("{height:.2}")) {}
     }
 }
 
@@ -154,40 +157,19 @@ pub(super) fn clock(seconds: u64) -> String {
     }
 }
 
-/// A legend of classes and what they stand for.
-fn legend_of(entries: &[(&str, &str)]) -> String {
-    let entries: String = entries
-        .iter()
-        .map(|(class, name)| format!("<span><i class=\"{class}\"></i>{}</span>", escaped(name)))
-        .collect();
-    if entries.is_empty() {
-        entries
-    } else {
-        format!(" <span class=\"legend\">{entries}</span>")
-    }
-}
-
-fn framed(count: usize, content: &str) -> String {
-    format!(
-        "<svg viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
-         <path class=\"grid\" d=\"M0 {}H{count}\"/>{content}</svg>",
-        count.max(1),
-        HEIGHT / 2.0,
-    )
-}
-
 /// A line with gaps where nothing is known.
-fn path(line: &[Option<f64>], y: impl Fn(f64) -> f64) -> String {
+fn line(values: &[Option<f64>], y: impl Fn(f64) -> f64) -> Markup {
     let mut data = String::new();
     let mut open = false;
-    for (at, value) in line.iter().enumerate() {
+    for (at, value) in values.iter().enumerate() {
         if let Some(value) = value {
             let step = if open { 'L' } else { 'M' };
-            put(&mut data, format_args!("{step}{at} {0:.2}h1", y(*value)));
+            // Writing into a string cannot fail.
+            let _ = write!(data, "{step}{at} {0:.2}h1", y(*value));
         }
         open = value.is_some();
     }
-    format!("<path class=\"mean\" d=\"{data}\"/>")
+    html! { path.mean d=(data) {} }
 }
 
 /// A value to end a scale with, at least this: few digits and zeros.
@@ -226,7 +208,8 @@ mod tests {
             series: vec![("lost", vec![1.0, 0.0]), ("repaired", vec![4.0, 2.0])],
             least: 1.0,
         };
-        let plot = Plot::bars("it", &bars, &[("lost", "lost")]).over(90);
+        let plot = Plot::bars("it", &bars).with_legend(&[("lost", "lost")]);
+        let plot = plot.over(90).into_string();
         assert!(plot.contains("class=\"lost\" x=\"0\" y=\"80.00\" width=\"1\" height=\"20.00\""));
         assert!(
             plot.contains("class=\"repaired\" x=\"0\" y=\"0.00\" width=\"1\" height=\"80.00\"")
@@ -237,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_line_has_gaps_where_nothing_is_known() {
-        let plot = Plot::line("it", &[Some(50.0), None, Some(100.0), Some(0.0)], 100.0).over(4);
+        let plot = Plot::line("it", &[Some(50.0), None, Some(100.0), Some(0.0)], 100.0);
+        let plot = plot.over(4).into_string();
         assert!(
             plot.contains("d=\"M0 50.00h1M2 0.00h1L3 100.00h1\""),
             "{plot}"

@@ -4,47 +4,47 @@ use framegram_cli::numbers;
 use framegram_common::Statistics;
 use framegram_common::stats::{OUTCOMES, Outcome};
 
+use maud::{Markup, html};
+
 use super::plot::clock;
-use super::{escaped, put};
 use crate::report::timeline::Timeline;
 
 /// The strip with its legend.
-pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> String {
+pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> Markup {
     let letters = timeline.outcomes.chars();
     let marks: Vec<Outcome> = letters.filter_map(Outcome::of_letter).collect();
     if marks.is_empty() {
-        return String::new();
+        return Markup::default();
     }
     let group = marks.len().div_ceil(MAX_DRAWN);
-    let drawn: Vec<Outcome> = marks
-        .chunks(group)
+    let groups = marks.chunks(group);
+    let drawn: Vec<Outcome> = groups
         .filter_map(|group| group.iter().max().copied())
         .collect();
     let frames = group as u64 * u64::from(timeline.frames_per_letter);
     let all = marks.len() as f64 * f64::from(timeline.frames_per_letter);
-    let fps = Some(all / statistics.duration_s).filter(|fps| fps.is_finite());
+    let fps = Some(all / statistics.duration_s).filter(|fps| fps.is_finite() && *fps > 0.0);
     let columns = columns(drawn.len(), fps.map(|fps| fps / frames as f64));
-    let mut section = "<section>\n<h2>Every frame</h2>\n".to_owned();
-    if frames > 1 {
-        put(
-            &mut section,
-            format_args!("<p>A mark is {frames} frames, with the worst outcome of them.</p>\n"),
-        );
+    let label = |first: u64| match fps {
+        Some(fps) => clock((first as f64 / fps).round() as u64),
+        None => numbers::count(first),
+    };
+    html! {
+        section {
+            h2 { "Every frame" }
+            @if frames > 1 {
+                p { "A mark is " (frames) " frames, with the worst outcome of them." }
+            }
+            (legend(&marks, timeline, statistics))
+            div.strip {
+                @for (index, row) in drawn.chunks(columns).enumerate() {
+                    @let first = (index * columns) as u64 * frames;
+                    span { (label(first)) }
+                    (svg(row, columns, first, frames))
+                }
+            }
+        }
     }
-    section += &legend(&marks, timeline, statistics);
-    section += "<div class=\"strip\">\n";
-    for (index, row) in drawn.chunks(columns).enumerate() {
-        let first = (index * columns) as u64 * frames;
-        let label = match fps {
-            Some(fps) if fps > 0.0 => clock((first as f64 / fps).round() as u64),
-            _ => numbers::count(first),
-        };
-        put(
-            &mut section,
-            format_args!("<span>{label}</span>{}\n", svg(row, columns, first, frames)),
-        );
-    }
-    section + "</div>\n</section>\n"
 }
 
 /// Marks a row: whole seconds, where there are some.
@@ -58,58 +58,48 @@ fn columns(marks: usize, a_second: Option<f64>) -> usize {
 }
 
 /// A row, in which neighbours of one outcome are one area.
-fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> String {
-    let mut svg = format!("<svg viewBox=\"0 0 {columns} 1\" preserveAspectRatio=\"none\">");
+fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> Markup {
     let mut start = 0;
-    for run in row.chunk_by(|a, b| a == b) {
-        let info = run[0].info();
-        put(
-            &mut svg,
-            format_args!(
-                "<rect class=\"{}\" x=\"{start}\" width=\"{}\" height=\"1\"",
-                info.class,
-                run.len()
-            ),
-        );
-        if info.outcome == Outcome::IntactUnrepaired {
-            svg += "/>";
-        } else {
-            let from = first + start as u64 * frames;
-            let to = from + run.len() as u64 * frames - 1;
-            let which = if from == to {
-                format!("frame {from}")
-            } else {
-                format!("frames {from} to {to}")
-            };
-            put(
-                &mut svg,
-                format_args!("><title>{which}: {}</title></rect>", escaped(info.legend)),
-            );
-        }
+    let runs = row.chunk_by(|a, b| a == b).map(|run| {
+        let from = first + start as u64 * frames;
+        let to = from + run.len() as u64 * frames - 1;
+        let which = match from {
+            from if from == to => format!("frame {from}"),
+            from => format!("frames {from} to {to}"),
+        };
+        let x = start;
         start += run.len();
+        (run[0].info(), x, run.len(), which)
+    });
+    html! {
+        svg viewBox=(format!("0 0 {columns} 1")) preserveAspectRatio="none" {
+            @for (info, x, width, which) in runs {
+                rect class=(info.class) x=(x) width=(width) height="1" {
+                    @if info.outcome != Outcome::IntactUnrepaired {
+                        title { (which) ": " (info.legend) }
+                    }
+                }
+            }
+        }
     }
-    svg + "</svg>"
 }
 
 /// The outcomes there are, each with its number.
-fn legend(marks: &[Outcome], timeline: &Timeline, statistics: &Statistics) -> String {
-    let mut legend = "<p class=\"legend\">".to_owned();
-    for info in &OUTCOMES {
-        let count = statistics.outcomes[info.outcome];
-        let drawn = timeline.frames_per_letter == 1 && marks.contains(&info.outcome);
-        if count.is_some_and(|count| count > 0) || drawn {
-            put(
-                &mut legend,
-                format_args!(
-                    "<span><i class=\"{}\"></i>{} {}</span>",
-                    info.class,
-                    count.map_or_else(|| "?".to_owned(), numbers::count),
-                    escaped(info.legend),
-                ),
-            );
+fn legend(marks: &[Outcome], timeline: &Timeline, statistics: &Statistics) -> Markup {
+    html! {
+        p.legend {
+            @for info in &OUTCOMES {
+                @let count = statistics.outcomes[info.outcome];
+                @let drawn = timeline.frames_per_letter == 1 && marks.contains(&info.outcome);
+                @if drawn || count > Some(0) {
+                    span {
+                        i class=(info.class) {}
+                        (count.map_or_else(|| "?".to_owned(), numbers::count)) " " (info.legend)
+                    }
+                }
+            }
         }
     }
-    legend + "</p>\n"
 }
 
 /// More marks take too long to draw, and are too small to see.
@@ -138,7 +128,7 @@ mod tests {
     #[test]
     fn neighbours_of_one_outcome_are_one_area_and_losses_are_named() {
         use Outcome::{IntactUnrepaired as Whole, LostNetwork as Lost};
-        let svg = svg(&[Whole, Whole, Lost, Whole, Lost, Lost], 150, 300, 1);
+        let svg = svg(&[Whole, Whole, Lost, Whole, Lost, Lost], 150, 300, 1).into_string();
         assert_eq!(svg.matches("<rect").count(), 4);
         assert!(svg.contains("<title>frame 302: lost on the network</title>"));
         assert!(svg.contains("<title>frames 304 to 305: lost on the network</title>"));
@@ -151,7 +141,7 @@ mod tests {
             outcomes: ".....n....".repeat(6000),
             ..Timeline::default()
         };
-        let section = section(&timeline, &Statistics::default());
+        let section = section(&timeline, &Statistics::default()).into_string();
         assert!(section.contains("A mark is 6 frames"));
         assert!(section.matches("<rect").count() <= MAX_DRAWN);
         assert!(section.matches("<svg").count() <= MAX_ROWS);

@@ -3,96 +3,72 @@
 use framegram_cli::numbers::{bit_rate, count, percent};
 use framegram_common::Statistics;
 use framegram_common::stats::{OUTCOMES, Outcome, Percentiles};
+use maud::{Markup, html};
 
-use super::super::share;
-use super::{escaped, put};
+use crate::report::share;
 
 /// The few figures that matter most.
-pub(super) fn tiles(statistics: &Statistics) -> String {
+pub(super) fn tiles(statistics: &Statistics) -> Markup {
     let frames = &statistics.frames;
-    let outcomes = &statistics.outcomes;
     let packets = &statistics.packets;
-    let delay = statistics.delay();
     let (missed, settled) = (statistics.missed(), statistics.settled());
-    let repaired = outcomes[Outcome::IntactParity]
-        .zip(outcomes[Outcome::IntactRetransmission])
-        .map(|(parity, retransmission)| parity + retransmission);
+    let outcomes = &statistics.outcomes;
+    let repaired = outcomes[Outcome::IntactParity].zip(outcomes[Outcome::IntactRetransmission]);
+    let repaired = repaired.map(|(parity, retransmission)| parity + retransmission);
     let tiles = [
-        (
-            "frames shown",
-            frames.shown.map(count),
-            share(frames.shown, settled),
-        ),
-        ("frames lost", missed.map(count), share(missed, settled)),
-        (
-            "frames repaired",
-            repaired.map(count),
-            share(repaired, settled),
-        ),
-        (
-            "packets lost on the way",
-            packets.lost.map(count),
-            share(packets.lost, packets.sent),
-        ),
-        (
-            "packets dropped here",
-            packets.socket_dropped.map(count),
-            share(packets.socket_dropped, packets.sent),
-        ),
-        (
-            "delay, 95 of 100 within",
-            delay.map(|delay| format!("{:.1} ms", delay.p95)),
-            None,
-        ),
+        ("frames shown", frames.shown, settled),
+        ("frames lost", missed, settled),
+        ("frames repaired", repaired, settled),
+        ("packets lost on the way", packets.lost, packets.sent),
+        ("packets dropped here", packets.socket_dropped, packets.sent),
     ];
-    let mut html = "<div class=\"tiles\">\n".to_owned();
-    for (name, value, share) in tiles {
-        let value = value.unwrap_or_else(|| "?".to_owned());
-        let share = share.map(|share| format!("<small>{}</small>", percent(share)));
-        put(
-            &mut html,
-            format_args!(
-                "<div><span>{}</span><b>{}</b>{}</div>\n",
-                escaped(name),
-                escaped(&value),
-                share.unwrap_or_default()
-            ),
-        );
+    let delay = statistics.delay();
+    html! {
+        div.tiles {
+            @for (name, value, of) in tiles {
+                div {
+                    span { (name) }
+                    b { (known(value)) }
+                    @if let Some(share) = share(value, of) { small { (percent(share)) } }
+                }
+            }
+            div {
+                span { "delay, 95 of 100 within" }
+                b { (delay.map_or("?".to_owned(), |delay| format!("{:.1} ms", delay.p95))) }
+            }
+        }
     }
-    html + "</div>\n"
 }
 
 /// All tables.
-pub(super) fn sections(statistics: &Statistics) -> String {
-    frames(statistics) + &packets(statistics) + &delays(statistics) + &path(statistics)
+pub(super) fn sections(statistics: &Statistics) -> Markup {
+    html! {
+        (frames(statistics))
+        (packets(statistics))
+        (delays(statistics))
+        (path(statistics))
+    }
 }
 
-fn frames(statistics: &Statistics) -> String {
-    let captured = (
+fn frames(statistics: &Statistics) -> Markup {
+    let frames = &statistics.frames;
+    let mut rows = vec![(
         "captured",
-        statistics.frames.captured,
+        frames.captured,
         "Delivered by the source, by the sender's count.",
-    );
-    let unaccounted = (
-        "unaccounted",
-        statistics.frames.unaccounted,
-        "Captured, and in none of these rows: 0 where the accounts are whole.",
-    );
+    )];
     let outcomes = OUTCOMES.iter();
-    let outcomes = outcomes.map(|it| (it.legend, statistics.outcomes[it.outcome], it.explanation));
-    let rows: Vec<_> = [captured]
-        .into_iter()
-        .chain(outcomes)
-        .chain([unaccounted])
-        .collect();
-    counts(
-        "Frames",
-        "Each frame that the sender captured is in exactly one row.",
-        &rows,
-    )
+    rows.extend(outcomes.map(|it| (it.legend, statistics.outcomes[it.outcome], it.explanation)));
+    rows.push((
+        "unaccounted",
+        frames.unaccounted,
+        "Captured, and in none of these rows: 0 if every frame is accounted for.",
+    ));
+    let about = "Each frame that the sender captured is in exactly one row.";
+    counts("Frames", about, &rows)
 }
 
-fn packets(statistics: &Statistics) -> String {
+fn packets(statistics: &Statistics) -> Markup {
     let packets = &statistics.packets;
     counts(
         "Packets",
@@ -101,171 +77,170 @@ fn packets(statistics: &Statistics) -> String {
             (
                 "sent",
                 packets.sent,
-                "by the sender's count, repair and control included",
+                "By the sender's count, repair and control included.",
             ),
-            ("received", packets.received, "each number counted once"),
+            ("received", packets.received, "Each number counted once."),
             (
                 "lost on the way",
                 packets.lost,
-                "nothing of it arrived, or only corrupt",
+                "Nothing of it arrived, or only corrupt.",
             ),
             (
                 "dropped in the socket buffer",
                 packets.socket_dropped,
-                "by this machine's kernel, which counts them",
+                "By this machine's kernel, which counts them.",
             ),
             (
                 "corrupt",
                 packets.corrupt,
-                "datagrams that arrived with a checksum that does not hold",
+                "Datagrams that arrived with a checksum that does not hold.",
             ),
-            ("duplicate", packets.duplicate, "received again"),
+            ("duplicate", packets.duplicate, "Received again."),
             (
                 "reordered",
                 packets.reordered,
-                "received after a higher number (RFC 4737, section 3)",
+                "Received after a higher number (RFC 4737, section 3).",
             ),
             (
                 "malformed",
                 packets.malformed,
-                "no packet of a known format",
+                "No packet of a known format.",
             ),
             (
                 "could not be sent",
                 packets.send_errors,
-                "refused by the sender's own system; not among those sent",
+                "Refused by the sender's own system; not among those sent.",
             ),
             (
                 "foreign",
                 packets.foreign,
-                "of another stream, or from an address that is not allowed",
+                "Of another stream, or from an address that is not allowed.",
             ),
         ],
     )
 }
 
-fn delays(statistics: &Statistics) -> String {
+fn delays(statistics: &Statistics) -> Markup {
     let delays = &statistics.delays_ms;
-    percentiles(
-        "Delays",
-        &[
-            (
-                "capture to encoded",
-                &delays.capture_to_encoded,
-                "measured by the sender",
-            ),
-            (
-                "encoded to sent",
-                &delays.encoded_to_sent,
-                "to the first datagram; measured by the sender",
-            ),
-            (
-                "sent to complete",
-                &delays.sent_to_complete,
-                "first datagram sent to the frame being whole",
-            ),
-            (
-                "complete to shown",
-                &delays.complete_to_shown,
-                "in the viewer",
-            ),
-            ("capture to shown", &statistics.delay(), "all of it"),
-            ("one way", &delays.one_way, "of each datagram (RFC 7679)"),
-            (
-                "jitter",
-                &statistics.jitter_distribution_ms,
-                "transit time from packet to packet (RFC 3550)",
-            ),
-        ],
-    )
+    let rows = [
+        (
+            "capture to encoded",
+            delays.capture_to_encoded,
+            "Measured by the sender.",
+        ),
+        (
+            "encoded to sent",
+            delays.encoded_to_sent,
+            "To the first datagram; measured by the sender.",
+        ),
+        (
+            "sent to complete",
+            delays.sent_to_complete,
+            "First datagram sent to the frame being whole.",
+        ),
+        (
+            "complete to shown",
+            delays.complete_to_shown,
+            "In the viewer.",
+        ),
+        ("capture to shown", statistics.delay(), "All of it."),
+        ("one way", delays.one_way, "Of each datagram (RFC 7679)."),
+        (
+            "jitter",
+            statistics.jitter_distribution_ms,
+            "Transit time from packet to packet (RFC 3550).",
+        ),
+    ];
+    let known = rows
+        .iter()
+        .filter_map(|(name, value, meaning)| Some((name, (*value)?, meaning)));
+    let known: Vec<_> = known.collect();
+    let values = |it: &Percentiles| [it.p50, it.p95, it.p99, it.max];
+    html! {
+        @if !known.is_empty() {
+            section {
+                h2 { "Delays" }
+                table.wide {
+                    tr { th {} th { "50 %" } th { "95 %" } th { "99 %" } th { "most" } th {} }
+                    @for (name, value, meaning) in known {
+                        (row(name, &values(&value).map(|value| format!("{value:.2}")), meaning))
+                    }
+                }
+                p.quiet { "Milliseconds." }
+            }
+        }
+    }
 }
 
-fn path(statistics: &Statistics) -> String {
-    let mut rows = Vec::new();
-    rows.extend(statistics.jitter_ms.map(|jitter| {
-        (
-            "jitter, smoothed",
-            format!("{jitter:.3} ms"),
-            "RFC 3550, section 6.4.1",
-        )
-    }));
-    rows.extend(statistics.reordering_extent.map(|extent| {
-        let text = format!("{:.0} packets, at most {:.0}", extent.p50, extent.max);
-        ("reordering extent, median", text, "RFC 4737, section 4.2")
-    }));
-    rows.extend(statistics.clock.map(|clock| {
+fn path(statistics: &Statistics) -> Markup {
+    let clock = statistics.clock.map(|clock| {
         if clock.shared {
-            return (
-                "clock",
-                "one".to_owned(),
-                "both programs run on one machine",
-            );
+            return "one: both programs run on one machine".to_owned();
         }
-        let text = format!(
+        format!(
             "{:+.3} ± {:.3} ms, {:+.1} ± {:.1} ppm",
             clock.offset_ms, clock.uncertainty_ms, clock.drift_ppm, clock.drift_uncertainty_ppm
-        );
+        )
+    });
+    let extent = statistics.reordering_extent;
+    let rows = [
+        (
+            "jitter, smoothed",
+            statistics.jitter_ms.map(|jitter| format!("{jitter:.3} ms")),
+            "RFC 3550, section 6.4.1.",
+        ),
+        (
+            "reordering extent, median",
+            extent.map(|it| format!("{:.0} packets, at most {:.0}", it.p50, it.max)),
+            "RFC 4737, section 4.2.",
+        ),
         (
             "clock offset",
-            text,
-            "added to the sender's time (RFC 5905, least delay)",
-        )
-    }));
-    rows.extend(
-        statistics
-            .bitrate_bps
-            .map(|bits| ("bit rate", bit_rate(bits), "UDP payload received")),
-    );
-    if rows.is_empty() {
-        return String::new();
+            clock,
+            "Added to the sender's time (RFC 5905, least delay).",
+        ),
+        (
+            "bit rate",
+            statistics.bitrate_bps.map(bit_rate),
+            "UDP payload received.",
+        ),
+    ];
+    html! {
+        @if rows.iter().any(|(_, value, _)| value.is_some()) {
+            section {
+                h2 { "Path" }
+                table {
+                    @for (name, value, meaning) in rows {
+                        @if let Some(value) = value { (row(name, &[value], meaning)) }
+                    }
+                }
+            }
+        }
     }
-    let mut html = "<section>\n<h2>Path</h2>\n<table>\n".to_owned();
-    for (name, value, meaning) in rows {
-        row(&mut html, name, &[value], meaning);
-    }
-    html + "</table>\n</section>\n"
 }
 
-fn counts(title: &str, about: &str, rows: &[(&str, Option<u64>, &str)]) -> String {
-    let mut html = format!("<section>\n<h2>{title}</h2>\n<p>{about}</p>\n<table>\n");
-    for (name, value, meaning) in rows {
-        let value = value.map_or_else(|| "?".to_owned(), count);
-        row(&mut html, name, &[value], meaning);
+fn counts(title: &str, about: &str, rows: &[(&str, Option<u64>, &str)]) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            p { (about) }
+            table {
+                @for (name, value, meaning) in rows { (row(name, &[known(*value)], meaning)) }
+            }
+        }
     }
-    html + "</table>\n</section>\n"
 }
 
-fn percentiles(title: &str, rows: &[(&str, &Option<Percentiles>, &str)]) -> String {
-    let known: Vec<_> = rows
-        .iter()
-        .filter_map(|(name, value, meaning)| Some((*name, value.as_ref()?, *meaning)))
-        .collect();
-    if known.is_empty() {
-        return String::new();
+fn row(name: &str, values: &[String], meaning: &str) -> Markup {
+    html! {
+        tr {
+            th { (name) }
+            @for value in values { td { (value) } }
+            td.quiet { (meaning) }
+        }
     }
-    let mut html = format!(
-        "<section>\n<h2>{title}</h2>\n<table class=\"wide\">\n<tr><th></th><th>50 %</th><th>95 %</th>\
-         <th>99 %</th><th>most</th><th></th></tr>\n"
-    );
-    for (name, value, meaning) in known {
-        let values = [value.p50, value.p95, value.p99, value.max];
-        row(
-            &mut html,
-            name,
-            &values.map(|value| format!("{value:.2}")),
-            meaning,
-        );
-    }
-    html + "</table>\n<p class=\"quiet\">Milliseconds.</p>\n</section>\n"
 }
 
-fn row(html: &mut String, name: &str, values: &[String], meaning: &str) {
-    put(html, format_args!("<tr><th>{}</th>", escaped(name)));
-    for value in values {
-        put(html, format_args!("<td>{}</td>", escaped(value)));
-    }
-    put(
-        html,
-        format_args!("<td class=\"quiet\">{}</td></tr>\n", escaped(meaning)),
-    );
+fn known(value: Option<u64>) -> String {
+    value.map_or_else(|| "?".to_owned(), count)
 }
