@@ -6,14 +6,18 @@
 //! - [`check`]: whether a report says what was done on purpose.
 //! - [`trace`]: when which datagrams arrived, as a file.
 //! - [`what_if`]: a trace replayed with other settings; [`replay`] prints it.
-//! - [`timecode`]: a frame's number and time as a bar code in its corner.
+//! - [`timecode`]: a frame's number and time as a bar code in its corner;
+//!   [`analyze`] reads them from a recording.
+//! - [`thresholds`]: figures that fail a run.
 
+pub mod analyze;
 pub mod args;
 pub mod check;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod impair;
 pub mod replay;
+pub mod thresholds;
 pub mod timecode;
 pub mod trace;
 pub mod what_if;

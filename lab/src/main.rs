@@ -1,39 +1,17 @@
-//! `framegram-lab`: what belongs to measuring and needs no network.
+//! `framegram-lab`: measuring tools that need no network.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use framegram_cli::exit::{complain, is_reader_gone, misused};
+use framegram_cli::exit;
 use framegram_lab::args::{Args, Command};
-use framegram_lab::{check, replay};
+use framegram_lab::{analyze, check, replay};
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => return misused(NAME, &error),
-    };
-    if let Some(conflict) = args.conflict() {
-        return misused(NAME, &conflict);
-    }
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(NAME, &format!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(args: &Args) -> anyhow::Result<()> {
-    match &args.command {
-        Command::Check {
-            report,
-            logs,
-            quiet,
-        } => check::run(report, logs, *quiet),
+    let args = Args::try_parse().and_then(Args::check);
+    exit::main("framegram-lab", args, |args| match &args.command {
+        Command::Analyze(args) => analyze::run(args),
+        Command::Check(args) => check::run(&args.report, &args.logs, args.quiet),
         Command::WhatIf(args) => replay::run(args),
-    }
+    })
 }
-
-const NAME: &str = "framegram-lab";

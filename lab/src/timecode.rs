@@ -15,11 +15,13 @@
 //! bit left, alternate cells inverted like a chess board: number (4 bytes), time
 //! (5), clock (2), run (1), CRC-32C over these 12 (4), all big-endian.
 
+pub(crate) mod meter;
 mod reader;
 mod tally;
 
+pub use meter::Meter;
 pub use reader::Reader;
-pub use tally::Tally;
+pub use tally::{Tally, summary};
 
 use std::time::Duration;
 

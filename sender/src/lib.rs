@@ -1,17 +1,24 @@
 //! `framegram-send`: frames from a source, as datagrams.
 //!
-//! Knows nothing of the viewer. OpenCV is known in `source` only, libjpeg-turbo
-//! in `encode` only. There are two programs: one without OpenCV, which starts at
-//! once, and a companion with it, which the first one becomes where it has to.
-//!
 //! ```text
-//! source ──one waiting frame──► encoders ──in order──► transmit loop ──► sockets
+//! thread "source"                threads "encoder"            main thread
+//! ┌──────────────┐  newest frame  ┌───────────────┐  in order  ┌─────────────────┐
+//! │ camera, file │ ───Handoff───► │ scale, encode │ ──Ordered─►│ chunks, parity, │ ─► sockets
+//! │ pattern      │                │ to JPEG       │            │ pacer           │
+//! └──────────────┘                └───────────────┘            └─────────────────┘
 //! ```
+//!
+//! Beside them: "opening" opens the source, "announcing" answers mDNS, "preview"
+//! shows what is sent, "signals" stops the run, "console" writes to standard
+//! error. [`Threads`] owns them: a panic in any ends the program in order.
+//!
+//! Knows nothing of the viewer. There are two programs: one without OpenCV, which
+//! starts at once, and a companion with it, which the first one becomes if it has
+//! to.
 
 mod announce;
 pub mod args;
 pub use framegram_cli::{console, stop};
-mod description;
 mod door;
 pub mod encode;
 pub mod frame;
@@ -24,6 +31,7 @@ mod progress;
 pub mod rate;
 mod report;
 pub mod restart;
+mod sdp_file;
 mod slot;
 pub mod source;
 mod stream;
@@ -33,34 +41,37 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use framegram_cli::logging;
 use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
 use framegram_common::stats::{Side, Statistics};
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock};
+use log::info;
 
 use crate::announce::Announcement;
 use crate::args::{Options, Rate};
 use crate::console::Console;
-use crate::description::Description;
 use crate::door::Door;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
 use crate::report::Report;
+use crate::sdp_file::SdpFile;
 use crate::source::{Open, Request, Source};
 use crate::stop::Stop;
 use crate::stream::Stream;
 
-/// Streams until the source, which is opened by `open`, ends, a limit is reached
-/// or the threads' own word to stop says so, by a signal or a panic. The figures
-/// of the stream, which are in the report too.
+/// Streams until the source, opened by `open`, ends, a limit is reached, or
+/// `threads` are stopped by a signal or a panic. Returns the figures of the report.
 ///
 /// # Errors
-/// One line that says what failed, with its causes; a stream that had begun is
-/// ended in order before, its report written.
+/// What failed, with its causes. A stream that had begun is ended in order before,
+/// and its report written.
 pub fn run(options: &Options, threads: &Threads, open: Open) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    logging::start(name, version, options.verbose, &console);
     let ended = stream(options, threads, open, &console);
     // A source that is left behind keeps the console.
     console.flush();
@@ -82,12 +93,12 @@ fn stream(
     let outputs = outputs::open_all(&options.destinations, &outputs::towards(options)?)?;
     let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
-        Door::open(text, options.max_viewers, options.datagram(), number)
+        Door::open(text, options.max_viewers, options.packet_size(), number)
             .with_context(|| format!("cannot listen at {text}"))
     });
     let door = listen.transpose()?;
     let description = options.sdp.as_deref();
-    let description = description.map(|path| Description::claim(path, threads));
+    let description = description.map(|path| SdpFile::claim(path, threads));
     let description = description.transpose()?;
     let report = options.report.as_deref();
     let report = report
@@ -122,6 +133,11 @@ fn stream(
     let woken = waker.clone();
     stop.on_stop(move || woken.wake());
     let interval = interval(source.as_ref(), options.fps);
+    info!(
+        "source {:?}, live: {}, frame interval {interval:?}",
+        options.source,
+        source.is_live()
+    );
     let mut stream = Stream::new(number, outputs, options, interval, console, preview)?;
     stream.description = description;
     stream.impaired = impaired;

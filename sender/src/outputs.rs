@@ -13,7 +13,7 @@ use framegram_net::{
     is_route_change, is_too_big, resolve,
 };
 
-use crate::args::{Options, Switch};
+use crate::args::Options;
 
 /// Without an error for so long, a destination counts as reached again. A
 /// refusal comes back with every other datagram, so a success alone says little.
@@ -371,8 +371,8 @@ pub(crate) fn towards(options: &Options) -> Result<ConnectOptions> {
         broadcast: options.broadcast,
         interface: interface.map(Interface::find).transpose()?,
         multicast_hops: options.hops(),
-        multicast_loop: options.multicast_loop != Some(Switch::Off),
-        fragment: options.datagram() > DEFAULT_DATAGRAM,
+        multicast_loop: !options.no_multicast_loop,
+        fragment: options.packet_size() > DEFAULT_DATAGRAM,
         ..ConnectOptions::default()
     })
 }

@@ -100,7 +100,7 @@ impl Pipeline {
         let restart = first.restart().cloned();
         let limiter = first.limiter();
         let mut encoding = Vec::new();
-        let marks = options.stamp.then(Marks::draw);
+        let marks = options.timecode.then(Marks::draw);
         for _ in 1..encoders {
             let another = first.another()?;
             encoding.push(encode(another, marks, &handoff, &made, waker, threads)?);

@@ -1,13 +1,12 @@
-//! What the two programs of this package share: parse, run, exit code.
+//! What the two programs of this package share.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use framegram_cli::exit::{self, complain, misused};
-use framegram_cli::signals;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
+use framegram_cli::{exit, signals};
 
 use crate::args::Options;
 use crate::source::{self, Open};
@@ -29,19 +28,9 @@ pub fn with_opencv() -> ExitCode {
     main(|options| stream(options, source::open))
 }
 
-fn main(stream: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
-    let options = match Options::try_parse().and_then(Options::check) {
-        Ok(options) => options,
-        Err(error) => return misused(NAME, &error),
-    };
-    match stream(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(NAME, &format!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+fn main(run: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
+    let options = Options::try_parse().and_then(Options::check);
+    exit::main("framegram-send", options, run)
 }
 
 fn stream(options: &Options, open: Open) -> Result<()> {
@@ -51,8 +40,6 @@ fn stream(options: &Options, open: Open) -> Result<()> {
     let ended = threads.guard(|| crate::run(options, &threads, open));
     threads.outcome()?;
     ended
-        .unwrap_or_else(|| Err(anyhow!("it broke down")))
+        .unwrap_or_else(|| Err(anyhow!("the stream ended early")))
         .map(drop)
 }
-
-const NAME: &str = "framegram-send";

@@ -1,11 +1,12 @@
-//! The line of progress: every number is a field of the statistics, or the
-//! growth of one since the line before.
+//! The progress line and the summary. Each number is a field of the statistics,
+//! or its growth since the line before.
 
 use std::time::Duration;
 
 use framegram_common::stats::{Outcome, Statistics, ViewerFigures};
+use log::debug;
 
-/// Rates are told over at least so long, or they tremble.
+/// Rates are averaged over at least this time, or they tremble.
 const RATED_OVER: Duration = Duration::from_secs(1);
 
 /// When the next line is due and what it says.
@@ -13,7 +14,7 @@ pub(crate) struct Progress {
     interval: Duration,
     started: Duration,
     due: Duration,
-    /// Time, frames and bytes sent at the start of what rates are told over.
+    /// Time, frames and bytes sent at the start of the averaging time.
     since: (Duration, u64, u64),
     rates: Option<(f64, f64)>,
 }
@@ -50,6 +51,7 @@ impl Progress {
             let growth = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
             self.rates = Some((growth(frames, frames_then), growth(bytes, bytes_then) * 8.0));
             self.since = (now, frames, bytes);
+            log(statistics);
         }
         let mut parts = vec![
             clock(now.saturating_sub(self.started)),
@@ -73,7 +75,26 @@ impl Progress {
     }
 }
 
-/// What viewers say, in few words.
+/// Logs what changes while a stream runs.
+fn log(statistics: &Statistics) {
+    let stream = &statistics.stream;
+    debug!(
+        "{:?}x{:?}, quality {:?}, {:?} bytes sent",
+        stream.width, stream.height, stream.quality, statistics.bytes.sent
+    );
+    for viewer in &statistics.viewers {
+        debug!(
+            "viewer {}: present {}, loss {:?}, RTT {:?} ms, frames {:?}",
+            viewer.viewer,
+            viewer.present,
+            viewer.packets_lost(),
+            viewer.rtt_ms,
+            viewer.frames
+        );
+    }
+}
+
+/// The viewers in a few words.
 fn viewers(statistics: &Statistics) -> String {
     let present = statistics.viewers.iter().filter(|viewer| viewer.present);
     let worst = present
@@ -86,7 +107,7 @@ fn viewers(statistics: &Statistics) -> String {
         }
         _ => match loss(statistics) {
             Some(loss) => format!("packets lost {loss:.2} %"),
-            // RTP's receivers tell this alone.
+            // RTCP reports nothing else.
             None => match statistics.packets.lost {
                 Some(lost) => format!("{lost} packets lost"),
                 None => "no viewer heard".into(),
@@ -95,7 +116,7 @@ fn viewers(statistics: &Statistics) -> String {
     }
 }
 
-/// The last words: what was sent, and below it one line for each viewer.
+/// What was sent, and below it a line for each viewer.
 pub(crate) fn summary(statistics: &Statistics) -> String {
     let mut lines = vec![sent(statistics)];
     lines.extend(stages(statistics));
@@ -108,7 +129,7 @@ pub(crate) fn summary(statistics: &Statistics) -> String {
     lines.join("\n")
 }
 
-/// How long frames took until they left.
+/// The time from capture until a frame was sent.
 fn stages(statistics: &Statistics) -> Option<String> {
     let delays = &statistics.delays_ms;
     let (encoded, sent) = (delays.capture_to_encoded?, delays.encoded_to_sent?);
@@ -118,13 +139,13 @@ fn stages(statistics: &Statistics) -> Option<String> {
     ))
 }
 
-/// What a viewer said last.
+/// The last report of a viewer.
 fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
     let address = statistics
         .stream
         .addresses
         .get(usize::from(viewer.destination))
-        // Where one left that came by itself, another one may have come since.
+        // When a connected viewer has left, another may have its place.
         .filter(|_| viewer.present || statistics.admission.is_none());
     let frames = &viewer.frames;
     let count = |number: Option<u64>| number.unwrap_or(0);
@@ -163,7 +184,7 @@ fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
             .latency_ms
             .map(|delay| format!("delay p95 {:.1} ms", delay.p95)),
     );
-    parts.extend(viewer.rtt_ms.map(|rtt| format!("round trip {rtt:.1} ms")));
+    parts.extend(viewer.rtt_ms.map(|rtt| format!("RTT {rtt:.1} ms")));
     if !viewer.present {
         parts.push("gone before the end".into());
     }
@@ -198,7 +219,7 @@ fn sent(statistics: &Statistics) -> String {
     )
 }
 
-/// The packets that did not arrive in percent, as the only viewer counted them.
+/// The packets lost in percent, as counted by the only viewer.
 fn loss(statistics: &Statistics) -> Option<f64> {
     statistics
         .packets
@@ -251,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn says_how_long_frames_took_until_they_left() {
+    fn says_how_long_frames_took_until_they_were_sent() {
         let mut statistics = Statistics::default();
         assert_eq!(summary(&statistics).lines().count(), 1);
         let median = |p50: f64| {

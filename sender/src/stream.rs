@@ -16,9 +16,8 @@ use framegram_lab::impair::ImpairedLinks;
 use framegram_lab::timecode::MIN_SIZE;
 use framegram_net::{Socket, Waker, clock, wait};
 
-use crate::args::{Options, Switch, Wire};
+use crate::args::{Options, Wire};
 use crate::console::Console;
-use crate::description::{Description, Session};
 use crate::door::Door;
 use crate::encode::Encoded;
 use crate::outputs::{self, Output};
@@ -26,6 +25,7 @@ use crate::pipeline::{Made, Pipeline};
 use crate::preview::Preview;
 use crate::progress::Progress;
 use crate::rate::RateControl;
+use crate::sdp_file::{SdpFile, Session};
 use crate::stop::Stop;
 
 /// Datagrams taken in a row from one socket before frames get their turn again.
@@ -43,7 +43,7 @@ pub(crate) struct Stream<'a> {
     pub(crate) transmitter: Sender,
     /// The destinations, then those of RTP's reports where they are others.
     pub(crate) outputs: Vec<Output>,
-    pub(crate) description: Option<Description>,
+    pub(crate) description: Option<SdpFile>,
     /// Why it could not be written.
     pub(crate) undescribed: Option<anyhow::Error>,
     /// Where viewers come by themselves; they are the last of the outputs.
@@ -103,13 +103,13 @@ impl<'a> Stream<'a> {
         let destinations = outputs.len();
         let config = Config {
             format: options.wire.format(),
-            datagram: options.datagram(),
+            datagram: options.packet_size(),
             destinations,
             interval,
             fec,
             retransmit,
             bitrate: options.bitrate,
-            pace: options.pace == Switch::Auto,
+            pace: !options.no_pace,
             clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
             wall_offset: clock::wall_offset(),
@@ -146,7 +146,7 @@ impl<'a> Stream<'a> {
             buffer: vec![0; MAX_DATAGRAM],
             replaced_told: 0,
             not_sent_told: None,
-            stamp: options.stamp,
+            stamp: options.timecode,
             encoded_again_told: false,
             too_small_told: false,
         })
@@ -373,11 +373,11 @@ impl<'a> Stream<'a> {
     fn note_stamp(&mut self, encoded: &Encoded) {
         if encoded.was_jpeg && !std::mem::replace(&mut self.encoded_again_told, true) {
             self.console
-                .say("the source's own JPEGs are decoded and encoded again for --stamp");
+                .say("JPEGs of the source are re-encoded for --timecode");
         }
         if !encoded.stamped && !std::mem::replace(&mut self.too_small_told, true) {
             self.console.say(&format!(
-                "pictures of {}x{} are too small for a stamp and go without: it takes {}x{}",
+                "frames of {}x{} are too small for a timecode and are sent without: it needs {}x{}",
                 encoded.width, encoded.height, MIN_SIZE.0, MIN_SIZE.1
             ));
         }

@@ -84,13 +84,7 @@ fn wrong_usage_is_2() {
         2,
         &["off, auto", "1 to 200"],
     );
-    fails(
-        &["pattern", NOBODY, "--retransmit", "on"],
-        b"",
-        2,
-        &["--retransmit"],
-    );
-    fails(&["pattern", NOBODY, "--pace", "1"], b"", 2, &["--pace"]);
+    fails(&["pattern", NOBODY, "--no-pace=1"], b"", 2, &["--no-pace"]);
     fails(&["pattern", NOBODY, "--fly"], b"", 2, &["--fly"]);
     fails(&["-", NOBODY, "--loop"], b"", 2, &["--loop"]);
 }
@@ -237,6 +231,34 @@ fn quiet_is_silent() {
     );
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty() && output.stdout.is_empty());
+}
+
+#[test]
+fn verbose_logs_what_is_opened_and_chosen() {
+    let line = ["pattern:160x90@100", NOBODY, "-n", "3"];
+    let log = |flag: &str| {
+        let output = send(&[&line[..], &[flag]].concat(), b"");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let some = log("-v");
+    assert!(
+        some.contains("INFO  framegram_cli::logging: framegram-send"),
+        "{some}"
+    );
+    assert!(
+        some.contains("INFO  framegram_send: source Pattern"),
+        "{some}"
+    );
+    assert!(!some.contains("DEBUG"), "{some}");
+    let more = log("-vv");
+    assert!(
+        more.contains("DEBUG framegram_cli::threads: thread \"source\" starts"),
+        "{more}"
+    );
+    let both = [&line[..], &["-q", "-v"]].concat();
+    fails(&both, b"", 2, &["--quiet", "--verbose"]);
 }
 
 /// Whether a process does anything of its own about SIGINT.

@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     println!("## Sixteen senders of 320x180 at 30 frames/s in one window\n");
     let screen = Screen::sized(1_280, 800);
     let address = address().to_string();
-    let arguments = format!("{address} --layout grid --duration {}s", SPAN.as_secs());
+    let arguments = format!("{address} --grid --duration {}s", SPAN.as_secs());
     let mut viewer = Start::new(VIEWER, &arguments)
         .environment("DISPLAY", screen.name())
         .run();

@@ -100,7 +100,7 @@ impl Footage {
     pub fn play_unrepaired(&self, loss: f64) -> Result<Ended> {
         let (near, far) = (address(), address());
         let _relay = Relay::lossy(near, far, loss);
-        let (_, viewer) = self.run(near, far, "--fec off --retransmit off", "")?;
+        let (_, viewer) = self.run(near, far, "--fec off --no-retransmit", "")?;
         Ok(viewer)
     }
 

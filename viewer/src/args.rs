@@ -7,174 +7,210 @@ mod prefix;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser, Subcommand};
 use framegram_cli::quantities::{bytes, duration, latency};
 use framegram_common::receiver;
 use framegram_lab::impair::Impairment;
+use framegram_lab::thresholds::Condition;
 use framegram_net as net;
 
-pub use self::choice::{Layout, Sender, Stats, Wire};
+pub use self::choice::{Sender, Stats, Wire};
 pub use self::prefix::Prefix;
-use crate::gate::Condition;
 use crate::sink::recording::Format;
 
-/// Receives video frames from UDP datagrams and shows them, and says what
-/// became of every frame that did not arrive.
+/// Receive video frames from UDP datagrams, show them, and say what became of
+/// every frame that did not arrive.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "framegram-view", version, after_long_help = EXAMPLES)]
+#[command(
+    name = "framegram-view",
+    version,
+    after_long_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub struct Args {
-    /// Where to listen: HOST:PORT, [IPv6]:PORT, HOST, :PORT or PORT; a
-    /// multicast group is joined [default: port 5005 of all addresses, IPv6 and IPv4]
+    /// What to do instead of receiving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Address to listen on: HOST:PORT, [IPv6]:PORT, HOST, :PORT or PORT
+    /// [default: port 5005 of all addresses, IPv6 and IPv4]
+    ///
+    /// A multicast group is joined.
     #[arg(value_name = "ADDR", value_parser = address)]
     pub address: Option<String>,
 
-    /// Ask a sender that was started with --listen for its stream, instead of
-    /// waiting for one, also through a NAT on this side; NAME is one that
-    /// --discover lists
+    /// Connect to a sender that runs with --listen, also from behind a NAT
+    ///
+    /// NAME is one that framegram-view discover lists.
     #[arg(long, value_name = "HOST:PORT|NAME", conflicts_with_all = ["address", "interface"], value_parser = choice::sender, help_heading = RECEIVING)]
     pub connect: Option<Sender>,
 
-    /// List the senders of the local network that were started with --announce,
-    /// and end
-    #[arg(long, conflicts_with_all = RECEPTION, conflicts_with_all = ["report", "fail_if", "analyse"], help_heading = RECEIVING)]
-    pub discover: bool,
-
     /// Interface on which to join a multicast group, by name or address
-    /// [default: as the routes say]
+    /// [default: as routed]
     #[arg(long, value_name = "NAME|ADDRESS", help_heading = RECEIVING)]
     pub interface: Option<String>,
 
-    /// Take datagrams from these addresses alone, and count the others
-    /// (may be given several times)
+    /// Accept datagrams from these addresses only, and count the others
+    /// (repeatable)
     #[arg(long, value_name = "ADDRESS[/PREFIX]", help_heading = RECEIVING)]
     pub allow: Vec<Prefix>,
 
-    /// Socket buffer to ask the system for, in bytes (4k to 1G); k, M and G
-    /// are powers of 1024
-    #[arg(long, value_name = "BYTES", default_value = "4M", value_parser = bytes, help_heading = RECEIVING)]
-    pub buffer: usize,
-
-    /// What to take: everything, told apart by its first bytes; framegram's own
-    /// format; JPEG in RTP (RFC 2435); or bare JPEG
+    /// Format to accept
     #[arg(long, value_name = "FORMAT", default_value = "auto", help_heading = RECEIVING)]
     pub wire: Wire,
 
-    /// Session description of an RTP stream: tells the size of pictures that
-    /// are wider or higher than 2040 pixels
+    /// Session description (SDP) of an RTP stream
+    ///
+    /// It tells the size of frames wider or higher than 2040 pixels.
     #[arg(long, value_name = "FILE", help_heading = RECEIVING)]
     pub sdp: Option<PathBuf>,
 
-    /// How long an incomplete frame is waited for, 0 to 10s (such as 60ms);
-    /// a complete one is shown at once [default: 60ms]
+    /// Longest wait for an incomplete frame, 0 to 10s; a bare number is
+    /// milliseconds [default: 60ms]
+    ///
+    /// This is a deadline, not a fixed delay: a complete frame is shown at once
+    /// unless an older one is still being repaired.
     #[arg(long, value_name = "T", value_parser = latency, help_heading = RECEIVING)]
     pub latency: Option<Duration>,
 
-    /// Show whole frames only, and none with holes filled from the one before
-    #[arg(long, help_heading = RECEIVING)]
-    pub strict: bool,
+    /// Socket buffer to request from the system in bytes, 4k to 1G
+    #[arg(long, value_name = "BYTES", default_value = "4M", value_parser = bytes, help_heading = RECEIVING)]
+    pub buffer: usize,
 
-    /// What to show of several senders: follow, one stream at a time; or grid,
-    /// all of them in tiles
-    #[arg(long, value_name = "follow|grid", default_value = "follow", hide_possible_values = true, help_heading = SHOWING)]
-    pub layout: Layout,
+    /// Show all senders in tiles, and not only one stream at a time
+    #[arg(long, help_heading = SHOWING)]
+    pub grid: bool,
 
-    /// Open no window; for machines without a display
+    /// Open no window
     #[arg(long, help_heading = SHOWING)]
     pub headless: bool,
 
-    /// Read the bar codes of framegram-send --stamp in the pictures shown: how
-    /// many frames were seen, lost and repeated, and how old they were
+    /// Show complete frames only, none with missing slices filled from the frame
+    /// before
     #[arg(long, help_heading = SHOWING)]
-    pub read_stamp: bool,
+    pub strict: bool,
 
-    /// Receive nothing: read the bar codes in a recording, or with - in what
-    /// comes on standard input, whatever player it went through (.mjpeg, .y4m)
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = RECEPTION, conflicts_with = "discover", help_heading = SHOWING)]
-    pub analyse: Option<PathBuf>,
+    /// Read the bar codes that framegram-send --timecode draws
+    ///
+    /// The report then says how many frames were seen, lost and repeated, and
+    /// how old they were.
+    #[arg(long, help_heading = SHOWING)]
+    pub read_timecode: bool,
 
-    /// Write the last frame shown at the end: .jpg as it came, .png decoded
-    #[arg(long, value_name = "FILE.png|jpg", help_heading = SHOWING)]
-    pub snapshot: Option<PathBuf>,
-
-    /// Record every frame shown: .mjpeg as they came, .y4m decoded, without
-    /// frames of another size; - for standard output; an older FILE becomes FILE~
-    #[arg(long, value_name = "FILE.mjpeg|y4m|-", help_heading = SHOWING)]
+    /// Record every frame shown, to a file or - for standard output
+    ///
+    /// .mjpeg keeps the JPEGs as they arrived. .y4m is decoded, and leaves out
+    /// frames of another size than the first. An older FILE becomes FILE~.
+    #[arg(short, long, value_name = "FILE.mjpeg|y4m|-", help_heading = SHOWING)]
     pub output: Option<PathBuf>,
 
-    /// How to record [default: as the file's name says]
+    /// Format of the recording [default: by the name of the file]
     #[arg(long, value_name = "FORMAT", requires = "output", help_heading = SHOWING)]
     pub output_format: Option<Format>,
 
-    /// End when the sender's stream ends: at its farewell, or after 5 s of silence
-    #[arg(long, help_heading = ENDING)]
+    /// Write the last frame shown at the end: .jpg as it arrived, .png decoded
+    #[arg(long, value_name = "FILE.png|jpg", help_heading = SHOWING)]
+    pub snapshot: Option<PathBuf>,
+
+    /// Stop when the stream ends: the sender says bye, or is silent for 5 s
+    #[arg(long, help_heading = STOPPING)]
     pub once: bool,
 
-    /// End after so many frames shown (1 or more)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = ENDING)]
+    /// Stop after N frames shown
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = STOPPING)]
     pub frames: Option<u64>,
 
-    /// End so long after the first frame (such as 10s, 500ms, 2m, 1h)
-    #[arg(long, value_name = "T", value_parser = duration, help_heading = ENDING)]
+    /// Stop this long after the first frame, such as 500ms, 10s, 2m or 1h; a
+    /// bare number is seconds
+    #[arg(short = 't', long, value_name = "T", value_parser = duration, help_heading = STOPPING)]
     pub duration: Option<Duration>,
 
-    /// Give up if no stream has come after so long [default: wait for ever]
-    #[arg(long, value_name = "T", value_parser = duration, help_heading = ENDING)]
+    /// Give up if no stream has arrived after this time; a bare number is
+    /// seconds [default: wait forever]
+    #[arg(long, value_name = "T", value_parser = duration, help_heading = STOPPING)]
     pub wait: Option<Duration>,
 
-    /// Write a report (may be given several times): .json all figures, .csv a
-    /// row for each frame, .html a page with plots; - the JSON to standard output;
-    /// an older FILE stays until the new one is whole
-    #[arg(long, value_name = "FILE.json|csv|html|-", help_heading = TELLING)]
-    pub report: Vec<PathBuf>,
-
-    /// Write the figures to standard output, one line of JSON a second
-    #[arg(long, value_name = "FORMAT", help_heading = TELLING)]
-    pub stats: Option<Stats>,
-
-    /// End with exit status 3 if this holds at the end (may be given several
-    /// times): 'shown<99%', 'loss>1%', 'packet-loss>0', 'socket-drops>0',
-    /// 'delay p95>50ms', 'jitter>5ms', 'fps<29', 'bitrate<2M'
-    #[arg(long, value_name = "CONDITION", help_heading = TELLING)]
+    /// Exit with status 3 if this holds at the end, such as 'shown<99%'
+    /// (repeatable)
+    ///
+    /// Figures: shown, intact, concealed, loss, packet-loss, socket-drops (a
+    /// number, or with %), delay p50, p95, p99 or max, jitter (a bare number is
+    /// milliseconds), fps, bitrate. Comparisons: <, <=, >, >=. Examples:
+    /// 'packet-loss>0', 'delay p95>50ms', 'fps<29', 'bitrate<2M'.
+    #[arg(long, value_name = "CONDITION", help_heading = STOPPING)]
     pub fail_if: Vec<Condition>,
 
-    /// Record when each datagram arrived, its size, number and outcome, never its
-    /// content, for framegram-lab what-if; an older FILE becomes FILE~
-    #[arg(long, value_name = "FILE", help_heading = TELLING)]
+    /// Write a report at the end (repeatable)
+    ///
+    /// .json has all figures, .csv a row for each frame, .html a page with plots;
+    /// - writes the JSON to standard output. An older FILE stays until the new
+    /// one is complete.
+    #[arg(long, value_name = "FILE.json|csv|html|-", help_heading = MEASURING)]
+    pub report: Vec<PathBuf>,
+
+    /// Write the figures to standard output once a second, a line each
+    #[arg(long, value_name = "FORMAT", help_heading = MEASURING)]
+    pub stats: Option<Stats>,
+
+    /// Trace arrival, size, number and outcome of each datagram, for
+    /// framegram-lab what-if
+    ///
+    /// The content of datagrams is not recorded. An older FILE becomes FILE~.
+    #[arg(long, value_name = "FILE", help_heading = MEASURING)]
     pub trace: Option<PathBuf>,
 
-    /// How large the trace may grow (4k to 1G); then it ends, and the stream
-    /// goes on
-    #[arg(long, value_name = "BYTES", default_value = "64M", requires = "trace", value_parser = bytes, help_heading = TELLING)]
+    /// Largest trace, 4k to 1G; then it ends, and the stream goes on
+    #[arg(long, value_name = "BYTES", default_value = "64M", requires = "trace", value_parser = bytes, help_heading = MEASURING)]
     pub trace_limit: usize,
 
-    /// Damage on purpose what comes in, before it is counted: loss=5%,
-    /// ge=p:0.01,r:0.2 (bursts), delay=20ms±5ms (or +-), reorder=1%, dup=0.5%,
-    /// corrupt=0.1%, rate=20M,queue=100ms, mtu=1200, seed=7, joined by commas;
-    /// what goes back is not touched
-    #[arg(long, value_name = "SPEC", help_heading = TELLING)]
+    /// Simulate a bad link: impair datagrams before they are counted
+    ///
+    /// Terms joined by commas: loss=5%, ge=p:0.01,r:0.2 (bursts),
+    /// delay=20ms±5ms (or +-), reorder=1%, dup=0.5%, corrupt=0.1%,
+    /// rate=20M,queue=100ms, mtu=1200, seed=7. Datagrams to the sender are not
+    /// impaired.
+    #[arg(long, value_name = "SPEC", help_heading = MEASURING)]
     pub impair: Option<Impairment>,
 
-    /// Write what --impair truly did to each datagram, for framegram-lab check;
-    /// an older FILE becomes FILE~
-    #[arg(long, value_name = "FILE", requires = "impair", help_heading = TELLING)]
+    /// Log what --impair did to each datagram, for framegram-lab check
+    ///
+    /// An older FILE becomes FILE~.
+    #[arg(long, value_name = "FILE", requires = "impair", help_heading = MEASURING)]
     pub impair_log: Option<PathBuf>,
 
-    /// Say nothing but errors
-    #[arg(long, help_heading = TELLING)]
+    /// Print errors only
+    #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub quiet: bool,
+
+    /// Log to standard error; -vv logs what changes, -vvv everything
+    ///
+    /// The environment variable FRAMEGRAM_LOG filters by module and level, such as
+    /// framegram_view=trace.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+/// The subcommands.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// List the senders on the local network that run with --announce
+    ///
+    /// Prints name and address of each, separated by a tab.
+    Discover,
 }
 
 impl Args {
-    /// How long an incomplete frame is waited for.
+    /// The playout delay.
     #[must_use]
     pub fn budget(&self) -> Duration {
         self.latency.unwrap_or(receiver::Config::default().budget)
     }
 
-    /// How to record, if that is asked for.
+    /// The format of the recording, if there is one.
     ///
     /// # Errors
-    /// When neither the file's name nor a flag says how.
+    /// When neither the file's name nor a flag tells it.
     pub fn format(&self) -> anyhow::Result<Option<Format>> {
         match (&self.output, self.output_format) {
             (None, _) => Ok(None),
@@ -184,8 +220,7 @@ impl Args {
     }
 }
 
-/// Lets through what has the form of an address; whether a name is known is
-/// seen when it is used.
+/// Checks the form only: an unknown host is a failure, not wrong usage.
 fn address(text: &str) -> Result<String, String> {
     match net::resolve(text, Some(net::DEFAULT_PORT)) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
@@ -193,79 +228,44 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
-/// What has no meaning where nothing is received.
-const RECEPTION: [&str; 21] = [
-    "connect",
-    "layout",
-    "stats",
-    "trace",
-    "address",
-    "interface",
-    "allow",
-    "buffer",
-    "wire",
-    "sdp",
-    "latency",
-    "strict",
-    "headless",
-    "read_stamp",
-    "snapshot",
-    "output",
-    "once",
-    "frames",
-    "duration",
-    "wait",
-    "impair",
-];
-
 const RECEIVING: &str = "Receiving";
 const SHOWING: &str = "Showing";
-const ENDING: &str = "Ending";
-const TELLING: &str = "Telling";
+const STOPPING: &str = "Stopping";
+const MEASURING: &str = "Measuring";
 
 const EXAMPLES: &str = "\
 Examples:
-  Watch what another machine's camera sees. Here:
+  Watch the camera of another machine. Here:
       framegram-view
-  and there, with the address that it prints here:
+  and there, with the address that the viewer prints:
       framegram-send camera 192.168.1.5:5005
 
-  Watch a sender that was started with --listen, such as
-  framegram-send --listen :5005 camera on 192.168.1.20:
-      framegram-view --connect 192.168.1.20:5005
-  or, with --announce kitchen there:
-      framegram-view --discover
+  Connect to a sender that runs with --listen :5005 --announce kitchen:
+      framegram-view discover
       framegram-view --connect kitchen
 
-  Watch what GStreamer or FFmpeg send as JPEG in RTP to port 5004:
+  Watch RTP from GStreamer or FFmpeg on port 5004:
       framegram-view :5004
 
   Measure the loss of one stream without a window:
-      framegram-view --headless --once --report loss.json
+      framegram-view --headless --once --report loss.html
 
-  Fail a test where less than 99 % of the frames were shown, or late:
+  Fail a test if frames are lost or late:
       framegram-view --headless --once --fail-if 'shown<99%' --fail-if 'delay p95>50ms'
 
-  Find out what parity, requests or more time would have saved:
+  Find out what parity, retransmission or more time would have saved:
       framegram-view --headless --once --trace stream.trace
       framegram-lab what-if stream.trace
 
-  See that loss that was done on purpose is measured as such:
-      framegram-view --headless --once --impair loss=5% --impair-log done.csv --report r.json
-      framegram-lab check r.json --log done.csv
+  Pipe the frames into another program:
+      framegram-view --headless -o - --output-format y4m | ffplay -
 
-  Hand the pictures to another program:
-      framegram-view --headless --output - --output-format y4m | ffplay -
+Keys in the window: q or Esc quits, f toggles fullscreen, space freezes, s
+writes a snapshot, i shows figures and outlines stale areas, h lists the keys.
 
-  See what another player makes of a stream that was sent with --stamp, from a
-  recording of the screen, or live:
-      framegram-view --analyse screen.y4m
-      ffmpeg -f x11grab -i :0 -f yuv4mpegpipe - | framegram-view --analyse -
+In rates and sizes, k, M and G are powers of 1000.
 
-Keys in the window: q or Esc quits, f fullscreen, space freezes, s writes a
-snapshot, i shows the numbers and what of the picture is stale, h lists the keys.
-
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 a --fail-if holds.";
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 a --fail-if condition holds.";
 
 #[cfg(test)]
 mod tests;

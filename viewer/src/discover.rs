@@ -2,13 +2,18 @@
 //! (<https://www.rfc-editor.org/rfc/rfc6763>).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use framegram_cli::console::Console;
+use framegram_cli::pipe::StandardOutput;
 use framegram_net::mdns::{self, LocalNetworks};
-use framegram_net::{Waker, clock};
+use framegram_net::{self as net, Lookup, Waker, clock};
+
+use crate::args::Sender;
 
 /// How long to listen for a list: answers may be held back for half a second
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>), and questions are lost.
@@ -97,11 +102,77 @@ impl Search {
     }
 }
 
+/// Writes the senders that announce themselves to standard output, a line each.
+///
+/// # Errors
+/// When there are none.
+pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut search = Search::new(None)?;
+    let stopped = |_: &_| stop.load(Ordering::Acquire);
+    let senders = search.senders(LISTEN, stopped)?;
+    if senders.is_empty() {
+        bail!(
+            "no sender announces itself on this network: start one with framegram-send --listen \
+             :5005 --announce NAME SOURCE"
+        );
+    }
+    for (name, address) in senders {
+        writeln!(StandardOutput, "{name}\t{address}")?;
+    }
+    Ok(())
+}
+
+/// Where a sender is; `None` when it was stopped while it searched.
+///
+/// # Errors
+/// When it is not found.
+pub(crate) fn find(
+    sender: &Sender,
+    wait: Option<Duration>,
+    stop: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let name = match sender {
+        Sender::Name(name) => name,
+        Sender::Address(text) => {
+            let address = net::resolve(text, None)?;
+            if address.ip().is_multicast() {
+                bail!("{text} is a multicast group: type framegram-view {text}, without --connect");
+            }
+            return Ok(Some(address));
+        }
+    };
+    console.say(&format!("Looking for {name:?} on the local network."));
+    let mut search = Search::new(Some(name))?;
+    let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
+        senders.contains_key(name) || stop.load(Ordering::Acquire)
+    })?;
+    match found.get(name) {
+        Some(address) => Ok(Some(*address)),
+        None if stop.load(Ordering::Acquire) => Ok(None),
+        None => bail!(
+            "no sender announces the name {name:?}: framegram-view discover lists those that \
+             there are"
+        ),
+    }
+}
+
+/// How to find a sender again if it has a name.
+pub(crate) fn lookup(sender: &Sender) -> Option<Lookup> {
+    match sender {
+        Sender::Address(text) => Lookup::of(text, None),
+        Sender::Name(name) => {
+            let name = name.clone();
+            Some(Lookup::new(move || locate(&name)))
+        }
+    }
+}
+
 /// Where the sender with this name is now.
 ///
 /// # Errors
-/// Where it does not answer within [`LISTEN`].
-pub(crate) fn locate(name: &str) -> io::Result<SocketAddr> {
+/// When it does not answer within [`LISTEN`].
+fn locate(name: &str) -> io::Result<SocketAddr> {
     let mut search = Search::new(Some(name)).map_err(io::Error::other)?;
     let found = search.senders(LISTEN, |senders| senders.contains_key(name));
     let found = found.map_err(io::Error::other)?;

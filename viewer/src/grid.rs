@@ -1,4 +1,4 @@
-//! Several senders side by side: `--layout grid`.
+//! Several senders side by side: `--grid`.
 //!
 //! One thread does it all. Frames of many small streams are cheap to decode,
 //! and while the window is drawn the socket's buffer holds what arrives.
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use framegram_cli::errors;
 use framegram_cli::numbers::seconds;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
@@ -28,7 +29,6 @@ use framegram_media::Decoder;
 use framegram_net::{self as net, ListenOptions, Received, RouteMonitor, Socket, Waker, clock};
 
 use crate::args::Args;
-use crate::failures;
 use crate::network::CLONED;
 use crate::no_stream;
 use crate::report::advice::Advice;
@@ -250,7 +250,7 @@ impl Grid {
         }
         let told = self.telling.finish(&self.live, &all, &each, advice);
         let logged = self.impaired.map_or(Ok(()), ImpairedLinks::finish);
-        let finished = failures::all_of([told, logged, pictured]);
+        let finished = errors::all_of([told, logged, pictured]);
         (all, finished)
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use framegram_cli::errors;
 use framegram_common::Statistics;
 use framegram_common::caller::{Answer, Caller};
 use framegram_common::listener::Listener;
@@ -20,7 +21,6 @@ use framegram_net::{self as net, ListenOptions, Received, Socket, clock};
 
 use crate::args::Prefix;
 use crate::exchange::Exchange;
-use crate::failures;
 use crate::report::live::Meter;
 use crate::report::timeline::TimelineRecorder;
 use crate::socket::{Troubles, Unsent, delayed};
@@ -155,7 +155,7 @@ impl Network {
             line.into_iter()
                 .for_each(|line| self.exchange.set_traced(line));
         });
-        failures::all_of([outcome, traced, logged])?;
+        errors::all_of([outcome, traced, logged])?;
         Ok(self.exchange.news().live.statistics)
     }
 

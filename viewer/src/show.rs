@@ -10,6 +10,7 @@ use framegram_cli::pipe::Pipe;
 use framegram_common::Statistics;
 use framegram_common::jpeg::scan;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
+use framegram_lab::timecode::Meter;
 use framegram_net::clock;
 
 use crate::args::Args;
@@ -21,7 +22,6 @@ use crate::report::files::Files;
 use crate::report::lines::Lines;
 use crate::sink::recording::Recording;
 use crate::sink::{Flow, Shown, Sink, Status};
-use crate::stamps::StampReader;
 
 /// Frames into sinks, until it is enough.
 pub struct Show {
@@ -30,7 +30,7 @@ pub struct Show {
     /// Gets every frame.
     recording: Option<Recording>,
     /// Reads every frame that was shown.
-    stamps: Option<StampReader>,
+    stamps: Option<Meter>,
     files: Files,
     /// The figures for a script.
     lines: Option<(Lines, Pipe)>,
@@ -51,7 +51,7 @@ impl Show {
     pub fn new(
         display: Option<Box<dyn Sink>>,
         recording: Option<Recording>,
-        stamps: Option<StampReader>,
+        stamps: Option<Meter>,
         files: Files,
         exchange: Arc<Exchange>,
         stop: Arc<AtomicBool>,

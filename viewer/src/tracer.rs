@@ -3,22 +3,20 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::console::Console;
 use framegram_cli::numbers::{count, seconds};
+use framegram_cli::output::Growing;
+use framegram_cli::threads::{Thread, Threads};
 use framegram_common::receiver::{Config, Verdict};
 use framegram_common::stats::FrameRecord;
 use framegram_common::wire::Format;
 use framegram_lab::trace::{Recorder, Why};
 use framegram_net::{Received, clock};
-
-use crate::growing;
-use framegram_cli::console::Console;
-use framegram_cli::threads::{Thread, Threads};
 
 /// A trace being written.
 pub struct Tracer {
@@ -40,15 +38,15 @@ impl Tracer {
     /// Begins a trace of at most `limit` bytes.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the system has no room for another thread.
     pub fn create(
-        path: &Path,
+        mut file: Growing,
         limit: usize,
         config: &Config,
         console: &Arc<Console>,
         threads: &Threads,
     ) -> anyhow::Result<Self> {
-        let mut file = growing(path, "trace", console, threads)?;
+        let name = file.path().display().to_string();
         let (blocks, written) = mpsc::sync_channel::<Vec<u8>>(MOST_WAITING);
         let writer = threads.spawn("trace", move || {
             let mut blocks = written.iter();
@@ -61,7 +59,7 @@ impl Tracer {
             blocks,
             held_up: None,
             writer,
-            name: path.display().to_string(),
+            name,
             began: None,
             ended: None,
             console: Arc::clone(console),
@@ -186,10 +184,21 @@ const MOST_WAITING: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use framegram_cli::output::OutputFile;
     use framegram_cli::stop::Stop;
 
     use super::*;
     use crate::fixture::Folder;
+
+    fn trace(path: &Path, limit: usize, threads: &Threads) -> Tracer {
+        let file = OutputFile::claim(path, "trace", threads)
+            .unwrap()
+            .grow(|_| {});
+        let console = Arc::new(Console::new(true));
+        Tracer::create(file, limit, &Config::default(), &console, threads).unwrap()
+    }
 
     #[test]
     fn a_trace_that_nobody_reads_holds_up_no_datagram() {
@@ -197,10 +206,8 @@ mod tests {
         let path = folder.path("a.trace");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
-        let (console, stop) = (Arc::new(Console::new(true)), Stop::new());
-        let threads = Threads::new(&stop);
-        let tracer = Tracer::create(&path, 1 << 30, &Config::default(), &console, &threads);
-        let mut tracer = tracer.unwrap();
+        let stop = Stop::new();
+        let mut tracer = trace(&path, 1 << 30, &Threads::new(&stop));
         let received = Received {
             len: 20,
             from: SocketAddr::from(([192, 0, 2, 1], 5000)),
@@ -229,15 +236,7 @@ mod tests {
     fn the_time_of_a_full_trace_is_counted_from_the_first_datagram() {
         let folder = Folder::new();
         let path = folder.path("a.trace");
-        let console = Arc::new(Console::new(true));
-        let mut tracer = Tracer::create(
-            &path,
-            300,
-            &Config::default(),
-            &console,
-            &Threads::new(&Stop::new()),
-        )
-        .unwrap();
+        let mut tracer = trace(&path, 300, &Threads::new(&Stop::new()));
         let first = clock::now() + Duration::from_secs(1_000);
         for at in 0..500 {
             let received = Received {

@@ -1,33 +1,58 @@
-//! The end of a program: its last words and its exit code.
+//! The whole of a program but what it does: its errors and its exit status.
 
-use std::io;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::error::Error as Usage;
 
 use crate::console::Console;
-use crate::pipe::{self, ReaderGone};
+use crate::errors::{Failed, is_reader_gone, lines};
 
-/// Answers a command line that cannot be run: with help or version if that is
-/// what it asks for, else with what is wrong in one line.
-#[must_use]
-pub fn misused(program: &str, error: &Usage) -> ExitCode {
+/// Runs a program with its command line. Its exit status is 0 done, 1 failed,
+/// 2 wrong usage, 3 a threshold was crossed.
+pub fn main<Args>(
+    program: &str,
+    args: Result<Args, Usage>,
+    run: impl FnOnce(&Args) -> Result<()>,
+) -> ExitCode {
+    let args = match args {
+        Ok(args) => args,
+        Err(error) => return misused(program, &error),
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in lines(&error) {
+                complain(program, &line);
+            }
+            ExitCode::from(if error.is::<Failed>() { CROSSED } else { 1 })
+        }
+    }
+}
+
+/// Answers a command line that cannot be run: with help or version if it asks
+/// for them, else with what is wrong in one line.
+fn misused(program: &str, error: &Usage) -> ExitCode {
     if error.exit_code() == 0 {
         // A pipe that is closed early is no failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     let text = error.to_string();
-    // Without clap's advice behind it.
-    let what = text.split("\n\n").next().unwrap_or_default();
-    let what = one_line(what);
+    let mut parts = text.split("\n\n").map(one_line);
+    let what = parts.next().unwrap_or_default();
     let what = what.trim_start_matches("error: ");
-    complain(program, &format!("{what}; see --help"));
+    // Of clap's advice, what was probably meant.
+    let tip = parts.find_map(|part| Some(part.strip_prefix("tip: ")?.to_owned()));
+    let tip = tip.filter(|tip| tip.contains("similar"));
+    let tip = tip.map_or(String::new(), |tip| format!(" ({tip})"));
+    complain(program, &format!("{what}{tip}; see --help"));
     ExitCode::from(2)
 }
 
 /// Writes an error in one line, whatever ends of line it holds.
-pub fn complain(program: &str, error: &str) {
+fn complain(program: &str, error: &str) {
     // Where nobody reads it, the exit code says it.
     Console::new(false).say(&format!("{program}: {}", one_line(error)));
 }
@@ -36,11 +61,5 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether nobody reads standard output any more: whoever read has read enough.
-#[must_use]
-pub fn is_reader_gone(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let io = cause.downcast_ref::<io::Error>();
-        cause.is::<ReaderGone>() || io.is_some_and(pipe::is_reader_gone)
-    })
-}
+/// Exit status when a threshold was crossed.
+const CROSSED: u8 = 3;

@@ -1,13 +1,14 @@
-//! What framegram's programs share: signals, threads and their panics, the word
-//! to stop, what is told to a person or written for
-//! another program, exit codes.
+//! What framegram's programs share: signals, threads and their panics, console,
+//! log, output files, exit codes.
 //!
-//! Knows nothing of frames, datagrams or pictures.
+//! Knows nothing of frames or datagrams.
 
 pub mod console;
+pub mod errors;
 pub mod exit;
 pub mod input;
 pub mod invitation;
+pub mod logging;
 pub mod numbers;
 pub mod output;
 pub mod pipe;

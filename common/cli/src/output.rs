@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use log::info;
 
 pub use self::conflict::{Named, conflict};
 use crate::pipe::{Pipe, PipeWriter};
@@ -86,6 +87,7 @@ impl OutputFile {
     /// When it cannot be written.
     pub fn claim(path: &Path, what: &'static str, threads: &Threads) -> Result<Self> {
         let place = Place::of(path, threads).with_context(|| cannot_write(what, path))?;
+        info!("{what} {} can be written", path.display());
         Ok(Self {
             path: path.to_owned(),
             what,

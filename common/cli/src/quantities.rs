@@ -1,9 +1,9 @@
-//! Times, sizes and rates as people type them.
+//! Times, sizes and rates as people type them. Prefixes are powers of 1000.
 
 use std::time::Duration;
 
-/// A time above zero with its unit: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare
-/// number is seconds.
+/// A time above zero: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare number is
+/// seconds.
 ///
 /// # Errors
 /// What to type.
@@ -23,11 +23,11 @@ pub fn latency(text: &str) -> Result<Duration, String> {
         .filter(|seconds| (0.0..=LONGEST_LATENCY).contains(seconds))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| {
-            "it is a time from 0 to 10s, such as 60ms; a bare number is milliseconds".to_owned()
+            "a latency is 0 to 10s, such as 60ms; a bare number is milliseconds".to_owned()
         })
 }
 
-/// Bits a second: a number, with k, M or G in powers of 1000.
+/// A bit rate: `64000`, `500k`, `8M`, `1G`.
 ///
 /// # Errors
 /// What to type.
@@ -40,7 +40,7 @@ pub fn bitrate(text: &str) -> Result<u64, String> {
     };
     match number.parse::<f64>().map(|number| number * unit) {
         Ok(bits) if (LEAST_BITRATE..=MOST_BITRATE).contains(&bits) => Ok(bits as u64),
-        _ => Err("type bits a second from 64k to 10G, such as 8M or 500k".into()),
+        _ => Err("a bit rate is 64k to 10G, such as 8M or 500k".into()),
     }
 }
 
@@ -57,23 +57,23 @@ fn seconds(text: &str, bare: f64) -> Result<Option<f64>, String> {
     Ok(number.parse::<f64>().ok().map(|number| number * seconds))
 }
 
-/// A size of memory in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1024.
+/// A size in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1000.
 ///
 /// # Errors
 /// What to type.
 pub fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = split(text);
-    let shift = match unit {
-        "" => 0,
-        "k" | "K" => 10,
-        "m" | "M" => 20,
-        "g" | "G" => 30,
+    let factor = match unit {
+        "" => 1,
+        "k" | "K" => 1_000,
+        "m" | "M" => 1_000_000,
+        "g" | "G" => 1_000_000_000,
         _ => return Err("a size is a number with k, M or G, such as 4M".to_owned()),
     };
     number
         .parse::<usize>()
         .ok()
-        .and_then(|number| number.checked_mul(1 << shift))
+        .and_then(|number| number.checked_mul(factor))
         .filter(|bytes| (LEAST_BUFFER..=LARGEST_BUFFER).contains(bytes))
         .ok_or_else(|| "a size is a whole number from 4k to 1G, such as 4M".to_owned())
 }
@@ -99,10 +99,10 @@ const LONGEST: f64 = 366.0 * 86_400.0;
 const LONGEST_LATENCY: f64 = 10.0;
 
 /// Less does not hold a few datagrams; the kernel has a floor of its own.
-const LEAST_BUFFER: usize = 4 << 10;
+const LEAST_BUFFER: usize = 4_000;
 
 /// The kernel's own type for it ends at 2 GiB, and it doubles what it is asked for.
-const LARGEST_BUFFER: usize = 1 << 30;
+const LARGEST_BUFFER: usize = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn reads_sizes() {
         assert_eq!(bytes("4096"), Ok(4096));
-        assert_eq!(bytes("512k"), Ok(512 << 10));
-        assert_eq!(bytes("4M"), Ok(4 << 20));
+        assert_eq!(bytes("512k"), Ok(512_000));
+        assert_eq!(bytes("4M"), Ok(4_000_000));
         for text in ["", "M", "1", "2G", "1.5M", "4MB", "99999999999999999999"] {
             assert!(bytes(text).is_err(), "{text}");
         }

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use log::debug;
 use thiserror::Error;
 
 use crate::stop::Stop;
@@ -60,13 +61,16 @@ impl Threads {
         name: &str,
         run: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Thread<T>> {
+        debug!("thread {name:?} starts");
         let threads = self.clone();
         let (ended, result) = mpsc::channel();
         let handle = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
+                let result = threads.guard(run);
+                debug!("thread {:?} ends", thread::current().name());
                 // Where nobody joins it, nobody wants the result.
-                let _ = ended.send(threads.guard(run));
+                let _ = ended.send(result);
             })
             .context("cannot start a thread")?;
         Ok(Thread { result, handle })

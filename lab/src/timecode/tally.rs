@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use framegram_cli::numbers::count;
 use framegram_common::stats::{DelayHistogram, Stamps};
 
 use super::Stamp;
@@ -106,6 +107,37 @@ impl Tally {
             self.delays.note(age);
         }
     }
+}
+
+/// The figures in one line.
+#[must_use]
+pub fn summary(stamps: &Stamps) -> String {
+    let mut parts = vec![
+        format!("{} frames seen", count(stamps.shown)),
+        format!("{} lost", count(stamps.lost)),
+        format!("{} repeated", count(stamps.repeated)),
+    ];
+    let more = [
+        (stamps.backward, "out of order"),
+        (stamps.overtaken, "seen after a newer one"),
+        (stamps.unread, "without a timecode"),
+    ];
+    let more = more.into_iter().filter(|(number, _)| *number > 0);
+    parts.extend(more.map(|(number, what)| format!("{} {what}", count(number))));
+    if stamps.runs > 1 {
+        parts.push(format!("{} runs of the sender", count(stamps.runs)));
+    }
+    if stamps.longest > 1 {
+        let longest = count(stamps.longest);
+        parts.push(format!("one frame up to {longest} times in a row"));
+    }
+    if let Some(delay) = &stamps.delay_ms {
+        parts.push(format!(
+            "seen {:.1} ms after capture (p95 {:.1}, p99 {:.1}, max {:.1})",
+            delay.p50, delay.p95, delay.p99, delay.max
+        ));
+    }
+    parts.join(", ")
 }
 
 /// So many of the frames that were skipped are remembered, in case they are

@@ -1,4 +1,4 @@
-//! What goes together on a command line, and what does not.
+//! Which flags can be combined.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,15 +8,15 @@ use framegram_cli::output::{self, Named};
 use framegram_common::fec::Fec;
 use framegram_net::is_broadcast;
 
-use super::{Options, Slices, Switch, Wire};
+use super::{Options, Wire};
 use crate::encode::MIN_FRAME_BYTES;
 use crate::source::{Spec, is_still};
 
 impl Options {
-    /// What [`clap::Parser`] cannot check alone.
+    /// Checks what [`clap::Parser`] cannot: flags against each other.
     ///
     /// # Errors
-    /// Wrong usage.
+    /// A usage error, as clap's own.
     pub fn check(self) -> Result<Self, clap::Error> {
         if let Some(path) = self.report.as_deref().filter(|path| !is_json(path)) {
             return Err(Self::command().error(
@@ -36,13 +36,13 @@ impl Options {
 
     fn conflict(&self) -> Option<String> {
         if self.repeat && self.source == Spec::Stdin {
-            return Some("standard input cannot be read again: leave --loop out".into());
+            return Some("standard input cannot be read twice: remove --loop".into());
         }
-        let least = DATAGRAMS_A_SECOND * self.datagram() as u64 * 8;
+        let size = self.packet_size();
+        let least = DATAGRAMS_A_SECOND * size as u64 * 8;
         if self.bitrate.is_some_and(|bitrate| bitrate < least) {
-            let datagram = self.datagram();
             return Some(format!(
-                "--datagram {datagram} needs a --bitrate of {least} or more"
+                "--packet-size {size} needs a --bitrate of {least} or more"
             ));
         }
         if let Some(conflict) = self.conflict_of_files() {
@@ -89,45 +89,39 @@ impl Options {
     }
 
     fn conflict_of_wire(&self) -> Option<String> {
-        let asks_repair =
-            self.fec.is_some_and(|fec| fec != Fec::Off) || self.retransmit == Some(Switch::Auto);
+        let has_parity = self.fec.is_some_and(|fec| fec != Fec::Off);
         if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
-            Some("--rtcp-mux and --sdp are for RTP: add --wire rtp".into())
+            Some("--rtcp-mux and --sdp need --wire rtp".into())
         } else if self.wire != Wire::Native && self.listen.is_some() {
-            Some("--listen is for framegram's own format: leave --wire out".into())
-        } else if self.wire != Wire::Native && asks_repair {
-            Some(
-                "--fec and --retransmit are for framegram's own format: leave them or --wire out"
-                    .into(),
-            )
-        } else if self.wire == Wire::Raw && self.slices == Some(Slices::On) {
-            Some("--slices on does nothing for --wire raw: a frame is one datagram there".into())
-        } else if self.wire == Wire::Raw && self.datagram() < MIN_FRAME_BYTES {
+            Some("--listen needs the native format: remove --wire".into())
+        } else if self.wire != Wire::Native && has_parity {
+            Some("--fec needs the native format: remove --fec or --wire".into())
+        } else if self.wire == Wire::Raw && self.packet_size() < MIN_FRAME_BYTES {
             Some(format!(
-                "a frame in one datagram takes {MIN_FRAME_BYTES} bytes at least"
+                "--wire raw needs a --packet-size of {MIN_FRAME_BYTES} or more"
             ))
         } else {
             None
         }
     }
 
-    /// Flags for groups, where no destination can be one: of names nobody knows
-    /// yet.
+    /// Multicast flags when no destination can be a multicast group. Host names
+    /// are not resolved yet, so they may be one.
     fn conflict_of_group(&self) -> Option<String> {
         let is_none = |may_be: fn(SocketAddr) -> bool| {
             let mut destinations = self.destinations.iter();
             destinations.all(|text| text.parse().is_ok_and(|address| !may_be(address)))
         };
         let is_group = |address: SocketAddr| address.ip().is_multicast();
-        if is_none(is_group) && (self.ttl.is_some() || self.multicast_loop.is_some()) {
-            Some("--ttl and --multicast-loop are for a multicast group, and no DEST is one".into())
+        if is_none(is_group) && (self.ttl.is_some() || self.no_multicast_loop) {
+            Some("--ttl and --no-multicast-loop need a multicast DEST".into())
         } else if self.interface.is_some()
             && !self.broadcast
             && is_none(|address| address.ip().is_multicast() || is_broadcast(address.ip()))
         {
             Some(
-                "--interface is for a multicast group or a broadcast, and no DEST is one: where \
-                 others go out, the routes say"
+                "--interface needs a multicast or broadcast DEST: routes select the interface of \
+                 all others"
                     .into(),
             )
         } else {
@@ -136,7 +130,7 @@ impl Options {
     }
 }
 
-/// Whether a name promises JSON, or nothing: that of a pipe or a device.
+/// Whether the name ends in .json, or is that of a pipe or device.
 fn is_json(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     path.as_os_str() == "-"
@@ -144,5 +138,5 @@ fn is_json(path: &Path) -> bool {
         || path.metadata().is_ok_and(|there| !there.is_file())
 }
 
-/// Fewer datagrams in a second carry no picture at a steady pace.
+/// Fewer datagrams per second carry no frames at a steady rate.
 const DATAGRAMS_A_SECOND: u64 = 4;

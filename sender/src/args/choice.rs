@@ -1,4 +1,4 @@
-//! What a flag lets one choose from.
+//! The values that flags choose from.
 
 use clap::ValueEnum;
 use framegram_common::wire::Format;
@@ -6,11 +6,11 @@ use framegram_common::wire::Format;
 /// The formats of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Wire {
-    /// framegram's own.
+    /// framegram's own: repairs loss, and counts it exactly
     Native,
-    /// JPEG in RTP.
+    /// JPEG in RTP (RFC 2435), for GStreamer, FFmpeg and others
     Rtp,
-    /// One JPEG a datagram.
+    /// One JPEG per datagram and nothing else; frames are made to fit
     Raw,
 }
 
@@ -24,22 +24,4 @@ impl Wire {
             Self::Raw => Format::Raw,
         }
     }
-}
-
-/// Whether pictures are encoded in restart slices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Slices {
-    /// Of at most half a chunk.
-    On,
-    /// The picture is one piece.
-    Off,
-}
-
-/// Whether something is done where it helps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// Where it helps.
-    Auto,
-    /// Never.
-    Off,
 }

@@ -8,12 +8,12 @@ use framegram_net as net;
 use crate::encode::MIN_FRAME_BYTES;
 use crate::source;
 
-/// How often frames go.
+/// How fast frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
     /// Without waiting.
     Max,
-    /// So many a second.
+    /// Frames per second.
     Fixed(f64),
 }
 
@@ -26,7 +26,7 @@ impl Rate {
     }
 }
 
-/// A destination is looked up later: an unknown host is no wrong usage.
+/// Checks the form only: an unknown host is a failure, not wrong usage.
 pub(super) fn destination(text: &str) -> Result<String, String> {
     let port = match text.rsplit_once(':') {
         Some((host, port)) if host.starts_with('[') == host.ends_with(']') => {
@@ -37,11 +37,11 @@ pub(super) fn destination(text: &str) -> Result<String, String> {
     };
     match port.map(str::parse::<u16>) {
         Some(Ok(1..)) => Ok(text.into()),
-        _ => Err("type it as HOST:PORT or [IPv6]:PORT, such as 192.168.1.20:5005".into()),
+        _ => Err("a destination is HOST:PORT or [IPv6]:PORT, such as 192.168.1.20:5005".into()),
     }
 }
 
-/// Whether a name is known is seen when it is used.
+/// Checks the form only.
 pub(super) fn listen(text: &str) -> Result<String, String> {
     match net::resolve(text, Some(net::DEFAULT_PORT)) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
@@ -53,15 +53,15 @@ pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {
     let most = MAX_FRAME_BYTES;
     match text.parse() {
         Ok(bytes) if (MIN_FRAME_BYTES..=most).contains(&bytes) => Ok(bytes),
-        _ => Err(format!("{MIN_FRAME_BYTES} to {most} bytes are possible")),
+        _ => Err(format!("a frame has {MIN_FRAME_BYTES} to {most} bytes")),
     }
 }
 
-pub(super) fn datagram(text: &str) -> Result<usize, String> {
+pub(super) fn packet_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if (MIN_DATAGRAM..=MAX_DATAGRAM).contains(&bytes) => Ok(bytes),
         _ => Err(format!(
-            "{MIN_DATAGRAM} to {MAX_DATAGRAM} bytes are possible"
+            "a datagram has {MIN_DATAGRAM} to {MAX_DATAGRAM} bytes"
         )),
     }
 }
@@ -74,11 +74,11 @@ pub(super) fn fec(text: &str) -> Result<Fec, String> {
             Ok(percent) if (1.0..=MOST_PARITY).contains(&percent) => {
                 Ok(Fec::Fixed(percent / 100.0))
             }
-            _ => Err("type off, auto or a number of percent from 1 to 200".into()),
+            _ => Err("it is off, auto or a percentage from 1 to 200".into()),
         },
     }
 }
 
-/// The most parity, in percent: it outlasts a path that loses two datagrams of
-/// three, and more would only fill the path.
+/// Most parity, in percent: enough for a path that loses two of three
+/// datagrams; more would only fill the path.
 const MOST_PARITY: f64 = 200.0;

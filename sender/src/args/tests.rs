@@ -30,7 +30,7 @@ fn takes_several_destinations_of_every_form() {
     let line = "pattern 10.0.0.1:5005 [fe80::1%eth0]:5005 viewer.local:1 239.1.2.3:65535";
     let options = parse(line).unwrap();
     assert_eq!(options.destinations.len(), 4);
-    assert_eq!(options.datagram(), DEFAULT_DATAGRAM);
+    assert_eq!(options.packet_size(), DEFAULT_DATAGRAM);
     assert_eq!(options.fps, None);
 }
 
@@ -38,18 +38,29 @@ fn takes_several_destinations_of_every_form() {
 fn makes_slices_for_the_datagrams_unless_told_not_to() {
     let slices = |line: &str| parse(line).unwrap().settings().slices;
     assert_eq!(slices("pattern a:1"), Some(DEFAULT_DATAGRAM));
-    assert_eq!(slices("pattern a:1 --datagram 9000"), Some(9000));
-    assert_eq!(slices("pattern a:1 --slices off"), None);
+    assert_eq!(slices("pattern a:1 --packet-size 9000"), Some(9000));
+    assert_eq!(slices("pattern a:1 --no-slices"), None);
+}
+
+#[test]
+fn common_flags_have_the_usual_letters() {
+    let options = parse("pattern a:1 -q -s 320x180 -r 25 -b 8M -n 3 -t 10").unwrap();
+    assert!(options.quiet);
+    assert_eq!(options.size, Some((320, 180)));
+    assert_eq!(options.fps, Some(Rate::Fixed(25.0)));
+    assert_eq!(options.bitrate, Some(8_000_000));
+    assert_eq!(options.frames, Some(3));
+    assert_eq!(options.duration, Some(Duration::from_secs(10)));
 }
 
 #[test]
 fn guards_against_loss_in_every_way_unless_told_not_to() {
     let options = parse("pattern a:1").unwrap();
     assert_eq!(options.repair(), (Fec::Auto, true));
-    assert_eq!(options.pace, Switch::Auto);
-    let options = parse("pattern a:1 --fec off --retransmit off --pace off").unwrap();
+    assert!(!options.no_pace);
+    let options = parse("pattern a:1 --fec off --no-retransmit --no-pace").unwrap();
     assert_eq!(options.repair(), (Fec::Off, false));
-    assert_eq!(options.pace, Switch::Off);
+    assert!(options.no_pace);
     for (text, share) in [("1", 0.01), ("12.5", 0.125), ("20%", 0.2), ("200", 2.0)] {
         assert_eq!(quantity::fec(text), Ok(Fec::Fixed(share)), "{text}");
     }
@@ -72,8 +83,8 @@ fn fails_for_wrong_usage() {
         "pattern a:1 --size 0x10",
         "pattern a:1 --fps 0",
         "pattern a:1 --max-frame-bytes 1023",
-        "pattern a:1 --datagram 65508",
-        "pattern a:1 --wire raw --datagram 1000",
+        "pattern a:1 --packet-size 65508",
+        "pattern a:1 --wire raw --packet-size 1000",
         "pattern a:1 --rtcp-mux",
         "pattern --listen a:b",
         "pattern --listen :5005 --wire rtp",
@@ -82,29 +93,29 @@ fn fails_for_wrong_usage() {
         "pattern a:1 --announce kitchen",
         "pattern a:1 --ttl 256",
         "pattern a:1 --sdp -",
-        "pattern a:1 --slices maybe",
+        "pattern a:1 --no-slices yes",
         "pattern a:1 --bitrate 8",
         "pattern a:1 --bitrate 63k",
         "pattern a:1 --bitrate 11G",
         "pattern a:1 --bitrate 8MB",
         "pattern a:1 --bitrate k",
         "pattern a:1 --bitrate nan",
-        "pattern a:1 --bitrate 100k --datagram 9000",
+        "pattern a:1 --bitrate 100k --packet-size 9000",
         "pattern a:1 --wire rtp --fec 20",
-        "pattern a:1 --wire raw --retransmit auto",
-        "pattern a:1 --wire raw --slices on",
+        "pattern a:1 --wire raw --fec auto",
         "pattern a:1 --max-viewers 3",
         "pattern 10.0.0.1:5005 --interface eth0",
         "pattern [fe80::1%1]:5005 10.0.0.1:5005 --ttl 3",
-        "pattern --listen :5005 --multicast-loop off",
+        "pattern --listen :5005 --no-multicast-loop",
         "pattern a:1 --wire rtp --sdp - --report -",
         "pattern a:1 --fec 0",
         "pattern a:1 --fec 201",
         "pattern a:1 --fec -5",
         "pattern a:1 --fec on",
         "pattern a:1 --fec nan",
-        "pattern a:1 --retransmit on",
-        "pattern a:1 --pace 5",
+        "pattern a:1 --retransmit",
+        "pattern a:1 --no-pace 5",
+        "pattern a:1 --stamp",
         "pattern a:1 --frames 0",
         "pattern a:1 --duration 0s",
         "pattern a:1 --duration 10x",
@@ -121,10 +132,10 @@ fn fails_for_wrong_usage() {
 #[test]
 fn takes_what_may_have_a_meaning() {
     for line in [
-        "pattern a:1 --wire rtp --fec off --retransmit off",
-        "pattern a:1 --wire raw --slices off",
+        "pattern a:1 --wire rtp --fec off --no-retransmit",
+        "pattern a:1 --wire raw --no-slices",
         "pattern viewer.local:1 --interface eth0 --ttl 3",
-        "pattern 10.0.0.1:5005 [ff02::1]:5005 --interface eth0 --multicast-loop off",
+        "pattern 10.0.0.1:5005 [ff02::1]:5005 --interface eth0 --no-multicast-loop",
         "pattern 10.0.0.255:5005 --broadcast --interface eth0",
         "pattern --listen :5005 --max-viewers 3",
         "pattern a:1 --report -",

@@ -121,7 +121,7 @@ fn of_an_encoder_ends_the_stream() {
 fn of_the_transmit_loop_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
     // Without requests and parity, a frame is let go of when it was sent.
-    let more = ["--retransmit", "off", "--fec", "off"];
+    let more = ["--no-retransmit", "--fec", "off"];
     let told = streamed(&more, open);
     assert!(told.contains("program/panics.rs:"), "{told}");
     assert!(told.contains(": a frame that sticks;"), "{told}");

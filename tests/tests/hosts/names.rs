@@ -145,7 +145,7 @@ pub(crate) fn names_that_would_do_more_than_be_read_are_not_listed() {
                 thread::sleep(Duration::from_millis(100));
             }
         });
-        let list = network.start(1, VIEWER, "--discover").run_plain().end();
+        let list = network.start(1, VIEWER, "discover").run_plain().end();
         done.store(true, Ordering::Relaxed);
         list
     });

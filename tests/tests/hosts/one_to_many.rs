@@ -115,5 +115,5 @@ pub(crate) fn a_group_reaches_as_far_as_it_is_told_to() {
         assert_eq!(deaf.end().well().count("stream.followed"), 0);
     };
     run("--ttl 0", true);
-    run("--multicast-loop off", false);
+    run("--no-multicast-loop", false);
 }

@@ -24,13 +24,13 @@ pub(crate) fn a_sender_is_found_by_its_name() {
         .end()
         .well();
     assert_eq!(viewer.count("frames.intact"), 20, "{:#}", viewer.report);
-    let list = network.start(1, VIEWER, "--discover").run_plain().end();
+    let list = network.start(1, VIEWER, "discover").run_plain().end();
     let list = String::from_utf8_lossy(&list.well().output).into_owned();
     assert_eq!(list, format!("kitchen\t{}:5005\n", Segment::v4(0)));
 
     sender.signal(Signal::SIGINT);
     let _ = sender.end().well();
-    let nobody = network.start(1, VIEWER, "--discover").run_plain().end();
+    let nobody = network.start(1, VIEWER, "discover").run_plain().end();
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.said.contains("--announce NAME"), "{}", nobody.said);
 }
@@ -42,7 +42,7 @@ pub(crate) fn without_multicast_names_are_not_looked_for_and_addresses_work() {
     let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
     let mut sender = network.start(0, SENDER, &arguments).run();
     sender.wait_for("nobody can find \"kitchen\" by that name");
-    for arguments in ["--discover", "--headless --connect kitchen"] {
+    for arguments in ["discover", "--headless --connect kitchen"] {
         let ended = network.start(1, VIEWER, arguments).run_plain().end();
         assert_eq!(ended.code, Some(1), "{}", ended.said);
         let last = ended.said.lines().last().unwrap_or_default();

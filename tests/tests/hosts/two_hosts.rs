@@ -77,7 +77,7 @@ pub(crate) fn large_datagrams_are_cut_by_ip_only_when_they_are_asked_for() {
         &hosts,
         "pattern:640x360@30",
         &to,
-        "--frames 10 --datagram 8000",
+        "--frames 10 --packet-size 8000",
     );
     assert_whole(&ended, 10);
     assert!(hosts.fragments() > 0);

@@ -1,6 +1,6 @@
 //! Delays that are known beforehand, or measured twice in different ways.
 
-use framegram_tests::program::{Ended, SENDER, Start, VIEWER, address};
+use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
 
 /// A frame interval in milliseconds.
 const INTERVAL: f64 = 1000.0 / 30.0;
@@ -65,12 +65,12 @@ fn the_bar_code_read_by_another_program_agrees_within_a_frame_interval() {
         let viewing = format!("{to} --headless --once --output - --output-format y4m");
         let viewing = format!("{viewing} --impair delay={injected}ms --latency 200ms");
         let mut viewer = Start::new(VIEWER, &viewing);
-        let mut watcher = Start::new(VIEWER, "--analyse -");
+        let mut watcher = Start::new(LAB, "analyze -");
         viewer.into_input_of(&mut watcher);
         let watcher = watcher.run();
         let mut viewer = viewer.run();
         viewer.wait_for("Waiting for a stream");
-        let sending = format!("pattern:640x360@30 {to} --frames 120 --stamp");
+        let sending = format!("pattern:640x360@30 {to} --frames 120 --timecode");
         let sender = Start::new(SENDER, &sending).run();
         let _ = sender.end().well();
         let (viewer, watcher) = (viewer.end().well(), watcher.end().well());

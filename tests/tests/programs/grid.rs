@@ -39,7 +39,7 @@ fn senders_of_every_format_have_their_own_statistics() {
     let mut viewer = Start::new(
         VIEWER,
         &format!(
-            "{address} --layout grid --headless {PATIENT} --once --stats json --report {} --snapshot {}",
+            "{address} --grid --headless {PATIENT} --once --stats json --report {} --snapshot {}",
             rows.display(),
             picture.display()
         ),
@@ -105,7 +105,7 @@ fn strangers_who_are_there_first_keep_no_sender_out() {
     let address = address();
     let mut viewer = Start::new(
         VIEWER,
-        &format!("{address} --layout grid --headless {PATIENT} --frames 20"),
+        &format!("{address} --grid --headless {PATIENT} --frames 20"),
     )
     .run();
     viewer.wait_for("Waiting for a stream");
@@ -143,7 +143,7 @@ fn tiles_show_every_sender_and_one_can_be_picked() {
     let folder = tempfile::tempdir().expect("a folder");
     let screen = Screen::new();
     let address = address().to_string();
-    let mut viewer = Start::new(VIEWER, &format!("{address} --layout grid"))
+    let mut viewer = Start::new(VIEWER, &format!("{address} --grid"))
         .environment("DISPLAY", screen.name())
         .run();
     viewer.wait_for("Waiting for a stream");
@@ -248,7 +248,7 @@ fn bombs(folder: &Path, passes: u8, line: &str) -> Program {
 fn frames_that_take_long_to_decode_cost_the_other_senders_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let address = address().to_string();
-    let line = format!("{address} --layout grid --headless {PATIENT}");
+    let line = format!("{address} --grid --headless {PATIENT}");
     let mut viewer = Start::new(VIEWER, &line).run();
     viewer.wait_for("Waiting for a stream");
     // More than is taken, and as many as are.

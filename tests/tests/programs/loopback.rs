@@ -7,8 +7,8 @@ mod lossy;
 mod meeting;
 mod refusing;
 mod reports;
-mod stamps;
 mod strangers;
+mod timecode;
 mod tracing;
 
 use std::net::SocketAddr;

@@ -121,7 +121,7 @@ fn with_programs_that_stand_still_and_a_grid() {
         let to = address();
         // The next port is for reports, and no other test's.
         let _ = address();
-        let viewing = format!("{to} --layout grid --headless --report frames.csv");
+        let viewing = format!("{to} --grid --headless --report frames.csv");
         let mut viewer = Start::new(VIEWER, &viewing).run();
         viewer.wait_for("Waiting for");
         let sender = Start::new(SENDER, &format!("{SOURCE} {to}")).run();

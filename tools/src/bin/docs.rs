@@ -2,12 +2,11 @@
 //! the command lines, and man pages and shell completions to the folder that is
 //! given.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap_complete::{Shell, generate_to};
-use clap_mangen::Man;
 use framegram_tools::{cli_page, programs, report_page};
 
 fn main() -> Result<()> {
@@ -30,10 +29,7 @@ fn main() -> Result<()> {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             generate_to(shell, &mut program, &name, &completions)?;
         }
-        let page = folder.join(format!("{name}.1"));
-        let mut out =
-            File::create(&page).with_context(|| format!("cannot write {}", page.display()))?;
-        Man::new(program).render(&mut out)?;
+        clap_mangen::generate_to(program, &folder)?;
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! What goes together on a command line, and what does not.
+//! Which flags can be combined.
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use framegram_cli::output::{self, Named};
 use framegram_net as net;
 
-use super::{Args, Layout, Wire};
+use super::{Args, Wire};
 use crate::report::files::Kind;
 use crate::sink::snapshot;
 
 impl Args {
-    /// Checks what clap cannot see in one argument alone.
+    /// Checks what clap cannot: flags against each other.
     ///
     /// # Errors
     /// A usage error, as clap's own.
@@ -35,10 +35,6 @@ impl Args {
     }
 
     fn conflict(&self) -> Option<&'static str> {
-        // clap does not ask for what conflicts with another option that is given.
-        if self.impair.is_none() && self.impair_log.is_some() {
-            return Some("--impair-log is of an --impair such as loss=5%,seed=7");
-        }
         let piped = [
             self.stats.is_some(),
             self.output.as_deref() == Some("-".as_ref()),
@@ -46,36 +42,32 @@ impl Args {
         ];
         if piped.into_iter().filter(|piped| *piped).count() > 1 {
             return Some(
-                "of --stats, --output - and --report -, one alone can have standard output: \
-                 write the others to files",
+                "only one of --stats, --output - and --report - can have standard output: write \
+                 the others to files",
             );
         }
         let one = self.output.is_some()
             || self.connect.is_some()
-            || self.read_stamp
+            || self.read_timecode
             || self.trace.is_some();
-        if self.layout == Layout::Grid && one {
+        if self.grid && one {
             return Some(
-                "--output, --read-stamp, --trace and --connect are for one stream: leave --layout grid \
-                 out, or start a viewer for each",
+                "--output, --read-timecode, --trace and --connect take one stream: remove --grid, \
+                 or start a viewer for each sender",
             );
         }
         if self.sdp.is_some() && matches!(self.wire, Wire::Native | Wire::Raw) {
-            return Some("--sdp is of an RTP stream: leave --wire out");
+            return Some("--sdp is for RTP: remove --sdp or --wire");
         }
         if self.interface.is_some() && !self.may_join() {
-            return Some("--interface is for a multicast group: give one as ADDR, or leave it out");
+            return Some("--interface needs a multicast group as ADDR");
         }
         None
     }
 
     /// Files that would be written twice, or over one that is read.
     fn conflict_of_files(&self) -> Option<String> {
-        let inputs = [("--sdp", &self.sdp), ("--analyse", &self.analyse)];
-        let inputs: Vec<_> = inputs
-            .into_iter()
-            .filter_map(|(option, path)| Some(Named::new(option, path.as_deref()?)))
-            .collect();
+        let sdp = self.sdp.as_deref().map(|path| Named::new("--sdp", path));
         let reports = self.report.iter().map(|path| Named::new("--report", path));
         let logs = self.impair_log.iter();
         let logs = logs.map(|path| Named::growing("--impair-log", path));
@@ -91,10 +83,10 @@ impl Args {
             .chain(output)
             .chain(snapshot)
             .collect();
-        output::conflict(&inputs, &outputs)
+        output::conflict(sdp.as_slice(), &outputs)
     }
 
-    /// Whether the address is that of a group, or a name that nobody knows yet.
+    /// Whether the address is a group, or a host name, which may resolve to one.
     fn may_join(&self) -> bool {
         let address = self.address.as_deref().unwrap_or(EVERYWHERE);
         net::resolve(address, Some(net::DEFAULT_PORT))
@@ -102,5 +94,5 @@ impl Args {
     }
 }
 
-/// What is listened at unless told otherwise: no group.
+/// The default address is no group.
 const EVERYWHERE: &str = "0.0.0.0";

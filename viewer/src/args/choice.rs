@@ -1,4 +1,4 @@
-//! What a flag lets one choose from.
+//! The values that flags choose from.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,32 +6,23 @@ use clap::ValueEnum;
 use framegram_common::wire;
 use framegram_net as net;
 
-/// How figures are written while the stream runs.
+/// Formats of --stats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Stats {
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
-/// What is shown of several senders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
-    /// One stream at a time.
-    Follow,
-    /// All in tiles.
-    Grid,
-}
-
-/// The formats of datagrams that are taken.
+/// The formats of datagrams to accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Wire {
-    /// Whatever comes.
+    /// Any of these, recognised by the first bytes
     Auto,
-    /// framegram's own.
+    /// framegram's own
     Native,
-    /// JPEG in RTP.
+    /// JPEG in RTP (RFC 2435)
     Rtp,
-    /// JPEGs, whole or one after another in pieces.
+    /// Bare JPEG, one per datagram or cut into several
     Raw,
 }
 
@@ -48,12 +39,12 @@ impl Wire {
     }
 }
 
-/// A sender to be asked.
+/// A sender to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sender {
     /// By its address, with a port.
     Address(String),
-    /// By the name that it announces.
+    /// By its announced name.
     Name(String),
 }
 

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::errors;
 use framegram_cli::pipe::Pipe;
 use framegram_common::Statistics;
 use framegram_common::gallery::Gallery;
 use framegram_net::clock;
 
-use crate::failures;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
@@ -68,6 +68,6 @@ impl Telling {
             out.put(last, None).and_then(|_| out.finish())
         });
         let written = self.files.finish_senders(all, each, advice);
-        failures::all_of([written, told.context(NO_FIGURES)])
+        errors::all_of([written, told.context(NO_FIGURES)])
     }
 }

@@ -34,7 +34,7 @@ impl Advice {
         match self.allow() {
             Some(allow) => format!("type {allow}, since the system gives no larger one"),
             None => {
-                let more = (self.buffer * 2).div_ceil(1024).max(1024);
+                let more = (self.buffer * 2).div_ceil(1000).max(1000);
                 format!("type framegram-view --buffer {more}k, or give it more of the processor")
             }
         }
@@ -217,14 +217,14 @@ mod tests {
         assert!(network.contains("--latency 120ms"), "{network}");
         outcomes[Outcome::LostSocket] = Some(1200);
         let socket = line(outcomes.clone(), &ADVICE);
-        assert!(socket.starts_with("Most of them (1,200)") && socket.contains("--buffer 8192k"));
+        assert!(socket.starts_with("Most of them (1,200)") && socket.contains("--buffer 8000k"));
         let small = Advice {
             given: 212_992,
             ..ADVICE
         };
         let socket = line(outcomes, &small);
         assert!(
-            socket.contains("sysctl -w net.core.rmem_max=4194304"),
+            socket.contains("sysctl -w net.core.rmem_max=4000000"),
             "{socket}"
         );
         let late = [(Outcome::Late, 1), (Outcome::LostNetwork, 0)];
@@ -263,6 +263,6 @@ mod tests {
         ) = (Some(0), Some(80));
         statistics.packets.socket_dropped = Some(900);
         let line = place(&statistics, &ADVICE).unwrap();
-        assert!(line.contains("--buffer 8192k"), "{line}");
+        assert!(line.contains("--buffer 8000k"), "{line}");
     }
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use framegram_cli::errors;
 use framegram_cli::output::{Draft, OutputFile};
 use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
@@ -15,7 +16,6 @@ use framegram_common::stats::FrameRecord;
 use super::advice::Advice;
 use super::timeline::Timeline;
 use super::{Report, csv, html};
-use crate::failures;
 
 /// All files of one run.
 #[derive(Default)]
@@ -174,7 +174,7 @@ impl Files {
             });
             written.push(piped.context("cannot write the report to standard output"));
         }
-        failures::all_of(written)
+        errors::all_of(written)
     }
 }
 

@@ -3,7 +3,8 @@
 
 use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
-use framegram_common::stats::{Outcome, Packets, Percentiles, Stamps};
+use framegram_common::stats::{Outcome, Packets};
+use framegram_lab::timecode::summary;
 
 use super::advice::{Advice, place};
 use super::verdict::verdict;
@@ -18,7 +19,12 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     lines.extend(tail(statistics));
     lines.extend(packets(&statistics.packets));
     lines.extend(delays::lines(statistics));
-    lines.extend(statistics.stamps.as_ref().map(stamps));
+    lines.extend(
+        statistics
+            .stamps
+            .as_ref()
+            .map(|it| format!("  timecode: {}", summary(it))),
+    );
     lines.extend(rate(statistics));
     lines
 }
@@ -111,39 +117,6 @@ fn packets(packets: &Packets) -> Option<String> {
     Some(row)
 }
 
-/// What the stamps in the pictures say.
-#[must_use]
-pub fn stamps(stamps: &Stamps) -> String {
-    let parts = [
-        ("pictures", Some(stamps.pictures)),
-        ("frames seen", Some(stamps.shown)),
-        ("lost", Some(stamps.lost)),
-        ("repeated", Some(stamps.repeated)),
-        ("out of order", nonzero(Some(stamps.backward))),
-        ("seen behind a newer one", nonzero(Some(stamps.overtaken))),
-        ("without a stamp", nonzero(Some(stamps.unread))),
-        (
-            "runs of the sender",
-            nonzero(Some(stamps.runs)).filter(|&runs| runs > 1),
-        ),
-    ];
-    let mut line = row("stamps", &parts).unwrap_or_default();
-    if stamps.longest > 1 {
-        line += &format!(", at most {} in a row of one frame", count(stamps.longest));
-    }
-    if let Some(delay) = &stamps.delay_ms {
-        line += &format!(", seen {} after capture", distribution(delay));
-    }
-    line
-}
-
-fn distribution(millis: &Percentiles) -> String {
-    format!(
-        "{:.1} ms (95 %: {:.1}, 99 %: {:.1}, at most {:.1})",
-        millis.p50, millis.p95, millis.p99, millis.max
-    )
-}
-
 fn rate(statistics: &Statistics) -> Option<String> {
     let mut parts = vec![seconds(statistics.duration_s)];
     parts.extend(
@@ -169,7 +142,7 @@ fn nonzero(number: Option<u64>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::stats::Frames;
+    use framegram_common::stats::{Frames, Percentiles};
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use framegram_cli::console::Console;
-use framegram_cli::exit::is_reader_gone;
+use framegram_cli::errors::is_reader_gone;
 use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::pipe::{Pipe, STANDARD};
 use framegram_cli::threads::Threads;
@@ -22,9 +22,9 @@ use super::{Flow, Shown, Sink, Status, TICK};
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// JPEGs one after another, as they came
+    /// The JPEGs as they arrived, one after another
     Mjpeg,
-    /// Decoded pictures (YUV4MPEG2, full range)
+    /// Decoded frames (YUV4MPEG2, full range)
     Y4m,
 }
 

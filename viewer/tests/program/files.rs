@@ -115,7 +115,6 @@ fn nothing_is_written_twice_or_over_what_is_read() {
     for arguments in [
         &["--report", &one, "--output", &link] as &[&str],
         &["--sdp", &one, "--report", &one],
-        &["--analyse", &one, "--report", &one],
         &["--trace", &older, "--output", &film],
     ] {
         let output = viewer(arguments).output().unwrap();

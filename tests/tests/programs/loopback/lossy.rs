@@ -134,7 +134,7 @@ fn a_strict_viewer_shows_whole_frames_only() {
 
 #[test]
 fn frames_without_slices_are_shown_whole_or_not_at_all() {
-    let (viewer, damaged) = play("--slices off", "");
+    let (viewer, damaged) = play("--no-slices", "");
     assert_eq!(viewer.count("outcomes.concealed"), 0);
     assert_eq!(viewer.count("frames.shown"), FRAMES - damaged);
     assert_eq!(viewer.count("frames.incomplete"), damaged);

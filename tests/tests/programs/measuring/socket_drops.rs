@@ -42,7 +42,7 @@ fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
 #[test]
 fn what_the_socket_of_several_senders_drops_is_told_of_all_together() {
     let address = address();
-    let line = format!("--layout grid --buffer 64k {}", recorded(Some("seed=0")));
+    let line = format!("--grid --buffer 64k {}", recorded(Some("seed=0")));
     let mut viewer = listening(address, &line);
     let senders = [1, 2].map(|number| {
         let sender = sender("pattern:640x360@60", address, &recorded(Some("seed=0"))).run();

@@ -8,19 +8,19 @@ use serde_json::Value;
 use super::files::ffmpeg;
 use super::lossy::{FRAMES, play};
 use super::{listening, sender};
-use framegram_tests::program::{Ended, Start, VIEWER, address, media};
+use framegram_tests::program::{Ended, LAB, Start, address, media};
 
 /// Sends a source with stamps; what the viewer says and recorded.
 fn record(source: &str, sending: &str, output: &str) -> (Ended, Ended) {
     let to = address();
-    let viewing = format!("--once --read-stamp --output {output}");
+    let viewing = format!("--once --read-timecode --output {output}");
     let viewer = listening(to, &viewing);
-    let sender = sender(source, to, &format!("--stamp {sending}")).run();
+    let sender = sender(source, to, &format!("--timecode {sending}")).run();
     (sender.end().well(), viewer.end().well())
 }
 
-fn analyse(file: &str) -> Ended {
-    Start::new(VIEWER, "--analyse").with([file]).run().end()
+fn analyze(file: &str) -> Ended {
+    Start::new(LAB, "analyze").with([file]).run().end()
 }
 
 fn counts(stamps: &Value) -> [Option<u64>; 4] {
@@ -58,7 +58,7 @@ fn the_pixels_say_what_the_packets_say() {
 fn outlasts_other_programs() {
     let (_, viewer) = record("pattern:640x360@30", "--frames 20", "out.mjpeg");
     let recording = viewer.path("out.mjpeg").display().to_string();
-    let own = analyse(&recording).well();
+    let own = analyze(&recording).well();
     assert_eq!(
         counts(own.value("stamps")),
         [Some(20), Some(0), Some(0), Some(0)]
@@ -78,7 +78,7 @@ fn outlasts_other_programs() {
         "-vf fps=50 -f yuv4mpegpipe -pix_fmt yuv444p",
     ] {
         let bytes = ffmpeg(&recording, through);
-        let mut live = Start::new(VIEWER, "--analyse -").piped().run();
+        let mut live = Start::new(LAB, "analyze -").piped().run();
         let mut pipe = live.input().expect("piped");
         pipe.write_all(&bytes).expect("it reads all of it");
         drop(pipe);
@@ -93,7 +93,7 @@ fn outlasts_other_programs() {
 
 #[test]
 fn a_frame_that_was_not_shown_is_missing_in_the_pixels() {
-    let (viewer, damaged) = play("--stamp", "--strict --read-stamp");
+    let (viewer, damaged) = play("--timecode", "--strict --read-timecode");
     let [shown, lost, repeated, unread] = counts(viewer.value("stamps"));
     assert_eq!(shown, Some(viewer.count("frames.shown")));
     assert_eq!((repeated, unread), (Some(0), Some(0)));
@@ -111,10 +111,10 @@ fn a_files_own_jpegs_are_stamped_and_that_is_said_once() {
     let (sender, viewer) = record(&media("mjpeg.avi"), "", "out.y4m");
     let frames = sender.count("frames.sent");
     assert_eq!(sender.count("frames.passed_through"), 0);
-    assert_eq!(sender.said.matches("encoded again for --stamp").count(), 1);
+    assert_eq!(sender.said.matches("re-encoded for --timecode").count(), 1);
     assert_eq!(counts(viewer.value("stamps"))[..2], [Some(frames), Some(0)]);
     let recording = viewer.path("out.y4m").display().to_string();
-    let own = analyse(&recording).well();
+    let own = analyze(&recording).well();
     assert_eq!(counts(own.value("stamps"))[..2], [Some(frames), Some(0)]);
 }
 
@@ -122,16 +122,19 @@ fn a_files_own_jpegs_are_stamped_and_that_is_said_once() {
 fn what_has_no_stamps_is_refused_in_one_line() {
     for (file, words) in [
         (media("clip.mp4"), "-f yuv4mpegpipe"),
-        (media("stills/scene-1.jpg"), "give framegram-send --stamp"),
+        (
+            media("stills/scene-1.jpg"),
+            "framegram-send with --timecode",
+        ),
         ("nowhere.y4m".to_owned(), "nowhere.y4m"),
     ] {
-        let ended = analyse(&file);
+        let ended = analyze(&file);
         assert_eq!(ended.code, Some(1), "{file}");
         assert_eq!(ended.said.lines().count(), 1, "{}", ended.said);
         assert!(ended.said.contains(words), "{}", ended.said);
     }
-    let wrong = Start::new(VIEWER, "--analyse a.y4m --once")
-        .run_plain()
-        .end();
-    assert_eq!(wrong.code, Some(2));
+    let overwriting = Start::new(LAB, "analyze a.json --report ./a.json");
+    assert_eq!(overwriting.run_plain().end().code, Some(2));
+    let endless = analyze("/dev/zero");
+    assert_eq!(endless.code, Some(1), "{}", endless.said);
 }

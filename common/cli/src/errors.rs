@@ -1,19 +1,23 @@
-//! Several things that went wrong at one end of the program: each is told.
+//! Several errors at the end of a program, and thresholds that were crossed.
 
 use std::fmt;
+use std::io;
 
-use framegram_cli::exit;
+use crate::pipe::{self, ReaderGone};
 
-/// Two or more of them.
+/// Two or more errors.
 #[derive(Debug)]
 struct Failures(Vec<anyhow::Error>);
 
-/// All that went wrong, each once. A reader who is gone is no news where
-/// something else is.
+/// Thresholds that were crossed, a line about each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failed(pub Vec<String>);
+
+/// All errors, each once. That a reader is gone does not count beside others.
 ///
 /// # Errors
 /// One error as it is, or several as one.
-pub(crate) fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     for error in outcomes.into_iter().filter_map(Result::err) {
         let several = match error.downcast::<Failures>() {
@@ -36,7 +40,7 @@ pub(crate) fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> 
     }
 }
 
-/// What went wrong, a line each.
+/// The errors, a line each.
 #[must_use]
 pub fn lines(error: &anyhow::Error) -> Vec<String> {
     match error.downcast_ref::<Failures>() {
@@ -45,14 +49,26 @@ pub fn lines(error: &anyhow::Error) -> Vec<String> {
     }
 }
 
-/// Whether nobody reads standard output any more, and nothing else is wrong.
+/// Whether nobody reads standard output any more, and nothing else is wrong:
+/// whoever read has read enough.
 #[must_use]
 pub fn is_reader_gone(error: &anyhow::Error) -> bool {
-    match error.downcast_ref::<Failures>() {
-        Some(Failures(several)) => several.iter().all(is_reader_gone),
-        None => exit::is_reader_gone(error),
+    if let Some(Failures(several)) = error.downcast_ref::<Failures>() {
+        return several.iter().all(is_reader_gone);
+    }
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        cause.is::<ReaderGone>() || io.is_some_and(pipe::is_reader_gone)
+    })
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--fail-if {}", self.0.join("; --fail-if "))
     }
 }
+
+impl std::error::Error for Failed {}
 
 impl fmt::Display for Failures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,17 +86,15 @@ fn line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
-    use framegram_cli::pipe::ReaderGone;
 
     use super::*;
-    use crate::gate::Failed;
 
     fn gone() -> anyhow::Error {
         ReaderGone.into()
     }
 
     #[test]
-    fn every_failure_is_told_once() {
+    fn every_error_is_told_once() {
         let inner = all_of([Err(anyhow!("no report")), Ok(()), Err(anyhow!("no log"))]);
         let all = all_of([Err(anyhow!("no log")), inner, Err(gone())]).unwrap_err();
         assert_eq!(lines(&all), ["no log", "no report"]);
@@ -90,7 +104,7 @@ mod tests {
 
     #[test]
     fn one_failure_stays_what_it_is() {
-        let failed = || Err(Failed::default().into());
+        let failed = || Err(Failed(Vec::new()).into());
         assert!(all_of([Ok(()), failed()]).unwrap_err().is::<Failed>());
         assert!(all_of([Err(gone()), failed()]).unwrap_err().is::<Failed>());
         let other = all_of([Err(anyhow!("no log")), failed()]).unwrap_err();

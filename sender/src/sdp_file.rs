@@ -1,5 +1,4 @@
-//! The session description of an RTP stream, for players that cannot find out
-//! by themselves.
+//! The session description of an RTP stream (`--sdp`).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -14,10 +13,10 @@ use framegram_common::wire::sdp;
 use crate::args::Wire;
 use crate::outputs::Output;
 
-/// Where it is written.
-pub(crate) struct Description(OutputFile);
+/// The file, proved writable before the stream begins.
+pub(crate) struct SdpFile(OutputFile);
 
-/// What the stream keeps of it.
+/// What is described.
 pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) interval: Option<Duration>,
@@ -27,19 +26,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// What a person should know of pictures of this size.
+    /// What a person should know about frames of this size.
     pub(crate) fn notice(&self, (width, height): (usize, usize)) -> Option<String> {
         let most = usize::from(MAX_SIDE);
         if self.wire != Wire::Rtp {
             None
         } else if width > most || height > most {
             Some(format!(
-                "RTP tells no size above {most} pixels: GStreamer and framegram-view take it \
-                 from the session description (--sdp FILE), FFmpeg does not show such pictures"
+                "RTP cannot express sizes above {most} pixels: GStreamer and framegram-view take \
+                 the size from the session description (--sdp FILE), FFmpeg cannot show such frames"
             ))
         } else if !width.is_multiple_of(8) || !height.is_multiple_of(8) {
             Some(format!(
-                "RTP tells sizes in steps of 8 pixels: receivers show {}x{}",
+                "RTP expresses sizes in steps of 8 pixels: receivers show {}x{}",
                 width.next_multiple_of(8),
                 height.next_multiple_of(8)
             ))
@@ -49,20 +48,19 @@ impl Session {
     }
 }
 
-impl Description {
+impl SdpFile {
     /// Claims the file, or standard output for `-`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// When it cannot be written.
     pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
         OutputFile::claim(path, "session description", threads).map(Self)
     }
 
-    /// Writes the description of pictures of this size; a file holds the
-    /// newest one alone.
+    /// Writes the description for frames of this size, in place of an older one.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// When it cannot be written.
     pub(crate) fn write(
         &self,
         session: &Session,

@@ -1,8 +1,9 @@
-//! Conditions under which a run counts as failed: `--fail-if 'shown<99%'`.
+//! Thresholds: conditions under which a run counts as failed, such as
+//! `shown<99%`.
 
-use std::fmt;
 use std::str::FromStr;
 
+use framegram_cli::errors::Failed;
 use framegram_common::Statistics;
 use framegram_common::stats::{Outcome, Packets, Percentiles};
 
@@ -16,10 +17,6 @@ pub struct Condition {
     share: bool,
     text: String,
 }
-
-/// The conditions that came true, each with its figure.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failed(Vec<String>);
 
 /// What can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +55,9 @@ enum Comparison {
 enum Kind {
     /// A number, or a share in percent.
     Count,
-    /// A number with its unit.
+    /// A number of milliseconds, or with its unit.
     Time,
-    /// A plain number, or with k, M or G for thousands, millions and milliards.
+    /// A number, or with k, M or G.
     Number,
 }
 
@@ -176,7 +173,7 @@ impl Figure {
     fn value(self, statistics: &Statistics, share: bool) -> Option<f64> {
         let frames = &statistics.frames;
         let packets = &statistics.packets;
-        // Of a recording, the stamps are all there is.
+        // Of a recording, the timecodes are all there is.
         let stamps = statistics
             .stamps
             .as_ref()
@@ -245,7 +242,7 @@ impl Kind {
         let (number, unit) = text.split_at(end);
         let factor = match (self, unit.trim_start()) {
             (Self::Count, "%") => 0.01,
-            (Self::Count | Self::Number, "") | (Self::Time, "ms") => 1.0,
+            (_, "") | (Self::Time, "ms") => 1.0,
             (Self::Time, "s") => 1e3,
             (Self::Time, "us") => 1e-3,
             (Self::Number, "k") => 1e3,
@@ -253,9 +250,7 @@ impl Kind {
             (Self::Number, "G") => 1e9,
             (Self::Count, _) => return Err("its limit is a number, or one with %".to_owned()),
             (Self::Time, _) => {
-                return Err(
-                    "its limit is a time with its unit (us, ms or s), as in 50ms".to_owned(),
-                );
+                return Err("its limit is a time in us, ms or s, such as 50ms".to_owned());
             }
             (Self::Number, _) => return Err("its limit is a number, such as 29.5 or 2M".to_owned()),
         };
@@ -271,14 +266,6 @@ impl Kind {
         Ok((number * factor, share))
     }
 }
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--fail-if {}", self.0.join("; --fail-if "))
-    }
-}
-
-impl std::error::Error for Failed {}
 
 const FIGURES: &str = "shown, intact, concealed, loss, packet-loss and socket-drops (a number, or \
                        with %), delay p50, p95, p99 or max, jitter, fps and bitrate are";

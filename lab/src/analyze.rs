@@ -1,56 +1,58 @@
-//! A recording instead of a stream: what the stamps in its pictures say.
+//! The subcommand `analyze`: what the timecodes in a recording say.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use framegram_cli::numbers;
+use framegram_cli::numbers::count;
+use framegram_cli::output::OutputFile;
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::jpeg::Splitter;
-use framegram_common::stats::Stamps;
+use framegram_common::stats::{ReportFile, Stamps};
 use framegram_media::y4m::{Y4M_START, Y4mError, Y4mReader};
 use framegram_net::clock;
 
-use crate::args::Args;
-use crate::gate::Condition;
-use crate::report::advice::Advice;
-use crate::report::files::Files;
-use crate::report::text;
-use crate::stamps::StampReader;
+use crate::args::Analyze;
+use crate::thresholds::Condition;
+use crate::timecode::{Meter, summary};
 
-/// Reads the recording, or standard input where `path` is `-`, to its end, and
-/// writes what the stamps say to standard output and to the report. What comes
-/// on standard input counts as seen when it comes.
+/// Reads the recording to its end, and writes what its timecodes say to
+/// standard output and to the report. Frames on standard input count as seen
+/// when they arrive.
 ///
 /// # Errors
-/// When it cannot be read, is of another kind, or has no stamp in any picture.
-pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
-    let files = Files::claim(&args.report, &Threads::new(&Stop::new()))?;
-    let live = path.as_os_str() == "-";
-    let name = if live {
+/// When it cannot be read, has another format, or has no timecode.
+pub fn run(args: &Analyze) -> anyhow::Result<()> {
+    let threads = Threads::new(&Stop::new());
+    let report = args.report.as_deref();
+    let report = report
+        .map(|path| OutputFile::claim(path, "report", &threads))
+        .transpose()?;
+    let is_live = args.recording.as_os_str() == STDIN;
+    let name = if is_live {
         "standard input".to_owned()
     } else {
-        path.display().to_string()
+        args.recording.display().to_string()
     };
     let Recording {
         stamps,
         is_cut,
-        broken,
-    } = if live {
-        read(io::stdin(), &name, StampReader::new()?)
+        error,
+    } = if is_live {
+        read(io::stdin(), &name, Meter::new()?)
     } else {
-        let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-        read(file, &name, StampReader::without_clock()?)
+        let file = File::open(&args.recording).with_context(|| format!("cannot open {name}"))?;
+        read(file, &name, Meter::without_clock()?)
     }?;
     if !args.quiet {
-        let line = text::stamps(&stamps);
-        let lines = [line.trim_start(), CUT];
+        let text = summary(&stamps);
+        let lines = [text.as_str(), CUT];
         for line in &lines[..1 + usize::from(is_cut)] {
-            if files.are_piped() {
+            if args.report.as_deref() == Some(Path::new(STDIN)) {
                 // Nobody reading there is no reason to fail.
                 let _ = writeln!(io::stderr(), "{line}");
             } else {
@@ -58,19 +60,25 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
             }
         }
     }
+    let pictures = stamps.pictures;
+    let is_without = stamps.shown == 0;
     let statistics = Statistics {
-        stamps: Some(stamps.clone()),
+        stamps: Some(stamps),
         ..Statistics::default()
     };
-    files.finish(&statistics, None, &Advice::default(), 0)?;
-    if let Some(error) = broken {
+    if let Some(report) = report {
+        // As one text: serde's errors hide that a pipe's reader has gone.
+        let text = serde_json::to_string_pretty(&ReportFile::new(&statistics))?;
+        report.replace(|out| Ok(writeln!(out, "{text}")?))?;
+    }
+    if let Some(error) = error {
         return Err(error);
     }
-    if stamps.shown == 0 {
+    if is_without {
         bail!(
-            "no stamp is in any of the {} pictures of {name}: give framegram-send --stamp, \
-             and record the picture's upper left corner too",
-            numbers::count(stamps.pictures)
+            "none of the {} frames of {name} has a timecode: start framegram-send with \
+             --timecode, and record the upper left corner of the frame",
+            count(pictures)
         );
     }
     Ok(Condition::check_all(&args.fail_if, &statistics)?)
@@ -80,13 +88,13 @@ pub fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
 #[derive(Debug)]
 struct Recording {
     stamps: Stamps,
-    /// Whether it ended within a picture.
+    /// It ended within a frame.
     is_cut: bool,
     /// Why it was not read further.
-    broken: Option<anyhow::Error>,
+    error: Option<anyhow::Error>,
 }
 
-fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result<Recording> {
+fn read(mut input: impl Read, name: &str, meter: Meter) -> anyhow::Result<Recording> {
     let mut start = Vec::new();
     let sniffed = input.by_ref().take(SNIFF).read_to_end(&mut start);
     sniffed.with_context(|| format!("cannot read {name}"))?;
@@ -96,54 +104,54 @@ fn read(mut input: impl Read, name: &str, stamps: StampReader) -> anyhow::Result
     let kind = start.clone();
     let input = io::Cursor::new(start).chain(input);
     if kind.starts_with(Y4M_START) {
-        read_y4m(input, name, stamps)
+        read_y4m(input, name, meter)
     } else if kind.starts_with(JPEG_START) {
-        Ok(read_jpegs(input, name, stamps))
+        Ok(read_jpegs(input, name, meter))
     } else {
         bail!(
-            "{name} is neither Y4M nor a stream of JPEGs: type ffmpeg -i FILE -f yuv4mpegpipe \
-             -pix_fmt yuv420p - | framegram-view --analyse -"
+            "{name} is neither Y4M nor Motion JPEG: convert it, ffmpeg -i FILE -f yuv4mpegpipe \
+             -pix_fmt yuv420p - | framegram-lab analyze -"
         )
     }
 }
 
-fn read_y4m(input: impl Read, name: &str, mut stamps: StampReader) -> anyhow::Result<Recording> {
+fn read_y4m(input: impl Read, name: &str, mut meter: Meter) -> anyhow::Result<Recording> {
     let input = BufReader::with_capacity(READ, input);
-    let mut reader = Y4mReader::new(input).with_context(|| format!("cannot take {name}"))?;
+    let mut reader = Y4mReader::new(input).with_context(|| format!("cannot read {name}"))?;
     let (width, height) = (reader.header().width, reader.header().height);
     let mut planes = vec![0; reader.header().frame_bytes()];
-    let mut pictures = 0_u64;
+    let mut frames = 0_u64;
     let mut is_cut = false;
-    let broken = loop {
+    let error = loop {
         match reader.read_frame(&mut planes) {
-            Ok(true) => stamps.read_luma(&planes[..width * height], width, height, clock::now()),
+            Ok(true) => meter.read_luma(&planes[..width * height], width, height, clock::now()),
             Ok(false) => break None,
             Err(Y4mError::CutOff(_)) => {
                 is_cut = true;
                 break None;
             }
             Err(error) => {
-                let what = format!("picture {pictures} of {name} is broken");
+                let what = format!("frame {frames} of {name} is damaged");
                 break Some(anyhow::Error::from(error).context(what));
             }
         }
-        pictures += 1;
+        frames += 1;
     };
-    if pictures == 0
-        && let Some(error) = broken
+    if frames == 0
+        && let Some(error) = error
     {
         return Err(error);
     }
     Ok(Recording {
-        stamps: stamps.figures(),
+        stamps: meter.figures(),
         is_cut,
-        broken,
+        error,
     })
 }
 
-fn read_jpegs(mut input: impl Read, name: &str, mut stamps: StampReader) -> Recording {
+fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
     let mut splitter = Splitter::new();
-    let broken = loop {
+    let error = loop {
         match splitter.read_from(&mut input) {
             Ok(0) => break None,
             Ok(_) => {}
@@ -154,37 +162,37 @@ fn read_jpegs(mut input: impl Read, name: &str, mut stamps: StampReader) -> Reco
         }
         let now = clock::now();
         while let Some(jpeg) = splitter.next_jpeg() {
-            stamps.read_jpeg(&jpeg, now);
+            meter.read_jpeg(&jpeg, now);
         }
     };
-    let whole = splitter.broken();
+    let broken = splitter.broken();
     splitter.end();
     Recording {
-        stamps: stamps.figures(),
-        is_cut: broken.is_none() && splitter.broken() > whole,
-        broken,
+        stamps: meter.figures(),
+        is_cut: error.is_none() && splitter.broken() > broken,
+        error,
     }
 }
 
-/// What is said of a recording that ends within a picture.
-const CUT: &str = "The recording is cut off: its last picture is not whole, and not counted.";
+const CUT: &str = "The recording is cut off: its last frame is incomplete, and not counted.";
+
+/// Standard input or output on the command line.
+const STDIN: &str = "-";
 
 const JPEG_START: &[u8] = &[0xFF, 0xD8, 0xFF];
 
-/// As many first bytes as tell the kinds apart.
+/// Bytes that tell the formats apart.
 const SNIFF: u64 = 10;
 
-/// How much is read at once.
+/// Bytes read at once.
 const READ: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use framegram_lab::timecode::Stamp;
-
     use super::*;
-    use crate::fixture::quadrants;
+    use crate::timecode::{Stamp, meter::tests::jpeg};
 
     fn luma(number: u64, width: usize, height: usize) -> Vec<u8> {
         let mut luma = vec![90; width * height];
@@ -203,15 +211,15 @@ mod tests {
     }
 
     fn recording(bytes: &[u8]) -> anyhow::Result<Recording> {
-        read(bytes, "it", StampReader::without_clock().unwrap())
+        read(bytes, "it", Meter::without_clock().unwrap())
     }
 
-    fn analyse(bytes: &[u8]) -> anyhow::Result<Stamps> {
+    fn analyze(bytes: &[u8]) -> anyhow::Result<Stamps> {
         recording(bytes).map(|recording| recording.stamps)
     }
 
     #[test]
-    fn reads_y4m_of_every_sampling() {
+    fn reads_y4m_of_every_subsampling() {
         for (header, chroma) in [
             ("", 2 * 81 * 50),
             ("C420jpeg Ip", 2 * 81 * 50),
@@ -220,7 +228,7 @@ mod tests {
             ("C444", 2 * 161 * 99),
             ("Cmono A1:1", 0),
         ] {
-            let figures = analyse(&y4m(header, chroma, &[0, 1, 1, 3])).unwrap();
+            let figures = analyze(&y4m(header, chroma, &[0, 1, 1, 3])).unwrap();
             assert_eq!(
                 (figures.shown, figures.lost, figures.repeated),
                 (3, 1, 1),
@@ -238,14 +246,14 @@ mod tests {
             (b"YUV4MPEG2 W161 H99 C420p10\n", "-pix_fmt yuv420p"),
             (b"YUV4MPEG2 W161\n", "no size"),
             (b"YUV4MPEG2 W99999 H99999\n", "99999x99999"),
-            (b"YUV4MPEG2 W16 H16\nFRAMES\n", "picture 0"),
+            (b"YUV4MPEG2 W16 H16\nFRAMES\n", "frame 0"),
         ] {
-            let error = format!("{:#}", analyse(bytes).unwrap_err());
+            let error = format!("{:#}", analyze(bytes).unwrap_err());
             assert!(error.contains(words), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }
         let endless = [b"YUV4MPEG2 ".as_slice(), &[b'x'; 5000]].concat();
-        assert!(analyse(&endless).is_err());
+        assert!(analyze(&endless).is_err());
     }
 
     #[test]
@@ -255,10 +263,10 @@ mod tests {
             let read = recording(&whole[..whole.len() - cut]).unwrap();
             let figures = &read.stamps;
             assert_eq!((figures.pictures, figures.shown), (1, 1), "{cut}");
-            assert!(read.is_cut && read.broken.is_none(), "{cut}");
+            assert!(read.is_cut && read.error.is_none(), "{cut}");
         }
         assert!(!recording(&whole).unwrap().is_cut);
-        let jpegs = [quadrants(160, 120), quadrants(160, 120)].concat();
+        let jpegs = [jpeg(None), jpeg(None)].concat();
         assert!(!recording(&jpegs).unwrap().is_cut);
         let read = recording(&jpegs[..jpegs.len() - 9]).unwrap();
         assert!(read.is_cut && read.stamps.pictures == 1);
@@ -272,13 +280,13 @@ mod tests {
         bytes[third] = b'X';
         let read = recording(&bytes).unwrap();
         assert_eq!((read.stamps.pictures, read.stamps.shown), (2, 2));
-        let error = format!("{:#}", read.broken.unwrap());
-        assert!(error.contains("picture 2 of it"), "{error}");
+        let error = format!("{:#}", read.error.unwrap());
+        assert!(error.contains("frame 2 of it"), "{error}");
     }
 
     #[test]
-    fn a_recording_without_stamps_has_none() {
-        let figures = analyse(&[quadrants(160, 120), quadrants(160, 120)].concat()).unwrap();
+    fn a_recording_without_timecodes_has_none() {
+        let figures = analyze(&[jpeg(None), jpeg(None)].concat()).unwrap();
         assert_eq!((figures.pictures, figures.unread, figures.shown), (2, 2, 0));
     }
 }

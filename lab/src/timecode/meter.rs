@@ -1,0 +1,111 @@
+//! The timecodes of frames as they were shown.
+
+use std::time::Duration;
+
+use framegram_common::stats::Stamps;
+use framegram_media::{Decoder, Undecodable};
+
+use super::{Reader, Tally, clock};
+
+/// Reads the timecodes of frames, one after another, and counts them.
+pub struct Meter {
+    decoder: Decoder,
+    luma: Vec<u8>,
+    reader: Reader,
+    tally: Tally,
+}
+
+impl Meter {
+    /// For frames that are seen now, on this machine's clock.
+    ///
+    /// # Errors
+    /// When there is no memory for the decoder.
+    pub fn new() -> Result<Self, Undecodable> {
+        Self::on(clock())
+    }
+
+    /// For frames that were seen at an unknown time.
+    ///
+    /// # Errors
+    /// When there is no memory for the decoder.
+    pub fn without_clock() -> Result<Self, Undecodable> {
+        Self::on(None)
+    }
+
+    fn on(clock: Option<u16>) -> Result<Self, Undecodable> {
+        Ok(Self {
+            decoder: Decoder::new()?,
+            luma: Vec::new(),
+            reader: Reader::default(),
+            tally: Tally::new(clock),
+        })
+    }
+
+    /// Reads a JPEG seen at `now`. One that cannot be decoded counts as a frame
+    /// without a timecode.
+    pub fn read_jpeg(&mut self, jpeg: &[u8], now: Duration) {
+        let size = self.decoder.decode_luma(jpeg, &mut self.luma);
+        let stamp = size
+            .ok()
+            .and_then(|(width, height)| self.reader.read(&self.luma, width, width, height));
+        self.tally.note(stamp, now);
+    }
+
+    /// Reads a luma plane without padding, seen at `now`.
+    pub fn read_luma(&mut self, luma: &[u8], width: usize, height: usize, now: Duration) {
+        let stamp = self.reader.read(luma, width, width, height);
+        self.tally.note(stamp, now);
+    }
+
+    /// The figures so far.
+    #[must_use]
+    pub fn figures(&self) -> Stamps {
+        self.tally.figures()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use framegram_media::{Subsampling, XrgbImage};
+
+    use super::*;
+    use crate::timecode::Stamp;
+
+    /// A grey JPEG of 160x120 pixels, with a timecode if there is one to draw.
+    pub(crate) fn jpeg(stamp: Option<Stamp>) -> Vec<u8> {
+        let (width, height) = (160, 120);
+        let mut luma = vec![120; width * height];
+        if let Some(stamp) = stamp {
+            assert!(stamp.draw_luma(&mut luma, width, width, height));
+        }
+        let pixels = luma.iter().map(|&y| u32::from_be_bytes([0, y, y, y]));
+        let image = XrgbImage {
+            pixels: pixels.collect(),
+            width,
+            height,
+        };
+        image.to_jpeg(95, Subsampling::Yuv420).unwrap()
+    }
+
+    #[test]
+    fn counts_frames_with_and_without_a_timecode() {
+        let millis = Duration::from_millis;
+        let mut live = Meter::new().unwrap();
+        let mut later = Meter::without_clock().unwrap();
+        for meter in [&mut live, &mut later] {
+            for (number, seen) in [(0, 5_030), (1, 5_070), (1, 5_110), (4, 5_190)] {
+                let captured = millis(5_000 + 40 * number);
+                let stamp = Stamp::new(number, captured, clock().unwrap(), 1);
+                meter.read_jpeg(&jpeg(Some(stamp)), millis(seen));
+            }
+            meter.read_jpeg(b"GIF89a", millis(5_200));
+            meter.read_jpeg(&jpeg(None), millis(5_210));
+            let figures = meter.figures();
+            assert_eq!((figures.pictures, figures.unread), (6, 2));
+            assert_eq!((figures.shown, figures.lost, figures.repeated), (3, 2, 1));
+        }
+        let delay = live.figures().delay_ms.unwrap();
+        assert!((delay.max - 30.0).abs() < 0.1, "{delay:?}");
+        assert_eq!(later.figures().delay_ms, None);
+    }
+}

@@ -1,0 +1,96 @@
+//! The files of a run, each proved writable before the stream begins.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use framegram_cli::console::Console;
+use framegram_cli::output::{Growing, OutputFile};
+use framegram_cli::pipe::Pipe;
+use framegram_cli::threads::Threads;
+use framegram_common::receiver;
+use framegram_common::stats::Side;
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::Received;
+
+use crate::args::Args;
+use crate::report::files::Files;
+use crate::sink::snapshot::Snapshot;
+use crate::tracer::Tracer;
+
+/// What is written besides the recording, which is a sink.
+pub(crate) struct Outputs {
+    pub(crate) files: Files,
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Standard output, for `--stats`.
+    pub(crate) stats: Option<Pipe>,
+    pub(crate) impaired: Option<ImpairedLinks<Received>>,
+    pub(crate) tracer: Option<Tracer>,
+}
+
+impl Outputs {
+    /// Claims all that the arguments name.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub(crate) fn claim(
+        args: &Args,
+        config: &receiver::Config,
+        console: &Arc<Console>,
+        threads: &Threads,
+    ) -> anyhow::Result<Self> {
+        let files = Files::claim(&args.report, threads)?;
+        let snapshot = args.snapshot.as_deref();
+        let snapshot = snapshot.map(|path| Snapshot::claim(path, threads));
+        let stats = args.stats.map(|_| Pipe::standard_output(threads));
+        let log = args.impair_log.as_deref();
+        let log = log.map(|path| growing(path, "impairment log", console, threads));
+        let log = log.transpose()?;
+        let tracer = args.trace.as_ref().map(|path| {
+            let limit = args.trace_limit;
+            let file = growing(path, "trace", console, threads)?;
+            Tracer::create(file, limit, config, console, threads)
+        });
+        Ok(Self {
+            files,
+            snapshot: snapshot.transpose()?,
+            stats: stats.transpose()?,
+            impaired: args
+                .impair
+                .as_ref()
+                .map(|it| ImpairedLinks::new(it, Side::Viewer, log)),
+            tracer: tracer.transpose()?,
+        })
+    }
+}
+
+/// A file that grows. The console says if an older one is moved aside.
+pub(crate) fn growing(
+    path: &Path,
+    what: &'static str,
+    console: &Arc<Console>,
+    threads: &Threads,
+) -> anyhow::Result<Growing> {
+    let console = Arc::clone(console);
+    let file = OutputFile::claim(path, what, threads)?;
+    Ok(file.grow(move |line| console.say(line)))
+}
+
+/// Writes the last frame shown.
+///
+/// # Errors
+/// When it cannot be decoded or written.
+pub(crate) fn write_snapshot(
+    snapshot: Option<Snapshot>,
+    last: Option<&[u8]>,
+    console: &Console,
+) -> anyhow::Result<()> {
+    match (snapshot, last) {
+        (None, _) => {}
+        (Some(_), None) => console.say("No frame was shown, so there is no snapshot."),
+        (Some(snapshot), Some(jpeg)) => {
+            let path = snapshot.write(jpeg)?;
+            console.say(&format!("Snapshot of the last frame: {}", path.display()));
+        }
+    }
+    Ok(())
+}
