@@ -2,7 +2,7 @@
 //! NAT.
 
 use framegram_tests::networks::{Home, Segment};
-use framegram_tests::program::{SENDER, VIEWER, until};
+use framegram_tests::program::{PATIENT, SENDER, VIEWER, until};
 use nix::sys::signal::Signal;
 
 const SOURCE: &str = "pattern:320x180@30";
@@ -74,7 +74,10 @@ pub(crate) fn a_viewer_behind_a_nat_gets_the_stream() {
         .in_the_world(SENDER, &format!("{SOURCE} --listen :5005"))
         .run();
     sender.wait_for("viewers may come");
-    let arguments = format!("--headless --frames 40 --connect {}:5005", Home::WORLD);
+    let arguments = format!(
+        "--headless {PATIENT} --frames 40 --connect {}:5005",
+        Home::WORLD
+    );
     let viewer = home.at_home(VIEWER, &arguments).run().end().well();
     assert_eq!(viewer.count("frames.intact"), 40, "{:#}", viewer.report);
     // The sender knows nothing but the router, and hears the viewer's reports.
