@@ -1,7 +1,7 @@
 //! What would have become of a traced stream with other settings.
 //!
 //! The real [`Sender`](framegram_common::Sender) and
-//! [`Receiver`](crate::Receiver) are run in virtual time, with frames of the
+//! [`Receiver`](framegram_common::Receiver) are run in virtual time, with frames of the
 //! sizes and times of the trace, over a path that does what the traced one
 //! did. What is assumed of it:
 //!
