@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use framegram_cli::numbers::count;
 use framegram_common::Statistics;
-use framegram_common::stats::Outcome;
+use framegram_common::stats::{LossPattern, Outcome};
 
 use super::share;
 
@@ -63,14 +63,8 @@ fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
         );
     }
     let loss = share(packets.lost, packets.sent).unwrap_or(0.0);
-    let pattern = statistics.loss_pattern.as_ref();
-    let outage = pattern
-        .filter(|pattern| pattern.longest >= LEAST_OUTAGE && pattern.longest * 2 > pattern.lost);
-    if let Some(outage) = outage {
-        return format!(
-            "most of it in one outage of {} packets in a row, against which no setting helps",
-            count(outage.longest)
-        );
+    if let Some(outages) = statistics.loss_pattern.as_ref().and_then(outages) {
+        return format!("{outages}, against which no setting helps");
     }
     if loss > CONGESTED
         && let Some(arrived) = statistics.bitrate_bps
@@ -90,6 +84,23 @@ fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
         "more parity or more time to repair help, type framegram-send --fec 30% or {}{lenient}",
         advice.latency()
     )
+}
+
+/// The outages, where most packets were lost in such.
+fn outages(pattern: &LossPattern) -> Option<String> {
+    let longest = count(pattern.longest);
+    if pattern.longest >= LEAST_OUTAGE && pattern.longest * 2 > pattern.lost {
+        Some(format!(
+            "most of it in one outage of {longest} packets in a row"
+        ))
+    } else if pattern.periods > 0 && pattern.lost / pattern.periods >= LEAST_OUTAGE {
+        Some(format!(
+            "most of it in {} outages of up to {longest} packets in a row",
+            count(pattern.periods)
+        ))
+    } else {
+        None
+    }
 }
 
 /// By the outcomes of frames, where they are known.
@@ -190,7 +201,7 @@ const CONGESTED: f64 = 0.25;
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::stats::{LossPattern, Outcomes};
+    use framegram_common::stats::Outcomes;
 
     use super::*;
 
@@ -252,6 +263,17 @@ mod tests {
         });
         let outage = place(&statistics, &ADVICE).unwrap();
         assert!(outage.contains("one outage of 500 packets"), "{outage}");
+        statistics.loss_pattern = Some(LossPattern {
+            lost: 600,
+            longest: 110,
+            periods: 6,
+            ..LossPattern::default()
+        });
+        let outages = place(&statistics, &ADVICE).unwrap();
+        assert!(
+            outages.contains("6 outages of up to 110 packets"),
+            "{outages}"
+        );
     }
 
     #[test]
