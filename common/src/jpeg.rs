@@ -3,11 +3,20 @@
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
+mod clean;
+pub(crate) mod huffman;
+pub(crate) mod markers;
 pub mod scan;
 mod splitter;
 
 use thiserror::Error;
 
+pub use self::clean::clean;
+pub use self::huffman::{Huffman, STANDARD as STANDARD_TABLES};
+use self::markers::{
+    APP0, APP14, APP15, COM, DRI, EOI, Marker, Markers, RST0, RST7, SOF0, SOF1, SOF2, SOI, SOS,
+    is_reserved, is_start_of_frame,
+};
 pub use self::splitter::Splitter;
 
 /// The longest header that is looked at, in bytes: four quantization and eight
@@ -28,13 +37,32 @@ pub struct JpegHeader {
     pub height: u16,
     /// One a colour component, in the order of the scan.
     pub components: Vec<Component>,
+    /// How it is coded.
+    pub process: Process,
+    /// Bits of a sample.
+    pub precision: u8,
     /// Whether it is baseline or extended sequential with Huffman coding, all
     /// components in one scan: what can be cut into slices.
     pub sequential: bool,
     /// Minimum coded units from restart to restart; 0 for none.
     pub restart_interval: u16,
+    /// Whether a JFIF segment says that its colours are luma and chroma.
+    pub is_jfif: bool,
+    /// What Adobe's segment, where there is one, says of its colours.
+    pub adobe: Option<u8>,
     /// Bytes to the end of the start-of-scan segment.
     pub len: usize,
+}
+
+/// How a JPEG is coded (T.81, table B.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// Baseline or extended sequential, Huffman coding.
+    Sequential,
+    /// Progressive, Huffman coding.
+    Progressive,
+    /// Arithmetic coding, lossless or hierarchical: rare.
+    Other,
 }
 
 /// How a colour component is sampled and coded.
@@ -81,18 +109,25 @@ impl JpegHeader {
     pub fn parse(jpeg: &[u8]) -> Result<Self, JpegError> {
         let mut frame = None;
         let mut restart_interval = 0;
+        let (mut is_jfif, mut adobe) = (false, None);
         for segment in Segments::new(jpeg)? {
             let segment = segment?;
-            match segment.marker {
+            match segment.code() {
                 DRI => {
                     let [high, low] = segment.fixed()?;
                     restart_interval = u16::from_be_bytes([high, low]);
                 }
-                marker if is_start_of_frame(marker) => frame = Some(parse_frame(&segment)?),
+                code if is_start_of_frame(code) => frame = Some(parse_frame(&segment)?),
+                APP0 if segment.payload.starts_with(b"JFIF\0") => is_jfif = true,
+                // https://www.itu.int/rec/T-REC-T.872, 6.5.3.
+                APP14 if segment.payload.starts_with(b"Adobe") => {
+                    adobe = segment.payload.get(11).copied();
+                }
                 SOS => {
                     let mut header = frame.ok_or_else(|| segment.error())?;
                     header.restart_interval = restart_interval;
-                    header.len = segment.end;
+                    (header.is_jfif, header.adobe) = (is_jfif, adobe);
+                    header.len = segment.marker.end;
                     parse_scan(&segment, &mut header)?;
                     return Ok(header);
                 }
@@ -106,6 +141,26 @@ impl JpegHeader {
     #[must_use]
     pub fn has_slices(&self) -> bool {
         self.sequential && self.restart_interval > 0 && self.slice_count() <= MAX_SLICES
+    }
+
+    /// Whether its colours are luma and chroma, or gray: by the rules of libjpeg
+    /// (jdapimin.c, `default_decompress_parms`).
+    #[must_use]
+    pub fn is_luma_chroma(&self) -> bool {
+        match (&self.components[..], self.adobe) {
+            ([_], _) => true,
+            ([_, _, _], _) if self.is_jfif => true,
+            ([_, _, _], Some(transform)) => transform != 0,
+            ([red, green, blue], None) => (red.id, green.id, blue.id) != (b'R', b'G', b'B'),
+            _ => false,
+        }
+    }
+
+    /// Whether every decoder of video frames takes it: 8 bits, Huffman coding,
+    /// luma and chroma or gray.
+    #[must_use]
+    pub fn is_video(&self) -> bool {
+        self.precision == 8 && self.process != Process::Other && self.is_luma_chroma()
     }
 
     /// Width and height of a minimum coded unit in pixels
@@ -169,12 +224,12 @@ pub fn tables(jpeg: &[u8]) -> Result<Option<Vec<u8>>, JpegError> {
     for segment in Segments::new(jpeg)? {
         let segment = segment?;
         if !segment.is_ornament() {
-            tables.extend_from_slice(&jpeg[segment.start..segment.end]);
+            tables.extend_from_slice(&jpeg[segment.marker.start..segment.marker.end]);
         }
         if tables.len() > MAX_TABLES {
             return Ok(None);
         }
-        if segment.marker == SOS {
+        if segment.code() == SOS {
             return Ok(Some(tables));
         }
     }
@@ -187,26 +242,19 @@ pub fn tables(jpeg: &[u8]) -> Result<Option<Vec<u8>>, JpegError> {
 #[must_use]
 pub fn slice_starts(jpeg: &[u8], header: usize) -> Vec<u32> {
     let mut starts = vec![header as u32];
-    let mut at = header;
-    while let Some(found) = memchr::memchr(0xff, jpeg.get(at..).unwrap_or_default()) {
-        let marker = at + found + 1;
-        match jpeg.get(marker) {
-            Some(RST0..=RST7) => starts.push(marker as u32 + 1),
-            Some(&EOI) | None => break,
+    let mut markers = Markers::from(header);
+    while let Some(marker) = markers.next(jpeg) {
+        match marker.code {
+            RST0..=RST7 => starts.push(marker.end as u32),
+            EOI => break,
             _ => {}
         }
-        // A marker may be preceded by any number of fill bytes, each 0xff.
-        at = if jpeg.get(marker) == Some(&0xff) {
-            marker
-        } else {
-            marker + 1
-        };
     }
     starts
 }
 
 fn parse_frame(segment: &Segment<'_>) -> Result<JpegHeader, JpegError> {
-    let [_, h1, h0, w1, w0, count] = segment.fixed()?;
+    let [precision, h1, h0, w1, w0, count] = segment.fixed()?;
     let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
     let specs = segment.payload.get(6..).unwrap_or_default();
     if width == 0
@@ -234,13 +282,21 @@ fn parse_frame(segment: &Segment<'_>) -> Result<JpegHeader, JpegError> {
     {
         return Err(segment.error());
     }
-    let sequential = matches!(segment.marker, SOF0 | SOF1);
+    let process = match segment.code() {
+        SOF0 | SOF1 => Process::Sequential,
+        SOF2 => Process::Progressive,
+        _ => Process::Other,
+    };
     Ok(JpegHeader {
         width,
         height,
         components,
-        sequential,
+        process,
+        precision,
+        sequential: process == Process::Sequential,
         restart_interval: 0,
+        is_jfif: false,
+        adobe: None,
         len: 0,
     })
 }
@@ -264,22 +320,24 @@ fn parse_scan(segment: &Segment<'_>, header: &mut JpegHeader) -> Result<(), Jpeg
 
 /// One marker segment.
 pub(crate) struct Segment<'a> {
-    /// The marker's second byte.
-    pub(crate) marker: u8,
-    start: usize,
-    end: usize,
+    marker: Marker,
     /// What stands behind the segment's length.
     pub(crate) payload: &'a [u8],
 }
 
 impl Segment<'_> {
+    /// The marker's second byte.
+    pub(crate) fn code(&self) -> u8 {
+        self.marker.code
+    }
+
     /// Whether the picture is the same without it. JFIF and Adobe's segment
     /// say which colours the components are.
     fn is_ornament(&self) -> bool {
-        match self.marker {
+        match self.code() {
             APP0 => !self.payload.starts_with(b"JFIF\0"),
             APP14 => !self.payload.starts_with(b"Adobe"),
-            marker => matches!(marker, APP0..=APP15 | COM),
+            code => matches!(code, APP0..=APP15 | COM),
         }
     }
 
@@ -292,53 +350,29 @@ impl Segment<'_> {
 
     fn error(&self) -> JpegError {
         JpegError::Segment {
-            marker: self.marker,
-            at: self.start,
+            marker: self.code(),
+            at: self.marker.start,
         }
     }
 }
 
-/// The segments of a header, the start-of-scan being the last one of use.
+/// The segments of a header, the start-of-scan being the last one of use. Stray
+/// bytes and markers that have no segment are passed over.
 pub(crate) struct Segments<'a> {
     jpeg: &'a [u8],
-    at: usize,
+    markers: Markers,
 }
 
 impl<'a> Segments<'a> {
     pub(crate) fn new(jpeg: &'a [u8]) -> Result<Self, JpegError> {
         match jpeg.first_chunk() {
-            Some(&[0xff, SOI]) => Ok(Self { jpeg, at: 2 }),
+            Some(&[0xff, SOI]) => Ok(Self {
+                jpeg,
+                markers: Markers::from(2),
+            }),
             Some(&start) => Err(JpegError::NoStart(start)),
             None => Err(JpegError::Short(jpeg.len())),
         }
-    }
-
-    fn segment(&mut self) -> Result<Segment<'a>, JpegError> {
-        let short = JpegError::Short(self.jpeg.len());
-        let start = self.at;
-        let mut at = start;
-        while self.jpeg.get(at + 1) == Some(&0xff) {
-            at += 1;
-        }
-        let [fill, marker, high, low] = *self
-            .jpeg
-            .get(at..)
-            .and_then(<[u8]>::first_chunk)
-            .ok_or(short)?;
-        let len = usize::from(u16::from_be_bytes([high, low]));
-        let misplaced = matches!(marker, 0x00 | 0x01 | RST0..=RST7 | SOI | EOI);
-        if fill != 0xff || misplaced || len < 2 {
-            return Err(JpegError::Segment { marker, at: start });
-        }
-        let end = at + 2 + len;
-        let payload = self.jpeg.get(at + 4..end).ok_or(short)?;
-        self.at = end;
-        Ok(Segment {
-            marker,
-            start,
-            end,
-            payload,
-        })
     }
 }
 
@@ -346,32 +380,21 @@ impl<'a> Iterator for Segments<'a> {
     type Item = Result<Segment<'a>, JpegError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.at < self.jpeg.len()).then(|| self.segment())
+        loop {
+            let marker = self.markers.next(self.jpeg)?;
+            let segment = Segment {
+                marker,
+                payload: marker.payload(self.jpeg),
+            };
+            match marker.code {
+                EOI => return Some(Err(segment.error())),
+                code if is_reserved(code) => return Some(Err(segment.error())),
+                0x01 | RST0..=SOI => {}
+                _ => return Some(Ok(segment)),
+            }
+        }
     }
 }
-
-/// C0 to CF without the tables and the reserved marker among them.
-fn is_start_of_frame(marker: u8) -> bool {
-    matches!(marker, 0xc0..=0xcf) && !matches!(marker, DHT | 0xc8 | 0xcc)
-}
-
-pub(crate) const SOF0: u8 = 0xc0;
-pub(crate) const SOF1: u8 = 0xc1;
-pub(crate) const DHT: u8 = 0xc4;
-pub(crate) const DQT: u8 = 0xdb;
-pub(crate) const RST0: u8 = 0xd0;
-pub(crate) const RST7: u8 = 0xd7;
-/// The end of an image.
-pub const END: [u8; 2] = [0xff, EOI];
-
-pub(crate) const SOI: u8 = 0xd8;
-pub(crate) const EOI: u8 = 0xd9;
-pub(crate) const SOS: u8 = 0xda;
-pub(crate) const DRI: u8 = 0xdd;
-pub(crate) const APP0: u8 = 0xe0;
-pub(crate) const APP14: u8 = 0xee;
-const APP15: u8 = 0xef;
-const COM: u8 = 0xfe;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::frame::MAX_FRAME_BYTES;
-use crate::jpeg::{EOI, JpegHeader, RST0, RST7, tables};
+use crate::jpeg::markers::{END, EOI, Markers, restart_marker};
+use crate::jpeg::{JpegHeader, tables};
 use neutral::Neutral;
 
 /// What arrived of a frame that is not whole.
@@ -140,8 +141,9 @@ fn whole_slices(fragments: &Fragments<'_>, count: usize) -> Vec<Range<usize>> {
 fn walk(bytes: &[u8], start: usize, number: usize, slices: &mut [Range<usize>]) -> usize {
     let count = slices.len();
     let mut start = start;
+    let mut markers = Markers::from(start);
     for (number, slice) in slices.iter_mut().enumerate().skip(number) {
-        let Some(marker) = next_marker(bytes, start) else {
+        let Some(marker) = markers.next(bytes) else {
             return bytes.len();
         };
         let last = number + 1 == count;
@@ -191,39 +193,6 @@ fn assemble(
         fresh: 1.0 - missing as f64 / f64::from(header.mcu_count()),
     })
 }
-
-/// A marker within the scan.
-struct Marker {
-    /// Its first byte, or that of the fill bytes before it.
-    start: usize,
-    /// Its second byte.
-    code: u8,
-    /// Behind it.
-    end: usize,
-}
-
-/// The first marker that begins at `from` or behind it and ends in `bytes`.
-fn next_marker(bytes: &[u8], from: usize) -> Option<Marker> {
-    let mut at = from;
-    loop {
-        let start = at + memchr::memchr(0xff, bytes.get(at..)?)?;
-        // A marker may be preceded by any number of fill bytes (B.1.1.2).
-        let fill = bytes.get(start..)?.iter().position(|byte| *byte != 0xff)?;
-        let end = start + fill + 1;
-        match bytes.get(start + fill) {
-            Some(0) => at = end,
-            Some(&code) => return Some(Marker { start, code, end }),
-            None => return None,
-        }
-    }
-}
-
-/// The second byte of the marker behind the slice with this number.
-fn restart_marker(number: usize) -> u8 {
-    RST0 + (number % usize::from(RST7 - RST0 + 1)) as u8
-}
-
-const END: [u8; 2] = [0xff, EOI];
 
 #[cfg(test)]
 pub(crate) mod encoder;

@@ -1,6 +1,7 @@
 //! Formats of datagrams: one file each. Nothing outside this module knows
 //! where a byte of a datagram stands; the rest of the crate speaks of packets.
 
+pub mod guess;
 pub mod native;
 pub mod raw;
 pub mod rtp;

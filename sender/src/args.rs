@@ -7,6 +7,7 @@ mod quantity;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser};
 use framegram_cli::quantities::{bitrate, duration};
 use framegram_common::fec::Fec;
@@ -23,15 +24,17 @@ use crate::source::{self, Spec};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "framegram-send", version, after_long_help = EXAMPLES)]
 pub struct Options {
-    /// camera[:N], /dev/videoN, a video file, a URL, a still, a folder of
+    /// camera[:N|:NAME], /dev/..., a video file, a URL, a still, a folder of
     /// stills, pattern[:WxH[@FPS]], or - for standard input
     ///
-    /// camera is /dev/video0. A video file is any that FFmpeg can open; it plays
-    /// at its own pace. Stills (.jpg, .png) of a folder are sent in name order,
-    /// 25 per second. pattern is 1280x720@30 by default. Standard input takes
-    /// Y4M, sent at its own frame rate, or JPEGs, sent as they arrive. For a file
-    /// that has one of these names, write ./pattern.
-    #[arg(value_name = "SOURCE", value_parser = Spec::parse)]
+    /// camera is /dev/video0; NAME is a part of a camera's name, as
+    /// `framegram-send cameras` lists them. A video file is any that FFmpeg can
+    /// open; it plays at its own pace. Stills (.jpg, .png) of a folder are sent in
+    /// name order, 25 per second. pattern is 1280x720@30 by default. Standard input
+    /// takes Y4M, sent at its own frame rate, JPEGs, sent as they arrive, also as
+    /// a camera's server wraps them, or a video. For a file that has one of these
+    /// names, write ./pattern.
+    #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(Spec::parse_os))]
     pub source: Spec,
 
     /// Destinations: HOST:PORT, one or more
@@ -55,6 +58,13 @@ pub struct Options {
     /// and surplus frames are dropped. max sends as fast as frames can be read.
     #[arg(short = 'r', long, value_name = "F|max", value_parser = Rate::parse, help_heading = SOURCE)]
     pub fps: Option<Rate>,
+
+    /// Also send JPEGs of the source that end early
+    ///
+    /// Otherwise they are dropped and counted as unreadable. No viewer counts
+    /// them as intact.
+    #[arg(long, help_heading = SOURCE)]
+    pub keep_broken: bool,
 
     /// Start again when the source ends
     #[arg(long = "loop", help_heading = SOURCE)]
@@ -284,6 +294,9 @@ const EXAMPLES: &str = "\
 Examples:
   Send a webcam to another machine, where framegram-view runs:
       framegram-send camera 192.168.1.20:5005
+
+  List the cameras with their names, formats, sizes and rates:
+      framegram-send cameras
 
   Send a file again and again, to two machines:
       framegram-send --loop clip.mp4 192.168.1.20:5005 [fe80::1%eth0]:5005

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Stamp;
-use framegram_media::jpeg::{self, JpegInfo};
-use framegram_media::{Compressor, Image};
+use framegram_media::{Compressor, Decoder, Image};
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
@@ -106,8 +106,12 @@ pub struct Encoded {
     pub quality_lowered: bool,
     /// It is smaller than asked for, to fit the longest frame.
     pub scaled_down: bool,
-    /// It is made from a JPEG that the format of the datagrams cannot carry.
+    /// It is made from a JPEG that the format of the datagrams cannot carry, or
+    /// that not every viewer can decode.
     pub reencoded: bool,
+    /// What was odd about the source's own JPEG, the first time that one was
+    /// decoded.
+    pub remark: Option<String>,
     /// How many encodings it took.
     pub encodings: u32,
 }
@@ -119,6 +123,7 @@ pub struct Encoder {
     fit: Arc<Mutex<Fit>>,
     restart: Option<Arc<Mutex<Restart>>>,
     compressor: Compressor,
+    decoder: Decoder,
     scaler: Scaler,
     stamper: Stamper,
 }
@@ -179,6 +184,7 @@ impl Encoder {
             fit,
             restart,
             compressor: Compressor::new()?,
+            decoder: Decoder::new()?,
             scaler: Scaler::new(),
             stamper: Stamper::default(),
         })
@@ -205,9 +211,11 @@ impl Encoder {
         match content {
             Content::Image(picture) => self.encode_picture(picture, stamp),
             Content::Jpeg(jpeg) => {
-                let JpegInfo { width, height, .. } = JpegInfo::read(jpeg)?;
+                let header = JpegHeader::parse(jpeg)?;
+                let (width, height) = (header.width.into(), header.height.into());
                 let size_asked = self.settings.size.unwrap_or((width, height));
-                let carried = self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok();
+                let carried = header.is_video()
+                    && (self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok());
                 if stamp.is_none()
                     && self.settings.pass_through()
                     && size_asked == (width, height)
@@ -225,13 +233,16 @@ impl Encoder {
                         quality_lowered: false,
                         scaled_down: false,
                         reencoded: false,
+                        remark: None,
                         encodings: 0,
                     });
                 }
-                let encoded = self.encode_picture(&jpeg::decode(jpeg)?, stamp)?;
+                let picture = self.decoder.decode_image(jpeg)?;
+                let encoded = self.encode_picture(&picture, stamp)?;
                 Ok(Encoded {
                     reencoded: !carried,
                     was_jpeg: true,
+                    remark: self.decoder.take_remark(),
                     ..encoded
                 })
             }
@@ -245,10 +256,7 @@ impl Encoder {
             .filter(|_| self.settings.format == Format::Rtp);
         let picture = halved.as_ref().unwrap_or(picture);
         let asked = self.settings.quality.unwrap_or(DEFAULT_QUALITY);
-        let (full_width, full_height) = self
-            .settings
-            .size
-            .unwrap_or((picture.width(), picture.height()));
+        let (full_width, full_height) = self.settings.size.unwrap_or_else(|| picture.square_size());
         let interval = self
             .restart
             .as_ref()
@@ -290,6 +298,7 @@ impl Encoder {
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
                     reencoded: false,
+                    remark: None,
                     encodings,
                 });
             }

@@ -124,6 +124,7 @@ fn stream(
         size: options.size,
         rate: fixed,
         pass_through: options.settings().pass_through(),
+        keep_broken: options.keep_broken,
         stop: stop.clone(),
         console: Arc::clone(console),
     };

@@ -1,24 +1,33 @@
 //! Where frames come from: the trait, the command line's name for each source,
-//! and the choice. Each kind has its own file; OpenCV is known below here only.
+//! and the choice. Each kind has its own file; FFmpeg and OpenCV are known below
+//! here only.
 
-mod avi;
 mod camera;
+pub mod cameras;
+mod checked;
+mod ffmpeg;
+mod http;
 mod images;
 pub mod mjpeg;
 mod opencv;
 mod paced;
 mod pattern;
+mod retry;
 mod spec;
-mod video;
 pub mod y4m;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
+use self::checked::Checked;
+use self::ffmpeg::Video;
+use self::http::Answer;
+use self::mjpeg::Mjpeg;
 use crate::console::Console;
 use crate::stop::Stop;
 
@@ -52,6 +61,11 @@ pub trait Source: Send {
         Ok(false)
     }
 
+    /// Whether its JPEGs are known to be whole and clean.
+    fn is_checked(&self) -> bool {
+        false
+    }
+
     /// How many frames could not be read so far and were skipped.
     fn unreadable(&self) -> u64 {
         0
@@ -81,6 +95,8 @@ pub struct Request {
     pub rate: Option<f64>,
     /// Whether JPEGs are welcome as they are, not decoded.
     pub pass_through: bool,
+    /// Whether JPEGs that end early are welcome too.
+    pub keep_broken: bool,
     /// Ends waiting.
     pub stop: Stop,
     /// Where a person reads.
@@ -103,84 +119,69 @@ pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
 /// One line that says what is wrong with the source, or that it needs OpenCV.
 pub fn open_without_opencv(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
     open_with(spec, request, |_, _| {
-        bail!("this source needs OpenCV: type {COMPANION} in place of framegram-send")
+        bail!("a camera needs OpenCV: type {COMPANION} in place of framegram-send")
     })
 }
 
 /// How sources are opened.
 pub type Open = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
 
-/// Whether a source is one for OpenCV. Nothing is said of one that is not
-/// there.
+/// How cameras are opened.
+type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
+
+/// Whether a source is one for OpenCV: a camera, by whatever name.
 #[must_use]
 pub fn needs_opencv(spec: &Spec) -> bool {
     match spec {
-        Spec::Camera(_) | Spec::Url(_) => true,
-        Spec::Pattern { .. } | Spec::Stdin => false,
-        Spec::Path(path) => {
-            let mut start = [0; SNIFF];
-            path.is_file()
-                && File::open(path)
-                    .and_then(|mut file| read_up_to(&mut file, &mut start))
-                    .is_ok_and(|len| match Kind::of(&start[..len]) {
-                        Kind::Avi => !matches!(avi::Avi::open(path, None), Ok(Some(_))),
-                        kind => len > 0 && kind == Kind::Other,
-                    })
-        }
+        Spec::Camera(_) | Spec::CameraNamed(_) => true,
+        Spec::Path(path) => is_device(path),
+        Spec::Pattern { .. } | Spec::Stdin | Spec::Url(_) => false,
     }
 }
 
-fn open_with(spec: &Spec, request: &Request, others: Open) -> Result<Box<dyn Source>> {
-    let mut source = open_unread(spec, request, others)?;
-    let first = source.next()?;
-    Ok(Box::new(Begun { first, source }))
+/// Whether it is a device, or a link to one, as `udev` makes them.
+fn is_device(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
+        && path
+            .canonicalize()
+            .is_ok_and(|path| path.starts_with("/dev"))
+        && path
+            .canonicalize()
+            .ok()
+            .and_then(|path| cameras::number(&path))
+            .is_some()
 }
 
-/// A source of which the first frame was read.
-struct Begun {
-    first: Option<Captured>,
-    source: Box<dyn Source>,
+fn open_with(spec: &Spec, request: &Request, cameras: OpenCamera) -> Result<Box<dyn Source>> {
+    let source = open_unread(spec, request, cameras)?;
+    Ok(Box::new(Checked::begin(source, request)?))
 }
 
-impl Source for Begun {
-    fn next(&mut self) -> Result<Option<Captured>> {
-        match self.first.take() {
-            None => self.source.next(),
-            first => Ok(first),
-        }
-    }
-
-    fn is_live(&self) -> bool {
-        self.source.is_live()
-    }
-
-    fn rewind(&mut self) -> Result<bool> {
-        self.source.rewind()
-    }
-
-    fn unreadable(&self) -> u64 {
-        self.source.unreadable()
-    }
-
-    fn frame_rate(&self) -> Option<f64> {
-        self.source.frame_rate()
-    }
-}
-
-fn open_unread(spec: &Spec, request: &Request, others: Open) -> Result<Box<dyn Source>> {
+fn open_unread(spec: &Spec, request: &Request, camera: OpenCamera) -> Result<Box<dyn Source>> {
     match spec {
-        Spec::Camera(_) | Spec::Url(_) => others(spec, request),
+        Spec::Camera(device) => camera(device, request),
+        Spec::CameraNamed(name) => camera(&cameras::find(name)?, request),
+        Spec::Url(url) => open_url(url, request),
         Spec::Pattern { size, rate } => {
             let (width, height) = request.size.or(*size).unwrap_or(pattern::DEFAULT_SIZE);
             let rate = request.rate.or(*rate).unwrap_or(pattern::DEFAULT_RATE);
             Ok(Box::new(Pattern::new(width, height, rate)?))
         }
         Spec::Stdin => open_stream(io::stdin(), "standard input", request),
-        Spec::Path(path) => open_path(path, request, others),
+        Spec::Path(path) if is_device(path) => camera(path, request),
+        Spec::Path(path) => open_path(path, request),
     }
 }
 
-fn open_path(path: &Path, request: &Request, others: Open) -> Result<Box<dyn Source>> {
+fn open_url(url: &str, request: &Request) -> Result<Box<dyn Source>> {
+    match http::get(url)? {
+        Answer::Jpegs(body) => Ok(Box::new(Mjpeg::http(url, body, request))),
+        Answer::Other => Ok(Box::new(Video::url(url, request)?)),
+    }
+}
+
+fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     let name = path.display().to_string();
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
@@ -200,19 +201,12 @@ fn open_path(path: &Path, request: &Request, others: Open) -> Result<Box<dyn Sou
     let mut start = [0; SNIFF];
     let len = read_up_to(&mut file, &mut start).with_context(|| format!("cannot read {name}"))?;
     let start = &start[..len];
-    let kind = Kind::of(start);
-    if kind == Kind::Png || (kind == Kind::Jpeg && images::is_still(path)) {
-        return Ok(Box::new(images::Images::still(path, request)));
-    }
-    match kind {
-        Kind::Jpeg => Ok(Box::new(mjpeg::Mjpeg::file(path, request.rate)?)),
+    match Kind::of(start) {
+        Kind::Png => Ok(Box::new(images::Images::still(path, request))),
+        Kind::Jpeg if images::is_still(path) => Ok(Box::new(images::Images::still(path, request))),
+        Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::file(path, request.rate)?)),
         Kind::Y4m => Ok(Box::new(y4m::Y4m::file(path, request.rate)?)),
-        Kind::Avi => match avi::Avi::open(path, request.rate) {
-            Ok(Some(avi)) => Ok(Box::new(avi)),
-            Ok(None) => others(&Spec::Path(path.into()), request),
-            Err(error) => Err(error).with_context(|| format!("cannot read {name}")),
-        },
-        Kind::Png | Kind::Other => others(&Spec::Path(path.into()), request),
+        Kind::Other => Ok(Box::new(Video::file(path, request)?)),
     }
 }
 
@@ -231,27 +225,29 @@ fn open_stream(
     let kind = Kind::of(&start);
     let input = io::Cursor::new(start).chain(input);
     match kind {
-        Kind::Jpeg => Ok(Box::new(mjpeg::Mjpeg::stream(input, name, request.rate))),
+        Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::stream(input, name, request.rate))),
         Kind::Y4m => Ok(Box::new(y4m::Y4m::stream(
             BufReader::with_capacity(1 << 16, input),
             name,
             request.rate,
         )?)),
-        _ => bail!(
-            "{name} is neither a stream of JPEGs nor Y4M; with ffmpeg, type: ... -f mjpeg - | framegram-send - ..."
-        ),
+        Kind::Png | Kind::Other => Ok(Box::new(Video::stream(input, name, request)?)),
     }
 }
 
 /// As many first bytes as tell the kinds apart.
 const SNIFF: usize = 10;
 
+/// How a camera's answer begins, with its header or without.
+const MULTIPART: [&[u8]; 5] = [b"--", b"\r\n--", b"\n--", b"HTTP/1.", b"Content-"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Jpeg,
+    /// JPEGs with the headers between them that a server writes.
+    Multipart,
     Png,
     Y4m,
-    Avi,
     Other,
 }
 
@@ -263,8 +259,8 @@ impl Kind {
             Self::Png
         } else if start.starts_with(b"YUV4MPEG2 ") {
             Self::Y4m
-        } else if start.starts_with(avi::MAGIC) {
-            Self::Avi
+        } else if MULTIPART.iter().any(|begin| start.starts_with(begin)) {
+            Self::Multipart
         } else {
             Self::Other
         }

@@ -63,6 +63,10 @@ pub(crate) struct Stream<'a> {
     stamp: bool,
     encoded_again_told: bool,
     too_small_told: bool,
+    remark_told: bool,
+    any_sent: bool,
+    /// Why the first frame was not sent, while none was.
+    unsent: Option<anyhow::Error>,
 }
 
 /// What the transmitter cannot know.
@@ -149,6 +153,9 @@ impl<'a> Stream<'a> {
             stamp: options.timecode,
             encoded_again_told: false,
             too_small_told: false,
+            remark_told: false,
+            any_sent: false,
+            unsent: None,
         })
     }
 
@@ -269,11 +276,16 @@ impl<'a> Stream<'a> {
         statistics
     }
 
-    /// Fails where nothing at all could be sent to a destination.
+    /// Fails where frames came and none could be encoded and sent, or nothing at
+    /// all could be sent to a destination.
     ///
     /// # Errors
-    /// What the system said of the first such.
-    pub(crate) fn reached(&self) -> Result<()> {
+    /// Why the first frame was not, or what the system said of the first such
+    /// destination.
+    pub(crate) fn reached(&mut self) -> Result<()> {
+        if let Some(error) = self.unsent.take() {
+            return Err(error.context("no frame could be sent"));
+        }
         let mut outputs = self.outputs.iter();
         outputs.try_for_each(Output::reached)
     }
@@ -307,7 +319,10 @@ impl<'a> Stream<'a> {
                     .transmitter
                     .handle_frame(jpeg, made.times, quality, now);
                 match handled {
-                    Ok(_) => return self.note(encoded),
+                    Ok(_) => {
+                        (self.any_sent, self.unsent) = (true, None);
+                        return self.note(encoded);
+                    }
                     Err(error) => error.into(),
                 }
             }
@@ -322,6 +337,9 @@ impl<'a> Stream<'a> {
             self.console
                 .say(&format!("a frame cannot be sent: {error:#}"));
         }
+        if !self.any_sent {
+            self.unsent.get_or_insert(error);
+        }
     }
 
     fn note(&mut self, encoded: Encoded) {
@@ -335,11 +353,19 @@ impl<'a> Stream<'a> {
         if encoded.reencoded {
             if figures.reencoded == 0 {
                 self.console.say(
-                    "RTP cannot carry the source's own JPEGs as they are: they are encoded anew",
+                    "the source's own JPEGs are of a kind that is not sent: they are encoded again",
                 );
             }
             figures.reencoded += 1;
         }
+        if let Some(remark) = &encoded.remark
+            && !std::mem::replace(&mut self.remark_told, true)
+        {
+            self.console.say(&format!(
+                "the source's own JPEGs are odd ({remark}); they are sent all the same"
+            ));
+        }
+        let figures = &mut self.figures;
         figures.size = Some((encoded.width, encoded.height));
         figures.passed_through += u64::from(encoded.passed_through);
         if encoded.quality_lowered {

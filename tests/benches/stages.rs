@@ -229,6 +229,7 @@ fn open(file: &Path) -> Result<Box<dyn Source>> {
         size: None,
         rate: None,
         pass_through: true,
+        keep_broken: false,
         stop: Stop::new(),
         console: Arc::new(Console::new(true)),
     };

@@ -145,6 +145,7 @@ impl Clip {
             size: None,
             rate: None,
             pass_through: false,
+            keep_broken: false,
             stop: Stop::new(),
             console: Arc::new(Console::new(true)),
         };

@@ -17,6 +17,7 @@ pub mod measure;
 pub mod measuring;
 mod namespaces;
 pub mod networks;
+pub mod odd_jpeg;
 pub mod outage;
 pub mod pair;
 pub mod processes;

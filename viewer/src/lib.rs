@@ -205,6 +205,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Arc::clone(&exchange),
         stop,
     );
+    show.remark_to(Arc::clone(&console));
     if let Some(stats) = outputs.stats {
         show.tell_to(stats);
     }

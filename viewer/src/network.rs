@@ -3,6 +3,7 @@
 
 mod moving;
 mod notices;
+mod unusable;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::tracer::Tracer;
 use framegram_cli::console::Console;
 use framegram_cli::threads::Threads;
 use moving::Moving;
+use unusable::Unusable;
 
 pub(crate) use notices::CLONED;
 
@@ -47,6 +49,7 @@ pub struct Network {
     /// Asks a sender for its stream, where it does not come unasked.
     caller: Option<Caller>,
     moving: Moving,
+    unusable: Unusable,
     /// The newest datagram: what answers it leaves from the address it came to.
     latest: Option<Received>,
     /// The sender serves as many viewers as it may, which is so many.
@@ -98,6 +101,7 @@ impl Network {
             receiver,
             caller,
             moving: Moving::new(now),
+            unusable: Unusable::default(),
             latest: None,
             refused: None,
             unheard_told: false,
@@ -290,6 +294,12 @@ impl Network {
         let verdict = self
             .receiver
             .handle_datagram(received.from, datagram, received.arrival);
+        if self.receiver.format().is_some() {
+            self.unusable.clear();
+        } else {
+            self.unusable
+                .insert(received.from, datagram, received.arrival);
+        }
         self.latest = Some(received);
         // Behind the filter: strangers are not remembered.
         if self.receiver.is_followed(received.from) {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use framegram_cli::console::Console;
 use framegram_cli::pipe::Pipe;
 use framegram_common::Statistics;
-use framegram_common::jpeg::scan;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use framegram_lab::timecode::Meter;
+use framegram_media::vet;
 use framegram_net::clock;
 
 use crate::args::Args;
@@ -43,6 +44,8 @@ pub struct Show {
     /// The last frame shown.
     last: Option<Bytes>,
     concealer: Concealer,
+    /// Who is told, once, what is odd about the sender's JPEGs.
+    remarks_to: Option<Arc<Console>>,
 }
 
 impl Show {
@@ -68,12 +71,18 @@ impl Show {
             first: None,
             last: None,
             concealer: Concealer::default(),
+            remarks_to: None,
         }
     }
 
     /// Writes the figures to `out` too, a line a second.
     pub fn tell_to(&mut self, out: Pipe) {
         self.lines = Some((Lines::new(clock::now()), out));
+    }
+
+    /// Says to `console`, once, what is odd about the sender's own JPEGs.
+    pub fn remark_to(&mut self, console: Arc<Console>) {
+        self.remarks_to = Some(console);
     }
 
     /// Writes the report, once the network's thread has ended.
@@ -223,7 +232,7 @@ impl Show {
         let status = status(news);
         let mut shown = Shown::Withheld;
         let is_wanted = to_display || self.recording.is_some();
-        if is_wanted && !frame.checked && !scan::may_be_whole(&frame.jpeg) {
+        if is_wanted && !frame.checked && vet(&frame.jpeg, false).is_err() {
             return Ok(Shown::Undecodable);
         }
         if let Some(display) = self.display.as_mut().filter(|_| to_display) {
@@ -235,6 +244,17 @@ impl Show {
                 (Shown::Undecodable, _) | (_, Shown::Undecodable) => Shown::Undecodable,
                 (Shown::Withheld, Shown::Withheld) => Shown::Withheld,
             };
+        }
+        let recording = self.recording.as_mut().and_then(Sink::take_remark);
+        let display = self.display.as_mut();
+        let remark = display.and_then(|display| display.take_remark());
+        if let Some(remark) = remark.or(recording)
+            && shown == Shown::Yes
+            && let Some(console) = self.remarks_to.take()
+        {
+            console.say(&format!(
+                "The sender's JPEGs are odd ({remark}); they are shown all the same."
+            ));
         }
         Ok(shown)
     }

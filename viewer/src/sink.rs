@@ -29,6 +29,12 @@ pub trait Sink {
     /// How long it may go without being tended.
     fn patience(&self) -> Duration;
 
+    /// What is odd about the frames that it decoded, the first time that it is
+    /// asked for.
+    fn take_remark(&mut self) -> Option<String> {
+        None
+    }
+
     /// Ends: what was begun is whole afterwards.
     ///
     /// # Errors

@@ -1,28 +1,34 @@
-//! JPEG to pixels.
+//! JPEG to pixels: the one place that all decoding goes through, and the rule of
+//! what is a picture.
+//!
+//! libjpeg-turbo remarks on much that every player shows. A JPEG that decodes
+//! with a remark is a picture, unless more than one row of minimum coded units
+//! lacks at its end. Where no checksum vouches for the bytes, what is missing is
+//! looked for by [`vet`].
 //!
 //! The bytes come from the network: a header is believed only within
-//! [`MAX_PIXELS`], and what the decoder doubts is not shown.
+//! [`MAX_PIXELS`].
 
-use framegram_common::jpeg::{self, scan};
-use turbojpeg::{
-    Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor, YuvImage,
-};
+mod colours;
 
-use crate::error::Undecodable;
-use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS};
+use bytes::Bytes;
+use framegram_common::jpeg::scan::{self, Coverage};
+use framegram_common::jpeg::{self, JpegHeader, Process, clean};
+use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
+
+use crate::error::{CodecError, Undecodable};
+use crate::image::Image;
+use crate::libjpeg::{Decompressor, Header, Remark};
+use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
-use crate::xrgb::{WORD, WORD_FORMAT, XrgbImage};
-
-/// What libjpeg-turbo remarks on pictures that are whole all the same: padding
-/// that some cameras leave before a marker. How many bytes stands before it.
-const LEFT_OVER: &str = "extraneous bytes before marker";
+use crate::xrgb::{WORD_FORMAT, XrgbImage};
 
 /// Decodes JPEGs, one after another.
 pub struct Decoder {
     inner: Decompressor,
-    /// Memory for pictures that nobody looks at.
-    checked: XrgbImage,
+    /// What libjpeg-turbo remarked on a picture, until somebody is told.
+    remark: Remark,
 }
 
 /// How much smaller than coded a picture is decoded; cheaper than decoding it
@@ -40,13 +46,43 @@ pub enum Reduction {
     Eighth,
 }
 
+/// Looks for what is missing of a JPEG, pixels aside. `vouched`: a checksum says
+/// that it is as it was sent; then it owes to its source what is odd, and is
+/// looked at for its end. Others have to be such as an encoder makes.
+///
+/// # Errors
+/// Where something is missing.
+pub fn vet(jpeg: &[u8], vouched: bool) -> Result<(), Undecodable> {
+    if vouched {
+        check_coverage(jpeg)
+    } else if scan::may_be_whole(jpeg) {
+        Ok(())
+    } else {
+        Err(Undecodable("its coded data are damaged".into()))
+    }
+}
+
+fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
+    match Coverage::of(jpeg) {
+        Some(coverage) if coverage.is_complete() => Ok(()),
+        Some(Coverage { missing_rows, .. }) => Err(Undecodable(format!(
+            "it ends early: {missing_rows} rows of blocks are missing"
+        ))),
+        // What of these is missing cannot be told.
+        None if JpegHeader::parse(jpeg).is_ok_and(|header| header.process == Process::Other) => {
+            Ok(())
+        }
+        None => Err(Undecodable("its headers make no sense".into())),
+    }
+}
+
 impl Decoder {
     /// # Errors
     /// When the decoder's own memory cannot be had.
     pub fn new() -> Result<Self, Undecodable> {
         Ok(Self {
-            inner: decompressor()?,
-            checked: XrgbImage::default(),
+            inner: Decompressor::new(MAX_SCANS)?,
+            remark: None,
         })
     }
 
@@ -55,40 +91,47 @@ impl Decoder {
     /// # Errors
     /// When the bytes are no JPEG that would be decoded.
     pub fn size(&mut self, jpeg: &[u8]) -> Result<(usize, usize), Undecodable> {
-        let outcome = self.header(jpeg);
-        let header = self.fresh_after(outcome)?;
-        Ok((header.width, header.height))
+        self.run(jpeg, |_, header, _| {
+            Ok(((header.width, header.height), None))
+        })
     }
 
-    /// Looks for damage where nobody looks at the image: a JPEG that is `vouched`
-    /// for by a checksum has its header read, any other is decoded.
+    /// Looks at a JPEG where nobody looks at the image: its header is one that
+    /// would be decoded, and its end is there.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
-    pub fn check(&mut self, jpeg: &[u8], vouched: bool) -> Result<(), Undecodable> {
-        if vouched {
-            return self.size(jpeg).map(drop);
-        }
-        // Every bit is read at any size.
-        let mut picture = std::mem::take(&mut self.checked);
-        let outcome = self.decode(jpeg, Reduction::Eighth, &mut picture);
-        self.checked = picture;
-        outcome
+    pub fn check(&mut self, jpeg: &[u8]) -> Result<(), Undecodable> {
+        self.size(jpeg)?;
+        check_coverage(jpeg)
+    }
+
+    /// What is odd about the JPEGs that were decoded so far, the first time that
+    /// it is asked for.
+    pub fn take_remark(&mut self) -> Option<String> {
+        self.remark.take()
     }
 
     /// Decodes into `picture`, whose memory is used again. On an error its
     /// content is undefined.
     ///
     /// # Errors
-    /// When the bytes are no JPEG, damaged, or larger than [`MAX_PIXELS`].
+    /// When the bytes are no JPEG, end early, or are larger than [`MAX_PIXELS`].
     pub fn decode(
         &mut self,
         jpeg: &[u8],
         reduction: Reduction,
         picture: &mut XrgbImage,
     ) -> Result<(), Undecodable> {
-        let outcome = self.try_decode(jpeg, reduction, picture);
-        self.fresh_after(outcome)
+        let factor = reduction.factor();
+        self.run(jpeg, |inner, header, jpeg| {
+            picture.width = factor.scale(header.width);
+            picture.height = factor.scale(header.height);
+            picture.pixels.resize(picture.width * picture.height, 0);
+            let pixels = bytemuck::cast_slice_mut(&mut picture.pixels);
+            let remark = decompress(inner, header, jpeg, factor, pixels, WORD_FORMAT)?;
+            Ok(((), remark))
+        })
     }
 
     /// Decodes at full size into fresh memory.
@@ -101,14 +144,28 @@ impl Decoder {
         Ok(image)
     }
 
-    /// Decodes without a detour through RGB; the memory of `planes` is used again.
+    /// Decodes without a detour through RGB where it can; the memory of `planes`
+    /// is used again. Kinds of sampling and colours that [`Subsampling`] does not
+    /// have become 4:4:4.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode), and for rare kinds of colour and those of
-    /// sampling that [`Subsampling`] does not have.
+    /// As [`decode`](Self::decode).
     pub fn decode_planes(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
-        let outcome = self.try_decode_planes(jpeg, planes);
-        self.fresh_after(outcome)
+        self.run(jpeg, |inner, header, jpeg| {
+            let remark = decompress_planes(inner, header, jpeg, planes)?;
+            Ok(((), remark))
+        })
+    }
+
+    /// Decodes to an image to be encoded, in planes.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and for sizes that are not sent.
+    pub fn decode_image(&mut self, jpeg: &[u8]) -> Result<Image, CodecError> {
+        let mut planes = Planes::default();
+        self.decode_planes(jpeg, &mut planes)?;
+        check_size(planes.width, planes.height)?;
+        Ok(planes.into_image()?)
     }
 
     /// Decodes the luma alone into `luma`, whose memory is used again; width
@@ -121,87 +178,68 @@ impl Decoder {
         jpeg: &[u8],
         luma: &mut Vec<u8>,
     ) -> Result<(usize, usize), Undecodable> {
-        let outcome = self.try_decode_luma(jpeg, luma);
-        self.fresh_after(outcome)
+        self.run(jpeg, |inner, header, jpeg| {
+            luma.resize(header.width * header.height, 0);
+            let format = PixelFormat::GRAY;
+            let remark = decompress(inner, header, jpeg, ScalingFactor::ONE, luma, format)?;
+            Ok(((header.width, header.height), remark))
+        })
     }
 
-    fn try_decode_luma(
+    /// Decodes by `decode`, and judges what came of it. What libjpeg-turbo
+    /// remarks on is tried again as [`clean`] makes it.
+    fn run<T>(
         &mut self,
         jpeg: &[u8],
-        luma: &mut Vec<u8>,
-    ) -> Result<(usize, usize), Undecodable> {
-        let header = self.header(jpeg)?;
-        self.inner.set_scaling_factor(ScalingFactor::ONE)?;
-        luma.resize(header.width * header.height, 0);
-        let image = Image {
-            pixels: luma.as_mut_slice(),
-            width: header.width,
-            pitch: header.width,
-            height: header.height,
-            format: PixelFormat::GRAY,
-        };
-        whole(self.inner.decompress(jpeg, image), jpeg)?;
-        Ok((header.width, header.height))
-    }
-
-    fn try_decode(
-        &mut self,
-        jpeg: &[u8],
-        reduction: Reduction,
-        picture: &mut XrgbImage,
-    ) -> Result<(), Undecodable> {
-        let header = self.header(jpeg)?;
-        let scaled = header.scaled(reduction.factor());
-        self.inner.set_scaling_factor(reduction.factor())?;
-        (picture.width, picture.height) = (scaled.width, scaled.height);
-        picture.pixels.resize(scaled.width * scaled.height, 0);
-        let image = Image {
-            pixels: bytemuck::cast_slice_mut(&mut picture.pixels),
-            width: scaled.width,
-            pitch: scaled.width * WORD,
-            height: scaled.height,
-            format: WORD_FORMAT,
-        };
-        whole(self.inner.decompress(jpeg, image), jpeg)
-    }
-
-    fn try_decode_planes(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
-        let header = self.header(jpeg)?;
-        if !matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray) {
-            return Err(Undecodable(format!("colours are {:?}", header.colorspace)));
+        mut decode: impl FnMut(&mut Decompressor, &Header, &[u8]) -> Result<(T, Remark), Undecodable>,
+    ) -> Result<T, Undecodable> {
+        let mut outcome = self.once(jpeg, &mut decode);
+        if let Ok((value, None)) = outcome {
+            return Ok(value);
         }
-        let Some(subsampling) = Subsampling::of_jpeg(header.subsamp) else {
-            return Err(Undecodable(format!(
-                "chroma is sampled as {:?}",
-                header.subsamp
-            )));
+        let cleaned = clean(&Bytes::copy_from_slice(jpeg)).ok();
+        let cleaned = cleaned.filter(|cleaned| cleaned != jpeg);
+        let jpeg = match &cleaned {
+            Some(cleaned) => {
+                outcome = self.once(cleaned, &mut decode);
+                cleaned
+            }
+            None => jpeg,
         };
-        let length = turbojpeg::yuv_pixels_len(header.width, 1, header.height, header.subsamp)?;
-        self.inner.set_scaling_factor(ScalingFactor::ONE)?;
-        planes.samples.resize(length, 0);
-        (planes.width, planes.height) = (header.width, header.height);
-        planes.subsampling = subsampling;
-        let image = YuvImage {
-            pixels: planes.samples.as_mut_slice(),
-            width: header.width,
-            align: 1,
-            height: header.height,
-            subsamp: header.subsamp,
-        };
-        whole(self.inner.decompress_to_yuv(jpeg, image), jpeg)
+        let (value, remark) = outcome?;
+        if let Some(remark) = remark {
+            check_coverage(jpeg)?;
+            self.remark.get_or_insert(remark);
+        }
+        Ok(value)
     }
 
-    /// libjpeg-turbo can trip over the next picture after one it gave up: its
-    /// marker reader keeps what it had begun.
-    fn fresh_after<T>(&mut self, outcome: Result<T, Undecodable>) -> Result<T, Undecodable> {
-        if outcome.is_err() {
-            self.inner = decompressor()?;
+    fn once<T>(
+        &mut self,
+        jpeg: &[u8],
+        decode: &mut impl FnMut(&mut Decompressor, &Header, &[u8]) -> Result<(T, Remark), Undecodable>,
+    ) -> Result<(T, Remark), Undecodable> {
+        let outcome = self.header(jpeg).and_then(|(header, remark)| {
+            let (value, later) = decode(&mut self.inner, &header, jpeg)?;
+            Ok((value, remark.or(later)))
+        });
+        // libjpeg-turbo can trip over the next picture after one it gave up: its
+        // marker reader keeps what it had begun. And what it says of an error
+        // behind a warning is that of a warning.
+        if !matches!(outcome, Ok((_, None))) {
+            self.inner = Decompressor::new(MAX_SCANS)?;
         }
         outcome
     }
 
-    fn header(&mut self, jpeg: &[u8]) -> Result<DecompressHeader, Undecodable> {
-        let header = self.inner.read_header(jpeg)?;
+    fn header(&mut self, jpeg: &[u8]) -> Result<(Header, Remark), Undecodable> {
+        let (mut header, mut remark) = self.inner.read_header(jpeg)?;
+        if remark.is_some() {
+            // A handle without memory of the picture before shows whether it
+            // came to the header at all.
+            self.inner = Decompressor::new(MAX_SCANS)?;
+            (header, remark) = self.inner.read_header(jpeg)?;
+        }
         let pixels = header.width.checked_mul(header.height);
         if pixels.is_none_or(|pixels| pixels == 0 || pixels > MAX_PIXELS) {
             return Err(Undecodable(format!(
@@ -220,8 +258,67 @@ impl Decoder {
         if header.is_lossless {
             return Err(Undecodable("lossless JPEG".to_owned()));
         }
-        Ok(header)
+        Ok((header, remark))
     }
+}
+
+/// Packed pixels of any kind of JPEG.
+fn decompress(
+    inner: &mut Decompressor,
+    header: &Header,
+    jpeg: &[u8],
+    factor: ScalingFactor,
+    pixels: &mut [u8],
+    format: PixelFormat,
+) -> Result<Remark, Undecodable> {
+    inner.set_factor(factor)?;
+    if !matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+        return match header.precision {
+            8 => inner.decompress(jpeg, header, pixels, format),
+            _ => inner.decompress_deep(jpeg, header, pixels, format),
+        };
+    }
+    let mut inks = vec![0; inner.packed_len(header, PixelFormat::CMYK)];
+    let remark = match header.precision {
+        8 => inner.decompress(jpeg, header, &mut inks, PixelFormat::CMYK),
+        _ => inner.decompress_deep(jpeg, header, &mut inks, PixelFormat::CMYK),
+    }?;
+    colours::print(&inks, colours::is_inverted(jpeg), pixels, format);
+    Ok(remark)
+}
+
+fn decompress_planes(
+    inner: &mut Decompressor,
+    header: &Header,
+    jpeg: &[u8],
+    planes: &mut Planes,
+) -> Result<Remark, Undecodable> {
+    (planes.width, planes.height) = (header.width, header.height);
+    let is_plain = matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray);
+    if !is_plain || header.precision != 8 || header.subsamp == Subsamp::Unknown {
+        let mut pixels = vec![0; 3 * header.width * header.height];
+        let format = PixelFormat::RGB;
+        let remark = decompress(inner, header, jpeg, ScalingFactor::ONE, &mut pixels, format)?;
+        planes.subsampling = Subsampling::Yuv444;
+        colours::to_planes(&pixels, &mut planes.samples);
+        return Ok(remark);
+    }
+    inner.set_factor(ScalingFactor::ONE)?;
+    let remark = inner.decompress_planes(jpeg, header, &mut planes.samples)?;
+    planes.subsampling = match Subsampling::of_jpeg(header.subsamp) {
+        Some(subsampling) => subsampling,
+        None => {
+            // Rows share chroma, and columns do not.
+            let rows = if header.subsamp == Subsamp::Sub1x2 {
+                2
+            } else {
+                4
+            };
+            colours::repeat_rows(&mut planes.samples, (header.width, header.height), rows);
+            Subsampling::Yuv444
+        }
+    };
+    Ok(remark)
 }
 
 impl Reduction {
@@ -252,34 +349,6 @@ impl Reduction {
             Self::Eighth => ScalingFactor::ONE_EIGHTH,
         }
     }
-}
-
-fn decompressor() -> Result<Decompressor, Undecodable> {
-    let mut inner = Decompressor::new()?;
-    inner.set_scan_limit(MAX_SCANS as u32)?;
-    Ok(inner)
-}
-
-/// The decoder reports doubts as errors, after it has decoded what it could.
-fn whole(outcome: turbojpeg::Result<()>, jpeg: &[u8]) -> Result<(), Undecodable> {
-    match outcome {
-        Err(turbojpeg::Error::TurboJpegError(remark)) if is_padding(&remark, jpeg) => Ok(()),
-        other => Ok(other?),
-    }
-}
-
-/// Whether the remark is of padding.
-fn is_padding(remark: &str, jpeg: &[u8]) -> bool {
-    let Some((before, _)) = remark.split_once(LEFT_OVER) else {
-        return false;
-    };
-    let count = before.split_whitespace().next_back();
-    let Some(count) = count.and_then(|count| count.parse::<usize>().ok()) else {
-        return false;
-    };
-    let end = jpeg.windows(2).rposition(|pair| pair == jpeg::END);
-    let left_over = end.and_then(|end| jpeg.get(end.checked_sub(count)?..end));
-    left_over.is_some_and(scan::is_padding)
 }
 
 #[cfg(test)]

@@ -36,17 +36,9 @@ pub enum CodecError {
     Jpeg(String),
 }
 
-impl Undecodable {
-    /// Something is missing that the decoder does not report.
-    #[must_use]
-    pub fn damaged() -> Self {
-        Self("its coded data are damaged".to_owned())
-    }
-}
-
-impl From<turbojpeg::Error> for Undecodable {
-    fn from(error: turbojpeg::Error) -> Self {
-        Self(error.to_string())
+impl From<Undecodable> for CodecError {
+    fn from(error: Undecodable) -> Self {
+        Self::Jpeg(error.to_string())
     }
 }
 

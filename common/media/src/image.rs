@@ -1,7 +1,10 @@
 //! Images on their way from a source to the encoder.
 
+mod turn;
+
 use bytes::Bytes;
 
+pub use self::turn::Turn;
 use crate::error::ImageError;
 use crate::limits::check_size;
 use crate::subsampling::Subsampling;
@@ -12,6 +15,8 @@ use crate::subsampling::Subsampling;
 pub struct Image {
     width: usize,
     height: usize,
+    /// Width and height of a pixel, as a fraction.
+    aspect: (u32, u32),
     pixels: Pixels,
 }
 
@@ -36,6 +41,7 @@ impl Image {
         Ok(Self {
             width,
             height,
+            aspect: SQUARE,
             pixels: Pixels::Bgr(pixels),
         })
     }
@@ -56,6 +62,7 @@ impl Image {
         Ok(Self {
             width,
             height,
+            aspect: SQUARE,
             pixels: Pixels::Yuv(sampling, planes),
         })
     }
@@ -102,8 +109,50 @@ impl Image {
         Some(Self {
             width,
             height,
+            aspect: self.aspect,
             pixels: Pixels::Yuv(Subsampling::Yuv420, halved.into()),
         })
+    }
+
+    /// The same in 4:2:2, which every decoder has, where it is 4:1:1.
+    #[must_use]
+    pub fn widened(self) -> Self {
+        let Pixels::Yuv(Subsampling::Yuv411, planes) = &self.pixels else {
+            return self;
+        };
+        let (luma, chroma) = planes.split_at(self.width * self.height);
+        let columns = self.width.div_ceil(2);
+        let mut widened = luma.to_vec();
+        for row in chroma.chunks_exact(self.width.div_ceil(4)) {
+            let samples = row.iter().flat_map(|sample| [*sample; 2]);
+            widened.extend(samples.take(columns));
+        }
+        Self {
+            pixels: Pixels::Yuv(Subsampling::Yuv422, widened.into()),
+            ..self
+        }
+    }
+
+    /// The same with pixels of this width to their height; one that makes no
+    /// sense is square.
+    #[must_use]
+    pub fn with_aspect(mut self, (across, down): (i32, i32)) -> Self {
+        let side = |side: i32| u32::try_from(side).ok().filter(|side| *side > 0);
+        self.aspect = side(across).zip(side(down)).unwrap_or(SQUARE);
+        self
+    }
+
+    /// Width and height where pixels are square, as FFmpeg scales to them: the
+    /// height stays. An image that would be too large stays as it is.
+    #[must_use]
+    pub fn square_size(&self) -> (usize, usize) {
+        let (across, down) = self.aspect;
+        let width = self.width as f64 * f64::from(across) / f64::from(down);
+        let size = ((width.round() as usize).max(1), self.height);
+        match check_size(size.0, size.1) {
+            Ok(()) => size,
+            Err(_) => (self.width, self.height),
+        }
     }
 
     /// The pixels themselves.
@@ -112,6 +161,9 @@ impl Image {
         &self.pixels
     }
 }
+
+/// Pixels as wide as they are high.
+const SQUARE: (u32, u32) = (1, 1);
 
 /// Chroma of gray.
 const NO_COLOUR: u8 = 128;
@@ -152,6 +204,29 @@ mod tests {
             halved.pixels(),
             &Pixels::Yuv(Subsampling::Yuv420, expected.into())
         );
+    }
+
+    #[test]
+    fn columns_that_share_chroma_by_fours_share_it_by_twos() {
+        let planes = vec![0, 0, 0, 0, 0, 0, 1, 2, 3, 4];
+        let image = Image::yuv(6, 1, Subsampling::Yuv411, planes.into()).unwrap();
+        let expected = vec![0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 3, 4];
+        let expected = Pixels::Yuv(Subsampling::Yuv422, expected.into());
+        assert_eq!(image.widened().pixels(), &expected);
+    }
+
+    #[test]
+    fn pixels_that_are_not_square_say_how_wide_the_image_is() {
+        let image = |aspect| {
+            let planes = vec![0; 720 * 576];
+            let image = Image::yuv(720, 576, Subsampling::Gray, planes.into());
+            image.unwrap().with_aspect(aspect).square_size()
+        };
+        assert_eq!(image((64, 45)), (1024, 576));
+        assert_eq!(image((8, 9)), (640, 576));
+        for none in [(1, 1), (0, 1), (-1, 3), (0, 0), (i32::MAX, 1)] {
+            assert_eq!(image(none), (720, 576), "{none:?}");
+        }
     }
 
     #[test]

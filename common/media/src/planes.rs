@@ -2,7 +2,8 @@
 
 use turbojpeg::{Compressor, YuvImage};
 
-use crate::error::CodecError;
+use crate::error::{CodecError, ImageError};
+use crate::image::Image;
 use crate::subsampling::Subsampling;
 
 /// Luma and chroma of an image, as the JPEG holds them (full range, BT.601).
@@ -40,6 +41,20 @@ impl Planes {
     pub fn is_like(&self, other: &Self) -> bool {
         let kind = |planes: &Self| (planes.width, planes.height, planes.subsampling);
         kind(self) == kind(other)
+    }
+
+    /// The same to be encoded, without padding.
+    ///
+    /// # Errors
+    /// Where its size is not one that is sent.
+    pub(crate) fn into_image(self) -> Result<Image, ImageError> {
+        let (width, height, subsampling) = (self.width, self.height, self.subsampling);
+        let mut samples = self.samples;
+        let padded = subsampling.padded((width, height));
+        if padded != (width, height) {
+            crop(&mut samples, padded, (width, height));
+        }
+        Ok(Image::yuv(width, height, subsampling, samples.into())?.widened())
     }
 
     /// A JPEG of this image, of `quality` 1 to 100.
@@ -111,4 +126,12 @@ impl Planes {
         };
         [luma, chroma, chroma].into_iter().take(planes)
     }
+}
+
+/// Takes the last column and row off the luma plane that `planes` begins with.
+fn crop(planes: &mut Vec<u8>, from_size: (usize, usize), size: (usize, usize)) {
+    for y in 0..size.1 {
+        planes.copy_within(y * from_size.0..y * from_size.0 + size.0, y * size.0);
+    }
+    planes.drain(size.0 * size.1..from_size.0 * from_size.1);
 }

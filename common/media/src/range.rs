@@ -1,5 +1,101 @@
-//! Samples of limited range, as video has them, to the full range of a JPEG.
-//! Written so that the compiler does many at once.
+//! Samples as video has them to those of a JPEG: the full range, and the matrix
+//! of BT.601. Written so that the compiler does many at once.
+
+use crate::subsampling::Subsampling;
+
+/// Widens planes, of which `luma` samples are luma, to all values.
+pub fn to_full_range(planes: &mut [u8], luma: usize) {
+    let (luma, chroma) = planes.split_at_mut(luma);
+    expand_luma(luma);
+    expand_chroma(chroma);
+}
+
+/// By which weights of red and blue luma was made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Matrix {
+    red: f64,
+    blue: f64,
+}
+
+impl Matrix {
+    /// That of HD video.
+    pub const BT709: Self = Self {
+        red: 0.2126,
+        blue: 0.0722,
+    };
+    /// That of UHD video.
+    pub const BT2020: Self = Self {
+        red: 0.2627,
+        blue: 0.0593,
+    };
+    /// That of early HD video.
+    pub const SMPTE240M: Self = Self {
+        red: 0.212,
+        blue: 0.087,
+    };
+    /// That of JPEG and of SD video.
+    const BT601: Self = Self {
+        red: 0.299,
+        blue: 0.114,
+    };
+
+    /// Red, green and blue of luma and the differences to it.
+    fn decode(self, [luma, to_blue, to_red]: [f64; 3]) -> [f64; 3] {
+        let red = luma + 2.0 * (1.0 - self.red) * to_red;
+        let blue = luma + 2.0 * (1.0 - self.blue) * to_blue;
+        let green = (luma - self.red * red - self.blue * blue) / (1.0 - self.red - self.blue);
+        [red, green, blue]
+    }
+
+    /// The way back.
+    fn encode(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
+        let luma = self.red * red + (1.0 - self.red - self.blue) * green + self.blue * blue;
+        let to_blue = (blue - luma) / (2.0 * (1.0 - self.blue));
+        let to_red = (red - luma) / (2.0 * (1.0 - self.red));
+        [luma, to_blue, to_red]
+    }
+
+    /// What planes of full range, made by this matrix, are by that of BT.601.
+    pub fn to_bt601(self, planes: &mut [u8], subsampling: Subsampling, size: (usize, usize)) {
+        let Some((columns, _)) = subsampling.chroma(size.0, size.1) else {
+            return;
+        };
+        let of = |sample| Self::BT601.encode(self.decode(sample)).map(fixed);
+        // Luma counts as it is; a difference changes all three.
+        let [from_blue, from_red] = [of([0.0, 1.0, 0.0]), of([0.0, 0.0, 1.0])];
+        let (luma, chroma) = planes.split_at_mut(size.0 * size.1);
+        let (blue, red) = chroma.split_at_mut(chroma.len() / 2);
+        let (across, down) = subsampling.step();
+        for (y, row) in luma.chunks_exact_mut(size.0).enumerate() {
+            let begin = y / down * columns;
+            let differences = blue[begin..].iter().zip(&red[begin..]).take(columns);
+            for (samples, (blue, red)) in row.chunks_mut(across).zip(differences) {
+                let change = changed(from_blue[0], from_red[0], *blue, *red);
+                for sample in samples {
+                    *sample = (i32::from(*sample) + change).clamp(0, 255) as u8;
+                }
+            }
+        }
+        for (blue, red) in blue.iter_mut().zip(red) {
+            let at = |index: usize| {
+                let value = 128 + changed(from_blue[index], from_red[index], *blue, *red);
+                value.clamp(0, 255) as u8
+            };
+            (*blue, *red) = (at(1), at(2));
+        }
+    }
+}
+
+/// In 65,536ths.
+fn fixed(value: f64) -> i32 {
+    (value * 65_536.0).round() as i32
+}
+
+/// What two differences add up to, rounded.
+fn changed(by_blue: i32, by_red: i32, blue: u8, red: u8) -> i32 {
+    let sum = by_blue * (i32::from(blue) - 128) + by_red * (i32::from(red) - 128);
+    (sum + (1 << 15)) >> 16
+}
 
 /// 16 to 235 become 0 to 255.
 pub(crate) fn expand_luma(plane: &mut [u8]) {
@@ -20,6 +116,26 @@ pub(crate) fn expand_chroma(plane: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_stay_what_they_are_by_another_matrix() {
+        for matrix in [Matrix::BT709, Matrix::BT2020, Matrix::SMPTE240M] {
+            for colour in [[200.0, 90.0, 40.0], [30.0, 120.0, 220.0], [128.0; 3]] {
+                let [luma, blue, red] = matrix.encode(colour);
+                let sample = |value: f64| value.round() as u8;
+                let mut planes = vec![sample(luma); 7 * 3];
+                planes.extend([sample(blue + 128.0); 8]);
+                planes.extend([sample(red + 128.0); 8]);
+                matrix.to_bt601(&mut planes, Subsampling::Yuv420, (7, 3));
+                let [luma, blue, red] = Matrix::BT601.encode(colour);
+                let right = [luma, blue + 128.0, red + 128.0];
+                for (index, expected) in [(0, 0), (20, 0), (21, 1), (28, 1), (29, 2), (36, 2)] {
+                    let off = f64::from(planes[index]) - right[expected];
+                    assert!(off.abs() <= 2.0, "{matrix:?}, {colour:?}, {index}: {off}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn expands_limited_range_to_the_nearest_value() {

@@ -32,6 +32,12 @@ pub struct Y4mHeader {
     pub rate: Option<(u32, u32)>,
     /// Which planes there are.
     pub subsampling: Subsampling,
+    /// Bits of a sample; more than 8 take two bytes, the lower one first.
+    pub bits: u8,
+    /// Whether a plane of transparency lies behind the others.
+    pub has_alpha: bool,
+    /// Width and height of a pixel, as a fraction.
+    pub aspect: (i32, i32),
     /// Whether all values are used, not 16 to 235 and 16 to 240.
     pub full_range: bool,
 }
@@ -48,7 +54,7 @@ pub enum Y4mError {
     /// Its frames have more than [`MAX_PIXELS`].
     #[error("its frames of {0}x{1} are larger than is taken, {MAX_PIXELS} pixels")]
     TooLarge(usize, usize),
-    /// Deeper than 8 bits, with alpha, or unknown.
+    /// One that is not known.
     #[error(
         "Y4M of kind C{} is not taken; with ffmpeg, type -pix_fmt yuv420p",
         .0.escape_debug()
@@ -127,6 +133,9 @@ impl Y4mHeader {
             height: 0,
             rate: None,
             subsampling: Subsampling::Yuv420,
+            bits: 8,
+            has_alpha: false,
+            aspect: (1, 1),
             full_range: false,
         };
         let size = |value: &str| value.parse::<usize>().map_err(|_| Y4mError::NoSize);
@@ -138,7 +147,8 @@ impl Y4mHeader {
                 Some('W') => header.width = size(value)?,
                 Some('H') => header.height = size(value)?,
                 Some('F') => header.rate = parse_rate(value),
-                Some('C') => header.subsampling = parse_kind(value)?,
+                Some('C') => header.set_kind(value)?,
+                Some('A') => header.aspect = parse_aspect(value).unwrap_or((1, 1)),
                 Some('X') if value.starts_with("COLORRANGE=") => {
                     header.full_range = value == "COLORRANGE=FULL";
                 }
@@ -153,10 +163,16 @@ impl Y4mHeader {
         }
     }
 
-    /// Bytes of the planes of each frame.
+    /// Bytes of each frame.
     #[must_use]
     pub fn frame_bytes(&self) -> usize {
-        self.subsampling.bytes(self.width, self.height)
+        let alpha = if self.has_alpha {
+            self.width * self.height
+        } else {
+            0
+        };
+        let samples = self.subsampling.bytes(self.width, self.height) + alpha;
+        samples * if self.bits > 8 { 2 } else { 1 }
     }
 
     /// Frames a second, where it says.
@@ -166,13 +182,45 @@ impl Y4mHeader {
         Some(f64::from(over) / f64::from(under))
     }
 
-    /// Widens the planes of a frame to all values, as a JPEG has them.
-    pub fn to_full_range(&self, planes: &mut [u8]) {
-        if !self.full_range {
-            let (luma, chroma) = planes.split_at_mut(self.width * self.height);
-            range::expand_luma(luma);
-            range::expand_chroma(chroma);
+    /// Makes the bytes of a frame planes as a JPEG has them: 8 bits, all values
+    /// used, no transparency.
+    pub fn to_planes(&self, frame: &mut Vec<u8>) {
+        if self.bits > 8 {
+            let shift = self.bits - 8;
+            for at in 0..frame.len() / 2 {
+                let sample = u16::from_le_bytes([frame[2 * at], frame[2 * at + 1]]);
+                frame[at] = (sample >> shift).min(255) as u8;
+            }
         }
+        frame.truncate(self.subsampling.bytes(self.width, self.height));
+        if !self.full_range {
+            range::to_full_range(frame, self.width * self.height);
+        }
+    }
+
+    /// Understands the kind of planes: sampling, then what it has besides.
+    fn set_kind(&mut self, kind: &str) -> Result<(), Y4mError> {
+        let unknown = || Y4mError::Kind(kind.into());
+        let name = if kind.starts_with("mono") { 4 } else { 3 };
+        let (sampling, more) = kind.split_at_checked(name).ok_or_else(unknown)?;
+        self.subsampling = match sampling {
+            "420" => Subsampling::Yuv420,
+            "411" => Subsampling::Yuv411,
+            "422" => Subsampling::Yuv422,
+            "444" => Subsampling::Yuv444,
+            "mono" => Subsampling::Gray,
+            _ => return Err(unknown()),
+        };
+        match more {
+            "" | "jpeg" | "mpeg2" | "paldv" => {}
+            "alpha" => self.has_alpha = true,
+            deep => {
+                let bits = deep.strip_prefix('p').unwrap_or(deep).parse();
+                let bits = bits.ok().filter(|bits| (9..=16).contains(bits));
+                self.bits = bits.ok_or_else(unknown)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -190,7 +238,7 @@ impl fmt::Display for Y4mHeader {
             Subsampling::Yuv411 => "411",
             Subsampling::Gray => "mono",
         };
-        write!(f, " Ip A1:1 C{kind}")?;
+        write!(f, " Ip A{}:{} C{kind}", self.aspect.0, self.aspect.1)?;
         if self.full_range {
             write!(f, " XCOLORRANGE=FULL")?;
         }
@@ -207,15 +255,9 @@ pub fn write_frame(planes: &Planes, out: &mut impl Write) -> io::Result<()> {
     planes.rows().try_for_each(|row| out.write_all(row))
 }
 
-fn parse_kind(kind: &str) -> Result<Subsampling, Y4mError> {
-    match kind {
-        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(Subsampling::Yuv420),
-        "411" => Ok(Subsampling::Yuv411),
-        "422" => Ok(Subsampling::Yuv422),
-        "444" => Ok(Subsampling::Yuv444),
-        "mono" => Ok(Subsampling::Gray),
-        _ => Err(Y4mError::Kind(kind.into())),
-    }
+fn parse_aspect(text: &str) -> Option<(i32, i32)> {
+    let (across, down) = text.split_once(':')?;
+    Some((across.parse().ok()?, down.parse().ok()?))
 }
 
 fn parse_rate(text: &str) -> Option<(u32, u32)> {

@@ -1,56 +1,41 @@
-//! Whole JPEGs out of a stream of bytes: a pipe, a file, a recording.
+//! JPEGs out of a stream of bytes: a pipe, a file, a recording.
 
 use std::io::Read;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr_iter;
 
+use super::markers::{ALONE, EOI, Markers, SOI, SOS, START};
 use crate::frame::MAX_FRAME_BYTES;
 
-/// Cuts any bytes into whole JPEGs, from start to end of image. What lies
-/// between them (multipart headers) is left out; a JPEG that ends early, makes
-/// no sense or is longer than a frame may be is counted as broken. It holds at
-/// most [`MAX_FRAME_BYTES`] and what was read at once.
+/// Cuts any bytes into JPEGs, from start to end of image. What lies between
+/// them (multipart headers) is left out; one whose end is missing goes up to the
+/// start of the next. One that ends within its header, or is longer than a frame
+/// may be, is counted as broken. It holds at most [`MAX_FRAME_BYTES`] and what
+/// was read at once.
 ///
 /// It follows the segments (<https://www.w3.org/Graphics/JPEG/itu-t81.pdf>,
 /// section B.1.1), so a thumbnail inside of a JPEG does not end it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Splitter {
     buffer: BytesMut,
-    state: State,
-    /// How much of the buffer is known to belong to the current JPEG.
-    at: usize,
+    /// In the JPEG that has begun; `None` where none has.
+    markers: Option<Markers>,
+    /// A scan of it has begun.
+    in_scan: bool,
+    ended: bool,
     broken: u64,
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// No JPEG has begun.
-    Outside,
-    /// At a marker.
-    Marker,
-    /// In the coded data of a scan.
-    Scan,
-}
-
-const SOI: u8 = 0xD8;
-const EOI: u8 = 0xD9;
-const SOS: u8 = 0xDA;
 
 impl Splitter {
     /// Nothing read yet.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            state: State::Outside,
-            at: 0,
-            broken: 0,
-        }
+        Self::default()
     }
 
     /// Appends bytes.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.ended = false;
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -59,6 +44,7 @@ impl Splitter {
     /// # Errors
     /// Those of reading.
     pub fn read_from(&mut self, input: &mut impl Read) -> std::io::Result<usize> {
+        self.ended = false;
         let len = self.buffer.len();
         self.buffer.resize(len + READ, 0);
         let read = loop {
@@ -71,12 +57,9 @@ impl Splitter {
         read
     }
 
-    /// No more bytes come: what is left is broken.
+    /// No more bytes come: the last JPEG goes up to the end.
     pub fn end(&mut self) {
-        if self.state != State::Outside {
-            self.give_up(self.buffer.len());
-        }
-        self.buffer.clear();
+        self.ended = true;
     }
 
     /// Bytes that are held.
@@ -91,114 +74,64 @@ impl Splitter {
         self.broken
     }
 
-    /// The next whole JPEG in what was appended; `None`: more is needed.
+    /// The next JPEG in what was appended; `None`: more is needed.
     pub fn next_jpeg(&mut self) -> Option<Bytes> {
         loop {
-            let before = (self.state, self.at, self.buffer.len());
-            match self.state {
-                State::Outside => self.find_start(),
-                State::Marker => {
-                    if let Some(jpeg) = self.take_marker() {
-                        return Some(jpeg);
-                    }
+            let Some(markers) = &mut self.markers else {
+                self.find_start()?;
+                continue;
+            };
+            let Some(marker) = markers.next(&self.buffer) else {
+                let len = self.buffer.len();
+                if !self.ended && len <= MAX_FRAME_BYTES {
+                    return None;
                 }
-                State::Scan => self.skip_scan(),
-            }
-            if self.state != State::Outside && self.at > MAX_FRAME_BYTES {
-                self.give_up(self.at.min(self.buffer.len()));
-            }
-            if before == (self.state, self.at, self.buffer.len()) {
-                return None;
+                match self.take(len, self.ended) {
+                    None => continue,
+                    jpeg => return jpeg,
+                }
+            };
+            let (is_over, end) = match marker.code {
+                EOI => (true, marker.end),
+                // Doubled, as some devices write it.
+                SOI if marker.end == 2 * ALONE => (false, 0),
+                // The one before broke off.
+                SOI => (true, marker.end - ALONE),
+                SOS => {
+                    self.in_scan = true;
+                    (false, 0)
+                }
+                _ => (false, 0),
+            };
+            if is_over && let Some(jpeg) = self.take(end, true) {
+                return Some(jpeg);
             }
         }
     }
 
-    fn find_start(&mut self) {
-        let found = self
-            .buffer
-            .windows(3)
-            .position(|window| window == [0xFF, SOI, 0xFF]);
-        let junk = found.unwrap_or(self.buffer.len().saturating_sub(2));
+    /// Finds where the next JPEG begins, or leaves out what does not begin one.
+    fn find_start(&mut self) -> Option<()> {
+        let found = memchr::memmem::find(&self.buffer, &START);
+        let kept = if self.ended { 0 } else { ALONE };
+        let junk = found.unwrap_or(self.buffer.len().saturating_sub(kept));
         let _ = self.buffer.split_to(junk);
-        if found.is_some() {
-            self.state = State::Marker;
-            self.at = 2;
-        }
+        found?;
+        self.markers = Some(Markers::from(ALONE));
+        self.in_scan = false;
+        Some(())
     }
 
-    fn take_marker(&mut self) -> Option<Bytes> {
-        let rest = self.buffer.get(self.at..).unwrap_or(&[]);
-        let &[0xFF, marker, ref rest @ ..] = rest else {
-            // Between segments only markers can be; one byte may be too few to tell.
-            if rest.first().is_some_and(|&byte| byte != 0xFF) {
-                self.give_up(self.at);
-            }
-            return None;
-        };
-        match marker {
-            // Fill bytes.
-            0xFF => self.at += 1,
-            EOI => {
-                let jpeg = self.buffer.split_to(self.at + 2).freeze();
-                self.state = State::Outside;
-                self.at = 0;
-                if jpeg.len() <= MAX_FRAME_BYTES {
-                    return Some(jpeg);
-                }
-                self.broken += 1;
-            }
-            // The one before broke off.
-            SOI => self.give_up(self.at),
-            // Markers without a segment: TEM and RSTn.
-            0x01 | 0xD0..=0xD7 => self.at += 2,
-            0x00 | 0x02..=0xBF => self.give_up(self.at),
-            _ => {
-                let &[high, low, ..] = rest else {
-                    return None;
-                };
-                let len = usize::from(u16::from_be_bytes([high, low]));
-                if len < 2 {
-                    self.give_up(self.at);
-                    return None;
-                }
-                self.at += 2 + len;
-                if marker == SOS {
-                    self.state = State::Scan;
-                }
-            }
-        }
-        None
-    }
-
-    fn skip_scan(&mut self) {
-        let rest = self.buffer.get(self.at..).unwrap_or(&[]);
-        let marker = memchr_iter(0xFF, rest).find(|&at| {
-            // A stuffed 0xFF, or a restart marker, belongs to the scan.
-            matches!(rest.get(at + 1), Some(&next) if !matches!(next, 0x00 | 0xD0..=0xD7))
-        });
-        match marker {
-            Some(offset) => {
-                self.at += offset;
-                self.state = State::Marker;
-            }
-            // The last byte may be the first half of a marker.
-            None => self.at += rest.len().saturating_sub(1),
-        }
-    }
-
-    /// Leaves a broken JPEG of `len` bytes behind.
-    fn give_up(&mut self, len: usize) {
-        self.broken += 1;
+    /// Takes the JPEG of `len` bytes that ends; `None` where it is broken.
+    fn take(&mut self, len: usize, is_whole: bool) -> Option<Bytes> {
         // At least its own start, or it would be found again.
-        let _ = self.buffer.split_to(len.max(2).min(self.buffer.len()));
-        self.state = State::Outside;
-        self.at = 0;
-    }
-}
-
-impl Default for Splitter {
-    fn default() -> Self {
-        Self::new()
+        let len = len.max(ALONE).min(self.buffer.len());
+        let jpeg = self.buffer.split_to(len).freeze();
+        self.markers = None;
+        if is_whole && self.in_scan && jpeg.len() <= MAX_FRAME_BYTES {
+            return Some(jpeg);
+        }
+        self.broken += 1;
+        None
     }
 }
 

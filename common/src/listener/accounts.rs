@@ -51,7 +51,7 @@ pub(super) struct Accounts {
 /// A frame that can be shown.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) jpeg: Vec<u8>,
+    pub(super) jpeg: Bytes,
     /// What of the picture is missing, in minimum coded units.
     pub(super) stale: Vec<Range<u32>>,
     /// The share of the picture that is not.
@@ -60,9 +60,9 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn whole(jpeg: Vec<u8>, captured: Duration) -> Self {
+    pub(super) fn whole(jpeg: impl Into<Bytes>, captured: Duration) -> Self {
         Self {
-            jpeg,
+            jpeg: jpeg.into(),
             stale: Vec::new(),
             fresh: 1.0,
             captured,
@@ -175,7 +175,7 @@ impl Accounts {
                 stream: self.stream,
                 number,
             },
-            jpeg: Bytes::from(frame.jpeg),
+            jpeg: frame.jpeg,
             stale: frame.stale,
             checked: false,
             captured: frame.captured,

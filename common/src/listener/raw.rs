@@ -53,19 +53,25 @@ impl RawStream {
         self.handle_timeout(now);
         self.accounts.note_datagram(from, datagram.len(), now);
         self.datagrams += 1;
-        let begun = *self.begun.get_or_insert(now);
-        let mut stray = 0;
-        for joined in self.joiner.push(datagram) {
-            match joined {
-                Joined::Whole(jpeg) => {
-                    let captured = now.saturating_sub(begun);
-                    self.accounts.hand_out(Ready::whole(jpeg, captured), now);
-                }
-                Joined::Broken => self.accounts.counts.incomplete += 1,
-                Joined::Stray => stray += 1,
-            }
+        self.begun.get_or_insert(now);
+        let joined = self.joiner.push(datagram);
+        let stray = joined.iter().filter(|joined| **joined == Joined::Stray);
+        let stray = stray.count() as u64;
+        for joined in joined {
+            self.settle(joined, now);
         }
         stray
+    }
+
+    fn settle(&mut self, joined: Joined, now: Duration) {
+        match joined {
+            Joined::Whole(jpeg) => {
+                let captured = now.saturating_sub(self.begun.unwrap_or(now));
+                self.accounts.hand_out(Ready::whole(jpeg, captured), now);
+            }
+            Joined::Broken => self.accounts.counts.incomplete += 1,
+            Joined::Stray => {}
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Duration) {
@@ -82,9 +88,9 @@ impl RawStream {
     }
 
     pub(super) fn end(&mut self) {
-        if self.joiner.is_open() {
-            self.joiner.reset();
-            self.accounts.counts.incomplete += 1;
+        if let Some(joined) = self.joiner.finish() {
+            let heard = self.accounts.heard();
+            self.settle(joined, heard);
         }
     }
 

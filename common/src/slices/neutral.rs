@@ -1,7 +1,8 @@
 //! Entropy-coded slices without content: in every block the same DC value as
 //! the block before, at first the middle of its range, and no AC coefficient.
 
-use crate::jpeg::{Component, DHT, JpegHeader, Segments};
+use crate::jpeg::markers::DHT;
+use crate::jpeg::{Component, JpegHeader, Segments};
 
 /// The most blocks in a minimum coded unit (T.81, B.2.3).
 const MAX_BLOCKS: u32 = 10;
@@ -79,7 +80,7 @@ impl Codes {
         };
         for segment in Segments::new(header).ok()? {
             let segment = segment.ok()?;
-            if segment.marker == DHT {
+            if segment.code() == DHT {
                 codes.read(segment.payload)?;
             }
         }

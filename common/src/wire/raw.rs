@@ -3,14 +3,22 @@
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
+use bytes::Bytes;
+
 use crate::frame::MAX_FRAME_BYTES;
-use crate::jpeg::{EOI, JpegHeader, RST0, RST7, SOI, SOS};
+use crate::jpeg::markers::{ALONE, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START, is_reserved};
+use crate::jpeg::scan::may_be_whole;
+use crate::jpeg::{JpegHeader, clean};
+
+/// How often a JPEG without an end is looked at for whether it is all there:
+/// each look reads all of it.
+const MAX_LOOKS: u32 = 4;
 
 /// What the datagrams of one sender made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joined {
     /// A JPEG from start of image to end of image, whose markers are in order.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// A JPEG had begun, and something of it is missing or damaged.
     Broken,
     /// Bytes that belong to no JPEG that had begun.
@@ -25,6 +33,9 @@ pub struct Joiner {
     /// What may be the start of the next one, cut within.
     start: Vec<u8>,
     scanner: Scanner,
+    /// Bytes of the longest datagram of the JPEG that has begun.
+    longest: usize,
+    looks: u32,
 }
 
 impl Joiner {
@@ -42,9 +53,8 @@ impl Joiner {
         }
         let begins = datagram.starts_with(&START);
         // Within a segment the bytes may be a small picture of their own.
-        if self.is_open() && begins && !self.scanner.is_within_segment(self.bytes.len()) {
-            joined.push(Joined::Broken);
-            self.reset();
+        if begins && self.is_open() && !self.scanner.markers.is_within_segment(&self.bytes) {
+            joined.extend(self.finish());
         }
         if !self.is_open() && !begins {
             joined.push(Joined::Stray);
@@ -56,44 +66,40 @@ impl Joiner {
         let mut begin = 0;
         loop {
             let bytes = self.bytes.get(begin..).unwrap_or_default();
-            match self.scanner.scan(bytes) {
+            let end = match self.scanner.scan(bytes) {
                 Scan::More if bytes.len() <= MAX_FRAME_BYTES => break,
                 Scan::More | Scan::Wrong => {
                     joined.push(Joined::Broken);
                     self.reset();
                     return joined;
                 }
-                Scan::End(end) => {
-                    let jpeg = if joined.is_empty() {
-                        // It may be large, and what is behind it is not.
-                        let rest = self.bytes.split_off(end);
-                        std::mem::replace(&mut self.bytes, rest)
-                    } else {
-                        let jpeg = bytes.get(..end).unwrap_or_default().to_vec();
-                        begin += end;
-                        jpeg
-                    };
-                    let in_order = self.scanner.has_all_restarts(&jpeg);
-                    self.scanner = Scanner::default();
-                    joined.push(if in_order {
-                        Joined::Whole(jpeg)
-                    } else {
-                        Joined::Broken
-                    });
-                    let rest = self.bytes.get(begin..).unwrap_or_default();
-                    if rest.starts_with(&START) {
-                        continue;
-                    }
-                    // Cameras fill the last datagram up with anything.
-                    if START.starts_with(rest) {
-                        self.start = rest.to_vec();
-                    }
-                    self.bytes = Vec::new();
-                    return joined;
-                }
+                Scan::End(end) => end,
+            };
+            let jpeg = if joined.is_empty() {
+                // It may be large, and what is behind it is not.
+                let rest = self.bytes.split_off(end);
+                std::mem::replace(&mut self.bytes, rest)
+            } else {
+                let jpeg = bytes.get(..end).unwrap_or_default().to_vec();
+                begin += end;
+                jpeg
+            };
+            joined.push(self.scanner.judge(jpeg));
+            self.scanner = Scanner::default();
+            (self.longest, self.looks) = (0, 0);
+            let rest = self.bytes.get(begin..).unwrap_or_default();
+            if rest.starts_with(&START) {
+                continue;
             }
+            // Cameras fill the last datagram up with anything.
+            if START.starts_with(rest) {
+                self.start = rest.to_vec();
+            }
+            self.bytes = Vec::new();
+            return joined;
         }
         self.bytes.drain(..begin);
+        joined.extend(self.look(begins, datagram.len()));
         joined
     }
 
@@ -109,27 +115,57 @@ impl Joiner {
         self.bytes.capacity()
     }
 
+    /// Ends the JPEG that has begun: some devices write no end of image.
+    pub fn finish(&mut self) -> Option<Joined> {
+        if !self.is_open() {
+            return None;
+        }
+        let jpeg = std::mem::take(&mut self.bytes);
+        let joined = self.scanner.judge(jpeg);
+        self.reset();
+        Some(joined)
+    }
+
+    /// Where the newest datagram, of this length, may be the last of a JPEG that
+    /// has no end: the JPEG, if all of it is there.
+    fn look(&mut self, begins: bool, len: usize) -> Option<Joined> {
+        let may_be_last = begins || len < self.longest;
+        self.longest = self.longest.max(len);
+        if !may_be_last || !self.scanner.in_scan || self.looks == MAX_LOOKS {
+            return None;
+        }
+        self.looks += 1;
+        let joined = self.scanner.judge(self.bytes.clone());
+        let is_whole = matches!(joined, Joined::Whole(_));
+        is_whole.then(|| {
+            self.reset();
+            joined
+        })
+    }
+
     /// Gives up the JPEG that has begun.
-    pub fn reset(&mut self) {
+    fn reset(&mut self) {
         self.bytes = Vec::new();
         self.scanner = Scanner::default();
+        (self.longest, self.looks) = (0, 0);
     }
 }
 
 /// Where in a JPEG one has come.
 #[derive(Debug, Default)]
 struct Scanner {
-    at: usize,
+    markers: Markers,
     /// Behind a start of scan, where coded data stand between markers.
     in_scan: bool,
-    /// Restart markers in the present scan.
+    /// In the present scan: how many restart markers, and the newest of them.
     restarts: usize,
+    newest: Option<Marker>,
 }
 
 enum Scan {
     /// The JPEG goes on behind the bytes that are there.
     More,
-    /// It ends here.
+    /// It ends here, by its own marker or where another one begins.
     End(usize),
     /// No JPEG goes on like this.
     Wrong,
@@ -138,66 +174,56 @@ enum Scan {
 impl Scanner {
     /// Goes as far as the bytes allow.
     fn scan(&mut self, bytes: &[u8]) -> Scan {
-        loop {
-            if self.in_scan {
-                let found = bytes
-                    .get(self.at..)
-                    .and_then(|rest| memchr::memchr(0xff, rest));
-                let Some(found) = found else {
-                    self.at = self.at.max(bytes.len());
-                    return Scan::More;
-                };
-                self.at += found;
-            }
-            let Some(&[first, marker]) = bytes.get(self.at..).and_then(<[u8]>::first_chunk) else {
-                return Scan::More;
-            };
-            match (first, marker) {
-                (0xff, 0xff) => self.at += 1,
-                (0xff, EOI) => return Scan::End(self.at + 2),
-                (0xff, SOI) if self.at == 0 => self.at = 2,
-                (0xff, 0) if self.in_scan => self.at += 2,
-                (0xff, RST0..=RST7) if self.in_scan => {
-                    if usize::from(marker - RST0) != self.restarts % 8 {
+        while let Some(marker) = self.markers.next(bytes) {
+            match marker.code {
+                EOI => return Scan::End(marker.end),
+                // Its own, also where that is doubled.
+                SOI if marker.end <= 2 * ALONE => {}
+                SOI => return Scan::End(marker.end - ALONE),
+                RST0..=RST7 if self.in_scan => {
+                    // Whichever number they begin with, each is one above.
+                    let next = |newest: Marker| RST0 + (newest.code - RST0 + 1) % 8;
+                    if self
+                        .newest
+                        .is_some_and(|newest| next(newest) != marker.code)
+                    {
                         return Scan::Wrong;
                     }
+                    self.newest = Some(marker);
                     self.restarts += 1;
-                    self.at += 2;
                 }
-                // Those below are reserved (table B.1).
-                (0xff, 0xc0..=0xfe) if !matches!(marker, RST0..=SOI) => {
-                    let len = bytes.get(self.at + 2..).and_then(<[u8]>::first_chunk);
-                    let Some(len) = len.map(|len| usize::from(u16::from_be_bytes(*len))) else {
-                        return Scan::More;
-                    };
-                    if len < 2 {
-                        return Scan::Wrong;
-                    }
-                    self.at += 2 + len;
-                    self.in_scan = marker == SOS;
-                    self.restarts = 0;
+                code if self.in_scan && is_reserved(code) => return Scan::Wrong,
+                code => {
+                    self.in_scan = code == SOS;
+                    (self.restarts, self.newest) = (0, None);
                 }
-                _ => return Scan::Wrong,
             }
         }
+        Scan::More
     }
 
-    /// Whether the next byte, behind `len` others, belongs to a segment of the
-    /// header.
-    fn is_within_segment(&self, len: usize) -> bool {
-        !self.in_scan && self.at > len
-    }
-
-    /// Whether the last scan has as many restart markers as it should: data
-    /// that are missing between two of them are missed by their count.
-    fn has_all_restarts(&self, jpeg: &[u8]) -> bool {
-        JpegHeader::parse(jpeg)
-            .is_ok_and(|header| !header.has_slices() || self.restarts + 1 == header.slice_count())
+    /// What a JPEG is that has ended: data that are missing between two restart
+    /// markers are missed by the markers' count, a missing end by what its units
+    /// take.
+    fn judge(&self, jpeg: Vec<u8>) -> Joined {
+        let has_end = jpeg.ends_with(&[0xff, EOI]);
+        let jpeg = Bytes::from(jpeg);
+        let Ok(jpeg) = clean(&jpeg) else {
+            return Joined::Broken;
+        };
+        let Ok(header) = JpegHeader::parse(&jpeg) else {
+            return Joined::Broken;
+        };
+        let is_last = |marker: Marker| marker.end + ALONE == jpeg.len();
+        let restarts = self.restarts - usize::from(self.newest.is_some_and(is_last));
+        let adds_up = !header.has_slices() || restarts + 1 == header.slice_count();
+        if adds_up && (has_end || may_be_whole(&jpeg)) {
+            Joined::Whole(jpeg)
+        } else {
+            Joined::Broken
+        }
     }
 }
-
-/// A start of image and the beginning of the marker behind it.
-const START: [u8; 3] = [0xff, SOI, 0xff];
 
 #[cfg(test)]
 mod tests {
@@ -238,7 +264,7 @@ mod tests {
         padded.extend([0; 40]);
         assert_eq!(
             join([&jpeg[..], &padded, &jpeg]),
-            vec![Joined::Whole(jpeg.clone()); 3]
+            vec![Joined::Whole(jpeg.clone().into()); 3]
         );
     }
 
@@ -254,7 +280,7 @@ mod tests {
         let cut = 6;
         assert_eq!(
             join([&jpeg[..cut], &jpeg[cut..]]),
-            [Joined::Whole(jpeg.clone())]
+            [Joined::Whole(jpeg.clone().into())]
         );
     }
 
@@ -263,7 +289,7 @@ mod tests {
         let (one, two) = (jpeg(0, 4), jpeg(0, 5));
         assert_eq!(
             join([&one[..2000], &two[..]]),
-            [Joined::Broken, Joined::Whole(two.clone())]
+            [Joined::Broken, Joined::Whole(two.clone().into())]
         );
         assert_eq!(join([&one[2000..]]), [Joined::Stray]);
     }
@@ -285,7 +311,7 @@ mod tests {
             intervals in prop::collection::vec(0_u16..8, 1..4), cut in 3_usize..3000, aligned: bool,
         ) {
             let jpegs: Vec<_> = intervals.iter().map(|interval| jpeg(*interval, 7)).collect();
-            let whole: Vec<_> = jpegs.iter().cloned().map(Joined::Whole).collect();
+            let whole: Vec<_> = jpegs.iter().cloned().map(|jpeg| Joined::Whole(jpeg.into())).collect();
             let joined = if aligned {
                 join(jpegs.iter().flat_map(|jpeg| jpeg.chunks(cut)))
             } else {

@@ -27,7 +27,7 @@ mod tables;
 pub use assembly::{Assembly, Contradiction};
 pub use header::rebuild;
 pub use packetise::{Cut, Picture, Unsuitable};
-pub use tables::{Quantization, SentTables};
+pub use tables::{Quantization, SentTables, TableBytes};
 
 use thiserror::Error;
 
@@ -101,7 +101,7 @@ pub struct Fragment<'a> {
     pub chunk: Option<Chunk>,
     /// The tables, in the first fragment of a frame with [`FIRST_SENT_Q`] or
     /// above; empty where they were sent with a frame before.
-    pub tables: Option<&'a [u8]>,
+    pub tables: Option<TableBytes<'a>>,
     /// A part of the scan.
     pub data: &'a [u8],
 }
@@ -125,19 +125,6 @@ pub enum FragmentError {
     /// A quantization that the RFC reserves.
     #[error("Q {0} is reserved")]
     Q(u8),
-    /// Tables that baseline JPEG does not have.
-    #[error(
-        "{bytes} bytes of tables with precision {precision:#04x}, expected 0, 64 or 128 with 0"
-    )]
-    Tables {
-        /// Bits that say which table has 16 bits a value.
-        precision: u8,
-        /// The bytes of all tables.
-        bytes: usize,
-    },
-    /// A restart interval of nothing.
-    #[error("restart interval 0")]
-    Interval,
 }
 
 impl<'a> Fragment<'a> {
@@ -162,28 +149,23 @@ impl<'a> Fragment<'a> {
         if number & WITH_RESTARTS != 0 {
             let ([i1, i0, c1, c0], behind) = split(rest, "restart header")?;
             let bits = u16::from_be_bytes([c1, c0]);
-            interval = Some(u16::from_be_bytes([i1, i0]));
-            chunk = Some(Chunk {
+            // Some senders have the header and no restart markers.
+            interval = Some(u16::from_be_bytes([i1, i0])).filter(|interval| *interval > 0);
+            chunk = interval.map(|_| Chunk {
                 first: bits & FIRST != 0,
                 last: bits & LAST != 0,
                 count: bits & NO_COUNT,
             });
             rest = behind;
         }
-        if interval == Some(0) {
-            return Err(FragmentError::Interval);
-        }
         let mut tables = None;
         if q >= FIRST_SENT_Q && offset == 0 {
             let ([_, precision, l1, l0], behind) = split(rest, "table header")?;
             let bytes = usize::from(u16::from_be_bytes([l1, l0]));
-            if precision != 0 || !matches!(bytes, 0 | 64 | 128) {
-                return Err(FragmentError::Tables { precision, bytes });
-            }
-            let (sent, data) = behind
+            let (bytes, data) = behind
                 .split_at_checked(bytes)
                 .ok_or_else(|| short("tables", bytes, behind))?;
-            tables = Some(sent);
+            tables = Some(TableBytes { precision, bytes });
             rest = data;
         }
         Ok(Self {
@@ -223,10 +205,10 @@ impl<'a> Fragment<'a> {
             out.extend(interval.to_be_bytes());
             out.extend((flags | chunk.count & NO_COUNT).to_be_bytes());
         }
-        if let Some(tables) = self.tables {
-            out.extend([0, 0]);
-            out.extend((tables.len() as u16).to_be_bytes());
-            out.extend(tables);
+        if let Some(TableBytes { precision, bytes }) = self.tables {
+            out.extend([0, precision]);
+            out.extend((bytes.len() as u16).to_be_bytes());
+            out.extend(bytes);
         }
         out.extend(self.data);
     }

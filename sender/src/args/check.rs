@@ -63,7 +63,7 @@ impl Options {
         let source = match &self.source {
             Spec::Path(path) => Some(path.as_path()),
             Spec::Stdin => Some("-".as_ref()),
-            Spec::Camera(_) | Spec::Url(_) | Spec::Pattern { .. } => None,
+            Spec::Camera(_) | Spec::CameraNamed(_) | Spec::Url(_) | Spec::Pattern { .. } => None,
         };
         let sdp = self.sdp.as_deref().map(|path| Named::new("--sdp", path));
         let report = self.report.as_deref();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
+use framegram_media::{Image, Pool};
 use framegram_net::clock;
-use opencv::core::{MatTraitConst, Vector};
+use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst};
 
-use super::video::{Mats, as_jpeg, fourcc, get_or_zero};
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
 use crate::stop::Stop;
@@ -59,7 +59,7 @@ impl Camera {
     pub(super) fn open(device: &Path, request: &Request) -> Result<Self> {
         let name = device.display();
         if !device.exists() {
-            bail!("there is no camera at {name}; see which there are with: ls /dev/video*");
+            bail!("there is no camera at {name}; see which there are with: framegram-send cameras");
         }
         let wish = Wish {
             size: request.size,
@@ -228,4 +228,51 @@ fn open(device: &Path, wish: Wish) -> Option<Opened> {
         jpeg,
         rate,
     })
+}
+
+/// OpenCV's matrices for pictures, used again.
+#[derive(Default)]
+struct Mats {
+    idle: Pool<Pixels>,
+}
+
+impl Mats {
+    /// One to read into.
+    fn take(&self) -> Mat {
+        self.idle.take().map(|pixels| pixels.0).unwrap_or_default()
+    }
+
+    /// What was read into one, without a copy.
+    fn picture(&self, mat: Mat) -> Result<Content> {
+        let (kind, size) = (mat.typ(), mat.size()?);
+        if kind != opencv::core::CV_8UC3 || !mat.is_continuous() {
+            bail!("OpenCV gives pixels of kind {kind}, not blue, green and red");
+        }
+        let (width, height) = (usize::try_from(size.width)?, usize::try_from(size.height)?);
+        let pixels = self.idle.lend(Pixels(mat));
+        Ok(Content::Image(Image::bgr(width, height, pixels)?))
+    }
+}
+
+struct Pixels(Mat);
+
+impl AsRef<[u8]> for Pixels {
+    fn as_ref(&self) -> &[u8] {
+        self.0.data_bytes().unwrap_or(&[])
+    }
+}
+
+/// The bytes of a packet, where a JPEG begins with them.
+fn as_jpeg(mat: &Mat) -> Option<&[u8]> {
+    let bytes = mat.data_bytes().ok()?;
+    bytes.starts_with(&[0xFF, 0xD8]).then_some(bytes)
+}
+
+/// The code of what is delivered, in four letters.
+fn fourcc(capture: &VideoCapture) -> [u8; 4] {
+    (get_or_zero(capture, videoio::CAP_PROP_FOURCC) as u32).to_le_bytes()
+}
+
+fn get_or_zero(capture: &VideoCapture, property: i32) -> f64 {
+    capture.get(property).unwrap_or(0.0)
 }

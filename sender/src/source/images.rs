@@ -1,7 +1,7 @@
 //! Stills: one, or a folder of them in name order.
 //!
-//! A JPEG goes out as it is, once it is known to decode to its end; one that a
-//! camera held upside down, or that is in print colours, is turned first.
+//! A JPEG goes out as it is, once it is known to go to its end; one that a
+//! camera held another way up is turned first.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use bytes::Bytes;
-use framegram_media::Image;
-use framegram_media::jpeg::{self, JpegInfo};
 use framegram_media::limits::{MAX_PIXELS, MAX_SIDE, check_size};
+use framegram_media::{Decoder, Image, Turn};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
+use super::checked::check;
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
 
@@ -37,7 +36,7 @@ const CHUNK_AROUND: usize = 12;
 const MAX_EXIF: usize = 64 << 10;
 
 /// How a still's name ends.
-const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "jpe", "png"];
+const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "jif", "png"];
 
 /// Whether a file of JPEG data is one still by its name, not a stream of them.
 pub(crate) fn is_still(path: &Path) -> bool {
@@ -57,6 +56,7 @@ pub(super) struct Images {
     rate: f64,
     number: u64,
     unreadable: u64,
+    keep_broken: bool,
     console: Arc<Console>,
     /// A single still that cannot be read is an error, not one skipped.
     alone: bool,
@@ -74,6 +74,7 @@ impl Images {
             rate: request.rate.unwrap_or(DEFAULT_RATE),
             number: 0,
             unreadable: 0,
+            keep_broken: request.keep_broken,
             console: Arc::clone(&request.console),
             alone: true,
             again: false,
@@ -111,7 +112,7 @@ impl Source for Images {
     fn next(&mut self) -> Result<Option<Captured>> {
         while let Some(path) = self.paths.get(self.next) {
             self.next += 1;
-            match read_still(path) {
+            match read_still(path, self.keep_broken) {
                 Ok(content) => {
                     let media_time = paced::media_time(self.number, self.rate);
                     self.number += 1;
@@ -141,6 +142,10 @@ impl Source for Images {
         Ok(true)
     }
 
+    fn is_checked(&self) -> bool {
+        true
+    }
+
     fn unreadable(&self) -> u64 {
         self.unreadable
     }
@@ -150,21 +155,23 @@ impl Source for Images {
     }
 }
 
-fn read_still(path: &Path) -> Result<Content> {
+fn read_still(path: &Path, keep_broken: bool) -> Result<Content> {
     let name = path.display();
     let len = path.metadata().map_or(0, |metadata| metadata.len());
     ensure!(len <= MAX_FILE, "{name} is larger than {MAX_FILE} bytes");
     let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
-    decode(bytes).with_context(|| format!("{name} is not a still that can be read"))
+    decode(bytes, keep_broken).with_context(|| format!("{name} is not a still that can be read"))
 }
 
-fn decode(bytes: Vec<u8>) -> Result<Content> {
+fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
     if bytes.starts_with(&[0xFF, 0xD8]) {
-        let is_video = JpegInfo::read(&bytes).is_ok_and(|info| info.is_video);
-        if is_video && orientation(&bytes) == Orientation::NoTransforms {
-            jpeg::check(&bytes)?;
-            return Ok(Content::Jpeg(Bytes::from(bytes)));
+        let upright = orientation(&bytes);
+        let jpeg = check(&bytes.into(), keep_broken)?;
+        if upright == Orientation::NoTransforms {
+            return Ok(Content::Jpeg(jpeg));
         }
+        let image = Decoder::new()?.decode_image(&jpeg)?;
+        return Ok(Content::Image(image.turned(turn(upright))?));
     }
     let bytes = if bytes.starts_with(&PNG_START) {
         essential(&bytes)
@@ -206,6 +213,25 @@ fn essential(png: &[u8]) -> Vec<u8> {
         rest = behind;
     }
     kept
+}
+
+/// How an image that is held like this comes upright (EXIF, tag 0x0112).
+fn turn(orientation: Orientation) -> Turn {
+    let (transpose, mirror_x, mirror_y) = match orientation {
+        Orientation::NoTransforms => (false, false, false),
+        Orientation::FlipHorizontal => (false, true, false),
+        Orientation::Rotate180 => (false, true, true),
+        Orientation::FlipVertical => (false, false, true),
+        Orientation::Rotate90FlipH => (true, false, false),
+        Orientation::Rotate90 => (true, true, false),
+        Orientation::Rotate270FlipH => (true, true, true),
+        Orientation::Rotate270 => (true, false, true),
+    };
+    Turn {
+        transpose,
+        mirror_x,
+        mirror_y,
+    }
 }
 
 fn orientation(bytes: &[u8]) -> Orientation {

@@ -1,5 +1,6 @@
 //! What is typed for a source.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use framegram_media::limits::check_size;
@@ -9,6 +10,8 @@ use framegram_media::limits::check_size;
 pub enum Spec {
     /// A V4L2 device.
     Camera(PathBuf),
+    /// A camera by its name, or a part of it.
+    CameraNamed(String),
     /// A file or a folder.
     Path(PathBuf),
     /// What FFmpeg opens over the network.
@@ -25,6 +28,17 @@ pub enum Spec {
 }
 
 impl Spec {
+    /// Understands SOURCE, which may be a file name of any bytes.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with it.
+    pub fn parse_os(text: OsString) -> Result<Self, String> {
+        match text.into_string() {
+            Ok(text) => Self::parse(&text),
+            Err(name) => Ok(Self::Path(name.into())),
+        }
+    }
+
     /// Understands SOURCE.
     ///
     /// # Errors
@@ -39,13 +53,15 @@ impl Spec {
         if text == "camera" {
             return Ok(Self::Camera("/dev/video0".into()));
         }
-        if let Some(number) = text.strip_prefix("camera:") {
-            let number: u16 = number
-                .parse()
-                .map_err(|_| format!("'{number}' is not a camera's number: type camera:0"))?;
-            return Ok(Self::Camera(format!("/dev/video{number}").into()));
+        match text.strip_prefix("camera:") {
+            Some("") => return Err("type a camera's number or name: camera:0".into()),
+            Some(name) if name.bytes().all(|byte| byte.is_ascii_digit()) => {
+                return Ok(Self::Camera(format!("/dev/video{name}").into()));
+            }
+            Some(name) => return Ok(Self::CameraNamed(name.into())),
+            None => {}
         }
-        if text.starts_with("/dev/video") {
+        if text.starts_with("/dev/video") || text.starts_with("/dev/v4l/") {
             return Ok(Self::Camera(text.into()));
         }
         if text == "pattern" {
@@ -62,11 +78,18 @@ impl Spec {
                 "a pattern's rate stands behind its size: pattern:1280x720@{rate}"
             ));
         }
-        if text.contains("://") {
+        if is_url(text) && !PathBuf::from(text).exists() {
             return Ok(Self::Url(text.into()));
         }
         Ok(Self::Path(text.into()))
     }
+}
+
+/// Whether it begins as a URL does: with a scheme.
+fn is_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let may_be_in_it = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(may_be_in_it))
 }
 
 /// `WxH`, both in pixels.

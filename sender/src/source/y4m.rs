@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use framegram_media::limits::check_size;
 use framegram_media::y4m::{Y4mError, Y4mReader};
-use framegram_media::{Image, Pool, Subsampling};
+use framegram_media::{Image, Pool};
 
 use super::{Captured, Content, Source, paced};
 
@@ -27,6 +27,8 @@ pub struct Y4m {
     path: Option<PathBuf>,
     rate: f64,
     number: u64,
+    /// It was cut off within a frame.
+    cut_off: bool,
     buffers: Pool<Vec<u8>>,
 }
 
@@ -49,6 +51,7 @@ impl Y4m {
             path: None,
             rate: rate.or(own_rate).unwrap_or(DEFAULT_RATE),
             number: 0,
+            cut_off: false,
             buffers: Pool::new(),
         })
     }
@@ -69,13 +72,20 @@ impl Y4m {
     fn read_frame(&mut self) -> Result<Option<Image>> {
         let header = *self.reader.header();
         let mut planes = self.buffers.take_sized(header.frame_bytes());
-        if !self.reader.read_frame(&mut planes)? {
-            return Ok(None);
+        match self.reader.read_frame(&mut planes) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // A recording that broke off is as long as its last whole frame.
+            Err(Y4mError::CutOff(_)) if self.number > 0 => {
+                self.cut_off = true;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
         }
-        header.to_full_range(&mut planes);
+        header.to_planes(&mut planes);
         let planes = self.buffers.lend(planes);
         let image = Image::yuv(header.width, header.height, header.subsampling, planes)?;
-        Ok(Some(image))
+        Ok(Some(image.widened().with_aspect(header.aspect)))
     }
 }
 
@@ -108,6 +118,10 @@ impl Source for Y4m {
         Ok(true)
     }
 
+    fn unreadable(&self) -> u64 {
+        u64::from(self.cut_off)
+    }
+
     fn frame_rate(&self) -> Option<f64> {
         Some(self.rate)
     }
@@ -118,15 +132,12 @@ fn open(input: Box<dyn BufRead + Send>) -> Result<Y4mReader<Box<dyn BufRead + Se
     let reader = Y4mReader::new(input)?;
     let header = reader.header();
     check_size(header.width, header.height)?;
-    if header.subsampling == Subsampling::Yuv411 {
-        return Err(Y4mError::Kind("411".into()).into());
-    }
     Ok(reader)
 }
 
 #[cfg(test)]
 mod tests {
-    use framegram_media::Pixels;
+    use framegram_media::{Pixels, Subsampling};
     use proptest::prelude::*;
 
     use super::*;
@@ -146,8 +157,8 @@ mod tests {
     #[test]
     fn fails_for_kinds_and_sizes_that_are_not_sent() {
         for line in [
-            "YUV4MPEG2 W2 H2 C411\n",
-            "YUV4MPEG2 W2 H2 C420p10\n",
+            "YUV4MPEG2 W2 H2 C410\n",
+            "YUV4MPEG2 W2 H2 C420p99\n",
             "YUV4MPEG2 W16385 H1\n",
             "YUV4MPEG2 W2\n",
             "RIFF\n",
@@ -157,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_frames_of_odd_size_and_fails_for_half_a_frame() {
+    fn reads_frames_of_odd_size_up_to_half_a_frame() {
         let mut bytes = b"YUV4MPEG2 W3 H3 F25:1 C420jpeg\nFRAME\n".to_vec();
         bytes.extend([16; 9]);
         bytes.extend([128; 8]);
@@ -177,7 +188,31 @@ mod tests {
             &Pixels::Yuv(Subsampling::Yuv420, white.into())
         );
         bytes.pop();
+        assert_eq!(read(bytes.clone()).unwrap(), pictures[..1]);
+        bytes.truncate(50);
         assert!(read(bytes).is_err());
+    }
+
+    #[test]
+    fn samples_of_more_bits_keep_the_highest_eight() {
+        for (kind, sample, kept) in [
+            ("420p10", 1023, 255),
+            ("420p10", 64, 0),
+            ("420p16", 0x8000, 130),
+        ] {
+            let mut bytes = format!("YUV4MPEG2 W2 H2 F25:1 A4:3 C{kind}\nFRAME\n").into_bytes();
+            bytes.extend([sample; 6].into_iter().flat_map(u16::to_le_bytes));
+            let pictures = read(bytes).unwrap();
+            let Pixels::Yuv(Subsampling::Yuv420, planes) = pictures[0].pixels() else {
+                panic!("{kind}");
+            };
+            assert_eq!(planes[..4], [kept; 4], "{kind}, {sample}");
+            assert_eq!(pictures[0].square_size(), (3, 2));
+        }
+        let mut bytes = b"YUV4MPEG2 W1 H1 C444alpha XCOLORRANGE=FULL\nFRAME\n".to_vec();
+        bytes.extend([1, 2, 3, 4]);
+        let planes = Pixels::Yuv(Subsampling::Yuv444, vec![1, 2, 3].into());
+        assert_eq!(read(bytes).unwrap()[0].pixels(), &planes);
     }
 
     proptest! {

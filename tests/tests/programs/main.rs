@@ -6,6 +6,7 @@
 mod clock;
 mod delay;
 mod grid;
+mod inputs;
 mod loopback;
 mod measuring;
 mod over_a_relay;

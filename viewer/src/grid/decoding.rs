@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use bytes::Bytes;
 use framegram_cli::threads::Threads;
-use framegram_common::jpeg::{self, JpegHeader, scan};
+use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_common::slices;
-use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
+use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage, vet};
 
 use crate::sink::wall;
 
@@ -171,8 +171,8 @@ fn decode(decoder: &mut Decoder, job: Job) -> Done {
     } = job;
     let jpeg = filled(&frame, before.as_ref());
     let outcome = decoder.size(&jpeg).and_then(|coded| {
-        if !frame.checked && !scan::may_be_whole(&jpeg) {
-            return Err(Undecodable::damaged());
+        if !frame.checked {
+            vet(&jpeg, false)?;
         }
         let reduction = area.map_or(Reduction::Eighth, |area| {
             Reduction::towards(coded, wall::seen(coded, area))

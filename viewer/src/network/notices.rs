@@ -114,7 +114,11 @@ impl Network {
         if cloned && !std::mem::replace(&mut self.cloned_told, true) {
             self.console.say(CLONED);
         }
-        let live = self.meter.take(statistics, now);
+        let mut live = self.meter.take(statistics, now);
+        if let Some(line) = self.unusable.poll(now) {
+            self.console.say(&line);
+        }
+        live.unusable = self.unusable.line().cloned();
         self.introduce(&live);
         if now >= self.next_progress && self.exchange.news().followed {
             self.next_progress = now + self.console.progress_interval();

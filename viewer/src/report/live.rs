@@ -18,6 +18,8 @@ pub struct Live {
     pub fps: Option<f64>,
     /// Bits a second received.
     pub bitrate_bps: Option<f64>,
+    /// What arrives where no stream does.
+    pub unusable: Option<String>,
 }
 
 /// Makes rates of statistics taken one after another.
@@ -58,6 +60,7 @@ impl Meter {
             fps: rate(|sample| sample.shown),
             bitrate_bps: rate(|sample| sample.bytes).map(|bytes| bytes * 8.0),
             statistics,
+            unusable: None,
         }
     }
 }
@@ -278,6 +281,7 @@ mod tests {
             statistics: at(75, 0),
             fps: Some(29.97),
             bitrate_bps: Some(8_000_000.0),
+            unusable: None,
         };
         assert_eq!(
             live.line(),

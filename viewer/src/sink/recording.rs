@@ -148,7 +148,7 @@ impl Recording {
     fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {
             Writer::Mjpeg(decoder) => {
-                decoder.check(&frame.jpeg, frame.checked)?;
+                decoder.check(&frame.jpeg)?;
                 self.out.write_all(&frame.jpeg)?;
             }
             Writer::Y4m(y4m) => y4m.write(frame, &mut self.out)?,
@@ -221,6 +221,13 @@ impl Recording {
 }
 
 impl Sink for Recording {
+    fn take_remark(&mut self) -> Option<String> {
+        match &mut self.writer {
+            Writer::Mjpeg(decoder) => decoder.take_remark(),
+            Writer::Y4m(y4m) => y4m.take_remark(),
+        }
+    }
+
     fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
         if self.closed {
             return Ok(Shown::Withheld);
@@ -355,7 +362,7 @@ mod tests {
     #[test]
     fn mjpeg_is_the_frames_as_they_came_without_what_is_no_picture() {
         let mut damaged = frame_of_noise();
-        damaged.drain(1_000..2_000);
+        damaged.truncate(damaged.len() / 2);
         let jpegs = [
             quadrants(64, 48),
             b"GIF89a".to_vec(),

@@ -194,7 +194,9 @@ impl Window {
         let mut panels = Vec::new();
         let silence = self.silence(status);
         if self.seen.is_none() {
-            panels.push((Place::Centre, self.greeting.clone()));
+            let mut lines = self.greeting.clone();
+            lines.extend(status.live.unusable.clone());
+            panels.push((Place::Centre, lines));
         } else if self.overlay && !self.help {
             panels.push((Place::TopLeft, status.live.overlay()));
         }
@@ -284,6 +286,10 @@ impl Window {
 }
 
 impl Sink for Window {
+    fn take_remark(&mut self) -> Option<String> {
+        self.decoder.take_remark()
+    }
+
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         if self.frozen {
             self.newest = Some(status.now);

@@ -1,6 +1,7 @@
-use turbojpeg::{Compressor, Subsamp};
+use turbojpeg::{Compressor, Image as Packed, Subsamp};
 
 use super::*;
+use crate::Pixels;
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
 fn jpeg(
@@ -16,7 +17,7 @@ fn jpeg(
     compressor.set_quality(95).unwrap();
     compressor.set_subsamp(subsamp).unwrap();
     compressor
-        .compress_to_vec(Image {
+        .compress_to_vec(Packed {
             pixels: pixels.as_slice(),
             width,
             pitch: width * 3,
@@ -186,15 +187,22 @@ fn gives_planes_without_padding_at_odd_sizes() {
 }
 
 #[test]
-fn refuses_planes_of_rare_sampling() {
-    let tall = jpeg(64, 64, Subsamp::Sub1x2, |_, _| [9, 9, 9]);
+fn rare_samplings_and_colours_become_planes_of_4_4_4() {
+    let colour = |x: usize, y: usize| [(x * 3) as u8, (y * 2) as u8, 90];
     let mut decoder = Decoder::new().unwrap();
-    assert!(
-        decoder
-            .decode_planes(&tall, &mut Planes::default())
-            .is_err()
-    );
-    assert!(decoder.size(&tall).is_ok());
+    let mut planes = Planes::default();
+    for subsamp in [Subsamp::Sub1x2, Subsamp::Sub1x4] {
+        let tall = jpeg(63, 47, subsamp, colour);
+        decoder.decode_planes(&tall, &mut planes).unwrap();
+        assert_eq!(planes.subsampling, Subsampling::Yuv444);
+        assert_eq!(planes.samples.len(), 3 * 63 * 47);
+        let whole = jpeg(63, 47, Subsamp::None, colour);
+        let mut expected = Planes::default();
+        decoder.decode_planes(&whole, &mut expected).unwrap();
+        let off = planes.samples.iter().zip(&expected.samples);
+        let off = off.map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(off < Some(12), "{subsamp:?}: {off:?}");
+    }
 }
 
 /// A sender takes stills of up to [`MAX_PIXELS`], such as those of a 36 megapixel
@@ -203,7 +211,7 @@ fn refuses_planes_of_rare_sampling() {
 fn decodes_the_largest_pictures_that_a_sender_sends() {
     let (width, height) = (7_360, 4_912);
     let pixels = vec![90_u8; width * height];
-    let image = Image {
+    let image = Packed {
         pixels: pixels.as_slice(),
         width,
         pitch: width,
@@ -259,7 +267,7 @@ fn progressive(width: usize, height: usize) -> Vec<u8> {
     let mut compressor = Compressor::new().unwrap();
     compressor.set_progressive(true).unwrap();
     compressor.set_subsamp(Subsamp::Gray).unwrap();
-    let image = Image {
+    let image = Packed {
         pixels: pixels.as_slice(),
         width,
         pitch: width,
@@ -293,17 +301,106 @@ fn refuses_a_large_picture_of_many_scans_before_it_costs_anything() {
 }
 
 #[test]
-fn what_is_left_over_of_a_scan_is_padding_only_where_it_looks_like_it() {
+fn what_decodes_with_a_remark_is_a_picture_and_told_once() {
     let whole = quadrants(64, 48);
     let end = whole.len() - 2;
     let mut decoder = Decoder::new().unwrap();
-    let mut take = |extra: &[u8]| {
+    let mut expected = XrgbImage::default();
+    decoder
+        .decode(&whole, Reduction::None, &mut expected)
+        .unwrap();
+    assert_eq!(decoder.take_remark(), None);
+    let coded: Vec<u8> = (1..200).collect();
+    for extra in [&[0; 400][..], &[7, 9, 4], &coded] {
         let mut bytes = whole.clone();
         bytes.splice(end..end, extra.iter().copied());
-        decoder.decode(&bytes, Reduction::Eighth, &mut XrgbImage::default())
-    };
-    take(&[0; 400]).unwrap();
-    take(&[7, 9, 4]).unwrap();
-    let coded: Vec<u8> = (1..200).collect();
-    take(&coded).unwrap_err();
+        let mut picture = XrgbImage::default();
+        decoder
+            .decode(&bytes, Reduction::None, &mut picture)
+            .unwrap();
+        assert_eq!(picture, expected);
+        vet(&bytes, true).unwrap();
+    }
+    assert!(decoder.take_remark().is_some());
+    assert_eq!(decoder.take_remark(), None);
+    // Nothing vouches for them: coded data that are left over may be those of
+    // another frame.
+    let mut bytes = whole.clone();
+    bytes.splice(end..end, coded);
+    vet(&bytes, false).unwrap_err();
+    vet(&whole, false).unwrap();
+}
+
+#[test]
+fn a_header_that_libjpeg_remarks_on_is_one() {
+    let mut bytes = quadrants(64, 48);
+    let version = bytes.windows(5).position(|w| w == b"JFIF\0").unwrap() + 5;
+    bytes[version] = 2;
+    let mut decoder = Decoder::new().unwrap();
+    assert_eq!(decoder.size(&bytes), Ok((64, 48)));
+    assert_eq!(
+        decoder.decode_whole(&bytes),
+        decoder.decode_whole(&quadrants(64, 48))
+    );
+}
+
+#[test]
+fn what_cleaning_mends_is_decoded() {
+    let whole = jpeg(64, 64, Subsamp::Sub2x2, |x, y| {
+        [(x * y) as u8, x as u8, y as u8]
+    });
+    let mut decoder = Decoder::new().unwrap();
+    let expected = decoder.decode_whole(&whole);
+    let open = &whole[..whole.len() - 2];
+    let doubled = [&whole[..2], &whole].concat();
+    for odd in [open, &doubled] {
+        assert_eq!(decoder.decode_whole(odd), expected);
+    }
+}
+
+#[test]
+fn what_lacks_more_than_a_row_of_blocks_at_its_end_is_no_picture() {
+    let noise = |x: usize, y: usize| [(x * 31 + y * 17) as u8, (x * y) as u8, 128];
+    let whole = jpeg(160, 160, Subsamp::Sub2x2, noise);
+    let header = JpegHeader::parse(&whole).unwrap().len;
+    let mut decoder = Decoder::new().unwrap();
+    let mut taken = 0;
+    for percent in (2..=100).step_by(2) {
+        let mut cut = whole[..header + (whole.len() - header) * percent / 100].to_vec();
+        cut.extend([0xff, 0xd9]);
+        let decoded = decoder.decode_whole(&cut).is_ok();
+        assert_eq!(decoded, vet(&cut, true).is_ok(), "{percent} %");
+        // A row is a tenth of it.
+        assert_eq!(decoded, percent > 90, "{percent} %");
+        assert_eq!(vet(&cut, false).is_ok(), percent == 100, "{percent} %");
+        taken += u32::from(decoded);
+    }
+    assert_eq!(taken, 5);
+}
+
+#[test]
+fn decodes_jpegs_to_the_planes_they_were_made_of() {
+    let mut compressor = crate::Compressor::new().unwrap();
+    let mut decoder = Decoder::new().unwrap();
+    for subsampling in [
+        Subsampling::Yuv420,
+        Subsampling::Yuv422,
+        Subsampling::Yuv444,
+        Subsampling::Gray,
+    ] {
+        let mut planes = vec![90; 35 * 17];
+        planes.resize(subsampling.bytes(35, 17), 140);
+        let image = Image::yuv(35, 17, subsampling, planes.into()).unwrap();
+        let jpeg = compressor.compress(&image, 100).unwrap();
+        assert_eq!(decoder.decode_image(&jpeg).unwrap(), image);
+    }
+    let mut planes = vec![90; 35 * 17];
+    planes.resize(Subsampling::Yuv411.bytes(35, 17), 140);
+    let image = Image::yuv(35, 17, Subsampling::Yuv411, planes.into()).unwrap();
+    let jpeg = compressor.compress(&image, 100).unwrap();
+    let decoded = decoder.decode_image(&jpeg).unwrap();
+    assert!(matches!(
+        decoded.pixels(),
+        Pixels::Yuv(Subsampling::Yuv422, _)
+    ));
 }

@@ -114,7 +114,15 @@ impl Frames {
     pub(super) fn expire(&mut self, now: Duration, budget: Duration, counts: &mut Counts) {
         for frame in &mut self.open {
             if frame.heard + budget <= now {
-                frame.give_up(counts);
+                // The last frame before a pause of a sender that sets no marker.
+                if frame.state == State::Open
+                    && let Some(size) = frame.assembly.size(self.size)
+                    && frame.assembly.close_if_whole(size)
+                {
+                    frame.state = State::Complete;
+                } else {
+                    frame.give_up(counts);
+                }
             }
         }
         while self.open.len() > MAX_FRAMES
@@ -167,7 +175,7 @@ impl Frames {
                         counts.incomplete -= 1;
                         frame.close();
                         return Some(Ready {
-                            jpeg: spliced.jpeg,
+                            jpeg: spliced.jpeg.into(),
                             stale: spliced.stale,
                             fresh: spliced.fresh,
                             captured: frame.captured(),

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::{Fragment, Kind, NO_COUNT, Quantization, rebuild};
 use crate::frame::MAX_FRAME_BYTES;
-use crate::jpeg::{self, EOI, JpegHeader, RST0};
+use crate::jpeg::markers::{END, START, restart_marker};
+use crate::jpeg::{self, JpegHeader};
 use crate::slices::{self, Spliced};
 
 /// The most fragments of one frame: their numbers wrap behind it.
@@ -123,6 +124,19 @@ impl Assembly {
         self.end = self.end.or(furthest);
     }
 
+    /// Closes it where what is there is all of a JPEG of this size: of a sender
+    /// that does not say which packet is the last. Returns whether it is.
+    pub fn close_if_whole(&mut self, size: (u16, u16)) -> bool {
+        if self.end.is_none() && !self.pieces.is_empty() {
+            self.end = Some(self.covered.furthest());
+            let jpeg = self.jpeg(size);
+            if !jpeg.is_some_and(|jpeg| jpeg::scan::may_be_whole(&jpeg)) {
+                self.end = None;
+            }
+        }
+        self.is_complete()
+    }
+
     /// Whether all of the scan is there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -159,14 +173,19 @@ impl Assembly {
         if !self.is_complete() {
             return None;
         }
-        let mut jpeg = rebuild(self.kind, size, &self.tables?);
-        let header = jpeg.len();
+        let mut scan = Vec::with_capacity(self.data.len());
         for piece in self.sorted() {
             // Of bytes that two fragments carry, one copy is taken.
-            let known = (jpeg.len() - header).checked_sub(piece.offset)?;
+            let known = scan.len().checked_sub(piece.offset)?;
             let data = self.data.get(piece.data.clone())?;
-            jpeg.extend(data.get(known..).unwrap_or_default());
+            scan.extend(data.get(known..).unwrap_or_default());
         }
+        if scan.starts_with(&START) {
+            // Some senders put the whole JPEG into the fragments.
+            return jpeg::clean(&scan.into()).ok().map(Vec::from);
+        }
+        let mut jpeg = rebuild(self.kind, size, &self.tables?);
+        jpeg.extend(scan);
         // https://www.rfc-editor.org/rfc/rfc2435#section-3.1: it may be left out.
         if !jpeg.ends_with(&END) {
             jpeg.extend(END);
@@ -288,12 +307,10 @@ fn from_the_end(frame: &[u8], range: Range<usize>, count: usize) -> Option<(u16,
     let (_, behind_markers) = starts.split_first()?;
     let first = *behind_markers.first()? as usize;
     let number = count.checked_sub(behind_markers.len())?;
-    let marker = RST0 + (number.checked_sub(1)? % 8) as u8;
+    let marker = restart_marker(number.checked_sub(1)?);
     let fits = frame.get(first - 1) == Some(&marker);
     fits.then_some((u16::try_from(number).ok()?, first))
 }
-
-const END: [u8; 2] = [0xff, EOI];
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 //! A frame's JPEG header, made of what its fragments tell.
 
-use super::tables::HUFFMAN;
 use super::{Kind, Quantization, Sampling};
-use crate::jpeg::{APP0, DHT, DQT, DRI, SOF0, SOI, SOS};
+use crate::jpeg::huffman::STANDARD;
+use crate::jpeg::markers::{APP0, DHT, DQT, DRI, SOF0, SOF1, SOI, SOS};
 
 /// The header of a frame of this kind, `width` by `height` pixels, from start
 /// of image to start of scan.
@@ -11,9 +11,21 @@ pub fn rebuild(kind: Kind, (width, height): (u16, u16), tables: &Quantization) -
     let mut out = Vec::with_capacity(LEN);
     out.extend([0xff, SOI]);
     segment(&mut out, APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
-    for (number, table) in [(0, &tables.luma), (1, &tables.chroma)] {
-        let mut body = vec![number];
-        body.extend(table);
+    let has_three = tables.red != tables.blue;
+    let mut is_wide = false;
+    for (number, table) in [(0, &tables.luma), (1, &tables.blue), (2, &tables.red)] {
+        if number == 2 && !has_three {
+            break;
+        }
+        let bytes: Option<Vec<u8>> = table.iter().map(|value| (*value).try_into().ok()).collect();
+        let body = match bytes {
+            Some(bytes) => [&[number], &bytes[..]].concat(),
+            None => {
+                is_wide = true;
+                let bytes = table.iter().flat_map(|value| value.to_be_bytes());
+                std::iter::once(0x10 | number).chain(bytes).collect()
+            }
+        };
         segment(&mut out, DQT, &body);
     }
     if let Some(interval) = kind.interval {
@@ -24,9 +36,11 @@ pub fn rebuild(kind: Kind, (width, height): (u16, u16), tables: &Quantization) -
         Sampling::Half => 0x22,
     };
     let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
-    let frame = [8, h1, h0, w1, w0, 3, 1, luma, 0, 2, 0x11, 1, 3, 0x11, 1];
-    segment(&mut out, SOF0, &frame);
-    for table in &HUFFMAN {
+    let red = if has_three { 2 } else { 1 };
+    let frame = [8, h1, h0, w1, w0, 3, 1, luma, 0, 2, 0x11, 1, 3, 0x11, red];
+    // Baseline has tables of 8 bits.
+    segment(&mut out, if is_wide { SOF1 } else { SOF0 }, &frame);
+    for table in &STANDARD {
         let mut body = vec![table.id];
         body.extend(table.lengths);
         body.extend(table.symbols);
@@ -42,7 +56,7 @@ fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend(body);
 }
 
-/// Bytes of the header, with a restart interval.
+/// Bytes of the header, with a restart interval and two tables of 8 bits.
 const LEN: usize = 2 + 18 + 2 * 69 + 6 + 19 + 33 + 183 + 33 + 183 + 14;
 
 #[cfg(test)]
@@ -67,5 +81,27 @@ mod tests {
         assert_eq!((parsed.restart_interval, parsed.len), (40, LEN));
         assert_eq!(parsed.mcu_size(), (16, 8));
         assert!(parsed.has_slices());
+    }
+
+    #[test]
+    fn tables_of_16_bits_and_a_third_one_are_in_it() {
+        let kind = Kind {
+            sampling: Sampling::Half,
+            interval: None,
+            q: 128,
+            width: 2,
+            height: 2,
+        };
+        let mut tables = Quantization::standard(50).unwrap();
+        (tables.luma[3], tables.red[5]) = (300, 7);
+        let header = rebuild(kind, (16, 16), &tables);
+        let parsed = JpegHeader::parse(&header).unwrap();
+        let used: Vec<_> = parsed
+            .components
+            .iter()
+            .map(|own| own.quantization)
+            .collect();
+        assert_eq!(used, [0, 1, 2]);
+        assert!(parsed.sequential && parsed.is_video());
     }
 }

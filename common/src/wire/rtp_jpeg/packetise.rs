@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use super::tables::HUFFMAN;
 use super::{
     Chunk, Fragment, HEADER, Kind, MAX_SIDE, NO_COUNT, ONE_FRAME_Q, Quantization, RESTART_HEADER,
-    Sampling, TABLES_HEADER,
+    Sampling, TABLES_HEADER, TableBytes,
 };
-use crate::jpeg::{self, APP14, DHT, DQT, JpegError, JpegHeader, SOF0, SOF1, Segments};
+use crate::jpeg::huffman::STANDARD;
+use crate::jpeg::markers::{DHT, DQT, EOI, Markers};
+use crate::jpeg::{self, JpegError, JpegHeader, Segments};
 
 /// A JPEG that RTP can carry: what is sent of it, and how it is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Picture {
     /// Where RTP cannot carry it as it is.
     pub fn of(jpeg: &[u8]) -> Result<Self, Unsuitable> {
         let header = JpegHeader::parse(jpeg)?;
-        if !header.sequential {
+        if !header.sequential || header.precision != 8 {
             return Err(Unsuitable::Progressive);
         }
         let sampling = sampling(&header)?;
@@ -158,7 +159,10 @@ impl Picture {
     /// The fragment at a cut of `jpeg`, which is the one this was made of.
     #[must_use]
     pub fn fragment<'a>(&'a self, jpeg: &'a [u8], cut: &Cut) -> Fragment<'a> {
-        let tables = self.tables.as_ref().map(<[u8; 128]>::as_slice);
+        let tables = self.tables.as_ref().map(|bytes| TableBytes {
+            precision: 0,
+            bytes,
+        });
         Fragment {
             kind: self.kind,
             offset: (cut.range.start - self.scan.start) as u32,
@@ -230,21 +234,16 @@ fn check_tables(jpeg: &[u8], header: &JpegHeader) -> Result<Quantization, Unsuit
     let mut huffman = HuffmanTables::default();
     for segment in Segments::new(jpeg)?.map_while(Result::ok) {
         let payload = segment.payload;
-        match segment.marker {
+        match segment.code() {
             DQT => read_quantization(payload, &mut quantization)?,
             DHT => read_huffman(payload, &mut huffman)?,
-            SOF0 | SOF1 if payload.first() != Some(&8) => return Err(Unsuitable::Progressive),
-            // https://www.itu.int/rec/T-REC-T.872, 6.5.3: 1 is luma and chroma.
-            APP14 if payload.starts_with(b"Adobe") && payload.get(11) != Some(&1) => {
-                return Err(Unsuitable::Colours);
-            }
             _ => {}
         }
     }
     let [luma, blue, red] = header.components[..] else {
         return Err(Unsuitable::Sampling);
     };
-    if (luma.id, blue.id, red.id) == (b'R', b'G', b'B') {
+    if !header.is_luma_chroma() {
         return Err(Unsuitable::Colours);
     }
     // A JPEG without Huffman tables, as some cameras make, means these.
@@ -270,9 +269,11 @@ fn check_tables(jpeg: &[u8], header: &JpegHeader) -> Result<Quantization, Unsuit
     if chroma != other {
         return Err(Unsuitable::Quantization);
     }
+    let wide = |table: [u8; 64]| table.map(u16::from);
     Ok(Quantization {
-        luma: table(luma.quantization)?,
-        chroma,
+        luma: wide(table(luma.quantization)?),
+        blue: wide(chroma),
+        red: wide(chroma),
     })
 }
 
@@ -306,7 +307,7 @@ fn read_huffman(mut payload: &[u8], tables: &mut HuffmanTables) -> Result<(), Un
             .get_mut(class)
             .and_then(|class| class.get_mut(number));
         // A table of another kind is wrong only if it is used.
-        *place.ok_or(Unsuitable::Huffman)? = Some(HUFFMAN.iter().position(|standard| {
+        *place.ok_or(Unsuitable::Huffman)? = Some(STANDARD.iter().position(|standard| {
             standard.lengths == *lengths
                 && standard.symbols == symbols
                 && usize::from(standard.id >> 4) == class
@@ -319,12 +320,7 @@ fn read_huffman(mut payload: &[u8], tables: &mut HuffmanTables) -> Result<(), Un
 /// The end of the scan that begins at `start`: behind its end of image, or all
 /// there is.
 fn scan_end(jpeg: &[u8], start: usize) -> usize {
-    let mut at = start;
-    while let Some(found) = jpeg.get(at..).and_then(|rest| memchr::memchr(0xff, rest)) {
-        at += found + 1;
-        if jpeg.get(at) == Some(&jpeg::EOI) {
-            return at + 1;
-        }
-    }
-    jpeg.len()
+    let mut markers = Markers::from(start);
+    let end = std::iter::from_fn(|| markers.next(jpeg)).find(|marker| marker.code == EOI);
+    end.map_or(jpeg.len(), |marker| marker.end)
 }

@@ -195,18 +195,22 @@ fn slices_are_shown_when_fragments_are_missing() {
 #[test]
 fn tables_are_remembered_for_all_q_but_255() {
     let mut tables = SentTables::default();
-    let (one, two) = ([1; 128], [2; 64]);
-    assert_eq!(tables.resolve(200, Some(&[])), None);
-    assert!(tables.resolve(200, Some(&one)).is_some());
-    assert_eq!(tables.resolve(200, None), Quantization::from_sent(&one));
+    let sent = |bytes| TableBytes {
+        precision: 0,
+        bytes,
+    };
+    let (none, one, two) = (sent(&[]), sent(&[1; 128]), sent(&[2; 64]));
+    assert_eq!(tables.resolve(200, Some(none)), None);
+    assert!(tables.resolve(200, Some(one)).is_some());
+    assert_eq!(tables.resolve(200, None), Quantization::from_sent(one));
     assert_eq!(
-        tables.resolve(200, Some(&[])),
-        Quantization::from_sent(&one)
+        tables.resolve(200, Some(none)),
+        Quantization::from_sent(one)
     );
-    let single = tables.resolve(254, Some(&two)).unwrap();
-    assert_eq!(single.chroma, [2; 64]);
-    assert!(tables.resolve(255, Some(&one)).is_some());
-    assert_eq!(tables.resolve(255, Some(&[])), None);
+    let single = tables.resolve(254, Some(two)).unwrap();
+    assert_eq!((single.blue, single.red), ([2; 64], [2; 64]));
+    assert!(tables.resolve(255, Some(one)).is_some());
+    assert_eq!(tables.resolve(255, Some(none)), None);
     assert_eq!(tables.resolve(100, None), None);
 }
 
@@ -220,12 +224,14 @@ fn says_what_is_wrong_with_a_payload() {
     assert_eq!(error(&[0, 0, 0, 0, 2, 50, 1, 1]), FragmentError::Type(2));
     assert_eq!(error(&[0, 0, 0, 0, 1, 0, 1, 1]), FragmentError::Q(0));
     assert_eq!(error(&[0, 0, 0, 0, 1, 127, 1, 1]), FragmentError::Q(127));
-    assert_eq!(
-        error(&[0, 0, 0, 0, 65, 50, 1, 1, 0, 0, 255, 255]),
-        FragmentError::Interval
-    );
-    let sixteen_bits = [0, 0, 0, 0, 1, 255, 1, 1, 0, 1, 0, 128];
-    assert!(matches!(error(&sixteen_bits), FragmentError::Tables { .. }));
+    // A restart header that says nothing.
+    let fragment = Fragment::decode(&[0, 0, 0, 0, 65, 50, 1, 1, 0, 0, 255, 255]).unwrap();
+    assert_eq!((fragment.kind.interval, fragment.chunk), (None, None));
+    let cut = [0, 0, 0, 0, 1, 255, 1, 1, 0, 1, 0, 128];
+    assert!(matches!(
+        error(&cut),
+        FragmentError::Short { what: "tables", .. }
+    ));
 }
 
 proptest! {

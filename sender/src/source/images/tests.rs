@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use bytes::Bytes;
 use framegram_media::Pixels;
 
 use super::*;
@@ -12,6 +13,7 @@ fn request() -> Request {
         size: None,
         rate: Some(10.0),
         pass_through: true,
+        keep_broken: false,
         stop: Stop::new(),
         console: Arc::new(Console::new(true)),
     }
@@ -108,7 +110,7 @@ fn decodes_png_with_and_without_alpha() {
 
 #[test]
 fn turns_a_still_that_was_taken_sideways() {
-    let content = decode(turned(&jpeg(1))).unwrap();
+    let content = decode(turned(&jpeg(1)), false).unwrap();
     let Content::Image(picture) = content else {
         panic!("it went out as it was");
     };

@@ -34,6 +34,11 @@ impl Y4mRecorder {
         }
     }
 
+    /// What is odd about the frames, once.
+    pub(super) fn take_remark(&mut self) -> Option<String> {
+        self.decoder.take_remark()
+    }
+
     /// Writes the frame, or keeps it with the first few.
     pub(super) fn write(
         &mut self,
@@ -102,6 +107,9 @@ fn header(planes: &Planes, rate: Option<(u32, u32)>) -> Y4mHeader {
         height: planes.height,
         rate,
         subsampling: planes.subsampling,
+        bits: 8,
+        has_alpha: false,
+        aspect: (1, 1),
         full_range: true,
     }
 }

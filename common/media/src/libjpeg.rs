@@ -1,0 +1,268 @@
+//! TurboJPEG's decompressor. Its safe binding tells no warning from an error,
+//! though libjpeg-turbo decodes with the one and not with the other, and has no
+//! samples of 12 bits.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::ptr::NonNull;
+
+use turbojpeg::libc::{c_int, c_void};
+use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp, raw};
+
+use crate::error::Undecodable;
+
+/// What libjpeg-turbo remarked on a JPEG that it decoded all the same.
+pub(crate) type Remark = Option<String>;
+
+/// Decompresses JPEGs, one after another.
+pub(crate) struct Decompressor {
+    handle: NonNull<c_void>,
+    factor: ScalingFactor,
+}
+
+/// What a JPEG's header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) subsamp: Subsamp,
+    pub(crate) colorspace: Colorspace,
+    /// Bits of a sample.
+    pub(crate) precision: usize,
+    pub(crate) is_lossless: bool,
+}
+
+// SAFETY: the handle is used by one thread at a time, through `&mut self`, and
+// libjpeg-turbo ties it to no thread.
+unsafe impl Send for Decompressor {}
+
+impl Decompressor {
+    /// One that gives up behind so many scans.
+    pub(crate) fn new(scans: usize) -> Result<Self, Undecodable> {
+        // SAFETY: takes no pointers.
+        let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
+        let handle = NonNull::new(handle)
+            .ok_or_else(|| Undecodable("libjpeg-turbo gives no decompressor".into()))?;
+        let decompressor = Self {
+            handle,
+            factor: ScalingFactor::ONE,
+        };
+        let limit = raw::TJPARAM_TJPARAM_SCANLIMIT as c_int;
+        // SAFETY: the handle is valid for as long as `self` is.
+        let status = unsafe { raw::tj3Set(handle.as_ptr(), limit, scans as c_int) };
+        decompressor.outcome(status).map(|_| decompressor)
+    }
+
+    /// Reads the header, of which nothing was read before with this handle.
+    pub(crate) fn read_header(&mut self, jpeg: &[u8]) -> Result<(Header, Remark), Undecodable> {
+        // SAFETY: the handle is valid, `jpeg` is as long as is said.
+        let status = unsafe {
+            raw::tj3DecompressHeader(
+                self.handle.as_ptr(),
+                jpeg.as_ptr(),
+                jpeg.len() as raw::size_t,
+            )
+        };
+        let remark = self.outcome(status)?;
+        let side = |parameter| usize::try_from(self.get(parameter)).unwrap_or(0);
+        let header = Header {
+            width: side(raw::TJPARAM_TJPARAM_JPEGWIDTH),
+            height: side(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
+            subsamp: subsamp(self.get(raw::TJPARAM_TJPARAM_SUBSAMP)),
+            colorspace: colorspace(self.get(raw::TJPARAM_TJPARAM_COLORSPACE))?,
+            precision: side(raw::TJPARAM_TJPARAM_PRECISION),
+            is_lossless: self.get(raw::TJPARAM_TJPARAM_LOSSLESS) != 0,
+        };
+        Ok((header, remark))
+    }
+
+    /// By how much what is decompressed from here on is reduced.
+    pub(crate) fn set_factor(&mut self, factor: ScalingFactor) -> Result<(), Undecodable> {
+        let known = raw::tjscalingfactor {
+            num: factor.num() as c_int,
+            denom: factor.denom() as c_int,
+        };
+        // SAFETY: the handle is valid for as long as `self` is.
+        let status = unsafe { raw::tj3SetScalingFactor(self.handle.as_ptr(), known) };
+        self.factor = factor;
+        self.outcome(status).map(drop)
+    }
+
+    /// Decompresses into packed pixels without a gap between rows, all of the
+    /// image whose header was read.
+    pub(crate) fn decompress(
+        &mut self,
+        jpeg: &[u8],
+        header: &Header,
+        pixels: &mut [u8],
+        format: PixelFormat,
+    ) -> Result<Remark, Undecodable> {
+        assert_eq!(
+            pixels.len(),
+            self.packed_len(header, format),
+            "all of the image"
+        );
+        // SAFETY: the handle is valid, `jpeg` is as long as is said; `pixels` are
+        // as many as an image of the header's size takes at this factor, and
+        // libjpeg-turbo reads the same header of the same bytes.
+        let status = unsafe {
+            raw::tj3Decompress8(
+                self.handle.as_ptr(),
+                jpeg.as_ptr(),
+                jpeg.len() as raw::size_t,
+                pixels.as_mut_ptr(),
+                0,
+                format as c_int,
+            )
+        };
+        self.outcome(status)
+    }
+
+    /// The same with samples of 9 to 12 bits, of which the highest 8 are kept.
+    pub(crate) fn decompress_deep(
+        &mut self,
+        jpeg: &[u8],
+        header: &Header,
+        pixels: &mut [u8],
+        format: PixelFormat,
+    ) -> Result<Remark, Undecodable> {
+        let mut deep = vec![0_i16; self.packed_len(header, format)];
+        // SAFETY: as in `decompress`.
+        let status = unsafe {
+            raw::tj3Decompress12(
+                self.handle.as_ptr(),
+                jpeg.as_ptr(),
+                jpeg.len() as raw::size_t,
+                deep.as_mut_ptr(),
+                0,
+                format as c_int,
+            )
+        };
+        let shift = header.precision.saturating_sub(8);
+        for (pixel, deep) in pixels.iter_mut().zip(deep) {
+            *pixel = (deep >> shift) as u8;
+        }
+        self.outcome(status)
+    }
+
+    /// Decompresses into planes without a gap between them or between rows; each
+    /// goes with whole samples of chroma. The subsampling of the header is known.
+    pub(crate) fn decompress_planes(
+        &mut self,
+        jpeg: &[u8],
+        header: &Header,
+        samples: &mut Vec<u8>,
+    ) -> Result<Remark, Undecodable> {
+        let sizes = plane_sizes(header);
+        samples.resize(sizes.iter().sum(), 0);
+        let mut pointers = [std::ptr::null_mut(); 3];
+        let mut rest = samples.as_mut_slice();
+        for (pointer, size) in pointers.iter_mut().zip(sizes) {
+            let (plane, behind) = rest.split_at_mut(size);
+            *pointer = plane.as_mut_ptr();
+            rest = behind;
+        }
+        // SAFETY: as in `decompress`; the planes are as large as libjpeg-turbo
+        // itself says for this size and subsampling, the factor being 1.
+        let status = unsafe {
+            raw::tj3DecompressToYUVPlanes8(
+                self.handle.as_ptr(),
+                jpeg.as_ptr(),
+                jpeg.len() as raw::size_t,
+                pointers.as_mut_ptr(),
+                std::ptr::null_mut(),
+            )
+        };
+        self.outcome(status)
+    }
+
+    /// Bytes, or samples, of an image as packed pixels.
+    pub(crate) fn packed_len(&self, header: &Header, format: PixelFormat) -> usize {
+        let (width, height) = (
+            self.factor.scale(header.width),
+            self.factor.scale(header.height),
+        );
+        width * height * format.size()
+    }
+
+    fn get(&self, parameter: raw::TJPARAM) -> c_int {
+        // SAFETY: the handle is valid for as long as `self` is.
+        unsafe { raw::tj3Get(self.handle.as_ptr(), parameter as c_int) }
+    }
+
+    /// -1 stands for both errors and warnings.
+    fn outcome(&self, status: c_int) -> Result<Remark, Undecodable> {
+        if status == 0 {
+            return Ok(None);
+        }
+        // SAFETY: the handle is valid; the text is until the next call with it.
+        let (code, said) = unsafe {
+            let handle = self.handle.as_ptr();
+            let said = CStr::from_ptr(raw::tj3GetErrorStr(handle));
+            (raw::tj3GetErrorCode(handle), said)
+        };
+        let said = said.to_string_lossy().into_owned();
+        match code == raw::TJERR_TJERR_WARNING as c_int {
+            true => Ok(Some(said)),
+            false => Err(Undecodable(said)),
+        }
+    }
+}
+
+impl Drop for Decompressor {
+    fn drop(&mut self) {
+        // SAFETY: the handle is valid and not used again.
+        unsafe { raw::tj3Destroy(self.handle.as_ptr()) }
+    }
+}
+
+/// Bytes of the planes, none where there is no such plane.
+fn plane_sizes(header: &Header) -> [usize; 3] {
+    let count = if header.subsamp == Subsamp::Gray {
+        1
+    } else {
+        3
+    };
+    std::array::from_fn(|index| {
+        if index >= count {
+            return 0;
+        }
+        // SAFETY: takes no pointers.
+        let size = unsafe {
+            raw::tj3YUVPlaneSize(
+                index as c_int,
+                header.width as c_int,
+                0,
+                header.height as c_int,
+                header.subsamp as c_int,
+            )
+        };
+        size as usize
+    })
+}
+
+fn subsamp(code: c_int) -> Subsamp {
+    let known = [
+        Subsamp::None,
+        Subsamp::Sub2x1,
+        Subsamp::Sub2x2,
+        Subsamp::Gray,
+        Subsamp::Sub1x2,
+        Subsamp::Sub4x1,
+        Subsamp::Sub1x4,
+    ];
+    let known = known.into_iter().find(|known| *known as c_int == code);
+    known.unwrap_or(Subsamp::Unknown)
+}
+
+fn colorspace(code: c_int) -> Result<Colorspace, Undecodable> {
+    let known = [
+        Colorspace::RGB,
+        Colorspace::YCbCr,
+        Colorspace::Gray,
+        Colorspace::CMYK,
+        Colorspace::YCCK,
+    ];
+    let known = known.into_iter().find(|known| *known as c_int == code);
+    known.ok_or_else(|| Undecodable("its colours are of no known kind".into()))
+}

@@ -1,0 +1,275 @@
+//! JPEGs as cameras, scripts and folders hold them into such as every decoder
+//! takes. What decoders pass over by themselves (missing Huffman tables, stray
+//! bytes, fill bytes, any application segment) stays as it is.
+
+use bytes::Bytes;
+
+use super::markers::{
+    ALONE, DNL, END, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START, is_reserved,
+    is_start_of_frame, restart_marker,
+};
+use super::{JpegError, JpegHeader};
+
+/// With the height at its place restart markers can be counted; then nothing is
+/// left to do.
+const MAX_PASSES: usize = 3;
+
+/// Where the height stands in a frame header, behind its precision.
+const HEIGHT: usize = 1;
+
+/// One JPEG from start to end of image, of the bytes that begin with it: what
+/// lies behind it is left out, as are doubled starts of image and markers
+/// without meaning; a missing end is supplied, a height that stands in a DNL
+/// segment put into the frame header, and restart markers that are complete but
+/// counted otherwise are numbered as they should be. Nothing is copied where
+/// nothing is wrong.
+///
+/// # Errors
+/// Where the bytes are not those of a JPEG with a frame and a scan.
+pub fn clean(jpeg: &Bytes) -> Result<Bytes, JpegError> {
+    let mut cleaned = jpeg.clone();
+    for _ in 0..MAX_PASSES {
+        let before = cleaned.as_ptr();
+        cleaned = clean_once(&cleaned)?;
+        if cleaned.as_ptr() == before {
+            break;
+        }
+    }
+    JpegHeader::parse(&cleaned)?;
+    Ok(cleaned)
+}
+
+fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
+    if !jpeg.starts_with(&START[..ALONE]) {
+        let start = jpeg.first_chunk().copied();
+        return Err(start.map_or(JpegError::Short(jpeg.len()), JpegError::NoStart));
+    }
+    let mut edits = Edits::default();
+    let mut markers = Markers::from(ALONE);
+    let mut scan = None;
+    let mut late_height = None;
+    let end = loop {
+        let at = markers.at();
+        let Some(marker) = markers.next(jpeg) else {
+            // A segment that breaks off behind a scan is none of the picture.
+            let cut = markers.is_within_segment(jpeg) && at > ALONE;
+            break if cut { markers.at() } else { jpeg.len() };
+        };
+        if !matches!(marker.code, RST0..=RST7) {
+            finish_scan(jpeg, &mut scan, Some(marker), &mut edits);
+        }
+        match marker.code {
+            EOI => break marker.end - ALONE,
+            // Another JPEG begins, unless this one has only just begun.
+            SOI if late_height.is_some() || has_frame(jpeg, marker.start) => {
+                break marker.end - ALONE;
+            }
+            SOI => edits.drop(&marker),
+            DNL => {
+                late_height = marker.payload(jpeg).first_chunk::<2>().copied();
+                edits.drop(&marker);
+            }
+            SOS => scan = Some(Vec::new()),
+            RST0..=RST7 => {
+                if let Some(restarts) = &mut scan {
+                    restarts.push(marker);
+                }
+            }
+            code if is_reserved(code) && scan.is_none() => edits.drop(&marker),
+            _ => {}
+        }
+    };
+    finish_scan(jpeg, &mut scan, None, &mut edits);
+    if let Some(height) = late_height {
+        edits.set_height(jpeg, height);
+    }
+    let is_whole = jpeg.get(end..end + ALONE) == Some(&END);
+    let cleaned = if edits.all.is_empty() && is_whole {
+        jpeg.slice(..end + ALONE)
+    } else {
+        let mut cleaned = edits.apply(&jpeg[..end]);
+        cleaned.extend(END);
+        cleaned.into()
+    };
+    Ok(cleaned)
+}
+
+fn has_frame(jpeg: &[u8], until: usize) -> bool {
+    let mut markers = Markers::from(ALONE);
+    std::iter::from_fn(|| markers.next(&jpeg[..until]))
+        .any(|marker| is_start_of_frame(marker.code) || marker.code == SOS)
+}
+
+/// Looks at the restart markers of a scan that ends before `next`, and numbers
+/// them where as many are there as should be. Some devices begin at another one.
+fn finish_scan(
+    jpeg: &[u8],
+    scan: &mut Option<Vec<Marker>>,
+    next: Option<Marker>,
+    edits: &mut Edits,
+) {
+    let Some(mut restarts) = scan.take() else {
+        return;
+    };
+    let is_numbered = |(number, marker): (usize, &Marker)| marker.code == restart_marker(number);
+    if restarts.iter().enumerate().all(is_numbered) {
+        return;
+    }
+    // One may stand behind the last interval too.
+    if let (Some(last), Some(next)) = (restarts.last(), next)
+        && last.end == next.start
+    {
+        restarts.pop();
+    }
+    let is_complete = JpegHeader::parse(jpeg)
+        .is_ok_and(|header| header.has_slices() && header.slice_count() == restarts.len() + 1);
+    if is_complete {
+        for (number, marker) in restarts.iter().enumerate() {
+            edits.replace(marker.end - 1, vec![restart_marker(number)], 1);
+        }
+    }
+}
+
+/// What is to be changed in a JPEG.
+#[derive(Default)]
+struct Edits {
+    /// Where, what is to stand there, and how many bytes it replaces.
+    all: Vec<(usize, Vec<u8>, usize)>,
+}
+
+impl Edits {
+    fn replace(&mut self, at: usize, with: Vec<u8>, len: usize) {
+        self.all.push((at, with, len));
+    }
+
+    fn drop(&mut self, marker: &Marker) {
+        self.replace(marker.start, Vec::new(), marker.end - marker.start);
+    }
+
+    /// Puts a height where the frame header has none.
+    fn set_height(&mut self, jpeg: &[u8], height: [u8; 2]) {
+        let mut markers = Markers::from(ALONE);
+        let frame =
+            std::iter::from_fn(|| markers.next(jpeg)).find(|marker| is_start_of_frame(marker.code));
+        let Some(frame) = frame else { return };
+        if frame.payload(jpeg).get(HEIGHT..HEIGHT + 2) == Some(&[0, 0]) {
+            self.replace(frame.payload + HEIGHT, height.to_vec(), 2);
+        }
+    }
+
+    fn apply(mut self, jpeg: &[u8]) -> Vec<u8> {
+        self.all.sort_by_key(|(at, ..)| *at);
+        let mut edited = Vec::with_capacity(jpeg.len() + END.len());
+        let mut copied = 0;
+        for (at, with, len) in self.all {
+            edited.extend_from_slice(jpeg.get(copied..at).unwrap_or_default());
+            edited.extend(with);
+            copied = at + len;
+        }
+        edited.extend_from_slice(jpeg.get(copied..).unwrap_or_default());
+        edited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::example;
+    use super::*;
+
+    fn cleaned(jpeg: Vec<u8>) -> Vec<u8> {
+        clean(&jpeg.into()).unwrap().to_vec()
+    }
+
+    /// Where the example's frame header begins, with its fill byte.
+    fn frame_at(jpeg: &[u8]) -> usize {
+        jpeg.windows(3)
+            .position(|at| at == [0xff, 0xff, 0xc0])
+            .unwrap()
+    }
+
+    #[test]
+    fn what_is_right_is_not_copied() {
+        let jpeg = Bytes::from(example());
+        let whole = clean(&jpeg).unwrap();
+        assert_eq!((whole.as_ptr(), &whole), (jpeg.as_ptr(), &jpeg));
+        let mut longer = example();
+        longer.extend(b"MotionPhoto_Data\xff\xd8\xff");
+        let longer = Bytes::from(longer);
+        let cut = clean(&longer).unwrap();
+        assert_eq!((cut.as_ptr(), &cut), (longer.as_ptr(), &jpeg));
+    }
+
+    #[test]
+    fn supplies_the_end_that_is_missing() {
+        let jpeg = example();
+        let open = jpeg[..jpeg.len() - 2].to_vec();
+        assert_eq!(cleaned(open.clone()), jpeg);
+        // Another one begins where it should have ended.
+        assert_eq!(cleaned([&open[..], &jpeg].concat()), jpeg);
+        // A segment that breaks off behind the scan.
+        assert_eq!(cleaned([&open[..], &[0xff, 0xe1, 9, 9, 1]].concat()), jpeg);
+    }
+
+    #[test]
+    fn drops_doubled_starts_and_markers_without_meaning() {
+        let jpeg = example();
+        let mut odd = jpeg.clone();
+        odd.splice(2..2, [0xff, 0xd8, 0xff, 0x02]);
+        assert_eq!(cleaned(odd), jpeg);
+    }
+
+    #[test]
+    fn a_height_in_a_dnl_segment_comes_into_the_frame_header() {
+        let jpeg = example();
+        let mut odd = jpeg.clone();
+        let height = frame_at(&odd) + 6;
+        odd[height..height + 2].fill(0);
+        let end = odd.len() - 2;
+        odd.splice(end..end, [0xff, 0xdc, 0, 4, 0, 24]);
+        assert_eq!(cleaned(odd.clone()), jpeg);
+        odd.truncate(end);
+        assert!(clean(&odd.into()).is_err());
+    }
+
+    #[test]
+    fn restart_markers_are_numbered_where_all_are_there() {
+        let jpeg = example();
+        let at = |number: u8| jpeg.windows(2).position(|at| at == [0xff, number]).unwrap() + 1;
+        let (first, second) = (at(0xd0), at(0xd1));
+        let mut odd = jpeg.clone();
+        (odd[first], odd[second]) = (0xd1, 0xd2);
+        assert_eq!(cleaned(odd.clone()), jpeg);
+        // One more stands before the end: it stays, and the others are right.
+        let end = odd.len() - 2;
+        let mut longer = odd.clone();
+        longer.splice(end..end, [0xff, 0xd3]);
+        let mut expected = jpeg.clone();
+        expected.splice(end..end, [0xff, 0xd3]);
+        assert_eq!(cleaned(longer), expected);
+        // Where one is missing nobody knows which.
+        odd.drain(first - 1..=first);
+        assert_eq!(cleaned(odd.clone()), odd);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_error_or_a_jpeg_that_is_clean(
+            damage in prop::collection::vec((0_usize..100, any::<u8>()), 0..6), len in 0_usize..120,
+        ) {
+            let mut jpeg = example();
+            for (at, byte) in damage {
+                if let Some(place) = jpeg.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            jpeg.truncate(len);
+            if let Ok(once) = clean(&jpeg.into()) {
+                prop_assert!(once.ends_with(&END));
+                prop_assert!(JpegHeader::parse(&once).is_ok());
+                prop_assert_eq!(clean(&once).unwrap(), once);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Where the markers of a JPEG are (T.81, B.1.1). Everything here that looks
+//! for one asks this reader.
+
+/// A marker, with the segment behind it where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marker {
+    /// Its second byte.
+    pub(crate) code: u8,
+    /// Its first byte, or the first of the fill bytes before it.
+    pub(crate) start: usize,
+    /// Behind its second byte, or behind its segment's length.
+    pub(crate) payload: usize,
+    /// Behind it and its segment.
+    pub(crate) end: usize,
+}
+
+impl Marker {
+    /// What stands in its segment.
+    pub(crate) fn payload<'a>(&self, jpeg: &'a [u8]) -> &'a [u8] {
+        jpeg.get(self.payload..self.end).unwrap_or_default()
+    }
+}
+
+/// Goes from marker to marker through bytes of which more may come. Entropy-coded
+/// data, stuffed bytes and stray bytes between segments are passed over, as
+/// decoders do it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Markers {
+    at: usize,
+}
+
+impl Markers {
+    /// Begins here.
+    pub(crate) fn from(at: usize) -> Self {
+        Self { at }
+    }
+
+    /// How far it has looked.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next marker; `None` where it, or its segment, goes on behind `bytes`,
+    /// which may be given again with more.
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<Marker> {
+        loop {
+            let Some(found) = memchr::memchr(0xff, bytes.get(self.at..)?) else {
+                self.at = bytes.len();
+                return None;
+            };
+            let start = self.at + found;
+            let Some(fill) = bytes[start..].iter().position(|byte| *byte != 0xff) else {
+                self.at = bytes.len() - 1;
+                return None;
+            };
+            self.at = start;
+            let code = bytes[start + fill];
+            let behind = start + fill + 1;
+            let (payload, end) = match code {
+                0 => {
+                    self.at = behind;
+                    continue;
+                }
+                SOF0.. if !is_alone(code) => {
+                    let len = *bytes.get(behind..)?.first_chunk()?;
+                    let end = behind + usize::from(u16::from_be_bytes(len)).max(2);
+                    (behind + 2, end)
+                }
+                _ => (behind, behind),
+            };
+            if bytes.len() < end {
+                return None;
+            }
+            self.at = end;
+            return Some(Marker {
+                code,
+                start,
+                payload,
+                end,
+            });
+        }
+    }
+
+    /// Whether a segment has begun and goes on behind `bytes`.
+    pub(crate) fn is_within_segment(&self, bytes: &[u8]) -> bool {
+        bytes.get(self.at..).is_some_and(|rest| {
+            let code = rest.iter().find(|byte| **byte != 0xff);
+            rest.starts_with(&[0xff]) && code.is_some_and(|code| *code >= SOF0 && !is_alone(*code))
+        })
+    }
+}
+
+/// Whether a marker from [`SOF0`] on has no segment.
+fn is_alone(code: u8) -> bool {
+    matches!(code, RST0..=EOI)
+}
+
+/// Whether a marker begins a frame: C0 to CF without the tables and the reserved
+/// one among them.
+pub(crate) fn is_start_of_frame(code: u8) -> bool {
+    matches!(code, SOF0..=0xcf) && !matches!(code, DHT | 0xc8 | 0xcc)
+}
+
+/// Whether a marker has no meaning (T.81, table B.1).
+pub(crate) fn is_reserved(code: u8) -> bool {
+    matches!(code, 0x02..SOF0)
+}
+
+pub(crate) const SOF0: u8 = 0xc0;
+pub(crate) const SOF1: u8 = 0xc1;
+pub(crate) const SOF2: u8 = 0xc2;
+pub(crate) const DHT: u8 = 0xc4;
+pub(crate) const RST0: u8 = 0xd0;
+pub(crate) const RST7: u8 = 0xd7;
+pub(crate) const SOI: u8 = 0xd8;
+pub(crate) const EOI: u8 = 0xd9;
+pub(crate) const SOS: u8 = 0xda;
+pub(crate) const DQT: u8 = 0xdb;
+pub(crate) const DNL: u8 = 0xdc;
+pub(crate) const DRI: u8 = 0xdd;
+pub(crate) const APP0: u8 = 0xe0;
+pub(crate) const APP14: u8 = 0xee;
+pub(crate) const APP15: u8 = 0xef;
+pub(crate) const COM: u8 = 0xfe;
+
+/// Bytes of a marker that has no segment.
+pub(crate) const ALONE: usize = 2;
+
+/// The end of an image.
+pub(crate) const END: [u8; 2] = [0xff, EOI];
+
+/// A start of image and the beginning of the marker behind it.
+pub(crate) const START: [u8; 3] = [0xff, SOI, 0xff];
+
+/// The second byte of the marker behind the restart interval with this number.
+pub(crate) fn restart_marker(number: usize) -> u8 {
+    RST0 + (number % 8) as u8
+}

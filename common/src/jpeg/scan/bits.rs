@@ -1,0 +1,153 @@
+//! The bits of a scan.
+
+use super::is_padding;
+use super::tables::Codes;
+use crate::jpeg::markers::{Markers, RST0, RST7};
+
+/// The bits of a scan. Behind the last byte before a marker there are ones.
+pub(super) struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// The next bits, the first of them highest.
+    held: u64,
+    count: u32,
+    /// Of these, those that stand nowhere.
+    beyond: u32,
+}
+
+impl<'a> Bits<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self {
+            bytes,
+            at,
+            held: 0,
+            count: 0,
+            beyond: 0,
+        }
+    }
+
+    /// Where the bytes are that were not looked at.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether more bits were read than there are.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.count < self.beyond
+    }
+
+    fn fill(&mut self) {
+        while self.count <= 56 {
+            let byte = match self.bytes.get(self.at..) {
+                Some([0xff, 0, ..]) => {
+                    self.at += 2;
+                    0xff
+                }
+                None | Some([] | [0xff, ..]) => {
+                    self.beyond += 8;
+                    0xff
+                }
+                Some([byte, ..]) => {
+                    self.at += 1;
+                    *byte
+                }
+            };
+            self.held |= u64::from(byte) << (56 - self.count);
+            self.count += 8;
+        }
+    }
+
+    /// The next `count` bits, at most 16.
+    pub(super) fn take(&mut self, count: u32) -> u32 {
+        if count == 0 {
+            return 0;
+        }
+        if self.count < count {
+            self.fill();
+        }
+        let bits = (self.held >> (64 - count)) as u32;
+        self.drop(count);
+        bits
+    }
+
+    fn drop(&mut self, count: u32) {
+        self.held <<= count;
+        self.count -= count;
+    }
+
+    /// The next symbol; `None` where no code begins like that.
+    pub(super) fn symbol(&mut self, codes: &Codes) -> Option<u8> {
+        if self.count < 16 {
+            self.fill();
+        }
+        let (symbol, len) = codes.short[(self.held >> 56) as usize];
+        if len > 0 {
+            self.drop(len.into());
+            return Some(symbol);
+        }
+        for (index, (first, count, begin)) in codes.lengths.iter().enumerate().skip(8) {
+            let code = (self.held >> (63 - index)) as u32;
+            if let Some(own) = code.checked_sub(*first).filter(|own| own < count) {
+                self.drop(index as u32 + 1);
+                return codes.symbols.get(begin + own as usize).copied();
+            }
+        }
+        self.drop(16);
+        None
+    }
+
+    /// A value of this many bits (T.81, F.2.2.1).
+    pub(super) fn value(&mut self, size: u32) -> i32 {
+        let bits = self.take(size) as i32;
+        let is_negative = size > 0 && bits < 1 << (size - 1);
+        if is_negative {
+            bits - (1 << size) + 1
+        } else {
+            bits
+        }
+    }
+
+    /// Goes to the next marker. Returns whether nothing but padding stood before
+    /// it: the rest of a byte, a few bytes, or many that are all alike.
+    pub(super) fn end(&mut self) -> bool {
+        let left = self.count.saturating_sub(self.beyond);
+        self.take(left % 8);
+        let mut left_over = Vec::new();
+        for _ in 0..left / 8 {
+            left_over.push(self.take(8) as u8);
+        }
+        (self.held, self.count, self.beyond) = (0, 0, 0);
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && pair[1] != 0;
+        let marker = rest.windows(2).position(is_marker);
+        let len = marker.unwrap_or(rest.len());
+        left_over.extend_from_slice(&rest[..len]);
+        self.at += len;
+        marker.is_some() && is_padding(&left_over)
+    }
+
+    /// Goes behind the restart marker with this number, as far as one is there;
+    /// fill bytes may stand before it. Returns whether it is the one expected.
+    pub(super) fn restart(&mut self, expected: usize) -> bool {
+        let mut markers = Markers::from(self.at);
+        while let Some(marker) = markers.next(self.bytes) {
+            // What decoders do (<https://github.com/libjpeg-turbo/libjpeg-turbo>,
+            // jdmarker.c, `jpeg_resync_to_restart`): one of the next two stands
+            // behind a gap, one of the last two is late.
+            let RST0..=RST7 = marker.code else { break };
+            match (usize::from(marker.code - RST0) + 8 - expected) % 8 {
+                0 => {
+                    self.at = marker.end;
+                    return true;
+                }
+                1 | 2 => break,
+                6 | 7 => {}
+                _ => {
+                    self.at = marker.end;
+                    break;
+                }
+            }
+        }
+        false
+    }
+}

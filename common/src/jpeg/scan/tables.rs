@@ -1,0 +1,114 @@
+//! The tables that a JPEG brings along, or that stand in for them.
+
+use crate::jpeg::huffman::STANDARD;
+
+/// Huffman codes in canonical order (T.81, F.2.2.3).
+#[derive(Debug)]
+pub(super) struct Codes {
+    /// For each length: the first code, how many there are, where they begin.
+    pub(super) lengths: [(u32, u32, usize); 16],
+    pub(super) symbols: Vec<u8>,
+    /// By the next 8 bits: symbol and length of what is no longer than that.
+    pub(super) short: Vec<(u8, u8)>,
+}
+
+impl Codes {
+    fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut lengths = [(0, 0, 0); 16];
+        let mut short = vec![(0, 0); 256];
+        let (mut code, mut begin) = (0_u32, 0_usize);
+        for (index, count) in counts.iter().enumerate() {
+            let (count, len) = (u32::from(*count), index + 1);
+            if code + count > 1 << len {
+                return None;
+            }
+            lengths[index] = (code, count, begin);
+            for own in 0..count {
+                let symbol = *symbols.get(begin + own as usize)?;
+                if len <= 8 {
+                    let first = ((code + own) << (8 - len)) as usize;
+                    short[first..first + (1 << (8 - len))].fill((symbol, len as u8));
+                }
+            }
+            begin += count as usize;
+            code = (code + count) << 1;
+        }
+        Some(Self {
+            lengths,
+            symbols: symbols.to_vec(),
+            short,
+        })
+    }
+}
+
+/// Tables by their numbers.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    dc: [Option<Codes>; 4],
+    ac: [Option<Codes>; 4],
+    divisors: [Option<[i32; 64]>; 4],
+}
+
+impl Tables {
+    /// Those that a JPEG without Huffman tables means: many cameras leave them
+    /// out.
+    pub(super) fn standard() -> Self {
+        let mut tables = Self::default();
+        for table in &STANDARD {
+            let place = tables.place(table.id);
+            if let Some(place) = place {
+                *place = Codes::new(&table.lengths, table.symbols);
+            }
+        }
+        tables
+    }
+
+    pub(super) fn dc(&self, number: u8) -> Option<&Codes> {
+        self.dc.get(usize::from(number))?.as_ref()
+    }
+
+    pub(super) fn ac(&self, number: u8) -> Option<&Codes> {
+        self.ac.get(usize::from(number))?.as_ref()
+    }
+
+    pub(super) fn divisors(&self, number: u8) -> Option<&[i32; 64]> {
+        self.divisors.get(usize::from(number))?.as_ref()
+    }
+
+    /// Takes a segment; `None` where it is not what it says.
+    pub(super) fn read_codes(&mut self, mut payload: &[u8]) -> Option<()> {
+        while let Some((id, rest)) = payload.split_first() {
+            let (counts, rest) = rest.split_first_chunk::<16>()?;
+            let count = counts.iter().copied().map(usize::from).sum();
+            let (symbols, rest) = rest.split_at_checked(count)?;
+            *self.place(*id)? = Codes::new(counts, symbols);
+            payload = rest;
+        }
+        Some(())
+    }
+
+    /// Takes a segment; `None` where it is not what it says.
+    pub(super) fn read_divisors(&mut self, mut payload: &[u8]) -> Option<()> {
+        while let Some((kind, rest)) = payload.split_first() {
+            let is_wide = kind >> 4 != 0;
+            let (table, rest) = rest.split_at_checked(if is_wide { 128 } else { 64 })?;
+            let divisors = std::array::from_fn(|at| match is_wide {
+                true => u16::from_be_bytes([table[2 * at], table[2 * at + 1]]).into(),
+                false => table[at].into(),
+            });
+            *self.divisors.get_mut(usize::from(kind & 15))? = Some(divisors);
+            payload = rest;
+        }
+        Some(())
+    }
+
+    /// The place of the codes with this class and number.
+    fn place(&mut self, id: u8) -> Option<&mut Option<Codes>> {
+        let codes = if id >> 4 == 0 {
+            &mut self.dc
+        } else {
+            &mut self.ac
+        };
+        codes.get_mut(usize::from(id & 15))
+    }
+}

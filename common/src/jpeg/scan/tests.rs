@@ -1,0 +1,76 @@
+use turbojpeg::Subsamp;
+
+use super::*;
+use crate::slices::encoder::{Settings, encode};
+
+fn jpeg(subsamp: Subsamp, interval: u16, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let pixels: Vec<u8> = std::iter::repeat_with(|| random.u8(..))
+        .take(3 * 160 * 96)
+        .collect();
+    let settings = Settings {
+        width: 160,
+        height: 96,
+        subsamp,
+        quality: 80,
+        interval,
+        optimize: false,
+    };
+    encode(&pixels, &settings)
+}
+
+#[test]
+fn what_encoders_make_is_whole_with_padding_and_without() {
+    for subsamp in [
+        Subsamp::Sub2x2,
+        Subsamp::Sub2x1,
+        Subsamp::None,
+        Subsamp::Gray,
+    ] {
+        for interval in [0, 1, 7] {
+            let jpeg = jpeg(subsamp, interval, 1);
+            assert!(may_be_whole(&jpeg), "{subsamp:?}, {interval}");
+            let end = jpeg.len() - 2;
+            for padding in [&[0; 300][..], &[1, 2, 3]] {
+                let mut padded = jpeg.clone();
+                padded.splice(end..end, padding.iter().copied());
+                assert!(may_be_whole(&padded), "{subsamp:?}, {interval}");
+            }
+        }
+    }
+    let camera = include_bytes!("../../../fixtures/opencv-64x48.jpg");
+    assert!(may_be_whole(camera));
+}
+
+/// A decoder remarks on 49 of 50 of these.
+#[test]
+fn a_gap_anywhere_is_found() {
+    let mut found = 0;
+    for seed in 0..10 {
+        let jpeg = jpeg(Subsamp::Sub2x2, 0, seed);
+        let header = JpegHeader::parse(&jpeg).unwrap();
+        for at in (header.len..jpeg.len() - 1_500).step_by(311) {
+            let mut damaged = jpeg.clone();
+            damaged.drain(at..at + 1_400);
+            assert!(!may_be_whole(&damaged), "seed {seed}, at {at}");
+            found += 1;
+        }
+    }
+    assert!(found > 200, "{found}");
+}
+
+#[test]
+fn any_bytes_are_looked_at_without_harm() {
+    let jpeg = jpeg(Subsamp::Sub2x2, 3, 2);
+    let mut random = fastrand::Rng::with_seed(3);
+    for _ in 0..2_000 {
+        let mut damaged = jpeg[..random.usize(..=jpeg.len())].to_vec();
+        for _ in 0..random.usize(..20) {
+            if let Some(at) = (!damaged.is_empty()).then(|| random.usize(..damaged.len())) {
+                damaged[at] = random.u8(..);
+            }
+        }
+        let _ = may_be_whole(&damaged);
+    }
+    assert!(!may_be_whole(b"GIF89a"));
+}

@@ -1,0 +1,216 @@
+//! Which cameras there are, by the names that last: the number of a device may
+//! be another one after a restart.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// Where the system keeps the names of video devices.
+const CLASS: &str = "/sys/class/video4linux";
+
+/// Where `udev` keeps links that last.
+const LINKS: &str = "/dev/v4l/by-id";
+
+/// A camera.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Camera {
+    /// What it calls itself.
+    pub name: String,
+    /// Its device now.
+    pub device: PathBuf,
+    /// A link to it that lasts, where there is one.
+    pub link: Option<PathBuf>,
+}
+
+impl Camera {
+    /// What it gives: of each format the sizes with their highest rate.
+    #[must_use]
+    pub fn formats(&self) -> Vec<String> {
+        let device = self.device.display().to_string();
+        let Ok(camera) = rscam::new(&device) else {
+            return vec!["it does not open; another program may use it, or you may not".into()];
+        };
+        let formats = camera.formats().flatten();
+        formats.map(|format| describe(&camera, &format)).collect()
+    }
+}
+
+fn describe(camera: &rscam::Camera, format: &rscam::FormatInfo) -> String {
+    let code = String::from_utf8_lossy(&format.format).into_owned();
+    let sizes = match camera.resolutions(&format.format) {
+        Ok(rscam::ResolutionInfo::Discretes(sizes)) => {
+            let size = |size: &(u32, u32)| {
+                let rate = highest_rate(camera.intervals(&format.format, *size).ok());
+                let rate = rate.map_or(String::new(), |rate| format!("@{rate:.4}"));
+                format!("{}x{}{rate}", size.0, size.1)
+            };
+            sizes.iter().map(size).collect::<Vec<_>>().join(" ")
+        }
+        Ok(rscam::ResolutionInfo::Stepwise { min, max, .. }) => {
+            format!("{}x{} to {}x{}", min.0, min.1, max.0, max.1)
+        }
+        Err(_) => String::new(),
+    };
+    format!("{code}: {sizes}")
+}
+
+/// Frames a second of the shortest interval, in seconds as fractions.
+fn highest_rate(intervals: Option<rscam::IntervalInfo>) -> Option<f64> {
+    let rate = |(over, under): (u32, u32)| f64::from(under) / f64::from(over.max(1));
+    match intervals? {
+        rscam::IntervalInfo::Discretes(all) => all.into_iter().map(rate).max_by(f64::total_cmp),
+        rscam::IntervalInfo::Stepwise { min, .. } => Some(rate(min)),
+    }
+}
+
+/// A list for a person: a line for each camera, and one for each of its formats.
+#[must_use]
+pub fn list() -> String {
+    let cameras = all();
+    if cameras.is_empty() {
+        return "there is no camera\n".into();
+    }
+    let mut text = String::new();
+    for (index, camera) in cameras.iter().enumerate() {
+        let number = number(&camera.device).unwrap_or(index as u32);
+        text += &format!("camera:{number}  {}\n", camera.name);
+        text += &format!("  {}\n", camera.device.display());
+        if let Some(link) = &camera.link {
+            text += &format!("  {}\n", link.display());
+        }
+        for format in camera.formats() {
+            text += &format!("    {format}\n");
+        }
+    }
+    text
+}
+
+/// All of them, by the number of their device.
+#[must_use]
+pub fn all() -> Vec<Camera> {
+    let mut cameras = in_folders(Path::new(CLASS), Path::new(LINKS));
+    cameras.sort_by_key(|camera| number(&camera.device));
+    cameras
+}
+
+fn in_folders(class: &Path, links: &Path) -> Vec<Camera> {
+    let links: Vec<_> = fs::read_dir(links)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|link| Some((link.path().canonicalize().ok()?, link.path())))
+        .collect();
+    let devices = fs::read_dir(class).into_iter().flatten().flatten();
+    devices
+        .filter_map(|entry| {
+            let device = Path::new("/dev").join(entry.file_name());
+            number(&device)?;
+            let read = |file: &str| fs::read_to_string(entry.path().join(file)).ok();
+            // Further ones of the same camera carry no pictures.
+            let is_first = read("index").is_none_or(|index| index.trim() == "0");
+            let name = read("name")?;
+            is_first.then(|| Camera {
+                // It comes from the device.
+                name: name
+                    .trim()
+                    .chars()
+                    .filter(|char| !char.is_control())
+                    .collect(),
+                link: links
+                    .iter()
+                    .find(|(target, _)| *target == device)
+                    .map(|(_, link)| link.clone()),
+                device,
+            })
+        })
+        .collect()
+}
+
+/// The number of a video device.
+pub(super) fn number(device: &Path) -> Option<u32> {
+    let name = device.file_name()?.to_str()?;
+    name.strip_prefix("video")?.parse().ok()
+}
+
+/// The device of the one camera with this in its name, whatever the case.
+pub(super) fn find(name: &str) -> Result<PathBuf> {
+    choose(name, &all())
+}
+
+fn choose(name: &str, cameras: &[Camera]) -> Result<PathBuf> {
+    let wanted = name.to_lowercase();
+    let has_it = |camera: &&Camera| {
+        let link = camera.link.as_ref().and_then(|link| link.file_name());
+        let link = link.map(|link| link.to_string_lossy().to_lowercase());
+        camera.name.to_lowercase().contains(&wanted)
+            || link.is_some_and(|link| link.contains(&wanted))
+    };
+    let found: Vec<_> = cameras.iter().filter(has_it).collect();
+    let exact = found
+        .iter()
+        .find(|camera| camera.name.to_lowercase() == wanted);
+    match (found[..].as_ref(), exact) {
+        (_, Some(camera)) if found.len() > 1 => Ok(camera.device.clone()),
+        ([camera], _) => Ok(camera.device.clone()),
+        ([], _) => bail!(
+            "there is no camera named {name:?}; see which there are with: framegram-send cameras"
+        ),
+        (several, _) => bail!(
+            "{} cameras are named like {name:?}; see which there are with: framegram-send cameras",
+            several.len()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(name: &str, number: u32, link: Option<&str>) -> Camera {
+        Camera {
+            name: name.into(),
+            device: format!("/dev/video{number}").into(),
+            link: link.map(|link| Path::new(LINKS).join(link)),
+        }
+    }
+
+    #[test]
+    fn a_camera_is_chosen_by_a_part_of_its_name_that_no_other_has() {
+        let cameras = [
+            camera(
+                "HD Pro Webcam C920",
+                0,
+                Some("usb-046d_HD_Pro_Webcam_C920_A1-video-index0"),
+            ),
+            camera(
+                "HD Pro Webcam C920",
+                2,
+                Some("usb-046d_HD_Pro_Webcam_C920_B2-video-index0"),
+            ),
+            camera("Integrated Camera", 4, None),
+        ];
+        let choose = |name: &str| choose(name, &cameras).map_err(|error| error.to_string());
+        assert_eq!(choose("integrated"), Ok("/dev/video4".into()));
+        assert_eq!(choose("c920_b2"), Ok("/dev/video2".into()));
+        assert!(choose("C920").unwrap_err().starts_with("2 cameras"));
+        assert!(choose("C270").unwrap_err().contains("no camera"));
+    }
+
+    #[test]
+    fn names_come_from_the_system_and_hold_nothing_that_moves_the_cursor() {
+        let folder = std::env::temp_dir().join(format!("framegram-cameras-{}", std::process::id()));
+        let class = folder.join("class");
+        for (device, index, name) in [
+            ("video0", "0\n", "Cam\x1b[2Jera\n"),
+            ("video1", "1\n", "Camera\n"),
+        ] {
+            fs::create_dir_all(class.join(device)).unwrap();
+            fs::write(class.join(device).join("index"), index).unwrap();
+            fs::write(class.join(device).join("name"), name).unwrap();
+        }
+        let found = in_folders(&class, &folder.join("none"));
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, [camera("Cam[2Jera", 0, None)]);
+    }
+}

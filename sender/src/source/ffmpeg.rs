@@ -1,0 +1,432 @@
+//! Video files and network streams, through FFmpeg's libavformat and
+//! libavcodec. JPEGs in them go on as they are, other video as planes.
+
+mod planes;
+mod turn;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use ffmpeg_next::codec::{self, threading};
+use ffmpeg_next::format::context::{Input, StreamIo};
+use ffmpeg_next::{Dictionary, Error, Packet, Rational, decoder, format, frame, media};
+use framegram_common::jpeg::JpegHeader;
+
+use self::planes::Converter;
+use self::turn::of_stream;
+use super::paced::Timeline;
+use super::retry::{Retry, redacted};
+use super::{Captured, Content, Request, Source, paced};
+use crate::stop::Stop;
+
+/// Frames a second where a stream does not say.
+const DEFAULT_RATE: f64 = 25.0;
+
+/// Schemes of streams that come when they come.
+const LIVE_SCHEMES: [&str; 6] = ["rtsp", "rtsps", "rtp", "udp", "srt", "rtmp"];
+
+/// A network source that says nothing for so long has broken off.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Threads that decode the slices of a frame: they add no delay.
+const SLICE_THREADS: usize = 2;
+
+/// Frames of a file or a network stream, at its own timestamps.
+pub(super) struct Video {
+    place: Place,
+    /// What messages call it.
+    name: String,
+    opened: Opened,
+    asked_rate: Option<f64>,
+    live: bool,
+    timeline: Timeline,
+    number: u64,
+    unreadable: u64,
+    retry: Retry,
+}
+
+/// Where it is.
+enum Place {
+    File(PathBuf),
+    Url(String),
+    /// A pipe, which can be read once.
+    Stream,
+}
+
+/// A file or stream that is open.
+struct Opened {
+    input: Input,
+    watch: Watch,
+    stream: usize,
+    /// Seconds of a tick.
+    tick: f64,
+    rate: f64,
+    /// The first packet, which was looked at.
+    first: Option<Packet>,
+    decoder: Option<Decoding>,
+}
+
+/// What makes images of packets.
+struct Decoding {
+    decoder: decoder::Video,
+    frame: frame::Video,
+    converter: Converter,
+    ended: bool,
+}
+
+/// Ends waiting for the network.
+#[derive(Clone)]
+struct Watch {
+    stop: Stop,
+    begun: Instant,
+    /// In milliseconds since `begun`.
+    deadline: Arc<AtomicU64>,
+}
+
+impl Video {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// Where it is not a video.
+    pub(super) fn file(path: &Path, request: &Request) -> Result<Self> {
+        let name = path.display().to_string();
+        Self::open(Place::File(path.into()), name, request)
+    }
+
+    /// Opens what a URL names.
+    ///
+    /// # Errors
+    /// Where no video is there.
+    pub(super) fn url(url: &str, request: &Request) -> Result<Self> {
+        Self::open(Place::Url(url.into()), redacted(url), request)
+    }
+
+    /// Takes a stream of bytes.
+    ///
+    /// # Errors
+    /// Where it is not a video.
+    pub(super) fn stream(
+        input: impl Read + Send + 'static,
+        name: &str,
+        request: &Request,
+    ) -> Result<Self> {
+        let io = StreamIo::from_read(input)?;
+        let watch = Watch::new(&request.stop);
+        let ended = watch.clone();
+        let input =
+            format::input_from_stream_with_interrupt(io, None, None, move || ended.is_over());
+        let input =
+            input.map_err(|error| anyhow!("{name} is not a video that can be played: {error}"))?;
+        let opened = Opened::new(input, watch, name)?;
+        Ok(Self::with(Place::Stream, name.into(), opened, request))
+    }
+
+    fn open(place: Place, name: String, request: &Request) -> Result<Self> {
+        let opened = place.open(&name, &request.stop)?;
+        Ok(Self::with(place, name, opened, request))
+    }
+
+    fn with(place: Place, name: String, opened: Opened, request: &Request) -> Self {
+        let live = match &place {
+            Place::Url(url) => {
+                let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+                let is_live = scheme.is_some_and(|scheme| LIVE_SCHEMES.contains(&scheme));
+                is_live || opened.input.duration() <= 0
+            }
+            Place::File(_) | Place::Stream => false,
+        };
+        Self {
+            retry: Retry::new(&name, request),
+            place,
+            name,
+            opened,
+            asked_rate: request.rate,
+            live,
+            timeline: Timeline::default(),
+            number: 0,
+            unreadable: 0,
+        }
+    }
+
+    fn rate(&self) -> f64 {
+        self.asked_rate.unwrap_or(self.opened.rate)
+    }
+
+    fn usual(&self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.rate())
+    }
+
+    fn media_time(&mut self, ticks: Option<i64>) -> Option<Duration> {
+        if self.live {
+            return None;
+        }
+        if let Some(rate) = self.asked_rate {
+            return Some(paced::media_time(self.number, rate));
+        }
+        let seconds = ticks.map(|ticks| ticks as f64 * self.opened.tick);
+        // Those of frames before the first one may be below zero.
+        let stamp =
+            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds + STAMPS_FROM).ok());
+        Some(self.timeline.place(stamp, self.usual()))
+    }
+}
+
+/// Added to stamps, so that a few below zero are none.
+const STAMPS_FROM: f64 = 100.0;
+
+impl Source for Video {
+    fn next(&mut self) -> Result<Option<Captured>> {
+        loop {
+            match self.opened.next(&mut self.unreadable) {
+                Ok(Some((content, ticks))) => {
+                    self.retry.succeeded();
+                    let media_time = self.media_time(ticks);
+                    self.number += 1;
+                    return Ok(Some(Captured {
+                        content,
+                        media_time,
+                        taken: None,
+                    }));
+                }
+                _ if self.retry.is_stopped() => return Ok(None),
+                Ok(None) | Err(_) if self.live && self.number > 0 => {}
+                Ok(None) if self.number > 0 || self.unreadable > 0 => return Ok(None),
+                Ok(None) => bail!("there is no frame in {} that can be decoded", self.name),
+                Err(error) => {
+                    let (name, number) = (&self.name, self.number);
+                    return Err(error)
+                        .with_context(|| format!("cannot read {name} after {number} frames"));
+                }
+            }
+            let (place, name) = (&self.place, &self.name);
+            let Some(opened) = self.retry.until_open(|stop| place.open(name, stop)) else {
+                return Ok(None);
+            };
+            self.opened = opened;
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        self.live
+    }
+
+    fn rewind(&mut self) -> Result<bool> {
+        if self.live || matches!(self.place, Place::Stream) {
+            return Ok(false);
+        }
+        self.opened = self.place.open(&self.name, self.retry.stop())?;
+        self.timeline.rewind(self.usual());
+        Ok(true)
+    }
+
+    fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    fn frame_rate(&self) -> Option<f64> {
+        Some(self.rate())
+    }
+}
+
+impl Place {
+    fn open(&self, name: &str, stop: &Stop) -> Result<Opened> {
+        // What a person is to know, the program says in a line of its own.
+        ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
+        ffmpeg_next::init()?;
+        let watch = Watch::new(stop);
+        let ended = watch.clone();
+        let is_over = move || ended.is_over();
+        let input = match self {
+            Self::Url(url) => {
+                let mut options = Dictionary::new();
+                // Of UDP, half a frame is lost before anyone knows.
+                options.set("rtsp_transport", "tcp");
+                let input = format::input_with_interrupt_and_dictionary(url, is_over, options);
+                input.map_err(|error| {
+                    anyhow!("cannot open {name}: no video is served there ({error})")
+                })?
+            }
+            Self::File(path) => {
+                let not_played =
+                    |error| anyhow!("{name} is not a video that can be played ({error})");
+                match path.to_str() {
+                    // A name with a colon is no protocol.
+                    Some(path) => format::input_with_interrupt(&format!("file:{path}"), is_over),
+                    None => {
+                        let file =
+                            File::open(path).with_context(|| format!("cannot open {name}"))?;
+                        let io = StreamIo::from_read_seek(file)?;
+                        format::input_from_stream_with_interrupt(io, None, None, is_over)
+                    }
+                }
+                .map_err(not_played)?
+            }
+            Self::Stream => bail!("{name} cannot be read again"),
+        };
+        Opened::new(input, watch, name)
+    }
+}
+
+impl Opened {
+    fn new(input: Input, watch: Watch, name: &str) -> Result<Self> {
+        let stream = input.streams().best(media::Type::Video);
+        let stream = stream.with_context(|| format!("there is no video in {name}"))?;
+        let parameters = stream.parameters();
+        // FFmpeg shows any text file as a video of a terminal.
+        if parameters.id() == codec::Id::ANSI {
+            bail!("{name} is not a video that can be played");
+        }
+        let rates = [stream.avg_frame_rate(), stream.rate()].map(f64::from);
+        let rate = rates
+            .into_iter()
+            .find(|rate| (0.001..=1000.0).contains(rate));
+        let (index, tick) = (stream.index(), f64::from(stream.time_base()));
+        let turn = of_stream(&stream);
+        let is_jpeg = parameters.id() == codec::Id::MJPEG;
+        let mut context = codec::Context::from_parameters(parameters)?;
+        context.set_threading(threading::Config {
+            kind: threading::Type::Slice,
+            count: SLICE_THREADS,
+            ..threading::Config::default()
+        });
+        let decoder = context.decoder().video();
+        let decoder = decoder.map_err(|error| anyhow!("{name} cannot be decoded: {error}"))?;
+        let mut opened = Self {
+            watch,
+            stream: index,
+            tick,
+            rate: rate.unwrap_or(DEFAULT_RATE),
+            first: None,
+            decoder: None,
+            input,
+        };
+        let (height, aspect) = (decoder.height(), decoder.aspect_ratio());
+        let passes = is_jpeg && turn.is_none() && is_square(aspect) && {
+            opened.first = opened.read()?;
+            // Some devices store every other row in a JPEG of its own.
+            let data = opened
+                .first
+                .as_ref()
+                .and_then(Packet::data)
+                .unwrap_or_default();
+            JpegHeader::parse(data).is_ok_and(|header| u32::from(header.height) == height)
+        };
+        if !passes {
+            opened.decoder = Some(Decoding {
+                decoder,
+                frame: frame::Video::empty(),
+                converter: Converter::new(turn),
+                ended: false,
+            });
+        }
+        Ok(opened)
+    }
+
+    /// The next frame with its time in ticks; `None` at the end.
+    fn next(&mut self, unreadable: &mut u64) -> Result<Option<(Content, Option<i64>)>> {
+        loop {
+            if let Some(decoding) = &mut self.decoder
+                && let Some(frame) = decoding.receive(unreadable)?
+            {
+                return Ok(Some(frame));
+            }
+            let packet = self.read()?;
+            match (packet, &mut self.decoder) {
+                (Some(packet), None) => {
+                    let ticks = packet.pts().or(packet.dts());
+                    // AVI holds empty packets where a frame is to be repeated.
+                    if let Some(data) = packet.data().filter(|data| !data.is_empty()) {
+                        let jpeg = Bytes::copy_from_slice(data);
+                        return Ok(Some((Content::Jpeg(jpeg), ticks)));
+                    }
+                }
+                (Some(packet), Some(decoding)) => {
+                    if let Err(Error::InvalidData) = decoding.decoder.send_packet(&packet) {
+                        *unreadable += 1;
+                    }
+                }
+                (None, Some(decoding)) if !decoding.ended => {
+                    decoding.ended = true;
+                    decoding.decoder.send_eof()?;
+                }
+                (None, _) => return Ok(None),
+            }
+        }
+    }
+
+    /// The next packet of the video; `None` at the end.
+    fn read(&mut self) -> Result<Option<Packet>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let mut packet = Packet::empty();
+        loop {
+            self.watch.begin();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() == self.stream && packet.size() > 0 => {
+                    return Ok(Some(packet));
+                }
+                Ok(()) => {}
+                Err(Error::Eof) => return Ok(None),
+                // A file that was cut off ends where it was.
+                Err(Error::InvalidData) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Decoding {
+    fn receive(&mut self, unreadable: &mut u64) -> Result<Option<(Content, Option<i64>)>> {
+        while self.decoder.receive_frame(&mut self.frame).is_ok() {
+            let ticks = self.frame.timestamp();
+            match self.converter.image(&self.frame) {
+                Ok(image) => return Ok(Some((Content::Image(image), ticks))),
+                Err(error) if *unreadable > 0 => {
+                    // One of a kind that is not taken is one of many.
+                    let _ = error;
+                    *unreadable += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Watch {
+    fn new(stop: &Stop) -> Self {
+        let watch = Self {
+            stop: stop.clone(),
+            begun: Instant::now(),
+            deadline: Arc::default(),
+        };
+        watch.begin();
+        watch
+    }
+
+    /// Something is waited for from here on.
+    fn begin(&self) {
+        let deadline = self.begun.elapsed() + SILENCE;
+        self.deadline
+            .store(deadline.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        let late = self.begun.elapsed().as_millis() as u64;
+        self.stop.is_stopped() || late > self.deadline.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether pixels are as wide as they are high; where that is not said they are.
+fn is_square(aspect: Rational) -> bool {
+    aspect.numerator() == aspect.denominator()
+        || aspect.numerator() <= 0
+        || aspect.denominator() <= 0
+}

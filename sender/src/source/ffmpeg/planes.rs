@@ -1,0 +1,195 @@
+//! FFmpeg's frames to images as a JPEG holds them: planes of 8 bits, all values
+//! used, the matrix of BT.601.
+
+use std::cell::RefCell;
+
+use anyhow::{Result, bail};
+use ffmpeg_next::color::{Range, Space};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+use ffmpeg_next::software::scaling::{Context, Flags};
+use framegram_media::limits::check_size;
+use framegram_media::{Image, Matrix, Pool, Subsampling, Turn, to_full_range};
+
+/// Converts the frames of one stream.
+pub(super) struct Converter {
+    turn: Option<Turn>,
+    buffers: Pool<Vec<u8>>,
+}
+
+thread_local! {
+    /// What converts rare kinds of pixels. The binding ties it to a thread.
+    static SCALER: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+impl Converter {
+    pub(super) fn new(turn: Option<Turn>) -> Self {
+        Self {
+            turn,
+            buffers: Pool::new(),
+        }
+    }
+
+    /// The image of a frame.
+    ///
+    /// # Errors
+    /// Where its pixels are of a kind that nothing converts, or its size is not
+    /// one that is sent.
+    pub(super) fn image(&mut self, frame: &frame::Video) -> Result<Image> {
+        let (width, height) = (frame.width() as usize, frame.height() as usize);
+        check_size(width, height)?;
+        let wanted = wanted(frame.format());
+        let converted = (wanted != frame.format())
+            .then(|| convert(frame, wanted))
+            .transpose()?;
+        let source = converted.as_ref().unwrap_or(frame);
+        let mut image = match subsampling(wanted) {
+            None => {
+                let mut pixels = self.buffers.take_sized(3 * width * height);
+                copy_rows(source, 0, 3 * width, &mut pixels);
+                Image::bgr(width, height, self.buffers.lend(pixels))?
+            }
+            Some(subsampling) => {
+                let mut planes = self.buffers.take_sized(subsampling.bytes(width, height));
+                copy_planes(source, subsampling, (width, height), &mut planes);
+                let luma = width * height;
+                if !is_full(frame, wanted) {
+                    to_full_range(&mut planes, luma);
+                }
+                if let Some(matrix) = matrix(frame.color_space()) {
+                    matrix.to_bt601(&mut planes, subsampling, (width, height));
+                }
+                Image::yuv(width, height, subsampling, self.buffers.lend(planes))?
+            }
+        };
+        if let Some(turn) = self.turn {
+            image = image.turned(turn)?;
+        }
+        let aspect = frame.aspect_ratio();
+        let turned = self.turn.is_some_and(|turn| turn.transpose);
+        let (across, down) = (aspect.numerator(), aspect.denominator());
+        let aspect = if turned {
+            (down, across)
+        } else {
+            (across, down)
+        };
+        Ok(image.with_aspect(aspect))
+    }
+}
+
+fn convert(frame: &frame::Video, wanted: Pixel) -> Result<frame::Video> {
+    let (kind, width, height) = (frame.format(), frame.width(), frame.height());
+    let mut converted = frame::Video::empty();
+    SCALER.with_borrow_mut(|scaler| {
+        let fits = scaler.as_ref().is_some_and(|scaler| {
+            let (input, output) = (scaler.input(), scaler.output());
+            let size = (input.width, input.height);
+            (input.format, output.format, size) == (kind, wanted, (width, height))
+        });
+        if !fits {
+            let flags = Flags::BICUBIC | Flags::ACCURATE_RND;
+            *scaler = Context::get(kind, width, height, wanted, width, height, flags).ok();
+        }
+        match scaler {
+            Some(scaler) => Ok(scaler.run(frame, &mut converted)?),
+            None => bail!("pixels of kind {kind:?} are not taken"),
+        }
+    })?;
+    Ok(converted)
+}
+
+/// The kind of pixels that a frame is taken as: its own, where those are planes
+/// of 8 bits, or the next one that loses nothing of its sampling.
+fn wanted(kind: Pixel) -> Pixel {
+    if subsampling(kind).is_some() {
+        return kind;
+    }
+    let Some(descriptor) = kind.descriptor() else {
+        return Pixel::BGR24;
+    };
+    let name = descriptor.name();
+    let is_full = name.starts_with("yuvj");
+    let is_luma_chroma = [
+        "yuv", "yuyv", "uyvy", "yvyu", "nv", "p0", "p2", "p4", "y2", "xv",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start));
+    if name.starts_with("gray") || name.starts_with("ya") || name.starts_with("mono") {
+        return Pixel::GRAY8;
+    }
+    if !is_luma_chroma {
+        return Pixel::BGR24;
+    }
+    match (
+        descriptor.log2_chroma_w(),
+        descriptor.log2_chroma_h(),
+        is_full,
+    ) {
+        (0, 0, false) => Pixel::YUV444P,
+        (0, 0, true) => Pixel::YUVJ444P,
+        (_, 0, false) => Pixel::YUV422P,
+        (_, 0, true) => Pixel::YUVJ422P,
+        (_, _, false) => Pixel::YUV420P,
+        (_, _, true) => Pixel::YUVJ420P,
+    }
+}
+
+fn subsampling(kind: Pixel) -> Option<Subsampling> {
+    match kind {
+        Pixel::YUV420P | Pixel::YUVJ420P => Some(Subsampling::Yuv420),
+        Pixel::YUV422P | Pixel::YUVJ422P => Some(Subsampling::Yuv422),
+        Pixel::YUV444P | Pixel::YUVJ444P => Some(Subsampling::Yuv444),
+        Pixel::GRAY8 => Some(Subsampling::Gray),
+        _ => None,
+    }
+}
+
+/// Whether all values are used: as the frame says, or as its kind means.
+fn is_full(frame: &frame::Video, wanted: Pixel) -> bool {
+    let means_it = matches!(
+        wanted,
+        Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::GRAY8
+    );
+    match frame.color_range() {
+        Range::JPEG => true,
+        Range::MPEG => false,
+        Range::Unspecified => means_it,
+    }
+}
+
+/// The matrix of a frame, where it is not that of BT.601.
+fn matrix(space: Space) -> Option<Matrix> {
+    match space {
+        Space::BT709 => Some(Matrix::BT709),
+        Space::BT2020NCL | Space::BT2020CL => Some(Matrix::BT2020),
+        Space::SMPTE240M => Some(Matrix::SMPTE240M),
+        _ => None,
+    }
+}
+
+fn copy_planes(
+    frame: &frame::Video,
+    subsampling: Subsampling,
+    (width, height): (usize, usize),
+    planes: &mut [u8],
+) {
+    let chroma = subsampling.chroma(width, height);
+    let mut rest = planes;
+    for (index, side) in [Some((width, height)), chroma, chroma]
+        .into_iter()
+        .enumerate()
+    {
+        let Some((width, height)) = side else { return };
+        let (plane, behind) = rest.split_at_mut(width * height);
+        copy_rows(frame, index, width, plane);
+        rest = behind;
+    }
+}
+
+/// Rows without the gaps between them.
+fn copy_rows(frame: &frame::Video, index: usize, row: usize, to: &mut [u8]) {
+    let rows = frame.data(index).chunks(frame.stride(index));
+    for (from, to) in rows.zip(to.chunks_exact_mut(row)) {
+        to.copy_from_slice(&from[..row]);
+    }
+}

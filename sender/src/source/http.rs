@@ -1,0 +1,265 @@
+//! A camera's JPEGs over HTTP. FFmpeg reads those whose multipart headers are
+//! right, and each frame only when the next one begins; here the JPEGs' own
+//! markers count.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::retry::redacted;
+
+/// For a connection, and between two bytes of the stream.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most that a server may send one on.
+const MAX_REDIRECTS: usize = 5;
+
+/// The longest line and the most lines of a header.
+const MAX_LINE: u64 = 8 << 10;
+const MAX_LINES: usize = 100;
+
+/// What a server answers.
+pub(super) enum Answer {
+    /// JPEGs, one after another or one by itself.
+    Jpegs(Body),
+    /// Something that FFmpeg is asked about: another kind of content, a kind of
+    /// password or of transport that is not known here.
+    Other,
+}
+
+/// The bytes of an answer.
+pub(super) struct Body {
+    /// Not one still.
+    pub(super) is_stream: bool,
+    stream: BufReader<TcpStream>,
+    /// Bytes of the present piece; `None` where they come as they are.
+    chunk: Option<u64>,
+}
+
+/// Asks a server.
+///
+/// # Errors
+/// Where there is none, or it refuses.
+pub(super) fn get(url: &str) -> Result<Answer> {
+    let mut url = url.to_owned();
+    for _ in 0..=MAX_REDIRECTS {
+        let Some(place) = Place::of(&url) else {
+            return Ok(Answer::Other);
+        };
+        let name = redacted(&url);
+        let asked = place.ask().with_context(|| format!("cannot open {name}"))?;
+        let (status, headers, body) = asked;
+        let header = |wanted: &str| {
+            let named = headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            named.map(|(_, value)| value.as_str())
+        };
+        match status {
+            200 => {
+                let kind = header("content-type")
+                    .unwrap_or_default()
+                    .to_ascii_lowercase();
+                let is_chunked = header("transfer-encoding")
+                    .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+                let is_stream = kind.starts_with("multipart/");
+                return Ok(match is_stream || kind.starts_with("image/jp") {
+                    true => Answer::Jpegs(Body {
+                        is_stream,
+                        stream: body,
+                        chunk: is_chunked.then_some(0),
+                    }),
+                    false => Answer::Other,
+                });
+            }
+            301 | 302 | 303 | 307 | 308 => match header("location") {
+                Some(location) if location.contains("://") => url = location.to_owned(),
+                Some(location) => url = place.beside(location),
+                None => bail!("{name} sends one on to nowhere"),
+            },
+            // FFmpeg knows other kinds of passwords.
+            401 => return Ok(Answer::Other),
+            status => bail!("cannot open {name}: the server answers {status}"),
+        }
+    }
+    bail!("{} sends one on and on", redacted(&url))
+}
+
+/// Where a URL leads.
+struct Place {
+    user: Option<String>,
+    /// With its port.
+    host: String,
+    path: String,
+}
+
+type Headers = Vec<(String, String)>;
+
+impl Place {
+    /// `None` for other schemes than HTTP without encryption.
+    fn of(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://")?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user.to_owned()), host),
+            None => (None, authority),
+        };
+        let path = path.split('#').next().unwrap_or_default();
+        Some(Self {
+            user,
+            host: host.to_owned(),
+            path: match path.starts_with('/') {
+                true => path.to_owned(),
+                false => format!("/{path}"),
+            },
+        })
+    }
+
+    /// Another path at the same place.
+    fn beside(&self, location: &str) -> String {
+        let user = self
+            .user
+            .as_ref()
+            .map_or(String::new(), |user| format!("{user}@"));
+        let folder = match location.starts_with('/') {
+            true => "",
+            false => self.path.rsplit_once('/').map_or("", |(folder, _)| folder),
+        };
+        let slash = if location.starts_with('/') { "" } else { "/" };
+        format!("http://{user}{}{folder}{slash}{location}", self.host)
+    }
+
+    fn ask(&self) -> Result<(u16, Headers, BufReader<TcpStream>)> {
+        let has_port = self
+            .host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let host = if has_port {
+            self.host.clone()
+        } else {
+            format!("{}:80", self.host)
+        };
+        let addresses = host.to_socket_addrs().context("the host is not known")?;
+        let mut stream = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
+        for address in addresses {
+            stream = TcpStream::connect_timeout(&address, PATIENCE);
+            if stream.is_ok() {
+                break;
+            }
+        }
+        let mut stream = stream?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let login = self.user.as_deref().map_or(String::new(), |user| {
+            format!("Authorization: Basic {}\r\n", base64(&decoded(user)))
+        });
+        let (path, host) = (&self.path, &self.host);
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: framegram\r\n{login}Accept: */*\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut stream = BufReader::with_capacity(1 << 16, stream);
+        let first = line(&mut stream)?;
+        let status = first
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let status = status.context("it does not speak HTTP")?;
+        let mut headers = Headers::new();
+        for _ in 0..MAX_LINES {
+            let line = line(&mut stream)?;
+            if line.is_empty() {
+                return Ok((status, headers, stream));
+            }
+            if let Some((name, value)) = line.split_once(':') {
+                headers.push((name.trim().into(), value.trim().into()));
+            }
+        }
+        bail!("its header does not end")
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let Some(left) = &mut self.chunk else {
+            return self.stream.read(out);
+        };
+        while *left == 0 {
+            let size = line(&mut self.stream)?;
+            // Behind each piece, and before the length of the next.
+            if size.is_empty() && !self.stream.fill_buf()?.is_empty() {
+                continue;
+            }
+            let digits = size.split(';').next().unwrap_or_default().trim();
+            *left = u64::from_str_radix(digits, 16).unwrap_or(0);
+            if *left == 0 {
+                return Ok(0);
+            }
+        }
+        let most = out.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+        let read = self.stream.read(&mut out[..most])?;
+        *left -= read as u64;
+        Ok(read)
+    }
+}
+
+/// A line without its end.
+fn line(input: &mut impl BufRead) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    input
+        .by_ref()
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut bytes)?;
+    while bytes.last().is_some_and(|byte| b"\r\n".contains(byte)) {
+        bytes.pop();
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Without the percent signs of a URL.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        let code = behind
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code.filter(|_| *byte == b'%') {
+            Some(code) => {
+                bytes.push(code);
+                rest = &behind[2..];
+            }
+            None => {
+                bytes.push(*byte);
+                rest = behind;
+            }
+        }
+    }
+    bytes
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            let index = (bits >> (18 - 6 * digit)) as usize & 63;
+            text.push(if digit <= group.len() {
+                DIGITS[index].into()
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

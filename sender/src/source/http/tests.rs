@@ -1,0 +1,81 @@
+use std::net::TcpListener;
+use std::thread;
+
+use super::*;
+
+#[test]
+fn logins_are_written_as_basic_ones_are() {
+    for (user, written) in [
+        ("admin:secret", "YWRtaW46c2VjcmV0"),
+        ("a:b", "YTpi"),
+        ("a:%40/b", "YTpAL2I="),
+        ("a%2", "YSUy"),
+        ("", ""),
+    ] {
+        assert_eq!(base64(&decoded(user)), written);
+    }
+}
+
+/// A server that gives these answers, one a connection; its address.
+fn serve(answers: Vec<String>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = BufReader::new(stream.try_clone().unwrap());
+            while !line(&mut request).unwrap().is_empty() {}
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    address
+}
+
+fn read(url: &str) -> String {
+    let Answer::Jpegs(mut body) = get(url).unwrap() else {
+        panic!("it is of another kind");
+    };
+    let mut text = String::new();
+    body.read_to_string(&mut text).unwrap();
+    text
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=a\r\n";
+
+#[test]
+fn bodies_come_as_they_are_or_in_pieces() {
+    let plain = format!("{HEAD}\r\nsome bytes");
+    let pieces = format!(
+        "{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nsome \r\n5;x=1\r\nbytes\r\n0\r\n\r\n"
+    );
+    let address = serve(vec![plain, pieces]);
+    for _ in 0..2 {
+        assert_eq!(read(&format!("http://{address}/stream")), "some bytes");
+    }
+}
+
+#[test]
+fn follows_where_it_is_sent_on() {
+    let there = format!("{HEAD}\r\nthere");
+    let address = serve(vec![
+        "HTTP/1.1 302 Found\r\nLocation: other\r\n\r\n".into(),
+        there,
+    ]);
+    assert_eq!(read(&format!("http://{address}/a/b")), "there");
+}
+
+#[test]
+fn says_what_a_server_answers_and_no_password() {
+    let address = serve(vec!["HTTP/1.1 404 Not Found\r\n\r\n".into()]);
+    let error = get(&format!("http://me:secret@{address}/")).err().unwrap();
+    let told = format!("{error:#}");
+    assert!(told.contains("404") && !told.contains("secret"), "{told}");
+    let other = serve(vec![
+        "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n".into(),
+    ]);
+    assert!(matches!(
+        get(&format!("http://{other}/")),
+        Ok(Answer::Other)
+    ));
+    assert!(matches!(get("https://camera/"), Ok(Answer::Other)));
+}

@@ -1,0 +1,106 @@
+//! Network sources that break off and come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Request;
+use crate::console::Console;
+use crate::stop::Stop;
+
+/// The pauses between two tries grow from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Tries again what broke off, and says so.
+pub(super) struct Retry {
+    name: String,
+    /// Grows until something comes.
+    pause: Duration,
+    stop: Stop,
+    console: Arc<Console>,
+}
+
+impl Retry {
+    /// For a source that messages call `name`.
+    pub(super) fn new(name: &str, request: &Request) -> Self {
+        Self {
+            name: name.into(),
+            pause: FIRST_PAUSE,
+            stop: request.stop.clone(),
+            console: Arc::clone(&request.console),
+        }
+    }
+
+    pub(super) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_stopped()
+    }
+
+    /// A frame came.
+    pub(super) fn succeeded(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// Waits, and tries until `open` succeeds; `None` if the stream ends first.
+    pub(super) fn until_open<T>(&mut self, open: impl Fn(&Stop) -> Result<T>) -> Option<T> {
+        let name = &self.name;
+        self.console.say(&format!(
+            "{name} broke off; trying again in {:.1} s",
+            self.pause.as_secs_f64()
+        ));
+        loop {
+            if self.stop.wait(self.pause) {
+                return None;
+            }
+            self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+            match open(&self.stop) {
+                Ok(opened) => {
+                    self.console.say(&format!("{name} is back"));
+                    return Some(opened);
+                }
+                Err(_) if self.stop.is_stopped() => return None,
+                Err(error) => self.console.say(&format!(
+                    "{error:#}; trying again in {:.1} s",
+                    self.pause.as_secs_f64()
+                )),
+            }
+        }
+    }
+}
+
+/// A URL as it is printed: without user, password and query, which may hold one.
+pub(crate) fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.into();
+    };
+    // A password may hold any character, also those that end it by the rules.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    match rest.split_once(['?', '#']) {
+        Some((rest, _)) => format!("{scheme}://{rest}?..."),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_password_is_not_printed() {
+        for (url, printed) in [
+            ("rtsp://admin:secret@camera/1", "rtsp://camera/1"),
+            ("rtsp://admin:sec@ret@camera", "rtsp://camera"),
+            ("rtsp://admin:sec/?ret@camera/1", "rtsp://camera/1"),
+            ("http://camera:81/s?pwd=secret", "http://camera:81/s?..."),
+            ("http://camera/stream", "http://camera/stream"),
+            ("a.mp4", "a.mp4"),
+        ] {
+            assert_eq!(redacted(url), printed);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! JPEGs as they are found: thousands of odd ones beside libjpeg's own `djpeg`.
+//! What it decodes is a picture here too, and the same one.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use fastrand::Rng;
+use framegram_common::jpeg::clean;
+use framegram_media::{Decoder, Planes, vet};
+use framegram_tests::odd_jpeg::{Oddities, coded_otherwise};
+
+/// JPEGs that are tried in all.
+const TRIALS: u64 = 3_000;
+
+/// Pixels as red, green and blue, width and height, as `djpeg` decodes them; it
+/// tells warnings, and decodes all the same.
+fn djpeg(jpeg: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
+    let mut child = Command::new("djpeg")
+        .args(["-dct", "int", "-ppm"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the tests need the djpeg command of libjpeg-turbo-progs");
+    let mut input = child.stdin.take().unwrap();
+    let jpeg = jpeg.to_vec();
+    let writer = thread::spawn(move || {
+        // It may give up before it has read all.
+        let _ = input.write_all(&jpeg);
+    });
+    let output = child.wait_with_output().unwrap().stdout;
+    writer.join().unwrap();
+    let mut lines = output.splitn(4, |byte| *byte == b'\n');
+    let kind = lines.next().filter(|kind| kind.starts_with(b"P"))?;
+    let size = std::str::from_utf8(lines.next()?).unwrap();
+    let (width, height) = size.split_once(' ').unwrap();
+    let (width, height) = (width.parse().unwrap(), height.parse().unwrap());
+    lines.next()?;
+    let pixels = lines.next()?;
+    let pixels: Vec<u8> = match kind {
+        b"P5" => pixels.iter().flat_map(|gray| [*gray; 3]).collect(),
+        _ => pixels.to_vec(),
+    };
+    (pixels.len() == 3 * width * height).then_some((pixels, width, height))
+}
+
+/// The same by the one decoder of the programs.
+fn decoded(decoder: &mut Decoder, jpeg: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
+    let image = decoder.decode_whole(jpeg).ok()?;
+    let pixels = image.pixels.iter().flat_map(|word| {
+        let [_, red, green, blue] = word.to_be_bytes();
+        [red, green, blue]
+    });
+    Some((pixels.collect(), image.width, image.height))
+}
+
+/// As seeds, shared out to as many threads as there are processors.
+fn in_threads(try_one: impl Fn(u64) + Sync) {
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let try_one = &try_one;
+    thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || {
+                (first..TRIALS).step_by(threads as usize).for_each(try_one);
+            });
+        }
+    });
+}
+
+#[test]
+fn what_djpeg_decodes_is_a_picture_and_the_same() {
+    in_threads(|seed| {
+        let odd = Oddities::draw(&mut Rng::with_seed(seed));
+        let jpeg = odd.write();
+        let known = djpeg(&odd.for_djpeg().write());
+        let known =
+            known.unwrap_or_else(|| panic!("seed {seed}: djpeg decodes nothing of {odd:?}"));
+        let mut decoder = Decoder::new().unwrap();
+        let own = decoded(&mut decoder, &jpeg);
+        assert_eq!(own.as_ref(), Some(&known), "seed {seed}: {odd:?}");
+        // As it is sent, by whatever door it came in.
+        let sent = clean(&jpeg.into()).unwrap();
+        assert!(vet(&sent, true).is_ok(), "seed {seed}: {odd:?}");
+        assert!(sent.ends_with(&[0xff, 0xd9]), "seed {seed}: {odd:?}");
+        assert_eq!(
+            decoded(&mut decoder, &sent),
+            Some(known),
+            "seed {seed}: {odd:?}"
+        );
+        // Out of the other sinks.
+        decoder
+            .decode_planes(&sent, &mut Planes::default())
+            .unwrap();
+        decoder.check(&sent).unwrap();
+    });
+}
+
+#[test]
+fn other_kinds_of_coding_and_colours_are_decoded_as_djpeg_does() {
+    in_threads(|seed| {
+        if !seed.is_multiple_of(8) {
+            return;
+        }
+        let (kind, jpeg) = coded_otherwise(&mut Rng::with_seed(seed)).unwrap();
+        let known = djpeg(&jpeg);
+        assert!(known.is_some(), "seed {seed}: {kind}");
+        let mut decoder = Decoder::new().unwrap();
+        assert_eq!(decoded(&mut decoder, &jpeg), known, "seed {seed}: {kind}");
+        vet(&jpeg, true).unwrap();
+        vet(&jpeg, false).unwrap();
+        decoder
+            .decode_planes(&jpeg, &mut Planes::default())
+            .unwrap();
+    });
+}
+
+#[test]
+fn what_ends_early_is_a_picture_up_to_one_row() {
+    in_threads(|seed| {
+        let mut rng = Rng::with_seed(seed);
+        let mut odd = Oddities::draw(&mut rng);
+        odd.missing_rows = rng.usize(0..3).min(odd.rows());
+        // With restart markers counted otherwise it is not told from a gap.
+        (odd.first_restart, odd.extra_restart) = (0, false);
+        let sent = clean(&odd.write().into()).unwrap();
+        let is_picture = odd.missing_rows <= 1;
+        assert_eq!(vet(&sent, true).is_ok(), is_picture, "seed {seed}: {odd:?}");
+        let mut decoder = Decoder::new().unwrap();
+        let own = decoder.decode_whole(&sent).is_ok();
+        assert_eq!(own, is_picture, "seed {seed}: {odd:?}");
+        if odd.missing_rows > 0 {
+            assert!(vet(&sent, false).is_err(), "seed {seed}: {odd:?}");
+        }
+    });
+}
