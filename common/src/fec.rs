@@ -3,10 +3,12 @@
 mod code;
 mod decoder;
 mod loss_model;
+mod path;
 mod planner;
 mod rebuild;
 
 pub use code::{ParityBlock, max_shards};
 pub use loss_model::{LossEstimate, LossModel, MAX_EXTRA};
-pub use planner::{Carry, Fec, MAX_FOR_ONE, PathEstimate, Planner, retransmit_gap};
+pub use path::{PathEstimate, retransmit_gap};
+pub use planner::{Carry, Fec, MAX_FOR_ONE, Planner};
 pub use rebuild::{Chunks, Rebuilder};

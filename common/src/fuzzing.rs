@@ -28,9 +28,9 @@ pub const TARGETS: [Target; 11] = [
     target("parity", parity::run),
     target("receiver", machines::receiver),
     target("listener", machines::listener),
-    target("transmitter", machines::transmitter),
-    target("gate", visitors::gate),
-    target("speaker", visitors::speaker),
+    target("sender", machines::sender),
+    target("acceptor", visitors::acceptor),
+    target("plain_sender", visitors::plain_sender),
     target("gallery", visitors::gallery),
 ];
 

@@ -1,156 +1,155 @@
-//! The sender's state machine: frames in, timed datagrams out, feedback in.
-//!
-//! Inputs are `handle_*`, outputs `poll_*`. After every input, drain
-//! [`Sender::poll_transmit`], and call it again at [`Sender::poll_timeout`].
+//! The sender's state machine: frames in, timed datagrams out, feedback in, for
+//! every format. Formats differ in how a frame becomes packets, and in their
+//! feedback; queue, pacer, rate limit and counters are common.
 
-pub mod acceptor;
+mod acceptor;
+mod config;
+mod destination;
+mod feedback;
+mod incoming;
+mod jpeg_headers;
+mod latency;
+mod loss_protection;
 mod native;
-mod plain;
-mod queue;
+mod output;
+mod pacer;
+mod packet;
+mod peer;
+mod plan;
+mod rate_limit;
+mod retransmit_buffer;
 mod rtp;
+mod send_errors;
+mod stats;
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::fec::Fec;
-use crate::frame::{FrameSizeError, Times};
+use self::acceptor::Acceptor;
+use self::destination::Destination;
+use self::latency::Latency;
+use self::native::{FramePackets, Native};
+use self::pacer::{Pacer, Room};
+use self::packet::{Content, Encoding, QueuedPacket, To, parity_packets};
+use self::plan::Plan;
+use self::rtp::RtpSender;
+use self::send_errors::UnsentFrames;
+use self::stats::Counts;
+use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::seq::FrameNumber;
-use crate::stats::Statistics;
-use crate::wire::rtp_jpeg::Unsuitable;
-use crate::wire::{DEFAULT_DATAGRAM, Format};
-use native::NativeSender;
-pub use native::{CONTROL_RESERVE, MAX_WAITING_FRAMES, Volume};
-use plain::Plain;
+use crate::wire::native::NO_DESTINATION;
+use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
-/// How a stream is sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// The format.
-    pub format: Format,
-    /// The largest datagram in bytes of UDP payload,
-    /// [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
-    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM).
-    pub datagram: usize,
-    /// How many destinations every frame goes to from the start; others can be
-    /// opened behind them.
-    pub destinations: usize,
-    /// Time from frame to frame, where it is known.
-    pub interval: Option<Duration>,
-    /// Whether the datagrams of a frame are spread over time.
-    pub pace: bool,
-    /// How much parity is sent.
-    pub fec: Fec,
-    /// Whether chunks are sent again on request.
-    pub retransmit: bool,
-    /// The most that goes to each destination in any one second, in bits of
-    /// UDP payload: what is more waits. At least a datagram goes in any case.
-    pub bitrate: Option<u64>,
-    /// Identifies the clock that `now` is read from, for this stream; `None` where
-    /// it is not known.
-    pub clock_id: Option<u64>,
-    /// The number of the first frame: 0 but in tests.
-    pub first_frame: FrameNumber,
-    /// Whether RTCP goes where RTP goes. Otherwise it goes to destinations of
-    /// its own, numbered from [`Config::destinations`] on.
-    pub rtcp_mux: bool,
-    /// The wall clock (time since 1970, UTC) less the clock that `now` is read
-    /// from, for RTCP.
-    pub wall_offset: Duration,
-}
+pub use self::acceptor::{AcceptorConfig, SILENCE};
+pub use self::config::{Config, FrameError};
+pub use self::output::{Event, LeaveReason, Output, Transmit};
+pub use self::pacer::MAX_WAITING_FRAMES;
+pub use self::plan::CONTROL_RESERVE;
+pub use self::stats::Volume;
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            format: Format::Native,
-            datagram: DEFAULT_DATAGRAM,
-            destinations: 1,
-            interval: None,
-            pace: true,
-            fec: Fec::Auto,
-            retransmit: true,
-            bitrate: None,
-            clock_id: None,
-            first_frame: FrameNumber(0),
-            rtcp_mux: false,
-            wall_offset: Duration::ZERO,
-        }
-    }
-}
-
-/// One or more datagrams for one destination, in the buffer that was polled
-/// into: each `segment` bytes long, but the last, which may be shorter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The destination, counted from 0.
-    pub destination: usize,
-    /// Bytes of each datagram but the last.
-    pub segment: usize,
-}
-
-/// Why a frame is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// It is too long, or empty.
-    #[error(transparent)]
-    Size(#[from] FrameSizeError),
-    /// RTP does not carry it.
-    #[error("RTP cannot carry a frame: {0}")]
-    Unsuitable(#[from] Unsuitable),
-    /// It does not fit into one datagram.
-    #[error("a frame of {got} bytes does not fit into one datagram of {datagram}")]
-    Datagram {
-        /// Its length.
-        got: usize,
-        /// What fits.
-        datagram: usize,
-    },
-    /// As many frames wait as may: the bit rate holds them back.
-    #[error("as many frames wait to be sent as may")]
-    Waiting,
-}
+/// The longest that the first frame of a stream is spread over: it is waited
+/// for most of all, and in a few steps it still overruns no socket's buffer.
+const FIRST_SPREAD: Duration = Duration::from_millis(2);
 
 /// The sender's state machine for one stream.
+///
+/// In: [`handle_frame`](Self::handle_frame),
+/// [`handle_datagram`](Self::handle_datagram),
+/// [`handle_incoming`](Self::handle_incoming) and
+/// [`handle_send_error`](Self::handle_send_error). Out:
+/// [`poll_output`](Self::poll_output), which is drained after each of them, and
+/// again when the time comes that it names.
 #[derive(Debug)]
 pub struct Sender {
-    inner: Inner,
+    config: Config,
+    stream: u64,
+    started: Duration,
+    protocol: Protocol,
+    plan: Plan,
+    pacer: Pacer,
+    /// First those of [`Config::destinations`], then those of viewers that were
+    /// admitted.
+    destinations: Vec<Destination>,
+    acceptor: Option<Acceptor>,
+    /// Answers of the acceptor.
+    answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    events: VecDeque<Event>,
+    next_frame: FrameNumber,
+    counts: Counts,
+    latency: Latency,
+    unsent: UnsentFrames,
+    finishing: bool,
 }
 
+/// What differs between formats: how a frame becomes packets, and the feedback.
 #[derive(Debug)]
-enum Inner {
-    Native(Box<NativeSender>),
-    Plain(Box<Plain>),
-}
-
-/// Calls the same method of either.
-macro_rules! both {
-    ($inner:expr, $sender:ident => $call:expr) => {
-        match $inner {
-            Inner::Native($sender) => $call,
-            Inner::Plain($sender) => $call,
-        }
-    };
+enum Protocol {
+    Native(Box<Native>),
+    Rtp(Box<RtpSender>),
+    Raw,
 }
 
 impl Sender {
     /// A sender for the stream with this number, drawn at random.
     #[must_use]
     pub fn new(config: Config, stream: u64, now: Duration) -> Self {
-        let inner = match config.format {
-            Format::Native => Inner::Native(Box::new(NativeSender::new(config, stream, now))),
-            Format::Rtp | Format::Raw => Inner::Plain(Box::new(Plain::new(config, stream, now))),
+        // Destinations' numbers have 16 bits, and one is nobody's.
+        let destinations = config.destinations.min(NO_DESTINATION.into());
+        let config = Config {
+            datagram: config.datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM),
+            destinations,
+            ..config
         };
-        Self { inner }
+        let protocol = match config.format {
+            Format::Native => Protocol::Native(Box::new(Native::new(&config))),
+            Format::Rtp => Protocol::Rtp(Box::new(RtpSender::new(stream, config.wall_offset, now))),
+            Format::Raw => Protocol::Raw,
+        };
+        let acceptor = config.acceptor.filter(|_| config.format == Format::Native);
+        let acceptor = acceptor.map(|acceptor| {
+            let max_peers = acceptor.max_peers.min(NO_DESTINATION - destinations as u16);
+            Acceptor::new(
+                stream,
+                AcceptorConfig {
+                    max_peers,
+                    ..acceptor
+                },
+            )
+        });
+        let plan = Plan::new(&config, Vec::new());
+        let destinations = 0..destinations as u16;
+        Self {
+            protocol,
+            pacer: Pacer::default(),
+            destinations: destinations
+                .map(|index| Destination::new(index, &plan, now))
+                .collect(),
+            acceptor,
+            answers: VecDeque::new(),
+            events: VecDeque::new(),
+            next_frame: config.first_frame,
+            counts: Counts::default(),
+            latency: Latency::default(),
+            unsent: UnsentFrames::default(),
+            finishing: false,
+            plan,
+            config,
+            stream,
+            started: now,
+        }
     }
 
-    /// Takes a whole JPEG to be sent, with the time its picture was taken or
-    /// all its times, and the quality it was encoded with, where that is known.
-    /// Returns its number.
+    /// Takes a whole JPEG to be sent, with the time it was captured or all its
+    /// times, and the quality it was encoded with, where that is known. Returns
+    /// its number.
     ///
     /// # Errors
-    /// Where the format cannot carry it, or [`MAX_WAITING_FRAMES`] frames wait
-    /// already: ask [`Sender::is_held_back`] before. It is then
-    /// counted as not sent.
+    /// If the format cannot carry it, or [`MAX_WAITING_FRAMES`] frames wait
+    /// already, since the bit rate holds them back or nobody polls them: ask
+    /// [`Sender::is_held_back`] before. It is then counted as not sent.
     pub fn handle_frame(
         &mut self,
         jpeg: Bytes,
@@ -158,121 +157,308 @@ impl Sender {
         quality: Option<u8>,
         now: Duration,
     ) -> Result<FrameNumber, FrameError> {
-        match &mut self.inner {
-            Inner::Native(native) => native.handle_frame(jpeg, times, quality, now),
-            Inner::Plain(plain) => plain.handle_frame(&jpeg, times.into(), quality, now),
+        let taken = self.take_frame(jpeg, times.into(), quality, now);
+        self.counts.not_sent += u64::from(taken.is_err());
+        taken
+    }
+
+    fn take_frame(
+        &mut self,
+        jpeg: Bytes,
+        times: Times,
+        quality: Option<u8>,
+        now: Duration,
+    ) -> Result<FrameNumber, FrameError> {
+        let len = jpeg.len();
+        if len == 0 || len > MAX_FRAME_BYTES {
+            return Err(FrameSizeError(len).into());
         }
-    }
-
-    /// Sends to this destination too, from now on. Only the native format has
-    /// destinations that come and go.
-    pub fn open_destination(&mut self, destination: usize, now: Duration) {
-        if let Inner::Native(native) = &mut self.inner {
-            native.open_destination(destination, now);
+        if self.pacer.is_full() {
+            return Err(FrameError::Waiting);
         }
-    }
-
-    /// The same for a viewer that was served at another destination before.
-    pub fn move_to_destination(&mut self, destination: usize, now: Duration) {
-        if let Inner::Native(native) = &mut self.inner {
-            native.move_to_destination(destination, now);
+        // Viewers fall silent without a word.
+        self.replan(now);
+        self.close_window_if_due(now);
+        let number = self.next_frame;
+        let frame = Frame {
+            number,
+            jpeg,
+            captured: times.captured,
+        };
+        let FramePackets { headers, packets } = self.packetize(frame, quality, now)?;
+        for header in headers {
+            self.pacer.push(header, now);
         }
-    }
-
-    /// Sends nothing more to this destination.
-    pub fn close_destination(&mut self, destination: usize) {
-        if let Inner::Native(native) = &mut self.inner {
-            native.close_destination(destination);
+        let spread = match self.counts.frames_at {
+            None => self.plan.spread.min(FIRST_SPREAD),
+            Some(_) => self.plan.spread,
+        };
+        self.pacer.push_frame(packets, now, spread);
+        for to in &mut self.destinations {
+            to.feedback.earn(len);
         }
+        self.latency.record_frame(number.0, times);
+        self.counts.record_frame(len, quality, now);
+        self.next_frame = number.next();
+        Ok(number)
     }
 
-    /// Tells how many frames the source has delivered so far.
-    pub fn handle_captured(&mut self, total: u64) {
-        both!(&mut self.inner, sender => sender.handle_captured(total));
-    }
-
-    /// Counts frames that a newer one replaced before they were encoded.
-    pub fn handle_replaced(&mut self, frames: u64) {
-        both!(&mut self.inner, sender => sender.handle_replaced(frames));
-    }
-
-    /// Counts frames that could not be encoded.
-    pub fn handle_not_sent(&mut self, frames: u64) {
-        both!(&mut self.inner, sender => sender.handle_not_sent(frames));
-    }
-
-    /// Takes datagrams, of `segment` bytes each but the last, that were polled
-    /// for a destination and that the local system refused to send.
-    pub fn handle_send_error(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
-        match &mut self.inner {
-            Inner::Native(native) => native.handle_send_error(destination, datagrams, segment),
-            Inner::Plain(plain) => {
-                plain.handle_send_error(
-                    datagrams.len().div_ceil(segment.max(1)) as u64,
-                    datagrams.len() as u64,
-                );
+    fn packetize(
+        &mut self,
+        frame: Frame,
+        quality: Option<u8>,
+        now: Duration,
+    ) -> Result<FramePackets, FrameError> {
+        let datagram = self.config.datagram;
+        let datagrams = match &mut self.protocol {
+            Protocol::Native(native) => {
+                return native.packetize(frame, quality, datagram, &self.plan, now);
             }
-        }
-    }
-
-    /// Takes a datagram that came back from a destination.
-    pub fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
-        match &mut self.inner {
-            Inner::Native(native) => native.handle_datagram(destination, datagram, now),
-            Inner::Plain(plain) => plain.handle_datagram(datagram),
-        }
+            Protocol::Rtp(rtp) => rtp.datagrams(&frame.jpeg, frame.captured, datagram)?,
+            Protocol::Raw if frame.jpeg.len() <= datagram => vec![frame.jpeg],
+            Protocol::Raw => {
+                let got = frame.jpeg.len();
+                return Err(FrameError::Datagram { got, datagram });
+            }
+        };
+        let last = datagrams.len().saturating_sub(1);
+        let datagrams = datagrams.into_iter().enumerate().map(|(index, bytes)| {
+            let content = Content::Datagram {
+                bytes,
+                frame: frame.number,
+                begins: index == 0,
+                ends: index == last,
+            };
+            QueuedPacket::new(content, To::All)
+        });
+        Ok(FramePackets {
+            headers: Vec::new(),
+            packets: datagrams.collect(),
+        })
     }
 
     /// Sets the largest datagram from the next frame on.
     pub fn set_datagram(&mut self, bytes: usize) {
-        both!(&mut self.inner, sender => sender.set_datagram(bytes));
+        self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     }
 
     /// The largest datagram, in bytes of UDP payload.
     #[must_use]
     pub fn datagram(&self) -> usize {
-        both!(&self.inner, sender => sender.datagram())
+        self.config.datagram
+    }
+
+    /// The next output at this time. Datagrams replace what is in `out`.
+    pub fn poll_output(&mut self, now: Duration, out: &mut Vec<u8>) -> Output {
+        out.clear();
+        while let Some(slot) = self.acceptor.as_mut().and_then(|all| all.poll_silent(now)) {
+            self.dismiss(self.config.destinations + slot, LeaveReason::Silent, now);
+        }
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        if let Some((to, answer)) = self.answers.pop_front() {
+            *out = answer;
+            return Output::Answer(to);
+        }
+        match self.poll_transmit(now, out) {
+            Some(transmit) => Output::Transmit(transmit),
+            None => Output::Timeout(self.poll_timeout()),
+        }
     }
 
     /// Fills `out` with datagrams that are due.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
-        both!(&mut self.inner, sender => sender.poll_transmit(now, out))
+        out.clear();
+        self.close_window_if_due(now);
+        if self.destinations.is_empty() {
+            self.pacer.clear();
+        }
+        for to in &mut self.destinations {
+            to.forget_sent(now);
+        }
+        if self.pacer.is_due(now)
+            && let Some(transmit) = self.poll_error_report(now, out)
+        {
+            return Some(transmit);
+        }
+        self.poll_packets(now, out)
+            .or_else(|| self.poll_control(now, out))
     }
 
-    /// When [`Sender::poll_transmit`] may have something again.
+    /// Packets of frames that are due.
+    fn poll_packets(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        let room = Room {
+            destinations: &self.destinations,
+            is_shared: self.plan.is_shared,
+        };
+        let (packets, destination) = self.pacer.poll(now, room)?;
+        let to = &mut self.destinations[destination];
+        to.record_attempt();
+        for packet in packets {
+            if let Some(frame) = packet.begins() {
+                self.latency.record_sent(frame.0, now);
+            }
+            if let Some(frame) = packet.frame() {
+                self.unsent.record_chunk(frame);
+            }
+            match packet.encoding() {
+                Encoding::Native(packet) => to.encode(self.stream, &packet, now, out),
+                Encoding::Datagram(datagram) => to.copy(datagram, now, out),
+            }
+        }
+        Some(Transmit {
+            destination,
+            segment: packets.first().map_or(0, QueuedPacket::len),
+        })
+    }
+
+    /// A report, a bye or an answer that is due.
+    fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        let destinations = self.config.destinations;
+        let destination = match &mut self.protocol {
+            Protocol::Native(_) => {
+                let due = |to: &Destination| to.control_due().is_some_and(|due| due <= now);
+                let destination = self.destinations.iter().position(due)?;
+                let report = self.report();
+                self.destinations[destination].poll_control(self.stream, report, now, out);
+                destination
+            }
+            Protocol::Rtp(_) if self.finishing && !self.pacer.is_empty() => return None,
+            Protocol::Rtp(rtp) => {
+                let destination = rtp.poll_control(now, destinations, out)?;
+                self.destinations[destination].spend(out.len(), now);
+                let first = if self.config.rtcp_mux {
+                    0
+                } else {
+                    destinations
+                };
+                first + destination
+            }
+            Protocol::Raw => return None,
+        };
+        Some(Transmit {
+            destination,
+            segment: out.len(),
+        })
+    }
+
+    /// A sender report where it is to tell what did not leave, before more
+    /// follows.
+    fn poll_error_report(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
+        let Protocol::Native(_) = self.protocol else {
+            return None;
+        };
+        let due = |to: &mut Destination| to.take_error_report();
+        let destination = self.destinations.iter_mut().position(due)?;
+        let report = self.report();
+        self.destinations[destination].encode_report(self.stream, report, now, out);
+        Some(Transmit {
+            destination,
+            segment: out.len(),
+        })
+    }
+
+    /// When [`Sender::poll_output`] may have something again; `None` until
+    /// something is handed in.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        both!(&self.inner, sender => sender.poll_timeout())
+        if !self.events.is_empty() || !self.answers.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let (control, window) = match &self.protocol {
+            Protocol::Native(native) => {
+                let control = self.destinations.iter();
+                let control = control.filter_map(Destination::control_due).min();
+                (control, native.protection.closes())
+            }
+            Protocol::Rtp(rtp) => (rtp.due(), None),
+            Protocol::Raw => (None, None),
+        };
+        let silent = self.acceptor.as_ref().and_then(Acceptor::poll_timeout);
+        [self.pacer.due(self.room()), control, window, silent]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Whether datagrams are due that the rate does not let leave.
+    /// Whether datagrams that are due must wait, since more would exceed the
+    /// bit rate: frames that are handed in now would only wait behind them.
     #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
-        both!(&self.inner, sender => sender.is_held_back(now))
+        self.pacer.is_held_back(now, self.room())
     }
 
-    /// What was handed out so far.
-    #[must_use]
-    pub fn volume(&self) -> Volume {
-        both!(&self.inner, sender => sender.volume())
-    }
-
-    /// Ends the stream: what is waiting is sent at once, and a farewell where
-    /// the format has one.
+    /// Ends the stream: what is waiting is sent at once, and a bye where the
+    /// format has one.
     pub fn finish(&mut self, now: Duration) {
-        both!(&mut self.inner, sender => sender.finish(now));
+        if self.finishing {
+            return;
+        }
+        self.finishing = true;
+        self.push_parity(now);
+        self.pacer.flush(now);
+        for to in &mut self.destinations {
+            to.feedback.finish(now);
+        }
+        if let Protocol::Rtp(rtp) = &mut self.protocol {
+            rtp.finish(now);
+        }
     }
 
-    /// Whether everything has been handed out.
+    /// Whether everything, the last bye included, has been handed out.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        both!(&self.inner, sender => sender.is_finished())
+        let byes_sent = match &self.protocol {
+            Protocol::Native(_) => {
+                let mut destinations = self.destinations.iter();
+                destinations.all(|to| to.control_due().is_none())
+            }
+            Protocol::Rtp(rtp) => rtp.due().is_none(),
+            Protocol::Raw => true,
+        };
+        self.finishing && byes_sent && self.pacer.is_empty()
     }
 
-    /// The counts so far.
-    #[must_use]
-    pub fn statistics(&self, now: Duration) -> Statistics {
-        both!(&self.inner, sender => sender.statistics(now))
+    fn room(&self) -> Room<'_> {
+        Room {
+            destinations: &self.destinations,
+            is_shared: self.plan.is_shared,
+        }
+    }
+
+    /// Plans for the viewers that are there now. The only place that sets the
+    /// numbers of pacer, rate limit and loss protection.
+    fn replan(&mut self, now: Duration) {
+        let retransmit = self.config.retransmit;
+        let paths = |to: &Destination| to.is_open().then(|| to.feedback.paths(now, retransmit));
+        let paths = self.destinations.iter().map(paths).collect();
+        self.plan = Plan::new(&self.config, paths);
+        for to in &mut self.destinations {
+            to.follow(&self.plan);
+        }
+    }
+
+    fn close_window_if_due(&mut self, now: Duration) {
+        if let Protocol::Native(native) = &self.protocol
+            && native
+                .protection
+                .closes()
+                .is_some_and(|closes| closes <= now)
+        {
+            self.push_parity(now);
+        }
+    }
+
+    /// Sends the parity over the frames that wait for it.
+    fn push_parity(&mut self, now: Duration) {
+        if let Protocol::Native(native) = &mut self.protocol
+            && let Some(shards) = native.protection.close_window(&self.plan)
+        {
+            for packet in parity_packets(&shards) {
+                self.pacer.push(packet, now);
+            }
+        }
     }
 }
 

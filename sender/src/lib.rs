@@ -3,7 +3,7 @@
 //! ```text
 //! thread "source"                threads "encoder"            main thread
 //! ┌──────────────┐  newest frame  ┌───────────────┐  in order  ┌─────────────────┐
-//! │ camera, file │ ───Handoff───► │ scale, encode │ ──Ordered─►│ chunks, parity, │ ─► sockets
+//! │ camera, file │ ──FrameSlot──► │ scale, encode │ ──Ordered─►│ chunks, parity, │ ─► sockets
 //! │ pattern      │                │ to JPEG       │            │ pacer           │
 //! └──────────────┘                └───────────────┘            └─────────────────┘
 //! ```
@@ -16,25 +16,26 @@
 //! starts at once, and a companion with it, which the first one becomes if it has
 //! to.
 
+mod accept;
 mod announce;
 pub mod args;
 pub use framegram_cli::{console, stop};
-mod door;
+pub mod bitrate;
+mod destinations;
 pub mod encode;
+mod encoding_log;
 pub mod frame;
-pub mod handoff;
-mod outputs;
+mod latest;
 mod pipeline;
 mod preview;
 pub mod program;
 mod progress;
-pub mod rate;
+pub mod queue;
 mod report;
 pub mod restart;
 mod sdp_file;
-mod slot;
 pub mod source;
-mod stream;
+mod transmit;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -49,10 +50,10 @@ use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock};
 use log::info;
 
+use crate::accept::AcceptSocket;
 use crate::announce::Announcement;
 use crate::args::{Options, Rate};
 use crate::console::Console;
-use crate::door::Door;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
@@ -60,7 +61,7 @@ use crate::report::Report;
 use crate::sdp_file::SdpFile;
 use crate::source::{Open, Request, Source};
 use crate::stop::Stop;
-use crate::stream::Stream;
+use crate::transmit::{Outlets, TransmitLoop};
 
 /// Streams until the source, opened by `open`, ends, a limit is reached, or
 /// `threads` are stopped by a signal or a panic. Returns the figures of the report.
@@ -90,13 +91,14 @@ fn stream(
     let stop = Stop::new();
     let told = stop.clone();
     threads.stop().on_stop(move || told.stop());
-    let outputs = outputs::open_all(&options.destinations, &outputs::towards(options)?)?;
+    let towards = destinations::towards(options)?;
+    let destinations = destinations::open_all(&options.destinations, &towards)?;
     let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
-        Door::open(text, options.max_viewers, options.packet_size(), number)
+        AcceptSocket::open(text, options.max_viewers, options.packet_size())
             .with_context(|| format!("cannot listen at {text}"))
     });
-    let door = listen.transpose()?;
+    let accept = listen.transpose()?;
     let description = options.sdp.as_deref();
     let description = description.map(|path| SdpFile::claim(path, threads));
     let description = description.transpose()?;
@@ -139,19 +141,23 @@ fn stream(
         options.source,
         source.is_live()
     );
-    let mut stream = Stream::new(number, outputs, options, interval, console, preview)?;
-    stream.description = description;
-    stream.impaired = impaired;
-    for line in door.iter().flat_map(Door::invitation) {
+    for line in accept.iter().flat_map(AcceptSocket::invitation) {
         console.say(&line);
     }
-    let announced = options.announce.as_deref().zip(door.as_ref());
-    let announcement = announced.map(|(name, door)| {
-        let address = door.address().context("cannot tell where it listens")?;
+    let announced = options.announce.as_deref().zip(accept.as_ref());
+    let announcement = announced.map(|(name, accept)| {
+        let address = accept.address().context("cannot tell where it listens")?;
         Announcement::new(name, address, console, threads)
     });
     let announcement = announcement.transpose()?;
-    stream.door = door;
+    let outlets = Outlets {
+        destinations,
+        accept,
+        impaired,
+        description,
+        preview,
+    };
+    let mut stream = TransmitLoop::new(number, outlets, options, interval, console)?;
     let until = options.duration.map(|duration| clock::now() + duration);
     let settings = Settings {
         first_frame_bytes: stream.frame_bytes(),
@@ -168,8 +174,7 @@ fn stream(
     let statistics = stream.statistics(clock::now());
     let written = report.map_or(Ok(()), |report| report.write(&statistics));
     let logged = stream.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
-    // Closes its window.
-    drop(stream.preview.take());
+    stream.close_preview();
     streamed.unwrap_or(Ok(())).and(sourced).and(written)?;
     logged?;
     let described = stream.undescribed.take().map_or(Ok(()), Err);

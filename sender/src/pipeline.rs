@@ -1,7 +1,9 @@
 //! The threads between a source and the transmit loop: one reads frames when
 //! they are due, several encode them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod source_loop;
+
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,11 +14,12 @@ use framegram_common::frame::Times;
 use framegram_lab::timecode::{self, Stamp};
 use framegram_net::{Waker, clock};
 
-use crate::args::{Options, Rate, Wire};
+use self::source_loop::SourceLoop;
+use crate::args::{Options, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
-use crate::handoff::{Handoff, Ordered, Put};
+use crate::queue::{FrameSlot, Ordered};
 use crate::restart::Restart;
-use crate::source::{Captured, Content, Pacer, Source};
+use crate::source::{Content, Source};
 use crate::stop::Stop;
 
 /// The most encoder threads: two of them encode 4K at 60 frames a second, more
@@ -28,7 +31,7 @@ const MAX_ENCODERS: usize = 8;
 const SOURCE_GRACE: Duration = Duration::from_millis(300);
 
 /// A frame on its way out.
-pub(crate) struct Made {
+pub(crate) struct EncodedFrame {
     /// The JPEG, or why there is none.
     pub(crate) encoded: Result<Encoded>,
     /// When it was taken and encoded, on the monotonic clock.
@@ -45,8 +48,8 @@ pub(crate) struct Counts {
 
 /// A source and its encoders at work.
 pub(crate) struct Pipeline {
-    handoff: Arc<Handoff<Job>>,
-    made: Arc<Ordered<Made>>,
+    captured: Arc<FrameSlot<CapturedFrame>>,
+    encoded: Arc<Ordered<EncodedFrame>>,
     counts: Arc<Counts>,
     restart: Option<Arc<Mutex<Restart>>>,
     limiter: Limiter,
@@ -57,25 +60,26 @@ pub(crate) struct Pipeline {
     encoders: Vec<Thread<()>>,
 }
 
-/// What all stamps of one run have in common.
+/// What the timecodes of one run have in common.
 #[derive(Clone, Copy)]
-struct Marks {
+struct RunIdentity {
     clock: u16,
     run: u8,
 }
 
-impl Marks {
+impl RunIdentity {
     fn draw() -> Self {
         let random = framegram_net::random_u64();
         Self {
-            // Where the system does not tell its boot, a clock of its own.
+            // If the system does not tell its boot, a clock of its own.
             clock: timecode::clock().unwrap_or(random as u16),
             run: (random >> 16) as u8,
         }
     }
 }
 
-struct Job {
+/// A frame that waits to be encoded.
+struct CapturedFrame {
     content: Content,
     captured: Duration,
 }
@@ -92,42 +96,46 @@ impl Pipeline {
     ) -> Result<Self> {
         let parallel = thread::available_parallelism().map_or(1, usize::from);
         let encoders = parallel.min(MAX_ENCODERS);
-        let handoff = Arc::new(Handoff::new());
-        let made = Arc::new(Ordered::new(encoders));
+        let captured = Arc::new(FrameSlot::new());
+        let encoded = Arc::new(Ordered::new(encoders));
         let counts = Arc::new(Counts::default());
 
         let first = Encoder::new(settings)?;
         let restart = first.restart().cloned();
         let limiter = first.limiter();
         let mut encoding = Vec::new();
-        let marks = options.timecode.then(Marks::draw);
+        let identity = options.timecode.then(RunIdentity::draw);
         for _ in 1..encoders {
             let another = first.another()?;
-            encoding.push(encode(another, marks, &handoff, &made, waker, threads)?);
+            encoding.push(encode(
+                another, identity, &captured, &encoded, waker, threads,
+            )?);
         }
-        encoding.push(encode(first, marks, &handoff, &made, waker, threads)?);
+        encoding.push(encode(
+            first, identity, &captured, &encoded, waker, threads,
+        )?);
 
-        let mut feed = Feed {
+        let mut source_loop = SourceLoop {
             source,
-            handoff: Arc::clone(&handoff),
+            captured: Arc::clone(&captured),
             counts: Arc::clone(&counts),
             stop: stop.clone(),
             rate: options.fps,
             repeat: options.repeat,
             frames: options.frames.unwrap_or(u64::MAX),
         };
-        let closing = Arc::clone(&handoff);
+        let closing = Arc::clone(&captured);
         let source = threads.spawn("source", move || {
             // A panic ends it too.
             let _over = OnDrop(|| closing.close());
-            feed.run()
+            source_loop.run()
         })?;
         // A source that blocks must not hold up the end.
-        let closing = Arc::clone(&handoff);
+        let closing = Arc::clone(&captured);
         stop.on_stop(move || closing.close());
         Ok(Self {
-            handoff,
-            made,
+            captured,
+            encoded,
             counts,
             restart,
             limiter,
@@ -139,13 +147,13 @@ impl Pipeline {
     }
 
     /// The next frame in order, if it is ready.
-    pub(crate) fn take(&self) -> Option<Made> {
-        self.made.take()
+    pub(crate) fn take(&self) -> Option<EncodedFrame> {
+        self.encoded.take()
     }
 
     /// Whether all frames were taken and no more come.
     pub(crate) fn is_finished(&self) -> bool {
-        self.made.is_finished()
+        self.encoded.is_finished()
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -155,7 +163,7 @@ impl Pipeline {
     /// Whether nobody watches: then nothing is encoded, and of what is captured
     /// the newest waits.
     pub(crate) fn set_idle(&self, idle: bool) {
-        self.handoff.set_idle(idle);
+        self.captured.set_idle(idle);
     }
 
     /// Frames that are begun from now on have at most so many bytes.
@@ -181,9 +189,9 @@ impl Pipeline {
     /// # Errors
     /// What made the source fail.
     pub(crate) fn end(self) -> Result<()> {
-        self.handoff.close();
+        self.captured.close();
         // Nobody takes what they still make.
-        self.made.close();
+        self.encoded.close();
         self.stop.stop();
         for encoder in self.encoders {
             encoder.join();
@@ -198,33 +206,35 @@ impl Pipeline {
 
 fn encode(
     mut encoder: Encoder,
-    marks: Option<Marks>,
-    handoff: &Arc<Handoff<Job>>,
-    made: &Arc<Ordered<Made>>,
+    identity: Option<RunIdentity>,
+    captured: &Arc<FrameSlot<CapturedFrame>>,
+    encoded: &Arc<Ordered<EncodedFrame>>,
     waker: &Waker,
     threads: &Threads,
 ) -> Result<Thread<()>> {
-    let (handoff, made, waker) = (Arc::clone(handoff), Arc::clone(made), waker.clone());
+    let (captured, frames, waker) = (Arc::clone(captured), Arc::clone(encoded), waker.clone());
     threads.spawn("encoder", move || {
         // A panic ends it too; then the place of its frame stays empty.
         let _over = OnDrop(|| {
             if thread::panicking() {
-                made.close();
+                frames.close();
             }
-            made.leave();
+            frames.leave();
             waker.wake();
         });
-        while let Some((place, job)) = handoff.take() {
-            let encoded = match marks {
-                Some(Marks { clock, run }) => encoder
-                    .encode_stamped(&job.content, Stamp::new(place, job.captured, clock, run)),
-                None => encoder.encode(&job.content),
+        while let Some((place, frame)) = captured.take() {
+            let encoded = match identity {
+                Some(RunIdentity { clock, run }) => encoder.encode_stamped(
+                    &frame.content,
+                    Stamp::new(place, frame.captured, clock, run),
+                ),
+                None => encoder.encode(&frame.content),
             };
             let times = Times {
-                captured: job.captured,
+                captured: frame.captured,
                 encoded: Some(clock::now()),
             };
-            made.put(place, Made { encoded, times });
+            frames.put(place, EncodedFrame { encoded, times });
             waker.wake();
         }
     })
@@ -236,152 +246,5 @@ struct OnDrop<F: FnMut()>(F);
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
-    }
-}
-
-/// What the source's thread works with.
-struct Feed {
-    source: Box<dyn Source>,
-    handoff: Arc<Handoff<Job>>,
-    counts: Arc<Counts>,
-    stop: Stop,
-    rate: Option<Rate>,
-    repeat: bool,
-    frames: u64,
-}
-
-impl Feed {
-    fn run(&mut self) -> Result<()> {
-        let mut pacer = Pacer::new();
-        let mut thinner = Thinner::new(self.rate, self.source.as_ref());
-        let mut captured = 0;
-        while captured < self.frames && !self.stop.is_stopped() {
-            let next = self.source.next();
-            self.counts
-                .unreadable
-                .store(self.source.unreadable(), Ordering::Relaxed);
-            let Some(frame) = next? else {
-                if self.repeat && captured > 0 && self.source.rewind()? {
-                    continue;
-                }
-                return Ok(());
-            };
-            let Some(taken) = self.when(&frame, &mut pacer) else {
-                return Ok(());
-            };
-            if !thinner.takes(taken) {
-                continue;
-            }
-            let job = Job {
-                content: frame.content,
-                captured: taken,
-            };
-            let put = if self.source.is_live() {
-                self.handoff.put_newest(job)
-            } else if self.rate == Some(Rate::Max) {
-                // Without a pace, nothing but its being taken holds it up.
-                self.handoff.put_waiting(job)
-            } else {
-                self.handoff.put_in_turn(job)
-            };
-            if put == Put::Closed {
-                return Ok(());
-            }
-            captured += 1;
-            self.counts.captured.store(captured, Ordering::Relaxed);
-            if put == Put::Replaced {
-                self.counts.replaced.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until the frame is due; when it was taken, or `None` if the
-    /// stream ends before.
-    fn when(&self, frame: &Captured, pacer: &mut Pacer) -> Option<Duration> {
-        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
-            let now = clock::now();
-            let wait = pacer.due(media_time, now).saturating_sub(now);
-            if !wait.is_zero() && self.stop.wait(wait) {
-                return None;
-            }
-        }
-        Some(frame.taken.unwrap_or_else(clock::now))
-    }
-}
-
-/// Leaves frames of a live source out that come faster than was asked for.
-struct Thinner {
-    interval: Option<Duration>,
-    next: Option<Duration>,
-}
-
-impl Thinner {
-    fn new(rate: Option<Rate>, source: &dyn Source) -> Self {
-        let interval = match rate {
-            Some(Rate::Fixed(rate)) if source.is_live() => {
-                Some(Duration::from_secs_f64(1.0 / rate))
-            }
-            _ => None,
-        };
-        Self {
-            interval,
-            next: None,
-        }
-    }
-
-    fn takes(&mut self, taken: Duration) -> bool {
-        let Some(interval) = self.interval else {
-            return true;
-        };
-        let next = self.next.unwrap_or(taken);
-        // A camera's clock trembles; a quarter early is still in time.
-        if taken + interval / 4 < next {
-            return false;
-        }
-        self.next = Some(if taken > next + interval { taken } else { next } + interval);
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::Pattern;
-
-    struct Live;
-
-    impl Source for Live {
-        fn next(&mut self) -> Result<Option<Captured>> {
-            Ok(None)
-        }
-        fn is_live(&self) -> bool {
-            true
-        }
-    }
-
-    fn taken_of(rate: f64, source: &dyn Source, camera: f64, seconds: f64) -> usize {
-        let mut thinner = Thinner::new(Some(Rate::Fixed(rate)), source);
-        let frames = (camera * seconds) as u32;
-        (0..frames)
-            .filter(|&frame| {
-                // Every other one is three milliseconds late.
-                let late = f64::from(frame % 2) * 0.003;
-                thinner.takes(Duration::from_secs_f64(
-                    10.0 + f64::from(frame) / camera + late,
-                ))
-            })
-            .count()
-    }
-
-    #[test]
-    fn thins_a_camera_that_is_too_fast_and_no_other() {
-        assert_eq!(taken_of(30.0, &Live, 30.0, 10.0), 300);
-        assert_eq!(taken_of(30.0, &Live, 15.0, 10.0), 150);
-        assert_eq!(taken_of(10.0, &Live, 30.0, 10.0), 100);
-        let some = taken_of(25.0, &Live, 30.0, 10.0);
-        assert!((245..=255).contains(&some), "{some}");
-        let pattern = Pattern::new(16, 16, 30.0).unwrap();
-        assert_eq!(taken_of(10.0, &pattern, 30.0, 10.0), 300);
     }
 }

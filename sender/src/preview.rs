@@ -2,17 +2,17 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use framegram_cli::threads::{Thread, Threads};
 use framegram_media::{Decoder, Reduction, XrgbImage};
 use minifb::{InputCallback, Key, ScaleMode, Window, WindowOptions};
 
-use crate::slot::Slot;
+use crate::latest::{Latest, latest};
 
 /// How long the window waits for a frame before it looks after its own events.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ const SIZE: (usize, usize) = (640, 360);
 
 /// A window in a thread of its own. Closing it ends the window, not the stream.
 pub(crate) struct Preview {
-    newest: Arc<Slot<Bytes>>,
+    newest: Option<Latest<Bytes>>,
     thread: Option<Thread<()>>,
 }
 
@@ -36,8 +36,7 @@ impl Preview {
     /// # Errors
     /// Where there is no display.
     pub(crate) fn open(threads: &Threads) -> Result<Self> {
-        let newest = Arc::new(Slot::new());
-        let shown = Arc::clone(&newest);
+        let (newest, shown) = latest();
         let decoder = Decoder::new()?;
         let (opened, is_open) = mpsc::channel();
         let thread = threads.spawn("preview", move || {
@@ -55,20 +54,22 @@ impl Preview {
         })?;
         is_open.recv().context("the window broke down")??;
         Ok(Self {
-            newest,
+            newest: Some(newest),
             thread: Some(thread),
         })
     }
 
     /// Shows a frame in place of one that was not shown yet.
     pub(crate) fn show(&self, jpeg: Bytes) {
-        self.newest.put(jpeg);
+        if let Some(newest) = &self.newest {
+            newest.put(jpeg);
+        }
     }
 }
 
 impl Drop for Preview {
     fn drop(&mut self) {
-        self.newest.close();
+        self.newest = None;
         // A window system that does not answer is left behind.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join_within(CLOSING);
@@ -89,17 +90,16 @@ fn open_window() -> Result<Window> {
     Ok(window)
 }
 
-fn show(mut window: Window, newest: &Slot<Bytes>, mut decoder: Decoder) {
+fn show(mut window: Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
     let mut image = XrgbImage::default();
     let quit = Rc::new(Cell::new(false));
     window.set_input_callback(Box::new(Quit(Rc::clone(&quit))));
     while window.is_open() && !quit.get() {
-        if newest.is_closed() {
-            return;
-        }
-        let decoded = newest
-            .take(PATIENCE)
-            .and_then(|jpeg| decoder.decode(&jpeg, Reduction::None, &mut image).ok());
+        let decoded = match newest.recv_timeout(PATIENCE) {
+            Ok(jpeg) => decoder.decode(&jpeg, Reduction::None, &mut image).ok(),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         if decoded.is_none() {
             window.update();
         } else if window

@@ -11,7 +11,7 @@ use framegram_common::wire::rtp_jpeg::MAX_SIDE;
 use framegram_common::wire::sdp;
 
 use crate::args::Wire;
-use crate::outputs::Output;
+use crate::destinations::Destination;
 
 /// The file, proved writable before the stream begins.
 pub(crate) struct SdpFile(OutputFile);
@@ -64,15 +64,15 @@ impl SdpFile {
     pub(crate) fn write(
         &self,
         session: &Session,
-        output: &Output,
+        destination: &Destination,
         (width, height): (usize, usize),
     ) -> Result<()> {
-        let local = output.local_addr().map(|local| local.ip());
+        let local = destination.local_addr().map(|local| local.ip());
         let text = sdp::Session {
             number: session.number >> 1,
             origin: local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             name: "framegram",
-            destination: output.address(),
+            destination: destination.address(),
             hops: session.hops,
             size: u16::try_from(width).ok().zip(u16::try_from(height).ok()),
             rate: session

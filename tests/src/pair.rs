@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::Statistics;
 use framegram_common::receiver::{Event, ReceivedFrame, Receiver, SinkOutcome};
-use framegram_common::sender::Sender;
+use framegram_common::sender::{Output, Sender};
 use framegram_common::stats::FrameRecord;
 use framegram_lab::impair::Link;
 
@@ -152,7 +152,7 @@ impl<'a> Pair<'a> {
             ),
             pull: scenario
                 .pull
-                .then(|| Pull::new(STREAM, VIEWER, sender(0), START + scenario.join)),
+                .then(|| Pull::new(VIEWER, sender(0), START + scenario.join)),
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             returned: VecDeque::new(),
@@ -275,9 +275,6 @@ impl<'a> Pair<'a> {
             self.hear_viewer(&datagram, arrival);
             asked = true;
         }
-        if let Some(pull) = &mut self.pull {
-            pull.let_go(&mut self.transmitter, now);
-        }
         if asked && !self.scenario.waits.sender.is_none() {
             // In the same turn.
             self.transmit();
@@ -286,14 +283,11 @@ impl<'a> Pair<'a> {
 
     /// The sender takes what a viewer said.
     fn hear_viewer(&mut self, datagram: &[u8], arrival: Duration) {
-        let out = self.is_out();
-        match &mut self.pull {
+        match &self.pull {
             None => self.transmitter.handle_datagram(0, datagram, arrival),
-            Some(pull) => {
-                let answer = pull.handle_viewer(datagram, &mut self.transmitter, arrival);
-                if let Some(answer) = answer.filter(|_| !out) {
-                    self.forward.send(answer, self.now);
-                }
+            Some(_) => {
+                let from = pull::viewer();
+                self.transmitter.handle_incoming(from, datagram, arrival);
             }
         }
     }
@@ -303,7 +297,18 @@ impl<'a> Pair<'a> {
         let killed = self.kill_at.is_some_and(|at| now >= at);
         let cut = self.scenario.cut.is_some_and(|cut| now >= START + cut);
         let out = self.is_out();
-        while !killed && let Some(sent) = self.transmitter.poll_transmit(now, &mut self.buffer) {
+        while !killed {
+            let sent = match self.transmitter.poll_output(now, &mut self.buffer) {
+                Output::Transmit(sent) => sent,
+                Output::Answer(_) => {
+                    if !out {
+                        self.forward.send(&self.buffer, now);
+                    }
+                    continue;
+                }
+                Output::Event(_) => continue,
+                Output::Timeout(_) => return,
+            };
             for datagram in self.buffer.chunks(sent.segment) {
                 if !cut && !out {
                     self.forward.send(datagram, now);
@@ -473,6 +478,7 @@ fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Sender {
     let mut config = scenario.transmitter;
     if scenario.pull {
         config.destinations = 0;
+        config.acceptor = Some(pull::ACCEPTOR);
     }
     Sender::new(config, stream, now)
 }

@@ -93,7 +93,7 @@ impl LossModel {
 
     /// For each number of packets missing, from none to more than can be
     /// helped, and for the path in the good and in the bad state, the chance
-    /// that `rounds` of requests and answers do not make them all good.
+    /// that `rounds` of NACKs and answers do not make them all good.
     #[must_use]
     pub fn after_rounds(&self, rounds: u32) -> Vec<[f64; 2]> {
         let mut fails = vec![[1.0; 2]; MAX_DEFICIT + 1];
@@ -134,11 +134,11 @@ impl LossModel {
         answers
     }
 
-    /// In how many copies a request leaves: so many that hardly ever all are
+    /// In how many copies a NACK leaves: so many that hardly ever all are
     /// lost, within reason.
     #[must_use]
     pub fn request_copies(&self) -> usize {
-        let enough = |copies: &usize| self.all_lost(*copies) <= REQUEST_RISK;
+        let enough = |copies: &usize| self.all_lost(*copies) <= NACK_RISK;
         (MIN_COPIES..MAX_COPIES).find(enough).unwrap_or(MAX_COPIES)
     }
 
@@ -155,11 +155,7 @@ impl LossModel {
     pub fn extra(&self, missing: usize, last: bool, bad: bool) -> usize {
         let lost = self.loss * missing as f64;
         let spread = (lost * self.burst).sqrt();
-        let (sigmas, bursts) = if last {
-            (LAST_ROUND_SIGMAS, LAST_ROUND_BURSTS)
-        } else {
-            (ROUND_SIGMAS, ROUND_BURSTS)
-        };
+        let Margin { sigmas, bursts } = if last { LAST_ROUND } else { ROUND };
         let extra = (lost + sigmas * spread) / (1.0 - self.loss);
         let extra = (extra.round() as usize).min(missing + 2);
         // What is left of a burst is as long again on average.
@@ -235,31 +231,42 @@ impl Average {
     }
 }
 
-/// Two copies of a request at the least: what it asks for is worth more.
+/// Two copies of a NACK at the least: what it asks for is worth more.
 const MIN_COPIES: usize = 2;
 
-/// The most copies of a request.
+/// The most copies of a NACK.
 const MAX_COPIES: usize = 14;
 
-/// How seldom all copies of a request may be lost.
-const REQUEST_RISK: f64 = 0.003;
+/// How seldom all copies of a NACK may be lost: no more often than the last
+/// answer fails, and a round more costs as much as three copies of 60 bytes.
+const NACK_RISK: f64 = 0.003;
 
 /// More missing packets than this are past help.
 const MAX_DEFICIT: usize = 48;
 
-/// How far beyond its mean loss an answer is provided for while there is
-/// another round.
-const ROUND_SIGMAS: f64 = 0.35;
+/// What an answer is provided for beyond its mean loss. The numbers are fitted
+/// together with the planner's target, to the same table
+/// ([`Planner`](super::Planner)): while there is another round a few packets
+/// more save a part of it, in the last one everything depends on them.
+#[derive(Clone, Copy, Debug)]
+struct Margin {
+    /// Standard deviations of what is lost.
+    sigmas: f64,
+    /// Mean bursts, where the last packets were lost.
+    bursts: f64,
+}
 
-/// The same in the last round.
-const LAST_ROUND_SIGMAS: f64 = 5.0;
+/// While there is another round.
+const ROUND: Margin = Margin {
+    sigmas: 0.35,
+    bursts: 1.0,
+};
 
-/// Mean bursts that an answer is provided for where the last packets were lost,
-/// while there is another round.
-const ROUND_BURSTS: f64 = 1.0;
-
-/// The same in the last round.
-const LAST_ROUND_BURSTS: f64 = 3.0;
+/// In the last round.
+const LAST_ROUND: Margin = Margin {
+    sigmas: 5.0,
+    bursts: 3.0,
+};
 
 /// The most packets that an answer has beyond the missing ones.
 pub const MAX_EXTRA: usize = 32;

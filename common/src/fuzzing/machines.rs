@@ -339,7 +339,7 @@ pub(super) fn address(host: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host], 5_000))
 }
 
-pub(super) fn transmitter(bytes: &[u8]) {
+pub(super) fn sender(bytes: &[u8]) {
     let mut input = Input(bytes);
     let fecs = [
         Fec::Auto,

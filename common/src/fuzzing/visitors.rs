@@ -1,4 +1,4 @@
-//! The machines with several others on the far side: viewers at a gate,
+//! The machines with several others on the far side: viewers that come by themselves,
 //! receivers of RTP, senders of a gallery.
 
 use std::time::Duration;
@@ -12,79 +12,78 @@ use super::machines::{
 use crate::gallery::{Gallery, MAX_SENDERS};
 use crate::listener;
 use crate::receiver::SinkOutcome;
-use crate::sender::acceptor::{self, Acceptor, Visit};
-use crate::sender::{self, Sender};
+use crate::sender::{self, AcceptorConfig, Event, Output, Sender};
 use crate::seq::PacketNumber;
 use crate::wire::Format;
 use crate::wire::native::{Connect, Header, Nack, Packet, ReceiverBye, ReceiverReport};
 
-/// Viewers that come and go, and the transmitter that serves them.
-pub(super) fn gate(bytes: &[u8]) {
+/// Viewers that come and go by themselves.
+pub(super) fn acceptor(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let most = u16::from(input.u8() % 4);
-    let mut gate = Acceptor::new(acceptor::Config {
-        stream: STREAM,
-        secret: (1, 2),
-        most,
-    });
-    let mut transmitter = Sender::new(sender::Config::default(), STREAM, START);
-    let (mut now, mut answer, mut out) = (START, Vec::new(), Vec::new());
+    let max_peers = u16::from(input.u8() % 4);
+    let config = sender::Config {
+        acceptor: Some(AcceptorConfig {
+            secret: (1, 2),
+            max_peers,
+        }),
+        ..sender::Config::default()
+    };
+    let mut sender = Sender::new(config, STREAM, START);
+    let (mut now, mut out) = (START, Vec::new());
     // By address, the cookie that was sent there last.
     let mut cookies = [0; 4];
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {
             break;
         }
+        let mut question = 0;
         match input.u8() % 8 {
             0 => now += Duration::from_millis(input.u16().into()),
             1 => {
-                let _ = transmitter.handle_frame(Bytes::from_static(SLICED), now, Some(80), now);
+                let _ = sender.handle_frame(Bytes::from_static(SLICED), now, Some(80), now);
             }
-            2 => transmitter.close_destination(input.below(6)),
+            2 if input.u8() == 0 => sender.finish(now),
+            2 => {}
             _ => {
                 let host = input.below(cookies.len());
-                let datagram = knock(&mut input, cookies[host]);
-                let from = address(host as u8);
-                let visit = gate.handle_datagram(from, &datagram, now, &mut answer);
-                assert!(answer.len() <= datagram.len());
-                match visit {
-                    Visit::Served(place) => {
-                        transmitter.handle_datagram(1 + place, &datagram, now);
+                let datagram = viewers_packet(&mut input, cookies[host]);
+                question = datagram.len();
+                sender.handle_incoming(address(host as u8), &datagram, now);
+            }
+        }
+        for turn in 0.. {
+            assert!(turn < MAX_TURNS, "does not come to rest");
+            match sender.poll_output(now, &mut out) {
+                Output::Answer(to) => {
+                    assert!(out.len() <= question);
+                    if let Ok((_, Packet::Challenge(challenge))) = Packet::decode(&out) {
+                        let mut hosts = 0..cookies.len();
+                        let host = hosts.find(|host| address(*host as u8) == to);
+                        cookies[host.expect("it asked")] = challenge.cookie;
                     }
-                    Visit::Admitted(place) | Visit::Succeeded(place) => {
-                        assert!(place < usize::from(most) && cookies[host] != 0);
-                        transmitter.open_destination(1 + place, now);
-                    }
-                    Visit::Moved(place) => {
-                        assert!(place < usize::from(most) && cookies[host] != 0);
-                        transmitter.move_to_destination(1 + place, now);
-                    }
-                    Visit::Left(place) => transmitter.close_destination(1 + place),
-                    Visit::Challenged => {
-                        if let Ok((_, Packet::Challenge(challenge))) = Packet::decode(&answer) {
-                            cookies[host] = challenge.cookie;
-                        }
-                    }
-                    Visit::Refused | Visit::Foreign => {}
+                }
+                Output::Event(Event::Admitted {
+                    destination,
+                    address: to,
+                }) => {
+                    assert!((1..=usize::from(max_peers)).contains(&destination));
+                    assert!(
+                        (0..4).any(|host| address(host) == to && cookies[usize::from(host)] != 0)
+                    );
+                }
+                Output::Event(_) | Output::Transmit(_) => {}
+                Output::Timeout(at) => {
+                    assert!(at.is_none_or(|at| at > now), "does not rest");
+                    break;
                 }
             }
         }
-        while let Some(place) = gate.poll_gone(now) {
-            transmitter.close_destination(1 + place);
-        }
-        assert!(gate.served() <= usize::from(most));
-        assert!(gate.poll_timeout().is_none_or(|at| at > now));
-        for turn in 0.. {
-            assert!(turn < MAX_TURNS, "does not come to rest");
-            if transmitter.poll_transmit(now, &mut out).is_none() {
-                break;
-            }
-        }
+        assert!(sender.admitted() <= usize::from(max_peers));
     }
 }
 
-/// What somebody says at a gate, who may know a cookie.
-fn knock(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
+/// What somebody sends who may know a cookie.
+fn viewers_packet(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
     let viewer = u64::from(input.u8() % 4);
     let packet = match input.u8() % 6 {
         0 | 1 => Packet::Connect(Connect { viewer, cookie }),
@@ -119,10 +118,10 @@ fn knock(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
 }
 
 /// A sender of RTP or bare JPEG, and what comes back to it.
-pub(super) fn speaker(bytes: &[u8]) {
+pub(super) fn plain_sender(bytes: &[u8]) {
     let mut input = Input(bytes);
     let formats = [Format::Rtp, Format::Raw];
-    let mut speaker = Sender::new(
+    let mut sender = Sender::new(
         sender::Config {
             format: formats[input.below(2)],
             datagram: input.u16().into(),
@@ -142,33 +141,33 @@ pub(super) fn speaker(bytes: &[u8]) {
         }
         match input.u8() % 8 {
             0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
-            1 => now = speaker.poll_timeout().map_or(now, |at| at.max(now)),
-            2 => speaker.set_datagram(input.u16().into()),
+            1 => now = sender.poll_timeout().map_or(now, |at| at.max(now)),
+            2 => sender.set_datagram(input.u16().into()),
             3 => {
                 let jpeg = Bytes::from_static(SLICED);
-                let _ = speaker.handle_frame(jpeg, now, None, now);
+                let _ = sender.handle_frame(jpeg, now, None, now);
             }
             4 => {
                 let len = usize::from(input.u16() % 2_000);
                 let jpeg = Bytes::copy_from_slice(input.bytes(len));
-                let _ = speaker.handle_frame(jpeg, now, None, now);
+                let _ = sender.handle_frame(jpeg, now, None, now);
             }
-            5 if input.u8() == 1 => speaker.finish(now),
+            5 if input.u8() == 1 => sender.finish(now),
             _ => {
                 let len = usize::from(input.u8());
-                speaker.handle_datagram(input.below(3), input.bytes(len), now);
+                sender.handle_datagram(input.below(3), input.bytes(len), now);
             }
         }
         for turn in 0.. {
             assert!(turn < MAX_TURNS, "does not come to rest");
-            let Some(transmit) = speaker.poll_transmit(now, &mut out) else {
+            let Some(transmit) = sender.poll_transmit(now, &mut out) else {
                 break;
             };
             assert!(transmit.segment > 0 && !out.is_empty());
             let longest = out.chunks(transmit.segment).map(<[u8]>::len).max();
             assert!(longest.is_some_and(|len| len <= crate::wire::MAX_DATAGRAM));
         }
-        let _ = speaker.statistics(now);
+        let _ = sender.statistics(now);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Who is served by a sender that listens: viewers that come by themselves and
-//! prove first that they own their address.
+//! Admits viewers that come by themselves and prove first that they own their
+//! address.
 //!
 //! Nothing is kept of a viewer before it has sent back the cookie that it was
 //! sent, so that forged addresses cost no memory; and no answer is longer than
@@ -13,9 +13,9 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::prefix::{SourcePrefix, crowds};
+use crate::seq::PacketNumber;
 use crate::stats::Admission;
-use crate::wire::native::{Challenge, Connect, Header, Packet, Reject, micros};
-use crate::{PacketNumber, wire};
+use crate::wire::native::{Challenge, Connect, Header, NO_DESTINATION, Packet, Reject, micros};
 
 /// A viewer that says nothing for so long is gone: it reports several times a
 /// second.
@@ -29,27 +29,26 @@ const COOKIE_SPAN: Duration = Duration::from_secs(10);
 /// one network holds that is away for a while.
 const MAX_SILENT: usize = 64;
 
-/// The reason of a [`Reject`] that is for want of room.
+/// The reason of a [`Reject`]: all slots are taken.
 const FULL: u16 = 1;
 
-/// What a gate is told before it opens.
+/// How viewers are admitted.
 #[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// The stream that is behind it.
-    pub stream: u64,
+pub struct AcceptorConfig {
     /// What cookies are made with, drawn at random.
     pub secret: (u64, u64),
     /// The most viewers at once.
-    pub most: u16,
+    pub max_peers: u16,
 }
 
-/// Viewers by place: from 0, below [`Config::most`].
+/// Viewers by slot: from 0, below [`AcceptorConfig::max_peers`].
 #[derive(Debug)]
-pub struct Acceptor {
-    config: Config,
-    places: Vec<Option<Guest>>,
-    /// Viewers that have fallen silent, and the places they had, the oldest
-    /// first: packet numbers of a place mean something to them when they are
+pub(super) struct Acceptor {
+    stream: u64,
+    config: AcceptorConfig,
+    slots: Vec<Option<AdmittedPeer>>,
+    /// Viewers that have fallen silent, and the slots they had, the oldest
+    /// first: packet numbers of a slot mean something to them when they are
     /// back.
     silent: VecDeque<(u64, usize)>,
     /// Packets to viewers that are not served.
@@ -58,123 +57,121 @@ pub struct Acceptor {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Guest {
+struct AdmittedPeer {
     viewer: u64,
     address: SocketAddr,
-    heard: Duration,
+    received: Duration,
     /// Grows from one that was admitted to the next.
-    admission: u64,
+    order: u64,
 }
 
-impl Guest {
-    fn household(&self) -> SourcePrefix {
+impl AdmittedPeer {
+    fn prefix(&self) -> SourcePrefix {
         SourcePrefix::of(self.address.ip())
     }
 }
 
-/// What a datagram was.
+/// What follows from a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visit {
-    /// From the viewer in this place, for the stream.
-    Served(usize),
-    /// The viewer is served from now on, from this place; it may have been
-    /// before, from another address.
+pub(super) enum Decision {
+    /// It is from the viewer in this slot, for the stream.
+    Peer(usize),
+    /// The viewer is served from now on, in this slot; it may have been before,
+    /// from another address.
     Admitted(usize),
-    /// The same, for one that had another place before it fell silent: packet
-    /// numbers are to go on above those of any place.
+    /// The same, for one that had another slot before it fell silent: packet
+    /// numbers are to go on above those of any slot.
     Moved(usize),
-    /// The viewer is served from now on, from this place, instead of another
-    /// one: all were taken, and most of them by viewers of one address.
-    Succeeded(usize),
-    /// The viewer in this place takes its leave.
+    /// The viewer is served from now on, in this slot, instead of another one:
+    /// all were taken, and most of them by viewers of one address.
+    Displaced(usize),
+    /// The viewer in this slot leaves.
     Left(usize),
-    /// From somebody who has to prove the address first: there is an answer.
+    /// Whoever sent it has to prove the address first: there is an answer.
     Challenged,
-    /// From a viewer for which there is no place: there is an answer.
-    Refused,
-    /// From nobody who is served.
+    /// There is no slot for the viewer: there is an answer.
+    Rejected,
+    /// It is from nobody who is served.
     Foreign,
 }
 
 impl Acceptor {
     /// Nobody is served yet.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub(super) fn new(stream: u64, config: AcceptorConfig) -> Self {
         Self {
+            stream,
             config,
-            places: Vec::new(),
+            slots: Vec::new(),
             silent: VecDeque::new(),
             answers: 0,
             counts: Admission::default(),
         }
     }
 
-    /// Takes a datagram that arrived at `now`. `out` is filled with the answer
-    /// to it, if there is one, and otherwise empty.
-    pub fn handle_datagram(
+    /// Takes a packet in a datagram of `len` bytes that arrived at `now`. The
+    /// answer to it, if there is one, is appended to `out`.
+    pub(super) fn handle_packet(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        (header, packet, len): (&Header, &Packet<'_>, usize),
         now: Duration,
         out: &mut Vec<u8>,
-    ) -> Visit {
-        out.clear();
-        let visit = match Packet::decode(datagram) {
-            Ok((_, Packet::Connect(connect))) => {
-                self.handle_connect(&connect, from, datagram.len(), now, out)
+    ) -> Decision {
+        if let Packet::Connect(connect) = packet {
+            return self.handle_connect(connect, from, len, now, out);
+        }
+        let ours = header.stream == self.stream;
+        let viewer = packet.viewer().filter(|_| ours);
+        match (viewer.and_then(|viewer| self.find(viewer, from)), packet) {
+            // A bye that came before: it is sent several times.
+            (None, Packet::ReceiverBye(_)) if ours => Decision::Foreign,
+            (None, _) => {
+                self.record_foreign();
+                Decision::Foreign
             }
-            Ok((header, packet)) if header.stream == self.config.stream => {
-                let place = packet.viewer().and_then(|viewer| self.find(viewer, from));
-                match (place, packet) {
-                    // The same last word again: it is said several times.
-                    (None, Packet::ReceiverBye(_)) => return Visit::Foreign,
-                    (None, _) => Visit::Foreign,
-                    (Some(place), Packet::ReceiverBye(_)) => {
-                        self.places[place] = None;
-                        Visit::Left(place)
-                    }
-                    (Some(place), _) => {
-                        self.hear(place, now);
-                        Visit::Served(place)
-                    }
-                }
+            (Some(slot), Packet::ReceiverBye(_)) => {
+                self.slots[slot] = None;
+                Decision::Left(slot)
             }
-            _ => Visit::Foreign,
-        };
-        self.counts.foreign += u64::from(visit == Visit::Foreign);
-        visit
+            (Some(slot), _) => {
+                self.refresh(slot, now);
+                Decision::Peer(slot)
+            }
+        }
     }
 
-    /// The next viewer that has been silent for too long: nobody is in its
-    /// place any more.
-    pub fn poll_gone(&mut self, now: Duration) -> Option<usize> {
-        let place = self.places.iter().position(|guest| {
-            guest.is_some_and(|guest| now.saturating_sub(guest.heard) >= SILENCE)
-        })?;
-        let gone = self.places[place].take()?;
-        self.silent.push_back((gone.viewer, place));
+    /// Counts a datagram from nobody who is served.
+    pub(super) fn record_foreign(&mut self) {
+        self.counts.foreign += 1;
+    }
+
+    /// The slot of the next viewer that has been silent for too long; nobody has
+    /// it any more.
+    pub(super) fn poll_silent(&mut self, now: Duration) -> Option<usize> {
+        let silent = |peer: &AdmittedPeer| now.saturating_sub(peer.received) >= SILENCE;
+        let mut slots = self.slots.iter();
+        let slot = slots.position(|slot| slot.as_ref().is_some_and(silent))?;
+        let gone = self.slots[slot].take()?;
+        self.silent.push_back((gone.viewer, slot));
         if self.silent.len() > MAX_SILENT {
             self.silent.pop_front();
         }
-        Some(place)
+        Some(slot)
     }
 
-    /// When [`Acceptor::poll_gone`] may have something.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        let guests = self.places.iter().flatten();
-        guests.map(|guest| guest.heard + SILENCE).min()
+    /// When [`Acceptor::poll_silent`] may have something.
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        let peers = self.slots.iter().flatten();
+        peers.map(|peer| peer.received + SILENCE).min()
     }
 
     /// How many viewers are served.
-    #[must_use]
-    pub fn served(&self) -> usize {
-        self.places.iter().flatten().count()
+    pub(super) fn served(&self) -> usize {
+        self.slots.iter().flatten().count()
     }
 
     /// The counts so far.
-    #[must_use]
-    pub fn counts(&self) -> Admission {
+    pub(super) fn counts(&self) -> Admission {
         Admission {
             served: self.served() as u64,
             ..self.counts
@@ -188,7 +185,7 @@ impl Acceptor {
         len: usize,
         now: Duration,
         out: &mut Vec<u8>,
-    ) -> Visit {
+    ) -> Decision {
         let Connect { viewer, cookie } = *connect;
         // One that is served is asked again: who but asks, from an address that
         // may be forged, does not show that anything still arrives there.
@@ -197,98 +194,92 @@ impl Acceptor {
             self.counts.challenged += 1;
             self.answer(&Packet::Challenge(Challenge { viewer, cookie }), now, out);
             debug_assert!(out.len() <= len);
-            return Visit::Challenged;
+            return Decision::Challenged;
         }
-        if let Some(place) = self.find(viewer, from) {
-            // Its word and ours crossed on the way.
-            self.hear(place, now);
-            return Visit::Served(place);
+        if let Some(slot) = self.find(viewer, from) {
+            // Its packet and ours crossed on the way.
+            self.refresh(slot, now);
+            return Decision::Peer(slot);
         }
         self.counts.proven += 1;
-        let Some((place, free)) = self.place_for(viewer, from) else {
+        let Some((slot, free)) = self.slot_for(viewer, from) else {
             self.counts.refused += 1;
             let refusal = Reject {
                 viewer,
                 reason: FULL,
-                viewers: self.config.most,
+                viewers: self.config.max_peers,
             };
             self.answer(&Packet::Reject(refusal), now, out);
             debug_assert!(out.len() <= len);
-            return Visit::Refused;
+            return Decision::Rejected;
         };
         self.counts.admitted += 1;
-        self.places[place] = Some(Guest {
+        self.slots[slot] = Some(AdmittedPeer {
             viewer,
             address: from,
-            heard: now,
-            admission: self.counts.admitted,
+            received: now,
+            order: self.counts.admitted,
         });
         let before = self.silent.iter().position(|(silent, _)| *silent == viewer);
         let before = before.and_then(|before| self.silent.remove(before));
         match before {
-            _ if !free => Visit::Succeeded(place),
-            Some((_, before)) if before != place => Visit::Moved(place),
-            _ => Visit::Admitted(place),
+            _ if !free => Decision::Displaced(slot),
+            Some((_, before)) if before != slot => Decision::Moved(slot),
+            _ => Decision::Admitted(slot),
         }
     }
 
-    /// A place for a viewer that has proved its address, and whether it is
-    /// free: its own, where it or another one of that address is served or it
-    /// was served before; or one of nobody, at last one that a silent viewer may
-    /// come back to; or one of somebody with more of them.
-    fn place_for(&mut self, viewer: u64, from: SocketAddr) -> Option<(usize, bool)> {
-        let own = |guest: &Option<Guest>| {
-            guest.is_some_and(|guest| guest.viewer == viewer || guest.address == from)
-        };
-        let mut places = self.places.iter();
-        if let Some(place) = places.position(own) {
-            return Some((place, true));
+    /// A slot for a viewer that has proved its address, and whether it is free:
+    /// its own, if it or another one of that address is served or it was served
+    /// before; or one that is free, at last one that a silent viewer may come
+    /// back to; or one of a prefix that has more of them.
+    fn slot_for(&mut self, viewer: u64, from: SocketAddr) -> Option<(usize, bool)> {
+        let own = |peer: &AdmittedPeer| peer.viewer == viewer || peer.address == from;
+        let mut slots = self.slots.iter();
+        if let Some(slot) = slots.position(|slot| slot.as_ref().is_some_and(own)) {
+            return Some((slot, true));
         }
-        let is_free = |place: usize| self.places.get(place).is_some_and(Option::is_none);
+        let is_free = |slot: &usize| self.slots.get(*slot).is_some_and(Option::is_none);
         let mut silent = self.silent.iter();
-        if let Some((_, place)) =
-            silent.find(|(silent, place)| *silent == viewer && is_free(*place))
-        {
-            return Some((*place, true));
+        if let Some((_, slot)) = silent.find(|(silent, slot)| *silent == viewer && is_free(slot)) {
+            return Some((*slot, true));
         }
-        let is_kept = |place: usize| self.silent.iter().any(|(_, kept)| *kept == place);
-        if let Some(place) =
-            (0..self.places.len()).find(|place| is_free(*place) && !is_kept(*place))
-        {
-            return Some((place, true));
+        let is_kept = |slot: &usize| self.silent.iter().any(|(_, kept)| kept == slot);
+        if let Some(slot) = (0..self.slots.len()).find(|slot| is_free(slot) && !is_kept(slot)) {
+            return Some((slot, true));
         }
-        if self.places.len() < usize::from(self.config.most) {
-            self.places.push(None);
-            return Some((self.places.len() - 1, true));
+        if self.slots.len() < usize::from(self.config.max_peers) {
+            self.slots.push(None);
+            return Some((self.slots.len() - 1, true));
         }
-        let mut silent = self.silent.iter().map(|(_, place)| *place);
-        let free = silent.find(|place| is_free(*place));
-        let free = free.map(|place| (place, true));
-        free.or_else(|| self.crowded(from).map(|place| (place, false)))
+        let mut silent = self.silent.iter().map(|(_, slot)| *slot);
+        let free = silent.find(is_free);
+        let free = free.map(|slot| (slot, true));
+        free.or_else(|| self.crowded(from).map(|slot| (slot, false)))
     }
 
-    /// Where all places are taken: the newest of those who crowd out the one at
-    /// `from`.
+    /// If all slots are taken: that of the newest viewer of a prefix that crowds
+    /// out the one at `from`.
     fn crowded(&self, from: SocketAddr) -> Option<usize> {
-        let holders = self.places.iter().flatten().map(Guest::household);
+        let holders = self.slots.iter().flatten().map(AdmittedPeer::prefix);
         let crowds = crowds(holders, SourcePrefix::of(from.ip()));
-        let places = self.places.iter().enumerate();
-        let guests = places.filter_map(|(place, guest)| Some((place, (*guest)?)));
-        guests
-            .filter(|(_, guest)| crowds.contains(&guest.household()))
-            .max_by_key(|(_, guest)| guest.admission)
-            .map(|(place, _)| place)
+        let slots = self.slots.iter().enumerate();
+        let peers = slots.filter_map(|(slot, peer)| Some((slot, (*peer)?)));
+        peers
+            .filter(|(_, peer)| crowds.contains(&peer.prefix()))
+            .max_by_key(|(_, peer)| peer.order)
+            .map(|(slot, _)| slot)
     }
 
     fn find(&self, viewer: u64, from: SocketAddr) -> Option<usize> {
-        self.places.iter().position(|guest| {
-            guest.is_some_and(|guest| guest.viewer == viewer && guest.address == from)
-        })
+        let is_it = |peer: &AdmittedPeer| peer.viewer == viewer && peer.address == from;
+        let mut slots = self.slots.iter();
+        slots.position(|slot| slot.as_ref().is_some_and(is_it))
     }
 
-    fn hear(&mut self, place: usize, now: Duration) {
-        if let Some(Some(guest)) = self.places.get_mut(place) {
-            guest.heard = now;
+    fn refresh(&mut self, slot: usize, now: Duration) {
+        if let Some(Some(peer)) = self.slots.get_mut(slot) {
+            peer.received = now;
         }
     }
 
@@ -296,8 +287,7 @@ impl Acceptor {
         let header = Header {
             // Who is not served is not told which stream there is.
             stream: 0,
-            // No place that is served has it, so numbers never meet.
-            destination: wire::native::NO_DESTINATION,
+            destination: NO_DESTINATION,
             channel: packet.channel(),
             number: PacketNumber(self.answers),
             sent: micros(now),

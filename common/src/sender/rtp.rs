@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::stats::Statistics;
 use crate::wire::rtp::{
     self, Block, CLOCK, Control, HEADER, Packet, SenderInfo, encode_bye, encode_sender,
@@ -12,12 +14,12 @@ use crate::wire::rtp_jpeg::{Picture, Unsuitable};
 /// before it is spread.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// How often the farewell is said, since any of them may be lost, and the time
+/// How often the bye is sent, since any of them may be lost, and the time
 /// between.
-const FAREWELLS: u32 = 3;
-const FAREWELL_EVERY: Duration = Duration::from_millis(20);
+const BYES: u32 = 3;
+const BYE_EVERY: Duration = Duration::from_millis(20);
 
-/// The most receivers that are told apart.
+/// The most receivers whose reports are kept.
 const MAX_RECEIVERS: usize = 64;
 
 /// Seconds from 1900, where RTP's wall clock begins, to 1970.
@@ -37,7 +39,7 @@ pub(super) struct RtpSender {
     due: Option<Duration>,
     /// The destination that the report goes to next; 0: none is under way.
     next: usize,
-    farewells: u32,
+    byes: u32,
     random: fastrand::Rng,
     /// The newest report of each receiver.
     receivers: Vec<(u32, Block)>,
@@ -58,7 +60,7 @@ impl RtpSender {
             octets: 0,
             due: Some(now),
             next: 0,
-            farewells: 0,
+            byes: 0,
             random,
             receivers: Vec::new(),
         }
@@ -70,7 +72,7 @@ impl RtpSender {
         jpeg: &[u8],
         captured: Duration,
         datagram: usize,
-    ) -> Result<Vec<Vec<u8>>, Unsuitable> {
+    ) -> Result<Vec<Bytes>, Unsuitable> {
         let picture = Picture::of(jpeg)?;
         let timestamp = self.timestamp(captured);
         let cuts = picture.cut(datagram - HEADER);
@@ -89,7 +91,7 @@ impl RtpSender {
             };
             let mut bytes = Vec::with_capacity(HEADER + payload.len());
             packet.encode(&mut bytes);
-            datagrams.push(bytes);
+            datagrams.push(bytes.into());
             self.sequence = self.sequence.wrapping_add(1);
             self.packets = self.packets.wrapping_add(1);
             self.octets = self.octets.wrapping_add(payload.len() as u32);
@@ -104,8 +106,8 @@ impl RtpSender {
         };
         for control in controls {
             match control {
-                Control::Receiver { source, blocks } => self.note(source, &blocks),
-                Control::Sender(info, blocks) => self.note(info.source, &blocks),
+                Control::Receiver { source, blocks } => self.record_blocks(source, &blocks),
+                Control::Sender(info, blocks) => self.record_blocks(info.source, &blocks),
                 Control::Bye { source } => {
                     self.receivers.retain(|(receiver, _)| *receiver != source);
                 }
@@ -126,7 +128,7 @@ impl RtpSender {
         self.due.filter(|due| *due <= now)?;
         // There is nothing to report before the first frame.
         if self.packets == 0 || destinations == 0 {
-            self.due = (self.farewells == 0).then(|| now + FAREWELL_EVERY);
+            self.due = (self.byes == 0).then(|| now + BYE_EVERY);
             return None;
         }
         let info = SenderInfo {
@@ -136,7 +138,7 @@ impl RtpSender {
             packets: self.packets,
             octets: self.octets,
         };
-        if self.farewells > 0 {
+        if self.byes > 0 {
             encode_bye(&info, &self.name, out);
         } else {
             encode_sender(&info, &self.name, out);
@@ -145,12 +147,12 @@ impl RtpSender {
         self.next += 1;
         if self.next >= destinations {
             self.next = 0;
-            self.due = match self.farewells {
+            self.due = match self.byes {
                 0 => Some(now + REPORT_EVERY.mul_f64(0.5 + self.random.f64())),
                 1 => None,
-                _ => Some(now + FAREWELL_EVERY),
+                _ => Some(now + BYE_EVERY),
             };
-            self.farewells = self.farewells.saturating_sub(1);
+            self.byes = self.byes.saturating_sub(1);
         }
         Some(destination)
     }
@@ -161,13 +163,12 @@ impl RtpSender {
     }
 
     pub(super) fn finish(&mut self, now: Duration) {
-        self.farewells = FAREWELLS;
+        self.byes = BYES;
         self.next = 0;
         self.due = Some(now);
     }
 
-    /// What is known of the stream and, where there is one alone, from its
-    /// receiver.
+    /// What is known of the stream and, if there is only one, from its receiver.
     pub(super) fn fill(&self, statistics: &mut Statistics) {
         statistics.stream.number = Some(format!("{:016x}", self.source));
         if let [(_, block)] = self.receivers[..] {
@@ -176,7 +177,7 @@ impl RtpSender {
         }
     }
 
-    fn note(&mut self, receiver: u32, blocks: &[Block]) {
+    fn record_blocks(&mut self, receiver: u32, blocks: &[Block]) {
         let Some(block) = blocks.iter().find(|block| block.source == self.source) else {
             return;
         };

@@ -1,4 +1,6 @@
-//! A sender into a listener.
+//! Each format into a listener, and what all formats have in common.
+
+mod viewers;
 
 use std::net::SocketAddr;
 
@@ -10,6 +12,7 @@ use crate::receiver::SinkOutcome;
 use crate::slices::encoder::{Settings, encode};
 use crate::wire::DEFAULT_DATAGRAM;
 use crate::wire::rtp::Control;
+use crate::wire::rtp_jpeg::Unsuitable;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -58,7 +61,7 @@ fn run(config: Config, frames: u64) -> (Sender, Listener, Vec<u64>) {
             sender.finish(now);
         }
         while now < next {
-            while let Some(transmit) = sender.poll_transmit(now, &mut out) {
+            while let Output::Transmit(transmit) = sender.poll_output(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
                     assert!(datagram.len() <= sender.datagram());
                     sent[transmit.destination] += 1;
@@ -164,7 +167,10 @@ fn a_report_says_the_time_on_both_clocks() {
         .unwrap();
     let mut media = None;
     loop {
-        let transmit = sender.poll_transmit(second + 500 * MS, &mut out).unwrap();
+        let output = sender.poll_output(second + 500 * MS, &mut out);
+        let Output::Transmit(transmit) = output else {
+            panic!("no report");
+        };
         if transmit.destination >= 2 {
             break;
         }
@@ -195,7 +201,7 @@ fn no_second_holds_more_than_the_bitrate() {
         }
         while let Some(due) = sender.poll_timeout().filter(|due| *due < now + 40 * MS) {
             let at = due.max(now);
-            while let Some(transmit) = sender.poll_transmit(at, &mut out) {
+            while let Output::Transmit(transmit) = sender.poll_output(at, &mut out) {
                 if transmit.destination % 2 == 0 {
                     log.push((at, out.len()));
                 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::fec::Fec;
-use framegram_common::sender::acceptor;
 use framegram_common::{receiver, sender};
 use framegram_lab::impair::Impairment;
 use framegram_tests::pair::{self, Results, Scenario};
@@ -204,8 +203,7 @@ fn a_viewer_that_asked_has_the_picture_back_after_any_outage() {
         let what = format!("seed {seed}");
         assert_back(&what, &scenario, &shown, sent.len(), |outage| {
             // The viewer's last word came up to one report before the outage.
-            let forgotten =
-                outage.end - outage.start + REPORT_EVERY + round_trip > acceptor::SILENCE;
+            let forgotten = outage.end - outage.start + REPORT_EVERY + round_trip > sender::SILENCE;
             if forgotten {
                 most + CONNECT_EVERY + round_trip * 2
             } else {

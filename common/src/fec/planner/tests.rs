@@ -1,8 +1,11 @@
 use super::*;
 
-const CHUNKS: usize = 100;
+mod fit;
 
-/// A way with nothing but parity against this share of loss.
+const CHUNKS: usize = 100;
+const MS: Duration = Duration::from_millis(1);
+
+/// A path with nothing but parity against this share of loss.
 fn path(loss: f64) -> PathEstimate {
     PathEstimate {
         loss: Some(LossModel::new(loss, 1.0)),
@@ -11,14 +14,17 @@ fn path(loss: f64) -> PathEstimate {
 }
 
 /// The parity that these viewers of one destination get, as a share of chunks.
+fn share_over(paths: &[PathEstimate], fec: Fec, chunks: usize, blocks: usize) -> f64 {
+    let (mut planner, mut carry) = (Planner::new(fec), Carry::default());
+    let parity: usize = (0..blocks)
+        .map(|_| planner.parity(chunks, 1, paths, Duration::ZERO, &mut carry))
+        .sum();
+    parity as f64 / (blocks * chunks) as f64
+}
+
 fn share(losses: &[f64]) -> f64 {
     let paths: Vec<_> = losses.iter().map(|loss| path(*loss)).collect();
-    let (mut plan, mut owed) = (Planner::new(Fec::Auto), Carry::default());
-    let blocks = 20;
-    let parity: usize = (0..blocks)
-        .map(|_| plan.parity(CHUNKS, 1, &paths, Duration::ZERO, &mut owed))
-        .sum();
-    parity as f64 / (blocks * CHUNKS) as f64
+    share_over(&paths, Fec::Auto, CHUNKS, 20)
 }
 
 #[test]
@@ -35,4 +41,101 @@ fn one_viewer_of_a_group_draws_no_more_than_its_bound_however_much_it_loses() {
     // One that needs less than the bound gets it, as if it were alone.
     let (less, group) = (share(&[0.1]), share(&[0.01, 0.1]));
     assert!(less < MAX_FOR_ONE && (group - less).abs() < 0.01, "{group}");
+}
+
+#[test]
+fn more_loss_and_longer_bursts_take_more_parity_and_rounds_take_less() {
+    let losses = [0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4];
+    let shares = losses.map(|loss| share(&[loss]));
+    assert!(shares.is_sorted(), "{shares:?}");
+    let bursty = |burst| PathEstimate {
+        loss: Some(LossModel::new(0.05, burst)),
+        ..PathEstimate::default()
+    };
+    let by_burst = [1.0, 2.0, 5.0, 10.0].map(|burst| {
+        let paths = [bursty(burst)];
+        share_over(&paths, Fec::Auto, CHUNKS, 20)
+    });
+    assert!(by_burst.is_sorted(), "{by_burst:?}");
+    let by_rtt = [200, 40, 20, 5].map(|rtt| {
+        let path = PathEstimate {
+            rtt: Some(rtt * MS),
+            nack: true,
+            ..path(0.05)
+        };
+        (
+            path.rounds(Duration::ZERO),
+            share_over(&[path], Fec::Auto, CHUNKS, 20),
+        )
+    });
+    assert_eq!(by_rtt.map(|(rounds, _)| rounds), [0, 1, 2, 3]);
+    assert!(by_rtt.is_sorted_by(|a, b| a.1 >= b.1), "{by_rtt:?}");
+    assert!(by_rtt[0].1 > 3.0 * by_rtt[3].1, "{by_rtt:?}");
+}
+
+#[test]
+fn what_is_planned_leaves_as_many_frames_incomplete_as_may_stay_so() {
+    for (loss, burst) in [(0.005, 1.0), (0.05, 1.0), (0.05, 5.0), (0.2, 1.0)] {
+        for chunks in [1, 2, 10, 30, 150] {
+            for rounds in 0..3 {
+                let model = LossModel::new(loss, burst);
+                let key = Key::new(chunks, 1, Some(model), rounds);
+                let (model, target) = (key.model(), FITTED.of(key.model(), key.chunks));
+                let after = model.after_rounds(rounds);
+                let parity = key.share(&FITTED) * key.chunks as f64;
+                let risk = |parity: f64| model.unrepaired(key.chunks, parity as usize, &after);
+                // So many blocks with one packet less that the average is the target.
+                let few = parity.fract();
+                let risk = few * risk(parity.ceil()) + (1.0 - few) * risk(parity.floor());
+                let most = parity.ceil() as usize >= key.chunks + MAX_BEYOND;
+                assert!(
+                    risk <= target * 1.001 || most,
+                    "{loss}, {burst}: {risk} of {target} at {chunks}, {rounds} rounds"
+                );
+                assert!(
+                    risk >= target * 0.999 || parity == 0.0,
+                    "{risk} of {target}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_share_comes_true_on_average_whatever_the_length_of_blocks() {
+    for chunks in [1, 2, 3, 7, 40] {
+        for share in [0.05, 0.25, 1.0, 1.6] {
+            let fixed = share_over(&[path(0.1)], Fec::Fixed(share), chunks, 400);
+            let one = 1.0 / (400.0 * chunks as f64);
+            assert!((fixed - share).abs() <= one + 1e-9, "{fixed} for {share}");
+        }
+    }
+    assert_eq!(share_over(&[path(0.1)], Fec::Off, CHUNKS, 10), 0.0);
+}
+
+#[test]
+fn parity_spans_as_many_small_frames_as_there_is_time_for_and_no_large_ones() {
+    let mut planner = Planner::new(Fec::Auto);
+    let path = path(0.05);
+    let mut span = |chunks, interval| planner.span(chunks, interval, interval / 4, &path);
+    assert_eq!(span(1, 33 * MS), 2);
+    assert_eq!(span(1, 16 * MS), 4);
+    assert_eq!(span(1, 100 * MS), 1);
+    assert_eq!(span(MAX_SPANNED_CHUNKS, 16 * MS), 1);
+    assert_eq!(Planner::new(Fec::Off).span(1, 16 * MS, MS, &path), 1);
+}
+
+#[test]
+fn no_block_is_held_up_by_viewers_that_report_something_else_every_time() {
+    let mut planner = Planner::new(Fec::Auto);
+    let mut carry = Carry::default();
+    for block in 0..50 {
+        let paths: Vec<_> = (0..64)
+            .map(|viewer| path(0.001 + f64::from(block * 64 + viewer) * 1e-4))
+            .collect();
+        planner.begin_block();
+        planner.parity(512, 1, &paths, Duration::ZERO, &mut carry);
+        assert!(planner.worked_out <= MAX_WORKED_OUT);
+        assert!(planner.known.len() <= MAX_KNOWN);
+    }
 }

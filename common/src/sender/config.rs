@@ -1,0 +1,88 @@
+//! How a stream is sent, and why a frame is not.
+
+use std::time::Duration;
+
+use super::acceptor::AcceptorConfig;
+use crate::fec::Fec;
+use crate::frame::FrameSizeError;
+use crate::seq::FrameNumber;
+use crate::wire::rtp_jpeg::Unsuitable;
+use crate::wire::{DEFAULT_DATAGRAM, Format};
+
+/// How a stream is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The format.
+    pub format: Format,
+    /// The largest datagram in bytes of UDP payload,
+    /// [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
+    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM).
+    pub datagram: usize,
+    /// How many destinations every frame goes to. They are numbered from 0.
+    pub destinations: usize,
+    /// Time from frame to frame, where it is known.
+    pub interval: Option<Duration>,
+    /// Whether the datagrams of a frame are spread over time.
+    pub pace: bool,
+    /// How much parity is sent.
+    pub fec: Fec,
+    /// Whether chunks are sent again on request.
+    pub retransmit: bool,
+    /// The most that goes to each destination in any one second, in bits of
+    /// UDP payload: what is more waits. At least a datagram goes in any case.
+    pub bitrate: Option<u64>,
+    /// What [`os::clock_id`](crate::os::clock_id) says of the stream.
+    pub clock_id: Option<u64>,
+    /// The number of the first frame: 0 but in tests.
+    pub first_frame: FrameNumber,
+    /// Whether RTCP goes where RTP goes. Otherwise it goes to destinations of
+    /// its own, numbered from [`Config::destinations`] on.
+    pub rtcp_mux: bool,
+    /// What the wall clock is ahead of the monotonic one, which RTCP tells.
+    pub wall_offset: Duration,
+    /// Whether viewers are admitted that come by themselves, with the native
+    /// format: they become destinations, numbered behind the others.
+    pub acceptor: Option<AcceptorConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            format: Format::Native,
+            datagram: DEFAULT_DATAGRAM,
+            destinations: 1,
+            interval: None,
+            pace: true,
+            fec: Fec::Auto,
+            retransmit: true,
+            bitrate: None,
+            clock_id: None,
+            first_frame: FrameNumber(0),
+            rtcp_mux: false,
+            wall_offset: Duration::ZERO,
+            acceptor: None,
+        }
+    }
+}
+
+/// Why a frame is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// It is too long, or empty.
+    #[error(transparent)]
+    Size(#[from] FrameSizeError),
+    /// RTP does not carry it.
+    #[error("RTP cannot carry a frame: {0}")]
+    Unsuitable(#[from] Unsuitable),
+    /// It does not fit into one datagram.
+    #[error("a frame of {got} bytes does not fit into one datagram of {datagram}")]
+    Datagram {
+        /// Its length.
+        got: usize,
+        /// What fits.
+        datagram: usize,
+    },
+    /// As many frames wait as may: the bit rate holds them back.
+    #[error("as many frames wait to be sent as may")]
+    Waiting,
+}

@@ -1,0 +1,251 @@
+//! One place that the stream goes to: its packet numbers, its rate limit, what
+//! left and what did not.
+
+use std::time::Duration;
+
+use super::feedback::Feedback;
+use super::plan::Plan;
+use super::rate_limit::RateLimit;
+use super::send_errors::SendErrors;
+use crate::seq::PacketNumber;
+use crate::wire::native::{Channel, Header, Packet, SenderReport, micros};
+
+/// A destination.
+#[derive(Debug)]
+pub(super) struct Destination {
+    index: u16,
+    /// The next packet number of each channel.
+    next: [u64; 3],
+    /// Numbers that no packet has.
+    skipped: u64,
+    bytes: u64,
+    errors: SendErrors,
+    limit: Option<RateLimit>,
+    /// For repair, where several are served.
+    repair_limit: Option<RateLimit>,
+    is_open: bool,
+    /// What viewers there say, and what is answered.
+    pub(super) feedback: Feedback,
+}
+
+impl Destination {
+    /// An open one, which has not been sent anything.
+    pub(super) fn new(index: u16, plan: &Plan, now: Duration) -> Self {
+        Self {
+            index,
+            next: [0; 3],
+            skipped: 0,
+            bytes: 0,
+            errors: SendErrors::default(),
+            limit: plan.rate.map(RateLimit::new),
+            repair_limit: plan.repair_rate.map(RateLimit::new),
+            is_open: true,
+            feedback: Feedback::new(now),
+        }
+    }
+
+    /// Takes the numbers that hold from now on.
+    pub(super) fn follow(&mut self, plan: &Plan) {
+        set(&mut self.limit, plan.rate);
+        set(&mut self.repair_limit, plan.repair_rate);
+        self.feedback.follow(plan);
+    }
+
+    /// Serves whoever is there from now on as somebody new. Packet numbers and
+    /// the rate go on: nobody is to take two packets for one.
+    pub(super) fn open(&mut self, now: Duration) {
+        self.close();
+        self.feedback.open(now);
+        self.is_open = true;
+    }
+
+    /// Serves nobody.
+    pub(super) fn close(&mut self) {
+        self.feedback.close();
+        self.is_open = false;
+    }
+
+    /// Whether anybody is served.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    pub(super) fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// The next packet numbers of each channel.
+    pub(super) fn numbers(&self) -> [u64; 3] {
+        self.next
+    }
+
+    /// Goes on with packet numbers no lower than these.
+    pub(super) fn skip_to(&mut self, numbers: [u64; 3]) {
+        let before = self.next.into_iter().sum::<u64>();
+        self.next = numbers;
+        self.skipped += numbers.into_iter().sum::<u64>().saturating_sub(before);
+    }
+
+    /// Appends a packet as the next datagram to this destination.
+    pub(super) fn encode(
+        &mut self,
+        stream: u64,
+        packet: &Packet<'_>,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) {
+        let channel = packet.channel();
+        let header = Header {
+            stream,
+            destination: self.index,
+            channel,
+            number: PacketNumber(self.next[channel as usize]),
+            sent: micros(now),
+        };
+        let start = out.len();
+        packet.encode(&header, out);
+        self.record_sent(channel, (out.len() - start) as u64, now);
+    }
+
+    /// Appends a datagram that is the same for every destination.
+    pub(super) fn copy(&mut self, datagram: &[u8], now: Duration, out: &mut Vec<u8>) {
+        out.extend_from_slice(datagram);
+        self.record_sent(Channel::Media, datagram.len() as u64, now);
+    }
+
+    /// Appends the control packet that is due.
+    pub(super) fn poll_control(
+        &mut self,
+        stream: u64,
+        report: SenderReport,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) {
+        match self.feedback.poll_answer() {
+            Some(answer) => self.encode(stream, &answer, now, out),
+            None => self.encode_report(stream, report, now, out),
+        }
+    }
+
+    /// Appends a sender report, or a bye.
+    pub(super) fn encode_report(
+        &mut self,
+        stream: u64,
+        report: SenderReport,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) {
+        let [media, repair, control] = self.next;
+        let report = SenderReport {
+            media,
+            repair,
+            control: control + 1,
+            send_errors: self.errors.packets,
+            unsent_first: self.errors.run.start,
+            unsent_end: self.errors.run.end,
+            ..report
+        };
+        let report = self.feedback.fill(report, now);
+        let report = SenderReport {
+            bytes: self.bytes() + report.datagram_len() as u64,
+            ..report
+        };
+        let packet = self.feedback.next_report(report, now);
+        self.encode(stream, &packet, now, out);
+        debug_assert_eq!(self.bytes(), report.bytes);
+    }
+
+    /// Whether a sender report about send errors is to leave before anything
+    /// else.
+    pub(super) fn take_error_report(&mut self) -> bool {
+        self.is_open && !self.feedback.is_ending() && self.errors.take_report()
+    }
+
+    /// When the next control packet is due; `None` after the last bye.
+    pub(super) fn control_due(&self) -> Option<Duration> {
+        self.is_open.then(|| self.feedback.due())?
+    }
+
+    /// Counts a control datagram in a format whose reports are not counted as
+    /// the stream's.
+    pub(super) fn spend(&mut self, bytes: usize, now: Duration) {
+        if let Some(limit) = &mut self.limit {
+            limit.spend(bytes as u64, now);
+        }
+    }
+
+    /// Forgets what was sent so long ago that it does not count any more.
+    pub(super) fn forget_sent(&mut self, now: Duration) {
+        for limit in self.limit.iter_mut().chain(&mut self.repair_limit) {
+            limit.forget(now);
+        }
+    }
+
+    /// Bytes of media or repair that may be sent now: at least a `first`
+    /// datagram of so many.
+    pub(super) fn room(&self, first: u64) -> u64 {
+        let limit = self.limit.as_ref().filter(|_| self.is_open);
+        limit.map_or(u64::MAX, |limit| limit.room(first))
+    }
+
+    /// Bytes of repair that may be sent now where several are served.
+    pub(super) fn repair_room(&self) -> u64 {
+        let limit = self.repair_limit.as_ref().filter(|_| self.is_open);
+        limit.map_or(u64::MAX, RateLimit::left)
+    }
+
+    /// When so many bytes may be sent.
+    pub(super) fn free_at(&self, bytes: usize) -> Duration {
+        let limit = self.limit.as_ref().filter(|_| self.is_open);
+        limit.map_or(Duration::ZERO, |limit| limit.free_at(bytes as u64))
+    }
+
+    /// Something else than a sender report leaves.
+    pub(super) fn record_attempt(&mut self) {
+        self.errors.record_attempt();
+    }
+
+    /// Counts a packet of so many bytes that did not leave; one of the media
+    /// channel comes with its number.
+    pub(super) fn record_error(&mut self, media: Option<PacketNumber>, bytes: u64) {
+        self.errors.record(media, bytes);
+    }
+
+    /// Packets that left, of all channels.
+    pub(super) fn packets(&self) -> u64 {
+        let numbers = self.next.into_iter().sum::<u64>();
+        numbers.saturating_sub(self.skipped + self.errors.packets)
+    }
+
+    /// Packets that did not leave.
+    pub(super) fn send_errors(&self) -> u64 {
+        self.errors.packets
+    }
+
+    /// UDP payload that left.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.errors.bytes)
+    }
+
+    /// UDP payload handed out, whether it left or not.
+    pub(super) fn handed_out(&self) -> u64 {
+        self.bytes
+    }
+
+    fn record_sent(&mut self, channel: Channel, bytes: u64, now: Duration) {
+        self.next[channel as usize] += 1;
+        self.bytes += bytes;
+        let repair = self.repair_limit.as_mut();
+        let repair = repair.filter(|_| channel == Channel::Repair);
+        for limit in self.limit.iter_mut().chain(repair) {
+            limit.spend(bytes, now);
+        }
+    }
+}
+
+fn set(limit: &mut Option<RateLimit>, most: Option<u64>) {
+    match (limit, most) {
+        (Some(limit), Some(most)) => limit.set(most),
+        (limit, most) => *limit = most.map(RateLimit::new),
+    }
+}

@@ -1,0 +1,209 @@
+//! What comes back: feedback from viewers, and viewers that come by themselves.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::acceptor::Decision;
+use super::destination::Destination;
+use super::output::{Event, LeaveReason};
+use super::retransmit_buffer::Asked;
+use super::{Protocol, Sender};
+use crate::wire::native::{Channel, Header, Nack, Packet};
+
+/// The most events that wait: nobody else is admitted before they are polled.
+const MAX_EVENTS: usize = 64;
+
+/// The most answers of the acceptor that wait.
+const MAX_ANSWERS: usize = 16;
+
+impl Sender {
+    /// Takes a datagram that came back from a destination.
+    pub fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
+        let sound = match &mut self.protocol {
+            Protocol::Native(_) => match Packet::decode(datagram) {
+                Ok((header, packet)) => self.handle_packet(destination, &header, &packet, now),
+                Err(_) => false,
+            },
+            Protocol::Rtp(rtp) => rtp.handle_control(datagram),
+            Protocol::Raw => false,
+        };
+        self.counts.malformed += u64::from(!sound);
+    }
+
+    /// Takes a datagram that came from an address to the socket at which viewers
+    /// are accepted ([`Config::acceptor`]).
+    pub fn handle_incoming(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        let Some(acceptor) = &mut self.acceptor else {
+            return;
+        };
+        if self.events.len() >= MAX_EVENTS || self.answers.len() >= MAX_ANSWERS {
+            return;
+        }
+        let Ok((header, packet)) = Packet::decode(datagram) else {
+            acceptor.record_foreign();
+            return;
+        };
+        if self.finishing && matches!(packet, Packet::Connect(_)) {
+            return;
+        }
+        let mut answer = Vec::new();
+        let len = datagram.len();
+        let decision = acceptor.handle_packet(from, (&header, &packet, len), now, &mut answer);
+        if !answer.is_empty() {
+            self.answers.push_back((from, answer));
+        }
+        let first = self.config.destinations;
+        match decision {
+            // Its packet and ours crossed on the way.
+            Decision::Peer(_) if matches!(packet, Packet::Connect(_)) => {}
+            Decision::Peer(slot) => {
+                let sound = self.handle_packet(first + slot, &header, &packet, now);
+                self.counts.malformed += u64::from(!sound);
+            }
+            Decision::Admitted(slot) => self.admit(first + slot, from, false, now),
+            Decision::Moved(slot) => self.admit(first + slot, from, true, now),
+            Decision::Displaced(slot) => {
+                self.dismiss(first + slot, LeaveReason::Displaced, now);
+                // It may have had another slot itself before it fell silent.
+                self.admit(first + slot, from, true, now);
+            }
+            Decision::Left(slot) => self.dismiss(first + slot, LeaveReason::Bye, now),
+            Decision::Rejected => self.events.push_back(Event::Rejected { address: from }),
+            Decision::Challenged | Decision::Foreign => {}
+        }
+    }
+
+    /// Takes a native packet from a destination. Returns whether it is one that
+    /// viewers send for this stream.
+    fn handle_packet(
+        &mut self,
+        destination: usize,
+        header: &Header,
+        packet: &Packet<'_>,
+        now: Duration,
+    ) -> bool {
+        let Some(to) = self.destinations.get_mut(destination) else {
+            return true;
+        };
+        if header.stream != self.stream {
+            return false;
+        }
+        match packet {
+            Packet::ReceiverReport(report) => {
+                let media = to.numbers()[Channel::Media as usize];
+                to.feedback.handle_report(report, header.sent, media, now);
+                self.replan(now);
+            }
+            Packet::Nack(nack) => self.handle_nack(destination, nack, now),
+            Packet::PathChallenge(challenge) => to.feedback.handle_path_challenge(challenge, now),
+            Packet::Connect(_) | Packet::ReceiverBye(_) => {}
+            Packet::Chunk(_)
+            | Packet::Retransmission(_)
+            | Packet::Parity(_)
+            | Packet::Tables(_)
+            | Packet::SenderReport(_)
+            | Packet::SenderBye(_)
+            | Packet::Echo(_)
+            | Packet::Challenge(_)
+            | Packet::Reject(_)
+            | Packet::PathResponse(_) => return false,
+        }
+        true
+    }
+
+    fn handle_nack(&mut self, destination: usize, nack: &Nack, now: Duration) {
+        let Protocol::Native(native) = &mut self.protocol else {
+            return;
+        };
+        let to = &mut self.destinations[destination];
+        if !self.config.retransmit || !to.feedback.is_new(nack) {
+            return;
+        }
+        let path = to.feedback.path_to(nack.viewer, now).unwrap_or_default();
+        // What waits already takes its part of the room.
+        let mut room = u64::MAX;
+        if self.plan.is_shared {
+            to.forget_sent(now);
+            let waiting = self.pacer.answers_waiting(destination);
+            room = to.repair_room().saturating_sub(waiting);
+        }
+        for frame in &nack.frames {
+            let number = frame.frame.extend(self.next_frame);
+            let asked = Asked {
+                destination,
+                now,
+                rtt: path.rtt.unwrap_or_default(),
+                playout_delay: path.playout_delay,
+                unsent: self.pacer.first_chunk(),
+            };
+            let mut packets = native.protection.answer(number, frame, asked);
+            let affordable = packets.iter().take_while(|packet| {
+                let left = room.checked_sub(packet.len() as u64);
+                let affordable = left.is_some() && to.feedback.spend(packet.len());
+                room = left.unwrap_or(room);
+                affordable
+            });
+            let affordable = affordable.count();
+            packets.truncate(affordable);
+            self.pacer.push_answer(packets, destination, now);
+        }
+    }
+
+    /// Serves a viewer from now on; one that `moved` was served as another
+    /// destination before.
+    fn admit(&mut self, destination: usize, address: SocketAddr, moved: bool, now: Duration) {
+        self.open_destination(destination, now);
+        if moved {
+            // Its packet numbers go on above those of all, or it would take
+            // packets for ones that it has.
+            let numbers = self.destinations.iter().map(Destination::numbers);
+            let above = numbers.reduce(|a, b| std::array::from_fn(|at| a[at].max(b[at])));
+            if let (Some(to), Some(above)) = (self.destinations.get_mut(destination), above) {
+                to.skip_to(above);
+            }
+        }
+        self.events.push_back(Event::Admitted {
+            destination,
+            address,
+        });
+    }
+
+    /// Serves a viewer no more.
+    pub(super) fn dismiss(&mut self, destination: usize, reason: LeaveReason, now: Duration) {
+        self.close_destination(destination, now);
+        self.events.push_back(Event::Left {
+            destination,
+            reason,
+        });
+    }
+
+    /// Sends to this destination too, from now on; its packet numbers go on
+    /// where they ended when it was open before. Destinations are opened in
+    /// the order of their numbers at first.
+    fn open_destination(&mut self, destination: usize, now: Duration) {
+        if destination == self.destinations.len() {
+            let new = Destination::new(destination as u16, &self.plan, now);
+            self.destinations.push(new);
+        }
+        if let Some(to) = self.destinations.get_mut(destination) {
+            to.open(now);
+            self.forget(destination, now);
+        }
+    }
+
+    /// Sends nothing more to this destination.
+    fn close_destination(&mut self, destination: usize, now: Duration) {
+        if let Some(to) = self.destinations.get_mut(destination) {
+            to.close();
+            self.pacer.forget(destination);
+            self.forget(destination, now);
+        }
+    }
+
+    fn forget(&mut self, destination: usize, now: Duration) {
+        if let Protocol::Native(native) = &mut self.protocol {
+            native.protection.forget(destination);
+        }
+        self.replan(now);
+    }
+}

@@ -1,0 +1,153 @@
+//! The JPEG headers in use, numbered, and when each is sent: a viewer that lacks
+//! chunks of a frame decodes the rest with them.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::jpeg;
+use crate::wire::native::{HEADER, MAX_TABLES_PARTS, TABLES_BODY, Tables};
+
+/// The most headers that are remembered: more qualities than a stream alternates
+/// between within the time that a viewer needs them.
+const MAX_HEADERS: usize = 32;
+
+/// So often a new header is sent with successive frames, against loss; then
+/// [`REPEAT`] apart, for viewers that join.
+const COPIES: u32 = 3;
+
+/// Time from copy to copy of a header that is known.
+const REPEAT: Duration = Duration::from_secs(1);
+
+/// One JPEG header.
+#[derive(Debug)]
+pub(super) struct NumberedHeader {
+    number: u16,
+    quality: Option<u8>,
+    bytes: Vec<u8>,
+}
+
+/// A part of a header: as much of it as one datagram takes.
+#[derive(Clone, Debug)]
+pub(super) struct HeaderPart {
+    header: Arc<NumberedHeader>,
+    part: u8,
+    parts: u8,
+    range: Range<usize>,
+}
+
+impl HeaderPart {
+    pub(super) fn packet(&self) -> Tables<'_> {
+        Tables {
+            set: self.header.number,
+            quality: self.header.quality,
+            part: self.part,
+            parts: self.parts,
+            header: &self.header.bytes[self.range.clone()],
+        }
+    }
+
+    /// Bytes of the packet's body.
+    pub(super) fn packet_len(&self) -> usize {
+        TABLES_BODY + self.range.len()
+    }
+
+    /// The parts of a header for datagrams of so many bytes.
+    fn all(header: &Arc<NumberedHeader>, datagram: usize) -> Vec<Self> {
+        let len = header.bytes.len();
+        let most = datagram.saturating_sub(HEADER + TABLES_BODY).max(1);
+        let parts = len.div_ceil(most).max(1);
+        let size = len.div_ceil(parts).max(1);
+        let part = |part: usize| Self {
+            header: Arc::clone(header),
+            part: part as u8,
+            parts: parts as u8,
+            range: part * size..len.min((part + 1) * size),
+        };
+        // No header is so long, since the datagrams are not so small.
+        if parts > usize::from(MAX_TABLES_PARTS) {
+            return Vec::new();
+        }
+        (0..parts).map(part).collect()
+    }
+}
+
+/// The headers of a stream, the one used last at the end.
+#[derive(Debug, Default)]
+pub(super) struct JpegHeaders {
+    headers: VecDeque<Announced>,
+    numbered: u16,
+}
+
+#[derive(Debug)]
+struct Announced {
+    header: Arc<NumberedHeader>,
+    copies: u32,
+    sent: Duration,
+}
+
+impl JpegHeaders {
+    /// The number of the header of a JPEG with slices, where these begin, and
+    /// what is to be sent before them, in datagrams of at most `datagram` bytes.
+    pub(super) fn find_slices(
+        &mut self,
+        jpeg: &[u8],
+        quality: Option<u8>,
+        datagram: usize,
+        now: Duration,
+    ) -> (u16, Vec<u32>, Vec<HeaderPart>) {
+        let none = (0, Vec::new(), Vec::new());
+        let Ok(header) = jpeg::JpegHeader::parse(jpeg) else {
+            return none;
+        };
+        let tables = header.has_slices().then(|| jpeg::tables(jpeg));
+        let Some(Ok(Some(tables))) = tables else {
+            return none;
+        };
+        let (number, announced) = self.announce(tables, quality, now);
+        let parts = announced.map_or_else(Vec::new, |header| HeaderPart::all(&header, datagram));
+        (number, jpeg::slice_starts(jpeg, header.len), parts)
+    }
+
+    /// The number of this header, and the header if it is time to send it.
+    fn announce(
+        &mut self,
+        bytes: Vec<u8>,
+        quality: Option<u8>,
+        now: Duration,
+    ) -> (u16, Option<Arc<NumberedHeader>>) {
+        let known = self
+            .headers
+            .iter()
+            .position(|known| known.header.bytes == bytes);
+        let mut entry = known
+            .and_then(|at| self.headers.remove(at))
+            .unwrap_or_else(|| {
+                // 0 says that there is none.
+                self.numbered = self.numbered.checked_add(1).unwrap_or(1);
+                let header = NumberedHeader {
+                    number: self.numbered,
+                    quality,
+                    bytes,
+                };
+                Announced {
+                    header: Arc::new(header),
+                    copies: 0,
+                    sent: now,
+                }
+            });
+        let due = entry.copies < COPIES || now.saturating_sub(entry.sent) >= REPEAT;
+        let announced = due.then(|| Arc::clone(&entry.header));
+        if due {
+            entry.copies += 1;
+            entry.sent = now;
+        }
+        let number = entry.header.number;
+        self.headers.push_back(entry);
+        if self.headers.len() > MAX_HEADERS {
+            self.headers.pop_front();
+        }
+        (number, announced)
+    }
+}

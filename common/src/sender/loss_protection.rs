@@ -1,0 +1,156 @@
+//! What a frame gets against loss: parity, and a place in the retransmit
+//! buffer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::packet::{QueuedPacket, Shards};
+use super::plan::Plan;
+use super::retransmit_buffer::{Asked, RetransmitBuffer, SentFrame};
+use crate::chunk::ChunkedFrame;
+use crate::fec::{Carry, Fec, ParityBlock, Planner, max_shards};
+use crate::seq::FrameNumber;
+use crate::wire::native::FrameNack;
+
+/// Parity beyond what is sent at once, for answers to NACKs.
+const SPARE_SHARDS: usize = 8;
+
+/// The protection of one stream.
+#[derive(Debug)]
+pub(super) struct LossProtection {
+    planner: Planner,
+    /// Parity that is carried over from block to block, by destination.
+    carries: Vec<Carry>,
+    interval: Duration,
+    /// Frames that wait for the parity over all of them, how many it will be,
+    /// and when it is sent at the latest.
+    window: Vec<Arc<ChunkedFrame>>,
+    span: usize,
+    closes: Duration,
+    buffer: RetransmitBuffer,
+    blocks: u32,
+}
+
+impl LossProtection {
+    pub(super) fn new(fec: Fec, interval: Duration) -> Self {
+        Self {
+            planner: Planner::new(fec),
+            carries: Vec::new(),
+            interval,
+            window: Vec::new(),
+            span: 1,
+            closes: Duration::ZERO,
+            buffer: RetransmitBuffer::default(),
+            blocks: 0,
+        }
+    }
+
+    /// Takes a frame that is sent now, and gives the parity to send with it.
+    pub(super) fn protect(
+        &mut self,
+        frame: &Arc<ChunkedFrame>,
+        plan: &Plan,
+        now: Duration,
+    ) -> Option<Shards> {
+        if self.window.is_empty() {
+            let chunks = frame.count();
+            self.span = self
+                .planner
+                .span(chunks, self.interval, plan.spread, &plan.worst);
+            self.closes = now + self.interval * self.span as u32;
+        }
+        self.window.push(Arc::clone(frame));
+        let is_only = self.window.len() == 1 && self.span == 1;
+        let shards = if self.window.len() >= self.span {
+            self.close_window(plan)
+        } else {
+            None
+        };
+        let own = shards.as_ref().filter(|_| is_only);
+        let sent = SentFrame {
+            frame: Arc::clone(frame),
+            sent: now,
+            spread: plan.spread,
+            block: own.map(|(block, _)| Arc::clone(block)),
+            shards_sent: own.map_or_else(BTreeMap::new, |(_, counts)| {
+                let counts = counts.iter().enumerate();
+                counts
+                    .filter_map(|(to, count)| Some((to, (*count)?)))
+                    .collect()
+            }),
+            retransmitted: BTreeMap::new(),
+        };
+        self.buffer.push(sent, plan.keep);
+        shards
+    }
+
+    /// When the parity over the frames so far is sent, whether or not others
+    /// have come.
+    pub(super) fn closes(&self) -> Option<Duration> {
+        (!self.window.is_empty()).then_some(self.closes)
+    }
+
+    /// The parity over the frames so far.
+    pub(super) fn close_window(&mut self, plan: &Plan) -> Option<Shards> {
+        let frames = std::mem::take(&mut self.window);
+        let chunks = frames.iter().map(|frame| frame.count()).sum();
+        let most = max_shards(chunks);
+        let counts = self.parity(chunks, frames.len(), plan);
+        let counts: Vec<_> = counts
+            .into_iter()
+            .map(|count| count.map(|count| count.min(most)))
+            .collect();
+        let parity = counts.iter().flatten().copied().max().unwrap_or(0);
+        if parity == 0 {
+            return None;
+        }
+        let shards = (parity + SPARE_SHARDS).next_power_of_two().min(most);
+        let block = Arc::new(ParityBlock::new(self.next_block(), &frames, shards)?);
+        Some((block, counts))
+    }
+
+    /// How many packets of parity each destination gets over so many chunks:
+    /// what its own viewers need. None for one that is closed.
+    fn parity(&mut self, chunks: usize, frames: usize, plan: &Plan) -> Vec<Option<usize>> {
+        self.planner.begin_block();
+        let destinations = plan.destinations.iter().enumerate();
+        let counts = destinations.map(|(at, paths)| {
+            if self.carries.len() <= at {
+                self.carries.resize_with(at + 1, Carry::default);
+            }
+            let (paths, carry) = (paths.as_ref()?, self.carries.get_mut(at)?);
+            let planner = &mut self.planner;
+            Some(planner.parity(chunks, frames, paths, plan.spread, carry))
+        });
+        counts.collect()
+    }
+
+    /// Forgets what was retransmitted to a destination, and what is carried over
+    /// for it: somebody else is there.
+    pub(super) fn forget(&mut self, destination: usize) {
+        self.buffer.forget(destination);
+        if let Some(carry) = self.carries.get_mut(destination) {
+            *carry = Carry::default();
+        }
+    }
+
+    /// The packets that answer a NACK of one frame.
+    pub(super) fn answer(
+        &mut self,
+        number: FrameNumber,
+        nack: &FrameNack,
+        asked: Asked,
+    ) -> Vec<QueuedPacket> {
+        let blocks = &mut self.blocks;
+        self.buffer.answer(number, nack, asked, || {
+            *blocks = blocks.wrapping_add(1);
+            *blocks
+        })
+    }
+
+    fn next_block(&mut self) -> u32 {
+        self.blocks = self.blocks.wrapping_add(1);
+        self.blocks
+    }
+}

@@ -1,0 +1,205 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::sender::Config;
+use crate::sender::packet::Content;
+use crate::sender::plan::Plan;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn packet(frame: u64, len: usize, begins: bool, ends: bool) -> QueuedPacket {
+    let content = Content::Datagram {
+        bytes: Bytes::from(vec![0; len]),
+        frame: FrameNumber(frame),
+        begins,
+        ends,
+    };
+    QueuedPacket::new(content, To::All)
+}
+
+/// A frame of so many packets of 1,000 bytes and a shorter one.
+fn frame(number: u64, count: usize) -> Vec<QueuedPacket> {
+    let packets = (0..count).map(|at| {
+        let last = at + 1 == count;
+        packet(number, if last { 400 } else { 1_000 }, at == 0, last)
+    });
+    packets.collect()
+}
+
+fn destinations(count: u16, bitrate: Option<u64>) -> Vec<Destination> {
+    let config = Config {
+        bitrate,
+        ..Config::default()
+    };
+    let plan = Plan::new(&config, Vec::new());
+    (0..count)
+        .map(|index| Destination::new(index, &plan, Duration::ZERO))
+        .collect()
+}
+
+fn room(destinations: &[Destination]) -> Room<'_> {
+    Room {
+        destinations,
+        is_shared: false,
+    }
+}
+
+/// What leaves now: destinations, and how many packets and bytes.
+fn poll(
+    pacer: &mut Pacer,
+    destinations: &mut [Destination],
+    now: Duration,
+) -> Vec<(usize, usize, usize)> {
+    let mut left = Vec::new();
+    let mut out = Vec::new();
+    for to in &mut *destinations {
+        to.forget_sent(now);
+    }
+    loop {
+        let Some((packets, to)) = pacer.poll(now, room(destinations)) else {
+            return left;
+        };
+        let bytes: usize = packets.iter().map(QueuedPacket::len).sum();
+        left.push((to, packets.len(), bytes));
+        destinations[to].copy(&vec![0; bytes], now, &mut out);
+    }
+}
+
+fn due(pacer: &Pacer, destinations: &[Destination]) -> Option<Duration> {
+    pacer.due(room(destinations))
+}
+
+#[test]
+fn a_frame_is_spread_evenly_in_steps_and_no_later_than_it_may() {
+    let (mut pacer, mut to) = (Pacer::default(), destinations(1, None));
+    let (start, spread) = (100 * MS, 10 * MS);
+    pacer.push_frame(frame(0, 100), start, spread);
+    let mut sent = 0;
+    let mut last = start;
+    while let Some(at) = due(&pacer, &to) {
+        assert!(at >= last && (at - start).as_micros() % STEP.as_micros() == 0);
+        last = at;
+        let left = poll(&mut pacer, &mut to, at);
+        sent += left.iter().map(|(_, packets, _)| packets).sum::<usize>();
+        // Its share by now, give or take a step's.
+        let share = 100.0 * (at - start).as_secs_f64() / spread.as_secs_f64();
+        assert!((sent as f64 - share).abs() <= 6.0, "{sent} at {at:?}");
+    }
+    assert_eq!(sent, 100);
+    assert!(last - start < spread && last - start >= 9 * MS, "{last:?}");
+    assert!(pacer.is_empty());
+}
+
+#[test]
+fn a_new_frame_makes_the_rest_of_the_one_before_leave_at_once() {
+    let (mut pacer, mut to) = (Pacer::default(), destinations(1, None));
+    pacer.push_frame(frame(0, 20), Duration::ZERO, 10 * MS);
+    poll(&mut pacer, &mut to, 2 * MS);
+    pacer.push_frame(frame(1, 20), 3 * MS, 10 * MS);
+    let left = poll(&mut pacer, &mut to, 3 * MS);
+    // Two batches: a frame's last packet is shorter.
+    assert_eq!(left, [(0, 15, 14_400), (0, 1, 1_000)]);
+    assert_eq!(due(&pacer, &to), Some(3 * MS + STEP));
+}
+
+#[test]
+fn a_batch_has_datagrams_of_one_length_and_no_more_than_a_call_takes() {
+    let (mut pacer, mut to) = (Pacer::default(), destinations(2, None));
+    pacer.push_frame(frame(0, 130), Duration::ZERO, Duration::ZERO);
+    let batch = |to, packets| (to, packets, 1_000 * packets);
+    assert_eq!(
+        poll(&mut pacer, &mut to, Duration::ZERO),
+        [
+            batch(0, 64),
+            batch(1, 64),
+            batch(0, 64),
+            batch(1, 64),
+            (0, 2, 1_400),
+            (1, 2, 1_400)
+        ]
+    );
+    let large = (0..3).map(|at| packet(1, 30_000, at == 0, at == 2));
+    pacer.push_frame(large.collect(), MS, Duration::ZERO);
+    let left = poll(&mut pacer, &mut to[..1], MS);
+    assert_eq!(left, [(0, 2, 60_000), (0, 1, 30_000)]);
+}
+
+#[test]
+fn who_is_not_there_is_passed_over() {
+    let (mut pacer, mut to) = (Pacer::default(), destinations(3, None));
+    to[1].close();
+    pacer.push_frame(frame(0, 2), Duration::ZERO, Duration::ZERO);
+    let left = poll(&mut pacer, &mut to, Duration::ZERO);
+    assert_eq!(left, [(0, 2, 1_400), (2, 2, 1_400)]);
+    to.iter_mut().for_each(Destination::close);
+    pacer.push_frame(frame(1, 2), MS, Duration::ZERO);
+    assert_eq!(poll(&mut pacer, &mut to, MS), []);
+    assert!(pacer.is_empty() && !pacer.is_full());
+}
+
+#[test]
+fn what_the_rate_has_no_room_for_waits_and_is_due_when_there_is() {
+    // 10,000 bytes a second beyond what control packets have.
+    let bitrate = 8 * (10_000 + crate::sender::CONTROL_RESERVE);
+    let (mut pacer, mut to) = (Pacer::default(), destinations(1, Some(bitrate)));
+    pacer.push_frame(frame(0, 16), Duration::ZERO, Duration::ZERO);
+    let left = poll(&mut pacer, &mut to, Duration::ZERO);
+    assert_eq!(left, [(0, 10, 10_000)]);
+    assert!(pacer.is_held_back(Duration::ZERO, room(&to)));
+    let again = due(&pacer, &to).unwrap();
+    assert!((1_000 * MS..1_002 * MS).contains(&again), "{again:?}");
+    to[0].forget_sent(again);
+    assert!(!pacer.is_held_back(again, room(&to)));
+    assert_eq!(poll(&mut pacer, &mut to, again), [(0, 6, 5_400)]);
+}
+
+#[test]
+fn no_more_frames_and_bytes_wait_than_may() {
+    let mut pacer = Pacer::default();
+    for number in 0..MAX_WAITING_FRAMES as u64 {
+        assert!(!pacer.is_full());
+        pacer.push_frame(frame(number, 2), Duration::ZERO, Duration::ZERO);
+    }
+    assert!(pacer.is_full());
+    pacer.clear();
+    let huge = (0..4).map(|_| packet(0, MAX_FRAME_BYTES, false, false));
+    pacer.push_frame(huge.collect(), Duration::ZERO, Duration::ZERO);
+    assert!(pacer.is_full(), "by bytes");
+    let mut to = destinations(1, None);
+    assert_eq!(poll(&mut pacer, &mut to, Duration::ZERO).len(), 4);
+    assert!(!pacer.is_full());
+}
+
+#[test]
+fn answers_go_first_a_little_spread_and_do_not_hold_up_others() {
+    let (mut pacer, mut to) = (Pacer::default(), destinations(2, None));
+    let answer = |len| {
+        let content = Content::Datagram {
+            bytes: Bytes::from(vec![0; len]),
+            frame: FrameNumber(0),
+            begins: false,
+            ends: false,
+        };
+        QueuedPacket::new(content, To::One(1))
+    };
+    pacer.push_frame(frame(1, 2), Duration::ZERO, Duration::ZERO);
+    pacer.push_answer(
+        vec![answer(700), answer(700), answer(700)],
+        1,
+        Duration::ZERO,
+    );
+    assert_eq!(pacer.answers_waiting(1), 2_100);
+    let left = poll(&mut pacer, &mut to, Duration::ZERO);
+    assert_eq!(left, [(1, 1, 700), (0, 2, 1_400), (1, 2, 1_400)]);
+    let gap = retransmit_gap(3);
+    assert_eq!(due(&pacer, &to), Some(gap));
+    // A second answer goes between what is left of the first.
+    pacer.push_answer(vec![answer(300)], 1, gap / 2);
+    assert_eq!(poll(&mut pacer, &mut to, gap / 2), [(1, 1, 300)]);
+    pacer.forget(1);
+    assert_eq!(due(&pacer, &to), None);
+    for _ in 0..2 {
+        pacer.push_answer(vec![answer(1); MAX_ANSWERS], 1, MS);
+    }
+    assert_eq!(pacer.answers_waiting(1), MAX_ANSWERS as u64);
+}

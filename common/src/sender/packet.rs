@@ -1,0 +1,190 @@
+//! Packets that wait to be sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::jpeg_headers::HeaderPart;
+use crate::chunk::ChunkedFrame;
+use crate::fec::ParityBlock;
+use crate::seq::FrameNumber;
+use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
+
+/// A packet to be sent, and to whom.
+#[derive(Clone, Debug)]
+pub(super) struct QueuedPacket {
+    content: Content,
+    to: To,
+    len: usize,
+}
+
+/// Whom a packet is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// All destinations that are open.
+    All,
+    /// These of them.
+    Those(Arc<[usize]>),
+    /// One that asked for it.
+    One(usize),
+}
+
+impl To {
+    pub(super) fn includes(&self, destination: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Those(those) => those.contains(&destination),
+            Self::One(one) => *one == destination,
+        }
+    }
+}
+
+/// What is in a packet.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// The chunk of a frame at an index.
+    Chunk(Arc<ChunkedFrame>, usize),
+    /// The same, once more.
+    Retransmission(Arc<ChunkedFrame>, usize),
+    /// The parity shard at an index.
+    Parity(Arc<ParityBlock>, usize),
+    /// A part of a JPEG header.
+    JpegHeader(HeaderPart),
+    /// A datagram of another format, which is the same for every destination.
+    Datagram {
+        bytes: Bytes,
+        frame: FrameNumber,
+        /// Whether it is the first one of the frame.
+        begins: bool,
+        /// Whether it is the last one.
+        ends: bool,
+    },
+}
+
+/// A packet as it leaves.
+#[derive(Debug)]
+pub(super) enum Encoding<'a> {
+    /// With a header of its own for each destination.
+    Native(Packet<'a>),
+    /// As it is.
+    Datagram(&'a [u8]),
+}
+
+impl QueuedPacket {
+    pub(super) fn new(content: Content, to: To) -> Self {
+        let len = match &content {
+            Content::Chunk(frame, index) | Content::Retransmission(frame, index) => {
+                HEADER + CHUNK_BODY + frame.chunk(*index).data.len()
+            }
+            Content::Parity(block, _) => HEADER + block.packet_len(),
+            Content::JpegHeader(part) => HEADER + part.packet_len(),
+            Content::Datagram { bytes, .. } => bytes.len(),
+        };
+        Self { content, to, len }
+    }
+
+    /// A chunk that is sent again to one destination.
+    pub(super) fn retransmission(frame: &Arc<ChunkedFrame>, index: usize, to: usize) -> Self {
+        let content = Content::Retransmission(Arc::clone(frame), index);
+        Self::new(content, To::One(to))
+    }
+
+    /// A parity shard.
+    pub(super) fn parity(block: &Arc<ParityBlock>, index: usize, to: To) -> Self {
+        Self::new(Content::Parity(Arc::clone(block), index), to)
+    }
+
+    /// Bytes of the datagram.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn to(&self) -> &To {
+        &self.to
+    }
+
+    /// The frame that it is the first chunk of, sent for the first time.
+    pub(super) fn begins(&self) -> Option<FrameNumber> {
+        match &self.content {
+            Content::Chunk(frame, 0) => Some(frame.number()),
+            Content::Datagram { frame, begins, .. } => begins.then_some(*frame),
+            Content::Chunk(..)
+            | Content::Retransmission(..)
+            | Content::Parity(..)
+            | Content::JpegHeader(_) => None,
+        }
+    }
+
+    /// Whether it is the last chunk of a frame, sent for the first time.
+    pub(super) fn ends(&self) -> bool {
+        match &self.content {
+            Content::Chunk(frame, index) => index + 1 == frame.count(),
+            Content::Datagram { ends, .. } => *ends,
+            Content::Retransmission(..) | Content::Parity(..) | Content::JpegHeader(_) => false,
+        }
+    }
+
+    /// Whether it repairs what was sent before.
+    pub(super) fn is_repair(&self) -> bool {
+        match &self.content {
+            Content::Retransmission(..) | Content::Parity(..) => true,
+            Content::Chunk(..) | Content::JpegHeader(_) | Content::Datagram { .. } => false,
+        }
+    }
+
+    /// The chunk that it is, sent for the first time, by its frame and index.
+    pub(super) fn chunk(&self) -> Option<(FrameNumber, usize)> {
+        match &self.content {
+            Content::Chunk(frame, index) => Some((frame.number(), *index)),
+            Content::Retransmission(..)
+            | Content::Parity(..)
+            | Content::JpegHeader(_)
+            | Content::Datagram { .. } => None,
+        }
+    }
+
+    /// The frame that it is a chunk of.
+    pub(super) fn frame(&self) -> Option<FrameNumber> {
+        match &self.content {
+            Content::Chunk(frame, _) | Content::Retransmission(frame, _) => Some(frame.number()),
+            Content::Parity(..) | Content::JpegHeader(_) | Content::Datagram { .. } => None,
+        }
+    }
+
+    pub(super) fn encoding(&self) -> Encoding<'_> {
+        let packet = match &self.content {
+            Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),
+            Content::Retransmission(frame, index) => Packet::Retransmission(frame.chunk(*index)),
+            Content::Parity(block, index) => Packet::Parity(block.packet(*index)),
+            Content::JpegHeader(part) => Packet::Tables(part.packet()),
+            Content::Datagram { bytes, .. } => return Encoding::Datagram(bytes),
+        };
+        Encoding::Native(packet)
+    }
+}
+
+/// What is sent of a block: its shards, and how many of them to each
+/// destination; none to one that is closed.
+pub(super) type Shards = (Arc<ParityBlock>, Vec<Option<usize>>);
+
+/// The parity shards of a block, each for the destinations that get so many.
+pub(super) fn parity_packets((block, counts): &Shards) -> Vec<QueuedPacket> {
+    let most = counts.iter().flatten().copied().max().unwrap_or(0);
+    let mut last = To::All;
+    let packets = (0..most).map(|index| {
+        let gets = |count: &Option<usize>| count.is_none_or(|count| count > index);
+        let to = if counts.iter().all(gets) {
+            To::All
+        } else {
+            let all = counts.iter().enumerate();
+            let those = all.filter(|(_, count)| count.is_some_and(|count| count > index));
+            To::Those(those.map(|(to, _)| to).collect())
+        };
+        // Equal ones are shared.
+        if to != last {
+            last = to;
+        }
+        QueuedPacket::parity(block, index, last.clone())
+    });
+    packets.collect()
+}

@@ -1,0 +1,193 @@
+//! The numbers that pacer, rate limit and loss protection go by. One function
+//! fills them, from the settings and from what viewers report. What a viewer
+//! claims of its own path decides what it is sent itself; of what all share it
+//! decides only within bounds.
+
+use std::time::Duration;
+
+use super::Config;
+use crate::fec::PathEstimate;
+use crate::wire::DEFAULT_DATAGRAM;
+
+/// Bytes a second that media and repair leave to control packets: two sender
+/// reports, four byes and some echoes.
+pub const CONTROL_RESERVE: u64 = 1024;
+
+/// The part of a destination's rate that repair takes at the most where several
+/// are served, one in so many: what all wait for leaves at the pace of the
+/// slowest, and a viewer that needs or wants more repair than others does not
+/// slow it down by more than that.
+const REPAIR_SHARE: u64 = 5;
+
+/// Where several viewers share the pacer, one that waits for less is planned
+/// for as if it waited for this: it leaves time to spread a frame's datagrams.
+const LEAST_SHARED_DELAY: Duration = Duration::from_millis(20);
+
+/// The numbers for what is sent from now on.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The most bytes of media and repair that go to each destination in any
+    /// second.
+    pub(super) rate: Option<u64>,
+    /// The most of them that repair takes where the plan is shared.
+    pub(super) repair_rate: Option<u64>,
+    /// Time over which the datagrams of a frame are spread: no longer than is
+    /// good for any viewer.
+    pub(super) spread: Duration,
+    /// How long a frame is kept for retransmission: as long as any viewer waits
+    /// for one, no longer.
+    pub(super) keep: Duration,
+    /// Whether there are several viewers, or destinations: repair for one of
+    /// them keeps to a share of the rate.
+    pub(super) is_shared: bool,
+    /// The path that decides over how many frames parity is taken: as bad as
+    /// the worst, and in time for all.
+    pub(super) worst: PathEstimate,
+    /// The paths to the viewers of each destination, which decide how much
+    /// parity goes there; none where it is closed.
+    pub(super) destinations: Vec<Option<Vec<PathEstimate>>>,
+}
+
+impl Plan {
+    /// The plan for these paths to the viewers that are present, by destination.
+    /// A destination without any report has the path that is presumed.
+    pub(super) fn new(config: &Config, mut destinations: Vec<Option<Vec<PathEstimate>>>) -> Self {
+        let presumed = PathEstimate {
+            nack: config.retransmit,
+            ..PathEstimate::default()
+        };
+        for viewers in destinations.iter_mut().flatten() {
+            if viewers.is_empty() {
+                viewers.push(presumed);
+            }
+        }
+        let all: Vec<_> = destinations.iter().flatten().flatten().copied().collect();
+        let delays = || all.iter().map(|path| path.playout_delay);
+        let longest = delays().max().unwrap_or(presumed.playout_delay);
+        // No playout delay counts for less where it is shared, unless all do.
+        let floor = LEAST_SHARED_DELAY.min(longest);
+        let spread = |path: &PathEstimate| {
+            let path = PathEstimate {
+                playout_delay: path.playout_delay.max(floor),
+                ..*path
+            };
+            path.spread(config.interval.unwrap_or_default())
+        };
+        let spread = all
+            .iter()
+            .map(spread)
+            .min()
+            .unwrap_or_else(|| spread(&presumed));
+        let worst = all.iter().max_by(|a, b| loss(a).total_cmp(&loss(b)));
+        let shortest = delays().min().map(|delay| delay.max(floor));
+        let rate = config
+            .bitrate
+            .map(|bitrate| (bitrate / 8).saturating_sub(CONTROL_RESERVE));
+        Self {
+            rate,
+            repair_rate: rate.map(|rate| (rate / REPAIR_SHARE).max(DEFAULT_DATAGRAM as u64)),
+            spread: if config.pace { spread } else { Duration::ZERO },
+            keep: if config.retransmit {
+                longest
+            } else {
+                Duration::ZERO
+            },
+            is_shared: all.len() > 1,
+            worst: PathEstimate {
+                playout_delay: shortest.unwrap_or(presumed.playout_delay),
+                ..*worst.unwrap_or(&presumed)
+            },
+            destinations,
+        }
+    }
+}
+
+fn loss(path: &PathEstimate) -> f64 {
+    path.loss.map_or(0.0, |loss| loss.loss())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fec::LossModel;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn config() -> Config {
+        Config {
+            interval: Some(40 * MS),
+            ..Config::default()
+        }
+    }
+
+    fn path(loss: f64, delay: u32) -> PathEstimate {
+        PathEstimate {
+            loss: Some(LossModel::new(loss, 1.0)),
+            playout_delay: delay * MS,
+            ..PathEstimate::default()
+        }
+    }
+
+    #[test]
+    fn nobody_who_has_reported_is_planned_for_as_presumed() {
+        let plan = Plan::new(&config(), vec![Some(vec![])]);
+        let presumed = PathEstimate::default();
+        assert_eq!(plan.keep, presumed.playout_delay);
+        assert_eq!(plan.spread, presumed.playout_delay / 4);
+        assert!(!plan.is_shared && plan.worst.loss.is_none());
+        // Closed destinations count for nothing.
+        let none = Plan::new(&config(), vec![None, None]);
+        assert_eq!((none.keep, none.spread), (plan.keep, plan.spread));
+        assert!(!none.is_shared);
+    }
+
+    #[test]
+    fn frames_are_kept_for_the_most_patient_and_spread_for_the_least() {
+        let viewers = vec![
+            Some(vec![path(0.3, 500), path(0.01, 30)]),
+            None,
+            Some(vec![path(0.1, 60)]),
+        ];
+        let plan = Plan::new(&config(), viewers);
+        assert_eq!((plan.keep, plan.spread), (500 * MS, 30 * MS / 4));
+        assert!(plan.is_shared);
+        let worst = plan.worst;
+        assert_eq!((loss(&worst), worst.playout_delay), (0.3, 30 * MS));
+    }
+
+    #[test]
+    fn one_viewer_that_waits_for_nothing_leaves_time_for_the_others_frames() {
+        let spread = |viewers| Plan::new(&config(), vec![Some(viewers)]).spread;
+        let shared = spread(vec![path(0.0, 0), path(0.0, 60)]);
+        assert_eq!(shared, LEAST_SHARED_DELAY / 4);
+        assert_eq!(spread(vec![path(0.0, 0)]), Duration::ZERO);
+    }
+
+    #[test]
+    fn without_pacing_or_retransmission_nothing_is_spread_or_kept() {
+        let config = Config {
+            pace: false,
+            retransmit: false,
+            ..config()
+        };
+        let plan = Plan::new(&config, vec![Some(vec![path(0.1, 60)])]);
+        assert_eq!((plan.spread, plan.keep), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
+    fn repair_has_a_share_of_the_rate_and_room_for_a_datagram() {
+        let rates = |bitrate| {
+            let config = Config {
+                bitrate,
+                ..config()
+            };
+            let plan = Plan::new(&config, Vec::new());
+            (plan.rate, plan.repair_rate)
+        };
+        assert_eq!(rates(None), (None, None));
+        assert_eq!(rates(Some(8_008_192)), (Some(1_000_000), Some(200_000)));
+        let datagram = DEFAULT_DATAGRAM as u64;
+        assert_eq!(rates(Some(16_384)), (Some(1_024), Some(datagram)));
+        assert_eq!(rates(Some(1)), (Some(0), Some(datagram)));
+    }
+}

@@ -1,0 +1,188 @@
+//! The frames of the last moments, for retransmission.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::packet::{QueuedPacket, To};
+use crate::chunk::ChunkedFrame;
+use crate::fec::{MAX_EXTRA, ParityBlock};
+use crate::seq::FrameNumber;
+use crate::wire::native::FrameNack;
+
+/// The most bytes of frames that are kept.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
+/// The most frames that are kept, however small and however long a viewer says
+/// that it waits.
+const MAX_KEPT_FRAMES: usize = 1024;
+
+/// A chunk is retransmitted so often at the most.
+const MAX_RETRANSMISSIONS: u8 = 4;
+
+/// The most packets that one NACK draws.
+const MAX_ANSWER: usize = 1024;
+
+/// Parity that is made for a frame when the first NACK asks for extra.
+const SHARDS_ON_DEMAND: usize = 32;
+
+/// The frames that may still be asked for.
+#[derive(Debug, Default)]
+pub(super) struct RetransmitBuffer {
+    frames: VecDeque<SentFrame>,
+    bytes: usize,
+}
+
+/// A frame with when and how it was sent.
+#[derive(Debug)]
+pub(super) struct SentFrame {
+    pub(super) frame: Arc<ChunkedFrame>,
+    pub(super) sent: Duration,
+    /// Between the first packet and the last.
+    pub(super) spread: Duration,
+    /// Parity over this frame alone, and the first shard not yet sent to each
+    /// destination that got any.
+    pub(super) block: Option<Arc<ParityBlock>>,
+    pub(super) shards_sent: BTreeMap<usize, usize>,
+    /// How often each chunk was retransmitted to each destination, and when
+    /// last.
+    pub(super) retransmitted: BTreeMap<(usize, u16), (u8, Duration)>,
+}
+
+/// What decides on an answer besides the NACK itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) destination: usize,
+    pub(super) now: Duration,
+    /// The shortest time in which a loss can be noticed and asked for.
+    pub(super) rtt: Duration,
+    /// How long who asks waits for a frame.
+    pub(super) playout_delay: Duration,
+    /// The first chunk that still waits to be sent, by its frame and index.
+    pub(super) unsent: Option<(FrameNumber, usize)>,
+}
+
+impl RetransmitBuffer {
+    /// Keeps a frame that is being sent, and drops what is older than `keep`.
+    pub(super) fn push(&mut self, frame: SentFrame, keep: Duration) {
+        let now = frame.sent;
+        self.bytes += frame.frame.len();
+        self.frames.push_back(frame);
+        while let Some(oldest) = self.frames.front() {
+            let old = now.saturating_sub(oldest.sent) > keep + oldest.spread;
+            if !old && self.bytes <= MAX_KEPT_BYTES && self.frames.len() <= MAX_KEPT_FRAMES {
+                return;
+            }
+            self.bytes -= oldest.frame.len();
+            self.frames.pop_front();
+        }
+    }
+
+    /// Forgets what was retransmitted to a destination: somebody else is there.
+    pub(super) fn forget(&mut self, destination: usize) {
+        for kept in &mut self.frames {
+            kept.shards_sent.remove(&destination);
+            kept.retransmitted.retain(|(to, _), _| *to != destination);
+        }
+    }
+
+    /// The packets that answer a NACK of one frame. `block_number` makes the
+    /// numbers of blocks.
+    pub(super) fn answer(
+        &mut self,
+        number: FrameNumber,
+        want: &FrameNack,
+        asked: Asked,
+        block_number: impl FnOnce() -> u32,
+    ) -> Vec<QueuedPacket> {
+        let at = self
+            .frames
+            .iter()
+            .position(|kept| kept.frame.number() == number);
+        let Some(kept) = at.and_then(|at| self.frames.get_mut(at)) else {
+            return Vec::new();
+        };
+        kept.answer(want, asked, block_number)
+    }
+}
+
+impl SentFrame {
+    fn answer(
+        &mut self,
+        want: &FrameNack,
+        asked: Asked,
+        block_number: impl FnOnce() -> u32,
+    ) -> Vec<QueuedPacket> {
+        // It would come when it is no longer waited for.
+        if asked.now.saturating_sub(self.sent) > asked.playout_delay + self.spread {
+            return Vec::new();
+        }
+        let count = self.frame.count();
+        let whole = [(0, count.min(usize::from(u16::MAX)) as u16)];
+        let gaps: &[(u16, u16)] = if want.gaps.is_empty() {
+            &whole
+        } else {
+            &want.gaps
+        };
+        let named = gaps.iter().flat_map(|(first, many)| {
+            let first = usize::from(*first);
+            first..(first + usize::from(*many)).min(count)
+        });
+        let mut packets = Vec::new();
+        for index in named.take(MAX_ANSWER) {
+            let before = self.retransmitted.get(&(asked.destination, index as u16));
+            let (times, last) = before.copied().unwrap_or((0, self.sent_at(index)));
+            // Sent so short a time ago, or not yet, it cannot have been missed.
+            let sent = asked
+                .unsent
+                .is_none_or(|unsent| (self.frame.number(), index) < unsent);
+            if !sent || times >= MAX_RETRANSMISSIONS || asked.now.saturating_sub(last) < asked.rtt {
+                continue;
+            }
+            self.retransmitted
+                .insert((asked.destination, index as u16), (times + 1, asked.now));
+            packets.push(QueuedPacket::retransmission(
+                &self.frame,
+                index,
+                asked.destination,
+            ));
+        }
+        let extra = if packets.is_empty() {
+            0
+        } else {
+            usize::from(want.extra).min(MAX_EXTRA)
+        };
+        packets.extend(self.extra(extra, asked.destination, block_number));
+        packets
+    }
+
+    /// Up to `extra` parity packets that were not sent before.
+    fn extra(
+        &mut self,
+        extra: usize,
+        to: usize,
+        block_number: impl FnOnce() -> u32,
+    ) -> Vec<QueuedPacket> {
+        if extra > 0 && self.block.is_none() {
+            let block =
+                ParityBlock::new(block_number(), &[Arc::clone(&self.frame)], SHARDS_ON_DEMAND);
+            self.block = block.map(Arc::new);
+        }
+        let Some(block) = &self.block else {
+            return Vec::new();
+        };
+        let sent = self.shards_sent.entry(to).or_default();
+        let shards = *sent..block.shards().min(*sent + extra);
+        *sent = shards.end.max(*sent);
+        shards
+            .map(|index| QueuedPacket::parity(block, index, To::One(to)))
+            .collect()
+    }
+
+    fn sent_at(&self, index: usize) -> Duration {
+        self.sent
+            + self
+                .spread
+                .mul_f64(index as f64 / self.frame.count() as f64)
+    }
+}

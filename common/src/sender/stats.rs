@@ -1,0 +1,198 @@
+//! What a stream counts of itself: for viewers in sender reports, for a person
+//! as statistics.
+
+use std::time::Duration;
+
+use super::destination::Destination;
+use super::feedback::short_micros;
+use super::{Protocol, Sender};
+use crate::stats::{self, Outcome, Side, Statistics, ViewerFigures};
+use crate::wire::native::{Channel, Packet, SenderReport, micros};
+use crate::wire::rtp;
+
+/// What was handed out so far, in bytes, whether the system took it or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// UDP payload to the destination that got the most.
+    pub sent: u64,
+    /// JPEGs.
+    pub jpeg: u64,
+}
+
+/// What no destination counts.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    captured: u64,
+    replaced: u64,
+    pub(super) not_sent: u64,
+    sent: u64,
+    jpeg_bytes: u64,
+    quality: Option<u8>,
+    /// When the first frame was handed in, and the last.
+    pub(super) frames_at: Option<(Duration, Duration)>,
+    pub(super) malformed: u64,
+    /// RTCP that the system refused.
+    control_errors: u64,
+}
+
+impl Counts {
+    /// A frame is sent.
+    pub(super) fn record_frame(&mut self, bytes: usize, quality: Option<u8>, now: Duration) {
+        self.sent += 1;
+        self.captured = self.captured.max(self.sent);
+        self.jpeg_bytes += bytes as u64;
+        self.quality = quality;
+        let first = self.frames_at.map_or(now, |(first, _)| first);
+        self.frames_at = Some((first, now));
+    }
+}
+
+impl Sender {
+    /// Sets how many frames the source has delivered so far.
+    pub fn handle_captured(&mut self, total: u64) {
+        self.counts.captured = self.counts.captured.max(total);
+    }
+
+    /// Counts frames that a newer one replaced before they were encoded.
+    pub fn handle_replaced(&mut self, frames: u64) {
+        self.counts.replaced += frames;
+    }
+
+    /// Counts frames that could not be encoded.
+    pub fn handle_not_sent(&mut self, frames: u64) {
+        self.counts.not_sent += frames;
+    }
+
+    /// Takes datagrams, of `segment` bytes each but the last, that were polled
+    /// for a destination and that the local system refused to send.
+    pub fn handle_send_error(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
+        let native = matches!(self.protocol, Protocol::Native(_));
+        for datagram in datagrams.chunks(segment.max(1)) {
+            let bytes = datagram.len() as u64;
+            let to = self.destinations.get_mut(destination);
+            if !native {
+                match to.filter(|_| !rtp::is_control(datagram)) {
+                    Some(to) => to.record_error(None, bytes),
+                    None => self.counts.control_errors += 1,
+                }
+                continue;
+            }
+            let (Some(to), Ok((header, packet))) = (to, Packet::decode(datagram)) else {
+                continue;
+            };
+            let media = (header.channel == Channel::Media).then_some(header.number);
+            to.record_error(media, bytes);
+            if let Packet::Chunk(chunk) | Packet::Retransmission(chunk) = packet {
+                self.unsent.record_refused(chunk.frame);
+            }
+        }
+    }
+
+    /// What was handed out so far.
+    #[must_use]
+    pub fn volume(&self) -> Volume {
+        let handed_out = self.destinations.iter().map(Destination::handed_out);
+        Volume {
+            sent: handed_out.max().unwrap_or(0),
+            jpeg: self.counts.jpeg_bytes,
+        }
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn statistics(&self, now: Duration) -> Statistics {
+        let counts = &self.counts;
+        let (first, last) = counts.frames_at.unwrap_or((now, now));
+        let duration = last.saturating_sub(first).as_secs_f64();
+        let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
+        let bytes = total(Destination::bytes);
+        let unsent = self.unsent.count().min(counts.sent);
+        let (sent, not_sent) = (counts.sent - unsent, counts.not_sent + unsent);
+        let mut statistics = Statistics {
+            stream: stats::Stream {
+                side: Side::Sender,
+                number: Some(format!("{:016x}", self.stream)),
+                wire: Some(self.config.format.name()),
+                quality: counts.quality,
+                ended: self.finishing,
+                ..stats::Stream::default()
+            },
+            duration_s: duration,
+            fps: stats::fps(sent, duration),
+            bitrate_bps: (duration > 0.0).then(|| bytes as f64 * 8.0 / duration),
+            ..Statistics::default()
+        };
+        statistics.frames.captured = Some(counts.captured);
+        statistics.outcomes[Outcome::Replaced] = Some(counts.replaced);
+        statistics.frames.not_sent = Some(not_sent);
+        statistics.frames.sent = Some(sent);
+        statistics.packets.sent = Some(total(Destination::packets));
+        let errors = total(Destination::send_errors) + counts.control_errors;
+        statistics.packets.send_errors = Some(errors);
+        statistics.packets.malformed = Some(counts.malformed);
+        statistics.bytes.sent = Some(bytes);
+        statistics.bytes.jpeg = Some(counts.jpeg_bytes);
+        statistics.admission = self.acceptor.as_ref().map(|acceptor| acceptor.counts());
+        self.latency.fill(&mut statistics.delays_ms);
+        if let Protocol::Rtp(rtp) = &self.protocol {
+            rtp.fill(&mut statistics);
+        }
+        let mut peers = self.destinations.iter().flat_map(|to| to.feedback.peers());
+        if let (Some(peer), None) = (peers.next(), peers.next()) {
+            peer.fill(&mut statistics);
+        }
+        let viewers = self.destinations.iter().flat_map(|to| {
+            let figures = to.feedback.figures(now);
+            figures.map(|figures| ViewerFigures {
+                destination: to.index(),
+                ..figures
+            })
+        });
+        statistics.viewers = viewers.collect();
+        statistics
+    }
+
+    /// How many viewers are served that came by themselves.
+    #[must_use]
+    pub fn admitted(&self) -> usize {
+        self.acceptor
+            .as_ref()
+            .map_or(0, |acceptor| acceptor.served())
+    }
+
+    /// The sender report, as far as it is the same for all destinations.
+    pub(super) fn report(&self) -> SenderReport {
+        let mut report = SenderReport {
+            frames_captured: self.counts.captured,
+            frames_replaced: self.counts.replaced,
+            frames_not_sent: self.counts.not_sent,
+            frames_sent: self.next_frame.0,
+            jpeg_bytes: self.counts.jpeg_bytes,
+            started: micros(self.started),
+            clock_id: self.config.clock_id.unwrap_or(0),
+            interval: self.config.interval.map_or(0, short_micros),
+            kept: short_micros(self.plan.keep),
+            spread: short_micros(self.plan.spread),
+            ..SenderReport::default()
+        };
+        self.latency.fill_report(&mut report);
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sender::Config;
+
+    #[test]
+    fn a_report_carries_a_long_interval_as_long() {
+        let day = Duration::from_secs(86_400);
+        let config = Config {
+            interval: Some(day),
+            ..Config::default()
+        };
+        let sender = Sender::new(config, 1, 60 * day);
+        assert_eq!(sender.report().interval, u32::MAX);
+    }
+}

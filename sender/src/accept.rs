@@ -1,0 +1,159 @@
+//! Viewers that come by themselves: the socket that they share, and what a
+//! person is told of them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use framegram_cli::invitation;
+use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_net::{
+    DEFAULT_PORT, ListenOptions, Received, Socket, clock, local_addresses, resolve,
+};
+
+use crate::console::Console;
+
+/// So many comings and goings are told at once; more of them are told one a
+/// second, so that nobody outside can fill the screen.
+const TOLD_AT_ONCE: u32 = 16;
+
+/// The socket at which viewers are accepted.
+pub(crate) struct AcceptSocket {
+    socket: Arc<Socket>,
+    most: u16,
+    /// The datagram that is being handled.
+    received: Option<Received>,
+    told: u32,
+    told_since: Duration,
+}
+
+impl AcceptSocket {
+    /// Listens at `text` for viewers of a stream.
+    ///
+    /// # Errors
+    /// Where that is no address of this machine, or another program has it.
+    pub(crate) fn open(text: &str, most: u16, datagram: usize) -> Result<Self> {
+        let address = resolve(text, Some(DEFAULT_PORT))?;
+        if address.ip().is_multicast() {
+            bail!("{text} is a multicast group: send to it, without --listen");
+        }
+        let listen = ListenOptions {
+            address: Some(address),
+            fragment: datagram > DEFAULT_DATAGRAM,
+            ..ListenOptions::default()
+        };
+        Ok(Self {
+            socket: Arc::new(Socket::listen(&listen)?),
+            most,
+            received: None,
+            told: 0,
+            told_since: Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// What to type where the viewer is.
+    pub(crate) fn invitation(&self) -> Vec<String> {
+        let Ok(local) = self.address() else {
+            return Vec::new();
+        };
+        let heading = match self.most {
+            1 => "One viewer may come. To view".to_owned(),
+            most => format!("Up to {most} viewers may come. To view"),
+        };
+        invitation::lines(
+            &heading,
+            "framegram-view --connect",
+            local,
+            &local_addresses(),
+        )
+    }
+
+    /// Takes the next datagram.
+    ///
+    /// # Errors
+    /// What the network said.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        self.received = self.socket.receive(buffer)?;
+        Ok(self.received)
+    }
+
+    /// Answers whoever sent the datagram that was received last.
+    pub(crate) fn answer(&self, to: SocketAddr, answer: &[u8]) {
+        if let Some(received) = self.received.filter(|received| received.from == to) {
+            // An answer that cannot be sent is as good as lost: it is asked for
+            // again.
+            let _ = self.socket.reply(&received, answer);
+        }
+    }
+
+    /// Sends to a viewer that is served from the address that its last datagram
+    /// came to.
+    pub(crate) fn remember(&self, viewer: SocketAddr) {
+        if let Some(received) = self.received.filter(|received| received.from == viewer) {
+            self.socket.remember(&received);
+        }
+    }
+
+    /// Tells what happened to the viewer at an address.
+    pub(crate) fn tell(
+        &mut self,
+        viewer: SocketAddr,
+        what: &str,
+        served: usize,
+        console: &Console,
+    ) {
+        let now = clock::now();
+        let passed = now.saturating_sub(self.told_since).as_secs();
+        if passed > 0 {
+            self.told = self
+                .told
+                .saturating_sub(u32::try_from(passed).unwrap_or(u32::MAX));
+            self.told_since = now;
+        }
+        if self.told < TOLD_AT_ONCE {
+            self.told += 1;
+            let most = self.most;
+            console.say(&format!(
+                "the viewer at {viewer} {what}: {served} of {most}"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invites_to_where_it_listens() {
+        let accept = AcceptSocket::open("127.0.0.1:0", 3, DEFAULT_DATAGRAM);
+        assert!(accept.is_err(), "port 0 cannot be typed");
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        assert!(AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM).is_err());
+        drop(free);
+        let accept = AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM).unwrap();
+        assert_eq!(
+            accept.invitation(),
+            [
+                "Up to 3 viewers may come. To view, type on this machine:".to_owned(),
+                format!("  framegram-view --connect {address}"),
+            ]
+        );
+        assert!(AcceptSocket::open("239.1.1.1:5005", 3, DEFAULT_DATAGRAM).is_err());
+    }
+}

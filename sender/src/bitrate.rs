@@ -1,0 +1,250 @@
+//! How long frames may be, so that all that is sent stays within a rate: what
+//! frames cost on the wire is measured, and the next ones are made to fit. Pure:
+//! counts in, a length out.
+//!
+//! The sender keeps the rate in any case, by holding datagrams back; this
+//! is what makes that rare.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use framegram_common::fec::Fec;
+use framegram_common::sender::{CONTROL_RESERVE, Volume};
+
+use crate::encode::MIN_FRAME_BYTES;
+
+/// What the rate holds for, and what costs are measured over.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// A cost that was measured counts for so long, unless a higher one comes:
+/// quality falls at once and rises late.
+const HOLD: Duration = Duration::from_secs(4);
+
+/// The share of the rate that frames aim at: clocks of sources tremble.
+const USE: f64 = 0.97;
+
+/// By how much the length must grow to be changed at all.
+const WORTHWHILE: f64 = 1.05;
+
+/// Frames a second of a source that does not tell, at first and at the most: a
+/// pipe that is read as fast as frames fit would make them ever smaller.
+const UNKNOWN_FPS: f64 = 60.0;
+
+/// Costs without parity, and before any is measured: headers, totals.
+const FIRST_COST: f64 = 1.1;
+
+/// Parity that is sent before a viewer reports, about.
+const FIRST_PARITY: f64 = 0.2;
+
+/// Frames that are remembered within a second, for sources without a bound.
+const MAX_SAMPLES: usize = 1_024;
+
+/// Sets the length of the next frame.
+#[derive(Clone, Debug)]
+pub struct BitrateControl {
+    bytes_per_second: f64,
+    interval: Option<Duration>,
+    /// Counts at the frames of the last second.
+    samples: VecDeque<(Duration, Volume)>,
+    /// Bytes sent for each byte of JPEG: when measured, falling.
+    costs: VecDeque<(Duration, f64)>,
+    target: usize,
+}
+
+impl BitrateControl {
+    /// Frames `interval` apart, if that is known, within `bitrate` bits a
+    /// second, parity as `fec` says included.
+    #[must_use]
+    pub fn new(bitrate: u64, interval: Option<Duration>, fec: Fec, now: Duration) -> Self {
+        let parity = match fec {
+            Fec::Off => 0.0,
+            Fec::Auto => FIRST_PARITY,
+            Fec::Fixed(share) => share,
+        };
+        let mut control = Self {
+            bytes_per_second: (bitrate / 8).saturating_sub(CONTROL_RESERVE) as f64,
+            interval,
+            samples: VecDeque::new(),
+            costs: VecDeque::from([(now, FIRST_COST + parity)]),
+            target: 0,
+        };
+        control.target = control.fitting();
+        control
+    }
+
+    /// The most bytes of the next frame.
+    #[must_use]
+    pub fn target(&self) -> usize {
+        self.target.max(MIN_FRAME_BYTES)
+    }
+
+    /// Whether even the shortest frames are too long for the rate.
+    #[must_use]
+    pub fn is_too_low(&self) -> bool {
+        self.target < MIN_FRAME_BYTES
+    }
+
+    /// Takes what was sent before the frame that is sent now.
+    pub fn observe(&mut self, volume: Volume, now: Duration) {
+        self.samples.push_back((now, volume));
+        while self.samples.len() > MAX_SAMPLES
+            || self
+                .samples
+                .get(1)
+                .is_some_and(|(at, _)| *at + WINDOW <= now)
+        {
+            self.samples.pop_front();
+        }
+        self.measure(now);
+        let fitting = self.fitting();
+        if fitting < self.target || fitting as f64 >= self.target as f64 * WORTHWHILE {
+            self.target = fitting;
+        }
+    }
+
+    fn measure(&mut self, now: Duration) {
+        let Some((since, before)) = self.samples.front().copied() else {
+            return;
+        };
+        let Some((_, after)) = self.samples.back().copied() else {
+            return;
+        };
+        let jpeg = after.jpeg.saturating_sub(before.jpeg);
+        if now.saturating_sub(since) < WINDOW || jpeg == 0 {
+            return;
+        }
+        let cost = (after.sent.saturating_sub(before.sent) as f64 / jpeg as f64).max(1.0);
+        while self.costs.back().is_some_and(|(_, lower)| *lower <= cost) {
+            self.costs.pop_back();
+        }
+        self.costs.push_back((now, cost));
+        while self.costs.len() > 1 && self.costs[0].0 + HOLD <= now {
+            self.costs.pop_front();
+        }
+    }
+
+    fn fitting(&self) -> usize {
+        let cost = self.costs.front().map_or(FIRST_COST, |(_, cost)| *cost);
+        (self.bytes_per_second * USE / self.frames_a_second() / cost) as usize
+    }
+
+    /// The most frames that begin within any one second.
+    fn frames_a_second(&self) -> f64 {
+        let fps = self.interval.map_or_else(
+            || self.measured_fps(),
+            |interval| 1.0 / interval.as_secs_f64(),
+        );
+        // Rates are rounded in their intervals: 30.000001 is 30.
+        (fps - 0.01).ceil().max(1.0)
+    }
+
+    fn measured_fps(&self) -> f64 {
+        let span = match (self.samples.front(), self.samples.back()) {
+            (Some((first, _)), Some((last, _))) => last.saturating_sub(*first),
+            _ => Duration::ZERO,
+        };
+        if span < WINDOW {
+            return UNKNOWN_FPS;
+        }
+        let fps = (self.samples.len() - 1) as f64 / span.as_secs_f64();
+        fps.min(UNKNOWN_FPS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Duration = Duration::from_nanos(33_333_333);
+    const RATE: u64 = 4_000_000;
+
+    /// A stream of frames that would be `natural` bytes long and cost `cost`
+    /// times their length. What was sent in every second and the targets.
+    fn play(
+        interval: Option<Duration>,
+        fec: Fec,
+        frames: u32,
+        natural: impl Fn(u32) -> f64,
+        cost: impl Fn(u32) -> f64,
+    ) -> (Vec<f64>, Vec<usize>) {
+        let start = Duration::from_secs(50);
+        let mut control = BitrateControl::new(RATE, interval, fec, start);
+        let mut volume = Volume::default();
+        let (mut sent, mut targets) = (Vec::new(), Vec::new());
+        for frame in 0..frames {
+            control.observe(volume, start + FRAME * frame);
+            targets.push(control.target());
+            let jpeg = natural(frame).min(control.target() as f64 * 0.9);
+            volume.jpeg += jpeg as u64;
+            volume.sent += (jpeg * cost(frame)) as u64;
+            sent.push(jpeg * cost(frame));
+        }
+        let seconds = sent.windows(30).map(|second| second.iter().sum::<f64>());
+        (seconds.map(|bytes| bytes * 8.0).collect(), targets)
+    }
+
+    fn changes(targets: &[usize]) -> usize {
+        targets.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    }
+
+    #[test]
+    fn fills_the_rate_and_settles_where_nothing_changes() {
+        for interval in [Some(FRAME), None] {
+            let (seconds, targets) = play(interval, Fec::Auto, 600, |_| 1e6, |_| 1.12);
+            assert!(seconds.iter().all(|bits| *bits <= RATE as f64));
+            let settled = &seconds[200..];
+            assert!(settled.iter().all(|bits| *bits >= 0.8 * RATE as f64));
+            assert!(changes(&targets) <= 4, "{}", changes(&targets));
+            assert_eq!(changes(&targets[200..]), 0);
+        }
+    }
+
+    #[test]
+    fn content_alone_does_not_move_the_target() {
+        let natural = |frame: u32| [3_000.0, 1e6][(frame / 100 % 2) as usize];
+        let (seconds, targets) = play(Some(FRAME), Fec::Auto, 1_000, natural, |_| 1.15);
+        assert!(seconds.iter().all(|bits| *bits <= RATE as f64));
+        assert!(changes(&targets) <= 2, "{}", changes(&targets));
+    }
+
+    #[test]
+    fn follows_what_repair_costs_down_at_once_and_up_with_patience() {
+        let cost = |frame: u32| {
+            if (300..600).contains(&frame) {
+                1.6
+            } else {
+                1.1
+            }
+        };
+        let (seconds, targets) = play(Some(FRAME), Fec::Off, 1_200, |_| 1e6, cost);
+        let over = seconds.iter().filter(|bits| **bits > RATE as f64).count();
+        // The second in which it is noticed; the sender holds that back.
+        assert!(over <= 32, "{over}");
+        assert!(seconds[345..].iter().all(|bits| *bits <= RATE as f64));
+        assert!(targets[335] < targets[290]);
+        assert_eq!(targets[599], targets[600 + 60]);
+        assert!(targets[600 + 160] > targets[599]);
+    }
+
+    #[test]
+    fn costs_that_tremble_move_it_seldom() {
+        let cost = |frame: u32| 1.2 + 0.1 * f64::from(frame * 7 % 11) / 11.0;
+        let (_, targets) = play(Some(FRAME), Fec::Auto, 1_200, |_| 1e6, cost);
+        assert!(
+            changes(&targets[200..]) <= 5,
+            "{}",
+            changes(&targets[200..])
+        );
+    }
+
+    #[test]
+    fn says_when_no_frame_can_be_short_enough() {
+        let control = BitrateControl::new(64_000, Some(FRAME), Fec::Auto, Duration::ZERO);
+        assert!(control.is_too_low());
+        assert_eq!(control.target(), MIN_FRAME_BYTES);
+        let slow = Duration::from_secs(3);
+        let control = BitrateControl::new(64_000, Some(slow), Fec::Auto, Duration::ZERO);
+        assert!(!control.is_too_low());
+        assert!(control.target() < 8_000);
+    }
+}

@@ -1,0 +1,119 @@
+//! How frames were encoded: counts for the report, and what a person is told of
+//! it, once for each kind.
+
+use framegram_common::stats::Statistics;
+use framegram_lab::timecode::MIN_SIZE;
+
+use crate::console::Console;
+use crate::encode::Encoded;
+
+/// The counts of one stream, and what was said.
+#[derive(Debug)]
+pub(crate) struct EncodingLog {
+    /// Whether a bit rate limits frames, and whether they get a timecode.
+    limited: bool,
+    timecode: bool,
+    size: Option<(usize, usize)>,
+    quality_lowered: u64,
+    scaled_down: u64,
+    passed_through: u64,
+    reencoded: u64,
+    said_odd: bool,
+    said_decoded: bool,
+    said_too_small: bool,
+}
+
+impl EncodingLog {
+    pub(crate) fn new(limited: bool, timecode: bool) -> Self {
+        Self {
+            limited,
+            timecode,
+            size: None,
+            quality_lowered: 0,
+            scaled_down: 0,
+            passed_through: 0,
+            reencoded: 0,
+            said_odd: false,
+            said_decoded: false,
+            said_too_small: false,
+        }
+    }
+
+    /// Counts a frame that is sent. Returns its size if it is another than that
+    /// of the frame before.
+    pub(crate) fn record(
+        &mut self,
+        encoded: &Encoded,
+        console: &Console,
+    ) -> Option<(usize, usize)> {
+        let size = (encoded.width, encoded.height);
+        if encoded.reencoded {
+            if self.reencoded == 0 {
+                console.say(
+                    "the source's own JPEGs are of a kind that is not sent: they are encoded again",
+                );
+            }
+            self.reencoded += 1;
+        }
+        if let Some(remark) = &encoded.remark
+            && !std::mem::replace(&mut self.said_odd, true)
+        {
+            console.say(&format!(
+                "the source's own JPEGs are odd ({remark}); they are sent all the same"
+            ));
+        }
+        self.passed_through += u64::from(encoded.passed_through);
+        let why = if self.limited {
+            " for the --bitrate"
+        } else {
+            ""
+        };
+        if encoded.quality_lowered {
+            if self.quality_lowered == 0 {
+                let quality = encoded.quality.unwrap_or(0);
+                console.say(&format!(
+                    "frames are too long{why}: quality is lowered where it must be (first to {quality})"
+                ));
+            }
+            self.quality_lowered += 1;
+        }
+        if encoded.scaled_down {
+            if self.scaled_down == 0 {
+                console.say(&format!(
+                    "frames are too long{why} at the lowest quality: they are scaled down where they must be (first to {}x{})",
+                    size.0, size.1
+                ));
+            }
+            self.scaled_down += 1;
+        }
+        if self.timecode {
+            self.record_timecode(encoded, console);
+        }
+        (self.size.replace(size) != Some(size)).then_some(size)
+    }
+
+    fn record_timecode(&mut self, encoded: &Encoded, console: &Console) {
+        if encoded.was_jpeg && !std::mem::replace(&mut self.said_decoded, true) {
+            console.say("JPEGs of the source are re-encoded for --timecode");
+        }
+        if !encoded.stamped && !std::mem::replace(&mut self.said_too_small, true) {
+            console.say(&format!(
+                "frames of {}x{} are too small for a timecode and are sent without: it needs {}x{}",
+                encoded.width, encoded.height, MIN_SIZE.0, MIN_SIZE.1
+            ));
+        }
+    }
+
+    /// Fills in the counts.
+    pub(crate) fn fill(&self, statistics: &mut Statistics) {
+        let (width, height) = self.size.unzip();
+        let stream = &mut statistics.stream;
+        stream.width = width.and_then(|width| u32::try_from(width).ok());
+        stream.height = height.and_then(|height| u32::try_from(height).ok());
+        let frames = &mut statistics.frames;
+        frames.quality_lowered = Some(self.quality_lowered);
+        frames.scaled_down = Some(self.scaled_down);
+        frames.passed_through = Some(self.passed_through);
+        frames.reencoded = Some(self.reencoded);
+    }
+}

@@ -1,0 +1,166 @@
+//! Reading a source: when its frames are due, and which of them are sent.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Result;
+use framegram_net::clock;
+
+use super::{CapturedFrame, Counts};
+use crate::args::Rate;
+use crate::queue::{FrameSlot, Outcome, Put};
+use crate::source::{Captured, Pacer, Source};
+use crate::stop::Stop;
+
+/// What the source's thread does.
+pub(super) struct SourceLoop {
+    pub(super) source: Box<dyn Source>,
+    pub(super) captured: Arc<FrameSlot<CapturedFrame>>,
+    pub(super) counts: Arc<Counts>,
+    pub(super) stop: Stop,
+    pub(super) rate: Option<Rate>,
+    pub(super) repeat: bool,
+    pub(super) frames: u64,
+}
+
+impl SourceLoop {
+    /// Reads frames until there are no more, or enough.
+    ///
+    /// # Errors
+    /// What made the source fail.
+    pub(super) fn run(&mut self) -> Result<()> {
+        let mut pacer = Pacer::new();
+        let mut dropper = FrameDropper::new(self.rate, self.source.as_ref());
+        let mut captured = 0;
+        while captured < self.frames && !self.stop.is_stopped() {
+            let next = self.source.next();
+            self.counts
+                .unreadable
+                .store(self.source.unreadable(), Ordering::Relaxed);
+            let Some(frame) = next? else {
+                if self.repeat && captured > 0 && self.source.rewind()? {
+                    continue;
+                }
+                return Ok(());
+            };
+            let Some(taken) = self.when(&frame, &mut pacer) else {
+                return Ok(());
+            };
+            if !dropper.takes(taken) {
+                continue;
+            }
+            let frame = CapturedFrame {
+                content: frame.content,
+                captured: taken,
+            };
+            let put = if self.source.is_live() {
+                Put::Newest
+            } else if self.rate == Some(Rate::Max) {
+                // Without a pace, nothing but its being taken holds it up.
+                Put::Waiting
+            } else {
+                Put::InTurn
+            };
+            let outcome = self.captured.put(frame, put);
+            if outcome == Outcome::Closed {
+                return Ok(());
+            }
+            captured += 1;
+            self.counts.captured.store(captured, Ordering::Relaxed);
+            if outcome == Outcome::Replaced {
+                self.counts.replaced.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the frame is due; when it was taken, or `None` if the
+    /// stream ends before.
+    fn when(&self, frame: &Captured, pacer: &mut Pacer) -> Option<Duration> {
+        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
+            let now = clock::now();
+            let wait = pacer.due(media_time, now).saturating_sub(now);
+            if !wait.is_zero() && self.stop.wait(wait) {
+                return None;
+            }
+        }
+        Some(frame.taken.unwrap_or_else(clock::now))
+    }
+}
+
+/// Drops frames of a live source that come faster than was asked for.
+struct FrameDropper {
+    interval: Option<Duration>,
+    next: Option<Duration>,
+}
+
+impl FrameDropper {
+    fn new(rate: Option<Rate>, source: &dyn Source) -> Self {
+        let interval = match rate {
+            Some(Rate::Fixed(rate)) if source.is_live() => {
+                Some(Duration::from_secs_f64(1.0 / rate))
+            }
+            _ => None,
+        };
+        Self {
+            interval,
+            next: None,
+        }
+    }
+
+    fn takes(&mut self, taken: Duration) -> bool {
+        let Some(interval) = self.interval else {
+            return true;
+        };
+        let next = self.next.unwrap_or(taken);
+        // A camera's clock trembles; a quarter early is still in time.
+        if taken + interval / 4 < next {
+            return false;
+        }
+        self.next = Some(if taken > next + interval { taken } else { next } + interval);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Pattern;
+
+    struct Live;
+
+    impl Source for Live {
+        fn next(&mut self) -> Result<Option<Captured>> {
+            Ok(None)
+        }
+        fn is_live(&self) -> bool {
+            true
+        }
+    }
+
+    fn taken_of(rate: f64, source: &dyn Source, camera: f64, seconds: f64) -> usize {
+        let mut dropper = FrameDropper::new(Some(Rate::Fixed(rate)), source);
+        let frames = (camera * seconds) as u32;
+        (0..frames)
+            .filter(|&frame| {
+                // Every other one is three milliseconds late.
+                let late = f64::from(frame % 2) * 0.003;
+                dropper.takes(Duration::from_secs_f64(
+                    10.0 + f64::from(frame) / camera + late,
+                ))
+            })
+            .count()
+    }
+
+    #[test]
+    fn drops_frames_of_a_camera_that_is_too_fast_and_no_other() {
+        assert_eq!(taken_of(30.0, &Live, 30.0, 10.0), 300);
+        assert_eq!(taken_of(30.0, &Live, 15.0, 10.0), 150);
+        assert_eq!(taken_of(10.0, &Live, 30.0, 10.0), 100);
+        let some = taken_of(25.0, &Live, 30.0, 10.0);
+        assert!((245..=255).contains(&some), "{some}");
+        let pattern = Pattern::new(16, 16, 30.0).unwrap();
+        assert_eq!(taken_of(10.0, &pattern, 30.0, 10.0), 300);
+    }
+}

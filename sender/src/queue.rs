@@ -1,0 +1,308 @@
+//! Between the threads: one waiting frame in front of the encoders, and the
+//! frames they made put into order behind them.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Room for one waiting item between one thread that puts and several that take.
+#[derive(Debug)]
+pub struct FrameSlot<T> {
+    state: Mutex<Waiting<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    item: Option<T>,
+    closed: bool,
+    idle: bool,
+    /// How many items were taken.
+    taken: u64,
+}
+
+/// Whether an item is put in place of one that still waits, or waits itself
+/// until there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It replaces the other one: of a live source only the newest counts.
+    Newest,
+    /// It waits; while nobody wants any, it replaces the other one.
+    InTurn,
+    /// It waits, however long nobody wants any.
+    Waiting,
+}
+
+/// What happened to an item that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It waits to be taken.
+    Queued,
+    /// It waits to be taken; it replaced an older one.
+    Replaced,
+    /// The slot is closed: nobody will take it.
+    Closed,
+}
+
+impl<T> FrameSlot<T> {
+    /// Empty and open.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::new(Waiting {
+                item: None,
+                closed: false,
+                idle: false,
+                taken: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Puts an item.
+    pub fn put(&self, item: T, how: Put) -> Outcome {
+        let mut state = lock(&self.state);
+        while state.item.is_some()
+            && !state.closed
+            && match how {
+                Put::Newest => false,
+                Put::InTurn => !state.idle,
+                Put::Waiting => true,
+            }
+        {
+            state = wait(&self.changed, state);
+        }
+        if state.closed {
+            return Outcome::Closed;
+        }
+        let replaced = state.item.replace(item).is_some();
+        self.changed.notify_all();
+        if replaced {
+            Outcome::Replaced
+        } else {
+            Outcome::Queued
+        }
+    }
+
+    /// Waits for an item, which comes with its place in the order of taking;
+    /// `None` once it is closed and empty.
+    pub fn take(&self) -> Option<(u64, T)> {
+        let mut state = lock(&self.state);
+        loop {
+            let wanted = !state.idle || state.closed;
+            if wanted && let Some(item) = state.item.take() {
+                let place = state.taken;
+                state.taken += 1;
+                self.changed.notify_all();
+                return Some((place, item));
+            }
+            if state.closed {
+                return None;
+            }
+            state = wait(&self.changed, state);
+        }
+    }
+
+    /// Sets whether nobody wants any: then nothing can be taken, and the newest
+    /// waits.
+    pub fn set_idle(&self, idle: bool) {
+        let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.idle, idle) != idle {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Takes nothing more in. What waits can still be taken.
+    pub fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+}
+
+impl<T> Default for FrameSlot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Items from several threads, given out in the order of their places.
+#[derive(Debug)]
+pub struct Ordered<T> {
+    state: Mutex<Items<T>>,
+    room: Condvar,
+    /// Places beyond the next one that are held: one for each thread that
+    /// makes items, so that a slow one stops none of the others.
+    ahead: u64,
+}
+
+#[derive(Debug)]
+struct Items<T> {
+    items: BTreeMap<u64, T>,
+    next: u64,
+    makers: usize,
+    closed: bool,
+}
+
+impl<T> Ordered<T> {
+    /// For so many threads that make items.
+    #[must_use]
+    pub fn new(makers: usize) -> Self {
+        Self {
+            state: Mutex::new(Items {
+                items: BTreeMap::new(),
+                next: 0,
+                makers,
+                closed: false,
+            }),
+            room: Condvar::new(),
+            ahead: makers as u64,
+        }
+    }
+
+    /// Puts the item of this place, once it is near enough to the next, or at
+    /// once where it is closed.
+    pub fn put(&self, place: u64, item: T) {
+        let mut state = lock(&self.state);
+        while place > state.next + self.ahead && !state.closed {
+            state = wait(&self.room, state);
+        }
+        state.items.insert(place, item);
+    }
+
+    /// The next item, if it is there.
+    pub fn take(&self) -> Option<T> {
+        let mut state = lock(&self.state);
+        let next = state.next;
+        let item = state.items.remove(&next)?;
+        state.next += 1;
+        self.room.notify_all();
+        Some(item)
+    }
+
+    /// Tells that one of the threads makes no more.
+    pub fn leave(&self) {
+        let mut state = lock(&self.state);
+        state.makers = state.makers.saturating_sub(1);
+    }
+
+    /// Lets go of who waits for room: nothing is taken any more.
+    pub fn close(&self) {
+        lock(&self.state).closed = true;
+        self.room.notify_all();
+    }
+
+    /// Whether nothing more can be taken, now or later. What lies behind a place
+    /// whose maker panicked cannot.
+    pub fn is_finished(&self) -> bool {
+        let state = lock(&self.state);
+        state.makers == 0 && !state.items.contains_key(&state.next)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn keeps_the_newest_only() {
+        let slot = FrameSlot::new();
+        assert_eq!(slot.put(1, Put::Newest), Outcome::Queued);
+        assert_eq!(slot.put(2, Put::Newest), Outcome::Replaced);
+        assert_eq!(slot.take(), Some((0, 2)));
+        assert_eq!(slot.put(3, Put::Newest), Outcome::Queued);
+        slot.close();
+        assert_eq!(slot.put(4, Put::Newest), Outcome::Closed);
+        assert_eq!(slot.take(), Some((1, 3)));
+        assert_eq!(slot.take(), None);
+    }
+
+    #[test]
+    fn loses_and_disorders_nothing_between_threads() {
+        const ITEMS: u64 = 2000;
+        const MAKERS: usize = 4;
+        let slot = FrameSlot::new();
+        let ordered = Ordered::new(MAKERS);
+        let mut got = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for item in 0..ITEMS {
+                    assert_eq!(slot.put(item, Put::Waiting), Outcome::Queued);
+                }
+                slot.close();
+            });
+            for _ in 0..MAKERS {
+                scope.spawn(|| {
+                    while let Some((place, item)) = slot.take() {
+                        ordered.put(place, item);
+                        assert!(lock(&ordered.state).items.len() <= MAKERS + 1);
+                    }
+                    ordered.leave();
+                });
+            }
+            while !ordered.is_finished() {
+                match ordered.take() {
+                    Some(item) => got.push(item),
+                    None => thread::yield_now(),
+                }
+            }
+        });
+        assert_eq!(got, (0..ITEMS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_newest_waits_while_nobody_wants_any_and_is_there_at_once() {
+        let slot = FrameSlot::new();
+        slot.set_idle(true);
+        assert_eq!(slot.put(1, Put::InTurn), Outcome::Queued);
+        assert_eq!(slot.put(2, Put::InTurn), Outcome::Replaced);
+        assert_eq!(slot.put(3, Put::Newest), Outcome::Replaced);
+        thread::scope(|scope| {
+            let taking = scope.spawn(|| slot.take());
+            let putting = scope.spawn(|| slot.put(4, Put::Waiting));
+            slot.set_idle(false);
+            assert_eq!(taking.join().unwrap(), Some((0, 3)));
+            assert_eq!(putting.join().unwrap(), Outcome::Queued);
+        });
+        // What waits at the end goes out, wanted or not.
+        slot.set_idle(true);
+        slot.close();
+        assert_eq!(slot.take(), Some((1, 4)));
+        assert_eq!(slot.take(), None);
+    }
+
+    #[test]
+    fn makers_who_wait_for_room_are_let_go() {
+        let ordered = Ordered::new(2);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| ordered.put(9, 9));
+            ordered.close();
+            waiting.join().unwrap();
+        });
+        ordered.put(10, 10);
+        assert!(!ordered.is_finished());
+        ordered.leave();
+        ordered.leave();
+        assert_eq!(ordered.take(), None);
+        assert!(ordered.is_finished());
+    }
+
+    #[test]
+    fn a_closed_one_lets_go_of_who_waits() {
+        let slot = FrameSlot::new();
+        slot.put(1, Put::Waiting);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| slot.put(2, Put::Waiting));
+            slot.close();
+            assert_eq!(waiting.join().unwrap(), Outcome::Closed);
+        });
+    }
+}

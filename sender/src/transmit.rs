@@ -1,0 +1,362 @@
+//! The transmit loop: encoded frames into the sender, its datagrams to the
+//! sockets, and what comes back into the sender again.
+
+mod incoming;
+mod outgoing;
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use framegram_common::sender::{AcceptorConfig, Config, Sender};
+use framegram_common::stats::Statistics;
+use framegram_common::wire::MAX_DATAGRAM;
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::{Socket, Waker, clock, wait};
+
+use crate::accept::AcceptSocket;
+use crate::args::{Options, Wire};
+use crate::bitrate::BitrateControl;
+use crate::console::Console;
+use crate::destinations::{self, Destination};
+use crate::encoding_log::EncodingLog;
+use crate::pipeline::{EncodedFrame, Pipeline};
+use crate::preview::Preview;
+use crate::progress::Progress;
+use crate::sdp_file::{SdpFile, Session};
+use crate::stop::Stop;
+
+/// Datagrams taken in a row from one socket before frames get their turn again.
+const MOST_RECEIVED: usize = 64;
+
+/// How long the bye may take after a panic: several of them at the longest
+/// RTTs.
+const CUT_SHORT: Duration = Duration::from_secs(1);
+
+/// How often one frame that cannot be sent is told of.
+const NOT_SENT_TOLD: Duration = Duration::from_secs(10);
+
+/// Where a stream goes.
+pub(crate) struct Outlets {
+    /// The destinations of the command line.
+    pub(crate) destinations: Vec<Destination>,
+    /// Where viewers come by themselves.
+    pub(crate) accept: Option<AcceptSocket>,
+    /// The impaired links in front of the destinations (`--impair`).
+    pub(crate) impaired: Option<ImpairedLinks<()>>,
+    /// The session description.
+    pub(crate) description: Option<SdpFile>,
+    /// The window.
+    pub(crate) preview: Option<Preview>,
+}
+
+/// One stream to all its destinations.
+pub(crate) struct TransmitLoop<'a> {
+    sender: Sender,
+    /// Those of the command line; behind them those of RTP's reports, if they
+    /// are others, or the viewers that were admitted.
+    destinations: Vec<Destination>,
+    /// How many are of the command line.
+    fixed: usize,
+    accept: Option<AcceptSocket>,
+    pub(crate) impaired: Option<ImpairedLinks<()>>,
+    description: Option<SdpFile>,
+    /// Why it could not be written.
+    pub(crate) undescribed: Option<anyhow::Error>,
+    preview: Option<Preview>,
+    session: Session,
+    console: &'a Console,
+    bitrate: Option<BitrateControl>,
+    encoding: EncodingLog,
+    /// Frames that the source could not read.
+    unreadable: u64,
+    /// Frames that were replaced, as far as the sender knows.
+    replaced: u64,
+    any_sent: bool,
+    /// Why the first frame was not sent, while none was.
+    unsent: Option<anyhow::Error>,
+    /// When a person was last told of a frame that cannot be sent.
+    not_sent_told: Option<Duration>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> TransmitLoop<'a> {
+    /// The stream with this number, drawn at random.
+    ///
+    /// # Errors
+    /// If there is no port for RTP's reports.
+    pub(crate) fn new(
+        number: u64,
+        outlets: Outlets,
+        options: &Options,
+        interval: Option<Duration>,
+        console: &'a Console,
+    ) -> Result<Self> {
+        let Outlets {
+            mut destinations,
+            accept,
+            impaired,
+            description,
+            preview,
+        } = outlets;
+        let (fec, retransmit) = options.repair();
+        let bitrate = options.bitrate.map(|bitrate| {
+            let control = BitrateControl::new(bitrate, interval, fec, clock::now());
+            if control.is_too_low() {
+                console.say(
+                    "the --bitrate is too low for so many frames: some will wait or be left out; \
+                     a lower --fps helps",
+                );
+            }
+            control
+        });
+        let fixed = destinations.len();
+        let config = Config {
+            format: options.wire.format(),
+            datagram: options.packet_size(),
+            destinations: fixed,
+            interval,
+            fec,
+            retransmit,
+            bitrate: options.bitrate,
+            pace: !options.no_pace,
+            clock_id: clock::clock_id(number),
+            rtcp_mux: options.rtcp_mux,
+            wall_offset: clock::wall_offset(),
+            acceptor: accept.as_ref().map(|_| AcceptorConfig {
+                secret: (framegram_net::random_u64(), framegram_net::random_u64()),
+                max_peers: options.max_viewers,
+            }),
+            ..Config::default()
+        };
+        if options.wire == Wire::Rtp && !options.rtcp_mux {
+            let towards = destinations::towards(options)?;
+            for index in 0..fixed {
+                let reports = destinations[index].for_reports(&towards);
+                destinations.push(reports.with_context(|| {
+                    let address = destinations[index].address();
+                    format!("cannot send reports to {address}")
+                })?);
+            }
+        }
+        Ok(Self {
+            sender: Sender::new(config, number, clock::now()),
+            destinations,
+            fixed,
+            accept,
+            impaired,
+            description,
+            undescribed: None,
+            preview,
+            session: Session {
+                number,
+                interval,
+                rtcp_mux: options.rtcp_mux,
+                hops: options.hops(),
+                wire: options.wire,
+            },
+            console,
+            encoding: EncodingLog::new(bitrate.is_some(), options.timecode),
+            bitrate,
+            unreadable: 0,
+            replaced: 0,
+            any_sent: false,
+            unsent: None,
+            not_sent_told: None,
+            buffer: vec![0; MAX_DATAGRAM],
+        })
+    }
+
+    /// The most bytes of the next frame, if a bit rate sets them.
+    pub(crate) fn frame_bytes(&self) -> Option<usize> {
+        self.bitrate.as_ref().map(BitrateControl::target)
+    }
+
+    /// Sends frames until there are no more or it is stopped, then the bye.
+    ///
+    /// # Errors
+    /// What the system says of waiting; nothing that a network does.
+    pub(crate) fn run(
+        &mut self,
+        pipeline: &Pipeline,
+        stop: &Stop,
+        waker: &Waker,
+        until: Option<Duration>,
+    ) -> Result<()> {
+        let mut progress = Progress::new(self.console.progress_interval(), clock::now());
+        let mut out = Vec::new();
+        let mut finishing = false;
+        while !self.sender.is_finished() {
+            if until.is_some_and(|until| clock::now() >= until) {
+                stop.stop();
+            }
+            self.count(pipeline);
+            // Behind datagrams that the rate holds back, frames wait where a
+            // newer one can replace them.
+            while !self.sender.is_held_back(clock::now())
+                && let Some(frame) = pipeline.take()
+            {
+                self.follow_bitrate(pipeline);
+                self.send_frame(frame);
+                self.transmit(pipeline, &mut out);
+            }
+            if !finishing && pipeline.is_finished() {
+                finishing = true;
+                self.count(pipeline);
+                self.sender.finish(clock::now());
+            }
+            self.receive();
+            self.check_routes();
+            self.receive_incoming(pipeline, &mut out);
+            pipeline.set_idle(self.is_unwatched());
+            self.transmit(pipeline, &mut out);
+            let now = clock::now();
+            if progress.is_due(now) {
+                let line = progress.line(&self.statistics(now), now);
+                self.console.progress(&line);
+            }
+            if self.sender.is_finished() {
+                break;
+            }
+            let next = [
+                self.sender.poll_timeout(),
+                Some(progress.due()),
+                until.filter(|_| !finishing),
+                self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout),
+            ];
+            let next = next.into_iter().flatten().min();
+            let own = self.destinations.iter().filter_map(Destination::own_socket);
+            let shared = self.accept.iter().map(|accept| &**accept.socket());
+            let sockets: Vec<&Socket> = own.chain(shared).collect();
+            let timeout = next.map(|next| next.saturating_sub(clock::now()));
+            wait(&sockets, waker, timeout).context("cannot wait for the network")?;
+        }
+        self.pass_on_rest(pipeline, waker)?;
+        self.console.end_progress();
+        Ok(())
+    }
+
+    /// Sends the bye after [`run`](Self::run) has failed.
+    pub(crate) fn cut_short(&mut self, pipeline: &Pipeline, waker: &Waker) {
+        let until = clock::now() + CUT_SHORT;
+        let mut out = Vec::new();
+        self.sender.finish(clock::now());
+        while !self.sender.is_finished() && clock::now() < until {
+            self.transmit(pipeline, &mut out);
+            let due = self.sender.poll_timeout().unwrap_or(until).min(until);
+            let left = due.saturating_sub(clock::now());
+            if wait(&[], waker, Some(left)).is_err() {
+                // The system cannot wait; the byes go out all the same.
+                thread::sleep(left);
+            }
+        }
+    }
+
+    /// Closes the window.
+    pub(crate) fn close_preview(&mut self) {
+        self.preview = None;
+    }
+
+    /// Whether nobody at all looks at what is sent.
+    fn is_unwatched(&self) -> bool {
+        let unserved = self.accept.is_some() && self.sender.admitted() == 0;
+        unserved && self.fixed == 0 && self.preview.is_none()
+    }
+
+    /// The figures so far.
+    pub(crate) fn statistics(&self, now: Duration) -> Statistics {
+        let mut statistics = self.sender.statistics(now);
+        let (fixed, others) = self.destinations.split_at(self.fixed);
+        let admitted = others.iter().filter(|to| to.is_shared());
+        let addresses = fixed.iter().chain(admitted).map(Destination::address);
+        statistics.stream.addresses = addresses.map(|address| address.to_string()).collect();
+        self.encoding.fill(&mut statistics);
+        statistics.frames.unreadable = Some(self.unreadable);
+        statistics
+    }
+
+    /// Fails if frames came and none could be encoded and sent, or nothing at all
+    /// could be sent to a destination.
+    ///
+    /// # Errors
+    /// Why the first frame was not, or what the system said of the first such
+    /// destination.
+    pub(crate) fn reached(&mut self) -> Result<()> {
+        if let Some(error) = self.unsent.take() {
+            return Err(error.context("no frame could be sent"));
+        }
+        let mut destinations = self.destinations.iter();
+        destinations.try_for_each(Destination::reached)
+    }
+
+    fn count(&mut self, pipeline: &Pipeline) {
+        let counts = pipeline.counts();
+        // Replaced frames were captured before they were replaced.
+        let replaced = counts.replaced.load(Ordering::Relaxed);
+        let captured = counts.captured.load(Ordering::Relaxed);
+        self.sender.handle_captured(captured);
+        self.sender.handle_replaced(replaced - self.replaced);
+        self.replaced = replaced;
+        self.unreadable = counts.unreadable.load(Ordering::Relaxed);
+    }
+
+    fn follow_bitrate(&mut self, pipeline: &Pipeline) {
+        if let Some(bitrate) = &mut self.bitrate {
+            bitrate.observe(self.sender.volume(), clock::now());
+            pipeline.set_frame_bytes(bitrate.target());
+        }
+    }
+
+    fn send_frame(&mut self, frame: EncodedFrame) {
+        let now = clock::now();
+        let error = match frame.encoded {
+            Ok(encoded) => {
+                let (jpeg, quality) = (encoded.jpeg.clone(), encoded.quality);
+                match self.sender.handle_frame(jpeg, frame.times, quality, now) {
+                    Ok(_) => {
+                        (self.any_sent, self.unsent) = (true, None);
+                        if let Some(size) = self.encoding.record(&encoded, self.console) {
+                            self.describe(size);
+                        }
+                        if let Some(preview) = &self.preview {
+                            preview.show(encoded.jpeg);
+                        }
+                        return;
+                    }
+                    Err(error) => error.into(),
+                }
+            }
+            Err(error) => {
+                self.sender.handle_not_sent(1);
+                error
+            }
+        };
+        let told = self.not_sent_told;
+        if told.is_none_or(|told| now.saturating_sub(told) >= NOT_SENT_TOLD) {
+            self.not_sent_told = Some(now);
+            self.console
+                .say(&format!("a frame cannot be sent: {error:#}"));
+        }
+        if !self.any_sent {
+            self.unsent.get_or_insert(error);
+        }
+    }
+
+    /// Writes the session description, and says what receivers cannot know
+    /// without it.
+    fn describe(&mut self, size: (usize, usize)) {
+        if let Some(notice) = self.session.notice(size) {
+            self.console.say(&notice);
+        }
+        let (Some(description), Some(first)) = (&mut self.description, self.destinations.first())
+        else {
+            return;
+        };
+        if let Err(error) = description.write(&self.session, first, size) {
+            // The stream goes on, for those that know what it is like.
+            self.console.say(&format!("{error:#}"));
+            self.undescribed.get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What viewers say; and those that come by themselves, and go.
+
+use std::net::SocketAddr;
+
+use framegram_common::sender::{Event, LeaveReason};
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::clock;
+
+use super::{MOST_RECEIVED, TransmitLoop};
+use crate::destinations::Destination;
+use crate::pipeline::Pipeline;
+
+impl TransmitLoop<'_> {
+    /// Takes what comes back to the destinations' own sockets.
+    pub(super) fn receive(&mut self) {
+        for (index, destination) in self.destinations.iter_mut().enumerate() {
+            for _ in 0..MOST_RECEIVED {
+                match destination.receive(&mut self.buffer) {
+                    Ok(Some(received)) => {
+                        let datagram = &self.buffer[..received.len.min(self.buffer.len())];
+                        self.sender
+                            .handle_datagram(index, datagram, received.arrival);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        if let Some(notice) = destination.failed(&error, clock::now()) {
+                            self.console.say(&notice);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds the way again to destinations that cannot be reached from where they
+    /// were.
+    pub(super) fn check_routes(&mut self) {
+        let now = clock::now();
+        for index in 0..self.destinations.len() {
+            let destination = &mut self.destinations[index];
+            let before = destination.address();
+            if let Some(notice) = destination.check_route(now) {
+                self.console.say(&notice);
+            }
+            let after = destination.address();
+            // Where RTP's reports have a port of their own, it is the next one.
+            if after != before
+                && index < self.fixed
+                && let Some(port) = after.port().checked_add(1)
+                && let Some(reports) = self.destinations.get_mut(self.fixed + index)
+                && !reports.is_shared()
+            {
+                // A report that cannot be sent is as good as lost.
+                let _ = reports.go_to(SocketAddr::new(after.ip(), port));
+            }
+        }
+    }
+
+    /// Takes what comes to the socket at which viewers are accepted.
+    pub(super) fn receive_incoming(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
+        for _ in 0..MOST_RECEIVED {
+            // What the network says of an earlier answer concerns nobody here.
+            let received = self
+                .accept
+                .as_mut()
+                .map(|accept| accept.receive(&mut self.buffer));
+            let Some(Ok(Some(received))) = received else {
+                return;
+            };
+            let datagram = &self.buffer[..received.len.min(self.buffer.len())];
+            self.sender
+                .handle_incoming(received.from, datagram, received.arrival);
+            if let Some(accept) = &self.accept
+                && self.destinations.iter().any(|to| to.serves(received.from))
+            {
+                accept.remember(received.from);
+            }
+            self.transmit(pipeline, out);
+        }
+    }
+
+    /// What has become of a viewer that came by itself.
+    pub(super) fn handle_event(&mut self, event: Event) {
+        let Some(accept) = &mut self.accept else {
+            return;
+        };
+        let served = self.sender.admitted();
+        match event {
+            Event::Admitted {
+                destination,
+                address,
+            } => {
+                forget_link(&mut self.impaired, destination);
+                let viewer = Destination::viewer(accept.socket(), address);
+                match self.destinations.get_mut(destination) {
+                    Some(known) => {
+                        // It may have come from elsewhere before.
+                        if known.address() != address {
+                            accept.socket().forget(known.address());
+                        }
+                        *known = viewer;
+                    }
+                    None => self.destinations.push(viewer),
+                }
+                accept.remember(address);
+                accept.tell(address, "is served", served, self.console);
+            }
+            Event::Left {
+                destination,
+                reason,
+            } => {
+                forget_link(&mut self.impaired, destination);
+                if let Some(left) = self.destinations.get_mut(destination) {
+                    left.leave();
+                    accept.socket().forget(left.address());
+                    let why = match reason {
+                        LeaveReason::Bye => "left",
+                        LeaveReason::Silent => "fell silent",
+                        LeaveReason::Displaced => "gave its place to one of another address",
+                    };
+                    accept.tell(left.address(), why, served, self.console);
+                }
+            }
+            Event::Rejected { address } => {
+                accept.tell(address, "was refused", served, self.console);
+            }
+        }
+    }
+}
+
+/// What is on the way to one viewer is not for the next one at its destination.
+fn forget_link(impaired: &mut Option<ImpairedLinks<()>>, destination: usize) {
+    if let Some(impaired) = impaired {
+        impaired.close(destination);
+    }
+}

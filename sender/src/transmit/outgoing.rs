@@ -1,0 +1,111 @@
+//! Datagrams on their way out: straight to the sockets, or over impaired links.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use framegram_common::sender::Output;
+use framegram_lab::impair::ImpairedLinks;
+use framegram_net::{Waker, clock, wait};
+
+use super::TransmitLoop;
+use crate::console::Console;
+use crate::destinations::SendOutcome;
+use crate::pipeline::Pipeline;
+
+impl TransmitLoop<'_> {
+    /// Hands everything that is due to the sockets.
+    pub(super) fn transmit(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
+        let mut smaller = None;
+        loop {
+            let now = clock::now();
+            let transmit = match self.sender.poll_output(now, out) {
+                Output::Transmit(transmit) => transmit,
+                Output::Answer(to) => {
+                    if let Some(accept) = &self.accept {
+                        accept.answer(to, out);
+                    }
+                    continue;
+                }
+                Output::Event(event) => {
+                    self.handle_event(event);
+                    continue;
+                }
+                Output::Timeout(_) => break,
+            };
+            let index = transmit.destination;
+            let Some(destination) = self.destinations.get_mut(index) else {
+                continue;
+            };
+            match &mut self.impaired {
+                None => {
+                    let sent = destination.send(out, transmit.segment, now);
+                    let refused = &out[sent.taken..];
+                    self.sender
+                        .handle_send_error(index, refused, transmit.segment);
+                    tell(sent, &mut smaller, self.console);
+                }
+                Some(impaired) => {
+                    for datagram in out.chunks(transmit.segment.max(1)) {
+                        impaired.push(index, datagram, (), now);
+                    }
+                    self.pass_on(now, &mut smaller);
+                }
+            }
+        }
+        self.pass_on(clock::now(), &mut smaller);
+        self.shrink(pipeline, smaller);
+    }
+
+    /// Waits for what is still on impaired links, and hands it on.
+    pub(super) fn pass_on_rest(&mut self, pipeline: &Pipeline, waker: &Waker) -> Result<()> {
+        while let Some(due) = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout) {
+            let timeout = due.saturating_sub(clock::now());
+            wait(&[], waker, Some(timeout)).context("cannot wait for the network")?;
+            let mut smaller = None;
+            self.pass_on(clock::now(), &mut smaller);
+            self.shrink(pipeline, smaller);
+        }
+        Ok(())
+    }
+
+    /// Hands on what has come through impaired links.
+    fn pass_on(&mut self, now: Duration, smaller: &mut Option<usize>) {
+        let Some(impaired) = &mut self.impaired else {
+            return;
+        };
+        while let Some((index, passed)) = impaired.poll(now) {
+            let Some(destination) = self.destinations.get_mut(index) else {
+                continue;
+            };
+            let (datagram, len) = (&passed.datagram, passed.datagram.len());
+            let sent = destination.send(datagram, len, now);
+            if sent.taken < len {
+                impaired.record_send_error(index);
+                self.sender.handle_send_error(index, datagram, len);
+            }
+            tell(sent, smaller, self.console);
+        }
+    }
+
+    /// Goes on with smaller datagrams, if some were too big.
+    fn shrink(&mut self, pipeline: &Pipeline, smaller: Option<usize>) {
+        if let Some(smaller) = smaller
+            && smaller < self.sender.datagram()
+        {
+            self.sender.set_datagram(smaller);
+            pipeline.set_datagram(smaller);
+        }
+    }
+}
+
+/// Tells of the outcome, unless it is about datagrams that are too big, and
+/// `smaller` ones than it asks for have been asked for already.
+fn tell(sent: SendOutcome, smaller: &mut Option<usize>, console: &Console) {
+    let news = sent
+        .smaller
+        .is_none_or(|new| smaller.is_none_or(|old| new < old));
+    if let Some(notice) = sent.notice.filter(|_| news) {
+        console.say(&notice);
+    }
+    *smaller = [*smaller, sent.smaller].into_iter().flatten().min();
+}
