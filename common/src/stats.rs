@@ -19,7 +19,7 @@ mod path;
 mod report_file;
 mod sequence;
 mod socket_drops;
-mod stamps;
+mod timecode;
 mod unsent;
 mod viewer;
 
@@ -39,7 +39,7 @@ pub use outlook::Outlook;
 pub use path::{Bursts, Clock, Delays, LossPattern};
 pub use report_file::ReportFile;
 pub use sequence::{Arrival, Gap, SequenceTracker};
-pub use stamps::Stamps;
+pub use timecode::TimecodeCounts;
 pub use viewer::ViewerFigures;
 
 /// Everything that is told of a stream, by either side.
@@ -92,8 +92,8 @@ pub struct Statistics {
     /// What became of the viewers that came by themselves; `None` unless the
     /// sender listens for them.
     pub admission: Option<Admission>,
-    /// What the stamps in the pictures say, where a viewer was to read them.
-    pub stamps: Option<Stamps>,
+    /// What the timecodes in the frames tell, if a viewer read them.
+    pub timecode: Option<TimecodeCounts>,
     /// What came to a viewer and was not taken, by reason.
     pub discarded: Vec<Discarded>,
     /// What each viewer told of itself, on the sender's side.

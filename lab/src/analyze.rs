@@ -12,7 +12,7 @@ use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::jpeg::Splitter;
-use framegram_common::stats::{ReportFile, Stamps};
+use framegram_common::stats::{ReportFile, TimecodeCounts};
 use framegram_media::y4m::{Y4M_START, Y4mError, Y4mReader};
 use framegram_net::clock;
 
@@ -39,7 +39,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         args.recording.display().to_string()
     };
     let Recording {
-        stamps,
+        counts,
         is_cut,
         error,
     } = if is_live {
@@ -49,7 +49,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         read(file, &name, Meter::without_clock()?)
     }?;
     if !args.quiet {
-        let text = summary(&stamps);
+        let text = summary(&counts);
         let lines = [text.as_str(), CUT];
         for line in &lines[..1 + usize::from(is_cut)] {
             if args.report.as_deref() == Some(Path::new(STDIN)) {
@@ -60,10 +60,10 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
             }
         }
     }
-    let pictures = stamps.pictures;
-    let is_without = stamps.shown == 0;
+    let pictures = counts.pictures;
+    let is_without = counts.shown == 0;
     let statistics = Statistics {
-        stamps: Some(stamps),
+        timecode: Some(counts),
         ..Statistics::default()
     };
     if let Some(report) = report {
@@ -87,7 +87,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
 /// What was read of a recording.
 #[derive(Debug)]
 struct Recording {
-    stamps: Stamps,
+    counts: TimecodeCounts,
     /// It ended within a frame.
     is_cut: bool,
     /// Why it was not read further.
@@ -148,7 +148,7 @@ fn read_y4m(input: impl Read, name: &str, mut meter: Meter) -> anyhow::Result<Re
         return Err(error);
     }
     Ok(Recording {
-        stamps: meter.figures(),
+        counts: meter.figures(),
         is_cut,
         error,
     })
@@ -173,7 +173,7 @@ fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
     let broken = splitter.broken();
     splitter.end();
     Recording {
-        stamps: meter.figures(),
+        counts: meter.figures(),
         is_cut: error.is_none() && splitter.broken() > broken,
         error,
     }
@@ -197,11 +197,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::timecode::{Stamp, meter::tests::jpeg};
+    use crate::timecode::{Timecode, meter::tests::jpeg};
 
     fn luma(number: u64, width: usize, height: usize) -> Vec<u8> {
         let mut luma = vec![90; width * height];
-        Stamp::new(number, Duration::from_secs(1), 3, 4).draw_luma(&mut luma, width, width, height);
+        Timecode::new(number, Duration::from_secs(1), 3, 4)
+            .draw_luma(&mut luma, width, width, height);
         luma
     }
 
@@ -219,8 +220,8 @@ mod tests {
         read(bytes, "it", Meter::without_clock().unwrap())
     }
 
-    fn analyze(bytes: &[u8]) -> anyhow::Result<Stamps> {
-        recording(bytes).map(|recording| recording.stamps)
+    fn analyze(bytes: &[u8]) -> anyhow::Result<TimecodeCounts> {
+        recording(bytes).map(|recording| recording.counts)
     }
 
     #[test]
@@ -266,7 +267,7 @@ mod tests {
         let whole = y4m("C444", 2 * 161 * 99, &[5, 6]);
         for cut in [1, 161 * 99, 2 * 161 * 99 + 50, 3 * 161 * 99 + 4] {
             let read = recording(&whole[..whole.len() - cut]).unwrap();
-            let figures = &read.stamps;
+            let figures = &read.counts;
             assert_eq!((figures.pictures, figures.shown), (1, 1), "{cut}");
             assert!(read.is_cut && read.error.is_none(), "{cut}");
         }
@@ -274,7 +275,7 @@ mod tests {
         let jpegs = [jpeg(None), jpeg(None)].concat();
         assert!(!recording(&jpegs).unwrap().is_cut);
         let read = recording(&jpegs[..jpegs.len() - 9]).unwrap();
-        assert!(read.is_cut && read.stamps.pictures == 1);
+        assert!(read.is_cut && read.counts.pictures == 1);
     }
 
     #[test]
@@ -284,7 +285,7 @@ mod tests {
         let third = end - 161 * 99 - "FRAME Ip\n".len();
         bytes[third] = b'X';
         let read = recording(&bytes).unwrap();
-        assert_eq!((read.stamps.pictures, read.stamps.shown), (2, 2));
+        assert_eq!((read.counts.pictures, read.counts.shown), (2, 2));
         let error = format!("{:#}", read.error.unwrap());
         assert!(error.contains("frame 2 of it"), "{error}");
     }

@@ -174,14 +174,18 @@ impl Figure {
         let frames = &statistics.frames;
         let packets = &statistics.packets;
         // Of a recording, the timecodes are all there is.
-        let stamps = statistics
-            .stamps
+        let timecode = statistics
+            .timecode
             .as_ref()
             .filter(|_| frames.shown.is_none());
-        let stamped = stamps.map(|stamps| stamps.shown + stamps.lost);
+        let seen_or_lost = timecode.map(|timecode| timecode.shown + timecode.lost);
         let (part, whole) = match self {
-            Self::Shown if stamps.is_some() => (stamps.map(|stamps| stamps.shown), stamped),
-            Self::Loss if stamps.is_some() => (stamps.map(|stamps| stamps.lost), stamped),
+            Self::Shown if timecode.is_some() => {
+                (timecode.map(|timecode| timecode.shown), seen_or_lost)
+            }
+            Self::Loss if timecode.is_some() => {
+                (timecode.map(|timecode| timecode.lost), seen_or_lost)
+            }
             Self::Shown => (frames.shown, statistics.settled()),
             Self::Intact => (frames.intact, statistics.settled()),
             Self::Concealed => (
@@ -192,7 +196,7 @@ impl Figure {
             Self::PacketLoss => (packets.lost, expected(packets)),
             Self::SocketDrops => (packets.socket_dropped, expected(packets)),
             Self::Delay(point) => {
-                let seen = stamps.and_then(|stamps| stamps.delay_ms);
+                let seen = timecode.and_then(|timecode| timecode.delay_ms);
                 return statistics.delay().or(seen).map(|delay| point.of(&delay));
             }
             Self::Jitter => return statistics.jitter_ms,
@@ -209,7 +213,7 @@ impl Figure {
         );
         let of_all = share || self == Self::Loss;
         let all_known = frames.lost.is_some() && !statistics.stream.silent;
-        (stamps.is_some() || !of_frames || !of_all || all_known).then_some(value)
+        (timecode.is_some() || !of_frames || !of_all || all_known).then_some(value)
     }
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// What a picture says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct Timecode {
     /// The frame's number, counted by the sender's encoder from 0; that of the
     /// wire, as long as every frame could be encoded.
     pub number: u32,
@@ -69,7 +69,7 @@ pub struct Area {
     pub height: usize,
 }
 
-impl Stamp {
+impl Timecode {
     /// The stamp of a frame taken at `captured` on this machine's clock.
     #[must_use]
     pub fn new(number: u64, captured: Duration, clock: u16, run: u8) -> Self {

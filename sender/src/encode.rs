@@ -15,7 +15,7 @@ use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
-use framegram_lab::timecode::Stamp;
+use framegram_lab::timecode::Timecode;
 use framegram_media::{Compressor, Decoder, Image};
 
 use self::fit::{Fit, Verdict};
@@ -203,11 +203,11 @@ impl Encoder {
     ///
     /// # Errors
     /// Where it is not a picture, or does not fit at any quality and scale.
-    pub fn encode_stamped(&mut self, content: &Content, stamp: Stamp) -> Result<Encoded> {
+    pub fn encode_stamped(&mut self, content: &Content, stamp: Timecode) -> Result<Encoded> {
         self.encode_with(content, Some(stamp))
     }
 
-    fn encode_with(&mut self, content: &Content, stamp: Option<Stamp>) -> Result<Encoded> {
+    fn encode_with(&mut self, content: &Content, stamp: Option<Timecode>) -> Result<Encoded> {
         match content {
             Content::Image(picture) => self.encode_picture(picture, stamp),
             Content::Jpeg(jpeg) => {
@@ -249,7 +249,7 @@ impl Encoder {
         }
     }
 
-    fn encode_picture(&mut self, picture: &Image, stamp: Option<Stamp>) -> Result<Encoded> {
+    fn encode_picture(&mut self, picture: &Image, stamp: Option<Timecode>) -> Result<Encoded> {
         // RTP has no word for whole chroma and for none.
         let halved = picture
             .halved()

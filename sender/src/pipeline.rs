@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_cli::threads::{Busy, Thread, Threads};
 use framegram_common::frame::Times;
-use framegram_lab::timecode::{self, Stamp};
+use framegram_lab::timecode::{self, Timecode};
 use framegram_net::{Waker, clock};
 
 use self::source_loop::SourceLoop;
@@ -226,7 +226,7 @@ fn encode(
             let encoded = match identity {
                 Some(RunIdentity { clock, run }) => encoder.encode_stamped(
                     &frame.content,
-                    Stamp::new(place, frame.captured, clock, run),
+                    Timecode::new(place, frame.captured, clock, run),
                 ),
                 None => encoder.encode(&frame.content),
             };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framegram_common::receiver::{FrameId, SinkOutcome};
-use framegram_common::stats::{FrameRecord, Stamps};
+use framegram_common::stats::{FrameRecord, TimecodeCounts};
 use framegram_net::Waker;
 
 use crate::pending::Pending;
@@ -21,7 +21,7 @@ pub struct Exchange {
     outcomes: Mutex<Vec<(FrameId, SinkOutcome)>>,
     news: Mutex<News>,
     /// What the stamps of the frames shown say, where they are read.
-    stamps: Mutex<Option<Stamps>>,
+    stamps: Mutex<Option<TimecodeCounts>>,
     /// Frames that were settled and have no row yet, where rows are wanted.
     records: Option<Mutex<Records>>,
     /// How the stream went, once it is over.
@@ -78,7 +78,7 @@ impl Exchange {
     }
 
     /// Tells what the stamps of the frames shown say.
-    pub fn note_stamps(&self, stamps: Stamps) {
+    pub fn note_stamps(&self, stamps: TimecodeCounts) {
         *lock(&self.stamps) = Some(stamps);
     }
 
@@ -137,7 +137,7 @@ impl Exchange {
     }
 
     /// What the stamps of the frames shown said last.
-    pub(crate) fn stamps(&self) -> Option<Stamps> {
+    pub(crate) fn stamps(&self) -> Option<TimecodeCounts> {
         lock(&self.stamps).clone()
     }
 

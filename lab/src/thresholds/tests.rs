@@ -1,6 +1,6 @@
 //! Conditions, good and wrong.
 
-use framegram_common::stats::{Frames, Outcome, Packets, Stamps};
+use framegram_common::stats::{Frames, Outcome, Packets, TimecodeCounts};
 
 use super::*;
 
@@ -41,16 +41,16 @@ fn holds(text: &str) -> bool {
 }
 
 #[test]
-fn a_recording_has_what_its_stamps_say() {
+fn a_recording_has_what_its_timecodes_tell() {
     let statistics = Statistics {
-        stamps: Some(Stamps {
+        timecode: Some(TimecodeCounts {
             shown: 98,
             lost: 2,
             delay_ms: Some(Percentiles {
                 p95: 50.0,
                 ..Percentiles::default()
             }),
-            ..Stamps::default()
+            ..TimecodeCounts::default()
         }),
         ..Statistics::default()
     };

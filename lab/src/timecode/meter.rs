@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framegram_common::stats::Stamps;
+use framegram_common::stats::TimecodeCounts;
 use framegram_media::{Decoder, Undecodable};
 
 use super::{Reader, Tally, clock};
@@ -59,7 +59,7 @@ impl Meter {
 
     /// The figures so far.
     #[must_use]
-    pub fn figures(&self) -> Stamps {
+    pub fn figures(&self) -> TimecodeCounts {
         self.tally.figures()
     }
 }
@@ -69,10 +69,10 @@ pub(crate) mod tests {
     use framegram_media::{Subsampling, XrgbImage};
 
     use super::*;
-    use crate::timecode::Stamp;
+    use crate::timecode::Timecode;
 
     /// A grey JPEG of 160x120 pixels, with a timecode if there is one to draw.
-    pub(crate) fn jpeg(stamp: Option<Stamp>) -> Vec<u8> {
+    pub(crate) fn jpeg(stamp: Option<Timecode>) -> Vec<u8> {
         let (width, height) = (160, 120);
         let mut luma = vec![120; width * height];
         if let Some(stamp) = stamp {
@@ -95,7 +95,7 @@ pub(crate) mod tests {
         for meter in [&mut live, &mut later] {
             for (number, seen) in [(0, 5_030), (1, 5_070), (1, 5_110), (4, 5_190)] {
                 let captured = millis(5_000 + 40 * number);
-                let stamp = Stamp::new(number, captured, clock().unwrap(), 1);
+                let stamp = Timecode::new(number, captured, clock().unwrap(), 1);
                 meter.read_jpeg(&jpeg(Some(stamp)), millis(seen));
             }
             meter.read_jpeg(b"GIF89a", millis(5_200));

@@ -1,6 +1,6 @@
 //! Finds the code in a picture, whatever its size has become, and reads it.
 
-use super::{BYTES, COLUMNS, EDGE, LEVELS, ROWS, Stamp, bit, fits};
+use super::{BYTES, COLUMNS, EDGE, LEVELS, ROWS, Timecode, bit, fits};
 
 /// Reads the stamps of pictures, one after another; looks first where the last
 /// one was.
@@ -37,7 +37,7 @@ impl Reader {
         stride: usize,
         width: usize,
         height: usize,
-    ) -> Option<Stamp> {
+    ) -> Option<Timecode> {
         if !fits(plane.len(), stride, width, height) {
             return None;
         }
@@ -57,7 +57,7 @@ impl Reader {
 }
 
 /// Looks for a row with a black run as wide as the frame, from the top.
-fn search(luma: Luma) -> Option<(Place, Stamp)> {
+fn search(luma: Luma) -> Option<(Place, Timecode)> {
     let mut tries = 0;
     for y in 0..luma.height {
         let row = luma.row(y);
@@ -107,7 +107,7 @@ impl Place {
     }
 
     /// Reads the cells of a code whose frame lies here.
-    fn read(&self, luma: Luma) -> Option<Stamp> {
+    fn read(&self, luma: Luma) -> Option<Timecode> {
         let across = (self.right - self.left) / FRAME_ACROSS;
         let down = (self.bottom - self.top) / FRAME_DOWN;
         // Cells are counted from the frame's outer corner; -1 is the margin.
@@ -144,7 +144,7 @@ impl Place {
                 }
             }
         }
-        Stamp::from_bytes(&bytes)
+        Timecode::from_bytes(&bytes)
     }
 }
 

@@ -1,19 +1,19 @@
-//! What the stamps of pictures, one after another, say of a stream.
+//! What timecodes, one after another, tell of a stream.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use framegram_cli::numbers::count;
-use framegram_common::stats::{DelayHistogram, Stamps};
+use framegram_common::stats::{DelayHistogram, TimecodeCounts};
 
-use super::Stamp;
+use super::Timecode;
 
 /// Counts pictures.
 #[derive(Debug, Default)]
 pub struct Tally {
-    figures: Stamps,
+    figures: TimecodeCounts,
     clock: Option<u16>,
-    last: Option<Stamp>,
+    last: Option<Timecode>,
     /// How many pictures in a row showed the last frame.
     row: u64,
     /// The newest frame of the run, and those before it that were not seen.
@@ -33,7 +33,7 @@ impl Tally {
     }
 
     /// Counts a picture seen at `now`, with what was read of it.
-    pub fn note(&mut self, stamp: Option<Stamp>, now: Duration) {
+    pub fn note(&mut self, stamp: Option<Timecode>, now: Duration) {
         self.figures.pictures += 1;
         let Some(stamp) = stamp else {
             self.figures.unread += 1;
@@ -63,8 +63,8 @@ impl Tally {
 
     /// The figures so far.
     #[must_use]
-    pub fn figures(&self) -> Stamps {
-        Stamps {
+    pub fn figures(&self) -> TimecodeCounts {
+        TimecodeCounts {
             delay_ms: self.delays.percentiles(),
             ..self.figures.clone()
         }
@@ -76,7 +76,7 @@ impl Tally {
         self.last.map(|stamp| stamp.number)
     }
 
-    fn follow(&mut self, stamp: Stamp, now: Duration) {
+    fn follow(&mut self, stamp: Timecode, now: Duration) {
         let is_after = |number: u32, other: u32| (number.wrapping_sub(other) as i32) > 0;
         if is_after(stamp.number, self.newest) {
             let skipped = stamp.number.wrapping_sub(self.newest) - 1;
@@ -99,7 +99,7 @@ impl Tally {
         }
     }
 
-    fn see(&mut self, stamp: Stamp, now: Duration) {
+    fn see(&mut self, stamp: Timecode, now: Duration) {
         self.figures.shown += 1;
         if self.clock == Some(stamp.clock)
             && let Some(age) = stamp.age(now)
@@ -111,27 +111,27 @@ impl Tally {
 
 /// The figures in one line.
 #[must_use]
-pub fn summary(stamps: &Stamps) -> String {
+pub fn summary(counts: &TimecodeCounts) -> String {
     let mut parts = vec![
-        format!("{} frames seen", count(stamps.shown)),
-        format!("{} lost", count(stamps.lost)),
-        format!("{} repeated", count(stamps.repeated)),
+        format!("{} frames seen", count(counts.shown)),
+        format!("{} lost", count(counts.lost)),
+        format!("{} repeated", count(counts.repeated)),
     ];
     let more = [
-        (stamps.backward, "out of order"),
-        (stamps.overtaken, "seen after a newer one"),
-        (stamps.unread, "without a timecode"),
+        (counts.backward, "out of order"),
+        (counts.overtaken, "seen after a newer one"),
+        (counts.unread, "without a timecode"),
     ];
     let more = more.into_iter().filter(|(number, _)| *number > 0);
     parts.extend(more.map(|(number, what)| format!("{} {what}", count(number))));
-    if stamps.runs > 1 {
-        parts.push(format!("{} runs of the sender", count(stamps.runs)));
+    if counts.runs > 1 {
+        parts.push(format!("{} runs of the sender", count(counts.runs)));
     }
-    if stamps.longest > 1 {
-        let longest = count(stamps.longest);
+    if counts.longest > 1 {
+        let longest = count(counts.longest);
         parts.push(format!("one frame up to {longest} times in a row"));
     }
-    if let Some(delay) = &stamps.delay_ms {
+    if let Some(delay) = &counts.delay_ms {
         parts.push(format!(
             "seen {:.1} ms after capture (p95 {:.1}, p99 {:.1}, max {:.1})",
             delay.p50, delay.p95, delay.p99, delay.max
@@ -148,8 +148,8 @@ const MOST_MISSING: usize = 4096;
 mod tests {
     use super::*;
 
-    fn stamp(number: u32, micros: u64) -> Stamp {
-        Stamp {
+    fn stamp(number: u32, micros: u64) -> Timecode {
+        Timecode {
             number,
             micros,
             clock: 7,
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    fn tally(numbers: &[u32]) -> Stamps {
+    fn tally(numbers: &[u32]) -> TimecodeCounts {
         let mut tally = Tally::new(None);
         for &number in numbers {
             tally.note(Some(stamp(number, 0)), Duration::ZERO);
@@ -190,7 +190,7 @@ mod tests {
             let mut tally = Tally::new(None);
             for _ in 0..40 {
                 let run = rng.u8(..10) / 9;
-                let some = Stamp {
+                let some = Timecode {
                     run,
                     ..stamp(rng.u32(..12), 0)
                 };
@@ -214,7 +214,7 @@ mod tests {
         tally.note(Some(stamp(900, 0)), Duration::ZERO);
         tally.note(None, Duration::ZERO);
         tally.note(
-            Some(Stamp {
+            Some(Timecode {
                 run: 2,
                 ..stamp(0, 0)
             }),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const STAMP: Stamp = Stamp {
+const STAMP: Timecode = Timecode {
     number: 0x0123_4567,
     micros: 0x89_ABCD_EF01,
     clock: 0x2345,
@@ -56,7 +56,7 @@ fn through_jpeg(plane: &[u8], width: usize, height: usize, quality: u8) -> Vec<u
     luma
 }
 
-fn read(plane: &[u8], width: usize, height: usize) -> Option<Stamp> {
+fn read(plane: &[u8], width: usize, height: usize) -> Option<Timecode> {
     Reader::default().read(plane, width, width, height)
 }
 
@@ -67,11 +67,11 @@ fn the_bytes_are_as_the_page_says() {
         1, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 1, 0x23, 0x45, 0x67,
     ];
     assert_eq!(bytes[..12], fields);
-    assert_eq!(Stamp::from_bytes(&bytes), Some(STAMP));
+    assert_eq!(Timecode::from_bytes(&bytes), Some(STAMP));
     for bit in 0..BYTES * 8 {
         let mut damaged = bytes;
         damaged[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(Stamp::from_bytes(&damaged), None, "bit {bit}");
+        assert_eq!(Timecode::from_bytes(&damaged), None, "bit {bit}");
     }
 }
 
@@ -103,7 +103,7 @@ fn a_small_picture_or_a_short_plane_is_left_alone() {
 #[test]
 fn ages_go_over_the_end_of_the_clock() {
     let end = Duration::from_micros(1 << TIME_BITS);
-    let stamp = Stamp::new(0, end - Duration::from_millis(5), 0, 0);
+    let stamp = Timecode::new(0, end - Duration::from_millis(5), 0, 0);
     assert_eq!(
         stamp.age(end + Duration::from_millis(5)),
         Some(Duration::from_millis(10))
@@ -148,7 +148,7 @@ fn is_found_anywhere_and_followed_when_it_moves() {
     let (width, height) = (700, 500);
     let mut reader = Reader::default();
     for (number, offset) in [(1, (0, 0)), (2, (0, 0)), (3, (37, 70)), (4, (60, 140))] {
-        let stamp = Stamp { number, ..STAMP };
+        let stamp = Timecode { number, ..STAMP };
         let mut plane = scene(3, width, height, 90);
         let start = offset.1 * width + offset.0;
         stamp.draw_luma(&mut plane[start..], width, 640, 360);
@@ -188,7 +188,7 @@ proptest! {
         noise in 0..200_i32,
         seed: u64,
     ) {
-        let stamp = Stamp { number, micros, clock, run };
+        let stamp = Timecode { number, micros, clock, run };
         let stride = width + more;
         let mut plane = scene(seed, stride, height, noise);
         prop_assert!(stamp.draw_luma(&mut plane, stride, width, height));
@@ -205,7 +205,7 @@ proptest! {
         height in 180_usize..360,
         quality in 40_u8..95,
     ) {
-        let stamp = Stamp { number, micros, clock, run };
+        let stamp = Timecode { number, micros, clock, run };
         let mut plane = scene(u64::from(number), 640, 360, 30);
         stamp.draw_luma(&mut plane, 640, 640, 360);
         let seen = scaled(&plane, (640, 360), (width, height));

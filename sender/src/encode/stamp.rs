@@ -1,7 +1,7 @@
 //! The stamp into the corner of a picture.
 
 use anyhow::Result;
-use framegram_lab::timecode::{Area, Stamp};
+use framegram_lab::timecode::{Area, Timecode};
 use framegram_media::{Image, Pixels, Pool, Subsampling};
 
 /// Draws stamps into copies of pictures; the buffers are used again.
@@ -13,7 +13,7 @@ pub(super) struct Stamper {
 impl Stamper {
     /// A copy of `picture` with the stamp in its upper left corner; `None`
     /// where it is too small for one.
-    pub(super) fn draw(&self, stamp: Stamp, picture: &Image) -> Result<Option<Image>> {
+    pub(super) fn draw(&self, stamp: Timecode, picture: &Image) -> Result<Option<Image>> {
         let (width, height) = (picture.width(), picture.height());
         let (Pixels::Bgr(pixels) | Pixels::Yuv(_, pixels)) = picture.pixels();
         let mut copy = self.buffers.take_sized(pixels.len());
@@ -80,7 +80,7 @@ mod tests {
     use crate::encode::{Encoder, Settings};
     use crate::source::Content;
 
-    const STAMP: Stamp = Stamp {
+    const STAMP: Timecode = Timecode {
         number: 4711,
         micros: 1_234_567,
         clock: 42,
@@ -104,7 +104,7 @@ mod tests {
         ]
     }
 
-    fn read(jpeg: &[u8]) -> Option<Stamp> {
+    fn read(jpeg: &[u8]) -> Option<Timecode> {
         let decoded = Decoder::new().unwrap().decode_whole(jpeg).unwrap();
         let green: Vec<u8> = decoded
             .pixels

@@ -74,8 +74,11 @@ fn the_bar_code_read_by_another_program_agrees_within_a_frame_interval() {
         let sender = Start::new(SENDER, &sending).run();
         let _ = sender.end().well();
         let (viewer, watcher) = (viewer.end().well(), watcher.end().well());
-        assert_eq!(watcher.count("stamps.shown"), viewer.count("frames.shown"));
-        let seen = median(&watcher, "stamps.delay_ms");
+        assert_eq!(
+            watcher.count("timecode.shown"),
+            viewer.count("frames.shown")
+        );
+        let seen = median(&watcher, "timecode.delay_ms");
         let told = median(&viewer, "delays_ms.capture_to_shown");
         assert!(
             (seen - told).abs() < INTERVAL,

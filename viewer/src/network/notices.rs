@@ -108,7 +108,7 @@ impl Network {
             && !statistics.stream.ended
             && !self.receiver.is_living(now);
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
-        statistics.stamps = self.exchange.stamps();
+        statistics.timecode = self.exchange.stamps();
         self.timeline.record_statistics(&statistics, now);
         let cloned = statistics.clock.is_some_and(|clock| clock.cloned);
         if cloned && !std::mem::replace(&mut self.cloned_told, true) {

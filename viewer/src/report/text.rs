@@ -21,7 +21,7 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     lines.extend(delays::lines(statistics));
     lines.extend(
         statistics
-            .stamps
+            .timecode
             .as_ref()
             .map(|it| format!("  timecode: {}", summary(it))),
     );

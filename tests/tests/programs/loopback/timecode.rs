@@ -10,7 +10,7 @@ use super::lossy::{FRAMES, play};
 use super::{listening, sender};
 use framegram_tests::program::{Ended, LAB, Start, address, media};
 
-/// Sends a source with stamps; what the viewer says and recorded.
+/// Sends a source with timecodes; what the viewer says and recorded.
 fn record(source: &str, sending: &str, output: &str) -> (Ended, Ended) {
     let to = address();
     let viewing = format!("--once --read-timecode --output {output}");
@@ -23,8 +23,8 @@ fn analyze(file: &str) -> Ended {
     Start::new(LAB, "analyze").with([file]).run().end()
 }
 
-fn counts(stamps: &Value) -> [Option<u64>; 4] {
-    ["shown", "lost", "repeated", "unread"].map(|name| stamps[name].as_u64())
+fn counts(timecode: &Value) -> [Option<u64>; 4] {
+    ["shown", "lost", "repeated", "unread"].map(|name| timecode[name].as_u64())
 }
 
 #[test]
@@ -34,11 +34,11 @@ fn the_pixels_say_what_the_packets_say() {
         "--frames 45 --quality 30",
         "out.mjpeg",
     );
-    let stamps = viewer.value("stamps");
-    assert_eq!(counts(stamps), [Some(45), Some(0), Some(0), Some(0)]);
+    let timecode = viewer.value("timecode");
+    assert_eq!(counts(timecode), [Some(45), Some(0), Some(0), Some(0)]);
     assert_eq!(viewer.count("frames.shown"), 45);
     let shorter_than_a_frame = |name: &str| {
-        let pixels = stamps["delay_ms"][name].as_f64();
+        let pixels = timecode["delay_ms"][name].as_f64();
         let packets = viewer.value("latency_ms")[name].as_f64();
         pixels
             .zip(packets)
@@ -60,11 +60,11 @@ fn outlasts_other_programs() {
     let recording = viewer.path("out.mjpeg").display().to_string();
     let own = analyze(&recording).well();
     assert_eq!(
-        counts(own.value("stamps")),
+        counts(own.value("timecode")),
         [Some(20), Some(0), Some(0), Some(0)]
     );
     // When a file was seen nobody knows.
-    assert!(own.value("stamps.delay_ms").is_null());
+    assert!(own.value("timecode.delay_ms").is_null());
     let said = String::from_utf8(own.output).expect("text");
     assert!(
         said.contains("20 frames seen, 0 lost, 0 repeated"),
@@ -83,18 +83,18 @@ fn outlasts_other_programs() {
         pipe.write_all(&bytes).expect("it reads all of it");
         drop(pipe);
         let ended = live.end().well();
-        let stamps = ended.value("stamps");
+        let timecode = ended.value("timecode");
         let repeated = if through.contains("fps=50") { 20 } else { 0 };
         let expected = [Some(20), Some(0), Some(repeated), Some(0)];
-        assert_eq!(counts(stamps), expected, "{through}");
-        assert!(stamps["delay_ms"]["p50"].as_f64() > Some(0.0));
+        assert_eq!(counts(timecode), expected, "{through}");
+        assert!(timecode["delay_ms"]["p50"].as_f64() > Some(0.0));
     }
 }
 
 #[test]
 fn a_frame_that_was_not_shown_is_missing_in_the_pixels() {
     let (viewer, damaged) = play("--timecode", "--strict --read-timecode");
-    let [shown, lost, repeated, unread] = counts(viewer.value("stamps"));
+    let [shown, lost, repeated, unread] = counts(viewer.value("timecode"));
     assert_eq!(shown, Some(viewer.count("frames.shown")));
     assert_eq!((repeated, unread), (Some(0), Some(0)));
     let lost = lost.expect("counted");
@@ -112,14 +112,17 @@ fn a_files_own_jpegs_are_stamped_and_that_is_said_once() {
     let frames = sender.count("frames.sent");
     assert_eq!(sender.count("frames.passed_through"), 0);
     assert_eq!(sender.said.matches("re-encoded for --timecode").count(), 1);
-    assert_eq!(counts(viewer.value("stamps"))[..2], [Some(frames), Some(0)]);
+    assert_eq!(
+        counts(viewer.value("timecode"))[..2],
+        [Some(frames), Some(0)]
+    );
     let recording = viewer.path("out.y4m").display().to_string();
     let own = analyze(&recording).well();
-    assert_eq!(counts(own.value("stamps"))[..2], [Some(frames), Some(0)]);
+    assert_eq!(counts(own.value("timecode"))[..2], [Some(frames), Some(0)]);
 }
 
 #[test]
-fn what_has_no_stamps_is_refused_in_one_line() {
+fn what_has_no_timecodes_is_refused_in_one_line() {
     for (file, words) in [
         (media("clip.mp4"), "-f yuv4mpegpipe"),
         (
