@@ -125,7 +125,7 @@ pub enum Disposition {
 /// What is known of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A packet of the stream, in framegram's own format.
+    /// A packet of the stream, in the native format.
     Native {
         /// Its channel.
         channel: Channel,
@@ -149,7 +149,7 @@ pub enum Content {
     Other,
 }
 
-/// What a packet of framegram's own format carries.
+/// What a packet of the native format carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A chunk, sent for the first time.

@@ -37,7 +37,7 @@ impl AcceptSocket {
     pub(crate) fn open(text: &str, most: u16, datagram: usize) -> Result<Self> {
         let address = resolve(text, Some(DEFAULT_PORT))?;
         if address.ip().is_multicast() {
-            bail!("{text} is a multicast group: send to it, without --listen");
+            bail!("{text} is a multicast group: give it as DEST, without --listen");
         }
         let listen = ListenOptions {
             address: Some(address),
@@ -71,8 +71,8 @@ impl AcceptSocket {
             return Vec::new();
         };
         let heading = match self.most {
-            1 => "One viewer may come. To view".to_owned(),
-            most => format!("Up to {most} viewers may come. To view"),
+            1 => "Waiting for one viewer. To connect".to_owned(),
+            most => format!("Waiting for up to {most} viewers. To connect"),
         };
         invitation::lines(
             &heading,
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(
             accept.invitation(),
             [
-                "Up to 3 viewers may come. To view, type on this machine:".to_owned(),
+                "Waiting for up to 3 viewers. To connect, type on this machine:".to_owned(),
                 format!("  framegram-view --connect {address}"),
             ]
         );

@@ -51,14 +51,14 @@ impl Announcement {
         let failed = || format!("cannot announce {name:?} on the local network");
         if address.ip().is_loopback() {
             console.say(&format!(
-                "nobody can find {name:?} by that name: {} is of this machine alone",
+                "{name:?} cannot be found from other machines: {} is a loopback address",
                 address.ip()
             ));
         }
         // It goes on announcing: a network may come up yet.
         if let Err(error) = probe_local_network() {
             console.say(&format!(
-                "nobody can find {name:?} by that name: {error}; --connect with an address works"
+                "{name:?} cannot be found by name: {error}; --connect with the address works"
             ));
         }
         let waker = Waker::new().with_context(failed)?;
@@ -128,7 +128,7 @@ impl Announcing {
                     .handle_datagram(network, &buffer[..len], clock::now());
                 if let Some(Change::Renamed(name)) = change {
                     self.console
-                        .say(&format!("that name is taken: announced as {name:?}"));
+                        .say(&format!("the name is taken: announced as {name:?}"));
                 }
             }
             let now = clock::now();
@@ -176,7 +176,7 @@ impl Announcing {
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     if !mdns::is_name(text) {
         return Err(format!(
-            "a name has 1 to {MAX_NAME} bytes of text, without dots, colons and backslashes"
+            "a name has 1 to {MAX_NAME} bytes of text, without dots, colons or backslashes"
         ));
     }
     Ok(text.into())

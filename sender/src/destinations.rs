@@ -113,9 +113,9 @@ impl Destination {
     pub(crate) fn for_reports(&self, towards: &ConnectOptions) -> Result<Self> {
         let mut address = self.address;
         let port = address.port().checked_add(1);
-        address.set_port(port.context(
-            "there is no port behind it for RTP's reports: take a lower one, or --rtcp-mux",
-        )?);
+        address.set_port(
+            port.context("there is no next port for RTCP: use a lower port, or --rtcp-mux")?,
+        );
         let text = address.to_string();
         let towards = ConnectOptions {
             fragment: false,
@@ -134,7 +134,7 @@ impl Destination {
         }
         let is_broadcast = is_broadcast(address.ip());
         if is_broadcast && !towards.broadcast {
-            bail!("{text} is a broadcast address: if that is meant, add --broadcast");
+            bail!("{text} is a broadcast address: allow it with --broadcast");
         }
         let socket = Socket::connect(address, towards)?;
         let connected = !address.ip().is_multicast() && !is_broadcast;
@@ -206,13 +206,13 @@ impl Destination {
         let notice = match smaller {
             Some(smaller) => self.is_news(segment).then(|| {
                 format!(
-                    "datagrams of {segment} bytes are too big on the way to {}; going on with {smaller}",
+                    "datagrams of {segment} bytes are too large for the path to {}; going on with {smaller}",
                     self.address
                 )
             }),
             None if is_too_big(&error) => self.is_news(segment).then(|| {
                 format!(
-                    "datagrams of {segment} bytes are too big on the way to {}, and smaller ones are not sent",
+                    "datagrams of {segment} bytes are too large for the path to {}, and no smaller ones are tried",
                     self.address
                 )
             }),
@@ -243,9 +243,12 @@ impl Destination {
         let news = self.errors.is_new(now);
         (news && !self.silent).then(|| {
             if is_refused(error) {
-                format!("nobody listens at {address}; sending on")
+                format!("nobody listens at {address}; sending continues")
             } else {
-                format!("cannot send to {address}: {}; trying on", self.why(error))
+                format!(
+                    "cannot send to {address}: {}; trying again",
+                    self.why(error)
+                )
             }
         })
     }
@@ -266,14 +269,14 @@ impl Destination {
 
     fn why(&self, error: &io::Error) -> String {
         if self.address.ip().is_multicast() && error.kind() == io::ErrorKind::NetworkUnreachable {
-            format!("{error}: no route says by which interface, --interface NAME does")
+            format!("{error}: no route selects an interface; add --interface NAME")
         } else {
             error.to_string()
         }
     }
 
     fn back(&self) -> String {
-        format!("{} is reached again", self.address)
+        format!("{} can be reached again", self.address)
     }
 
     /// Takes a datagram that came back to its own socket, if there is one.
@@ -302,7 +305,7 @@ impl Destination {
         let unreachable = self.unreachable.is_some_and(|last| !lost(last));
         if (unreachable || self.received.is_some_and(lost)) && self.renew(now).unwrap_or(false) {
             self.unreachable = None;
-            return self.notice_of("this machine's address has changed");
+            return self.notice_of("the address of this machine has changed");
         }
         // Who never answered is not silent: only what the system says counts.
         let since = self.received.or(self.errors.since())?;
@@ -310,12 +313,12 @@ impl Destination {
         if found == self.address || self.go_to(found).is_err() {
             return None;
         }
-        self.notice_of("the name leads elsewhere")
+        self.notice_of("the name resolves to another address")
     }
 
     fn notice_of(&self, why: &str) -> Option<String> {
         let address = self.address;
-        (!self.silent).then(|| format!("{why}: sending on to {address}"))
+        (!self.silent).then(|| format!("{why}: sending to {address}"))
     }
 
     /// Sends from another address of this machine, or by the interface as it is

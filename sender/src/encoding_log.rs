@@ -50,7 +50,7 @@ impl EncodingLog {
         if encoded.reencoded {
             if self.reencoded == 0 {
                 console.say(
-                    "the source's own JPEGs are of a kind that is not sent: they are encoded again",
+                    "JPEGs of the source are of a kind that cannot be sent: they are re-encoded",
                 );
             }
             self.reencoded += 1;
@@ -72,7 +72,7 @@ impl EncodingLog {
             if self.quality_lowered == 0 {
                 let quality = encoded.quality.unwrap_or(0);
                 console.say(&format!(
-                    "frames are too long{why}: quality is lowered where it must be (first to {quality})"
+                    "frames are too long{why}: their quality is lowered as needed (first to {quality})"
                 ));
             }
             self.quality_lowered += 1;
@@ -80,7 +80,7 @@ impl EncodingLog {
         if encoded.scaled_down {
             if self.scaled_down == 0 {
                 console.say(&format!(
-                    "frames are too long{why} at the lowest quality: they are scaled down where they must be (first to {}x{})",
+                    "frames are too long{why} at the lowest quality: they are scaled down as needed (first to {}x{})",
                     size.0, size.1
                 ));
             }

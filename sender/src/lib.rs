@@ -146,7 +146,9 @@ fn stream(
     }
     let announced = options.announce.as_deref().zip(accept.as_ref());
     let announcement = announced.map(|(name, accept)| {
-        let address = accept.address().context("cannot tell where it listens")?;
+        let address = accept
+            .address()
+            .context("cannot read the address it listens on")?;
         Announcement::new(name, address, console, threads)
     });
     let announcement = announcement.transpose()?;

@@ -22,7 +22,7 @@ use crate::restart::Restart;
 use crate::source::{Content, Source};
 use crate::stop::Stop;
 
-/// The most encoder threads: two of them encode 4K at 60 frames a second, more
+/// The most encoder threads: two of them encode 4K at 60 frames per second, more
 /// only serve `--fps max`, and each holds pictures.
 const MAX_ENCODERS: usize = 8;
 

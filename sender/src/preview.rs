@@ -52,7 +52,7 @@ impl Preview {
                 show(window, &shown, decoder);
             }
         })?;
-        is_open.recv().context("the window broke down")??;
+        is_open.recv().context("the window's thread ended")??;
         Ok(Self {
             newest: Some(newest),
             thread: Some(thread),
@@ -84,7 +84,7 @@ fn open_window() -> Result<Window> {
         ..WindowOptions::default()
     };
     let mut window = Window::new("framegram-send", SIZE.0, SIZE.1, options)
-        .map_err(|error| anyhow!("there is no display for --preview ({error}); leave it out"))?;
+        .map_err(|error| anyhow!("there is no display for --preview ({error}): remove it"))?;
     // Frames set the pace.
     window.set_target_fps(0);
     Ok(window)

@@ -119,7 +119,7 @@ pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
 /// One line that says what is wrong with the source, or that it needs OpenCV.
 pub fn open_without_opencv(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
     open_with(spec, request, |_, _| {
-        bail!("a camera needs OpenCV: type {COMPANION} in place of framegram-send")
+        bail!("a camera needs OpenCV: run {COMPANION} instead of framegram-send")
     })
 }
 
@@ -220,7 +220,7 @@ fn open_stream(
     let len = read_up_to(&mut input, &mut start).with_context(|| format!("cannot read {name}"))?;
     start.truncate(len);
     if start.is_empty() {
-        bail!("nothing came on {name}");
+        bail!("nothing arrived on {name}");
     }
     let kind = Kind::of(&start);
     let input = io::Cursor::new(start).chain(input);

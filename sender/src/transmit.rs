@@ -336,7 +336,7 @@ impl<'a> TransmitLoop<'a> {
         if told.is_none_or(|told| now.saturating_sub(told) >= NOT_SENT_TOLD) {
             self.not_sent_told = Some(now);
             self.console
-                .say(&format!("a frame cannot be sent: {error:#}"));
+                .say(&format!("a frame could not be sent: {error:#}"));
         }
         if !self.any_sent {
             self.unsent.get_or_insert(error);

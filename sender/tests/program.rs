@@ -138,7 +138,12 @@ fn sources_that_cannot_be_read_are_1() {
 
 #[test]
 fn standard_input_that_is_no_stream_is_1() {
-    fails(&["-", NOBODY], b"", 1, &["nothing came on standard input"]);
+    fails(
+        &["-", NOBODY],
+        b"",
+        1,
+        &["nothing arrived on standard input"],
+    );
     fails(&["-", NOBODY], b"RIFF....AVI LIST", 1, &["neither"]);
     fails(
         &["-", NOBODY],

@@ -1,4 +1,4 @@
-//! Sixteen senders of 320x180 at 30 frames a second in one window.
+//! Sixteen senders of 320x180 at 30 frames per second in one window.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

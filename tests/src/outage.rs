@@ -33,7 +33,7 @@ pub fn assert_back(
     take: impl Fn(&Program, &Program),
     give: impl Fn(&Program, &Program),
 ) {
-    viewer.wait_for("It is framegram's own format");
+    viewer.wait_for("It is the native format");
     take(&sender, &viewer);
     sleep(AWAY);
     give(&sender, &viewer);
@@ -69,7 +69,7 @@ pub fn viewing(to: &str) -> String {
 pub fn both(sender: Start, viewer: Start, pull: bool) -> (Program, Program) {
     if pull {
         let mut sender = sender.run();
-        sender.wait_for("viewers may come");
+        sender.wait_for("To connect, type");
         (sender, viewer.run())
     } else {
         let mut viewer = viewer.run();

@@ -142,7 +142,7 @@ pub(crate) fn find(
             return Ok(Some(address));
         }
     };
-    console.say(&format!("Looking for {name:?} on the local network."));
+    console.say(&format!("Searching for {name:?} on the local network."));
     let mut search = Search::new(Some(name))?;
     let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
         senders.contains_key(name) || stop.load(Ordering::Acquire)

@@ -166,6 +166,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records that wait for their row: half an hour at 30 frames a second, while
+/// Records that wait for their row: half an hour at 30 frames per second, while
 /// whoever reads a pipe does not.
 const MOST_RECORDS: usize = 1 << 16;

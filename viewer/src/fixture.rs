@@ -38,7 +38,7 @@ pub(crate) fn quadrants(width: usize, height: usize) -> Vec<u8> {
     })
 }
 
-/// A frame with these bytes, taken at 30 frames a second.
+/// A frame with these bytes, taken at 30 frames per second.
 pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
     let captured = Duration::from_micros(1_000_000 * number / 30);
     ReceivedFrame {

@@ -15,12 +15,12 @@ pub(crate) fn lines(local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
         };
         format!("Waiting for a stream on port {}, {families}.", local.port())
     } else if local.ip().is_multicast() {
-        format!("Waiting for a stream to the group {local}.")
+        format!("Waiting for a stream to the multicast group {local}.")
     } else {
         format!("Waiting for a stream to {local}.")
     }];
     lines.extend(invitation::lines(
-        "To send to it",
+        "To send one",
         "framegram-send camera",
         local,
         own,
@@ -42,13 +42,13 @@ mod tests {
             ),
             (
                 "239.1.2.3:5005",
-                "Waiting for a stream to the group 239.1.2.3:5005.",
+                "Waiting for a stream to the multicast group 239.1.2.3:5005.",
                 "  framegram-send camera 239.1.2.3:5005",
             ),
         ] {
             let lines = lines(local.parse().unwrap(), &["192.168.1.5".parse().unwrap()]);
             assert_eq!(lines[0], first);
-            assert_eq!(lines[1], "To send to it, type on the other machine:");
+            assert_eq!(lines[1], "To send one, type on the other machine:");
             assert_eq!(lines[2], command);
         }
     }

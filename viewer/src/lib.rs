@@ -136,7 +136,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         None => socket::listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
     };
     let invitation = match &caller {
-        Some(caller) => vec![format!("Asking {} for its stream.", caller.to())],
+        Some(caller) => vec![format!("Connecting to {}.", caller.to())],
         None => invitation::lines(socket.local_addr()?, &net::local_addresses()),
     };
     let advice = Advice {
@@ -237,10 +237,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
 }
 
 fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
-    let text = read_text(path, MAX_SDP).context("cannot take the session description")?;
+    let text = read_text(path, MAX_SDP).context("cannot use the session description")?;
     sdp::size(&text).with_context(|| {
         format!(
-            "{} tells no size: it takes a line like a=x-dimensions:2560,1440",
+            "{} has no size: it needs a line like a=x-dimensions:2560,1440",
             path.display()
         )
     })

@@ -17,7 +17,7 @@ pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
         Some(refused) => instead(refused, args),
         None => silence(args),
     };
-    format!("no stream came within {wait}{what}")
+    format!("no stream arrived within {wait}{what}")
 }
 
 fn instead(refused: &Discarded, args: &Args) -> String {
@@ -32,32 +32,32 @@ fn instead(refused: &Discarded, args: &Args) -> String {
             // A prefix has no scope.
             let ip = ip.trim_matches(['[', ']']).split('%').next().unwrap_or(ip);
             (
-                "which --allow does not let in".to_owned(),
-                format!("to take them, add --allow {ip}"),
+                "which --allow excludes".to_owned(),
+                format!("to accept them, add --allow {ip}"),
             )
         }
         (DiscardReason::Format, Some(format)) => {
             let only = args.wire.format().map_or("auto", |only| only.name());
             (
-                format!("which are not --wire {only} but {format}"),
-                "to take them, leave --wire out".to_owned(),
+                format!("which are {format}, not --wire {only}"),
+                "to accept them, remove --wire".to_owned(),
             )
         }
         (DiscardReason::Format | DiscardReason::Unknown, _) => (
-            "which are no stream of a known format".to_owned(),
-            "see what sends them".to_owned(),
+            "which are not a stream of a known format".to_owned(),
+            "check what sends them".to_owned(),
         ),
     };
-    format!(", but {number} {were} heard from {from}, {what}: {advice}")
+    format!(", but {number} arrived from {from}, {what}: {advice}")
 }
 
 fn silence(args: &Args) -> String {
     match &args.connect {
         Some(Sender::Address(to)) => format!(
-            ": see that framegram-send --listen runs at {to}, and that no firewall is between"
+            ": check that framegram-send --listen runs at {to}, and that no firewall blocks UDP"
         ),
         Some(Sender::Name(_)) => {
-            ": the sender announces itself but does not answer; see that no firewall is between"
+            ": the sender announces itself but does not answer; check that no firewall blocks UDP"
                 .to_owned()
         }
         None => ": see that the sender runs and sends to this machine, and that no firewall is \
@@ -95,17 +95,17 @@ mod tests {
         ];
         assert_eq!(
             told("--wait 2s --allow 10.0.0.0/8", &both),
-            "no stream came within 2.0 s, but 1,200 datagrams were heard from [fe80::1%2]:4000, \
-             which --allow does not let in: to take them, add --allow fe80::1"
+            "no stream arrived within 2.0 s, but 1,200 datagrams arrived from [fe80::1%2]:4000, \
+             which --allow excludes: to accept them, add --allow fe80::1"
         );
         let native = [(DiscardReason::Format, Some("native"), 90)];
         assert!(
             told("--wait 2s --wire rtp", &native)
-                .ends_with("which are not --wire rtp but native: to take them, leave --wire out")
+                .ends_with("which are native, not --wire rtp: to accept them, remove --wire")
         );
         let unknown = [(DiscardReason::Unknown, None, 1)];
-        assert!(told("--wait 2s", &unknown).contains(", but 1 datagram was heard from "));
-        assert!(told("--wait 2s", &[]).ends_with("no firewall is between"));
+        assert!(told("--wait 2s", &unknown).contains(", but 1 datagram arrived from "));
+        assert!(told("--wait 2s", &[]).ends_with("no firewall blocks UDP"));
         assert!(told("--wait 2s --connect a:5005", &[]).contains("--listen runs at a:5005"));
     }
 }

@@ -156,7 +156,7 @@ mod tests {
             troubles.note(down()).unwrap();
         }
         let error = format!("{:#}", troubles.note(down()).unwrap_err());
-        assert!(error.starts_with("the network fails: "), "{error}");
+        assert!(error.starts_with("the network failed: "), "{error}");
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Tracer {
         };
         let end = match self.recorder.ended() {
             None | Some(Why::Over) => String::new(),
-            Some(Why::Limit) => after("give a larger --trace-limit for more"),
+            Some(Why::Limit) => after("increase --trace-limit for more"),
             Some(Why::Slow) => after("the disk was too slow for more"),
         };
         Ok(format!(
@@ -166,7 +166,7 @@ impl Tracer {
                 self.recorder.finish(Why::Slow, now);
                 self.ended = Some(now);
                 self.console.say(&format!(
-                    "The trace {} cannot be written any further; the stream goes on.",
+                    "The trace {} cannot be continued; the stream goes on.",
                     self.name
                 ));
             }

@@ -43,7 +43,7 @@ pub fn lines(heading: &str, command: &str, local: SocketAddr, own: &[IpAddr]) ->
     lines.extend(typed.map(|address| format!("  {command} {address}")));
     if lines.iter().any(|line| line.contains(INTERFACE)) {
         lines.push(format!(
-            "There, {INTERFACE} is that machine's own that leads here, such as eth0."
+            "Replace {INTERFACE} by that machine's own interface, such as eth0."
         ));
     }
     lines
@@ -124,7 +124,7 @@ mod tests {
             let lines = invite(local, &[]);
             let typed = local.replace("%3", "%INTERFACE");
             assert_eq!(lines[1], format!("  framegram-send camera {typed}"));
-            assert!(lines[2].contains("INTERFACE is that machine's own"));
+            assert!(lines[2].contains("by that machine's own interface"));
         }
         let lines = invite("[ff05::1234]:5005", &[]);
         assert_eq!(lines[1..], ["  framegram-send camera [ff05::1234]:5005"]);

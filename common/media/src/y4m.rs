@@ -18,7 +18,7 @@ pub const Y4M_START: &[u8] = b"YUV4MPEG2 ";
 /// The longest line that is read: FFmpeg writes under 100 bytes.
 const MAX_LINE: usize = 1024;
 
-/// The highest rate that is believed, in frames a second.
+/// The highest rate that is believed, in frames per second.
 const MAX_RATE: f64 = 1000.0;
 
 /// What the first line says.

@@ -59,7 +59,7 @@ pub(super) struct LossyFrame {
 }
 
 impl Report {
-    /// Reads a viewer's report of framegram's own format.
+    /// Reads a viewer's report of the native format.
     ///
     /// # Errors
     /// One line that says why it is none.
@@ -84,7 +84,7 @@ impl Report {
                 None => bail!("no stream arrived"),
                 Some("native") => bail!("it has no accounts: it was written by an older version"),
                 Some(_) => bail!(
-                    "its stream is not of framegram's own format, the only one whose packets \
+                    "its stream is not of the native format, the only one whose packets \
                      a log names"
                 ),
             }
@@ -184,7 +184,7 @@ mod tests {
             ("{}".to_owned(), "--report FILE.json"),
             (report("sender", "null"), "the sender's"),
             (report("viewer", "null"), "no stream"),
-            (report("viewer", "\"rtp\""), "framegram's own format"),
+            (report("viewer", "\"rtp\""), "the native format"),
             (report("viewer", "\"native\""), "older"),
             (report("viewer", "null").replace(":1", ":2"), "version is 2"),
         ] {

@@ -15,7 +15,7 @@
 //! program was killed, and rows are missing.
 //!
 //! - `time_s`: when it came to the link, on the machine's monotonic clock.
-//! - `stream` to `chunks`: of framegram's own format, which packet it is, and
+//! - `stream` to `chunks`: of the native format, which packet it is, and
 //!   which chunk of how many it carries (parity and control carry none); empty
 //!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
 //!   hexadecimal digits.
@@ -102,7 +102,7 @@ impl Act {
     }
 }
 
-/// Which packet of framegram's own format a datagram is.
+/// Which packet of the native format a datagram is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The sender's stream number.

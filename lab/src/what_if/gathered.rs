@@ -139,7 +139,7 @@ fn is_nonsense(counts: &Counts) -> bool {
 /// stream, hours of others.
 const MAX_HEARD: usize = 4_000_000;
 
-/// The most frames: nine hours at 30 frames a second.
+/// The most frames: nine hours at 30 frames per second.
 pub(super) const MAX_FRAMES: usize = 1_000_000;
 
 /// No stream counts so far: above it sums could overflow.

@@ -1,4 +1,4 @@
-//! A trace, as far as it tells of one stream of framegram's own format.
+//! A trace, as far as it tells of one stream of the native format.
 
 use std::io::Read;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub enum JourneyError {
     Empty,
     /// Only other formats.
     #[error(
-        "there is no stream of framegram's own format in it: RTP and bare JPEG have neither parity nor requests"
+        "there is no stream of the native format in it: RTP and bare JPEG have neither parity nor requests"
     )]
     Foreign,
     /// Not enough of a stream.

@@ -59,7 +59,7 @@ impl Camera {
     pub(super) fn open(device: &Path, request: &Request) -> Result<Self> {
         let name = device.display();
         if !device.exists() {
-            bail!("there is no camera at {name}; see which there are with: framegram-send cameras");
+            bail!("there is no camera at {name}: framegram-send cameras lists them");
         }
         let wish = Wish {
             size: request.size,
@@ -68,7 +68,7 @@ impl Camera {
         };
         let Some(opened) = open(device, wish) else {
             bail!(
-                "the camera at {name} does not open; another program may use it, or you may not (group video)"
+                "the camera at {name} cannot be opened: another program uses it, or you are not in the group video"
             );
         };
         let camera = Self {
@@ -98,7 +98,7 @@ impl Camera {
             "pixels"
         };
         let scaled = match self.wish.size {
-            Some(asked) if asked != (width, height) => ", scaled to the size asked for",
+            Some(asked) if asked != (width, height) => ", scaled to the requested size",
             _ => "",
         };
         self.console.say(&format!(
@@ -111,9 +111,8 @@ impl Camera {
     fn reopen(&mut self) -> bool {
         let name = self.device.display().to_string();
         self.opened = None;
-        self.console.say(&format!(
-            "the camera at {name} went away; waiting for it to come back"
-        ));
+        self.console
+            .say(&format!("the camera at {name} is gone; waiting for it"));
         while !self.stop.wait(RETRY) {
             if !self.device.exists() {
                 continue;
@@ -167,7 +166,7 @@ impl Source for Camera {
             empty += 1;
             if empty > MOST_EMPTY {
                 bail!(
-                    "the camera at {} gives no whole JPEGs; have its pixels encoded instead: --quality 80",
+                    "the camera at {} delivers no complete JPEGs: encode its pixels instead, with --quality 80",
                     self.device.display()
                 );
             }

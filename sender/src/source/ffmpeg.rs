@@ -122,7 +122,7 @@ impl Video {
         let input =
             format::input_from_stream_with_interrupt(io, None, None, move || ended.is_over());
         let input =
-            input.map_err(|error| anyhow!("{name} is not a video that can be played: {error}"))?;
+            input.map_err(|error| anyhow!("{name} is not a video that can be decoded: {error}"))?;
         let opened = Opened::new(input, watch, name)?;
         Ok(Self::with(Place::Stream, name.into(), opened, request))
     }
@@ -254,7 +254,7 @@ impl Place {
             }
             Self::File(path) => {
                 let not_played =
-                    |error| anyhow!("{name} is not a video that can be played ({error})");
+                    |error| anyhow!("{name} is not a video that can be decoded ({error})");
                 match path.to_str() {
                     // A name with a colon is no protocol.
                     Some(path) => format::input_with_interrupt(&format!("file:{path}"), is_over),
@@ -280,7 +280,7 @@ impl Opened {
         let parameters = stream.parameters();
         // FFmpeg shows any text file as a video of a terminal.
         if parameters.id() == codec::Id::ANSI {
-            bail!("{name} is not a video that can be played");
+            bail!("{name} is not a video that can be decoded");
         }
         let rates = [stream.avg_frame_rate(), stream.rate()].map(f64::from);
         let rate = rates

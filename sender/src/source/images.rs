@@ -126,7 +126,7 @@ impl Source for Images {
                 Err(error) => {
                     self.unreadable += 1;
                     if !self.again {
-                        self.console.say(&format!("skipped a still: {error:#}"));
+                        self.console.say(&format!("still skipped: {error:#}"));
                     }
                 }
             }
@@ -160,7 +160,7 @@ fn read_still(path: &Path, keep_broken: bool) -> Result<Content> {
     let len = path.metadata().map_or(0, |metadata| metadata.len());
     ensure!(len <= MAX_FILE, "{name} is larger than {MAX_FILE} bytes");
     let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
-    decode(bytes, keep_broken).with_context(|| format!("{name} is not a still that can be read"))
+    decode(bytes, keep_broken).with_context(|| format!("{name} cannot be read as a still"))
 }
 
 fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {

@@ -35,7 +35,7 @@ impl Pacer {
     }
 }
 
-/// The media time of the frame of this number at `rate` frames a second.
+/// The media time of the frame of this number at `rate` frames per second.
 pub(super) fn media_time(number: u64, rate: f64) -> Duration {
     Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX)
 }

@@ -104,7 +104,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The test picture of this size in pixels at this many frames a second.
+    /// The test picture of this size in pixels at this many frames per second.
     ///
     /// # Errors
     /// Where pictures of this size are not taken.
@@ -112,7 +112,7 @@ impl Pattern {
         check_size(width, height)?;
         ensure!(
             rate > 0.0,
-            "a pattern of {rate} frames a second does not move"
+            "a pattern at {rate} frames per second does not move"
         );
         let colours = BARS.map(to_yuv);
         let rows = height as i32;

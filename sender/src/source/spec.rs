@@ -54,7 +54,7 @@ impl Spec {
             return Ok(Self::Camera("/dev/video0".into()));
         }
         match text.strip_prefix("camera:") {
-            Some("") => return Err("type a camera's number or name: camera:0".into()),
+            Some("") => return Err("give the number or name of a camera, such as camera:0".into()),
             Some(name) if name.bytes().all(|byte| byte.is_ascii_digit()) => {
                 return Ok(Self::Camera(format!("/dev/video{name}").into()));
             }
@@ -75,7 +75,7 @@ impl Spec {
         }
         if let Some(rate) = text.strip_prefix("pattern@") {
             return Err(format!(
-                "a pattern's rate stands behind its size: pattern:1280x720@{rate}"
+                "the rate of a pattern follows its size: pattern:1280x720@{rate}"
             ));
         }
         if is_url(text) && !PathBuf::from(text).exists() {
@@ -101,7 +101,7 @@ pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
         .split_once(['x', 'X'])
         .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     let (width, height) =
-        size.ok_or_else(|| format!("'{text}' is not a size: type it like 1280x720"))?;
+        size.ok_or_else(|| format!("'{text}' is not a size, such as 1280x720"))?;
     check_size(width, height).map_err(|error| error.to_string())?;
     Ok((width, height))
 }
@@ -113,9 +113,7 @@ pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
 pub fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.001..=1000.0).contains(&rate) => Ok(rate),
-        _ => Err(format!(
-            "'{text}' is not a frame rate: 0.001 to 1000 frames a second"
-        )),
+        _ => Err(format!("'{text}' is not a frame rate from 0.001 to 1000")),
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// As measured with sender, relay and viewer at normal priority, 1080p at
-    /// 30 frames a second, on two cores that had other things to do: from a
+    /// 30 frames per second, on two cores that had other things to do: from a
     /// request's arrival to the answer's departure, from when a datagram is due
     /// to its leaving the relay, and from what a request is about to the
     /// request's departure.

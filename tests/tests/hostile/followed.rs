@@ -135,7 +135,7 @@ impl Shown {
     }
 }
 
-/// 60 frames of a camera at 30 frames a second; `attack` is told the number of
+/// 60 frames of a camera at 30 frames per second; `attack` is told the number of
 /// each once it is shown.
 fn under_attack(mut attack: impl FnMut(u8, &mut Shown, &Camera, Duration)) -> Shown {
     let (mut camera, mut shown) = (Camera::new(SOURCE), Shown::new());
@@ -188,7 +188,7 @@ fn a_living_rtp_stream_is_taken_from_its_own_address_alone() {
 }
 
 /// The longest without a picture where a sender is gone and another begins
-/// `pause` later: each at 30 frames a second.
+/// `pause` later: each at 30 frames per second.
 fn without_picture(pause: Duration, from: SocketAddr, source: u32, sequence: u16) -> Duration {
     let mut shown = under_attack(|_, _, _, _| {});
     let gone = shown.frames[59].0;

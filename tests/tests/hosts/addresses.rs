@@ -38,7 +38,7 @@ fn listening(hosts: &Hosts, arguments: &str) -> Program {
 }
 
 fn followed(viewer: &mut Program) {
-    viewer.wait_for("It is framegram's own format");
+    viewer.wait_for("It is the native format");
 }
 
 /// That the stream was away for no longer than so many seconds.
@@ -158,7 +158,7 @@ pub(crate) fn a_sender_that_has_a_name_is_asked_at_its_new_address() {
     let mut sender = hosts
         .sender(&format!("{SOURCE} --listen 0.0.0.0:5005"))
         .run();
-    sender.wait_for("viewers may come");
+    sender.wait_for("To connect, type");
     let mut viewer = viewer(&hosts, "--connect camera-host:5005 --frames 120");
     followed(&mut viewer);
     hosts.move_sender(SENDER_IPS[0], MOVED[0]);
@@ -173,7 +173,7 @@ pub(crate) fn a_sender_that_announces_itself_is_asked_at_its_new_address() {
     let hosts = Hosts::new(ETHERNET);
     let arguments = format!("{SOURCE} --listen 0.0.0.0:5005 --announce kitchen");
     let mut sender = hosts.sender(&arguments).run();
-    sender.wait_for("viewers may come");
+    sender.wait_for("To connect, type");
     let mut viewer = viewer(&hosts, "--connect kitchen --frames 120");
     followed(&mut viewer);
     hosts.move_sender(SENDER_IPS[0], MOVED[0]);

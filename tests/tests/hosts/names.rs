@@ -104,7 +104,7 @@ fn announced(network: &Segment) -> Program {
     let neighbour = neighbour(network, 1, PORT);
     let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
     let mut sender = network.start(0, SENDER, &arguments).run();
-    sender.wait_for("viewers may come");
+    sender.wait_for("To connect, type");
     let mut announcements = 0;
     until("the last announcement", || {
         let heard = heard(&neighbour, 0, 1);

@@ -11,7 +11,7 @@ pub(crate) fn a_sender_is_found_by_its_name() {
     let network = Segment::new(2);
     let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
     let mut sender = network.start(0, SENDER, &arguments).run();
-    sender.wait_for("viewers may come");
+    sender.wait_for("To connect, type");
     // On an idle network the first question may come before the name is
     // announced, and the next one later than a person waits for a list.
     let viewer = network
@@ -73,7 +73,7 @@ pub(crate) fn a_viewer_behind_a_nat_gets_the_stream() {
     let mut sender = home
         .in_the_world(SENDER, &format!("{SOURCE} --listen :5005"))
         .run();
-    sender.wait_for("viewers may come");
+    sender.wait_for("To connect, type");
     let arguments = format!(
         "--headless {PATIENT} --frames 40 --connect {}:5005",
         Home::WORLD

@@ -180,7 +180,7 @@ pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network
         .sender("--duration 5s pattern:640x360@30")
         .with([format!("{}:5005", VIEWER_IPS[0])])
         .run();
-    viewer.wait_for("It is framegram's own format");
+    viewer.wait_for("It is the native format");
     by_sender("nft add rule inet own out udp dport 5005 counter drop");
     until("the firewall to drop", || {
         (dropped(&hosts) > 200).then_some(())

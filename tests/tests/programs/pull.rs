@@ -14,7 +14,7 @@ const SOURCE: &str = "pattern:320x180@30";
 fn sender(address: SocketAddr, arguments: &str) -> Program {
     let arguments = format!("{SOURCE} --listen {address} {arguments}");
     let mut sender = Start::new(SENDER, &arguments).run();
-    sender.wait_for("viewers may come");
+    sender.wait_for("To connect, type");
     sender
 }
 

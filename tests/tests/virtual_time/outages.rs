@@ -38,7 +38,7 @@ fn between(rng: &mut Rng, least: f64, most: f64) -> Duration {
     Duration::from_secs_f64(least * (most / least).powf(rng.f64()))
 }
 
-/// A stream at 5 to 120 frames a second, and frames until some time after its
+/// A stream at 5 to 120 frames per second, and frames until some time after its
 /// outages.
 fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
     let interval = between(rng, 1.0 / 120.0, 1.0 / 5.0);

@@ -19,7 +19,7 @@ const LOSS: f64 = 0.2;
 
 const SEED: u64 = 5;
 
-/// The clip has thirty frames a second; these of its second one are drawn.
+/// The clip has thirty frames per second; these of its second one are drawn.
 const MOMENTS: [usize; 4] = [37, 44, 51, 58];
 
 /// Each picture's size, and the gap between two.

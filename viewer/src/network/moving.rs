@@ -79,7 +79,7 @@ impl Network {
         };
         if let Ok(true) = self.moving.upkeep.poll(&self.socket, to, now) {
             self.console.say(&format!(
-                "This machine's address has changed; asking {to} again."
+                "The address of this machine has changed; connecting to {to} again."
             ));
             self.ask_at(to, now);
         }
@@ -89,8 +89,9 @@ impl Network {
             && found != to
             && self.go_to(found).is_ok()
         {
-            self.console
-                .say(&format!("The name leads elsewhere; asking {found}."));
+            self.console.say(&format!(
+                "The name resolves to another address; connecting to {found}."
+            ));
             self.ask_at(found, now);
         }
     }

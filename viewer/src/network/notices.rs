@@ -39,7 +39,7 @@ impl Network {
                 self.others += 1;
                 if self.others <= MOST_OTHERS {
                     self.console.say(&format!(
-                        "Another stream arrives from {from}; it is counted, and not shown."
+                        "Another stream arrives from {from}; it is counted, but not shown."
                     ));
                 }
             }
@@ -60,12 +60,12 @@ impl Network {
         {
             self.to_introduce = None;
             let format = match self.receiver.format() {
-                Some(Format::Native) | None => "framegram's own format",
+                Some(Format::Native) | None => "the native format",
                 Some(Format::Rtp) => "JPEG in RTP",
                 Some(Format::Raw) => "bare JPEG",
             };
             self.console.say(&format!(
-                "It is {format}, {width}x{height} at {fps:.1} frames a second, from {from}."
+                "It is {format}, {width}x{height} at {fps:.1} frames per second, from {from}."
             ));
         }
         if self.receiver.lacks_size() && !self.size_missed {
@@ -86,7 +86,7 @@ impl Network {
             self.unheard_told = true;
             let to = caller.to();
             self.console
-                .say(&format!("Nobody listens at {to} yet; asking on."));
+                .say(&format!("Nobody listens at {to} yet; trying again."));
         }
     }
 

@@ -59,7 +59,7 @@ impl Kind {
             "csv" => Ok(Self::Csv),
             "html" | "htm" => Ok(Self::Html),
             _ => bail!(
-                "the name {} does not say how to report: end it in .json, .csv or .html",
+                "a report is a .json, .csv or .html file, not {}",
                 path.display()
             ),
         }
@@ -186,7 +186,7 @@ impl Rows {
         self.out.finish()?;
         if forgotten > 0 {
             bail!(
-                "{forgotten} rows are missing in {path}: frames came faster than it could be \
+                "{forgotten} rows are missing in {path}: frames arrived faster than it could be \
                  written"
             );
         }

@@ -72,7 +72,7 @@ fn about(statistics: &Statistics) -> String {
         size.map(|(width, height)| format!("{width}x{height}")),
         statistics
             .fps
-            .map(|fps| format!("{fps:.2} frames a second")),
+            .map(|fps| format!("{fps:.2} frames per second")),
         statistics.bitrate_bps.map(numbers::bit_rate),
         Some(numbers::seconds(statistics.duration_s)),
         from.map(|from| format!("from {from}")),

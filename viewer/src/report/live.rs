@@ -244,7 +244,7 @@ mod tests {
         let mut live = meter.take(at(0, 0), Duration::ZERO);
         assert_eq!(live.fps, None);
         for quarter in 1..=40_u64 {
-            // 20 frames a second for 5 s, then 40.
+            // 20 frames per second for 5 s, then 40.
             let shown = 5 * quarter + quarter.saturating_sub(20) * 5;
             live = meter.take(
                 at(shown, 1000 * quarter),

@@ -122,7 +122,7 @@ fn rate(statistics: &Statistics) -> Option<String> {
     parts.extend(
         statistics
             .fps
-            .map(|fps| format!("{fps:.2} frames a second")),
+            .map(|fps| format!("{fps:.2} frames per second")),
     );
     parts.extend(statistics.bitrate_bps.map(bit_rate));
     (statistics.duration_s > 0.0).then(|| format!("  rate:    {}", parts.join(", ")))
@@ -223,7 +223,7 @@ mod tests {
                  0 dropped in the socket buffer",
                 "  delay:   4.0 ms from capture to shown (95 %: 6.0, 99 %: 7.0, at most 12.0), \
                  jitter 0.10 ms",
-                "  rate:    1:00, 30.00 frames a second, 8.8 Mbit/s",
+                "  rate:    1:00, 30.00 frames per second, 8.8 Mbit/s",
             ]
         );
     }

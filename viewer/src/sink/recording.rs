@@ -179,7 +179,7 @@ impl Recording {
         self.missed += 1;
         if self.missed == 1 && self.patience.is_some() {
             self.console.say(&format!(
-                "Nobody reads {}: frames are left out of it until somebody does.",
+                "Nobody reads {}: frames are left out of it meanwhile.",
                 self.name
             ));
         }

@@ -45,10 +45,7 @@ impl Kind {
         match extension.to_ascii_lowercase().as_str() {
             "jpg" | "jpeg" => Ok(Self::Jpeg),
             "png" => Ok(Self::Png),
-            _ => bail!(
-                "a snapshot is a .png or a .jpg, and {} is neither",
-                path.display()
-            ),
+            _ => bail!("a snapshot is a .png or .jpg file, not {}", path.display()),
         }
     }
 

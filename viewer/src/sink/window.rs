@@ -85,8 +85,10 @@ impl Window {
             ..WindowOptions::default()
         };
         let title = "framegram";
-        let mut inner = minifb::Window::new(title, FIRST_SIZE.0, FIRST_SIZE.1, options)
-            .map_err(|error| anyhow!("no display to open a window on ({error}); use --headless"))?;
+        let mut inner =
+            minifb::Window::new(title, FIRST_SIZE.0, FIRST_SIZE.1, options).map_err(|error| {
+                anyhow!("there is no display for a window ({error}): use --headless")
+            })?;
         // It would sleep between updates.
         inner.set_target_fps(0);
         let (keyboard, commands) = Keyboard::new();
@@ -170,7 +172,7 @@ impl Window {
     fn toggle_fullscreen(&mut self, now: Duration) {
         let done = self.desktop.as_mut().map(Desktop::toggle_fullscreen);
         if !matches!(done, Some(Ok(()))) {
-            self.say("this desktop does not let the window go fullscreen", now);
+            self.say("this desktop does not support fullscreen", now);
         }
     }
 
@@ -208,7 +210,7 @@ impl Window {
             panels.push((Place::Centre, vec![silence.clone()]));
         }
         if self.frozen {
-            notes.push("frozen: space goes on".to_owned());
+            notes.push("frozen: press space to go on".to_owned());
         }
         notes.extend(self.message.as_ref().map(|(message, _)| message.clone()));
         if !notes.is_empty() {

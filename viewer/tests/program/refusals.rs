@@ -111,7 +111,7 @@ fn nothing_came_is_a_failure_once_the_wait_is_over() {
             &snapshot,
             "127.0.0.1:5998",
         ],
-        &["no stream came within 0.2 s"],
+        &["no stream arrived within 0.2 s"],
     );
     assert!(json(&report)["frames"]["shown"].is_null() || json(&report)["frames"]["shown"] == 0);
     assert!(!std::path::Path::new(&snapshot).exists());
@@ -136,7 +136,7 @@ fn a_sender_that_is_not_allowed_is_counted_and_not_shown() {
     assert!(json(&report)["packets"]["foreign"].as_u64().unwrap() >= 5);
     let told = ended.stderr.lines().last().unwrap();
     assert!(
-        told.contains(" datagrams were heard from 127.0.0.1:"),
+        told.contains(" datagrams arrived from 127.0.0.1:"),
         "{told}"
     );
     assert!(told.ends_with("add --allow 127.0.0.1"), "{told}");
@@ -153,10 +153,7 @@ fn a_format_that_is_not_taken_is_named() {
         let ended = viewer.end();
         assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
         let told = ended.stderr.lines().last().unwrap();
-        assert!(
-            told.contains("which are not --wire rtp but native"),
-            "{told}"
-        );
+        assert!(told.contains("which are native, not --wire rtp"), "{told}");
     }
 }
 

@@ -81,7 +81,7 @@ fn a_viewer_gives_up_when_nothing_comes() {
     let ended = listening(address(), "--wait 300ms").end();
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.said.contains("no stream came within"),
+        ended.said.contains("no stream arrived within"),
         "{}",
         ended.said
     );

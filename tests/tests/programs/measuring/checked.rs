@@ -74,7 +74,7 @@ fn of_other_formats_the_log_names_no_packet_and_the_check_says_so() {
             "{wire}: {log}"
         );
         let said = refusal(&viewer.path("report.json"), &[&viewer.path(LOG)]);
-        assert!(said.contains("framegram's own format"), "{wire}: {said}");
+        assert!(said.contains("the native format"), "{wire}: {said}");
     }
 }
 

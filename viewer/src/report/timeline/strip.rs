@@ -3,7 +3,7 @@
 use framegram_common::stats::Outcome;
 
 /// The most places. When there are more frames, each place stands for twice as
-/// many; half an hour at 30 frames a second has a place for each.
+/// many; half an hour at 30 frames per second has a place for each.
 pub(super) const MAX_PLACES: usize = 1 << 16;
 
 /// Outcomes in the order of frames.

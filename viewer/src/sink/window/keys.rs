@@ -23,9 +23,9 @@ pub(super) enum Command {
 pub(super) const HELP: [&str; 6] = [
     "q, Esc   quit",
     "f        fullscreen, and back",
-    "space    freeze the picture, and go on",
+    "space    freeze, and go on",
     "s        write a snapshot",
-    "i        show the numbers, and what is stale",
+    "i        show figures, and stale areas",
     "h        this list",
 ];
 
@@ -34,7 +34,7 @@ pub(super) const WALL_HELP: [&str; 6] = [
     "1 to 9   one sender alone, and all again; or click it",
     "0        all senders",
     "f        fullscreen, and back",
-    "space    freeze the pictures, and go on",
+    "space    freeze, and go on",
     "h        this list",
     "q, Esc   quit",
 ];

@@ -74,8 +74,9 @@ impl Wall {
             ..WindowOptions::default()
         };
         let title = "framegram";
-        let mut inner = minifb::Window::new(title, SIZE.0, SIZE.1, options)
-            .map_err(|error| anyhow!("no display to open a window on ({error}); use --headless"))?;
+        let mut inner = minifb::Window::new(title, SIZE.0, SIZE.1, options).map_err(|error| {
+            anyhow!("there is no display for a window ({error}): use --headless")
+        })?;
         // It would sleep between updates.
         inner.set_target_fps(0);
         let (keyboard, commands) = Keyboard::new();
@@ -249,7 +250,7 @@ impl Wall {
             self.canvas.draw_panel(Place::Centre, &lines);
         }
         if self.frozen {
-            let line = "frozen: space goes on".to_owned();
+            let line = "frozen: press space to go on".to_owned();
             self.canvas.draw_panel(Place::BottomLeft, &[line]);
         }
         self.drawn = Drawn { at: now, ..wanted };
