@@ -22,9 +22,9 @@ pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
 
 fn instead(refused: &Discarded, args: &Args) -> String {
     let from = &refused.from;
-    let (number, were) = match refused.datagrams {
-        1 => ("1 datagram".to_owned(), "was"),
-        many => (format!("{} datagrams", count(many)), "were"),
+    let number = match refused.datagrams {
+        1 => "1 datagram".to_owned(),
+        many => format!("{} datagrams", count(many)),
     };
     let (what, advice) = match (refused.why, refused.format) {
         (DiscardReason::Address, _) => {
