@@ -65,22 +65,22 @@ pub struct Statistics {
     /// Interarrival jitter in milliseconds, measured on the send times of the
     /// packets (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
     pub jitter_ms: Option<f64>,
-    /// The share of the picture that had not arrived, from 0 to 1: the mean over
-    /// the frames that are `concealed`, `None` where there are none. A sender
-    /// does not know it.
+    /// The share of the image that had not arrived, from 0 to 1: the mean over the
+    /// frames that are `concealed`, `None` if there are none. A sender does not
+    /// know it.
     pub stale_share: Option<f64>,
     /// Capture to shown, in milliseconds: on the viewer's side `None` unless both
-    /// ends share a clock, on the sender's what its only viewer told.
+    /// ends share a clock, on the sender's side what its only viewer reports.
     pub latency_ms: Option<Percentiles>,
     /// What a viewer is accountable for of each stream that it followed, in
-    /// turn; of more than [`MAX_ACCOUNTS`] the newest.
+    /// turn; of more than 128 the newest.
     pub accounts: Vec<Account>,
     /// How lost packets lie among the others: those that carry chunks for the
     /// first time, in the order of sending.
     pub loss_pattern: Option<LossPattern>,
     /// How far packets were out of order, in packets of their channel
-    /// (<https://www.rfc-editor.org/rfc/rfc4737#section-4.2>); `None` where
-    /// none was.
+    /// (<https://www.rfc-editor.org/rfc/rfc4737#section-4.2>); `None` if none
+    /// was.
     pub reordering_extent: Option<Percentiles>,
     /// The differences of transit time from packet to packet that `jitter_ms`
     /// smooths, in milliseconds: their distribution.
@@ -89,14 +89,13 @@ pub struct Statistics {
     pub delays_ms: Delays,
     /// What is known of the sender's clock, on the viewer's side.
     pub clock: Option<Clock>,
-    /// What became of the viewers that came by themselves; `None` unless the
-    /// sender listens for them.
+    /// The viewers that connected; `None` unless the sender listens for them.
     pub admission: Option<Admission>,
     /// What the timecodes in the frames tell, if a viewer read them.
     pub timecode: Option<TimecodeCounts>,
-    /// What came to a viewer and was not taken, by reason.
+    /// Datagrams that a viewer discarded, by reason.
     pub discarded: Vec<Discarded>,
-    /// What each viewer told of itself, on the sender's side.
+    /// What each viewer reported last, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
 }
 
@@ -170,35 +169,35 @@ fn sum(parts: &[Option<u64>]) -> Option<u64> {
     parts.iter().flatten().copied().reduce(u64::saturating_add)
 }
 
-/// What became of viewers that came by themselves.
+/// Viewers that connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Admission {
     /// Served now.
     pub served: u64,
-    /// Let in so far, each time that one came.
+    /// Admitted so far, each time that one connected.
     pub admitted: u64,
-    /// Sent away for want of a place.
-    pub refused: u64,
-    /// Times that somebody was asked to prove an address. Those beyond `proven`
-    /// never did: their address was forged, or an answer was lost.
+    /// Rejected because all slots were taken.
+    pub rejected: u64,
+    /// Times that an address was asked to prove itself. Those beyond `proven` never
+    /// did: the address was forged, or an answer was lost.
     pub challenged: u64,
-    /// Times that somebody did.
+    /// Times that one did.
     pub proven: u64,
-    /// Datagrams of nobody who was served, last words said again aside.
+    /// Datagrams of addresses that are not served, repeated byes left out.
     pub foreign: u64,
 }
 
-/// Which stream the figures are of.
+/// The stream that the figures are of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stream {
     /// The side that counted.
     pub side: Side,
-    /// The stream's number in 16 hexadecimal digits; the newest one, where a
+    /// The stream's number in 16 hexadecimal digits; the newest one, if a
     /// viewer followed several in turn.
     pub number: Option<String>,
     /// How many streams a viewer followed in turn, restarts included.
     pub followed: u64,
-    /// How many other streams a viewer heard and did not follow.
+    /// How many other streams reached a viewer, which did not follow them.
     pub others: u64,
     /// Where the stream comes from (viewer) or goes to (sender).
     pub addresses: Vec<String>,
@@ -212,10 +211,9 @@ pub struct Stream {
     pub quality: Option<u8>,
     /// Whether both ends run on one clock.
     pub shared_clock: bool,
-    /// Whether the sender said farewell.
+    /// Whether the sender's bye arrived, or was sent.
     pub ended: bool,
-    /// Whether a viewer heard nothing any more, though the sender said no
-    /// farewell.
+    /// Whether nothing arrived any more, though no bye had.
     pub silent: bool,
 }
 
@@ -273,7 +271,7 @@ mod fps_tests {
     }
 }
 
-/// A distribution in four numbers.
+/// Four numbers of a distribution, in the unit that the field names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Percentiles {
     /// The median.

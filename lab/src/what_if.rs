@@ -5,12 +5,11 @@
 //! sizes and times of the trace, over a path that does what the traced one
 //! did. What is assumed of it:
 //!
-//! - A chunk that is sent when it was sent in the trace meets what it met
-//!   there, and so does the nearest packet of the other channels.
+//! - A chunk that is sent when it was sent in the trace meets what it met there.
 //! - Where at least [`LEAST_RUN`] datagrams in a row were lost over
 //!   [`LEAST_OUTAGE`] or longer, the path was out: whatever is sent meanwhile
 //!   is lost, whatever is sent before or after is not lost by it.
-//! - What is sent besides what was in the trace is lost by a chain of two
+//! - Everything else, parity and retransmissions too, is lost by a chain of two
 //!   states, drawn with the seed, with the share of loss around that time and
 //!   the trace's mean length of runs; it takes as long on the way as one of
 //!   the datagrams just before it.

@@ -1,7 +1,7 @@
 //! `docs/report.md`: the fields of a report, from the doc comments of the structs
 //! that are written, and the outcomes from their table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -36,16 +36,17 @@ pub fn report_page(root: &Path) -> Result<String> {
         types.read(&root.join(source))?;
     }
     let mut page = INTRODUCTION.to_owned();
-    let mut sections = vec![(String::new(), "Report".to_owned())];
-    let mut seen: Vec<String> = Vec::new();
-    while !sections.is_empty() {
-        let (path, name) = sections.remove(0);
+    let mut sections = VecDeque::from([(String::new(), "Report".to_owned())]);
+    let mut anchors = BTreeMap::from([("Statistics".to_owned(), "the-report".to_owned())]);
+    while let Some((path, name)) = sections.pop_front() {
         if name == "Outcomes" {
             outcomes(&mut page)?;
             continue;
         }
-        if !path.is_empty() {
-            write!(page, "\n## `{path}`\n\n{}\n", types.doc(&name)?)?;
+        match path.as_str() {
+            "" => {}
+            "distribution" => write!(page, "\n## Distribution\n\n{}\n", types.doc(&name)?)?,
+            path => write!(page, "\n## `{path}`\n\n{}\n", types.doc(&name)?)?,
         }
         writeln!(page, "\n| field | type | meaning |\n| --- | --- | --- |")?;
         for field in types.fields(&name)? {
@@ -53,16 +54,19 @@ pub fn report_page(root: &Path) -> Result<String> {
                 "" => field.name.clone(),
                 path => format!("{path}.{}", field.name),
             };
-            let (words, target) = types.words(&field.kind);
-            let words = match &target {
-                Some(target) if target == "Statistics" || seen.contains(target) => words,
-                Some(target) => {
-                    seen.push(target.clone());
-                    sections.push((path, target.clone()));
-                    words
-                }
-                None => words,
-            };
+            let (mut words, target) = types.words(&field.kind);
+            if let Some(target) = target {
+                let anchor = anchors.entry(target.clone()).or_insert_with(|| {
+                    let heading = match target.as_str() {
+                        // It stands in many places.
+                        "Percentiles" => "distribution".to_owned(),
+                        _ => path,
+                    };
+                    sections.push_back((heading.clone(), target));
+                    heading.replace('.', "")
+                });
+                words = words.replace("object", &format!("[object](#{anchor})"));
+            }
             writeln!(page, "| `{}` | {words} | {} |", field.name, field.doc)?;
         }
     }

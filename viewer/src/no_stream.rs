@@ -26,7 +26,7 @@ fn instead(refused: &Discarded, args: &Args) -> String {
         1 => "1 datagram".to_owned(),
         many => format!("{} datagrams", count(many)),
     };
-    let (what, advice) = match (refused.why, refused.format) {
+    let (what, advice) = match (refused.reason, refused.format) {
         (DiscardReason::Address, _) => {
             let ip = from.rsplit_once(':').map_or(from.as_str(), |(ip, _)| ip);
             // A prefix has no scope.
@@ -74,8 +74,8 @@ mod tests {
 
     fn told(line: &str, refused: &[(DiscardReason, Option<&'static str>, u64)]) -> String {
         let words = std::iter::once("framegram-view").chain(line.split(' '));
-        let refused = refused.iter().map(|(why, format, datagrams)| Discarded {
-            why: *why,
+        let refused = refused.iter().map(|(reason, format, datagrams)| Discarded {
+            reason: *reason,
             format: *format,
             datagrams: *datagrams,
             from: "[fe80::1%2]:4000".to_owned(),

@@ -203,7 +203,7 @@ impl Acceptor {
         }
         self.counts.proven += 1;
         let Some((slot, free)) = self.slot_for(viewer, from) else {
-            self.counts.refused += 1;
+            self.counts.rejected += 1;
             let refusal = Reject {
                 viewer,
                 reason: FULL,

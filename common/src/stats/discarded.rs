@@ -1,4 +1,4 @@
-//! What came to a viewer and was not taken.
+//! Datagrams that a viewer discarded.
 
 use std::net::SocketAddr;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::wire::Format;
 
-/// Datagrams that were not taken, for one reason.
+/// Datagrams that were discarded for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Discarded {
     /// The reason.
-    pub why: DiscardReason,
-    /// The format that they are of, where it is the reason.
+    pub reason: DiscardReason,
+    /// Their format, if that is the reason.
     pub format: Option<&'static str>,
     /// How many.
     pub datagrams: u64,
@@ -41,19 +41,19 @@ pub(crate) struct Discards {
 impl Discards {
     pub(crate) fn note(
         &mut self,
-        why: DiscardReason,
+        reason: DiscardReason,
         format: Option<Format>,
         from: SocketAddr,
         count: u64,
     ) {
-        let format = format.filter(|_| why == DiscardReason::Format);
+        let format = format.filter(|_| reason == DiscardReason::Format);
         let known = self
             .all
             .iter_mut()
-            .find(|(known, of, ..)| (*known, *of) == (why, format));
+            .find(|(known, of, ..)| (*known, *of) == (reason, format));
         match known {
             Some((.., datagrams, newest)) => (*datagrams, *newest) = (*datagrams + count, from),
-            None if count > 0 => self.all.push((why, format, count, from)),
+            None if count > 0 => self.all.push((reason, format, count, from)),
             None => {}
         }
     }
@@ -61,8 +61,8 @@ impl Discards {
     /// What was counted here and by others.
     pub(crate) fn with<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut sum = self.clone();
-        for (why, format, count, from) in others.into_iter().flat_map(|other| &other.all) {
-            sum.note(*why, *format, *from, *count);
+        for (reason, format, count, from) in others.into_iter().flat_map(|other| &other.all) {
+            sum.note(*reason, *format, *from, *count);
         }
         sum
     }
@@ -71,8 +71,8 @@ impl Discards {
         let figures = self
             .all
             .iter()
-            .map(|(why, format, datagrams, from)| Discarded {
-                why: *why,
+            .map(|(reason, format, datagrams, from)| Discarded {
+                reason: *reason,
                 format: format.map(Format::name),
                 datagrams: *datagrams,
                 from: from.to_string(),
@@ -96,7 +96,7 @@ mod tests {
         discards.note(DiscardReason::Address, Some(Format::Rtp), from(3), 1);
         let counts = |discards: &Discards| {
             let figures = discards.figures();
-            let count = |of: &Discarded| (of.why, of.format, of.datagrams, of.from.clone());
+            let count = |of: &Discarded| (of.reason, of.format, of.datagrams, of.from.clone());
             figures.iter().map(count).collect::<Vec<_>>()
         };
         assert_eq!(

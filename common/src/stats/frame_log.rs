@@ -54,7 +54,7 @@ pub struct FrameLog {
 }
 
 /// A frame of which something arrived, and whose outcome may still change.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     record: FrameRecord,
     /// The number of the media packet that carries its first chunk.
@@ -252,30 +252,16 @@ impl FrameLog {
 
     /// The counts of the frames settled, and of the others as they stand.
     pub(super) fn tally(&self, knowledge: &Knowledge<'_>) -> Tally {
-        let mut tally = self.tally.clone();
-        let first = knowledge.first.min(self.first().unwrap_or(u64::MAX));
-        let mut at = self.settled.as_ref().map_or(first, |settled| settled.end);
-        if let Some(settled) = &self.settled {
-            tally.record_absent(settled.start.saturating_sub(first), Outcome::LostNetwork);
-        }
-        let mut reached = if self.settled.is_some() {
-            self.reached
-        } else {
-            Reached::start(knowledge)
+        let mut ended = Self {
+            open: self.open.clone(),
+            range: self.range,
+            settled: self.settled.clone(),
+            reached: self.reached,
+            tally: self.tally.clone(),
+            ..Self::default()
         };
-        for (number, open) in self.open.range(at..) {
-            for (part, outcome) in self.absent(at..*number, reached, knowledge) {
-                tally.record_absent(part.end - part.start, outcome);
-            }
-            let (record, next) = self.judged(*number, open, reached, knowledge);
-            tally.record(&record);
-            reached = next;
-            at = number + 1;
-        }
-        for (part, outcome) in self.absent(at..knowledge.sent, reached, knowledge) {
-            tally.record_absent(part.end - part.start, outcome);
-        }
-        tally
+        ended.settle(knowledge, true, &mut |_| {});
+        ended.tally
     }
 
     /// Settles the oldest open frame, if its outcome is told or must be.

@@ -47,12 +47,10 @@ pub enum Outcome {
 pub struct OutcomeInfo {
     /// The outcome.
     pub outcome: Outcome,
-    /// Its name in reports.
+    /// Its name in reports, and its class on the page.
     pub key: &'static str,
     /// Its letter in the timeline.
     pub letter: char,
-    /// Its class on the page.
-    pub class: &'static str,
     /// A few words, for legends and the rows of tables.
     pub legend: &'static str,
     /// Whether the frame should have been shown and was not.
@@ -67,7 +65,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::IntactUnrepaired,
         key: "intact_unrepaired",
         letter: '.',
-        class: "whole",
         legend: "whole",
         is_loss: false,
         explanation: "Shown byte for byte as sent; nothing had to be repaired.",
@@ -76,7 +73,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::IntactRetransmission,
         key: "intact_retransmission",
         letter: 'r',
-        class: "retransmitted",
         legend: "whole by retransmission",
         is_loss: false,
         explanation: "Shown byte for byte as sent; it took retransmissions, and no parity.",
@@ -85,7 +81,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::IntactParity,
         key: "intact_parity",
         letter: 'p',
-        class: "repaired",
         legend: "whole by parity",
         is_loss: false,
         explanation: "Shown byte for byte as sent; parity rebuilt chunks.",
@@ -94,7 +89,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Concealed,
         key: "concealed",
         letter: 'c',
-        class: "concealed",
         legend: "concealed",
         is_loss: false,
         explanation: "Shown; what had not arrived was filled from the frame before.",
@@ -103,7 +97,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Skipped,
         key: "skipped",
         letter: 's',
-        class: "skipped",
         legend: "skipped",
         is_loss: false,
         explanation: "Whole and in time, but a newer one was shown.",
@@ -112,7 +105,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Undecodable,
         key: "undecodable",
         letter: 'u',
-        class: "undecodable",
         legend: "undecodable",
         is_loss: true,
         explanation: "Whole, but not a JPEG that can be decoded.",
@@ -121,7 +113,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Late,
         key: "late",
         letter: 'l',
-        class: "late",
         legend: "late",
         is_loss: true,
         explanation: "Not shown; all of it arrived, but after its deadline.",
@@ -130,7 +121,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Corrupt,
         key: "corrupt",
         letter: 'x',
-        class: "corrupt",
         legend: "corrupt",
         is_loss: true,
         explanation: "Not shown; all of it arrived, and its checksum does not hold.",
@@ -139,7 +129,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::LostUnknown,
         key: "lost_unknown",
         letter: 'm',
-        class: "lost-unknown",
         legend: "lost, cause unknown",
         is_loss: true,
         explanation: "Not shown; what it lacked was lost for more than one cause, or for one that \
@@ -149,7 +138,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::LostSocket,
         key: "lost_socket",
         letter: 'b',
-        class: "dropped",
         legend: "lost in the socket buffer",
         is_loss: true,
         explanation: "Not shown; what it lacked was dropped in the viewer's socket buffer.",
@@ -158,7 +146,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::LostNetwork,
         key: "lost_network",
         letter: 'n',
-        class: "lost",
         legend: "lost on the network",
         is_loss: true,
         explanation: "Not shown; what it lacked was lost on the way, or arrived corrupt.",
@@ -167,7 +154,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::NotSent,
         key: "not_sent",
         letter: 'k',
-        class: "unsent",
         legend: "not sent",
         is_loss: true,
         explanation: "It could not be encoded or sent, or the sender's own system refused every \
@@ -177,7 +163,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::BeforeJoining,
         key: "before_joining",
         letter: '-',
-        class: "unknown",
         legend: "sent before joining",
         is_loss: false,
         explanation: "Sent before the viewer's first packet.",
@@ -186,7 +171,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::TailUnknown,
         key: "tail_unknown",
         letter: '?',
-        class: "unknown",
         legend: "not known, at the end",
         is_loss: false,
         explanation: "Announced, and behind the last packet that the viewer knows of: whether it \
@@ -196,7 +180,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Open,
         key: "open",
         letter: 'o',
-        class: "unknown",
         legend: "not settled",
         is_loss: false,
         explanation: "Still awaited, or on its way to be shown; 0 once a stream has ended.",
@@ -205,7 +188,6 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::Replaced,
         key: "replaced",
         letter: '~',
-        class: "unsent",
         legend: "replaced at the source",
         is_loss: false,
         explanation: "A newer one took its place before it was encoded. With --listen that is \

@@ -9,13 +9,13 @@ use super::Percentiles;
 pub struct LossPattern {
     /// Packets sent, from the first one on that the viewer is accountable for.
     pub packets: u64,
-    /// Of these, not received: for whatever reason.
+    /// Of these, not received, for whatever reason.
     pub lost: u64,
     /// Loss periods: runs of packets lost in a row
     /// (<https://www.rfc-editor.org/rfc/rfc3357#section-5.3>).
     pub periods: u64,
     /// How many loss periods were 1, 2, 3, ... packets long; the last entry
-    /// counts those of [`LossPattern::LENGTHS`] packets and more.
+    /// counts those of 64 packets and more.
     pub period_lengths: Vec<u64>,
     /// The longest loss period in packets.
     pub longest: u64,
@@ -50,9 +50,8 @@ impl LossPattern {
 
 /// Bursts and the gaps between them
 /// (<https://www.rfc-editor.org/rfc/rfc6958#section-3>): a burst begins and
-/// ends with a lost packet and holds no [`Bursts::GMIN`] packets received in a
-/// row. A lost packet with so many received on either side of it is part of a
-/// gap.
+/// ends with a lost packet and holds no 16 packets received in a row (Gmin). A
+/// lost packet with 16 received on either side of it is part of a gap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bursts {
     /// How many bursts.
@@ -83,9 +82,9 @@ impl Bursts {
     }
 }
 
-/// Where the time between capture and showing went, each a distribution in
-/// milliseconds: over the frames sent where the sender measures it, else over
-/// the frames shown. `None` where it is not known.
+/// Where the time between capture and showing went, in milliseconds: over the
+/// frames sent if the sender measures it, else over the frames shown. `None` if
+/// it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Delays {
     /// From capture to the end of encoding; the sender measures it.
@@ -94,9 +93,9 @@ pub struct Delays {
     /// the sender measures it.
     pub encoded_to_sent: Option<Percentiles>,
     /// From the first datagram leaving to the frame being whole: it needs the
-    /// sender's clock, see [`Clock`].
+    /// sender's clock, see `clock`.
     pub sent_to_complete: Option<Percentiles>,
-    /// From whole to shown, on the viewer's clock alone.
+    /// From whole to shown, on the viewer's clock only.
     pub complete_to_shown: Option<Percentiles>,
     /// From capture to shown: it needs the sender's clock.
     pub capture_to_shown: Option<Percentiles>,

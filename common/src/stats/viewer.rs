@@ -1,10 +1,10 @@
-//! What a viewer tells the sender of itself.
+//! What a viewer reports to the sender.
 
 use serde::Serialize;
 
 use super::{Frames, Outcome, Outcomes, Packets, Percentiles};
 
-/// One viewer's figures, as of its last word.
+/// One viewer's figures, as it reported them last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ViewerFigures {
     /// Its own number in 16 hexadecimal digits.
@@ -12,21 +12,21 @@ pub struct ViewerFigures {
     /// The destination that it answers from, counted from 0 in the order of
     /// the command line.
     pub destination: u16,
-    /// Whether it spoke within the last seconds; one that ended with the
-    /// stream did.
+    /// Whether it reported within the last seconds; one that ended with the stream
+    /// did.
     pub present: bool,
     /// How many frames there were there.
     pub frames: Frames,
     /// How they ended there.
     pub outcomes: Outcomes,
-    /// What became of the packets there.
+    /// The packets there.
     pub packets: Packets,
     /// UDP payload that it received, in bytes.
     pub bytes_received: u64,
     /// Interarrival jitter in milliseconds
     /// (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
     pub jitter_ms: f64,
-    /// Round trip in milliseconds, once it is known.
+    /// RTT in milliseconds, once it is known.
     pub rtt_ms: Option<f64>,
     /// Capture to shown, in milliseconds, once it knows the sender's clock.
     pub latency_ms: Option<Percentiles>,

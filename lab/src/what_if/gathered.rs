@@ -13,8 +13,9 @@ use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Disposition};
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) heard: [Vec<Heard>; 3],
-    /// By number: a chunk of it, and the media number of its first chunk.
-    pub(super) frames: BTreeMap<u64, (ChunkPlace, Option<u64>)>,
+    /// By number: a chunk of it that came as it was sent first, and the media
+    /// number of its first chunk.
+    pub(super) frames: BTreeMap<u64, (ChunkPlace, u64)>,
     pub(super) counts: Option<Counts>,
     /// Whether the stream said farewell.
     pub(super) ended: bool,
@@ -63,13 +64,10 @@ impl Gathered {
         };
         self.heard[channel as usize].push(heard);
         match body {
-            Body::Chunk(place) | Body::Retransmission(place) if place.frame > MAX_NUMBER => {}
-            Body::Chunk(place) => {
-                let base = number.checked_sub(place.index.into());
-                self.frames.insert(place.frame, (place, base));
-            }
-            Body::Retransmission(place) => {
-                self.frames.entry(place.frame).or_insert((place, None));
+            Body::Chunk(place) if place.frame <= MAX_NUMBER => {
+                if let Some(base) = number.checked_sub(place.index.into()) {
+                    self.frames.insert(place.frame, (place, base));
+                }
             }
             Body::SenderReport(counts) | Body::SenderBye(counts) if is_nonsense(&counts) => {}
             Body::SenderReport(counts) | Body::SenderBye(counts) => {
@@ -84,7 +82,11 @@ impl Gathered {
             Body::Echo { rtt } => {
                 self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             }
-            Body::Parity | Body::Tables | Body::Proof => {}
+            Body::Chunk(_)
+            | Body::Retransmission(_)
+            | Body::Parity
+            | Body::Tables
+            | Body::Proof => {}
         }
         debug_assert!(channel == Channel::Media || !matches!(body, Body::Chunk(_)));
         true

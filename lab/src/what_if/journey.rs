@@ -40,8 +40,6 @@ pub struct Journey {
     pub(super) frames: Vec<FrameSent>,
     /// All chunks of all frames, in their order.
     pub(super) media: Vec<Slot>,
-    pub(super) repair: Vec<Slot>,
-    pub(super) control: Vec<Slot>,
     pub(super) course: Course,
 }
 
@@ -196,8 +194,6 @@ impl Journey {
             interval: (interval > 0).then(|| Duration::from_micros(interval.into())),
             frames: laid.frames,
             media: laid.media,
-            repair: laid.repair,
-            control: laid.control,
             course,
         })
     }

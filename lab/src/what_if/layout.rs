@@ -1,6 +1,5 @@
 //! Every frame and every datagram that was sent, from those that came.
 
-mod besides;
 mod placed;
 
 use self::placed::{Placed, place_frames};
@@ -28,8 +27,6 @@ pub(super) struct FrameSent {
 pub(super) struct Layout {
     pub(super) frames: Vec<FrameSent>,
     pub(super) media: Vec<Slot>,
-    pub(super) repair: Vec<Slot>,
-    pub(super) control: Vec<Slot>,
     pub(super) counts: Option<Counts>,
     /// Datagrams sent, and of these lost: as their numbers and the
     /// sender's counts say, whether or not it is known where they belong.
@@ -46,7 +43,7 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
         heard.sort_by_key(|heard| heard.number);
         heard.dedup_by_key(|heard| heard.number);
     }
-    let [media, repair, control] = &gathered.heard;
+    let media = &gathered.heard[0];
     let all = gathered.heard.iter().flatten();
     let last = all.clone().map(|heard| heard.sent).max()?;
     let floor = Floor::new(all, first, last);
@@ -74,13 +71,7 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
         });
         layout.media.extend(slots);
     }
-    let frames = besides::Frames {
-        frames: &layout.frames,
-        media: &layout.media,
-    };
     let numbers = [0, 1, 2].map(|channel| gathered.numbers(channel));
-    layout.repair = besides::fill(repair, &numbers[1], &frames, &floor);
-    layout.control = besides::fill(control, &numbers[2], &frames, &floor);
     let sent = numbers.iter().map(|numbers| numbers.end - numbers.start);
     let sent = sent.sum::<u64>();
     let came = gathered.heard.iter().flatten().count() as u64;

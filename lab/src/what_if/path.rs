@@ -7,25 +7,11 @@ use fastrand::Rng;
 use super::Journey;
 use super::slots::Slot;
 
-/// What is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// A chunk, for the first time: its frame, counted from the first, and its
-    /// place there.
-    Chunk(usize, usize),
-    /// Parity, or a chunk again.
-    Repair,
-    /// Everything else.
-    Control,
-}
-
 /// The path, once. Whatever is sent on it is to be sent in the order of time.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
     journey: &'a Journey,
     rng: Rng,
-    /// The first packets of the other channels that nothing has stood for yet.
-    next: [usize; 2],
     /// When the last datagram was sent, and whether it was lost.
     last: (u64, bool),
 }
@@ -35,22 +21,18 @@ impl<'a> Path<'a> {
         Self {
             journey,
             rng: Rng::with_seed(seed),
-            next: [0; 2],
             last: (0, false),
         }
     }
 
     /// How much longer than the least a datagram takes that is sent at `at`;
-    /// `None` if it is lost.
-    pub(super) fn send(&mut self, what: Sent, at: u64) -> Option<Duration> {
-        let slot = match what {
-            Sent::Chunk(frame, index) => self.chunk(frame, index),
-            Sent::Repair => take(&self.journey.repair, &mut self.next[0], at),
-            Sent::Control => take(&self.journey.control, &mut self.next[1], at),
-        };
+    /// `None` if it is lost. `chunk` is what it carries, if that is sent for the
+    /// first time: its frame, counted from the first, and its index there.
+    pub(super) fn send(&mut self, chunk: Option<(usize, usize)>, at: u64) -> Option<Duration> {
+        let slot = chunk.and_then(|(frame, index)| self.chunk(frame, index));
         let course = &self.journey.course;
         let late = match slot {
-            Some(slot) if is_near(&slot, at) => slot.late(),
+            Some(slot) if slot.sent.abs_diff(at) <= NEAR => slot.late(),
             _ if course.is_out(at) => None,
             Some(slot) if !course.is_out(slot.sent) => slot.late(),
             _ if self.draw(at) => None,
@@ -90,23 +72,6 @@ impl<'a> Path<'a> {
         };
         self.rng.f64() < chance
     }
-}
-
-/// The next packet of a channel, if it was sent about then.
-fn take(slots: &[Slot], next: &mut usize, at: u64) -> Option<Slot> {
-    while slots
-        .get(*next)
-        .is_some_and(|slot| slot.sent.saturating_add(NEAR) < at)
-    {
-        *next += 1;
-    }
-    let slot = slots.get(*next).filter(|slot| is_near(slot, at))?;
-    *next += 1;
-    Some(*slot)
-}
-
-fn is_near(slot: &Slot, at: u64) -> bool {
-    slot.sent.abs_diff(at) <= NEAR
 }
 
 /// What is sent within so many microseconds of something is sent at the same

@@ -11,7 +11,7 @@ use framegram_common::sender;
 use framegram_common::wire::native::{Packet, micros};
 
 use super::drive::{Take, World, drive};
-use super::path::{Path, Sent};
+use super::path::Path;
 use super::{Journey, Prediction, Setting};
 
 /// Sends the frames of a trace again. The same seed gives the same answer.
@@ -74,15 +74,14 @@ type Travelling = (Duration, u64, Vec<u8>);
 
 impl World for Way<'_> {
     fn send(&mut self, datagram: &[u8], now: Duration) {
-        let what = match Packet::decode(datagram) {
+        let chunk = match Packet::decode(datagram) {
             Ok((_, Packet::Chunk(chunk))) => {
                 let frame = self.chosen.get(chunk.frame.0 as usize).copied();
-                Sent::Chunk(frame.unwrap_or(usize::MAX), chunk.index.into())
+                frame.map(|frame| (frame, chunk.index.into()))
             }
-            Ok((_, Packet::Parity(_) | Packet::Retransmission(_))) => Sent::Repair,
-            _ => Sent::Control,
+            _ => None,
         };
-        if let Some(late) = self.path.send(what, micros(now)) {
+        if let Some(late) = self.path.send(chunk, micros(now)) {
             self.sequence += 1;
             let arrives = now + self.one_way + late;
             // Datagrams of one batch do not overtake each other by what a

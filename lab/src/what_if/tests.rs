@@ -166,10 +166,10 @@ fn what_was_sent_and_lost_is_told_exactly_through_outages() {
                     let journey = Journey::read(&trace[..]).unwrap();
                     assert_eq!(journey.datagrams, counts, "{at}");
                     assert_eq!(journey.frames(), was.frames, "{at}");
-                    // And every one of them has its place.
-                    let channels = [&journey.media, &journey.repair, &journey.control];
-                    let placed: usize = channels.map(Vec::len).iter().sum();
-                    assert_eq!(placed as u64, counts.0, "{at}");
+                    // And every chunk has its place.
+                    let chunks = journey.frames.iter();
+                    let chunks = chunks.map(|it| u64::from(it.len.div_ceil(it.size.into())));
+                    assert_eq!(journey.media.len() as u64, chunks.sum::<u64>(), "{at}");
                 }
             }
         }

@@ -100,5 +100,5 @@ pub(crate) fn what_the_senders_own_system_refuses_was_not_sent_and_is_no_loss() 
     );
     let (sender, viewer) = play(&hosts, "loss=5%,seed=6");
     let table = assert_equal("refused", &viewer, &[&sender.path(LOG)]);
-    assert!(viewer.count("accounts.0.not_sent") > 5, "{table}");
+    assert!(viewer.count("accounts.0.send_errors") > 5, "{table}");
 }

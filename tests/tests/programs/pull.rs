@@ -57,7 +57,7 @@ fn viewers_come_and_go_and_those_too_many_are_told() {
         "it heard the farewell"
     );
     assert_eq!(sender.count("admission.admitted"), 3);
-    assert!(sender.count("admission.refused") >= 1);
+    assert!(sender.count("admission.rejected") >= 1);
 }
 
 #[test]
@@ -222,5 +222,5 @@ fn a_stranger_who_takes_all_places_keeps_no_viewer_out() {
     sender.wait_for("gave its place to one of another address");
     sender.signal(Signal::SIGINT);
     let sender = sender.end().well();
-    assert_eq!(sender.count("admission.refused"), 0);
+    assert_eq!(sender.count("admission.rejected"), 0);
 }

@@ -140,7 +140,7 @@ fn a_sender_that_is_not_allowed_is_counted_and_not_shown() {
         "{told}"
     );
     assert!(told.ends_with("add --allow 127.0.0.1"), "{told}");
-    assert_eq!(json(&report)["refused"][0]["why"], "address");
+    assert_eq!(json(&report)["discarded"][0]["reason"], "address");
 }
 
 #[test]

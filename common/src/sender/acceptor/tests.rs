@@ -68,7 +68,7 @@ fn a_viewer_is_served_once_it_has_sent_its_cookie_back() {
     let decisions = connect(&mut acceptor, 13, "10.0.0.1:1001", now);
     assert_eq!(decisions, [Decision::Challenged, Decision::Rejected]);
     let counts = acceptor.counts();
-    assert_eq!((counts.served, counts.admitted, counts.refused), (2, 2, 1));
+    assert_eq!((counts.served, counts.admitted, counts.rejected), (2, 2, 1));
     assert_eq!((counts.challenged, counts.proven), (3, 3));
 }
 

@@ -30,22 +30,15 @@ impl Placed {
 /// All frames in their order, those of which nothing came included.
 pub(super) fn place_frames(gathered: &Gathered) -> Vec<Placed> {
     let mut placed: Vec<Placed> = Vec::new();
-    // Of these only chunks came that were sent again: what stands before and
-    // behind them says where they stand.
-    let mut floating: Vec<Placed> = Vec::new();
     for (number, (chunk, base)) in &gathered.frames {
         let frame = Placed {
             number: *number,
             len: chunk.frame_len,
             size: chunk.size,
             captured: chunk.captured,
-            base: base.unwrap_or(0),
+            base: *base,
             known: true,
         };
-        if base.is_none() {
-            floating.push(frame);
-            continue;
-        }
         if placed.is_empty() {
             if gathered.is_from_start() {
                 lead_in(&frame, gathered, &mut placed);
@@ -53,15 +46,13 @@ pub(super) fn place_frames(gathered: &Gathered) -> Vec<Placed> {
                 // The viewer joined in the middle of it.
                 continue;
             }
-            floating.clear();
         }
-        if !placed.is_empty() && !between(&mut placed, &floating, &frame) {
+        if !placed.is_empty() && !between(&mut placed, &frame) {
             return placed;
         }
-        floating.clear();
         placed.push(frame);
     }
-    end(gathered, &mut placed, &floating);
+    end(gathered, &mut placed);
     placed
 }
 
@@ -86,54 +77,30 @@ fn lead_in(first: &Placed, gathered: &Gathered, placed: &mut Vec<Placed>) {
     }
 }
 
-/// Adds what was sent behind the last one and before `next`: the floating ones,
-/// and those lost as a whole, which share the numbers that are left. `false`
-/// where that cannot be.
-fn between(placed: &mut Vec<Placed>, floating: &[Placed], next: &Placed) -> bool {
+/// Adds the frames lost as a whole behind the last one and before `next`, which
+/// share the numbers that are left. `false` where that cannot be.
+fn between(placed: &mut Vec<Placed>, next: &Placed) -> bool {
     let Some(last) = placed.last().copied() else {
         return false;
     };
-    let (Some(missing), Some(room)) = (
-        next.number.checked_sub(last.number + 1),
-        next.base.checked_sub(last.end()),
-    ) else {
+    let missing = next.number.checked_sub(last.number + 1);
+    let (Some(missing), Some(room)) = (missing, next.base.checked_sub(last.end())) else {
         return false;
     };
     let many = placed.len() as u64 + missing > MAX_FRAMES as u64;
-    let taken: u64 = floating.iter().map(Placed::count).sum();
-    let lost = missing.saturating_sub(floating.len() as u64);
-    let Some(room) = room.checked_sub(taken) else {
-        return false;
-    };
-    let beyond = floating
-        .last()
-        .is_some_and(|last| last.number >= next.number);
-    if missing > MAX_MISSING || many || room < lost || beyond {
+    if missing > MAX_MISSING || many || room < missing {
         return false;
     }
-    let count = room.checked_div(lost).unwrap_or(0);
-    let mut rest = room.checked_rem(lost).unwrap_or(0);
-    let mut before = last;
-    for known in floating.iter().chain([next]) {
-        let apart = known.captured.saturating_sub(before.captured);
-        let from = before;
-        let gap = known.number - from.number;
-        for at in 1..gap {
-            let frame = unknown(&last, from.number + at, before.end(), count + rest.min(1));
-            rest = rest.saturating_sub(1);
-            before = Placed {
-                captured: from.captured + apart / gap * at,
-                ..frame
-            };
-            placed.push(before);
-        }
-        if known.number < next.number {
-            before = Placed {
-                base: before.end(),
-                ..*known
-            };
-            placed.push(before);
-        }
+    let apart = next.captured.saturating_sub(last.captured) / (missing + 1);
+    let mut base = last.end();
+    for at in 1..=missing {
+        let count = room / missing + u64::from(at <= room % missing);
+        let frame = unknown(&last, last.number + at, base, count);
+        base = frame.end();
+        placed.push(Placed {
+            captured: last.captured + apart * at,
+            ..frame
+        });
     }
     true
 }
@@ -152,32 +119,21 @@ fn unknown(like: &Placed, number: u64, base: u64, chunks: u64) -> Placed {
 }
 
 /// Adds the frames lost at the end; takes away what was only beginning to come.
-fn end(gathered: &Gathered, placed: &mut Vec<Placed>, floating: &[Placed]) {
+fn end(gathered: &Gathered, placed: &mut Vec<Placed>) {
     let Some(last) = placed.last().copied() else {
         return;
     };
-    if let Some(counts) = gathered.counts.filter(|_| gathered.ended) {
-        let known = floating.last().unwrap_or(&last);
-        let missing = counts.frames_sent.saturating_sub(known.number);
-        let interval = u64::from(counts.interval).saturating_mul(missing);
-        let end = Placed {
-            number: counts.frames_sent,
-            base: counts.packets[0],
-            captured: known.captured.saturating_add(interval),
-            ..last
-        };
-        between(placed, floating, &end);
+    let Some(counts) = gathered.counts.filter(|_| gathered.ended) else {
+        placed.pop();
         return;
-    }
-    for frame in floating {
-        let before = placed.last().copied().unwrap_or(last);
-        if frame.number != before.number + 1 {
-            break;
-        }
-        placed.push(Placed {
-            base: before.end(),
-            ..*frame
-        });
-    }
-    placed.pop();
+    };
+    let missing = counts.frames_sent.saturating_sub(last.number);
+    let interval = u64::from(counts.interval).saturating_mul(missing);
+    let end = Placed {
+        number: counts.frames_sent,
+        base: counts.packets[0],
+        captured: last.captured.saturating_add(interval),
+        ..last
+    };
+    between(placed, &end);
 }

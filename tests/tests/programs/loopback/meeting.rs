@@ -182,7 +182,7 @@ fn what_a_slow_viewer_does_not_take_is_counted_apart_from_what_is_lost() {
         "outcomes.intact_retransmission",
     ];
     let hit = hit.map(|count| viewer.count(count));
-    assert!(hit.iter().sum::<u64>() > 0);
+    assert!(hit.iter().sum::<u64>() > 0, "{:#}", viewer.report);
 }
 
 /// What the kernel dropped at the sockets of a port.

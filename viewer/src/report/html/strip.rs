@@ -74,7 +74,7 @@ fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> Markup {
     html! {
         svg viewBox=(format!("0 0 {columns} 1")) preserveAspectRatio="none" {
             @for (info, x, width, which) in runs {
-                rect class=(info.class) x=(x) width=(width) height="1" {
+                rect class=(info.key) x=(x) width=(width) height="1" {
                     @if info.outcome != Outcome::IntactUnrepaired {
                         title { (which) ": " (info.legend) }
                     }
@@ -93,7 +93,7 @@ fn legend(marks: &[Outcome], timeline: &Timeline, statistics: &Statistics) -> Ma
                 @let drawn = timeline.frames_per_letter == 1 && marks.contains(&info.outcome);
                 @if drawn || count > Some(0) {
                     span {
-                        i class=(info.class) {}
+                        i class=(info.key) {}
                         (count.map_or_else(|| "?".to_owned(), numbers::count)) " " (info.legend)
                     }
                 }
@@ -145,6 +145,6 @@ mod tests {
         assert!(section.contains("A mark is 6 frames"));
         assert!(section.matches("<rect").count() <= MAX_DRAWN);
         assert!(section.matches("<svg").count() <= MAX_ROWS);
-        assert!(section.contains("class=\"lost\""));
+        assert!(section.contains("class=\"lost_network\""));
     }
 }
