@@ -238,7 +238,7 @@ fn a_viewer_for_which_there_is_no_slot_is_told_so() {
         Ok((_, Packet::Reject(refusal))) if refusal.viewers == 1
     ));
     let admission = sender.statistics(MS).admission.unwrap();
-    assert_eq!((admission.served, admission.refused), (1, 1));
+    assert_eq!((admission.served, admission.rejected), (1, 1));
 }
 
 #[test]
