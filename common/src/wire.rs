@@ -102,3 +102,25 @@ pub enum WireError {
         expected: u32,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_known_by_its_first_bytes() {
+        for (datagram, format) in [
+            (&b"F\x01"[..], Some(Format::Native)),
+            (&[0x80, 26], Some(Format::Rtp)),
+            (&[0xbf, 200], Some(Format::Rtp)),
+            (&[0xff, 0xd8, 0xff], Some(Format::Raw)),
+            (&[0xff, 0xd9], None),
+            (&[0xc0, 0], None),
+            (&[], None),
+        ] {
+            assert_eq!(Format::of(datagram), format, "{datagram:02x?}");
+        }
+        let names = [Format::Native, Format::Rtp, Format::Raw].map(Format::name);
+        assert_eq!(names, ["native", "rtp", "raw"]);
+    }
+}

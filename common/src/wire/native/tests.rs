@@ -233,6 +233,52 @@ fn refuses_what_it_cannot_read_with_the_reason() {
 }
 
 #[test]
+fn each_packet_tells_who_sent_it() {
+    let id = 0x1122_3344_5566_7788;
+    for (name, packet) in examples() {
+        let is_viewers = matches!(
+            name,
+            "receiver-report" | "nack" | "connect" | "receiver-bye" | "path-challenge"
+        );
+        assert_eq!(packet.viewer(), is_viewers.then_some(id), "{name}");
+        assert_eq!(packet.is_from_sender(), !is_viewers, "{name}");
+    }
+}
+
+#[test]
+fn a_sender_report_knows_how_long_it_is() {
+    for (name, packet) in examples() {
+        if let Packet::SenderReport(report) = packet {
+            assert_eq!(report.datagram_len(), encoded(&packet).len(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_checksum_of_zero_is_that_of_an_encrypted_packet_only() {
+    let mut datagram = encoded(&Packet::Chunk(chunk()));
+    datagram[CRC].fill(0);
+    let error = Packet::decode(&datagram).unwrap_err();
+    assert!(matches!(error, WireError::Checksum { got: 0, .. }));
+    datagram[KEY] = 3;
+    assert_eq!(
+        Packet::decode(&datagram).unwrap_err(),
+        WireError::Encrypted(3)
+    );
+    datagram[CRC].fill(1);
+    let error = Packet::decode(&datagram).unwrap_err();
+    assert!(matches!(error, WireError::Checksum { .. }));
+}
+
+#[test]
+fn times_and_channels_are_as_they_are_written() {
+    assert_eq!(micros(Duration::from_millis(1_500)), 1_500_000);
+    assert_eq!(micros(Duration::MAX), u64::MAX);
+    let names = Channel::ALL.map(Channel::name);
+    assert_eq!(names, ["media", "repair", "control"]);
+}
+
+#[test]
 fn refuses_chunks_that_contradict_themselves() {
     let refused = |change: fn(&mut Chunk<'static>), field: &str| {
         let mut chunk = chunk();
