@@ -27,11 +27,11 @@ pub const TARGETS: [Target; 11] = [
     target("rtp_jpeg", parts::rtp_jpeg),
     target("parity", parity::run),
     target("receiver", machines::receiver),
-    target("listener", machines::listener),
+    target("formats", machines::formats),
     target("sender", machines::sender),
     target("acceptor", visitors::acceptor),
     target("plain_sender", visitors::plain_sender),
-    target("gallery", visitors::gallery),
+    target("grid", machines::grid),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

@@ -6,15 +6,13 @@
 
 #![deny(missing_docs)]
 
-pub mod caller;
 pub mod chunk;
 pub mod fec;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub mod gallery;
 pub mod jpeg;
-pub mod listener;
+mod nack;
 pub mod prefix;
 pub mod reassembly;
 pub mod receiver;
@@ -25,7 +23,6 @@ pub mod stats;
 pub mod wire;
 
 pub use frame::Frame;
-pub use listener::Listener;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use seq::{FrameNumber, PacketNumber};

@@ -35,30 +35,30 @@ pub enum Origin {
     Parity,
 }
 
-/// What a chunk did.
+/// The result of inserting a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// It is a part of its frame that was missing.
-    Filled,
-    /// It, or its whole frame, was there already.
-    Redundant,
-    /// It was taken for lost and has been repaired already, this way.
-    Belated(Origin),
+pub enum Insert {
+    /// It was missing.
+    Accepted,
+    /// It was there already.
+    Duplicate,
+    /// It was repaired before, this way, and now arrives as it was sent first.
+    LateOriginal(Origin),
     /// It completes its frame.
-    Whole(WholeFrame),
+    Complete(CompleteFrame),
     /// It completes a frame that had been given up.
-    WholeTooLate,
-    /// The last hole is filled, and the frame's checksum does not hold.
+    CompleteLate,
+    /// It completes its frame, but the frame's checksum does not match.
     Corrupt,
     /// It does not fit the chunks of its frame that came before.
-    Contradiction,
+    Mismatch,
     /// Its frame is older than all that are remembered.
     Forgotten,
 }
 
 /// A frame, byte for byte as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WholeFrame {
+pub struct CompleteFrame {
     /// Its number.
     pub number: FrameNumber,
     /// Its bytes.
@@ -113,18 +113,18 @@ enum Held {
 }
 
 impl Reassembly {
-    /// Puts a chunk in its place.
-    pub fn place(
+    /// Inserts a chunk.
+    pub fn insert(
         &mut self,
         number: FrameNumber,
         chunk: &Chunk<'_>,
         origin: Origin,
         now: Duration,
-    ) -> Placed {
+    ) -> Insert {
         let oldest = self.frames.first_key_value().map(|(oldest, _)| *oldest);
         let full = self.frames.len() >= MAX_FRAMES;
         if full && oldest.is_some_and(|oldest| number < oldest) {
-            return Placed::Forgotten;
+            return Insert::Forgotten;
         }
         let (held_bytes, held) = (&mut self.held_bytes, &mut self.held);
         let assembly = self.frames.entry(number).or_insert_with(|| {
@@ -132,7 +132,7 @@ impl Reassembly {
             *held += 1;
             Assembly::new(chunk, now)
         });
-        assembly.place(number, chunk, origin)
+        assembly.insert(number, chunk, origin)
     }
 
     /// The frame, open or closed, where it is remembered.
@@ -240,9 +240,9 @@ impl Assembly {
         }
     }
 
-    fn place(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin) -> Placed {
+    fn insert(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin) -> Insert {
         if !self.fits(chunk) {
-            return Placed::Contradiction;
+            return Insert::Mismatch;
         }
         let index = usize::from(chunk.index);
         if self.have.put(index) {
@@ -250,7 +250,7 @@ impl Assembly {
                 Origin::Sent => self.repaired.remove(&chunk.index),
                 Origin::Retransmission | Origin::Parity => None,
             };
-            return repaired.map_or(Placed::Redundant, Placed::Belated);
+            return repaired.map_or(Insert::Duplicate, Insert::LateOriginal);
         }
         self.missing -= 1;
         self.reached = self.reached.max(index + 1);
@@ -265,24 +265,24 @@ impl Assembly {
         }
         match (self.state, self.missing) {
             (State::Open, 0) => self.close(number),
-            (State::GivenUp, 0) => Placed::WholeTooLate,
-            _ => Placed::Filled,
+            (State::GivenUp, 0) => Insert::CompleteLate,
+            _ => Insert::Accepted,
         }
     }
 
-    fn close(&mut self, number: FrameNumber) -> Placed {
+    fn close(&mut self, number: FrameNumber) -> Insert {
         let Held::Filling(bytes) = &mut self.bytes else {
-            return Placed::Redundant;
+            return Insert::Duplicate;
         };
         if crc32c::crc32c(bytes) != self.crc {
             self.state = State::GivenUp;
-            return Placed::Corrupt;
+            return Insert::Corrupt;
         }
         let jpeg = Bytes::from(std::mem::take(bytes));
         self.state = State::Whole;
         self.bytes = Held::Shared(jpeg.clone());
         let captured = self.captured;
-        Placed::Whole(WholeFrame {
+        Insert::Complete(CompleteFrame {
             number,
             jpeg,
             captured,

@@ -1,75 +1,108 @@
-//! The viewer's state machine: datagrams in; frames, feedback and the next
-//! deadline out.
+//! The receiving endpoint of one port: tells formats and sources apart, puts new
+//! sources on probation, holds a session for each stream that is shown, and hands
+//! out frames.
 //!
-//! Inputs are `handle_*`, outputs `poll_*`. After every input drain all
-//! outputs, and call [`Receiver::handle_timeout`] at
-//! [`Receiver::poll_timeout`].
+//! Datagrams, outcomes and the time come in by `handle_*`; everything that goes
+//! out comes from [`Receiver::poll_output`], which is to be called until it
+//! returns [`Output::Timeout`].
 
-mod answers;
-mod awaiting;
-mod bye;
-mod clock;
-mod concealment;
-mod delivery;
-mod following;
-mod leaps;
-mod peer;
+mod connector;
+mod demux;
+mod formats;
+mod grid;
+mod native;
+mod others;
+mod output;
+mod plain;
+mod playout;
 mod probation;
-mod requests;
-mod stages;
-mod stream;
-mod succession;
-mod transit;
+mod raw;
+mod rtp;
+mod selection;
+mod session;
+mod tile;
+
+pub use grid::{MAX_TILES, MAX_TILES_OF_ONE_ADDRESS};
+pub use others::MAX_OTHERS;
+pub use output::{Event, FrameId, Output, Port, ReceivedFrame, SinkOutcome, Transmit, Verdict};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::seq::FrameNumber;
-use crate::stats::{FrameRecord, Side, Statistics};
-use crate::wire::native::Packet;
-use following::{Other, Over};
+use crate::reassembly::MAX_HELD_BYTES;
+use crate::stats::FrameRecord;
+use crate::stats::{Delays, DiscardReason, Discards, Packets, Statistics};
+use crate::wire::Format;
+use connector::Connector;
+use demux::RtcpPeers;
+use formats::FormatCache;
+use others::Others;
 use probation::Probation;
-use stages::Stages;
-use stream::Stream;
+use selection::EndedStream;
+use session::Session;
+use tile::Tile;
 
-/// A stream is silent when nothing of it arrives for so long: longer than the
-/// time between the totals that every stream sends.
+/// A stream is silent when nothing of it arrives for this long: longer than the
+/// time between the sender reports of every stream.
 pub const SILENCE: Duration = Duration::from_millis(1500);
 
-/// So many reports come sooner in the beginning, each of them answered: repair
-/// is as good as the round trip is known, and one measurement may mislead.
+/// The first reports come sooner, each of them answered: repair is as good as the
+/// RTT is known, and one measurement may mislead.
 pub const EAGER_REPORTS: u32 = 5;
 
-/// The most other streams that are remembered by number.
-pub const MAX_OTHERS: usize = 64;
+/// The most bytes of frames that all streams hold together: as much as four of the
+/// largest. Whoever holds the most loses its oldest incomplete frames when there
+/// are more.
+pub const MAX_HELD: usize = 4 * MAX_HELD_BYTES;
+
+/// The most events that wait; more of streams that are not followed are dropped.
+const MAX_EVENTS: usize = 256;
+
+/// Which streams are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// One at a time: the first, and another one once that is gone.
+    #[default]
+    Follow,
+    /// All, side by side in tiles.
+    Grid,
+}
 
 /// What a receiver is told before it starts.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How long an incomplete frame is waited for, from the arrival of its
-    /// first chunk or from when it was due.
-    pub budget: Duration,
-    /// Whether what is missing is asked for, where the sender answers.
-    pub requests: bool,
-    /// Whether only whole frames are handed out, and none with holes.
+    /// Which streams are shown.
+    pub policy: Policy,
+    /// The one format that is taken. `None`: what the first bytes say, sender by
+    /// sender.
+    pub format: Option<Format>,
+    /// Width and height in pixels, as a session description tells them, for RTP
+    /// above 2,040 pixels.
+    pub size: Option<(u16, u16)>,
+    /// How long an incomplete frame is waited for, from the arrival of its first
+    /// chunk or from when it was due.
+    pub playout_delay: Duration,
+    /// Whether missing chunks are asked for, where the sender answers.
+    pub nack: bool,
+    /// Whether only whole frames are shown, and none with holes.
     pub strict: bool,
     /// Identifies the clock that this machine reads, for a stream: a sender with
     /// the same identity reads the same clock. `None` where it is not known.
     pub clock_id: fn(u64) -> Option<u64>,
-    /// What addresses prove themselves with. To be drawn at random: whoever knows
-    /// it proves addresses that are not its own. The default is for tests.
+    /// By what addresses prove themselves. To be drawn at random: whoever knows it
+    /// proves addresses that are not its own. The default is for tests.
     pub secret: (u64, u64),
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            budget: Duration::from_millis(60),
-            requests: true,
+            policy: Policy::Follow,
+            format: None,
+            size: None,
+            playout_delay: Duration::from_millis(60),
+            nack: true,
             strict: false,
             clock_id: |_| None,
             secret: (0, 0),
@@ -77,333 +110,396 @@ impl Default for Config {
     }
 }
 
-/// Names a frame among all streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FrameId {
-    /// The stream's number.
-    pub stream: u64,
-    /// The frame's number in it.
-    pub number: FrameNumber,
-}
-
-/// A frame to be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReceivedFrame {
-    /// Which frame.
-    pub id: FrameId,
-    /// One whole JPEG: byte for byte as it was sent, unless parts are stale.
-    pub jpeg: Bytes,
-    /// The minimum coded units of the JPEG, in the order of the scan, that did
-    /// not arrive and are neutral: ascending, neighbours merged. Empty for a
-    /// frame that is intact.
-    pub stale: Vec<Range<u32>>,
-    /// Whether a checksum of the format says that what arrived is what was sent.
-    /// Without one, only a decoder finds what is missing.
-    pub checked: bool,
-    /// When the picture was taken, on the sender's clock.
-    pub captured: Duration,
-    /// When its last chunk arrived.
-    pub completed: Duration,
-}
-
-/// What became of a frame that was handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SinkOutcome {
-    /// It was shown (or recorded) at this time.
-    Shown {
-        /// When.
-        at: Duration,
-    },
-    /// A newer one took its place before it was shown.
-    Skipped,
-    /// It is not a JPEG that can be decoded.
-    Undecodable,
-}
-
-/// What a receiver made of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// A packet of the stream that is followed, and a new one.
-    Received,
-    /// One of it whose number had come before.
-    Duplicate,
-    /// Corrupt, from the address of the stream that is followed.
-    Corrupt,
-    /// Of another stream, or from an address that has not proved to be the
-    /// sender's, or of the handshake, which is no part of the stream.
-    Foreign,
-    /// Nothing that the stream can have.
-    Malformed,
-    /// Not known yet: it is one of a stream that comes from there, if that is
-    /// followed next.
-    Open,
-}
-
-/// What a person may want to know at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A stream is followed from now on.
-    Followed {
-        /// Its number.
-        stream: u64,
-        /// Where it comes from.
-        from: SocketAddr,
-        /// Whether another one was followed before.
-        again: bool,
-    },
-    /// Another stream arrives as well, and is not followed.
-    Other {
-        /// Its number.
-        stream: u64,
-        /// Where it comes from.
-        from: SocketAddr,
-    },
-    /// The followed stream said farewell, and what was still on the way had
-    /// its time.
-    Ended {
-        /// Its number.
-        stream: u64,
-    },
-}
-
-/// The viewer's state machine for one socket.
+/// The receiving endpoint of one port.
 #[derive(Debug)]
 pub struct Receiver {
     config: Config,
     viewer: u64,
-    /// Since when a new stream would be followed at once.
-    free_since: Duration,
-    stream: Option<Stream>,
-    /// The stream followed before.
-    previous: Option<Stream>,
-    /// What was counted of streams followed before that.
-    before: Option<Statistics>,
-    /// Where the time of those streams' frames went.
-    stages_before: Stages,
-    followed: u64,
-    others: Vec<Other>,
+    /// Since when its socket listens.
+    started: Duration,
+    connector: Option<Connector>,
+    formats: FormatCache,
     probation: Probation,
-    /// Streams that said farewell: what still arrives of them begins nothing.
-    ended: VecDeque<Over>,
+    /// One, unless all streams are shown.
+    tiles: Vec<Tile>,
+    others: Others,
+    /// Streams that said bye: what still arrives of them begins nothing.
+    ended: VecDeque<EndedStream>,
+    /// Datagrams of no stream that is followed.
     malformed: u64,
     foreign: u64,
+    discarded: Discards,
     socket_drops: u64,
+    rtcp_peers: RtcpPeers,
+    /// How many streams were followed.
+    sessions: u64,
     events: VecDeque<Event>,
-    /// Of the stream followed before the previous one.
-    records: VecDeque<FrameRecord>,
 }
 
 impl Receiver {
-    /// A receiver with this number, drawn at random, whose socket listens
-    /// since `now`.
+    /// A receiver for the viewer with this number, drawn at random, whose socket
+    /// listens since `now`.
     #[must_use]
     pub fn new(config: Config, viewer: u64, now: Duration) -> Self {
+        let tile = (config.policy == Policy::Follow).then(|| Tile::new(now, now));
         Self {
-            config,
             viewer,
-            free_since: now,
-            stream: None,
-            previous: None,
-            before: None,
-            stages_before: Stages::default(),
-            followed: 0,
-            others: Vec::new(),
+            started: now,
+            connector: None,
+            formats: FormatCache::new(config.format),
             probation: Probation::default(),
+            tiles: tile.into_iter().collect(),
+            others: Others::default(),
             ended: VecDeque::new(),
             malformed: 0,
             foreign: 0,
+            discarded: Discards::default(),
             socket_drops: 0,
+            rtcp_peers: RtcpPeers::default(),
+            sessions: 0,
             events: VecDeque::new(),
-            records: VecDeque::new(),
+            config,
         }
     }
 
-    /// Takes a datagram that arrived at `now`. Returns what it was.
-    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) -> Verdict {
-        let verdict = match Packet::decode(datagram) {
-            Ok((header, packet)) => {
-                let source = (from, datagram.len());
-                let verdict = self.handle_packet(&header, &packet, source, now);
-                self.foreign += u64::from(verdict == Verdict::Foreign);
-                self.malformed += u64::from(verdict == Verdict::Malformed);
-                verdict
-            }
-            Err(error) => self.handle_undecodable(from, &error),
-        };
-        self.handle_timeout(now);
-        verdict
+    /// Asks the sender at `to` for its stream from `now` on, while none lives. To
+    /// be called again when the sender's address or this machine's has changed:
+    /// then it is asked at once.
+    pub fn connect(&mut self, to: SocketAddr, now: Duration) {
+        match &mut self.connector {
+            Some(connector) => connector.reconnect(to, now),
+            None => self.connector = Some(Connector::new(self.viewer, to, now)),
+        }
+    }
+
+    /// Tells the sender that was asked that this viewer leaves, and asks no more.
+    pub fn leave(&mut self) {
+        if let Some(connector) = &mut self.connector {
+            connector.leave();
+        }
+    }
+
+    /// Takes a datagram that arrived at `now` on the port itself. Returns what it
+    /// was, if it is not of another format than the native one.
+    pub fn handle_datagram(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Verdict> {
+        self.rtcp_peers.remove(from);
+        self.handle(from, datagram, now)
+    }
+
+    /// Takes a datagram that arrived on the next port, that of RTCP.
+    pub fn handle_rtcp_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        self.rtcp_peers.insert(from);
+        self.handle(from, datagram, now);
     }
 
     /// Counts a datagram from an address that is not allowed.
-    pub fn handle_foreign(&mut self) {
+    pub fn handle_disallowed(&mut self, from: SocketAddr) {
         self.foreign += 1;
+        self.discarded.note(DiscardReason::Address, None, from, 1);
     }
 
-    /// Takes the system's count of datagrams dropped in the socket's buffer
-    /// since it was opened.
+    /// Takes the system's count of datagrams that the socket dropped since it was
+    /// opened.
     pub fn handle_socket_drops(&mut self, total: u64) {
         let new = total.saturating_sub(self.socket_drops);
+        if new == 0 {
+            return;
+        }
         self.socket_drops += new;
-        // Of a stream that is to be followed the first packets may be among them.
-        let followed = self.stream.as_mut();
-        if let Some(stream) = followed.or_else(|| self.probation.newest_mut()) {
-            stream.handle_socket_drops(new);
-        }
-    }
-
-    /// Hears that datagrams were dropped in the buffer of a socket that it
-    /// shares with others: nobody knows whose.
-    pub fn handle_shared_drops(&mut self) {
-        if let Some(stream) = &mut self.stream {
-            stream.handle_shared_drops();
-        }
-    }
-
-    /// Does what is due by `now`.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        if let Some(stream) = &mut self.stream
-            && stream.handle_timeout(now)
+        let mut sessions = self.tiles.iter_mut().filter_map(|it| it.session.as_mut());
+        if self.config.policy == Policy::Grid {
+            // Nobody knows whose they were.
+            sessions.for_each(Session::handle_shared_drops);
+        } else if let Some(session) = sessions
+            .next()
+            // The first packets of a stream may be among them.
+            .or_else(|| self.probation.newest_native_mut())
         {
-            let over = Over::of(stream);
-            self.free_since = now;
-            self.note_end(over);
+            session.handle_socket_drops(new);
         }
     }
 
-    /// The next frame to be shown; numbers only grow.
-    pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
-        let streams = self.previous.iter_mut().chain(&mut self.stream);
-        streams.filter_map(Stream::poll_frame).next()
+    /// Does what is due by `now`. Nothing that arrived before may come after it.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.probation.handle_timeout(now);
+        for tile in 0..self.tiles.len() {
+            self.handle_tile_timeout(tile, now);
+        }
+        self.shed(now);
     }
 
-    /// The record of the next frame whose outcome is settled: in the order of
-    /// numbers within a stream, each frame once. Records that nobody polls are
-    /// forgotten, oldest first.
-    pub fn poll_record(&mut self) -> Option<FrameRecord> {
-        let record = self.records.pop_front();
-        record.or_else(|| {
-            let streams = self.previous.iter_mut().chain(&mut self.stream);
-            streams.filter_map(Stream::poll_record).next()
-        })
+    /// Takes what a sink did with a frame; each has one outcome.
+    pub fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
+        let mut tiles = self.tiles.iter_mut();
+        tiles.any(|tile| tile.handle_outcome(id, outcome));
     }
 
-    /// Settles all frames as they stand, so that each has a record: nothing
-    /// else is to be handled after that.
+    /// Settles all frames as they stand, so that each has a record: nothing else is
+    /// to be handled after that.
     pub fn finish(&mut self) {
-        let streams = self.previous.iter_mut().chain(&mut self.stream);
-        streams.for_each(|stream| {
-            stream.finish();
-            stream.settle(true);
-        });
+        self.probation.finish();
+        self.tiles.iter_mut().for_each(Tile::finish);
     }
 
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    /// What goes out: to be called, after every input and at the time that the last
+    /// [`Output::Timeout`] named, until the next [`Output::Timeout`].
+    pub fn poll_output(&mut self, now: Duration) -> Output {
+        if let Some(frame) = self.poll_frame() {
+            return Output::Frame(frame);
+        }
+        if let Some(event) = self.poll_event() {
+            return Output::Event(event);
+        }
+        if let Some(record) = self.poll_record() {
+            return Output::Record(record);
+        }
+        let mut datagram = Vec::new();
+        if let Some(to) = self.poll_transmit(now, &mut datagram) {
+            let port = self.rtcp_peers.port(to);
+            return Output::Transmit(Transmit { to, port, datagram });
+        }
+        Output::Timeout(self.poll_timeout(now))
+    }
+
+    fn poll_frame(&mut self) -> Option<ReceivedFrame> {
+        let mut tiles = self.tiles.iter_mut().enumerate();
+        tiles.find_map(|(index, tile)| tile.poll_frame(index))
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Fills `out` with a datagram for the sender, if one is due, and says
-    /// where it goes.
-    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
+    fn poll_record(&mut self) -> Option<FrameRecord> {
+        self.tiles.iter_mut().find_map(Tile::poll_record)
+    }
+
+    fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
         out.clear();
-        self.stream.as_mut()?.poll_transmit(now, out)
+        let asks = self.asks(now);
+        if let Some(connector) = &mut self.connector
+            && (connector.poll_bye(now, out) || asks && connector.poll_request(now, out))
+        {
+            return Some(connector.to());
+        }
+        let mut sessions = self.tiles.iter_mut().filter_map(|it| it.session.as_mut());
+        sessions.find_map(|session| session.poll_transmit(now, out))
     }
 
-    /// When [`Receiver::handle_timeout`] and [`Receiver::poll_transmit`] have
-    /// something to do again.
+    /// The time that [`Output::Timeout`] names.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        self.stream.as_ref()?.poll_timeout()
+    pub fn poll_timeout(&self, now: Duration) -> Option<Duration> {
+        let connector = self.connector.as_ref().filter(|_| self.asks(now));
+        let sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
+        let sessions = sessions.filter_map(Session::poll_timeout);
+        sessions.chain(connector.map(Connector::poll_timeout)).min()
     }
 
-    /// Tells what became of a frame that was polled; each has one outcome.
-    pub fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
-        // A stream that was silent for long comes after itself.
-        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
-        streams.any(|stream| {
-            stream.number() == id.stream && stream.handle_outcome(id.number, outcome)
-        });
+    /// Whether the sender is to be asked for its stream.
+    fn asks(&self, now: Duration) -> bool {
+        let connector = self.connector.as_ref();
+        connector.is_some_and(|it| !it.is_leaving())
+            && (connector.is_some_and(Connector::is_reconnecting) || !self.is_living(now))
     }
 
-    /// Whether the stream that is followed comes from there.
-    #[must_use]
-    pub fn is_followed(&self, from: SocketAddr) -> bool {
-        self.stream.as_ref().is_some_and(|it| it.from() == from)
-    }
-
-    /// Whether a stream is followed that goes on, as far as one can hear.
+    /// Whether a native stream is followed that goes on, as far as anything shows.
     #[must_use]
     pub fn is_living(&self, now: Duration) -> bool {
-        self.stream
-            .as_ref()
-            .is_some_and(|stream| stream.is_living(now))
+        let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
+        sessions.any(|session| session.native().is_some() && session.is_living(now))
     }
 
-    /// Whether the stream that is followed keeps its place: it goes on, and has
-    /// brought frames or had no time to.
+    /// Whether the native stream that is followed brought no frame in all its time:
+    /// another one that brings frames replaces it.
     #[must_use]
-    pub fn keeps_place(&self, now: Duration) -> bool {
-        let stream = self.stream.as_ref();
-        stream.is_some_and(|stream| stream.is_living(now) && !stream.is_in_vain(now))
+    pub fn is_in_vain(&self, now: Duration) -> bool {
+        let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
+        let native = sessions.find_map(Session::native);
+        native.is_some_and(|session| session.is_in_vain(now))
     }
 
-    /// Where the newest packet of the stream came from that is followed.
+    /// Whether a stream that is followed comes from there, or its RTCP does: what
+    /// is sent there must leave from the address that was written to.
     #[must_use]
-    pub fn from(&self) -> Option<SocketAddr> {
-        self.stream.as_ref().map(Stream::from)
+    pub fn is_followed(&self, from: SocketAddr) -> bool {
+        let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
+        sessions.any(|session| match session {
+            Session::Native(_) => session.from() == from,
+            Session::Rtp(_) | Session::Raw(_) => session.from().ip() == from.ip(),
+        })
     }
 
-    /// Whether a frame of the stream was handed out that is followed.
+    /// The session in a tile: another one with each stream that is followed there.
     #[must_use]
-    pub fn has_frames(&self) -> bool {
-        self.stream.as_ref().is_some_and(Stream::has_frames)
+    pub fn session_of(&self, tile: usize) -> Option<u64> {
+        self.session(tile)
+            .map(|session| session.playout().session())
     }
 
-    /// Bytes of frames and of parity that are held.
+    /// How many tiles there are: one, unless all streams are shown.
     #[must_use]
-    pub fn held_bytes(&self) -> usize {
-        let streams = self.previous.iter().chain(&self.stream);
-        streams.map(Stream::held_bytes).sum()
+    pub fn tiles(&self) -> usize {
+        self.tiles.len()
     }
 
-    /// Lets go of something that is held, the least loss first, for want of
-    /// memory. Returns whether there was anything.
-    pub fn shed(&mut self, now: Duration) -> bool {
-        let mut streams = self.previous.iter_mut().chain(&mut self.stream);
-        streams.any(|stream| stream.shed(now))
+    /// The number of the stream in a tile.
+    #[must_use]
+    pub fn stream(&self, tile: usize) -> Option<u64> {
+        self.session(tile).map(Session::number)
     }
 
-    /// The counts so far, of all streams that were followed.
+    /// The format of the stream in a tile.
+    #[must_use]
+    pub fn format(&self, tile: usize) -> Option<Format> {
+        self.session(tile).map(Session::format)
+    }
+
+    /// Where the stream in a tile comes from.
+    #[must_use]
+    pub fn from(&self, tile: usize) -> Option<SocketAddr> {
+        self.session(tile).map(Session::from)
+    }
+
+    /// When the newest datagram of the stream in a tile arrived.
+    #[must_use]
+    pub fn last_received(&self, tile: usize) -> Option<Duration> {
+        self.session(tile).map(Session::last_received)
+    }
+
+    /// Whether RTP frames come whose size only a session description tells.
+    #[must_use]
+    pub fn lacks_size(&self) -> bool {
+        let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
+        sessions.any(|session| matches!(session, Session::Rtp(session) if session.lacks_size()))
+    }
+
+    /// The counts so far of each tile, of all streams that were followed in it.
+    #[must_use]
+    pub fn tile_statistics(&self) -> Vec<Statistics> {
+        let shared = self.config.policy == Policy::Grid;
+        let of = |tile: &Tile| {
+            let mut statistics = tile.statistics(None);
+            if shared && self.tiles.len() > 1 {
+                statistics.packets.socket_dropped = None;
+            } else if shared {
+                self.tell_drops(&mut statistics.packets);
+            }
+            statistics
+        };
+        self.tiles.iter().map(of).collect()
+    }
+
+    /// The counts so far of all tiles together; nothing of what differs from one
+    /// to the other.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let mut stages = self.stages_before.clone();
-        let previous = self.previous.as_ref().map(|previous| {
-            let statistics = previous.statistics(&stages);
-            stages.add(&previous.stages());
-            statistics
-        });
-        // Of a sender all of whose frames are lost, its counts tell.
-        let unproven = self.probation.newest().filter(|_| self.followed == 0);
-        let stream = self.stream.as_ref().or(unproven);
-        let stream = stream.map(|stream| stream.statistics(&stages));
-        let mut all = [stream, previous, self.before.clone()]
-            .into_iter()
-            .flatten();
-        let mut statistics = all.next().unwrap_or_default();
-        all.for_each(|before| statistics.add(&before));
-        // Those of the stream that stands for all are counted there.
-        let unproven = if self.followed > 0 {
-            self.probation.packets()
-        } else {
+        let unproven = self.probation.newest_native();
+        let unproven = unproven.filter(|_| self.config.policy == Policy::Follow);
+        let followed = self.tiles.iter().any(|tile| tile.followed() > 0);
+        let unproven = unproven.filter(|_| !followed);
+        let is_counted = unproven.is_some();
+        let mut unproven = unproven.map(|session| session.statistics(&Default::default()));
+        let mut each = self
+            .tiles
+            .iter()
+            .map(|tile| tile.statistics(unproven.take()));
+        let mut all = each.next().unwrap_or_default();
+        all = each.fold(all, together);
+        let refuted = self.probation.refuted();
+        let waiting = if is_counted {
             0
+        } else {
+            self.probation.native_packets()
         };
-        statistics.stream.side = Side::Viewer;
-        statistics.stream.followed = self.followed;
-        statistics.stream.others = self.others.len() as u64;
-        statistics.packets.malformed = Some(self.malformed);
-        statistics.packets.foreign = Some(self.foreign + unproven);
-        statistics
+        let packets = &mut all.packets;
+        packets.malformed = Some(self.malformed + refuted.malformed);
+        packets.foreign = Some(self.foreign + refuted.foreign + waiting);
+        if self.config.policy == Policy::Grid {
+            self.tell_drops(packets);
+        }
+        all.discarded = self.discarded(followed).figures();
+        all.stream.others = self.others.count();
+        if self.tiles.len() > 1 {
+            let stream = &mut all.stream;
+            (stream.number, stream.wire, stream.quality) = (None, None, None);
+            (stream.width, stream.height) = (None, None);
+            let addresses = self.tiles.iter().filter_map(Tile::from);
+            stream.addresses = addresses.map(|from| from.to_string()).collect();
+            (all.jitter_ms, all.latency_ms) = (None, None);
+            (all.delays_ms, all.clock) = (Delays::default(), None);
+        }
+        all
     }
+
+    /// What was not taken so far, and what may prove a stream yet.
+    fn discarded(&self, followed: bool) -> Discards {
+        let mut discarded = self.discarded.clone();
+        if !followed || self.config.policy == Policy::Grid {
+            for (from, datagrams) in self.probation.unproven() {
+                discarded.note(DiscardReason::Unknown, None, from, datagrams);
+            }
+        }
+        discarded
+    }
+
+    /// What the socket dropped was found missing, and was not lost on the way.
+    fn tell_drops(&self, packets: &mut Packets) {
+        let left = |lost: u64| lost.saturating_sub(self.socket_drops);
+        packets.lost = packets.lost.map(left);
+        packets.socket_dropped = Some(self.socket_drops);
+    }
+
+    fn session(&self, tile: usize) -> Option<&Session> {
+        self.tiles.get(tile)?.session.as_ref()
+    }
+
+    /// Releases frames while all hold too much: of whoever holds the most.
+    fn shed(&mut self, now: Duration) {
+        loop {
+            let unproven = self.probation.held_bytes();
+            let held = self.tiles.iter().map(|tile| tile.held).sum::<usize>();
+            if held + unproven <= MAX_HELD {
+                return;
+            }
+            let largest = self.tiles.iter_mut().max_by_key(|tile| tile.held);
+            let shed = match largest {
+                Some(tile) if tile.held >= unproven => tile.shed(now),
+                Some(_) | None => self.probation.shed(),
+            };
+            if !shed {
+                return;
+            }
+        }
+    }
+
+    /// Tells something, unless too much waits already.
+    fn push_event(&mut self, event: Event) {
+        let is_minor = matches!(event, Event::Other { .. });
+        if !is_minor || self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+}
+
+/// The counts of streams side by side: as of streams one after another, but in the
+/// time of the longest.
+fn together(mut all: Statistics, other: Statistics) -> Statistics {
+    let longest = all.duration_s.max(other.duration_s);
+    let followed = all.stream.followed + other.stream.followed;
+    all.add(&other);
+    let intervals = all.intervals();
+    all.stream.followed = followed;
+    all.duration_s = longest;
+    let is_long = longest > 0.0;
+    all.fps = intervals.filter(|_| is_long).map(|n| n / longest);
+    let received = all.bytes.received.filter(|_| is_long);
+    all.bitrate_bps = received.map(|bytes| bytes as f64 * 8.0 / longest);
+    all
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::fec::Fec;
 use framegram_common::jpeg::MAX_TABLES;
-use framegram_common::receiver::{self, SinkOutcome};
+use framegram_common::receiver::{self, Output, SinkOutcome};
 use framegram_common::sender::{Config, FrameError, MAX_WAITING_FRAMES};
 use framegram_common::wire::native::Packet;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
@@ -113,13 +113,19 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
                 }
             }
             receiver.handle_timeout(now);
-            while let Some(frame) = receiver.poll_frame() {
-                shown += 1;
-                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-            }
-            while receiver.poll_transmit(now, &mut out).is_some() {
-                back.note(&out);
-                transmitter.handle_datagram(0, &out, now);
+            loop {
+                match receiver.poll_output(now) {
+                    Output::Frame(frame) => {
+                        shown += 1;
+                        receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    }
+                    Output::Transmit(transmit) => {
+                        back.note(&transmit.datagram);
+                        transmitter.handle_datagram(0, &transmit.datagram, now);
+                    }
+                    Output::Event(_) | Output::Record(_) => {}
+                    Output::Timeout(_) => break,
+                }
             }
             now += MS / 2;
         }
@@ -204,9 +210,15 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
                 }
             }
             receiver.handle_timeout(at);
-            while let Some(frame) = receiver.poll_frame() {
-                shown += 1;
-                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at });
+            loop {
+                match receiver.poll_output(at) {
+                    Output::Frame(frame) => {
+                        shown += 1;
+                        receiver.handle_outcome(frame.id, SinkOutcome::Shown { at });
+                    }
+                    Output::Timeout(_) => break,
+                    Output::Transmit(_) | Output::Event(_) | Output::Record(_) => {}
+                }
             }
             at += MS;
         }

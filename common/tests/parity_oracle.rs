@@ -14,7 +14,7 @@ use fastrand::Rng;
 use framegram_common::chunk::ChunkedFrame;
 use framegram_common::fec::{Chunks, ParityBlock, Rebuilder};
 use framegram_common::frame::Frame;
-use framegram_common::receiver::{self, Receiver, SinkOutcome};
+use framegram_common::receiver::{self, Output, Receiver, SinkOutcome};
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet, SenderReport};
 
@@ -235,7 +235,7 @@ fn the_receiver_shows_what_counting_says() {
         }
         receiver.handle_timeout(now + Duration::from_secs(1));
         let mut shown = BTreeSet::new();
-        while let Some(frame) = receiver.poll_frame() {
+        while let Output::Frame(frame) = receiver.poll_output(now) {
             let number = frame.id.number.0 as usize;
             assert_eq!(
                 frame.jpeg, case.jpegs[number],

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
-use framegram_common::receiver::{self, Receiver, SinkOutcome};
+use framegram_common::receiver::{self, Output, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
@@ -95,16 +95,16 @@ fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
                     receiver.handle_datagram(from, datagram, now);
                 }
             }
-            let frame = receiver.poll_frame().context("a frame is not whole")?;
+            let Output::Frame(frame) = receiver.poll_output(now) else {
+                bail!("a frame is not whole");
+            };
             receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             Ok(frame.jpeg)
         });
         receiving += processor;
         ensure!(frame? == *jpeg, "a frame is not as it was sent");
         spare.extend(batches.drain(..).map(|(bytes, _)| bytes));
-        while receiver.poll_event().is_some() {}
-        let mut feedback = Vec::new();
-        while receiver.poll_transmit(now, &mut feedback).is_some() {}
+        while !matches!(receiver.poll_output(now), Output::Timeout(_)) {}
     }
     Ok((sending, receiving))
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use framegram_common::receiver::{self, Receiver};
+use anyhow::{Context, Result, bail, ensure};
+use framegram_common::receiver::{self, Output, Receiver};
 use framegram_common::sender::{self, Sender};
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_media::{Decoder, Pixels, Reduction, XrgbImage};
@@ -165,7 +165,10 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
             for (datagram, received) in received? {
                 receiver.handle_datagram(received.from, &datagram, received.arrival);
             }
-            receiver.poll_frame().context("the frame is not whole")
+            match receiver.poll_output(clock::now()) {
+                Output::Frame(frame) => Ok(frame),
+                _ => bail!("the frame is not whole"),
+            }
         });
         took.push(cost);
         let frame = frame?;
@@ -180,6 +183,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
             now: clock::now(),
             live: &live,
             ended: None,
+            tiles: &[],
         };
         let (shown, show) = timed(|| {
             window.show(&frame, &status)?;

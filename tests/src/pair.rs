@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::Statistics;
-use framegram_common::receiver::{Event, ReceivedFrame, Receiver, SinkOutcome};
+use framegram_common::receiver::{self, Event, ReceivedFrame, Receiver, SinkOutcome};
 use framegram_common::sender::{Output, Sender};
 use framegram_common::stats::FrameRecord;
 use framegram_lab::impair::Link;
 
 use crate::truth::{self, Truth};
-use pull::Pull;
 pub use scenario::{Life, Scenario};
 use socket::Socket;
 use turns::Turns;
@@ -62,8 +61,7 @@ pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Results {
         .unwrap_or_default();
     if let Some(receiver) = &mut pair.receiver {
         receiver.finish();
-        pair.records
-            .extend(std::iter::from_fn(|| receiver.poll_record()));
+        pair.drain_receiver(&mut |frame| shown.push(frame));
     }
     let sender = pair.transmitter.statistics(pair.now);
     Results {
@@ -112,7 +110,6 @@ struct Pair<'a> {
     resting: Option<Duration>,
     receiver: Option<Receiver>,
     socket: Socket,
-    pull: Option<Pull>,
     forward: Link,
     backward: Link,
     /// What has come back to the sender, and when.
@@ -150,9 +147,6 @@ impl<'a> Pair<'a> {
                     .collect(),
                 scenario.buffer,
             ),
-            pull: scenario
-                .pull
-                .then(|| Pull::new(VIEWER, sender(0), START + scenario.join)),
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             returned: VecDeque::new(),
@@ -182,7 +176,11 @@ impl<'a> Pair<'a> {
         loop {
             let now = self.now;
             if self.receiver.is_none() && now >= join {
-                self.receiver = Some(Receiver::new(self.scenario.receiver.clone(), VIEWER, now));
+                let mut receiver = Receiver::new(self.scenario.receiver.clone(), VIEWER, now);
+                if self.scenario.pull {
+                    receiver.connect(sender(0), now);
+                }
+                self.receiver = Some(receiver);
             }
             if frames.peek().is_some() && self.reborn_at().is_some_and(|at| now >= at) {
                 self.begin_anew();
@@ -283,12 +281,11 @@ impl<'a> Pair<'a> {
 
     /// The sender takes what a viewer said.
     fn hear_viewer(&mut self, datagram: &[u8], arrival: Duration) {
-        match &self.pull {
-            None => self.transmitter.handle_datagram(0, datagram, arrival),
-            Some(_) => {
-                let from = pull::viewer();
-                self.transmitter.handle_incoming(from, datagram, arrival);
-            }
+        if self.scenario.pull {
+            let from = pull::viewer();
+            self.transmitter.handle_incoming(from, datagram, arrival);
+        } else {
+            self.transmitter.handle_datagram(0, datagram, arrival);
         }
     }
 
@@ -338,68 +335,61 @@ impl<'a> Pair<'a> {
                 0 | 1 => 0,
                 _ => truth::read(&queued.datagram).0.stream - STREAM,
             };
-            let mut free = false;
+            let (mut free, mut held) = (false, false);
             if let Some(receiver) = &mut self.receiver {
                 free = !receiver.is_living(queued.arrival);
+                held = free || receiver.is_in_vain(queued.arrival);
                 receiver.handle_socket_drops(queued.dropped);
                 let from = sender(life);
-                if let Some(pull) = &mut self.pull
-                    && pull.takes(from, &queued.datagram, receiver, queued.arrival)
-                {
+                let handshake = self.scenario.pull && free && pull::is_handshake(&queued.datagram);
+                receiver.handle_datagram(from, &queued.datagram, queued.arrival);
+                if handshake {
                     continue;
                 }
-                receiver.handle_datagram(from, &queued.datagram, queued.arrival);
             }
-            self.drain_receiver(shown);
-            self.note_arrived(&queued.datagram, free);
+            self.note_arrived(&queued.datagram, free, held);
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_socket_drops(self.socket.dropped());
             receiver.handle_timeout(now);
         }
         self.drain_receiver(shown);
+    }
+
+    fn drain_receiver(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
+        let now = self.now;
         let present = sender(self.stream - STREAM);
         let passes = self.resting.is_none() && !self.is_out();
-        if let (Some(pull), Some(receiver)) = (&mut self.pull, &self.receiver)
-            && pull.poll_question(receiver, now, &mut self.buffer)
-            && passes
-        {
-            self.backward.send(&self.buffer, now);
-        }
-        while let Some(receiver) = &mut self.receiver
-            && let Some(to) = receiver.poll_transmit(now, &mut self.buffer)
-        {
-            if passes && to == present {
-                self.backward.send(&self.buffer, now);
+        let Some(receiver) = &mut self.receiver else {
+            return;
+        };
+        loop {
+            match receiver.poll_output(now) {
+                receiver::Output::Frame(frame) => {
+                    receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    shown(frame);
+                }
+                receiver::Output::Event(event) => self.events.push(event),
+                receiver::Output::Record(record) => self.records.push(record),
+                receiver::Output::Transmit(transmit) => {
+                    if passes && (transmit.to == present || self.scenario.pull) {
+                        self.backward.send(&transmit.datagram, now);
+                    }
+                }
+                receiver::Output::Timeout(_) => return,
             }
         }
     }
 
-    fn drain_receiver(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
-        let Some(receiver) = &mut self.receiver else {
-            return;
-        };
-        while let Some(frame) = receiver.poll_frame() {
-            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: self.now });
-            shown(frame);
-        }
-        self.events
-            .extend(std::iter::from_fn(|| receiver.poll_event()));
-        let records = std::iter::from_fn(|| receiver.poll_record());
-        self.records.extend(records);
-    }
-
-    /// Notes a datagram that the viewer took, `free` to follow its stream.
-    fn note_arrived(&mut self, datagram: &[u8], free: bool) {
-        let followed = self.events.iter().rev().find_map(|event| match event {
-            Event::Followed { stream, .. } => Some(*stream),
-            Event::Other { .. } | Event::Ended { .. } => None,
-        });
+    /// Notes a datagram that the viewer took, `free` to follow its stream, or ready
+    /// to put it on probation, where what came is `held`.
+    fn note_arrived(&mut self, datagram: &[u8], free: bool, held: bool) {
+        let followed = self.receiver.as_ref().and_then(|it| it.stream(0));
         let listening = self.receiver.is_some();
         self.truth_of(datagram, |truth, datagram| {
             let followed = followed == Some(truth.stream);
             if listening && !followed && !truth.followed {
-                if free {
+                if held {
                     truth.hold(datagram);
                     return;
                 }
@@ -424,9 +414,7 @@ impl<'a> Pair<'a> {
 
     fn next_deadline(&self) -> Option<Duration> {
         let stalled = self.socket.stalled_until(self.now);
-        let pull = self.pull.as_ref();
         [
-            pull.and_then(|pull| pull.poll_timeout(self.receiver.as_ref(), self.now)),
             self.sending.next(self.sender_due()),
             stalled.or(self.viewing.next(self.viewer_due())),
             self.passing.next(self.path_due()),
@@ -454,7 +442,8 @@ impl<'a> Pair<'a> {
 
     /// When the viewer has something to do.
     fn viewer_due(&self) -> Option<Duration> {
-        let receiver = self.receiver.as_ref().and_then(Receiver::poll_timeout);
+        let receiver = self.receiver.as_ref();
+        let receiver = receiver.and_then(|it| it.poll_timeout(self.now));
         receiver.into_iter().chain(self.socket.first()).min()
     }
 
@@ -462,12 +451,13 @@ impl<'a> Pair<'a> {
     fn is_over(&self) -> bool {
         let quiet = self.path_due().is_none() && self.returned.is_empty();
         let last = Event::Ended {
+            tile: 0,
             stream: self.stream,
         };
         let nothing_comes = self
             .receiver
             .as_ref()
-            .is_some_and(|r| r.poll_timeout().is_none());
+            .is_some_and(|it| it.poll_timeout(self.now).is_none());
         let quiet = quiet && self.socket.stalled_until(self.now).is_none();
         let unheard = self.resting.is_some_and(|at| self.now > at + UNHEARD);
         self.resting.is_some() && quiet && (self.events.contains(&last) || nothing_comes || unheard)

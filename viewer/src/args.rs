@@ -204,7 +204,8 @@ impl Args {
     /// The playout delay.
     #[must_use]
     pub fn budget(&self) -> Duration {
-        self.latency.unwrap_or(receiver::Config::default().budget)
+        self.latency
+            .unwrap_or(receiver::Config::default().playout_delay)
     }
 
     /// The format of the recording, if there is one.

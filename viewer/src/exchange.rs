@@ -20,8 +20,8 @@ pub struct Exchange {
     pub pending: Pending,
     outcomes: Mutex<Vec<(FrameId, SinkOutcome)>>,
     news: Mutex<News>,
-    /// What the stamps of the frames shown say, where they are read.
-    stamps: Mutex<Option<TimecodeCounts>>,
+    /// What the timecodes of the frames shown say, by tile, where they are read.
+    stamps: Mutex<Vec<TimecodeCounts>>,
     /// Frames that were settled and have no row yet, where rows are wanted.
     records: Option<Mutex<Records>>,
     /// How the stream went, once it is over.
@@ -44,12 +44,27 @@ struct Records {
 pub struct News {
     /// The figures, as of a moment ago.
     pub live: Live,
-    /// Whether any stream was followed yet.
-    pub followed: bool,
-    /// When the followed stream said farewell.
+    /// Each tile by itself: one, unless all streams are shown.
+    pub tiles: Vec<TileNews>,
+}
+
+/// What the sinks' side may know of one tile.
+#[derive(Clone, Debug, Default)]
+pub struct TileNews {
+    /// The figures, as of a moment ago.
+    pub live: Live,
+    /// When the stream ended.
     pub ended: Option<Duration>,
-    /// When the last datagram came that was allowed to.
-    pub heard: Option<Duration>,
+    /// When its newest datagram arrived.
+    pub last_received: Option<Duration>,
+}
+
+impl News {
+    /// Whether any stream was followed yet.
+    #[must_use]
+    pub fn followed(&self) -> bool {
+        self.tiles.iter().any(|tile| tile.last_received.is_some())
+    }
 }
 
 impl Exchange {
@@ -77,9 +92,13 @@ impl Exchange {
         self.waker.wake();
     }
 
-    /// Tells what the stamps of the frames shown say.
-    pub fn note_stamps(&self, stamps: TimecodeCounts) {
-        *lock(&self.stamps) = Some(stamps);
+    /// Tells what the stamps of the frames shown in a tile say.
+    pub fn note_stamps(&self, tile: usize, stamps: TimecodeCounts) {
+        let mut all = lock(&self.stamps);
+        if all.len() <= tile {
+            all.resize(tile + 1, TimecodeCounts::default());
+        }
+        all[tile] = stamps;
     }
 
     /// The records of the frames that were settled since, and how many were
@@ -136,9 +155,9 @@ impl Exchange {
         std::mem::take(&mut *lock(&self.outcomes))
     }
 
-    /// What the stamps of the frames shown said last.
-    pub(crate) fn stamps(&self) -> Option<TimecodeCounts> {
-        lock(&self.stamps).clone()
+    /// What the timecodes of the frames shown in a tile said last.
+    pub(crate) fn stamps(&self, tile: usize) -> Option<TimecodeCounts> {
+        lock(&self.stamps).get(tile).cloned()
     }
 
     /// What there is to say of the trace, once the network's thread has ended.

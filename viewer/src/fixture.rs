@@ -43,10 +43,12 @@ pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
     let captured = Duration::from_micros(1_000_000 * number / 30);
     ReceivedFrame {
         id: FrameId {
+            session: 1,
             stream: 1,
             number: FrameNumber(number),
         },
         jpeg: Bytes::copy_from_slice(jpeg),
+        tile: 0,
         stale: Vec::new(),
         checked: false,
         captured,

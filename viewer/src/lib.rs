@@ -20,7 +20,6 @@ pub mod discover;
 pub mod exchange;
 #[cfg(test)]
 mod fixture;
-mod grid;
 mod invitation;
 pub mod network;
 mod no_stream;
@@ -43,10 +42,7 @@ use framegram_cli::input::read_text;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_cli::{errors, logging, numbers, signals};
-use framegram_common::caller::Caller;
-use framegram_common::gallery::Gallery;
-use framegram_common::listener::{Config, Listener};
-use framegram_common::receiver;
+use framegram_common::receiver::{Config, Policy, Receiver};
 use framegram_common::wire::{Format, sdp};
 use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
@@ -56,7 +52,6 @@ use log::info;
 
 use self::args::{Args, Command};
 use self::exchange::Exchange;
-use self::grid::{Grid, Telling};
 use self::network::Network;
 use self::outputs::Outputs;
 use self::pending::{Keep, Pending};
@@ -65,8 +60,9 @@ use self::report::text;
 use self::show::Show;
 use self::sink::Sink;
 use self::sink::headless::Headless;
-use self::sink::recording::Recording;
+use self::sink::recordings::Recordings;
 use self::sink::snapshot::Series;
+use self::sink::tiles::Tiles;
 use self::sink::wall::Wall;
 use self::sink::window::Window;
 
@@ -110,33 +106,36 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let config = Config {
         format: args.wire.format(),
         size: args.sdp.as_deref().map(described_size).transpose()?,
-        receiver: receiver::Config {
-            budget: args.budget(),
-            strict: args.strict,
-            clock_id: clock::clock_id,
-            secret: (net::random_u64(), net::random_u64()),
-            ..receiver::Config::default()
+        policy: if args.grid {
+            Policy::Grid
+        } else {
+            Policy::Follow
         },
+        playout_delay: args.budget(),
+        strict: args.strict,
+        clock_id: clock::clock_id,
+        secret: (net::random_u64(), net::random_u64()),
+        ..Config::default()
     };
-    let outputs = Outputs::claim(args, &config.receiver, &console, threads)?;
+    let outputs = Outputs::claim(args, &config, &console, threads)?;
     let viewer = net::random_u64();
     let mut lookup = None;
-    let caller = match &args.connect {
+    let connected = match &args.connect {
         None => None,
         Some(sender) => {
             lookup = discover::lookup(sender);
             let Some(address) = discover::find(sender, args.wait, &stop, &console)? else {
                 return Ok(());
             };
-            Some(Caller::new(viewer, address, clock::now()))
+            Some(address)
         }
     };
-    let (socket, listen) = match &caller {
-        Some(caller) => (socket::towards(caller.to(), args.buffer)?, None),
+    let (socket, listen) = match connected {
+        Some(to) => (socket::towards(to, args.buffer)?, None),
         None => socket::listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
     };
-    let invitation = match &caller {
-        Some(caller) => vec![format!("Connecting to {}.", caller.to())],
+    let invitation = match connected {
+        Some(to) => vec![format!("Connecting to {to}.")],
         None => invitation::lines(socket.local_addr()?, &net::local_addresses()),
     };
     let advice = Advice {
@@ -152,25 +151,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         config.format,
         advice.latency
     );
-    if args.grid {
-        let wall = (!args.headless).then(|| Wall::open(invitation.clone()));
-        let wall = wall.transpose()?;
-        greet(&invitation, &advice, &console);
-        let reports = reports_at(&socket, listen, &config)?;
-        let gallery = Gallery::new(config, viewer, clock::now() + blind);
-        let telling = Telling::new(outputs.files, outputs.stats);
-        let mut grid = Grid::new(socket, reports, gallery, wall, telling, console, threads)?;
-        grid.impaired = outputs.impaired;
-        let shown = threads.guard(|| grid.run(args, &stop));
-        let shown = shown.unwrap_or(Ok(()));
-        let (statistics, finished) = grid.finish(outputs.snapshot, &advice);
-        let checked = Condition::check_all(&args.fail_if, &statistics);
-        return errors::all_of([shown, finished, checked.map_err(Into::into)]);
-    }
     let (display, recording) = sinks(args, &invitation, &console, threads)?;
     let stamps = args.read_timecode.then(Meter::new).transpose()?;
     greet(&invitation, &advice, &console);
-    let keep = if args.headless || recording.is_some() {
+    let keep = if recording.is_some() || (args.headless && !args.grid) {
         Keep::All
     } else {
         Keep::Newest
@@ -180,12 +164,16 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         outputs.files.want_rows(),
     )?);
     let reports = reports_at(&socket, listen, &config)?;
-    let listener = Listener::new(config, viewer, clock::now() + blind);
+    let policy = config.policy;
+    let mut receiver = Receiver::new(config, viewer, clock::now() + blind);
+    if let Some(to) = connected {
+        receiver.connect(to, clock::now());
+    }
     let network = Network::new(
         socket,
         reports,
-        listener,
-        caller,
+        (receiver, policy),
+        connected,
         args.allow.clone(),
         Arc::clone(&exchange),
         Arc::clone(&console),
@@ -221,17 +209,25 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Some(Err(_)) | None => exchange.news().live.statistics,
     };
     let last = show.last().cloned();
-    let lines = text::lines(&statistics, &advice);
+    let each = args.grid.then(|| {
+        let tiles = exchange.news().tiles.into_iter();
+        tiles.map(|tile| tile.live.statistics).collect::<Vec<_>>()
+    });
+    let lines = match &each {
+        Some(each) => text::lines_of_tiles(each, &statistics, &advice),
+        None => text::lines(&statistics, &advice),
+    };
     for line in lines.into_iter().chain(exchange.traced()) {
         console.say(&line);
     }
+    let image = outputs.snapshot.is_some().then(|| show.image()).flatten();
     errors::all_of([
         shown,
         received.map_or(Ok(()), |received| received.map(drop)),
         threads.guard(|| show.finish()).unwrap_or(Ok(())),
-        show.tell_last(),
-        outputs::write_snapshot(outputs.snapshot, last.as_deref(), &console),
-        show.report(&statistics, &advice),
+        show.tell_last(each.as_deref()),
+        outputs::write_snapshot(outputs.snapshot, last.as_deref(), image.as_ref(), &console),
+        show.report(&statistics, each.as_deref(), &advice),
         Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
     ])
 }
@@ -258,7 +254,7 @@ fn reports_at(
     Ok(next.transpose()?.flatten())
 }
 
-type Sinks = (Option<Box<dyn Sink>>, Option<Recording>);
+type Sinks = (Option<Box<dyn Sink>>, Option<Recordings>);
 
 /// The sink for the eye, or the one that counts if there is no other; and the
 /// recording.
@@ -271,13 +267,16 @@ fn sinks(
     let recording = match (&args.output, args.format()?) {
         (Some(path), Some(format)) => {
             let patience = (!args.headless).then_some(PATIENCE);
-            let recording = Recording::create(path, format, patience, console, threads)?;
+            let recording = Recordings::create(path, format, patience, console, threads)?;
             Some(recording)
         }
         _ => None,
     };
     info!("window: {}, recording: {:?}", !args.headless, args.output);
-    let display: Option<Box<dyn Sink>> = if !args.headless {
+    let display: Option<Box<dyn Sink>> = if args.grid {
+        let window = (!args.headless).then(|| Wall::open(invitation.to_vec()));
+        Some(Box::new(Tiles::new(window.transpose()?, threads)?))
+    } else if !args.headless {
         let series = Series::new(args.snapshot.as_deref().map(Path::new));
         Some(Box::new(Window::open(invitation.to_vec(), series)?))
     } else if recording.is_none() {

@@ -12,9 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use framegram_cli::errors;
 use framegram_common::Statistics;
-use framegram_common::caller::{Answer, Caller};
-use framegram_common::listener::Listener;
-use framegram_common::receiver::SinkOutcome;
+use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit, Verdict};
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
@@ -31,35 +29,38 @@ use framegram_cli::threads::Threads;
 use moving::Moving;
 use unusable::Unusable;
 
-pub(crate) use notices::CLONED;
-
 /// All that the thread needs.
 pub struct Network {
     socket: Socket,
-    /// Where the reports of an RTP sender will come, once one is followed.
-    reports: Option<ListenOptions>,
-    /// The socket for them, where the port is free.
-    control: Option<Socket>,
-    /// Who was heard on it last: answers go out by it.
-    reporter: Option<SocketAddr>,
+    /// Where RTCP will come, once an RTP stream is followed.
+    rtcp_listen: Option<ListenOptions>,
+    /// The socket for it, where the port is free.
+    rtcp_socket: Option<Socket>,
     /// What stands between the socket and the receiver to do harm, if that is
     /// wanted.
     impaired: Option<ImpairedLinks<Received>>,
-    receiver: Listener,
-    /// Asks a sender for its stream, where it does not come unasked.
-    caller: Option<Caller>,
+    receiver: Receiver,
+    policy: Policy,
+    /// When that has something to do.
+    due: Option<Duration>,
+    /// The sender that is asked for its stream, where it does not come unasked.
+    connected: Option<SocketAddr>,
+    /// Nothing is sent any more.
+    is_over: bool,
     moving: Moving,
     unusable: Unusable,
     /// The newest datagram: what answers it leaves from the address it came to.
     latest: Option<Received>,
-    /// The sender serves as many viewers as it may, which is so many.
-    refused: Option<u16>,
+    /// The sender serves as many viewers as it may, which is this many.
+    rejected: Option<u16>,
     unheard_told: bool,
     cloned_told: bool,
     allow: Vec<Prefix>,
     exchange: Arc<Exchange>,
     console: Arc<Console>,
     meter: Meter,
+    /// Of each tile.
+    meters: Vec<Meter>,
     timeline: TimelineRecorder,
     tracer: Option<Tracer>,
     /// What is still to be said of the stream that is followed.
@@ -73,20 +74,18 @@ pub struct Network {
     /// When to tell the figures, and when to tell them to a person.
     next_news: Duration,
     next_progress: Duration,
-    /// One feedback datagram.
-    feedback: Vec<u8>,
     unsent: Unsent,
 }
 
 impl Network {
     /// Datagrams are taken from `allow`ed addresses, or from all if there are
-    /// none; those of RTP's reports as `reports` says.
+    /// none; RTCP as `rtcp_listen` says.
     #[must_use]
     pub fn new(
         socket: Socket,
-        reports: Option<ListenOptions>,
-        receiver: Listener,
-        caller: Option<Caller>,
+        rtcp_listen: Option<ListenOptions>,
+        (receiver, policy): (Receiver, Policy),
+        connected: Option<SocketAddr>,
         allow: Vec<Prefix>,
         exchange: Arc<Exchange>,
         console: Arc<Console>,
@@ -94,22 +93,25 @@ impl Network {
         let now = clock::now();
         Self {
             socket,
-            reports,
-            control: None,
-            reporter: None,
+            rtcp_listen,
+            rtcp_socket: None,
             impaired: None,
             receiver,
-            caller,
+            policy,
+            due: None,
+            connected,
+            is_over: false,
             moving: Moving::new(now),
             unusable: Unusable::default(),
             latest: None,
-            refused: None,
+            rejected: None,
             unheard_told: false,
             cloned_told: false,
             allow,
             exchange,
             console,
             meter: Meter::default(),
+            meters: Vec::new(),
             timeline: TimelineRecorder::default(),
             tracer: None,
             to_introduce: None,
@@ -119,7 +121,6 @@ impl Network {
             started: now,
             next_news: now,
             next_progress: now,
-            feedback: Vec::new(),
             unsent: Unsent::default(),
         }
     }
@@ -144,16 +145,20 @@ impl Network {
     pub fn run(mut self, threads: &Threads) -> anyhow::Result<Statistics> {
         // After a panic too, the sender is told and the figures are gathered.
         let outcome = threads.guard(|| self.receive_all()).unwrap_or(Ok(()));
-        self.leave();
+        self.receiver.leave();
+        self.drain();
+        self.is_over = true;
         // The sinks' side waits for frames that will not come.
         self.exchange.pending.wake();
         self.settle();
         let logged = self.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
         self.count_drops();
         self.receiver.finish();
-        self.take_records();
+        self.drain();
         self.tell(clock::now());
-        self.exchange.set_timeline(self.timeline.timeline());
+        if self.policy == Policy::Follow {
+            self.exchange.set_timeline(self.timeline.timeline());
+        }
         let traced = self.tracer.take().map(Tracer::finish).transpose();
         let traced = traced.map(|line| {
             line.into_iter()
@@ -171,10 +176,10 @@ impl Network {
             // Before the socket is emptied: nothing that arrived sooner is left
             // in it when the receiver is told that this time has come.
             let now = clock::now();
-            let received = match self.receive(&mut buffer, now) {
-                Ok(received) => {
+            let more = match self.receive(&mut buffer, now) {
+                Ok(more) => {
                     troubles.passed();
-                    received
+                    more
                 }
                 Err(error) => {
                     self.tell_unheard(&error);
@@ -182,39 +187,34 @@ impl Network {
                     true
                 }
             };
-            if let (Some(most), Some(caller)) = (self.refused, &self.caller) {
-                bail!(
-                    "{} serves no more than {most} viewers, and that many are there: try later, \
-                     or start it with a larger --max-viewers",
-                    caller.to()
-                );
-            }
             if now >= self.next_news {
                 self.tell(now);
             }
             self.tend(now);
-            if received {
-                // There may be more for long: what is missing is asked for all
-                // the same.
-                self.speak(clock::now());
-            } else {
+            if !more {
                 self.receiver.handle_timeout(now);
-                self.drain(now);
-                let next = self.receiver.poll_timeout().unwrap_or(Duration::MAX);
-                let asking = self.caller.as_ref().filter(|_| self.is_asking(now));
-                let ask = asking.map_or(Duration::MAX, Caller::poll_timeout);
+            }
+            // There may be more for long: what is missing is asked for all the same.
+            self.drain();
+            if let (Some(most), Some(to)) = (self.rejected, self.connected) {
+                bail!(
+                    "{to} serves no more than {most} viewers, and that many are there: try \
+                     later, or start it with a larger --max-viewers"
+                );
+            }
+            if !more {
                 let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
-                let next = next.min(ask).min(held.unwrap_or(Duration::MAX));
-                let next = next.min(self.next_news).saturating_sub(now);
-                let sockets: Vec<_> = std::iter::once(&self.socket).chain(&self.control).collect();
-                net::wait(&sockets, self.exchange.waker(), Some(next))
+                let due = self.due.into_iter().chain(held).chain([self.next_news]);
+                let next = due.min().map(|due| due.saturating_sub(now));
+                let sockets: Vec<_> = self.sockets().collect();
+                net::wait(&sockets, self.exchange.waker(), next)
                     .context("cannot wait for datagrams")?;
             }
         }
         Ok(())
     }
 
-    /// Takes what is in the socket, but not for so long that all else waits,
+    /// Takes what is in the sockets, but not for so long that all else waits,
     /// and what was held back and is due by `now`. Returns whether there may
     /// be more.
     fn receive(&mut self, buffer: &mut [u8], now: Duration) -> std::io::Result<bool> {
@@ -222,7 +222,7 @@ impl Network {
             let Some(received) = self.socket.receive(buffer)? else {
                 self.take_due(now);
                 self.count_drops();
-                return Ok(self.receive_report(buffer));
+                return Ok(self.receive_rtcp(buffer));
             };
             let datagram = &buffer[..received.len.min(buffer.len())];
             if self.impaired.is_some() {
@@ -231,7 +231,7 @@ impl Network {
                     impaired.push(0, datagram, received, received.arrival);
                 }
             } else {
-                self.take_in(received, datagram);
+                self.take(received, datagram);
             }
         }
         Ok(true)
@@ -240,160 +240,146 @@ impl Network {
     /// Takes what was held back until `now`.
     fn take_due(&mut self, now: Duration) {
         while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take_in(delayed(&passed), &passed.datagram);
+            self.take(delayed(&passed), &passed.datagram);
         }
     }
 
-    fn take_in(&mut self, received: Received, datagram: &[u8]) {
-        self.receiver.handle_socket_drops(received.dropped);
-        if self.take(received, datagram) {
-            self.exchange
-                .tell(|news| news.heard = Some(received.arrival));
-        }
-    }
-
-    /// Takes one of RTP's reports. Returns whether there may be more.
-    fn receive_report(&mut self, buffer: &mut [u8]) -> bool {
+    /// Takes a datagram of RTCP from its own socket. Returns whether there may be
+    /// more.
+    fn receive_rtcp(&mut self, buffer: &mut [u8]) -> bool {
         // What the network says of an answer that did not arrive is no news.
-        let received = self.control.as_ref().map(|control| control.receive(buffer));
+        let received = self.rtcp_socket.as_ref().map(|it| it.receive(buffer));
         let Some(Ok(Some(received))) = received else {
             return false;
         };
-        self.reporter = Some(received.from);
-        self.take(received, &buffer[..received.len.min(buffer.len())]);
+        let datagram = &buffer[..received.len.min(buffer.len())];
+        if self.is_allowed(&received) {
+            let from = received.from;
+            self.receiver
+                .handle_rtcp_datagram(from, datagram, received.arrival);
+            self.note(&received, datagram, None, Port::Rtcp);
+        }
         true
     }
 
-    /// Passes a datagram on, if it is allowed.
-    fn take(&mut self, received: Received, datagram: &[u8]) -> bool {
-        let ip = received.from.ip();
-        if !self.allow.is_empty() && !self.allow.iter().any(|prefix| prefix.contains(ip)) {
-            self.receiver.handle_foreign(received.from);
-            if let Some(tracer) = &mut self.tracer {
-                tracer.note_foreign(&received);
-            }
-            return false;
+    /// Takes a datagram, if it is allowed.
+    fn take(&mut self, received: Received, datagram: &[u8]) {
+        self.receiver.handle_socket_drops(received.dropped);
+        if !self.is_allowed(&received) {
+            return;
         }
-        let asking = self.is_asking(received.arrival);
         self.moving.hear(received.arrival);
-        if let Some(caller) = &mut self.caller
-            && asking
-        {
-            match caller.handle_datagram(received.from, datagram, received.arrival) {
-                Answer::None => {}
-                Answer::Challenge => {
-                    self.drain(received.arrival);
-                    return true;
-                }
-                Answer::Reject(most) => {
-                    self.refused = Some(most);
-                    return true;
-                }
-            }
-        }
+        let session = self.receiver.session_of(0);
         let verdict = self
             .receiver
             .handle_datagram(received.from, datagram, received.arrival);
-        if self.receiver.format().is_some() {
+        if self.receiver.session_of(0) != session {
+            self.trace_followed(received.arrival);
+        }
+        if self.receiver.stream(0).is_some() {
             self.unusable.clear();
         } else {
             self.unusable
                 .insert(received.from, datagram, received.arrival);
         }
-        self.latest = Some(received);
-        // Behind the filter: strangers are not remembered.
-        if self.receiver.is_followed(received.from) {
-            self.socket_towards(received.from).remember(&received);
+        self.note(&received, datagram, verdict, Port::Media);
+    }
+
+    fn is_allowed(&mut self, received: &Received) -> bool {
+        let ip = received.from.ip();
+        if self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)) {
+            return true;
         }
-        // Not a word yet: what is said is of what has come by now, and at the
-        // time that it leaves, not of when this one came.
-        self.hand_on(received.arrival);
+        self.receiver.handle_disallowed(received.from);
         if let Some(tracer) = &mut self.tracer {
-            tracer.note_datagram(&received, datagram, verdict);
+            tracer.note_foreign(received);
         }
-        true
+        false
     }
 
-    /// Empties the receiver.
-    fn drain(&mut self, now: Duration) {
-        self.hand_on(now);
-        self.speak(clock::now());
+    /// Notes a datagram that the receiver took.
+    fn note(&mut self, received: &Received, datagram: &[u8], verdict: Option<Verdict>, port: Port) {
+        self.latest = Some(*received);
+        // Strangers are not remembered.
+        if self.receiver.is_followed(received.from) {
+            self.socket_of(port).remember(received);
+        }
+        // A trace is of the stream in the first tile.
+        let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
+        let verdict = if own { verdict } else { Some(Verdict::Foreign) };
+        if let Some(tracer) = &mut self.tracer {
+            tracer.note_datagram(received, datagram, verdict);
+        }
     }
 
-    /// Passes on what has come: frames first, so that they are there when the
-    /// end is told.
-    fn hand_on(&mut self, now: Duration) {
-        while let Some(frame) = self.receiver.poll_frame() {
-            for id in self.exchange.pending.put(frame) {
-                self.receiver.handle_outcome(id, SinkOutcome::Skipped);
+    /// Passes on what the receiver has.
+    fn drain(&mut self) {
+        // Of when it leaves, not of when what it answers arrived.
+        let now = clock::now();
+        loop {
+            match self.receiver.poll_output(now) {
+                Output::Frame(frame) => {
+                    for id in self.exchange.pending.put(frame) {
+                        self.receiver.handle_outcome(id, SinkOutcome::Skipped);
+                    }
+                }
+                Output::Event(event) => self.handle_event(event, now),
+                Output::Record(record) => {
+                    self.timeline.record_frame(&record);
+                    if let Some(tracer) = &mut self.tracer {
+                        tracer.note_record(&record);
+                    }
+                    self.exchange.keep(record);
+                }
+                Output::Transmit(transmit) => self.send(&transmit),
+                Output::Timeout(due) => {
+                    self.due = due;
+                    return;
+                }
             }
         }
-        while let Some(event) = self.receiver.poll_event() {
-            self.hear(event, now);
-        }
-        self.take_records();
     }
 
-    /// Says what is to be said.
-    fn speak(&mut self, now: Duration) {
-        let asking = self.is_asking(now);
-        if let Some(caller) = &mut self.caller
-            && asking
-            && caller.poll_transmit(now, &mut self.feedback)
+    fn send(&mut self, transmit: &Transmit) {
+        if self.is_over {
+            return;
+        }
+        let (to, datagram) = (transmit.to, &transmit.datagram);
+        let socket = self.socket_of(transmit.port);
+        let sent = match self.latest.filter(|latest| latest.from == to) {
+            Some(latest) => socket.reply(&latest, datagram),
+            None if self.connected == Some(to) => socket.send(None, datagram, datagram.len()),
+            None => socket.send(Some(to), datagram, datagram.len()),
+        };
+        if let Some(notice) = self.unsent.note(to, sent) {
+            self.console.say(&notice);
+        }
+    }
+
+    fn socket_of(&self, port: Port) -> &Socket {
+        let rtcp = self.rtcp_socket.as_ref();
+        rtcp.filter(|_| port == Port::Rtcp).unwrap_or(&self.socket)
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = &Socket> {
+        std::iter::once(&self.socket).chain(&self.rtcp_socket)
+    }
+
+    /// Opens the socket for RTCP, when there is an RTP stream. Where another
+    /// program has the port, the stream is shown without reports.
+    fn listen_for_rtcp(&mut self, tile: usize) {
+        if self.receiver.format(tile) == Some(Format::Rtp)
+            && let Some(listen) = self.rtcp_listen.take()
         {
-            // As good as lost on the way: it is asked again.
-            let to = caller.to();
-            let sent = self.socket.send(None, &self.feedback, self.feedback.len());
-            if let Some(notice) = self.unsent.note(to, sent) {
-                self.console.say(&notice);
-            }
-        }
-        while let Some(to) = self.receiver.poll_transmit(now, &mut self.feedback) {
-            let socket = self.socket_towards(to);
-            let sent = match self.latest.filter(|latest| latest.from == to) {
-                Some(latest) => socket.reply(&latest, &self.feedback),
-                None => socket.send(Some(to), &self.feedback, self.feedback.len()),
-            };
-            if let Some(notice) = self.unsent.note(to, sent) {
-                self.console.say(&notice);
-            }
+            self.rtcp_socket = Socket::listen(&listen).ok();
         }
     }
 
-    /// The socket on which that address was heard last.
-    fn socket_towards(&self, to: SocketAddr) -> &Socket {
-        let control = self.control.as_ref().filter(|_| self.reporter == Some(to));
-        control.unwrap_or(&self.socket)
-    }
-
-    /// Says that this viewer wants no more, several times, since any of them
-    /// may be lost; the sender finds out by itself in the end.
-    fn leave(&mut self) {
-        if let Some(caller) = &mut self.caller {
-            for _ in 0..LEAVES {
-                caller.leave(clock::now(), &mut self.feedback);
-                let _ = self.socket.send(None, &self.feedback, self.feedback.len());
-            }
-        }
-    }
-
-    fn take_records(&mut self) {
-        while let Some(record) = self.receiver.poll_record() {
-            self.timeline.record_frame(&record);
-            if let Some(tracer) = &mut self.tracer {
-                tracer.note_record(&record);
-            }
-            self.exchange.keep(record);
-        }
-    }
-
-    /// Opens the socket for RTP's reports, when there is an RTP stream. Where
-    /// another program has the port, the stream is shown without them.
-    fn listen_for_reports(&mut self) {
-        if self.receiver.format() == Some(Format::Rtp)
-            && let Some(listen) = self.reports.take()
+    fn trace_followed(&mut self, now: Duration) {
+        if let Some(tracer) = &mut self.tracer
+            && let (Some(stream), Some(from)) = (self.receiver.stream(0), self.receiver.from(0))
         {
-            self.control = Socket::listen(&listen).ok();
+            tracer.note_followed(stream, self.receiver.format(0), from, now);
         }
     }
 
@@ -419,6 +405,3 @@ impl Network {
 /// Datagrams that are taken in one go: a large frame, so that outcomes and the
 /// word to stop wait for a millisecond at most.
 const BATCH: usize = 256;
-
-/// How often a viewer says that it goes.
-const LEAVES: usize = 3;

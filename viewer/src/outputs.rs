@@ -10,6 +10,7 @@ use framegram_cli::threads::Threads;
 use framegram_common::receiver;
 use framegram_common::stats::Side;
 use framegram_lab::impair::ImpairedLinks;
+use framegram_media::XrgbImage;
 use framegram_net::Received;
 
 use crate::args::Args;
@@ -75,22 +76,30 @@ pub(crate) fn growing(
     Ok(file.grow(move |line| console.say(line)))
 }
 
-/// Writes the last frame shown.
+/// Writes the last frame shown, or the `image` of all tiles.
 ///
 /// # Errors
 /// When it cannot be decoded or written.
 pub(crate) fn write_snapshot(
     snapshot: Option<Snapshot>,
     last: Option<&[u8]>,
+    image: Option<&XrgbImage>,
     console: &Console,
 ) -> anyhow::Result<()> {
-    match (snapshot, last) {
-        (None, _) => {}
-        (Some(_), None) => console.say("No frame was shown, so there is no snapshot."),
-        (Some(snapshot), Some(jpeg)) => {
-            let path = snapshot.write(jpeg)?;
-            console.say(&format!("Snapshot of the last frame: {}", path.display()));
+    let Some(snapshot) = snapshot else {
+        return Ok(());
+    };
+    let line = match (image, last) {
+        (Some(image), _) => {
+            let path = snapshot.write_picture(image)?;
+            format!("Snapshot of the grid: {}", path.display())
         }
-    }
+        (None, Some(jpeg)) => {
+            let path = snapshot.write(jpeg)?;
+            format!("Snapshot of the last frame: {}", path.display())
+        }
+        (None, None) => "No frame was shown, so there is no snapshot.".to_owned(),
+    };
+    console.say(&line);
     Ok(())
 }

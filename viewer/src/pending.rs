@@ -24,7 +24,7 @@ pub struct Pending {
 /// Which frames wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// The newest alone: for an eye.
+    /// Only the newest of each tile, within [`MAX_BYTES`]: for an eye.
     Newest,
     /// All, within [`MAX_FRAMES`] and [`MAX_BYTES`]: for a file.
     All,
@@ -35,6 +35,28 @@ struct State {
     frames: VecDeque<ReceivedFrame>,
     bytes: usize,
     woken: bool,
+}
+
+impl State {
+    /// A frame that the newest one leaves no place for: an older one of its tile,
+    /// or else the largest.
+    fn excess(&self, keep: Keep) -> Option<usize> {
+        let newest = self.frames.len().checked_sub(1)?;
+        let tile = self.frames.back()?.tile;
+        let mut before = self.frames.range(..newest);
+        let older = before.position(|frame| frame.tile == tile);
+        let is_large = newest > 0 && self.bytes > MAX_BYTES;
+        let largest = || {
+            let all = self.frames.range(..newest).enumerate();
+            all.max_by_key(|(_, frame)| frame.jpeg.len())
+                .map(|(index, _)| index)
+        };
+        match keep {
+            Keep::All => (is_large || self.frames.len() > MAX_FRAMES).then_some(0),
+            Keep::Newest if is_large => older.or_else(largest),
+            Keep::Newest => older,
+        }
+    }
 }
 
 impl Pending {
@@ -55,14 +77,10 @@ impl Pending {
         let mut skipped = Vec::new();
         state.bytes += frame.jpeg.len();
         state.frames.push_back(frame);
-        let most = match self.keep {
-            Keep::Newest => 1,
-            Keep::All => MAX_FRAMES,
-        };
-        while state.frames.len() > 1 && (state.frames.len() > most || state.bytes > MAX_BYTES) {
-            if let Some(oldest) = state.frames.pop_front() {
-                state.bytes -= oldest.jpeg.len();
-                skipped.push(oldest.id);
+        while let Some(index) = state.excess(self.keep) {
+            if let Some(frame) = state.frames.remove(index) {
+                state.bytes -= frame.jpeg.len();
+                skipped.push(frame.id);
             }
         }
         drop(state);
@@ -106,6 +124,7 @@ mod tests {
         ReceivedFrame {
             id: id(number),
             jpeg: Bytes::from(vec![0; bytes]),
+            tile: 0,
             stale: Vec::new(),
             checked: true,
             captured: Duration::ZERO,
@@ -115,6 +134,7 @@ mod tests {
 
     fn id(number: u64) -> FrameId {
         FrameId {
+            session: 1,
             stream: 1,
             number: FrameNumber(number),
         }
@@ -133,6 +153,20 @@ mod tests {
         assert_eq!(pending.put(frame(3, 9)), [id(2)]);
         assert_eq!(taken(&pending), [3]);
         assert_eq!(taken(&pending), [0; 0]);
+    }
+
+    #[test]
+    fn every_tile_has_its_newest_and_the_largest_goes_where_they_are_too_large() {
+        let pending = Pending::new(Keep::Newest);
+        let of = |tile: usize, number: u64, bytes: usize| ReceivedFrame {
+            tile,
+            ..frame(number, bytes)
+        };
+        assert_eq!(pending.put(of(0, 1, 9)), []);
+        assert_eq!(pending.put(of(1, 2, MAX_BYTES - 100)), []);
+        assert_eq!(pending.put(of(0, 3, 9)), [id(1)]);
+        assert_eq!(pending.put(of(2, 4, 100)), [id(2)]);
+        assert_eq!(taken(&pending), [3, 4]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The main thread: waiting frames to the sinks, and when it is enough.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,27 +12,29 @@ use framegram_cli::pipe::Pipe;
 use framegram_common::Statistics;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use framegram_lab::timecode::Meter;
-use framegram_media::vet;
+use framegram_media::{XrgbImage, vet};
 use framegram_net::clock;
 
 use crate::args::Args;
 use crate::conceal::Concealer;
-use crate::exchange::{Exchange, News};
+use crate::exchange::{Exchange, News, TileNews};
 use crate::no_stream;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
-use crate::sink::recording::Recording;
-use crate::sink::{Flow, Shown, Sink, Status};
+use crate::sink::recordings::Recordings;
+use crate::sink::{Flow, Settled, Shown, Sink, Status};
 
 /// Frames into sinks, until it is enough.
 pub struct Show {
-    /// For the eye: where several frames wait, it gets the newest alone.
+    /// For the eye: where several frames of a tile wait, it gets only the newest.
     display: Option<Box<dyn Sink>>,
     /// Gets every frame.
-    recording: Option<Recording>,
-    /// Reads every frame that was shown.
-    stamps: Option<Meter>,
+    recording: Option<Recordings>,
+    /// Frames that are recorded, and still to be shown.
+    recorded: Vec<FrameId>,
+    /// Reads every frame that was shown, one for each tile.
+    stamps: Option<Vec<Meter>>,
     files: Files,
     /// The figures for a script.
     lines: Option<(Lines, Pipe)>,
@@ -41,8 +44,8 @@ pub struct Show {
     frames: u64,
     /// When the first frame was shown.
     first: Option<Duration>,
-    /// The last frame shown.
-    last: Option<Bytes>,
+    /// The last frame shown in each tile.
+    last: Vec<Option<Bytes>>,
     concealer: Concealer,
     /// Who is told, once, what is odd about the sender's JPEGs.
     remarks_to: Option<Arc<Console>>,
@@ -53,7 +56,7 @@ impl Show {
     #[must_use]
     pub fn new(
         display: Option<Box<dyn Sink>>,
-        recording: Option<Recording>,
+        recording: Option<Recordings>,
         stamps: Option<Meter>,
         files: Files,
         exchange: Arc<Exchange>,
@@ -62,14 +65,15 @@ impl Show {
         Self {
             display,
             recording,
-            stamps,
+            recorded: Vec::new(),
+            stamps: stamps.map(|first| vec![first]),
             files,
             lines: None,
             exchange,
             stop,
             frames: 0,
             first: None,
-            last: None,
+            last: Vec::new(),
             concealer: Concealer::default(),
             remarks_to: None,
         }
@@ -89,10 +93,21 @@ impl Show {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn report(&mut self, statistics: &Statistics, advice: &Advice) -> anyhow::Result<()> {
+    pub fn report(
+        &mut self,
+        statistics: &Statistics,
+        each: Option<&[Statistics]>,
+        advice: &Advice,
+    ) -> anyhow::Result<()> {
         let forgotten = self.write_rows();
-        let timeline = self.exchange.timeline();
-        std::mem::take(&mut self.files).finish(statistics, timeline.as_ref(), advice, forgotten)
+        let files = std::mem::take(&mut self.files);
+        match each {
+            Some(each) => files.finish_senders(statistics, each, advice, forgotten),
+            None => {
+                let timeline = self.exchange.timeline();
+                files.finish(statistics, timeline.as_ref(), advice, forgotten)
+            }
+        }
     }
 
     /// Writes a row for each frame that was settled meanwhile. Returns how many
@@ -109,11 +124,11 @@ impl Show {
     ///
     /// # Errors
     /// When nobody reads them.
-    pub fn tell_last(&mut self) -> anyhow::Result<()> {
+    pub fn tell_last(&mut self, each: Option<&[Statistics]>) -> anyhow::Result<()> {
         let Some((lines, out)) = self.lines.take() else {
             return Ok(());
         };
-        let last = lines.last(&self.exchange.news().live, clock::now());
+        let last = lines.last(&self.exchange.news().live, each, clock::now());
         let told = out.put(last, None).and_then(|_| out.finish());
         told.context(NO_FIGURES)
     }
@@ -136,7 +151,7 @@ impl Show {
             let now = clock::now();
             self.write_rows();
             if let Some((lines, out)) = &mut self.lines
-                && let Some(line) = lines.poll(&news.live, now)
+                && let Some(line) = lines.poll(&news.live, each(args, &news).as_deref(), now)
             {
                 // Seconds that nobody reads are left out.
                 out.put(line, Some(Duration::ZERO)).context(NO_FIGURES)?;
@@ -149,11 +164,11 @@ impl Show {
             if flow == Flow::Quit
                 || over(self.first, args.duration)
                 || (nothing && gone)
-                || (args.once && nothing && is_over(&news, now))
+                || (args.once && nothing && self.is_idle() && is_over(&news, now))
             {
                 return Ok(());
             }
-            if !news.followed && over(Some(begun), args.wait) {
+            if !news.followed() && over(Some(begun), args.wait) {
                 bail!(no_stream::line(args, &news.live.statistics));
             }
         }
@@ -161,16 +176,27 @@ impl Show {
     }
 
     /// Gives up what still waits.
-    pub fn put_away(&self) {
+    pub fn put_away(&mut self) {
         for frame in self.exchange.pending.take(Duration::ZERO) {
             self.exchange.settle(frame.id, SinkOutcome::Skipped);
         }
+        if let Some(display) = &mut self.display {
+            display.discard();
+        }
+        self.settle_later_ones();
     }
 
-    /// The last frame that was shown, as it came.
+    /// The last frame that was shown in the first tile, as it came.
     #[must_use]
     pub fn last(&self) -> Option<&Bytes> {
-        self.last.as_ref()
+        self.last.first()?.as_ref()
+    }
+
+    /// An image of all that is seen, where that is more than the last frame.
+    #[must_use]
+    pub fn image(&mut self) -> Option<XrgbImage> {
+        let news = self.exchange.news();
+        self.display.as_mut()?.image(&status(&news))
     }
 
     /// Ends the sinks in order.
@@ -183,25 +209,37 @@ impl Show {
         display.and(recording)
     }
 
+    fn is_idle(&self) -> bool {
+        self.display.as_ref().is_none_or(|sink| sink.is_idle())
+    }
+
     fn show_all(
         &mut self,
         waiting: Vec<ReceivedFrame>,
         news: &News,
         most: Option<u64>,
     ) -> anyhow::Result<Flow> {
-        let newest = waiting.last().map(|frame| frame.id);
+        let newest: BTreeMap<_, _> = waiting.iter().map(|it| (it.tile, it.id)).collect();
         let mut waiting = waiting.into_iter();
         for mut received in waiting.by_ref() {
-            self.concealer.conceal(&mut received, self.last.as_ref());
-            let to_display = Some(received.id) == newest || self.recording.is_none();
+            let before = self.last.get(received.tile).and_then(Option::as_ref);
+            self.concealer.conceal(&mut received, before);
+            let is_newest = newest.get(&received.tile) == Some(&received.id);
+            let to_display = is_newest || self.recording.is_none();
             let shown = self.show(&received, to_display, news)?;
-            self.settle(received.id, shown, received.jpeg);
+            self.settle(Settled {
+                id: received.id,
+                tile: received.tile,
+                shown,
+                jpeg: received.jpeg,
+            });
             // A backlog of slow frames is no reason to go on.
             let is_stopped = self.stop.load(Ordering::Acquire);
             if is_stopped || most.is_some_and(|most| self.frames >= most) {
                 break;
             }
         }
+        self.settle_later_ones();
         let enough = most.is_some_and(|most| self.frames >= most);
         for received in waiting {
             self.exchange.settle(received.id, SinkOutcome::Skipped);
@@ -213,6 +251,7 @@ impl Show {
         {
             flow = Flow::Quit;
         }
+        self.settle_later_ones();
         if let Some(recording) = &mut self.recording
             && recording.tend(&status)? == Flow::Quit
         {
@@ -240,6 +279,11 @@ impl Show {
         }
         if let Some(recording) = &mut self.recording {
             shown = match (shown, recording.show(frame, &status)?) {
+                (Shown::Later, Shown::Yes) => {
+                    self.recorded.push(frame.id);
+                    Shown::Yes
+                }
+                (Shown::Later, _) | (_, Shown::Later) => Shown::Later,
                 (Shown::Yes, _) | (_, Shown::Yes) => Shown::Yes,
                 (Shown::Undecodable, _) | (_, Shown::Undecodable) => Shown::Undecodable,
                 (Shown::Withheld, Shown::Withheld) => Shown::Withheld,
@@ -259,9 +303,27 @@ impl Show {
         Ok(shown)
     }
 
-    fn settle(&mut self, id: FrameId, shown: Shown, jpeg: Bytes) {
+    /// Takes what became of frames that were to be shown later.
+    fn settle_later_ones(&mut self) {
+        while let Some(settled) = self.display.as_mut().and_then(|it| it.poll_settled()) {
+            let recorded = self.recorded.iter().position(|id| *id == settled.id);
+            match recorded {
+                Some(index) => drop(self.recorded.swap_remove(index)),
+                None => self.settle(settled),
+            }
+        }
+    }
+
+    fn settle(&mut self, settled: Settled) {
+        let Settled {
+            id,
+            tile,
+            shown,
+            jpeg,
+        } = settled;
         let at = clock::now();
         let outcome = match shown {
+            Shown::Later => return,
             Shown::Yes => SinkOutcome::Shown { at },
             Shown::Withheld => SinkOutcome::Skipped,
             Shown::Undecodable => SinkOutcome::Undecodable,
@@ -269,11 +331,21 @@ impl Show {
         if shown == Shown::Yes {
             self.frames += 1;
             self.first.get_or_insert(at);
-            if let Some(stamps) = &mut self.stamps {
-                stamps.read_jpeg(&jpeg, at);
-                self.exchange.note_stamps(stamps.figures());
+            if let Some(readers) = &mut self.stamps {
+                while readers.len() <= tile
+                    && let Ok(reader) = Meter::new()
+                {
+                    readers.push(reader);
+                }
+                if let Some(reader) = readers.get_mut(tile) {
+                    reader.read_jpeg(&jpeg, at);
+                    self.exchange.note_stamps(tile, reader.figures());
+                }
             }
-            self.last = Some(jpeg);
+            if self.last.len() <= tile {
+                self.last.resize(tile + 1, None);
+            }
+            self.last[tile] = Some(jpeg);
         }
         self.exchange.settle(id, outcome);
     }
@@ -289,16 +361,25 @@ fn status(news: &News) -> Status<'_> {
     Status {
         now: clock::now(),
         live: &news.live,
-        ended: news.ended,
+        ended: news.tiles.first().and_then(|tile| tile.ended),
+        tiles: &news.tiles,
     }
 }
 
-/// Whether the followed stream has ended, by its farewell or for want of it.
+/// The figures of each tile, where there are several.
+fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
+    let tiles = news.tiles.iter().map(|tile| tile.live.statistics.clone());
+    (args.grid).then(|| tiles.collect())
+}
+
+/// Whether every stream that was followed has ended, by its bye or for want of it.
 fn is_over(news: &News, now: Duration) -> bool {
-    let silent = news
-        .heard
-        .is_some_and(|heard| now.saturating_sub(heard) >= SILENCE);
-    news.ended.is_some() || (news.followed && silent)
+    let silent = |tile: &TileNews| {
+        let last_received = tile.last_received.unwrap_or(now);
+        now.saturating_sub(last_received) >= SILENCE
+    };
+    let over = |tile: &TileNews| tile.ended.is_some() || silent(tile);
+    news.followed() && news.tiles.iter().all(over)
 }
 
 /// What went wrong with `--stats`.
@@ -361,7 +442,7 @@ mod tests {
         assert!(threads.guard(|| show.run(&args, || false)).is_none());
         assert!(threads.stop().is_stopped());
         show.put_away();
-        show.report(&Statistics::default(), &Advice::default())
+        show.report(&Statistics::default(), None, &Advice::default())
             .unwrap();
         assert!(path.metadata().unwrap().len() > 0);
         let told = threads.outcome().unwrap_err().to_string();

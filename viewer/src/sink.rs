@@ -2,14 +2,19 @@
 
 pub mod headless;
 pub mod recording;
+pub mod recordings;
 pub mod snapshot;
+pub(crate) mod tiles;
 pub mod window;
 pub(crate) use window::wall;
 
 use std::time::Duration;
 
-use framegram_common::receiver::ReceivedFrame;
+use bytes::Bytes;
+use framegram_common::receiver::{FrameId, ReceivedFrame};
+use framegram_media::XrgbImage;
 
+use crate::exchange::TileNews;
 use crate::report::live::Live;
 
 /// Takes frames, in the order in which they are to be seen.
@@ -19,6 +24,24 @@ pub trait Sink {
     /// # Errors
     /// When the sink can show nothing more at all.
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown>;
+
+    /// A frame that was to be shown [later](Shown::Later), and now is or is not.
+    fn poll_settled(&mut self) -> Option<Settled> {
+        None
+    }
+
+    /// Whether no frame is to be shown later.
+    fn is_idle(&self) -> bool {
+        true
+    }
+
+    /// Gives up the frames that were to be shown later.
+    fn discard(&mut self) {}
+
+    /// An image of all that is seen, where that is more than the last frame.
+    fn image(&mut self, _: &Status) -> Option<XrgbImage> {
+        None
+    }
 
     /// Does what a sink has to do besides frames, and says whether to go on.
     ///
@@ -50,6 +73,20 @@ pub struct Status<'a> {
     pub live: &'a Live,
     /// When the sender said farewell, if it did and nothing came since.
     pub ended: Option<Duration>,
+    /// Each tile by itself.
+    pub tiles: &'a [TileNews],
+}
+
+/// What became of a frame that was to be shown later.
+pub struct Settled {
+    /// Which frame.
+    pub id: FrameId,
+    /// Its tile.
+    pub tile: usize,
+    /// What became of it.
+    pub shown: Shown,
+    /// The JPEG that was shown, with its holes filled.
+    pub jpeg: Bytes,
 }
 
 /// What became of a frame in a sink.
@@ -61,6 +98,8 @@ pub enum Shown {
     Withheld,
     /// It is no picture.
     Undecodable,
+    /// That is told by [`Sink::poll_settled`].
+    Later,
 }
 
 /// Whether to go on.

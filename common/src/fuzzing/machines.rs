@@ -1,6 +1,7 @@
 //! The state machines, driven by lists of operations: each is a byte that says
 //! what, and the bytes that it takes.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use super::input::Input;
 use crate::chunk::ChunkedFrame;
 use crate::fec::{Fec, ParityBlock};
 use crate::frame::Frame;
-use crate::listener::{self, Listener};
-use crate::receiver::{self, Event, FrameId, ReceivedFrame, Receiver, SinkOutcome};
+use crate::receiver::{
+    self, MAX_TILES, Output, Policy, ReceivedFrame, Receiver, SinkOutcome, Transmit,
+};
 use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
@@ -31,19 +33,18 @@ pub(super) const START: Duration = Duration::from_secs(100);
 pub(super) const STREAM: u64 = 7;
 pub(super) const VIEWER: u64 = 9;
 
+/// The native format.
 pub(super) fn receiver(bytes: &[u8]) {
     let mut input = Input(bytes);
     let config = receiver::Config {
-        budget: Duration::from_millis(input.number() % 10_000),
-        requests: input.u8() & 1 == 0,
+        playout_delay: Duration::from_millis(input.number() % 10_000),
+        nack: input.u8() & 1 == 0,
         strict: input.u8() & 1 == 0,
         clock_id: |_| Some(1),
         secret: (1, 2),
+        ..receiver::Config::default()
     };
-    let mut watched = Watched {
-        machine: Receiver::new(config, VIEWER, START),
-        newest: None,
-    };
+    let mut watched = Watched::new(config);
     let mut sender = PacketMaker::default();
     let mut now = START;
     for _ in 0..MAX_OPERATIONS {
@@ -52,38 +53,33 @@ pub(super) fn receiver(bytes: &[u8]) {
         }
         match input.u8() % 8 {
             0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
-            1 => now = watched.machine.poll_timeout().map_or(now, |at| at.max(now)),
-            2 => watched.machine.handle_socket_drops(input.number()),
+            1 => now = watched.due.map_or(now, |at| at.max(now)),
+            2 => watched.receiver.handle_socket_drops(input.number()),
             3 => {
                 let len = usize::from(input.u8());
                 watched
-                    .machine
+                    .receiver
                     .handle_datagram(address(0), input.bytes(len), now);
             }
             _ => {
                 let from = address(u8::from(input.u8() == 0));
                 let datagram = sender.datagram(&mut input, now);
-                watched.machine.handle_datagram(from, &datagram, now);
+                watched.receiver.handle_datagram(from, &datagram, now);
             }
         }
         watched.drain(now);
     }
 }
 
-pub(super) fn listener(bytes: &[u8]) {
+/// Every format.
+pub(super) fn formats(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let config = listener::Config {
-        receiver: receiver::Config {
-            budget: Duration::from_millis(input.number() % 10_000),
-            ..receiver::Config::default()
-        },
+    let config = receiver::Config {
+        playout_delay: Duration::from_millis(input.number() % 10_000),
         size: (input.u8() & 1 == 0).then(|| (input.u16(), input.u16())),
-        ..listener::Config::default()
+        ..receiver::Config::default()
     };
-    let mut watched = Watched {
-        machine: Listener::new(config, VIEWER, START),
-        newest: None,
-    };
+    let mut watched = Watched::new(config);
     let mut sender = PacketMaker::default();
     let mut now = START;
     for _ in 0..MAX_OPERATIONS {
@@ -93,97 +89,116 @@ pub(super) fn listener(bytes: &[u8]) {
         let from = address(input.u8() % 2);
         match input.u8() % 8 {
             0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
-            1 => now = watched.machine.poll_timeout().map_or(now, |at| at.max(now)),
+            1 => now = watched.due.map_or(now, |at| at.max(now)),
             2 => {
                 let datagram = sender.datagram(&mut input, now);
-                watched.machine.handle_datagram(from, &datagram, now);
+                watched.receiver.handle_datagram(from, &datagram, now);
             }
             _ => {
                 let len = usize::from(input.u16() % 1_500);
-                watched.machine.handle_datagram(from, input.bytes(len), now);
+                watched
+                    .receiver
+                    .handle_datagram(from, input.bytes(len), now);
             }
         }
         watched.drain(now);
     }
 }
 
-/// What a receiver and a listener have in common.
-trait Machine {
-    fn handle_timeout(&mut self, now: Duration);
-    fn poll_frame(&mut self) -> Option<ReceivedFrame>;
-    fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> bool;
-    fn poll_rest(&mut self) -> Option<Duration>;
-    fn poll_event(&mut self) -> Option<Event>;
-    fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome);
-}
-
-macro_rules! machine {
-    ($machine:ty) => {
-        impl Machine for $machine {
-            fn handle_timeout(&mut self, now: Duration) {
-                <$machine>::handle_timeout(self, now);
-            }
-            fn poll_frame(&mut self) -> Option<ReceivedFrame> {
-                <$machine>::poll_frame(self)
-            }
-            fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> bool {
-                <$machine>::poll_transmit(self, now, out).is_some()
-            }
-            fn poll_rest(&mut self) -> Option<Duration> {
-                let _ = self.statistics();
-                self.poll_timeout()
-            }
-            fn poll_event(&mut self) -> Option<Event> {
-                <$machine>::poll_event(self)
-            }
-            fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
-                <$machine>::handle_outcome(self, id, outcome);
-            }
-        }
+/// Several senders side by side.
+pub(super) fn grid(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let config = receiver::Config {
+        policy: Policy::Grid,
+        ..receiver::Config::default()
     };
-}
-machine!(Receiver);
-machine!(Listener);
-
-struct Watched<M> {
-    machine: M,
-    newest: Option<FrameId>,
-}
-
-impl<M: Machine> Watched<M> {
-    /// Takes everything out, until the machine has nothing left to do `now`.
-    fn drain(&mut self, now: Duration) {
-        let mut out = Vec::new();
-        for turn in 0.. {
-            assert!(turn < MAX_TURNS, "does not come to rest");
-            self.machine.handle_timeout(now);
-            while let Some(event) = self.machine.poll_event() {
-                // One that was silent for long begins anew.
-                self.newest
-                    .take_if(|_| matches!(event, Event::Followed { .. }));
+    let mut watched = Watched::new(config);
+    let mut senders: [PacketMaker; 3] = Default::default();
+    let mut now = START;
+    for _ in 0..MAX_OPERATIONS {
+        if input.is_empty() {
+            break;
+        }
+        let from = address(input.u8());
+        match input.u8() % 8 {
+            0 => now += Duration::from_micros(u64::from(input.u16()) * 2_000),
+            1 => now = watched.due.map_or(now, |at| at.max(now)),
+            2..=4 => {
+                let sender = input.below(senders.len());
+                let datagram = senders[sender].datagram(&mut input, now);
+                watched.receiver.handle_datagram(from, &datagram, now);
             }
-            while let Some(frame) = self.machine.poll_frame() {
-                let follows = self.newest.is_none_or(|newest| {
-                    newest.stream != frame.id.stream || newest.number < frame.id.number
-                });
-                assert!(follows, "{:?} after {:?}", frame.id, self.newest);
-                self.newest = Some(frame.id);
-                let outcomes = [
-                    SinkOutcome::Shown { at: now },
-                    SinkOutcome::Skipped,
-                    SinkOutcome::Undecodable,
-                ];
-                let outcome = outcomes[frame.jpeg.len() % outcomes.len()];
-                self.machine.handle_outcome(frame.id, outcome);
-                self.machine.handle_outcome(frame.id, outcome);
-            }
-            let sent = self.machine.poll_transmit(now, &mut out);
-            assert!(!sent || Packet::decode(&out).is_ok() || out[0] >= 128);
-            let rests = self.machine.poll_rest().is_none_or(|at| at > now);
-            if !sent && rests {
-                return;
+            _ => {
+                let len = usize::from(input.u16() % 1_500);
+                watched
+                    .receiver
+                    .handle_datagram(from, input.bytes(len), now);
             }
         }
+        watched.drain(now);
+        let receiver = &watched.receiver;
+        assert!(receiver.tiles() <= MAX_TILES);
+        assert_eq!(receiver.tile_statistics().len(), receiver.tiles());
+    }
+}
+
+/// A receiver whose every output is looked at.
+struct Watched {
+    receiver: Receiver,
+    /// The newest frame of each session.
+    newest: BTreeMap<u64, FrameNumber>,
+    /// When it has something to do.
+    due: Option<Duration>,
+}
+
+impl Watched {
+    fn new(config: receiver::Config) -> Self {
+        Self {
+            receiver: Receiver::new(config, VIEWER, START),
+            newest: BTreeMap::new(),
+            due: None,
+        }
+    }
+
+    /// Takes everything out, until nothing is left to do `now`.
+    fn drain(&mut self, now: Duration) {
+        self.receiver.handle_timeout(now);
+        let mut turns = 0;
+        loop {
+            assert!(turns < MAX_TURNS, "does not come to rest");
+            match self.receiver.poll_output(now) {
+                Output::Frame(frame) => self.settle(&frame, now),
+                Output::Transmit(Transmit { datagram, .. }) => {
+                    turns += 1;
+                    assert!(Packet::decode(&datagram).is_ok() || datagram[0] >= 128);
+                }
+                Output::Event(_) | Output::Record(_) => {}
+                Output::Timeout(due) => {
+                    self.due = due;
+                    if due.is_none_or(|at| at > now) {
+                        break;
+                    }
+                    turns += 1;
+                    self.receiver.handle_timeout(now);
+                }
+            }
+        }
+        let _ = self.receiver.statistics();
+    }
+
+    fn settle(&mut self, frame: &ReceivedFrame, now: Duration) {
+        let id = frame.id;
+        let before = self.newest.insert(id.session, id.number);
+        let follows = before.is_none_or(|newest| newest < id.number);
+        assert!(follows, "{id:?} after {before:?}");
+        let outcomes = [
+            SinkOutcome::Shown { at: now },
+            SinkOutcome::Skipped,
+            SinkOutcome::Undecodable,
+        ];
+        let outcome = outcomes[frame.jpeg.len() % outcomes.len()];
+        self.receiver.handle_outcome(id, outcome);
+        self.receiver.handle_outcome(id, outcome);
     }
 }
 

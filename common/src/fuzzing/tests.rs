@@ -24,7 +24,7 @@ macro_rules! targets {
         }
     };
 }
-targets!(native jpeg splice rtp_jpeg parity receiver listener sender acceptor plain_sender gallery);
+targets!(native jpeg splice rtp_jpeg parity receiver formats sender acceptor plain_sender grid);
 
 #[test]
 fn the_sliced_picture_is_one() {

@@ -1,17 +1,12 @@
 //! The machines with several others on the far side: viewers that come by themselves,
-//! receivers of RTP, senders of a gallery.
+//! receivers of RTP.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::input::Input;
-use super::machines::{
-    MAX_OPERATIONS, MAX_TURNS, PacketMaker, SLICED, START, STREAM, VIEWER, address,
-};
-use crate::gallery::{Gallery, MAX_SENDERS};
-use crate::listener;
-use crate::receiver::SinkOutcome;
+use super::machines::{MAX_OPERATIONS, MAX_TURNS, SLICED, START, STREAM, address};
 use crate::sender::{self, AcceptorConfig, Event, Output, Sender};
 use crate::seq::PacketNumber;
 use crate::wire::Format;
@@ -169,45 +164,4 @@ pub(super) fn plain_sender(bytes: &[u8]) {
         }
         let _ = sender.statistics(now);
     }
-}
-
-/// Several senders at one port.
-pub(super) fn gallery(bytes: &[u8]) {
-    let mut input = Input(bytes);
-    let mut gallery = Gallery::new(listener::Config::default(), VIEWER, START);
-    let mut senders: [PacketMaker; 3] = Default::default();
-    let (mut now, mut out) = (START, Vec::new());
-    for _ in 0..MAX_OPERATIONS {
-        if input.is_empty() {
-            break;
-        }
-        let from = address(input.u8());
-        match input.u8() % 8 {
-            0 => now += Duration::from_micros(u64::from(input.u16()) * 2_000),
-            1 => now = gallery.poll_timeout().map_or(now, |at| at.max(now)),
-            2..=4 => {
-                let sender = input.below(senders.len());
-                let datagram = senders[sender].datagram(&mut input, now);
-                gallery.handle_datagram(from, &datagram, now);
-            }
-            _ => {
-                let len = usize::from(input.u16() % 1_500);
-                gallery.handle_datagram(from, input.bytes(len), now);
-            }
-        }
-        gallery.handle_timeout(now);
-        while gallery.poll_event().is_some() {}
-        while let Some((place, frame)) = gallery.poll_frame() {
-            gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: now });
-        }
-        for turn in 0.. {
-            assert!(turn < MAX_TURNS, "does not come to rest");
-            if gallery.poll_transmit(now, &mut out).is_none() {
-                break;
-            }
-        }
-        assert!(gallery.len() <= MAX_SENDERS);
-    }
-    assert_eq!(gallery.each().len(), gallery.len());
-    let _ = gallery.all();
 }

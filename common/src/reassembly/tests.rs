@@ -20,8 +20,8 @@ fn frame(number: u64, len: usize) -> ChunkedFrame {
     ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![]).unwrap()
 }
 
-fn place(reassembly: &mut Reassembly, frame: &ChunkedFrame, index: usize) -> Placed {
-    reassembly.place(frame.number(), &frame.chunk(index), Origin::Sent, NOW)
+fn insert(reassembly: &mut Reassembly, frame: &ChunkedFrame, index: usize) -> Insert {
+    reassembly.insert(frame.number(), &frame.chunk(index), Origin::Sent, NOW)
 }
 
 #[test]
@@ -32,14 +32,14 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
         let mut order: Vec<_> = (0..sent.count()).chain(0..sent.count()).collect();
         rng.shuffle(&mut order);
         let mut reassembly = Reassembly::default();
-        let placed: Vec<_> = order
+        let inserted: Vec<_> = order
             .iter()
-            .map(|index| place(&mut reassembly, &sent, *index))
+            .map(|index| insert(&mut reassembly, &sent, *index))
             .collect();
-        let whole: Vec<_> = placed
+        let whole: Vec<_> = inserted
             .iter()
-            .filter_map(|placed| {
-                if let Placed::Whole(frame) = placed {
+            .filter_map(|inserted| {
+                if let Insert::Complete(frame) = inserted {
                     Some(frame)
                 } else {
                     None
@@ -54,11 +54,11 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
                 chunk.data
             );
         }
-        let redundant = placed
+        let duplicates = inserted
             .iter()
-            .filter(|placed| **placed == Placed::Redundant)
+            .filter(|inserted| **inserted == Insert::Duplicate)
             .count();
-        assert_eq!(redundant, sent.count());
+        assert_eq!(duplicates, sent.count());
     }
 }
 
@@ -66,11 +66,11 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
 fn a_chunk_of_another_shape_is_refused() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 5000);
-    assert_eq!(place(&mut reassembly, &sent, 0), Placed::Filled);
+    assert_eq!(insert(&mut reassembly, &sent, 0), Insert::Accepted);
     let mut other = sent.chunk(1);
     other.frame_crc ^= 1;
-    let placed = reassembly.place(sent.number(), &other, Origin::Sent, NOW);
-    assert_eq!(placed, Placed::Contradiction);
+    let inserted = reassembly.insert(sent.number(), &other, Origin::Sent, NOW);
+    assert_eq!(inserted, Insert::Mismatch);
 }
 
 #[test]
@@ -82,37 +82,37 @@ fn a_frame_whose_checksum_fails_is_corrupt() {
         data: &damaged,
         ..sent.chunk(0)
     };
-    let placed = reassembly.place(sent.number(), &chunk, Origin::Sent, NOW);
-    assert_eq!(placed, Placed::Corrupt);
+    let inserted = reassembly.insert(sent.number(), &chunk, Origin::Sent, NOW);
+    assert_eq!(inserted, Insert::Corrupt);
 }
 
 #[test]
 fn what_completes_a_frame_after_it_was_given_up_is_late() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 3000);
-    place(&mut reassembly, &sent, 0);
-    place(&mut reassembly, &sent, 1);
+    insert(&mut reassembly, &sent, 0);
+    insert(&mut reassembly, &sent, 1);
     assert!(reassembly.give_up(sent.number()).is_some());
     assert!(reassembly.give_up(sent.number()).is_none());
-    assert_eq!(place(&mut reassembly, &sent, 2), Placed::WholeTooLate);
+    assert_eq!(insert(&mut reassembly, &sent, 2), Insert::CompleteLate);
 }
 
 #[test]
 fn what_was_repaired_and_comes_after_all_is_told_once() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 3000);
-    let repaired = reassembly.place(sent.number(), &sent.chunk(1), Origin::Parity, NOW);
-    assert_eq!(repaired, Placed::Filled);
-    let belated = Placed::Belated(Origin::Parity);
-    assert_eq!(place(&mut reassembly, &sent, 1), belated);
-    assert_eq!(place(&mut reassembly, &sent, 1), Placed::Redundant);
+    let repaired = reassembly.insert(sent.number(), &sent.chunk(1), Origin::Parity, NOW);
+    assert_eq!(repaired, Insert::Accepted);
+    let late = Insert::LateOriginal(Origin::Parity);
+    assert_eq!(insert(&mut reassembly, &sent, 1), late);
+    assert_eq!(insert(&mut reassembly, &sent, 1), Insert::Duplicate);
 }
 
 #[test]
 fn stays_within_its_bounds_when_every_frame_is_incomplete() {
     let mut reassembly = Reassembly::default();
     for number in 0..2000 {
-        place(&mut reassembly, &frame(number, 300_000), 0);
+        insert(&mut reassembly, &frame(number, 300_000), 0);
         while let Some(oldest) = reassembly.excess() {
             reassembly.give_up(oldest);
         }
@@ -120,5 +120,8 @@ fn stays_within_its_bounds_when_every_frame_is_incomplete() {
         assert!(reassembly.frames.len() <= MAX_FRAMES);
         assert!(reassembly.held_bytes <= MAX_HELD_BYTES + 300_000);
     }
-    assert_eq!(place(&mut reassembly, &frame(3, 100), 0), Placed::Forgotten);
+    assert_eq!(
+        insert(&mut reassembly, &frame(3, 100), 0),
+        Insert::Forgotten
+    );
 }

@@ -1,163 +1,281 @@
-//! Streams that are not followed yet: what comes before the first media of one,
-//! and whether one brings whole frames while the followed one brings none.
+//! Probation: a new source is only admitted once it is proven
+//! (<https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>). One datagram that
+//! looks like the beginning of a stream proves nothing.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fixedbitset::FixedBitSet;
-
-use super::stream::Stream;
+use super::SILENCE;
+use super::session::Session;
+use crate::prefix::SourcePrefix;
+use crate::reassembly::MAX_HELD_BYTES;
 use crate::stats::JoinPoint;
-use crate::wire::native::{Channel, Header, Packet};
+use crate::wire::Format;
 
-/// The most streams at once of which no media has come: one is ordinary. Who
-/// fills them with others makes the first counts of a stream unknown, no more.
-const MAX_QUIET: usize = 4;
+/// The most sources on probation, and the most of them from one address. A bare
+/// JPEG may be as long as a frame can be before it is proven, so they are few.
+/// Whoever fills them delays a stream by a packet or a frame.
+const MAX_CANDIDATES: usize = 16;
+const MAX_CANDIDATES_OF_ONE_ADDRESS: usize = 4;
 
-/// The most streams that may take the place of one without frames. Who fills
-/// them has to send faster than the true one.
-const MAX_CONTENDERS: usize = 8;
+/// The most bytes of frames that all of them hold.
+const MAX_HELD: usize = MAX_HELD_BYTES;
 
-/// Streams that may be followed.
+/// The most datagrams of RTP without two in sequence and without a whole frame:
+/// no stream arrives like that.
+const MAX_UNPROVEN: u64 = 64;
+
+/// The sources on probation. Each is a session, so that nothing of it is lost once
+/// it is proven.
 #[derive(Debug, Default)]
 pub(super) struct Probation {
-    quiet: Vec<Quiet>,
-    contenders: Vec<Contender>,
+    all: Vec<Candidate>,
+    counts: RefutedCounts,
+    /// Where the last one that was given up came from.
+    last: Option<SocketAddr>,
 }
 
-/// A stream of which no media has come. It counts what came, and says nothing.
+/// Datagrams of sources that were given up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RefutedCounts {
+    /// Of RTP and bare JPEG: they were none.
+    pub(super) malformed: u64,
+    /// Native packets: of streams that are not followed.
+    pub(super) foreign: u64,
+}
+
+/// Which source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CandidateKey {
+    pub(super) format: Format,
+    pub(super) number: u64,
+    pub(super) from: SocketAddr,
+}
+
+/// One source.
 #[derive(Debug)]
-pub(super) struct Quiet {
-    pub(super) stream: Stream,
+pub(super) struct Candidate {
+    key: CandidateKey,
+    pub(super) session: Session,
+    /// Datagrams of it.
+    pub(super) datagrams: u64,
+    /// Those of them that a bare JPEG from the same address may continue with.
+    shared: u64,
+    /// When its first datagram came, and its newest.
+    pub(super) begun: Duration,
+    last_received: Duration,
+    /// The native packets that came.
     pub(super) passed: JoinPoint,
-    pub(super) packets: u64,
-    heard: Duration,
-}
-
-/// A stream whose newest frame is watched.
-#[derive(Debug)]
-struct Contender {
-    stream: u64,
-    from: SocketAddr,
-    frame: u32,
-    chunks: FixedBitSet,
-    heard: Duration,
 }
 
 impl Probation {
-    /// The stream with this number that comes from there, made by `new` if it is
-    /// not known. With more than there may be, the one silent for longest is
-    /// forgotten, and the number of its packets returned.
-    pub(super) fn quiet(
+    /// The source on probation with this key, which `begin` makes if it is new.
+    pub(super) fn enter(
         &mut self,
-        number: u64,
-        from: SocketAddr,
+        key: CandidateKey,
         now: Duration,
-        new: impl FnOnce() -> (Stream, JoinPoint),
-    ) -> (&mut Quiet, u64) {
-        let same = |quiet: &Quiet| quiet.stream.number() == number && quiet.stream.from() == from;
-        let known = self.quiet.iter().position(same);
-        let mut forgotten = 0;
-        let index = known.unwrap_or_else(|| {
-            if self.quiet.len() == MAX_QUIET {
-                let all = self.quiet.iter().enumerate();
-                let oldest = all.min_by_key(|(_, quiet)| quiet.heard);
-                let oldest = oldest.map_or(0, |(index, _)| index);
-                forgotten = self.quiet.swap_remove(oldest).packets;
-            }
-            let (stream, passed) = new();
-            self.quiet.push(Quiet {
-                stream,
-                passed,
-                packets: 0,
-                heard: now,
+        begin: impl FnOnce() -> Session,
+    ) -> &mut Candidate {
+        let index = self.find(key).unwrap_or_else(|| {
+            self.make_room(key.from);
+            self.all.push(Candidate {
+                key,
+                session: begin(),
+                datagrams: 0,
+                shared: 0,
+                begun: now,
+                last_received: now,
+                passed: JoinPoint::default(),
             });
-            self.quiet.len() - 1
+            self.all.len() - 1
         });
-        self.quiet[index].heard = now;
-        (&mut self.quiet[index], forgotten)
+        let candidate = &mut self.all[index];
+        candidate.last_received = now;
+        candidate
     }
 
-    /// Takes the stream with this number out, if it comes from there; others of
-    /// that number are forgotten. Returns how many packets those had, too.
-    pub(super) fn take(&mut self, number: u64, from: SocketAddr) -> (Option<Quiet>, u64) {
-        let (mut taken, mut forgotten) = (None, 0);
-        let mut index = 0;
-        while let Some(quiet) = self.quiet.get(index) {
-            if quiet.stream.number() != number {
-                index += 1;
-                continue;
-            }
-            let quiet = self.quiet.swap_remove(index);
-            if quiet.stream.from() == from {
-                taken = Some(quiet);
-            } else {
-                forgotten += quiet.packets;
-            }
-        }
-        (taken, forgotten)
-    }
-
-    /// Another stream is followed from now on.
-    pub(super) fn forget_contenders(&mut self) {
-        self.contenders.clear();
-    }
-
-    /// The stream heard last, as far as that is one.
-    pub(super) fn newest(&self) -> Option<&Stream> {
-        let newest = self.quiet.iter().max_by_key(|quiet| quiet.heard);
-        newest.map(|quiet| &quiet.stream)
-    }
-
-    /// The one stream whose datagrams may have been dropped.
-    pub(super) fn newest_mut(&mut self) -> Option<&mut Stream> {
-        let newest = self.quiet.iter_mut().max_by_key(|quiet| quiet.heard);
-        newest.map(|quiet| &mut quiet.stream)
-    }
-
-    /// Packets of streams that are not followed.
-    pub(super) fn packets(&self) -> u64 {
-        self.quiet.iter().map(|quiet| quiet.packets).sum()
-    }
-
-    /// Takes a packet of a stream that contends with one without frames. Returns
-    /// whether a whole frame of it has come.
-    pub(super) fn contend(
+    /// Takes a datagram of what may be a source of RTP or bare JPEGs: `take` hands
+    /// it over and returns whether it fits. Returns the source once it is proven,
+    /// and by a frame if it `needs_frames`.
+    pub(super) fn offer(
         &mut self,
-        header: &Header,
-        packet: &Packet<'_>,
-        from: SocketAddr,
+        key: CandidateKey,
         now: Duration,
-    ) -> bool {
-        let Packet::Chunk(chunk) = packet else {
+        needs_frames: bool,
+        begin: impl FnOnce() -> Session,
+        take: impl FnOnce(&mut Session) -> bool,
+    ) -> Option<Candidate> {
+        let is_rtp = key.format == Format::Rtp;
+        let shared = is_rtp && self.is_within_jpeg(key.from);
+        let candidate = self.enter(key, now, begin);
+        if take(&mut candidate.session) {
+            candidate.datagrams += 1;
+            candidate.shared += u64::from(shared);
+        }
+        let is_proven = candidate.session.is_proven();
+        let is_refuted =
+            candidate.datagrams == 0 || is_rtp && !is_proven && candidate.datagrams >= MAX_UNPROVEN;
+        if is_proven && (!needs_frames || candidate.session.has_frames()) {
+            let proven = self.take(key)?;
+            let others = |other: &Candidate| {
+                other.key.from == key.from && other.key.format != Format::Native
+            };
+            while let Some(index) = self.all.iter().position(others) {
+                self.refute(index, proven.shared);
+            }
+            return Some(proven);
+        }
+        if is_refuted && let Some(index) = self.find(key) {
+            self.refute(index, 0);
+        }
+        None
+    }
+
+    /// Takes a source off probation.
+    pub(super) fn take(&mut self, key: CandidateKey) -> Option<Candidate> {
+        Some(self.all.swap_remove(self.find(key)?))
+    }
+
+    /// Takes the native stream with this number off probation. Others that bear it,
+    /// from other addresses, are given up.
+    pub(super) fn take_native(&mut self, number: u64, from: SocketAddr) -> Option<Candidate> {
+        let key = CandidateKey {
+            format: Format::Native,
+            number,
+            from,
+        };
+        let taken = self.take(key);
+        let namesake =
+            |other: &Candidate| (other.key.format, other.key.number) == (Format::Native, number);
+        while let Some(index) = self.all.iter().position(namesake) {
+            self.refute(index, 0);
+        }
+        taken
+    }
+
+    /// Whether a bare JPEG from this address has begun and not ended: it may
+    /// continue with any bytes.
+    pub(super) fn is_within_jpeg(&self, from: SocketAddr) -> bool {
+        let mut all = self.all.iter();
+        all.any(|candidate| candidate.key.from == from && candidate.session.is_within_jpeg())
+    }
+
+    /// When the first datagram of a source came.
+    pub(super) fn begun(&self, key: CandidateKey) -> Option<Duration> {
+        self.find(key).map(|index| self.all[index].begun)
+    }
+
+    /// The sessions of all.
+    pub(super) fn sessions(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.all.iter_mut().map(|candidate| &mut candidate.session)
+    }
+
+    /// The native stream whose packets came last.
+    pub(super) fn newest_native(&self) -> Option<&Session> {
+        let native = self.all.iter().filter(|it| it.key.format == Format::Native);
+        let newest = native.max_by_key(|candidate| candidate.last_received);
+        newest.map(|candidate| &candidate.session)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn newest_native_mut(&mut self) -> Option<&mut Session> {
+        let native = self.all.iter_mut();
+        let native = native.filter(|it| it.key.format == Format::Native);
+        let newest = native.max_by_key(|candidate| candidate.last_received);
+        newest.map(|candidate| &mut candidate.session)
+    }
+
+    /// Gives up sources of RTP and bare JPEGs that are silent, and some while all
+    /// hold too much.
+    pub(super) fn handle_timeout(&mut self, now: Duration) {
+        let silent = |candidate: &Candidate| {
+            candidate.key.format != Format::Native
+                && now.saturating_sub(candidate.last_received) >= SILENCE
+        };
+        while let Some(index) = self.all.iter().position(silent) {
+            self.refute(index, 0);
+        }
+        while self.held_bytes() > MAX_HELD && self.shed() {}
+    }
+
+    /// Bytes of frames that all hold.
+    pub(super) fn held_bytes(&self) -> usize {
+        let all = self.all.iter();
+        all.map(|candidate| candidate.session.held_bytes()).sum()
+    }
+
+    /// Gives up the one that holds the most. Returns whether there is one.
+    pub(super) fn shed(&mut self) -> bool {
+        let all = self.all.iter().enumerate();
+        let largest = all.max_by_key(|(_, candidate)| candidate.session.held_bytes());
+        let Some((largest, _)) = largest else {
             return false;
         };
-        debug_assert_eq!(header.channel, Channel::Media);
-        let mut all = self.contenders.iter();
-        let known = all.position(|one| one.stream == header.stream && one.from == from);
-        let index = known.unwrap_or_else(|| {
-            if self.contenders.len() == MAX_CONTENDERS {
-                let all = self.contenders.iter().enumerate();
-                let oldest = all.min_by_key(|(_, one)| one.heard);
-                self.contenders
-                    .swap_remove(oldest.map_or(0, |(index, _)| index));
-            }
-            self.contenders.push(Contender {
-                stream: header.stream,
-                from,
-                frame: chunk.frame.0,
-                chunks: FixedBitSet::new(),
-                heard: now,
-            });
-            self.contenders.len() - 1
-        });
-        let one = &mut self.contenders[index];
-        one.heard = now;
-        if one.frame != chunk.frame.0 || one.chunks.len() != chunk.count() {
-            one.frame = chunk.frame.0;
-            one.chunks = FixedBitSet::with_capacity(chunk.count());
+        self.refute(largest, 0);
+        true
+    }
+
+    /// Gives up all of RTP and bare JPEGs.
+    pub(super) fn finish(&mut self) {
+        let plain = |candidate: &Candidate| candidate.key.format != Format::Native;
+        while let Some(index) = self.all.iter().position(plain) {
+            self.refute(index, 0);
         }
-        one.chunks.insert(chunk.index.into());
-        one.chunks.is_full()
+    }
+
+    /// Datagrams of sources that were given up.
+    pub(super) fn refuted(&self) -> RefutedCounts {
+        self.counts
+    }
+
+    /// Packets of native streams on probation.
+    pub(super) fn native_packets(&self) -> u64 {
+        let all = self.all.iter();
+        let native = all.filter(|candidate| candidate.key.format == Format::Native);
+        native.map(|candidate| candidate.datagrams).sum()
+    }
+
+    /// Datagrams that proved nothing, given up or not, with their address.
+    pub(super) fn unproven(&self) -> impl Iterator<Item = (SocketAddr, u64)> {
+        let refuted = self.last.map(|from| (from, self.counts.malformed));
+        let all = self.all.iter();
+        let plain = all.filter(|candidate| candidate.key.format != Format::Native);
+        let waiting = plain.map(|candidate| (candidate.key.from, candidate.datagrams));
+        refuted.into_iter().chain(waiting)
+    }
+
+    fn find(&self, key: CandidateKey) -> Option<usize> {
+        self.all.iter().position(|candidate| candidate.key == key)
+    }
+
+    /// Where there are too many, gives up the one that is silent for longest: of
+    /// this address, or of any.
+    fn make_room(&mut self, from: SocketAddr) {
+        let prefix = |from: SocketAddr| SourcePrefix::of(from.ip());
+        let own = |candidate: &Candidate| prefix(candidate.key.from) == prefix(from);
+        let is_crowded =
+            self.all.iter().filter(|one| own(one)).count() >= MAX_CANDIDATES_OF_ONE_ADDRESS;
+        if !is_crowded && self.all.len() < MAX_CANDIDATES {
+            return;
+        }
+        let all = self.all.iter().enumerate();
+        let oldest = all
+            .filter(|(_, candidate)| !is_crowded || own(candidate))
+            .min_by_key(|(_, candidate)| candidate.last_received);
+        if let Some((oldest, _)) = oldest {
+            self.refute(oldest, 0);
+        }
+    }
+
+    /// Gives one up. This many of its datagrams are `counted` elsewhere.
+    fn refute(&mut self, index: usize, counted: u64) {
+        let refuted = self.all.swap_remove(index);
+        if refuted.key.format == Format::Native {
+            self.counts.foreign += refuted.datagrams;
+            return;
+        }
+        let counted = counted.max(refuted.shared);
+        self.counts.malformed += refuted.datagrams.saturating_sub(counted);
+        self.last = Some(refuted.key.from);
     }
 }

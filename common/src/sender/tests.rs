@@ -1,4 +1,4 @@
-//! Each format into a listener, and what all formats have in common.
+//! Each format into a receiver, and what all formats have in common.
 
 mod viewers;
 
@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use turbojpeg::Subsamp;
 
 use super::*;
-use crate::listener::{self, Listener};
-use crate::receiver::SinkOutcome;
+use crate::receiver::{self, Receiver, SinkOutcome};
 use crate::slices::encoder::{Settings, encode};
 use crate::wire::DEFAULT_DATAGRAM;
 use crate::wire::rtp::Control;
@@ -42,15 +41,14 @@ fn jpeg(seed: u64, quality: i32, subsamp: Subsamp) -> Bytes {
     encode(&pixels, &settings).into()
 }
 
-/// Runs a stream of frames. Returns the listener, and how many datagrams went
+/// Runs a stream of frames. Returns the receiver, and how many datagrams went
 /// to each destination.
-fn run(config: Config, frames: u64) -> (Sender, Listener, Vec<u64>) {
+fn run(config: Config, frames: u64) -> (Sender, Receiver, Vec<u64>) {
     let mut sender = Sender::new(config, 0x1234_5678_9abc_def0, Duration::ZERO);
-    let mut listener = Listener::new(listener::Config::default(), 9, Duration::ZERO);
+    let mut receiver = Receiver::new(receiver::Config::default(), 9, Duration::ZERO);
     let mut sent = vec![0; 4];
     let mut out = Vec::new();
     let mut now = Duration::ZERO;
-    let mut feedback = Vec::new();
     let mut shown = 0;
     for frame in 0.. {
         let next = now + 40 * MS;
@@ -68,33 +66,40 @@ fn run(config: Config, frames: u64) -> (Sender, Listener, Vec<u64>) {
                     if transmit.destination % 2 == 0 {
                         let port = 1000 + transmit.destination as u16;
                         let from = SocketAddr::from(([10, 0, 0, 1], port));
-                        listener.handle_datagram(from, datagram, now);
+                        receiver.handle_datagram(from, datagram, now);
                     }
                 }
             }
-            while let Some(frame) = listener.poll_frame() {
-                shown += 1;
-                listener.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+            loop {
+                match receiver.poll_output(now) {
+                    receiver::Output::Frame(frame) => {
+                        shown += 1;
+                        receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    }
+                    receiver::Output::Transmit(transmit) => {
+                        let place = usize::from(transmit.to.port() - 1000);
+                        sender.handle_datagram(place, &transmit.datagram, now);
+                    }
+                    receiver::Output::Event(_) | receiver::Output::Record(_) => {}
+                    receiver::Output::Timeout(_) => break,
+                }
             }
-            if let Some(to) = listener.poll_transmit(now, &mut feedback) {
-                sender.handle_datagram(usize::from(to.port() - 1000), &feedback, now);
-            }
-            listener.handle_timeout(now);
+            receiver.handle_timeout(now);
             now = sender.poll_timeout().unwrap_or(next).clamp(now + MS, next);
         }
         if sender.is_finished() {
             break;
         }
     }
-    listener.handle_timeout(now + Duration::from_secs(1));
+    receiver.handle_timeout(now + Duration::from_secs(1));
     assert_eq!(shown, frames);
-    (sender, listener, sent)
+    (sender, receiver, sent)
 }
 
 #[test]
 fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
-    let (sender, listener, sent) = run(config(Format::Rtp), 300);
-    let seen = listener.statistics();
+    let (sender, receiver, sent) = run(config(Format::Rtp), 300);
+    let seen = receiver.statistics();
     assert_eq!(seen.frames.intact, Some(300));
     assert_eq!(
         (seen.frames.lost, seen.packets.malformed),
@@ -119,18 +124,18 @@ fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
 fn reports_go_with_the_stream_where_that_is_asked_for() {
     let mut config = config(Format::Rtp);
     config.rtcp_mux = true;
-    let (_, listener, sent) = run(config, 20);
+    let (_, receiver, sent) = run(config, 20);
     assert_eq!(sent[2..], [0, 0]);
-    assert!(listener.statistics().stream.ended);
-    assert_eq!(listener.statistics().packets.malformed, Some(0));
+    assert!(receiver.statistics().stream.ended);
+    assert_eq!(receiver.statistics().packets.malformed, Some(0));
 }
 
 #[test]
 fn bare_jpegs_arrive_as_they_are() {
     let mut config = config(Format::Raw);
     config.datagram = crate::wire::MAX_DATAGRAM;
-    let (sender, listener, sent) = run(config, 10);
-    assert_eq!(listener.statistics().frames.intact, Some(10));
+    let (sender, receiver, sent) = run(config, 10);
+    assert_eq!(receiver.statistics().frames.intact, Some(10));
     assert_eq!(sent, [10, 10, 0, 0]);
     assert_eq!(sender.statistics(Duration::ZERO).frames.sent, Some(10));
 }

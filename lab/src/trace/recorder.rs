@@ -53,8 +53,8 @@ impl Recorder {
         recorder.put(
             &Entry::Begin {
                 at: micros(now),
-                budget: micros(config.budget),
-                requests: config.requests,
+                budget: micros(config.playout_delay),
+                requests: config.nack,
                 strict: config.strict,
             },
             now,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use framegram_common::receiver::{self, Event, Receiver, Verdict};
+use framegram_common::receiver::{self, Event, Output, Receiver, SinkOutcome, Verdict};
 use framegram_common::sender::{self, Sender};
 use framegram_common::stats::FrameRecord;
 
@@ -76,15 +76,17 @@ pub(super) fn drive(
             datagrams.for_each(|datagram| world.send(datagram, now));
         }
         while let Some(datagram) = world.arrive(now) {
+            let before = receiver.session_of(0);
             let verdict = receiver.handle_datagram(sender_address(), &datagram, now);
-            ended |= drain(&mut receiver, world, now);
-            world.note_taken(&datagram, verdict, now);
+            if receiver.session_of(0) != before {
+                world.note_followed(now);
+            }
+            if let Some(verdict) = verdict {
+                world.note_taken(&datagram, verdict, now);
+            }
         }
         receiver.handle_timeout(now);
         ended |= drain(&mut receiver, world, now);
-        while receiver.poll_transmit(now, &mut buffer).is_some() {
-            world.send_back(&buffer, now);
-        }
         while let Some(datagram) = world.arrive_back(now) {
             transmitter.handle_datagram(0, &datagram, now);
         }
@@ -102,7 +104,7 @@ pub(super) fn drive(
             frame,
             end,
             transmitter.poll_timeout(),
-            receiver.poll_timeout(),
+            receiver.poll_timeout(now),
             world.next(),
         ];
         let Some(next) = next.into_iter().flatten().min() else {
@@ -115,9 +117,7 @@ pub(super) fn drive(
         now = next.max(now);
     }
     receiver.finish();
-    while let Some(record) = receiver.poll_record() {
-        world.note_record(&record, now);
-    }
+    drain(&mut receiver, world, now);
     let volume = transmitter.volume();
     Prediction {
         frames,
@@ -127,23 +127,20 @@ pub(super) fn drive(
     }
 }
 
-/// Shows what there is. Returns whether the stream has ended.
+/// Shows and sends what there is. Returns whether the stream has ended.
 fn drain(receiver: &mut Receiver, world: &mut impl World, now: Duration) -> bool {
-    while let Some(frame) = receiver.poll_frame() {
-        receiver.handle_outcome(frame.id, receiver::SinkOutcome::Shown { at: now });
-    }
-    while let Some(record) = receiver.poll_record() {
-        world.note_record(&record, now);
-    }
     let mut ended = false;
-    while let Some(event) = receiver.poll_event() {
-        match event {
-            Event::Followed { .. } => world.note_followed(now),
-            Event::Ended { .. } => ended = true,
-            Event::Other { .. } => {}
+    loop {
+        match receiver.poll_output(now) {
+            Output::Frame(frame) => {
+                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+            }
+            Output::Record(record) => world.note_record(&record, now),
+            Output::Transmit(transmit) => world.send_back(&transmit.datagram, now),
+            Output::Event(event) => ended |= matches!(event, Event::Ended { .. }),
+            Output::Timeout(_) => return ended,
         }
     }
-    ended
 }
 
 pub(super) fn sender_address() -> SocketAddr {

@@ -25,12 +25,13 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Prediction {
         ..sender::Config::default()
     };
     let viewer = receiver::Config {
-        budget: setting.latency,
-        requests: setting.requests.is_some(),
+        playout_delay: setting.latency,
+        nack: setting.requests.is_some(),
         strict: true,
         clock_id: |_| None,
         // The same for every replay.
         secret: (0, 0),
+        ..receiver::Config::default()
     };
     let longest = journey.frames.iter().map(|frame| frame.len).max();
     // What is in the frames makes no difference.

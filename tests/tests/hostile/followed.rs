@@ -1,9 +1,7 @@
 //! Strangers beside a stream of RTP or of bare JPEGs, who know its number and
 //! may forge its address.
 
-use framegram_common::Listener;
-use framegram_common::listener::Config;
-use framegram_common::receiver::Event;
+use framegram_common::receiver::{Config, Event};
 use framegram_common::wire::rtp::{self, SenderInfo};
 use framegram_common::wire::rtp_jpeg::{Fragment, Kind, Sampling};
 
@@ -77,54 +75,62 @@ impl Camera {
     }
 }
 
-/// A listener and what it showed: when, and a byte of each picture.
+/// A receiver and what it showed: when, and a byte of each image.
 struct Shown {
-    listener: Listener,
+    receiver: Receiver,
     frames: Vec<(Duration, u8)>,
     ended: bool,
     /// Bytes by where they went.
     sent: Vec<(SocketAddr, usize)>,
-    out: Vec<u8>,
+    /// When it has something to do.
+    due: Option<Duration>,
 }
 
 impl Shown {
     fn new() -> Self {
         Self {
-            listener: Listener::new(Config::default(), VIEWER, START),
+            receiver: Receiver::new(Config::default(), VIEWER, START),
             frames: Vec::new(),
             ended: false,
             sent: Vec::new(),
-            out: Vec::new(),
+            due: None,
         }
     }
 
     fn take(&mut self, from: SocketAddr, datagrams: &[Vec<u8>], now: Duration) {
         for datagram in datagrams {
-            self.listener.handle_datagram(from, datagram, now);
+            self.receiver.handle_datagram(from, datagram, now);
             self.drain(now);
         }
     }
 
     fn drain(&mut self, now: Duration) {
-        self.listener.handle_timeout(now);
-        while let Some(frame) = self.listener.poll_frame() {
-            let tag = frame.jpeg[frame.jpeg.len() - 3];
-            self.frames.push((now, tag));
-            let shown = SinkOutcome::Shown { at: now };
-            self.listener.handle_outcome(frame.id, shown);
-        }
-        while let Some(event) = self.listener.poll_event() {
-            self.ended |= matches!(event, Event::Ended { .. });
-        }
-        while let Some(to) = self.listener.poll_transmit(now, &mut self.out) {
-            self.sent.push((to, self.out.len()));
+        self.receiver.handle_timeout(now);
+        loop {
+            match self.receiver.poll_output(now) {
+                Output::Frame(frame) => {
+                    let tag = frame.jpeg[frame.jpeg.len() - 3];
+                    self.frames.push((now, tag));
+                    let shown = SinkOutcome::Shown { at: now };
+                    self.receiver.handle_outcome(frame.id, shown);
+                }
+                Output::Event(event) => self.ended |= matches!(event, Event::Ended { .. }),
+                Output::Record(_) => {}
+                Output::Transmit(Transmit { to, datagram, .. }) => {
+                    self.sent.push((to, datagram.len()));
+                }
+                Output::Timeout(due) => {
+                    self.due = due;
+                    return;
+                }
+            }
         }
     }
 
     /// Does what is due until `end`.
     fn wait(&mut self, mut now: Duration, end: Duration) {
         while now < end {
-            let due = self.listener.poll_timeout().unwrap_or(end);
+            let due = self.due.unwrap_or(end);
             now = due.clamp(now + MS, end);
             self.drain(now);
         }
@@ -182,7 +188,7 @@ fn a_living_rtp_stream_is_taken_from_its_own_address_alone() {
             });
             let expected: Vec<_> = (0..60).collect();
             assert_eq!(shown.tags(), expected, "{source:x} from {from}");
-            assert_eq!(shown.listener.statistics().stream.followed, 1);
+            assert_eq!(shown.receiver.statistics().stream.followed, 1);
         }
     }
 }
@@ -228,7 +234,7 @@ fn two_cameras_of_two_frames_a_second_do_not_take_turns() {
         shown.take(at(1, 5004), &one.frame(1), now);
         shown.take(at(2, 5004), &two.frame(2), now + 250 * MS);
     }
-    let followed = shown.listener.statistics().stream.followed;
+    let followed = shown.receiver.statistics().stream.followed;
     assert!(followed <= 2, "{followed} were followed");
     assert!(shown.frames.len() >= 18);
 }
@@ -356,5 +362,5 @@ fn a_living_script_is_not_displaced() {
         bare(&mut shown, at(66, 5004), OTHER, now + MS, 1);
     }
     assert_eq!(shown.frames.len(), 60);
-    assert_eq!(shown.listener.statistics().stream.followed, 1);
+    assert_eq!(shown.receiver.statistics().stream.followed, 1);
 }

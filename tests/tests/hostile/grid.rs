@@ -1,7 +1,6 @@
 //! Strangers at a grid: its places, its memory and what it sends.
 
-use framegram_common::gallery::{Gallery, MAX_HELD, MAX_OF_ONE_ADDRESS, MAX_SENDERS};
-use framegram_common::listener::Config;
+use framegram_common::receiver::{Config, MAX_HELD, MAX_TILES, MAX_TILES_OF_ONE_ADDRESS, Policy};
 use framegram_common::wire::native::{Challenge, Reject, SenderReport};
 
 use super::followed::Camera;
@@ -14,25 +13,30 @@ fn stranger(number: u16) -> SocketAddr {
     SocketAddr::from(([198, 51, (number >> 8) as u8, number as u8], 5005))
 }
 
-fn gallery() -> Gallery {
-    Gallery::new(Config::default(), VIEWER, START)
+fn grid() -> Receiver {
+    let config = Config {
+        policy: Policy::Grid,
+        ..Config::default()
+    };
+    Receiver::new(config, VIEWER, START)
 }
 
 /// Lets it do what is due; the senders whose frames it showed, and the bytes
 /// that it sent.
-fn drain(gallery: &mut Gallery, now: Duration) -> (Vec<SocketAddr>, usize) {
-    gallery.handle_timeout(now);
-    let (mut shown, mut sent, mut out) = (Vec::new(), 0, Vec::new());
-    while gallery.poll_event().is_some() {}
-    while let Some((place, frame)) = gallery.poll_frame() {
-        let address = &gallery.each()[place].stream.addresses[0];
-        shown.push(address.parse().unwrap());
-        gallery.handle_outcome(place, frame.id, SinkOutcome::Shown { at: now });
+fn drain(grid: &mut Receiver, now: Duration) -> (Vec<SocketAddr>, usize) {
+    grid.handle_timeout(now);
+    let (mut shown, mut sent) = (Vec::new(), 0);
+    loop {
+        match grid.poll_output(now) {
+            Output::Frame(frame) => {
+                shown.push(grid.from(frame.tile).unwrap());
+                grid.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+            }
+            Output::Event(_) | Output::Record(_) => {}
+            Output::Transmit(Transmit { datagram, .. }) => sent += datagram.len(),
+            Output::Timeout(_) => return (shown, sent),
+        }
     }
-    while gallery.poll_transmit(now, &mut out).is_some() {
-        sent += out.len();
-    }
-    (shown, sent)
 }
 
 /// Each kind of packet of a sender's, as short as it gets.
@@ -76,21 +80,21 @@ impl Native {
 #[test]
 fn strangers_without_a_frame_keep_no_sender_out() {
     for kind in 0..4 {
-        let mut gallery = gallery();
-        for number in 0..2 * MAX_SENDERS as u16 {
+        let mut grid = grid();
+        for number in 0..2 * MAX_TILES as u16 {
             let datagram = &shortest(number.into())[kind];
-            gallery.handle_datagram(stranger(number), datagram, START);
-            drain(&mut gallery, START);
+            grid.handle_datagram(stranger(number), datagram, START);
+            drain(&mut grid, START);
         }
         let now = START + 10 * MS;
         let mut camera = Camera::new(5);
         for datagram in Native::new(STREAM).frame(now) {
-            gallery.handle_datagram(sender(), &datagram, now);
+            grid.handle_datagram(sender(), &datagram, now);
         }
         for datagram in camera.frame(1) {
-            gallery.handle_datagram(at(9, 5004), &datagram, now);
+            grid.handle_datagram(at(9, 5004), &datagram, now);
         }
-        let (shown, _) = drain(&mut gallery, now);
+        let (shown, _) = drain(&mut grid, now);
         assert_eq!(shown.len(), 2, "kind {kind}: {shown:?}");
     }
 }
@@ -99,21 +103,21 @@ fn strangers_without_a_frame_keep_no_sender_out() {
 /// long as it was heard, which is no time at all.
 #[test]
 fn strangers_with_a_frame_each_keep_no_sender_out() {
-    let mut gallery = gallery();
-    for number in 0..MAX_SENDERS as u16 {
+    let mut grid = grid();
+    for number in 0..MAX_TILES as u16 {
         for datagram in Native::new(number.into()).frame(START) {
-            gallery.handle_datagram(stranger(number), &datagram, START);
+            grid.handle_datagram(stranger(number), &datagram, START);
         }
-        drain(&mut gallery, START);
+        drain(&mut grid, START);
     }
     let mut native = Native::new(STREAM);
     let mut shown = Vec::new();
     for tick in 1..60 {
         let now = START + INTERVAL * tick;
         for datagram in native.frame(now) {
-            gallery.handle_datagram(sender(), &datagram, now);
+            grid.handle_datagram(sender(), &datagram, now);
         }
-        shown.extend(drain(&mut gallery, now).0);
+        shown.extend(drain(&mut grid, now).0);
     }
     assert!(shown.len() > 45, "{} of 59", shown.len());
     assert!(shown.iter().all(|from| *from == sender()));
@@ -121,24 +125,24 @@ fn strangers_with_a_frame_each_keep_no_sender_out() {
 
 #[test]
 fn one_address_has_no_more_than_its_share_of_the_places() {
-    let mut gallery = gallery();
+    let mut grid = grid();
     let mut natives: Vec<_> = (0..100).map(Native::new).collect();
     for tick in 0..3 {
         let now = START + INTERVAL * tick;
         for (number, native) in natives.iter_mut().enumerate() {
             for datagram in native.frame(now) {
-                gallery.handle_datagram(at(66, number as u16 + 1), &datagram, now);
+                grid.handle_datagram(at(66, number as u16 + 1), &datagram, now);
             }
         }
-        drain(&mut gallery, now);
+        drain(&mut grid, now);
     }
-    assert!(gallery.len() <= MAX_OF_ONE_ADDRESS, "{}", gallery.len());
-    for number in 0..(MAX_SENDERS - MAX_OF_ONE_ADDRESS) as u16 {
+    assert!(grid.tiles() <= MAX_TILES_OF_ONE_ADDRESS, "{}", grid.tiles());
+    for number in 0..(MAX_TILES - MAX_TILES_OF_ONE_ADDRESS) as u16 {
         let now = START + INTERVAL * 3;
         for datagram in Native::new(1_000 + u64::from(number)).frame(now) {
-            gallery.handle_datagram(stranger(number), &datagram, now);
+            grid.handle_datagram(stranger(number), &datagram, now);
         }
-        let (shown, _) = drain(&mut gallery, now);
+        let (shown, _) = drain(&mut grid, now);
         assert_eq!(shown, [stranger(number)]);
     }
 }
@@ -149,22 +153,22 @@ fn all_streams_together_hold_no_more_than_the_bound() {
     const LEN: usize = 16 << 20;
     let data = vec![0x5a; 1_400];
     let (_, memory) = measure(|| {
-        let mut gallery = gallery();
-        let mut forgers: Vec<_> = (0..MAX_SENDERS as u64).map(|_| Forger::new()).collect();
+        let mut grid = grid();
+        let mut forgers: Vec<_> = (0..MAX_TILES as u64).map(|_| Forger::new()).collect();
         for frame in 0..12 {
             let now = START + MS * frame;
             for (number, forger) in forgers.iter_mut().enumerate() {
                 forger.stream = number as u64;
                 let chunk = claim(FrameNumber(frame.into()), LEN, data.len(), 0, &data);
                 let datagram = forger.datagram(&Packet::Chunk(chunk), now);
-                gallery.handle_datagram(stranger(number as u16), &datagram, now);
+                grid.handle_datagram(stranger(number as u16), &datagram, now);
             }
-            drain(&mut gallery, now);
+            drain(&mut grid, now);
         }
-        gallery
+        grid
     });
     // And what every stream takes beside its frames.
-    let most = MAX_HELD + LEN + MAX_SENDERS * (1 << 20);
+    let most = MAX_HELD + LEN + MAX_TILES * (1 << 20);
     assert_bounded("64 streams", memory, most);
 }
 
@@ -173,7 +177,7 @@ fn all_streams_together_hold_no_more_than_the_bound() {
 fn an_ordinary_stream_beside_hogs_loses_no_frame() {
     const LEN: usize = 16 << 20;
     let data = vec![0x5a; 1_400];
-    let mut gallery = gallery();
+    let mut grid = grid();
     let mut forgers: Vec<_> = (0..40).map(|_| Forger::new()).collect();
     let mut native = Native::new(STREAM);
     let mut shown = 0;
@@ -183,12 +187,12 @@ fn an_ordinary_stream_beside_hogs_loses_no_frame() {
             forger.stream = number as u64;
             let chunk = claim(FrameNumber(frame.into()), LEN, data.len(), 0, &data);
             let datagram = forger.datagram(&Packet::Chunk(chunk), now);
-            gallery.handle_datagram(stranger(number as u16), &datagram, now);
+            grid.handle_datagram(stranger(number as u16), &datagram, now);
         }
         for datagram in native.frame(now) {
-            gallery.handle_datagram(sender(), &datagram, now);
+            grid.handle_datagram(sender(), &datagram, now);
         }
-        let (from, _) = drain(&mut gallery, now);
+        let (from, _) = drain(&mut grid, now);
         shown += from.iter().filter(|from| **from == sender()).count();
     }
     assert_eq!(shown, 30);
@@ -199,17 +203,17 @@ fn an_ordinary_stream_beside_hogs_loses_no_frame() {
 #[test]
 fn a_grid_is_nobody_s_reflector() {
     for kind in 0..4 {
-        let mut gallery = gallery();
+        let mut grid = grid();
         let (mut came, mut sent, mut late) = (0, 0, 0);
         for port in 0..64 {
             let datagram = &shortest(port.into())[kind];
             came += datagram.len();
-            gallery.handle_datagram(at(66, port + 1), datagram, START);
-            sent += drain(&mut gallery, START).1;
+            grid.handle_datagram(at(66, port + 1), datagram, START);
+            sent += drain(&mut grid, START).1;
         }
         for tick in 0..6_000 {
             let now = START + 10 * MS * tick;
-            let more = drain(&mut gallery, now).1;
+            let more = drain(&mut grid, now).1;
             sent += more;
             late += if tick > 550 { more } else { 0 };
         }

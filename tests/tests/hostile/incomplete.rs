@@ -12,7 +12,7 @@ fn frames_without_their_end(budget: Duration, len: usize, count: u64) -> (Watche
     measure(|| {
         let mut forger = Forger::new();
         let mut watched = Watched::new(receiver::Config {
-            budget,
+            playout_delay: budget,
             ..receiver::Config::default()
         });
         watched.keeps = false;
@@ -74,7 +74,7 @@ fn memory_is_bounded_behind_a_frame_that_never_comes() {
     let (watched, memory) = measure(|| {
         let mut forger = Forger::new();
         let mut watched = Watched::new(receiver::Config {
-            budget: Duration::from_secs(30),
+            playout_delay: Duration::from_secs(30),
             ..receiver::Config::default()
         });
         watched.keeps = false;
@@ -109,7 +109,7 @@ fn work_is_bounded_when_frame_numbers_leap() {
     let (_, memory) = measure(|| {
         let mut forger = Forger::new();
         let mut watched = Watched::new(receiver::Config {
-            budget: Duration::from_secs(30),
+            playout_delay: Duration::from_secs(30),
             ..receiver::Config::default()
         });
         let mut now = START;

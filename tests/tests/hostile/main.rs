@@ -22,7 +22,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
 use framegram_common::reassembly::MAX_HELD_BYTES;
-use framegram_common::receiver::{self, ReceivedFrame, Receiver, SinkOutcome};
+use framegram_common::receiver::{self, Output, ReceivedFrame, Receiver, SinkOutcome, Transmit};
 use framegram_common::sender::{self, Sender};
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet};
@@ -112,7 +112,8 @@ struct Watched {
     keeps: bool,
     /// Datagrams and bytes that it sent.
     sent: (u64, u64),
-    buffer: Vec<u8>,
+    /// When it has something to do.
+    due: Option<Duration>,
 }
 
 impl Watched {
@@ -122,7 +123,7 @@ impl Watched {
             shown: Vec::new(),
             keeps: true,
             sent: (0, 0),
-            buffer: Vec::new(),
+            due: None,
         }
     }
 
@@ -133,22 +134,29 @@ impl Watched {
 
     fn drain(&mut self, now: Duration) {
         self.receiver.handle_timeout(now);
-        while let Some(frame) = self.receiver.poll_frame() {
-            self.receiver
-                .handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-            if self.keeps {
-                self.shown.push(frame);
+        let mut turns = 0;
+        loop {
+            match self.receiver.poll_output(now) {
+                Output::Frame(frame) => {
+                    self.receiver
+                        .handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    if self.keeps {
+                        self.shown.push(frame);
+                    }
+                }
+                Output::Event(_) | Output::Record(_) => {}
+                Output::Transmit(Transmit { datagram, .. }) => {
+                    self.sent.0 += 1;
+                    self.sent.1 += datagram.len() as u64;
+                    turns += 1;
+                    assert!(turns < 100, "does not come to rest at {now:?}");
+                }
+                Output::Timeout(due) => {
+                    self.due = due;
+                    return;
+                }
             }
         }
-        while self.receiver.poll_event().is_some() {}
-        let mut turns = 0;
-        while self.receiver.poll_transmit(now, &mut self.buffer).is_some() {
-            self.sent.0 += 1;
-            self.sent.1 += self.buffer.len() as u64;
-            turns += 1;
-            assert!(turns < 100, "does not come to rest at {now:?}");
-        }
-        let _ = self.receiver.poll_timeout();
     }
 
     fn statistics(&self) -> Statistics {
@@ -198,7 +206,7 @@ fn tampered(
         let next = [
             last.is_none().then_some(frame_due),
             transmitter.poll_timeout(),
-            watched.receiver.poll_timeout(),
+            watched.due,
         ];
         let over = last.is_some_and(|last| now > last + Duration::from_secs(2));
         match next.into_iter().flatten().min() {

@@ -118,7 +118,7 @@ fn false_parity_does_not_draw_the_same_work_without_end() {
     let (data, shard) = (vec![0; 1_000], vec![0x5a; 1_030]);
     let mut forger = Forger::new();
     let mut watched = Watched::new(receiver::Config {
-        budget: Duration::from_secs(30),
+        playout_delay: Duration::from_secs(30),
         ..receiver::Config::default()
     });
     for index in 0..1_999 {
@@ -149,7 +149,7 @@ fn memory_is_bounded_under_a_flood_of_parity() {
         let (_, memory) = measure(|| {
             let mut forger = Forger::new();
             let mut watched = Watched::new(receiver::Config {
-                budget: Duration::from_secs(30),
+                playout_delay: Duration::from_secs(30),
                 ..receiver::Config::default()
             });
             let data = [0; 1_000];

@@ -128,22 +128,26 @@ impl Stage {
     }
 
     fn drain(&mut self) {
-        let (now, mut out) = (self.now, Vec::new());
+        let now = self.now;
         self.receiver.handle_timeout(now);
-        while let Some(frame) = self.receiver.poll_frame() {
-            self.receiver
-                .handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-            if frame.id.stream == STREAM {
-                self.shown.push(frame.id.number.0);
-            }
-        }
-        while let Some(event) = self.receiver.poll_event() {
-            self.ended |= event == Event::Ended { stream: STREAM };
-        }
-        while let Some(to) = self.receiver.poll_transmit(now, &mut out) {
-            *self.went.entry(to).or_default() += out.len() as u64;
-            if self.back && to == self.at {
-                self.transmitter.handle_datagram(0, &out, now);
+        loop {
+            match self.receiver.poll_output(now) {
+                Output::Frame(frame) => {
+                    self.receiver
+                        .handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    if frame.id.stream == STREAM {
+                        self.shown.push(frame.id.number.0);
+                    }
+                }
+                Output::Event(Event::Ended { stream, .. }) => self.ended |= stream == STREAM,
+                Output::Event(_) | Output::Record(_) => {}
+                Output::Transmit(Transmit { to, datagram, .. }) => {
+                    *self.went.entry(to).or_default() += datagram.len() as u64;
+                    if self.back && to == self.at {
+                        self.transmitter.handle_datagram(0, &datagram, now);
+                    }
+                }
+                Output::Timeout(_) => break,
             }
         }
     }
@@ -408,6 +412,39 @@ fn nobody_takes_the_place_of_a_sender_that_is_held_up_and_answers() {
         assert_eq!(statistics.packets.foreign, Some(ahead), "{pause} ms");
         let (came, went) = (stage.came[&stranger()], stage.went_to(stranger()));
         assert!(went <= came, "{went} for {came}");
+    }
+}
+
+/// The sender has just begun, or has played for long, and pauses. Two packets in
+/// sequence come from elsewhere, as if it had moved. While its answers may still
+/// be under way, and once it has answered, that proves nothing.
+#[test]
+fn two_packets_in_sequence_take_no_stream_from_a_sender_that_answers_or_had_no_time_to() {
+    for (frames, answers) in [(1, true), (2, true), (30, true), (2, false), (10, false)] {
+        for pause in [110, 150, 1_000] {
+            // So long its answers may be under way.
+            if pause > 150 && !answers {
+                continue;
+            }
+            let mut stage = Stage::new();
+            stage.back = answers;
+            stage.play(frames);
+            stage.back = true;
+            stage.rest(pause * MS);
+            let data = [7; 100];
+            for ahead in 0..2 {
+                let chunk = claim(FrameNumber(stage.frames + ahead), 200, 100, 0, &data);
+                stage.forge(stranger(), &Packet::Chunk(chunk), ahead);
+            }
+            stage.play(60);
+            let statistics = stage.receiver.statistics();
+            assert_eq!(
+                statistics.stream.addresses,
+                [sender().to_string()],
+                "after {frames} frames and {pause} ms, answers {answers}"
+            );
+            assert_eq!(stage.shown, (0..frames + 60).collect::<Vec<_>>());
+        }
     }
 }
 

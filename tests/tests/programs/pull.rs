@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use framegram_common::caller::Caller;
+use framegram_common::receiver::{self, Output, Receiver};
 use framegram_common::seq::PacketNumber;
 use framegram_common::wire::native::{Connect, Header, NO_DESTINATION, Packet};
 use framegram_tests::program::{PATIENT, Program, SENDER, Start, VIEWER, address};
@@ -207,13 +207,18 @@ fn a_stranger_who_takes_all_places_keeps_no_viewer_out() {
     let sockets = [(); 3].map(|()| UdpSocket::bind(stranger).expect("a socket"));
     for (number, socket) in sockets.iter().enumerate() {
         let now = Duration::ZERO;
-        let mut caller = Caller::new(number as u64, address, now);
-        let (mut asked, mut answer) = (Vec::new(), [0; 2_000]);
+        let mut receiver = Receiver::new(receiver::Config::default(), number as u64, now);
+        receiver.connect(address, now);
+        let mut answer = [0; 2_000];
         for _ in 0..2 {
-            assert!(caller.poll_transmit(now, &mut asked));
-            socket.send_to(&asked, address).expect("loopback");
+            let Output::Transmit(transmit) = receiver.poll_output(now) else {
+                panic!("it does not ask");
+            };
+            socket
+                .send_to(&transmit.datagram, address)
+                .expect("loopback");
             let (len, from) = socket.recv_from(&mut answer).expect("an answer");
-            caller.handle_datagram(from, &answer[..len], now);
+            receiver.handle_datagram(from, &answer[..len], now);
         }
     }
     sender.wait_for("3 of 3");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
-use framegram_common::receiver::{self, Receiver, SinkOutcome};
+use framegram_common::receiver::{self, Output, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_lab::impair::{Impairment, Link};
 
@@ -36,6 +36,8 @@ struct World {
     forward: Link,
     backward: Link,
     shown: u64,
+    /// When the viewer has something to do, on its clock.
+    viewer_due: Option<Duration>,
 }
 
 const INTERVAL: Duration = Duration::from_millis(40);
@@ -59,6 +61,7 @@ impl World {
             forward: Link::new(forward),
             backward: Link::new(backward),
             shown: 0,
+            viewer_due: None,
         }
     }
 
@@ -94,13 +97,22 @@ impl World {
             self.receiver.handle_datagram(from, &datagram, viewer);
         }
         self.receiver.handle_timeout(viewer);
-        while let Some(frame) = self.receiver.poll_frame() {
-            self.shown += 1;
-            self.receiver
-                .handle_outcome(frame.id, SinkOutcome::Shown { at: viewer });
-        }
-        while self.receiver.poll_transmit(viewer, &mut out).is_some() {
-            self.backward.send(&out, time);
+        loop {
+            match self.receiver.poll_output(viewer) {
+                Output::Frame(frame) => {
+                    self.shown += 1;
+                    self.receiver
+                        .handle_outcome(frame.id, SinkOutcome::Shown { at: viewer });
+                }
+                Output::Transmit(transmit) => {
+                    self.backward.send(&transmit.datagram, time);
+                }
+                Output::Event(_) | Output::Record(_) => {}
+                Output::Timeout(due) => {
+                    self.viewer_due = due;
+                    break;
+                }
+            }
         }
         while let Some(datagram) = self.backward.poll(time) {
             self.transmitter.handle_datagram(0, &datagram, sender);
@@ -110,7 +122,7 @@ impl World {
     /// When something is due, at the earliest a microsecond later.
     fn next(&self, time: Duration) -> Duration {
         let sender = self.transmitter.poll_timeout();
-        let viewer = self.receiver.poll_timeout();
+        let viewer = self.viewer_due;
         let due = [
             sender.map(|due| self.clocks[0].when(due)),
             viewer.map(|due| self.clocks[1].when(due)),

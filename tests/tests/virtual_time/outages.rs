@@ -55,8 +55,8 @@ fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
             ..Scenario::default().transmitter
         },
         receiver: receiver::Config {
-            budget: Duration::from_millis([20, 60, 60, 200, 500][rng.usize(..5)]),
-            requests: rng.u8(..4) > 0,
+            playout_delay: Duration::from_millis([20, 60, 60, 200, 500][rng.usize(..5)]),
+            nack: rng.u8(..4) > 0,
             strict: rng.bool(),
             ..Scenario::default().receiver
         },

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::receiver::{self, SinkOutcome};
+use framegram_common::receiver::{self, Output, SinkOutcome};
 use framegram_common::sender::Config;
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::DEFAULT_DATAGRAM;
@@ -263,13 +263,19 @@ fn connect(
                 }
             }
             receiver.handle_timeout(now);
-            while let Some(frame) = receiver.poll_frame() {
-                shown.push((frame.id.number.0, now));
-                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-            }
-            while receiver.poll_transmit(now, &mut out).is_some() {
-                transmitter.handle_datagram(0, &out, now);
-                said.push((now, out.clone()));
+            loop {
+                match receiver.poll_output(now) {
+                    Output::Frame(frame) => {
+                        shown.push((frame.id.number.0, now));
+                        receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    }
+                    Output::Transmit(transmit) => {
+                        transmitter.handle_datagram(0, &transmit.datagram, now);
+                        said.push((now, transmit.datagram));
+                    }
+                    Output::Event(_) | Output::Record(_) => {}
+                    Output::Timeout(_) => break,
+                }
             }
         }
     }
@@ -307,7 +313,7 @@ fn a_frame_of_which_nothing_arrives_is_asked_for_before_the_next_one_tells() {
 #[test]
 fn nobody_asks_and_nobody_answers_where_requests_are_off() {
     let viewing = receiver::Config {
-        requests: false,
+        nack: false,
         ..receiver::Config::default()
     };
     let (said, shown) = connect(config(), viewing, 40, loses_frame_20);
@@ -419,18 +425,25 @@ fn ten_milliseconds_apart(
             receiver.handle_datagram(from, &datagram, now);
         }
         receiver.handle_timeout(now);
-        while let Some(frame) = receiver.poll_frame() {
-            shown.push(frame.id.number.0);
-        }
-        while receiver.poll_transmit(now, &mut out).is_some() {
-            let packet = Packet::decode(&out).unwrap().1;
-            back.push((now + path + held(&packet), out.clone()));
+        loop {
+            let datagram = match receiver.poll_output(now) {
+                Output::Frame(frame) => {
+                    shown.push(frame.id.number.0);
+                    continue;
+                }
+                Output::Transmit(transmit) => transmit.datagram,
+                Output::Event(_) | Output::Record(_) => continue,
+                Output::Timeout(_) => break,
+            };
+            let packet = Packet::decode(&datagram).unwrap().1;
+            let held = held(&packet);
             if let Packet::Nack(request) = packet {
                 let want = request.frames.into_iter().find(|want| want.frame.0 == 30);
                 if let Some(want) = want {
                     asked.entry(request.number).or_insert((now, want.gaps));
                 }
             }
+            back.push((now + path + held, datagram));
         }
     }
     (asked.into_values().collect(), shown)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::Statistics;
 use framegram_common::fec::Fec;
-use framegram_common::receiver::{Receiver, SinkOutcome};
+use framegram_common::receiver::{Output, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_common::stats::Outcome;
 
@@ -52,8 +52,14 @@ fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u
             }
         }
         receiver.handle_timeout(now);
-        while let Some(frame) = receiver.poll_frame() {
-            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+        loop {
+            match receiver.poll_output(now) {
+                Output::Frame(frame) => {
+                    receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                }
+                Output::Timeout(_) => break,
+                Output::Transmit(_) | Output::Event(_) | Output::Record(_) => {}
+            }
         }
     }
     (

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use framegram_common::fec::Fec;
-use framegram_common::receiver::{self, SinkOutcome};
+use framegram_common::receiver::{self, Output, SinkOutcome};
 use framegram_common::sender::Config;
 use framegram_common::sender::Volume;
 use framegram_common::seq::{FrameSeq, PacketNumber};
@@ -37,6 +37,7 @@ enum Guest {
 struct Place {
     guest: Guest,
     receiver: Option<Receiver>,
+    receiver_due: Option<Duration>,
     forward: Link,
     backward: Link,
     number: u64,
@@ -119,6 +120,7 @@ impl Scene {
             Place {
                 guest,
                 receiver,
+                receiver_due: None,
                 forward: Link::new(forward),
                 backward: Link::new(way()),
                 number: 0,
@@ -257,7 +259,7 @@ impl Place {
             Guest::Asks(_) => Some(self.due),
         };
         [
-            self.receiver.as_ref().and_then(Receiver::poll_timeout),
+            self.receiver_due,
             says,
             self.forward.poll_timeout(),
             self.backward.poll_timeout(),
@@ -279,13 +281,18 @@ impl Place {
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_timeout(now);
-            while let Some(frame) = receiver.poll_frame() {
-                receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-            }
-            let mut out = Vec::new();
-            while receiver.poll_transmit(now, &mut out).is_some() {
-                self.backward.send(&out, now);
-            }
+            self.receiver_due = loop {
+                match receiver.poll_output(now) {
+                    Output::Frame(frame) => {
+                        receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+                    }
+                    Output::Transmit(transmit) => {
+                        self.backward.send(&transmit.datagram, now);
+                    }
+                    Output::Event(_) | Output::Record(_) => {}
+                    Output::Timeout(due) => break due,
+                }
+            };
         }
         let report = match &self.guest {
             Guest::Says(report, until) if now < START + *until => *report,
@@ -350,7 +357,7 @@ fn honest(link: &str) -> Guest {
 
 fn patient(latency: u32, link: &str) -> Guest {
     let config = receiver::Config {
-        budget: latency * MS,
+        playout_delay: latency * MS,
         ..receiver::Config::default()
     };
     Guest::Honest(config, link.parse().unwrap())

@@ -46,14 +46,10 @@ impl Args {
                  the others to files",
             );
         }
-        let one = self.output.is_some()
-            || self.connect.is_some()
-            || self.read_timecode
-            || self.trace.is_some();
-        if self.grid && one {
+        if self.grid && self.output.as_deref() == Some("-".as_ref()) {
             return Some(
-                "--output, --read-timecode, --trace and --connect take one stream: remove --grid, \
-                 or start a viewer for each sender",
+                "--output - is for one stream: with --grid give a file, and each sender has one of its \
+                 own",
             );
         }
         if self.sdp.is_some() && matches!(self.wire, Wire::Native | Wire::Raw) {

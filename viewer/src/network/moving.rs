@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use framegram_common::caller::Caller;
 use framegram_net::{self as net, Lookup, RouteMonitor};
 
 use super::Network;
@@ -20,8 +19,6 @@ pub(super) struct Moving {
     buffer: usize,
     /// When something came last, or the viewer began.
     heard: Duration,
-    /// Since when a sender is asked by a new way: its stream may seem to live.
-    asking: Option<Duration>,
 }
 
 impl Moving {
@@ -31,19 +28,12 @@ impl Moving {
             lookup: None,
             buffer: net::DEFAULT_BUFFER,
             heard: now,
-            asking: None,
         }
     }
 
     /// Something came, from the sender that is asked or to the group.
     pub(super) fn hear(&mut self, now: Duration) {
         self.heard = self.heard.max(now);
-        // What waited in the socket came by the old way.
-        self.asking = self.asking.filter(|since| now < *since);
-    }
-
-    pub(super) fn is_asking(&self) -> bool {
-        self.asking.is_some()
     }
 }
 
@@ -57,20 +47,15 @@ impl Network {
         self
     }
 
-    /// Whether the sender is to be asked for its stream.
-    pub(super) fn is_asking(&self, now: Duration) -> bool {
-        self.moving.is_asking() || !self.receiver.is_living(now)
-    }
-
     /// Finds the way again while nothing comes: nothing says by itself that a
     /// membership is gone, or that answers go to an address that is.
     pub(super) fn tend(&mut self, now: Duration) {
         if now.saturating_sub(self.moving.heard) < SILENCE {
             return;
         }
-        let Some(to) = self.caller.as_ref().map(Caller::to) else {
+        let Some(to) = self.connected else {
             if self.moving.upkeep.is_due(now) {
-                for socket in std::iter::once(&self.socket).chain(&self.control) {
+                for socket in self.sockets() {
                     // Where it cannot be joined now, it may be the next time.
                     let _ = socket.refresh_membership();
                 }
@@ -97,10 +82,8 @@ impl Network {
     }
 
     fn ask_at(&mut self, to: SocketAddr, now: Duration) {
-        if let Some(caller) = &mut self.caller {
-            caller.ask_at(to, now);
-        }
-        self.moving.asking = Some(now);
+        self.receiver.connect(to, now);
+        self.connected = Some(to);
     }
 
     /// Hears the sender at this address from now on, if it is one machine's.

@@ -4,51 +4,67 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_cli::numbers::seconds;
-use framegram_common::receiver::Event;
+use framegram_common::Statistics;
+use framegram_common::receiver::{Event, Policy};
 use framegram_common::wire::Format;
 use framegram_net as net;
 
 use super::Network;
+use crate::exchange::TileNews;
 use crate::report::live::{Live, Meter};
 
 impl Network {
-    pub(super) fn hear(&mut self, event: Event, now: Duration) {
+    pub(super) fn handle_event(&mut self, event: Event, now: Duration) {
+        let is_grid = self.policy == Policy::Grid;
         match event {
             Event::Followed {
-                stream,
-                from,
-                again,
+                tile, from, again, ..
             } => {
-                if let Some(tracer) = &mut self.tracer {
-                    tracer.note_followed(stream, self.receiver.format(), from, now);
-                }
-                self.console.say(&if again {
-                    format!("Following another stream, from {from}.")
-                } else {
-                    format!("Following the stream from {from}.")
+                self.console.say(&match again {
+                    _ if is_grid => format!("Sender {} is {from}.", tile + 1),
+                    true => format!("Following another stream, from {from}."),
+                    false => format!("Following the stream from {from}."),
                 });
                 self.remember(from);
-                self.to_introduce = Some(from);
+                self.to_introduce = Some(from).filter(|_| !is_grid);
                 // Rates of another stream, or of silence, are none of this one.
-                self.meter = Meter::default();
-                self.listen_for_reports();
-                self.exchange
-                    .tell(|news| (news.followed, news.ended) = (true, None));
+                if !is_grid {
+                    self.meter = Meter::default();
+                }
+                self.listen_for_rtcp(tile);
+                self.tell_tile(tile, |news| {
+                    news.ended = None;
+                    news.last_received = Some(now);
+                });
             }
             Event::Other { from, .. } => {
                 self.others += 1;
-                if self.others <= MOST_OTHERS {
+                if self.others <= MOST_OTHERS && !is_grid {
                     self.console.say(&format!(
                         "Another stream arrives from {from}; it is counted, but not shown."
                     ));
                 }
             }
-            Event::Ended { .. } => {
-                self.console.say("The sender ended the stream.");
-                self.exchange.tell(|news| news.ended = Some(now));
+            Event::Ended { tile, .. } => {
+                self.console.say(&if is_grid {
+                    format!("Sender {} ended its stream.", tile + 1)
+                } else {
+                    "The sender ended the stream.".to_owned()
+                });
+                self.tell_tile(tile, |news| news.ended = Some(now));
                 self.exchange.pending.wake();
             }
+            Event::Rejected { viewers } => self.rejected = Some(viewers),
         }
+    }
+
+    fn tell_tile(&self, tile: usize, change: impl FnOnce(&mut TileNews)) {
+        self.exchange.tell(|news| {
+            if news.tiles.len() <= tile {
+                news.tiles.resize_with(tile + 1, TileNews::default);
+            }
+            change(&mut news.tiles[tile]);
+        });
     }
 
     /// Says what the stream is, once that is known.
@@ -59,7 +75,7 @@ impl Network {
             && fps > 0.0
         {
             self.to_introduce = None;
-            let format = match self.receiver.format() {
+            let format = match self.receiver.format(0) {
                 Some(Format::Native) | None => "the native format",
                 Some(Format::Rtp) => "JPEG in RTP",
                 Some(Format::Raw) => "bare JPEG",
@@ -79,12 +95,11 @@ impl Network {
 
     /// Says, once, that nobody is there to be asked.
     pub(super) fn tell_unheard(&mut self, error: &std::io::Error) {
-        if let Some(caller) = &self.caller
+        if let Some(to) = self.connected
             && net::is_refused(error)
             && !self.unheard_told
         {
             self.unheard_told = true;
-            let to = caller.to();
             self.console
                 .say(&format!("Nobody listens at {to} yet; trying again."));
         }
@@ -102,16 +117,28 @@ impl Network {
     pub(super) fn tell(&mut self, now: Duration) {
         self.next_news = now + NEWS;
         let mut statistics = self.receiver.statistics();
-        statistics.stream.addresses.clone_from(&self.addresses);
-        // Of the other formats, silence may be all that they end with.
-        statistics.stream.silent = self.receiver.format() == Some(Format::Native)
-            && !statistics.stream.ended
-            && !self.receiver.is_living(now);
+        if self.policy == Policy::Follow {
+            statistics.stream.addresses.clone_from(&self.addresses);
+            // Of the other formats, silence may be all that they end with.
+            statistics.stream.silent = self.receiver.format(0) == Some(Format::Native)
+                && !statistics.stream.ended
+                && !self.receiver.is_living(now);
+            statistics.timecode = self.exchange.stamps(0);
+        }
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
-        statistics.timecode = self.exchange.stamps();
         self.timeline.record_statistics(&statistics, now);
-        let cloned = statistics.clock.is_some_and(|clock| clock.cloned);
-        if cloned && !std::mem::replace(&mut self.cloned_told, true) {
+        let each = match self.policy {
+            Policy::Follow => vec![statistics.clone()],
+            Policy::Grid => {
+                let mut each = self.receiver.tile_statistics();
+                for (tile, statistics) in each.iter_mut().enumerate() {
+                    statistics.timecode = self.exchange.stamps(tile);
+                }
+                each
+            }
+        };
+        let cloned = |of: &Statistics| of.clock.is_some_and(|clock| clock.cloned);
+        if each.iter().any(cloned) && !std::mem::replace(&mut self.cloned_told, true) {
             self.console.say(CLONED);
         }
         let mut live = self.meter.take(statistics, now);
@@ -120,17 +147,35 @@ impl Network {
         }
         live.unusable = self.unusable.line().cloned();
         self.introduce(&live);
-        if now >= self.next_progress && self.exchange.news().followed {
+        self.meters.resize_with(each.len(), Meter::default);
+        let meters = self.meters.iter_mut();
+        let tiles: Vec<_> = each
+            .into_iter()
+            .zip(meters)
+            .map(|(of, meter)| meter.take(of, now))
+            .collect();
+        for (tile, live) in tiles.into_iter().enumerate() {
+            let last_received = self.receiver.last_received(tile);
+            self.tell_tile(tile, |news| {
+                news.live = live;
+                news.last_received = last_received;
+            });
+        }
+        if now >= self.next_progress && self.exchange.news().followed() {
             self.next_progress = now + self.console.progress_interval();
             let time = seconds(now.saturating_sub(self.started).as_secs_f64());
-            self.console.progress(&format!("{time}: {}", live.line()));
+            let line = live.line();
+            self.console.progress(&match self.policy {
+                Policy::Follow => format!("{time}: {line}"),
+                Policy::Grid => format!("{time}: {} senders, {line}", self.receiver.tiles()),
+            });
         }
         self.exchange.tell(|news| news.live = live);
     }
 }
 
 /// What there is to say of a clock that is not the one it seems to be.
-pub(crate) const CLONED: &str = "The sender's machine has this machine's boot identity and another \
+const CLONED: &str = "The sender's machine has this machine's boot identity and another \
      clock, as clones of a virtual machine have: delays are measured between two clocks.";
 
 /// How often the figures are told to the window.

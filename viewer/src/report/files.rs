@@ -145,12 +145,13 @@ impl Files {
         all: &Statistics,
         each: &[Statistics],
         advice: &Advice,
+        forgotten: u64,
     ) -> anyhow::Result<()> {
         let report = Report {
             senders: Some(each),
             ..Report::new(all)
         };
-        self.write(&report, advice, 0)
+        self.write(&report, advice, forgotten)
     }
 
     /// Each of them, whether or not the others can be written.

@@ -46,32 +46,20 @@ impl Lines {
         }
     }
 
-    /// A line, if it is time for one.
-    pub fn poll(&mut self, live: &Live, now: Duration) -> Option<Vec<u8>> {
-        self.is_due(now).then(|| self.line(live, None, now, false))
-    }
-
-    /// A line of all senders together and of `each`, if it is time for one.
-    pub fn poll_senders(
+    /// A line, if it is time for one; of `each` sender too, where there are several.
+    pub fn poll(
         &mut self,
         live: &Live,
-        each: impl FnOnce() -> Vec<Statistics>,
+        each: Option<&[Statistics]>,
         now: Duration,
     ) -> Option<Vec<u8>> {
-        self.is_due(now)
-            .then(|| self.line(live, Some(&each()), now, false))
+        self.is_due(now).then(|| self.line(live, each, now, false))
     }
 
     /// The last line.
     #[must_use]
-    pub fn last(&self, live: &Live, now: Duration) -> Vec<u8> {
-        self.line(live, None, now, true)
-    }
-
-    /// The last line of all senders together and of `each`.
-    #[must_use]
-    pub fn last_of_senders(&self, live: &Live, each: &[Statistics], now: Duration) -> Vec<u8> {
-        self.line(live, Some(each), now, true)
+    pub fn last(&self, live: &Live, each: Option<&[Statistics]>, now: Duration) -> Vec<u8> {
+        self.line(live, each, now, true)
     }
 
     fn is_due(&mut self, now: Duration) -> bool {
@@ -127,11 +115,11 @@ mod tests {
         let mut lines = Lines::new(Duration::from_secs(100));
         for tenth in 0..45 {
             let now = Duration::from_millis(100_000 + 100 * tenth);
-            out.extend(lines.poll(&live, now).unwrap_or_default());
+            out.extend(lines.poll(&live, None, now).unwrap_or_default());
         }
-        let late = lines.poll(&live, Duration::from_secs(200));
+        let late = lines.poll(&live, None, Duration::from_secs(200));
         out.extend(late.unwrap_or_default());
-        out.extend(lines.last(&live, Duration::from_millis(200_500)));
+        out.extend(lines.last(&live, None, Duration::from_millis(200_500)));
         let lines: Vec<Value> = std::str::from_utf8(&out)
             .unwrap()
             .lines()

@@ -29,9 +29,28 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     lines
 }
 
-/// The report of several senders at one socket together, a line each.
+/// The report of senders side by side: of each, and of all together.
 #[must_use]
-pub fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
+pub fn lines_of_tiles(each: &[Statistics], all: &Statistics, advice: &Advice) -> Vec<String> {
+    if each.is_empty() {
+        return vec!["No frame arrived.".to_owned()];
+    }
+    let mut report = Vec::new();
+    let indented = |line: String| format!("  {line}");
+    for (tile, statistics) in each.iter().enumerate() {
+        let from = statistics.stream.addresses.join(", ");
+        report.push(format!("Sender {}, {from}:", tile + 1));
+        report.extend(lines(statistics, advice).into_iter().map(indented));
+    }
+    if each.len() > 1 {
+        report.push(format!("All {} senders together:", each.len()));
+        report.extend(lines_of_several(all, advice).into_iter().map(indented));
+    }
+    report
+}
+
+/// The report of several senders at one socket together, a line each.
+fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = lines(all, advice);
     if nonzero(all.packets.socket_dropped).is_some() {
         lines.push(

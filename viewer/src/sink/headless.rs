@@ -63,6 +63,7 @@ mod tests {
             now: Duration::ZERO,
             live: &live,
             ended: None,
+            tiles: &[],
         };
         let mut show = |bytes: &[u8]| sink.show(&frame(0, bytes), &status).unwrap();
         assert_eq!(show(&quadrants(32, 32)), Shown::Yes);

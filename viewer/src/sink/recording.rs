@@ -349,6 +349,7 @@ mod tests {
             now: Duration::ZERO,
             live: &live,
             ended: None,
+            tiles: &[],
         };
         let shown = jpegs
             .iter()
@@ -424,6 +425,7 @@ mod tests {
                 now: Duration::ZERO,
                 live: &live,
                 ended: None,
+                tiles: &[],
             };
             let (mut concealer, mut last) = (Concealer::default(), None);
             for mut frame in frames.clone() {

@@ -1,6 +1,6 @@
 //! Datagrams into traces.
 
-use framegram_common::receiver::{Event, Receiver};
+use framegram_common::receiver::{Output, Receiver};
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::native::{Chunk, Echo, Header, Packet, SenderReport};
 
@@ -181,14 +181,16 @@ impl Watched {
     fn take(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.now += at(1_000);
         let now = self.now;
+        let before = self.receiver.session_of(0);
         let verdict = self.receiver.handle_datagram(from, bytes, now);
-        while let Some(event) = self.receiver.poll_event() {
-            if let Event::Followed { stream, from, .. } = event {
-                self.recorder
-                    .note_followed(stream, Format::Native, from, now);
-            }
+        if self.receiver.session_of(0) != before {
+            let stream = self.receiver.stream(0).unwrap();
+            let from = self.receiver.from(0).unwrap();
+            self.recorder
+                .note_followed(stream, Format::Native, from, now);
         }
-        self.recorder.note_datagram(from, bytes, Some(verdict), now);
+        self.recorder.note_datagram(from, bytes, verdict, now);
+        while !matches!(self.receiver.poll_output(now), Output::Timeout(_)) {}
     }
 
     /// How many have each disposition, in the trace and in the receiver's counts.

@@ -154,11 +154,12 @@ impl Scene {
             }
         };
         let viewer = receiver::Config {
-            budget: setting.latency,
-            requests: setting.requests.is_some(),
+            playout_delay: setting.latency,
+            nack: setting.requests.is_some(),
             strict: true,
             clock_id: |_| None,
             secret: (0, 0),
+            ..receiver::Config::default()
         };
         let now = Duration::from_secs(100);
         let recorder = Recorder::new(&viewer, 1 << 30, now);

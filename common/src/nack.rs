@@ -1,0 +1,418 @@
+//! Which missing chunks to ask for, when, and how often (NACK,
+//! <https://www.rfc-editor.org/rfc/rfc4585#section-6.2.1>).
+
+mod outstanding;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::fec::{LossModel, retransmit_gap};
+use crate::reassembly::Assembly;
+use crate::seq::FrameNumber;
+use crate::wire::native::{
+    FRAME_NACK_LEN, FrameNack, GAP_LEN, HEADER, MAX_GAPS, MAX_NACK_FRAMES, NACK_BODY,
+};
+use outstanding::Outstanding;
+
+/// Packets that are out of order by less than this are not asked for; more where
+/// the path reorders more.
+const MIN_REORDERING: Duration = Duration::from_millis(2);
+
+/// The most that reordering delays a NACK.
+const MAX_REORDERING: Duration = Duration::from_millis(15);
+
+/// How much of the greatest lateness is left with the next packet: what comes
+/// out of order once in a hundred packets is not forgotten in between.
+const LATENESS_KEPT: f64 = 0.998;
+
+/// What a retransmission takes beyond the RTT and the spacing of its burst: the
+/// sender's processing.
+const RESPONSE_TIME: Duration = Duration::from_micros(500);
+
+/// How much of the average scheduling delay stays with the next sample, in
+/// eighths.
+const DELAY_KEPT: u32 = 7;
+
+/// The shortest time between two NACKs.
+const NACK_EVERY: Duration = Duration::from_millis(2);
+
+/// Time from copy to copy of a NACK, so that one loss burst seldom takes all;
+/// less where the last copy would come too late.
+const COPY_EVERY: Duration = Duration::from_millis(1);
+
+/// The most copies that wait.
+const MAX_WAITING_COPIES: usize = 64;
+
+/// How often one chunk is asked for at most.
+const MAX_ROUNDS: u32 = 6;
+
+/// Upper bound on missing chunks examined in one frame: with more, NACKs do not
+/// save it.
+const MAX_LOOKED_AT: usize = 512;
+
+/// Upper bound on missing chunks examined over all frames, oldest first: this
+/// runs for every packet.
+const MAX_LOOKED_AT_TOGETHER: usize = 2 * MAX_LOOKED_AT;
+
+/// The RTT until one is measured.
+const UNKNOWN_RTT: Duration = Duration::from_millis(10);
+
+/// The NACKs of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct NackGenerator {
+    frames: BTreeMap<FrameNumber, NackState>,
+    number: u32,
+    /// Copies that are still to leave, by time.
+    copies: VecDeque<(Duration, u32, Vec<FrameNack>)>,
+    not_before: Duration,
+    rtt: Option<Duration>,
+    /// How much later than its successor a packet came recently.
+    lateness: Duration,
+    /// When the newest packet of media or repair arrived.
+    last_received: Duration,
+    /// By how much retransmissions came later than the RTT explains, on average:
+    /// either side may wait to be scheduled on a busy machine.
+    scheduling_delay: Duration,
+}
+
+/// What was done for one frame.
+#[derive(Debug, Default)]
+struct NackState {
+    /// The chunks that were asked for. A frame of which nothing arrived is
+    /// asked for as its chunk 0.
+    outstanding: Outstanding,
+    /// Parity asked for beyond those, and when it is due.
+    extra: Vec<(Duration, usize)>,
+    /// How far the frame had arrived, and since when.
+    progress: VecDeque<(Duration, usize)>,
+}
+
+/// A frame that is incomplete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IncompleteFrame<'a> {
+    pub(crate) number: FrameNumber,
+    /// What arrived of it, if anything.
+    pub(crate) assembly: Option<&'a Assembly>,
+    /// When it is given up.
+    pub(crate) deadline: Duration,
+    /// When its last packet was to arrive.
+    pub(crate) all_due: Duration,
+    /// How many packets complete it, with the parity that arrived.
+    pub(crate) short_of: usize,
+}
+
+impl NackGenerator {
+    /// Takes a measured RTT. The least of the recent ones counts.
+    pub(crate) fn record_rtt(&mut self, rtt: Duration) {
+        let smoothed = self.rtt.map_or(rtt, |before| {
+            if rtt < before {
+                rtt
+            } else {
+                (before * 15 + rtt) / 16
+            }
+        });
+        self.rtt = Some(smoothed);
+    }
+
+    /// The RTT, once it is measured.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    /// Takes how much later a packet came than one sent after it.
+    pub(crate) fn record_lateness(&mut self, late: Duration) {
+        let decayed = self.lateness.mul_f64(LATENESS_KEPT);
+        self.lateness = decayed.max(late);
+    }
+
+    /// Takes the arrival of a packet of media or repair.
+    pub(crate) fn record_arrival(&mut self, now: Duration) {
+        self.last_received = now;
+    }
+
+    /// The path is back after an outage. NACKs sent into it reached nobody, so
+    /// they do not count.
+    pub(crate) fn handle_outage_end(&mut self) {
+        let frames = self.frames.values_mut();
+        frames.for_each(|frame| frame.outstanding = Outstanding::default());
+    }
+
+    /// Takes a retransmission.
+    pub(crate) fn record_retransmission(&mut self, number: FrameNumber, index: u16, now: Duration) {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        let frame = self.frames.get_mut(&number);
+        let late = frame.and_then(|frame| frame.outstanding.record_retransmission(index, rtt, now));
+        if let Some(late) = late {
+            let late = late.saturating_sub(RESPONSE_TIME).min(MAX_REORDERING);
+            self.scheduling_delay = (self.scheduling_delay * DELAY_KEPT + late) / 8;
+        }
+    }
+
+    /// When retransmissions that take `spread` are due.
+    fn expected(&self, spread: Duration, now: Duration) -> Duration {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        now + rtt + RESPONSE_TIME + spread + self.scheduling_delay * 2
+    }
+
+    /// For how long a missing packet may be merely out of order.
+    pub(crate) fn reordering(&self) -> Duration {
+        self.lateness
+            .mul_f64(1.25)
+            .clamp(MIN_REORDERING, MAX_REORDERING)
+    }
+
+    /// Takes how far a frame has arrived.
+    pub(crate) fn record_progress(&mut self, number: FrameNumber, reached: usize, now: Duration) {
+        let reordering = self.reordering();
+        let progress = &mut self.frames.entry(number).or_default().progress;
+        if progress.back().is_none_or(|(_, before)| *before < reached) {
+            progress.push_back((now, reached));
+        }
+        while progress
+            .get(1)
+            .is_some_and(|(since, _)| *since + reordering <= now)
+        {
+            progress.pop_front();
+        }
+    }
+
+    /// Forgets the frames before this one.
+    pub(crate) fn forget_before(&mut self, number: FrameNumber) {
+        self.frames = self.frames.split_off(&number);
+    }
+
+    /// The next NACK and its number, in at most `datagram` bytes: what is due of
+    /// these frames, or the copy of the last one.
+    pub(crate) fn poll<'a>(
+        &mut self,
+        incomplete: impl Iterator<Item = IncompleteFrame<'a>>,
+        model: LossModel,
+        datagram: usize,
+        now: Duration,
+    ) -> Option<(u32, Vec<FrameNack>)> {
+        if self.copies.front().is_some_and(|(due, ..)| *due <= now) {
+            return self
+                .copies
+                .pop_front()
+                .map(|(_, number, frames)| (number, frames));
+        }
+        if now < self.not_before {
+            return None;
+        }
+        let mut room = Room {
+            bytes: datagram.saturating_sub(HEADER + NACK_BODY),
+            gaps: MAX_GAPS,
+        };
+        // Until a request for all of them would come too late.
+        let mut time = Duration::MAX;
+        let frames: Vec<_> = within_reach(incomplete)
+            .filter_map(|frame| {
+                let nack = self.frame_nack(&frame, model, &mut room, now)?;
+                let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+                time = time.min(frame.deadline.saturating_sub(now + rtt));
+                Some(nack)
+            })
+            .take(MAX_NACK_FRAMES)
+            .collect();
+        if frames.is_empty() {
+            return None;
+        }
+        self.number = self.number.wrapping_add(1);
+        self.not_before = now + NACK_EVERY;
+        let copies = model.request_copies() as u32;
+        let gap = COPY_EVERY.min(time / copies);
+        for copy in 1..copies {
+            let due = now + gap * copy;
+            let at = self.copies.partition_point(|(before, ..)| *before <= due);
+            self.copies.insert(at, (due, self.number, frames.clone()));
+        }
+        self.copies.truncate(MAX_WAITING_COPIES);
+        Some((self.number, frames))
+    }
+
+    /// When [`NackGenerator::poll`] has something for these frames.
+    pub(crate) fn due<'a>(
+        &self,
+        incomplete: impl Iterator<Item = IncompleteFrame<'a>>,
+    ) -> Option<Duration> {
+        let frames = within_reach(incomplete).filter_map(|frame| self.due_for(&frame));
+        let first = frames.min().map(|due| due.max(self.not_before));
+        first
+            .into_iter()
+            .chain(self.copies.front().map(|(due, ..)| *due))
+            .min()
+    }
+
+    /// When it is time to ask for more of a frame. `None` where nothing could come
+    /// in time.
+    fn due_for(&self, frame: &IncompleteFrame<'_>) -> Option<Duration> {
+        let due = self.chunks_due(frame).map(|(_, due)| due).min()?;
+        // While enough is on its way nothing more is asked for.
+        let mut coming: Vec<_> = self.outstanding_due(frame).collect();
+        coming.sort_unstable();
+        let enough_until = coming
+            .iter()
+            .rev()
+            .nth(frame.short_of.saturating_sub(1))
+            .copied();
+        let due = due.max(enough_until.unwrap_or_default());
+        let in_time = due + self.rtt.unwrap_or(UNKNOWN_RTT) <= frame.deadline;
+        (in_time && frame.short_of > 0).then_some(due)
+    }
+
+    /// When each of the missing chunks that were asked for is due.
+    fn outstanding_due<'a>(
+        &'a self,
+        frame: &IncompleteFrame<'a>,
+    ) -> impl Iterator<Item = Duration> {
+        let reordering = self.reordering();
+        let asked = self.frames.get(&frame.number);
+        let missing = asked.map(|asked| (asked, frame.missing()));
+        missing.into_iter().flat_map(move |(asked, missing)| {
+            missing.filter_map(move |index| asked.outstanding.due(index, reordering))
+        })
+    }
+
+    /// The missing chunks, each with the time to ask for it.
+    fn chunks_due<'a>(
+        &'a self,
+        frame: &IncompleteFrame<'a>,
+    ) -> impl Iterator<Item = (u16, Duration)> {
+        let tail = frame.all_due + self.reordering();
+        let asked = self.frames.get(&frame.number);
+        frame.missing().filter_map(move |index| {
+            let noticed = asked
+                .and_then(|asked| asked.noticed(index))
+                .map(|at| at + self.reordering());
+            let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
+            let again = asked.and_then(|asked| asked.outstanding.due(index, self.reordering()));
+            match again {
+                Some(_) if asked.is_some_and(|it| it.outstanding.rounds(index) >= MAX_ROUNDS) => {
+                    None
+                }
+                Some(again) => Some((index, noticed.max(again))),
+                None => Some((index, noticed)),
+            }
+        })
+    }
+
+    fn frame_nack(
+        &mut self,
+        frame: &IncompleteFrame<'_>,
+        model: LossModel,
+        room: &mut Room,
+        now: Duration,
+    ) -> Option<FrameNack> {
+        if room.gaps_of_one_more() == 0 || self.due_for(frame)? > now {
+            return None;
+        }
+        let reordering = self.reordering();
+        let outstanding = self.outstanding_due(frame).filter(|due| *due > now).count();
+        let wanted = frame.short_of.saturating_sub(outstanding);
+        let due = self
+            .chunks_due(frame)
+            .filter(|(_, due)| *due <= now)
+            .map(|(index, _)| index);
+        let (chunks, gaps) = gaps(due.take(wanted), room.gaps_of_one_more());
+        if chunks.is_empty() {
+            return None;
+        }
+        room.take(gaps.len());
+        let gap = retransmit_gap(chunks.len());
+        let due = self.expected(gap * (chunks.len() - 1) as u32, now) + reordering;
+        let last = self.expected(Duration::ZERO, due) > frame.deadline;
+        let state = self.frames.entry(frame.number).or_default();
+        state.outstanding.record_nack(&chunks, gap, due, now);
+        // Nothing came where something was due: a loss burst may still go on.
+        let quiet = self.last_received + reordering < now;
+        // Extra packets stand in for any chunk: those on their way count.
+        state.extra.retain(|(due, _)| *due > now);
+        let coming = state.extra.iter().map(|(_, count)| count).sum();
+        let extra = model
+            .extra(outstanding + chunks.len(), last, quiet)
+            .saturating_sub(coming);
+        let extra = extra.min(usize::from(u8::MAX));
+        state.extra.push((due, extra));
+        let extra = extra as u8;
+        let gaps = if frame.assembly.is_some() {
+            gaps
+        } else {
+            Vec::new()
+        };
+        Some(FrameNack {
+            frame: frame.number.seq(),
+            extra,
+            gaps,
+        })
+    }
+}
+
+/// What a NACK still has room for.
+struct Room {
+    bytes: usize,
+    gaps: usize,
+}
+
+impl Room {
+    /// How many gaps of one more frame.
+    fn gaps_of_one_more(&self) -> usize {
+        let gaps = self.bytes.saturating_sub(FRAME_NACK_LEN) / GAP_LEN;
+        gaps.min(self.gaps)
+    }
+
+    /// Takes one more frame with so many gaps.
+    fn take(&mut self, gaps: usize) {
+        self.gaps = self.gaps.saturating_sub(gaps);
+        self.bytes = self.bytes.saturating_sub(FRAME_NACK_LEN + GAP_LEN * gaps);
+    }
+}
+
+impl<'a> IncompleteFrame<'a> {
+    /// The chunks that are missing, as many as are looked at.
+    fn missing(&self) -> impl Iterator<Item = u16> + use<'a> {
+        let missing = self.assembly.map(|assembly| assembly.have().zeroes());
+        let missing = missing.into_iter().flatten().map(|index| index as u16);
+        // Nothing of the frame arrived: the whole frame is asked for.
+        let whole = self.assembly.is_none().then_some(0);
+        missing.take(MAX_LOOKED_AT).chain(whole)
+    }
+}
+
+impl NackState {
+    /// Since when a chunk behind this one has been there.
+    fn noticed(&self, index: u16) -> Option<Duration> {
+        let behind = |(_, reached): &&(Duration, usize)| *reached > usize::from(index);
+        self.progress.iter().find(behind).map(|(since, _)| *since)
+    }
+}
+
+/// The frames that are examined, so that work stays bounded.
+fn within_reach<'a>(
+    incomplete: impl Iterator<Item = IncompleteFrame<'a>>,
+) -> impl Iterator<Item = IncompleteFrame<'a>> {
+    let mut looked_at = 0;
+    incomplete.take_while(move |frame| {
+        let within = looked_at < MAX_LOOKED_AT_TOGETHER;
+        let missing = frame.assembly.map_or(1, Assembly::missing);
+        looked_at += missing.min(MAX_LOOKED_AT);
+        within
+    })
+}
+
+/// The chunks that fit into `most` gaps, and the gaps.
+fn gaps(chunks: impl Iterator<Item = u16>, most: usize) -> (Vec<u16>, Vec<(u16, u16)>) {
+    let mut gaps: Vec<(u16, u16)> = Vec::new();
+    let mut named = Vec::new();
+    for index in chunks {
+        let full = gaps.len() == most;
+        match gaps.last_mut() {
+            Some((first, count)) if *first + *count == index => *count += 1,
+            _ if full => break,
+            _ => gaps.push((index, 1)),
+        }
+        named.push(index);
+    }
+    (named, gaps)
+}

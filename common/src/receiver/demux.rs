@@ -1,0 +1,278 @@
+//! Demultiplexing: the one place where an incoming datagram is decoded, and the
+//! way from there to its session.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::connector::Answer;
+use super::grid::MAX_TILES;
+use super::output::{Event, Port, Verdict};
+use super::probation::CandidateKey;
+use super::raw::RawSession;
+use super::rtp::{self, RtpSession};
+use super::session::Session;
+use super::{Policy, Receiver, formats};
+use crate::stats::DiscardReason;
+use crate::wire::native::{Header, Packet};
+use crate::wire::rtp::Control;
+use crate::wire::{Format, WireError, rtp as rtp_wire};
+
+/// The addresses that last sent to the port of RTCP: what goes there leaves from it.
+#[derive(Debug, Default)]
+pub(super) struct RtcpPeers(Vec<SocketAddr>);
+
+impl RtcpPeers {
+    pub(super) fn insert(&mut self, from: SocketAddr) {
+        self.remove(from);
+        if self.0.len() == MAX_TILES {
+            self.0.remove(0);
+        }
+        self.0.push(from);
+    }
+
+    pub(super) fn remove(&mut self, from: SocketAddr) {
+        self.0.retain(|peer| *peer != from);
+    }
+
+    pub(super) fn port(&self, to: SocketAddr) -> Port {
+        if self.0.contains(&to) {
+            Port::Rtcp
+        } else {
+            Port::Media
+        }
+    }
+}
+
+impl Receiver {
+    /// Takes a datagram. Returns what it was, if it is of the native format.
+    pub(super) fn handle(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Verdict> {
+        self.probation.handle_timeout(now);
+        let mut verdict = None;
+        match self.formats.known(from, datagram, now) {
+            Some(Format::Native) => match Packet::decode(datagram) {
+                Ok(packet) => verdict = Some(self.handle_native(from, packet, datagram.len(), now)),
+                Err(error) => {
+                    verdict = Some(self.handle_undecodable(from, &error));
+                    if self.config.format.is_some() {
+                        self.record_discarded(from, datagram);
+                    }
+                }
+            },
+            Some(Format::Rtp) => self.handle_rtp(from, datagram, now),
+            Some(Format::Raw) => self.handle_raw(from, datagram, now),
+            None => verdict = self.handle_unknown(from, datagram, now),
+        }
+        if let Some(tile) = self.tile_at(from) {
+            self.handle_tile_timeout(tile, now);
+        }
+        self.shed(now);
+        verdict
+    }
+
+    /// Takes a datagram of a source whose format is not proven. Where a bare JPEG
+    /// has begun, anything may continue it, and yet be what it looks like: then
+    /// the first that is proven is right.
+    fn handle_unknown(
+        &mut self,
+        from: SocketAddr,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Verdict> {
+        let error = match Packet::decode(datagram) {
+            Ok(packet) => {
+                self.formats.pin(from, Format::Native, now);
+                return Some(self.handle_native(from, packet, datagram.len(), now));
+            }
+            Err(error) => error,
+        };
+        let within_jpeg = self.probation.is_within_jpeg(from);
+        match Format::of(datagram) {
+            Some(Format::Raw) => self.handle_raw(from, datagram, now),
+            Some(Format::Rtp) if !within_jpeg => self.handle_rtp(from, datagram, now),
+            _ if within_jpeg => {
+                if let Some(packet) = rtp::decode(datagram) {
+                    self.handle_rtp_packet(from, packet, datagram.len(), now);
+                }
+                // Unless that proved what it is.
+                if self.probation.is_within_jpeg(from) {
+                    self.handle_raw(from, datagram, now);
+                }
+            }
+            _ => {
+                let verdict = self.handle_undecodable(from, &error);
+                self.record_discarded(from, datagram);
+                return Some(verdict);
+            }
+        }
+        None
+    }
+
+    /// Takes a native packet: of the handshake, or of a stream.
+    fn handle_native(
+        &mut self,
+        from: SocketAddr,
+        (header, packet): (Header, Packet<'_>),
+        len: usize,
+        now: Duration,
+    ) -> Verdict {
+        let asks = self.asks(now);
+        if let Some(connector) = &mut self.connector {
+            connector.record_arrival(now);
+            if asks {
+                match connector.handle_packet(from, &header, &packet, now) {
+                    Answer::None => {}
+                    Answer::Challenge => return Verdict::Foreign,
+                    Answer::Rejected(viewers) => {
+                        self.push_event(Event::Rejected { viewers });
+                        return Verdict::Foreign;
+                    }
+                }
+            }
+        }
+        let tile = self.tile_of(from, &header, &packet);
+        let verdict = self.select_native(tile, from, (&header, &packet), len, now);
+        self.foreign += u64::from(verdict == Verdict::Foreign);
+        self.malformed += u64::from(verdict == Verdict::Malformed);
+        verdict
+    }
+
+    /// Counts a native datagram that is no packet: corrupt, where it comes from the
+    /// address of a stream that is followed.
+    fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) -> Verdict {
+        let corrupt = match error {
+            WireError::Checksum { .. }
+            | WireError::UnknownFormat(_)
+            | WireError::Short { what: "header", .. } => true,
+            WireError::Version { .. }
+            | WireError::Kind(_)
+            | WireError::Encrypted(_)
+            | WireError::Short { .. }
+            | WireError::Range { .. } => false,
+        };
+        let tile = self.tile_at(from);
+        let session = tile.and_then(|tile| self.tiles[tile].session.as_mut());
+        let session = session.and_then(Session::native_mut);
+        if let Some(session) = session.filter(|it| corrupt && it.from() == from) {
+            session.handle_corrupt();
+            return Verdict::Corrupt;
+        }
+        self.malformed += 1;
+        Verdict::Malformed
+    }
+
+    fn handle_rtp(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        if rtp_wire::is_control(datagram) {
+            let Ok(controls) = Control::decode(datagram) else {
+                self.refuse(from, datagram);
+                return;
+            };
+            // They come from another port than what they are about.
+            let tiles = self.tiles.iter_mut().filter_map(|it| it.session.as_mut());
+            for session in tiles.chain(self.probation.sessions()) {
+                if let Session::Rtp(session) = session {
+                    session.handle_control(&controls, (from, datagram.len()), now);
+                }
+            }
+            return;
+        }
+        match rtp::decode(datagram) {
+            Some(packet) => self.handle_rtp_packet(from, packet, datagram.len(), now),
+            None => self.refuse(from, datagram),
+        }
+    }
+
+    fn handle_rtp_packet(
+        &mut self,
+        from: SocketAddr,
+        (packet, fragment): rtp::JpegPacket<'_>,
+        len: usize,
+        now: Duration,
+    ) {
+        let key = CandidateKey {
+            format: Format::Rtp,
+            number: packet.source.into(),
+            from,
+        };
+        let (viewer, config) = (self.viewer, self.config.clone());
+        let begin = || {
+            let session = RtpSession::new(packet.source, from, viewer, &config, now);
+            Session::Rtp(Box::new(session))
+        };
+        let take = |session: &mut Session| match session {
+            Session::Rtp(session) => session.handle_packet(&packet, &fragment, from, len, now),
+            Session::Native(_) | Session::Raw(_) => false,
+        };
+        self.select_plain(key, begin, take, now);
+    }
+
+    fn handle_raw(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
+        let key = CandidateKey {
+            format: Format::Raw,
+            number: formats::number(from, self.viewer),
+            from,
+        };
+        let begins = Format::of(datagram) == Some(Format::Raw);
+        let session = self.tile_at(from).and_then(|tile| self.session(tile));
+        let is_known = session.is_some_and(|session| session.number() == key.number);
+        if !is_known && !begins && !self.probation.is_within_jpeg(from) {
+            self.refuse(from, datagram);
+            return;
+        }
+        let playout_delay = self.config.playout_delay;
+        let begin = || {
+            let session = RawSession::new(key.number, from, playout_delay, now);
+            Session::Raw(Box::new(session))
+        };
+        let take = |session: &mut Session| match session {
+            Session::Raw(session) => session.handle_datagram(from, datagram, now),
+            Session::Native(_) | Session::Rtp(_) => false,
+        };
+        self.select_plain(key, begin, take, now);
+    }
+
+    /// The tile of the source at an address.
+    pub(super) fn tile_at(&self, from: SocketAddr) -> Option<usize> {
+        match self.config.policy {
+            Policy::Follow => Some(0),
+            Policy::Grid => self.tiles.iter().position(|it| it.from() == Some(from)),
+        }
+    }
+
+    /// The tile of a native packet, whose source's address may have changed.
+    fn tile_of(&self, from: SocketAddr, header: &Header, packet: &Packet<'_>) -> Option<usize> {
+        self.tile_at(from).or_else(|| {
+            let mut tiles = self.tiles.iter();
+            let same =
+                |session: &Session| session.native().is_some() && session.number() == header.stream;
+            let moved = tiles.position(|tile| tile.session.as_ref().is_some_and(same));
+            moved.filter(|_| packet.is_from_sender())
+        })
+    }
+
+    /// Counts what is none of the format that it should be.
+    fn refuse(&mut self, from: SocketAddr, datagram: &[u8]) {
+        self.malformed += 1;
+        self.record_discarded(from, datagram);
+    }
+
+    /// Remembers why a datagram is not taken: it is of another format than the one
+    /// that is, or of none. Once a stream is followed it may be corrupt.
+    fn record_discarded(&mut self, from: SocketAddr, datagram: &[u8]) {
+        let other = self.config.format.zip(Format::of(datagram));
+        match other.filter(|(only, claimed)| only != claimed) {
+            Some((_, claimed)) => {
+                self.discarded
+                    .note(DiscardReason::Format, Some(claimed), from, 1)
+            }
+            None if self.sessions == 0 || self.tile_at(from).is_none() => {
+                self.discarded.note(DiscardReason::Unknown, None, from, 1);
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! A session of the native format: its packets in, its frames and the feedback
+//! to its sender out.
+
+mod bye;
+mod chunks;
+mod clock;
+mod conceal;
+mod credibility;
+mod deadlines;
+mod delay;
+mod feedback;
+mod figures;
+mod latency;
+mod memory;
+mod migration;
+mod path;
+mod plausibility;
+mod playout_delay;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::playout::Playout;
+use super::{Config, SILENCE, SinkOutcome, Verdict};
+use crate::fec::{LossEstimate, Rebuilder};
+use crate::nack::NackGenerator;
+use crate::reassembly::{Origin, Reassembly};
+use crate::seq::FrameNumber;
+use crate::stats::{Arrival, Counters, FrameRecord, JoinPoint, LossCounts};
+use crate::wire::native::{Channel, Chunk, Header, Packet};
+use bye::Bye;
+use clock::Clock;
+use conceal::ReceivedHeaders;
+use deadlines::Deadlines;
+use delay::OneWayDelay;
+pub(super) use latency::LatencyBreakdown;
+use migration::Migration;
+use path::SenderPath;
+use plausibility::Plausibility;
+
+/// A stream is followed in vain when no frame of it was whole in this time: half
+/// a second has several frames of any video.
+const IN_VAIN: Duration = Duration::from_millis(500);
+
+/// A native stream.
+#[derive(Debug)]
+pub(super) struct NativeSession {
+    number: u64,
+    viewer: u64,
+    config: Config,
+    /// Where it comes from.
+    path: SenderPath,
+    /// Where else it seems to come from.
+    migration: Migration,
+    /// Whether the sender has answered from its address.
+    answers: bool,
+    /// Nothing may be sent there until more arrives.
+    muted: bool,
+    plausibility: Plausibility,
+    destination: u16,
+    /// Since when this stream would have been followed at once.
+    free_since: Duration,
+    /// Since when it is followed, and whether a frame came whole.
+    since: Option<Duration>,
+    has_frames: bool,
+    counters: Counters,
+    reassembly: Reassembly,
+    rebuilder: Rebuilder,
+    nack: NackGenerator,
+    deadlines: Deadlines,
+    playout: Playout,
+    headers: ReceivedHeaders,
+    size: Option<(u16, u16)>,
+    quality: Option<u8>,
+    shared_clock: bool,
+    /// Both ends have one clock id, but the exchanges exclude one clock.
+    cloned: bool,
+    clock: Clock,
+    latency: LatencyBreakdown,
+    /// When the newest packet was sent, in the sender's microseconds.
+    newest_sent: u64,
+    /// The longest datagram of media that arrived, in bytes.
+    widest: usize,
+    bye: Option<Bye>,
+    ended: bool,
+    /// The path is back after an outage, and no frame has begun since.
+    resumed: bool,
+    /// No sender report has come since then.
+    totals_stale: bool,
+    delay: OneWayDelay,
+    loss: LossEstimate,
+    loss_reported: LossCounts,
+    report_due: Duration,
+    reports: u32,
+    control_number: u64,
+}
+
+/// What a new session is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joining {
+    pub(super) number: u64,
+    pub(super) from: SocketAddr,
+    /// Since when this stream would have been followed at once.
+    pub(super) free_since: Duration,
+    /// Which packets came before it could be followed.
+    pub(super) passed: JoinPoint,
+}
+
+impl NativeSession {
+    pub(super) fn new(joining: Joining, viewer: u64, config: &Config, now: Duration) -> Self {
+        let number = joining.number;
+        Self {
+            number,
+            viewer,
+            config: config.clone(),
+            path: SenderPath::new(joining.from, config.secret, number, now),
+            migration: Migration::default(),
+            answers: false,
+            muted: false,
+            plausibility: Plausibility::default(),
+            destination: 0,
+            free_since: joining.free_since,
+            since: None,
+            has_frames: false,
+            counters: Counters::new(number).joined_after(joining.passed),
+            reassembly: Reassembly::default(),
+            rebuilder: Rebuilder::default(),
+            nack: NackGenerator::default(),
+            deadlines: Deadlines::default(),
+            playout: Playout::new(number),
+            headers: ReceivedHeaders::default(),
+            size: None,
+            quality: None,
+            shared_clock: false,
+            cloned: false,
+            clock: Clock::default(),
+            latency: LatencyBreakdown::default(),
+            newest_sent: 0,
+            widest: 0,
+            bye: None,
+            ended: false,
+            resumed: false,
+            totals_stale: false,
+            delay: OneWayDelay::default(),
+            loss: LossEstimate::default(),
+            loss_reported: LossCounts::default(),
+            report_due: now,
+            reports: 0,
+            control_number: 0,
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where it comes from.
+    pub(super) fn from(&self) -> SocketAddr {
+        self.path.address()
+    }
+
+    /// When the newest packet arrived.
+    pub(super) fn last_received(&self) -> Duration {
+        self.path.last_received()
+    }
+
+    /// Whether it goes on, as far as anything shows.
+    pub(super) fn is_living(&self, now: Duration) -> bool {
+        !self.has_said_bye() && now.saturating_sub(self.last_received()) < SILENCE
+    }
+
+    /// Whether no frame was whole in all its time: another stream that brings
+    /// frames replaces it.
+    pub(super) fn is_in_vain(&self, now: Duration) -> bool {
+        let long = |since: Duration| now.saturating_sub(since) >= IN_VAIN;
+        !self.has_frames && self.since.is_some_and(long)
+    }
+
+    /// Since when this stream would have been followed at once.
+    pub(super) fn free_since(&self) -> Duration {
+        self.free_since
+    }
+
+    /// Whether a frame of it came whole.
+    pub(super) fn has_frames(&self) -> bool {
+        self.has_frames
+    }
+
+    /// The stream is followed from now on.
+    pub(super) fn follow(&mut self, now: Duration) {
+        self.since = Some(now);
+    }
+
+    pub(super) fn playout(&self) -> &Playout {
+        &self.playout
+    }
+
+    pub(super) fn playout_mut(&mut self) -> &mut Playout {
+        &mut self.playout
+    }
+
+    /// Takes a packet of `len` bytes.
+    pub(super) fn handle_packet(
+        &mut self,
+        header: &Header,
+        packet: &Packet<'_>,
+        (from, len): (SocketAddr, usize),
+        now: Duration,
+    ) -> Verdict {
+        if self.counters.is_before_joining(header) {
+            return Verdict::Foreign;
+        }
+        // A viewer's own packets may come back to it.
+        if !packet.is_from_sender() {
+            return Verdict::Malformed;
+        }
+        // The handshake is no part of the stream.
+        if matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
+            return Verdict::Foreign;
+        }
+        if from == self.path.address() {
+            self.path.record_received(len);
+        } else if !self.migrate(header, packet, (from, len), now) {
+            return Verdict::Foreign;
+        }
+        self.muted = false;
+        if !self.is_credible(header, packet, now) {
+            return Verdict::Malformed;
+        }
+        let known = self.known(header.channel);
+        let begins = self.counters.frames.first().is_none();
+        self.record_outage(now);
+        match self.counters.note_packet(header, len, now) {
+            Arrival::New => {}
+            Arrival::Duplicate => return Verdict::Duplicate,
+            Arrival::Implausible => return Verdict::Malformed,
+        }
+        self.handle_silence(now.saturating_sub(self.last_received()));
+        self.destination = header.destination;
+        self.path.record_packet(now);
+        self.newest_sent = header.sent;
+        if header.channel != Channel::Control {
+            self.nack.record_arrival(now);
+        }
+        if header.channel == Channel::Media {
+            self.record_media(header, len, now);
+        }
+        self.record_progress(header, packet, known, now);
+        let fits = match packet {
+            Packet::Chunk(chunk) => {
+                if begins && chunk.index > 0 {
+                    self.counters.frames.join_within(self.extend(chunk));
+                }
+                self.handle_chunk(header, chunk, Origin::Sent, now)
+            }
+            Packet::Retransmission(chunk) => {
+                self.nack
+                    .record_retransmission(self.extend(chunk), chunk.index, now);
+                self.handle_chunk(header, chunk, Origin::Retransmission, now)
+            }
+            Packet::Tables(tables) => {
+                self.quality = tables.quality;
+                self.headers.insert(tables)
+            }
+            Packet::Parity(parity) => self.handle_parity(parity, now),
+            Packet::SenderReport(totals) => self.handle_sender_report(totals, header.sent, now),
+            Packet::SenderBye(totals) => {
+                let fits = self.handle_sender_report(totals, header.sent, now);
+                match &mut self.bye {
+                    _ if !fits => {}
+                    Some(bye) => bye.repeat(totals.media),
+                    None => {
+                        // The sender stays a moment longer for the last report.
+                        self.report_due = now;
+                        self.bye = Some(Bye::new(totals.media, now));
+                    }
+                }
+                fits
+            }
+            Packet::Echo(echo) => self.handle_echo(echo, header.sent, now),
+            Packet::PathResponse(response) => {
+                self.answers |= self.path.handle_response(response);
+                true
+            }
+            Packet::ReceiverReport(_)
+            | Packet::Nack(_)
+            | Packet::Connect(_)
+            | Packet::Challenge(_)
+            | Packet::Reject(_)
+            | Packet::ReceiverBye(_)
+            | Packet::PathChallenge(_) => false,
+        };
+        if fits {
+            Verdict::Received
+        } else {
+            Verdict::Malformed
+        }
+    }
+
+    fn record_media(&mut self, header: &Header, len: usize, now: Duration) {
+        self.widest = self.widest.max(len);
+        self.nack
+            .record_lateness(self.delay.record(header.sent, header.number, now));
+        let offset = self.offset(header.sent);
+        self.latency.record_packet(header.sent, now, offset);
+        let outlived = |bye: &mut Bye| !bye.record_media(header.number.0, now);
+        self.bye.take_if(outlived);
+    }
+
+    /// Counts a corrupt datagram from this stream's address.
+    pub(super) fn handle_corrupt(&mut self) {
+        self.counters.record_corrupt();
+    }
+
+    /// Counts datagrams that this machine's socket dropped.
+    pub(super) fn handle_socket_drops(&mut self, datagrams: u64) {
+        self.counters.note_socket_drops(datagrams);
+    }
+
+    /// A socket that several streams share dropped datagrams.
+    pub(super) fn handle_shared_drops(&mut self) {
+        self.counters.note_shared_drops();
+    }
+
+    /// Gives up what has had its time. Returns whether the stream ends by it.
+    pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
+        self.expect_next(now);
+        while let Some(number) = self
+            .deadlines
+            .expired(now)
+            .or_else(|| self.reassembly.excess())
+            .or_else(|| self.deadlines.first().filter(|_| self.playout.is_full()))
+        {
+            self.give_up(number, now);
+            self.reassembly.forget();
+            self.release();
+        }
+        self.reassembly.forget();
+        self.release();
+        self.settle(false);
+        let interval = self.interval();
+        if let Some(bye) = &mut self.bye
+            && bye.counts_at(interval) <= now
+        {
+            bye.count();
+        }
+        let over = self.bye.filter(Bye::counts);
+        let over = over.is_some_and(|bye| now >= bye.over_at(self.config.playout_delay));
+        if over && !self.ended {
+            self.end(now);
+            return true;
+        }
+        false
+    }
+
+    /// Whether its sender said that nothing follows.
+    pub(super) fn has_said_bye(&self) -> bool {
+        self.bye.is_some_and(|bye| bye.counts())
+    }
+
+    /// Media packets that it consists of, as its sender said.
+    pub(super) fn last_media(&self) -> u64 {
+        self.bye.map_or(0, |bye| bye.media())
+    }
+
+    /// Believes a bye, since nothing can follow it any more, and settles all
+    /// frames.
+    pub(super) fn finish(&mut self) {
+        if let Some(bye) = &mut self.bye {
+            bye.count();
+        }
+        self.settle(true);
+    }
+
+    /// Whether it has ended by its own bye.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Gives up everything that is waited for.
+    fn end(&mut self, now: Duration) {
+        self.ended = true;
+        while let Some(number) = self.deadlines.first() {
+            self.give_up(number, now);
+        }
+        self.release();
+    }
+
+    /// Ends it for another stream: nothing more is counted.
+    pub(super) fn close(&mut self, now: Duration) {
+        self.end(now);
+        self.counters.close(now);
+    }
+
+    /// The next record of a frame whose outcome is final, in order.
+    pub(super) fn poll_record(&mut self) -> Option<FrameRecord> {
+        self.counters.frames.poll()
+    }
+
+    /// Settles all frames whose outcome is final; at the `end` the others too.
+    pub(super) fn settle(&mut self, end: bool) {
+        let outlook = self.outlook();
+        let latency = &mut self.latency;
+        let mut settled = |record: &FrameRecord| latency.record_frame(record, record.offset_micros);
+        self.counters.settle(&outlook, end, &mut settled);
+    }
+
+    /// Takes what a sink did with a frame. Returns whether it was open.
+    pub(super) fn handle_outcome(&mut self, number: FrameNumber, outcome: SinkOutcome) -> bool {
+        if self.playout.close(number).is_none() {
+            return false;
+        }
+        let frames = &mut self.counters.frames;
+        match outcome {
+            SinkOutcome::Skipped => frames.note_skipped(number),
+            SinkOutcome::Undecodable => frames.note_undecodable(number),
+            SinkOutcome::Shown { at } => frames.note_shown(number, at),
+        }
+        true
+    }
+
+    fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {
+        chunk.frame.extend(FrameNumber(self.counters.frames_sent()))
+    }
+}

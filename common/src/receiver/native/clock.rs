@@ -1,0 +1,229 @@
+//! The sender's clock, seen from the viewer's.
+//!
+//! A report that the sender answers gives the four timestamps of NTP
+//! (<https://www.rfc-editor.org/rfc/rfc5905#section-8>), and with them two
+//! bounds of the offset, which is what is to be added to the sender's time: it
+//! is at least what the report's departure is ahead of its arrival, and at most
+//! what the reply's arrival is ahead of its departure, whatever share of the
+//! round trip either of them took. So the exchanges with the least delay count
+//! (<https://www.rfc-editor.org/rfc/rfc5905#section-10>).
+//! A bound of one moment bounds another one by the drift between the two; and
+//! the drift is bounded by every pair of bounds, as a slope.
+
+use std::collections::VecDeque;
+
+/// An exchange: departure and arrival of a report, then of the reply to it.
+/// Departure of the one and arrival of the other are in the viewer's
+/// microseconds, what is between them in the sender's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exchange {
+    pub(super) report_sent: u64,
+    pub(super) report_received: u64,
+    pub(super) reply_sent: u64,
+    pub(super) reply_received: u64,
+}
+
+/// What is known of the sender's clock at some time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Estimate {
+    /// What is to be added to the sender's time, in microseconds.
+    pub(super) offset: i64,
+    /// How far off that is at most, either way, in microseconds.
+    pub(super) uncertainty: f64,
+    /// How fast the offset grows, in microseconds each microsecond.
+    pub(super) drift: f64,
+    /// How far off that is at most, either way.
+    pub(super) drift_uncertainty: f64,
+}
+
+/// The newest exchanges, and what they say.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// An offset that the others are told from, so that they are small.
+    base: i128,
+    exchanges: VecDeque<Bounds>,
+    line: Option<Line>,
+}
+
+/// Bounds of the offset less the base, each at a time of the sender.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    least: Bound,
+    most: Bound,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    at: u64,
+    offset: f64,
+}
+
+/// From at least to at most.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    least: f64,
+    most: f64,
+}
+
+/// The offset less the base from a time of the sender on.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    at: u64,
+    offset: Range,
+    drift: Range,
+}
+
+impl Clock {
+    /// Takes an exchange. One that no clock could have made is not looked at.
+    pub(super) fn record(&mut self, exchange: Exchange) {
+        let Exchange {
+            report_sent,
+            report_received,
+            reply_sent,
+            reply_received,
+        } = exchange;
+        let late = |later: u64, earlier: u64| i128::from(later) - i128::from(earlier);
+        let (away, held) = (
+            late(reply_received, report_sent),
+            late(reply_sent, report_received),
+        );
+        if held < 0 || away < held {
+            return;
+        }
+        let most = late(reply_received, reply_sent);
+        if self.exchanges.is_empty() {
+            self.base = most;
+        }
+        let bound = |at, offset: i128, resolution| Bound {
+            at,
+            offset: (offset - self.base) as f64 + resolution,
+        };
+        let bounds = Bounds {
+            least: bound(
+                report_received,
+                late(report_sent, report_received),
+                -RESOLUTION,
+            ),
+            most: bound(reply_sent, most, RESOLUTION),
+        };
+        if self.exchanges.len() == MAX_EXCHANGES {
+            self.exchanges.pop_front();
+        }
+        self.exchanges.push_back(bounds);
+        // Where no drift explains them all, one of the clocks was stopped or
+        // set: what was before is of another clock.
+        self.line = loop {
+            match self.line_at(reply_sent) {
+                None if self.exchanges.len() > 1 => self.exchanges.pop_front(),
+                line => break line,
+            };
+        };
+    }
+
+    /// What is known at a time of the sender.
+    pub(super) fn at(&self, time: u64) -> Option<Estimate> {
+        let Line { at, offset, drift } = self.line?;
+        let since = since(at, time);
+        let grown = offset.middle() + drift.middle() * since;
+        Some(Estimate {
+            offset: i64::try_from(self.base.saturating_add(grown.round() as i128)).ok()?,
+            uncertainty: offset.half() + drift.half() * since.abs() + RESOLUTION / 2.0,
+            drift: drift.middle(),
+            drift_uncertainty: drift.half(),
+        })
+    }
+
+    /// Whether the two clocks cannot be one, which has no offset.
+    pub(super) fn excludes_one_clock(&self, time: u64) -> bool {
+        let apart = |estimate: &Estimate| {
+            (estimate.offset as f64).abs() > estimate.uncertainty + ARRIVALS_OFF
+        };
+        self.exchanges.len() >= FEWEST && self.at(time).as_ref().is_some_and(apart)
+    }
+
+    /// What the exchanges say together at the time of the newest; `None` where
+    /// they contradict one another.
+    fn line_at(&self, at: u64) -> Option<Line> {
+        let drift = self.drift().filter(Range::is_true)?;
+        let mut offset = Range {
+            least: f64::NEG_INFINITY,
+            most: f64::INFINITY,
+        };
+        for Bounds { least, most } in &self.exchanges {
+            let grown = |bound: &Bound| {
+                let since = since(bound.at, at);
+                [drift.least, drift.most].map(|drift| bound.offset + drift * since)
+            };
+            let ([a, b], [c, d]) = (grown(least), grown(most));
+            offset.least = offset.least.max(a.min(b));
+            offset.most = offset.most.min(c.max(d));
+        }
+        offset.is_true().then_some(Line { at, offset, drift })
+    }
+
+    /// The slopes of all lines between the bounds.
+    fn drift(&self) -> Option<Range> {
+        let mut drift = Range {
+            least: -MAX_DRIFT,
+            most: MAX_DRIFT,
+        };
+        for Bounds { most, .. } in &self.exchanges {
+            for Bounds { least, .. } in &self.exchanges {
+                let between = since(least.at, most.at);
+                let slope = (most.offset - least.offset) / between;
+                if between > 0.0 {
+                    drift.most = drift.most.min(slope + WANDER);
+                } else if between < 0.0 {
+                    drift.least = drift.least.max(slope - WANDER);
+                } else if most.offset < least.offset {
+                    return None;
+                }
+            }
+        }
+        Some(drift)
+    }
+}
+
+impl Range {
+    fn is_true(&self) -> bool {
+        self.least <= self.most
+    }
+
+    fn middle(&self) -> f64 {
+        f64::midpoint(self.least, self.most)
+    }
+
+    fn half(&self) -> f64 {
+        (self.most - self.least) / 2.0
+    }
+}
+
+fn since(earlier: u64, later: u64) -> f64 {
+    (i128::from(later) - i128::from(earlier)) as f64
+}
+
+/// Exchanges that are remembered: a minute, one every 900 ms. In that time the
+/// temperature of a crystal, and with it the drift, hardly changes.
+const MAX_EXCHANGES: usize = 64;
+
+/// The most that two clocks drift apart: each is a clock of NTP, whose
+/// frequency is off by no more than half of that
+/// (<https://www.rfc-editor.org/rfc/rfc5905#appendix-A.1.1>).
+const MAX_DRIFT: f64 = 1_000e-6;
+
+/// By how much the drift may differ from one minute to the next: what NTP
+/// allows a clock (<https://www.rfc-editor.org/rfc/rfc5905#section-7.2>).
+const WANDER: f64 = 15e-6;
+
+/// Exchanges that have to agree before one clock is not believed in any more.
+const FEWEST: usize = 3;
+
+/// By how many microseconds a time of arrival may be off, since the system
+/// takes it by the calendar: a busy machine is held up between two clocks.
+const ARRIVALS_OFF: f64 = 5_000.0;
+
+/// Times on the wire are cut to a microsecond.
+const RESOLUTION: f64 = 1.0;
+
+#[cfg(test)]
+mod tests;

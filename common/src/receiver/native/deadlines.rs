@@ -1,0 +1,143 @@
+//! The frames that are waited for, each with its playout deadline, and when the
+//! next one is overdue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::seq::FrameNumber;
+
+/// The most frames that are waited for at once: more than come within any
+/// sensible playout delay.
+const MAX_FRAMES: usize = 256;
+
+/// A frame is overdue when it is late by this, or by an eighth of the time
+/// between frames if that is more.
+const MIN_OVERDUE: Duration = Duration::from_millis(4);
+
+/// This many frames in a row count as overdue, then the source counts as pausing.
+const MAX_OVERDUE: u64 = 3;
+
+/// How long a frame is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    /// When its last packet was to arrive.
+    pub(super) all_due: Duration,
+    /// When it is given up.
+    pub(super) until: Duration,
+    /// Whether anything shows that it was sent. A frame that is only overdue is
+    /// asked for, but its source may be slow: it is not given up.
+    pub(super) sent: bool,
+}
+
+/// The frames of one stream that are waited for, whether or not something of
+/// them arrived.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    frames: BTreeMap<FrameNumber, Deadline>,
+    /// The newest frame that began to arrive, and when.
+    newest: Option<(FrameNumber, Duration)>,
+    /// Frames below this were taken for overdue.
+    expected: u64,
+}
+
+impl Deadlines {
+    /// Waits for a frame that was sent, unless it is waited for already. One
+    /// that was only overdue keeps its deadline while that is still to come.
+    pub(super) fn insert(&mut self, number: FrameNumber, wait: Deadline, now: Duration) {
+        let deadline = self.frames.entry(number).or_insert(wait);
+        if !deadline.sent && deadline.until <= now {
+            *deadline = wait;
+        }
+        deadline.sent = true;
+    }
+
+    /// Waits for a frame that begins to arrive as it is sent. When it was expected
+    /// counts no more.
+    pub(super) fn insert_begun(&mut self, number: FrameNumber, wait: Deadline) {
+        let deadline = self.frames.entry(number).or_insert(wait);
+        if !deadline.sent {
+            *deadline = wait;
+        }
+    }
+
+    /// Takes that the frames below `end` were sent: none of them is only overdue.
+    pub(super) fn record_sent(&mut self, end: u64) {
+        let sent = self.frames.range_mut(..FrameNumber(end));
+        sent.for_each(|(_, wait)| wait.sent = true);
+    }
+
+    /// Waits for frames before this one until then at the latest.
+    pub(super) fn limit_before(&mut self, number: FrameNumber, until: Duration) {
+        let before = self.frames.range_mut(..number);
+        before.for_each(|(_, wait)| wait.until = wait.until.min(until));
+    }
+
+    /// Waits for it no longer.
+    pub(super) fn remove(&mut self, number: FrameNumber) {
+        self.frames.remove(&number);
+    }
+
+    /// Takes that a frame begins to arrive.
+    pub(super) fn record_begin(&mut self, number: FrameNumber, now: Duration) {
+        if self.newest.is_none_or(|(newest, _)| newest < number) {
+            self.newest = Some((number, now));
+        }
+    }
+
+    /// The frames, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FrameNumber, Deadline)> {
+        self.frames.iter().map(|(number, wait)| (*number, *wait))
+    }
+
+    /// The oldest frame.
+    pub(super) fn first(&self) -> Option<FrameNumber> {
+        self.frames.first_key_value().map(|(number, _)| *number)
+    }
+
+    /// The oldest frame that has had its time, or for which there is no room.
+    pub(super) fn expired(&self, now: Duration) -> Option<FrameNumber> {
+        if self.frames.len() > MAX_FRAMES {
+            return self.first();
+        }
+        self.iter()
+            .find(|(_, wait)| wait.sent && wait.until <= now)
+            .map(|(number, _)| number)
+    }
+
+    /// When the next frame is given up.
+    pub(super) fn next(&self) -> Option<Duration> {
+        let sent = self.frames.values().filter(|wait| wait.sent);
+        sent.map(|wait| wait.until).min()
+    }
+
+    /// The frame that is overdue next and when, where frames come `interval`
+    /// apart and `known` of them are known. `None` before the first frame, and
+    /// where the source has come to a pause.
+    pub(super) fn overdue(
+        &self,
+        interval: Duration,
+        known: u64,
+    ) -> Option<(FrameNumber, Duration)> {
+        let number = FrameNumber(self.expected.max(known));
+        let due = self.due(number, interval)?;
+        let paused = number.0 >= known.saturating_add(MAX_OVERDUE);
+        (!paused).then(|| (number, due + MIN_OVERDUE.max(interval / 8)))
+    }
+
+    /// When a frame that is still to come is due.
+    pub(super) fn due(&self, number: FrameNumber, interval: Duration) -> Option<Duration> {
+        let (newest, began) = self.newest?;
+        let after = u32::try_from(number.0.saturating_sub(newest.0)).ok()?;
+        Some(began + interval.checked_mul(after)?)
+    }
+
+    /// Waits for a frame because it is overdue.
+    pub(super) fn insert_overdue(&mut self, number: FrameNumber, wait: Deadline) {
+        let overdue = Deadline {
+            sent: false,
+            ..wait
+        };
+        self.frames.entry(number).or_insert(overdue);
+        self.expected = number.0 + 1;
+    }
+}

@@ -1,0 +1,68 @@
+//! One-way delay between two clocks that need not agree: only its changes mean
+//! something.
+
+use std::time::Duration;
+
+use crate::seq::PacketNumber;
+
+/// The least delay is taken over this window and the one before: long enough for
+/// a queue to have been empty once, short enough for clocks not to drift.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The one-way delay of one stream's packets, in microseconds.
+#[derive(Debug, Default)]
+pub(super) struct OneWayDelay {
+    /// When the newest packet was sent, its number, and its delay.
+    newest: Option<((u64, u64), i128)>,
+    smoothed: f64,
+    /// The delay of the newest packet above the least.
+    excess: f64,
+    least: Option<(i128, i128)>,
+    window_ends: Duration,
+}
+
+impl OneWayDelay {
+    /// Takes a packet that was sent at `sent` microseconds of the sender's clock.
+    /// Returns how much later it came than one sent after it; zero if it is in
+    /// order. Equal send times are ordered by packet number.
+    pub(super) fn record(
+        &mut self,
+        sent: u64,
+        number: PacketNumber,
+        arrival: Duration,
+    ) -> Duration {
+        let delay = arrival.as_micros() as i128 - i128::from(sent);
+        let late = match self.newest {
+            Some((newest, its)) if (sent, number.0) < newest => delay - its,
+            _ => {
+                self.newest = Some(((sent, number.0), delay));
+                0
+            }
+        };
+        let (before, now) = self.least.unwrap_or((delay, delay));
+        if arrival >= self.window_ends {
+            self.window_ends = arrival + WINDOW;
+            self.least = Some((now, delay));
+        } else {
+            self.least = Some((before, now.min(delay)));
+        }
+        let above = (delay - self.floor().unwrap_or(delay)).max(0) as f64;
+        self.excess = above;
+        self.smoothed += (above - self.smoothed) / 16.0;
+        Duration::from_micros(u64::try_from(late).unwrap_or(0))
+    }
+
+    /// The recent delay above the least: a queue that fills.
+    pub(super) fn queueing(&self) -> Duration {
+        Duration::from_micros(self.smoothed as u64)
+    }
+
+    /// How long the newest packet waited in queues, as far as one can tell.
+    pub(super) fn excess(&self) -> Duration {
+        Duration::from_micros(self.excess as u64)
+    }
+
+    fn floor(&self) -> Option<i128> {
+        self.least.map(|(before, now)| before.min(now))
+    }
+}

@@ -1,0 +1,221 @@
+//! What the two sides tell one another: sender reports and echoes in; receiver
+//! reports, NACKs and challenges out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::clock::Exchange;
+use super::{Bye, LatencyBreakdown, NativeSession};
+use crate::fec::LossModel;
+use crate::receiver::EAGER_REPORTS;
+use crate::seq::PacketNumber;
+use crate::wire::native::{
+    Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
+    SenderReport, micros,
+};
+use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
+
+/// Time between reports.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Time between the first reports.
+const EAGER_EVERY: Duration = Duration::from_millis(20);
+
+/// Bytes of the longest NACK.
+const LONGEST_NACK: usize = HEADER + 14 + MAX_NACK_FRAMES * 6 + MAX_GAPS * 4;
+
+/// No stream counts this far: above it sums could overflow.
+const MAX_COUNT: u64 = 1 << 48;
+
+impl NativeSession {
+    /// Takes a sender report. Returns whether it can be one.
+    pub(super) fn handle_sender_report(
+        &mut self,
+        totals: &SenderReport,
+        sent: u64,
+        now: Duration,
+    ) -> bool {
+        let counts = [
+            totals.frames_captured,
+            totals.frames_replaced,
+            totals.frames_not_sent,
+            totals.frames_sent,
+            totals.media,
+            totals.repair,
+            totals.control,
+            totals.bytes,
+            totals.jpeg_bytes,
+            totals.send_errors,
+        ];
+        if counts.into_iter().any(|count| count > MAX_COUNT) {
+            return false;
+        }
+        let age = sent.saturating_sub(totals.started);
+        let listening = micros(now.saturating_sub(self.free_since));
+        self.shared_clock = !self.cloned
+            && totals.clock_id != 0
+            && (self.config.clock_id)(self.number) == Some(totals.clock_id);
+        let next = self.counters.frames_sent();
+        self.totals_stale = false;
+        self.counters.note_totals(*totals, listening >= age);
+        if next > 0 || self.counters.is_from_start() {
+            self.await_frames(next, self.counters.frames_sent(), now);
+        }
+        true
+    }
+
+    /// Takes the echo of a report.
+    pub(super) fn handle_echo(&mut self, reply: &Echo, sent: u64, now: Duration) -> bool {
+        if reply.viewer == self.viewer {
+            self.answers = true;
+            self.clock.record(Exchange {
+                report_sent: reply.report_sent,
+                report_received: reply.report_received,
+                reply_sent: sent,
+                reply_received: micros(now),
+            });
+            if self.shared_clock && self.clock.excludes_one_clock(sent) {
+                (self.shared_clock, self.cloned) = (false, true);
+                // They were measured on one clock.
+                self.latency = LatencyBreakdown::default();
+            }
+            let away = micros(now).saturating_sub(reply.report_sent);
+            let held = sent.saturating_sub(reply.report_received);
+            self.nack
+                .record_rtt(Duration::from_micros(away.saturating_sub(held)));
+        }
+        true
+    }
+
+    pub(in crate::receiver) fn poll_timeout(&self) -> Option<Duration> {
+        if self.ended {
+            return None;
+        }
+        let given_up = self.deadlines.next();
+        let end = self.bye.map(|bye| {
+            let counts = bye.counts_at(self.interval());
+            bye.over_at(self.config.playout_delay).max(counts)
+        });
+        let counts = self.bye.filter(|bye: &Bye| !bye.counts());
+        let counts = counts.map(|bye| bye.counts_at(self.interval()));
+        let report_due = Some(self.report_due).filter(|due| self.path.may_send(1, *due));
+        let nack = if self.may_nack() {
+            self.nack.due(self.incomplete())
+        } else {
+            None
+        };
+        // What would not be sent is not waited for.
+        let nack = nack.filter(|_| !self.muted);
+        let next = self.overdue().map(|(_, at)| at);
+        [report_due, given_up, end, counts, nack, next]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Fills `out` with the next datagram for the sender. Returns where it goes.
+    pub(in crate::receiver) fn poll_transmit(
+        &mut self,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> Option<SocketAddr> {
+        if self.ended {
+            return None;
+        }
+        if let Some(challenge) = self.migration.poll_challenge(self.viewer, now) {
+            let (to, packet) = (challenge.0, Packet::PathChallenge(challenge.1));
+            self.encode(&packet, now, out);
+            self.migration.record_sent(to, out.len());
+            return Some(to);
+        }
+        let packet = self.poll_packet(now)?;
+        self.encode(&packet, now, out);
+        self.path.record_sent(out.len());
+        Some(self.path.address())
+    }
+
+    fn poll_packet(&mut self, now: Duration) -> Option<Packet<'static>> {
+        let may_nack = self.path.may_send(LONGEST_NACK, now);
+        self.muted = !may_nack;
+        if may_nack && let Some((number, frames)) = self.poll_nack(now) {
+            return Some(Packet::Nack(Nack {
+                viewer: self.viewer,
+                number,
+                frames,
+            }));
+        }
+        if now < self.report_due {
+            return None;
+        }
+        self.report_due = now
+            + if self.reports < EAGER_REPORTS {
+                EAGER_EVERY
+            } else {
+                REPORT_EVERY
+            };
+        if !self.path.may_send(HEADER + ReceiverReport::LEN, now) {
+            let challenge = self.path.challenge(self.viewer, now)?;
+            return Some(Packet::PathChallenge(challenge));
+        }
+        self.reports += 1;
+        Some(Packet::ReceiverReport(self.report()))
+    }
+
+    fn poll_nack(&mut self, now: Duration) -> Option<(u32, Vec<FrameNack>)> {
+        if !self.may_nack() {
+            return None;
+        }
+        let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
+        // No longer than what the sender has shown to pass, and than any path of
+        // an Ethernet's width carries, over IPv6 too.
+        let limit = self.widest.clamp(MIN_DATAGRAM, DEFAULT_DATAGRAM);
+        let incomplete =
+            super::playout_delay::incomplete(&self.deadlines, &self.reassembly, &self.rebuilder);
+        self.nack.poll(incomplete, model, limit, now)
+    }
+
+    fn report(&mut self) -> ReceiverReport {
+        let counts = self.counters.loss_counts();
+        let before = std::mem::replace(&mut self.loss_reported, counts);
+        self.loss.note(
+            counts.expected.saturating_sub(before.expected),
+            counts.missing.saturating_sub(before.missing),
+            counts.gaps.saturating_sub(before.gaps),
+        );
+        let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
+        let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        let mut report = ReceiverReport {
+            viewer: self.viewer,
+            loss_ppm: (model.loss() * 1e6) as u32,
+            burst_milli: (model.burst() * 1e3) as u32,
+            rtt: self.nack.rtt().map_or(0, |rtt| micros(rtt).max(1)),
+            queueing: micros(self.delay.queueing()),
+            playout_delay: micros(self.config.playout_delay),
+            ..ReceiverReport::default()
+        };
+        self.counters.fill_report(&self.outlook(), &mut report);
+        let latency = self.latency();
+        let latency = |share| {
+            let micros = latency.capture_to_shown().micros_at(share);
+            u32::try_from(micros).unwrap_or(u32::MAX)
+        };
+        report.latency_p50 = latency(0.50);
+        report.latency_p95 = latency(0.95);
+        report.latency_p99 = latency(0.99);
+        report.latency_max = latency(1.0);
+        report
+    }
+
+    /// Appends a packet, as the destination that this viewer was addressed as.
+    fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
+        let header = Header {
+            stream: self.number,
+            destination: self.destination,
+            channel: packet.channel(),
+            number: PacketNumber(self.control_number),
+            sent: micros(now),
+        };
+        self.control_number += 1;
+        packet.encode(&header, out);
+    }
+}

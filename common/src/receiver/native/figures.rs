@@ -1,0 +1,84 @@
+//! What a native session counts and measures.
+
+use super::clock::Estimate;
+use super::{LatencyBreakdown, NativeSession};
+use crate::stats::Outlook;
+use crate::stats::{self, Statistics};
+use crate::wire::Format;
+
+impl NativeSession {
+    /// What was counted. The delays are those of the streams followed `earlier`
+    /// too.
+    pub(in crate::receiver) fn statistics(&self, earlier: &LatencyBreakdown) -> Statistics {
+        let mut latency = self.latency();
+        latency.add(earlier);
+        let mut statistics = self.counters.statistics(&self.outlook());
+        statistics.stream = stats::Stream {
+            number: Some(format!("{:016x}", self.number)),
+            addresses: vec![self.from().to_string()],
+            wire: Some(Format::Native.name()),
+            width: self.size.map(|(width, _)| width.into()),
+            height: self.size.map(|(_, height)| height.into()),
+            quality: self.quality,
+            shared_clock: self.shared_clock,
+            ended: self.has_said_bye(),
+            ..stats::Stream::default()
+        };
+        statistics.delays_ms = latency.delays(self.counters.totals());
+        statistics.clock = self.clock();
+        let latency = statistics.delays_ms.capture_to_shown;
+        statistics.latency_ms = latency.filter(|_| self.shared_clock);
+        statistics
+    }
+
+    /// Where the time of its frames went, by what is known of the clock now.
+    pub(in crate::receiver) fn latency(&self) -> LatencyBreakdown {
+        let mut latency = self.latency.clone();
+        let offset = self.offset(self.newest_sent);
+        let open = self.counters.frames.open();
+        open.for_each(|record| latency.record_frame(record, offset));
+        latency
+    }
+
+    /// Which frames are still open.
+    pub(super) fn outlook(&self) -> Outlook {
+        Outlook {
+            // Nobody waits for what is not followed.
+            awaited: self.deadlines.first().filter(|_| self.since.is_some()),
+            offset_micros: self.offset(self.newest_sent),
+            farewell: self.has_said_bye(),
+        }
+    }
+
+    /// What is to be added to a time of the sender, in microseconds.
+    pub(super) fn offset(&self, time: u64) -> Option<i64> {
+        if self.shared_clock {
+            return Some(0);
+        }
+        self.clock.at(time).map(|estimate| estimate.offset)
+    }
+
+    /// What is known of the sender's clock.
+    fn clock(&self) -> Option<stats::Clock> {
+        if self.shared_clock {
+            return Some(stats::Clock {
+                shared: true,
+                ..stats::Clock::default()
+            });
+        }
+        let Estimate {
+            offset,
+            uncertainty,
+            drift,
+            drift_uncertainty,
+        } = self.clock.at(self.newest_sent)?;
+        Some(stats::Clock {
+            shared: false,
+            cloned: self.cloned,
+            offset_ms: offset as f64 / 1e3,
+            drift_ppm: drift * 1e6,
+            drift_uncertainty_ppm: drift_uncertainty * 1e6,
+            uncertainty_ms: uncertainty / 1e3,
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Where the latency of a stream's frames and packets comes from.
+
+use std::time::Duration;
+
+use crate::stats::{self, DelayHistogram, FrameRecord, Percentiles};
+use crate::wire::native::{self, SenderReport};
+
+/// DelayHistogram by stage: those of frames are of the frames shown.
+#[derive(Clone, Debug, Default)]
+pub(in crate::receiver) struct LatencyBreakdown {
+    sent_to_complete: DelayHistogram,
+    complete_to_shown: DelayHistogram,
+    capture_to_shown: DelayHistogram,
+    one_way: DelayHistogram,
+}
+
+impl LatencyBreakdown {
+    /// Takes a packet of media that was sent at `sent` microseconds of the sender's
+    /// clock. `offset` is to be added to it.
+    pub(super) fn record_packet(&mut self, sent: u64, arrival: Duration, offset: Option<i64>) {
+        add(&mut self.one_way, Some(sent), Some(arrival), offset);
+    }
+
+    /// Takes a frame. Its time in each stage counts if it was shown.
+    pub(super) fn record_frame(&mut self, record: &FrameRecord, offset: Option<i64>) {
+        let micros = |time: Option<Duration>| time.map(native::micros);
+        let FrameRecord {
+            captured,
+            sent,
+            complete,
+            shown,
+            ..
+        } = record;
+        add(&mut self.sent_to_complete, micros(*sent), *complete, offset);
+        add(
+            &mut self.capture_to_shown,
+            micros(*captured),
+            *shown,
+            offset,
+        );
+        add(
+            &mut self.complete_to_shown,
+            micros(*complete),
+            *shown,
+            Some(0),
+        );
+    }
+
+    /// Counts those of another stream too.
+    pub(in crate::receiver) fn add(&mut self, other: &Self) {
+        self.sent_to_complete.add(&other.sent_to_complete);
+        self.complete_to_shown.add(&other.complete_to_shown);
+        self.capture_to_shown.add(&other.capture_to_shown);
+        self.one_way.add(&other.one_way);
+    }
+
+    /// From capture to shown.
+    pub(super) fn capture_to_shown(&self) -> &DelayHistogram {
+        &self.capture_to_shown
+    }
+
+    /// All distributions: those that the viewer measures, and those that the
+    /// sender reports.
+    pub(super) fn delays(&self, totals: Option<&SenderReport>) -> stats::Delays {
+        let totals = totals.copied().unwrap_or_default();
+        stats::Delays {
+            capture_to_encoded: reported([
+                totals.encode_p50,
+                totals.encode_p95,
+                totals.encode_p99,
+                totals.encode_max,
+            ]),
+            encoded_to_sent: reported([
+                totals.send_p50,
+                totals.send_p95,
+                totals.send_p99,
+                totals.send_max,
+            ]),
+            sent_to_complete: self.sent_to_complete.percentiles(),
+            complete_to_shown: self.complete_to_shown.percentiles(),
+            capture_to_shown: self.capture_to_shown.percentiles(),
+            one_way: self.one_way.percentiles(),
+        }
+    }
+}
+
+/// A distribution as a sender report carries it.
+fn reported(micros: [u32; 4]) -> Option<Percentiles> {
+    let [p50, p95, p99, max] = micros.map(|micros| f64::from(micros) / 1e3);
+    (max > 0.0).then_some(Percentiles { p50, p95, p99, max })
+}
+
+/// Counts the time from `from` to `to`, where all of it is known. Less than
+/// nothing, as an offset that is a little off makes of a short one, is nothing.
+fn add(delays: &mut DelayHistogram, from: Option<u64>, to: Option<Duration>, offset: Option<i64>) {
+    if let (Some(from), Some(to), Some(offset)) = (from, to, offset) {
+        let micros = to.as_micros() as i128 - i128::from(from) - i128::from(offset);
+        let micros = u64::try_from(micros.max(0)).unwrap_or(u64::MAX);
+        delays.note(Duration::from_micros(micros));
+    }
+}

@@ -1,0 +1,41 @@
+//! The memory that a session holds, and how it releases it.
+
+use std::time::Duration;
+
+use super::NativeSession;
+
+impl NativeSession {
+    /// Bytes of frames and of parity that it holds.
+    pub(in crate::receiver) fn held_bytes(&self) -> usize {
+        let parts = [
+            self.reassembly.held_bytes(),
+            self.rebuilder.held_bytes(),
+            self.playout.held_bytes(),
+        ];
+        parts.into_iter().sum()
+    }
+
+    /// Releases what is the least loss: frames that are closed, parity, the oldest
+    /// incomplete frame. Returns whether there was anything.
+    pub(in crate::receiver) fn shed(&mut self, now: Duration) -> bool {
+        if self.reassembly.release_oldest() || self.rebuilder.forget_oldest() {
+            return true;
+        }
+        let open = self.reassembly.open().map(|(number, _)| number).next();
+        if let Some(number) = open {
+            // Not even what arrived of it is shown: that would be one more copy.
+            self.deadlines.remove(number);
+            self.reassembly.give_up(number);
+            self.counters.frames.give_up(number);
+            self.reassembly.release_oldest();
+            self.release();
+            return true;
+        }
+        let Some(awaited) = self.deadlines.first() else {
+            return false;
+        };
+        self.give_up(awaited, now);
+        self.release();
+        true
+    }
+}

@@ -1,0 +1,244 @@
+//! Sequence numbers and timestamps of packets, extended on arrival.
+
+use std::time::Duration;
+
+use crate::seq::{PacketNumber, extend};
+
+/// The furthest that numbers may jump within one run
+/// (`MAX_DROPOUT`, <https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>).
+const MAX_DROPOUT: u64 = 3000;
+
+/// The furthest that a number may be behind the highest one (`MAX_MISORDER`
+/// there), unless the stream is so fast that more are on the way together.
+const MAX_MISORDER: u64 = 100;
+
+/// This many packets may be lost in no time, however slow the stream.
+const MIN_JUMP: u64 = 16;
+
+/// For how long packets are counted for their rate.
+const RATE_SPAN: Duration = Duration::from_millis(250);
+
+/// Nothing of a stream arrives for this long only where its source pauses or the
+/// network was away: a packet that is out of order arrives sooner.
+pub(super) const RESUMED: Duration = Duration::from_millis(300);
+
+/// The number of the first packet that arrives: high enough that packets before it
+/// that come out of order have numbers above zero.
+const BEGIN: u64 = 1 << 16;
+
+/// Extends 16-bit numbers and 32-bit times.
+#[derive(Debug, Default)]
+pub(super) struct Numbering {
+    /// What is subtracted from sequence numbers, modulo 2^16.
+    shift: u16,
+    ticks: Option<u64>,
+    /// After a jump: the sequence number that confirms it.
+    expected: Option<u16>,
+    /// When the newest packet came that fit.
+    last_received: Duration,
+    rate: Rate,
+}
+
+/// A packet's extended number and timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extended {
+    pub(super) number: PacketNumber,
+    pub(super) ticks: u64,
+}
+
+/// What is known of a stream's pace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// From frame to frame.
+    pub(super) interval: Duration,
+    /// After this long without a packet its sender may have restarted.
+    pub(super) quiet: Duration,
+}
+
+impl Numbering {
+    /// Extends the numbers of a packet that came at `now`. `next` is one above the
+    /// highest number so far, 0 before the first. `None` for a packet that is
+    /// further from all before it than the time that passed explains, unless a
+    /// second one continues from there and no other came for a while: then its
+    /// sender restarted. Whoever forges packets of a living stream moves it no
+    /// further than that. After an outage the first one counts: a frame without its
+    /// first packet is lost.
+    pub(super) fn extend(
+        &mut self,
+        sequence: u16,
+        timestamp: u32,
+        next: u64,
+        pace: Pace,
+        now: Duration,
+    ) -> Option<Extended> {
+        let low = u64::from(timestamp);
+        if next == 0 {
+            self.shift = sequence;
+            self.take(now);
+            self.ticks = Some(low);
+            return Some(Extended {
+                number: PacketNumber(BEGIN),
+                ticks: low,
+            });
+        }
+        let elapsed = now.saturating_sub(self.last_received);
+        let jump = self.rate.packets(elapsed + pace.interval);
+        let jump = jump.map_or(MAX_DROPOUT, |jump| MAX_DROPOUT.min(MIN_JUMP + 2 * jump));
+        let misorder = self.rate.packets(pace.interval).unwrap_or(0);
+        let behind = MAX_MISORDER.max(2 * misorder).min(MAX_DROPOUT);
+        let mut number = extend(u64::from(sequence.wrapping_sub(self.shift)), 16, next);
+        // SequenceTracker may have wrapped meanwhile.
+        let resumed = elapsed >= RESUMED;
+        let near = (next.saturating_sub(behind)..=next + jump).contains(&number);
+        if !near || resumed && number < next {
+            let expected = self.expected.replace(sequence.wrapping_add(1));
+            let restarted = expected == Some(sequence) && elapsed >= pace.quiet;
+            if !restarted && !resumed {
+                return None;
+            }
+            self.shift = sequence.wrapping_sub(next as u16);
+            number = next;
+            self.ticks = None;
+        }
+        self.take(now);
+        let ticks = self.ticks.map_or(low, |near| extend(low, 32, near));
+        self.ticks = Some(ticks);
+        Some(Extended {
+            number: PacketNumber(number),
+            ticks,
+        })
+    }
+
+    fn take(&mut self, now: Duration) {
+        self.expected = None;
+        self.last_received = now;
+        self.rate.note(now);
+    }
+
+    /// A number as receiver reports carry it: the sender's own, and above it how
+    /// often that wrapped.
+    pub(super) fn on_the_wire(&self, number: u64) -> u32 {
+        (number - BEGIN + u64::from(self.shift)) as u32
+    }
+}
+
+/// How many packets come a second.
+#[derive(Debug, Default)]
+struct Rate {
+    /// Since when these were counted.
+    since: Duration,
+    count: u32,
+    /// Packets a second in the span before; `None` before there was one.
+    before: Option<f64>,
+}
+
+impl Rate {
+    fn note(&mut self, now: Duration) {
+        let elapsed = now.saturating_sub(self.since);
+        // Over an outage nothing was to be counted.
+        if elapsed >= 2 * RATE_SPAN {
+            (self.since, self.count) = (now, 0);
+        } else if elapsed >= RATE_SPAN {
+            self.before = Some(f64::from(self.count) / elapsed.as_secs_f64());
+            (self.since, self.count) = (now, 0);
+        }
+        self.count += 1;
+    }
+
+    /// How many come in so long; `None` while that is not known.
+    fn packets(&self, span: Duration) -> Option<u64> {
+        let now = f64::from(self.count) / RATE_SPAN.as_secs_f64();
+        let rate = self.before?.max(now);
+        Some((rate * span.as_secs_f64()) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const PACE: Pace = Pace {
+        interval: Duration::from_millis(30),
+        quiet: Duration::from_millis(100),
+    };
+
+    fn extend_at(
+        numbering: &mut Numbering,
+        next: &mut u64,
+        sequence: u16,
+        time: u32,
+        now: Duration,
+    ) -> Option<u64> {
+        let extended = numbering.extend(sequence, time, *next, PACE, now)?;
+        *next = (*next).max(extended.number.0 + 1);
+        Some(extended.number.0)
+    }
+
+    #[test]
+    fn numbers_and_times_go_on_over_their_wraps() {
+        let (mut numbering, mut next) = (Numbering::default(), 0);
+        let mut extended =
+            |sequence, time| extend_at(&mut numbering, &mut next, sequence, time, MS);
+        assert_eq!(extended(65_534, u32::MAX), Some(BEGIN));
+        assert_eq!(extended(1, 8), Some(BEGIN + 3));
+        assert_eq!(extended(65_535, u32::MAX), Some(BEGIN + 1));
+        assert_eq!(extended(65_533, 1), Some(BEGIN - 1));
+        assert_eq!(numbering.on_the_wire(BEGIN + 3), 65_537);
+        let last = numbering.extend(2, 9, next, PACE, MS).unwrap();
+        assert_eq!(last.ticks, (1 << 32) + 9);
+    }
+
+    #[test]
+    fn after_an_outage_the_first_packet_counts_wherever_its_number_is() {
+        for sequence in [110, 5_000, 40_000, 65_000, 109, 50] {
+            let (mut numbering, mut next) = (Numbering::default(), 0);
+            for sequence in 100..110 {
+                extend_at(&mut numbering, &mut next, sequence, 5_000, MS);
+            }
+            let back = MS + RESUMED;
+            let extended = numbering.extend(sequence, 9_000, next, PACE, back);
+            let number = extended.expect("it counts").number.0;
+            assert!((next..next + MAX_DROPOUT).contains(&number), "{sequence}");
+            // The next one goes on from there.
+            let extended = numbering.extend(sequence + 1, 9_000, number + 1, PACE, back);
+            assert_eq!(extended.map(|extended| extended.number.0), Some(number + 1));
+        }
+    }
+
+    #[test]
+    fn a_leap_counts_when_a_second_packet_goes_on_from_it_and_the_first_run_is_over() {
+        let (mut numbering, mut next) = (Numbering::default(), 0);
+        let mut extended =
+            |sequence, time, now| extend_at(&mut numbering, &mut next, sequence, time, now);
+        for sequence in 100..110 {
+            extended(sequence, 5_000, MS);
+        }
+        assert_eq!(extended(30_000, 1, MS), None);
+        assert_eq!(extended(110, 5_000, MS), Some(BEGIN + 10));
+        assert_eq!(extended(30_000, 1, 2 * MS), None);
+        assert_eq!(extended(30_001, 1, 100 * MS), None);
+        assert_eq!(extended(30_002, 1, 101 * MS), Some(BEGIN + 11));
+        assert_eq!(extended(30_003, 1, 101 * MS), Some(BEGIN + 12));
+    }
+
+    #[test]
+    fn a_leap_is_as_long_as_the_time_that_passed() {
+        let (mut numbering, mut next) = (Numbering::default(), 0);
+        // 500 packets a second.
+        for sequence in 0..1_000_u16 {
+            let now = 2 * MS * sequence.into();
+            assert!(extend_at(&mut numbering, &mut next, sequence, 0, now).is_some());
+        }
+        let last = 2 * MS * 999;
+        assert_eq!(
+            extend_at(&mut numbering, &mut next, 1_100, 0, last + MS),
+            None
+        );
+        let lost = extend_at(&mut numbering, &mut next, 1_040, 0, last + MS);
+        assert_eq!(lost, Some(BEGIN + 1_040));
+        let outage = Duration::from_secs(2);
+        let back = extend_at(&mut numbering, &mut next, 2_040, 0, last + outage);
+        assert_eq!(back, Some(BEGIN + 2_040));
+    }
+}

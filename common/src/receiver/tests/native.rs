@@ -1,0 +1,144 @@
+//! A native stream.
+
+use super::*;
+use crate::seq::FrameNumber;
+use crate::wire::native::Packet;
+
+const SENDER: &str = "192.0.2.1:5005";
+const MIRROR: &str = "192.0.2.2:5005";
+
+/// Gives the receiver everything that is due by `now`.
+fn transmit(transmitter: &mut Sender, receiver: &mut Receiver, now: Duration) {
+    let mut out = Vec::new();
+    while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        for datagram in out.chunks(transmit.segment) {
+            receiver.handle_datagram(SENDER.parse().unwrap(), datagram, now);
+        }
+    }
+}
+
+#[test]
+fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
+    let config = sender::Config {
+        pace: false,
+        ..sender::Config::default()
+    };
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    let (mut report, mut reports) = (Vec::new(), 0);
+    for tick in 0..600 {
+        let now = Duration::from_millis(10) * tick;
+        if tick == 0 {
+            // As many bytes as all reports take, since it proves nothing.
+            let jpeg = bytes::Bytes::from_static(&[1; 20_000]);
+            transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        }
+        if tick == 500 {
+            transmitter.finish(now);
+        }
+        transmit(&mut transmitter, &mut receiver, now);
+        receiver.handle_timeout(now);
+        while let Some(to) = receiver.poll_transmit(now, &mut report) {
+            assert_eq!(to, SENDER.parse().unwrap());
+            receiver.handle_datagram(MIRROR.parse().unwrap(), &report, now);
+            reports += 1;
+        }
+    }
+    let statistics = receiver.statistics();
+    assert!(reports > 20);
+    assert_eq!(statistics.packets.malformed, Some(reports));
+    assert_eq!(statistics.packets.received, statistics.packets.sent);
+    let mut events = std::iter::from_fn(|| receiver.poll_event());
+    assert!(events.any(|event| event == Event::Ended { tile: 0, stream: 1 }));
+}
+
+#[test]
+fn bytes_sent_are_known_once_the_farewell_has_told_them() {
+    let mut transmitter = Sender::new(sender::Config::default(), 1, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    for tick in 0..100 {
+        let now = Duration::from_millis(10) * tick;
+        let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
+        transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        transmit(&mut transmitter, &mut receiver, now);
+        // SenderReport of long ago would be fewer than were received since.
+        assert_eq!(receiver.statistics().bytes.sent, None);
+    }
+    let mut now = Duration::from_secs(1);
+    transmitter.finish(now);
+    transmit(&mut transmitter, &mut receiver, now);
+    assert_eq!(receiver.statistics().bytes.sent, None, "media may follow");
+    for _ in 0..30 {
+        now += Duration::from_millis(10);
+        transmit(&mut transmitter, &mut receiver, now);
+        receiver.handle_timeout(now);
+    }
+    let bytes = receiver.statistics().bytes;
+    assert!(bytes.sent > Some(500_000));
+    assert_eq!(bytes.sent, bytes.received);
+    assert_eq!(bytes.sent, transmitter.statistics(now).bytes.sent);
+}
+
+/// How long after the eleventh frame was sent the twelfth is handed out, when a
+/// chunk of the former is lost for good and the viewer would wait for 300 ms;
+/// whether or not the sender hears of that.
+fn held_up(heard: bool) -> Duration {
+    let interval = Duration::from_millis(40);
+    let config = sender::Config {
+        interval: Some(interval),
+        fec: crate::fec::Fec::Off,
+        ..sender::Config::default()
+    };
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
+    let config = Config {
+        playout_delay: BUDGET,
+        ..Config::default()
+    };
+    let mut receiver = Receiver::new(config, 2, Duration::ZERO);
+    let mut out = Vec::new();
+    for tick in 0..1_000 {
+        let now = Duration::from_millis(1) * tick;
+        if tick % 40 == 0 {
+            let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
+            transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        }
+        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            for datagram in out.chunks(transmit.segment) {
+                let lost = match Packet::decode(datagram).unwrap().1 {
+                    Packet::Chunk(chunk) => {
+                        let frame = chunk.frame.extend(FrameNumber(10));
+                        frame == FrameNumber(10) && chunk.index == 1
+                    }
+                    Packet::Retransmission(_) => true,
+                    _ => false,
+                };
+                if !lost {
+                    receiver.handle_datagram(SENDER.parse().unwrap(), datagram, now);
+                }
+            }
+        }
+        receiver.handle_timeout(now);
+        while let Some(frame) = receiver.poll_frame() {
+            if frame.id.number == FrameNumber(11) {
+                return now - interval * 10;
+            }
+        }
+        while receiver.poll_transmit(now, &mut out).is_some() {
+            if heard {
+                transmitter.handle_datagram(0, &out, now);
+            }
+        }
+    }
+    panic!("the frame behind is never handed out");
+}
+
+const BUDGET: Duration = Duration::from_millis(300);
+
+#[test]
+fn what_cannot_be_answered_any_more_holds_up_no_newer_frame() {
+    // A sender that has heard nothing keeps frames for 60 ms.
+    let unheard = held_up(false);
+    assert!(unheard < Duration::from_millis(100), "{unheard:?}");
+    let heard = held_up(true);
+    assert!(heard >= BUDGET, "{heard:?}");
+}

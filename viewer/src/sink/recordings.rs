@@ -1,0 +1,104 @@
+//! A recording of each tile: that of the first in the file as it is named, those
+//! of others beside it, numbered.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use framegram_cli::console::Console;
+use framegram_cli::errors;
+use framegram_cli::threads::Threads;
+use framegram_common::receiver::ReceivedFrame;
+
+use super::recording::{Format, Recording};
+use super::{Flow, Shown, Sink, Status, TICK};
+
+/// The recordings, one for each tile.
+pub struct Recordings {
+    tiles: Vec<Recording>,
+    path: PathBuf,
+    format: Format,
+    patience: Option<Duration>,
+    console: Arc<Console>,
+    threads: Threads,
+}
+
+impl Recordings {
+    /// Claims the file of the first tile, as [`Recording::create`].
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn create(
+        path: &Path,
+        format: Format,
+        patience: Option<Duration>,
+        console: &Arc<Console>,
+        threads: &Threads,
+    ) -> anyhow::Result<Self> {
+        let first = Recording::create(path, format, patience, console, threads)?;
+        Ok(Self {
+            tiles: vec![first],
+            path: path.to_owned(),
+            format,
+            patience,
+            console: Arc::clone(console),
+            threads: threads.clone(),
+        })
+    }
+}
+
+impl Sink for Recordings {
+    fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
+        while self.tiles.len() <= frame.tile {
+            let path = numbered(&self.path, self.tiles.len() + 1);
+            let (console, threads) = (&self.console, &self.threads);
+            let next = Recording::create(&path, self.format, self.patience, console, threads)?;
+            self.tiles.push(next);
+        }
+        self.tiles[frame.tile].show(frame, status)
+    }
+
+    fn take_remark(&mut self) -> Option<String> {
+        self.tiles.iter_mut().find_map(Sink::take_remark)
+    }
+
+    fn tend(&mut self, status: &Status) -> anyhow::Result<Flow> {
+        for recording in &mut self.tiles {
+            if recording.tend(status)? == Flow::Quit {
+                return Ok(Flow::Quit);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn patience(&self) -> Duration {
+        TICK
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        let finished: Vec<_> = self.tiles.iter_mut().map(Sink::finish).collect();
+        errors::all_of(finished)
+    }
+}
+
+/// The name of a tile's file: `cam-2.mjpeg` beside `cam.mjpeg`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}-{number}");
+    if let Some(extension) = path.extension() {
+        name = format!("{name}.{}", extension.to_string_lossy());
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_further_tiles_are_numbered() {
+        let name = |path: &str| numbered(Path::new(path), 2).display().to_string();
+        assert_eq!(name("a/cam.mjpeg"), "a/cam-2.mjpeg");
+        assert_eq!(name("cam"), "cam-2");
+    }
+}

@@ -1,0 +1,293 @@
+//! Frames of several senders are decoded beside the thread that receives. One
+//! sender's slow frames hold up neither the others nor the end: it has one frame
+//! with the decoders at a time, the newest of those that came meanwhile is next,
+//! and one decoder is left to the quick ones.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use bytes::Bytes;
+use framegram_cli::threads::Threads;
+use framegram_common::jpeg::{self, JpegHeader};
+use framegram_common::receiver::{FrameId, ReceivedFrame};
+use framegram_common::slices;
+use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage, vet};
+
+use crate::sink::wall;
+
+/// A frame to be decoded.
+pub(super) struct Job {
+    pub(super) tile: usize,
+    pub(super) frame: ReceivedFrame,
+    /// The frame shown before, to fill holes from.
+    pub(super) before: Option<Bytes>,
+    /// How large it is seen; `None`: nobody looks.
+    pub(super) area: Option<(usize, usize)>,
+    /// Memory for its pixels.
+    pub(super) picture: XrgbImage,
+}
+
+/// What became of it.
+pub(super) struct Done {
+    pub(super) tile: usize,
+    pub(super) id: FrameId,
+    /// The JPEG with its holes filled.
+    pub(super) jpeg: Bytes,
+    pub(super) picture: XrgbImage,
+    pub(super) outcome: Result<(), Undecodable>,
+    pub(super) took: Duration,
+}
+
+/// The decoders, each in a thread of its own. One that is amid a frame is left
+/// behind at the end.
+pub(super) struct Decoding {
+    queue: Arc<Queue>,
+    done: Receiver<Done>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Mutex<Jobs>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    quick: VecDeque<Job>,
+    slow: VecDeque<Job>,
+    over: bool,
+}
+
+impl Decoding {
+    /// Starts the decoders, whose panics go to `threads`.
+    ///
+    /// # Errors
+    /// When the system has no room for them.
+    pub(super) fn start(threads: &Threads) -> Result<Self> {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let decoders = processors.clamp(*DECODERS.start(), *DECODERS.end());
+        Self::with(threads, decoders, || {
+            let mut decoder = Decoder::new()?;
+            Ok(move |job| decode(&mut decoder, job))
+        })
+    }
+
+    fn with<W: FnMut(Job) -> Done + Send + 'static>(
+        threads: &Threads,
+        decoders: usize,
+        worker: impl Fn() -> Result<W>,
+    ) -> Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let (finished, done) = mpsc::channel();
+        for decoder in 0..decoders {
+            let (queue, finished, mut work) = (Arc::clone(&queue), finished.clone(), worker()?);
+            let takes_slow = decoder > 0;
+            threads.spawn("decoder", move || {
+                while let Some(job) = queue.take(takes_slow) {
+                    // Whoever asked may be gone.
+                    let _ = finished.send(work(job));
+                }
+            })?;
+        }
+        Ok(Self { queue, done })
+    }
+
+    /// Puts a frame behind those of other senders; `is_slow` where the decoder
+    /// that is left to quick ones is not to take it.
+    pub(super) fn put(&self, job: Job, is_slow: bool) {
+        let mut jobs = self.queue.lock();
+        let line = if is_slow {
+            &mut jobs.slow
+        } else {
+            &mut jobs.quick
+        };
+        line.push_back(job);
+        drop(jobs);
+        self.queue.changed.notify_all();
+    }
+
+    /// A frame that is decoded, if there is one.
+    pub(super) fn poll(&self) -> Option<Done> {
+        self.done.try_recv().ok()
+    }
+}
+
+impl Drop for Decoding {
+    fn drop(&mut self) {
+        let mut jobs = self.queue.lock();
+        *jobs = Jobs {
+            over: true,
+            ..Jobs::default()
+        };
+        drop(jobs);
+        self.queue.changed.notify_all();
+    }
+}
+
+impl Queue {
+    /// Waits for a frame; `None` when there are no more.
+    fn take(&self, takes_slow: bool) -> Option<Job> {
+        let mut jobs = self.lock();
+        loop {
+            if jobs.over {
+                return None;
+            }
+            let slow = takes_slow.then(|| jobs.slow.pop_front()).flatten();
+            if let Some(job) = slow.or_else(|| jobs.quick.pop_front()) {
+                return Some(job);
+            }
+            let waited = self.changed.wait(jobs);
+            jobs = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a frame is likely to take long, as far as its header tells.
+pub(super) fn looks_slow(jpeg: &[u8]) -> bool {
+    let Ok(header) = JpegHeader::parse(jpeg) else {
+        return false;
+    };
+    let pixels = usize::from(header.width) * usize::from(header.height);
+    pixels * jpeg::scan_count(jpeg) > QUICK_PIXELS
+}
+
+fn decode(decoder: &mut Decoder, job: Job) -> Done {
+    let begun = Instant::now();
+    let Job {
+        tile,
+        frame,
+        before,
+        area,
+        mut picture,
+    } = job;
+    let jpeg = filled(&frame, before.as_ref());
+    let outcome = decoder.size(&jpeg).and_then(|coded| {
+        if !frame.checked {
+            vet(&jpeg, false)?;
+        }
+        let reduction = area.map_or(Reduction::Eighth, |area| {
+            Reduction::towards(coded, wall::seen(coded, area))
+        });
+        decoder.decode(&jpeg, reduction, &mut picture)
+    });
+    Done {
+        tile,
+        id: frame.id,
+        jpeg,
+        picture,
+        outcome,
+        took: begun.elapsed(),
+    }
+}
+
+/// The JPEG of a frame, its holes filled from the one before.
+fn filled(frame: &ReceivedFrame, before: Option<&Bytes>) -> Bytes {
+    let filled = before
+        .filter(|_| !frame.stale.is_empty())
+        .and_then(|before| slices::fill(&frame.jpeg, &frame.stale, before));
+    filled.map_or_else(|| frame.jpeg.clone(), Bytes::from)
+}
+
+/// How many decoders there are: at least one besides that of the quick frames,
+/// and few, since a progressive picture takes 240 MB while it is decoded.
+const DECODERS: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// Pixels of all scans of a frame that is decoded quickly: twice 4K.
+const QUICK_PIXELS: usize = 2 * 3_840 * 2_160;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use framegram_cli::stop::Stop;
+
+    use super::*;
+    use crate::fixture::{frame, quadrants};
+
+    /// How long a decoder may take, on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn job(tile: usize, number: u64, jpeg: &[u8]) -> Job {
+        Job {
+            tile,
+            frame: frame(number, jpeg),
+            before: None,
+            area: None,
+            picture: XrgbImage::default(),
+        }
+    }
+
+    /// Decoders whose slow frames, those of tile 0, take until the sender of the
+    /// second is dropped.
+    fn held_up(decoders: usize) -> (Decoding, Sender<()>) {
+        let (release, held) = channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let threads = Threads::new(&Stop::new());
+        let decoding = Decoding::with(&threads, decoders, || {
+            let held = Arc::clone(&held);
+            let mut decoder = Decoder::new()?;
+            Ok(move |job: Job| {
+                if job.tile == 0 {
+                    let _ = held.lock().unwrap().recv();
+                }
+                decode(&mut decoder, job)
+            })
+        });
+        (decoding.unwrap(), release)
+    }
+
+    #[test]
+    fn one_sender_s_slow_frames_do_not_hold_up_the_others() {
+        for decoders in [2, 4] {
+            let (decoding, release) = held_up(decoders);
+            let jpeg = quadrants(64, 48);
+            // As from many senders.
+            for number in 0..8 {
+                decoding.put(job(0, number, &jpeg), true);
+            }
+            for number in 0..50 {
+                decoding.put(job(1, number, &jpeg), false);
+                let done = decoding.done.recv_timeout(PATIENCE).unwrap();
+                assert_eq!((done.tile, done.id.number.0), (1, number));
+                assert!(done.outcome.is_ok());
+            }
+            drop(release);
+            for _ in 0..8 {
+                let done = decoding.done.recv_timeout(PATIENCE).unwrap();
+                assert_eq!(done.tile, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_waits_for_no_frame() {
+        let (decoding, release) = held_up(2);
+        for number in 0..3 {
+            decoding.put(job(0, number, &quadrants(64, 48)), true);
+        }
+        drop(decoding);
+        drop(release);
+    }
+
+    #[test]
+    fn large_frames_of_many_scans_look_slow() {
+        assert!(!looks_slow(&quadrants(64, 48)));
+        assert!(!looks_slow(b"no jpeg"));
+        let mut large = quadrants(64, 48);
+        let sof = large.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        let side = 4_000_u16.to_be_bytes();
+        large[sof + 5..sof + 9].copy_from_slice(&[side, side].concat());
+        assert!(!looks_slow(&large));
+        large.extend([0xff, 0xda]);
+        assert!(looks_slow(&large));
+    }
+}
