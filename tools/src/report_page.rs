@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use framegram_common::stats::OUTCOMES;
-use syn::{Attribute, Expr, Fields, Item, ItemEnum, ItemStruct, Lit, Meta, Type};
+use syn::{Attribute, Expr, Fields, Item, ItemEnum, ItemStruct, Lit, Meta, Type, Visibility};
 
 /// Where the structs stand.
 const SOURCES: [&str; 5] = [
@@ -159,6 +159,9 @@ impl Types {
             if flat {
                 let (_, target) = self.words(&field.ty);
                 all.extend(self.fields(&target.context("what is flattened is a struct")?)?);
+                continue;
+            }
+            if !matches!(field.vis, Visibility::Public(_)) {
                 continue;
             }
             let name = field.ident.as_ref().map(ToString::to_string);

@@ -61,6 +61,9 @@ pub struct Bucket {
     pub quality: Option<u8>,
     /// From capture to shown, in milliseconds.
     pub delay_ms: Option<Spread>,
+    /// How many delays there are, and their sum in milliseconds.
+    #[serde(skip)]
+    pub(super) delays: (u64, f64),
 }
 
 /// A few values.
@@ -90,19 +93,12 @@ pub struct TimelineRecorder {
     /// The newest time at which a frame counted.
     last: Duration,
     bucket_s: u32,
-    buckets: Vec<Gathered>,
+    buckets: Vec<Bucket>,
     strip: OutcomeStrip,
     lossy: LossyFrames,
     delays: DelayHistogram,
     /// Bytes, packets lost and packets dropped, as they were told last.
     told: [u64; 3],
-}
-
-#[derive(Clone, Debug, Default)]
-struct Gathered {
-    bucket: Bucket,
-    /// How many delays, and their sum in milliseconds.
-    delays: (u64, f64),
 }
 
 impl Default for TimelineRecorder {
@@ -135,8 +131,7 @@ impl TimelineRecorder {
         if at.is_zero() {
             return;
         }
-        let gathered = self.at(at);
-        let bucket = &mut gathered.bucket;
+        let bucket = self.at(at);
         bucket.shown += u64::from(record.outcome.is_shown());
         bucket.concealed += u64::from(record.outcome == Outcome::Concealed);
         bucket.repaired += u64::from(matches!(
@@ -146,15 +141,7 @@ impl TimelineRecorder {
         bucket.lost += u64::from(record.outcome.info().is_loss);
         if let Some(delay) = delay {
             let millis = delay.as_secs_f64() * 1e3;
-            gathered.delays.0 += 1;
-            gathered.delays.1 += millis;
-            let spread = bucket.delay_ms.get_or_insert(Spread {
-                min: millis,
-                mean: millis,
-                max: millis,
-            });
-            spread.min = spread.min.min(millis);
-            spread.max = spread.max.max(millis);
+            bucket.add_delays((1, millis), (millis, millis));
         }
     }
 
@@ -172,16 +159,16 @@ impl TimelineRecorder {
             return;
         }
         let quality = statistics.stream.quality;
-        let bucket = &mut self.at(now).bucket;
+        let bucket = self.at(now);
         bucket.quality = quality.or(bucket.quality);
         let before = std::mem::replace(&mut self.told, told);
         for (index, of) in COUNTS.into_iter().enumerate() {
-            *of(&mut self.at(now).bucket) += told[index].saturating_sub(before[index]);
+            *of(self.at(now)) += told[index].saturating_sub(before[index]);
             // What was missing and came late, or has another cause, makes a
             // count fall: it is taken from the newest buckets that have it.
             let mut less = before[index].saturating_sub(told[index]);
-            for gathered in self.buckets.iter_mut().rev() {
-                let count = of(&mut gathered.bucket);
+            for bucket in self.buckets.iter_mut().rev() {
+                let count = of(bucket);
                 let part = less.min(*count);
                 *count -= part;
                 less -= part;
@@ -194,7 +181,7 @@ impl TimelineRecorder {
     pub fn timeline(&self) -> Timeline {
         Timeline {
             bucket_s: self.bucket_s,
-            buckets: self.buckets.iter().map(Gathered::bucket).collect(),
+            buckets: self.buckets.clone(),
             frames_per_letter: self.strip.frames_per_letter,
             outcomes: self.strip.letters(),
             delay_histogram: self.bins(),
@@ -204,17 +191,17 @@ impl TimelineRecorder {
     }
 
     /// The bucket of a time; times before the first are in the first.
-    fn at(&mut self, time: Duration) -> &mut Gathered {
+    fn at(&mut self, time: Duration) -> &mut Bucket {
         let origin = *self.origin.get_or_insert(time);
         let seconds = time.saturating_sub(origin).as_secs();
         while seconds / u64::from(self.bucket_s) >= MAX_BUCKETS as u64 {
             self.bucket_s *= 2;
             let pairs = self.buckets.chunks(2);
-            self.buckets = pairs.map(Gathered::join).collect();
+            self.buckets = pairs.map(Bucket::join).collect();
         }
         let index = (seconds / u64::from(self.bucket_s)) as usize;
         if index >= self.buckets.len() {
-            self.buckets.resize_with(index + 1, Gathered::default);
+            self.buckets.resize_with(index + 1, Bucket::default);
         }
         &mut self.buckets[index]
     }
@@ -238,38 +225,34 @@ impl TimelineRecorder {
     }
 }
 
-impl Gathered {
-    fn bucket(&self) -> Bucket {
-        let mut bucket = self.bucket.clone();
-        if let Some(spread) = &mut bucket.delay_ms {
-            spread.mean = self.delays.1 / self.delays.0.max(1) as f64;
-        }
-        bucket
+impl Bucket {
+    /// Adds so many delays with this sum, the least and the largest of them.
+    fn add_delays(&mut self, (count, sum): (u64, f64), (min, max): (f64, f64)) {
+        self.delays.0 += count;
+        self.delays.1 += sum;
+        let before = self.delay_ms;
+        self.delay_ms = Some(Spread {
+            min: before.map_or(min, |before| before.min.min(min)),
+            mean: self.delays.1 / self.delays.0 as f64,
+            max: before.map_or(max, |before| before.max.max(max)),
+        });
     }
 
     /// One or two as one.
     fn join(parts: &[Self]) -> Self {
         let mut all = Self::default();
         for part in parts {
-            let (to, from) = (&mut all.bucket, &part.bucket);
-            to.shown += from.shown;
-            to.repaired += from.repaired;
-            to.concealed += from.concealed;
-            to.lost += from.lost;
-            to.packets_lost += from.packets_lost;
-            to.socket_dropped += from.socket_dropped;
-            to.bytes += from.bytes;
-            to.quality = from.quality.or(to.quality);
-            to.delay_ms = match (to.delay_ms, from.delay_ms) {
-                (Some(a), Some(b)) => Some(Spread {
-                    min: a.min.min(b.min),
-                    max: a.max.max(b.max),
-                    ..a
-                }),
-                (a, b) => a.or(b),
-            };
-            all.delays.0 += part.delays.0;
-            all.delays.1 += part.delays.1;
+            all.shown += part.shown;
+            all.repaired += part.repaired;
+            all.concealed += part.concealed;
+            all.lost += part.lost;
+            all.packets_lost += part.packets_lost;
+            all.socket_dropped += part.socket_dropped;
+            all.bytes += part.bytes;
+            all.quality = part.quality.or(all.quality);
+            if let Some(spread) = part.delay_ms {
+                all.add_delays(part.delays, (spread.min, spread.max));
+            }
         }
         all
     }

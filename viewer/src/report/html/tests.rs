@@ -73,6 +73,7 @@ fn example() -> (Statistics, Timeline) {
             mean: 22.0,
             max: 60.0,
         }),
+        ..Bucket::default()
     });
     let timeline = Timeline {
         bucket_s: 1,
