@@ -294,7 +294,10 @@ impl<'a> Pair<'a> {
         let killed = self.kill_at.is_some_and(|at| now >= at);
         let cut = self.scenario.cut.is_some_and(|cut| now >= START + cut);
         let out = self.is_out();
-        while !killed {
+        if killed {
+            return;
+        }
+        loop {
             let sent = match self.transmitter.poll_output(now, &mut self.buffer) {
                 Output::Transmit(sent) => sent,
                 Output::Answer(_) => {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::acceptor::Acceptor;
 use super::destination::Destination;
 use super::feedback::short_micros;
 use super::{Protocol, Sender};
@@ -132,7 +133,7 @@ impl Sender {
         statistics.packets.malformed = Some(counts.malformed);
         statistics.bytes.sent = Some(bytes);
         statistics.bytes.jpeg = Some(counts.jpeg_bytes);
-        statistics.admission = self.acceptor.as_ref().map(|acceptor| acceptor.counts());
+        statistics.admission = self.acceptor.as_ref().map(Acceptor::counts);
         self.latency.fill(&mut statistics.delays_ms);
         if let Protocol::Rtp(rtp) = &self.protocol {
             rtp.fill(&mut statistics);
@@ -155,9 +156,7 @@ impl Sender {
     /// How many viewers are served that came by themselves.
     #[must_use]
     pub fn admitted(&self) -> usize {
-        self.acceptor
-            .as_ref()
-            .map_or(0, |acceptor| acceptor.served())
+        self.acceptor.as_ref().map_or(0, Acceptor::served)
     }
 
     /// The sender report, as far as it is the same for all destinations.

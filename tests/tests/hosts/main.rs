@@ -1,6 +1,8 @@
 //! Several hosts on one machine, or several clocks: in namespaces, which only
 //! root may make. Without root these tests are reported as ignored.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
 mod addresses;
 mod clocks;
 mod dropping;
