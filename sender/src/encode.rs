@@ -85,6 +85,21 @@ impl Limiter {
     }
 }
 
+/// What an encoded frame is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameOrigin {
+    /// Pixels.
+    Pixels,
+    /// It is the source's own JPEG.
+    PassedThrough,
+    /// The source's own JPEG, which was decoded.
+    Reencoded {
+        /// The format of the datagrams cannot carry that JPEG, or not every viewer
+        /// can decode it.
+        unsupported: bool,
+    },
+}
+
 /// An encoded frame and how it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
@@ -96,19 +111,14 @@ pub struct Encoded {
     pub height: usize,
     /// Its quality, unless it is the source's own.
     pub quality: Option<u8>,
-    /// It is the source's own JPEG.
-    pub passed_through: bool,
-    /// It was the source's own JPEG, and was decoded for whatever reason.
-    pub was_jpeg: bool,
+    /// What it is made from.
+    pub origin: FrameOrigin,
     /// It carries the stamp that was asked for.
     pub stamped: bool,
     /// Its quality is lower than asked for, to fit the longest frame.
     pub quality_lowered: bool,
     /// It is smaller than asked for, to fit the longest frame.
     pub scaled_down: bool,
-    /// It is made from a JPEG that the format of the datagrams cannot carry, or
-    /// that not every viewer can decode.
-    pub reencoded: bool,
     /// What was odd about the source's own JPEG, the first time that one was
     /// decoded.
     pub remark: Option<String>,
@@ -227,12 +237,10 @@ impl Encoder {
                         width,
                         height,
                         quality: None,
-                        passed_through: true,
-                        was_jpeg: false,
+                        origin: FrameOrigin::PassedThrough,
                         stamped: false,
                         quality_lowered: false,
                         scaled_down: false,
-                        reencoded: false,
                         remark: None,
                         encodings: 0,
                     });
@@ -240,8 +248,9 @@ impl Encoder {
                 let picture = self.decoder.decode_image(jpeg)?;
                 let encoded = self.encode_picture(&picture, stamp)?;
                 Ok(Encoded {
-                    reencoded: !carried,
-                    was_jpeg: true,
+                    origin: FrameOrigin::Reencoded {
+                        unsupported: !carried,
+                    },
                     remark: self.decoder.take_remark(),
                     ..encoded
                 })
@@ -292,12 +301,10 @@ impl Encoder {
                     width,
                     height,
                     quality: Some(attempt.quality),
-                    passed_through: false,
-                    was_jpeg: false,
+                    origin: FrameOrigin::Pixels,
                     stamped: stamped.is_some(),
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
-                    reencoded: false,
                     remark: None,
                     encodings,
                 });

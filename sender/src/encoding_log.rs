@@ -5,7 +5,7 @@ use framegram_common::stats::Statistics;
 use framegram_lab::timecode::MIN_SIZE;
 
 use crate::console::Console;
-use crate::encode::Encoded;
+use crate::encode::{Encoded, FrameOrigin};
 
 /// The counts of one stream, and what was said.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl EncodingLog {
         console: &Console,
     ) -> Option<(usize, usize)> {
         let size = (encoded.width, encoded.height);
-        if encoded.reencoded {
+        if encoded.origin == (FrameOrigin::Reencoded { unsupported: true }) {
             if self.reencoded == 0 {
                 console.say(
                     "JPEGs of the source are of a kind that cannot be sent: they are re-encoded",
@@ -62,7 +62,7 @@ impl EncodingLog {
                 "the source's own JPEGs are odd ({remark}); they are sent all the same"
             ));
         }
-        self.passed_through += u64::from(encoded.passed_through);
+        self.passed_through += u64::from(encoded.origin == FrameOrigin::PassedThrough);
         let why = if self.limited {
             " for the --bitrate"
         } else {
@@ -93,7 +93,8 @@ impl EncodingLog {
     }
 
     fn record_timecode(&mut self, encoded: &Encoded, console: &Console) {
-        if encoded.was_jpeg && !std::mem::replace(&mut self.said_decoded, true) {
+        let was_jpeg = matches!(encoded.origin, FrameOrigin::Reencoded { .. });
+        if was_jpeg && !std::mem::replace(&mut self.said_decoded, true) {
             console.say("JPEGs of the source are re-encoded for --timecode");
         }
         if !encoded.stamped && !std::mem::replace(&mut self.said_too_small, true) {

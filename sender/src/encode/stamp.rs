@@ -77,7 +77,7 @@ mod tests {
     use framegram_media::Decoder;
 
     use super::*;
-    use crate::encode::{Encoder, Settings};
+    use crate::encode::{Encoder, FrameOrigin, Settings};
     use crate::source::Content;
 
     const STAMP: Timecode = Timecode {
@@ -152,9 +152,12 @@ mod tests {
         let mut encoder = Encoder::new(Settings::default()).unwrap();
         let content = Content::Image(pictures(640, 360).remove(0));
         let own = Content::Jpeg(encoder.encode(&content).unwrap().jpeg);
-        assert!(encoder.encode(&own).unwrap().passed_through);
+        let passed = encoder.encode(&own).unwrap();
+        assert_eq!(passed.origin, FrameOrigin::PassedThrough);
         let encoded = encoder.encode_stamped(&own, STAMP).unwrap();
-        assert!(encoded.was_jpeg && encoded.stamped && !encoded.passed_through);
+        let unsupported = false;
+        assert_eq!(encoded.origin, FrameOrigin::Reencoded { unsupported });
+        assert!(encoded.stamped);
         assert_eq!(read(&encoded.jpeg), Some(STAMP));
     }
 

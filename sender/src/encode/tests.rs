@@ -75,7 +75,7 @@ fn passes_jpegs_through_unless_something_else_is_asked() {
     };
     for settings in [Settings::default(), same_size] {
         let encoded = encoder(settings).encode(&own).unwrap();
-        assert!(encoded.passed_through);
+        assert_eq!(encoded.origin, FrameOrigin::PassedThrough);
         assert_eq!(Content::Jpeg(encoded.jpeg), own);
     }
     let quality = Settings {
@@ -92,7 +92,7 @@ fn passes_jpegs_through_unless_something_else_is_asked() {
     };
     for settings in [quality, size, limit] {
         let encoded = encoder(settings).encode(&own).unwrap();
-        assert!(!encoded.passed_through);
+        assert_ne!(encoded.origin, FrameOrigin::PassedThrough);
         assert_ne!(Content::Jpeg(encoded.jpeg), own);
     }
     assert!(
@@ -121,8 +121,12 @@ fn encodes_anew_what_rtp_cannot_carry() {
             .unwrap()
             .jpeg;
         let encoded = encoder(rtp).encode(&Content::Jpeg(own)).unwrap();
-        assert_eq!(encoded.passed_through, carried, "{sampling:?}");
-        assert_eq!(encoded.reencoded, !carried, "{sampling:?}");
+        let origin = if carried {
+            FrameOrigin::PassedThrough
+        } else {
+            FrameOrigin::Reencoded { unsupported: true }
+        };
+        assert_eq!(encoded.origin, origin, "{sampling:?}");
         assert!(Carried::of(&encoded.jpeg).is_ok(), "{sampling:?}");
     }
 }
