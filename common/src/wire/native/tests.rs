@@ -255,6 +255,49 @@ fn a_sender_report_knows_how_long_it_is() {
 }
 
 #[test]
+fn a_nack_names_as_many_frames_and_gaps_as_it_may_and_no_more() {
+    let nack = |gaps: &[usize]| {
+        let frames = gaps.iter().enumerate().map(|(at, gaps)| FrameNack {
+            frame: FrameSeq(at as u32),
+            extra: 0,
+            gaps: vec![(0, 1); *gaps],
+        });
+        Packet::Nack(Nack {
+            frames: frames.collect(),
+            ..Nack::default()
+        })
+    };
+    let refused = |datagram: &[u8]| match Packet::decode(datagram) {
+        Ok(_) => None,
+        Err(WireError::Range { field, got }) => Some((field, got)),
+        Err(other) => panic!("{other}"),
+    };
+    let mut full = encoded(&nack(&[0; MAX_NACK_FRAMES]));
+    assert_eq!(refused(&full), None);
+    full[HEADER + 12] += 1;
+    full.extend([0; FRAME_NACK_LEN]);
+    assert!(sign(&mut full));
+    assert_eq!(refused(&full), Some(("frames of a NACK", 65)));
+    assert_eq!(refused(&encoded(&nack(&[128, 127]))), None);
+    let datagram = encoded(&nack(&[128, 128]));
+    assert_eq!(refused(&datagram), Some(("gaps of a NACK", 256)));
+    assert!(!sign(&mut [0; HEADER - 1]) && sign(&mut [0; HEADER]));
+}
+
+#[test]
+fn the_count_of_chunks_follows_from_length_and_size() {
+    let count = |frame_len, size| {
+        Chunk {
+            frame_len,
+            size,
+            ..chunk()
+        }
+        .count()
+    };
+    assert_eq!((count(24, 12), count(25, 12), count(1, 12)), (2, 3, 1));
+}
+
+#[test]
 fn a_checksum_of_zero_is_that_of_an_encrypted_packet_only() {
     let mut datagram = encoded(&Packet::Chunk(chunk()));
     datagram[CRC].fill(0);
