@@ -12,6 +12,7 @@ use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_net::{
     DEFAULT_PORT, ListenOptions, Received, Socket, clock, local_addresses, resolve,
 };
+use log::info;
 
 use crate::console::Console;
 
@@ -44,8 +45,10 @@ impl AcceptSocket {
             fragment: datagram > DEFAULT_DATAGRAM,
             ..ListenOptions::default()
         };
+        let socket = Socket::listen(&listen)?;
+        info!("accepting viewers at {:?}", socket.local_addr());
         Ok(Self {
-            socket: Arc::new(Socket::listen(&listen)?),
+            socket: Arc::new(socket),
             most,
             received: None,
             told: 0,

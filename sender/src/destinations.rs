@@ -14,6 +14,7 @@ use framegram_net::{
     ConnectOptions, Interface, Lookup, Received, RouteMonitor, Socket, is_broadcast, is_refused,
     is_route_change, is_too_big, resolve,
 };
+use log::info;
 
 use self::throttle::ErrorThrottle;
 use crate::args::Options;
@@ -137,6 +138,7 @@ impl Destination {
             bail!("{text} is a broadcast address: allow it with --broadcast");
         }
         let socket = Socket::connect(address, towards)?;
+        info!("sending to {address} from {:?}", socket.local_addr());
         let connected = !address.ip().is_multicast() && !is_broadcast;
         Ok(Self {
             socket: Arc::new(socket),

@@ -4,7 +4,7 @@
 
 mod fit;
 mod scale;
-mod stamp;
+mod timecode;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use framegram_media::{Compressor, Decoder, Image};
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
-use self::stamp::Stamper;
+use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;
 
@@ -113,8 +113,8 @@ pub struct Encoded {
     pub quality: Option<u8>,
     /// What it is made from.
     pub origin: FrameOrigin,
-    /// It carries the stamp that was asked for.
-    pub stamped: bool,
+    /// It carries the timecode that was asked for.
+    pub has_timecode: bool,
     /// Its quality is lower than asked for, to fit the longest frame.
     pub quality_lowered: bool,
     /// It is smaller than asked for, to fit the longest frame.
@@ -135,7 +135,7 @@ pub struct Encoder {
     compressor: Compressor,
     decoder: Decoder,
     scaler: Scaler,
-    stamper: Stamper,
+    drawer: TimecodeDrawer,
 }
 
 impl Encoder {
@@ -196,7 +196,7 @@ impl Encoder {
             compressor: Compressor::new()?,
             decoder: Decoder::new()?,
             scaler: Scaler::new(),
-            stamper: Stamper::default(),
+            drawer: TimecodeDrawer::default(),
         })
     }
 
@@ -208,25 +208,25 @@ impl Encoder {
         self.encode_with(content, None)
     }
 
-    /// Encodes what a source delivered with a stamp in its corner, where it is
+    /// Encodes what a source delivered with a timecode in its corner, where it is
     /// large enough for one.
     ///
     /// # Errors
     /// Where it is not a picture, or does not fit at any quality and scale.
-    pub fn encode_stamped(&mut self, content: &Content, stamp: Timecode) -> Result<Encoded> {
-        self.encode_with(content, Some(stamp))
+    pub fn encode_with_timecode(&mut self, content: &Content, timecode: Timecode) -> Result<Encoded> {
+        self.encode_with(content, Some(timecode))
     }
 
-    fn encode_with(&mut self, content: &Content, stamp: Option<Timecode>) -> Result<Encoded> {
+    fn encode_with(&mut self, content: &Content, timecode: Option<Timecode>) -> Result<Encoded> {
         match content {
-            Content::Image(picture) => self.encode_picture(picture, stamp),
+            Content::Image(picture) => self.encode_picture(picture, timecode),
             Content::Jpeg(jpeg) => {
                 let header = JpegHeader::parse(jpeg)?;
                 let (width, height) = (header.width.into(), header.height.into());
                 let size_asked = self.settings.size.unwrap_or((width, height));
                 let carried = header.is_video()
                     && (self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok());
-                if stamp.is_none()
+                if timecode.is_none()
                     && self.settings.pass_through()
                     && size_asked == (width, height)
                     && carried
@@ -238,7 +238,7 @@ impl Encoder {
                         height,
                         quality: None,
                         origin: FrameOrigin::PassedThrough,
-                        stamped: false,
+                        has_timecode: false,
                         quality_lowered: false,
                         scaled_down: false,
                         remark: None,
@@ -246,7 +246,7 @@ impl Encoder {
                     });
                 }
                 let picture = self.decoder.decode_image(jpeg)?;
-                let encoded = self.encode_picture(&picture, stamp)?;
+                let encoded = self.encode_picture(&picture, timecode)?;
                 Ok(Encoded {
                     origin: FrameOrigin::Reencoded {
                         unsupported: !carried,
@@ -258,7 +258,7 @@ impl Encoder {
         }
     }
 
-    fn encode_picture(&mut self, picture: &Image, stamp: Option<Timecode>) -> Result<Encoded> {
+    fn encode_picture(&mut self, picture: &Image, timecode: Option<Timecode>) -> Result<Encoded> {
         // RTP has no word for whole chroma and for none.
         let halved = picture
             .halved()
@@ -286,13 +286,13 @@ impl Encoder {
                 scaled = Some(self.scaler.scale(picture, width, height)?);
             }
             let plain = scaled.as_ref().unwrap_or(picture);
-            let stamped = match stamp {
-                Some(stamp) => self.stamper.draw(stamp, plain)?,
+            let drawn = match timecode {
+                Some(timecode) => self.drawer.draw(timecode, plain)?,
                 None => None,
             };
             let jpeg = self
                 .compressor
-                .compress(stamped.as_ref().unwrap_or(plain), attempt.quality)?;
+                .compress(drawn.as_ref().unwrap_or(plain), attempt.quality)?;
             encodings += 1;
             let verdict = search.judge(jpeg.len());
             if jpeg.len() <= search.limit() {
@@ -302,7 +302,7 @@ impl Encoder {
                     height,
                     quality: Some(attempt.quality),
                     origin: FrameOrigin::Pixels,
-                    stamped: stamped.is_some(),
+                    has_timecode: drawn.is_some(),
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
                     remark: None,

@@ -3,6 +3,7 @@
 
 use framegram_common::stats::Statistics;
 use framegram_lab::timecode::MIN_SIZE;
+use log::debug;
 
 use crate::console::Console;
 use crate::encode::{Encoded, FrameOrigin};
@@ -14,6 +15,7 @@ pub(crate) struct EncodingLog {
     limited: bool,
     timecode: bool,
     size: Option<(usize, usize)>,
+    quality: Option<u8>,
     quality_lowered: u64,
     scaled_down: u64,
     passed_through: u64,
@@ -29,6 +31,7 @@ impl EncodingLog {
             limited,
             timecode,
             size: None,
+            quality: None,
             quality_lowered: 0,
             scaled_down: 0,
             passed_through: 0,
@@ -47,6 +50,13 @@ impl EncodingLog {
         console: &Console,
     ) -> Option<(usize, usize)> {
         let size = (encoded.width, encoded.height);
+        if self.size != Some(size) || self.quality != encoded.quality {
+            self.quality = encoded.quality;
+            debug!(
+                "frames of {}x{}, quality {:?}, {:?}",
+                size.0, size.1, encoded.quality, encoded.origin
+            );
+        }
         if encoded.origin == (FrameOrigin::Reencoded { unsupported: true }) {
             if self.reencoded == 0 {
                 console.say(
@@ -97,7 +107,7 @@ impl EncodingLog {
         if was_jpeg && !std::mem::replace(&mut self.said_decoded, true) {
             console.say("JPEGs of the source are re-encoded for --timecode");
         }
-        if !encoded.stamped && !std::mem::replace(&mut self.said_too_small, true) {
+        if !encoded.has_timecode && !std::mem::replace(&mut self.said_too_small, true) {
             console.say(&format!(
                 "frames of {}x{} are too small for a timecode and are sent without: it needs {}x{}",
                 encoded.width, encoded.height, MIN_SIZE.0, MIN_SIZE.1

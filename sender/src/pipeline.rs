@@ -13,6 +13,7 @@ use framegram_cli::threads::{Busy, Thread, Threads};
 use framegram_common::frame::Times;
 use framegram_lab::timecode::{self, Timecode};
 use framegram_net::{Waker, clock};
+use log::info;
 
 use self::source_loop::SourceLoop;
 use crate::args::{Options, Wire};
@@ -96,6 +97,7 @@ impl Pipeline {
     ) -> Result<Self> {
         let parallel = thread::available_parallelism().map_or(1, usize::from);
         let encoders = parallel.min(MAX_ENCODERS);
+        info!("{encoders} encoder threads, {settings:?}");
         let captured = Arc::new(FrameSlot::new());
         let encoded = Arc::new(Ordered::new(encoders));
         let counts = Arc::new(Counts::default());
@@ -224,7 +226,7 @@ fn encode(
         });
         while let Some((place, frame)) = captured.take() {
             let encoded = match identity {
-                Some(RunIdentity { clock, run }) => encoder.encode_stamped(
+                Some(RunIdentity { clock, run }) => encoder.encode_with_timecode(
                     &frame.content,
                     Timecode::new(place, frame.captured, clock, run),
                 ),

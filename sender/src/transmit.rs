@@ -14,6 +14,7 @@ use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Socket, Waker, clock, wait};
+use log::info;
 
 use crate::accept::AcceptSocket;
 use crate::args::{Options, Wire};
@@ -112,6 +113,14 @@ impl<'a> TransmitLoop<'a> {
             control
         });
         let fixed = destinations.len();
+        info!(
+            "stream {number:016x}: {:?}, datagrams of {} bytes, parity {fec:?}, retransmit \
+             {retransmit}, bit rate {:?}, pace {}",
+            options.wire,
+            options.packet_size(),
+            options.bitrate,
+            !options.no_pace
+        );
         let config = Config {
             format: options.wire.format(),
             datagram: options.packet_size(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use framegram_common::sender::{Event, LeaveReason};
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::clock;
+use log::{info, trace};
 
 use super::{MOST_RECEIVED, TransmitLoop};
 use crate::destinations::Destination;
@@ -23,6 +24,7 @@ impl TransmitLoop<'_> {
                     }
                     Ok(None) => break,
                     Err(error) => {
+                        trace!("{}: {error}", destination.address());
                         if let Some(notice) = destination.failed(&error, clock::now()) {
                             self.console.say(&notice);
                         }
@@ -85,6 +87,7 @@ impl TransmitLoop<'_> {
             return;
         };
         let served = self.sender.admitted();
+        info!("{event:?}, {served} served");
         match event {
             Event::Admitted {
                 destination,

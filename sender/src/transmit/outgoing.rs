@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use framegram_common::sender::Output;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock, wait};
+use log::info;
 
 use super::TransmitLoop;
 use crate::console::Console;
@@ -92,6 +93,7 @@ impl TransmitLoop<'_> {
         if let Some(smaller) = smaller
             && smaller < self.sender.datagram()
         {
+            info!("datagrams of {smaller} bytes from now on");
             self.sender.set_datagram(smaller);
             pipeline.set_datagram(smaller);
         }

@@ -1,25 +1,25 @@
-//! The stamp into the corner of a picture.
+//! The timecode into the corner of a picture.
 
 use anyhow::Result;
 use framegram_lab::timecode::{Area, Timecode};
 use framegram_media::{Image, Pixels, Pool, Subsampling};
 
-/// Draws stamps into copies of pictures; the buffers are used again.
+/// Draws timecodes into copies of pictures; the buffers are used again.
 #[derive(Default)]
-pub(super) struct Stamper {
+pub(super) struct TimecodeDrawer {
     buffers: Pool<Vec<u8>>,
 }
 
-impl Stamper {
-    /// A copy of `picture` with the stamp in its upper left corner; `None`
+impl TimecodeDrawer {
+    /// A copy of `picture` with the timecode in its upper left corner; `None`
     /// where it is too small for one.
-    pub(super) fn draw(&self, stamp: Timecode, picture: &Image) -> Result<Option<Image>> {
+    pub(super) fn draw(&self, timecode: Timecode, picture: &Image) -> Result<Option<Image>> {
         let (width, height) = (picture.width(), picture.height());
         let (Pixels::Bgr(pixels) | Pixels::Yuv(_, pixels)) = picture.pixels();
         let mut copy = self.buffers.take_sized(pixels.len());
         copy.copy_from_slice(pixels);
         let drawn = match picture.pixels() {
-            Pixels::Bgr(_) => stamp.draw(width, height, |area, grey| {
+            Pixels::Bgr(_) => timecode.draw(width, height, |area, grey| {
                 for row in copy
                     .chunks_exact_mut(3 * width)
                     .skip(area.y)
@@ -31,7 +31,7 @@ impl Stamper {
             Pixels::Yuv(sampling, _) => {
                 let (luma, chroma) = copy.split_at_mut(width * height);
                 let mut whole = None;
-                let drawn = stamp.draw(width, height, |area, grey| {
+                let drawn = timecode.draw(width, height, |area, grey| {
                     whole.get_or_insert(area);
                     for row in luma.chunks_exact_mut(width).skip(area.y).take(area.height) {
                         row[area.x..area.x + area.width].fill(grey);
@@ -80,7 +80,7 @@ mod tests {
     use crate::encode::{Encoder, FrameOrigin, Settings};
     use crate::source::Content;
 
-    const STAMP: Timecode = Timecode {
+    const TIMECODE: Timecode = Timecode {
         number: 4711,
         micros: 1_234_567,
         clock: 42,
@@ -124,11 +124,11 @@ mod tests {
                 };
                 let mut encoder = Encoder::new(settings).unwrap();
                 let content = Content::Image(picture);
-                let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
-                assert!(encoded.stamped);
-                assert_eq!(read(&encoded.jpeg), Some(STAMP), "{width}x{height}");
+                let encoded = encoder.encode_with_timecode(&content, TIMECODE).unwrap();
+                assert!(encoded.has_timecode);
+                assert_eq!(read(&encoded.jpeg), Some(TIMECODE), "{width}x{height}");
                 let plain = encoder.encode(&content).unwrap();
-                assert!(!plain.stamped && read(&plain.jpeg).is_none());
+                assert!(!plain.has_timecode && read(&plain.jpeg).is_none());
             }
         }
     }
@@ -142,8 +142,8 @@ mod tests {
         let mut encoder = Encoder::new(settings).unwrap();
         for picture in pictures(1920, 1080) {
             let content = Content::Image(picture);
-            let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
-            assert_eq!(read(&encoded.jpeg), Some(STAMP));
+            let encoded = encoder.encode_with_timecode(&content, TIMECODE).unwrap();
+            assert_eq!(read(&encoded.jpeg), Some(TIMECODE));
         }
     }
 
@@ -154,11 +154,11 @@ mod tests {
         let own = Content::Jpeg(encoder.encode(&content).unwrap().jpeg);
         let passed = encoder.encode(&own).unwrap();
         assert_eq!(passed.origin, FrameOrigin::PassedThrough);
-        let encoded = encoder.encode_stamped(&own, STAMP).unwrap();
+        let encoded = encoder.encode_with_timecode(&own, TIMECODE).unwrap();
         let unsupported = false;
         assert_eq!(encoded.origin, FrameOrigin::Reencoded { unsupported });
-        assert!(encoded.stamped);
-        assert_eq!(read(&encoded.jpeg), Some(STAMP));
+        assert!(encoded.has_timecode);
+        assert_eq!(read(&encoded.jpeg), Some(TIMECODE));
     }
 
     #[test]
@@ -167,8 +167,8 @@ mod tests {
         for picture in pictures(79, 47) {
             let content = Content::Image(picture);
             let plain: Bytes = encoder.encode(&content).unwrap().jpeg;
-            let encoded = encoder.encode_stamped(&content, STAMP).unwrap();
-            assert!(!encoded.stamped);
+            let encoded = encoder.encode_with_timecode(&content, TIMECODE).unwrap();
+            assert!(!encoded.has_timecode);
             assert_eq!(encoded.jpeg, plain);
         }
     }
