@@ -343,6 +343,8 @@ mod tests {
         statistics.frames.sent = Some(1);
         let mut heard = viewer(1, 10);
         heard.packets.received = Some(960);
+        // Corrupt ones are among those lost.
+        heard.packets.lost = Some(20);
         heard.packets.corrupt = Some(10);
         heard.packets.socket_dropped = Some(20);
         statistics.packets = heard.packets.clone();
