@@ -144,7 +144,7 @@ fn standard_input_that_is_no_stream_is_1() {
         1,
         &["nothing arrived on standard input"],
     );
-    fails(&["-", NOBODY], b"RIFF....AVI LIST", 1, &["neither"]);
+    fails(&["-", NOBODY], b"RIFF....AVI LIST", 1, &["not a video"]);
     fails(
         &["-", NOBODY],
         b"\xFF\xD8\xFF\xE0 half",

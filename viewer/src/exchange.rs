@@ -21,7 +21,7 @@ pub struct Exchange {
     outcomes: Mutex<Vec<(FrameId, SinkOutcome)>>,
     news: Mutex<News>,
     /// What the timecodes of the frames shown say, by tile, where they are read.
-    stamps: Mutex<Vec<TimecodeCounts>>,
+    timecode: Mutex<Vec<TimecodeCounts>>,
     /// Frames that were settled and have no row yet, where rows are wanted.
     records: Option<Mutex<Records>>,
     /// How the stream went, once it is over.
@@ -77,7 +77,7 @@ impl Exchange {
             pending,
             outcomes: Mutex::default(),
             news: Mutex::default(),
-            stamps: Mutex::default(),
+            timecode: Mutex::default(),
             records: rows.then(Mutex::default),
             timeline: Mutex::default(),
             traced: Mutex::default(),
@@ -92,13 +92,13 @@ impl Exchange {
         self.waker.wake();
     }
 
-    /// Tells what the stamps of the frames shown in a tile say.
-    pub fn note_stamps(&self, tile: usize, stamps: TimecodeCounts) {
-        let mut all = lock(&self.stamps);
+    /// Sets what the timecodes of the frames shown in a tile tell.
+    pub fn set_timecode(&self, tile: usize, counts: TimecodeCounts) {
+        let mut all = lock(&self.timecode);
         if all.len() <= tile {
             all.resize(tile + 1, TimecodeCounts::default());
         }
-        all[tile] = stamps;
+        all[tile] = counts;
     }
 
     /// The records of the frames that were settled since, and how many were
@@ -156,8 +156,8 @@ impl Exchange {
     }
 
     /// What the timecodes of the frames shown in a tile said last.
-    pub(crate) fn stamps(&self, tile: usize) -> Option<TimecodeCounts> {
-        lock(&self.stamps).get(tile).cloned()
+    pub(crate) fn timecode(&self, tile: usize) -> Option<TimecodeCounts> {
+        lock(&self.timecode).get(tile).cloned()
     }
 
     /// What there is to say of the trace, once the network's thread has ended.

@@ -152,7 +152,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         advice.latency
     );
     let (display, recording) = sinks(args, &invitation, &console, threads)?;
-    let stamps = args.read_timecode.then(Meter::new).transpose()?;
+    let timecode = args.read_timecode.then(Meter::new).transpose()?;
     greet(&invitation, &advice, &console);
     let keep = if recording.is_some() || (args.headless && !args.grid) {
         Keep::All
@@ -188,7 +188,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let mut show = Show::new(
         display,
         recording,
-        stamps,
+        timecode,
         outputs.files,
         Arc::clone(&exchange),
         stop,

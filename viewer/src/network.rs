@@ -10,24 +10,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use framegram_cli::console::Console;
 use framegram_cli::errors;
+use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit, Verdict};
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{self as net, ListenOptions, Received, Socket, clock};
+use log::info;
 
+use self::moving::Moving;
+use self::unusable::Unusable;
 use crate::args::Prefix;
 use crate::exchange::Exchange;
 use crate::report::live::Meter;
 use crate::report::timeline::TimelineRecorder;
 use crate::socket::{Troubles, Unsent, delayed};
 use crate::tracer::Tracer;
-use framegram_cli::console::Console;
-use framegram_cli::threads::Threads;
-use moving::Moving;
-use unusable::Unusable;
 
 /// All that the thread needs.
 pub struct Network {
@@ -371,7 +372,9 @@ impl Network {
         if self.receiver.format(tile) == Some(Format::Rtp)
             && let Some(listen) = self.rtcp_listen.take()
         {
-            self.rtcp_socket = Socket::listen(&listen).ok();
+            let opened = Socket::listen(&listen);
+            info!("RTCP at {:?}: {:?}", listen.address, opened.as_ref().err());
+            self.rtcp_socket = opened.ok();
         }
     }
 

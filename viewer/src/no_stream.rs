@@ -60,8 +60,8 @@ fn silence(args: &Args) -> String {
             ": the sender announces itself but does not answer; check that no firewall blocks UDP"
                 .to_owned()
         }
-        None => ": see that the sender runs and sends to this machine, and that no firewall is \
-                 between"
+        None => ": check that the sender runs and sends to this machine, and that no firewall \
+                 blocks UDP"
             .to_owned(),
     }
 }

@@ -34,7 +34,7 @@ pub struct Show {
     /// Frames that are recorded, and still to be shown.
     recorded: Vec<FrameId>,
     /// Reads every frame that was shown, one for each tile.
-    stamps: Option<Vec<Meter>>,
+    timecode: Option<Vec<Meter>>,
     files: Files,
     /// The figures for a script.
     lines: Option<(Lines, Pipe)>,
@@ -57,7 +57,7 @@ impl Show {
     pub fn new(
         display: Option<Box<dyn Sink>>,
         recording: Option<Recordings>,
-        stamps: Option<Meter>,
+        timecode: Option<Meter>,
         files: Files,
         exchange: Arc<Exchange>,
         stop: Arc<AtomicBool>,
@@ -66,7 +66,7 @@ impl Show {
             display,
             recording,
             recorded: Vec::new(),
-            stamps: stamps.map(|first| vec![first]),
+            timecode: timecode.map(|first| vec![first]),
             files,
             lines: None,
             exchange,
@@ -331,7 +331,7 @@ impl Show {
         if shown == Shown::Yes {
             self.frames += 1;
             self.first.get_or_insert(at);
-            if let Some(readers) = &mut self.stamps {
+            if let Some(readers) = &mut self.timecode {
                 while readers.len() <= tile
                     && let Ok(reader) = Meter::new()
                 {
@@ -339,7 +339,7 @@ impl Show {
                 }
                 if let Some(reader) = readers.get_mut(tile) {
                     reader.read_jpeg(&jpeg, at);
-                    self.exchange.note_stamps(tile, reader.figures());
+                    self.exchange.set_timecode(tile, reader.figures());
                 }
             }
             if self.last.len() <= tile {

@@ -98,7 +98,7 @@ impl Troubles {
     /// That one, where it is given up.
     pub(crate) fn note(&mut self, error: io::Error) -> anyhow::Result<()> {
         if self.in_a_row >= MOST_FAILURES {
-            return Err(error).context("the network fails");
+            return Err(error).context("the network failed");
         }
         self.in_a_row += u32::from(!net::is_refused(&error) && !net::is_too_big(&error));
         Ok(())

@@ -190,7 +190,7 @@ fn several_conditions_can_be_given() {
 fn the_help_names_defaults_and_an_example() {
     let help = Args::command().render_long_help().to_string();
     assert!(help.contains("[default: 4M]"));
-    assert!(help.contains("[default: 60ms]"));
+    assert!(help.contains("Longest wait") && help.contains("60ms]"));
     assert_eq!(parse("").unwrap().budget(), Config::default().playout_delay);
     assert!(help.contains("framegram-send camera"));
 }

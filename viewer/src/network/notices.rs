@@ -8,6 +8,7 @@ use framegram_common::Statistics;
 use framegram_common::receiver::{Event, Policy};
 use framegram_common::wire::Format;
 use framegram_net as net;
+use log::{debug, info};
 
 use super::Network;
 use crate::exchange::TileNews;
@@ -15,6 +16,7 @@ use crate::report::live::{Live, Meter};
 
 impl Network {
     pub(super) fn handle_event(&mut self, event: Event, now: Duration) {
+        info!("{event:?}");
         let is_grid = self.policy == Policy::Grid;
         match event {
             Event::Followed {
@@ -87,7 +89,7 @@ impl Network {
         if self.receiver.lacks_size() && !self.size_missed {
             self.size_missed = true;
             self.console.say(
-                "These pictures are larger than RTP can tell: give the sender's session \
+                "RTP cannot express the size of these frames: give the sender's session \
                  description with --sdp FILE.",
             );
         }
@@ -123,7 +125,7 @@ impl Network {
             statistics.stream.silent = self.receiver.format(0) == Some(Format::Native)
                 && !statistics.stream.ended
                 && !self.receiver.is_living(now);
-            statistics.timecode = self.exchange.stamps(0);
+            statistics.timecode = self.exchange.timecode(0);
         }
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
         self.timeline.record_statistics(&statistics, now);
@@ -132,7 +134,7 @@ impl Network {
             Policy::Grid => {
                 let mut each = self.receiver.tile_statistics();
                 for (tile, statistics) in each.iter_mut().enumerate() {
-                    statistics.timecode = self.exchange.stamps(tile);
+                    statistics.timecode = self.exchange.timecode(tile);
                 }
                 each
             }
@@ -165,6 +167,10 @@ impl Network {
             self.next_progress = now + self.console.progress_interval();
             let time = seconds(now.saturating_sub(self.started).as_secs_f64());
             let line = live.line();
+            debug!(
+                "{:?}, {:?}, {:?}",
+                live.statistics.packets, live.statistics.outcomes, live.statistics.clock
+            );
             self.console.progress(&match self.policy {
                 Policy::Follow => format!("{time}: {line}"),
                 Policy::Grid => format!("{time}: {} senders, {line}", self.receiver.tiles()),

@@ -206,8 +206,8 @@ mod tests {
     use super::*;
 
     const ADVICE: Advice = Advice {
-        buffer: 4 << 20,
-        given: 4 << 20,
+        buffer: 4_000_000,
+        given: 4_000_000,
         latency: Duration::from_millis(60),
         strict: false,
     };
