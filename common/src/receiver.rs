@@ -409,7 +409,7 @@ impl Receiver {
             .iter()
             .map(|tile| tile.statistics(unproven.take()));
         let mut all = each.next().unwrap_or_default();
-        all = each.fold(all, together);
+        all = each.fold(all, |all, other| together(all, &other));
         let refuted = self.probation.refuted();
         let waiting = if is_counted {
             0
@@ -488,10 +488,10 @@ impl Receiver {
 
 /// The counts of streams side by side: as of streams one after another, but in the
 /// time of the longest.
-fn together(mut all: Statistics, other: Statistics) -> Statistics {
+fn together(mut all: Statistics, other: &Statistics) -> Statistics {
     let longest = all.duration_s.max(other.duration_s);
     let followed = all.stream.followed + other.stream.followed;
-    all.add(&other);
+    all.add(other);
     let intervals = all.intervals();
     all.stream.followed = followed;
     all.duration_s = longest;

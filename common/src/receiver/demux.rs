@@ -267,7 +267,7 @@ impl Receiver {
         match other.filter(|(only, claimed)| only != claimed) {
             Some((_, claimed)) => {
                 self.discarded
-                    .note(DiscardReason::Format, Some(claimed), from, 1)
+                    .note(DiscardReason::Format, Some(claimed), from, 1);
             }
             None if self.sessions == 0 || self.tile_at(from).is_none() => {
                 self.discarded.note(DiscardReason::Unknown, None, from, 1);
