@@ -143,9 +143,9 @@ pub struct Args {
 
     /// Write a report at the end (repeatable)
     ///
-    /// .json has all figures, .csv a row for each frame, .html a page with plots;
-    /// - writes the JSON to standard output. An older FILE stays until the new
-    /// one is complete.
+    /// .json has all figures, .csv a row for each frame, .html a page with plots; -
+    /// writes the JSON to standard output. An older FILE stays until the new one
+    /// is complete.
     #[arg(long, value_name = "FILE.json|csv|html|-", help_heading = MEASURING)]
     pub report: Vec<PathBuf>,
 
