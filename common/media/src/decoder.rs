@@ -4,7 +4,7 @@
 //! libjpeg-turbo remarks on much that every player shows. A JPEG that decodes
 //! with a remark is a picture, unless more than one row of minimum coded units
 //! lacks at its end. Where no checksum vouches for the bytes, what is missing is
-//! looked for by [`vet`].
+//! looked for by [`vet`](crate::vet).
 //!
 //! The bytes come from the network: a header is believed only within
 //! [`MAX_PIXELS`].
@@ -12,8 +12,7 @@
 mod colours;
 
 use bytes::Bytes;
-use framegram_common::jpeg::scan::{self, Coverage};
-use framegram_common::jpeg::{self, JpegHeader, Process, clean};
+use framegram_common::jpeg::{self, clean};
 use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 
 use crate::error::{CodecError, Undecodable};
@@ -22,11 +21,13 @@ use crate::libjpeg::{Decompressor, Header, Remark};
 use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
+use crate::vet::{Vetter, check_coverage};
 use crate::xrgb::{WORD_FORMAT, XrgbImage};
 
 /// Decodes JPEGs, one after another.
 pub struct Decoder {
     inner: Decompressor,
+    vetter: Vetter,
     /// What libjpeg-turbo remarked on a picture, until somebody is told.
     remark: Remark,
 }
@@ -46,42 +47,13 @@ pub enum Reduction {
     Eighth,
 }
 
-/// Looks for what is missing of a JPEG, pixels aside. `vouched`: a checksum says
-/// that it is as it was sent; then it owes to its source what is odd, and is
-/// looked at for its end. Others have to be such as an encoder makes.
-///
-/// # Errors
-/// Where something is missing.
-pub fn vet(jpeg: &[u8], vouched: bool) -> Result<(), Undecodable> {
-    if vouched {
-        check_coverage(jpeg)
-    } else if scan::may_be_whole(jpeg) {
-        Ok(())
-    } else {
-        Err(Undecodable("its coded data are damaged".into()))
-    }
-}
-
-fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
-    match Coverage::of(jpeg) {
-        Some(coverage) if coverage.is_complete() => Ok(()),
-        Some(Coverage { missing_rows, .. }) => Err(Undecodable(format!(
-            "it ends early: {missing_rows} rows of blocks are missing"
-        ))),
-        // What of these is missing cannot be told.
-        None if JpegHeader::parse(jpeg).is_ok_and(|header| header.process == Process::Other) => {
-            Ok(())
-        }
-        None => Err(Undecodable("its headers make no sense".into())),
-    }
-}
-
 impl Decoder {
     /// # Errors
     /// When the decoder's own memory cannot be had.
     pub fn new() -> Result<Self, Undecodable> {
         Ok(Self {
             inner: Decompressor::new(MAX_SCANS)?,
+            vetter: Vetter::default(),
             remark: None,
         })
     }
@@ -96,14 +68,14 @@ impl Decoder {
         })
     }
 
-    /// Looks at a JPEG where nobody looks at the image: its header is one that
-    /// would be decoded, and its end is there.
+    /// Looks at the next JPEG of a stream where nobody looks at the image: its
+    /// header is one that would be decoded, and its end is there ([`Vetter`]).
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn check(&mut self, jpeg: &[u8]) -> Result<(), Undecodable> {
         self.size(jpeg)?;
-        check_coverage(jpeg)
+        self.vetter.vet(jpeg)
     }
 
     /// What is odd about the JPEGs that were decoded so far, the first time that

@@ -11,15 +11,17 @@ mod planes;
 mod pool;
 mod range;
 mod subsampling;
+mod vet;
 mod xrgb;
 pub mod y4m;
 
 pub use self::compressor::Compressor;
-pub use self::decoder::{Decoder, Reduction, vet};
+pub use self::decoder::{Decoder, Reduction};
 pub use self::error::{CodecError, ImageError, Undecodable};
 pub use self::image::{Image, Pixels, Turn};
 pub use self::planes::{Plane, Planes};
 pub use self::pool::Pool;
 pub use self::range::{Matrix, to_full_range};
 pub use self::subsampling::Subsampling;
+pub use self::vet::{Vetter, vet};
 pub use self::xrgb::XrgbImage;

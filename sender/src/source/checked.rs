@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::Bytes;
 use framegram_common::jpeg::{JpegHeader, clean};
+use framegram_media::Vetter;
 use framegram_media::limits::check_size;
-use framegram_media::vet;
 
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
@@ -18,6 +18,7 @@ pub(super) struct Checked {
     source: Box<dyn Source>,
     first: Option<Captured>,
     keep_broken: bool,
+    vetter: Vetter,
     /// A frame was fit to be sent.
     any: bool,
     broken: u64,
@@ -34,6 +35,7 @@ impl Checked {
             source,
             first: None,
             keep_broken: request.keep_broken,
+            vetter: Vetter::default(),
             any: false,
             broken: 0,
             console: Arc::clone(&request.console),
@@ -47,7 +49,7 @@ impl Checked {
         while let Some(captured) = self.source.next()? {
             let checked = match captured.content {
                 Content::Jpeg(jpeg) if !self.source.is_checked() => {
-                    check(&jpeg, self.keep_broken).map(Content::Jpeg)
+                    check(&jpeg, self.keep_broken, &mut self.vetter).map(Content::Jpeg)
                 }
                 content => Ok(content),
             };
@@ -84,12 +86,12 @@ const HINT: &str = "; --keep-broken sends what ends early";
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(jpeg: &Bytes, keep_broken: bool) -> Result<Bytes> {
+pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Result<Bytes> {
     let jpeg = clean(jpeg)?;
     let header = JpegHeader::parse(&jpeg)?;
     check_size(header.width.into(), header.height.into())?;
     if !keep_broken {
-        vet(&jpeg, true)?;
+        vetter.vet(&jpeg)?;
     }
     Ok(jpeg)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use framegram_media::limits::{MAX_PIXELS, MAX_SIDE, check_size};
-use framegram_media::{Decoder, Image, Turn};
+use framegram_media::{Decoder, Image, Turn, Vetter};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
@@ -166,7 +166,7 @@ fn read_still(path: &Path, keep_broken: bool) -> Result<Content> {
 fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
     if bytes.starts_with(&[0xFF, 0xD8]) {
         let upright = orientation(&bytes);
-        let jpeg = check(&bytes.into(), keep_broken)?;
+        let jpeg = check(&bytes.into(), keep_broken, &mut Vetter::default())?;
         if upright == Orientation::NoTransforms {
             return Ok(Content::Jpeg(jpeg));
         }

@@ -1,7 +1,9 @@
 use turbojpeg::{Compressor, Image as Packed, Subsamp};
 
+use framegram_common::jpeg::JpegHeader;
+
 use super::*;
-use crate::Pixels;
+use crate::{Pixels, vet};
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
 fn jpeg(
