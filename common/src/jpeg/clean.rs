@@ -56,7 +56,7 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
             break if cut { markers.at() } else { jpeg.len() };
         };
         if !matches!(marker.code, RST0..=RST7) {
-            finish_scan(jpeg, &mut scan, Some(marker), &mut edits);
+            finish_scan(jpeg, &mut scan, &mut edits);
         }
         match marker.code {
             EOI => break marker.end - ALONE,
@@ -79,7 +79,7 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
             _ => {}
         }
     };
-    finish_scan(jpeg, &mut scan, None, &mut edits);
+    finish_scan(jpeg, &mut scan, &mut edits);
     if let Some(height) = late_height {
         edits.set_height(jpeg, height);
     }
@@ -100,29 +100,21 @@ fn has_frame(jpeg: &[u8], until: usize) -> bool {
         .any(|marker| is_start_of_frame(marker.code) || marker.code == SOS)
 }
 
-/// Looks at the restart markers of a scan that ends before `next`, and numbers
+/// Looks at the restart markers of a scan that has ended, and numbers
 /// them where as many are there as should be. Some devices begin at another one.
-fn finish_scan(
-    jpeg: &[u8],
-    scan: &mut Option<Vec<Marker>>,
-    next: Option<Marker>,
-    edits: &mut Edits,
-) {
-    let Some(mut restarts) = scan.take() else {
+fn finish_scan(jpeg: &[u8], scan: &mut Option<Vec<Marker>>, edits: &mut Edits) {
+    let Some(restarts) = scan.take() else {
         return;
     };
     let is_numbered = |(number, marker): (usize, &Marker)| marker.code == restart_marker(number);
     if restarts.iter().enumerate().all(is_numbered) {
         return;
     }
-    // One may stand behind the last interval too.
-    if let (Some(last), Some(next)) = (restarts.last(), next)
-        && last.end == next.start
-    {
-        restarts.pop();
-    }
-    let is_complete = JpegHeader::parse(jpeg)
-        .is_ok_and(|header| header.has_slices() && header.slice_count() == restarts.len() + 1);
+    // One more may stand behind the last interval.
+    let is_complete = JpegHeader::parse(jpeg).is_ok_and(|header| {
+        let expected = header.slice_count();
+        header.has_slices() && (restarts.len() + 1 == expected || restarts.len() == expected)
+    });
     if is_complete {
         for (number, marker) in restarts.iter().enumerate() {
             edits.replace(marker.end - 1, vec![restart_marker(number)], 1);
@@ -241,12 +233,12 @@ mod tests {
         let mut odd = jpeg.clone();
         (odd[first], odd[second]) = (0xd1, 0xd2);
         assert_eq!(cleaned(odd.clone()), jpeg);
-        // One more stands before the end: it stays, and the others are right.
+        // One more stands before the end: it is numbered as the others are.
         let end = odd.len() - 2;
         let mut longer = odd.clone();
         longer.splice(end..end, [0xff, 0xd3]);
         let mut expected = jpeg.clone();
-        expected.splice(end..end, [0xff, 0xd3]);
+        expected.splice(end..end, [0xff, 0xd2]);
         assert_eq!(cleaned(longer), expected);
         // Where one is missing nobody knows which.
         odd.drain(first - 1..=first);
