@@ -337,3 +337,6 @@ impl Counters {
         &self.numbers[channel as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;

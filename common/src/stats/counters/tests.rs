@@ -1,0 +1,129 @@
+//! What becomes of frames, from their packets.
+
+use super::*;
+use crate::seq::PacketNumber;
+
+/// Every frame has so many chunks.
+const CHUNKS: u64 = 3;
+
+/// A viewer that listens from the start of a stream.
+struct Viewer(Counters);
+
+impl Viewer {
+    fn new() -> Self {
+        Self(Counters::new(7))
+    }
+
+    /// The packets with these numbers arrive.
+    fn receive(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        for number in numbers {
+            let (frame, now) = (number / CHUNKS, Duration::from_millis(number));
+            let header = Header {
+                stream: 7,
+                destination: 0,
+                channel: Channel::Media,
+                number: PacketNumber(number),
+                sent: 0,
+            };
+            assert_eq!(self.0.note_packet(&header, 1_000, now), Arrival::New);
+            let frame = FrameNumber(frame);
+            if !self.0.frames.open().any(|record| record.number == frame) {
+                let contents = FrameContents {
+                    chunks: CHUNKS as u32,
+                    bytes: 3_000,
+                    captured: Duration::ZERO,
+                };
+                self.0.begin_frame(frame, contents, now);
+            }
+            let base = Some(frame.0 * CHUNKS);
+            self.0.frames.note_chunk(frame, base, Duration::ZERO, now);
+        }
+    }
+
+    fn show(&mut self, frame: u64) {
+        let (frame, now) = (FrameNumber(frame), Duration::from_secs(1));
+        self.0.frames.complete(frame, now);
+        self.0.frames.note_shown(frame, now);
+    }
+
+    /// The sender says how many packets and frames it has sent, and which
+    /// packets its own system refused.
+    fn report(&mut self, media: u64, frames_sent: u64, unsent: std::ops::Range<u64>) {
+        let report = SenderReport {
+            media,
+            frames_sent,
+            frames_captured: frames_sent,
+            send_errors: unsent.end - unsent.start,
+            unsent_first: unsent.start,
+            unsent_end: unsent.end,
+            ..SenderReport::default()
+        };
+        self.0.note_totals(report, true);
+    }
+
+    /// How every frame ended, in the order of their numbers.
+    fn outcomes(mut self) -> Vec<Outcome> {
+        let before = self.0.statistics(&Outlook::default()).outcomes;
+        self.0.settle(&Outlook::default(), true, &mut |_| {});
+        let after = self.0.statistics(&Outlook::default()).outcomes;
+        assert_eq!(
+            before, after,
+            "what is told before the end is what it is then"
+        );
+        let records = std::iter::from_fn(|| self.0.frames.poll());
+        records.map(|record| record.outcome).collect()
+    }
+}
+
+#[test]
+fn what_a_frame_lacks_was_lost_on_the_way_unless_something_else_is_known() {
+    let mut viewer = Viewer::new();
+    viewer.receive([0, 1, 2, 3, 5]);
+    viewer.receive(9..12);
+    viewer.show(0);
+    viewer.0.frames.give_up(FrameNumber(1));
+    viewer.0.frames.give_up(FrameNumber(3));
+    viewer
+        .0
+        .frames
+        .complete_late(FrameNumber(3), Duration::from_secs(2));
+    viewer.report(12, 4, 0..0);
+    let (whole, lost, late) = (
+        Outcome::IntactUnrepaired,
+        Outcome::LostNetwork,
+        Outcome::Late,
+    );
+    // Of the third frame nothing arrived.
+    assert_eq!(viewer.outcomes(), [whole, lost, lost, late]);
+}
+
+#[test]
+fn what_the_socket_dropped_is_told_from_what_was_lost_as_far_as_the_count_goes() {
+    for (dropped, outcome) in [(1, Outcome::LostSocket), (2, Outcome::LostUnknown)] {
+        let mut viewer = Viewer::new();
+        viewer.receive(0..4);
+        viewer.0.note_socket_drops(1);
+        // One was dropped, and one or two are missing.
+        viewer.receive(4 + dropped..6 + dropped);
+        viewer.receive(6 + dropped..9);
+        viewer.show(0);
+        for frame in [1, 2] {
+            viewer.0.frames.give_up(FrameNumber(frame));
+        }
+        viewer.report(9, 3, 0..0);
+        let outcomes = viewer.outcomes();
+        assert_eq!(outcomes[1], outcome, "{dropped} missing: {outcomes:?}");
+    }
+}
+
+#[test]
+fn what_the_sender_could_not_send_and_what_it_announced_last_is_not_lost() {
+    let mut viewer = Viewer::new();
+    viewer.receive([0, 1, 2, 6, 7, 8]);
+    viewer.show(0);
+    viewer.show(2);
+    viewer.report(9, 4, 3..6);
+    let whole = Outcome::IntactUnrepaired;
+    let ended = [whole, Outcome::NotSent, whole, Outcome::TailUnknown];
+    assert_eq!(viewer.outcomes(), ended);
+}
