@@ -267,9 +267,7 @@ impl Sender {
         }
     }
 
-    /// Fills `out` with datagrams that are due.
-    pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
-        out.clear();
+    fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         self.close_window_if_due(now);
         if self.destinations.is_empty() {
             self.pacer.clear();

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use framegram_common::fec::Fec;
 use framegram_common::jpeg::MAX_TABLES;
 use framegram_common::receiver::{self, Output, SinkOutcome};
-use framegram_common::sender::{Config, FrameError, MAX_WAITING_FRAMES};
+use framegram_common::sender::{self, Config, FrameError, MAX_WAITING_FRAMES};
 use framegram_common::wire::native::Packet;
 use framegram_common::wire::{DEFAULT_DATAGRAM, Format, MAX_DATAGRAM, MIN_DATAGRAM};
 use framegram_common::{Receiver, Sender};
@@ -103,7 +103,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
             transmitter.finish(now);
         }
         while now < INTERVAL * (frame + 1) {
-            while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
                     sent.note(datagram);
                     // Every other chunk is lost at times: as many gaps as can be.
@@ -193,7 +193,7 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
         let end = now + INTERVAL;
         let mut at = now;
         while at < end {
-            while let Some(transmit) = transmitter.poll_transmit(at, &mut out) {
+            while let sender::Output::Transmit(transmit) = transmitter.poll_output(at, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
                     let packet = Packet::decode(datagram).unwrap().1;
                     if let Packet::Tables(tables) = &packet {
@@ -252,7 +252,7 @@ fn what_waits_for_the_rate_is_bounded_and_the_rest_is_counted() {
                 Err(FrameError::Waiting) => refused += 1,
                 Err(error) => panic!("{format:?}: {error}"),
             }
-            while speaker.poll_transmit(now, &mut out).is_some() {
+            while let sender::Output::Transmit(_) = speaker.poll_output(now, &mut out) {
                 left += out.len();
             }
         }

@@ -213,7 +213,11 @@ impl Encoder {
     ///
     /// # Errors
     /// Where it is not a picture, or does not fit at any quality and scale.
-    pub fn encode_with_timecode(&mut self, content: &Content, timecode: Timecode) -> Result<Encoded> {
+    pub fn encode_with_timecode(
+        &mut self,
+        content: &Content,
+        timecode: Timecode,
+    ) -> Result<Encoded> {
         self.encode_with(content, Some(timecode))
     }
 

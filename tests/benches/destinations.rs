@@ -90,7 +90,7 @@ fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, D
         let (sent, Cost { processor, .. }) = timed(|| -> Result<()> {
             let now = clock::now();
             transmitter.handle_frame(jpeg, now, Some(80), now)?;
-            while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 sockets[transmit.destination].send(None, &out, transmit.segment)?;
             }
             Ok(())

@@ -79,7 +79,8 @@ fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
             transmitter.handle_frame(jpeg.clone(), now, Some(80), now)?;
             loop {
                 let mut out = spare.pop().unwrap_or_default();
-                let Some(transmit) = transmitter.poll_transmit(now, &mut out) else {
+                let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out)
+                else {
                     spare.push(out);
                     return Ok(());
                 };

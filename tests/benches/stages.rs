@@ -132,7 +132,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
             transmitter.handle_frame(encoded.jpeg.clone(), now, encoded.quality, now)?;
             let mut batches = Vec::new();
             let mut out = Vec::with_capacity(1 << 16);
-            while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 batches.push((
                     std::mem::replace(&mut out, Vec::with_capacity(1 << 16)),
                     transmit,

@@ -414,7 +414,7 @@ pub(super) fn sender(bytes: &[u8]) {
         }
         for turn in 0.. {
             assert!(turn < MAX_TURNS, "does not come to rest");
-            let Some(transmit) = machine.poll_transmit(now, &mut out) else {
+            let sender::Output::Transmit(transmit) = machine.poll_output(now, &mut out) else {
                 break;
             };
             assert!(transmit.segment > 0 && !out.is_empty());

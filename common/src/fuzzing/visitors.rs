@@ -155,7 +155,7 @@ pub(super) fn plain_sender(bytes: &[u8]) {
         }
         for turn in 0.. {
             assert!(turn < MAX_TURNS, "does not come to rest");
-            let Some(transmit) = sender.poll_transmit(now, &mut out) else {
+            let Output::Transmit(transmit) = sender.poll_output(now, &mut out) else {
                 break;
             };
             assert!(transmit.segment > 0 && !out.is_empty());

@@ -71,7 +71,7 @@ pub(super) fn drive(
         if takes.peek().is_none() && now >= finish {
             transmitter.finish(now);
         }
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut buffer) {
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut buffer) {
             let datagrams = buffer.chunks(transmit.segment.max(1));
             datagrams.for_each(|datagram| world.send(datagram, now));
         }

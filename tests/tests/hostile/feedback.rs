@@ -60,7 +60,9 @@ impl Attacked {
     }
 
     fn drain(&mut self) {
-        while let Some(transmit) = self.transmitter.poll_transmit(self.now, &mut self.buffer) {
+        while let sender::Output::Transmit(transmit) =
+            self.transmitter.poll_output(self.now, &mut self.buffer)
+        {
             for datagram in self.buffer.chunks(transmit.segment) {
                 let (_, packet) = Packet::decode(datagram).unwrap();
                 self.sent[packet.channel() as usize] += datagram.len() as u64;

@@ -70,7 +70,7 @@ impl Native {
         let jpeg = Bytes::from_static(b"a frame");
         self.0.handle_frame(jpeg, now, None, now).unwrap();
         let (mut datagrams, mut out) = (Vec::new(), Vec::new());
-        while let Some(transmit) = self.0.poll_transmit(now, &mut out) {
+        while let sender::Output::Transmit(transmit) = self.0.poll_output(now, &mut out) {
             datagrams.extend(out.chunks(transmit.segment).map(<[u8]>::to_vec));
         }
         datagrams

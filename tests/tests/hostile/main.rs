@@ -195,7 +195,7 @@ fn tampered(
             }
             frame_due += INTERVAL;
         }
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut buffer) {
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut buffer) {
             for datagram in buffer.chunks(transmit.segment) {
                 for arriving in tamper(datagram, now) {
                     watched.take(&arriving, now);

@@ -89,7 +89,9 @@ impl Stage {
 
     fn step(&mut self) {
         let (now, mut buffer) = (self.now, Vec::new());
-        while let Some(transmit) = self.transmitter.poll_transmit(now, &mut buffer) {
+        while let sender::Output::Transmit(transmit) =
+            self.transmitter.poll_output(now, &mut buffer)
+        {
             for datagram in buffer.chunks(transmit.segment) {
                 let (header, _) = Packet::decode(datagram).unwrap();
                 let next = &mut self.next[header.channel as usize];

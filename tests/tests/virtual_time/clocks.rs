@@ -87,7 +87,9 @@ impl World {
     fn step(&mut self, time: Duration) {
         let [sender, viewer] = self.clocks.map(|clock| clock.shows(time));
         let mut out = Vec::new();
-        while let Some(transmit) = self.transmitter.poll_transmit(sender, &mut out) {
+        while let sender::Output::Transmit(transmit) =
+            self.transmitter.poll_output(sender, &mut out)
+        {
             for datagram in out.chunks(transmit.segment) {
                 self.forward.send(datagram, time);
             }

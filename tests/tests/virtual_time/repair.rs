@@ -12,7 +12,7 @@ use framegram_common::chunk::chunk_capacity;
 use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::receiver::{self, Output, SinkOutcome};
-use framegram_common::sender::Config;
+use framegram_common::sender::{self, Config};
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{Channel, FrameNack, Header, Nack, Packet, ReceiverReport};
@@ -48,7 +48,7 @@ fn frame(chunks: usize) -> Bytes {
 fn drain(transmitter: &mut Sender, from: Duration, end: Duration) -> Vec<Sent> {
     let (mut now, mut out, mut sent) = (from, Vec::new(), Vec::new());
     while now < end {
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
             sent.extend(
                 out.chunks(transmit.segment)
                     .map(|bytes| (now, bytes.to_vec())),

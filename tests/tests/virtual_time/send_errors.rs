@@ -41,7 +41,7 @@ fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u
         if frame == FRAMES {
             transmitter.finish(now);
         }
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
             let count = out.len().div_ceil(transmit.segment);
             let left = takes(frame, count).min(count);
             let cut = (left * transmit.segment).min(out.len());

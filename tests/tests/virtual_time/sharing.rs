@@ -11,8 +11,7 @@ use bytes::Bytes;
 
 use framegram_common::fec::Fec;
 use framegram_common::receiver::{self, Output, SinkOutcome};
-use framegram_common::sender::Config;
-use framegram_common::sender::Volume;
+use framegram_common::sender::{self, Config, Volume};
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::native::{Channel, FrameNack, Header, Nack, Packet, ReceiverReport};
 use framegram_common::{Receiver, Sender, Statistics};
@@ -188,7 +187,7 @@ impl Scene {
 
     fn drain(&mut self) {
         let (now, mut out) = (self.now, Vec::new());
-        while let Some(transmit) = self.transmitter.poll_transmit(now, &mut out) {
+        while let sender::Output::Transmit(transmit) = self.transmitter.poll_output(now, &mut out) {
             let place = &mut self.places[transmit.destination];
             for datagram in out.chunks(transmit.segment) {
                 let (header, packet) = Packet::decode(datagram).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framegram_common::Sender;
-use framegram_common::sender::Config;
+use framegram_common::sender::{self, Config};
 use framegram_media::{Subsampling, XrgbImage};
 use framegram_net::{ConnectOptions, Socket, Waker, clock, is_refused, wait};
 
@@ -144,7 +144,9 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
     let mut transmitter = Sender::new(config, stream, begun);
     let mut out = Vec::new();
     let mut drain = |transmitter: &mut Sender| {
-        while let Some(transmit) = transmitter.poll_transmit(clock::now(), &mut out) {
+        while let sender::Output::Transmit(transmit) =
+            transmitter.poll_output(clock::now(), &mut out)
+        {
             match socket.send(None, &out, transmit.segment) {
                 // The viewer has had enough.
                 Err(error) if is_refused(&error) => {}

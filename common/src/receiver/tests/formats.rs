@@ -222,7 +222,7 @@ fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
         native
             .handle_frame(bare.clone().into(), at(frame), None, at(frame))
             .unwrap();
-        while let Some(transmit) = native.poll_transmit(at(frame), &mut out) {
+        while let sender::Output::Transmit(transmit) = native.poll_output(at(frame), &mut out) {
             for datagram in out.chunks(transmit.segment) {
                 receiver.handle_datagram(address(3), datagram, at(frame));
             }
@@ -243,7 +243,7 @@ fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
     native
         .handle_frame(bare.into(), at(90), None, at(90))
         .unwrap();
-    while let Some(transmit) = native.poll_transmit(at(90), &mut out) {
+    while let sender::Output::Transmit(transmit) = native.poll_output(at(90), &mut out) {
         for datagram in out.chunks(transmit.segment) {
             receiver.handle_datagram(address(3), datagram, at(90));
         }

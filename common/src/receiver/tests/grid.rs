@@ -21,7 +21,7 @@ fn frame(transmitter: &mut Sender, now: Duration) -> Vec<Vec<u8>> {
     let jpeg = Bytes::from_static(b"a frame");
     transmitter.handle_frame(jpeg, now, None, now).unwrap();
     let (mut datagrams, mut out) = (Vec::new(), Vec::new());
-    while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+    while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
         datagrams.extend(out.chunks(transmit.segment).map(<[u8]>::to_vec));
     }
     datagrams

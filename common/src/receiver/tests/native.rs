@@ -10,7 +10,7 @@ const MIRROR: &str = "192.0.2.2:5005";
 /// Gives the receiver everything that is due by `now`.
 fn transmit(transmitter: &mut Sender, receiver: &mut Receiver, now: Duration) {
     let mut out = Vec::new();
-    while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+    while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
         for datagram in out.chunks(transmit.segment) {
             receiver.handle_datagram(SENDER.parse().unwrap(), datagram, now);
         }
@@ -102,7 +102,7 @@ fn held_up(heard: bool) -> Duration {
             let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
             transmitter.handle_frame(jpeg, now, None, now).unwrap();
         }
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
             for datagram in out.chunks(transmit.segment) {
                 let lost = match Packet::decode(datagram).unwrap().1 {
                     Packet::Chunk(chunk) => {

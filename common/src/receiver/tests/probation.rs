@@ -53,7 +53,7 @@ fn a_stream_behind_junk_from_its_own_address_loses_no_frame() {
             sender
                 .handle_frame(jpeg, at(frame), None, at(frame))
                 .unwrap();
-            while let Some(transmit) = sender.poll_transmit(at(frame), &mut out) {
+            while let sender::Output::Transmit(transmit) = sender.poll_output(at(frame), &mut out) {
                 let datagram = out.chunks(transmit.segment);
                 datagrams.extend(datagram.map(|datagram| (frame, datagram.to_vec())));
             }

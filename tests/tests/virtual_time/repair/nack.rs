@@ -21,7 +21,7 @@ fn connect(
         }
         // Twice, so that answers come within the millisecond.
         for _ in 0..2 {
-            while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+            while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
                     if !lost(&Packet::decode(datagram).unwrap().1) {
                         receiver.handle_datagram(from, datagram, now);
@@ -180,7 +180,7 @@ fn ten_milliseconds_apart(
         for (_, datagram) in back.extract_if(.., |(due, _)| *due <= now) {
             transmitter.handle_datagram(0, &datagram, now);
         }
-        while let Some(transmit) = transmitter.poll_transmit(now, &mut out) {
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
             for datagram in out.chunks(transmit.segment) {
                 if !lost(&Packet::decode(datagram).unwrap().1) {
                     there.push((now + path, datagram.to_vec()));
