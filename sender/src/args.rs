@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Command, CommandFactory, FromArgMatches, Parser};
 use framegram_cli::quantities::{bitrate, duration};
 use framegram_common::fec::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
@@ -236,6 +236,42 @@ pub struct Options {
     pub verbose: u8,
 }
 
+/// What a command line asks for.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// A stream.
+    Stream(Box<Options>),
+    /// `framegram-send cameras`.
+    ListCameras,
+}
+
+impl Task {
+    /// Of this program's command line.
+    ///
+    /// # Errors
+    /// A usage error, or what `--help` asks for.
+    pub fn parse() -> Result<Self, clap::Error> {
+        let matches = command().try_get_matches()?;
+        if matches.subcommand_name() == Some(CAMERAS) {
+            return Ok(Self::ListCameras);
+        }
+        let options = Options::from_arg_matches(&matches)?.check()?;
+        Ok(Self::Stream(Box::new(options)))
+    }
+}
+
+/// The command line with its subcommand.
+#[must_use]
+pub fn command() -> Command {
+    let cameras =
+        Command::new(CAMERAS).about("List the cameras with their names, formats, sizes and rates");
+    Options::command()
+        .subcommand(cameras)
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true)
+        .disable_help_subcommand(true)
+}
+
 impl Options {
     /// The largest datagram in bytes.
     #[must_use]
@@ -284,6 +320,7 @@ impl Options {
     }
 }
 
+const CAMERAS: &str = "cameras";
 const SOURCE: &str = "Source";
 const ENCODING: &str = "Encoding";
 const DESTINATIONS: &str = "Destinations";

@@ -13,7 +13,7 @@ use clap::{Command, CommandFactory};
 #[must_use]
 pub fn programs() -> [Command; 3] {
     [
-        framegram_send::args::Options::command(),
+        framegram_send::args::command(),
         framegram_view::args::Args::command(),
         framegram_lab::args::Args::command(),
     ]
@@ -91,7 +91,8 @@ mod tests {
             let help = command.get_after_long_help();
             let examples = help.map(ToString::to_string).unwrap_or_default();
             assert!(
-                examples.starts_with("Example") || name == "discover" || name == "framegram-lab",
+                examples.starts_with("Example")
+                    || ["cameras", "discover", "framegram-lab"].contains(&name),
                 "{name} has no example"
             );
         }

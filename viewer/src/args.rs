@@ -79,6 +79,8 @@ pub struct Args {
     pub buffer: usize,
 
     /// Show all senders in tiles, and not only one stream at a time
+    ///
+    /// --output writes a file for each sender, --trace traces the first one.
     #[arg(long, help_heading = SHOWING)]
     pub grid: bool,
 

@@ -1,6 +1,5 @@
 //! Command lines, good and wrong.
 
-use clap::CommandFactory;
 use framegram_common::wire::MIN_DATAGRAM;
 
 use super::*;
@@ -13,7 +12,7 @@ fn parse(line: &str) -> Result<Options, clap::Error> {
 
 #[test]
 fn states_its_defaults_truly() {
-    Options::command().debug_assert();
+    command().debug_assert();
     let help = Options::command().render_long_help().to_string();
     assert!(help.contains(&format!(
         "JPEG quality, 1 to 100 [default: {DEFAULT_QUALITY}]"

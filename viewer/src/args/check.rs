@@ -48,8 +48,8 @@ impl Args {
         }
         if self.grid && self.output.as_deref() == Some("-".as_ref()) {
             return Some(
-                "--output - is for one stream: with --grid give a file, and each sender has one of its \
-                 own",
+                "--output - takes one stream: with --grid give a file name, and each sender gets a \
+                 file of its own",
             );
         }
         if self.sdp.is_some() && matches!(self.wire, Wire::Native | Wire::Raw) {
