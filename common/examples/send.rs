@@ -1,4 +1,4 @@
-//! Sends JPEG files as a stream of 30 frames a second:
+//! Sends JPEG files as a stream of 30 frames per second:
 //!
 //! ```text
 //! cargo run --example send -- 127.0.0.1:5005 *.jpg
