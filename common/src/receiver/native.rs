@@ -58,8 +58,9 @@ pub(super) struct NativeSession {
     muted: bool,
     plausibility: Plausibility,
     destination: u16,
-    /// Since when this stream would have been followed at once.
-    free_since: Duration,
+    /// Since when this stream would have been followed at once; `None` if some of
+    /// its packets may have been ignored.
+    free_since: Option<Duration>,
     /// Since when it is followed, and whether a frame came whole.
     since: Option<Duration>,
     has_frames: bool,
@@ -100,8 +101,9 @@ pub(super) struct NativeSession {
 pub(super) struct Joining {
     pub(super) number: u64,
     pub(super) from: SocketAddr,
-    /// Since when this stream would have been followed at once.
-    pub(super) free_since: Duration,
+    /// Since when this stream would have been followed at once; `None` if some of
+    /// its packets may have been ignored.
+    pub(super) free_since: Option<Duration>,
     /// Which packets came before it could be followed.
     pub(super) passed: JoinPoint,
 }
@@ -176,8 +178,9 @@ impl NativeSession {
         !self.has_frames && self.since.is_some_and(long)
     }
 
-    /// Since when this stream would have been followed at once.
-    pub(super) fn free_since(&self) -> Duration {
+    /// Since when this stream would have been followed at once; `None` if some of
+    /// its packets may have been ignored.
+    pub(super) fn free_since(&self) -> Option<Duration> {
         self.free_since
     }
 

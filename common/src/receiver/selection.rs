@@ -80,9 +80,9 @@ impl Receiver {
             number,
             from,
             free_since: match tile {
-                _ if is_known => now,
-                Some(tile) => self.tiles[tile].free_since(),
-                None => self.started,
+                _ if is_known => None,
+                Some(tile) => Some(self.tiles[tile].free_since()),
+                None => Some(self.started),
             },
             passed: passed.unwrap_or_default(),
         };
@@ -211,7 +211,8 @@ impl Receiver {
         if let Some(session) = session.native_mut() {
             session.follow(now);
             key = StreamKey::native(number);
-            self.tiles[tile].free_since = self.tiles[tile].free_since.max(session.free_since());
+            let free_since = session.free_since().unwrap_or(now);
+            self.tiles[tile].free_since = self.tiles[tile].free_since.max(free_since);
             self.ended.retain(|ended| ended.number != number);
         }
         if let Some(before) = self.tiles[tile].session.take() {

@@ -51,13 +51,14 @@ impl NativeSession {
             return false;
         }
         let age = sent.saturating_sub(totals.started);
-        let listening = micros(now.saturating_sub(self.free_since));
+        let listening = |since| micros(now.saturating_sub(since)) >= age;
         self.shared_clock = !self.cloned
             && totals.clock_id != 0
             && (self.config.clock_id)(self.number) == Some(totals.clock_id);
         let next = self.counters.frames_sent();
         self.totals_stale = false;
-        self.counters.note_totals(*totals, listening >= age);
+        self.counters
+            .note_totals(*totals, self.free_since.is_some_and(listening));
         if next > 0 || self.counters.is_from_start() {
             self.await_frames(next, self.counters.frames_sent(), now);
         }
