@@ -13,7 +13,7 @@ use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::slices::{self, Fragments, Spliced};
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::{Frame, FrameNumber};
-use framegram_media::{Decoder, Image as Original, Pixels, Reduction, XrgbImage};
+use framegram_media::{Compressor, Decoder, Image as Original, Reduction, XrgbImage};
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{self, Content, Request, Source, Spec};
@@ -332,19 +332,20 @@ impl View {
 
 /// Peak signal-to-noise ratio in dB, at most [`ALIKE`].
 fn likeness(picture: &XrgbImage, original: &Original) -> Result<f64> {
-    let Pixels::Bgr(bytes) = original.pixels() else {
-        bail!("the clip does not come as red, green and blue");
-    };
-    let size = (original.width(), original.height());
+    // As red, green and blue, by way of the best JPEG that there is.
+    let jpeg = Compressor::new()?.compress(original, 100)?;
+    let mut shown = XrgbImage::default();
+    Decoder::new()?.decode(&jpeg, Reduction::None, &mut shown)?;
+    let size = (shown.width, shown.height);
     ensure!(size == (picture.width, picture.height), "sizes differ");
     let mut squares = 0_u64;
-    for (word, bgr) in picture.pixels.iter().zip(bytes.chunks_exact(3)) {
-        for (shift, sample) in [0, 8, 16].into_iter().zip(bgr) {
-            let seen = (word >> shift) as u8;
-            squares += u64::from(seen.abs_diff(*sample)).pow(2);
+    for (word, original) in picture.pixels.iter().zip(&shown.pixels) {
+        for shift in [0, 8, 16] {
+            let [seen, sample] = [word, original].map(|word| (word >> shift) as u8);
+            squares += u64::from(seen.abs_diff(sample)).pow(2);
         }
     }
-    let mean = squares as f64 / bytes.len() as f64;
+    let mean = squares as f64 / (3 * shown.pixels.len()) as f64;
     Ok((10.0 * (255.0 * 255.0 / mean).log10()).min(ALIKE))
 }
 
