@@ -298,6 +298,61 @@ fn the_count_of_chunks_follows_from_length_and_size() {
 }
 
 #[test]
+fn parity_and_tables_are_taken_to_the_edges_of_their_bounds_and_no_further() {
+    let refused = |packet: &Packet<'_>| match Packet::decode(&encoded(packet)) {
+        Ok((_, decoded)) => {
+            assert_eq!(&decoded, packet);
+            None
+        }
+        Err(WireError::Range { field, .. }) => Some(field),
+        Err(other) => panic!("{other}"),
+    };
+    let parity = |counts: &[u16], shards: u16, shard: usize| {
+        refused(&Packet::Parity(Parity {
+            block: 1,
+            first: FrameSeq(0),
+            counts: counts.to_vec(),
+            shards,
+            index: 0,
+            shard: &[0x5a; 64][..shard],
+        }))
+    };
+    let most = MAX_CHUNKS as u16;
+    assert_eq!(parity(&[1; MAX_BLOCK_FRAMES], most, CHUNK_BODY), None);
+    assert_eq!(parity(&[most], 1, CHUNK_BODY + 2), None);
+    let too_many = [1; MAX_BLOCK_FRAMES + 1];
+    assert_eq!(parity(&too_many, 1, 32), Some("frames of a block"));
+    assert_eq!(parity(&[], 1, 32), Some("frames of a block"));
+    assert_eq!(parity(&[1], 0, 32), Some("shards of a code"));
+    assert_eq!(parity(&[1], most + 1, 32), Some("shards of a code"));
+    assert_eq!(parity(&[1], 1, CHUNK_BODY - 2), Some("shard size"));
+    assert_eq!(parity(&[1], 1, CHUNK_BODY + 1), Some("shard size"));
+    assert_eq!(parity(&[1, 0], 1, 32), Some("chunks of a block"));
+    assert_eq!(parity(&[most, 1], 1, 32), Some("chunks of a block"));
+    let block = Parity {
+        block: 1,
+        first: FrameSeq(0),
+        counts: vec![3, 4],
+        shards: 1,
+        index: 0,
+        shard: &[],
+    };
+    assert_eq!(block.chunks(), 7);
+    let tables = |quality, part, parts| {
+        refused(&Packet::Tables(Tables {
+            set: 1,
+            quality,
+            part,
+            parts,
+            header: b"header",
+        }))
+    };
+    assert_eq!(tables(Some(100), 15, MAX_TABLES_PARTS), None);
+    assert_eq!(tables(None, 2, 3), None);
+    assert_eq!(tables(Some(101), 0, 1), Some("quality"));
+}
+
+#[test]
 fn a_checksum_of_zero_is_that_of_an_encrypted_packet_only() {
     let mut datagram = encoded(&Packet::Chunk(chunk()));
     datagram[CRC].fill(0);
