@@ -32,9 +32,10 @@ fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
         // An even number of flips may undo itself, or leave no first byte of
         // ours: then it is a packet lost, and a datagram of no known format.
         let (corrupt, lost) = (packets.corrupt.unwrap(), packets.lost.unwrap());
-        assert!(corrupt + lost <= damaged, "seed {seed}: {packets:?}");
-        assert!(corrupt + lost + 1 >= damaged, "seed {seed}: {packets:?}");
-        assert_eq!(lost, 0, "seed {seed}: {packets:?}");
+        for count in [corrupt, lost] {
+            assert!(count <= damaged, "seed {seed}: {packets:?}");
+            assert!(count + 1 >= damaged, "seed {seed}: {packets:?}");
+        }
     }
 }
 
