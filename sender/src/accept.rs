@@ -1,5 +1,5 @@
-//! Viewers that come by themselves: the socket that they share, and what a
-//! person is told of them.
+//! Viewers that come by themselves: the socket that they share, and the notices of
+//! them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ use log::info;
 
 use crate::console::Console;
 
-/// So many comings and goings are told at once; more of them are told one a
-/// second, so that nobody outside can fill the screen.
-const TOLD_AT_ONCE: u32 = 16;
+/// So many notices of viewers are printed at once; more of them one a second, so
+/// that nobody outside can fill the screen.
+const MAX_NOTICES: u32 = 16;
 
 /// The socket at which viewers are accepted.
 pub(crate) struct AcceptSocket {
@@ -26,8 +26,8 @@ pub(crate) struct AcceptSocket {
     most: u16,
     /// The datagram that is being handled.
     received: Option<Received>,
-    told: u32,
-    told_since: Duration,
+    notices: u32,
+    notices_since: Duration,
 }
 
 impl AcceptSocket {
@@ -51,8 +51,8 @@ impl AcceptSocket {
             socket: Arc::new(socket),
             most,
             received: None,
-            told: 0,
-            told_since: Duration::ZERO,
+            notices: 0,
+            notices_since: Duration::ZERO,
         })
     }
 
@@ -112,7 +112,7 @@ impl AcceptSocket {
     }
 
     /// Tells what happened to the viewer at an address.
-    pub(crate) fn tell(
+    pub(crate) fn notify(
         &mut self,
         viewer: SocketAddr,
         what: &str,
@@ -120,15 +120,15 @@ impl AcceptSocket {
         console: &Console,
     ) {
         let now = clock::now();
-        let passed = now.saturating_sub(self.told_since).as_secs();
+        let passed = now.saturating_sub(self.notices_since).as_secs();
         if passed > 0 {
-            self.told = self
-                .told
+            self.notices = self
+                .notices
                 .saturating_sub(u32::try_from(passed).unwrap_or(u32::MAX));
-            self.told_since = now;
+            self.notices_since = now;
         }
-        if self.told < TOLD_AT_ONCE {
-            self.told += 1;
+        if self.notices < MAX_NOTICES {
+            self.notices += 1;
             let most = self.most;
             console.say(&format!(
                 "the viewer at {viewer} {what}: {served} of {most}"

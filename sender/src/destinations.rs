@@ -19,8 +19,8 @@ use log::info;
 use self::throttle::ErrorThrottle;
 use crate::args::Options;
 
-/// Where a viewer was heard and falls silent for so long, the way to it is
-/// looked at: reports come five times a second.
+/// If nothing comes from a viewer for so long, the route to it is checked: reports
+/// come five times a second.
 const SILENCE: Duration = Duration::from_millis(600);
 
 /// What is tried, from large to small, when datagrams are too big for the
@@ -42,7 +42,7 @@ pub(crate) struct Destination {
     address: SocketAddr,
     /// Named with every datagram, where the socket is not connected.
     to: Option<SocketAddr>,
-    towards: ConnectOptions,
+    connect_options: ConnectOptions,
     errors: ErrorThrottle,
     /// When the system said last that there is no route.
     unreachable: Option<Duration>,
@@ -51,8 +51,8 @@ pub(crate) struct Destination {
     upkeep: RouteMonitor,
     /// Of a destination that has a name.
     lookup: Option<Lookup>,
-    /// The smallest datagram that was told to be too big: told once, however
-    /// often chunks of that length are sent again.
+    /// The smallest datagram that was too big: reported once, however often chunks
+    /// of that length are sent again.
     too_big: Option<usize>,
     /// Nothing is said of it: who takes RTP may well take no reports.
     silent: bool,
@@ -82,8 +82,8 @@ impl Destination {
     ///
     /// # Errors
     /// Where the host is unknown, or a broadcast address not meant as such.
-    pub(crate) fn open(text: &str, towards: &ConnectOptions) -> Result<Self> {
-        Self::towards(text, resolve(text, None)?, towards)
+    pub(crate) fn open(text: &str, connect_options: &ConnectOptions) -> Result<Self> {
+        Self::connect(text, resolve(text, None)?, connect_options)
     }
 
     /// A viewer that came to this socket.
@@ -92,7 +92,7 @@ impl Destination {
             socket: Arc::clone(socket),
             address,
             to: Some(address),
-            towards: ConnectOptions::default(),
+            connect_options: ConnectOptions::default(),
             errors: ErrorThrottle::default(),
             unreachable: None,
             received: None,
@@ -111,40 +111,40 @@ impl Destination {
     ///
     /// # Errors
     /// Where there is no next port, or it cannot be opened.
-    pub(crate) fn for_reports(&self, towards: &ConnectOptions) -> Result<Self> {
+    pub(crate) fn for_reports(&self, connect_options: &ConnectOptions) -> Result<Self> {
         let mut address = self.address;
         let port = address.port().checked_add(1);
         address.set_port(
             port.context("there is no next port for RTCP: use a lower port, or --rtcp-mux")?,
         );
         let text = address.to_string();
-        let towards = ConnectOptions {
+        let connect_options = ConnectOptions {
             fragment: false,
-            ..towards.clone()
+            ..connect_options.clone()
         };
-        let destination = Self::towards(&text, address, &towards)?;
+        let destination = Self::connect(&text, address, &connect_options)?;
         Ok(Self {
             silent: true,
             ..destination
         })
     }
 
-    fn towards(text: &str, address: SocketAddr, towards: &ConnectOptions) -> Result<Self> {
+    fn connect(text: &str, address: SocketAddr, connect_options: &ConnectOptions) -> Result<Self> {
         if address.ip().is_unspecified() {
             bail!("{text} is not a destination: name the machine where the viewer runs");
         }
         let is_broadcast = is_broadcast(address.ip());
-        if is_broadcast && !towards.broadcast {
+        if is_broadcast && !connect_options.broadcast {
             bail!("{text} is a broadcast address: allow it with --broadcast");
         }
-        let socket = Socket::connect(address, towards)?;
+        let socket = Socket::connect(address, connect_options)?;
         info!("sending to {address} from {:?}", socket.local_addr());
         let connected = !address.ip().is_multicast() && !is_broadcast;
         Ok(Self {
             socket: Arc::new(socket),
             address,
             to: (!connected).then_some(address),
-            towards: towards.clone(),
+            connect_options: connect_options.clone(),
             errors: ErrorThrottle::default(),
             unreachable: None,
             received: None,
@@ -229,14 +229,14 @@ impl Destination {
 
     /// Whether it is news that so long a datagram is too big.
     fn is_news(&mut self, bytes: usize) -> bool {
-        let news = !self.silent && self.too_big.is_none_or(|told| bytes < told);
+        let news = !self.silent && self.too_big.is_none_or(|smallest| bytes < smallest);
         if news {
             self.too_big = Some(bytes);
         }
         news
     }
 
-    /// What a person should hear of an error that the socket told, if it is news.
+    /// The notice of an error of the socket, if it is new.
     pub(crate) fn failed(&mut self, error: &io::Error, now: Duration) -> Option<String> {
         let address = self.address;
         if is_route_change(error) {
@@ -329,7 +329,7 @@ impl Destination {
         if self.to.is_none() {
             return self.upkeep.poll(&self.socket, self.address, now);
         }
-        let Some(interface) = &self.towards.interface else {
+        let Some(interface) = &self.connect_options.interface else {
             // The routes are asked for every datagram.
             return Ok(false);
         };
@@ -340,12 +340,12 @@ impl Destination {
         if again == *interface {
             return Ok(false);
         }
-        let towards = ConnectOptions {
+        let connect_options = ConnectOptions {
             interface: Some(again),
-            ..self.towards.clone()
+            ..self.connect_options.clone()
         };
-        self.socket = Arc::new(Socket::connect(self.address, &towards)?);
-        self.towards = towards;
+        self.socket = Arc::new(Socket::connect(self.address, &connect_options)?);
+        self.connect_options = connect_options;
         Ok(true)
     }
 
@@ -361,7 +361,7 @@ impl Destination {
         if self.address.is_ipv4() == address.is_ipv4() {
             self.socket.reconnect(address)?;
         } else {
-            self.socket = Arc::new(Socket::connect(address, &self.towards)?);
+            self.socket = Arc::new(Socket::connect(address, &self.connect_options)?);
         }
         self.address = address;
         Ok(())
@@ -372,9 +372,12 @@ impl Destination {
 ///
 /// # Errors
 /// The first that cannot be opened, by its name.
-pub(crate) fn open_all(texts: &[String], towards: &ConnectOptions) -> Result<Vec<Destination>> {
+pub(crate) fn open_all(
+    texts: &[String],
+    connect_options: &ConnectOptions,
+) -> Result<Vec<Destination>> {
     let open = |text: &String| {
-        Destination::open(text, towards).with_context(|| format!("cannot send to {text}"))
+        Destination::open(text, connect_options).with_context(|| format!("cannot send to {text}"))
     };
     texts.iter().map(open).collect()
 }
@@ -383,7 +386,7 @@ pub(crate) fn open_all(texts: &[String], towards: &ConnectOptions) -> Result<Vec
 ///
 /// # Errors
 /// Where there is no such interface.
-pub(crate) fn towards(options: &Options) -> Result<ConnectOptions> {
+pub(crate) fn connect_options(options: &Options) -> Result<ConnectOptions> {
     let interface = options.interface.as_deref();
     Ok(ConnectOptions {
         broadcast: options.broadcast,
@@ -415,11 +418,11 @@ mod tests {
 
     #[test]
     fn falls_back_when_a_datagram_is_too_big_for_the_system() {
-        let towards = ConnectOptions {
+        let connect_options = ConnectOptions {
             fragment: true,
             ..ConnectOptions::default()
         };
-        let mut destination = Destination::open("127.0.0.1:9", &towards).unwrap();
+        let mut destination = Destination::open("127.0.0.1:9", &connect_options).unwrap();
         let sent = destination.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
         assert_eq!((sent.taken, sent.smaller), (0, Some(MAX_DATAGRAM)));
         assert!(sent.notice.is_some());

@@ -91,8 +91,8 @@ fn stream(
     let stop = Stop::new();
     let told = stop.clone();
     threads.stop().on_stop(move || told.stop());
-    let towards = destinations::towards(options)?;
-    let destinations = destinations::open_all(&options.destinations, &towards)?;
+    let connect_options = destinations::connect_options(options)?;
+    let destinations = destinations::open_all(&options.destinations, &connect_options)?;
     let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
         AcceptSocket::open(text, options.max_viewers, options.packet_size())

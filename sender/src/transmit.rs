@@ -35,8 +35,8 @@ const MOST_RECEIVED: usize = 64;
 /// RTTs.
 const CUT_SHORT: Duration = Duration::from_secs(1);
 
-/// How often one frame that cannot be sent is told of.
-const NOT_SENT_TOLD: Duration = Duration::from_secs(10);
+/// The shortest time between notices of frames that cannot be sent.
+const NOT_SENT_EVERY: Duration = Duration::from_secs(10);
 
 /// Where a stream goes.
 pub(crate) struct Outlets {
@@ -77,8 +77,8 @@ pub(crate) struct TransmitLoop<'a> {
     any_sent: bool,
     /// Why the first frame was not sent, while none was.
     unsent: Option<anyhow::Error>,
-    /// When a person was last told of a frame that cannot be sent.
-    not_sent_told: Option<Duration>,
+    /// When the last notice of a frame that cannot be sent was printed.
+    not_sent_notice: Option<Duration>,
     buffer: Vec<u8>,
 }
 
@@ -140,9 +140,9 @@ impl<'a> TransmitLoop<'a> {
             ..Config::default()
         };
         if options.wire == Wire::Rtp && !options.rtcp_mux {
-            let towards = destinations::towards(options)?;
+            let connect_options = destinations::connect_options(options)?;
             for index in 0..fixed {
-                let reports = destinations[index].for_reports(&towards);
+                let reports = destinations[index].for_reports(&connect_options);
                 destinations.push(reports.with_context(|| {
                     let address = destinations[index].address();
                     format!("cannot send reports to {address}")
@@ -172,7 +172,7 @@ impl<'a> TransmitLoop<'a> {
             replaced: 0,
             any_sent: false,
             unsent: None,
-            not_sent_told: None,
+            not_sent_notice: None,
             buffer: vec![0; MAX_DATAGRAM],
         })
     }
@@ -341,9 +341,9 @@ impl<'a> TransmitLoop<'a> {
                 error
             }
         };
-        let told = self.not_sent_told;
-        if told.is_none_or(|told| now.saturating_sub(told) >= NOT_SENT_TOLD) {
-            self.not_sent_told = Some(now);
+        let last = self.not_sent_notice;
+        if last.is_none_or(|last| now.saturating_sub(last) >= NOT_SENT_EVERY) {
+            self.not_sent_notice = Some(now);
             self.console
                 .say(&format!("a frame could not be sent: {error:#}"));
         }

@@ -106,7 +106,7 @@ impl TransmitLoop<'_> {
                     None => self.destinations.push(viewer),
                 }
                 accept.remember(address);
-                accept.tell(address, "is served", served, self.console);
+                accept.notify(address, "is served", served, self.console);
             }
             Event::Left {
                 destination,
@@ -121,11 +121,11 @@ impl TransmitLoop<'_> {
                         LeaveReason::Silent => "fell silent",
                         LeaveReason::Displaced => "gave its place to one of another address",
                     };
-                    accept.tell(left.address(), why, served, self.console);
+                    accept.notify(left.address(), why, served, self.console);
                 }
             }
             Event::Rejected { address } => {
-                accept.tell(address, "was refused", served, self.console);
+                accept.notify(address, "was refused", served, self.console);
             }
         }
     }

@@ -43,7 +43,7 @@ impl TransmitLoop<'_> {
                     let refused = &out[sent.taken..];
                     self.sender
                         .handle_send_error(index, refused, transmit.segment);
-                    tell(sent, &mut smaller, self.console);
+                    notify(sent, &mut smaller, self.console);
                 }
                 Some(impaired) => {
                     for datagram in out.chunks(transmit.segment.max(1)) {
@@ -84,7 +84,7 @@ impl TransmitLoop<'_> {
                 impaired.record_send_error(index);
                 self.sender.handle_send_error(index, datagram, len);
             }
-            tell(sent, smaller, self.console);
+            notify(sent, smaller, self.console);
         }
     }
 
@@ -100,9 +100,9 @@ impl TransmitLoop<'_> {
     }
 }
 
-/// Tells of the outcome, unless it is about datagrams that are too big, and
+/// Prints the notice of the outcome, unless it is about datagrams that are too big, and
 /// `smaller` ones than it asks for have been asked for already.
-fn tell(sent: SendOutcome, smaller: &mut Option<usize>, console: &Console) {
+fn notify(sent: SendOutcome, smaller: &mut Option<usize>, console: &Console) {
     let news = sent
         .smaller
         .is_none_or(|new| smaller.is_none_or(|old| new < old));
