@@ -2,7 +2,7 @@
 //! their outcomes, and what is known of the stream.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,7 +45,7 @@ pub struct News {
     /// The figures, as of a moment ago.
     pub live: Live,
     /// Each tile by itself: one, unless all streams are shown.
-    pub tiles: Vec<TileNews>,
+    pub tiles: Arc<Vec<TileNews>>,
 }
 
 /// What the sinks' side may know of one tile.

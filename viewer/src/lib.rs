@@ -210,8 +210,9 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     };
     let last = show.last().cloned();
     let each = args.grid.then(|| {
-        let tiles = exchange.news().tiles.into_iter();
-        tiles.map(|tile| tile.live.statistics).collect::<Vec<_>>()
+        let tiles = exchange.news().tiles;
+        let each = tiles.iter().map(|tile| tile.live.statistics.clone());
+        each.collect::<Vec<_>>()
     });
     let lines = match &each {
         Some(each) => text::lines_of_tiles(each, &statistics, &advice),

@@ -13,7 +13,7 @@ use turbojpeg::Subsamp;
 use super::*;
 use crate::sender::{self, Sender};
 use crate::slices::encoder::{Settings, encode};
-use crate::stats::Outcome;
+use crate::stats::{Outcome, Statistics};
 use crate::wire::rtp::{self as wire, Control, SenderInfo};
 use crate::wire::rtp_jpeg::Picture;
 

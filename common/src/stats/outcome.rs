@@ -190,8 +190,8 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: '~',
         legend: "replaced at the source",
         is_loss: false,
-        explanation: "A newer one took its place before it was encoded. With --listen that is \
-                      every frame while nobody watches.",
+        explanation: "A newer one took its place before it was encoded. A sender that waits for \
+                      viewers replaces every frame while nobody watches.",
     },
 ];
 

@@ -32,7 +32,8 @@ fn takes_every_form_of_an_address() {
         assert!(parse(form).is_err(), "{form}");
     }
     assert!(parse("--grid --headless --stats json --snapshot a.png --report a.csv").is_ok());
-    assert!(parse("--grid --connect a:1 --trace a --output a.mjpeg").is_ok());
+    assert!(parse("--grid --connect a:1 --trace a --read-timecode --output a.mjpeg").is_ok());
+    assert!(parse("--grid --output - --output-format y4m").is_err());
     assert!(parse("--grid --output -").is_err());
     let connect = |line| parse(line).unwrap().connect;
     let address = Sender::Address("a:5005".to_owned());

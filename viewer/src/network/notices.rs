@@ -1,6 +1,7 @@
 //! What the network's thread says to a person, and to the sinks' side.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use framegram_cli::numbers::seconds;
@@ -62,10 +63,11 @@ impl Network {
 
     fn tell_tile(&self, tile: usize, change: impl FnOnce(&mut TileNews)) {
         self.exchange.tell(|news| {
-            if news.tiles.len() <= tile {
-                news.tiles.resize_with(tile + 1, TileNews::default);
+            let tiles = Arc::make_mut(&mut news.tiles);
+            if tiles.len() <= tile {
+                tiles.resize_with(tile + 1, TileNews::default);
             }
-            change(&mut news.tiles[tile]);
+            change(&mut tiles[tile]);
         });
     }
 
