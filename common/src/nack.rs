@@ -268,10 +268,10 @@ impl NackGenerator {
         frame: &IncompleteFrame<'a>,
     ) -> impl Iterator<Item = Duration> {
         let reordering = self.reordering();
-        let asked = self.frames.get(&frame.number);
-        let missing = asked.map(|asked| (asked, frame.missing()));
-        missing.into_iter().flat_map(move |(asked, missing)| {
-            missing.filter_map(move |index| asked.outstanding.due(index, reordering))
+        let state = self.frames.get(&frame.number);
+        let missing = state.map(|state| (state, frame.missing()));
+        missing.into_iter().flat_map(move |(state, missing)| {
+            missing.filter_map(move |index| state.outstanding.due(index, reordering))
         })
     }
 
@@ -281,15 +281,15 @@ impl NackGenerator {
         frame: &IncompleteFrame<'a>,
     ) -> impl Iterator<Item = (u16, Duration)> {
         let tail = frame.all_due + self.reordering();
-        let asked = self.frames.get(&frame.number);
+        let state = self.frames.get(&frame.number);
         frame.missing().filter_map(move |index| {
-            let noticed = asked
-                .and_then(|asked| asked.noticed(index))
+            let noticed = state
+                .and_then(|state| state.noticed(index))
                 .map(|at| at + self.reordering());
             let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
-            let again = asked.and_then(|asked| asked.outstanding.due(index, self.reordering()));
+            let again = state.and_then(|state| state.outstanding.due(index, self.reordering()));
             match again {
-                Some(_) if asked.is_some_and(|it| it.outstanding.rounds(index) >= MAX_ROUNDS) => {
+                Some(_) if state.is_some_and(|it| it.outstanding.rounds(index) >= MAX_ROUNDS) => {
                     None
                 }
                 Some(again) => Some((index, noticed.max(again))),

@@ -20,7 +20,7 @@ pub const MAX_FRAMES: usize = 256;
 /// The most bytes of frames that are held: four of the longest.
 pub const MAX_HELD_BYTES: usize = 64 << 20;
 
-/// The bytes of so many frames are held, finished or not: parity over several
+/// The bytes of this many frames are held, finished or not: parity over several
 /// frames needs them all.
 pub const MAX_HELD_FRAMES: usize = 32;
 

@@ -69,7 +69,7 @@ pub enum Policy {
     Grid,
 }
 
-/// What a receiver is told before it starts.
+/// The settings of a receiver.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which streams are shown.

@@ -96,7 +96,7 @@ pub(super) struct NativeSession {
     control_number: u64,
 }
 
-/// What a new session is told.
+/// How a session begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joining {
     pub(super) number: u64,

@@ -9,7 +9,7 @@ use crate::wire::native::Header;
 /// The most of them that are remembered.
 pub const MAX_OTHERS: usize = 64;
 
-/// Which stream: native ones by number alone, since their address may change.
+/// Which stream: native ones only by number, since their address may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamKey {
     number: u64,

@@ -135,7 +135,7 @@ impl RtpSession {
         self.ended && self.bye.is_some_and(silent)
     }
 
-    /// Whether frames come whose size is told nowhere.
+    /// Whether frames come without any description of their size.
     pub(super) fn lacks_size(&self) -> bool {
         self.frames.lacks_size()
     }

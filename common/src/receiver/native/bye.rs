@@ -27,7 +27,7 @@ pub(super) struct Bye {
 }
 
 impl Bye {
-    /// One that arrives `now`, after so many media packets.
+    /// One that arrives `now`, after this many media packets.
     pub(super) fn new(media: u64, now: Duration) -> Self {
         Self {
             at: now,

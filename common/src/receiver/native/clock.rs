@@ -39,7 +39,7 @@ pub(super) struct Estimate {
 /// The newest exchanges, and what they say.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// An offset that the others are told from, so that they are small.
+    /// An offset that the others are relative to, so that they are small.
     base: i128,
     exchanges: VecDeque<Bounds>,
     line: Option<Line>,

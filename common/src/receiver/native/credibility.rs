@@ -134,7 +134,7 @@ impl NativeSession {
         sent && self.plausibility.suspect(self.frames(), number, quiet)
     }
 
-    /// Whether nothing that is believed has come for so long that what
+    /// Whether nothing credible has come for long enough that what
     /// contradicts it may be.
     fn is_quiet(&self, now: Duration) -> bool {
         let silent = now.saturating_sub(self.last_received());

@@ -1,4 +1,4 @@
-//! What the two sides tell one another: sender reports and echoes in; receiver
+//! Feedback: sender reports and echoes in; receiver
 //! reports, NACKs and challenges out.
 
 use std::net::SocketAddr;

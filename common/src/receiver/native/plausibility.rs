@@ -122,11 +122,11 @@ impl NumberSpace {
             Self::Packets(_) => at(PACKET_RATE),
             Self::Frames(interval) => {
                 let most = at(FRAME_RATE);
-                let told = interval.filter(|interval| !interval.is_zero());
-                let told = told.map(|interval| {
+                let reported = interval.filter(|interval| !interval.is_zero());
+                let reported = reported.map(|interval| {
                     u128::from(CATCHING_UP) * passed.as_micros() / interval.as_micros().max(1)
                 });
-                told.map_or(most, |told| told.min(most))
+                reported.map_or(most, |reported| reported.min(most))
             }
         };
         u64::try_from(most).unwrap_or(u64::MAX)

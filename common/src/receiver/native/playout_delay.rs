@@ -109,11 +109,11 @@ impl NativeSession {
 
     /// How long the sender spreads the packets of a frame over.
     pub(super) fn spread(&self) -> Duration {
-        let told = self.counters.totals().map_or(0, |totals| totals.spread);
-        let told = Duration::from_micros(told.into());
-        // What was told of it before an outage may have changed since.
+        let spread = self.counters.totals().map_or(0, |totals| totals.spread);
+        let spread = Duration::from_micros(spread.into());
+        // It may have changed since an outage.
         let most = self.interval().filter(|_| self.totals_stale);
-        told.max(most.unwrap_or_default() / 2)
+        spread.max(most.unwrap_or_default() / 2)
     }
 
     /// How long to wait for a frame that was due at `due`, its last packet at

@@ -15,7 +15,7 @@ const MAX_FRAMES: usize = 8;
 /// The newest frames, in the order in which they were sent.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// Width and height where the fragments do not tell them.
+    /// Width and height where the fragments do not contain them.
     size: Option<(u16, u16)>,
     /// Only whole frames are handed out.
     strict: bool,

@@ -145,7 +145,7 @@ impl Rate {
         self.count += 1;
     }
 
-    /// How many come in so long; `None` while that is not known.
+    /// How many come in this time. `None`: that is not known yet.
     fn packets(&self, span: Duration) -> Option<u64> {
         let now = f64::from(self.count) / RATE_SPAN.as_secs_f64();
         let rate = self.before?.max(now);

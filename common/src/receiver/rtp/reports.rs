@@ -59,7 +59,7 @@ impl Reports {
         self.newest = Some(((info.ntp >> 16) as u32, now));
     }
 
-    /// Nothing more is told before the sender speaks again.
+    /// No more reports until the sender reports again.
     pub(super) fn stop(&mut self) {
         self.to = None;
     }
