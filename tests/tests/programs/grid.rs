@@ -98,6 +98,45 @@ fn senders_of_every_format_have_their_own_statistics() {
     assert!(colours.len() > 100, "{} colours", colours.len());
 }
 
+/// What one stream can have, each tile has: a recording, timecodes; and the first
+/// one a trace.
+#[test]
+fn a_grid_is_recorded_traced_and_read_for_timecodes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let address = address();
+    let mut viewer = Start::new(
+        VIEWER,
+        &format!(
+            "{address} --grid --headless {PATIENT} --once --read-timecode --output {} --trace {}",
+            path("cam.mjpeg").display(),
+            path("first.trace").display()
+        ),
+    )
+    .run();
+    viewer.wait_for("Waiting for a stream");
+    let senders = [(); 2].map(|()| {
+        let line = format!("--timecode --frames 60 pattern:320x180@30 {address}");
+        Start::new(SENDER, &line).run()
+    });
+    for sender in senders {
+        sender.end().well();
+    }
+    let viewer = viewer.end().well();
+    let senders = viewer.value("senders").as_array().expect("several");
+    assert_eq!(senders.len(), 2);
+    for one in senders {
+        let read = one["timecode"]["shown"].as_u64().expect("counted");
+        let intact = one["frames"]["intact"].as_u64().expect("counted");
+        assert!(read == intact && read > 0, "{one:#}");
+    }
+    for name in ["cam.mjpeg", "cam-2.mjpeg"] {
+        let recorded = fs::read(path(name)).expect("a recording");
+        assert!(recorded.starts_with(&[0xff, 0xd8]), "{name}");
+    }
+    assert!(fs::read(path("first.trace")).expect("a trace").len() > 1_000);
+}
+
 /// The beginnings of 64 frames, each from a port of its own: once they had all
 /// places, for a minute.
 #[test]
