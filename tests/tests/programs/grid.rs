@@ -120,7 +120,7 @@ fn a_grid_is_recorded_traced_and_read_for_timecodes() {
         Start::new(SENDER, &line).run()
     });
     for sender in senders {
-        sender.end().well();
+        let _ = sender.end().well();
     }
     let viewer = viewer.end().well();
     let senders = viewer.value("senders").as_array().expect("several");
