@@ -350,11 +350,11 @@ mod tests {
         statistics.packets = heard.packets.clone();
         statistics.viewers = vec![heard];
         let line = Progress::new(Duration::ZERO, Duration::ZERO).line(&statistics, Duration::ZERO);
-        assert_eq!(line, "0:00.0, 1 frame, packets lost 3.03 %");
+        assert_eq!(line, "0:00.0, 1 frame, packets lost 4.00 %");
         let said = summary(&statistics);
         let (first, row) = said.split_once('\n').unwrap();
-        assert!(first.ends_with(", packets lost 3.03 %"), "{first}");
-        let lost = "packets lost 3.03 % (20 in its socket buffer, 10 corrupt)";
+        assert!(first.ends_with(", packets lost 4.00 %"), "{first}");
+        let lost = "packets lost 4.00 % (20 in its socket buffer, 10 corrupt)";
         assert!(row.contains(lost), "{row}");
     }
 
