@@ -269,7 +269,7 @@ mod tests {
         let stale = 12..24;
         assert_eq!(slices::fill(&new, from_ref(&stale), &old), None);
         let mut frame = fixture::frame(0, &new);
-        frame.stale = vec![stale];
+        frame.stale.push(stale);
         Concealer::default().conceal(&mut frame, Some(&old.into()));
         let filled = frame.jpeg;
         let mut picture = XrgbImage::default();
@@ -298,7 +298,7 @@ mod tests {
         let small = fixture::jpeg(48, 64, Subsampling::Yuv420, |_, _| [9; 3]);
         let new = of_quality(90, [1, 2, 3]);
         let mut frame = fixture::frame(0, &new);
-        frame.stale = vec![0..3];
+        frame.stale.push(0..3);
         Concealer::default().conceal(&mut frame, Some(&small.into()));
         assert_eq!(frame.jpeg, new);
     }
