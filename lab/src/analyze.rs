@@ -174,7 +174,8 @@ fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
     splitter.end();
     Recording {
         counts: meter.figures(),
-        is_cut: error.is_none() && splitter.broken() > broken,
+        // What comes only now has no end of its own.
+        is_cut: error.is_none() && (splitter.next_jpeg().is_some() || splitter.broken() > broken),
         error,
     }
 }
@@ -249,7 +250,7 @@ mod tests {
         for (bytes, words) in [
             (&b""[..], "is empty"),
             (b"\0\0\0\x20ftypisom", "-f yuv4mpegpipe"),
-            (b"YUV4MPEG2 W161 H99 C420p10\n", "-pix_fmt yuv420p"),
+            (b"YUV4MPEG2 W161 H99 C412\n", "-pix_fmt yuv420p"),
             (b"YUV4MPEG2 W161\n", "no size"),
             (b"YUV4MPEG2 W99999 H99999\n", "99999x99999"),
             (b"YUV4MPEG2 W16 H16\nFRAMES\n", "frame 0"),

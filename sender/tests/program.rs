@@ -151,7 +151,7 @@ fn standard_input_that_is_no_stream_is_1() {
         1,
         &["no whole JPEG"],
     );
-    fails(&["-", NOBODY], b"YUV4MPEG2 W4 H4 C420p10\n", 1, &["420p10"]);
+    fails(&["-", NOBODY], b"YUV4MPEG2 W4 H4 C412\n", 1, &["C412"]);
     fails(
         &["-", NOBODY],
         b"YUV4MPEG2 W4 H4\nFRAME\nx",

@@ -180,7 +180,9 @@ pub(crate) fn a_sender_that_announces_itself_is_asked_at_its_new_address() {
     let viewer = viewer.end().well();
     assert_eq!(viewer.count("stream.followed"), 1);
     assert!(
-        viewer.said.contains(&format!("asking {}:5005", MOVED[0])),
+        viewer
+            .said
+            .contains(&format!("connecting to {}:5005", MOVED[0])),
         "{}",
         viewer.said
     );
