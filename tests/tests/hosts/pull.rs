@@ -41,7 +41,7 @@ pub(crate) fn without_multicast_names_are_not_looked_for_and_addresses_work() {
     network.block_groups(1);
     let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
     let mut sender = network.start(0, SENDER, &arguments).run();
-    sender.wait_for("nobody can find \"kitchen\" by that name");
+    sender.wait_for("\"kitchen\" cannot be found by name");
     for arguments in ["discover", "--headless --connect kitchen"] {
         let ended = network.start(1, VIEWER, arguments).run_plain().end();
         assert_eq!(ended.code, Some(1), "{}", ended.said);
