@@ -101,13 +101,14 @@ pub fn footage() -> Vec<String> {
 }
 
 /// An address of this machine that no other test uses: each test program has a
-/// host of 127/8 of its own, by its process number, and counts the ports.
+/// host of 127/8 of its own, by its process number, and counts the ports. The
+/// next port is for RTCP.
 #[must_use]
 pub fn address() -> SocketAddr {
     static PORT: AtomicU16 = AtomicU16::new(5_005);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let host = Ipv4Addr::new(127, high.max(1), middle, low);
-    (host, PORT.fetch_add(1, Ordering::Relaxed)).into()
+    (host, PORT.fetch_add(2, Ordering::Relaxed)).into()
 }
 
 /// Waits until `condition` gives something.

@@ -119,8 +119,6 @@ fn with_programs_that_stand_still_and_bare_jpeg() {
 fn with_programs_that_stand_still_and_a_grid() {
     for is_viewer in [false, true] {
         let to = address();
-        // The next port is for reports, and no other test's.
-        let _ = address();
         let viewing = format!("{to} --grid --headless --report frames.csv");
         let mut viewer = Start::new(VIEWER, &viewing).run();
         viewer.wait_for("Waiting for");

@@ -233,7 +233,7 @@ pub(crate) fn address() -> SocketAddr {
     static PORT: AtomicU16 = AtomicU16::new(5_005);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let host = [127, high.max(1), middle, low];
-    (host, PORT.fetch_add(1, Ordering::Relaxed)).into()
+    (host, PORT.fetch_add(2, Ordering::Relaxed)).into()
 }
 
 /// How long a viewer may take to say what it is to say, on a busy machine.
