@@ -1,5 +1,8 @@
 //! Two hosts with a network of 1,500-byte packets between them.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 
 use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
@@ -170,6 +173,10 @@ fn dropped(hosts: &Hosts) -> u64 {
     count.map_or(0, |count| count.parse().expect("a count"))
 }
 
+/// Longer than a patient viewer waits for a frame: what it lacks until then is
+/// sent again.
+const REFUSED: Duration = Duration::from_secs(1);
+
 pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network() {
     let hosts = Hosts::new(ETHERNET);
     let by_sender = |words: &str| hosts.run_by_sender(words);
@@ -185,6 +192,7 @@ pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network
     until("the firewall to drop", || {
         (dropped(&hosts) > 200).then_some(())
     });
+    sleep(REFUSED);
     by_sender("nft flush chain inet own out");
     let (sender, viewer) = (sender.end().well(), viewer.end().well());
     let refused = sender.count("packets.send_errors");
