@@ -91,8 +91,13 @@ impl Expected {
         let mut highest = [None; 3];
         let (mut corrupt, mut corrupt_outside) = (0, unnamed);
         let mut followed = false;
+        // A frame sent just before joining may have come whole by retransmission.
+        let mut frames = BTreeSet::new();
         for (index, event) in events.iter().enumerate() {
             let channel = event.channel as usize;
+            if event.channel == Channel::Media {
+                frames.extend(event.place.map(|place| u64::from(place.frame)));
+            }
             if event.kind == Kind::Corrupt && event.due <= window.times.1 {
                 let inside = followed && window.contains(index, event);
                 corrupt += u64::from(inside);
@@ -134,7 +139,7 @@ impl Expected {
                 expected.count(channel, &numbered[channel], own.first..own.end);
             }
         }
-        expected.count_frames(&numbered[Channel::Media as usize], account);
+        expected.count_frames(&numbered[Channel::Media as usize], frames, account);
         expected
     }
 
@@ -152,7 +157,7 @@ impl Expected {
         self.outside[1] += numbered.range(range.end..).count() as u64;
     }
 
-    fn count_frames(&mut self, media: &Numbered, account: &Account) {
+    fn count_frames(&mut self, media: &Numbered, mut frames: BTreeSet<u64>, account: &Account) {
         let own = account.channels.iter();
         let Some(own) = own.into_iter().find(|it| it.channel == "media") else {
             return;
@@ -171,7 +176,7 @@ impl Expected {
         self.unplaced += self.packets[Channel::Media as usize].absent;
         let accountable = account.first_frame..account.end_frame;
         let places = media.values().filter_map(|packet| packet.place);
-        let frames: BTreeSet<_> = places.map(|place| u64::from(place.frame)).collect();
+        frames.extend(places.map(|place| u64::from(place.frame)));
         self.seen = frames.range(accountable.clone()).count() as u64;
         self.frames.retain(|number, frame| {
             let whole = chunks.get(number) == Some(&frame.chunks);
