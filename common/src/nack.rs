@@ -362,7 +362,7 @@ impl Room {
         gaps.min(self.gaps)
     }
 
-    /// Takes one more frame with so many gaps.
+    /// Takes one more frame with this many gaps.
     fn take(&mut self, gaps: usize) {
         self.gaps = self.gaps.saturating_sub(gaps);
         self.bytes = self.bytes.saturating_sub(FRAME_NACK_LEN + GAP_LEN * gaps);

@@ -228,7 +228,7 @@ pub enum Side {
     Viewer,
 }
 
-/// Frames a second from the first to the last of so many, `seconds` apart.
+/// Frames a second from the first to the last of this many, `seconds` apart.
 /// `None` of one: no time passed.
 pub(crate) fn fps(frames: u64, seconds: f64) -> Option<f64> {
     (frames != 1 && seconds > 0.0).then(|| frames.saturating_sub(1) as f64 / seconds)

@@ -65,7 +65,7 @@ impl Longest {
             Packet::Parity(_) => "parity",
             Packet::Tables(_) => "tables",
             Packet::SenderReport(_) => "totals",
-            Packet::SenderBye(_) => "farewell",
+            Packet::SenderBye(_) => "bye",
             Packet::Echo(_) => "reply",
             Packet::ReceiverReport(_) => "report",
             Packet::Nack(_) => "request",
@@ -243,21 +243,21 @@ fn what_waits_for_the_rate_is_bounded_and_the_rest_is_counted() {
             datagram: [DEFAULT_DATAGRAM, MAX_DATAGRAM][usize::from(format == Format::Raw)],
             ..config
         };
-        let mut speaker = Sender::new(config, 1, Duration::ZERO);
+        let mut sender = Sender::new(config, 1, Duration::ZERO);
         let (mut taken, mut refused, mut left) = (0, 0, 0);
         for frame in 0..2_500_u32 {
             let now = INTERVAL * frame;
-            match speaker.handle_frame(jpeg.clone(), now, None, now) {
+            match sender.handle_frame(jpeg.clone(), now, None, now) {
                 Ok(_) => taken += 1,
                 Err(FrameError::Waiting) => refused += 1,
                 Err(error) => panic!("{format:?}: {error}"),
             }
-            while let sender::Output::Transmit(_) = speaker.poll_output(now, &mut out) {
+            while let sender::Output::Transmit(_) = sender.poll_output(now, &mut out) {
                 left += out.len();
             }
         }
         let now = INTERVAL * 2_500;
-        let frames = speaker.statistics(now).frames;
+        let frames = sender.statistics(now).frames;
         let counted = (frames.sent, frames.not_sent);
         assert_eq!(counted, (Some(taken), Some(refused)), "{format:?}");
         // All but those that may wait have left; RTP leaves out the header.

@@ -180,7 +180,7 @@ fn bit(bytes: &[u8; BYTES], x: usize, y: usize) -> bool {
     set != ((x + y) % 2 == 1)
 }
 
-/// Whether a plane of so many bytes holds such a picture.
+/// Whether a plane of this many bytes holds such a picture.
 fn fits(len: usize, stride: usize, width: usize, height: usize) -> bool {
     let rows = height.saturating_sub(1).checked_mul(stride);
     let needed = rows.and_then(|rows| rows.checked_add(width));

@@ -27,7 +27,7 @@ const LONGEST: usize = 9_000;
 const LAST_WORDS: usize = 2;
 
 /// How long the end waits for the last word to be said.
-const FAREWELL: Duration = Duration::from_millis(300);
+const ENDING: Duration = Duration::from_millis(300);
 
 /// A name that is announced until this is dropped.
 pub(crate) struct Announcement {
@@ -92,7 +92,7 @@ impl Drop for Announcement {
         self.waker.wake();
         // What is not said by then expires by itself in two minutes.
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join_within(FAREWELL);
+            let _ = thread.join_within(ENDING);
         }
     }
 }

@@ -72,7 +72,7 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// Frames that are begun from now on have at most so many bytes, and no
+    /// Frames that are begun from now on have at most this many bytes, and no
     /// more than was asked for.
     pub fn set(&self, bytes: usize) {
         lock(&self.fit).set_limit(bytes.min(self.most.load(Ordering::Relaxed)));

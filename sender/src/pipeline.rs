@@ -168,12 +168,12 @@ impl Pipeline {
         self.captured.set_idle(idle);
     }
 
-    /// Frames that are begun from now on have at most so many bytes.
+    /// Frames that are begun from now on have at most this many bytes.
     pub(crate) fn set_frame_bytes(&self, bytes: usize) {
         self.limiter.set(bytes);
     }
 
-    /// Frames go in datagrams of so many bytes from now on.
+    /// Frames go in datagrams of this many bytes from now on.
     pub(crate) fn set_datagram(&self, bytes: usize) {
         if self.raw {
             self.limiter.lower(bytes);

@@ -143,7 +143,7 @@ struct Items<T> {
 }
 
 impl<T> Ordered<T> {
-    /// For so many threads that make items.
+    /// For this many threads that make items.
     #[must_use]
     pub fn new(makers: usize) -> Self {
         Self {

@@ -12,11 +12,11 @@ use framegram_common::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 /// large costs one frame, too small the bytes of [`PATIENCE`] frames.
 const FIRST: u16 = 16;
 
-/// One slice of so many may be longer than it should, in the frames that an
+/// One slice of this many may be longer than it should, in the frames that an
 /// interval is chosen from.
 const OUTLIERS: usize = 50;
 
-/// The interval is lowered as soon as one slice of so many is too long.
+/// The interval is lowered as soon as one slice of this many is too long.
 const TOO_MANY: usize = 33;
 
 /// What a new interval aims at, in percent of the longest slice wanted: room
@@ -43,7 +43,7 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// Slices of at most half a chunk in datagrams of so many bytes.
+    /// Slices of at most half a chunk in datagrams of this many bytes.
     #[must_use]
     pub fn new(datagram: usize) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Restart {
         self.interval
     }
 
-    /// Datagrams are so many bytes from now on.
+    /// Datagrams are this many bytes from now on.
     pub fn set_datagram(&mut self, bytes: usize) {
         self.limit = half_a_chunk(bytes);
     }

@@ -59,7 +59,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     ])
 }
 
-/// Processor time of either side for so many frames.
+/// Processor time of either side for this many frames.
 fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5_005));
     let interval = Duration::from_millis(33);

@@ -15,7 +15,7 @@ pub fn recorded(impairment: Option<&str>) -> String {
     })
 }
 
-/// Waits until a program has recorded so many bytes more.
+/// Waits until a program has recorded this many bytes more.
 ///
 /// # Panics
 /// When the deadline has passed.

@@ -106,7 +106,7 @@ struct Pair<'a> {
     frame_due: Duration,
     /// When this life's end is decided: it has sent all its frames.
     kill_at: Option<Duration>,
-    /// Since when the sender is killed, or has sent its last farewell.
+    /// Since when the sender is killed, or has sent its last bye.
     resting: Option<Duration>,
     receiver: Option<Receiver>,
     socket: Socket,
@@ -485,5 +485,5 @@ const STREAM: u64 = 0x5eed;
 const VIEWER: u64 = 0x1e77;
 /// When the sender is started.
 pub const START: Duration = Duration::from_secs(100);
-/// A viewer that heard no farewell is left alone after so long.
+/// A viewer that heard no bye is left alone after so long.
 const UNHEARD: Duration = Duration::from_secs(1);

@@ -155,7 +155,7 @@ pub fn exact(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
 
 impl Row {
     /// What the path does to datagrams from sender to viewer, and back, for
-    /// frames of up to so many chunks.
+    /// frames of up to this many chunks.
     pub fn path(&self, chunks: usize, rng: &mut Rng) -> (Impairment, Impairment) {
         let chain = GilbertElliott {
             p: 0.0105,

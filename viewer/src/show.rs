@@ -372,7 +372,7 @@ fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
     (args.grid).then(|| tiles.collect())
 }
 
-/// Whether every stream that was followed has ended, by its bye or for want of it.
+/// Whether every stream that was followed has ended, by its bye or by silence.
 fn is_over(news: &News, now: Duration) -> bool {
     let silent = |tile: &TileNews| {
         let last_received = tile.last_received.unwrap_or(now);
@@ -386,7 +386,7 @@ fn is_over(news: &News, now: Duration) -> bool {
 pub(crate) const NO_FIGURES: &str = "cannot write the figures to standard output";
 
 /// A sender that lives says something twice a second: after so long without a
-/// word its farewell is lost.
+/// word its bye is lost.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Without a sink there is nothing to be in time for.

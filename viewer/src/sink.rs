@@ -71,7 +71,7 @@ pub struct Status<'a> {
     pub now: Duration,
     /// The figures of the stream.
     pub live: &'a Live,
-    /// When the sender said farewell, if it did and nothing came since.
+    /// When the sender said bye, if it did and nothing came since.
     pub ended: Option<Duration>,
     /// Each tile by itself.
     pub tiles: &'a [TileNews],

@@ -98,7 +98,7 @@ impl Tracer {
         self.hand_on(received.arrival);
     }
 
-    /// The socket's buffer has dropped so many so far.
+    /// The socket's buffer has dropped this many so far.
     pub fn note_drops(&mut self, total: u64) {
         self.recorder.note_drops(total, clock::now());
     }

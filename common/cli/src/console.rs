@@ -27,7 +27,7 @@ const WRITTEN: Duration = Duration::from_secs(1);
 const MOST_LINES: usize = 4096;
 
 /// How long the end waits for a reader who takes nothing.
-const FAREWELL: Duration = Duration::from_millis(500);
+const ENDING: Duration = Duration::from_millis(500);
 
 /// Back to the start of the line, and erase it.
 const CLEAR_LINE: &str = "\r\x1b[K";
@@ -257,7 +257,7 @@ impl Queue {
             if state.written != written {
                 (written, since) = (state.written, Instant::now());
             }
-            let left = FAREWELL.saturating_sub(since.elapsed());
+            let left = ENDING.saturating_sub(since.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -381,7 +381,7 @@ mod tests {
         let before = Instant::now();
         console.flush();
         let waited = before.elapsed();
-        assert!((FAREWELL..20 * FAREWELL).contains(&waited), "{waited:?}");
+        assert!((ENDING..20 * ENDING).contains(&waited), "{waited:?}");
         // From now on there is a reader.
         drop(tell);
         drop(console);

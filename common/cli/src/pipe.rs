@@ -22,7 +22,7 @@ use crate::threads::{Thread, Threads};
 const MAX_WAITING: usize = 16 << 20;
 
 /// How long the end waits for a reader who takes nothing, once a signal came.
-const FAREWELL: Duration = Duration::from_millis(500);
+const ENDING: Duration = Duration::from_millis(500);
 
 /// How long the beginning waits to hear that a FIFO or device cannot be opened.
 /// A FIFO without a reader says nothing.
@@ -162,7 +162,7 @@ impl Pipe {
     /// # Errors
     /// As [`finish`](Self::finish).
     pub fn finish_soon(&self) -> io::Result<()> {
-        self.finish_within(Some(FAREWELL))
+        self.finish_within(Some(ENDING))
     }
 
     fn finish_within(&self, patience: Option<Duration>) -> io::Result<()> {
@@ -178,7 +178,7 @@ impl Pipe {
         let mut seen = (state.progress, None);
         while (state.writing || !state.items.is_empty()) && !state.closed {
             let now = Instant::now();
-            let patience = patience.or(self.stop.is_stopped().then_some(FAREWELL));
+            let patience = patience.or(self.stop.is_stopped().then_some(ENDING));
             let left = patience.map(|patience| {
                 let since = match seen {
                     (progress, Some(since)) if progress == state.progress => since,
@@ -438,7 +438,7 @@ mod tests {
         });
         let error = pipe.finish().unwrap_err().to_string();
         assert_eq!(error, "nobody reads what is written to it");
-        assert!(begun.elapsed() < 20 * FAREWELL);
+        assert!(begun.elapsed() < 20 * ENDING);
         drop(reader);
     }
 

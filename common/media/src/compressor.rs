@@ -46,7 +46,7 @@ impl Compressor {
         Ok(compressor)
     }
 
-    /// Restart markers after every so many MCUs (blocks of interleaved
+    /// Restart markers after every this many MCUs (blocks of interleaved
     /// components); 0 for none. At most 65,535.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub(crate) struct Header {
 unsafe impl Send for Decompressor {}
 
 impl Decompressor {
-    /// One that gives up behind so many scans.
+    /// One that gives up behind this many scans.
     pub(crate) fn new(scans: usize) -> Result<Self, Undecodable> {
         // SAFETY: takes no pointers.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };

@@ -9,7 +9,7 @@ use crate::error::Undecodable;
 /// steady.
 const PROOF: u32 = 16;
 
-/// Of a steady stream one in so many is read to its end: that takes as long as
+/// Of a steady stream one in this many is read to its end: that takes as long as
 /// half of decoding it.
 const SAMPLE: u32 = 8;
 

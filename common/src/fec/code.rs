@@ -7,7 +7,7 @@ use reed_solomon_simd::ReedSolomonEncoder;
 use crate::chunk::ChunkedFrame;
 use crate::wire::native::{CHUNK_BODY, MAX_CHUNKS, Parity};
 
-/// The most shards that a code over so many chunks is made with: twice what the
+/// The most shards that a code over this many chunks is made with: twice what the
 /// worst path asks for, and so few that what a code takes to compute is of the
 /// order of what it protects, whatever a parity packet claims.
 #[must_use]

@@ -109,7 +109,7 @@ impl Engine for ShortCodes {
     }
 }
 
-/// From so many steps on the transforms of the default are quicker.
+/// From this many steps on the transforms of the default are quicker.
 const MAX_PLAIN_SUM: usize = 1 << 17;
 
 /// Larger work spaces are not kept: no frame in common use takes more.

@@ -142,7 +142,7 @@ impl LossModel {
         (MIN_COPIES..MAX_COPIES).find(enough).unwrap_or(MAX_COPIES)
     }
 
-    /// The chance that so many packets in a row are all lost.
+    /// The chance that this many packets in a row are all lost.
     fn all_lost(&self, packets: usize) -> f64 {
         self.loss * (1.0 - 1.0 / self.burst).powi(packets as i32 - 1)
     }

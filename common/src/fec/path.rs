@@ -61,7 +61,7 @@ impl PathEstimate {
     }
 }
 
-/// Time from packet to packet of an answer of so many: a little spread, so that
+/// Time from packet to packet of an answer of this many: a little spread, so that
 /// one burst of loss does not take all of it.
 #[must_use]
 pub fn retransmit_gap(packets: usize) -> Duration {

@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A choice among so many.
+    /// A choice among this many.
     pub(super) fn below(&mut self, count: usize) -> usize {
         usize::from(self.u8()) % count.max(1)
     }

@@ -7,7 +7,7 @@ use crate::fec::{Chunks, Rebuilder};
 use crate::seq::{FrameNumber, FrameSeq};
 use crate::wire::native::Parity;
 
-/// Frames of so many chunks at the most.
+/// Frames of this many chunks at the most.
 const MAX_COUNT: usize = 12;
 
 #[derive(Default)]

@@ -182,7 +182,7 @@ impl Destination {
     }
 
     /// Bytes of media or repair that may be sent now: at least a `first`
-    /// datagram of so many.
+    /// datagram of this many.
     pub(super) fn room(&self, first: u64) -> u64 {
         let limit = self.limit.as_ref().filter(|_| self.is_open);
         limit.map_or(u64::MAX, |limit| limit.room(first))
@@ -194,7 +194,7 @@ impl Destination {
         limit.map_or(u64::MAX, RateLimit::left)
     }
 
-    /// When so many bytes may be sent.
+    /// When this many bytes may be sent.
     pub(super) fn free_at(&self, bytes: usize) -> Duration {
         let limit = self.limit.as_ref().filter(|_| self.is_open);
         limit.map_or(Duration::ZERO, |limit| limit.free_at(bytes as u64))
@@ -205,7 +205,7 @@ impl Destination {
         self.errors.record_attempt();
     }
 
-    /// Counts a packet of so many bytes that did not leave; one of the media
+    /// Counts a packet of this many bytes that did not leave; one of the media
     /// channel comes with its number.
     pub(super) fn record_error(&mut self, media: Option<PacketNumber>, bytes: u64) {
         self.errors.record(media, bytes);

@@ -264,7 +264,7 @@ impl Feedback {
         true
     }
 
-    /// Lets retransmission grow with what is sent anyway, by so many bytes.
+    /// Lets retransmission grow with what is sent anyway, by this many bytes.
     pub(super) fn earn(&mut self, bytes: usize) {
         self.credit = (self.credit + bytes).min(MAX_CREDIT.max(CREDIT_FRAMES * bytes));
     }

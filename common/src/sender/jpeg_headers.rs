@@ -53,7 +53,7 @@ impl HeaderPart {
         TABLES_BODY + self.range.len()
     }
 
-    /// The parts of a header for datagrams of so many bytes.
+    /// The parts of a header for datagrams of this many bytes.
     fn all(header: &Arc<NumberedHeader>, datagram: usize) -> Vec<Self> {
         let len = header.bytes.len();
         let most = datagram.saturating_sub(HEADER + TABLES_BODY).max(1);

@@ -110,7 +110,7 @@ impl LossProtection {
         Some((block, counts))
     }
 
-    /// How many packets of parity each destination gets over so many chunks:
+    /// How many packets of parity each destination gets over this many chunks:
     /// what its own viewers need. None for one that is closed.
     fn parity(&mut self, chunks: usize, frames: usize, plan: &Plan) -> Vec<Option<usize>> {
         self.planner.begin_block();

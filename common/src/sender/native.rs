@@ -36,7 +36,7 @@ impl Native {
         }
     }
 
-    /// Cuts a frame that is sent now for datagrams of so many bytes.
+    /// Cuts a frame that is sent now for datagrams of this many bytes.
     ///
     /// # Errors
     /// If it is empty or too long.

@@ -43,7 +43,7 @@ pub(super) struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Bytes for one destination: at least a `first` datagram of so many.
+    /// Bytes for one destination: at least a `first` datagram of this many.
     fn at(self, destination: usize, first: u64) -> u64 {
         let to = self.destinations.get(destination);
         to.map_or(u64::MAX, |to| to.room(first))
@@ -55,7 +55,7 @@ impl Room<'_> {
         rooms.min().unwrap_or(u64::MAX)
     }
 
-    /// When so many bytes may be sent to one destination.
+    /// When this many bytes may be sent to one destination.
     fn free_at(self, destination: usize, bytes: usize) -> Duration {
         let to = self.destinations.get(destination);
         to.map_or(Duration::ZERO, |to| to.free_at(bytes))

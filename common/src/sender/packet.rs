@@ -167,7 +167,7 @@ impl QueuedPacket {
 /// destination; none to one that is closed.
 pub(super) type Shards = (Arc<ParityBlock>, Vec<Option<usize>>);
 
-/// The parity shards of a block, each for the destinations that get so many.
+/// The parity shards of a block, each for the destinations that get this many.
 pub(super) fn parity_packets((block, counts): &Shards) -> Vec<QueuedPacket> {
     let most = counts.iter().flatten().copied().max().unwrap_or(0);
     let mut last = To::All;

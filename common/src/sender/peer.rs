@@ -135,5 +135,5 @@ pub(super) fn planned_loss(
     }
 }
 
-/// A queue of so many microseconds is no jitter.
+/// A queue of this many microseconds is no jitter.
 const FULL_QUEUE_MICROS: u32 = 10_000;

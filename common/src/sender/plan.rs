@@ -14,7 +14,7 @@ use crate::wire::DEFAULT_DATAGRAM;
 pub const CONTROL_RESERVE: u64 = 1024;
 
 /// The part of a destination's rate that repair takes at the most where several
-/// are served, one in so many: what all wait for leaves at the pace of the
+/// are served, one in this many: what all wait for leaves at the pace of the
 /// slowest, and a viewer that needs or wants more repair than others does not
 /// slow it down by more than that.
 const REPAIR_SHARE: u64 = 5;

@@ -1,4 +1,4 @@
-//! The most that goes to one destination: so many bytes in any one second,
+//! The most that goes to one destination: this many bytes in any one second,
 //! however they are spread in it.
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ pub(super) struct RateLimit {
 }
 
 impl RateLimit {
-    /// At most so many bytes in any second.
+    /// At most this many bytes in any second.
     pub(super) fn new(most: u64) -> Self {
         Self {
             most,
@@ -53,7 +53,7 @@ impl RateLimit {
     }
 
     /// Bytes that may be sent, once what is too old was forgotten: at least a
-    /// `first` datagram of so many, since one always gets through.
+    /// `first` datagram of this many, since one always gets through.
     pub(super) fn room(&self, first: u64) -> u64 {
         if self.sent.is_empty() {
             return self.most.max(first);
@@ -66,7 +66,7 @@ impl RateLimit {
         self.most.saturating_sub(self.sum)
     }
 
-    /// When so many bytes may be sent.
+    /// When this many bytes may be sent.
     pub(super) fn free_at(&self, bytes: u64) -> Duration {
         let mut sum = self.sum;
         let mut free = Duration::ZERO;

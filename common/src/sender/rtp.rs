@@ -117,7 +117,7 @@ impl RtpSender {
         true
     }
 
-    /// Fills `out` with a report for one of so many destinations, if one is
+    /// Fills `out` with a report for one of this many destinations, if one is
     /// due, and says which.
     pub(super) fn poll_control(
         &mut self,

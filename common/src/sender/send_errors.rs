@@ -22,7 +22,7 @@ pub(super) struct SendErrors {
 }
 
 impl SendErrors {
-    /// Counts a packet of so many bytes; one of the media channel comes with its
+    /// Counts a packet of this many bytes; one of the media channel comes with its
     /// number.
     pub(super) fn record(&mut self, media: Option<PacketNumber>, bytes: u64) {
         self.packets += 1;

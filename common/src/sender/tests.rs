@@ -97,7 +97,7 @@ fn run(config: Config, frames: u64) -> (Sender, Receiver, Vec<u64>) {
 }
 
 #[test]
-fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
+fn rtp_arrives_whole_with_its_reports_and_its_bye() {
     let (sender, receiver, sent) = run(config(Format::Rtp), 300);
     let seen = receiver.statistics();
     assert_eq!(seen.frames.intact, Some(300));
@@ -108,7 +108,7 @@ fn rtp_arrives_whole_with_its_reports_and_its_farewell() {
     assert!(seen.stream.ended);
     assert_eq!(sent[0], sent[1]);
     assert_eq!(seen.packets.received, Some(sent[0]));
-    // 12 seconds: a report at the start, some later, three farewells.
+    // 12 seconds: a report at the start, some later, three byes.
     assert!(sent[2] == sent[3] && (5..9).contains(&sent[2]), "{sent:?}");
     let said = sender.statistics(Duration::ZERO);
     assert_eq!(said.packets.sent, Some(sent[0] + sent[1]));

@@ -46,7 +46,7 @@ impl Neutral {
         })
     }
 
-    /// A slice of so many minimum coded units, without markers.
+    /// A slice of this many minimum coded units, without markers.
     pub(super) fn slice(&mut self, units: u32) -> &[u8] {
         if self.units != units {
             self.units = units;
@@ -115,7 +115,7 @@ struct CodeWord {
 }
 
 impl CodeWord {
-    /// The code word of symbol 0 in the table with so many symbols of each
+    /// The code word of symbol 0 in the table with this many symbols of each
     /// length (T.81, C.2).
     fn of_zero(counts: [u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut symbols = symbols.iter();

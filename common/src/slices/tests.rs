@@ -399,7 +399,7 @@ fn picture(rng: &mut Rng, settings: &Settings) -> Vec<u8> {
     pixels
 }
 
-/// Which of so many chunks arrive: not all, and at worst few.
+/// Which of this many chunks arrive: not all, and at worst few.
 fn holes(rng: &mut Rng, chunks: usize) -> Vec<bool> {
     let loss = [0.01, 0.05, 0.2, 0.6, 0.9][rng.usize(..5)];
     let mut arrived: Vec<_> = (0..chunks).map(|_| rng.f64() >= loss).collect();

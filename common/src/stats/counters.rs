@@ -275,7 +275,7 @@ impl Counters {
                 unaccounted: captured
                     .zip(accounted)
                     .map(|(captured, accounted)| captured.saturating_sub(accounted)),
-                after_last_report: (outlook.farewell && totals.is_some()).then_some(0),
+                after_last_report: (outlook.bye && totals.is_some()).then_some(0),
                 ..stats::Frames::default()
             },
             outcomes: frames.outcomes(of_sender),
@@ -293,10 +293,8 @@ impl Counters {
                 ..stats::Packets::default()
             },
             bytes: stats::Bytes {
-                // Totals tell of no byte behind them, the farewell's of all.
-                sent: totals
-                    .filter(|_| outlook.farewell)
-                    .map(|totals| totals.bytes),
+                // Totals tell of no byte behind them, the bye's of all.
+                sent: totals.filter(|_| outlook.bye).map(|totals| totals.bytes),
                 received: Some(self.bytes),
                 jpeg: Some(self.jpeg_bytes),
             },

@@ -11,5 +11,5 @@ pub struct Outlook {
     /// microseconds.
     pub offset_micros: Option<i64>,
     /// Whether the sender said that nothing follows.
-    pub farewell: bool,
+    pub bye: bool,
 }

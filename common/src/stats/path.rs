@@ -28,7 +28,7 @@ pub struct LossPattern {
 }
 
 impl LossPattern {
-    /// Loss periods of up to so many packets are counted by their length.
+    /// Loss periods of up to this many packets are counted by their length.
     pub const LENGTHS: usize = 64;
 
     /// Adds the pattern of another stream, which came before; the distances

@@ -161,7 +161,7 @@ mod tests {
 
     const ALL: fn(Channel, Range<u64>) -> u64 = |_, range| range.end - range.start;
 
-    /// A gap of so many media and repair packets, found after what was recorded.
+    /// A gap of this many media and repair packets, found after what was recorded.
     fn found(drops: &mut SocketDrops, media: u64, repair: u64) -> [LossCause; 2] {
         let gaps = [(Channel::Media, media), (Channel::Repair, repair)];
         let events = gaps.map(|(channel, missing)| {

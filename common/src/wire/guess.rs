@@ -28,7 +28,7 @@ pub enum Guess {
     AnnexB,
     /// An image of another format.
     Image(&'static str),
-    /// A JPEG behind a header of so many bytes.
+    /// A JPEG behind a header of this many bytes.
     Header(usize),
     /// Something to be read.
     Text,

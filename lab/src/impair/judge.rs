@@ -180,6 +180,6 @@ impl Judge {
 /// How far a datagram that is chosen for reordering falls behind.
 pub const REORDER_BY: Duration = Duration::from_millis(3);
 
-/// After so many steps even a slow chain is in either state by its long-run
+/// After this many steps even a slow chain is in either state by its long-run
 /// chance alone.
 const FORGOTTEN_STEPS: u32 = 10_000;

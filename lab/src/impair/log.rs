@@ -284,7 +284,7 @@ fn whole<T: FromStr>(text: &str) -> Result<T, NoRow> {
     text.parse().map_err(|_| NoRow)
 }
 
-/// A decimal number with so many places, in units of the last of them, as
+/// A decimal number with this many places, in units of the last of them, as
 /// nanoseconds.
 fn decimal(text: &str, places: usize) -> Option<Duration> {
     let (whole, part) = text.split_once('.')?;

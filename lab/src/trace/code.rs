@@ -13,7 +13,7 @@
 //!  7 parity    packet, bytes unless SAME_SIZE
 //!  8 tables    packet, bytes
 //!  9 totals    packet, bytes, counts
-//! 10 farewell  packet, bytes, counts
+//! 10 bye  packet, bytes, counts
 //! 11 reply     packet, bytes, round trip
 //! 13 RTP       Δat, Δ from the sequence number after the last, Δtimestamp,
 //!              bytes unless SAME_SIZE
@@ -100,7 +100,7 @@ const RESENT: u8 = 6;
 const PARITY: u8 = 7;
 const TABLES: u8 = 8;
 const TOTALS: u8 = 9;
-const FAREWELL: u8 = 10;
+const SENDER_BYE: u8 = 10;
 const REPLY: u8 = 11;
 const RTP: u8 = 13;
 const OTHER: u8 = 14;

@@ -230,10 +230,10 @@ impl Recorder {
     }
 }
 
-/// A block is closed at so many bytes: a few seconds of a small stream.
+/// A block is closed at this many bytes: a few seconds of a small stream.
 const BLOCK_BYTES: usize = 32 << 10;
 
-/// And after so many microseconds: what is lost of a trace that is cut off.
+/// And after this many microseconds: what is lost of a trace that is cut off.
 const BLOCK_MICROS: u64 = 1_000_000;
 
 /// No entry is longer: at most eleven numbers of ten bytes.

@@ -149,7 +149,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("rtp", rtp(9_001, true)),
         ("proof", packet(705_000, 3, 1_195_000, Body::Proof, 52)),
         (
-            "farewell",
+            "bye",
             packet(710_000, 4, 1_200_000, Body::SenderBye(counts), 136),
         ),
         (

@@ -155,7 +155,7 @@ const VIEWER: u64 = 0x1e77;
 /// The stream ends so long after its last frame at the least.
 const LEAST_TAIL: Duration = Duration::from_millis(10);
 
-/// A viewer that heard no farewell is left alone after so long.
+/// A viewer that heard no bye is left alone after so long.
 const UNHEARD: Duration = Duration::from_secs(1);
 
 /// Whatever is still to come is nothing after so long.

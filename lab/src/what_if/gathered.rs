@@ -17,7 +17,7 @@ pub(super) struct Gathered {
     /// number of its first chunk.
     pub(super) frames: BTreeMap<u64, (ChunkPlace, u64)>,
     pub(super) counts: Option<Counts>,
-    /// Whether the stream said farewell.
+    /// Whether the stream said bye.
     pub(super) ended: bool,
     /// The first counts: where the viewer joined, if it joined.
     joined: Option<Counts>,

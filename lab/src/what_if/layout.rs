@@ -141,5 +141,5 @@ const MAX_SLOTS: usize = 8_000_000;
 /// Microseconds of the longest stream that is looked at: a day.
 const LONGEST: u64 = 24 * 3_600_000_000;
 
-/// No clock has gone for so many microseconds: sums with it do not overflow.
+/// No clock has gone for this many microseconds: sums with it do not overflow.
 const LATEST: u64 = 1 << 60;

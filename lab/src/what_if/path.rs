@@ -74,11 +74,11 @@ impl<'a> Path<'a> {
     }
 }
 
-/// What is sent within so many microseconds of something is sent at the same
+/// What is sent within this many microseconds of something is sent at the same
 /// time: a sender's threads wake no more exactly.
 const NEAR: u64 = 2_000;
 
-/// After so many microseconds a path has forgotten a loss by chance.
+/// After this many microseconds a path has forgotten a loss by chance.
 const MEMORY: u64 = 10_000;
 
 /// Keeps divisions by what arrives away from zero.

@@ -161,7 +161,7 @@ impl Course {
     }
 
     /// How late one of the last datagrams that came was, of those sent until
-    /// then; `draw` chooses among so many.
+    /// then; `draw` chooses among this many.
     pub(super) fn late(&self, at: u64, draw: impl FnOnce(usize) -> usize) -> Duration {
         let until = self.slots.partition_point(|slot| slot.sent <= at);
         let near = self.slots[..until].iter().rev().take(NEIGHBOURS);
@@ -172,7 +172,7 @@ impl Course {
     }
 }
 
-/// The least transit is taken over three windows of so many microseconds: long
+/// The least transit is taken over three windows of this many microseconds: long
 /// enough for a queue to have been empty once, short enough for clocks not to
 /// drift.
 const WINDOW: u64 = 5_000_000;
@@ -184,12 +184,12 @@ const MAX_WINDOWS: u64 = 24 * 3600 / 5;
 /// up anyway.
 const MAX_LATE: u64 = 60_000_000;
 
-/// A datagram tells of so many microseconds before and behind it whether the
+/// A datagram tells of this many microseconds before and behind it whether the
 /// path was out: fewer than the shortest outage.
 const SEEN: u64 = 1_000;
 
 /// So many datagrams before and behind tell how much is lost.
 const NEIGHBOURS: usize = 100;
 
-/// What is sent besides takes as long as one of so many before it.
+/// What is sent besides takes as long as one of this many before it.
 const CHOICE: usize = 8;

@@ -1,4 +1,4 @@
-//! Which quality and scale make a frame fit into so many bytes: quality first,
+//! Which quality and scale make a frame fit into this many bytes: quality first,
 //! then scale, in few tries, since what fitted is remembered for the next frame.
 //!
 //! [`Fit`] is what is remembered, [`Search`] the tries of one frame.
@@ -124,7 +124,7 @@ impl Fit {
         self.limit = limit;
     }
 
-    /// Whether a source's own JPEG of so many bytes can go out as it is.
+    /// Whether a source's own JPEG of this many bytes can go out as it is.
     pub(super) fn passes(&mut self, len: usize) -> bool {
         if len > self.limit {
             self.own_too_long = true;

@@ -85,7 +85,7 @@ impl Ear {
 }
 
 #[test]
-fn a_signal_during_the_farewell_is_no_second_one() {
+fn a_signal_during_the_bye_is_no_second_one() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();

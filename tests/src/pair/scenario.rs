@@ -27,7 +27,7 @@ pub struct Scenario {
     /// When the viewer begins to listen.
     pub join: Duration,
     /// The sender's lives, one after another; none is one that sends all
-    /// frames and says farewell.
+    /// frames and says bye.
     pub lives: Vec<Life>,
     /// From when on nothing of the sender arrives.
     pub cut: Option<Duration>,
@@ -48,7 +48,7 @@ pub struct Scenario {
 pub struct Life {
     /// How many frames it sends at most.
     pub frames: usize,
-    /// Whether it says farewell, or is killed so long after its last frame.
+    /// Whether it says bye, or is killed so long after its last frame.
     pub killed_after: Option<Duration>,
     /// Time until the next life begins.
     pub pause: Duration,

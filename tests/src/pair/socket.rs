@@ -27,7 +27,7 @@ pub(super) struct Queued {
 }
 
 impl Socket {
-    /// With room for so many datagrams, and a viewer that stalls then.
+    /// With room for this many datagrams, and a viewer that stalls then.
     pub(super) fn new(stalls: Vec<Range<Duration>>, room: usize) -> Self {
         Self {
             stalls,

@@ -1,4 +1,4 @@
-//! Forged counts, farewells and numbers.
+//! Forged counts, byes and numbers.
 
 use super::*;
 use framegram_common::wire::native::{Echo, SenderReport, Tables};
@@ -46,7 +46,7 @@ fn forged_totals(rng: &mut Rng) -> SenderReport {
 }
 
 #[test]
-fn forged_totals_farewells_and_replies_do_no_harm() {
+fn forged_totals_byes_and_replies_do_no_harm() {
     for seed in 0..1_000 {
         let mut rng = Rng::with_seed(seed);
         let mut forger = Forger::new();
@@ -140,8 +140,8 @@ fn streams_without_number_are_not_remembered_without_bound() {
             let chunk = claim(FrameNumber(0), 300, 100, 0, &data);
             watched.take(&forger.datagram(&Packet::Chunk(chunk), now), now);
             if stream % 3 == 0 {
-                let farewell = Packet::SenderBye(SenderReport::default());
-                watched.take(&forger.datagram(&farewell, now), now);
+                let bye = Packet::SenderBye(SenderReport::default());
+                watched.take(&forger.datagram(&bye, now), now);
             }
             now += Duration::from_millis(stream % 200);
         }

@@ -8,7 +8,7 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Strangers come from so many addresses, of which this is one.
+/// Strangers come from this many addresses, of which this is one.
 fn stranger(number: u16) -> SocketAddr {
     SocketAddr::from(([198, 51, (number >> 8) as u8, number as u8], 5005))
 }

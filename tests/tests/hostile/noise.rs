@@ -15,7 +15,7 @@ fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
             receiver::Config::default(),
             |datagram, _| {
                 let mut datagram = datagram.to_vec();
-                // The farewells are spared: what is behind the last packet
+                // The byes are spared: what is behind the last packet
                 // that arrives cannot be counted.
                 if rng.u8(..20) == 0 && !matches!(decode(&datagram), Packet::SenderBye(_)) {
                     damaged += 1;

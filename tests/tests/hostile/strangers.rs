@@ -68,7 +68,7 @@ impl Stage {
         }
     }
 
-    /// Plays so many frames.
+    /// Plays this many frames.
     fn play(&mut self, frames: u64) {
         let end = self.frames + frames;
         while self.frames < end || self.now < self.frame_due {
@@ -336,14 +336,14 @@ fn no_leap_in_the_senders_name_freezes_or_ends_a_stream_or_pollutes_its_figures(
     }
 }
 
-/// A forged farewell in good order: the next number, the true counts.
+/// A forged bye in good order: the next number, the true counts.
 #[test]
 fn a_bye_counts_only_when_no_media_follows_it() {
     for interval in [Some(INTERVAL), None] {
         let mut stage = Stage::before(interval);
         stage.play(30);
-        let farewell = Packet::SenderBye(stage.totals());
-        stage.forge(sender(), &farewell, 0);
+        let bye = Packet::SenderBye(stage.totals());
+        stage.forge(sender(), &bye, 0);
         let before = stage.went_to(sender());
         stage.play(30);
         assert_eq!(stage.shown.len(), 60);

@@ -41,7 +41,7 @@ fn followed(viewer: &mut Program) {
     viewer.wait_for("It is the native format");
 }
 
-/// That the stream was away for no longer than so many seconds.
+/// That the stream was away for no longer than this many seconds.
 fn assert_away_at_most(seconds: u64, sender: &Ended, viewer: &Ended) {
     let sent = sender.count("frames.captured");
     let intact = viewer.count("frames.intact");

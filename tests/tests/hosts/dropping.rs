@@ -48,7 +48,7 @@ pub(crate) fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_
         .and_then(|count| count.parse().ok())
         .expect(&counted);
     assert!(dropped > 5, "{counted}");
-    // Farewells behind the last one that came are dropped, or come when the
+    // Byes behind the last one that came are dropped, or come when the
     // viewer has ended: it knows of none, and of all before them.
     let tail = sender.count("packets.sent") - viewer.count("packets.sent");
     let lost = viewer.count("packets.lost");

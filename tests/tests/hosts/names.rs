@@ -79,7 +79,7 @@ fn neighbour(network: &Segment, host: u8, port: u16) -> UdpSocket {
     })
 }
 
-/// What comes to a socket within so many tenths of a second, from that host.
+/// What comes to a socket within this many tenths of a second, from that host.
 fn heard(socket: &UdpSocket, host: u8, tenths: u32) -> Vec<Vec<u8>> {
     let from: Ipv4Addr = Segment::v4(host).parse().unwrap();
     let mut heard = Vec::new();

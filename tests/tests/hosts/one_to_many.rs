@@ -61,7 +61,7 @@ pub(crate) fn rtp_and_bare_jpeg_reach_a_group_too() {
     let network = Segment::new(4);
     for wire in ["rtp", "raw"] {
         let at = "239.7.7.9:5006";
-        // Bare JPEG has no farewell.
+        // Bare JPEG has no bye.
         let (sender, viewers) = play(
             &network,
             &format!("{at} --frames {FRAMES}"),

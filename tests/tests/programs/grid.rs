@@ -223,7 +223,7 @@ fn tiles_show_every_sender_and_one_can_be_picked() {
     assert_eq!(viewer.count("packets.lost"), 0);
 }
 
-/// A grey picture of 8K in so many passes, each of which costs a decoder a walk
+/// A grey picture of 8K in this many passes, each of which costs a decoder a walk
 /// over all of its blocks and the sender some 30 bytes.
 fn in_passes(passes: u8) -> Vec<u8> {
     const WIDTH: u16 = 7_680;

@@ -54,7 +54,7 @@ fn viewers_come_and_go_and_those_too_many_are_told() {
     assert_eq!(
         staying.count("frames.sent"),
         sender.count("frames.sent"),
-        "it heard the farewell"
+        "it heard the bye"
     );
     assert_eq!(sender.count("admission.admitted"), 3);
     assert!(sender.count("admission.rejected") >= 1);

@@ -138,7 +138,7 @@ fn what_the_socket_drops_is_told_from_what_the_network_loses() {
             ..scenario.forward
         };
         let stall = |rng: &mut Rng| {
-            // Over before the farewell: of what is dropped behind all that is
+            // Over before the bye: of what is dropped behind all that is
             // received, nobody knows which channel it was of.
             let start = Duration::from_micros(rng.u64(500_000..1_000_000));
             start..start + Duration::from_micros(rng.u64(10_000..300_000))
@@ -159,7 +159,7 @@ fn what_the_socket_drops_is_told_from_what_the_network_loses() {
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
 }
 
-/// A life that ends with a farewell, or is killed in the midst of a frame or
+/// A life that ends with a bye, or is killed in the midst of a frame or
 /// between two. No program comes back at once.
 fn life(rng: &mut Rng) -> Life {
     let killed_after = rng.u64(0..33_000);

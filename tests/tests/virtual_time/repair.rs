@@ -39,7 +39,7 @@ fn transmitter(config: Config) -> Sender {
     Sender::new(config, STREAM, Duration::ZERO)
 }
 
-/// A frame of so many chunks.
+/// A frame of this many chunks.
 fn frame(chunks: usize) -> Bytes {
     Bytes::from(vec![7; chunks * chunk_capacity(DEFAULT_DATAGRAM) - 9])
 }
@@ -59,7 +59,7 @@ fn drain(transmitter: &mut Sender, from: Duration, end: Duration) -> Vec<Sent> {
     sent
 }
 
-/// Sends so many frames of so many chunks.
+/// Sends this many frames of this many chunks.
 fn send(transmitter: &mut Sender, frames: u32, chunks: usize) -> Vec<Sent> {
     let sent = (0..frames).flat_map(|number| {
         let now = INTERVAL * number;

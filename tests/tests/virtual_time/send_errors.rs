@@ -16,7 +16,7 @@ const FRAMES: u32 = 100;
 const CHUNKS: usize = 10;
 
 /// Sends frames over a network that loses nothing, from a system that takes the
-/// first so many datagrams of each batch that `takes` says, by its frame and
+/// first this many datagrams of each batch that `takes` says, by its frame and
 /// length. The figures of both, and how many were refused.
 fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
     let config = sender::Config {

@@ -143,7 +143,7 @@ impl Scene {
         }
     }
 
-    /// Plays so many seconds.
+    /// Plays this many seconds.
     fn play(mut self, seconds: u32) -> Self {
         let (mut frame, mut waiting) = (START, None);
         let end = START + Duration::from_secs(seconds.into());
@@ -226,7 +226,7 @@ impl Scene {
         sent.iter().flatten().sum()
     }
 
-    /// The age at which so many of the chunks had left, of the second half.
+    /// The age at which this many of the chunks had left, of the second half.
     fn age(&self, place: usize, share: f64) -> Duration {
         let ages = &self.places[place].ages;
         let mut ages = ages[ages.len() / 2..].to_vec();

@@ -193,7 +193,7 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
     }
 }
 
-/// From so many packets lost in a row on, loss is an outage.
+/// From this many packets lost in a row on, loss is an outage.
 const LEAST_OUTAGE: u64 = 50;
 
 /// A greater share of packets lost is a path that is full.

@@ -108,7 +108,7 @@ fn tail(statistics: &Statistics) -> Option<String> {
     let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
     let unknown = statistics.frames.after_last_report.is_none();
     (counted && unknown).then(|| {
-        "  tail:    no farewell came: what was sent after the sender's last count is not known"
+        "  tail:    no bye came: what was sent after the sender's last count is not known"
             .to_owned()
     })
 }
@@ -201,12 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn says_that_the_tail_is_not_known_where_no_farewell_came() {
+    fn says_that_the_tail_is_not_known_where_no_bye_came() {
         let mut statistics = clean();
         statistics.stream.wire = Some("native");
         let tail = |statistics: &Statistics| {
             let lines = lines(statistics, &Advice::default());
-            lines.iter().any(|line| line.contains("no farewell came"))
+            lines.iter().any(|line| line.contains("no bye came"))
         };
         assert!(tail(&statistics));
         statistics.frames.after_last_report = Some(0);

@@ -226,7 +226,7 @@ impl TimelineRecorder {
 }
 
 impl Bucket {
-    /// Adds so many delays with this sum, the least and the largest of them.
+    /// Adds this many delays with this sum, the least and the largest of them.
     fn add_delays(&mut self, (count, sum): (u64, f64), (min, max): (f64, f64)) {
         self.delays.0 += count;
         self.delays.1 += sum;

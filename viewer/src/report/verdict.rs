@@ -5,7 +5,7 @@ use framegram_common::Statistics;
 use framegram_common::stats::Outcome;
 
 /// The verdict. Where a format does not tell how many frames were sent, or no
-/// farewell came, it does not speak of those.
+/// bye came, it does not speak of those.
 pub(super) fn verdict(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
     let whole = statistics.settled().unwrap_or(0);
@@ -24,7 +24,7 @@ pub(super) fn verdict(statistics: &Statistics) -> String {
         verdict += "; how many were sent, this format does not tell";
     }
     if statistics.stream.silent {
-        verdict += "; then the stream fell silent, without a farewell";
+        verdict += "; then the stream fell silent, without a bye";
     }
     verdict + "."
 }
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(
             verdict(&cut),
             "No frame was lost: 45 of 45 shown, 40 of them byte for byte as sent, 5 with holes; \
-             then the stream fell silent, without a farewell."
+             then the stream fell silent, without a bye."
         );
     }
 }

@@ -171,7 +171,7 @@ fn signals_end_it_in_order() {
 }
 
 #[test]
-fn once_ends_without_a_farewell_when_nothing_is_heard_any_more() {
+fn once_ends_without_a_bye_when_nothing_is_heard_any_more() {
     let viewer = Viewer::listening(&["--headless", "--once"]);
     send(viewer.address(), &frames(5), false);
     let begun = Instant::now();

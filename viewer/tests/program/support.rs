@@ -128,8 +128,8 @@ impl Drop for Viewer {
     }
 }
 
-/// Sends the JPEGs as one stream, 100 a second, with a farewell if `farewell`.
-pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
+/// Sends the JPEGs as one stream, 100 a second, with a bye if `bye`.
+pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], bye: bool) {
     let socket = Socket::connect(to, &ConnectOptions::default()).unwrap();
     let waker = Waker::new().unwrap();
     let stream = framegram_net::random_u64();
@@ -173,7 +173,7 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], farewell: bool) {
     }
     let end = begun + INTERVAL * jpegs.len() as u32;
     until(&mut transmitter, end);
-    if farewell {
+    if bye {
         transmitter.finish(clock::now());
         until(&mut transmitter, end + Duration::from_secs(10));
         assert!(transmitter.is_finished());

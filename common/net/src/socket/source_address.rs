@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned};
 
 /// Peers remembered: as many as a sender can be told to serve, and far more than
-/// the senders of a grid. They take a few megabytes, and only once so many are
+/// the senders of a grid. They take a few megabytes, and only once this many are
 /// served.
 const MAX_PEERS: usize = 1 << 16;
 

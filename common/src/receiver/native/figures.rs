@@ -46,7 +46,7 @@ impl NativeSession {
             // Nobody waits for what is not followed.
             awaited: self.deadlines.first().filter(|_| self.since.is_some()),
             offset_micros: self.offset(self.newest_sent),
-            farewell: self.has_said_bye(),
+            bye: self.has_said_bye(),
         }
     }
 

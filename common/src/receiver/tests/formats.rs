@@ -134,7 +134,7 @@ fn frames_without_a_marker_end_where_the_next_begins() {
 }
 
 #[test]
-fn reports_answer_the_sender_s_own_and_a_farewell_ends() {
+fn reports_answer_the_sender_s_own_and_a_bye_ends() {
     let mut receiver = receiver();
     let mut out = Vec::new();
     let packets = packets(5, 65_530, 2);

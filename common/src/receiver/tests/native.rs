@@ -53,7 +53,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
 }
 
 #[test]
-fn bytes_sent_are_known_once_the_farewell_has_told_them() {
+fn bytes_sent_are_known_once_the_bye_has_told_them() {
     let mut transmitter = Sender::new(sender::Config::default(), 1, Duration::ZERO);
     let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
     for tick in 0..100 {

@@ -17,7 +17,7 @@ fn packet(frame: u64, len: usize, begins: bool, ends: bool) -> QueuedPacket {
     QueuedPacket::new(content, To::All)
 }
 
-/// A frame of so many packets of 1,000 bytes and a shorter one.
+/// A frame of this many packets of 1,000 bytes and a shorter one.
 fn frame(number: u64, count: usize) -> Vec<QueuedPacket> {
     let packets = (0..count).map(|at| {
         let last = at + 1 == count;

@@ -8,7 +8,7 @@ use crate::wire::native::{Channel, Connect, Header, Packet, ReceiverBye, Receive
 
 const STREAM: u64 = 1;
 
-/// A sender to so many destinations, and to so many viewers behind them.
+/// A sender to this many destinations, and to this many viewers behind them.
 fn sender(destinations: usize, max_peers: u16) -> Sender {
     let config = Config {
         destinations,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::seq::PacketNumber;
 
-/// Every frame has so many chunks.
+/// Every frame has this many chunks.
 const CHUNKS: u64 = 3;
 
 /// A viewer that listens from the start of a stream.

@@ -1,4 +1,4 @@
-//! RTCP: reports, names and farewells
+//! RTCP: reports, names and byes
 //! (<https://www.rfc-editor.org/rfc/rfc3550#section-6>).
 
 use rtcp_types::{
@@ -170,7 +170,7 @@ pub fn encode_receiver(source: u32, blocks: &[Block], name: &str, out: &mut Vec<
     append(&compound, out);
 }
 
-/// Appends a sender's last report and its farewell.
+/// Appends a sender's last report and its bye.
 pub fn encode_bye(info: &SenderInfo, name: &str, out: &mut Vec<u8>) {
     let compound = sender(info)
         .add_packet(description(info.source, name))
@@ -200,7 +200,7 @@ fn append(compound: &CompoundBuilder<'_>, out: &mut Vec<u8>) {
     out.truncate(begin + written.unwrap_or(0));
 }
 
-/// Longer than a report with all its 31 blocks, a name and a farewell.
+/// Longer than a report with all its 31 blocks, a name and a bye.
 const MAX_BYTES: usize = 1200;
 
 #[cfg(test)]
@@ -218,7 +218,7 @@ mod tests {
     };
 
     #[test]
-    fn a_sender_s_report_a_name_and_a_farewell_come_back() {
+    fn a_sender_s_report_a_name_and_a_bye_come_back() {
         let mut out = Vec::new();
         encode_bye(&INFO, "name@host", &mut out);
         assert_eq!(

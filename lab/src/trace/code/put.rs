@@ -126,7 +126,7 @@ impl State {
             Body::Tables => (TABLES, 0),
             Body::Proof => (TABLES, PROOF),
             Body::SenderReport(_) => (TOTALS, 0),
-            Body::SenderBye(_) => (FAREWELL, 0),
+            Body::SenderBye(_) => (SENDER_BYE, 0),
             Body::Echo { .. } => (REPLY, 0),
         }
     }

@@ -85,7 +85,7 @@ impl State {
         let channel = match kind {
             CHUNK => Channel::Media,
             RESENT | PARITY => Channel::Repair,
-            TABLES | TOTALS | FAREWELL | REPLY => Channel::Control,
+            TABLES | TOTALS | SENDER_BYE | REPLY => Channel::Control,
             _ => return None,
         };
         let arrival = self.take_at(input)?;
@@ -138,7 +138,7 @@ impl State {
             TABLES if flags & PROOF != 0 => Body::Proof,
             TABLES => Body::Tables,
             TOTALS => Body::SenderReport(take_counts(input)?),
-            FAREWELL => Body::SenderBye(take_counts(input)?),
+            SENDER_BYE => Body::SenderBye(take_counts(input)?),
             REPLY => Body::Echo {
                 rtt: input.number()?,
             },

@@ -105,7 +105,7 @@ fn between(placed: &mut Vec<Placed>, next: &Placed) -> bool {
     true
 }
 
-/// A frame of which nothing came, with so many chunks.
+/// A frame of which nothing came, with this many chunks.
 fn unknown(like: &Placed, number: u64, base: u64, chunks: u64) -> Placed {
     let most = MAX_FRAME_BYTES as u64 / u64::from(like.size);
     let len = chunks.clamp(1, most) * u64::from(like.size);

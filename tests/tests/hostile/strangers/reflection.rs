@@ -17,7 +17,7 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
     };
     vec![
         ("totals", Packet::SenderReport(totals)),
-        ("farewell", Packet::SenderBye(totals)),
+        ("bye", Packet::SenderBye(totals)),
         (
             "challenge",
             Packet::Challenge(Challenge {

@@ -16,11 +16,7 @@ fn a_signal_ends_both_programs_in_order() {
         sender.signal(signal);
         let sender = sender.end().well();
         let viewer = viewer.end().well();
-        assert_eq!(
-            viewer.value("stream.ended"),
-            true,
-            "no farewell after {signal}"
-        );
+        assert_eq!(viewer.value("stream.ended"), true, "no bye after {signal}");
         assert_eq!(viewer.count("frames.sent"), sender.count("frames.sent"));
         assert_eq!(viewer.count("frames.intact"), sender.count("frames.sent"));
         assert_eq!(viewer.count("packets.lost"), 0);

@@ -78,7 +78,7 @@ fn a_viewer_survives_the_restart_of_the_sender() {
     let mut viewer = listening(address, "--output out.mjpeg");
     let mut first = sender(ENDLESS, address, "").run();
     first.wait_for("frames");
-    // It dies without a farewell.
+    // It dies without a bye.
     first.signal(Signal::SIGKILL);
     assert_eq!(first.end().code, None);
     let mut second = sender(ENDLESS, address, "").run();

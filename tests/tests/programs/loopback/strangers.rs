@@ -13,7 +13,7 @@ use super::listening;
 
 const FRAMES: u64 = 75;
 
-/// The stranger speaks once so many frames have come: by then the sender has
+/// The stranger speaks once this many frames have come: by then the sender has
 /// proved its address.
 const FIRST: u64 = 25;
 

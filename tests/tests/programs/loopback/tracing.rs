@@ -66,7 +66,7 @@ fn a_trace_and_the_report_say_the_same() {
             _ => None,
         });
     assert_eq!(
-        sent.expect("a farewell") - received,
+        sent.expect("a bye") - received,
         viewer.count("packets.lost")
     );
 

@@ -104,7 +104,7 @@ impl Plot {
         }
     }
 
-    /// The plot over so many seconds.
+    /// The plot over this many seconds.
     pub(super) fn over(self, seconds: u64) -> Markup {
         let ticks = [0, seconds / 2, seconds].map(clock);
         self.between(&ticks)

@@ -307,7 +307,7 @@ fn mix(under: u32, over: u32, ink: u32) -> u32 {
     channel(16) | channel(8) | channel(0)
 }
 
-/// At least so many lines of text fit into a window.
+/// At least this many lines of text fit into a window.
 const LINES_A_WINDOW: usize = 18;
 
 /// From the largest down.

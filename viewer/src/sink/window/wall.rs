@@ -18,7 +18,7 @@ use crate::sink::Flow;
 pub(crate) struct Tile<'a> {
     /// Its figures.
     pub(crate) live: &'a Live,
-    /// It said farewell.
+    /// It said bye.
     pub(crate) ended: bool,
     /// How long nothing has come of it.
     pub(crate) silence: Duration,
@@ -302,7 +302,7 @@ fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
     vec![name, state]
 }
 
-/// Where a tile of so many lies: rows of equal tiles, about as many as columns.
+/// Where a tile of this many lies: rows of equal tiles, about as many as columns.
 fn tile(place: usize, count: usize, (width, height): (usize, usize)) -> Area {
     let columns = (1..)
         .find(|columns| columns * columns >= count)

@@ -59,7 +59,7 @@ struct Path {
 }
 
 impl Path {
-    /// Sends so many packets: how many are lost, in how many runs, and whether
+    /// Sends this many packets: how many are lost, in how many runs, and whether
     /// the last one is.
     fn send(&mut self, packets: usize) -> (usize, usize, bool) {
         let (mut lost, mut runs, mut last) = (0, 0, false);
@@ -78,7 +78,7 @@ impl Path {
     }
 }
 
-/// Sends so many frames, after some that only the estimate sees. How many in a
+/// Sends this many frames, after some that only the estimate sees. How many in a
 /// thousand stay incomplete, and packets for each chunk.
 fn simulate(row: Row, target: Target, frames: usize, seed: u64) -> (f64, f64) {
     let [mut path, mut back] = [seed, !seed].map(|seed| Path {
