@@ -76,6 +76,7 @@ pub mod sender;
 pub mod seq;
 pub mod slices;
 pub mod stats;
+pub mod time;
 pub mod wire;
 
 pub use frame::Frame;
@@ -83,3 +84,4 @@ pub use receiver::Receiver;
 pub use sender::Sender;
 pub use seq::{FrameNumber, PacketNumber};
 pub use stats::Statistics;
+pub use time::SenderTime;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use framegram_common::FrameNumber;
 use framegram_common::receiver::{FrameId, ReceivedFrame};
+use framegram_common::{FrameNumber, SenderTime};
 use framegram_media::{Subsampling, XrgbImage};
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
@@ -40,7 +40,7 @@ pub(crate) fn quadrants(width: usize, height: usize) -> Vec<u8> {
 
 /// A frame with these bytes, taken at 30 frames per second.
 pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
-    let captured = Duration::from_micros(1_000_000 * number / 30);
+    let captured = 1_000_000 * number / 30;
     ReceivedFrame {
         id: FrameId {
             session: 1,
@@ -51,8 +51,8 @@ pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
         tile: 0,
         stale: Vec::new(),
         checked: false,
-        captured,
-        completed: captured,
+        captured: SenderTime::from_micros(captured),
+        completed: Duration::from_micros(captured),
     }
 }
 

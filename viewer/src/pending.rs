@@ -116,7 +116,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use framegram_common::FrameNumber;
+    use framegram_common::{FrameNumber, SenderTime};
 
     use super::*;
 
@@ -127,7 +127,7 @@ mod tests {
             tile: 0,
             stale: Vec::new(),
             checked: true,
-            captured: Duration::ZERO,
+            captured: SenderTime::default(),
             completed: Duration::ZERO,
         }
     }

@@ -27,6 +27,7 @@ use crate::nack::NackGenerator;
 use crate::reassembly::{Origin, Reassembly};
 use crate::seq::FrameNumber;
 use crate::stats::{Arrival, Counters, FrameRecord, JoinPoint, LossCounts};
+use crate::time::SenderTime;
 use crate::wire::native::{Channel, Chunk, Header, Packet};
 use bye::Bye;
 use clock::Clock;
@@ -79,7 +80,7 @@ pub(super) struct NativeSession {
     clock: Clock,
     latency: LatencyBreakdown,
     /// When the newest packet was sent, in the sender's microseconds.
-    newest_sent: u64,
+    newest_sent: SenderTime,
     /// The longest datagram of media that arrived, in bytes.
     widest: usize,
     bye: Option<Bye>,
@@ -137,7 +138,7 @@ impl NativeSession {
             cloned: false,
             clock: Clock::default(),
             latency: LatencyBreakdown::default(),
-            newest_sent: 0,
+            newest_sent: SenderTime::default(),
             widest: 0,
             bye: None,
             ended: false,
@@ -241,7 +242,8 @@ impl NativeSession {
         self.handle_silence(now.saturating_sub(self.last_received()));
         self.destination = header.destination;
         self.path.record_packet(now);
-        self.newest_sent = header.sent;
+        let sent = SenderTime::from_micros(header.sent);
+        self.newest_sent = sent;
         if header.channel != Channel::Control {
             self.nack.record_arrival(now);
         }
@@ -266,9 +268,9 @@ impl NativeSession {
                 self.headers.insert(tables)
             }
             Packet::Parity(parity) => self.handle_parity(parity, now),
-            Packet::SenderReport(totals) => self.handle_sender_report(totals, header.sent, now),
+            Packet::SenderReport(totals) => self.handle_sender_report(totals, sent, now),
             Packet::SenderBye(totals) => {
-                let fits = self.handle_sender_report(totals, header.sent, now);
+                let fits = self.handle_sender_report(totals, sent, now);
                 match &mut self.bye {
                     _ if !fits => {}
                     Some(bye) => bye.repeat(totals.media),
@@ -280,7 +282,7 @@ impl NativeSession {
                 }
                 fits
             }
-            Packet::Echo(echo) => self.handle_echo(echo, header.sent, now),
+            Packet::Echo(echo) => self.handle_echo(echo, sent, now),
             Packet::PathResponse(response) => {
                 self.answers |= self.path.handle_response(response);
                 true
@@ -302,10 +304,11 @@ impl NativeSession {
 
     fn record_media(&mut self, header: &Header, len: usize, now: Duration) {
         self.widest = self.widest.max(len);
+        let sent = self.newest_sent;
         self.nack
-            .record_lateness(self.delay.record(header.sent, header.number, now));
-        let offset = self.offset(header.sent);
-        self.latency.record_packet(header.sent, now, offset);
+            .record_lateness(self.delay.record(sent, header.number, now));
+        let offset = self.offset(sent);
+        self.latency.record_packet(sent, now, offset);
         let outlived = |bye: &mut Bye| !bye.record_media(header.number.0, now);
         self.bye.take_if(outlived);
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::seq::FrameNumber;
 use crate::stats::FrameRecord;
+use crate::time::SenderTime;
 
 /// What a receiver has for its user, in the order in which it is to be used.
 #[derive(Debug)]
@@ -75,8 +76,9 @@ pub struct ReceivedFrame {
     /// Whether a checksum of the format proves that this is what was sent.
     /// Without one, only a decoder finds what is missing.
     pub checked: bool,
-    /// When it was captured, on the sender's clock.
-    pub captured: Duration,
+    /// When it was captured. Bare JPEG does not say: its times count from the first
+    /// datagram. Those of RTP count from a random origin.
+    pub captured: SenderTime,
     /// When its last chunk arrived.
     pub completed: Duration,
 }

@@ -12,6 +12,7 @@ use super::playout::{Playout, Ready};
 use crate::jpeg::JpegHeader;
 use crate::seq::FrameNumber;
 use crate::stats::{self, Outcome, Statistics};
+use crate::time::SenderTime;
 use crate::wire::Format;
 
 /// A sender is quiet after this many frame intervals: one frame may be lost, and
@@ -52,11 +53,11 @@ pub(super) struct PlainFrame {
     pub(super) stale: Vec<Range<u32>>,
     /// Its share of the image.
     pub(super) stale_share: f64,
-    pub(super) captured: Duration,
+    pub(super) captured: SenderTime,
 }
 
 impl PlainFrame {
-    pub(super) fn whole(jpeg: impl Into<Bytes>, captured: Duration) -> Self {
+    pub(super) fn whole(jpeg: impl Into<Bytes>, captured: SenderTime) -> Self {
         Self {
             jpeg: jpeg.into(),
             stale: Vec::new(),

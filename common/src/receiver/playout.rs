@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{FrameId, ReceivedFrame};
 use crate::reassembly::{MAX_FRAMES, MAX_HELD_BYTES};
 use crate::seq::FrameNumber;
+use crate::time::SenderTime;
 
 /// The most frames whose outcome is open: more than any sink keeps waiting.
 const MAX_OPEN: usize = 1024;
@@ -29,7 +30,7 @@ pub(super) struct Ready {
     pub(super) stale_share: f64,
     /// Whether a checksum vouches for it.
     pub(super) checked: bool,
-    pub(super) captured: Duration,
+    pub(super) captured: SenderTime,
     pub(super) completed: Duration,
 }
 
@@ -149,7 +150,7 @@ mod tests {
             stale: Vec::new(),
             stale_share: 0.0,
             checked: true,
-            captured: Duration::ZERO,
+            captured: SenderTime::default(),
             completed: Duration::ZERO,
         }
     }

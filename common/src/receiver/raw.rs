@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::plain::{PlainFrame, PlainState};
 use crate::stats::Statistics;
+use crate::time::SenderTime;
 use crate::wire::Format;
+use crate::wire::native::micros;
 use crate::wire::raw::{Joined, Joiner};
 
 /// One stream.
@@ -67,7 +69,8 @@ impl RawSession {
         match joined {
             Joined::Whole(jpeg) => {
                 // Without timestamps, times count from the first datagram.
-                let captured = now.saturating_sub(self.state.begun());
+                let since = micros(now.saturating_sub(self.state.begun()));
+                let captured = SenderTime::from_micros(since);
                 self.state.insert(PlainFrame::whole(jpeg, captured), now);
             }
             Joined::Broken => self.state.outcomes.incomplete += 1,

@@ -11,6 +11,7 @@ use super::plain::{MAX_QUIET, PlainState};
 use super::{Config, SILENCE};
 use crate::stats::Statistics;
 use crate::stats::{Arrival, Jitter, SequenceTracker};
+use crate::time::SenderTime;
 use crate::wire::Format;
 use crate::wire::rtp::{self, Control, Packet};
 use crate::wire::rtp_jpeg::{Fragment, SentTables};
@@ -196,7 +197,7 @@ impl RtpSession {
         // Media that continue prove it forged.
         self.bye
             .take_if(|at| now.saturating_sub(*at) > wait && !self.ended);
-        self.jitter.note(micros(extended.ticks), now);
+        self.jitter.note(sender_time(extended.ticks), now);
         let tables = self.tables.resolve(fragment.kind.q, fragment.tables);
         let fits = self.frames.insert(
             (extended.number.0, extended.ticks),
@@ -334,6 +335,6 @@ impl RtpSession {
     }
 }
 
-fn micros(ticks: u64) -> u64 {
-    ticks * 1000 / u64::from(rtp::CLOCK / 1000)
+fn sender_time(ticks: u64) -> SenderTime {
+    SenderTime::from_micros(ticks * 1000 / u64::from(rtp::CLOCK / 1000))
 }

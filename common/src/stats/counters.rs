@@ -19,6 +19,7 @@ use super::socket_drops::SocketDrops;
 use super::unsent::UnsentRanges;
 use crate::seq::FrameNumber;
 use crate::stats::{self, Statistics};
+use crate::time::SenderTime;
 use crate::wire::native::{Channel, Header, ReceiverReport, SenderReport};
 use accounts::Attendance;
 
@@ -102,7 +103,7 @@ impl Counters {
             Arrival::New => {
                 self.bytes += len as u64;
                 if header.channel == Channel::Media {
-                    self.jitter.note(header.sent, now);
+                    self.jitter.note(SenderTime::from_micros(header.sent), now);
                 }
             }
             Arrival::Duplicate => self.bytes += len as u64,

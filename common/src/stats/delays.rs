@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::stats::Percentiles;
+use crate::time::SenderTime;
 
 /// Interarrival jitter, smoothed with a gain of 1/16.
 ///
@@ -17,9 +18,9 @@ pub struct Jitter {
 }
 
 impl Jitter {
-    /// Counts a packet sent at `sent` microseconds of the sender's clock.
-    pub fn note(&mut self, sent: u64, arrival: Duration) {
-        let transit = arrival.as_micros() as i128 - i128::from(sent);
+    /// Counts a packet.
+    pub fn note(&mut self, sent: SenderTime, arrival: Duration) {
+        let transit = sent.transit(arrival);
         if let Some(before) = self.transit.replace(transit) {
             let difference = (transit - before).unsigned_abs() as f64;
             self.micros += (difference - self.micros) / 16.0;
@@ -116,11 +117,9 @@ mod tests {
         let mut even = Jitter::default();
         let mut uneven = Jitter::default();
         for packet in 0..1000_u64 {
-            even.note(packet * 100, Duration::from_micros(packet * 100 + 7000));
-            uneven.note(
-                packet * 100,
-                Duration::from_micros(packet * 100 + packet % 2 * 50),
-            );
+            let sent = SenderTime::from_micros(packet * 100);
+            even.note(sent, Duration::from_micros(packet * 100 + 7000));
+            uneven.note(sent, Duration::from_micros(packet * 100 + packet % 2 * 50));
         }
         assert_eq!(even.micros(), Some(0.0));
         assert!((uneven.micros().unwrap() - 50.0).abs() < 0.1);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::outcome::Outcome;
 use crate::seq::FrameNumber;
+use crate::time::SenderTime;
 pub use record::FrameRecord;
 pub(super) use settle::Knowledge;
 use settle::Reached;
@@ -90,8 +91,8 @@ pub struct FrameContents {
     pub chunks: u32,
     /// How many bytes.
     pub bytes: u32,
-    /// When the picture was taken, on the sender's clock.
-    pub captured: Duration,
+    /// When the picture was taken.
+    pub captured: SenderTime,
 }
 
 impl FrameLog {

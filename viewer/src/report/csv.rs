@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use framegram_common::SenderTime;
 use framegram_common::stats::FrameRecord;
 
 /// The first row: what the columns are.
@@ -15,9 +16,11 @@ pub const HEADER: &str = "stream,number,outcome,captured_s,sent_s,first_chunk_s,
 /// # Errors
 /// Those of writing.
 pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
-    let time = |time: Option<Duration>| {
-        time.map(|time| format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
-            .unwrap_or_default()
+    let seconds = |time: Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
+    let time = |time: Option<Duration>| time.map(seconds).unwrap_or_default();
+    let sender_time = |at: Option<SenderTime>| {
+        let since = at.map(|at| Duration::from_micros(at.as_micros()));
+        time(since)
     };
     let number = |number: Option<u32>| number.map(|n| n.to_string()).unwrap_or_default();
     let offset = record.offset_micros.map(|micros| {
@@ -32,8 +35,8 @@ pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
         record.stream,
         record.number.0,
         record.outcome.key(),
-        time(record.captured),
-        time(record.sent),
+        sender_time(record.captured),
+        sender_time(record.sent),
         time(record.first_chunk),
         time(record.last_chunk),
         time(record.complete),
@@ -65,8 +68,8 @@ mod tests {
             stream: 0xAB,
             number: FrameNumber(7),
             outcome: Outcome::IntactParity,
-            captured: millis(1_000),
-            sent: millis(1_004),
+            captured: Some(SenderTime::from_micros(1_000_000)),
+            sent: Some(SenderTime::from_micros(1_004_000)),
             first_chunk: millis(6_010),
             last_chunk: millis(6_020),
             complete: millis(6_019),

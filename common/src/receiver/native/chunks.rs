@@ -12,6 +12,7 @@ use crate::reassembly::{Assembly, CompleteFrame, Insert, Origin, Reassembly};
 use crate::receiver::playout::Ready;
 use crate::seq::FrameNumber;
 use crate::stats::FrameContents;
+use crate::time::SenderTime;
 use crate::wire::native::{Chunk, Header, Parity};
 
 impl NativeSession {
@@ -29,7 +30,7 @@ impl NativeSession {
         let base = (origin == Origin::Sent)
             .then(|| header.number.0.checked_sub(chunk.index.into()))
             .flatten();
-        let sent = Duration::from_micros(header.sent);
+        let sent = SenderTime::from_micros(header.sent);
         self.counters.frames.note_chunk(number, base, sent, now);
         self.rebuild(number, now)
     }
@@ -83,7 +84,7 @@ impl NativeSession {
         let contents = FrameContents {
             chunks: chunk.count() as u32,
             bytes: chunk.frame_len,
-            captured: Duration::from_micros(chunk.captured),
+            captured: SenderTime::from_micros(chunk.captured),
         };
         self.counters.begin_frame(number, contents, now);
         if !joining {
@@ -160,7 +161,7 @@ impl NativeSession {
             stale: Vec::new(),
             stale_share: 0.0,
             checked: true,
-            captured: Duration::from_micros(frame.captured),
+            captured: SenderTime::from_micros(frame.captured),
             completed: now,
         };
         if !self.playout.insert(ready) {
@@ -178,7 +179,7 @@ impl NativeSession {
             && !self.playout.is_past(number)
             && let Some(spliced) = self.headers.conceal(number, assembly)
         {
-            let captured = Duration::from_micros(assembly.captured());
+            let captured = SenderTime::from_micros(assembly.captured());
             let stale_share = 1.0 - spliced.fresh;
             self.counters.frames.note_stale(number, stale_share);
             self.playout.insert(Ready {

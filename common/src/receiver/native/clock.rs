@@ -11,16 +11,25 @@
 //! the drift is bounded by every pair of bounds, as a slope.
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::time::SenderTime;
 
 /// An exchange: departure and arrival of a report, then of the reply to it.
-/// Departure of the one and arrival of the other are in the viewer's
-/// microseconds, what is between them in the sender's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exchange {
-    pub(super) report_sent: u64,
-    pub(super) report_received: u64,
-    pub(super) reply_sent: u64,
-    pub(super) reply_received: u64,
+    pub(super) report_sent: Duration,
+    pub(super) report_received: SenderTime,
+    pub(super) reply_sent: SenderTime,
+    pub(super) reply_received: Duration,
+}
+
+impl Exchange {
+    /// The time that both ways together took.
+    pub(super) fn round_trip(&self) -> Duration {
+        let away = self.reply_received.saturating_sub(self.report_sent);
+        away.saturating_sub(self.reply_sent.saturating_sub(self.report_received))
+    }
 }
 
 /// What is known of the sender's clock at some time.
@@ -54,7 +63,7 @@ struct Bounds {
 
 #[derive(Clone, Copy, Debug)]
 struct Bound {
-    at: u64,
+    at: SenderTime,
     offset: f64,
 }
 
@@ -68,7 +77,7 @@ struct Range {
 /// The offset less the base from a time of the sender on.
 #[derive(Clone, Copy, Debug)]
 struct Line {
-    at: u64,
+    at: SenderTime,
     offset: Range,
     drift: Range,
 }
@@ -82,15 +91,11 @@ impl Clock {
             reply_sent,
             reply_received,
         } = exchange;
-        let late = |later: u64, earlier: u64| i128::from(later) - i128::from(earlier);
-        let (away, held) = (
-            late(reply_received, report_sent),
-            late(reply_sent, report_received),
-        );
-        if held < 0 || away < held {
+        let least = report_received.transit(report_sent);
+        let most = reply_sent.transit(reply_received);
+        if reply_sent < report_received || most < least {
             return;
         }
-        let most = late(reply_received, reply_sent);
         if self.exchanges.is_empty() {
             self.base = most;
         }
@@ -99,11 +104,7 @@ impl Clock {
             offset: (offset - self.base) as f64 + resolution,
         };
         let bounds = Bounds {
-            least: bound(
-                report_received,
-                late(report_sent, report_received),
-                -RESOLUTION,
-            ),
+            least: bound(report_received, least, -RESOLUTION),
             most: bound(reply_sent, most, RESOLUTION),
         };
         if self.exchanges.len() == MAX_EXCHANGES {
@@ -121,7 +122,7 @@ impl Clock {
     }
 
     /// What is known at a time of the sender.
-    pub(super) fn at(&self, time: u64) -> Option<Estimate> {
+    pub(super) fn at(&self, time: SenderTime) -> Option<Estimate> {
         let Line { at, offset, drift } = self.line?;
         let since = since(at, time);
         let grown = offset.middle() + drift.middle() * since;
@@ -134,7 +135,7 @@ impl Clock {
     }
 
     /// Whether the two clocks cannot be one, which has no offset.
-    pub(super) fn excludes_one_clock(&self, time: u64) -> bool {
+    pub(super) fn excludes_one_clock(&self, time: SenderTime) -> bool {
         let apart = |estimate: &Estimate| {
             (estimate.offset as f64).abs() > estimate.uncertainty + ARRIVALS_OFF
         };
@@ -143,7 +144,7 @@ impl Clock {
 
     /// What the exchanges say together at the time of the newest; `None` where
     /// they contradict one another.
-    fn line_at(&self, at: u64) -> Option<Line> {
+    fn line_at(&self, at: SenderTime) -> Option<Line> {
         let drift = self.drift().filter(Range::is_true)?;
         let mut offset = Range {
             least: f64::NEG_INFINITY,
@@ -198,8 +199,8 @@ impl Range {
     }
 }
 
-fn since(earlier: u64, later: u64) -> f64 {
-    (i128::from(later) - i128::from(earlier)) as f64
+fn since(earlier: SenderTime, later: SenderTime) -> f64 {
+    (i128::from(later.as_micros()) - i128::from(earlier.as_micros())) as f64
 }
 
 /// Exchanges that are remembered: a minute, one every 900 ms. In that time the

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::seq::PacketNumber;
+use crate::time::SenderTime;
 
 /// The least delay is taken over this window and the one before: long enough for
 /// a queue to have been empty once, short enough for clocks not to drift.
@@ -13,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct OneWayDelay {
     /// When the newest packet was sent, its number, and its delay.
-    newest: Option<((u64, u64), i128)>,
+    newest: Option<((SenderTime, PacketNumber), i128)>,
     smoothed: f64,
     /// The delay of the newest packet above the least.
     excess: f64,
@@ -22,20 +23,19 @@ pub(super) struct OneWayDelay {
 }
 
 impl OneWayDelay {
-    /// Takes a packet that was sent at `sent` microseconds of the sender's clock.
-    /// Returns how much later it came than one sent after it; zero if it is in
-    /// order. Equal send times are ordered by packet number.
+    /// Takes a packet. Returns how much later it came than one sent after it; zero
+    /// if it is in order. Equal send times are ordered by packet number.
     pub(super) fn record(
         &mut self,
-        sent: u64,
+        sent: SenderTime,
         number: PacketNumber,
         arrival: Duration,
     ) -> Duration {
-        let delay = arrival.as_micros() as i128 - i128::from(sent);
+        let delay = sent.transit(arrival);
         let late = match self.newest {
-            Some((newest, its)) if (sent, number.0) < newest => delay - its,
+            Some((newest, its)) if (sent, number) < newest => delay - its,
             _ => {
-                self.newest = Some(((sent, number.0), delay));
+                self.newest = Some(((sent, number), delay));
                 0
             }
         };

@@ -9,6 +9,7 @@ use super::{Bye, LatencyBreakdown, NativeSession};
 use crate::fec::LossModel;
 use crate::receiver::EAGER_REPORTS;
 use crate::seq::PacketNumber;
+use crate::time::SenderTime;
 use crate::wire::native::{
     Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
     SenderReport, micros,
@@ -32,7 +33,7 @@ impl NativeSession {
     pub(super) fn handle_sender_report(
         &mut self,
         totals: &SenderReport,
-        sent: u64,
+        sent: SenderTime,
         now: Duration,
     ) -> bool {
         let counts = [
@@ -50,8 +51,8 @@ impl NativeSession {
         if counts.into_iter().any(|count| count > MAX_COUNT) {
             return false;
         }
-        let age = sent.saturating_sub(totals.started);
-        let listening = |since| micros(now.saturating_sub(since)) >= age;
+        let age = sent.saturating_sub(SenderTime::from_micros(totals.started));
+        let listening = |since| now.saturating_sub(since) >= age;
         self.shared_clock = !self.cloned
             && totals.clock_id != 0
             && (self.config.clock_id)(self.number) == Some(totals.clock_id);
@@ -66,24 +67,22 @@ impl NativeSession {
     }
 
     /// Takes the echo of a report.
-    pub(super) fn handle_echo(&mut self, reply: &Echo, sent: u64, now: Duration) -> bool {
+    pub(super) fn handle_echo(&mut self, reply: &Echo, sent: SenderTime, now: Duration) -> bool {
         if reply.viewer == self.viewer {
             self.answers = true;
-            self.clock.record(Exchange {
-                report_sent: reply.report_sent,
-                report_received: reply.report_received,
+            let exchange = Exchange {
+                report_sent: Duration::from_micros(reply.report_sent),
+                report_received: SenderTime::from_micros(reply.report_received),
                 reply_sent: sent,
-                reply_received: micros(now),
-            });
+                reply_received: now,
+            };
+            self.clock.record(exchange);
             if self.shared_clock && self.clock.excludes_one_clock(sent) {
                 (self.shared_clock, self.cloned) = (false, true);
                 // They were measured on one clock.
                 self.latency = LatencyBreakdown::default();
             }
-            let away = micros(now).saturating_sub(reply.report_sent);
-            let held = sent.saturating_sub(reply.report_received);
-            self.nack
-                .record_rtt(Duration::from_micros(away.saturating_sub(held)));
+            self.nack.record_rtt(exchange.round_trip());
         }
         true
     }

@@ -4,6 +4,7 @@ use super::clock::Estimate;
 use super::{LatencyBreakdown, NativeSession};
 use crate::stats::Outlook;
 use crate::stats::{self, Statistics};
+use crate::time::SenderTime;
 use crate::wire::Format;
 
 impl NativeSession {
@@ -51,7 +52,7 @@ impl NativeSession {
     }
 
     /// What is to be added to a time of the sender, in microseconds.
-    pub(super) fn offset(&self, time: u64) -> Option<i64> {
+    pub(super) fn offset(&self, time: SenderTime) -> Option<i64> {
         if self.shared_clock {
             return Some(0);
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::stats::{self, DelayHistogram, FrameRecord, Percentiles};
-use crate::wire::native::{self, SenderReport};
+use crate::time::SenderTime;
+use crate::wire::native::SenderReport;
 
 /// DelayHistogram by stage: those of frames are of the frames shown.
 #[derive(Clone, Debug, Default)]
@@ -15,15 +16,19 @@ pub(in crate::receiver) struct LatencyBreakdown {
 }
 
 impl LatencyBreakdown {
-    /// Takes a packet of media that was sent at `sent` microseconds of the sender's
-    /// clock. `offset` is to be added to it.
-    pub(super) fn record_packet(&mut self, sent: u64, arrival: Duration, offset: Option<i64>) {
+    /// Takes a packet of media. `offset` is to be added to the sender's time, in
+    /// microseconds.
+    pub(super) fn record_packet(
+        &mut self,
+        sent: SenderTime,
+        arrival: Duration,
+        offset: Option<i64>,
+    ) {
         add(&mut self.one_way, Some(sent), Some(arrival), offset);
     }
 
     /// Takes a frame. Its time in each stage counts if it was shown.
     pub(super) fn record_frame(&mut self, record: &FrameRecord, offset: Option<i64>) {
-        let micros = |time: Option<Duration>| time.map(native::micros);
         let FrameRecord {
             captured,
             sent,
@@ -31,19 +36,12 @@ impl LatencyBreakdown {
             shown,
             ..
         } = record;
-        add(&mut self.sent_to_complete, micros(*sent), *complete, offset);
-        add(
-            &mut self.capture_to_shown,
-            micros(*captured),
-            *shown,
-            offset,
-        );
-        add(
-            &mut self.complete_to_shown,
-            micros(*complete),
-            *shown,
-            Some(0),
-        );
+        add(&mut self.sent_to_complete, *sent, *complete, offset);
+        add(&mut self.capture_to_shown, *captured, *shown, offset);
+        if let (Some(complete), Some(shown)) = (complete, shown) {
+            let waited = shown.saturating_sub(*complete);
+            self.complete_to_shown.note(waited);
+        }
     }
 
     /// Counts those of another stream too.
@@ -92,9 +90,14 @@ fn reported(micros: [u32; 4]) -> Option<Percentiles> {
 
 /// Counts the time from `from` to `to`, where all of it is known. Less than
 /// nothing, as an offset that is a little off makes of a short one, is nothing.
-fn add(delays: &mut DelayHistogram, from: Option<u64>, to: Option<Duration>, offset: Option<i64>) {
+fn add(
+    delays: &mut DelayHistogram,
+    from: Option<SenderTime>,
+    to: Option<Duration>,
+    offset: Option<i64>,
+) {
     if let (Some(from), Some(to), Some(offset)) = (from, to, offset) {
-        let micros = to.as_micros() as i128 - i128::from(from) - i128::from(offset);
+        let micros = from.transit(to) - i128::from(offset);
         let micros = u64::try_from(micros.max(0)).unwrap_or(u64::MAX);
         delays.note(Duration::from_micros(micros));
     }

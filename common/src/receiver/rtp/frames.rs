@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::micros;
+use super::sender_time;
 use crate::receiver::plain::{OutcomeCounts, PlainFrame};
+use crate::time::SenderTime;
 use crate::wire::rtp::Packet;
 use crate::wire::rtp_jpeg::{Assembly, Fragment, Quantization};
 
@@ -253,8 +254,8 @@ impl Frames {
 
 impl Frame {
     /// When its picture was taken, on the sender's clock.
-    fn captured(&self) -> Duration {
-        Duration::from_micros(micros(self.ticks))
+    fn captured(&self) -> SenderTime {
+        sender_time(self.ticks)
     }
 
     fn complete(&mut self) {

@@ -31,12 +31,14 @@ impl Viewer {
                 let contents = FrameContents {
                     chunks: CHUNKS as u32,
                     bytes: 3_000,
-                    captured: Duration::ZERO,
+                    captured: SenderTime::default(),
                 };
                 self.0.begin_frame(frame, contents, now);
             }
             let base = Some(frame.0 * CHUNKS);
-            self.0.frames.note_chunk(frame, base, Duration::ZERO, now);
+            self.0
+                .frames
+                .note_chunk(frame, base, SenderTime::default(), now);
         }
     }
 

@@ -6,6 +6,7 @@ use super::{FrameLog, FrameRecord, State};
 use crate::reassembly::Origin;
 use crate::seq::FrameNumber;
 use crate::stats::outcome::Outcome;
+use crate::time::SenderTime;
 
 impl FrameLog {
     /// A packet with a chunk arrived that left at `sent`; `base` is the number
@@ -14,7 +15,7 @@ impl FrameLog {
         &mut self,
         number: FrameNumber,
         base: Option<u64>,
-        sent: Duration,
+        sent: SenderTime,
         now: Duration,
     ) {
         if let Some(open) = self.open.get_mut(&number.0) {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::seq::FrameNumber;
 use crate::stats::outcome::Outcome;
+use crate::time::SenderTime;
 
 /// One frame, when its outcome is settled.
 ///
-/// `captured` and `sent` are on the sender's clock, the other times on the
-/// viewer's; `offset_micros` joins them.
+/// `offset_micros` joins the clocks of sender and viewer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameRecord {
     /// The stream that it is of.
@@ -17,11 +17,10 @@ pub struct FrameRecord {
     pub number: FrameNumber,
     /// What became of it.
     pub outcome: Outcome,
-    /// When it was captured; on the sender's clock.
-    pub captured: Option<Duration>,
-    /// When the first of its datagrams that arrived left; on the sender's
-    /// clock.
-    pub sent: Option<Duration>,
+    /// When it was captured.
+    pub captured: Option<SenderTime>,
+    /// When the first of its datagrams that arrived left.
+    pub sent: Option<SenderTime>,
     /// When the first of it arrived.
     pub first_chunk: Option<Duration>,
     /// When the last of it arrived, repeated or redundant chunks included.
@@ -54,8 +53,7 @@ impl FrameRecord {
     /// shown, or the sender's clock is not known.
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
-        let captured = self.captured?.as_micros() as i128 + i128::from(self.offset_micros?);
-        let micros = self.shown?.as_micros() as i128 - captured;
+        let micros = self.captured?.transit(self.shown?) - i128::from(self.offset_micros?);
         // An offset that is a little off makes less than nothing of a short one.
         u64::try_from(micros.max(0)).ok().map(Duration::from_micros)
     }

@@ -1,4 +1,4 @@
-use framegram_common::FrameNumber;
+use framegram_common::{FrameNumber, SenderTime};
 
 use super::strip::MAX_PLACES;
 use super::*;
@@ -15,7 +15,7 @@ fn record(number: u64, outcome: Outcome) -> FrameRecord {
         .then(|| arrived + Duration::from_millis(10));
     let known = outcome != Outcome::LostNetwork;
     FrameRecord {
-        captured: known.then_some(captured),
+        captured: known.then_some(SenderTime::from_micros(captured.as_micros() as u64)),
         first_chunk: known.then_some(arrived),
         last_chunk: known.then_some(arrived),
         complete: shown,

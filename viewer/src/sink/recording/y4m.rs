@@ -169,6 +169,8 @@ const USUAL_RATES: [(u32, u32); 15] = [
 
 #[cfg(test)]
 mod tests {
+    use framegram_common::SenderTime;
+
     use super::*;
     use crate::fixture::frame;
 
@@ -176,7 +178,7 @@ mod tests {
         let frames: Vec<ReceivedFrame> = micros
             .iter()
             .map(|&micros| ReceivedFrame {
-                captured: Duration::from_micros(micros),
+                captured: SenderTime::from_micros(micros),
                 ..frame(0, b"")
             })
             .collect();

@@ -50,8 +50,8 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use framegram_common::FrameNumber;
     use framegram_common::receiver::FrameId;
+    use framegram_common::{FrameNumber, SenderTime};
 
     use super::*;
 
@@ -68,7 +68,7 @@ mod tests {
                 jpeg: Bytes::from(vec![0; waiting]),
                 tile: 0,
                 stale: Vec::new(),
-                captured: Duration::ZERO,
+                captured: SenderTime::default(),
                 completed: Duration::ZERO,
                 checked: true,
             }),

@@ -35,12 +35,12 @@ impl World {
         }
     }
 
-    fn sender(&self, time: f64) -> u64 {
-        (self.start[0] + time * (1.0 + self.fast[0])) as u64
+    fn sender(&self, time: f64) -> SenderTime {
+        SenderTime::from_micros((self.start[0] + time * (1.0 + self.fast[0])) as u64)
     }
 
-    fn viewer(&self, time: f64) -> u64 {
-        (self.start[1] + time * (1.0 + self.fast[1])) as u64
+    fn viewer(&self, time: f64) -> Duration {
+        Duration::from_micros((self.start[1] + time * (1.0 + self.fast[1])) as u64)
     }
 
     /// What is to be added to the sender's time when it is `time`.
@@ -92,7 +92,7 @@ fn the_uncertainty_covers_the_truth_whatever_the_clocks_and_the_path() {
     for seed in 0..1_000 {
         let mut world = World::new(seed);
         let mut clock = Clock::default();
-        assert_eq!(clock.at(0), None);
+        assert_eq!(clock.at(SenderTime::default()), None);
         let mut time = 1e6;
         let mut newest = (0.0, 0.0);
         for round in 0..200 {
@@ -178,12 +178,12 @@ fn what_no_clock_could_have_told_is_not_believed() {
         ..good
     };
     let back_in_time = Exchange {
-        reply_sent: good.report_received - 1,
+        reply_sent: SenderTime::from_micros(good.report_received.as_micros() - 1),
         ..good
     };
     for wrong in [swapped, back_in_time] {
         clock.record(wrong);
-        assert_eq!(clock.at(0), None);
+        assert_eq!(clock.at(SenderTime::default()), None);
     }
     clock.record(good);
     world.check(&clock, back);
@@ -193,16 +193,16 @@ fn what_no_clock_could_have_told_is_not_believed() {
             0 => rng.u64(..),
             1 => u64::MAX - rng.u64(..10),
             2 => rng.u64(..10),
-            _ => good.reply_sent + rng.u64(..1_000_000),
+            _ => good.reply_sent.as_micros() + rng.u64(..1_000_000),
         };
         clock.record(Exchange {
-            report_sent: number(),
-            report_received: number(),
-            reply_sent: number(),
-            reply_received: number(),
+            report_sent: Duration::from_micros(number()),
+            report_received: SenderTime::from_micros(number()),
+            reply_sent: SenderTime::from_micros(number()),
+            reply_received: Duration::from_micros(number()),
         });
-        for time in [0, good.reply_sent, u64::MAX] {
-            if let Some(estimate) = clock.at(time) {
+        for time in [0, good.reply_sent.as_micros(), u64::MAX] {
+            if let Some(estimate) = clock.at(SenderTime::from_micros(time)) {
                 assert!(estimate.uncertainty >= 0.0);
             }
         }
