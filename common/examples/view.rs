@@ -29,11 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(arguments.next().ok_or(usage)?);
     let clock = Instant::now();
     let random = RandomState::new();
-    let config = Config {
-        secret: (random.hash_one("first"), random.hash_one("second")),
-        ..Config::default()
-    };
-    let mut receiver = Receiver::new(config, random.hash_one("viewer"), clock.elapsed());
+    let viewer = random.hash_one("viewer");
+    let secret = (random.hash_one("first"), random.hash_one("second"));
+    let mut receiver = Receiver::new(Config::default(), viewer, secret, clock.elapsed());
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         let now = clock.elapsed();

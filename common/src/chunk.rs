@@ -9,6 +9,7 @@ use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// Why a frame cannot be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CutError {
     /// It is empty or too long.
     #[error(transparent)]

@@ -84,6 +84,7 @@ pub struct Component {
 
 /// Why bytes are not the beginning of a JPEG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum JpegError {
     /// No start of image.
     #[error("begins with {0:02x?}, expected ff d8")]

@@ -19,7 +19,7 @@
 //! let from = SocketAddr::from(([192, 0, 2, 1], 5005));
 //! // A program draws the numbers of stream and viewer at random.
 //! let mut sender = Sender::new(sender::Config::default(), 1, Duration::ZERO);
-//! let mut receiver = Receiver::new(receiver::Config::default(), 2, Duration::ZERO);
+//! let mut receiver = Receiver::new(receiver::Config::default(), 2, (1, 2), Duration::ZERO);
 //! let (mut out, mut sent, mut shown) = (Vec::new(), 0, 0);
 //! for tick in 0..2_000 {
 //!     let now = Duration::from_millis(tick);
@@ -80,8 +80,13 @@ pub mod time;
 pub mod wire;
 
 pub use frame::Frame;
-pub use receiver::Receiver;
-pub use sender::Sender;
+pub use receiver::{
+    Config as ReceiverConfig, Event as ReceiverEvent, Output as ReceiverOutput, Receiver,
+    SinkOutcome,
+};
+pub use sender::{
+    Config as SenderConfig, Event as SenderEvent, FrameError, Output as SenderOutput, Sender,
+};
 pub use seq::{FrameNumber, PacketNumber};
 pub use stats::Statistics;
 pub use time::SenderTime;

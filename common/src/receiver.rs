@@ -69,7 +69,8 @@ pub enum Policy {
     Grid,
 }
 
-/// The settings of a receiver.
+/// The settings of a receiver. More will come: a literal ends with
+/// `..Config::default()`.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which streams are shown.
@@ -90,9 +91,6 @@ pub struct Config {
     /// Identifies the clock that this machine reads, for a stream: a sender with
     /// the same identity reads the same clock. `None` where it is not known.
     pub clock_id: fn(u64) -> Option<u64>,
-    /// By what addresses prove themselves. To be drawn at random: whoever knows it
-    /// proves addresses that are not its own. The default is for tests.
-    pub secret: (u64, u64),
 }
 
 impl Default for Config {
@@ -105,7 +103,6 @@ impl Default for Config {
             nack: true,
             strict: false,
             clock_id: |_| None,
-            secret: (0, 0),
         }
     }
 }
@@ -115,6 +112,7 @@ impl Default for Config {
 pub struct Receiver {
     config: Config,
     viewer: u64,
+    secret: (u64, u64),
     /// Since when its socket listens.
     started: Duration,
     connector: Option<Connector>,
@@ -137,13 +135,15 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver for the viewer with this number, drawn at random, whose socket
-    /// listens since `now`.
+    /// A receiver whose socket listens since `now`. The number of the viewer and the
+    /// secret are drawn at random. By the secret addresses prove themselves: whoever
+    /// knows it proves addresses that are not its own.
     #[must_use]
-    pub fn new(config: Config, viewer: u64, now: Duration) -> Self {
+    pub fn new(config: Config, viewer: u64, secret: (u64, u64), now: Duration) -> Self {
         let tile = (config.policy == Policy::Follow).then(|| Tile::new(now, now));
         Self {
             viewer,
+            secret,
             started: now,
             connector: None,
             formats: FormatCache::new(config.format),
@@ -200,7 +200,7 @@ impl Receiver {
     /// Counts a datagram from an address that is not allowed.
     pub fn handle_disallowed(&mut self, from: SocketAddr) {
         self.foreign += 1;
-        self.discarded.note(DiscardReason::Address, None, from, 1);
+        self.discarded.record(DiscardReason::Address, None, from, 1);
     }
 
     /// Takes the system's count of datagrams that the socket dropped since it was
@@ -224,7 +224,9 @@ impl Receiver {
         }
     }
 
-    /// Does what is due by `now`. Nothing that arrived before may come after it.
+    /// Does what is due by `now`. Nothing that arrived before may come after it, so
+    /// it is called when the socket is empty, and [`poll_output`](Self::poll_output)
+    /// after every datagram.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.probation.handle_timeout(now);
         for tile in 0..self.tiles.len() {

@@ -22,7 +22,9 @@ pub const DEFAULT_DATAGRAM: usize = 1_452;
 pub const MIN_DATAGRAM: usize = 640;
 
 /// The formats of datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum Format {
     /// framegram's own.
     #[default]
@@ -59,6 +61,7 @@ impl Format {
 
 /// Why a datagram is not a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// The first byte belongs to no format that is known.
     #[error("first byte {0:#04x} belongs to no known format")]

@@ -58,7 +58,7 @@ fn picture() -> Bytes {
 struct Longest(Vec<(&'static str, usize)>);
 
 impl Longest {
-    fn note(&mut self, datagram: &[u8]) {
+    fn record(&mut self, datagram: &[u8]) {
         let kind = match Packet::decode(datagram).unwrap().1 {
             Packet::Chunk(_) => "chunk",
             Packet::Retransmission(_) => "resent",
@@ -90,7 +90,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
         ..Config::default()
     };
     let mut transmitter = Sender::new(config, 1, Duration::ZERO);
-    let mut receiver = Receiver::new(receiver::Config::default(), 2, Duration::ZERO);
+    let mut receiver = Receiver::new(receiver::Config::default(), 2, (1, 2), Duration::ZERO);
     let from = SocketAddr::from(([192, 0, 2, 1], 5000));
     let (mut sent, mut back) = (Longest::default(), Longest::default());
     let (mut out, mut shown) = (Vec::new(), 0);
@@ -105,7 +105,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
         while now < INTERVAL * (frame + 1) {
             while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
-                    sent.note(datagram);
+                    sent.record(datagram);
                     // Every other chunk is lost at times: as many gaps as can be.
                     if rng.u8(..100) >= if frame % 4 == 3 { 50 } else { 5 } {
                         receiver.handle_datagram(from, datagram, now);
@@ -120,7 +120,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
                         receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
                     }
                     Output::Transmit(transmit) => {
-                        back.note(&transmit.datagram);
+                        back.record(&transmit.datagram);
                         transmitter.handle_datagram(0, &transmit.datagram, now);
                     }
                     Output::Event(_) | Output::Record(_) => {}
@@ -181,7 +181,7 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
         ..Config::default()
     };
     let mut transmitter = Sender::new(config, 1, Duration::ZERO);
-    let mut receiver = Receiver::new(receiver::Config::default(), 2, Duration::ZERO);
+    let mut receiver = Receiver::new(receiver::Config::default(), 2, (1, 2), Duration::ZERO);
     let from = SocketAddr::from(([192, 0, 2, 1], 5000));
     let (mut parts, mut shown, mut rng) = (0, 0, Rng::with_seed(1));
     let jpeg = sliced(2_000, 0, &mut rng);

@@ -202,7 +202,7 @@ fn the_receiver_shows_what_counting_says() {
             strict: true,
             ..receiver::Config::default()
         };
-        let mut receiver = Receiver::new(config, 1, now);
+        let mut receiver = Receiver::new(config, 1, (1, 2), now);
         let mut numbers = [0; 3];
         let mut take = |receiver: &mut Receiver, packet: &Packet<'_>| {
             let number = &mut numbers[packet.channel() as usize];

@@ -87,9 +87,6 @@ impl Condition {
     }
 
     /// Checks several.
-    ///
-    /// # Errors
-    /// Those that hold.
     pub fn check_all(conditions: &[Self], statistics: &Statistics) -> Result<(), Failed> {
         let failed: Vec<String> = conditions
             .iter()

@@ -3,23 +3,20 @@
 //!
 //! ```text
 //! file    89 'F' 'G' 'T' 'R' 'A' 'C' 'E', version (1 byte: 1), blocks ...
-//! block   bytes of its entries (4), CRC-32C of them (4), entries ...
-//! entry   tag (1), fields ...
+//! block   length of the rest (4), CRC-32C of it (4), entries ...
 //! ```
 //!
-//! - Numbers of fixed length are big-endian. All others are LEB128: seven bits
-//!   a byte, the lowest first, the eighth bit set in all bytes but the last.
-//!   A number that may be negative is written as `(n << 1) ^ (n >> 63)`.
-//! - Times are microseconds. Times and numbers are told as differences from
-//!   what stood before in the same block, where all of that begins as 0: a
-//!   block can be read by itself. A block has at most [`MAX_BLOCK`] bytes.
-//! - The low four bits of a tag are the entry's kind, the others are flags.
-//!   Where and how each field stands says [`code`](self), kind by kind.
+//! - Length and checksum are big-endian. The entries of a block are compressed
+//!   with DEFLATE (<https://www.rfc-editor.org/rfc/rfc1951>): at most
+//!   [`MAX_BLOCK`] bytes, each an [`Entry`] in postcard's format
+//!   (<https://postcard.jamesmunns.com/wire-format>).
+//! - Times are microseconds. Times, numbers, counts and chunks are told as
+//!   differences from what stood before in the same block, where all of that
+//!   begins as 0: a block can be read by itself. A difference of 64 bits is
+//!   written as `(n << 1) ^ (n >> 63)`.
 //! - What was lost has no entry: its number is missing between the others.
 //! - The last entry says why the trace ends there. A file without it was cut
 //!   off, and is read as far as it is whole.
-//!
-//! Vectors for other implementations are in `lab/vectors/trace-v1.txt`.
 
 pub(crate) mod block;
 mod code;
@@ -27,14 +24,14 @@ mod followed;
 mod open;
 mod reader;
 mod recorder;
-mod varint;
 
 pub use reader::{Reader, TraceError};
 pub use recorder::Recorder;
 
 use framegram_common::stats;
 use framegram_common::wire::Format;
-use framegram_common::wire::native::{CHUNK_BODY, Channel, HEADER};
+use framegram_common::wire::native::Channel;
+use serde::{Deserialize, Serialize};
 
 /// The first bytes of a trace.
 pub const MAGIC: [u8; 8] = *b"\x89FGTRACE";
@@ -47,7 +44,7 @@ pub const MAX_BLOCK: usize = 64 << 10;
 
 /// One thing that happened. Times are microseconds on the viewer's clock,
 /// unless they are said to be the sender's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
     /// The viewer begins to listen.
     Begin {
@@ -95,7 +92,7 @@ pub enum Entry {
 }
 
 /// A datagram that came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Datagram {
     /// When.
     pub arrival: u64,
@@ -108,7 +105,7 @@ pub struct Datagram {
 }
 
 /// What became of a datagram that came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Disposition {
     /// Taken.
     Received,
@@ -123,13 +120,11 @@ pub enum Disposition {
 }
 
 /// What is known of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A packet of the stream, in the native format.
     Native {
-        /// Its channel.
-        channel: Channel,
-        /// Its number there.
+        /// Its number in its channel.
         number: u64,
         /// When it was sent, on the sender's clock.
         sent: u64,
@@ -150,7 +145,7 @@ pub enum Content {
 }
 
 /// What a packet of the native format carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// A chunk, sent for the first time.
     Chunk(ChunkPlace),
@@ -174,7 +169,7 @@ pub enum Body {
 }
 
 /// Which chunk of which frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkPlace {
     /// The frame's number.
     pub frame: u64,
@@ -190,7 +185,7 @@ pub struct ChunkPlace {
 
 /// The sender's counts that a trace keeps; as in
 /// [`SenderReport`](framegram_common::wire::native::SenderReport).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Frames captured.
     pub frames_captured: u64,
@@ -211,7 +206,7 @@ pub struct Counts {
 }
 
 /// Why a trace ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// The viewer ended.
     Over,
@@ -221,19 +216,27 @@ pub enum Why {
     Slow,
 }
 
+impl Body {
+    /// The channel of its packet.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        match self {
+            Self::Chunk(_) => Channel::Media,
+            Self::Retransmission(_) | Self::Parity => Channel::Repair,
+            Self::Tables
+            | Self::SenderReport(_)
+            | Self::SenderBye(_)
+            | Self::Echo { .. }
+            | Self::Proof => Channel::Control,
+        }
+    }
+}
+
 impl ChunkPlace {
     /// How many chunks the frame has.
     #[must_use]
     pub fn count(&self) -> usize {
         (self.frame_len as usize).div_ceil(usize::from(self.size))
-    }
-
-    /// Bytes of the datagram that carries it.
-    #[must_use]
-    pub fn datagram(&self) -> u32 {
-        let start = u32::from(self.index) * u32::from(self.size);
-        let data = u32::from(self.size).min(self.frame_len.saturating_sub(start));
-        (HEADER + CHUNK_BODY) as u32 + data
     }
 }
 

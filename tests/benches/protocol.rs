@@ -69,7 +69,7 @@ fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
     };
     let mut now = Duration::from_secs(1);
     let mut transmitter = Sender::new(config, 1, now);
-    let mut receiver = Receiver::new(receiver::Config::default(), 1, now);
+    let mut receiver = Receiver::new(receiver::Config::default(), 1, (1, 2), now);
     let (mut sending, mut receiving) = (Duration::ZERO, Duration::ZERO);
     let mut batches: Vec<(Vec<u8>, usize)> = Vec::new();
     let mut spare: Vec<Vec<u8>> = Vec::new();

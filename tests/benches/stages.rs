@@ -108,7 +108,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
         ..sender::Config::default()
     };
     let mut transmitter = Sender::new(config, 1, clock::now());
-    let mut receiver = Receiver::new(receiver::Config::default(), 1, clock::now());
+    let mut receiver = Receiver::new(receiver::Config::default(), 1, (1, 2), clock::now());
     let mut decoder = Decoder::new()?;
     let mut picture = XrgbImage::default();
     let mut window = Window::open(Vec::new(), Series::new(None))?;

@@ -38,7 +38,7 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Memory) {
     (result, memory)
 }
 
-fn note_taken(bytes: usize) {
+fn record_taken(bytes: usize) {
     // A thread that ends may still free and take memory: it is not counted.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + bytes as isize);
@@ -47,7 +47,7 @@ fn note_taken(bytes: usize) {
     let _ = TAKEN.try_with(|taken| taken.set(taken.get() + bytes));
 }
 
-fn note_given_back(bytes: usize) {
+fn record_given_back(bytes: usize) {
     let _ = HELD.try_with(|held| held.set(held.get() - bytes as isize));
 }
 
@@ -55,26 +55,26 @@ fn note_given_back(bytes: usize) {
 // counting takes no memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note_taken(layout.size());
+        record_taken(layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note_taken(layout.size());
+        record_taken(layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note_given_back(layout.size());
+        record_given_back(layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note_given_back(layout.size());
-        note_taken(size);
+        record_given_back(layout.size());
+        record_taken(size);
         // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, size) }
     }

@@ -159,7 +159,7 @@ impl<'a> Pair<'a> {
             keeps_truth,
             buffer: Vec::new(),
         };
-        pair.note_life();
+        pair.record_life();
         pair
     }
 
@@ -176,7 +176,8 @@ impl<'a> Pair<'a> {
         loop {
             let now = self.now;
             if self.receiver.is_none() && now >= join {
-                let mut receiver = Receiver::new(self.scenario.receiver.clone(), VIEWER, now);
+                let mut receiver =
+                    Receiver::new(self.scenario.receiver.clone(), VIEWER, (1, 2), now);
                 if self.scenario.pull {
                     receiver.connect(sender(0), now);
                 }
@@ -237,10 +238,10 @@ impl<'a> Pair<'a> {
         self.stream += 1;
         self.transmitter = transmitter(self.scenario, self.stream, self.now);
         (self.frame_due, self.kill_at, self.resting) = (self.now, None, None);
-        self.note_life();
+        self.record_life();
     }
 
-    fn note_life(&mut self) {
+    fn record_life(&mut self) {
         if self.keeps_truth {
             let earliest = self.now + self.scenario.forward.delay;
             self.truths.push(Truth {
@@ -314,7 +315,7 @@ impl<'a> Pair<'a> {
                     self.forward.send(datagram, now);
                 }
                 if let Some(truth) = self.truths.last_mut() {
-                    truth.note_sent(datagram);
+                    truth.record_sent(datagram);
                 }
             }
         }
@@ -331,7 +332,7 @@ impl<'a> Pair<'a> {
         let now = self.now;
         while let Some(queued) = self.socket.take(now) {
             if queued.no_room {
-                self.truth_of(&queued.datagram, Truth::note_dropped);
+                self.truth_of(&queued.datagram, Truth::record_dropped);
                 continue;
             }
             let life = match self.scenario.lives.len() {
@@ -350,7 +351,7 @@ impl<'a> Pair<'a> {
                     continue;
                 }
             }
-            self.note_arrived(&queued.datagram, free, held);
+            self.record_arrived(&queued.datagram, free, held);
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.handle_socket_drops(self.socket.dropped());
@@ -386,7 +387,7 @@ impl<'a> Pair<'a> {
 
     /// Notes a datagram that the viewer took, `free` to follow its stream, or ready
     /// to put it on probation, where what came is `held`.
-    fn note_arrived(&mut self, datagram: &[u8], free: bool, held: bool) {
+    fn record_arrived(&mut self, datagram: &[u8], free: bool, held: bool) {
         let followed = self.receiver.as_ref().and_then(|it| it.stream(0));
         let listening = self.receiver.is_some();
         self.truth_of(datagram, |truth, datagram| {
@@ -396,11 +397,11 @@ impl<'a> Pair<'a> {
                     truth.hold(datagram);
                     return;
                 }
-                truth.note_passed(datagram);
+                truth.record_passed(datagram);
             }
             // Another stream was followed until now.
             truth.missed |= followed && !truth.followed && !free;
-            truth.note_arrived(datagram, followed);
+            truth.record_arrived(datagram, followed);
         });
     }
 

@@ -57,7 +57,7 @@ impl Truth {
     ///
     /// # Panics
     /// Where it cannot be decoded, or its number was sent before.
-    pub fn note_sent(&mut self, datagram: &[u8]) {
+    pub fn record_sent(&mut self, datagram: &[u8]) {
         let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
         let chunk = match packet {
             Packet::Chunk(chunk) | Packet::Retransmission(chunk) => {
@@ -72,7 +72,7 @@ impl Truth {
     }
 
     /// Notes a datagram of this stream that the viewer's socket had no room for.
-    pub fn note_dropped(&mut self, datagram: &[u8]) {
+    pub fn record_dropped(&mut self, datagram: &[u8]) {
         let (header, _) = read(datagram);
         let key = (header.channel, header.number.0);
         self.dropped.insert(key, self.arrived.len());
@@ -88,12 +88,12 @@ impl Truth {
 
     /// Notes a datagram of this stream that arrived; `followed` says whether
     /// the viewer follows the stream by now.
-    pub fn note_arrived(&mut self, datagram: &[u8], followed: bool) {
+    pub fn record_arrived(&mut self, datagram: &[u8], followed: bool) {
         for held in std::mem::take(&mut self.held) {
             if !followed {
-                self.note_passed(&held);
+                self.record_passed(&held);
             }
-            self.note_arrived(&held, followed);
+            self.record_arrived(&held, followed);
         }
         let (header, corrupt) = read(datagram);
         let key = (header.channel, header.number.0);
@@ -104,13 +104,13 @@ impl Truth {
             self.missed |= !self.followed;
         } else if header.number.0 >= self.passed[header.channel as usize] {
             self.arrived.push(key);
-            self.note_totals(datagram);
+            self.record_sender_report(datagram);
         }
     }
 
     /// Notes a datagram that the viewer heard before it followed the stream:
     /// what it overtook was sent before the viewer joined, too.
-    pub fn note_passed(&mut self, datagram: &[u8]) {
+    pub fn record_passed(&mut self, datagram: &[u8]) {
         let (header, corrupt) = read(datagram);
         if !corrupt {
             let passed = &mut self.passed[header.channel as usize];
@@ -118,7 +118,7 @@ impl Truth {
         }
     }
 
-    fn note_totals(&mut self, datagram: &[u8]) {
+    fn record_sender_report(&mut self, datagram: &[u8]) {
         if let Ok((_, Packet::SenderReport(totals) | Packet::SenderBye(totals))) =
             Packet::decode(datagram)
         {

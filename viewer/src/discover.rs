@@ -60,9 +60,6 @@ impl Search {
 
     /// The senders that answer within `patience`, by name, unless `enough` says
     /// sooner that these will do.
-    ///
-    /// # Errors
-    /// What the system says of waiting.
     pub fn senders(
         &mut self,
         patience: Duration,
@@ -103,9 +100,6 @@ impl Search {
 }
 
 /// Writes the senders that announce themselves to standard output, a line each.
-///
-/// # Errors
-/// When there are none.
 pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
     let mut search = Search::new(None)?;
     let stopped = |_: &_| stop.load(Ordering::Acquire);
@@ -123,9 +117,6 @@ pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
 }
 
 /// Where a sender is; `None` when it was stopped while it searched.
-///
-/// # Errors
-/// When it is not found.
 pub(crate) fn find(
     sender: &Sender,
     wait: Option<Duration>,

@@ -3,8 +3,8 @@
 //! ```text
 //! thread "network"                            main thread
 //! ┌────────────────────────────┐   frames    ┌─────────────────────────────────┐
-//! │ socket ► (impairment) ►    │ ──Pending─► │ decode, conceal ► window,       │
-//! │ receiver ► (trace)         │ ◄─Exchange─ │ recording, snapshot, report     │
+//! │ socket ► (impairment) ►    │ ─FrameQueue►│ decode, conceal ► window,       │
+//! │ receiver ► (trace)         │ ◄─Shared─── │ recording, snapshot, report     │
 //! └────────────────────────────┘   outcomes  └─────────────────────────────────┘
 //! ```
 //!
@@ -17,16 +17,16 @@
 pub mod args;
 pub mod conceal;
 pub mod discover;
-pub mod exchange;
 #[cfg(test)]
 mod fixture;
+pub mod frame_queue;
 mod invitation;
 pub mod network;
 mod no_stream;
 mod outputs;
-pub mod pending;
+pub mod presenter;
 pub mod report;
-pub mod show;
+pub mod shared;
 pub mod sink;
 mod socket;
 pub mod tracer;
@@ -51,13 +51,13 @@ use framegram_net::{self as net, ListenOptions, Socket, clock};
 use log::info;
 
 use self::args::{Args, Command};
-use self::exchange::Exchange;
+use self::frame_queue::{FrameQueue, Keep};
 use self::network::Network;
 use self::outputs::Outputs;
-use self::pending::{Keep, Pending};
+use self::presenter::Presenter;
 use self::report::advice::Advice;
 use self::report::text;
-use self::show::Show;
+use self::shared::Shared;
 use self::sink::Sink;
 use self::sink::headless::Headless;
 use self::sink::recordings::Recordings;
@@ -114,11 +114,11 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         playout_delay: args.budget(),
         strict: args.strict,
         clock_id: clock::clock_id,
-        secret: (net::random_u64(), net::random_u64()),
         ..Config::default()
     };
     let outputs = Outputs::claim(args, &config, &console, threads)?;
     let viewer = net::random_u64();
+    let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;
     let connected = match &args.connect {
         None => None,
@@ -159,13 +159,13 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     } else {
         Keep::Newest
     };
-    let exchange = Arc::new(Exchange::new(
-        Pending::new(keep),
+    let shared = Arc::new(Shared::new(
+        FrameQueue::new(keep),
         outputs.files.want_rows(),
     )?);
     let reports = reports_at(&socket, listen, &config)?;
     let policy = config.policy;
-    let mut receiver = Receiver::new(config, viewer, clock::now() + blind);
+    let mut receiver = Receiver::new(config, viewer, secret, clock::now() + blind);
     if let Some(to) = connected {
         receiver.connect(to, clock::now());
     }
@@ -175,7 +175,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         (receiver, policy),
         connected,
         args.allow.clone(),
-        Arc::clone(&exchange),
+        Arc::clone(&shared),
         Arc::clone(&console),
     )
     .with_lookup(lookup, args.buffer)
@@ -185,32 +185,32 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let network = threads.spawn("network", move || network.run(&guard))?;
     // From here on nothing fails before the sender is told and the report is
     // written.
-    let mut show = Show::new(
+    let mut presenter = Presenter::new(
         display,
         recording,
         timecode,
         outputs.files,
-        Arc::clone(&exchange),
+        Arc::clone(&shared),
         stop,
     );
-    show.remark_to(Arc::clone(&console));
+    presenter.remark_to(Arc::clone(&console));
     if let Some(stats) = outputs.stats {
-        show.tell_to(stats);
+        presenter.tell_to(stats);
     }
-    let shown = threads.guard(|| show.run(args, || network.is_finished()));
+    let shown = threads.guard(|| presenter.run(args, || network.is_finished()));
     let shown = shown.unwrap_or(Ok(()));
-    show.put_away();
-    exchange.stop();
+    presenter.put_away();
+    shared.stop();
     let received = network.join();
     console.end_progress();
 
     let statistics = match &received {
         Some(Ok(statistics)) => statistics.clone(),
-        Some(Err(_)) | None => exchange.news().live.statistics,
+        Some(Err(_)) | None => shared.news().live.statistics,
     };
-    let last = show.last().cloned();
+    let last = presenter.last().cloned();
     let each = args.grid.then(|| {
-        let tiles = exchange.news().tiles;
+        let tiles = shared.news().tiles;
         let each = tiles.iter().map(|tile| tile.live.statistics.clone());
         each.collect::<Vec<_>>()
     });
@@ -218,17 +218,21 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Some(each) => text::lines_of_tiles(each, &statistics, &advice),
         None => text::lines(&statistics, &advice),
     };
-    for line in lines.into_iter().chain(exchange.traced()) {
+    for line in lines.into_iter().chain(shared.traced()) {
         console.say(&line);
     }
-    let image = outputs.snapshot.is_some().then(|| show.image()).flatten();
+    let image = outputs
+        .snapshot
+        .is_some()
+        .then(|| presenter.image())
+        .flatten();
     errors::all_of([
         shown,
         received.map_or(Ok(()), |received| received.map(drop)),
-        threads.guard(|| show.finish()).unwrap_or(Ok(())),
-        show.tell_last(each.as_deref()),
+        threads.guard(|| presenter.finish()).unwrap_or(Ok(())),
+        presenter.tell_last(each.as_deref()),
         outputs::write_snapshot(outputs.snapshot, last.as_deref(), image.as_ref(), &console),
-        show.report(&statistics, each.as_deref(), &advice),
+        presenter.report(&statistics, each.as_deref(), &advice),
         Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
     ])
 }

@@ -24,9 +24,9 @@ use log::info;
 use self::moving::Moving;
 use self::unusable::Unusable;
 use crate::args::Prefix;
-use crate::exchange::Exchange;
 use crate::report::live::Meter;
 use crate::report::timeline::TimelineRecorder;
+use crate::shared::Shared;
 use crate::socket::{Troubles, Unsent, delayed};
 use crate::tracer::Tracer;
 
@@ -57,7 +57,7 @@ pub struct Network {
     unheard_told: bool,
     cloned_told: bool,
     allow: Vec<Prefix>,
-    exchange: Arc<Exchange>,
+    shared: Arc<Shared>,
     console: Arc<Console>,
     meter: Meter,
     /// Of each tile.
@@ -88,7 +88,7 @@ impl Network {
         (receiver, policy): (Receiver, Policy),
         connected: Option<SocketAddr>,
         allow: Vec<Prefix>,
-        exchange: Arc<Exchange>,
+        shared: Arc<Shared>,
         console: Arc<Console>,
     ) -> Self {
         let now = clock::now();
@@ -109,7 +109,7 @@ impl Network {
             unheard_told: false,
             cloned_told: false,
             allow,
-            exchange,
+            shared,
             console,
             meter: Meter::default(),
             meters: Vec::new(),
@@ -138,7 +138,7 @@ impl Network {
         Self { impaired, ..self }
     }
 
-    /// Runs until the exchange is stopped. Returns the final figures.
+    /// Runs until it is stopped. Returns the final figures.
     ///
     /// # Errors
     /// When the socket fails for good, or a log cannot be written; the figures
@@ -150,7 +150,7 @@ impl Network {
         self.drain();
         self.is_over = true;
         // The sinks' side waits for frames that will not come.
-        self.exchange.pending.wake();
+        self.shared.frames.wake();
         self.settle();
         let logged = self.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
         self.count_drops();
@@ -158,21 +158,21 @@ impl Network {
         self.drain();
         self.tell(clock::now());
         if self.policy == Policy::Follow {
-            self.exchange.set_timeline(self.timeline.timeline());
+            self.shared.set_timeline(self.timeline.timeline());
         }
         let traced = self.tracer.take().map(Tracer::finish).transpose();
         let traced = traced.map(|line| {
             line.into_iter()
-                .for_each(|line| self.exchange.set_traced(line));
+                .for_each(|line| self.shared.set_traced(line));
         });
         errors::all_of([outcome, traced, logged])?;
-        Ok(self.exchange.news().live.statistics)
+        Ok(self.shared.news().live.statistics)
     }
 
     fn receive_all(&mut self) -> anyhow::Result<()> {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut troubles = Troubles::default();
-        while !self.exchange.is_stopped() {
+        while !self.shared.is_stopped() {
             self.settle();
             // Before the socket is emptied: nothing that arrived sooner is left
             // in it when the receiver is told that this time has come.
@@ -184,7 +184,7 @@ impl Network {
                 }
                 Err(error) => {
                     self.tell_unheard(&error);
-                    troubles.note(error)?;
+                    troubles.record(error)?;
                     true
                 }
             };
@@ -208,7 +208,7 @@ impl Network {
                 let due = self.due.into_iter().chain(held).chain([self.next_news]);
                 let next = due.min().map(|due| due.saturating_sub(now));
                 let sockets: Vec<_> = self.sockets().collect();
-                net::wait(&sockets, self.exchange.waker(), next)
+                net::wait(&sockets, self.shared.waker(), next)
                     .context("cannot wait for datagrams")?;
             }
         }
@@ -258,7 +258,7 @@ impl Network {
             let from = received.from;
             self.receiver
                 .handle_rtcp_datagram(from, datagram, received.arrival);
-            self.note(&received, datagram, None, Port::Rtcp);
+            self.record(&received, datagram, None, Port::Rtcp);
         }
         true
     }
@@ -283,7 +283,7 @@ impl Network {
             self.unusable
                 .insert(received.from, datagram, received.arrival);
         }
-        self.note(&received, datagram, verdict, Port::Media);
+        self.record(&received, datagram, verdict, Port::Media);
     }
 
     fn is_allowed(&mut self, received: &Received) -> bool {
@@ -293,13 +293,19 @@ impl Network {
         }
         self.receiver.handle_disallowed(received.from);
         if let Some(tracer) = &mut self.tracer {
-            tracer.note_foreign(received);
+            tracer.record_foreign(received);
         }
         false
     }
 
     /// Notes a datagram that the receiver took.
-    fn note(&mut self, received: &Received, datagram: &[u8], verdict: Option<Verdict>, port: Port) {
+    fn record(
+        &mut self,
+        received: &Received,
+        datagram: &[u8],
+        verdict: Option<Verdict>,
+        port: Port,
+    ) {
         self.latest = Some(*received);
         // Strangers are not remembered.
         if self.receiver.is_followed(received.from) {
@@ -309,7 +315,7 @@ impl Network {
         let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
         let verdict = if own { verdict } else { Some(Verdict::Foreign) };
         if let Some(tracer) = &mut self.tracer {
-            tracer.note_datagram(received, datagram, verdict);
+            tracer.record_datagram(received, datagram, verdict);
         }
     }
 
@@ -320,7 +326,7 @@ impl Network {
         loop {
             match self.receiver.poll_output(now) {
                 Output::Frame(frame) => {
-                    for id in self.exchange.pending.put(frame) {
+                    for id in self.shared.frames.put(frame) {
                         self.receiver.handle_outcome(id, SinkOutcome::Skipped);
                     }
                 }
@@ -328,9 +334,9 @@ impl Network {
                 Output::Record(record) => {
                     self.timeline.record_frame(&record);
                     if let Some(tracer) = &mut self.tracer {
-                        tracer.note_record(&record);
+                        tracer.record_frame(&record);
                     }
-                    self.exchange.keep(record);
+                    self.shared.keep(record);
                 }
                 Output::Transmit(transmit) => self.send(&transmit),
                 Output::Timeout(due) => {
@@ -352,7 +358,7 @@ impl Network {
             None if self.connected == Some(to) => socket.send(None, datagram, datagram.len()),
             None => socket.send(Some(to), datagram, datagram.len()),
         };
-        if let Some(notice) = self.unsent.note(to, sent) {
+        if let Some(notice) = self.unsent.record(to, sent) {
             self.console.say(&notice);
         }
     }
@@ -382,13 +388,13 @@ impl Network {
         if let Some(tracer) = &mut self.tracer
             && let (Some(stream), Some(from)) = (self.receiver.stream(0), self.receiver.from(0))
         {
-            tracer.note_followed(stream, self.receiver.format(0), from, now);
+            tracer.record_followed(stream, self.receiver.format(0), from, now);
         }
     }
 
     /// Passes on what became of frames.
     fn settle(&mut self) {
-        for (id, outcome) in self.exchange.take_outcomes() {
+        for (id, outcome) in self.shared.take_outcomes() {
             self.receiver.handle_outcome(id, outcome);
         }
     }
@@ -399,7 +405,7 @@ impl Network {
         if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
             self.receiver.handle_socket_drops(total);
             if let Some(tracer) = &mut self.tracer {
-                tracer.note_drops(total);
+                tracer.record_drops(total);
             }
         }
     }

@@ -30,9 +30,6 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     /// Claims all that the arguments name.
-    ///
-    /// # Errors
-    /// When one cannot be written.
     pub(crate) fn claim(
         args: &Args,
         config: &receiver::Config,
@@ -77,9 +74,6 @@ pub(crate) fn growing(
 }
 
 /// Writes the last frame shown, or the `image` of all tiles.
-///
-/// # Errors
-/// When it cannot be decoded or written.
 pub(crate) fn write_snapshot(
     snapshot: Option<Snapshot>,
     last: Option<&[u8]>,

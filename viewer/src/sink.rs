@@ -14,8 +14,8 @@ use bytes::Bytes;
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_media::XrgbImage;
 
-use crate::exchange::TileNews;
 use crate::report::live::Live;
+use crate::shared::TileNews;
 
 /// Takes frames, in the order in which they are to be seen.
 pub trait Sink {
@@ -59,9 +59,6 @@ pub trait Sink {
     }
 
     /// Ends: what was begun is whole afterwards.
-    ///
-    /// # Errors
-    /// When that was not possible; what is there then is not whole.
     fn finish(&mut self) -> anyhow::Result<()>;
 }
 

@@ -96,7 +96,7 @@ impl Troubles {
     ///
     /// # Errors
     /// That one, where it is given up.
-    pub(crate) fn note(&mut self, error: io::Error) -> anyhow::Result<()> {
+    pub(crate) fn record(&mut self, error: io::Error) -> anyhow::Result<()> {
         if self.in_a_row >= MOST_FAILURES {
             return Err(error).context("the network failed");
         }
@@ -114,7 +114,7 @@ pub(crate) struct Unsent {
 
 impl Unsent {
     /// What a person should hear of it, the first time.
-    pub(crate) fn note(&mut self, to: SocketAddr, sent: io::Result<()>) -> Option<String> {
+    pub(crate) fn record(&mut self, to: SocketAddr, sent: io::Result<()>) -> Option<String> {
         // Nobody listening there is what the network says of an earlier one.
         let error = sent.err().filter(|error| !net::is_refused(error))?;
         self.datagrams += 1;
@@ -145,17 +145,17 @@ mod tests {
         let mut troubles = Troubles::default();
         for _ in 0..10 {
             for _ in 0..MOST_FAILURES {
-                troubles.note(down()).unwrap();
+                troubles.record(down()).unwrap();
             }
             troubles.passed();
         }
         for _ in 0..MOST_FAILURES {
             troubles
-                .note(io::ErrorKind::ConnectionRefused.into())
+                .record(io::ErrorKind::ConnectionRefused.into())
                 .unwrap();
-            troubles.note(down()).unwrap();
+            troubles.record(down()).unwrap();
         }
-        let error = format!("{:#}", troubles.note(down()).unwrap_err());
+        let error = format!("{:#}", troubles.record(down()).unwrap_err());
         assert!(error.starts_with("the network failed: "), "{error}");
     }
 
@@ -163,14 +163,14 @@ mod tests {
     fn feedback_that_cannot_be_sent_is_told_once_and_counted() {
         let to = SocketAddr::from(([192, 0, 2, 1], 5005));
         let mut unsent = Unsent::default();
-        assert_eq!(unsent.note(to, Ok(())), None);
+        assert_eq!(unsent.record(to, Ok(())), None);
         let refused = io::ErrorKind::ConnectionRefused;
-        assert_eq!(unsent.note(to, Err(refused.into())), None);
+        assert_eq!(unsent.record(to, Err(refused.into())), None);
         let forbidden = || Err(io::ErrorKind::PermissionDenied.into());
-        let told = unsent.note(to, forbidden()).unwrap();
+        let told = unsent.record(to, forbidden()).unwrap();
         assert!(told.starts_with("Reports cannot be sent to 192.0.2.1:5005: "));
         assert!(told.contains("firewall"), "{told}");
-        assert_eq!(unsent.note(to, forbidden()), None);
+        assert_eq!(unsent.record(to, forbidden()), None);
         assert_eq!(unsent.datagrams(), 2);
     }
 }

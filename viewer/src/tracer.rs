@@ -67,7 +67,7 @@ impl Tracer {
     }
 
     /// From now on this stream is followed.
-    pub fn note_followed(
+    pub fn record_followed(
         &mut self,
         stream: u64,
         format: Option<Format>,
@@ -75,11 +75,11 @@ impl Tracer {
         now: Duration,
     ) {
         let format = format.unwrap_or_default();
-        self.recorder.note_followed(stream, format, from, now);
+        self.recorder.record_followed(stream, format, from, now);
     }
 
     /// A datagram came; the receiver has heard of it before, and says what it is.
-    pub fn note_datagram(
+    pub fn record_datagram(
         &mut self,
         received: &Received,
         datagram: &[u8],
@@ -87,31 +87,28 @@ impl Tracer {
     ) {
         let (from, now) = (received.from, received.arrival);
         self.began.get_or_insert(now);
-        self.recorder.note_datagram(from, datagram, verdict, now);
+        self.recorder.record_datagram(from, datagram, verdict, now);
         self.hand_on(now);
     }
 
     /// A datagram came that is not allowed to.
-    pub fn note_foreign(&mut self, received: &Received) {
+    pub fn record_foreign(&mut self, received: &Received) {
         self.began.get_or_insert(received.arrival);
-        self.recorder.note_foreign(received.len, received.arrival);
+        self.recorder.record_foreign(received.len, received.arrival);
         self.hand_on(received.arrival);
     }
 
     /// The socket's buffer has dropped this many so far.
-    pub fn note_drops(&mut self, total: u64) {
-        self.recorder.note_drops(total, clock::now());
+    pub fn record_drops(&mut self, total: u64) {
+        self.recorder.record_drops(total, clock::now());
     }
 
     /// A frame's outcome is settled.
-    pub fn note_record(&mut self, record: &FrameRecord) {
-        self.recorder.note_record(record, clock::now());
+    pub fn record_frame(&mut self, record: &FrameRecord) {
+        self.recorder.record_frame(record, clock::now());
     }
 
     /// Writes what is left. Returns what there is to say.
-    ///
-    /// # Errors
-    /// When the file could not be written.
     pub fn finish(mut self) -> anyhow::Result<String> {
         self.recorder.finish(Why::Over, clock::now());
         let last = self.recorder.poll_block();
@@ -218,7 +215,7 @@ mod tests {
         let (done, ended) = mpsc::channel();
         std::thread::spawn(move || {
             while tracer.ended.is_none() {
-                tracer.note_datagram(&received, &[0; 20], None);
+                tracer.record_datagram(&received, &[0; 20], None);
             }
             done.send(tracer).unwrap();
         });
@@ -246,7 +243,7 @@ mod tests {
                 dropped: 0,
                 local: None,
             };
-            tracer.note_datagram(&received, &[0; 20], None);
+            tracer.record_datagram(&received, &[0; 20], None);
         }
         let said = tracer.finish().unwrap();
         assert!(said.contains("It ends after 0."), "{said}");

@@ -82,9 +82,6 @@ enum Out {
 impl OutputFile {
     /// Makes sure that a file can be written, without a change to what is
     /// there; `-` is standard output. `what` names its purpose in errors.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn claim(path: &Path, what: &'static str, threads: &Threads) -> Result<Self> {
         let place = Place::of(path, threads).with_context(|| cannot_write(what, path))?;
         info!("{what} {} can be written", path.display());
@@ -97,9 +94,6 @@ impl OutputFile {
 
     /// Begins what takes the file's place once it is whole. A pipe or a device
     /// takes each byte at once.
-    ///
-    /// # Errors
-    /// Those of the disk.
     pub fn draft(&self) -> Result<Draft> {
         let begun = match &self.place {
             Place::Direct(pipe) => {

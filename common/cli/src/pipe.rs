@@ -75,9 +75,6 @@ impl Pipe {
 
     /// Standard output for `-`, or what `path` names where that is there and no
     /// file: a FIFO, a device. `None` for a file.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
     pub fn to(path: &Path, threads: &Threads) -> Result<Option<Self>> {
         if path.as_os_str() == STANDARD {
             return Self::standard_output(threads).map(Some);
@@ -150,9 +147,6 @@ impl Pipe {
 
     /// Waits until all is written; once a signal came, no longer than a reader
     /// needs who reads.
-    ///
-    /// # Errors
-    /// Those of writing; [`ReaderGone`].
     pub fn finish(&self) -> io::Result<()> {
         self.finish_within(None)
     }
@@ -270,9 +264,6 @@ impl PipeWriter {
     }
 
     /// Waits as [`Pipe::finish`] does.
-    ///
-    /// # Errors
-    /// As there.
     pub fn finish(&self) -> io::Result<()> {
         self.pipe.finish()
     }

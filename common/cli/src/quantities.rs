@@ -4,9 +4,6 @@ use std::time::Duration;
 
 /// A time above zero: `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare number is
 /// seconds.
-///
-/// # Errors
-/// What to type.
 pub fn duration(text: &str) -> Result<Duration, String> {
     seconds(text, 1.0)?
         .filter(|&seconds| seconds > 0.0 && seconds <= LONGEST)
@@ -15,9 +12,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A latency, `0` to `10s`; a bare number is milliseconds.
-///
-/// # Errors
-/// What to type.
 pub fn latency(text: &str) -> Result<Duration, String> {
     seconds(text, 0.001)?
         .filter(|seconds| (0.0..=LONGEST_LATENCY).contains(seconds))
@@ -28,9 +22,6 @@ pub fn latency(text: &str) -> Result<Duration, String> {
 }
 
 /// A bit rate: `64000`, `500k`, `8M`, `1G`.
-///
-/// # Errors
-/// What to type.
 pub fn bitrate(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.as_bytes().last() {
         Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
@@ -58,9 +49,6 @@ fn seconds(text: &str, bare: f64) -> Result<Option<f64>, String> {
 }
 
 /// A size in bytes: `4096`, `512k`, `4M`, `1G`, in powers of 1000.
-///
-/// # Errors
-/// What to type.
 pub fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = split(text);
     let factor = match unit {

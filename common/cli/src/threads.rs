@@ -89,9 +89,6 @@ impl Threads {
     }
 
     /// Whether none of them panicked so far.
-    ///
-    /// # Errors
-    /// The first panic.
     pub fn outcome(&self) -> Result<(), Panicked> {
         lock(&self.panicked).first().cloned().map_or(Ok(()), Err)
     }
@@ -108,9 +105,6 @@ impl<T> Thread<T> {
 
     /// Waits until it ends, but no longer than this; a thread that does not is
     /// left behind.
-    ///
-    /// # Errors
-    /// When it did not end in time.
     pub fn join_within(self, time: Duration) -> Result<Option<T>, Busy> {
         match self.result.recv_timeout(time) {
             Ok(result) => {
@@ -134,9 +128,6 @@ impl<T> Thread<T> {
 pub struct Busy;
 
 /// Runs this, and turns a panic into an error.
-///
-/// # Errors
-/// The panic.
 pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -44,6 +44,7 @@ pub struct Y4mHeader {
 
 /// Why a Y4M is not read.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum Y4mError {
     /// It does not begin like one.
     #[error("this is not a Y4M header")]

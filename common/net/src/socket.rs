@@ -184,7 +184,7 @@ impl Socket {
                 Ok(message) => message,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EAGAIN) => {
-                    lock(&self.timestamps).note_empty();
+                    lock(&self.timestamps).record_empty();
                     return Ok(None);
                 }
                 Err(errno) => return Err(errno.into()),
@@ -206,7 +206,7 @@ impl Socket {
                 len: message.bytes,
                 from,
                 arrival: self.arrival(stamp),
-                dropped: lock(&self.drops).note(dropped),
+                dropped: lock(&self.drops).record(dropped),
                 local,
             }));
         }
@@ -225,12 +225,12 @@ impl Socket {
         let counter = options::dropped(&self.inner)?;
         // In this order: what was dropped behind a datagram is not to be
         // counted before it.
-        (!wait::is_ready(self)).then(|| lock(&self.drops).note(Some(counter)))
+        (!wait::is_ready(self)).then(|| lock(&self.drops).record(Some(counter)))
     }
 
     /// Counts on from what another socket, whose place this one takes, lost.
     pub fn continue_drops_of(&self, before: &Self) {
-        let lost = lock(&before.drops).note(None);
+        let lost = lock(&before.drops).record(None);
         lock(&self.drops).begin_at(lost);
     }
 

@@ -182,15 +182,15 @@ pub struct LossEstimate {
 impl LossEstimate {
     /// Takes what came of the last `expected` packets: how many of them were
     /// lost, in how many runs.
-    pub fn note(&mut self, expected: u64, lost: u64, runs: u64) {
+    pub fn record(&mut self, expected: u64, lost: u64, runs: u64) {
         let share = |part: u64, of: u64| part as f64 / of.max(1) as f64;
         self.slow
-            .note(share(lost, expected), expected as f64, SLOW_PACKETS);
+            .record(share(lost, expected), expected as f64, SLOW_PACKETS);
         self.fast
-            .note(share(lost, expected), expected as f64, FAST_PACKETS);
+            .record(share(lost, expected), expected as f64, FAST_PACKETS);
         if lost > 0 {
             self.runs
-                .note(share(runs.min(lost), lost), lost as f64, RUN_PACKETS);
+                .record(share(runs.min(lost), lost), lost as f64, RUN_PACKETS);
         }
     }
 
@@ -218,7 +218,7 @@ struct Average {
 impl Average {
     /// Takes a value that stands for `weight` observations, of which about
     /// `memory` are remembered.
-    fn note(&mut self, value: f64, weight: f64, memory: f64) {
+    fn record(&mut self, value: f64, weight: f64, memory: f64) {
         let kept = self.weight * (-weight / memory).exp();
         self.weight = kept + weight;
         if self.weight > 0.0 {
@@ -362,7 +362,7 @@ mod tests {
         let mut feed = |estimate: &mut LossEstimate, loss: f64, packets: u64| {
             for _ in 0..packets / 20 {
                 let lost = (0..20).filter(|_| rng.f64() < loss).count() as u64;
-                estimate.note(20, lost, lost);
+                estimate.record(20, lost, lost);
             }
         };
         feed(&mut estimate, 0.01, 20_000);

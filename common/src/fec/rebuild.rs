@@ -148,7 +148,7 @@ impl Rebuilder {
             };
             self.bytes -= block.bytes();
             if !useless
-                && self.note_rebuild(&block, chunks)
+                && self.record_rebuild(&block, chunks)
                 && let Some(bodies) = block.decode(&mut self.decoder, chunks)
             {
                 return Some(bodies);
@@ -170,7 +170,7 @@ impl Rebuilder {
 
     /// Notes that what is missing of a block is rebuilt. Returns whether it may
     /// be.
-    fn note_rebuild(&mut self, block: &Pending, chunks: &impl Chunks) -> bool {
+    fn record_rebuild(&mut self, block: &Pending, chunks: &impl Chunks) -> bool {
         let incomplete = |(frame, count): &_| chunks.missing(*frame, *count) != Some(0);
         for (frame, _) in block.frames().filter(incomplete) {
             let times = self.rebuilt.entry(frame).or_insert(0);

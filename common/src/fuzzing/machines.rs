@@ -41,7 +41,6 @@ pub(super) fn receiver(bytes: &[u8]) {
         nack: input.u8() & 1 == 0,
         strict: input.u8() & 1 == 0,
         clock_id: |_| Some(1),
-        secret: (1, 2),
         ..receiver::Config::default()
     };
     let mut watched = Watched::new(config);
@@ -154,7 +153,7 @@ struct Watched {
 impl Watched {
     fn new(config: receiver::Config) -> Self {
         Self {
-            receiver: Receiver::new(config, VIEWER, START),
+            receiver: Receiver::new(config, VIEWER, (1, 2), START),
             newest: BTreeMap::new(),
             due: None,
         }

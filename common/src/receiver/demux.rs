@@ -267,10 +267,10 @@ impl Receiver {
         match other.filter(|(only, claimed)| only != claimed) {
             Some((_, claimed)) => {
                 self.discarded
-                    .note(DiscardReason::Format, Some(claimed), from, 1);
+                    .record(DiscardReason::Format, Some(claimed), from, 1);
             }
             None if self.sessions == 0 || self.tile_at(from).is_none() => {
-                self.discarded.note(DiscardReason::Unknown, None, from, 1);
+                self.discarded.record(DiscardReason::Unknown, None, from, 1);
             }
             None => {}
         }

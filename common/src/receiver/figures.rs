@@ -70,7 +70,7 @@ impl Receiver {
         let mut discarded = self.discarded.clone();
         if !followed || self.config.policy == Policy::Grid {
             for (from, datagrams) in self.probation.unproven() {
-                discarded.note(DiscardReason::Unknown, None, from, datagrams);
+                discarded.record(DiscardReason::Unknown, None, from, datagrams);
             }
         }
         discarded

@@ -48,6 +48,7 @@ const IN_VAIN: Duration = Duration::from_millis(500);
 pub(super) struct NativeSession {
     number: u64,
     viewer: u64,
+    secret: (u64, u64),
     config: Config,
     /// Where it comes from.
     path: SenderPath,
@@ -79,7 +80,7 @@ pub(super) struct NativeSession {
     cloned: bool,
     clock: Clock,
     latency: LatencyBreakdown,
-    /// When the newest packet was sent, in the sender's microseconds.
+    /// When the newest packet was sent.
     newest_sent: SenderTime,
     /// The longest datagram of media that arrived, in bytes.
     widest: usize,
@@ -110,13 +111,19 @@ pub(super) struct Joining {
 }
 
 impl NativeSession {
-    pub(super) fn new(joining: Joining, viewer: u64, config: &Config, now: Duration) -> Self {
+    pub(super) fn new(
+        joining: Joining,
+        (viewer, secret): (u64, (u64, u64)),
+        config: &Config,
+        now: Duration,
+    ) -> Self {
         let number = joining.number;
         Self {
             number,
             viewer,
+            secret,
             config: config.clone(),
-            path: SenderPath::new(joining.from, config.secret, number, now),
+            path: SenderPath::new(joining.from, secret, number, now),
             migration: Migration::default(),
             answers: false,
             muted: false,
@@ -234,7 +241,7 @@ impl NativeSession {
         let known = self.known(header.channel);
         let begins = self.counters.frames.first().is_none();
         self.record_outage(now);
-        match self.counters.note_packet(header, len, now) {
+        match self.counters.record_packet(header, len, now) {
             Arrival::New => {}
             Arrival::Duplicate => return Verdict::Duplicate,
             Arrival::Implausible => return Verdict::Malformed,
@@ -320,12 +327,12 @@ impl NativeSession {
 
     /// Counts datagrams that this machine's socket dropped.
     pub(super) fn handle_socket_drops(&mut self, datagrams: u64) {
-        self.counters.note_socket_drops(datagrams);
+        self.counters.record_socket_drops(datagrams);
     }
 
     /// A socket that several streams share dropped datagrams.
     pub(super) fn handle_shared_drops(&mut self) {
-        self.counters.note_shared_drops();
+        self.counters.record_shared_drops();
     }
 
     /// Gives up what has had its time. Returns whether the stream ends by it.
@@ -418,9 +425,9 @@ impl NativeSession {
         }
         let frames = &mut self.counters.frames;
         match outcome {
-            SinkOutcome::Skipped => frames.note_skipped(number),
-            SinkOutcome::Undecodable => frames.note_undecodable(number),
-            SinkOutcome::Shown { at } => frames.note_shown(number, at),
+            SinkOutcome::Skipped => frames.record_skipped(number),
+            SinkOutcome::Undecodable => frames.record_undecodable(number),
+            SinkOutcome::Shown { at } => frames.record_shown(number, at),
         }
         true
     }

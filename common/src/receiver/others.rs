@@ -88,7 +88,7 @@ impl Others {
     /// Takes a native packet of a stream that is known.
     pub(super) fn record_packet(&mut self, key: StreamKey, header: &Header) {
         if let Some(index) = self.find(key) {
-            self.0[index].passed.note(header);
+            self.0[index].passed.record(header);
         }
     }
 

@@ -118,6 +118,7 @@ pub enum Verdict {
 
 /// Something that a person may want to know at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A stream is followed from now on.
     Followed {

@@ -197,7 +197,7 @@ impl RtpSession {
         // Media that continue prove it forged.
         self.bye
             .take_if(|at| now.saturating_sub(*at) > wait && !self.ended);
-        self.jitter.note(sender_time(extended.ticks), now);
+        self.jitter.record(sender_time(extended.ticks), now);
         let tables = self.tables.resolve(fragment.kind.q, fragment.tables);
         let fits = self.frames.insert(
             (extended.number.0, extended.ticks),

@@ -86,9 +86,9 @@ impl Receiver {
             },
             passed: passed.unwrap_or_default(),
         };
-        let (viewer, config) = (self.viewer, &self.config);
+        let (identity, config) = ((self.viewer, self.secret), &self.config);
         let begin = || {
-            let session = NativeSession::new(joining, viewer, config, now);
+            let session = NativeSession::new(joining, identity, config, now);
             Session::Native(Box::new(session))
         };
         let is_media = header.channel != Channel::Control;
@@ -106,7 +106,7 @@ impl Receiver {
             from,
         };
         let candidate = self.probation.enter(candidate_key, now, begin);
-        candidate.passed.note(header);
+        candidate.passed.record(header);
         let Some(session) = candidate.session.native_mut() else {
             return Verdict::Foreign;
         };

@@ -24,7 +24,7 @@ fn address(port: u16) -> SocketAddr {
 }
 
 fn receiver() -> Receiver {
-    Receiver::new(Config::default(), 77, Duration::ZERO)
+    Receiver::new(Config::default(), 77, (1, 2), Duration::ZERO)
 }
 
 /// One that shows nothing with holes.
@@ -33,7 +33,7 @@ fn strict() -> Receiver {
         strict: true,
         ..Config::default()
     };
-    Receiver::new(config, 77, Duration::ZERO)
+    Receiver::new(config, 77, (1, 2), Duration::ZERO)
 }
 
 fn jpeg(seed: u64) -> Vec<u8> {

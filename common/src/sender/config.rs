@@ -9,7 +9,8 @@ use crate::seq::FrameNumber;
 use crate::wire::rtp_jpeg::Unsuitable;
 use crate::wire::{DEFAULT_DATAGRAM, Format};
 
-/// How a stream is sent.
+/// How a stream is sent. More settings will come: a literal ends with
+/// `..Config::default()`.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The format.
@@ -31,7 +32,8 @@ pub struct Config {
     /// The most that goes to each destination in any one second, in bits of
     /// UDP payload: what is more waits. At least a datagram goes in any case.
     pub bitrate: Option<u64>,
-    /// What [`os::clock_id`](crate::os::clock_id) says of the stream.
+    /// Identifies the clock that this machine reads, for the stream: a viewer with
+    /// the same identity reads the same clock.
     pub clock_id: Option<u64>,
     /// The number of the first frame: 0 but in tests.
     pub first_frame: FrameNumber,
@@ -67,6 +69,7 @@ impl Default for Config {
 
 /// Why a frame is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// It is too long, or empty.
     #[error(transparent)]

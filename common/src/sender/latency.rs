@@ -28,7 +28,7 @@ impl Latency {
             return;
         };
         self.capture_to_encoded
-            .note(encoded.saturating_sub(times.captured));
+            .record(encoded.saturating_sub(times.captured));
         self.waiting.push_back((number, encoded));
         if self.waiting.len() > MAX_WAITING {
             self.waiting.pop_front();
@@ -43,7 +43,7 @@ impl Latency {
             }
             self.waiting.pop_front();
             if first == number {
-                self.encoded_to_sent.note(now.saturating_sub(encoded));
+                self.encoded_to_sent.record(now.saturating_sub(encoded));
             }
         }
     }

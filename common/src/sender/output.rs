@@ -29,6 +29,7 @@ pub struct Transmit {
 
 /// What happened to a viewer that came by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// The viewer at an address is served from now on, as this destination; it
     /// may have been before, from another address.

@@ -45,7 +45,7 @@ fn jpeg(seed: u64, quality: i32, subsamp: Subsamp) -> Bytes {
 /// to each destination.
 fn run(config: Config, frames: u64) -> (Sender, Receiver, Vec<u64>) {
     let mut sender = Sender::new(config, 0x1234_5678_9abc_def0, Duration::ZERO);
-    let mut receiver = Receiver::new(receiver::Config::default(), 9, Duration::ZERO);
+    let mut receiver = Receiver::new(receiver::Config::default(), 9, (1, 2), Duration::ZERO);
     let mut sent = vec![0; 4];
     let mut out = Vec::new();
     let mut now = Duration::ZERO;

@@ -96,14 +96,15 @@ impl Counters {
 
     /// Counts a packet of `len` bytes. What follows of one that is not
     /// [`Arrival::New`] is not to be looked at.
-    pub fn note_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
-        let arrival = self.note_number(header.channel, header.number);
+    pub fn record_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
+        let arrival = self.record_number(header.channel, header.number);
         self.attendance.record(header, arrival, now);
         match arrival {
             Arrival::New => {
                 self.bytes += len as u64;
                 if header.channel == Channel::Media {
-                    self.jitter.note(SenderTime::from_micros(header.sent), now);
+                    self.jitter
+                        .record(SenderTime::from_micros(header.sent), now);
                 }
             }
             Arrival::Duplicate => self.bytes += len as u64,
@@ -118,14 +119,14 @@ impl Counters {
     }
 
     /// Counts datagrams dropped in the socket's buffer.
-    pub fn note_socket_drops(&mut self, datagrams: u64) {
+    pub fn record_socket_drops(&mut self, datagrams: u64) {
         self.socket_dropped += datagrams;
         self.drops.record(datagrams);
     }
 
     /// Datagrams were dropped in the buffer of a socket that several streams
     /// share.
-    pub fn note_shared_drops(&mut self) {
+    pub fn record_shared_drops(&mut self) {
         self.drops.record_shared();
     }
 
@@ -136,13 +137,13 @@ impl Counters {
     }
 
     /// Counts the bytes of a whole frame.
-    pub fn note_whole(&mut self, jpeg_bytes: usize) {
+    pub fn record_whole(&mut self, jpeg_bytes: usize) {
         self.jpeg_bytes += jpeg_bytes as u64;
     }
 
     /// Takes the sender's counts. `from_start` says whether this side was
     /// listening when the stream began.
-    pub fn note_totals(&mut self, totals: SenderReport, from_start: bool) {
+    pub fn record_sender_report(&mut self, totals: SenderReport, from_start: bool) {
         self.from_start |= from_start;
         let refused = totals.unsent_first..totals.unsent_end.min(totals.media);
         self.unsent.record(refused);

@@ -19,13 +19,13 @@ pub struct Jitter {
 
 impl Jitter {
     /// Counts a packet.
-    pub fn note(&mut self, sent: SenderTime, arrival: Duration) {
+    pub fn record(&mut self, sent: SenderTime, arrival: Duration) {
         let transit = sent.transit(arrival);
         if let Some(before) = self.transit.replace(transit) {
             let difference = (transit - before).unsigned_abs() as f64;
             self.micros += (difference - self.micros) / 16.0;
             self.differences
-                .note(Duration::from_micros(difference as u64));
+                .record(Duration::from_micros(difference as u64));
         }
     }
 
@@ -61,7 +61,7 @@ impl Default for DelayHistogram {
 
 impl DelayHistogram {
     /// Counts a delay; one beyond an hour counts as an hour.
-    pub fn note(&mut self, delay: Duration) {
+    pub fn record(&mut self, delay: Duration) {
         let micros = delay.as_micros().min(MAX_MICROS.into());
         // It grows as it must: there is no other error.
         let _ = self.histogram.record(micros as u64);
@@ -118,8 +118,8 @@ mod tests {
         let mut uneven = Jitter::default();
         for packet in 0..1000_u64 {
             let sent = SenderTime::from_micros(packet * 100);
-            even.note(sent, Duration::from_micros(packet * 100 + 7000));
-            uneven.note(sent, Duration::from_micros(packet * 100 + packet % 2 * 50));
+            even.record(sent, Duration::from_micros(packet * 100 + 7000));
+            uneven.record(sent, Duration::from_micros(packet * 100 + packet % 2 * 50));
         }
         assert_eq!(even.micros(), Some(0.0));
         assert!((uneven.micros().unwrap() - 50.0).abs() < 0.1);
@@ -130,7 +130,7 @@ mod tests {
         let mut delays = DelayHistogram::default();
         assert_eq!(delays.percentiles(), None);
         for millis in 1..=100 {
-            delays.note(Duration::from_millis(millis));
+            delays.record(Duration::from_millis(millis));
         }
         let percentiles = delays.percentiles().unwrap();
         assert!((percentiles.p50 - 50.0).abs() < 0.1);

@@ -39,7 +39,7 @@ pub(crate) struct Discards {
 }
 
 impl Discards {
-    pub(crate) fn note(
+    pub(crate) fn record(
         &mut self,
         reason: DiscardReason,
         format: Option<Format>,
@@ -80,10 +80,10 @@ mod tests {
     fn counts_by_reason_and_remembers_the_newest_address() {
         let from = |port| SocketAddr::from(([10, 0, 0, 1], port));
         let mut discards = Discards::default();
-        discards.note(DiscardReason::Unknown, None, from(1), 0);
-        discards.note(DiscardReason::Address, None, from(1), 2);
-        discards.note(DiscardReason::Format, Some(Format::Native), from(2), 1);
-        discards.note(DiscardReason::Address, Some(Format::Rtp), from(3), 1);
+        discards.record(DiscardReason::Unknown, None, from(1), 0);
+        discards.record(DiscardReason::Address, None, from(1), 2);
+        discards.record(DiscardReason::Format, Some(Format::Native), from(2), 1);
+        discards.record(DiscardReason::Address, Some(Format::Rtp), from(3), 1);
         let counts = |discards: &Discards| {
             let figures = discards.figures();
             let count = |of: &Discarded| (of.reason, of.format, of.datagrams, of.from.clone());

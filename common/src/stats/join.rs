@@ -10,7 +10,7 @@ pub struct JoinPoint([u64; 3]);
 
 impl JoinPoint {
     /// Notes a packet that is not looked at.
-    pub fn note(&mut self, header: &Header) {
+    pub fn record(&mut self, header: &Header) {
         let end = &mut self.0[header.channel as usize];
         *end = (*end).max(header.number.0.saturating_add(1));
     }
@@ -51,10 +51,10 @@ mod tests {
         };
         let mut passed = JoinPoint::default();
         assert!(!passed.covers(&header(0)));
-        passed.note(&header(10));
-        passed.note(&header(8));
+        passed.record(&header(10));
+        passed.record(&header(8));
         assert!(passed.covers(&header(10)) && !passed.covers(&header(11)));
-        passed.note(&header(u64::MAX));
+        passed.record(&header(u64::MAX));
         assert!(!passed.covers(&header(9)));
         assert_eq!(passed, JoinPoint::default());
     }

@@ -98,9 +98,9 @@ impl LossPatternMeter {
         }
         self.pattern.lost += count;
         if let Some(since) = self.received_since {
-            self.note_distance(since + 1, 1);
+            self.record_distance(since + 1, 1);
         }
-        self.note_distance(1, count - 1);
+        self.record_distance(1, count - 1);
         let since = self.received_since.replace(0).unwrap_or(u64::MAX);
         if since >= Bursts::GMIN {
             self.close_burst();
@@ -116,7 +116,7 @@ impl LossPatternMeter {
     }
 
     /// <https://www.rfc-editor.org/rfc/rfc3357#section-5.2>
-    fn note_distance(&mut self, distance: u64, times: u64) {
+    fn record_distance(&mut self, distance: u64, times: u64) {
         if times == 0 {
             return;
         }

@@ -41,6 +41,7 @@ pub struct Packet<'a> {
 
 /// Why a datagram is neither RTP nor RTCP.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RtpError {
     /// No RTP packet.
     #[error("no RTP packet: {0}")]

@@ -108,6 +108,7 @@ pub struct Fragment<'a> {
 
 /// Why a payload is no fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum FragmentError {
     /// It ends before its fields do.
     #[error("{what} takes {expected} bytes, got {got}")]

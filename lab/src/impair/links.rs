@@ -67,7 +67,7 @@ impl<T: Clone> ImpairedLinks<T> {
     /// link.
     pub fn record_send_error(&mut self, link: usize) {
         if let Some(stage) = self.stages.get_mut(link) {
-            stage.note_refused();
+            stage.record_refused();
         }
     }
 
@@ -86,9 +86,6 @@ impl<T: Clone> ImpairedLinks<T> {
     }
 
     /// Ends the log.
-    ///
-    /// # Errors
-    /// Where it could not be written.
     pub fn finish(mut self) -> anyhow::Result<()> {
         for link in 0..self.stages.len() {
             self.close(link);

@@ -85,14 +85,14 @@ impl<T: Clone> Stage<T> {
             delay: None,
         };
         if let Some(drop) = deed.dropped {
-            return self.note(Row {
+            return self.record(Row {
                 act: act(drop),
                 ..row
             });
         }
         for (passage, copy) in deed.passages.into_iter().flatten().zip(1..) {
             if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
-                self.note(Row {
+                self.record(Row {
                     act: Act::Overflow,
                     copy,
                     ..row
@@ -111,7 +111,7 @@ impl<T: Clone> Stage<T> {
         let Reverse(travelling) = self.on_the_way.pop()?;
         self.bytes -= travelling.datagram.len();
         self.handed = self.handed.max(travelling.due);
-        self.note(Row {
+        self.record(Row {
             delay: Some(self.handed.saturating_sub(travelling.row.time)),
             ..travelling.row
         });
@@ -130,7 +130,7 @@ impl<T: Clone> Stage<T> {
 
     /// Notes that the datagram polled last was not taken by the system. Its
     /// row is not to be taken before.
-    pub fn note_refused(&mut self) {
+    pub fn record_refused(&mut self) {
         if let Some(row) = self.rows.as_mut().and_then(VecDeque::back_mut) {
             row.act = Act::Refused;
             row.delay = None;
@@ -140,7 +140,7 @@ impl<T: Clone> Stage<T> {
     /// Takes away what is on the way.
     pub fn finish(&mut self) {
         while let Some(Reverse(travelling)) = self.on_the_way.pop() {
-            self.note(Row {
+            self.record(Row {
                 act: Act::Pending,
                 ..travelling.row
             });
@@ -169,7 +169,7 @@ impl<T: Clone> Stage<T> {
         }));
     }
 
-    fn note(&mut self, row: Row) {
+    fn record(&mut self, row: Row) {
         if let Some(rows) = &mut self.rows {
             rows.push_back(row);
         }
@@ -314,7 +314,7 @@ mod tests {
         let mut stage = stage("seed=0");
         stage.push(&[1; 100], 0, MS);
         assert!(stage.poll(MS).is_some());
-        stage.note_refused();
+        stage.record_refused();
         let row = stage.poll_row().unwrap();
         assert_eq!((row.act, row.delay), (Act::Refused, None));
     }

@@ -17,17 +17,11 @@ pub struct Meter {
 
 impl Meter {
     /// For frames that are seen now, on this machine's clock.
-    ///
-    /// # Errors
-    /// When there is no memory for the decoder.
     pub fn new() -> Result<Self, Undecodable> {
         Self::on(clock())
     }
 
     /// For frames that were seen at an unknown time.
-    ///
-    /// # Errors
-    /// When there is no memory for the decoder.
     pub fn without_clock() -> Result<Self, Undecodable> {
         Self::on(None)
     }
@@ -48,13 +42,13 @@ impl Meter {
         let stamp = size
             .ok()
             .and_then(|(width, height)| self.reader.read(&self.luma, width, width, height));
-        self.tally.note(stamp, now);
+        self.tally.record(stamp, now);
     }
 
     /// Reads a luma plane without padding, seen at `now`.
     pub fn read_luma(&mut self, luma: &[u8], width: usize, height: usize, now: Duration) {
         let stamp = self.reader.read(luma, width, width, height);
-        self.tally.note(stamp, now);
+        self.tally.record(stamp, now);
     }
 
     /// The figures so far.

@@ -33,7 +33,7 @@ impl Tally {
     }
 
     /// Counts a picture seen at `now`, with what was read of it.
-    pub fn note(&mut self, stamp: Option<Timecode>, now: Duration) {
+    pub fn record(&mut self, stamp: Option<Timecode>, now: Duration) {
         self.figures.pictures += 1;
         let Some(stamp) = stamp else {
             self.figures.unread += 1;
@@ -104,7 +104,7 @@ impl Tally {
         if self.clock == Some(stamp.clock)
             && let Some(age) = stamp.age(now)
         {
-            self.delays.note(age);
+            self.delays.record(age);
         }
     }
 }
@@ -160,7 +160,7 @@ mod tests {
     fn tally(numbers: &[u32]) -> TimecodeCounts {
         let mut tally = Tally::new(None);
         for &number in numbers {
-            tally.note(Some(stamp(number, 0)), Duration::ZERO);
+            tally.record(Some(stamp(number, 0)), Duration::ZERO);
         }
         tally.figures()
     }
@@ -194,7 +194,7 @@ mod tests {
                     run,
                     ..stamp(rng.u32(..12), 0)
                 };
-                tally.note(Some(some).filter(|_| rng.u8(..6) > 0), Duration::ZERO);
+                tally.record(Some(some).filter(|_| rng.u8(..6) > 0), Duration::ZERO);
             }
             let figures = tally.figures();
             let classes = figures.shown + figures.repeated + figures.backward + figures.unread;
@@ -211,9 +211,9 @@ mod tests {
     #[test]
     fn another_run_is_no_loss() {
         let mut tally = Tally::new(None);
-        tally.note(Some(stamp(900, 0)), Duration::ZERO);
-        tally.note(None, Duration::ZERO);
-        tally.note(
+        tally.record(Some(stamp(900, 0)), Duration::ZERO);
+        tally.record(None, Duration::ZERO);
+        tally.record(
             Some(Timecode {
                 run: 2,
                 ..stamp(0, 0)
@@ -231,11 +231,11 @@ mod tests {
         let mut ours = Tally::new(Some(7));
         let mut theirs = Tally::new(Some(8));
         for tally in [&mut ours, &mut theirs] {
-            tally.note(Some(stamp(0, 1_000_000)), millis(1_020));
-            tally.note(Some(stamp(0, 1_000_000)), millis(1_090));
-            tally.note(Some(stamp(1, 1_040_000)), millis(1_060));
+            tally.record(Some(stamp(0, 1_000_000)), millis(1_020));
+            tally.record(Some(stamp(0, 1_000_000)), millis(1_090));
+            tally.record(Some(stamp(1, 1_040_000)), millis(1_060));
             // Of the future, so of another clock.
-            tally.note(Some(stamp(2, 9_000_000)), millis(1_100));
+            tally.record(Some(stamp(2, 9_000_000)), millis(1_100));
         }
         let delay = ours.figures().delay_ms.expect("one clock");
         assert!((delay.max - 20.0).abs() < 0.1, "{delay:?}");
@@ -246,7 +246,7 @@ mod tests {
     fn remembers_no_more_than_it_says() {
         let mut tally = Tally::new(None);
         for number in [0, 1 << 30, (1 << 30) + 9000] {
-            tally.note(Some(stamp(number, 0)), Duration::ZERO);
+            tally.record(Some(stamp(number, 0)), Duration::ZERO);
         }
         assert_eq!(tally.missing.len(), MOST_MISSING);
         assert_eq!(tally.figures().lost, (1 << 30) - 1 + 8999);

@@ -1,6 +1,12 @@
-//! Blocks: entries with their length and checksum before them.
+//! Blocks: entries, compressed, with their length and checksum before them.
 
-use super::{MAGIC, VERSION};
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+
+use super::{MAGIC, MAX_BLOCK, VERSION};
 
 /// Bytes before the first block.
 pub(super) const HEAD: usize = MAGIC.len() + 1;
@@ -15,9 +21,23 @@ pub(crate) fn head() -> Vec<u8> {
 
 /// Appends a block of these bytes.
 pub(crate) fn put(entries: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&(entries.len() as u32).to_be_bytes());
-    out.extend_from_slice(&crc32c::crc32c(entries).to_be_bytes());
-    out.extend_from_slice(entries);
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    // A vector takes whatever comes.
+    let written = encoder.write_all(entries).and_then(|()| encoder.finish());
+    let deflated = written.unwrap_or_default();
+    out.extend_from_slice(&(deflated.len() as u32).to_be_bytes());
+    out.extend_from_slice(&crc32c::crc32c(&deflated).to_be_bytes());
+    out.extend_from_slice(&deflated);
+}
+
+/// The entries of a block; `None` where they are damaged, or more than a block
+/// has.
+pub(super) fn inflate(deflated: &[u8]) -> Option<Vec<u8>> {
+    let (mut entries, mut decoder) = (Vec::new(), DeflateDecoder::new(deflated));
+    let most = MAX_BLOCK as u64 + 1;
+    decoder.by_ref().take(most).read_to_end(&mut entries).ok()?;
+    let whole = decoder.total_in() == deflated.len() as u64;
+    (whole && (1..=MAX_BLOCK).contains(&entries.len())).then_some(entries)
 }
 
 /// Entries as the bytes of one block.

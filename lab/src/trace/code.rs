@@ -1,114 +1,161 @@
 //! Entries as bytes, and back.
-//!
-//! Fields in their order, `Δ` a difference that may be negative; `at`, `transit`
-//! and the like are what stood last in the block:
-//!
-//! ```text
-//!  1 begin     Δat, budget, flags (1: asks, 2: whole frames only)
-//!  2 stream    number (8 bytes), format (0 native, 1 RTP, 2 raw)
-//!  3 drops     Δat, Δtotal
-//!  4 frame     Δ from the frame after the last, outcome (a byte, below)
-//!  5 chunk     packet, place
-//!  6 resent    packet, place
-//!  7 parity    packet, bytes unless SAME_SIZE
-//!  8 tables    packet, bytes
-//!  9 totals    packet, bytes, counts
-//! 10 bye  packet, bytes, counts
-//! 11 reply     packet, bytes, round trip
-//! 13 RTP       Δat, Δ from the sequence number after the last, Δtimestamp,
-//!              bytes unless SAME_SIZE
-//! 14 other     Δat, disposition (as in trace::Disposition), bytes
-//! 15 end       Δat, why, datagrams
-//!
-//! packet       Δat (its arrival), Δ from the number after the last of its
-//!              channel unless IN_ORDER, Δtransit (arrival less sent)
-//! place        nothing if NEXT: the chunk behind the last one of its kind;
-//!              else its index, and if NEW_FRAME: Δframe, frame length, chunk
-//!              size, Δcaptured
-//! counts       the fields of trace::Counts
-//! ```
-//!
-//! Flags of a tag: 0x10 IN_ORDER, 0x20 NEXT or SAME_SIZE, 0x40 NEW_FRAME (of
-//! RTP: the marker), 0x80 a duplicate. Of tables 0x20 says that they are none,
-//! but the answer that proves the sender's address.
 
-mod put;
-mod take;
-
-use framegram_common::stats;
-use framegram_common::wire::Format;
-use framegram_common::wire::native::Channel;
-
-use super::{ChunkPlace, Disposition, Why};
+use super::{Body, ChunkPlace, Content, Counts, Entry};
+use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::wire::native::MAX_CHUNKS;
 
 /// What stood last in a block.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     at: u64,
-    transit: u64,
-    /// By channel, the number after the last.
-    next: [u64; 3],
+    sent: u64,
+    /// By channel.
+    numbers: [u64; 3],
     /// The last chunk sent first, and the last sent again.
     places: [ChunkPlace; 2],
-    parity: u32,
-    drops: u64,
-    /// The frame after the last that was settled.
+    counts: Counts,
     frame: u64,
     sequence: u16,
     timestamp: u32,
-    rtp: u32,
 }
 
-/// What stands for the outcome of a frame.
-fn outcome_code(outcome: stats::Outcome) -> u8 {
-    match outcome {
-        stats::Outcome::IntactUnrepaired => 0,
-        stats::Outcome::IntactRetransmission => 1,
-        stats::Outcome::IntactParity => 2,
-        stats::Outcome::Concealed => 3,
-        stats::Outcome::Skipped => 4,
-        stats::Outcome::Undecodable => 5,
-        stats::Outcome::Late => 6,
-        stats::Outcome::Corrupt => 7,
-        stats::Outcome::LostUnknown => 8,
-        stats::Outcome::LostSocket => 9,
-        stats::Outcome::LostNetwork => 10,
-        stats::Outcome::BeforeJoining => 11,
-        stats::Outcome::TailUnknown => 12,
-        stats::Outcome::Open => 13,
-        stats::Outcome::NotSent => 14,
-        stats::Outcome::Replaced => 15,
+/// What is done with the fields that are told as differences.
+#[derive(Clone, Copy)]
+enum Step {
+    Subtract,
+    Add,
+}
+
+impl State {
+    /// Appends an entry.
+    pub(super) fn put(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+        let mut entry = *entry;
+        self.step(&mut entry, Step::Subtract);
+        // A vector takes whatever comes.
+        if let Ok(bytes) = postcard::to_allocvec(&entry) {
+            out.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Takes the next entry from `input`; `None` where there is none that can be
+    /// one.
+    pub(super) fn take(&mut self, input: &mut &[u8]) -> Option<Entry> {
+        let (mut entry, rest) = postcard::take_from_bytes(input).ok()?;
+        *input = rest;
+        self.step(&mut entry, Step::Add);
+        is_sensible(&entry).then_some(entry)
+    }
+
+    fn step(&mut self, entry: &mut Entry, step: Step) {
+        match entry {
+            Entry::Begin { at, .. } | Entry::Drops { at, .. } | Entry::End { at, .. } => {
+                step.wide(at, &mut self.at);
+            }
+            Entry::Stream { .. } => {}
+            Entry::Frame { number, .. } => step.wide(number, &mut self.frame),
+            Entry::Datagram(datagram) => {
+                step.wide(&mut datagram.arrival, &mut self.at);
+                self.step_content(&mut datagram.content, step);
+            }
+        }
+    }
+
+    fn step_content(&mut self, content: &mut Content, step: Step) {
+        match content {
+            Content::Native { number, sent, body } => {
+                step.wide(number, &mut self.numbers[body.channel() as usize]);
+                step.wide(sent, &mut self.sent);
+                match body {
+                    Body::Chunk(place) => step.place(place, &mut self.places[0]),
+                    Body::Retransmission(place) => step.place(place, &mut self.places[1]),
+                    Body::SenderReport(counts) | Body::SenderBye(counts) => {
+                        step.counts(counts, &mut self.counts);
+                    }
+                    Body::Parity | Body::Tables | Body::Echo { .. } | Body::Proof => {}
+                }
+            }
+            Content::Rtp {
+                sequence,
+                timestamp,
+                ..
+            } => {
+                step.short(sequence, &mut self.sequence);
+                step.narrow(timestamp, &mut self.timestamp);
+            }
+            Content::Other => {}
+        }
     }
 }
 
-const FORMATS: [Format; 3] = [Format::Native, Format::Rtp, Format::Raw];
-const WHYS: [Why; 3] = [Why::Over, Why::Limit, Why::Slow];
-const DISPOSITIONS: [Disposition; 5] = [
-    Disposition::Received,
-    Disposition::Duplicate,
-    Disposition::Corrupt,
-    Disposition::Foreign,
-    Disposition::Malformed,
-];
+impl Step {
+    fn place(self, place: &mut ChunkPlace, last: &mut ChunkPlace) {
+        self.wide(&mut place.frame, &mut last.frame);
+        self.short(&mut place.index, &mut last.index);
+        self.narrow(&mut place.frame_len, &mut last.frame_len);
+        self.short(&mut place.size, &mut last.size);
+        self.wide(&mut place.captured, &mut last.captured);
+    }
 
-const BEGIN: u8 = 1;
-const STREAM: u8 = 2;
-const DROPS: u8 = 3;
-const FRAME: u8 = 4;
-const CHUNK: u8 = 5;
-const RESENT: u8 = 6;
-const PARITY: u8 = 7;
-const TABLES: u8 = 8;
-const TOTALS: u8 = 9;
-const SENDER_BYE: u8 = 10;
-const REPLY: u8 = 11;
-const RTP: u8 = 13;
-const OTHER: u8 = 14;
-const END: u8 = 15;
+    fn counts(self, counts: &mut Counts, last: &mut Counts) {
+        let packets = counts.packets.iter_mut().zip(&mut last.packets);
+        packets.for_each(|(count, last)| self.wide(count, last));
+        self.wide(&mut counts.frames_captured, &mut last.frames_captured);
+        self.wide(&mut counts.frames_sent, &mut last.frames_sent);
+        self.wide(&mut counts.bytes, &mut last.bytes);
+        self.wide(&mut counts.jpeg_bytes, &mut last.jpeg_bytes);
+    }
 
-const IN_ORDER: u8 = 0x10;
-const NEXT: u8 = 0x20;
-const SAME_SIZE: u8 = 0x20;
-const PROOF: u8 = 0x20;
-const NEW_FRAME: u8 = 0x40;
-const DUPLICATE: u8 = 0x80;
+    /// A difference that may be negative is folded, so that its small values are
+    /// short.
+    fn wide(self, value: &mut u64, last: &mut u64) {
+        match self {
+            Self::Subtract => {
+                let difference = value.wrapping_sub(*last) as i64;
+                *last = *value;
+                *value = ((difference << 1) ^ (difference >> 63)) as u64;
+            }
+            Self::Add => {
+                let difference = (*value >> 1) as i64 ^ -((*value & 1) as i64);
+                *value = last.wrapping_add_signed(difference);
+                *last = *value;
+            }
+        }
+    }
+
+    fn narrow(self, value: &mut u32, last: &mut u32) {
+        match self {
+            Self::Subtract => *value = value.wrapping_sub(std::mem::replace(last, *value)),
+            Self::Add => {
+                *value = value.wrapping_add(*last);
+                *last = *value;
+            }
+        }
+    }
+
+    fn short(self, value: &mut u16, last: &mut u16) {
+        match self {
+            Self::Subtract => *value = value.wrapping_sub(std::mem::replace(last, *value)),
+            Self::Add => {
+                *value = value.wrapping_add(*last);
+                *last = *value;
+            }
+        }
+    }
+}
+
+/// Whether a chunk can be one, as it is checked where it is decoded.
+fn is_sensible(entry: &Entry) -> bool {
+    let Entry::Datagram(datagram) = entry else {
+        return true;
+    };
+    let Content::Native { body, .. } = &datagram.content else {
+        return true;
+    };
+    let (Body::Chunk(place) | Body::Retransmission(place)) = body else {
+        return true;
+    };
+    (1..=MAX_FRAME_BYTES).contains(&(place.frame_len as usize))
+        && place.size > 0
+        && place.count() <= MAX_CHUNKS
+        && usize::from(place.index) < place.count()
+}

@@ -164,7 +164,6 @@ pub(super) fn of_no_stream(datagram: &[u8]) -> Disposition {
 
 fn native(header: &Header, body: Body) -> Content {
     Content::Native {
-        channel: header.channel,
         number: header.number.0,
         sent: header.sent,
         body,

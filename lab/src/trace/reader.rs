@@ -4,9 +4,8 @@ use std::io::{self, Read};
 
 use thiserror::Error;
 
-use super::block::{BLOCK_HEAD, HEAD};
+use super::block::{self, BLOCK_HEAD, HEAD};
 use super::code::State;
-use super::varint::Input;
 use super::{Entry, MAGIC, MAX_BLOCK, VERSION};
 
 /// Reads the entries of a trace one after another. It keeps one block at a
@@ -18,8 +17,9 @@ pub struct Reader<R> {
     /// How far the block was read.
     at: usize,
     state: State,
-    /// Where the block stands in the file.
+    /// Where the block stands in the file, and how long it is there.
     start: u64,
+    len: usize,
     /// Whether the last entry was read.
     ended: bool,
     /// Whether there is nothing more to be read.
@@ -30,7 +30,7 @@ pub struct Reader<R> {
 #[derive(Debug, Error)]
 pub enum TraceError {
     /// It does not begin as one.
-    #[error("it is no trace: one is written by framegram-view --trace FILE")]
+    #[error("it is no trace")]
     NoTrace,
     /// It is of a version that is not known here.
     #[error("it is a trace of version {0}, and this program reads version {VERSION}")]
@@ -77,6 +77,7 @@ impl<R: Read> Reader<R> {
             at: 0,
             state: State::default(),
             start: HEAD as u64,
+            len: 0,
             ended: false,
             over: false,
         })
@@ -107,25 +108,24 @@ impl<R: Read> Reader<R> {
         if more == 0 && self.at == self.block.len() {
             return Ok(());
         }
-        Err(TraceError::Junk(self.start + (BLOCK_HEAD + self.at) as u64))
+        Err(TraceError::Junk(self.start + self.len as u64))
     }
 
     fn read_entry(&mut self) -> Result<Option<Entry>, TraceError> {
         while self.at == self.block.len() {
             self.read_block()?;
         }
-        let mut input = Input(&self.block[self.at..]);
+        let mut input = &self.block[self.at..];
         let entry = self.state.take(&mut input);
-        self.at = self.block.len() - input.0.len();
+        self.at = self.block.len() - input.len();
         // Its checksum held: whoever wrote it wrote what is no entry.
         entry.map(Some).ok_or(TraceError::Damaged(self.start))
     }
 
     fn read_block(&mut self) -> Result<(), TraceError> {
-        if !self.block.is_empty() {
-            self.start += (BLOCK_HEAD + self.block.len()) as u64;
-        }
+        self.start += std::mem::take(&mut self.len) as u64;
         (self.at, self.state) = (0, State::default());
+        self.block.clear();
         let mut head = [0; BLOCK_HEAD];
         self.fill(&mut head)?;
         let [a, b, c, d, checksum @ ..] = head;
@@ -138,7 +138,8 @@ impl<R: Read> Reader<R> {
         if crc32c::crc32c(&block) != u32::from_be_bytes(checksum) {
             return Err(TraceError::Damaged(self.start));
         }
-        self.block = block;
+        self.len = BLOCK_HEAD + len;
+        self.block = block::inflate(&block).ok_or(TraceError::Damaged(self.start))?;
         Ok(())
     }
 

@@ -63,7 +63,13 @@ impl Recorder {
     }
 
     /// From now on this stream is followed; its datagrams come from there.
-    pub fn note_followed(&mut self, number: u64, format: Format, from: SocketAddr, now: Duration) {
+    pub fn record_followed(
+        &mut self,
+        number: u64,
+        format: Format,
+        from: SocketAddr,
+        now: Duration,
+    ) {
         let mut followed = Followed::new(number, format, from);
         self.put(&Entry::Stream { number, format }, now);
         for _ in 0..self.open.len() {
@@ -82,7 +88,7 @@ impl Recorder {
 
     /// Takes a datagram that came, and what the receiver made of it, if it is
     /// not of another format than the native one.
-    pub fn note_datagram(
+    pub fn record_datagram(
         &mut self,
         from: SocketAddr,
         datagram: &[u8],
@@ -107,12 +113,12 @@ impl Recorder {
     }
 
     /// Takes a datagram of `len` bytes from an address that is not allowed.
-    pub fn note_foreign(&mut self, len: usize, now: Duration) {
+    pub fn record_foreign(&mut self, len: usize, now: Duration) {
         self.put_datagram(len, Disposition::Foreign, Content::Other, now);
     }
 
     /// Takes the system's count of datagrams dropped in the socket's buffer.
-    pub fn note_drops(&mut self, total: u64, now: Duration) {
+    pub fn record_drops(&mut self, total: u64, now: Duration) {
         if total != self.drops {
             self.drops = total;
             let at = micros(now);
@@ -121,7 +127,7 @@ impl Recorder {
     }
 
     /// Takes the outcome of a frame of the stream that is followed.
-    pub fn note_record(&mut self, record: &FrameRecord, now: Duration) {
+    pub fn record_frame(&mut self, record: &FrameRecord, now: Duration) {
         let followed = self.followed.as_ref();
         if followed.is_some_and(|followed| followed.number() == record.stream) {
             let (number, outcome) = (record.number.0, record.outcome);
@@ -225,8 +231,9 @@ impl Recorder {
     fn close(&mut self) {
         let block = std::mem::take(&mut self.block);
         self.state = State::default();
-        self.written += (BLOCK_HEAD + block.len()) as u64;
+        let waiting = self.ready.len();
         block::put(&block, &mut self.ready);
+        self.written += (self.ready.len() - waiting) as u64;
     }
 }
 

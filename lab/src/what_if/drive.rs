@@ -35,11 +35,11 @@ pub(super) trait World {
     /// When the next datagram arrives anywhere.
     fn next(&self) -> Option<Duration>;
     /// The viewer has taken a datagram.
-    fn note_taken(&mut self, _datagram: &[u8], _verdict: Verdict, _now: Duration) {}
+    fn record_taken(&mut self, _datagram: &[u8], _verdict: Verdict, _now: Duration) {}
     /// The viewer follows the stream.
-    fn note_followed(&mut self, _now: Duration) {}
+    fn record_followed(&mut self, _now: Duration) {}
     /// A frame's outcome is settled.
-    fn note_record(&mut self, _record: &FrameRecord, _now: Duration) {}
+    fn record_frame(&mut self, _record: &FrameRecord, _now: Duration) {}
 }
 
 /// Sends all frames through the world. Returns what came of them.
@@ -54,7 +54,7 @@ pub(super) fn drive(
         return Prediction::default();
     };
     let mut transmitter = Sender::new(sender, STREAM, start);
-    let mut receiver = Receiver::new(viewer, VIEWER, start);
+    let mut receiver = Receiver::new(viewer, VIEWER, (1, 2), start);
     let mut buffer = Vec::new();
     let (mut now, mut frames, mut ended) = (start, 0, false);
     let mut finish = start;
@@ -79,10 +79,10 @@ pub(super) fn drive(
             let before = receiver.session_of(0);
             let verdict = receiver.handle_datagram(sender_address(), &datagram, now);
             if receiver.session_of(0) != before {
-                world.note_followed(now);
+                world.record_followed(now);
             }
             if let Some(verdict) = verdict {
-                world.note_taken(&datagram, verdict, now);
+                world.record_taken(&datagram, verdict, now);
             }
         }
         receiver.handle_timeout(now);
@@ -135,7 +135,7 @@ fn drain(receiver: &mut Receiver, world: &mut impl World, now: Duration) -> bool
             Output::Frame(frame) => {
                 receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             }
-            Output::Record(record) => world.note_record(&record, now),
+            Output::Record(record) => world.record_frame(&record, now),
             Output::Transmit(transmit) => world.send_back(&transmit.datagram, now),
             Output::Event(event) => ended |= matches!(event, Event::Ended { .. }),
             Output::Timeout(_) => return ended,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use framegram_common::stats;
-use framegram_common::wire::native::Channel;
 
 use super::slots::Heard;
 use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Disposition};
@@ -35,13 +34,7 @@ impl Gathered {
 
     /// Takes a datagram, unless there are too many.
     pub(super) fn take(&mut self, datagram: &Datagram) -> bool {
-        let Content::Native {
-            channel,
-            number,
-            sent,
-            body,
-        } = datagram.content
-        else {
+        let Content::Native { number, sent, body } = datagram.content else {
             return true;
         };
         if self.len() >= MAX_HEARD || self.frames.len() >= MAX_FRAMES {
@@ -62,7 +55,7 @@ impl Gathered {
             | Disposition::Foreign
             | Disposition::Malformed => return true,
         };
-        self.heard[channel as usize].push(heard);
+        self.heard[body.channel() as usize].push(heard);
         match body {
             Body::Chunk(place) if place.frame <= MAX_NUMBER => {
                 if let Some(base) = number.checked_sub(place.index.into()) {
@@ -88,7 +81,6 @@ impl Gathered {
             | Body::Tables
             | Body::Proof => {}
         }
-        debug_assert!(channel == Channel::Media || !matches!(body, Body::Chunk(_)));
         true
     }
 

@@ -30,7 +30,6 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Prediction {
         strict: true,
         clock_id: |_| None,
         // The same for every replay.
-        secret: (0, 0),
         ..receiver::Config::default()
     };
     let longest = journey.frames.iter().map(|frame| frame.len).max();

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use framegram_common::receiver;
 use framegram_common::wire::Format;
-use framegram_common::wire::native::Channel;
 
 use self::scene::{Scene, bursts, random};
 use super::drive::sender_address;
@@ -287,8 +286,8 @@ fn nothing_to_replay_is_an_error_that_says_so() {
         Err(JourneyError::Empty)
     ));
     let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
-    recorder.note_followed(1, Format::Raw, sender_address(), AT);
-    recorder.note_datagram(sender_address(), &[0xff, 0xd8], None, AT);
+    recorder.record_followed(1, Format::Raw, sender_address(), AT);
+    recorder.record_datagram(sender_address(), &[0xff, 0xd8], None, AT);
     recorder.finish(Why::Over, AT);
     let raw = recorder.poll_block().unwrap();
     assert!(matches!(
@@ -319,10 +318,9 @@ fn a_trace_of_nonsense_takes_no_longer_than_others() {
         };
         Entry::Datagram(Datagram {
             arrival: at,
-            len: place.datagram(),
+            len: 578,
             disposition: Disposition::Received,
             content: Content::Native {
-                channel: Channel::Media,
                 number: at << 30,
                 sent: 50,
                 body: Body::Chunk(place),

@@ -127,6 +127,7 @@ impl TransmitLoop<'_> {
             Event::Rejected { address } => {
                 accept.notify(address, "was refused", served, self.console);
             }
+            _ => {}
         }
     }
 }

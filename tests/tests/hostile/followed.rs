@@ -89,7 +89,7 @@ struct Shown {
 impl Shown {
     fn new() -> Self {
         Self {
-            receiver: Receiver::new(Config::default(), VIEWER, START),
+            receiver: Receiver::new(Config::default(), VIEWER, (1, 2), START),
             frames: Vec::new(),
             ended: false,
             sent: Vec::new(),

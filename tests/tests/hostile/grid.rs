@@ -18,7 +18,7 @@ fn grid() -> Receiver {
         policy: Policy::Grid,
         ..Config::default()
     };
-    Receiver::new(config, VIEWER, START)
+    Receiver::new(config, VIEWER, (1, 2), START)
 }
 
 /// Lets it do what is due; the senders whose frames it showed, and the bytes

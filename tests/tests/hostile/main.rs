@@ -119,7 +119,7 @@ struct Watched {
 impl Watched {
     fn new(config: receiver::Config) -> Self {
         Self {
-            receiver: Receiver::new(config, VIEWER, START),
+            receiver: Receiver::new(config, VIEWER, (1, 2), START),
             shown: Vec::new(),
             keeps: true,
             sent: (0, 0),

@@ -52,7 +52,7 @@ impl Stage {
         };
         Self {
             transmitter: Sender::new(config, STREAM, START),
-            receiver: Receiver::new(receiver::Config::default(), VIEWER, START),
+            receiver: Receiver::new(receiver::Config::default(), VIEWER, (1, 2), START),
             now: START,
             at: sender(),
             forth: true,

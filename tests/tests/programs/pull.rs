@@ -207,7 +207,7 @@ fn a_stranger_who_takes_all_places_keeps_no_viewer_out() {
     let sockets = [(); 3].map(|()| UdpSocket::bind(stranger).expect("a socket"));
     for (number, socket) in sockets.iter().enumerate() {
         let now = Duration::ZERO;
-        let mut receiver = Receiver::new(receiver::Config::default(), number as u64, now);
+        let mut receiver = Receiver::new(receiver::Config::default(), number as u64, (1, 2), now);
         receiver.connect(address, now);
         let mut answer = [0; 2_000];
         for _ in 0..2 {

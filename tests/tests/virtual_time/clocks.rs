@@ -57,7 +57,7 @@ impl World {
         Self {
             clocks,
             transmitter: Sender::new(transmitter, 0x5eed, sender),
-            receiver: Receiver::new(receiver, 0x1e77, viewer),
+            receiver: Receiver::new(receiver, 0x1e77, (1, 2), viewer),
             forward: Link::new(forward),
             backward: Link::new(backward),
             shown: 0,

@@ -27,7 +27,7 @@ fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u
     };
     let start = Duration::from_secs(1);
     let mut transmitter = Sender::new(config, 0x5eed, start);
-    let mut receiver = Receiver::new(Default::default(), 0x1e77, start);
+    let mut receiver = Receiver::new(Default::default(), 0x1e77, (1, 2), start);
     let jpeg = Bytes::from(vec![0xd8; CHUNKS * 1_300]);
     let mut refused = 0;
     let mut out = Vec::new();

@@ -113,7 +113,7 @@ impl Scene {
         let place = |(at, guest): (usize, Guest)| {
             let (receiver, forward) = match &guest {
                 Guest::Honest(config, forward) => {
-                    let receiver = Receiver::new(config.clone(), 100 + at as u64, START);
+                    let receiver = Receiver::new(config.clone(), 100 + at as u64, (1, 2), START);
                     (Some(receiver), forward.clone())
                 }
                 Guest::Says(..) | Guest::Asks(_) => (None, way()),

@@ -12,8 +12,8 @@ use framegram_net as net;
 use log::{debug, info};
 
 use super::Network;
-use crate::exchange::TileNews;
 use crate::report::live::{Live, Meter};
+use crate::shared::TileNews;
 
 impl Network {
     pub(super) fn handle_event(&mut self, event: Event, now: Duration) {
@@ -55,14 +55,15 @@ impl Network {
                     "The sender ended the stream.".to_owned()
                 });
                 self.tell_tile(tile, |news| news.ended = Some(now));
-                self.exchange.pending.wake();
+                self.shared.frames.wake();
             }
             Event::Rejected { viewers } => self.rejected = Some(viewers),
+            _ => {}
         }
     }
 
     fn tell_tile(&self, tile: usize, change: impl FnOnce(&mut TileNews)) {
-        self.exchange.tell(|news| {
+        self.shared.tell(|news| {
             let tiles = Arc::make_mut(&mut news.tiles);
             if tiles.len() <= tile {
                 tiles.resize_with(tile + 1, TileNews::default);
@@ -127,7 +128,7 @@ impl Network {
             statistics.stream.silent = self.receiver.format(0) == Some(Format::Native)
                 && !statistics.stream.ended
                 && !self.receiver.is_living(now);
-            statistics.timecode = self.exchange.timecode(0);
+            statistics.timecode = self.shared.timecode(0);
         }
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
         self.timeline.record_statistics(&statistics, now);
@@ -136,7 +137,7 @@ impl Network {
             Policy::Grid => {
                 let mut each = self.receiver.tile_statistics();
                 for (tile, statistics) in each.iter_mut().enumerate() {
-                    statistics.timecode = self.exchange.timecode(tile);
+                    statistics.timecode = self.shared.timecode(tile);
                 }
                 each
             }
@@ -165,7 +166,7 @@ impl Network {
                 news.last_received = last_received;
             });
         }
-        if now >= self.next_progress && self.exchange.news().followed() {
+        if now >= self.next_progress && self.shared.news().followed() {
             self.next_progress = now + self.console.progress_interval();
             let time = seconds(now.saturating_sub(self.started).as_secs_f64());
             let line = live.line();
@@ -178,7 +179,7 @@ impl Network {
                 Policy::Grid => format!("{time}: {} senders, {line}", self.receiver.tiles()),
             });
         }
-        self.exchange.tell(|news| news.live = live);
+        self.shared.tell(|news| news.live = live);
     }
 }
 

@@ -12,9 +12,6 @@ pub const HEADER: &str = "stream,number,outcome,captured_s,sent_s,first_chunk_s,
                           repaired_by_parity,repaired_by_retransmission,stale";
 
 /// Writes a row; what is not known is empty.
-///
-/// # Errors
-/// Those of writing.
 pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
     let seconds = |time: Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
     let time = |time: Option<Duration>| time.map(seconds).unwrap_or_default();

@@ -68,9 +68,6 @@ impl Kind {
 
 impl Files {
     /// Makes sure that all of them can be written.
-    ///
-    /// # Errors
-    /// When one cannot.
     pub fn claim(paths: &[PathBuf], threads: &Threads) -> anyhow::Result<Self> {
         let mut files = Self::default();
         for path in paths {
@@ -118,9 +115,6 @@ impl Files {
     }
 
     /// Writes what is written at the end; `forgotten` rows were not written.
-    ///
-    /// # Errors
-    /// Those of the disk.
     pub fn finish(
         self,
         statistics: &Statistics,
@@ -137,9 +131,6 @@ impl Files {
 
     /// Writes what is written at the end of several streams: all together, and
     /// in `senders` each by itself.
-    ///
-    /// # Errors
-    /// Those of the disk.
     pub fn finish_senders(
         self,
         all: &Statistics,

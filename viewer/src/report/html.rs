@@ -16,9 +16,6 @@ use super::timeline::{Bucket, Timeline};
 use super::{Report, text};
 
 /// The page.
-///
-/// # Errors
-/// Never: the figures can be written as JSON.
 pub fn page(report: &Report, advice: &Advice) -> serde_json::Result<String> {
     let statistics = report.statistics();
     let lines = text::verdict_and_place(statistics, advice);

@@ -125,7 +125,7 @@ impl TimelineRecorder {
         self.lossy.record(record);
         let delay = record.delay();
         if let Some(delay) = delay {
-            self.delays.note(delay);
+            self.delays.record(delay);
         }
         // Without a time of its own or of a frame before, there is no bucket.
         if at.is_zero() {

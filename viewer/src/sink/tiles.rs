@@ -15,7 +15,7 @@ use framegram_net::clock;
 
 use super::wall::{self, Tile, Wall};
 use super::{Flow, Settled, Shown, Sink, Status};
-use crate::exchange::TileNews;
+use crate::shared::TileNews;
 use decoding::{Decoding, Job};
 
 /// The tiles. Frames are decoded beside the main thread.

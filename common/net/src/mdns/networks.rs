@@ -57,9 +57,6 @@ impl LocalNetworks {
     }
 
     /// Looks at the interfaces again, and opens sockets for what is new.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
     pub fn look(&mut self) -> io::Result<()> {
         let mut failed = None;
         let mut networks = Vec::new();
@@ -145,9 +142,6 @@ impl LocalNetworks {
     }
 
     /// Waits for a datagram, as [`wait`] does.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn wait(&self, waker: &Waker, timeout: Duration) -> io::Result<()> {
         let sockets = self.networks.iter().flat_map(|network| &network.sockets);
         let sockets: Vec<_> = sockets.map(|(_, socket)| socket).collect();

@@ -11,7 +11,7 @@ pub(super) struct Drops {
 impl Drops {
     /// Takes the counter as it comes with a datagram (not at all while it is
     /// zero), or with a look at an empty socket. Returns all drops by then.
-    pub(super) fn note(&mut self, counter: Option<u32>) -> u64 {
+    pub(super) fn record(&mut self, counter: Option<u32>) -> u64 {
         let more = counter.unwrap_or(0).wrapping_sub(self.total as u32);
         // More than half of all numbers ahead is behind: a look came between.
         if more <= u32::MAX / 2 {
@@ -33,16 +33,16 @@ mod tests {
     #[test]
     fn a_counter_goes_on_beyond_32_bits() {
         let mut drops = Drops::default();
-        assert_eq!(drops.note(None), 0);
-        assert_eq!(drops.note(Some(1 << 30)), 1 << 30);
-        assert_eq!(drops.note(Some(2 << 30)), 2 << 30);
-        assert_eq!(drops.note(Some(3 << 30)), 3 << 30);
-        assert_eq!(drops.note(Some(5)), (1 << 32) + 5);
-        assert_eq!(drops.note(Some(3)), (1 << 32) + 5, "told before");
-        assert_eq!(drops.note(Some(6)), (1 << 32) + 6);
+        assert_eq!(drops.record(None), 0);
+        assert_eq!(drops.record(Some(1 << 30)), 1 << 30);
+        assert_eq!(drops.record(Some(2 << 30)), 2 << 30);
+        assert_eq!(drops.record(Some(3 << 30)), 3 << 30);
+        assert_eq!(drops.record(Some(5)), (1 << 32) + 5);
+        assert_eq!(drops.record(Some(3)), (1 << 32) + 5, "told before");
+        assert_eq!(drops.record(Some(6)), (1 << 32) + 6);
         let mut next = Drops::default();
         next.begin_at(7);
-        assert_eq!(next.note(None), 7);
-        assert_eq!(next.note(Some(2)), 9);
+        assert_eq!(next.record(None), 7);
+        assert_eq!(next.record(Some(2)), 9);
     }
 }

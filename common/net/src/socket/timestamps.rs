@@ -68,7 +68,7 @@ impl Timestamps {
     }
 
     /// Nothing waits: what comes now is stamped by the calendar as it is.
-    pub(super) fn note_empty(&mut self) {
+    pub(super) fn record_empty(&mut self) {
         self.former = None;
     }
 
@@ -181,7 +181,7 @@ mod tests {
             for (at, stamp) in waiting.into_iter().chain(after) {
                 assert_eq!(machine.read(stamp, 10_000), at, "set by {by}");
             }
-            machine.timestamps.note_empty();
+            machine.timestamps.record_empty();
             let stamp = machine.calendar(11_000);
             assert_eq!(machine.read(stamp, 12_000), 11_000);
         }

@@ -31,7 +31,7 @@ impl NativeSession {
             .then(|| header.number.0.checked_sub(chunk.index.into()))
             .flatten();
         let sent = SenderTime::from_micros(header.sent);
-        self.counters.frames.note_chunk(number, base, sent, now);
+        self.counters.frames.record_chunk(number, base, sent, now);
         self.rebuild(number, now)
     }
 
@@ -56,7 +56,7 @@ impl NativeSession {
             Insert::Duplicate | Insert::LateOriginal(_) | Insert::Mismatch | Insert::Forgotten
         );
         if origin != Origin::Sent && !in_vain {
-            self.counters.frames.note_repaired(number, origin);
+            self.counters.frames.record_repaired(number, origin);
         }
         match inserted {
             Insert::Accepted => {
@@ -64,12 +64,12 @@ impl NativeSession {
                 self.nack.record_progress(number, reached, now);
             }
             Insert::Duplicate | Insert::Forgotten => {}
-            Insert::LateOriginal(repaired) => self.counters.frames.note_belated(number, repaired),
+            Insert::LateOriginal(repaired) => self.counters.frames.record_belated(number, repaired),
             Insert::Complete(frame) => self.handle_complete(frame, now),
             Insert::CompleteLate => self.counters.frames.complete_late(number, now),
             Insert::Corrupt => {
                 self.deadlines.remove(number);
-                self.counters.frames.note_broken(number);
+                self.counters.frames.record_broken(number);
             }
             Insert::Mismatch => return false,
         }
@@ -149,7 +149,7 @@ impl NativeSession {
     fn handle_complete(&mut self, frame: CompleteFrame, now: Duration) {
         self.has_frames = true;
         self.deadlines.remove(frame.number);
-        self.counters.note_whole(frame.jpeg.len());
+        self.counters.record_whole(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
         }
@@ -181,7 +181,7 @@ impl NativeSession {
         {
             let captured = SenderTime::from_micros(assembly.captured());
             let stale_share = 1.0 - spliced.fresh;
-            self.counters.frames.note_stale(number, stale_share);
+            self.counters.frames.record_stale(number, stale_share);
             self.playout.insert(Ready {
                 number,
                 jpeg: Bytes::from(spliced.jpeg),

@@ -23,7 +23,7 @@ impl NativeSession {
         source: (SocketAddr, usize),
         now: Duration,
     ) -> bool {
-        let new = || SenderPath::new(source.0, self.config.secret, self.number, now);
+        let new = || SenderPath::new(source.0, self.secret, self.number, now);
         // Its first answers may still be on the way.
         let is_new = |since: Duration| now.saturating_sub(since) < ANSWERS_AFTER;
         let answers = self.answers || self.since.is_none_or(is_new);

@@ -59,7 +59,7 @@ impl NativeSession {
         let next = self.counters.frames_sent();
         self.totals_stale = false;
         self.counters
-            .note_totals(*totals, self.free_since.is_some_and(listening));
+            .record_sender_report(*totals, self.free_since.is_some_and(listening));
         if next > 0 || self.counters.is_from_start() {
             self.await_frames(next, self.counters.frames_sent(), now);
         }
@@ -177,7 +177,7 @@ impl NativeSession {
     fn report(&mut self) -> ReceiverReport {
         let counts = self.counters.loss_counts();
         let before = std::mem::replace(&mut self.loss_reported, counts);
-        self.loss.note(
+        self.loss.record(
             counts.expected.saturating_sub(before.expected),
             counts.missing.saturating_sub(before.missing),
             counts.gaps.saturating_sub(before.gaps),

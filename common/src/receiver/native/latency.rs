@@ -40,7 +40,7 @@ impl LatencyBreakdown {
         add(&mut self.capture_to_shown, *captured, *shown, offset);
         if let (Some(complete), Some(shown)) = (complete, shown) {
             let waited = shown.saturating_sub(*complete);
-            self.complete_to_shown.note(waited);
+            self.complete_to_shown.record(waited);
         }
     }
 
@@ -99,6 +99,6 @@ fn add(
     if let (Some(from), Some(to), Some(offset)) = (from, to, offset) {
         let micros = from.transit(to) - i128::from(offset);
         let micros = u64::try_from(micros.max(0)).unwrap_or(u64::MAX);
-        delays.note(Duration::from_micros(micros));
+        delays.record(Duration::from_micros(micros));
     }
 }

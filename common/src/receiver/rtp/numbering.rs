@@ -112,7 +112,7 @@ impl Numbering {
     fn take(&mut self, now: Duration) {
         self.expected = None;
         self.last_received = now;
-        self.rate.note(now);
+        self.rate.record(now);
     }
 
     /// A number as receiver reports carry it: the sender's own, and above it how
@@ -133,7 +133,7 @@ struct Rate {
 }
 
 impl Rate {
-    fn note(&mut self, now: Duration) {
+    fn record(&mut self, now: Duration) {
         let elapsed = now.saturating_sub(self.since);
         // Over an outage nothing was to be counted.
         if elapsed >= 2 * RATE_SPAN {

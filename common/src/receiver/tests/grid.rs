@@ -9,7 +9,7 @@ fn grid() -> Receiver {
         policy: Policy::Grid,
         ..Config::default()
     };
-    Receiver::new(config, 9, Duration::ZERO)
+    Receiver::new(config, 9, (1, 2), Duration::ZERO)
 }
 
 fn address(number: u16) -> SocketAddr {

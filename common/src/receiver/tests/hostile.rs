@@ -8,7 +8,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_frame_has_one_fate_whatever_the_network_does(
+    fn every_frame_has_one_outcome_whatever_the_network_does(
         seed: u64, loss in 0.0..0.3_f64, twice in 0.0..0.2_f64, reach in 0_usize..12,
     ) {
         let mut random = fastrand::Rng::with_seed(seed);

@@ -24,7 +24,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
         ..sender::Config::default()
     };
     let mut transmitter = Sender::new(config, 1, Duration::ZERO);
-    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, (1, 2), Duration::ZERO);
     let (mut report, mut reports) = (Vec::new(), 0);
     for tick in 0..600 {
         let now = Duration::from_millis(10) * tick;
@@ -55,7 +55,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
 #[test]
 fn bytes_sent_are_known_once_the_bye_has_told_them() {
     let mut transmitter = Sender::new(sender::Config::default(), 1, Duration::ZERO);
-    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, (1, 2), Duration::ZERO);
     for tick in 0..100 {
         let now = Duration::from_millis(10) * tick;
         let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
@@ -94,7 +94,7 @@ fn held_up(heard: bool) -> Duration {
         playout_delay: BUDGET,
         ..Config::default()
     };
-    let mut receiver = Receiver::new(config, 2, Duration::ZERO);
+    let mut receiver = Receiver::new(config, 2, (1, 2), Duration::ZERO);
     let mut out = Vec::new();
     for tick in 0..1_000 {
         let now = Duration::from_millis(1) * tick;

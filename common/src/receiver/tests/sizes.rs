@@ -13,7 +13,7 @@ fn a_size_that_is_told_nowhere_is_asked_for() {
         size,
         ..Config::default()
     };
-    let mut told = Receiver::new(config, 77, Duration::ZERO);
+    let mut told = Receiver::new(config, 77, (1, 2), Duration::ZERO);
     for datagram in wide {
         unknown.handle_datagram(address(1), datagram, MS);
         told.handle_datagram(address(1), datagram, MS);

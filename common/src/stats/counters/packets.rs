@@ -76,7 +76,7 @@ impl Counters {
     }
 
     /// Counts the number of a packet, and what it shows to be missing.
-    pub(super) fn note_number(&mut self, channel: Channel, number: PacketNumber) -> Arrival {
+    pub(super) fn record_number(&mut self, channel: Channel, number: PacketNumber) -> Arrival {
         let start = self.range(channel).start;
         let numbers = &mut self.numbers[channel as usize];
         if number.0 < numbers.next() || !numbers.is_plausible(number) {
@@ -200,7 +200,7 @@ mod tests {
                 counters.record_outage();
             }
             if !(200..400).contains(&number) {
-                counters.note_number(Channel::Media, PacketNumber(number));
+                counters.record_number(Channel::Media, PacketNumber(number));
             }
         }
         let counts = counters.loss_counts();

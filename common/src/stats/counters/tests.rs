@@ -25,7 +25,7 @@ impl Viewer {
                 number: PacketNumber(number),
                 sent: 0,
             };
-            assert_eq!(self.0.note_packet(&header, 1_000, now), Arrival::New);
+            assert_eq!(self.0.record_packet(&header, 1_000, now), Arrival::New);
             let frame = FrameNumber(frame);
             if !self.0.frames.open().any(|record| record.number == frame) {
                 let contents = FrameContents {
@@ -38,14 +38,14 @@ impl Viewer {
             let base = Some(frame.0 * CHUNKS);
             self.0
                 .frames
-                .note_chunk(frame, base, SenderTime::default(), now);
+                .record_chunk(frame, base, SenderTime::default(), now);
         }
     }
 
     fn show(&mut self, frame: u64) {
         let (frame, now) = (FrameNumber(frame), Duration::from_secs(1));
         self.0.frames.complete(frame, now);
-        self.0.frames.note_shown(frame, now);
+        self.0.frames.record_shown(frame, now);
     }
 
     /// The sender says how many packets and frames it has sent, and which
@@ -60,7 +60,7 @@ impl Viewer {
             unsent_end: unsent.end,
             ..SenderReport::default()
         };
-        self.0.note_totals(report, true);
+        self.0.record_sender_report(report, true);
     }
 
     /// How every frame ended, in the order of their numbers.
@@ -104,7 +104,7 @@ fn what_the_socket_dropped_is_told_from_what_was_lost_as_far_as_the_count_goes()
     for (dropped, outcome) in [(1, Outcome::LostSocket), (2, Outcome::LostUnknown)] {
         let mut viewer = Viewer::new();
         viewer.receive(0..4);
-        viewer.0.note_socket_drops(1);
+        viewer.0.record_socket_drops(1);
         // One was dropped, and one or two are missing.
         viewer.receive(4 + dropped..6 + dropped);
         viewer.receive(6 + dropped..9);

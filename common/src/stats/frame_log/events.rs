@@ -11,7 +11,7 @@ use crate::time::SenderTime;
 impl FrameLog {
     /// A packet with a chunk arrived that left at `sent`; `base` is the number
     /// of the media packet with the frame's first chunk, where it tells that.
-    pub fn note_chunk(
+    pub fn record_chunk(
         &mut self,
         number: FrameNumber,
         base: Option<u64>,
@@ -27,13 +27,13 @@ impl FrameLog {
     }
 
     /// A chunk was put in its place that had not arrived as it was sent first.
-    pub fn note_repaired(&mut self, number: FrameNumber, origin: Origin) {
+    pub fn record_repaired(&mut self, number: FrameNumber, origin: Origin) {
         self.count_repaired(number, origin, |count| count + 1);
     }
 
     /// A chunk that was repaired this way arrived after all as it was sent
     /// first: it was late, and not lost.
-    pub fn note_belated(&mut self, number: FrameNumber, repaired: Origin) {
+    pub fn record_belated(&mut self, number: FrameNumber, repaired: Origin) {
         self.count_repaired(number, repaired, |count| count.saturating_sub(1));
     }
 
@@ -86,14 +86,14 @@ impl FrameLog {
     }
 
     /// The frame has no hole, and is not the one that was sent.
-    pub fn note_broken(&mut self, number: FrameNumber) {
+    pub fn record_broken(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = State::Broken;
         }
     }
 
     /// The frame is handed out with holes; this share of it, 0 to 1, is stale.
-    pub fn note_stale(&mut self, number: FrameNumber, stale: f64) {
+    pub fn record_stale(&mut self, number: FrameNumber, stale: f64) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.record.stale = stale;
             open.holes = true;
@@ -116,7 +116,7 @@ impl FrameLog {
     }
 
     /// The frame was shown.
-    pub fn note_shown(&mut self, number: FrameNumber, at: Duration) {
+    pub fn record_shown(&mut self, number: FrameNumber, at: Duration) {
         let Some(open) = self.open.get_mut(&number.0) else {
             return;
         };
@@ -130,7 +130,7 @@ impl FrameLog {
     }
 
     /// A newer frame was shown instead.
-    pub fn note_skipped(&mut self, number: FrameNumber) {
+    pub fn record_skipped(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = match (open.holes, open.record.complete) {
                 (false, _) => State::Told(Outcome::Skipped),
@@ -141,7 +141,7 @@ impl FrameLog {
     }
 
     /// The decoder gave the frame up.
-    pub fn note_undecodable(&mut self, number: FrameNumber) {
+    pub fn record_undecodable(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = State::Told(Outcome::Undecodable);
         }

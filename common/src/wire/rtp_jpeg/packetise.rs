@@ -30,6 +30,7 @@ pub struct Picture {
 
 /// Why RTP cannot carry a JPEG as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Unsuitable {
     /// Its header cannot be read.
     #[error("it is damaged: {0}")]

@@ -47,7 +47,7 @@ fn at(micros: u64) -> Duration {
 
 fn recorder(limit: u64) -> Recorder {
     let mut recorder = Recorder::new(&receiver::Config::default(), limit, at(0));
-    recorder.note_followed(STREAM, Format::Native, sender(), at(1));
+    recorder.record_followed(STREAM, Format::Native, sender(), at(1));
     recorder
 }
 
@@ -78,9 +78,9 @@ fn tells_what_became_of_each_datagram() {
         (&reply, Verdict::Received),
         (&vec![1, 2, 3], Verdict::Corrupt),
     ] {
-        recorder.note_datagram(sender(), bytes, Some(verdict), at(900));
+        recorder.record_datagram(sender(), bytes, Some(verdict), at(900));
     }
-    recorder.note_foreign(44, at(901));
+    recorder.record_foreign(44, at(901));
     recorder.finish(Why::Over, at(902));
     let (entries, error) = read(&taken(&mut recorder));
     assert!(error.is_none());
@@ -112,14 +112,14 @@ fn tells_what_became_of_each_datagram() {
 
 #[test]
 fn the_limit_is_kept_to_and_said() {
-    for limit in [100, 500, 4_096, 100_000] {
+    for limit in [100, 500, 4_096, 20_000] {
         let mut recorder = recorder(limit);
         let mut file = Vec::new();
         for number in 0..50_000_u64 {
             let chunk = frame_chunk(number as u32 / 3, number as u16 % 3);
             let bytes = datagram(STREAM, number, number * 700, &chunk);
             let verdict = Some(Verdict::Received);
-            recorder.note_datagram(sender(), &bytes, verdict, at(number * 701));
+            recorder.record_datagram(sender(), &bytes, verdict, at(number * 701));
             file.extend(taken(&mut recorder));
         }
         recorder.finish(Why::Over, at(1));
@@ -154,7 +154,7 @@ fn what_is_there_is_handed_out_every_second() {
             now,
             &Packet::SenderReport(SenderReport::default()),
         );
-        recorder.note_datagram(sender(), &bytes, Some(Verdict::Received), at(now));
+        recorder.record_datagram(sender(), &bytes, Some(Verdict::Received), at(now));
         taken(&mut recorder).len()
     };
     assert_eq!(totals(600_000), HEAD);
@@ -173,7 +173,7 @@ impl Watched {
         let config = receiver::Config::default();
         Self {
             recorder: Recorder::new(&config, 1 << 20, at(0)),
-            receiver: Receiver::new(config, 7, at(0)),
+            receiver: Receiver::new(config, 7, (1, 2), at(0)),
             now: at(0),
         }
     }
@@ -187,9 +187,9 @@ impl Watched {
             let stream = self.receiver.stream(0).unwrap();
             let from = self.receiver.from(0).unwrap();
             self.recorder
-                .note_followed(stream, Format::Native, from, now);
+                .record_followed(stream, Format::Native, from, now);
         }
-        self.recorder.note_datagram(from, bytes, verdict, now);
+        self.recorder.record_datagram(from, bytes, verdict, now);
         while !matches!(self.receiver.poll_output(now), Output::Timeout(_)) {}
     }
 

@@ -68,13 +68,13 @@ impl World for Truth {
         nexts.into_iter().flatten().min()
     }
 
-    fn note_followed(&mut self, now: Duration) {
+    fn record_followed(&mut self, now: Duration) {
         let from = sender_address();
         self.recorder
-            .note_followed(STREAM, Format::Native, from, now);
+            .record_followed(STREAM, Format::Native, from, now);
     }
 
-    fn note_taken(&mut self, datagram: &[u8], verdict: Verdict, now: Duration) {
+    fn record_taken(&mut self, datagram: &[u8], verdict: Verdict, now: Duration) {
         self.came += 1;
         if let Some(number) = control_number(datagram) {
             self.control_known = self.control_known.max(number + 1);
@@ -83,13 +83,13 @@ impl World for Truth {
         self.waking = (self.waking + 7) % 20;
         let now = now + Duration::from_micros(self.waking);
         self.recorder
-            .note_datagram(sender_address(), datagram, Some(verdict), now);
+            .record_datagram(sender_address(), datagram, Some(verdict), now);
         self.trace
             .extend(self.recorder.poll_block().into_iter().flatten());
     }
 
-    fn note_record(&mut self, record: &FrameRecord, now: Duration) {
-        self.recorder.note_record(record, now);
+    fn record_frame(&mut self, record: &FrameRecord, now: Duration) {
+        self.recorder.record_frame(record, now);
     }
 }
 
@@ -158,7 +158,6 @@ impl Scene {
             nack: setting.requests.is_some(),
             strict: true,
             clock_id: |_| None,
-            secret: (0, 0),
             ..receiver::Config::default()
         };
         let now = Duration::from_secs(100);

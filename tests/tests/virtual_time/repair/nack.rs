@@ -11,7 +11,7 @@ fn connect(
     lost: impl Fn(&Packet<'_>) -> bool,
 ) -> (Vec<Sent>, Vec<(u64, Duration)>) {
     let mut transmitter = transmitter(config);
-    let mut receiver = Receiver::new(viewing, VIEWER, Duration::ZERO);
+    let mut receiver = Receiver::new(viewing, VIEWER, (1, 2), Duration::ZERO);
     let from = SocketAddr::from(([192, 0, 2, 1], 5_005));
     let (mut said, mut shown, mut out) = (Vec::new(), Vec::new(), Vec::new());
     for tick in 0..frames * 33 + 200 {
@@ -167,7 +167,7 @@ fn ten_milliseconds_apart(
         fec: Fec::Off,
         ..config()
     });
-    let mut receiver = Receiver::new(receiver::Config::default(), VIEWER, Duration::ZERO);
+    let mut receiver = Receiver::new(receiver::Config::default(), VIEWER, (1, 2), Duration::ZERO);
     let from = SocketAddr::from(([192, 0, 2, 1], 5_005));
     let (mut there, mut back) = (Vec::<Sent>::new(), Vec::<Sent>::new());
     let (mut asked, mut shown, mut out) = (BTreeMap::new(), Vec::new(), Vec::new());

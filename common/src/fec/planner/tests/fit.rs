@@ -104,7 +104,7 @@ fn simulate(row: Row, target: Target, frames: usize, seed: u64) -> (f64, f64) {
         };
         let parity = planner.parity(chunks, 1, &[known], Duration::ZERO, &mut carry);
         let (lost, runs, _) = path.send(chunks);
-        estimate.note(chunks as u64, lost as u64, runs as u64);
+        estimate.record(chunks as u64, lost as u64, runs as u64);
         let (parity_lost, _, mut bad) = path.send(parity);
         let mut missing = lost.saturating_sub(parity - parity_lost);
         let mut packets = chunks + parity;

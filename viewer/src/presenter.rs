@@ -17,16 +17,16 @@ use framegram_net::clock;
 
 use crate::args::Args;
 use crate::conceal::Concealer;
-use crate::exchange::{Exchange, News, TileNews};
 use crate::no_stream;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
+use crate::shared::{News, Shared, TileNews};
 use crate::sink::recordings::Recordings;
 use crate::sink::{Flow, Settled, Shown, Sink, Status};
 
 /// Frames into sinks, until it is enough.
-pub struct Show {
+pub struct Presenter {
     /// For the eye: where several frames of a tile wait, it gets only the newest.
     display: Option<Box<dyn Sink>>,
     /// Gets every frame.
@@ -38,7 +38,7 @@ pub struct Show {
     files: Files,
     /// The figures for a script.
     lines: Option<(Lines, Pipe)>,
-    exchange: Arc<Exchange>,
+    shared: Arc<Shared>,
     /// Set from outside when it is enough.
     stop: Arc<AtomicBool>,
     frames: u64,
@@ -51,15 +51,15 @@ pub struct Show {
     remarks_to: Option<Arc<Console>>,
 }
 
-impl Show {
-    /// Frames come from the exchange, and their outcomes go back to it.
+impl Presenter {
+    /// Frames come from the network thread, and their outcomes go back to it.
     #[must_use]
     pub fn new(
         display: Option<Box<dyn Sink>>,
         recording: Option<Recordings>,
         timecode: Option<Meter>,
         files: Files,
-        exchange: Arc<Exchange>,
+        shared: Arc<Shared>,
         stop: Arc<AtomicBool>,
     ) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Show {
             timecode: timecode.map(|first| vec![first]),
             files,
             lines: None,
-            exchange,
+            shared,
             stop,
             frames: 0,
             first: None,
@@ -90,9 +90,6 @@ impl Show {
     }
 
     /// Writes the report, once the network's thread has ended.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn report(
         &mut self,
         statistics: &Statistics,
@@ -104,7 +101,7 @@ impl Show {
         match each {
             Some(each) => files.finish_senders(statistics, each, advice, forgotten),
             None => {
-                let timeline = self.exchange.timeline();
+                let timeline = self.shared.timeline();
                 files.finish(statistics, timeline.as_ref(), advice, forgotten)
             }
         }
@@ -113,7 +110,7 @@ impl Show {
     /// Writes a row for each frame that was settled meanwhile. Returns how many
     /// were forgotten so far.
     fn write_rows(&mut self) -> u64 {
-        let (records, forgotten) = self.exchange.take_records();
+        let (records, forgotten) = self.shared.take_records();
         for record in records {
             self.files.write_row(&record);
         }
@@ -121,14 +118,11 @@ impl Show {
     }
 
     /// Writes the last line of figures.
-    ///
-    /// # Errors
-    /// When nobody reads them.
     pub fn tell_last(&mut self, each: Option<&[Statistics]>) -> anyhow::Result<()> {
         let Some((lines, out)) = self.lines.take() else {
             return Ok(());
         };
-        let last = lines.last(&self.exchange.news().live, each, clock::now());
+        let last = lines.last(&self.shared.news().live, each, clock::now());
         let told = out.put(last, None).and_then(|_| out.finish());
         told.context(NO_FIGURES)
     }
@@ -144,8 +138,8 @@ impl Show {
             // The news first: what they say of the end is true of the frames
             // that are taken after them.
             let gone = gone();
-            let news = self.exchange.news();
-            let waiting = self.exchange.pending.take(self.patience());
+            let news = self.shared.news();
+            let waiting = self.shared.frames.take(self.patience());
             let nothing = waiting.is_empty();
             let flow = self.show_all(waiting.into(), &news, args.frames)?;
             let now = clock::now();
@@ -177,8 +171,8 @@ impl Show {
 
     /// Gives up what still waits.
     pub fn put_away(&mut self) {
-        for frame in self.exchange.pending.take(Duration::ZERO) {
-            self.exchange.settle(frame.id, SinkOutcome::Skipped);
+        for frame in self.shared.frames.take(Duration::ZERO) {
+            self.shared.settle(frame.id, SinkOutcome::Skipped);
         }
         if let Some(display) = &mut self.display {
             display.discard();
@@ -195,7 +189,7 @@ impl Show {
     /// An image of all that is seen, where that is more than the last frame.
     #[must_use]
     pub fn image(&mut self) -> Option<XrgbImage> {
-        let news = self.exchange.news();
+        let news = self.shared.news();
         self.display.as_mut()?.image(&status(&news))
     }
 
@@ -242,7 +236,7 @@ impl Show {
         self.settle_later_ones();
         let enough = most.is_some_and(|most| self.frames >= most);
         for received in waiting {
-            self.exchange.settle(received.id, SinkOutcome::Skipped);
+            self.shared.settle(received.id, SinkOutcome::Skipped);
         }
         let status = status(news);
         let mut flow = if enough { Flow::Quit } else { Flow::Continue };
@@ -339,7 +333,7 @@ impl Show {
                 }
                 if let Some(reader) = readers.get_mut(tile) {
                     reader.read_jpeg(&jpeg, at);
-                    self.exchange.set_timecode(tile, reader.figures());
+                    self.shared.set_timecode(tile, reader.figures());
                 }
             }
             if self.last.len() <= tile {
@@ -347,7 +341,7 @@ impl Show {
             }
             self.last[tile] = Some(jpeg);
         }
-        self.exchange.settle(id, outcome);
+        self.shared.settle(id, outcome);
     }
 
     fn patience(&self) -> Duration {
@@ -400,7 +394,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{Folder, frame, quadrants};
-    use crate::pending::{Keep, Pending};
+    use crate::frame_queue::{FrameQueue, Keep};
 
     /// A sink with a bug.
     struct Broken;
@@ -426,26 +420,21 @@ mod tests {
         let path = folder.path("report.json");
         let threads = Threads::new(&Stop::new());
         let files = Files::claim(std::slice::from_ref(&path), &threads).unwrap();
-        let exchange = Arc::new(Exchange::new(Pending::new(Keep::All), false).unwrap());
+        let shared = Arc::new(Shared::new(FrameQueue::new(Keep::All), false).unwrap());
         let display: Box<dyn Sink> = Box::new(Broken);
         let stop = Arc::default();
-        let mut show = Show::new(
-            Some(display),
-            None,
-            None,
-            files,
-            Arc::clone(&exchange),
-            stop,
-        );
-        assert_eq!(exchange.pending.put(frame(0, &quadrants(32, 32))), []);
+        let mut presenter =
+            Presenter::new(Some(display), None, None, files, Arc::clone(&shared), stop);
+        assert_eq!(shared.frames.put(frame(0, &quadrants(32, 32))), []);
         let args = Args::parse_from(["framegram-view", "--headless"]);
-        assert!(threads.guard(|| show.run(&args, || false)).is_none());
+        assert!(threads.guard(|| presenter.run(&args, || false)).is_none());
         assert!(threads.stop().is_stopped());
-        show.put_away();
-        show.report(&Statistics::default(), None, &Advice::default())
+        presenter.put_away();
+        presenter
+            .report(&Statistics::default(), None, &Advice::default())
             .unwrap();
         assert!(path.metadata().unwrap().len() > 0);
         let told = threads.outcome().unwrap_err().to_string();
-        assert!(told.contains("show.rs:") && told.contains("a sink that breaks"));
+        assert!(told.contains("presenter.rs:") && told.contains("a sink that breaks"));
     }
 }

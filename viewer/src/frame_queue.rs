@@ -15,7 +15,7 @@ pub const MAX_FRAMES: usize = 128;
 pub const MAX_BYTES: usize = 64 << 20;
 
 /// Frames that wait. A bound on them is kept by leaving out the oldest.
-pub struct Pending {
+pub struct FrameQueue {
     keep: Keep,
     state: Mutex<State>,
     changed: Condvar,
@@ -59,7 +59,7 @@ impl State {
     }
 }
 
-impl Pending {
+impl FrameQueue {
     /// Nothing waits yet.
     #[must_use]
     pub fn new(keep: Keep) -> Self {
@@ -140,14 +140,14 @@ mod tests {
         }
     }
 
-    fn taken(pending: &Pending) -> Vec<u64> {
+    fn taken(pending: &FrameQueue) -> Vec<u64> {
         let frames = pending.take(Duration::ZERO);
         frames.iter().map(|frame| frame.id.number.0).collect()
     }
 
     #[test]
     fn an_eye_gets_the_newest_and_the_others_are_named() {
-        let pending = Pending::new(Keep::Newest);
+        let pending = FrameQueue::new(Keep::Newest);
         assert_eq!(pending.put(frame(1, 9)), []);
         assert_eq!(pending.put(frame(2, 9)), [id(1)]);
         assert_eq!(pending.put(frame(3, 9)), [id(2)]);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_tile_has_its_newest_and_the_largest_goes_where_they_are_too_large() {
-        let pending = Pending::new(Keep::Newest);
+        let pending = FrameQueue::new(Keep::Newest);
         let of = |tile: usize, number: u64, bytes: usize| ReceivedFrame {
             tile,
             ..frame(number, bytes)
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_file_gets_all_up_to_the_bounds() {
-        let pending = Pending::new(Keep::All);
+        let pending = FrameQueue::new(Keep::All);
         let most = MAX_FRAMES as u64;
         for number in 0..most {
             assert_eq!(pending.put(frame(number, 9)), []);
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_frame_or_a_word_ends_the_wait() {
-        let pending = Pending::new(Keep::Newest);
+        let pending = FrameQueue::new(Keep::Newest);
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!(pending.put(frame(7, 1)), []));
             assert_eq!(pending.take(Duration::from_secs(60)).len(), 1);

@@ -1,5 +1,5 @@
-//! What the network's thread and the sinks' side have in hand together: frames,
-//! their outcomes, and what is known of the stream.
+//! State that the network thread and the main thread share: frames, their
+//! outcomes, and what is known of the stream.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use framegram_common::receiver::{FrameId, SinkOutcome};
 use framegram_common::stats::{FrameRecord, TimecodeCounts};
 use framegram_net::Waker;
 
-use crate::pending::Pending;
+use crate::frame_queue::FrameQueue;
 use crate::report::live::Live;
 use crate::report::timeline::Timeline;
 
-/// What both threads have in hand.
-pub struct Exchange {
+/// What both threads read and write.
+pub struct Shared {
     /// Frames on their way to the sinks.
-    pub pending: Pending,
+    pub frames: FrameQueue,
     outcomes: Mutex<Vec<(FrameId, SinkOutcome)>>,
     news: Mutex<News>,
     /// What the timecodes of the frames shown say, by tile, where they are read.
@@ -67,14 +67,14 @@ impl News {
     }
 }
 
-impl Exchange {
+impl Shared {
     /// Where rows are wanted, each frame's record is kept until it is taken.
     ///
     /// # Errors
     /// Where the system has no file descriptor left.
-    pub fn new(pending: Pending, rows: bool) -> anyhow::Result<Self> {
+    pub fn new(frames: FrameQueue, rows: bool) -> anyhow::Result<Self> {
         Ok(Self {
-            pending,
+            frames,
             outcomes: Mutex::default(),
             news: Mutex::default(),
             timecode: Mutex::default(),
