@@ -6,20 +6,64 @@
 //!
 //! A [`Sender`] takes encoded frames and gives datagrams; a [`Receiver`] takes
 //! datagrams and gives frames. Both are state machines: inputs are `handle_*`,
-//! outputs `poll_*`. Here a link joins them that loses every tenth datagram:
+//! outputs come from `poll_output` until it names a time to wait for.
+//!
+//! A viewer over a socket:
+//!
+//! ```no_run
+//! use std::net::UdpSocket;
+//! use std::time::{Duration, Instant};
+//!
+//! use framegram_common::{Receiver, ReceiverConfig, ReceiverEvent, ReceiverOutput, SinkOutcome};
+//!
+//! # fn random() -> u64 { 0 }
+//! # fn main() -> std::io::Result<()> {
+//! let socket = UdpSocket::bind("0.0.0.0:5005")?;
+//! let clock = Instant::now();
+//! let (config, secret) = (ReceiverConfig::default(), (random(), random()));
+//! let mut receiver = Receiver::new(config, random(), secret, clock.elapsed());
+//! let mut buffer = [0; 65_536];
+//! loop {
+//!     let now = clock.elapsed();
+//!     receiver.handle_timeout(now);
+//!     let due = loop {
+//!         match receiver.poll_output(now) {
+//!             ReceiverOutput::Frame(frame) => {
+//!                 println!("frame {}: {} bytes", frame.id.number.0, frame.jpeg.len());
+//!                 receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+//!             }
+//!             // A report that is lost is followed by another.
+//!             ReceiverOutput::Transmit(it) => drop(socket.send_to(&it.datagram, it.to)),
+//!             ReceiverOutput::Event(ReceiverEvent::Ended { .. }) => return Ok(()),
+//!             ReceiverOutput::Event(_) | ReceiverOutput::Record(_) => {}
+//!             ReceiverOutput::Timeout(due) => break due,
+//!         }
+//!     };
+//!     let wait = due.map_or(Duration::from_secs(1), |due| due.saturating_sub(now));
+//!     socket.set_read_timeout(Some(wait.max(Duration::from_micros(1))))?;
+//!     if let Ok((len, from)) = socket.recv_from(&mut buffer) {
+//!         receiver.handle_datagram(from, &buffer[..len], clock.elapsed());
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! The examples `send` and `view` are whole programs. Here a link joins the two
+//! sides that loses every tenth datagram, in virtual time:
 //!
 //! ```
 //! use std::net::SocketAddr;
 //! use std::time::Duration;
 //!
 //! use bytes::Bytes;
-//! use framegram_common::receiver::{self, Output, Receiver, SinkOutcome};
-//! use framegram_common::sender::{self, Sender};
+//! use framegram_common::{
+//!     Receiver, ReceiverConfig, ReceiverOutput, Sender, SenderConfig, SenderOutput, SinkOutcome,
+//! };
 //!
 //! let from = SocketAddr::from(([192, 0, 2, 1], 5005));
-//! // A program draws the numbers of stream and viewer at random.
-//! let mut sender = Sender::new(sender::Config::default(), 1, Duration::ZERO);
-//! let mut receiver = Receiver::new(receiver::Config::default(), 2, (1, 2), Duration::ZERO);
+//! // A program draws the numbers of stream and viewer and the secret at random.
+//! let mut sender = Sender::new(SenderConfig::default(), 1, Duration::ZERO);
+//! let mut receiver = Receiver::new(ReceiverConfig::default(), 2, (3, 4), Duration::ZERO);
 //! let (mut out, mut sent, mut shown) = (Vec::new(), 0, 0);
 //! for tick in 0..2_000 {
 //!     let now = Duration::from_millis(tick);
@@ -29,7 +73,7 @@
 //!     }
 //!     loop {
 //!         match sender.poll_output(now, &mut out) {
-//!             sender::Output::Transmit(transmit) => {
+//!             SenderOutput::Transmit(transmit) => {
 //!                 for datagram in out.chunks(transmit.segment) {
 //!                     sent += 1;
 //!                     if sent % 10 != 0 {
@@ -37,28 +81,26 @@
 //!                     }
 //!                 }
 //!             }
-//!             sender::Output::Timeout(_) => break,
+//!             SenderOutput::Timeout(_) => break,
 //!             other => unreachable!("nobody connects: {other:?}"),
 //!         }
 //!     }
 //!     receiver.handle_timeout(now);
 //!     loop {
 //!         match receiver.poll_output(now) {
-//!             Output::Frame(frame) => {
+//!             ReceiverOutput::Frame(frame) => {
 //!                 shown += 1;
 //!                 receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
 //!             }
-//!             Output::Transmit(transmit) => sender.handle_datagram(0, &transmit.datagram, now),
-//!             Output::Event(_) | Output::Record(_) => {}
-//!             Output::Timeout(_) => break,
+//!             ReceiverOutput::Transmit(it) => sender.handle_datagram(0, &it.datagram, now),
+//!             ReceiverOutput::Event(_) | ReceiverOutput::Record(_) => {}
+//!             ReceiverOutput::Timeout(_) => break,
 //!         }
 //!     }
 //! }
 //! assert_eq!(shown, 50);
-//! # Ok::<(), sender::FrameError>(())
+//! # Ok::<(), framegram_common::FrameError>(())
 //! ```
-//!
-//! The examples `send` and `view` do the same over `std::net::UdpSocket`.
 
 #![deny(missing_docs)]
 
@@ -69,7 +111,7 @@ pub mod frame;
 pub mod fuzzing;
 pub mod jpeg;
 mod nack;
-pub mod prefix;
+mod prefix;
 pub mod reassembly;
 pub mod receiver;
 pub mod sender;

@@ -8,12 +8,12 @@ use std::net::{IpAddr, Ipv6Addr};
 /// many addresses as they like
 /// (<https://www.rfc-editor.org/rfc/rfc6177#section-2>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SourcePrefix(IpAddr);
+pub(crate) struct SourcePrefix(IpAddr);
 
 impl SourcePrefix {
     /// That of an address.
     #[must_use]
-    pub fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(v4) => v4.into(),
             IpAddr::V6(v6) => {
@@ -29,7 +29,7 @@ impl SourcePrefix {
 /// household may come while there is room, none keeps others out, and nobody
 /// is turned out by turns.
 #[must_use]
-pub fn crowds(
+pub(crate) fn crowds(
     holders: impl Iterator<Item = SourcePrefix>,
     newcomer: SourcePrefix,
 ) -> Vec<SourcePrefix> {

@@ -25,17 +25,18 @@ mod viewer;
 
 use serde::Serialize;
 
-pub use account::{Account, Arrived, ChannelAccount, MAX_ACCOUNTS};
-pub use counters::{Counters, LossCounts};
+pub use account::{Account, Arrived, ChannelAccount};
+pub(crate) use counters::{Counters, LossCounts};
 pub use counts::{Bytes, Frames, Packets};
-pub use delays::{DelayHistogram, Jitter};
+pub use delays::DelayHistogram;
+pub(crate) use delays::Jitter;
 pub(crate) use discarded::Discards;
 pub use discarded::{DiscardReason, Discarded};
-pub use frame_log::{FrameContents, FrameLog, FrameRecord, HORIZON};
-pub use join::JoinPoint;
-pub use loss_pattern::LossPatternMeter;
+pub(crate) use frame_log::FrameContents;
+pub use frame_log::FrameRecord;
+pub(crate) use join::JoinPoint;
 pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};
-pub use outlook::Outlook;
+pub(crate) use outlook::Outlook;
 pub use path::{Bursts, Clock, Delays, LossPattern};
 pub use report_file::ReportFile;
 pub use sequence::{Arrival, Gap, SequenceTracker};

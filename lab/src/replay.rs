@@ -186,7 +186,7 @@ fn introduction(journey: &Journey) -> Vec<String> {
     }
     match &journey.part {
         Part::Whole => {}
-        Part::Limit => lines.push("The trace ended at its --trace-limit.".to_owned()),
+        Part::Limit => lines.push("The trace ended at its largest size.".to_owned()),
         Part::Slow => lines.push("The trace ended where its disk was too slow.".to_owned()),
         Part::Broken(how) => {
             lines.push(format!(

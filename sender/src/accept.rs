@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use framegram_cli::invitation;
+use framegram_cli::numbers::or_none;
 use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_net::{
     DEFAULT_PORT, ListenOptions, Received, Socket, clock, local_addresses, resolve,
@@ -46,7 +47,7 @@ impl AcceptSocket {
             ..ListenOptions::default()
         };
         let socket = Socket::listen(&listen)?;
-        info!("accepting viewers at {:?}", socket.local_addr());
+        info!("accepting viewers at {}", or_none(socket.local_addr().ok()));
         Ok(Self {
             socket: Arc::new(socket),
             most,

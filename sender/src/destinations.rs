@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use framegram_cli::numbers::or_none;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 use framegram_net::{
     ConnectOptions, Interface, Lookup, Received, RouteMonitor, Socket, is_broadcast, is_refused,
@@ -138,7 +139,8 @@ impl Destination {
             bail!("{text} is a broadcast address: allow it with --broadcast");
         }
         let socket = Socket::connect(address, connect_options)?;
-        info!("sending to {address} from {:?}", socket.local_addr());
+        let from = or_none(socket.local_addr().ok());
+        info!("sending to {address} from {from}");
         let connected = !address.ip().is_multicast() && !is_broadcast;
         Ok(Self {
             socket: Arc::new(socket),

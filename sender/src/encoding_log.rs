@@ -1,6 +1,7 @@
 //! How frames were encoded: counts for the report, and what a person is told of
 //! it, once for each kind.
 
+use framegram_cli::numbers::or_none;
 use framegram_common::stats::Statistics;
 use framegram_lab::timecode::MIN_SIZE;
 use log::debug;
@@ -53,8 +54,15 @@ impl EncodingLog {
         if self.size != Some(size) || self.quality != encoded.quality {
             self.quality = encoded.quality;
             debug!(
-                "frames of {}x{}, quality {:?}, {:?}",
-                size.0, size.1, encoded.quality, encoded.origin
+                "frames of {}x{}, quality {}, {}",
+                size.0,
+                size.1,
+                or_none(encoded.quality),
+                match encoded.origin {
+                    FrameOrigin::Pixels => "encoded",
+                    FrameOrigin::PassedThrough => "passed through",
+                    FrameOrigin::Reencoded { .. } => "re-encoded",
+                }
             );
         }
         if encoded.origin == (FrameOrigin::Reencoded { unsupported: true }) {

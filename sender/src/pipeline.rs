@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use framegram_cli::numbers::or_none;
 use framegram_cli::threads::{Busy, Thread, Threads};
 use framegram_common::frame::Times;
 use framegram_lab::timecode::{self, Timecode};
@@ -97,7 +98,11 @@ impl Pipeline {
     ) -> Result<Self> {
         let parallel = thread::available_parallelism().map_or(1, usize::from);
         let encoders = parallel.min(MAX_ENCODERS);
-        info!("{encoders} encoder threads, {settings:?}");
+        info!(
+            "{encoders} encoder threads, quality {}, at most {} bytes a frame",
+            or_none(settings.quality),
+            or_none(settings.max_frame_bytes)
+        );
         let captured = Arc::new(FrameSlot::new());
         let encoded = Arc::new(Ordered::new(encoders));
         let counts = Arc::new(Counts::default());

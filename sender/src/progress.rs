@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use framegram_cli::numbers::or_none;
 use framegram_common::stats::{Outcome, Statistics, ViewerFigures};
 use log::debug;
 
@@ -79,17 +80,20 @@ impl Progress {
 fn log(statistics: &Statistics) {
     let stream = &statistics.stream;
     debug!(
-        "{:?}x{:?}, quality {:?}, {:?} bytes sent",
-        stream.width, stream.height, stream.quality, statistics.bytes.sent
+        "{}x{}, quality {}, {} bytes sent",
+        or_none(stream.width),
+        or_none(stream.height),
+        or_none(stream.quality),
+        or_none(statistics.bytes.sent)
     );
     for viewer in &statistics.viewers {
         debug!(
-            "viewer {}: present {}, loss {:?}, RTT {:?} ms, frames {:?}",
+            "viewer {}: present {}, share of packets lost {}, RTT in ms {}, frames shown {}",
             viewer.viewer,
             viewer.present,
-            viewer.packets_lost(),
-            viewer.rtt_ms,
-            viewer.frames
+            or_none(viewer.packets_lost()),
+            or_none(viewer.rtt_ms),
+            or_none(viewer.frames.shown)
         );
     }
 }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use framegram_cli::numbers::or_none;
 use framegram_common::sender::{AcceptorConfig, Config, Sender};
 use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
@@ -114,11 +115,11 @@ impl<'a> TransmitLoop<'a> {
         });
         let fixed = destinations.len();
         info!(
-            "stream {number:016x}: {:?}, datagrams of {} bytes, parity {fec:?}, retransmit \
-             {retransmit}, bit rate {:?}, pace {}",
-            options.wire,
+            "stream {number:016x}: {}, datagrams of {} bytes, parity {fec}, retransmit \
+             {retransmit}, bit rate {}, pace {}",
+            options.wire.format().name(),
             options.packet_size(),
-            options.bitrate,
+            or_none(options.bitrate),
             !options.no_pace
         );
         let config = Config {

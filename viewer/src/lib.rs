@@ -39,6 +39,7 @@ use std::time::Duration;
 use anyhow::Context;
 use framegram_cli::console::Console;
 use framegram_cli::input::read_text;
+use framegram_cli::numbers::or_none;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_cli::{errors, logging, numbers, signals};
@@ -145,10 +146,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         strict: args.strict,
     };
     info!(
-        "socket {} with a receive buffer of {} bytes, format {:?}, latency {:?}",
+        "socket {} with a receive buffer of {} bytes, format {}, latency {:?}",
         socket.local_addr()?,
         advice.given,
-        config.format,
+        or_none(config.format.map(Format::name)),
         advice.latency
     );
     let (display, recording) = sinks(args, &invitation, &console, threads)?;
@@ -277,7 +278,8 @@ fn sinks(
         }
         _ => None,
     };
-    info!("window: {}, recording: {:?}", !args.headless, args.output);
+    let output = args.output.as_ref().map(|path| path.display());
+    info!("window: {}, recording: {}", !args.headless, or_none(output));
     let display: Option<Box<dyn Sink>> = if args.grid {
         let window = (!args.headless).then(|| Wall::open(invitation.to_vec()));
         Some(Box::new(Tiles::new(window.transpose()?, threads)?))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use framegram_cli::console::Console;
 use framegram_cli::errors;
+use framegram_cli::numbers::or_none;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
 use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit, Verdict};
@@ -379,7 +380,13 @@ impl Network {
             && let Some(listen) = self.rtcp_listen.take()
         {
             let opened = Socket::listen(&listen);
-            info!("RTCP at {:?}: {:?}", listen.address, opened.as_ref().err());
+            info!(
+                "RTCP at {}: {}",
+                or_none(listen.address),
+                opened
+                    .as_ref()
+                    .map_or_else(ToString::to_string, |_| "open".to_owned())
+            );
             self.rtcp_socket = opened.ok();
         }
     }

@@ -1,5 +1,7 @@
 //! Numbers as a person reads them.
 
+use std::fmt::Display;
+
 /// A number with its thousands apart.
 #[must_use]
 pub fn count(number: u64) -> String {
@@ -55,4 +57,9 @@ pub fn seconds(seconds: f64) -> String {
     } else {
         format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
     }
+}
+
+/// A value that may be unknown, for the log.
+pub fn or_none(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }

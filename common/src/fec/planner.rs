@@ -1,6 +1,7 @@
 //! How much parity a frame gets, and over how many frames.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::loss_model::LossModel;
@@ -16,6 +17,16 @@ pub enum Fec {
     Auto,
     /// This share of the chunks, 0 to 1 and above.
     Fixed(f64),
+}
+
+impl fmt::Display for Fec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Auto => f.write_str("auto"),
+            Self::Fixed(share) => write!(f, "{:.0} %", share * 100.0),
+        }
+    }
 }
 
 /// Decides on parity block by block.

@@ -1,5 +1,6 @@
 //! What goes out of a [`Receiver`](super::Receiver), and comes back of it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -150,4 +151,17 @@ pub enum Event {
         /// How many these are.
         viewers: u16,
     },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Followed {
+                tile, stream, from, ..
+            } => write!(f, "stream {stream:016x} from {from} is in tile {tile}"),
+            Self::Other { stream, from } => write!(f, "stream {stream:016x} arrives from {from}"),
+            Self::Ended { tile, stream } => write!(f, "stream {stream:016x} in tile {tile} ended"),
+            Self::Rejected { viewers } => write!(f, "the sender serves {viewers} viewers already"),
+        }
+    }
 }

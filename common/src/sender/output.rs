@@ -1,5 +1,6 @@
 //! What a sender asks of its surroundings, and tells them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -63,4 +64,27 @@ pub enum LeaveReason {
     /// Another one has its slot: all were taken, and most of them by viewers of
     /// one address.
     Displaced,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Admitted {
+                destination,
+                address,
+            } => write!(f, "the viewer at {address} is destination {destination}"),
+            Self::Left {
+                destination,
+                reason,
+            } => {
+                let reason = match reason {
+                    LeaveReason::Bye => "left",
+                    LeaveReason::Silent => "fell silent",
+                    LeaveReason::Displaced => "was displaced",
+                };
+                write!(f, "the viewer of destination {destination} {reason}")
+            }
+            Self::Rejected { address } => write!(f, "no place is left for the viewer at {address}"),
+        }
+    }
 }

@@ -71,7 +71,7 @@ pub struct ChannelAccount {
 
 /// The most accounts in a report: those of the newest streams, and more than
 /// are shown at once.
-pub const MAX_ACCOUNTS: usize = 128;
+const MAX_ACCOUNTS: usize = 128;
 
 impl Statistics {
     /// Puts the accounts of streams followed before in front of the others.

@@ -3,7 +3,7 @@
 mod accounts;
 mod packets;
 
-pub use packets::LossCounts;
+pub(crate) use packets::LossCounts;
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ use accounts::Attendance;
 
 /// The counts of one stream, kept by the side that receives it.
 #[derive(Debug)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// The frames.
-    pub frames: FrameLog,
+    pub(crate) frames: FrameLog,
     /// By channel, in the order of [`Channel`].
     numbers: [SequenceTracker; 3],
     drops: SocketDrops,
@@ -54,7 +54,7 @@ pub struct Counters {
 impl Counters {
     /// Nothing of the stream with this number has arrived.
     #[must_use]
-    pub fn new(stream: u64) -> Self {
+    pub(crate) fn new(stream: u64) -> Self {
         Self {
             frames: FrameLog::new(stream),
             numbers: Default::default(),
@@ -78,17 +78,22 @@ impl Counters {
 
     /// Leaves out what came before this side joined.
     #[must_use]
-    pub fn joined_after(self, passed: JoinPoint) -> Self {
+    pub(crate) fn joined_after(self, passed: JoinPoint) -> Self {
         Self { passed, ..self }
     }
 
     /// Whether a packet is one that was sent before this side joined.
-    pub fn is_before_joining(&mut self, header: &Header) -> bool {
+    pub(crate) fn is_before_joining(&mut self, header: &Header) -> bool {
         self.passed.covers(header)
     }
 
     /// Notes that a frame begins to arrive.
-    pub fn begin_frame(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
+    pub(crate) fn begin_frame(
+        &mut self,
+        number: FrameNumber,
+        contents: FrameContents,
+        now: Duration,
+    ) {
         let first = self.span.map_or(now, |(first, _)| first);
         self.span = Some((first, now));
         self.frames.begin(number, contents, now);
@@ -96,7 +101,7 @@ impl Counters {
 
     /// Counts a packet of `len` bytes. What follows of one that is not
     /// [`Arrival::New`] is not to be looked at.
-    pub fn record_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
+    pub(crate) fn record_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
         let arrival = self.record_number(header.channel, header.number);
         self.attendance.record(header, arrival, now);
         match arrival {
@@ -114,36 +119,36 @@ impl Counters {
     }
 
     /// Counts a datagram whose checksum does not hold.
-    pub fn record_corrupt(&mut self) {
+    pub(crate) fn record_corrupt(&mut self) {
         self.corrupt += 1;
     }
 
     /// Counts datagrams dropped in the socket's buffer.
-    pub fn record_socket_drops(&mut self, datagrams: u64) {
+    pub(crate) fn record_socket_drops(&mut self, datagrams: u64) {
         self.socket_dropped += datagrams;
         self.drops.record(datagrams);
     }
 
     /// Datagrams were dropped in the buffer of a socket that several streams
     /// share.
-    pub fn record_shared_drops(&mut self) {
+    pub(crate) fn record_shared_drops(&mut self) {
         self.drops.record_shared();
     }
 
     /// Nothing was received for so long that what is missing until the next
     /// packet was lost in an outage: no parity would have helped against that.
-    pub fn record_outage(&mut self) {
+    pub(crate) fn record_outage(&mut self) {
         self.resuming = [true; 3];
     }
 
     /// Counts the bytes of a whole frame.
-    pub fn record_whole(&mut self, jpeg_bytes: usize) {
+    pub(crate) fn record_whole(&mut self, jpeg_bytes: usize) {
         self.jpeg_bytes += jpeg_bytes as u64;
     }
 
     /// Takes the sender's counts. `from_start` says whether this side was
     /// listening when the stream began.
-    pub fn record_sender_report(&mut self, totals: SenderReport, from_start: bool) {
+    pub(crate) fn record_sender_report(&mut self, totals: SenderReport, from_start: bool) {
         self.from_start |= from_start;
         let refused = totals.unsent_first..totals.unsent_end.min(totals.media);
         self.unsent.record(refused);
@@ -168,19 +173,19 @@ impl Counters {
 
     /// Whether this side was listening when the stream began.
     #[must_use]
-    pub fn is_from_start(&self) -> bool {
+    pub(crate) fn is_from_start(&self) -> bool {
         self.from_start
     }
 
     /// The sender's newest counts.
     #[must_use]
-    pub fn totals(&self) -> Option<&SenderReport> {
+    pub(crate) fn totals(&self) -> Option<&SenderReport> {
         self.totals.as_ref().map(|(_, last)| last)
     }
 
     /// The frames that this side is accountable for begin with this one.
     #[must_use]
-    pub fn first_frame(&self) -> u64 {
+    pub(crate) fn first_frame(&self) -> u64 {
         match (self.from_start, self.frames.first_own(), &self.totals) {
             (false, Some(first), _) => first,
             (false, None, Some((joined, _))) => joined.frames_sent,
@@ -190,7 +195,7 @@ impl Counters {
 
     /// One above the newest frame known to have been sent.
     #[must_use]
-    pub fn frames_sent(&self) -> u64 {
+    pub(crate) fn frames_sent(&self) -> u64 {
         self.frames
             .next()
             .max(self.totals().map_or(0, |totals| totals.frames_sent))
@@ -198,7 +203,12 @@ impl Counters {
 
     /// Hands out the records of frames whose outcome is settled: of all at the
     /// `end`. `settled` is shown each of a frame of which something arrived.
-    pub fn settle(&mut self, outlook: &Outlook, end: bool, settled: &mut dyn FnMut(&FrameRecord)) {
+    pub(crate) fn settle(
+        &mut self,
+        outlook: &Outlook,
+        end: bool,
+        settled: &mut dyn FnMut(&FrameRecord),
+    ) {
         let knowledge = Knowledge {
             missing: MissingPackets {
                 numbers: &self.numbers,
@@ -214,7 +224,7 @@ impl Counters {
     }
 
     /// Fills in what a report carries of the counts.
-    pub fn fill_report(&self, outlook: &Outlook, report: &mut ReceiverReport) {
+    pub(crate) fn fill_report(&self, outlook: &Outlook, report: &mut ReceiverReport) {
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));
         let media = self.range(Channel::Media);
@@ -241,7 +251,7 @@ impl Counters {
 
     /// All counts.
     #[must_use]
-    pub fn statistics(&self, outlook: &Outlook) -> Statistics {
+    pub(crate) fn statistics(&self, outlook: &Outlook) -> Statistics {
         let totals = self.totals();
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));

@@ -11,7 +11,7 @@ use crate::time::SenderTime;
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>
 #[derive(Clone, Debug, Default)]
-pub struct Jitter {
+pub(crate) struct Jitter {
     transit: Option<i128>,
     micros: f64,
     differences: DelayHistogram,
@@ -19,7 +19,7 @@ pub struct Jitter {
 
 impl Jitter {
     /// Counts a packet.
-    pub fn record(&mut self, sent: SenderTime, arrival: Duration) {
+    pub(crate) fn record(&mut self, sent: SenderTime, arrival: Duration) {
         let transit = sent.transit(arrival);
         if let Some(before) = self.transit.replace(transit) {
             let difference = (transit - before).unsigned_abs() as f64;
@@ -32,13 +32,13 @@ impl Jitter {
     /// The differences of transit time from packet to packet, in milliseconds;
     /// `None` before the second packet.
     #[must_use]
-    pub fn distribution(&self) -> Option<Percentiles> {
+    pub(crate) fn distribution(&self) -> Option<Percentiles> {
         self.differences.percentiles()
     }
 
     /// The jitter in microseconds; `None` before the second packet.
     #[must_use]
-    pub fn micros(&self) -> Option<f64> {
+    pub(crate) fn micros(&self) -> Option<f64> {
         self.transit.map(|_| self.micros)
     }
 }

@@ -20,7 +20,7 @@ pub(super) use tally::Tally;
 
 /// A frame that did not become whole in time is settled when the newest is so
 /// many numbers ahead: nothing of it is taken in after that.
-pub const HORIZON: u64 = 256;
+pub(crate) const HORIZON: u64 = 256;
 
 /// The most frames that are open: those on their way to be shown, and those
 /// before the horizon. With more the oldest is settled as it stands.
@@ -37,7 +37,7 @@ const MAX_RUN: u64 = 1 << 16;
 
 /// The frames of one stream.
 #[derive(Debug, Default)]
-pub struct FrameLog {
+pub(crate) struct FrameLog {
     stream: u64,
     open: BTreeMap<u64, Open>,
     /// The lowest frame of which something arrived, and one above the highest.
@@ -86,19 +86,19 @@ enum Settled {
 
 /// What a frame consists of.
 #[derive(Clone, Copy, Debug)]
-pub struct FrameContents {
+pub(crate) struct FrameContents {
     /// How many chunks.
-    pub chunks: u32,
+    pub(crate) chunks: u32,
     /// How many bytes.
-    pub bytes: u32,
+    pub(crate) bytes: u32,
     /// When the picture was taken.
-    pub captured: SenderTime,
+    pub(crate) captured: SenderTime,
 }
 
 impl FrameLog {
     /// No frames of the stream with this number.
     #[must_use]
-    pub fn new(stream: u64) -> Self {
+    pub(crate) fn new(stream: u64) -> Self {
         Self {
             stream,
             ..Self::default()
@@ -106,7 +106,7 @@ impl FrameLog {
     }
 
     /// The next record, in the order of numbers.
-    pub fn poll(&mut self) -> Option<FrameRecord> {
+    pub(crate) fn poll(&mut self) -> Option<FrameRecord> {
         match self.waiting.front_mut()? {
             Settled::Absent(range, outcome) => {
                 let number = FrameNumber(range.start);
@@ -126,13 +126,13 @@ impl FrameLog {
 
     /// Whether the frame's outcome is settled: nothing of it is to be taken in.
     #[must_use]
-    pub fn is_settled(&self, number: FrameNumber) -> bool {
+    pub(crate) fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
         settled.is_some_and(|settled| number.0 < settled.end)
     }
 
     /// The first piece of a frame arrived.
-    pub fn begin(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
+    pub(crate) fn begin(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
         let (first, next) = self.range.unwrap_or((number.0, number.0));
         self.range = Some((first.min(number.0), next.max(number.0 + 1)));
         let record = FrameRecord {
@@ -154,14 +154,14 @@ impl FrameLog {
 
     /// The lowest frame of which something arrived.
     #[must_use]
-    pub fn first(&self) -> Option<u64> {
+    pub(crate) fn first(&self) -> Option<u64> {
         self.range.map(|(first, _)| first)
     }
 
     /// The first frame that this side is accountable for where it joined late:
     /// not the one that it joined within, if that is why it was given up.
     #[must_use]
-    pub fn first_own(&self) -> Option<u64> {
+    pub(crate) fn first_own(&self) -> Option<u64> {
         self.range.map(|(first, _)| {
             let within = self.joined_within == Some(first);
             let open = self.open.get(&first);
@@ -175,12 +175,12 @@ impl FrameLog {
 
     /// One above the highest frame of which something arrived; 0 before it.
     #[must_use]
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.range.map_or(0, |(_, next)| next)
     }
 
     /// The frames whose outcome may still change, as far as they go.
-    pub fn open(&self) -> impl Iterator<Item = &FrameRecord> {
+    pub(crate) fn open(&self) -> impl Iterator<Item = &FrameRecord> {
         self.open.values().map(|open| &open.record)
     }
 

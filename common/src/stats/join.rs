@@ -6,11 +6,11 @@ use crate::wire::native::Header;
 /// was followed: what is below was sent before this side joined, also if it
 /// comes later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct JoinPoint([u64; 3]);
+pub(crate) struct JoinPoint([u64; 3]);
 
 impl JoinPoint {
     /// Notes a packet that is not looked at.
-    pub fn record(&mut self, header: &Header) {
+    pub(crate) fn record(&mut self, header: &Header) {
         let end = &mut self.0[header.channel as usize];
         *end = (*end).max(header.number.0.saturating_add(1));
     }

@@ -14,7 +14,7 @@ use crate::stats::{Bursts, LossPattern, Percentiles};
 /// A packet is taken once it is too late for it to arrive; what is younger is
 /// looked at for every [`LossPatternMeter::read`].
 #[derive(Clone, Debug, Default)]
-pub struct LossPatternMeter {
+pub(crate) struct LossPatternMeter {
     /// The first packet that was not taken yet.
     at: Option<u64>,
     pattern: LossPattern,
@@ -35,7 +35,7 @@ struct Burst {
 impl LossPatternMeter {
     /// Takes what is about to be forgotten when a packet with this number is
     /// noted; the accounts begin with `start`.
-    pub fn advance(&mut self, numbers: &SequenceTracker, start: u64, number: u64) {
+    pub(crate) fn advance(&mut self, numbers: &SequenceTracker, start: u64, number: u64) {
         let horizon = (number + 1).saturating_sub(WINDOW);
         if horizon > start {
             self.take_until(numbers, start, horizon);
@@ -44,7 +44,7 @@ impl LossPatternMeter {
 
     /// The pattern of all packets from `start` to below `end`.
     #[must_use]
-    pub fn read(&self, numbers: &SequenceTracker, start: u64, end: u64) -> LossPattern {
+    pub(crate) fn read(&self, numbers: &SequenceTracker, start: u64, end: u64) -> LossPattern {
         let mut all = self.clone();
         all.take_until(numbers, start, end);
         all.close_run();

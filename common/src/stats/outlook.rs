@@ -4,12 +4,12 @@ use crate::seq::FrameNumber;
 
 /// What the counters are told of the frames under way.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Outlook {
+pub(crate) struct Outlook {
     /// The first frame that is still waited for.
-    pub awaited: Option<FrameNumber>,
+    pub(crate) awaited: Option<FrameNumber>,
     /// What is to be added to the sender's time to have this side's, in
     /// microseconds.
-    pub offset_micros: Option<i64>,
+    pub(crate) offset_micros: Option<i64>,
     /// Whether the sender said that nothing follows.
-    pub bye: bool,
+    pub(crate) bye: bool,
 }

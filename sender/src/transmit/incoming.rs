@@ -87,7 +87,7 @@ impl TransmitLoop<'_> {
             return;
         };
         let served = self.sender.admitted();
-        info!("{event:?}, {served} served");
+        info!("{event}, {served} served");
         match event {
             Event::Admitted {
                 destination,

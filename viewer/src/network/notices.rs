@@ -10,6 +10,7 @@ use framegram_common::receiver::{Event, Policy};
 use framegram_common::wire::Format;
 use framegram_net as net;
 use log::{debug, info};
+use serde::Serialize;
 
 use super::Network;
 use crate::report::live::{Live, Meter};
@@ -17,7 +18,7 @@ use crate::shared::TileNews;
 
 impl Network {
     pub(super) fn handle_event(&mut self, event: Event, now: Duration) {
-        info!("{event:?}");
+        info!("{event}");
         let is_grid = self.policy == Policy::Grid;
         match event {
             Event::Followed {
@@ -171,8 +172,10 @@ impl Network {
             let time = seconds(now.saturating_sub(self.started).as_secs_f64());
             let line = live.line();
             debug!(
-                "{:?}, {:?}, {:?}",
-                live.statistics.packets, live.statistics.outcomes, live.statistics.clock
+                "{}, {}, {}",
+                json(&live.statistics.packets),
+                json(&live.statistics.outcomes),
+                json(&live.statistics.clock)
             );
             self.console.progress(&match self.policy {
                 Policy::Follow => format!("{time}: {line}"),
@@ -195,3 +198,8 @@ const MOST_OTHERS: usize = 8;
 
 /// Senders that are remembered by address, for the report.
 const MOST_ADDRESSES: usize = 8;
+
+/// Figures for the log, by the names that they have in a report.
+fn json(figures: &impl Serialize) -> String {
+    serde_json::to_string(figures).unwrap_or_default()
+}

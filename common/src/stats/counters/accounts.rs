@@ -27,13 +27,13 @@ impl Attendance {
 
 impl Counters {
     /// Nothing that arrives after this is counted.
-    pub fn close(&mut self, now: Duration) {
+    pub(crate) fn close(&mut self, now: Duration) {
         self.attendance.until.get_or_insert(now);
     }
 
     /// What this side is accountable for, and its counts.
     #[must_use]
-    pub fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         let packets = self.packets();
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let channels = Channel::ALL.map(|channel| {

@@ -10,13 +10,13 @@ use crate::wire::native::{Channel, SenderReport};
 
 /// Packets that carry frames, before any repair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LossCounts {
+pub(crate) struct LossCounts {
     /// From the first received to the highest received.
-    pub expected: u64,
+    pub(crate) expected: u64,
     /// Of these, not received, though they left the sender.
-    pub missing: u64,
+    pub(crate) missing: u64,
     /// Runs of packets that were missing when the next one came.
-    pub gaps: u64,
+    pub(crate) gaps: u64,
 }
 
 /// Packets of all channels:
@@ -35,28 +35,28 @@ pub(super) struct PacketCounts {
 impl Counters {
     /// Repair packets received.
     #[must_use]
-    pub fn repair_received(&self) -> u64 {
+    pub(crate) fn repair_received(&self) -> u64 {
         self.numbers(Channel::Repair).received()
     }
 
     /// One above the highest number of a channel that was received; 0 before
     /// the first.
     #[must_use]
-    pub fn received_to(&self, channel: Channel) -> u64 {
+    pub(crate) fn received_to(&self, channel: Channel) -> u64 {
         self.numbers(channel).next()
     }
 
     /// One above the highest number of a channel that is known to have been
     /// used.
     #[must_use]
-    pub fn sent(&self, channel: Channel) -> u64 {
+    pub(crate) fn sent(&self, channel: Channel) -> u64 {
         let told = self.totals().map_or(0, |totals| counted(totals, channel));
         self.received_to(channel).max(told)
     }
 
     /// What the numbers of media and repair packets say of loss, outages left out.
     #[must_use]
-    pub fn loss_counts(&self) -> LossCounts {
+    pub(crate) fn loss_counts(&self) -> LossCounts {
         let mut counts = LossCounts::default();
         for channel in [Channel::Media, Channel::Repair] {
             let numbers = self.numbers(channel);

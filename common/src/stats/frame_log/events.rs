@@ -11,7 +11,7 @@ use crate::time::SenderTime;
 impl FrameLog {
     /// A packet with a chunk arrived that left at `sent`; `base` is the number
     /// of the media packet with the frame's first chunk, where it tells that.
-    pub fn record_chunk(
+    pub(crate) fn record_chunk(
         &mut self,
         number: FrameNumber,
         base: Option<u64>,
@@ -27,13 +27,13 @@ impl FrameLog {
     }
 
     /// A chunk was put in its place that had not arrived as it was sent first.
-    pub fn record_repaired(&mut self, number: FrameNumber, origin: Origin) {
+    pub(crate) fn record_repaired(&mut self, number: FrameNumber, origin: Origin) {
         self.count_repaired(number, origin, |count| count + 1);
     }
 
     /// A chunk that was repaired this way arrived after all as it was sent
     /// first: it was late, and not lost.
-    pub fn record_belated(&mut self, number: FrameNumber, repaired: Origin) {
+    pub(crate) fn record_belated(&mut self, number: FrameNumber, repaired: Origin) {
         self.count_repaired(number, repaired, |count| count.saturating_sub(1));
     }
 
@@ -61,12 +61,12 @@ impl FrameLog {
 
     /// How many chunks were lost, and repaired: by parity, by request.
     #[must_use]
-    pub fn repaired(&self) -> (u64, u64) {
+    pub(crate) fn repaired(&self) -> (u64, u64) {
         (self.repaired_by_parity, self.repaired_by_retransmission)
     }
 
     /// The frame became whole.
-    pub fn complete(&mut self, number: FrameNumber, now: Duration) {
+    pub(crate) fn complete(&mut self, number: FrameNumber, now: Duration) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.record.complete = Some(now);
         }
@@ -74,7 +74,7 @@ impl FrameLog {
 
     /// The frame became whole after it was given up: while something of it was
     /// there, or while nothing was.
-    pub fn complete_late(&mut self, number: FrameNumber, now: Duration) {
+    pub(crate) fn complete_late(&mut self, number: FrameNumber, now: Duration) {
         self.complete(number, now);
         self.joined_within.take_if(|within| *within == number.0);
         if let Some(open) = self.open.get_mut(&number.0)
@@ -86,14 +86,14 @@ impl FrameLog {
     }
 
     /// The frame has no hole, and is not the one that was sent.
-    pub fn record_broken(&mut self, number: FrameNumber) {
+    pub(crate) fn record_broken(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = State::Broken;
         }
     }
 
     /// The frame is handed out with holes; this share of it, 0 to 1, is stale.
-    pub fn record_stale(&mut self, number: FrameNumber, stale: f64) {
+    pub(crate) fn record_stale(&mut self, number: FrameNumber, stale: f64) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.record.stale = stale;
             open.holes = true;
@@ -101,7 +101,7 @@ impl FrameLog {
     }
 
     /// The frame was given up, and is not shown.
-    pub fn give_up(&mut self, number: FrameNumber) {
+    pub(crate) fn give_up(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0)
             && open.state == State::Coming
         {
@@ -111,12 +111,12 @@ impl FrameLog {
 
     /// This side joined in the midst of the frame: if it does not become whole,
     /// it was sent before.
-    pub fn join_within(&mut self, number: FrameNumber) {
+    pub(crate) fn join_within(&mut self, number: FrameNumber) {
         self.joined_within = Some(number.0);
     }
 
     /// The frame was shown.
-    pub fn record_shown(&mut self, number: FrameNumber, at: Duration) {
+    pub(crate) fn record_shown(&mut self, number: FrameNumber, at: Duration) {
         let Some(open) = self.open.get_mut(&number.0) else {
             return;
         };
@@ -130,7 +130,7 @@ impl FrameLog {
     }
 
     /// A newer frame was shown instead.
-    pub fn record_skipped(&mut self, number: FrameNumber) {
+    pub(crate) fn record_skipped(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = match (open.holes, open.record.complete) {
                 (false, _) => State::Told(Outcome::Skipped),
@@ -141,7 +141,7 @@ impl FrameLog {
     }
 
     /// The decoder gave the frame up.
-    pub fn record_undecodable(&mut self, number: FrameNumber) {
+    pub(crate) fn record_undecodable(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = State::Told(Outcome::Undecodable);
         }

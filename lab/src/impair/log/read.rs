@@ -26,7 +26,7 @@ pub enum ReadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is something else.
-    #[error("it is no log of --impair-log")]
+    #[error("it is no impairment log")]
     Foreign,
     /// A row cannot be one.
     #[error("line {0} is no row of a log: the file was changed, or cut off")]
