@@ -22,7 +22,7 @@ use framegram_cli::threads::Threads;
 use self::report::Report;
 use self::table::Table;
 use crate::args::WhatIf;
-use crate::what_if::{Journey, Part, Prediction, Setting, replay};
+use crate::what_if::{Completeness, Prediction, Setting, TracedStream, replay};
 
 /// What was tried, and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -53,26 +53,26 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
         .transpose()?;
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-    let journey =
-        Journey::read(BufReader::new(file)).with_context(|| format!("cannot replay {name}"))?;
+    let stream = TracedStream::read(BufReader::new(file))
+        .with_context(|| format!("cannot replay {name}"))?;
     let mut out: Box<dyn Write> = if piped {
         Box::new(io::sink())
     } else {
         Box::new(StandardOutput)
     };
-    for line in introduction(&journey) {
+    for line in introduction(&stream) {
         writeln!(out, "{line}")?;
     }
-    let table = Table::new(&journey, args);
+    let table = Table::new(&stream, args);
     let seed = args.seed;
-    let settings = if journey.datagrams.1 > 0 {
+    let settings = if stream.datagrams.1 > 0 {
         table.settings()
     } else {
         Vec::new()
     };
     // Only where the line can be redrawn.
     let console = Console::new(args.quiet || !io::stderr().is_terminal());
-    let outcomes = replay_all(&journey, &settings, seed, &console);
+    let outcomes = replay_all(&stream, &settings, seed, &console);
     let tried = settings.into_iter().zip(outcomes);
     let tried: Vec<_> = tried
         .map(|(setting, outcome)| Tried { setting, outcome })
@@ -86,7 +86,7 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
     }
     let write = |out: &mut dyn Write| {
         // As one text: serde's errors hide that a pipe's reader has gone.
-        let report = Report::new(&journey, &tried, seed);
+        let report = Report::new(&stream, &tried, seed);
         Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
     };
     match report {
@@ -99,7 +99,7 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
 
 /// Replays all settings, on all processors.
 fn replay_all(
-    journey: &Journey,
+    stream: &TracedStream,
     settings: &[Setting],
     seed: u64,
     console: &Console,
@@ -113,7 +113,7 @@ fn replay_all(
                 return;
             };
             console.progress(&format!("Replay {} of {}", at + 1, settings.len()));
-            let outcome = replay(journey, setting, seed);
+            let outcome = replay(stream, setting, seed);
             outcomes.lock().unwrap_or_else(PoisonError::into_inner)[at] = outcome;
         }
     };
@@ -130,40 +130,40 @@ fn replay_all(
 }
 
 /// What the trace tells.
-fn introduction(journey: &Journey) -> Vec<String> {
-    let (sent, lost) = journey.datagrams;
-    let frames = journey.frames();
+fn introduction(stream: &TracedStream) -> Vec<String> {
+    let (sent, lost) = stream.datagrams;
+    let frames = stream.frames();
     let mut lines = vec![format!(
         "{} frames in {}; {} datagrams sent, {} of them lost ({}), {:.1} in a row on average.",
         count(frames),
-        seconds(journey.duration.as_secs_f64()),
+        seconds(stream.duration.as_secs_f64()),
         count(sent),
         count(lost),
         percent(lost as f64 / sent.max(1) as f64),
-        if lost == 0 { 0.0 } else { journey.run },
+        if lost == 0 { 0.0 } else { stream.run },
     )];
-    let (settled, whole) = journey.settled;
+    let (settled, whole) = stream.settled;
     if settled > 0 {
-        let cost = journey.counts.filter(|counts| counts.jpeg_bytes > 0);
+        let cost = stream.counts.filter(|counts| counts.jpeg_bytes > 0);
         let cost = cost.map_or(String::new(), |counts| {
             let ratio = counts.bytes as f64 / counts.jpeg_bytes as f64;
             format!(", {ratio:.2} bytes sent for each byte of JPEG")
         });
-        let rtt = journey.rtt.map_or(String::new(), |rtt| {
+        let rtt = stream.rtt.map_or(String::new(), |rtt| {
             format!(", round trip {}", milliseconds(rtt))
         });
         lines.push(format!(
             "As it was: {} of {} frames came through whole{cost} (latency {}{rtt}).",
             count(whole),
             count(settled),
-            milliseconds(journey.latency),
+            milliseconds(stream.latency),
         ));
     }
-    let (streams, which) = journey.streams;
+    let (streams, which) = stream.streams;
     if settled == 0 {
         let why = if which < streams {
             "another stream came before the outcomes of its frames were settled"
-        } else if journey.part == Part::Whole {
+        } else if stream.part == Completeness::Whole {
             "the outcomes of its frames are not in the trace"
         } else {
             "the trace ends before the outcomes of its frames were settled"
@@ -178,22 +178,22 @@ fn introduction(journey: &Journey) -> Vec<String> {
             count(which as u64),
         ));
     }
-    if let Some(behind) = journey.junk {
+    if let Some(behind) = stream.junk {
         lines.push(format!(
             "Behind the end of the trace, after {} bytes, stands something else: it is left out.",
             count(behind)
         ));
     }
-    match &journey.part {
-        Part::Whole => {}
-        Part::Limit => lines.push("The trace ended at its largest size.".to_owned()),
-        Part::Slow => lines.push("The trace ended where its disk was too slow.".to_owned()),
-        Part::Broken(how) => {
+    match &stream.part {
+        Completeness::Whole => {}
+        Completeness::Limit => lines.push("The trace ended at its largest size.".to_owned()),
+        Completeness::Slow => lines.push("The trace ended where its disk was too slow.".to_owned()),
+        Completeness::Broken(how) => {
             lines.push(format!(
                 "The trace is not whole: {how}. This is of what is."
             ));
         }
-        Part::Long => {
+        Completeness::Long => {
             lines.push("The trace is longer than is looked at: the rest is left out.".to_owned());
         }
     }

@@ -10,10 +10,10 @@
 //!   with DEFLATE (<https://www.rfc-editor.org/rfc/rfc1951>): at most
 //!   [`MAX_BLOCK`] bytes, each an [`Entry`] in postcard's format
 //!   (<https://postcard.jamesmunns.com/wire-format>).
-//! - Times are microseconds. Times, numbers, counts and chunks are told as
-//!   differences from what stood before in the same block, where all of that
-//!   begins as 0: a block can be read by itself. A difference of 64 bits is
-//!   written as `(n << 1) ^ (n >> 63)`.
+//! - Times are microseconds. Times, numbers, counts and chunks are
+//!   differences from the previous ones of the block, which begins with zeros: a
+//!   block can be read by itself. A difference of 64 bits is written as
+//!   `(n << 1) ^ (n >> 63)`.
 //! - What was lost has no entry: its number is missing between the others.
 //! - The last entry says why the trace ends there. A file without it was cut
 //!   off, and is read as far as it is whole.
@@ -100,7 +100,7 @@ pub struct Datagram {
     pub len: u32,
     /// What became of it.
     pub disposition: Disposition,
-    /// What is known of it besides.
+    /// What else is known of it.
     pub content: Content,
 }
 

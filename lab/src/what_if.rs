@@ -20,24 +20,24 @@
 //! Contents are not known either, so only whole frames count.
 
 mod drive;
-mod gathered;
-mod journey;
 mod layout;
 mod path;
 mod replay;
 mod slots;
+mod stream_index;
+mod traced_stream;
 
 use std::time::Duration;
 
-pub use journey::{Journey, JourneyError, Part};
 pub use replay::replay;
+pub use traced_stream::{Completeness, TracedStream, TracedStreamError};
 
 use framegram_common::fec::Fec;
 
-/// So many datagrams lost in a row may be an outage: fewer are chance.
+/// The fewest datagrams lost in a row that can be an outage: fewer are chance.
 pub const LEAST_RUN: usize = 3;
 
-/// An outage lasts so long at the least: longer than what leaves in one step.
+/// The shortest outage: longer than one step of the pacer.
 pub const LEAST_OUTAGE: Duration = Duration::from_millis(2);
 
 /// What is tried.

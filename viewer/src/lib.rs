@@ -184,7 +184,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     .with_impairment(outputs.impaired);
     let guard = threads.clone();
     let network = threads.spawn("network", move || network.run(&guard))?;
-    // From here on nothing fails before the sender is told and the report is
+    // From here on nothing fails before the bye is sent and the report is
     // written.
     let mut presenter = Presenter::new(
         display,

@@ -18,7 +18,7 @@ use crate::report::files::Files;
 use crate::sink::snapshot::Snapshot;
 use crate::tracer::Tracer;
 
-/// What is written besides the recording, which is a sink.
+/// The output files and pipes, except the recording, which is a sink.
 pub(crate) struct Outputs {
     pub(crate) files: Files,
     pub(crate) snapshot: Option<Snapshot>,

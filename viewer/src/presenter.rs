@@ -1,4 +1,4 @@
-//! The main thread: waiting frames to the sinks, and when it is enough.
+//! The main thread: takes frames to the sinks, and decides when to end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::shared::{News, Shared, TileNews};
 use crate::sink::recordings::Recordings;
 use crate::sink::{Flow, Settled, Shown, Sink, Status};
 
-/// Frames into sinks, until it is enough.
+/// Takes frames to the sinks until the end of the run.
 pub struct Presenter {
     /// For the eye: where several frames of a tile wait, it gets only the newest.
     display: Option<Box<dyn Sink>>,
@@ -39,7 +39,7 @@ pub struct Presenter {
     /// The figures for a script.
     lines: Option<(Lines, Pipe)>,
     shared: Arc<Shared>,
-    /// Set from outside when it is enough.
+    /// Set from outside to end the run.
     stop: Arc<AtomicBool>,
     frames: u64,
     /// When the first frame was shown.
@@ -47,7 +47,7 @@ pub struct Presenter {
     /// The last frame shown in each tile.
     last: Vec<Option<Bytes>>,
     concealer: Concealer,
-    /// Who is told, once, what is odd about the sender's JPEGs.
+    /// Gets one remark on what is odd about the sender's JPEGs.
     remarks_to: Option<Arc<Console>>,
 }
 

@@ -1,4 +1,4 @@
-//! What is told of a stream: everything from the one struct of statistics.
+//! Reports of a stream, all from the one struct of statistics.
 
 pub mod advice;
 pub mod csv;

@@ -78,7 +78,7 @@ impl Tracer {
         self.recorder.record_followed(stream, format, from, now);
     }
 
-    /// A datagram came; the receiver has heard of it before, and says what it is.
+    /// Records a datagram, with the receiver's verdict on it.
     pub fn record_datagram(
         &mut self,
         received: &Received,

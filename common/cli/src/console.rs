@@ -32,10 +32,10 @@ const ENDING: Duration = Duration::from_millis(500);
 /// Back to the start of the line, and erase it.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
-/// Where a person is told things; for several threads.
+/// Messages and progress on standard error, from any thread.
 ///
-/// What cannot be written, since nobody reads any more, is not worth ending a
-/// stream for. When it is dropped, what still waits is given a moment.
+/// An error of writing does not end a stream. Dropping the console waits briefly
+/// for the lines that are left.
 pub struct Console {
     queue: Arc<Queue>,
     quiet: bool,
@@ -53,11 +53,11 @@ struct State {
     lines: VecDeque<String>,
     /// The newest line of progress, on a terminal.
     progress: Option<String>,
-    /// Lines that found no room since the last that did.
+    /// Lines dropped for lack of room since the last one that was queued.
     dropped: u64,
-    /// The line of progress is to be left as it stands.
+    /// The line of progress stays on the terminal.
     settling: bool,
-    /// The writer has something in hand.
+    /// The writer is writing.
     writing: bool,
     /// How often it came back from writing.
     written: u64,
@@ -89,8 +89,7 @@ impl Console {
     fn over(out: impl Write + Send + 'static, terminal: bool) -> Self {
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
-        // It knows only lines, and ends by itself: where it breaks down or has
-        // no room, nobody is told anything, which is all that it is for.
+        // It is not one of `Threads`: if it panics, there is nowhere to report it.
         let writer = move || {
             let _ = guarded(|| taken.write_all(out));
             taken.give_up();

@@ -1,4 +1,4 @@
-//! The word to stop, heard by every thread at once.
+//! The request to stop, for all threads at once.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// No wait is longer, so that no sum of times overflows.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// Says to all its clones that the stream is to end.
+/// Requests the end of the stream, for all its clones.
 #[derive(Clone, Default)]
 pub struct Stop {
     shared: Arc<Shared>,

@@ -27,8 +27,8 @@ pub enum DiscardReason {
     Address,
     /// It is of another format than the one that is taken.
     Format,
-    /// It is of no stream of a known format. Counted until a stream is
-    /// followed: what is damaged of that is told elsewhere.
+    /// It belongs to no stream of a known format. Counted until a stream is
+    /// followed; corrupt datagrams of that stream are counted as such.
     Unknown,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::seq::FrameNumber;
 
-/// What the counters are told of the frames under way.
+/// The state of the frames under way, for the counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outlook {
     /// The first frame that is still waited for.

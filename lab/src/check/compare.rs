@@ -20,7 +20,7 @@ pub(super) struct Figure {
 pub(super) struct Comparison {
     /// What a person sees.
     pub(super) figures: Vec<Figure>,
-    /// What differs besides, in words.
+    /// Other differences, in words.
     pub(super) differences: Vec<String>,
     /// What was not compared, and why.
     pub(super) notes: Vec<String>,
@@ -188,7 +188,7 @@ impl Comparison {
         });
     }
 
-    /// A figure that is told of only when it differs.
+    /// A figure that is reported only if it differs.
     pub(super) fn demand(&mut self, name: &str, measured: u64, injected: u64) {
         if measured != injected {
             self.differences.push(format!(

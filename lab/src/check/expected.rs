@@ -15,8 +15,8 @@ use super::events::{Event, Kind, Sides};
 pub(super) struct Expected {
     /// By channel, in the order of [`Channel::ALL`].
     pub(super) packets: [Packets; 3],
-    /// Corrupt datagrams: of those before the first and after the last packet
-    /// that arrived the viewer may have heard or not.
+    /// Corrupt datagrams: the viewer may or may not have counted those before the
+    /// first and after the last packet that arrived.
     pub(super) corrupt: RangeInclusive<u64>,
     /// Frames all of whose chunks were sent in the compared range, by number.
     pub(super) frames: BTreeMap<u32, Frame>,

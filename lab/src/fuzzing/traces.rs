@@ -5,7 +5,7 @@ use std::time::Duration;
 use framegram_common::fec::Fec;
 
 use crate::trace::{Entry, Reader, block};
-use crate::what_if::{Journey, Setting, replay};
+use crate::what_if::{Setting, TracedStream, replay};
 
 /// A file as it is; and its bytes as the entries of a block whose checksum is
 /// true.
@@ -21,18 +21,18 @@ pub(super) fn run(bytes: &[u8]) {
         block::put(&block::entries(some), &mut file);
     }
     assert_eq!(read(&file), entries);
-    let Ok(journey) = Journey::read(&file[..]) else {
+    let Ok(stream) = TracedStream::read(&file[..]) else {
         return;
     };
     // What is long is only more of the same.
-    if journey.frames() <= 50 && journey.datagrams.0 <= 500 && journey.duration <= LONGEST {
+    if stream.frames() <= 50 && stream.datagrams.0 <= 500 && stream.duration <= LONGEST {
         let setting = Setting {
             fec: Fec::Auto,
             requests: Some(Duration::from_millis(20)),
-            latency: journey.latency.min(LONGEST),
+            latency: stream.latency.min(LONGEST),
             pace: true,
         };
-        let told = replay(&journey, &setting, 0);
+        let told = replay(&stream, &setting, 0);
         assert!(told.whole <= told.frames);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::what_if::Journey;
+use crate::what_if::TracedStream;
 use framegram_common::fec::Fec;
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ struct Row {
 }
 
 impl Report {
-    pub(super) fn new(journey: &Journey, tried: &[Tried], seed: u64) -> Self {
+    pub(super) fn new(stream: &TracedStream, tried: &[Tried], seed: u64) -> Self {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         let base = tried.first().map_or(0, |base| base.outcome.whole);
         let row = |tried: &Tried| Row {
@@ -62,13 +62,13 @@ impl Report {
         Self {
             version: 1,
             seed,
-            frames: journey.frames(),
-            replayed: journey.replayed(),
-            datagrams: journey.datagrams.0,
-            datagrams_lost: journey.datagrams.1,
-            whole: (journey.settled.0 > 0).then_some(journey.settled.1),
-            latency_ms: millis(journey.latency),
-            rtt_ms: journey.rtt.map(millis),
+            frames: stream.frames(),
+            replayed: stream.replayed(),
+            datagrams: stream.datagrams.0,
+            datagrams_lost: stream.datagrams.1,
+            whole: (stream.settled.0 > 0).then_some(stream.settled.1),
+            latency_ms: millis(stream.latency),
+            rtt_ms: stream.rtt.map(millis),
             settings: tried.iter().map(row).collect(),
         }
     }

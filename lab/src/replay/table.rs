@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::what_if::{Journey, Setting};
+use crate::what_if::{Setting, TracedStream};
 use framegram_cli::numbers::count;
 use framegram_common::fec::Fec;
 
@@ -29,8 +29,8 @@ struct Row {
 impl Table {
     /// Without wishes: the latency of the trace and others, the round trip of
     /// the trace and others.
-    pub(super) fn new(journey: &Journey, args: &WhatIf) -> Self {
-        let latency = args.latency.unwrap_or(journey.latency);
+    pub(super) fn new(stream: &TracedStream, args: &WhatIf) -> Self {
+        let latency = args.latency.unwrap_or(stream.latency);
         let parity = |(name, fec): (String, Fec)| Row {
             name,
             fec,
@@ -60,7 +60,7 @@ impl Table {
         });
         let mut trips = args.rtt.clone();
         if trips.is_empty() {
-            let own = journey.rtt.unwrap_or(SOME_TRIP);
+            let own = stream.rtt.unwrap_or(SOME_TRIP);
             let longer = LONGER_TRIPS.into_iter().filter(|longer| *longer > own * 2);
             trips.extend(std::iter::once(own).chain(longer));
         }
@@ -70,8 +70,8 @@ impl Table {
                 .chain(trips.into_iter().map(Some))
                 .collect(),
             latency,
-            frames: journey.frames(),
-            replayed: journey.replayed(),
+            frames: stream.frames(),
+            replayed: stream.replayed(),
         }
     }
 
@@ -140,7 +140,7 @@ impl Table {
 /// The shares of parity that are tried.
 const PERCENTS: [u8; 5] = [5, 10, 20, 30, 50];
 
-/// The latencies that are tried besides.
+/// Further latencies that are tried.
 const LATENCIES: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(60),

@@ -1,4 +1,4 @@
-//! What is told of traces, and of files that are none.
+//! The output for traces, and for other files.
 
 use std::time::Duration;
 

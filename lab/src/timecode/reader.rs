@@ -216,7 +216,7 @@ const FRAME: f32 = (EDGE - 1) as f32;
 const FRAME_ACROSS: f32 = (COLUMNS + 2) as f32;
 const FRAME_DOWN: f32 = (ROWS + 2) as f32;
 
-/// Cells under one and a half pixels cannot be told apart.
+/// Cells under one and a half pixels cannot be distinguished.
 const MIN_WIDTH: usize = 27;
 
 /// How many times wider than high a cell may have become, or higher than wide.

@@ -4,7 +4,7 @@ use super::{Body, ChunkPlace, Content, Counts, Entry};
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::wire::native::MAX_CHUNKS;
 
-/// What stood last in a block.
+/// The previous values in a block.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     at: u64,
@@ -19,7 +19,7 @@ pub(super) struct State {
     timestamp: u32,
 }
 
-/// What is done with the fields that are told as differences.
+/// The direction: values to differences, or back.
 #[derive(Clone, Copy)]
 enum Step {
     Subtract,

@@ -204,7 +204,7 @@ fn a_file_that_was_cut_off_is_read_as_far_as_it_is_whole() {
             _ => assert!(error.is_partial(), "{len}: {error}"),
         }
         let expected = if len >= one.len() { &entries[..9] } else { &[] };
-        // State begins anew, so that blocks can be read by themselves.
+        // Each block can be read by itself.
         assert_eq!(read, expected, "{len}");
     }
     assert_eq!(read(&whole).0, entries);

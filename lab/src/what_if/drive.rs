@@ -13,7 +13,7 @@ use super::Prediction;
 
 /// A frame to be sent.
 #[derive(Clone, Debug)]
-pub(super) struct Take {
+pub(super) struct FrameInput {
     /// When it is handed in, and when it was captured.
     pub(super) start: Duration,
     pub(super) captured: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Take {
 }
 
 /// What is between the two.
-pub(super) trait World {
+pub(super) trait Network {
     /// A datagram leaves the sender.
     fn send(&mut self, datagram: &[u8], now: Duration);
     /// A datagram leaves the viewer.
@@ -46,8 +46,8 @@ pub(super) trait World {
 pub(super) fn drive(
     sender: sender::Config,
     viewer: receiver::Config,
-    takes: impl Iterator<Item = Take>,
-    world: &mut impl World,
+    takes: impl Iterator<Item = FrameInput>,
+    world: &mut impl Network,
 ) -> Prediction {
     let mut takes = takes.peekable();
     let Some(start) = takes.peek().map(|take| take.start) else {
@@ -128,7 +128,7 @@ pub(super) fn drive(
 }
 
 /// Shows and sends what there is. Returns whether the stream has ended.
-fn drain(receiver: &mut Receiver, world: &mut impl World, now: Duration) -> bool {
+fn drain(receiver: &mut Receiver, world: &mut impl Network, now: Duration) -> bool {
     let mut ended = false;
     loop {
         match receiver.poll_output(now) {
@@ -152,14 +152,14 @@ pub(super) const STREAM: u64 = 0x5eed;
 
 const VIEWER: u64 = 0x1e77;
 
-/// The stream ends so long after its last frame at the least.
+/// The shortest time from the last frame to the end of the stream.
 const LEAST_TAIL: Duration = Duration::from_millis(10);
 
-/// A viewer that heard no bye is left alone after so long.
+/// A viewer that received no bye stops waiting after this time.
 const UNHEARD: Duration = Duration::from_secs(1);
 
-/// Whatever is still to come is nothing after so long.
+/// The run ends after this time, whatever is still on the way.
 const LONGEST_TAIL: Duration = Duration::from_secs(30);
 
-/// More steps than this without time going on are a slip of ours.
+/// More steps than this without progress of time are a bug.
 const MOST_AT_REST: u32 = 10_000;

@@ -1,10 +1,10 @@
 //! Every frame and every datagram that was sent, from those that came.
 
-mod placed;
+mod spans;
 
-use self::placed::{Placed, place_frames};
-use super::gathered::Gathered;
-use super::slots::{Floor, Heard, Slot};
+use self::spans::{FrameSpan, place_frames};
+use super::slots::{Floor, PacketSlot, ReceivedPacket};
+use super::stream_index::StreamIndex;
 use crate::trace::Counts;
 
 /// A frame that was sent.
@@ -26,7 +26,7 @@ pub(super) struct FrameSent {
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     pub(super) frames: Vec<FrameSent>,
-    pub(super) media: Vec<Slot>,
+    pub(super) media: Vec<PacketSlot>,
     pub(super) counts: Option<Counts>,
     /// Datagrams sent, and of these lost: as their numbers and the
     /// sender's counts say, whether or not it is known where they belong.
@@ -34,28 +34,28 @@ pub(super) struct Layout {
 }
 
 /// Puts everything in its place; `None` where there are not two frames.
-pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
-    let first = gathered.heard[0].iter().map(|heard| heard.sent).min();
+pub(super) fn lay_out(mut index: StreamIndex) -> Option<Layout> {
+    let first = index.received[0].iter().map(|received| received.sent).min();
     let first = first.filter(|first| *first <= LATEST)?;
     let within = |sent: u64| sent.saturating_sub(first) <= LONGEST;
-    for heard in &mut gathered.heard {
-        heard.retain(|heard| within(heard.sent));
-        heard.sort_by_key(|heard| heard.number);
-        heard.dedup_by_key(|heard| heard.number);
+    for received in &mut index.received {
+        received.retain(|received| within(received.sent));
+        received.sort_by_key(|received| received.number);
+        received.dedup_by_key(|received| received.number);
     }
-    let media = &gathered.heard[0];
-    let all = gathered.heard.iter().flatten();
-    let last = all.clone().map(|heard| heard.sent).max()?;
+    let media = &index.received[0];
+    let all = index.received.iter().flatten();
+    let last = all.clone().map(|received| received.sent).max()?;
     let floor = Floor::new(all, first, last);
-    let placed = place_frames(&gathered);
-    let lag = median_lag(&placed, media);
+    let spans = place_frames(&index);
+    let lag = median_lag(&spans, media);
     let mut layout = Layout {
-        counts: gathered.counts,
+        counts: index.counts,
         ..Layout::default()
     };
-    let spread = gathered.counts.map_or(0, |counts| counts.spread.into());
+    let spread = index.counts.map_or(0, |counts| counts.spread.into());
     let mut before = 0;
-    for frame in &placed {
+    for frame in &spans {
         let slots = chunks(frame, media, &floor, lag, spread);
         let start = slots.first().map_or(0, |slot| slot.sent).max(before);
         if layout.media.len() + slots.len() > MAX_SLOTS || !within(start) {
@@ -71,21 +71,21 @@ pub(super) fn lay_out(mut gathered: Gathered) -> Option<Layout> {
         });
         layout.media.extend(slots);
     }
-    let numbers = [0, 1, 2].map(|channel| gathered.numbers(channel));
+    let numbers = [0, 1, 2].map(|channel| index.numbers(channel));
     let sent = numbers.iter().map(|numbers| numbers.end - numbers.start);
     let sent = sent.sum::<u64>();
-    let came = gathered.heard.iter().flatten().count() as u64;
+    let came = index.received.iter().flatten().count() as u64;
     layout.datagrams = (sent, sent.saturating_sub(came));
     (layout.frames.len() > 1).then_some(layout)
 }
 
 /// How long after its capture a frame begins to be sent, mostly.
-fn median_lag(placed: &[Placed], media: &[Heard]) -> u64 {
-    let first = |frame: &Placed| {
-        let at = media.binary_search_by_key(&frame.base, |heard| heard.number);
+fn median_lag(spans: &[FrameSpan], media: &[ReceivedPacket]) -> u64 {
+    let first = |frame: &FrameSpan| {
+        let at = media.binary_search_by_key(&frame.base, |received| received.number);
         Some(media[at.ok()?].sent.saturating_sub(frame.captured))
     };
-    let known = placed.iter().filter(|frame| frame.known);
+    let known = spans.iter().filter(|frame| frame.known);
     let mut lags: Vec<_> = known.filter_map(first).collect();
     let middle = lags.len() / 2;
     if lags.is_empty() {
@@ -95,22 +95,28 @@ fn median_lag(placed: &[Placed], media: &[Heard]) -> u64 {
 }
 
 /// What became of each chunk of a frame.
-fn chunks(frame: &Placed, media: &[Heard], floor: &Floor, lag: u64, spread: u64) -> Vec<Slot> {
+fn chunks(
+    frame: &FrameSpan,
+    media: &[ReceivedPacket],
+    floor: &Floor,
+    lag: u64,
+    spread: u64,
+) -> Vec<PacketSlot> {
     let count = frame.count();
-    let begin = media.partition_point(|heard| heard.number < frame.base);
-    let end = media.partition_point(|heard| heard.number < frame.base + count);
-    let heard = &media[begin..end];
+    let begin = media.partition_point(|received| received.number < frame.base);
+    let end = media.partition_point(|received| received.number < frame.base + count);
+    let received = &media[begin..end];
     let due = frame.captured.saturating_add(lag);
-    let step = match heard {
+    let step = match received {
         [first, .., last] => {
             last.sent.saturating_sub(first.sent) / (last.number - first.number).max(1)
         }
         _ => spread / count.max(1),
     };
-    let mut slots: Vec<Slot> = Vec::with_capacity(count as usize);
-    let mut next = heard.iter().peekable();
+    let mut slots: Vec<PacketSlot> = Vec::with_capacity(count as usize);
+    let mut next = received.iter().peekable();
     for number in frame.base..frame.base + count {
-        if let Some(came) = next.next_if(|heard| heard.number == number) {
+        if let Some(came) = next.next_if(|received| received.number == number) {
             slots.push(floor.slot(came));
             continue;
         }
@@ -127,7 +133,7 @@ fn chunks(frame: &Placed, media: &[Heard], floor: &Floor, lag: u64, spread: u64)
                 before.sent + apart / (ahead.number - number + 1)
             }
         };
-        slots.push(Slot::lost(sent));
+        slots.push(PacketSlot::lost(sent));
     }
     slots
 }

@@ -1,25 +1,25 @@
-//! The way that the traced stream went, for others to go.
+//! The traced path, for other datagrams.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::Journey;
-use super::slots::Slot;
+use super::TracedStream;
+use super::slots::PacketSlot;
 
 /// The path, once. Whatever is sent on it is to be sent in the order of time.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
-    journey: &'a Journey,
+    stream: &'a TracedStream,
     rng: Rng,
     /// When the last datagram was sent, and whether it was lost.
     last: (u64, bool),
 }
 
 impl<'a> Path<'a> {
-    pub(super) fn new(journey: &'a Journey, seed: u64) -> Self {
+    pub(super) fn new(stream: &'a TracedStream, seed: u64) -> Self {
         Self {
-            journey,
+            stream,
             rng: Rng::with_seed(seed),
             last: (0, false),
         }
@@ -30,11 +30,11 @@ impl<'a> Path<'a> {
     /// first time: its frame, counted from the first, and its index there.
     pub(super) fn send(&mut self, chunk: Option<(usize, usize)>, at: u64) -> Option<Duration> {
         let slot = chunk.and_then(|(frame, index)| self.chunk(frame, index));
-        let course = &self.journey.course;
+        let losses = &self.stream.losses;
         let late = match slot {
             Some(slot) if slot.sent.abs_diff(at) <= NEAR => slot.late(),
-            _ if course.is_out(at) => None,
-            Some(slot) if !course.is_out(slot.sent) => slot.late(),
+            _ if losses.is_out(at) => None,
+            Some(slot) if !losses.is_out(slot.sent) => slot.late(),
             _ if self.draw(at) => None,
             _ => Some(self.late(at)),
         };
@@ -44,25 +44,25 @@ impl<'a> Path<'a> {
 
     /// The same for what is sent back.
     pub(super) fn send_back(&mut self, at: u64) -> Option<Duration> {
-        let course = &self.journey.course;
-        let lost = course.is_out(at) || self.rng.f64() < course.odds(at).0;
+        let losses = &self.stream.losses;
+        let lost = losses.is_out(at) || self.rng.f64() < losses.odds(at).0;
         (!lost).then(|| self.late(at))
     }
 
-    fn chunk(&self, frame: usize, index: usize) -> Option<Slot> {
-        let first = self.journey.frames.get(frame)?.first;
-        self.journey.media.get(first + index).copied()
+    fn chunk(&self, frame: usize, index: usize) -> Option<PacketSlot> {
+        let first = self.stream.frames.get(frame)?.first;
+        self.stream.media.get(first + index).copied()
     }
 
     fn late(&mut self, at: u64) -> Duration {
         let rng = &mut self.rng;
-        self.journey.course.late(at, |count| rng.usize(..count))
+        self.stream.losses.late(at, |count| rng.usize(..count))
     }
 
     /// Whether a datagram is lost of which the trace knows nothing.
     fn draw(&mut self, at: u64) -> bool {
-        let course = &self.journey.course;
-        let (share, run) = course.odds(at);
+        let losses = &self.stream.losses;
+        let (share, run) = losses.odds(at);
         let run = run.max(1.0 / (1.0 - share).max(LEAST_SHARE));
         let (last, lost) = self.last;
         let chance = match at.saturating_sub(last) {

@@ -10,15 +10,15 @@ use framegram_common::receiver;
 use framegram_common::sender;
 use framegram_common::wire::native::{Packet, micros};
 
-use super::drive::{Take, World, drive};
+use super::drive::{FrameInput, Network, drive};
 use super::path::Path;
-use super::{Journey, Prediction, Setting};
+use super::{Prediction, Setting, TracedStream};
 
 /// Sends the frames of a trace again. The same seed gives the same answer.
 #[must_use]
-pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Prediction {
+pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction {
     let sender = sender::Config {
-        interval: journey.interval,
+        interval: stream.interval,
         pace: setting.pace,
         fec: setting.fec,
         retransmit: setting.requests.is_some(),
@@ -32,20 +32,20 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Prediction {
         // The same for every replay.
         ..receiver::Config::default()
     };
-    let longest = journey.frames.iter().map(|frame| frame.len).max();
+    let longest = stream.frames.iter().map(|frame| frame.len).max();
     // What is in the frames makes no difference.
     let zeros = Bytes::from(vec![0; longest.unwrap_or(0) as usize]);
-    let chosen: Vec<_> = journey.chosen().collect();
-    let frames = chosen.iter().map(|at| &journey.frames[*at]);
-    let takes = frames.map(|frame| Take {
+    let chosen: Vec<_> = stream.chosen().collect();
+    let frames = chosen.iter().map(|at| &stream.frames[*at]);
+    let takes = frames.map(|frame| FrameInput {
         start: Duration::from_micros(frame.start),
         captured: Duration::from_micros(frame.captured),
         jpeg: zeros.slice(..frame.len as usize),
         datagram: datagram_for(frame.size.into()),
     });
-    let rtt = setting.requests.or(journey.rtt).unwrap_or(SOME_RTT);
-    let mut way = Way {
-        path: Path::new(journey, seed),
+    let rtt = setting.requests.or(stream.rtt).unwrap_or(SOME_RTT);
+    let mut way = ReplayPath {
+        path: Path::new(stream, seed),
         chosen: &chosen,
         one_way: rtt / 2,
         there: BinaryHeap::new(),
@@ -57,7 +57,7 @@ pub fn replay(journey: &Journey, setting: &Setting, seed: u64) -> Prediction {
 }
 
 /// The traced path, and what is on its way there.
-struct Way<'a> {
+struct ReplayPath<'a> {
     path: Path<'a>,
     /// Which frame of the trace each frame is.
     chosen: &'a [usize],
@@ -72,7 +72,7 @@ struct Way<'a> {
 /// When it arrives; of two the one that was sent first.
 type Travelling = (Duration, u64, Vec<u8>);
 
-impl World for Way<'_> {
+impl Network for ReplayPath<'_> {
     fn send(&mut self, datagram: &[u8], now: Duration) {
         let chunk = match Packet::decode(datagram) {
             Ok((_, Packet::Chunk(chunk))) => {

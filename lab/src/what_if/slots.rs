@@ -1,12 +1,12 @@
-//! What was sent when, and what became of it.
+//! When each packet was sent, and whether it arrived.
 
 use std::time::Duration;
 
 use super::{LEAST_OUTAGE, LEAST_RUN};
 
-/// A datagram that came.
+/// A packet that arrived.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
+pub(super) struct ReceivedPacket {
     pub(super) number: u64,
     pub(super) sent: u64,
     /// Arrival on one clock less sending on the other, in microseconds.
@@ -15,7 +15,7 @@ pub(super) struct Heard {
 
 /// A datagram that was sent, whether or not it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
+pub(super) struct PacketSlot {
     /// When, in microseconds of the sender's clock; estimated for what was
     /// lost.
     pub(super) sent: u64,
@@ -25,7 +25,7 @@ pub(super) struct Slot {
 
 const LOST: u32 = u32::MAX;
 
-impl Slot {
+impl PacketSlot {
     pub(super) fn lost(sent: u64) -> Self {
         Self { sent, late: LOST }
     }
@@ -49,28 +49,32 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Of what was heard, sent from `first` to `last`.
-    pub(super) fn new<'a>(heard: impl Iterator<Item = &'a Heard>, first: u64, last: u64) -> Self {
+    /// Of the packets received that were sent from `first` to `last`.
+    pub(super) fn new<'a>(
+        received: impl Iterator<Item = &'a ReceivedPacket>,
+        first: u64,
+        last: u64,
+    ) -> Self {
         let count = (last.saturating_sub(first) / WINDOW).min(MAX_WINDOWS) as usize + 1;
         let mut floor = Self {
             first,
             windows: vec![i64::MAX; count],
         };
-        for heard in heard {
-            let at = floor.window(heard.sent);
-            floor.windows[at] = floor.windows[at].min(heard.transit);
+        for received in received {
+            let at = floor.window(received.sent);
+            floor.windows[at] = floor.windows[at].min(received.transit);
         }
         floor
     }
 
-    pub(super) fn slot(&self, heard: &Heard) -> Slot {
-        let transit = heard.transit;
-        let at = self.window(heard.sent);
+    pub(super) fn slot(&self, received: &ReceivedPacket) -> PacketSlot {
+        let transit = received.transit;
+        let at = self.window(received.sent);
         let near = &self.windows[at.saturating_sub(1)..(at + 2).min(self.windows.len())];
         let least = near.iter().copied().min().unwrap_or(transit).min(transit);
         let late = transit.wrapping_sub(least) as u64;
-        Slot {
-            sent: heard.sent,
+        PacketSlot {
+            sent: received.sent,
             late: late.min(MAX_LATE) as u32,
         }
     }
@@ -83,8 +87,8 @@ impl Floor {
 
 /// All chunks, in the order of sending.
 #[derive(Debug, Default)]
-pub(super) struct Course {
-    slots: Vec<Slot>,
+pub(super) struct LossTimeline {
+    slots: Vec<PacketSlot>,
     /// How many before each slot were lost, not in an outage, and in all.
     lost: Vec<[u32; 2]>,
     /// First and last moment of each time that the path was out.
@@ -95,11 +99,11 @@ pub(super) struct Course {
     chance: (u64, u64),
 }
 
-impl Course {
-    pub(super) fn new(media: &[Slot]) -> Self {
+impl LossTimeline {
+    pub(super) fn new(media: &[PacketSlot]) -> Self {
         let mut slots = media.to_vec();
         slots.sort_by_key(|slot| slot.sent);
-        let mut course = Self::default();
+        let mut losses = Self::default();
         let mut before = [0; 2];
         for run in slots.chunk_by(|a, b| a.is_lost() == b.is_lost()) {
             let (first, last) = (run[0].sent, run[run.len() - 1].sent);
@@ -108,22 +112,22 @@ impl Course {
                 && run.len() >= LEAST_RUN
                 && u128::from(last - first) >= LEAST_OUTAGE.as_micros();
             if out {
-                course.outages.push((first, last));
+                losses.outages.push((first, last));
             } else if lost {
-                course.chance.0 += 1;
-                course.chance.1 += run.len() as u64;
+                losses.chance.0 += 1;
+                losses.chance.1 += run.len() as u64;
             }
-            course.runs += u64::from(lost);
-            course.total += u64::from(lost) * run.len() as u64;
+            losses.runs += u64::from(lost);
+            losses.total += u64::from(lost) * run.len() as u64;
             for _ in run {
-                course.lost.push(before);
+                losses.lost.push(before);
                 before[0] += u32::from(lost && !out);
                 before[1] += u32::from(lost);
             }
         }
-        course.lost.push(before);
-        course.slots = slots;
-        course
+        losses.lost.push(before);
+        losses.slots = slots;
+        losses
     }
 
     /// The mean length of a run of lost datagrams.
@@ -166,7 +170,7 @@ impl Course {
         let until = self.slots.partition_point(|slot| slot.sent <= at);
         let near = self.slots[..until].iter().rev().take(NEIGHBOURS);
         let mut lates = [Duration::ZERO; CHOICE];
-        let came = near.filter_map(Slot::late).zip(&mut lates);
+        let came = near.filter_map(PacketSlot::late).zip(&mut lates);
         let count = came.map(|(late, place)| *place = late).count();
         lates[draw(count.max(1)) % CHOICE]
     }
@@ -188,8 +192,8 @@ const MAX_LATE: u64 = 60_000_000;
 /// path was out: fewer than the shortest outage.
 const SEEN: u64 = 1_000;
 
-/// So many datagrams before and behind tell how much is lost.
+/// The share of loss is taken over this many packets before and after.
 const NEIGHBOURS: usize = 100;
 
-/// What is sent besides takes as long as one of this many before it.
+/// Other packets take as long as one of this many before them.
 const CHOICE: usize = 8;

@@ -68,11 +68,11 @@ fn what_was_is_foretold_exactly_where_nothing_repairs() {
     for (name, impairment) in paths() {
         let scene = scene(impairment);
         let (was, trace) = scene.truly(&NOTHING, 1);
-        let journey = Journey::read(&trace[..]).unwrap();
-        assert_eq!(journey.part, Part::Whole, "{name}");
-        assert_eq!(journey.frames(), was.frames, "{name}");
-        assert_eq!(journey.settled, (was.frames, was.whole), "{name}");
-        let told = replay(&journey, &NOTHING, 0);
+        let stream = TracedStream::read(&trace[..]).unwrap();
+        assert_eq!(stream.part, Completeness::Whole, "{name}");
+        assert_eq!(stream.frames(), was.frames, "{name}");
+        assert_eq!(stream.settled, (was.frames, was.whole), "{name}");
+        let told = replay(&stream, &NOTHING, 0);
         // Out of order, a chunk may come so close to the deadline that the
         // microseconds count which the trace does not know.
         let most = if name.contains("jitter") {
@@ -92,8 +92,8 @@ fn what_was_is_foretold_within_a_frame_in_a_hundred() {
         let scene = scene(impairment);
         for traced in [USUAL, parity(0.2)] {
             let (was, trace) = scene.truly(&traced, 1);
-            let journey = Journey::read(&trace[..]).unwrap();
-            let told = replay(&journey, &traced, 0);
+            let stream = TracedStream::read(&trace[..]).unwrap();
+            let told = replay(&stream, &traced, 0);
             let off = told.whole.abs_diff(was.whole);
             assert!(off <= was.frames / 100, "{name}: {told:?} {was:?}");
         }
@@ -131,9 +131,9 @@ fn what_would_be_is_foretold_from_any_other_settings() {
         });
         for traced in [USUAL, NOTHING] {
             let trace = scene.truly(&traced, 1).1;
-            let journey = Journey::read(&trace[..]).unwrap();
+            let stream = TracedStream::read(&trace[..]).unwrap();
             for (setting, truth) in settings.iter().zip(truth) {
-                let told = replay(&journey, setting, 0);
+                let told = replay(&stream, setting, 0);
                 let off = (told.whole as f64 - truth) / told.frames as f64;
                 // The trace is one run of a path by chance, the truth the mean
                 // of others. Whether bursts last in time or in packets it
@@ -162,13 +162,13 @@ fn what_was_sent_and_lost_is_told_exactly_through_outages() {
                 for traced in [USUAL, NOTHING] {
                     let (was, trace, counts) = scene.counted(&traced, 1);
                     let at = format!("{name}, out from {from} to {to}, {traced:?}");
-                    let journey = Journey::read(&trace[..]).unwrap();
-                    assert_eq!(journey.datagrams, counts, "{at}");
-                    assert_eq!(journey.frames(), was.frames, "{at}");
+                    let stream = TracedStream::read(&trace[..]).unwrap();
+                    assert_eq!(stream.datagrams, counts, "{at}");
+                    assert_eq!(stream.frames(), was.frames, "{at}");
                     // And every chunk has its place.
-                    let chunks = journey.frames.iter();
+                    let chunks = stream.frames.iter();
                     let chunks = chunks.map(|it| u64::from(it.len.div_ceil(it.size.into())));
-                    assert_eq!(journey.media.len() as u64, chunks.sum::<u64>(), "{at}");
+                    assert_eq!(stream.media.len() as u64, chunks.sum::<u64>(), "{at}");
                 }
             }
         }
@@ -197,8 +197,8 @@ fn of_two_streams_the_one_with_more_is_replayed_and_the_other_told() {
     let (long, short) = (blocks(&long), blocks(&short));
     for (one, other, which) in [(&long, &short, 1), (&short, &long, 2)] {
         let trace = [&block::head()[..], one, other].concat();
-        let journey = Journey::read(&trace[..]).unwrap();
-        assert_eq!((journey.streams, journey.frames()), ((2, which), 450));
+        let stream = TracedStream::read(&trace[..]).unwrap();
+        assert_eq!((stream.streams, stream.frames()), ((2, which), 450));
     }
 }
 
@@ -208,22 +208,22 @@ fn a_trace_without_a_whole_frame_tells_that_it_is_cut_or_damaged() {
     let mut damaged = trace.clone();
     damaged[30] ^= 1;
     for (trace, says) in [(&trace[..1_000], "cut off"), (&damaged, "damaged")] {
-        let error = Journey::read(trace).unwrap_err();
+        let error = TracedStream::read(trace).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
     let more = [&trace[..], b"more"].concat();
-    let journey = Journey::read(&more[..]).unwrap();
-    assert_eq!(journey.junk, Some(trace.len() as u64));
-    assert_eq!(journey.part, Part::Whole);
+    let stream = TracedStream::read(&more[..]).unwrap();
+    assert_eq!(stream.junk, Some(trace.len() as u64));
+    assert_eq!(stream.part, Completeness::Whole);
 }
 
 #[test]
 fn more_parity_never_saves_less() {
     for (name, impairment) in paths() {
         let trace = scene(impairment).truly(&USUAL, 1).1;
-        let journey = Journey::read(&trace[..]).unwrap();
+        let stream = TracedStream::read(&trace[..]).unwrap();
         let shares = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
-        let told = shares.map(|share| replay(&journey, &parity(share), 0));
+        let told = shares.map(|share| replay(&stream, &parity(share), 0));
         let whole = told.map(|told| told.whole);
         assert!(whole.is_sorted(), "{name}: {whole:?}");
         let cost = told.map(|told| told.overhead());
@@ -235,8 +235,8 @@ fn more_parity_never_saves_less() {
 fn the_same_seed_gives_the_same_answer() {
     let trace = scene(random(0.1)).truly(&NOTHING, 1).1;
     let tell = |seed| {
-        let journey = Journey::read(&trace[..]).unwrap();
-        [parity(0.1), USUAL].map(|setting| replay(&journey, &setting, seed))
+        let stream = TracedStream::read(&trace[..]).unwrap();
+        [parity(0.1), USUAL].map(|setting| replay(&stream, &setting, seed))
     };
     assert_eq!(tell(5), tell(5));
     let others: Vec<_> = (6..16).map(tell).collect();
@@ -246,15 +246,15 @@ fn the_same_seed_gives_the_same_answer() {
 #[test]
 fn what_is_cut_off_is_replayed_as_far_as_it_goes() {
     let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
-    let journey = Journey::read(&trace[..trace.len() / 2]).unwrap();
+    let stream = TracedStream::read(&trace[..trace.len() / 2]).unwrap();
     assert!(
-        matches!(journey.part, Part::Broken(_)),
+        matches!(stream.part, Completeness::Broken(_)),
         "{:?}",
-        journey.part
+        stream.part
     );
-    let frames = journey.frames();
+    let frames = stream.frames();
     assert!((150..300).contains(&frames), "{frames}");
-    assert!(replay(&journey, &USUAL, 0).whole + 5 >= frames);
+    assert!(replay(&stream, &USUAL, 0).whole + 5 >= frames);
 }
 
 #[test]
@@ -265,12 +265,12 @@ fn a_long_trace_is_replayed_in_stretches_from_all_over_it() {
         ..scene(random(0.002))
     };
     let (was, trace) = long.truly(&NOTHING, 1);
-    let journey = Journey::read(&trace[..]).unwrap();
-    let (all, some) = (journey.frames(), journey.replayed());
+    let stream = TracedStream::read(&trace[..]).unwrap();
+    let (all, some) = (stream.frames(), stream.replayed());
     assert!(all == 4_000 && some < 3_000, "{some}");
-    let chosen: Vec<_> = journey.chosen().collect();
+    let chosen: Vec<_> = stream.chosen().collect();
     assert!(chosen[0] == 0 && *chosen.last().unwrap() > 3_000);
-    let told = replay(&journey, &NOTHING, 0);
+    let told = replay(&stream, &NOTHING, 0);
     assert_eq!(told.frames, some);
     let shares = [was, told].map(|of| of.whole as f64 / of.frames as f64);
     assert!((shares[0] - shares[1]).abs() < 0.02, "{shares:?}");
@@ -282,8 +282,8 @@ fn nothing_to_replay_is_an_error_that_says_so() {
     recorder.finish(Why::Over, AT);
     let empty = recorder.poll_block().unwrap();
     assert!(matches!(
-        Journey::read(&empty[..]),
-        Err(JourneyError::Empty)
+        TracedStream::read(&empty[..]),
+        Err(TracedStreamError::Empty)
     ));
     let mut recorder = Recorder::new(&receiver::Config::default(), 1 << 20, AT);
     recorder.record_followed(1, Format::Raw, sender_address(), AT);
@@ -291,18 +291,18 @@ fn nothing_to_replay_is_an_error_that_says_so() {
     recorder.finish(Why::Over, AT);
     let raw = recorder.poll_block().unwrap();
     assert!(matches!(
-        Journey::read(&raw[..]),
-        Err(JourneyError::Foreign)
+        TracedStream::read(&raw[..]),
+        Err(TracedStreamError::Foreign)
     ));
     let one = Scene {
         frames: 1,
         ..scene(random(0.0))
     };
-    let one = Journey::read(&one.truly(&USUAL, 1).1[..]);
-    assert!(matches!(one, Err(JourneyError::Short)), "{one:?}");
+    let one = TracedStream::read(&one.truly(&USUAL, 1).1[..]);
+    assert!(matches!(one, Err(TracedStreamError::Short)), "{one:?}");
     assert!(matches!(
-        Journey::read(&b"RIFF...."[..]),
-        Err(JourneyError::Trace(crate::trace::TraceError::NoTrace))
+        TracedStream::read(&b"RIFF...."[..]),
+        Err(TracedStreamError::Trace(crate::trace::TraceError::NoTrace))
     ));
 }
 
@@ -332,10 +332,10 @@ fn a_trace_of_nonsense_takes_no_longer_than_others() {
     entries
         .chunks(1_000)
         .for_each(|some| block::put(&block::entries(some), &mut trace));
-    let journey = Journey::read(&trace[..]).unwrap();
-    assert!(journey.replayed() < 10, "{}", journey.replayed());
-    let told = replay(&journey, &NOTHING, 0);
-    assert_eq!((told.frames, told.whole), (journey.replayed(), 0));
+    let stream = TracedStream::read(&trace[..]).unwrap();
+    assert!(stream.replayed() < 10, "{}", stream.replayed());
+    let told = replay(&stream, &NOTHING, 0);
+    assert_eq!((told.frames, told.whole), (stream.replayed(), 0));
 }
 
 const AT: Duration = Duration::from_secs(1);

@@ -258,7 +258,7 @@ impl Bucket {
     }
 }
 
-/// The counts of a bucket, in the order in which they are told.
+/// The counts of a bucket, in the order of `told`.
 const COUNTS: [fn(&mut Bucket) -> &mut u64; 3] = [
     |bucket| &mut bucket.bytes,
     |bucket| &mut bucket.packets_lost,

@@ -58,7 +58,7 @@ fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
         text += &format!(" of {}", count(whole));
     }
     text += " shown";
-    // What goes through another format is packed anew.
+    // Other formats do not carry the JPEG byte for byte.
     let how = match statistics.stream.wire {
         Some("rtp" | "raw") => "whole",
         _ => "byte for byte as sent",

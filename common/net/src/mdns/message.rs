@@ -75,7 +75,7 @@ pub(super) struct Question {
     pub(super) kind: u16,
 }
 
-/// What is told.
+/// A resource record.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) name: Name,

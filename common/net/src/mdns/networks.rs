@@ -31,8 +31,8 @@ const HOPS: u8 = 255;
 #[derive(Debug, Default)]
 pub struct LocalNetworks {
     networks: Vec<Network>,
-    /// The socket that is asked next: no network keeps the others from being
-    /// heard.
+    /// The socket that is read next, in turn: a busy network does not starve the
+    /// others.
     next: usize,
 }
 

@@ -12,39 +12,38 @@ use super::{MAX_NAME, SERVICE, SERVICES};
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 const PROBES: u8 = 3;
 
-/// How often the news is told, a second apart
+/// How often a new name is announced, a second apart
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-8.3>).
 const NEWS: u8 = 2;
 
-/// The same is not told again sooner
+/// The shortest time between two answers
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>).
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Who asks for the name to take it is told sooner, and no more often than this
+/// The shortest time between two answers to a host that claims the name
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>).
 const DEFEND_EVERY: Duration = Duration::from_millis(250);
 
-/// How long an answer waits for other questions, and for those who have the
-/// same to tell.
+/// How long an answer waits, so that it serves other questions too.
 const GATHER: Duration = Duration::from_millis(30);
 
-/// Two that want one name at once try again after so long.
+/// Two hosts that claim one name at once try again after this time.
 const RETREAT: Duration = Duration::from_secs(1);
 
-/// Other names that are tried, and times that another one goes first: beyond
-/// it somebody plays with this machine, and is not listened to.
+/// The most other names that are tried and claims that are yielded to. More come
+/// from an attacker, and are ignored.
 const MAX_CHANGES: u32 = 15;
 
-/// Seconds for which is true what has an address in it, and the rest
+/// Time to live in seconds, of records with a host's address and of the others
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-10>).
 const HOST_TTL: u32 = 120;
 const OTHER_TTL: u32 = 4_500;
 
-/// Addresses that are told of one network: more are of no use to anyone.
+/// The most addresses announced on one network.
 const MAX_ADDRESSES: usize = 16;
 
-/// A name on one machine, on all its networks. Inputs are `handle_*`, outputs
-/// `poll_*`; each `network` has a number of its own.
+/// Announces a name on all networks of a machine. Inputs are `handle_*`, outputs
+/// `poll_*`; each `network` has its own number.
 #[derive(Debug)]
 pub struct Responder {
     wanted: String,

@@ -13,7 +13,7 @@ use framegram_common::{receiver, sender};
 
 use crate::impair::{GilbertElliott, Impairment, Link};
 use crate::trace::{Recorder, Why};
-use crate::what_if::drive::{STREAM, Take, World, drive, sender_address};
+use crate::what_if::drive::{FrameInput, Network, STREAM, drive, sender_address};
 use crate::what_if::{Prediction, Setting};
 
 /// A true path, and whoever writes a trace at its end.
@@ -38,7 +38,7 @@ fn control_number(datagram: &[u8]) -> Option<u64> {
     (header.channel == Channel::Control).then_some(header.number.0)
 }
 
-impl World for Truth {
+impl Network for Truth {
     fn send(&mut self, datagram: &[u8], now: Duration) {
         self.sent += 1;
         if let Some(number) = control_number(datagram) {
@@ -108,13 +108,13 @@ pub(super) struct Scene {
 const INTERVAL: Duration = Duration::from_micros(33_333);
 
 impl Scene {
-    fn takes(&self) -> impl Iterator<Item = Take> + use<> {
+    fn takes(&self) -> impl Iterator<Item = FrameInput> + use<> {
         let mut rng = Rng::with_seed(7);
         let (least, most) = self.chunks;
         let all = Bytes::from(vec![0; 1_350 * most]);
         (0..self.frames).map(move |at| {
             let start = Duration::from_secs(100) + INTERVAL * at as u32;
-            Take {
+            FrameInput {
                 start,
                 captured: start - Duration::from_millis(3),
                 jpeg: all.slice(..1_350 * rng.usize(least..=most) - rng.usize(..1_000)),

@@ -1,17 +1,17 @@
-//! What a trace tells of one stream, as it stands there.
+//! The packets and frames of one stream in a trace.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use framegram_common::stats;
 
-use super::slots::Heard;
+use super::slots::ReceivedPacket;
 use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Disposition};
 
-/// What is gathered of one stream while the trace is read.
+/// One stream, while the trace is read.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) heard: [Vec<Heard>; 3],
+pub(super) struct StreamIndex {
+    pub(super) received: [Vec<ReceivedPacket>; 3],
     /// By number: a chunk of it that came as it was sent first, and the media
     /// number of its first chunk.
     pub(super) frames: BTreeMap<u64, (ChunkPlace, u64)>,
@@ -27,9 +27,9 @@ pub(super) struct Gathered {
     pub(super) settled: (u64, u64),
 }
 
-impl Gathered {
+impl StreamIndex {
     pub(super) fn len(&self) -> usize {
-        self.heard.iter().map(Vec::len).sum()
+        self.received.iter().map(Vec::len).sum()
     }
 
     /// Takes a datagram, unless there are too many.
@@ -44,8 +44,8 @@ impl Gathered {
             return true;
         }
         let transit = datagram.arrival.wrapping_sub(sent) as i64;
-        let heard = match datagram.disposition {
-            Disposition::Received => Heard {
+        let received = match datagram.disposition {
+            Disposition::Received => ReceivedPacket {
                 number,
                 sent,
                 transit,
@@ -55,7 +55,7 @@ impl Gathered {
             | Disposition::Foreign
             | Disposition::Malformed => return true,
         };
-        self.heard[body.channel() as usize].push(heard);
+        self.received[body.channel() as usize].push(received);
         match body {
             Body::Chunk(place) if place.frame <= MAX_NUMBER => {
                 if let Some(base) = number.checked_sub(place.index.into()) {
@@ -93,23 +93,24 @@ impl Gathered {
 
     /// Whether the viewer was there when the stream began.
     pub(super) fn is_from_start(&self) -> bool {
-        let zero = |heard: &Vec<Heard>| heard.iter().any(|heard| heard.number == 0);
-        self.first_settled || self.heard.iter().any(zero)
+        let zero =
+            |received: &Vec<ReceivedPacket>| received.iter().any(|received| received.number == 0);
+        self.first_settled || self.received.iter().any(zero)
     }
 
-    /// Whether this chunk came; once what was heard is in order.
+    /// Whether this chunk arrived; the packets must be sorted.
     pub(super) fn has_come(&self, number: u64) -> bool {
-        let found = self.heard[0].binary_search_by_key(&number, |heard| heard.number);
+        let found = self.received[0].binary_search_by_key(&number, |received| received.number);
         found.is_ok()
     }
 
     /// The numbers of a channel that are known to have been sent since the
     /// viewer joined: what the report accounts for.
     pub(super) fn numbers(&self, channel: usize) -> Range<u64> {
-        let heard = &self.heard[channel];
+        let received = &self.received[channel];
         let of = |counts: &Counts| counts.packets[channel];
         let (first, joined) = (
-            heard.first().map(|heard| heard.number),
+            received.first().map(|received| received.number),
             self.joined.as_ref().map(of),
         );
         let start = match (self.is_from_start(), first, joined) {
@@ -117,7 +118,7 @@ impl Gathered {
             (false, Some(first), Some(joined)) => first.min(joined),
             (false, first, joined) => first.or(joined).unwrap_or(0),
         };
-        let next = heard.last().map_or(0, |heard| heard.number + 1);
+        let next = received.last().map_or(0, |received| received.number + 1);
         start..next.max(self.counts.as_ref().map_or(0, of)).max(start)
     }
 }

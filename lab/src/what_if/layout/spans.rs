@@ -3,11 +3,11 @@
 use framegram_common::frame::MAX_FRAME_BYTES;
 
 use super::MAX_MISSING;
-use crate::what_if::gathered::{Gathered, MAX_FRAMES};
+use crate::what_if::stream_index::{MAX_FRAMES, StreamIndex};
 
 /// A frame, and the numbers of its chunks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
+pub(super) struct FrameSpan {
     pub(super) number: u64,
     pub(super) len: u32,
     pub(super) size: u16,
@@ -17,7 +17,7 @@ pub(super) struct Placed {
     pub(super) known: bool,
 }
 
-impl Placed {
+impl FrameSpan {
     pub(super) fn count(&self) -> u64 {
         u64::from(self.len).div_ceil(u64::from(self.size))
     }
@@ -28,10 +28,10 @@ impl Placed {
 }
 
 /// All frames in their order, those of which nothing came included.
-pub(super) fn place_frames(gathered: &Gathered) -> Vec<Placed> {
-    let mut placed: Vec<Placed> = Vec::new();
-    for (number, (chunk, base)) in &gathered.frames {
-        let frame = Placed {
+pub(super) fn place_frames(index: &StreamIndex) -> Vec<FrameSpan> {
+    let mut spans: Vec<FrameSpan> = Vec::new();
+    for (number, (chunk, base)) in &index.frames {
+        let frame = FrameSpan {
             number: *number,
             len: chunk.frame_len,
             size: chunk.size,
@@ -39,38 +39,38 @@ pub(super) fn place_frames(gathered: &Gathered) -> Vec<Placed> {
             base: *base,
             known: true,
         };
-        if placed.is_empty() {
-            if gathered.is_from_start() {
-                lead_in(&frame, gathered, &mut placed);
-            } else if frame.base > 0 && !gathered.has_come(frame.base) {
+        if spans.is_empty() {
+            if index.is_from_start() {
+                lead_in(&frame, index, &mut spans);
+            } else if frame.base > 0 && !index.has_come(frame.base) {
                 // The viewer joined in the middle of it.
                 continue;
             }
         }
-        if !placed.is_empty() && !between(&mut placed, &frame) {
-            return placed;
+        if !spans.is_empty() && !between(&mut spans, &frame) {
+            return spans;
         }
-        placed.push(frame);
+        spans.push(frame);
     }
-    end(gathered, &mut placed);
-    placed
+    end(index, &mut spans);
+    spans
 }
 
-/// The frames before the first that came, of a stream that was heard from its
-/// start.
-fn lead_in(first: &Placed, gathered: &Gathered, placed: &mut Vec<Placed>) {
+/// The frames before the first that arrived, of a stream that was received from
+/// its start.
+fn lead_in(first: &FrameSpan, index: &StreamIndex, spans: &mut Vec<FrameSpan>) {
     let missing = first.number;
     if missing == 0 || missing > MAX_MISSING || first.base < missing {
         return;
     }
-    let interval = gathered.counts.map_or(0, |counts| counts.interval.into());
+    let interval = index.counts.map_or(0, |counts| counts.interval.into());
     let count = first.base / missing;
     let rest = first.base % missing;
     let mut base = 0;
     for number in 0..missing {
         let frame = unknown(first, number, base, count + u64::from(number < rest));
         base = frame.end();
-        placed.push(Placed {
+        spans.push(FrameSpan {
             captured: first.captured.saturating_sub(interval * (missing - number)),
             ..frame
         });
@@ -79,15 +79,15 @@ fn lead_in(first: &Placed, gathered: &Gathered, placed: &mut Vec<Placed>) {
 
 /// Adds the frames lost as a whole behind the last one and before `next`, which
 /// share the numbers that are left. `false` where that cannot be.
-fn between(placed: &mut Vec<Placed>, next: &Placed) -> bool {
-    let Some(last) = placed.last().copied() else {
+fn between(spans: &mut Vec<FrameSpan>, next: &FrameSpan) -> bool {
+    let Some(last) = spans.last().copied() else {
         return false;
     };
     let missing = next.number.checked_sub(last.number + 1);
     let (Some(missing), Some(room)) = (missing, next.base.checked_sub(last.end())) else {
         return false;
     };
-    let many = placed.len() as u64 + missing > MAX_FRAMES as u64;
+    let many = spans.len() as u64 + missing > MAX_FRAMES as u64;
     if missing > MAX_MISSING || many || room < missing {
         return false;
     }
@@ -97,7 +97,7 @@ fn between(placed: &mut Vec<Placed>, next: &Placed) -> bool {
         let count = room / missing + u64::from(at <= room % missing);
         let frame = unknown(&last, last.number + at, base, count);
         base = frame.end();
-        placed.push(Placed {
+        spans.push(FrameSpan {
             captured: last.captured + apart * at,
             ..frame
         });
@@ -106,10 +106,10 @@ fn between(placed: &mut Vec<Placed>, next: &Placed) -> bool {
 }
 
 /// A frame of which nothing came, with this many chunks.
-fn unknown(like: &Placed, number: u64, base: u64, chunks: u64) -> Placed {
+fn unknown(like: &FrameSpan, number: u64, base: u64, chunks: u64) -> FrameSpan {
     let most = MAX_FRAME_BYTES as u64 / u64::from(like.size);
     let len = chunks.clamp(1, most) * u64::from(like.size);
-    Placed {
+    FrameSpan {
         number,
         len: len as u32,
         base,
@@ -119,21 +119,21 @@ fn unknown(like: &Placed, number: u64, base: u64, chunks: u64) -> Placed {
 }
 
 /// Adds the frames lost at the end; takes away what was only beginning to come.
-fn end(gathered: &Gathered, placed: &mut Vec<Placed>) {
-    let Some(last) = placed.last().copied() else {
+fn end(index: &StreamIndex, spans: &mut Vec<FrameSpan>) {
+    let Some(last) = spans.last().copied() else {
         return;
     };
-    let Some(counts) = gathered.counts.filter(|_| gathered.ended) else {
-        placed.pop();
+    let Some(counts) = index.counts.filter(|_| index.ended) else {
+        spans.pop();
         return;
     };
     let missing = counts.frames_sent.saturating_sub(last.number);
     let interval = u64::from(counts.interval).saturating_mul(missing);
-    let end = Placed {
+    let end = FrameSpan {
         number: counts.frames_sent,
         base: counts.packets[0],
         captured: last.captured.saturating_add(interval),
         ..last
     };
-    between(placed, &end);
+    between(spans, &end);
 }

@@ -1,4 +1,4 @@
-//! A trace, as far as it tells of one stream of the native format.
+//! The native stream of a trace.
 
 use std::io::Read;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use framegram_common::wire::Format;
 use thiserror::Error;
 
-use super::gathered::Gathered;
 use super::layout::{self, FrameSent};
-use super::slots::{Course, Slot};
+use super::slots::{LossTimeline, PacketSlot};
+use super::stream_index::StreamIndex;
 use crate::trace::{Counts, Entry, Reader, TraceError, Why};
 
-/// What the trace tells of the stream that it has the most of.
+/// The stream with the most packets in a trace.
 #[derive(Debug)]
-pub struct Journey {
+pub struct TracedStream {
     /// How long the viewer waited for an incomplete frame.
     pub latency: Duration,
     /// The shortest round trip that was seen.
@@ -28,7 +28,7 @@ pub struct Journey {
     /// The mean length of a run of lost datagrams.
     pub run: f64,
     /// How much of the stream is in it.
-    pub part: Part,
+    pub part: Completeness,
     /// Streams of this format in the trace, and which of them this is, counted
     /// from 1.
     pub streams: (usize, usize),
@@ -39,13 +39,13 @@ pub struct Journey {
     pub(super) interval: Option<Duration>,
     pub(super) frames: Vec<FrameSent>,
     /// All chunks of all frames, in their order.
-    pub(super) media: Vec<Slot>,
-    pub(super) course: Course,
+    pub(super) media: Vec<PacketSlot>,
+    pub(super) losses: LossTimeline,
 }
 
 /// How much of a stream is in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Completeness {
     /// All that the viewer saw.
     Whole,
     /// It ended at its limit.
@@ -60,7 +60,7 @@ pub enum Part {
 
 /// Why nothing can be replayed.
 #[derive(Debug, Error)]
-pub enum JourneyError {
+pub enum TracedStreamError {
     /// It cannot be read.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -80,8 +80,8 @@ pub enum JourneyError {
 /// The streams of a trace, of which the one with the most in it is kept.
 #[derive(Debug, Default)]
 struct Streams {
-    best: Gathered,
-    now: Gathered,
+    best: StreamIndex,
+    now: StreamIndex,
     /// How many had anything in them, and which of these is the best.
     count: usize,
     which: usize,
@@ -101,14 +101,14 @@ impl Streams {
     }
 }
 
-impl Journey {
+impl TracedStream {
     /// Reads a trace to its end, or as far as it is whole.
     ///
     /// # Errors
     /// Where there is nothing in it to be replayed.
-    pub fn read(input: impl Read) -> Result<Self, JourneyError> {
+    pub fn read(input: impl Read) -> Result<Self, TracedStreamError> {
         let mut reader = Reader::new(input)?;
-        let (mut latency, mut part, mut junk) = (Duration::ZERO, Part::Whole, None);
+        let (mut latency, mut part, mut junk) = (Duration::ZERO, Completeness::Whole, None);
         let mut streams = Streams::default();
         let (mut native, mut any, mut broken) = (true, false, None);
         loop {
@@ -120,7 +120,7 @@ impl Journey {
                     break;
                 }
                 Err(error) if error.is_partial() => {
-                    part = Part::Broken(error.to_string());
+                    part = Completeness::Broken(error.to_string());
                     broken = Some(error);
                     break;
                 }
@@ -138,7 +138,7 @@ impl Journey {
                 Entry::Datagram(datagram) if native => {
                     any = true;
                     if !streams.now.take(&datagram) {
-                        part = Part::Long;
+                        part = Completeness::Long;
                         break;
                     }
                 }
@@ -146,9 +146,9 @@ impl Journey {
                 Entry::Drops { .. } => {}
                 Entry::End { why, .. } => {
                     part = match why {
-                        Why::Over => Part::Whole,
-                        Why::Limit => Part::Limit,
-                        Why::Slow => Part::Slow,
+                        Why::Over => Completeness::Whole,
+                        Why::Limit => Completeness::Limit,
+                        Why::Slow => Completeness::Slow,
                     };
                 }
             }
@@ -156,27 +156,27 @@ impl Journey {
         streams.begin();
         if streams.best.len() == 0 {
             return Err(match broken {
-                _ if any => JourneyError::Foreign,
+                _ if any => TracedStreamError::Foreign,
                 Some(error) => error.into(),
-                None => JourneyError::Empty,
+                None => TracedStreamError::Empty,
             });
         }
         let which = (streams.count, streams.which);
         match (Self::of(streams.best, latency, part), broken) {
-            (Some(journey), _) => Ok(Self {
+            (Some(stream), _) => Ok(Self {
                 streams: which,
                 junk,
-                ..journey
+                ..stream
             }),
             (None, Some(error)) => Err(error.into()),
-            (None, None) => Err(JourneyError::Short),
+            (None, None) => Err(TracedStreamError::Short),
         }
     }
 
-    fn of(gathered: Gathered, latency: Duration, part: Part) -> Option<Self> {
-        let (rtt, settled) = (gathered.rtt, gathered.settled);
-        let laid = layout::lay_out(gathered)?;
-        let course = Course::new(&laid.media);
+    fn of(index: StreamIndex, latency: Duration, part: Completeness) -> Option<Self> {
+        let (rtt, settled) = (index.rtt, index.settled);
+        let laid = layout::lay_out(index)?;
+        let losses = LossTimeline::new(&laid.media);
         let first = laid.frames.first().map_or(0, |frame| frame.start);
         let last = laid.frames.last().map_or(0, |frame| frame.start);
         let interval = laid.counts.map_or(0, |counts| counts.interval);
@@ -186,7 +186,7 @@ impl Journey {
             counts: laid.counts,
             settled,
             datagrams: laid.datagrams,
-            run: course.mean_run(),
+            run: losses.mean_run(),
             part,
             streams: (1, 1),
             junk: None,
@@ -194,7 +194,7 @@ impl Journey {
             interval: (interval > 0).then(|| Duration::from_micros(interval.into())),
             frames: laid.frames,
             media: laid.media,
-            course,
+            losses,
         })
     }
 
