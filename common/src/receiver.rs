@@ -11,6 +11,7 @@ mod demux;
 mod figures;
 mod formats;
 mod grid;
+mod namesakes;
 mod native;
 mod others;
 mod output;
@@ -37,6 +38,7 @@ use crate::wire::Format;
 use connector::Connector;
 use demux::RtcpPeers;
 use formats::FormatCache;
+use namesakes::Namesakes;
 use others::Others;
 use probation::Probation;
 use selection::EndedStream;
@@ -121,6 +123,7 @@ pub struct Receiver {
     /// One, unless all streams are shown.
     tiles: Vec<Tile>,
     others: Others,
+    namesakes: Namesakes,
     /// Streams that said bye: what still arrives of them begins nothing.
     ended: VecDeque<EndedStream>,
     /// Datagrams of no stream that is followed.
@@ -150,6 +153,7 @@ impl Receiver {
             probation: Probation::default(),
             tiles: tile.into_iter().collect(),
             others: Others::default(),
+            namesakes: Namesakes::default(),
             ended: VecDeque::new(),
             malformed: 0,
             foreign: 0,

@@ -65,7 +65,9 @@ const FIRST_SPREAD: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Sender {
     config: Config,
-    stream: u64,
+    /// Drawn at random; the stream number is its low half.
+    id: u64,
+    stream: u32,
     started: Duration,
     protocol: Protocol,
     plan: Plan,
@@ -93,9 +95,10 @@ enum Protocol {
 }
 
 impl Sender {
-    /// A sender for the stream with this number, drawn at random.
+    /// A sender for a stream that begins now. `id` is drawn at random; its low half
+    /// is the stream's number.
     #[must_use]
-    pub fn new(config: Config, stream: u64, now: Duration) -> Self {
+    pub fn new(config: Config, id: u64, now: Duration) -> Self {
         // Destinations' numbers have 16 bits, and one is nobody's.
         let destinations = config.destinations.min(NO_DESTINATION.into());
         let config = Config {
@@ -105,14 +108,14 @@ impl Sender {
         };
         let protocol = match config.format {
             Format::Native => Protocol::Native(Box::new(Native::new(&config))),
-            Format::Rtp => Protocol::Rtp(Box::new(RtpSender::new(stream, config.wall_offset, now))),
+            Format::Rtp => Protocol::Rtp(Box::new(RtpSender::new(id, config.wall_offset, now))),
             Format::Raw => Protocol::Raw,
         };
         let acceptor = config.acceptor.filter(|_| config.format == Format::Native);
         let acceptor = acceptor.map(|acceptor| {
             let max_peers = acceptor.max_peers.min(NO_DESTINATION - destinations as u16);
             Acceptor::new(
-                stream,
+                id as u32,
                 AcceptorConfig {
                     max_peers,
                     ..acceptor
@@ -137,7 +140,8 @@ impl Sender {
             finishing: false,
             plan,
             config,
-            stream,
+            id,
+            stream: id as u32,
             started: now,
         }
     }

@@ -14,6 +14,10 @@ pub struct FrameNumber(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketNumber(pub u64);
 
+/// The low 32 bits of a [`PacketNumber`], as the wire carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PacketSeq(pub u32);
+
 /// The low 32 bits of a [`FrameNumber`], as the wire carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameSeq(pub u32);
@@ -29,6 +33,22 @@ impl FrameNumber {
     #[must_use]
     pub fn seq(self) -> FrameSeq {
         FrameSeq(self.0 as u32)
+    }
+}
+
+impl PacketNumber {
+    /// What the wire carries of this number.
+    #[must_use]
+    pub fn seq(self) -> PacketSeq {
+        PacketSeq(self.0 as u32)
+    }
+}
+
+impl PacketSeq {
+    /// The packet number with these low bits that lies nearest to `near`.
+    #[must_use]
+    pub fn extend(self, near: PacketNumber) -> PacketNumber {
+        PacketNumber(extend(self.0.into(), u32::BITS, near.0))
     }
 }
 
@@ -58,9 +78,9 @@ pub(crate) fn extend(low: u64, bits: u32, near: u64) -> u64 {
     let window = 1_u64 << bits;
     let candidate = (near & !(window - 1)) | low;
     let half = window / 2;
-    if candidate + half < near {
-        candidate + window
-    } else if candidate > near + half {
+    if candidate.saturating_add(half) < near {
+        candidate.checked_add(window).unwrap_or(candidate)
+    } else if candidate > near.saturating_add(half) {
         candidate.checked_sub(window).unwrap_or(candidate)
     } else {
         candidate
@@ -95,6 +115,8 @@ mod tests {
         assert_eq!(extend(0, 32, window + half), window);
         assert_eq!(extend(half + 1, 32, window), half + 1);
         assert_eq!(extend(0, 32, window + half + 1), 2 * window);
+        assert_eq!(extend(0, 32, u64::MAX), u64::MAX - (window - 1));
+        assert_eq!(extend(window - 1, 32, u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -38,3 +38,12 @@ impl SenderTime {
         local.as_micros() as i128 - self.0 as i128
     }
 }
+
+impl std::ops::Add<Duration> for SenderTime {
+    type Output = Self;
+
+    fn add(self, passed: Duration) -> Self {
+        let passed = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(passed))
+    }
+}

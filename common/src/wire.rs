@@ -77,7 +77,7 @@ pub enum WireError {
     Kind(u8),
     /// Encrypted, and there is no key.
     #[error("encrypted with key {0}, and no key is set")]
-    Encrypted(u8),
+    Encrypted(u32),
     /// The datagram ends before its fields do.
     #[error("{what} takes {expected} bytes, got {got}")]
     Short {

@@ -115,8 +115,9 @@ impl<'a> TransmitLoop<'a> {
         });
         let fixed = destinations.len();
         info!(
-            "stream {number:016x}: {}, datagrams of {} bytes, parity {fec}, retransmit \
+            "stream {:016x}: {}, datagrams of {} bytes, parity {fec}, retransmit \
              {retransmit}, bit rate {}, pace {}",
+            number as u32,
             options.wire.format().name(),
             options.packet_size(),
             or_none(options.bitrate),

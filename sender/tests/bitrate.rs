@@ -42,7 +42,7 @@ fn send(source: &str, options: &str) -> Sent {
         let ended = child.try_wait().unwrap();
         while let Ok(len) = socket.recv(&mut buffer) {
             let (header, _) = Packet::decode(&buffer[..len]).unwrap();
-            log.push((header.sent, len as u64));
+            log.push((header.sent.into(), len as u64));
         }
         if let Some(status) = ended {
             assert!(status.success());

@@ -337,7 +337,7 @@ impl<'a> Pair<'a> {
             }
             let life = match self.scenario.lives.len() {
                 0 | 1 => 0,
-                _ => truth::read(&queued.datagram).0.stream - STREAM,
+                _ => u64::from(truth::read(&queued.datagram).0.stream) - STREAM,
             };
             let (mut free, mut held) = (false, false);
             if let Some(receiver) = &mut self.receiver {
@@ -410,7 +410,7 @@ impl<'a> Pair<'a> {
         if self.keeps_truth {
             let stream = truth::read(datagram).0.stream;
             let mut truths = self.truths.iter_mut();
-            if let Some(truth) = truths.find(|truth| truth.stream == stream) {
+            if let Some(truth) = truths.find(|truth| truth.stream == u64::from(stream)) {
                 note(truth, datagram);
             }
         }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use framegram_common::PacketNumber;
-use framegram_common::wire::native::{Channel, HEADER, Header, Packet};
+use framegram_common::seq::PacketSeq;
+use framegram_common::wire::native::{Channel, HEADER, Packet, WireHeader};
 
 /// A packet of one stream: its channel and number.
 pub type Key = (Channel, u64);
@@ -67,14 +67,14 @@ impl Truth {
             _ => None,
         };
         self.bytes += datagram.len() as u64;
-        let before = self.sent.insert((header.channel, header.number.0), chunk);
+        let before = self.sent.insert(key(&header), chunk);
         assert_eq!(before, None, "a packet number comes once");
     }
 
     /// Notes a datagram of this stream that the viewer's socket had no room for.
     pub fn record_dropped(&mut self, datagram: &[u8]) {
         let (header, _) = read(datagram);
-        let key = (header.channel, header.number.0);
+        let key = key(&header);
         self.dropped.insert(key, self.arrived.len());
     }
 
@@ -96,13 +96,13 @@ impl Truth {
             self.record_arrived(&held, followed);
         }
         let (header, corrupt) = read(datagram);
-        let key = (header.channel, header.number.0);
+        let key = key(&header);
         self.followed |= followed;
         if corrupt {
             self.corrupt += u64::from(followed);
         } else if !followed {
             self.missed |= !self.followed;
-        } else if header.number.0 >= self.passed[header.channel as usize] {
+        } else if u64::from(header.number.0) >= self.passed[header.channel as usize] {
             self.arrived.push(key);
             self.record_sender_report(datagram);
         }
@@ -114,7 +114,7 @@ impl Truth {
         let (header, corrupt) = read(datagram);
         if !corrupt {
             let passed = &mut self.passed[header.channel as usize];
-            *passed = (*passed).max(header.number.0 + 1);
+            *passed = (*passed).max(u64::from(header.number.0) + 1);
         }
     }
 
@@ -188,7 +188,7 @@ impl Truth {
 /// # Panics
 /// Where more than a bit is wrong.
 #[must_use]
-pub fn read(datagram: &[u8]) -> (Header, bool) {
+pub fn read(datagram: &[u8]) -> (WireHeader, bool) {
     if let Ok((header, _)) = Packet::decode(datagram) {
         return (header, false);
     }
@@ -201,20 +201,24 @@ pub fn read(datagram: &[u8]) -> (Header, bool) {
         mended[bit / 8] ^= 1 << (bit % 8);
     }
     // The flipped bit is in the body.
-    let field = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| datagram[at + byte]));
-    let channel = match datagram[2] {
+    let field = |at: usize| u32::from_be_bytes(std::array::from_fn(|byte| datagram[at + byte]));
+    let channel = match datagram[1] & 31 {
         1 => Channel::Media,
         2 | 3 => Channel::Repair,
         _ => Channel::Control,
     };
-    let header = Header {
-        stream: field(8),
-        destination: u16::from_be_bytes([datagram[6], datagram[7]]),
+    let header = WireHeader {
+        stream: field(4),
+        destination: u16::from_be_bytes([datagram[2], datagram[3]]),
         channel,
-        number: PacketNumber(field(16)),
-        sent: field(24),
+        number: PacketSeq(field(8)),
+        sent: field(12),
     };
     (header, true)
+}
+
+fn key(header: &WireHeader) -> Key {
+    (header.channel, header.number.0.into())
 }
 
 const CHANNELS: [Channel; 3] = [Channel::Media, Channel::Repair, Channel::Control];

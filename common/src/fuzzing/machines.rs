@@ -18,8 +18,8 @@ use crate::receiver::{
 use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
-    Chunk, Echo, FrameNack, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
-    SenderReport, Tables, micros, sign,
+    Chunk, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet,
+    ReceiverReport, SenderReport, Tables, micros, sign,
 };
 
 /// The most operations of one list: more find nothing that these do not.
@@ -210,6 +210,7 @@ pub(super) struct PacketMaker {
 impl PacketMaker {
     pub(super) fn datagram(&mut self, input: &mut Input<'_>, now: Duration) -> Vec<u8> {
         let frame = FrameNumber(input.number() % (1 << 33));
+        let sent = micros(now).wrapping_sub(input.number());
         let (mut shard, mut counts) = (Vec::new(), Vec::new());
         let (block, mut chunk);
         let chunked = chunked(frame);
@@ -244,11 +245,11 @@ impl PacketMaker {
                 }
                 Packet::Parity(parity)
             }
-            8 => Packet::SenderReport(totals(input, now)),
-            9 => Packet::SenderBye(totals(input, now)),
+            8 => Packet::SenderReport(totals(input, sent, now)),
+            9 => Packet::SenderBye(totals(input, sent, now)),
             10 => Packet::Echo(Echo {
                 viewer: VIEWER,
-                report_sent: input.number(),
+                report_sent: input.u32(),
                 report_received: input.number(),
             }),
             _ => Packet::Tables(Tables {
@@ -261,7 +262,7 @@ impl PacketMaker {
         };
         let number = &mut self.numbers[packet.channel() as usize];
         let header = Header {
-            stream: STREAM + u64::from(input.u8() == 1),
+            stream: STREAM as u32 + u32::from(input.u8() == 1),
             destination: 0,
             channel: packet.channel(),
             number: PacketNumber(number.wrapping_add(if input.u8() < 200 {
@@ -269,14 +270,14 @@ impl PacketMaker {
             } else {
                 input.number()
             })),
-            sent: micros(now).wrapping_sub(input.number()),
+            sent,
         };
         *number = header.number.0.wrapping_add(1);
         let mut datagram = Vec::new();
         packet.encode(&header, &mut datagram);
         // Now and then a body that no encoder makes.
         if input.u8() == 255 {
-            let at = 36 + input.below(datagram.len() - 36);
+            let at = HEADER + input.below(datagram.len() - HEADER);
             datagram[at] ^= input.u8();
             sign(&mut datagram);
         }
@@ -302,7 +303,7 @@ fn lie(chunk: &mut Chunk<'_>, input: &mut Input<'_>) {
     }
 }
 
-fn totals(input: &mut Input<'_>, now: Duration) -> SenderReport {
+fn totals(input: &mut Input<'_>, sent: u64, now: Duration) -> SenderReport {
     SenderReport {
         frames_captured: input.number(),
         frames_replaced: input.number(),
@@ -311,6 +312,8 @@ fn totals(input: &mut Input<'_>, now: Duration) -> SenderReport {
         repair: input.number(),
         control: input.number(),
         started: micros(now).wrapping_sub(input.number()),
+        sent_high: (sent >> 32) as u32,
+        id: STREAM + (u64::from(input.u8() == 1) << 32),
         clock_id: input.number(),
         interval: input.u32() % 100_000,
         kept: input.u32() % 100_000,
@@ -399,7 +402,7 @@ pub(super) fn sender(bytes: &[u8]) {
             _ => {
                 let packet = feedback(&mut input);
                 let header = Header {
-                    stream: STREAM,
+                    stream: STREAM as u32,
                     destination: 0,
                     channel: packet.channel(),
                     number: PacketNumber(number),

@@ -22,7 +22,7 @@ pub(super) fn native(bytes: &[u8]) {
     };
     // What was decoded survives the wire.
     let mut again = Vec::new();
-    packet.encode(&header, &mut again);
+    packet.encode(header, &mut again);
     assert_eq!(Packet::decode(&again), Ok((header, packet)));
 }
 

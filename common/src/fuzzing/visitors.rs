@@ -101,7 +101,7 @@ fn viewers_packet(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
         }
     };
     let header = Header {
-        stream: STREAM + u64::from(input.u8() == 1),
+        stream: STREAM as u32 + u32::from(input.u8() == 1),
         destination: 0,
         channel: packet.channel(),
         number: PacketNumber(0),

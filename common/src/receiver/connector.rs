@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::seq::PacketNumber;
-use crate::wire::native::{Connect, Header, NO_DESTINATION, Packet, ReceiverBye, micros};
+use crate::wire::native::{
+    Connect, Header, NO_DESTINATION, Packet, ReceiverBye, WireHeader, micros,
+};
 
 /// Time between the first two requests while nothing answers. It doubles with each,
 /// up to [`MAX_PAUSE`].
@@ -31,7 +33,7 @@ pub(super) struct Connector {
     viewer: u64,
     to: SocketAddr,
     cookie: u64,
-    stream: u64,
+    stream: u32,
     due: Duration,
     /// The requests since the stream was received last.
     attempt: Option<Attempt>,
@@ -103,7 +105,7 @@ impl Connector {
     pub(super) fn handle_packet(
         &mut self,
         from: SocketAddr,
-        header: &Header,
+        header: &WireHeader,
         packet: &Packet<'_>,
         now: Duration,
     ) -> Answer {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::connector::Answer;
 use super::grid::MAX_TILES;
+use super::others::StreamKey;
 use super::output::{Event, Port, Verdict};
 use super::probation::CandidateKey;
 use super::raw::RawSession;
@@ -13,7 +14,7 @@ use super::rtp::{self, RtpSession};
 use super::session::Session;
 use super::{Policy, Receiver, formats};
 use crate::stats::DiscardReason;
-use crate::wire::native::{Header, Packet};
+use crate::wire::native::{Expected, Packet, WireHeader, micros};
 use crate::wire::rtp::Control;
 use crate::wire::{Format, WireError, rtp as rtp_wire};
 
@@ -116,7 +117,7 @@ impl Receiver {
     fn handle_native(
         &mut self,
         from: SocketAddr,
-        (header, packet): (Header, Packet<'_>),
+        (header, packet): (WireHeader, Packet<'_>),
         len: usize,
         now: Duration,
     ) -> Verdict {
@@ -134,8 +135,15 @@ impl Receiver {
                 }
             }
         }
-        let tile = self.tile_of(from, &header, &packet);
-        let verdict = self.select_native(tile, from, (&header, &packet), len, now);
+        let number = self.stream_number(from, &header, &packet);
+        let tile = self.tile_of(from, number, &packet);
+        let header = header.extend(&self.expected(tile, number, from, now));
+        let key = CandidateKey {
+            format: Format::Native,
+            number,
+            from,
+        };
+        let verdict = self.select_native(tile, key, (&header, &packet), len, now);
         self.foreign += u64::from(verdict == Verdict::Foreign);
         self.malformed += u64::from(verdict == Verdict::Malformed);
         verdict
@@ -244,14 +252,39 @@ impl Receiver {
     }
 
     /// The tile of a native packet, whose source's address may have changed.
-    fn tile_of(&self, from: SocketAddr, header: &Header, packet: &Packet<'_>) -> Option<usize> {
+    fn tile_of(&self, from: SocketAddr, number: u64, packet: &Packet<'_>) -> Option<usize> {
         self.tile_at(from).or_else(|| {
             let mut tiles = self.tiles.iter();
-            let same =
-                |session: &Session| session.native().is_some() && session.number() == header.stream;
+            let same = |session: &Session| session.native().is_some() && session.number() == number;
             let moved = tiles.position(|tile| tile.session.as_ref().is_some_and(same));
             moved.filter(|_| packet.is_from_sender())
         })
+    }
+
+    /// What is expected of the next packet of a native stream: as far as it has come
+    /// by what is believed, nothing that a stranger says.
+    fn expected(
+        &self,
+        tile: Option<usize>,
+        number: u64,
+        from: SocketAddr,
+        now: Duration,
+    ) -> Expected {
+        let followed = tile.and_then(|tile| self.session(tile));
+        let followed = followed.filter(|session| session.number() == number);
+        let session = followed.or_else(|| self.probation.native(number, from));
+        match session.and_then(Session::native) {
+            Some(session) => session.expected(now),
+            None => Expected {
+                numbers: self
+                    .others
+                    .passed(StreamKey::native(number))
+                    .unwrap_or_default()
+                    .ends(),
+                // Right if both run on one clock, and as good as any other.
+                sent: micros(now),
+            },
+        }
     }
 
     /// Counts what is none of the format that it should be.

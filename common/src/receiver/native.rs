@@ -28,7 +28,7 @@ use crate::reassembly::{Origin, Reassembly};
 use crate::seq::FrameNumber;
 use crate::stats::{Arrival, Counters, FrameRecord, JoinPoint, LossCounts};
 use crate::time::SenderTime;
-use crate::wire::native::{Channel, Chunk, Header, Packet};
+use crate::wire::native::{Channel, Chunk, Expected, Header, Packet, micros};
 use bye::Bye;
 use clock::Clock;
 use conceal::ReceivedHeaders;
@@ -47,6 +47,8 @@ const IN_VAIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct NativeSession {
     number: u64,
+    /// The sender's own id, if it has reported.
+    id: Option<u64>,
     viewer: u64,
     secret: (u64, u64),
     config: Config,
@@ -82,6 +84,11 @@ pub(super) struct NativeSession {
     latency: LatencyBreakdown,
     /// When the newest packet was sent.
     newest_sent: SenderTime,
+    /// When a packet was sent and when it arrived: the first, then that of each
+    /// sender report. Send times are extended from here.
+    anchor: Option<(SenderTime, Duration)>,
+    /// What is to be added to send times as they are extended here, in microseconds.
+    epoch: u64,
     /// The longest datagram of media that arrived, in bytes.
     widest: usize,
     bye: Option<Bye>,
@@ -120,6 +127,7 @@ impl NativeSession {
         let number = joining.number;
         Self {
             number,
+            id: None,
             viewer,
             secret,
             config: config.clone(),
@@ -146,6 +154,8 @@ impl NativeSession {
             clock: Clock::default(),
             latency: LatencyBreakdown::default(),
             newest_sent: SenderTime::default(),
+            anchor: None,
+            epoch: 0,
             widest: 0,
             bye: None,
             ended: false,
@@ -162,6 +172,22 @@ impl NativeSession {
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The sender's own id, if it has reported.
+    pub(super) fn id(&self) -> Option<u64> {
+        self.id
+    }
+
+    /// What is expected of its next packet.
+    pub(super) fn expected(&self, now: Duration) -> Expected {
+        let near = |(sent, at): (SenderTime, Duration)| sent + now.saturating_sub(at);
+        Expected {
+            numbers: Channel::ALL.map(|channel| self.counters.reached(channel)),
+            sent: self
+                .anchor
+                .map_or(micros(now), |anchor| near(anchor).as_micros()),
+        }
     }
 
     /// Where it comes from.
@@ -221,6 +247,12 @@ impl NativeSession {
         if self.counters.is_before_joining(header) {
             return Verdict::Foreign;
         }
+        let totals = match packet {
+            Packet::SenderReport(totals) => Some(Packet::SenderReport(self.extend_counts(totals))),
+            Packet::SenderBye(totals) => Some(Packet::SenderBye(self.extend_counts(totals))),
+            _ => None,
+        };
+        let packet = totals.as_ref().unwrap_or(packet);
         // A viewer's own packets may come back to it.
         if !packet.is_from_sender() {
             return Verdict::Malformed;
@@ -251,6 +283,7 @@ impl NativeSession {
         self.path.record_packet(now);
         let sent = SenderTime::from_micros(header.sent);
         self.newest_sent = sent;
+        self.anchor.get_or_insert((sent, now));
         if header.channel != Channel::Control {
             self.nack.record_arrival(now);
         }
@@ -407,7 +440,13 @@ impl NativeSession {
 
     /// The next record of a frame whose outcome is final, in order.
     pub(super) fn poll_record(&mut self) -> Option<FrameRecord> {
-        self.counters.frames.poll()
+        let mut record = self.counters.frames.poll()?;
+        for time in record.captured.iter_mut().chain(&mut record.sent) {
+            *time = self.in_full(*time);
+        }
+        let offset = |offset: i64| offset.wrapping_sub(self.epoch as i64);
+        record.offset_micros = record.offset_micros.map(offset);
+        Some(record)
     }
 
     /// Settles all frames whose outcome is final; at the `end` the others too.
@@ -430,6 +469,11 @@ impl NativeSession {
             SinkOutcome::Shown { at } => frames.record_shown(number, at),
         }
         true
+    }
+
+    /// The sender's time of which `time` has the low bits.
+    fn in_full(&self, time: SenderTime) -> SenderTime {
+        SenderTime::from_micros(time.as_micros().wrapping_add(self.epoch))
     }
 
     fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {

@@ -138,15 +138,11 @@ impl Probation {
 
     /// Takes the native stream with this number off probation. Others that bear it,
     /// from other addresses, are given up.
-    pub(super) fn take_native(&mut self, number: u64, from: SocketAddr) -> Option<Candidate> {
-        let key = CandidateKey {
-            format: Format::Native,
-            number,
-            from,
-        };
+    pub(super) fn take_native(&mut self, key: CandidateKey) -> Option<Candidate> {
         let taken = self.take(key);
-        let namesake =
-            |other: &Candidate| (other.key.format, other.key.number) == (Format::Native, number);
+        let namesake = |other: &Candidate| {
+            (other.key.format, other.key.number) == (Format::Native, key.number)
+        };
         while let Some(index) = self.all.iter().position(namesake) {
             self.refute(index, 0);
         }
@@ -168,6 +164,16 @@ impl Probation {
     /// The sessions of all.
     pub(super) fn sessions(&mut self) -> impl Iterator<Item = &mut Session> {
         self.all.iter_mut().map(|candidate| &mut candidate.session)
+    }
+
+    /// The native stream with this number, if it is on probation.
+    pub(super) fn native(&self, number: u64, from: SocketAddr) -> Option<&Session> {
+        let key = CandidateKey {
+            format: Format::Native,
+            number,
+            from,
+        };
+        self.find(key).map(|index| &self.all[index].session)
     }
 
     /// The native stream whose packets came last.

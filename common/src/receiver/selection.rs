@@ -10,13 +10,14 @@ use super::output::{Event, Verdict};
 use super::probation::CandidateKey;
 use super::session::Session;
 use crate::prefix::SourcePrefix;
-use crate::wire::Format;
 use crate::wire::native::{Channel, Header, Packet};
 
 /// A native stream that said bye.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EndedStream {
     number: u64,
+    /// The sender's own id, if it has reported.
+    id: Option<u64>,
     /// Media packets that it consists of.
     media: u64,
 }
@@ -25,8 +26,14 @@ impl EndedStream {
     fn of(session: &NativeSession) -> Self {
         Self {
             number: session.number(),
+            id: session.id(),
             media: session.last_media(),
         }
+    }
+
+    /// Whether it was another stream of this number.
+    pub(super) fn is_other(&self, number: u64, id: u64) -> bool {
+        self.number == number && self.id.is_some_and(|own| own != id)
     }
 
     /// Whether a packet of it proves that it goes on: that bye was forged.
@@ -41,12 +48,12 @@ impl Receiver {
     pub(super) fn select_native(
         &mut self,
         tile: Option<usize>,
-        from: SocketAddr,
+        candidate_key: CandidateKey,
         (header, packet): (&Header, &Packet<'_>),
         len: usize,
         now: Duration,
     ) -> Verdict {
-        let number = header.stream;
+        let CandidateKey { number, from, .. } = candidate_key;
         let followed = tile.and_then(|tile| self.session(tile));
         let followed = followed.and_then(Session::native);
         let same = followed.filter(|session| session.number() == number);
@@ -70,12 +77,15 @@ impl Receiver {
         let is_living = tile.is_some_and(|tile| self.tiles[tile].is_living(now));
         let is_in_vain = is_living && followed.is_some_and(|session| session.is_in_vain(now));
         if is_living && !is_in_vain {
-            self.record_other_packet(header, from, now);
+            self.record_other_packet(header, candidate_key, now);
             return Verdict::Foreign;
         }
-        // If it is known, its packets were not looked at meanwhile.
+        // If it is known, its packets were not looked at meanwhile, and those of a
+        // namesake were taken for another stream's.
         let passed = self.others.passed(key);
-        let is_known = is_in_vain || is_revived || passed.is_some() || self.others.is_full();
+        let is_namesake = number > u64::from(u32::MAX);
+        let is_known = is_in_vain || is_revived || is_namesake || passed.is_some();
+        let is_known = is_known || self.others.is_full();
         let joining = Joining {
             number,
             from,
@@ -94,17 +104,12 @@ impl Receiver {
         let is_media = header.channel != Channel::Control;
         if is_media && !is_in_vain && (tile.is_some() || self.has_room(SourcePrefix::of(from.ip())))
         {
-            let candidate = self.probation.take_native(number, from);
+            let candidate = self.probation.take_native(candidate_key);
             let begun = candidate.as_ref().map_or(now, |candidate| candidate.begun);
             let session = candidate.map_or_else(begin, |candidate| candidate.session);
             let tile = self.admit(tile, session, (begun, now));
             return self.handle_followed(tile, header, packet, (from, len), now);
         }
-        let candidate_key = CandidateKey {
-            format: Format::Native,
-            number,
-            from,
-        };
         let candidate = self.probation.enter(candidate_key, now, begin);
         candidate.passed.record(header);
         let Some(session) = candidate.session.native_mut() else {
@@ -117,7 +122,7 @@ impl Receiver {
         let has_frames = session.has_frames();
         let taken = matches!(verdict, Verdict::Received | Verdict::Duplicate);
         candidate.datagrams += u64::from(taken);
-        if has_frames && let Some(candidate) = self.probation.take_native(number, from) {
+        if has_frames && let Some(candidate) = self.probation.take_native(candidate_key) {
             self.admit(tile, candidate.session, (candidate.begun, now));
         }
         if taken { Verdict::Open } else { verdict }
@@ -275,9 +280,10 @@ impl Receiver {
 
     /// Counts a native packet of a stream that is not followed while another one
     /// is.
-    fn record_other_packet(&mut self, header: &Header, from: SocketAddr, now: Duration) {
-        let key = StreamKey::native(header.stream);
-        let candidate = self.probation.take_native(header.stream, from);
+    fn record_other_packet(&mut self, header: &Header, candidate_key: CandidateKey, now: Duration) {
+        let CandidateKey { number, from, .. } = candidate_key;
+        let key = StreamKey::native(number);
+        let candidate = self.probation.take_native(candidate_key);
         let packets = candidate
             .as_ref()
             .map_or(0, |candidate| candidate.datagrams);

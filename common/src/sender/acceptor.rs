@@ -15,7 +15,9 @@ use siphasher::sip::SipHasher24;
 use crate::prefix::{SourcePrefix, crowds};
 use crate::seq::PacketNumber;
 use crate::stats::Admission;
-use crate::wire::native::{Challenge, Connect, Header, NO_DESTINATION, Packet, Reject, micros};
+use crate::wire::native::{
+    Challenge, Connect, Header, NO_DESTINATION, Packet, Reject, WireHeader, micros,
+};
 
 /// A viewer that says nothing for so long is gone: it reports several times a
 /// second.
@@ -44,7 +46,7 @@ pub struct AcceptorConfig {
 /// Viewers by slot: from 0, below [`AcceptorConfig::max_peers`].
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    stream: u64,
+    stream: u32,
     config: AcceptorConfig,
     slots: Vec<Option<AdmittedPeer>>,
     /// Viewers that have fallen silent, and the slots they had, the oldest
@@ -97,7 +99,7 @@ pub(super) enum Decision {
 
 impl Acceptor {
     /// Nobody is served yet.
-    pub(super) fn new(stream: u64, config: AcceptorConfig) -> Self {
+    pub(super) fn new(stream: u32, config: AcceptorConfig) -> Self {
         Self {
             stream,
             config,
@@ -113,7 +115,7 @@ impl Acceptor {
     pub(super) fn handle_packet(
         &mut self,
         from: SocketAddr,
-        (header, packet, len): (&Header, &Packet<'_>, usize),
+        (header, packet, len): (&WireHeader, &Packet<'_>, usize),
         now: Duration,
         out: &mut Vec<u8>,
     ) -> Decision {

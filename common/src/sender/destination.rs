@@ -89,7 +89,7 @@ impl Destination {
     /// Appends a packet as the next datagram to this destination.
     pub(super) fn encode(
         &mut self,
-        stream: u64,
+        stream: u32,
         packet: &Packet<'_>,
         now: Duration,
         out: &mut Vec<u8>,
@@ -116,7 +116,7 @@ impl Destination {
     /// Appends the control packet that is due.
     pub(super) fn poll_control(
         &mut self,
-        stream: u64,
+        stream: u32,
         report: SenderReport,
         now: Duration,
         out: &mut Vec<u8>,
@@ -130,7 +130,7 @@ impl Destination {
     /// Appends a sender report, or a bye.
     pub(super) fn encode_report(
         &mut self,
-        stream: u64,
+        stream: u32,
         report: SenderReport,
         now: Duration,
         out: &mut Vec<u8>,
@@ -148,6 +148,7 @@ impl Destination {
         let report = self.feedback.fill(report, now);
         let report = SenderReport {
             bytes: self.bytes() + report.datagram_len() as u64,
+            sent_high: (micros(now) >> 32) as u32,
             ..report
         };
         let packet = self.feedback.next_report(report, now);

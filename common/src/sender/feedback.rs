@@ -197,7 +197,7 @@ impl Feedback {
     pub(super) fn handle_report(
         &mut self,
         report: &ReceiverReport,
-        sent: u64,
+        sent: u32,
         media: u64,
         now: Duration,
     ) {

@@ -8,7 +8,7 @@ use super::destination::Destination;
 use super::output::{Event, LeaveReason};
 use super::retransmit_buffer::Asked;
 use super::{Protocol, Sender};
-use crate::wire::native::{Channel, Header, Nack, Packet};
+use crate::wire::native::{Channel, Nack, Packet, WireHeader};
 
 /// The most events that wait: nobody else is admitted before they are polled.
 const MAX_EVENTS: usize = 64;
@@ -78,7 +78,7 @@ impl Sender {
     fn handle_packet(
         &mut self,
         destination: usize,
-        header: &Header,
+        header: &WireHeader,
         packet: &Packet<'_>,
         now: Duration,
     ) -> bool {

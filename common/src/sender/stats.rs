@@ -7,6 +7,7 @@ use super::acceptor::Acceptor;
 use super::destination::Destination;
 use super::feedback::short_micros;
 use super::{Protocol, Sender};
+use crate::seq::PacketNumber;
 use crate::stats::{self, Outcome, Side, Statistics, ViewerFigures};
 use crate::wire::native::{Channel, Packet, SenderReport, micros};
 use crate::wire::rtp;
@@ -81,7 +82,9 @@ impl Sender {
             let (Some(to), Ok((header, packet))) = (to, Packet::decode(datagram)) else {
                 continue;
             };
-            let media = (header.channel == Channel::Media).then_some(header.number);
+            let next = PacketNumber(to.numbers()[header.channel as usize]);
+            let number = header.number.extend(next);
+            let media = (header.channel == Channel::Media).then_some(number);
             to.record_error(media, bytes);
             if let Packet::Chunk(chunk) | Packet::Retransmission(chunk) = packet {
                 self.unsent.record_refused(chunk.frame);
@@ -168,6 +171,7 @@ impl Sender {
             frames_sent: self.next_frame.0,
             jpeg_bytes: self.counts.jpeg_bytes,
             started: micros(self.started),
+            id: self.id,
             clock_id: self.config.clock_id.unwrap_or(0),
             interval: self.config.interval.map_or(0, short_micros),
             kept: short_micros(self.plan.keep),

@@ -29,6 +29,12 @@ impl JoinPoint {
     pub(super) fn end(&self, channel: usize) -> u64 {
         self.0[channel]
     }
+
+    /// One above the highest number of each channel that came.
+    #[must_use]
+    pub(crate) fn ends(&self) -> [u64; 3] {
+        self.0
+    }
 }
 
 /// The furthest that a packet is overtaken: a second of a fast stream.

@@ -1,19 +1,15 @@
 //! The native format, version 1.
 //!
-//! Every datagram is one packet: a header of 36 bytes, then a body that its
+//! Every datagram is one packet: a header of 20 bytes, then a body that its
 //! kind defines. Numbers are big-endian, times are microseconds on the clock
 //! of whoever sent the packet.
 //!
 //! ```text
 //!  0        1        2        3        4        5        6        7
 //! +--------+--------+--------+--------+--------+--------+--------+--------+
-//! | 'F' 46 | version|  kind  | flags  |  key   |   0    |   destination   |
+//! | 'F' 46 |v|k|kind|   destination   |              stream               |
 //! +--------+--------+--------+--------+--------+--------+--------+--------+
-//! |                                stream                                 |
-//! +--------+--------+--------+--------+--------+--------+--------+--------+
-//! |                             packet number                             |
-//! +--------+--------+--------+--------+--------+--------+--------+--------+
-//! |                               send time                               |
+//! |           packet number           |             send time             |
 //! +--------+--------+--------+--------+--------+--------+--------+--------+
 //! |             CRC-32C               |  body ...
 //! +--------+--------+--------+--------+
@@ -21,12 +17,8 @@
 //!
 //! - The first byte differs from those of RTP and RTCP (128 to 191) and of a bare
 //!   JPEG (255): one port serves all three.
-//! - `flags` is 0; a receiver ignores flags that it does not know.
-//! - `key` is 0: the packet is not encrypted. With a key the body is followed by
-//!   an authentication tag of 16 bytes, the header is associated data, and the
-//!   CRC is 0, since the tag takes its place. (key, direction, destination,
-//!   channel, number) never repeats within a stream and is the nonce.
-//! - The byte behind it is reserved: a sender sets it to 0, a receiver ignores it.
+//! - `v`: two bits, the version, 1. `k`: one bit, whether the packet is
+//!   encrypted. `kind`: five bits.
 //! - `destination` numbers the destinations of a sender, from 0. A viewer answers
 //!   with the destination that it was addressed as. 65535 is none: the handshake
 //!   uses it before there is one.
@@ -36,7 +28,14 @@
 //!   no stream to those who are not served.
 //! - `packet number` counts from 0 per destination and per channel of a
 //!   sender, and per viewer and channel of a viewer. The kind says the channel.
-//! - The CRC-32C is over everything but itself.
+//!   The wire carries its low 32 bits.
+//! - `send time`: its low 32 bits. Whoever receives it extends both to the value
+//!   nearest to the one expected, as
+//!   <https://www.rfc-editor.org/rfc/rfc9000#appendix-A.3> does.
+//! - The CRC-32C is over everything but itself. With a key the number of the key
+//!   stands in its place, an authentication tag of 16 bytes follows the body, and
+//!   the header is associated data. (key, direction, destination, channel,
+//!   extended number) never repeats within a stream and is the nonce.
 //!
 //! A body may grow at its end within version 1: a receiver ignores bytes
 //! behind the fields that it knows, except in the kinds that end in data.
@@ -61,8 +60,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::WireError;
-use crate::seq::PacketNumber;
-use fields::{Reader, put_u16, put_u64};
+use crate::seq::{PacketNumber, PacketSeq, extend};
+use fields::{Reader, put_u16, put_u32};
 
 /// The first byte of every native datagram.
 pub const MAGIC: u8 = b'F';
@@ -71,7 +70,7 @@ pub const MAGIC: u8 = b'F';
 pub const VERSION: u8 = 1;
 
 /// Bytes before the body.
-pub const HEADER: usize = 36;
+pub const HEADER: usize = 20;
 
 /// Bytes that the authentication tag of an encrypted packet takes.
 pub const TAG: usize = 16;
@@ -120,7 +119,7 @@ impl Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The sender's stream number.
-    pub stream: u64,
+    pub stream: u32,
     /// Which of the sender's destinations.
     pub destination: u16,
     /// The numbering; on the wire, the kind says it.
@@ -129,6 +128,64 @@ pub struct Header {
     pub number: PacketNumber,
     /// When it was sent, in microseconds.
     pub sent: u64,
+}
+
+/// A header as the wire carries it: number and time are cut to their low bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireHeader {
+    /// The sender's stream number.
+    pub stream: u32,
+    /// Which of the sender's destinations.
+    pub destination: u16,
+    /// The numbering; on the wire, the kind says it.
+    pub channel: Channel,
+    /// The packet's number in its channel.
+    pub number: PacketSeq,
+    /// When it was sent, in microseconds.
+    pub sent: u32,
+}
+
+/// What is expected of the next packet of a stream: numbers and times are extended
+/// to the values nearest to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The packet number, by channel.
+    pub numbers: [u64; 3],
+    /// The send time in microseconds.
+    pub sent: u64,
+}
+
+impl WireHeader {
+    /// The header of a packet of which this was expected.
+    #[must_use]
+    pub fn extend(self, expected: &Expected) -> Header {
+        let number = PacketNumber(expected.numbers[self.channel as usize]);
+        Header {
+            stream: self.stream,
+            destination: self.destination,
+            channel: self.channel,
+            number: self.number.extend(number),
+            sent: extend_micros(self.sent, expected.sent),
+        }
+    }
+}
+
+impl From<&Header> for WireHeader {
+    fn from(header: &Header) -> Self {
+        Self {
+            stream: header.stream,
+            destination: header.destination,
+            channel: header.channel,
+            number: header.number.seq(),
+            sent: header.sent as u32,
+        }
+    }
+}
+
+/// The time in microseconds with these low bits that lies nearest to `near`.
+#[must_use]
+pub fn extend_micros(low: u32, near: u64) -> u64 {
+    extend(low.into(), u32::BITS, near)
 }
 
 /// A decoded packet.
@@ -207,7 +264,7 @@ impl Packet<'_> {
         }
     }
 
-    /// The third byte.
+    /// What the wire calls it.
     fn kind(&self) -> u8 {
         match self {
             Packet::Chunk(_) => 1,
@@ -230,15 +287,16 @@ impl Packet<'_> {
 
     /// Appends the packet as one datagram. The header's channel is the one
     /// that the packet's kind is counted in.
-    pub fn encode(&self, header: &Header, out: &mut Vec<u8>) {
+    pub fn encode(&self, header: impl Into<WireHeader>, out: &mut Vec<u8>) {
+        let header = header.into();
         debug_assert_eq!(header.channel, self.channel());
         let start = out.len();
-        out.extend_from_slice(&[MAGIC, VERSION, self.kind(), 0, 0, 0]);
+        out.extend_from_slice(&[MAGIC, VERSION << VERSION_SHIFT | self.kind()]);
         put_u16(out, header.destination);
-        put_u64(out, header.stream);
-        put_u64(out, header.number.0);
-        put_u64(out, header.sent);
-        out.extend_from_slice(&[0; 4]);
+        put_u32(out, header.stream);
+        put_u32(out, header.number.0);
+        put_u32(out, header.sent);
+        put_u32(out, 0);
         match self {
             Packet::Chunk(chunk) | Packet::Retransmission(chunk) => chunk.encode(out),
             Packet::Parity(parity) => parity.encode(out),
@@ -255,7 +313,7 @@ impl Packet<'_> {
             Packet::PathResponse(response) => response.encode(out),
         }
         let datagram = &mut out[start..];
-        let crc = checksum(datagram);
+        let crc = checksum(datagram, datagram[KIND]);
         datagram[CRC].copy_from_slice(&crc.to_be_bytes());
     }
 
@@ -264,26 +322,28 @@ impl Packet<'_> {
     /// # Errors
     /// Where it is not a whole, undamaged native packet of version 1 whose
     /// fields are in their ranges.
-    pub fn decode(datagram: &[u8]) -> Result<(Header, Packet<'_>), WireError> {
+    pub fn decode(datagram: &[u8]) -> Result<(WireHeader, Packet<'_>), WireError> {
         let mut reader = Reader::new("header", datagram);
         let head = reader.take(HEADER)?;
         if head[0] != MAGIC {
             return Err(WireError::UnknownFormat(head[0]));
         }
-        let (header, got) = Header::decode(head)?;
-        let expected = checksum(datagram);
-        let key = head[KEY];
-        if key != 0 && got == 0 {
-            return Err(WireError::Encrypted(key));
+        let (version, kind) = (head[KIND] >> VERSION_SHIFT, head[KIND] & KIND_BITS);
+        let (header, got) = WireHeader::decode(kind, head)?;
+        let expected = checksum(datagram, head[KIND] & !ENCRYPTED);
+        if head[KIND] & ENCRYPTED != 0 && got != expected {
+            return Err(WireError::Encrypted(got));
         }
-        if got != expected {
+        // A packet in the clear whose key bit flipped on the way is corrupt.
+        if got != expected || head[KIND] & ENCRYPTED != 0 {
+            let expected = checksum(datagram, head[KIND]);
             return Err(WireError::Checksum { got, expected });
         }
-        if head[1] != VERSION {
-            return Err(WireError::Version { got: head[1] });
+        if version != VERSION {
+            return Err(WireError::Version { got: version });
         }
-        let header = header.ok_or(WireError::Kind(head[KIND]))?;
-        Ok((header, Packet::decode_body(head[KIND], reader.rest())?))
+        let header = header.ok_or(WireError::Kind(kind))?;
+        Ok((header, Packet::decode_body(kind, reader.rest())?))
     }
 
     fn decode_body(kind: u8, body: &[u8]) -> Result<Packet<'_>, WireError> {
@@ -308,17 +368,16 @@ impl Packet<'_> {
     }
 }
 
-impl Header {
+impl WireHeader {
     /// Takes the first bytes of a datagram apart: the header, where its kind is
     /// one that is known, and the checksum.
-    fn decode(head: &[u8]) -> Result<(Option<Self>, u32), WireError> {
-        let kind = head.get(KIND).copied().unwrap_or_default();
+    fn decode(kind: u8, head: &[u8]) -> Result<(Option<Self>, u32), WireError> {
         let mut reader = Reader::new("header", head);
         reader.take(DESTINATION)?;
         let destination = reader.u16()?;
-        let stream = reader.u64()?;
-        let number = PacketNumber(reader.u64()?);
-        let sent = reader.u64()?;
+        let stream = reader.u32()?;
+        let number = PacketSeq(reader.u32()?);
+        let sent = reader.u32()?;
         let crc = reader.u32()?;
         let header = Channel::of_kind(kind).map(|channel| Self {
             stream,
@@ -338,19 +397,26 @@ pub(crate) fn sign(datagram: &mut [u8]) -> bool {
     if datagram.len() < HEADER {
         return false;
     }
-    let crc = checksum(datagram);
+    let crc = checksum(datagram, datagram[KIND]);
     datagram[CRC].copy_from_slice(&crc.to_be_bytes());
     true
 }
 
-fn checksum(datagram: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&datagram[..CRC.start]), &datagram[CRC.end..])
+/// The checksum of a datagram whose second byte is `kind`.
+fn checksum(datagram: &[u8], kind: u8) -> u32 {
+    let crc = crc32c::crc32c(&[datagram[0], kind]);
+    let crc = crc32c::crc32c_append(crc, &datagram[DESTINATION..CRC.start]);
+    crc32c::crc32c_append(crc, &datagram[CRC.end..])
 }
 
-const KIND: usize = 2;
-const KEY: usize = 4;
-const DESTINATION: usize = 6;
-const CRC: Range<usize> = 32..36;
+const KIND: usize = 1;
+const DESTINATION: usize = 2;
+const CRC: Range<usize> = 16..20;
+
+/// The bits of the second byte: version, whether there is a key, kind.
+const VERSION_SHIFT: u8 = 6;
+const ENCRYPTED: u8 = 1 << 5;
+const KIND_BITS: u8 = ENCRYPTED - 1;
 
 #[cfg(test)]
 mod tests;

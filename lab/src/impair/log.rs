@@ -18,7 +18,7 @@
 //! - `stream` to `chunks`: of the native format, which packet it is, and
 //!   which chunk of how many it carries (parity and control carry none); empty
 //!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
-//!   hexadecimal digits.
+//!   hexadecimal digits. Numbers are the low 32 bits that the datagram has.
 //! - `bytes`: of UDP payload.
 //! - `copy`: 1, or 2 of a datagram that was doubled; 0 for one that was dropped
 //!   before that.
@@ -143,10 +143,10 @@ impl Name {
                     _ => None,
                 };
                 let name = Self {
-                    stream: header.stream,
+                    stream: header.stream.into(),
                     destination: header.destination,
                     channel: header.channel,
-                    number: header.number.0,
+                    number: header.number.0.into(),
                     place,
                 };
                 (Some(name), false)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
 use framegram_common::stats::{Arrival, SequenceTracker};
-use framegram_common::wire::native::{self, Chunk, Header, Packet, micros};
+use framegram_common::wire::native::{self, Chunk, Expected, Header, Packet, WireHeader, micros};
 use framegram_common::wire::{Format, rtp};
 
 use super::open::Kept;
@@ -20,6 +20,8 @@ pub(super) struct Followed {
     from: SocketAddr,
     numbers: [SequenceTracker; 3],
     frame: FrameNumber,
+    /// When the newest packet was sent, and when it arrived, in microseconds.
+    newest: Option<(u64, u64)>,
 }
 
 impl Followed {
@@ -30,6 +32,7 @@ impl Followed {
             from,
             numbers: Default::default(),
             frame: FrameNumber(0),
+            newest: None,
         }
     }
 
@@ -75,9 +78,10 @@ impl Followed {
     pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Disposition, Content)> {
         let own = kept.from == self.from;
         match Packet::decode(&kept.datagram) {
-            Ok((header, _)) if header.stream != self.number => None,
+            Ok((header, _)) if u64::from(header.stream) != self.number => None,
             Ok(_) if !own => Some((Disposition::Foreign, Content::Other)),
             Ok((header, _)) => {
+                let header = self.extend(header, kept.arrival);
                 let verdict = match self.numbers[header.channel as usize].insert(header.number) {
                     Arrival::New => Verdict::Received,
                     Arrival::Duplicate => Verdict::Duplicate,
@@ -105,12 +109,23 @@ impl Followed {
         };
         let content = match Packet::decode(datagram) {
             Ok((header, packet)) => {
+                let header = self.extend(header, now);
+                self.newest = Some((header.sent, micros(now)));
                 self.numbers[header.channel as usize].insert(header.number);
                 self.content(&header, &packet, now)
             }
             Err(_) => Content::Other,
         };
         (disposition, content)
+    }
+
+    fn extend(&self, header: WireHeader, now: Duration) -> Header {
+        let now = micros(now);
+        let sent = self.newest.map_or(now, |(sent, at)| {
+            sent.saturating_add(now.saturating_sub(at))
+        });
+        let numbers = self.numbers.each_ref().map(SequenceTracker::next);
+        header.extend(&Expected { numbers, sent })
     }
 
     fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
@@ -122,9 +137,9 @@ impl Followed {
             Packet::SenderReport(totals) => Body::SenderReport(counts(totals)),
             Packet::SenderBye(totals) => Body::SenderBye(counts(totals)),
             Packet::Echo(reply) => {
-                let away = micros(now).saturating_sub(reply.report_sent);
-                let held = header.sent.saturating_sub(reply.report_received);
-                let rtt = away.saturating_sub(held);
+                let away = (micros(now) as u32).wrapping_sub(reply.report_sent);
+                let held = (header.sent as u32).wrapping_sub(reply.report_received as u32);
+                let rtt = away.saturating_sub(held).into();
                 Body::Echo { rtt }
             }
             Packet::PathResponse(_) => Body::Proof,

@@ -27,6 +27,8 @@ fn forged_totals(rng: &mut Rng) -> SenderReport {
         bytes: any(rng),
         jpeg_bytes: any(rng),
         started: any(rng),
+        sent_high: any(rng) as u32,
+        id: any(rng),
         clock_id: any(rng),
         interval: any(rng) as u32,
         kept: any(rng) as u32,
@@ -60,7 +62,7 @@ fn forged_totals_byes_and_replies_do_no_harm() {
                     1 => Packet::SenderBye(forged_totals(&mut rng)),
                     2 => Packet::Echo(Echo {
                         viewer: if rng.bool() { VIEWER } else { any(&mut rng) },
-                        report_sent: any(&mut rng),
+                        report_sent: any(&mut rng) as u32,
                         report_received: any(&mut rng),
                     }),
                     3 => Packet::Tables(Tables {
@@ -83,8 +85,8 @@ fn forged_totals_byes_and_replies_do_no_harm() {
                 let mut datagram = forger.datagram(&packet, now);
                 if rng.bool() {
                     let (mut header, packet) = Packet::decode(&datagram).unwrap();
-                    header.sent = any(&mut rng);
-                    datagram = again(&header, &packet);
+                    header.sent = any(&mut rng) as u32;
+                    datagram = again(header, &packet);
                 }
                 watched.take(&datagram, now);
                 now += Duration::from_micros(rng.u64(..50_000));

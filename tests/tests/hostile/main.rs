@@ -25,7 +25,7 @@ use framegram_common::reassembly::MAX_HELD_BYTES;
 use framegram_common::receiver::{self, Output, ReceivedFrame, Receiver, SinkOutcome, Transmit};
 use framegram_common::sender::{self, Sender};
 use framegram_common::seq::{FrameNumber, PacketNumber};
-use framegram_common::wire::native::{Chunk, Header, Packet};
+use framegram_common::wire::native::{Chunk, Header, Packet, WireHeader};
 use framegram_tests::counting::{Counting, Memory, measure};
 
 #[global_allocator]
@@ -68,7 +68,7 @@ impl Forger {
         let channel = packet.channel();
         let number = &mut self.numbers[channel as usize];
         let header = Header {
-            stream: self.stream,
+            stream: self.stream as u32,
             destination: 0,
             channel,
             number: PacketNumber(*number),
@@ -82,7 +82,7 @@ impl Forger {
 }
 
 /// The packet again, with a number and a checksum of its own.
-fn again(header: &Header, packet: &Packet<'_>) -> Vec<u8> {
+fn again(header: impl Into<WireHeader>, packet: &Packet<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     packet.encode(header, &mut out);
     out

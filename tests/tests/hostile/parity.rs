@@ -51,7 +51,7 @@ fn no_frame_is_called_intact_that_is_not_the_frame_sent() {
                             lie(&mut parity, &mut shard, &mut rng);
                         }
                         parity.shard = &shard;
-                        vec![again(&header, &Packet::Parity(parity))]
+                        vec![again(header, &Packet::Parity(parity))]
                     }
                     (_, Packet::Chunk(_)) if rng.u8(..10) == 0 => Vec::new(),
                     _ => vec![datagram.to_vec()],

@@ -37,7 +37,7 @@ fn hand(sender: &mut Sender, from: SocketAddr, packet: &[u8], now: Duration) -> 
 fn connect(viewer: u64, cookie: u64) -> Vec<u8> {
     let packet = Packet::Connect(Connect { viewer, cookie });
     let header = Header {
-        stream: STREAM,
+        stream: STREAM as u32,
         destination: NO_DESTINATION,
         channel: packet.channel(),
         number: PacketNumber(0),

@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use super::*;
 use framegram_common::receiver::Event;
 use framegram_common::wire::native::{
-    Challenge, Channel, Echo, Parity, ReceiverReport, Reject, SenderReport, Tables, micros,
+    Challenge, Channel, Echo, HEADER, Parity, ReceiverReport, Reject, SenderReport, Tables, micros,
 };
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Bytes of a receiver report.
+const REPORT: u64 = (HEADER + ReceiverReport::LEN) as u64;
 
 fn stranger() -> SocketAddr {
     SocketAddr::from(([198, 51, 100, 7], 7))
@@ -95,7 +98,7 @@ impl Stage {
             for datagram in buffer.chunks(transmit.segment) {
                 let (header, _) = Packet::decode(datagram).unwrap();
                 let next = &mut self.next[header.channel as usize];
-                *next = (*next).max(header.number.0 + 1);
+                *next = (*next).max(u64::from(header.number.0) + 1);
                 if self.forth {
                     self.arrive(self.at, datagram);
                 }
@@ -160,7 +163,7 @@ impl Stage {
     /// its channel.
     fn forge(&mut self, from: SocketAddr, packet: &Packet<'_>, ahead: u64) {
         let header = Header {
-            stream: STREAM,
+            stream: STREAM as u32,
             destination: 0,
             channel: packet.channel(),
             number: PacketNumber(self.next[packet.channel() as usize] + ahead),
@@ -350,7 +353,7 @@ fn a_bye_counts_only_when_no_media_follows_it() {
         assert!(!stage.ended);
         assert!(!stage.receiver.statistics().stream.ended);
         // Five reports a second go on.
-        assert!(stage.went_to(sender()) >= before + 4 * 228);
+        assert!(stage.went_to(sender()) >= before + 4 * REPORT);
         stage.transmitter.finish(stage.now);
         stage.pass(202 * MS);
         assert!(

@@ -160,7 +160,7 @@ fn strangers_who_are_there_first_keep_no_sender_out() {
             data: &[0; 1_000],
         });
         let header = Header {
-            stream,
+            stream: stream as u32,
             destination: 0,
             channel: chunk.channel(),
             number: PacketNumber(0),

@@ -105,7 +105,7 @@ fn report(number: u64, loss: f64, queueing: Duration) -> Vec<u8> {
 fn said(number: u64, packet: &Packet<'_>) -> Vec<u8> {
     let mut datagram = Vec::new();
     let header = Header {
-        stream: STREAM,
+        stream: STREAM as u32,
         destination: 0,
         channel: Channel::Control,
         number: PacketNumber(number),

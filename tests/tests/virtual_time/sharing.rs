@@ -334,7 +334,7 @@ impl Place {
 
     fn say(&mut self, at: usize, packet: &Packet<'_>, now: Duration) {
         let header = Header {
-            stream: STREAM,
+            stream: STREAM as u32,
             destination: at as u16,
             channel: packet.channel(),
             number: PacketNumber(self.number),

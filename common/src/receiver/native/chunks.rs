@@ -161,7 +161,7 @@ impl NativeSession {
             stale: Vec::new(),
             stale_share: 0.0,
             checked: true,
-            captured: SenderTime::from_micros(frame.captured),
+            captured: self.in_full(SenderTime::from_micros(frame.captured)),
             completed: now,
         };
         if !self.playout.insert(ready) {
@@ -188,7 +188,7 @@ impl NativeSession {
                 stale: spliced.stale,
                 stale_share,
                 checked: true,
-                captured,
+                captured: self.in_full(captured),
                 completed: now,
             });
             return;

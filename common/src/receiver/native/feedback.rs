@@ -11,8 +11,8 @@ use crate::receiver::EAGER_REPORTS;
 use crate::seq::PacketNumber;
 use crate::time::SenderTime;
 use crate::wire::native::{
-    Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
-    SenderReport, micros,
+    Channel, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet,
+    ReceiverReport, SenderReport, extend_micros, micros,
 };
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
@@ -29,6 +29,23 @@ const LONGEST_NACK: usize = HEADER + 14 + MAX_NACK_FRAMES * 6 + MAX_GAPS * 4;
 const MAX_COUNT: u64 = 1 << 48;
 
 impl NativeSession {
+    /// A report whose counts of packets are the numbers that they have here: a viewer
+    /// that joins late knows only the low bits of those.
+    pub(super) fn extend_counts(&self, totals: &SenderReport) -> SenderReport {
+        let extend = |count, channel| {
+            let near = PacketNumber(self.counters.reached(channel));
+            PacketNumber(count).seq().extend(near).0
+        };
+        SenderReport {
+            media: extend(totals.media, Channel::Media),
+            repair: extend(totals.repair, Channel::Repair),
+            control: extend(totals.control, Channel::Control),
+            unsent_first: extend(totals.unsent_first, Channel::Media),
+            unsent_end: extend(totals.unsent_end, Channel::Media),
+            ..*totals
+        }
+    }
+
     /// Takes a sender report. Returns whether it can be one.
     pub(super) fn handle_sender_report(
         &mut self,
@@ -51,11 +68,15 @@ impl NativeSession {
         if counts.into_iter().any(|count| count > MAX_COUNT) {
             return false;
         }
-        let age = sent.saturating_sub(SenderTime::from_micros(totals.started));
+        self.id = Some(totals.id);
+        self.anchor = Some((sent, now));
+        let in_full = u64::from(totals.sent_high) << 32 | u64::from(sent.as_micros() as u32);
+        self.learn_epoch(sent, in_full);
+        let age = Duration::from_micros(in_full.saturating_sub(totals.started));
         let listening = |since| now.saturating_sub(since) >= age;
         self.shared_clock = !self.cloned
             && totals.clock_id != 0
-            && (self.config.clock_id)(self.number) == Some(totals.clock_id);
+            && (self.config.clock_id)(totals.id) == Some(totals.clock_id);
         let next = self.counters.frames_sent();
         self.totals_stale = false;
         self.counters
@@ -66,13 +87,22 @@ impl NativeSession {
         true
     }
 
+    /// Takes when a packet was sent, as it is extended here, and a time in full that
+    /// is near it.
+    fn learn_epoch(&mut self, sent: SenderTime, near: u64) {
+        let in_full = extend_micros(sent.as_micros() as u32, near);
+        self.epoch = in_full.wrapping_sub(sent.as_micros());
+    }
+
     /// Takes the echo of a report.
     pub(super) fn handle_echo(&mut self, reply: &Echo, sent: SenderTime, now: Duration) -> bool {
         if reply.viewer == self.viewer {
             self.answers = true;
+            self.learn_epoch(sent, reply.report_received);
+            let report_received = reply.report_received.wrapping_sub(self.epoch);
             let exchange = Exchange {
-                report_sent: Duration::from_micros(reply.report_sent),
-                report_received: SenderTime::from_micros(reply.report_received),
+                report_sent: Duration::from_micros(extend_micros(reply.report_sent, micros(now))),
+                report_received: SenderTime::from_micros(report_received),
                 reply_sent: sent,
                 reply_received: now,
             };
@@ -209,7 +239,7 @@ impl NativeSession {
     /// Appends a packet, as the destination that this viewer was addressed as.
     fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
         let header = Header {
-            stream: self.number,
+            stream: self.number as u32,
             destination: self.destination,
             channel: packet.channel(),
             number: PacketNumber(self.control_number),

@@ -76,7 +76,7 @@ impl NativeSession {
         Some(stats::Clock {
             shared: false,
             cloned: self.cloned,
-            offset_ms: offset as f64 / 1e3,
+            offset_ms: offset.wrapping_sub(self.epoch as i64) as f64 / 1e3,
             drift_ppm: drift * 1e6,
             drift_uncertainty_ppm: drift_uncertainty * 1e6,
             uncertainty_ms: uncertainty / 1e3,

@@ -140,7 +140,7 @@ mod tests {
         let challenge = path.challenge(9, NOW).unwrap();
         assert!(path.challenge(9, NOW).is_none(), "one at a time");
         path.record_sent(CHALLENGE_LEN);
-        assert!(!path.may_send(60, NOW));
+        assert!(!path.may_send(100 - CHALLENGE_LEN + 1, NOW));
         let response = |nonce| PathResponse { viewer: 9, nonce };
         assert!(!path.handle_response(&response(challenge.nonce ^ 1)));
         assert!(path.handle_response(&response(challenge.nonce)));

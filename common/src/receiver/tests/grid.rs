@@ -66,6 +66,34 @@ fn every_sender_is_shown_and_counted_by_itself() {
 }
 
 #[test]
+fn two_senders_that_drew_one_stream_number_are_two_streams() {
+    let ids = [7, (1 << 32) + 7];
+    let mut receiver = grid();
+    let mut senders = ids.map(transmitter);
+    let mut shown = [0; 2];
+    for tick in 1..=50 {
+        let now = 40 * MS * tick;
+        for (number, sender) in senders.iter_mut().enumerate() {
+            for datagram in frame(sender, now) {
+                receiver.handle_datagram(address(number as u16), &datagram, now);
+            }
+        }
+        receiver.handle_timeout(now);
+        while let Some(frame) = receiver.poll_frame() {
+            let sender = ids.iter().position(|id| *id == frame.id.stream).unwrap();
+            shown[sender] += 1;
+            receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
+        }
+        while receiver.poll_event().is_some() {}
+    }
+    // The second one is known by its first report, which is behind its first chunk.
+    assert_eq!(shown, [50, 49]);
+    let lost = |statistics: &Statistics| statistics.packets.lost;
+    let lost: Vec<_> = receiver.tile_statistics().iter().map(lost).collect();
+    assert_eq!(lost, [Some(0); 2]);
+}
+
+#[test]
 fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
     let mut receiver = grid();
     let mut senders = [transmitter(1), transmitter(2)];

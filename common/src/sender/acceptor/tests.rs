@@ -1,7 +1,7 @@
 use super::*;
 use crate::wire::native::{ReceiverBye, ReceiverReport};
 
-const STREAM: u64 = 7;
+const STREAM: u32 = 7;
 
 fn acceptor(max_peers: u16) -> Acceptor {
     let config = AcceptorConfig {
@@ -19,7 +19,7 @@ fn address(text: &str) -> SocketAddr {
 fn hand(
     acceptor: &mut Acceptor,
     from: SocketAddr,
-    (stream, packet): (u64, &Packet<'_>),
+    (stream, packet): (u32, &Packet<'_>),
     now: Duration,
 ) -> (Decision, Vec<u8>) {
     let header = Header {
@@ -32,7 +32,7 @@ fn hand(
     let mut datagram = Vec::new();
     packet.encode(&header, &mut datagram);
     let mut answer = Vec::new();
-    let packet = (&header, packet, datagram.len());
+    let packet = (&WireHeader::from(&header), packet, datagram.len());
     let decision = acceptor.handle_packet(from, packet, now, &mut answer);
     assert!(answer.len() <= datagram.len());
     (decision, answer)

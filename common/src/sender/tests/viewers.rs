@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::seq::PacketNumber;
-use crate::wire::native::{Channel, Connect, Header, Packet, ReceiverBye, ReceiverReport};
+use crate::wire::native::{
+    Channel, Connect, Expected, Header, Packet, ReceiverBye, ReceiverReport,
+};
 
-const STREAM: u64 = 1;
+const STREAM: u32 = 1;
 
 /// A sender to this many destinations, and to this many viewers behind them.
 fn sender(destinations: usize, max_peers: u16) -> Sender {
@@ -20,14 +22,14 @@ fn sender(destinations: usize, max_peers: u16) -> Sender {
         }),
         ..Config::default()
     };
-    Sender::new(config, STREAM, Duration::ZERO)
+    Sender::new(config, STREAM.into(), Duration::ZERO)
 }
 
 fn address(viewer: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, viewer as u8], 5_005))
 }
 
-fn encoded(stream: u64, packet: &Packet<'_>) -> Vec<u8> {
+fn encoded(stream: u32, packet: &Packet<'_>) -> Vec<u8> {
     let header = Header {
         stream,
         destination: 0,
@@ -90,7 +92,7 @@ fn drain(sender: &mut Sender, now: Duration) -> Vec<Header> {
         for datagram in out.chunks(transmit.segment) {
             let (header, _) = Packet::decode(datagram).unwrap();
             assert_eq!(usize::from(header.destination), transmit.destination);
-            headers.push(header);
+            headers.push(header.extend(&Expected::default()));
         }
     }
     headers

@@ -54,6 +54,13 @@ impl Counters {
         self.received_to(channel).max(told)
     }
 
+    /// One above the highest number of a channel that is known of, before this side
+    /// joined too.
+    #[must_use]
+    pub(crate) fn reached(&self, channel: Channel) -> u64 {
+        self.sent(channel).max(self.passed.end(channel as usize))
+    }
+
     /// What the numbers of media and repair packets say of loss, outages left out.
     #[must_use]
     pub(crate) fn loss_counts(&self) -> LossCounts {

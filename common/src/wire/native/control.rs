@@ -92,6 +92,11 @@ body! {
         jpeg_bytes: u64,
         /// When the stream began, in the sender's microseconds.
         started: u64,
+        /// Upper half of this report's send time; the header has the lower one.
+        sent_high: u32,
+        /// Drawn at random when the sender starts. The stream number is its low
+        /// half: two senders that share that differ in this.
+        id: u64,
         /// Equal to the viewer's own if both read one clock: on one boot of one
         /// machine, in one time namespace; 0 if the sender does not know it.
         clock_id: u64,
@@ -147,8 +152,9 @@ body! {
     Echo, "echo" {
         /// Whose report this answers.
         viewer: u64,
-        /// The report's send time, in the viewer's microseconds.
-        report_sent: u64,
+        /// The report's send time as its header has it, in the viewer's
+        /// microseconds.
+        report_sent: u32,
         /// When it arrived, in the sender's microseconds.
         report_received: u64,
     }

@@ -16,6 +16,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         bytes: 53_000_000,
         jpeg_bytes: 50_000_000,
         started: 1_000_000,
+        sent_high: 1,
+        id: 0x5152_5354_a1a2_a3a4,
         clock_id: 0x0123_4567_89ab_cdef,
         interval: 33_333,
         kept: 75_000,
@@ -149,11 +151,11 @@ fn chunk() -> Chunk<'static> {
 
 fn header(channel: Channel) -> Header {
     Header {
-        stream: 0xa1a2_a3a4_a5a6_a7a8,
+        stream: 0xa1a2_a3a4,
         destination: 2,
         channel,
-        number: PacketNumber(77),
-        sent: 1_500_400,
+        number: PacketNumber((1 << 32) + 77),
+        sent: (1 << 32) + 1_500_400,
     }
 }
 
@@ -168,7 +170,14 @@ fn every_kind_survives_the_wire() {
     for (name, packet) in examples() {
         let datagram = encoded(&packet);
         let decoded = Packet::decode(&datagram).unwrap();
-        assert_eq!(decoded, (header(packet.channel()), packet), "{name}");
+        let header = header(packet.channel());
+        assert_eq!(decoded, (WireHeader::from(&header), packet), "{name}");
+        let numbers = [(1 << 32) - 1_000; 3];
+        let expected = Expected {
+            numbers,
+            sent: 1 << 32,
+        };
+        assert_eq!(decoded.0.extend(&expected), header);
     }
 }
 
@@ -203,7 +212,7 @@ fn ignores_what_a_later_sender_adds_behind_totals() {
     let (_, totals) = examples().remove(4);
     let mut datagram = encoded(&totals);
     datagram.extend_from_slice(b"later");
-    let crc = checksum(&datagram);
+    let crc = checksum(&datagram, datagram[KIND]);
     datagram[CRC].copy_from_slice(&crc.to_be_bytes());
     assert_eq!(Packet::decode(&datagram).unwrap().1, totals);
 }
@@ -214,20 +223,18 @@ fn refuses_what_it_cannot_read_with_the_reason() {
     let with = |at: usize, byte: u8| {
         let mut datagram = good.clone();
         datagram[at] = byte;
-        let crc = if at == KEY { 0 } else { checksum(&datagram) };
-        datagram[CRC].copy_from_slice(&crc.to_be_bytes());
+        assert!(sign(&mut datagram));
         Packet::decode(&datagram).unwrap_err()
     };
     assert_eq!(with(0, 0x80), WireError::UnknownFormat(0x80));
-    assert_eq!(with(1, 2), WireError::Version { got: 2 });
-    assert_eq!(with(2, 99), WireError::Kind(99));
-    assert_eq!(with(KEY, 9), WireError::Encrypted(9));
+    assert_eq!(with(KIND, 0x81), WireError::Version { got: 2 });
+    assert_eq!(with(KIND, 0x5f), WireError::Kind(31));
     assert_eq!(
-        Packet::decode(&good[..20]).unwrap_err(),
+        Packet::decode(&good[..19]).unwrap_err(),
         WireError::Short {
             what: "header",
-            expected: 36,
-            got: 20
+            expected: 20,
+            got: 19
         }
     );
 }
@@ -353,19 +360,19 @@ fn parity_and_tables_are_taken_to_the_edges_of_their_bounds_and_no_further() {
 }
 
 #[test]
-fn a_checksum_of_zero_is_that_of_an_encrypted_packet_only() {
+fn a_packet_is_encrypted_with_the_key_that_it_names_and_corrupt_if_only_that_bit_flipped() {
     let mut datagram = encoded(&Packet::Chunk(chunk()));
-    datagram[CRC].fill(0);
+    datagram[KIND] |= ENCRYPTED;
     let error = Packet::decode(&datagram).unwrap_err();
-    assert!(matches!(error, WireError::Checksum { got: 0, .. }));
-    datagram[KEY] = 3;
+    assert!(matches!(error, WireError::Checksum { .. }));
+    datagram[CRC].copy_from_slice(&3_u32.to_be_bytes());
     assert_eq!(
         Packet::decode(&datagram).unwrap_err(),
         WireError::Encrypted(3)
     );
-    datagram[CRC].fill(1);
+    datagram[KIND] &= !ENCRYPTED;
     let error = Packet::decode(&datagram).unwrap_err();
-    assert!(matches!(error, WireError::Checksum { .. }));
+    assert!(matches!(error, WireError::Checksum { got: 3, .. }));
 }
 
 #[test]
@@ -418,28 +425,28 @@ proptest! {
 
     #[test]
     fn any_body_with_a_valid_header_is_decoded_or_refused(
-        kind in 0_u8..16,
+        kind in 0_u8..32,
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut datagram = encoded(&Packet::Chunk(chunk()));
         datagram.truncate(HEADER);
-        datagram[2] = kind;
+        datagram[KIND] = VERSION << VERSION_SHIFT | kind;
         datagram.extend_from_slice(&body);
-        let crc = checksum(&datagram);
+        let crc = checksum(&datagram, datagram[KIND]);
         datagram[CRC].copy_from_slice(&crc.to_be_bytes());
         if let Ok((header, packet)) = Packet::decode(&datagram) {
             let mut again = Vec::new();
-            packet.encode(&header, &mut again);
+            packet.encode(header, &mut again);
             prop_assert_eq!(Packet::decode(&again).unwrap(), (header, packet));
         }
     }
 
     #[test]
     fn up_to_three_flipped_bits_are_always_noticed(
-        bits in prop::collection::btree_set(0_usize..8 * 74, 1..=3),
+        bits in prop::collection::btree_set(0_usize..8 * 58, 1..=3),
     ) {
         let mut datagram = encoded(&Packet::Chunk(chunk()));
-        prop_assert_eq!(datagram.len(), 74);
+        prop_assert_eq!(datagram.len(), 58);
         for bit in bits {
             datagram[bit / 8] ^= 1 << (bit % 8);
         }

@@ -17,7 +17,7 @@ fn sender() -> SocketAddr {
 fn datagram(stream: u64, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     let header = Header {
-        stream,
+        stream: stream as u32,
         destination: 0,
         channel: packet.channel(),
         number: PacketNumber(number),
@@ -101,7 +101,7 @@ fn tells_what_became_of_each_datagram() {
         (Disposition::Foreign, 44),
     ];
     assert_eq!(dispositions, expected);
-    assert!(entries.contains(&packet(900, 0, 5_300, Body::Echo { rtt: 500 }, 60)));
+    assert!(entries.contains(&packet(900, 0, 5_300, Body::Echo { rtt: 500 }, 40)));
     let end = Entry::End {
         at: 902,
         why: Why::Over,

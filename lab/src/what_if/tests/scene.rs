@@ -35,7 +35,7 @@ struct Truth {
 /// The number of a control packet.
 fn control_number(datagram: &[u8]) -> Option<u64> {
     let (header, _) = Packet::decode(datagram).ok()?;
-    (header.channel == Channel::Control).then_some(header.number.0)
+    (header.channel == Channel::Control).then_some(header.number.0.into())
 }
 
 impl Network for Truth {

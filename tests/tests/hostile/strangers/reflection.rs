@@ -88,7 +88,7 @@ fn whatever_comes_no_address_is_sent_more_than_came_from_there() {
             let kinds = kinds(&mut rng);
             let (_, packet) = &kinds[rng.usize(..kinds.len())];
             let header = Header {
-                stream: rng.u64(..3),
+                stream: rng.u32(..3),
                 destination: 0,
                 channel: packet.channel(),
                 number: PacketNumber(numbers[packet.channel() as usize]),

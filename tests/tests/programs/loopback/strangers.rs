@@ -17,7 +17,7 @@ const FRAMES: u64 = 75;
 /// proved its address.
 const FIRST: u64 = 25;
 
-fn datagram(stream: u64, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8> {
+fn datagram(stream: u32, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8> {
     let header = Header {
         stream,
         destination: 0,
@@ -63,7 +63,7 @@ fn who_knows_a_streams_number_neither_freezes_nor_ends_it() {
         let len = spy.recv(&mut buffer).expect("the stream");
         let (header, packet) = Packet::decode(&buffer[..len]).expect("a packet");
         let channel = header.channel;
-        next[channel as usize] = next[channel as usize].max(header.number.0 + 1);
+        next[channel as usize] = next[channel as usize].max(u64::from(header.number.0) + 1);
         let begins = match packet {
             Packet::Chunk(chunk) if u64::from(chunk.frame.0) >= frames => {
                 frames = u64::from(chunk.frame.0) + 1;
@@ -100,7 +100,7 @@ fn who_knows_a_streams_number_neither_freezes_nor_ends_it() {
             (far.clone(), of(Channel::Media, 1)),
             (far, of(Channel::Media, 1) + (1 << 23)),
         ] {
-            let forged = datagram(header.stream, number, header.sent, &packet);
+            let forged = datagram(header.stream, number, header.sent.into(), &packet);
             stranger.send_to(&forged, to).expect("loopback");
             forged_bytes += forged.len();
             attacks += 1;
