@@ -61,6 +61,9 @@ pub const MAX_HELD: usize = 4 * MAX_HELD_BYTES;
 /// The most events that wait; more of streams that are not followed are dropped.
 const MAX_EVENTS: usize = 256;
 
+/// The most connections that are open at once: one for each tile.
+pub const MAX_CONNECTIONS: usize = MAX_TILES;
+
 /// Which streams are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
@@ -118,6 +121,8 @@ pub struct Receiver {
     /// Since when its socket listens.
     started: Duration,
     connector: Option<Connector>,
+    /// The peers of connections that are open.
+    connections: Vec<SocketAddr>,
     formats: FormatCache,
     probation: Probation,
     /// One, unless all streams are shown.
@@ -149,6 +154,7 @@ impl Receiver {
             secret,
             started: now,
             connector: None,
+            connections: Vec::new(),
             formats: FormatCache::new(config.format),
             probation: Probation::default(),
             tiles: tile.into_iter().collect(),
@@ -181,6 +187,21 @@ impl Receiver {
         if let Some(connector) = &mut self.connector {
             connector.leave();
         }
+    }
+
+    /// A connection is open that loses nothing and keeps the order, as TCP does:
+    /// native streams that begin to arrive from its peer are waited for as long
+    /// as it takes, and nothing of them is asked for again. There are at most
+    /// [`MAX_CONNECTIONS`].
+    pub fn handle_connected(&mut self, peer: SocketAddr) {
+        if self.connections.len() < MAX_CONNECTIONS {
+            self.connections.push(peer);
+        }
+    }
+
+    /// The connection is closed.
+    pub fn handle_disconnected(&mut self, peer: SocketAddr) {
+        self.connections.retain(|known| *known != peer);
     }
 
     /// Takes a datagram that arrived at `now` on the port itself. Returns what it

@@ -312,6 +312,7 @@ impl Sender {
         Some(Transmit {
             destination,
             segment: packets.first().map_or(0, QueuedPacket::len),
+            frame: packets.iter().filter_map(QueuedPacket::frame).max(),
         })
     }
 
@@ -342,6 +343,7 @@ impl Sender {
         Some(Transmit {
             destination,
             segment: out.len(),
+            frame: None,
         })
     }
 
@@ -358,6 +360,7 @@ impl Sender {
         Some(Transmit {
             destination,
             segment: out.len(),
+            frame: None,
         })
     }
 

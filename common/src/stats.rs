@@ -204,6 +204,8 @@ pub struct Stream {
     pub addresses: Vec<String>,
     /// The format of the datagrams.
     pub wire: Option<&'static str>,
+    /// What carries the packets: `udp` or `tcp`.
+    pub transport: Option<&'static str>,
     /// Width of the newest frame in pixels.
     pub width: Option<u32>,
     /// Height of the newest frame in pixels.

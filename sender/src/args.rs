@@ -14,7 +14,7 @@ use framegram_common::fec::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 use framegram_lab::impair::Impairment;
 
-pub use self::choice::Wire;
+pub use self::choice::{Transport, Wire};
 pub use self::quantity::Rate;
 use crate::announce;
 use crate::encode::Settings;
@@ -150,12 +150,19 @@ pub struct Options {
     #[arg(long, help_heading = DESTINATIONS)]
     pub no_multicast_loop: bool,
 
+    /// What carries the packets
+    ///
+    /// framegram-view listens for both. Over TCP a frame is only begun when the
+    /// one before it has left: of those that wait meanwhile, the newest is sent.
+    #[arg(long, value_enum, value_name = "TRANSPORT", default_value_t = Transport::Udp, help_heading = TRANSPORT)]
+    pub transport: Transport,
+
     /// Format of the datagrams
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Wire::Native, help_heading = TRANSPORT)]
     pub wire: Wire,
 
     /// Largest datagram in bytes of UDP payload, 640 to 65507
-    /// [default: 1452; raw: 65507]
+    /// [default: 1452; raw: 65507; over TCP: 16384]
     ///
     /// The default fits an Ethernet path. Larger datagrams are fragmented by IP;
     /// losing one fragment loses the datagram.
@@ -276,17 +283,19 @@ impl Options {
     /// The largest datagram in bytes.
     #[must_use]
     pub fn packet_size(&self) -> usize {
-        self.packet_size.unwrap_or(match self.wire {
-            Wire::Native | Wire::Rtp => DEFAULT_DATAGRAM,
-            Wire::Raw => MAX_DATAGRAM,
-        })
+        self.packet_size
+            .unwrap_or(match (self.transport, self.wire) {
+                (Transport::Tcp, _) => TCP_PACKET,
+                (Transport::Udp, Wire::Native | Wire::Rtp) => DEFAULT_DATAGRAM,
+                (Transport::Udp, Wire::Raw) => MAX_DATAGRAM,
+            })
     }
 
     /// How much parity is sent, and whether lost datagrams are sent again: only
-    /// the native format has either.
+    /// the native format has either, and TCP needs neither.
     #[must_use]
     pub fn repair(&self) -> (Fec, bool) {
-        if self.wire != Wire::Native {
+        if self.wire != Wire::Native || self.transport == Transport::Tcp {
             return (Fec::Off, false);
         }
         let fec = self.fec.unwrap_or(Fec::Auto);
@@ -314,11 +323,17 @@ impl Options {
             },
             first_frame_bytes: None,
             // A datagram that is a frame is lost as a whole.
-            slices: (!self.no_slices && self.wire != Wire::Raw).then_some(self.packet_size()),
+            // Over TCP nothing of a frame is lost.
+            slices: (!self.no_slices && self.wire != Wire::Raw && self.transport == Transport::Udp)
+                .then_some(self.packet_size()),
             format: self.wire.format(),
         }
     }
 }
+
+/// The longest packet over TCP: its headers are less than half a percent, and it
+/// is with the viewer before the next one has left.
+const TCP_PACKET: usize = 16 << 10;
 
 const CAMERAS: &str = "cameras";
 const SOURCE: &str = "Source";
@@ -343,6 +358,9 @@ Examples:
 
   Send RTP to GStreamer, FFmpeg or another player, which reads video.sdp:
       framegram-send --wire rtp --sdp video.sdp camera 192.168.1.20:5004
+
+  Send to a viewer behind a firewall that lets no UDP pass:
+      framegram-send --transport tcp camera 192.168.1.20:5005
 
   Serve viewers that connect with framegram-view --connect kitchen:
       framegram-send --listen :5005 --announce kitchen camera

@@ -1,6 +1,8 @@
-//! The destinations: a socket for each, and what to say when one of them
-//! cannot be reached. No such error ends the stream.
+//! The destinations: a socket or a connection for each, and what to say when
+//! one of them cannot be reached. No such error ends the stream.
 
+mod open;
+mod tcp;
 mod throttle;
 
 use std::io;
@@ -8,17 +10,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use framegram_cli::numbers::or_none;
+use anyhow::{Result, bail};
+use framegram_common::seq::FrameNumber;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 use framegram_net::{
-    ConnectOptions, Interface, Lookup, Received, RouteMonitor, Socket, is_broadcast, is_refused,
-    is_route_change, is_too_big, resolve,
+    ConnectOptions, Lookup, Pollable, Received, RouteMonitor, Socket, clock, is_broadcast,
+    is_refused, is_route_change, is_too_big,
 };
-use log::info;
 
+pub(crate) use self::open::{connect_options, open_all};
+use self::tcp::TcpLink;
 use self::throttle::ErrorThrottle;
-use crate::args::Options;
 
 /// If nothing comes from a viewer for so long, the route to it is checked: reports
 /// come five times a second.
@@ -39,7 +41,7 @@ const DATAGRAMS: [usize; 6] = [
 
 /// One destination of the stream.
 pub(crate) struct Destination {
-    socket: Arc<Socket>,
+    carrier: Carrier,
     address: SocketAddr,
     /// Named with every datagram, where the socket is not connected.
     to: Option<SocketAddr>,
@@ -57,14 +59,22 @@ pub(crate) struct Destination {
     too_big: Option<usize>,
     /// Nothing is said of it: who takes RTP may well take no reports.
     silent: bool,
-    /// The socket is that of other viewers too.
-    shared: bool,
     /// Nobody is served here any more.
     left: bool,
     /// What the system said of the first datagram, while it took none.
     failed: Option<String>,
     /// The system took one.
     sent: bool,
+}
+
+/// What carries the datagrams of a destination.
+enum Carrier {
+    /// A socket of its own.
+    Own(Socket),
+    /// The socket of all viewers that came by themselves.
+    Shared(Arc<Socket>),
+    /// A connection.
+    Tcp(TcpLink),
 }
 
 /// The outcome of sending a batch of datagrams.
@@ -79,101 +89,46 @@ pub(crate) struct SendOutcome {
 }
 
 impl Destination {
-    /// Looks `text` up and opens a socket towards it.
-    ///
-    /// # Errors
-    /// Where the host is unknown, or a broadcast address not meant as such.
-    pub(crate) fn open(text: &str, connect_options: &ConnectOptions) -> Result<Self> {
-        Self::connect(text, resolve(text, None)?, connect_options)
-    }
-
-    /// A viewer that came to this socket.
-    pub(crate) fn viewer(socket: &Arc<Socket>, address: SocketAddr) -> Self {
-        Self {
-            socket: Arc::clone(socket),
-            address,
-            to: Some(address),
-            connect_options: ConnectOptions::default(),
-            errors: ErrorThrottle::default(),
-            unreachable: None,
-            received: None,
-            upkeep: RouteMonitor::default(),
-            lookup: None,
-            too_big: None,
-            silent: false,
-            shared: true,
-            left: false,
-            failed: None,
-            sent: false,
+    /// What is to be waited for; `None` where viewers share a socket, and where
+    /// there is no connection.
+    pub(crate) fn pollable(&self) -> Option<&dyn Pollable> {
+        match &self.carrier {
+            Carrier::Own(socket) => Some(socket),
+            Carrier::Shared(_) => None,
+            Carrier::Tcp(link) => link.connection().map(|connection| connection as _),
         }
     }
 
-    /// Another one on the next port, for RTP's reports.
-    ///
-    /// # Errors
-    /// Where there is no next port, or it cannot be opened.
-    pub(crate) fn for_reports(&self, connect_options: &ConnectOptions) -> Result<Self> {
-        let mut address = self.address;
-        let port = address.port().checked_add(1);
-        address.set_port(
-            port.context("there is no next port for RTCP: use a lower port, or --rtcp-mux")?,
-        );
-        let text = address.to_string();
-        let connect_options = ConnectOptions {
-            fragment: false,
-            ..connect_options.clone()
-        };
-        let destination = Self::connect(&text, address, &connect_options)?;
-        Ok(Self {
-            silent: true,
-            ..destination
-        })
+    /// When [`tend`](Self::tend) has something to do, whatever comes.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        match &self.carrier {
+            Carrier::Own(_) | Carrier::Shared(_) => None,
+            Carrier::Tcp(link) => link.poll_timeout(),
+        }
     }
 
-    fn connect(text: &str, address: SocketAddr, connect_options: &ConnectOptions) -> Result<Self> {
-        if address.ip().is_unspecified() {
-            bail!("{text} is not a destination: name the machine where the viewer runs");
+    /// Whether a frame that is sent now leaves now, as far as this machine
+    /// decides that.
+    pub(crate) fn is_ready(&self) -> bool {
+        match &self.carrier {
+            Carrier::Own(_) | Carrier::Shared(_) => true,
+            Carrier::Tcp(link) => link.is_ready(),
         }
-        let is_broadcast = is_broadcast(address.ip());
-        if is_broadcast && !connect_options.broadcast {
-            bail!("{text} is a broadcast address: allow it with --broadcast");
-        }
-        let socket = Socket::connect(address, connect_options)?;
-        let from = or_none(socket.local_addr().ok());
-        info!("sending to {address} from {from}");
-        let connected = !address.ip().is_multicast() && !is_broadcast;
-        Ok(Self {
-            socket: Arc::new(socket),
-            address,
-            to: (!connected).then_some(address),
-            connect_options: connect_options.clone(),
-            errors: ErrorThrottle::default(),
-            unreachable: None,
-            received: None,
-            upkeep: RouteMonitor::default(),
-            lookup: Lookup::of(text, None).filter(|_| connected),
-            too_big: None,
-            silent: false,
-            shared: false,
-            left: false,
-            failed: None,
-            sent: false,
-        })
     }
 
-    /// Its own socket; `None` where viewers share one.
-    pub(crate) fn own_socket(&self) -> Option<&Socket> {
-        (!self.shared).then_some(&*self.socket)
+    /// Whether there is no connection that frames can wait for.
+    pub(crate) fn is_unconnected(&self) -> bool {
+        matches!(&self.carrier, Carrier::Tcp(link) if !link.is_open())
     }
 
     /// Whether it is a viewer that came by itself, and may have left.
     pub(crate) fn is_shared(&self) -> bool {
-        self.shared
+        matches!(self.carrier, Carrier::Shared(_))
     }
 
     /// Whether it is a viewer at this address that came by itself.
     pub(crate) fn serves(&self, address: SocketAddr) -> bool {
-        self.shared && !self.left && self.address == address
+        self.is_shared() && !self.left && self.address == address
     }
 
     /// The viewer is served no more.
@@ -183,16 +138,34 @@ impl Destination {
 
     /// The address that datagrams leave from, as far as that is known.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        match &self.carrier {
+            Carrier::Own(socket) => socket.local_addr(),
+            Carrier::Shared(socket) => socket.local_addr(),
+            Carrier::Tcp(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sends `datagrams`, of `segment` bytes each but the last.
-    pub(crate) fn send(&mut self, datagrams: &[u8], segment: usize, now: Duration) -> SendOutcome {
-        let (left, sent) = self.socket.send_some(self.to, datagrams, segment);
+    /// Sends `datagrams`, of `segment` bytes each but the last, of a `frame` or of
+    /// none.
+    pub(crate) fn send(
+        &mut self,
+        datagrams: &[u8],
+        segment: usize,
+        frame: Option<FrameNumber>,
+        now: Duration,
+    ) -> SendOutcome {
+        let (left, sent) = match &mut self.carrier {
+            Carrier::Own(socket) => socket.send_some(self.to, datagrams, segment),
+            Carrier::Shared(socket) => socket.send_some(self.to, datagrams, segment),
+            Carrier::Tcp(link) => {
+                let sent = link.send(datagrams, segment, frame, now);
+                return self.sent_over_tcp(&sent, datagrams.len(), now);
+            }
+        };
         let Err(error) = sent else {
             self.sent = true;
             return SendOutcome {
@@ -229,6 +202,24 @@ impl Destination {
         }
     }
 
+    fn sent_over_tcp(
+        &mut self,
+        sent: &io::Result<bool>,
+        bytes: usize,
+        now: Duration,
+    ) -> SendOutcome {
+        let is_sent = matches!(sent, Ok(true));
+        self.sent |= is_sent;
+        SendOutcome {
+            taken: if is_sent { bytes } else { 0 },
+            smaller: None,
+            notice: match sent {
+                Ok(_) => (is_sent && self.errors.clears(now)).then(|| self.back()),
+                Err(error) => self.failed(error, now),
+            },
+        }
+    }
+
     /// Whether it is news that so long a datagram is too big.
     fn is_news(&mut self, bytes: usize) -> bool {
         let news = !self.silent && self.too_big.is_none_or(|smallest| bytes < smallest);
@@ -246,7 +237,9 @@ impl Destination {
         }
         let news = self.errors.is_new(now);
         (news && !self.silent).then(|| {
-            if is_refused(error) {
+            if is_refused(error) && self.is_over_tcp() {
+                format!("nobody listens at {address} over TCP; connecting again")
+            } else if is_refused(error) {
                 format!("nobody listens at {address}; sending continues")
             } else {
                 format!(
@@ -264,7 +257,7 @@ impl Destination {
     /// What the system said.
     pub(crate) fn reached(&self) -> Result<()> {
         match &self.failed {
-            Some(error) if !self.sent && !self.silent && !self.shared => {
+            Some(error) if !self.sent && !self.silent && !self.is_shared() => {
                 bail!("nothing could be sent to {}: {error}", self.address)
             }
             _ => Ok(()),
@@ -279,6 +272,19 @@ impl Destination {
         }
     }
 
+    fn is_over_tcp(&self) -> bool {
+        matches!(self.carrier, Carrier::Tcp(_))
+    }
+
+    /// Sends the end behind what waits, where it is over TCP. Returns whether
+    /// the viewer may still be reading.
+    pub(crate) fn finish(&mut self, now: Duration) -> bool {
+        match &mut self.carrier {
+            Carrier::Own(_) | Carrier::Shared(_) => false,
+            Carrier::Tcp(link) => link.finish(now),
+        }
+    }
+
     fn back(&self) -> String {
         format!("{} can be reached again", self.address)
     }
@@ -288,21 +294,28 @@ impl Destination {
     /// # Errors
     /// What the network said of an earlier datagram.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        let Some(socket) = self.own_socket() else {
-            return Ok(None);
+        let received = match &mut self.carrier {
+            Carrier::Own(socket) => socket.receive(buffer)?,
+            Carrier::Shared(_) => None,
+            Carrier::Tcp(link) => link.receive(buffer, clock::now())?,
         };
-        let received = socket.receive(buffer)?;
         if let Some(received) = &received {
             self.received = Some(received.arrival);
         }
         Ok(received)
     }
 
-    /// Finds the way again, where this machine's address or interface has
-    /// changed, or the destination's name has moved. Returns what a person
-    /// should hear of it.
-    pub(crate) fn check_route(&mut self, now: Duration) -> Option<String> {
-        if self.shared {
+    /// Makes the connection, where it is over TCP. Finds the way again, where
+    /// this machine's address or interface has changed, or the destination's
+    /// name has moved. Returns what a person should hear of it.
+    pub(crate) fn tend(&mut self, now: Duration) -> Option<String> {
+        if let Carrier::Tcp(link) = &mut self.carrier
+            && let Err(error) = link.poll(now)
+        {
+            self.failed.get_or_insert_with(|| error.to_string());
+            return self.failed(&error, now);
+        }
+        if self.is_shared() {
             return None;
         }
         let lost = |since: Duration| now.saturating_sub(since) >= SILENCE;
@@ -328,8 +341,11 @@ impl Destination {
     /// Sends from another address of this machine, or by the interface as it is
     /// now, where that differs.
     fn renew(&mut self, now: Duration) -> io::Result<bool> {
+        let Carrier::Own(socket) = &mut self.carrier else {
+            return Ok(false);
+        };
         if self.to.is_none() {
-            return self.upkeep.poll(&self.socket, self.address, now);
+            return self.upkeep.poll(socket, self.address, now);
         }
         let Some(interface) = &self.connect_options.interface else {
             // The routes are asked for every datagram.
@@ -346,7 +362,7 @@ impl Destination {
             interface: Some(again),
             ..self.connect_options.clone()
         };
-        self.socket = Arc::new(Socket::connect(self.address, &connect_options)?);
+        *socket = Socket::connect(self.address, &connect_options)?;
         self.connect_options = connect_options;
         Ok(true)
     }
@@ -360,44 +376,17 @@ impl Destination {
         if self.to.is_some() || ip.is_multicast() || ip.is_unspecified() || is_broadcast(ip) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        if self.address.is_ipv4() == address.is_ipv4() {
-            self.socket.reconnect(address)?;
-        } else {
-            self.socket = Arc::new(Socket::connect(address, &self.connect_options)?);
+        match &mut self.carrier {
+            Carrier::Own(socket) if self.address.is_ipv4() == address.is_ipv4() => {
+                socket.reconnect(address)?;
+            }
+            Carrier::Own(socket) => *socket = Socket::connect(address, &self.connect_options)?,
+            Carrier::Shared(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            Carrier::Tcp(link) => link.go_to(address),
         }
         self.address = address;
         Ok(())
     }
-}
-
-/// Opens all destinations.
-///
-/// # Errors
-/// The first that cannot be opened, by its name.
-pub(crate) fn open_all(
-    texts: &[String],
-    connect_options: &ConnectOptions,
-) -> Result<Vec<Destination>> {
-    let open = |text: &String| {
-        Destination::open(text, connect_options).with_context(|| format!("cannot send to {text}"))
-    };
-    texts.iter().map(open).collect()
-}
-
-/// How to send, as the options say.
-///
-/// # Errors
-/// Where there is no such interface.
-pub(crate) fn connect_options(options: &Options) -> Result<ConnectOptions> {
-    let interface = options.interface.as_deref();
-    Ok(ConnectOptions {
-        broadcast: options.broadcast,
-        interface: interface.map(Interface::find).transpose()?,
-        multicast_hops: options.hops(),
-        multicast_loop: !options.no_multicast_loop,
-        fragment: options.packet_size() > DEFAULT_DATAGRAM,
-        ..ConnectOptions::default()
-    })
 }
 
 fn smaller_than(datagram: usize) -> Option<usize> {
@@ -405,66 +394,4 @@ fn smaller_than(datagram: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn goes_down_through_the_datagrams_that_networks_have() {
-        assert_eq!(smaller_than(MAX_DATAGRAM), Some(9_216));
-        assert_eq!(smaller_than(9_216), Some(8_952));
-        assert_eq!(smaller_than(1_500), Some(DEFAULT_DATAGRAM));
-        assert_eq!(smaller_than(MIN_DATAGRAM), None);
-    }
-
-    #[test]
-    fn falls_back_when_a_datagram_is_too_big_for_the_system() {
-        let connect_options = ConnectOptions {
-            fragment: true,
-            ..ConnectOptions::default()
-        };
-        let mut destination = Destination::open("127.0.0.1:9", &connect_options).unwrap();
-        let sent = destination.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, MS);
-        assert_eq!((sent.taken, sent.smaller), (0, Some(MAX_DATAGRAM)));
-        assert!(sent.notice.is_some());
-        let error = destination.reached().unwrap_err().to_string();
-        assert!(
-            error.starts_with("nothing could be sent to 127.0.0.1:9: "),
-            "{error}"
-        );
-        destination.send(b"small", 5, MS);
-        assert!(destination.reached().is_ok());
-    }
-
-    #[test]
-    fn tells_once_that_a_datagram_is_too_big() {
-        let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let mut destination = Destination::open(&address, &ConnectOptions::default()).unwrap();
-        let too_big = MAX_DATAGRAM + 2;
-        let mut send = |bytes: usize, ms: u32| destination.send(&vec![0; bytes], bytes, ms * MS);
-        let first = send(too_big, 1);
-        assert!(first.notice.is_some() && first.smaller.is_some());
-        for second in 1..10 {
-            assert_eq!(send(5, 1_000 * second).notice, None);
-            let again = send(too_big, 1_000 * second + 500);
-            assert_eq!((again.notice, again.smaller), (None, first.smaller));
-        }
-        assert!(send(too_big - 1, 20_000).notice.is_some());
-    }
-
-    #[test]
-    fn fails_for_broadcast_that_is_not_meant_and_for_no_machine() {
-        let one = ConnectOptions::default();
-        for text in ["255.255.255.255:5005", "0.0.0.0:5005", "[::]:5005"] {
-            assert!(Destination::open(text, &one).is_err(), "{text}");
-        }
-        let all = ConnectOptions {
-            broadcast: true,
-            ..ConnectOptions::default()
-        };
-        assert!(Destination::open("255.255.255.255:5005", &all).is_ok());
-        assert!(Destination::open("239.1.2.3:5005", &one).is_ok());
-    }
-}
+mod tests;

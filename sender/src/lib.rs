@@ -92,7 +92,8 @@ fn stream(
     let told = stop.clone();
     threads.stop().on_stop(move || told.stop());
     let connect_options = destinations::connect_options(options)?;
-    let destinations = destinations::open_all(&options.destinations, &connect_options)?;
+    let destinations =
+        destinations::open_all(&options.destinations, &connect_options, options.transport)?;
     let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
         AcceptSocket::open(text, options.max_viewers, options.packet_size())

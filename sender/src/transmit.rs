@@ -14,11 +14,11 @@ use framegram_common::sender::{AcceptorConfig, Config, Sender};
 use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
-use framegram_net::{Socket, Waker, clock, wait};
+use framegram_net::{Waker, clock, wait};
 use log::info;
 
 use crate::accept::AcceptSocket;
-use crate::args::{Options, Wire};
+use crate::args::{Options, Transport, Wire};
 use crate::bitrate::BitrateControl;
 use crate::console::Console;
 use crate::destinations::{self, Destination};
@@ -68,6 +68,7 @@ pub(crate) struct TransmitLoop<'a> {
     pub(crate) undescribed: Option<anyhow::Error>,
     preview: Option<Preview>,
     session: Session,
+    transport: Transport,
     console: &'a Console,
     bitrate: Option<BitrateControl>,
     encoding: EncodingLog,
@@ -131,7 +132,7 @@ impl<'a> TransmitLoop<'a> {
             fec,
             retransmit,
             bitrate: options.bitrate,
-            pace: !options.no_pace,
+            pace: !options.no_pace && options.transport == Transport::Udp,
             clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
             wall_offset: clock::wall_offset(),
@@ -167,6 +168,7 @@ impl<'a> TransmitLoop<'a> {
                 hops: options.hops(),
                 wire: options.wire,
             },
+            transport: options.transport,
             console,
             encoding: EncodingLog::new(bitrate.is_some(), options.timecode),
             bitrate,
@@ -203,9 +205,9 @@ impl<'a> TransmitLoop<'a> {
                 stop.stop();
             }
             self.count(pipeline);
-            // Behind datagrams that the rate holds back, frames wait where a
-            // newer one can replace them.
-            while !self.sender.is_held_back(clock::now())
+            // Where they would not leave, frames wait where a newer one can replace
+            // them.
+            while self.takes_frames()
                 && let Some(frame) = pipeline.take()
             {
                 self.follow_bitrate(pipeline);
@@ -218,7 +220,7 @@ impl<'a> TransmitLoop<'a> {
                 self.sender.finish(clock::now());
             }
             self.receive();
-            self.check_routes();
+            self.tend_destinations();
             self.receive_incoming(pipeline, &mut out);
             pipeline.set_idle(self.is_unwatched());
             self.transmit(pipeline, &mut out);
@@ -236,10 +238,12 @@ impl<'a> TransmitLoop<'a> {
                 until.filter(|_| !finishing),
                 self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout),
             ];
-            let next = next.into_iter().flatten().min();
-            let own = self.destinations.iter().filter_map(Destination::own_socket);
-            let shared = self.accept.iter().map(|accept| &**accept.socket());
-            let sockets: Vec<&Socket> = own.chain(shared).collect();
+            let connecting = self.destinations.iter();
+            let connecting = connecting.filter_map(Destination::poll_timeout);
+            let next = next.into_iter().flatten().chain(connecting).min();
+            let own = self.destinations.iter().filter_map(Destination::pollable);
+            let shared = self.accept.iter().map(|accept| &**accept.socket() as _);
+            let sockets: Vec<_> = own.chain(shared).collect();
             let timeout = next.map(|next| next.saturating_sub(clock::now()));
             wait(&sockets, waker, timeout).context("cannot wait for the network")?;
         }
@@ -269,10 +273,19 @@ impl<'a> TransmitLoop<'a> {
         self.preview = None;
     }
 
-    /// Whether nobody at all looks at what is sent.
+    /// Whether frames would leave, to any destination.
+    fn takes_frames(&self) -> bool {
+        // Nothing is known of when a connection will be there.
+        let mut to = self.destinations.iter();
+        let leave = to.clone().any(Destination::is_ready) || to.all(Destination::is_unconnected);
+        leave && !self.sender.is_held_back(clock::now())
+    }
+
+    /// Whether nobody at all looks at what is sent, or would get it now.
     fn is_unwatched(&self) -> bool {
         let unserved = self.accept.is_some() && self.sender.admitted() == 0;
-        unserved && self.fixed == 0 && self.preview.is_none()
+        let waiting = self.fixed > 0 && !self.destinations.iter().any(Destination::is_ready);
+        (unserved && self.fixed == 0 && self.preview.is_none()) || waiting
     }
 
     /// The figures so far.
@@ -282,6 +295,7 @@ impl<'a> TransmitLoop<'a> {
         let admitted = others.iter().filter(|to| to.is_shared());
         let addresses = fixed.iter().chain(admitted).map(Destination::address);
         statistics.stream.addresses = addresses.map(|address| address.to_string()).collect();
+        statistics.stream.transport = Some(self.transport.name());
         self.encoding.fill(&mut statistics);
         statistics.frames.unreadable = Some(self.unreadable);
         statistics

@@ -135,6 +135,9 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Some(to) => (socket::towards(to, args.buffer)?, None),
         None => socket::listen(args).map(|(socket, listen)| (socket, Some(listen)))?,
     };
+    let unwanted = matches!(config.format, Some(Format::Rtp | Format::Raw));
+    let listener = listen.as_ref().filter(|_| !unwanted);
+    let listener = listener.and_then(|_| socket::listen_for_tcp(&socket, &console));
     let invitation = match connected {
         Some(to) => vec![format!("Connecting to {to}.")],
         None => invitation::lines(socket.local_addr()?, &net::local_addresses()),
@@ -179,6 +182,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Arc::clone(&shared),
         Arc::clone(&console),
     )
+    .with_listener(listener)
     .with_lookup(lookup, args.buffer)
     .with_tracer(outputs.tracer)
     .with_impairment(outputs.impaired);

@@ -1,6 +1,7 @@
 //! The network's thread: datagrams from the socket through the receiver;
 //! frames to the sinks, outcomes back, and what a person may want to know.
 
+mod connections;
 mod moving;
 mod notices;
 mod unusable;
@@ -19,9 +20,10 @@ use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Tr
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
-use framegram_net::{self as net, ListenOptions, Received, Socket, clock};
+use framegram_net::{self as net, ListenOptions, Pollable, Received, Socket, TcpListener, clock};
 use log::info;
 
+use self::connections::Connections;
 use self::moving::Moving;
 use self::unusable::Unusable;
 use crate::args::Prefix;
@@ -38,6 +40,8 @@ pub struct Network {
     rtcp_listen: Option<ListenOptions>,
     /// The socket for it, where the port is free.
     rtcp_socket: Option<Socket>,
+    /// Senders that come over TCP.
+    connections: Connections,
     /// What stands between the socket and the receiver to do harm, if that is
     /// wanted.
     impaired: Option<ImpairedLinks<Received>>,
@@ -70,6 +74,8 @@ pub struct Network {
     size_missed: bool,
     /// Addresses of the streams that were followed.
     addresses: Vec<String>,
+    /// What the newest of them came over.
+    transport: Option<&'static str>,
     /// Other streams that were told of.
     others: usize,
     started: Duration,
@@ -97,6 +103,7 @@ impl Network {
             socket,
             rtcp_listen,
             rtcp_socket: None,
+            connections: Connections::default(),
             impaired: None,
             receiver,
             policy,
@@ -119,11 +126,21 @@ impl Network {
             to_introduce: None,
             size_missed: false,
             addresses: Vec::new(),
+            transport: None,
             others: 0,
             started: now,
             next_news: now,
             next_progress: now,
             unsent: Unsent::default(),
+        }
+    }
+
+    /// Takes senders that connect there too.
+    #[must_use]
+    pub fn with_listener(self, listener: Option<TcpListener>) -> Self {
+        Self {
+            connections: Connections::new(listener),
+            ..self
         }
     }
 
@@ -206,9 +223,12 @@ impl Network {
             }
             if !more {
                 let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
-                let due = self.due.into_iter().chain(held).chain([self.next_news]);
+                let idle = self.connections.poll_timeout();
+                let due = [self.due, held, idle, Some(self.next_news)];
+                let due = due.into_iter().flatten();
                 let next = due.min().map(|due| due.saturating_sub(now));
-                let sockets: Vec<_> = self.sockets().collect();
+                let sockets = self.sockets().map(|socket| socket as &dyn Pollable);
+                let sockets: Vec<_> = sockets.chain(self.connections.pollables()).collect();
                 net::wait(&sockets, self.shared.waker(), next)
                     .context("cannot wait for datagrams")?;
             }
@@ -224,10 +244,14 @@ impl Network {
             let Some(received) = self.socket.receive(buffer)? else {
                 self.take_due(now);
                 self.count_drops();
-                return Ok(self.receive_rtcp(buffer));
+                let more = self.receive_connected();
+                return Ok(self.receive_rtcp(buffer) || more);
             };
             let datagram = &buffer[..received.len.min(buffer.len())];
-            if self.impaired.is_some() {
+            if self.connections.has(received.from) {
+                // Whoever has a connection sends no datagrams from its port.
+                self.receiver.handle_disallowed(received.from);
+            } else if self.impaired.is_some() {
                 self.take_due(received.arrival);
                 if let Some(impaired) = &mut self.impaired {
                     impaired.push(0, datagram, received, received.arrival);
@@ -353,6 +377,9 @@ impl Network {
             return;
         }
         let (to, datagram) = (transmit.to, &transmit.datagram);
+        if self.connections.send(to, datagram) {
+            return;
+        }
         let socket = self.socket_of(transmit.port);
         let sent = match self.latest.filter(|latest| latest.from == to) {
             Some(latest) => socket.reply(&latest, datagram),

@@ -4,8 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
+use framegram_cli::console::Console;
 use framegram_lab::impair::Handed;
-use framegram_net::{self as net, ConnectOptions, Interface, ListenOptions, Received, Socket};
+use framegram_net::{
+    self as net, ConnectOptions, Interface, ListenOptions, Received, Socket, TcpListener,
+};
 
 use crate::args::Args;
 
@@ -47,6 +50,23 @@ pub(crate) fn listen(args: &Args) -> anyhow::Result<(Socket, ListenOptions)> {
         }
     })?;
     Ok((socket, listen))
+}
+
+/// Listens for TCP where the socket listens, unless that is a group. Without it,
+/// datagrams are shown all the same.
+pub(crate) fn listen_for_tcp(socket: &Socket, console: &Console) -> Option<TcpListener> {
+    let address = socket.local_addr().ok()?;
+    if address.ip().is_multicast() {
+        return None;
+    }
+    let opened = TcpListener::listen(address);
+    if let Err(error) = &opened {
+        console.say(&format!(
+            "No sender can connect over TCP to port {}: {error}. UDP works.",
+            address.port()
+        ));
+    }
+    opened.ok()
 }
 
 /// Where the reports of RTP senders come: the port behind the one that the

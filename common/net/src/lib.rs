@@ -1,7 +1,8 @@
 //! The network and the clocks of one Linux machine, for programs that send and
 //! receive datagrams: UDP [sockets](Socket) with the kernel's receive times and
-//! drop counters, batches and a [wait](wait()) for several sockets; addresses,
-//! interfaces and names; the [`clock`]; random numbers; [`mdns`].
+//! drop counters, batches and a [wait](wait()) for several sockets; packets over
+//! TCP [connections](Connection); addresses, interfaces and names; the
+//! [`clock`]; random numbers; [`mdns`].
 //!
 //! Knows nothing of packets or frames.
 
@@ -13,14 +14,16 @@ mod interface;
 mod lookup;
 pub mod mdns;
 mod socket;
+mod tcp;
 
 pub use address::{is_broadcast, local_addresses, resolve};
 pub use interface::Interface;
 pub use lookup::Lookup;
 pub use socket::{
-    ConnectOptions, DEFAULT_BUFFER, ListenOptions, Received, RouteMonitor, Socket, Waker,
+    ConnectOptions, DEFAULT_BUFFER, ListenOptions, Pollable, Received, RouteMonitor, Socket, Waker,
     is_refused, is_route_change, is_too_big, wait,
 };
+pub use tcp::{Connection, TcpListener};
 
 /// The port that viewers listen on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 5005;

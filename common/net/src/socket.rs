@@ -37,7 +37,8 @@ use timestamps::{Reading, Timestamps};
 
 pub use open::{ConnectOptions, DEFAULT_BUFFER, ListenOptions};
 pub use route::RouteMonitor;
-pub use wait::{Waker, wait};
+pub(crate) use wait::is_writable;
+pub use wait::{Pollable, Waker, wait};
 
 /// One UDP socket.
 #[derive(Debug)]

@@ -62,6 +62,7 @@ pub(super) struct NativeSession {
     muted: bool,
     plausibility: Plausibility,
     destination: u16,
+    is_ordered: bool,
     /// Since when this stream would have been followed at once; `None` if some of
     /// its packets may have been ignored.
     free_since: Option<Duration>,
@@ -115,6 +116,8 @@ pub(super) struct Joining {
     pub(super) free_since: Option<Duration>,
     /// Which packets came before it could be followed.
     pub(super) passed: JoinPoint,
+    /// Whether it comes over a connection that keeps the order.
+    pub(super) is_ordered: bool,
 }
 
 impl NativeSession {
@@ -137,6 +140,7 @@ impl NativeSession {
             muted: false,
             plausibility: Plausibility::default(),
             destination: 0,
+            is_ordered: joining.is_ordered,
             free_since: joining.free_since,
             since: None,
             has_frames: false,

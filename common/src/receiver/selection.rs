@@ -95,6 +95,7 @@ impl Receiver {
                 None => Some(self.started),
             },
             passed: passed.unwrap_or_default(),
+            is_ordered: self.connections.contains(&from),
         };
         let (identity, config) = ((self.viewer, self.secret), &self.config);
         let begin = || {

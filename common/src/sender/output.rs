@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::seq::FrameNumber;
+
 /// What [`Sender::poll_output`](super::Sender::poll_output) gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -26,6 +28,9 @@ pub struct Transmit {
     pub destination: usize,
     /// Bytes of each datagram but the last.
     pub segment: usize,
+    /// The newest frame that a part of is among them; `None` for reports and
+    /// JPEG headers.
+    pub frame: Option<FrameNumber>,
 }
 
 /// What happened to a viewer that came by itself.

@@ -8,7 +8,7 @@ use framegram_cli::output::{self, Named};
 use framegram_common::fec::Fec;
 use framegram_net::is_broadcast;
 
-use super::{Options, Wire};
+use super::{Options, Transport, Wire};
 use crate::encode::MIN_FRAME_BYTES;
 use crate::source::{Spec, is_still};
 
@@ -55,7 +55,9 @@ impl Options {
                     .into(),
             );
         }
-        self.conflict_of_wire().or_else(|| self.conflict_of_group())
+        self.conflict_of_wire()
+            .or_else(|| self.conflict_of_transport().map(str::to_owned))
+            .or_else(|| self.conflict_of_group())
     }
 
     /// Files that would be written twice, or over the source.
@@ -100,6 +102,23 @@ impl Options {
             Some(format!(
                 "--wire raw needs a --packet-size of {MIN_FRAME_BYTES} or more"
             ))
+        } else {
+            None
+        }
+    }
+
+    fn conflict_of_transport(&self) -> Option<&'static str> {
+        let has_parity = self.fec.is_some_and(|fec| fec != Fec::Off);
+        if self.transport == Transport::Udp {
+            None
+        } else if self.wire != Wire::Native {
+            Some("--transport tcp needs the native format: remove --wire")
+        } else if has_parity {
+            Some("nothing is lost over TCP: remove --fec or --transport")
+        } else if self.impair.is_some() {
+            Some("--impair needs datagrams: remove --impair or --transport")
+        } else if self.listen.is_some() {
+            Some("viewers connect over UDP only: remove --listen or --transport")
         } else {
             None
         }

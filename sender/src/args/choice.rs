@@ -14,6 +14,26 @@ pub enum Wire {
     Raw,
 }
 
+/// What carries the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// A datagram for each packet: loss is repaired in time, or costs a frame
+    Udp,
+    /// One connection to each viewer: passes firewalls, and waits for what is lost
+    Tcp,
+}
+
+impl Transport {
+    /// As a report calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
 impl Wire {
     /// As the protocol calls it.
     #[must_use]

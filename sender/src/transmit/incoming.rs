@@ -34,14 +34,14 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// Finds the way again to destinations that cannot be reached from where they
-    /// were.
-    pub(super) fn check_routes(&mut self) {
+    /// Makes connections, and finds the way again to destinations that cannot be
+    /// reached from where they were.
+    pub(super) fn tend_destinations(&mut self) {
         let now = clock::now();
         for index in 0..self.destinations.len() {
             let destination = &mut self.destinations[index];
             let before = destination.address();
-            if let Some(notice) = destination.check_route(now) {
+            if let Some(notice) = destination.tend(now) {
                 self.console.say(&notice);
             }
             let after = destination.address();

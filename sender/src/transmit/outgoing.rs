@@ -10,8 +10,11 @@ use log::info;
 
 use super::TransmitLoop;
 use crate::console::Console;
-use crate::destinations::SendOutcome;
+use crate::destinations::{Destination, SendOutcome};
 use crate::pipeline::Pipeline;
+
+/// How long viewers may take to read the last frame over TCP.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl TransmitLoop<'_> {
     /// Hands everything that is due to the sockets.
@@ -39,7 +42,7 @@ impl TransmitLoop<'_> {
             };
             match &mut self.impaired {
                 None => {
-                    let sent = destination.send(out, transmit.segment, now);
+                    let sent = destination.send(out, transmit.segment, transmit.frame, now);
                     let refused = &out[sent.taken..];
                     self.sender
                         .handle_send_error(index, refused, transmit.segment);
@@ -66,7 +69,26 @@ impl TransmitLoop<'_> {
             self.pass_on(clock::now(), &mut smaller);
             self.shrink(pipeline, smaller);
         }
-        Ok(())
+        self.finish_connections(waker)
+    }
+
+    /// Sends what waits in front of connections, and waits until the viewers have
+    /// read all of it: a connection that is closed with something unread is cut
+    /// off.
+    fn finish_connections(&mut self, waker: &Waker) -> Result<()> {
+        let until = clock::now() + LINGER;
+        loop {
+            let now = clock::now();
+            self.receive();
+            let destinations = self.destinations.iter_mut();
+            let reading = destinations.fold(false, |any, to| to.finish(now) | any);
+            if !reading || now >= until {
+                return Ok(());
+            }
+            let sockets = self.destinations.iter().filter_map(Destination::pollable);
+            let sockets: Vec<_> = sockets.collect();
+            wait(&sockets, waker, Some(until - now)).context("cannot wait for the network")?;
+        }
     }
 
     /// Hands on what has come through impaired links.
@@ -79,7 +101,7 @@ impl TransmitLoop<'_> {
                 continue;
             };
             let (datagram, len) = (&passed.datagram, passed.datagram.len());
-            let sent = destination.send(datagram, len, now);
+            let sent = destination.send(datagram, len, None, now);
             if sent.taken < len {
                 impaired.record_send_error(index);
                 self.sender.handle_send_error(index, datagram, len);

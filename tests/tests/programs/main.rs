@@ -12,4 +12,5 @@ mod measuring;
 mod over_a_relay;
 mod pull;
 mod standing_still;
+mod tcp;
 mod window;

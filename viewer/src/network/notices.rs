@@ -30,6 +30,8 @@ impl Network {
                     false => format!("Following the stream from {from}."),
                 });
                 self.remember(from);
+                let is_connected = self.connections.has(from);
+                self.transport = Some(if is_connected { TCP } else { "udp" });
                 self.to_introduce = Some(from).filter(|_| !is_grid);
                 // Rates of another stream, or of silence, are none of this one.
                 if !is_grid {
@@ -86,8 +88,12 @@ impl Network {
                 Some(Format::Rtp) => "JPEG in RTP",
                 Some(Format::Raw) => "bare JPEG",
             };
+            let over = match self.transport {
+                Some(TCP) => " over TCP",
+                Some(_) | None => "",
+            };
             self.console.say(&format!(
-                "It is {format}, {width}x{height} at {fps:.1} frames per second, from {from}."
+                "It is {format}{over}, {width}x{height} at {fps:.1} frames per second, from {from}."
             ));
         }
         if self.receiver.lacks_size() && !self.size_missed {
@@ -125,6 +131,7 @@ impl Network {
         let mut statistics = self.receiver.statistics();
         if self.policy == Policy::Follow {
             statistics.stream.addresses.clone_from(&self.addresses);
+            statistics.stream.transport = self.transport;
             // Of the other formats, silence may be all that they end with.
             statistics.stream.silent = self.receiver.format(0) == Some(Format::Native)
                 && !statistics.stream.ended
@@ -189,6 +196,9 @@ impl Network {
 /// What there is to say of a clock that is not the one it seems to be.
 const CLONED: &str = "The sender's machine has this machine's boot identity and another \
      clock, as clones of a virtual machine have: delays are measured between two clocks.";
+
+/// As a report calls it.
+const TCP: &str = "tcp";
 
 /// How often the figures are told to the window.
 const NEWS: Duration = Duration::from_millis(200);

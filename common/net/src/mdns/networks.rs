@@ -144,7 +144,7 @@ impl LocalNetworks {
     /// Waits for a datagram, as [`wait`] does.
     pub fn wait(&self, waker: &Waker, timeout: Duration) -> io::Result<()> {
         let sockets = self.networks.iter().flat_map(|network| &network.sockets);
-        let sockets: Vec<_> = sockets.map(|(_, socket)| socket).collect();
+        let sockets: Vec<_> = sockets.map(|(_, socket)| socket as _).collect();
         wait(&sockets, waker, Some(timeout))
     }
 }

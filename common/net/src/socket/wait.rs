@@ -1,7 +1,7 @@
 //! Waiting for datagrams, for another thread, or for a point in time.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,16 +34,28 @@ impl Waker {
     }
 }
 
-/// Waits until a socket has a datagram or an error, the waker is woken, a signal
-/// was handled, or `timeout` has passed, with the precision of nanoseconds that
-/// the kernel's timers have.
+/// What a [`wait`] may be for.
+pub trait Pollable {
+    /// The file descriptor, and the events that are waited for.
+    fn poll_fd(&self) -> PollFd<'_>;
+}
+
+impl Pollable for Socket {
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(self.as_fd(), PollFlags::POLLIN)
+    }
+}
+
+/// Waits until a socket has what is waited for or an error, the waker is woken,
+/// a signal was handled, or `timeout` has passed, with the precision of
+/// nanoseconds that the kernel's timers have.
 ///
 /// # Errors
 /// What the system says.
-pub fn wait(sockets: &[&Socket], waker: &Waker, timeout: Option<Duration>) -> io::Result<()> {
+pub fn wait(sockets: &[&dyn Pollable], waker: &Waker, timeout: Option<Duration>) -> io::Result<()> {
     let mut waited: Vec<_> = sockets
         .iter()
-        .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+        .map(|socket| socket.poll_fd())
         .chain([PollFd::new(waker.0.as_fd(), PollFlags::POLLIN)])
         .collect();
     match ppoll(&mut waited, timeout.map(TimeSpec::from), None) {
@@ -61,7 +73,16 @@ pub fn wait(sockets: &[&Socket], waker: &Waker, timeout: Option<Duration>) -> io
 
 /// Whether a socket has a datagram or an error.
 pub(super) fn is_ready(socket: &Socket) -> bool {
-    let mut waited = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    has(socket.as_fd(), PollFlags::POLLIN)
+}
+
+/// Whether a socket has room for more to be sent, or an error.
+pub(crate) fn is_writable(socket: BorrowedFd<'_>) -> bool {
+    has(socket, PollFlags::POLLOUT)
+}
+
+fn has(socket: BorrowedFd<'_>, events: PollFlags) -> bool {
+    let mut waited = [PollFd::new(socket, events)];
     !matches!(
         ppoll(&mut waited, Some(TimeSpec::from(Duration::ZERO)), None),
         Ok(0)

@@ -91,6 +91,10 @@ impl NativeSession {
             self.await_frames(next, number.0, now);
         }
         let wait = self.wait(now + self.spread(), now);
+        if self.is_ordered {
+            // Nothing more of those before it comes.
+            self.deadlines.limit_before(number, now);
+        }
         if origin == Origin::Sent {
             self.deadlines.insert_begun(number, wait);
             self.handle_live_frame(number, chunk, now);

@@ -14,6 +14,11 @@ use crate::wire::native::Chunk;
 impl NativeSession {
     /// Waits for the frames from `first` on below `end`, the newest of them.
     pub(super) fn await_frames(&mut self, first: u64, end: u64, now: Duration) {
+        if self.is_ordered {
+            // They will not come behind what has come.
+            self.deadlines.record_sent(end);
+            return;
+        }
         let mut wait = self.wait(now, now);
         let mut most = MAX_ABSENT;
         if self.resumed {
@@ -40,7 +45,7 @@ impl NativeSession {
 
     /// A packet arrives after `silence`.
     pub(super) fn handle_silence(&mut self, silence: Duration) {
-        if silence >= OUTAGE {
+        if silence >= OUTAGE && !self.is_ordered {
             (self.resumed, self.totals_stale) = (true, true);
             self.nack.handle_outage_end();
         }
@@ -119,6 +124,13 @@ impl NativeSession {
     /// How long to wait for a frame that was due at `due`, its last packet at
     /// `all_due`.
     pub(super) fn wait(&self, all_due: Duration, due: Duration) -> Deadline {
+        if self.is_ordered {
+            return Deadline {
+                all_due,
+                until: all_due + ORDERED_WAIT,
+                sent: true,
+            };
+        }
         let until = (due + self.longest_wait()).max(all_due + MIN_WAIT);
         let repaired = self.may_nack() || self.counters.repair_received() > 0;
         let until = if repaired {
@@ -149,7 +161,9 @@ impl NativeSession {
 
     /// Whether the sender answers NACKs.
     pub(super) fn may_nack(&self) -> bool {
-        self.config.nack && self.counters.totals().is_none_or(|totals| totals.kept > 0)
+        self.config.nack
+            && !self.is_ordered
+            && self.counters.totals().is_none_or(|totals| totals.kept > 0)
     }
 
     pub(super) fn incomplete(&self) -> impl Iterator<Item = IncompleteFrame<'_>> {
@@ -198,6 +212,10 @@ const MIN_WAIT: Duration = Duration::from_millis(5);
 /// Without repair, a frame is waited for this long after its last packet was due:
 /// for packets that are out of order.
 const REORDER_WAIT: Duration = Duration::from_millis(15);
+
+/// How long a frame is waited for over a connection that keeps the order: until
+/// the connection is as good as broken. None can come before it.
+const ORDERED_WAIT: Duration = Duration::from_secs(10);
 
 /// The most frames that are waited for without anything of them having
 /// arrived: a second at 60 frames a second.

@@ -142,3 +142,53 @@ fn what_cannot_be_answered_any_more_holds_up_no_newer_frame() {
     let heard = held_up(true);
     assert!(heard >= BUDGET, "{heard:?}");
 }
+
+#[test]
+fn over_a_connection_a_frame_is_waited_for_and_one_that_cannot_come_is_not() {
+    let config = sender::Config {
+        pace: false,
+        fec: crate::fec::Fec::Off,
+        retransmit: false,
+        interval: Some(40 * MS),
+        ..sender::Config::default()
+    };
+    let mut transmitter = Sender::new(config, 1, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    let from = SENDER.parse().unwrap();
+    receiver.handle_connected(from);
+    let (mut out, mut packets) = (Vec::new(), Vec::new());
+    for frame in 0..4 {
+        let now = 40 * MS * frame;
+        let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
+        transmitter.handle_frame(jpeg, now, None, now).unwrap();
+        while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
+            let all = out.chunks(transmit.segment).map(<[u8]>::to_vec);
+            let all = all.map(|packet| (frame, packet));
+            packets.extend(all.filter(|(_, packet)| {
+                let chunk = Packet::decode(packet).unwrap().1;
+                matches!(chunk, Packet::Chunk(_))
+            }));
+        }
+    }
+    // The connection stands still within the second frame; the third was never
+    // written.
+    packets.retain(|(frame, _)| *frame != 2);
+    let (mut now, mut handed_out) = (Duration::ZERO, Vec::new());
+    for (at, (frame, packet)) in packets.iter().enumerate() {
+        now += match at {
+            6 => 2_000 * MS,
+            _ => MS,
+        };
+        receiver.handle_timeout(now);
+        receiver.handle_datagram(from, packet, now);
+        receiver.handle_timeout(now);
+        while let Some(shown) = receiver.poll_frame() {
+            handed_out.push((shown.id.number.0, *frame));
+        }
+        while receiver.poll_transmit(now, &mut out).is_some() {
+            let packet = Packet::decode(&out).unwrap().1;
+            assert!(!matches!(packet, Packet::Nack(_)), "{packet:?}");
+        }
+    }
+    assert_eq!(handed_out, [(0, 0), (1, 1), (3, 3)]);
+}

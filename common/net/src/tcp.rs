@@ -1,0 +1,273 @@
+//! Packets over TCP: each behind its length in two bytes, high byte first
+//! (<https://www.rfc-editor.org/rfc/rfc4571#section-2>).
+
+mod incoming;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use socket2::{Domain, Protocol, Type};
+
+use self::incoming::Incoming;
+use crate::socket::{Pollable, is_writable};
+
+/// Bytes that the kernel takes beyond what it has sent. Little, so that a frame
+/// waits where a newer one can still replace it; enough to last until this
+/// program is awake.
+const MAX_UNSENT: u32 = 16 << 10;
+
+/// A connection whose peer acknowledges nothing for this long is broken: a
+/// picture as old is none.
+const USER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 16;
+
+/// One connection. No call waits.
+#[derive(Debug)]
+pub struct Connection {
+    socket: socket2::Socket,
+    peer: SocketAddr,
+    is_established: bool,
+    /// Whether the kernel had room when it was asked last.
+    is_ready: bool,
+    incoming: Incoming,
+    /// Bytes that the kernel has not taken, and how many of them it has.
+    outgoing: Vec<u8>,
+    taken: usize,
+}
+
+impl Connection {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// Where there is no way to `peer`.
+    pub fn connect(peer: SocketAddr) -> io::Result<Self> {
+        let socket = open(peer)?;
+        match socket.connect(&peer.into()) {
+            Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => Err(error),
+            _ => Self::new(socket, peer, false),
+        }
+    }
+
+    fn new(socket: socket2::Socket, peer: SocketAddr, is_established: bool) -> io::Result<Self> {
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        Ok(Self {
+            socket,
+            peer,
+            is_established,
+            is_ready: is_established,
+            incoming: Incoming::default(),
+            outgoing: Vec::new(),
+            taken: 0,
+        })
+    }
+
+    /// Who is at the other end. IPv4 is IPv4, even on an IPv6 socket.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// This end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = self.socket.local_addr()?.as_socket();
+        address.ok_or_else(|| ErrorKind::AddrNotAvailable.into())
+    }
+
+    /// Whether the other end has answered.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        self.is_established
+    }
+
+    /// Whether the kernel has nearly everything sent that it was handed: what is
+    /// handed over now leaves soon.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Bytes that wait for the kernel to take them.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.outgoing.len() - self.taken
+    }
+
+    /// Puts `packets` behind all that waits: one after the other in one buffer,
+    /// each of `segment` bytes but the last, which may be shorter. Packets of
+    /// more than 65,535 bytes are left out. What waits is for the caller to
+    /// bound.
+    pub fn push(&mut self, packets: &[u8], segment: usize) {
+        for packet in packets.chunks(segment.max(1)) {
+            if let Ok(len) = u16::try_from(packet.len()) {
+                self.outgoing.extend_from_slice(&len.to_be_bytes());
+                self.outgoing.extend_from_slice(packet);
+            }
+        }
+    }
+
+    /// Hands the kernel what it has room for.
+    ///
+    /// # Errors
+    /// Why the connection is broken, or was not made.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if !self.is_established && !self.is_made()? {
+            return Ok(());
+        }
+        while self.waiting() > 0 {
+            match (&self.socket).write(&self.outgoing[self.taken..]) {
+                Ok(taken) => self.taken += taken,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.waiting() == 0 {
+            self.outgoing.clear();
+            self.taken = 0;
+        }
+        self.is_ready = self.waiting() == 0 && is_writable(self.socket.as_fd());
+        Ok(())
+    }
+
+    /// Whether the other end has answered by now.
+    fn is_made(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.socket.take_error()? {
+            return Err(error);
+        }
+        self.is_established = self.socket.peer_addr().is_ok();
+        Ok(self.is_established)
+    }
+
+    /// The next packet, where one is there as a whole.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where the other end has closed, `InvalidData` for a
+    /// length that no packet has, or why the connection is broken.
+    pub fn receive(&mut self) -> io::Result<Option<&[u8]>> {
+        if !self.is_established {
+            return Ok(None);
+        }
+        while !self.incoming.has_packet()? {
+            match (&self.socket).read(self.incoming.room()) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(read) => self.incoming.fill(read),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.incoming.take())
+    }
+
+    /// Sends nothing more. The other end reads what was sent, and its end.
+    pub fn finish(&self) {
+        // Where it is broken, the end is there.
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+impl Pollable for Connection {
+    fn poll_fd(&self) -> PollFd<'_> {
+        let mut events = PollFlags::POLLIN;
+        events.set(PollFlags::POLLOUT, !self.is_ready);
+        PollFd::new(self.socket.as_fd(), events)
+    }
+}
+
+/// Where connections come in.
+#[derive(Debug)]
+pub struct TcpListener {
+    socket: socket2::Socket,
+}
+
+impl TcpListener {
+    /// Listens at an address. `[::]` takes IPv4 too, and becomes `0.0.0.0` on a
+    /// machine without IPv6.
+    ///
+    /// # Errors
+    /// Where the address is in use or not of this machine.
+    pub fn listen(address: SocketAddr) -> io::Result<Self> {
+        match Self::bound(address) {
+            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+                Self::bound((Ipv4Addr::UNSPECIFIED, address.port()).into())
+            }
+            other => other,
+        }
+    }
+
+    fn bound(address: SocketAddr) -> io::Result<Self> {
+        let socket = open(address)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+        }
+        // The port may still have connections of the program before.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { socket })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = self.socket.local_addr()?.as_socket();
+        address.ok_or_else(|| ErrorKind::AddrNotAvailable.into())
+    }
+
+    /// The next connection that has come in. One that is gone again is passed
+    /// over.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn accept(&self) -> io::Result<Option<Connection>> {
+        loop {
+            let (socket, from) = match self.socket.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(mut peer) = from.as_socket() else {
+                continue;
+            };
+            peer.set_ip(peer.ip().to_canonical());
+            socket.set_nonblocking(true)?;
+            return Connection::new(socket, peer, true).map(Some);
+        }
+    }
+}
+
+impl Pollable for TcpListener {
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn open(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}

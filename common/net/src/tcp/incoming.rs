@@ -1,0 +1,131 @@
+//! Packets out of a stream of bytes.
+
+use std::io::{self, ErrorKind};
+
+/// Bytes of a length.
+const PREFIX: usize = 2;
+
+/// The longest packet: what a UDP datagram carries, so that one buffer fits
+/// either.
+pub(super) const MAX_PACKET: usize = 65_507;
+
+/// Room for the longest packet, which is all that one connection can make this
+/// program hold.
+const CAPACITY: usize = PREFIX + MAX_PACKET;
+
+/// What was read and not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    /// None before the first byte, then of [`CAPACITY`].
+    buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+}
+
+impl Incoming {
+    /// Whether the next packet is there as a whole.
+    ///
+    /// # Errors
+    /// Where its length is none that a packet has.
+    pub(super) fn has_packet(&self) -> io::Result<bool> {
+        let Some(len) = self.next_len() else {
+            return Ok(false);
+        };
+        if len == 0 || len > MAX_PACKET {
+            let what = format!("{len} is no length of a packet");
+            return Err(io::Error::new(ErrorKind::InvalidData, what));
+        }
+        Ok(self.bytes().len() >= PREFIX + len)
+    }
+
+    /// The next packet.
+    pub(super) fn take(&mut self) -> Option<&[u8]> {
+        let begin = self.begin + PREFIX;
+        let end = begin + self.next_len()?;
+        let packet = self.buffer.get(begin..end.min(self.end))?;
+        self.begin = end.min(self.end);
+        Some(packet)
+    }
+
+    /// Where the next bytes are to be read to: never empty while no whole packet
+    /// is there.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.buffer.resize(CAPACITY, 0);
+        self.buffer.copy_within(self.begin..self.end, 0);
+        self.end -= self.begin;
+        self.begin = 0;
+        &mut self.buffer[self.end..]
+    }
+
+    /// This many bytes were read.
+    pub(super) fn fill(&mut self, read: usize) {
+        self.end = (self.end + read).min(self.buffer.len());
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.begin..self.end).unwrap_or_default()
+    }
+
+    fn next_len(&self) -> Option<usize> {
+        let prefix = self.bytes().first_chunk::<PREFIX>()?;
+        Some(u16::from_be_bytes(*prefix).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn feed(incoming: &mut Incoming, mut bytes: &[u8], step: usize) -> io::Result<Vec<Vec<u8>>> {
+        let mut packets = Vec::new();
+        while !bytes.is_empty() {
+            let room = incoming.room();
+            let read = step.min(bytes.len()).min(room.len());
+            room[..read].copy_from_slice(&bytes[..read]);
+            incoming.fill(read);
+            bytes = &bytes[read..];
+            while incoming.has_packet()? {
+                packets.extend(incoming.take().map(<[u8]>::to_vec));
+            }
+        }
+        Ok(packets)
+    }
+
+    proptest! {
+        #[test]
+        fn packets_come_out_as_they_went_in_however_they_are_cut(
+            lens in proptest::collection::vec(1..=MAX_PACKET, 1..5),
+            step in 1..200_000_usize,
+        ) {
+            let packets: Vec<_> = lens.iter().map(|len| vec![*len as u8; *len]).collect();
+            let mut stream = Vec::new();
+            for packet in &packets {
+                stream.extend((packet.len() as u16).to_be_bytes());
+                stream.extend(packet);
+            }
+            let mut incoming = Incoming::default();
+            prop_assert_eq!(feed(&mut incoming, &stream, step.max(64)).unwrap(), packets);
+        }
+
+        #[test]
+        fn no_bytes_make_it_hold_more_than_a_packet(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300_000),
+            step in 1..100_000_usize,
+        ) {
+            let mut incoming = Incoming::default();
+            let _ = feed(&mut incoming, &bytes, step.max(64));
+            prop_assert!(incoming.buffer.len() <= CAPACITY);
+        }
+    }
+
+    #[test]
+    fn lengths_of_no_packet_are_errors() {
+        for len in [0, MAX_PACKET as u16 + 1, u16::MAX] {
+            let mut incoming = Incoming::default();
+            let error = feed(&mut incoming, &len.to_be_bytes(), 2).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
+        }
+    }
+}

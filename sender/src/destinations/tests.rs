@@ -1,0 +1,61 @@
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn goes_down_through_the_datagrams_that_networks_have() {
+    assert_eq!(smaller_than(MAX_DATAGRAM), Some(9_216));
+    assert_eq!(smaller_than(9_216), Some(8_952));
+    assert_eq!(smaller_than(1_500), Some(DEFAULT_DATAGRAM));
+    assert_eq!(smaller_than(MIN_DATAGRAM), None);
+}
+
+#[test]
+fn falls_back_when_a_datagram_is_too_big_for_the_system() {
+    let connect_options = ConnectOptions {
+        fragment: true,
+        ..ConnectOptions::default()
+    };
+    let mut destination = Destination::open("127.0.0.1:9", &connect_options).unwrap();
+    let sent = destination.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, None, MS);
+    assert_eq!((sent.taken, sent.smaller), (0, Some(MAX_DATAGRAM)));
+    assert!(sent.notice.is_some());
+    let error = destination.reached().unwrap_err().to_string();
+    assert!(
+        error.starts_with("nothing could be sent to 127.0.0.1:9: "),
+        "{error}"
+    );
+    destination.send(b"small", 5, None, MS);
+    assert!(destination.reached().is_ok());
+}
+
+#[test]
+fn tells_once_that_a_datagram_is_too_big() {
+    let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut destination = Destination::open(&address, &ConnectOptions::default()).unwrap();
+    let too_big = MAX_DATAGRAM + 2;
+    let mut send = |bytes: usize, ms: u32| destination.send(&vec![0; bytes], bytes, None, ms * MS);
+    let first = send(too_big, 1);
+    assert!(first.notice.is_some() && first.smaller.is_some());
+    for second in 1..10 {
+        assert_eq!(send(5, 1_000 * second).notice, None);
+        let again = send(too_big, 1_000 * second + 500);
+        assert_eq!((again.notice, again.smaller), (None, first.smaller));
+    }
+    assert!(send(too_big - 1, 20_000).notice.is_some());
+}
+
+#[test]
+fn fails_for_broadcast_that_is_not_meant_and_for_no_machine() {
+    let one = ConnectOptions::default();
+    for text in ["255.255.255.255:5005", "0.0.0.0:5005", "[::]:5005"] {
+        assert!(Destination::open(text, &one).is_err(), "{text}");
+    }
+    let all = ConnectOptions {
+        broadcast: true,
+        ..ConnectOptions::default()
+    };
+    assert!(Destination::open("255.255.255.255:5005", &all).is_ok());
+    assert!(Destination::open("239.1.2.3:5005", &one).is_ok());
+}
