@@ -8,6 +8,7 @@
 //! - [`what_if`]: a trace replayed with other settings; [`replay`] prints it.
 //! - [`timecode`]: a frame's number and time as a bar code in its corner;
 //!   [`analyze`] reads them from a recording.
+//! - [`tun`]: an impaired path below IP, between two hosts.
 //! - [`thresholds`]: figures that fail a run.
 
 pub mod analyze;
@@ -20,4 +21,5 @@ pub mod replay;
 pub mod thresholds;
 pub mod timecode;
 pub mod trace;
+pub mod tun;
 pub mod what_if;

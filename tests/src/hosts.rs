@@ -1,9 +1,14 @@
-//! Two hosts on one machine: network namespaces joined by a virtual cable.
+//! Two hosts on one machine: network namespaces joined by a virtual cable, or by
+//! an impaired path.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use framegram_lab::impair::Impairment;
+use framegram_lab::tun::{Tun, TunPath};
+
+use crate::namespaces::enter;
 use crate::program::{SENDER, Start, VIEWER};
 
 /// The sender's addresses.
@@ -28,6 +33,8 @@ const FRAGMENTS: [&str; 4] = [
 pub struct Hosts {
     sender: String,
     viewer: String,
+    /// Instead of a cable.
+    path: Option<TunPath>,
 }
 
 impl Hosts {
@@ -37,21 +44,56 @@ impl Hosts {
     /// Where this user cannot make them.
     #[must_use]
     pub fn new(mtu: u32) -> Self {
+        let hosts = Self::apart();
+        let (sender, viewer) = (&hosts.sender, &hosts.viewer);
+        ip(&format!(
+            "link add {INTERFACE} mtu {mtu} netns {sender} \
+             type veth peer name {INTERFACE} mtu {mtu} netns {viewer}"
+        ));
+        hosts.set_up(mtu);
+        hosts
+    }
+
+    /// Joined by a path for IP packets of at most 1,500 bytes, which does to them
+    /// what `forward` says on the way to the viewer, and `backward` on the way
+    /// back.
+    ///
+    /// # Panics
+    /// Where this user cannot make them.
+    #[must_use]
+    pub fn with_path(forward: Impairment, backward: Impairment) -> Self {
+        const MTU: u32 = 1_500;
+        let mut hosts = Self::apart();
+        let [near, far] = [&hosts.sender, &hosts.viewer]
+            .map(|host| enter(host, || Tun::open(INTERFACE).expect("root makes devices")));
+        let path = TunPath::start(near, far, forward, backward);
+        hosts.path = Some(path.expect("a thread"));
+        for host in [&hosts.sender, &hosts.viewer] {
+            // Bursts wait here until the path has its turn.
+            ip(&format!(
+                "-n {host} link set {INTERFACE} mtu {MTU} txqueuelen 10000"
+            ));
+        }
+        hosts.set_up(MTU);
+        hosts
+    }
+
+    fn apart() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = |side| format!("framegram-{}-{count}-{side}", std::process::id());
         let hosts = Self {
             sender: name("sender"),
             viewer: name("viewer"),
+            path: None,
         };
-        let (sender, viewer) = (&hosts.sender, &hosts.viewer);
-        ip(&format!("netns add {sender}"));
-        ip(&format!("netns add {viewer}"));
-        ip(&format!(
-            "link add {INTERFACE} mtu {mtu} netns {sender} \
-             type veth peer name {INTERFACE} mtu {mtu} netns {viewer}"
-        ));
-        for (host, [v4, v6]) in [(sender, SENDER_IPS), (viewer, VIEWER_IPS)] {
+        ip(&format!("netns add {}", hosts.sender));
+        ip(&format!("netns add {}", hosts.viewer));
+        hosts
+    }
+
+    fn set_up(&self, mtu: u32) {
+        for (host, [v4, v6]) in [(&self.sender, SENDER_IPS), (&self.viewer, VIEWER_IPS)] {
             ip(&format!("-n {host} link set lo up"));
             ip(&format!("-n {host} link set {INTERFACE} up"));
             address(host, v4);
@@ -61,7 +103,6 @@ impl Hosts {
                 ));
             }
         }
-        hosts
     }
 
     /// Takes the sender's IPv4 address away and gives it another one, of the
@@ -126,6 +167,18 @@ impl Hosts {
         Start::by(&["ip", "netns", "exec", &self.viewer], VIEWER, arguments)
     }
 
+    /// A command on the sender's host, to be started.
+    #[must_use]
+    pub fn command_of_sender(&self, program: &str) -> Command {
+        command(&self.sender, program)
+    }
+
+    /// The same on the viewer's host.
+    #[must_use]
+    pub fn command_of_viewer(&self, program: &str) -> Command {
+        command(&self.viewer, program)
+    }
+
     /// What a command writes that has to end well on the viewer's host.
     ///
     /// # Panics
@@ -159,6 +212,7 @@ impl Hosts {
 
 impl Drop for Hosts {
     fn drop(&mut self) {
+        self.path = None;
         for host in [&self.sender, &self.viewer] {
             let _ = Command::new("ip").args(["netns", "delete", host]).status();
             let _ = std::fs::remove_dir_all(names(host));
@@ -193,6 +247,12 @@ fn write_name(host: &str, name: &str, address: &str) {
     let folder = names(host);
     std::fs::create_dir_all(&folder).expect("root makes folders");
     std::fs::write(folder.join("hosts"), format!("{address} {name}\n")).expect("root writes");
+}
+
+fn command(host: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", host, program]);
+    command
 }
 
 fn run(host: &str, words: &str) -> String {

@@ -61,15 +61,7 @@ impl Namespaces {
 
     /// Acts in one of them: sockets that are opened there stay there.
     pub(crate) fn enter<T: Send>(&self, namespace: usize, act: impl FnOnce() -> T + Send) -> T {
-        let path = format!("/var/run/netns/{}", self.names[namespace]);
-        let act = move || {
-            let file = File::open(&path).expect("a namespace has a file");
-            setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter namespaces");
-            act()
-        };
-        // A thread of its own, which nobody else is moved with.
-        let acted = thread::scope(|scope| scope.spawn(act).join());
-        acted.expect("nothing panics there")
+        enter(&self.names[namespace], act)
     }
 
     /// A program in one of them.
@@ -77,6 +69,19 @@ impl Namespaces {
         let name = &self.names[namespace];
         Start::by(&["ip", "netns", "exec", name], program, arguments)
     }
+}
+
+/// Acts in the namespace with this name: what is opened there stays there.
+pub(crate) fn enter<T: Send>(name: &str, act: impl FnOnce() -> T + Send) -> T {
+    let path = format!("/var/run/netns/{name}");
+    let act = move || {
+        let file = File::open(&path).expect("a namespace has a file");
+        setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter namespaces");
+        act()
+    };
+    // A thread of its own, which nobody else is moved with.
+    let acted = thread::scope(|scope| scope.spawn(act).join());
+    acted.expect("nothing panics there")
 }
 
 impl Drop for Namespaces {

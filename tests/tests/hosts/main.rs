@@ -10,6 +10,7 @@ mod names;
 mod one_to_many;
 mod outages;
 mod pull;
+mod tcp;
 mod two_hosts;
 
 use std::process::ExitCode;
@@ -73,6 +74,10 @@ fn main() -> ExitCode {
             without_multicast_names_are_not_looked_for_and_addresses_work
             nothing_that_could_be_sent_is_a_failure
             a_viewer_behind_a_nat_gets_the_stream
+        }
+        tcp {
+            a_stream_passes_where_no_udp_does
+            over_a_path_that_loses_packets_tcp_loses_none_and_every_frame_sent_comes_whole
         }
         two_hosts {
             every_file_arrives_whole_without_ip_fragments

@@ -1,0 +1,90 @@
+//! A path below IP: two TUN devices with impaired links between them. Whatever
+//! goes over IP goes over it, TCP as UDP. Sizes and rates of its impairments
+//! are those of IP packets.
+
+mod device;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use framegram_net::{Pollable, Waker, clock, wait};
+
+use crate::impair::{Impairment, Stage};
+
+pub use device::Tun;
+
+/// Packets taken from a device in one go, so that the other gets its turn.
+const MOST_TAKEN: usize = 64;
+
+/// The path, until it is dropped.
+#[derive(Debug)]
+pub struct TunPath {
+    stop: Arc<AtomicBool>,
+    waker: Waker,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl TunPath {
+    /// Carries packets from `near` to `far` as `forward` says, and back as
+    /// `backward` says.
+    ///
+    /// # Errors
+    /// Where the system has no thread or file descriptor left.
+    pub fn start(
+        near: Tun,
+        far: Tun,
+        forward: Impairment,
+        backward: Impairment,
+    ) -> io::Result<Self> {
+        let (stop, waker) = (Arc::new(AtomicBool::new(false)), Waker::new()?);
+        let (stopped, woken) = (Arc::clone(&stop), waker.clone());
+        let path = thread::Builder::new().name("path".to_owned());
+        let thread = path.spawn(move || {
+            let mut ways = [
+                (near, Stage::new(forward, false)),
+                (far, Stage::new(backward, false)),
+            ];
+            let mut buffer = vec![0; device::MAX_PACKET];
+            while !stopped.load(Ordering::Relaxed) {
+                let [near, far] = &mut ways;
+                carry(near, &far.0, &mut buffer)?;
+                carry(far, &near.0, &mut buffer)?;
+                let due = ways.iter().filter_map(|(_, stage)| stage.poll_timeout());
+                let left = due.min().map(|due| due.saturating_sub(clock::now()));
+                let [near, far] = ways.each_ref().map(|(tun, _)| tun as &dyn Pollable);
+                wait(&[near, far], &woken, left)?;
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            stop,
+            waker,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for TunPath {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.waker.wake();
+        // What it failed of shows at its ends: nothing arrives.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Takes what has come to one end, and hands what is due to the other.
+fn carry((from, stage): &mut (Tun, Stage<()>), to: &Tun, buffer: &mut [u8]) -> io::Result<()> {
+    for _ in 0..MOST_TAKEN {
+        let Some(len) = from.receive(buffer)? else {
+            break;
+        };
+        stage.push(&buffer[..len.min(buffer.len())], (), clock::now());
+    }
+    while let Some(passed) = stage.poll(clock::now()) {
+        to.send(&passed.datagram)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! A TUN device: a network interface whose packets this program reads and
+//! writes (<https://docs.kernel.org/networking/tuntap.html>).
+
+#![expect(
+    unsafe_code,
+    reason = "the request that makes the device has no safe wrapper"
+)]
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use framegram_net::Pollable;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags};
+
+/// The longest IP packet.
+pub(super) const MAX_PACKET: usize = 65_535;
+
+/// The longest name of an interface, and the byte that ends it.
+const NAME: usize = libc::IFNAMSIZ;
+
+/// `struct ifreq` of `linux/if.h`, as [`SET_INTERFACE`] reads and writes it.
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; NAME],
+    flags: libc::c_short,
+    rest: [u8; 22],
+}
+
+/// `_IOW('T', 202, int)` of `linux/if_tun.h`.
+const SET_INTERFACE: libc::Ioctl = 0x4004_54ca;
+
+nix::ioctl_write_ptr_bad!(set_interface, SET_INTERFACE, InterfaceRequest);
+
+/// A device of the network namespace that it was made in; it is gone when this
+/// is dropped.
+#[derive(Debug)]
+pub struct Tun(File);
+
+impl Tun {
+    /// Makes a device with this name, which carries IP packets. It is down and
+    /// has no address.
+    ///
+    /// # Errors
+    /// Where this user may not, the name is taken or no name, or the kernel has
+    /// no TUN devices.
+    pub fn open(name: &str) -> io::Result<Self> {
+        let explained = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot make the TUN device {name}: {error}"),
+            )
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/net/tun")
+            .map_err(explained)?;
+        let mut request = InterfaceRequest {
+            name: [0; NAME],
+            flags: (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short,
+            rest: [0; 22],
+        };
+        if name.is_empty() || name.len() >= NAME {
+            return Err(explained(ErrorKind::InvalidInput.into()));
+        }
+        request.name[..name.len()].copy_from_slice(name.as_bytes());
+        // SAFETY: the kernel reads and writes a `struct ifreq`, whose size and
+        // layout `InterfaceRequest` has, and keeps no pointer to it.
+        unsafe { set_interface(file.as_raw_fd(), &raw const request) }
+            .map_err(|errno| explained(errno.into()))?;
+        Ok(Self(file))
+    }
+
+    /// The next packet that leaves by the interface.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match (&self.0).read(buffer) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a packet arrive at the interface. One that the system does not take
+    /// is lost: a damaged one, or any while the interface is down.
+    pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
+        match (&self.0).write(packet) {
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Pollable for Tun {
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
+    }
+}
