@@ -27,6 +27,8 @@ pub(crate) struct AcceptSocket {
     most: u16,
     /// The datagram that is being handled.
     received: Option<Received>,
+    /// One may have come.
+    readable: bool,
     notices: u32,
     notices_since: Duration,
 }
@@ -52,9 +54,15 @@ impl AcceptSocket {
             socket: Arc::new(socket),
             most,
             received: None,
+            readable: true,
             notices: 0,
             notices_since: Duration::ZERO,
         })
+    }
+
+    /// The system says that a datagram has come.
+    pub(crate) fn set_readable(&mut self) {
+        self.readable = true;
     }
 
     pub(crate) fn socket(&self) -> &Arc<Socket> {
@@ -91,7 +99,11 @@ impl AcceptSocket {
     /// # Errors
     /// What the network said.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        if !self.readable {
+            return Ok(None);
+        }
         self.received = self.socket.receive(buffer)?;
+        self.readable = self.received.is_some();
         Ok(self.received)
     }
 

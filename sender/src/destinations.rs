@@ -65,6 +65,8 @@ pub(crate) struct Destination {
     failed: Option<String>,
     /// The system took one.
     sent: bool,
+    /// Something may have come back.
+    readable: bool,
 }
 
 /// What carries the datagrams of a destination.
@@ -97,6 +99,11 @@ impl Destination {
             Carrier::Shared(_) => None,
             Carrier::Tcp(link) => link.connection().map(|connection| connection as _),
         }
+    }
+
+    /// The system says that something has come back.
+    pub(crate) fn set_readable(&mut self) {
+        self.readable = true;
     }
 
     /// When [`tend`](Self::tend) has something to do, whatever comes.
@@ -294,13 +301,17 @@ impl Destination {
     /// # Errors
     /// What the network said of an earlier datagram.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        if !self.readable {
+            return Ok(None);
+        }
         let received = match &mut self.carrier {
             Carrier::Own(socket) => socket.receive(buffer)?,
             Carrier::Shared(_) => None,
             Carrier::Tcp(link) => link.receive(buffer, clock::now())?,
         };
-        if let Some(received) = &received {
-            self.received = Some(received.arrival);
+        match &received {
+            Some(received) => self.received = Some(received.arrival),
+            None => self.readable = false,
         }
         Ok(received)
     }

@@ -245,11 +245,27 @@ impl<'a> TransmitLoop<'a> {
             let shared = self.accept.iter().map(|accept| &**accept.socket() as _);
             let sockets: Vec<_> = own.chain(shared).collect();
             let timeout = next.map(|next| next.saturating_sub(clock::now()));
-            wait(&sockets, waker, timeout).context("cannot wait for the network")?;
+            let ready = wait(&sockets, waker, timeout).context("cannot wait for the network")?;
+            self.set_readable(&ready);
         }
         self.pass_on_rest(pipeline, waker)?;
         self.console.end_progress();
         Ok(())
+    }
+
+    /// Notes which sockets have something, in the order in which they were waited
+    /// for.
+    pub(super) fn set_readable(&mut self, ready: &[bool]) {
+        let mut ready = ready.iter();
+        let own = self.destinations.iter_mut();
+        for destination in own.filter(|to| to.pollable().is_some()) {
+            if ready.next() == Some(&true) {
+                destination.set_readable();
+            }
+        }
+        if let Some(accept) = self.accept.as_mut().filter(|_| ready.next() == Some(&true)) {
+            accept.set_readable();
+        }
     }
 
     /// Sends the bye after [`run`](Self::run) has failed.

@@ -20,7 +20,9 @@ use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Tr
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
-use framegram_net::{self as net, ListenOptions, Pollable, Received, Socket, TcpListener, clock};
+use framegram_net::{
+    self as net, Batch, ListenOptions, Pollable, Received, Socket, TcpListener, clock,
+};
 use log::info;
 
 use self::connections::Connections;
@@ -42,6 +44,7 @@ pub struct Network {
     rtcp_socket: Option<Socket>,
     /// Senders that come over TCP.
     connections: Connections,
+    ready: Ready,
     /// What stands between the socket and the receiver to do harm, if that is
     /// wanted.
     impaired: Option<ImpairedLinks<Received>>,
@@ -104,6 +107,7 @@ impl Network {
             rtcp_listen,
             rtcp_socket: None,
             connections: Connections::default(),
+            ready: Ready::UNKNOWN,
             impaired: None,
             receiver,
             policy,
@@ -188,14 +192,14 @@ impl Network {
     }
 
     fn receive_all(&mut self) -> anyhow::Result<()> {
-        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut batch = Batch::new(MAX_DATAGRAM);
         let mut troubles = Troubles::default();
         while !self.shared.is_stopped() {
             self.settle();
             // Before the socket is emptied: nothing that arrived sooner is left
             // in it when the receiver is told that this time has come.
             let now = clock::now();
-            let more = match self.receive(&mut buffer, now) {
+            let more = match self.receive(&mut batch, now) {
                 Ok(more) => {
                     troubles.passed();
                     more
@@ -207,6 +211,8 @@ impl Network {
                 }
             };
             if now >= self.next_news {
+                // What comes later tells of drops itself.
+                self.count_drops();
                 self.tell(now);
             }
             self.tend(now);
@@ -229,8 +235,15 @@ impl Network {
                 let next = due.min().map(|due| due.saturating_sub(now));
                 let sockets = self.sockets().map(|socket| socket as &dyn Pollable);
                 let sockets: Vec<_> = sockets.chain(self.connections.pollables()).collect();
-                net::wait(&sockets, self.shared.waker(), next)
+                let ready = net::wait(&sockets, self.shared.waker(), next)
                     .context("cannot wait for datagrams")?;
+                let mut ready = ready.into_iter();
+                self.ready = Ready {
+                    socket: ready.next() == Some(true),
+                    others: ready.any(|ready| ready),
+                };
+            } else {
+                self.ready = Ready::UNKNOWN;
             }
         }
         Ok(())
@@ -239,15 +252,26 @@ impl Network {
     /// Takes what is in the sockets, but not for so long that all else waits,
     /// and what was held back and is due by `now`. Returns whether there may
     /// be more.
-    fn receive(&mut self, buffer: &mut [u8], now: Duration) -> std::io::Result<bool> {
-        for _ in 0..BATCH {
-            let Some(received) = self.socket.receive(buffer)? else {
+    fn receive(&mut self, batch: &mut Batch, now: Duration) -> std::io::Result<bool> {
+        for _ in 0..MOST_BATCHES {
+            let is_left = self.ready.socket && self.receive_batch(batch)?;
+            if !is_left {
                 self.take_due(now);
-                self.count_drops();
+                let idle = self.connections.poll_timeout();
+                if !self.ready.others && idle.is_none_or(|due| due > now) {
+                    return Ok(false);
+                }
                 let more = self.receive_connected();
-                return Ok(self.receive_rtcp(buffer) || more);
-            };
-            let datagram = &buffer[..received.len.min(buffer.len())];
+                return Ok(self.receive_rtcp(batch) || more);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes what one call gives. Returns whether more may be left.
+    fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
+        self.socket.receive_batch(batch)?;
+        for (received, datagram) in batch.iter() {
             if self.connections.has(received.from) {
                 // Whoever has a connection sends no datagrams from its port.
                 self.receiver.handle_disallowed(received.from);
@@ -260,7 +284,7 @@ impl Network {
                 self.take(received, datagram);
             }
         }
-        Ok(true)
+        Ok(batch.is_full())
     }
 
     /// Takes what was held back until `now`.
@@ -270,22 +294,23 @@ impl Network {
         }
     }
 
-    /// Takes a datagram of RTCP from its own socket. Returns whether there may be
+    /// Takes datagrams of RTCP from their own socket. Returns whether there may be
     /// more.
-    fn receive_rtcp(&mut self, buffer: &mut [u8]) -> bool {
-        // What the network says of an answer that did not arrive is no news.
-        let received = self.rtcp_socket.as_ref().map(|it| it.receive(buffer));
-        let Some(Ok(Some(received))) = received else {
+    fn receive_rtcp(&mut self, batch: &mut Batch) -> bool {
+        let received = self.rtcp_socket.as_ref().map(|it| it.receive_batch(batch));
+        if !matches!(received, Some(Ok(()))) {
+            // What the network says of an answer that did not arrive is no news.
             return false;
-        };
-        let datagram = &buffer[..received.len.min(buffer.len())];
-        if self.is_allowed(&received) {
-            let from = received.from;
-            self.receiver
-                .handle_rtcp_datagram(from, datagram, received.arrival);
-            self.record(&received, datagram, None, Port::Rtcp);
         }
-        true
+        for (received, datagram) in batch.iter() {
+            if self.is_allowed(&received) {
+                let from = received.from;
+                self.receiver
+                    .handle_rtcp_datagram(from, datagram, received.arrival);
+                self.record(&received, datagram, None, Port::Rtcp);
+            }
+        }
+        batch.is_full()
     }
 
     /// Takes a datagram, if it is allowed.
@@ -445,6 +470,23 @@ impl Network {
     }
 }
 
-/// Datagrams that are taken in one go: a large frame, so that outcomes and the
+/// Batches that are taken in one go: a large frame, so that outcomes and the
 /// word to stop wait for a millisecond at most.
-const BATCH: usize = 256;
+const MOST_BATCHES: usize = 8;
+
+/// What the system said of the sockets last.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    /// The socket for datagrams.
+    socket: bool,
+    /// Any other, and the connections.
+    others: bool,
+}
+
+impl Ready {
+    /// Any may have something.
+    const UNKNOWN: Self = Self {
+        socket: true,
+        others: true,
+    };
+}

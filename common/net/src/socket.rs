@@ -3,6 +3,7 @@
 //!
 //! Every call is on a `&self`, so that one thread can send while another waits.
 
+mod batch;
 mod drops;
 mod membership;
 mod open;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
+    ControlMessage, ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg, sendmsg,
 };
 use nix::sys::time::TimeSpec;
 use socket2::Domain;
@@ -35,6 +36,7 @@ use membership::Membership;
 use source_address::{Source, SourceAddresses};
 use timestamps::{Reading, Timestamps};
 
+pub use batch::Batch;
 pub use open::{ConnectOptions, DEFAULT_BUFFER, ListenOptions};
 pub use route::RouteMonitor;
 pub(crate) use wait::is_writable;
@@ -190,31 +192,39 @@ impl Socket {
                 }
                 Err(errno) => return Err(errno.into()),
             };
-            let Some(from) = message.address.as_ref().and_then(plain) else {
-                continue;
-            };
-            let mut stamp = None;
-            let mut dropped = None;
-            let mut local = None;
-            for control in message.cmsgs()? {
-                match control {
-                    ControlMessageOwned::ScmTimestampns(time) => stamp = Some(time.into()),
-                    ControlMessageOwned::RxqOvfl(counter) => dropped = Some(counter),
-                    other => local = local.or(source_address::destination(&other)),
-                }
+            if let Some(received) = self.received(&message, Reading::now())? {
+                return Ok(Some(received));
             }
-            return Ok(Some(Received {
-                len: message.bytes,
-                from,
-                arrival: self.arrival(stamp),
-                dropped: lock(&self.drops).record(dropped),
-                local,
-            }));
         }
     }
 
-    fn arrival(&self, stamp: Option<Duration>) -> Duration {
-        lock(&self.timestamps).arrival(stamp, Reading::now())
+    /// What is told with a datagram that was received. `None` where it has no
+    /// address.
+    fn received(
+        &self,
+        message: &RecvMsg<'_, '_, SockaddrStorage>,
+        reading: Reading,
+    ) -> io::Result<Option<Received>> {
+        let Some(from) = message.address.as_ref().and_then(plain) else {
+            return Ok(None);
+        };
+        let mut stamp = None;
+        let mut dropped = None;
+        let mut local = None;
+        for control in message.cmsgs()? {
+            match control {
+                ControlMessageOwned::ScmTimestampns(time) => stamp = Some(time.into()),
+                ControlMessageOwned::RxqOvfl(counter) => dropped = Some(counter),
+                other => local = local.or(source_address::destination(&other)),
+            }
+        }
+        Ok(Some(Received {
+            len: message.bytes,
+            from,
+            arrival: lock(&self.timestamps).arrival(stamp, reading),
+            dropped: lock(&self.drops).record(dropped),
+            local,
+        }))
     }
 
     /// Datagrams that the kernel dropped because this socket's receive buffer

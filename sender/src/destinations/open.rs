@@ -65,6 +65,7 @@ impl Destination {
             left: false,
             failed: None,
             sent: false,
+            readable: true,
         }
     }
 

@@ -87,7 +87,8 @@ impl TransmitLoop<'_> {
             }
             let sockets = self.destinations.iter().filter_map(Destination::pollable);
             let sockets: Vec<_> = sockets.collect();
-            wait(&sockets, waker, Some(until - now)).context("cannot wait for the network")?;
+            let ready = wait(&sockets, waker, Some(until - now));
+            self.set_readable(&ready.context("cannot wait for the network")?);
         }
     }
 

@@ -145,7 +145,7 @@ impl LocalNetworks {
     pub fn wait(&self, waker: &Waker, timeout: Duration) -> io::Result<()> {
         let sockets = self.networks.iter().flat_map(|network| &network.sockets);
         let sockets: Vec<_> = sockets.map(|(_, socket)| socket as _).collect();
-        wait(&sockets, waker, Some(timeout))
+        wait(&sockets, waker, Some(timeout)).map(drop)
     }
 }
 

@@ -48,27 +48,33 @@ impl Pollable for Socket {
 
 /// Waits until a socket has what is waited for or an error, the waker is woken,
 /// a signal was handled, or `timeout` has passed, with the precision of
-/// nanoseconds that the kernel's timers have.
+/// nanoseconds that the kernel's timers have. Returns for each socket whether it
+/// has something.
 ///
 /// # Errors
 /// What the system says.
-pub fn wait(sockets: &[&dyn Pollable], waker: &Waker, timeout: Option<Duration>) -> io::Result<()> {
+pub fn wait(
+    sockets: &[&dyn Pollable],
+    waker: &Waker,
+    timeout: Option<Duration>,
+) -> io::Result<Vec<bool>> {
     let mut waited: Vec<_> = sockets
         .iter()
         .map(|socket| socket.poll_fd())
         .chain([PollFd::new(waker.0.as_fd(), PollFlags::POLLIN)])
         .collect();
     match ppoll(&mut waited, timeout.map(TimeSpec::from), None) {
-        Ok(0) | Err(Errno::EINTR) => return Ok(()),
+        Ok(0) | Err(Errno::EINTR) => return Ok(vec![false; sockets.len()]),
         Ok(_) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let woken = waited.last().and_then(PollFd::any) == Some(true);
+    let woken = waited.pop().and_then(|waker| waker.any()) == Some(true);
     if woken {
         // EAGAIN: another wait on the same waker was quicker.
         let _ = waker.0.read();
     }
-    Ok(())
+    let has = |waited: PollFd<'_>| waited.any() != Some(false);
+    Ok(waited.into_iter().map(has).collect())
 }
 
 /// Whether a socket has a datagram or an error.

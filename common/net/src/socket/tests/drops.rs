@@ -89,3 +89,34 @@ fn with_receive_offload_a_drop_would_be_many_datagrams() {
     assert_eq!((200 - received) / 10, dropped);
     assert!(dropped > 0);
 }
+
+#[test]
+fn datagrams_that_come_in_one_call_tell_of_drops_as_those_that_come_singly() {
+    let (viewer, address) = listening("127.0.0.1:0", 40_000);
+    let sender = sending(address);
+    let mut batch = Batch::new(2_000);
+    let (mut received, mut told) = (0_u64, 0);
+    for round in 0..20 {
+        let all: Vec<u8> = (0..100_u64)
+            .flat_map(|at| {
+                let mut datagram = vec![0; 1_200];
+                datagram[..8].copy_from_slice(&(100 * round + at).to_be_bytes());
+                datagram
+            })
+            .collect();
+        sender.send(None, &all, 1_200).unwrap();
+        loop {
+            viewer.receive_batch(&mut batch).unwrap();
+            for (datagram, bytes) in batch.iter() {
+                let number = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+                assert_eq!(number, received + datagram.dropped);
+                (received, told) = (received + 1, datagram.dropped);
+            }
+            if !batch.is_full() {
+                break;
+            }
+        }
+    }
+    assert!(told > 0 && received > 32);
+    assert_eq!(viewer.dropped(), Some(2_000 - received));
+}

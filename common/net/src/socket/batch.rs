@@ -1,0 +1,98 @@
+//! Many datagrams in one call.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd;
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+use nix::sys::time::TimeSpec;
+
+use super::timestamps::Reading;
+use super::{Received, Socket, lock};
+
+/// Datagrams in one call: a call costs as much as a tenth of what is done with
+/// so many.
+const DATAGRAMS: usize = 32;
+
+/// Room for datagrams that are received in one call.
+#[derive(Debug)]
+pub struct Batch {
+    /// For each datagram `longest` bytes, of which memory is taken as they are
+    /// written to.
+    bytes: Vec<u8>,
+    longest: usize,
+    /// What was received, and in which of them.
+    received: Vec<(usize, Received)>,
+    count: usize,
+}
+
+impl Batch {
+    /// For datagrams of at most this many bytes.
+    #[must_use]
+    pub fn new(longest: usize) -> Self {
+        Self {
+            bytes: vec![0; longest * DATAGRAMS],
+            longest,
+            received: Vec::with_capacity(DATAGRAMS),
+            count: 0,
+        }
+    }
+
+    /// Whether the call may have left more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count == DATAGRAMS
+    }
+
+    /// The datagrams, in the order of their arrival.
+    pub fn iter(&self) -> impl Iterator<Item = (Received, &[u8])> {
+        self.received.iter().map(|(index, received)| {
+            let begin = index * self.longest;
+            let end = begin + received.len.min(self.longest);
+            (*received, &self.bytes[begin..end])
+        })
+    }
+}
+
+impl Socket {
+    /// Takes what is in the receive buffer into the batch, in the place of what
+    /// was there: nothing, or as much as it has room for.
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive).
+    pub fn receive_batch(&self, batch: &mut Batch) -> io::Result<()> {
+        batch.received.clear();
+        batch.count = 0;
+        let buffers = batch.bytes.chunks_exact_mut(batch.longest.max(1));
+        let mut slices: Vec<_> = buffers.map(|buffer| [IoSliceMut::new(buffer)]).collect();
+        // Made for each call: the kernel writes into it how much it has used.
+        let control = cmsg_space!(TimeSpec, libc::in6_pktinfo, u32);
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(control));
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let fd = self.inner.as_raw_fd();
+        let messages = match recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None) {
+            Ok(messages) => messages,
+            // The next wait ends at once.
+            Err(Errno::EINTR) => return Ok(()),
+            Err(Errno::EAGAIN) => {
+                lock(&self.timestamps).record_empty();
+                return Ok(());
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+        let reading = Reading::now();
+        for (index, message) in messages.enumerate() {
+            let received = self.received(&message, reading)?;
+            batch
+                .received
+                .extend(received.map(|received| (index, received)));
+            batch.count += 1;
+        }
+        if !batch.is_full() {
+            lock(&self.timestamps).record_empty();
+        }
+        Ok(())
+    }
+}
