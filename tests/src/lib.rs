@@ -20,6 +20,7 @@ pub mod networks;
 pub mod odd_jpeg;
 pub mod outage;
 pub mod pair;
+pub mod path_meter;
 pub mod processes;
 pub mod program;
 pub mod relay;

@@ -1,0 +1,244 @@
+//! A stream that is larger than its path, between two hosts: what the programs
+//! make of it. `cargo bench --bench congestion [WORD...]`, all cases or those
+//! whose name has one of the words in it; as root, with `ping` and `iperf3`.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use framegram_net::clock;
+use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
+use framegram_tests::measure::print_table;
+use framegram_tests::path_meter::{Measured, PathMeter};
+use framegram_tests::program::Ended;
+use serde_json::Value;
+
+/// Some 60 Mbit/s at quality 80.
+const SOURCE: &str = "pattern:1920x1080@30";
+
+/// What it takes to find out what a path carries is not counted.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// How long a path stays as it is.
+const PHASE: Duration = Duration::from_secs(12);
+
+const MBIT: f64 = 1e6;
+
+type Case = (&'static str, fn() -> Result<Vec<Vec<String>>>);
+
+const CASES: [Case; 5] = [
+    ("20 Mbit/s", || steps(&[20])),
+    ("beside TCP", beside_tcp),
+    ("20, 5, 50 Mbit/s", || steps(&[20, 5, 50])),
+    ("MTU 1,300", lowered_mtu),
+    ("MTU 9,000", large_mtu),
+];
+
+fn main() -> Result<()> {
+    let words = std::env::args().skip(1);
+    let words: Vec<_> = words.filter(|word| !word.starts_with('-')).collect();
+    if !nix::unistd::geteuid().is_root() {
+        println!("Congestion is not measured: hosts need root.\n");
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    for (name, play) in CASES {
+        if words.is_empty() || words.iter().any(|word| name.contains(word.as_str())) {
+            for row in play()? {
+                rows.push([&[name.to_owned()], &row[..]].concat());
+            }
+        }
+    }
+    println!("## A stream larger than its path\n");
+    println!(
+        "{SOURCE} over a path with 100 ms of queue, without the first {} s after each change.\n",
+        WARM_UP.as_secs()
+    );
+    let head = [
+        "case",
+        "path",
+        "of the path used",
+        "queue p50 ms",
+        "queue p95 ms",
+        "packets lost",
+        "frames whole",
+        "delay p95 ms",
+    ];
+    print_table(&head, &rows);
+    Ok(())
+}
+
+/// A stream and the meter beside it.
+struct Played {
+    viewer: Ended,
+    measured: Measured,
+    /// When each phase began, and the last one ended.
+    times: Vec<Duration>,
+}
+
+/// Plays a stream for as many phases as there are commands, each of which begins
+/// one on the sender's host.
+fn play(hosts: &Hosts, commands: &[String]) -> Result<Played> {
+    if let Some(command) = commands.first() {
+        let _ = hosts.run_by_sender(command);
+    }
+    let viewer = hosts.viewer("--headless --once --report frames.csv").run();
+    let mut viewer = viewer;
+    viewer.wait_for("Waiting for a stream");
+    let meter = PathMeter::start(hosts, viewer.pid());
+    let seconds = PHASE.as_secs() * commands.len().max(1) as u64;
+    let to = VIEWER_IPS[0];
+    let sender = hosts
+        .sender(&format!("{SOURCE} -t {seconds} {to}:5005"))
+        .run();
+    let mut times = vec![clock::now()];
+    for command in commands.iter().skip(1) {
+        thread::sleep(PHASE);
+        let _ = hosts.run_by_sender(command);
+        times.push(clock::now());
+    }
+    let _ = sender.end().well();
+    times.push(clock::now());
+    let measured = meter.finish();
+    let viewer = viewer.end().well();
+    Ok(Played {
+        viewer,
+        measured,
+        times,
+    })
+}
+
+fn steps(rates: &[u32]) -> Result<Vec<Vec<String>>> {
+    let hosts = Hosts::new(1_500);
+    let shape = |(at, rate): (usize, &u32)| {
+        let verb = if at == 0 { "add" } else { "change" };
+        format!("tc qdisc {verb} dev {INTERFACE} root tbf rate {rate}mbit burst 16kb latency 100ms")
+    };
+    let commands: Vec<_> = rates.iter().enumerate().map(shape).collect();
+    let played = play(&hosts, &commands)?;
+    let phases = played.times.windows(2).zip(rates);
+    phases
+        .map(|(phase, rate)| {
+            let mut row = vec![format!("{rate} Mbit/s")];
+            row.extend(figures(&played, phase[0] + WARM_UP, phase[1], Some(*rate))?);
+            Ok(row)
+        })
+        .collect()
+}
+
+fn beside_tcp() -> Result<Vec<Vec<String>>> {
+    let hosts = Hosts::new(1_500);
+    let mut server = hosts.command_of_viewer("iperf3");
+    let mut server = server.arg("-s").stdout(Stdio::null()).spawn()?;
+    let mut client = hosts.command_of_sender("iperf3");
+    let seconds = PHASE.as_secs().to_string();
+    client.args([
+        "-c",
+        VIEWER_IPS[0],
+        "-t",
+        &seconds,
+        "-J",
+        "--connect-timeout",
+        "3000",
+    ]);
+    thread::sleep(Duration::from_millis(300));
+    let client = client.stdout(Stdio::piped()).spawn()?;
+    let shape =
+        format!("tc qdisc add dev {INTERFACE} root tbf rate 20mbit burst 16kb latency 100ms");
+    let played = play(&hosts, &[shape])?;
+    let said: Value = serde_json::from_slice(&client.wait_with_output()?.stdout)?;
+    let _ = server.kill();
+    let _ = server.wait();
+    let tcp = said.pointer("/end/sum_received/bits_per_second");
+    let tcp = tcp.and_then(Value::as_f64).context("iperf3 says nothing")?;
+    let (from, to) = (played.times[0] + WARM_UP, played.times[1]);
+    let mut row = vec![format!("20 Mbit/s, of which TCP {:.1}", tcp / MBIT)];
+    row.extend(figures(&played, from, to, Some(20))?);
+    Ok(vec![row])
+}
+
+/// In mid-stream, packets of more than 1,300 bytes are dropped without a word.
+fn lowered_mtu() -> Result<Vec<Vec<String>>> {
+    let hosts = Hosts::new(1_500);
+    for rule in [
+        "nft add table ip narrow",
+        "nft add chain ip narrow in { type filter hook prerouting priority 0 ; }",
+    ] {
+        let _ = hosts.run_by_viewer(rule);
+    }
+    let drop = "nft add table ip none".to_owned();
+    let narrow = thread::scope(|scope| {
+        let narrowing = scope.spawn(|| {
+            thread::sleep(PHASE / 2);
+            let _ = hosts.run_by_viewer("nft add rule ip narrow in meta length > 1300 drop");
+            clock::now()
+        });
+        let played = play(&hosts, &[drop]);
+        (played, narrowing.join())
+    });
+    let (played, Ok(at)) = narrow else {
+        anyhow::bail!("the path could not be narrowed");
+    };
+    let played = played?;
+    let back = played.viewer.first_picture(at);
+    let back = back.map_or("never".to_owned(), |back| {
+        format!("{:.2} s", back.saturating_sub(at).as_secs_f64())
+    });
+    let mut row = vec![format!("picture again after {back}")];
+    row.extend(figures(&played, at + WARM_UP, played.times[1], None)?);
+    Ok(vec![row])
+}
+
+fn large_mtu() -> Result<Vec<Vec<String>>> {
+    let hosts = Hosts::new(9_000);
+    let played = play(&hosts, &["tc qdisc show".to_owned()])?;
+    let viewer = &played.viewer;
+    let mean = viewer.count("bytes.received") / viewer.count("packets.received").max(1);
+    let mut row = vec![format!("datagrams of {mean} bytes in the mean")];
+    let (from, to) = (played.times[0] + WARM_UP, played.times[1]);
+    row.extend(figures(&played, from, to, None)?);
+    Ok(vec![row])
+}
+
+/// What a table tells of a time: frames are those that were captured in it.
+fn figures(
+    played: &Played,
+    from: Duration,
+    to: Duration,
+    mbit: Option<u32>,
+) -> Result<Vec<String>> {
+    let measured = &played.measured;
+    let rate = measured.rate(from, to) / MBIT;
+    let table = String::from_utf8(played.viewer.file("frames.csv"))?;
+    let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
+    let head = rows.next().context("no head")?;
+    let column = |name| {
+        let at = head.iter().position(|it| *it == name);
+        at.with_context(|| format!("no {name}"))
+    };
+    let (captured, outcome) = (column("captured_s")?, column("outcome")?);
+    let (chunks, lost, delay) = (
+        column("chunks")?,
+        column("chunks_lost")?,
+        column("delay_ms")?,
+    );
+    let number = |row: &[&str], at: usize| row[at].parse::<f64>().unwrap_or(0.0);
+    let within =
+        |row: &Vec<&str>| (from.as_secs_f64()..to.as_secs_f64()).contains(&number(row, captured));
+    let rows: Vec<_> = rows.filter(within).collect();
+    let sum = |at| rows.iter().map(|row| number(row, at)).sum::<f64>();
+    let whole = rows.iter().filter(|row| row[outcome].starts_with("intact"));
+    let mut delays: Vec<_> = rows.iter().map(|row| number(row, delay)).collect();
+    delays.sort_by(f64::total_cmp);
+    let p95 = delays.len().saturating_sub(1) * 95 / 100;
+    let used = mbit.map(|mbit| format!("{:.0} %", 100.0 * rate / f64::from(mbit)));
+    Ok(vec![
+        used.unwrap_or_else(|| format!("{rate:.1} Mbit/s")),
+        format!("{:.1}", measured.queue(0.50, from, to)),
+        format!("{:.1}", measured.queue(0.95, from, to)),
+        format!("{:.2} %", 100.0 * sum(lost) / sum(chunks).max(1.0)),
+        format!("{} of {}", whole.count(), rows.len()),
+        format!("{:.0}", delays.get(p95).copied().unwrap_or(f64::NAN)),
+    ])
+}
