@@ -105,11 +105,8 @@ impl TcpLink {
             return Err(io::ErrorKind::TimedOut.into());
         }
         if connection.is_established() && !was_established {
-            info!(
-                "connected to {} from {:?}",
-                self.to,
-                connection.local_addr()
-            );
+            let from = or_none(connection.local_addr().ok());
+            info!("connected to {} from {from}", self.to);
             self.pause = MIN_PAUSE;
         }
         Ok(())
