@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test test-unit test-programs test-hosts test-peers test-uptime lint bench soak fuzz mutants look docs test-camera
+.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench soak fuzz mutants look docs test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -9,6 +9,7 @@ help:
 	@echo 'make test-programs  the programs on this machine'
 	@echo 'make test-hosts     the programs between hosts: network namespaces, as root'
 	@echo 'make test-peers     the programs with GStreamer, FFmpeg and Python'
+	@echo 'make test-long    the test cases of RFC 8867 with all seeds'
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders'
@@ -43,6 +44,10 @@ test-hosts:
 test-peers:
 	@scripts/install build test
 	cargo test --workspace --test peers
+
+test-long:
+	@scripts/install build
+	FRAMEGRAM_ALL_SEEDS=1 cargo test -p framegram-tests --test virtual_time congestion -- --nocapture
 
 test-uptime:
 	@scripts/install build test

@@ -112,6 +112,7 @@ pub mod fuzzing;
 pub mod jpeg;
 mod nack;
 mod prefix;
+pub mod rate;
 pub mod reassembly;
 pub mod receiver;
 pub mod sender;

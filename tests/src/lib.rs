@@ -11,6 +11,7 @@
 
 pub mod clocks;
 pub mod concealment;
+pub mod congestion;
 pub mod counting;
 pub mod hosts;
 pub mod measure;

@@ -6,6 +6,7 @@
 mod checks;
 mod clocks;
 mod concealment;
+mod congestion;
 mod outages;
 mod repair;
 mod repair_table;

@@ -1,0 +1,45 @@
+//! The least delay of a path, between two clocks that need not agree.
+
+use std::time::Duration;
+
+/// The least delay is taken over this window and the one before: long enough for
+/// a queue to have been empty once, short enough for clocks not to drift.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The least delay of late.
+#[derive(Debug, Default)]
+pub(super) struct BaseDelay {
+    /// In the window before, and in this one.
+    least: Option<(i64, i64)>,
+    ends: Duration,
+}
+
+impl BaseDelay {
+    /// Takes a packet's delay in microseconds. While it is to be `held`, the
+    /// least does not grow.
+    pub(super) fn record(&mut self, delay: i64, held: bool, now: Duration) {
+        let (before, this) = self.least.unwrap_or((delay, delay));
+        if held {
+            self.ends = now + WINDOW;
+        }
+        if now >= self.ends {
+            self.ends = now + WINDOW;
+            self.least = Some((this, delay));
+        } else {
+            self.least = Some((before, this.min(delay)));
+        }
+    }
+
+    /// The path takes longer than before, by this many microseconds.
+    pub(super) fn raise(&mut self, by: i64) {
+        let raise =
+            |(before, this): (i64, i64)| (before.saturating_add(by), this.saturating_add(by));
+        self.least = self.least.map(raise);
+    }
+
+    /// How much of a delay is above the least, in microseconds.
+    pub(super) fn above(&self, delay: i64) -> i64 {
+        let least = self.least.map(|(before, this)| before.min(this));
+        least.map_or(0, |least| delay.saturating_sub(least).max(0))
+    }
+}

@@ -1,0 +1,102 @@
+//! What came of a run.
+
+use std::ops::Range;
+
+use super::link::Link;
+use super::media::INTERVAL;
+use super::{Flow, Kind, MS, Nanos, SECOND};
+
+/// What came of a link, over the times that count.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Share of the capacity that was used.
+    pub used: f64,
+    /// 95th percentile of the time in the queue, in milliseconds.
+    pub p95_ms: f64,
+    /// Its mean.
+    pub mean_ms: f64,
+    /// Packets that the queue had no room for.
+    pub dropped: usize,
+    /// Bytes of each flow.
+    pub bytes: Vec<f64>,
+}
+
+impl Figures {
+    /// Of what a link passed of these flows, within these times.
+    #[must_use]
+    pub fn new(link: &Link, flows: &[usize], counted: &[Range<Nanos>]) -> Self {
+        let within = |at: Nanos| counted.iter().any(|range| range.contains(&at));
+        let passed: Vec<_> = link.log.iter().filter(|passed| within(passed.at)).collect();
+        let mut waits: Vec<_> = passed.iter().map(|it| it.waited as f64 / 1e6).collect();
+        waits.sort_by(f64::total_cmp);
+        let capacity: f64 = counted
+            .iter()
+            .flat_map(|range| range.clone().step_by(10 * MS as usize))
+            .map(|at| link.rate(at) as f64 * 0.01 / 8.0)
+            .sum();
+        let of = |flow: usize| {
+            let passed = passed.iter().filter(|passed| passed.flow == flow);
+            passed.map(|passed| passed.bytes as f64).sum()
+        };
+        let all: u64 = passed.iter().map(|passed| passed.bytes).sum();
+        Self {
+            used: all as f64 / capacity,
+            p95_ms: waits.get(waits.len() * 95 / 100).copied().unwrap_or(0.0),
+            mean_ms: waits.iter().sum::<f64>() / waits.len().max(1) as f64,
+            dropped: link.dropped.iter().filter(|(at, _)| within(*at)).count(),
+            bytes: flows.iter().map(|flow| of(*flow)).collect(),
+        }
+    }
+
+    /// Jain's index of fairness: 1 where all flows have the same.
+    #[must_use]
+    pub fn jain(&self) -> f64 {
+        let sum: f64 = self.bytes.iter().sum();
+        let squares: f64 = self.bytes.iter().map(|bytes| bytes * bytes).sum();
+        sum * sum / squares.max(1.0) / self.bytes.len().max(1) as f64
+    }
+}
+
+/// The seconds that count: not the first two, nor the one after each change.
+#[must_use]
+pub fn counted(changes: &[u64], until: u64) -> Vec<Range<Nanos>> {
+    let mut from = 2 * SECOND;
+    let mut counted = Vec::new();
+    for change in changes {
+        counted.push(from..change * SECOND);
+        from = (change + 1) * SECOND;
+    }
+    counted.push(from..until * SECOND);
+    counted
+}
+
+/// How long after a link's rate has changed the budgets of the streams' frames
+/// first follow it: fit it together where it fell, use nine tenths of it where it
+/// rose.
+#[must_use]
+pub fn follows_after(flows: &[Flow], link: &Link, change: Nanos) -> Nanos {
+    let has_fallen = link.rate(change) < link.rate(change - 1);
+    let room = link.rate(change) as f64 / 8.0 * INTERVAL as f64 / 1e9;
+    let streams = flows.iter().filter_map(|flow| match &flow.kind {
+        Kind::Media(media) => Some(&media.frames_sent),
+        Kind::Tcp(_) => None,
+    });
+    let frames = streams.enumerate();
+    let frames = frames.flat_map(|(stream, frames)| frames.iter().map(move |it| (stream, it)));
+    let mut frames: Vec<_> = frames.collect();
+    frames.sort_by_key(|(_, frame)| frame.at);
+    let mut budgets = vec![0.0; flows.len()];
+    for (stream, frame) in frames {
+        budgets[stream] = frame.budget;
+        let sum: f64 = budgets.iter().sum();
+        let follows = if has_fallen {
+            sum <= room
+        } else {
+            sum >= room * 0.9
+        };
+        if frame.at >= change && follows {
+            return frame.at - change;
+        }
+    }
+    Nanos::MAX
+}

@@ -1,0 +1,102 @@
+//! A link with a tail-drop queue.
+
+use std::collections::VecDeque;
+
+use super::{MS, Nanos, Packet, SECOND};
+
+/// A packet that left the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    /// When.
+    pub at: Nanos,
+    /// Of which flow.
+    pub flow: usize,
+    /// With all headers.
+    pub bytes: u64,
+    /// Time in the queue.
+    pub waited: Nanos,
+}
+
+/// One direction of the bottleneck.
+#[derive(Debug)]
+pub struct Link {
+    /// Bits a second from a time on.
+    rates: Vec<(Nanos, u64)>,
+    /// Time that a full queue takes to pass.
+    depth: Nanos,
+    /// Share of packets that are lost behind the queue.
+    pub loss: f64,
+    queue: VecDeque<(Nanos, Packet)>,
+    queued: u64,
+    serving: Option<Packet>,
+    /// What left the queue.
+    pub log: Vec<Passed>,
+    /// When the queue had no room for a packet, and of which flow.
+    pub dropped: Vec<(Nanos, usize)>,
+}
+
+impl Link {
+    /// Of these rates in Mbit/s, each from a second on.
+    #[must_use]
+    pub fn new(rates: &[(u64, f64)]) -> Self {
+        let rates = rates
+            .iter()
+            .map(|(at, rate)| (at * SECOND, (rate * 1e6) as u64));
+        Self {
+            rates: rates.collect(),
+            depth: 300 * MS,
+            loss: 0.0,
+            queue: VecDeque::new(),
+            queued: 0,
+            serving: None,
+            log: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Bits a second at a time.
+    #[must_use]
+    pub fn rate(&self, now: Nanos) -> u64 {
+        let mut rates = self.rates.iter().rev();
+        rates
+            .find(|(at, _)| *at <= now)
+            .map_or(0, |(_, rate)| *rate)
+    }
+
+    /// Takes a packet. Returns when it is served, if it is at once.
+    pub(super) fn put(&mut self, packet: Packet, now: Nanos) -> Option<Nanos> {
+        if self.serving.is_none() {
+            return Some(self.serve(packet, now, now));
+        }
+        let room = u128::from(self.rate(now)) * u128::from(self.depth) / 8 / u128::from(SECOND);
+        if u128::from(self.queued + packet.bytes) > room {
+            self.dropped.push((now, packet.flow));
+            return None;
+        }
+        self.queued += packet.bytes;
+        self.queue.push_back((now, packet));
+        None
+    }
+
+    fn serve(&mut self, packet: Packet, entered: Nanos, now: Nanos) -> Nanos {
+        let takes = packet.bytes * 8 * SECOND / self.rate(now).max(1);
+        self.log.push(Passed {
+            at: now,
+            flow: packet.flow,
+            bytes: packet.bytes,
+            waited: now - entered,
+        });
+        self.serving = Some(packet);
+        now + takes
+    }
+
+    /// The packet that was served now, and when the next one is.
+    pub(super) fn served(&mut self, now: Nanos) -> (Option<Packet>, Option<Nanos>) {
+        let packet = self.serving.take();
+        let next = self.queue.pop_front().map(|(entered, next)| {
+            self.queued -= next.bytes;
+            self.serve(next, entered, now)
+        });
+        (packet, next)
+    }
+}
