@@ -12,7 +12,8 @@
 //!   (<https://postcard.jamesmunns.com/wire-format>).
 //! - Times are microseconds. Times, numbers, counts and chunks are
 //!   differences from the previous ones of the block, which begins with zeros: a
-//!   block can be read by itself. A difference of 64 bits is written as
+//!   block can be read by itself. For the time of sending stands the transit time,
+//!   arrival less sending. A difference of 64 bits is written as
 //!   `(n << 1) ^ (n >> 63)`.
 //! - What was lost has no entry: its number is missing between the others.
 //! - The last entry says why the trace ends there. A file without it was cut

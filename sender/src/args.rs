@@ -1,5 +1,10 @@
 //! The command line: every flag with its unit, default and range.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "clap prints doc comments as they stand"
+)]
+
 mod check;
 mod choice;
 mod quantity;

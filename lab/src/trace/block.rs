@@ -21,7 +21,7 @@ pub(crate) fn head() -> Vec<u8> {
 
 /// Appends a block of these bytes.
 pub(crate) fn put(entries: &[u8], out: &mut Vec<u8>) {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     // A vector takes whatever comes.
     let written = encoder.write_all(entries).and_then(|()| encoder.finish());
     let deflated = written.unwrap_or_default();

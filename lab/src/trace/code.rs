@@ -8,7 +8,7 @@ use framegram_common::wire::native::MAX_CHUNKS;
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     at: u64,
-    sent: u64,
+    transit: u64,
     /// By channel.
     numbers: [u64; 3],
     /// The last chunk sent first, and the last sent again.
@@ -64,7 +64,16 @@ impl State {
         match content {
             Content::Native { number, sent, body } => {
                 step.wide(number, &mut self.numbers[body.channel() as usize]);
-                step.wide(sent, &mut self.sent);
+                // The transit time changes less than the time of sending.
+                let mut transit = match step {
+                    Step::Subtract => self.at.wrapping_sub(*sent),
+                    Step::Add => *sent,
+                };
+                step.wide(&mut transit, &mut self.transit);
+                *sent = match step {
+                    Step::Subtract => transit,
+                    Step::Add => self.at.wrapping_sub(transit),
+                };
                 match body {
                     Body::Chunk(place) => step.place(place, &mut self.places[0]),
                     Body::Retransmission(place) => step.place(place, &mut self.places[1]),
