@@ -153,7 +153,7 @@ fn over_a_connection_a_frame_is_waited_for_and_one_that_cannot_come_is_not() {
         ..sender::Config::default()
     };
     let mut transmitter = Sender::new(config, 1, Duration::ZERO);
-    let mut receiver = Receiver::new(Config::default(), 2, Duration::ZERO);
+    let mut receiver = Receiver::new(Config::default(), 2, (1, 2), Duration::ZERO);
     let from = SENDER.parse().unwrap();
     receiver.handle_connected(from);
     let (mut out, mut packets) = (Vec::new(), Vec::new());
