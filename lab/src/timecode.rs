@@ -1,8 +1,8 @@
-//! A bar code in the corner of a picture: which frame it is, and when it was
+//! A bar code in the corner of an image: which frame it is, and when it was
 //! taken. It goes where the pixels go, through any other program, so that it
 //! measures that program too.
 //!
-//! Knows planes of luma as bytes, and no picture library. The code is two levels
+//! Knows planes of luma as bytes, and no image library. The code is two levels
 //! of grey, without colour:
 //!
 //! ```text
@@ -25,7 +25,7 @@ pub use tally::{Tally, summary};
 
 use std::time::Duration;
 
-/// What a picture says of itself.
+/// What an image says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timecode {
     /// The frame's number, counted by the sender's encoder from 0; that of the
@@ -40,7 +40,7 @@ pub struct Timecode {
     pub run: u8,
 }
 
-/// Bits of a stamp's time: it begins again after 12 days.
+/// Bits of a timecode's time: it begins again after 12 days.
 pub const TIME_BITS: u32 = 40;
 
 /// Cells of the code from left to right, with frame and margin.
@@ -49,7 +49,7 @@ pub const CELLS_ACROSS: usize = COLUMNS + 2 * EDGE;
 /// Cells of the code from top to bottom, with frame and margin.
 pub const CELLS_DOWN: usize = ROWS + 2 * EDGE;
 
-/// Width and height of the smallest picture that holds a stamp, in pixels.
+/// Width and height of the smallest image that holds a timecode, in pixels.
 pub const MIN_SIZE: (usize, usize) = (CELLS_ACROSS * MIN_CELL, CELLS_DOWN * MIN_CELL);
 
 /// The luma of black and of white cells: what survives being taken for the
@@ -70,7 +70,7 @@ pub struct Area {
 }
 
 impl Timecode {
-    /// The stamp of a frame taken at `captured` on this machine's clock.
+    /// The timecode of a frame taken at `captured` on this machine's clock.
     #[must_use]
     pub fn new(number: u64, captured: Duration, clock: u16, run: u8) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Timecode {
         }
     }
 
-    /// How long ago, at `now` on the same clock, the picture was taken; `None`
+    /// How long ago, at `now` on the same clock, the image was taken; `None`
     /// where that is in the future or more than an hour ago.
     #[must_use]
     pub fn age(&self, now: Duration) -> Option<Duration> {
@@ -90,9 +90,9 @@ impl Timecode {
         (age <= OLDEST).then_some(age)
     }
 
-    /// Draws the code into the upper left corner of a picture of this size:
+    /// Draws the code into the upper left corner of an image of this size:
     /// `fill` is called with areas within it and the luma they get. The first
-    /// covers all others. `false` where the picture is too small for it.
+    /// covers all others. `false` where the image is too small for it.
     pub fn draw(&self, width: usize, height: usize, mut fill: impl FnMut(Area, u8)) -> bool {
         let Some(cell) = cell_size(width, height) else {
             return false;
@@ -118,7 +118,7 @@ impl Timecode {
     }
 
     /// Draws the code into a plane of luma, `stride` bytes from row to row.
-    /// `false`, and nothing drawn, where the picture is too small for it or the
+    /// `false`, and nothing drawn, where the image is too small for it or the
     /// plane too short for its size.
     pub fn draw_luma(&self, plane: &mut [u8], stride: usize, width: usize, height: usize) -> bool {
         if !fits(plane.len(), stride, width, height) {
@@ -157,9 +157,9 @@ impl Timecode {
     }
 }
 
-/// The side of a cell in pixels: a ninetieth of the picture's shorter side, in
+/// The side of a cell in pixels: a ninetieth of the image's shorter side, in
 /// steps of 4, so that the code ends where a JPEG's blocks of colour do. `None`
-/// where the code does not fit into the picture.
+/// where the code does not fit into the image.
 #[must_use]
 pub fn cell_size(width: usize, height: usize) -> Option<usize> {
     let cell = (width.min(height) / CELLS_IN_SIDE / 4 * 4).max(MIN_CELL);
@@ -180,7 +180,7 @@ fn bit(bytes: &[u8; BYTES], x: usize, y: usize) -> bool {
     set != ((x + y) % 2 == 1)
 }
 
-/// Whether a plane of this many bytes holds such a picture.
+/// Whether a plane of this many bytes holds such an image.
 fn fits(len: usize, stride: usize, width: usize, height: usize) -> bool {
     let rows = height.saturating_sub(1).checked_mul(stride);
     let needed = rows.and_then(|rows| rows.checked_add(width));
@@ -200,10 +200,10 @@ const CHECKED: usize = 12;
 
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
-/// A picture older than this was not taken on the clock that it is held against.
+/// An image older than this was not taken on the clock that it is held against.
 const OLDEST: Duration = Duration::from_secs(3600);
 
-/// Cells that the shorter side of a picture would hold: at 360 rows a cell is 4
+/// Cells that the shorter side of an image would hold: at 360 rows a cell is 4
 /// pixels, which outlasts a JPEG of low quality and being halved.
 const CELLS_IN_SIDE: usize = 90;
 

@@ -65,34 +65,23 @@ pub enum Act {
 }
 
 impl Act {
-    const ALL: [Self; 10] = [
-        Self::Delivered,
-        Self::Damaged,
-        Self::Corrupt,
-        Self::Lost,
-        Self::Burst,
-        Self::Queue,
-        Self::Mtu,
-        Self::Overflow,
-        Self::Pending,
-        Self::Refused,
+    const NAMES: [(Self, &str); 10] = [
+        (Self::Delivered, "delivered"),
+        (Self::Damaged, "damaged"),
+        (Self::Corrupt, "corrupt"),
+        (Self::Lost, "lost"),
+        (Self::Burst, "burst"),
+        (Self::Queue, "queue"),
+        (Self::Mtu, "mtu"),
+        (Self::Overflow, "overflow"),
+        (Self::Pending, "pending"),
+        (Self::Refused, "refused"),
     ];
 
     /// Its name in the log.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Damaged => "damaged",
-            Self::Corrupt => "corrupt",
-            Self::Lost => "lost",
-            Self::Burst => "burst",
-            Self::Queue => "queue",
-            Self::Mtu => "mtu",
-            Self::Overflow => "overflow",
-            Self::Pending => "pending",
-            Self::Refused => "refused",
-        }
+        Self::NAMES[self as usize].1
     }
 
     /// Whether something was handed on.
@@ -219,7 +208,7 @@ impl FromStr for Row {
             act,
             delay,
         ] = fields;
-        let act = Act::ALL.into_iter().find(|known| known.name() == act);
+        let act = Act::NAMES.into_iter().find(|(_, name)| *name == act);
         let delay = match delay {
             "" => None,
             delay => Some(decimal(delay, 6).ok_or(NoRow)?),
@@ -249,7 +238,7 @@ impl FromStr for Row {
             name,
             bytes: whole(bytes)?,
             copy: whole(copy)?,
-            act: act.ok_or(NoRow)?,
+            act: act.ok_or(NoRow)?.0,
             delay,
         };
         // What reads back as it stands has no field too many or too few.

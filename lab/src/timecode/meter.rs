@@ -39,16 +39,16 @@ impl Meter {
     /// without a timecode.
     pub fn read_jpeg(&mut self, jpeg: &[u8], now: Duration) {
         let size = self.decoder.decode_luma(jpeg, &mut self.luma);
-        let stamp = size
+        let timecode = size
             .ok()
             .and_then(|(width, height)| self.reader.read(&self.luma, width, width, height));
-        self.tally.record(stamp, now);
+        self.tally.record(timecode, now);
     }
 
     /// Reads a luma plane without padding, seen at `now`.
     pub fn read_luma(&mut self, luma: &[u8], width: usize, height: usize, now: Duration) {
-        let stamp = self.reader.read(luma, width, width, height);
-        self.tally.record(stamp, now);
+        let timecode = self.reader.read(luma, width, width, height);
+        self.tally.record(timecode, now);
     }
 
     /// The figures so far.
@@ -66,11 +66,11 @@ pub(crate) mod tests {
     use crate::timecode::Timecode;
 
     /// A grey JPEG of 160x120 pixels, with a timecode if there is one to draw.
-    pub(crate) fn jpeg(stamp: Option<Timecode>) -> Vec<u8> {
+    pub(crate) fn jpeg(timecode: Option<Timecode>) -> Vec<u8> {
         let (width, height) = (160, 120);
         let mut luma = vec![120; width * height];
-        if let Some(stamp) = stamp {
-            assert!(stamp.draw_luma(&mut luma, width, width, height));
+        if let Some(timecode) = timecode {
+            assert!(timecode.draw_luma(&mut luma, width, width, height));
         }
         let pixels = luma.iter().map(|&y| u32::from_be_bytes([0, y, y, y]));
         let image = XrgbImage {
@@ -89,8 +89,8 @@ pub(crate) mod tests {
         for meter in [&mut live, &mut later] {
             for (number, seen) in [(0, 5_030), (1, 5_070), (1, 5_110), (4, 5_190)] {
                 let captured = millis(5_000 + 40 * number);
-                let stamp = Timecode::new(number, captured, clock().unwrap(), 1);
-                meter.read_jpeg(&jpeg(Some(stamp)), millis(seen));
+                let timecode = Timecode::new(number, captured, clock().unwrap(), 1);
+                meter.read_jpeg(&jpeg(Some(timecode)), millis(seen));
             }
             meter.read_jpeg(b"GIF89a", millis(5_200));
             meter.read_jpeg(&jpeg(None), millis(5_210));

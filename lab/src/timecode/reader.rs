@@ -1,8 +1,8 @@
-//! Finds the code in a picture, whatever its size has become, and reads it.
+//! Finds the code in an image, whatever its size has become, and reads it.
 
 use super::{BYTES, COLUMNS, EDGE, LEVELS, ROWS, Timecode, bit, fits};
 
-/// Reads the stamps of pictures, one after another; looks first where the last
+/// Reads the timecodes of images, one after another; looks first where the last
 /// one was.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
@@ -28,7 +28,7 @@ struct Luma<'a> {
 }
 
 impl Reader {
-    /// The stamp in a plane of luma, `stride` bytes from row to row; `None`
+    /// The timecode in a plane of luma, `stride` bytes from row to row; `None`
     /// where there is none that can be read, and where the plane is too short
     /// for its size.
     pub fn read(
@@ -47,12 +47,12 @@ impl Reader {
             width,
             height,
         };
-        if let Some(stamp) = self.last.and_then(|place| place.read(luma)) {
-            return Some(stamp);
+        if let Some(timecode) = self.last.and_then(|place| place.read(luma)) {
+            return Some(timecode);
         }
-        let (place, stamp) = search(luma)?;
+        let (place, timecode) = search(luma)?;
         self.last = Some(place);
-        Some(stamp)
+        Some(timecode)
     }
 }
 
@@ -71,8 +71,8 @@ fn search(luma: Luma) -> Option<(Place, Timecode)> {
                 && end - start >= MIN_WIDTH
                 && let Some(place) = Place::around(luma, y, start, end)
             {
-                if let Some(stamp) = place.read(luma) {
-                    return Some((place, stamp));
+                if let Some(timecode) = place.read(luma) {
+                    return Some((place, timecode));
                 }
                 tries += 1;
                 if tries == MAX_TRIES {
@@ -206,7 +206,7 @@ fn crossing(at: usize, before: u8, after: u8) -> f32 {
         }
 }
 
-/// What is darker is black, as long as nothing is known of the picture.
+/// What is darker is black, as long as nothing is known of the image.
 const MIDDLE: u8 = ((LEVELS.0 as u16 + LEVELS.1 as u16) / 2) as u8;
 
 /// The frame's width in cells.
@@ -225,6 +225,6 @@ const MAX_STRETCH: f32 = 2.0;
 /// Between the frame and its margin, in steps of luma.
 const MIN_CONTRAST: f32 = 40.0;
 
-/// What looks like a frame and is none is looked into so often in a picture: it
-/// bounds the work on pictures made to waste it.
+/// What looks like a frame and is none is looked into so often in an image: it
+/// bounds the work on images made to waste it.
 const MAX_TRIES: usize = 256;

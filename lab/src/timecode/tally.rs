@@ -8,13 +8,13 @@ use framegram_common::stats::{DelayHistogram, TimecodeCounts};
 
 use super::Timecode;
 
-/// Counts pictures.
+/// Counts images.
 #[derive(Debug, Default)]
 pub struct Tally {
     figures: TimecodeCounts,
     clock: Option<u16>,
     last: Option<Timecode>,
-    /// How many pictures in a row showed the last frame.
+    /// How many images in a row showed the last frame.
     row: u64,
     /// The newest frame of the run, and those before it that were not seen.
     newest: u32,
@@ -23,7 +23,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Delays are of stamps with this clock; of none, for `None`.
+    /// Delays are of timecodes with this clock; of none, for `None`.
     #[must_use]
     pub fn new(clock: Option<u16>) -> Self {
         Self {
@@ -32,29 +32,29 @@ impl Tally {
         }
     }
 
-    /// Counts a picture seen at `now`, with what was read of it.
-    pub fn record(&mut self, stamp: Option<Timecode>, now: Duration) {
+    /// Counts an image seen at `now`, with what was read of it.
+    pub fn record(&mut self, timecode: Option<Timecode>, now: Duration) {
         self.figures.pictures += 1;
-        let Some(stamp) = stamp else {
+        let Some(timecode) = timecode else {
             self.figures.unread += 1;
             return;
         };
-        let before = self.last.replace(stamp);
+        let before = self.last.replace(timecode);
         match before {
-            Some(before) if before.run == stamp.run && before.clock == stamp.clock => {
-                if before.number == stamp.number {
+            Some(before) if before.run == timecode.run && before.clock == timecode.clock => {
+                if before.number == timecode.number {
                     self.figures.repeated += 1;
                     self.row += 1;
                     self.figures.longest = self.figures.longest.max(self.row);
                     return;
                 }
-                self.follow(stamp, now);
+                self.follow(timecode, now);
             }
             _ => {
                 self.figures.runs += 1;
-                self.newest = stamp.number;
+                self.newest = timecode.number;
                 self.missing.clear();
-                self.see(stamp, now);
+                self.see(timecode, now);
             }
         }
         self.row = 1;
@@ -73,36 +73,36 @@ impl Tally {
     /// The number of the frame that was seen last.
     #[must_use]
     pub fn last(&self) -> Option<u32> {
-        self.last.map(|stamp| stamp.number)
+        self.last.map(|timecode| timecode.number)
     }
 
-    fn follow(&mut self, stamp: Timecode, now: Duration) {
+    fn follow(&mut self, timecode: Timecode, now: Duration) {
         let is_after = |number: u32, other: u32| (number.wrapping_sub(other) as i32) > 0;
-        if is_after(stamp.number, self.newest) {
-            let skipped = stamp.number.wrapping_sub(self.newest) - 1;
+        if is_after(timecode.number, self.newest) {
+            let skipped = timecode.number.wrapping_sub(self.newest) - 1;
             self.figures.lost += u64::from(skipped);
             let remembered = skipped.min(MOST_MISSING as u32);
             for back in 1..=remembered {
-                self.missing.insert(stamp.number.wrapping_sub(back));
+                self.missing.insert(timecode.number.wrapping_sub(back));
             }
             while self.missing.len() > MOST_MISSING {
                 self.missing.pop_first();
             }
-            self.newest = stamp.number;
-            self.see(stamp, now);
-        } else if self.missing.remove(&stamp.number) {
+            self.newest = timecode.number;
+            self.see(timecode, now);
+        } else if self.missing.remove(&timecode.number) {
             self.figures.lost -= 1;
             self.figures.overtaken += 1;
-            self.see(stamp, now);
+            self.see(timecode, now);
         } else {
             self.figures.backward += 1;
         }
     }
 
-    fn see(&mut self, stamp: Timecode, now: Duration) {
+    fn see(&mut self, timecode: Timecode, now: Duration) {
         self.figures.shown += 1;
-        if self.clock == Some(stamp.clock)
-            && let Some(age) = stamp.age(now)
+        if self.clock == Some(timecode.clock)
+            && let Some(age) = timecode.age(now)
         {
             self.delays.record(age);
         }
@@ -148,7 +148,7 @@ const MOST_MISSING: usize = 4096;
 mod tests {
     use super::*;
 
-    fn stamp(number: u32, micros: u64) -> Timecode {
+    fn timecode(number: u32, micros: u64) -> Timecode {
         Timecode {
             number,
             micros,
@@ -160,7 +160,7 @@ mod tests {
     fn tally(numbers: &[u32]) -> TimecodeCounts {
         let mut tally = Tally::new(None);
         for &number in numbers {
-            tally.record(Some(stamp(number, 0)), Duration::ZERO);
+            tally.record(Some(timecode(number, 0)), Duration::ZERO);
         }
         tally.figures()
     }
@@ -192,7 +192,7 @@ mod tests {
                 let run = rng.u8(..10) / 9;
                 let some = Timecode {
                     run,
-                    ..stamp(rng.u32(..12), 0)
+                    ..timecode(rng.u32(..12), 0)
                 };
                 tally.record(Some(some).filter(|_| rng.u8(..6) > 0), Duration::ZERO);
             }
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn another_run_is_no_loss() {
         let mut tally = Tally::new(None);
-        tally.record(Some(stamp(900, 0)), Duration::ZERO);
+        tally.record(Some(timecode(900, 0)), Duration::ZERO);
         tally.record(None, Duration::ZERO);
         tally.record(
             Some(Timecode {
                 run: 2,
-                ..stamp(0, 0)
+                ..timecode(0, 0)
             }),
             Duration::ZERO,
         );
@@ -231,11 +231,11 @@ mod tests {
         let mut ours = Tally::new(Some(7));
         let mut theirs = Tally::new(Some(8));
         for tally in [&mut ours, &mut theirs] {
-            tally.record(Some(stamp(0, 1_000_000)), millis(1_020));
-            tally.record(Some(stamp(0, 1_000_000)), millis(1_090));
-            tally.record(Some(stamp(1, 1_040_000)), millis(1_060));
+            tally.record(Some(timecode(0, 1_000_000)), millis(1_020));
+            tally.record(Some(timecode(0, 1_000_000)), millis(1_090));
+            tally.record(Some(timecode(1, 1_040_000)), millis(1_060));
             // Of the future, so of another clock.
-            tally.record(Some(stamp(2, 9_000_000)), millis(1_100));
+            tally.record(Some(timecode(2, 9_000_000)), millis(1_100));
         }
         let delay = ours.figures().delay_ms.expect("one clock");
         assert!((delay.max - 20.0).abs() < 0.1, "{delay:?}");
@@ -246,7 +246,7 @@ mod tests {
     fn remembers_no_more_than_it_says() {
         let mut tally = Tally::new(None);
         for number in [0, 1 << 30, (1 << 30) + 9000] {
-            tally.record(Some(stamp(number, 0)), Duration::ZERO);
+            tally.record(Some(timecode(number, 0)), Duration::ZERO);
         }
         assert_eq!(tally.missing.len(), MOST_MISSING);
         assert_eq!(tally.figures().lost, (1 << 30) - 1 + 8999);

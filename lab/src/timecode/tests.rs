@@ -10,7 +10,7 @@ const STAMP: Timecode = Timecode {
     run: 0x67,
 };
 
-/// A grey picture with noise of this strength around a slope.
+/// A grey image with noise of this strength around a slope.
 fn scene(seed: u64, width: usize, height: usize, noise: i32) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed);
     (0..width * height)
@@ -103,12 +103,12 @@ fn a_small_picture_or_a_short_plane_is_left_alone() {
 #[test]
 fn ages_go_over_the_end_of_the_clock() {
     let end = Duration::from_micros(1 << TIME_BITS);
-    let stamp = Timecode::new(0, end - Duration::from_millis(5), 0, 0);
+    let timecode = Timecode::new(0, end - Duration::from_millis(5), 0, 0);
     assert_eq!(
-        stamp.age(end + Duration::from_millis(5)),
+        timecode.age(end + Duration::from_millis(5)),
         Some(Duration::from_millis(10))
     );
-    assert_eq!(stamp.age(end - Duration::from_millis(6)), None);
+    assert_eq!(timecode.age(end - Duration::from_millis(6)), None);
 }
 
 #[test]
@@ -148,11 +148,11 @@ fn is_found_anywhere_and_followed_when_it_moves() {
     let (width, height) = (700, 500);
     let mut reader = Reader::default();
     for (number, offset) in [(1, (0, 0)), (2, (0, 0)), (3, (37, 70)), (4, (60, 140))] {
-        let stamp = Timecode { number, ..STAMP };
+        let timecode = Timecode { number, ..STAMP };
         let mut plane = scene(3, width, height, 90);
         let start = offset.1 * width + offset.0;
-        stamp.draw_luma(&mut plane[start..], width, 640, 360);
-        assert_eq!(reader.read(&plane, width, width, height), Some(stamp));
+        timecode.draw_luma(&mut plane[start..], width, 640, 360);
+        assert_eq!(reader.read(&plane, width, width, height), Some(timecode));
     }
     assert_eq!(
         reader.read(&scene(3, width, height, 90), width, width, height),
@@ -188,11 +188,11 @@ proptest! {
         noise in 0..200_i32,
         seed: u64,
     ) {
-        let stamp = Timecode { number, micros, clock, run };
+        let timecode = Timecode { number, micros, clock, run };
         let stride = width + more;
         let mut plane = scene(seed, stride, height, noise);
-        prop_assert!(stamp.draw_luma(&mut plane, stride, width, height));
-        prop_assert_eq!(Reader::default().read(&plane, stride, width, height), Some(stamp));
+        prop_assert!(timecode.draw_luma(&mut plane, stride, width, height));
+        prop_assert_eq!(Reader::default().read(&plane, stride, width, height), Some(timecode));
     }
 
     #[test]
@@ -205,12 +205,12 @@ proptest! {
         height in 180_usize..360,
         quality in 40_u8..95,
     ) {
-        let stamp = Timecode { number, micros, clock, run };
+        let timecode = Timecode { number, micros, clock, run };
         let mut plane = scene(u64::from(number), 640, 360, 30);
-        stamp.draw_luma(&mut plane, 640, 640, 360);
+        timecode.draw_luma(&mut plane, 640, 640, 360);
         let seen = scaled(&plane, (640, 360), (width, height));
         let seen = through_jpeg(&seen, width, height, quality);
-        prop_assert_eq!(read(&seen, width, height), Some(stamp));
+        prop_assert_eq!(read(&seen, width, height), Some(timecode));
     }
 
     #[test]

@@ -86,7 +86,7 @@ prop_compose! {
         name in prop::option::of((any::<(u64, u16, u64)>(), 0..3_usize, any::<Option<(u32, u16, u16)>>())),
         bytes: u32,
         copy: u8,
-        act in 0..Act::ALL.len(),
+        act in 0..Act::NAMES.len(),
         delay: Option<u64>,
     ) -> Row {
         Row {
@@ -97,7 +97,7 @@ prop_compose! {
             }),
             bytes,
             copy,
-            act: Act::ALL[act],
+            act: Act::NAMES[act].0,
             delay: delay.map(Duration::from_nanos),
         }
     }
