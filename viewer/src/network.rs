@@ -179,9 +179,7 @@ impl Network {
         self.receiver.finish();
         self.drain();
         self.tell(clock::now());
-        if self.policy == Policy::Follow {
-            self.shared.set_timeline(self.timeline.timeline());
-        }
+        self.shared.set_timeline(self.timeline.timeline());
         let traced = self.tracer.take().map(Tracer::finish).transpose();
         let traced = traced.map(|line| {
             line.into_iter()

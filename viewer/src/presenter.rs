@@ -18,6 +18,7 @@ use framegram_net::clock;
 use crate::args::Args;
 use crate::conceal::Concealer;
 use crate::no_stream;
+use crate::report::Report;
 use crate::report::advice::Advice;
 use crate::report::files::Files;
 use crate::report::lines::Lines;
@@ -98,13 +99,13 @@ impl Presenter {
     ) -> anyhow::Result<()> {
         let forgotten = self.write_rows();
         let files = std::mem::take(&mut self.files);
-        match each {
-            Some(each) => files.finish_senders(statistics, each, advice, forgotten),
-            None => {
-                let timeline = self.shared.timeline();
-                files.finish(statistics, timeline.as_ref(), advice, forgotten)
-            }
-        }
+        let timeline = self.shared.timeline();
+        let report = Report {
+            timeline: timeline.as_ref(),
+            senders: each,
+            ..Report::new(statistics)
+        };
+        files.finish(&report, advice, forgotten)
     }
 
     /// Writes a row for each frame that was settled meanwhile. Returns how many

@@ -21,8 +21,8 @@ use self::timeline::Timeline;
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Report<'a> {
     #[serde(flatten)]
-    file: ReportFile<'a>,
-    /// How the stream went; not with several senders.
+    pub(crate) file: ReportFile<'a>,
+    /// How the stream went; of several senders, all together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<&'a Timeline>,
     /// The statistics of each sender by itself, if a viewer shows several; above

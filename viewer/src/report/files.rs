@@ -10,11 +10,9 @@ use framegram_cli::errors;
 use framegram_cli::output::{Draft, OutputFile};
 use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
-use framegram_common::Statistics;
 use framegram_common::stats::FrameRecord;
 
 use super::advice::Advice;
-use super::timeline::Timeline;
 use super::{Report, csv, html};
 
 /// All files of one run.
@@ -115,38 +113,7 @@ impl Files {
     }
 
     /// Writes what is written at the end; `forgotten` rows were not written.
-    pub fn finish(
-        self,
-        statistics: &Statistics,
-        timeline: Option<&Timeline>,
-        advice: &Advice,
-        forgotten: u64,
-    ) -> anyhow::Result<()> {
-        let report = Report {
-            timeline,
-            ..Report::new(statistics)
-        };
-        self.write(&report, advice, forgotten)
-    }
-
-    /// Writes what is written at the end of several streams: all together, and
-    /// in `senders` each by itself.
-    pub fn finish_senders(
-        self,
-        all: &Statistics,
-        each: &[Statistics],
-        advice: &Advice,
-        forgotten: u64,
-    ) -> anyhow::Result<()> {
-        let report = Report {
-            senders: Some(each),
-            ..Report::new(all)
-        };
-        self.write(&report, advice, forgotten)
-    }
-
-    /// Each of them, whether or not the others can be written.
-    fn write(self, report: &Report, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
+    pub fn finish(self, report: &Report, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
         let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
         let mut written: Vec<_> = rows.collect();
         for (kind, output) in self.whole {
@@ -197,10 +164,12 @@ const PIPE: &str = "-";
 #[cfg(test)]
 mod tests {
     use framegram_cli::stop::Stop;
+    use framegram_common::Statistics;
     use serde_json::Value;
 
     use super::*;
     use crate::fixture::Folder;
+    use crate::report::timeline::Timeline;
 
     fn claim(paths: &[PathBuf]) -> anyhow::Result<Files> {
         Files::claim(paths, &Threads::new(&Stop::new()))
@@ -214,7 +183,7 @@ mod tests {
         let files = claim(std::slice::from_ref(&path)).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
         files
-            .finish(&Statistics::default(), None, &Advice::default(), 0)
+            .finish(&Report::new(&Statistics::default()), &Advice::default(), 0)
             .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
@@ -238,9 +207,11 @@ mod tests {
         };
         let mut statistics = Statistics::default();
         statistics.frames.shown = Some(2);
-        files
-            .finish(&statistics, Some(&timeline), &Advice::default(), 0)
-            .unwrap();
+        let report = Report {
+            timeline: Some(&timeline),
+            ..Report::new(&statistics)
+        };
+        files.finish(&report, &Advice::default(), 0).unwrap();
         let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
         let json: Value = serde_json::from_str(&read(&paths[0])).unwrap();
         assert_eq!(json["timeline"]["outcomes"], "..n");
@@ -252,7 +223,7 @@ mod tests {
     fn rows_that_were_not_written_are_told() {
         let folder = Folder::new();
         let files = claim(&[folder.path("a.csv")]).unwrap();
-        let finished = files.finish(&Statistics::default(), None, &Advice::default(), 3);
+        let finished = files.finish(&Report::new(&Statistics::default()), &Advice::default(), 3);
         assert!(
             finished
                 .unwrap_err()
