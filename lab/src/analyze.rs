@@ -60,7 +60,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
             }
         }
     }
-    let pictures = counts.pictures;
+    let images = counts.images;
     let is_without = counts.shown == 0;
     let statistics = Statistics {
         timecode: Some(counts),
@@ -78,7 +78,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         bail!(
             "none of the {} frames of {name} has a timecode: start framegram-send with \
              --timecode, and record the upper left corner of the frame",
-            count(pictures)
+            count(images)
         );
     }
     Ok(Condition::check_all(&args.fail_if, &statistics)?)
@@ -241,7 +241,7 @@ mod tests {
                 (3, 1, 1),
                 "{header}"
             );
-            assert_eq!((figures.pictures, figures.unread), (4, 0), "{header}");
+            assert_eq!((figures.images, figures.unread), (4, 0), "{header}");
         }
     }
 
@@ -269,14 +269,14 @@ mod tests {
         for cut in [1, 161 * 99, 2 * 161 * 99 + 50, 3 * 161 * 99 + 4] {
             let read = recording(&whole[..whole.len() - cut]).unwrap();
             let figures = &read.counts;
-            assert_eq!((figures.pictures, figures.shown), (1, 1), "{cut}");
+            assert_eq!((figures.images, figures.shown), (1, 1), "{cut}");
             assert!(read.is_cut && read.error.is_none(), "{cut}");
         }
         assert!(!recording(&whole).unwrap().is_cut);
         let jpegs = [jpeg(None), jpeg(None)].concat();
         assert!(!recording(&jpegs).unwrap().is_cut);
         let read = recording(&jpegs[..jpegs.len() - 9]).unwrap();
-        assert!(read.is_cut && read.counts.pictures == 1);
+        assert!(read.is_cut && read.counts.images == 1);
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
         let third = end - 161 * 99 - "FRAME Ip\n".len();
         bytes[third] = b'X';
         let read = recording(&bytes).unwrap();
-        assert_eq!((read.counts.pictures, read.counts.shown), (2, 2));
+        assert_eq!((read.counts.images, read.counts.shown), (2, 2));
         let error = format!("{:#}", read.error.unwrap());
         assert!(error.contains("frame 2 of it"), "{error}");
     }
@@ -294,6 +294,6 @@ mod tests {
     #[test]
     fn a_recording_without_timecodes_has_none() {
         let figures = analyze(&[jpeg(None), jpeg(None)].concat()).unwrap();
-        assert_eq!((figures.pictures, figures.unread, figures.shown), (2, 2, 0));
+        assert_eq!((figures.images, figures.unread, figures.shown), (2, 2, 0));
     }
 }

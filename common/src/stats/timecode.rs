@@ -5,11 +5,11 @@ use serde::Serialize;
 use super::Percentiles;
 
 /// Counts of images that carry timecodes, in the order in which they were seen:
-/// pictures = shown + repeated + backward + unread.
+/// images = shown + repeated + backward + unread.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TimecodeCounts {
     /// Images looked at.
-    pub pictures: u64,
+    pub images: u64,
     /// Of these, without a readable timecode.
     pub unread: u64,
     /// Frames seen, each counted once.

@@ -95,7 +95,7 @@ pub(crate) mod tests {
             meter.read_jpeg(b"GIF89a", millis(5_200));
             meter.read_jpeg(&jpeg(None), millis(5_210));
             let figures = meter.figures();
-            assert_eq!((figures.pictures, figures.unread), (6, 2));
+            assert_eq!((figures.images, figures.unread), (6, 2));
             assert_eq!((figures.shown, figures.lost, figures.repeated), (3, 2, 1));
         }
         let delay = live.figures().delay_ms.unwrap();

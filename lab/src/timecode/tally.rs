@@ -34,7 +34,7 @@ impl Tally {
 
     /// Counts an image seen at `now`, with what was read of it.
     pub fn record(&mut self, timecode: Option<Timecode>, now: Duration) {
-        self.figures.pictures += 1;
+        self.figures.images += 1;
         let Some(timecode) = timecode else {
             self.figures.unread += 1;
             return;
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn counts_what_is_repeated_skipped_and_behind() {
         let figures = tally(&[5, 5, 6, 9, 9, 9, 8, 9, 12, 12]);
-        assert_eq!(figures.pictures, 10);
+        assert_eq!(figures.images, 10);
         assert_eq!(figures.shown, 5);
         // 7, 10 and 11; 8 came after all.
         assert_eq!(figures.lost, 3);
@@ -183,7 +183,7 @@ mod tests {
     fn every_picture_is_in_one_class() {
         let again = (0..=20).chain(5..=7).chain(21..=30);
         let figures = tally(&again.collect::<Vec<_>>());
-        assert_eq!((figures.pictures, figures.shown), (34, 31));
+        assert_eq!((figures.images, figures.shown), (34, 31));
         assert_eq!((figures.backward, figures.overtaken), (3, 0));
         let mut rng = fastrand::Rng::with_seed(5);
         for _ in 0..200 {
@@ -198,7 +198,7 @@ mod tests {
             }
             let figures = tally.figures();
             let classes = figures.shown + figures.repeated + figures.backward + figures.unread;
-            assert_eq!(figures.pictures, classes, "{figures:?}");
+            assert_eq!(figures.images, classes, "{figures:?}");
         }
     }
 
@@ -222,7 +222,7 @@ mod tests {
         );
         let figures = tally.figures();
         assert_eq!((figures.shown, figures.lost, figures.runs), (2, 0, 2));
-        assert_eq!((figures.pictures, figures.unread), (3, 1));
+        assert_eq!((figures.images, figures.unread), (3, 1));
     }
 
     #[test]
