@@ -12,7 +12,7 @@ help:
 	@echo 'make test-long    the test cases of RFC 8867 with all seeds'
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors'
-	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders'
+	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders; as root TCP and UDP, congestion'
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
 	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
 	@echo 'make mutants      changes to the core that no test notices (cargo-mutants; hours)'

@@ -1,5 +1,6 @@
 //! Between the threads: one waiting frame in front of the encoders, and the
-//! frames they made put into order behind them.
+//! frames they made put into order behind them. Nobody is woken in vain: each
+//! wake-up is a system call, and there are several for each frame.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct FrameSlot<T> {
     state: Mutex<Waiting<T>>,
-    changed: Condvar,
+    /// There is an item to take, or none will come.
+    filled: Condvar,
+    /// There is room for one, or none is wanted.
+    emptied: Condvar,
 }
 
 #[derive(Debug)]
@@ -18,6 +22,9 @@ struct Waiting<T> {
     idle: bool,
     /// How many items were taken.
     taken: u64,
+    /// Threads that wait to put one, and to take one.
+    putting: usize,
+    taking: usize,
 }
 
 /// Whether an item is put in place of one that still waits, or waits itself
@@ -53,8 +60,11 @@ impl<T> FrameSlot<T> {
                 closed: false,
                 idle: false,
                 taken: 0,
+                putting: 0,
+                taking: 0,
             }),
-            changed: Condvar::new(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
         }
     }
 
@@ -69,13 +79,19 @@ impl<T> FrameSlot<T> {
                 Put::Waiting => true,
             }
         {
-            state = wait(&self.changed, state);
+            state.putting += 1;
+            state = wait(&self.emptied, state);
+            state.putting -= 1;
         }
         if state.closed {
             return Outcome::Closed;
         }
         let replaced = state.item.replace(item).is_some();
-        self.changed.notify_all();
+        let is_awaited = state.taking > 0 && !state.idle;
+        drop(state);
+        if is_awaited {
+            self.filled.notify_one();
+        }
         if replaced {
             Outcome::Replaced
         } else {
@@ -92,13 +108,19 @@ impl<T> FrameSlot<T> {
             if wanted && let Some(item) = state.item.take() {
                 let place = state.taken;
                 state.taken += 1;
-                self.changed.notify_all();
+                let is_awaited = state.putting > 0;
+                drop(state);
+                if is_awaited {
+                    self.emptied.notify_one();
+                }
                 return Some((place, item));
             }
             if state.closed {
                 return None;
             }
-            state = wait(&self.changed, state);
+            state.taking += 1;
+            state = wait(&self.filled, state);
+            state.taking -= 1;
         }
     }
 
@@ -107,14 +129,19 @@ impl<T> FrameSlot<T> {
     pub fn set_idle(&self, idle: bool) {
         let mut state = lock(&self.state);
         if std::mem::replace(&mut state.idle, idle) != idle {
-            self.changed.notify_all();
+            self.wake_all();
         }
     }
 
     /// Takes nothing more in. What waits can still be taken.
     pub fn close(&self) {
         lock(&self.state).closed = true;
-        self.changed.notify_all();
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        self.filled.notify_all();
+        self.emptied.notify_all();
     }
 }
 
@@ -139,6 +166,8 @@ struct Items<T> {
     items: BTreeMap<u64, T>,
     next: u64,
     makers: usize,
+    /// Makers that wait for room.
+    waiting: usize,
     closed: bool,
 }
 
@@ -151,6 +180,7 @@ impl<T> Ordered<T> {
                 items: BTreeMap::new(),
                 next: 0,
                 makers,
+                waiting: 0,
                 closed: false,
             }),
             room: Condvar::new(),
@@ -163,7 +193,9 @@ impl<T> Ordered<T> {
     pub fn put(&self, place: u64, item: T) {
         let mut state = lock(&self.state);
         while place > state.next + self.ahead && !state.closed {
+            state.waiting += 1;
             state = wait(&self.room, state);
+            state.waiting -= 1;
         }
         state.items.insert(place, item);
     }
@@ -174,7 +206,11 @@ impl<T> Ordered<T> {
         let next = state.next;
         let item = state.items.remove(&next)?;
         state.next += 1;
-        self.room.notify_all();
+        let is_awaited = state.waiting > 0;
+        drop(state);
+        if is_awaited {
+            self.room.notify_all();
+        }
         Some(item)
     }
 

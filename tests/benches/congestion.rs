@@ -10,8 +10,9 @@ use anyhow::{Context, Result};
 use framegram_net::clock;
 use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
 use framegram_tests::measure::print_table;
+use framegram_tests::networks::Segment;
 use framegram_tests::path_meter::{Measured, PathMeter};
-use framegram_tests::program::Ended;
+use framegram_tests::program::{Ended, SENDER, VIEWER};
 use serde_json::Value;
 
 /// Some 60 Mbit/s at quality 80.
@@ -27,12 +28,13 @@ const MBIT: f64 = 1e6;
 
 type Case = (&'static str, fn() -> Result<Vec<Vec<String>>>);
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     ("20 Mbit/s", || steps(&[20])),
     ("beside TCP", beside_tcp),
     ("20, 5, 50 Mbit/s", || steps(&[20, 5, 50])),
     ("MTU 1,300", lowered_mtu),
     ("MTU 9,000", large_mtu),
+    ("two viewers", two_viewers),
 ];
 
 fn main() -> Result<()> {
@@ -199,6 +201,47 @@ fn large_mtu() -> Result<Vec<Vec<String>>> {
     let (from, to) = (played.times[0] + WARM_UP, played.times[1]);
     row.extend(figures(&played, from, to, None)?);
     Ok(vec![row])
+}
+
+/// One viewer has a clean path, the other, if it is there, a slow one with loss.
+fn two_viewers() -> Result<Vec<Vec<String>>> {
+    [false, true]
+        .into_iter()
+        .map(|is_shared| {
+            let segment = Segment::new(3);
+            segment.narrow(2, 10, 5);
+            let hosts = if is_shared { 1..3 } else { 1..2 };
+            let to: Vec<_> = hosts
+                .clone()
+                .map(|host| format!("{}:5005", Segment::v4(host)))
+                .collect();
+            let viewers = hosts.map(|host| {
+                let mut viewer = segment.start(host, VIEWER, "--headless --once").run();
+                viewer.wait_for("Waiting for a stream");
+                viewer
+            });
+            let viewers: Vec<_> = viewers.collect();
+            let arguments = format!("{SOURCE} -t {} {}", PHASE.as_secs(), to.join(" "));
+            let _ = segment.start(0, SENDER, &arguments).run().end().well();
+            let mut viewers = viewers.into_iter().map(|viewer| viewer.end().well());
+            let clean = viewers.next().context("nobody watches")?;
+            let slow = viewers.next();
+            let delay = |share| clean.value("delays_ms.capture_to_shown")[share].as_f64();
+            let slow = slow.map(|slow| slow.count("frames.shown"));
+            let beside = slow.map_or("alone".to_owned(), |shown| {
+                format!("beside one that shows {shown}")
+            });
+            Ok(vec![
+                format!("the clean one {beside}"),
+                format!("{:.1} MB", clean.count("bytes.received") as f64 / 1e6),
+                String::new(),
+                String::new(),
+                format!("{}", clean.count("packets.lost")),
+                format!("{}", clean.count("frames.intact")),
+                format!("{:.1}", delay("p95").unwrap_or(f64::NAN)),
+            ])
+        })
+        .collect()
 }
 
 /// What a table tells of a time: frames are those that were captured in it.

@@ -71,6 +71,28 @@ impl Segment {
         }
     }
 
+    /// Lets this much pass towards a host, which loses this share of it, in
+    /// percent.
+    ///
+    /// # Panics
+    /// Where root cannot do that.
+    pub fn narrow(&self, host: u8, mbit: u32, loss: u32) {
+        let port = format!("port{host}");
+        let shape =
+            format!("tc qdisc add dev {port} root tbf rate {mbit}mbit burst 16kb latency 100ms");
+        self.namespaces
+            .run(0, &shape.split(' ').collect::<Vec<_>>());
+        let drop = format!("add rule inet lossy in numgen random mod 100 < {loss} drop");
+        for rule in [
+            "add table inet lossy",
+            "add chain inet lossy in { type filter hook prerouting priority -300 ; }",
+            &drop,
+        ] {
+            let words: Vec<_> = std::iter::once("nft").chain(rule.split(' ')).collect();
+            self.namespaces.run(1 + usize::from(host), &words);
+        }
+    }
+
     /// A program with these arguments, on a host.
     #[must_use]
     pub fn start(&self, host: u8, program: &str, arguments: &str) -> Start {
