@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use framegram_lab::impair::Impairment;
-use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
+use framegram_tests::hosts::{Hosts, INTERFACE, SENDER_IPS, VIEWER_IPS};
 use framegram_tests::measure::print_table;
 use framegram_tests::program::Ended;
 
@@ -105,8 +105,10 @@ fn play(transport: &Transport, rtt: u32, loss: u32, seconds: u32) -> Result<Vec<
     };
     let hosts = Hosts::with_path(way(loss, 1), way(loss, 2));
     if let Some(algorithm) = transport.congestion {
-        let set = format!("sysctl -qw net.ipv4.tcp_congestion_control={algorithm}");
-        let _ = hosts.run_by_sender(&set);
+        let [from, _] = SENDER_IPS;
+        let _ = hosts.run_by_sender(&format!(
+            "ip route replace 10.77.5.0/24 dev {INTERFACE} src {from} congctl {algorithm}"
+        ));
     }
     let viewer = hosts.viewer("--headless --once --report frames.csv");
     let mut viewer = viewer.run();
