@@ -211,7 +211,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
 
     let statistics = match &received {
         Some(Ok(statistics)) => statistics.clone(),
-        Some(Err(_)) | None => shared.news().live.statistics,
+        Some(Err(_)) | None => shared.news().live.statistics.clone(),
     };
     let last = presenter.last().cloned();
     let each = args.grid.then(|| {

@@ -186,7 +186,7 @@ impl Network {
                 .for_each(|line| self.shared.set_traced(line));
         });
         errors::all_of([outcome, traced, logged])?;
-        Ok(self.shared.news().live.statistics)
+        Ok(self.shared.news().live.statistics.clone())
     }
 
     fn receive_all(&mut self) -> anyhow::Result<()> {

@@ -43,7 +43,7 @@ struct Records {
 #[derive(Clone, Debug, Default)]
 pub struct News {
     /// The figures, as of a moment ago.
-    pub live: Live,
+    pub live: Arc<Live>,
     /// Each tile by itself: one, unless all streams are shown.
     pub tiles: Arc<Vec<TileNews>>,
 }

@@ -189,7 +189,7 @@ impl Network {
                 Policy::Grid => format!("{time}: {} senders, {line}", self.receiver.tiles()),
             });
         }
-        self.shared.tell(|news| news.live = live);
+        self.shared.tell(|news| news.live = Arc::new(live));
     }
 }
 
