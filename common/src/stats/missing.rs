@@ -85,3 +85,80 @@ impl MissingPackets<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seq::PacketNumber;
+
+    /// Media of which these packets arrived, in this order, out of `sent`.
+    fn received(numbers: &[u64], sent: u64) -> [SequenceTracker; 3] {
+        let mut all: [SequenceTracker; 3] = Default::default();
+        let media = &mut all[Channel::Media as usize];
+        for number in numbers {
+            media.insert(PacketNumber(*number));
+        }
+        media.reveal(sent, None);
+        all
+    }
+
+    fn of(packets: &MissingPackets<'_>, range: Range<u64>) -> (u64, Option<LossCause>, bool) {
+        let missing = packets.of(range);
+        (missing.count, missing.cause, missing.unknown)
+    }
+
+    #[test]
+    fn each_missing_packet_has_its_cause_and_beyond_the_last_report_nothing_is_known() {
+        let (drops, mut unsent) = (SocketDrops::default(), UnsentRanges::default());
+        unsent.record(6..7);
+        let packets = MissingPackets {
+            numbers: &received(&[0, 1, 4, 5], 8),
+            drops: &drops,
+            unsent: &unsent,
+            media: (0, 8),
+        };
+        assert_eq!(of(&packets, 0..2), (0, None, false));
+        assert_eq!(of(&packets, 0..4), (2, Some(LossCause::Network), false));
+        assert_eq!(of(&packets, 6..7), (1, Some(LossCause::SendError), false));
+        assert_eq!(of(&packets, 2..8), (4, Some(LossCause::Unknown), false));
+        assert_eq!(of(&packets, 7..9), (1, Some(LossCause::Network), true));
+        assert_eq!(of(&packets, 3..3), (0, None, true));
+    }
+
+    #[test]
+    fn what_was_sent_before_joining_does_not_count_and_what_came_before_the_first_does() {
+        let packets = MissingPackets {
+            numbers: &received(&[5], 6),
+            drops: &SocketDrops::default(),
+            unsent: &UnsentRanges::default(),
+            media: (3, 6),
+        };
+        assert_eq!(of(&packets, 0..6), (2, Some(LossCause::Network), false));
+    }
+
+    #[test]
+    fn a_gap_of_as_many_packets_as_the_socket_dropped_was_dropped_there() {
+        let mut numbers = received(&[0, 1], 2);
+        let mut drops = SocketDrops::default();
+        drops.record(2);
+        let event = drops.take(Channel::Media);
+        numbers[Channel::Media as usize].insert_in(PacketNumber(4), event);
+        drops.record_gap(event, Channel::Media, 2..4);
+        let packets = MissingPackets {
+            numbers: &numbers,
+            drops: &drops,
+            unsent: &UnsentRanges::default(),
+            media: (0, 5),
+        };
+        assert_eq!(of(&packets, 2..4), (2, Some(LossCause::Socket), false));
+        drops.record(1);
+        let packets = MissingPackets {
+            numbers: &numbers,
+            drops: &drops,
+            unsent: &UnsentRanges::default(),
+            media: (0, 5),
+        };
+        // A third that was dropped may be one of these, and one of them lost.
+        assert_eq!(of(&packets, 2..4), (2, Some(LossCause::Unknown), false));
+    }
+}

@@ -65,3 +65,53 @@ impl Tally {
         outcomes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seq::FrameNumber;
+
+    #[test]
+    fn frames_of_which_nothing_arrived_are_lost_unless_they_are_waited_for() {
+        let mut tally = Tally::default();
+        tally.record_absent(3, Outcome::LostNetwork);
+        tally.record_absent(2, Outcome::Open);
+        assert_eq!((tally.lost, tally.incomplete), (3, 0));
+        assert_eq!(tally.of(Outcome::Open), 2);
+        assert_eq!(tally.sum(|_| true), 5);
+    }
+
+    #[test]
+    fn frames_of_which_something_arrived_are_incomplete_if_they_lack_packets() {
+        let mut tally = Tally::default();
+        for (outcome, stale) in [
+            (Outcome::LostNetwork, 0.0),
+            (Outcome::Corrupt, 0.0),
+            (Outcome::TailUnknown, 0.0),
+            (Outcome::Late, 0.0),
+            (Outcome::IntactParity, 0.5),
+            (Outcome::Concealed, 0.1),
+            (Outcome::Concealed, 0.3),
+        ] {
+            tally.record(&FrameRecord {
+                stale,
+                ..FrameRecord::unknown(1, FrameNumber(0), outcome)
+            });
+        }
+        assert_eq!((tally.lost, tally.incomplete), (0, 3));
+        let stale = tally.stale_share().expect("two frames were concealed");
+        assert!((stale - 0.2).abs() < 1e-9);
+        assert_eq!(Tally::default().stale_share(), None);
+    }
+
+    #[test]
+    fn what_only_the_sender_knows_is_its_count() {
+        let mut tally = Tally::default();
+        tally.record_absent(2, Outcome::NotSent);
+        let outcomes = tally.outcomes(Some([5, 6, 7]));
+        assert_eq!(outcomes[Outcome::BeforeJoining], Some(5));
+        assert_eq!(outcomes[Outcome::Replaced], Some(6));
+        assert_eq!(outcomes[Outcome::NotSent], Some(9));
+        assert_eq!(tally.outcomes(None)[Outcome::NotSent], None);
+    }
+}
