@@ -137,4 +137,13 @@ mod tests {
         assert!((percentiles.p95 - 95.0).abs() < 0.1);
         assert!((percentiles.max - 100.0).abs() < 0.1);
     }
+
+    #[test]
+    fn jitter_takes_a_sixteenth_of_each_difference() {
+        let mut jitter = Jitter::default();
+        assert_eq!(jitter.micros(), None);
+        jitter.record(SenderTime::from_micros(0), Duration::from_micros(5_000));
+        jitter.record(SenderTime::from_micros(0), Duration::from_micros(6_600));
+        assert_eq!(jitter.micros(), Some(100.0));
+    }
 }

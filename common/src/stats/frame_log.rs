@@ -312,3 +312,43 @@ impl Open {
         self.record.chunks.unwrap_or(0).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reassembly::Origin;
+
+    const NOW: Duration = Duration::from_secs(1);
+    const FRAME: FrameNumber = FrameNumber(0);
+
+    fn begun() -> FrameLog {
+        let mut log = FrameLog::new(7);
+        let contents = FrameContents {
+            chunks: 3,
+            bytes: 3_000,
+            captured: SenderTime::default(),
+        };
+        log.begin(FRAME, contents, NOW);
+        log
+    }
+
+    #[test]
+    fn a_frame_was_sent_with_its_first_datagram_in_whatever_order_they_arrive() {
+        let mut log = begun();
+        for sent in [200, 100, 300] {
+            log.record_chunk(FRAME, None, SenderTime::from_micros(sent), NOW);
+        }
+        let record = log.open().next().expect("it is open");
+        assert_eq!(record.sent, Some(SenderTime::from_micros(100)));
+    }
+
+    #[test]
+    fn a_chunk_that_arrives_after_its_repair_was_late_and_not_lost() {
+        let mut log = begun();
+        log.record_repaired(FRAME, Origin::Parity);
+        log.record_repaired(FRAME, Origin::Retransmission);
+        assert_eq!(log.repaired(), (1, 1));
+        log.record_belated(FRAME, Origin::Parity);
+        assert_eq!(log.repaired(), (0, 1));
+    }
+}

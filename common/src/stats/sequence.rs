@@ -323,6 +323,8 @@ mod tests {
         assert_eq!(numbers.insert(PacketNumber(u64::MAX)), Arrival::Implausible);
         assert_eq!(numbers.insert(PacketNumber(6)), Arrival::New);
         assert_eq!((numbers.received(), numbers.next()), (2, 7));
+        assert!(numbers.is_plausible(PacketNumber(MAX_NUMBER)));
+        assert!(!numbers.is_plausible(PacketNumber(MAX_NUMBER + 1)));
     }
 
     #[test]

@@ -66,4 +66,12 @@ mod tests {
         (0..10_000).for_each(|run| unsent.record(run * 10..run * 10 + 1));
         assert_eq!(unsent.runs.len(), MAX_RUNS);
     }
+
+    #[test]
+    fn an_older_report_makes_no_run_shorter() {
+        let mut unsent = UnsentRanges::default();
+        unsent.record(3..9);
+        unsent.record(3..5);
+        assert_eq!(unsent.count_in(&(0..20)), 6);
+    }
 }
