@@ -35,7 +35,7 @@ fn what_it_cannot_compare_it_says_in_one_line() {
     for (what, report, log, words) in [
         (text.clone(), &rows, &log, "--report FILE.json"),
         (text.clone(), &sender.path("report.json"), &log, "sender's"),
-        (text.clone(), &report, &rows, "no log"),
+        (text.clone(), &report, &rows, "no impairment log"),
         (text[..last].to_owned(), &report, &other, "no end"),
         (text[..row + 3].to_owned(), &report, &other, "cut off"),
         (
