@@ -25,6 +25,7 @@ pub mod path_meter;
 pub mod processes;
 pub mod program;
 pub mod relay;
+pub mod repair_bound;
 pub mod repair_table;
 pub mod screen;
 pub mod slices_row;

@@ -9,9 +9,11 @@ use fastrand::Rng;
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::fec::Fec;
 use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_common::wire::native::{CHUNK_BODY, HEADER};
 use framegram_lab::impair::{GilbertElliott, Impairment};
 
 use crate::pair::{Scenario, Waiting, run_through};
+use crate::repair_bound::{Chain, Limits, fewest, lengths};
 
 /// What is lost, and what is done about it.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,15 @@ pub const ROWS: [Row; 7] = [
 
 /// Sizes of frames: the least and the most chunks.
 pub const SIZES: [(usize, usize); 6] = [(100, 200), (25, 40), (10, 10), (1, 1), (2, 2), (3, 3)];
+
+/// Loss in bursts.
+const BURSTS: Chain = Chain {
+    fail: 0.0105,
+    recover: 0.2,
+};
+
+/// Frames of up to so many chunks are sent over a chain that steps with time.
+const SMALL: usize = 10;
 
 /// What came of a row and a size.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,13 +140,18 @@ pub fn measure(
     cell
 }
 
-/// A row as text: frames whole in percent, bytes sent for each byte of JPEG.
+/// A row as text: frames whole in percent, bytes sent for each byte of JPEG, the
+/// fewest that reach as many frames whole, and what the bytes are of these.
 #[must_use]
 pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
     for size in SIZES {
         let cell = measure(row, size, frames, seeds.clone());
-        let _ = write!(line, " | {:7.3} % {:.3}", cell.percent(), cell.ratio());
+        let (whole, ratio) = (cell.percent(), cell.ratio());
+        let failed = (cell.frames - cell.intact).max(1) as f64;
+        let bound = row.bound(size, failed / cell.frames as f64);
+        let times = ratio / bound;
+        let _ = write!(line, " | {whole:7.3} % {ratio:.3} {bound:.3} x{times:.3}");
     }
     line
 }
@@ -158,11 +174,11 @@ impl Row {
     /// frames of up to this many chunks.
     pub fn path(&self, chunks: usize, rng: &mut Rng) -> (Impairment, Impairment) {
         let chain = GilbertElliott {
-            p: 0.0105,
-            r: 0.2,
+            p: BURSTS.fail,
+            r: BURSTS.recover,
             // A chain that steps with the packets would keep small frames,
             // which are few packets a second, in one burst for many frames.
-            step: (chunks <= 10).then_some(Duration::from_millis(1)),
+            step: (chunks <= SMALL).then_some(Duration::from_millis(1)),
         };
         let link = Impairment {
             loss: if self.bursts { 0.0 } else { self.loss },
@@ -188,6 +204,44 @@ impl Row {
     #[must_use]
     pub fn missed_at_most(&self) -> usize {
         if self.loss < 0.2 { 1 } else { 3 }
+    }
+
+    /// The fewest bytes for each byte of JPEG, where this share of the frames may
+    /// fail.
+    #[must_use]
+    pub fn bound(&self, size: (usize, usize), fails: f64) -> f64 {
+        let Scenario {
+            interval, receiver, ..
+        } = Scenario::default();
+        let delay = receiver.playout_delay;
+        let chain = if self.bursts {
+            BURSTS
+        } else {
+            Chain::independent(self.loss)
+        };
+        // The last answer leaves before what it would answer is too late.
+        let rounds = self
+            .rtt
+            .map_or(0, |rtt| (delay.as_micros() - 1) / rtt.as_micros());
+        let span = (delay.as_micros() / interval.as_micros()) as usize + 1;
+        let mut limits = Limits {
+            chain,
+            rounds: rounds as usize,
+            span,
+            beyond: 4 + size.1 / 2,
+        };
+        let mut chunks = lengths(size.0, size.1);
+        if self.bursts && size.1 <= SMALL {
+            // All packets of one moment share their fate, and none of the next.
+            limits.chain = Chain::independent(chain.loss());
+            chunks = vec![1];
+        }
+        let capacity = chunk_capacity(DEFAULT_DATAGRAM) as f64;
+        let mean = f64::midpoint(size.0 as f64, size.1 as f64);
+        // A frame's last chunk is a sixteenth short on average.
+        let headers = mean * (HEADER + CHUNK_BODY) as f64;
+        let jpeg = (mean - 1.0 / 16.0) * capacity;
+        fewest(&limits, &chunks, fails) * (jpeg + headers) / jpeg
     }
 
     fn scenario(&self, size: (usize, usize), rng: &mut Rng) -> Scenario {
