@@ -1,5 +1,6 @@
 //! What is done against loss: parity over chunks, and how much of it.
 
+mod answers;
 mod code;
 mod decoder;
 mod loss_model;
@@ -7,8 +8,9 @@ mod path;
 mod planner;
 mod rebuild;
 
+pub use answers::{AnswerPlan, MAX_EXTRA};
 pub use code::{ParityBlock, max_shards};
-pub use loss_model::{LossEstimate, LossModel, MAX_EXTRA};
-pub use path::{PathEstimate, retransmit_gap};
+pub use loss_model::{LossEstimate, LossModel};
+pub use path::{PathEstimate, retransmit_gap, retransmit_spread};
 pub use planner::{Carry, Fec, MAX_FOR_ONE, Planner};
 pub use rebuild::{Chunks, Rebuilder};

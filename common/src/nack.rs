@@ -8,11 +8,11 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::fec::{LossModel, retransmit_gap};
+use crate::fec::{AnswerPlan, LossModel, retransmit_gap, retransmit_spread};
 use crate::reassembly::Assembly;
 use crate::seq::FrameNumber;
 use crate::wire::native::{
-    FRAME_NACK_LEN, FrameNack, GAP_LEN, HEADER, MAX_GAPS, MAX_NACK_FRAMES, NACK_BODY,
+    Chunk, FRAME_NACK_LEN, FrameNack, GAP_LEN, HEADER, MAX_GAPS, MAX_NACK_FRAMES, NACK_BODY,
 };
 use outstanding::Outstanding;
 
@@ -22,6 +22,12 @@ const MIN_REORDERING: Duration = Duration::from_millis(2);
 
 /// The most that reordering delays a NACK.
 const MAX_REORDERING: Duration = Duration::from_millis(15);
+
+/// What comes out of order next may be later than what came before.
+const LATENESS_MARGIN: f64 = 1.25;
+
+/// A chunk that is this far behind is out of order hardly ever, as TCP has it.
+const FAR_BEHIND: usize = 3;
 
 /// How much of the greatest lateness is left with the next packet: what comes
 /// out of order once in a hundred packets is not forgotten in between.
@@ -38,12 +44,24 @@ const DELAY_KEPT: u32 = 7;
 /// The shortest time between two NACKs.
 const NACK_EVERY: Duration = Duration::from_millis(2);
 
+/// For how long a packet may be late.
+#[derive(Clone, Copy, Debug)]
+struct Tolerance {
+    /// One that the next ones overtook.
+    reordering: Duration,
+    /// One that many overtook.
+    lateness: Duration,
+}
+
 /// Time from copy to copy of a NACK, so that one loss burst seldom takes all;
 /// less where the last copy would come too late.
 const COPY_EVERY: Duration = Duration::from_millis(1);
 
 /// The most copies that wait.
 const MAX_WAITING_COPIES: usize = 64;
+
+/// The rounds that answers are planned for.
+const MAX_PLANNED_ROUNDS: usize = 3;
 
 /// How often one chunk is asked for at most.
 const MAX_ROUNDS: u32 = 6;
@@ -75,6 +93,8 @@ pub(crate) struct NackGenerator {
     /// By how much retransmissions came later than the RTT explains, on average:
     /// either side may wait to be scheduled on a busy machine.
     scheduling_delay: Duration,
+    /// The path's loss, and the best answers to NACKs.
+    answers: Option<(LossModel, AnswerPlan)>,
 }
 
 /// What was done for one frame.
@@ -83,8 +103,6 @@ struct NackState {
     /// The chunks that were asked for. A frame of which nothing arrived is
     /// asked for as its chunk 0.
     outstanding: Outstanding,
-    /// Parity asked for beyond those, and when it is due.
-    extra: Vec<(Duration, usize)>,
     /// How far the frame had arrived, and since when.
     progress: VecDeque<(Duration, usize)>,
 }
@@ -140,10 +158,18 @@ impl NackGenerator {
     }
 
     /// Takes a retransmission.
-    pub(crate) fn record_retransmission(&mut self, number: FrameNumber, index: u16, now: Duration) {
+    pub(crate) fn record_retransmission(
+        &mut self,
+        number: FrameNumber,
+        chunk: &Chunk<'_>,
+        now: Duration,
+    ) {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
-        let frame = self.frames.get_mut(&number);
-        let late = frame.and_then(|frame| frame.outstanding.record_retransmission(index, rtt, now));
+        let late = self.frames.get_mut(&number).and_then(|frame| {
+            let outstanding = &mut frame.outstanding;
+            outstanding.record_count(chunk.count().min(MAX_LOOKED_AT) as u16);
+            outstanding.record_retransmission(chunk.index, rtt, now)
+        });
         if let Some(late) = late {
             let late = late.saturating_sub(RESPONSE_TIME).min(MAX_REORDERING);
             self.scheduling_delay = (self.scheduling_delay * DELAY_KEPT + late) / 8;
@@ -159,8 +185,18 @@ impl NackGenerator {
     /// For how long a missing packet may be merely out of order.
     pub(crate) fn reordering(&self) -> Duration {
         self.lateness
-            .mul_f64(1.25)
+            .mul_f64(LATENESS_MARGIN)
             .clamp(MIN_REORDERING, MAX_REORDERING)
+    }
+
+    /// When a chunk is taken for lost since later packets arrived: after the third
+    /// of them, unless the path reorders, and some time after the first one
+    /// (<https://www.rfc-editor.org/rfc/rfc8985#section-6.2>).
+    fn noticed(&self, state: &NackState, index: u16) -> Option<Duration> {
+        let tolerance = self.tolerance();
+        let first = state.overtaken(index, 1)? + tolerance.reordering;
+        let third = state.overtaken(index, FAR_BEHIND);
+        Some(third.map_or(first, |third| first.min(third + tolerance.lateness)))
     }
 
     /// Takes how far a frame has arrived.
@@ -205,11 +241,19 @@ impl NackGenerator {
             bytes: datagram.saturating_sub(HEADER + NACK_BODY),
             gaps: MAX_GAPS,
         };
+        let model = model.rounded();
+        if self
+            .answers
+            .as_ref()
+            .is_none_or(|(before, _)| *before != model)
+        {
+            self.answers = Some((model, AnswerPlan::new(&model, MAX_PLANNED_ROUNDS)));
+        }
         // Until a request for all of them would come too late.
         let mut time = Duration::MAX;
         let frames: Vec<_> = within_reach(incomplete)
             .filter_map(|frame| {
-                let nack = self.frame_nack(&frame, model, &mut room, now)?;
+                let nack = self.frame_nack(&frame, &mut room, now)?;
                 let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
                 time = time.min(frame.deadline.saturating_sub(now + rtt));
                 Some(nack)
@@ -245,11 +289,25 @@ impl NackGenerator {
             .min()
     }
 
+    /// When a frame is asked for at the latest.
+    fn latest(&self, frame: &IncompleteFrame<'_>) -> Duration {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        frame.deadline.saturating_sub(rtt + RESPONSE_TIME)
+    }
+
+    /// For how long packets may be late.
+    fn tolerance(&self) -> Tolerance {
+        Tolerance {
+            reordering: self.reordering(),
+            lateness: self.lateness.mul_f64(LATENESS_MARGIN).min(MAX_REORDERING),
+        }
+    }
+
     /// When it is time to ask for more of a frame. `None` where nothing could come
     /// in time.
     fn due_for(&self, frame: &IncompleteFrame<'_>) -> Option<Duration> {
         let due = self.chunks_due(frame).map(|(_, due)| due).min()?;
-        // While enough is on its way nothing more is asked for.
+        // While enough is on its way nothing more is asked for, if it can be then.
         let mut coming: Vec<_> = self.outstanding_due(frame).collect();
         coming.sort_unstable();
         let enough_until = coming
@@ -257,21 +315,24 @@ impl NackGenerator {
             .rev()
             .nth(frame.short_of.saturating_sub(1))
             .copied();
-        let due = due.max(enough_until.unwrap_or_default());
-        let in_time = due + self.rtt.unwrap_or(UNKNOWN_RTT) <= frame.deadline;
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        let due = due.max(enough_until.unwrap_or_default().min(self.latest(frame)));
+        let in_time = due + rtt <= frame.deadline;
         (in_time && frame.short_of > 0).then_some(due)
     }
 
-    /// When each of the missing chunks that were asked for is due.
+    /// When each of the missing chunks that were asked for is due, and what was
+    /// asked for beyond them.
     fn outstanding_due<'a>(
         &'a self,
         frame: &IncompleteFrame<'a>,
     ) -> impl Iterator<Item = Duration> {
-        let reordering = self.reordering();
+        let tolerance = self.tolerance();
         let state = self.frames.get(&frame.number);
-        let missing = state.map(|state| (state, frame.missing()));
-        missing.into_iter().flat_map(move |(state, missing)| {
-            missing.filter_map(move |index| state.outstanding.due(index, reordering))
+        let missing = state.map(|state| (&state.outstanding, frame.missing()));
+        missing.into_iter().flat_map(move |(asked, missing)| {
+            let chunks = missing.filter_map(move |index| asked.due(index, tolerance));
+            chunks.chain(asked.extra_due(tolerance))
         })
     }
 
@@ -280,28 +341,47 @@ impl NackGenerator {
         &'a self,
         frame: &IncompleteFrame<'a>,
     ) -> impl Iterator<Item = (u16, Duration)> {
-        let tail = frame.all_due + self.reordering();
+        let tolerance = self.tolerance();
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        let latest = self.latest(frame);
+        let tail = frame.all_due + tolerance.reordering;
+        let rounds = self.rounds_from(tail, frame.deadline);
         let state = self.frames.get(&frame.number);
         frame.missing().filter_map(move |index| {
-            let noticed = state
-                .and_then(|state| state.noticed(index))
-                .map(|at| at + self.reordering());
+            let noticed = state.and_then(|state| self.noticed(state, index));
             let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
-            let again = state.and_then(|state| state.outstanding.due(index, self.reordering()));
-            match again {
-                Some(_) if state.is_some_and(|it| it.outstanding.rounds(index) >= MAX_ROUNDS) => {
-                    None
-                }
-                Some(again) => Some((index, noticed.max(again))),
-                None => Some((index, noticed)),
-            }
+            // What is on its way may spare the NACK, where it costs no round.
+            let noticed = if self.rounds_from(noticed, frame.deadline) == rounds {
+                noticed.max(frame.all_due.min(tail))
+            } else {
+                noticed
+            };
+            let asked = state.map(|state| &state.outstanding);
+            let Some((asked, again)) =
+                asked.and_then(|asked| Some((asked, asked.due(index, tolerance)?)))
+            else {
+                return Some((index, noticed));
+            };
+            // The last chance is not missed for an answer that may only be late.
+            let soonest = asked.requested(index).unwrap_or_default() + rtt;
+            let again = again.min(latest.max(soonest));
+            (asked.rounds(index) < MAX_ROUNDS).then(|| (index, noticed.max(again)))
         })
+    }
+
+    /// How many NACKs in a row are answered in time, the first of them `now`.
+    fn rounds_from(&self, now: Duration, deadline: Duration) -> usize {
+        let round = self.expected(retransmit_spread() + self.reordering(), Duration::ZERO);
+        let fits = |rounds: &usize| {
+            let last = now + round * (*rounds as u32 - 1);
+            self.expected(Duration::ZERO, last) <= deadline
+        };
+        (1..=MAX_PLANNED_ROUNDS).take_while(fits).count()
     }
 
     fn frame_nack(
         &mut self,
         frame: &IncompleteFrame<'_>,
-        model: LossModel,
         room: &mut Room,
         now: Duration,
     ) -> Option<FrameNack> {
@@ -309,7 +389,10 @@ impl NackGenerator {
             return None;
         }
         let reordering = self.reordering();
-        let outstanding = self.outstanding_due(frame).filter(|due| *due > now).count();
+        // At the last chance nothing is left to what is on its way.
+        let last = now >= self.latest(frame);
+        let coming = |due: &Duration| *due > now && !last;
+        let outstanding = self.outstanding_due(frame).filter(coming).count();
         let wanted = frame.short_of.saturating_sub(outstanding);
         let due = self
             .chunks_due(frame)
@@ -320,22 +403,18 @@ impl NackGenerator {
             return None;
         }
         room.take(gaps.len());
-        let gap = retransmit_gap(chunks.len());
-        let due = self.expected(gap * (chunks.len() - 1) as u32, now) + reordering;
-        let last = self.expected(Duration::ZERO, due) > frame.deadline;
+        let missing = outstanding + chunks.len();
+        let more = self.rounds_from(now, frame.deadline).saturating_sub(1);
+        let extra = self.answers.as_ref();
+        let extra = extra.map_or(0, |(_, plan)| plan.extra(missing, more));
+        let packets = chunks.len() + extra;
+        let gap = retransmit_gap(packets);
+        let due = self.expected(gap * (packets - 1) as u32, now) + reordering;
         let state = self.frames.entry(frame.number).or_default();
-        state.outstanding.record_nack(&chunks, gap, due, now);
-        // Nothing came where something was due: a loss burst may still go on.
-        let quiet = self.last_received + reordering < now;
-        // Extra packets stand in for any chunk: those on their way count.
-        state.extra.retain(|(due, _)| *due > now);
-        let coming = state.extra.iter().map(|(_, count)| count).sum();
-        let extra = model
-            .extra(outstanding + chunks.len(), last, quiet)
-            .saturating_sub(coming);
-        let extra = extra.min(usize::from(u8::MAX));
-        state.extra.push((due, extra));
-        let extra = extra as u8;
+        let outstanding = &mut state.outstanding;
+        outstanding.record_nack(&chunks, extra, gap, due, now);
+        outstanding.is_whole = frame.assembly.is_none();
+        let extra = u8::try_from(extra).unwrap_or(u8::MAX);
         let gaps = if frame.assembly.is_some() {
             gaps
         } else {
@@ -381,9 +460,9 @@ impl<'a> IncompleteFrame<'a> {
 }
 
 impl NackState {
-    /// Since when a chunk behind this one has been there.
-    fn noticed(&self, index: u16) -> Option<Duration> {
-        let behind = |(_, reached): &&(Duration, usize)| *reached > usize::from(index);
+    /// Since when a packet has been there that is this far behind a chunk.
+    fn overtaken(&self, index: u16, by: usize) -> Option<Duration> {
+        let behind = |(_, reached): &&(Duration, usize)| *reached >= usize::from(index) + 1 + by;
         self.progress.iter().find(behind).map(|(since, _)| *since)
     }
 }

@@ -249,7 +249,7 @@ fn frontier(
 fn chance(chain: Chain, pattern: u32, packets: usize, last: Option<bool>) -> (f64, Option<bool>) {
     let (mut chance, mut last) = (1.0, last);
     for at in 0..packets {
-        let lost = pattern >> at & 1 == 1;
+        let lost = (pattern >> at) & 1 == 1;
         let loses = match last {
             None => chain.loss(),
             Some(false) => chain.fail,

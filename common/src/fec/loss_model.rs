@@ -4,6 +4,14 @@
 //! the bad one everything. Independent loss is the chain whose next state does
 //! not depend on this one, so one model serves both.
 
+use std::time::Duration;
+
+/// Loss and burst are planned for in steps of a twentieth.
+const STEP: f64 = 1.05;
+
+/// Loss below this is planned for as this: one packet in a thousand.
+const LEAST_LOSS: f64 = 0.001;
+
 /// A path's loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossModel {
@@ -31,6 +39,14 @@ impl LossModel {
         }
     }
 
+    /// The same in steps of [`STEP`], which the noise of an estimate is larger
+    /// than.
+    #[must_use]
+    pub fn rounded(&self) -> Self {
+        let round = |value: f64| STEP.powf((value.ln() / STEP.ln()).round());
+        Self::new(round(self.loss.max(LEAST_LOSS)), round(self.burst))
+    }
+
     /// Share of packets lost.
     #[must_use]
     pub fn loss(&self) -> f64 {
@@ -43,95 +59,43 @@ impl LossModel {
         self.burst
     }
 
-    /// The chances that of `packets` sent in a row 0, 1, 2, … are lost, up to
-    /// `most`; the last one stands for that many and more.
+    /// The chances that of `packets` sent in a row 0, 1, 2, … are lost.
     #[must_use]
-    pub fn losses(&self, packets: usize, most: usize) -> Vec<f64> {
-        let run = self.run(packets, most);
-        run.iter().map(|[good, bad]| good + bad).collect()
+    pub fn losses(&self, packets: usize) -> Vec<f64> {
+        sums(&self.run(packets))
     }
 
-    /// The same, each with the path in the good and in the bad state behind the
-    /// last packet.
-    fn run(&self, packets: usize, most: usize) -> Vec<[f64; 2]> {
-        let mut run = vec![[0.0; 2]; most + 1];
-        run[0] = [1.0 - self.loss, self.loss];
+    /// The same for 0, 1, 2, … up to `most` packets.
+    pub(super) fn losses_of(&self, most: usize) -> Vec<Vec<f64>> {
+        let mut run = self.run(0);
+        let mut losses = vec![sums(&run)];
+        for _ in 0..most {
+            self.send(&mut run);
+            losses.push(sums(&run));
+        }
+        losses
+    }
+
+    /// The chances of each number of packets lost, with the last one received
+    /// and with it lost.
+    pub(super) fn run(&self, packets: usize) -> Vec<[f64; 2]> {
+        let mut run = vec![[1.0 - self.loss, self.loss]];
         (0..packets).for_each(|_| self.send(&mut run));
         run
     }
 
-    /// One more packet: sent in the bad state it is lost; then the chain steps.
-    fn send(&self, run: &mut [[f64; 2]]) {
+    /// One more packet: the chain steps, and in the bad state the packet is lost.
+    pub(super) fn send(&self, run: &mut Vec<[f64; 2]>) {
         let recover = 1.0 / self.burst;
         let fail = recover * self.loss / (1.0 - self.loss);
         let mut lost = 0.0;
-        let most = run.len() - 1;
-        for (at, [good, bad]) in run.iter_mut().enumerate() {
-            let (sent_good, sent_bad) = (*good, lost);
-            lost = *bad;
-            let sent_bad = if at == most {
-                sent_bad + lost
-            } else {
-                sent_bad
-            };
-            *good = sent_good * (1.0 - fail) + sent_bad * recover;
-            *bad = sent_good * fail + sent_bad * (1.0 - recover);
+        run.push([0.0; 2]);
+        for [good, bad] in run {
+            let before = (*good, *bad);
+            *good = before.0 * (1.0 - fail) + before.1 * recover;
+            *bad = lost;
+            lost = before.0 * fail + before.1 * (1.0 - recover);
         }
-    }
-
-    /// The chance that a block of `chunks` with `parity` is not made whole,
-    /// where `after` says it for each number of packets missing when all have
-    /// been sent once (see [`LossModel::after_rounds`]).
-    #[must_use]
-    pub fn unrepaired(&self, chunks: usize, parity: usize, after: &[[f64; 2]]) -> f64 {
-        let run = self.run(chunks + parity, parity + after.len() - 1);
-        let chances = run[parity..].iter().zip(after);
-        chances
-            .map(|(chance, fails)| chance[0] * fails[0] + chance[1] * fails[1])
-            .sum()
-    }
-
-    /// For each number of packets missing, from none to more than can be
-    /// helped, and for the path in the good and in the bad state, the chance
-    /// that `rounds` of NACKs and answers do not make them all good.
-    #[must_use]
-    pub fn after_rounds(&self, rounds: u32) -> Vec<[f64; 2]> {
-        let mut fails = vec![[1.0; 2]; MAX_DEFICIT + 1];
-        fails[0] = [0.0; 2];
-        if rounds == 0 {
-            return fails;
-        }
-        let answers = [self.answers([1.0, 0.0]), self.answers([0.0, 1.0])];
-        let request_lost = self.all_lost(self.request_copies());
-        for round in 0..rounds {
-            let before = fails.clone();
-            for (missing, fails) in fails.iter_mut().enumerate().skip(1) {
-                for (state, fails) in fails.iter_mut().enumerate() {
-                    let extra = self.extra(missing, round == 0, state == 1);
-                    let answer = &answers[state][missing + extra];
-                    let answered = answer.iter().enumerate().map(|(lost, chance)| {
-                        let before = before[lost.saturating_sub(extra).min(missing)];
-                        chance[0] * before[0] + chance[1] * before[1]
-                    });
-                    *fails = request_lost * before[missing][state]
-                        + (1.0 - request_lost) * answered.sum::<f64>();
-                }
-            }
-        }
-        fails
-    }
-
-    /// What becomes of answers of every length, from this state on.
-    fn answers(&self, state: [f64; 2]) -> Vec<Vec<[f64; 2]>> {
-        let longest = MAX_DEFICIT + MAX_EXTRA;
-        let mut run = vec![[0.0; 2]; longest + 1];
-        run[0] = state;
-        let mut answers = Vec::with_capacity(longest + 1);
-        for packets in 0..=longest {
-            answers.push(run[..=packets].to_vec());
-            self.send(&mut run);
-        }
-        answers
     }
 
     /// In how many copies a NACK leaves: so many that hardly ever all are
@@ -143,30 +107,13 @@ impl LossModel {
     }
 
     /// The chance that this many packets in a row are all lost.
-    fn all_lost(&self, packets: usize) -> f64 {
+    pub(super) fn all_lost(&self, packets: usize) -> f64 {
         self.loss * (1.0 - 1.0 / self.burst).powi(packets as i32 - 1)
     }
+}
 
-    /// How many packets more than `missing` to ask for, so that what is lost
-    /// of the answer seldom (in the last round: hardly ever) leaves a hole.
-    /// `bad` tells that the last packets were lost: where loss comes in bursts,
-    /// the first of the answer may be lost with them.
-    #[must_use]
-    pub fn extra(&self, missing: usize, last: bool, bad: bool) -> usize {
-        let lost = self.loss * missing as f64;
-        let spread = (lost * self.burst).sqrt();
-        let Margin { sigmas, bursts } = if last { LAST_ROUND } else { ROUND };
-        let extra = (lost + sigmas * spread) / (1.0 - self.loss);
-        let extra = (extra.round() as usize).min(missing + 2);
-        // What is left of a burst is as long again on average.
-        let left = if bad {
-            self.burst * (1.0 - self.loss) - 1.0
-        } else {
-            0.0
-        };
-        let extra = extra + (left.max(0.0) * bursts).round() as usize;
-        extra.min(MAX_EXTRA)
-    }
+fn sums(run: &[[f64; 2]]) -> Vec<f64> {
+    run.iter().map(|[good, bad]| good + bad).collect()
 }
 
 /// What the numbers of packets say of a path's loss: an average over many of
@@ -181,8 +128,13 @@ pub struct LossEstimate {
 
 impl LossEstimate {
     /// Takes what came of the last `expected` packets: how many of them were
-    /// lost, in how many runs.
-    pub fn record(&mut self, expected: u64, lost: u64, runs: u64) {
+    /// lost, in how many runs, and how long packets wait in queues. Loss where a
+    /// queue stands does not count: it is congestion, and more repair would only
+    /// add to it.
+    pub fn record(&mut self, expected: u64, lost: u64, runs: u64, queueing: Duration) {
+        if queueing > STANDING_QUEUE {
+            return;
+        }
         let share = |part: u64, of: u64| part as f64 / of.max(1) as f64;
         self.slow
             .record(share(lost, expected), expected as f64, SLOW_PACKETS);
@@ -200,7 +152,8 @@ impl LossEstimate {
         let slow = self.slow.value()?;
         let fast = self.fast.value()?;
         let spread = (fast * (1.0 - fast) / self.fast.weight.max(1.0)).sqrt();
-        let loss = slow.max(fast - CLEARLY * spread);
+        let error = (slow * (1.0 - slow) / self.slow.weight.max(1.0)).sqrt();
+        let loss = (slow + error * CAUTION).max(fast - CLEARLY * spread);
         let burst = self.runs.value().map_or(1.0, |runs| 1.0 / runs);
         // Runs little longer than those of independent loss are chance.
         let bursty = burst * (1.0 - loss) > BURSTY;
@@ -241,41 +194,18 @@ const MAX_COPIES: usize = 14;
 /// answer fails, and a round more costs as much as three copies of 60 bytes.
 const NACK_RISK: f64 = 0.003;
 
-/// More missing packets than this are past help.
-const MAX_DEFICIT: usize = 48;
-
-/// What an answer is provided for beyond its mean loss. The numbers are fitted
-/// together with the planner's target, to the same table
-/// ([`Planner`](super::Planner)): while there is another round a few packets
-/// more save a part of it, in the last one everything depends on them.
-#[derive(Clone, Copy, Debug)]
-struct Margin {
-    /// Standard deviations of what is lost.
-    sigmas: f64,
-    /// Mean bursts, where the last packets were lost.
-    bursts: f64,
-}
-
-/// While there is another round.
-const ROUND: Margin = Margin {
-    sigmas: 0.35,
-    bursts: 1.0,
-};
-
-/// In the last round.
-const LAST_ROUND: Margin = Margin {
-    sigmas: 5.0,
-    bursts: 3.0,
-};
-
-/// The most packets that an answer has beyond the missing ones.
-pub const MAX_EXTRA: usize = 32;
+/// A queue of this length is no jitter.
+const STANDING_QUEUE: Duration = Duration::from_millis(10);
 
 /// Packets that the long average remembers: enough to tell 5 % from 6 %.
 const SLOW_PACKETS: f64 = 4000.0;
 
 /// Runs longer than those of independent loss by this factor are bursts.
 const BURSTY: f64 = 1.25;
+
+/// Standard deviations of its error that the estimate is raised by: too little
+/// parity costs more than too much.
+const CAUTION: f64 = 0.5;
 
 /// Standard deviations by which the last few packets must be worse to count.
 const CLEARLY: f64 = 3.0;
@@ -294,7 +224,7 @@ mod tests {
 
     #[test]
     fn independent_loss_is_binomial() {
-        let losses = LossModel::new(0.1, 1.0).losses(5, 5);
+        let losses = LossModel::new(0.1, 1.0).losses(5);
         for (lost, chance) in losses.iter().enumerate() {
             let choose = [1.0, 5.0, 10.0, 10.0, 5.0, 1.0][lost];
             let binomial = choose * 0.1_f64.powi(lost as i32) * 0.9_f64.powi(5 - lost as i32);
@@ -320,7 +250,7 @@ mod tests {
             }
             counts[lost] += 1;
         }
-        let model = LossModel::new(p / (p + r), 1.0 / r).losses(packets, packets);
+        let model = LossModel::new(p / (p + r), 1.0 / r).losses(packets);
         for lost in 0..packets {
             let simulated = f64::from(counts[lost]) / f64::from(trials);
             assert!(
@@ -332,26 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn chances_add_up_to_one_where_they_are_cut_off() {
-        for most in [0, 1, 3, 200] {
-            let sum: f64 = LossModel::new(0.2, 3.0).losses(100, most).iter().sum();
+    fn chances_add_up_to_one() {
+        for packets in [0, 1, 3, 200] {
+            let sum: f64 = LossModel::new(0.2, 3.0).losses(packets).iter().sum();
             assert!((sum - 1.0).abs() < 1e-9);
         }
-    }
-
-    #[test]
-    fn every_round_and_every_parity_helps() {
-        let model = LossModel::new(0.05, 1.0);
-        let fails = |parity, rounds| model.unrepaired(150, parity, &model.after_rounds(rounds));
-        assert!(fails(0, 0) > 0.999);
-        assert!(fails(10, 0) < 0.3);
-        assert!(fails(0, 1) < 0.2);
-        assert!(
-            fails(0, 2) < fails(0, 1) / 5.0,
-            "{} {}",
-            fails(0, 2),
-            fails(0, 1)
-        );
     }
 
     #[test]
@@ -362,12 +277,25 @@ mod tests {
         let mut feed = |estimate: &mut LossEstimate, loss: f64, packets: u64| {
             for _ in 0..packets / 20 {
                 let lost = (0..20).filter(|_| rng.f64() < loss).count() as u64;
-                estimate.record(20, lost, lost);
+                estimate.record(20, lost, lost, Duration::ZERO);
             }
         };
         feed(&mut estimate, 0.01, 20_000);
         assert!((estimate.model().unwrap().loss() - 0.01).abs() < 0.01);
         feed(&mut estimate, 0.2, 300);
         assert!(estimate.model().unwrap().loss() > 0.05);
+    }
+
+    #[test]
+    fn loss_while_a_queue_stands_is_not_planned_for() {
+        let mut estimate = LossEstimate::default();
+        let mut loss = |expected, lost, queueing| {
+            estimate.record(expected, lost, lost, Duration::from_millis(queueing));
+            estimate.model().unwrap().loss()
+        };
+        let before = loss(2_000, 20, 0);
+        assert_eq!(loss(500, 200, 30), before);
+        assert!(loss(500, 5, 3) <= before);
+        assert!(loss(500, 100, 3) > 2.0 * before);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answers::MAX_ROUNDS;
 use super::loss_model::LossModel;
 
 /// What is known of the path to a viewer.
@@ -37,10 +38,8 @@ impl PathEstimate {
             return 0;
         };
         let left = self.playout_delay.saturating_sub(spread);
-        let round = rtt + ROUND_OVERHEAD;
-        (left.as_secs_f64() / round.as_secs_f64())
-            .floor()
-            .min(MAX_ROUNDS) as u32
+        let rounds = left.as_nanos() / (rtt + ROUND_OVERHEAD).as_nanos();
+        rounds.min(MAX_ROUNDS as u128) as u32
     }
 
     /// How long the packets of a frame may be spread over: at most half the
@@ -68,6 +67,12 @@ pub fn retransmit_gap(packets: usize) -> Duration {
     ANSWER_GAP.min(ANSWER_SPREAD / packets.max(1) as u32)
 }
 
+/// The longest that an answer is spread over.
+#[must_use]
+pub fn retransmit_spread() -> Duration {
+    ANSWER_SPREAD
+}
+
 /// Time from packet to packet of an answer, at the most.
 const ANSWER_GAP: Duration = Duration::from_millis(1);
 
@@ -77,9 +82,6 @@ const ANSWER_SPREAD: Duration = Duration::from_millis(4);
 /// What a round takes besides the RTT: noticing, and waiting for what
 /// may only be out of order.
 const ROUND_OVERHEAD: Duration = Duration::from_millis(6);
-
-/// More rounds than this add nothing.
-const MAX_ROUNDS: f64 = 3.0;
 
 /// Packets are spread over this at the least, where there is time.
 const MIN_SPREAD: Duration = Duration::from_millis(4);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::answers::{AnswerPlan, PRICE};
 use super::loss_model::LossModel;
 use super::path::PathEstimate;
 use crate::chunk::BLOCK_FRAMES;
@@ -33,9 +34,8 @@ impl fmt::Display for Fec {
 #[derive(Debug)]
 pub struct Planner {
     fec: Fec,
-    target: Target,
     /// Answers given, which the next frames ask for again.
-    known: HashMap<Key, f64>,
+    known: HashMap<Key, Best>,
     /// Answers that were worked out for this block.
     worked_out: usize,
 }
@@ -50,13 +50,23 @@ pub struct Carry {
     share: f64,
 }
 
+/// The best parity for a block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Best {
+    /// As a share of the chunks.
+    share: f64,
+    /// What it costs with answers and failures, in packets for each chunk.
+    cost: f64,
+}
+
 /// What decides on parity, in steps so coarse that frames share answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     chunks: usize,
     frames: usize,
-    loss: i32,
-    burst: i32,
+    /// Bits of the rounded loss and burst.
+    loss: u64,
+    burst: u64,
     rounds: u32,
 }
 
@@ -66,7 +76,6 @@ impl Planner {
     pub fn new(fec: Fec) -> Self {
         Self {
             fec,
-            target: FITTED,
             known: HashMap::new(),
             worked_out: 0,
         }
@@ -90,13 +99,13 @@ impl Planner {
         if most == 1 || chunks * most > MAX_SPANNED_CHUNKS || self.fec == Fec::Off {
             return 1;
         }
-        let shares: Vec<_> = (1..=most)
-            .map(|frames| self.share(chunks * frames, frames, path, spread))
+        let costs: Vec<_> = (1..=most)
+            .map(|frames| self.best(chunks * frames, frames, path, spread).cost)
             .collect();
-        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
-        shares
+        let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
+        costs
             .iter()
-            .position(|share| *share <= least * GAIN + LEAST_GAIN)
+            .position(|cost| *cost <= least * GAIN + LEAST_GAIN)
             .map_or(1, |at| at + 1)
     }
 
@@ -123,7 +132,7 @@ impl Planner {
             if self.worked_out >= MAX_WORKED_OUT && !self.knows(chunks, frames, path, spread) {
                 continue;
             }
-            let share = self.share(chunks, frames, path, spread);
+            let Best { share, .. } = self.best(chunks, frames, path, spread);
             next = next.max(share.min(worst.unwrap_or(0.0)));
             worst = Some(share.max(worst.unwrap_or(0.0)));
         }
@@ -145,16 +154,15 @@ impl Planner {
         self.fec != Fec::Auto || self.known.contains_key(&key())
     }
 
-    /// Packets of parity wanted on average for such a block, as a share of its
-    /// chunks.
-    fn share(
+    /// The best parity for such a block.
+    fn best(
         &mut self,
         chunks: usize,
         frames: usize,
         path: &PathEstimate,
         spread: Duration,
-    ) -> f64 {
-        match self.fec {
+    ) -> Best {
+        let share = match self.fec {
             Fec::Off => 0.0,
             Fec::Fixed(share) => share,
             Fec::Auto => {
@@ -162,70 +170,102 @@ impl Planner {
                 if self.known.len() >= MAX_KNOWN {
                     self.known.clear();
                 }
-                let (target, worked_out) = (&self.target, &mut self.worked_out);
-                let share = *self.known.entry(key).or_insert_with(|| {
+                let worked_out = &mut self.worked_out;
+                return *self.known.entry(key).or_insert_with(|| {
                     *worked_out += 1;
-                    key.share(target)
+                    key.best()
                 });
-                share.max(FLOOR)
             }
-        }
+        };
+        Best { share, cost: share }
     }
 }
 
 impl Key {
     fn new(chunks: usize, frames: usize, loss: Option<LossModel>, rounds: u32) -> Self {
-        let model = loss.unwrap_or(LossModel::new(DEFAULT_LOSS, 1.0));
-        let step = |value: f64| (value.ln() / STEP.ln()).round() as i32;
+        let model = loss.unwrap_or(LossModel::new(DEFAULT_LOSS, 1.0)).rounded();
         // Up to 16 chunks every one matters, then one in sixteen.
         let chunks = chunks.min(MAX_PLANNED_CHUNKS);
         let grain = (chunks / 16).next_power_of_two();
         Self {
             chunks: chunks.div_ceil(grain) * grain,
             frames,
-            loss: step(model.loss().max(LEAST_LOSS)),
-            burst: step(model.burst()),
+            loss: model.loss().to_bits(),
+            burst: model.burst().to_bits(),
             rounds,
         }
     }
 
-    fn model(&self) -> LossModel {
-        LossModel::new(STEP.powi(self.loss), STEP.powi(self.burst))
+    /// The best parity: one packet more costs what it saves in answers and in
+    /// frames that fail, or as much as leaves no more than [`MAX_FAILS`] of them,
+    /// on average over blocks like this.
+    fn best(&self) -> Best {
+        let [loss, burst] = [self.loss, self.burst].map(f64::from_bits);
+        let model = LossModel::new(loss, burst);
+        let answers = AnswerPlan::new(&model, self.rounds as usize);
+        let mut run = model.run(self.chunks);
+        let mut best = Step::default();
+        let mut before = best;
+        for parity in 0..=self.chunks + MAX_BEYOND {
+            let step = self.step(parity, &run, &answers);
+            if parity == 0 || step.cost < best.cost {
+                best = step;
+            }
+            if parity > 0 && step.fails <= MAX_FAILS && best.fails > MAX_FAILS {
+                // So many blocks with one less that the average is what may be.
+                let fewer = (MAX_FAILS - step.fails) / (before.fails - step.fails);
+                let mix = |less: f64, more: f64| more + fewer.clamp(0.0, 1.0) * (less - more);
+                best = Step {
+                    parity: mix(before.parity, step.parity),
+                    cost: mix(before.cost, step.cost),
+                    fails: MAX_FAILS,
+                };
+            }
+            if best.fails <= MAX_FAILS && step.parity >= best.cost {
+                break;
+            }
+            before = step;
+            model.send(&mut run);
+        }
+        let chunks = self.chunks as f64;
+        Best {
+            share: (best.parity / chunks).max(FLOOR),
+            cost: best.cost / chunks,
+        }
     }
 
-    /// The least parity, as a share of the chunks and on average over blocks
-    /// like this, that leaves no more of the frames incomplete than may stay so.
-    fn share(&self, target: &Target) -> f64 {
-        let model = self.model();
-        let target = target.of(model, self.chunks);
-        let after = model.after_rounds(self.rounds);
-        let risk = |parity: usize| {
-            // A frame fails with its block only if it is itself hit.
-            let hit = 1.0 - (1.0 - 1.0 / self.frames as f64).powi(parity as i32 + 1);
-            hit * model.unrepaired(self.chunks, parity, &after)
+    /// What comes of this much parity, where `run` has the chances of losses.
+    fn step(&self, parity: usize, run: &[[f64; 2]], answers: &AnswerPlan) -> Step {
+        // A frame fails with its block only if it is itself hit.
+        let hit = 1.0 - (1.0 - 1.0 / self.frames as f64).powi(parity as i32 + 1);
+        let mut step = Step {
+            parity: parity as f64,
+            cost: parity as f64,
+            fails: 0.0,
         };
-        if risk(0) <= target {
-            return 0.0;
+        for (lost, [good, bad]) in run.iter().enumerate().skip(parity + 1) {
+            let after = answers.outcome(lost - parity);
+            step.cost += (good + bad) * after.packets;
+            step.fails += (good + bad) * hit * after.fails;
         }
-        let most = self.chunks + MAX_BEYOND;
-        let (mut fails, mut serves) = (0, most);
-        while serves - fails > 1 {
-            let middle = usize::midpoint(fails, serves);
-            if risk(middle) <= target {
-                serves = middle;
-            } else {
-                fails = middle;
-            }
-        }
-        // So many blocks with one less that the average is the target.
-        let (before, with) = (risk(fails), risk(serves));
-        let fewer = ((target - with) / (before - with).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-        (serves as f64 - fewer) / self.chunks as f64
+        step.cost += PRICE * self.frames as f64 * step.fails;
+        step
     }
 }
 
-/// Loss and burst are planned for in steps of a twentieth: their noise is larger.
-const STEP: f64 = 1.05;
+/// What comes of some parity for a block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    /// In packets.
+    parity: f64,
+    /// In packets, with answers and failures.
+    cost: f64,
+    /// The share of frames that stay incomplete.
+    fails: f64,
+}
+
+/// The most frames that may stay incomplete, if parity can prevent it.
+const MAX_FAILS: f64 = 6e-4;
 
 /// The most answers that are remembered: a few spans for each of a few dozen
 /// lengths of frames.
@@ -245,52 +285,6 @@ pub const MAX_FOR_ONE: f64 = 0.5;
 /// need.
 const MAX_PLANNED_CHUNKS: usize = 512;
 
-/// The share of frames that may stay incomplete.
-///
-/// The model is not the path: loss is estimated from a few hundred packets,
-/// bursts are less alike than a chain with two states has them, and parity comes
-/// in whole packets. The numbers are fitted by hand, so that every cell of the
-/// repair table (docs/loss.md; `cargo bench -p framegram-tests --bench repair`)
-/// has 99.9 % of its frames whole, 99.85 % at 20 % loss, for the fewest bytes.
-/// What each of them does, by itself, in a simulation of path, estimate and
-/// answers that takes a minute:
-/// `cargo test --release -p framegram-common planner::tests::fit -- --ignored --nocapture`.
-#[derive(Clone, Copy, Debug)]
-struct Target {
-    /// Where a few percent are lost, each packet by itself, and a block is short.
-    base: f64,
-    /// A small error in the loss hits long blocks the hardest, and they cost the
-    /// least to protect: the share falls with this power of their length, in
-    /// pairs of bursts.
-    length: f64,
-    /// Where much is lost, the last frames cost the most: what is added for each
-    /// share of packets lost above [`MUCH_LOSS`].
-    loss: f64,
-    /// Bursts vary more than the model has it: the share falls with this power
-    /// of their length, compared with that of independent loss.
-    burst: f64,
-}
-
-const FITTED: Target = Target {
-    base: 8.4e-4,
-    length: 0.2,
-    loss: 0.055,
-    burst: 0.45,
-};
-
-/// From so much loss on more frames may stay incomplete.
-const MUCH_LOSS: f64 = 0.1;
-
-impl Target {
-    fn of(&self, model: LossModel, chunks: usize) -> f64 {
-        let burstiness = model.burst() * (1.0 - model.loss());
-        let pairs = chunks as f64 / burstiness / 2.0;
-        let short = self.base / pairs.max(1.0).powf(self.length);
-        let much = (model.loss() - MUCH_LOSS).max(0.0) * self.loss;
-        (short + much) / burstiness.powf(self.burst)
-    }
-}
-
 /// Without any report: as if so much were lost, each packet by itself. It makes
 /// the second row of the repair table, 1 % one way, hold before any report, and
 /// for ever where none can come.
@@ -298,9 +292,6 @@ const DEFAULT_LOSS: f64 = 0.015;
 
 /// Against loss not yet seen: parity for this share of the chunks at least.
 const FLOOR: f64 = 0.006;
-
-/// Loss below this is planned for as this: one packet in a thousand.
-const LEAST_LOSS: f64 = 0.001;
 
 /// More frames in a block make each of them wait for the last: it takes a tenth
 /// less parity, ...

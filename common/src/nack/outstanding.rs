@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::{FAR_BEHIND, Tolerance};
+use crate::fec::retransmit_gap;
+
 /// A retransmission does not answer a NACK that was sent less than this part of
 /// an RTT ago, in percent, since RTTs vary.
 const SOONEST: u32 = 75;
@@ -15,6 +18,8 @@ pub(super) struct Outstanding {
     chunks: BTreeMap<u16, RequestedChunk>,
     /// One for each NACK that named the frame, oldest first.
     bursts: Vec<Burst>,
+    /// The newest NACK asked for the whole frame as its chunk 0.
+    pub(super) is_whole: bool,
 }
 
 /// The retransmissions that answer one NACK.
@@ -23,6 +28,10 @@ struct Burst {
     requested: Duration,
     /// Time from packet to packet.
     gap: Duration,
+    /// Its first packet beyond those for chunks, and how many there are.
+    extra: (u16, u16),
+    /// When the last packet is due, while nothing arrives.
+    due: Duration,
     /// The positions that arrived, each further than the one before, and when.
     reached: Vec<(u16, Duration)>,
 }
@@ -39,25 +48,34 @@ struct RequestedChunk {
 impl Burst {
     /// When the packet at a position came, or should have come.
     fn expected(&self, position: u16) -> Option<Duration> {
-        let beyond = self
-            .reached
-            .partition_point(|(reached, _)| *reached < position);
-        match self.reached.get(beyond) {
-            Some((_, since)) => Some(*since),
-            None => {
-                let (reached, at) = self.reached.last()?;
-                Some(*at + self.gap * u32::from(position - reached))
-            }
-        }
+        let (reached, at) = self.reached.last()?;
+        let beyond = self.overtaken(position, 0);
+        beyond.or_else(|| Some(*at + self.gap * u32::from(position - reached)))
+    }
+
+    /// When a packet came that is `by` positions further, or more.
+    fn overtaken(&self, position: u16, by: u16) -> Option<Duration> {
+        let before = |(reached, _): &(u16, Duration)| *reached < position.saturating_add(by);
+        let at = self.reached.partition_point(before);
+        self.reached.get(at).map(|(_, since)| *since)
+    }
+
+    /// When the packet at a position counts as lost, if anything of the burst has
+    /// arrived.
+    fn lost(&self, position: u16, tolerance: Tolerance) -> Option<Duration> {
+        let expected = self.expected(position)? + tolerance.reordering;
+        let far = self.overtaken(position, FAR_BEHIND as u16);
+        Some(far.map_or(expected, |far| expected.min(far + tolerance.lateness)))
     }
 }
 
 impl Outstanding {
-    /// Records a NACK of these chunks. Their retransmissions leave `gap` apart,
-    /// the last of them is `due` then.
+    /// Records a NACK of these chunks, and of `extra` packets behind them. They
+    /// leave `gap` apart, the last of them is `due` then.
     pub(super) fn record_nack(
         &mut self,
         chunks: &[u16],
+        extra: usize,
         gap: Duration,
         due: Duration,
         now: Duration,
@@ -71,8 +89,45 @@ impl Outstanding {
         self.bursts.push(Burst {
             requested: now,
             gap,
+            extra: (chunks.len() as u16, extra as u16),
+            due,
             reached: Vec::new(),
         });
+    }
+
+    /// Takes of how many chunks the frame consists: all of them were asked for, if
+    /// the whole frame was.
+    pub(super) fn record_count(&mut self, count: u16) {
+        if !std::mem::take(&mut self.is_whole) {
+            return;
+        }
+        let newest = self.bursts.len().saturating_sub(1);
+        let Some(burst) = self.bursts.last_mut() else {
+            return;
+        };
+        burst.gap = retransmit_gap(usize::from(count) + usize::from(burst.extra.1));
+        burst.extra.0 = count;
+        let due = burst.due + burst.gap * u32::from(count);
+        for index in 0..count {
+            let chunk = self.chunks.entry(index).or_default();
+            chunk.due = due;
+            if chunk
+                .positions
+                .last()
+                .is_none_or(|(burst, _)| *burst != newest)
+            {
+                chunk.positions.push((newest, index));
+            }
+        }
+    }
+
+    /// When each of the packets beyond chunks is due.
+    pub(super) fn extra_due(&self, tolerance: Tolerance) -> impl Iterator<Item = Duration> {
+        self.bursts.iter().flat_map(move |burst| {
+            let (first, count) = burst.extra;
+            let due = move |at| burst.lost(at, tolerance).unwrap_or(burst.due);
+            (first..first.saturating_add(count)).map(due)
+        })
     }
 
     /// Records a retransmission. Of the first in its burst, returns how much
@@ -105,19 +160,24 @@ impl Outstanding {
             .map_or(0, |chunk| chunk.positions.len() as u32)
     }
 
+    /// When a chunk was asked for last.
+    pub(super) fn requested(&self, index: u16) -> Option<Duration> {
+        let (newest, _) = self.chunks.get(&index)?.positions.last()?;
+        Some(self.bursts[*newest].requested)
+    }
+
     /// When a chunk that is missing may be asked for again. `None`: it was not
     /// asked for yet.
-    pub(super) fn due(&self, index: u16, reordering: Duration) -> Option<Duration> {
+    pub(super) fn due(&self, index: u16, tolerance: Tolerance) -> Option<Duration> {
         let chunk = self.chunks.get(&index)?;
         let ((newest, position), earlier) = chunk.positions.split_last()?;
         let newest = &self.bursts[*newest];
-        let own = newest.expected(*position);
-        let own = own.map_or(chunk.due, |at| at + reordering);
+        let own = newest.lost(*position, tolerance).unwrap_or(chunk.due);
         // The sender answers a chunk once in a while: where the retransmission
         // for an earlier NACK was only late, the newest NACK draws none.
         let late = earlier.iter().filter_map(|(burst, position)| {
             let expected = self.bursts[*burst].expected(*position)?;
-            (expected > newest.requested).then_some(expected + reordering)
+            (expected > newest.requested).then_some(expected + tolerance.reordering)
         });
         late.chain([own]).min()
     }

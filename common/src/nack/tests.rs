@@ -57,7 +57,8 @@ impl Scene {
 
     /// A retransmission arrives.
     fn is_resent(&mut self, index: u16, now: Duration) {
-        self.nack.record_retransmission(FRAME, index, now);
+        let chunk = self.sent.chunk(index.into());
+        self.nack.record_retransmission(FRAME, &chunk, now);
         self.arrives(index, now);
     }
 
@@ -114,16 +115,43 @@ fn a_chunk_that_was_overtaken_is_asked_for_once_it_cannot_be_out_of_order_any_mo
     for index in [0, 1, 3] {
         scene.arrives(index, MS);
     }
-    scene.all_due = 50 * MS;
+    // The end of the frame is due later, too late for as many rounds.
+    scene.all_due = 70 * MS;
     assert_eq!(scene.due(), Some(MS + MIN_REORDERING));
     assert!(scene.poll(2 * MS).is_none());
     let want = scene.poll(MS + MIN_REORDERING).unwrap();
     assert_eq!(want.gaps, [(2, 1)]);
-    // The end of the frame is due later.
-    let rest = 50 * MS + MIN_REORDERING;
+    let rest = 70 * MS + MIN_REORDERING;
     scene.arrives(2, 4 * MS);
     let (at, want) = scene.next(4 * MS).unwrap();
     assert_eq!((at, want.gaps), (rest, vec![(4, scene.count() - 4)]));
+}
+
+#[test]
+fn a_chunk_that_three_packets_overtook_is_asked_for_at_once_unless_the_path_reorders() {
+    let mut scene = Scene::new(10);
+    (0..5)
+        .filter(|index| *index != 2)
+        .for_each(|index| scene.arrives(index, MS));
+    scene.all_due = 70 * MS;
+    assert_eq!(scene.due(), Some(MS + MIN_REORDERING));
+    scene.arrives(5, 2 * MS);
+    assert_eq!(scene.due(), Some(2 * MS));
+    scene.nack.record_lateness(MS / 2);
+    assert_eq!(
+        scene.due(),
+        Some(2 * MS + (MS / 2).mul_f64(LATENESS_MARGIN))
+    );
+}
+
+#[test]
+fn nothing_is_asked_for_before_the_end_of_the_frame_where_that_costs_no_round() {
+    let mut scene = Scene::new(10);
+    (0..6)
+        .filter(|index| *index != 2)
+        .for_each(|index| scene.arrives(index, MS));
+    assert_eq!(scene.due(), Some(scene.all_due));
+    assert_eq!(scene.poll(scene.all_due).unwrap().gaps, [(2, 1)]);
 }
 
 #[test]

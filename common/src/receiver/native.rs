@@ -304,7 +304,7 @@ impl NativeSession {
             }
             Packet::Retransmission(chunk) => {
                 self.nack
-                    .record_retransmission(self.extend(chunk), chunk.index, now);
+                    .record_retransmission(self.extend(chunk), chunk, now);
                 self.handle_chunk(header, chunk, Origin::Retransmission, now)
             }
             Packet::Tables(tables) => {

@@ -94,6 +94,9 @@ impl LossProtection {
     /// The parity over the frames so far.
     pub(super) fn close_window(&mut self, plan: &Plan) -> Option<Shards> {
         let frames = std::mem::take(&mut self.window);
+        if frames.is_empty() {
+            return None;
+        }
         let chunks = frames.iter().map(|frame| frame.count()).sum();
         let most = max_shards(chunks);
         let counts = self.parity(chunks, frames.len(), plan);

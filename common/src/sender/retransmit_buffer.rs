@@ -23,6 +23,10 @@ const MAX_RETRANSMISSIONS: u8 = 4;
 /// The most packets that one NACK draws.
 const MAX_ANSWER: usize = 1024;
 
+/// A NACK less than this part of an RTT after a packet left was not made for it,
+/// in percent, since RTTs vary.
+const SOONEST: u32 = 75;
+
 /// Parity that is made for a frame when the first NACK asks for extra.
 const SHARDS_ON_DEMAND: usize = 32;
 
@@ -136,7 +140,8 @@ impl SentFrame {
             let sent = asked
                 .unsent
                 .is_none_or(|unsent| (self.frame.number(), index) < unsent);
-            if !sent || times >= MAX_RETRANSMISSIONS || asked.now.saturating_sub(last) < asked.rtt {
+            let since = asked.now.saturating_sub(last);
+            if !sent || times >= MAX_RETRANSMISSIONS || since < asked.rtt * SOONEST / 100 {
                 continue;
             }
             self.retransmitted

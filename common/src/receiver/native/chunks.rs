@@ -80,7 +80,9 @@ impl NativeSession {
     fn begin(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin, now: Duration) {
         let next = self.counters.frames_sent();
         let joining = self.counters.frames.first().is_none() && !self.counters.is_from_start();
-        self.deadlines.record_begin(number, now);
+        if origin == Origin::Sent {
+            self.deadlines.record_begin(number, now);
+        }
         let contents = FrameContents {
             chunks: chunk.count() as u32,
             bytes: chunk.frame_len,
@@ -121,6 +123,11 @@ impl NativeSession {
         }
         if self.counters.frames.first().is_some() || self.counters.is_from_start() {
             self.await_frames(self.counters.frames_sent(), last.0 + 1, now);
+        }
+        // Parity leaves behind all chunks.
+        for (number, count) in (first.0..).map(FrameNumber).zip(&parity.counts) {
+            let reached = usize::from(*count) + usize::from(parity.index) + 1;
+            self.nack.record_progress(number, reached, now);
         }
         self.rebuilder.add(first, parity) && self.rebuild(first, now)
     }

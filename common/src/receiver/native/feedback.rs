@@ -211,6 +211,7 @@ impl NativeSession {
             counts.expected.saturating_sub(before.expected),
             counts.missing.saturating_sub(before.missing),
             counts.gaps.saturating_sub(before.gaps),
+            self.delay.queueing(),
         );
         let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
         let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
