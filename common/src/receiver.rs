@@ -41,6 +41,7 @@ use formats::FormatCache;
 use namesakes::Namesakes;
 use others::Others;
 use probation::Probation;
+use rtp::RtpSession;
 use selection::EndedStream;
 use session::Session;
 use tile::Tile;
@@ -401,8 +402,19 @@ impl Receiver {
     /// Whether RTP frames come whose size only a session description tells.
     #[must_use]
     pub fn lacks_size(&self) -> bool {
+        self.any_rtp(RtpSession::lacks_size)
+    }
+
+    /// Whether RTP frames come that are fields of interlaced video, each with every
+    /// other row of a picture.
+    #[must_use]
+    pub fn has_fields(&self) -> bool {
+        self.any_rtp(RtpSession::has_fields)
+    }
+
+    fn any_rtp(&self, is_so: impl Fn(&RtpSession) -> bool) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
-        sessions.any(|session| matches!(session, Session::Rtp(session) if session.lacks_size()))
+        sessions.any(|session| matches!(session, Session::Rtp(session) if is_so(session)))
     }
 
     fn session(&self, tile: usize) -> Option<&Session> {

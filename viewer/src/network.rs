@@ -75,6 +75,7 @@ pub struct Network {
     /// What is still to be said of the stream that is followed.
     to_introduce: Option<SocketAddr>,
     size_missed: bool,
+    fields_told: bool,
     /// Addresses of the streams that were followed.
     addresses: Vec<String>,
     /// What the newest of them came over.
@@ -129,6 +130,7 @@ impl Network {
             tracer: None,
             to_introduce: None,
             size_missed: false,
+            fields_told: false,
             addresses: Vec::new(),
             transport: None,
             others: 0,

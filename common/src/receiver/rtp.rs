@@ -43,6 +43,8 @@ pub(super) struct RtpSession {
     /// Where the newest packet ended.
     before: Option<End>,
     proven: bool,
+    /// Its pictures are fields.
+    has_fields: bool,
     bye: Option<Duration>,
     ended: bool,
 }
@@ -105,6 +107,7 @@ impl RtpSession {
             control: (0, 0),
             before: None,
             proven: false,
+            has_fields: false,
             bye: None,
             ended: false,
         }
@@ -139,6 +142,11 @@ impl RtpSession {
     /// Whether frames come without any description of their size.
     pub(super) fn lacks_size(&self) -> bool {
         self.frames.lacks_size()
+    }
+
+    /// Whether each of its pictures is one field of interlaced video.
+    pub(super) fn has_fields(&self) -> bool {
+        self.has_fields
     }
 
     /// Bytes of frames that are held.
@@ -207,6 +215,7 @@ impl RtpSession {
             now,
         );
         self.release(now);
+        self.has_fields |= fits && Fragment::is_field(packet.payload);
         if fits && !self.proven && !fragment.data.is_empty() {
             let goes_on = |before: End| before.goes_on(packet, fragment);
             self.proven = self.state.has_frames() || self.before.is_some_and(goes_on);

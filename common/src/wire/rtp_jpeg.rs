@@ -184,6 +184,13 @@ impl<'a> Fragment<'a> {
         })
     }
 
+    /// Whether the picture of a payload is one field of interlaced video: every
+    /// other row (<https://www.rfc-editor.org/rfc/rfc2435#section-3.1.1>).
+    #[must_use]
+    pub fn is_field(payload: &[u8]) -> bool {
+        matches!(payload.first(), Some(1..=3))
+    }
+
     /// Appends the payload to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let Kind {

@@ -103,6 +103,9 @@ impl Network {
                  description with --sdp FILE.",
             );
         }
+        if self.receiver.has_fields() && !std::mem::replace(&mut self.fields_told, true) {
+            self.console.say(FIELDS);
+        }
     }
 
     /// Says, once, that nobody is there to be asked.
@@ -199,6 +202,11 @@ const CLONED: &str = "The sender's machine has this machine's boot identity and 
 
 /// As a report calls it.
 const TCP: &str = "tcp";
+
+/// What there is to say of pictures of half the height.
+const FIELDS: &str = "These frames are fields of interlaced video, each with every other row of \
+     a picture; each is shown by itself. Have the sender deinterlace, as ffmpeg does with \
+     -vf yadif.";
 
 /// How often the figures are told to the window.
 const NEWS: Duration = Duration::from_millis(200);
