@@ -22,6 +22,9 @@ pub struct Splitter {
     markers: Option<Markers>,
     /// A scan of it has begun.
     in_scan: bool,
+    /// What stands directly before it, or, where it `is_taken`, before the last.
+    lead: BytesMut,
+    is_taken: bool,
     ended: bool,
     broken: u64,
 }
@@ -74,6 +77,13 @@ impl Splitter {
         self.broken
     }
 
+    /// The bytes directly before the JPEG that was taken last: the end of what
+    /// lies between it and the one before, as a header. At most 512.
+    #[must_use]
+    pub fn lead(&self) -> &[u8] {
+        &self.lead
+    }
+
     /// The next JPEG in what was appended; `None`: more is needed.
     pub fn next_jpeg(&mut self) -> Option<Bytes> {
         loop {
@@ -114,7 +124,11 @@ impl Splitter {
         let found = memchr::memmem::find(&self.buffer, &START);
         let kept = if self.ended { 0 } else { ALONE };
         let junk = found.unwrap_or(self.buffer.len().saturating_sub(kept));
-        let _ = self.buffer.split_to(junk);
+        if std::mem::take(&mut self.is_taken) {
+            self.lead.clear();
+        }
+        self.lead.extend_from_slice(&self.buffer.split_to(junk));
+        let _ = self.lead.split_to(self.lead.len().saturating_sub(MAX_LEAD));
         found?;
         self.markers = Some(Markers::from(ALONE));
         self.in_scan = false;
@@ -127,6 +141,7 @@ impl Splitter {
         let len = len.max(ALONE).min(self.buffer.len());
         let jpeg = self.buffer.split_to(len).freeze();
         self.markers = None;
+        self.is_taken = true;
         if is_whole && self.in_scan && jpeg.len() <= MAX_FRAME_BYTES {
             return Some(jpeg);
         }
@@ -134,6 +149,10 @@ impl Splitter {
         None
     }
 }
+
+/// The most bytes of what lies between two JPEGs: more than the header of a part
+/// that any camera writes.
+const MAX_LEAD: usize = 512;
 
 /// How much is read at once: as much as a pipe holds.
 const READ: usize = 64 << 10;

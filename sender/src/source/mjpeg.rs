@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use framegram_common::jpeg::Splitter;
 
 use super::http::{self, Answer, Body};
+use super::paced::{self, Timeline};
 use super::retry::{Retry, redacted};
-use super::{Captured, Content, Request, Source, paced};
+use super::{Captured, Content, Request, Source};
 
 /// Frames a second of a file that has no times and no `--fps`, as FFmpeg takes it.
 const FILE_RATE: f64 = 25.0;
@@ -21,10 +24,20 @@ pub struct Mjpeg {
     path: Option<PathBuf>,
     /// A camera's stream, which is asked for again where it breaks off.
     camera: Option<(String, Retry)>,
-    rate: Option<f64>,
+    times: Times,
     splitter: Splitter,
     ended: bool,
     number: u64,
+}
+
+/// When frames are due.
+enum Times {
+    /// As they come.
+    Live,
+    /// So many a second.
+    Fixed(f64),
+    /// At the times that stand between them; `rate` where there are none.
+    Own { timeline: Timeline, rate: f64 },
 }
 
 impl Mjpeg {
@@ -36,7 +49,7 @@ impl Mjpeg {
             name: name.into(),
             path: None,
             camera: None,
-            rate,
+            times: rate.map_or(Times::Live, Times::Fixed),
             splitter: Splitter::new(),
             ended: false,
             number: 0,
@@ -60,14 +73,32 @@ impl Mjpeg {
     pub fn file(path: &Path, rate: Option<f64>) -> Result<Self> {
         let name = path.display().to_string();
         let input = File::open(path).with_context(|| format!("cannot open {name}"))?;
+        let own = || Times::Own {
+            timeline: Timeline::default(),
+            rate: own_rate(path).unwrap_or(FILE_RATE),
+        };
         Ok(Self {
             path: Some(path.into()),
-            ..Self::stream(input, &name, rate.or(Some(FILE_RATE)))
+            times: rate.map_or_else(own, Times::Fixed),
+            ..Self::stream(input, &name, None)
         })
     }
 }
 
 impl Mjpeg {
+    fn media_time(&mut self) -> Option<Duration> {
+        match &mut self.times {
+            Times::Live => None,
+            Times::Fixed(rate) => Some(paced::media_time(self.number, *rate)),
+            Times::Own { timeline, rate } => {
+                // The viewer's recordings begin with a JPEG, at 0.
+                let first = (self.number == 0).then_some(Duration::ZERO);
+                let stamp = stamp(self.splitter.lead()).or(first);
+                Some(timeline.place(stamp, usual(*rate)))
+            }
+        }
+    }
+
     fn end(&mut self) {
         self.splitter.end();
         self.ended = true;
@@ -85,7 +116,7 @@ impl Source for Mjpeg {
     fn next(&mut self) -> Result<Option<Captured>> {
         loop {
             if let Some(jpeg) = self.splitter.next_jpeg() {
-                let media_time = self.rate.map(|rate| paced::media_time(self.number, rate));
+                let media_time = self.media_time();
                 self.number += 1;
                 if let Some((_, retry)) = &mut self.camera {
                     retry.succeeded();
@@ -131,6 +162,9 @@ impl Source for Mjpeg {
         let input = File::open(path).with_context(|| format!("cannot open {}", self.name))?;
         self.input = Box::new(input);
         self.ended = false;
+        if let Times::Own { timeline, rate } = &mut self.times {
+            timeline.rewind(usual(*rate));
+        }
         Ok(true)
     }
 
@@ -139,9 +173,43 @@ impl Source for Mjpeg {
     }
 
     fn frame_rate(&self) -> Option<f64> {
-        self.rate
+        match &self.times {
+            Times::Live => None,
+            Times::Fixed(rate) | Times::Own { rate, .. } => Some(*rate),
+        }
     }
 }
+
+/// The time in a header before a JPEG, as mjpg-streamer, ustreamer and the
+/// viewer write it.
+fn stamp(lead: &[u8]) -> Option<Duration> {
+    let lead = String::from_utf8_lossy(lead).to_ascii_lowercase();
+    let (_, behind) = lead.rsplit_once("x-timestamp:")?;
+    let seconds = behind.lines().next()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Frames a second by the times of the second and the third.
+fn own_rate(path: &Path) -> Option<f64> {
+    let (mut file, mut splitter) = (File::open(path).ok()?, Splitter::new());
+    let mut stamps = Vec::new();
+    while stamps.len() < 3 {
+        if splitter.next_jpeg().is_some() {
+            stamps.push(stamp(splitter.lead()));
+        } else if splitter.read_from(&mut file).ok()? == 0 {
+            return None;
+        }
+    }
+    let rate = stamps[2]?.checked_sub(stamps[1]?)?.as_secs_f64().recip();
+    RATES.contains(&rate).then_some(rate)
+}
+
+fn usual(rate: f64) -> Duration {
+    Duration::from_secs_f64(1.0 / rate)
+}
+
+/// Frames a second that are believed.
+const RATES: RangeInclusive<f64> = 0.001..=1000.0;
 
 #[cfg(test)]
 mod tests;

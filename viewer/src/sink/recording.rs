@@ -1,5 +1,6 @@
 //! Frames into a file or a pipe: the JPEGs as they came, or decoded as Y4M.
 
+mod times;
 mod y4m;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -16,13 +17,14 @@ use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::{Decoder, Undecodable};
 
+use self::times::Times;
 use self::y4m::Y4mRecorder;
 use super::{Flow, Shown, Sink, Status, TICK};
 
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// The JPEGs as they arrived, one after another
+    /// The JPEGs as they arrived, with their times between them
     Mjpeg,
     /// Decoded frames (YUV4MPEG2, full range)
     Y4m,
@@ -57,7 +59,7 @@ enum Out {
 }
 
 enum Writer {
-    Mjpeg(Decoder),
+    Mjpeg(Decoder, Times),
     Y4m(Box<Y4mRecorder>),
 }
 
@@ -133,7 +135,7 @@ impl Recording {
             out,
             name,
             writer: match format {
-                Format::Mjpeg => Writer::Mjpeg(decoder),
+                Format::Mjpeg => Writer::Mjpeg(decoder, Times::default()),
                 Format::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoder))),
             },
             closed: false,
@@ -147,9 +149,14 @@ impl Recording {
     /// Writes the frame. Returns whether it is in the recording.
     fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {
-            Writer::Mjpeg(decoder) => {
+            Writer::Mjpeg(decoder, times) => {
                 decoder.check(&frame.jpeg)?;
+                times.write(frame, &mut self.out)?;
                 self.out.write_all(&frame.jpeg)?;
+                if !frame.jpeg.ends_with(&END) {
+                    // What follows is not to be taken for coded data.
+                    self.out.write_all(&END)?;
+                }
             }
             Writer::Y4m(y4m) => y4m.write(frame, &mut self.out)?,
         }
@@ -223,7 +230,7 @@ impl Recording {
 impl Sink for Recording {
     fn take_remark(&mut self) -> Option<String> {
         match &mut self.writer {
-            Writer::Mjpeg(decoder) => decoder.take_remark(),
+            Writer::Mjpeg(decoder, _) => decoder.take_remark(),
             Writer::Y4m(y4m) => y4m.take_remark(),
         }
     }
@@ -314,6 +321,9 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The end of a JPEG.
+const END: [u8; 2] = [0xff, 0xd9];
+
 /// Gathers the rows of a Y4M picture; larger writes, as those of whole JPEGs,
 /// go past it.
 const BUFFER: usize = 64 << 10;
@@ -371,7 +381,9 @@ mod tests {
             quadrants(32, 32),
         ];
         let (bytes, shown, finished) = record("a.mjpeg", &jpegs);
-        assert_eq!(bytes, [jpegs[0].as_slice(), &jpegs[3]].concat());
+        let header = "\r\n--framegram\r\nContent-Type: image/jpeg\r\nX-Timestamp: 0.100000\r\n\r\n";
+        let wanted = [jpegs[0].as_slice(), header.as_bytes(), &jpegs[3]];
+        assert_eq!(bytes, wanted.concat());
         let broken = Shown::Undecodable;
         assert_eq!(shown, [Shown::Yes, broken, broken, Shown::Yes]);
         finished.unwrap();

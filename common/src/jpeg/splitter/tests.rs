@@ -145,3 +145,23 @@ proptest! {
         prop_assert_eq!(split(&stream, piece), (jpegs, 0));
     }
 }
+
+#[test]
+fn what_stands_before_a_jpeg_is_told_in_whatever_pieces_it_came() {
+    let one = jpeg(1);
+    let stream = [b"one", &one[..], &one, b"two", &one, &[7; 1_000], &one].concat();
+    for piece in [1, 5, 4_096] {
+        let mut splitter = Splitter::new();
+        let mut leads = Vec::new();
+        for bytes in stream.chunks(piece) {
+            splitter.push(bytes);
+            while splitter.next_jpeg().is_some() {
+                leads.push(splitter.lead().to_vec());
+            }
+        }
+        assert_eq!(
+            leads,
+            [b"one".to_vec(), vec![], b"two".to_vec(), vec![7; MAX_LEAD]]
+        );
+    }
+}
