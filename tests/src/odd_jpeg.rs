@@ -69,6 +69,21 @@ pub enum Tables {
     Three,
 }
 
+/// Sampling factors across and down of each component, as they are met.
+pub const SAMPLINGS: [&[(usize, usize)]; 11] = [
+    &[(2, 2), (1, 1), (1, 1)],
+    &[(2, 1), (1, 1), (1, 1)],
+    &[(1, 1), (1, 1), (1, 1)],
+    &[(1, 2), (1, 1), (1, 1)],
+    &[(4, 1), (1, 1), (1, 1)],
+    &[(1, 4), (1, 1), (1, 1)],
+    &[(1, 1)],
+    &[(2, 2)],
+    &[(2, 2), (2, 1), (2, 1)],
+    &[(2, 2), (1, 2), (1, 2)],
+    &[(2, 1), (2, 1), (2, 1)],
+];
+
 impl Oddities {
     /// Nothing is odd.
     #[must_use]
@@ -100,19 +115,6 @@ impl Oddities {
     /// Some of them, as often alone as many together.
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Self {
-        const SAMPLINGS: [&[(usize, usize)]; 11] = [
-            &[(2, 2), (1, 1), (1, 1)],
-            &[(2, 1), (1, 1), (1, 1)],
-            &[(1, 1), (1, 1), (1, 1)],
-            &[(1, 2), (1, 1), (1, 1)],
-            &[(4, 1), (1, 1), (1, 1)],
-            &[(1, 4), (1, 1), (1, 1)],
-            &[(1, 1)],
-            &[(2, 2)],
-            &[(2, 2), (2, 1), (2, 1)],
-            &[(2, 2), (1, 2), (1, 2)],
-            &[(2, 1), (2, 1), (2, 1)],
-        ];
         let mut odd = Self::none((rng.usize(17..90), rng.usize(17..90)), rng.u64(..));
         let share = [0.05, 0.15, 0.4][rng.usize(..3)];
         let is = |rng: &mut Rng| rng.f64() < share;

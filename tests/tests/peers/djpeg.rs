@@ -16,8 +16,14 @@ const TRIALS: u64 = 3_000;
 /// Pixels as red, green and blue, width and height, as `djpeg` decodes them; it
 /// tells warnings, and decodes all the same.
 fn djpeg(jpeg: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
+    run(jpeg, &["-ppm"])
+}
+
+/// The same in the colours that the arguments ask for.
+pub(super) fn run(jpeg: &[u8], arguments: &[&str]) -> Option<(Vec<u8>, usize, usize)> {
     let mut child = Command::new("djpeg")
-        .args(["-dct", "int", "-ppm"])
+        .args(["-dct", "int"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may fail")]
 
+mod corpus;
 mod djpeg;
 mod ffmpeg;
 mod gstreamer;
