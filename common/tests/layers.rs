@@ -11,11 +11,12 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, UseTree};
 
 /// The crates: folder, name, and the crates of the workspace that they may use.
-const CRATES: [(&str, &str, &[&str]); 7] = [
+const CRATES: [(&str, &str, &[&str]); 8] = [
     ("common", "framegram_common", &[]),
     ("common/cli", "framegram_cli", &[]),
     ("common/media", "framegram_media", &["framegram_common"]),
     ("common/net", "framegram_net", &[]),
+    ("common/window", "framegram_window", &["framegram_media"]),
     (
         "lab",
         "framegram_lab",
@@ -35,6 +36,7 @@ const CRATES: [(&str, &str, &[&str]); 7] = [
             "framegram_media",
             "framegram_net",
             "framegram_lab",
+            "framegram_window",
         ],
     ),
     (
@@ -46,6 +48,7 @@ const CRATES: [(&str, &str, &[&str]); 7] = [
             "framegram_media",
             "framegram_net",
             "framegram_lab",
+            "framegram_window",
         ],
     ),
 ];
@@ -135,7 +138,7 @@ fn the_protocol_asks_no_operating_system() {
 /// name: they do not know what is typed there.
 #[test]
 fn libraries_name_no_flag() {
-    for folder in ["common", "common/media", "common/net"] {
+    for folder in ["common", "common/media", "common/net", "common/window"] {
         let source = root().join(folder).join("src");
         let mut files = Vec::new();
         list(&source, &mut files);

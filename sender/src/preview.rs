@@ -1,16 +1,14 @@
 //! A window that shows what is being sent: the very JPEGs, decoded again.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use framegram_cli::threads::{Thread, Threads};
-use framegram_media::{Decoder, Reduction, XrgbImage};
-use minifb::{InputCallback, Key, ScaleMode, Window, WindowOptions};
+use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
+use framegram_window::{ESCAPE, Input, Scaler, Window, fit};
 
 use crate::latest::{Latest, latest};
 
@@ -22,7 +20,7 @@ const CLOSING: Duration = Duration::from_millis(300);
 
 /// The window's size until it is dragged to another, in pixels; the picture
 /// keeps its proportions within.
-const SIZE: (usize, usize) = (640, 360);
+const SIZE: (u32, u32) = (640, 360);
 
 /// A window in a thread of its own. Closing it ends the window, not the stream.
 pub(crate) struct Preview {
@@ -47,9 +45,10 @@ impl Preview {
                 Err(error) => (None, Err(error)),
             };
             if opened.send(result).is_ok()
-                && let Some(window) = window
+                && let Some(mut window) = window
             {
-                show(window, &shown, decoder);
+                show(&mut window, &shown, decoder);
+                window.close();
             }
         })?;
         is_open.recv().context("the window's thread ended")??;
@@ -78,48 +77,46 @@ impl Drop for Preview {
 }
 
 fn open_window() -> Result<Window> {
-    let options = WindowOptions {
-        resize: true,
-        scale_mode: ScaleMode::AspectRatioStretch,
-        ..WindowOptions::default()
-    };
-    let mut window = Window::new("framegram-send", SIZE.0, SIZE.1, options)
-        .map_err(|error| anyhow!("there is no display for --preview ({error}): remove it"))?;
-    // Frames set the pace.
-    window.set_target_fps(0);
-    Ok(window)
+    Window::open("framegram-send", "framegram-send", SIZE)
+        .context("there is no display for --preview: remove it")
 }
 
-fn show(mut window: Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
-    let mut image = XrgbImage::default();
-    let quit = Rc::new(Cell::new(false));
-    window.set_input_callback(Box::new(Quit(Rc::clone(&quit))));
-    while window.is_open() && !quit.get() {
-        let decoded = match newest.recv_timeout(PATIENCE) {
-            Ok(jpeg) => decoder.decode(&jpeg, Reduction::None, &mut image).ok(),
-            Err(RecvTimeoutError::Timeout) => None,
+fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
+    let (mut image, mut scaler) = (XrgbImage::default(), Scaler::default());
+    let mut pixels = Vec::new();
+    loop {
+        let mut changed = match newest.recv_timeout(PATIENCE) {
+            Ok(jpeg) => decode(&mut decoder, &jpeg, window.size(), &mut image).is_ok(),
+            Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if decoded.is_none() {
-            window.update();
-        } else if window
-            .update_with_buffer(&image.pixels, image.width, image.height)
-            .is_err()
-        {
-            return;
+        for input in window.poll() {
+            match input {
+                Input::Close | Input::Key('q' | ESCAPE) => return,
+                Input::Uncovered => changed = true,
+                Input::Key(_) | Input::Click(..) => {}
+            }
+        }
+        if changed {
+            let (width, height) = window.size();
+            pixels.resize(width * height, 0);
+            scaler.draw_centred(&image, &mut pixels, (width, height));
+            if window.draw(&pixels).is_err() {
+                return;
+            }
         }
     }
 }
 
-/// Hears the keys that close the window, however shortly they are pressed.
-struct Quit(Rc<Cell<bool>>);
-
-impl InputCallback for Quit {
-    fn add_char(&mut self, _: u32) {}
-
-    fn set_key_state(&mut self, key: Key, pressed: bool) {
-        if pressed && matches!(key, Key::Escape | Key::Q) {
-            self.0.set(true);
-        }
-    }
+/// Decodes a picture no larger than it is seen.
+fn decode(
+    decoder: &mut Decoder,
+    jpeg: &[u8],
+    size: (usize, usize),
+    image: &mut XrgbImage,
+) -> Result<(), Undecodable> {
+    let coded = decoder.size(jpeg)?;
+    let area = fit(coded, size);
+    let reduction = Reduction::towards(coded, (area.width, area.height));
+    decoder.decode(jpeg, reduction, image)
 }

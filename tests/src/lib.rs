@@ -10,6 +10,7 @@
 //! programs.
 
 pub mod clocks;
+pub mod compositor;
 pub mod concealment;
 pub mod congestion;
 pub mod counting;

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use image::RgbImage;
 use x11rb::CURRENT_TIME;
@@ -95,15 +96,19 @@ impl Screen {
     /// The title of a window.
     #[must_use]
     pub fn title(&self, window: Window) -> String {
-        let name: u32 = AtomEnum::WM_NAME.into();
-        let title = self
-            .connection
-            .get_property(false, window, name, AtomEnum::ANY, 0, 1_024)
-            .ok()
-            .and_then(|cookie| cookie.reply().ok());
-        title.map_or_else(String::new, |title| {
-            String::from_utf8_lossy(&title.value).into_owned()
-        })
+        let read = |name: u32| {
+            let cookie = self
+                .connection
+                .get_property(false, window, name, AtomEnum::ANY, 0, 1_024);
+            let value = cookie.ok()?.reply().ok()?.value;
+            (!value.is_empty()).then(|| String::from_utf8_lossy(&value).into_owned())
+        };
+        let newer = || {
+            let name = self.connection.intern_atom(true, b"_NET_WM_NAME").ok()?;
+            read(name.reply().ok()?.atom)
+        };
+        let title = read(AtomEnum::WM_NAME.into()).or_else(newer);
+        title.unwrap_or_default()
     }
 
     /// Width and height of a window; `None` where it is gone.
@@ -128,6 +133,18 @@ impl Screen {
             .flat_map(|pixel| [pixel[2], pixel[1], pixel[0]])
             .collect();
         RgbImage::from_raw(width.into(), height.into(), rgb)
+    }
+
+    /// Gives a window the keyboard.
+    ///
+    /// # Panics
+    /// Where the X server is gone.
+    pub fn focus(&self, window: Window) {
+        let connection = &self.connection;
+        connection
+            .set_input_focus(InputFocus::POINTER_ROOT, window, CURRENT_TIME)
+            .expect("connected");
+        connection.sync().expect("connected");
     }
 
     /// Presses and releases a key, named by what it writes (`q`, ` `).
@@ -162,47 +179,48 @@ impl Screen {
             .position(|key| key[0] == symbol);
         let place = place.expect("the keyboard has the key");
         let code = first + u8::try_from(place).expect("codes are bytes");
-        connection
-            .set_input_focus(InputFocus::POINTER_ROOT, window, CURRENT_TIME)
-            .expect("connected");
+        self.focus(window);
         for event in [KEY_PRESS_EVENT, KEY_RELEASE_EVENT] {
-            connection
-                .xtest_fake_input(event, code, CURRENT_TIME, self.root, 0, 0, 0)
-                .expect("connected");
+            self.fake(event, code, (0, 0));
         }
-        connection.sync().expect("connected");
     }
 
     /// Presses the left button of the mouse at a place of a window, or lets it go.
     ///
     /// # Panics
     /// Where the X server is gone.
-    pub fn mouse(&self, window: Window, (x, y): (i16, i16), pressed: bool) {
-        let connection = &self.connection;
-        let place = connection.translate_coordinates(window, self.root, x, y);
-        let place = place
-            .expect("connected")
-            .reply()
-            .expect("the window is there");
+    pub fn mouse(&self, window: Window, place: (i16, i16), pressed: bool) {
+        let place = self.point(window, place);
         let button = if pressed {
             BUTTON_PRESS_EVENT
         } else {
             BUTTON_RELEASE_EVENT
         };
-        for (event, detail) in [(MOTION_NOTIFY_EVENT, 0), (button, 1)] {
-            connection
-                .xtest_fake_input(
-                    event,
-                    detail,
-                    CURRENT_TIME,
-                    self.root,
-                    place.dst_x,
-                    place.dst_y,
-                    0,
-                )
-                .expect("connected");
-        }
-        connection.sync().expect("connected");
+        self.fake(button, 1, place);
+    }
+
+    /// Moves the mouse to a place of a window; where that is on the screen.
+    ///
+    /// # Panics
+    /// Where the X server is gone.
+    pub fn point(&self, window: Window, (x, y): (i16, i16)) -> (i16, i16) {
+        let place = self
+            .connection
+            .translate_coordinates(window, self.root, x, y);
+        let place = place
+            .expect("connected")
+            .reply()
+            .expect("the window is there");
+        let place = (place.dst_x, place.dst_y);
+        self.fake(MOTION_NOTIFY_EVENT, 0, place);
+        place
+    }
+
+    fn fake(&self, event: u8, detail: u8, (x, y): (i16, i16)) {
+        self.connection
+            .xtest_fake_input(event, detail, CURRENT_TIME, self.root, x, y, 0)
+            .expect("connected");
+        self.connection.sync().expect("connected");
     }
 
     /// Gives a window another size, and puts it into the screen's corner: what
@@ -240,6 +258,23 @@ impl Screen {
     }
 }
 
+impl Screen {
+    /// Keeps what is seen, where a test has failed.
+    pub(crate) fn keep(&self) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if std::thread::panicking()
+            && let Some(seen) = self.look(self.root)
+        {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let file = format!("framegram-screen-{}-{number}.png", std::process::id());
+            let file = std::env::temp_dir().join(file);
+            if seen.save(&file).is_ok() {
+                eprintln!("what was on the screen is in {}", file.display());
+            }
+        }
+    }
+}
+
 impl Default for Screen {
     fn default() -> Self {
         Self::new()
@@ -248,15 +283,7 @@ impl Default for Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Some(seen) = self.look(self.root)
-        {
-            let file = format!("framegram-screen-{}.png", std::process::id());
-            let file = std::env::temp_dir().join(file);
-            if seen.save(&file).is_ok() {
-                eprintln!("what was on the screen is in {}", file.display());
-            }
-        }
+        self.keep();
         let _ = self.server.kill();
         let _ = self.server.wait();
     }

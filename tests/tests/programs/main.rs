@@ -13,4 +13,5 @@ mod over_a_relay;
 mod pull;
 mod standing_still;
 mod tcp;
+mod wayland;
 mod window;

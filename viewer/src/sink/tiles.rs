@@ -153,7 +153,7 @@ impl Sink for Tiles {
             return Ok(Flow::Continue);
         };
         self.next_draw = status.now + DRAW;
-        window.tend(&labels(status), status.live, status.now)
+        window.tend(&labels(status), status.live)
     }
 
     fn is_idle(&self) -> bool {

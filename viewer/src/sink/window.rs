@@ -1,36 +1,28 @@
 //! A window: the newest frame in its proportions, and what is to be told over it.
 
-mod area;
 mod canvas;
-mod desktop;
 mod keys;
-mod scaler;
 pub(crate) mod wall;
 
 use std::mem::swap;
 use std::ops::Range;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
-use minifb::{ScaleMode, WindowOptions};
+use framegram_window::{Input, fit};
 
-use self::canvas::{Canvas, Place, fit};
-use self::desktop::Desktop;
-use self::keys::{Command, HELP, Keyboard};
+use self::canvas::{Canvas, Place};
+use self::keys::{Command, HELP};
 use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
 use crate::conceal::Stale;
 
 /// A window with a picture. Lives on the main thread.
 pub struct Window {
-    inner: minifb::Window,
-    commands: Receiver<Command>,
-    /// `None` where the window cannot be changed from outside.
-    desktop: Option<Desktop>,
+    inner: framegram_window::Window,
     decoder: Decoder,
     canvas: Canvas,
     /// The frame that is seen.
@@ -49,7 +41,6 @@ pub struct Window {
     message: Option<(String, Duration)>,
     /// What is on the screen now.
     drawn: Drawn,
-    title: String,
 }
 
 /// A decoded frame and the JPEG it came as, for snapshots and other sizes.
@@ -69,7 +60,6 @@ struct Drawn {
     size: (usize, usize),
     panels: Vec<(Place, Vec<String>)>,
     dim: bool,
-    at: Duration,
 }
 
 impl Window {
@@ -78,28 +68,8 @@ impl Window {
     /// # Errors
     /// When there is no display.
     pub fn open(greeting: Vec<String>, series: Series) -> anyhow::Result<Self> {
-        let options = WindowOptions {
-            resize: true,
-            // Pictures are handed over in the window's size.
-            scale_mode: ScaleMode::UpperLeft,
-            ..WindowOptions::default()
-        };
-        let title = "framegram";
-        let mut inner =
-            minifb::Window::new(title, FIRST_SIZE.0, FIRST_SIZE.1, options).map_err(|error| {
-                anyhow!("there is no display for a window ({error}): use --headless")
-            })?;
-        // It would sleep between updates.
-        inner.set_target_fps(0);
-        let (keyboard, commands) = Keyboard::new();
-        inner.set_input_callback(Box::new(keyboard));
-        let desktop = u32::try_from(inner.get_window_handle() as usize)
-            .ok()
-            .and_then(Desktop::around);
         Ok(Self {
-            inner,
-            commands,
-            desktop,
+            inner: open(FIRST_SIZE)?,
             decoder: Decoder::new()?,
             canvas: Canvas::default(),
             seen: None,
@@ -112,14 +82,13 @@ impl Window {
             help: false,
             message: None,
             drawn: Drawn::default(),
-            title: title.to_owned(),
         })
     }
 
     /// Decodes a frame no larger than it will be seen, and keeps it as seen.
     fn take(&mut self, jpeg: &Bytes, stale: &[Range<u32>]) -> Result<(), Undecodable> {
         let coded = self.decoder.size(jpeg)?;
-        let area = fit(coded, self.inner.get_size());
+        let area = fit(coded, self.inner.size());
         let reduction = Reduction::towards(coded, (area.width, area.height));
         self.decoder.decode(jpeg, reduction, &mut self.spare)?;
         let seen = self.seen.get_or_insert_with(|| Seen {
@@ -142,23 +111,18 @@ impl Window {
     /// Opens the picture out to its own size, once, unless a person has chosen
     /// another.
     fn unfold(&mut self, jpeg: &Bytes) {
-        let Some(desktop) = &self.desktop else { return };
-        let Ok(coded) = self.decoder.size(jpeg) else {
-            return;
-        };
-        if self.inner.get_size() != FIRST_SIZE || desktop.is_fullscreen() {
-            return;
+        if let Ok(coded) = self.decoder.size(jpeg)
+            && let Some(screen) = self.inner.screen().filter(|_| self.inner.is_as_opened())
+        {
+            let size = comfortable(coded, screen, self.inner.scale());
+            self.inner.resize(size);
         }
-        let (width, height) = comfortable(coded, desktop.screen());
-        // A window manager that will have it otherwise is right.
-        let _ = desktop.resize(width, height);
-        self.inner.update();
     }
 
     fn obey(&mut self, command: Command, status: &Status) -> Flow {
         match command {
             Command::Quit => return Flow::Quit,
-            Command::Fullscreen => self.toggle_fullscreen(status.now),
+            Command::Fullscreen => self.inner.toggle_fullscreen(),
             Command::Freeze => self.frozen = !self.frozen && self.seen.is_some(),
             Command::Snapshot => self.write_snapshot(status.now),
             Command::Overlay => self.overlay = !self.overlay,
@@ -167,13 +131,6 @@ impl Window {
             Command::Pick(_) | Command::Unpick => {}
         }
         Flow::Continue
-    }
-
-    fn toggle_fullscreen(&mut self, now: Duration) {
-        let done = self.desktop.as_mut().map(Desktop::toggle_fullscreen);
-        if !matches!(done, Some(Ok(()))) {
-            self.say("this desktop does not support fullscreen", now);
-        }
     }
 
     fn write_snapshot(&mut self, now: Duration) {
@@ -217,10 +174,9 @@ impl Window {
             panels.push((Place::BottomLeft, notes));
         }
         Drawn {
-            size: self.inner.get_size(),
+            size: self.inner.size(),
             panels,
             dim: silence.is_some() && !self.frozen,
-            at: status.now,
         }
     }
 
@@ -243,10 +199,10 @@ impl Window {
         let seen = self.seen.as_ref();
         let picture = seen.map(|seen| &seen.picture);
         let plain = drawn.panels.is_empty() && !drawn.dim;
-        let update = match picture {
-            Some(picture) if plain && (picture.width, picture.height) == drawn.size => self
-                .inner
-                .update_with_buffer(&picture.pixels, width, height),
+        let pixels = match picture {
+            Some(picture) if plain && (picture.width, picture.height) == drawn.size => {
+                &picture.pixels
+            }
             _ => {
                 self.canvas.resize(width, height);
                 match picture {
@@ -262,12 +218,11 @@ impl Window {
                 for (place, lines) in &drawn.panels {
                     self.canvas.draw_panel(*place, lines);
                 }
-                self.inner
-                    .update_with_buffer(self.canvas.pixels(), width, height)
+                self.canvas.pixels()
             }
         };
         self.drawn = drawn;
-        update.context("cannot draw in the window")
+        self.inner.draw(pixels)
     }
 
     /// The seen frame, if the window is now so large that more of it shows.
@@ -276,14 +231,6 @@ impl Window {
         let area = fit(seen.coded, size);
         let needed = Reduction::towards(seen.coded, (area.width, area.height));
         (needed < seen.reduction).then(|| (seen.jpeg.clone(), seen.stale_units.clone()))
-    }
-
-    fn retitle(&mut self, status: &Status) {
-        let title = status.live.title();
-        if title != self.title {
-            self.inner.set_title(&title);
-            self.title = title;
-        }
     }
 }
 
@@ -309,24 +256,28 @@ impl Sink for Window {
     }
 
     fn tend(&mut self, status: &Status) -> anyhow::Result<Flow> {
-        self.inner.update();
-        while let Ok(command) = self.commands.try_recv() {
-            if self.obey(command, status) == Flow::Quit {
-                return Ok(Flow::Quit);
+        let mut uncovered = false;
+        for input in self.inner.poll() {
+            let flow = match input {
+                Input::Close => Flow::Quit,
+                Input::Key(key) => {
+                    keys::command(key).map_or(Flow::Continue, |command| self.obey(command, status))
+                }
+                Input::Uncovered => {
+                    uncovered = true;
+                    Flow::Continue
+                }
+                Input::Click(..) => Flow::Continue,
+            };
+            if flow == Flow::Quit {
+                return Ok(flow);
             }
         }
-        if !self.inner.is_open() {
-            return Ok(Flow::Quit);
-        }
         self.message.take_if(|(_, until)| *until <= status.now);
-        self.retitle(status);
+        self.inner.set_title(&status.live.title());
         let wanted = self.wanted(status);
-        let same = Drawn {
-            at: self.drawn.at,
-            ..wanted
-        } == self.drawn;
-        if !same || status.now.saturating_sub(self.drawn.at) >= REFRESH {
-            self.draw(self.wanted(status))?;
+        if uncovered || wanted != self.drawn {
+            self.draw(wanted)?;
         }
         Ok(Flow::Continue)
     }
@@ -340,14 +291,21 @@ impl Sink for Window {
     }
 }
 
+/// Opens a window, the same for one stream and for several.
+fn open(size: (u32, u32)) -> anyhow::Result<framegram_window::Window> {
+    framegram_window::Window::open("framegram-view", "framegram", size)
+        .context("there is no display for a window: use --headless")
+}
+
 /// The size for a window that a picture looks well in: its own, unless that is
-/// tiny or does not fit the screen.
-fn comfortable(picture: (usize, usize), screen: (usize, usize)) -> (usize, usize) {
+/// tiny or does not fit the screen, which may be `scale`d.
+fn comfortable(picture: (usize, usize), screen: (usize, usize), scale: f64) -> (usize, usize) {
     let most = (screen.0 * 9 / 10, screen.1 * 9 / 10);
+    let least = (LEAST_WIDTH * scale) as usize;
     let within = if picture.0 > most.0 || picture.1 > most.1 {
         most
-    } else if picture.0 < LEAST_WIDTH {
-        (LEAST_WIDTH.min(most.0), most.1)
+    } else if picture.0 < least {
+        (least.min(most.0), most.1)
     } else {
         return picture;
     };
@@ -356,18 +314,15 @@ fn comfortable(picture: (usize, usize), screen: (usize, usize)) -> (usize, usize
 }
 
 /// The window before the first frame says how large it should be.
-const FIRST_SIZE: (usize, usize) = (960, 540);
+const FIRST_SIZE: (u32, u32) = (960, 540);
 
-/// Pictures that are smaller are stretched to this width, in pixels.
-const LEAST_WIDTH: usize = 480;
+/// Pictures that are smaller are stretched to this width, in pixels of a screen
+/// that is not scaled.
+const LEAST_WIDTH: f64 = 480.0;
 
 /// Frames wake the program; keys and a new size of the window are looked for
 /// this often. Not noticed by a person, and below a hundredth of a processor.
 const EVENTS: Duration = Duration::from_millis(10);
-
-/// The window is drawn again this often without a reason that could be seen
-/// here: another window may have covered it.
-const REFRESH: Duration = Duration::from_millis(500);
 
 /// So long without a frame is worth a word.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -382,10 +337,11 @@ mod tests {
     #[test]
     fn a_window_is_as_large_as_its_picture_where_that_is_comfortable() {
         let screen = (1920, 1080);
-        assert_eq!(comfortable((640, 360), screen), (640, 360));
-        assert_eq!(comfortable((160, 120), screen), (480, 360));
-        assert_eq!(comfortable((3840, 2160), screen), (1728, 972));
-        assert_eq!(comfortable((100, 4000), screen), (24, 972));
-        assert_eq!(comfortable((64, 64), (300, 200)), (180, 180));
+        assert_eq!(comfortable((640, 360), screen, 1.0), (640, 360));
+        assert_eq!(comfortable((160, 120), screen, 1.0), (480, 360));
+        assert_eq!(comfortable((3840, 2160), screen, 1.0), (1728, 972));
+        assert_eq!(comfortable((100, 4000), screen, 1.0), (24, 972));
+        assert_eq!(comfortable((160, 120), screen, 2.0), (960, 720));
+        assert_eq!(comfortable((64, 64), (300, 200), 1.0), (180, 180));
     }
 }

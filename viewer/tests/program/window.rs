@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use framegram_media::{Decoder, Reduction, XrgbImage};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    AtomEnum, ConfigureWindowAux, ConnectionExt, EventMask, GetGeometryReply, ImageFormat,
-    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, KeyButMask, KeyPressEvent, Window,
+    AtomEnum, ConfigureWindowAux, ConnectionExt, GetGeometryReply, ImageFormat, InputFocus,
+    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window,
 };
+use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 use crate::support::{Folder, Viewer, json, picture, send, viewer};
@@ -134,27 +135,12 @@ impl Screen {
             .chunks(per_code)
             .position(|keys| keys[0] == u32::from(key));
         let detail = least + index.unwrap() as u8;
-        for (response_type, mask) in [
-            (KEY_PRESS_EVENT, EventMask::KEY_PRESS),
-            (KEY_RELEASE_EVENT, EventMask::KEY_RELEASE),
-        ] {
-            let event = KeyPressEvent {
-                response_type,
-                detail,
-                sequence: 0,
-                time: x11rb::CURRENT_TIME,
-                root: self.root,
-                event: window,
-                child: x11rb::NONE,
-                root_x: 0,
-                root_y: 0,
-                event_x: 0,
-                event_y: 0,
-                state: KeyButMask::default(),
-                same_screen: true,
-            };
+        self.connection
+            .set_input_focus(InputFocus::POINTER_ROOT, window, x11rb::CURRENT_TIME)
+            .unwrap();
+        for event in [KEY_PRESS_EVENT, KEY_RELEASE_EVENT] {
             self.connection
-                .send_event(false, window, mask, event)
+                .xtest_fake_input(event, detail, x11rb::CURRENT_TIME, self.root, 0, 0, 0)
                 .unwrap();
         }
         self.connection.flush().unwrap();

@@ -3,12 +3,11 @@
 use std::ops::Range;
 
 use framegram_media::XrgbImage;
+use framegram_window::{Area, Scaler, fit};
 use noto_sans_mono_bitmap::{
     FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
 };
 
-use super::area::Area;
-use super::scaler::Scaler;
 use crate::conceal::Stale;
 
 /// What is shown in a window, one word `0x00RRGGBB` a pixel.
@@ -45,10 +44,8 @@ impl Canvas {
 
     /// Draws the picture as large as fits, black beside it.
     pub(super) fn draw_picture(&mut self, picture: &XrgbImage) {
-        let area = fit((picture.width, picture.height), (self.width, self.height));
-        self.blacken_around(area);
         self.scaler
-            .draw(picture, &mut self.pixels, self.width, area);
+            .draw_centred(picture, &mut self.pixels, (self.width, self.height));
     }
 
     /// Draws one of several pictures as large as fits into an area, with lines of
@@ -195,38 +192,6 @@ impl Canvas {
                 *pixel = mix(*pixel, TEXT, u32::from(ink));
             }
         }
-    }
-
-    fn blacken_around(&mut self, area: Area) {
-        for (y, row) in self.pixels.chunks_exact_mut(self.width.max(1)).enumerate() {
-            if (area.y..area.y + area.height).contains(&y) {
-                row[..area.x].fill(BLACK);
-                row[area.x + area.width..].fill(BLACK);
-            } else {
-                row.fill(BLACK);
-            }
-        }
-    }
-}
-
-/// The largest area in the proportions of `picture` that fits into `window`, in its middle.
-pub(super) fn fit(picture: (usize, usize), window: (usize, usize)) -> Area {
-    if picture.0 == 0 || picture.1 == 0 {
-        return Area::default();
-    }
-    let (width, height) = if window.0 * picture.1 <= window.1 * picture.0 {
-        let height = (window.0 * picture.1 + picture.0 / 2) / picture.0;
-        (window.0, height.clamp(1, window.1.max(1)))
-    } else {
-        let width = (window.1 * picture.0 + picture.1 / 2) / picture.1;
-        (width.clamp(1, window.0.max(1)), window.1)
-    };
-    let (width, height) = (width.min(window.0), height.min(window.1));
-    Area {
-        x: (window.0 - width) / 2,
-        y: (window.1 - height) / 2,
-        width,
-        height,
     }
 }
 

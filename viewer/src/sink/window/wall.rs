@@ -1,16 +1,12 @@
 //! A window with several senders in tiles; one of them can be picked.
 
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use framegram_media::XrgbImage;
-use minifb::{MouseButton, MouseMode, ScaleMode, WindowOptions};
+use framegram_window::{Area, Input, fit};
 
-use super::area::Area;
-use super::canvas::{Canvas, Place, fit};
-use super::desktop::Desktop;
-use super::keys::{Command, Keyboard, WALL_HELP};
+use super::canvas::{Canvas, Place};
+use super::keys::{self, Command, WALL_HELP};
 use crate::report::live::Live;
 use crate::sink::Flow;
 
@@ -26,9 +22,7 @@ pub(crate) struct Tile<'a> {
 
 /// The window. Lives on the main thread.
 pub(crate) struct Wall {
-    inner: minifb::Window,
-    commands: Receiver<Command>,
-    desktop: Option<Desktop>,
+    inner: framegram_window::Window,
     canvas: Canvas,
     faces: Vec<Face>,
     greeting: Vec<String>,
@@ -36,8 +30,6 @@ pub(crate) struct Wall {
     picked: Option<usize>,
     frozen: bool,
     help: bool,
-    pressed: bool,
-    title: String,
     drawn: Drawn,
 }
 
@@ -59,7 +51,6 @@ struct Drawn {
     picked: Option<usize>,
     help: bool,
     frozen: bool,
-    at: Duration,
 }
 
 impl Wall {
@@ -68,41 +59,21 @@ impl Wall {
     /// # Errors
     /// When there is no display.
     pub(crate) fn open(greeting: Vec<String>) -> anyhow::Result<Self> {
-        let options = WindowOptions {
-            resize: true,
-            scale_mode: ScaleMode::UpperLeft,
-            ..WindowOptions::default()
-        };
-        let title = "framegram";
-        let mut inner = minifb::Window::new(title, SIZE.0, SIZE.1, options).map_err(|error| {
-            anyhow!("there is no display for a window ({error}): use --headless")
-        })?;
-        // It would sleep between updates.
-        inner.set_target_fps(0);
-        let (keyboard, commands) = Keyboard::new();
-        inner.set_input_callback(Box::new(keyboard));
-        let desktop = u32::try_from(inner.get_window_handle() as usize)
-            .ok()
-            .and_then(Desktop::around);
         Ok(Self {
-            inner,
-            commands,
-            desktop,
+            inner: super::open((SIZE.0 as u32, SIZE.1 as u32))?,
             canvas: Canvas::default(),
             faces: Vec::new(),
             greeting,
             picked: None,
             frozen: false,
             help: false,
-            pressed: false,
-            title: title.to_owned(),
             drawn: Drawn::default(),
         })
     }
 
     /// Its width and height in pixels.
     pub(crate) fn size(&self) -> (usize, usize) {
-        self.inner.get_size()
+        self.inner.size()
     }
 
     /// How large a sender's picture is seen.
@@ -111,9 +82,9 @@ impl Wall {
             self.faces.push(Face::default());
         }
         if self.picked == Some(place) {
-            return self.inner.get_size();
+            return self.inner.size();
         }
-        let area = tile(place, self.faces.len(), self.inner.get_size());
+        let area = tile(place, self.faces.len(), self.inner.size());
         (area.width, area.height)
     }
 
@@ -129,12 +100,7 @@ impl Wall {
     ///
     /// # Errors
     /// When the window cannot be drawn in.
-    pub(crate) fn tend(
-        &mut self,
-        tiles: &[Tile<'_>],
-        all: &Live,
-        now: Duration,
-    ) -> anyhow::Result<Flow> {
+    pub(crate) fn tend(&mut self, tiles: &[Tile<'_>], all: &Live) -> anyhow::Result<Flow> {
         while self.faces.len() < tiles.len() {
             self.faces.push(Face::default());
         }
@@ -144,32 +110,27 @@ impl Wall {
             face.changed |= face.lines != lines || face.dim != dim;
             (face.lines, face.dim) = (lines, dim);
         }
-        self.draw(now)?;
-        self.hear_mouse();
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Quit => return Ok(Flow::Quit),
-                Command::Fullscreen => {
-                    // A desktop that will not is right.
-                    let _ = self.desktop.as_mut().map(Desktop::toggle_fullscreen);
-                }
-                Command::Freeze => self.frozen = !self.frozen,
-                Command::Help => self.help = !self.help,
-                Command::Pick(place) => self.pick(place),
-                Command::Unpick => self.picked = None,
-                Command::Snapshot | Command::Overlay => {}
+        let title = format!("{} senders | {}", tiles.len(), all.title());
+        self.inner.set_title(&title);
+        let mut uncovered = false;
+        for input in self.inner.poll() {
+            match input {
+                Input::Close => return Ok(Flow::Quit),
+                Input::Click(x, y) => self.click(x, y),
+                Input::Uncovered => uncovered = true,
+                Input::Key(key) => match keys::command(key) {
+                    Some(Command::Quit) => return Ok(Flow::Quit),
+                    Some(Command::Fullscreen) => self.inner.toggle_fullscreen(),
+                    Some(Command::Freeze) => self.frozen = !self.frozen,
+                    Some(Command::Help) => self.help = !self.help,
+                    Some(Command::Pick(place)) => self.pick(place),
+                    Some(Command::Unpick) => self.picked = None,
+                    Some(Command::Snapshot | Command::Overlay) | None => {}
+                },
             }
         }
-        let title = format!("{} senders | {}", tiles.len(), all.title());
-        if title != self.title {
-            self.inner.set_title(&title);
-            self.title = title;
-        }
-        if self.inner.is_open() {
-            Ok(Flow::Continue)
-        } else {
-            Ok(Flow::Quit)
-        }
+        self.draw(uncovered)?;
+        Ok(Flow::Continue)
     }
 
     /// Shows one sender alone; the same one again: all of them.
@@ -178,19 +139,8 @@ impl Wall {
         self.picked = other.then_some(place);
     }
 
-    fn hear_mouse(&mut self) {
-        let down = self.inner.get_mouse_down(MouseButton::Left);
-        let clicked = down && !self.pressed;
-        self.pressed = down;
-        let Some((x, y)) = self
-            .inner
-            .get_mouse_pos(MouseMode::Discard)
-            .filter(|_| clicked)
-        else {
-            return;
-        };
-        let (x, y) = (x as usize, y as usize);
-        let size = self.inner.get_size();
+    fn click(&mut self, x: usize, y: usize) {
+        let size = self.inner.size();
         let count = self.faces.len();
         let hit = (0..count).find(|&place| {
             let area = tile(place, count, size);
@@ -204,19 +154,17 @@ impl Wall {
         }
     }
 
-    fn draw(&mut self, now: Duration) -> anyhow::Result<()> {
+    fn draw(&mut self, uncovered: bool) -> anyhow::Result<()> {
         let wanted = Drawn {
-            size: self.inner.get_size(),
+            size: self.inner.size(),
             faces: self.faces.len(),
             picked: self.picked,
             help: self.help,
             frozen: self.frozen,
-            at: self.drawn.at,
         };
-        let anew = wanted != self.drawn || now.saturating_sub(self.drawn.at) >= REFRESH;
+        let anew = wanted != self.drawn || uncovered;
         let covered = self.help || self.frozen;
         if !anew && !self.faces.iter().any(|face| face.changed) {
-            self.inner.update();
             return Ok(());
         }
         let (width, height) = wanted.size;
@@ -253,10 +201,8 @@ impl Wall {
             let line = "frozen: press space to go on".to_owned();
             self.canvas.draw_panel(Place::BottomLeft, &[line]);
         }
-        self.drawn = Drawn { at: now, ..wanted };
-        self.inner
-            .update_with_buffer(self.canvas.pixels(), width, height)
-            .context("cannot draw in the window")
+        self.drawn = wanted;
+        self.inner.draw(self.canvas.pixels())
     }
 }
 
@@ -321,10 +267,6 @@ fn tile(place: usize, count: usize, (width, height): (usize, usize)) -> Area {
 
 /// The window's size at first.
 pub(crate) const SIZE: (usize, usize) = (1_280, 720);
-
-/// The window is drawn anew this often without a reason that could be seen
-/// here: another window may have covered it.
-const REFRESH: Duration = Duration::from_millis(500);
 
 /// So long without a word is worth one.
 const SILENCE: Duration = Duration::from_secs(2);

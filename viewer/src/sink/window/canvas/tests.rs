@@ -2,25 +2,6 @@ use super::*;
 use crate::fixture::quadrants;
 
 #[test]
-fn keeps_the_proportions_of_the_picture() {
-    let area = |picture, window| {
-        let Area {
-            x,
-            y,
-            width,
-            height,
-        } = fit(picture, window);
-        (x, y, width, height)
-    };
-    assert_eq!(area((640, 360), (640, 360)), (0, 0, 640, 360));
-    assert_eq!(area((640, 360), (800, 800)), (0, 175, 800, 450));
-    assert_eq!(area((640, 360), (1000, 360)), (180, 0, 640, 360));
-    assert_eq!(area((1000, 1), (10, 10)), (0, 4, 10, 1));
-    assert_eq!(area((1, 1000), (10, 10)), (4, 0, 1, 10));
-    assert_eq!(area((640, 360), (0, 0)), (0, 0, 0, 0));
-}
-
-#[test]
 fn draws_a_picture_with_black_beside_it() {
     let picture = XrgbImage {
         pixels: vec![0xff_0000; 4],

@@ -4,11 +4,11 @@
 
 use framegram_media::XrgbImage;
 
-use super::area::Area;
+use crate::area::{Area, fit};
 
 /// Scales pictures; keeps what depends on the sizes alone from frame to frame.
 #[derive(Default)]
-pub(super) struct Scaler {
+pub struct Scaler {
     /// For each column drawn: the column of the picture to its left, and the
     /// share of the next one, of 256.
     columns: Vec<(u32, u32)>,
@@ -28,14 +28,28 @@ struct Row {
 }
 
 impl Scaler {
-    /// Draws `picture` over `area` of the canvas `target`, which is `pitch` pixels wide.
-    pub(super) fn draw(
+    /// Draws `picture` as large as fits over the canvas `target` of this width and
+    /// height, black beside it.
+    pub fn draw_centred(
         &mut self,
         picture: &XrgbImage,
         target: &mut [u32],
-        pitch: usize,
-        area: Area,
+        (width, height): (usize, usize),
     ) {
+        let area = fit((picture.width, picture.height), (width, height));
+        for (y, row) in target.chunks_exact_mut(width.max(1)).enumerate() {
+            if (area.y..area.y + area.height).contains(&y) {
+                row[..area.x].fill(BLACK);
+                row[area.x + area.width..].fill(BLACK);
+            } else {
+                row.fill(BLACK);
+            }
+        }
+        self.draw(picture, target, width, area);
+    }
+
+    /// Draws `picture` over `area` of the canvas `target`, which is `pitch` pixels wide.
+    pub fn draw(&mut self, picture: &XrgbImage, target: &mut [u32], pitch: usize, area: Area) {
         if area.width == 0 || area.height == 0 || picture.pixels.is_empty() {
             return;
         }
@@ -126,6 +140,8 @@ fn mix(a: u32, b: u32, share: u32) -> u32 {
     let green = ((a & 0x00_ff00) * rest + (b & 0x00_ff00) * share + 0x00_8000) >> 8;
     (red_blue & 0xff_00ff) | (green & 0x00_ff00)
 }
+
+const BLACK: u32 = 0;
 
 #[cfg(test)]
 mod tests {
