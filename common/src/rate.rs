@@ -156,6 +156,8 @@ struct View {
     passed: f64,
     /// How much longer they took to arrive than to be sent.
     stretch: f64,
+    /// Bytes a second in which they were sent, where that can be told.
+    paced: f64,
     /// Bytes a second in which they arrived, where there are enough.
     carried: Option<f64>,
 }
@@ -313,7 +315,8 @@ impl RateController {
         } else {
             next *= 1.0 + INTEGRAL * error;
         }
-        next = next.max(share * self.probe(view, target));
+        // Packets that left more slowly than the share show nothing beyond it.
+        next = next.max((share * self.probe(view, target)).min(view.paced));
         if let Some(carried) = view.carried.filter(|_| view.stretch > STRETCHED) {
             next = next.min(carried * 1.05);
         }
@@ -373,6 +376,10 @@ impl RateController {
         }
         let pairs = trains.iter().zip(trains.iter().skip(1));
         let trembling: u64 = pairs.map(|(a, b)| b.delay.abs_diff(a.delay)).sum();
+        if last.rate.is_infinite() {
+            // What was sent before anything was known says nothing of a share.
+            passed = 1.0;
+        }
         let known = |rate: f64| if rate.is_finite() { rate } else { self.share };
         Some(View {
             share: known(last.share),
@@ -385,6 +392,11 @@ impl RateController {
                 arriving as f64 / sending as f64
             } else {
                 1.0
+            },
+            paced: if bytes > 0 && sending > 0 {
+                bytes as f64 * 1e6 / sending as f64
+            } else {
+                f64::INFINITY
             },
             carried: (bytes > 0).then_some(carried),
         })

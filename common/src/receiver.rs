@@ -94,6 +94,8 @@ pub struct Config {
     pub nack: bool,
     /// Whether only whole frames are shown, and none with holes.
     pub strict: bool,
+    /// Bytes that the socket's buffer holds; 0 where that is not known.
+    pub socket_buffer: usize,
     /// Identifies the clock that this machine reads, for a stream: a sender with
     /// the same identity reads the same clock. `None` where it is not known.
     pub clock_id: fn(u64) -> Option<u64>,
@@ -108,6 +110,7 @@ impl Default for Config {
             playout_delay: Duration::from_millis(60),
             nack: true,
             strict: false,
+            socket_buffer: 0,
             clock_id: |_| None,
         }
     }

@@ -14,6 +14,7 @@ mod native;
 mod output;
 mod pacer;
 mod packet;
+mod path_rate;
 mod peer;
 mod plan;
 mod rate_limit;
@@ -34,7 +35,8 @@ use self::latency::Latency;
 use self::native::{FramePackets, Native};
 use self::pacer::{Pacer, Room};
 use self::packet::{Content, Encoding, QueuedPacket, To, parity_packets};
-use self::plan::Plan;
+use self::path_rate::PathRate;
+use self::plan::{Pace, Plan};
 use self::rtp::RtpSender;
 use self::send_errors::UnsentFrames;
 use self::stats::Counts;
@@ -44,7 +46,7 @@ use crate::wire::native::NO_DESTINATION;
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
 
 pub use self::acceptor::{AcceptorConfig, SILENCE};
-pub use self::config::{Config, FrameError};
+pub use self::config::{Config, FrameError, Rate};
 pub use self::output::{Event, LeaveReason, Output, Transmit};
 pub use self::pacer::MAX_WAITING_FRAMES;
 pub use self::plan::CONTROL_RESERVE;
@@ -80,6 +82,8 @@ pub struct Sender {
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
     events: VecDeque<Event>,
     next_frame: FrameNumber,
+    /// Bytes of the last one.
+    last_frame: usize,
     counts: Counts,
     latency: Latency,
     unsent: UnsentFrames,
@@ -128,12 +132,13 @@ impl Sender {
             protocol,
             pacer: Pacer::default(),
             destinations: destinations
-                .map(|index| Destination::new(index, &plan, now))
+                .map(|index| Destination::new(index, &plan, path_rate(&config, now), now))
                 .collect(),
             acceptor,
             answers: VecDeque::new(),
             events: VecDeque::new(),
             next_frame: config.first_frame,
+            last_frame: 0,
             counts: Counts::default(),
             latency: Latency::default(),
             unsent: UnsentFrames::default(),
@@ -197,7 +202,11 @@ impl Sender {
             None => self.plan.spread.min(FIRST_SPREAD),
             Some(_) => self.plan.spread,
         };
-        self.pacer.push_frame(packets, now, spread);
+        match self.plan.pace {
+            None => self.pacer.push_frame(packets, now, spread),
+            Some(pace) => self.pacer.push_paced(packets, pace, now),
+        }
+        self.last_frame = len;
         for to in &mut self.destinations {
             to.feedback.earn(len);
         }
@@ -300,6 +309,9 @@ impl Sender {
         for packet in packets {
             if let Some(frame) = packet.begins() {
                 self.latency.record_sent(frame.0, now);
+                if let Some(path) = &mut to.path {
+                    path.train = frame.0;
+                }
             }
             if let Some(frame) = packet.frame() {
                 self.unsent.record_chunk(frame);
@@ -353,7 +365,7 @@ impl Sender {
         let Protocol::Native(_) = self.protocol else {
             return None;
         };
-        let due = |to: &mut Destination| to.take_error_report();
+        let due = |to: &mut Destination| to.take_error_report() || to.take_first_report(now);
         let destination = self.destinations.iter_mut().position(due)?;
         let report = self.report();
         self.destinations[destination].encode_report(self.stream, report, now, out);
@@ -388,10 +400,27 @@ impl Sender {
     }
 
     /// Whether datagrams that are due must wait, since more would exceed the
-    /// bit rate: frames that are handed in now would only wait behind them.
+    /// bit rate, or whether more was sent than the paths to all destinations
+    /// carry: frames that are handed in now would only wait.
     #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
-        self.pacer.is_held_back(now, self.room())
+        let mut paths = self.paths().peekable();
+        let in_debt = paths.peek().is_some() && paths.all(|path| path.is_in_debt(now));
+        in_debt || self.pacer.is_behind(now) || self.pacer.is_held_back(now, self.room())
+    }
+
+    /// Bits a second that the path to a destination carries, parity and
+    /// retransmissions included; the most of all. `None` where it is not known.
+    #[must_use]
+    pub fn rate(&self, now: Duration) -> Option<u64> {
+        let rates = self.paths().filter_map(|path| path.rate(now));
+        rates.map(|rate| (rate * 8.0) as u64).max()
+    }
+
+    /// The paths whose rates are followed.
+    fn paths(&self) -> impl Iterator<Item = &PathRate> {
+        let open = self.destinations.iter().filter(|to| to.is_open());
+        open.filter_map(|to| to.path.as_ref())
     }
 
     /// Ends the stream: what is waiting is sent at once, and a bye where the
@@ -439,6 +468,13 @@ impl Sender {
         let paths = |to: &Destination| to.is_open().then(|| to.feedback.paths(now, retransmit));
         let paths = self.destinations.iter().map(paths).collect();
         self.plan = Plan::new(&self.config, paths);
+        // No viewer waits for one with a slower path.
+        let paces = self.paths().map(|path| path.pace(now));
+        let paces: Option<Vec<_>> = paces.collect();
+        let pace = paces.and_then(|all| all.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)));
+        if let Some((rate, burst)) = pace.filter(|_| self.config.pace) {
+            self.plan.set_pace(Pace { rate, burst }, self.last_frame);
+        }
         for to in &mut self.destinations {
             to.follow(&self.plan);
         }
@@ -464,6 +500,16 @@ impl Sender {
                 self.pacer.push(packet, now);
             }
         }
+    }
+}
+
+/// What follows the rate of one path, where that is to be followed.
+fn path_rate(config: &Config, now: Duration) -> Option<PathRate> {
+    match config.rate {
+        Rate::Auto { first } if config.format == Format::Native => {
+            Some(PathRate::new(first, config.bitrate, now))
+        }
+        Rate::Auto { .. } | Rate::Fixed => None,
     }
 }
 

@@ -69,6 +69,7 @@ impl Longest {
             Packet::Echo(_) => "reply",
             Packet::ReceiverReport(_) => "report",
             Packet::Nack(_) => "request",
+            Packet::ArrivalReport(_) => "arrivals",
             Packet::Connect(_) | Packet::Challenge(_) => "handshake",
             Packet::Reject(_) | Packet::ReceiverBye(_) => "handshake",
             Packet::PathChallenge(_) | Packet::PathResponse(_) => "handshake",

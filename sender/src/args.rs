@@ -19,10 +19,10 @@ use framegram_common::fec::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 use framegram_lab::impair::Impairment;
 
-pub use self::choice::{Transport, Wire};
+pub use self::choice::{RateControl, Transport, Wire};
 pub use self::quantity::Rate;
 use crate::announce;
-use crate::encode::Settings;
+use crate::encode::{DEFAULT_MIN_QUALITY, Settings};
 use crate::source::{self, Spec};
 
 /// Send video frames from a camera, a file or a test pattern as UDP datagrams.
@@ -98,6 +98,18 @@ pub struct Options {
     /// requires.
     #[arg(short, long, value_name = "RATE", value_parser = bitrate, help_heading = ENCODING)]
     pub bitrate: Option<u64>,
+
+    /// Whether the rate follows what the path to a viewer carries
+    ///
+    /// auto: the viewer reports when packets arrive, and quality, then size of
+    /// the frames follow what the path carries; --bitrate is the most. fixed:
+    /// frames are sent as they are. rtp, raw and TCP are sent as with fixed.
+    #[arg(long, value_enum, value_name = "RATE", default_value_t = RateControl::Fixed, help_heading = ENCODING)]
+    pub rate: RateControl,
+
+    /// Lowest JPEG quality before the size of frames is lowered, 1 to 100
+    #[arg(long, value_name = "1..100", default_value_t = DEFAULT_MIN_QUALITY, value_parser = clap::value_parser!(u8).range(1..=100), help_heading = ENCODING)]
+    pub min_quality: u8,
 
     /// Longest JPEG in bytes, 1024 to 16777216 [default: no limit]
     ///
@@ -307,6 +319,14 @@ impl Options {
         (fec, !self.no_retransmit)
     }
 
+    /// Whether the rate follows the path: only the native format has the reports
+    /// that it takes, and TCP does so itself.
+    #[must_use]
+    pub fn adapts(&self) -> bool {
+        let reported = self.wire == Wire::Native && self.transport == Transport::Udp;
+        reported && self.rate == RateControl::Auto
+    }
+
     /// How far a multicast group reaches.
     #[must_use]
     pub fn hops(&self) -> u8 {
@@ -327,6 +347,7 @@ impl Options {
                 ),
             },
             first_frame_bytes: None,
+            min_quality: Some(self.min_quality),
             // A datagram that is a frame is lost as a whole.
             // Over TCP nothing of a frame is lost.
             slices: (!self.no_slices && self.wire != Wire::Raw && self.transport == Transport::Udp)

@@ -72,6 +72,11 @@ impl BitrateControl {
         control
     }
 
+    /// Takes what may be sent from now on, in bits a second.
+    pub fn set_rate(&mut self, bitrate: u64) {
+        self.bytes_per_second = (bitrate / 8).saturating_sub(CONTROL_RESERVE) as f64;
+    }
+
     /// The most bytes of the next frame.
     #[must_use]
     pub fn target(&self) -> usize {

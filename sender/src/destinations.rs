@@ -6,7 +6,7 @@ mod tcp;
 mod throttle;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use framegram_net::{
 pub(crate) use self::open::{connect_options, open_all};
 use self::tcp::TcpLink;
 use self::throttle::ErrorThrottle;
+use crate::args::{Options, RateControl, Transport};
 
 /// If nothing comes from a viewer for so long, the route to it is checked: reports
 /// come five times a second.
@@ -403,6 +404,45 @@ impl Destination {
 fn smaller_than(datagram: usize) -> Option<usize> {
     DATAGRAMS.into_iter().find(|&smaller| smaller < datagram)
 }
+
+/// The rate to begin with, in bits a second: whatever the first frames show to
+/// pass, unless they go to a network of others.
+pub(crate) fn first_rate(destinations: &[Destination]) -> Option<u64> {
+    let mut addresses = destinations.iter().map(Destination::address);
+    addresses
+        .any(|address| !is_local(address.ip()))
+        .then_some(FIRST_RATE)
+}
+
+/// A destination beyond the local network to which the rate does not follow the
+/// path.
+pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Option<SocketAddr> {
+    let is_fixed = options.rate == RateControl::Fixed && options.transport == Transport::Udp;
+    let mut addresses = destinations.iter().map(Destination::address);
+    addresses.find(|address| is_fixed && !is_local(address.ip()))
+}
+
+/// Whether an address is one of this machine or of a private network.
+fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_multicast()
+        }
+    }
+}
+
+/// In bits a second: a small frame at 30 frames a second passes most access lines.
+const FIRST_RATE: u64 = 5_000_000;
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,9 @@ use crate::restart::Restart;
 /// The JPEG quality where none is asked for.
 pub const DEFAULT_QUALITY: u8 = 80;
 
+/// Below this quality a smaller picture looks better than a coarser one.
+pub const DEFAULT_MIN_QUALITY: u8 = 20;
+
 /// The fewest bytes a frame can be limited to: headers and tables of a JPEG
 /// are 623 bytes, and some picture is to fit as well.
 pub const MIN_FRAME_BYTES: usize = 1024;
@@ -37,6 +40,9 @@ pub struct Settings {
     /// JPEG quality, 1 to 100; `None`: that of a source's own JPEGs,
     /// otherwise [`DEFAULT_QUALITY`].
     pub quality: Option<u8>,
+    /// The quality below which the size of frames is lowered instead; `None`:
+    /// [`DEFAULT_MIN_QUALITY`].
+    pub min_quality: Option<u8>,
     /// Width and height in pixels; `None`: as the source has them.
     pub size: Option<(usize, usize)>,
     /// The longest frame in bytes; `None`: what the protocol can carry.
@@ -147,11 +153,13 @@ impl Encoder {
         let asked = settings.quality.unwrap_or(DEFAULT_QUALITY);
         let first = settings.first_frame_bytes;
         let limit = first.map_or(settings.limit(), |first| first.min(settings.limit()));
+        let lowest = settings.min_quality.unwrap_or(DEFAULT_MIN_QUALITY);
         let fit = if first.is_some() {
             Fit::steady(limit, asked)
         } else {
             Fit::new(limit, asked)
         };
+        let fit = fit.with_lowest(lowest);
         let restart = settings.slices.map(Restart::new);
         Self::with(
             settings,

@@ -12,8 +12,8 @@ use crate::encode::{Encoded, FrameOrigin};
 /// The counts of one stream, and what was said.
 #[derive(Debug)]
 pub(crate) struct EncodingLog {
-    /// Whether a bit rate limits frames, and whether they get a timecode.
-    limited: bool,
+    /// What limits frames, as notices say it, and whether they get a timecode.
+    limit: &'static str,
     timecode: bool,
     size: Option<(usize, usize)>,
     quality: Option<u8>,
@@ -27,9 +27,9 @@ pub(crate) struct EncodingLog {
 }
 
 impl EncodingLog {
-    pub(crate) fn new(limited: bool, timecode: bool) -> Self {
+    pub(crate) fn new(limit: &'static str, timecode: bool) -> Self {
         Self {
-            limited,
+            limit,
             timecode,
             size: None,
             quality: None,
@@ -81,11 +81,7 @@ impl EncodingLog {
             ));
         }
         self.passed_through += u64::from(encoded.origin == FrameOrigin::PassedThrough);
-        let why = if self.limited {
-            " for the --bitrate"
-        } else {
-            ""
-        };
+        let why = self.limit;
         if encoded.quality_lowered {
             if self.quality_lowered == 0 {
                 let quality = encoded.quality.unwrap_or(0);

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_cli::numbers::or_none;
-use framegram_common::sender::{AcceptorConfig, Config, Sender};
+use framegram_common::fec::Fec;
+use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_common::sender::{AcceptorConfig, Config, Rate, Sender};
 use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
@@ -71,6 +73,9 @@ pub(crate) struct TransmitLoop<'a> {
     transport: Transport,
     console: &'a Console,
     bitrate: Option<BitrateControl>,
+    /// Whether a rate is to follow the path.
+    adapts: bool,
+    fec: Fec,
     encoding: EncodingLog,
     /// Frames that the source could not read.
     unreadable: u64,
@@ -132,6 +137,13 @@ impl<'a> TransmitLoop<'a> {
             fec,
             retransmit,
             bitrate: options.bitrate,
+            rate: if options.adapts() {
+                Rate::Auto {
+                    first: destinations::first_rate(&destinations),
+                }
+            } else {
+                Rate::Fixed
+            },
             pace: !options.no_pace && options.transport == Transport::Udp,
             clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
@@ -152,6 +164,17 @@ impl<'a> TransmitLoop<'a> {
                 })?);
             }
         }
+        let limit = match (bitrate.is_some(), options.adapts()) {
+            (true, _) => " for the --bitrate",
+            (false, true) => " for what the path carries",
+            (false, false) => "",
+        };
+        if let Some(public) = destinations::unadapted(&destinations, options) {
+            console.say(&format!(
+                "{public} is beyond the local network, and --rate fixed does not slow down for \
+                 others there (RFC 8085)"
+            ));
+        }
         Ok(Self {
             sender: Sender::new(config, number, clock::now()),
             destinations,
@@ -170,8 +193,10 @@ impl<'a> TransmitLoop<'a> {
             },
             transport: options.transport,
             console,
-            encoding: EncodingLog::new(bitrate.is_some(), options.timecode),
+            encoding: EncodingLog::new(limit, options.timecode),
             bitrate,
+            adapts: options.adapts(),
+            fec,
             unreadable: 0,
             replaced: 0,
             any_sent: false,
@@ -183,7 +208,9 @@ impl<'a> TransmitLoop<'a> {
 
     /// The most bytes of the next frame, if a bit rate sets them.
     pub(crate) fn frame_bytes(&self) -> Option<usize> {
-        self.bitrate.as_ref().map(BitrateControl::target)
+        let unknown = self.adapts.then_some(MAX_FRAME_BYTES);
+        let bitrate = self.bitrate.as_ref().map(BitrateControl::target);
+        bitrate.or(unknown)
     }
 
     /// Sends frames until there are no more or it is stopped, then the bye.
@@ -343,8 +370,14 @@ impl<'a> TransmitLoop<'a> {
     }
 
     fn follow_bitrate(&mut self, pipeline: &Pipeline) {
+        let now = clock::now();
+        if let Some(rate) = self.sender.rate(now) {
+            let (interval, fec) = (self.session.interval, self.fec);
+            let new = || BitrateControl::new(rate, interval, fec, now);
+            self.bitrate.get_or_insert_with(new).set_rate(rate);
+        }
         if let Some(bitrate) = &mut self.bitrate {
-            bitrate.observe(self.sender.volume(), clock::now());
+            bitrate.observe(self.sender.volume(), now);
             pipeline.set_frame_bytes(bitrate.target());
         }
     }

@@ -169,6 +169,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     )?);
     let reports = reports_at(&socket, listen, &config)?;
     let policy = config.policy;
+    let config = Config {
+        socket_buffer: advice.given,
+        ..config
+    };
     let mut receiver = Receiver::new(config, viewer, secret, clock::now() + blind);
     if let Some(to) = connected {
         receiver.connect(to, clock::now());

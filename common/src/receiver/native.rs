@@ -1,6 +1,7 @@
 //! A session of the native format: its packets in, its frames and the feedback
 //! to its sender out.
 
+mod arrivals;
 mod bye;
 mod chunks;
 mod clock;
@@ -29,6 +30,7 @@ use crate::seq::FrameNumber;
 use crate::stats::{Arrival, Counters, FrameRecord, JoinPoint, LossCounts};
 use crate::time::SenderTime;
 use crate::wire::native::{Channel, Chunk, Expected, Header, Packet, micros};
+use arrivals::ArrivalLog;
 use bye::Bye;
 use clock::Clock;
 use conceal::ReceivedHeaders;
@@ -73,6 +75,7 @@ pub(super) struct NativeSession {
     reassembly: Reassembly,
     rebuilder: Rebuilder,
     nack: NackGenerator,
+    arrivals: ArrivalLog,
     deadlines: Deadlines,
     playout: Playout,
     headers: ReceivedHeaders,
@@ -148,6 +151,7 @@ impl NativeSession {
             reassembly: Reassembly::default(),
             rebuilder: Rebuilder::default(),
             nack: NackGenerator::default(),
+            arrivals: ArrivalLog::default(),
             deadlines: Deadlines::default(),
             playout: Playout::new(number),
             headers: ReceivedHeaders::default(),
@@ -288,6 +292,8 @@ impl NativeSession {
         let sent = SenderTime::from_micros(header.sent);
         self.newest_sent = sent;
         self.anchor.get_or_insert((sent, now));
+        self.arrivals
+            .record(header.channel, header.number, len, now);
         if header.channel != Channel::Control {
             self.nack.record_arrival(now);
         }
@@ -337,7 +343,8 @@ impl NativeSession {
             | Packet::Challenge(_)
             | Packet::Reject(_)
             | Packet::ReceiverBye(_)
-            | Packet::PathChallenge(_) => false,
+            | Packet::PathChallenge(_)
+            | Packet::ArrivalReport(_) => false,
         };
         if fits {
             Verdict::Received

@@ -9,6 +9,21 @@ use crate::seq::FrameNumber;
 use crate::wire::rtp_jpeg::Unsuitable;
 use crate::wire::{DEFAULT_DATAGRAM, Format};
 
+/// How fast a stream is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rate {
+    /// As fast as frames are handed in.
+    #[default]
+    Fixed,
+    /// As fast as the path carries, by what the viewer of a destination reports:
+    /// native format only.
+    Auto {
+        /// The rate at first in bits a second; `None`: what the first frames show
+        /// to pass.
+        first: Option<u64>,
+    },
+}
+
 /// How a stream is sent. More settings will come: a literal ends with
 /// `..Config::default()`.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +47,8 @@ pub struct Config {
     /// The most that goes to each destination in any one second, in bits of
     /// UDP payload: what is more waits. At least a datagram goes in any case.
     pub bitrate: Option<u64>,
+    /// How fast it is sent.
+    pub rate: Rate,
     /// Identifies the clock that this machine reads, for the stream: a viewer with
     /// the same identity reads the same clock.
     pub clock_id: Option<u64>,
@@ -58,6 +75,7 @@ impl Default for Config {
             fec: Fec::Auto,
             retransmit: true,
             bitrate: None,
+            rate: Rate::Fixed,
             clock_id: None,
             first_frame: FrameNumber(0),
             rtcp_mux: false,

@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use super::feedback::Feedback;
+use super::path_rate::PathRate;
 use super::plan::Plan;
 use super::rate_limit::RateLimit;
 use super::send_errors::SendErrors;
 use crate::seq::PacketNumber;
 use crate::wire::native::{Channel, Header, Packet, SenderReport, micros};
+
+/// How often a viewer that has not reported arrivals is asked for it.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// A destination.
 #[derive(Debug)]
@@ -24,13 +28,15 @@ pub(super) struct Destination {
     /// For repair, where several are served.
     repair_limit: Option<RateLimit>,
     is_open: bool,
+    /// Where the rate follows the path.
+    pub(super) path: Option<PathRate>,
     /// What viewers there say, and what is answered.
     pub(super) feedback: Feedback,
 }
 
 impl Destination {
     /// An open one, which has not been sent anything.
-    pub(super) fn new(index: u16, plan: &Plan, now: Duration) -> Self {
+    pub(super) fn new(index: u16, plan: &Plan, path: Option<PathRate>, now: Duration) -> Self {
         Self {
             index,
             next: [0; 3],
@@ -40,6 +46,7 @@ impl Destination {
             limit: plan.rate.map(RateLimit::new),
             repair_limit: plan.repair_rate.map(RateLimit::new),
             is_open: true,
+            path,
             feedback: Feedback::new(now),
         }
     }
@@ -56,6 +63,9 @@ impl Destination {
     pub(super) fn open(&mut self, now: Duration) {
         self.close();
         self.feedback.open(now);
+        if let Some(path) = &mut self.path {
+            path.restart(now);
+        }
         self.is_open = true;
     }
 
@@ -104,7 +114,11 @@ impl Destination {
         };
         let start = out.len();
         packet.encode(&header, out);
-        self.record_sent(channel, (out.len() - start) as u64, now);
+        let bytes = out.len() - start;
+        if let Some(path) = &mut self.path {
+            path.record_sent(channel, header.number.0, bytes, now);
+        }
+        self.record_sent(channel, bytes as u64, now);
     }
 
     /// Appends a datagram that is the same for every destination.
@@ -160,6 +174,13 @@ impl Destination {
     /// else.
     pub(super) fn take_error_report(&mut self) -> bool {
         self.is_open && !self.feedback.is_ending() && self.errors.take_report()
+    }
+
+    /// Whether a sender report asks for arrival reports before anything fills the
+    /// path.
+    pub(super) fn take_first_report(&mut self, now: Duration) -> bool {
+        let asks = self.is_open && self.path.as_ref().is_some_and(|path| path.asks(now));
+        asks && !self.feedback.is_ending() && self.feedback.is_report_older(now, ASK_EVERY)
     }
 
     /// When the next control packet is due; `None` after the last bye.

@@ -132,6 +132,12 @@ impl Feedback {
         self.report_due = now;
     }
 
+    /// Whether the last sender report is older than this, or there is none.
+    pub(super) fn is_report_older(&self, now: Duration, age: Duration) -> bool {
+        let age = |(at, _): (Duration, u32)| now.saturating_sub(at) >= age;
+        self.reported.is_none_or(age)
+    }
+
     /// Whether the stream ends.
     pub(super) fn is_ending(&self) -> bool {
         self.byes.is_some()

@@ -7,7 +7,7 @@ use super::acceptor::Decision;
 use super::destination::Destination;
 use super::output::{Event, LeaveReason};
 use super::retransmit_buffer::Asked;
-use super::{Protocol, Sender};
+use super::{Protocol, Sender, path_rate};
 use crate::wire::native::{Channel, Nack, Packet, WireHeader};
 
 /// The most events that wait: nobody else is admitted before they are polled.
@@ -107,6 +107,14 @@ impl Sender {
             | Packet::Challenge(_)
             | Packet::Reject(_)
             | Packet::PathResponse(_) => return false,
+            Packet::ArrivalReport(report) => {
+                let next = to.numbers();
+                if let Some(path) = &mut to.path
+                    && path.handle_report(report, next, now)
+                {
+                    self.replan(now);
+                }
+            }
         }
         true
     }
@@ -182,7 +190,8 @@ impl Sender {
     /// the order of their numbers at first.
     fn open_destination(&mut self, destination: usize, now: Duration) {
         if destination == self.destinations.len() {
-            let new = Destination::new(destination as u16, &self.plan, now);
+            let path = path_rate(&self.config, now);
+            let new = Destination::new(destination as u16, &self.plan, path, now);
             self.destinations.push(new);
         }
         if let Some(to) = self.destinations.get_mut(destination) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::destination::Destination;
 use super::packet::{QueuedPacket, To};
+use super::plan::Pace;
 use crate::fec::retransmit_gap;
 use crate::frame::MAX_FRAME_BYTES;
 use crate::seq::FrameNumber;
@@ -20,6 +21,9 @@ const MAX_BATCH_BYTES: usize = 65_000;
 /// Datagrams due within one such step leave together: fewer calls, and bursts
 /// of a few datagrams only.
 const STEP: Duration = Duration::from_micros(500);
+
+/// The longest that a frame waits for the one before it to leave at its pace.
+const BEHIND: Duration = Duration::from_millis(20);
 
 /// The most frames that wait, some datagram of each still to be sent: what a
 /// rate holds back for longer than these take is worth nothing by then.
@@ -79,6 +83,8 @@ pub(super) struct Pacer {
     bytes: usize,
     /// Answers to NACKs, by destination.
     answers: Vec<VecDeque<(Duration, QueuedPacket)>>,
+    /// When a path has carried what is paced by it.
+    free_at: Duration,
     batch: Vec<QueuedPacket>,
     /// The destination that the batch goes to next.
     next: usize,
@@ -112,6 +118,21 @@ impl Pacer {
             let offset = spread.mul_f64(at as f64 / count);
             self.push(packet, now + round_down(offset));
         }
+    }
+
+    /// Puts the packets of a frame in, to leave in bursts behind what is waiting.
+    pub(super) fn push_paced(&mut self, packets: Vec<QueuedPacket>, pace: Pace, now: Duration) {
+        let (mut due, mut burst) = (self.free_at.max(now), 0.0);
+        for packet in packets {
+            let bytes = packet.len() as f64;
+            if burst > 0.0 && burst + bytes > pace.burst {
+                due += Duration::from_secs_f64(burst / pace.rate);
+                burst = 0.0;
+            }
+            burst += bytes;
+            self.push(packet, due);
+        }
+        self.free_at = due + Duration::from_secs_f64(burst / pace.rate);
     }
 
     /// Puts the answer to a NACK in, a little spread, so that one burst of loss
@@ -211,6 +232,11 @@ impl Pacer {
         let answers = self.answers.iter().filter_map(VecDeque::front);
         let mut fronts = answers.chain(self.waiting.front());
         fronts.any(|(due, _)| *due <= now)
+    }
+
+    /// Whether what is paced by a path takes so long that a frame would wait for it.
+    pub(super) fn is_behind(&self, now: Duration) -> bool {
+        self.free_at > now + BEHIND
     }
 
     /// Whether only the rate limit holds back what all wait for.

@@ -23,6 +23,9 @@ const REPAIR_SHARE: u64 = 5;
 /// for as if it waited for this: it leaves time to spread a frame's datagrams.
 const LEAST_SHARED_DELAY: Duration = Duration::from_millis(20);
 
+/// The longest that a frame is planned to be spread over.
+const LONGEST_SPREAD: Duration = Duration::from_millis(200);
+
 /// The numbers for what is sent from now on.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -34,6 +37,8 @@ pub(super) struct Plan {
     /// Time over which the datagrams of a frame are spread: no longer than is
     /// good for any viewer.
     pub(super) spread: Duration,
+    /// How its packets leave instead, where the path shows what it carries.
+    pub(super) pace: Option<Pace>,
     /// How long a frame is kept for retransmission: as long as any viewer waits
     /// for one, no longer.
     pub(super) keep: Duration,
@@ -48,7 +53,24 @@ pub(super) struct Plan {
     pub(super) destinations: Vec<Option<Vec<PathEstimate>>>,
 }
 
+/// How the packets of a frame leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    /// Bytes a second.
+    pub(super) rate: f64,
+    /// Bytes that leave at once.
+    pub(super) burst: f64,
+}
+
 impl Plan {
+    /// Sets how packets leave from now on, and so over which time those of a
+    /// frame like the last one are spread.
+    pub(super) fn set_pace(&mut self, pace: Pace, frame: usize) {
+        self.pace = Some(pace);
+        let spread = (frame as f64 - pace.burst).max(0.0) / pace.rate;
+        self.spread = Duration::from_secs_f64(spread.min(LONGEST_SPREAD.as_secs_f64()));
+    }
+
     /// The plan for these paths to the viewers that are present, by destination.
     /// A destination without any report has the path that is presumed.
     pub(super) fn new(config: &Config, mut destinations: Vec<Option<Vec<PathEstimate>>>) -> Self {
@@ -87,6 +109,7 @@ impl Plan {
             rate,
             repair_rate: rate.map(|rate| (rate / REPAIR_SHARE).max(DEFAULT_DATAGRAM as u64)),
             spread: if config.pace { spread } else { Duration::ZERO },
+            pace: None,
             keep: if config.retransmit {
                 longest
             } else {

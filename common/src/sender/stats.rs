@@ -6,11 +6,14 @@ use std::time::Duration;
 use super::acceptor::Acceptor;
 use super::destination::Destination;
 use super::feedback::short_micros;
-use super::{Protocol, Sender};
+use super::{Protocol, Rate, Sender};
 use crate::seq::PacketNumber;
 use crate::stats::{self, Outcome, Side, Statistics, ViewerFigures};
 use crate::wire::native::{Channel, Packet, SenderReport, micros};
 use crate::wire::rtp;
+
+/// Time between the arrival reports of one viewer.
+const ARRIVALS_EVERY: Duration = Duration::from_millis(20);
 
 /// What was handed out so far, in bytes, whether the system took it or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,6 +165,15 @@ impl Sender {
         self.acceptor.as_ref().map_or(0, Acceptor::served)
     }
 
+    /// The most viewers that one destination has.
+    fn most_viewers(&self) -> u32 {
+        let viewers = self
+            .destinations
+            .iter()
+            .map(|to| to.feedback.peers().count());
+        viewers.max().unwrap_or(0).max(1) as u32
+    }
+
     /// The sender report, as far as it is the same for all destinations.
     pub(super) fn report(&self) -> SenderReport {
         let mut report = SenderReport {
@@ -176,6 +188,11 @@ impl Sender {
             interval: self.config.interval.map_or(0, short_micros),
             kept: short_micros(self.plan.keep),
             spread: short_micros(self.plan.spread),
+            arrivals_every: match self.config.rate {
+                Rate::Fixed => 0,
+                // Many viewers of one address share what comes back.
+                Rate::Auto { .. } => short_micros(ARRIVALS_EVERY * self.most_viewers()),
+            },
             ..SenderReport::default()
         };
         self.latency.fill_report(&mut report);

@@ -123,6 +123,11 @@ impl Counters {
         self.corrupt += 1;
     }
 
+    /// Datagrams dropped in the socket's buffer.
+    pub(crate) fn socket_drops(&self) -> u64 {
+        self.socket_dropped
+    }
+
     /// Counts datagrams dropped in the socket's buffer.
     pub(crate) fn record_socket_drops(&mut self, datagrams: u64) {
         self.socket_dropped += datagrams;

@@ -42,10 +42,12 @@
 //! `docs/wire.md` describes every packet; vectors for other implementations are
 //! in `common/vectors/native-v1.txt`.
 
+mod arrivals;
 mod control;
 mod fields;
 mod media;
 
+pub use arrivals::{ArrivalReport, Arrived, MAX_ARRIVALS};
 pub use control::{
     Challenge, Connect, Echo, FRAME_NACK_LEN, FrameNack, GAP_LEN, MAX_GAPS, MAX_NACK_FRAMES,
     NACK_BODY, Nack, PathChallenge, PathResponse, ReceiverBye, ReceiverReport, Reject,
@@ -109,7 +111,7 @@ impl Channel {
         match kind {
             1 => Some(Self::Media),
             2 | 3 => Some(Self::Repair),
-            4..=15 => Some(Self::Control),
+            4..=16 => Some(Self::Control),
             _ => None,
         }
     }
@@ -221,6 +223,8 @@ pub enum Packet<'a> {
     PathChallenge(PathChallenge),
     /// The sender's answer to that.
     PathResponse(PathResponse),
+    /// When the viewer's packets arrived.
+    ArrivalReport(ArrivalReport),
 }
 
 /// Microseconds of a time, as the wire carries it.
@@ -251,6 +255,7 @@ impl Packet<'_> {
             Packet::Connect(connect) => Some(connect.viewer),
             Packet::ReceiverBye(bye) => Some(bye.viewer),
             Packet::PathChallenge(challenge) => Some(challenge.viewer),
+            Packet::ArrivalReport(report) => Some(report.viewer),
             Packet::Chunk(_)
             | Packet::Retransmission(_)
             | Packet::Parity(_)
@@ -282,6 +287,7 @@ impl Packet<'_> {
             Packet::ReceiverBye(_) => 13,
             Packet::PathChallenge(_) => 14,
             Packet::PathResponse(_) => 15,
+            Packet::ArrivalReport(_) => 16,
         }
     }
 
@@ -311,6 +317,7 @@ impl Packet<'_> {
             Packet::ReceiverBye(bye) => bye.encode(out),
             Packet::PathChallenge(challenge) => challenge.encode(out),
             Packet::PathResponse(response) => response.encode(out),
+            Packet::ArrivalReport(report) => report.encode(out),
         }
         let datagram = &mut out[start..];
         let crc = checksum(datagram, datagram[KIND]);
@@ -363,6 +370,7 @@ impl Packet<'_> {
             13 => Packet::ReceiverBye(ReceiverBye::decode(body)?),
             14 => Packet::PathChallenge(PathChallenge::decode(body)?),
             15 => Packet::PathResponse(PathResponse::decode(body)?),
+            16 => Packet::ArrivalReport(ArrivalReport::decode(body)?),
             _ => return Err(WireError::Kind(kind)),
         })
     }

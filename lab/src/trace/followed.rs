@@ -150,7 +150,8 @@ impl Followed {
             | Packet::Nack(_)
             | Packet::Connect(_)
             | Packet::ReceiverBye(_)
-            | Packet::PathChallenge(_) => return Content::Other,
+            | Packet::PathChallenge(_)
+            | Packet::ArrivalReport(_) => return Content::Other,
         };
         native(header, body)
     }

@@ -14,6 +14,15 @@ pub enum Wire {
     Raw,
 }
 
+/// Whether the rate follows the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RateControl {
+    /// As the viewer reports what arrives
+    Auto,
+    /// As --bitrate says, or without a limit
+    Fixed,
+}
+
 /// What carries the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Transport {

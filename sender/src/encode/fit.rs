@@ -3,8 +3,7 @@
 //!
 //! [`Fit`] is what is remembered, [`Search`] the tries of one frame.
 
-/// Below this quality a smaller picture looks better than a coarser one.
-const LOWEST_QUALITY: u8 = 25;
+use super::DEFAULT_MIN_QUALITY;
 
 /// The scales that are tried, in 64ths of a side: thirds of an area at first,
 /// then quickly to where anything fits.
@@ -38,6 +37,8 @@ const PATIENCE: u32 = 15;
 pub(super) struct Fit {
     limit: usize,
     asked: u8,
+    /// Below this quality the picture becomes smaller.
+    lowest: u8,
     start: Try,
     patience: u32,
     /// Frames in a row that allowed better, and the least of what they allowed.
@@ -84,6 +85,7 @@ pub(super) enum Verdict {
 pub(super) struct Search {
     limit: usize,
     asked: u8,
+    lowest: u8,
     began: Try,
     current: Try,
     fitted: Option<(Try, usize)>,
@@ -98,6 +100,7 @@ impl Fit {
         Self {
             limit,
             asked,
+            lowest: DEFAULT_MIN_QUALITY,
             start: Try {
                 quality: asked,
                 step: 0,
@@ -117,6 +120,11 @@ impl Fit {
             patience: PATIENCE,
             ..Self::new(limit, asked)
         }
+    }
+
+    /// The same, with pictures that become smaller below this quality.
+    pub(super) fn with_lowest(self, lowest: u8) -> Self {
+        Self { lowest, ..self }
     }
 
     /// Frames have at most `limit` bytes from now on.
@@ -145,6 +153,7 @@ impl Fit {
         Search {
             limit: self.limit,
             asked: self.asked,
+            lowest: self.lowest,
             began: self.start,
             current: self.start,
             fitted: None,
@@ -197,7 +206,7 @@ impl Fit {
             let area = (SCALES[larger] as f64 / SCALES[fitted.step] as f64).powi(2);
             let larger_size = (size as f64 * area) as usize;
             let quality = guess(fitted.quality, larger_size, self.limit);
-            if quality >= self.asked.min(LOWEST_QUALITY + 10) {
+            if quality >= self.asked.min(self.lowest.saturating_add(10)) {
                 return Try {
                     quality: quality.min(self.asked),
                     step: larger,
@@ -296,7 +305,7 @@ impl Search {
         if self.current.step + 1 == SCALES.len() {
             1
         } else {
-            LOWEST_QUALITY.min(self.asked)
+            self.lowest.min(self.asked)
         }
     }
 

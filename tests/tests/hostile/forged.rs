@@ -44,6 +44,7 @@ fn forged_totals(rng: &mut Rng) -> SenderReport {
         send_p95: any(rng) as u32,
         send_p99: any(rng) as u32,
         send_max: any(rng) as u32,
+        arrivals_every: any(rng) as u32,
     }
 }
 

@@ -92,7 +92,8 @@ impl NativeSession {
             | Packet::Reject(_)
             | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_)
-            | Packet::PathResponse(_) => true,
+            | Packet::PathResponse(_)
+            | Packet::ArrivalReport(_) => true,
         }
     }
 

@@ -11,8 +11,8 @@ use crate::receiver::EAGER_REPORTS;
 use crate::seq::PacketNumber;
 use crate::time::SenderTime;
 use crate::wire::native::{
-    Channel, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet,
-    ReceiverReport, SenderReport, extend_micros, micros,
+    ArrivalReport, Channel, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack,
+    Packet, ReceiverReport, SenderReport, extend_micros, micros,
 };
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
@@ -69,6 +69,7 @@ impl NativeSession {
             return false;
         }
         self.id = Some(totals.id);
+        self.arrivals.set_every(totals.arrivals_every);
         self.anchor = Some((sent, now));
         let in_full = u64::from(totals.sent_high) << 32 | u64::from(sent.as_micros() as u32);
         self.learn_epoch(sent, in_full);
@@ -137,7 +138,8 @@ impl NativeSession {
         // What would not be sent is not waited for.
         let nack = nack.filter(|_| !self.muted);
         let next = self.overdue().map(|(_, at)| at);
-        [report_due, given_up, end, counts, nack, next]
+        let arrivals = self.arrivals_due();
+        [report_due, given_up, end, counts, nack, next, arrivals]
             .into_iter()
             .flatten()
             .min()
@@ -174,6 +176,16 @@ impl NativeSession {
                 frames,
             }));
         }
+        if self.arrivals_due().is_some_and(|due| due <= now) {
+            let buffer = u32::try_from(self.config.socket_buffer).unwrap_or(u32::MAX);
+            return Some(Packet::ArrivalReport(ArrivalReport {
+                viewer: self.viewer,
+                buffer,
+                dropped: self.counters.socket_drops() as u32,
+                marked: 0,
+                packets: self.arrivals.take(self.longest_report(), now),
+            }));
+        }
         if now < self.report_due {
             return None;
         }
@@ -191,14 +203,24 @@ impl NativeSession {
         Some(Packet::ReceiverReport(self.report()))
     }
 
+    /// When arrivals are reported, where anything may be sent then.
+    fn arrivals_due(&self) -> Option<Duration> {
+        let due = self.arrivals.due();
+        due.filter(|due| self.path.may_send(self.longest_report(), *due))
+    }
+
+    /// No longer than what the sender has shown to pass, and than any path of an
+    /// Ethernet's width carries, over IPv6 too.
+    fn longest_report(&self) -> usize {
+        self.widest.clamp(MIN_DATAGRAM, DEFAULT_DATAGRAM)
+    }
+
     fn poll_nack(&mut self, now: Duration) -> Option<(u32, Vec<FrameNack>)> {
         if !self.may_nack() {
             return None;
         }
         let model = self.loss.model().unwrap_or(LossModel::new(0.0, 1.0));
-        // No longer than what the sender has shown to pass, and than any path of
-        // an Ethernet's width carries, over IPv6 too.
-        let limit = self.widest.clamp(MIN_DATAGRAM, DEFAULT_DATAGRAM);
+        let limit = self.longest_report();
         let incomplete =
             super::playout_delay::incomplete(&self.deadlines, &self.reassembly, &self.rebuilder);
         self.nack.poll(incomplete, model, limit, now)

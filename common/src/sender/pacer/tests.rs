@@ -33,7 +33,7 @@ fn destinations(count: u16, bitrate: Option<u64>) -> Vec<Destination> {
     };
     let plan = Plan::new(&config, Vec::new());
     (0..count)
-        .map(|index| Destination::new(index, &plan, Duration::ZERO))
+        .map(|index| Destination::new(index, &plan, None, Duration::ZERO))
         .collect()
 }
 

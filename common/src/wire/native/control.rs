@@ -132,6 +132,9 @@ body! {
         send_p99: u32,
         /// Its maximum; 0 while it is not known.
         send_max: u32,
+        /// Microseconds from arrival report to arrival report, as the sender
+        /// wants them; 0 if it wants none.
+        arrivals_every: u32,
     }
 }
 

@@ -36,6 +36,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         send_p95: 110,
         send_p99: 300,
         send_max: 2_000,
+        arrivals_every: 20_000,
         ..totals
     };
     let report = ReceiverReport {
@@ -98,6 +99,24 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         viewer: report.viewer,
         nonce: 0x0bad_cafe_0bad_f00d,
     };
+    let arrived = |is_repair, number, at| Arrived {
+        is_repair,
+        number,
+        at,
+    };
+    let arrivals = ArrivalReport {
+        viewer: report.viewer,
+        buffer: 4_194_304,
+        dropped: 2,
+        marked: 0,
+        packets: vec![
+            arrived(false, 35_990, 2_000_000),
+            arrived(false, 35_991, 2_000_012),
+            arrived(true, 699, 2_000_020),
+            arrived(false, 35_994, 2_001_000),
+            arrived(false, 35_993, 2_001_100),
+        ],
+    };
     let path_response = PathResponse {
         viewer: report.viewer,
         nonce: path_challenge.nonce,
@@ -127,6 +146,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("receiver-bye", Packet::ReceiverBye(leave)),
         ("path-challenge", Packet::PathChallenge(path_challenge)),
         ("path-response", Packet::PathResponse(path_response)),
+        ("arrival-report", Packet::ArrivalReport(arrivals)),
         // With the numbers that came later.
         ("sender-report", Packet::SenderReport(grown)),
     ]
@@ -245,7 +265,12 @@ fn each_packet_tells_who_sent_it() {
     for (name, packet) in examples() {
         let is_viewers = matches!(
             name,
-            "receiver-report" | "nack" | "connect" | "receiver-bye" | "path-challenge"
+            "receiver-report"
+                | "nack"
+                | "connect"
+                | "receiver-bye"
+                | "path-challenge"
+                | "arrival-report"
         );
         assert_eq!(packet.viewer(), is_viewers.then_some(id), "{name}");
         assert_eq!(packet.is_from_sender(), !is_viewers, "{name}");

@@ -1,0 +1,127 @@
+//! What arrived when, until it is reported to a sender that adapts its rate.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::seq::PacketNumber;
+use crate::wire::native::{ArrivalReport, Arrived, Channel};
+
+/// The most packets that are unreported: what comes beyond them before a report
+/// may leave is not reported.
+const MAX_UNREPORTED: usize = 4_096;
+
+/// Reports come no more often, whatever the sender wants.
+const SOONEST: Duration = Duration::from_millis(10);
+
+/// How long a report waits for more of what has begun to arrive.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// One byte of report for this many that arrived; but one report in so long.
+const SHARE: u64 = 20;
+const LATEST: Duration = Duration::from_millis(100);
+
+/// What is unreported.
+#[derive(Debug, Default)]
+pub(super) struct ArrivalLog {
+    /// How often the sender wants reports, if it does.
+    every: Option<Duration>,
+    packets: VecDeque<Arrived>,
+    /// When the first of them arrived.
+    first: Duration,
+    /// Bytes that arrived since the last report.
+    bytes: u64,
+    reported: Duration,
+}
+
+impl ArrivalLog {
+    /// Takes how often the sender wants reports, in microseconds; 0 is never.
+    pub(super) fn set_every(&mut self, micros: u32) {
+        let every = Duration::from_micros(micros.into()).max(SOONEST);
+        self.every = (micros > 0).then_some(every);
+    }
+
+    /// Takes a new packet of this many bytes.
+    pub(super) fn record(
+        &mut self,
+        channel: Channel,
+        number: PacketNumber,
+        len: usize,
+        now: Duration,
+    ) {
+        if self.every.is_none()
+            || channel == Channel::Control
+            || self.packets.len() >= MAX_UNREPORTED
+        {
+            return;
+        }
+        if self.packets.is_empty() {
+            self.first = now;
+        }
+        self.bytes += len as u64;
+        self.packets.push_back(Arrived {
+            is_repair: channel == Channel::Repair,
+            number: number.0 as u32,
+            at: now.as_micros() as u64,
+        });
+    }
+
+    /// When the next report is due.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let every = self.every.filter(|_| !self.packets.is_empty())?;
+        let cost = ArrivalReport::datagram_len(self.packets.len()) as u64;
+        let every = if self.bytes >= cost * SHARE {
+            every
+        } else {
+            every.max(LATEST)
+        };
+        Some((self.reported + every).max(self.first + GATHER))
+    }
+
+    /// Packets for a report of at most this many bytes, and one byte of it.
+    pub(super) fn take(&mut self, datagram: usize, now: Duration) -> Vec<Arrived> {
+        let fitting = ArrivalReport::fitting(&self.packets, datagram);
+        let packets = self.packets.drain(..fitting).collect();
+        if self.packets.is_empty() {
+            (self.reported, self.bytes) = (now, 0);
+        }
+        packets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn reports_when_the_sender_wants_it_and_enough_arrived_to_pay_for_it() {
+        let mut log = ArrivalLog::default();
+        let record = |log: &mut ArrivalLog, number, len, now| {
+            log.record(Channel::Media, PacketNumber(number), len, now);
+        };
+        record(&mut log, 0, 1_400, MS);
+        assert_eq!(log.due(), None);
+        log.set_every(20_000);
+        for number in 1..4 {
+            record(&mut log, number, 1_400, 200 * MS);
+        }
+        log.record(Channel::Control, PacketNumber(7), 100, 200 * MS);
+        assert_eq!(log.due(), Some(202 * MS));
+        assert_eq!(log.take(1_452, 202 * MS).len(), 3);
+        assert_eq!(log.due(), None);
+        record(&mut log, 4, 100, 203 * MS);
+        assert_eq!(log.due(), Some(302 * MS));
+        record(&mut log, 5, 1_400, 204 * MS);
+        assert_eq!(log.due(), Some(222 * MS));
+        // Never more than is kept, nor more than one report holds.
+        (6..10_000).for_each(|number| record(&mut log, number, 1_400, 205 * MS));
+        let mut all = 0;
+        while log.due().is_some_and(|due| due <= 222 * MS) {
+            let packets = log.take(1_452, 222 * MS);
+            assert!(ArrivalReport::datagram_len(packets.len()) <= 1_452);
+            all += packets.len();
+        }
+        assert_eq!(all, MAX_UNREPORTED);
+    }
+}

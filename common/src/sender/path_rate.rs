@@ -1,0 +1,154 @@
+//! The rate of the path to one destination, as the viewer there reports arrivals.
+
+use std::time::Duration;
+
+use crate::rate::{Arrival, RateController};
+use crate::seq::extend;
+use crate::wire::native::{ArrivalReport, Channel};
+
+/// A viewer that is silent for so long is gone: another one's reports count.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Where the bit rate has no bound, in bytes a second: ten gigabits.
+const MOST: f64 = 1.25e9;
+
+/// What is known of the path to one destination.
+#[derive(Debug)]
+pub(super) struct PathRate {
+    control: RateController,
+    first: Option<f64>,
+    most: f64,
+    /// Whose reports count, and when it was heard.
+    viewer: Option<(u64, Duration)>,
+    /// Bytes that its socket's buffer holds, if it knows.
+    buffer: Option<u32>,
+    /// Bytes that may be sent, or are too many, by then.
+    credit: f64,
+    counted: Duration,
+    started: Duration,
+    /// The frame that packets are sent with.
+    pub(super) train: u64,
+}
+
+impl PathRate {
+    /// Begins with a rate, if there is one, in bits a second, within a bit rate.
+    pub(super) fn new(first: Option<u64>, bitrate: Option<u64>, now: Duration) -> Self {
+        let first = first.map(|first| first as f64 / 8.0);
+        let most = bitrate.map_or(MOST, |bitrate| bitrate as f64 / 8.0);
+        Self {
+            control: RateController::new(first, most, now),
+            first,
+            most,
+            viewer: None,
+            buffer: None,
+            credit: 0.0,
+            counted: now,
+            started: now,
+            train: 0,
+        }
+    }
+
+    /// Somebody else is there.
+    pub(super) fn restart(&mut self, now: Duration) {
+        self.control = RateController::new(self.first, self.most, now);
+        (self.viewer, self.buffer, self.credit) = (None, None, 0.0);
+        self.started = now;
+    }
+
+    /// Whether the viewer is still to be asked for reports: not for ever, since not
+    /// every one knows them.
+    pub(super) fn asks(&self, now: Duration) -> bool {
+        self.viewer.is_none() && now.saturating_sub(self.started) < ASKED
+    }
+
+    /// Bytes a second that may be sent, if that is known.
+    pub(super) fn rate(&self, now: Duration) -> Option<f64> {
+        self.viewer.and_then(|_| self.control.rate(now))
+    }
+
+    /// Bytes a second at which a frame leaves, and how many of them at once, if
+    /// that is known: no more than half of what the viewer's socket holds.
+    pub(super) fn pace(&self, now: Duration) -> Option<(f64, f64)> {
+        let pace = self.viewer.and_then(|_| self.control.pace(now))?;
+        let burst = RateController::burst(pace);
+        let buffer = self
+            .buffer
+            .map_or(f64::MAX, |buffer| f64::from(buffer) / 2.0);
+        Some((pace, burst.min(buffer)))
+    }
+
+    /// Whether more may be sent: what was sent beyond the rate is made up for.
+    pub(super) fn is_in_debt(&self, now: Duration) -> bool {
+        self.rate(now).is_some_and(|rate| {
+            let since = now.saturating_sub(self.counted).as_secs_f64();
+            self.credit + rate * (since + SLACK.as_secs_f64()) < 0.0
+        })
+    }
+
+    /// Takes a packet that is sent now, of any channel.
+    pub(super) fn record_sent(
+        &mut self,
+        channel: Channel,
+        number: u64,
+        bytes: usize,
+        now: Duration,
+    ) {
+        if channel != Channel::Control {
+            self.control
+                .handle_sent(channel, number, bytes, self.train, now);
+        }
+        let rate = self.rate(now).unwrap_or(0.0);
+        let earned = rate * now.saturating_sub(self.counted).as_secs_f64();
+        // What was not used for long is not made up for.
+        let credit = (self.credit + earned).min(rate * IDLE.as_secs_f64()) - bytes as f64;
+        // Nor is more than a few frames: without packets no report would come.
+        self.credit = credit.max(-rate * DEBT.as_secs_f64());
+        self.counted = now;
+    }
+
+    /// Takes a report of packets below the `next` numbers of the channels.
+    /// Returns whether it is from the viewer whose reports count.
+    pub(super) fn handle_report(
+        &mut self,
+        report: &ArrivalReport,
+        next: [u64; 3],
+        now: Duration,
+    ) -> bool {
+        let present = |(_, heard): &(u64, Duration)| now.saturating_sub(*heard) < SILENCE;
+        match self.viewer.filter(present) {
+            Some((viewer, _)) if viewer != report.viewer => return false,
+            None if self.viewer.is_some() => self.restart(now),
+            _ => {}
+        }
+        self.viewer = Some((report.viewer, now));
+        self.buffer = (report.buffer > 0).then_some(report.buffer);
+        let arrivals = report.packets.iter().map(|packet| {
+            let channel = if packet.is_repair {
+                Channel::Repair
+            } else {
+                Channel::Media
+            };
+            let number = extend(packet.number.into(), 32, next[channel as usize]);
+            Arrival {
+                channel,
+                number,
+                at: packet.at,
+            }
+        });
+        let arrivals: Vec<_> = arrivals.collect();
+        self.control.handle_arrivals(&arrivals, now);
+        true
+    }
+}
+
+/// What may be sent too early.
+const SLACK: Duration = Duration::from_millis(20);
+
+/// The longest that is waited for what was sent too much.
+const DEBT: Duration = Duration::from_millis(100);
+
+/// How long a viewer is asked for reports.
+const ASKED: Duration = Duration::from_secs(5);
+
+/// The longest pause that is made up for by sending more.
+const IDLE: Duration = Duration::from_millis(50);
