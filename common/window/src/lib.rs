@@ -71,7 +71,9 @@ impl Window {
         let mut builder = EventLoop::builder();
         x11::EventLoopBuilderExtX11::with_any_thread(&mut builder, true);
         wayland::EventLoopBuilderExtWayland::with_any_thread(&mut builder, true);
-        let mut events = builder.build()?;
+        // winit's own words name its source file.
+        let events = builder.build();
+        let mut events = events.map_err(|_| anyhow!("neither Wayland nor X11 answers"))?;
         let mut on_screen = OnScreen {
             name,
             opened_at: LogicalSize::new(width, height),
