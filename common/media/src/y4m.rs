@@ -125,7 +125,7 @@ impl Y4mHeader {
     /// Where it is not a header, or one of a kind that is not taken.
     pub fn parse(line: &[u8]) -> Result<Self, Y4mError> {
         let line = std::str::from_utf8(line).map_err(|_| Y4mError::NotY4m)?;
-        let mut words = line.split(' ');
+        let mut words = line.trim_end_matches('\r').split(' ');
         if words.next() != Some("YUV4MPEG2") {
             return Err(Y4mError::NotY4m);
         }
@@ -139,6 +139,7 @@ impl Y4mHeader {
             aspect: (1, 1),
             full_range: false,
         };
+        let (mut has_kind, mut older_kind) = (false, None);
         let size = |value: &str| value.parse::<usize>().map_err(|_| Y4mError::NoSize);
         for word in words.filter(|word| !word.is_empty()) {
             let mut rest = word.chars();
@@ -148,13 +149,21 @@ impl Y4mHeader {
                 Some('W') => header.width = size(value)?,
                 Some('H') => header.height = size(value)?,
                 Some('F') => header.rate = parse_rate(value),
-                Some('C') => header.set_kind(value)?,
+                Some('C') => {
+                    has_kind = true;
+                    header.set_kind(value)?;
+                }
                 Some('A') => header.aspect = parse_aspect(value).unwrap_or((1, 1)),
                 Some('X') if value.starts_with("COLORRANGE=") => {
                     header.full_range = value == "COLORRANGE=FULL";
                 }
+                // MJPEG tools said it like this before there was a word of its own.
+                Some('X') => older_kind = value.strip_prefix("YSCSS=").or(older_kind),
                 _ => {}
             }
+        }
+        if let (false, Some(kind)) = (has_kind, older_kind) {
+            header.set_kind(&kind.to_ascii_lowercase())?;
         }
         let (width, height) = (header.width, header.height);
         match width.checked_mul(height) {

@@ -48,6 +48,23 @@ fn understands_the_headers_of_ffmpeg() {
 }
 
 #[test]
+fn a_kind_in_an_extension_counts_where_there_is_no_other() {
+    for (line, subsampling, bits) in [
+        ("XYSCSS=444", Subsampling::Yuv444, 8),
+        ("XYSCSS=422P10", Subsampling::Yuv422, 10),
+        ("C422 XYSCSS=444", Subsampling::Yuv422, 8),
+        ("XYSCSS=444 C420paldv\r", Subsampling::Yuv420, 8),
+    ] {
+        let header = Y4mHeader::parse(format!("YUV4MPEG2 W2 H2 {line}").as_bytes()).unwrap();
+        assert_eq!(
+            (header.subsampling, header.bits),
+            (subsampling, bits),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn fails_for_kinds_that_are_not_taken() {
     for kind in ["420p99", "444beta", "410", "4\u{20ac}2", ""] {
         let line = format!("YUV4MPEG2 W2 H2 C{kind}");
