@@ -50,7 +50,7 @@ pub(super) fn get(url: &str) -> Result<Answer> {
         };
         let name = redacted(&url);
         let asked = place.ask().with_context(|| format!("cannot open {name}"))?;
-        let (status, headers, body) = asked;
+        let (status, headers, mut body) = asked;
         let header = |wanted: &str| {
             let named = headers
                 .iter()
@@ -64,19 +64,23 @@ pub(super) fn get(url: &str) -> Result<Answer> {
                     .to_ascii_lowercase();
                 let is_chunked = header("transfer-encoding")
                     .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-                let is_stream = kind.starts_with("multipart/");
-                return Ok(match is_stream || kind.starts_with("image/jp") {
-                    true => Answer::Jpegs(Body {
-                        is_stream,
-                        stream: body,
-                        chunk: is_chunked.then_some(0),
-                    }),
-                    false => Answer::Other,
-                });
+                let is_packed =
+                    header("content-encoding").is_some_and(|coding| coding != "identity");
+                let is_still = kind.starts_with("image/jp");
+                // Some call their JPEGs anything, or nothing.
+                let is_known = is_still || kind.starts_with("multipart/");
+                if is_packed || !is_known && (is_chunked || !begins_like_jpegs(&mut body)) {
+                    return Ok(Answer::Other);
+                }
+                let has_end = is_still || !is_known && header("content-length").is_some();
+                return Ok(Answer::Jpegs(Body {
+                    is_stream: !has_end,
+                    stream: body,
+                    chunk: is_chunked.then_some(0),
+                }));
             }
             301 | 302 | 303 | 307 | 308 => match header("location") {
-                Some(location) if location.contains("://") => url = location.to_owned(),
-                Some(location) => url = place.beside(location),
+                Some(location) => url = place.follow(location),
                 None => bail!("{name} sends one on to nowhere"),
             },
             // FFmpeg knows other kinds of passwords.
@@ -85,6 +89,11 @@ pub(super) fn get(url: &str) -> Result<Answer> {
         }
     }
     bail!("{} sends one on and on", redacted(&url))
+}
+
+fn begins_like_jpegs(body: &mut impl BufRead) -> bool {
+    let start = body.fill_buf().unwrap_or_default();
+    start.starts_with(&[0xff, 0xd8]) || start.starts_with(b"--")
 }
 
 /// Where a URL leads.
@@ -100,7 +109,10 @@ type Headers = Vec<(String, String)>;
 impl Place {
     /// `None` for other schemes than HTTP without encryption.
     fn of(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("http://")?;
+        let (scheme, rest) = url.split_once("://")?;
+        if !scheme.eq_ignore_ascii_case("http") {
+            return None;
+        }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let (user, host) = match authority.rsplit_once('@') {
@@ -118,18 +130,24 @@ impl Place {
         })
     }
 
-    /// Another path at the same place.
-    fn beside(&self, location: &str) -> String {
-        let user = self
-            .user
-            .as_ref()
-            .map_or(String::new(), |user| format!("{user}@"));
-        let folder = match location.starts_with('/') {
-            true => "",
-            false => self.path.rsplit_once('/').map_or("", |(folder, _)| folder),
+    /// Where this place sends one on to. The password is for this place only.
+    fn follow(&self, location: &str) -> String {
+        let url = if location.contains("://") {
+            location.to_owned()
+        } else if location.starts_with("//") {
+            format!("http:{location}")
+        } else if location.starts_with('/') {
+            format!("http://{}{location}", self.host)
+        } else {
+            let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            format!("http://{}{folder}/{location}", self.host)
         };
-        let slash = if location.starts_with('/') { "" } else { "/" };
-        format!("http://{user}{}{folder}{slash}{location}", self.host)
+        match (&self.user, Self::of(&url)) {
+            (Some(user), Some(place)) if place.user.is_none() && place.host == self.host => {
+                format!("http://{user}@{}{}", place.host, place.path)
+            }
+            _ => url,
+        }
     }
 
     fn ask(&self) -> Result<(u16, Headers, BufReader<TcpStream>)> {

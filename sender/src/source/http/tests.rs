@@ -79,3 +79,43 @@ fn says_what_a_server_answers_and_no_password() {
     ));
     assert!(matches!(get("https://camera/"), Ok(Answer::Other)));
 }
+
+#[test]
+fn a_password_goes_along_within_a_place_and_not_to_another() {
+    let place = Place::of("HTTP://me:secret@camera:81/a/b").unwrap();
+    for (location, url) in [
+        ("c", "http://me:secret@camera:81/a/c"),
+        ("/c?d", "http://me:secret@camera:81/c?d"),
+        ("//camera:81/c", "http://me:secret@camera:81/c"),
+        ("http://camera:81/c", "http://me:secret@camera:81/c"),
+        ("http://you@camera:81/c", "http://you@camera:81/c"),
+        ("//other/c", "http://other/c"),
+        ("http://camera:82/c", "http://camera:82/c"),
+        ("https://camera:81/c", "https://camera:81/c"),
+    ] {
+        assert_eq!(place.follow(location), url);
+    }
+}
+
+#[test]
+fn what_begins_like_jpegs_is_taken_for_them_by_whatever_name() {
+    let answer = |headers: &str, body: &str| {
+        let address = serve(vec![format!("HTTP/1.1 200 OK\r\n{headers}\r\n{body}")]);
+        get(&format!("http://{address}/")).unwrap()
+    };
+    let is_stream = |headers| match answer(headers, "--frame\r\n") {
+        Answer::Jpegs(body) => Some(body.is_stream),
+        Answer::Other => None,
+    };
+    assert_eq!(is_stream(""), Some(true));
+    assert_eq!(
+        is_stream("Content-Type: video/x-motion-jpeg\r\n"),
+        Some(true)
+    );
+    assert_eq!(is_stream("content-length: 9\r\n"), Some(false));
+    assert_eq!(is_stream("Content-Type: image/jpeg\r\n"), Some(false));
+    assert!(matches!(answer("", "<html>"), Answer::Other));
+    // FFmpeg unpacks it.
+    let packed = "Content-Type: image/jpeg\r\nContent-Encoding: gzip\r\n";
+    assert!(matches!(answer(packed, "--frame\r\n"), Answer::Other));
+}
