@@ -57,7 +57,7 @@ impl StreamIndex {
         };
         self.received[body.channel() as usize].push(received);
         match body {
-            Body::Chunk(place) if place.frame <= MAX_NUMBER => {
+            Body::Chunk(place) if place.frame <= MAX_NUMBER && place.frame_len > 0 => {
                 if let Some(base) = number.checked_sub(place.index.into()) {
                     self.frames.insert(place.frame, (place, base));
                 }

@@ -314,7 +314,9 @@ impl Place {
         };
         let viewer = report.viewer;
         if let Ok((_, Packet::Chunk(chunk))) = Packet::decode(datagram)
-            && usize::from(chunk.index) + 1 == chunk.count()
+            && chunk
+                .header
+                .is_some_and(|header| usize::from(chunk.index) + 1 == header.count())
         {
             for copy in 0..2 {
                 let wants = (0..3).map(|back| FrameNack {
