@@ -1,11 +1,13 @@
 //! The door that the JPEGs of every source go through: what is sent is such as
 //! every decoder takes.
+//!
+//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bytes::Bytes;
-use framegram_common::jpeg::{JpegHeader, clean};
+use framegram_common::jpeg::{JpegHeader, MAX_TABLES, Process, clean};
 use framegram_media::Vetter;
 use framegram_media::limits::check_size;
 
@@ -19,6 +21,7 @@ pub(super) struct Checked {
     first: Option<Captured>,
     keep_broken: bool,
     vetter: Vetter,
+    tables: Tables,
     /// A frame was fit to be sent.
     any: bool,
     broken: u64,
@@ -36,6 +39,7 @@ impl Checked {
             first: None,
             keep_broken: request.keep_broken,
             vetter: Vetter::default(),
+            tables: Tables::default(),
             any: false,
             broken: 0,
             console: Arc::clone(&request.console),
@@ -49,6 +53,7 @@ impl Checked {
         while let Some(captured) = self.source.next()? {
             let checked = match captured.content {
                 Content::Jpeg(jpeg) if !self.source.is_checked() => {
+                    let jpeg = self.tables.supply(jpeg);
                     check(&jpeg, self.keep_broken, &mut self.vetter).map(Content::Jpeg)
                 }
                 content => Ok(content),
@@ -90,10 +95,72 @@ pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Res
     let jpeg = clean(jpeg)?;
     let header = JpegHeader::parse(&jpeg)?;
     check_size(header.width.into(), header.height.into())?;
+    let is_lossless = header.process == Process::Other;
+    ensure!(
+        is_lossless || segments(&jpeg[..header.len]).any(|(marker, _)| marker == DQT),
+        "it has no quantization tables, and none came before it"
+    );
     if !keep_broken {
         vetter.vet(&jpeg)?;
     }
     Ok(jpeg)
+}
+
+/// Markers of the segments that define tables (T.81, table B.1).
+const DHT: u8 = 0xc4;
+const DQT: u8 = 0xdb;
+const SOS: u8 = 0xda;
+
+/// The tables that stood in a JPEG of the stream. Some devices write them into
+/// the first one only, and leave them to the decoder's memory (T.81, B.5); a
+/// frame that is sent has to be decoded whatever became of those before it.
+#[derive(Default)]
+struct Tables(Vec<u8>);
+
+impl Tables {
+    /// Keeps the tables of `jpeg`, or supplies those that it lacks.
+    fn supply(&mut self, jpeg: Bytes) -> Bytes {
+        let mut own = Vec::new();
+        let mut has_divisors = false;
+        for (marker, segment) in segments(&jpeg) {
+            has_divisors |= marker == DQT;
+            if matches!(marker, DQT | DHT) && own.len() + segment.len() <= MAX_TABLES {
+                own.extend_from_slice(segment);
+            }
+        }
+        if has_divisors {
+            self.0 = own;
+            return jpeg;
+        }
+        match jpeg.split_at_checked(2) {
+            Some((start, rest)) if !self.0.is_empty() => [start, &self.0, rest].concat().into(),
+            _ => jpeg,
+        }
+    }
+}
+
+/// The markers of a header with their segments, up to the first scan.
+fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = jpeg;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.iter().position(|byte| *byte == 0xff)?;
+            let segment = &rest[start..];
+            let marker = *segment.get(1)?;
+            match marker {
+                SOS => return None,
+                // Fill bytes, what is stuffed, and markers without a segment.
+                0xff => rest = &segment[1..],
+                0..=0xbf | 0xd0..=0xd9 => rest = &segment[2..],
+                _ => {
+                    let len = *segment.get(2..)?.first_chunk()?;
+                    let len = 2 + usize::from(u16::from_be_bytes(len));
+                    rest = segment.get(len..)?;
+                    return Some((marker, &segment[..len]));
+                }
+            }
+        }
+    })
 }
 
 impl Source for Checked {
@@ -122,5 +189,62 @@ impl Source for Checked {
 
     fn frame_rate(&self) -> Option<f64> {
         self.source.frame_rate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use framegram_media::{Compressor, Decoder, Image};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn jpeg() -> Bytes {
+        let pixels: Vec<u8> = (0..3 * 48 * 32_usize).map(|at| (at / 7) as u8).collect();
+        let image = Image::bgr(48, 32, pixels.into()).unwrap();
+        Compressor::new().unwrap().compress(&image, 70).unwrap()
+    }
+
+    /// Without the tables of these kinds.
+    fn without(jpeg: &Bytes, kinds: &[u8]) -> Bytes {
+        let mut kept = jpeg.to_vec();
+        let taken: Vec<_> = segments(jpeg)
+            .filter(|(marker, _)| kinds.contains(marker))
+            .collect();
+        for (_, segment) in taken {
+            let at = kept
+                .windows(segment.len())
+                .position(|bytes| bytes == segment)
+                .unwrap();
+            kept.drain(at..at + segment.len());
+        }
+        kept.into()
+    }
+
+    #[test]
+    fn tables_that_only_the_first_frame_has_are_supplied_to_those_behind_it() {
+        let whole = jpeg();
+        let check = |jpeg: &Bytes| check(jpeg, false, &mut Vetter::default());
+        let decoded = |jpeg: &[u8]| Decoder::new().unwrap().decode_image(jpeg).unwrap();
+        let bare = without(&whole, &[DQT, DHT]);
+        let mut tables = Tables::default();
+        assert!(check(&tables.supply(bare.clone())).is_err());
+        assert_eq!(tables.supply(whole.clone()), whole);
+        for jpeg in [&bare, &without(&whole, &[DQT])] {
+            let supplied = check(&tables.supply(jpeg.clone())).unwrap();
+            assert_eq!(decoded(&supplied), decoded(&whole));
+        }
+        // What a decoder knows by itself is none of this.
+        let standard = without(&whole, &[DHT]);
+        assert_eq!(tables.supply(standard.clone()), standard);
+    }
+
+    proptest! {
+        #[test]
+        fn takes_any_bytes(rest in prop::collection::vec(prop_oneof![Just(0xff), Just(DQT), any::<u8>()], 0..60)) {
+            let mut tables = Tables::default();
+            let jpeg: Bytes = [&[0xff, 0xd8], &rest[..]].concat().into();
+            prop_assert_eq!(tables.supply(jpeg.clone()), jpeg);
+        }
     }
 }
