@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use framegram_common::jpeg::{JpegHeader, MAX_TABLES, Process, clean};
-use framegram_media::Vetter;
 use framegram_media::limits::check_size;
+use framegram_media::{Decoder, Vetter};
 
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
@@ -54,7 +54,7 @@ impl Checked {
             let checked = match captured.content {
                 Content::Jpeg(jpeg) if !self.source.is_checked() => {
                     let jpeg = self.tables.supply(jpeg);
-                    check(&jpeg, self.keep_broken, &mut self.vetter).map(Content::Jpeg)
+                    check(&jpeg, self.keep_broken, &mut self.vetter).and_then(with_aspect)
                 }
                 content => Ok(content),
             };
@@ -106,7 +106,39 @@ pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Res
     Ok(jpeg)
 }
 
-/// Markers of the segments that define tables (T.81, table B.1).
+/// A JPEG as it is, or, where its pixels are not square, decoded: what shows it
+/// elsewhere does not know of them.
+///
+/// # Errors
+/// Where it cannot be decoded.
+pub(super) fn with_aspect(jpeg: Bytes) -> Result<Content> {
+    let Some(aspect) = aspect(&jpeg) else {
+        return Ok(Content::Jpeg(jpeg));
+    };
+    let image = Decoder::new()?.decode_image(&jpeg)?;
+    Ok(Content::Image(image.with_aspect(aspect)))
+}
+
+/// Width and height of a pixel by the JFIF segment, as FFmpeg writes and reads
+/// them, where they differ. A density by inch or centimetre is one of paper.
+///
+/// <https://www.w3.org/Graphics/JPEG/jfif3.pdf>
+fn aspect(jpeg: &[u8]) -> Option<(i32, i32)> {
+    let (_, segment) = segments(jpeg).find(|(marker, _)| *marker == APP0)?;
+    let &[b'J', b'F', b'I', b'F', 0, _, _, 0, a, b, c, d, ..] = segment.get(4..)? else {
+        return None;
+    };
+    let (across, down) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let is_odd = across != down && across.min(down) > 0;
+    let is_believed = across.max(down) / across.min(down).max(1) <= MAX_ASPECT;
+    (is_odd && is_believed).then_some((across.into(), down.into()))
+}
+
+/// Pixels that are so many times as long as they are wide, or more so, are none.
+const MAX_ASPECT: u16 = 4;
+
+/// Markers of the segments that are looked at (T.81, table B.1).
+const APP0: u8 = 0xe0;
 const DHT: u8 = 0xc4;
 const DQT: u8 = 0xdb;
 const SOS: u8 = 0xda;
@@ -194,7 +226,7 @@ impl Source for Checked {
 
 #[cfg(test)]
 mod tests {
-    use framegram_media::{Compressor, Decoder, Image};
+    use framegram_media::{Compressor, Image};
     use proptest::prelude::*;
 
     use super::*;
@@ -239,12 +271,44 @@ mod tests {
         assert_eq!(tables.supply(standard.clone()), standard);
     }
 
+    #[test]
+    fn pixels_that_are_not_square_are_told_by_a_density_without_a_unit() {
+        let whole = jpeg();
+        let bare = without(&whole, &[APP0]);
+        let size = |unit: u8, [across, down]: [u16; 2]| {
+            let [[a, b], [c, d]] = [across.to_be_bytes(), down.to_be_bytes()];
+            let jfif = [
+                b"\xff\xe0\0\x10JFIF\0\x01\x01",
+                &[unit, a, b, c, d, 0, 0][..],
+            ]
+            .concat();
+            let jpeg = [&bare[..2], &jfif, &bare[2..]].concat().into();
+            match with_aspect(jpeg).unwrap() {
+                Content::Image(image) => Some(image.square_size()),
+                Content::Jpeg(_) => None,
+            }
+        };
+        assert_eq!(size(0, [2, 1]), Some((96, 32)));
+        assert_eq!(size(0, [8, 9]), Some((43, 32)));
+        for (unit, none) in [
+            (0, [1, 1]),
+            (0, [0, 1]),
+            (0, [1, 0]),
+            (0, [1, 9]),
+            (1, [204, 98]),
+        ] {
+            assert_eq!(size(unit, none), None);
+        }
+        assert!(matches!(with_aspect(whole.clone()), Ok(Content::Jpeg(jpeg)) if jpeg == whole));
+    }
+
     proptest! {
         #[test]
         fn takes_any_bytes(rest in prop::collection::vec(prop_oneof![Just(0xff), Just(DQT), any::<u8>()], 0..60)) {
             let mut tables = Tables::default();
             let jpeg: Bytes = [&[0xff, 0xd8], &rest[..]].concat().into();
-            prop_assert_eq!(tables.supply(jpeg.clone()), jpeg);
+            prop_assert_eq!(tables.supply(jpeg.clone()), jpeg.clone());
+            let _ = aspect(&jpeg);
         }
     }
 }

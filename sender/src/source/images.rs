@@ -15,7 +15,7 @@ use framegram_media::{Decoder, Image, Turn, Vetter};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
-use super::checked::check;
+use super::checked::{check, with_aspect};
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
 
@@ -168,7 +168,7 @@ fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
         let upright = orientation(&bytes);
         let jpeg = check(&bytes.into(), keep_broken, &mut Vetter::default())?;
         if upright == Orientation::NoTransforms {
-            return Ok(Content::Jpeg(jpeg));
+            return with_aspect(jpeg);
         }
         let image = Decoder::new()?.decode_image(&jpeg)?;
         return Ok(Content::Image(image.turned(turn(upright))?));
