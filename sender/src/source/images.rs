@@ -48,6 +48,13 @@ pub(crate) fn is_still(path: &Path) -> bool {
     })
 }
 
+/// Whether a listing leaves it out. macOS writes `._photo.jpg`, which is no
+/// still, beside `photo.jpg` on disks that are not its own.
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
+}
+
 /// Stills as frames.
 pub(super) struct Images {
     name: String,
@@ -90,7 +97,7 @@ impl Images {
         let mut paths = Vec::new();
         for entry in fs::read_dir(path).with_context(|| format!("cannot read {name}"))? {
             let path = entry.with_context(|| format!("cannot read {name}"))?.path();
-            if is_still(&path) && path.is_file() {
+            if is_still(&path) && !is_hidden(&path) && path.is_file() {
                 paths.push(path);
             }
         }

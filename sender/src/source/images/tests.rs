@@ -63,6 +63,7 @@ fn skips_and_counts_broken_stills() {
     folder.write("d.png", b"not a png");
     folder.write("e.jpg", b"");
     folder.write("notes.txt", b"not a still at all");
+    folder.write("._a.jpeg", b"no still, and not counted");
     let mut images = Images::folder(folder.0.path(), &request()).unwrap();
     for (jpeg, at) in [(one, 0), (two, 100)] {
         let captured = images.next().unwrap().unwrap();
