@@ -14,6 +14,8 @@ fn parse(line: &str) -> Result<Options, clap::Error> {
 fn states_its_defaults_truly() {
     command().debug_assert();
     let help = Options::command().render_long_help().to_string();
+    // Wherever its lines are broken.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.contains(&format!(
         "JPEG quality, 1 to 100 [default: {DEFAULT_QUALITY}]"
     )));
