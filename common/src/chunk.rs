@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES};
 use crate::seq::FrameNumber;
-use crate::wire::native::{Chunk, FrameHeader, HEADER, PARITY_BODY, SHARD_BODY, micros};
+use crate::wire::native::{CHUNK_BODY, Chunk, HEADER, PARITY_BODY, SliceStart, micros};
 use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// Why a frame cannot be cut.
@@ -55,7 +55,7 @@ impl ChunkedFrame {
         }
         let count = len.div_ceil(chunk_capacity(datagram));
         Ok(Self {
-            crc: FrameHeader::checksum(frame.number.seq(), &frame.jpeg),
+            crc: crc32c::crc32c(&frame.jpeg),
             size: len.div_ceil(count),
             frame,
             tables,
@@ -104,56 +104,32 @@ impl ChunkedFrame {
     pub fn chunk(&self, index: usize) -> Chunk<'_> {
         let start = index * self.size;
         let end = (start + self.size).min(self.len());
-        let header = self.header();
-        let (slice, begin) = self.slice_in(start, end).unzip();
-        let chunk = Chunk {
+        Chunk {
             frame: self.frame.number.seq(),
+            frame_len: self.len() as u32,
             index: index as u16,
-            slice,
-            header: header.is_in(index as u16).then_some(header),
-            data: &self.frame.jpeg[start..end],
-        };
-        // In a JPEG's header anything may look like the marker before it.
-        let may_mislead = self.slices.first().is_some_and(|end| *end as usize > start);
-        if may_mislead && chunk.slice_start().map(|(_, at)| start + at) != begin {
-            return Chunk {
-                slice: None,
-                ..chunk
-            };
-        }
-        chunk
-    }
-
-    fn header(&self) -> FrameHeader {
-        FrameHeader {
-            len: self.len() as u32,
-            crc: self.crc,
-            captured: micros(self.frame.captured) as u32,
             size: self.size as u16,
+            captured: micros(self.frame.captured),
+            frame_crc: self.crc,
             tables: self.tables,
+            slice: self.slice_from(start, end),
+            data: &self.frame.jpeg[start..end],
         }
     }
 
-    /// The slice behind the first restart marker that is within these bytes, and where
-    /// it begins.
-    fn slice_in(&self, start: usize, end: usize) -> Option<(u16, usize)> {
-        let behind = start + MARKER;
+    fn slice_from(&self, start: usize, end: usize) -> Option<SliceStart> {
         let number = self
             .slices
-            .partition_point(|begin| (*begin as usize) < behind);
-        // The first slice has no marker.
-        let number = number.max(1);
+            .partition_point(|begin| (*begin as usize) < start);
         let begin = *self.slices.get(number)? as usize;
         // Markers beyond those that a number can name are no slices.
-        let number = u16::try_from(number)
-            .ok()
-            .filter(|number| *number < u16::MAX)?;
-        (begin <= end).then_some((number, begin))
+        let number = u16::try_from(number).ok()?;
+        (begin < end).then(|| SliceStart {
+            number,
+            offset: (begin - start) as u16,
+        })
     }
 }
-
-/// Bytes of a restart marker, behind which its slice begins.
-const MARKER: usize = 2;
 
 /// The most frames that the sender's parity spans in one block: as many as
 /// come within the default budget at 60 frames a second.
@@ -167,7 +143,7 @@ pub fn chunk_capacity(datagram: usize) -> usize {
     let datagram = datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     // A shard's size is even, and it must not be what makes parity too large.
     let shard = (datagram - HEADER - PARITY_BODY - 2 * BLOCK_FRAMES) & !1;
-    shard - SHARD_BODY
+    shard - CHUNK_BODY
 }
 
 /// The smallest datagram that has room for chunks of this size, which is below
@@ -175,7 +151,7 @@ pub fn chunk_capacity(datagram: usize) -> usize {
 #[must_use]
 pub fn datagram_for(size: usize) -> usize {
     let size = size.min(MAX_DATAGRAM);
-    ((size + SHARD_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES
+    ((size + CHUNK_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES
 }
 
 #[cfg(test)]
@@ -217,8 +193,7 @@ mod tests {
         }
         assert!(datagram_for(usize::MAX) < 70_000);
         let large = cut(frame(200_000), MAX_DATAGRAM, 0, vec![]);
-        let header = large.chunk(0).header.unwrap();
-        assert_eq!(usize::from(header.size), large.size());
+        assert_eq!(usize::from(large.chunk(0).size), large.size());
         // 65,536 slices have a number.
         let slices = (0..70_000).collect();
         let sliced = cut(frame(70_000), MIN_DATAGRAM, 1, slices);
@@ -247,19 +222,25 @@ mod tests {
 
     #[test]
     fn says_which_slice_begins_where() {
-        let chunked = cut(
-            frame(3000),
-            DEFAULT_DATAGRAM,
-            1,
-            vec![600, 900, 1000, 2001, 2500],
-        );
+        let chunked = cut(frame(3000), DEFAULT_DATAGRAM, 1, vec![600, 900, 1000, 2500]);
         assert_eq!((chunked.count(), chunked.size()), (3, 1000));
         let starts: Vec<_> = (0..3).map(|index| chunked.chunk(index).slice).collect();
         assert_eq!(
             starts,
-            // The marker before the one at 1,000 is in the chunk before, that of the
-            // one at 2,001 in both.
-            [None, None, Some(4)]
+            [
+                Some(SliceStart {
+                    number: 0,
+                    offset: 600
+                }),
+                Some(SliceStart {
+                    number: 2,
+                    offset: 0
+                }),
+                Some(SliceStart {
+                    number: 3,
+                    offset: 500
+                }),
+            ]
         );
     }
 
@@ -273,10 +254,7 @@ mod tests {
             let mut joined = Vec::new();
             for index in 0..chunked.count() {
                 let chunk = chunked.chunk(index);
-                let header = chunk.header.map_or(chunked.count(), |header| header.count());
-                prop_assert_eq!(header, chunked.count());
-                let carries = index % 32 == 0 || index + 1 == chunked.count();
-                prop_assert_eq!(chunk.header.is_some(), carries);
+                prop_assert_eq!(chunk.count(), chunked.count());
                 prop_assert!(chunk.data.len() == chunked.size() || index + 1 == chunked.count());
                 let mut body = Vec::new();
                 chunk.encode(&mut body);

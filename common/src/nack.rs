@@ -167,9 +167,7 @@ impl NackGenerator {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
         let late = self.frames.get_mut(&number).and_then(|frame| {
             let outstanding = &mut frame.outstanding;
-            if let Some(header) = chunk.header {
-                outstanding.record_count(header.count().min(MAX_LOOKED_AT) as u16);
-            }
+            outstanding.record_count(chunk.count().min(MAX_LOOKED_AT) as u16);
             outstanding.record_retransmission(chunk.index, rtt, now)
         });
         if let Some(late) = late {
@@ -417,9 +415,11 @@ impl NackGenerator {
         outstanding.record_nack(&chunks, extra, gap, due, now);
         outstanding.is_whole = frame.assembly.is_none();
         let extra = u8::try_from(extra).unwrap_or(u8::MAX);
-        let gaps = frame
-            .assembly
-            .map_or(Vec::new(), |assembly| with_tail(gaps, assembly));
+        let gaps = if frame.assembly.is_some() {
+            gaps
+        } else {
+            Vec::new()
+        };
         Some(FrameNack {
             frame: frame.number.seq(),
             extra,
@@ -478,17 +478,6 @@ fn within_reach<'a>(
         looked_at += missing.min(MAX_LOOKED_AT);
         within
     })
-}
-
-/// The gaps, the one at the end of a frame whose length is not known as long as can be.
-fn with_tail(mut gaps: Vec<(u16, u16)>, assembly: &Assembly) -> Vec<(u16, u16)> {
-    if let Some((first, count)) = gaps.last_mut()
-        && assembly.header().is_none()
-        && usize::from(*first) + usize::from(*count) == assembly.count()
-    {
-        *count = u16::MAX - *first;
-    }
-    gaps
 }
 
 /// The chunks that fit into `most` gaps, and the gaps.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fixedbitset::FixedBitSet;
 
 use crate::seq::FrameNumber;
-use crate::wire::native::{Chunk, FrameHeader, extend_micros};
+use crate::wire::native::{Chunk, SliceStart};
 
 /// The most frames that are remembered, being put together or closed: at 60 a
 /// second more than any chunk is late by.
@@ -79,20 +79,15 @@ pub struct Reassembly {
 /// A frame being put together, or one that is closed and remembered.
 #[derive(Debug)]
 pub struct Assembly {
-    /// What its chunks have in common, once one that carries it arrived.
-    header: Option<FrameHeader>,
-    /// When the picture was taken, in the sender's microseconds.
-    captured: Option<u64>,
-    /// When the packet that came first was sent, in the sender's microseconds.
-    sent: u64,
-    /// Bytes of every chunk but the last.
+    frame_len: usize,
     size: usize,
-    /// Of all chunks; without the header, of those that arrived, and one: the last
-    /// one carries the header.
+    crc: u32,
+    captured: u64,
+    tables: u16,
     have: FixedBitSet,
     missing: usize,
-    /// The first slice behind a restart marker, by chunk.
-    slices: BTreeMap<u16, u16>,
+    /// Which slice begins where, by chunk.
+    slices: BTreeMap<u16, SliceStart>,
     /// Chunks that did not come as they were sent first, or not yet.
     repaired: BTreeMap<u16, Origin>,
     first_arrival: Duration,
@@ -118,13 +113,12 @@ enum Held {
 }
 
 impl Reassembly {
-    /// Inserts a chunk, which came in a packet that was sent at `sent` microseconds of
-    /// the sender's clock.
+    /// Inserts a chunk.
     pub fn insert(
         &mut self,
         number: FrameNumber,
         chunk: &Chunk<'_>,
-        (origin, sent): (Origin, u64),
+        origin: Origin,
         now: Duration,
     ) -> Insert {
         let oldest = self.frames.first_key_value().map(|(oldest, _)| *oldest);
@@ -132,15 +126,13 @@ impl Reassembly {
         if full && oldest.is_some_and(|oldest| number < oldest) {
             return Insert::Forgotten;
         }
-        let held = &mut self.held;
+        let (held_bytes, held) = (&mut self.held_bytes, &mut self.held);
         let assembly = self.frames.entry(number).or_insert_with(|| {
+            *held_bytes += chunk.frame_len as usize;
             *held += 1;
-            Assembly::new(chunk, sent, now)
+            Assembly::new(chunk, now)
         });
-        let before = assembly.frame().len();
-        let inserted = assembly.insert(number, chunk, (origin, sent));
-        self.held_bytes += assembly.frame().len() - before;
-        inserted
+        assembly.insert(number, chunk, origin)
     }
 
     /// The frame, open or closed, where it is remembered.
@@ -194,7 +186,8 @@ impl Reassembly {
         let Some(closed) = closed else {
             return false;
         };
-        self.held_bytes -= closed.release();
+        closed.release();
+        self.held_bytes -= closed.frame_len;
         self.held -= 1;
         true
     }
@@ -207,7 +200,8 @@ impl Reassembly {
             let Some(assembly) = holding.next().filter(|frame| frame.state != State::Open) else {
                 break;
             };
-            self.held_bytes -= assembly.release();
+            assembly.release();
+            self.held_bytes -= assembly.frame_len;
             self.held -= 1;
         }
         while self.frames.len() > MAX_FRAMES {
@@ -218,47 +212,39 @@ impl Reassembly {
                 return;
             }
             let oldest = oldest.remove();
-            self.held_bytes -= oldest.frame().len();
-            self.held -= usize::from(oldest.holds());
+            if oldest.holds() {
+                self.held_bytes -= oldest.frame_len;
+                self.held -= 1;
+            }
         }
     }
 }
 
 impl Assembly {
-    fn new(chunk: &Chunk<'_>, sent: u64, now: Duration) -> Self {
-        let size = chunk.header.map(|header| header.size.into());
+    fn new(chunk: &Chunk<'_>, now: Duration) -> Self {
+        let count = chunk.count();
         Self {
-            header: None,
-            captured: None,
-            sent,
-            size: size.unwrap_or(chunk.data.len()),
-            have: FixedBitSet::new(),
-            missing: 0,
+            frame_len: chunk.frame_len as usize,
+            size: usize::from(chunk.size),
+            crc: chunk.frame_crc,
+            captured: chunk.captured,
+            tables: chunk.tables,
+            have: FixedBitSet::with_capacity(count),
+            missing: count,
             slices: BTreeMap::new(),
             repaired: BTreeMap::new(),
             first_arrival: now,
             reached: 0,
             state: State::Open,
-            bytes: Held::Filling(Vec::new()),
+            bytes: Held::Filling(zeros(chunk.frame_len as usize)),
         }
     }
 
-    fn insert(
-        &mut self,
-        number: FrameNumber,
-        chunk: &Chunk<'_>,
-        (origin, sent): (Origin, u64),
-    ) -> Insert {
+    fn insert(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin) -> Insert {
         if !self.fits(chunk) {
             return Insert::Mismatch;
         }
         let index = usize::from(chunk.index);
-        if let Some(header) = &chunk.header {
-            self.header = Some(*header);
-            self.captured
-                .get_or_insert(extend_micros(header.captured, sent));
-        }
-        self.grow(index + 1);
         if self.have.put(index) {
             let repaired = match origin {
                 Origin::Sent => self.repaired.remove(&chunk.index),
@@ -267,6 +253,7 @@ impl Assembly {
             return repaired.map_or(Insert::Duplicate, Insert::LateOriginal);
         }
         self.missing -= 1;
+        self.reached = self.reached.max(index + 1);
         if origin != Origin::Sent {
             self.repaired.insert(chunk.index, origin);
         }
@@ -283,36 +270,18 @@ impl Assembly {
         }
     }
 
-    /// Makes room for `reached` chunks, and for all as soon as their count is known.
-    fn grow(&mut self, reached: usize) {
-        self.reached = self.reached.max(reached);
-        let (count, len) = match &self.header {
-            Some(header) => (header.count(), header.len as usize),
-            None => (self.reached + 1, self.reached * self.size),
-        };
-        self.missing += count - self.have.len();
-        self.have.grow(count);
-        if let Held::Filling(bytes) = &mut self.bytes
-            && bytes.len() < len
-        {
-            reserve(bytes, len);
-            bytes.resize(len, 0);
-        }
-    }
-
     fn close(&mut self, number: FrameNumber) -> Insert {
-        let (Held::Filling(bytes), Some(header), Some(captured)) =
-            (&mut self.bytes, self.header, self.captured)
-        else {
+        let Held::Filling(bytes) = &mut self.bytes else {
             return Insert::Duplicate;
         };
-        if FrameHeader::checksum(number.seq(), bytes) != header.crc {
+        if crc32c::crc32c(bytes) != self.crc {
             self.state = State::GivenUp;
             return Insert::Corrupt;
         }
         let jpeg = Bytes::from(std::mem::take(bytes));
         self.state = State::Whole;
         self.bytes = Held::Shared(jpeg.clone());
+        let captured = self.captured;
         Insert::Complete(CompleteFrame {
             number,
             jpeg,
@@ -320,28 +289,21 @@ impl Assembly {
         })
     }
 
-    /// Whether a chunk can be one of this frame. One without a header is as long as
-    /// all but the last, and not the last.
     fn fits(&self, chunk: &Chunk<'_>) -> bool {
-        let behind = usize::from(chunk.index) + 1;
-        match (&chunk.header, &self.header) {
-            (Some(new), Some(own)) => new == own,
-            (Some(new), None) => usize::from(new.size) == self.size && self.reached < new.count(),
-            (None, Some(own)) => chunk.data.len() == self.size && behind < own.count(),
-            (None, None) => chunk.data.len() == self.size,
-        }
+        self.frame_len == chunk.frame_len as usize
+            && self.size == usize::from(chunk.size)
+            && self.crc == chunk.frame_crc
+            && self.captured == chunk.captured
+            && self.tables == chunk.tables
     }
 
-    /// Releases the bytes. Returns how many they were.
-    fn release(&mut self) -> usize {
-        let held = self.frame().len();
+    fn release(&mut self) {
         self.bytes = Held::Shared(Bytes::new());
         self.slices.clear();
-        held
     }
 
     fn holds(&self) -> bool {
-        !self.frame().is_empty()
+        self.frame_len == self.frame().len()
     }
 
     /// Whether chunks are missing and still waited for.
@@ -350,30 +312,13 @@ impl Assembly {
         self.state == State::Open
     }
 
-    /// What the chunks have in common, once it is known.
-    #[must_use]
-    pub fn header(&self) -> Option<FrameHeader> {
-        self.header
-    }
-
-    /// How many chunks the frame has: at least this many, without the header.
+    /// How many chunks the frame has.
     #[must_use]
     pub fn count(&self) -> usize {
         self.have.len()
     }
 
-    /// How many chunks are missing, if the frame can have `count` of them.
-    #[must_use]
-    pub fn missing_of(&self, count: usize) -> Option<usize> {
-        let possible = match &self.header {
-            Some(header) => header.count() == count,
-            None => self.reached < count,
-        };
-        let there = self.have.len() - self.missing;
-        possible.then(|| if self.holds() { count - there } else { count })
-    }
-
-    /// How many chunks are missing, at least.
+    /// How many chunks are missing.
     #[must_use]
     pub fn missing(&self) -> usize {
         self.missing
@@ -397,22 +342,16 @@ impl Assembly {
         self.first_arrival
     }
 
-    /// When the picture was taken, in the sender's microseconds, once it is known.
+    /// When the picture was taken, in the sender's microseconds.
     #[must_use]
-    pub fn captured(&self) -> Option<u64> {
+    pub fn captured(&self) -> u64 {
         self.captured
     }
 
-    /// When the packet that came first was sent, in the sender's microseconds.
+    /// The set of tables that decodes it; 0 for none.
     #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// Bytes of every chunk but the last.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.size
+    pub fn tables(&self) -> u16 {
+        self.tables
     }
 
     /// The bytes, with zeros in the holes; empty once released.
@@ -429,12 +368,16 @@ impl Assembly {
     #[must_use]
     pub fn chunk(&self, number: FrameNumber, index: u16) -> Option<Chunk<'_>> {
         let start = usize::from(index) * self.size;
-        let end = self.frame().len().min(start + self.size);
+        let end = self.frame_len.min(start + self.size);
         Some(Chunk {
             frame: number.seq(),
+            frame_len: self.frame_len as u32,
             index,
+            size: self.size as u16,
+            captured: self.captured,
+            frame_crc: self.crc,
+            tables: self.tables,
             slice: self.slices.get(&index).copied(),
-            header: self.header.filter(|header| header.is_in(index)),
             data: self
                 .frame()
                 .get(start..end)
@@ -443,12 +386,14 @@ impl Assembly {
     }
 }
 
-/// Makes room for frames a little larger than this: allocations of few different
+/// Zeros, with room for frames a little larger: allocations of few different
 /// lengths are used again where those of each frame's own length leave gaps
 /// between them, and memory grows for minutes.
-fn reserve(bytes: &mut Vec<u8>, len: usize) {
+fn zeros(len: usize) -> Vec<u8> {
     let step = (len.next_power_of_two() / 4).max(LEAST_STEP);
-    bytes.reserve_exact(len.next_multiple_of(step) - bytes.len());
+    let mut zeros = vec![0; len.next_multiple_of(step)];
+    zeros.truncate(len);
+    zeros
 }
 
 /// The least difference in length of two allocations.

@@ -176,11 +176,11 @@ pub struct ChunkPlace {
     pub frame: u64,
     /// The chunk's place in it.
     pub index: u16,
-    /// Bytes of the whole frame; 0 while no chunk that tells has come.
+    /// Bytes of the whole frame.
     pub frame_len: u32,
     /// Bytes of every chunk but the last.
     pub size: u16,
-    /// When the picture was taken, on the sender's clock; 0 as the length is.
+    /// When the picture was taken, on the sender's clock.
     pub captured: u64,
 }
 

@@ -61,9 +61,7 @@ impl Truth {
         let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
         let chunk = match packet {
             Packet::Chunk(chunk) | Packet::Retransmission(chunk) => {
-                if let Some(header) = chunk.header {
-                    self.chunks.insert(chunk.frame.0, header.count());
-                }
+                self.chunks.insert(chunk.frame.0, chunk.count());
                 Some((chunk.frame.0, chunk.index))
             }
             _ => None,

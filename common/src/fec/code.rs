@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reed_solomon_simd::ReedSolomonEncoder;
 
 use crate::chunk::ChunkedFrame;
-use crate::wire::native::{MAX_CHUNKS, PARITY_BODY, Parity, SHARD_BODY};
+use crate::wire::native::{CHUNK_BODY, MAX_CHUNKS, Parity};
 
 /// The most shards that a code over this many chunks is made with: twice what the
 /// worst path asks for, and so few that what a code takes to compute is of the
@@ -18,7 +18,7 @@ pub fn max_shards(chunks: usize) -> usize {
 /// One or more frames in a row with parity over all their chunks.
 #[derive(Debug)]
 pub struct ParityBlock {
-    number: u16,
+    number: u32,
     frames: Vec<Arc<ChunkedFrame>>,
     shards: usize,
     size: usize,
@@ -29,10 +29,10 @@ impl ParityBlock {
     /// Makes `shards` parity shards over the frames, which follow each other.
     /// `None` where there is nothing to protect, or more than a block takes.
     #[must_use]
-    pub fn new(number: u16, frames: &[Arc<ChunkedFrame>], shards: usize) -> Option<Self> {
+    pub fn new(number: u32, frames: &[Arc<ChunkedFrame>], shards: usize) -> Option<Self> {
         let size = frames
             .iter()
-            .map(|frame| SHARD_BODY + frame.size())
+            .map(|frame| CHUNK_BODY + frame.size())
             .max()?
             .next_multiple_of(2);
         let chunks = frames.iter().map(|frame| frame.count()).sum::<usize>();
@@ -40,13 +40,13 @@ impl ParityBlock {
             return None;
         }
         let mut encoder = ReedSolomonEncoder::new(chunks, shards, size).ok()?;
-        let mut original = Vec::with_capacity(size);
+        let mut body = Vec::with_capacity(size);
         for frame in frames {
             for index in 0..frame.count() {
-                original.clear();
-                frame.chunk(index).encode_original(&mut original);
-                original.resize(size, 0);
-                encoder.add_original_shard(&original).ok()?;
+                body.clear();
+                frame.chunk(index).encode(&mut body);
+                body.resize(size, 0);
+                encoder.add_original_shard(&body).ok()?;
             }
         }
         let mut parity = Vec::with_capacity(shards * size);
@@ -88,6 +88,6 @@ impl ParityBlock {
     /// Bytes of such a packet's body.
     #[must_use]
     pub fn packet_len(&self) -> usize {
-        PARITY_BODY + 2 * self.frames.len() + self.size
+        crate::wire::native::PARITY_BODY + 2 * self.frames.len() + self.size
     }
 }

@@ -27,8 +27,7 @@ const MAX_REMEMBERED: usize = MAX_BLOCKS * MAX_BLOCK_FRAMES;
 /// Parity that may still be of use.
 #[derive(Debug, Default)]
 pub struct Rebuilder {
-    /// By first frame and number.
-    blocks: BTreeMap<(FrameNumber, u16), Pending>,
+    blocks: BTreeMap<u32, Pending>,
     bytes: usize,
     /// How often frames were rebuilt.
     rebuilt: BTreeMap<FrameNumber, u8>,
@@ -50,21 +49,8 @@ pub trait Chunks {
     /// `None` where the frame is known to have another number of them.
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize>;
 
-    /// Appends what parity protects of a chunk, if it arrived and is still there.
-    fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
-}
-
-/// A chunk that was rebuilt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// Its frame.
-    pub frame: FrameNumber,
-    /// Its place in it.
-    pub index: u16,
-    /// How many chunks the frame has.
-    pub count: u16,
-    /// What parity protects of it, with padding.
-    pub original: Vec<u8>,
+    /// Appends the body of a chunk, if it arrived and is still there.
+    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
 }
 
 impl Rebuilder {
@@ -75,17 +61,15 @@ impl Rebuilder {
         if usize::from(parity.shards) > max_shards(parity.chunks()) {
             return false;
         }
-        let block = self
-            .blocks
-            .entry((first, parity.block))
-            .or_insert_with(|| Pending {
-                first,
-                counts: parity.counts.clone(),
-                shards: usize::from(parity.shards),
-                size: parity.shard.len(),
-                parity: BTreeMap::new(),
-            });
-        let agrees = block.counts == parity.counts
+        let block = self.blocks.entry(parity.block).or_insert_with(|| Pending {
+            first,
+            counts: parity.counts.clone(),
+            shards: usize::from(parity.shards),
+            size: parity.shard.len(),
+            parity: BTreeMap::new(),
+        });
+        let agrees = block.first == first
+            && block.counts == parity.counts
             && block.shards == usize::from(parity.shards)
             && block.size == parity.shard.len();
         if !agrees {
@@ -142,9 +126,13 @@ impl Rebuilder {
     }
 
     /// Rebuilds the missing chunks of one block that covers the frame, where
-    /// enough of it is there, in the order of the code.
+    /// enough of it is there: the bodies, each padded, with their places.
     /// Blocks that are of no more use are dropped.
-    pub fn rebuild(&mut self, frame: FrameNumber, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
+    pub fn rebuild(
+        &mut self,
+        frame: FrameNumber,
+        chunks: &impl Chunks,
+    ) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
         let covering = self.blocks.iter().filter(|(_, block)| block.covers(frame));
         let ready = covering.filter_map(|(number, block)| {
             let useless = match block.missing(chunks) {
@@ -161,9 +149,9 @@ impl Rebuilder {
             self.bytes -= block.bytes();
             if !useless
                 && self.record_rebuild(&block, chunks)
-                && let Some(rebuilt) = block.decode(&mut self.decoder, chunks)
+                && let Some(bodies) = block.decode(&mut self.decoder, chunks)
             {
-                return Some(rebuilt);
+                return Some(bodies);
             }
         }
         None
@@ -219,40 +207,37 @@ impl Pending {
         self.parity.len() * self.size
     }
 
-    /// The places of the block's chunks, in the order of the code: frame, index, and
-    /// count.
-    fn places(&self) -> impl Iterator<Item = (FrameNumber, u16, u16)> {
+    /// The places of the block's chunks, in the order of the code.
+    fn places(&self) -> impl Iterator<Item = (FrameNumber, u16)> {
         self.frames()
-            .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index, count)))
+            .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index)))
     }
 
-    fn decode(&self, decoder: &mut Decoder, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
+    fn decode(
+        &self,
+        decoder: &mut Decoder,
+        chunks: &impl Chunks,
+    ) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
         let code = (self.places().count(), self.shards, self.size);
         let fill = |code: &mut Code| self.fill(code, chunks);
         let restored = decoder.decode(code, fill, |restored| {
             let places = self.places().enumerate();
-            let rebuilt = places.filter_map(|(at, (frame, index, count))| {
-                Some(Rebuilt {
-                    frame,
-                    index,
-                    count,
-                    original: restored(at)?,
-                })
-            });
-            rebuilt.collect()
+            let bodies = places
+                .filter_map(|(at, (frame, index))| restored(at).map(|body| (frame, index, body)));
+            bodies.collect()
         });
         restored.ok()
     }
 
     /// Gives the code what is there.
     fn fill(&self, code: &mut Code, chunks: &impl Chunks) -> Result<(), Error> {
-        let mut original = Vec::with_capacity(self.size);
-        for (at, (frame, index, _)) in self.places().enumerate() {
-            original.clear();
-            if chunks.original(frame, index, &mut original) {
+        let mut body = Vec::with_capacity(self.size);
+        for (at, (frame, index)) in self.places().enumerate() {
+            body.clear();
+            if chunks.body(frame, index, &mut body) {
                 // One that is longer than the code's size makes it fail.
-                original.resize(self.size.max(original.len()), 0);
-                code.add_original_shard(at, &original)?;
+                body.resize(self.size.max(body.len()), 0);
+                code.add_original_shard(at, &body)?;
             }
         }
         for (index, shard) in &self.parity {

@@ -18,8 +18,8 @@ use crate::receiver::{
 use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
-    Chunk, Echo, FRAME_HEADER_EVERY, FrameHeader, FrameNack, HEADER, Header, MAX_GAPS,
-    MAX_NACK_FRAMES, Nack, Packet, ReceiverReport, SenderReport, Tables, micros, sign,
+    Chunk, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet,
+    ReceiverReport, SenderReport, Tables, micros, sign,
 };
 
 /// The most operations of one list: more find nothing that these do not.
@@ -226,7 +226,7 @@ impl PacketMaker {
                 let frames: Vec<_> = (0..=input.below(4) as u64)
                     .map(|behind| Arc::new(chunked_at(frame.0 + behind)))
                     .collect();
-                block = ParityBlock::new(u16::from(input.u8()), &frames, 8).expect("a block");
+                block = ParityBlock::new(u32::from(input.u8()), &frames, 8).expect("a block");
                 let mut parity = block.packet(input.below(8));
                 match input.u8() % 8 {
                     0 => {
@@ -287,34 +287,18 @@ impl PacketMaker {
 
 fn lie(chunk: &mut Chunk<'_>, input: &mut Input<'_>) {
     match input.u8() % 5 {
-        0 => chunk.slice = Some(input.u16()),
-        1 => chunk.frame = FrameSeq(input.u32()),
-        // One that is neither the first nor the last.
-        2 if !chunk.index.is_multiple_of(FRAME_HEADER_EVERY) => {
-            chunk.index = input.u16() % 512;
-            chunk.header = None;
-            chunk.data = &chunk.data[..chunk.data.len().min(usize::from(input.u16()) + 1)];
-            chunk.index += u16::from(chunk.index.is_multiple_of(FRAME_HEADER_EVERY));
-        }
-        3 => {
-            if let Some(header) = &mut chunk.header {
-                header.crc = input.u32();
-                header.captured = input.u32();
-                header.tables = input.u16();
-            }
-        }
+        0 => chunk.captured = input.number(),
+        1 => chunk.frame_crc = input.u32(),
+        2 => chunk.tables = input.u16(),
+        3 => chunk.frame = FrameSeq(input.u32()),
         _ => {
             // As long as can be with this size, and then only the beginning.
-            let len = input.u32() % (1 << 20) + 1;
+            chunk.frame_len = input.u32() % (1 << 20) + 1;
             chunk.index = 0;
-            chunk.data = &chunk.data[..chunk.data.len().min(len as usize)];
-            chunk.header = Some(FrameHeader {
-                len,
-                crc: input.u32(),
-                captured: input.u32(),
-                size: chunk.data.len() as u16,
-                tables: 0,
-            });
+            let start = chunk.data.len().min(chunk.frame_len as usize);
+            chunk.data = &chunk.data[..start];
+            chunk.size = start as u16;
+            chunk.slice = None;
         }
     }
 }

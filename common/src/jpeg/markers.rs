@@ -136,12 +136,3 @@ pub(crate) const START: [u8; 3] = [0xff, SOI, 0xff];
 pub(crate) fn restart_marker(number: usize) -> u8 {
     RST0 + (number % 8) as u8
 }
-
-/// Where the data behind the first restart marker in a part of a scan begins, if it is
-/// the marker behind the restart interval with this number.
-pub(crate) fn first_restart(bytes: &[u8], number: usize) -> Option<usize> {
-    let mut markers = Markers::from(0);
-    let is_restart = |marker: &Marker| matches!(marker.code, RST0..=RST7);
-    let first = std::iter::from_fn(|| markers.next(bytes)).find(is_restart)?;
-    (first.code == restart_marker(number)).then_some(first.end)
-}

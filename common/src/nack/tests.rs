@@ -49,8 +49,7 @@ impl Scene {
 
     fn arrives(&mut self, index: u16, now: Duration) {
         let chunk = self.sent.chunk(index.into());
-        self.reassembly
-            .insert(FRAME, &chunk, (Origin::Sent, 0), now);
+        self.reassembly.insert(FRAME, &chunk, Origin::Sent, now);
         let reached = self.reassembly.get(FRAME).map_or(0, Assembly::reached);
         self.nack.record_arrival(now);
         self.nack.record_progress(FRAME, reached, now);
@@ -286,17 +285,4 @@ fn copies_of_a_nack_follow_where_packets_are_lost() {
         copies += usize::from(polled.is_some_and(|(copy, _)| copy == number));
     }
     assert_eq!(copies, model.request_copies() - 1);
-}
-
-#[test]
-fn of_a_frame_whose_length_is_not_known_all_behind_the_highest_is_asked_for() {
-    let mut scene = Scene::new(10);
-    for index in 1..4 {
-        scene.arrives(index, MS);
-    }
-    let (_, head) = scene.next(MS).unwrap();
-    assert_eq!(head.gaps, [(0, 1)]);
-    let (at, tail) = scene.next(scene.all_due).unwrap();
-    assert_eq!(at, scene.all_due + scene.nack.reordering());
-    assert_eq!(tail.gaps, [(4, u16::MAX - 4)]);
 }

@@ -12,7 +12,6 @@ mod delay;
 mod feedback;
 mod figures;
 mod latency;
-mod longest;
 mod memory;
 mod migration;
 mod path;
@@ -38,7 +37,6 @@ use conceal::ReceivedHeaders;
 use deadlines::Deadlines;
 use delay::OneWayDelay;
 pub(super) use latency::LatencyBreakdown;
-use longest::Longest;
 use migration::Migration;
 use path::SenderPath;
 use plausibility::Plausibility;
@@ -97,8 +95,6 @@ pub(super) struct NativeSession {
     epoch: u64,
     /// The longest datagram of media that arrived, in bytes.
     widest: usize,
-    /// The longest of late, whatever it carried.
-    longest: Longest,
     bye: Option<Bye>,
     ended: bool,
     /// The path is back after an outage, and no frame has begun since.
@@ -169,7 +165,6 @@ impl NativeSession {
             anchor: None,
             epoch: 0,
             widest: 0,
-            longest: Longest::default(),
             bye: None,
             ended: false,
             resumed: false,
@@ -299,11 +294,6 @@ impl NativeSession {
         self.anchor.get_or_insert((sent, now));
         self.arrivals
             .record(header.channel, header.number, len, now);
-        // The sender tries what the path carries.
-        let is_probe = header.channel == Channel::Control && len > self.widest;
-        if self.longest.record(len, now) && is_probe {
-            self.report_due = now;
-        }
         if header.channel != Channel::Control {
             self.nack.record_arrival(now);
         }
@@ -327,7 +317,7 @@ impl NativeSession {
                 self.quality = tables.quality;
                 self.headers.insert(tables)
             }
-            Packet::Parity(parity) => self.handle_parity(parity, header.sent, now),
+            Packet::Parity(parity) => self.handle_parity(parity, now),
             Packet::SenderReport(totals) => self.handle_sender_report(totals, sent, now),
             Packet::SenderBye(totals) => {
                 let fits = self.handle_sender_report(totals, sent, now);

@@ -132,12 +132,15 @@ impl FrameLog {
     }
 
     /// The first piece of a frame arrived.
-    pub(crate) fn begin(&mut self, number: FrameNumber, now: Duration) {
+    pub(crate) fn begin(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
         let (first, next) = self.range.unwrap_or((number.0, number.0));
         self.range = Some((first.min(number.0), next.max(number.0 + 1)));
         let record = FrameRecord {
+            captured: Some(contents.captured),
             first_chunk: Some(now),
             last_chunk: Some(now),
+            chunks: Some(contents.chunks),
+            bytes: Some(contents.bytes),
             ..FrameRecord::unknown(self.stream, number, Outcome::Open)
         };
         let open = Open {
@@ -305,8 +308,8 @@ impl FrameLog {
 }
 
 impl Open {
-    fn chunks(&self) -> Option<u64> {
-        self.record.chunks.map(u64::from)
+    fn chunks(&self) -> u64 {
+        self.record.chunks.unwrap_or(0).into()
     }
 }
 
@@ -325,8 +328,7 @@ mod tests {
             bytes: 3_000,
             captured: SenderTime::default(),
         };
-        log.begin(FRAME, NOW);
-        log.record_contents(FRAME, contents);
+        log.begin(FRAME, contents, NOW);
         log
     }
 

@@ -170,7 +170,7 @@ impl Expected {
             };
             *chunks.entry(place.frame).or_default() += 1;
             let frame = self.frames.entry(place.frame).or_default();
-            frame.chunks = frame.chunks.max(place.chunks);
+            frame.chunks = place.chunks;
             frame.lost += u16::from(!packet.arrived);
         }
         self.unplaced += self.packets[Channel::Media as usize].absent;

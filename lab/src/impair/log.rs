@@ -16,8 +16,7 @@
 //!
 //! - `time_s`: when it came to the link, on the machine's monotonic clock.
 //! - `stream` to `chunks`: of the native format, which packet it is, and
-//!   which chunk of how many it carries (parity and control carry none; `chunks`
-//!   is 0 where the datagram does not tell); empty
+//!   which chunk of how many it carries (parity and control carry none); empty
 //!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
 //!   hexadecimal digits. Numbers are the low 32 bits that the datagram has.
 //! - `bytes`: of UDP payload.
@@ -114,7 +113,7 @@ pub struct Place {
     pub frame: u32,
     /// The chunk's index in it.
     pub chunk: u16,
-    /// How many the frame has; 0 where its datagram does not tell.
+    /// How many the frame has.
     pub chunks: u16,
 }
 
@@ -128,7 +127,7 @@ impl Name {
                     Packet::Chunk(chunk) | Packet::Retransmission(chunk) => Some(Place {
                         frame: chunk.frame.0,
                         chunk: chunk.index,
-                        chunks: chunk.header.map_or(0, |header| header.count() as u16),
+                        chunks: u16::try_from(chunk.count()).unwrap_or(u16::MAX),
                     }),
                     _ => None,
                 };

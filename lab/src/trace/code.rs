@@ -163,11 +163,8 @@ fn is_sensible(entry: &Entry) -> bool {
     let (Body::Chunk(place) | Body::Retransmission(place)) = body else {
         return true;
     };
-    let (behind, size) = (usize::from(place.index) + 1, usize::from(place.size));
-    let fits = match place.frame_len as usize {
-        0 => behind * size < MAX_FRAME_BYTES && behind < MAX_CHUNKS,
-        1..=MAX_FRAME_BYTES if size > 0 => place.count() <= MAX_CHUNKS && behind <= place.count(),
-        _ => false,
-    };
-    size > 0 && fits
+    (1..=MAX_FRAME_BYTES).contains(&(place.frame_len as usize))
+        && place.size > 0
+        && place.count() <= MAX_CHUNKS
+        && usize::from(place.index) < place.count()
 }

@@ -1,15 +1,12 @@
 //! What the stream that is followed makes of a datagram.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
 use framegram_common::stats::{Arrival, SequenceTracker};
-use framegram_common::wire::native::{
-    self, Chunk, Expected, FrameHeader, Header, Packet, WireHeader, extend_micros, micros,
-};
+use framegram_common::wire::native::{self, Chunk, Expected, Header, Packet, WireHeader, micros};
 use framegram_common::wire::{Format, rtp};
 
 use super::open::Kept;
@@ -23,8 +20,6 @@ pub(super) struct Followed {
     from: SocketAddr,
     numbers: [SequenceTracker; 3],
     frame: FrameNumber,
-    /// The headers of the newest frames, and when these were captured.
-    headers: BTreeMap<FrameNumber, (FrameHeader, u64)>,
     /// When the newest packet was sent, and when it arrived, in microseconds.
     newest: Option<(u64, u64)>,
 }
@@ -37,7 +32,6 @@ impl Followed {
             from,
             numbers: Default::default(),
             frame: FrameNumber(0),
-            headers: BTreeMap::new(),
             newest: None,
         }
     }
@@ -136,8 +130,8 @@ impl Followed {
 
     fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
         let body = match packet {
-            Packet::Chunk(chunk) => Body::Chunk(self.place(chunk, header.sent)),
-            Packet::Retransmission(chunk) => Body::Retransmission(self.place(chunk, header.sent)),
+            Packet::Chunk(chunk) => Body::Chunk(self.place(chunk)),
+            Packet::Retransmission(chunk) => Body::Retransmission(self.place(chunk)),
             Packet::Parity(_) => Body::Parity,
             Packet::Tables(_) => Body::Tables,
             Packet::SenderReport(totals) => Body::SenderReport(counts(totals)),
@@ -162,29 +156,18 @@ impl Followed {
         native(header, body)
     }
 
-    fn place(&mut self, chunk: &Chunk<'_>, sent: u64) -> ChunkPlace {
+    fn place(&mut self, chunk: &Chunk<'_>) -> ChunkPlace {
         let frame = chunk.frame.extend(self.frame);
         self.frame = self.frame.max(frame);
-        if let Some(header) = chunk.header {
-            let captured = extend_micros(header.captured, sent);
-            self.headers.insert(frame, (header, captured));
-            if self.headers.len() > MAX_HEADERS {
-                self.headers.pop_first();
-            }
-        }
-        let known = self.headers.get(&frame);
         ChunkPlace {
             frame: frame.0,
             index: chunk.index,
-            frame_len: known.map_or(0, |(header, _)| header.len),
-            size: known.map_or(chunk.data.len() as u16, |(header, _)| header.size),
-            captured: known.map_or(0, |(_, captured)| *captured),
+            frame_len: chunk.frame_len,
+            size: chunk.size,
+            captured: chunk.captured,
         }
     }
 }
-
-/// The most headers of frames that are remembered: more than arrive at a time.
-const MAX_HEADERS: usize = 256;
 
 /// What a datagram is that no stream claims.
 pub(super) fn of_no_stream(datagram: &[u8]) -> Disposition {

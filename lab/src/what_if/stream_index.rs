@@ -57,7 +57,7 @@ impl StreamIndex {
         };
         self.received[body.channel() as usize].push(received);
         match body {
-            Body::Chunk(place) if place.frame <= MAX_NUMBER && place.frame_len > 0 => {
+            Body::Chunk(place) if place.frame <= MAX_NUMBER => {
                 if let Some(base) = number.checked_sub(place.index.into()) {
                     self.frames.insert(place.frame, (place, base));
                 }

@@ -314,9 +314,7 @@ impl Place {
         };
         let viewer = report.viewer;
         if let Ok((_, Packet::Chunk(chunk))) = Packet::decode(datagram)
-            && chunk
-                .header
-                .is_some_and(|header| usize::from(chunk.index) + 1 == header.count())
+            && usize::from(chunk.index) + 1 == chunk.count()
         {
             for copy in 0..2 {
                 let wants = (0..3).map(|back| FrameNack {

@@ -24,7 +24,7 @@ impl NativeSession {
         now: Duration,
     ) -> bool {
         let number = self.extend(chunk);
-        if !self.insert(number, chunk, (origin, header.sent), now) {
+        if !self.insert(number, chunk, origin, now) {
             return false;
         }
         let base = (origin == Origin::Sent)
@@ -32,7 +32,7 @@ impl NativeSession {
             .flatten();
         let sent = SenderTime::from_micros(header.sent);
         self.counters.frames.record_chunk(number, base, sent, now);
-        self.rebuild(number, header.sent, now)
+        self.rebuild(number, now)
     }
 
     /// Inserts a chunk. Returns whether it fits the others of its frame.
@@ -40,28 +40,16 @@ impl NativeSession {
         &mut self,
         number: FrameNumber,
         chunk: &Chunk<'_>,
-        (origin, sent): (Origin, u64),
+        origin: Origin,
         now: Duration,
     ) -> bool {
         if self.counters.frames.is_settled(number) {
             return true;
         }
         let new = self.reassembly.get(number).is_none();
-        let inserted = self.reassembly.insert(number, chunk, (origin, sent), now);
+        let inserted = self.reassembly.insert(number, chunk, origin, now);
         if new && inserted != Insert::Forgotten {
             self.begin(number, chunk, origin, now);
-        }
-        let assembly = self
-            .reassembly
-            .get(number)
-            .filter(|_| chunk.header.is_some());
-        if let Some((header, captured)) = assembly.and_then(|it| it.header().zip(it.captured())) {
-            let contents = FrameContents {
-                chunks: header.count() as u32,
-                bytes: header.len,
-                captured: SenderTime::from_micros(captured),
-            };
-            self.counters.frames.record_contents(number, contents);
         }
         let in_vain = matches!(
             inserted,
@@ -95,7 +83,12 @@ impl NativeSession {
         if origin == Origin::Sent {
             self.deadlines.record_begin(number, now);
         }
-        self.counters.begin_frame(number, now);
+        let contents = FrameContents {
+            chunks: chunk.count() as u32,
+            bytes: chunk.frame_len,
+            captured: SenderTime::from_micros(chunk.captured),
+        };
+        self.counters.begin_frame(number, contents, now);
         if !joining {
             self.await_frames(next, number.0, now);
         }
@@ -115,7 +108,7 @@ impl NativeSession {
         }
     }
 
-    pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, sent: u64, now: Duration) -> bool {
+    pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, now: Duration) -> bool {
         let first = parity
             .first
             .extend(FrameNumber(self.counters.frames_sent()));
@@ -136,29 +129,26 @@ impl NativeSession {
             let reached = usize::from(*count) + usize::from(parity.index) + 1;
             self.nack.record_progress(number, reached, now);
         }
-        self.rebuilder.add(first, parity) && self.rebuild(first, sent, now)
+        self.rebuilder.add(first, parity) && self.rebuild(first, now)
     }
 
     /// Rebuilds what parity can of the blocks that cover a frame, and of those
     /// that overlap what was rebuilt. Returns whether the parity was valid.
-    fn rebuild(&mut self, frame: FrameNumber, sent: u64, now: Duration) -> bool {
+    fn rebuild(&mut self, frame: FrameNumber, now: Duration) -> bool {
         if self.rebuilder.is_empty() {
             return true;
         }
         let mut touched = BTreeSet::from([frame]);
         while let Some(frame) = touched.first().copied() {
-            let Some(rebuilt) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
+            let Some(bodies) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
                 touched.remove(&frame);
                 continue;
             };
-            for one in rebuilt {
-                let number = one.frame;
-                // The first chunk, which carries the header, comes first.
-                let known = self.reassembly.get(number).and_then(Assembly::header);
-                let place = (number.seq(), one.index, one.count);
-                let chunk = Chunk::decode_original(place, known, &one.original).ok();
-                let origin = (Origin::Parity, sent);
-                if !chunk.is_some_and(|chunk| self.insert(number, &chunk, origin, now)) {
+            for (number, index, body) in bodies {
+                let chunk = Chunk::decode_padded(&body).ok();
+                let chunk =
+                    chunk.filter(|chunk| (chunk.frame, chunk.index) == (number.seq(), index));
+                if !chunk.is_some_and(|chunk| self.insert(number, &chunk, Origin::Parity, now)) {
                     return false;
                 }
                 touched.insert(number);
@@ -200,8 +190,7 @@ impl NativeSession {
             && !self.playout.is_past(number)
             && let Some(spliced) = self.headers.conceal(number, assembly)
         {
-            let captured = assembly.captured().unwrap_or(assembly.sent());
-            let captured = SenderTime::from_micros(captured);
+            let captured = SenderTime::from_micros(assembly.captured());
             let stale_share = 1.0 - spliced.fresh;
             self.counters.frames.record_stale(number, stale_share);
             self.playout.insert(Ready {
@@ -236,17 +225,19 @@ impl Chunks for Arrived<'_> {
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
         match self.0.get(frame) {
             None => Some(count.into()),
-            Some(assembly) => assembly.missing_of(count.into()),
+            Some(assembly) if assembly.count() != usize::from(count) => None,
+            Some(assembly) if assembly.frame().is_empty() => Some(count.into()),
+            Some(assembly) => Some(assembly.missing()),
         }
     }
 
-    fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
         let chunk = self
             .0
             .get(frame)
             .and_then(|assembly| assembly.chunk(frame, index));
         chunk.is_some_and(|chunk| {
-            chunk.encode_original(out);
+            chunk.encode(out);
             true
         })
     }

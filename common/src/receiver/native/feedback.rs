@@ -11,8 +11,8 @@ use crate::receiver::EAGER_REPORTS;
 use crate::seq::PacketNumber;
 use crate::time::SenderTime;
 use crate::wire::native::{
-    ArrivalReport, Channel, Echo, FRAME_NACK_LEN, FrameNack, GAP_LEN, HEADER, Header, MAX_GAPS,
-    MAX_NACK_FRAMES, NACK_BODY, Nack, Packet, ReceiverReport, SenderReport, extend_micros, micros,
+    ArrivalReport, Channel, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack,
+    Packet, ReceiverReport, SenderReport, extend_micros, micros,
 };
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
@@ -23,8 +23,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 const EAGER_EVERY: Duration = Duration::from_millis(20);
 
 /// Bytes of the longest NACK.
-const LONGEST_NACK: usize =
-    HEADER + NACK_BODY + MAX_NACK_FRAMES * FRAME_NACK_LEN + MAX_GAPS * GAP_LEN;
+const LONGEST_NACK: usize = HEADER + 14 + MAX_NACK_FRAMES * 6 + MAX_GAPS * 4;
 
 /// No stream counts this far: above it sums could overflow.
 const MAX_COUNT: u64 = 1 << 48;
@@ -201,7 +200,7 @@ impl NativeSession {
             return Some(Packet::PathChallenge(challenge));
         }
         self.reports += 1;
-        Some(Packet::ReceiverReport(self.report(now)))
+        Some(Packet::ReceiverReport(self.report()))
     }
 
     /// When arrivals are reported, where anything may be sent then.
@@ -227,7 +226,7 @@ impl NativeSession {
         self.nack.poll(incomplete, model, limit, now)
     }
 
-    fn report(&mut self, now: Duration) -> ReceiverReport {
+    fn report(&mut self) -> ReceiverReport {
         let counts = self.counters.loss_counts();
         let before = std::mem::replace(&mut self.loss_reported, counts);
         self.loss.record(
@@ -245,7 +244,6 @@ impl NativeSession {
             rtt: self.nack.rtt().map_or(0, |rtt| micros(rtt).max(1)),
             queueing: micros(self.delay.queueing()),
             playout_delay: micros(self.config.playout_delay),
-            longest: self.longest.at(now) as u32,
             ..ReceiverReport::default()
         };
         self.counters.fill_report(&self.outlook(), &mut report);

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::seq::PacketNumber;
-use crate::stats::frame_log::FrameContents;
 
 /// Every frame has this many chunks.
 const CHUNKS: u64 = 3;
@@ -34,8 +33,7 @@ impl Viewer {
                     bytes: 3_000,
                     captured: SenderTime::default(),
                 };
-                self.0.begin_frame(frame, now);
-                self.0.frames.record_contents(frame, contents);
+                self.0.begin_frame(frame, contents, now);
             }
             let base = Some(frame.0 * CHUNKS);
             self.0

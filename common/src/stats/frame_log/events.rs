@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FrameContents, FrameLog, FrameRecord, State};
+use super::{FrameLog, FrameRecord, State};
 use crate::reassembly::Origin;
 use crate::seq::FrameNumber;
 use crate::stats::outcome::Outcome;
@@ -23,16 +23,6 @@ impl FrameLog {
             let record = &mut open.record;
             record.sent = Some(record.sent.map_or(sent, |before| before.min(sent)));
             record.last_chunk = Some(now);
-        }
-    }
-
-    /// It is known what the frame consists of.
-    pub(crate) fn record_contents(&mut self, number: FrameNumber, contents: FrameContents) {
-        if let Some(open) = self.open.get_mut(&number.0) {
-            let record = &mut open.record;
-            record.captured = Some(contents.captured);
-            record.chunks = Some(contents.chunks);
-            record.bytes = Some(contents.bytes);
         }
     }
 

@@ -29,7 +29,7 @@ pub struct FrameRecord {
     pub complete: Option<Duration>,
     /// When it was shown.
     pub shown: Option<Duration>,
-    /// How many chunks it has; unknown if none arrived that tells it.
+    /// How many chunks it has; unknown where nothing of it arrived.
     pub chunks: Option<u32>,
     /// How many of them did not arrive as they were sent first.
     pub chunks_lost: Option<u32>,
@@ -37,7 +37,7 @@ pub struct FrameRecord {
     pub chunks_by_parity: u32,
     /// How many came because they were asked for.
     pub chunks_by_retransmission: u32,
-    /// Length of its JPEG in bytes; unknown as that is.
+    /// Length of its JPEG in bytes; unknown where nothing of it arrived.
     pub bytes: Option<u32>,
     /// The share of the image that had not arrived, 0 to 1: more than 0 for
     /// a frame with holes only.

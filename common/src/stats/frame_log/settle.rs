@@ -42,12 +42,13 @@ impl FrameLog {
     ) -> (FrameRecord, Reached) {
         let packets = &knowledge.missing;
         let follows = (reached.frame == Some(number)).then_some(reached.packets);
-        let base = self.base(number).or(follows);
-        let own = base.zip(open.chunks());
-        let own = own.map(|(base, chunks)| base..base.saturating_add(chunks));
+        let own = self
+            .base(number)
+            .or(follows)
+            .map(|base| base..base.saturating_add(open.chunks()));
         let range = own.clone().unwrap_or_else(|| {
             let end = self.next_base(number + 1).unwrap_or(packets.media.1);
-            base.unwrap_or(reached.packets).min(end)..end
+            reached.packets.min(end)..end
         });
         let missing = packets.of(range);
         let outcome = match open.state {
@@ -133,7 +134,7 @@ impl FrameLog {
             if let Some(base) = open.base {
                 return base.checked_sub(chunks);
             }
-            chunks += open.chunks()?;
+            chunks += open.chunks();
         }
         None
     }

@@ -14,7 +14,7 @@ pub const MAX_NACK_FRAMES: usize = 64;
 pub const MAX_GAPS: usize = 255;
 
 /// Bytes of a NACK's body before its frames.
-pub const NACK_BODY: usize = 13;
+pub const NACK_BODY: usize = 14;
 
 /// Bytes of a NACK for each frame.
 pub const FRAME_NACK_LEN: usize = 6;
@@ -219,9 +219,6 @@ body! {
         queueing: u32,
         /// Playout delay in microseconds: how long the viewer waits for a frame.
         playout_delay: u32,
-        /// The longest datagram that came lately, 0.1 to 0.2 s back, in bytes of UDP
-        /// payload.
-        longest: u32,
         /// Median delay from capture to shown in microseconds; 0 unless known.
         latency_p50: u32,
         /// 95th percentile of it.
@@ -302,8 +299,8 @@ body! {
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
 /// |                                viewer                                 |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |            NACK number            | frames |
-/// +--------+--------+--------+--------+--------+
+/// |            NACK number            | frames |   0    |
+/// +--------+--------+--------+--------+--------+--------+--------+--------+
 ///   then for each frame:
 /// |           frame number            | extra  |  gaps  | chunk of a gap,
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
@@ -326,9 +323,8 @@ pub struct FrameNack {
     pub frame: FrameSeq,
     /// Packets to add to those named, against the loss of retransmissions.
     pub extra: u8,
-    /// First chunk and count of each gap, which may reach beyond the frame's end;
-    /// none if no chunk arrived, so that the viewer does not know how many there
-    /// are.
+    /// First chunk and count of each gap; none if no chunk arrived, so that the
+    /// viewer does not know how many there are.
     pub gaps: Vec<(u16, u16)>,
 }
 
@@ -337,7 +333,7 @@ impl Nack {
         debug_assert!(self.frames.len() <= MAX_NACK_FRAMES);
         put_u64(out, self.viewer);
         put_u32(out, self.number);
-        out.push(self.frames.len() as u8);
+        out.extend_from_slice(&[self.frames.len() as u8, 0]);
         for nacked in &self.frames {
             debug_assert!(nacked.gaps.len() <= MAX_GAPS);
             put_u32(out, nacked.frame.0);
@@ -354,6 +350,7 @@ impl Nack {
         let viewer = reader.u64()?;
         let number = reader.u32()?;
         let count = usize::from(reader.u8()?);
+        reader.u8()?;
         if count > MAX_NACK_FRAMES {
             return Err(WireError::Range {
                 field: "frames of a NACK",

@@ -1,30 +1,18 @@
 //! Packets that carry frames: chunks, parity and the tables they share.
 
-use super::fields::{Reader, put_u16, put_u32};
+use super::fields::{Reader, put_u16, put_u32, put_u64};
 use crate::frame::MAX_FRAME_BYTES;
-use crate::jpeg::markers::first_restart;
 use crate::seq::FrameSeq;
 use crate::wire::WireError;
 
-/// Bytes of a chunk's body before its frame header or its data.
-pub const CHUNK_BODY: usize = 8;
-
-/// Bytes of a frame header.
-pub const FRAME_HEADER: usize = 16;
-
-/// A frame header is in every chunk whose index is a multiple of this, and in the
-/// last one.
-pub const FRAME_HEADER_EVERY: u16 = 32;
-
-/// Bytes that a shard has beyond the data of a chunk.
-pub const SHARD_BODY: usize = 2 + FRAME_HEADER;
+/// Bytes of a chunk's body before its data.
+pub const CHUNK_BODY: usize = 30;
 
 /// Bytes of a parity's body before its chunk counts and its shard.
-pub const PARITY_BODY: usize = 11;
+pub const PARITY_BODY: usize = 16;
 
 /// The most chunks that a frame or a block has: half of what the code over
-/// them can address, so that there is always room for as much parity; an index
-/// takes 15 bits.
+/// them can address, so that there is always room for as much parity.
 pub const MAX_CHUNKS: usize = 32_768;
 
 /// Bytes of the body of tables before their header.
@@ -37,148 +25,75 @@ pub const MAX_TABLES_PARTS: u8 = 16;
 /// The most frames that one block of parity spans.
 pub const MAX_BLOCK_FRAMES: usize = 16;
 
-/// What the chunks of a frame have in common.
+/// A part of a frame that fits one datagram.
 ///
 /// ```text
+///  0        1        2        3        4        5        6        7
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |           frame length            |        CRC-32C of the frame       |
+/// |           frame number            |           frame length            |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |           capture time            |   chunk size    |    table set    |
+/// |   chunk index   |   chunk size    |           capture time ...
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
+///       ... capture time              |        CRC-32C of the frame       |
+/// +--------+--------+--------+--------+--------+--------+--------+--------+
+/// |    table set    |   first slice   |    its offset   |  data ...
+/// +--------+--------+--------+--------+--------+--------+
 /// ```
 ///
 /// The frame is cut into equal chunks of `size` bytes, the last one being what
 /// is left; their count follows from length and size, and cannot contradict
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameHeader {
-    /// Bytes of the whole frame, 1 to [`MAX_FRAME_BYTES`].
-    pub len: u32,
-    /// CRC-32C of the frame's number and the whole frame
-    /// ([`FrameHeader::checksum`]): a second checksum that would have to fail before a
-    /// damaged frame, or one under another number, is called intact.
-    pub crc: u32,
-    /// When the picture was taken: low bits of the sender's microseconds.
-    pub captured: u32,
-    /// Bytes of every chunk but the last.
-    pub size: u16,
-    /// The set of tables (see [`Tables`]) that decodes it; 0 where none is sent.
-    pub tables: u16,
-}
-
-impl FrameHeader {
-    /// How many chunks the frame has.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        (self.len as usize).div_ceil(usize::from(self.size))
-    }
-
-    /// CRC-32C of a frame's number, four bytes as a chunk has them, and its bytes.
-    #[must_use]
-    pub fn checksum(frame: FrameSeq, jpeg: &[u8]) -> u32 {
-        crc32c::crc32c_append(crc32c::crc32c(&frame.0.to_be_bytes()), jpeg)
-    }
-
-    /// Whether the chunk at this index carries it.
-    #[must_use]
-    pub fn is_in(&self, index: u16) -> bool {
-        carries_header(index, self.count())
-    }
-
-    /// Bytes of the chunk at this index; `None` where there is none.
-    fn data_len(&self, index: u16) -> Option<usize> {
-        let size = usize::from(self.size);
-        let left = (self.len as usize).checked_sub(usize::from(index) * size)?;
-        (left > 0).then_some(left.min(size))
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.len);
-        put_u32(out, self.crc);
-        put_u32(out, self.captured);
-        put_u16(out, self.size);
-        put_u16(out, self.tables);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        let header = Self {
-            len: reader.u32()?,
-            crc: reader.u32()?,
-            captured: reader.u32()?,
-            size: reader.u16()?,
-            tables: reader.u16()?,
-        };
-        let len = header.len as usize;
-        if len == 0 || len > MAX_FRAME_BYTES {
-            return Err(range("frame length", len));
-        }
-        if header.size == 0 || header.count() > MAX_CHUNKS {
-            return Err(range("chunk size", usize::from(header.size)));
-        }
-        Ok(header)
-    }
-}
-
-/// Whether the chunk at this index of a frame of `count` carries the frame header.
-fn carries_header(index: u16, count: usize) -> bool {
-    index.is_multiple_of(FRAME_HEADER_EVERY) || usize::from(index) + 1 == count
-}
-
-/// A part of a frame that fits one datagram.
-///
-/// ```text
-///  0        1        2        3        4        5        6        7
-/// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |           frame number            |h| chunk index |   first slice   |
-/// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// | frame header (16 bytes), if h ... | data ...
-/// +--------+--------+--------+--------+--------
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The frame it is a part of.
     pub frame: FrameSeq,
-    /// Its place in the frame, from 0 to below [`MAX_CHUNKS`].
+    /// Bytes of the whole frame, 1 to [`MAX_FRAME_BYTES`].
+    pub frame_len: u32,
+    /// Its place in the frame, from 0.
     pub index: u16,
-    /// The number in its frame of the restart slice that begins behind the first
-    /// restart marker in the data; `None` where there is none, or where a part of
-    /// the JPEG's header looks like one.
-    pub slice: Option<u16>,
-    /// What all chunks of the frame have in common, where this one carries it.
-    pub header: Option<FrameHeader>,
+    /// Bytes of every chunk of this frame but the last.
+    pub size: u16,
+    /// When the picture was taken, in the sender's microseconds.
+    pub captured: u64,
+    /// CRC-32C of the whole frame: a second checksum that would have to fail
+    /// before a damaged frame is called intact.
+    pub frame_crc: u32,
+    /// The set of tables (see [`Tables`]) that decodes it; 0 where none is sent.
+    pub tables: u16,
+    /// The first restart slice that begins in this chunk.
+    pub slice: Option<SliceStart>,
     /// The bytes.
     pub data: &'a [u8],
 }
 
+/// Where a restart slice begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SliceStart {
+    /// The slice's number in its frame, from 0.
+    pub number: u16,
+    /// Where its first byte stands in the chunk's data.
+    pub offset: u16,
+}
+
 impl<'a> Chunk<'a> {
-    /// Bytes of the body.
+    /// How many chunks the frame has.
     #[must_use]
-    pub fn body_len(&self) -> usize {
-        CHUNK_BODY + self.header.map_or(0, |_| FRAME_HEADER) + self.data.len()
+    pub fn count(&self) -> usize {
+        (self.frame_len as usize).div_ceil(usize::from(self.size))
     }
 
-    /// The slice that begins in it behind a restart marker: its number, and where in
-    /// the data. `None` where the marker is not the one before that slice.
-    #[must_use]
-    pub fn slice_start(&self) -> Option<(u16, usize)> {
-        let slice = self.slice?;
-        let behind = first_restart(self.data, slice.checked_sub(1)?.into())?;
-        Some((slice, behind))
-    }
-
-    /// Appends the body.
+    /// Appends the body: what parity protects.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.frame.0);
-        put_u16(out, self.index | self.header.map_or(0, |_| HAS_HEADER));
-        self.encode_original(out);
-    }
-
-    /// Appends what parity protects: the body without its place.
-    pub fn encode_original(&self, out: &mut Vec<u8>) {
-        put_u16(out, self.slice.unwrap_or(NO_SLICE));
-        if let Some(header) = &self.header {
-            header.encode(out);
-        }
+        put_u32(out, self.frame_len);
+        put_u16(out, self.index);
+        put_u16(out, self.size);
+        put_u64(out, self.captured);
+        put_u32(out, self.frame_crc);
+        put_u16(out, self.tables);
+        let slice = self.slice.unwrap_or(NO_SLICE);
+        put_u16(out, slice.number);
+        put_u16(out, slice.offset);
         out.extend_from_slice(self.data);
     }
 
@@ -187,94 +102,87 @@ impl<'a> Chunk<'a> {
     /// # Errors
     /// Where fields are missing, out of range or contradict each other.
     pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::new("chunk", body);
-        let frame = FrameSeq(reader.u32()?);
-        let place = reader.u16()?;
-        let (index, has_header) = (place & !HAS_HEADER, place & HAS_HEADER != 0);
-        let slice = reader.u16()?;
-        let header = has_header
-            .then(|| FrameHeader::decode(&mut reader))
-            .transpose()?;
-        let data = reader.rest();
-        let len = match &header {
-            Some(header) => header
-                .is_in(index)
-                .then(|| header.data_len(index))
-                .flatten(),
-            // It is not the last one: more of the frame follows.
-            None => (!carries_header(index, 0)).then_some(data.len()),
-        };
-        let len = len.ok_or(range("chunk index", usize::from(index)))?;
-        let end = (usize::from(index) + 1) * len;
-        let is_inner = len > 0 && len <= usize::from(u16::MAX) && end < MAX_FRAME_BYTES;
-        if data.len() != len || !(has_header || is_inner) {
-            return Err(range("chunk data", data.len()));
+        let chunk = Self::decode_padded(body)?;
+        if body.len() != CHUNK_BODY + chunk.data.len() {
+            return Err(range("chunk data", body.len()));
         }
-        Ok(Self {
-            frame,
-            index,
-            slice: (slice != NO_SLICE).then_some(slice),
-            header,
-            data,
-        })
+        Ok(chunk)
     }
 
-    /// Takes apart what was rebuilt by parity: a chunk of a frame that has `count` of
-    /// them, with padding behind it. `known` is the header of its frame, if it is
-    /// known.
+    /// Takes a body apart behind which padding may follow, as behind a chunk
+    /// rebuilt from parity.
     ///
     /// # Errors
     /// As for [`Chunk::decode`].
-    pub fn decode_original(
-        (frame, index, count): (FrameSeq, u16, u16),
-        known: Option<FrameHeader>,
-        original: &'a [u8],
-    ) -> Result<Self, WireError> {
-        let mut reader = Reader::new("chunk", original);
-        let slice = reader.u16()?;
-        let header = carries_header(index, count.into())
-            .then(|| FrameHeader::decode(&mut reader))
-            .transpose()?;
-        let len = header
-            .or(known)
-            .filter(|header| header.count() == usize::from(count))
-            .and_then(|header| header.data_len(index));
-        let len = len.ok_or(range("chunk index", usize::from(index)))?;
+    pub fn decode_padded(body: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new("chunk", body);
+        let frame = FrameSeq(reader.u32()?);
+        let frame_len = reader.u32()?;
+        let index = reader.u16()?;
+        let size = reader.u16()?;
+        let captured = reader.u64()?;
+        let frame_crc = reader.u32()?;
+        let tables = reader.u16()?;
+        let slice = SliceStart {
+            number: reader.u16()?,
+            offset: reader.u16()?,
+        };
+        let len = frame_len as usize;
+        if len == 0 || len > MAX_FRAME_BYTES {
+            return Err(range("frame length", len));
+        }
+        if size == 0 || len.div_ceil(usize::from(size)) > MAX_CHUNKS {
+            return Err(range("chunk size", usize::from(size)));
+        }
+        let start = usize::from(index) * usize::from(size);
+        if start >= len {
+            return Err(range("chunk index", usize::from(index)));
+        }
+        let data = reader.take(usize::from(size).min(len - start))?;
+        let slice = (slice != NO_SLICE).then_some(slice);
+        if let Some(slice) = slice
+            && usize::from(slice.offset) >= data.len()
+        {
+            return Err(range("slice offset", usize::from(slice.offset)));
+        }
         Ok(Self {
             frame,
+            frame_len,
             index,
-            slice: (slice != NO_SLICE).then_some(slice),
-            header,
-            data: reader.take(len)?,
+            size,
+            captured,
+            frame_crc,
+            tables,
+            slice,
+            data,
         })
     }
 }
 
 /// A parity shard, which rebuilds lost chunks of a block: one of a Reed-Solomon code
 /// (`reed-solomon-simd`: Leopard, GF(2^16)) whose originals are the bodies of
-/// the block's chunks without frame number and index, frame by frame, each filled
-/// with zeros to the shard's size.
+/// the block's chunks, frame by frame, each filled with zeros to the shard's
+/// size.
 ///
 /// ```text
 ///  0        1        2        3        4        5        6        7
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |        first frame number         |  block number   |  shards of code |
+/// |           block number            |        first frame number         |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |   shard index   | frames |  chunks of the first frame, of the second ...
-/// +--------+--------+--------+--------+--------+--------
-/// |  shard ...
-/// +--------+--------
+/// | frames |   0    |  shards of code |   shard index   |   shard size    |
+/// +--------+--------+--------+--------+--------+--------+--------+--------+
+/// |  chunks of the first frame, of the second, ...  |  shard ...
+/// +--------+--------+--------+--------+--------+----
 /// ```
 ///
 /// The parity of the code depends on how many shards it was made with, so that
 /// count travels along; any of them may be sent. Blocks may overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parity<'a> {
+    /// Counts the blocks of a stream; shards of one number belong together.
+    pub block: u32,
     /// The first frame of the block; the others follow it without a gap.
     pub first: FrameSeq,
-    /// Tells blocks that begin with one frame apart; shards of one number belong
-    /// together.
-    pub block: u16,
     /// The chunks of each frame of the block, 1 to [`MAX_BLOCK_FRAMES`] frames.
     pub counts: Vec<u16>,
     /// How many recovery shards the code was made with.
@@ -293,11 +201,12 @@ impl<'a> Parity<'a> {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.block);
         put_u32(out, self.first.0);
-        put_u16(out, self.block);
+        out.extend_from_slice(&[self.counts.len() as u8, 0]);
         put_u16(out, self.shards);
         put_u16(out, self.index);
-        out.push(self.counts.len() as u8);
+        put_u16(out, self.shard.len() as u16);
         for count in &self.counts {
             put_u16(out, *count);
         }
@@ -306,11 +215,13 @@ impl<'a> Parity<'a> {
 
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("parity", body);
+        let block = reader.u32()?;
         let first = FrameSeq(reader.u32()?);
-        let block = reader.u16()?;
+        let frames = usize::from(reader.u8()?);
+        reader.u8()?;
         let shards = reader.u16()?;
         let index = reader.u16()?;
-        let frames = usize::from(reader.u8()?);
+        let size = usize::from(reader.u16()?);
         if frames == 0 || frames > MAX_BLOCK_FRAMES {
             return Err(range("frames of a block", frames));
         }
@@ -320,16 +231,19 @@ impl<'a> Parity<'a> {
         if index >= shards {
             return Err(range("shard index", usize::from(index)));
         }
+        if size < CHUNK_BODY || !size.is_multiple_of(2) {
+            return Err(range("shard size", size));
+        }
         let counts = (0..frames)
             .map(|_| reader.u16())
             .collect::<Result<Vec<_>, _>>()?;
-        let shard = reader.rest();
-        if shard.len() < SHARD_BODY || !shard.len().is_multiple_of(2) {
-            return Err(range("shard size", shard.len()));
+        let shard = reader.take(size)?;
+        if !reader.rest().is_empty() {
+            return Err(range("shard size", size));
         }
         let parity = Self {
-            first,
             block,
+            first,
             counts,
             shards,
             index,
@@ -411,8 +325,8 @@ fn range(field: &'static str, got: usize) -> WireError {
     }
 }
 
-/// What stands where no slice is known to begin in a chunk.
-const NO_SLICE: u16 = u16::MAX;
-
-/// The bit of a chunk's index that says that a frame header follows.
-const HAS_HEADER: u16 = 1 << 15;
+/// What stands where no slice begins in a chunk: no chunk is that long.
+const NO_SLICE: SliceStart = SliceStart {
+    number: u16::MAX,
+    offset: u16::MAX,
+};

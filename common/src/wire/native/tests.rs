@@ -66,8 +66,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         frames: vec![want],
     };
     let parity = Parity {
-        first: FrameSeq(998),
         block: 40,
+        first: FrameSeq(998),
         counts: vec![2, 3],
         shards: 4,
         index: 1,
@@ -123,7 +123,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
     };
     vec![
         ("chunk", Packet::Chunk(chunk())),
-        ("retransmission", Packet::Retransmission(inner_chunk())),
+        ("retransmission", Packet::Retransmission(chunk())),
         ("parity", Packet::Parity(parity)),
         (
             "tables",
@@ -155,25 +155,17 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
 fn chunk() -> Chunk<'static> {
     Chunk {
         frame: FrameSeq(999),
+        frame_len: 20,
         index: 1,
-        slice: Some(4),
-        header: Some(FrameHeader {
-            len: 20,
-            crc: 0xdead_beef,
-            captured: 1_500_000,
-            size: 12,
-            tables: 3,
+        size: 12,
+        captured: 1_500_000,
+        frame_crc: 0xdead_beef,
+        tables: 3,
+        slice: Some(SliceStart {
+            number: 4,
+            offset: 5,
         }),
-        data: b"frame\xff\xd3g",
-    }
-}
-
-fn inner_chunk() -> Chunk<'static> {
-    Chunk {
-        slice: None,
-        header: None,
-        data: b"framegram v1",
-        ..chunk()
+        data: b"framegra",
     }
 }
 
@@ -326,12 +318,11 @@ fn a_nack_names_as_many_frames_and_gaps_as_it_may_and_no_more() {
 
 #[test]
 fn the_count_of_chunks_follows_from_length_and_size() {
-    let count = |len, size| {
-        let header = chunk().header.unwrap();
-        FrameHeader {
-            len,
+    let count = |frame_len, size| {
+        Chunk {
+            frame_len,
             size,
-            ..header
+            ..chunk()
         }
         .count()
     };
@@ -359,15 +350,15 @@ fn parity_and_tables_are_taken_to_the_edges_of_their_bounds_and_no_further() {
         }))
     };
     let most = MAX_CHUNKS as u16;
-    assert_eq!(parity(&[1; MAX_BLOCK_FRAMES], most, SHARD_BODY), None);
-    assert_eq!(parity(&[most], 1, SHARD_BODY + 2), None);
+    assert_eq!(parity(&[1; MAX_BLOCK_FRAMES], most, CHUNK_BODY), None);
+    assert_eq!(parity(&[most], 1, CHUNK_BODY + 2), None);
     let too_many = [1; MAX_BLOCK_FRAMES + 1];
     assert_eq!(parity(&too_many, 1, 32), Some("frames of a block"));
     assert_eq!(parity(&[], 1, 32), Some("frames of a block"));
     assert_eq!(parity(&[1], 0, 32), Some("shards of a code"));
     assert_eq!(parity(&[1], most + 1, 32), Some("shards of a code"));
-    assert_eq!(parity(&[1], 1, SHARD_BODY - 2), Some("shard size"));
-    assert_eq!(parity(&[1], 1, SHARD_BODY + 1), Some("shard size"));
+    assert_eq!(parity(&[1], 1, CHUNK_BODY - 2), Some("shard size"));
+    assert_eq!(parity(&[1], 1, CHUNK_BODY + 1), Some("shard size"));
     assert_eq!(parity(&[1, 0], 1, 32), Some("chunks of a block"));
     assert_eq!(parity(&[most, 1], 1, 32), Some("chunks of a block"));
     let block = Parity {
@@ -419,92 +410,36 @@ fn times_and_channels_are_as_they_are_written() {
 
 #[test]
 fn refuses_chunks_that_contradict_themselves() {
-    let refused = |chunk: &Chunk<'static>, field: &str| {
-        let mut body = Vec::new();
-        chunk.encode(&mut body);
-        match Chunk::decode(&body) {
+    let refused = |change: fn(&mut Chunk<'static>), field: &str| {
+        let mut chunk = chunk();
+        change(&mut chunk);
+        let datagram = encoded(&Packet::Chunk(chunk));
+        match Packet::decode(&datagram) {
             Err(WireError::Range { field: got, .. }) => assert_eq!(got, field),
             other => panic!("{field}: {other:?}"),
         }
     };
-    let with = |change: fn(&mut FrameHeader)| {
-        let mut chunk = chunk();
-        chunk.header.as_mut().map(change);
-        chunk
-    };
-    refused(&with(|header| header.len = 0), "frame length");
-    refused(&with(|header| header.len = u32::MAX), "frame length");
-    refused(&with(|header| header.size = 0), "chunk size");
-    let small = with(|header| (header.size, header.len) = (1, MAX_CHUNKS as u32 + 1));
-    refused(&small, "chunk size");
-    refused(&with(|header| header.len = 19), "chunk data");
-    // It is not the last one, and carries the header.
-    refused(&with(|header| header.len = 30), "chunk index");
-    // The first one, and every 32nd, carries it.
-    for index in [0, 32, 64] {
-        let chunk = Chunk {
-            index,
-            ..inner_chunk()
-        };
-        refused(&chunk, "chunk index");
-    }
-    let data = &[0; 1_400];
-    let far = |index| Chunk {
-        index,
-        data,
-        ..inner_chunk()
-    };
-    refused(&far(u16::MAX >> 1), "chunk data");
-    refused(&far(11_983), "chunk data");
+    refused(|chunk| chunk.frame_len = 0, "frame length");
+    refused(|chunk| chunk.frame_len = u32::MAX, "frame length");
+    refused(|chunk| chunk.size = 0, "chunk size");
     refused(
-        &Chunk {
-            data: b"",
-            ..inner_chunk()
+        |chunk| {
+            chunk.size = 1;
+            chunk.frame_len = MAX_CHUNKS as u32 + 1;
         },
-        "chunk data",
+        "chunk size",
     );
-    let mut body = Vec::new();
-    far(11_981).encode(&mut body);
-    assert_eq!(Chunk::decode(&body), Ok(far(11_981)));
-}
-
-#[test]
-fn a_slice_begins_behind_the_first_restart_marker_if_that_is_the_one_before_it() {
-    assert_eq!(chunk().slice_start(), Some((4, 7)));
-    let with = |slice, data| {
-        Chunk {
-            slice,
-            data,
-            ..inner_chunk()
-        }
-        .slice_start()
-    };
-    assert_eq!(with(Some(12), b"\xff\xd3 \xff\xd4"), Some((12, 2)));
-    assert_eq!(with(Some(5), b"\xff\xd3 \xff\xd4"), None);
-    assert_eq!(with(Some(4), b"\xff\0\xff\xff\xd3"), Some((4, 5)));
-    assert_eq!(with(Some(4), b"none"), None);
-    assert_eq!(with(Some(0), b"\xff\xd7"), None);
-    assert_eq!(with(None, b"\xff\xd7"), None);
-}
-
-#[test]
-fn what_is_rebuilt_is_cut_from_its_padding_by_the_header_that_is_known() {
-    let header = chunk().header;
-    let original = |chunk: &Chunk<'_>| {
-        let mut original = Vec::new();
-        chunk.encode_original(&mut original);
-        original.resize(48, 0);
-        original
-    };
-    let place = (FrameSeq(999), 1, 2);
-    let last = original(&chunk());
-    assert_eq!(Chunk::decode_original(place, None, &last), Ok(chunk()));
-    let inner = original(&inner_chunk());
-    let place = (FrameSeq(999), 1, 3);
-    let decoded = |known| Chunk::decode_original(place, known, &inner);
-    assert!(decoded(None).is_err() && decoded(header).is_err());
-    let known = header.map(|header| FrameHeader { len: 30, ..header });
-    assert_eq!(decoded(known), Ok(inner_chunk()));
+    refused(|chunk| chunk.index = 2, "chunk index");
+    refused(|chunk| chunk.frame_len = 19, "chunk data");
+    refused(
+        |chunk| {
+            chunk.slice = Some(SliceStart {
+                number: 0,
+                offset: 8,
+            });
+        },
+        "slice offset",
+    );
 }
 
 proptest! {
@@ -533,10 +468,10 @@ proptest! {
 
     #[test]
     fn up_to_three_flipped_bits_are_always_noticed(
-        bits in prop::collection::btree_set(0_usize..8 * 52, 1..=3),
+        bits in prop::collection::btree_set(0_usize..8 * 58, 1..=3),
     ) {
         let mut datagram = encoded(&Packet::Chunk(chunk()));
-        prop_assert_eq!(datagram.len(), 52);
+        prop_assert_eq!(datagram.len(), 58);
         for bit in bits {
             datagram[bit / 8] ^= 1 << (bit % 8);
         }

@@ -5,9 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use framegram_common::seq::{FrameNumber, PacketNumber};
-use framegram_common::wire::native::{
-    Channel, Chunk, Echo, FrameHeader, Header, Packet, SenderReport,
-};
+use framegram_common::wire::native::{Channel, Chunk, Echo, Header, Packet, SenderReport};
 use framegram_tests::program::{DEADLINE, SENDER, Start, address};
 use nix::sys::signal::Signal;
 
@@ -35,15 +33,13 @@ fn datagram(stream: u32, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8>
 fn chunk(frame: u64, data: &[u8]) -> Packet<'_> {
     Packet::Chunk(Chunk {
         frame: FrameNumber(frame).seq(),
+        frame_len: 2 * data.len() as u32,
         index: 0,
+        size: data.len() as u16,
+        captured: 1,
+        frame_crc: 7,
+        tables: 0,
         slice: None,
-        header: Some(FrameHeader {
-            len: 2 * data.len() as u32,
-            crc: 7,
-            captured: 1,
-            size: data.len() as u16,
-            tables: 0,
-        }),
         data,
     })
 }
