@@ -15,6 +15,7 @@ use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
 
+use crate::odd_jpeg::in_recording;
 use crate::program::{Ended, SENDER, Start, VIEWER, address};
 use crate::relay::Relay;
 use crate::repair_table::Row;
@@ -128,14 +129,11 @@ impl Footage {
 
     /// For each frame whether it is in the recording, byte for byte.
     fn intact(&self, recording: &[u8]) -> Result<Vec<bool>> {
-        let mut rest = recording;
-        let found = self.jpegs.iter().map(|jpeg| {
-            let found = rest.strip_prefix(jpeg.as_ref());
-            rest = found.unwrap_or(rest);
-            found.is_some()
-        });
+        let mut shown = in_recording(recording).into_iter().peekable();
+        let jpegs = self.jpegs.iter();
+        let found = jpegs.map(|jpeg| shown.next_if(|shown| shown == jpeg).is_some());
         let found = found.collect();
-        ensure!(rest.is_empty(), "shown, but not what was sent");
+        ensure!(shown.next().is_none(), "shown, but not what was sent");
         Ok(found)
     }
 }

@@ -72,6 +72,11 @@ fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
         bytes = bytes[end..]
             .strip_prefix(&[0xff, 0xd9])
             .unwrap_or(&bytes[end..]);
+        // A recording of the viewer tells the time of the next one before it.
+        if bytes.starts_with(b"\r\n--framegram\r\n") {
+            let header = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+            bytes = &bytes[header.expect("the end of a header") + 4..];
+        }
     }
     jpegs
 }
