@@ -1,4 +1,5 @@
-//! What is done against loss: parity over chunks, and how much of it.
+//! Forward error correction: parity over chunks, and the plan of how much to
+//! send.
 
 mod answers;
 mod code;

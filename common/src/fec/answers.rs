@@ -1,45 +1,46 @@
-//! How many packets answer a NACK, and what comes of it.
+//! Chooses how many packets to send in answer to a NACK.
 //!
-//! With a price for a frame that fails, the best answer follows backwards from
-//! the last round, for each number of packets missing: so many packets more that
-//! one further costs as much as it saves.
+//! A frame that stays incomplete has a price. The best answer is computed
+//! backwards from the last round, for each number of missing packets: extra
+//! packets are added until one more costs more than it saves.
 
 use super::loss_model::LossModel;
 
-/// More rounds of NACK and answer than this add nothing.
+/// Rounds of NACK and answer that are planned for. More add nothing.
 pub(super) const MAX_ROUNDS: usize = 3;
 
-/// The most packets that an answer has beyond the missing ones.
+/// Upper bound on the packets of an answer beyond the missing ones.
 pub const MAX_EXTRA: usize = 32;
 
-/// What is missing beyond this is asked for as if it were this.
+/// Largest number of missing packets that is planned for. A NACK for more gets as
+/// many extra packets as one for this number.
 const MAX_MISSING: usize = 64;
 
-/// What a frame that fails costs, in packets. With one answer or two, a share of
-/// 0.2 to 0.5 in a thousand fails then.
+/// Price of a frame that stays incomplete, in packets. At this price, 0.2 to 0.5
+/// frames in a thousand fail where one or two answers are possible.
 pub(super) const PRICE: f64 = 300.0;
 
-/// The best answers over a path. Bursts last over an answer, and not until the
-/// next one.
+/// The best answers over a path. The model assumes that a burst may span a whole
+/// answer and ends before the next one.
 #[derive(Clone, Debug)]
 pub struct AnswerPlan {
-    /// By the rounds that are left, and by how many packets are missing.
+    /// Indexed by the rounds left, then by the number of missing packets.
     rounds: Vec<Vec<Answer>>,
 }
 
-/// An answer, and what is to come with it and those after it.
+/// An answer, and the expected result of it and of those that follow it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Answer {
-    /// Packets beyond those missing.
+    /// Packets beyond the missing ones.
     extra: usize,
-    /// The chance that the frame stays incomplete.
+    /// Probability that the frame stays incomplete.
     pub(super) fails: f64,
-    /// Packets that are sent, on average.
+    /// Expected number of packets sent.
     pub(super) packets: f64,
 }
 
 impl AnswerPlan {
-    /// The plan for up to this many rounds, of which [`MAX_ROUNDS`] count.
+    /// Plans up to `rounds` rounds, at most [`MAX_ROUNDS`].
     #[must_use]
     pub fn new(model: &LossModel, rounds: usize) -> Self {
         let fails = Answer {
@@ -58,8 +59,8 @@ impl AnswerPlan {
         plan
     }
 
-    /// How many packets more than `missing` to ask for, in a NACK after which
-    /// this many more can follow.
+    /// Number of packets to ask for beyond the `missing` ones, in a NACK that
+    /// `more` further rounds can follow.
     #[must_use]
     pub fn extra(&self, missing: usize, more: usize) -> usize {
         let round = self.rounds.get(more + 1).or(self.rounds.last());
@@ -67,8 +68,7 @@ impl AnswerPlan {
         answer.map_or(0, |answer| answer.extra)
     }
 
-    /// What comes of this many missing packets, with as many rounds as were
-    /// planned for.
+    /// Expected result for `missing` packets, with all planned rounds left.
     pub(super) fn outcome(&self, missing: usize) -> Answer {
         let last = self.rounds.last().and_then(|round| round.get(missing));
         last.copied().unwrap_or_else(|| {
@@ -81,13 +81,13 @@ impl AnswerPlan {
         })
     }
 
-    /// The answers with one round more than there are, where a NACK gets lost
-    /// with a chance of `unheard`.
+    /// Plans one round before those already planned. `unheard` is the probability
+    /// that every copy of the NACK is lost.
     fn round(&self, losses: &[Vec<f64>], unheard: f64) -> Vec<Answer> {
         let mut round = vec![Answer::default()];
         for missing in 1..=MAX_MISSING {
             let unanswered = self.outcome(missing);
-            // More missing packets take no fewer.
+            // The best number of extra packets never falls as more are missing.
             let from = round[missing - 1].extra;
             let mut best = Answer::default();
             for extra in from..=MAX_EXTRA {

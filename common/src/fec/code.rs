@@ -1,4 +1,4 @@
-//! The code over the chunks of a block: which bytes, and their parity.
+//! Encodes the chunks of a block as Reed-Solomon parity.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use reed_solomon_simd::ReedSolomonEncoder;
 use crate::chunk::ChunkedFrame;
 use crate::wire::native::{CHUNK_BODY, MAX_CHUNKS, Parity};
 
-/// The most shards that a code over this many chunks is made with: twice what the
-/// worst path asks for, and so few that what a code takes to compute is of the
-/// order of what it protects, whatever a parity packet claims.
+/// Largest number of parity shards of a code over `chunks` chunks: twice what the
+/// worst path needs. Whatever a parity packet claims, the bound keeps the cost of
+/// decoding proportional to the data protected.
 #[must_use]
 pub fn max_shards(chunks: usize) -> usize {
     (4 * chunks + 64).min(MAX_CHUNKS)
 }
 
-/// One or more frames in a row with parity over all their chunks.
+/// One or more consecutive frames with parity over all their chunks.
 #[derive(Debug)]
 pub struct ParityBlock {
     number: u32,
@@ -26,8 +26,8 @@ pub struct ParityBlock {
 }
 
 impl ParityBlock {
-    /// Makes `shards` parity shards over the frames, which follow each other.
-    /// `None` where there is nothing to protect, or more than a block takes.
+    /// Makes `shards` parity shards over consecutive frames. Returns `None` if
+    /// there is nothing to protect or a limit of the code is exceeded.
     #[must_use]
     pub fn new(number: u32, frames: &[Arc<ChunkedFrame>], shards: usize) -> Option<Self> {
         let size = frames
@@ -62,13 +62,14 @@ impl ParityBlock {
         })
     }
 
-    /// How many parity shards there are.
+    /// Number of parity shards.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shards
     }
 
-    /// The packet with the parity shard at `index`, below [`ParityBlock::shards`].
+    /// Returns the packet with the parity shard at `index`, below
+    /// [`ParityBlock::shards`].
     #[must_use]
     pub fn packet(&self, index: usize) -> Parity<'_> {
         Parity {
@@ -85,7 +86,7 @@ impl ParityBlock {
         }
     }
 
-    /// Bytes of such a packet's body.
+    /// Length of the body of each parity packet, in bytes.
     #[must_use]
     pub fn packet_len(&self) -> usize {
         crate::wire::native::PARITY_BODY + 2 * self.frames.len() + self.size

@@ -1,6 +1,6 @@
-//! Decoding blocks: the code's own decoder, but for what it spends on finding
-//! out where shards are missing, which for the short codes here would cost more
-//! than the rest.
+//! Decodes blocks with the decoder of `reed_solomon_simd`. Its evaluation of the
+//! erasure polynomial is replaced, because for short codes that would cost more
+//! than everything else.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use reed_solomon_simd::engine::{
 };
 use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
 
-/// Decodes one block after another in the same work space.
+/// Decodes one block after another and reuses the work space.
 #[derive(Default)]
 pub(super) struct Decoder {
     work: DecoderWork,
@@ -23,9 +23,9 @@ impl fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// Restores the missing ones of `count` chunks of `size` bytes, of a code
-    /// with `shards` parity shards: `fill` gives those that are there to the
-    /// code, `take` gets the restored ones.
+    /// Restores the missing chunks of a block with `count` chunks of `size` bytes
+    /// and `shards` parity shards. `fill` adds the shards that arrived, `take`
+    /// receives the restored ones.
     pub(super) fn decode<T>(
         &mut self,
         (count, shards, size): (usize, usize, usize),
@@ -45,10 +45,10 @@ impl Decoder {
     }
 }
 
-/// The code that is used.
+/// The Reed-Solomon code.
 pub(super) type Code = DefaultRateDecoder<ShortCodes>;
 
-/// The default engine, but for the evaluation of the erasure polynomial.
+/// The default engine, with its own evaluation of the erasure polynomial.
 #[derive(Default)]
 pub(super) struct ShortCodes(DefaultEngine);
 
@@ -79,14 +79,14 @@ impl Engine for ShortCodes {
         self.0.mul(x, log_m);
     }
 
-    /// Puts at each place the logarithm of the product of its differences from
-    /// all erased places. The default does it over the whole field, by two
-    /// transforms of 65,536 elements; for a code of a few hundred shards the
-    /// plain sum is ten times cheaper.
+    /// Writes to each position the logarithm of the product of its differences
+    /// from all erased positions. The default engine computes this over the whole
+    /// field, with two transforms of 65,536 elements. For a code of a few hundred
+    /// shards, the plain sum is ten times cheaper.
     fn eval_poly(erasures: &mut [GfElement; GF_ORDER], truncated_size: usize) {
-        // A code with more parity than data counts the rest of the field as
-        // erased. The logarithms of the whole field add up to nothing, so that
-        // what is not erased says the same with the other sign.
+        // If a code has more parity than data, the rest of the field counts as
+        // erased. The logarithms of the whole field sum to zero, so the sum over
+        // the positions not erased is the same with the opposite sign.
         let rest_erased = truncated_size == GF_ORDER;
         let end = if rest_erased {
             let last = erasures.iter().rposition(|erased| *erased == 0);
@@ -109,10 +109,10 @@ impl Engine for ShortCodes {
     }
 }
 
-/// From this many steps on the transforms of the default are quicker.
+/// Above this number of steps, the default engine's transforms are faster.
 const MAX_PLAIN_SUM: usize = 1 << 17;
 
-/// Larger work spaces are not kept: no frame in common use takes more.
+/// A larger work space is freed after use. Frames in common use need less.
 const MAX_KEPT_WORK: usize = 4 << 20;
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
         ShortCodes::eval_poly(&mut plain, truncated_size);
         DefaultEngine::eval_poly(&mut fast, truncated_size);
         for at in 0..used {
-            // Both 0 and the modulus stand for nothing.
+            // 0 and the modulus are the same logarithm.
             let [plain, fast] = [plain, fast].map(|logs| logs[at] % GF_MODULUS);
             assert_eq!(plain, fast, "at {at} of {truncated_size}");
         }
@@ -141,7 +141,7 @@ mod tests {
             let mut erasures = [0; GF_ORDER];
             erasures[..end].fill_with(|| GfElement::from(rng.f64() < share));
             compare(&erasures, end, end);
-            // The rest of the field erased, the last shard of the code there.
+            // The rest of the field is erased, the last shard of the code is not.
             erasures[end - 1] = 0;
             erasures[end..].fill(1);
             compare(&erasures, GF_ORDER, end);

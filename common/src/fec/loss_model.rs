@@ -1,35 +1,36 @@
-//! How packets are lost, and what that does to a block of them.
+//! Model of packet loss, and its effect on a block of packets.
 //!
-//! The model is a Gilbert-Elliott chain: in the good state nothing is lost, in
-//! the bad one everything. Independent loss is the chain whose next state does
-//! not depend on this one, so one model serves both.
+//! The model is a Gilbert-Elliott chain. The good state loses nothing, the bad
+//! one everything. Independent loss is the chain whose next state does not depend
+//! on the current one, so one model covers both.
 
 use std::time::Duration;
 
-/// Loss and burst are planned for in steps of a twentieth.
+/// Step of rounded loss and burst length: 5 %.
 const STEP: f64 = 1.05;
 
-/// Loss below this is planned for as this: one packet in a thousand.
+/// Smallest loss that is planned for: one packet in a thousand.
 const LEAST_LOSS: f64 = 0.001;
 
-/// A path's loss.
+/// The packet loss of a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossModel {
     /// Share of packets lost, 0 to [`MAX_LOSS`].
     loss: f64,
-    /// Mean length of a run of lost packets; 1 / (1 - loss) where each is lost
-    /// by itself.
+    /// Mean length of a run of lost packets; 1 / (1 - loss) if losses are
+    /// independent.
     burst: f64,
 }
 
-/// Above this no repair helps, and the sums below lose their footing.
+/// Above this loss no repair helps, and the sums below become inaccurate.
 const MAX_LOSS: f64 = 0.6;
 
-/// The longest mean run that is planned for, in packets.
+/// Longest mean run that is planned for, in packets.
 const MAX_BURST: f64 = 50.0;
 
 impl LossModel {
-    /// A path that loses this share of packets, in runs of this mean length.
+    /// A path that loses `loss` of its packets, from 0 to 1, in runs of `burst`
+    /// packets on average. Both are clamped to what the model covers.
     #[must_use]
     pub fn new(loss: f64, burst: f64) -> Self {
         let loss = loss.clamp(0.0, MAX_LOSS);
@@ -39,8 +40,8 @@ impl LossModel {
         }
     }
 
-    /// The same in steps of [`STEP`], which the noise of an estimate is larger
-    /// than.
+    /// Rounds loss and burst to steps of [`STEP`], which are finer than the noise
+    /// of an estimate.
     #[must_use]
     pub fn rounded(&self) -> Self {
         let round = |value: f64| STEP.powf((value.ln() / STEP.ln()).round());
@@ -59,13 +60,13 @@ impl LossModel {
         self.burst
     }
 
-    /// The chances that of `packets` sent in a row 0, 1, 2, … are lost.
+    /// Probabilities that 0, 1, 2, … of `packets` consecutive packets are lost.
     #[must_use]
     pub fn losses(&self, packets: usize) -> Vec<f64> {
         sums(&self.run(packets))
     }
 
-    /// The same for 0, 1, 2, … up to `most` packets.
+    /// The same for each number of packets from 0 to `most`.
     pub(super) fn losses_of(&self, most: usize) -> Vec<Vec<f64>> {
         let mut run = self.run(0);
         let mut losses = vec![sums(&run)];
@@ -76,15 +77,15 @@ impl LossModel {
         losses
     }
 
-    /// The chances of each number of packets lost, with the last one received
-    /// and with it lost.
+    /// Probabilities of each number of lost packets, split by the state of the
+    /// chain after the last packet: good, bad.
     pub(super) fn run(&self, packets: usize) -> Vec<[f64; 2]> {
         let mut run = vec![[1.0 - self.loss, self.loss]];
         (0..packets).for_each(|_| self.send(&mut run));
         run
     }
 
-    /// One more packet: the chain steps, and in the bad state the packet is lost.
+    /// Adds one packet: the chain steps, and the packet is lost in the bad state.
     pub(super) fn send(&self, run: &mut Vec<[f64; 2]>) {
         let recover = 1.0 / self.burst;
         let fail = recover * self.loss / (1.0 - self.loss);
@@ -98,15 +99,15 @@ impl LossModel {
         }
     }
 
-    /// In how many copies a NACK leaves: so many that hardly ever all are
-    /// lost, within reason.
+    /// Number of copies of each NACK: the fewest for which losing all of them is
+    /// as rare as `NACK_RISK`, within `MIN_COPIES` and `MAX_COPIES`.
     #[must_use]
     pub fn request_copies(&self) -> usize {
         let enough = |copies: &usize| self.all_lost(*copies) <= NACK_RISK;
         (MIN_COPIES..MAX_COPIES).find(enough).unwrap_or(MAX_COPIES)
     }
 
-    /// The chance that this many packets in a row are all lost.
+    /// Probability that `packets` consecutive packets are all lost.
     pub(super) fn all_lost(&self, packets: usize) -> f64 {
         self.loss * (1.0 - 1.0 / self.burst).powi(packets as i32 - 1)
     }
@@ -116,21 +117,20 @@ fn sums(run: &[[f64; 2]]) -> Vec<f64> {
     run.iter().map(|[good, bad]| good + bad).collect()
 }
 
-/// What the numbers of packets say of a path's loss: an average over many of
-/// them, raised at once where the last few are clearly worse.
+/// Estimate of a path's loss from packet numbers: a long average, raised at once
+/// if the most recent packets are clearly worse.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LossEstimate {
     slow: Average,
     fast: Average,
-    /// Runs of lost packets for each packet lost.
+    /// Runs of lost packets per packet lost.
     runs: Average,
 }
 
 impl LossEstimate {
-    /// Takes what came of the last `expected` packets: how many of them were
-    /// lost, in how many runs, and how long packets wait in queues. Loss where a
-    /// queue stands does not count: it is congestion, and more repair would only
-    /// add to it.
+    /// Takes the loss among the last `expected` packets: how many were lost, in
+    /// how many runs, and the current queueing delay. Loss while a queue stands
+    /// is congestion. It does not count, because more repair would make it worse.
     pub fn record(&mut self, expected: u64, lost: u64, runs: u64, queueing: Duration) {
         if queueing > STANDING_QUEUE {
             return;
@@ -146,7 +146,7 @@ impl LossEstimate {
         }
     }
 
-    /// The path's loss as it is now; `None` before the first packet.
+    /// The current estimate of the path's loss; `None` before the first packet.
     #[must_use]
     pub fn model(&self) -> Option<LossModel> {
         let slow = self.slow.value()?;
@@ -155,13 +155,13 @@ impl LossEstimate {
         let error = (slow * (1.0 - slow) / self.slow.weight.max(1.0)).sqrt();
         let loss = (slow + error * CAUTION).max(fast - CLEARLY * spread);
         let burst = self.runs.value().map_or(1.0, |runs| 1.0 / runs);
-        // Runs little longer than those of independent loss are chance.
+        // Runs barely longer than those of independent loss are chance.
         let bursty = burst * (1.0 - loss) > BURSTY;
         Some(LossModel::new(loss, if bursty { burst } else { 1.0 }))
     }
 }
 
-/// A weighted mean that forgets.
+/// A weighted mean with exponential forgetting.
 #[derive(Clone, Copy, Debug, Default)]
 struct Average {
     mean: f64,
@@ -169,8 +169,9 @@ struct Average {
 }
 
 impl Average {
-    /// Takes a value that stands for `weight` observations, of which about
-    /// `memory` are remembered.
+    /// Takes a value with the weight of `weight` observations. `memory` is the
+    /// number of observations after which the weight of older ones has fallen to
+    /// 1/e.
     fn record(&mut self, value: f64, weight: f64, memory: f64) {
         let kept = self.weight * (-weight / memory).exp();
         self.weight = kept + weight;
@@ -184,36 +185,40 @@ impl Average {
     }
 }
 
-/// Two copies of a NACK at the least: what it asks for is worth more.
+/// Minimum number of copies of a NACK: the chunks that it asks for are worth
+/// more.
 const MIN_COPIES: usize = 2;
 
-/// The most copies of a NACK.
+/// Maximum number of copies of a NACK.
 const MAX_COPIES: usize = 14;
 
-/// How seldom all copies of a NACK may be lost: no more often than the last
-/// answer fails, and a round more costs as much as three copies of 60 bytes.
+/// Acceptable probability that all copies of a NACK are lost: about that with
+/// which the last answer fails. One more round costs as much as three copies of
+/// 60 bytes.
 const NACK_RISK: f64 = 0.003;
 
-/// A queue of this length is no jitter.
+/// Above this, queueing delay is a standing queue, not jitter.
 const STANDING_QUEUE: Duration = Duration::from_millis(10);
 
-/// Packets that the long average remembers: enough to tell 5 % from 6 %.
+/// Memory of the long average in packets: enough to tell 5 % from 6 %.
 const SLOW_PACKETS: f64 = 4000.0;
 
-/// Runs longer than those of independent loss by this factor are bursts.
+/// Runs are bursts if they are longer than those of independent loss by this
+/// factor.
 const BURSTY: f64 = 1.25;
 
-/// Standard deviations of its error that the estimate is raised by: too little
-/// parity costs more than too much.
+/// Standard deviations of its error by which the long average is raised: too
+/// little parity costs more than too much.
 const CAUTION: f64 = 0.5;
 
-/// Standard deviations by which the last few packets must be worse to count.
+/// Standard deviations by which the short average is lowered before it may raise
+/// the estimate.
 const CLEARLY: f64 = 3.0;
 
-/// Packets that the short average remembers.
+/// Memory of the short average in packets.
 const FAST_PACKETS: f64 = 200.0;
 
-/// Lost packets that the mean run is taken over.
+/// Memory of the mean run length in lost packets.
 const RUN_PACKETS: f64 = 200.0;
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
-//! What is known of the path to a viewer, and what there is time for on it.
+//! Properties of the path to a viewer, and how many repair rounds fit its playout
+//! delay.
 
 use std::time::Duration;
 
 use super::answers::MAX_ROUNDS;
 use super::loss_model::LossModel;
 
-/// What is known of the path to a viewer.
+/// The sender's estimate of the path to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PathEstimate {
-    /// Its loss; `None` without any report.
+    /// Packet loss; `None` before the first report.
     pub loss: Option<LossModel>,
-    /// RTT; `None` where it is not known.
+    /// RTT; `None` if it is not known.
     pub rtt: Option<Duration>,
     /// How long the viewer waits for an incomplete frame.
     pub playout_delay: Duration,
-    /// Whether what is missing can be asked for.
+    /// Whether the viewer can request missing chunks.
     pub nack: bool,
 }
 
@@ -30,7 +31,7 @@ impl Default for PathEstimate {
 }
 
 impl PathEstimate {
-    /// How many rounds of NACK and answer there is time for, when the
+    /// Number of rounds of NACK and answer that fit the playout delay if the
     /// frame's packets are spread over `spread`.
     #[must_use]
     pub fn rounds(&self, spread: Duration) -> u32 {
@@ -42,9 +43,9 @@ impl PathEstimate {
         rounds.min(MAX_ROUNDS as u128) as u32
     }
 
-    /// How long the packets of a frame may be spread over: at most half the
-    /// time between frames, a quarter of the playout delay, and what leaves time
-    /// for as many rounds as there would be without spreading.
+    /// Longest time over which to spread the packets of a frame: at most half the
+    /// frame interval and a quarter of the playout delay. Spreading never costs a
+    /// round of NACK and answer.
     #[must_use]
     pub fn spread(&self, interval: Duration) -> Duration {
         let most = (interval / 2).min(self.playout_delay / 4);
@@ -60,28 +61,28 @@ impl PathEstimate {
     }
 }
 
-/// Time from packet to packet of an answer of this many: a little spread, so that
-/// one burst of loss does not take all of it.
+/// Interval between the packets of an answer of `packets` packets. They are
+/// spread a little, so that one burst of loss does not take all of them.
 #[must_use]
 pub fn retransmit_gap(packets: usize) -> Duration {
     ANSWER_GAP.min(ANSWER_SPREAD / packets.max(1) as u32)
 }
 
-/// The longest that an answer is spread over.
+/// Longest time over which an answer is spread.
 #[must_use]
 pub fn retransmit_spread() -> Duration {
     ANSWER_SPREAD
 }
 
-/// Time from packet to packet of an answer, at the most.
+/// Largest interval between the packets of an answer.
 const ANSWER_GAP: Duration = Duration::from_millis(1);
 
-/// The longest that an answer is spread over.
+/// Longest time over which an answer is spread.
 const ANSWER_SPREAD: Duration = Duration::from_millis(4);
 
-/// What a round takes besides the RTT: noticing, and waiting for what
-/// may only be out of order.
+/// Time that a round takes in addition to the RTT: detecting the loss, and
+/// tolerance for reordering.
 const ROUND_OVERHEAD: Duration = Duration::from_millis(6);
 
-/// Packets are spread over this at the least, where there is time.
+/// Packets are spread over at least this time, if there is time.
 const MIN_SPREAD: Duration = Duration::from_millis(4);

@@ -1,4 +1,4 @@
-//! How much parity a frame gets, and over how many frames.
+//! Plans how much parity a frame gets, and over how many frames it is computed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use super::loss_model::LossModel;
 use super::path::PathEstimate;
 use crate::chunk::BLOCK_FRAMES;
 
-/// How parity is set.
+/// Setting of the amount of parity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fec {
-    /// None.
+    /// No parity.
     Off,
-    /// As much as the loss that viewers report asks for.
+    /// As much as the reported loss requires.
     Auto,
-    /// This share of the chunks, 0 to 1 and above.
+    /// A fixed share of the chunks; 1 is one parity packet per chunk.
     Fixed(f64),
 }
 
@@ -30,36 +30,36 @@ impl fmt::Display for Fec {
     }
 }
 
-/// Decides on parity block by block.
+/// Plans the parity of each block.
 #[derive(Debug)]
 pub struct Planner {
     fec: Fec,
-    /// Answers given, which the next frames ask for again.
+    /// Cache of plans; consecutive frames need the same ones.
     known: HashMap<Key, Best>,
-    /// Answers that were worked out for this block.
+    /// Plans computed for the current block.
     worked_out: usize,
 }
 
-/// Parity for a destination that cannot be sent in whole packets: it is carried
-/// over to the next block, so that the shares come true on average.
+/// Fraction of a parity packet that a destination is owed. It is carried over to
+/// the next block, so that the shares are met on average.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Carry {
     /// In packets.
     packets: f64,
-    /// The share that was wanted last.
+    /// The share planned last.
     share: f64,
 }
 
 /// The best parity for a block.
 #[derive(Clone, Copy, Debug, Default)]
 struct Best {
-    /// As a share of the chunks.
+    /// Parity packets per chunk.
     share: f64,
-    /// What it costs with answers and failures, in packets for each chunk.
+    /// Expected cost with answers and failures, in packets per chunk.
     cost: f64,
 }
 
-/// What decides on parity, in steps so coarse that frames share answers.
+/// Input of a plan, rounded so that frames share plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     chunks: usize,
@@ -71,7 +71,7 @@ struct Key {
 }
 
 impl Planner {
-    /// A plan that follows this setting.
+    /// A planner with this setting.
     #[must_use]
     pub fn new(fec: Fec) -> Self {
         Self {
@@ -81,9 +81,9 @@ impl Planner {
         }
     }
 
-    /// Over how many frames like this one, of `chunks` each, `interval` apart
-    /// and spread over `spread`, parity is best taken: as few as serve with
-    /// little more than the least overhead.
+    /// Number of frames that share parity best, for frames of `chunks` chunks,
+    /// `interval` apart and spread over `spread`: the fewest whose cost is close
+    /// to the least.
     pub fn span(
         &mut self,
         chunks: usize,
@@ -109,15 +109,15 @@ impl Planner {
             .map_or(1, |at| at + 1)
     }
 
-    /// Begins with another block.
+    /// Starts a new block.
     pub fn begin_block(&mut self) {
         self.worked_out = 0;
     }
 
-    /// How many parity packets the viewers of a destination, over these paths,
-    /// get now for a block of `chunks` in `frames`: as many as the worst of
-    /// them needs. Where they are several, all of them receive what one asks
-    /// for, and so one that is worse than all others draws no more than
+    /// Number of parity packets for a block of `chunks` chunks in `frames`
+    /// frames, sent to viewers over `paths`: as many as the worst path needs. If
+    /// a destination has several viewers, all of them receive this parity. So a
+    /// viewer whose loss is worse than all others' raises it to at most
     /// [`MAX_FOR_ONE`].
     pub fn parity(
         &mut self,
@@ -136,14 +136,14 @@ impl Planner {
             next = next.max(share.min(worst.unwrap_or(0.0)));
             worst = Some(share.max(worst.unwrap_or(0.0)));
         }
-        // Whoever is not reached this time gets what it got last.
+        // If no plan was available within the limit, the last share stands.
         let worst = worst.unwrap_or(carry.share);
         carry.share = match (paths, self.fec) {
             ([_, _, ..], Fec::Auto) => worst.min(next.max(MAX_FOR_ONE)),
             _ => worst,
         };
         carry.packets += chunks as f64 * carry.share;
-        // A small block has its packets in turn with its like.
+        // Blocks too small for a whole packet take turns.
         let parity = carry.packets.max(0.0).floor();
         carry.packets -= parity;
         parity as usize
@@ -154,7 +154,7 @@ impl Planner {
         self.fec != Fec::Auto || self.known.contains_key(&key())
     }
 
-    /// The best parity for such a block.
+    /// The best parity for a block.
     fn best(
         &mut self,
         chunks: usize,
@@ -184,7 +184,7 @@ impl Planner {
 impl Key {
     fn new(chunks: usize, frames: usize, loss: Option<LossModel>, rounds: u32) -> Self {
         let model = loss.unwrap_or(LossModel::new(DEFAULT_LOSS, 1.0)).rounded();
-        // Up to 16 chunks every one matters, then one in sixteen.
+        // Frames from 32 chunks on are rounded up, by less than an eighth.
         let chunks = chunks.min(MAX_PLANNED_CHUNKS);
         let grain = (chunks / 16).next_power_of_two();
         Self {
@@ -196,9 +196,10 @@ impl Key {
         }
     }
 
-    /// The best parity: one packet more costs what it saves in answers and in
-    /// frames that fail, or as much as leaves no more than [`MAX_FAILS`] of them,
-    /// on average over blocks like this.
+    /// Computes the best parity: the number of packets at which one more costs
+    /// what it saves in answers and failed frames. If more than [`MAX_FAILS`]
+    /// would still fail, the parity that meets this limit on average over similar
+    /// blocks.
     fn best(&self) -> Best {
         let [loss, burst] = [self.loss, self.burst].map(f64::from_bits);
         let model = LossModel::new(loss, burst);
@@ -212,7 +213,8 @@ impl Key {
                 best = step;
             }
             if parity > 0 && step.fails <= MAX_FAILS && best.fails > MAX_FAILS {
-                // So many blocks with one less that the average is what may be.
+                // Mixes blocks with one packet less and one more, so that on
+                // average exactly the allowed share fails.
                 let fewer = (MAX_FAILS - step.fails) / (before.fails - step.fails);
                 let mix = |less: f64, more: f64| more + fewer.clamp(0.0, 1.0) * (less - more);
                 best = Step {
@@ -234,9 +236,10 @@ impl Key {
         }
     }
 
-    /// What comes of this much parity, where `run` has the chances of losses.
+    /// Expected result of `parity` packets; `run` has the probabilities of losses
+    /// among chunks and parity.
     fn step(&self, parity: usize, run: &[[f64; 2]], answers: &AnswerPlan) -> Step {
-        // A frame fails with its block only if it is itself hit.
+        // A frame of a failed block fails only if it lost packets itself.
         let hit = 1.0 - (1.0 - 1.0 / self.frames as f64).powi(parity as i32 + 1);
         let mut step = Step {
             parity: parity as f64,
@@ -253,60 +256,61 @@ impl Key {
     }
 }
 
-/// What comes of some parity for a block.
+/// Expected result of an amount of parity.
 #[derive(Clone, Copy, Debug, Default)]
 struct Step {
-    /// In packets.
+    /// Parity packets.
     parity: f64,
-    /// In packets, with answers and failures.
+    /// Expected cost with answers and failures, in packets.
     cost: f64,
-    /// The share of frames that stay incomplete.
+    /// Share of frames that stay incomplete.
     fails: f64,
 }
 
-/// The most frames that may stay incomplete, if parity can prevent it.
+/// Largest share of frames that may stay incomplete, if parity can prevent it.
 const MAX_FAILS: f64 = 6e-4;
 
-/// The most answers that are remembered: a few spans for each of a few dozen
-/// lengths of frames.
+/// Upper bound on cached plans: a few spans for each of a few dozen frame
+/// lengths.
 const MAX_KNOWN: usize = 256;
 
-/// The most answers that are worked out for one block, each of which takes up to
-/// milliseconds: viewers that report something else every time do not hold up
-/// the frames.
+/// Upper bound on plans computed for one block. Each takes up to several
+/// milliseconds, and viewers whose reports keep changing must not hold up frames.
 const MAX_WORKED_OUT: usize = 8;
 
-/// Where several viewers share a destination, the most parity, as a share of the
-/// chunks, that is sent for one which loses more than all others: enough for a
-/// third of the packets lost, and a viewer that lies adds no more than half.
+/// Upper bound on the parity that one viewer can cause if several share a
+/// destination and its loss is worse than all others', as a share of the chunks.
+/// It covers a loss of a third of the packets. A viewer that lies adds at most
+/// half.
 pub const MAX_FOR_ONE: f64 = 0.5;
 
-/// Longer blocks get the share of this one, which is a little more than they
-/// need.
+/// Longer blocks get the share planned for this length, which is slightly more
+/// than they need.
 const MAX_PLANNED_CHUNKS: usize = 512;
 
-/// Without any report: as if so much were lost, each packet by itself. It makes
-/// the second row of the repair table, 1 % one way, hold before any report, and
-/// for ever where none can come.
+/// Loss that is assumed without a report, independent per packet. It is enough
+/// for the row "1 % random; one way" of the repair table, on paths that never
+/// report as well as before the first report.
 const DEFAULT_LOSS: f64 = 0.015;
 
-/// Against loss not yet seen: parity for this share of the chunks at least.
+/// Least parity per chunk, against loss that has not been seen yet.
 const FLOOR: f64 = 0.006;
 
-/// More frames in a block make each of them wait for the last: it takes a tenth
-/// less parity, ...
+/// A longer block makes each frame wait for the last one. It is chosen only if it
+/// is cheaper by this factor ...
 const GAIN: f64 = 1.1;
 
-/// ... and this share of the chunks, to be worth it.
+/// ... and by this many packets per chunk.
 const LEAST_GAIN: f64 = 0.005;
 
-/// Left of the playout delay when the last parity of a block arrives.
+/// Time left of the playout delay when the last parity of a block arrives.
 const MARGIN: Duration = Duration::from_millis(5);
 
-/// Blocks of more chunks than this gain nothing from more frames.
+/// Longest block, in chunks, that is considered for several frames. Longer ones
+/// gain nothing.
 const MAX_SPANNED_CHUNKS: usize = 100;
 
-/// More parity than this beyond as much again is never sent.
+/// The search for the best parity ends at the number of chunks plus this.
 const MAX_BEYOND: usize = 3;
 
 #[cfg(test)]

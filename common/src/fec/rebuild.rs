@@ -1,4 +1,4 @@
-//! Missing chunks out of parity.
+//! Rebuilds missing chunks from parity.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +10,25 @@ use super::decoder::{Code, Decoder};
 use crate::seq::FrameNumber;
 use crate::wire::native::{MAX_BLOCK_FRAMES, Parity};
 
-/// The most blocks whose parity is kept: more than are within any budget.
+/// Upper bound on blocks whose parity is kept: more than any playout delay spans.
 const MAX_BLOCKS: usize = 64;
 
-/// The most bytes of parity that are kept.
+/// Upper bound on the bytes of parity kept.
 const MAX_PARITY_BYTES: usize = 32 << 20;
 
-/// The most often that the same frame is rebuilt. Once is enough where parity
-/// tells the truth, twice where blocks overlap; what lies must not draw work
-/// without end.
+/// Upper bound on attempts to rebuild one frame. Valid parity needs one,
+/// overlapping blocks two. Forged parity must not cause unlimited work.
 const MAX_REBUILDS: u8 = 4;
 
-/// The most frames of which it is remembered how often they were rebuilt.
+/// Upper bound on frames whose rebuild attempts are remembered.
 const MAX_REMEMBERED: usize = MAX_BLOCKS * MAX_BLOCK_FRAMES;
 
-/// Parity that may still be of use.
+/// Parity of blocks whose frames may still be completed.
 #[derive(Debug, Default)]
 pub struct Rebuilder {
     blocks: BTreeMap<u32, Pending>,
     bytes: usize,
-    /// How often frames were rebuilt.
+    /// Rebuild attempts by frame.
     rebuilt: BTreeMap<FrameNumber, u8>,
     decoder: Decoder,
 }
@@ -43,20 +42,21 @@ struct Pending {
     parity: BTreeMap<u16, Vec<u8>>,
 }
 
-/// What the rebuilder has to know of the chunks that arrived.
+/// The received chunks, as the rebuilder needs them.
 pub trait Chunks {
-    /// How many chunks are missing of a frame that has `count` of them;
-    /// `None` where the frame is known to have another number of them.
+    /// Number of missing chunks of a frame with `count` chunks; `None` if the
+    /// frame is known to have a different number.
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize>;
 
-    /// Appends the body of a chunk, if it arrived and is still there.
+    /// Appends the body of a chunk. Returns false if it did not arrive or is no
+    /// longer kept.
     fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
 }
 
 impl Rebuilder {
-    /// Keeps a parity packet of the block that begins with `first`. Returns
-    /// whether it agrees with those of its block that came before, and its code
-    /// is none that is too long for its chunks.
+    /// Keeps a parity packet of the block that begins with `first`. Returns false
+    /// if it contradicts earlier packets of its block or has more shards than the
+    /// code allows.
     pub fn add(&mut self, first: FrameNumber, parity: &Parity<'_>) -> bool {
         if usize::from(parity.shards) > max_shards(parity.chunks()) {
             return false;
@@ -75,7 +75,7 @@ impl Rebuilder {
         if !agrees {
             return false;
         }
-        // More parity than chunks is of no use.
+        // A block never needs more parity than it has chunks.
         if block.parity.len() >= parity.chunks() {
             return true;
         }
@@ -94,13 +94,13 @@ impl Rebuilder {
         true
     }
 
-    /// Bytes of parity that are kept.
+    /// Bytes of parity kept.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Forgets the parity of the oldest block. Returns whether there is one.
+    /// Drops the parity of the oldest block. Returns false if there is none.
     pub fn forget_oldest(&mut self) -> bool {
         let Some((_, oldest)) = self.blocks.pop_first() else {
             return false;
@@ -115,8 +115,8 @@ impl Rebuilder {
         self.blocks.is_empty()
     }
 
-    /// How many more packets it takes to make the frame whole, in the block
-    /// that takes the fewest; `None` where no parity covers it.
+    /// Number of further packets that complete the frame, by the block that needs
+    /// the fewest; `None` if no parity covers the frame.
     #[must_use]
     pub fn short_of(&self, frame: FrameNumber, chunks: &impl Chunks) -> Option<usize> {
         let covering = self.blocks.values().filter(|block| block.covers(frame));
@@ -125,9 +125,9 @@ impl Rebuilder {
         covering.filter_map(short).min()
     }
 
-    /// Rebuilds the missing chunks of one block that covers the frame, where
-    /// enough of it is there: the bodies, each padded, with their places.
-    /// Blocks that are of no more use are dropped.
+    /// Rebuilds the missing chunks of one block that covers the frame, if enough
+    /// packets of it arrived. Returns the bodies, each padded to the shard size,
+    /// with frame and index. Drops blocks that are complete or contradictory.
     pub fn rebuild(
         &mut self,
         frame: FrameNumber,
@@ -157,7 +157,7 @@ impl Rebuilder {
         None
     }
 
-    /// Drops what covers only frames before this one.
+    /// Drops blocks that cover only frames before `frame`.
     pub fn forget_before(&mut self, frame: FrameNumber) {
         self.rebuilt = self.rebuilt.split_off(&frame);
         let bytes = &mut self.bytes;
@@ -168,8 +168,8 @@ impl Rebuilder {
         });
     }
 
-    /// Notes that what is missing of a block is rebuilt. Returns whether it may
-    /// be.
+    /// Records an attempt to rebuild the incomplete frames of a block. Returns
+    /// false if one of them has used up its attempts.
     fn record_rebuild(&mut self, block: &Pending, chunks: &impl Chunks) -> bool {
         let incomplete = |(frame, count): &_| chunks.missing(*frame, *count) != Some(0);
         for (frame, _) in block.frames().filter(incomplete) {
@@ -207,7 +207,7 @@ impl Pending {
         self.parity.len() * self.size
     }
 
-    /// The places of the block's chunks, in the order of the code.
+    /// Frame and index of each of the block's chunks, in the order of the code.
     fn places(&self) -> impl Iterator<Item = (FrameNumber, u16)> {
         self.frames()
             .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index)))
@@ -229,13 +229,13 @@ impl Pending {
         restored.ok()
     }
 
-    /// Gives the code what is there.
+    /// Adds the chunks and the parity that arrived to the code.
     fn fill(&self, code: &mut Code, chunks: &impl Chunks) -> Result<(), Error> {
         let mut body = Vec::with_capacity(self.size);
         for (at, (frame, index)) in self.places().enumerate() {
             body.clear();
             if chunks.body(frame, index, &mut body) {
-                // One that is longer than the code's size makes it fail.
+                // The code rejects a chunk that is longer than its shards.
                 body.resize(self.size.max(body.len()), 0);
                 code.add_original_shard(at, &body)?;
             }

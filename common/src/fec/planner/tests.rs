@@ -5,7 +5,7 @@ mod fit;
 const CHUNKS: usize = 100;
 const MS: Duration = Duration::from_millis(1);
 
-/// A path with nothing but parity against this share of loss.
+/// A one-way path with this share of loss.
 fn path(loss: f64) -> PathEstimate {
     PathEstimate {
         loss: Some(LossModel::new(loss, 1.0)),
@@ -13,7 +13,7 @@ fn path(loss: f64) -> PathEstimate {
     }
 }
 
-/// The parity that these viewers of one destination get, as a share of chunks.
+/// Parity packets per chunk that the viewers of one destination get.
 fn share_over(paths: &[PathEstimate], fec: Fec, chunks: usize, blocks: usize) -> f64 {
     let (mut planner, mut carry) = (Planner::new(fec), Carry::default());
     let parity: usize = (0..blocks)
@@ -35,10 +35,10 @@ fn one_viewer_of_a_group_draws_no_more_than_its_bound_however_much_it_loses() {
         let group = share(losses);
         assert!((group - MAX_FOR_ONE).abs() < 0.01, "{losses:?}: {group}");
     }
-    // What two of them need is no single one's claim.
+    // If two viewers need it, the limit for one does not apply.
     let two = share(&[0.4, 0.01, 0.4]);
     assert!((two - alone).abs() < 0.01, "{two}, {alone} alone");
-    // One that needs less than the bound gets it, as if it were alone.
+    // A viewer that needs less than the limit gets it, as if it were alone.
     let (less, group) = (share(&[0.1]), share(&[0.01, 0.1]));
     assert!(less < MAX_FOR_ONE && (group - less).abs() < 0.01, "{group}");
 }
@@ -90,7 +90,8 @@ fn one_packet_more_costs_as_much_as_it_saves_and_few_frames_fail() {
                 let fails = many.fails + (parity.ceil() - parity) * (few.fails - many.fails);
                 let past_help = step(key.chunks + MAX_BEYOND).fails > MAX_FAILS;
                 assert!(fails <= MAX_FAILS * 1.001 || past_help, "{case:?}: {fails}");
-                // More parity than pays is sent only where too many failed.
+                // Parity exceeds the cheapest amount only if too many frames
+                // failed.
                 let all = (0..=key.chunks + MAX_BEYOND).map(step);
                 let cheapest = all.min_by(|a, b| a.cost.total_cmp(&b.cost)).unwrap();
                 let floor = FLOOR * key.chunks as f64;

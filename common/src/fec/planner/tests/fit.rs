@@ -1,15 +1,15 @@
-//! What the price of a frame does: frames whole and packets, in a simulation of a
-//! path, the estimate of its loss, parity and answers.
+//! Effect of the price of a frame: simulates a path, the estimate of its loss,
+//! parity and answers, and counts whole frames and packets.
 
 use fastrand::Rng;
 
 use super::*;
 use crate::fec::LossEstimate;
 
-/// A path, and the length of its frames.
+/// A path and its frame lengths in chunks.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// The chance that a burst begins with a packet, and that it ends.
+    /// Probability per packet that a burst begins, and that it ends.
     begin: f64,
     end: f64,
     rounds: u32,
@@ -36,8 +36,8 @@ const fn bursts(rounds: u32, chunks: (usize, usize)) -> Row {
 const LONG: (usize, usize) = (100, 200);
 const SHORT: (usize, usize) = (25, 40);
 
-/// Those of the repair table, and the most frames in a thousand that may stay
-/// incomplete.
+/// Rows of the repair table, each with the incomplete frames allowed per
+/// thousand.
 const ROWS: [(Row, f64); 10] = [
     (row(0.05, 0, LONG), 1.0),
     (row(0.05, 0, SHORT), 1.0),
@@ -59,7 +59,7 @@ struct Path {
 }
 
 impl Path {
-    /// Sends this many packets: how many are lost, and in how many runs.
+    /// Sends packets. Returns how many are lost, and in how many runs.
     fn send(&mut self, packets: usize) -> (usize, usize) {
         let (mut lost, mut runs, mut last) = (0, 0, false);
         for _ in 0..packets {
@@ -77,8 +77,8 @@ impl Path {
     }
 }
 
-/// Sends this many frames, after some that only the estimate sees. How many in a
-/// thousand stay incomplete, and packets for each chunk.
+/// Sends `frames` frames after a warm-up. Returns the incomplete frames per
+/// thousand and the packets per chunk.
 fn simulate(row: Row, frames: usize, seed: u64) -> (f64, f64) {
     let [mut path, mut back] = [seed, !seed].map(|seed| Path {
         row,
@@ -113,7 +113,7 @@ fn simulate(row: Row, frames: usize, seed: u64) -> (f64, f64) {
             }
             let more = rounds - round - 1;
             let answer = missing + answers.extra(missing, more as usize);
-            // The path goes on while the NACK is on its way.
+            // The chain goes on while the NACK is on its way.
             path.send(PAUSE);
             let (lost, _) = path.send(answer);
             packets += answer;
@@ -129,23 +129,23 @@ fn simulate(row: Row, frames: usize, seed: u64) -> (f64, f64) {
     (share, packets_sent as f64 / chunks_sent as f64)
 }
 
-/// Frames that only the estimate sees.
+/// Frames that only train the estimate.
 const WARM_UP: usize = 200;
 
-/// Packets for which a burst goes on before it is forgotten.
+/// Packets after which a burst has ended.
 const PAUSE: usize = 20;
 
 #[test]
 fn few_frames_stay_incomplete_on_every_path() {
     for (seed, (row, most)) in ROWS.into_iter().enumerate() {
         let (incomplete, packets) = simulate(row, 4_000, seed as u64);
-        // By chance as many again, of the few that there are.
+        // The few failures there are vary by chance: allow as many again.
         assert!(incomplete <= 2.0 * most, "{row:?}: {incomplete} of 1,000");
         assert!(packets < 1.8, "{row:?}: {packets} packets a chunk");
     }
 }
 
-/// Prints what is planned.
+/// Prints the results of the plan.
 #[test]
 #[ignore = "a table to look at"]
 fn fit() {
