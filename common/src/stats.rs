@@ -1,8 +1,8 @@
-//! The one struct of figures: counted by the core, printed by the programs,
-//! and the report file as it stands.
+//! Statistics of a stream: counted by the protocol, printed by the programs, and
+//! written to the report file unchanged.
 //!
-//! What is not known is `None` (null in a report), never zero. Fields may be
-//! added, never redefined.
+//! An unknown figure is `None` (null in a report), never zero. Fields may be
+//! added; the meaning of a field never changes.
 
 mod account;
 mod counters;
@@ -43,73 +43,75 @@ pub use sequence::{Arrival, Gap, SequenceTracker};
 pub use timecode::TimecodeCounts;
 pub use viewer::ViewerFigures;
 
-/// Everything that is told of a stream, by either side.
+/// The statistics of a stream, from the sender's or the viewer's side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Which stream, and what is known of it.
+    /// The stream's identity and properties.
     pub stream: Stream,
-    /// How many frames there were.
+    /// Frame counts.
     pub frames: Frames,
-    /// How each captured frame ended, as the viewer knows it: each is in exactly
-    /// one. A sender knows of itself only what was replaced and not sent.
+    /// How each captured frame ended, as the viewer knows it; each frame has
+    /// exactly one outcome. A sender knows only which frames were replaced and
+    /// not sent.
     pub outcomes: Outcomes,
-    /// The packets of all channels.
+    /// Packet counts over all channels.
     pub packets: Packets,
-    /// Volumes.
+    /// Volumes in bytes.
     pub bytes: Bytes,
-    /// Seconds from the first frame to the last: sent (sender) or received (viewer).
+    /// Time from the first frame to the last, in seconds: sent (sender) or
+    /// received (viewer).
     pub duration_s: f64,
-    /// Frames a second over that time: sent (sender) or shown (viewer).
+    /// Frames per second over that time: sent (sender) or shown (viewer).
     pub fps: Option<f64>,
-    /// Bits a second of UDP payload over that time.
+    /// UDP payload over that time, in bits per second.
     pub bitrate_bps: Option<f64>,
-    /// Interarrival jitter in milliseconds, measured on the send times of the
-    /// packets (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
+    /// Interarrival jitter in milliseconds, from the packets' send times
+    /// (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
     pub jitter_ms: Option<f64>,
-    /// The share of the image that had not arrived, from 0 to 1: the mean over the
-    /// frames that are `concealed`, `None` if there are none. A sender does not
-    /// know it.
+    /// Mean share of the image that was stale in `concealed` frames, from 0 to 1;
+    /// `None` if there are none. Unknown to a sender.
     pub stale_share: Option<f64>,
-    /// Capture to shown, in milliseconds: on the viewer's side `None` unless both
-    /// ends share a clock, on the sender's side what its only viewer reports.
+    /// Delay from capture to display in milliseconds. On the viewer, `None`
+    /// unless both ends share a clock; on the sender, the report of its only
+    /// viewer.
     pub latency_ms: Option<Percentiles>,
-    /// What a viewer is accountable for of each stream that it followed, in
-    /// turn; of more than 128 the newest.
+    /// Packets and frames of each stream that a viewer followed, in order of
+    /// time; at most the newest 128.
     pub accounts: Vec<Account>,
-    /// How lost packets lie among the others: those that carry chunks for the
-    /// first time, in the order of sending.
+    /// Pattern of loss among the packets that carry chunks for the first time, in
+    /// sending order.
     pub loss_pattern: Option<LossPattern>,
-    /// How far packets were out of order, in packets of their channel
-    /// (<https://www.rfc-editor.org/rfc/rfc4737#section-4.2>); `None` if none
-    /// was.
+    /// Reordering extent in packets of one channel
+    /// (<https://www.rfc-editor.org/rfc/rfc4737#section-4.2>); `None` if no
+    /// packet was reordered.
     pub reordering_extent: Option<Percentiles>,
-    /// The differences of transit time from packet to packet that `jitter_ms`
-    /// smooths, in milliseconds: their distribution.
+    /// Distribution of the differences in transit time between consecutive
+    /// packets, which `jitter_ms` smooths, in milliseconds.
     pub jitter_distribution_ms: Option<Percentiles>,
-    /// Where the time between capture and showing went.
+    /// The parts of the delay from capture to display.
     pub delays_ms: Delays,
-    /// What is known of the sender's clock, on the viewer's side.
+    /// The sender's clock, as the viewer estimates it.
     pub clock: Option<Clock>,
-    /// The viewers that connected; `None` unless the sender listens for them.
+    /// Viewers that connected; `None` unless the sender listens for them.
     pub admission: Option<Admission>,
-    /// What the timecodes in the frames tell, if a viewer read them.
+    /// Figures from the timecodes in the frames, if the viewer read them.
     pub timecode: Option<TimecodeCounts>,
-    /// Datagrams that a viewer discarded, by reason.
+    /// Datagrams that the viewer discarded, by reason.
     pub discarded: Vec<Discarded>,
-    /// What each viewer reported last, on the sender's side.
+    /// The newest report of each viewer, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
 }
 
 impl Statistics {
-    /// From capture to shown, in milliseconds: on one clock, or on two whose
-    /// offset is known.
+    /// Delay from capture to display in milliseconds, if both ends share a clock
+    /// or the clock offset is known.
     #[must_use]
     pub fn delay(&self) -> Option<Percentiles> {
         self.delays_ms.capture_to_shown.or(self.latency_ms)
     }
 
-    /// Frames that were sent since the viewer joined and should have been seen,
-    /// but never were. `None` if nothing is known of any of them.
+    /// Frames sent since the viewer joined that should have been shown and were
+    /// not. `None` if none of the counts is known.
     #[must_use]
     pub fn missed(&self) -> Option<u64> {
         sum(&[
@@ -120,14 +122,14 @@ impl Statistics {
         ])
     }
 
-    /// Frames whose end is known.
+    /// Frames whose outcome is known.
     #[must_use]
     pub fn settled(&self) -> Option<u64> {
         let skipped = self.outcomes[Outcome::Skipped];
         sum(&[self.missed(), self.frames.shown, skipped])
     }
 
-    /// Adds what was counted of another stream before.
+    /// Adds the statistics of an earlier stream.
     pub(crate) fn add(&mut self, before: &Self) {
         let intervals = [&*self, before].map(Self::intervals);
         let stale = [&*self, before].map(|of| {
@@ -160,7 +162,7 @@ impl Statistics {
             .map(|intervals| intervals / self.duration_s);
     }
 
-    /// Intervals between frames: one fewer than frames, of each stream.
+    /// Number of intervals between frames. Each stream has one fewer than frames.
     pub(crate) fn intervals(&self) -> Option<f64> {
         self.fps.map(|fps| fps * self.duration_s)
     }
@@ -170,57 +172,58 @@ fn sum(parts: &[Option<u64>]) -> Option<u64> {
     parts.iter().flatten().copied().reduce(u64::saturating_add)
 }
 
-/// Viewers that connected.
+/// Counts of viewers that connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Admission {
-    /// Served now.
+    /// Viewers served now.
     pub served: u64,
-    /// Admitted so far, each time that one connected.
+    /// Viewers admitted so far; a viewer that connects again counts again.
     pub admitted: u64,
-    /// Rejected because all slots were taken.
+    /// Viewers rejected because all slots were taken.
     pub rejected: u64,
-    /// Times that an address was asked to prove itself. Those beyond `proven` never
-    /// did: the address was forged, or an answer was lost.
+    /// Challenges sent. Those beyond `proven` had no answer: the address was
+    /// forged, or a packet was lost.
     pub challenged: u64,
-    /// Times that one did.
+    /// Challenges answered.
     pub proven: u64,
-    /// Datagrams of addresses that are not served, repeated byes left out.
+    /// Datagrams from addresses that are not served, except repeated byes.
     pub foreign: u64,
 }
 
-/// The stream that the figures are of.
+/// Identity and properties of the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stream {
-    /// The side that counted.
+    /// The side that wrote the statistics.
     pub side: Side,
-    /// The stream's number in 16 hexadecimal digits; the newest one, if a
-    /// viewer followed several in turn.
+    /// The stream number in 16 hexadecimal digits; the newest one if a viewer
+    /// followed several in turn.
     pub number: Option<String>,
-    /// How many streams a viewer followed in turn, restarts included.
+    /// Streams that a viewer followed in turn; a restart of the sender is a new
+    /// stream.
     pub followed: u64,
-    /// How many other streams reached a viewer, which did not follow them.
+    /// Other streams that reached a viewer and were not followed.
     pub others: u64,
-    /// Where the stream comes from (viewer) or goes to (sender).
+    /// Source address (viewer) or destination addresses (sender).
     pub addresses: Vec<String>,
-    /// The format of the datagrams.
+    /// Format of the datagrams.
     pub wire: Option<&'static str>,
-    /// What carries the packets: `udp` or `tcp`.
+    /// Transport of the packets: `udp` or `tcp`.
     pub transport: Option<&'static str>,
     /// Width of the newest frame in pixels.
     pub width: Option<u32>,
     /// Height of the newest frame in pixels.
     pub height: Option<u32>,
-    /// JPEG quality of the newest frame as the sender set it, 1 to 100.
+    /// JPEG quality of the newest frame, as the sender set it, from 1 to 100.
     pub quality: Option<u8>,
-    /// Whether both ends run on one clock.
+    /// Whether both ends share one clock.
     pub shared_clock: bool,
-    /// Whether the sender's bye arrived, or was sent.
+    /// Whether the sender's bye arrived (viewer) or was sent (sender).
     pub ended: bool,
-    /// Whether nothing arrived any more, though no bye had.
+    /// Whether the stream fell silent without a bye.
     pub silent: bool,
 }
 
-/// Who counted.
+/// The side of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -231,8 +234,8 @@ pub enum Side {
     Viewer,
 }
 
-/// Frames a second from the first to the last of this many, `seconds` apart.
-/// `None` of one: no time passed.
+/// Frames per second, from the first of `frames` to the last, `seconds` later.
+/// `None` for a single frame, because no time passed.
 pub(crate) fn fps(frames: u64, seconds: f64) -> Option<f64> {
     (frames != 1 && seconds > 0.0).then(|| frames.saturating_sub(1) as f64 / seconds)
 }
@@ -255,14 +258,14 @@ mod fps_tests {
 
     #[test]
     fn streams_of_one_rate_have_it_together() {
-        // One frame a second, from the first to the last.
+        // One frame per second, from the first to the last.
         let mut all = stream(3, 2.0);
         assert_eq!(all.fps, Some(1.0));
         for _ in 0..3 {
             all.add(&stream(3, 2.0));
             assert_eq!(all.fps, Some(1.0));
         }
-        // A single frame is no rate, and takes no time.
+        // A single frame has no rate and no duration.
         all.add(&stream(1, 0.0));
         assert_eq!(all.fps, Some(1.0));
         let mut single = stream(1, 0.0);
@@ -274,15 +277,15 @@ mod fps_tests {
     }
 }
 
-/// Four numbers of a distribution, in the unit that the field names.
+/// Quantiles of a distribution, in the unit that the field names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Percentiles {
     /// The median.
     pub p50: f64,
-    /// 95 of 100 values are at most this.
+    /// 95 % of the values are at most this.
     pub p95: f64,
-    /// 99 of 100 values are at most this.
+    /// 99 % of the values are at most this.
     pub p99: f64,
-    /// The largest.
+    /// The maximum.
     pub max: f64,
 }

@@ -66,7 +66,7 @@ impl LossModel {
         sums(&self.run(packets))
     }
 
-    /// The same for each number of packets from 0 to `most`.
+    /// [`LossModel::losses`] for each number of packets from 0 to `most`.
     pub(super) fn losses_of(&self, most: usize) -> Vec<Vec<f64>> {
         let mut run = self.run(0);
         let mut losses = vec![sums(&run)];

@@ -1,40 +1,41 @@
-//! What a viewer is accountable for, stream by stream.
+//! The packets and frames that a viewer counts of one stream.
 
 use serde::{Deserialize, Serialize};
 
 use super::Statistics;
 
-/// The packets and frames of one stream that was followed, as its viewer
-/// counts them: exact from the first packet received to the last sender report.
+/// Packets and frames of one stream that a viewer followed. The counts are exact
+/// from the first packet received to the last sender report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// The stream's number in 16 hexadecimal digits.
+    /// The stream number in 16 hexadecimal digits.
     pub stream: String,
-    /// Which of the sender's destinations this viewer is.
+    /// The sender's destination that this viewer is, counted from 0.
     pub destination: u16,
-    /// When its first packet arrived, in nanoseconds of the viewer's monotonic
+    /// When the first packet arrived, in nanoseconds of the viewer's monotonic
     /// clock.
     pub since_ns: u64,
-    /// When another stream took its place; null if none did.
+    /// When another stream replaced it; null if none did.
     pub until_ns: Option<u64>,
-    /// The packet that arrived first.
+    /// The first packet that arrived.
     pub opened: Option<Arrived>,
-    /// The packet that arrived last.
+    /// The last packet that arrived.
     pub closed: Option<Arrived>,
-    /// Packets lost on the way, corrupt ones included.
+    /// Packets lost on the network, corrupt ones included.
     pub lost: u64,
     /// Corrupt datagrams that arrived.
     pub corrupt: u64,
     /// Packets dropped in the viewer's socket buffer.
     pub socket_dropped: u64,
-    /// Packets that the sender's own system refused, as it tells.
+    /// Packets that the sender's operating system rejected, by the sender's
+    /// count.
     pub send_errors: u64,
-    /// The first frame that it is accountable for; what was sent before was
-    /// before joining.
+    /// First frame in the counts. Earlier frames were sent before the viewer
+    /// joined.
     pub first_frame: u64,
     /// One above the newest frame known to have been sent.
     pub end_frame: u64,
-    /// The packets of each channel.
+    /// Packet counts of each channel.
     pub channels: Vec<ChannelAccount>,
 }
 
@@ -43,38 +44,38 @@ pub struct Account {
 pub struct Arrived {
     /// `media`, `repair` or `control`.
     pub channel: String,
-    /// Its number.
+    /// Its packet number.
     pub number: u64,
-    /// Whether it had arrived before.
+    /// Whether it is a duplicate.
     pub again: bool,
 }
 
-/// The packets of one channel: end - first = received + missing.
+/// Packets of one channel: end - first = received + missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelAccount {
     /// `media`, `repair` or `control`.
     pub channel: String,
-    /// The first number that the viewer is accountable for.
+    /// First packet number in the counts.
     pub first: u64,
-    /// One above the newest known to have been sent: what comes after it
-    /// cannot be told.
+    /// One above the newest packet number known to have been sent. Later packets
+    /// are unknown.
     pub end: u64,
-    /// Received, each number once.
+    /// Numbers received, each counted once.
     pub received: u64,
-    /// Not received.
+    /// Numbers not received.
     pub missing: u64,
-    /// Received again.
+    /// Duplicates received.
     pub duplicate: u64,
-    /// Received after a higher number.
+    /// Packets received after a higher number.
     pub reordered: u64,
 }
 
-/// The most accounts in a report: those of the newest streams, and more than
-/// are shown at once.
+/// Upper bound on accounts in a report: more than the streams shown at once. The
+/// newest are kept.
 const MAX_ACCOUNTS: usize = 128;
 
 impl Statistics {
-    /// Puts the accounts of streams followed before in front of the others.
+    /// Inserts the accounts of earlier streams before the others.
     pub(crate) fn add_accounts(&mut self, before: &[Account]) {
         let room = MAX_ACCOUNTS.saturating_sub(self.accounts.len());
         let newest = &before[before.len().saturating_sub(room)..];

@@ -1,4 +1,4 @@
-//! What became of every packet and every frame of one stream: plain counting.
+//! Counts what happened to every packet and frame of one stream.
 
 mod accounts;
 mod packets;
@@ -23,12 +23,12 @@ use crate::time::SenderTime;
 use crate::wire::native::{Channel, Header, ReceiverReport, SenderReport};
 use accounts::Attendance;
 
-/// The counts of one stream, kept by the side that receives it.
+/// Counters of one stream, kept by the receiving side.
 #[derive(Debug)]
 pub(crate) struct Counters {
     /// The frames.
     pub(crate) frames: FrameLog,
-    /// By channel, in the order of [`Channel`].
+    /// Packet numbers by channel, in the order of [`Channel`].
     numbers: [SequenceTracker; 3],
     drops: SocketDrops,
     pattern: LossPatternMeter,
@@ -38,13 +38,13 @@ pub(crate) struct Counters {
     socket_dropped: u64,
     corrupt: u64,
     unsent: UnsentRanges,
-    /// By channel: nothing was received since an outage began.
+    /// By channel: whether nothing has been received since an outage.
     resuming: [bool; 3],
-    /// What was lost in outages.
+    /// Losses in outages.
     outages: LossCounts,
     totals: Option<(SenderReport, SenderReport)>,
     from_start: bool,
-    /// When the first frame began to arrive, and the newest.
+    /// When the first frame and the newest one began to arrive.
     span: Option<(Duration, Duration)>,
     attendance: Attendance,
     /// Packet numbers seen before this side joined; excluded from all counts.
@@ -52,7 +52,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Nothing of the stream with this number has arrived.
+    /// Counters of a stream of which nothing has arrived yet.
     #[must_use]
     pub(crate) fn new(stream: u64) -> Self {
         Self {
@@ -76,18 +76,18 @@ impl Counters {
         }
     }
 
-    /// Leaves out what came before this side joined.
+    /// Excludes packets sent before this side joined.
     #[must_use]
     pub(crate) fn joined_after(self, passed: JoinPoint) -> Self {
         Self { passed, ..self }
     }
 
-    /// Whether a packet is one that was sent before this side joined.
+    /// Whether the packet was sent before this side joined.
     pub(crate) fn is_before_joining(&mut self, header: &Header) -> bool {
         self.passed.covers(header)
     }
 
-    /// Notes that a frame begins to arrive.
+    /// Records that a frame begins to arrive.
     pub(crate) fn begin_frame(
         &mut self,
         number: FrameNumber,
@@ -99,8 +99,8 @@ impl Counters {
         self.frames.begin(number, contents, now);
     }
 
-    /// Counts a packet of `len` bytes. What follows of one that is not
-    /// [`Arrival::New`] is not to be looked at.
+    /// Counts a packet of `len` bytes. The caller must ignore its content unless
+    /// the result is [`Arrival::New`].
     pub(crate) fn record_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
         let arrival = self.record_number(header.channel, header.number);
         self.attendance.record(header, arrival, now);
@@ -118,41 +118,41 @@ impl Counters {
         arrival
     }
 
-    /// Counts a datagram whose checksum does not hold.
+    /// Counts a datagram with a wrong checksum.
     pub(crate) fn record_corrupt(&mut self) {
         self.corrupt += 1;
     }
 
-    /// Datagrams dropped in the socket's buffer.
+    /// Datagrams dropped in the socket buffer.
     pub(crate) fn socket_drops(&self) -> u64 {
         self.socket_dropped
     }
 
-    /// Counts datagrams dropped in the socket's buffer.
+    /// Counts datagrams dropped in the socket buffer.
     pub(crate) fn record_socket_drops(&mut self, datagrams: u64) {
         self.socket_dropped += datagrams;
         self.drops.record(datagrams);
     }
 
-    /// Datagrams were dropped in the buffer of a socket that several streams
-    /// share.
+    /// Records drops in the buffer of a socket that several streams share.
     pub(crate) fn record_shared_drops(&mut self) {
         self.drops.record_shared();
     }
 
-    /// Nothing was received for so long that what is missing until the next
-    /// packet was lost in an outage: no parity would have helped against that.
+    /// Records an outage. The packets missing before the next one received are
+    /// excluded from the loss that parity is planned for, because no parity helps
+    /// against outages.
     pub(crate) fn record_outage(&mut self) {
         self.resuming = [true; 3];
     }
 
-    /// Counts the bytes of a whole frame.
+    /// Counts the JPEG bytes of a complete frame.
     pub(crate) fn record_whole(&mut self, jpeg_bytes: usize) {
         self.jpeg_bytes += jpeg_bytes as u64;
     }
 
-    /// Takes the sender's counts. `from_start` says whether this side was
-    /// listening when the stream began.
+    /// Takes a sender report. `from_start` says whether this side was listening
+    /// when the stream began.
     pub(crate) fn record_sender_report(&mut self, totals: SenderReport, from_start: bool) {
         self.from_start |= from_start;
         let refused = totals.unsent_first..totals.unsent_end.min(totals.media);
@@ -168,7 +168,8 @@ impl Counters {
             if !self.from_start && numbers.first().is_none() {
                 numbers.begin_at(end);
             }
-            // What was dropped before this packet was sent before it.
+            // Packets dropped before the report arrived were sent before the
+            // report.
             let event = self.drops.take(channel);
             let gap = numbers.revealed()..end;
             numbers.reveal(end, event);
@@ -182,13 +183,13 @@ impl Counters {
         self.from_start
     }
 
-    /// The sender's newest counts.
+    /// The newest sender report.
     #[must_use]
     pub(crate) fn totals(&self) -> Option<&SenderReport> {
         self.totals.as_ref().map(|(_, last)| last)
     }
 
-    /// The frames that this side is accountable for begin with this one.
+    /// First frame in the counts.
     #[must_use]
     pub(crate) fn first_frame(&self) -> u64 {
         match (self.from_start, self.frames.first_own(), &self.totals) {
@@ -206,8 +207,8 @@ impl Counters {
             .max(self.totals().map_or(0, |totals| totals.frames_sent))
     }
 
-    /// Hands out the records of frames whose outcome is settled: of all at the
-    /// `end`. `settled` is shown each of a frame of which something arrived.
+    /// Settles the frames whose outcome can no longer change, at the `end` all frames.
+    /// Calls `settled` with the record of each frame of which something arrived.
     pub(crate) fn settle(
         &mut self,
         outlook: &Outlook,
@@ -228,7 +229,7 @@ impl Counters {
         self.frames.settle(&knowledge, end, settled);
     }
 
-    /// Fills in what a report carries of the counts.
+    /// Fills in the counts of a receiver report.
     pub(crate) fn fill_report(&self, outlook: &Outlook, report: &mut ReceiverReport) {
         let packets = self.packets();
         let frames = self.frames.tally(&self.knowledge(outlook));
@@ -254,7 +255,7 @@ impl Counters {
         report.jitter = self.jitter.micros().map_or(0, |micros| micros as u32);
     }
 
-    /// All counts.
+    /// The statistics of the stream.
     #[must_use]
     pub(crate) fn statistics(&self, outlook: &Outlook) -> Statistics {
         let totals = self.totals();
@@ -310,7 +311,8 @@ impl Counters {
                 ..stats::Packets::default()
             },
             bytes: stats::Bytes {
-                // Totals tell of no byte behind them, the bye's of all.
+                // A sender report counts the bytes sent before it. Only the bye
+                // counts all of them.
                 sent: totals.filter(|_| outlook.bye).map(|totals| totals.bytes),
                 received: Some(self.bytes),
                 jpeg: Some(self.jpeg_bytes),
@@ -342,7 +344,7 @@ impl Counters {
         }
     }
 
-    /// The media packets that this side is accountable for.
+    /// First media packet in the counts, and one above the last.
     fn media(&self) -> (u64, u64) {
         let media = self.range(Channel::Media);
         (media.start, media.end)

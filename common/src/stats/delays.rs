@@ -29,24 +29,24 @@ impl Jitter {
         }
     }
 
-    /// The differences of transit time from packet to packet, in milliseconds;
-    /// `None` before the second packet.
+    /// Distribution of the differences in transit time between consecutive
+    /// packets, in milliseconds; `None` before the second packet.
     #[must_use]
     pub(crate) fn distribution(&self) -> Option<Percentiles> {
         self.differences.percentiles()
     }
 
-    /// The jitter in microseconds; `None` before the second packet.
+    /// Jitter in microseconds; `None` before the second packet.
     #[must_use]
     pub(crate) fn micros(&self) -> Option<f64> {
         self.transit.map(|_| self.micros)
     }
 }
 
-/// A distribution of delays, to the microsecond and three digits.
+/// Distribution of delays with a resolution of 1 us and three significant digits.
 #[derive(Clone, Debug)]
 pub struct DelayHistogram {
-    /// It has room for what was counted, at most for [`MAX_MICROS`].
+    /// Grows with the values recorded, up to [`MAX_MICROS`].
     histogram: Histogram<u32>,
 }
 
@@ -60,39 +60,39 @@ impl Default for DelayHistogram {
 }
 
 impl DelayHistogram {
-    /// Counts a delay; one beyond an hour counts as an hour.
+    /// Records a delay. Delays above an hour count as an hour.
     pub fn record(&mut self, delay: Duration) {
         let micros = delay.as_micros().min(MAX_MICROS.into());
-        // It grows as it must: there is no other error.
+        // The histogram resizes itself, so recording cannot fail.
         let _ = self.histogram.record(micros as u64);
     }
 
-    /// Counts those of another stream too.
+    /// Adds the delays of another histogram.
     pub fn add(&mut self, other: &Self) {
-        // It grows as it must: there is no other error.
+        // The histogram resizes itself, so adding cannot fail.
         let _ = self.histogram.add(&other.histogram);
     }
 
-    /// How many were counted.
+    /// Number of delays recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
 
-    /// The delays that were counted, in microseconds, each with how often.
+    /// Recorded delays in microseconds, each with its count.
     pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> {
         let recorded = self.histogram.iter_recorded();
         recorded.map(|value| (value.value_iterated_to(), value.count_at_value().into()))
     }
 
-    /// The value that `share` (0 to 1) of all delays do not exceed, in
-    /// microseconds; 0 where there are none.
+    /// The delay in microseconds that `share` (0 to 1) of all delays do not
+    /// exceed; 0 without any delay.
     #[must_use]
     pub fn micros_at(&self, share: f64) -> u64 {
         self.histogram.value_at_quantile(share)
     }
 
-    /// The distribution in milliseconds; `None` where there are no delays.
+    /// The distribution in milliseconds; `None` without any delay.
     #[must_use]
     pub fn percentiles(&self) -> Option<Percentiles> {
         let millis = |micros: u64| micros as f64 / 1000.0;
@@ -105,7 +105,7 @@ impl DelayHistogram {
     }
 }
 
-/// An hour: a frame that is older is shown for no one.
+/// One hour: no frame is shown that late.
 const MAX_MICROS: u64 = 3_600_000_000;
 
 #[cfg(test)]

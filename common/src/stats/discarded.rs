@@ -1,4 +1,4 @@
-//! Datagrams that a viewer discarded.
+//! Datagrams that the viewer discarded.
 
 use std::net::SocketAddr;
 
@@ -6,33 +6,33 @@ use serde::Serialize;
 
 use crate::wire::Format;
 
-/// Datagrams that were discarded for one reason.
+/// Datagrams discarded for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Discarded {
     /// The reason.
     pub reason: DiscardReason,
-    /// Their format, if that is the reason.
+    /// Their format, if the reason is the format.
     pub format: Option<&'static str>,
-    /// How many.
+    /// Number of datagrams.
     pub datagrams: u64,
-    /// Where the newest of them came from.
+    /// Source address of the newest one.
     pub from: String,
 }
 
-/// Why a datagram was not taken.
+/// Why a datagram was discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DiscardReason {
-    /// It came from an address that is not allowed.
+    /// Its source address is not allowed.
     Address,
-    /// It is of another format than the one that is taken.
+    /// Its format is not the selected one.
     Format,
-    /// It belongs to no stream of a known format. Counted until a stream is
-    /// followed; corrupt datagrams of that stream are counted as such.
+    /// It belongs to no stream of a known format. Counted only until a stream is
+    /// followed; then corrupt datagrams of that stream are counted separately.
     Unknown,
 }
 
-/// Counts them: one entry for each reason and format, few as these are.
+/// Counts of discarded datagrams, one entry per reason and format.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Discards {
     all: Vec<(DiscardReason, Option<Format>, u64, SocketAddr)>,

@@ -1,22 +1,22 @@
-//! Packets that came before the stream was followed.
+//! Packets that arrived before the stream was followed.
 
 use crate::wire::native::Header;
 
-/// One above the highest number of each channel that came while another stream
-/// was followed: what is below was sent before this side joined, also if it
-/// comes later.
+/// For each channel, one above the highest number that arrived while another
+/// stream was followed. Packets below it were sent before this side joined, even
+/// if they arrive later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JoinPoint([u64; 3]);
 
 impl JoinPoint {
-    /// Notes a packet that is not looked at.
+    /// Records a packet whose content is ignored.
     pub(crate) fn record(&mut self, header: &Header) {
         let end = &mut self.0[header.channel as usize];
         *end = (*end).max(header.number.0.saturating_add(1));
     }
 
-    /// Whether the packet was overtaken by one of those. One that is far behind
-    /// them shows that their number was forged.
+    /// Whether the packet was sent before joining. If a number is far behind the
+    /// recorded one, the recorded one was forged and is dropped.
     pub(super) fn covers(&mut self, header: &Header) -> bool {
         let end = &mut self.0[header.channel as usize];
         let behind = end.saturating_sub(header.number.0);
@@ -30,14 +30,14 @@ impl JoinPoint {
         self.0[channel]
     }
 
-    /// One above the highest number of each channel that came.
+    /// For each channel, one above the highest number that arrived.
     #[must_use]
     pub(crate) fn ends(&self) -> [u64; 3] {
         self.0
     }
 }
 
-/// The furthest that a packet is overtaken: a second of a fast stream.
+/// Largest distance of a reordered packet: a second of a fast stream.
 const MAX_BEHIND: u64 = 1 << 12;
 
 #[cfg(test)]

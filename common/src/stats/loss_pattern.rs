@@ -1,4 +1,4 @@
-//! How lost packets lie among the others.
+//! Measures the pattern of loss: loss periods, distances and bursts.
 
 use std::ops::Range;
 
@@ -8,24 +8,23 @@ use super::sequence::{SequenceTracker, WINDOW};
 use crate::seq::PacketNumber;
 use crate::stats::{Bursts, LossPattern, Percentiles};
 
-/// Takes packets in the order of sending, received or lost, and finds runs and
-/// bursts among them.
+/// Finds loss periods and bursts among packets in sending order.
 ///
-/// A packet is taken once it is too late for it to arrive; what is younger is
-/// looked at for every [`LossPatternMeter::read`].
+/// A packet is final once it is too late for it to arrive. Younger packets are
+/// evaluated by each [`LossPatternMeter::read`] and stay open.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LossPatternMeter {
-    /// The first packet that was not taken yet.
+    /// First packet that is not final.
     at: Option<u64>,
     pattern: LossPattern,
     distances: Option<Histogram<u32>>,
     lost_run: u64,
-    /// Packets received since the last lost one, if one was lost.
+    /// Packets received since the last lost one; `None` before the first loss.
     received_since: Option<u64>,
     burst: Burst,
 }
 
-/// What will be a burst, if a second packet is lost before it ends.
+/// A burst so far. It counts once a second packet is lost.
 #[derive(Clone, Copy, Debug, Default)]
 struct Burst {
     packets: u64,
@@ -33,8 +32,8 @@ struct Burst {
 }
 
 impl LossPatternMeter {
-    /// Takes what is about to be forgotten when a packet with this number is
-    /// noted; the accounts begin with `start`.
+    /// Evaluates the packets that leave the window when `number` is recorded. The
+    /// counts begin at `start`.
     pub(crate) fn advance(&mut self, numbers: &SequenceTracker, start: u64, number: u64) {
         let horizon = (number + 1).saturating_sub(WINDOW);
         if horizon > start {
@@ -42,7 +41,7 @@ impl LossPatternMeter {
         }
     }
 
-    /// The pattern of all packets from `start` to below `end`.
+    /// Pattern of the packets from `start` to below `end`.
     #[must_use]
     pub(crate) fn read(&self, numbers: &SequenceTracker, start: u64, end: u64) -> LossPattern {
         let mut all = self.clone();
@@ -62,7 +61,7 @@ impl LossPatternMeter {
         let before = first.clamp(at, end.max(at)) - at;
         self.take(true, before);
         at += before;
-        // Below what was received first nothing is known of gaps.
+        // The tracker has no gaps below the first number received.
         let opened = numbers.sure_from().clamp(at, end.min(next).max(at));
         at = self.take_each(numbers, at..opened);
         for (gap_start, gap) in numbers.gaps_in(at..end.min(next)) {
@@ -78,7 +77,7 @@ impl LossPatternMeter {
         self.at = Some(at + behind);
     }
 
-    /// Takes packets that may have been received or not. Returns where they end.
+    /// Evaluates the packets of a range one by one. Returns its end.
     fn take_each(&mut self, numbers: &SequenceTracker, range: Range<u64>) -> u64 {
         for number in range.clone() {
             self.take(!numbers.has(PacketNumber(number)), 1);
@@ -115,7 +114,7 @@ impl LossPatternMeter {
         self.lost_run += count;
     }
 
-    /// <https://www.rfc-editor.org/rfc/rfc3357#section-5.2>
+    /// Loss distance: <https://www.rfc-editor.org/rfc/rfc3357#section-5.2>.
     fn record_distance(&mut self, distance: u64, times: u64) {
         if times == 0 {
             return;
@@ -144,8 +143,8 @@ impl LossPatternMeter {
 
     fn close_burst(&mut self) {
         let Burst { packets, lost } = std::mem::take(&mut self.burst);
-        // https://www.rfc-editor.org/rfc/rfc3611#section-4.7.2: a packet lost
-        // alone is no burst.
+        // A single lost packet is no burst:
+        // https://www.rfc-editor.org/rfc/rfc3611#section-4.7.2.
         if lost > 1 {
             let bursts = &mut self.pattern.bursts;
             bursts.bursts += 1;
@@ -156,7 +155,7 @@ impl LossPatternMeter {
     }
 }
 
-/// A distribution of counts.
+/// Quantiles of a distribution of counts.
 pub(super) fn percentiles(histogram: &Histogram<u32>) -> Percentiles {
     Percentiles {
         p50: histogram.value_at_quantile(0.50) as f64,
@@ -166,7 +165,7 @@ pub(super) fn percentiles(histogram: &Histogram<u32>) -> Percentiles {
     }
 }
 
-/// Distances above it count as this one: the furthest that numbers leap.
+/// Longer distances count as this one; numbers never leap further.
 const MAX_DISTANCE: u64 = 1 << 24;
 
 #[cfg(test)]
@@ -189,7 +188,7 @@ mod tests {
 
     #[test]
     fn runs_distances_and_bursts_of_one_stream() {
-        // A burst of two runs, a lone loss, and one at the end.
+        // A burst of two runs, a single loss, and another one at the end.
         let pattern = pattern("..xx...x.................x..................x");
         assert_eq!((pattern.packets, pattern.lost, pattern.periods), (45, 5, 4));
         assert_eq!(pattern.period_lengths, [3, 1]);

@@ -1,4 +1,4 @@
-//! What the packet numbers tell of frames of which packets are missing.
+//! Derives from packet numbers why packets of a frame are missing.
 
 use std::ops::Range;
 
@@ -7,31 +7,31 @@ use super::socket_drops::{LossCause, SocketDrops};
 use super::unsent::UnsentRanges;
 use crate::wire::native::Channel;
 
-/// Everything that is known of missing packets.
+/// Everything known about missing packets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MissingPackets<'a> {
-    /// By channel, in the order of [`Channel`].
+    /// Packet numbers by channel, in the order of [`Channel`].
     pub(super) numbers: &'a [SequenceTracker; 3],
     pub(super) drops: &'a SocketDrops,
     pub(super) unsent: &'a UnsentRanges,
-    /// The media packets that this side is accountable for, from the first to
-    /// below the last.
+    /// First media packet in the counts, and one above the last.
     pub(super) media: (u64, u64),
 }
 
-/// What is known of a range of media packets.
+/// What is known about missing packets in a range of media packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Missing {
-    /// Why some are missing; `None` where none is known to be.
+    /// Why they are missing; `None` if none is known to be.
     pub(super) cause: Option<LossCause>,
-    /// How many are missing.
+    /// Number of missing packets.
     pub(super) count: u64,
-    /// Whether some are beyond what is known to have been sent.
+    /// Whether the range is empty or extends beyond the packets known to have
+    /// been sent.
     pub(super) unknown: bool,
 }
 
 impl MissingPackets<'_> {
-    /// What is known of a range of media packets.
+    /// Returns what is known about a range of media packets.
     pub(super) fn of(&self, range: Range<u64>) -> Missing {
         let (first, sent) = self.media;
         let mut missing = Missing {
@@ -41,7 +41,7 @@ impl MissingPackets<'_> {
         let start = range.start.max(first);
         let end = range.end.min(sent).max(start);
         let media = &self.numbers[Channel::Media as usize];
-        // What was sent before the packet that was received first.
+        // Packets sent before the first one received.
         let opened = media.opened().unwrap_or(end).clamp(start, end);
         self.add(start..opened, None, &mut missing);
         for (gap_start, gap) in media.gaps_in(opened..end) {
@@ -68,13 +68,13 @@ impl MissingPackets<'_> {
         }
     }
 
-    /// How many packets of a range left the sender and are missing.
+    /// Number of packets of a range that were sent and are missing.
     fn left(&self, channel: Channel, range: Range<u64>) -> u64 {
         let unsent = self.unsent(channel, &range);
         self.numbers[channel as usize].missing_in(range) - unsent
     }
 
-    /// How many packets of a range never left.
+    /// Number of packets of a range that were never sent.
     fn unsent(&self, channel: Channel, range: &Range<u64>) -> u64 {
         match channel {
             Channel::Media => {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::seq::PacketNumber;
 
-    /// Media of which these packets arrived, in this order, out of `sent`.
+    /// Media packets `numbers` arrive, in this order, of `sent` sent.
     fn received(numbers: &[u64], sent: u64) -> [SequenceTracker; 3] {
         let mut all: [SequenceTracker; 3] = Default::default();
         let media = &mut all[Channel::Media as usize];
@@ -158,7 +158,8 @@ mod tests {
             unsent: &UnsentRanges::default(),
             media: (0, 5),
         };
-        // A third that was dropped may be one of these, and one of them lost.
+        // The third dropped packet may be one of these; then one of them was
+        // lost.
         assert_eq!(of(&packets, 2..4), (2, Some(LossCause::Unknown), false));
     }
 }

@@ -1,62 +1,62 @@
-//! How a frame ended: the one table that everything reads which counts, draws
-//! or explains outcomes.
+//! The outcomes of frames: the single table that everything reads which counts,
+//! draws or explains them.
 
 use std::ops::{Index, IndexMut};
 
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// How a frame ended, from the best to the least known.
+/// How a frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Shown whole, nothing repaired.
+    /// Shown whole, without repair.
     IntactUnrepaired,
     /// Shown whole after a retransmission.
     IntactRetransmission,
-    /// Shown whole after repair by parity.
+    /// Shown whole after parity rebuilt chunks.
     IntactParity,
-    /// Shown with holes filled.
+    /// Shown with missing slices filled from the frame before.
     Concealed,
-    /// Whole, and a newer one was shown.
+    /// Whole, but a newer frame was shown.
     Skipped,
-    /// Whole, and given up by the decoder.
+    /// Whole, but the decoder rejected it.
     Undecodable,
-    /// Whole after its deadline.
+    /// Whole, but after its deadline.
     Late,
-    /// Whole, and its checksum does not hold.
+    /// Whole, but with a wrong checksum.
     Corrupt,
-    /// What it lacked was lost for several causes, or for one of several.
+    /// Incomplete, for several causes or an unknown one.
     LostUnknown,
-    /// What it lacked was dropped in the socket buffer.
+    /// Incomplete: packets were dropped in the viewer's socket buffer.
     LostSocket,
-    /// What it lacked was lost on the way.
+    /// Incomplete: packets were lost on the network.
     LostNetwork,
-    /// What it lacked never left the sender.
+    /// Never sent.
     NotSent,
     /// Sent before the viewer joined.
     BeforeJoining,
-    /// Announced, and nothing else is known of it.
+    /// Announced by the sender; nothing else is known.
     TailUnknown,
     /// Not settled when the viewer stopped.
     Open,
-    /// Given up before encoding for a newer one. It never had a number.
+    /// Replaced by a newer frame before encoding. It never had a number.
     Replaced,
 }
 
-/// A row of the table.
+/// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct OutcomeInfo {
     /// The outcome.
     pub outcome: Outcome,
-    /// Its name in reports, and its class on the page.
+    /// Name in reports and CSS class in the HTML report.
     pub key: &'static str,
-    /// Its letter in the timeline.
+    /// Letter in the timeline.
     pub letter: char,
-    /// A few words, for legends and the rows of tables.
+    /// Short label for legends and tables.
     pub legend: &'static str,
     /// Whether the frame should have been shown and was not.
     pub is_loss: bool,
-    /// One sentence.
+    /// One sentence that explains the outcome.
     pub explanation: &'static str,
 }
 
@@ -76,7 +76,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'r',
         legend: "whole by retransmission",
         is_loss: false,
-        explanation: "Shown byte for byte as sent; it took retransmissions, and no parity.",
+        explanation: "Shown byte for byte as sent, after retransmission and without parity.",
     },
     OutcomeInfo {
         outcome: Outcome::IntactParity,
@@ -84,7 +84,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'p',
         legend: "whole by parity",
         is_loss: false,
-        explanation: "Shown byte for byte as sent; parity rebuilt chunks.",
+        explanation: "Shown byte for byte as sent, after parity rebuilt chunks.",
     },
     OutcomeInfo {
         outcome: Outcome::Concealed,
@@ -92,7 +92,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'c',
         legend: "concealed",
         is_loss: false,
-        explanation: "Shown; what had not arrived was filled from the frame before.",
+        explanation: "Shown; missing slices were filled from the frame before.",
     },
     OutcomeInfo {
         outcome: Outcome::Skipped,
@@ -100,7 +100,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 's',
         legend: "skipped",
         is_loss: false,
-        explanation: "Whole and in time, but a newer one was shown.",
+        explanation: "Whole and in time, but a newer frame was shown.",
     },
     OutcomeInfo {
         outcome: Outcome::Undecodable,
@@ -116,7 +116,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'l',
         legend: "late",
         is_loss: true,
-        explanation: "Not shown; all of it arrived, but after its deadline.",
+        explanation: "Not shown; it was complete only after its deadline.",
     },
     OutcomeInfo {
         outcome: Outcome::Corrupt,
@@ -124,7 +124,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'x',
         legend: "corrupt",
         is_loss: true,
-        explanation: "Not shown; all of it arrived, and its checksum does not hold.",
+        explanation: "Not shown; all of it arrived, but its checksum is wrong.",
     },
     OutcomeInfo {
         outcome: Outcome::LostUnknown,
@@ -132,8 +132,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'm',
         legend: "lost, cause unknown",
         is_loss: true,
-        explanation: "Not shown; what it lacked was lost for more than one cause, or for one that \
-                      cannot be told.",
+        explanation: "Not shown; packets are missing for several causes or an unknown one.",
     },
     OutcomeInfo {
         outcome: Outcome::LostSocket,
@@ -141,7 +140,8 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'b',
         legend: "lost in the socket buffer",
         is_loss: true,
-        explanation: "Not shown; what it lacked was dropped in the viewer's socket buffer.",
+        explanation: "Not shown; the missing packets were dropped in the viewer's socket \
+                      buffer.",
     },
     OutcomeInfo {
         outcome: Outcome::LostNetwork,
@@ -149,7 +149,8 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'n',
         legend: "lost on the network",
         is_loss: true,
-        explanation: "Not shown; what it lacked was lost on the way, or arrived corrupt.",
+        explanation: "Not shown; the missing packets were lost on the network or arrived \
+                      corrupt.",
     },
     OutcomeInfo {
         outcome: Outcome::NotSent,
@@ -157,8 +158,8 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'k',
         legend: "not sent",
         is_loss: true,
-        explanation: "It could not be encoded or sent, or the sender's own system refused every \
-                      packet that it lacked.",
+        explanation: "It could not be encoded or sent, or the sender's operating system \
+                      rejected every packet that is missing.",
     },
     OutcomeInfo {
         outcome: Outcome::BeforeJoining,
@@ -174,8 +175,8 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: '?',
         legend: "not known, at the end",
         is_loss: false,
-        explanation: "Announced, and behind the last packet that the viewer knows of: whether it \
-                      was lost cannot be told.",
+        explanation: "Announced, but after the last packet that the viewer knows of; whether \
+                      it was lost is unknown.",
     },
     OutcomeInfo {
         outcome: Outcome::Open,
@@ -183,7 +184,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'o',
         legend: "not settled",
         is_loss: false,
-        explanation: "Still awaited, or on its way to be shown; 0 once a stream has ended.",
+        explanation: "Still awaited, or waiting to be shown; 0 once a stream has ended.",
     },
     OutcomeInfo {
         outcome: Outcome::Replaced,
@@ -191,19 +192,19 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: '~',
         legend: "replaced at the source",
         is_loss: false,
-        explanation: "A newer one took its place before it was encoded. A sender that waits for \
+        explanation: "A newer frame replaced it before encoding. A sender that waits for \
                       viewers replaces every frame while nobody watches.",
     },
 ];
 
 impl Outcome {
-    /// Its row of the table.
+    /// The row of the outcome.
     #[must_use]
     pub fn info(self) -> &'static OutcomeInfo {
         &OUTCOMES[self as usize]
     }
 
-    /// Its name in reports.
+    /// Name in reports.
     #[must_use]
     pub fn key(self) -> &'static str {
         self.info().key
@@ -220,7 +221,7 @@ impl Outcome {
         Self::all().find(|outcome| outcome.info().letter == letter)
     }
 
-    /// Whether it was shown byte for byte as sent.
+    /// Whether the frame was shown byte for byte as sent.
     #[must_use]
     pub fn is_intact(self) -> bool {
         matches!(
@@ -229,13 +230,13 @@ impl Outcome {
         )
     }
 
-    /// Whether it was shown, with holes or without.
+    /// Whether the frame was shown, complete or concealed.
     #[must_use]
     pub fn is_shown(self) -> bool {
         self.is_intact() || self == Self::Concealed
     }
 
-    /// Whether it was not shown since packets were missing.
+    /// Whether missing packets kept the frame from being shown.
     #[must_use]
     pub fn lacks_packets(self) -> bool {
         matches!(
@@ -245,13 +246,13 @@ impl Outcome {
     }
 }
 
-/// Frames by outcome; `None` where their number is not known.
+/// Frame counts by outcome; `None` if a count is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([Option<u64>; OUTCOMES.len()]);
 
 impl Outcomes {
-    /// Adds what was counted of another stream: what is unknown of one is
-    /// unknown of both.
+    /// Adds the counts of another stream. A sum is unknown if one of its parts
+    /// is.
     pub fn add(&mut self, before: &Self) {
         for (own, before) in self.0.iter_mut().zip(before.0) {
             *own = own.zip(before).map(|(own, before)| own + before);

@@ -1,15 +1,15 @@
-//! What the receiver knows of the frames that are still under way.
+//! What the receiver knows about frames that are not settled yet.
 
 use crate::seq::FrameNumber;
 
-/// The state of the frames under way, for the counters.
+/// State of the frames in transit, for the counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outlook {
-    /// The first frame that is still waited for.
+    /// First frame that is still awaited.
     pub(crate) awaited: Option<FrameNumber>,
-    /// What is to be added to the sender's time to have this side's, in
-    /// microseconds.
+    /// Clock offset in microseconds: what to add to the sender's time to get the
+    /// viewer's.
     pub(crate) offset_micros: Option<i64>,
-    /// Whether the sender said that nothing follows.
+    /// Whether the sender's bye arrived.
     pub(crate) bye: bool,
 }

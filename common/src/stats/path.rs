@@ -1,38 +1,38 @@
-//! What the path does to packets and frames: patterns of loss, delays, clocks.
+//! Properties of the path: loss patterns, delays, clocks.
 
 use serde::Serialize;
 
 use super::Percentiles;
 
-/// How lost packets lie among those that carry chunks for the first time.
+/// Pattern of loss among the packets that carry chunks for the first time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LossPattern {
-    /// Packets sent, from the first one on that the viewer is accountable for.
+    /// Packets sent, from the first one in the viewer's counts.
     pub packets: u64,
-    /// Of these, not received, for whatever reason.
+    /// Of these, packets not received, for any reason.
     pub lost: u64,
-    /// Loss periods: runs of packets lost in a row
+    /// Number of loss periods: runs of consecutive lost packets
     /// (<https://www.rfc-editor.org/rfc/rfc3357#section-5.3>).
     pub periods: u64,
-    /// How many loss periods were 1, 2, 3, ... packets long; the last entry
-    /// counts those of 64 packets and more.
+    /// Number of loss periods of 1, 2, 3, ... packets; the last entry counts
+    /// those of 64 packets or more.
     pub period_lengths: Vec<u64>,
-    /// The longest loss period in packets.
+    /// Longest loss period in packets.
     pub longest: u64,
-    /// From one lost packet to the next, in packets
-    /// (<https://www.rfc-editor.org/rfc/rfc3357#section-5.2>); `None` before
-    /// the second.
+    /// Loss distance: packets from one lost packet to the next
+    /// (<https://www.rfc-editor.org/rfc/rfc3357#section-5.2>); `None` with fewer
+    /// than two losses.
     pub distance: Option<Percentiles>,
-    /// Gaps and bursts.
+    /// Bursts and gaps.
     pub bursts: Bursts,
 }
 
 impl LossPattern {
-    /// Loss periods of up to this many packets are counted by their length.
+    /// Loss periods are counted by length up to this many packets.
     pub const LENGTHS: usize = 64;
 
-    /// Adds the pattern of another stream, which came before; the distances
-    /// are those of the newer one.
+    /// Adds the pattern of an earlier stream. The distances stay those of the
+    /// newer one.
     pub fn add(&mut self, before: &Self) {
         self.packets += before.packets;
         self.lost += before.lost;
@@ -49,27 +49,27 @@ impl LossPattern {
 }
 
 /// Bursts and the gaps between them
-/// (<https://www.rfc-editor.org/rfc/rfc6958#section-3>): a burst begins and
-/// ends with a lost packet and holds no 16 packets received in a row (Gmin). A
-/// lost packet with 16 received on either side of it is part of a gap.
+/// (<https://www.rfc-editor.org/rfc/rfc6958#section-3>). A burst begins and ends
+/// with a lost packet and contains no 16 consecutive received packets (Gmin). A
+/// lost packet with 16 received packets on either side belongs to a gap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bursts {
-    /// How many bursts.
+    /// Number of bursts.
     pub bursts: u64,
     /// Packets in bursts.
     pub burst_packets: u64,
-    /// Of these, lost.
+    /// Of these, packets lost.
     pub burst_lost: u64,
-    /// The longest burst in packets.
+    /// Longest burst in packets.
     pub longest_burst: u64,
     /// Packets in gaps.
     pub gap_packets: u64,
-    /// Of these, lost.
+    /// Of these, packets lost.
     pub gap_lost: u64,
 }
 
 impl Bursts {
-    /// So many packets received in a row end a burst.
+    /// This many consecutive received packets end a burst.
     pub const GMIN: u64 = 16;
 
     fn add(&mut self, before: &Self) {
@@ -82,47 +82,46 @@ impl Bursts {
     }
 }
 
-/// Where the time between capture and showing went, in milliseconds: over the
-/// frames sent if the sender measures it, else over the frames shown. `None` if
-/// it is not known.
+/// The parts of the delay from capture to display, in milliseconds: of the frames
+/// sent for parts that the sender measures, otherwise of the frames shown. `None`
+/// if unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Delays {
-    /// From capture to the end of encoding; the sender measures it.
+    /// From capture to the end of encoding, measured by the sender.
     pub capture_to_encoded: Option<Percentiles>,
-    /// From the end of encoding to the first datagram of the frame leaving;
-    /// the sender measures it.
+    /// From the end of encoding until the first datagram of the frame is sent,
+    /// measured by the sender.
     pub encoded_to_sent: Option<Percentiles>,
-    /// From the first datagram leaving to the frame being whole: it needs the
+    /// From the first datagram being sent until the frame is complete. Needs the
     /// sender's clock, see `clock`.
     pub sent_to_complete: Option<Percentiles>,
-    /// From whole to shown, on the viewer's clock only.
+    /// From the frame being complete to display, by the viewer's clock alone.
     pub complete_to_shown: Option<Percentiles>,
-    /// From capture to shown: it needs the sender's clock.
+    /// From capture to display. Needs the sender's clock.
     pub capture_to_shown: Option<Percentiles>,
-    /// One way: from a datagram leaving to its arrival, over all datagrams
-    /// that carry chunks for the first time
-    /// (<https://www.rfc-editor.org/rfc/rfc7679>); it needs the sender's clock.
+    /// One-way delay of datagrams that carry chunks for the first time
+    /// (<https://www.rfc-editor.org/rfc/rfc7679>). Needs the sender's clock.
     pub one_way: Option<Percentiles>,
 }
 
-/// The sender's clock, seen from the viewer's.
+/// The sender's clock relative to the viewer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Clock {
-    /// Whether both are one: both ends run on one boot of one machine, in one
-    /// time namespace. The other fields are 0 then.
+    /// Whether both ends share one clock: the same boot of the same machine, in
+    /// the same time namespace. The other fields are 0 then.
     pub shared: bool,
-    /// Whether both ends have the identity of one boot, and clocks that cannot
-    /// be one: so it is with clones of a virtual machine.
+    /// Whether both ends claim the same boot but their clocks differ, as with
+    /// clones of a virtual machine.
     pub cloned: bool,
-    /// What is to be added to the sender's time to have the viewer's, in
-    /// milliseconds.
+    /// Clock offset in milliseconds: what to add to the sender's time to get the
+    /// viewer's.
     pub offset_ms: f64,
-    /// How fast the offset grows, in millionths.
+    /// Rate at which the offset grows, in parts per million.
     pub drift_ppm: f64,
-    /// How far off that is at most, either way, in millionths: the longer the
-    /// stream, the less.
+    /// Largest error of `drift_ppm`, either way, in parts per million. It shrinks
+    /// as the stream goes on.
     pub drift_uncertainty_ppm: f64,
-    /// How far off the offset is at most, either way, in milliseconds: half of
-    /// the least round trip, and what the clocks may have drifted since.
+    /// Largest error of `offset_ms`, either way, in milliseconds: half of the
+    /// shortest round trip, plus possible drift since then.
     pub uncertainty_ms: f64,
 }

@@ -1,23 +1,23 @@
-//! A report as it stands in a file.
+//! The content of a report file.
 
 use serde::Serialize;
 
 use super::Statistics;
 
-/// The statistics with a version.
+/// Statistics with a version.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ReportFile<'a> {
-    /// 1; higher once a field is redefined or taken away.
+    /// 1; raised when a field is redefined or removed.
     pub version: u32,
     #[serde(flatten)]
     statistics: &'a Statistics,
 }
 
 impl<'a> ReportFile<'a> {
-    /// The version of the fields.
+    /// Current version of the fields.
     pub const VERSION: u32 = 1;
 
-    /// A report with these statistics.
+    /// A report of these statistics.
     #[must_use]
     pub fn new(statistics: &'a Statistics) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl<'a> ReportFile<'a> {
         }
     }
 
-    /// The statistics, whose fields stand beside the version.
+    /// The statistics. In the file, their fields are next to the version.
     #[must_use]
     pub fn statistics(&self) -> &'a Statistics {
         self.statistics

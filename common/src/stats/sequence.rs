@@ -1,4 +1,5 @@
-//! Packet numbers of one channel: received, missing, duplicate, reordered.
+//! Tracks the packet numbers of one channel: received, missing, duplicate,
+//! reordered.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,52 +9,52 @@ use hdrhistogram::Histogram;
 
 use crate::seq::PacketNumber;
 
-/// How far behind the highest number a packet is still told from a duplicate:
-/// several seconds of the fastest stream.
+/// Distance behind the highest number up to which a packet is told from a
+/// duplicate: several seconds of the fastest stream.
 pub(super) const WINDOW: u64 = 1 << 16;
 
-/// What a number says of its packet.
+/// Classification of a packet by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// Its number was not received before.
     New,
     /// Its number was received before, or is too far behind to tell.
     Duplicate,
-    /// Its number cannot be one of this stream.
+    /// Its number cannot belong to this stream.
     Implausible,
 }
 
-/// Numbers that were missing when a higher one came, or when the sender said
-/// that they had been sent. Some may have come since.
+/// Numbers that were missing when a higher one arrived or a sender report
+/// announced them. Some may have arrived since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// One above the last of them.
+    /// One above the last number of the gap.
     pub end: u64,
-    /// How many packets had been received when they were found missing.
+    /// Number of packets received when the gap was found.
     revealed_at: u64,
-    /// The socket drop that may explain them.
+    /// The socket drop event that may explain the gap.
     pub drop_event: Option<u64>,
 }
 
 /// The numbers received on one channel.
 #[derive(Clone, Debug)]
 pub struct SequenceTracker {
-    /// The lowest received, and one above the highest.
+    /// The lowest number received, and one above the highest.
     range: Option<(u64, u64)>,
-    /// The one received first.
+    /// The first number received.
     opened: Option<u64>,
     received: u64,
     duplicate: u64,
     reordered: u64,
     gaps: u64,
     seen: FixedBitSet,
-    /// By their first number; as far back as the window reaches.
+    /// Gaps by their first number, as far back as the window reaches.
     missing: BTreeMap<u64, Gap>,
-    /// Everything below this was received or is in a gap.
+    /// Every number below this was received or is in a gap.
     revealed: u64,
-    /// What is missing below this may be in no gap.
+    /// Below this, missing numbers may be in no gap.
     begun: u64,
-    /// How far packets were out of order, in packets.
+    /// Reordering extents in packets.
     extents: Option<Histogram<u32>>,
 }
 
@@ -81,7 +82,7 @@ impl SequenceTracker {
         self.insert_in(number, None)
     }
 
-    /// Counts a packet; a socket drop may explain what it shows to be missing.
+    /// Counts a packet. `drop_event` may explain the gap that its number reveals.
     pub fn insert_in(&mut self, number: PacketNumber, drop_event: Option<u64>) -> Arrival {
         let number = number.0;
         if !self.is_plausible(PacketNumber(number)) {
@@ -110,14 +111,14 @@ impl SequenceTracker {
         Arrival::New
     }
 
-    /// Whether any stream can have such a number. How far one may leap in a time
-    /// is for others to say.
+    /// Whether a stream can have such a number at all. Whether a leap is
+    /// plausible is for the caller to check.
     #[must_use]
     pub fn is_plausible(&self, number: PacketNumber) -> bool {
         number.0 <= MAX_NUMBER
     }
 
-    /// The numbers below `end` are known to have been sent.
+    /// Records that all numbers below `end` have been sent.
     pub fn reveal(&mut self, end: u64, drop_event: Option<u64>) {
         let start = self.revealed;
         if end <= start || end > MAX_NUMBER {
@@ -138,26 +139,26 @@ impl SequenceTracker {
         }
     }
 
-    /// What was sent before `start` does not count: nothing of it is missing.
+    /// Excludes numbers below `start`: none of them counts as missing.
     pub fn begin_at(&mut self, start: u64) {
         self.revealed = self.revealed.max(start);
         self.begun = self.begun.max(start);
     }
 
-    /// From here on everything that is missing is in a gap.
+    /// From this number on, every missing number is in a gap.
     #[must_use]
     pub fn sure_from(&self) -> u64 {
         self.opened.unwrap_or(0).max(self.begun)
     }
 
-    /// The distance in the order of arrival to the first packet that had a
-    /// higher number: the one that showed this one to be missing.
+    /// Records the reordering extent: the distance, in order of arrival, to the
+    /// first packet that had a higher number.
     ///
     /// <https://www.rfc-editor.org/rfc/rfc4737#section-4.2.2>
     fn record_extent(&mut self, number: u64) {
         let gap = self.gap(number);
-        // Below the first number there is no gap: the first packet had a
-        // higher number.
+        // Numbers below the first one received are in no gap. The first packet
+        // had the higher number.
         let revealed_at = gap.map_or(0, |gap| gap.revealed_at);
         let extent = self.received.saturating_sub(revealed_at).max(1);
         let extents = self.extents.get_or_insert_with(|| {
@@ -180,15 +181,14 @@ impl SequenceTracker {
         }
     }
 
-    /// The gap that a number was in, if it was found missing.
+    /// The gap that contains or contained a number.
     #[must_use]
     pub fn gap(&self, number: u64) -> Option<&Gap> {
         let (_, gap) = self.missing.range(..=number).next_back()?;
         (number < gap.end).then_some(gap)
     }
 
-    /// The gaps that reach into a range of numbers: where they begin, and what
-    /// they are.
+    /// Gaps that overlap a range of numbers, each with its first number.
     pub fn gaps_in(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &Gap)> {
         let first = self.missing.range(..=range.start).next_back();
         let others = self
@@ -201,8 +201,7 @@ impl SequenceTracker {
             .filter(move |(start, gap)| gap.end > range.start && *start < range.end)
     }
 
-    /// How many numbers of a range were received, as far as the window reaches
-    /// back.
+    /// Numbers of a range that were received, as far back as the window reaches.
     #[must_use]
     pub fn received_in(&self, range: Range<u64>) -> u64 {
         let Some((first, next)) = self.range else {
@@ -224,26 +223,26 @@ impl SequenceTracker {
         ones as u64
     }
 
-    /// How many numbers of a range are missing, as far as the window reaches back.
+    /// Numbers of a range that are missing, as far back as the window reaches.
     #[must_use]
     pub fn missing_in(&self, range: Range<u64>) -> u64 {
         let length = range.end.saturating_sub(range.start);
         length.saturating_sub(self.received_in(range))
     }
 
-    /// Everything below this was received or is in a gap.
+    /// Every number below this was received or is in a gap.
     #[must_use]
     pub fn revealed(&self) -> u64 {
         self.revealed
     }
 
-    /// How far packets were out of order, in packets; `None` where none was.
+    /// Reordering extents in packets; `None` if no packet was reordered.
     #[must_use]
     pub fn extents(&self) -> Option<&Histogram<u32>> {
         self.extents.as_ref()
     }
 
-    /// Whether the packet was received, as far as the window reaches back.
+    /// Whether the number was received, as far back as the window reaches.
     #[must_use]
     pub fn has(&self, number: PacketNumber) -> bool {
         self.range.is_some_and(|(first, next)| {
@@ -252,8 +251,8 @@ impl SequenceTracker {
         })
     }
 
-    /// The number of the packet received first: no gap tells of those below
-    /// it, which may come after it or never.
+    /// The first number received. Lower numbers are in no gap; they may still
+    /// arrive.
     #[must_use]
     pub fn opened(&self) -> Option<u64> {
         self.opened
@@ -277,7 +276,7 @@ impl SequenceTracker {
         self.received
     }
 
-    /// Packets received again.
+    /// Duplicates received.
     #[must_use]
     pub fn duplicate(&self) -> u64 {
         self.duplicate
@@ -289,19 +288,17 @@ impl SequenceTracker {
         self.reordered
     }
 
-    /// How often the numbers leapt: runs of packets that were missing when the
-    /// next one came.
+    /// Gaps, counted when the next packet arrived.
     #[must_use]
     pub fn gaps(&self) -> u64 {
         self.gaps
     }
 }
 
-/// The most gaps that are remembered: as many as a window holds where every
-/// other packet is lost.
+/// Upper bound on remembered gaps: every other packet of a window is lost.
 const MAX_GAPS: usize = WINDOW as usize / 2;
 
-/// No stream counts so far; above it sums could overflow.
+/// No stream counts this far. Above it, sums could overflow.
 const MAX_NUMBER: u64 = u64::MAX / 2;
 
 fn bit(number: u64) -> usize {
@@ -329,7 +326,8 @@ mod tests {
 
     #[test]
     fn the_extent_counts_to_the_first_packet_with_a_higher_number() {
-        // The example of RFC 4737, section 4.2.2 in another order: 1 2 3 7 8 9 10 4 5 6 11.
+        // The example of RFC 4737, section 4.2.2, in a different order: 1 2 3 7 8
+        // 9 10 4 5 6 11.
         let mut numbers = SequenceTracker::default();
         for number in [1, 2, 3, 7, 8, 9, 10, 4, 5, 6, 11] {
             numbers.insert(PacketNumber(number));
@@ -382,7 +380,7 @@ mod tests {
         ) {
             let (mut numbers, mut set, mut next) = (SequenceTracker::default(), BTreeSet::new(), 0);
             for (few, far) in leaps {
-                // Most leaps are short, some are longer than the window.
+                // Most leaps are short; some exceed the window.
                 let number = next + if few == 0 { far } else { far % 100 };
                 next = number + 1;
                 set.insert(number);

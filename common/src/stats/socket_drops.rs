@@ -1,39 +1,38 @@
-//! Which missing packets the socket's buffer dropped.
+//! Finds which missing packets were dropped in the socket buffer.
 //!
-//! The system counts what it drops and names nothing. What is known is when:
-//! between two datagrams that were received. Each such event lasts until every
-//! channel has had a packet since. The gaps that these packets show are what the
-//! event may explain, and no others: a packet that is out of order, found
-//! missing and only then dropped, is taken for lost.
+//! The kernel counts drops but does not say which datagrams they were. What is
+//! known is the time: between two received datagrams. An event stays open until
+//! every channel has received another packet. The event may explain the gaps that
+//! these packets reveal, and no others. A packet that is reordered, found missing
+//! and dropped only then counts as lost on the network.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::wire::native::Channel;
 
-/// The most events that are remembered; the cause of what lies in older ones is
-/// unknown.
+/// Upper bound on remembered events. The cause of gaps in older ones is unknown.
 const MAX_EVENTS: usize = 256;
 
-/// The most gaps of one event: one for each channel, and some for what the
-/// sender's reports show. With more the event explains nothing for certain.
+/// Upper bound on the gaps of one event: one per channel, and some revealed by
+/// sender reports. With more, the event explains nothing for certain.
 const MAX_EVENT_GAPS: usize = 64;
 
 /// Why a packet is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LossCause {
-    /// Nothing of it reached this machine intact.
+    /// It did not reach this machine intact.
     Network,
-    /// This machine had no room for it.
+    /// It was dropped in this machine's socket buffer.
     Socket,
-    /// It never left the sender.
+    /// It was never sent.
     SendError,
-    /// One of several.
+    /// One of several causes.
     Unknown,
 }
 
 impl LossCause {
-    /// The cause of two packets together.
+    /// Common cause of two packets.
     #[must_use]
     pub(super) fn and(self, other: Self) -> Self {
         if self == other { self } else { Self::Unknown }
@@ -44,41 +43,41 @@ impl LossCause {
 #[derive(Clone, Debug, Default)]
 pub(super) struct SocketDrops {
     events: VecDeque<DropEvent>,
-    /// The number of the first event in the queue.
+    /// Number of the first event in the queue.
     first: u64,
-    /// The event that the next gap of each channel belongs to.
+    /// For each channel, the event that its next gap belongs to.
     pending: [Option<u64>; 3],
 }
 
 #[derive(Clone, Debug, Default)]
 struct DropEvent {
     dropped: u64,
-    /// Datagrams were dropped that may have been of other streams.
+    /// Some of the dropped datagrams may belong to other streams.
     of_others: bool,
     gaps: Vec<(Channel, Range<u64>)>,
 }
 
 impl SocketDrops {
-    /// Datagrams were dropped in the socket's buffer.
+    /// Records datagrams dropped in the socket buffer.
     pub(super) fn record(&mut self, datagrams: u64) {
         if datagrams > 0 {
             self.open().dropped += datagrams;
         }
     }
 
-    /// Datagrams were dropped in the buffer of a socket that several streams
-    /// share: whose they were nobody knows.
+    /// Records drops in the buffer of a socket that several streams share. Whose
+    /// datagrams were dropped is not known.
     pub(super) fn record_shared(&mut self) {
         self.open().of_others = true;
     }
 
-    /// The event that what a packet of this channel shows to be missing belongs
-    /// to. The next packet's belongs to another.
+    /// Takes the event that explains the gap before this channel's next packet.
+    /// Later gaps belong to later events.
     pub(super) fn take(&mut self, channel: Channel) -> Option<u64> {
         self.pending[channel as usize].take()
     }
 
-    /// Takes numbers that were found missing in an event.
+    /// Records a gap that an event may explain.
     pub(super) fn record_gap(&mut self, event: Option<u64>, channel: Channel, gap: Range<u64>) {
         let index = event.and_then(|number| self.index(number));
         let event = index.and_then(|index| self.events.get_mut(index));
@@ -87,8 +86,8 @@ impl SocketDrops {
         }
     }
 
-    /// What explains the packets of a gap that are still missing; `missing`
-    /// counts such packets of a range.
+    /// Cause of the packets of a gap that are still missing. `missing` counts the
+    /// missing packets of a range.
     pub(super) fn cause(
         &self,
         event: Option<u64>,
@@ -102,7 +101,7 @@ impl SocketDrops {
             return LossCause::Unknown;
         };
         let still = event.still(missing);
-        // Some may have been of a channel of which nothing was received since.
+        // The rest may belong to a channel that has received nothing since.
         let more = event.dropped > still && self.pending.contains(&Some(number));
         let contested = event.of_others || event.gaps.len() >= MAX_EVENT_GAPS;
         if contested || more || event.dropped < still {
@@ -112,9 +111,8 @@ impl SocketDrops {
         }
     }
 
-    /// How many of the datagrams dropped last were none of the packets that are
-    /// known to be missing: what a channel lost since its last packet is not
-    /// known yet.
+    /// Datagrams dropped in the newest event beyond the packets known to be
+    /// missing. What a channel lost since its last packet is not known yet.
     pub(super) fn unseen(&self, missing: impl Fn(Channel, Range<u64>) -> u64) -> u64 {
         let pending = self.pending.iter().any(Option::is_some);
         let newest = self.events.back().filter(|_| pending);
@@ -124,8 +122,8 @@ impl SocketDrops {
     }
 
     fn open(&mut self) -> &mut DropEvent {
-        // While some channel has had no packet since the last event, its next
-        // gap may be of either: they are one.
+        // While a channel has received no packet since the newest event, its next
+        // gap may belong to either event. So they are merged.
         let newest = (self.first + self.events.len() as u64).checked_sub(1);
         if newest.is_none() || !self.pending.contains(&newest) {
             self.events.push_back(DropEvent::default());
@@ -147,7 +145,7 @@ impl SocketDrops {
 }
 
 impl DropEvent {
-    /// How many packets of its gaps are missing still.
+    /// Packets of its gaps that are still missing.
     fn still(&self, missing: impl Fn(Channel, Range<u64>) -> u64) -> u64 {
         let gaps = self.gaps.iter();
         gaps.map(|(channel, gap)| missing(*channel, gap.clone()))
@@ -161,7 +159,7 @@ mod tests {
 
     const ALL: fn(Channel, Range<u64>) -> u64 = |_, range| range.end - range.start;
 
-    /// A gap of this many media and repair packets, found after what was recorded.
+    /// Reveals gaps of this many media and repair packets. Returns their causes.
     fn found(drops: &mut SocketDrops, media: u64, repair: u64) -> [LossCause; 2] {
         let gaps = [(Channel::Media, media), (Channel::Repair, repair)];
         let events = gaps.map(|(channel, missing)| {
@@ -190,8 +188,8 @@ mod tests {
         drops.record(2);
         let media = drops.take(Channel::Media);
         drops.record_gap(media, Channel::Media, 0..2);
-        // The repair channel has had none: its gap may be of the first event or
-        // of this one.
+        // The repair channel received nothing: its gap may belong to the first
+        // event or to this one.
         drops.record(1);
         let again = drops.take(Channel::Media);
         drops.record_gap(again, Channel::Media, 5..7);

@@ -1,32 +1,32 @@
-//! What the timecodes in the frames tell.
+//! Figures from the timecodes in the frames.
 
 use serde::Serialize;
 
 use super::Percentiles;
 
-/// Counts of images that carry timecodes, in the order in which they were seen:
+/// Counts of images by their timecodes, in the order in which they were seen:
 /// images = shown + repeated + backward + unread.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TimecodeCounts {
-    /// Images looked at.
+    /// Images examined.
     pub images: u64,
-    /// Of these, without a readable timecode.
+    /// Of these, images without a readable timecode.
     pub unread: u64,
     /// Frames seen, each counted once.
     pub shown: u64,
-    /// Frames between the first and the last one seen that were not seen.
+    /// Frames missing between the first and the last one seen.
     pub lost: u64,
-    /// Images that show the same frame as the one before.
+    /// Images with the same frame as the image before.
     pub repeated: u64,
-    /// Images that show a frame again that was seen before the last one.
+    /// Images that go back to a frame seen earlier.
     pub backward: u64,
-    /// Of the frames seen, those seen after a newer one.
+    /// Frames first seen after a newer one.
     pub overtaken: u64,
-    /// Most images in a row with one frame.
+    /// Most consecutive images with the same frame.
     pub longest: u64,
-    /// Runs of a sender.
+    /// Runs of the sender.
     pub runs: u64,
-    /// Capture to first seen, in milliseconds. `None` unless capture and seeing are
-    /// on one clock.
+    /// Delay from capture to first seen, in milliseconds. `None` unless both are
+    /// on the same clock.
     pub delay_ms: Option<Percentiles>,
 }

@@ -1,21 +1,20 @@
-//! Packets that were numbered and never left: the sender's own system refused
-//! them, as its totals tell.
+//! Packets that were numbered but never sent, because the sender's operating
+//! system rejected them. The sender reports tell which.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// The most runs that are remembered: more than lie among the frames whose outcome
-/// is open.
+/// Upper bound on remembered ranges: more than frames with open outcomes contain.
 const MAX_RUNS: usize = 256;
 
-/// The runs of media packets that never left.
+/// Ranges of media packets that were never sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UnsentRanges {
     runs: VecDeque<Range<u64>>,
 }
 
 impl UnsentRanges {
-    /// Takes the newest run; it may be a known one that has grown.
+    /// Records the newest range; it may extend a known one.
     pub(super) fn record(&mut self, run: Range<u64>) {
         if run.is_empty() {
             return;
@@ -29,7 +28,7 @@ impl UnsentRanges {
         }
     }
 
-    /// How many packets of a range never left.
+    /// Number of packets of a range that were never sent.
     pub(super) fn count_in(&self, range: &Range<u64>) -> u64 {
         let common = |run: &Range<u64>| {
             let end = run.end.min(range.end);
@@ -59,7 +58,7 @@ mod tests {
         assert_eq!(unsent.count_in(&(0..100)), 6);
         assert_eq!(unsent.count_in(&(12..20)), 3);
         assert_eq!(unsent.count_in(&(15..20)), 0);
-        // Whatever a forged one says.
+        // A forged report may claim anything.
         unsent.record(0..u64::MAX);
         unsent.record(1..u64::MAX);
         assert_eq!(unsent.count_in(&(5..9)), 4);

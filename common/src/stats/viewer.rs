@@ -1,40 +1,41 @@
-//! What a viewer reports to the sender.
+//! Figures that a viewer reports to the sender.
 
 use serde::Serialize;
 
 use super::{Frames, Outcome, Outcomes, Packets, Percentiles};
 
-/// One viewer's figures, as it reported them last.
+/// The newest report of one viewer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ViewerFigures {
-    /// Its own number in 16 hexadecimal digits.
+    /// The viewer's number in 16 hexadecimal digits.
     pub viewer: String,
-    /// The destination that it answers from, counted from 0 in the order of
-    /// the command line.
+    /// The destination that it answers from, counted from 0 in the order of the
+    /// command line.
     pub destination: u16,
-    /// Whether it reported within the last seconds; one that ended with the stream
-    /// did.
+    /// Whether it reported within the last seconds, or stayed until the stream
+    /// ended.
     pub present: bool,
-    /// How many frames there were there.
+    /// Its frame counts.
     pub frames: Frames,
-    /// How they ended there.
+    /// Its outcomes of frames.
     pub outcomes: Outcomes,
-    /// The packets there.
+    /// Its packet counts.
     pub packets: Packets,
     /// UDP payload that it received, in bytes.
     pub bytes_received: u64,
     /// Interarrival jitter in milliseconds
     /// (<https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1>).
     pub jitter_ms: f64,
-    /// RTT in milliseconds, once it is known.
+    /// RTT in milliseconds, if known.
     pub rtt_ms: Option<f64>,
-    /// Capture to shown, in milliseconds, once it knows the sender's clock.
+    /// Delay from capture to display in milliseconds, if it knows the sender's
+    /// clock.
     pub latency_ms: Option<Percentiles>,
 }
 
 impl ViewerFigures {
-    /// Of the frames whose end is known there, the share that was not shown
-    /// and not skipped for a newer one, 0 to 1.
+    /// Share of its frames with a known outcome that were neither shown nor
+    /// skipped, from 0 to 1.
     #[must_use]
     pub fn frames_lost(&self) -> Option<f64> {
         let (frames, outcomes) = (&self.frames, &self.outcomes);
@@ -46,8 +47,7 @@ impl ViewerFigures {
         (all > 0).then(|| missed as f64 / all as f64)
     }
 
-    /// Of the packets sent to it, the share that did not arrive as it was sent,
-    /// 0 to 1.
+    /// Share of the packets sent to it that did not arrive intact, from 0 to 1.
     #[must_use]
     pub fn packets_lost(&self) -> Option<f64> {
         self.packets.missing_share()

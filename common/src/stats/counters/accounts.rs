@@ -1,4 +1,4 @@
-//! What this side is accountable for of one stream.
+//! The account of one stream.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::{Arrival, Counters};
 use crate::stats::{Account, Arrived, ChannelAccount};
 use crate::wire::native::{Channel, Header};
 
-/// From when until when packets of the stream were counted.
+/// Period over which packets of the stream were counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attendance {
-    /// The packet that arrived first, and when.
+    /// The first packet that arrived, and when.
     opened: Option<(Header, Duration)>,
-    /// The one that arrived last, and whether it had arrived before.
+    /// The last packet that arrived, and whether it was a duplicate.
     closed: Option<(Header, bool)>,
     until: Option<Duration>,
 }
@@ -26,12 +26,12 @@ impl Attendance {
 }
 
 impl Counters {
-    /// Nothing that arrives after this is counted.
+    /// Ends the counts of the stream. Packets that arrive later are not counted.
     pub(crate) fn close(&mut self, now: Duration) {
         self.attendance.until.get_or_insert(now);
     }
 
-    /// What this side is accountable for, and its counts.
+    /// The counts of this stream for a report.
     #[must_use]
     pub(crate) fn account(&self) -> Account {
         let packets = self.packets();

@@ -1,4 +1,4 @@
-//! The packets of a stream: what of them is accountable for, and its counts.
+//! Packet counts of a stream: the range that counts, and the figures.
 
 use std::ops::Range;
 
@@ -8,14 +8,14 @@ use crate::stats::loss_pattern::percentiles;
 use crate::stats::{LossPattern, Percentiles};
 use crate::wire::native::{Channel, SenderReport};
 
-/// Packets that carry frames, before any repair.
+/// Loss of the packets that carry frames and parity, before any repair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LossCounts {
-    /// From the first received to the highest received.
+    /// Packets from the first received to the highest received.
     pub(crate) expected: u64,
-    /// Of these, not received, though they left the sender.
+    /// Of these, packets that were sent and not received.
     pub(crate) missing: u64,
-    /// Runs of packets that were missing when the next one came.
+    /// Runs of missing packets, counted when the next packet arrived.
     pub(crate) gaps: u64,
 }
 
@@ -28,40 +28,38 @@ pub(super) struct PacketCounts {
     pub(super) duplicate: u64,
     pub(super) reordered: u64,
     pub(super) socket_dropped: u64,
-    /// The sender's own system refused them.
+    /// Packets that the sender's operating system rejected.
     pub(super) send_errors: u64,
 }
 
 impl Counters {
-    /// Repair packets received.
+    /// Number of repair packets received.
     #[must_use]
     pub(crate) fn repair_received(&self) -> u64 {
         self.numbers(Channel::Repair).received()
     }
 
-    /// One above the highest number of a channel that was received; 0 before
-    /// the first.
+    /// One above the highest number received on a channel; 0 before the first.
     #[must_use]
     pub(crate) fn received_to(&self, channel: Channel) -> u64 {
         self.numbers(channel).next()
     }
 
-    /// One above the highest number of a channel that is known to have been
-    /// used.
+    /// One above the highest number known to have been sent on a channel.
     #[must_use]
     pub(crate) fn sent(&self, channel: Channel) -> u64 {
         let told = self.totals().map_or(0, |totals| counted(totals, channel));
         self.received_to(channel).max(told)
     }
 
-    /// One above the highest number of a channel that is known of, before this side
-    /// joined too.
+    /// One above the highest number known of a channel, even from before this
+    /// side joined.
     #[must_use]
     pub(crate) fn reached(&self, channel: Channel) -> u64 {
         self.sent(channel).max(self.passed.end(channel as usize))
     }
 
-    /// What the numbers of media and repair packets say of loss, outages left out.
+    /// Loss of media and repair packets, outages excluded.
     #[must_use]
     pub(crate) fn loss_counts(&self) -> LossCounts {
         let mut counts = LossCounts::default();
@@ -72,7 +70,7 @@ impl Counters {
             counts.missing += expected - numbers.received();
             counts.gaps += numbers.gaps();
         }
-        // Parity is of no use against those.
+        // Parity does not help against outages.
         let outages = &self.outages;
         counts.expected = counts.expected.saturating_sub(outages.expected);
         counts.missing = counts
@@ -82,7 +80,7 @@ impl Counters {
         counts
     }
 
-    /// Counts the number of a packet, and what it shows to be missing.
+    /// Counts a packet number and the gap that it reveals.
     pub(super) fn record_number(&mut self, channel: Channel, number: PacketNumber) -> Arrival {
         let start = self.range(channel).start;
         let numbers = &mut self.numbers[channel as usize];
@@ -109,15 +107,15 @@ impl Counters {
         arrival
     }
 
-    /// The packet numbers of a channel that this side is accountable for.
+    /// Range of packet numbers in the counts of a channel.
     pub(super) fn range(&self, channel: Channel) -> Range<u64> {
         let numbers = self.numbers(channel);
         let of = |totals: &SenderReport| counted(totals, channel);
         let joined = self.totals.as_ref().map(|(joined, _)| of(joined));
         let first = match (self.from_start, numbers.first(), joined) {
             (true, _, _) => 0,
-            // What was sent before the first totals and after the first packet
-            // of another channel may have been before joining.
+            // Packets sent before the first sender report count from the first
+            // one received. Earlier ones may predate joining.
             (false, Some(first), Some(joined)) => first.min(joined),
             (false, first, joined) => first.or(joined).unwrap_or(0),
         };
@@ -150,7 +148,7 @@ impl Counters {
         }
     }
 
-    /// Packets that the sender counted and that did not leave.
+    /// Packets that the sender numbered but could not send.
     fn send_errors(&self) -> u64 {
         self.totals.as_ref().map_or(0, |(joined, last)| {
             let before = if self.from_start {
@@ -168,13 +166,13 @@ impl Counters {
         self.pattern.read(numbers, range.start, range.end)
     }
 
-    /// How far packets were out of order, whatever their channel.
+    /// Reordering extents over all channels.
     pub(super) fn reordering_extent(&self) -> Option<Percentiles> {
         let mut all = None;
         for extents in self.numbers.iter().filter_map(SequenceTracker::extents) {
             match &mut all {
                 None => all = Some(extents.clone()),
-                // All have the same bounds: there is no other error.
+                // All have the same bounds, so adding cannot fail.
                 Some(all) => all.add(extents).unwrap_or_default(),
             }
         }
@@ -182,7 +180,7 @@ impl Counters {
     }
 }
 
-/// What the sender's counts say of a channel.
+/// The sender's packet count of a channel.
 pub(super) fn counted(totals: &SenderReport, channel: Channel) -> u64 {
     match channel {
         Channel::Media => totals.media,
@@ -199,7 +197,7 @@ mod tests {
     fn what_an_outage_took_is_lost_and_no_loss_to_plan_for() {
         let mut counters = Counters::new(7);
         for number in 0..1_000 {
-            // One in a hundred is lost, and everything in an outage.
+            // One packet in a hundred is lost, and all in an outage.
             if number % 100 == 50 {
                 continue;
             }

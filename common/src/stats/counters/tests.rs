@@ -1,12 +1,12 @@
-//! What becomes of frames, from their packets.
+//! Outcomes of frames, derived from packets.
 
 use super::*;
 use crate::seq::PacketNumber;
 
-/// Every frame has this many chunks.
+/// Chunks per frame.
 const CHUNKS: u64 = 3;
 
-/// A viewer that listens from the start of a stream.
+/// A viewer that listened when the stream began.
 struct Viewer(Counters);
 
 impl Viewer {
@@ -14,7 +14,7 @@ impl Viewer {
         Self(Counters::new(7))
     }
 
-    /// The packets with these numbers arrive.
+    /// Receives the packets with these numbers.
     fn receive(&mut self, numbers: impl IntoIterator<Item = u64>) {
         for number in numbers {
             let (frame, now) = (number / CHUNKS, Duration::from_millis(number));
@@ -48,8 +48,8 @@ impl Viewer {
         self.0.frames.record_shown(frame, now);
     }
 
-    /// The sender says how many packets and frames it has sent, and which
-    /// packets its own system refused.
+    /// Receives a sender report: the packets and frames sent, and the range of
+    /// packets that the sender's operating system rejected.
     fn report(&mut self, media: u64, frames_sent: u64, unsent: std::ops::Range<u64>) {
         let report = SenderReport {
             media,
@@ -63,7 +63,7 @@ impl Viewer {
         self.0.record_sender_report(report, true);
     }
 
-    /// How every frame ended, in the order of their numbers.
+    /// The outcome of each frame, in the order of frame numbers.
     fn outcomes(mut self) -> Vec<Outcome> {
         let before = self.0.statistics(&Outlook::default()).outcomes;
         self.0.settle(&Outlook::default(), true, &mut |_| {});
@@ -95,7 +95,7 @@ fn what_a_frame_lacks_was_lost_on_the_way_unless_something_else_is_known() {
         Outcome::LostNetwork,
         Outcome::Late,
     );
-    // Of the third frame nothing arrived.
+    // Nothing of the third frame arrived.
     assert_eq!(viewer.outcomes(), [whole, lost, lost, late]);
 }
 
@@ -105,7 +105,7 @@ fn what_the_socket_dropped_is_told_from_what_was_lost_as_far_as_the_count_goes()
         let mut viewer = Viewer::new();
         viewer.receive(0..4);
         viewer.0.record_socket_drops(1);
-        // One was dropped, and one or two are missing.
+        // One packet was dropped; one or two are missing.
         viewer.receive(4 + dropped..6 + dropped);
         viewer.receive(6 + dropped..9);
         viewer.show(0);
