@@ -1,4 +1,4 @@
-//! Reports of a stream, all from the one struct of statistics.
+//! Reports of a stream, all made from the same statistics.
 
 pub mod advice;
 pub mod csv;
@@ -17,23 +17,24 @@ use serde::Serialize;
 
 use self::timeline::Timeline;
 
-/// A viewer's report as it stands in a file.
+/// The content of the viewer's report file.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Report<'a> {
     #[serde(flatten)]
     pub(crate) file: ReportFile<'a>,
-    /// How the stream went; of several senders, all together.
+    /// The course of the stream over time; of all senders together if there are
+    /// several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<&'a Timeline>,
-    /// The statistics of each sender by itself, if a viewer shows several; above
-    /// it stands the sum of all. Whose datagrams the socket's buffer dropped is
-    /// not known: only the sum tells them from those lost on the way.
+    /// The statistics of each sender, if a viewer shows several; the fields above
+    /// are their sum. Which sender's datagrams were dropped in the socket buffer
+    /// is not known: only the sum separates them from losses on the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub senders: Option<&'a [Statistics]>,
 }
 
 impl<'a> Report<'a> {
-    /// A report with these statistics.
+    /// A report of these statistics.
     #[must_use]
     pub fn new(statistics: &'a Statistics) -> Self {
         Self {
@@ -50,7 +51,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// `part` of `whole`, from 0 to 1.
+/// `part` divided by `whole`; `None` if it is unknown.
 #[must_use]
 pub fn share(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
     match (part, whole) {

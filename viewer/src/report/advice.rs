@@ -1,4 +1,4 @@
-//! Where frames were lost, and what to type so that fewer are.
+//! Explains where most frames were lost, and what to type to lose fewer.
 
 use std::time::Duration;
 
@@ -8,34 +8,37 @@ use framegram_common::stats::{LossPattern, Outcome};
 
 use super::share;
 
-/// How the viewer runs, for advice on how to run it better.
+/// The viewer's settings, as far as advice depends on them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Advice {
-    /// The socket buffer that was asked for, in bytes.
+    /// Requested size of the socket buffer in bytes.
     pub buffer: usize,
-    /// The one that the system gave.
+    /// Size that the kernel granted, in bytes.
     pub given: usize,
-    /// How long an incomplete frame is waited for.
+    /// The playout delay.
     pub latency: Duration,
-    /// Whether frames with holes are not shown.
+    /// Whether incomplete frames are not shown.
     pub strict: bool,
 }
 
 impl Advice {
-    /// What to type so that the system gives the buffer, where it does not.
+    /// Command that raises the kernel's limit, if it is below the requested
+    /// buffer.
     #[must_use]
     pub fn allow(&self) -> Option<String> {
         (self.given < self.buffer)
             .then(|| format!("sudo sysctl -w net.core.rmem_max={}", self.buffer))
     }
 
-    /// What to type where the socket buffer was too small.
+    /// What to type if the socket buffer was too small.
     fn buffer(&self) -> String {
         match self.allow() {
-            Some(allow) => format!("type {allow}, since the system gives no larger one"),
+            Some(allow) => format!("type {allow}, because the kernel grants no larger buffer"),
             None => {
                 let more = (self.buffer * 2).div_ceil(1000).max(1000);
-                format!("type framegram-view --buffer {more}k, or give it more of the processor")
+                format!(
+                    "type framegram-view --buffer {more}k, or give the viewer more processor time"
+                )
             }
         }
     }
@@ -46,13 +49,13 @@ impl Advice {
     }
 }
 
-/// Where most of what was lost was lost, and what to do about it.
+/// Where most of the losses happened, and what to do about them.
 #[must_use]
 pub fn place(statistics: &Statistics, advice: &Advice) -> Option<String> {
     place_of_frames(statistics, advice).or_else(|| place_of_packets(statistics, advice))
 }
 
-/// What to do against loss on the way.
+/// What to do about loss on the network.
 fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
     let packets = &statistics.packets;
     let corrupt = packets.corrupt.unwrap_or(0);
@@ -64,15 +67,14 @@ fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
     }
     let loss = share(packets.lost, packets.sent).unwrap_or(0.0);
     if let Some(outages) = statistics.loss_pattern.as_ref().and_then(outages) {
-        return format!("{outages}, against which no setting helps");
+        return format!("{outages}; no setting helps against outages");
     }
     if loss > CONGESTED
         && let Some(arrived) = statistics.bitrate_bps
     {
         let less = (arrived * 0.8 / 1e3).max(1.0).round();
         return format!(
-            "so much loss is a path that carries less than is sent, type framegram-send --bitrate \
-             {less}k"
+            "the path carries less than is sent, type framegram-send --bitrate {less}k"
         );
     }
     let lenient = if advice.strict {
@@ -81,12 +83,12 @@ fn against_loss(statistics: &Statistics, advice: &Advice) -> String {
         ""
     };
     format!(
-        "more parity or more time to repair help, type framegram-send --fec 30% or {}{lenient}",
+        "more parity or more time for repair helps, type framegram-send --fec 30% or {}{lenient}",
         advice.latency()
     )
 }
 
-/// The outages, where most packets were lost in such.
+/// Describes the outages, if they caused most of the loss.
 fn outages(pattern: &LossPattern) -> Option<String> {
     let longest = count(pattern.longest);
     if pattern.longest >= LEAST_OUTAGE && pattern.longest * 2 > pattern.lost {
@@ -103,11 +105,11 @@ fn outages(pattern: &LossPattern) -> Option<String> {
     }
 }
 
-/// By the outcomes of frames, where they are known.
+/// Derives the place from the outcomes of frames, if they are known.
 fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
-    // Other formats do not tell why frames are missing.
+    // Only the native format tells why frames are missing.
     statistics.outcomes[Outcome::LostNetwork]?;
-    // Without those that were never numbered, and that nobody missed.
+    // Frames that never got a number were not missed by the viewer.
     let unnumbered = statistics.frames.not_sent.unwrap_or(0);
     let losses = Outcome::all().filter(|outcome| outcome.info().is_loss);
     let counts = losses.map(|outcome| {
@@ -135,18 +137,18 @@ fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
             format!("{which} lost in this machine's own socket buffer: {buffer}.")
         }
         Outcome::LostUnknown => format!(
-            "{which} lost both on the way and in this machine's own socket buffer, or it cannot \
-             be told where: begin with the buffer, {buffer}."
+            "{which} lost on the way, in this machine's own socket buffer, or both; which cannot be \
+             told. Start with the buffer: {buffer}."
         ),
         Outcome::Late => format!("{which} whole too late: type {latency}."),
         Outcome::NotSent => {
-            format!("{which} refused by the sender's own system: look at what the sender says.")
+            format!("{which} rejected by the sender's operating system: see the sender's messages.")
         }
         _ => format!("{which} received whole, but cannot be decoded: look at the sender's source."),
     })
 }
 
-/// By packets, where no more is known.
+/// Derives the place from packet counts, if the outcomes are unknown.
 fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> {
     let packets = &statistics.packets;
     let outcomes = &statistics.outcomes;
@@ -166,7 +168,7 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
         return (way > 0).then(|| {
             format!(
                 "Of these, {} packets were lost on the way or in this machine's own socket \
-                 buffer, and it cannot be told where: begin with the buffer, {}.",
+                 buffer; which cannot be told. Start with the buffer: {}.",
                 count(way),
                 advice.buffer()
             )
@@ -193,10 +195,10 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
     }
 }
 
-/// From this many packets lost in a row on, loss is an outage.
+/// A loss period of at least this many packets is an outage.
 const LEAST_OUTAGE: u64 = 50;
 
-/// A greater share of packets lost is a path that is full.
+/// A higher share of lost packets means that the path is overloaded.
 const CONGESTED: f64 = 0.25;
 
 #[cfg(test)]

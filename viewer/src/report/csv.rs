@@ -1,4 +1,4 @@
-//! One row for each frame, in the order of frame numbers.
+//! The CSV report: one row per frame, in the order of frame numbers.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use framegram_common::SenderTime;
 use framegram_common::stats::FrameRecord;
 
-/// The first row: what the columns are.
+/// The header row.
 pub const HEADER: &str = "stream,number,outcome,captured_s,sent_s,first_chunk_s,last_chunk_s,\
                           complete_s,shown_s,clock_offset_s,delay_ms,bytes,chunks,chunks_lost,\
                           repaired_by_parity,repaired_by_retransmission,stale";
 
-/// Writes a row; what is not known is empty.
+/// Writes a row. Unknown values are empty.
 pub fn write_row(out: &mut impl Write, record: &FrameRecord) -> io::Result<()> {
     let seconds = |time: Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
     let time = |time: Option<Duration>| time.map(seconds).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! How long frames took, and where, in two lines.
+//! The delay of frames and its parts, in two lines.
 
 use framegram_common::Statistics;
 use framegram_common::stats::Percentiles;
 
-/// From capture to shown, and the stages of it as far as they are known.
+/// The delay from capture to display, and its parts as far as they are known.
 pub(super) fn lines(statistics: &Statistics) -> Vec<String> {
     whole(statistics)
         .into_iter()
@@ -36,7 +36,7 @@ fn stages(statistics: &Statistics) -> Option<String> {
     let stage = |name: &str, delay: Option<Percentiles>| {
         delay.map(|delay| format!("{:.1} {name}", delay.p50))
     };
-    // Without the way there is nothing to divide.
+    // Without the network delay, the other parts explain nothing.
     delays.sent_to_complete?;
     let parts = [
         stage("to encode", delays.capture_to_encoded),

@@ -1,6 +1,6 @@
-//! The files of a report, each claimed before the stream begins: `.json` and
-//! `.html` are written at the end, rows of `.csv` as frames are settled. An older
-//! report stays until the new one is whole.
+//! The report files, each opened before the stream begins. `.json` and `.html`
+//! are written at the end, rows of `.csv` as frames are settled. An older report
+//! is kept until the new one is complete.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,21 +15,21 @@ use framegram_common::stats::FrameRecord;
 use super::advice::Advice;
 use super::{Report, csv, html};
 
-/// All files of one run.
+/// All report files of one run.
 #[derive(Default)]
 pub struct Files {
     whole: Vec<(Kind, OutputFile)>,
     rows: Vec<Rows>,
-    /// The JSON goes to standard output too.
+    /// Standard output for the JSON, if requested.
     piped: Option<Pipe>,
 }
 
-/// How a report is written.
+/// Format of a report file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Everything, as one object.
+    /// All statistics as one object.
     Json,
-    /// A row for each frame.
+    /// One row per frame.
     Csv,
     /// A page with plots.
     Html,
@@ -38,15 +38,15 @@ pub enum Kind {
 struct Rows {
     out: Draft,
     path: PathBuf,
-    /// What went wrong; nothing is written after that.
+    /// The first error; nothing is written after it.
     outcome: anyhow::Result<()>,
 }
 
 impl Kind {
-    /// The kind that the name of a file asks for.
+    /// Format by file name extension.
     ///
     /// # Errors
-    /// For any extension but `.json`, `.csv` and `.html`.
+    /// If the extension is not `.json`, `.csv` or `.html`.
     pub fn of(path: &Path) -> anyhow::Result<Self> {
         if path.as_os_str() == PIPE {
             return Ok(Self::Json);
@@ -65,7 +65,7 @@ impl Kind {
 }
 
 impl Files {
-    /// Makes sure that all of them can be written.
+    /// Opens all files, so that errors show before the stream begins.
     pub fn claim(paths: &[PathBuf], threads: &Threads) -> anyhow::Result<Self> {
         let mut files = Self::default();
         for path in paths {
@@ -90,13 +90,13 @@ impl Files {
         Ok(files)
     }
 
-    /// Whether one of them is standard output.
+    /// Whether a report goes to standard output.
     #[must_use]
     pub fn are_piped(&self) -> bool {
         self.piped.is_some()
     }
 
-    /// Whether rows are wanted.
+    /// Whether a file needs rows.
     #[must_use]
     pub fn want_rows(&self) -> bool {
         !self.rows.is_empty()
@@ -112,7 +112,8 @@ impl Files {
         }
     }
 
-    /// Writes what is written at the end; `forgotten` rows were not written.
+    /// Completes all files. `forgotten` is the number of rows that could not be
+    /// written.
     pub fn finish(self, report: &Report, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
         let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
         let mut written: Vec<_> = rows.collect();
@@ -158,7 +159,7 @@ fn write_json(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
     Ok(out.write_all(b"\n")?)
 }
 
-/// What standard output is called.
+/// Name of standard output on the command line.
 const PIPE: &str = "-";
 
 #[cfg(test)]

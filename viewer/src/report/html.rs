@@ -1,5 +1,5 @@
-//! The report as one page that opens without a network: plots are SVG drawn
-//! here, and the whole JSON is in it, so that its numbers can be had again.
+//! The report as one page that needs no network. Plots are inline SVG, and the
+//! page contains the whole JSON report.
 
 mod plot;
 mod strip;
@@ -15,12 +15,12 @@ use super::advice::Advice;
 use super::timeline::{Bucket, Timeline};
 use super::{Report, text};
 
-/// The page.
+/// Renders the page.
 pub fn page(report: &Report, advice: &Advice) -> serde_json::Result<String> {
     let statistics = report.statistics();
     let lines = text::verdict_and_place(statistics, advice);
     let (verdict, places) = lines.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
-    // The one thing that could end the element early is "</".
+    // Only "</" could end the script element early.
     let json = serde_json::to_string(report)?.replace('<', "\\u003c");
     let page = html! {
         (DOCTYPE)
@@ -49,7 +49,7 @@ pub fn page(report: &Report, advice: &Advice) -> serde_json::Result<String> {
                     (table::sections(statistics))
                     footer {
                         p.quiet {
-                            "Made by framegram-view. All numbers of this page as JSON: "
+                            "Written by framegram-view. All figures as JSON: "
                             code { "document.getElementById('report').textContent" }
                         }
                     }
@@ -162,12 +162,12 @@ fn delays(timeline: &Timeline, statistics: &Statistics) -> Markup {
     ];
     html! {
         section {
-            h2 { "How long frames took" }
+            h2 { "Delay" }
             @if let Some(delay) = statistics.delay() {
                 p {
                     (format!(
-                        "Half of the frames were shown within {:.1} ms of their capture, 95 of 100 \
-                         within {:.1}, 99 of 100 within {:.1}, all within {:.1}.",
+                        "Half of the frames were shown within {:.1} ms of their capture, 95 % \
+                         within {:.1}, 99 % within {:.1}, all within {:.1}.",
                         delay.p50, delay.p95, delay.p99, delay.max,
                     ))
                 }
@@ -177,7 +177,7 @@ fn delays(timeline: &Timeline, statistics: &Statistics) -> Markup {
     }
 }
 
-/// How losses lie among the packets.
+/// The loss pattern.
 fn pattern(statistics: &Statistics) -> Markup {
     let Some(pattern) = &statistics.loss_pattern else {
         return Markup::default();
@@ -221,13 +221,13 @@ fn pattern(statistics: &Statistics) -> Markup {
                         numbers::count(bursts.longest_burst),
                     ))
                 }
-                (Plot::bars("Runs of lost packets by their length", &bars).between(&ticks))
+                (Plot::bars("Runs of lost packets by length", &bars).between(&ticks))
             }
         }
     }
 }
 
-/// The JSON in a page.
+/// The JSON report in a page.
 #[cfg(test)]
 pub(crate) fn embedded(page: &str) -> serde_json::Value {
     let (_, rest) = page.split_once("id=\"report\">").unwrap();
@@ -237,7 +237,7 @@ pub(crate) fn embedded(page: &str) -> serde_json::Value {
 
 const STYLE: &str = include_str!("html/style.css");
 
-/// Run lengths that a plot has at least.
+/// Minimum number of run lengths in a plot.
 const MIN_LENGTHS: usize = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The figures as lines of JSON, one a second, for scripts.
+//! The statistics as lines of JSON, one per second, for scripts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::live::Live;
 
-/// Makes a line a second, and one at the end.
+/// Writes one line per second and one at the end.
 pub struct Lines {
     started: Duration,
     due: Duration,
@@ -17,15 +17,15 @@ pub struct Lines {
 #[derive(Serialize)]
 struct Line<'a> {
     version: u32,
-    /// Seconds since the viewer began.
+    /// Seconds since the viewer started.
     time_s: f64,
     /// Whether it is the last line.
     last: bool,
     /// Rates over about the last second.
     now: Now,
-    /// Everything since the beginning.
+    /// Statistics since the start.
     total: &'a Statistics,
-    /// Of several senders side by side, each by itself.
+    /// Statistics of each sender, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     senders: Option<&'a [Statistics]>,
 }
@@ -37,7 +37,7 @@ struct Now {
 }
 
 impl Lines {
-    /// From `now` on.
+    /// Starts at `now`.
     #[must_use]
     pub fn new(now: Duration) -> Self {
         Self {
@@ -46,7 +46,8 @@ impl Lines {
         }
     }
 
-    /// A line, if it is time for one; of `each` sender too, where there are several.
+    /// Returns a line if one is due, with the statistics of `each` sender if
+    /// there are several.
     pub fn poll(
         &mut self,
         live: &Live,
@@ -64,7 +65,7 @@ impl Lines {
 
     fn is_due(&mut self, now: Duration) -> bool {
         let due = now >= self.due;
-        // Seconds that were missed are not made up for.
+        // Missed seconds are skipped.
         while self.due <= now {
             self.due += EVERY;
         }
@@ -89,7 +90,8 @@ impl Lines {
             total: &live.statistics,
             senders,
         };
-        // Maps with keys that are no strings fail, and there are none.
+        // Serialization fails only for maps with keys that are not strings, and
+        // there are none.
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.push(b'\n');
         bytes

@@ -1,4 +1,4 @@
-//! The figures while the stream runs: of the last moments, and in all.
+//! Figures while the stream runs: current rates and totals.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use framegram_common::stats::Outcome;
 
 use super::share;
 
-/// The statistics so far, and rates over about the last second.
+/// Statistics so far, and rates over about the last second.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
-    /// Everything since the start.
+    /// Statistics since the start.
     pub statistics: Statistics,
-    /// Frames shown a second.
+    /// Frames shown per second.
     pub fps: Option<f64>,
-    /// Bits a second received.
+    /// Bits received per second.
     pub bitrate_bps: Option<f64>,
-    /// What arrives where no stream does.
+    /// Describes received datagrams of which no stream can be made.
     pub unusable: Option<String>,
 }
 
-/// Makes rates of statistics taken one after another.
+/// Computes rates from successive statistics.
 #[derive(Debug, Default)]
 pub struct Meter {
     samples: VecDeque<Sample>,
@@ -36,7 +36,7 @@ struct Sample {
 }
 
 impl Meter {
-    /// Takes the statistics of now.
+    /// Takes the current statistics.
     pub fn take(&mut self, statistics: Statistics, now: Duration) -> Live {
         self.samples.push_back(Sample {
             at: now,
@@ -66,13 +66,13 @@ impl Meter {
 }
 
 impl Live {
-    /// Of the frames whose end is known, the share that was never shown, from 0 to 1.
+    /// Share of the frames with a known outcome that were lost, from 0 to 1.
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         share(self.statistics.missed(), self.statistics.settled())
     }
 
-    /// The title of a window.
+    /// The title of the window.
     #[must_use]
     pub fn title(&self) -> String {
         let mut parts = vec!["framegram".to_owned()];
@@ -86,7 +86,7 @@ impl Live {
         parts.join(" | ")
     }
 
-    /// How it goes, in few words.
+    /// A short summary.
     #[must_use]
     pub fn brief(&self) -> String {
         let parts = [
@@ -99,7 +99,7 @@ impl Live {
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// What a progress line says, without the time.
+    /// The text of a progress line, without the time.
     #[must_use]
     pub fn line(&self) -> String {
         let statistics = &self.statistics;
@@ -121,7 +121,7 @@ impl Live {
         parts.join(", ")
     }
 
-    /// The numbers over the picture, a line each.
+    /// The figures drawn over the picture, line by line.
     #[must_use]
     pub fn overlay(&self) -> Vec<String> {
         let Statistics {
@@ -191,7 +191,7 @@ impl Live {
         lines
     }
 
-    /// Frames that are whole since they were repaired.
+    /// Frames that were complete after repair.
     fn repaired(&self) -> Option<u64> {
         let outcomes = &self.statistics.outcomes;
         Some(outcomes[Outcome::IntactParity]? + outcomes[Outcome::IntactRetransmission]?)
@@ -208,13 +208,15 @@ impl Live {
     }
 }
 
-/// The time that rates are taken over.
+/// Period over which rates are computed.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Over fewer seconds a frame more or less would make the rate.
+/// Minimum period in seconds. Over a shorter one, a single frame would change the
+/// rate noticeably.
 const LEAST_SPAN: f64 = 0.5;
 
-/// Statistics are taken a few times a second; this many is ample for [`SPAN`].
+/// Upper bound on samples. Statistics are taken a few times per second, so this
+/// is ample for [`SPAN`].
 const MOST_SAMPLES: usize = 64;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The end of a stream in a few lines: the verdict first, then where what was
-//! lost was lost, then the figures.
+//! The final report as text: the verdict, where most frames were lost, and the
+//! figures.
 
 use framegram_cli::numbers::{bit_rate, count, percent, seconds};
 use framegram_common::Statistics;
@@ -10,7 +10,7 @@ use super::advice::{Advice, place};
 use super::verdict::verdict;
 use super::{delays, share};
 
-/// The report, a line each.
+/// The report, line by line.
 #[must_use]
 pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = verdict_and_place(statistics, advice);
@@ -29,7 +29,7 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     lines
 }
 
-/// The report of senders side by side: of each, and of all together.
+/// The report of several senders: each sender, then all together.
 #[must_use]
 pub fn lines_of_tiles(each: &[Statistics], all: &Statistics, advice: &Advice) -> Vec<String> {
     if each.is_empty() {
@@ -49,7 +49,7 @@ pub fn lines_of_tiles(each: &[Statistics], all: &Statistics, advice: &Advice) ->
     report
 }
 
-/// The report of several senders at one socket together, a line each.
+/// The report of all senders at one socket, line by line.
 fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = lines(all, advice);
     if nonzero(all.packets.socket_dropped).is_some() {
@@ -62,7 +62,7 @@ fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
     lines
 }
 
-/// The verdict, and where most of what was lost was lost and what to do.
+/// The verdict, and where most of the losses happened and what to do about them.
 #[must_use]
 pub fn verdict_and_place(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = vec![verdict(statistics)];
@@ -91,7 +91,7 @@ fn frames(statistics: &Statistics) -> Option<String> {
     row("frames", &[&parts[..], &others].concat())
 }
 
-/// What was shown of frames that did not arrive whole.
+/// The frames shown with holes.
 fn holes(statistics: &Statistics) -> Option<String> {
     let concealed = nonzero(statistics.outcomes[Outcome::Concealed])?;
     let stale = statistics.stale_share?;
@@ -103,7 +103,7 @@ fn holes(statistics: &Statistics) -> Option<String> {
     ))
 }
 
-/// What is not known where the sender was killed, or the network is gone.
+/// States that the end of the stream is unknown, after a stream without a bye.
 fn tail(statistics: &Statistics) -> Option<String> {
     let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
     let unknown = statistics.frames.after_last_report.is_none();

@@ -1,5 +1,5 @@
-//! How a stream went: figures by time, a letter for each frame, and the
-//! distribution of delays; all of it bounded, however long the stream is.
+//! The course of a stream: figures over time, the outcome of each frame, and the
+//! distribution of delays. Its size is bounded, however long the stream is.
 
 mod lossy;
 mod strip;
@@ -14,90 +14,91 @@ use self::strip::OutcomeStrip;
 
 pub use self::lossy::{LossyFrame, MAX_LOSSY_FRAMES};
 
-/// The most buckets that a stream is cut into. When there are more, each is made
-/// twice as long; of twenty minutes each second is one.
+/// Upper bound on buckets. If there are more, each becomes twice as long. Up to
+/// twenty minutes, a bucket is one second.
 pub const MAX_BUCKETS: usize = 1200;
 
-/// How a stream went, as reports tell it.
+/// The course of a stream over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Timeline {
     /// Length of each bucket in seconds.
     pub bucket_s: u32,
-    /// One bucket after another, from the first frame or packet on.
+    /// Consecutive buckets, from the first frame or packet on.
     pub buckets: Vec<Bucket>,
-    /// How many frames a letter of `outcomes` stands for, by the worst of them.
+    /// Number of frames that each letter of `outcomes` covers; the letter is
+    /// their worst outcome.
     pub frames_per_letter: u32,
-    /// A letter for each frame, in the order of frame numbers.
+    /// One letter per frame, in the order of frame numbers.
     pub outcomes: String,
-    /// Frames by their delay from capture to shown; null unless the sender's
+    /// Frames by their delay from capture to display; null unless the sender's
     /// clock is known.
     pub delay_histogram: Option<DelayBins>,
-    /// Frames of which chunks did not arrive as they were sent first, in the
-    /// order in which they ended; of more than 2048 the first.
+    /// Frames with chunks that did not arrive when first sent, in the order in
+    /// which the frames were settled; at most the first 2048.
     pub lossy_frames: Vec<LossyFrame>,
-    /// How many more there are.
+    /// Number of further such frames.
     pub lossy_frames_unlisted: u64,
 }
 
-/// What happened in some seconds. A frame counts at the time when it was shown,
-/// or else when the last of it arrived, or else with the frame before.
+/// Figures of one bucket. A frame counts when it was shown, otherwise when its
+/// last chunk arrived, otherwise with the frame before it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Bucket {
-    /// Frames shown, with holes or without.
+    /// Frames shown, complete or concealed.
     pub shown: u64,
-    /// Of these, whole since they were repaired.
+    /// Of these, complete after repair.
     pub repaired: u64,
-    /// Of these, with holes.
+    /// Of these, concealed.
     pub concealed: u64,
     /// Frames that should have been shown and were not.
     pub lost: u64,
-    /// Packets lost on the way.
+    /// Packets lost on the network.
     pub packets_lost: u64,
     /// Packets dropped in the viewer's socket buffer.
     pub socket_dropped: u64,
     /// UDP payload received, in bytes.
     pub bytes: u64,
-    /// JPEG quality at the end of it.
+    /// JPEG quality at the end of the bucket.
     pub quality: Option<u8>,
-    /// From capture to shown, in milliseconds.
+    /// Delay from capture to display in milliseconds.
     pub delay_ms: Option<Spread>,
-    /// How many delays there are, and their sum in milliseconds.
+    /// Number of delays, and their sum in milliseconds.
     #[serde(skip)]
     pub(super) delays: (u64, f64),
 }
 
-/// A few values.
+/// Minimum, mean and maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// Their mean.
+    /// The mean.
     pub mean: f64,
-    /// The largest.
+    /// The maximum.
     pub max: f64,
 }
 
-/// A distribution in bins of one width.
+/// A histogram with bins of equal width.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DelayBins {
     /// Width of a bin in milliseconds.
     pub width_ms: f64,
-    /// Frames in each bin, from 0 on; the last one has those beyond too.
+    /// Frames in each bin, from 0 on; the last bin includes all larger values.
     pub frames: Vec<u64>,
 }
 
-/// Follows a stream.
+/// Records the timeline of a stream.
 #[derive(Debug)]
 pub struct TimelineRecorder {
     origin: Option<Duration>,
-    /// The newest time at which a frame counted.
+    /// The newest time at which a frame was counted.
     last: Duration,
     bucket_s: u32,
     buckets: Vec<Bucket>,
     strip: OutcomeStrip,
     lossy: LossyFrames,
     delays: DelayHistogram,
-    /// Bytes, packets lost and packets dropped, as they were told last.
+    /// The newest totals: bytes, packets lost, packets dropped.
     told: [u64; 3],
 }
 
@@ -127,7 +128,7 @@ impl TimelineRecorder {
         if let Some(delay) = delay {
             self.delays.record(delay);
         }
-        // Without a time of its own or of a frame before, there is no bucket.
+        // Nothing before this frame had a time either.
         if at.is_zero() {
             return;
         }
@@ -145,8 +146,8 @@ impl TimelineRecorder {
         }
     }
 
-    /// Takes the statistics of `now`, a few times a second. The counts of all
-    /// buckets together are those that were told last.
+    /// Takes the statistics at `now`, a few times per second. The counts of all
+    /// buckets add up to the newest totals.
     pub fn record_statistics(&mut self, statistics: &Statistics, now: Duration) {
         let packets = &statistics.packets;
         let told = [
@@ -164,8 +165,9 @@ impl TimelineRecorder {
         let before = std::mem::replace(&mut self.told, told);
         for (index, of) in COUNTS.into_iter().enumerate() {
             *of(self.at(now)) += told[index].saturating_sub(before[index]);
-            // What was missing and came late, or has another cause, makes a
-            // count fall: it is taken from the newest buckets that have it.
+            // A total falls if a missing packet arrives late or is attributed to
+            // another cause. The difference is taken from the newest buckets that
+            // have any.
             let mut less = before[index].saturating_sub(told[index]);
             for bucket in self.buckets.iter_mut().rev() {
                 let count = of(bucket);
@@ -176,7 +178,7 @@ impl TimelineRecorder {
         }
     }
 
-    /// All of it.
+    /// The timeline so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline {
         Timeline {
@@ -190,7 +192,7 @@ impl TimelineRecorder {
         }
     }
 
-    /// The bucket of a time; times before the first are in the first.
+    /// The bucket for `time`. Earlier times count in the first one.
     fn at(&mut self, time: Duration) -> &mut Bucket {
         let origin = *self.origin.get_or_insert(time);
         let seconds = time.saturating_sub(origin).as_secs();
@@ -226,7 +228,7 @@ impl TimelineRecorder {
 }
 
 impl Bucket {
-    /// Adds this many delays with this sum, the least and the largest of them.
+    /// Adds delays, given their number, sum, minimum and maximum.
     fn add_delays(&mut self, (count, sum): (u64, f64), (min, max): (f64, f64)) {
         self.delays.0 += count;
         self.delays.1 += sum;
@@ -238,7 +240,7 @@ impl Bucket {
         });
     }
 
-    /// One or two as one.
+    /// Joins one or two buckets into one.
     fn join(parts: &[Self]) -> Self {
         let mut all = Self::default();
         for part in parts {
@@ -265,12 +267,12 @@ const COUNTS: [fn(&mut Bucket) -> &mut u64; 3] = [
     |bucket| &mut bucket.socket_dropped,
 ];
 
-/// Widths of bins in milliseconds that are easy to read.
+/// Round bin widths in milliseconds.
 const WIDTHS: [f64; 13] = [
     0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10_000.0, 100_000.0,
 ];
 
-/// More bins are no easier to read.
+/// Upper bound on bins: more are not easier to read.
 const MAX_BINS: usize = 50;
 
 #[cfg(test)]

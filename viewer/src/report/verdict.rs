@@ -1,11 +1,11 @@
-//! The verdict on a stream: how many frames were lost, in a sentence.
+//! The verdict on a stream: one sentence that says how many frames were lost.
 
 use framegram_cli::numbers::{count, percent};
 use framegram_common::Statistics;
 use framegram_common::stats::Outcome;
 
-/// The verdict. Where a format does not tell how many frames were sent, or no
-/// bye came, it does not speak of those.
+/// The verdict. It claims nothing about frames of which the format or a missing
+/// bye leaves the number unknown.
 pub(super) fn verdict(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
     let whole = statistics.settled().unwrap_or(0);
@@ -18,7 +18,7 @@ pub(super) fn verdict(statistics: &Statistics) -> String {
     let mut verdict = head(missed, whole, told);
     verdict += &shown(statistics, whole, told && missed == 0);
     if skipped > 0 {
-        verdict += &format!("; {} skipped, since a newer one was there", count(skipped));
+        verdict += &format!("; {} skipped for a newer one", count(skipped));
     }
     if !told {
         verdict += "; how many were sent, this format does not tell";
@@ -47,7 +47,7 @@ fn head(missed: u64, whole: u64, told: bool) -> String {
     }
 }
 
-/// How many were shown, and how.
+/// Frames shown, and how.
 fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
     let frames = &statistics.frames;
     let shown = frames.shown.unwrap_or(0);
@@ -58,7 +58,7 @@ fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
         text += &format!(" of {}", count(whole));
     }
     text += " shown";
-    // Other formats do not carry the JPEG byte for byte.
+    // RTP and bare JPEG do not carry the JPEG byte for byte.
     let how = match statistics.stream.wire {
         Some("rtp" | "raw") => "whole",
         _ => "byte for byte as sent",

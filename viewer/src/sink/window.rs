@@ -1,4 +1,4 @@
-//! A window: the newest frame in its proportions, and what is to be told over it.
+//! A window: the newest frame in its aspect ratio, with text over it.
 
 mod canvas;
 mod keys;
@@ -20,41 +20,43 @@ use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
 use crate::conceal::Stale;
 
-/// A window with a picture. Lives on the main thread.
+/// A window that shows one stream. Lives on the main thread.
 pub struct Window {
     inner: framegram_window::Window,
     decoder: Decoder,
     canvas: Canvas,
-    /// The frame that is seen.
+    /// The frame on display.
     seen: Option<Seen>,
-    /// Memory for the next picture; so a broken one leaves the last one whole.
+    /// Buffer for decoding the next picture. If that fails, the last picture
+    /// stays intact.
     spare: XrgbImage,
     series: Series,
-    /// What is said before the first frame.
+    /// Text before the first frame.
     greeting: Vec<String>,
-    /// When the newest frame came, seen or not.
+    /// When the newest frame was received, shown or not.
     newest: Option<Duration>,
     frozen: bool,
     overlay: bool,
     help: bool,
-    /// Something to be told for a while, and until when.
+    /// A temporary message, and when it disappears.
     message: Option<(String, Duration)>,
-    /// What is on the screen now.
+    /// What is on the screen.
     drawn: Drawn,
 }
 
-/// A decoded frame and the JPEG it came as, for snapshots and other sizes.
+/// A decoded frame with its JPEG, which is kept for snapshots and for other
+/// window sizes.
 struct Seen {
     jpeg: Bytes,
     stale_units: Vec<Range<u32>>,
     coded: (usize, usize),
     reduction: Reduction,
     picture: XrgbImage,
-    /// What of it was filled from the frame before.
+    /// The areas filled from the frame before.
     stale: Stale,
 }
 
-/// All that a drawing depends on, but the picture itself.
+/// Everything that determines a drawing, except the picture.
 #[derive(Default, PartialEq)]
 struct Drawn {
     size: (usize, usize),
@@ -63,10 +65,10 @@ struct Drawn {
 }
 
 impl Window {
-    /// Opens the window. `greeting` is what it says until a frame comes.
+    /// Opens the window with `greeting` as the text before the first frame.
     ///
     /// # Errors
-    /// When there is no display.
+    /// If there is no display.
     pub fn open(greeting: Vec<String>, series: Series) -> anyhow::Result<Self> {
         Ok(Self {
             inner: open(FIRST_SIZE)?,
@@ -85,7 +87,8 @@ impl Window {
         })
     }
 
-    /// Decodes a frame no larger than it will be seen, and keeps it as seen.
+    /// Decodes a frame, reduced to about the size of its display, and keeps it
+    /// for display.
     fn take(&mut self, jpeg: &Bytes, stale: &[Range<u32>]) -> Result<(), Undecodable> {
         let coded = self.decoder.size(jpeg)?;
         let area = fit(coded, self.inner.size());
@@ -108,8 +111,7 @@ impl Window {
         Ok(())
     }
 
-    /// Opens the picture out to its own size, once, unless a person has chosen
-    /// another.
+    /// Resizes the window to fit the picture, unless the user has resized it.
     fn unfold(&mut self, jpeg: &Bytes) {
         if let Ok(coded) = self.decoder.size(jpeg)
             && let Some(screen) = self.inner.screen().filter(|_| self.inner.is_as_opened())
@@ -127,7 +129,7 @@ impl Window {
             Command::Snapshot => self.write_snapshot(status.now),
             Command::Overlay => self.overlay = !self.overlay,
             Command::Help => self.help = !self.help,
-            // There is one picture to pick.
+            // There is only one sender.
             Command::Pick(_) | Command::Unpick => {}
         }
         Flow::Continue
@@ -148,7 +150,7 @@ impl Window {
         self.message = Some((message.to_owned(), now + MESSAGE_TIME));
     }
 
-    /// What is to be on the screen.
+    /// What should be on the screen.
     fn wanted(&self, status: &Status) -> Drawn {
         let mut panels = Vec::new();
         let silence = self.silence(status);
@@ -167,7 +169,7 @@ impl Window {
             panels.push((Place::Centre, vec![silence.clone()]));
         }
         if self.frozen {
-            notes.push("frozen: press space to go on".to_owned());
+            notes.push("frozen: press space to continue".to_owned());
         }
         notes.extend(self.message.as_ref().map(|(message, _)| message.clone()));
         if !notes.is_empty() {
@@ -180,7 +182,7 @@ impl Window {
         }
     }
 
-    /// That nothing comes any more, and for how long.
+    /// States that the stream ended or fell silent, and for how long.
     fn silence(&self, status: &Status) -> Option<String> {
         let ago = |since: Duration| status.now.saturating_sub(since).as_secs();
         if let Some(ended) = status.ended {
@@ -193,7 +195,7 @@ impl Window {
     fn draw(&mut self, drawn: Drawn) -> anyhow::Result<()> {
         let (width, height) = drawn.size;
         if let Some((jpeg, stale)) = self.outgrown(drawn.size) {
-            // It was decoded before, so it will be again.
+            // Decoding worked before. If it fails now, the smaller picture stays.
             let _ = self.take(&jpeg, &stale);
         }
         let seen = self.seen.as_ref();
@@ -225,7 +227,8 @@ impl Window {
         self.inner.draw(pixels)
     }
 
-    /// The seen frame, if the window is now so large that more of it shows.
+    /// The frame on display, if the window has become so large that it must be
+    /// decoded at a higher resolution.
     fn outgrown(&self, size: (usize, usize)) -> Option<(Bytes, Vec<Range<u32>>)> {
         let seen = self.seen.as_ref()?;
         let area = fit(seen.coded, size);
@@ -291,14 +294,14 @@ impl Sink for Window {
     }
 }
 
-/// Opens a window, the same for one stream and for several.
+/// Opens a window, for one sender or several.
 fn open(size: (u32, u32)) -> anyhow::Result<framegram_window::Window> {
     framegram_window::Window::open("framegram-view", "framegram", size)
         .context("there is no display for a window: use --headless")
 }
 
-/// The size for a window that a picture looks well in: its own, unless that is
-/// tiny or does not fit the screen, which may be `scale`d.
+/// A comfortable window size for a picture: its own size, unless it is tiny or
+/// does not fit the screen, whose pixels may be `scale`d.
 fn comfortable(picture: (usize, usize), screen: (usize, usize), scale: f64) -> (usize, usize) {
     let most = (screen.0 * 9 / 10, screen.1 * 9 / 10);
     let least = (LEAST_WIDTH * scale) as usize;
@@ -313,21 +316,21 @@ fn comfortable(picture: (usize, usize), screen: (usize, usize), scale: f64) -> (
     (area.width.max(1), area.height.max(1))
 }
 
-/// The window before the first frame says how large it should be.
+/// Window size before the first frame.
 const FIRST_SIZE: (u32, u32) = (960, 540);
 
-/// Pictures that are smaller are stretched to this width, in pixels of a screen
-/// that is not scaled.
+/// Smaller pictures are enlarged to this width, in unscaled screen pixels.
 const LEAST_WIDTH: f64 = 480.0;
 
-/// Frames wake the program; keys and a new size of the window are looked for
-/// this often. Not noticed by a person, and below a hundredth of a processor.
+/// Interval between checks for keys and a changed window size, when no frame
+/// wakes the program. It is too short to notice and takes less than 1 % of a
+/// processor.
 const EVENTS: Duration = Duration::from_millis(10);
 
-/// So long without a frame is worth a word.
+/// Silence that is reported in the window.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How long a message can be read.
+/// How long a message stays.
 const MESSAGE_TIME: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

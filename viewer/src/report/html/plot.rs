@@ -1,5 +1,5 @@
-//! Plots as SVG that stretch to any width; what is to be read stands beside
-//! them as text, so that it never stretches.
+//! Plots as SVG that stretches to any width. Labels are text next to it, so that
+//! they are never stretched.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,11 @@ use maud::{Markup, html};
 
 use crate::report::timeline::Spread;
 
-/// Bars, several on top of each other.
+/// Stacked bars.
 pub(super) struct Bars {
-    /// Each with its class, the lowest first.
+    /// Each series with its CSS class, from the bottom up.
     pub(super) series: Vec<(&'static str, Vec<f64>)>,
-    /// The scale goes up to this at least.
+    /// Minimum upper end of the scale.
     pub(super) least: f64,
 }
 
@@ -66,7 +66,7 @@ impl Plot {
         Self::new(title, top, count, &svg)
     }
 
-    /// A line of means in a band from the least to the largest.
+    /// A line of means in a band from minimum to maximum.
     pub(super) fn spread(title: &str, spreads: &[Option<Spread>]) -> Self {
         let known = || {
             spreads
@@ -84,7 +84,7 @@ impl Plot {
             (line(&means, y))
         };
         Self::new(title, top, spreads.len(), &svg)
-            .with_legend(&[("mean", "mean"), ("band", "from the least to the largest")])
+            .with_legend(&[("mean", "mean"), ("band", "minimum to maximum")])
     }
 
     pub(super) fn line(title: &str, values: &[Option<f64>], top: f64) -> Self {
@@ -96,7 +96,7 @@ impl Plot {
         Self { unit, ..self }
     }
 
-    /// Says what the classes stand for.
+    /// Adds a legend: pairs of CSS class and label.
     pub(super) fn with_legend(self, legend: &[(&'static str, &'static str)]) -> Self {
         Self {
             legend: legend.to_vec(),
@@ -104,13 +104,13 @@ impl Plot {
         }
     }
 
-    /// The plot over this many seconds.
+    /// Renders the plot with a time axis of this many seconds.
     pub(super) fn over(self, seconds: u64) -> Markup {
         let ticks = [0, seconds / 2, seconds].map(clock);
         self.between(&ticks)
     }
 
-    /// The plot with these words below its left end, middle and right end.
+    /// Renders the plot with labels below its left end, middle and right end.
     pub(super) fn between(self, ticks: &[String; 3]) -> Markup {
         let top = match self.top {
             top if top < 1.0 => format!("{top:.2}"),
@@ -147,7 +147,7 @@ fn bar(class: &str, at: usize, y: f64, height: f64) -> Markup {
     }
 }
 
-/// Seconds as a clock shows them.
+/// Formats seconds as a clock does.
 pub(super) fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 {
@@ -157,7 +157,7 @@ pub(super) fn clock(seconds: u64) -> String {
     }
 }
 
-/// A line with gaps where nothing is known.
+/// A line, with gaps where values are unknown.
 fn line(values: &[Option<f64>], y: impl Fn(f64) -> f64) -> Markup {
     let mut data = String::new();
     let mut open = false;
@@ -172,7 +172,7 @@ fn line(values: &[Option<f64>], y: impl Fn(f64) -> f64) -> Markup {
     html! { path.mean d=(data) {} }
 }
 
-/// A value to end a scale with, at least this: few digits and zeros.
+/// Rounds a value up to an end of scale with few significant digits.
 fn nice(value: f64) -> f64 {
     let power = 10_f64.powf(value.max(1e-9).log10().floor());
     [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
@@ -182,7 +182,7 @@ fn nice(value: f64) -> f64 {
         .unwrap_or(value)
 }
 
-/// Height of a plot in its own units.
+/// Height of a plot in SVG units.
 const HEIGHT: f64 = 100.0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One mark for each frame, coloured by its outcome.
+//! The outcome strip: one mark per frame, coloured by outcome.
 
 use framegram_cli::numbers;
 use framegram_common::Statistics;
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::plot::clock;
 use crate::report::timeline::Timeline;
 
-/// The strip with its legend.
+/// The strip and its legend.
 pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> Markup {
     let letters = timeline.outcomes.chars();
     let marks: Vec<Outcome> = letters.filter_map(Outcome::of_letter).collect();
@@ -33,7 +33,7 @@ pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> Markup {
         section {
             h2 { "Every frame" }
             @if frames > 1 {
-                p { "A mark is " (frames) " frames, with the worst outcome of them." }
+                p { "A mark is " (frames) " frames, coloured by the worst outcome among them." }
             }
             (legend(&marks, timeline, statistics))
             div.strip {
@@ -47,7 +47,7 @@ pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> Markup {
     }
 }
 
-/// Marks a row: whole seconds, where there are some.
+/// Marks per row: a whole number of seconds, if rows are long enough.
 fn columns(marks: usize, a_second: Option<f64>) -> usize {
     let wanted = marks.div_ceil(MAX_ROWS).max(MIN_COLUMNS);
     let second = a_second
@@ -57,7 +57,7 @@ fn columns(marks: usize, a_second: Option<f64>) -> usize {
     wanted.div_ceil(second) * second
 }
 
-/// A row, in which neighbours of one outcome are one area.
+/// Renders a row. Neighbouring marks with the same outcome are one area.
 fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> Markup {
     let mut start = 0;
     let runs = row.chunk_by(|a, b| a == b).map(|run| {
@@ -84,7 +84,7 @@ fn svg(row: &[Outcome], columns: usize, first: u64, frames: u64) -> Markup {
     }
 }
 
-/// The outcomes there are, each with its number.
+/// The outcomes that occur, each with its count.
 fn legend(marks: &[Outcome], timeline: &Timeline, statistics: &Statistics) -> Markup {
     html! {
         p.legend {
@@ -102,13 +102,13 @@ fn legend(marks: &[Outcome], timeline: &Timeline, statistics: &Statistics) -> Ma
     }
 }
 
-/// More marks take too long to draw, and are too small to see.
+/// Upper bound on marks: more take too long to draw and are too small to see.
 const MAX_DRAWN: usize = 20_000;
 
-/// Rows of marks.
+/// Upper bound on rows.
 const MAX_ROWS: usize = 60;
 
-/// Marks a row at least: on a phone each has two pixels then.
+/// Minimum number of marks per row. On a phone, each mark is two pixels wide.
 const MIN_COLUMNS: usize = 150;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The figures themselves, with what each of them means.
+//! The tables of figures, each with its explanation.
 
 use framegram_cli::numbers::{bit_rate, count, percent};
 use framegram_common::Statistics;
@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::report::share;
 
-/// The few figures that matter most.
+/// The most important figures.
 pub(super) fn tiles(statistics: &Statistics) -> Markup {
     let frames = &statistics.frames;
     let packets = &statistics.packets;
@@ -33,7 +33,7 @@ pub(super) fn tiles(statistics: &Statistics) -> Markup {
                 }
             }
             div {
-                span { "delay, 95 of 100 within" }
+                span { "delay, 95th percentile" }
                 b { (delay.map_or("?".to_owned(), |delay| format!("{:.1} ms", delay.p95))) }
             }
         }
@@ -62,7 +62,7 @@ fn frames(statistics: &Statistics) -> Markup {
     rows.push((
         "unaccounted",
         frames.unaccounted,
-        "Captured, and in none of these rows: 0 if every frame is accounted for.",
+        "Captured, but in none of these rows; 0 if every frame is accounted for.",
     ));
     let about = "Each frame that the sender captured is in exactly one row.";
     counts("Frames", about, &rows)
@@ -83,19 +83,19 @@ fn packets(statistics: &Statistics) -> Markup {
             (
                 "lost on the way",
                 packets.lost,
-                "Nothing of it arrived, or only corrupt.",
+                "Not received, or received corrupt.",
             ),
             (
                 "dropped in the socket buffer",
                 packets.socket_dropped,
-                "By this machine's kernel, which counts them.",
+                "By the kernel's count.",
             ),
             (
                 "corrupt",
                 packets.corrupt,
-                "Datagrams that arrived with a checksum that does not hold.",
+                "Datagrams with a wrong checksum.",
             ),
-            ("duplicate", packets.duplicate, "Received again."),
+            ("duplicate", packets.duplicate, "Further copies received."),
             (
                 "reordered",
                 packets.reordered,
@@ -104,17 +104,17 @@ fn packets(statistics: &Statistics) -> Markup {
             (
                 "malformed",
                 packets.malformed,
-                "No packet of a known format.",
+                "Datagrams in no known format.",
             ),
             (
                 "could not be sent",
                 packets.send_errors,
-                "Refused by the sender's own system; not among those sent.",
+                "Rejected by the sender's operating system; not among those sent.",
             ),
             (
                 "foreign",
                 packets.foreign,
-                "Of another stream, or from an address that is not allowed.",
+                "From another stream, or from an address that is not allowed.",
             ),
         ],
     )
@@ -131,24 +131,24 @@ fn delays(statistics: &Statistics) -> Markup {
         (
             "encoded to sent",
             delays.encoded_to_sent,
-            "To the first datagram; measured by the sender.",
+            "Until the first datagram is sent; measured by the sender.",
         ),
         (
             "sent to complete",
             delays.sent_to_complete,
-            "First datagram sent to the frame being whole.",
+            "From the first datagram sent until the frame is complete.",
         ),
         (
             "complete to shown",
             delays.complete_to_shown,
             "In the viewer.",
         ),
-        ("capture to shown", statistics.delay(), "All of it."),
+        ("capture to shown", statistics.delay(), "The whole delay."),
         ("one way", delays.one_way, "Of each datagram (RFC 7679)."),
         (
             "jitter",
             statistics.jitter_distribution_ms,
-            "Transit time from packet to packet (RFC 3550).",
+            "Difference in transit time between packets (RFC 3550).",
         ),
     ];
     let known = rows
@@ -161,7 +161,7 @@ fn delays(statistics: &Statistics) -> Markup {
             section {
                 h2 { "Delays" }
                 table.wide {
-                    tr { th {} th { "50 %" } th { "95 %" } th { "99 %" } th { "most" } th {} }
+                    tr { th {} th { "50 %" } th { "95 %" } th { "99 %" } th { "max" } th {} }
                     @for (name, value, meaning) in known {
                         (row(name, &values(&value).map(|value| format!("{value:.2}")), meaning))
                     }
@@ -175,7 +175,7 @@ fn delays(statistics: &Statistics) -> Markup {
 fn path(statistics: &Statistics) -> Markup {
     let clock = statistics.clock.map(|clock| {
         if clock.shared {
-            return "one: both programs run on one machine".to_owned();
+            return "shared: both programs run on one machine".to_owned();
         }
         format!(
             "{:+.3} ± {:.3} ms, {:+.1} ± {:.1} ppm",

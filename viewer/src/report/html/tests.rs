@@ -8,7 +8,7 @@ use super::*;
 use crate::report::advice::Advice;
 use crate::report::timeline::{DelayBins, Spread};
 
-/// A stream of ten seconds with some of everything.
+/// A stream of ten seconds with frames of every kind.
 fn example() -> (Statistics, Timeline) {
     let mut statistics = Statistics {
         frames: Frames {
@@ -141,7 +141,7 @@ fn every_number_of_the_tables_is_that_of_the_json() {
         let row = format!("<th>{name}</th><td>{}</td>", count(number));
         assert!(page.contains(&row), "{row}");
     }
-    // What is not known is no zero.
+    // An unknown figure is not zero.
     assert!(page.contains("<th>late</th><td>?</td>"));
     assert!(page.contains("<td>21.00</td><td>48.50</td><td>60.00</td><td>71.25</td>"));
 }

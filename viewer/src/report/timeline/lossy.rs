@@ -3,34 +3,34 @@
 use framegram_common::stats::{FrameRecord, Outcome};
 use serde::Serialize;
 
-/// A frame of which chunks did not arrive as they were sent first.
+/// A frame with chunks that did not arrive when first sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LossyFrame {
-    /// The stream's number in 16 hexadecimal digits.
+    /// The stream number in 16 hexadecimal digits.
     pub stream: String,
-    /// The frame's number.
+    /// The frame number.
     pub frame: u64,
-    /// How many chunks; null if nothing of the frame arrived.
+    /// Number of such chunks; null if nothing of the frame arrived.
     pub chunks_lost: Option<u32>,
-    /// How the frame ended, as in `outcomes`.
+    /// The outcome, as in `outcomes`.
     pub outcome: &'static str,
 }
 
-/// Those frames, as far as there is room.
+/// A bounded list of such frames.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LossyFrames {
     pub(super) listed: Vec<LossyFrame>,
     pub(super) unlisted: u64,
 }
 
-/// The most frames that are listed: with a frame in ten, half a minute and
-/// more. The others are counted.
+/// Upper bound on listed frames: at least half a minute if one frame in ten is
+/// lossy. Further ones are only counted.
 pub const MAX_LOSSY_FRAMES: usize = 2048;
 
 impl LossyFrames {
     pub(super) fn record(&mut self, record: &FrameRecord) {
         let lost = record.chunks_lost.is_some_and(|chunks| chunks > 0);
-        // Of the end of a stream that was cut off, what was lost is unknown.
+        // Whether these frames were lost is unknown or does not count.
         let unknown = [Outcome::BeforeJoining, Outcome::TailUnknown].contains(&record.outcome);
         if unknown || !(lost || record.outcome.lacks_packets()) {
             return;

@@ -1,9 +1,9 @@
-//! The outcome of each frame, or of a few of them.
+//! The outcomes of all frames, reduced to a bounded number of letters.
 
 use framegram_common::stats::Outcome;
 
-/// The most places. When there are more frames, each place stands for twice as
-/// many; half an hour at 30 frames per second has a place for each.
+/// Upper bound on letters. If there are more frames, each letter covers twice as
+/// many. For half an hour at 30 frames per second, each frame has its own.
 pub(super) const MAX_PLACES: usize = 1 << 16;
 
 /// Outcomes in the order of frames.
@@ -11,7 +11,7 @@ pub(super) const MAX_PLACES: usize = 1 << 16;
 pub(super) struct OutcomeStrip {
     pub(super) frames_per_letter: u32,
     outcomes: Vec<Outcome>,
-    /// How many frames the last place has.
+    /// Number of frames that the last letter covers.
     filled: u32,
 }
 

@@ -5,8 +5,8 @@ use super::*;
 
 const START: Duration = Duration::from_secs(1_000_000);
 
-/// A frame of a stream with 25 of them a second, shown 40 ms after capture on
-/// a clock that is 7 s behind.
+/// A frame of a stream with 25 frames per second, shown 40 ms after capture on a
+/// clock that is 7 s behind.
 fn record(number: u64, outcome: Outcome) -> FrameRecord {
     let captured = START - Duration::from_secs(7) + Duration::from_millis(40 * number);
     let arrived = START + Duration::from_millis(40 * number + 30);
@@ -118,7 +118,7 @@ fn buckets_add_up_to_what_was_told_last_however_the_counts_fell() {
     for _ in 0..200 {
         let mut recorder = TimelineRecorder::default();
         let mut statistics = Statistics::default();
-        // Moments are joined on the way.
+        // Buckets are joined on the way.
         let mut now = START;
         for _ in 0..rng.u64(1..40) {
             now += Duration::from_secs(rng.u64(0..200));

@@ -1,4 +1,4 @@
-//! Pixels of the size of the window: a picture fitted in, text on top.
+//! The pixels of a window: a picture fitted into it, and text over it.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use noto_sans_mono_bitmap::{
 
 use crate::conceal::Stale;
 
-/// What is shown in a window, one word `0x00RRGGBB` a pixel.
+/// The content of a window, one word `0x00RRGGBB` per pixel.
 #[derive(Default)]
 pub(super) struct Canvas {
     pixels: Vec<u32>,
@@ -19,7 +19,7 @@ pub(super) struct Canvas {
     scaler: Scaler,
 }
 
-/// Where a panel of text stands.
+/// Position of a text panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     TopLeft,
@@ -32,7 +32,7 @@ impl Canvas {
         &self.pixels
     }
 
-    /// Takes the window's size; what was drawn is void.
+    /// Takes a new window size and discards the drawing.
     pub(super) fn resize(&mut self, width: usize, height: usize) {
         self.pixels.resize(width * height, BLACK);
         (self.width, self.height) = (width, height);
@@ -42,14 +42,14 @@ impl Canvas {
         self.pixels.fill(BACKGROUND);
     }
 
-    /// Draws the picture as large as fits, black beside it.
+    /// Draws the picture as large as it fits, with black borders.
     pub(super) fn draw_picture(&mut self, picture: &XrgbImage) {
         self.scaler
             .draw_centred(picture, &mut self.pixels, (self.width, self.height));
     }
 
-    /// Draws one of several pictures as large as fits into an area, with lines of
-    /// text below it; without a picture the lines alone. Dim is what is old.
+    /// Draws a picture as large as it fits into an area, with lines of text below
+    /// it. Without a picture, draws only the text. An outdated picture is dimmed.
     pub(super) fn draw_tile(
         &mut self,
         picture: Option<&XrgbImage>,
@@ -93,21 +93,20 @@ impl Canvas {
         }
     }
 
-    /// Takes the light from all that was drawn, so that text stands out.
+    /// Darkens the drawing, so that text stands out.
     pub(super) fn dim(&mut self) {
         for pixel in &mut self.pixels {
             *pixel = (*pixel >> 1) & 0x7f_7f7f;
         }
     }
 
-    /// Draws a line around what is stale in the picture of this size, as coded,
-    /// which is drawn as large as fits.
+    /// Outlines the stale areas of the picture, whose coded size is `coded`.
     pub(super) fn outline(&mut self, stale: &Stale, coded: (usize, usize)) {
         let area = fit(coded, (self.width, self.height));
         if area.width == 0 || area.height == 0 {
             return;
         }
-        // The first pixel of a column or row of the picture, and the last one.
+        // First and last pixel of a column or row of the picture.
         let column = |x: usize| area.x + x.min(coded.0) * area.width / coded.0;
         let row = |y: usize| area.y + y.min(coded.1) * area.height / coded.1;
         for unit in stale.units() {
@@ -135,8 +134,8 @@ impl Canvas {
         }
     }
 
-    /// Draws lines of text in a darkened box. Lines longer than the canvas is
-    /// wide go on below; a text higher than the canvas is cut.
+    /// Draws lines of text in a dark box. Lines wider than the canvas are
+    /// wrapped, and text higher than the canvas is cut off.
     pub(super) fn draw_panel(&mut self, place: Place, lines: &[String]) {
         let font = Font::for_panel(lines, self.width, self.height);
         let lines = wrap(lines, font.columns(self.width));
@@ -198,13 +197,13 @@ impl Canvas {
 /// A size of the built-in font.
 struct Font {
     height: RasterHeight,
-    /// Width of every letter in pixels.
+    /// Width of a character in pixels.
     advance: usize,
 }
 
 impl Font {
-    /// The largest size in keeping with the window in which the text needs no
-    /// wrapping, but never below what can be read.
+    /// The largest font that suits the window and needs no wrapping, but never
+    /// one too small to read.
     fn for_panel(lines: &[String], width: usize, height: usize) -> Self {
         let longest = lines.iter().map(|line| line.chars().count()).max();
         SIZES
@@ -244,7 +243,7 @@ impl Font {
     }
 }
 
-/// Breaks lines at spaces, and words that are longer than a line anywhere.
+/// Breaks lines at spaces, and words longer than a line anywhere.
 fn wrap(lines: &[String], columns: usize) -> Vec<String> {
     let mut wrapped = Vec::with_capacity(lines.len());
     for line in lines {
@@ -263,7 +262,7 @@ fn wrap(lines: &[String], columns: usize) -> Vec<String> {
     wrapped
 }
 
-/// `ink` of 255 parts of `over`, the rest of `under`.
+/// Blends two colours: `ink` / 255 of `over`, the rest of `under`.
 fn mix(under: u32, over: u32, ink: u32) -> u32 {
     let channel = |shift: u32| {
         let (a, b) = ((under >> shift) & 255, (over >> shift) & 255);
@@ -272,10 +271,10 @@ fn mix(under: u32, over: u32, ink: u32) -> u32 {
     channel(16) | channel(8) | channel(0)
 }
 
-/// At least this many lines of text fit into a window.
+/// Minimum number of text lines that fit into a window.
 const LINES_A_WINDOW: usize = 18;
 
-/// From the largest down.
+/// Font sizes, largest first.
 const SIZES: [RasterHeight; 4] = [
     RasterHeight::Size32,
     RasterHeight::Size24,
@@ -284,10 +283,11 @@ const SIZES: [RasterHeight; 4] = [
 ];
 
 const BLACK: u32 = 0;
-/// Behind text where there is no picture.
+/// Background of text without a picture.
 const BACKGROUND: u32 = 0x20_2428;
 const TEXT: u32 = 0xf0_f0f0;
-/// Around what is stale: seen on dark and bright, and seldom a colour of the picture.
+/// Outline of stale areas: visible on dark and bright ground, and rare in
+/// pictures.
 const OUTLINE: u32 = 0xff_a000;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What the keys of the window do.
+//! Keys of the window.
 
 use framegram_window::ESCAPE;
 
-/// What a key asks for.
+/// Command of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Quit,
@@ -11,33 +11,33 @@ pub(super) enum Command {
     Snapshot,
     Overlay,
     Help,
-    /// One of several senders, from 0.
+    /// Shows one sender alone; the first one is 0.
     Pick(usize),
-    /// All of them.
+    /// Shows all senders.
     Unpick,
 }
 
-/// The keys and what they do, as `h` lists them.
+/// List of keys, as `h` shows it.
 pub(super) const HELP: [&str; 6] = [
     "q, Esc   quit",
-    "f        fullscreen, and back",
-    "space    freeze, and go on",
+    "f        fullscreen on or off",
+    "space    freeze or continue",
     "s        write a snapshot",
-    "i        show figures, and stale areas",
+    "i        figures and stale areas on or off",
     "h        this list",
 ];
 
-/// The keys of a window with several senders.
+/// List of keys of a window with several senders.
 pub(super) const WALL_HELP: [&str; 6] = [
-    "1 to 9   one sender alone, and all again; or click it",
+    "1 to 9   this sender alone, or all again (or click it)",
     "0        all senders",
-    "f        fullscreen, and back",
-    "space    freeze, and go on",
+    "f        fullscreen on or off",
+    "space    freeze or continue",
     "h        this list",
     "q, Esc   quit",
 ];
 
-/// What a key asks for, by what it writes.
+/// The command of a key, by the character it produces.
 pub(super) fn command(key: char) -> Option<Command> {
     match key {
         'q' | ESCAPE => Some(Command::Quit),

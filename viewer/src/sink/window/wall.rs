@@ -1,4 +1,4 @@
-//! A window with several senders in tiles; one of them can be picked.
+//! A window with one tile per sender. One sender can be shown alone.
 
 use std::time::Duration;
 
@@ -10,40 +10,40 @@ use super::keys::{self, Command, WALL_HELP};
 use crate::report::live::Live;
 use crate::sink::Flow;
 
-/// What is to be told of the sender in a tile.
+/// State of the sender in a tile.
 pub(crate) struct Tile<'a> {
-    /// Its figures.
+    /// Its statistics.
     pub(crate) live: &'a Live,
-    /// It said bye.
+    /// Whether it said bye.
     pub(crate) ended: bool,
-    /// How long nothing has come of it.
+    /// Time since its last datagram.
     pub(crate) silence: Duration,
 }
 
-/// The window. Lives on the main thread.
+/// A window that shows several senders. Lives on the main thread.
 pub(crate) struct Wall {
     inner: framegram_window::Window,
     canvas: Canvas,
     faces: Vec<Face>,
     greeting: Vec<String>,
-    /// The one sender that is shown, large.
+    /// The sender that is shown alone.
     picked: Option<usize>,
     frozen: bool,
     help: bool,
     drawn: Drawn,
 }
 
-/// A sender's picture and what is written in it.
+/// Content of a tile: picture and text.
 #[derive(Default)]
 struct Face {
     picture: Option<XrgbImage>,
     lines: Vec<String>,
     dim: bool,
-    /// Whether it differs from what is on the screen.
+    /// Whether it changed since it was drawn.
     changed: bool,
 }
 
-/// What a drawing depends on, but the faces.
+/// Everything that determines a drawing, except the tiles.
 #[derive(Default, PartialEq)]
 struct Drawn {
     size: (usize, usize),
@@ -54,10 +54,11 @@ struct Drawn {
 }
 
 impl Wall {
-    /// Opens the window. `greeting` is what it says until a sender comes.
+    /// Opens the window with `greeting` as the text before the first sender
+    /// appears.
     ///
     /// # Errors
-    /// When there is no display.
+    /// If there is no display.
     pub(crate) fn open(greeting: Vec<String>) -> anyhow::Result<Self> {
         Ok(Self {
             inner: super::open((SIZE.0 as u32, SIZE.1 as u32))?,
@@ -71,12 +72,12 @@ impl Wall {
         })
     }
 
-    /// Its width and height in pixels.
+    /// Width and height in pixels.
     pub(crate) fn size(&self) -> (usize, usize) {
         self.inner.size()
     }
 
-    /// How large a sender's picture is seen.
+    /// Width and height of the area for a sender's picture.
     pub(crate) fn area(&mut self, place: usize) -> (usize, usize) {
         while self.faces.len() <= place {
             self.faces.push(Face::default());
@@ -88,7 +89,7 @@ impl Wall {
         (area.width, area.height)
     }
 
-    /// Takes a sender's picture.
+    /// Takes a new picture of a sender.
     pub(crate) fn put(&mut self, place: usize, picture: XrgbImage) {
         if let Some(face) = self.faces.get_mut(place).filter(|_| !self.frozen) {
             face.picture = Some(picture);
@@ -96,10 +97,11 @@ impl Wall {
         }
     }
 
-    /// Draws what has changed, hears keys and clicks, and says whether to go on.
+    /// Draws what has changed, handles keys and clicks, and returns whether to
+    /// continue.
     ///
     /// # Errors
-    /// When the window cannot be drawn in.
+    /// If drawing fails.
     pub(crate) fn tend(&mut self, tiles: &[Tile<'_>], all: &Live) -> anyhow::Result<Flow> {
         while self.faces.len() < tiles.len() {
             self.faces.push(Face::default());
@@ -133,7 +135,7 @@ impl Wall {
         Ok(Flow::Continue)
     }
 
-    /// Shows one sender alone; the same one again: all of them.
+    /// Shows one sender alone, or all senders if it was already alone.
     fn pick(&mut self, place: usize) {
         let other = place < self.faces.len() && self.picked != Some(place);
         self.picked = other.then_some(place);
@@ -198,7 +200,7 @@ impl Wall {
             self.canvas.draw_panel(Place::Centre, &lines);
         }
         if self.frozen {
-            let line = "frozen: press space to go on".to_owned();
+            let line = "frozen: press space to continue".to_owned();
             self.canvas.draw_panel(Place::BottomLeft, &[line]);
         }
         self.drawn = wanted;
@@ -206,14 +208,13 @@ impl Wall {
     }
 }
 
-/// Width and height at which a picture is seen in an area.
+/// Width and height of a picture fitted into an area.
 pub(crate) fn seen(picture: (usize, usize), area: (usize, usize)) -> (usize, usize) {
     let area = fit(picture, area);
     (area.width, area.height)
 }
 
-/// A picture of this size with all tiles in it, each with its sender's picture
-/// where there is one.
+/// One picture with all tiles.
 pub(crate) fn compose(
     pictures: &[Option<XrgbImage>],
     tiles: &[Tile<'_>],
@@ -233,7 +234,7 @@ pub(crate) fn compose(
     }
 }
 
-/// What is written in a tile: whose it is, and how it goes.
+/// Text of a tile: its sender, and a summary.
 fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
     let stream = &tile.live.statistics.stream;
     let wire = stream.wire.unwrap_or_default();
@@ -248,7 +249,7 @@ fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
     vec![name, state]
 }
 
-/// Where a tile of this many lies: rows of equal tiles, about as many as columns.
+/// Position of a tile: rows of equal tiles, about as many rows as columns.
 fn tile(place: usize, count: usize, (width, height): (usize, usize)) -> Area {
     let columns = (1..)
         .find(|columns| columns * columns >= count)
@@ -265,10 +266,10 @@ fn tile(place: usize, count: usize, (width, height): (usize, usize)) -> Area {
     }
 }
 
-/// The window's size at first.
+/// Initial size of the window.
 pub(crate) const SIZE: (usize, usize) = (1_280, 720);
 
-/// So long without a word is worth one.
+/// Silence that is reported in the tile.
 const SILENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
