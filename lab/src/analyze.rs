@@ -1,4 +1,4 @@
-//! The subcommand `analyze`: what the timecodes in a recording say.
+//! The subcommand `analyze`: reads the timecodes of a recording.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -20,12 +20,12 @@ use crate::args::Analyze;
 use crate::thresholds::Condition;
 use crate::timecode::{Meter, summary};
 
-/// Reads the recording to its end, and writes what its timecodes say to
-/// standard output and to the report. Frames on standard input count as seen
-/// when they arrive.
+/// Reads the recording to its end, and writes the figures of its timecodes to
+/// standard output and to the report. Frames on standard input count as seen when
+/// they arrive.
 ///
 /// # Errors
-/// When it cannot be read, has another format, or has no timecode.
+/// If the recording cannot be read, has another format or no timecode.
 pub fn run(args: &Analyze) -> anyhow::Result<()> {
     let threads = Threads::new(&Stop::new());
     let report = args.report.as_deref();
@@ -53,7 +53,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         let lines = [text.as_str(), CUT];
         for line in &lines[..1 + usize::from(is_cut)] {
             if args.report.as_deref() == Some(Path::new(STDIN)) {
-                // Nobody reading there is no reason to fail.
+                // Closed standard error is no reason to fail.
                 let _ = writeln!(io::stderr(), "{line}");
             } else {
                 writeln!(StandardOutput, "{line}")?;
@@ -67,7 +67,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         ..Statistics::default()
     };
     if let Some(report) = report {
-        // As one text: serde's errors hide that a pipe's reader has gone.
+        // Serialized to a string first: serde's errors hide a closed pipe.
         let text = serde_json::to_string_pretty(&ReportFile::new(&statistics))?;
         report.replace(|out| Ok(writeln!(out, "{text}")?))?;
     }
@@ -88,9 +88,9 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
 #[derive(Debug)]
 struct Recording {
     counts: TimecodeCounts,
-    /// It ended within a frame.
+    /// Whether it ended within a frame.
     is_cut: bool,
-    /// Why it was not read further.
+    /// Why reading stopped early.
     error: Option<anyhow::Error>,
 }
 
@@ -174,7 +174,8 @@ fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
     splitter.end();
     Recording {
         counts: meter.figures(),
-        // What comes only now has no end of its own.
+        // A JPEG that is complete only after the end of input has no end of its
+        // own.
         is_cut: error.is_none() && (splitter.next_jpeg().is_some() || splitter.broken() > broken),
         error,
     }
@@ -182,15 +183,15 @@ fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
 
 const CUT: &str = "The recording is cut off: its last frame is incomplete, and not counted.";
 
-/// Standard input or output on the command line.
+/// Name of standard input and output on the command line.
 const STDIN: &str = "-";
 
 const JPEG_START: &[u8] = &[0xFF, 0xD8, 0xFF];
 
-/// Bytes that tell the formats apart.
+/// Number of leading bytes that identify the format.
 const SNIFF: u64 = 10;
 
-/// Bytes read at once.
+/// Size of the read buffer in bytes.
 const READ: usize = 256 << 10;
 
 #[cfg(test)]

@@ -21,10 +21,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// Checks what clap cannot: no report overwrites its own input.
+    /// Makes the checks that clap cannot: a report must not overwrite the input.
     ///
     /// # Errors
-    /// A usage error, as clap's own.
+    /// A usage error in clap's format.
     pub fn check(self) -> Result<Self, clap::Error> {
         let (input, report) = match &self.command {
             Command::Analyze(args) => (Named::new("FILE", &args.recording), &args.report),

@@ -1,5 +1,5 @@
-//! Whether what was measured is what was done: a report beside the logs of
-//! the programs' `--impair-log`.
+//! The subcommand `check`: compares a report with the logs that the programs
+//! wrote with `--impair-log`.
 
 mod compare;
 mod events;
@@ -21,7 +21,7 @@ use self::report::Report;
 /// Compares, and writes a table to standard output unless `quiet`.
 ///
 /// # Errors
-/// Where something differs, or cannot be read.
+/// If a figure differs, or a file cannot be read.
 pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     let name = report.display();
     let report = Report::read(report)?;
@@ -48,7 +48,7 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     }
 }
 
-/// The whole report, and each stream that was followed.
+/// Compares the whole report, and each stream that the viewer followed.
 fn compare(report: &Report, logs: &ImpairLogs) -> anyhow::Result<Vec<(String, Comparison)>> {
     let mut compared = Vec::new();
     for account in &report.accounts {
@@ -103,5 +103,5 @@ fn write_table(out: &mut dyn Write, heading: &str, comparison: &Comparison) -> i
     Ok(())
 }
 
-/// Differences in words that are written; a screen of them says it all.
+/// Upper bound on differences that are printed: about one screen.
 const MOST_LINES: usize = 20;

@@ -1,6 +1,5 @@
-//! What the fuzzer runs on the laboratory's readers: one function a target, which
-//! takes any bytes and neither panics nor runs for ever. `common/fuzz` hands
-//! them to libFuzzer.
+//! Fuzz targets for the laboratory's readers. Each takes arbitrary bytes and must
+//! neither panic nor hang. `common/fuzz` runs them with libFuzzer.
 
 mod impairment;
 mod traces;
@@ -8,7 +7,7 @@ mod traces;
 /// Runs the target with this name.
 ///
 /// # Panics
-/// If there is none, or the bytes show a bug.
+/// If there is no such target, or the bytes reveal a bug.
 pub fn run(name: &str, bytes: &[u8]) {
     match name {
         "trace" => traces::run(bytes),
@@ -21,7 +20,7 @@ pub fn run(name: &str, bytes: &[u8]) {
 mod tests {
     use super::run;
 
-    /// Where the corpus is, from this crate's folder.
+    /// The corpus, relative to this crate's folder.
     const CORPUS: &str = "../common/fuzz/corpus";
 
     include!("../../common/fuzz/corpus.rs");

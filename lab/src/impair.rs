@@ -1,6 +1,6 @@
-//! An impaired link: what a network does to datagrams, seeded, with a true
-//! record of what it did. [`Link`] is one in virtual time, [`Stage`] one in
-//! front of a socket, [`ImpairedLinks`] are those of a program and their log.
+//! An impaired link: what a network does to datagrams, seeded, with an exact log.
+//! [`Link`] works in virtual time, [`Stage`] in front of a socket, and
+//! [`ImpairedLinks`] are the links of a program with their log.
 
 mod judge;
 mod links;
@@ -23,33 +23,33 @@ pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};
 /// What the link does to datagrams. The default does nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Impairment {
-    /// Chance that a datagram is lost, each by itself, 0 to 1.
+    /// Probability that a datagram is lost, independently of others, from 0 to 1.
     pub loss: f64,
-    /// Loss in bursts besides.
+    /// Loss in bursts, in addition to `loss`.
     pub bursts: Option<GilbertElliott>,
-    /// Time on the way.
+    /// One-way delay.
     pub delay: Duration,
-    /// Spread of that time: each datagram takes `delay` ± up to `jitter`,
-    /// evenly distributed, and may overtake another.
+    /// Jitter: the delay of each datagram varies by up to ± `jitter`, uniformly,
+    /// so that datagrams may overtake each other.
     pub jitter: Duration,
-    /// Chance that a datagram is held back by [`REORDER_BY`].
+    /// Probability that a datagram is held back by [`REORDER_BY`].
     pub reorder: f64,
-    /// Chance that a datagram arrives twice.
+    /// Probability that a datagram is duplicated.
     pub duplicate: f64,
-    /// Chance that one bit of a copy is flipped.
+    /// Probability that one bit of a copy is flipped.
     pub corrupt: f64,
-    /// Bits a second of UDP payload that the link carries.
+    /// Bottleneck in bits of UDP payload per second.
     pub rate: Option<u64>,
-    /// How long a datagram may wait for its turn where `rate` is set.
+    /// Longest queueing delay in front of the bottleneck.
     pub queue: Duration,
-    /// The largest datagram that passes, in bytes of UDP payload.
+    /// Largest datagram that passes, in bytes of UDP payload.
     pub mtu: Option<usize>,
-    /// The same seed does the same to the same datagrams.
+    /// Random seed. The same seed gives the same result for the same datagrams.
     pub seed: u64,
 }
 
 impl Impairment {
-    /// The longest that a datagram is on the way.
+    /// Upper bound on the time from sending to arrival.
     #[must_use]
     pub fn longest(&self) -> Duration {
         let held = if self.reorder > 0.0 {
@@ -61,15 +61,15 @@ impl Impairment {
     }
 }
 
-/// A two-state Markov chain stepped with every datagram, or in time: nothing
-/// is lost in the good state, everything in the bad one.
+/// A two-state Markov chain, stepped by each datagram or by time. The good state
+/// loses nothing, the bad one everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GilbertElliott {
-    /// Chance of turning bad at a step.
+    /// Probability per step of turning bad.
     pub p: f64,
-    /// Chance of turning good again.
+    /// Probability per step of turning good.
     pub r: f64,
-    /// Time from step to step; `None` steps with each datagram.
+    /// Time between steps; `None` steps once per datagram.
     pub step: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that does this.
+    /// A link with this impairment.
     #[must_use]
     pub fn new(impairment: Impairment) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Link {
         }
     }
 
-    /// Puts a datagram on the link and tells what becomes of it.
+    /// Sends a datagram. Returns what happens to it.
     pub fn send(&mut self, datagram: &[u8], now: Duration) -> Deed {
         let deed = self.judge.judge(datagram.len(), now);
         for passage in deed.passages.into_iter().flatten() {
@@ -126,8 +126,7 @@ impl Link {
     }
 }
 
-/// A datagram on its way; the earliest arrival first, and of two the one that
-/// was sent first.
+/// A datagram in transit, ordered by arrival, then by order of sending.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Travelling {
     arrives: Duration,

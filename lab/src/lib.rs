@@ -1,15 +1,16 @@
-//! The laboratory: what measures the protocol and is no part of it. The
-//! protocol crate does not know it.
+//! The laboratory: tools that measure the protocol without being part of it. The
+//! protocol crate does not know them.
 //!
-//! - [`impair`]: what a network does to datagrams, in virtual time or in front
-//!   of a socket, with a log of it.
-//! - [`check`]: whether a report says what was done on purpose.
-//! - [`trace`]: when which datagrams arrived, as a file.
-//! - [`what_if`]: a trace replayed with other settings; [`replay`] prints it.
-//! - [`timecode`]: a frame's number and time as a bar code in its corner;
+//! - [`impair`]: simulates an impaired network, in virtual time or in front of
+//!   a socket, and logs what it does.
+//! - [`check`]: compares a report with such logs.
+//! - [`trace`]: records which datagrams arrived when.
+//! - [`what_if`]: replays a trace with other settings; [`replay`] prints the
+//!   result.
+//! - [`timecode`]: number and time of a frame as a bar code in its corner;
 //!   [`analyze`] reads them from a recording.
 //! - [`tun`]: an impaired path below IP, between two hosts.
-//! - [`thresholds`]: figures that fail a run.
+//! - [`thresholds`]: conditions that make a run fail.
 
 pub mod analyze;
 pub mod args;

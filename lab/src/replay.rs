@@ -1,5 +1,5 @@
-//! The subcommand `what-if`: how many frames of a traced stream other settings would have
-//! saved, and at what cost.
+//! The subcommand `what-if`: how many more frames of a traced stream other
+//! settings would have delivered, and at what cost.
 
 mod report;
 mod table;
@@ -24,7 +24,7 @@ use self::table::Table;
 use crate::args::WhatIf;
 use crate::what_if::{Completeness, Prediction, Setting, TracedStream, replay};
 
-/// What was tried, and what came of it.
+/// A setting and its result.
 #[derive(Clone, Copy, Debug)]
 struct Tried {
     setting: Setting,
@@ -32,17 +32,17 @@ struct Tried {
 }
 
 impl Tried {
-    /// Frames whole beyond those of the base.
+    /// Number of complete frames beyond those of the base setting.
     fn saved(&self, base: u64) -> i64 {
         self.outcome.whole as i64 - base as i64
     }
 }
 
-/// Replays the trace with other settings, and writes to standard output what
-/// comes of it.
+/// Replays the trace with other settings, and writes the results to standard
+/// output.
 ///
 /// # Errors
-/// When it cannot be read, or there is nothing in it to be replayed.
+/// If the trace cannot be read or has nothing to replay.
 pub fn run(args: &WhatIf) -> anyhow::Result<()> {
     let path = args.trace.as_path();
     let piped = args.report.as_deref() == Some(Path::new("-"));
@@ -70,7 +70,7 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
     } else {
         Vec::new()
     };
-    // Only where the line can be redrawn.
+    // Progress needs a terminal, because the line is redrawn.
     let console = Console::new(args.quiet || !io::stderr().is_terminal());
     let outcomes = replay_all(&stream, &settings, seed, &console);
     let tried = settings.into_iter().zip(outcomes);
@@ -85,7 +85,7 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
         }
     }
     let write = |out: &mut dyn Write| {
-        // As one text: serde's errors hide that a pipe's reader has gone.
+        // Serialized to a string first: serde's errors hide a closed pipe.
         let report = Report::new(&stream, &tried, seed);
         Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
     };
@@ -97,7 +97,7 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replays all settings, on all processors.
+/// Replays all settings on all processors.
 fn replay_all(
     stream: &TracedStream,
     settings: &[Setting],
@@ -119,7 +119,7 @@ fn replay_all(
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        // One of them is this one.
+        // The current thread is one of the workers.
         (1..threads.min(settings.len())).for_each(|_| drop(scope.spawn(work)));
         work();
     });
@@ -129,7 +129,7 @@ fn replay_all(
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the trace tells.
+/// Describes the traced stream.
 fn introduction(stream: &TracedStream) -> Vec<String> {
     let (sent, lost) = stream.datagrams;
     let frames = stream.frames();
@@ -200,7 +200,7 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
     lines
 }
 
-/// A time of a few digits.
+/// A time with few digits.
 fn milliseconds(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1e3;
     if millis < 0.095 {

@@ -1,5 +1,4 @@
-//! Thresholds: conditions under which a run counts as failed, such as
-//! `shown<99%`.
+//! Thresholds: conditions that make a run fail, such as `shown<99%`.
 
 use std::str::FromStr;
 
@@ -7,18 +6,18 @@ use framegram_cli::errors::Failed;
 use framegram_common::Statistics;
 use framegram_common::stats::{Outcome, Packets, Percentiles};
 
-/// A condition, as a person typed it.
+/// A condition, as typed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     figure: Figure,
     comparison: Comparison,
     limit: f64,
-    /// Whether the limit is a share, from 0 to 1, and not a number.
+    /// Whether the limit is a share from 0 to 1 instead of a number.
     share: bool,
     text: String,
 }
 
-/// What can be compared.
+/// Figures that can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Figure {
     Shown,
@@ -33,7 +32,7 @@ enum Figure {
     Bitrate,
 }
 
-/// A point of a distribution.
+/// A quantile of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
     P50,
@@ -50,20 +49,20 @@ enum Comparison {
     AtLeast,
 }
 
-/// How the limit of a figure is typed.
+/// Notation of a figure's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A number, or a share in percent.
+    /// A number, or a percentage.
     Count,
-    /// A number of milliseconds, or with its unit.
+    /// Milliseconds, or a time with its unit.
     Time,
-    /// A number, or with k, M or G.
+    /// A number, optionally with k, M or G.
     Number,
 }
 
 impl Condition {
-    /// What is wrong, if the condition holds; a figure that is not known at
-    /// the end is wrong too.
+    /// Describes the failure if the condition holds, or if the figure is unknown
+    /// at the end.
     #[must_use]
     pub fn check(&self, statistics: &Statistics) -> Option<String> {
         let Some(value) = self.figure.value(statistics, self.share) else {
@@ -86,7 +85,7 @@ impl Condition {
         })
     }
 
-    /// Checks several.
+    /// Checks all conditions.
     pub fn check_all(conditions: &[Self], statistics: &Statistics) -> Result<(), Failed> {
         let failed: Vec<String> = conditions
             .iter()
@@ -165,12 +164,12 @@ impl Figure {
         }
     }
 
-    /// The figure; as a share of all frames whose end is known, or of all
+    /// The figure; as a share, of all frames with a known outcome or of all
     /// packets sent.
     fn value(self, statistics: &Statistics, share: bool) -> Option<f64> {
         let frames = &statistics.frames;
         let packets = &statistics.packets;
-        // Of a recording, the timecodes are all there is.
+        // A recording has no figures except those of its timecodes.
         let timecode = statistics
             .timecode
             .as_ref()
@@ -200,7 +199,7 @@ impl Figure {
             Self::Fps => return statistics.fps,
             Self::Bitrate => return statistics.bitrate_bps,
         };
-        // Of nothing, no share is good or bad.
+        // A share of zero frames or packets is unknown.
         let whole = whole.filter(|&whole| whole > 0)?;
         let part = part? as f64;
         let value = if share { part / whole as f64 } else { part };
@@ -214,8 +213,8 @@ impl Figure {
     }
 }
 
-/// The packets that a share is of: where no format tells how many were sent,
-/// those that are known.
+/// Number of packets that a share refers to. If the format does not tell how many
+/// were sent, all known packets.
 fn expected(packets: &Packets) -> Option<u64> {
     let known = [packets.received, packets.lost, packets.socket_dropped];
     packets
@@ -235,7 +234,7 @@ impl Point {
 }
 
 impl Kind {
-    /// The limit, and whether it is a share.
+    /// Parses the limit. Returns it, and whether it is a share.
     fn limit(self, text: &str) -> Result<(f64, bool), String> {
         let end = text
             .find(|c: char| !c.is_ascii_digit() && c != '.')

@@ -1,9 +1,9 @@
-//! A bar code in the corner of an image: which frame it is, and when it was
-//! taken. It goes where the pixels go, through any other program, so that it
-//! measures that program too.
+//! A bar code in the corner of an image, with the frame's number and capture
+//! time. It passes through any program together with the pixels, so it measures
+//! that program too.
 //!
-//! Knows planes of luma as bytes, and no image library. The code is two levels
-//! of grey, without colour:
+//! Works on luma planes as bytes and needs no image library. The code has two
+//! levels of grey and no colour:
 //!
 //! ```text
 //! one cell of white around it          W W W W W W
@@ -11,9 +11,10 @@
 //! 16 x 8 cells, a bit each (1: black)  W B . . B W
 //! ```
 //!
-//! The bits are 16 bytes, a row two of them, the first row on top, the highest
-//! bit left, alternate cells inverted like a chess board: number (4 bytes), time
-//! (5), clock (2), run (1), CRC-32C over these 12 (4), all big-endian.
+//! The cells are 16 bytes, two per row: number (4 bytes), time (5), clock (2),
+//! run (1), CRC-32C of these 12 (4), all big-endian. The first row is on top, the
+//! highest bit on the left, and every other cell is inverted, as on a chess
+//! board.
 
 pub(crate) mod meter;
 mod reader;
@@ -25,52 +26,52 @@ pub use tally::{Tally, summary};
 
 use std::time::Duration;
 
-/// What an image says of itself.
+/// The content of a timecode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timecode {
-    /// The frame's number, counted by the sender's encoder from 0; that of the
-    /// wire, as long as every frame could be encoded.
+    /// Frame number, counted by the sender's encoder from 0. It equals the number
+    /// on the wire as long as no frame fails to encode.
     pub number: u32,
-    /// When it was taken: microseconds of the sender's monotonic clock, the
-    /// lowest [`TIME_BITS`] of them.
+    /// Capture time in microseconds of the sender's monotonic clock, the lowest
+    /// [`TIME_BITS`] bits.
     pub micros: u64,
-    /// Whose clock that is ([`clock`]).
+    /// Identifies that clock ([`clock`]).
     pub clock: u16,
-    /// Tells one run of a sender from the next.
+    /// Distinguishes a run of the sender from the next one.
     pub run: u8,
 }
 
-/// Bits of a timecode's time: it begins again after 12 days.
+/// Bits of a timecode's time. It wraps after 12 days.
 pub const TIME_BITS: u32 = 40;
 
-/// Cells of the code from left to right, with frame and margin.
+/// Width of the code in cells, with frame and margin.
 pub const CELLS_ACROSS: usize = COLUMNS + 2 * EDGE;
 
-/// Cells of the code from top to bottom, with frame and margin.
+/// Height of the code in cells, with frame and margin.
 pub const CELLS_DOWN: usize = ROWS + 2 * EDGE;
 
 /// Width and height of the smallest image that holds a timecode, in pixels.
 pub const MIN_SIZE: (usize, usize) = (CELLS_ACROSS * MIN_CELL, CELLS_DOWN * MIN_CELL);
 
-/// The luma of black and of white cells: what survives being taken for the
-/// other range of values.
+/// Luma of black and of white cells. They survive conversion between limited and
+/// full range.
 pub const LEVELS: (u8, u8) = (16, 235);
 
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
-    /// From the left.
+    /// Left edge.
     pub x: usize,
-    /// From the top.
+    /// Top edge.
     pub y: usize,
-    /// Pixels across.
+    /// Width.
     pub width: usize,
-    /// Pixels down.
+    /// Height.
     pub height: usize,
 }
 
 impl Timecode {
-    /// The timecode of a frame taken at `captured` on this machine's clock.
+    /// The timecode of a frame captured at `captured` on this machine's clock.
     #[must_use]
     pub fn new(number: u64, captured: Duration, clock: u16, run: u8) -> Self {
         Self {
@@ -81,8 +82,8 @@ impl Timecode {
         }
     }
 
-    /// How long ago, at `now` on the same clock, the image was taken; `None`
-    /// where that is in the future or more than an hour ago.
+    /// Age of the image at `now` on the same clock; `None` if it was captured in
+    /// the future or more than an hour ago.
     #[must_use]
     pub fn age(&self, now: Duration) -> Option<Duration> {
         let micros = (now.as_micros() as u64).wrapping_sub(self.micros) & TIME_MASK;
@@ -90,9 +91,9 @@ impl Timecode {
         (age <= OLDEST).then_some(age)
     }
 
-    /// Draws the code into the upper left corner of an image of this size:
-    /// `fill` is called with areas within it and the luma they get. The first
-    /// covers all others. `false` where the image is too small for it.
+    /// Draws the code into the upper left corner of an image of this size. Calls
+    /// `fill` with areas and their luma; the first area covers all others.
+    /// Returns false if the image is too small.
     pub fn draw(&self, width: usize, height: usize, mut fill: impl FnMut(Area, u8)) -> bool {
         let Some(cell) = cell_size(width, height) else {
             return false;
@@ -117,9 +118,9 @@ impl Timecode {
         true
     }
 
-    /// Draws the code into a plane of luma, `stride` bytes from row to row.
-    /// `false`, and nothing drawn, where the image is too small for it or the
-    /// plane too short for its size.
+    /// Draws the code into a luma plane with `stride` bytes per row. Draws
+    /// nothing and returns false if the image is too small for the code or the
+    /// plane too short for the image.
     pub fn draw_luma(&self, plane: &mut [u8], stride: usize, width: usize, height: usize) -> bool {
         if !fits(plane.len(), stride, width, height) {
             return false;
@@ -157,30 +158,30 @@ impl Timecode {
     }
 }
 
-/// The side of a cell in pixels: a ninetieth of the image's shorter side, in
-/// steps of 4, so that the code ends where a JPEG's blocks of colour do. `None`
-/// where the code does not fit into the image.
+/// Side of a cell in pixels: a ninetieth of the image's shorter side, rounded
+/// down to a multiple of 4, so that the code ends at a border of JPEG blocks.
+/// `None` if the code does not fit.
 #[must_use]
 pub fn cell_size(width: usize, height: usize) -> Option<usize> {
     let cell = (width.min(height) / CELLS_IN_SIDE / 4 * 4).max(MIN_CELL);
     (CELLS_ACROSS * cell <= width && CELLS_DOWN * cell <= height).then_some(cell)
 }
 
-/// What tells this boot of this machine from others, in few bits: two programs
-/// that agree on it read one clock. `None` where the system does not tell.
+/// Identifies this boot of this machine in 16 bits. Programs with the same value
+/// use the same clock. `None` if the system does not tell.
 #[must_use]
 pub fn clock() -> Option<u16> {
     framegram_net::clock::clock_id(u64::from_be_bytes(*b"stamp\0\0\0")).map(|mark| mark as u16)
 }
 
-/// Whether the bit at this place is set, as it is drawn.
+/// Whether a cell is drawn black.
 fn bit(bytes: &[u8; BYTES], x: usize, y: usize) -> bool {
     let at = y * COLUMNS + x;
     let set = bytes[at / 8] >> (7 - at % 8) & 1 == 1;
     set != ((x + y) % 2 == 1)
 }
 
-/// Whether a plane of this many bytes holds such an image.
+/// Whether a plane of `len` bytes holds an image of this size.
 fn fits(len: usize, stride: usize, width: usize, height: usize) -> bool {
     let rows = height.saturating_sub(1).checked_mul(stride);
     let needed = rows.and_then(|rows| rows.checked_add(width));
@@ -190,24 +191,24 @@ fn fits(len: usize, stride: usize, width: usize, height: usize) -> bool {
 const COLUMNS: usize = 16;
 const ROWS: usize = 8;
 
-/// The margin and the frame, in cells.
+/// Width of margin and frame in cells.
 const EDGE: usize = 2;
 
 const BYTES: usize = COLUMNS * ROWS / 8;
 
-/// Bytes under the checksum.
+/// Bytes that the checksum covers.
 const CHECKED: usize = 12;
 
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
-/// An image older than this was not taken on the clock that it is held against.
+/// Older images were captured on a different clock.
 const OLDEST: Duration = Duration::from_secs(3600);
 
-/// Cells that the shorter side of an image would hold: at 360 rows a cell is 4
-/// pixels, which outlasts a JPEG of low quality and being halved.
+/// Number of cells along the shorter side of an image. At 360 rows, a cell is 4
+/// pixels, which survives low JPEG quality and scaling to half size.
 const CELLS_IN_SIDE: usize = 90;
 
-/// Smaller cells do not outlast a JPEG of low quality.
+/// Smaller cells do not survive low JPEG quality.
 const MIN_CELL: usize = 4;
 
 #[cfg(test)]

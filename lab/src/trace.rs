@@ -1,5 +1,5 @@
-//! A trace: when which datagrams came, how large they were and what became of
-//! them, never what was in them. Version 1 of its file.
+//! A trace: arrival time, size and verdict of each datagram, never its content. This
+//! is version 1 of the file format.
 //!
 //! ```text
 //! file    89 'F' 'G' 'T' 'R' 'A' 'C' 'E', version (1 byte: 1), blocks ...
@@ -7,17 +7,17 @@
 //! ```
 //!
 //! - Length and checksum are big-endian. The entries of a block are compressed
-//!   with DEFLATE (<https://www.rfc-editor.org/rfc/rfc1951>): at most
-//!   [`MAX_BLOCK`] bytes, each an [`Entry`] in postcard's format
+//!   with DEFLATE (<https://www.rfc-editor.org/rfc/rfc1951>). Uncompressed they
+//!   are at most [`MAX_BLOCK`] bytes, each an [`Entry`] in postcard's format
 //!   (<https://postcard.jamesmunns.com/wire-format>).
-//! - Times are microseconds. Times, numbers, counts and chunks are
-//!   differences from the previous ones of the block, which begins with zeros: a
-//!   block can be read by itself. For the time of sending stands the transit time,
-//!   arrival less sending. A difference of 64 bits is written as
-//!   `(n << 1) ^ (n >> 63)`.
-//! - What was lost has no entry: its number is missing between the others.
-//! - The last entry says why the trace ends there. A file without it was cut
-//!   off, and is read as far as it is whole.
+//! - Times are in microseconds. Times, numbers, counts and chunks are stored as
+//!   differences from the previous ones of the block, which starts from zeros, so
+//!   that each block can be read alone. Instead of the send time, the transit
+//!   time is stored: arrival minus send time. A difference of 64 bits is written
+//!   as `(n << 1) ^ (n >> 63)`.
+//! - Lost packets have no entry; their numbers are missing.
+//! - The last entry says why the trace ends. A file without it is incomplete,
+//!   and is read up to its last complete block.
 
 pub(crate) mod block;
 mod code;
@@ -40,108 +40,109 @@ pub const MAGIC: [u8; 8] = *b"\x89FGTRACE";
 /// The version that is written and read here.
 pub const VERSION: u8 = 1;
 
-/// The most bytes of entries in a block: what a reader keeps at once.
+/// Upper bound on the entries of a block in bytes, uncompressed. A reader keeps
+/// one block at a time.
 pub const MAX_BLOCK: usize = 64 << 10;
 
-/// One thing that happened. Times are microseconds on the viewer's clock,
-/// unless they are said to be the sender's.
+/// An event. Times are microseconds of the viewer's clock, unless stated
+/// otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// The viewer begins to listen.
+    /// The viewer starts to listen.
     Begin {
-        /// When.
+        /// Time.
         at: u64,
-        /// How long it waits for an incomplete frame, in microseconds.
+        /// Playout delay in microseconds.
         budget: u64,
-        /// Whether it asks for what is missing.
+        /// Whether the viewer sends NACKs.
         requests: bool,
-        /// Whether it shows whole frames only.
+        /// Whether the viewer shows complete frames only.
         strict: bool,
     },
-    /// From here on this stream is followed.
+    /// The viewer follows this stream from here on.
     Stream {
-        /// Its number.
+        /// Stream number.
         number: u64,
-        /// Its format.
+        /// Format of the datagrams.
         format: Format,
     },
-    /// The socket's buffer has dropped datagrams.
+    /// The socket buffer dropped datagrams.
     Drops {
-        /// When that was seen.
+        /// When the viewer noticed.
         at: u64,
-        /// How many since the socket was opened.
+        /// Total since the socket was opened.
         total: u64,
     },
     /// The outcome of a frame is settled.
     Frame {
-        /// Its number.
+        /// Frame number.
         number: u64,
-        /// What became of it.
+        /// Its outcome.
         outcome: stats::Outcome,
     },
-    /// A datagram came.
+    /// A datagram arrived.
     Datagram(Datagram),
     /// The trace ends here.
     End {
-        /// When.
+        /// Time.
         at: u64,
-        /// Why.
+        /// Reason.
         why: Why,
-        /// How many datagrams are in it.
+        /// Number of datagrams in the trace.
         datagrams: u64,
     },
 }
 
-/// A datagram that came.
+/// A datagram that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Datagram {
-    /// When.
+    /// Time of arrival.
     pub arrival: u64,
-    /// Bytes of UDP payload.
+    /// UDP payload in bytes.
     pub len: u32,
-    /// What became of it.
+    /// What the viewer did with it.
     pub disposition: Disposition,
-    /// What else is known of it.
+    /// What it contains.
     pub content: Content,
 }
 
-/// What became of a datagram that came.
+/// What the viewer did with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Disposition {
-    /// Taken.
+    /// Accepted.
     Received,
-    /// Its number had come before.
+    /// A duplicate.
     Duplicate,
-    /// Its checksum does not hold.
+    /// Discarded: wrong checksum.
     Corrupt,
-    /// Of another stream, or from an address that is not allowed.
+    /// Discarded: from another stream, or from an address that is not allowed.
     Foreign,
-    /// Nothing that is known.
+    /// Discarded: in no known format.
     Malformed,
 }
 
-/// What is known of a datagram.
+/// The content of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A packet of the stream, in the native format.
     Native {
-        /// Its number in its channel.
+        /// Packet number in its channel.
         number: u64,
-        /// When it was sent, on the sender's clock.
+        /// Send time on the sender's clock.
         sent: u64,
-        /// What it carries.
+        /// What the packet carries.
         body: Body,
     },
-    /// RTP of the stream.
+    /// An RTP packet of the stream.
     Rtp {
-        /// Its sequence number.
+        /// Sequence number.
         sequence: u16,
-        /// Its timestamp.
+        /// Timestamp.
         timestamp: u32,
-        /// Whether it ends a frame.
+        /// Marker bit: the packet ends a frame.
         marker: bool,
     },
-    /// RTCP, bare JPEG, and whatever is not of the stream.
+    /// RTCP, bare JPEG, and everything outside the stream.
     Other,
 }
 
@@ -150,41 +151,41 @@ pub enum Content {
 pub enum Body {
     /// A chunk, sent for the first time.
     Chunk(ChunkPlace),
-    /// A chunk, sent again.
+    /// A retransmission of a chunk.
     Retransmission(ChunkPlace),
     /// Parity.
     Parity,
-    /// Tables.
+    /// JPEG tables.
     Tables,
-    /// The sender's counts.
+    /// A sender report.
     SenderReport(Counts),
-    /// Its last counts.
+    /// The counts in the bye.
     SenderBye(Counts),
-    /// The answer to a report.
+    /// The answer to a receiver report.
     Echo {
-        /// The round trip that it shows, in microseconds.
+        /// RTT that it measures, in microseconds.
         rtt: u64,
     },
     /// The answer that proves the sender's address.
     Proof,
 }
 
-/// Which chunk of which frame.
+/// Identifies a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkPlace {
-    /// The frame's number.
+    /// Frame number.
     pub frame: u64,
-    /// The chunk's place in it.
+    /// Index of the chunk in its frame.
     pub index: u16,
-    /// Bytes of the whole frame.
+    /// Length of the frame in bytes.
     pub frame_len: u32,
-    /// Bytes of every chunk but the last.
+    /// Length of every chunk but the last, in bytes.
     pub size: u16,
-    /// When the picture was taken, on the sender's clock.
+    /// Capture time on the sender's clock.
     pub captured: u64,
 }
 
-/// The sender's counts that a trace keeps; as in
+/// Counts of a sender report, as in
 /// [`SenderReport`](framegram_common::wire::native::SenderReport).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -194,15 +195,15 @@ pub struct Counts {
     pub frames_sent: u64,
     /// Packets sent, by channel.
     pub packets: [u64; 3],
-    /// UDP payload of all of them.
+    /// UDP payload of all packets, in bytes.
     pub bytes: u64,
-    /// Bytes of the JPEGs of the frames sent.
+    /// JPEG bytes of the frames sent.
     pub jpeg_bytes: u64,
-    /// Microseconds from frame to frame; 0 where that is not known.
+    /// Frame interval in microseconds; 0 if unknown.
     pub interval: u32,
-    /// Microseconds for which frames are kept to be sent again.
+    /// Time for which frames are kept for retransmission, in microseconds.
     pub kept: u32,
-    /// Microseconds over which a frame's packets are spread.
+    /// Time over which the packets of a frame are spread, in microseconds.
     pub spread: u32,
 }
 
@@ -211,14 +212,14 @@ pub struct Counts {
 pub enum Why {
     /// The viewer ended.
     Over,
-    /// It was as large as it may be; the stream went on.
+    /// The file reached its size limit; the stream went on.
     Limit,
-    /// It could not be written as fast as datagrams came; the stream went on.
+    /// Writing could not keep up; the stream went on.
     Slow,
 }
 
 impl Body {
-    /// The channel of its packet.
+    /// The channel of the packet.
     #[must_use]
     pub fn channel(&self) -> Channel {
         match self {
@@ -234,7 +235,7 @@ impl Body {
 }
 
 impl ChunkPlace {
-    /// How many chunks the frame has.
+    /// Number of chunks of the frame.
     #[must_use]
     pub fn count(&self) -> usize {
         (self.frame_len as usize).div_ceil(usize::from(self.size))

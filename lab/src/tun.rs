@@ -1,6 +1,6 @@
-//! A path below IP: two TUN devices with impaired links between them. Whatever
-//! goes over IP goes over it, TCP as UDP. Sizes and rates of its impairments
-//! are those of IP packets.
+//! A path below IP: two TUN devices with impaired links between them. It carries
+//! all IP traffic, TCP as well as UDP. Sizes and rates of its impairments are
+//! those of IP packets.
 
 mod device;
 
@@ -15,10 +15,10 @@ use crate::impair::{Impairment, Stage};
 
 pub use device::Tun;
 
-/// Packets taken from a device in one go, so that the other gets its turn.
+/// Packets taken from a device at once, so that the other one gets its turn.
 const MOST_TAKEN: usize = 64;
 
-/// The path, until it is dropped.
+/// The path. Dropping it ends it.
 #[derive(Debug)]
 pub struct TunPath {
     stop: Arc<AtomicBool>,
@@ -27,11 +27,11 @@ pub struct TunPath {
 }
 
 impl TunPath {
-    /// Carries packets from `near` to `far` as `forward` says, and back as
-    /// `backward` says.
+    /// Carries packets from `near` to `far` with the impairment `forward`, and
+    /// back with `backward`.
     ///
     /// # Errors
-    /// Where the system has no thread or file descriptor left.
+    /// If no thread or file descriptor is available.
     pub fn start(
         near: Tun,
         far: Tun,
@@ -70,12 +70,12 @@ impl Drop for TunPath {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.waker.wake();
-        // What it failed of shows at its ends: nothing arrives.
+        // A failure shows at both ends: nothing arrives.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Takes what has come to one end, and hands what is due to the other.
+/// Takes packets from one device, and hands those that are due to the other.
 fn carry((from, stage): &mut (Tun, Stage<()>), to: &Tun, buffer: &mut [u8]) -> io::Result<()> {
     for _ in 0..MOST_TAKEN {
         let Some(len) = from.receive(buffer)? else {

@@ -1,23 +1,22 @@
-//! What would have become of a traced stream with other settings.
+//! Predicts the result of a traced stream with other settings.
 //!
-//! The real [`Sender`](framegram_common::Sender) and
-//! [`Receiver`](framegram_common::Receiver) are run in virtual time, with frames of the
-//! sizes and times of the trace, over a path that does what the traced one
-//! did. What is assumed of it:
+//! Runs the real [`Sender`](framegram_common::Sender) and
+//! [`Receiver`](framegram_common::Receiver) in virtual time, with frames of the
+//! traced sizes and times, over a path that behaves like the traced one. The
+//! assumptions:
 //!
-//! - A chunk that is sent when it was sent in the trace meets what it met there.
-//! - Where at least [`LEAST_RUN`] datagrams in a row were lost over
-//!   [`LEAST_OUTAGE`] or longer, the path was out: whatever is sent meanwhile
-//!   is lost, whatever is sent before or after is not lost by it.
-//! - Everything else, parity and retransmissions too, is lost by a chain of two
-//!   states, drawn with the seed, with the share of loss around that time and
-//!   the trace's mean length of runs; it takes as long on the way as one of
+//! - A chunk sent at the same time as in the trace has the same outcome.
+//! - At least [`LEAST_RUN`] consecutive datagrams lost over at least
+//!   [`LEAST_OUTAGE`] are an outage. It takes everything sent during it, and
+//!   nothing sent before or after.
+//! - All other packets, including parity and retransmissions, are lost by a
+//!   two-state chain with the given seed. It has the share of loss around that
+//!   time and the trace's mean run length. Each packet takes as long as one of
 //!   the datagrams just before it.
-//! - What goes back fares like that too.
-//! - The path does not mind what is sent: a queue that would have filled is
-//!   not known.
+//! - Feedback is lost and delayed in the same way.
+//! - The path does not depend on what is sent: queues never fill up.
 //!
-//! Contents are not known either, so only whole frames count.
+//! The content of frames is not known, so only complete frames count.
 
 mod drive;
 mod layout;
@@ -34,40 +33,40 @@ pub use traced_stream::{Completeness, TracedStream, TracedStreamError};
 
 use framegram_common::fec::Fec;
 
-/// The fewest datagrams lost in a row that can be an outage: fewer are chance.
+/// Minimum number of consecutive lost datagrams in an outage; fewer are chance.
 pub const LEAST_RUN: usize = 3;
 
-/// The shortest outage: longer than one step of the pacer.
+/// Minimum duration of an outage: longer than one step of the pacer.
 pub const LEAST_OUTAGE: Duration = Duration::from_millis(2);
 
-/// What is tried.
+/// The settings to try.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setting {
     /// Parity.
     pub fec: Fec,
-    /// The round trip of requests; `None` without them.
+    /// RTT of retransmissions; `None` without retransmission.
     pub requests: Option<Duration>,
-    /// How long an incomplete frame is waited for.
+    /// Playout delay.
     pub latency: Duration,
-    /// Whether a frame's datagrams are spread.
+    /// Whether the datagrams of a frame are spread over time.
     pub pace: bool,
 }
 
-/// What comes of it.
+/// The predicted result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prediction {
     /// Frames sent.
     pub frames: u64,
-    /// Of these, whole in time.
+    /// Frames that were complete in time.
     pub whole: u64,
-    /// UDP payload sent.
+    /// UDP payload sent, in bytes.
     pub bytes: u64,
-    /// Bytes of the JPEGs.
+    /// JPEG bytes of the frames.
     pub jpeg: u64,
 }
 
 impl Prediction {
-    /// Bytes sent for each byte of JPEG.
+    /// Bytes sent per byte of JPEG.
     #[must_use]
     pub fn overhead(&self) -> f64 {
         self.bytes as f64 / self.jpeg.max(1) as f64

@@ -1,4 +1,4 @@
-//! What was measured beside what was done.
+//! Compares what was measured with what was injected.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use framegram_common::stats::{Account, ChannelAccount, Outcome};
 use super::expected::{Expected, Frame, Packets};
 use super::report::{LossyFrame, Report, Timeline};
 
-/// A figure of both.
+/// A figure, measured and injected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Figure {
     pub(super) name: String,
@@ -15,19 +15,19 @@ pub(super) struct Figure {
     pub(super) injected: u64,
 }
 
-/// All that was compared of a stream, or of a report.
+/// The comparison of a stream or of a whole report.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
-    /// What a person sees.
+    /// Figures for the table.
     pub(super) figures: Vec<Figure>,
-    /// Other differences, in words.
+    /// Other differences, as text.
     pub(super) differences: Vec<String>,
     /// What was not compared, and why.
     pub(super) notes: Vec<String>,
 }
 
 impl Comparison {
-    /// Of one stream.
+    /// Compares one stream.
     pub(super) fn of_stream(account: &Account, expected: &Expected, report: &Report) -> Self {
         let mut all = Self::default();
         let shared = report.shared_drops();
@@ -72,7 +72,7 @@ impl Comparison {
         all
     }
 
-    /// How many figures differ.
+    /// Number of figures that differ.
     pub(super) fn differing(&self) -> usize {
         let figures = self.figures.iter();
         figures.filter(|it| it.measured != it.injected).count() + self.differences.len()
@@ -93,8 +93,8 @@ impl Comparison {
                 "lost before they came to the viewer, and counted as lost: {absent} packets"
             ));
         }
-        // The viewer's log cannot tell what its socket dropped from what never
-        // came to the machine.
+        // The viewer's log cannot distinguish socket drops from packets that
+        // never reached the machine.
         let named = sum(|it| it.send_errors);
         let (others, dropped) = if expected.behind_socket {
             let unnamed = account.send_errors.saturating_sub(named);
@@ -179,7 +179,7 @@ impl Comparison {
         }
     }
 
-    /// A figure that a person sees.
+    /// Adds a figure to the table.
     fn show(&mut self, name: &str, measured: u64, injected: u64) {
         self.figures.push(Figure {
             name: name.to_owned(),
@@ -188,7 +188,7 @@ impl Comparison {
         });
     }
 
-    /// A figure that is reported only if it differs.
+    /// Compares a figure that is printed only if it differs.
     pub(super) fn demand(&mut self, name: &str, measured: u64, injected: u64) {
         if measured != injected {
             self.differences.push(format!(
@@ -198,7 +198,8 @@ impl Comparison {
     }
 }
 
-/// How a frame that is listed, or is not, differs from what was done to it.
+/// Describes how the report of a frame, or its absence, differs from what was
+/// injected.
 fn differs(
     frame: &Frame,
     listed: Option<&LossyFrame>,

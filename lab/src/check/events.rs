@@ -1,4 +1,4 @@
-//! What the logs say was done, stream by stream.
+//! Reads the logs into events, stream by stream.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,30 +13,31 @@ use framegram_common::wire::native::{Channel, NO_DESTINATION};
 /// The events of all logs.
 #[derive(Debug, Default)]
 pub(super) struct ImpairLogs {
-    /// Who did what, a line for each log.
+    /// Side and impairment of each log.
     pub(super) injected: Vec<String>,
-    /// By stream and destination.
+    /// Events by stream and destination.
     streams: BTreeMap<(u64, u16), Sides>,
-    /// Datagrams in the viewer's log that name no packet, corrupt ones perhaps.
+    /// Datagrams in the viewer's log that name no packet; some may be corrupt
+    /// packets.
     pub(super) unnamed: u64,
     rows: u64,
 }
 
-/// The events of one stream, at either side.
+/// The events of one stream, by the side that logged them.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
     pub(super) sender: Vec<Event>,
     pub(super) viewer: Vec<Event>,
 }
 
-/// What was done to a copy of a packet.
+/// What happened to one copy of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
     pub(super) channel: Channel,
     pub(super) number: u64,
     pub(super) place: Option<Place>,
     pub(super) kind: Kind,
-    /// When it was handed on, in nanoseconds.
+    /// When it was handed on, in nanoseconds of the logging program's clock.
     pub(super) due: u64,
 }
 
@@ -46,15 +47,15 @@ pub(super) enum Kind {
     Corrupt,
     /// Not handed on.
     Dropped,
-    /// Handed on, and refused by the sender's system.
+    /// Handed on, but rejected by the sender's operating system.
     SendError,
 }
 
 impl ImpairLogs {
-    /// Reads them all.
+    /// Reads all logs.
     ///
     /// # Errors
-    /// One line that says which of them cannot be read, and why.
+    /// If a log cannot be read; the error names it.
     pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let mut logs = Self::default();
         for path in paths {
@@ -64,12 +65,12 @@ impl ImpairLogs {
         Ok(logs)
     }
 
-    /// What was done to what this viewer was sent of a stream.
+    /// The events of the packets that one viewer was sent of a stream.
     pub(super) fn of(&self, stream: u64, destination: u16) -> Option<&Sides> {
         self.streams.get(&(stream, destination))
     }
 
-    /// The streams that they name.
+    /// The streams that the logs name.
     pub(super) fn streams(&self) -> impl Iterator<Item = u64> {
         self.streams.keys().map(|(stream, _)| *stream)
     }
@@ -112,7 +113,7 @@ impl ImpairLogs {
     }
 }
 
-/// What a row says, if it names a packet of a stream.
+/// The event in a row, if the row names a packet of a stream.
 fn event(row: &Row) -> Option<((u64, u16), Event)> {
     let name = row.name.filter(|name| name.destination != NO_DESTINATION)?;
     let kind = match row.act {
@@ -134,5 +135,6 @@ fn event(row: &Row) -> Option<((u64, u16), Event)> {
     Some(((name.stream, name.destination), event))
 }
 
-/// An hour and a half at 3,000 datagrams a second: 700 MB in memory.
+/// Upper bound on rows: an hour and a half at 3,000 datagrams per second, 700 MB
+/// in memory.
 const MAX_ROWS: u64 = 1 << 24;

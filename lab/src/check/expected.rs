@@ -1,5 +1,5 @@
-//! What a viewer that makes no mistake would have counted of a stream, from
-//! the logs alone.
+//! Computes, from the logs alone, what a viewer without errors would have counted
+//! of a stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
@@ -10,40 +10,41 @@ use framegram_common::wire::native::Channel;
 
 use super::events::{Event, Kind, Sides};
 
-/// The counts of one stream, over what its viewer is accountable for.
+/// Expected counts of one stream, over the viewer's range of packets.
 #[derive(Debug)]
 pub(super) struct Expected {
-    /// By channel, in the order of [`Channel::ALL`].
+    /// Packets by channel, in the order of [`Channel::ALL`].
     pub(super) packets: [Packets; 3],
-    /// Corrupt datagrams: the viewer may or may not have counted those before the
-    /// first and after the last packet that arrived.
+    /// Number of corrupt datagrams. The range is wider than one value if some
+    /// were sent before the first or after the last packet that arrived: the
+    /// viewer may have counted them or not.
     pub(super) corrupt: RangeInclusive<u64>,
-    /// Frames all of whose chunks were sent in the compared range, by number.
+    /// Frames whose chunks were all sent in the compared range, by number.
     pub(super) frames: BTreeMap<u32, Frame>,
     /// Frames in the compared range that a log names.
     pub(super) seen: u64,
-    /// Media packets of which no log says what they carried.
+    /// Media packets whose content no log knows.
     pub(super) unplaced: u64,
-    /// Packets sent before and after the compared range.
+    /// Packets sent before the compared range, and after it.
     pub(super) outside: [u64; 2],
-    /// Whether the viewer's own log is among them.
+    /// Whether a log of the viewer is included.
     pub(super) behind_socket: bool,
-    /// Whether every packet was handed on once or not at all, intact.
+    /// Whether no packet was duplicated or corrupted.
     pub(super) plain: bool,
 }
 
-/// Packets of a channel.
+/// Packet counts of one channel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packets {
-    /// That the viewer is accountable for.
+    /// Packets in the viewer's range.
     pub(super) sent: u64,
     pub(super) received: u64,
-    /// Lost or corrupted by what was injected.
+    /// Lost or corrupted by the impairment.
     pub(super) lost: u64,
     pub(super) duplicate: u64,
     pub(super) reordered: u64,
     pub(super) send_errors: u64,
-    /// Never in the log: lost before they came there.
+    /// Not in the log: lost before they reached the logging program.
     pub(super) absent: u64,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct Packets {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) chunks: u16,
-    /// Chunks that did not arrive as they were sent first.
+    /// Chunks that did not arrive when first sent.
     pub(super) lost: u16,
 }
 
@@ -61,15 +62,15 @@ struct Packet {
     place: Option<Place>,
     arrived: bool,
     send_error: bool,
-    /// It was handed on intact, while the viewer did not listen.
+    /// Handed on intact while the viewer was not listening.
     missed: bool,
 }
 
 type Numbered = BTreeMap<u64, Packet>;
 
 impl Expected {
-    /// Replays the events. `unnamed` datagrams in the viewer's log may have been
-    /// corrupt ones of this stream.
+    /// Replays the events. `unnamed` datagrams of the viewer's log may be corrupt
+    /// packets of this stream.
     pub(super) fn new(sides: &Sides, account: &Account, unnamed: u64) -> Self {
         let behind_socket = !sides.viewer.is_empty();
         let (events, window) = if behind_socket {
@@ -91,7 +92,8 @@ impl Expected {
         let mut highest = [None; 3];
         let (mut corrupt, mut corrupt_outside) = (0, unnamed);
         let mut followed = false;
-        // A frame sent just before joining may have come whole by retransmission.
+        // A retransmission may complete a frame that was sent just before
+        // joining.
         let mut frames = BTreeSet::new();
         for (index, event) in events.iter().enumerate() {
             let channel = event.channel as usize;
@@ -103,7 +105,7 @@ impl Expected {
                 corrupt += u64::from(inside);
                 corrupt_outside += u64::from(!inside);
             }
-            // What was sent before joining does not count, whenever it comes.
+            // Packets sent before joining never count, even if they arrive later.
             let joined = account.channels.get(channel).map_or(0, |own| own.first);
             if event.number < joined {
                 expected.outside[0] += u64::from(event.kind != Kind::Dropped);
@@ -120,7 +122,8 @@ impl Expected {
                 Kind::Intact if packet.arrived => expected.packets[channel].duplicate += 1,
                 Kind::Intact => {
                     packet.arrived = true;
-                    // A stream is followed from its first media or parity on.
+                    // A stream is followed from its first media or repair packet
+                    // on.
                     followed |= event.channel != Channel::Control;
                     let counts = &mut expected.packets[channel];
                     counts.received += 1;
@@ -185,7 +188,7 @@ impl Expected {
     }
 }
 
-/// What the sender's log names and the viewer's does not.
+/// Adds packets that the sender's log names and the viewer's does not.
 fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Event]) {
     let mut before = <[Numbered; 3]>::default();
     for event in sender {
@@ -200,7 +203,8 @@ fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Event]) {
         for (number, packet) in before {
             match known.get_mut(&number) {
                 Some(known) => known.place = known.place.or(packet.place),
-                // What was handed on, and never came, was not lost on purpose.
+                // Handed on by the sender but never received: not lost by the
+                // impairment.
                 None if packet.arrived => {}
                 None => {
                     known.insert(number, packet);
@@ -210,17 +214,17 @@ fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Event]) {
     }
 }
 
-/// Which events the viewer can have noticed: those after it joined, and before it
-/// left or followed another stream.
+/// The events that the viewer can have noticed: those after it joined and before
+/// it left or followed another stream.
 struct Window {
-    /// By when they were due.
+    /// Limits by the time of handing on.
     times: (u64, u64),
-    /// By their place in the log.
+    /// Limits by position in the log.
     places: (usize, usize),
 }
 
 impl Window {
-    /// Of the viewer's own log, which has its clock.
+    /// The window in the viewer's own log, which uses the viewer's clock.
     fn by_time(account: &Account) -> Self {
         Self {
             times: (account.since_ns, account.until_ns.unwrap_or(u64::MAX)),
@@ -228,8 +232,8 @@ impl Window {
         }
     }
 
-    /// Of the sender's log, whose clock may be another: from the packet that
-    /// arrived first to the one that arrived last.
+    /// The window in the sender's log, whose clock may differ: from the packet
+    /// that arrived first to the one that arrived last.
     fn by_packets(events: &[Event], account: &Account) -> Self {
         let is_it = |arrived: &Arrived, event: &Event| {
             let same = event.channel.name() == arrived.channel && event.number == arrived.number;

@@ -1,5 +1,5 @@
-//! Whether the figures of a report add up: each count of packets and frames is
-//! told several times, and one of them was compared with the logs.
+//! Checks that the figures of a report add up. Counts of packets and frames occur
+//! several times in a report, and one of them was compared with the logs.
 
 use framegram_common::stats::Outcome;
 
@@ -7,7 +7,7 @@ use super::compare::Comparison;
 use super::report::{Report, Timeline};
 
 impl Comparison {
-    /// Of a report, whose figures are the sums of its accounts.
+    /// Checks a report, whose figures must be the sums of its accounts.
     pub(super) fn of_report(report: &Report) -> Self {
         let mut all = Self::default();
         let accounts = &report.accounts;
@@ -33,12 +33,12 @@ impl Comparison {
             ("socket_dropped", dropped + shared),
         ];
         for (name, sum) in sums {
-            // Without a sender report, what was sent is unknown.
+            // Without a sender report, the number of packets sent is unknown.
             if let Some(measured) = report.packets(name) {
                 all.demand(&format!("packets.{name}"), measured, sum);
             }
         }
-        // Frames that were not sent are those of the encoder, too.
+        // The outcome `not_sent` also includes frames that could not be encoded.
         if send_errors == 0 {
             let frames = accounts.iter();
             let frames = frames.map(|it| it.end_frame.saturating_sub(it.first_frame));
@@ -53,8 +53,8 @@ impl Comparison {
         all
     }
 
-    /// The pattern of loss is that of the media packets, all of which are
-    /// compared with the log.
+    /// The loss pattern must cover the media packets, all of which are compared
+    /// with the log.
     fn demand_pattern(&mut self, report: &Report) {
         let Some(pattern) = &report.loss_pattern else {
             return;
@@ -67,7 +67,7 @@ impl Comparison {
         self.demand("loss_pattern.lost", pattern.lost, missing);
     }
 
-    /// Frames are counted by their outcomes.
+    /// Frame counts must equal the sums of outcomes.
     fn demand_frames(&mut self, report: &Report) {
         let unsent = unsent(report);
         let own = report.outcomes(|it| is_own(it) && it != Outcome::NotSent) + unsent;
@@ -103,12 +103,13 @@ impl Comparison {
         }
     }
 
-    /// Frames have letters, and are listed, by their outcomes.
+    /// The timeline must have as many letters and list as many frames as outcomes
+    /// tell.
     fn demand_timeline(&mut self, report: &Report, timeline: &Timeline) {
         for outcome in Outcome::all() {
             let key = outcome.key();
             let counted = match outcome {
-                // Of these only some have a number, or a letter.
+                // Only some of these frames have a number, and so a letter.
                 Outcome::NotSent => unsent(report),
                 Outcome::BeforeJoining | Outcome::Replaced => continue,
                 _ => report.outcomes(|it| it == outcome),
@@ -128,12 +129,12 @@ impl Comparison {
     }
 }
 
-/// Whether a viewer is accountable for frames that ended so.
+/// Whether frames with this outcome are in the viewer's counts.
 fn is_own(outcome: Outcome) -> bool {
     !matches!(outcome, Outcome::BeforeJoining | Outcome::Replaced)
 }
 
-/// Frames that have a number, and were refused by the sender's system.
+/// Frames with a number that the sender's operating system rejected.
 fn unsent(report: &Report) -> u64 {
     let unnumbered = report.frames("not_sent").unwrap_or(0);
     let all = report.outcomes(|it| it == Outcome::NotSent);

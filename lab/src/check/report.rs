@@ -1,4 +1,4 @@
-//! What of a report is compared.
+//! The parts of a report that are compared.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) struct Report {
     #[serde(default)]
     pub(super) accounts: Vec<Account>,
     pub(super) timeline: Option<Timeline>,
-    /// Several at one socket, each by itself.
+    /// The statistics of each sender, if there were several.
     senders: Option<IgnoredAny>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Stream {
     pub(super) followed: u64,
 }
 
-/// Every frame by its letter, and those that lost chunks.
+/// The letters of all frames, and the list of lossy frames.
 #[derive(Debug, Deserialize)]
 pub(super) struct Timeline {
     #[serde(default)]
@@ -59,10 +59,10 @@ pub(super) struct LossyFrame {
 }
 
 impl Report {
-    /// Reads a viewer's report of the native format.
+    /// Reads a viewer's report on the native format.
     ///
     /// # Errors
-    /// One line that says why it is none.
+    /// If it is not such a report.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = read_text(path, MAX_REPORT)?;
         Self::parse(&text).with_context(|| format!("cannot check {}", path.display()))
@@ -95,25 +95,25 @@ impl Report {
         Ok(report)
     }
 
-    /// A sum of the whole report, such as `lost` of `packets`.
+    /// A packet count of the whole report, such as `lost`.
     pub(super) fn packets(&self, name: &str) -> Option<u64> {
         self.packets.get(name).copied().flatten()
     }
 
-    /// A count of frames, such as `shown`.
+    /// A frame count, such as `shown`.
     pub(super) fn frames(&self, name: &str) -> Option<u64> {
         self.frames.get(name).copied().flatten()
     }
 
-    /// How many frames ended as `which` says.
+    /// Number of frames whose outcome `which` selects.
     pub(super) fn outcomes(&self, which: impl Fn(Outcome) -> bool) -> u64 {
         let outcomes = Outcome::all().filter(|outcome| which(*outcome));
         let counts = outcomes.filter_map(|outcome| self.outcomes.get(outcome.key())?.as_ref());
         counts.map(|count| (*count).min(MOST)).sum()
     }
 
-    /// What the socket of several senders dropped: no account knows whose it
-    /// was, and each counts it as lost.
+    /// Datagrams dropped in the socket that several senders share. They belong to
+    /// no account; each account counts its own as lost.
     pub(super) fn shared_drops(&self) -> u64 {
         let dropped = self.packets("socket_dropped").unwrap_or(0).min(MOST);
         let known: u64 = self.accounts.iter().map(|it| it.socket_dropped).sum();
@@ -124,7 +124,7 @@ impl Report {
     }
 }
 
-/// Whether an account's numbers go forward, and are none that no stream comes to.
+/// Whether an account's numbers are ordered and plausible.
 fn is_possible(account: &Account) -> bool {
     let forward = |first: u64, end: u64| first <= end && end <= MOST;
     let few = |counts: &[u64]| counts.iter().all(|count| *count <= MOST);
@@ -138,10 +138,10 @@ fn is_possible(account: &Account) -> bool {
         && it.channels.iter().all(channel)
 }
 
-/// No stream counts so far; above it sums could overflow.
+/// Upper bound on plausible numbers. Above it, sums could overflow.
 const MOST: u64 = 1 << 48;
 
-/// The longest report that is read, in bytes: far more than one ever has.
+/// Upper bound on the size of a report in bytes: far more than any report has.
 const MAX_REPORT: u64 = 64 << 20;
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! What people type, and files that they name: an impairment, and its log.
+//! Input from users: impairments and their logs.
 
 use std::time::Duration;
 
 use crate::impair::{Impairment, LogReader, Row, Stage};
 
-/// The first line as an impairment, done to the rest; and all of it as a log.
+/// Applies the first line as an impairment to the rest, and reads all bytes as a
+/// log.
 pub(super) fn run(bytes: &[u8]) {
     let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
     let first = lines.next().and_then(|line| std::str::from_utf8(line).ok());

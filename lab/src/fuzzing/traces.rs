@@ -1,4 +1,4 @@
-//! Traces from anywhere.
+//! Trace files from untrusted sources.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use framegram_common::fec::Fec;
 use crate::trace::{Entry, MAX_BLOCK, Reader, block};
 use crate::what_if::{Setting, TracedStream, replay};
 
-/// A file as it is; and its bytes as the entries of a block whose checksum is
-/// true.
+/// Reads the bytes as a file, and as the entries of a block with a correct
+/// checksum.
 pub(super) fn run(bytes: &[u8]) {
     let entries = read(bytes);
-    // However well a block is compressed.
+    // Holds for any degree of compression.
     assert!(entries.len() <= bytes.len().saturating_mul(MAX_BLOCK));
     let mut file = block::head();
     block::put(bytes, &mut file);
     let entries = read(&file);
-    // What was read survives the file.
+    // What was read must survive a round trip through a file.
     let mut file = block::head();
     for some in entries.chunks(100) {
         block::put(&block::entries(some), &mut file);
@@ -25,7 +25,7 @@ pub(super) fn run(bytes: &[u8]) {
     let Ok(stream) = TracedStream::read(&file[..]) else {
         return;
     };
-    // What is long is only more of the same.
+    // Long streams only repeat the same work.
     if stream.frames() <= 50 && stream.datagrams.0 <= 500 && stream.duration <= LONGEST {
         let setting = Setting {
             fec: Fec::Auto,
@@ -45,5 +45,5 @@ fn read(file: &[u8]) -> Vec<Entry> {
     std::iter::from_fn(|| reader.next_entry().ok().flatten()).collect()
 }
 
-/// The longest stream that is replayed.
+/// Longest stream that is replayed.
 const LONGEST: Duration = Duration::from_secs(10);

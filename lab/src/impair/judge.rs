@@ -1,4 +1,4 @@
-//! Who decides what becomes of a datagram.
+//! Decides, from a seeded random number generator, what happens to a datagram.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use fastrand::Rng;
 
 use super::Impairment;
 
-/// What was done to one datagram.
+/// What happens to one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deed {
-    /// Why it did not arrive at all.
+    /// Why no copy arrives.
     pub dropped: Option<Drop>,
-    /// How many copies arrived unharmed.
+    /// Number of intact copies that arrive.
     pub intact: u8,
-    /// How many copies arrived with a bit flipped.
+    /// Number of copies that arrive with a flipped bit.
     pub corrupt: u8,
-    /// Each copy, in the order of their making.
+    /// Each copy that arrives, in the order of creation.
     pub passages: [Option<Passage>; 2],
 }
 
-/// Why a datagram did not arrive.
+/// Why a datagram is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drop {
-    /// By chance.
+    /// Independent loss.
     Loss,
-    /// In a burst.
+    /// Loss in a burst.
     Burst,
-    /// The queue before the rate limit was full.
+    /// The queue in front of the bottleneck is full.
     Queue,
-    /// Larger than the link carries.
+    /// It is larger than the MTU.
     Mtu,
 }
 
-/// One copy of a datagram that arrives.
+/// A copy of a datagram that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// When.
+    /// Time of arrival.
     pub arrives: Duration,
-    /// The bit of it that is flipped.
+    /// Index of the flipped bit.
     pub flipped: Option<usize>,
 }
 
 impl Passage {
-    /// What arrives of a datagram.
+    /// The bytes that arrive of a datagram.
     #[must_use]
     pub fn copy(&self, datagram: &[u8]) -> Vec<u8> {
         let mut copy = datagram.to_vec();
@@ -55,7 +55,7 @@ impl Passage {
     }
 }
 
-/// Decides, with the same seed the same.
+/// Makes the decisions. The same seed gives the same ones.
 #[derive(Debug)]
 pub(super) struct Judge {
     impairment: Impairment,
@@ -76,7 +76,7 @@ impl Judge {
         }
     }
 
-    /// What becomes of a datagram of `len` bytes.
+    /// Decides about a datagram of `len` bytes.
     pub(super) fn judge(&mut self, len: usize, now: Duration) -> Deed {
         if let Some(drop) = self.drop(len, now) {
             return Deed {
@@ -135,7 +135,7 @@ impl Judge {
                 );
                 let into = u64::try_from(elapsed % step).unwrap_or(u64::MAX);
                 self.stepped = self.stepped.max(now - Duration::from_nanos(into));
-                // Beyond this the chain has forgotten where it came from.
+                // After this many steps, the starting state no longer matters.
                 let steps = u32::try_from(elapsed / step).unwrap_or(u32::MAX);
                 steps.min(FORGOTTEN_STEPS)
             }
@@ -177,9 +177,8 @@ impl Judge {
     }
 }
 
-/// How far a datagram that is chosen for reordering falls behind.
+/// Delay of datagrams that are selected for reordering.
 pub const REORDER_BY: Duration = Duration::from_millis(3);
 
-/// After this many steps even a slow chain is in either state by its long-run
-/// chance alone.
+/// Steps after which even a slow chain has reached its long-run distribution.
 const FORGOTTEN_STEPS: u32 = 10_000;

@@ -1,4 +1,4 @@
-//! The impaired links of a program, and the log of what they do.
+//! The impaired links of a program, and their common log.
 
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use framegram_common::stats::Side;
 
 use super::{Handed, Impairment, Log, Stage};
 
-/// Impaired links by number, each with a seed of its own, and one log. Input:
+/// Numbered impaired links with a common log; each link has its own seed. Input:
 /// [`push`](Self::push); output: [`poll`](Self::poll), due at
 /// [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
@@ -18,12 +18,12 @@ pub struct ImpairedLinks<T> {
     impairment: Impairment,
     stages: Vec<Stage<T>>,
     log: Option<Log<BufWriter<Growing>>>,
-    /// Where that is.
+    /// Path of the log.
     path: PathBuf,
 }
 
 impl<T: Clone> ImpairedLinks<T> {
-    /// Links with this impairment, on this side of the stream.
+    /// Links with this impairment on one side of the stream.
     #[must_use]
     pub fn new(impairment: &Impairment, side: Side, log: Option<Growing>) -> Self {
         let path = log.as_ref().map(|log| log.path().into());
@@ -32,15 +32,15 @@ impl<T: Clone> ImpairedLinks<T> {
             stages: Vec::new(),
             path: path.unwrap_or_default(),
             log: log.map(|log| {
-                // Datagrams do not wait for whoever reads it.
+                // Datagrams must not wait for a slow reader of the log.
                 let log = BufWriter::new(log.without_waiting());
                 Log::new(log, side, impairment)
             }),
         }
     }
 
-    /// Puts a datagram on a link. What was due there before is to be polled
-    /// first.
+    /// Puts a datagram on a link. The caller must first poll everything that was
+    /// due there.
     pub fn push(&mut self, link: usize, datagram: &[u8], tag: T, now: Duration) {
         while self.stages.len() <= link {
             let seed = self.impairment.seed.wrapping_add(self.stages.len() as u64);
@@ -54,30 +54,31 @@ impl<T: Clone> ImpairedLinks<T> {
         self.write_rows(link);
     }
 
-    /// The next datagram that is due by `now`, and its link.
+    /// Returns the next datagram due by `now`, with its link.
     pub fn poll(&mut self, now: Duration) -> Option<(usize, Handed<T>)> {
         (0..self.stages.len()).find_map(|link| {
-            // The row of the one polled last: by now it was sent or not.
+            // Row of the datagram polled last: its send error would be recorded
+            // by now.
             self.write_rows(link);
             Some((link, self.stages[link].poll(now)?))
         })
     }
 
-    /// Records that the system did not send the datagram polled last, of this
-    /// link.
+    /// Records that the operating system rejected the datagram polled last from
+    /// this link.
     pub fn record_send_error(&mut self, link: usize) {
         if let Some(stage) = self.stages.get_mut(link) {
             stage.record_refused();
         }
     }
 
-    /// When a datagram is due.
+    /// When the next datagram is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.stages.iter().filter_map(Stage::poll_timeout).min()
     }
 
-    /// Drops what is on a link.
+    /// Discards everything in transit on a link.
     pub fn close(&mut self, link: usize) {
         if let Some(stage) = self.stages.get_mut(link) {
             stage.finish();
@@ -85,7 +86,7 @@ impl<T: Clone> ImpairedLinks<T> {
         }
     }
 
-    /// Ends the log.
+    /// Completes the log.
     pub fn finish(mut self) -> anyhow::Result<()> {
         for link in 0..self.stages.len() {
             self.close(link);
@@ -131,7 +132,7 @@ mod tests {
         let (done, ended) = channel();
         thread::spawn(move || {
             let mut links = ImpairedLinks::new(&impairment, Side::Sender, Some(log));
-            // Rows of more bytes than wait for a reader.
+            // More rows than the buffer for a reader holds.
             for _ in 0..500_000 {
                 links.push(0, &[0; 20], (), Duration::ZERO);
             }

@@ -1,5 +1,5 @@
-//! The log of an impairment: what was truly done to each datagram, a text file
-//! that a spreadsheet reads too.
+//! The log of an impairment: what really happened to each datagram. It is a text
+//! file that a spreadsheet can read.
 //!
 //! ```text
 //! # framegram impairment log, version 1, viewer, loss=5%,seed=7
@@ -9,21 +9,22 @@
 //! # end, 2 rows
 //! ```
 //!
-//! A row for each datagram that went no further, written when that was decided,
-//! and for each copy of one that did, written when it was handed on: their
-//! order is the order of arrival behind the link. Without the last line the
-//! program was killed, and rows are missing.
+//! There is one row for each dropped datagram, written when it is dropped, and
+//! one for each copy that is handed on, written then. So the rows are in order of
+//! arrival behind the link. If the last line is missing, the program was killed
+//! and rows are missing.
 //!
-//! - `time_s`: when it came to the link, on the machine's monotonic clock.
-//! - `stream` to `chunks`: of the native format, which packet it is, and
-//!   which chunk of how many it carries (parity and control carry none); empty
-//!   where that cannot be read, and for RTP and bare JPEG. `stream` is in 16
-//!   hexadecimal digits. Numbers are the low 32 bits that the datagram has.
-//! - `bytes`: of UDP payload.
-//! - `copy`: 1, or 2 of a datagram that was doubled; 0 for one that was dropped
-//!   before that.
+//! - `time_s`: when the datagram reached the link, on the machine's monotonic
+//!   clock.
+//! - `stream` to `chunks`: for the native format, which packet it is, and which
+//!   chunk of how many it carries (parity and control packets carry none). Empty
+//!   if unreadable, and for RTP and bare JPEG. `stream` has 16 hexadecimal
+//!   digits. Numbers are the low 32 bits, as in the datagram.
+//! - `bytes`: UDP payload.
+//! - `copy`: 1 or, for the second copy of a duplicated datagram, 2; 0 if the
+//!   datagram was dropped before it was copied.
 //! - `deed`: an [`Act`].
-//! - `delay_ms`: from `time_s` to when it was handed on; empty where it was not.
+//! - `delay_ms`: from `time_s` until it was handed on; empty if it was not.
 
 mod read;
 mod write;
@@ -39,28 +40,28 @@ use framegram_common::wire::native::{Channel, Packet};
 pub use read::{LogReader, ReadError};
 pub use write::Log;
 
-/// What was done to a datagram, or a copy of one.
+/// What happened to a datagram or to a copy of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Handed on as it came.
+    /// Handed on as received.
     Delivered,
-    /// Handed on as it came, which was corrupt already.
+    /// Handed on as received, but it was already corrupt.
     Damaged,
     /// Handed on with one bit flipped.
     Corrupt,
-    /// Lost by chance.
+    /// Independent loss.
     Lost,
-    /// Lost in a burst.
+    /// Loss in a burst.
     Burst,
-    /// Dropped, since the queue before the rate was full.
+    /// Dropped: the queue in front of the bottleneck was full.
     Queue,
-    /// Dropped, since it was larger than what passes.
+    /// Dropped: it was larger than the MTU.
     Mtu,
-    /// Dropped, since more is on the way than is kept.
+    /// Dropped: the simulator's own limit of datagrams in transit was reached.
     Overflow,
-    /// Still on the way when the program ended.
+    /// Still in transit when the program ended.
     Pending,
-    /// Handed on, and refused by the system.
+    /// Handed on, but rejected by the operating system.
     Refused,
 }
 
@@ -84,41 +85,42 @@ impl Act {
         Self::NAMES[self as usize].1
     }
 
-    /// Whether something was handed on.
+    /// Whether a datagram was handed on.
     #[must_use]
     pub fn is_handed_on(self) -> bool {
         matches!(self, Self::Delivered | Self::Damaged | Self::Corrupt)
     }
 }
 
-/// Which packet of the native format a datagram is.
+/// Identifies a packet of the native format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The sender's stream number.
     pub stream: u64,
-    /// Which of the sender's destinations.
+    /// Number of the sender's destination.
     pub destination: u16,
-    /// What it is counted in.
+    /// Its channel.
     pub channel: Channel,
-    /// Its number there.
+    /// Its packet number.
     pub number: u64,
-    /// Which chunk it carries, where it does.
+    /// The chunk that it carries, if any.
     pub place: Option<Place>,
 }
 
-/// A chunk's place.
+/// Identifies a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The frame's number, as the wire has it.
+    /// The frame number, as on the wire.
     pub frame: u32,
-    /// The chunk's index in it.
+    /// Index of the chunk in its frame.
     pub chunk: u16,
-    /// How many the frame has.
+    /// Number of chunks of the frame.
     pub chunks: u16,
 }
 
 impl Name {
-    /// The name of a datagram, if it can be read, and whether it is corrupt.
+    /// The packet that a datagram contains, if it can be decoded, and whether the
+    /// datagram is corrupt.
     #[must_use]
     pub fn of(datagram: &[u8]) -> (Option<Self>, bool) {
         match Packet::decode(datagram) {
@@ -148,17 +150,17 @@ impl Name {
 /// A row of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// When the datagram came to the link.
+    /// When the datagram reached the link.
     pub time: Duration,
-    /// Which packet it is.
+    /// The packet, if known.
     pub name: Option<Name>,
-    /// Its length.
+    /// Length in bytes.
     pub bytes: u32,
-    /// Which copy, from 1; 0 where it was dropped before there were any.
+    /// Number of the copy, from 1; 0 if it was dropped before it was copied.
     pub copy: u8,
-    /// What was done.
+    /// What happened.
     pub act: Act,
-    /// From then until it was handed on.
+    /// From `time` until it was handed on.
     pub delay: Option<Duration>,
 }
 
@@ -186,7 +188,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// The line cannot be a row.
+/// The line is not a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRow;
 
@@ -241,7 +243,7 @@ impl FromStr for Row {
             act: act.ok_or(NoRow)?.0,
             delay,
         };
-        // What reads back as it stands has no field too many or too few.
+        // Only a complete row prints as the same line.
         if row.to_string() == line {
             Ok(row)
         } else {
@@ -250,14 +252,14 @@ impl FromStr for Row {
     }
 }
 
-/// The names of the columns.
+/// The column names.
 pub const HEADER: &str =
     "time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms";
 
-/// What the first line begins with; the side and the impairment follow.
+/// Start of the first line; side and impairment follow.
 const TITLE: &str = "# framegram impairment log, version 1, ";
 
-/// What the last line begins with; how many rows there are follows.
+/// Start of the last line; the number of rows follows.
 const END: &str = "# end, ";
 
 const COLUMNS: usize = 12;
@@ -273,8 +275,8 @@ fn whole<T: FromStr>(text: &str) -> Result<T, NoRow> {
     text.parse().map_err(|_| NoRow)
 }
 
-/// A decimal number with this many places, in units of the last of them, as
-/// nanoseconds.
+/// Parses a decimal number with `places` decimal places. Returns it in units of
+/// the last place, as nanoseconds.
 fn decimal(text: &str, places: usize) -> Option<Duration> {
     let (whole, part) = text.split_once('.')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! An impairment as people type it: `loss=5%,delay=20ms±5ms,seed=7`.
+//! Parses an impairment as users type it: `loss=5%,delay=20ms±5ms,seed=7`.
 //!
 //! | term | meaning |
 //! | --- | --- |
@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::{GilbertElliott, Impairment};
 
-/// A term that cannot be understood.
+/// A term is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{term}: {what}; an example: {EXAMPLE}")]
 pub struct SpecError {
@@ -110,7 +110,7 @@ impl fmt::Display for Impairment {
 impl SpecError {
     fn new(term: &str, what: &str) -> Self {
         Self {
-            // A word of any length may have been typed; an error is one line.
+            // The term may be long, but an error is one line.
             term: format!("{:?}", term.chars().take(MOST_SHOWN).collect::<String>()),
             what: what.to_owned(),
         }
@@ -123,7 +123,7 @@ struct Term<'a> {
     value: &'a str,
 }
 
-/// The terms between the commas; those of `ge` belong to it.
+/// Splits at commas; the terms of `ge` stay together.
 fn terms(text: &str) -> Result<Vec<Term<'_>>, SpecError> {
     if text.trim().is_empty() {
         return Err(SpecError::new(text, "nothing is to be done"));
@@ -152,7 +152,7 @@ fn terms(text: &str) -> Result<Vec<Term<'_>>, SpecError> {
     spans.into_iter().map(term).collect()
 }
 
-/// A share with its sign, to the nearest number that there is.
+/// Parses a percentage, to the nearest representable number.
 fn percent(text: &str) -> Option<f64> {
     let number = text.strip_suffix('%')?.trim();
     let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.' || byte == b'e' || byte == b'-';
@@ -214,7 +214,7 @@ fn delay(text: &str) -> Option<(Duration, Duration)> {
     }
 }
 
-/// A time with its unit, to the nanosecond.
+/// Parses a time with its unit, to the nanosecond.
 fn time(text: &str) -> Option<Duration> {
     let (number, unit) = split(text);
     let nanoseconds = match unit {
@@ -275,20 +275,22 @@ const A_TIME: &str = "write a time up to 10s, such as 100ms";
 const AN_MTU: &str = "write bytes from 1 to 65507, such as 1200";
 const A_SEED: &str = "write a whole number below 2^64, such as 7";
 
-/// As much of a term as an error shows.
+/// Upper bound on the characters of a term in an error.
 const MOST_SHOWN: usize = 60;
 
-/// Where a rate has none of its own.
+/// Queue of a bottleneck, unless one is given.
 const QUEUE: Duration = Duration::from_millis(100);
 
-/// Longer than any path on earth; and so much is in memory meanwhile.
+/// Longest delay: longer than any path on earth, and short enough to keep its
+/// datagrams in memory.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// A chain is stepped through all the time that passed.
+/// Shortest step of a chain, because each datagram makes all steps since the last
+/// one.
 const LEAST_STEP: Duration = Duration::from_micros(1);
 
-/// On a slower link one datagram could take longer than anybody waits, a faster
-/// one is none.
+/// Range of rates in bits per second. Below it, one datagram would take too long;
+/// above it, the link is no bottleneck.
 const RATES: std::ops::RangeInclusive<f64> = 64e3..=100e9;
 
 #[cfg(test)]

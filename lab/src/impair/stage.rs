@@ -8,49 +8,48 @@ use super::judge::{Drop, Judge};
 use super::log::{Act, Name, Row};
 use super::{Impairment, Passage};
 
-/// The most datagrams that are on the way: with the longest delay, 3,000 a
-/// second and more.
+/// Upper bound on datagrams in transit: at the longest delay, more than 3,000 per
+/// second.
 pub const MAX_DATAGRAMS: usize = 1 << 16;
 
-/// The most bytes that are on the way: five seconds at 100 Mbit/s.
+/// Upper bound on bytes in transit: five seconds at 100 Mbit/s.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// A link that keeps with each datagram what its owner wants to know of it.
-/// Input: [`Stage::push`]; outputs: [`Stage::poll`], due at
-/// [`Stage::poll_timeout`], and where a log is kept [`Stage::poll_row`], which
-/// is to be drained after either.
+/// A link whose datagrams carry a tag of the caller. Input: [`Stage::push`];
+/// outputs: [`Stage::poll`], due at [`Stage::poll_timeout`], and with a log
+/// [`Stage::poll_row`], which the caller drains after either.
 ///
-/// What is more than [`MAX_DATAGRAMS`] or [`MAX_BYTES`] is dropped, and logged
-/// as such.
+/// Datagrams beyond [`MAX_DATAGRAMS`] or [`MAX_BYTES`] are dropped and logged as
+/// such.
 #[derive(Debug)]
 pub struct Stage<T> {
     judge: Judge,
-    /// The judge's time begins with the first datagram, so that the same seed
-    /// does the same whatever the clock says.
+    /// Time of the first datagram. The judge's time starts there, so that a seed
+    /// gives the same result at any time.
     origin: Option<Duration>,
     on_the_way: BinaryHeap<Reverse<Travelling<T>>>,
     bytes: usize,
     sequence: u64,
     /// When the last datagram was handed on.
     handed: Duration,
-    /// Rows that wait to be taken, where they are wanted.
+    /// Rows that wait to be polled, if there is a log.
     rows: Option<VecDeque<Row>>,
 }
 
-/// What has come through the link.
+/// A datagram that has passed the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handed<T> {
-    /// Its bytes, damaged or not.
+    /// Its bytes, intact or corrupt.
     pub datagram: Vec<u8>,
-    /// What was kept with it.
+    /// The caller's tag.
     pub tag: T,
-    /// When it was due, whenever it is polled: never before the one polled
-    /// before it.
+    /// When it was due, however late it is polled. Never earlier than for the
+    /// datagram polled before it.
     pub due: Duration,
 }
 
 impl<T: Clone> Stage<T> {
-    /// Nothing is on the way. Rows are kept if they are `logged`.
+    /// An empty link. Keeps rows if `logged`.
     #[must_use]
     pub fn new(impairment: Impairment, logged: bool) -> Self {
         Self {
@@ -64,7 +63,7 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// Puts a datagram on the link, at a time not before that of the last one.
+    /// Puts a datagram on the link. `now` must not decrease.
     pub fn push(&mut self, datagram: &[u8], tag: T, now: Duration) {
         let origin = *self.origin.get_or_insert(now);
         let deed = self.judge.judge(datagram.len(), now.saturating_sub(origin));
@@ -103,7 +102,7 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// The next datagram that is due by `now`.
+    /// Returns the next datagram due by `now`.
     pub fn poll(&mut self, now: Duration) -> Option<Handed<T>> {
         if self.poll_timeout()? > now {
             return None;
@@ -128,8 +127,8 @@ impl<T: Clone> Stage<T> {
         self.on_the_way.peek().map(|Reverse(next)| next.due)
     }
 
-    /// Notes that the datagram polled last was not taken by the system. Its
-    /// row is not to be taken before.
+    /// Records that the operating system rejected the datagram polled last. Call
+    /// it before polling its row.
     pub fn record_refused(&mut self) {
         if let Some(row) = self.rows.as_mut().and_then(VecDeque::back_mut) {
             row.act = Act::Refused;
@@ -137,7 +136,7 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// Takes away what is on the way.
+    /// Discards everything in transit, and logs it as pending.
     pub fn finish(&mut self) {
         while let Some(Reverse(travelling)) = self.on_the_way.pop() {
             self.record(Row {
@@ -185,8 +184,7 @@ fn act(drop: Drop) -> Act {
     }
 }
 
-/// A datagram on its way; the earliest first, and of two the one that came
-/// first.
+/// A datagram in transit, ordered by due time, then by order of sending.
 #[derive(Debug)]
 struct Travelling<T> {
     due: Duration,

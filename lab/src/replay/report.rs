@@ -1,4 +1,4 @@
-//! What came of each setting, for scripts.
+//! The results as JSON, for scripts.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use serde::Serialize;
 
 use super::Tried;
 
-/// What is tried, as JSON.
+/// All results.
 #[derive(Serialize)]
 pub(super) struct Report {
-    /// Higher once a field is redefined or taken away.
+    /// Raised when a field is redefined or removed.
     version: u32,
     seed: u64,
     frames: u64,
-    /// Of these, those that the settings are tried with.
+    /// Frames that were replayed.
     replayed: u64,
     datagrams: u64,
     datagrams_lost: u64,
-    /// As it was; null where the trace does not tell.
+    /// Complete frames in the traced run; null if unknown.
     whole: Option<u64>,
     latency_ms: f64,
     rtt_ms: Option<f64>,
     settings: Vec<Row>,
 }
 
-/// One setting, and what came of it.
+/// A setting and its result.
 #[derive(Serialize)]
 struct Row {
-    /// `auto`, or in percent.
+    /// `auto`, or a percentage.
     parity: String,
-    /// Round trip of requests; null without them.
+    /// RTT of retransmissions; null without retransmission.
     rtt_ms: Option<f64>,
     latency_ms: f64,
     pace: bool,
     whole: u64,
-    /// Frames more than without parity and requests.
+    /// Complete frames beyond those without parity and retransmission.
     saved: i64,
-    /// Bytes sent for each byte of JPEG.
+    /// Bytes sent per byte of JPEG.
     overhead: f64,
 }
 

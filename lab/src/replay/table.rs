@@ -1,4 +1,4 @@
-//! Which settings are tried, and the table of what came of them.
+//! The settings to try, and the table of their results.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use framegram_common::fec::Fec;
 use super::{Tried, milliseconds};
 use crate::args::WhatIf;
 
-/// The settings: rows of parity, latency and pacing, columns of requests.
+/// The settings: rows are parity, latency and pacing; columns are RTTs.
 pub(super) struct Table {
     rows: Vec<Row>,
     columns: Vec<Option<Duration>>,
     latency: Duration,
-    /// Frames sent, and of these those replayed.
+    /// Frames sent, and frames replayed.
     frames: u64,
     replayed: u64,
 }
@@ -27,8 +27,7 @@ struct Row {
 }
 
 impl Table {
-    /// Without wishes: the latency of the trace and others, the round trip of
-    /// the trace and others.
+    /// By default, tries the latency and the RTT of the trace, and others.
     pub(super) fn new(stream: &TracedStream, args: &WhatIf) -> Self {
         let latency = args.latency.unwrap_or(stream.latency);
         let parity = |(name, fec): (String, Fec)| Row {
@@ -75,7 +74,7 @@ impl Table {
         }
     }
 
-    /// All settings, row by row; the first one repairs nothing.
+    /// All settings, row by row. The first one repairs nothing.
     pub(super) fn settings(&self) -> Vec<Setting> {
         let rows = self.rows.iter().flat_map(|row| {
             self.columns.iter().map(|requests| Setting {
@@ -88,7 +87,7 @@ impl Table {
         rows.collect()
     }
 
-    /// The table of what came of these settings.
+    /// Formats the results.
     pub(super) fn lines(&self, tried: &[Tried]) -> Vec<String> {
         let base = tried.first().map_or(0, |tried| tried.outcome.whole);
         let broken = count(self.replayed.saturating_sub(base));
@@ -137,21 +136,21 @@ impl Table {
     }
 }
 
-/// The shares of parity that are tried.
+/// Amounts of parity to try, in percent.
 const PERCENTS: [u8; 5] = [5, 10, 20, 30, 50];
 
-/// Further latencies that are tried.
+/// Further latencies to try.
 const LATENCIES: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(60),
     Duration::from_millis(150),
 ];
 
-/// The round trip where the trace tells none.
+/// RTT if the trace has none.
 const SOME_TRIP: Duration = Duration::from_millis(20);
 
-/// Longer round trips that are tried.
+/// Longer RTTs to try.
 const LONGER_TRIPS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
 
-/// Characters of a column.
+/// Width of a column in characters.
 const CELL: usize = 14;

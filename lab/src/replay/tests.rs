@@ -1,4 +1,4 @@
-//! The output for traces, and for other files.
+//! Output for traces and for other files.
 
 use std::time::Duration;
 

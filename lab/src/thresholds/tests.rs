@@ -1,4 +1,4 @@
-//! Conditions, good and wrong.
+//! Valid and invalid conditions.
 
 use framegram_common::stats::{Frames, Outcome, Packets, TimecodeCounts};
 

@@ -1,4 +1,4 @@
-//! The timecodes of frames as they were shown.
+//! Reads the timecodes of a series of frames.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use framegram_media::{Decoder, Undecodable};
 
 use super::{Reader, Tally, clock};
 
-/// Reads the timecodes of frames, one after another, and counts them.
+/// Reads and counts the timecodes of frames.
 pub struct Meter {
     decoder: Decoder,
     luma: Vec<u8>,
@@ -16,12 +16,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// For frames that are seen now, on this machine's clock.
+    /// For frames that are seen live, on this machine's clock.
     pub fn new() -> Result<Self, Undecodable> {
         Self::on(clock())
     }
 
-    /// For frames that were seen at an unknown time.
+    /// For frames whose time of display is unknown.
     pub fn without_clock() -> Result<Self, Undecodable> {
         Self::on(None)
     }
@@ -35,7 +35,7 @@ impl Meter {
         })
     }
 
-    /// Reads a JPEG seen at `now`. One that cannot be decoded counts as a frame
+    /// Reads a JPEG seen at `now`. If it cannot be decoded, it counts as an image
     /// without a timecode.
     pub fn read_jpeg(&mut self, jpeg: &[u8], now: Duration) {
         let size = self.decoder.decode_luma(jpeg, &mut self.luma);

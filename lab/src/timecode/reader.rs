@@ -1,15 +1,15 @@
-//! Finds the code in an image, whatever its size has become, and reads it.
+//! Finds and reads the code in an image of any size.
 
 use super::{BYTES, COLUMNS, EDGE, LEVELS, ROWS, Timecode, bit, fits};
 
-/// Reads the timecodes of images, one after another; looks first where the last
-/// one was.
+/// Reads the timecodes of a series of images. It looks first where the last one
+/// was.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
     last: Option<Place>,
 }
 
-/// Where the black frame of the code lies: its outer edges, in pixels.
+/// Position of the code's black frame: its outer edges, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     left: f32,
@@ -28,9 +28,8 @@ struct Luma<'a> {
 }
 
 impl Reader {
-    /// The timecode in a plane of luma, `stride` bytes from row to row; `None`
-    /// where there is none that can be read, and where the plane is too short
-    /// for its size.
+    /// Reads the timecode in a luma plane with `stride` bytes per row. `None` if
+    /// no code can be read, or if the plane is too short.
     pub fn read(
         &mut self,
         plane: &[u8],
@@ -56,7 +55,7 @@ impl Reader {
     }
 }
 
-/// Looks for a row with a black run as wide as the frame, from the top.
+/// Searches from the top for a row with a black run as wide as the frame.
 fn search(luma: Luma) -> Option<(Place, Timecode)> {
     let mut tries = 0;
     for y in 0..luma.height {
@@ -86,7 +85,7 @@ fn search(luma: Luma) -> Option<(Place, Timecode)> {
 }
 
 impl Place {
-    /// The frame that a black run in row `y` may be a part of.
+    /// The frame that a black run in row `y` could belong to.
     fn around(luma: Luma, y: usize, start: usize, end: usize) -> Option<Self> {
         let cell = (end - start) as f32 / FRAME_ACROSS;
         let inset = (cell / 2.0) as usize;
@@ -106,11 +105,11 @@ impl Place {
         })
     }
 
-    /// Reads the cells of a code whose frame lies here.
+    /// Reads the cells of a code with this frame.
     fn read(&self, luma: Luma) -> Option<Timecode> {
         let across = (self.right - self.left) / FRAME_ACROSS;
         let down = (self.bottom - self.top) / FRAME_DOWN;
-        // Cells are counted from the frame's outer corner; -1 is the margin.
+        // Cells are counted from the frame's outer corner; -1 is in the margin.
         let cell = |x: f32, y: f32| {
             let mean = [-0.2, 0.0, 0.2]
                 .iter()
@@ -137,7 +136,7 @@ impl Place {
         for y in 0..ROWS {
             for x in 0..COLUMNS {
                 let drawn = cell(x as f32 + FRAME, y as f32 + FRAME) < threshold;
-                // Drawn on nothing, a bit tells what inverts it.
+                // An all-zero code has the pattern that inverts the cells.
                 if drawn != bit(&[0; BYTES], x, y) {
                     let at = y * COLUMNS + x;
                     bytes[at / 8] |= 0x80 >> (at % 8);
@@ -154,13 +153,13 @@ impl Luma<'_> {
         &self.samples[start..start + self.width]
     }
 
-    /// A sample; beyond the edges, that at the edge.
+    /// A sample. Beyond an edge, the sample at the edge.
     fn at(&self, x: usize, y: usize) -> u8 {
         self.samples[y.min(self.height - 1) * self.stride + x.min(self.width - 1)]
     }
 
-    /// The upper and lower end of the black column that `(x, y)` is in, if it
-    /// is at most so long and white on both ends.
+    /// Upper and lower end of the black column that contains `(x, y)`, if it is
+    /// at most `most` high and white at both ends.
     fn black_column(&self, x: usize, y: usize, most: usize) -> Option<(f32, f32)> {
         let black = |y: usize| self.at(x, y) < MIDDLE;
         if !black(y) {
@@ -181,8 +180,8 @@ impl Luma<'_> {
         })
     }
 
-    /// The value at a point, which lies between samples; the middle of sample
-    /// (0, 0) is at (0.5, 0.5).
+    /// Interpolated value at a point; the centre of sample (0, 0) is at (0.5,
+    /// 0.5).
     fn between(&self, x: f32, y: f32) -> f32 {
         let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
         let (column, row) = (x as usize, y as usize);
@@ -194,7 +193,7 @@ impl Luma<'_> {
     }
 }
 
-/// Where, between the middles of the samples before and at `at`, the edge lies.
+/// Position of the edge between the centres of two adjacent samples.
 fn crossing(at: usize, before: u8, after: u8) -> f32 {
     let (before, after) = (f32::from(before), f32::from(after));
     let way = (f32::from(MIDDLE) - before) / (after - before);
@@ -206,25 +205,26 @@ fn crossing(at: usize, before: u8, after: u8) -> f32 {
         }
 }
 
-/// What is darker is black, as long as nothing is known of the image.
+/// Darker samples are black, until the levels of the image are known.
 const MIDDLE: u8 = ((LEVELS.0 as u16 + LEVELS.1 as u16) / 2) as u8;
 
-/// The frame's width in cells.
+/// Width of the frame in cells.
 const FRAME: f32 = (EDGE - 1) as f32;
 
-/// The size of the code with its frame, in cells.
+/// Size of the code with its frame, in cells.
 const FRAME_ACROSS: f32 = (COLUMNS + 2) as f32;
 const FRAME_DOWN: f32 = (ROWS + 2) as f32;
 
-/// Cells under one and a half pixels cannot be distinguished.
+/// Minimum width in pixels: cells narrower than one and a half pixels cannot be
+/// distinguished.
 const MIN_WIDTH: usize = 27;
 
-/// How many times wider than high a cell may have become, or higher than wide.
+/// Maximum aspect ratio of a cell, either way.
 const MAX_STRETCH: f32 = 2.0;
 
-/// Between the frame and its margin, in steps of luma.
+/// Minimum difference in luma between frame and margin.
 const MIN_CONTRAST: f32 = 40.0;
 
-/// What looks like a frame and is none is looked into so often in an image: it
-/// bounds the work on images made to waste it.
+/// Upper bound on candidates that are examined per image. It bounds the work for
+/// images with many false frames.
 const MAX_TRIES: usize = 256;

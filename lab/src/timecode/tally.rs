@@ -1,4 +1,4 @@
-//! What timecodes, one after another, tell of a stream.
+//! Derives figures from a series of timecodes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use framegram_common::stats::{DelayHistogram, TimecodeCounts};
 
 use super::Timecode;
 
-/// Counts images.
+/// Counts images by their timecodes.
 #[derive(Debug, Default)]
 pub struct Tally {
     figures: TimecodeCounts,
     clock: Option<u16>,
     last: Option<Timecode>,
-    /// How many images in a row showed the last frame.
+    /// Number of consecutive images with the last frame.
     row: u64,
-    /// The newest frame of the run, and those before it that were not seen.
+    /// The newest frame of the run, and earlier ones not seen.
     newest: u32,
     missing: BTreeSet<u32>,
     delays: DelayHistogram,
 }
 
 impl Tally {
-    /// Delays are of timecodes with this clock; of none, for `None`.
+    /// Measures delays of timecodes with this clock; with `None`, of no timecode.
     #[must_use]
     pub fn new(clock: Option<u16>) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Tally {
         }
     }
 
-    /// Counts an image seen at `now`, with what was read of it.
+    /// Counts an image seen at `now`, with the timecode read from it.
     pub fn record(&mut self, timecode: Option<Timecode>, now: Duration) {
         self.figures.images += 1;
         let Some(timecode) = timecode else {
@@ -70,7 +70,7 @@ impl Tally {
         }
     }
 
-    /// The number of the frame that was seen last.
+    /// Number of the last frame seen.
     #[must_use]
     pub fn last(&self) -> Option<u32> {
         self.last.map(|timecode| timecode.number)
@@ -140,8 +140,8 @@ pub fn summary(counts: &TimecodeCounts) -> String {
     parts.join(", ")
 }
 
-/// So many of the frames that were skipped are remembered, in case they are
-/// seen later.
+/// Upper bound on missing frames that are remembered, in case they are seen
+/// later.
 const MOST_MISSING: usize = 4096;
 
 #[cfg(test)]
@@ -170,10 +170,10 @@ mod tests {
         let figures = tally(&[5, 5, 6, 9, 9, 9, 8, 9, 12, 12]);
         assert_eq!(figures.images, 10);
         assert_eq!(figures.shown, 5);
-        // 7, 10 and 11; 8 came after all.
+        // 7, 10 and 11; 8 was seen later.
         assert_eq!(figures.lost, 3);
         assert_eq!(figures.repeated, 4);
-        // The 9 behind the 8, which was overtaken.
+        // The 9 after the 8; the 8 was overtaken.
         assert_eq!((figures.backward, figures.overtaken), (1, 1));
         assert_eq!(figures.longest, 3);
         assert_eq!(figures.delay_ms, None);
@@ -234,7 +234,7 @@ mod tests {
             tally.record(Some(timecode(0, 1_000_000)), millis(1_020));
             tally.record(Some(timecode(0, 1_000_000)), millis(1_090));
             tally.record(Some(timecode(1, 1_040_000)), millis(1_060));
-            // Of the future, so of another clock.
+            // A capture time in the future means another clock.
             tally.record(Some(timecode(2, 9_000_000)), millis(1_100));
         }
         let delay = ours.figures().delay_ms.expect("one clock");

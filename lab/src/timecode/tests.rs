@@ -10,7 +10,7 @@ const STAMP: Timecode = Timecode {
     run: 0x67,
 };
 
-/// A grey image with noise of this strength around a slope.
+/// A grey gradient with noise of this strength.
 fn scene(seed: u64, width: usize, height: usize, noise: i32) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed);
     (0..width * height)
@@ -21,7 +21,7 @@ fn scene(seed: u64, width: usize, height: usize, noise: i32) -> Vec<u8> {
         .collect()
 }
 
-/// Each target sample the mean of the area that it stands for.
+/// Each target sample is the mean of the area that it covers.
 fn scaled(plane: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
     let overlap = |at: usize, from: usize, to: usize| {
         let (start, end) = (at * from, (at + 1) * from);
@@ -162,7 +162,7 @@ fn is_found_anywhere_and_followed_when_it_moves() {
 
 #[test]
 fn pictures_made_to_waste_time_are_given_up() {
-    // Frames everywhere, and a code that does not hold in all of them.
+    // Frames everywhere, none with a valid code.
     let (width, height) = (2000, 2000);
     let mut plane = vec![255; width * height];
     for top in (1..height - 40).step_by(24) {

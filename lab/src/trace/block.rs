@@ -1,4 +1,4 @@
-//! Blocks: entries, compressed, with their length and checksum before them.
+//! Blocks: compressed entries, preceded by length and checksum.
 
 use std::io::{Read, Write};
 
@@ -8,21 +8,21 @@ use flate2::write::DeflateEncoder;
 
 use super::{MAGIC, MAX_BLOCK, VERSION};
 
-/// Bytes before the first block.
+/// Length of the file header.
 pub(super) const HEAD: usize = MAGIC.len() + 1;
 
-/// Bytes before the entries of a block.
+/// Length of a block header.
 pub(super) const BLOCK_HEAD: usize = 8;
 
-/// What stands before the first block.
+/// The file header.
 pub(crate) fn head() -> Vec<u8> {
     [&MAGIC[..], &[VERSION]].concat()
 }
 
-/// Appends a block of these bytes.
+/// Appends a block with these entries.
 pub(crate) fn put(entries: &[u8], out: &mut Vec<u8>) {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    // A vector takes whatever comes.
+    // Writing to a vector cannot fail.
     let written = encoder.write_all(entries).and_then(|()| encoder.finish());
     let deflated = written.unwrap_or_default();
     out.extend_from_slice(&(deflated.len() as u32).to_be_bytes());
@@ -30,8 +30,7 @@ pub(crate) fn put(entries: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&deflated);
 }
 
-/// The entries of a block; `None` where they are damaged, or more than a block
-/// has.
+/// Decompresses a block; `None` if it is damaged or too large.
 pub(super) fn inflate(deflated: &[u8]) -> Option<Vec<u8>> {
     let (mut entries, mut decoder) = (Vec::new(), DeflateDecoder::new(deflated));
     let most = MAX_BLOCK as u64 + 1;
@@ -40,7 +39,7 @@ pub(super) fn inflate(deflated: &[u8]) -> Option<Vec<u8>> {
     (whole && (1..=MAX_BLOCK).contains(&entries.len())).then_some(entries)
 }
 
-/// Entries as the bytes of one block.
+/// Serializes entries into one block.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn entries(entries: &[super::Entry]) -> Vec<u8> {
     let (mut state, mut block) = (super::code::State::default(), Vec::new());

@@ -1,4 +1,4 @@
-//! Entries as bytes, and back.
+//! Serializes entries as differences.
 
 use super::{Body, ChunkPlace, Content, Counts, Entry};
 use framegram_common::frame::MAX_FRAME_BYTES;
@@ -9,9 +9,9 @@ use framegram_common::wire::native::MAX_CHUNKS;
 pub(super) struct State {
     at: u64,
     transit: u64,
-    /// By channel.
+    /// Packet numbers by channel.
     numbers: [u64; 3],
-    /// The last chunk sent first, and the last sent again.
+    /// The last chunk sent for the first time, and the last retransmitted one.
     places: [ChunkPlace; 2],
     counts: Counts,
     frame: u64,
@@ -19,7 +19,7 @@ pub(super) struct State {
     timestamp: u32,
 }
 
-/// The direction: values to differences, or back.
+/// Direction: values to differences, or back.
 #[derive(Clone, Copy)]
 enum Step {
     Subtract,
@@ -31,14 +31,14 @@ impl State {
     pub(super) fn put(&mut self, entry: &Entry, out: &mut Vec<u8>) {
         let mut entry = *entry;
         self.step(&mut entry, Step::Subtract);
-        // A vector takes whatever comes.
+        // Serializing to a vector cannot fail.
         if let Ok(bytes) = postcard::to_allocvec(&entry) {
             out.extend_from_slice(&bytes);
         }
     }
 
-    /// Takes the next entry from `input`; `None` where there is none that can be
-    /// one.
+    /// Takes the next entry from `input`; `None` if the bytes are not a valid
+    /// entry.
     pub(super) fn take(&mut self, input: &mut &[u8]) -> Option<Entry> {
         let (mut entry, rest) = postcard::take_from_bytes(input).ok()?;
         *input = rest;
@@ -64,7 +64,7 @@ impl State {
         match content {
             Content::Native { number, sent, body } => {
                 step.wide(number, &mut self.numbers[body.channel() as usize]);
-                // The transit time changes less than the time of sending.
+                // The transit time varies less than the send time.
                 let mut transit = match step {
                     Step::Subtract => self.at.wrapping_sub(*sent),
                     Step::Add => *sent,
@@ -114,8 +114,7 @@ impl Step {
         self.wide(&mut counts.jpeg_bytes, &mut last.jpeg_bytes);
     }
 
-    /// A difference that may be negative is folded, so that its small values are
-    /// short.
+    /// Zigzag encoding keeps small negative differences short.
     fn wide(self, value: &mut u64, last: &mut u64) {
         match self {
             Self::Subtract => {
@@ -152,7 +151,7 @@ impl Step {
     }
 }
 
-/// Whether a chunk can be one, as it is checked where it is decoded.
+/// Whether a chunk is plausible, by the checks of the packet decoder.
 fn is_sensible(entry: &Entry) -> bool {
     let Entry::Datagram(datagram) = entry else {
         return true;

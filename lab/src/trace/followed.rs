@@ -1,4 +1,4 @@
-//! What the stream that is followed makes of a datagram.
+//! Classifies datagrams for the stream that is followed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct Followed {
     from: SocketAddr,
     numbers: [SequenceTracker; 3],
     frame: FrameNumber,
-    /// When the newest packet was sent, and when it arrived, in microseconds.
+    /// Send time and arrival time of the newest packet, in microseconds.
     newest: Option<(u64, u64)>,
 }
 
@@ -40,8 +40,8 @@ impl Followed {
         self.number
     }
 
-    /// What there is to tell of a datagram, of which the receiver says what it
-    /// is unless it is of another format than the native one.
+    /// Classifies a datagram. `verdict` is that of the receiver, which has none
+    /// for formats other than the native one.
     pub(super) fn classify(
         &mut self,
         from: SocketAddr,
@@ -73,8 +73,8 @@ impl Followed {
         }
     }
 
-    /// What a datagram turns out to be that came before the stream was followed;
-    /// `None` where another stream may claim it.
+    /// Classifies a datagram that arrived before the stream was followed; `None`
+    /// if it may belong to another stream.
     pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Disposition, Content)> {
         let own = kept.from == self.from;
         match Packet::decode(&kept.datagram) {
@@ -143,7 +143,7 @@ impl Followed {
                 Body::Echo { rtt }
             }
             Packet::PathResponse(_) => Body::Proof,
-            // None of a stream's.
+            // Not part of a stream.
             Packet::Challenge(_)
             | Packet::Reject(_)
             | Packet::ReceiverReport(_)
@@ -169,7 +169,7 @@ impl Followed {
     }
 }
 
-/// What a datagram is that no stream claims.
+/// Classifies a datagram that belongs to no stream.
 pub(super) fn of_no_stream(datagram: &[u8]) -> Disposition {
     match Format::of(datagram) {
         Some(Format::Native) if Packet::decode(datagram).is_err() => Disposition::Malformed,

@@ -1,16 +1,16 @@
-//! Datagrams of which is not known yet what they are: what comes before the
-//! media of a stream is of it only once the stream is followed.
+//! Datagrams that are not classified yet. Those that arrive before the media of a
+//! stream belong to it only once the stream is followed.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The most datagrams that are kept: a minute of a stream that sends nothing but
-/// its totals.
+/// Upper bound on kept datagrams: a minute of a stream that sends only sender
+/// reports.
 const MOST: usize = 64;
 
-/// The most bytes of them: datagrams of control are small, and who sends others
-/// has them judged at once.
+/// Upper bound on their bytes. Control packets are small; if larger ones arrive,
+/// the oldest are classified at once.
 const MOST_BYTES: usize = 128 << 10;
 
 /// A datagram that is kept.
@@ -21,7 +21,7 @@ pub(super) struct Kept {
     pub(super) arrival: Duration,
 }
 
-/// All that are kept, in the order of their arrival.
+/// The kept datagrams, in order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     kept: VecDeque<Kept>,
@@ -39,20 +39,20 @@ impl Open {
         });
     }
 
-    /// The oldest one, if there are more than there may be.
+    /// Removes the oldest one if a limit is exceeded.
     pub(super) fn excess(&mut self) -> Option<Kept> {
         let much = self.kept.len() > MOST || self.bytes > MOST_BYTES;
         much.then(|| self.first()).flatten()
     }
 
-    /// The oldest one.
+    /// Removes the oldest one.
     pub(super) fn first(&mut self) -> Option<Kept> {
         let kept = self.kept.pop_front()?;
         self.bytes -= kept.datagram.len();
         Some(kept)
     }
 
-    /// How many there are.
+    /// Number of kept datagrams.
     pub(super) fn len(&self) -> usize {
         self.kept.len()
     }

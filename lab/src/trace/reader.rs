@@ -1,4 +1,4 @@
-//! A trace read back.
+//! Reads a trace.
 
 use std::io::{self, Read};
 
@@ -8,49 +8,49 @@ use super::block::{self, BLOCK_HEAD, HEAD};
 use super::code::State;
 use super::{Entry, MAGIC, MAX_BLOCK, VERSION};
 
-/// Reads the entries of a trace one after another. It keeps one block at a
-/// time, whatever the file says.
+/// Reads the entries of a trace one by one. It keeps one block in memory,
+/// whatever the file claims.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
     block: Vec<u8>,
-    /// How far the block was read.
+    /// Position in the block.
     at: usize,
     state: State,
-    /// Where the block stands in the file, and how long it is there.
+    /// Position and length of the block in the file.
     start: u64,
     len: usize,
-    /// Whether the last entry was read.
+    /// Whether the last entry has been read.
     ended: bool,
-    /// Whether there is nothing more to be read.
+    /// Whether reading has ended.
     over: bool,
 }
 
 /// Why a trace cannot be read, or not further.
 #[derive(Debug, Error)]
 pub enum TraceError {
-    /// It does not begin as one.
+    /// The file is not a trace.
     #[error("it is no trace")]
     NoTrace,
-    /// It is of a version that is not known here.
+    /// The version is unknown.
     #[error("it is a trace of version {0}, and this program reads version {VERSION}")]
     Version(u8),
-    /// It ends without saying that it does.
+    /// The file ends without a last entry.
     #[error("it was cut off after {0} bytes")]
     Cut(u64),
-    /// What stands there was not written as it is.
+    /// A block is damaged.
     #[error("it is damaged behind its first {0} bytes")]
     Damaged(u64),
-    /// Something stands behind its end.
+    /// Data follows the last entry.
     #[error("it ends after {0} bytes, and something else stands behind")]
     Junk(u64),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl TraceError {
-    /// Whether what was read before is good.
+    /// Whether the entries read so far are valid.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         matches!(self, Self::Cut(_) | Self::Damaged(_) | Self::Junk(_))
@@ -58,10 +58,10 @@ impl TraceError {
 }
 
 impl<R: Read> Reader<R> {
-    /// Begins to read.
+    /// Reads the file header.
     ///
     /// # Errors
-    /// Where it is no trace, or of another version.
+    /// If the file is not a trace, or has another version.
     pub fn new(mut input: R) -> Result<Self, TraceError> {
         let mut head = Vec::with_capacity(HEAD);
         input.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
@@ -83,11 +83,11 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// The next entry; `None` behind the last.
+    /// The next entry; `None` after the last one.
     ///
     /// # Errors
-    /// Where the file is cut off or damaged, goes on behind its end, or cannot
-    /// be read: nothing more comes after that.
+    /// If the file is incomplete or damaged, continues after its last entry, or
+    /// cannot be read. Nothing more is read after an error.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, TraceError> {
         if self.over {
             return Ok(None);
@@ -102,7 +102,7 @@ impl<R: Read> Reader<R> {
         entry
     }
 
-    /// Nothing stands behind the last entry.
+    /// Checks that nothing follows the last entry.
     fn check_end(&mut self) -> Result<(), TraceError> {
         let more = self.input.by_ref().take(1).read_to_end(&mut Vec::new())?;
         if more == 0 && self.at == self.block.len() {
@@ -118,7 +118,7 @@ impl<R: Read> Reader<R> {
         let mut input = &self.block[self.at..];
         let entry = self.state.take(&mut input);
         self.at = self.block.len() - input.len();
-        // Its checksum held: whoever wrote it wrote what is no entry.
+        // The checksum was right, so the writer wrote an invalid entry.
         entry.map(Some).ok_or(TraceError::Damaged(self.start))
     }
 

@@ -1,4 +1,4 @@
-//! What comes, as blocks of a trace.
+//! Records datagrams as blocks of a trace.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,17 +14,18 @@ use super::followed::{self, Followed};
 use super::open::{Kept, Open};
 use super::{Content, Datagram, Disposition, Entry, MAX_BLOCK, Why};
 
-/// Writes a trace: inputs are `note_*`, the output is
-/// [`Recorder::poll_block`], to be drained after each. It knows no file.
+/// Records a trace. Inputs are `record_*`; the output is
+/// [`Recorder::poll_block`], which the caller drains after each input. It does no
+/// file access.
 #[derive(Debug)]
 pub struct Recorder {
     limit: u64,
-    /// Bytes handed out and waiting.
+    /// Bytes of blocks handed out or waiting.
     written: u64,
     ready: Vec<u8>,
     block: Vec<u8>,
     state: State,
-    /// When the block began.
+    /// When the current block began.
     began: u64,
     followed: Option<Followed>,
     open: Open,
@@ -62,7 +63,8 @@ impl Recorder {
         recorder
     }
 
-    /// From now on this stream is followed; its datagrams come from there.
+    /// Records that this stream is followed from now on, and the source address
+    /// of its datagrams.
     pub fn record_followed(
         &mut self,
         number: u64,
@@ -86,8 +88,7 @@ impl Recorder {
         self.followed = Some(followed);
     }
 
-    /// Takes a datagram that came, and what the receiver made of it, if it is
-    /// not of another format than the native one.
+    /// Records a datagram, with the receiver's verdict if the receiver gave one.
     pub fn record_datagram(
         &mut self,
         from: SocketAddr,
@@ -112,12 +113,12 @@ impl Recorder {
         self.put_datagram(datagram.len(), disposition, content, now);
     }
 
-    /// Takes a datagram of `len` bytes from an address that is not allowed.
+    /// Records a datagram of `len` bytes from an address that is not allowed.
     pub fn record_foreign(&mut self, len: usize, now: Duration) {
         self.put_datagram(len, Disposition::Foreign, Content::Other, now);
     }
 
-    /// Takes the system's count of datagrams dropped in the socket's buffer.
+    /// Records the kernel's count of datagrams dropped in the socket buffer.
     pub fn record_drops(&mut self, total: u64, now: Duration) {
         if total != self.drops {
             self.drops = total;
@@ -126,7 +127,8 @@ impl Recorder {
         }
     }
 
-    /// Takes the outcome of a frame of the stream that is followed.
+    /// Records the outcome of a frame, if it belongs to the stream that is
+    /// followed.
     pub fn record_frame(&mut self, record: &FrameRecord, now: Duration) {
         let followed = self.followed.as_ref();
         if followed.is_some_and(|followed| followed.number() == record.stream) {
@@ -145,19 +147,19 @@ impl Recorder {
         }
     }
 
-    /// Why the trace has ended, if it has.
+    /// Why the trace has ended; `None` while it goes on.
     #[must_use]
     pub fn ended(&self) -> Option<Why> {
         self.why
     }
 
-    /// How many datagrams are in it.
+    /// Number of datagrams in the trace.
     #[must_use]
     pub fn datagrams(&self) -> u64 {
         self.datagrams
     }
 
-    /// Bytes of the trace so far.
+    /// Size of the trace so far, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.written
@@ -237,13 +239,14 @@ impl Recorder {
     }
 }
 
-/// A block is closed at this many bytes: a few seconds of a small stream.
+/// A block is closed at this size: a few seconds of a small stream.
 const BLOCK_BYTES: usize = 32 << 10;
 
-/// And after this many microseconds: what is lost of a trace that is cut off.
+/// A block is also closed after this time. It is what an incomplete file loses at
+/// most.
 const BLOCK_MICROS: u64 = 1_000_000;
 
-/// No entry is longer: at most eleven numbers of ten bytes.
+/// Upper bound on the length of an entry: eleven numbers of ten bytes, and more.
 const MAX_ENTRY: usize = 128;
 
 const _: () = assert!(BLOCK_BYTES + 2 * MAX_ENTRY <= MAX_BLOCK);

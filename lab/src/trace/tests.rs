@@ -1,4 +1,4 @@
-//! Traces written and read.
+//! Writes and reads traces.
 
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ fn other(arrival: u64, len: u32, disposition: Disposition) -> Entry {
     })
 }
 
-/// One entry of every kind and flag.
+/// An entry of every kind, with every flag.
 fn examples() -> Vec<(&'static str, Entry)> {
     let second = ChunkPlace { index: 1, ..MEDIA };
     let last = ChunkPlace { index: 2, ..MEDIA };
@@ -148,7 +148,7 @@ fn file(entries: &[Entry]) -> Vec<u8> {
     file
 }
 
-/// What is read, and why no more.
+/// The entries that can be read, and the error that ended reading.
 pub(super) fn read(bytes: &[u8]) -> (Vec<Entry>, Option<TraceError>) {
     let mut entries = Vec::new();
     let mut reader = match Reader::new(bytes) {
@@ -204,7 +204,7 @@ fn a_file_that_was_cut_off_is_read_as_far_as_it_is_whole() {
             _ => assert!(error.is_partial(), "{len}: {error}"),
         }
         let expected = if len >= one.len() { &entries[..9] } else { &[] };
-        // Each block can be read by itself.
+        // Each block can be read alone.
         assert_eq!(read, expected, "{len}");
     }
     assert_eq!(read(&whole).0, entries);

@@ -15,10 +15,10 @@ use framegram_net::Pollable;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags};
 
-/// The longest IP packet.
+/// Largest IP packet in bytes.
 pub(super) const MAX_PACKET: usize = 65_535;
 
-/// The longest name of an interface, and the byte that ends it.
+/// Longest interface name in bytes, with its terminating zero.
 const NAME: usize = libc::IFNAMSIZ;
 
 /// `struct ifreq` of `linux/if.h`, as [`SET_INTERFACE`] reads and writes it.
@@ -34,18 +34,18 @@ const SET_INTERFACE: libc::Ioctl = 0x4004_54ca;
 
 nix::ioctl_write_ptr_bad!(set_interface, SET_INTERFACE, InterfaceRequest);
 
-/// A device of the network namespace that it was made in; it is gone when this
-/// is dropped.
+/// A TUN device in the network namespace in which it was created. Dropping it
+/// removes the device.
 #[derive(Debug)]
 pub struct Tun(File);
 
 impl Tun {
-    /// Makes a device with this name, which carries IP packets. It is down and
+    /// Creates a device with this name that carries IP packets. It is down and
     /// has no address.
     ///
     /// # Errors
-    /// Where this user may not, the name is taken or no name, or the kernel has
-    /// no TUN devices.
+    /// If the user lacks the permission, the name is taken or invalid, or the
+    /// kernel has no TUN support.
     pub fn open(name: &str) -> io::Result<Self> {
         let explained = |error: io::Error| {
             io::Error::new(
@@ -75,10 +75,10 @@ impl Tun {
         Ok(Self(file))
     }
 
-    /// The next packet that leaves by the interface.
+    /// The next packet that leaves through the interface.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of `read`.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match (&self.0).read(buffer) {
             Ok(len) => Ok(Some(len)),
@@ -87,8 +87,8 @@ impl Tun {
         }
     }
 
-    /// Lets a packet arrive at the interface. One that the system does not take
-    /// is lost: a damaged one, or any while the interface is down.
+    /// Delivers a packet through the interface. A packet that the kernel rejects
+    /// is lost: an invalid one, or any while the interface is down.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
         match (&self.0).write(packet) {
             Err(error) if error.raw_os_error() == Some(libc::EBADFD) => Err(error),

@@ -1,5 +1,4 @@
-//! A transmitter and a receiver in virtual time: time jumps to the next moment
-//! at which there is something to do.
+//! Runs a sender and a receiver in virtual time, which jumps from event to event.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,38 +10,38 @@ use framegram_common::stats::FrameRecord;
 
 use super::Prediction;
 
-/// A frame to be sent.
+/// A frame to send.
 #[derive(Clone, Debug)]
 pub(super) struct FrameInput {
-    /// When it is handed in, and when it was captured.
+    /// When it is handed to the sender, and when it was captured.
     pub(super) start: Duration,
     pub(super) captured: Duration,
     pub(super) jpeg: Bytes,
-    /// The largest datagram for it.
+    /// Largest datagram for it.
     pub(super) datagram: usize,
 }
 
-/// What is between the two.
+/// The network between the two.
 pub(super) trait Network {
-    /// A datagram leaves the sender.
+    /// Takes a datagram from the sender.
     fn send(&mut self, datagram: &[u8], now: Duration);
-    /// A datagram leaves the viewer.
+    /// Takes a datagram from the viewer.
     fn send_back(&mut self, datagram: &[u8], now: Duration);
-    /// The next datagram that is at the viewer by `now`.
+    /// Returns the next datagram that has reached the viewer by `now`.
     fn arrive(&mut self, now: Duration) -> Option<Vec<u8>>;
-    /// The next datagram that is back at the sender by `now`.
+    /// Returns the next datagram that has reached the sender by `now`.
     fn arrive_back(&mut self, now: Duration) -> Option<Vec<u8>>;
-    /// When the next datagram arrives anywhere.
+    /// When the next datagram arrives on either side.
     fn next(&self) -> Option<Duration>;
-    /// The viewer has taken a datagram.
+    /// Called for each datagram that the viewer accepted or classified.
     fn record_taken(&mut self, _datagram: &[u8], _verdict: Verdict, _now: Duration) {}
-    /// The viewer follows the stream.
+    /// Called when the viewer follows the stream.
     fn record_followed(&mut self, _now: Duration) {}
-    /// A frame's outcome is settled.
+    /// Called when the outcome of a frame is settled.
     fn record_frame(&mut self, _record: &FrameRecord, _now: Duration) {}
 }
 
-/// Sends all frames through the world. Returns what came of them.
+/// Sends all frames over `world`. Returns the result.
 pub(super) fn drive(
     sender: sender::Config,
     viewer: receiver::Config,
@@ -64,7 +63,7 @@ pub(super) fn drive(
         while let Some(take) = takes.next_if(|take| take.start <= now) {
             finish = now + sender.interval.unwrap_or_default().max(LEAST_TAIL);
             transmitter.set_datagram(take.datagram);
-            // Frames of a trace have lengths that a frame can have.
+            // The trace reader has checked the lengths of frames.
             let sent = transmitter.handle_frame(take.jpeg, take.captured, None, now);
             frames += u64::from(sent.is_ok());
         }
@@ -127,7 +126,8 @@ pub(super) fn drive(
     }
 }
 
-/// Shows and sends what there is. Returns whether the stream has ended.
+/// Takes frames from the receiver and sends its feedback. Returns whether the
+/// stream has ended.
 fn drain(receiver: &mut Receiver, world: &mut impl Network, now: Duration) -> bool {
     let mut ended = false;
     loop {
@@ -147,19 +147,19 @@ pub(super) fn sender_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 40_000))
 }
 
-/// The number of the stream that is sent here.
+/// Stream number of the replay.
 pub(super) const STREAM: u64 = 0x5eed;
 
 const VIEWER: u64 = 0x1e77;
 
-/// The shortest time from the last frame to the end of the stream.
+/// Minimum time from the last frame to the end of the stream.
 const LEAST_TAIL: Duration = Duration::from_millis(10);
 
-/// A viewer that received no bye stops waiting after this time.
+/// Time after which a viewer without a bye stops waiting.
 const UNHEARD: Duration = Duration::from_secs(1);
 
-/// The run ends after this time, whatever is still on the way.
+/// Time after which the run ends, whatever is still in transit.
 const LONGEST_TAIL: Duration = Duration::from_secs(30);
 
-/// More steps than this without progress of time are a bug.
+/// Upper bound on steps without progress of time. More are a bug.
 const MOST_AT_REST: u32 = 10_000;

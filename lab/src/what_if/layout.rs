@@ -1,4 +1,4 @@
-//! Every frame and every datagram that was sent, from those that came.
+//! Reconstructs every frame and datagram that was sent, from those that arrived.
 
 mod spans;
 
@@ -10,30 +10,29 @@ use crate::trace::Counts;
 /// A frame that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameSent {
-    /// Bytes.
+    /// Length in bytes.
     pub(super) len: u32,
-    /// Bytes of every chunk but the last.
+    /// Length of every chunk but the last, in bytes.
     pub(super) size: u16,
-    /// When it was captured, and when it began to be sent, on the sender's
-    /// clock.
+    /// Capture time, and start of sending, on the sender's clock.
     pub(super) captured: u64,
     pub(super) start: u64,
-    /// Where its chunks begin among all.
+    /// Index of its first chunk among all chunks.
     pub(super) first: usize,
 }
 
-/// All of a stream.
+/// All frames and chunks of a stream.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     pub(super) frames: Vec<FrameSent>,
     pub(super) media: Vec<PacketSlot>,
     pub(super) counts: Option<Counts>,
-    /// Datagrams sent, and of these lost: as their numbers and the
-    /// sender's counts say, whether or not it is known where they belong.
+    /// Datagrams sent, and those lost, by packet numbers and sender reports; some
+    /// cannot be assigned to a frame.
     pub(super) datagrams: (u64, u64),
 }
 
-/// Puts everything in its place; `None` where there are not two frames.
+/// Reconstructs the stream; `None` with fewer than two frames.
 pub(super) fn lay_out(mut index: StreamIndex) -> Option<Layout> {
     let first = index.received[0].iter().map(|received| received.sent).min();
     let first = first.filter(|first| *first <= LATEST)?;
@@ -79,7 +78,7 @@ pub(super) fn lay_out(mut index: StreamIndex) -> Option<Layout> {
     (layout.frames.len() > 1).then_some(layout)
 }
 
-/// How long after its capture a frame begins to be sent, mostly.
+/// Median time from the capture of a frame to its first packet.
 fn median_lag(spans: &[FrameSpan], media: &[ReceivedPacket]) -> u64 {
     let first = |frame: &FrameSpan| {
         let at = media.binary_search_by_key(&frame.base, |received| received.number);
@@ -94,7 +93,7 @@ fn median_lag(spans: &[FrameSpan], media: &[ReceivedPacket]) -> u64 {
     *lags.select_nth_unstable(middle).1
 }
 
-/// What became of each chunk of a frame.
+/// Send time and outcome of each chunk of a frame.
 fn chunks(
     frame: &FrameSpan,
     media: &[ReceivedPacket],
@@ -138,14 +137,15 @@ fn chunks(
     slots
 }
 
-/// More than this in one row is no loss but another stream, or nonsense.
+/// A longer gap is no loss, but another stream or nonsense.
 const MAX_MISSING: u64 = 10_000;
 
-/// The most datagrams of a channel.
+/// Upper bound on datagrams of a channel.
 const MAX_SLOTS: usize = 8_000_000;
 
-/// Microseconds of the longest stream that is looked at: a day.
+/// Longest stream that is reconstructed, in microseconds: a day.
 const LONGEST: u64 = 24 * 3_600_000_000;
 
-/// No clock has gone for this many microseconds: sums with it do not overflow.
+/// Upper bound on times in microseconds, so that sums do not overflow. No clock
+/// runs this long.
 const LATEST: u64 = 1 << 60;

@@ -1,4 +1,4 @@
-//! The traced path, for other datagrams.
+//! Simulates the traced path for other datagrams.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::TracedStream;
 use super::slots::PacketSlot;
 
-/// The path, once. Whatever is sent on it is to be sent in the order of time.
+/// One run over the path. Datagrams must be sent in order of time.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
     stream: &'a TracedStream,
@@ -25,9 +25,9 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// How much longer than the least a datagram takes that is sent at `at`;
-    /// `None` if it is lost. `chunk` is what it carries, if that is sent for the
-    /// first time: its frame, counted from the first, and its index there.
+    /// Returns the delay beyond the minimum of a datagram sent at `at`; `None` if
+    /// it is lost. `chunk` identifies a chunk that is sent for the first time:
+    /// position of its frame, and index in it.
     pub(super) fn send(&mut self, chunk: Option<(usize, usize)>, at: u64) -> Option<Duration> {
         let slot = chunk.and_then(|(frame, index)| self.chunk(frame, index));
         let losses = &self.stream.losses;
@@ -42,7 +42,7 @@ impl<'a> Path<'a> {
         late
     }
 
-    /// The same for what is sent back.
+    /// [`Path::send`] for feedback.
     pub(super) fn send_back(&mut self, at: u64) -> Option<Duration> {
         let losses = &self.stream.losses;
         let lost = losses.is_out(at) || self.rng.f64() < losses.odds(at).0;
@@ -59,7 +59,7 @@ impl<'a> Path<'a> {
         self.stream.losses.late(at, |count| rng.usize(..count))
     }
 
-    /// Whether a datagram is lost of which the trace knows nothing.
+    /// Decides whether a datagram that is not in the trace is lost.
     fn draw(&mut self, at: u64) -> bool {
         let losses = &self.stream.losses;
         let (share, run) = losses.odds(at);
@@ -74,12 +74,12 @@ impl<'a> Path<'a> {
     }
 }
 
-/// What is sent within this many microseconds of something is sent at the same
-/// time: a sender's threads wake no more exactly.
+/// Times that differ by less, in microseconds, are the same: a sender's threads
+/// wake no more precisely.
 const NEAR: u64 = 2_000;
 
-/// After this many microseconds a path has forgotten a loss by chance.
+/// After this many microseconds, a random loss no longer affects the next packet.
 const MEMORY: u64 = 10_000;
 
-/// Keeps divisions by what arrives away from zero.
+/// Minimum share of packets that arrive, to avoid division by zero.
 const LEAST_SHARE: f64 = 0.01;

@@ -1,4 +1,4 @@
-//! A traced stream sent again, with other settings.
+//! Replays a traced stream with other settings.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,7 +14,7 @@ use super::drive::{FrameInput, Network, drive};
 use super::path::Path;
 use super::{Prediction, Setting, TracedStream};
 
-/// Sends the frames of a trace again. The same seed gives the same answer.
+/// Sends the frames of a trace again. The same seed gives the same result.
 #[must_use]
 pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction {
     let sender = sender::Config {
@@ -29,11 +29,11 @@ pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction
         nack: setting.requests.is_some(),
         strict: true,
         clock_id: |_| None,
-        // The same for every replay.
+        // A fixed seed: every replay gets the same one.
         ..receiver::Config::default()
     };
     let longest = stream.frames.iter().map(|frame| frame.len).max();
-    // What is in the frames makes no difference.
+    // The content of frames does not matter.
     let zeros = Bytes::from(vec![0; longest.unwrap_or(0) as usize]);
     let chosen: Vec<_> = stream.chosen().collect();
     let frames = chosen.iter().map(|at| &stream.frames[*at]);
@@ -56,20 +56,20 @@ pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction
     drive(sender, viewer, takes, &mut way)
 }
 
-/// The traced path, and what is on its way there.
+/// The traced path, with the datagrams in transit.
 struct ReplayPath<'a> {
     path: Path<'a>,
-    /// Which frame of the trace each frame is.
+    /// Position in the trace of each replayed frame.
     chosen: &'a [usize],
     one_way: Duration,
     there: BinaryHeap<Reverse<Travelling>>,
     back: BinaryHeap<Reverse<Travelling>>,
-    /// The latest arrival there so far.
+    /// Latest arrival so far.
     last: Duration,
     sequence: u64,
 }
 
-/// When it arrives; of two the one that was sent first.
+/// Arrival time, order of sending, and bytes.
 type Travelling = (Duration, u64, Vec<u8>);
 
 impl Network for ReplayPath<'_> {
@@ -84,8 +84,8 @@ impl Network for ReplayPath<'_> {
         if let Some(late) = self.path.send(chunk, micros(now)) {
             self.sequence += 1;
             let arrives = now + self.one_way + late;
-            // Datagrams of one batch do not overtake each other by what a
-            // thread takes to wake.
+            // The jitter of waking threads does not reorder the datagrams of a
+            // batch.
             let arrives = if self.last.saturating_sub(arrives) < LEAST_OVERTAKING {
                 arrives.max(self.last)
             } else {
@@ -132,8 +132,8 @@ fn arrived(queue: &mut BinaryHeap<Reverse<Travelling>>, now: Duration) -> Option
     queue.pop().map(|Reverse((.., datagram))| datagram)
 }
 
-/// The round trip where nothing tells: a good way through a city.
+/// RTT if the trace has none: that of a path across a city.
 const SOME_RTT: Duration = Duration::from_millis(20);
 
-/// What arrives before another by less was sent behind it and is behind it.
+/// A datagram that would overtake another one by less arrives right behind it.
 const LEAST_OVERTAKING: Duration = Duration::from_micros(500);

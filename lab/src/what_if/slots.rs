@@ -9,17 +9,16 @@ use super::{LEAST_OUTAGE, LEAST_RUN};
 pub(super) struct ReceivedPacket {
     pub(super) number: u64,
     pub(super) sent: u64,
-    /// Arrival on one clock less sending on the other, in microseconds.
+    /// Arrival time minus send time, on different clocks, in microseconds.
     pub(super) transit: i64,
 }
 
-/// A datagram that was sent, whether or not it came.
+/// A datagram that was sent, whether or not it arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PacketSlot {
-    /// When, in microseconds of the sender's clock; estimated for what was
-    /// lost.
+    /// Send time in microseconds of the sender's clock; estimated for lost ones.
     pub(super) sent: u64,
-    /// Microseconds on the way above the least; [`LOST`] where it was lost.
+    /// Delay beyond the minimum, in microseconds; [`LOST`] if it was lost.
     late: u32,
 }
 
@@ -30,7 +29,7 @@ impl PacketSlot {
         Self { sent, late: LOST }
     }
 
-    /// How much later than the least it came; `None` where it was lost.
+    /// Delay beyond the minimum; `None` if it was lost.
     pub(super) fn late(&self) -> Option<Duration> {
         (self.late != LOST).then(|| Duration::from_micros(self.late.into()))
     }
@@ -40,16 +39,16 @@ impl PacketSlot {
     }
 }
 
-/// The least time on the way, moment by moment: clocks drift.
+/// The minimum transit time over time, because clocks drift.
 #[derive(Debug)]
 pub(super) struct Floor {
     first: u64,
-    /// The least transit in each window.
+    /// Minimum transit time in each window.
     windows: Vec<i64>,
 }
 
 impl Floor {
-    /// Of the packets received that were sent from `first` to `last`.
+    /// Computes it from the packets that were sent from `first` to `last`.
     pub(super) fn new<'a>(
         received: impl Iterator<Item = &'a ReceivedPacket>,
         first: u64,
@@ -85,17 +84,18 @@ impl Floor {
     }
 }
 
-/// All chunks, in the order of sending.
+/// All chunks in sending order, and their losses.
 #[derive(Debug, Default)]
 pub(super) struct LossTimeline {
     slots: Vec<PacketSlot>,
-    /// How many before each slot were lost, not in an outage, and in all.
+    /// For each slot, the number of earlier ones that were lost: outside outages,
+    /// and in total.
     lost: Vec<[u32; 2]>,
-    /// First and last moment of each time that the path was out.
+    /// First and last lost packet of each outage.
     outages: Vec<(u64, u64)>,
     total: u64,
     runs: u64,
-    /// Runs that are no outage, and the slots in them.
+    /// Number of runs outside outages, and of their slots.
     chance: (u64, u64),
 }
 
@@ -130,13 +130,13 @@ impl LossTimeline {
         losses
     }
 
-    /// The mean length of a run of lost datagrams.
+    /// Mean length of a run of lost datagrams.
     pub(super) fn mean_run(&self) -> f64 {
         self.total as f64 / self.runs.max(1) as f64
     }
 
-    /// The share that is lost around a time, and the mean length of a run:
-    /// without outages where it is known that there was none.
+    /// Share of loss around a time, and mean run length. Both exclude outages if
+    /// a neighbouring packet shows that there was none at that time.
     pub(super) fn odds(&self, at: u64) -> (f64, f64) {
         let middle = self.slots.partition_point(|slot| slot.sent < at);
         let beside = [middle.checked_sub(1), Some(middle)].into_iter().flatten();
@@ -156,7 +156,7 @@ impl LossTimeline {
         (share, run)
     }
 
-    /// Whether the path was out.
+    /// Whether there was an outage.
     pub(super) fn is_out(&self, at: u64) -> bool {
         let next = self.outages.partition_point(|(_, last)| *last < at);
         self.outages
@@ -164,8 +164,8 @@ impl LossTimeline {
             .is_some_and(|(first, _)| *first <= at)
     }
 
-    /// How late one of the last datagrams that came was, of those sent until
-    /// then; `draw` chooses among this many.
+    /// Delay of one of the last datagrams that were sent before `at` and arrived.
+    /// `draw` chooses among a number of them.
     pub(super) fn late(&self, at: u64, draw: impl FnOnce(usize) -> usize) -> Duration {
         let until = self.slots.partition_point(|slot| slot.sent <= at);
         let near = self.slots[..until].iter().rev().take(NEIGHBOURS);
@@ -176,24 +176,24 @@ impl LossTimeline {
     }
 }
 
-/// The least transit is taken over three windows of this many microseconds: long
-/// enough for a queue to have been empty once, short enough for clocks not to
+/// Length of a window in microseconds. The minimum is taken over three windows:
+/// long enough for the queue to be empty once, short enough for clocks not to
 /// drift.
 const WINDOW: u64 = 5_000_000;
 
-/// A day of windows.
+/// Upper bound on windows: a day.
 const MAX_WINDOWS: u64 = 24 * 3600 / 5;
 
-/// Nothing is later than this, in microseconds: beyond it everything is given
-/// up anyway.
+/// Upper bound on delays in microseconds. Later datagrams have been given up
+/// anyway.
 const MAX_LATE: u64 = 60_000_000;
 
-/// A datagram tells of this many microseconds before and behind it whether the
-/// path was out: fewer than the shortest outage.
+/// A datagram shows whether there was an outage this many microseconds before and
+/// after it: less than the shortest outage.
 const SEEN: u64 = 1_000;
 
-/// The share of loss is taken over this many packets before and after.
+/// Number of packets before and after over which the share of loss is taken.
 const NEIGHBOURS: usize = 100;
 
-/// Other packets take as long as one of this many before them.
+/// Number of preceding packets among which a delay is chosen.
 const CHOICE: usize = 8;

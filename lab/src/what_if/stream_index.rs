@@ -1,4 +1,4 @@
-//! The packets and frames of one stream in a trace.
+//! Collects the packets and frames of one stream in a trace.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,22 +8,22 @@ use framegram_common::stats;
 use super::slots::ReceivedPacket;
 use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Disposition};
 
-/// One stream, while the trace is read.
+/// One stream while its trace is read.
 #[derive(Debug, Default)]
 pub(super) struct StreamIndex {
     pub(super) received: [Vec<ReceivedPacket>; 3],
-    /// By number: a chunk of it that came as it was sent first, and the media
-    /// number of its first chunk.
+    /// By frame number: a chunk that arrived when first sent, and the packet
+    /// number of the frame's first chunk.
     pub(super) frames: BTreeMap<u64, (ChunkPlace, u64)>,
     pub(super) counts: Option<Counts>,
-    /// Whether the stream said bye.
+    /// Whether the stream ended with a bye.
     pub(super) ended: bool,
-    /// The first counts: where the viewer joined, if it joined.
+    /// The first sender report: where the viewer joined, if it joined late.
     joined: Option<Counts>,
-    /// Whether the viewer accounts for the first frame.
+    /// Whether the viewer settled the first frame.
     first_settled: bool,
     pub(super) rtt: Option<u64>,
-    /// Frames whose outcome is known, and of these those shown whole.
+    /// Frames with a known outcome, and those shown whole.
     pub(super) settled: (u64, u64),
 }
 
@@ -32,7 +32,7 @@ impl StreamIndex {
         self.received.iter().map(Vec::len).sum()
     }
 
-    /// Takes a datagram, unless there are too many.
+    /// Takes a datagram. Returns false if there are too many.
     pub(super) fn take(&mut self, datagram: &Datagram) -> bool {
         let Content::Native { number, sent, body } = datagram.content else {
             return true;
@@ -91,21 +91,21 @@ impl StreamIndex {
         self.first_settled |= number == 0 && outcome != stats::Outcome::BeforeJoining;
     }
 
-    /// Whether the viewer was there when the stream began.
+    /// Whether the viewer was listening when the stream began.
     pub(super) fn is_from_start(&self) -> bool {
         let zero =
             |received: &Vec<ReceivedPacket>| received.iter().any(|received| received.number == 0);
         self.first_settled || self.received.iter().any(zero)
     }
 
-    /// Whether this chunk arrived; the packets must be sorted.
+    /// Whether this chunk arrived. The packets must be sorted.
     pub(super) fn has_come(&self, number: u64) -> bool {
         let found = self.received[0].binary_search_by_key(&number, |received| received.number);
         found.is_ok()
     }
 
-    /// The numbers of a channel that are known to have been sent since the
-    /// viewer joined: what the report accounts for.
+    /// Range of packet numbers of a channel since the viewer joined, as the
+    /// report counts them.
     pub(super) fn numbers(&self, channel: usize) -> Range<u64> {
         let received = &self.received[channel];
         let of = |counts: &Counts| counts.packets[channel];
@@ -123,22 +123,22 @@ impl StreamIndex {
     }
 }
 
-/// Whether no stream has such counts.
+/// Whether the counts are implausible.
 fn is_nonsense(counts: &Counts) -> bool {
     let [media, repair, control] = counts.packets;
     let all = [media, repair, control, counts.frames_sent];
     all.into_iter().any(|count| count > MAX_NUMBER)
 }
 
-/// The most datagrams of a trace that are looked at: ten minutes of a fast
-/// stream, hours of others.
+/// Upper bound on datagrams of a trace: ten minutes of a fast stream, hours of
+/// others.
 const MAX_HEARD: usize = 4_000_000;
 
-/// The most frames: nine hours at 30 frames per second.
+/// Upper bound on frames: nine hours at 30 frames per second.
 pub(super) const MAX_FRAMES: usize = 1_000_000;
 
-/// No stream counts so far: above it sums could overflow.
+/// Upper bound on plausible counts. Above it, sums could overflow.
 const MAX_NUMBER: u64 = 1 << 48;
 
-/// A longer round trip, in microseconds, is a slip of a clock.
+/// Upper bound on an RTT in microseconds. A longer one is a clock error.
 const MAX_RTT: u64 = 10_000_000;

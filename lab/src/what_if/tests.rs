@@ -1,4 +1,4 @@
-//! What is foretold, beside what truly happens.
+//! Compares predictions with real runs.
 
 mod scene;
 
@@ -45,7 +45,7 @@ fn scene(impairment: Impairment) -> Scene {
     }
 }
 
-/// Paths that lose in every manner.
+/// Paths with different kinds of loss.
 fn paths() -> [(&'static str, Impairment); 5] {
     let jitter = Impairment {
         jitter: Duration::from_millis(4),
@@ -73,8 +73,8 @@ fn what_was_is_foretold_exactly_where_nothing_repairs() {
         assert_eq!(stream.frames(), was.frames, "{name}");
         assert_eq!(stream.settled, (was.frames, was.whole), "{name}");
         let told = replay(&stream, &NOTHING, 0);
-        // Out of order, a chunk may come so close to the deadline that the
-        // microseconds count which the trace does not know.
+        // With reordering, a chunk may arrive so close to the deadline that
+        // microseconds decide, which the trace does not have.
         let most = if name.contains("jitter") {
             was.frames / 100
         } else {
@@ -135,9 +135,9 @@ fn what_would_be_is_foretold_from_any_other_settings() {
             for (setting, truth) in settings.iter().zip(truth) {
                 let told = replay(&stream, setting, 0);
                 let off = (told.whole as f64 - truth) / told.frames as f64;
-                // The trace is one run of a path by chance, the truth the mean
-                // of others. Whether bursts last in time or in packets it
-                // cannot tell, and that is what pacing is about.
+                // The trace is one random run of a path, the truth the mean of
+                // other runs. A trace does not tell whether bursts last in time
+                // or in packets, and pacing depends on that.
                 let most = if setting.pace { 0.05 } else { 0.1 };
                 assert!(off.abs() <= most, "{name}: {off} {told:?} {setting:?}");
                 offs.push(off.abs());
@@ -165,7 +165,7 @@ fn what_was_sent_and_lost_is_told_exactly_through_outages() {
                     let stream = TracedStream::read(&trace[..]).unwrap();
                     assert_eq!(stream.datagrams, counts, "{at}");
                     assert_eq!(stream.frames(), was.frames, "{at}");
-                    // And every chunk has its place.
+                    // Every chunk has a slot.
                     let chunks = stream.frames.iter();
                     let chunks = chunks.map(|it| u64::from(it.len.div_ceil(it.size.into())));
                     assert_eq!(stream.media.len() as u64, chunks.sum::<u64>(), "{at}");
@@ -223,7 +223,7 @@ fn more_parity_never_saves_less() {
         let trace = scene(impairment).truly(&USUAL, 1).1;
         let stream = TracedStream::read(&trace[..]).unwrap();
         let shares = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
-        // Of one replay chance may take a frame more.
+        // Chance may cost a single replay one more frame.
         let told = shares.map(|share| {
             let replays = (0..4).map(|seed| replay(&stream, &parity(share), seed));
             replays.collect::<Vec<_>>()

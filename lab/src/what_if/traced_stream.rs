@@ -14,31 +14,30 @@ use crate::trace::{Counts, Entry, Reader, TraceError, Why};
 /// The stream with the most packets in a trace.
 #[derive(Debug)]
 pub struct TracedStream {
-    /// How long the viewer waited for an incomplete frame.
+    /// Playout delay of the viewer.
     pub latency: Duration,
-    /// The shortest round trip that was seen.
+    /// Shortest RTT in the trace.
     pub rtt: Option<Duration>,
-    /// The sender's counts, as it told them last.
+    /// The newest sender report.
     pub counts: Option<Counts>,
-    /// Frames whose outcome the trace knows, and of these those shown whole.
+    /// Frames with a known outcome, and those shown whole.
     pub settled: (u64, u64),
-    /// Datagrams sent, as far as can be told, and of these lost on the way or
-    /// damaged.
+    /// Datagrams sent, as far as known, and those lost or corrupt.
     pub datagrams: (u64, u64),
-    /// The mean length of a run of lost datagrams.
+    /// Mean length of a run of lost datagrams.
     pub run: f64,
-    /// How much of the stream is in it.
+    /// How much of the stream the trace contains.
     pub part: Completeness,
-    /// Streams of this format in the trace, and which of them this is, counted
-    /// from 1.
+    /// Number of streams of this format in the trace, and the position of this
+    /// one, counted from 1.
     pub streams: (usize, usize),
-    /// Where something stands behind the trace's end, in bytes.
+    /// Position of data after the end of the trace, in bytes, if there is any.
     pub junk: Option<u64>,
-    /// From the first frame to the last.
+    /// Time from the first frame to the last.
     pub duration: Duration,
     pub(super) interval: Option<Duration>,
     pub(super) frames: Vec<FrameSent>,
-    /// All chunks of all frames, in their order.
+    /// All chunks of all frames, in order.
     pub(super) media: Vec<PacketSlot>,
     pub(super) losses: LossTimeline,
 }
@@ -46,49 +45,49 @@ pub struct TracedStream {
 /// How much of a stream is in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
-    /// All that the viewer saw.
+    /// Everything that the viewer received.
     Whole,
-    /// It ended at its limit.
+    /// The trace ended at its size limit.
     Limit,
-    /// It ended since it could not be written as fast.
+    /// The trace ended because writing could not keep up.
     Slow,
-    /// The file is cut off or damaged; this says where.
+    /// The file is incomplete or damaged; the text says where.
     Broken(String),
-    /// What follows is more than is looked at.
+    /// The rest exceeds the limits of this reader.
     Long,
 }
 
-/// Why nothing can be replayed.
+/// Why a trace cannot be replayed.
 #[derive(Debug, Error)]
 pub enum TracedStreamError {
-    /// It cannot be read.
+    /// The trace cannot be read.
     #[error(transparent)]
     Trace(#[from] TraceError),
-    /// Nothing came.
+    /// No datagram of a stream arrived.
     #[error("there is no datagram in it: no stream came while it was written")]
     Empty,
-    /// Only other formats.
+    /// The trace has only other formats.
     #[error(
         "there is no stream of the native format in it: RTP and bare JPEG have neither parity nor requests"
     )]
     Foreign,
-    /// Not enough of a stream.
+    /// The stream is too short.
     #[error("there is no whole frame's time in it: trace for longer")]
     Short,
 }
 
-/// The streams of a trace, of which the one with the most in it is kept.
+/// The streams of a trace. Only the one with the most packets is kept.
 #[derive(Debug, Default)]
 struct Streams {
     best: StreamIndex,
     now: StreamIndex,
-    /// How many had anything in them, and which of these is the best.
+    /// Number of streams with packets, and the position of the best one.
     count: usize,
     which: usize,
 }
 
 impl Streams {
-    /// Another stream begins.
+    /// Starts another stream.
     fn begin(&mut self) {
         let now = std::mem::take(&mut self.now);
         if now.len() == 0 {
@@ -102,10 +101,10 @@ impl Streams {
 }
 
 impl TracedStream {
-    /// Reads a trace to its end, or as far as it is whole.
+    /// Reads a trace to its end, or up to its last complete block.
     ///
     /// # Errors
-    /// Where there is nothing in it to be replayed.
+    /// If the trace has nothing to replay.
     pub fn read(input: impl Read) -> Result<Self, TracedStreamError> {
         let mut reader = Reader::new(input)?;
         let (mut latency, mut part, mut junk) = (Duration::ZERO, Completeness::Whole, None);
@@ -198,26 +197,26 @@ impl TracedStream {
         })
     }
 
-    /// How many frames were sent, those of which nothing arrived included.
+    /// Number of frames sent, including those of which nothing arrived.
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames.len() as u64
     }
 
-    /// How many of them are replayed: all but of a long trace, of which
-    /// stretches are that are spread over it evenly.
+    /// Number of frames that are replayed: all, or evenly distributed stretches
+    /// of a long trace.
     #[must_use]
     pub fn replayed(&self) -> u64 {
         self.chosen().count() as u64
     }
 
-    /// Those frames, counted from the first.
+    /// Positions of the replayed frames.
     pub(super) fn chosen(&self) -> impl Iterator<Item = usize> {
         let turn = STRETCH.max(STRETCH * self.media.len() as u64 / MOST_REPLAYED);
         let first = self.frames.first().map_or(0, |frame| frame.start);
         let frames = self.frames.iter().enumerate();
         let chosen = frames.filter(move |(_, frame)| (frame.start - first) % turn < STRETCH);
-        // A stretch may have more in it than all are to have.
+        // The chosen stretches may contain more chunks than the target.
         let mut chunks = 0;
         let chosen = chosen.take_while(move |(_, frame)| {
             chunks += u64::from(frame.len.div_ceil(frame.size.into()));
@@ -227,11 +226,12 @@ impl TracedStream {
     }
 }
 
-/// So many chunks are replayed in a fraction of a second.
+/// Target number of chunks to replay. It takes a fraction of a second.
 const MOST_REPLAYED: u64 = 75_000;
 
-/// Microseconds of a stretch: parity follows the loss within a few seconds.
+/// Length of a stretch in microseconds. Parity adapts to loss within a few
+/// seconds.
 const STRETCH: u64 = 15_000_000;
 
-/// No viewer waits for longer, in microseconds.
+/// Upper bound on a viewer's playout delay in microseconds.
 const MAX_LATENCY: u64 = 10_000_000;

@@ -1,4 +1,4 @@
-//! Reading a log, row by row.
+//! Reads a log row by row.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{END, HEADER, Row, TITLE, side_name};
 
-/// A log as it is read.
+/// Reader of a log.
 #[derive(Debug)]
 pub struct LogReader<R> {
     input: R,
@@ -19,39 +19,39 @@ pub struct LogReader<R> {
     impairment: String,
 }
 
-/// Why it cannot be read further.
+/// Why a log cannot be read, or not further.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is something else.
+    /// The file is not a log.
     #[error("it is no impairment log")]
     Foreign,
-    /// A row cannot be one.
+    /// A line is not a row.
     #[error("line {0} is no row of a log: the file was changed, or cut off")]
     Row(u64),
-    /// There is no last line.
+    /// The last line is missing.
     #[error(
         "it has no end after {0} rows: the program that wrote it was killed; if that was the \
          sender, give the viewer's log"
     )]
     NoEnd(u64),
-    /// The last line counts otherwise.
+    /// The number of rows in the last line is wrong.
     #[error("it has {rows} rows where its last line says {said}: the file was changed")]
     Count {
         /// Rows read.
         rows: u64,
-        /// What the last line says.
+        /// Number in the last line.
         said: String,
     },
 }
 
 impl<R: BufRead> LogReader<R> {
-    /// Reads what stands above the rows.
+    /// Reads the lines above the rows.
     ///
     /// # Errors
-    /// Where it is no log, or cannot be read.
+    /// If the input is not a log or cannot be read.
     pub fn new(input: R) -> Result<Self, ReadError> {
         let mut reader = Self {
             input,
@@ -78,12 +78,12 @@ impl<R: BufRead> LogReader<R> {
         Ok(reader)
     }
 
-    /// Who wrote it.
+    /// The side that wrote the log.
     pub fn side(&self) -> Side {
         self.side
     }
 
-    /// What was done, as it was typed.
+    /// The impairment, as it was typed.
     pub fn impairment(&self) -> &str {
         &self.impairment
     }
@@ -91,7 +91,7 @@ impl<R: BufRead> LogReader<R> {
     /// The next row; `None` after the last one.
     ///
     /// # Errors
-    /// Where it is no row, or the log was cut off.
+    /// If a line is not a row, or the log is incomplete.
     pub fn next_row(&mut self) -> Result<Option<Row>, ReadError> {
         let (rows, at) = (self.rows, self.lines + 1);
         let Some(line) = self.next_line()? else {
@@ -113,8 +113,7 @@ impl<R: BufRead> LogReader<R> {
         Ok(Some(row))
     }
 
-    /// The next line that is whole; one that is cut off, too long or no text
-    /// is none of a log.
+    /// The next complete line; `None` if it is cut off, too long or not text.
     fn next_line(&mut self) -> Result<Option<&str>, ReadError> {
         self.line.clear();
         let mut limited = self.input.by_ref().take(MAX_LINE);
@@ -133,7 +132,8 @@ impl<R: BufRead> LogReader<R> {
     }
 }
 
-/// The longest line, in bytes: that of an impairment with every term, and more.
+/// Upper bound on the length of a line, in bytes: more than an impairment with
+/// every term.
 const MAX_LINE: u64 = 4096;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Writing a log, row by row.
+//! Writes a log row by row.
 
 use std::io;
 
@@ -7,18 +7,18 @@ use framegram_common::stats::Side;
 use super::{END, HEADER, Row, TITLE, side_name};
 use crate::impair::Impairment;
 
-/// Writes a log. Nothing is written before the first row or the end.
+/// Writer of a log. It writes nothing before the first row or the end.
 #[derive(Debug)]
 pub struct Log<W> {
     out: W,
-    /// What stands above the rows, until it is written.
+    /// The lines above the rows, until they are written.
     head: Option<String>,
     rows: u64,
     outcome: io::Result<()>,
 }
 
 impl<W: io::Write> Log<W> {
-    /// Begins it. `out` had better be buffered.
+    /// Starts a log. `out` should be buffered.
     pub fn new(out: W, side: Side, impairment: &Impairment) -> Self {
         let side = side_name(side);
         Self {
@@ -38,10 +38,10 @@ impl<W: io::Write> Log<W> {
         }
     }
 
-    /// Writes that this is the end. Returns what it was written to.
+    /// Writes the last line. Returns the output.
     ///
     /// # Errors
-    /// The first of `out`, now or before.
+    /// The first error of `out`, now or before.
     pub fn finish(mut self) -> io::Result<W> {
         std::mem::replace(&mut self.outcome, Ok(()))?;
         self.write_head()?;

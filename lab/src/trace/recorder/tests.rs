@@ -1,4 +1,4 @@
-//! Datagrams into traces.
+//! Records datagrams as traces.
 
 use framegram_common::receiver::{Output, Receiver};
 use framegram_common::seq::{FrameSeq, PacketNumber};
@@ -161,7 +161,7 @@ fn what_is_there_is_handed_out_every_second() {
     assert!(totals(1_200_000) > 20);
 }
 
-/// A receiver and what is recorded of it.
+/// A receiver, and the recorder of its datagrams.
 struct Watched {
     receiver: Receiver,
     recorder: Recorder,
@@ -193,7 +193,8 @@ impl Watched {
         while !matches!(self.receiver.poll_output(now), Output::Timeout(_)) {}
     }
 
-    /// How many have each disposition, in the trace and in the receiver's counts.
+    /// Number of datagrams per disposition: in the trace, and by the receiver's
+    /// counts.
     fn counts(mut self) -> ([u64; 5], [u64; 5]) {
         let packets = self.receiver.statistics().packets;
         let counted = [
@@ -242,15 +243,17 @@ fn says_of_each_datagram_what_the_receiver_says() {
     let mut watched = Watched::new();
     let mut damaged = datagram(STREAM, 0, 10, &frame_chunk(0, 0));
     *damaged.last_mut().unwrap() ^= 1;
-    // Before the first chunk: the sender's counts, twice, and damage; counts of
-    // another stream, and of this one from elsewhere.
+    // Before the first chunk: two copies of a sender report, a damaged datagram,
+    // a sender report of another stream, and one of this stream from another
+    // address.
     watched.take(sender(), &totals(STREAM, 0, 0));
     watched.take(sender(), &totals(STREAM, 0, 0));
     watched.take(sender(), &damaged);
     watched.take(elsewhere(1), &totals(STREAM + 1, 0, 0));
     watched.take(elsewhere(2), &totals(STREAM, 0, 0));
     watched.take(sender(), &datagram(STREAM, 1, 20, &frame_chunk(0, 1)));
-    // Then packets in its name from elsewhere, and a leap.
+    // Then packets of this stream from another address, and a leap in its
+    // numbers.
     watched.take(elsewhere(3), &datagram(STREAM, 2, 30, &frame_chunk(0, 2)));
     watched.take(elsewhere(3), &totals(STREAM, 1, 0));
     watched.take(sender(), &totals(STREAM, 1, 1 << 40));
@@ -258,7 +261,8 @@ fn says_of_each_datagram_what_the_receiver_says() {
     watched.take(sender(), &datagram(STREAM, 2, 30, &frame_chunk(0, 2)));
     let (traced, counted) = watched.counts();
     assert_eq!(traced, counted);
-    // What is corrupt before a stream is followed is of none.
+    // A corrupt datagram that arrives before a stream is followed belongs to
+    // none.
     assert_eq!(traced, [3, 2, 0, 4, 2]);
 }
 

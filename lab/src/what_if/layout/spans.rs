@@ -1,11 +1,11 @@
-//! Which numbers the chunks of each frame had, of lost frames too.
+//! Assigns packet numbers to the chunks of all frames, including lost ones.
 
 use framegram_common::frame::MAX_FRAME_BYTES;
 
 use super::MAX_MISSING;
 use crate::what_if::stream_index::{MAX_FRAMES, StreamIndex};
 
-/// A frame, and the numbers of its chunks.
+/// A frame, and the packet numbers of its chunks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameSpan {
     pub(super) number: u64,
@@ -13,7 +13,7 @@ pub(super) struct FrameSpan {
     pub(super) size: u16,
     pub(super) captured: u64,
     pub(super) base: u64,
-    /// Whether anything of it came.
+    /// Whether any of it arrived.
     pub(super) known: bool,
 }
 
@@ -27,7 +27,7 @@ impl FrameSpan {
     }
 }
 
-/// All frames in their order, those of which nothing came included.
+/// All frames in order, including those of which nothing arrived.
 pub(super) fn place_frames(index: &StreamIndex) -> Vec<FrameSpan> {
     let mut spans: Vec<FrameSpan> = Vec::new();
     for (number, (chunk, base)) in &index.frames {
@@ -43,7 +43,7 @@ pub(super) fn place_frames(index: &StreamIndex) -> Vec<FrameSpan> {
             if index.is_from_start() {
                 lead_in(&frame, index, &mut spans);
             } else if frame.base > 0 && !index.has_come(frame.base) {
-                // The viewer joined in the middle of it.
+                // The viewer joined in the middle of this frame.
                 continue;
             }
         }
@@ -56,8 +56,8 @@ pub(super) fn place_frames(index: &StreamIndex) -> Vec<FrameSpan> {
     spans
 }
 
-/// The frames before the first that arrived, of a stream that was received from
-/// its start.
+/// Adds the frames before the first that arrived, in a stream that was received
+/// from its start.
 fn lead_in(first: &FrameSpan, index: &StreamIndex, spans: &mut Vec<FrameSpan>) {
     let missing = first.number;
     if missing == 0 || missing > MAX_MISSING || first.base < missing {
@@ -77,8 +77,8 @@ fn lead_in(first: &FrameSpan, index: &StreamIndex, spans: &mut Vec<FrameSpan>) {
     }
 }
 
-/// Adds the frames lost as a whole behind the last one and before `next`, which
-/// share the numbers that are left. `false` where that cannot be.
+/// Adds the frames lost between the last one and `next`. They share the packet
+/// numbers in between. Returns false if the numbers contradict that.
 fn between(spans: &mut Vec<FrameSpan>, next: &FrameSpan) -> bool {
     let Some(last) = spans.last().copied() else {
         return false;
@@ -105,7 +105,7 @@ fn between(spans: &mut Vec<FrameSpan>, next: &FrameSpan) -> bool {
     true
 }
 
-/// A frame of which nothing came, with this many chunks.
+/// A frame of which nothing arrived, with this many chunks.
 fn unknown(like: &FrameSpan, number: u64, base: u64, chunks: u64) -> FrameSpan {
     let most = MAX_FRAME_BYTES as u64 / u64::from(like.size);
     let len = chunks.clamp(1, most) * u64::from(like.size);
@@ -118,7 +118,8 @@ fn unknown(like: &FrameSpan, number: u64, base: u64, chunks: u64) -> FrameSpan {
     }
 }
 
-/// Adds the frames lost at the end; takes away what was only beginning to come.
+/// Adds the frames lost at the end, if the stream ended with a bye. Otherwise
+/// removes the last frame, which may be incomplete.
 fn end(index: &StreamIndex, spans: &mut Vec<FrameSpan>) {
     let Some(last) = spans.last().copied() else {
         return;

@@ -1,4 +1,4 @@
-//! Streams and true paths, with whoever writes a trace at their ends.
+//! Streams and simulated paths, with a trace recorder at the receiving end.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::trace::{Recorder, Why};
 use crate::what_if::drive::{FrameInput, Network, STREAM, drive, sender_address};
 use crate::what_if::{Prediction, Setting};
 
-/// A true path, and whoever writes a trace at its end.
+/// A simulated path, with a trace recorder at its end.
 struct Truth {
     there: Link,
     back: Link,
@@ -26,8 +26,8 @@ struct Truth {
     outage: Range<Duration>,
     sent: u64,
     came: u64,
-    /// Control packets below these numbers were sent, and are known to be: of
-    /// the last copies of the bye nothing tells when they are lost.
+    /// Control packets below these numbers were sent, and are known to the viewer
+    /// to have been sent. The last copies of the bye can be lost unnoticed.
     control: u64,
     control_known: u64,
 }
@@ -79,7 +79,7 @@ impl Network for Truth {
         if let Some(number) = control_number(datagram) {
             self.control_known = self.control_known.max(number + 1);
         }
-        // Threads wake a little later, now more, now less.
+        // Threads wake up slightly late, by varying amounts.
         self.waking = (self.waking + 7) % 20;
         let now = now + Duration::from_micros(self.waking);
         self.recorder
@@ -99,9 +99,9 @@ pub(super) struct Scene {
     pub(super) frames: usize,
     pub(super) chunks: (usize, usize),
     pub(super) impairment: Impairment,
-    /// Whether what goes back is lost as well.
+    /// Whether feedback is lost as well.
     pub(super) both_ways: bool,
-    /// When all is lost, counted from the first frame.
+    /// Period of total loss, counted from the first frame.
     pub(super) outage: Range<Duration>,
 }
 
@@ -123,14 +123,14 @@ impl Scene {
         })
     }
 
-    /// Sends it truly. Returns what came of it, and its trace.
+    /// Runs the stream. Returns the result and the trace.
     pub(super) fn truly(&self, setting: &Setting, seed: u64) -> (Prediction, Vec<u8>) {
         let (outcome, trace, _) = self.counted(setting, seed);
         (outcome, trace)
     }
 
-    /// The same, and how many datagrams were sent, as far as the viewer can know
-    /// it, and of these lost.
+    /// Like [`Scene::truly`], with the number of datagrams sent, as far as the
+    /// viewer can know it, and of those lost.
     pub(super) fn counted(
         &self,
         setting: &Setting,
