@@ -181,7 +181,7 @@ fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
     }
 }
 
-const CUT: &str = "The recording is cut off: its last frame is incomplete, and not counted.";
+const CUT: &str = "The recording is incomplete: its last frame is cut off and not counted.";
 
 /// Name of standard input and output on the command line.
 const STDIN: &str = "-";

@@ -40,8 +40,8 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
         0 if quiet => Ok(()),
         0 => Ok(writeln!(
             StandardOutput,
-            "All that was measured is what was done (packets, frames and their outcomes; times, rates \
-             and bytes are not compared)."
+            "The measurement matches what was injected (packets, frames and their outcomes; times, \
+             rates and bytes are not compared)."
         )?),
         1 => bail!("one figure of {name} is not what was done"),
         differing => bail!("{differing} figures of {name} are not what was done"),
@@ -53,7 +53,7 @@ fn compare(report: &Report, logs: &ImpairLogs) -> anyhow::Result<Vec<(String, Co
     let mut compared = Vec::new();
     for account in &report.accounts {
         let number = u64::from_str_radix(&account.stream, 16);
-        let number = number.context("a stream's number in the report is none")?;
+        let number = number.context("the report has an invalid stream number")?;
         let Some(sides) = logs.of(number, account.destination) else {
             bail!("no log has stream {number:016x}: was it written in another run?");
         };
@@ -95,7 +95,7 @@ fn write_table(out: &mut dyn Write, heading: &str, comparison: &Comparison) -> i
         writeln!(out, "  differs: {line}")?;
     }
     if let Some(more @ 1..) = comparison.differences.len().checked_sub(MOST_LINES) {
-        writeln!(out, "  and {more} more that differ")?;
+        writeln!(out, "  and {more} more differences")?;
     }
     for note in &comparison.notes {
         writeln!(out, "  ({note})")?;

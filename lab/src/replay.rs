@@ -147,13 +147,13 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
         let cost = stream.counts.filter(|counts| counts.jpeg_bytes > 0);
         let cost = cost.map_or(String::new(), |counts| {
             let ratio = counts.bytes as f64 / counts.jpeg_bytes as f64;
-            format!(", {ratio:.2} bytes sent for each byte of JPEG")
+            format!(", {ratio:.2} bytes sent per byte of JPEG")
         });
-        let rtt = stream.rtt.map_or(String::new(), |rtt| {
-            format!(", round trip {}", milliseconds(rtt))
-        });
+        let rtt = stream
+            .rtt
+            .map_or(String::new(), |rtt| format!(", RTT {}", milliseconds(rtt)));
         lines.push(format!(
-            "As it was: {} of {} frames came through whole{cost} (latency {}{rtt}).",
+            "As it was: {} of {} frames arrived complete{cost} (latency {}{rtt}).",
             count(whole),
             count(settled),
             milliseconds(stream.latency),
@@ -162,7 +162,7 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
     let (streams, which) = stream.streams;
     if settled == 0 {
         let why = if which < streams {
-            "another stream came before the outcomes of its frames were settled"
+            "another stream began before the outcomes of its frames were settled"
         } else if stream.part == Completeness::Whole {
             "the outcomes of its frames are not in the trace"
         } else {
@@ -172,29 +172,29 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
     }
     if streams > 1 {
         lines.push(format!(
-            "The trace has {} streams, since the sender was started again or another one came: \
-             this is number {}, of which there is the most.",
+            "The trace has {} streams, because the sender restarted or another sender appeared. \
+             This is number {}, the longest.",
             count(streams as u64),
             count(which as u64),
         ));
     }
     if let Some(behind) = stream.junk {
         lines.push(format!(
-            "Behind the end of the trace, after {} bytes, stands something else: it is left out.",
+            "Data after the end of the trace, from byte {} on, is ignored.",
             count(behind)
         ));
     }
     match &stream.part {
         Completeness::Whole => {}
-        Completeness::Limit => lines.push("The trace ended at its largest size.".to_owned()),
-        Completeness::Slow => lines.push("The trace ended where its disk was too slow.".to_owned()),
+        Completeness::Limit => lines.push("The trace ended at its size limit.".to_owned()),
+        Completeness::Slow => lines.push("The trace ended as the disk was too slow.".to_owned()),
         Completeness::Broken(how) => {
             lines.push(format!(
-                "The trace is not whole: {how}. This is of what is."
+                "The trace is incomplete: {how}. The rest is ignored."
             ));
         }
         Completeness::Long => {
-            lines.push("The trace is longer than is looked at: the rest is left out.".to_owned());
+            lines.push("The trace is too long: its end is ignored.".to_owned());
         }
     }
     lines

@@ -34,13 +34,13 @@ impl Comparison {
         let blind = account.socket_dropped + shared > 0 && !expected.behind_socket;
         if blind && shared > 0 {
             all.notes.push(format!(
-                "{shared} datagrams were dropped in the buffer of the socket that the senders \
-                 share, which the sender's log cannot know of: only what was sent is compared"
+                "{shared} datagrams were dropped in the socket buffer that the senders share; the \
+                 sender's log does not show them, so only packets sent are compared"
             ));
         } else if blind {
             all.notes.push(format!(
-                "{} datagrams were dropped in the viewer's socket buffer, which the sender's log \
-                 cannot know of: only what was lost on the way is compared, where nothing was \
+                "{} datagrams were dropped in the viewer's socket buffer; the sender's log does not \
+                 show them, so only losses on the way are compared, and those only if nothing was \
                  duplicated or corrupted",
                 account.socket_dropped
             ));
@@ -53,14 +53,14 @@ impl Comparison {
         }
         if after > 0 {
             all.notes.push(format!(
-                "sent after the last sender report that arrived, so that the viewer cannot know of \
-                 them: {after} packets"
+                "sent after the last sender report that arrived, so unknown to the viewer: {after} \
+                 packets"
             ));
         }
         let unknown = if account.send_errors > 0 {
-            Some("the sender's system refused some of their packets")
+            Some("the sender's operating system rejected some of their packets")
         } else if blind || expected.unplaced > 0 {
-            Some("of some packets the log does not say what they carried")
+            Some("the log does not say what some packets carried")
         } else {
             None
         };
@@ -90,7 +90,7 @@ impl Comparison {
         let absent = sum(|it| it.absent);
         if absent > 0 && expected.behind_socket {
             self.notes.push(format!(
-                "lost before they came to the viewer, and counted as lost: {absent} packets"
+                "lost before they reached the viewer, and counted as lost: {absent} packets"
             ));
         }
         // The viewer's log cannot distinguish socket drops from packets that
@@ -167,7 +167,7 @@ impl Comparison {
             self.show("chunks lost", measured, injected);
         } else {
             self.notes.push(format!(
-                "the report lists {} of the frames that lost chunks: the others are not compared",
+                "the report lists only {} of the frames that lost chunks; the others are not compared",
                 timeline.lossy_frames.len()
             ));
         }
@@ -191,9 +191,8 @@ impl Comparison {
     /// Compares a figure that is printed only if it differs.
     pub(super) fn demand(&mut self, name: &str, measured: u64, injected: u64) {
         if measured != injected {
-            self.differences.push(format!(
-                "{name}: measured {measured}, by the log {injected}"
-            ));
+            self.differences
+                .push(format!("{name}: measured {measured}, injected {injected}"));
         }
     }
 }
@@ -209,7 +208,7 @@ fn differs(
     let lost = u64::from(frame.lost);
     let Some(listed) = listed else {
         return (complete && lost > 0)
-            .then(|| format!("lost {lost} chunks, and is not in the report"));
+            .then(|| format!("lost {lost} chunks, but is not in the report"));
     };
     let measured = listed.chunks_lost.unwrap_or(frame.chunks.into());
     if measured != lost {

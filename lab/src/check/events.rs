@@ -88,7 +88,9 @@ impl ImpairLogs {
         while let Some(row) = log.next_row()? {
             self.rows += 1;
             if self.rows > MAX_ROWS {
-                bail!("more than {MAX_ROWS} rows are too many to compare: measure for less time");
+                bail!(
+                    "too many rows to compare (more than {MAX_ROWS}): measure for a shorter time"
+                );
             }
             match event(&row) {
                 Some((key, event)) => own.entry(key).or_default().push(event),
@@ -103,7 +105,7 @@ impl ImpairLogs {
             };
             if !known.is_empty() {
                 bail!(
-                    "another log, by the {who} too, has stream {:016x}: give one of them",
+                    "another log of the {who} also has stream {:016x}: give one of them",
                     key.0
                 );
             }

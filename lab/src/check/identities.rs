@@ -13,7 +13,7 @@ impl Comparison {
         let accounts = &report.accounts;
         if report.stream.followed != accounts.len() as u64 {
             let listed = accounts.len();
-            let note = format!("the report has accounts of the newest {listed} streams only");
+            let note = format!("the report has accounts of only the newest {listed} streams");
             all.notes.push(note);
             return all;
         }

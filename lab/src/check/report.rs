@@ -70,11 +70,11 @@ impl Report {
 
     fn parse(text: &str) -> anyhow::Result<Self> {
         let report: Self = serde_json::from_str(text).context(
-            "it is no report of framegram-view with accounts in it: check takes what \
+            "it is not a report of framegram-view with accounts: check takes what \
              --report FILE.json wrote",
         )?;
         if report.version != ReportFile::VERSION {
-            bail!("its version is {}, and not 1", report.version);
+            bail!("its version is {} instead of 1", report.version);
         }
         if report.stream.side != "viewer" {
             bail!("it is the sender's report: give that of framegram-view");

@@ -63,7 +63,7 @@ impl FromStr for Impairment {
         }
         match (impairment.rate, queue) {
             (None, Some(_)) => {
-                let what = "a queue stands before a rate: add one, such as rate=20M";
+                let what = "a queue needs a rate: add one, such as rate=20M";
                 return Err(SpecError::new("queue", what));
             }
             (Some(_), queue) => impairment.queue = queue.unwrap_or(QUEUE),
@@ -126,7 +126,7 @@ struct Term<'a> {
 /// Splits at commas; the terms of `ge` stay together.
 fn terms(text: &str) -> Result<Vec<Term<'_>>, SpecError> {
     if text.trim().is_empty() {
-        return Err(SpecError::new(text, "nothing is to be done"));
+        return Err(SpecError::new(text, "it is empty"));
     }
     let mut spans: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
@@ -264,13 +264,13 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 const EXAMPLE: &str = "loss=5%,delay=20ms±5ms,seed=7";
-const TERMS: &str = "it is none of the terms loss=, ge=, delay=, reorder=, dup=, corrupt=, rate=, \
+const TERMS: &str = "it is not one of the terms loss=, ge=, delay=, reorder=, dup=, corrupt=, rate=, \
                      queue=, mtu=, seed=";
 const A_SHARE: &str = "write a share from 0% to 100%, such as 5%";
-const A_CHAIN: &str = "write two chances from 0 to 1, and a step from 1us to 10s if not each \
-                       datagram is one, such as ge=p:0.01,r:0.2 or ge=p:0.01,r:0.2,step:1ms";
-const A_DELAY: &str = "write a time up to 10s, and its spread if there is one, such as 20ms±5ms";
-const A_RATE: &str = "write bits a second from 64k to 100G, such as 20M";
+const A_CHAIN: &str = "write two probabilities from 0 to 1, and a step from 1us to 10s unless \
+                       each datagram is one, such as ge=p:0.01,r:0.2 or ge=p:0.01,r:0.2,step:1ms";
+const A_DELAY: &str = "write a time up to 10s, optionally with a jitter, such as 20ms±5ms";
+const A_RATE: &str = "write bits per second from 64k to 100G, such as 20M";
 const A_TIME: &str = "write a time up to 10s, such as 100ms";
 const AN_MTU: &str = "write bytes from 1 to 65507, such as 1200";
 const A_SEED: &str = "write a whole number below 2^64, such as 7";

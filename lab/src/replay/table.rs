@@ -101,18 +101,17 @@ impl Table {
         let mut lines = vec![String::new()];
         if self.replayed < self.frames {
             lines.push(format!(
-                "So that it takes seconds, {} frames are replayed, from all over the trace.",
+                "To save time, {} frames are replayed, evenly distributed over the trace.",
                 count(self.replayed)
             ));
         }
         lines.extend([
             format!(
-                "Without parity and requests {broken} of {} frames do not come through whole.",
+                "Without parity and requests, {broken} of {} frames do not arrive complete.",
                 count(self.replayed)
             ),
             format!(
-                "Each setting saves so many of these, and sends so many bytes for each of JPEG \
-                 (latency {}):",
+                "Saved by each setting, and bytes sent per byte of JPEG (latency {}):",
                 milliseconds(self.latency)
             ),
             String::new(),

@@ -129,7 +129,7 @@ pub fn summary(counts: &TimecodeCounts) -> String {
     }
     if counts.longest > 1 {
         let longest = count(counts.longest);
-        parts.push(format!("one frame up to {longest} times in a row"));
+        parts.push(format!("one frame up to {longest} images in a row"));
     }
     if let Some(delay) = &counts.delay_ms {
         parts.push(format!(

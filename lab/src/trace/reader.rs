@@ -33,16 +33,16 @@ pub enum TraceError {
     #[error("it is no trace")]
     NoTrace,
     /// The version is unknown.
-    #[error("it is a trace of version {0}, and this program reads version {VERSION}")]
+    #[error("it is a trace of version {0}, but this program reads version {VERSION}")]
     Version(u8),
     /// The file ends without a last entry.
     #[error("it was cut off after {0} bytes")]
     Cut(u64),
     /// A block is damaged.
-    #[error("it is damaged behind its first {0} bytes")]
+    #[error("it is damaged after its first {0} bytes")]
     Damaged(u64),
     /// Data follows the last entry.
-    #[error("it ends after {0} bytes, and something else stands behind")]
+    #[error("it ends after {0} bytes, but more data follows")]
     Junk(u64),
     /// The file cannot be read.
     #[error(transparent)]

@@ -3,7 +3,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the request that makes the device has no safe wrapper"
+    reason = "the request that creates the device has no safe wrapper"
 )]
 
 use std::fs::{File, OpenOptions};
@@ -50,7 +50,7 @@ impl Tun {
         let explained = |error: io::Error| {
             io::Error::new(
                 error.kind(),
-                format!("cannot make the TUN device {name}: {error}"),
+                format!("cannot create the TUN device {name}: {error}"),
             )
         };
         let file = OpenOptions::new()

@@ -64,7 +64,7 @@ pub enum TracedStreamError {
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// No datagram of a stream arrived.
-    #[error("there is no datagram in it: no stream came while it was written")]
+    #[error("there is no datagram in it: no stream arrived while it was recorded")]
     Empty,
     /// The trace has only other formats.
     #[error(
@@ -72,7 +72,7 @@ pub enum TracedStreamError {
     )]
     Foreign,
     /// The stream is too short.
-    #[error("there is no whole frame's time in it: trace for longer")]
+    #[error("it covers less than one frame interval: record for longer")]
     Short,
 }
 

@@ -29,7 +29,7 @@ pub enum ReadError {
     #[error("it is no impairment log")]
     Foreign,
     /// A line is not a row.
-    #[error("line {0} is no row of a log: the file was changed, or cut off")]
+    #[error("line {0} is not a row of a log: the file was changed or cut off")]
     Row(u64),
     /// The last line is missing.
     #[error(
@@ -38,7 +38,7 @@ pub enum ReadError {
     )]
     NoEnd(u64),
     /// The number of rows in the last line is wrong.
-    #[error("it has {rows} rows where its last line says {said}: the file was changed")]
+    #[error("it has {rows} rows, but its last line says {said}: the file was changed")]
     Count {
         /// Rows read.
         rows: u64,
