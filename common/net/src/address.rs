@@ -1,4 +1,4 @@
-//! Addresses as people write them, and those of this machine.
+//! Parses addresses as users type them, and lists those of this machine.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -8,15 +8,14 @@ use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 use socket2::{Domain, Protocol, Type};
 
-/// The socket address that a text means: `HOST:PORT`, `[IPv6]:PORT`, and, where
-/// there is a default port, `HOST`, `IPv6`, `[IPv6]`; where an address of this
-/// machine can be meant (`default_port` is given), also `PORT` and `:PORT`,
-/// which are all its addresses. A host is an address or a name; an IPv6 address
-/// may carry its interface (`fe80::1%eth0`). Of a name's several addresses the
-/// one that the system puts first.
+/// Parses and resolves an address: `HOST:PORT`, `[IPv6]:PORT` and, if there is a
+/// default port, `HOST`, `IPv6` and `[IPv6]`. With a default port, `PORT` and
+/// `:PORT` stand for all addresses of this machine. A host is an address or a
+/// name; an IPv6 address may have a scope (`fe80::1%eth0`). If a name has several
+/// addresses, the system's first choice is returned.
 ///
 /// # Errors
-/// Where the text has another form, or the name is not known.
+/// If the text has another form, or the name is not known.
 pub fn resolve(text: &str, default_port: Option<u16>) -> io::Result<SocketAddr> {
     let (host, port) = split(text, default_port).ok_or_else(|| {
         let form = if default_port.is_some() {
@@ -62,8 +61,8 @@ pub(crate) fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)
     }
 }
 
-/// Whether datagrams to this address go to every machine of a network that this
-/// machine is in.
+/// Whether datagrams to this address reach all machines of a network of this
+/// machine.
 #[must_use]
 pub fn is_broadcast(address: IpAddr) -> bool {
     match address {
@@ -72,9 +71,9 @@ pub fn is_broadcast(address: IpAddr) -> bool {
     }
 }
 
-/// Asks the routes. What the interfaces tell does not say it: an address that
-/// was set without a broadcast address has the network's highest one all the
-/// same, and the peer of another stands in the same place as its broadcast
+/// Asks the routing table, because the interfaces do not tell: an address without
+/// a configured broadcast address still has one (the highest of its network), and
+/// for a point-to-point address the peer takes the place of the broadcast
 /// address.
 fn is_routed_as_broadcast(v4: Ipv4Addr) -> bool {
     let connect = |broadcast| {
@@ -85,15 +84,15 @@ fn is_routed_as_broadcast(v4: Ipv4Addr) -> bool {
     let refused = |tried: io::Result<()>| {
         tried.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     };
-    // A route that prohibits an address does so either way.
+    // A route of type "prohibit" denies permission in both cases.
     refused(connect(false)) && !refused(connect(true))
 }
 
-/// Nothing is sent there: a socket is connected to ask the routes.
+/// Nothing is sent to this port. A socket is connected only to query the routes.
 const ANY_PORT: u16 = 9;
 
-/// The addresses under which other machines may know this one: of every
-/// interface that is up, without loopback and link-local ones, IPv4 first.
+/// Addresses by which other machines may reach this one: those of all interfaces
+/// that are up, except loopback and link-local ones, IPv4 first.
 #[must_use]
 pub fn local_addresses() -> Vec<IpAddr> {
     let Ok(all) = getifaddrs() else {

@@ -1,4 +1,4 @@
-//! The clocks of this machine, and which of them another program reads too.
+//! The clocks of this machine, and an identifier of the monotonic clock.
 
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
@@ -7,27 +7,27 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use siphasher::sip::SipHasher24;
 
-/// The machine's monotonic clock: the same for every program of one boot.
+/// The monotonic clock. All programs of one boot share it.
 #[must_use]
 pub fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The wall clock (time since 1970, UTC) less the monotonic one.
+/// The wall clock (time since 1970, UTC) minus the monotonic clock.
 #[must_use]
 pub fn wall_offset() -> Duration {
     wall().saturating_sub(now())
 }
 
-/// The wall clock.
+/// The wall clock: time since 1970, UTC.
 pub(crate) fn wall() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from)
 }
 
-/// A number that two programs agree on exactly if they read one monotonic clock
-/// (they run on one boot of one machine, in one time namespace) and name the
-/// same `stream`. It does not reveal the machine's own identity. `None` where
-/// the system does not tell.
+/// A number that is equal in two programs if and only if they use the same
+/// monotonic clock (same machine, same boot, same time namespace) and pass the
+/// same `stream`. It does not reveal the machine's identity. `None` if the system
+/// does not tell.
 #[must_use]
 pub fn clock_id(stream: u64) -> Option<u64> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -36,7 +36,7 @@ pub fn clock_id(stream: u64) -> Option<u64> {
     hasher.write_u64(stream);
     match std::fs::read_link("/proc/self/ns/time") {
         Ok(namespace) => hasher.write(namespace.as_os_str().as_bytes()),
-        // A kernel without time namespaces.
+        // The kernel has no time namespaces.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(_) => return None,
     }

@@ -1,21 +1,21 @@
-//! What the fuzzer runs: names on the local network, which anybody asks for and
-//! announces. The tests run it too, over the corpus that is kept and over
-//! mutations of it; `common/fuzz` hands it to libFuzzer.
+//! Fuzz target for names on the local network, which anyone can query and
+//! announce. Tests run it over the stored corpus and its mutations; `common/fuzz`
+//! runs it with libFuzzer.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::mdns::{MAX_SENDERS, Responder, Search, is_name};
 
-/// Most answers of a responder, whatever it receives: four a second to those
-/// who want its name, and its news after each change.
+/// Upper bound on answers of a responder, whatever it receives: four per second
+/// to hosts that claim its name, and announcements after each change.
 const MAX_ANSWERS: u64 = 200;
 
-/// Datagrams for a sender that announces itself and for a viewer that searches:
-/// each is preceded by a time step in microseconds and its length.
+/// Passes datagrams to a responder and to a search. Each datagram is preceded by
+/// a time step in microseconds and by its length.
 ///
 /// # Panics
-/// Where the bytes show a bug.
+/// If the bytes reveal a bug.
 pub fn names(mut bytes: &[u8]) {
     let begun = Duration::from_secs(100);
     let mut now = begun;
@@ -47,7 +47,7 @@ pub fn names(mut bytes: &[u8]) {
 mod tests {
     use super::names;
 
-    /// Where the corpus is, from this crate's folder.
+    /// The corpus, relative to this crate's folder.
     const CORPUS: &str = "../fuzz/corpus";
 
     include!("../../fuzz/corpus.rs");

@@ -12,18 +12,18 @@ use crate::address::ip;
 /// A network interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name, such as `eth0`.
+    /// Name, such as `eth0`.
     pub name: String,
-    /// The kernel's number for it.
+    /// Index in the kernel.
     pub index: u32,
     v4: Option<Ipv4Addr>,
 }
 
 impl Interface {
-    /// The interface with this name or with this address.
+    /// Finds the interface with this name or address.
     ///
     /// # Errors
-    /// Where there is none; the message names those that there are.
+    /// If there is none; the message lists those that exist.
     pub fn find(text: &str) -> io::Result<Self> {
         let all: Vec<_> = getifaddrs()?.collect();
         let address = text.parse::<IpAddr>().ok();
@@ -59,12 +59,12 @@ impl Interface {
         Ok(Self { name, index, v4 })
     }
 
-    /// The interface of this name as it is now: it may have been taken away and
-    /// put back, and its addresses change. The address by which it was known is
-    /// kept while it has it.
+    /// The current state of the interface with this name: it may have been
+    /// removed and added again, and its addresses change. The known IPv4 address
+    /// is kept as long as the interface has it.
     ///
     /// # Errors
-    /// Where it is gone.
+    /// If the interface is gone.
     pub fn refresh(&self) -> io::Result<Self> {
         let found = Self::find(&self.name)?;
         let kept = self.v4.filter(|v4| {
@@ -79,7 +79,7 @@ impl Interface {
         })
     }
 
-    /// Its IPv4 address, by which IPv4 knows it.
+    /// The IPv4 address, which identifies the interface in IPv4 calls.
     pub(crate) fn ipv4(&self) -> io::Result<Ipv4Addr> {
         self.v4.ok_or_else(|| {
             io::Error::new(

@@ -1,10 +1,10 @@
-//! The network and the clocks of one Linux machine, for programs that send and
-//! receive datagrams: UDP [sockets](Socket) with the kernel's receive times and
-//! drop counters, batches and a [wait](wait()) for several sockets; packets over
-//! TCP [connections](Connection); addresses, interfaces and names; the
-//! [`clock`]; random numbers; [`mdns`].
+//! Network and clocks of a Linux machine, for programs that send and receive
+//! datagrams: UDP [sockets](Socket) with the kernel's receive times and drop
+//! counters, batches, and a [wait](wait()) for several sockets; packets over TCP
+//! [connections](Connection); addresses, interfaces and names; the [`clock`];
+//! random numbers; [`mdns`].
 //!
-//! Knows nothing of packets or frames.
+//! Knows nothing about packets or frames.
 
 mod address;
 pub mod clock;
@@ -25,13 +25,13 @@ pub use socket::{
 };
 pub use tcp::{Connection, TcpListener};
 
-/// The port that viewers listen on unless told otherwise.
+/// Default port of viewers.
 pub const DEFAULT_PORT: u16 = 5005;
 
-/// An unpredictable 64-bit number, for naming streams and viewers.
+/// An unpredictable 64-bit number, for identifying streams and viewers.
 ///
 /// # Panics
-/// Where the system has no source of random numbers.
+/// If the system has no source of random numbers.
 #[must_use]
 pub fn random_u64() -> u64 {
     getrandom::u64().expect("the system has no random numbers")

@@ -1,4 +1,4 @@
-//! Names that are looked up again while nothing is heard from where they led.
+//! Looks names up again while nothing arrives from the address that they led to.
 
 use std::fmt;
 use std::io;
@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use crate::address::{resolve, split};
 
-/// Silence before a name is looked up again, and time between two times: an
-/// outage is mostly no change of address.
+/// Silence before a name is looked up again, and interval between lookups. Most
+/// outages are no change of address.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
 
-/// Looks a name up again, beside the stream: a resolver may take half a minute.
-/// One thread at most is at it.
+/// Repeats the lookup of a name in a thread of its own, because a resolver may
+/// take half a minute. At most one thread runs at a time.
 pub struct Lookup {
     find: Arc<dyn Fn() -> io::Result<SocketAddr> + Send + Sync>,
     running: Option<Receiver<io::Result<SocketAddr>>>,
-    /// When the last one began.
+    /// When the last lookup began.
     begun: Option<Duration>,
 }
 
 impl Lookup {
-    /// By this.
+    /// A lookup by `find`.
     pub fn new(find: impl Fn() -> io::Result<SocketAddr> + Send + Sync + 'static) -> Self {
         Self {
             find: Arc::new(find),
@@ -33,16 +33,17 @@ impl Lookup {
         }
     }
 
-    /// Of the host in `text`, as [`resolve`] takes it. `None` where that is an
-    /// address.
+    /// A lookup of the host in `text`, which has the format of [`resolve`].
+    /// `None` if the host is an address.
     #[must_use]
     pub fn of(text: &str, default_port: Option<u16>) -> Option<Self> {
         let text = is_name(text, default_port).then(|| text.to_owned())?;
         Some(Self::new(move || resolve(&text, default_port)))
     }
 
-    /// Where the name leads to, if that was found out just now. Looks it up
-    /// while nothing was heard since `heard`, every two seconds.
+    /// Returns the address of the name when a lookup has just finished. Starts a
+    /// lookup every two seconds as long as nothing has been received since
+    /// `heard`.
     pub fn poll(&mut self, heard: Duration, now: Duration) -> Option<SocketAddr> {
         let silent = now.saturating_sub(heard) >= LOOK_UP_EVERY;
         if let Some(running) = &self.running {
@@ -52,7 +53,7 @@ impl Lookup {
                 Ok(found) => found.ok(),
             };
             self.running = None;
-            // What is heard again is where it was.
+            // If the peer is heard again, its address has not changed.
             return found.filter(|_| silent);
         }
         let is_due = |begun: Duration| now.saturating_sub(begun) >= LOOK_UP_EVERY;
@@ -67,8 +68,8 @@ impl Lookup {
         let (found, running) = sync_channel(1);
         let find = Arc::clone(&self.find);
         let thread = thread::Builder::new().name("looking up".into());
-        // Where there is no thread to be had, the next time may have one. Nobody
-        // waits for its end: it may outlive the program's patience.
+        // If no thread can be started, the next attempt may succeed. The thread
+        // is not joined, because it may run for longer than the program waits.
         let started = thread.spawn(move || {
             let _ = found.send(find());
         });
@@ -82,7 +83,7 @@ impl fmt::Debug for Lookup {
     }
 }
 
-/// Whether the host in a text that [`resolve`] takes is a name.
+/// Whether the host in a text is a name.
 fn is_name(text: &str, default_port: Option<u16>) -> bool {
     let host = split(text, default_port).map(|(host, _)| host);
     let address = |host: &str| host.split('%').next().unwrap_or(host).parse::<IpAddr>();
@@ -97,7 +98,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A resolver that answers when it is told to.
+    /// A resolver that answers on demand.
     fn resolver() -> (Lookup, Sender<SocketAddr>, Receiver<()>) {
         let (answer, answers) = channel();
         let (asked, questions) = channel();
@@ -127,7 +128,7 @@ mod tests {
             assert_eq!(lookup.poll(heard, now * SECOND), None);
         }
         assert!(questions.try_recv().is_err(), "it was heard just now");
-        // However long the resolver takes.
+        // Only one lookup runs, however long it takes.
         for now in 12..60 {
             assert_eq!(lookup.poll(heard, now * SECOND), None);
         }
@@ -140,7 +141,7 @@ mod tests {
         questions.recv().unwrap();
         answer.send(address).unwrap();
         assert_eq!(next(&mut lookup, heard, 61 * SECOND), address);
-        // Two seconds between them.
+        // Lookups are two seconds apart.
         assert_eq!(lookup.poll(heard, 61 * SECOND), None);
         assert!(questions.try_recv().is_err());
     }

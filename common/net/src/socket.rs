@@ -1,7 +1,7 @@
-//! UDP on Linux: open, join, send in batches, receive with the kernel's receive
-//! time, count what the kernel dropped.
+//! UDP sockets on Linux: open, join groups, send in batches, receive with the
+//! kernel's receive time, and count what the kernel dropped.
 //!
-//! Every call is on a `&self`, so that one thread can send while another waits.
+//! All methods take `&self`, so that one thread can send while another one waits.
 
 mod batch;
 mod drops;
@@ -47,71 +47,72 @@ pub use wait::{Pollable, Waker, wait};
 pub struct Socket {
     inner: socket2::Socket,
     domain: Domain,
-    /// Cleared for good when the system turns out not to take batches.
+    /// Cleared for good if the system does not support batches.
     batch: AtomicBool,
     drops: Mutex<Drops>,
-    /// Where to answer from; on a socket that listens on all addresses.
+    /// Source addresses for answers, on a socket that listens on all addresses.
     sources: SourceAddresses,
-    /// The group that it listens to.
+    /// The group that the socket has joined.
     membership: Mutex<Option<Membership>>,
     timestamps: Mutex<Timestamps>,
 }
 
-/// A datagram that was received.
+/// A received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// Bytes of it in the buffer; a buffer of less than 65,507 bytes, the most
-    /// that UDP carries, may have lost the end of it.
+    /// Its bytes in the buffer. If the buffer has less than 65,507 bytes, which
+    /// is the most that UDP carries, the datagram may be truncated.
     pub len: usize,
-    /// Where it came from. IPv4 is IPv4, even on an IPv6 socket.
+    /// Source address. IPv4 addresses are IPv4 even on an IPv6 socket.
     pub from: SocketAddr,
     /// When the kernel received it, on the monotonic clock.
     pub arrival: Duration,
-    /// Datagrams that the kernel had dropped by then ([`Socket::dropped`]):
-    /// those that are new lie between the one received before and this one.
+    /// Datagrams that the kernel had dropped by then ([`Socket::dropped`]). New
+    /// drops happened between the previous datagram and this one.
     pub dropped: u64,
-    /// The address of this machine that it came to, on a socket that listens on
-    /// all of them; `None` where that was a group's.
+    /// The address of this machine that it was sent to, on a socket that listens
+    /// on all addresses; `None` for a group.
     pub local: Option<IpAddr>,
 }
 
 impl Socket {
-    /// Answers a datagram from the address that it came to.
+    /// Answers a datagram from the address that it was sent to.
     ///
     /// # Errors
-    /// As for [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     pub fn reply(&self, received: &Received, datagram: &[u8]) -> io::Result<()> {
         let to = Some(received.from);
         self.send_from(received.local, to, datagram, datagram.len())
             .1
     }
 
-    /// Sends to a peer from the address that this datagram of it came to, from
-    /// now on. For peers that are served: each is remembered.
+    /// From now on, sends to this peer from the address that it wrote to. Call it
+    /// only for peers that are served, because each is remembered.
     pub fn remember(&self, received: &Received) {
         if let Some(local) = received.local {
             self.sources.remember(received.from, local);
         }
     }
 
-    /// Sends to a peer as the routes say.
+    /// Sends to this peer from the address that the routes choose.
     pub fn forget(&self, peer: SocketAddr) {
         self.sources.forget(peer);
     }
 
-    /// Sends `datagrams`: one after the other in one buffer, each of `segment`
-    /// bytes but the last, which may be shorter. `to` is `None` on a connected
-    /// socket. Waits at most a tenth of a second for room in the send buffer.
+    /// Sends `datagrams`, which are concatenated in one buffer; each has
+    /// `segment` bytes, except the last, which may be shorter. `to` is `None` on
+    /// a connected socket. Waits at most a tenth of a second for room in the send
+    /// buffer.
     ///
     /// # Errors
-    /// The first that the system told; the datagrams behind it were not sent.
-    /// But all were sent when the error [`is_refused`]: that is the answer to
-    /// an earlier datagram.
+    /// The first error of the system; the remaining datagrams were not sent.
+    /// Exception: if the error [`is_refused`], all datagrams were sent, and the
+    /// error answers an earlier one.
     pub fn send(&self, to: Option<SocketAddr>, datagrams: &[u8], segment: usize) -> io::Result<()> {
         self.send_some(to, datagrams, segment).1
     }
 
-    /// As [`send`](Self::send); tells as well how many of them were sent.
+    /// Like [`send`](Self::send), but also returns how many datagrams were sent.
     pub fn send_some(
         &self,
         to: Option<SocketAddr>,
@@ -160,8 +161,9 @@ impl Socket {
                 for datagram in batch.chunks(segment) {
                     call.send(datagram, None)?;
                 }
-                // Older kernels say the same of a datagram that is too big:
-                // batches are given up only when they passed one by one.
+                // Older kernels return the same error for a datagram that is too
+                // big. So batches are given up only after the datagrams could be
+                // sent one by one.
                 self.batch
                     .fetch_and(batch.len() <= segment, Ordering::Relaxed);
             }
@@ -169,11 +171,12 @@ impl Socket {
         Ok(())
     }
 
-    /// The next datagram in the receive buffer, or `None` where there is none.
+    /// Returns the next datagram in the receive buffer; `None` if there is none.
     ///
     /// # Errors
-    /// What the network said of an earlier datagram on a connected socket
-    /// ([`is_refused`], [`is_too_big`]): told once, and not about this one.
+    /// An error that the network returned for an earlier datagram on a connected
+    /// socket ([`is_refused`], [`is_too_big`]). It is returned once and does not
+    /// refer to this datagram.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         let mut control = nix::cmsg_space!(TimeSpec, libc::in6_pktinfo, u32);
         loop {
@@ -198,7 +201,7 @@ impl Socket {
         }
     }
 
-    /// What is told with a datagram that was received. `None` where it has no
+    /// Address and ancillary data of a received datagram. `None` if it has no
     /// address.
     fn received(
         &self,
@@ -227,51 +230,42 @@ impl Socket {
         }))
     }
 
-    /// Datagrams that the kernel dropped because this socket's receive buffer
-    /// was full, since it was opened; the few with a false UDP checksum are
-    /// among them. `None` where the kernel does not tell, and while something
-    /// waits to be received, which will tell by itself what was dropped before
-    /// it.
+    /// Datagrams dropped since the socket was opened because its receive buffer
+    /// was full; the few with a wrong UDP checksum count too. `None` if the
+    /// kernel does not tell, or while a datagram waits to be received: it will
+    /// carry the count of drops before it.
     pub fn dropped(&self) -> Option<u64> {
         let counter = options::dropped(&self.inner)?;
-        // In this order: what was dropped behind a datagram is not to be
-        // counted before it.
+        // Read before checking for datagrams, so that drops after a datagram are
+        // never counted before it.
         (!wait::is_ready(self)).then(|| lock(&self.drops).record(Some(counter)))
     }
 
-    /// Counts on from what another socket, whose place this one takes, lost.
+    /// Continues the drop count of `before`, a socket that this one replaces.
     pub fn continue_drops_of(&self, before: &Self) {
         let lost = lock(&before.drops).record(None);
         lock(&self.drops).begin_at(lost);
     }
 
     /// The address and port that the socket is bound to.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         plain_socket_address(&self.inner)
     }
 
-    /// Bytes of datagrams that the receive buffer takes: as many as asked for,
-    /// unless the system allows fewer (`net.core.rmem_max`).
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Size of the receive buffer in bytes of datagrams: the size asked for,
+    /// unless the system's limit is lower (`net.core.rmem_max`).
     pub fn receive_buffer(&self) -> io::Result<usize> {
-        // Linux keeps and tells twice the value, for its own bookkeeping.
+        // Linux keeps and returns twice the value, for its own bookkeeping.
         Ok(self.inner.recv_buffer_size()? / 2)
     }
 
-    /// Bytes of datagrams that the send buffer takes (`net.core.wmem_max`).
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Size of the send buffer in bytes of datagrams (limit:
+    /// `net.core.wmem_max`).
     pub fn send_buffer(&self) -> io::Result<usize> {
         Ok(self.inner.send_buffer_size()? / 2)
     }
 
-    /// `address` in the form that this socket's family takes.
+    /// `address` in the family of this socket.
     fn native(&self, address: SocketAddr) -> SocketAddr {
         match address.ip() {
             IpAddr::V4(v4) if self.domain == Domain::IPV6 => {
@@ -289,12 +283,12 @@ struct Call<'a> {
     to: Option<SockaddrStorage>,
     source: Option<(IpAddr, Source)>,
     refused: Option<Errno>,
-    /// Datagrams that were sent.
+    /// Number of datagrams sent.
     sent: usize,
 }
 
 impl Call<'_> {
-    /// Hands over one datagram, or several of `segment` bytes each.
+    /// Sends one datagram, or several of `segment` bytes each.
     fn send(&mut self, bytes: &[u8], segment: Option<usize>) -> Result<(), Errno> {
         let segment = segment.and_then(|segment| u16::try_from(segment).ok());
         loop {
@@ -314,7 +308,8 @@ impl Call<'_> {
                     return Ok(());
                 }
                 Err(Errno::EINTR) => {}
-                // It tells of an earlier datagram, once, and keeps this one back.
+                // The error belongs to an earlier datagram, but this one was not
+                // sent: send it again.
                 Err(errno @ Errno::ECONNREFUSED) => self.refused = Some(errno),
                 Err(errno) if route::may_be(errno) && self.has_lost_source() => {}
                 Err(errno) => return Err(errno),
@@ -322,8 +317,8 @@ impl Call<'_> {
         }
     }
 
-    /// Whether it was to be sent from an address that this machine does not
-    /// have any more: then it goes as the routes say.
+    /// Whether it should be sent from an address that this machine no longer has.
+    /// If so, the routes choose the address.
     fn has_lost_source(&mut self) -> bool {
         let lost = self.source.take_if(|(source, _)| !route::is_own(*source));
         if let (Some(_), Some(peer)) = (&lost, self.peer) {
@@ -339,15 +334,15 @@ impl AsFd for Socket {
     }
 }
 
-/// Whether nothing listens at the destination: the other end may not have
-/// started yet, or may start again.
+/// Whether nothing listens at the destination. The other end may not have started
+/// yet, or may restart.
 #[must_use]
 pub fn is_refused(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
 }
 
-/// Whether the system says this where an address or an interface of this
-/// machine is gone, or the network is.
+/// Whether the error can mean that an address, an interface or the network of
+/// this machine is gone.
 #[must_use]
 pub fn is_route_change(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
@@ -360,23 +355,24 @@ pub fn is_too_big(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::EMSGSIZE as i32)
 }
 
-/// Linux takes at most 64 datagrams in one call (`UDP_MAX_SEGMENTS`; newer
-/// kernels twice that) ...
+/// Upper bound on the datagrams of one call. Linux takes at most 64
+/// (`UDP_MAX_SEGMENTS`; newer kernels take twice as many) ...
 const BATCH_DATAGRAMS: usize = 64;
 
-/// ... and together they must be less than the largest IP packet.
+/// ... and together they must be smaller than the largest IP packet.
 const BATCH_BYTES: usize = 65_000;
 
 fn batch_len(segment: usize) -> usize {
     (BATCH_BYTES / segment).clamp(1, BATCH_DATAGRAMS)
 }
 
-/// What the kernel says where it, the driver or the path does not take batches.
+/// Whether the error means that the kernel, the driver or the path does not
+/// support batches.
 fn cannot_batch(errno: Errno) -> bool {
     matches!(errno, Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP)
 }
 
-/// What a socket is bound to.
+/// The address that a socket is bound to.
 fn plain_socket_address(socket: &socket2::Socket) -> io::Result<SocketAddr> {
     let address = socket.local_addr()?.as_socket();
     address.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())

@@ -1,4 +1,4 @@
-//! Packets over TCP: each behind its length in two bytes, high byte first
+//! Packets over TCP, each preceded by its length in two bytes, big-endian
 //! (<https://www.rfc-editor.org/rfc/rfc4571#section-2>).
 
 mod incoming;
@@ -17,37 +17,37 @@ use socket2::{Domain, Protocol, Type};
 use self::incoming::Incoming;
 use crate::socket::{Pollable, is_writable};
 
-/// Bytes that the kernel takes beyond what it has sent. Little, so that a frame
-/// waits where a newer one can still replace it; enough to last until this
-/// program is awake.
+/// Bytes that the kernel takes beyond what it has sent. The limit is low, so that
+/// a frame waits where a newer one can still replace it, and high enough to keep
+/// the connection busy until this program wakes up.
 const MAX_UNSENT: u32 = 16 << 10;
 
-/// A connection whose peer acknowledges nothing for this long is broken: a
-/// picture as old is none.
+/// A connection whose peer acknowledges nothing for this long is broken. An image
+/// this old is of no use.
 const USER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Connections that wait to be accepted.
+/// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16;
 
-/// One connection. No call waits.
+/// A connection. No call blocks.
 #[derive(Debug)]
 pub struct Connection {
     socket: socket2::Socket,
     peer: SocketAddr,
     is_established: bool,
-    /// Whether the kernel had room when it was asked last.
+    /// Whether the kernel had room at the last check.
     is_ready: bool,
     incoming: Incoming,
-    /// Bytes that the kernel has not taken, and how many of them it has.
+    /// Bytes for the kernel, and how many of them it has taken.
     outgoing: Vec<u8>,
     taken: usize,
 }
 
 impl Connection {
-    /// Begins to connect.
+    /// Starts to connect.
     ///
     /// # Errors
-    /// Where there is no way to `peer`.
+    /// If there is no route to `peer`.
     pub fn connect(peer: SocketAddr) -> io::Result<Self> {
         let socket = open(peer)?;
         match socket.connect(&peer.into()) {
@@ -71,44 +71,40 @@ impl Connection {
         })
     }
 
-    /// Who is at the other end. IPv4 is IPv4, even on an IPv6 socket.
+    /// Address of the other end. IPv4 addresses are IPv4 even on an IPv6 socket.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// This end.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Address of this end.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let address = self.socket.local_addr()?.as_socket();
         address.ok_or_else(|| ErrorKind::AddrNotAvailable.into())
     }
 
-    /// Whether the other end has answered.
+    /// Whether the connection is established.
     #[must_use]
     pub fn is_established(&self) -> bool {
         self.is_established
     }
 
-    /// Whether the kernel has nearly everything sent that it was handed: what is
-    /// handed over now leaves soon.
+    /// Whether the kernel has sent nearly everything that it was given, so that
+    /// new data leaves soon.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_ready
     }
 
-    /// Bytes that wait for the kernel to take them.
+    /// Number of bytes that the kernel has not taken yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outgoing.len() - self.taken
     }
 
-    /// Puts `packets` behind all that waits: one after the other in one buffer,
-    /// each of `segment` bytes but the last, which may be shorter. Packets of
-    /// more than 65,535 bytes are left out. What waits is for the caller to
-    /// bound.
+    /// Appends `packets`, which are concatenated in one buffer; each has
+    /// `segment` bytes, except the last, which may be shorter. Packets of more
+    /// than 65,535 bytes are skipped. The caller must bound what waits.
     pub fn push(&mut self, packets: &[u8], segment: usize) {
         for packet in packets.chunks(segment.max(1)) {
             if let Ok(len) = u16::try_from(packet.len()) {
@@ -118,10 +114,10 @@ impl Connection {
         }
     }
 
-    /// Hands the kernel what it has room for.
+    /// Gives the kernel as much as it takes.
     ///
     /// # Errors
-    /// Why the connection is broken, or was not made.
+    /// If the connection failed or is broken.
     pub fn flush(&mut self) -> io::Result<()> {
         if !self.is_established && !self.is_made()? {
             return Ok(());
@@ -142,7 +138,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the other end has answered by now.
+    /// Checks whether the connection is established.
     fn is_made(&mut self) -> io::Result<bool> {
         if let Some(error) = self.socket.take_error()? {
             return Err(error);
@@ -151,11 +147,11 @@ impl Connection {
         Ok(self.is_established)
     }
 
-    /// The next packet, where one is there as a whole.
+    /// Returns the next packet, if a complete one has arrived.
     ///
     /// # Errors
-    /// `UnexpectedEof` where the other end has closed, `InvalidData` for a
-    /// length that no packet has, or why the connection is broken.
+    /// `UnexpectedEof` if the other end has closed the connection, `InvalidData`
+    /// for an invalid length, otherwise the reason why the connection is broken.
     pub fn receive(&mut self) -> io::Result<Option<&[u8]>> {
         if !self.is_established {
             return Ok(None);
@@ -172,9 +168,9 @@ impl Connection {
         Ok(self.incoming.take())
     }
 
-    /// Sends nothing more. The other end reads what was sent, and its end.
+    /// Closes the sending direction. The other end reads everything sent before.
     pub fn finish(&self) {
-        // Where it is broken, the end is there.
+        // A broken connection is closed anyway.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 }
@@ -187,18 +183,18 @@ impl Pollable for Connection {
     }
 }
 
-/// Where connections come in.
+/// A listening socket.
 #[derive(Debug)]
 pub struct TcpListener {
     socket: socket2::Socket,
 }
 
 impl TcpListener {
-    /// Listens at an address. `[::]` takes IPv4 too, and becomes `0.0.0.0` on a
+    /// Listens at an address. `[::]` accepts IPv4 too, and becomes `0.0.0.0` on a
     /// machine without IPv6.
     ///
     /// # Errors
-    /// Where the address is in use or not of this machine.
+    /// If the address is in use or does not belong to this machine.
     pub fn listen(address: SocketAddr) -> io::Result<Self> {
         match Self::bound(address) {
             Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
@@ -213,27 +209,21 @@ impl TcpListener {
         if address.is_ipv6() {
             socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
         }
-        // The port may still have connections of the program before.
+        // The port may still have connections of a previous run.
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(Self { socket })
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The address that it listens at.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let address = self.socket.local_addr()?.as_socket();
         address.ok_or_else(|| ErrorKind::AddrNotAvailable.into())
     }
 
-    /// The next connection that has come in. One that is gone again is passed
-    /// over.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Accepts the next connection; `None` if none waits. Connections that were
+    /// aborted meanwhile are skipped.
     pub fn accept(&self) -> io::Result<Option<Connection>> {
         loop {
             let (socket, from) = match self.socket.accept() {

@@ -1,5 +1,5 @@
-//! DNS messages (<https://www.rfc-editor.org/rfc/rfc1035#section-4>): read with
-//! care, since anybody writes them, and written without compression.
+//! DNS messages (<https://www.rfc-editor.org/rfc/rfc1035#section-4>). The decoder
+//! treats them as hostile; the encoder does not compress names.
 
 use std::net::IpAddr;
 
@@ -10,33 +10,36 @@ pub(super) const AAAA: u16 = 28;
 pub(super) const SRV: u16 = 33;
 pub(super) const ANY: u16 = 255;
 
-/// The class of the internet, and the bit beside it: of a record that there is
-/// no other one (<https://www.rfc-editor.org/rfc/rfc6762#section-10.2>).
+/// The class IN, and the cache-flush bit, which marks a record as the only one of
+/// its name and type (<https://www.rfc-editor.org/rfc/rfc6762#section-10.2>).
 const INTERNET: u16 = 1;
 const UNIQUE: u16 = 0x8000;
 
-/// A response, and that it is authoritative.
+/// Header flags: response, authoritative answer.
 const RESPONSE: u16 = 0x8000;
 const AUTHORITATIVE: u16 = 0x0400;
 
-/// Questions and records that are read of a message: one for a service has a
-/// handful, and one of 9,000 bytes (<https://www.rfc-editor.org/rfc/rfc6762#section-17>)
-/// may have more than anybody has use for.
+/// Upper bound on the questions and records read from a message. A service has a
+/// handful; a message of 9,000 bytes
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-17>) could have far more than
+/// are useful.
 const MAX_ENTRIES: usize = 256;
 
-/// How often a name goes on elsewhere: once for each label, of which as many
-/// fit a name. A chain of empty steps through a long message is work for nothing.
+/// Upper bound on the compression pointers of a name: one for each label, and a
+/// name has no more labels than this. It bounds the work for a chain of pointers
+/// through a long message.
 const MAX_JUMPS: usize = 127;
 
-/// The most bytes of a name (<https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>).
+/// Upper bound on the length of a name in bytes
+/// (<https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>).
 const MAX_NAME_BYTES: usize = 255;
 
-/// A name as on the wire, not compressed.
+/// A name in wire format, uncompressed.
 #[derive(Clone, Debug)]
 pub(super) struct Name(Vec<u8>);
 
 impl Name {
-    /// Of labels, each of 1 to 63 bytes.
+    /// A name from labels of 1 to 63 bytes.
     pub(super) fn of(labels: &[&str]) -> Self {
         let mut bytes = Vec::new();
         for label in labels {
@@ -52,7 +55,7 @@ impl Name {
         &self.0
     }
 
-    /// Its first label, if that is text and the others are these.
+    /// The first label, if it is text and the remaining labels are `others`.
     pub(super) fn label_before(&self, others: &[&str]) -> Option<&str> {
         let len = usize::from(*self.0.first()?);
         let (label, rest) = self.0.get(1..)?.split_at_checked(len)?;
@@ -63,12 +66,12 @@ impl Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        // The lengths of labels are below all letters.
+        // Length bytes are below all letters, so they compare exactly.
         self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 
-/// What is asked for.
+/// A question.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) name: Name,
@@ -79,33 +82,33 @@ pub(super) struct Question {
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) name: Name,
-    /// Seconds for which it holds; none of what holds no more.
+    /// Time to live in seconds; 0 withdraws the record.
     pub(super) ttl: u32,
     pub(super) data: Data,
 }
 
-/// What a record says.
+/// The data of a record.
 #[derive(Debug, PartialEq)]
 pub(super) enum Data {
     Pointer(Name),
-    /// The port and the host of a service.
+    /// Port and host of a service.
     Service(u16, Name),
     Address(IpAddr),
     Text(Vec<u8>),
     Other,
 }
 
-/// A message that was read.
+/// A decoded message.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) is_response: bool,
     pub(super) questions: Vec<Question>,
-    /// Of all sections.
+    /// Records of all sections.
     pub(super) records: Vec<Record>,
 }
 
 impl Message {
-    /// `None` of what is no message, or is cut off.
+    /// Decodes a message. `None` if it is invalid or truncated.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader { bytes, at: 2 };
         let flags = reader.u16()?;
@@ -130,8 +133,8 @@ impl Message {
         Some(message)
     }
 
-    /// A query, or a response if there is no question, with its records as
-    /// answers; those of a query are what it is about to claim.
+    /// Encodes a query, or a response if there are no questions. The records are
+    /// answers; in a query they are the claims that it is probing for.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.clear();
         let flags = if self.is_response {
@@ -168,7 +171,7 @@ impl Record {
                 (PTR, true)
             }
             Data::Service(port, host) => {
-                // Priority and weight.
+                // Priority and weight are 0.
                 data.extend([0; 4]);
                 data.extend(port.to_be_bytes());
                 data.extend(&host.0);
@@ -222,8 +225,8 @@ impl Reader<'_> {
         self.take(4)?.try_into().ok().map(u32::from_be_bytes)
     }
 
-    /// A name, which may go on at an earlier place: each time at an earlier one
-    /// than before, so that it ends.
+    /// Reads a name. Each compression pointer must lead to an earlier position
+    /// than the one before, so that reading ends.
     fn name(&mut self) -> Option<Name> {
         let mut name = Vec::new();
         let mut behind = None;
@@ -336,8 +339,8 @@ mod tests {
     fn names_are_read_where_they_go_on_earlier_and_end() {
         let header = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         let question = |name: &[u8]| [&header[..], name, &[0, 12, 0, 1]].concat();
-        // "local" within the header's end is not there: a pointer to itself, and
-        // one ahead.
+        // The end of the header has no "local"; a pointer to itself; a pointer
+        // ahead.
         for name in [
             &[0xc0, 12][..],
             &[0xc0, 20],
@@ -364,8 +367,9 @@ mod tests {
 
     #[test]
     fn a_chain_through_the_whole_message_is_not_followed() {
-        // Text of which each two bytes lead to the two before, the first ones to
-        // an empty name; behind it a record whose name begins at the last ones.
+        // Text in which each pair of bytes points to the pair before it, and the
+        // first one to an empty name. The name of the record after it begins at
+        // the last pair.
         let chain = |steps: u16| {
             let step = |step| 0xc000 | (22 + 2 * step + u16::from(step == 0));
             let text: Vec<_> = (0..steps).flat_map(|at| step(at).to_be_bytes()).collect();

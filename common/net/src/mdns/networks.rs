@@ -1,8 +1,8 @@
-//! The groups of multicast DNS, on every network that this machine is in.
+//! Sockets in the groups of multicast DNS, on every network of this machine.
 //!
-//! Sockets are bound to the groups themselves: what is sent to this machine
-//! alone does not reach them, and so comes from the networks that it is in
-//! (<https://www.rfc-editor.org/rfc/rfc6762#section-11>).
+//! The sockets are bound to the group addresses. They receive nothing that was
+//! sent to this machine alone, so everything that they receive comes from a local
+//! network (<https://www.rfc-editor.org/rfc/rfc6762#section-11>).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,22 +17,21 @@ use crate::address::ip;
 use crate::interface::Interface;
 use crate::socket::{ListenOptions, Socket, Waker, wait};
 
-/// Networks that are looked at: machines with more are routers.
+/// Upper bound on networks. Machines with more are routers.
 const MAX_NETWORKS: usize = 64;
 
-/// The buffers of a socket: a handful of the longest messages.
+/// Size of socket buffers: a handful of the longest messages.
 const BUFFER: usize = 128 << 10;
 
-/// As far as the group is one of the network
-/// (<https://www.rfc-editor.org/rfc/rfc6762#section-11>).
+/// Hop limit of messages (<https://www.rfc-editor.org/rfc/rfc6762#section-11>).
 const HOPS: u8 = 255;
 
-/// All networks of this machine, as of the last look.
+/// All networks of this machine, as of the last look at the interfaces.
 #[derive(Debug, Default)]
 pub struct LocalNetworks {
     networks: Vec<Network>,
-    /// The socket that is read next, in turn: a busy network does not starve the
-    /// others.
+    /// The socket to read next. Sockets take turns, so that a busy network does
+    /// not starve the others.
     next: usize,
 }
 
@@ -41,22 +40,23 @@ struct Network {
     name: String,
     number: u32,
     addresses: Vec<IpAddr>,
-    /// By protocol, each with its group.
+    /// Group and socket for each protocol.
     sockets: Vec<(SocketAddr, Socket)>,
 }
 
 impl LocalNetworks {
-    /// Those that there are now; none, where no interface is up.
+    /// Opens sockets on all current networks. There are none if no interface is
+    /// up.
     ///
     /// # Errors
-    /// Where there are some and the port cannot be had on any.
+    /// If there are networks, but the port cannot be opened on any of them.
     pub fn open() -> io::Result<Self> {
         let mut networks = Self::default();
         networks.look()?;
         Ok(networks)
     }
 
-    /// Looks at the interfaces again, and opens sockets for what is new.
+    /// Looks at the interfaces again, and opens sockets on new networks.
     pub fn look(&mut self) -> io::Result<()> {
         let mut failed = None;
         let mut networks = Vec::new();
@@ -98,17 +98,15 @@ impl LocalNetworks {
         }
     }
 
-    /// Their numbers, which are those of the interfaces, and this machine's
-    /// addresses there.
+    /// Index of each network's interface, and this machine's addresses there.
     pub fn all(&self) -> impl Iterator<Item = (u32, &[IpAddr])> {
         self.networks
             .iter()
             .map(|network| (network.number, network.addresses.as_slice()))
     }
 
-    /// The next datagram: the network that it came from, and its length. One
-    /// that was not sent from the port of the groups wants an answer to its own
-    /// address, and gets none
+    /// Returns the next datagram: its network and length. Datagrams from other
+    /// ports than that of the groups want a unicast answer and are ignored
     /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6.7>).
     pub fn receive(&mut self, buffer: &mut [u8]) -> Option<(u32, usize)> {
         let sockets = self.networks.iter().flat_map(|network| {
@@ -119,7 +117,7 @@ impl LocalNetworks {
         for _ in 0..sockets.len() {
             self.next = (self.next + 1) % sockets.len();
             let (number, socket) = sockets[self.next];
-            // What the network says of an earlier one is no news.
+            // An error refers to an earlier datagram.
             if let Ok(Some(received)) = socket.receive(buffer)
                 && received.from.port() == PORT
             {
@@ -129,8 +127,9 @@ impl LocalNetworks {
         None
     }
 
-    /// Sends to the groups of one network, or of all. What cannot be sent is as
-    /// good as lost, and is asked for again.
+    /// Sends to the groups of one network, or of all. Errors are ignored: a
+    /// datagram that was not sent is as good as lost, and will be asked for
+    /// again.
     pub fn send(&self, number: Option<u32>, datagram: &[u8]) {
         for network in &self.networks {
             if number.is_none_or(|number| number == network.number) {
@@ -141,7 +140,7 @@ impl LocalNetworks {
         }
     }
 
-    /// Waits for a datagram, as [`wait`] does.
+    /// Waits for a datagram, like [`wait`].
     pub fn wait(&self, waker: &Waker, timeout: Duration) -> io::Result<()> {
         let sockets = self.networks.iter().flat_map(|network| &network.sockets);
         let sockets: Vec<_> = sockets.map(|(_, socket)| socket as _).collect();
@@ -149,10 +148,10 @@ impl LocalNetworks {
     }
 }
 
-/// Tries to send a question to a group.
+/// Tries to send an empty query to a group.
 ///
 /// # Errors
-/// Where no interface reaches one: what the system says of the first one.
+/// If no interface reaches a group; the error is that of the first interface.
 pub fn probe_local_network() -> io::Result<()> {
     let mut failed = None;
     for (name, addresses) in interfaces()? {
@@ -173,7 +172,7 @@ pub fn probe_local_network() -> io::Result<()> {
     }))
 }
 
-/// Sends the header of a question, with no question behind it.
+/// Sends a query without questions.
 fn ask_nothing(own: IpAddr, interface: &str) -> io::Result<()> {
     let group = GROUPS[usize::from(own.is_ipv6())];
     let to = SocketAddr::new(group, PORT);
@@ -185,7 +184,7 @@ fn ask_nothing(own: IpAddr, interface: &str) -> io::Result<()> {
     socket.send_to(&[0; 12], &to.into()).map(drop)
 }
 
-/// Interfaces that are up and have groups, each with its addresses, in order.
+/// Interfaces that are up and support multicast, with their addresses, sorted.
 fn interfaces() -> io::Result<Vec<(String, Vec<IpAddr>)>> {
     let wanted = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_MULTICAST;
     let mut interfaces: Vec<(String, Vec<IpAddr>)> = Vec::new();
@@ -225,7 +224,7 @@ fn open(group: IpAddr, name: &str) -> io::Result<(SocketAddr, Socket)> {
         group_hops: Some(HOPS),
         ..ListenOptions::default()
     })?;
-    // With the interface in it, where the protocol wants that.
+    // For IPv6, the bound address includes the scope.
     let group = socket.local_addr()?;
     Ok((group, socket))
 }

@@ -1,5 +1,5 @@
-//! A sender that announces itself: finds out whether its name is free, says
-//! where the stream is to be had, and answers who asks.
+//! Announces a sender: probes whether its name is free, announces its address,
+//! and answers queries.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,47 +7,47 @@ use std::time::Duration;
 use super::message::{A, AAAA, ANY, Data, Message, Name, PTR, Question, Record, SRV, TXT};
 use super::{MAX_NAME, SERVICE, SERVICES};
 
-/// Time between two of the questions whether a name is free, and how many there
-/// are (<https://www.rfc-editor.org/rfc/rfc6762#section-8.1>).
+/// Interval between probes for a name, and their number
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-8.1>).
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 const PROBES: u8 = 3;
 
-/// How often a new name is announced, a second apart
+/// Number of announcements, one second apart
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-8.3>).
 const NEWS: u8 = 2;
 
-/// The shortest time between two answers
+/// Minimum interval between answers
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>).
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// The shortest time between two answers to a host that claims the name
+/// Minimum interval between answers to a host that probes for the same name
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>).
 const DEFEND_EVERY: Duration = Duration::from_millis(250);
 
-/// How long an answer waits, so that it serves other questions too.
+/// Delay of an answer, so that it serves further queries too.
 const GATHER: Duration = Duration::from_millis(30);
 
-/// Two hosts that claim one name at once try again after this time.
+/// Delay of the next attempt after losing a simultaneous probe.
 const RETREAT: Duration = Duration::from_secs(1);
 
-/// The most other names that are tried and claims that are yielded to. More come
-/// from an attacker, and are ignored.
+/// Upper bound on renamings and lost probes. Only an attacker causes more; they
+/// are ignored.
 const MAX_CHANGES: u32 = 15;
 
-/// Time to live in seconds, of records with a host's address and of the others
+/// Time to live in seconds: of records with a host's address, and of others
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-10>).
 const HOST_TTL: u32 = 120;
 const OTHER_TTL: u32 = 4_500;
 
-/// The most addresses announced on one network.
+/// Upper bound on addresses announced on one network.
 const MAX_ADDRESSES: usize = 16;
 
 /// Announces a name on all networks of a machine. Inputs are `handle_*`, outputs
-/// `poll_*`; each `network` has its own number.
+/// `poll_*`. Networks are identified by number.
 #[derive(Debug)]
 pub struct Responder {
     wanted: String,
-    /// The name is the wanted one with a number from the second on.
+    /// From the second attempt on, the number is part of the name.
     attempt: u32,
     changes: u32,
     host: Name,
@@ -58,14 +58,14 @@ pub struct Responder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So many questions are asked, and the next is due.
+    /// Number of probes sent, and when the next one is due.
     Probing(u8, Duration),
-    /// So often the news was told, and is to be told again.
+    /// Number of announcements sent, and when the next one is due.
     Telling(u8, Duration),
     Told,
 }
 
-/// A network that the machine is in.
+/// A network of this machine.
 #[derive(Debug)]
 struct Network {
     number: u32,
@@ -73,20 +73,20 @@ struct Network {
     /// When an answer is due.
     due: Option<Duration>,
     told: Option<Duration>,
-    /// Something of the news is to be told here.
+    /// Whether a probe or an announcement is still to be sent on this network.
     news: bool,
 }
 
-/// What a person may want to know.
+/// A change that the user may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The name was taken, and this is another.
+    /// The name was taken; this is the new one.
     Renamed(String),
 }
 
 impl Responder {
-    /// Announces `name`, of 1 to [`MAX_NAME`] bytes, for a sender at a port of
-    /// this machine, whom `host`, a number drawn at random, tells from others.
+    /// Announces `name`, of 1 to [`MAX_NAME`] bytes, for a sender at `port` of
+    /// this machine. `host` is a random number that identifies the sender.
     #[must_use]
     pub fn new(name: &str, host: u64, port: u16, now: Duration) -> Self {
         let host = format!("framegram-{host:016x}");
@@ -101,7 +101,7 @@ impl Responder {
         }
     }
 
-    /// The name as it is announced.
+    /// The announced name.
     #[must_use]
     pub fn name(&self) -> String {
         if self.attempt == 1 {
@@ -115,7 +115,7 @@ impl Responder {
         format!("{}{number}", &self.wanted[..end])
     }
 
-    /// These are the networks now, each with the addresses to announce there.
+    /// Sets the current networks, each with the addresses to announce on it.
     pub fn handle_networks(&mut self, networks: &[(u32, Vec<IpAddr>)], now: Duration) {
         let mut changed = false;
         let is_new = |number: &u32| self.networks.iter().all(|known| known.number != *number);
@@ -138,14 +138,14 @@ impl Responder {
         self.networks = networks.collect();
         match self.state {
             State::Probing(..) => {}
-            // There the name may be taken.
+            // The name may be taken on the new network.
             _ if joined => self.begin(State::Probing(0, now)),
             _ if changed => self.begin(State::Telling(0, now)),
             _ => {}
         }
     }
 
-    /// Takes a datagram that came from a network's group.
+    /// Takes a datagram from the group of a network.
     pub fn handle_datagram(
         &mut self,
         network: u32,
@@ -159,7 +159,7 @@ impl Responder {
         }
         let defending = rival.is_some();
         match (rival, self.state) {
-            // Whose claim is the greater one goes first
+            // The greater claim wins
             // (https://www.rfc-editor.org/rfc/rfc6762#section-8.2).
             (Some(claim), State::Probing(..))
                 if claim > self.claim() && self.changes < MAX_CHANGES =>
@@ -186,8 +186,8 @@ impl Responder {
         None
     }
 
-    /// Fills `out` with a datagram for a network's group, if one is due, and
-    /// says for which.
+    /// Fills `out` with a datagram for the group of a network, if one is due.
+    /// Returns the network.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<u32> {
         self.advance(now);
         let probing = matches!(self.state, State::Probing(..));
@@ -211,7 +211,7 @@ impl Responder {
         Some(number)
     }
 
-    /// When there may be one.
+    /// When the next datagram may be due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let probing = matches!(self.state, State::Probing(..));
@@ -223,14 +223,15 @@ impl Responder {
         answers.filter(|_| !probing).chain(step).min()
     }
 
-    /// The last word, for the groups of all networks; nobody has to hear it.
+    /// Fills `out` with the goodbye message for all networks. Returns false if
+    /// there is nothing to withdraw.
     pub fn leave(&self, out: &mut Vec<u8>) -> bool {
         self.answer(&[], 0, 0).encode(out);
         !matches!(self.state, State::Probing(..))
     }
 
-    /// Goes on to what is to be said next, once that before was said
-    /// everywhere.
+    /// Advances to the next probe or announcement after the current one has been
+    /// sent on all networks.
     fn advance(&mut self, now: Duration) {
         if self.networks.iter().any(|network| network.news) {
             return;
@@ -272,7 +273,8 @@ impl Responder {
         Some(Change::Renamed(self.name()))
     }
 
-    /// What another machine says of a service of this name, as on the wire.
+    /// The claim in another machine's record of a service with this name, in wire
+    /// format.
     fn rival(&self, record: &Record) -> Option<Vec<u8>> {
         let Data::Service(port, host) = &record.data else {
             return None;
@@ -292,13 +294,13 @@ impl Responder {
         Name::of(&labels)
     }
 
-    /// Whether a query asks for something of this, and does not know it.
+    /// Whether a query asks for this service and does not list it as known.
     fn is_asked(&self, query: &Message) -> bool {
         let instance = self.instance();
         let service = Name::of(&SERVICE);
         let known = query.records.iter().any(|record| {
-            // Half of its time is over: it is to be told again
-            // (https://www.rfc-editor.org/rfc/rfc6762#section-7.1).
+            // A known answer counts while at least half of its time to live is
+            // left (https://www.rfc-editor.org/rfc/rfc6762#section-7.1).
             record.name == service
                 && record.ttl >= OTHER_TTL / 2
                 && matches!(&record.data, Data::Pointer(to) if *to == instance)
@@ -333,8 +335,7 @@ impl Responder {
         }
     }
 
-    /// All that there is to know: it fits a datagram, and saves who asks a
-    /// second question.
+    /// An answer with all records. It fits one datagram and saves a second query.
     fn answer(&self, addresses: &[IpAddr], host_ttl: u32, other_ttl: u32) -> Message {
         let (service, name) = (Name::of(&SERVICE), self.instance());
         let record = |name: &Name, ttl, data| Record {
@@ -357,7 +358,7 @@ impl Responder {
             ),
         ];
         if other_ttl == 0 {
-            // Others may have the same service.
+            // Several hosts may offer this service type.
             records.pop();
         }
         let addresses = addresses.iter().map(|address| Data::Address(*address));
@@ -370,7 +371,7 @@ impl Responder {
     }
 }
 
-/// To be compared: priority and weight are 0.
+/// Data of the record for comparison, without priority and weight, which are 0.
 fn claim(port: u16, host: &Name) -> Vec<u8> {
     [&port.to_be_bytes()[..], host.bytes()].concat()
 }

@@ -1,4 +1,4 @@
-//! A viewer that looks for senders.
+//! Searches the local network for senders.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
@@ -7,20 +7,20 @@ use std::time::Duration;
 use super::message::{Data, Message, Name, PTR, Question};
 use super::{SERVICE, is_name};
 
-/// The most senders that are kept: more are none that a person chooses from.
+/// Upper bound on senders kept: more than a user would choose from.
 pub const MAX_SENDERS: usize = 256;
 
-/// Time to the second question; each pause is twice as long as the one before
+/// Time until the second query. Each interval is twice as long as the one before
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-5.2>) ...
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// ... up to this one, which a person still waits for.
+/// ... up to this one, which a user still waits for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The senders that answered, by name.
 #[derive(Debug)]
 pub struct Search {
-    /// The only one that is looked for, if it is one.
+    /// Name of the only sender to find; `None` for all.
     wanted: Option<String>,
     due: Duration,
     pause: Duration,
@@ -28,8 +28,9 @@ pub struct Search {
 }
 
 impl Search {
-    /// Begins to look at `now`: for all senders, or for the one that has this
-    /// name, for which no other takes the place.
+    /// Starts the search at `now`: for all senders, or only for the one with the
+    /// name `wanted`. Then no other sender can take its place in the bounded
+    /// list.
     #[must_use]
     pub fn new(wanted: Option<&str>, now: Duration) -> Self {
         Self {
@@ -40,8 +41,8 @@ impl Search {
         }
     }
 
-    /// Takes a datagram that came from a network's group; `network` is the
-    /// kernel's number for its interface.
+    /// Takes a datagram from the group of a network; `network` is the index of
+    /// its interface.
     pub fn handle_datagram(&mut self, network: u32, datagram: &[u8]) {
         let Some(message) = Message::decode(datagram).filter(|message| message.is_response) else {
             return;
@@ -81,7 +82,7 @@ impl Search {
         }
     }
 
-    /// Fills `out` with a question for all networks, if one is due.
+    /// Fills `out` with a query for all networks, if one is due.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> bool {
         if now < self.due {
             return false;
@@ -100,28 +101,28 @@ impl Search {
         true
     }
 
-    /// When the next question is due.
+    /// When the next query is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Duration {
         self.due
     }
 
-    /// The senders that were found.
+    /// The senders found.
     #[must_use]
     pub fn senders(&self) -> &BTreeMap<String, SocketAddr> {
         &self.senders
     }
 }
 
-/// Whether it is one that another machine can have.
+/// Whether another machine can have this address.
 fn is_of_one_machine(address: IpAddr) -> bool {
     let all = address == IpAddr::V4(Ipv4Addr::BROADCAST);
     let own = address.is_loopback() || address.is_unspecified();
     !(all || own || address.is_multicast()) && address == address.to_canonical()
 }
 
-/// Which address to take where a sender has several: those that reach furthest
-/// first, and of these the shorter ones.
+/// Preference among the addresses of a sender: farther reach first, then the
+/// shorter address.
 fn rank(address: IpAddr) -> (u8, IpAddr) {
     let rank = match address {
         IpAddr::V4(v4) if !v4.is_link_local() => 0,

@@ -1,4 +1,4 @@
-//! Many datagrams in one call.
+//! Receives many datagrams in one call.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
@@ -12,24 +12,24 @@ use nix::sys::time::TimeSpec;
 use super::timestamps::Reading;
 use super::{Received, Socket, lock};
 
-/// Datagrams in one call: a call costs as much as a tenth of what is done with
-/// so many.
+/// Datagrams per call. At this number, a call costs a tenth of processing the
+/// datagrams.
 const DATAGRAMS: usize = 32;
 
-/// Room for datagrams that are received in one call.
+/// Buffers for the datagrams of one call.
 #[derive(Debug)]
 pub struct Batch {
-    /// For each datagram `longest` bytes, of which memory is taken as they are
-    /// written to.
+    /// `longest` bytes per datagram. The system provides memory as they are
+    /// written.
     bytes: Vec<u8>,
     longest: usize,
-    /// What was received, and in which of them.
+    /// The received datagrams, each with the index of its buffer.
     received: Vec<(usize, Received)>,
     count: usize,
 }
 
 impl Batch {
-    /// For datagrams of at most this many bytes.
+    /// For datagrams of at most `longest` bytes.
     #[must_use]
     pub fn new(longest: usize) -> Self {
         Self {
@@ -40,13 +40,13 @@ impl Batch {
         }
     }
 
-    /// Whether the call may have left more.
+    /// Whether there may be more datagrams after the call.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.count == DATAGRAMS
     }
 
-    /// The datagrams, in the order of their arrival.
+    /// The datagrams, in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = (Received, &[u8])> {
         self.received.iter().map(|(index, received)| {
             let begin = index * self.longest;
@@ -57,24 +57,24 @@ impl Batch {
 }
 
 impl Socket {
-    /// Takes what is in the receive buffer into the batch, in the place of what
-    /// was there: nothing, or as much as it has room for.
+    /// Replaces the content of the batch by the datagrams in the receive buffer,
+    /// as many as fit.
     ///
     /// # Errors
-    /// As for [`receive`](Self::receive).
+    /// Those of [`receive`](Self::receive).
     pub fn receive_batch(&self, batch: &mut Batch) -> io::Result<()> {
         batch.received.clear();
         batch.count = 0;
         let buffers = batch.bytes.chunks_exact_mut(batch.longest.max(1));
         let mut slices: Vec<_> = buffers.map(|buffer| [IoSliceMut::new(buffer)]).collect();
-        // Made for each call: the kernel writes into it how much it has used.
+        // Created for each call, because the kernel overwrites the lengths.
         let control = cmsg_space!(TimeSpec, libc::in6_pktinfo, u32);
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(control));
         let flags = MsgFlags::MSG_DONTWAIT;
         let fd = self.inner.as_raw_fd();
         let messages = match recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None) {
             Ok(messages) => messages,
-            // The next wait ends at once.
+            // Not an error: the next wait ends at once.
             Err(Errno::EINTR) => return Ok(()),
             Err(Errno::EAGAIN) => {
                 lock(&self.timestamps).record_empty();

@@ -1,26 +1,27 @@
-//! What the kernel dropped, in the order of what it did not.
+//! Counts datagrams that the kernel dropped, in order with those received.
 
-/// The kernel's 32-bit counter, extended.
+/// The kernel's 32-bit counter, extended to 64 bits.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
-    /// What a socket before this one lost.
+    /// Drops of the sockets before this one.
     before: u64,
     total: u64,
 }
 
 impl Drops {
-    /// Takes the counter as it comes with a datagram (not at all while it is
-    /// zero), or with a look at an empty socket. Returns all drops by then.
+    /// Takes the counter that came with a datagram (absent while it is zero), or
+    /// that was read while the socket was empty. Returns all drops so far.
     pub(super) fn record(&mut self, counter: Option<u32>) -> u64 {
         let more = counter.unwrap_or(0).wrapping_sub(self.total as u32);
-        // More than half of all numbers ahead is behind: a look came between.
+        // A difference of more than half the range means that the value is older
+        // than one already read.
         if more <= u32::MAX / 2 {
             self.total += u64::from(more);
         }
         self.before + self.total
     }
 
-    /// Counts on from there.
+    /// Continues from the count of an earlier socket.
     pub(super) fn begin_at(&mut self, before: u64) {
         self.before = before;
     }

@@ -1,5 +1,5 @@
-//! The group that a socket hears, and the interface by which: a membership
-//! belongs to an interface, goes with it, and does not follow the routes.
+//! Membership of a multicast group. It belongs to an interface, ends with it, and
+//! does not follow the routes.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,13 +17,13 @@ use crate::interface::Interface;
 #[derive(Debug)]
 pub(super) struct Membership {
     group: SocketAddr,
-    /// The interface that was asked for; `None`: as the routes say.
+    /// The interface to join on; `None` lets the routes choose.
     interface: Option<Interface>,
-    /// Where it was joined.
+    /// The interface on which it was joined.
     by: Option<Way>,
 }
 
-/// An interface, and the address by which it is known.
+/// An interface, with the address that identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Way {
     index: u32,
@@ -41,7 +41,7 @@ impl Membership {
         membership
     }
 
-    /// The way by which the group is to be joined now.
+    /// The interface on which the group should be joined now.
     fn way(&self) -> io::Result<Way> {
         if let Some(interface) = &self.interface {
             let interface = interface.refresh()?;
@@ -80,27 +80,27 @@ impl Membership {
 }
 
 impl Socket {
-    /// Joins the group anew, if the socket listens to one, and the interface by
-    /// which it was joined is another by now or has another address. Returns
-    /// whether it did. To be asked a few times a second while nothing comes.
+    /// Joins the group again if the interface for it has changed or has another
+    /// address. Returns whether it did. Call it a few times per second while
+    /// nothing arrives.
     ///
     /// # Errors
-    /// Where it cannot be joined: it is tried again the next time.
+    /// If the group cannot be joined. The next call tries again.
     pub fn refresh_membership(&self) -> io::Result<bool> {
         let mut membership = lock(&self.membership);
         let Some(membership) = &mut *membership else {
             return Ok(false);
         };
         let Ok(way) = membership.way() else {
-            // No network, for now: whatever comes is new.
+            // There is no network now. Join again when there is one.
             membership.by = None;
             return Ok(false);
         };
         if membership.by == Some(way) {
             return Ok(false);
         }
-        // Where the interface is gone, so is the membership; only the socket's
-        // own note of it may be left.
+        // If the interface is gone, so is the membership, but the socket may
+        // still keep a record of it.
         for index in [membership.by.map_or(0, |by| by.index), way.index, 0] {
             let _ = membership.leave(&self.inner, Way { index, ..way });
         }

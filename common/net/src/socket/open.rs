@@ -1,4 +1,4 @@
-//! Opening sockets: how a viewer listens, how a sender sends.
+//! Opens sockets: for viewers to listen, for senders to send.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,27 +18,27 @@ use crate::DEFAULT_PORT;
 use crate::address::is_broadcast;
 use crate::interface::Interface;
 
-/// The socket buffer to ask for by default: a quarter of a second at 125 Mbit/s,
-/// and what Debian lets any program have.
+/// Default size of socket buffers in bytes: a quarter of a second at 125 Mbit/s.
+/// Debian allows it for every program.
 pub const DEFAULT_BUFFER: usize = 4 << 20;
 
 /// How a viewer listens.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
-    /// Where; a multicast group is joined. `[::]` takes IPv4 too, and becomes
-    /// `0.0.0.0` on a machine without IPv6. `None`: `[::]` at [`DEFAULT_PORT`].
+    /// Address to listen at; a multicast group is joined. `[::]` accepts IPv4
+    /// too, and becomes `0.0.0.0` on a machine without IPv6. `None`: `[::]` at
+    /// [`DEFAULT_PORT`].
     pub address: Option<SocketAddr>,
-    /// The interface on which a group is joined; `None`: as the routes say.
+    /// Interface on which a group is joined; `None` lets the routes choose.
     pub interface: Option<Interface>,
-    /// Receive buffer to ask the kernel for, in bytes.
+    /// Requested size of the receive buffer in bytes.
     pub buffer: usize,
-    /// Send buffer to ask the kernel for, in bytes.
+    /// Requested size of the send buffer in bytes.
     pub send_buffer: usize,
-    /// Whether IP may cut what is sent into fragments ([`ConnectOptions::fragment`]).
+    /// Whether IP may fragment datagrams ([`ConnectOptions::fragment`]).
     pub fragment: bool,
-    /// For a group that is sent to as well, by the interface: how many routers
-    /// a datagram passes, plus one. Then only what comes by that interface is
-    /// heard.
+    /// For a group to which the socket also sends through the interface: the hop
+    /// limit. Then only datagrams from that interface are received.
     pub group_hops: Option<u8>,
 }
 
@@ -58,24 +58,24 @@ impl Default for ListenOptions {
 /// How a sender sends.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// Whether a broadcast address is meant as such.
+    /// Whether sending to a broadcast address is intended.
     pub broadcast: bool,
-    /// The interface for a group or a broadcast; `None`: as the routes say.
+    /// Interface for a group or a broadcast; `None` lets the routes choose.
     pub interface: Option<Interface>,
-    /// How many routers a datagram to a group passes, plus one: 0 (this
-    /// machine), 1 (this network) to 255.
+    /// Hop limit of datagrams to a group: 0 (this machine), 1 (this network) to
+    /// 255.
     pub multicast_hops: u8,
-    /// Whether programs on this machine hear what is sent to a group.
+    /// Whether programs on this machine receive what is sent to a group.
     pub multicast_loop: bool,
-    /// Whether IP may cut a datagram into fragments. Otherwise one that does
-    /// not fit the path is an error ([`is_too_big`](super::is_too_big)).
+    /// Whether IP may fragment datagrams. Otherwise a datagram that does not fit
+    /// the path is an error ([`is_too_big`](super::is_too_big)).
     pub fragment: bool,
-    /// Whether the kernel may be handed many datagrams in one call. Packet
-    /// filters on this machine then see them as one.
+    /// Whether the kernel may take many datagrams in one call. Packet filters on
+    /// this machine then see them as one.
     pub batch: bool,
-    /// Send buffer to ask the kernel for, in bytes.
+    /// Requested size of the send buffer in bytes.
     pub buffer: usize,
-    /// Receive buffer to ask the kernel for, in bytes.
+    /// Requested size of the receive buffer in bytes.
     pub receive_buffer: usize,
 }
 
@@ -95,11 +95,11 @@ impl Default for ConnectOptions {
 }
 
 impl Socket {
-    /// Opens a socket to receive on, and joins the group if the address is one.
+    /// Opens a socket to receive on. Joins the group if the address is one.
     ///
     /// # Errors
-    /// Where the address is in use or not of this machine, or the group cannot
-    /// be joined on the interface.
+    /// If the address is in use or does not belong to this machine, or the group
+    /// cannot be joined on the interface.
     pub fn listen(listen: &ListenOptions) -> io::Result<Self> {
         let address = listen
             .address
@@ -136,7 +136,7 @@ impl Socket {
             v6.set_scope_id(interface.index);
         }
         if address.ip().is_multicast() {
-            // Several viewers of one group on one machine.
+            // Several viewers on one machine may listen to one group.
             inner.set_reuse_address(true)?;
         }
         inner.bind(&address.into())?;
@@ -175,14 +175,13 @@ impl Socket {
         }
     }
 
-    /// Opens a socket to send to one destination. It is connected to a single
-    /// machine, so that the machine's refusals come back as errors; for a group
-    /// or a broadcast the destination is named with every call of
-    /// [`send`](Self::send).
+    /// Opens a socket to send to one destination. For a single machine, the
+    /// socket is connected, so that "connection refused" is reported. For a group
+    /// or a broadcast, each call of [`send`](Self::send) names the destination.
     ///
     /// # Errors
-    /// Where the destination cannot be reached from this machine, or is a
-    /// broadcast address that was not meant as such.
+    /// If the destination cannot be reached, or is a broadcast address without
+    /// `broadcast` set.
     pub fn connect(mut destination: SocketAddr, options: &ConnectOptions) -> io::Result<Self> {
         destination.set_ip(destination.ip().to_canonical());
         Self::opened_towards(destination, options)
@@ -256,8 +255,8 @@ impl Socket {
     }
 }
 
-/// How long a full send buffer holds up a call: three frames at 30 a second;
-/// what is sent later is not live any more.
+/// Longest wait for room in the send buffer: three frames at 30 per second. Later
+/// datagrams are no longer live.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
 fn lacks_ipv6(error: &io::Error) -> bool {

@@ -1,4 +1,4 @@
-//! The socket options that neither `nix` nor `socket2` knows by name.
+//! Socket options that neither `nix` nor `socket2` offers.
 
 use std::io;
 
@@ -34,8 +34,9 @@ sockopt_impl!(
 const MEMINFO_LEN: usize = 9;
 const MEMINFO_DROPS: usize = 8;
 
-/// Sets Don't Fragment. PROBE, not DO: a forged "fragmentation needed" cannot
-/// hold the size down, a true one is told as an error all the same.
+/// Sets Don't Fragment. The mode is PROBE instead of DO: a forged "fragmentation
+/// needed" cannot reduce the size, while a real one is still reported as an
+/// error.
 pub(super) fn forbid_fragments(socket: &Socket, domain: Domain) -> io::Result<()> {
     discover(
         socket,
@@ -45,7 +46,7 @@ pub(super) fn forbid_fragments(socket: &Socket, domain: Domain) -> io::Result<()
     )
 }
 
-/// Lets IP cut datagrams into fragments.
+/// Lets IP fragment datagrams.
 pub(super) fn allow_fragments(socket: &Socket, domain: Domain) -> io::Result<()> {
     discover(
         socket,
@@ -59,27 +60,27 @@ fn discover(socket: &Socket, domain: Domain, v4: i32, v6: i32) -> io::Result<()>
     if domain == Domain::IPV6 {
         setsockopt(socket, Ipv6MtuDiscover, &v6)?;
     }
-    // On an IPv6 socket, for the IPv4 that passes through it.
+    // On an IPv6 socket, for its IPv4 traffic.
     Ok(setsockopt(socket, IpMtuDiscover, &v4)?)
 }
 
-/// Has the kernel tell when it received each datagram.
+/// Requests the kernel's receive time with each datagram.
 pub(super) fn stamp_arrivals(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, ReceiveTimestampns, &true)?)
 }
 
-/// Has the kernel tell with each datagram how many it had dropped when it queued
-/// that one.
+/// Requests with each datagram the number of datagrams dropped before it was
+/// queued.
 ///
-/// It counts datagrams, even where it was handed many in one piece (segmentation
-/// offload), as long as it takes them apart before it queues them. With receive
-/// offload (`UDP_GRO`) it queues the piece as a whole, and counts one drop for all
-/// that is in it: this socket leaves that off.
+/// The kernel counts datagrams even if it received several as one (segmentation
+/// offload), as long as it splits them before queueing. With receive offload
+/// (`UDP_GRO`) it queues them unsplit and counts one drop for all of them. So
+/// this socket leaves receive offload off.
 pub(super) fn tell_drops(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, RxqOvfl, &1)?)
 }
 
-/// Has the kernel tell which address of this machine each datagram came to.
+/// Requests with each datagram the address of this machine that it was sent to.
 pub(super) fn tell_destinations(socket: &Socket, domain: Domain) -> io::Result<()> {
     let told = if domain == Domain::IPV6 {
         setsockopt(socket, Ipv6RecvPacketInfo, &true)
@@ -89,7 +90,7 @@ pub(super) fn tell_destinations(socket: &Socket, domain: Domain) -> io::Result<(
     Ok(told?)
 }
 
-/// The kernel's 32-bit counter of datagrams that this socket did not take.
+/// The kernel's 32-bit counter of datagrams that this socket dropped.
 pub(super) fn dropped(socket: &Socket) -> Option<u32> {
     let memory = getsockopt(socket, MemoryInfo).ok()?;
     Some(memory[MEMINFO_DROPS])

@@ -1,6 +1,6 @@
-//! Addresses of this machine that come and go under a socket. A connected one
-//! keeps the address that it was connected from, and sends in vain once that
-//! is gone, or once the way leads over another network.
+//! Follows changes of this machine's addresses. A connected socket keeps its
+//! source address. It sends in vain once that address is gone or the route leads
+//! through another network.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,29 +11,30 @@ use socket2::{Domain, Protocol, Type};
 
 use super::{Socket, plain_socket_address};
 
-/// Time between two looks at the routes while something is wrong: a stream is
-/// back within a second of its network, and three system calls are no load.
+/// Interval between looks at the routes while something is wrong. A stream
+/// resumes within a second of its network, and three system calls are a
+/// negligible load.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// When to look after a connected socket.
+/// Checks the source address of a connected socket from time to time.
 #[derive(Debug, Default)]
 pub struct RouteMonitor {
     next: Duration,
 }
 
 impl RouteMonitor {
-    /// Connects a socket to `to` anew, where the routes choose another address
-    /// to leave from than the socket has. Returns whether it did. To be asked
-    /// while something is wrong: it looks a few times a second.
+    /// Reconnects a socket to `to` if the routes choose a different source
+    /// address than it has. Returns whether it did. Call it while something is
+    /// wrong; it looks at the routes a few times per second.
     ///
     /// # Errors
-    /// Where the way is known and the socket cannot take it.
+    /// If there is a route, but reconnecting fails.
     pub fn poll(&mut self, socket: &Socket, to: SocketAddr, now: Duration) -> io::Result<bool> {
         if !self.is_due(now) {
             return Ok(false);
         }
         let Ok(chosen) = source_towards(to) else {
-            // No network, for now.
+            // There is no network now.
             return Ok(false);
         };
         if socket.local_addr()?.ip() == chosen.ip() {
@@ -43,7 +44,7 @@ impl RouteMonitor {
         Ok(true)
     }
 
-    /// Whether it is time to look again, from `now` on.
+    /// Whether the next look is due at `now`. If so, schedules the one after it.
     pub fn is_due(&mut self, now: Duration) -> bool {
         let due = now >= self.next;
         if due {
@@ -54,30 +55,31 @@ impl RouteMonitor {
 }
 
 impl Socket {
-    /// Connects to `to`, from the address that the routes choose now, and
-    /// keeps everything else: what waits to be received, and all counts.
+    /// Connects to `to` from the address that the routes choose now. Received
+    /// datagrams and all counters are kept.
     ///
     /// # Errors
-    /// Where there is no way, or `to` is of the other protocol.
+    /// If there is no route, or `to` is of the other protocol.
     pub fn reconnect(&self, to: SocketAddr) -> io::Result<()> {
         rustix::net::connect_unspec(&self.inner)?;
         let connected = self.inner.connect(&to.into());
         if connected.is_err() {
-            // It has a port by now, at which anybody would be heard.
+            // The failed call bound a port, where anyone could send to this
+            // socket.
             rustix::net::connect_unspec(&self.inner)?;
         }
         connected
     }
 }
 
-/// The address that datagrams to `to` leave from.
+/// The source address of datagrams to `to`.
 pub(super) fn source_towards(to: SocketAddr) -> io::Result<SocketAddr> {
     let socket = probe(to)?;
     socket.connect(&to.into())?;
     plain_socket_address(&socket)
 }
 
-/// Whether this machine has an address: a socket can be bound to it.
+/// Whether this machine has the address: a socket can be bound to it.
 pub(super) fn is_own(address: IpAddr) -> bool {
     let address = SocketAddr::new(address, 0);
     let bound = probe(address).and_then(|socket| socket.bind(&address.into()));
@@ -92,8 +94,7 @@ fn probe(towards: SocketAddr) -> io::Result<socket2::Socket> {
     )
 }
 
-/// Whether the system may say this of an address that is gone, or of an
-/// interface.
+/// Whether the error can mean that an address or an interface is gone.
 pub(super) fn may_be(errno: Errno) -> bool {
     matches!(
         errno,

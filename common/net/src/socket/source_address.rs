@@ -1,7 +1,7 @@
-//! Which address of this machine each peer knows, so that answers come from
-//! there. A machine has several (IPv6 privacy addresses, a second network), the
-//! routes choose another than the peer wrote to, and its connected socket then
-//! drops the answer.
+//! Remembers the address of this machine that each peer wrote to, so that answers
+//! come from there. A machine may have several addresses (IPv6 privacy addresses,
+//! a second network). If the routes chose another one, the peer's connected
+//! socket would drop the answer.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,20 +10,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::libc;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned};
 
-/// Peers remembered: as many as a sender can be told to serve, and far more than
-/// the senders of a grid. They take a few megabytes, and only once this many are
+/// Upper bound on peers: as many as a sender can serve, and far more than the
+/// senders of a grid. They take a few megabytes, and only if that many are
 /// served.
 const MAX_PEERS: usize = 1 << 16;
 
-/// The peers that are served, each with the address that it wrote to. Strangers
-/// are none of them: whoever owns the socket says who is.
+/// The peers that are served, with the address that each wrote to. The owner of
+/// the socket decides which peers are served, so strangers take no memory.
 #[derive(Debug, Default)]
 pub(super) struct SourceAddresses(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     peers: HashMap<SocketAddr, SourceAddress>,
-    /// Counts what is remembered, so that the oldest can be told.
+    /// Counts uses, to find the oldest entry.
     clock: u64,
 }
 
@@ -34,7 +34,7 @@ struct SourceAddress {
 }
 
 impl SourceAddresses {
-    /// Keeps the address that a peer wrote to.
+    /// Remembers the address that a peer wrote to.
     pub(super) fn remember(&self, peer: SocketAddr, local: IpAddr) {
         let mut known = self.known();
         known.clock += 1;
@@ -58,7 +58,7 @@ impl SourceAddresses {
         self.known().peers.remove(&peer);
     }
 
-    /// The address to send from to that peer.
+    /// The source address for datagrams to a peer.
     pub(super) fn source(&self, to: SocketAddr) -> Option<IpAddr> {
         self.known().peers.get(&to).map(|source| source.local)
     }
@@ -68,7 +68,7 @@ impl SourceAddresses {
     }
 }
 
-/// A source address as the kernel takes it along with a datagram.
+/// A source address as ancillary data of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
     V4(libc::in_pktinfo),
@@ -76,7 +76,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// `address` for a socket of its family, or for an IPv6 one.
+    /// `address` for a socket of its family or for an IPv6 socket.
     pub(super) fn new(address: IpAddr, v6_socket: bool) -> Self {
         match address {
             IpAddr::V4(v4) if !v6_socket => Self::V4(libc::in_pktinfo {
@@ -106,7 +106,8 @@ impl Source {
     }
 }
 
-/// The address of this machine that a datagram came to, unless it was a group's.
+/// The address of this machine that a datagram was sent to, unless that was a
+/// group.
 pub(super) fn destination(control: &ControlMessageOwned) -> Option<IpAddr> {
     let address: IpAddr = match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => info.ipi_spec_dst.s_addr.to_ne_bytes().into(),

@@ -6,12 +6,13 @@ use super::*;
 use crate::clock;
 use crate::{DEFAULT_PORT, Interface, is_broadcast, local_addresses, resolve};
 
-/// The most that UDP carries over IPv4: 65,535 bytes less the headers.
+/// The largest UDP payload over IPv4: 65,535 bytes minus the headers.
 const MAX_DATAGRAM: usize = 65_507;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// What two clocks read one after the other may differ by on a busy machine.
+/// Possible difference between two clocks read one after the other on a busy
+/// machine.
 const SLACK: Duration = Duration::from_millis(5);
 
 fn listening(address: &str, buffer: usize) -> (Socket, SocketAddr) {
@@ -29,7 +30,7 @@ fn sending(destination: SocketAddr) -> Socket {
     Socket::connect(destination, &ConnectOptions::default()).unwrap()
 }
 
-/// The next datagram, waited for.
+/// Waits for the next datagram.
 fn next(socket: &Socket) -> (Vec<u8>, Received) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     let waker = Waker::new().unwrap();
@@ -58,7 +59,7 @@ fn a_dual_stack_socket_hears_both_families_and_shows_ipv4_as_ipv4() {
     assert_eq!(datagram, b"four");
     assert_eq!(received.from.ip(), Ipv4Addr::LOCALHOST);
 
-    // And it answers in the family of the one that asked.
+    // It answers in the family of the peer.
     socket.send(Some(received.from), b"back", 4).unwrap();
 
     if std::net::TcpListener::bind("[::1]:0").is_ok() {
@@ -100,7 +101,7 @@ fn an_answer_comes_from_the_address_that_was_written_to() {
                 received.from
             })
             .collect();
-        // However many are served.
+        // However many peers are served.
         for (sender, from) in senders.iter().zip(heard) {
             viewer.send(Some(from), b"request", 7).unwrap();
             assert_eq!(next(sender).0, b"request");
@@ -147,8 +148,8 @@ fn a_datagram_arrives_when_the_kernel_took_it_not_when_it_is_read() {
         if received.arrival < after + SLACK {
             break;
         }
-        // The kernel begins to stamp a little after the first socket asks; until
-        // then the time of reading stands in.
+        // The kernel starts to timestamp shortly after the first socket asks.
+        // Until then, the time of reading is used.
         assert!(received.arrival >= read.saturating_sub(SLACK));
         assert!(clock::now() < deadline, "the kernel does not stamp");
     }
@@ -219,7 +220,7 @@ fn a_wake_ends_the_wait_even_when_it_comes_first() {
     let start = clock::now();
     wait(&[], &waker, Some(SOON)).unwrap();
     assert!(clock::now() - start < SOON);
-    // It is used up by then.
+    // The wake has been consumed.
     let start = clock::now();
     wait(&[], &waker, Some(Duration::from_millis(5))).unwrap();
     assert!(clock::now() - start >= Duration::from_millis(5));

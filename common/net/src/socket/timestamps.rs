@@ -1,17 +1,17 @@
-//! When datagrams arrived, on the monotonic clock: the kernel stamps them by
-//! the calendar, which may be set while they wait.
+//! Converts the kernel's timestamps of datagrams to the monotonic clock. The
+//! kernel uses the wall clock, which may be set while datagrams wait.
 
 use std::time::Duration;
 
 use crate::clock;
 
-/// What the calendar is ahead of the monotonic clock, as far as readings tell;
-/// between two settings of the calendar that does not change.
+/// Offset of the wall clock from the monotonic clock, narrowed down by each
+/// reading. It changes only when the wall clock is set.
 #[derive(Debug)]
 pub(super) struct Timestamps {
     ahead: Option<Span>,
-    /// What it was before the calendar was set, while datagrams may wait that
-    /// were stamped before.
+    /// The offset before the wall clock was set, as long as datagrams from that
+    /// time may wait.
     former: Option<Span>,
     newest: Duration,
 }
@@ -24,21 +24,22 @@ pub(super) struct Reading {
     after: Duration,
 }
 
-/// From at least to at most, in nanoseconds.
+/// Lower and upper bound, in nanoseconds.
 type Span = (i128, i128);
 
 impl Timestamps {
-    /// Nothing has arrived before now.
+    /// Starts now: no datagram arrived earlier.
     pub(super) fn begin() -> Self {
         let mut timestamps = Self::new(clock::now());
-        // Several times: the program may be held up between clock and clock.
+        // Several readings, because the thread may be suspended between two
+        // clocks.
         for _ in 0..3 {
             timestamps.take_reading(Reading::now());
         }
         timestamps
     }
 
-    /// Nothing has arrived before `now`.
+    /// Starts at `now`: no datagram arrived earlier.
     fn new(now: Duration) -> Self {
         Self {
             ahead: None,
@@ -47,8 +48,8 @@ impl Timestamps {
         }
     }
 
-    /// When a datagram arrived that has this stamp and was read just now: never
-    /// in the future, and never before the one that was read before it.
+    /// Arrival time of a datagram with this timestamp, read just now. It is never
+    /// in the future, and never before that of the datagram read before.
     pub(super) fn arrival(&mut self, stamp: Option<Duration>, reading: Reading) -> Duration {
         let ahead = self.take_reading(reading);
         let latest = reading.before.max(self.newest);
@@ -67,7 +68,8 @@ impl Timestamps {
         arrival
     }
 
-    /// Nothing waits: what comes now is stamped by the calendar as it is.
+    /// Records that no datagram waits. The next ones have timestamps of the
+    /// current wall clock.
     pub(super) fn record_empty(&mut self) {
         self.former = None;
     }
@@ -84,7 +86,7 @@ impl Timestamps {
         });
         let ahead = match narrowed {
             Some(Some(both)) => both,
-            // The calendar was set.
+            // The wall clock was set.
             Some(None) => {
                 self.former = self.ahead;
                 read
@@ -97,7 +99,7 @@ impl Timestamps {
 }
 
 impl Reading {
-    /// As the clocks are now.
+    /// Reads the clocks.
     pub(super) fn now() -> Self {
         Self {
             before: clock::now(),
@@ -107,7 +109,7 @@ impl Reading {
     }
 }
 
-/// A stamp on the monotonic clock.
+/// Converts a timestamp to the monotonic clock.
 fn at(stamp: Duration, (least, most): Span) -> i128 {
     nanos(stamp) - (least + (most - least) / 2)
 }
@@ -120,7 +122,7 @@ fn nanos(time: Duration) -> i128 {
 mod tests {
     use super::*;
 
-    /// A machine whose calendar can be set, in virtual time of microseconds.
+    /// A machine whose wall clock can be set, in virtual time of microseconds.
     struct Machine {
         timestamps: Timestamps,
         ahead: i64,
@@ -138,12 +140,12 @@ mod tests {
             us(at.checked_add_signed(self.ahead).unwrap())
         }
 
-        /// Reads at `now`, undisturbed, what has this stamp.
+        /// Reads a datagram with this timestamp at `now`.
         fn read(&mut self, stamp: Duration, now: u64) -> u64 {
             self.read_slowly(stamp, now, 0)
         }
 
-        /// The same, but the program is held up between one clock and the next.
+        /// The same, but the thread is suspended between two clocks.
         fn read_slowly(&mut self, stamp: Duration, now: u64, held_up: u64) -> u64 {
             let reading = Reading {
                 before: us(now),

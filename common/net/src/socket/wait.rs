@@ -1,4 +1,4 @@
-//! Waiting for datagrams, for another thread, or for a point in time.
+//! Waits for datagrams, another thread, or a point in time.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,31 +12,31 @@ use nix::sys::time::TimeSpec;
 
 use super::Socket;
 
-/// Ends a [`wait`] from another thread. A clone wakes the same wait; a wake
-/// before the wait is not lost.
+/// Ends a [`wait`] from another thread. Clones wake the same wait. A wake before
+/// the wait is not lost.
 #[derive(Clone, Debug)]
 pub struct Waker(Arc<EventFd>);
 
 impl Waker {
-    /// A waker that nobody has used yet.
+    /// Creates a waker.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left.
+    /// If no file descriptor is available.
     pub fn new() -> io::Result<Self> {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         Ok(Self(Arc::new(EventFd::from_value_and_flags(0, flags)?)))
     }
 
-    /// Ends the wait, or the next one.
+    /// Ends the current wait, or the next one.
     pub fn wake(&self) {
-        // The only possible failure is a counter that is full: woken already.
+        // It fails only if the counter is full, and then the wait ends anyway.
         let _ = self.0.write(1);
     }
 }
 
-/// What a [`wait`] may be for.
+/// An object that [`wait`] can wait for.
 pub trait Pollable {
-    /// The file descriptor, and the events that are waited for.
+    /// The file descriptor, and the events to wait for.
     fn poll_fd(&self) -> PollFd<'_>;
 }
 
@@ -46,13 +46,9 @@ impl Pollable for Socket {
     }
 }
 
-/// Waits until a socket has what is waited for or an error, the waker is woken,
-/// a signal was handled, or `timeout` has passed, with the precision of
-/// nanoseconds that the kernel's timers have. Returns for each socket whether it
-/// has something.
-///
-/// # Errors
-/// What the system says.
+/// Waits until one of the sockets is ready or has an error, the waker is woken, a
+/// signal was handled, or `timeout` has passed, with the nanosecond resolution of
+/// the kernel's timers. Returns for each socket whether it is ready.
 pub fn wait(
     sockets: &[&dyn Pollable],
     waker: &Waker,
@@ -70,7 +66,7 @@ pub fn wait(
     }
     let woken = waited.pop().and_then(|waker| waker.any()) == Some(true);
     if woken {
-        // EAGAIN: another wait on the same waker was quicker.
+        // EAGAIN: another wait on the same waker consumed the wake.
         let _ = waker.0.read();
     }
     let has = |waited: PollFd<'_>| waited.any() != Some(false);
@@ -82,7 +78,7 @@ pub(super) fn is_ready(socket: &Socket) -> bool {
     has(socket.as_fd(), PollFlags::POLLIN)
 }
 
-/// Whether a socket has room for more to be sent, or an error.
+/// Whether a socket has room in its send buffer, or an error.
 pub(crate) fn is_writable(socket: BorrowedFd<'_>) -> bool {
     has(socket, PollFlags::POLLOUT)
 }

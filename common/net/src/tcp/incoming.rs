@@ -1,44 +1,44 @@
-//! Packets out of a stream of bytes.
+//! Splits a stream of bytes into packets.
 
 use std::io::{self, ErrorKind};
 
-/// Bytes of a length.
+/// Bytes of a length field.
 const PREFIX: usize = 2;
 
-/// The longest packet: what a UDP datagram carries, so that one buffer fits
-/// either.
+/// Largest packet: the largest UDP payload, so that one buffer fits both
+/// transports.
 pub(super) const MAX_PACKET: usize = 65_507;
 
-/// Room for the longest packet, which is all that one connection can make this
-/// program hold.
+/// Size of the buffer: one packet. A connection cannot make this program hold
+/// more.
 const CAPACITY: usize = PREFIX + MAX_PACKET;
 
-/// What was read and not taken yet.
+/// Bytes that were read and not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
-    /// None before the first byte, then of [`CAPACITY`].
+    /// Empty before the first byte, then [`CAPACITY`] bytes.
     buffer: Vec<u8>,
     begin: usize,
     end: usize,
 }
 
 impl Incoming {
-    /// Whether the next packet is there as a whole.
+    /// Whether a complete packet has arrived.
     ///
     /// # Errors
-    /// Where its length is none that a packet has.
+    /// If its length is invalid.
     pub(super) fn has_packet(&self) -> io::Result<bool> {
         let Some(len) = self.next_len() else {
             return Ok(false);
         };
         if len == 0 || len > MAX_PACKET {
-            let what = format!("{len} is no length of a packet");
+            let what = format!("{len} is not a valid packet length");
             return Err(io::Error::new(ErrorKind::InvalidData, what));
         }
         Ok(self.bytes().len() >= PREFIX + len)
     }
 
-    /// The next packet.
+    /// Takes the next packet.
     pub(super) fn take(&mut self) -> Option<&[u8]> {
         let begin = self.begin + PREFIX;
         let end = begin + self.next_len()?;
@@ -47,8 +47,8 @@ impl Incoming {
         Some(packet)
     }
 
-    /// Where the next bytes are to be read to: never empty while no whole packet
-    /// is there.
+    /// Buffer for the next bytes. It is never empty unless a complete packet has
+    /// arrived.
     pub(super) fn room(&mut self) -> &mut [u8] {
         self.buffer.resize(CAPACITY, 0);
         self.buffer.copy_within(self.begin..self.end, 0);
@@ -57,7 +57,7 @@ impl Incoming {
         &mut self.buffer[self.end..]
     }
 
-    /// This many bytes were read.
+    /// Records that `read` bytes were read.
     pub(super) fn fill(&mut self, read: usize) {
         self.end = (self.end + read).min(self.buffer.len());
     }

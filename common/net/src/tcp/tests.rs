@@ -5,7 +5,7 @@ use crate::socket::{Waker, wait};
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// Two ends of one connection.
+/// Both ends of a connection.
 fn pair() -> (Connection, Connection) {
     let listener = TcpListener::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let to = listener.local_addr().unwrap();

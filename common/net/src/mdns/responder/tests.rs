@@ -10,7 +10,7 @@ fn responder(host: u64) -> Responder {
     responder
 }
 
-/// What it says until then, each with its time.
+/// The messages sent between `from` and `until`, each with its time.
 fn said(responder: &mut Responder, from: Duration, until: Duration) -> Vec<(Duration, Vec<u8>)> {
     let (mut now, mut out, mut said) = (from, Vec::new(), Vec::new());
     while now <= until {
@@ -59,7 +59,7 @@ fn answers_who_asks_and_no_more_than_once_a_second() {
     let answers = said(&mut responder, begun + 600 * MS, begun + 3_000 * MS);
     assert_eq!(answers.len(), 1);
     assert!(answers[0].0 >= 400 * MS);
-    // What is none of its business.
+    // Datagrams that do not concern it.
     responder.handle_datagram(3, &question(), begun + 5_000 * MS);
     responder.handle_datagram(2, b"noise", begun + 5_000 * MS);
     assert!(said(&mut responder, begun + 5_000 * MS, begun + 9_000 * MS).is_empty());
@@ -90,7 +90,7 @@ fn of_two_that_want_one_name_one_takes_another() {
         let now = NOW + at * MS;
         for own in 0..2 {
             while both[own].poll_transmit(now, &mut out).is_some() {
-                // Each hears itself too.
+                // Each responder also hears itself.
                 for responder in &mut both {
                     changes.extend(responder.handle_datagram(2, &out, now));
                 }
@@ -165,7 +165,7 @@ fn new_addresses_are_news() {
         said(&mut responder, now + 6_000 * MS, now + 9_000 * MS).len(),
         2
     );
-    // A network that was joined is asked first.
+    // A new network is probed first.
     let now = now + 60_000 * MS;
     let both = [192, 198].map(|net| (net.into(), vec![[net, 0, 2, 9].into()]));
     responder.handle_networks(&both, now);

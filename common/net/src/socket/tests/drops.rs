@@ -1,4 +1,4 @@
-//! What the receive buffer did not take.
+//! Drops of the receive buffer.
 
 use nix::sys::socket::sockopt::UdpGroSegment;
 use nix::sys::socket::{getsockopt, setsockopt};
@@ -41,7 +41,7 @@ fn drops_are_told_between_the_datagrams_that_they_lie_between() {
             let Some(datagram) = viewer.receive(&mut buffer).unwrap() else {
                 return true;
             };
-            // Its number is that of all datagrams before it.
+            // Its number equals the count of all datagrams before it.
             let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
             assert_eq!(u64::from(number), received + datagram.dropped);
             received += 1;
@@ -70,7 +70,7 @@ fn drops_are_told_between_the_datagrams_that_they_lie_between() {
     assert!(told > 1_000 && told < all, "{told} of {all}");
 }
 
-/// Why receive offload stays off.
+/// The reason why receive offload stays off.
 #[test]
 fn with_receive_offload_a_drop_would_be_many_datagrams() {
     let (viewer, address) = listening("127.0.0.1:0", 20_000);
