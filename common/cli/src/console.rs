@@ -1,9 +1,8 @@
-//! Standard error, where a person reads: notices, a line each, and below them
-//! one line of progress, redrawn on a terminal.
+//! Standard error, for users to read: one line per notice, and below them one
+//! line of progress, which is redrawn on a terminal.
 //!
-//! A thread of its own writes. Whoever tells something never waits for who
-//! reads it: a terminal that is stopped, a hung connection or a full pipe costs
-//! lines, and no frame.
+//! A separate thread writes, so no other thread ever waits for the reader. A
+//! stopped terminal, a hung connection or a full pipe costs lines, but no frames.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,26 +15,26 @@ use std::time::{Duration, Instant};
 
 use crate::threads::guarded;
 
-/// How often progress is redrawn on a terminal.
+/// Interval between updates of the progress line on a terminal.
 const REDRAWN: Duration = Duration::from_millis(200);
 
-/// How often a line of progress is written elsewhere.
+/// Interval between lines of progress if they are not redrawn.
 const WRITTEN: Duration = Duration::from_secs(1);
 
-/// Lines that wait for a reader: more than all that the end of a grid of 64
-/// senders has to say, and at 200 bytes each less than a megabyte.
+/// Upper bound on lines that wait for the reader: more than the final report of a
+/// grid of 64 senders, and less than a megabyte at 200 bytes per line.
 const MOST_LINES: usize = 4096;
 
-/// How long the end waits for a reader who takes nothing.
+/// Longest wait, at the end, for a reader that takes nothing.
 const ENDING: Duration = Duration::from_millis(500);
 
-/// Back to the start of the line, and erase it.
+/// Moves to the start of the line and erases it.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
-/// Messages and progress on standard error, from any thread.
+/// Writes messages and progress to standard error, from any thread.
 ///
-/// An error of writing does not end a stream. Dropping the console waits briefly
-/// for the lines that are left.
+/// A write error does not end the stream. Dropping the console waits briefly
+/// until the remaining lines are written.
 pub struct Console {
     queue: Arc<Queue>,
     quiet: bool,
@@ -51,26 +50,26 @@ struct Queue {
 #[derive(Default)]
 struct State {
     lines: VecDeque<String>,
-    /// The newest line of progress, on a terminal.
+    /// The newest line of progress, for a terminal.
     progress: Option<String>,
-    /// Lines dropped for lack of room since the last one that was queued.
+    /// Lines dropped for lack of room since the last notice of dropped lines.
     dropped: u64,
-    /// The line of progress stays on the terminal.
+    /// Whether the current line of progress must stay on the terminal.
     settling: bool,
-    /// The writer is writing.
+    /// Whether the writer is writing.
     writing: bool,
-    /// How often it came back from writing.
+    /// Number of completed writes.
     written: u64,
     closed: bool,
 }
 
 impl Console {
-    /// Standard error; with `quiet`, nothing is written.
+    /// Writes to standard error, or nothing if `quiet`.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         let error = io::stderr();
         let terminal = error.is_terminal();
-        // Not the lock of `Stderr`, which others may want.
+        // Bypasses the lock of `Stderr`, which other code may hold.
         let out = error.as_fd().try_clone_to_owned().map(File::from);
         match out {
             Ok(out) if !quiet => Self::over(out, terminal),
@@ -89,7 +88,8 @@ impl Console {
     fn over(out: impl Write + Send + 'static, terminal: bool) -> Self {
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
-        // It is not one of `Threads`: if it panics, there is nowhere to report it.
+        // Not started by `Threads`: if this thread panics, there is nowhere to
+        // report it.
         let writer = move || {
             let _ = guarded(|| taken.write_all(out));
             taken.give_up();
@@ -102,19 +102,18 @@ impl Console {
         }
     }
 
-    /// How often progress should be told.
+    /// How often progress should be reported.
     #[must_use]
     pub fn progress_interval(&self) -> Duration {
         if self.terminal { REDRAWN } else { WRITTEN }
     }
 
-    /// Says one thing, on a line of its own.
+    /// Writes a message on a line of its own.
     pub fn say(&self, line: &str) {
         self.put(|state| state.push(line));
     }
 
-    /// Replaces the line of progress. Where it cannot be redrawn it is a new
-    /// line.
+    /// Replaces the line of progress. If it cannot be redrawn, writes a new line.
     pub fn progress(&self, line: &str) {
         let terminal = self.terminal;
         self.put(|state| {
@@ -126,13 +125,13 @@ impl Console {
         });
     }
 
-    /// Leaves the line of progress as it stands; what is said next is below it.
+    /// Keeps the current line of progress. Further output appears below it.
     pub fn end_progress(&self) {
         self.put(|state| state.settling = true);
     }
 
-    /// Waits until all is written, or until nobody has read anything for a
-    /// moment.
+    /// Waits until everything is written, or until the reader has taken nothing
+    /// for a short time.
     pub fn flush(&self) {
         if !self.quiet {
             self.queue.flush();
@@ -172,11 +171,11 @@ impl Drop for Console {
 impl State {
     fn push(&mut self, line: &str) {
         if self.lines.len() >= MOST_LINES {
-            // What was said last tells most.
+            // The newest messages are the most useful.
             self.lines.pop_front();
             self.dropped += 1;
         }
-        // The progress that it stands below is of no interest any more.
+        // The message makes the earlier progress obsolete.
         if !self.settling {
             self.progress = None;
         }
@@ -187,7 +186,7 @@ impl State {
         self.lines.is_empty() && self.progress.is_none() && !self.settling
     }
 
-    /// What is to be written next. `open`: the cursor stands behind a line of
+    /// The next text to write. `open` tells whether the cursor is on a line of
     /// progress.
     fn next(&mut self, open: &mut bool) -> String {
         let mut text = String::new();
@@ -209,7 +208,7 @@ impl State {
             text += clear(open);
             text += &format!("({lines} lines were left out: nobody read them)\n");
         }
-        // Not many at once: what waits may still be replaced.
+        // One line at a time, because waiting lines may still be replaced.
         if let Some(line) = self.lines.pop_front() {
             text += clear(open);
             text += &line;
@@ -218,7 +217,7 @@ impl State {
         if self.lines.is_empty()
             && let Some(progress) = self.progress.take()
         {
-            // Here also for the first one, so that no old text is left.
+            // Also before the first progress, to remove old text.
             text += CLEAR_LINE;
             text += &progress;
             *open = true;
@@ -244,7 +243,7 @@ impl Queue {
             state.writing = true;
             let text = state.next(&mut open);
             drop(state);
-            // A terminal that was closed, a reader who is gone.
+            // Fails if the terminal was closed or the reader is gone.
             let _ = out.write_all(text.as_bytes());
         }
     }
@@ -265,7 +264,7 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more in.
+    /// Takes no more messages.
     fn give_up(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
@@ -306,7 +305,7 @@ mod tests {
         }
     }
 
-    /// Writes nothing until it is told to, and says when it was asked to.
+    /// Blocks each write until told to continue, and reports when it is called.
     struct Stuck {
         asked: mpsc::Sender<()>,
         told: Receiver<()>,
@@ -381,7 +380,7 @@ mod tests {
         console.flush();
         let waited = before.elapsed();
         assert!((ENDING..20 * ENDING).contains(&waited), "{waited:?}");
-        // From now on there is a reader.
+        // The reader reads from now on.
         drop(tell);
         drop(console);
         let text = out.text();

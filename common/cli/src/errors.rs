@@ -1,4 +1,4 @@
-//! Several errors at the end of a program, and thresholds that were crossed.
+//! Multiple errors at the end of a program, and thresholds that were crossed.
 
 use std::fmt;
 use std::io;
@@ -9,14 +9,15 @@ use crate::pipe::{self, ReaderGone};
 #[derive(Debug)]
 struct Failures(Vec<anyhow::Error>);
 
-/// Thresholds that were crossed, a line about each.
+/// Thresholds that were crossed, one line each.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failed(pub Vec<String>);
 
-/// All errors, each once. That a reader is gone does not count beside others.
+/// Combines errors, each once. A closed standard output is ignored if there are
+/// other errors.
 ///
 /// # Errors
-/// One error as it is, or several as one.
+/// The only error unchanged, or several as one.
 pub fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     for error in outcomes.into_iter().filter_map(Result::err) {
@@ -40,7 +41,7 @@ pub fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow:
     }
 }
 
-/// The errors, a line each.
+/// The errors, one line each.
 #[must_use]
 pub fn lines(error: &anyhow::Error) -> Vec<String> {
     match error.downcast_ref::<Failures>() {
@@ -49,8 +50,8 @@ pub fn lines(error: &anyhow::Error) -> Vec<String> {
     }
 }
 
-/// Whether nobody reads standard output any more, and nothing else is wrong:
-/// whoever read has read enough.
+/// Whether the only problem is that nobody reads standard output any more. That
+/// is no failure.
 #[must_use]
 pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     if let Some(Failures(several)) = error.downcast_ref::<Failures>() {

@@ -1,4 +1,4 @@
-//! The whole of a program but what it does: its errors and its exit status.
+//! The frame of every program: command line, errors and exit status.
 
 use std::process::ExitCode;
 
@@ -8,8 +8,8 @@ use clap::error::Error as Usage;
 use crate::console::Console;
 use crate::errors::{Failed, is_reader_gone, lines};
 
-/// Runs a program with its command line. Its exit status is 0 done, 1 failed,
-/// 2 wrong usage, 3 a threshold was crossed.
+/// Runs a program with its command line. Exit status: 0 done, 1 failed, 2 wrong
+/// usage, 3 a threshold was crossed.
 pub fn main<Args>(
     program: &str,
     args: Result<Args, Usage>,
@@ -31,11 +31,11 @@ pub fn main<Args>(
     }
 }
 
-/// Answers a command line that cannot be run: with help or version if it asks
-/// for them, else with what is wrong in one line.
+/// Handles a command line that cannot be run: prints help or version if
+/// requested, otherwise the error in one line.
 fn misused(program: &str, error: &Usage) -> ExitCode {
     if error.exit_code() == 0 {
-        // A pipe that is closed early is no failure.
+        // A closed pipe is no failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -43,7 +43,7 @@ fn misused(program: &str, error: &Usage) -> ExitCode {
     let mut parts = text.split("\n\n").map(one_line);
     let what = parts.next().unwrap_or_default();
     let what = what.trim_start_matches("error: ");
-    // Of clap's advice, what was probably meant.
+    // Of clap's hints, only a similar name.
     let tip = parts.find_map(|part| Some(part.strip_prefix("tip: ")?.to_owned()));
     let tip = tip.filter(|tip| tip.contains("similar"));
     let tip = tip.map_or(String::new(), |tip| format!(" ({tip})"));
@@ -51,9 +51,9 @@ fn misused(program: &str, error: &Usage) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Writes an error in one line, whatever ends of line it holds.
+/// Writes an error as one line, even if it contains line breaks.
 fn complain(program: &str, error: &str) {
-    // Where nobody reads it, the exit code says it.
+    // If nobody reads it, the exit status still tells.
     Console::new(false).say(&format!("{program}: {}", one_line(error)));
 }
 

@@ -1,4 +1,4 @@
-//! Files that the programs read, and how much of them.
+//! Reads whole files, up to a size limit.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// The text in a file of at most `most` bytes: what is named by mistake may
-/// have no end.
+/// Reads a text file of at most `most` bytes. A file that is named by mistake may
+/// be endless.
 ///
 /// # Errors
-/// When it is longer, cannot be read, or is no text.
+/// If it is longer, cannot be read, or is not text.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -18,7 +18,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
     let read = file.take(most + 1).read_to_end(&mut bytes);
     read.with_context(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > most {
-        bail!("cannot take {name}: it is larger than {most} bytes");
+        bail!("cannot read {name}: it is larger than {most} bytes");
     }
     String::from_utf8(bytes).with_context(|| format!("cannot read {name}"))
 }

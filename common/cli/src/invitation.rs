@@ -1,19 +1,19 @@
-//! What to type on another machine to reach this one.
+//! The commands to type on another machine to reach this one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// More addresses than these confuse more than they help.
+/// Upper bound on addresses that are listed. More confuse the user.
 const MAX_ADDRESSES: usize = 4;
 
-/// What stands for the interface of another machine.
+/// Placeholder for the other machine's interface.
 const INTERFACE: &str = "INTERFACE";
 
 /// The scope of groups that no router forwards.
 const LINK_SCOPE: u8 = 2;
 
-/// The commands that reach a socket at `local`, on a machine that has the
-/// addresses `own`: a line that begins with `heading` and says where to type
-/// them, then a line for each address, with `command` before it.
+/// The commands that reach a socket at `local`, on a machine with the addresses
+/// `own`: a line that starts with `heading` and says where to type them, then
+/// `command` with each address on a line.
 #[must_use]
 pub fn lines(heading: &str, command: &str, local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
     let everywhere = local.ip().is_unspecified();
@@ -49,8 +49,8 @@ pub fn lines(heading: &str, command: &str, local: SocketAddr, own: &[IpAddr]) ->
     lines
 }
 
-/// An address of this machine or a group as another machine has to type it: if
-/// it is valid on one link only, with an interface of that machine.
+/// An address of this machine, or a group, as another machine must type it. If it
+/// is link-local, it needs an interface of that machine.
 fn typed_elsewhere(address: SocketAddr) -> String {
     match address {
         SocketAddr::V6(v6) if is_link_scoped(*v6.ip()) => {
@@ -60,7 +60,7 @@ fn typed_elsewhere(address: SocketAddr) -> String {
     }
 }
 
-/// Whether it means something on one link only
+/// Whether the address is valid only on one link
 /// (<https://www.rfc-editor.org/rfc/rfc4291#section-2.7>).
 fn is_link_scoped(address: Ipv6Addr) -> bool {
     let scope = address.octets()[1] & 0x0f;

@@ -1,7 +1,7 @@
-//! What framegram's programs share: signals, threads and their panics, console,
-//! log, output files, exit codes.
+//! Code that framegram's programs share: signals, threads and their panics,
+//! console, log, output files, exit status.
 //!
-//! Knows nothing of frames or datagrams.
+//! Knows nothing about frames or datagrams.
 
 pub mod console;
 pub mod errors;

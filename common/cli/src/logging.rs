@@ -1,5 +1,5 @@
-//! The log of `-v`, for support cases. The console's thread writes it, so that
-//! it never blocks a stream.
+//! The log of `-v`, for support cases. The console's thread writes it, so logging
+//! never blocks a stream.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use log::{LevelFilter, info};
 
 use crate::console::Console;
 
-/// Logs to `console` from now on, more with each `-v`: what is opened, bound and
+/// Starts to log to `console`. Each `-v` adds a level: what is opened, bound and
 /// chosen; then what changes; then everything. `FRAMEGRAM_LOG` filters by module
-/// and level, such as `framegram_view=trace`. The first call of a process counts.
+/// and level, for example `framegram_view=trace`. Only the first call in a
+/// process has an effect.
 pub fn start(program: &str, version: &str, verbose: u8, console: &Arc<Console>) {
     let level = match verbose {
         0 => LevelFilter::Off,
@@ -24,7 +25,7 @@ pub fn start(program: &str, version: &str, verbose: u8, console: &Arc<Console>) 
         return;
     }
     let lines = Lines(Arc::clone(console));
-    // Where another run of this process logs already, its console serves.
+    // If another run in this process already logs, its console is used.
     let _ = Builder::new()
         .filter_module("framegram", level)
         .parse_env(FILTER)
@@ -39,7 +40,7 @@ pub fn start(program: &str, version: &str, verbose: u8, console: &Arc<Console>) 
     info!("{program} {version}, arguments {command:?}");
 }
 
-/// Hands each line to the console.
+/// Passes each line to the console.
 struct Lines(Arc<Console>);
 
 impl Write for Lines {

@@ -1,8 +1,8 @@
-//! Numbers as a person reads them.
+//! Formats numbers for users.
 
 use std::fmt::Display;
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 #[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -16,8 +16,8 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A share from 0 to 1 in percent; a loss that is not nothing never looks so,
-/// nor does almost all look like all.
+/// A share from 0 to 1 as a percentage. A share above zero never appears as zero,
+/// and one below 1 never as 100 %.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -36,7 +36,7 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// Bits a second with a unit.
+/// Bits per second with a unit.
 #[must_use]
 pub fn bit_rate(bits: f64) -> String {
     if bits >= 1e6 {

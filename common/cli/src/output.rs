@@ -1,11 +1,11 @@
-//! Files that the programs write: proved writable before a stream begins, and
-//! an older file stays whole until there is something in its place.
+//! Output files. The programs check that they can write them before the stream
+//! begins. An older file is kept until there is something in its place.
 //!
-//! A [`Draft`] is written beside the file and takes its place when it is whole:
-//! reports, pages, session descriptions, snapshots. A [`Growing`] file stands
-//! under its own name from its first byte, so that it can be read while it
-//! grows and after the program was killed: recordings, traces, logs. The older
-//! file is moved aside by its first byte, and not before.
+//! A [`Draft`] is written next to the file and replaces it when it is complete:
+//! reports, pages, session descriptions, snapshots. A [`Growing`] file has its
+//! final name from its first byte, so that it can be read while it grows and
+//! after the program was killed: recordings, traces, logs. The first byte moves
+//! an older file aside.
 
 mod conflict;
 
@@ -24,7 +24,7 @@ pub use self::conflict::{Named, conflict};
 use crate::pipe::{Pipe, PipeWriter};
 use crate::threads::Threads;
 
-/// A file that can be written. Until it is, nothing has changed.
+/// A file that can be written. Nothing changes until it is.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
@@ -32,47 +32,49 @@ pub struct OutputFile {
     place: Place,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug)]
 enum Place {
-    /// Standard output, a pipe or a device: its reader may not read.
+    /// Standard output, a FIFO or a device. Its reader may stop reading.
     Direct(Arc<Pipe>),
-    /// Where a file is or will be, behind all links.
+    /// The path of a file, with all links resolved. The file may not exist yet.
     File(PathBuf),
-    /// A file in a folder where nothing can be made: only written over.
+    /// An existing file in a folder where no file can be created. It can only be
+    /// overwritten.
     Fixed(PathBuf),
 }
 
-/// What is written beside a file, and becomes it by [`finish`](Self::finish);
-/// without that, nothing of it stays.
+/// Content that is written next to a file. [`finish`](Self::finish) replaces the
+/// file; without it, the content is deleted.
 #[derive(Debug)]
 pub struct Draft {
-    /// `None` once it is finished.
+    /// `None` after the end.
     out: Option<BufWriter<Out>>,
-    /// Where it is and what it becomes, unless it is written directly.
+    /// Path of the draft, and of the file that it replaces; `None` if the target
+    /// is written directly.
     beside: Option<(PathBuf, PathBuf)>,
     path: PathBuf,
     what: &'static str,
 }
 
-/// A file that grows under its own name.
+/// A file that grows under its final name.
 pub struct Growing {
     path: PathBuf,
     what: &'static str,
     state: State,
-    /// How long a pipe's reader is waited for.
+    /// Longest wait for the reader of a pipe; `None` waits without a limit.
     patience: Option<Duration>,
     tell: Box<dyn Fn(&str) + Send>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Nothing was written: what is there stays.
+    /// Nothing has been written; an older file is unchanged.
     Waiting(Place),
     Open(Out),
 }
 
-/// What is written to.
+/// The target of writing.
 #[derive(Debug)]
 enum Out {
     File(File),
@@ -80,8 +82,8 @@ enum Out {
 }
 
 impl OutputFile {
-    /// Makes sure that a file can be written, without a change to what is
-    /// there; `-` is standard output. `what` names its purpose in errors.
+    /// Checks that a file can be written, without changing what exists; `-` is
+    /// standard output. `what` describes the file in errors.
     pub fn claim(path: &Path, what: &'static str, threads: &Threads) -> Result<Self> {
         let place = Place::of(path, threads).with_context(|| cannot_write(what, path))?;
         info!("{what} {} can be written", path.display());
@@ -92,12 +94,13 @@ impl OutputFile {
         })
     }
 
-    /// Begins what takes the file's place once it is whole. A pipe or a device
-    /// takes each byte at once.
+    /// Starts a draft that replaces the file when it is complete. A pipe or a
+    /// device receives the bytes directly.
     pub fn draft(&self) -> Result<Draft> {
         let begun = match &self.place {
             Place::Direct(pipe) => {
-                // It stands for what is newest, and waits for nobody.
+                // A draft has the newest content, and does not wait for a slow
+                // reader.
                 let pipe = PipeWriter::new(pipe, Some(Duration::ZERO));
                 Ok((Out::Pipe(pipe), None))
             }
@@ -114,10 +117,10 @@ impl OutputFile {
         })
     }
 
-    /// Replaces the file by `content`. Returns where it is.
+    /// Replaces the file's content. Returns its path.
     ///
     /// # Errors
-    /// Those of `content`, and those of the disk; an older file is whole then.
+    /// If `content` or writing fails. An older file is kept.
     pub fn replace(&self, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<PathBuf> {
         let mut draft = self.draft()?;
         content(&mut draft).with_context(|| cannot_write(self.what, &self.path))?;
@@ -125,8 +128,7 @@ impl OutputFile {
         Ok(self.path.clone())
     }
 
-    /// For a content that grows. `tell` is called once, where an older file is
-    /// moved aside.
+    /// For content that grows. Calls `tell` if an older file is moved aside.
     #[must_use]
     pub fn grow(self, tell: impl Fn(&str) + Send + 'static) -> Growing {
         Growing {
@@ -138,7 +140,7 @@ impl OutputFile {
         }
     }
 
-    /// The pipe or device that it is, if it is no file.
+    /// The pipe or device, if the target is not a file.
     #[must_use]
     pub fn pipe(&self) -> Option<&Arc<Pipe>> {
         match &self.place {
@@ -147,7 +149,7 @@ impl OutputFile {
         }
     }
 
-    /// How the file was named.
+    /// The path as typed.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -161,8 +163,8 @@ impl Place {
         }
         let is_there = path.exists();
         if is_there {
-            // It is opened and nothing more: one that may not be written is not
-            // replaced either.
+            // Only opened: a file that may not be written must not be replaced
+            // either.
             File::options().write(true).open(path)?;
         }
         let place = resolve(path);
@@ -179,10 +181,10 @@ impl Place {
 }
 
 impl Draft {
-    /// Puts it in the file's place.
+    /// Replaces the file.
     ///
     /// # Errors
-    /// Those of the disk; an older file is whole then.
+    /// If writing fails. An older file is kept.
     pub fn finish(mut self) -> Result<()> {
         self.try_finish()
             .with_context(|| cannot_write(self.what, &self.path))
@@ -203,7 +205,7 @@ impl Draft {
             file.set_permissions(older.permissions())?;
         }
         match fs::rename(draft, place) {
-            // A file that others have mounted keeps its place: it is written over.
+            // A mounted file cannot be replaced, so it is overwritten.
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 fs::copy(draft, place)?;
             }
@@ -229,19 +231,19 @@ impl Write for Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(out) = self.out.take() {
-            // What was given up is not written to its end.
+            // An abandoned draft is not flushed.
             drop(out.into_parts());
         }
         if let Some((draft, _)) = &self.beside {
-            // It does no harm if it stays.
+            // A leftover draft does no harm.
             let _ = fs::remove_file(draft);
         }
     }
 }
 
 impl Growing {
-    /// Has it fail where a pipe has no room, and wait for no reader before its
-    /// end: for threads that have more to do.
+    /// Makes writing fail if a pipe has no room, instead of waiting for its
+    /// reader. For threads that must not block.
     #[must_use]
     pub fn without_waiting(self) -> Self {
         Self {
@@ -250,16 +252,16 @@ impl Growing {
         }
     }
 
-    /// How the file was named.
+    /// The path as typed.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Ends it: what was written is there then.
+    /// Completes the file.
     ///
     /// # Errors
-    /// Those of the disk, and where nobody reads.
+    /// If writing fails, or nobody reads the pipe.
     pub fn finish(&mut self) -> io::Result<()> {
         match &mut self.state {
             State::Open(Out::File(file)) => file.flush(),
@@ -331,8 +333,8 @@ impl Write for Out {
     }
 }
 
-/// Makes a file of this name, and moves an older one aside that has anything in
-/// it. Returns where that is now.
+/// Creates a file with this name. An older one that is not empty is moved aside.
+/// Returns the file, and the path of the older one.
 fn create_anew(place: &Path) -> io::Result<(File, Option<PathBuf>)> {
     let is_empty = |older: fs::Metadata| older.len() == 0;
     if fs::metadata(place).map_or(true, is_empty) {
@@ -349,14 +351,14 @@ fn create_anew(place: &Path) -> io::Result<(File, Option<PathBuf>)> {
     }
 }
 
-/// Where an older file is moved: `film.y4m~` for `film.y4m`.
+/// New path of an older file: `film.y4m~` for `film.y4m`.
 fn aside(place: &Path) -> PathBuf {
     let mut aside = place.as_os_str().to_owned();
     aside.push("~");
     aside.into()
 }
 
-/// Makes a file in the same folder, with a name that nobody has.
+/// Creates a file with an unused name in the same folder.
 fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     for _ in 0..MOST_NAMES {
@@ -371,7 +373,7 @@ fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Where a file is or will be, behind all links and whatever way its path takes.
+/// The real path of a file, with all links resolved. The file need not exist.
 #[must_use]
 pub fn resolve(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
@@ -402,14 +404,14 @@ fn cannot_write(what: &str, path: &Path) -> String {
     format!("cannot write {what} {}", path.display())
 }
 
-/// What standard output is called.
+/// Name of standard output on the command line.
 const STDOUT: &str = "-";
 
-/// Links that lead to links, as many as Linux follows.
+/// Upper bound on links in a chain: as many as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Names that are tried; those of a program with the same number, which was
-/// killed, may be there.
+/// Upper bound on names to try. Files of a killed program with the same process
+/// ID may exist.
 const MOST_NAMES: usize = 1_000;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Bytes for a reader who may not read: to standard output, a FIFO or a device.
+//! Writes to a reader that may stop reading: standard output, a FIFO or a device.
 //!
-//! A thread of its own opens and writes, so that neither a FIFO that nobody has
-//! opened nor a pipe that is full holds up a stream or the end of the program.
+//! A separate thread opens and writes. So neither a FIFO that nobody has opened
+//! nor a full pipe holds up a stream or the end of the program.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,29 +17,29 @@ use thiserror::Error;
 use crate::stop::Stop;
 use crate::threads::{Thread, Threads};
 
-/// The most bytes that wait for a reader, unless one item has more: a few
-/// decoded frames, for a reader who stops for a moment.
+/// Upper bound on bytes that wait for the reader, unless a single item is larger:
+/// a few decoded frames, for a reader that pauses briefly.
 const MAX_WAITING: usize = 16 << 20;
 
-/// How long the end waits for a reader who takes nothing, once a signal came.
+/// Longest wait, after a signal, for a reader that takes nothing.
 const ENDING: Duration = Duration::from_millis(500);
 
-/// How long the beginning waits to hear that a FIFO or device cannot be opened.
-/// A FIFO without a reader says nothing.
+/// Time to wait for an error when a FIFO or device is opened. Opening a FIFO
+/// blocks until it has a reader.
 const OPENING: Duration = Duration::from_millis(100);
 
-/// What standard output is called on a command line.
+/// Name of standard output on the command line.
 pub const STANDARD: &str = "-";
 
-/// The reader of standard output is gone: that is a good end.
+/// The reader of standard output is gone, which is no failure.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("nobody reads standard output any more")]
 pub struct ReaderGone;
 
-/// Where bytes go to.
+/// A target for bytes, with a queue and a thread.
 pub struct Pipe {
     queue: Arc<Queue>,
-    /// Taken once, at the end.
+    /// Taken when the pipe is dropped.
     thread: Mutex<Option<Thread<()>>>,
     stop: Stop,
     is_standard: bool,
@@ -57,24 +57,24 @@ struct State {
     bytes: usize,
     opened: bool,
     writing: bool,
-    /// How often the system took bytes.
+    /// Number of successful writes.
     progress: u64,
     failed: Option<io::Error>,
     closed: bool,
 }
 
 impl Pipe {
-    /// Standard output.
+    /// Writes to standard output.
     ///
     /// # Errors
-    /// When the system has no room for another thread or descriptor.
+    /// If no thread or file descriptor is available.
     pub fn standard_output(threads: &Threads) -> Result<Self> {
         let out = io::stdout().as_fd().try_clone_to_owned()?;
         Self::spawn(threads, true, move || Ok(File::from(out)))
     }
 
-    /// Standard output for `-`, or what `path` names where that is there and no
-    /// file: a FIFO, a device. `None` for a file.
+    /// Standard output for `-`, or the target of `path` if it exists and is not a
+    /// regular file, such as a FIFO or a device. `None` for a regular file.
     pub fn to(path: &Path, threads: &Threads) -> Result<Option<Self>> {
         if path.as_os_str() == STANDARD {
             return Self::standard_output(threads).map(Some);
@@ -98,7 +98,7 @@ impl Pipe {
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
         let thread = threads.spawn("pipe", move || {
-            // Whatever ends it, nobody waits for it any more.
+            // Whatever ends this thread, nobody must keep waiting for it.
             let _ended = Ended(&taken);
             if let Err(error) = open().and_then(|out| taken.write_all(out)) {
                 taken.lock().failed = Some(error);
@@ -107,7 +107,7 @@ impl Pipe {
         let (stop, woken) = (threads.stop().clone(), Arc::downgrade(&queue));
         stop.on_stop(move || {
             if let Some(queue) = woken.upgrade() {
-                // Nobody is between looking and waiting then.
+                // After this lock, no thread is between checking and waiting.
                 drop(queue.lock());
                 queue.changed.notify_all();
             }
@@ -120,12 +120,12 @@ impl Pipe {
         })
     }
 
-    /// Hands one item over if there is room for it by and by: at once, within
-    /// `patience`, or for ever. Returns whether there was; no longer than until
-    /// a signal ends the program.
+    /// Queues one item when there is room: at once, within `patience`, or without
+    /// a limit. Returns false if there was no room, at the latest when a signal
+    /// ends the program.
     ///
     /// # Errors
-    /// Those of writing, of this or an earlier item; [`ReaderGone`].
+    /// A write error of this or an earlier item, or [`ReaderGone`].
     pub fn put(&self, item: Vec<u8>, patience: Option<Duration>) -> io::Result<bool> {
         let has_room = |state: &State| {
             state.items.is_empty() || state.bytes.saturating_add(item.len()) <= MAX_WAITING
@@ -145,16 +145,16 @@ impl Pipe {
         Ok(true)
     }
 
-    /// Waits until all is written; once a signal came, no longer than a reader
-    /// needs who reads.
+    /// Waits until everything is written. After a signal, waits only while the
+    /// reader keeps reading.
     pub fn finish(&self) -> io::Result<()> {
         self.finish_within(None)
     }
 
-    /// Waits as if a signal had come.
+    /// Like [`finish`](Self::finish) after a signal.
     ///
     /// # Errors
-    /// As [`finish`](Self::finish).
+    /// Those of [`finish`](Self::finish).
     pub fn finish_soon(&self) -> io::Result<()> {
         self.finish_within(Some(ENDING))
     }
@@ -165,8 +165,8 @@ impl Pipe {
         written
     }
 
-    /// Waits until all is written, as long as the reader takes something every
-    /// so often.
+    /// Waits until everything is written, as long as the reader takes something
+    /// within `patience`.
     fn flush(&self, patience: Option<Duration>) -> io::Result<()> {
         let mut state = self.queue.lock();
         let mut seen = (state.progress, None);
@@ -216,7 +216,7 @@ impl Drop for Pipe {
         let waits = state.writing || !state.opened || !state.items.is_empty();
         drop(state);
         self.queue.changed.notify_all();
-        // Where it waits for a reader, it ends with the program.
+        // A thread that waits for the reader ends with the program.
         if let Some(thread) = lock(&self.thread).take().filter(|_| !waits) {
             thread.join();
         }
@@ -229,7 +229,7 @@ impl std::fmt::Debug for Pipe {
     }
 }
 
-/// Standard output, for a program that does nothing besides: who writes waits.
+/// Standard output for simple programs: writing blocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StandardOutput;
 
@@ -245,8 +245,8 @@ impl Write for StandardOutput {
     }
 }
 
-/// A pipe as something to write to: it fails where there is no room within so
-/// long, or none before a signal comes.
+/// A [`Pipe`] as a writer. Writing fails if there is no room within `patience`,
+/// or before a signal.
 #[derive(Debug)]
 pub struct PipeWriter {
     pipe: Arc<Pipe>,
@@ -254,7 +254,7 @@ pub struct PipeWriter {
 }
 
 impl PipeWriter {
-    /// Writes to this pipe.
+    /// Writes to `pipe`.
     #[must_use]
     pub fn new(pipe: &Arc<Pipe>, patience: Option<Duration>) -> Self {
         Self {
@@ -263,7 +263,7 @@ impl PipeWriter {
         }
     }
 
-    /// Waits as [`Pipe::finish`] does.
+    /// Waits like [`Pipe::finish`].
     pub fn finish(&self) -> io::Result<()> {
         self.pipe.finish()
     }
@@ -283,14 +283,14 @@ impl Write for PipeWriter {
     }
 }
 
-/// Whether it says that the reader of standard output is gone.
+/// Whether the error says that the reader of standard output is gone.
 pub(crate) fn is_reader_gone(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<ReaderGone>)
 }
 
-/// An error once more, and what it means.
+/// Copies an error, and identifies a closed standard output.
 fn told(error: &io::Error, is_standard: bool) -> io::Error {
     if is_standard && error.kind() == io::ErrorKind::BrokenPipe {
         return io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone);
@@ -323,7 +323,7 @@ impl Queue {
             state.bytes -= item.len();
             state.writing = true;
             drop(state);
-            // There is room now, however long this one takes.
+            // There is room for the next item while this one is written.
             self.changed.notify_all();
             let mut rest = &item[..];
             while !rest.is_empty() {
@@ -405,7 +405,7 @@ mod tests {
         for byte in 0..4 {
             assert!(pipe.put(vec![byte; MAX_WAITING / 2], None).unwrap());
         }
-        // Who reads gets it also when a signal came.
+        // A reader that reads gets the rest even after a signal.
         stop.stop();
         pipe.finish().unwrap();
         drop(pipe);
@@ -418,7 +418,8 @@ mod tests {
         let half = || vec![0; MAX_WAITING / 2];
         let taken = |patience| pipe.put(half(), patience).unwrap();
         assert!(taken(None));
-        // The first is in hand, so that these two wait, and the next has no room.
+        // The first item is being written, so the next two wait, and the fourth
+        // has no room.
         pipe.wait_until(None, |state| state.writing);
         assert!(taken(Some(Duration::ZERO)) && taken(Some(Duration::ZERO)));
         assert!(!taken(Some(Duration::from_millis(1))));
@@ -468,7 +469,7 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
-        // A folder is there and no file.
+        // A folder exists but is not a regular file.
         assert!(Pipe::to(Path::new("/"), &threads).is_err());
         let full = Pipe::to(Path::new("/dev/full"), &threads).unwrap().unwrap();
         full.put(vec![1], None).unwrap();

@@ -1,4 +1,4 @@
-//! Times, sizes and rates as people type them. Prefixes are powers of 1000.
+//! Parses times, sizes and rates as users type them. Prefixes are powers of 1000.
 
 use std::time::Duration;
 
@@ -73,23 +73,23 @@ fn split(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// Less carries no frame.
+/// Lower rates cannot carry a frame.
 const LEAST_BITRATE: f64 = 64e3;
 
-/// Above what any network interface here carries, a limit is a slip.
+/// A limit above the rate of any network interface is a typing error.
 const MOST_BITRATE: f64 = 10e9;
 
-/// A year, in seconds: what is longer is a slip.
+/// One year in seconds. Longer times are typing errors.
 const LONGEST: f64 = 366.0 * 86_400.0;
 
-/// Seconds that an incomplete frame may be waited for: the frames of so long
-/// are in memory on both ends.
+/// Longest playout delay in seconds. Both ends keep the frames of this time in
+/// memory.
 const LONGEST_LATENCY: f64 = 10.0;
 
-/// Less does not hold a few datagrams; the kernel has a floor of its own.
+/// A smaller buffer cannot hold a few datagrams. The kernel has its own minimum.
 const LEAST_BUFFER: usize = 4_000;
 
-/// The kernel's own type for it ends at 2 GiB, and it doubles what it is asked for.
+/// The kernel doubles the value and stores it in a type that ends at 2 GiB.
 const LARGEST_BUFFER: usize = 1_000_000_000;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Ctrl-C and its like: the first ends the program in order, once and for all;
-//! another one cuts an end short that takes long.
+//! Handles Ctrl-C and similar signals. The first signal ends the program in
+//! order. A later one aborts an end that takes too long.
 
 use std::fs;
 use std::io;
@@ -13,21 +13,21 @@ use signal_hook::low_level;
 use crate::stop::Stop;
 use crate::threads::{Thread, Threads};
 
-/// How long the end may take before another signal cuts it short. `timeout`
-/// sends its signal twice, to the program and to its group.
+/// Time after which another signal aborts the program. `timeout` sends its signal
+/// twice: to the program and to its process group.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Listens for signals until it is dropped.
+/// Handles signals until it is dropped.
 pub struct Listening {
     handle: Handle,
     thread: Option<Thread<()>>,
 }
 
-/// Has SIGINT, SIGTERM and SIGHUP stop `stop`. A SIGHUP that is ignored, as under
-/// `nohup`, stays so.
+/// Makes SIGINT, SIGTERM and SIGHUP trigger `stop`. If SIGHUP is ignored, as
+/// under `nohup`, it stays ignored.
 ///
 /// # Errors
-/// When the system has no room for another thread or handler.
+/// If no thread or signal handler is available.
 pub fn listen(stop: &Stop, threads: &Threads) -> Result<Listening> {
     let hangs_up = !is_ignored(SIGHUP).unwrap_or(false);
     let listened = [SIGINT, SIGTERM].into_iter();
@@ -58,7 +58,7 @@ impl Drop for Listening {
     }
 }
 
-/// Whether this program was started with a signal ignored.
+/// Whether the program was started with this signal ignored.
 fn is_ignored(signal: i32) -> io::Result<bool> {
     let status = fs::read_to_string("/proc/self/status")?;
     Ok(ignored(&status) & 1 << (signal - 1) != 0)
@@ -82,7 +82,7 @@ mod tests {
         let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
         assert_eq!(ignored(status), 0x1001);
         assert_eq!(ignored("Name:\tx\n"), 0);
-        // Rust's own programs begin with this one ignored.
+        // Rust programs start with SIGPIPE ignored.
         assert!(is_ignored(signal_hook::consts::SIGPIPE).unwrap());
         assert!(!is_ignored(SIGTERM).unwrap());
     }

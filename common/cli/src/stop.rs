@@ -1,13 +1,13 @@
-//! The request to stop, for all threads at once.
+//! A request to stop, for all threads at once.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// No wait is longer, so that no sum of times overflows.
+/// Upper bound on a wait, so that adding times cannot overflow.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// Requests the end of the stream, for all its clones.
+/// Requests the end of a run. Clones share the request.
 #[derive(Clone, Default)]
 pub struct Stop {
     shared: Arc<Shared>,
@@ -26,13 +26,13 @@ struct State {
 }
 
 impl Stop {
-    /// Not stopped.
+    /// Creates a request that is not made yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stops, for good.
+    /// Makes the request. It cannot be withdrawn.
     pub fn stop(&self) {
         let mut state = self.lock();
         state.stopped = true;
@@ -44,7 +44,7 @@ impl Stop {
         }
     }
 
-    /// Has `call` called when it is stopped, or now if it was.
+    /// Calls `call` when the request is made, or now if it already was.
     pub fn on_stop(&self, call: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         if state.stopped {
@@ -55,13 +55,14 @@ impl Stop {
         }
     }
 
-    /// Whether it was stopped.
+    /// Whether the request was made.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.lock().stopped
     }
 
-    /// Waits for `time`, at most a day, or until it is stopped; whether it was.
+    /// Waits for `time`, at most a day, or until the request is made. Returns
+    /// whether it was made.
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
         let until = Instant::now() + time.min(A_DAY);

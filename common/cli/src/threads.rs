@@ -1,5 +1,5 @@
-//! Threads with a name, a guard and an owner: a panic in any of them ends the
-//! program in order and is told in one line.
+//! Named threads with an owner. A panic in any of them ends the program in order
+//! and is reported in one line.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -14,14 +14,14 @@ use thiserror::Error;
 
 use crate::stop::Stop;
 
-/// The threads of one run. Clones are of the same run.
+/// The threads of one run. Clones belong to the same run.
 #[derive(Clone)]
 pub struct Threads {
     stop: Stop,
     panicked: Arc<Mutex<Vec<Panicked>>>,
 }
 
-/// A panic: a bug of the program's own.
+/// A panic, which is a bug of the program.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the thread {thread:?} panicked at {place}: {message}; this is a bug of the program")]
 pub struct Panicked {
@@ -37,7 +37,7 @@ pub struct Thread<T> {
 }
 
 impl Threads {
-    /// A panic in any of them stops `stop`.
+    /// A run whose panics trigger `stop`.
     #[must_use]
     pub fn new(stop: &Stop) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Threads {
         }
     }
 
-    /// What is stopped by a panic.
+    /// The request to stop, which a panic triggers.
     #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.stop
@@ -55,7 +55,7 @@ impl Threads {
     /// Starts a thread.
     ///
     /// # Errors
-    /// When the system has no room for another one.
+    /// If no thread is available.
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &str,
@@ -69,14 +69,14 @@ impl Threads {
             .spawn(move || {
                 let result = threads.guard(run);
                 debug!("thread {:?} ends", thread::current().name());
-                // Where nobody joins it, nobody wants the result.
+                // If nobody joins the thread, nobody needs the result.
                 let _ = ended.send(result);
             })
             .context("cannot start a thread")?;
         Ok(Thread { result, handle })
     }
 
-    /// Runs a part of the present thread; `None` when it panicked.
+    /// Runs code in the current thread; `None` if it panicked.
     pub fn guard<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
         match guarded(run) {
             Ok(result) => Some(result),
@@ -88,23 +88,23 @@ impl Threads {
         }
     }
 
-    /// Whether none of them panicked so far.
+    /// The first panic, if there was one.
     pub fn outcome(&self) -> Result<(), Panicked> {
         lock(&self.panicked).first().cloned().map_or(Ok(()), Err)
     }
 }
 
 impl<T> Thread<T> {
-    /// Waits until it ends; `None` when it panicked.
+    /// Waits for the end of the thread; `None` if it panicked.
     pub fn join(self) -> Option<T> {
         let result = self.result.recv().ok().flatten();
-        // It caught its panics.
+        // The thread catches its own panics.
         let _ = self.handle.join();
         result
     }
 
-    /// Waits until it ends, but no longer than this; a thread that does not is
-    /// left behind.
+    /// Waits for the end of the thread, at most for `time`. Otherwise the thread
+    /// is left running.
     pub fn join_within(self, time: Duration) -> Result<Option<T>, Busy> {
         match self.result.recv_timeout(time) {
             Ok(result) => {
@@ -116,25 +116,25 @@ impl<T> Thread<T> {
         }
     }
 
-    /// Whether it has ended.
+    /// Whether the thread has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 }
 
-/// A thread did not end in time.
+/// The thread did not end in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
-/// Runs this, and turns a panic into an error.
+/// Runs a function and turns a panic into an error.
 pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // Standard error may be one that nobody reads: a guarded panic is
-            // told by whoever joins the thread.
+            // Writing to standard error could block. Whoever joins the thread
+            // reports the panic.
             if !note(info) || std::env::var_os("RUST_BACKTRACE").is_some() {
                 before(info);
             }
@@ -154,11 +154,11 @@ pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 }
 
 thread_local! {
-    /// Within a guard: the panic that was seen, if there was one.
+    /// Inside a guard: the panic, if one has occurred.
     static SEEN: RefCell<Option<Option<Panicked>>> = const { RefCell::new(None) };
 }
 
-/// Keeps a panic for the guard, if there is one.
+/// Stores a panic for the guard. Returns false outside of a guard.
 fn note(info: &PanicHookInfo<'_>) -> bool {
     let payload = info.payload();
     let message = payload

@@ -3,17 +3,18 @@
 /// An area of a canvas, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Area {
-    /// Columns to the left of it.
+    /// Left edge.
     pub x: usize,
-    /// Rows above it.
+    /// Top edge.
     pub y: usize,
-    /// Columns.
+    /// Width.
     pub width: usize,
-    /// Rows.
+    /// Height.
     pub height: usize,
 }
 
-/// The largest area in the proportions of `picture` that fits into `window`, in its middle.
+/// The largest area with the aspect ratio of `picture` that fits into `window`,
+/// centred.
 #[must_use]
 pub fn fit(picture: (usize, usize), window: (usize, usize)) -> Area {
     if picture.0 == 0 || picture.1 == 0 {

@@ -1,17 +1,17 @@
-//! Which letter a key stands for, on any keyboard.
+//! Maps keys to letters on any keyboard layout.
 
 use winit::keyboard::{Key, KeyCode, NamedKey, PhysicalKey};
 
-/// What the Esc key writes.
+/// The character of the Esc key.
 pub const ESCAPE: char = '\u{1b}';
 
-/// The letter, digit, space or [`ESCAPE`] of a key, in lower case.
+/// The lower-case letter, digit, space or [`ESCAPE`] of a key.
 pub(crate) fn letter(written: &Key, place: PhysicalKey) -> Option<char> {
     let by_place = |keys: &[(KeyCode, char)]| {
         let found = keys.iter().find(|(code, _)| place == *code);
         found.map(|(_, letter)| *letter)
     };
-    // French keyboards write digits with Shift.
+    // On French layouts, digits need Shift.
     by_place(&DIGITS).or_else(|| match written {
         Key::Named(NamedKey::Escape) => Some(ESCAPE),
         Key::Named(NamedKey::Space) => Some(' '),
@@ -19,7 +19,7 @@ pub(crate) fn letter(written: &Key, place: PhysicalKey) -> Option<char> {
             .chars()
             .next()
             .map(|letter| letter.to_ascii_lowercase()),
-        // Greek and Russian keyboards write others.
+        // Greek and Russian layouts have other letters.
         Key::Character(_) => by_place(&LETTERS),
         _ => None,
     })
@@ -48,7 +48,7 @@ const DIGITS: [(KeyCode, char); 20] = [
     (KeyCode::Numpad9, '9'),
 ];
 
-/// Where the letters that the programs know are on a keyboard for English.
+/// Keys of the letters that the programs use, on an English layout.
 const LETTERS: [(KeyCode, char); 5] = [
     (KeyCode::KeyF, 'f'),
     (KeyCode::KeyH, 'h'),

@@ -1,5 +1,5 @@
-//! A window for pictures. On Wayland it draws its title bar and buttons itself
-//! where the desktop (GNOME, Weston) leaves that to programs.
+//! A window for pictures. On Wayland, it draws its own title bar and buttons if
+//! the desktop (GNOME, Weston) leaves that to programs.
 
 mod area;
 mod keys;
@@ -25,17 +25,17 @@ pub use area::{Area, fit};
 pub use keys::ESCAPE;
 pub use scaler::Scaler;
 
-/// What a person does with a window.
+/// User input to a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A key was pressed: what it writes, in lower case.
+    /// A key was pressed; its character in lower case.
     Key(char),
-    /// The left button of the mouse was pressed on this pixel, from the upper
+    /// The left mouse button was pressed at this pixel, counted from the upper
     /// left corner.
     Click(usize, usize),
-    /// The window is to be closed.
+    /// The user closed the window.
     Close,
-    /// Some of the window has to be drawn again.
+    /// A part of the window must be redrawn.
     Uncovered,
 }
 
@@ -45,13 +45,14 @@ pub struct Window {
     on_screen: OnScreen,
     surface: Surface<Rc<Inner>, Rc<Inner>>,
     title: String,
-    /// When fullscreen was asked for, until it is so.
+    /// When fullscreen was requested, until it is in effect.
     asked: Option<Instant>,
-    /// Place and size before fullscreen, where no window manager keeps them.
+    /// Position and size before fullscreen, if there is no window manager to keep
+    /// them.
     before: Option<(PhysicalPosition<i32>, PhysicalSize<u32>)>,
 }
 
-/// The window as the system's events make it.
+/// State of the window, updated by events.
 struct OnScreen {
     name: &'static str,
     opened_at: LogicalSize<u32>,
@@ -62,16 +63,16 @@ struct OnScreen {
 }
 
 impl Window {
-    /// Opens a window of this width and height, in the pixels of a screen that
-    /// is not scaled. Desktops group and name windows by `name`.
+    /// Opens a window of this size in unscaled pixels. Desktops group and label
+    /// windows by `name`.
     ///
     /// # Errors
-    /// When there is no display, or the process has opened a window before.
+    /// If there is no display, or the process has already opened a window.
     pub fn open(name: &'static str, title: &str, (width, height): (u32, u32)) -> Result<Self> {
         let mut builder = EventLoop::builder();
         x11::EventLoopBuilderExtX11::with_any_thread(&mut builder, true);
         wayland::EventLoopBuilderExtWayland::with_any_thread(&mut builder, true);
-        // winit's own words name its source file.
+        // winit's message would name its source file.
         let events = builder.build();
         let mut events = events.map_err(|_| anyhow!("neither Wayland nor X11 answers"))?;
         let mut on_screen = OnScreen {
@@ -109,7 +110,7 @@ impl Window {
         pair(self.on_screen.size)
     }
 
-    /// How many pixels of the screen this desktop takes for one of a picture.
+    /// Screen pixels per unscaled pixel on this desktop.
     #[must_use]
     pub fn scale(&self) -> f64 {
         self.inner().scale_factor()
@@ -121,8 +122,8 @@ impl Window {
         Some(pair(self.monitor()?.0))
     }
 
-    /// What has happened since the last call, oldest first. Has to be called
-    /// every few milliseconds.
+    /// Input since the last call, oldest first. Must be called every few
+    /// milliseconds.
     pub fn poll(&mut self) -> VecDeque<Input> {
         let status = self
             .events
@@ -134,11 +135,11 @@ impl Window {
         std::mem::take(&mut self.on_screen.inputs)
     }
 
-    /// Draws the window: one word `0x00RRGGBB` a pixel, as many as its
-    /// [size](Self::size) has. Pixels for another size are not drawn.
+    /// Draws the window: one word `0x00RRGGBB` per pixel. Pixels for a different
+    /// [size](Self::size) are not drawn.
     ///
     /// # Errors
-    /// When the display is gone.
+    /// If the display is gone.
     pub fn draw(&mut self, pixels: &[u32]) -> Result<()> {
         let (width, height) = (self.on_screen.size.width, self.on_screen.size.height);
         let (Some(width), Some(height)) = (NonZero::new(width), NonZero::new(height)) else {
@@ -155,7 +156,7 @@ impl Window {
         Ok(())
     }
 
-    /// Says what stands in the title bar.
+    /// Sets the text of the title bar.
     pub fn set_title(&mut self, title: &str) {
         if self.title != title {
             self.inner().set_title(title);
@@ -163,19 +164,19 @@ impl Window {
         }
     }
 
-    /// Whether nobody, person or desktop, has given the window another size.
+    /// Whether neither the user nor the desktop has changed the window's size.
     #[must_use]
     pub fn is_as_opened(&self) -> bool {
         let now = self.on_screen.size.to_logical(self.scale());
         self.on_screen.opened_at == now && self.inner().fullscreen().is_none()
     }
 
-    /// Asks for another size, about the same middle. A desktop that will have it
-    /// otherwise is right.
+    /// Requests another size, with the same centre if possible. The desktop may
+    /// refuse.
     pub fn resize(&mut self, (width, height): (usize, usize)) {
         let old = self.on_screen.size;
         let (width, height) = (saturate(width), saturate(height));
-        // Wayland tells no places.
+        // Wayland does not report positions.
         if let (Ok(place), Some((screen, _))) = (self.inner().outer_position(), self.monitor()) {
             let middle = |place: i32, old: u32, new: u32, screen: u32| {
                 let (old, new, screen) = (i64::from(old), i64::from(new), i64::from(screen));
@@ -192,7 +193,7 @@ impl Window {
         self.request(PhysicalSize::new(width, height));
     }
 
-    /// Makes the window cover the screen, or as it was before.
+    /// Toggles fullscreen.
     pub fn toggle_fullscreen(&mut self) {
         self.asked = None;
         if self.inner().fullscreen().is_none() {
@@ -208,7 +209,7 @@ impl Window {
         }
     }
 
-    /// Closes the window at once, where the program goes on.
+    /// Closes the window at once, while the program continues.
     pub fn close(self) {
         let Self {
             mut events,
@@ -218,18 +219,18 @@ impl Window {
         } = self;
         on_screen.window = None;
         drop(surface);
-        // The system is told with the next events.
+        // Processing events sends the request to the system.
         events.pump_app_events(Some(Duration::ZERO), &mut on_screen);
     }
 
-    /// An X server without a window manager, as in a kiosk, leaves fullscreen to
-    /// the program.
+    /// On an X server without a window manager, as in a kiosk, the program makes
+    /// the window fullscreen itself.
     fn fill_unmanaged_screen(&mut self) {
         if self.asked.is_none_or(|asked| asked.elapsed() < MANAGER) {
             return;
         }
         self.asked = None;
-        // Wayland tells no places, and always has a manager.
+        // Wayland does not report positions, but always has a window manager.
         let (Ok(place), Some((screen, corner))) = (self.inner().outer_position(), self.monitor())
         else {
             return;
@@ -247,7 +248,7 @@ impl Window {
         }
     }
 
-    /// Size and place of the screen.
+    /// Size and position of the screen.
     fn monitor(&self) -> Option<(PhysicalSize<u32>, PhysicalPosition<i32>)> {
         let window = self.inner();
         let monitor = window
@@ -263,7 +264,8 @@ impl Window {
 
 impl OnScreen {
     fn hear(&mut self, input: Input) {
-        // A person who types faster than the window is drawn loses keys, not memory.
+        // Input that arrives faster than it is handled is dropped, to bound
+        // memory.
         if self.inputs.len() < MAX_INPUTS || input == Input::Close {
             self.inputs.push_back(input);
         }
@@ -322,8 +324,8 @@ fn saturate(pixels: usize) -> u32 {
     u32::try_from(pixels).unwrap_or(u32::MAX).max(1)
 }
 
-/// A window manager takes less to fill the screen.
+/// A window manager makes a window fullscreen in less time.
 const MANAGER: Duration = Duration::from_millis(300);
 
-/// Inputs that wait between two polls.
+/// Upper bound on input that waits for a poll.
 const MAX_INPUTS: usize = 64;

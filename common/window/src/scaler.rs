@@ -1,35 +1,35 @@
-//! A picture to any size: bilinear, each row of the picture stretched once and
-//! neighbouring rows mixed. Enough from half the size upwards; the decoder
-//! does the rest.
+//! Scales pictures to any size, bilinearly: each row is stretched once, and
+//! adjacent rows are blended. The quality is good down to half the size; the
+//! decoder does any further reduction.
 
 use framegram_media::XrgbImage;
 
 use crate::area::{Area, fit};
 
-/// Scales pictures; keeps what depends on the sizes alone from frame to frame.
+/// Scales pictures. It keeps what depends only on the sizes from frame to frame.
 #[derive(Default)]
 pub struct Scaler {
-    /// For each column drawn: the column of the picture to its left, and the
-    /// share of the next one, of 256.
+    /// For each target column: the source column to its left, and the weight of
+    /// the next one, out of 256.
     columns: Vec<(u32, u32)>,
-    /// The width of the picture that `columns` is for.
+    /// Source width that `columns` belongs to.
     from: usize,
-    /// The two rows between which the one drawn lies, stretched.
+    /// The two stretched rows around the current target row.
     upper: Row,
     lower: Row,
 }
 
-/// A row of the picture, stretched to the width drawn.
+/// A source row, stretched to the target width.
 #[derive(Default)]
 struct Row {
-    /// Which row of the picture.
+    /// Index of the source row.
     index: Option<usize>,
     pixels: Vec<u32>,
 }
 
 impl Scaler {
-    /// Draws `picture` as large as fits over the canvas `target` of this width and
-    /// height, black beside it.
+    /// Draws `picture` as large as it fits onto the canvas `target`, with black
+    /// borders.
     pub fn draw_centred(
         &mut self,
         picture: &XrgbImage,
@@ -48,7 +48,8 @@ impl Scaler {
         self.draw(picture, target, width, area);
     }
 
-    /// Draws `picture` over `area` of the canvas `target`, which is `pitch` pixels wide.
+    /// Draws `picture` into `area` of the canvas `target`, which is `pitch`
+    /// pixels wide.
     pub fn draw(&mut self, picture: &XrgbImage, target: &mut [u32], pitch: usize, area: Area) {
         if area.width == 0 || area.height == 0 || picture.pixels.is_empty() {
             return;
@@ -84,7 +85,7 @@ impl Scaler {
         }
     }
 
-    /// Has row `above` of the picture and the one below it stretched.
+    /// Stretches row `above` of the picture and the one below it.
     fn stretch(&mut self, picture: &XrgbImage, above: usize) {
         let below = (above + 1).min(picture.height - 1);
         if self.upper.index != Some(above) && self.lower.index == Some(above) {
@@ -100,8 +101,9 @@ impl Scaler {
     }
 }
 
-/// Where the middle of sample `i` of `to` lies among the middles of `from`
-/// samples: the sample before it, and the share of the one after, of 256.
+/// Position of the centre of target sample `i` (of `to`) between the centres of
+/// the source samples (`from`): the sample before it, and the weight of the next
+/// one, out of 256.
 fn position(i: usize, from: usize, to: usize) -> (u32, u32) {
     let at = ((2 * i as u64 + 1) * from as u64 * 128 / to as u64).saturating_sub(128);
     let last = (from as u64 - 1) * 256;
@@ -122,7 +124,7 @@ fn mix_rows(upper: &[u32], lower: &[u32], share: u32, to: &mut [u32]) {
         to.copy_from_slice(upper);
         return;
     }
-    // Byte by byte in 16 bits, which every x86-64 multiplies eight at a time.
+    // 16-bit arithmetic per byte; every x86-64 processor handles eight at once.
     let (rest, share) = (256 - share as u16, share as u16);
     let upper: &[u8] = bytemuck::cast_slice(upper);
     let lower: &[u8] = bytemuck::cast_slice(lower);
@@ -132,7 +134,8 @@ fn mix_rows(upper: &[u32], lower: &[u32], share: u32, to: &mut [u32]) {
     }
 }
 
-/// `share` of 256 parts of `b`, the rest of `a`; red and blue in one multiplication.
+/// Blends two pixels: `share` / 256 of `b`, the rest of `a`. One multiplication
+/// covers red and blue.
 #[inline]
 fn mix(a: u32, b: u32, share: u32) -> u32 {
     let rest = 256 - share;
@@ -194,7 +197,7 @@ mod tests {
         );
     }
 
-    /// Against a slow and plain one in floating point.
+    /// Compared with a simple floating-point implementation.
     #[test]
     fn agrees_with_a_plain_bilinear_scaler() {
         let mut random = 1_u32;

@@ -1,4 +1,4 @@
-//! Files that may not be one and the same.
+//! Detects files that must not be the same.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::{STDOUT, aside, resolve};
 
-/// A file by the option that names it.
+/// A file and the option that names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {
     /// The option, such as `--report`.
     pub option: &'a str,
-    /// As it was typed; `-` is standard input or output.
+    /// The path as typed; `-` is standard input or output.
     pub path: &'a Path,
-    /// Whether an older one is moved aside.
+    /// Whether an older file is moved aside.
     pub grows: bool,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// A file that grows under its own name.
+    /// A file that grows under its final name.
     #[must_use]
     pub fn growing(option: &'a str, path: &'a Path) -> Self {
         Self {
@@ -38,8 +38,8 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Why files cannot be written as they are named: one that is read would be
-/// lost, or two would be one.
+/// Explains why files cannot be written: an input would be overwritten, or two
+/// outputs would be the same file.
 #[must_use]
 pub fn conflict(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Option<String> {
     let read: Vec<_> = inputs
@@ -72,11 +72,11 @@ pub fn conflict(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Option<String> {
     None
 }
 
-/// Which file a path leads to, whatever its name.
+/// Identifies a file, whatever path leads to it.
 struct Identity {
-    /// Where it is or will be; `None` for standard input and output.
+    /// Its real path; `None` for standard input and output.
     place: Option<PathBuf>,
-    /// Its device and number there, if it is a file that is there.
+    /// Device and inode number, if the file exists.
     number: Option<(u64, u64)>,
 }
 
@@ -101,8 +101,8 @@ impl Identity {
     }
 }
 
-/// Whether many may write what it names: a pipe, a device, standard output that
-/// is one.
+/// Whether several writers can share the target: a FIFO, a device, or standard
+/// output that is one.
 fn is_shared(path: &Path) -> bool {
     let at = if path.as_os_str() == STDOUT {
         Path::new("/dev/stdout")

@@ -6,7 +6,7 @@ use anyhow::bail;
 use super::*;
 use crate::stop::Stop;
 
-/// A folder of a test's own, gone when it ends.
+/// A temporary folder for a test.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -18,13 +18,13 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// A file with this in it.
+    /// Creates a file with this content.
     fn file(&self, name: &str, content: &str) -> PathBuf {
         fs::write(self.path(name), content).unwrap();
         self.path(name)
     }
 
-    /// What is there, by name.
+    /// All file names, sorted.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

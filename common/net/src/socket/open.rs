@@ -113,7 +113,7 @@ impl Socket {
         socket.map_err(|error| {
             let mut what = format!("cannot listen on {address}");
             if error.raw_os_error() == Some(Errno::ENODEV as i32) {
-                what += ", since no route says by which interface, and none was named";
+                what += ", because no route leads there and no interface was named";
             }
             explained(&error, &what)
         })
@@ -202,7 +202,7 @@ impl Socket {
         if broadcast && !options.broadcast {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "a broadcast address, and broadcasts were not asked for",
+                "it is a broadcast address, but broadcasts were not requested",
             ));
         }
         inner.set_broadcast(broadcast)?;
