@@ -2,11 +2,11 @@
 
 use crate::program::{Ended, SENDER, Start, VIEWER, address};
 
-/// A stream of four seconds from a sender that is started so: what sender and
-/// viewer say.
+/// Runs a stream of four seconds. `starter` starts the sender. Returns the ended
+/// sender and viewer.
 ///
 /// # Panics
-/// Where one of them fails.
+/// If a program fails.
 #[must_use]
 pub fn play(starter: &[&str]) -> (Ended, Ended) {
     let to = address();

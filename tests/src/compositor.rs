@@ -1,4 +1,4 @@
-//! A Wayland desktop on a virtual screen. Weston, as GNOME, leaves title bars to
+//! A Wayland desktop on a virtual screen. Like GNOME, Weston leaves title bars to
 //! programs.
 
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use x11rb::protocol::xproto::Window;
 use crate::program::until;
 use crate::screen::{SIZE, Screen};
 
-/// A compositor that fills a screen.
+/// A compositor that fills the screen.
 #[derive(Debug)]
 pub struct Compositor {
     weston: Child,
@@ -19,16 +19,16 @@ pub struct Compositor {
 }
 
 impl Compositor {
-    /// Starts one.
+    /// Starts a compositor.
     ///
     /// # Panics
-    /// Where Weston or Xvfb is missing or does not start.
+    /// If Weston or Xvfb is missing or does not start.
     #[must_use]
     pub fn new() -> Self {
         let screen = Screen::sized(SIZE.0 + MARGIN, SIZE.1);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // Drawn with OpenGL: Weston 10's renderer without it crashes where programs
-        // let their memory grow.
+        // Renders with OpenGL: the other renderer of Weston 10 crashes when
+        // programs grow their memory.
         let weston = Command::new("weston")
             .args(["--backend=x11-backend.so", "--no-config"])
             .args([
@@ -43,9 +43,10 @@ impl Compositor {
             .spawn()
             .expect("weston is installed");
         let window = screen.window("Weston");
-        // Keys that come with the keyboard may come before a program has it.
+        // Keys that are held when the keyboard appears may arrive before a
+        // program is ready.
         screen.focus(window);
-        // Weston learns where the mouse is when it comes in.
+        // Weston learns the position of the mouse when it enters.
         let _ = screen.point(window, (SIZE.0 as i16 + 1, 0));
         until("the compositor", || {
             folder.path().join(NAME).exists().then_some(())
@@ -58,17 +59,18 @@ impl Compositor {
         }
     }
 
-    /// What programs need to find it: `XDG_RUNTIME_DIR` and `WAYLAND_DISPLAY`.
+    /// The environment variables `XDG_RUNTIME_DIR` and `WAYLAND_DISPLAY`, by
+    /// which programs find the compositor.
     ///
     /// # Panics
-    /// Where temporary folders have no readable names.
+    /// If the name of the temporary folder is not text.
     #[must_use]
     pub fn environment(&self) -> [(&str, &str); 2] {
         let folder = self.folder.path().to_str().expect("a readable name");
         [("XDG_RUNTIME_DIR", folder), ("WAYLAND_DISPLAY", NAME)]
     }
 
-    /// All that is seen.
+    /// The content of the screen.
     #[must_use]
     pub fn look(&self) -> Option<RgbImage> {
         self.screen.look(self.window)
@@ -79,8 +81,7 @@ impl Compositor {
         self.screen.press(self.window, key);
     }
 
-    /// Presses the left button of the mouse at a place of the screen, or lets it
-    /// go.
+    /// Presses or releases the left mouse button at a position of the screen.
     pub fn mouse(&self, place: (u32, u32), pressed: bool) {
         self.screen.mouse(self.window, pair(place), pressed);
     }
@@ -109,7 +110,7 @@ impl Drop for Compositor {
     }
 }
 
-/// Columns of the screen beside the compositor.
+/// Columns of the screen next to the compositor.
 const MARGIN: u16 = 16;
 
 const NAME: &str = "wayland-test";

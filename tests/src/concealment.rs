@@ -1,5 +1,5 @@
-//! What becomes of a picture where chunks are lost and nothing repairs them:
-//! slices that arrived, holes filled, against holding the last whole frame.
+//! Picture quality if chunks are lost and not repaired: slices with holes filled,
+//! compared with holding the last complete frame.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,25 +24,25 @@ use crate::program::footage;
 /// Means over the frames of a clip.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quality {
-    /// The share of frames of which every chunk arrived.
+    /// Share of frames of which every chunk arrived.
     pub whole: f64,
-    /// The share of the picture that arrived and could be shown.
+    /// Share of the picture that arrived and could be shown.
     pub fresh: f64,
-    /// Likeness to the original in dB (peak signal-to-noise ratio over red,
-    /// green and blue): of the frames as they were sent,
+    /// Similarity to the original in dB (peak signal-to-noise ratio over red,
+    /// green and blue): of the frames as sent,
     pub sent: f64,
-    /// of what arrived, holes filled from the frame shown before,
+    /// of the received slices with holes filled from the frame shown before,
     pub filled: f64,
-    /// and of the last frame that arrived whole.
+    /// and of the last complete frame.
     pub frozen: f64,
 }
 
-/// Sends up to `frames` frames of a clip, as it is or scaled, each chunk of
-/// which is lost with each of these probabilities; the first frame is not. One
-/// result each.
+/// Sends up to `frames` frames of a clip, unscaled or scaled, over paths that
+/// lose chunks with these probabilities. The first frame is never lost. Returns
+/// one result per probability.
 ///
 /// # Errors
-/// Where the clip cannot be read.
+/// If the clip cannot be read.
 pub fn measure(
     clip: &Path,
     size: Option<(usize, usize)>,
@@ -74,22 +74,22 @@ pub fn measure(
     Ok(views.iter().map(View::means).collect())
 }
 
-/// A moment of a lossy path.
+/// A frame at both ends of a lossy path.
 #[derive(Debug)]
 pub struct Moment<'a> {
-    /// The frame as it was sent.
+    /// The frame as sent.
     pub sent: &'a XrgbImage,
-    /// What arrived of it, holes filled from the frame shown before.
+    /// The received slices, with holes filled from the frame shown before.
     pub filled: &'a XrgbImage,
-    /// The last frame that arrived whole.
+    /// The last complete frame.
     pub frozen: &'a XrgbImage,
 }
 
-/// As [`measure`] for one clip as it is and one probability, and shows every
-/// frame.
+/// Like [`measure`] for an unscaled clip and one probability. Calls `see` for
+/// every frame.
 ///
 /// # Errors
-/// As [`measure`].
+/// Those of [`measure`].
 pub fn watch(
     clip: &Path,
     frames: usize,
@@ -123,7 +123,7 @@ pub fn watch(
     Ok(view.means())
 }
 
-/// The clips to measure with.
+/// The clips to measure.
 #[must_use]
 pub fn clips() -> Vec<PathBuf> {
     footage().into_iter().map(PathBuf::from).collect()
@@ -136,10 +136,10 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Opens a video file, to be scaled where a size is given.
+    /// Opens a video file. If there is a size, pictures are scaled to it.
     ///
     /// # Errors
-    /// Where that is not possible.
+    /// If the file cannot be opened.
     pub fn open(file: &Path, size: Option<(usize, usize)>) -> Result<Self> {
         let request = Request {
             size: None,
@@ -162,10 +162,10 @@ impl Clip {
         })
     }
 
-    /// The next picture, if there is one.
+    /// The next picture; `None` at the end.
     ///
     /// # Errors
-    /// Where the file is damaged or no video.
+    /// If the file is damaged or not a video.
     pub fn picture(&mut self) -> Result<Option<Original>> {
         let Some(captured) = self.source.next()? else {
             return Ok(None);
@@ -192,10 +192,10 @@ impl Clip {
     }
 }
 
-/// A frame cut into chunks of which some are lost; `None` where all arrive.
+/// Cuts a frame into chunks and loses some of them; `None` if all arrive.
 ///
 /// # Errors
-/// Where `jpeg` is none.
+/// If `jpeg` is not a JPEG.
 pub fn lose(jpeg: &Bytes, loss: f64, rng: &mut Rng) -> Result<Option<Lossy>> {
     let header = JpegHeader::parse(jpeg)?;
     let starts = jpeg::slice_starts(jpeg, header.len);
@@ -232,7 +232,7 @@ pub fn lose(jpeg: &Bytes, loss: f64, rng: &mut Rng) -> Result<Option<Lossy>> {
     Ok((!whole).then_some(lossy))
 }
 
-/// What arrived of a frame.
+/// The received part of a frame.
 #[derive(Debug)]
 pub struct Lossy {
     header: Vec<u8>,
@@ -242,7 +242,7 @@ pub struct Lossy {
 }
 
 impl Lossy {
-    /// The JPEG that a viewer makes of it.
+    /// The JPEG that a viewer reconstructs.
     #[must_use]
     pub fn splice(&self) -> Option<Spliced> {
         slices::splice(&Fragments {
@@ -259,11 +259,11 @@ struct View {
     loss: f64,
     rng: Rng,
     decoder: Decoder,
-    /// The last frame shown, holes filled, as JPEG and in pixels.
+    /// The last frame shown, with holes filled, as JPEG and as pixels.
     last: Bytes,
     shown: XrgbImage,
     spare: XrgbImage,
-    /// The last whole frame.
+    /// The last complete frame.
     frozen: XrgbImage,
     frames: usize,
     sums: Quality,
@@ -307,7 +307,7 @@ impl View {
         Ok(())
     }
 
-    /// As the viewer does it.
+    /// Shows a reconstructed frame as the viewer does.
     fn show(&mut self, spliced: Spliced) -> Result<()> {
         self.sums.fresh += spliced.fresh;
         let filled = slices::fill(&spliced.jpeg, &spliced.stale, &self.last);
@@ -332,7 +332,7 @@ impl View {
 
 /// Peak signal-to-noise ratio in dB, at most [`ALIKE`].
 fn likeness(picture: &XrgbImage, original: &Original) -> Result<f64> {
-    // As red, green and blue, by way of the best JPEG that there is.
+    // Converts the original to RGB by way of a JPEG of the best quality.
     let jpeg = Compressor::new()?.compress(original, 100)?;
     let mut shown = XrgbImage::default();
     Decoder::new()?.decode(&jpeg, Reduction::None, &mut shown)?;
@@ -349,5 +349,5 @@ fn likeness(picture: &XrgbImage, original: &Original) -> Result<f64> {
     Ok((10.0 * (255.0 * 255.0 / mean).log10()).min(ALIKE))
 }
 
-/// What stands for no difference at all, in dB.
+/// Value for identical pictures, in dB.
 const ALIKE: f64 = 99.0;

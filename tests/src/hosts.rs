@@ -1,5 +1,5 @@
-//! Two hosts on one machine: network namespaces joined by a virtual cable, or by
-//! an impaired path.
+//! Two hosts on one machine: network namespaces, joined by a virtual cable or an
+//! impaired path.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,10 +17,10 @@ pub const SENDER_IPS: [&str; 2] = ["10.77.5.1", "fd77::1"];
 /// The viewer's addresses.
 pub const VIEWER_IPS: [&str; 2] = ["10.77.5.2", "fd77::2"];
 
-/// The name of either end of the cable.
+/// Name of the interface at both ends of the cable.
 pub const INTERFACE: &str = "cable";
 
-/// Counters of `/proc/net/snmp` and `snmp6` that tell of IP fragments.
+/// Counters of IP fragments in `/proc/net/snmp` and `snmp6`.
 const FRAGMENTS: [&str; 4] = [
     "FragCreates",
     "ReasmReqds",
@@ -28,20 +28,20 @@ const FRAGMENTS: [&str; 4] = [
     "Ip6ReasmReqds",
 ];
 
-/// A sender's host and a viewer's.
+/// A host for the sender and one for the viewer.
 #[derive(Debug)]
 pub struct Hosts {
     sender: String,
     viewer: String,
-    /// Instead of a cable.
+    /// The impaired path, if it replaces the cable.
     path: Option<TunPath>,
 }
 
 impl Hosts {
-    /// Joined by a cable for IP packets of at most `mtu` bytes.
+    /// Hosts joined by a cable for IP packets of at most `mtu` bytes.
     ///
     /// # Panics
-    /// Where this user cannot make them.
+    /// If the user may not create network namespaces.
     #[must_use]
     pub fn new(mtu: u32) -> Self {
         let hosts = Self::apart();
@@ -54,12 +54,11 @@ impl Hosts {
         hosts
     }
 
-    /// Joined by a path for IP packets of at most 1,500 bytes, which does to them
-    /// what `forward` says on the way to the viewer, and `backward` on the way
-    /// back.
+    /// Hosts joined by a path for IP packets of at most 1,500 bytes, with the
+    /// impairment `forward` towards the viewer and `backward` towards the sender.
     ///
     /// # Panics
-    /// Where this user cannot make them.
+    /// If the user may not create network namespaces.
     #[must_use]
     pub fn with_path(forward: Impairment, backward: Impairment) -> Self {
         const MTU: u32 = 1_500;
@@ -69,7 +68,7 @@ impl Hosts {
         let path = TunPath::start(near, far, forward, backward);
         hosts.path = Some(path.expect("a thread"));
         for host in [&hosts.sender, &hosts.viewer] {
-            // Bursts wait here until the path has its turn.
+            // Room for bursts until the path's thread runs.
             ip(&format!(
                 "-n {host} link set {INTERFACE} mtu {MTU} txqueuelen 10000"
             ));
@@ -105,28 +104,27 @@ impl Hosts {
         }
     }
 
-    /// Takes the sender's IPv4 address away and gives it another one, of the
-    /// same network.
+    /// Replaces the sender's IPv4 address by another one of the same network.
     ///
     /// # Panics
-    /// Where the first is not the sender's.
+    /// If `from` is not the sender's address.
     pub fn move_sender(&self, from: &str, to: &str) {
         readdress(&self.sender, from, to);
     }
 
-    /// The same with the viewer's.
+    /// Replaces the viewer's IPv4 address by another one of the same network.
     ///
     /// # Panics
-    /// Where the first is not the viewer's.
+    /// If `from` is not the viewer's address.
     pub fn move_viewer(&self, from: &str, to: &str) {
         readdress(&self.viewer, from, to);
     }
 
-    /// Takes the cable away, with all addresses, and puts another one in its
-    /// place, with the same ones.
+    /// Removes the cable with all addresses, and installs a new one with the same
+    /// addresses.
     ///
     /// # Panics
-    /// Where root cannot do that.
+    /// If that fails.
     pub fn replace_cable(&self) {
         let (sender, viewer) = (&self.sender, &self.viewer);
         ip(&format!("-n {sender} link delete {INTERFACE}"));
@@ -139,18 +137,18 @@ impl Hosts {
         }
     }
 
-    /// What the sender's host takes this name for, from now on.
+    /// Sets the address of a name on the sender's host.
     ///
     /// # Panics
-    /// Where root cannot write that.
+    /// If the file cannot be written.
     pub fn name_for_sender(&self, name: &str, address: &str) {
         write_name(&self.sender, name, address);
     }
 
-    /// What the viewer's host takes this name for, from now on.
+    /// Sets the address of a name on the viewer's host.
     ///
     /// # Panics
-    /// Where root cannot write that.
+    /// If the file cannot be written.
     pub fn name_for_viewer(&self, name: &str, address: &str) {
         write_name(&self.viewer, name, address);
     }
@@ -167,35 +165,35 @@ impl Hosts {
         Start::by(&["ip", "netns", "exec", &self.viewer], VIEWER, arguments)
     }
 
-    /// A command on the sender's host, to be started.
+    /// A command on the sender's host, not started yet.
     #[must_use]
     pub fn command_of_sender(&self, program: &str) -> Command {
         command(&self.sender, program)
     }
 
-    /// The same on the viewer's host.
+    /// A command on the viewer's host, not started yet.
     #[must_use]
     pub fn command_of_viewer(&self, program: &str) -> Command {
         command(&self.viewer, program)
     }
 
-    /// What a command writes that has to end well on the viewer's host.
+    /// Runs a command on the viewer's host. Returns its standard output.
     ///
     /// # Panics
-    /// Where it does not.
+    /// If the command fails.
     pub fn run_by_viewer(&self, words: &str) -> String {
         run(&self.viewer, words)
     }
 
-    /// The same on the sender's host.
+    /// Runs a command on the sender's host. Returns its standard output.
     ///
     /// # Panics
-    /// Where it does not.
+    /// If the command fails.
     pub fn run_by_sender(&self, words: &str) -> String {
         run(&self.sender, words)
     }
 
-    /// How often IP cut a packet or put one together on either host.
+    /// Number of times that IP fragmented or reassembled a packet, on both hosts.
     #[must_use]
     pub fn fragments(&self) -> u64 {
         [&self.sender, &self.viewer]
@@ -224,7 +222,7 @@ fn address(host: &str, v4: &str) {
     ip(&format!(
         "-n {host} address add {v4}/24 broadcast + dev {INTERFACE}"
     ));
-    // It goes with the last address.
+    // The route disappears with the last address.
     ip(&format!(
         "-n {host} route replace 224.0.0.0/4 dev {INTERFACE}"
     ));
@@ -237,12 +235,12 @@ fn readdress(host: &str, from: &str, to: &str) {
     address(host, to);
 }
 
-/// What `ip netns exec` puts in the place of the machine's own files.
+/// Folder whose files `ip netns exec` mounts over those in `/etc`.
 fn names(host: &str) -> PathBuf {
     Path::new("/etc/netns").join(host)
 }
 
-/// In place: programs that run have the file open under their own `/etc`.
+/// Overwrites the file in place, because running programs have it mounted.
 fn write_name(host: &str, name: &str, address: &str) {
     let folder = names(host);
     std::fs::create_dir_all(&folder).expect("root makes folders");
@@ -270,7 +268,8 @@ pub(crate) fn ip(arguments: &str) -> Output {
     output
 }
 
-/// Names and values: in pairs of lines (`Ip: A B` above `Ip: 1 2`), or one a line.
+/// Parses names and values: pairs of lines (`Ip: A B` above `Ip: 1 2`), or one
+/// pair per line.
 fn counters(text: &str) -> Vec<(String, u64)> {
     let mut counters = Vec::new();
     let mut lines = text.lines().peekable();

@@ -1,12 +1,12 @@
-//! The two programs together: what no single crate can test.
+//! Tests of the programs together, which no single crate can make.
 //!
-//! `pair` is the two state machines over a link in virtual time, `relay` the same
-//! link in real time between two programs. The rest runs the programs: over
-//! loopback, between network namespaces, and in a window of a virtual screen.
-//! They wait for conditions, until a deadline.
+//! `pair` joins the two state machines in virtual time, and `relay` joins two
+//! programs in real time, over the same kind of link. The other modules run the
+//! programs: over loopback, between network namespaces, and in a window of a
+//! virtual screen. They wait for conditions, up to a deadline.
 //!
 //! The tests are in tiers: `virtual_time` and `hostile` start no process,
-//! `programs` need nothing but this machine, `hosts` need root, `peers` other
+//! `programs` need only this machine, `hosts` need root, and `peers` need other
 //! programs.
 
 pub mod clocks;

@@ -1,4 +1,4 @@
-//! Measuring: processor and wall time of a piece of work, medians, tables.
+//! Measures processor time and wall time, and prints medians and tables.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use nix::time::{ClockId, clock_gettime};
 /// Time that a piece of work took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
-    /// Of all processors together.
+    /// Processor time of all threads together.
     pub processor: Duration,
-    /// On the wall.
+    /// Wall time.
     pub wall: Duration,
 }
 
-/// Does a piece of work, and says what it took this program.
+/// Runs a piece of work. Returns its result and the time it took.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let (wall, processor) = (Instant::now(), processor_time());
     let result = work();
@@ -24,14 +24,14 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     (result, cost)
 }
 
-/// The middle one; zero of nothing.
+/// The median; zero without values.
 #[must_use]
 pub fn median(mut values: Vec<Duration>) -> Duration {
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// Medians of both times.
+/// Medians of processor and wall time.
 #[must_use]
 pub fn median_cost(costs: &[Cost]) -> Cost {
     Cost {
@@ -40,13 +40,13 @@ pub fn median_cost(costs: &[Cost]) -> Cost {
     }
 }
 
-/// Milliseconds, for a table.
+/// Formats a time in milliseconds for a table.
 #[must_use]
 pub fn milliseconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64() * 1e3)
 }
 
-/// Prints a table as Markdown, so that it can stand in the README as it is.
+/// Prints a table in Markdown, for the documentation.
 pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
     println!("| {} |", head.join(" | "));
     println!("|{}", " --- |".repeat(head.len()));

@@ -1,13 +1,13 @@
-//! FrameLog of impairments, and `framegram-lab check` over them.
+//! Logs of impairments, and `framegram-lab check` of reports with them.
 
 use std::path::Path;
 
 use crate::program::{Ended, LAB, Program, Start, until};
 
-/// The record of an impairment, in its program's folder.
+/// Name of the log in the program's folder.
 pub const LOG: &str = "truth.csv";
 
-/// The options of an impairment that is recorded; none where there is none.
+/// Options for an impairment and its log; empty without an impairment.
 #[must_use]
 pub fn recorded(impairment: Option<&str>) -> String {
     impairment.map_or_else(String::new, |spec| {
@@ -15,10 +15,10 @@ pub fn recorded(impairment: Option<&str>) -> String {
     })
 }
 
-/// Waits until a program has recorded this many bytes more.
+/// Waits until the program's log has grown by this many bytes.
 ///
 /// # Panics
-/// When the deadline has passed.
+/// If the deadline passes.
 pub fn wait_for_rows(program: &Program, bytes: u64) {
     let log = program.folder().join(LOG);
     let length = || std::fs::metadata(&log).map_or(0, |file| file.len());
@@ -26,7 +26,7 @@ pub fn wait_for_rows(program: &Program, bytes: u64) {
     until("the record to grow", || (length() >= enough).then_some(()));
 }
 
-/// `framegram-lab check` of a report with these records.
+/// Runs `framegram-lab check` of a report with these logs.
 #[must_use]
 pub fn check(report: &Path, logs: &[&Path]) -> Ended {
     let mut start = Start::new(LAB, "check").with([report]);
@@ -36,10 +36,10 @@ pub fn check(report: &Path, logs: &[&Path]) -> Ended {
     start.run_plain().end()
 }
 
-/// Asserts that `framegram-lab check` finds no difference, and says what it wrote.
+/// Asserts that `framegram-lab check` finds no difference. Returns its output.
 ///
 /// # Panics
-/// Where it finds one.
+/// If it finds one.
 pub fn assert_equal(what: &str, viewer: &Ended, logs: &[&Path]) -> String {
     let checked = check(&viewer.path("report.json"), logs);
     let table = String::from_utf8_lossy(&checked.output).into_owned();

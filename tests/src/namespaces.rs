@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, setns};
 use crate::hosts::ip;
 use crate::program::Start;
 
-/// Some namespaces, counted from 0.
+/// Network namespaces, numbered from 0.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
     set: u32,
@@ -18,7 +18,7 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// None yet.
+    /// An empty set.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         Self {
@@ -27,7 +27,7 @@ impl Namespaces {
         }
     }
 
-    /// Makes another one, and says which.
+    /// Adds a namespace. Returns its number.
     pub(crate) fn add(&mut self, name: &str) -> usize {
         let name = format!("framegram-{}-net{}-{name}", std::process::id(), self.set);
         ip(&format!("netns add {name}"));
@@ -35,7 +35,7 @@ impl Namespaces {
         self.names.len() - 1
     }
 
-    /// Joins two by a cable, whose ends have these names.
+    /// Joins two namespaces by a cable whose ends have these names.
     pub(crate) fn join(&self, one: usize, one_end: &str, other: usize, other_end: &str) {
         let (one, other) = (&self.names[one], &self.names[other]);
         ip(&format!(
@@ -43,12 +43,12 @@ impl Namespaces {
         ));
     }
 
-    /// `ip` with these arguments, in one of them.
+    /// Runs `ip` with these arguments in a namespace.
     pub(crate) fn ip(&self, namespace: usize, arguments: &str) {
         ip(&format!("-n {} {arguments}", self.names[namespace]));
     }
 
-    /// A command in one of them, that has to end well.
+    /// Runs a command in a namespace. The command must succeed.
     pub(crate) fn run(&self, namespace: usize, words: &[&str]) {
         let output = Command::new("ip")
             .args(["netns", "exec", &self.names[namespace]])
@@ -59,19 +59,21 @@ impl Namespaces {
         assert!(output.status.success(), "{}: {said}", words.join(" "));
     }
 
-    /// Acts in one of them: sockets that are opened there stay there.
+    /// Runs a function inside a namespace. Sockets that it opens belong to that
+    /// namespace.
     pub(crate) fn enter<T: Send>(&self, namespace: usize, act: impl FnOnce() -> T + Send) -> T {
         enter(&self.names[namespace], act)
     }
 
-    /// A program in one of them.
+    /// A program in a namespace.
     pub(crate) fn start(&self, namespace: usize, program: &str, arguments: &str) -> Start {
         let name = &self.names[namespace];
         Start::by(&["ip", "netns", "exec", name], program, arguments)
     }
 }
 
-/// Acts in the namespace with this name: what is opened there stays there.
+/// Runs a function inside the namespace with this name. What it opens belongs to
+/// that namespace.
 pub(crate) fn enter<T: Send>(name: &str, act: impl FnOnce() -> T + Send) -> T {
     let path = format!("/var/run/netns/{name}");
     let act = move || {
@@ -79,7 +81,7 @@ pub(crate) fn enter<T: Send>(name: &str, act: impl FnOnce() -> T + Send) -> T {
         setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter namespaces");
         act()
     };
-    // A thread of its own, which nobody else is moved with.
+    // A thread of its own, because entering a namespace changes the thread.
     let acted = thread::scope(|scope| scope.spawn(act).join());
     acted.expect("nothing panics there")
 }

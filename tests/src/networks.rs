@@ -1,5 +1,5 @@
-//! Larger networks on one machine than [`Hosts`](crate::hosts::Hosts): one with
-//! several machines, and one behind a NAT.
+//! Larger networks than [`Hosts`](crate::hosts::Hosts) on one machine: a segment
+//! with several hosts, and a host behind a NAT.
 
 use crate::hosts::INTERFACE;
 use crate::namespaces::Namespaces;
@@ -12,10 +12,10 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// So many hosts, each with an [`INTERFACE`] on the segment.
+    /// A segment with this many hosts, each with an [`INTERFACE`] on it.
     ///
     /// # Panics
-    /// Where this user cannot make them.
+    /// If the user may not create network namespaces.
     #[must_use]
     pub fn new(hosts: u8) -> Self {
         let mut namespaces = Namespaces::new();
@@ -55,10 +55,10 @@ impl Segment {
         format!("fd78::{}", host + 1)
     }
 
-    /// Lets nothing of a host out that goes to a group.
+    /// Blocks everything that a host sends to multicast groups.
     ///
     /// # Panics
-    /// Where root cannot do that.
+    /// If that fails.
     pub fn block_groups(&self, host: u8) {
         for rule in [
             "add table inet block",
@@ -71,11 +71,10 @@ impl Segment {
         }
     }
 
-    /// Lets this much pass towards a host, which loses this share of it, in
-    /// percent.
+    /// Limits the path towards a host to this rate, with this loss in percent.
     ///
     /// # Panics
-    /// Where root cannot do that.
+    /// If that fails.
     pub fn narrow(&self, host: u8, mbit: u32, loss: u32) {
         let port = format!("port{host}");
         let shape =
@@ -93,40 +92,40 @@ impl Segment {
         }
     }
 
-    /// A program with these arguments, on a host.
+    /// A program with these arguments on a host.
     #[must_use]
     pub fn start(&self, host: u8, program: &str, arguments: &str) -> Start {
         self.namespaces
             .start(1 + usize::from(host), program, arguments)
     }
 
-    /// Acts on a host: sockets that are opened there stay there.
+    /// Runs a function on a host. Sockets that it opens belong to that host.
     ///
     /// # Panics
-    /// Where that panics, or root cannot enter the host.
+    /// If the function panics, or the namespace cannot be entered.
     pub fn on<T: Send>(&self, host: u8, act: impl FnOnce() -> T + Send) -> T {
         self.namespaces.enter(1 + usize::from(host), act)
     }
 }
 
-/// A host in a home, its router, and a host in the world, which knows the
-/// router's address alone.
+/// A host in a home network, its router, and a host outside, which sees only the
+/// router's address.
 #[derive(Debug)]
 pub struct Home {
     namespaces: Namespaces,
 }
 
 impl Home {
-    /// The address of the host in the world.
+    /// Address of the host outside.
     pub const WORLD: &str = "203.0.113.2";
 
-    /// The router's address in the world.
+    /// Outside address of the router.
     pub const ROUTER: &str = "203.0.113.1";
 
-    /// Joined, with a router that translates addresses.
+    /// Creates the hosts, joined by a router that translates addresses.
     ///
     /// # Panics
-    /// Where this user cannot make them.
+    /// If the user may not create network namespaces.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it changes the system")]
     pub fn new() -> Self {
@@ -165,13 +164,13 @@ impl Home {
         Self { namespaces }
     }
 
-    /// A program with these arguments at home.
+    /// A program with these arguments in the home network.
     #[must_use]
     pub fn at_home(&self, program: &str, arguments: &str) -> Start {
         self.namespaces.start(0, program, arguments)
     }
 
-    /// A program with these arguments in the world.
+    /// A program with these arguments on the host outside.
     #[must_use]
     pub fn in_the_world(&self, program: &str, arguments: &str) -> Start {
         self.namespaces.start(2, program, arguments)

@@ -1,5 +1,5 @@
-//! The network is away for some seconds, or a program stands still: the picture
-//! is back at once when they are.
+//! Outages: the network is away, or a program stands still, for some seconds.
+//! Afterwards the picture must return at once.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use nix::sys::signal::Signal;
 
 use crate::program::{Program, Start};
 
-/// What is streamed.
+/// Source of the stream.
 pub const SOURCE: &str = "pattern:320x180@30";
 
-/// Longer than a viewer that asked for the stream is remembered.
+/// Length of the outage: longer than a sender remembers a silent viewer.
 pub const AWAY: Duration = Duration::from_secs(6);
 
-/// The stream goes on for so long after that.
+/// Time for which the stream continues afterwards.
 pub const AFTER: Duration = Duration::from_secs(4);
 
-/// The picture is back within this on the busiest machine. Where frames wait
-/// for older ones that will not come, it is later than [`AFTER`].
+/// Time within which the picture must return, on the busiest machine. If frames
+/// waited for older ones that never arrive, it would take longer than [`AFTER`].
 pub const SOON: Duration = Duration::from_secs(3);
 
-/// Lets a stream run, takes something away for a while and gives it back, and
-/// asserts that the picture is back soon.
+/// Runs a stream, takes something away for a while, gives it back, and asserts
+/// that the picture returns soon.
 ///
 /// # Panics
-/// Where it is not.
+/// If it does not.
 pub fn assert_back(
     sender: Program,
     mut viewer: Program,
@@ -52,19 +52,20 @@ pub fn assert_back(
     );
     assert_eq!(viewer.value("stream.ended"), true, "{:#}", viewer.report);
     assert_eq!(viewer.count("stream.followed"), 1, "{:#}", viewer.report);
-    // Those that the sender's system refused have numbers too.
+    // Frames that the sender's operating system rejected have numbers too.
     let numbered = sender.count("frames.sent") + sender.count("frames.not_sent");
     assert_eq!(viewer.count("frames.sent"), numbered);
 }
 
-/// The arguments of a viewer at this address, or that asks there.
+/// Arguments of a viewer that listens at this address, or connects to it.
 #[must_use]
 pub fn viewing(to: &str) -> String {
-    // Without --once, which takes a long silence for the end.
+    // Without --once, because it takes a long silence for the end.
     format!("{to} --headless --report frames.csv")
 }
 
-/// Starts both, the one that waits first: the sender if the viewer is to `pull`.
+/// Starts both programs. The one that waits for the other starts first: the
+/// sender if the viewer connects (`pull`).
 #[must_use]
 pub fn both(sender: Start, viewer: Start, pull: bool) -> (Program, Program) {
     if pull {

@@ -1,5 +1,5 @@
-//! A transmitter and a receiver joined by impaired links in virtual time: time
-//! jumps to the next deadline, so hours run in milliseconds and nothing sleeps.
+//! A sender and a receiver joined by impaired links in virtual time. Time jumps
+//! to the next deadline, so hours run in milliseconds and nothing sleeps.
 
 mod pull;
 mod scenario;
@@ -24,27 +24,28 @@ use socket::Socket;
 use turns::Turns;
 pub use turns::{Waiting, Waits};
 
-/// What came of a run.
+/// Results of a run.
 #[derive(Debug)]
 pub struct Results {
-    /// The frames handed out, in order, with when they were whole.
+    /// The frames from the receiver, in order, with the times at which they were
+    /// complete.
     pub shown: Vec<ReceivedFrame>,
-    /// The viewer's events.
+    /// The receiver's events.
     pub events: Vec<Event>,
-    /// The viewer's own counts.
+    /// The receiver's statistics.
     pub viewer: Statistics,
-    /// The sender's own counts.
+    /// The sender's statistics.
     pub sender: Statistics,
-    /// The viewer's records of frames, in the order that they were told.
+    /// The receiver's records of frames, in the order of output.
     pub records: Vec<FrameRecord>,
-    /// What the link truly did to the stream of each life.
+    /// What the link really did to each stream.
     pub truths: Vec<Truth>,
 }
 
-/// Runs the frames through the links until everything has come to rest.
+/// Sends the frames over the links until nothing happens any more.
 ///
 /// # Panics
-/// Where the state machines do not come to rest, or a frame is refused.
+/// If the state machines never come to rest, or a frame is rejected.
 #[must_use]
 pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Results {
     let mut shown = Vec::new();
@@ -74,13 +75,13 @@ pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Results {
     }
 }
 
-/// Runs frames through the links without keeping anything of them: `shown`
-/// is called with each frame that is handed out, `sent` with the number of
-/// each frame before it is sent and the sender's counts until then. Gives the
-/// counts of the sender and of the viewer.
+/// Sends frames over the links without keeping the results. Calls `shown` with
+/// each frame from the receiver, and `sent` with the index of each frame before
+/// it is sent and the sender's statistics so far. Returns the statistics of
+/// sender and receiver.
 ///
 /// # Panics
-/// As for [`run`].
+/// Those of [`run`].
 pub fn run_through(
     scenario: &Scenario,
     frames: impl Iterator<Item = Bytes>,
@@ -97,22 +98,22 @@ pub fn run_through(
 struct Pair<'a> {
     scenario: &'a Scenario,
     now: Duration,
-    /// The lives to come.
+    /// The lives that follow.
     lives: VecDeque<Life>,
     life: Life,
-    /// The stream of this life.
+    /// Stream number of this life.
     stream: u64,
     transmitter: Sender,
     frame_due: Duration,
-    /// When this life's end is decided: it has sent all its frames.
+    /// When the sender is killed, once it has sent all frames of this life.
     kill_at: Option<Duration>,
-    /// Since when the sender is killed, or has sent its last bye.
+    /// When the sender was killed or sent its last bye.
     resting: Option<Duration>,
     receiver: Option<Receiver>,
     socket: Socket,
     forward: Link,
     backward: Link,
-    /// What has come back to the sender, and when.
+    /// Feedback that has reached the sender, with its time of arrival.
     returned: VecDeque<(Duration, Vec<u8>)>,
     sending: Turns,
     passing: Turns,
@@ -275,12 +276,12 @@ impl<'a> Pair<'a> {
             asked = true;
         }
         if asked && !self.scenario.waits.sender.is_none() {
-            // In the same turn.
+            // Answers leave in the same turn.
             self.transmit();
         }
     }
 
-    /// The sender takes what a viewer said.
+    /// Passes feedback to the sender.
     fn hear_viewer(&mut self, datagram: &[u8], arrival: Duration) {
         if self.scenario.pull {
             let from = pull::viewer();
@@ -321,13 +322,13 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Whether nothing passes that is sent now.
+    /// Whether there is an outage now.
     fn is_out(&self) -> bool {
         let out = |outage: &Range<Duration>| outage.contains(&(self.now - START));
         self.scenario.outages.iter().any(out)
     }
 
-    /// The viewer's part.
+    /// Runs the viewer's turn.
     fn view(&mut self, shown: &mut dyn FnMut(ReceivedFrame)) {
         let now = self.now;
         while let Some(queued) = self.socket.take(now) {
@@ -385,8 +386,8 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Notes a datagram that the viewer took, `free` to follow its stream, or ready
-    /// to put it on probation, where what came is `held`.
+    /// Records a datagram that the viewer received. `free`: no stream was being
+    /// followed. `held`: the receiver may have kept the datagram for probation.
     fn record_arrived(&mut self, datagram: &[u8], free: bool, held: bool) {
         let followed = self.receiver.as_ref().and_then(|it| it.stream(0));
         let listening = self.receiver.is_some();
@@ -399,13 +400,13 @@ impl<'a> Pair<'a> {
                 }
                 truth.record_passed(datagram);
             }
-            // Another stream was followed until now.
+            // The viewer was following another stream.
             truth.missed |= followed && !truth.followed && !free;
             truth.record_arrived(datagram, followed);
         });
     }
 
-    /// Notes a datagram in the truth of its stream, where truth is kept.
+    /// Records a datagram in the truth of its stream, if truth is kept.
     fn truth_of(&mut self, datagram: &[u8], note: impl FnOnce(&mut Truth, &[u8])) {
         if self.keeps_truth {
             let stream = truth::read(datagram).0.stream;
@@ -438,7 +439,7 @@ impl<'a> Pair<'a> {
         lives.chain(returned).min()
     }
 
-    /// When the path has something to hand on, either way.
+    /// When a link has something to deliver, in either direction.
     fn path_due(&self) -> Option<Duration> {
         let links = [&self.forward, &self.backward];
         links.into_iter().filter_map(Link::poll_timeout).min()
@@ -451,7 +452,7 @@ impl<'a> Pair<'a> {
         receiver.into_iter().chain(self.socket.first()).min()
     }
 
-    /// Whether the sender is done and what it sent has had its time.
+    /// Whether the sender is done and everything that it sent has been handled.
     fn is_over(&self) -> bool {
         let quiet = self.path_due().is_none() && self.returned.is_empty();
         let last = Event::Ended {
@@ -477,14 +478,14 @@ fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Sender {
     Sender::new(config, stream, now)
 }
 
-/// The address that the sender has in this life.
+/// The sender's address in this life.
 fn sender(life: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 40_000 + life as u16))
 }
 
 const STREAM: u64 = 0x5eed;
 const VIEWER: u64 = 0x1e77;
-/// When the sender is started.
+/// When the sender starts.
 pub const START: Duration = Duration::from_secs(100);
-/// A viewer that heard no bye is left alone after so long.
+/// Time after which the run ends if the viewer received no bye.
 const UNHEARD: Duration = Duration::from_secs(1);

@@ -1,5 +1,5 @@
-//! What a path carries and how long its queue is, measured beside a stream: the
-//! bytes that reach a host, and the RTT of `ping`.
+//! Measures rate and queue of a path next to a stream: from the bytes that reach
+//! a host, and from the RTT of `ping`.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -12,10 +12,10 @@ use framegram_net::clock;
 
 use crate::hosts::{Hosts, INTERFACE, VIEWER_IPS};
 
-/// Between two samples of what has arrived, and between two pings.
+/// Interval between samples, and between pings.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Measures until it is stopped.
+/// Measures until it is finished.
 #[derive(Debug)]
 pub struct PathMeter {
     stop: Arc<AtomicBool>,
@@ -23,21 +23,21 @@ pub struct PathMeter {
     ping: Child,
 }
 
-/// What was measured: each value with its time on the monotonic clock.
+/// The measured values, each with its time on the monotonic clock.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Bytes of Ethernet frames that had arrived by then.
+    /// Bytes of Ethernet frames received so far.
     pub bytes: Vec<(Duration, u64)>,
-    /// RTTs of the pings that were answered, in milliseconds.
+    /// RTTs of the answered pings, in milliseconds.
     pub rtts: Vec<(Duration, f64)>,
 }
 
 impl PathMeter {
-    /// Measures the way to the viewer's host, where a program with this number
+    /// Measures the path to the viewer's host, on which the process `viewer`
     /// runs.
     ///
     /// # Panics
-    /// Where there is no program `ping`.
+    /// If the program `ping` is missing.
     #[must_use]
     pub fn start(hosts: &Hosts, viewer: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
@@ -68,10 +68,10 @@ impl PathMeter {
         }
     }
 
-    /// Ends it.
+    /// Ends the measurement.
     ///
     /// # Panics
-    /// Where a thread of it did.
+    /// If one of its threads panicked.
     #[must_use]
     pub fn finish(self) -> Measured {
         self.stop.store(true, Ordering::Relaxed);
@@ -87,7 +87,7 @@ impl PathMeter {
 }
 
 impl Measured {
-    /// Bits a second from one time to another.
+    /// Mean rate in a period, in bits per second.
     #[must_use]
     pub fn rate(&self, from: Duration, to: Duration) -> f64 {
         let mut within = self.bytes.iter().filter(|(at, _)| (from..=to).contains(at));
@@ -98,8 +98,8 @@ impl Measured {
         8.0 * bytes / (last.0 - first.0).as_secs_f64().max(1e-9)
     }
 
-    /// How long the queue is at a share of the pings from one time to another, in
-    /// milliseconds: by how much they take longer than the fastest of all.
+    /// Quantile `share` of the queueing delay in a period, in milliseconds: the
+    /// RTT minus the smallest RTT of all.
     #[must_use]
     pub fn queue(&self, share: f64, from: Duration, to: Duration) -> f64 {
         let least = self.rtts.iter().map(|(_, rtt)| *rtt);
@@ -112,7 +112,7 @@ impl Measured {
     }
 }
 
-/// Bytes that the cable brought, of `/proc/net/dev`.
+/// Bytes received over the cable, from `/proc/net/dev`.
 fn received(text: &str) -> Option<u64> {
     let mut lines = text.lines();
     let name = format!("{INTERFACE}:");
@@ -120,7 +120,7 @@ fn received(text: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// When an answer came, on the monotonic clock, and its RTT in milliseconds.
+/// Time of an answer on the monotonic clock, and its RTT in milliseconds.
 fn ping(line: &str, offset: Duration) -> Option<(Duration, f64)> {
     let (stamp, _) = line.strip_prefix('[')?.split_once(']')?;
     let at = Duration::try_from_secs_f64(stamp.parse().ok()?).ok()?;

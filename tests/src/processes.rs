@@ -1,6 +1,6 @@
-//! The rows of the table of repair with the programs themselves: sender and
-//! viewer as processes, and a relay between them that does what the row says,
-//! in both directions.
+//! Rows of the repair table with the real programs: sender and viewer as
+//! processes, with a relay between them that impairs both directions as the row
+//! says.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,32 +20,32 @@ use crate::program::{Ended, SENDER, Start, VIEWER, address};
 use crate::relay::Relay;
 use crate::repair_table::Row;
 
-/// Frames a second.
+/// Frames per second.
 const RATE: usize = 30;
 
-/// JPEGs that are sent, each of them another one.
+/// The JPEGs to send, all different.
 #[derive(Clone, Debug)]
 pub struct Footage {
     jpegs: Vec<Bytes>,
 }
 
-/// What came of a row.
+/// Results of a row.
 #[derive(Clone, Debug)]
 pub struct Played {
-    /// Frames sent after the first seconds.
+    /// Frames sent after the warm-up.
     pub frames: usize,
-    /// The numbers of those that were not shown byte for byte.
+    /// Numbers of those that were not shown byte for byte.
     pub missed: Vec<usize>,
-    /// UDP payload from sender to viewer for each byte of JPEG, of all frames.
+    /// UDP payload from sender to viewer per byte of JPEG, over all frames.
     pub ratio: f64,
 }
 
 impl Footage {
-    /// So many pictures of the test pattern, with slices as the sender makes
-    /// them.
+    /// This many frames of the test pattern, encoded with slices as the sender
+    /// does.
     ///
     /// # Errors
-    /// Where the size is none.
+    /// If the size is invalid.
     pub fn new(width: usize, height: usize, frames: usize) -> Result<Self> {
         let pattern = Pattern::new(width, height, RATE as f64)?;
         let mut encoder = Encoder::new(Settings {
@@ -60,7 +60,7 @@ impl Footage {
         Ok(Self { jpegs })
     }
 
-    /// Chunks that its frames are cut into: the fewest and the most.
+    /// Smallest and largest number of chunks of a frame.
     #[must_use]
     pub fn chunks(&self) -> (usize, usize) {
         let chunks = |jpeg: &Bytes| jpeg.len().div_ceil(chunk_capacity(DEFAULT_DATAGRAM));
@@ -69,11 +69,11 @@ impl Footage {
         (fewest.unwrap_or(0), most.unwrap_or(0))
     }
 
-    /// Plays all of it through the path of a row; `viewing` are arguments of
-    /// the viewer. The frames of the first `warm_up` are not counted.
+    /// Plays all frames over the path of a row. `viewing` are arguments of the
+    /// viewer. Frames of the first `warm_up` do not count.
     ///
     /// # Errors
-    /// Where the viewer shows what was not sent, or something out of order.
+    /// If the viewer shows something that was not sent, or shows it out of order.
     pub fn play(&self, row: &Row, seed: u64, warm_up: Duration, viewing: &str) -> Result<Played> {
         let (near, far) = (address(), address());
         let (forward, backward) = row.path(self.chunks().1, &mut Rng::with_seed(seed));
@@ -93,11 +93,11 @@ impl Footage {
         })
     }
 
-    /// Plays all of it over a path that loses this share of the datagrams,
-    /// where nothing is repaired. What the viewer says.
+    /// Plays all frames over a path with this loss and without repair. Returns
+    /// the ended viewer.
     ///
     /// # Errors
-    /// Where the sender does not take it.
+    /// If the sender fails.
     pub fn play_unrepaired(&self, loss: f64) -> Result<Ended> {
         let (near, far) = (address(), address());
         let _relay = Relay::lossy(near, far, loss);
@@ -127,7 +127,7 @@ impl Footage {
         Ok((sender, viewer.end().well()))
     }
 
-    /// For each frame whether it is in the recording, byte for byte.
+    /// For each frame, whether it is in the recording byte for byte.
     fn intact(&self, recording: &[u8]) -> Result<Vec<bool>> {
         let mut shown = in_recording(recording).into_iter().peekable();
         let jpegs = self.jpegs.iter();

@@ -1,4 +1,4 @@
-//! The programs as programs: built by cargo, run, watched and ended.
+//! Runs the programs as processes: builds, starts, watches and ends them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,30 +16,30 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The longest that anything here may take on a busy machine.
+/// Longest time that any step may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Between two looks at a condition.
+/// Interval between checks of a condition.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The sender's name as a program.
+/// Name of the sender's program.
 pub const SENDER: &str = "framegram-send";
 
-/// The viewer's name as a program.
+/// Name of the viewer's program.
 pub const VIEWER: &str = "framegram-view";
 
-/// The laboratory's name as a program.
+/// Name of the laboratory's program.
 pub const LAB: &str = "framegram-lab";
 
-/// For viewers of tests that are not about time: where other programs keep both
-/// processors busy, a sender may be held up in the midst of a frame for longer
-/// than a viewer waits unless told.
+/// For viewers in tests that are not about time: on busy processors, a sender may
+/// pause within a frame for longer than the default latency.
 pub const PATIENT: &str = "--latency 400ms";
 
-/// Where a program lies that was built as this one was; both are built first.
+/// Path of a program, built in the same profile as this one. All programs are
+/// built on the first call.
 ///
 /// # Panics
-/// Where cargo cannot build them.
+/// If cargo cannot build them.
 #[must_use]
 pub fn executable(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -65,24 +65,24 @@ pub fn executable(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// The project's own folder.
+/// The project's root folder.
 #[must_use]
 pub fn root() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own)
 }
 
-/// A file of `sample-media/`.
+/// A file in `sample-media/`.
 #[must_use]
 pub fn media(name: &str) -> String {
     root().join("sample-media").join(name).display().to_string()
 }
 
-/// Footage to test with: the videos in the folder that `FRAMEGRAM_FOOTAGE`
-/// names, otherwise the project's own clip.
+/// Test footage: the videos in the folder that `FRAMEGRAM_FOOTAGE` names,
+/// otherwise the project's own clip.
 ///
 /// # Panics
-/// Where that folder has none.
+/// If that folder has no videos.
 #[must_use]
 pub fn footage() -> Vec<String> {
     let Some(folder) = std::env::var_os("FRAMEGRAM_FOOTAGE") else {
@@ -100,9 +100,9 @@ pub fn footage() -> Vec<String> {
     paths
 }
 
-/// An address of this machine that no other test uses: each test program has a
-/// host of 127/8 of its own, by its process number, and counts the ports. The
-/// next port is for RTCP.
+/// An address of this machine that no other test uses. Each test process has its
+/// own host in 127/8, derived from its process ID, and counts the ports. The next
+/// port is for RTCP.
 #[must_use]
 pub fn address() -> SocketAddr {
     static PORT: AtomicU16 = AtomicU16::new(5_005);
@@ -111,10 +111,10 @@ pub fn address() -> SocketAddr {
     (host, PORT.fetch_add(2, Ordering::Relaxed)).into()
 }
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 ///
 /// # Panics
-/// With `what` when the deadline has passed.
+/// With `what`, if the deadline passes.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -126,7 +126,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A program about to be started, with a folder and a report file of its own.
+/// A program to be started, with its own folder and report file.
 #[derive(Debug)]
 pub struct Start {
     command: Command,
@@ -138,16 +138,16 @@ impl Start {
     /// The program `name` with these arguments, separated by blanks.
     ///
     /// # Panics
-    /// Where there is no place for temporary files.
+    /// If no temporary folder can be created.
     #[must_use]
     pub fn new(name: &str, arguments: &str) -> Self {
         Self::within(Command::new(executable(name)), name).with(arguments.split_whitespace())
     }
 
-    /// The program `name`, started by another one, such as `ip netns exec`.
+    /// The program `name`, started through another one, such as `ip netns exec`.
     ///
     /// # Panics
-    /// Where there is no place for temporary files.
+    /// If no temporary folder can be created.
     #[must_use]
     pub fn by(starter: &[&str], name: &str, arguments: &str) -> Self {
         let mut command = Command::new(starter[0]);
@@ -157,7 +157,7 @@ impl Start {
 
     fn within(mut command: Command, name: &str) -> Self {
         let folder = tempfile::tempdir().expect("no place for temporary files");
-        // Without a display, unless a test gives one.
+        // No display, unless a test sets one.
         command
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
@@ -172,50 +172,50 @@ impl Start {
         }
     }
 
-    /// More arguments, which may have blanks.
+    /// Adds arguments, which may contain blanks.
     #[must_use]
     pub fn with<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments);
         self
     }
 
-    /// An environment variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// A pipe to write to ([`Program::input`]).
+    /// Makes standard input a pipe ([`Program::input`]).
     #[must_use]
     pub fn piped(mut self) -> Self {
         self.command.stdin(Stdio::piped());
         self
     }
 
-    /// Its standard output goes where the other's standard input comes from.
+    /// Connects standard output to the standard input of another program.
     ///
     /// # Panics
-    /// Where the system has no pipe left.
+    /// If no pipe can be created.
     pub fn into_input_of(&mut self, other: &mut Self) {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         self.command.stdout(writer);
         other.command.stdin(reader);
     }
 
-    /// Starts it, with a report file.
+    /// Starts the program with a report file.
     ///
     /// # Panics
-    /// Where the program cannot be started.
+    /// If the program cannot be started.
     #[must_use]
     pub fn run(self) -> Program {
         self.with(["--report", "report.json"]).run_plain()
     }
 
-    /// Starts it with the arguments alone.
+    /// Starts the program without further arguments.
     ///
     /// # Panics
-    /// Where the program cannot be started.
+    /// If the program cannot be started.
     #[must_use]
     pub fn run_plain(mut self) -> Program {
         let mut child = self.command.spawn().expect("the program does not start");
@@ -253,7 +253,7 @@ fn listen(errors: impl Read + Send + 'static, said: &Arc<Mutex<String>>) -> Join
     })
 }
 
-/// A program that runs. It is killed when it is dropped.
+/// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -264,7 +264,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Its process number.
+    /// Its process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -276,7 +276,7 @@ impl Program {
         self.folder.path()
     }
 
-    /// What it said on standard error so far.
+    /// Its output on standard error so far.
     ///
     /// # Panics
     /// Never.
@@ -285,15 +285,15 @@ impl Program {
         self.said.lock().expect("nobody panics with it").clone()
     }
 
-    /// Its standard input, where it is a pipe.
+    /// Its standard input, if it is a pipe.
     pub fn input(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// Waits until it has said a text.
+    /// Waits until it has written `text` to standard error.
     ///
     /// # Panics
-    /// When it ends first, or the deadline has passed.
+    /// If the program ends first, or the deadline passes.
     pub fn wait_for(&mut self, text: &str) {
         until(&format!("{} to say {text:?}", self.name), || {
             let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
@@ -310,10 +310,10 @@ impl Program {
         });
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     ///
     /// # Panics
-    /// When it is not there any more.
+    /// If the program has ended.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid()).expect("process numbers are small");
         kill(Pid::from_raw(pid), signal).expect("the program is there");
@@ -322,7 +322,7 @@ impl Program {
     /// Waits for its end.
     ///
     /// # Panics
-    /// When the deadline has passed.
+    /// If the deadline passes.
     #[must_use]
     pub fn end(mut self) -> Ended {
         let status = until(&format!("the end of {}", self.name), || {
@@ -354,35 +354,35 @@ impl Drop for Program {
     }
 }
 
-/// A program that has ended.
+/// An ended program.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code; `None` when a signal ended it.
+    /// The exit status; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Everything it said on standard error.
+    /// Its output on standard error.
     pub said: String,
-    /// Everything it wrote to standard output.
+    /// Its output on standard output.
     pub output: Vec<u8>,
-    /// Its report; null where there is none.
+    /// Its report; null if it wrote none.
     pub report: Value,
     folder: Arc<TempDir>,
 }
 
 impl Ended {
-    /// Asserts that it ended well, and passes it on.
+    /// Asserts exit status 0. Returns the ended program.
     ///
     /// # Panics
-    /// With what it said, when not.
+    /// With its output, if it failed.
     #[must_use]
     pub fn well(self) -> Self {
         assert_eq!(self.code, Some(0), "it said:\n{}", self.said);
         self
     }
 
-    /// A count of its report, such as `frames.shown`.
+    /// A count in the report, such as `frames.shown`.
     ///
     /// # Panics
-    /// Where it is not a number.
+    /// If it is not a number.
     #[must_use]
     pub fn count(&self, name: &str) -> u64 {
         let value = self.value(name);
@@ -391,18 +391,18 @@ impl Ended {
             .unwrap_or_else(|| panic!("{name} is {value} in {:#}", self.report))
     }
 
-    /// A value of its report, such as `stream.number`; null where there is none.
+    /// A value in the report, such as `stream.number`; null if it is missing.
     #[must_use]
     pub fn value(&self, name: &str) -> &Value {
         let pointer = format!("/{}", name.replace('.', "/"));
         self.report.pointer(&pointer).unwrap_or(&Value::Null)
     }
 
-    /// When the first frame was shown that was taken at a time or after it, by
-    /// a viewer's table `frames.csv`, where the sender has the same clock.
+    /// When the first frame captured at `after` or later was shown, from the
+    /// viewer's table `frames.csv`. Sender and viewer must share a clock.
     ///
     /// # Panics
-    /// Where there is no such table.
+    /// If there is no such table.
     #[must_use]
     pub fn first_picture(&self, after: Duration) -> Option<Duration> {
         let table = String::from_utf8(self.file("frames.csv")).expect("text");
@@ -418,16 +418,16 @@ impl Ended {
         shown.min()
     }
 
-    /// Where a file that it wrote into its folder lies.
+    /// Path of a file in its folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A file that it wrote into its folder.
+    /// Content of a file in its folder.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If the file is missing.
     #[must_use]
     pub fn file(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).expect(name)

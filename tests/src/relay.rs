@@ -1,5 +1,5 @@
-//! A bad link between two programs: the same one that virtual time has, in
-//! real time, over the loopback.
+//! An impaired link between two programs: the one used in virtual time, here in
+//! real time over loopback.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::{Impairment, Link};
 use framegram_net::{ListenOptions, Socket, Waker, clock, wait};
 
-/// How long it takes the relay at the most to notice that it is to stop.
+/// Longest time until the relay notices that it must stop.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Room for what arrives while the relay waits for its turn.
+/// Size of socket buffers: room for datagrams that arrive while the relay waits
+/// for the processor.
 const BUFFER: usize = 4 << 20;
 
-/// Datagrams taken from a socket in one go, so that the other gets its turn.
+/// Datagrams taken from a socket at once, so that the other one gets its turn.
 const MAX_TAKEN: usize = 64;
 
-/// Passes datagrams on to an address, and the answers back. It ends when it is
-/// dropped.
+/// Forwards datagrams to an address, and answers back. Dropping it ends it.
 #[derive(Debug)]
 pub struct Relay {
     stop: Arc<AtomicBool>,
@@ -31,11 +31,11 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay that listens at `near` and sends on to `far`, and does to the
-    /// datagrams what `forward` says, to what comes back what `backward` says.
+    /// A relay that listens at `near` and sends to `far`, with the impairment
+    /// `forward`; `backward` applies to the other direction.
     ///
     /// # Panics
-    /// Where there is no socket to be had.
+    /// If no socket can be opened.
     #[must_use]
     pub fn new(
         near: SocketAddr,
@@ -53,7 +53,8 @@ impl Relay {
         let is_out = Arc::clone(&out);
         let thread = thread::spawn(move || {
             let mut sides = sides;
-            // Who is behind each side: known at once, or from what it sends.
+            // The peer of each side: the far one is known, the near one is
+            // whoever sends.
             sides[1].peer = Some(far);
             let waker = Waker::new().expect("a file descriptor");
             let mut buffer = vec![0; MAX_DATAGRAM];
@@ -71,11 +72,11 @@ impl Relay {
         }
     }
 
-    /// A relay that loses this share of the datagrams, by a seed of its own in
-    /// either direction, and no more.
+    /// A relay that only loses this share of the datagrams, with a different seed
+    /// in each direction.
     ///
     /// # Panics
-    /// Where there is no socket to be had.
+    /// If no socket can be opened.
     #[must_use]
     pub fn lossy(near: SocketAddr, far: SocketAddr, loss: f64) -> Self {
         let [forward, backward] = [1, 2].map(|seed| Impairment {
@@ -86,12 +87,12 @@ impl Relay {
         Self::new(near, far, forward, backward)
     }
 
-    /// Whether nothing passes from now on, in either direction.
+    /// Starts or ends an outage in both directions.
     pub fn set_out(&self, out: bool) {
         self.out.store(out, Ordering::Relaxed);
     }
 
-    /// Datagrams lost so far on the way to the far side.
+    /// Number of datagrams lost so far on the way to `far`.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -107,7 +108,7 @@ impl Drop for Relay {
     }
 }
 
-/// A socket, and what is on its way from there.
+/// A socket, and the datagrams received from it that are in transit.
 struct Side {
     socket: Socket,
     peer: Option<SocketAddr>,
@@ -116,7 +117,7 @@ struct Side {
 
 impl Side {
     fn new(address: SocketAddr, impairment: Impairment) -> Self {
-        // As much of a buffer as the system allows.
+        // The system may grant a smaller buffer.
         let socket = Socket::listen(&ListenOptions {
             address: Some(address),
             buffer: BUFFER,
@@ -131,8 +132,8 @@ impl Side {
     }
 }
 
-/// Waits for something to do, and does it. A datagram is on its way since the
-/// system received it, however late the relay has its turn.
+/// Waits for something to do, and does it. Transit starts when the kernel
+/// received a datagram, however late the relay runs.
 fn pass(
     sides: &mut [Side; 2],
     start: Duration,
@@ -149,7 +150,7 @@ fn pass(
     let _ = wait(&[&near.socket, &far.socket], waker, Some(patience));
     for (at, side) in sides.iter_mut().enumerate() {
         for _ in 0..MAX_TAKEN {
-            // What the network says of an earlier datagram is no datagram.
+            // An error refers to an earlier datagram.
             let Ok(Some(received)) = side.socket.receive(buffer) else {
                 break;
             };
@@ -165,10 +166,10 @@ fn pass(
     deliver(far, near, start);
 }
 
-/// Hands out what has arrived.
+/// Delivers the datagrams that are due.
 fn deliver(from: &mut Side, to: &Side, start: Duration) {
     while let Some(datagram) = from.link.poll(clock::now().saturating_sub(start)) {
-        // Where nobody listens yet, that is a loss too.
+        // If nobody listens yet, the datagram is lost.
         let _ = to
             .peer
             .map(|peer| to.socket.send(Some(peer), &datagram, datagram.len()));

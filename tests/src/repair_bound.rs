@@ -1,45 +1,45 @@
-//! The fewest packets that a frame takes, whatever is sent when: the bound that
-//! the table of repair is compared with. docs/loss.md says what it takes as
-//! given.
+//! The fewest packets that any policy needs for a frame: the bound for the repair
+//! table. docs/loss.md lists its assumptions.
 //!
-//! A policy says how many packets leave with the first sending and, for each
-//! number still missing and each round of feedback left, how many with the next
-//! answer. With a price for a frame that fails, the best policy follows backwards
-//! from the last round, as in Hairpin (NSDI '24,
-//! <https://www.usenix.org/conference/nsdi24/presentation/meng>). The highest value
-//! of all prices, less what the allowed failures cost, is the bound.
+//! A policy says how many packets the first sending has and, for each number of
+//! missing packets and each remaining round of feedback, how many the next answer
+//! has. With a price for a failed frame, the best policy follows backwards from
+//! the last round, as in Hairpin (NSDI '24,
+//! <https://www.usenix.org/conference/nsdi24/presentation/meng>). For each price,
+//! its cost minus the cost of the allowed failures is a lower bound. The result
+//! is the highest of these.
 
 use std::collections::BTreeSet;
 
-/// The chances that of some packets 0, 1, 2, … are lost, with the last one of
-/// them received and lost.
+/// Probabilities that 0, 1, 2, … packets are lost, split by whether the last
+/// packet was received or lost.
 type Fates = Vec<[f64; 2]>;
 
-/// How packets are lost: a chain with two states steps with each packet, which is
-/// lost in the bad one.
+/// Loss model: a two-state chain that steps with each packet. Packets are lost in
+/// the bad state.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain {
-    /// From the good state to the bad one.
+    /// Probability of going from the good to the bad state.
     pub fail: f64,
-    /// Back again.
+    /// Probability of going back.
     pub recover: f64,
 }
 
-/// What a frame is sent over.
+/// The path of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Its packets' fates.
+    /// Loss of packets.
     pub chain: Chain,
-    /// Answers to feedback that come in time.
+    /// Number of answers that arrive in time.
     pub rounds: usize,
-    /// Frames in a row that can share their parity where there is no feedback.
+    /// Number of consecutive frames that can share their parity without feedback.
     pub span: usize,
-    /// The most packets of one sending beyond those missing.
+    /// Maximum number of packets of one sending beyond the missing ones.
     pub beyond: usize,
 }
 
 impl Chain {
-    /// Each packet is lost by itself.
+    /// Independent loss.
     #[must_use]
     pub fn independent(loss: f64) -> Self {
         Self {
@@ -48,13 +48,14 @@ impl Chain {
         }
     }
 
-    /// The share of packets lost.
+    /// Share of lost packets.
     #[must_use]
     pub fn loss(self) -> f64 {
         self.fail / (self.fail + self.recover)
     }
 
-    /// The fates of 0, 1, 2, … up to `most` packets, from a state's chances on.
+    /// Loss probabilities for each number of packets from 0 to `most`, from given
+    /// state probabilities.
     fn fates(self, state: [f64; 2], most: usize) -> Vec<Fates> {
         let mut fates = vec![vec![state]];
         for packets in 1..=most {
@@ -73,8 +74,8 @@ impl Chain {
     }
 }
 
-/// Packets for each chunk, on average over frames of these lengths, that at least
-/// are sent where this share of the frames may fail.
+/// Lower bound on the packets per chunk, on average over frames of these lengths,
+/// if this share of the frames may fail.
 #[must_use]
 pub fn fewest(limits: &Limits, chunks: &[usize], fails: f64) -> f64 {
     let tables = Tables::new(limits, chunks);
@@ -83,7 +84,7 @@ pub fn fewest(limits: &Limits, chunks: &[usize], fails: f64) -> f64 {
         let least = tables.least(price);
         (least - price * fails * chunks.len() as f64) / all
     };
-    // It rises with the price up to the best one, then it falls.
+    // The value rises with the price up to the best one, then falls.
     let (mut low, mut high) = (-2.0_f64, 14.0_f64);
     for _ in 0..STEPS {
         let third = (high - low) / 3.0;
@@ -96,14 +97,15 @@ pub fn fewest(limits: &Limits, chunks: &[usize], fails: f64) -> f64 {
     worth(f64::midpoint(low, high).exp())
 }
 
-/// The thirds of the range of prices that are cut off.
+/// Number of steps that each cut a third off the range of prices.
 const STEPS: usize = 32;
 
-/// Chances that do not depend on the price.
+/// Probabilities that do not depend on the price.
 struct Tables<'a> {
     limits: &'a Limits,
     chunks: &'a [usize],
-    /// From the usual state on, then behind a received and behind a lost packet.
+    /// Starting from the stationary state; after a received packet, and after a
+    /// lost one.
     usual: Vec<Fates>,
     behind: [Vec<Fates>; 2],
 }
@@ -121,10 +123,11 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// What all frames cost, one of each length, with this price for a failure.
+    /// Minimum cost of all frames, one of each length, at this price of a
+    /// failure.
     fn least(&self, price: f64) -> f64 {
         let longest = self.chunks.iter().copied().max().unwrap_or(0);
-        // What it costs from here on, by how many are missing and the state.
+        // Cost from here on, by number of missing packets and state.
         let mut costs = vec![[price; 2]; longest + 1];
         costs[0] = [0.0; 2];
         for round in 0..self.limits.rounds {
@@ -135,7 +138,8 @@ impl<'a> Tables<'a> {
                     if first {
                         [0, 1].map(|state| self.send(missing, &self.behind[state], &costs, price))
                     } else {
-                        // The next frame has passed since the answer before.
+                        // The next frame has passed since the previous answer, so
+                        // the state is stationary again.
                         [self.send(missing, &self.usual, &costs, price); 2]
                     }
                 })
@@ -149,7 +153,7 @@ impl<'a> Tables<'a> {
         frames.sum()
     }
 
-    /// The least cost where this many are missing.
+    /// Minimum cost if `missing` packets are missing.
     fn send(&self, missing: usize, fates: &[Fates], costs: &[[f64; 2]], price: f64) -> f64 {
         if missing == 0 {
             return 0.0;
@@ -163,12 +167,12 @@ impl<'a> Tables<'a> {
             });
             packets as f64 + rest.sum::<f64>()
         };
-        // Sending nothing is of use where the frame is given up.
+        // Sending nothing pays if the frame is given up.
         counts.map(cost).fold(price, f64::min)
     }
 
-    /// The least cost of one of `span` frames that share their parity, without
-    /// feedback and with each packet lost by itself.
+    /// Minimum cost of each of `span` frames that share their parity, without
+    /// feedback and with independent loss.
     fn send_block(&self, chunks: usize, span: usize, price: f64) -> f64 {
         let lost = |packets: usize, lost: usize| {
             let fate = self.usual[packets].get(lost);
@@ -177,7 +181,8 @@ impl<'a> Tables<'a> {
         let whole = lost(chunks, 0);
         let costs = (0..=self.limits.beyond).map(|parity| {
             let packets = chunks * span + parity;
-            // More are lost than can be, and one of the frame's own is.
+            // Probability that more packets are lost than parity can replace, and
+            // at least one of them belongs to the frame.
             let fails: f64 = (parity + 1..=packets)
                 .map(|many| lost(packets, many) - whole * lost(packets - chunks, many))
                 .sum();
@@ -187,9 +192,9 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The same for one frame of a few chunks by trying everything: each policy that
-/// looks at the fate of every packet, and each pattern of losses. What several
-/// policies reach in turn lies on the lines between them.
+/// The same for a frame of a few chunks by exhaustive search over all policies
+/// that know the fate of every packet, and all patterns of loss. Mixtures of
+/// policies lie on the lines between them.
 #[must_use]
 pub fn fewest_of_all(limits: &Limits, chunks: usize, fails: f64) -> f64 {
     let all = frontier(limits, chunks, None, limits.rounds, true);
@@ -209,7 +214,7 @@ pub fn fewest_of_all(limits: &Limits, chunks: usize, fails: f64) -> f64 {
     best / chunks as f64
 }
 
-/// What can be reached: packets, and the chance to fail.
+/// Attainable pairs of packets and failure probability.
 fn frontier(
     limits: &Limits,
     missing: usize,
@@ -245,7 +250,7 @@ fn frontier(
     hull(reached)
 }
 
-/// The chance of a pattern of losses, and the fate of the last packet.
+/// Probability of a pattern of losses, and whether the last packet is lost.
 fn chance(chain: Chain, pattern: u32, packets: usize, last: Option<bool>) -> (f64, Option<bool>) {
     let (mut chance, mut last) = (1.0, last);
     for at in 0..packets {
@@ -261,7 +266,7 @@ fn chance(chain: Chain, pattern: u32, packets: usize, last: Option<bool>) -> (f6
     (chance, last)
 }
 
-/// Those that no mixture of others is better than.
+/// The points that no mixture of others improves on.
 fn hull(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut hull: Vec<(f64, f64)> = Vec::new();
@@ -280,7 +285,7 @@ fn hull(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     hull
 }
 
-/// The lengths of frames that stand for those from `least` to `most`.
+/// Frame lengths that represent the range from `least` to `most`.
 #[must_use]
 pub fn lengths(least: usize, most: usize) -> Vec<usize> {
     let steps = (most - least).min(MAX_LENGTHS - 1);

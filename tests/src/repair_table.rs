@@ -1,5 +1,5 @@
-//! How many frames come through whole, and for how many bytes: by loss, repair
-//! and size of the frames, in virtual time.
+//! The repair table: frames that arrive whole and the bytes sent for them, by
+//! loss, repair and frame size, in virtual time.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use framegram_lab::impair::{GilbertElliott, Impairment};
 use crate::pair::{Scenario, Waiting, run_through};
 use crate::repair_bound::{Chain, Limits, fewest, lengths};
 
-/// What is lost, and what is done about it.
+/// The loss on the path, and the conditions of repair.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// In words.
+    /// Description of the row.
     pub name: &'static str,
-    /// Share of datagrams lost in each direction, each by itself.
+    /// Share of datagrams lost in each direction, independently.
     loss: f64,
-    /// Loss in bursts of five on average instead.
+    /// Whether loss comes in bursts of five on average instead.
     bursts: bool,
-    /// Round-trip time; `None` where nothing goes back.
+    /// Round-trip time; `None` without feedback.
     rtt: Option<Duration>,
-    /// Frames of the first moments are not counted.
+    /// Initial time whose frames do not count.
     warm_up: Duration,
-    /// Whether the programs wait for their turn as they do on a busy machine.
+    /// Whether the programs wait for the processor as on a busy machine.
     busy: bool,
 }
 
-/// What the programs do at 10 % loss where they wait for their turn.
+/// 10 % loss with programs that wait for the processor.
 pub const BUSY: Row = Row {
     busy: true,
     ..row("10 % random; turns waited for", 0.1, 20)
@@ -59,46 +59,46 @@ pub const ROWS: [Row; 7] = [
     row("20 % random; RTT 20 ms", 0.2, 20),
 ];
 
-/// Sizes of frames: the least and the most chunks.
+/// Frame sizes: smallest and largest number of chunks.
 pub const SIZES: [(usize, usize); 6] = [(100, 200), (25, 40), (10, 10), (1, 1), (2, 2), (3, 3)];
 
-/// Loss in bursts.
+/// Bursts of loss.
 const BURSTS: Chain = Chain {
     fail: 0.0105,
     recover: 0.2,
 };
 
-/// Frames of up to so many chunks are sent over a chain that steps with time.
+/// For frames of up to this many chunks, the chain steps with time.
 const SMALL: usize = 10;
 
-/// What came of a row and a size.
+/// Results for a row and a size.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cell {
     /// Frames sent after the warm-up.
     pub frames: u64,
-    /// Of these, shown whole.
+    /// Of these, frames shown whole.
     pub intact: u64,
     /// UDP payload from sender to viewer.
     pub bytes: u64,
-    /// Bytes of the JPEGs.
+    /// JPEG bytes.
     pub jpeg: u64,
 }
 
 impl Cell {
-    /// Share of the frames that came through whole, in percent.
+    /// Share of frames that arrived whole, in percent.
     #[must_use]
     pub fn percent(&self) -> f64 {
         self.intact as f64 * 100.0 / self.frames.max(1) as f64
     }
 
-    /// Bytes sent for each byte of JPEG.
+    /// Bytes sent per byte of JPEG.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.bytes as f64 / self.jpeg.max(1) as f64
     }
 }
 
-/// Sends `frames` frames (and those of the warm-up) for each of the seeds.
+/// Sends `frames` frames, plus those of the warm-up, for each seed.
 #[must_use]
 pub fn measure(
     row: &Row,
@@ -140,8 +140,8 @@ pub fn measure(
     cell
 }
 
-/// A row as text: frames whole in percent, bytes sent for each byte of JPEG, the
-/// fewest that reach as many frames whole, and what the bytes are of these.
+/// Formats a row: whole frames in percent, bytes sent per byte of JPEG, the lower
+/// bound for that share of whole frames, and the ratio to it.
 #[must_use]
 pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
@@ -156,8 +156,8 @@ pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     line
 }
 
-/// A row in numbers that are compared exactly: frames whole and frames, bytes
-/// sent and bytes of JPEG.
+/// Formats a row as exact numbers: whole frames and all frames, bytes sent and
+/// JPEG bytes.
 #[must_use]
 pub fn exact(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
@@ -170,14 +170,14 @@ pub fn exact(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
 }
 
 impl Row {
-    /// What the path does to datagrams from sender to viewer, and back, for
-    /// frames of up to this many chunks.
+    /// Impairments from sender to viewer and back, for frames of up to this many
+    /// chunks.
     pub fn path(&self, chunks: usize, rng: &mut Rng) -> (Impairment, Impairment) {
         let chain = GilbertElliott {
             p: BURSTS.fail,
             r: BURSTS.recover,
-            // A chain that steps with the packets would keep small frames,
-            // which are few packets a second, in one burst for many frames.
+            // A chain that steps with packets would keep small frames in one
+            // burst for many frames, because they are few packets per second.
             step: (chunks <= SMALL).then_some(Duration::from_millis(1)),
         };
         let link = Impairment {
@@ -200,13 +200,13 @@ impl Row {
         (forward, backward)
     }
 
-    /// The most frames that real programs may miss of a few hundred.
+    /// Maximum number of frames that real programs may miss out of a few hundred.
     #[must_use]
     pub fn missed_at_most(&self) -> usize {
         if self.loss < 0.2 { 1 } else { 3 }
     }
 
-    /// The fewest bytes for each byte of JPEG, where this share of the frames may
+    /// Lower bound on the bytes per byte of JPEG, if this share of the frames may
     /// fail.
     #[must_use]
     pub fn bound(&self, size: (usize, usize), fails: f64) -> f64 {
@@ -219,7 +219,7 @@ impl Row {
         } else {
             Chain::independent(self.loss)
         };
-        // The last answer leaves before what it would answer is too late.
+        // The last answer must be requested one RTT before the deadline.
         let rounds = self
             .rtt
             .map_or(0, |rtt| (delay.as_micros() - 1) / rtt.as_micros());
@@ -232,13 +232,14 @@ impl Row {
         };
         let mut chunks = lengths(size.0, size.1);
         if self.bursts && size.1 <= SMALL {
-            // All packets of one moment share their fate, and none of the next.
+            // All packets of one sending share their fate, and later ones are
+            // independent.
             limits.chain = Chain::independent(chain.loss());
             chunks = vec![1];
         }
         let capacity = chunk_capacity(DEFAULT_DATAGRAM) as f64;
         let mean = f64::midpoint(size.0 as f64, size.1 as f64);
-        // A frame's last chunk is a sixteenth short on average.
+        // The last chunk of a frame is a sixteenth short on average.
         let headers = mean * (HEADER + CHUNK_BODY) as f64;
         let jpeg = (mean - 1.0 / 16.0) * capacity;
         fewest(&limits, &chunks, fails) * (jpeg + headers) / jpeg

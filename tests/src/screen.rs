@@ -1,5 +1,5 @@
-//! A virtual screen, and what a person does before it: look, press keys, resize
-//! and close windows.
+//! A virtual screen, and the actions of a user: look, press keys, resize and
+//! close windows.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -19,10 +19,10 @@ use x11rb::wrapper::ConnectionExt as _;
 
 use crate::program::until;
 
-/// Pixels of a screen, unless said otherwise.
+/// Default size of a screen in pixels.
 pub const SIZE: (u16, u16) = (1_280, 800);
 
-/// An X server without a screen of glass, and without a window manager.
+/// A headless X server without a window manager.
 #[derive(Debug)]
 pub struct Screen {
     server: Child,
@@ -32,19 +32,19 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Starts one.
+    /// Starts a screen.
     ///
     /// # Panics
-    /// Where Xvfb is missing or does not start.
+    /// If Xvfb is missing or does not start.
     #[must_use]
     pub fn new() -> Self {
         Self::sized(SIZE.0, SIZE.1)
     }
 
-    /// Starts one of another size in pixels.
+    /// Starts a screen of this size in pixels.
     ///
     /// # Panics
-    /// Where Xvfb is missing or does not start.
+    /// If Xvfb is missing or does not start.
     #[must_use]
     pub fn sized(width: u16, height: u16) -> Self {
         let mut server = Command::new("Xvfb")
@@ -68,16 +68,16 @@ impl Screen {
         }
     }
 
-    /// What `DISPLAY` has to be.
+    /// The value of `DISPLAY`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Waits for a window whose title has `part`.
+    /// Waits for a window whose title contains `part`.
     ///
     /// # Panics
-    /// When the deadline has passed.
+    /// If the deadline passes.
     #[must_use]
     pub fn window(&self, part: &str) -> Window {
         until(&format!("a window titled {part:?}"), || {
@@ -87,7 +87,7 @@ impl Screen {
         })
     }
 
-    /// Whether the window is still there.
+    /// Whether the window exists.
     #[must_use]
     pub fn has(&self, window: Window) -> bool {
         self.size(window).is_some()
@@ -111,14 +111,14 @@ impl Screen {
         title.unwrap_or_default()
     }
 
-    /// Width and height of a window; `None` where it is gone.
+    /// Width and height of a window; `None` if it is gone.
     #[must_use]
     pub fn size(&self, window: Window) -> Option<(u16, u16)> {
         let geometry = self.connection.get_geometry(window).ok()?.reply().ok()?;
         Some((geometry.width, geometry.height))
     }
 
-    /// What is seen of a window; `None` where it is gone.
+    /// The visible content of a window; `None` if it is gone.
     #[must_use]
     pub fn look(&self, window: Window) -> Option<RgbImage> {
         let (width, height) = self.size(window)?;
@@ -135,10 +135,10 @@ impl Screen {
         RgbImage::from_raw(width.into(), height.into(), rgb)
     }
 
-    /// Gives a window the keyboard.
+    /// Gives a window the keyboard focus.
     ///
     /// # Panics
-    /// Where the X server is gone.
+    /// If the X server is gone.
     pub fn focus(&self, window: Window) {
         let connection = &self.connection;
         connection
@@ -147,10 +147,10 @@ impl Screen {
         connection.sync().expect("connected");
     }
 
-    /// Presses and releases a key, named by what it writes (`q`, ` `).
+    /// Presses and releases a key, identified by its character (`q`, ` `).
     ///
     /// # Panics
-    /// Where the keyboard lacks it.
+    /// If the keyboard has no such key.
     pub fn press(&self, window: Window, key: char) {
         self.press_code(window, u32::from(key));
     }
@@ -158,7 +158,7 @@ impl Screen {
     /// Presses and releases Esc.
     ///
     /// # Panics
-    /// Where the keyboard lacks it.
+    /// If the keyboard has no such key.
     pub fn press_escape(&self, window: Window) {
         self.press_code(window, 0xFF1B);
     }
@@ -185,10 +185,10 @@ impl Screen {
         }
     }
 
-    /// Presses the left button of the mouse at a place of a window, or lets it go.
+    /// Presses or releases the left mouse button at a position in a window.
     ///
     /// # Panics
-    /// Where the X server is gone.
+    /// If the X server is gone.
     pub fn mouse(&self, window: Window, place: (i16, i16), pressed: bool) {
         let place = self.point(window, place);
         let button = if pressed {
@@ -199,10 +199,11 @@ impl Screen {
         self.fake(button, 1, place);
     }
 
-    /// Moves the mouse to a place of a window; where that is on the screen.
+    /// Moves the mouse to a position in a window. Returns the position on the
+    /// screen.
     ///
     /// # Panics
-    /// Where the X server is gone.
+    /// If the X server is gone.
     pub fn point(&self, window: Window, (x, y): (i16, i16)) -> (i16, i16) {
         let place = self
             .connection
@@ -223,11 +224,11 @@ impl Screen {
         self.connection.sync().expect("connected");
     }
 
-    /// Gives a window another size, and puts it into the screen's corner: what
-    /// is beyond the screen cannot be looked at.
+    /// Resizes a window and moves it to the corner of the screen, because what is
+    /// outside of the screen cannot be captured.
     ///
     /// # Panics
-    /// Where the X server is gone.
+    /// If the X server is gone.
     pub fn resize(&self, window: Window, width: u32, height: u32) {
         let size = ConfigureWindowAux::new()
             .x(0)
@@ -240,10 +241,10 @@ impl Screen {
         self.connection.sync().expect("connected");
     }
 
-    /// Asks a window to close, as the cross in its corner does.
+    /// Asks a window to close, like its close button.
     ///
     /// # Panics
-    /// Where the X server is gone.
+    /// If the X server is gone.
     pub fn close(&self, window: Window) {
         let atom = |name: &[u8]| {
             let cookie = self.connection.intern_atom(false, name).expect("connected");
@@ -259,7 +260,7 @@ impl Screen {
 }
 
 impl Screen {
-    /// Keeps what is seen, where a test has failed.
+    /// Saves a screenshot after a failed test.
     pub(crate) fn keep(&self) {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if std::thread::panicking()

@@ -1,4 +1,4 @@
-//! The last row of the table of repair: no parity, no requests, slices alone.
+//! The last row of the repair table: no parity, no requests, only slices.
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
@@ -13,16 +13,16 @@ use framegram_send::source::{Content, Pattern};
 
 use crate::pair::{Scenario, run_through};
 
-/// Pictures whose frames are of some 140, 30 and 10 chunks.
+/// Picture sizes whose frames have about 140, 30 and 10 chunks.
 pub const SIZES: [(usize, usize); 3] = [(1600, 900), (704, 416), (384, 224)];
 
-/// So many pictures in turn.
+/// Number of pictures, sent cyclically.
 const PICTURES: u64 = 60;
 
-/// The share of datagrams that is lost.
+/// Share of lost datagrams.
 const LOSS: f64 = 0.05;
 
-/// What came of a size.
+/// Results for a size.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slices {
     /// Frames sent.
@@ -31,38 +31,38 @@ pub struct Slices {
     pub nothing: u64,
     /// Frames shown.
     pub shown: u64,
-    /// The share of the picture that was fresh, summed over those.
+    /// Share of the picture that was fresh, summed over frames shown.
     pub fresh: f64,
     /// UDP payload from sender to viewer.
     pub bytes: u64,
-    /// Bytes of the JPEGs.
+    /// JPEG bytes.
     pub jpeg: u64,
 }
 
 impl Slices {
-    /// Frames shown of those of which anything arrived, in percent.
+    /// Frames shown of those of which something arrived, in percent.
     #[must_use]
     pub fn percent(&self) -> f64 {
         self.shown as f64 * 100.0 / (self.frames - self.nothing).max(1) as f64
     }
 
-    /// How much of the picture was fresh on average, in percent.
+    /// Mean share of the picture that was fresh, in percent.
     #[must_use]
     pub fn percent_fresh(&self) -> f64 {
         self.fresh * 100.0 / self.shown.max(1) as f64
     }
 
-    /// Bytes sent for each byte of JPEG.
+    /// Bytes sent per byte of JPEG.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.bytes as f64 / self.jpeg.max(1) as f64
     }
 }
 
-/// Sends `frames` frames of a size for each of the seeds.
+/// Sends `frames` frames of a size for each seed.
 ///
 /// # Errors
-/// Where the size is none.
+/// If the size is invalid.
 pub fn measure(
     (width, height): (usize, usize),
     frames: usize,
@@ -116,7 +116,7 @@ fn jpegs(width: usize, height: usize) -> Result<Vec<Bytes>> {
         slices: Some(DEFAULT_DATAGRAM),
         ..Settings::default()
     })?;
-    // The first frames settle how far restart markers are apart.
+    // During the first frames, the encoder adapts the restart interval.
     let pictures = (0..2 * PICTURES).map(|number| {
         let encoded = encoder.encode(&Content::Image(pattern.picture(number)?))?;
         Ok(encoded.jpeg)

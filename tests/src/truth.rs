@@ -1,5 +1,5 @@
-//! What truly became of the packets of a stream, from what a link delivered
-//! while the viewer followed it.
+//! What really happened to the packets of a stream, recorded from what the link
+//! delivered while the viewer followed the stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,42 +9,43 @@ use framegram_common::wire::native::{Channel, HEADER, Packet, WireHeader};
 /// A packet of one stream: its channel and number.
 pub type Key = (Channel, u64);
 
-/// What truly became of the packets of one stream.
+/// What really happened to the packets of one stream.
 #[derive(Debug, Default)]
 pub struct Truth {
-    /// The stream's number.
+    /// Stream number.
     pub stream: u64,
-    /// Whether the viewer came to follow it.
+    /// Whether the viewer ever followed the stream.
     pub followed: bool,
-    /// Whether something of it came before the viewer followed it, or listened.
+    /// Whether something of it arrived before the viewer followed it or listened.
     pub missed: bool,
-    /// Datagrams that came before any media, while the viewer was free to follow
-    /// the stream: they are of it, if it comes to that.
+    /// Datagrams that arrived before any media while no stream was followed. They
+    /// count if the viewer follows this stream.
     pub held: Vec<Vec<u8>>,
-    /// One above the highest packet of each channel that came before.
+    /// For each channel, one above the highest packet number that arrived before
+    /// following.
     pub passed: [u64; 3],
-    /// Intact copies that arrived, in the order of arrival.
+    /// Intact copies that arrived, in order of arrival.
     pub arrived: Vec<Key>,
     /// Corrupt datagrams that arrived while the viewer followed the stream.
     pub corrupt: u64,
     /// Packets of which a copy was dropped in the viewer's socket buffer, with
-    /// how many had `arrived` before.
+    /// the number of packets in `arrived` at that time.
     pub dropped: BTreeMap<Key, usize>,
-    /// Every packet that was sent: its frame and chunk, where it is one.
+    /// Every packet sent, with frame and chunk if it carries one.
     pub sent: BTreeMap<Key, Option<(u32, u16)>>,
-    /// How many chunks each frame has of which one was sent.
+    /// Number of chunks of each frame of which one was sent.
     pub chunks: BTreeMap<u32, usize>,
     /// UDP payload sent.
     pub bytes: u64,
-    /// Counts of each channel in the first totals that arrived.
+    /// Packet counts by channel in the first sender report that arrived.
     pub first_totals: Option<[u64; 3]>,
-    /// The newest totals that arrived: packets of the control channel, packets
-    /// of each channel, and frames sent.
+    /// The newest sender report that arrived: number of control packets, packets
+    /// by channel, and frames sent.
     pub totals: Option<(u64, [u64; 3], u64)>,
 }
 
 impl Truth {
-    /// Nothing was sent of this stream.
+    /// A stream of which nothing has been sent.
     #[must_use]
     pub fn new(stream: u64) -> Self {
         Self {
@@ -53,10 +54,10 @@ impl Truth {
         }
     }
 
-    /// Notes a datagram that was sent.
+    /// Records a datagram that was sent.
     ///
     /// # Panics
-    /// Where it cannot be decoded, or its number was sent before.
+    /// If it cannot be decoded, or its number was used before.
     pub fn record_sent(&mut self, datagram: &[u8]) {
         let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
         let chunk = match packet {
@@ -71,7 +72,8 @@ impl Truth {
         assert_eq!(before, None, "a packet number comes once");
     }
 
-    /// Notes a datagram of this stream that the viewer's socket had no room for.
+    /// Records a datagram of this stream that was dropped in the viewer's socket
+    /// buffer.
     pub fn record_dropped(&mut self, datagram: &[u8]) {
         let (header, _) = read(datagram);
         let key = key(&header);
@@ -79,15 +81,15 @@ impl Truth {
     }
 
     /// Keeps a datagram of this stream that arrived before any media. A corrupt
-    /// one is of no stream yet.
+    /// datagram belongs to no stream yet.
     pub fn hold(&mut self, datagram: &[u8]) {
         if !read(datagram).1 {
             self.held.push(datagram.to_vec());
         }
     }
 
-    /// Notes a datagram of this stream that arrived; `followed` says whether
-    /// the viewer follows the stream by now.
+    /// Records a datagram of this stream that arrived. `followed` tells whether
+    /// the viewer now follows the stream.
     pub fn record_arrived(&mut self, datagram: &[u8], followed: bool) {
         for held in std::mem::take(&mut self.held) {
             if !followed {
@@ -108,8 +110,8 @@ impl Truth {
         }
     }
 
-    /// Notes a datagram that the viewer heard before it followed the stream:
-    /// what it overtook was sent before the viewer joined, too.
+    /// Records a datagram that arrived before the viewer followed the stream.
+    /// Packets that it overtook were sent before joining, too.
     pub fn record_passed(&mut self, datagram: &[u8]) {
         let (header, corrupt) = read(datagram);
         if !corrupt {
@@ -137,7 +139,7 @@ impl Truth {
         self.arrived.iter().copied().collect()
     }
 
-    /// How many packets came after one with a higher number.
+    /// Number of packets that arrived after one with a higher number.
     #[must_use]
     pub fn reordered(&self) -> u64 {
         let (mut highest, mut seen, mut reordered) = (BTreeMap::new(), BTreeSet::new(), 0);
@@ -149,15 +151,15 @@ impl Truth {
         reordered
     }
 
-    /// Whether the viewer heard the stream from its start and knows it: the
-    /// sender's totals tell.
+    /// Whether the viewer listened from the start of the stream and knows it from
+    /// a sender report.
     #[must_use]
     pub fn from_start(&self) -> bool {
         !self.missed && self.totals.is_some()
     }
 
-    /// Every packet from the first received (or from the stream's start, where
-    /// the viewer listened then) to what the newest totals received say.
+    /// Every packet from the first one received (or from the start of the stream,
+    /// if the viewer listened then) to the last one in the newest sender report.
     #[must_use]
     pub fn accountable(&self) -> BTreeSet<Key> {
         let arrived = self.received();
@@ -182,11 +184,11 @@ impl Truth {
     }
 }
 
-/// The header of a datagram that arrived, and whether it is corrupt: whether one
-/// of its bits was flipped.
+/// The header of a datagram that arrived, and whether the datagram is corrupt
+/// (one bit flipped).
 ///
 /// # Panics
-/// Where more than a bit is wrong.
+/// If more than one bit is wrong.
 #[must_use]
 pub fn read(datagram: &[u8]) -> (WireHeader, bool) {
     if let Ok((header, _)) = Packet::decode(datagram) {

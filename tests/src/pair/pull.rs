@@ -1,23 +1,23 @@
-//! A viewer that asks for its stream.
+//! A viewer that connects to the sender.
 
 use std::net::SocketAddr;
 
 use framegram_common::sender::AcceptorConfig;
 use framegram_common::wire::native::Packet;
 
-/// How the sender admits it.
+/// The sender's settings for viewers that connect.
 pub(super) const ACCEPTOR: AcceptorConfig = AcceptorConfig {
     secret: (1, 2),
     max_peers: 16,
 };
 
-/// Where the viewer is.
+/// The viewer's address.
 pub(super) fn viewer() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 2], 50_000))
 }
 
-/// Whether a datagram of the sender is one of the handshake, which is no part of
-/// its stream.
+/// Whether a datagram of the sender belongs to the handshake, which is not part
+/// of the stream.
 pub(super) fn is_handshake(datagram: &[u8]) -> bool {
     matches!(
         Packet::decode(datagram),

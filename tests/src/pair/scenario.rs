@@ -1,4 +1,4 @@
-//! What a run of the pair is made of.
+//! The parameters of a run.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,47 +8,47 @@ use framegram_lab::impair::Impairment;
 
 use super::Waiting;
 
-/// What a run is made of.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The sender's settings.
     pub transmitter: sender::Config,
     /// The viewer's settings.
     pub receiver: receiver::Config,
-    /// What happens to datagrams from sender to viewer.
+    /// Impairment from sender to viewer.
     pub forward: Impairment,
-    /// What happens to datagrams from viewer to sender.
+    /// Impairment from viewer to sender.
     pub backward: Impairment,
-    /// Time from frame to frame.
+    /// Frame interval.
     pub interval: Duration,
-    /// What is added to it after each frame in turn, over and over: a source
-    /// that hesitates.
+    /// Additions to the frame interval, used cyclically: a source with irregular
+    /// timing.
     pub hesitations: Vec<Duration>,
-    /// When the viewer begins to listen.
+    /// When the viewer starts to listen.
     pub join: Duration,
-    /// The sender's lives, one after another; none is one that sends all
-    /// frames and says bye.
+    /// The lives of the sender. Without any, it sends all frames and says bye.
     pub lives: Vec<Life>,
-    /// From when on nothing of the sender arrives.
+    /// Time from which on nothing from the sender arrives.
     pub cut: Option<Duration>,
-    /// When nothing arrives that is sent meanwhile, in either direction.
+    /// Periods in which everything sent is lost, in both directions.
     pub outages: Vec<Range<Duration>>,
-    /// Whether the viewer asks for the stream, which does not come unasked.
+    /// Whether the viewer connects to the sender.
     pub pull: bool,
-    /// When the viewer does not look into its socket.
+    /// Periods in which the viewer does not read its socket.
     pub stalls: Vec<Range<Duration>>,
-    /// How many datagrams the socket's buffer holds meanwhile.
+    /// Number of datagrams that the socket buffer holds meanwhile.
     pub buffer: usize,
-    /// How long the programs wait for their turn.
+    /// How long the programs wait for the processor.
     pub waits: Waiting,
 }
 
-/// One life of the sender: another one is a restart, and another stream.
+/// One life of the sender. Each further one is a restart with another stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
-    /// How many frames it sends at most.
+    /// Maximum number of frames.
     pub frames: usize,
-    /// Whether it says bye, or is killed so long after its last frame.
+    /// Time from the last frame until the sender is killed; `None` if it says
+    /// bye.
     pub killed_after: Option<Duration>,
     /// Time until the next life begins.
     pub pause: Duration,

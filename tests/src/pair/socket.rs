@@ -1,11 +1,11 @@
-//! The viewer's socket: a buffer with room for so much while the viewer does
-//! not look, and a count of what the buffer had no room for.
+//! The viewer's socket: a bounded buffer for datagrams while the viewer does not
+//! read, and a count of drops.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The socket of a viewer that stalls at times.
+/// The socket of a viewer that sometimes stalls.
 #[derive(Debug)]
 pub(super) struct Socket {
     stalls: Vec<Range<Duration>>,
@@ -15,19 +15,20 @@ pub(super) struct Socket {
     dropped: u64,
 }
 
-/// A datagram that reached the system.
+/// A datagram that reached the socket.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) datagram: Vec<u8>,
     pub(super) arrival: Duration,
-    /// How many had been dropped by then.
+    /// Number of datagrams dropped by then.
     pub(super) dropped: u64,
-    /// Whether there was no room for it.
+    /// Whether it was dropped for lack of room.
     pub(super) no_room: bool,
 }
 
 impl Socket {
-    /// With room for this many datagrams, and a viewer that stalls then.
+    /// A socket with room for `room` datagrams. The viewer does not read during
+    /// `stalls`.
     pub(super) fn new(stalls: Vec<Range<Duration>>, room: usize) -> Self {
         Self {
             stalls,
@@ -38,13 +39,13 @@ impl Socket {
         }
     }
 
-    /// Until when the viewer does not look.
+    /// When the current stall ends.
     pub(super) fn stalled_until(&self, now: Duration) -> Option<Duration> {
         let stall = self.stalls.iter().find(|stall| stall.contains(&now))?;
         Some(stall.end)
     }
 
-    /// Queues a datagram, if there is room.
+    /// Queues a datagram if there is room.
     pub(super) fn put(&mut self, datagram: Vec<u8>, now: Duration) {
         let no_room = self.stalled_until(now).is_some() && self.waiting_intact >= self.room;
         self.dropped += u64::from(no_room);
@@ -57,12 +58,12 @@ impl Socket {
         });
     }
 
-    /// When the first that waits reached the system.
+    /// Arrival of the oldest queued datagram.
     pub(super) fn first(&self) -> Option<Duration> {
         self.waiting.front().map(|queued| queued.arrival)
     }
 
-    /// What reached the system next, once the viewer looks.
+    /// Takes the next datagram, unless the viewer stalls.
     pub(super) fn take(&mut self, now: Duration) -> Option<Queued> {
         if self.stalled_until(now).is_some() {
             return None;
@@ -72,7 +73,7 @@ impl Socket {
         Some(queued)
     }
 
-    /// How many were dropped by now.
+    /// Number of datagrams dropped so far.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }

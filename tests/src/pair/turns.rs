@@ -1,26 +1,25 @@
-//! Programs that wait for their turn: what is due now is done a little later.
+//! Programs that wait for the processor: what is due is done slightly later.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// How long each of the programs waits for its turn.
+/// How long each program waits for the processor.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Waiting {
     /// The sender.
     pub sender: Waits,
-    /// What stands for the path between them, as a relay does.
+    /// The path, as simulated by a relay.
     pub path: Waits,
     /// The viewer.
     pub viewer: Waits,
 }
 
 impl Waiting {
-    /// As measured with sender, relay and viewer at normal priority, 1080p at
-    /// 30 frames per second, on two cores that had other things to do: from a
-    /// request's arrival to the answer's departure, from when a datagram is due
-    /// to its leaving the relay, and from what a request is about to the
-    /// request's departure.
+    /// Measured with sender, relay and viewer at normal priority, 1080p at 30
+    /// frames per second, on two busy cores. Sender: from the arrival of a NACK
+    /// to the departure of the answer. Relay: from when a datagram is due until
+    /// it leaves. Viewer: from the event that a NACK reports to its departure.
     pub const MEASURED: Self = Self {
         sender: Waits(&[
             (0.5, Duration::from_micros(110)),
@@ -46,9 +45,8 @@ impl Waiting {
     };
 }
 
-/// How long a program waits for its turn once it has something to do: the
-/// waits at some shares of all of them, the least first; in between they grow
-/// evenly.
+/// Distribution of the wait of a program that has something to do: quantiles in
+/// ascending order, interpolated linearly.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Waits(pub &'static [(f64, Duration)]);
 
@@ -73,12 +71,12 @@ impl Waits {
     }
 }
 
-/// One program's turns.
+/// The turns of one program.
 #[derive(Debug)]
 pub(super) struct Turns {
     waits: Waits,
     rng: Rng,
-    /// When it gets its turn, where it has something to do.
+    /// When its next turn is, if it has something to do.
     next: Option<Duration>,
 }
 
@@ -91,8 +89,8 @@ impl Turns {
         }
     }
 
-    /// Whether it is the program's turn, where it has had something to do
-    /// since `due`. One that never waits always has its turn.
+    /// Whether it is the program's turn at `now`; it has had something to do
+    /// since `due`. A program that never waits always has its turn.
     pub(super) fn takes(&mut self, due: Option<Duration>, now: Duration) -> bool {
         if self.waits.is_none() {
             return true;
@@ -107,7 +105,7 @@ impl Turns {
         takes
     }
 
-    /// When it does something next, where it has something to do at `due`.
+    /// When the program acts next, if it has something to do at `due`.
     pub(super) fn next(&self, due: Option<Duration>) -> Option<Duration> {
         self.next.or(due)
     }
