@@ -1,4 +1,4 @@
-//! One frame into equal chunks.
+//! Cuts a frame into chunks of equal size.
 
 use std::time::Duration;
 
@@ -11,35 +11,35 @@ use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CutError {
-    /// It is empty or too long.
+    /// The frame is empty or too long.
     #[error(transparent)]
     Size(#[from] FrameSizeError),
-    /// No such datagrams are sent.
-    #[error("datagrams of {0} bytes are not sent: {MIN_DATAGRAM} to {MAX_DATAGRAM} are")]
+    /// The datagram size is out of range.
+    #[error("datagrams cannot have {0} bytes, only {MIN_DATAGRAM} to {MAX_DATAGRAM}")]
     Datagram(usize),
 }
 
-/// A frame and how it is cut. The chunks are as equal as can be, so that
-/// parity over them carries no padding worth speaking of.
+/// A frame cut into chunks. Their sizes differ as little as possible, so that
+/// parity over them needs almost no padding.
 #[derive(Clone, Debug)]
 pub struct ChunkedFrame {
     frame: Frame,
     crc: u32,
     size: usize,
     tables: u16,
-    /// Where each restart slice begins in the JPEG.
+    /// Offset of each slice in the JPEG.
     slices: Vec<u32>,
 }
 
 impl ChunkedFrame {
-    /// Cuts `frame` so that each chunk, and parity over up to
-    /// [`BLOCK_FRAMES`] such frames, fits a datagram of `datagram` bytes.
-    /// `tables` and `slices` are the set that decodes it and where its restart
-    /// slices begin: 0 and empty where it has none.
+    /// Cuts `frame` so that each chunk, and parity over up to [`BLOCK_FRAMES`]
+    /// such frames, fits a datagram of `datagram` bytes. `tables` is the number
+    /// of the table set that decodes the frame, 0 if there is none. `slices` has
+    /// the offset of each slice, and is empty for a JPEG without restart markers.
     ///
     /// # Errors
-    /// Where the frame is empty or longer than [`MAX_FRAME_BYTES`], or
-    /// `datagram` is not in [`MIN_DATAGRAM`] to [`MAX_DATAGRAM`].
+    /// If the frame is empty or longer than [`MAX_FRAME_BYTES`], or `datagram` is
+    /// not between [`MIN_DATAGRAM`] and [`MAX_DATAGRAM`].
     pub fn new(
         frame: Frame,
         datagram: usize,
@@ -63,34 +63,34 @@ impl ChunkedFrame {
         })
     }
 
-    /// The frame's number.
+    /// The frame number.
     #[must_use]
     pub fn number(&self) -> FrameNumber {
         self.frame.number
     }
 
-    /// The frame's length in bytes, at least 1.
+    /// The length of the frame in bytes, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "none is empty")]
     #[must_use]
     pub fn len(&self) -> usize {
         self.frame.jpeg.len()
     }
 
-    /// When the picture was taken.
+    /// The capture time.
     #[must_use]
     pub fn captured(&self) -> Duration {
         self.frame.captured
     }
 
-    /// How many chunks there are: 1 to
+    /// Number of chunks, from 1 to
     /// [`MAX_CHUNKS`](crate::wire::native::MAX_CHUNKS).
     #[must_use]
     pub fn count(&self) -> usize {
         self.len().div_ceil(self.size)
     }
 
-    /// Bytes of every chunk but the last: what 16 bits hold, since it fits a
-    /// datagram.
+    /// Length of every chunk but the last, in bytes. It fits 16 bits, because a
+    /// chunk fits a datagram.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
@@ -99,7 +99,7 @@ impl ChunkedFrame {
     /// The chunk at `index`.
     ///
     /// # Panics
-    /// Where `index` is not below [`ChunkedFrame::count`].
+    /// If `index` is not below [`ChunkedFrame::count`].
     #[must_use]
     pub fn chunk(&self, index: usize) -> Chunk<'_> {
         let start = index * self.size;
@@ -122,7 +122,7 @@ impl ChunkedFrame {
             .slices
             .partition_point(|begin| (*begin as usize) < start);
         let begin = *self.slices.get(number)? as usize;
-        // Markers beyond those that a number can name are no slices.
+        // Slices beyond the largest slice number are not announced.
         let number = u16::try_from(number).ok()?;
         (begin < end).then(|| SliceStart {
             number,
@@ -131,23 +131,23 @@ impl ChunkedFrame {
     }
 }
 
-/// The most frames that the sender's parity spans in one block: as many as
-/// come within the default budget at 60 frames a second.
+/// Upper bound on the frames that share parity in one block: as many as fit the
+/// default playout delay at 60 frames per second.
 pub const BLOCK_FRAMES: usize = 4;
 
-/// The most bytes of a frame that go into one datagram of `datagram` bytes: so
-/// many that the parity over such chunks is no larger. What is below
-/// [`MIN_DATAGRAM`] or above [`MAX_DATAGRAM`] is taken for the one or the other.
+/// The most bytes of a frame that fit a chunk, so that a datagram with the chunk,
+/// and one with parity over such chunks, has at most `datagram` bytes. `datagram`
+/// is clamped to [`MIN_DATAGRAM`] and [`MAX_DATAGRAM`].
 #[must_use]
 pub fn chunk_capacity(datagram: usize) -> usize {
     let datagram = datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
-    // A shard's size is even, and it must not be what makes parity too large.
+    // Shards have an even size, so parity is limited to the even size below.
     let shard = (datagram - HEADER - PARITY_BODY - 2 * BLOCK_FRAMES) & !1;
     shard - CHUNK_BODY
 }
 
-/// The smallest datagram that has room for chunks of this size, which is below
-/// [`MAX_DATAGRAM`]: the other way round.
+/// The inverse of [`chunk_capacity`]: the smallest datagram size that allows
+/// chunks of `size` bytes.
 #[must_use]
 pub fn datagram_for(size: usize) -> usize {
     let size = size.min(MAX_DATAGRAM);
@@ -194,7 +194,7 @@ mod tests {
         assert!(datagram_for(usize::MAX) < 70_000);
         let large = cut(frame(200_000), MAX_DATAGRAM, 0, vec![]);
         assert_eq!(usize::from(large.chunk(0).size), large.size());
-        // 65,536 slices have a number.
+        // Only 65,536 slices have a number.
         let slices = (0..70_000).collect();
         let sliced = cut(frame(70_000), MIN_DATAGRAM, 1, slices);
         let last = sliced.chunk(sliced.count() - 1);

@@ -1,17 +1,16 @@
-//! Addresses that one household has.
+//! Address prefixes, each of which belongs to one household or machine.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What one household, or one machine, has of the network: an IPv4 address, or
-/// the 64 bits in front of an IPv6 address, behind which anyone may take as
-/// many addresses as they like
-/// (<https://www.rfc-editor.org/rfc/rfc6177#section-2>).
+/// The address or prefix of one household or machine: an IPv4 address, or the
+/// upper 64 bits of an IPv6 address. Anyone can use as many addresses in a /64 as
+/// they like (<https://www.rfc-editor.org/rfc/rfc6177#section-2>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SourcePrefix(IpAddr);
 
 impl SourcePrefix {
-    /// That of an address.
+    /// The prefix of an address.
     #[must_use]
     pub(crate) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -24,10 +23,11 @@ impl SourcePrefix {
     }
 }
 
-/// Of those who hold places, one for each, where all are taken: those with the
-/// most, if `newcomer` will have no more than is left to them. So many of one
-/// household may come while there is room, none keeps others out, and nobody
-/// is turned out by turns.
+/// Chooses the prefixes of which one slot may be given to `newcomer` when all
+/// slots are taken: those with the most slots, if they still have no fewer than
+/// `newcomer` afterwards. `holders` has one entry for each slot. So one household
+/// may take many slots while there is room, but cannot keep others out, and two
+/// households do not displace each other in turn.
 #[must_use]
 pub(crate) fn crowds(
     holders: impl Iterator<Item = SourcePrefix>,

@@ -1,35 +1,34 @@
-//! Numbers on the wire and the ever-growing numbers behind them.
+//! Sequence numbers: wrapping on the wire, 64 bits elsewhere.
 //!
-//! A number of few bits on the wire is extended once, where it is received, to
-//! the `u64` nearest to one already known; nothing behind that point compares
-//! numbers that wrap.
+//! A wire number is extended once, on reception, to the closest `u64` with the
+//! same low bits. All other code compares numbers that never wrap.
 
 use std::fmt;
 
-/// A frame of one stream, counted from 0 at the stream's start.
+/// Number of a frame in its stream, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameNumber(pub u64);
 
-/// A packet of one stream, destination and channel, counted from 0.
+/// Number of a packet in its stream, destination and channel, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketNumber(pub u64);
 
-/// The low 32 bits of a [`PacketNumber`], as the wire carries it.
+/// The low 32 bits of a [`PacketNumber`], as on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PacketSeq(pub u32);
 
-/// The low 32 bits of a [`FrameNumber`], as the wire carries it.
+/// The low 32 bits of a [`FrameNumber`], as on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameSeq(pub u32);
 
 impl FrameNumber {
-    /// The number after this one.
+    /// The next frame number.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// What the wire carries of this number.
+    /// The low 32 bits, for the wire.
     #[must_use]
     pub fn seq(self) -> FrameSeq {
         FrameSeq(self.0 as u32)
@@ -37,7 +36,7 @@ impl FrameNumber {
 }
 
 impl PacketNumber {
-    /// What the wire carries of this number.
+    /// The low 32 bits, for the wire.
     #[must_use]
     pub fn seq(self) -> PacketSeq {
         PacketSeq(self.0 as u32)
@@ -45,7 +44,7 @@ impl PacketNumber {
 }
 
 impl PacketSeq {
-    /// The packet number with these low bits that lies nearest to `near`.
+    /// The packet number with these low bits that is closest to `near`.
     #[must_use]
     pub fn extend(self, near: PacketNumber) -> PacketNumber {
         PacketNumber(extend(self.0.into(), u32::BITS, near.0))
@@ -53,7 +52,7 @@ impl PacketSeq {
 }
 
 impl FrameSeq {
-    /// The frame number with these low bits that lies nearest to `near`.
+    /// The frame number with these low bits that is closest to `near`.
     #[must_use]
     pub fn extend(self, near: FrameNumber) -> FrameNumber {
         FrameNumber(extend(u64::from(self.0), 32, near.0))
@@ -72,8 +71,8 @@ impl fmt::Display for PacketNumber {
     }
 }
 
-/// The number whose low `bits` bits are `low` and that lies nearest to `near`;
-/// below zero there is nothing, so near zero it is the smallest one.
+/// The number with the low `bits` bits `low` that is closest to `near`. There are
+/// no negative numbers, so near zero it is the smallest such number.
 pub(crate) fn extend(low: u64, bits: u32, near: u64) -> u64 {
     let window = 1_u64 << bits;
     let candidate = (near & !(window - 1)) | low;

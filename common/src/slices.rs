@@ -1,10 +1,10 @@
-//! What arrived of a JPEG with restart markers, made whole: slices that arrived
-//! are kept as they are, neutral ones or those of the frame before stand in for
-//! the others. Knows no pixels.
+//! Completes a JPEG with restart markers of which only some slices arrived.
+//! Slices that arrived are kept; the others become neutral or are taken from the
+//! frame before. Works on entropy-coded data, without pixels.
 //!
-//! Between two restart markers a decoder needs nothing of what came before
-//! (ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, E.2.4), so that
-//! it never has to guess: every slice of the result is complete.
+//! A decoder needs nothing from before a restart marker (ITU-T T.81,
+//! <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, E.2.4). Every slice of the
+//! result is complete, so no decoder has to conceal errors.
 
 mod neutral;
 
@@ -16,36 +16,36 @@ use crate::jpeg::markers::{END, EOI, Markers, restart_marker};
 use crate::jpeg::{JpegHeader, tables};
 use neutral::Neutral;
 
-/// What arrived of a frame that is not whole.
+/// The received parts of an incomplete frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragments<'a> {
     /// The JPEG's header, from start of image to start of scan.
     pub header: &'a [u8],
-    /// The frame's bytes, with anything in the holes.
+    /// The bytes of the frame; those that did not arrive are arbitrary.
     pub frame: &'a [u8],
-    /// Which bytes of the frame arrived: ascending, neighbours merged.
+    /// Byte ranges of the frame that arrived, in ascending order and merged.
     pub present: &'a [Range<usize>],
-    /// Slices known to begin somewhere: their number, counted from 0, and the
-    /// place of their first byte in the frame, in any order.
+    /// Known slice starts, in any order: slice number, counted from 0, and offset
+    /// in the frame.
     pub starts: &'a [(u16, usize)],
 }
 
-/// A JPEG of which every slice is complete, but not every one is the sender's.
+/// A JPEG with complete slices, not all of which are the sender's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spliced {
     /// The JPEG, at most [`MAX_FRAME_BYTES`] long.
     pub jpeg: Vec<u8>,
-    /// The minimum coded units, in the order of the scan, that did not arrive
-    /// and are neutral: ascending, neighbours merged. Empty where only bytes
-    /// outside of slices are missing.
+    /// Minimum coded units (MCUs) that did not arrive and are neutral, as ranges
+    /// in scan order, ascending and merged. Empty if only bytes outside of slices
+    /// are missing.
     pub stale: Vec<Range<u32>>,
-    /// The share of the picture that arrived, above 0 and up to 1.
+    /// Share of the picture that arrived, above 0 and at most 1.
     pub fresh: f64,
 }
 
-/// Makes a whole JPEG of what arrived. `None` where nothing can be shown: no
-/// slice is whole, or the picture has none, or its tables have no code for a
-/// block without detail, or the result would be longer than a frame may be.
+/// Makes a complete JPEG of the slices that arrived. `None` if nothing can be
+/// shown: the picture has no slices or none is complete, its tables have no code
+/// for a neutral block, or the result would be longer than [`MAX_FRAME_BYTES`].
 #[must_use]
 pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
     let header = JpegHeader::parse(fragments.header).ok()?;
@@ -59,9 +59,9 @@ pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
     assemble(fragments, &header, &slices)
 }
 
-/// Puts the slices of `before`, a whole JPEG, into the stale places of `jpeg`,
-/// a [`Spliced`] one. `None` where they do not fit, since the two differ in
-/// size, tables or restart interval, or `before` is not whole.
+/// Replaces the stale slices of `jpeg`, a [`Spliced`] one, by those of `before`,
+/// a complete JPEG. `None` if they do not fit, because size, tables or restart
+/// interval differ, or if `before` is incomplete.
 #[must_use]
 pub fn fill(jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Option<Vec<u8>> {
     let (header, slices) = all_slices(jpeg)?;
@@ -87,7 +87,7 @@ pub fn fill(jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Option<Vec<u8>>
     (filled.len() <= MAX_FRAME_BYTES).then_some(filled)
 }
 
-/// The header of a JPEG and the bytes of its slices, if they are all there.
+/// The header of a JPEG and the byte ranges of its slices, if it is complete.
 fn all_slices(jpeg: &[u8]) -> Option<(JpegHeader, Vec<Range<usize>>)> {
     let header = JpegHeader::parse(jpeg).ok()?;
     if !header.has_slices() {
@@ -99,15 +99,15 @@ fn all_slices(jpeg: &[u8]) -> Option<(JpegHeader, Vec<Range<usize>>)> {
     whole.then_some((header, slices))
 }
 
-/// The minimum coded units of the slice with this number.
+/// The MCUs of a slice.
 fn unit_range(header: &JpegHeader, number: usize) -> Range<u32> {
     let interval = u32::from(header.restart_interval);
     let start = number as u32 * interval;
     start..header.mcu_count().min(start.saturating_add(interval))
 }
 
-/// The bytes in the frame of each slice that is whole; an empty range for one
-/// that is not.
+/// The byte range of each complete slice in the frame; an empty range for other
+/// slices.
 fn whole_slices(fragments: &Fragments<'_>, count: usize) -> Vec<Range<usize>> {
     let mut known: BTreeMap<usize, usize> = fragments
         .starts
@@ -135,9 +135,9 @@ fn whole_slices(fragments: &Fragments<'_>, count: usize) -> Vec<Range<usize>> {
     slices
 }
 
-/// Enters the slices from the one with this number on, which begins at `start`,
-/// up to the first whose end is not in `bytes` or not as expected. Returns how
-/// far it looked.
+/// Finds consecutive slices, starting with slice `number` at `start`, up to the
+/// first whose end is missing in `bytes` or unexpected. Returns how far it
+/// searched.
 fn walk(bytes: &[u8], start: usize, number: usize, slices: &mut [Range<usize>]) -> usize {
     let count = slices.len();
     let mut start = start;
@@ -158,7 +158,8 @@ fn walk(bytes: &[u8], start: usize, number: usize, slices: &mut [Range<usize>]) 
     start
 }
 
-/// Header, slices with their markers, end of image.
+/// Writes the header, the slices with their restart markers, and the end of
+/// image.
 fn assemble(
     fragments: &Fragments<'_>,
     header: &JpegHeader,

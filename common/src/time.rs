@@ -1,9 +1,9 @@
-//! The clock of the other side.
+//! Times on the other side's clock.
 //!
-//! Each side has a monotonic clock of its own, and the two have nothing in common
-//! before their offset is known. What this side calls `now` is a [`Duration`]
-//! since an origin that its program chooses; a time of the sender's clock is a
-//! [`SenderTime`], so that none is taken for the other.
+//! Each side has its own monotonic clock, and their offset is unknown at first.
+//! Local times (`now`) are a [`Duration`] since an origin that the program
+//! chooses. Times on the sender's clock are a [`SenderTime`], so that the two
+//! cannot be confused.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use std::time::Duration;
 pub struct SenderTime(u64);
 
 impl SenderTime {
-    /// This many microseconds after the origin of the sender's clock, as the wire
-    /// carries them.
+    /// A time given in microseconds after the origin of the sender's clock, as on
+    /// the wire.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
@@ -25,14 +25,14 @@ impl SenderTime {
         self.0
     }
 
-    /// The time that passed since an earlier one; zero if it is not earlier.
+    /// Time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn saturating_sub(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// From this time to a local one, in microseconds. It contains the offset
-    /// between the clocks: only differences of it mean something.
+    /// Microseconds from this time to a local one. The value includes the clock
+    /// offset, so only differences between such values are meaningful.
     #[must_use]
     pub const fn transit(self, local: Duration) -> i128 {
         local.as_micros() as i128 - self.0 as i128

@@ -1,32 +1,32 @@
-//! A JPEG encoder for the tests, and the one file of theirs that may hold
-//! `unsafe` code: the safe binding has no setter for restart markers.
+//! A JPEG encoder for tests. It is the only test file with `unsafe` code, because
+//! the safe binding cannot set restart markers.
 #![allow(unsafe_code)]
 
 use turbojpeg::libc::c_int;
 use turbojpeg::{Subsamp, raw};
 
-/// How a picture is encoded.
+/// Settings of the encoder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) subsamp: Subsamp,
-    /// 1 to 100.
+    /// From 1 to 100.
     pub(crate) quality: i32,
-    /// Minimum coded units between restart markers.
+    /// MCUs between restart markers.
     pub(crate) interval: u16,
-    /// Whether Huffman tables are made for this picture.
+    /// Whether to optimize the Huffman tables for the picture.
     pub(crate) optimize: bool,
 }
 
-/// `pixels`, three bytes each, as a baseline JPEG.
+/// Encodes `pixels`, three bytes each, as a baseline JPEG.
 pub(crate) fn encode(pixels: &[u8], settings: &Settings) -> Vec<u8> {
     assert_eq!(pixels.len(), 3 * settings.width * settings.height);
     let (width, height) = (settings.width as c_int, settings.height as c_int);
     let subsamp = settings.subsamp as c_int;
-    // SAFETY: the handle is used by this function alone and freed at its end;
-    // `pixels` are as many as width and height say, and with NOREALLOC set the
-    // JPEG is written into `jpeg`, whose length is that of the worst case.
+    // SAFETY: only this function uses the handle, and frees it at its end.
+    // `pixels` has the length given by width and height. With NOREALLOC, the JPEG
+    // is written into `jpeg`, which has the worst-case length.
     unsafe {
         let handle = raw::tj3Init(raw::TJINIT_TJINIT_COMPRESS as c_int);
         assert!(!handle.is_null());

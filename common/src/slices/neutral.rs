@@ -1,30 +1,31 @@
-//! Entropy-coded slices without content: in every block the same DC value as
-//! the block before, at first the middle of its range, and no AC coefficient.
+//! Neutral slices in entropy-coded form: the DC value never changes, which starts
+//! in the middle of its range, and all AC coefficients are zero. They decode to
+//! grey.
 
 use crate::jpeg::markers::DHT;
 use crate::jpeg::{Component, JpegHeader, Segments};
 
-/// The most blocks in a minimum coded unit (T.81, B.2.3).
+/// Maximum number of blocks in an MCU (T.81, B.2.3).
 const MAX_BLOCKS: u32 = 10;
 
 /// Makes neutral slices for one picture.
 #[derive(Debug)]
 pub(super) struct Neutral {
-    /// The code words of one minimum coded unit.
+    /// The code words of one MCU.
     unit: Vec<CodeWord>,
-    /// The slice made last, and how many units are in it.
+    /// The last slice made, and its number of MCUs.
     slice: Vec<u8>,
     units: u32,
 }
 
 impl Neutral {
-    /// For a picture with this header, as bytes and as read. `None` where its
-    /// tables have no code for what a neutral block consists of.
+    /// For a picture with this header, in bytes and parsed. `None` if its tables
+    /// have no code for a neutral block.
     pub(super) fn new(bytes: &[u8], header: &JpegHeader) -> Option<Self> {
         let codes = Codes::of(bytes)?;
         let single = header.components.len() == 1;
         let blocks = |component: &Component| match single {
-            // Alone in its scan, a component is not interleaved (A.2.2).
+            // A single component is not interleaved (A.2.2).
             true => 1,
             false => u32::from(component.horizontal) * u32::from(component.vertical),
         };
@@ -46,7 +47,7 @@ impl Neutral {
         })
     }
 
-    /// A slice of this many minimum coded units, without markers.
+    /// A slice of `units` MCUs, without markers.
     pub(super) fn slice(&mut self, units: u32) -> &[u8] {
         if self.units != units {
             self.units = units;
@@ -62,16 +63,16 @@ impl Neutral {
     }
 }
 
-/// The code words of symbol 0 in each table: for DC no difference, for AC the
-/// end of the block.
+/// The code words of symbol 0 in each table. For DC it means no difference, for
+/// AC the end of the block.
 struct Codes {
     dc: [Option<CodeWord>; TABLES],
     ac: [Option<CodeWord>; TABLES],
 }
 
 impl Codes {
-    /// As the header says. For tables that it lacks, those of T.81, annex K.3,
-    /// stand in, as decoders do it: frames of cameras often have none.
+    /// Reads the tables of the header. Missing ones are replaced by those of
+    /// T.81, annex K.3, as decoders do, because camera frames often have none.
     fn of(header: &[u8]) -> Option<Self> {
         let word = |bits, len| Some(CodeWord { bits, len });
         let mut codes = Self {
@@ -87,7 +88,7 @@ impl Codes {
         Some(codes)
     }
 
-    /// Takes one segment of tables.
+    /// Reads one table segment.
     fn read(&mut self, mut payload: &[u8]) -> Option<()> {
         while let Some((head, rest)) = payload.split_first_chunk::<17>() {
             let [which, counts @ ..] = head;
@@ -105,17 +106,17 @@ impl Codes {
     }
 }
 
-/// What stands for a symbol.
+/// The code word of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CodeWord {
-    /// Right-aligned.
+    /// Bits, right-aligned.
     bits: u16,
-    /// How many there are, 1 to 16.
+    /// Number of bits, from 1 to 16.
     len: u8,
 }
 
 impl CodeWord {
-    /// The code word of symbol 0 in the table with this many symbols of each
+    /// The code word of symbol 0 in a table, given the number of symbols of each
     /// length (T.81, C.2).
     fn of_zero(counts: [u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut symbols = symbols.iter();
@@ -134,16 +135,16 @@ impl CodeWord {
     }
 }
 
-/// Bits to bytes, the first one the most significant.
+/// Writes bits to bytes, most significant bit first.
 struct Bits {
     bytes: Vec<u8>,
-    /// Bits that do not yet make a byte, right-aligned, and how many.
+    /// Bits of an incomplete byte, right-aligned, and their number.
     rest: u32,
     len: u8,
 }
 
 impl Bits {
-    /// Into the memory of `bytes`, whose content is dropped.
+    /// Clears `bytes` and writes into it.
     fn new(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         Self {
@@ -161,14 +162,15 @@ impl Bits {
             let byte = (self.rest >> self.len) as u8;
             self.bytes.push(byte);
             if byte == 0xff {
-                // Or else it would begin a marker (F.1.2.3).
+                // A zero after 0xff, which would start a marker otherwise
+                // (F.1.2.3).
                 self.bytes.push(0);
             }
         }
         self.rest &= (1 << self.len) - 1;
     }
 
-    /// Fills the last byte up with ones (F.1.2.3).
+    /// Pads the last byte with ones (F.1.2.3).
     fn finish(mut self) -> Vec<u8> {
         if self.len > 0 {
             let len = 8 - self.len;
@@ -179,7 +181,7 @@ impl Bits {
     }
 }
 
-/// How many tables of a kind there can be.
+/// Number of table slots of each class.
 const TABLES: usize = 4;
 
 #[cfg(test)]
@@ -215,7 +217,7 @@ mod tests {
             len: 10,
         });
         bits.put(CodeWord { bits: 0xff, len: 8 });
-        // 0111 1111 1111 1111 11, filled up with six ones.
+        // 0111 1111 1111 1111 11, padded with six ones.
         assert_eq!(bits.finish(), [0x7f, 0xff, 0, 0xff, 0]);
     }
 }

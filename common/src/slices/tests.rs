@@ -1,5 +1,5 @@
-//! The splice against an oracle that goes byte by byte, and against what
-//! libjpeg-turbo makes of the result.
+//! Compares splicing with an oracle that works byte by byte, and with what
+//! libjpeg-turbo decodes from the result.
 
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -9,10 +9,10 @@ use super::encoder::{Settings, encode};
 use super::*;
 use crate::jpeg;
 
-/// A whole JPEG and what is to be known of it, found without the code on trial.
+/// A complete JPEG and its slices, found independently of the code under test.
 struct Whole {
     jpeg: Vec<u8>,
-    /// The bytes of each slice.
+    /// Byte range of each slice.
     slices: Vec<Range<usize>>,
     interval: usize,
     units: usize,
@@ -37,11 +37,11 @@ impl Whole {
         }
     }
 
-    /// Which slices are whole where only these chunks of `size` bytes arrived.
+    /// Which slices are complete if only these chunks of `size` bytes arrived.
     fn whole_slices(&self, arrived: &[bool], size: usize) -> Vec<bool> {
         let here = |bytes: Range<usize>| bytes.into_iter().all(|at| arrived[at / size]);
-        // The first to begin in its chunk is told by the chunk; those behind
-        // it are known as long as every byte from there on is.
+        // A chunk announces the first slice that begins in it. Later slices are
+        // known if every byte from there on arrived.
         let told = |number: usize| {
             let start = self.slices[number].start;
             let first = number == 0 || self.slices[number - 1].start / size < start / size;
@@ -134,7 +134,7 @@ fn keeps_exactly_the_slices_that_are_whole() {
         }
         compare_pixels(&whole.jpeg, &result.jpeg, &stale, seed);
     }
-    // The seeds are of use only where most of them have something to splice.
+    // Most seeds must have something to splice.
     assert!(partly > 2000 && hopeless > 500 && spliced_frames > partly + 100);
 }
 
@@ -259,7 +259,7 @@ fn a_frame_without_restart_markers_has_nothing_to_splice() {
 
 #[test]
 fn refuses_to_make_more_than_a_frame_may_be() {
-    // 65,535 by 65,535 pixels of which one slice arrived.
+    // A picture of 65,535 by 65,535 pixels of which one slice arrived.
     let mut jpeg = vec![0xff, 0xd8, 0xff, 0xdd, 0, 4, 0xff, 0xff];
     jpeg.extend([0xff, 0xc0, 0, 17, 8, 0xff, 0xff, 0xff, 0xff, 3]);
     jpeg.extend([1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
@@ -315,8 +315,8 @@ proptest! {
     }
 }
 
-/// Whether tables made for a picture have no code for what it has nowhere;
-/// libjpeg-turbo writes each into a segment of its own.
+/// Whether an optimized table has no code for a neutral block. libjpeg-turbo
+/// writes each table into its own segment.
 fn lacks_neutral_codes(jpeg: &[u8]) -> bool {
     let mut tables = (0..jpeg.len() - 4).filter(|at| jpeg[*at..].starts_with(&[0xff, 0xc4]));
     tables.any(|at| {
@@ -325,7 +325,7 @@ fn lacks_neutral_codes(jpeg: &[u8]) -> bool {
     })
 }
 
-/// Fresh units must be as in the whole picture; others are grey.
+/// Fresh MCUs must equal those of the complete picture; others are grey.
 fn compare_pixels(intact: &[u8], spliced: &[u8], stale: &[bool], seed: u64) {
     let header = JpegHeader::parse(intact).unwrap();
     let (expected, seen) = (decode(intact), decode(spliced));
@@ -336,7 +336,7 @@ fn compare_pixels(intact: &[u8], spliced: &[u8], stale: &[bool], seed: u64) {
     }
 }
 
-/// The minimum coded unit that has this pixel, counted row by row.
+/// The MCU that contains a pixel, counted row by row.
 fn unit_at(header: &JpegHeader, pixel: usize) -> usize {
     let (unit_width, unit_height) = header.mcu_size();
     let (x, y) = (
@@ -346,7 +346,7 @@ fn unit_at(header: &JpegHeader, pixel: usize) -> usize {
     y / unit_height as usize * header.mcu_grid().0 as usize + x / unit_width as usize
 }
 
-/// With plain upsampling: the other kind looks into neighbouring units.
+/// Plain upsampling, because fancy upsampling reads neighbouring MCUs.
 fn decode(jpeg: &[u8]) -> Vec<u8> {
     let mut decompressor = Decompressor::new().unwrap();
     decompressor.set_fast_upsample(true).unwrap();
@@ -399,7 +399,7 @@ fn picture(rng: &mut Rng, settings: &Settings) -> Vec<u8> {
     pixels
 }
 
-/// Which of this many chunks arrive: not all, and at worst few.
+/// Chooses which of this many chunks arrive: never all, and sometimes few.
 fn holes(rng: &mut Rng, chunks: usize) -> Vec<bool> {
     let loss = [0.01, 0.05, 0.2, 0.6, 0.9][rng.usize(..5)];
     let mut arrived: Vec<_> = (0..chunks).map(|_| rng.f64() >= loss).collect();
