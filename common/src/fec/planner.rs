@@ -197,8 +197,8 @@ impl Key {
     }
 
     /// Computes the best parity: the number of packets at which one more costs
-    /// what it saves in answers and failed frames. If more than [`MAX_FAILS`]
-    /// would still fail, the parity that meets this limit on average over similar
+    /// what it saves in answers and failed frames. If more than [`MAX_FAILS`] would
+    /// still fail, returns the parity that meets this limit on average over similar
     /// blocks.
     fn best(&self) -> Best {
         let [loss, burst] = [self.loss, self.burst].map(f64::from_bits);

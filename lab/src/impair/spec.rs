@@ -2,15 +2,15 @@
 //!
 //! | term | meaning |
 //! | --- | --- |
-//! | `loss=5%` | each datagram lost by itself |
-//! | `ge=p:0.01,r:0.2` | loss in bursts, a Gilbert-Elliott chain: chance of turning bad and of turning good again at each datagram, or each `step:1ms` |
-//! | `delay=20ms±5ms` | time on the way and its spread, 0 to 10 s each; `+-` is `±` |
-//! | `reorder=1%` | held back by [`REORDER_BY`](super::REORDER_BY) |
-//! | `dup=0.5%` | arrives twice |
-//! | `corrupt=0.1%` | one bit of a copy flipped |
-//! | `rate=20M,queue=100ms` | bits a second of UDP payload, 64k to 100G, and how long a datagram waits for its turn |
-//! | `mtu=1200` | larger ones do not pass, in bytes of UDP payload |
-//! | `seed=7` | the same seed does the same to the same datagrams; 0 unless told |
+//! | `loss=5%` | independent loss |
+//! | `ge=p:0.01,r:0.2` | loss in bursts (Gilbert-Elliott): probabilities of turning bad and of turning good, per datagram or per step (`step:1ms`) |
+//! | `delay=20ms±5ms` | delay and jitter, 0 to 10 s each; `+-` is `±` |
+//! | `reorder=1%` | delays 1 % by [`REORDER_BY`](super::REORDER_BY) |
+//! | `dup=0.5%` | duplicates |
+//! | `corrupt=0.1%` | flips one bit of a copy |
+//! | `rate=20M,queue=100ms` | a bottleneck in bits of UDP payload per second, 64k to 100G, and the longest wait in front of it |
+//! | `mtu=1200` | drops larger datagrams; in bytes of UDP payload |
+//! | `seed=7` | random seed, 0 by default; the same seed gives the same result for the same datagrams |
 
 use std::fmt;
 use std::str::FromStr;
