@@ -54,8 +54,8 @@ fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = lines(all, advice);
     if nonzero(all.packets.socket_dropped).is_some() {
         lines.push(
-            "  socket:  all senders share its buffer: whose packets it dropped cannot be told, and \
-             each sender by itself counts them as lost"
+            "  socket:  all senders share its buffer: whose packets it dropped cannot be told, so \
+             each sender counts them as lost"
                 .to_owned(),
         );
     }
@@ -108,7 +108,7 @@ fn tail(statistics: &Statistics) -> Option<String> {
     let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
     let unknown = statistics.frames.after_last_report.is_none();
     (counted && unknown).then(|| {
-        "  tail:    no bye came: what was sent after the sender's last count is not known"
+        "  tail:    no bye came: what was sent after the last sender report is unknown"
             .to_owned()
     })
 }

@@ -62,8 +62,8 @@ pub struct ConnectOptions {
     pub broadcast: bool,
     /// Interface for a group or a broadcast; `None` lets the routes choose.
     pub interface: Option<Interface>,
-    /// Hop limit of datagrams to a group: 0 (this machine), 1 (this network) to
-    /// 255.
+    /// Hop limit of datagrams to a group, from 0 (this machine only) and 1 (this
+    /// network) up to 255.
     pub multicast_hops: u8,
     /// Whether programs on this machine receive what is sent to a group.
     pub multicast_loop: bool,
