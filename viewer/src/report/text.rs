@@ -108,8 +108,7 @@ fn tail(statistics: &Statistics) -> Option<String> {
     let counted = statistics.frames.sent.is_some() && statistics.stream.wire == Some("native");
     let unknown = statistics.frames.after_last_report.is_none();
     (counted && unknown).then(|| {
-        "  tail:    no bye came: what was sent after the last sender report is unknown"
-            .to_owned()
+        "  tail:    no bye came: what was sent after the last sender report is unknown".to_owned()
     })
 }
 
