@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES};
 use crate::seq::FrameNumber;
-use crate::wire::native::{CHUNK_BODY, Chunk, HEADER, PARITY_BODY, SliceStart, micros};
+use crate::wire::native::{Chunk, FrameHeader, HEADER, PARITY_BODY, SHARD_BODY, micros};
 use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// Why a frame cannot be cut.
@@ -55,7 +55,7 @@ impl ChunkedFrame {
         }
         let count = len.div_ceil(chunk_capacity(datagram));
         Ok(Self {
-            crc: crc32c::crc32c(&frame.jpeg),
+            crc: FrameHeader::checksum(frame.number.seq(), &frame.jpeg),
             size: len.div_ceil(count),
             frame,
             tables,
@@ -104,32 +104,52 @@ impl ChunkedFrame {
     pub fn chunk(&self, index: usize) -> Chunk<'_> {
         let start = index * self.size;
         let end = (start + self.size).min(self.len());
-        Chunk {
+        let slice = self.slice_in(start, end);
+        let chunk = Chunk {
             frame: self.frame.number.seq(),
-            frame_len: self.len() as u32,
             index: index as u16,
-            size: self.size as u16,
-            captured: micros(self.frame.captured),
-            frame_crc: self.crc,
-            tables: self.tables,
-            slice: self.slice_from(start, end),
+            count: self.count() as u16,
+            restart_cycle: slice.and_then(|(number, _)| Chunk::cycle_before(number)),
+            header: None,
             data: &self.frame.jpeg[start..end],
+        };
+        // In a JPEG's header anything may look like a restart marker.
+        let may_mislead = self.slices.first().is_some_and(|end| *end as usize > start);
+        let found = || chunk.slice_start().map(|(_, at)| start + at);
+        let misleads = may_mislead && found() != slice.map(|(_, begin)| begin);
+        Chunk {
+            restart_cycle: chunk.restart_cycle.filter(|_| !misleads),
+            header: chunk.has_header().then(|| self.header()),
+            ..chunk
         }
     }
 
-    fn slice_from(&self, start: usize, end: usize) -> Option<SliceStart> {
+    fn header(&self) -> FrameHeader {
+        FrameHeader {
+            len: self.len() as u32,
+            crc: self.crc,
+            captured: micros(self.frame.captured) as u32,
+            size: self.size as u16,
+            tables: self.tables,
+        }
+    }
+
+    /// The slice behind the first restart marker that is within these bytes, and where
+    /// it begins.
+    fn slice_in(&self, start: usize, end: usize) -> Option<(usize, usize)> {
+        let behind = start + MARKER;
         let number = self
             .slices
-            .partition_point(|begin| (*begin as usize) < start);
+            .partition_point(|begin| (*begin as usize) < behind);
+        // The first slice has no marker.
+        let number = number.max(1);
         let begin = *self.slices.get(number)? as usize;
-        // Slices beyond the largest slice number are not announced.
-        let number = u16::try_from(number).ok()?;
-        (begin < end).then(|| SliceStart {
-            number,
-            offset: (begin - start) as u16,
-        })
+        (begin <= end).then_some((number, begin))
     }
 }
+
+/// Bytes of a restart marker, behind which its slice begins.
+const MARKER: usize = 2;
 
 /// Upper bound on the frames that share parity in one block: as many as fit the
 /// default playout delay at 60 frames per second.
@@ -143,7 +163,7 @@ pub fn chunk_capacity(datagram: usize) -> usize {
     let datagram = datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     // Shards have an even size, so parity is limited to the even size below.
     let shard = (datagram - HEADER - PARITY_BODY - 2 * BLOCK_FRAMES) & !1;
-    shard - CHUNK_BODY
+    shard - SHARD_BODY
 }
 
 /// The inverse of [`chunk_capacity`]: the smallest datagram size that allows
@@ -151,7 +171,7 @@ pub fn chunk_capacity(datagram: usize) -> usize {
 #[must_use]
 pub fn datagram_for(size: usize) -> usize {
     let size = size.min(MAX_DATAGRAM);
-    ((size + CHUNK_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES
+    ((size + SHARD_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES
 }
 
 #[cfg(test)]
@@ -193,12 +213,12 @@ mod tests {
         }
         assert!(datagram_for(usize::MAX) < 70_000);
         let large = cut(frame(200_000), MAX_DATAGRAM, 0, vec![]);
-        assert_eq!(usize::from(large.chunk(0).size), large.size());
-        // Only 65,536 slices have a number.
+        let header = large.chunk(0).header.unwrap();
+        assert_eq!(usize::from(header.size), large.size());
         let slices = (0..70_000).collect();
         let sliced = cut(frame(70_000), MIN_DATAGRAM, 1, slices);
         let last = sliced.chunk(sliced.count() - 1);
-        assert_eq!(last.slice, None);
+        assert_eq!(last.restart_cycle, None);
     }
 
     #[test]
@@ -222,26 +242,34 @@ mod tests {
 
     #[test]
     fn says_which_slice_begins_where() {
-        let chunked = cut(frame(3000), DEFAULT_DATAGRAM, 1, vec![600, 900, 1000, 2500]);
+        // The marker before the one at 1,000 is in the chunk before, that of the one at
+        // 2,001 in both. The first one has none.
+        let slices = [600, 900, 1000, 2001, 2500];
+        let mut jpeg = vec![0; 3000];
+        for (marker, begin) in (0xd0..).zip(&slices[1..]) {
+            jpeg[begin - 2..*begin].copy_from_slice(&[0xff, marker]);
+        }
+        let frame = Frame {
+            jpeg: Bytes::from(jpeg),
+            ..frame(1)
+        };
+        let slices = slices.iter().map(|begin| *begin as u32).collect();
+        let chunked = cut(frame, DEFAULT_DATAGRAM, 1, slices);
         assert_eq!((chunked.count(), chunked.size()), (3, 1000));
-        let starts: Vec<_> = (0..3).map(|index| chunked.chunk(index).slice).collect();
-        assert_eq!(
-            starts,
-            [
-                Some(SliceStart {
-                    number: 0,
-                    offset: 600
-                }),
-                Some(SliceStart {
-                    number: 2,
-                    offset: 0
-                }),
-                Some(SliceStart {
-                    number: 3,
-                    offset: 500
-                }),
-            ]
-        );
+        let starts = (0..3).map(|index| chunked.chunk(index).slice_start());
+        let starts: Vec<_> = starts.collect();
+        assert_eq!(starts, [Some((1, 900)), None, Some((4, 500))]);
+    }
+
+    #[test]
+    fn what_looks_like_a_restart_marker_in_a_header_names_no_slice() {
+        let jpeg = [&[0xff, 0xd7, 0, 0xff, 0xd0, 1][..], &[0; 2000]].concat();
+        let frame = Frame {
+            jpeg: Bytes::from(jpeg),
+            ..frame(1)
+        };
+        let chunked = cut(frame, DEFAULT_DATAGRAM, 1, vec![3, 5]);
+        assert_eq!(chunked.chunk(0).restart_cycle, None);
     }
 
     proptest! {
@@ -254,7 +282,10 @@ mod tests {
             let mut joined = Vec::new();
             for index in 0..chunked.count() {
                 let chunk = chunked.chunk(index);
-                prop_assert_eq!(chunk.count(), chunked.count());
+                let header = chunk.header.map_or(chunked.count(), |header| header.count());
+                prop_assert_eq!(header, chunked.count());
+                let carries = index % 8 == 0 || index + 1 == chunked.count();
+                prop_assert_eq!(chunk.header.is_some(), carries);
                 prop_assert!(chunk.data.len() == chunked.size() || index + 1 == chunked.count());
                 let mut body = Vec::new();
                 chunk.encode(&mut body);

@@ -14,4 +14,4 @@ pub use code::{ParityBlock, max_shards};
 pub use loss_model::{LossEstimate, LossModel};
 pub use path::{PathEstimate, retransmit_gap, retransmit_spread};
 pub use planner::{Carry, Fec, MAX_FOR_ONE, Planner};
-pub use rebuild::{Chunks, Rebuilder};
+pub use rebuild::{Chunks, Rebuilder, Rebuilt};

@@ -167,7 +167,7 @@ impl NackGenerator {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
         let late = self.frames.get_mut(&number).and_then(|frame| {
             let outstanding = &mut frame.outstanding;
-            outstanding.record_count(chunk.count().min(MAX_LOOKED_AT) as u16);
+            outstanding.record_count(usize::from(chunk.count).min(MAX_LOOKED_AT) as u16);
             outstanding.record_retransmission(chunk.index, rtt, now)
         });
         if let Some(late) = late {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fixedbitset::FixedBitSet;
 
 use crate::seq::FrameNumber;
-use crate::wire::native::{Chunk, SliceStart};
+use crate::wire::native::{Chunk, FrameHeader, extend_micros};
 
 /// The most frames that are remembered, being put together or closed: at 60 a
 /// second more than any chunk is late by.
@@ -79,15 +79,18 @@ pub struct Reassembly {
 /// A frame being put together, or one that is closed and remembered.
 #[derive(Debug)]
 pub struct Assembly {
-    frame_len: usize,
+    /// What its chunks have in common, once one that carries it arrived.
+    header: Option<FrameHeader>,
+    /// When the picture was taken, in the sender's microseconds.
+    captured: Option<u64>,
+    /// When the packet that came first was sent, in the sender's microseconds.
+    sent: u64,
+    /// Bytes of every chunk but the last.
     size: usize,
-    crc: u32,
-    captured: u64,
-    tables: u16,
     have: FixedBitSet,
     missing: usize,
-    /// Which slice begins where, by chunk.
-    slices: BTreeMap<u16, SliceStart>,
+    /// The restart cycles, by chunk.
+    restart_cycles: BTreeMap<u16, u16>,
     /// Chunks that did not come as they were sent first, or not yet.
     repaired: BTreeMap<u16, Origin>,
     first_arrival: Duration,
@@ -113,12 +116,13 @@ enum Held {
 }
 
 impl Reassembly {
-    /// Inserts a chunk.
+    /// Inserts a chunk, which came in a packet that was sent at `sent` microseconds of
+    /// the sender's clock.
     pub fn insert(
         &mut self,
         number: FrameNumber,
         chunk: &Chunk<'_>,
-        origin: Origin,
+        (origin, sent): (Origin, u64),
         now: Duration,
     ) -> Insert {
         let oldest = self.frames.first_key_value().map(|(oldest, _)| *oldest);
@@ -126,13 +130,17 @@ impl Reassembly {
         if full && oldest.is_some_and(|oldest| number < oldest) {
             return Insert::Forgotten;
         }
-        let (held_bytes, held) = (&mut self.held_bytes, &mut self.held);
+        let (held, held_bytes) = (&mut self.held, &mut self.held_bytes);
         let assembly = self.frames.entry(number).or_insert_with(|| {
-            *held_bytes += chunk.frame_len as usize;
+            let new = Assembly::new(chunk, sent, now);
             *held += 1;
-            Assembly::new(chunk, now)
+            *held_bytes += new.frame().len();
+            new
         });
-        assembly.insert(number, chunk, origin)
+        let before = assembly.frame().len();
+        let inserted = assembly.insert(number, chunk, (origin, sent));
+        self.held_bytes = self.held_bytes + assembly.frame().len() - before;
+        inserted
     }
 
     /// The frame, open or closed, where it is remembered.
@@ -186,8 +194,7 @@ impl Reassembly {
         let Some(closed) = closed else {
             return false;
         };
-        closed.release();
-        self.held_bytes -= closed.frame_len;
+        self.held_bytes -= closed.release();
         self.held -= 1;
         true
     }
@@ -200,8 +207,7 @@ impl Reassembly {
             let Some(assembly) = holding.next().filter(|frame| frame.state != State::Open) else {
                 break;
             };
-            assembly.release();
-            self.held_bytes -= assembly.frame_len;
+            self.held_bytes -= assembly.release();
             self.held -= 1;
         }
         while self.frames.len() > MAX_FRAMES {
@@ -212,39 +218,52 @@ impl Reassembly {
                 return;
             }
             let oldest = oldest.remove();
-            if oldest.holds() {
-                self.held_bytes -= oldest.frame_len;
-                self.held -= 1;
-            }
+            self.held_bytes -= oldest.frame().len();
+            self.held -= usize::from(oldest.holds());
         }
     }
 }
 
 impl Assembly {
-    fn new(chunk: &Chunk<'_>, now: Duration) -> Self {
-        let count = chunk.count();
+    fn new(chunk: &Chunk<'_>, sent: u64, now: Duration) -> Self {
+        let (size, count) = (chunk.size(), chunk.count.into());
+        // Without the header as long as it can be.
+        let len = chunk.header.map_or(size * count, |it| it.len as usize);
         Self {
-            frame_len: chunk.frame_len as usize,
-            size: usize::from(chunk.size),
-            crc: chunk.frame_crc,
-            captured: chunk.captured,
-            tables: chunk.tables,
+            header: None,
+            captured: None,
+            sent,
+            size,
             have: FixedBitSet::with_capacity(count),
             missing: count,
-            slices: BTreeMap::new(),
+            restart_cycles: BTreeMap::new(),
             repaired: BTreeMap::new(),
             first_arrival: now,
             reached: 0,
             state: State::Open,
-            bytes: Held::Filling(zeros(chunk.frame_len as usize)),
+            bytes: Held::Filling(zeros(len)),
         }
     }
 
-    fn insert(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin) -> Insert {
+    fn insert(
+        &mut self,
+        number: FrameNumber,
+        chunk: &Chunk<'_>,
+        (origin, sent): (Origin, u64),
+    ) -> Insert {
         if !self.fits(chunk) {
             return Insert::Mismatch;
         }
         let index = usize::from(chunk.index);
+        if let Some(header) = &chunk.header {
+            self.header = Some(*header);
+            self.captured
+                .get_or_insert(extend_micros(header.captured, sent));
+            if let Held::Filling(bytes) = &mut self.bytes {
+                bytes.truncate(header.len as usize);
+            }
+        }
+        self.reached = self.reached.max(index + 1);
         if self.have.put(index) {
             let repaired = match origin {
                 Origin::Sent => self.repaired.remove(&chunk.index),
@@ -253,15 +272,14 @@ impl Assembly {
             return repaired.map_or(Insert::Duplicate, Insert::LateOriginal);
         }
         self.missing -= 1;
-        self.reached = self.reached.max(index + 1);
         if origin != Origin::Sent {
             self.repaired.insert(chunk.index, origin);
         }
         if let Held::Filling(bytes) = &mut self.bytes {
             bytes[index * self.size..][..chunk.data.len()].copy_from_slice(chunk.data);
         }
-        if let Some(slice) = chunk.slice {
-            self.slices.insert(chunk.index, slice);
+        if let Some(cycle) = chunk.restart_cycle {
+            self.restart_cycles.insert(chunk.index, cycle);
         }
         match (self.state, self.missing) {
             (State::Open, 0) => self.close(number),
@@ -271,17 +289,18 @@ impl Assembly {
     }
 
     fn close(&mut self, number: FrameNumber) -> Insert {
-        let Held::Filling(bytes) = &mut self.bytes else {
+        let (Held::Filling(bytes), Some(header), Some(captured)) =
+            (&mut self.bytes, self.header, self.captured)
+        else {
             return Insert::Duplicate;
         };
-        if crc32c::crc32c(bytes) != self.crc {
+        if FrameHeader::checksum(number.seq(), bytes) != header.crc {
             self.state = State::GivenUp;
             return Insert::Corrupt;
         }
         let jpeg = Bytes::from(std::mem::take(bytes));
         self.state = State::Whole;
         self.bytes = Held::Shared(jpeg.clone());
-        let captured = self.captured;
         Insert::Complete(CompleteFrame {
             number,
             jpeg,
@@ -289,27 +308,36 @@ impl Assembly {
         })
     }
 
+    /// Whether a chunk can be one of this frame.
     fn fits(&self, chunk: &Chunk<'_>) -> bool {
-        self.frame_len == chunk.frame_len as usize
-            && self.size == usize::from(chunk.size)
-            && self.crc == chunk.frame_crc
-            && self.captured == chunk.captured
-            && self.tables == chunk.tables
+        let known = self.header.filter(|_| chunk.header.is_some());
+        usize::from(chunk.count) == self.count()
+            && chunk.size() == self.size
+            && (known.is_none() || known == chunk.header)
     }
 
-    fn release(&mut self) {
+    /// Releases the bytes. Returns how many they were.
+    fn release(&mut self) -> usize {
+        let held = self.frame().len();
         self.bytes = Held::Shared(Bytes::new());
-        self.slices.clear();
+        self.restart_cycles.clear();
+        held
     }
 
     fn holds(&self) -> bool {
-        self.frame_len == self.frame().len()
+        !self.frame().is_empty()
     }
 
     /// Whether chunks are missing and still waited for.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == State::Open
+    }
+
+    /// What the chunks have in common, once it is known.
+    #[must_use]
+    pub fn header(&self) -> Option<FrameHeader> {
+        self.header
     }
 
     /// How many chunks the frame has.
@@ -342,16 +370,22 @@ impl Assembly {
         self.first_arrival
     }
 
-    /// When the picture was taken, in the sender's microseconds.
+    /// When the picture was taken, in the sender's microseconds, once it is known.
     #[must_use]
-    pub fn captured(&self) -> u64 {
+    pub fn captured(&self) -> Option<u64> {
         self.captured
     }
 
-    /// The set of tables that decodes it; 0 for none.
+    /// When the packet that came first was sent, in the sender's microseconds.
     #[must_use]
-    pub fn tables(&self) -> u16 {
-        self.tables
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes of every chunk but the last.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The bytes, with zeros in the holes; empty once released.
@@ -368,20 +402,19 @@ impl Assembly {
     #[must_use]
     pub fn chunk(&self, number: FrameNumber, index: u16) -> Option<Chunk<'_>> {
         let start = usize::from(index) * self.size;
-        let end = self.frame_len.min(start + self.size);
-        Some(Chunk {
+        let end = self.frame().len().min(start + self.size);
+        let data = self.frame().get(start..end)?;
+        let chunk = Chunk {
             frame: number.seq(),
-            frame_len: self.frame_len as u32,
             index,
-            size: self.size as u16,
-            captured: self.captured,
-            frame_crc: self.crc,
-            tables: self.tables,
-            slice: self.slices.get(&index).copied(),
-            data: self
-                .frame()
-                .get(start..end)
-                .filter(|_| self.have.contains(index.into()))?,
+            count: self.count() as u16,
+            restart_cycle: self.restart_cycles.get(&index).copied(),
+            header: None,
+            data,
+        };
+        self.have.contains(index.into()).then(|| Chunk {
+            header: self.header.filter(|_| chunk.has_header()),
+            ..chunk
         })
     }
 }

@@ -14,6 +14,7 @@ mod native;
 mod output;
 mod pacer;
 mod packet;
+mod path_mtu;
 mod path_rate;
 mod peer;
 mod plan;
@@ -49,6 +50,7 @@ pub use self::acceptor::{AcceptorConfig, SILENCE};
 pub use self::config::{Config, FrameError, Rate};
 pub use self::output::{Event, LeaveReason, Output, Transmit};
 pub use self::pacer::MAX_WAITING_FRAMES;
+pub use self::path_mtu::BASE_DATAGRAM;
 pub use self::plan::CONTROL_RESERVE;
 pub use self::stats::Volume;
 
@@ -253,6 +255,14 @@ impl Sender {
     /// Sets the largest datagram from the next frame on.
     pub fn set_datagram(&mut self, bytes: usize) {
         self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+    }
+
+    /// Sends datagrams that pass on every path.
+    pub(crate) fn follow_paths(&mut self) {
+        let open = self.destinations.iter().filter(|to| to.is_open());
+        if let Some(size) = open.filter_map(Destination::datagram).min() {
+            self.set_datagram(size);
+        }
     }
 
     /// The largest datagram, in bytes of UDP payload.

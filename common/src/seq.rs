@@ -17,9 +17,9 @@ pub struct PacketNumber(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PacketSeq(pub u32);
 
-/// The low 32 bits of a [`FrameNumber`], as on the wire.
+/// The low [`FrameSeq::BITS`] bits of a [`FrameNumber`], as the wire carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FrameSeq(pub u32);
+pub struct FrameSeq(u32);
 
 impl FrameNumber {
     /// The next frame number.
@@ -28,10 +28,10 @@ impl FrameNumber {
         Self(self.0 + 1)
     }
 
-    /// The low 32 bits, for the wire.
+    /// The low bits, for the wire.
     #[must_use]
     pub fn seq(self) -> FrameSeq {
-        FrameSeq(self.0 as u32)
+        FrameSeq::new(self.0 as u32)
     }
 }
 
@@ -52,10 +52,26 @@ impl PacketSeq {
 }
 
 impl FrameSeq {
-    /// The frame number with these low bits that is closest to `near`.
+    /// Frames up to half of these numbers away are told apart: those of nine hours at
+    /// 60 a second.
+    pub const BITS: u32 = 22;
+
+    /// The low bits of a number.
+    #[must_use]
+    pub fn new(number: u32) -> Self {
+        Self(number & ((1 << Self::BITS) - 1))
+    }
+
+    /// The number that these bits are.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The frame number with these low bits that lies nearest to `near`.
     #[must_use]
     pub fn extend(self, near: FrameNumber) -> FrameNumber {
-        FrameNumber(extend(u64::from(self.0), 32, near.0))
+        FrameNumber(extend(self.0.into(), Self::BITS, near.0))
     }
 }
 
@@ -94,17 +110,15 @@ mod tests {
 
     #[test]
     fn crosses_the_wrap_both_ways() {
-        let last = FrameNumber(u64::from(u32::MAX));
-        assert_eq!(FrameSeq(0).extend(last), last.next());
-        assert_eq!(FrameSeq(u32::MAX).extend(last.next()), last);
+        let last = FrameNumber((1 << FrameSeq::BITS) - 1);
+        assert_eq!(FrameSeq::new(0).extend(last), last.next());
+        assert_eq!(FrameSeq::new(u32::MAX).extend(last.next()), last);
     }
 
     #[test]
     fn does_not_go_below_zero() {
-        assert_eq!(
-            FrameSeq(u32::MAX).extend(FrameNumber(0)).0,
-            u64::from(u32::MAX)
-        );
+        let last = (1 << FrameSeq::BITS) - 1;
+        assert_eq!(FrameSeq::new(u32::MAX).extend(FrameNumber(0)).0, last);
     }
 
     #[test]
@@ -127,7 +141,7 @@ mod tests {
         #[test]
         fn finds_a_number_again_within_half_a_window(
             number in 0_u64..1 << 40,
-            distance in -(1_i64 << 31) + 1..1_i64 << 31,
+            distance in -(1_i64 << (FrameSeq::BITS - 1)) + 1..1_i64 << (FrameSeq::BITS - 1),
         ) {
             let near = number.saturating_add_signed(distance);
             prop_assert_eq!(FrameNumber(number).seq().extend(FrameNumber(near)), FrameNumber(number));

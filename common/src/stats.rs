@@ -32,7 +32,6 @@ pub use delays::DelayHistogram;
 pub(crate) use delays::Jitter;
 pub(crate) use discarded::Discards;
 pub use discarded::{DiscardReason, Discarded};
-pub(crate) use frame_log::FrameContents;
 pub use frame_log::FrameRecord;
 pub(crate) use join::JoinPoint;
 pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};

@@ -177,11 +177,13 @@ pub struct ChunkPlace {
     pub frame: u64,
     /// Index of the chunk in its frame.
     pub index: u16,
-    /// Length of the frame in bytes.
+    /// Bytes of the whole frame; while no chunk with its header has come, as many as
+    /// its chunks hold at the most.
     pub frame_len: u32,
     /// Length of every chunk but the last, in bytes.
     pub size: u16,
-    /// Capture time on the sender's clock.
+    /// When the picture was taken, on the sender's clock; while that is not known, when
+    /// the chunk was sent.
     pub captured: u64,
 }
 

@@ -64,7 +64,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
         let parity = (count as f64 * SHARE) as usize;
         // Some more are made than are sent at once, for answers to requests.
         let shards = (parity + 8).next_power_of_two();
-        let (block, cost) = timed(|| ParityBlock::new(turn as u32, &[Arc::clone(&frame)], shards));
+        let (block, cost) = timed(|| ParityBlock::new(turn as u16, &[Arc::clone(&frame)], shards));
         makings.push(cost);
         let block = block.context("a block of one frame")?;
         // The worst case: as much is missing as parity can make good.
@@ -115,10 +115,10 @@ impl Chunks for Arrived<'_> {
         Some(self.missing)
     }
 
-    fn body(&self, _: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+    fn original(&self, _: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
         let there = usize::from(index) >= self.missing;
         if there {
-            self.frame.chunk(index.into()).encode(out);
+            self.frame.chunk(index.into()).encode_original(out);
         }
         there
     }

@@ -223,10 +223,10 @@ pub fn lose(jpeg: &Bytes, loss: f64, rng: &mut Rng) -> Result<Option<Lossy>> {
             Some(last) if last.end == start => last.end = end,
             _ => lossy.present.push(start..end),
         }
-        let begun = chunk
-            .slice
-            .map(|slice| (slice.number, start + usize::from(slice.offset)));
-        lossy.starts.extend(begun);
+        let begun = chunk.slice_start();
+        lossy
+            .starts
+            .extend(begun.map(|(slice, behind)| (slice, start + behind)));
     }
     let whole = lossy.present.len() == 1 && lossy.present[0] == (0..jpeg.len());
     Ok((!whole).then_some(lossy))

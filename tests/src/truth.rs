@@ -62,8 +62,9 @@ impl Truth {
         let (header, packet) = Packet::decode(datagram).expect("what is sent can be decoded");
         let chunk = match packet {
             Packet::Chunk(chunk) | Packet::Retransmission(chunk) => {
-                self.chunks.insert(chunk.frame.0, chunk.count());
-                Some((chunk.frame.0, chunk.index))
+                let frame = chunk.frame.bits();
+                self.chunks.insert(frame, chunk.count.into());
+                Some((frame, chunk.index))
             }
             _ => None,
         };

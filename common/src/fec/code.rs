@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reed_solomon_simd::ReedSolomonEncoder;
 
 use crate::chunk::ChunkedFrame;
-use crate::wire::native::{CHUNK_BODY, MAX_CHUNKS, Parity};
+use crate::wire::native::{MAX_CHUNKS, PARITY_BODY, Parity, SHARD_BODY};
 
 /// Largest number of parity shards of a code over `chunks` chunks: twice what the
 /// worst path needs. Whatever a parity packet claims, the bound keeps the cost of
@@ -18,7 +18,7 @@ pub fn max_shards(chunks: usize) -> usize {
 /// One or more consecutive frames with parity over all their chunks.
 #[derive(Debug)]
 pub struct ParityBlock {
-    number: u32,
+    number: u16,
     frames: Vec<Arc<ChunkedFrame>>,
     shards: usize,
     size: usize,
@@ -29,10 +29,10 @@ impl ParityBlock {
     /// Makes `shards` parity shards over consecutive frames. Returns `None` if
     /// there is nothing to protect or a limit of the code is exceeded.
     #[must_use]
-    pub fn new(number: u32, frames: &[Arc<ChunkedFrame>], shards: usize) -> Option<Self> {
+    pub fn new(number: u16, frames: &[Arc<ChunkedFrame>], shards: usize) -> Option<Self> {
         let size = frames
             .iter()
-            .map(|frame| CHUNK_BODY + frame.size())
+            .map(|frame| SHARD_BODY + frame.size())
             .max()?
             .next_multiple_of(2);
         let chunks = frames.iter().map(|frame| frame.count()).sum::<usize>();
@@ -40,13 +40,13 @@ impl ParityBlock {
             return None;
         }
         let mut encoder = ReedSolomonEncoder::new(chunks, shards, size).ok()?;
-        let mut body = Vec::with_capacity(size);
+        let mut original = Vec::with_capacity(size);
         for frame in frames {
             for index in 0..frame.count() {
-                body.clear();
-                frame.chunk(index).encode(&mut body);
-                body.resize(size, 0);
-                encoder.add_original_shard(&body).ok()?;
+                original.clear();
+                frame.chunk(index).encode_original(&mut original);
+                original.resize(size, 0);
+                encoder.add_original_shard(&original).ok()?;
             }
         }
         let mut parity = Vec::with_capacity(shards * size);
@@ -89,6 +89,6 @@ impl ParityBlock {
     /// Length of the body of each parity packet, in bytes.
     #[must_use]
     pub fn packet_len(&self) -> usize {
-        crate::wire::native::PARITY_BODY + 2 * self.frames.len() + self.size
+        PARITY_BODY + 2 * self.frames.len() + self.size
     }
 }

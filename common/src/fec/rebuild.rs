@@ -26,7 +26,8 @@ const MAX_REMEMBERED: usize = MAX_BLOCKS * MAX_BLOCK_FRAMES;
 /// Parity of blocks whose frames may still be completed.
 #[derive(Debug, Default)]
 pub struct Rebuilder {
-    blocks: BTreeMap<u32, Pending>,
+    /// By first frame and number.
+    blocks: BTreeMap<(FrameNumber, u16), Pending>,
     bytes: usize,
     /// Rebuild attempts by frame.
     rebuilt: BTreeMap<FrameNumber, u8>,
@@ -48,9 +49,21 @@ pub trait Chunks {
     /// frame is known to have a different number.
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize>;
 
-    /// Appends the body of a chunk. Returns false if it did not arrive or is no
-    /// longer kept.
-    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
+    /// Appends what parity protects of a chunk, if it arrived and is still there.
+    fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
+}
+
+/// A chunk that was rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Its frame.
+    pub frame: FrameNumber,
+    /// Its place in it.
+    pub index: u16,
+    /// How many chunks the frame has.
+    pub count: u16,
+    /// What parity protects of it, with padding.
+    pub original: Vec<u8>,
 }
 
 impl Rebuilder {
@@ -61,15 +74,17 @@ impl Rebuilder {
         if usize::from(parity.shards) > max_shards(parity.chunks()) {
             return false;
         }
-        let block = self.blocks.entry(parity.block).or_insert_with(|| Pending {
-            first,
-            counts: parity.counts.clone(),
-            shards: usize::from(parity.shards),
-            size: parity.shard.len(),
-            parity: BTreeMap::new(),
-        });
-        let agrees = block.first == first
-            && block.counts == parity.counts
+        let block = self
+            .blocks
+            .entry((first, parity.block))
+            .or_insert_with(|| Pending {
+                first,
+                counts: parity.counts.clone(),
+                shards: usize::from(parity.shards),
+                size: parity.shard.len(),
+                parity: BTreeMap::new(),
+            });
+        let agrees = block.counts == parity.counts
             && block.shards == usize::from(parity.shards)
             && block.size == parity.shard.len();
         if !agrees {
@@ -125,14 +140,10 @@ impl Rebuilder {
         covering.filter_map(short).min()
     }
 
-    /// Rebuilds the missing chunks of one block that covers the frame, if enough
-    /// packets of it arrived. Returns the bodies, each padded to the shard size,
-    /// with frame and index. Drops blocks that are complete or contradictory.
-    pub fn rebuild(
-        &mut self,
-        frame: FrameNumber,
-        chunks: &impl Chunks,
-    ) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
+    /// Rebuilds the missing chunks of one block that covers the frame, where
+    /// enough of it is there, in the order of the code.
+    /// Blocks that are of no more use are dropped.
+    pub fn rebuild(&mut self, frame: FrameNumber, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
         let covering = self.blocks.iter().filter(|(_, block)| block.covers(frame));
         let ready = covering.filter_map(|(number, block)| {
             let useless = match block.missing(chunks) {
@@ -149,9 +160,9 @@ impl Rebuilder {
             self.bytes -= block.bytes();
             if !useless
                 && self.record_rebuild(&block, chunks)
-                && let Some(bodies) = block.decode(&mut self.decoder, chunks)
+                && let Some(rebuilt) = block.decode(&mut self.decoder, chunks)
             {
-                return Some(bodies);
+                return Some(rebuilt);
             }
         }
         None
@@ -207,37 +218,40 @@ impl Pending {
         self.parity.len() * self.size
     }
 
-    /// Frame and index of each of the block's chunks, in the order of the code.
-    fn places(&self) -> impl Iterator<Item = (FrameNumber, u16)> {
+    /// The places of the block's chunks, in the order of the code: frame, index, and
+    /// count.
+    fn places(&self) -> impl Iterator<Item = (FrameNumber, u16, u16)> {
         self.frames()
-            .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index)))
+            .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index, count)))
     }
 
-    fn decode(
-        &self,
-        decoder: &mut Decoder,
-        chunks: &impl Chunks,
-    ) -> Option<Vec<(FrameNumber, u16, Vec<u8>)>> {
+    fn decode(&self, decoder: &mut Decoder, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
         let code = (self.places().count(), self.shards, self.size);
         let fill = |code: &mut Code| self.fill(code, chunks);
         let restored = decoder.decode(code, fill, |restored| {
             let places = self.places().enumerate();
-            let bodies = places
-                .filter_map(|(at, (frame, index))| restored(at).map(|body| (frame, index, body)));
-            bodies.collect()
+            let rebuilt = places.filter_map(|(at, (frame, index, count))| {
+                Some(Rebuilt {
+                    frame,
+                    index,
+                    count,
+                    original: restored(at)?,
+                })
+            });
+            rebuilt.collect()
         });
         restored.ok()
     }
 
     /// Adds the chunks and the parity that arrived to the code.
     fn fill(&self, code: &mut Code, chunks: &impl Chunks) -> Result<(), Error> {
-        let mut body = Vec::with_capacity(self.size);
-        for (at, (frame, index)) in self.places().enumerate() {
-            body.clear();
-            if chunks.body(frame, index, &mut body) {
-                // The code rejects a chunk that is longer than its shards.
-                body.resize(self.size.max(body.len()), 0);
-                code.add_original_shard(at, &body)?;
+        let mut original = Vec::with_capacity(self.size);
+        for (at, (frame, index, _)) in self.places().enumerate() {
+            original.clear();
+            if chunks.original(frame, index, &mut original) {
+                // One that is longer than the code's size makes it fail.
+                original.resize(self.size.max(original.len()), 0);
+                code.add_original_shard(at, &original)?;
             }
         }
         for (index, shard) in &self.parity {

@@ -18,8 +18,8 @@ use crate::receiver::{
 use crate::sender::{self, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
-    Chunk, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet,
-    ReceiverReport, SenderReport, Tables, micros, sign,
+    Chunk, Echo, FRAME_HEADER_EVERY, FrameHeader, FrameNack, HEADER, Header, MAX_GAPS,
+    MAX_NACK_FRAMES, Nack, Packet, ReceiverReport, SenderReport, Tables, micros, sign,
 };
 
 /// The most operations of one list: more find nothing that these do not.
@@ -226,7 +226,7 @@ impl PacketMaker {
                 let frames: Vec<_> = (0..=input.below(4) as u64)
                     .map(|behind| Arc::new(chunked_at(frame.0 + behind)))
                     .collect();
-                block = ParityBlock::new(u32::from(input.u8()), &frames, 8).expect("a block");
+                block = ParityBlock::new(u16::from(input.u8()), &frames, 8).expect("a block");
                 let mut parity = block.packet(input.below(8));
                 match input.u8() % 8 {
                     0 => {
@@ -240,7 +240,7 @@ impl PacketMaker {
                         parity.counts.clone_from(&counts);
                     }
                     2 => parity.shards = input.u16().max(parity.index + 1),
-                    3 => parity.first = FrameSeq(input.u32()),
+                    3 => parity.first = FrameSeq::new(input.u32()),
                     _ => {}
                 }
                 Packet::Parity(parity)
@@ -287,18 +287,36 @@ impl PacketMaker {
 
 fn lie(chunk: &mut Chunk<'_>, input: &mut Input<'_>) {
     match input.u8() % 5 {
-        0 => chunk.captured = input.number(),
-        1 => chunk.frame_crc = input.u32(),
-        2 => chunk.tables = input.u16(),
-        3 => chunk.frame = FrameSeq(input.u32()),
+        0 => chunk.restart_cycle = Some(input.u16() % 4_095),
+        1 => chunk.frame = FrameSeq::new(input.u32()),
+        // One that is neither the first nor the last.
+        2 if !chunk.index.is_multiple_of(FRAME_HEADER_EVERY) => {
+            chunk.index = input.u16() % 512;
+            chunk.index += u16::from(chunk.index.is_multiple_of(FRAME_HEADER_EVERY));
+            chunk.count = chunk.index + 2 + input.u16() % 512;
+            chunk.header = None;
+            chunk.data = &chunk.data[..chunk.data.len().min(usize::from(input.u16()) + 1)];
+        }
+        3 => {
+            if let Some(header) = &mut chunk.header {
+                header.crc = input.u32();
+                header.captured = input.u32();
+                header.tables = input.u16();
+            }
+        }
         _ => {
             // As long as can be with this size, and then only the beginning.
-            chunk.frame_len = input.u32() % (1 << 20) + 1;
+            let len = input.u32() % (1 << 20) + 1;
+            chunk.data = &chunk.data[..chunk.data.len().min(len as usize)];
             chunk.index = 0;
-            let start = chunk.data.len().min(chunk.frame_len as usize);
-            chunk.data = &chunk.data[..start];
-            chunk.size = start as u16;
-            chunk.slice = None;
+            chunk.count = (len as usize).div_ceil(chunk.data.len().max(1)) as u16;
+            chunk.header = Some(FrameHeader {
+                len,
+                crc: input.u32(),
+                captured: input.u32(),
+                size: chunk.data.len() as u16,
+                tables: 0,
+            });
         }
     }
 }
@@ -449,7 +467,7 @@ fn feedback(input: &mut Input<'_>) -> Packet<'static> {
         let gaps = input.below(5).min(room);
         room -= gaps;
         FrameNack {
-            frame: FrameSeq(input.number() as u32),
+            frame: FrameSeq::new(input.number() as u32),
             extra: input.u8(),
             gaps: (0..gaps)
                 .map(|_| (input.number() as u16, input.number() as u16))

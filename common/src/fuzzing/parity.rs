@@ -22,7 +22,7 @@ impl Chunks for Store {
         (beyond.count() == 0).then_some(usize::from(count) - there)
     }
 
-    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+    fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
         let body = self.0.get(&(frame.0, index));
         out.extend_from_slice(body.map_or(&[][..], Vec::as_slice));
         body.is_some()
@@ -45,12 +45,12 @@ pub(super) fn run(bytes: &[u8]) {
                 let counts = (0..=input.below(4)).map(|_| input.below(MAX_COUNT) as u16 + 1);
                 let counts = counts.collect();
                 let shards = input.u16().max(1);
-                let size = 30 + 2 * input.below(40);
+                let size = 18 + 2 * input.below(40);
                 let mut shard = input.bytes(size).to_vec();
                 shard.resize(size, 0);
                 let parity = Parity {
                     block: input.u8().into(),
-                    first: FrameSeq(frame.0 as u32),
+                    first: FrameSeq::new(frame.0 as u32),
                     counts,
                     shards,
                     index: u16::from(input.u8()) % shards,
@@ -64,8 +64,8 @@ pub(super) fn run(bytes: &[u8]) {
         let _ = rebuilder.short_of(frame, &store);
         while let Some(bodies) = rebuilder.rebuild(frame, &store) {
             assert!(!bodies.is_empty(), "work for nothing");
-            for (number, index, body) in bodies {
-                let before = store.0.insert((number.0, index), body);
+            for one in bodies {
+                let before = store.0.insert((one.frame.0, one.index), one.original);
                 assert_eq!(before, None, "rebuilt what was there");
             }
         }

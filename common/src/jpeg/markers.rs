@@ -136,3 +136,12 @@ pub(crate) const START: [u8; 3] = [0xff, SOI, 0xff];
 pub(crate) fn restart_marker(number: usize) -> u8 {
     RST0 + (number % 8) as u8
 }
+
+/// The first restart marker in a part of a scan: its number, 0 to 7, and where the data
+/// behind it begins.
+pub(crate) fn first_restart(bytes: &[u8]) -> Option<(u8, usize)> {
+    let mut markers = Markers::from(0);
+    let is_restart = |marker: &Marker| matches!(marker.code, RST0..=RST7);
+    let first = std::iter::from_fn(|| markers.next(bytes)).find(is_restart)?;
+    Some((first.code - RST0, first.end))
+}

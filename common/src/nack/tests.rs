@@ -49,7 +49,8 @@ impl Scene {
 
     fn arrives(&mut self, index: u16, now: Duration) {
         let chunk = self.sent.chunk(index.into());
-        self.reassembly.insert(FRAME, &chunk, Origin::Sent, now);
+        self.reassembly
+            .insert(FRAME, &chunk, (Origin::Sent, 0), now);
         let reached = self.reassembly.get(FRAME).map_or(0, Assembly::reached);
         self.nack.record_arrival(now);
         self.nack.record_progress(FRAME, reached, now);

@@ -21,7 +21,8 @@ fn frame(number: u64, len: usize) -> ChunkedFrame {
 }
 
 fn insert(reassembly: &mut Reassembly, frame: &ChunkedFrame, index: usize) -> Insert {
-    reassembly.insert(frame.number(), &frame.chunk(index), Origin::Sent, NOW)
+    let origin = (Origin::Sent, 0);
+    reassembly.insert(frame.number(), &frame.chunk(index), origin, NOW)
 }
 
 #[test]
@@ -67,10 +68,23 @@ fn a_chunk_of_another_shape_is_refused() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 5000);
     assert_eq!(insert(&mut reassembly, &sent, 0), Insert::Accepted);
-    let mut other = sent.chunk(1);
-    other.frame_crc ^= 1;
-    let inserted = reassembly.insert(sent.number(), &other, Origin::Sent, NOW);
-    assert_eq!(inserted, Insert::Mismatch);
+    let refused = |reassembly: &mut Reassembly, other: Chunk<'_>| {
+        let inserted = reassembly.insert(sent.number(), &other, (Origin::Sent, 0), NOW);
+        assert_eq!(inserted, Insert::Mismatch);
+    };
+    let (inner, mut last) = (sent.chunk(1), sent.chunk(3));
+    last.header.as_mut().unwrap().crc ^= 1;
+    refused(&mut reassembly, last);
+    refused(&mut reassembly, Chunk { count: 5, ..inner });
+    let data = &inner.data[1..];
+    refused(&mut reassembly, Chunk { data, ..inner });
+    // One with the header has to fit those without that are there.
+    let mut reassembly = Reassembly::default();
+    assert_eq!(insert(&mut reassembly, &sent, 2), Insert::Accepted);
+    refused(&mut reassembly, Chunk { data, ..inner });
+    let mut first = sent.chunk(0);
+    first.header.as_mut().unwrap().size += 1;
+    refused(&mut reassembly, first);
 }
 
 #[test]
@@ -82,7 +96,7 @@ fn a_frame_whose_checksum_fails_is_corrupt() {
         data: &damaged,
         ..sent.chunk(0)
     };
-    let inserted = reassembly.insert(sent.number(), &chunk, Origin::Sent, NOW);
+    let inserted = reassembly.insert(sent.number(), &chunk, (Origin::Sent, 0), NOW);
     assert_eq!(inserted, Insert::Corrupt);
 }
 
@@ -101,7 +115,7 @@ fn what_completes_a_frame_after_it_was_given_up_is_late() {
 fn what_was_repaired_and_comes_after_all_is_told_once() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 3000);
-    let repaired = reassembly.insert(sent.number(), &sent.chunk(1), Origin::Parity, NOW);
+    let repaired = reassembly.insert(sent.number(), &sent.chunk(1), (Origin::Parity, 0), NOW);
     assert_eq!(repaired, Insert::Accepted);
     let late = Insert::LateOriginal(Origin::Parity);
     assert_eq!(insert(&mut reassembly, &sent, 1), late);
@@ -124,4 +138,27 @@ fn stays_within_its_bounds_when_every_frame_is_incomplete() {
         insert(&mut reassembly, &frame(3, 100), 0),
         Insert::Forgotten
     );
+}
+
+#[test]
+fn a_frame_without_its_header_is_as_long_as_can_be_until_the_header_comes() {
+    let mut reassembly = Reassembly::default();
+    let sent = frame(1, 50_000);
+    let count = sent.count();
+    let look = |reassembly: &Reassembly| {
+        let assembly = reassembly.get(sent.number()).unwrap();
+        assert_eq!(assembly.size(), sent.size());
+        let is_known = assembly.header().is_some();
+        (is_known, assembly.count(), assembly.missing())
+    };
+    insert(&mut reassembly, &sent, 5);
+    assert_eq!(look(&reassembly), (false, count, count - 1));
+    assert_eq!(reassembly.held_bytes(), count * sent.size());
+    insert(&mut reassembly, &sent, 8);
+    assert_eq!(look(&reassembly), (true, count, count - 2));
+    let assembly = reassembly.get(sent.number()).unwrap();
+    assert_eq!(assembly.chunk(sent.number(), 5), Some(sent.chunk(5)));
+    assert_eq!(assembly.chunk(sent.number(), 8), Some(sent.chunk(8)));
+    assert_eq!(assembly.chunk(sent.number(), 0), None);
+    assert_eq!(reassembly.held_bytes(), 50_000);
 }

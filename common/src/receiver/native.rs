@@ -12,6 +12,7 @@ mod delay;
 mod feedback;
 mod figures;
 mod latency;
+mod longest;
 mod memory;
 mod migration;
 mod path;
@@ -37,6 +38,7 @@ use conceal::ReceivedHeaders;
 use deadlines::Deadlines;
 use delay::OneWayDelay;
 pub(super) use latency::LatencyBreakdown;
+use longest::Longest;
 use migration::Migration;
 use path::SenderPath;
 use plausibility::Plausibility;
@@ -93,8 +95,12 @@ pub(super) struct NativeSession {
     anchor: Option<(SenderTime, Duration)>,
     /// What is to be added to send times as they are extended here, in microseconds.
     epoch: u64,
+    /// Frames that the sender had numbered before the numbers that are known here.
+    passed: u64,
     /// The longest datagram of media that arrived, in bytes.
     widest: usize,
+    /// The longest of late, whatever it carried.
+    longest: Longest,
     bye: Option<Bye>,
     ended: bool,
     /// The path is back after an outage, and no frame has begun since.
@@ -164,7 +170,9 @@ impl NativeSession {
             newest_sent: SenderTime::default(),
             anchor: None,
             epoch: 0,
+            passed: 0,
             widest: 0,
+            longest: Longest::default(),
             bye: None,
             ended: false,
             resumed: false,
@@ -260,6 +268,10 @@ impl NativeSession {
             Packet::SenderBye(totals) => Some(Packet::SenderBye(self.extend_counts(totals))),
             _ => None,
         };
+        let passed = match packet {
+            Packet::SenderReport(totals) | Packet::SenderBye(totals) => self.passed_frames(totals),
+            _ => self.passed,
+        };
         let packet = totals.as_ref().unwrap_or(packet);
         // A viewer's own packets may come back to it.
         if !packet.is_from_sender() {
@@ -294,12 +306,18 @@ impl NativeSession {
         self.anchor.get_or_insert((sent, now));
         self.arrivals
             .record(header.channel, header.number, len, now);
+        // The sender tries what the path carries.
+        let is_probe = header.channel == Channel::Control && len > self.widest;
+        if self.longest.record(len, now) && is_probe {
+            self.report_due = now;
+        }
         if header.channel != Channel::Control {
             self.nack.record_arrival(now);
         }
         if header.channel == Channel::Media {
             self.record_media(header, len, now);
         }
+        self.passed = passed;
         self.record_progress(header, packet, known, now);
         let fits = match packet {
             Packet::Chunk(chunk) => {
@@ -317,7 +335,7 @@ impl NativeSession {
                 self.quality = tables.quality;
                 self.headers.insert(tables)
             }
-            Packet::Parity(parity) => self.handle_parity(parity, now),
+            Packet::Parity(parity) => self.handle_parity(parity, header.sent, now),
             Packet::SenderReport(totals) => self.handle_sender_report(totals, sent, now),
             Packet::SenderBye(totals) => {
                 let fits = self.handle_sender_report(totals, sent, now);
@@ -452,6 +470,7 @@ impl NativeSession {
     /// The next record of a frame whose outcome is final, in order.
     pub(super) fn poll_record(&mut self) -> Option<FrameRecord> {
         let mut record = self.counters.frames.poll()?;
+        record.number.0 = record.number.0.wrapping_add(self.passed);
         for time in record.captured.iter_mut().chain(&mut record.sent) {
             *time = self.in_full(*time);
         }

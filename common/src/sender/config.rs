@@ -34,6 +34,9 @@ pub struct Config {
     /// [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
     /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM).
     pub datagram: usize,
+    /// The largest datagram that the interface carries, in bytes of UDP payload, if the
+    /// size is to follow what the paths carry. `None` for a fixed size.
+    pub ceiling: Option<usize>,
     /// How many destinations every frame goes to. They are numbered from 0.
     pub destinations: usize,
     /// Time from frame to frame, where it is known.
@@ -69,6 +72,7 @@ impl Default for Config {
         Self {
             format: Format::Native,
             datagram: DEFAULT_DATAGRAM,
+            ceiling: None,
             destinations: 1,
             interval: None,
             pace: true,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::feedback::Feedback;
+use super::path_mtu::PathMtu;
 use super::path_rate::PathRate;
 use super::plan::Plan;
 use super::rate_limit::RateLimit;
@@ -30,6 +31,8 @@ pub(super) struct Destination {
     is_open: bool,
     /// Where the rate follows the path.
     pub(super) path: Option<PathRate>,
+    /// The search for what its path carries, unless the size is fixed.
+    mtu: Option<PathMtu>,
     /// What viewers there say, and what is answered.
     pub(super) feedback: Feedback,
 }
@@ -47,6 +50,7 @@ impl Destination {
             repair_limit: plan.repair_rate.map(RateLimit::new),
             is_open: true,
             path,
+            mtu: plan.ceiling.map(|ceiling| PathMtu::new(ceiling, now)),
             feedback: Feedback::new(now),
         }
     }
@@ -66,6 +70,7 @@ impl Destination {
         if let Some(path) = &mut self.path {
             path.restart(now);
         }
+        self.mtu = self.mtu.as_ref().map(|mtu| mtu.anew(now));
         self.is_open = true;
     }
 
@@ -104,6 +109,17 @@ impl Destination {
         now: Duration,
         out: &mut Vec<u8>,
     ) {
+        self.encode_padded(stream, packet, 0, now, out);
+    }
+
+    fn encode_padded(
+        &mut self,
+        stream: u32,
+        packet: &Packet<'_>,
+        len: usize,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) {
         let channel = packet.channel();
         let header = Header {
             stream,
@@ -113,7 +129,7 @@ impl Destination {
             sent: micros(now),
         };
         let start = out.len();
-        packet.encode(&header, out);
+        packet.encode_padded(&header, len, out);
         let bytes = out.len() - start;
         if let Some(path) = &mut self.path {
             path.record_sent(channel, header.number.0, bytes, now);
@@ -160,13 +176,19 @@ impl Destination {
             ..report
         };
         let report = self.feedback.fill(report, now);
+        let heard = self
+            .feedback
+            .heard(now)
+            .filter(|_| !self.feedback.is_ending());
+        let mtu = self.mtu.as_mut().filter(|_| heard.is_some());
+        let padded = mtu.and_then(|mtu| mtu.poll_probe(now)).unwrap_or(0);
         let report = SenderReport {
-            bytes: self.bytes() + report.datagram_len() as u64,
+            bytes: self.bytes() + padded.max(report.datagram_len()) as u64,
             sent_high: (micros(now) >> 32) as u32,
             ..report
         };
         let packet = self.feedback.next_report(report, now);
-        self.encode(stream, &packet, now, out);
+        self.encode_padded(stream, &packet, padded, now, out);
         debug_assert_eq!(self.bytes(), report.bytes);
     }
 
@@ -185,7 +207,10 @@ impl Destination {
 
     /// When the next control packet is due; `None` after the last bye.
     pub(super) fn control_due(&self) -> Option<Duration> {
-        self.is_open.then(|| self.feedback.due())?
+        let due = self.is_open.then(|| self.feedback.due())??;
+        let mtu = self.mtu.as_ref().filter(|_| !self.feedback.is_ending());
+        let probe = mtu.and_then(|mtu| self.feedback.has_rtt().then(|| mtu.due()));
+        Some(probe.map_or(due, |probe| probe.min(due)))
     }
 
     /// Counts a control datagram in a format whose reports are not counted as
@@ -220,6 +245,19 @@ impl Destination {
     pub(super) fn free_at(&self, bytes: usize) -> Duration {
         let limit = self.limit.as_ref().filter(|_| self.is_open);
         limit.map_or(Duration::ZERO, |limit| limit.free_at(bytes as u64))
+    }
+
+    /// The largest datagram that its path carries, unless the size is fixed.
+    pub(super) fn datagram(&self) -> Option<usize> {
+        self.mtu.as_ref().map(PathMtu::size)
+    }
+
+    /// Takes that a viewer has reported. Returns whether the path carries more or less
+    /// than was thought.
+    pub(super) fn compare_sizes(&mut self, now: Duration) -> bool {
+        let heard = self.feedback.heard(now);
+        let mtu = self.mtu.as_mut().zip(heard);
+        mtu.is_some_and(|(mtu, heard)| mtu.handle_report(heard, now))
     }
 
     /// Something else than a sender report leaves.
@@ -257,6 +295,9 @@ impl Destination {
     fn record_sent(&mut self, channel: Channel, bytes: u64, now: Duration) {
         self.next[channel as usize] += 1;
         self.bytes += bytes;
+        if let Some(mtu) = self.mtu.as_mut().filter(|_| channel != Channel::Control) {
+            mtu.record_sent(bytes as usize, now);
+        }
         let repair = self.repair_limit.as_mut();
         let repair = repair.filter(|_| channel == Channel::Repair);
         for limit in self.limit.iter_mut().chain(repair) {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::path_mtu::Heard;
 use super::peer::{MAX_PLAYOUT_DELAY, Peer, figures, planned_loss};
 use super::plan::Plan;
 use crate::fec::PathEstimate;
@@ -287,6 +288,20 @@ impl Feedback {
     pub(super) fn paths(&self, now: Duration, nack: bool) -> Vec<PathEstimate> {
         let present = self.peers.values().filter(|peer| peer.is_present(now));
         present.map(|peer| peer.path(nack)).collect()
+    }
+
+    /// Whether all viewers that are here, and some are, know the RTT.
+    pub(super) fn has_rtt(&self) -> bool {
+        !self.peers.is_empty() && self.peers.values().all(|peer| peer.report.rtt > 0)
+    }
+
+    /// What those report of the datagrams that came.
+    pub(super) fn heard(&self, now: Duration) -> Option<Heard> {
+        let present = || self.peers.values().filter(|peer| peer.is_present(now));
+        let longest = present().map(|peer| peer.report.longest as usize).min()?;
+        let rtts = present().map(|peer| peer.path(true).rtt);
+        let rtt = rtts.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+        Some(Heard { longest, rtt })
     }
 
     /// The path to one viewer, if it has reported of late.

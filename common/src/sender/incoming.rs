@@ -92,6 +92,9 @@ impl Sender {
             Packet::ReceiverReport(report) => {
                 let media = to.numbers()[Channel::Media as usize];
                 to.feedback.handle_report(report, header.sent, media, now);
+                if to.compare_sizes(now) {
+                    self.follow_paths();
+                }
                 self.replan(now);
             }
             Packet::Nack(nack) => self.handle_nack(destination, nack, now),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::jpeg;
+use crate::jpeg::{self, markers::restart_marker};
 use crate::wire::native::{HEADER, MAX_TABLES_PARTS, TABLES_BODY, Tables};
 
 /// The most headers that are remembered: more qualities than a stream alternates
@@ -107,7 +107,13 @@ impl JpegHeaders {
         };
         let (number, announced) = self.announce(tables, quality, now);
         let parts = announced.map_or_else(Vec::new, |header| HeaderPart::all(&header, datagram));
-        (number, jpeg::slice_starts(jpeg, header.len), parts)
+        let mut starts = jpeg::slice_starts(jpeg, header.len);
+        // Behind a marker that is out of turn, nothing tells which slice begins.
+        let markers = starts.iter().skip(1).map(|start| jpeg[*start as usize - 1]);
+        let in_turn = |(number, marker): &(usize, u8)| *marker == restart_marker(*number);
+        let in_turn = markers.enumerate().take_while(in_turn).count();
+        starts.truncate(1 + in_turn);
+        (number, starts, parts)
     }
 
     /// The number of this header, and the header if it is time to send it.

@@ -29,7 +29,7 @@ pub(super) struct LossProtection {
     span: usize,
     closes: Duration,
     buffer: RetransmitBuffer,
-    blocks: u32,
+    blocks: u16,
 }
 
 impl LossProtection {
@@ -152,7 +152,7 @@ impl LossProtection {
         })
     }
 
-    fn next_block(&mut self) -> u32 {
+    fn next_block(&mut self) -> u16 {
         self.blocks = self.blocks.wrapping_add(1);
         self.blocks
     }

@@ -8,7 +8,7 @@ use super::jpeg_headers::HeaderPart;
 use crate::chunk::ChunkedFrame;
 use crate::fec::ParityBlock;
 use crate::seq::FrameNumber;
-use crate::wire::native::{CHUNK_BODY, HEADER, Packet};
+use crate::wire::native::{HEADER, Packet};
 
 /// A packet to be sent, and to whom.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl QueuedPacket {
     pub(super) fn new(content: Content, to: To) -> Self {
         let len = match &content {
             Content::Chunk(frame, index) | Content::Retransmission(frame, index) => {
-                HEADER + CHUNK_BODY + frame.chunk(*index).data.len()
+                HEADER + frame.chunk(*index).body_len()
             }
             Content::Parity(block, _) => HEADER + block.packet_len(),
             Content::JpegHeader(part) => HEADER + part.packet_len(),

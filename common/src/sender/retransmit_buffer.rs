@@ -97,7 +97,7 @@ impl RetransmitBuffer {
         number: FrameNumber,
         want: &FrameNack,
         asked: Asked,
-        block_number: impl FnOnce() -> u32,
+        block_number: impl FnOnce() -> u16,
     ) -> Vec<QueuedPacket> {
         let at = self
             .frames
@@ -115,7 +115,7 @@ impl SentFrame {
         &mut self,
         want: &FrameNack,
         asked: Asked,
-        block_number: impl FnOnce() -> u32,
+        block_number: impl FnOnce() -> u16,
     ) -> Vec<QueuedPacket> {
         // It would come when it is no longer waited for.
         if asked.now.saturating_sub(self.sent) > asked.playout_delay + self.spread {
@@ -166,7 +166,7 @@ impl SentFrame {
         &mut self,
         extra: usize,
         to: usize,
-        block_number: impl FnOnce() -> u32,
+        block_number: impl FnOnce() -> u16,
     ) -> Vec<QueuedPacket> {
         if extra > 0 && self.block.is_none() {
             let block =

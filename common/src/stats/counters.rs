@@ -8,7 +8,7 @@ pub(crate) use packets::LossCounts;
 use std::time::Duration;
 
 use super::delays::Jitter;
-use super::frame_log::{FrameContents, FrameLog, FrameRecord, Knowledge};
+use super::frame_log::{FrameLog, FrameRecord, Knowledge};
 use super::join::JoinPoint;
 use super::loss_pattern::LossPatternMeter;
 use super::missing::MissingPackets;
@@ -87,16 +87,11 @@ impl Counters {
         self.passed.covers(header)
     }
 
-    /// Records that a frame begins to arrive.
-    pub(crate) fn begin_frame(
-        &mut self,
-        number: FrameNumber,
-        contents: FrameContents,
-        now: Duration,
-    ) {
+    /// Notes that a frame begins to arrive.
+    pub(crate) fn begin_frame(&mut self, number: FrameNumber, chunks: u16, now: Duration) {
         let first = self.span.map_or(now, |(first, _)| first);
         self.span = Some((first, now));
-        self.frames.begin(number, contents, now);
+        self.frames.begin(number, chunks, now);
     }
 
     /// Counts a packet of `len` bytes. The caller must ignore its content unless

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::outcome::Outcome;
 use crate::seq::FrameNumber;
-use crate::time::SenderTime;
 pub use record::FrameRecord;
 pub(super) use settle::Knowledge;
 use settle::Reached;
@@ -84,17 +83,6 @@ enum Settled {
     Absent(Range<u64>, Outcome),
 }
 
-/// What a frame consists of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FrameContents {
-    /// How many chunks.
-    pub(crate) chunks: u32,
-    /// How many bytes.
-    pub(crate) bytes: u32,
-    /// When the picture was taken.
-    pub(crate) captured: SenderTime,
-}
-
 impl FrameLog {
     /// No frames of the stream with this number.
     #[must_use]
@@ -131,16 +119,14 @@ impl FrameLog {
         settled.is_some_and(|settled| number.0 < settled.end)
     }
 
-    /// The first piece of a frame arrived.
-    pub(crate) fn begin(&mut self, number: FrameNumber, contents: FrameContents, now: Duration) {
+    /// The first piece of a frame of this many `chunks` arrived.
+    pub(crate) fn begin(&mut self, number: FrameNumber, chunks: u16, now: Duration) {
         let (first, next) = self.range.unwrap_or((number.0, number.0));
         self.range = Some((first.min(number.0), next.max(number.0 + 1)));
         let record = FrameRecord {
-            captured: Some(contents.captured),
             first_chunk: Some(now),
             last_chunk: Some(now),
-            chunks: Some(contents.chunks),
-            bytes: Some(contents.bytes),
+            chunks: Some(chunks.into()),
             ..FrameRecord::unknown(self.stream, number, Outcome::Open)
         };
         let open = Open {
@@ -317,18 +303,14 @@ impl Open {
 mod tests {
     use super::*;
     use crate::reassembly::Origin;
+    use crate::time::SenderTime;
 
     const NOW: Duration = Duration::from_secs(1);
     const FRAME: FrameNumber = FrameNumber(0);
 
     fn begun() -> FrameLog {
         let mut log = FrameLog::new(7);
-        let contents = FrameContents {
-            chunks: 3,
-            bytes: 3_000,
-            captured: SenderTime::default(),
-        };
-        log.begin(FRAME, contents, NOW);
+        log.begin(FRAME, 3, NOW);
         log
     }
 

@@ -54,8 +54,8 @@ pub use control::{
     SenderReport,
 };
 pub use media::{
-    CHUNK_BODY, Chunk, MAX_BLOCK_FRAMES, MAX_CHUNKS, MAX_TABLES_PARTS, PARITY_BODY, Parity,
-    SliceStart, TABLES_BODY, Tables,
+    CHUNK_BODY, Chunk, FRAME_HEADER, FRAME_HEADER_EVERY, FrameHeader, MAX_BLOCK_FRAMES, MAX_CHUNKS,
+    MAX_TABLES_PARTS, PARITY_BODY, Parity, SHARD_BODY, TABLES_BODY, Tables,
 };
 
 use std::ops::Range;
@@ -294,6 +294,12 @@ impl Packet<'_> {
     /// Appends the packet as one datagram. The header's channel is the one
     /// that the packet's kind is counted in.
     pub fn encode(&self, header: impl Into<WireHeader>, out: &mut Vec<u8>) {
+        self.encode_padded(header, 0, out);
+    }
+
+    /// The same, with zeros behind it up to `len` bytes: for kinds that do not end in
+    /// data.
+    pub fn encode_padded(&self, header: impl Into<WireHeader>, len: usize, out: &mut Vec<u8>) {
         let header = header.into();
         debug_assert_eq!(header.channel, self.channel());
         let start = out.len();
@@ -319,6 +325,7 @@ impl Packet<'_> {
             Packet::PathResponse(response) => response.encode(out),
             Packet::ArrivalReport(report) => report.encode(out),
         }
+        out.resize(out.len().max(start + len), 0);
         let datagram = &mut out[start..];
         let crc = checksum(datagram, datagram[KIND]);
         datagram[CRC].copy_from_slice(&crc.to_be_bytes());

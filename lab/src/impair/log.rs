@@ -19,7 +19,7 @@
 //! - `stream` to `chunks`: for the native format, which packet it is, and which
 //!   chunk of how many it carries (parity and control packets carry none). Empty
 //!   if unreadable, and for RTP and bare JPEG. `stream` has 16 hexadecimal
-//!   digits. Numbers are the low 32 bits, as in the datagram.
+//!   digits. Numbers are the low bits, as in the datagram.
 //! - `bytes`: UDP payload.
 //! - `copy`: 1 or, for the second copy of a duplicated datagram, 2; 0 if the
 //!   datagram was dropped before it was copied.
@@ -127,9 +127,9 @@ impl Name {
             Ok((header, packet)) => {
                 let place = match packet {
                     Packet::Chunk(chunk) | Packet::Retransmission(chunk) => Some(Place {
-                        frame: chunk.frame.0,
+                        frame: chunk.frame.bits(),
                         chunk: chunk.index,
-                        chunks: u16::try_from(chunk.count()).unwrap_or(u16::MAX),
+                        chunks: chunk.count,
                     }),
                     _ => None,
                 };

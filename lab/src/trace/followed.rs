@@ -1,12 +1,16 @@
 //! Classifies datagrams for the stream that is followed.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
 use framegram_common::stats::{Arrival, SequenceTracker};
-use framegram_common::wire::native::{self, Chunk, Expected, Header, Packet, WireHeader, micros};
+use framegram_common::wire::native::{
+    self, Chunk, Expected, FrameHeader, Header, Packet, WireHeader, extend_micros, micros,
+};
 use framegram_common::wire::{Format, rtp};
 
 use super::open::Kept;
@@ -20,7 +24,9 @@ pub(super) struct Followed {
     from: SocketAddr,
     numbers: [SequenceTracker; 3],
     frame: FrameNumber,
-    /// Send time and arrival time of the newest packet, in microseconds.
+    /// The headers of the newest frames, and when these were captured.
+    headers: BTreeMap<FrameNumber, (FrameHeader, u64)>,
+    /// When the newest packet was sent, and when it arrived, in microseconds.
     newest: Option<(u64, u64)>,
 }
 
@@ -32,6 +38,7 @@ impl Followed {
             from,
             numbers: Default::default(),
             frame: FrameNumber(0),
+            headers: BTreeMap::new(),
             newest: None,
         }
     }
@@ -130,8 +137,8 @@ impl Followed {
 
     fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
         let body = match packet {
-            Packet::Chunk(chunk) => Body::Chunk(self.place(chunk)),
-            Packet::Retransmission(chunk) => Body::Retransmission(self.place(chunk)),
+            Packet::Chunk(chunk) => Body::Chunk(self.place(chunk, header.sent)),
+            Packet::Retransmission(chunk) => Body::Retransmission(self.place(chunk, header.sent)),
             Packet::Parity(_) => Body::Parity,
             Packet::Tables(_) => Body::Tables,
             Packet::SenderReport(totals) => Body::SenderReport(counts(totals)),
@@ -156,20 +163,32 @@ impl Followed {
         native(header, body)
     }
 
-    fn place(&mut self, chunk: &Chunk<'_>) -> ChunkPlace {
+    fn place(&mut self, chunk: &Chunk<'_>, sent: u64) -> ChunkPlace {
         let frame = chunk.frame.extend(self.frame);
         self.frame = self.frame.max(frame);
+        if let Some(header) = chunk.header {
+            let captured = extend_micros(header.captured, sent);
+            self.headers.insert(frame, (header, captured));
+            if self.headers.len() > MAX_HEADERS {
+                self.headers.pop_first();
+            }
+        }
+        let known = self.headers.get(&frame);
+        let longest = (usize::from(chunk.count) * chunk.size()).min(MAX_FRAME_BYTES) as u32;
         ChunkPlace {
             frame: frame.0,
             index: chunk.index,
-            frame_len: chunk.frame_len,
-            size: chunk.size,
-            captured: chunk.captured,
+            frame_len: known.map_or(longest, |(header, _)| header.len),
+            size: chunk.size() as u16,
+            captured: known.map_or(sent, |(_, captured)| *captured),
         }
     }
 }
 
-/// Classifies a datagram that belongs to no stream.
+/// The most headers of frames that are remembered: more than arrive at a time.
+const MAX_HEADERS: usize = 256;
+
+/// What a datagram is that no stream claims.
 pub(super) fn of_no_stream(datagram: &[u8]) -> Disposition {
     match Format::of(datagram) {
         Some(Format::Native) if Packet::decode(datagram).is_err() => Disposition::Malformed,

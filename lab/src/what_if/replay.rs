@@ -76,7 +76,7 @@ impl Network for ReplayPath<'_> {
     fn send(&mut self, datagram: &[u8], now: Duration) {
         let chunk = match Packet::decode(datagram) {
             Ok((_, Packet::Chunk(chunk))) => {
-                let frame = self.chosen.get(chunk.frame.0 as usize).copied();
+                let frame = self.chosen.get(chunk.frame.bits() as usize).copied();
                 frame.map(|frame| (frame, chunk.index.into()))
             }
             _ => None,

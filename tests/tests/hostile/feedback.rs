@@ -96,9 +96,9 @@ fn a_flood_of_requests_draws_no_more_than_the_credit() {
                 for _ in 0..60 {
                     let want = |rng: &mut Rng| FrameNack {
                         frame: match rng.u8(..4) {
-                            0 => FrameSeq(rng.u32(..)),
-                            1 => FrameSeq(frame + rng.u32(..100)),
-                            _ => FrameSeq(frame.saturating_sub(rng.u32(..3))),
+                            0 => FrameSeq::new(rng.u32(..)),
+                            1 => FrameSeq::new(frame + rng.u32(..100)),
+                            _ => FrameSeq::new(frame.saturating_sub(rng.u32(..3))),
                         },
                         extra: rng.u8(..),
                         gaps: (0..rng.usize(..MAX_GAPS / MAX_NACK_FRAMES))
@@ -142,7 +142,7 @@ fn a_request_that_is_repeated_is_answered_once() {
         viewer: VIEWER,
         number: 1,
         frames: vec![FrameNack {
-            frame: FrameSeq(2),
+            frame: FrameSeq::new(2),
             extra: 0,
             gaps: vec![(3, 2)],
         }],
@@ -164,7 +164,7 @@ fn frames_that_never_were_draw_nothing() {
     let before = attacked.sent;
     for number in 0..1_000 {
         let wants = (0..MAX_NACK_FRAMES as u32).map(|at| FrameNack {
-            frame: FrameSeq(1 + number * 64 + at),
+            frame: FrameSeq::new(1 + number * 64 + at),
             extra: 255,
             gaps: vec![(0, u16::MAX)],
         });

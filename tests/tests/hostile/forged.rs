@@ -76,7 +76,9 @@ fn forged_totals_byes_and_replies_do_no_harm() {
                     _ => {
                         let number = FrameNumber(any(&mut rng));
                         let mut chunk = claim(number, 300, 100, rng.u16(..3), &data);
-                        chunk.captured = any(&mut rng);
+                        if let Some(header) = &mut chunk.header {
+                            header.captured = any(&mut rng) as u32;
+                        }
                         Packet::Chunk(chunk)
                     }
                 };

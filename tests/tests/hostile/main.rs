@@ -25,7 +25,7 @@ use framegram_common::reassembly::MAX_HELD_BYTES;
 use framegram_common::receiver::{self, Output, ReceivedFrame, Receiver, SinkOutcome, Transmit};
 use framegram_common::sender::{self, Sender};
 use framegram_common::seq::{FrameNumber, PacketNumber};
-use framegram_common::wire::native::{Chunk, Header, Packet, WireHeader};
+use framegram_common::wire::native::{Chunk, FrameHeader, Header, Packet, WireHeader};
 use framegram_tests::counting::{Counting, Memory, measure};
 
 #[global_allocator]
@@ -91,16 +91,24 @@ fn again(header: impl Into<WireHeader>, packet: &Packet<'_>) -> Vec<u8> {
 /// A chunk that claims to be one of a frame like this.
 fn claim(frame: FrameNumber, len: usize, size: usize, index: u16, data: &[u8]) -> Chunk<'_> {
     let start = usize::from(index) * size;
-    Chunk {
-        frame: frame.seq(),
-        frame_len: len as u32,
-        index,
-        size: size as u16,
+    let header = FrameHeader {
+        len: len as u32,
+        crc: 7,
         captured: 1,
-        frame_crc: 7,
+        size: size as u16,
         tables: 0,
-        slice: None,
+    };
+    let chunk = Chunk {
+        frame: frame.seq(),
+        index,
+        count: len.div_ceil(size) as u16,
+        restart_cycle: None,
+        header: None,
         data: &data[..size.min(len - start)],
+    };
+    Chunk {
+        header: chunk.has_header().then_some(header),
+        ..chunk
     }
 }
 

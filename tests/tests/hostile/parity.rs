@@ -13,12 +13,20 @@ fn lie(parity: &mut Parity<'_>, shard: &mut Vec<u8>, rng: &mut Rng) {
             let at = rng.usize(..parity.counts.len());
             parity.counts[at] = rng.u16(1..400);
         }
-        1 => parity.block = parity.block.wrapping_add(rng.u32(..3)),
-        2 => parity.first = FrameSeq(parity.first.0.wrapping_add(rng.u32(..4)).wrapping_sub(2)),
+        1 => parity.block = parity.block.wrapping_add(rng.u16(..3)),
+        2 => {
+            parity.first = FrameSeq::new(
+                parity
+                    .first
+                    .bits()
+                    .wrapping_add(rng.u32(..4))
+                    .wrapping_sub(2),
+            )
+        }
         3 => parity.shards = rng.u16(parity.index + 1..MAX_CHUNKS as u16),
         4 => parity.index = rng.u16(..parity.shards),
         5 => {
-            let len = rng.usize(15..700) * 2;
+            let len = rng.usize(9..700) * 2;
             shard.resize(len, 0);
         }
         6 => {
@@ -96,8 +104,8 @@ fn one_datagram_does_not_draw_a_code_of_gigabytes() {
         // The frames above lack one of two chunks; of those below nothing came.
         for first in 0..32_u32 {
             let parity = Parity {
-                block: first,
-                first: FrameSeq(first),
+                block: first as u16,
+                first: FrameSeq::new(first),
                 counts: counts.clone(),
                 shards: shards as u16,
                 index: 0,
@@ -129,7 +137,7 @@ fn false_parity_does_not_draw_the_same_work_without_end() {
         for block in 0..500 {
             let parity = Parity {
                 block,
-                first: FrameSeq(0),
+                first: FrameSeq::new(0),
                 counts: vec![2_000],
                 shards: 64,
                 index: 1,
@@ -158,8 +166,8 @@ fn memory_is_bounded_under_a_flood_of_parity() {
             let mut now = START;
             for turn in 0..20_000_u32 {
                 let parity = Parity {
-                    block: turn / 300,
-                    first: FrameSeq(0),
+                    block: (turn / 300) as u16,
+                    first: FrameSeq::new(0),
                     counts: vec![1_000],
                     shards: shards as u16,
                     index: (turn % 300) as u16 % shards as u16,

@@ -478,7 +478,9 @@ fn a_stream_goes_on_after_any_outage_at_once() {
             for index in 0..64 {
                 let mut chunk = claim(FrameNumber(number), data.len(), 1_400, index, &data);
                 chunk.data = &jpeg;
-                chunk.frame_crc = crc;
+                if let Some(header) = &mut chunk.header {
+                    header.crc = crc;
+                }
                 let datagram = forger.datagram(&Packet::Chunk(chunk), now);
                 watched.take(&datagram, now);
             }

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 
 use framegram_common::seq::{FrameSeq, PacketNumber};
-use framegram_common::wire::native::{Chunk, Header, Packet};
+use framegram_common::wire::native::{Chunk, FrameHeader, Header, Packet};
 use framegram_tests::program::{PATIENT, Program, SENDER, Start, VIEWER, address, until};
 use framegram_tests::screen::Screen;
 use image::{Rgb, RgbImage};
@@ -149,14 +149,17 @@ fn strangers_who_are_there_first_keep_no_sender_out() {
     for stream in 0..64 {
         let socket = UdpSocket::bind("127.0.0.66:0").expect("a socket");
         let chunk = Packet::Chunk(Chunk {
-            frame: FrameSeq(0),
-            frame_len: 2_000,
+            frame: FrameSeq::new(0),
             index: 0,
-            size: 1_000,
-            captured: 1,
-            frame_crc: 7,
-            tables: 0,
-            slice: None,
+            count: 2,
+            restart_cycle: None,
+            header: Some(FrameHeader {
+                len: 2_000,
+                crc: 7,
+                captured: 1,
+                size: 1_000,
+                tables: 0,
+            }),
             data: &[0; 1_000],
         });
         let header = Header {

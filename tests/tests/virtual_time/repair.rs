@@ -230,7 +230,7 @@ fn the_tail_of_a_frame_does_not_delay_the_next() {
     let sent = drain(&mut transmitter, early, early + INTERVAL);
     let at = |number: u32| {
         sent.iter().filter_map(move |sent| match packet(sent) {
-            Packet::Chunk(chunk) if chunk.frame.0 == number => Some(sent.0),
+            Packet::Chunk(chunk) if chunk.frame.bits() == number => Some(sent.0),
             _ => None,
         })
     };

@@ -197,7 +197,9 @@ impl Scene {
                 }
                 place.sent[second][header.channel as usize] += datagram.len() as u64;
                 if let Packet::Chunk(chunk) = &packet {
-                    place.ages.push(now - self.captured[chunk.frame.0 as usize]);
+                    place
+                        .ages
+                        .push(now - self.captured[chunk.frame.bits() as usize]);
                 }
                 if let Packet::Parity(parity) = &packet {
                     place
@@ -314,17 +316,17 @@ impl Place {
         };
         let viewer = report.viewer;
         if let Ok((_, Packet::Chunk(chunk))) = Packet::decode(datagram)
-            && usize::from(chunk.index) + 1 == chunk.count()
+            && chunk.index + 1 == chunk.count
         {
             for copy in 0..2 {
                 let wants = (0..3).map(|back| FrameNack {
-                    frame: FrameSeq(chunk.frame.0.saturating_sub(back)),
+                    frame: FrameSeq::new(chunk.frame.bits().saturating_sub(back)),
                     extra: 32,
                     gaps: Vec::new(),
                 });
                 let request = Nack {
                     viewer,
-                    number: 2 * chunk.frame.0 + copy,
+                    number: 2 * chunk.frame.bits() + copy,
                     frames: wants.collect(),
                 };
                 self.say(at, &Packet::Nack(request), now);

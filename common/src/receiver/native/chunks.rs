@@ -11,7 +11,6 @@ use crate::jpeg::JpegHeader;
 use crate::reassembly::{Assembly, CompleteFrame, Insert, Origin, Reassembly};
 use crate::receiver::playout::Ready;
 use crate::seq::FrameNumber;
-use crate::stats::FrameContents;
 use crate::time::SenderTime;
 use crate::wire::native::{Chunk, Header, Parity};
 
@@ -24,7 +23,7 @@ impl NativeSession {
         now: Duration,
     ) -> bool {
         let number = self.extend(chunk);
-        if !self.insert(number, chunk, origin, now) {
+        if !self.insert(number, chunk, (origin, header.sent), now) {
             return false;
         }
         let base = (origin == Origin::Sent)
@@ -32,7 +31,7 @@ impl NativeSession {
             .flatten();
         let sent = SenderTime::from_micros(header.sent);
         self.counters.frames.record_chunk(number, base, sent, now);
-        self.rebuild(number, now)
+        self.rebuild(number, header.sent, now)
     }
 
     /// Inserts a chunk. Returns whether it fits the others of its frame.
@@ -40,16 +39,24 @@ impl NativeSession {
         &mut self,
         number: FrameNumber,
         chunk: &Chunk<'_>,
-        origin: Origin,
+        (origin, sent): (Origin, u64),
         now: Duration,
     ) -> bool {
         if self.counters.frames.is_settled(number) {
             return true;
         }
         let new = self.reassembly.get(number).is_none();
-        let inserted = self.reassembly.insert(number, chunk, origin, now);
+        let inserted = self.reassembly.insert(number, chunk, (origin, sent), now);
         if new && inserted != Insert::Forgotten {
             self.begin(number, chunk, origin, now);
+        }
+        if let Some(header) = chunk.header
+            && inserted != Insert::Mismatch
+            && let Some(captured) = self.reassembly.get(number).and_then(Assembly::captured)
+        {
+            let captured = SenderTime::from_micros(captured);
+            let frames = &mut self.counters.frames;
+            frames.record_header(number, header.len, captured);
         }
         let in_vain = matches!(
             inserted,
@@ -83,12 +90,7 @@ impl NativeSession {
         if origin == Origin::Sent {
             self.deadlines.record_begin(number, now);
         }
-        let contents = FrameContents {
-            chunks: chunk.count() as u32,
-            bytes: chunk.frame_len,
-            captured: SenderTime::from_micros(chunk.captured),
-        };
-        self.counters.begin_frame(number, contents, now);
+        self.counters.begin_frame(number, chunk.count, now);
         if !joining {
             self.await_frames(next, number.0, now);
         }
@@ -108,7 +110,7 @@ impl NativeSession {
         }
     }
 
-    pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, now: Duration) -> bool {
+    pub(super) fn handle_parity(&mut self, parity: &Parity<'_>, sent: u64, now: Duration) -> bool {
         let first = parity
             .first
             .extend(FrameNumber(self.counters.frames_sent()));
@@ -129,26 +131,29 @@ impl NativeSession {
             let reached = usize::from(*count) + usize::from(parity.index) + 1;
             self.nack.record_progress(number, reached, now);
         }
-        self.rebuilder.add(first, parity) && self.rebuild(first, now)
+        self.rebuilder.add(first, parity) && self.rebuild(first, sent, now)
     }
 
     /// Rebuilds what parity can of the blocks that cover a frame, and of those
     /// that overlap what was rebuilt. Returns whether the parity was valid.
-    fn rebuild(&mut self, frame: FrameNumber, now: Duration) -> bool {
+    fn rebuild(&mut self, frame: FrameNumber, sent: u64, now: Duration) -> bool {
         if self.rebuilder.is_empty() {
             return true;
         }
         let mut touched = BTreeSet::from([frame]);
         while let Some(frame) = touched.first().copied() {
-            let Some(bodies) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
+            let Some(rebuilt) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
                 touched.remove(&frame);
                 continue;
             };
-            for (number, index, body) in bodies {
-                let chunk = Chunk::decode_padded(&body).ok();
-                let chunk =
-                    chunk.filter(|chunk| (chunk.frame, chunk.index) == (number.seq(), index));
-                if !chunk.is_some_and(|chunk| self.insert(number, &chunk, Origin::Parity, now)) {
+            for one in rebuilt {
+                let number = one.frame;
+                // The first chunk, which carries the header, comes first.
+                let size = self.reassembly.get(number).map(Assembly::size);
+                let place = (number.seq(), one.index, one.count);
+                let chunk = Chunk::decode_original(place, size, &one.original).ok();
+                let origin = (Origin::Parity, sent);
+                if !chunk.is_some_and(|chunk| self.insert(number, &chunk, origin, now)) {
                     return false;
                 }
                 touched.insert(number);
@@ -190,7 +195,9 @@ impl NativeSession {
             && !self.playout.is_past(number)
             && let Some(spliced) = self.headers.conceal(number, assembly)
         {
-            let captured = SenderTime::from_micros(assembly.captured());
+            // The header may be lost; frames leave as soon as they are encoded.
+            let captured = assembly.captured().unwrap_or(assembly.sent());
+            let captured = SenderTime::from_micros(captured);
             let stale_share = 1.0 - spliced.fresh;
             self.counters.frames.record_stale(number, stale_share);
             self.playout.insert(Ready {
@@ -231,13 +238,13 @@ impl Chunks for Arrived<'_> {
         }
     }
 
-    fn body(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+    fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
         let chunk = self
             .0
             .get(frame)
             .and_then(|assembly| assembly.chunk(frame, index));
         chunk.is_some_and(|chunk| {
-            chunk.encode(out);
+            chunk.encode_original(out);
             true
         })
     }

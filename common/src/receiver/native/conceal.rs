@@ -82,21 +82,20 @@ impl ReceivedHeaders {
     /// Makes a whole JPEG of what arrived of a frame; `None` where nothing of
     /// it can be shown.
     pub(super) fn conceal(&self, number: FrameNumber, assembly: &Assembly) -> Option<Spliced> {
+        let size = assembly.size();
         let chunks =
             || (0..assembly.count() as u16).filter_map(|index| assembly.chunk(number, index));
         let mut present: Vec<Range<usize>> = Vec::new();
         let mut starts = Vec::new();
         for chunk in chunks() {
-            let start = usize::from(chunk.index) * usize::from(chunk.size);
+            let start = usize::from(chunk.index) * size;
             let end = start + chunk.data.len();
             match present.last_mut() {
                 Some(last) if last.end == start => last.end = end,
                 _ => present.push(start..end),
             }
-            let begins = |slice: crate::wire::native::SliceStart| {
-                (slice.number, start + usize::from(slice.offset))
-            };
-            starts.extend(chunk.slice.map(begins));
+            let begin = chunk.slice_start();
+            starts.extend(begin.map(|(slice, behind)| (slice, start + behind)));
         }
         let header = self.header(assembly, present.first()?)?;
         splice(&Fragments {
@@ -114,10 +113,12 @@ impl ReceivedHeaders {
         {
             return assembly.frame().get(..header.len);
         }
-        let set = self
-            .sets
-            .iter()
-            .find(|(number, _)| *number == assembly.tables());
+        let mut sets = self.sets.iter();
+        let set = match assembly.header() {
+            Some(frame) => sets.find(|(number, _)| *number == frame.tables),
+            // Where the stream has one set, it is the frame's too.
+            None => self.sets.front().filter(|_| self.sets.len() == 1),
+        };
         set.map(|(_, header)| header.as_slice())
     }
 }

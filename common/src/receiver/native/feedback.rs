@@ -8,11 +8,11 @@ use super::clock::Exchange;
 use super::{Bye, LatencyBreakdown, NativeSession};
 use crate::fec::LossModel;
 use crate::receiver::EAGER_REPORTS;
-use crate::seq::PacketNumber;
+use crate::seq::{FrameNumber, PacketNumber};
 use crate::time::SenderTime;
 use crate::wire::native::{
-    ArrivalReport, Channel, Echo, FrameNack, HEADER, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack,
-    Packet, ReceiverReport, SenderReport, extend_micros, micros,
+    ArrivalReport, Channel, Echo, FRAME_NACK_LEN, FrameNack, GAP_LEN, HEADER, Header, MAX_GAPS,
+    MAX_NACK_FRAMES, NACK_BODY, Nack, Packet, ReceiverReport, SenderReport, extend_micros, micros,
 };
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
@@ -23,15 +23,17 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 const EAGER_EVERY: Duration = Duration::from_millis(20);
 
 /// Bytes of the longest NACK.
-const LONGEST_NACK: usize = HEADER + 14 + MAX_NACK_FRAMES * 6 + MAX_GAPS * 4;
+const LONGEST_NACK: usize =
+    HEADER + NACK_BODY + MAX_NACK_FRAMES * FRAME_NACK_LEN + MAX_GAPS * GAP_LEN;
 
 /// No stream counts this far: above it sums could overflow.
 const MAX_COUNT: u64 = 1 << 48;
 
 impl NativeSession {
-    /// A report whose counts of packets are the numbers that they have here: a viewer
-    /// that joins late knows only the low bits of those.
+    /// A report whose counts of packets and frames are the numbers that they have here:
+    /// a viewer that joins late knows only the low bits of those.
     pub(super) fn extend_counts(&self, totals: &SenderReport) -> SenderReport {
+        let passed = self.passed_frames(totals);
         let extend = |count, channel| {
             let near = PacketNumber(self.counters.reached(channel));
             PacketNumber(count).seq().extend(near).0
@@ -42,7 +44,19 @@ impl NativeSession {
             control: extend(totals.control, Channel::Control),
             unsent_first: extend(totals.unsent_first, Channel::Media),
             unsent_end: extend(totals.unsent_end, Channel::Media),
+            frames_sent: totals.frames_sent.wrapping_sub(passed),
+            frames_captured: totals.frames_captured.saturating_sub(passed),
             ..*totals
+        }
+    }
+
+    /// How many frames the sender has numbered that have no number here, since the
+    /// numbers began again before this side joined.
+    pub(super) fn passed_frames(&self, totals: &SenderReport) -> u64 {
+        let sent = FrameNumber(totals.frames_sent);
+        match self.counters.frames_sent() {
+            0 => 0,
+            known => sent.0.wrapping_sub(sent.seq().extend(FrameNumber(known)).0),
         }
     }
 
@@ -200,7 +214,7 @@ impl NativeSession {
             return Some(Packet::PathChallenge(challenge));
         }
         self.reports += 1;
-        Some(Packet::ReceiverReport(self.report()))
+        Some(Packet::ReceiverReport(self.report(now)))
     }
 
     /// When arrivals are reported, where anything may be sent then.
@@ -226,7 +240,7 @@ impl NativeSession {
         self.nack.poll(incomplete, model, limit, now)
     }
 
-    fn report(&mut self) -> ReceiverReport {
+    fn report(&mut self, now: Duration) -> ReceiverReport {
         let counts = self.counters.loss_counts();
         let before = std::mem::replace(&mut self.loss_reported, counts);
         self.loss.record(
@@ -244,6 +258,7 @@ impl NativeSession {
             rtt: self.nack.rtt().map_or(0, |rtt| micros(rtt).max(1)),
             queueing: micros(self.delay.queueing()),
             playout_delay: micros(self.config.playout_delay),
+            longest: self.longest.at(now) as u32,
             ..ReceiverReport::default()
         };
         self.counters.fill_report(&self.outlook(), &mut report);

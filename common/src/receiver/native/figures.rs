@@ -14,6 +14,10 @@ impl NativeSession {
         let mut latency = self.latency();
         latency.add(earlier);
         let mut statistics = self.counters.statistics(&self.outlook());
+        let add = |count: &mut Option<u64>| *count = count.map(|n| n.wrapping_add(self.passed));
+        add(&mut statistics.frames.sent);
+        add(&mut statistics.frames.captured);
+        add(&mut statistics.outcomes[stats::Outcome::BeforeJoining]);
         statistics.stream = stats::Stream {
             number: Some(format!("{:016x}", self.number)),
             addresses: vec![self.from().to_string()],

@@ -28,12 +28,7 @@ impl Viewer {
             assert_eq!(self.0.record_packet(&header, 1_000, now), Arrival::New);
             let frame = FrameNumber(frame);
             if !self.0.frames.open().any(|record| record.number == frame) {
-                let contents = FrameContents {
-                    chunks: CHUNKS as u32,
-                    bytes: 3_000,
-                    captured: SenderTime::default(),
-                };
-                self.0.begin_frame(frame, contents, now);
+                self.0.begin_frame(frame, CHUNKS as u16, now);
             }
             let base = Some(frame.0 * CHUNKS);
             self.0

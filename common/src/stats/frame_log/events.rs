@@ -26,6 +26,14 @@ impl FrameLog {
         }
     }
 
+    /// The header of a frame of this many `bytes` arrived.
+    pub(crate) fn record_header(&mut self, number: FrameNumber, bytes: u32, captured: SenderTime) {
+        if let Some(open) = self.open.get_mut(&number.0) {
+            open.record.captured = Some(captured);
+            open.record.bytes = Some(bytes);
+        }
+    }
+
     /// A chunk was put in its place that had not arrived as it was sent first.
     pub(crate) fn record_repaired(&mut self, number: FrameNumber, origin: Origin) {
         self.count_repaired(number, origin, |count| count + 1);

@@ -17,7 +17,7 @@ pub struct FrameRecord {
     pub number: FrameNumber,
     /// What became of it.
     pub outcome: Outcome,
-    /// When it was captured.
+    /// When it was captured; unknown as its length is.
     pub captured: Option<SenderTime>,
     /// When the first of its datagrams that arrived left.
     pub sent: Option<SenderTime>,
@@ -37,7 +37,7 @@ pub struct FrameRecord {
     pub chunks_by_parity: u32,
     /// How many came because they were asked for.
     pub chunks_by_retransmission: u32,
-    /// Length of its JPEG in bytes; unknown where nothing of it arrived.
+    /// Length of its JPEG in bytes; unknown where no chunk with its header arrived.
     pub bytes: Option<u32>,
     /// The share of the image that had not arrived, 0 to 1: more than 0 for
     /// a frame with holes only.

@@ -14,7 +14,7 @@ pub const MAX_NACK_FRAMES: usize = 64;
 pub const MAX_GAPS: usize = 255;
 
 /// Bytes of a NACK's body before its frames.
-pub const NACK_BODY: usize = 14;
+pub const NACK_BODY: usize = 13;
 
 /// Bytes of a NACK for each frame.
 pub const FRAME_NACK_LEN: usize = 6;
@@ -219,6 +219,9 @@ body! {
         queueing: u32,
         /// Playout delay in microseconds: how long the viewer waits for a frame.
         playout_delay: u32,
+        /// The longest datagram that came lately, 0.1 to 0.2 s back, in bytes of UDP
+        /// payload.
+        longest: u32,
         /// Median delay from capture to shown in microseconds; 0 unless known.
         latency_p50: u32,
         /// 95th percentile of it.
@@ -299,8 +302,8 @@ body! {
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
 /// |                                viewer                                 |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |            NACK number            | frames |   0    |
-/// +--------+--------+--------+--------+--------+--------+--------+--------+
+/// |            NACK number            | frames |
+/// +--------+--------+--------+--------+--------+
 ///   then for each frame:
 /// |           frame number            | extra  |  gaps  | chunk of a gap,
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
@@ -333,10 +336,10 @@ impl Nack {
         debug_assert!(self.frames.len() <= MAX_NACK_FRAMES);
         put_u64(out, self.viewer);
         put_u32(out, self.number);
-        out.extend_from_slice(&[self.frames.len() as u8, 0]);
+        out.push(self.frames.len() as u8);
         for nacked in &self.frames {
             debug_assert!(nacked.gaps.len() <= MAX_GAPS);
-            put_u32(out, nacked.frame.0);
+            put_u32(out, nacked.frame.bits());
             out.extend_from_slice(&[nacked.extra, nacked.gaps.len() as u8]);
             for (first, count) in &nacked.gaps {
                 put_u16(out, *first);
@@ -350,7 +353,6 @@ impl Nack {
         let viewer = reader.u64()?;
         let number = reader.u32()?;
         let count = usize::from(reader.u8()?);
-        reader.u8()?;
         if count > MAX_NACK_FRAMES {
             return Err(WireError::Range {
                 field: "frames of a NACK",
@@ -360,7 +362,7 @@ impl Nack {
         let mut frames = Vec::with_capacity(count);
         let mut named = 0;
         for _ in 0..count {
-            let frame = FrameSeq(reader.u32()?);
+            let frame = FrameSeq::new(reader.u32()?);
             let extra = reader.u8()?;
             let gaps = usize::from(reader.u8()?);
             named += gaps;

@@ -2,18 +2,30 @@
 
 use super::fields::{Reader, put_u16, put_u32, put_u64};
 use crate::frame::MAX_FRAME_BYTES;
+use crate::jpeg::markers::first_restart;
 use crate::seq::FrameSeq;
 use crate::wire::WireError;
 
-/// Bytes of a chunk's body before its data.
-pub const CHUNK_BODY: usize = 30;
+/// Bytes of a chunk's body before its frame header or its data.
+pub const CHUNK_BODY: usize = 8;
+
+/// Bytes of a frame header.
+pub const FRAME_HEADER: usize = 16;
+
+/// A frame header is in every chunk whose index is a multiple of this, and in the
+/// last one: the more chunks a frame has, the more of them would have to be lost.
+pub const FRAME_HEADER_EVERY: u16 = 8;
+
+/// Bytes that a shard has beyond the data of a chunk.
+pub const SHARD_BODY: usize = 2 + FRAME_HEADER;
 
 /// Bytes of a parity's body before its chunk counts and its shard.
-pub const PARITY_BODY: usize = 16;
+pub const PARITY_BODY: usize = 11;
 
 /// The most chunks that a frame or a block has: half of what the code over
-/// them can address, so that there is always room for as much parity.
-pub const MAX_CHUNKS: usize = 32_768;
+/// them can address, so that there is always room for as much parity; an index
+/// takes 15 bits.
+pub const MAX_CHUNKS: usize = 1 << INDEX_BITS;
 
 /// Bytes of the body of tables before their header.
 pub const TABLES_BODY: usize = 4;
@@ -25,75 +37,180 @@ pub const MAX_TABLES_PARTS: u8 = 16;
 /// The most frames that one block of parity spans.
 pub const MAX_BLOCK_FRAMES: usize = 16;
 
-/// A part of a frame that fits one datagram.
+/// What the chunks of a frame have in common.
 ///
 /// ```text
-///  0        1        2        3        4        5        6        7
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |           frame number            |           frame length            |
+/// |           frame length            |        CRC-32C of the frame       |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |   chunk index   |   chunk size    |           capture time ...
+/// |           capture time            |   chunk size    |    table set    |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-///       ... capture time              |        CRC-32C of the frame       |
-/// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |    table set    |   first slice   |    its offset   |  data ...
-/// +--------+--------+--------+--------+--------+--------+
 /// ```
 ///
 /// The frame is cut into equal chunks of `size` bytes, the last one being what
 /// is left; their count follows from length and size, and cannot contradict
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// Bytes of the whole frame, 1 to [`MAX_FRAME_BYTES`].
+    pub len: u32,
+    /// CRC-32C of the frame's number and the whole frame
+    /// ([`FrameHeader::checksum`]): a second checksum that would have to fail before a
+    /// damaged frame, or one under another number, is called intact.
+    pub crc: u32,
+    /// When the picture was taken: low bits of the sender's microseconds.
+    pub captured: u32,
+    /// Bytes of every chunk but the last.
+    pub size: u16,
+    /// The set of tables (see [`Tables`]) that decodes it; 0 where none is sent.
+    pub tables: u16,
+}
+
+impl FrameHeader {
+    /// How many chunks the frame has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        (self.len as usize).div_ceil(usize::from(self.size))
+    }
+
+    /// CRC-32C of a frame's number, four bytes as a chunk has them, and its bytes.
+    #[must_use]
+    pub fn checksum(frame: FrameSeq, jpeg: &[u8]) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c(&frame.bits().to_be_bytes()), jpeg)
+    }
+
+    /// Bytes of the chunk at this index; `None` where there is none.
+    fn data_len(&self, index: u16) -> Option<usize> {
+        let size = usize::from(self.size);
+        let left = (self.len as usize).checked_sub(usize::from(index) * size)?;
+        (left > 0).then_some(left.min(size))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.len);
+        put_u32(out, self.crc);
+        put_u32(out, self.captured);
+        put_u16(out, self.size);
+        put_u16(out, self.tables);
+    }
+
+    /// Takes the header of a frame of `count` chunks apart.
+    fn decode(count: u16, reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let header = Self {
+            len: reader.u32()?,
+            crc: reader.u32()?,
+            captured: reader.u32()?,
+            size: reader.u16()?,
+            tables: reader.u16()?,
+        };
+        let len = header.len as usize;
+        if len == 0 || len > MAX_FRAME_BYTES {
+            return Err(range("frame length", len));
+        }
+        if header.size == 0 || header.count() != usize::from(count) {
+            return Err(range("chunk size", usize::from(header.size)));
+        }
+        Ok(header)
+    }
+}
+
+/// Whether the chunk at this index of a frame of `count` carries the frame header.
+fn carries_header(index: u16, count: u16) -> bool {
+    index.is_multiple_of(FRAME_HEADER_EVERY) || index + 1 == count
+}
+
+/// A part of a frame that fits one datagram.
+///
+/// ```text
+///  0                   1                   2                   3
+///  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+/// +-------------------------------------------+-------------------+
+/// |               frame number                |    chunk index    |
+/// +---------+-----------------------------+---+-------------------+
+/// |         |      last chunk index       |    restart cycle      |
+/// +---------+-----------------------------+-----------------------+
+/// | frame header (16 bytes), where one is due, and data ...
+/// +---------------------------------------------------------------+
+/// ```
+///
+/// The frame number has 22 bits, both indices have 15, the cycle has 12. A frame
+/// header is due in every [`FRAME_HEADER_EVERY`]th chunk and in the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The frame it is a part of.
     pub frame: FrameSeq,
-    /// Bytes of the whole frame, 1 to [`MAX_FRAME_BYTES`].
-    pub frame_len: u32,
-    /// Its place in the frame, from 0.
+    /// Its place in the frame, from 0 to below `count`.
     pub index: u16,
-    /// Bytes of every chunk of this frame but the last.
-    pub size: u16,
-    /// When the picture was taken, in the sender's microseconds.
-    pub captured: u64,
-    /// CRC-32C of the whole frame: a second checksum that would have to fail
-    /// before a damaged frame is called intact.
-    pub frame_crc: u32,
-    /// The set of tables (see [`Tables`]) that decodes it; 0 where none is sent.
-    pub tables: u16,
-    /// The first restart slice that begins in this chunk.
-    pub slice: Option<SliceStart>,
+    /// How many chunks the frame has, 1 to [`MAX_CHUNKS`].
+    pub count: u16,
+    /// How often the restart markers RST0 to RST7 have come round before the first one
+    /// in the data. `None` where there is none, where a part of the JPEG's header looks
+    /// like one, and where the wire cannot count that far.
+    pub restart_cycle: Option<u16>,
+    /// What all chunks of the frame have in common, where this one carries it.
+    pub header: Option<FrameHeader>,
     /// The bytes.
     pub data: &'a [u8],
 }
 
-/// Where a restart slice begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SliceStart {
-    /// The slice's number in its frame, from 0.
-    pub number: u16,
-    /// Where its first byte stands in the chunk's data.
-    pub offset: u16,
-}
-
 impl<'a> Chunk<'a> {
-    /// How many chunks the frame has.
+    /// Whether the chunk at this place carries the frame header.
     #[must_use]
-    pub fn count(&self) -> usize {
-        (self.frame_len as usize).div_ceil(usize::from(self.size))
+    pub fn has_header(&self) -> bool {
+        carries_header(self.index, self.count)
     }
 
-    /// Appends the body: what parity protects.
+    /// Bytes of every chunk of the frame but the last.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let size = self.header.map(|header| header.size.into());
+        size.unwrap_or(self.data.len())
+    }
+
+    /// Bytes of the body.
+    #[must_use]
+    pub fn body_len(&self) -> usize {
+        CHUNK_BODY + self.header.map_or(0, |_| FRAME_HEADER) + self.data.len()
+    }
+
+    /// The slice that begins in it behind a restart marker: its number in the frame,
+    /// and where in the data.
+    #[must_use]
+    pub fn slice_start(&self) -> Option<(u16, usize)> {
+        let (marker, behind) = first_restart(self.data)?;
+        let before = self.restart_cycle? << RESTART_BITS | u16::from(marker);
+        Some((before + 1, behind))
+    }
+
+    /// The restart cycle of the marker before this slice; `None` for the first slice,
+    /// which has none, and where the wire cannot count that far.
+    #[must_use]
+    pub fn cycle_before(slice: usize) -> Option<u16> {
+        let cycle = slice.checked_sub(1)? >> RESTART_BITS;
+        u16::try_from(cycle).ok().filter(|cycle| *cycle < NO_CYCLE)
+    }
+
+    /// Appends the body.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.frame.0);
-        put_u32(out, self.frame_len);
-        put_u16(out, self.index);
-        put_u16(out, self.size);
-        put_u64(out, self.captured);
-        put_u32(out, self.frame_crc);
-        put_u16(out, self.tables);
-        let slice = self.slice.unwrap_or(NO_SLICE);
-        put_u16(out, slice.number);
-        put_u16(out, slice.offset);
+        let last = self.count.saturating_sub(1);
+        let place = u64::from(self.frame.bits()) << (2 * INDEX_BITS + CYCLE_BITS)
+            | u64::from(self.index) << (INDEX_BITS + CYCLE_BITS)
+            | u64::from(last) << CYCLE_BITS
+            | u64::from(self.restart_cycle.unwrap_or(NO_CYCLE));
+        put_u64(out, place);
+        self.encode_contents(out);
+    }
+
+    /// Appends what parity protects: the body without what the block tells.
+    pub fn encode_original(&self, out: &mut Vec<u8>) {
+        put_u16(out, self.restart_cycle.unwrap_or(NO_CYCLE));
+        self.encode_contents(out);
+    }
+
+    fn encode_contents(&self, out: &mut Vec<u8>) {
+        if let Some(header) = &self.header {
+            header.encode(out);
+        }
         out.extend_from_slice(self.data);
     }
 
@@ -102,87 +219,115 @@ impl<'a> Chunk<'a> {
     /// # Errors
     /// Where fields are missing, out of range or contradict each other.
     pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
-        let chunk = Self::decode_padded(body)?;
-        if body.len() != CHUNK_BODY + chunk.data.len() {
-            return Err(range("chunk data", body.len()));
+        let mut reader = Reader::new("chunk", body);
+        let place = reader.u64()?;
+        let field = |shift: u32, bits: u32| (place >> shift & ((1 << bits) - 1)) as u16;
+        let (index, last) = (
+            field(INDEX_BITS + CYCLE_BITS, INDEX_BITS),
+            field(CYCLE_BITS, INDEX_BITS),
+        );
+        if index > last {
+            return Err(range("chunk index", index.into()));
         }
-        Ok(chunk)
+        let count = last + 1;
+        let header = carries_header(index, count)
+            .then(|| FrameHeader::decode(count, &mut reader))
+            .transpose()?;
+        let data = reader.rest();
+        let fits = match &header {
+            Some(header) => header.data_len(index) == Some(data.len()),
+            // As long as all but the last one.
+            None => {
+                let before = usize::from(last) * data.len();
+                (1..=usize::from(u16::MAX)).contains(&data.len()) && before < MAX_FRAME_BYTES
+            }
+        };
+        if !fits {
+            return Err(range("chunk data", data.len()));
+        }
+        Ok(Self {
+            frame: FrameSeq::new((place >> (2 * INDEX_BITS + CYCLE_BITS)) as u32),
+            index,
+            count,
+            restart_cycle: cycle(field(0, CYCLE_BITS)),
+            header,
+            data,
+        })
     }
 
-    /// Takes a body apart behind which padding may follow, as behind a chunk
-    /// rebuilt from parity.
+    /// Takes apart what was rebuilt by parity: a chunk of a frame that has `count` of
+    /// them, with padding behind it. `size` is that of the frame's chunks, if it is
+    /// known.
     ///
     /// # Errors
     /// As for [`Chunk::decode`].
-    pub fn decode_padded(body: &'a [u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::new("chunk", body);
-        let frame = FrameSeq(reader.u32()?);
-        let frame_len = reader.u32()?;
-        let index = reader.u16()?;
-        let size = reader.u16()?;
-        let captured = reader.u64()?;
-        let frame_crc = reader.u32()?;
-        let tables = reader.u16()?;
-        let slice = SliceStart {
-            number: reader.u16()?,
-            offset: reader.u16()?,
+    pub fn decode_original(
+        (frame, index, count): (FrameSeq, u16, u16),
+        size: Option<usize>,
+        original: &'a [u8],
+    ) -> Result<Self, WireError> {
+        let mut reader = Reader::new("chunk", original);
+        let restart_cycle = cycle(reader.u16()?);
+        let header = carries_header(index, count)
+            .then(|| FrameHeader::decode(count, &mut reader))
+            .transpose()?;
+        let len = match &header {
+            Some(header) => header.data_len(index),
+            None => size,
         };
-        let len = frame_len as usize;
-        if len == 0 || len > MAX_FRAME_BYTES {
-            return Err(range("frame length", len));
-        }
-        if size == 0 || len.div_ceil(usize::from(size)) > MAX_CHUNKS {
-            return Err(range("chunk size", usize::from(size)));
-        }
-        let start = usize::from(index) * usize::from(size);
-        if start >= len {
-            return Err(range("chunk index", usize::from(index)));
-        }
-        let data = reader.take(usize::from(size).min(len - start))?;
-        let slice = (slice != NO_SLICE).then_some(slice);
-        if let Some(slice) = slice
-            && usize::from(slice.offset) >= data.len()
-        {
-            return Err(range("slice offset", usize::from(slice.offset)));
-        }
+        let len = len.ok_or(range("chunk index", usize::from(index)))?;
         Ok(Self {
             frame,
-            frame_len,
             index,
-            size,
-            captured,
-            frame_crc,
-            tables,
-            slice,
-            data,
+            count,
+            restart_cycle,
+            header,
+            data: reader.take(len)?,
         })
     }
 }
 
+/// Bits of a chunk index.
+const INDEX_BITS: u32 = 15;
+
+/// Bits of a restart cycle.
+const CYCLE_BITS: u32 = 12;
+
+/// Bits that restart markers count by.
+const RESTART_BITS: u32 = 3;
+
+/// Stands for no restart cycle.
+const NO_CYCLE: u16 = (1 << CYCLE_BITS) - 1;
+
+fn cycle(value: u16) -> Option<u16> {
+    (value < NO_CYCLE).then_some(value)
+}
+
 /// A parity shard, which rebuilds lost chunks of a block: one of a Reed-Solomon code
-/// (`reed-solomon-simd`: Leopard, GF(2^16)) whose originals are the bodies of
-/// the block's chunks, frame by frame, each filled with zeros to the shard's
-/// size.
+/// (`reed-solomon-simd`: Leopard, GF(2^16)). An original is what
+/// [`Chunk::encode_original`] makes of a chunk of the block; they stand frame by frame,
+/// each filled with zeros to the shard's size.
 ///
 /// ```text
 ///  0        1        2        3        4        5        6        7
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |           block number            |        first frame number         |
+/// |        first frame number         |  block number   |  shards of code |
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// | frames |   0    |  shards of code |   shard index   |   shard size    |
-/// +--------+--------+--------+--------+--------+--------+--------+--------+
-/// |  chunks of the first frame, of the second, ...  |  shard ...
-/// +--------+--------+--------+--------+--------+----
+/// |   shard index   | frames |  chunks of the first frame, of the second ...
+/// +--------+--------+--------+--------+--------+--------
+/// |  shard ...
+/// +--------+--------
 /// ```
 ///
 /// The parity of the code depends on how many shards it was made with, so that
 /// count travels along; any of them may be sent. Blocks may overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parity<'a> {
-    /// Counts the blocks of a stream; shards of one number belong together.
-    pub block: u32,
     /// The first frame of the block; the others follow it without a gap.
     pub first: FrameSeq,
+    /// Tells blocks that begin with one frame apart; shards of one number belong
+    /// together.
+    pub block: u16,
     /// The chunks of each frame of the block, 1 to [`MAX_BLOCK_FRAMES`] frames.
     pub counts: Vec<u16>,
     /// How many recovery shards the code was made with.
@@ -201,12 +346,11 @@ impl<'a> Parity<'a> {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.block);
-        put_u32(out, self.first.0);
-        out.extend_from_slice(&[self.counts.len() as u8, 0]);
+        put_u32(out, self.first.bits());
+        put_u16(out, self.block);
         put_u16(out, self.shards);
         put_u16(out, self.index);
-        put_u16(out, self.shard.len() as u16);
+        out.push(self.counts.len() as u8);
         for count in &self.counts {
             put_u16(out, *count);
         }
@@ -215,13 +359,11 @@ impl<'a> Parity<'a> {
 
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("parity", body);
-        let block = reader.u32()?;
-        let first = FrameSeq(reader.u32()?);
-        let frames = usize::from(reader.u8()?);
-        reader.u8()?;
+        let first = FrameSeq::new(reader.u32()?);
+        let block = reader.u16()?;
         let shards = reader.u16()?;
         let index = reader.u16()?;
-        let size = usize::from(reader.u16()?);
+        let frames = usize::from(reader.u8()?);
         if frames == 0 || frames > MAX_BLOCK_FRAMES {
             return Err(range("frames of a block", frames));
         }
@@ -231,19 +373,16 @@ impl<'a> Parity<'a> {
         if index >= shards {
             return Err(range("shard index", usize::from(index)));
         }
-        if size < CHUNK_BODY || !size.is_multiple_of(2) {
-            return Err(range("shard size", size));
-        }
         let counts = (0..frames)
             .map(|_| reader.u16())
             .collect::<Result<Vec<_>, _>>()?;
-        let shard = reader.take(size)?;
-        if !reader.rest().is_empty() {
-            return Err(range("shard size", size));
+        let shard = reader.rest();
+        if shard.len() < SHARD_BODY || !shard.len().is_multiple_of(2) {
+            return Err(range("shard size", shard.len()));
         }
         let parity = Self {
-            block,
             first,
+            block,
             counts,
             shards,
             index,
@@ -324,9 +463,3 @@ fn range(field: &'static str, got: usize) -> WireError {
         got: got as u64,
     }
 }
-
-/// What stands where no slice begins in a chunk: no chunk is that long.
-const NO_SLICE: SliceStart = SliceStart {
-    number: u16::MAX,
-    offset: u16::MAX,
-};

@@ -56,7 +56,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ..ReceiverReport::default()
     };
     let want = FrameNack {
-        frame: FrameSeq(999),
+        frame: FrameSeq::new(999),
         extra: 1,
         gaps: vec![(3, 2), (17, 1)],
     };
@@ -66,8 +66,8 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         frames: vec![want],
     };
     let parity = Parity {
+        first: FrameSeq::new(998),
         block: 40,
-        first: FrameSeq(998),
         counts: vec![2, 3],
         shards: 4,
         index: 1,
@@ -123,7 +123,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
     };
     vec![
         ("chunk", Packet::Chunk(chunk())),
-        ("retransmission", Packet::Retransmission(chunk())),
+        ("retransmission", Packet::Retransmission(inner_chunk())),
         ("parity", Packet::Parity(parity)),
         (
             "tables",
@@ -154,18 +154,28 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
 
 fn chunk() -> Chunk<'static> {
     Chunk {
-        frame: FrameSeq(999),
-        frame_len: 20,
+        frame: FrameSeq::new(999),
         index: 1,
-        size: 12,
-        captured: 1_500_000,
-        frame_crc: 0xdead_beef,
-        tables: 3,
-        slice: Some(SliceStart {
-            number: 4,
-            offset: 5,
+        count: 2,
+        restart_cycle: Some(0),
+        header: Some(FrameHeader {
+            len: 20,
+            crc: 0xdead_beef,
+            captured: 1_500_000,
+            size: 12,
+            tables: 3,
         }),
-        data: b"framegra",
+        data: b"frame\xff\xd3g",
+    }
+}
+
+fn inner_chunk() -> Chunk<'static> {
+    Chunk {
+        count: 3,
+        restart_cycle: None,
+        header: None,
+        data: b"framegram v1",
+        ..chunk()
     }
 }
 
@@ -290,7 +300,7 @@ fn a_sender_report_knows_how_long_it_is() {
 fn a_nack_names_as_many_frames_and_gaps_as_it_may_and_no_more() {
     let nack = |gaps: &[usize]| {
         let frames = gaps.iter().enumerate().map(|(at, gaps)| FrameNack {
-            frame: FrameSeq(at as u32),
+            frame: FrameSeq::new(at as u32),
             extra: 0,
             gaps: vec![(0, 1); *gaps],
         });
@@ -318,11 +328,12 @@ fn a_nack_names_as_many_frames_and_gaps_as_it_may_and_no_more() {
 
 #[test]
 fn the_count_of_chunks_follows_from_length_and_size() {
-    let count = |frame_len, size| {
-        Chunk {
-            frame_len,
+    let count = |len, size| {
+        let header = chunk().header.unwrap();
+        FrameHeader {
+            len,
             size,
-            ..chunk()
+            ..header
         }
         .count()
     };
@@ -342,7 +353,7 @@ fn parity_and_tables_are_taken_to_the_edges_of_their_bounds_and_no_further() {
     let parity = |counts: &[u16], shards: u16, shard: usize| {
         refused(&Packet::Parity(Parity {
             block: 1,
-            first: FrameSeq(0),
+            first: FrameSeq::new(0),
             counts: counts.to_vec(),
             shards,
             index: 0,
@@ -350,20 +361,20 @@ fn parity_and_tables_are_taken_to_the_edges_of_their_bounds_and_no_further() {
         }))
     };
     let most = MAX_CHUNKS as u16;
-    assert_eq!(parity(&[1; MAX_BLOCK_FRAMES], most, CHUNK_BODY), None);
-    assert_eq!(parity(&[most], 1, CHUNK_BODY + 2), None);
+    assert_eq!(parity(&[1; MAX_BLOCK_FRAMES], most, SHARD_BODY), None);
+    assert_eq!(parity(&[most], 1, SHARD_BODY + 2), None);
     let too_many = [1; MAX_BLOCK_FRAMES + 1];
     assert_eq!(parity(&too_many, 1, 32), Some("frames of a block"));
     assert_eq!(parity(&[], 1, 32), Some("frames of a block"));
     assert_eq!(parity(&[1], 0, 32), Some("shards of a code"));
     assert_eq!(parity(&[1], most + 1, 32), Some("shards of a code"));
-    assert_eq!(parity(&[1], 1, CHUNK_BODY - 2), Some("shard size"));
-    assert_eq!(parity(&[1], 1, CHUNK_BODY + 1), Some("shard size"));
+    assert_eq!(parity(&[1], 1, SHARD_BODY - 2), Some("shard size"));
+    assert_eq!(parity(&[1], 1, SHARD_BODY + 1), Some("shard size"));
     assert_eq!(parity(&[1, 0], 1, 32), Some("chunks of a block"));
     assert_eq!(parity(&[most, 1], 1, 32), Some("chunks of a block"));
     let block = Parity {
         block: 1,
-        first: FrameSeq(0),
+        first: FrameSeq::new(0),
         counts: vec![3, 4],
         shards: 1,
         index: 0,
@@ -410,36 +421,101 @@ fn times_and_channels_are_as_they_are_written() {
 
 #[test]
 fn refuses_chunks_that_contradict_themselves() {
-    let refused = |change: fn(&mut Chunk<'static>), field: &str| {
-        let mut chunk = chunk();
-        change(&mut chunk);
-        let datagram = encoded(&Packet::Chunk(chunk));
-        match Packet::decode(&datagram) {
+    let refused = |chunk: &Chunk<'static>, field: &str| {
+        let mut body = Vec::new();
+        chunk.encode(&mut body);
+        match Chunk::decode(&body) {
             Err(WireError::Range { field: got, .. }) => assert_eq!(got, field),
             other => panic!("{field}: {other:?}"),
         }
     };
-    refused(|chunk| chunk.frame_len = 0, "frame length");
-    refused(|chunk| chunk.frame_len = u32::MAX, "frame length");
-    refused(|chunk| chunk.size = 0, "chunk size");
-    refused(
-        |chunk| {
-            chunk.size = 1;
-            chunk.frame_len = MAX_CHUNKS as u32 + 1;
-        },
-        "chunk size",
-    );
-    refused(|chunk| chunk.index = 2, "chunk index");
-    refused(|chunk| chunk.frame_len = 19, "chunk data");
-    refused(
-        |chunk| {
-            chunk.slice = Some(SliceStart {
-                number: 0,
-                offset: 8,
-            });
-        },
-        "slice offset",
-    );
+    let with = |change: fn(&mut FrameHeader)| {
+        let mut chunk = chunk();
+        chunk.header.as_mut().map(change);
+        chunk
+    };
+    refused(&with(|header| header.len = 0), "frame length");
+    refused(&with(|header| header.len = u32::MAX), "frame length");
+    refused(&with(|header| header.size = 0), "chunk size");
+    refused(&with(|header| header.len = 19), "chunk data");
+    // Its length is that of three chunks.
+    refused(&with(|header| header.len = 30), "chunk size");
+    let beyond = Chunk {
+        index: 3,
+        ..inner_chunk()
+    };
+    refused(&beyond, "chunk index");
+    let empty = Chunk {
+        data: b"",
+        ..inner_chunk()
+    };
+    refused(&empty, "chunk data");
+    let data = &[0; 1_400];
+    let of = |count| Chunk {
+        count,
+        data,
+        ..inner_chunk()
+    };
+    refused(&of(MAX_CHUNKS as u16), "chunk data");
+    refused(&of(11_985), "chunk data");
+    let mut body = Vec::new();
+    of(11_984).encode(&mut body);
+    assert_eq!(Chunk::decode(&body), Ok(of(11_984)));
+}
+
+#[test]
+fn the_first_chunk_each_eighth_and_the_last_one_carry_the_frame_header() {
+    let carrying = |count: u16| -> Vec<u16> {
+        let chunk = |index| Chunk {
+            index,
+            count,
+            ..inner_chunk()
+        };
+        (0..count).filter(|at| chunk(*at).has_header()).collect()
+    };
+    assert_eq!(carrying(1), [0]);
+    assert_eq!(carrying(2), [0, 1]);
+    assert_eq!(carrying(8), [0, 7]);
+    assert_eq!(carrying(19), [0, 8, 16, 18]);
+}
+
+#[test]
+fn a_slice_begins_behind_the_first_restart_marker() {
+    assert_eq!(chunk().slice_start(), Some((4, 7)));
+    let with = |restart_cycle, data| {
+        Chunk {
+            restart_cycle,
+            data,
+            ..inner_chunk()
+        }
+        .slice_start()
+    };
+    assert_eq!(with(Some(1), b"\xff\xd3 \xff\xd4"), Some((12, 2)));
+    assert_eq!(with(Some(0), b"\xff\0\xff\xff\xd3"), Some((4, 5)));
+    assert_eq!(with(Some(4_094), b"\xff\xd7"), Some((32_760, 2)));
+    assert_eq!(with(Some(4), b"none"), None);
+    assert_eq!(with(None, b"\xff\xd7"), None);
+    let cycles = [0, 1, 8, 9, 32_760, 32_761].map(Chunk::cycle_before);
+    let expected = [None, Some(0), Some(0), Some(1), Some(4_094), None];
+    assert_eq!(cycles, expected);
+}
+
+#[test]
+fn what_is_rebuilt_is_cut_from_its_padding_by_the_size_that_is_known() {
+    let original = |chunk: &Chunk<'_>| {
+        let mut original = Vec::new();
+        chunk.encode_original(&mut original);
+        original.resize(48, 0);
+        original
+    };
+    let place = (FrameSeq::new(999), 1, 2);
+    let last = original(&chunk());
+    assert_eq!(Chunk::decode_original(place, None, &last), Ok(chunk()));
+    let inner = original(&inner_chunk());
+    let place = (FrameSeq::new(999), 1, 3);
+    let decoded = |size| Chunk::decode_original(place, size, &inner);
+    assert!(decoded(None).is_err() && decoded(Some(100)).is_err());
+    assert_eq!(decoded(Some(12)), Ok(inner_chunk()));
 }
 
 proptest! {
@@ -468,10 +544,10 @@ proptest! {
 
     #[test]
     fn up_to_three_flipped_bits_are_always_noticed(
-        bits in prop::collection::btree_set(0_usize..8 * 58, 1..=3),
+        bits in prop::collection::btree_set(0_usize..8 * 52, 1..=3),
     ) {
         let mut datagram = encoded(&Packet::Chunk(chunk()));
-        prop_assert_eq!(datagram.len(), 58);
+        prop_assert_eq!(datagram.len(), 52);
         for bit in bits {
             datagram[bit / 8] ^= 1 << (bit % 8);
         }

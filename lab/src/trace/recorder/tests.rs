@@ -2,7 +2,7 @@
 
 use framegram_common::receiver::{Output, Receiver};
 use framegram_common::seq::{FrameSeq, PacketNumber};
-use framegram_common::wire::native::{Chunk, Echo, Header, Packet, SenderReport};
+use framegram_common::wire::native::{Chunk, Echo, FrameHeader, Header, Packet, SenderReport};
 
 use super::*;
 use crate::trace::Body;
@@ -29,14 +29,18 @@ fn datagram(stream: u64, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8>
 
 fn frame_chunk(frame: u32, index: u16) -> Packet<'static> {
     Packet::Chunk(Chunk {
-        frame: FrameSeq(frame),
-        frame_len: 30,
+        frame: FrameSeq::new(frame),
         index,
-        size: 10,
-        captured: 5,
-        frame_crc: 0,
-        tables: 0,
-        slice: None,
+        count: 3,
+        restart_cycle: None,
+        header: Some(FrameHeader {
+            len: 30,
+            crc: 0,
+            captured: 5,
+            size: 10,
+            tables: 0,
+        })
+        .filter(|_| index != 1),
         data: &[1; 10],
     })
 }

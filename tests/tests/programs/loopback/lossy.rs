@@ -47,8 +47,8 @@ impl Path {
                 }
                 let datagram = &buffer[..len];
                 let lost = match Packet::decode(datagram).expect("a packet").1 {
-                    Packet::Chunk(chunk) if chunk.frame.0 > 0 && rng.f64() < LOSS => {
-                        damaged.insert(chunk.frame.0);
+                    Packet::Chunk(chunk) if chunk.frame.bits() > 0 && rng.f64() < LOSS => {
+                        damaged.insert(chunk.frame.bits());
                         true
                     }
                     Packet::Parity(_) => true,

@@ -5,7 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use framegram_common::seq::{FrameNumber, PacketNumber};
-use framegram_common::wire::native::{Channel, Chunk, Echo, Header, Packet, SenderReport};
+use framegram_common::wire::native::{
+    Channel, Chunk, Echo, FrameHeader, Header, Packet, SenderReport,
+};
 use framegram_tests::program::{DEADLINE, SENDER, Start, address};
 use nix::sys::signal::Signal;
 
@@ -33,13 +35,16 @@ fn datagram(stream: u32, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8>
 fn chunk(frame: u64, data: &[u8]) -> Packet<'_> {
     Packet::Chunk(Chunk {
         frame: FrameNumber(frame).seq(),
-        frame_len: 2 * data.len() as u32,
         index: 0,
-        size: data.len() as u16,
-        captured: 1,
-        frame_crc: 7,
-        tables: 0,
-        slice: None,
+        count: 2,
+        restart_cycle: None,
+        header: Some(FrameHeader {
+            len: 2 * data.len() as u32,
+            crc: 7,
+            captured: 1,
+            size: data.len() as u16,
+            tables: 0,
+        }),
         data,
     })
 }
@@ -65,8 +70,8 @@ fn who_knows_a_streams_number_neither_freezes_nor_ends_it() {
         let channel = header.channel;
         next[channel as usize] = next[channel as usize].max(u64::from(header.number.0) + 1);
         let begins = match packet {
-            Packet::Chunk(chunk) if u64::from(chunk.frame.0) >= frames => {
-                frames = u64::from(chunk.frame.0) + 1;
+            Packet::Chunk(chunk) if u64::from(chunk.frame.bits()) >= frames => {
+                frames = u64::from(chunk.frame.bits()) + 1;
                 frames > FIRST
             }
             Packet::SenderBye(_) => break,

@@ -57,7 +57,7 @@ fn requests(said: &[Sent]) -> Vec<(Duration, Packet<'_>)> {
 
 /// Loses every chunk of frame 20 that is sent for the first time, and all parity.
 fn loses_frame_20(packet: &Packet<'_>) -> bool {
-    is_parity(packet) || matches!(packet, Packet::Chunk(chunk) if chunk.frame.0 == 20)
+    is_parity(packet) || matches!(packet, Packet::Chunk(chunk) if chunk.frame.bits() == 20)
 }
 
 #[test]
@@ -204,7 +204,10 @@ fn ten_milliseconds_apart(
             let packet = Packet::decode(&datagram).unwrap().1;
             let held = held(&packet);
             if let Packet::Nack(request) = packet {
-                let want = request.frames.into_iter().find(|want| want.frame.0 == 30);
+                let want = request
+                    .frames
+                    .into_iter()
+                    .find(|want| want.frame.bits() == 30);
                 if let Some(want) = want {
                     asked.entry(request.number).or_insert((now, want.gaps));
                 }
@@ -220,8 +223,8 @@ fn ten_milliseconds_apart(
 fn loses_some_and_one_again() -> impl FnMut(&Packet<'_>) -> bool {
     let mut again = 0;
     move |packet| match packet {
-        Packet::Chunk(chunk) => chunk.frame.0 == 30 && (5..15).contains(&chunk.index),
-        Packet::Retransmission(chunk) if (chunk.frame.0, chunk.index) == (30, 7) => {
+        Packet::Chunk(chunk) => chunk.frame.bits() == 30 && (5..15).contains(&chunk.index),
+        Packet::Retransmission(chunk) if (chunk.frame.bits(), chunk.index) == (30, 7) => {
             again += 1;
             again == 1
         }
@@ -251,7 +254,7 @@ fn an_answer_that_is_only_late_is_not_waited_for_twice() {
     let mut first = None;
     let first = std::cell::RefCell::new(&mut first);
     let held = |packet: &Packet<'_>| match packet {
-        Packet::Nack(request) if request.frames.iter().any(|want| want.frame.0 == 30) => {
+        Packet::Nack(request) if request.frames.iter().any(|want| want.frame.bits() == 30) => {
             // All copies of the first.
             let mut first = first.borrow_mut();
             let held = first.get_or_insert(request.number) == &request.number;
@@ -275,7 +278,7 @@ fn an_answer_does_not_wait_for_those_before_it() {
         let now = INTERVAL + MILLISECOND * tick.into();
         if tick < 3 {
             let want = FrameNack {
-                frame: FrameSeq(0),
+                frame: FrameSeq::new(0),
                 extra: 0,
                 gaps: vec![(tick * 10, 10)],
             };

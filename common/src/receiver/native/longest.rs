@@ -1,0 +1,48 @@
+//! The longest datagram of late, which tells the sender what the path carries.
+
+use std::time::Duration;
+
+/// Time that each of the two windows takes.
+const WINDOW: Duration = Duration::from_millis(100);
+
+/// The longest datagrams in this window and the one before, in bytes.
+#[derive(Debug, Default)]
+pub(super) struct Longest {
+    ends: Duration,
+    windows: [usize; 2],
+}
+
+impl Longest {
+    /// Takes a datagram. Returns whether none of late was as long.
+    pub(super) fn record(&mut self, len: usize, now: Duration) -> bool {
+        let before = self.at(now);
+        self.windows[1] = self.windows[1].max(len);
+        len > before
+    }
+
+    /// The longest of late.
+    pub(super) fn at(&mut self, now: Duration) -> usize {
+        if now >= self.ends {
+            let is_next = now.saturating_sub(self.ends) < WINDOW;
+            self.windows = [if is_next { self.windows[1] } else { 0 }, 0];
+            self.ends = now + WINDOW;
+        }
+        self.windows.into_iter().max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_is_of_late_for_one_window_to_two() {
+        let (mut longest, ms) = (Longest::default(), Duration::from_millis);
+        assert!(longest.record(1_000, ms(500)));
+        assert!(!longest.record(1_000, ms(550)) && !longest.record(900, ms(599)));
+        assert_eq!(longest.at(ms(600)), 1_000);
+        assert!(longest.record(1_400, ms(650)));
+        assert_eq!(longest.at(ms(799)), 1_400);
+        assert_eq!(longest.at(ms(899)), 0);
+    }
+}
