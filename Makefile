@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench soak fuzz mutants look docs test-camera
+.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench bench-peers soak fuzz mutants look docs test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders; as root TCP and UDP, congestion'
+	@echo 'make bench-peers  beside GStreamer and FFmpeg: processor time, start, delay, loss (half an hour, idle machine)'
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
 	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
 	@echo 'make mutants      changes to the core that no test notices (cargo-mutants; hours)'
@@ -62,6 +63,10 @@ lint:
 bench:
 	@scripts/install build bench
 	cargo bench -p framegram-tests --bench '*'
+
+bench-peers:
+	@scripts/install build bench
+	cargo run --release -p framegram-tools --bin bench_peers
 
 soak:
 	@scripts/install build test

@@ -23,6 +23,7 @@ pub mod odd_jpeg;
 pub mod outage;
 pub mod pair;
 pub mod path_meter;
+pub mod peer;
 pub mod processes;
 pub mod program;
 pub mod relay;

@@ -13,7 +13,6 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_media::{Image, Subsampling};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::Content;
-use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER, until};
+use framegram_tests::peer::Peer;
+use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER};
 
 /// Frames of a clip: more than a peer's probing takes.
 const FRAMES: usize = 40;
@@ -123,65 +123,6 @@ fn send(clip: &[Vec<u8>], address: SocketAddr, arguments: &str) -> Ended {
     }
     drop(input);
     sender.end().well()
-}
-
-/// A program of other people. It is killed when it is dropped.
-struct Peer {
-    child: Child,
-    line: String,
-}
-
-impl Peer {
-    /// Starts a program with arguments that have no blanks, in a folder.
-    fn start(folder: &Path, line: &str) -> Self {
-        let mut words = line.split_whitespace();
-        let child = Command::new(words.next().expect("a program"))
-            .args(words)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        Self {
-            child: child.unwrap_or_else(|error| {
-                panic!("{error}: {line}\n`scripts/install test` installs the peers")
-            }),
-            line: line.to_owned(),
-        }
-    }
-
-    /// Waits until somebody listens at an address: the system's own list says
-    /// so, and no datagram is spent on asking.
-    fn listens_at(self, address: SocketAddr) -> Self {
-        let SocketAddr::V4(v4) = address else {
-            panic!("{address} is not IPv4");
-        };
-        let host = u32::from_ne_bytes(v4.ip().octets());
-        let port = v4.port();
-        let names = [
-            format!("{host:08X}:{port:04X}"),
-            format!("00000000:{port:04X}"),
-        ];
-        until(&format!("{address} to be heard"), || {
-            let list = fs::read_to_string("/proc/net/udp").expect("Linux says it");
-            names.iter().any(|name| list.contains(name)).then_some(())
-        });
-        self
-    }
-
-    /// Waits for its good end.
-    fn end(mut self) {
-        let status = until(&format!("the end of {}", self.line), || {
-            self.child.try_wait().expect("it is our child")
-        });
-        assert!(status.success(), "{}", self.line);
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The files that GStreamer's `multifilesink` wrote, in order.

@@ -1,0 +1,99 @@
+//! The clips that all programs send: the scene of `sample-media/`, with noise as a
+//! camera has it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use framegram_tests::program::executable;
+
+/// Frames a second.
+pub(crate) const RATE: u32 = 30;
+
+/// Noise that FFmpeg's filter adds, so that frames are as hard to decode and as
+/// large as those of a camera.
+const NOISE: &str = "noise=all_seed=1:alls=5:allf=t";
+
+/// How a clip is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// A file that is decoded, and encoded as JPEGs.
+    H264,
+    /// JPEGs that travel as they are.
+    MotionJpeg,
+}
+
+/// A file.
+#[derive(Clone, Debug)]
+pub(crate) struct Clip {
+    pub(crate) name: &'static str,
+    pub(crate) coding: Coding,
+    pub(crate) size: (usize, usize),
+    frames: u32,
+    pub(crate) path: PathBuf,
+}
+
+impl Clip {
+    /// Bytes of a picture in planes, 4:2:0.
+    pub(crate) fn raw_bytes(&self) -> usize {
+        self.size.0 * self.size.1 * 3 / 2
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(&self.path)?.len())
+    }
+}
+
+/// Both sizes, in both codings, made where they are not there yet.
+pub(crate) fn clips(folder: &Path) -> Result<Vec<Clip>> {
+    fs::create_dir_all(folder)?;
+    let sizes = [("360p", (640, 360), 600), ("1080p", (1920, 1080), 300)];
+    let mut clips = Vec::new();
+    for (name, size, frames) in sizes {
+        for (coding, file) in [(Coding::H264, "mp4"), (Coding::MotionJpeg, "avi")] {
+            let clip = Clip {
+                name,
+                coding,
+                size,
+                frames,
+                path: folder.join(format!("{name}.{file}")),
+            };
+            if !clip.path.exists() {
+                eprintln!("making {}", clip.path.display());
+                make(&clip)?;
+            }
+            clips.push(clip);
+        }
+    }
+    Ok(clips)
+}
+
+fn make(clip: &Clip) -> Result<()> {
+    let (width, height) = clip.size;
+    let mut scene = Command::new(executable("scene"))
+        .arg(format!("{width}x{height}@{RATE}"))
+        .arg(clip.frames.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot draw the scene")?;
+    let pictures = scene.stdout.take().context("piped")?;
+    // Only a whole clip has the name.
+    let unfinished = clip.path.with_extension("part");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-y", "-i", "-", "-vf", NOISE]);
+    ffmpeg.args(match clip.coding {
+        Coding::H264 => "-c:v libx264 -preset medium -crf 18 -pix_fmt yuv420p -f mp4".split(' '),
+        Coding::MotionJpeg => {
+            "-c:v mjpeg -huffman default -q:v 4 -pix_fmt yuvj420p -f avi".split(' ')
+        }
+    });
+    let status = ffmpeg.arg(&unfinished).stdin(pictures).status();
+    ensure!(
+        status.context("ffmpeg is missing")?.success() && scene.wait()?.success(),
+        "cannot make {}",
+        clip.path.display()
+    );
+    Ok(fs::rename(unfinished, &clip.path)?)
+}

@@ -1,0 +1,205 @@
+//! Figures of several programs side by side, their medians, and ratios to
+//! GStreamer's in the same run.
+
+use serde_json::{Value, json};
+
+use crate::players::Player;
+
+/// Above its target by more than this, a ratio is missed.
+const TOLERANCE: f64 = 0.02;
+
+/// Where the quartiles of the ratios are further apart than this share of their
+/// median, the machine was too busy to judge.
+const MAX_SPREAD: f64 = 0.08;
+
+/// What was measured of one piece of work.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) work: String,
+    pub(crate) unit: &'static str,
+    /// What the ratio of framegram to GStreamer is to be.
+    pub(crate) target: Option<f64>,
+    /// A figure for each run, in turn, of each program.
+    figures: [Vec<f64>; Player::ALL.len()],
+}
+
+/// What comes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is no target.
+    Told,
+    Reached,
+    Missed,
+    /// The ratios differ too much from run to run.
+    Unsteady,
+}
+
+impl Row {
+    pub(crate) fn new(work: String, unit: &'static str, target: Option<f64>) -> Self {
+        Self {
+            work,
+            unit,
+            target,
+            figures: Default::default(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, player: Player, figure: f64) {
+        self.figures[player as usize].push(figure);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.figures.iter_mut().for_each(Vec::clear);
+    }
+
+    /// The median; `None` where nothing was measured.
+    pub(crate) fn median(&self, player: Player) -> Option<f64> {
+        quartile(&self.figures[player as usize], 2)
+    }
+
+    /// The median of the ratios of the runs.
+    pub(crate) fn ratio(&self, player: Player) -> Option<f64> {
+        quartile(&self.ratios(player), 2)
+    }
+
+    /// How far apart the quartiles of the ratios are, as a share of the median.
+    pub(crate) fn spread(&self, player: Player) -> Option<f64> {
+        let ratios = self.ratios(player);
+        let [low, middle, high] = [1, 2, 3].map(|part| quartile(&ratios, part));
+        Some((high? - low?) / middle?)
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        let (Some(target), Some(ratio), Some(spread)) = (
+            self.target,
+            self.ratio(Player::Framegram),
+            self.spread(Player::Framegram),
+        ) else {
+            return Verdict::Told;
+        };
+        if spread > MAX_SPREAD {
+            Verdict::Unsteady
+        } else if ratio > target + TOLERANCE {
+            Verdict::Missed
+        } else {
+            Verdict::Reached
+        }
+    }
+
+    fn ratios(&self, player: Player) -> Vec<f64> {
+        let pairs = self.figures[player as usize]
+            .iter()
+            .zip(&self.figures[Player::GStreamer as usize]);
+        pairs.map(|(one, other)| one / other).collect()
+    }
+
+    /// Its cells in the table.
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let mut cells = vec![format!("{}, {}", self.work, self.unit)];
+        cells.extend(Player::ALL.map(|player| number(self.median(player))));
+        for player in [Player::Framegram, Player::Ffmpeg] {
+            cells.push(number(self.ratio(player)));
+        }
+        let spread = self.spread(Player::Framegram);
+        cells.push(spread.map_or_else(String::new, |spread| format!("{:.0} %", spread * 100.0)));
+        cells.push(number(self.target));
+        cells.push(self.verdict().name().to_owned());
+        cells
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let players = Player::ALL.map(|player| {
+            let figures = &self.figures[player as usize];
+            let of = json!({
+                "figures": figures,
+                "median": self.median(player),
+                "ratio": self.ratio(player),
+                "spread": self.spread(player),
+            });
+            (player.name().to_owned(), of)
+        });
+        json!({
+            "work": self.work,
+            "unit": self.unit,
+            "target": self.target,
+            "verdict": self.verdict().name(),
+            "programs": players.into_iter().collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Told => "",
+            Self::Reached => "reached",
+            Self::Missed => "missed",
+            Self::Unsteady => "unsteady",
+        }
+    }
+}
+
+/// The head of a table of rows.
+pub(crate) const HEAD: [&str; 9] = [
+    "work",
+    "framegram",
+    "GStreamer",
+    "FFmpeg",
+    "framegram / GStreamer",
+    "FFmpeg / GStreamer",
+    "spread",
+    "target",
+    "",
+];
+
+/// The first, second or third quartile, between two figures where need be.
+pub(crate) fn quartile(figures: &[f64], part: usize) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let place = sorted.len().checked_sub(1)? as f64 * part as f64 / 4.0;
+    let (below, above) = (
+        sorted[place.floor() as usize],
+        sorted[place.ceil() as usize],
+    );
+    Some(below + (above - below) * place.fract())
+}
+
+fn number(figure: Option<f64>) -> String {
+    match figure {
+        None => String::new(),
+        Some(figure) if figure >= 100.0 => format!("{figure:.0}"),
+        Some(figure) if figure >= 10.0 => format!("{figure:.1}"),
+        Some(figure) => format!("{figure:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(ours: &[f64], theirs: f64, target: f64) -> Row {
+        let mut row = Row::new("work".to_owned(), "ms", Some(target));
+        for figure in ours {
+            row.push(Player::Framegram, *figure);
+            row.push(Player::GStreamer, theirs);
+        }
+        row
+    }
+
+    #[test]
+    fn quartiles_lie_between_figures() {
+        assert_eq!(quartile(&[], 2), None);
+        assert_eq!(quartile(&[3.0], 1), Some(3.0));
+        assert_eq!(quartile(&[4.0, 1.0, 2.0, 3.0], 2), Some(2.5));
+        assert_eq!(quartile(&[5.0, 1.0, 2.0, 3.0, 4.0], 3), Some(4.0));
+    }
+
+    #[test]
+    fn a_target_is_reached_within_the_tolerance_and_by_steady_runs() {
+        let verdict = |ours: &[f64]| row(ours, 2.0, 0.5).verdict();
+        assert_eq!(verdict(&[1.0, 1.02, 1.04]), Verdict::Reached);
+        assert_eq!(verdict(&[1.06, 1.06, 1.06]), Verdict::Missed);
+        assert_eq!(verdict(&[0.8, 1.0, 1.2]), Verdict::Unsteady);
+        assert_eq!(row(&[], 2.0, 0.5).verdict(), Verdict::Told);
+    }
+}

@@ -1,0 +1,326 @@
+//! framegram beside GStreamer and FFmpeg: what senders and viewers cost, how soon
+//! the first picture comes, how long a frame takes, and what a path that loses
+//! datagrams leaves. All take part in the same run, in turn.
+//!
+//! `bench_peers [WORD...] [--pairs N]` prints tables as Markdown and writes all
+//! figures to `target/bench-peers.json`; with words, only the rows that have one of
+//! them in their name. It fails where a target is missed, or the machine was too
+//! busy to judge. The clips are made once, into `target/bench-peers/`.
+
+mod clips;
+mod feed;
+mod figures;
+mod players;
+mod stream;
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use framegram_tests::measure::print_table;
+use framegram_tests::program::root;
+use serde_json::json;
+
+use self::clips::{Clip, Coding, clips};
+use self::feed::{Jpegs, Passed, Raw};
+use self::figures::{HEAD, Row, Verdict, quartile};
+use self::players::Player;
+
+/// Runs of each program, in turn.
+const PAIRS: usize = 9;
+
+/// How often a row is measured while its ratios differ too much.
+const ATTEMPTS: usize = 2;
+
+/// What framegram may take beside GStreamer: sender and viewer.
+fn targets(clip: &Clip) -> (f64, f64) {
+    let is_large = clip.name == "1080p";
+    match clip.coding {
+        Coding::H264 if is_large => (0.93, 0.92),
+        Coding::H264 => (0.85, 0.75),
+        Coding::MotionJpeg if is_large => (0.40, 0.92),
+        Coding::MotionJpeg => (0.40, 0.75),
+    }
+}
+
+/// Processor time until the first picture, and wall time, beside GStreamer.
+const FIRST: (f64, f64) = (0.65, 1.0);
+
+/// How long a frame takes beside GStreamer's.
+fn delay_target(clip: &Clip) -> f64 {
+    if clip.name == "1080p" { 0.5 } else { 0.9 }
+}
+
+/// Shares of datagrams that a path loses.
+const LOSSES: [f64; 4] = [0.0, 0.01, 0.05, 0.10];
+
+/// What was asked for.
+struct Asked {
+    pairs: usize,
+    words: Vec<String>,
+}
+
+impl Asked {
+    fn read() -> Result<Self> {
+        let mut asked = Self {
+            pairs: PAIRS,
+            words: Vec::new(),
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            if argument == "--pairs" {
+                let pairs = arguments.next().context("--pairs takes a number")?;
+                asked.pairs = pairs.parse().context("--pairs takes a number")?;
+                ensure!(asked.pairs > 0, "--pairs takes a number above 0");
+            } else {
+                asked.words.push(argument);
+            }
+        }
+        Ok(asked)
+    }
+
+    fn wants(&self, work: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| work.contains(word.as_str()))
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    let asked = Asked::read()?;
+    let folder = root().join("target/bench-peers");
+    let clips = clips(&folder)?;
+    let mut rows = Vec::new();
+    for clip in &clips {
+        rows.extend(costs(&asked, clip)?);
+    }
+    let first = &clips[0];
+    rows.extend(firsts(&asked, first)?);
+    for clip in clips.iter().filter(|clip| clip.coding == Coding::H264) {
+        rows.extend(delays(&asked, clip)?);
+    }
+
+    println!("## Beside GStreamer and FFmpeg\n");
+    println!(
+        "{}. Medians of {} runs of each program in turn, and of the ratios of each run.\n",
+        machine(),
+        asked.pairs
+    );
+    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+    print_table(&HEAD, &cells);
+    let losses = losses(&asked, &clips)?;
+    let clips = tell_clips(&asked, &clips, &rows)?;
+
+    let path = root().join("target/bench-peers.json");
+    let rows_told: Vec<_> = rows.iter().map(Row::to_json).collect();
+    let all = json!({ "machine": machine(), "rows": rows_told, "losses": losses, "clips": clips });
+    fs::write(&path, serde_json::to_vec_pretty(&all)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let is_well = |row: &Row| matches!(row.verdict(), Verdict::Told | Verdict::Reached);
+    Ok(if rows.iter().all(is_well) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The rows of a clip's sender and viewer.
+fn costs(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
+    let what = match clip.coding {
+        Coding::H264 => "H.264 file",
+        Coding::MotionJpeg => "Motion JPEG passed through",
+    };
+    let (sending, viewing) = targets(clip);
+    let rows = [("sender", sending), ("viewer", viewing)].map(|(side, target)| {
+        let work = format!("{side}, {what}, {}", clip.name);
+        Row::new(work, "ms of processor a frame", Some(target))
+    });
+    measure(asked, rows, |player| {
+        let cost = stream::cost(player, clip)?;
+        Ok([cost.sender, cost.viewer])
+    })
+}
+
+/// The rows of the start.
+fn firsts(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
+    let rows = [
+        ("ms of processor of the sender", FIRST.0),
+        ("ms of time", FIRST.1),
+    ]
+    .map(|(unit, target)| {
+        let work = format!("start to first picture, H.264 file, {}", clip.name);
+        Row::new(work, unit, Some(target))
+    });
+    measure(asked, rows, |player| {
+        let first = stream::first(player, clip)?;
+        Ok([first.processor, first.wall])
+    })
+}
+
+/// The row of the delay from raw pictures to raw pictures.
+fn delays(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
+    let work = format!("raw frame in to raw frame out, {}", clip.name);
+    let row = Row::new(work, "ms, median", Some(delay_target(clip)));
+    let raw = Raw::of(clip)?;
+    measure(asked, [row], |player| {
+        let passed = raw.pass(player)?;
+        let median = passed
+            .median()
+            .with_context(|| format!("nothing came through {}", player.name()))?;
+        Ok([median])
+    })
+}
+
+/// Prints what becomes of JPEGs on paths that lose datagrams.
+fn losses(asked: &Asked, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
+    if !asked.wants(LOSS) {
+        return Ok(Vec::new());
+    }
+    let clip = clips
+        .iter()
+        .find(|clip| clip.coding == Coding::MotionJpeg)
+        .context("there is such a clip")?;
+    let jpegs = Jpegs::of(clip)?;
+    let (mut cells, mut told) = (Vec::new(), Vec::new());
+    for loss in LOSSES {
+        let mut runs: [Vec<Passed>; Player::ALL.len()] = Default::default();
+        for _ in 0..asked.pairs.div_ceil(3) {
+            for player in Player::ALL {
+                runs[player as usize].push(jpegs.pass(player, loss)?);
+            }
+        }
+        for player in Player::ALL {
+            let runs = &runs[player as usize];
+            let of = |figure: fn(&Passed) -> Option<f64>| {
+                let figures: Vec<_> = runs.iter().filter_map(figure).collect();
+                quartile(&figures, 2)
+            };
+            let whole = of(|passed| Some(passed.whole()));
+            let (median, p95) = (of(Passed::median), of(Passed::p95));
+            let number =
+                |figure: Option<f64>| figure.map_or("–".to_owned(), |it| format!("{it:.1}"));
+            let mut row = vec![format!("{:.0} %", loss * 100.0), player.name().to_owned()];
+            row.extend([whole, median, p95].map(number));
+            cells.push(row);
+            told.push(json!({
+                "loss": loss,
+                "program": player.name(),
+                "whole_percent": whole,
+                "delay_median_ms": median,
+                "delay_p95_ms": p95,
+            }));
+        }
+    }
+    println!(
+        "Motion JPEG of {} through a relay that loses datagrams: frames that came byte for \
+         byte, and how long those took.\n",
+        clip.name
+    );
+    print_table(
+        &["loss", "program", "whole, %", "median, ms", "p95, ms"],
+        &cells,
+    );
+    Ok(told)
+}
+
+/// The word for the table of loss.
+const LOSS: &str = "loss";
+
+/// Fills rows that are measured together, if one of them is wanted.
+fn measure<const ROWS: usize>(
+    asked: &Asked,
+    mut rows: [Row; ROWS],
+    work: impl Fn(Player) -> Result<[f64; ROWS]>,
+) -> Result<Vec<Row>> {
+    if !rows.iter().any(|row| asked.wants(&row.work)) {
+        return Ok(Vec::new());
+    }
+    for _ in 0..ATTEMPTS {
+        rows.iter_mut().for_each(Row::clear);
+        for pair in 1..=asked.pairs {
+            for player in Player::ALL {
+                let figures = work(player)?;
+                for (row, figure) in rows.iter_mut().zip(figures) {
+                    row.push(player, figure);
+                }
+            }
+            let ratios = rows.each_ref().map(|row| row.ratio(Player::Framegram));
+            eprintln!("{pair}/{}: {}, {ratios:.3?}", asked.pairs, rows[0].work);
+        }
+        if !rows.iter().any(|row| row.verdict() == Verdict::Unsteady) {
+            break;
+        }
+    }
+    Ok(rows.into())
+}
+
+/// Prints what the clips are like, and the ratios above the decoder's share.
+fn tell_clips(asked: &Asked, clips: &[Clip], rows: &[Row]) -> Result<Vec<serde_json::Value>> {
+    let (mut cells, mut told) = (Vec::new(), Vec::new());
+    for clip in clips {
+        let sender = rows.iter().find(|row| {
+            let is_of = row.work.starts_with("sender") && row.work.ends_with(clip.name);
+            is_of && row.work.contains("H.264") == (clip.coding == Coding::H264)
+        });
+        let Some(sender) = sender else { continue };
+        let mut jpeg = Vec::new();
+        for player in Player::ALL {
+            jpeg.push(stream::volume(player, clip)?.jpeg);
+        }
+        let decoding = match clip.coding {
+            Coding::MotionJpeg => None,
+            Coding::H264 => {
+                let runs = (0..asked.pairs.div_ceil(3)).map(|_| stream::decoding(clip));
+                quartile(&runs.collect::<Result<Vec<_>>>()?, 2)
+            }
+        };
+        let medians = [Player::Framegram, Player::GStreamer].map(|player| sender.median(player));
+        let [ours, theirs] = medians.map(Option::unwrap_or_default);
+        let share = decoding.map(|decoding| decoding / theirs);
+        let above = decoding.map(|decoding| (ours - decoding) / (theirs - decoding));
+        let file = clip.path.file_name().unwrap_or_default();
+        let file = file.to_string_lossy().into_owned();
+        let number = |figure: Option<f64>| figure.map_or_else(String::new, |it| format!("{it:.2}"));
+        let mut row = vec![
+            file.clone(),
+            format!("{:.1} MB", clip.bytes()? as f64 / 1e6),
+        ];
+        row.extend(jpeg.iter().map(|bytes| format!("{:.1} KB", bytes / 1e3)));
+        row.extend([decoding, share, above].map(number));
+        cells.push(row);
+        told.push(json!({
+            "clip": file,
+            "bytes": clip.bytes()?,
+            "jpeg_bytes": { "framegram": jpeg[0], "GStreamer": jpeg[1], "FFmpeg": jpeg[2] },
+            "decoding_ms": decoding,
+            "decoding_share": share,
+            "ratio_above_decoding": above,
+        }));
+    }
+    let head = [
+        "clip",
+        "file",
+        "framegram's JPEG",
+        "GStreamer's",
+        "FFmpeg's",
+        "H.264 decoding, ms",
+        "share of GStreamer's sender",
+        "framegram / GStreamer above it",
+    ];
+    if !cells.is_empty() {
+        print_table(&head, &cells);
+    }
+    Ok(told)
+}
+
+/// The machine, as far as it shapes the figures.
+fn machine() -> String {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let information = read("/proc/cpuinfo");
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, model)| model);
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!("{processors} processors ({model}), load {load} at the end")
+}

@@ -1,0 +1,195 @@
+//! The command lines of the programs that are compared: for each the best settings
+//! that its documentation tells.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Result;
+use framegram_tests::program::{SENDER, VIEWER, executable};
+
+use crate::clips::{Clip, Coding, RATE};
+
+/// The largest datagram, in bytes: what Ethernet carries over IPv6 without
+/// fragments.
+const DATAGRAM: usize = 1_452;
+
+/// Bytes of the receivers' socket buffers, for all alike.
+const BUFFER: usize = 4 << 20;
+
+/// What FFmpeg needs so that it waits for no more than it must.
+const FFMPEG_LOW_DELAY: &str = "-fflags nobuffer -flags low_delay -probesize 32 -analyzeduration 0";
+
+/// A pair of sender and viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Player {
+    Framegram,
+    GStreamer,
+    Ffmpeg,
+}
+
+/// What a viewer does with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// Decodes it, and writes its planes to the null device.
+    Decoded,
+    /// Writes its planes to standard output.
+    Piped,
+    /// Writes the JPEG to standard output.
+    Jpeg,
+}
+
+/// Where a sender's frames come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From<'a> {
+    /// A file, at its own pace.
+    File(&'a Clip),
+    /// Raw pictures of this size on standard input, as they come.
+    Raw((usize, usize)),
+    /// JPEGs of this size on standard input, as they come, in the parts of a
+    /// multipart message.
+    Multipart((usize, usize)),
+}
+
+impl Player {
+    pub(crate) const ALL: [Self; 3] = [Self::Framegram, Self::GStreamer, Self::Ffmpeg];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Framegram => "framegram",
+            Self::GStreamer => "GStreamer",
+            Self::Ffmpeg => "FFmpeg",
+        }
+    }
+
+    /// The sender's command line.
+    pub(crate) fn sender(self, from: From<'_>, to: SocketAddr) -> String {
+        let (host, port) = (to.ip(), to.port());
+        match self {
+            Self::Framegram => {
+                let source = match from {
+                    From::File(clip) => clip.path.display().to_string(),
+                    From::Raw(_) | From::Multipart(_) => "-".to_owned(),
+                };
+                let program = executable(SENDER);
+                let program = program.display();
+                format!("{program} {source} {to} --packet-size {DATAGRAM} --quiet")
+            }
+            Self::GStreamer => {
+                let encode = "jpegenc quality=80";
+                let (jpegs, sync) = match from {
+                    From::File(clip) => {
+                        let path = clip.path.display();
+                        let jpegs = match clip.coding {
+                            Coding::H264 => {
+                                format!("qtdemux ! avdec_h264 max-threads=1 ! {encode}")
+                            }
+                            Coding::MotionJpeg => "avidemux".to_owned(),
+                        };
+                        (format!("filesrc location={path} ! {jpegs}"), true)
+                    }
+                    From::Raw((width, height)) => {
+                        let kind = format!("format=i420 width={width} height={height}");
+                        let raw = format!("rawvideoparse {kind} framerate={RATE}/1");
+                        (format!("fdsrc fd=0 ! {raw} ! {encode}"), false)
+                    }
+                    From::Multipart((width, height)) => {
+                        // The payloader asks for what this demultiplexer does not say.
+                        let caps = format!("image/jpeg,width={width},height={height}");
+                        let parts = "fdsrc fd=0 ! multipartdemux single-stream=true";
+                        let set = format!("capssetter caps={caps},framerate={RATE}/1");
+                        (format!("{parts} ! {set}"), false)
+                    }
+                };
+                format!(
+                    "gst-launch-1.0 -q {jpegs} ! rtpjpegpay mtu={DATAGRAM} \
+                     ! udpsink host={host} port={port} sync={sync}"
+                )
+            }
+            Self::Ffmpeg => {
+                // The quality whose bytes are nearest to those of quality 80.
+                let encode = "-c:v mjpeg -threads 1 -pix_fmt yuvj420p -huffman default -q:v 4";
+                let (input, codec) = match from {
+                    From::File(clip) => {
+                        let input = format!("-re -threads 1 -i {}", clip.path.display());
+                        let codec = match clip.coding {
+                            Coding::H264 => encode,
+                            Coding::MotionJpeg => "-c:v copy",
+                        };
+                        (input, codec)
+                    }
+                    From::Raw((width, height)) => {
+                        let kind = format!("-pix_fmt yuvj420p -s {width}x{height} -r {RATE}");
+                        let input = format!("{FFMPEG_LOW_DELAY} -f rawvideo {kind} -i pipe:0");
+                        (input, encode)
+                    }
+                    From::Multipart(_) => {
+                        let input = format!("{FFMPEG_LOW_DELAY} -f mpjpeg -i pipe:0");
+                        (input, "-c:v copy")
+                    }
+                };
+                let stdin = match from {
+                    From::File(_) => "-nostdin",
+                    From::Raw(_) | From::Multipart(_) => "",
+                };
+                format!(
+                    "ffmpeg -v fatal {stdin} {input} -an {codec} -flush_packets 1 \
+                     -f rtp rtp://{host}:{port}?pkt_size={DATAGRAM}"
+                )
+            }
+        }
+    }
+
+    /// The viewer's command line. What else it needs is written into `folder`.
+    pub(crate) fn viewer(self, show: Show, at: SocketAddr, folder: &Path) -> Result<String> {
+        let (host, port) = (at.ip(), at.port());
+        Ok(match self {
+            Self::Framegram => {
+                let output = match show {
+                    Show::Decoded => "--output /dev/null --output-format y4m",
+                    Show::Piped => "--output - --output-format y4m",
+                    Show::Jpeg => "--output - --output-format mjpeg --strict",
+                };
+                let program = executable(VIEWER);
+                let program = program.display();
+                format!("{program} {at} --headless --buffer {BUFFER} --quiet {output}")
+            }
+            Self::GStreamer => {
+                let output = match show {
+                    Show::Decoded => "jpegdec ! filesink location=/dev/null sync=false",
+                    Show::Piped => "jpegdec ! fdsink fd=1 sync=false",
+                    Show::Jpeg => "fdsink fd=1 sync=false",
+                };
+                let caps = "application/x-rtp,media=video,encoding-name=JPEG,payload=26";
+                format!(
+                    "gst-launch-1.0 -q udpsrc address={host} port={port} buffer-size={BUFFER} \
+                     caps={caps},clock-rate=90000 ! rtpjpegdepay ! {output}"
+                )
+            }
+            Self::Ffmpeg => {
+                let description = folder.join("ffmpeg.sdp");
+                fs::write(&description, session(at))?;
+                let output = match show {
+                    Show::Decoded => "-f rawvideo /dev/null",
+                    Show::Piped => "-f rawvideo pipe:1",
+                    Show::Jpeg => "-c:v copy -f mjpeg pipe:1",
+                };
+                let description = description.display();
+                format!(
+                    "ffmpeg -v fatal -nostdin -y -protocol_whitelist file,udp,rtp \
+                     {FFMPEG_LOW_DELAY} -buffer_size {BUFFER} -threads 1 -i {description} \
+                     -fps_mode passthrough -flush_packets 1 {output}"
+                )
+            }
+        })
+    }
+}
+
+/// What FFmpeg is to know of the stream before it comes.
+fn session(at: SocketAddr) -> String {
+    let (host, port) = (at.ip(), at.port());
+    format!(
+        "v=0\r\no=- 0 0 IN IP4 {host}\r\ns=bench\r\nc=IN IP4 {host}\r\nt=0 0\r\n\
+         m=video {port} RTP/AVP 26\r\n"
+    )
+}
