@@ -184,7 +184,7 @@ fn losses(asked: &Asked, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
         let mut runs: [Vec<Passed>; Player::ALL.len()] = Default::default();
         for _ in 0..asked.pairs.div_ceil(3) {
             for player in Player::ALL {
-                runs[player as usize].push(jpegs.pass(player, loss)?);
+                runs[player as usize].push(again(|player| jpegs.pass(player, loss), player)?);
             }
         }
         for player in Player::ALL {
@@ -237,7 +237,7 @@ fn measure<const ROWS: usize>(
         rows.iter_mut().for_each(Row::clear);
         for pair in 1..=asked.pairs {
             for player in Player::ALL {
-                let figures = work(player)?;
+                let figures = again(&work, player)?;
                 for (row, figure) in rows.iter_mut().zip(figures) {
                     row.push(player, figure);
                 }
@@ -250,6 +250,15 @@ fn measure<const ROWS: usize>(
         }
     }
     Ok(rows.into())
+}
+
+/// Does a piece of work, and once more where it failed: a busy moment of the
+/// machine is no reason to lose half an hour.
+fn again<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<T> {
+    work(player).or_else(|error| {
+        eprintln!("once more, since {error:#}");
+        work(player)
+    })
 }
 
 /// Prints what the clips are like, and the ratios above the decoder's share.
