@@ -1,0 +1,176 @@
+use framegram_cli::stop::Stop;
+use framegram_media::Subsampling;
+
+use super::*;
+use crate::conceal::Concealer;
+use crate::fixture::{Folder, frame, jpeg, quadrants};
+use crate::report::live::Live;
+
+fn create(path: &Path) -> Recording {
+    let console = Arc::new(Console::new(true));
+    Recording::create(
+        path,
+        Format::of(path).unwrap(),
+        None,
+        &console,
+        &Threads::new(&Stop::new()),
+    )
+    .unwrap()
+}
+
+fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result<()>) {
+    let folder = Folder::new();
+    let path = folder.path(name);
+    let mut recording = create(&path);
+    let live = Live::default();
+    let status = Status {
+        now: Duration::ZERO,
+        live: &live,
+        ended: None,
+        tiles: &[],
+    };
+    let shown = jpegs
+        .iter()
+        .enumerate()
+        .map(|(i, jpeg)| recording.show(&frame(i as u64, jpeg), &status).unwrap())
+        .collect();
+    let finished = recording.finish();
+    (std::fs::read(path).unwrap(), shown, finished)
+}
+
+#[test]
+fn mjpeg_is_the_frames_as_they_came_without_what_is_no_picture() {
+    let mut damaged = frame_of_noise();
+    damaged.truncate(damaged.len() / 2);
+    let jpegs = [
+        quadrants(64, 48),
+        b"GIF89a".to_vec(),
+        damaged,
+        quadrants(32, 32),
+    ];
+    let (bytes, shown, finished) = record("a.mjpeg", &jpegs);
+    let header = "\r\n--framegram\r\nContent-Type: image/jpeg\r\nX-Timestamp: 0.100000\r\n\r\n";
+    let wanted = [jpegs[0].as_slice(), header.as_bytes(), &jpegs[3]];
+    assert_eq!(bytes, wanted.concat());
+    let broken = Shown::Undecodable;
+    assert_eq!(shown, [Shown::Yes, broken, broken, Shown::Yes]);
+    finished.unwrap();
+}
+
+fn frame_of_noise() -> Vec<u8> {
+    jpeg(160, 120, Subsampling::Yuv420, |x, y| {
+        [(x * 31 + y * 17) as u8, (x * y) as u8, 128]
+    })
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_window() {
+    let console = Arc::new(Console::new(true));
+    let threads = Threads::new(&Stop::new());
+    let path = Path::new("/dev/full");
+    // As where there is a window.
+    let patience = Some(Duration::from_secs(10));
+    let mut recording =
+        Recording::create(path, Format::Mjpeg, patience, &console, &threads).unwrap();
+    let live = Live::default();
+    let status = Status {
+        now: Duration::ZERO,
+        live: &live,
+        ended: None,
+        tiles: &[],
+    };
+    let jpeg = quadrants(64, 48);
+    for number in 0..9 {
+        recording.show(&frame(number, &jpeg), &status).unwrap();
+        assert_eq!(recording.tend(&status).unwrap(), Flow::Continue);
+    }
+    let told = format!("{:#}", recording.finish().unwrap_err());
+    assert!(told.contains("cannot write output /dev/full"), "{told}");
+}
+
+#[test]
+fn y4m_has_a_header_and_every_picture() {
+    for frames in [1, 2, 9] {
+        let jpegs = vec![quadrants(63, 47); frames];
+        let (bytes, shown, finished) = record("a.y4m", &jpegs);
+        finished.unwrap();
+        assert_eq!(shown, vec![Shown::Yes; frames]);
+        let end = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+        let rate = if frames == 1 { "F25:1" } else { "F30:1" };
+        assert_eq!(
+            std::str::from_utf8(&bytes[..end]).unwrap(),
+            format!("YUV4MPEG2 W63 H47 {rate} Ip A1:1 C420jpeg XCOLORRANGE=FULL\n")
+        );
+        let picture = "FRAME\n".len() + 63 * 47 + 2 * 32 * 24;
+        assert_eq!(bytes.len(), end + frames * picture);
+        for picture in bytes[end..].chunks(picture) {
+            assert!(picture.starts_with(b"FRAME\n"));
+        }
+    }
+}
+
+#[test]
+fn y4m_fills_holes_from_the_picture_before() {
+    for frames in [2, 9] {
+        let mut frames: Vec<_> = (0..frames)
+            .map(|number| {
+                let grey = 10 * number as u8 + 40;
+                frame(number, &jpeg(64, 48, Subsampling::Yuv420, |_, _| [grey; 3]))
+            })
+            .collect();
+        // The upper of three rows is stale in all of them, the others never.
+        for frame in &mut frames {
+            frame.stale.push(0..4);
+        }
+        let folder = Folder::new();
+        let path = folder.path("a.y4m");
+        let mut recording = create(&path);
+        let live = Live::default();
+        let status = Status {
+            now: Duration::ZERO,
+            live: &live,
+            ended: None,
+            tiles: &[],
+        };
+        let (mut concealer, mut last) = (Concealer::default(), None);
+        for mut frame in frames.clone() {
+            concealer.conceal(&mut frame, last.as_ref());
+            recording.show(&frame, &status).unwrap();
+            last = Some(frame.jpeg);
+        }
+        recording.finish().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        let end = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+        let picture = "FRAME\n".len() + 64 * 48 * 3 / 2;
+        let pictures = bytes[end..].chunks(picture);
+        assert_eq!(pictures.len(), frames.len());
+        for (number, picture) in pictures.enumerate() {
+            let luma = &picture["FRAME\n".len()..][..64 * 48];
+            let (upper, lower) = luma.split_at(64 * 16);
+            let grey = 10 * number as u8 + 40;
+            assert!(upper.iter().all(|sample| sample.abs_diff(40) < 3));
+            assert!(lower.iter().all(|sample| sample.abs_diff(grey) < 3));
+        }
+    }
+}
+
+#[test]
+fn y4m_leaves_out_the_frames_that_it_cannot_take() {
+    let mut jpegs = vec![quadrants(64, 48); 6];
+    jpegs[2] = quadrants(32, 32);
+    jpegs[5] = jpeg(64, 48, Subsampling::Yuv444, |_, _| [1, 2, 3]);
+    let (bytes, shown, finished) = record("a.y4m", &jpegs);
+    let found = bytes.windows(6).filter(|w| w == b"FRAME\n").count();
+    assert_eq!(found, 4);
+    // Others may send such frames: they are left out, and the rest is good.
+    finished.unwrap();
+    assert_eq!(shown[5], Shown::Undecodable);
+}
+
+#[test]
+fn names_say_the_format() {
+    assert_eq!(Format::of(Path::new("a.MJPEG")).unwrap(), Format::Mjpeg);
+    assert_eq!(Format::of(Path::new("b/a.y4m")).unwrap(), Format::Y4m);
+    assert!(Format::of(Path::new("-")).is_err());
+    assert!(Format::of(Path::new("a.mp4")).is_err());
+}
