@@ -384,6 +384,14 @@ impl Receiver {
         self.session(tile).map(Session::number)
     }
 
+    /// Whether a stream is followed that datagrams from this address may belong to:
+    /// in a grid one that comes from there.
+    #[must_use]
+    pub fn follows(&self, from: SocketAddr) -> bool {
+        let tile = self.tile_at(from);
+        tile.is_some_and(|tile| self.session(tile).is_some())
+    }
+
     /// The format of the stream in a tile.
     #[must_use]
     pub fn format(&self, tile: usize) -> Option<Format> {

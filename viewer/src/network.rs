@@ -327,11 +327,13 @@ impl Network {
         if self.receiver.session_of(0) != session {
             self.trace_followed(received.arrival);
         }
-        if self.receiver.stream(0).is_some() {
-            self.unusable.clear();
+        let from = received.from;
+        if !self.receiver.follows(from) {
+            self.unusable.insert(from, datagram, received.arrival);
+        } else if self.policy == Policy::Grid {
+            self.unusable.clear_from(from);
         } else {
-            self.unusable
-                .insert(received.from, datagram, received.arrival);
+            self.unusable.clear();
         }
         self.record(&received, datagram, verdict, Port::Media);
     }

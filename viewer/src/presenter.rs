@@ -284,18 +284,22 @@ impl Presenter {
                 (Shown::Withheld, Shown::Withheld) => Shown::Withheld,
             };
         }
+        self.tell_remark();
+        Ok(shown)
+    }
+
+    /// Tells, once, what a sink found odd about a picture.
+    fn tell_remark(&mut self) {
         let recording = self.recording.as_mut().and_then(Sink::take_remark);
         let display = self.display.as_mut();
         let remark = display.and_then(|display| display.take_remark());
         if let Some(remark) = remark.or(recording)
-            && shown == Shown::Yes
             && let Some(console) = self.remarks_to.take()
         {
             console.say(&format!(
                 "The sender's JPEGs are odd ({remark}); they are shown all the same."
             ));
         }
-        Ok(shown)
     }
 
     /// Takes what became of frames that were to be shown later.

@@ -51,6 +51,13 @@ impl Unusable {
         };
     }
 
+    /// Of this sender there is a stream after all.
+    pub(super) fn clear_from(&mut self, from: SocketAddr) {
+        if self.from == Some(from) {
+            self.clear();
+        }
+    }
+
     /// When [`poll`](Self::poll) may have something to say.
     pub(super) fn due(&self) -> Option<Duration> {
         let is_enough = self.told.is_none() && self.datagrams >= ENOUGH;
@@ -130,6 +137,19 @@ mod tests {
         // One alone, and what may be a slow stream.
         assert_eq!(told(&[b"hello"]), None);
         assert_eq!(told(&[&[0xff, 0xd8, 0xff, 1], &[3, 4]]), None);
+    }
+
+    #[test]
+    fn beside_the_stream_of_another_sender_it_is_told_all_the_same() {
+        let mut unusable = Unusable::default();
+        let [good, bad] = [1, 2].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
+        for _ in 0..3 {
+            unusable.insert(bad, b"hello", MS);
+            unusable.clear_from(good);
+        }
+        assert!(unusable.poll(1_000 * MS).is_some());
+        unusable.clear_from(bad);
+        assert_eq!(unusable.line(), None);
     }
 
     #[test]

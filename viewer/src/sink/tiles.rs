@@ -29,6 +29,8 @@ pub(crate) struct Tiles {
     /// Frames whose outcome is to be told.
     settled: VecDeque<Settled>,
     next_draw: Duration,
+    /// What was odd about a frame, until somebody is told.
+    remark: Option<String>,
 }
 
 /// What is kept of a tile here.
@@ -59,6 +61,7 @@ impl Tiles {
             tiles: Vec::new(),
             settled: VecDeque::new(),
             next_draw: Duration::ZERO,
+            remark: None,
         })
     }
 
@@ -105,6 +108,9 @@ impl Tiles {
             let shown = match done.outcome {
                 Err(_) => Shown::Undecodable,
                 Ok(()) => {
+                    let remark = done.remark;
+                    let remark = remark.map(|it| format!("sender {}: {it}", tile + 1));
+                    self.remark = self.remark.take().or(remark);
                     if let Some(window) = &mut self.window {
                         window.put(tile, done.picture);
                     }
@@ -159,6 +165,10 @@ impl Sink for Tiles {
     fn is_idle(&self) -> bool {
         let idle = |tile: &TileState| tile.waiting.is_none() && tile.decoded.is_none();
         self.settled.is_empty() && self.tiles.iter().all(idle)
+    }
+
+    fn take_remark(&mut self) -> Option<String> {
+        self.remark.take()
     }
 
     fn patience(&self) -> Duration {

@@ -40,6 +40,8 @@ pub(super) struct Done {
     pub(super) jpeg: Bytes,
     pub(super) picture: XrgbImage,
     pub(super) outcome: Result<(), Undecodable>,
+    /// What is odd about it, where it is a picture all the same.
+    pub(super) remark: Option<String>,
     pub(super) took: Duration,
 }
 
@@ -185,6 +187,7 @@ fn decode(decoder: &mut Decoder, job: Job) -> Done {
         jpeg,
         picture,
         outcome,
+        remark: decoder.take_remark(),
         took: begun.elapsed(),
     }
 }

@@ -51,6 +51,8 @@ struct Drawn {
     picked: Option<usize>,
     help: bool,
     frozen: bool,
+    /// What arrives and cannot be shown.
+    unusable: Option<String>,
 }
 
 impl Wall {
@@ -131,7 +133,7 @@ impl Wall {
                 },
             }
         }
-        self.draw(uncovered)?;
+        self.draw(uncovered, all.unusable.as_ref())?;
         Ok(Flow::Continue)
     }
 
@@ -156,16 +158,17 @@ impl Wall {
         }
     }
 
-    fn draw(&mut self, uncovered: bool) -> anyhow::Result<()> {
+    fn draw(&mut self, uncovered: bool, unusable: Option<&String>) -> anyhow::Result<()> {
         let wanted = Drawn {
             size: self.inner.size(),
             faces: self.faces.len(),
             picked: self.picked,
             help: self.help,
             frozen: self.frozen,
+            unusable: unusable.cloned(),
         };
         let anew = wanted != self.drawn || uncovered;
-        let covered = self.help || self.frozen;
+        let covered = self.help || self.frozen || unusable.is_some();
         if !anew && !self.faces.iter().any(|face| face.changed) {
             return Ok(());
         }
@@ -199,9 +202,11 @@ impl Wall {
             let lines = WALL_HELP.map(str::to_owned);
             self.canvas.draw_panel(Place::Centre, &lines);
         }
-        if self.frozen {
-            let line = "frozen: press space to continue".to_owned();
-            self.canvas.draw_panel(Place::BottomLeft, &[line]);
+        let frozen = "frozen: press space to continue".to_owned();
+        let frozen = self.frozen.then_some(frozen);
+        let notes: Vec<_> = frozen.into_iter().chain(wanted.unusable.clone()).collect();
+        if !notes.is_empty() {
+            self.canvas.draw_panel(Place::BottomLeft, &notes);
         }
         self.drawn = wanted;
         self.inner.draw(self.canvas.pixels())
