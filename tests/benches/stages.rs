@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use framegram_common::receiver::{self, Output, Receiver};
 use framegram_common::sender::{self, Sender};
 use framegram_common::wire::MAX_DATAGRAM;
-use framegram_media::{Decoder, Pixels, Reduction, XrgbImage};
+use framegram_media::{Decoder, Pixels, Reduction, XrgbImage, vet};
 use framegram_net::{ConnectOptions, ListenOptions, Socket, clock};
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
@@ -39,6 +39,9 @@ const STAGES: [&str; 8] = [
     "show in the window",
 ];
 
+/// What a frame costs besides that no checksum vouches for.
+const LOOK: &str = "besides, of RTP and bare JPEG: look whether all is there";
+
 /// Set where a screen is there.
 const INNER: &str = "FRAMEGRAM_BENCH_INNER";
 
@@ -56,9 +59,10 @@ fn main() -> Result<()> {
     }
     let mut rows: Vec<Vec<String>> = STAGES.map(|stage| vec![stage.to_owned()]).to_vec();
     let mut sums = vec!["all".to_owned()];
+    let mut looks = vec![LOOK.to_owned()];
     let mut sizes = Vec::new();
     for (width, height) in SIZES {
-        let (costs, bytes) = measure(width, height)?;
+        let (costs, look, bytes) = measure(width, height)?;
         let mut sum = Cost::default();
         for (row, costs) in rows.iter_mut().zip(&costs) {
             let cost = median_cost(costs);
@@ -67,9 +71,11 @@ fn main() -> Result<()> {
             row.extend([milliseconds(cost.processor), milliseconds(cost.wall)]);
         }
         sums.extend([milliseconds(sum.processor), milliseconds(sum.wall)]);
+        let look = median_cost(&look);
+        looks.extend([milliseconds(look.processor), milliseconds(look.wall)]);
         sizes.push(format!("{width}x{height}: {} KB", bytes / 1_000));
     }
-    rows.push(sums);
+    rows.extend([sums, looks]);
     println!("## A frame, stage by stage\n");
     println!(
         "Medians over {} frames, in milliseconds; the mean JPEG at {}.\n",
@@ -89,8 +95,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The costs of every stage for every frame, and the mean length of a JPEG.
-fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
+/// The costs of every stage for every frame, those of the [look](LOOK) at it, and
+/// the mean length of a JPEG.
+fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], Vec<Cost>, usize)> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("clip.mp4");
     draw(width, height, &file)?;
@@ -115,6 +122,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
     let live = Live::default();
 
     let mut costs: [Vec<Cost>; 8] = Default::default();
+    let mut looks = Vec::new();
     let mut bytes = 0;
     for index in 0..FRAMES {
         let mut took = Vec::new();
@@ -174,6 +182,9 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
         let frame = frame?;
         ensure!(frame.jpeg == encoded.jpeg, "it is another frame");
 
+        let (looked, look) = timed(|| vet(&frame.jpeg, false));
+        looked?;
+
         let (decoded, decode) =
             timed(|| decoder.decode(&frame.jpeg, Reduction::default(), &mut picture));
         decoded?;
@@ -196,12 +207,13 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], usize)> {
             wall: show.wall.saturating_sub(decode.wall),
         });
         if index >= WARM_UP {
+            looks.push(look);
             for (costs, cost) in costs.iter_mut().zip(took) {
                 costs.push(cost);
             }
         }
     }
-    Ok((costs, bytes / FRAMES))
+    Ok((costs, looks, bytes / FRAMES))
 }
 
 /// Makes a video file of the test picture.
