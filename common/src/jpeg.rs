@@ -14,8 +14,8 @@ use thiserror::Error;
 pub use self::clean::clean;
 pub use self::huffman::{Huffman, STANDARD as STANDARD_TABLES};
 use self::markers::{
-    APP0, APP14, APP15, COM, DRI, EOI, Marker, Markers, RST0, RST7, SOF0, SOF1, SOF2, SOI, SOS,
-    is_reserved, is_start_of_frame,
+    APP0, APP14, APP15, COM, DRI, EOI, Marker, Markers, RST0, RST7, SOF0, SOF1, SOF2, SOF3, SOI,
+    SOS, is_reserved, is_start_of_frame,
 };
 pub use self::splitter::Splitter;
 
@@ -27,6 +27,9 @@ pub const MAX_TABLES: usize = 8 << 10;
 /// The most restart slices that are told apart: their numbers are 16 bits long
 /// on the wire.
 pub const MAX_SLICES: usize = 1 << 16;
+
+/// The most blocks in a minimum coded unit (T.81, B.2.3). FFmpeg decodes more.
+pub(crate) const MAX_UNIT_BLOCKS: u32 = 10;
 
 /// What the header of a JPEG says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,9 @@ pub struct JpegHeader {
     pub is_jfif: bool,
     /// What Adobe's segment, where there is one, says of its colours.
     pub adobe: Option<u8>,
+    /// Whether the segment of an AVI says that it has every other row of a
+    /// picture (OpenDML AVI File Format Extensions, 1.02, "AVI1").
+    pub is_field: bool,
     /// Bytes to the end of the start-of-scan segment.
     pub len: usize,
 }
@@ -61,7 +67,9 @@ pub enum Process {
     Sequential,
     /// Progressive, Huffman coding.
     Progressive,
-    /// Arithmetic coding, lossless or hierarchical: rare.
+    /// Lossless, Huffman coding.
+    Lossless,
+    /// Arithmetic coding or hierarchical: rare.
     Other,
 }
 
@@ -110,7 +118,7 @@ impl JpegHeader {
     pub fn parse(jpeg: &[u8]) -> Result<Self, JpegError> {
         let mut frame = None;
         let mut restart_interval = 0;
-        let (mut is_jfif, mut adobe) = (false, None);
+        let (mut is_jfif, mut is_field, mut adobe) = (false, false, None);
         for segment in Segments::new(jpeg)? {
             let segment = segment?;
             match segment.code() {
@@ -120,6 +128,9 @@ impl JpegHeader {
                 }
                 code if is_start_of_frame(code) => frame = Some(parse_frame(&segment)?),
                 APP0 if segment.payload.starts_with(b"JFIF\0") => is_jfif = true,
+                APP0 if segment.payload.starts_with(b"AVI1") => {
+                    is_field = segment.payload.get(4).is_some_and(|polarity| *polarity > 0);
+                }
                 // https://www.itu.int/rec/T-REC-T.872, 6.5.3.
                 APP14 if segment.payload.starts_with(b"Adobe") => {
                     adobe = segment.payload.get(11).copied();
@@ -128,6 +139,7 @@ impl JpegHeader {
                     let mut header = frame.ok_or_else(|| segment.error())?;
                     header.restart_interval = restart_interval;
                     (header.is_jfif, header.adobe) = (is_jfif, adobe);
+                    header.is_field = is_field;
                     header.len = segment.marker.end;
                     parse_scan(&segment, &mut header)?;
                     return Ok(header);
@@ -161,7 +173,21 @@ impl JpegHeader {
     /// luma and chroma or gray.
     #[must_use]
     pub fn is_video(&self) -> bool {
-        self.precision == 8 && self.process != Process::Other && self.is_luma_chroma()
+        let is_usual = matches!(self.process, Process::Sequential | Process::Progressive);
+        self.precision == 8 && is_usual && self.is_luma_chroma() && self.has_usual_units()
+    }
+
+    /// Whether libjpeg decodes it, as far as the header tells: it is not lossless,
+    /// and its minimum coded units have as many blocks as may be.
+    #[must_use]
+    pub fn is_for_libjpeg(&self) -> bool {
+        self.process != Process::Lossless && self.has_usual_units()
+    }
+
+    fn has_usual_units(&self) -> bool {
+        let blocks = |of: &Component| u32::from(of.horizontal) * u32::from(of.vertical);
+        let interleaved = self.sequential && self.components.len() > 1;
+        !interleaved || self.components.iter().map(blocks).sum::<u32>() <= MAX_UNIT_BLOCKS
     }
 
     /// Width and height of a minimum coded unit in pixels
@@ -286,6 +312,7 @@ fn parse_frame(segment: &Segment<'_>) -> Result<JpegHeader, JpegError> {
     let process = match segment.code() {
         SOF0 | SOF1 => Process::Sequential,
         SOF2 => Process::Progressive,
+        SOF3 => Process::Lossless,
         _ => Process::Other,
     };
     Ok(JpegHeader {
@@ -298,6 +325,7 @@ fn parse_frame(segment: &Segment<'_>) -> Result<JpegHeader, JpegError> {
         restart_interval: 0,
         is_jfif: false,
         adobe: None,
+        is_field: false,
         len: 0,
     })
 }

@@ -8,6 +8,7 @@ mod checked;
 mod ffmpeg;
 mod http;
 mod images;
+mod kind;
 pub mod mjpeg;
 mod opencv;
 mod paced;
@@ -27,6 +28,7 @@ use anyhow::{Context, Result, bail};
 use self::checked::Checked;
 use self::ffmpeg::Video;
 use self::http::Answer;
+use self::kind::Kind;
 use self::mjpeg::Mjpeg;
 use crate::console::Console;
 use crate::stop::Stop;
@@ -175,7 +177,7 @@ fn open_unread(spec: &Spec, request: &Request, camera: OpenCamera) -> Result<Box
 }
 
 fn open_url(url: &str, request: &Request) -> Result<Box<dyn Source>> {
-    match http::get(url)? {
+    match http::get(url, &request.stop)? {
         Answer::Jpegs(body) => Ok(Box::new(Mjpeg::http(url, body, request))),
         Answer::Other => Ok(Box::new(Video::url(url, request)?)),
     }
@@ -198,10 +200,8 @@ fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     if metadata.len() == 0 {
         bail!("{name} is empty");
     }
-    let mut start = [0; SNIFF];
-    let len = read_up_to(&mut file, &mut start).with_context(|| format!("cannot read {name}"))?;
-    let start = &start[..len];
-    match Kind::of(start) {
+    let (kind, _) = kind::of(&mut file).with_context(|| format!("cannot read {name}"))?;
+    match kind {
         Kind::Png => Ok(Box::new(images::Images::still(path, request))),
         Kind::Jpeg if images::is_still(path) => Ok(Box::new(images::Images::still(path, request))),
         Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::file(path, request.rate)?)),
@@ -216,13 +216,10 @@ fn open_stream(
     name: &str,
     request: &Request,
 ) -> Result<Box<dyn Source>> {
-    let mut start = vec![0; SNIFF];
-    let len = read_up_to(&mut input, &mut start).with_context(|| format!("cannot read {name}"))?;
-    start.truncate(len);
+    let (kind, start) = kind::of(&mut input).with_context(|| format!("cannot read {name}"))?;
     if start.is_empty() {
         bail!("nothing arrived on {name}");
     }
-    let kind = Kind::of(&start);
     let input = io::Cursor::new(start).chain(input);
     match kind {
         Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::stream(input, name, request.rate))),
@@ -233,51 +230,6 @@ fn open_stream(
         )?)),
         Kind::Png | Kind::Other => Ok(Box::new(Video::stream(input, name, request)?)),
     }
-}
-
-/// As many first bytes as tell the kinds apart.
-const SNIFF: usize = 10;
-
-/// How a camera's answer begins, with its header or without.
-const MULTIPART: [&[u8]; 5] = [b"--", b"\r\n--", b"\n--", b"HTTP/1.", b"Content-"];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Jpeg,
-    /// JPEGs with the headers between them that a server writes.
-    Multipart,
-    Png,
-    Y4m,
-    Other,
-}
-
-impl Kind {
-    fn of(start: &[u8]) -> Self {
-        if start.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            Self::Jpeg
-        } else if start.starts_with(b"\x89PNG\r\n\x1a\n") {
-            Self::Png
-        } else if start.starts_with(b"YUV4MPEG2 ") {
-            Self::Y4m
-        } else if MULTIPART.iter().any(|begin| start.starts_with(begin)) {
-            Self::Multipart
-        } else {
-            Self::Other
-        }
-    }
-}
-
-fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut len = 0;
-    while len < buffer.len() {
-        match input.read(&mut buffer[len..]) {
-            Ok(0) => break,
-            Ok(more) => len += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(len)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod measure;
 pub mod measuring;
 mod namespaces;
 pub mod networks;
+pub mod odd_avi;
 pub mod odd_jpeg;
 pub mod outage;
 pub mod pair;

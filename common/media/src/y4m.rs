@@ -30,8 +30,11 @@ pub struct Y4mHeader {
     pub height: usize,
     /// Frames a second as a fraction, where it says.
     pub rate: Option<(u32, u32)>,
-    /// Which planes there are.
+    /// Which planes there are, once they are [made](Self::to_planes).
     pub subsampling: Subsampling,
+    /// Rows of those chroma planes that one row in the file stands for: more than
+    /// 1 for 4:1:0 and 4:4:0.
+    pub chroma_rows: usize,
     /// Bits of a sample; more than 8 take two bytes, the lower one first.
     pub bits: u8,
     /// Whether a plane of transparency lies behind the others.
@@ -134,6 +137,7 @@ impl Y4mHeader {
             height: 0,
             rate: None,
             subsampling: Subsampling::Yuv420,
+            chroma_rows: 1,
             bits: 8,
             has_alpha: false,
             aspect: (1, 1),
@@ -181,8 +185,15 @@ impl Y4mHeader {
         } else {
             0
         };
-        let samples = self.subsampling.bytes(self.width, self.height) + alpha;
+        let samples = self.stored_samples() + alpha;
         samples * if self.bits > 8 { 2 } else { 1 }
+    }
+
+    /// Samples of a frame without those of transparency.
+    fn stored_samples(&self) -> usize {
+        let chroma = self.subsampling.chroma(self.width, self.height);
+        let (width, height) = chroma.unwrap_or((0, 0));
+        self.width * self.height + 2 * width * height.div_ceil(self.chroma_rows)
     }
 
     /// Frames a second, where it says.
@@ -202,10 +213,25 @@ impl Y4mHeader {
                 frame[at] = (sample >> shift).min(255) as u8;
             }
         }
-        frame.truncate(self.subsampling.bytes(self.width, self.height));
+        frame.truncate(self.stored_samples());
+        if self.chroma_rows > 1 {
+            self.repeat_chroma_rows(frame);
+        }
         if !self.full_range {
             range::to_full_range(frame, self.width * self.height);
         }
+    }
+
+    fn repeat_chroma_rows(&self, frame: &mut Vec<u8>) {
+        let (luma, stored) = frame.split_at(self.width * self.height);
+        let mut planes = luma.to_vec();
+        if let Some((width, height)) = self.subsampling.chroma(self.width, self.height) {
+            for plane in stored.chunks_exact(width * height.div_ceil(self.chroma_rows)) {
+                let row = |number: usize| number / self.chroma_rows * width;
+                planes.extend((0..height).flat_map(|number| &plane[row(number)..][..width]));
+            }
+        }
+        *frame = planes;
     }
 
     /// Understands the kind of planes: sampling, then what it has besides.
@@ -213,12 +239,14 @@ impl Y4mHeader {
         let unknown = || Y4mError::Kind(kind.into());
         let name = if kind.starts_with("mono") { 4 } else { 3 };
         let (sampling, more) = kind.split_at_checked(name).ok_or_else(unknown)?;
-        self.subsampling = match sampling {
-            "420" => Subsampling::Yuv420,
-            "411" => Subsampling::Yuv411,
-            "422" => Subsampling::Yuv422,
-            "444" => Subsampling::Yuv444,
-            "mono" => Subsampling::Gray,
+        (self.subsampling, self.chroma_rows) = match sampling {
+            "420" => (Subsampling::Yuv420, 1),
+            "411" => (Subsampling::Yuv411, 1),
+            "410" => (Subsampling::Yuv411, 4),
+            "422" => (Subsampling::Yuv422, 1),
+            "444" => (Subsampling::Yuv444, 1),
+            "440" => (Subsampling::Yuv444, 2),
+            "mono" => (Subsampling::Gray, 1),
             _ => return Err(unknown()),
         };
         match more {

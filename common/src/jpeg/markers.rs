@@ -109,6 +109,7 @@ pub(crate) fn is_reserved(code: u8) -> bool {
 pub(crate) const SOF0: u8 = 0xc0;
 pub(crate) const SOF1: u8 = 0xc1;
 pub(crate) const SOF2: u8 = 0xc2;
+pub(crate) const SOF3: u8 = 0xc3;
 pub(crate) const DHT: u8 = 0xc4;
 pub(crate) const RST0: u8 = 0xd0;
 pub(crate) const RST7: u8 = 0xd7;

@@ -15,10 +15,7 @@ use self::bits::Bits;
 use self::progressive::Spectrum;
 use self::tables::{Codes, Tables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};
-use super::{Component, JpegHeader, Process};
-
-/// The most blocks in a minimum coded unit (T.81, B.2.3).
-const MAX_BLOCKS: u32 = 10;
+use super::{Component, JpegHeader, MAX_UNIT_BLOCKS, Process};
 
 /// So many bytes are padding whatever they are.
 const MAX_PADDING: usize = 16;
@@ -43,7 +40,7 @@ impl Coverage {
     #[must_use]
     pub fn of(jpeg: &[u8]) -> Option<Self> {
         let header = JpegHeader::parse(jpeg).ok()?;
-        (header.process != Process::Other).then_some(())?;
+        matches!(header.process, Process::Sequential | Process::Progressive).then_some(())?;
         let mut walk = Walk {
             jpeg,
             tables: Tables::standard(),
@@ -222,7 +219,7 @@ impl Walk<'_> {
                 divisors: tables.divisors(component.quantization),
             }));
         }
-        (unit.len() <= MAX_BLOCKS as usize).then_some(unit)
+        (unit.len() <= MAX_UNIT_BLOCKS as usize).then_some(unit)
     }
 
     fn read_unit(

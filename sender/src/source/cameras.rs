@@ -9,8 +9,9 @@ use anyhow::{Result, bail};
 /// Where the system keeps the names of video devices.
 const CLASS: &str = "/sys/class/video4linux";
 
-/// Where `udev` keeps links that last.
-const LINKS: &str = "/dev/v4l/by-id";
+/// Where `udev` keeps links that last: by what a camera is, and, since two of a
+/// kind may be the same there, by where it is plugged in.
+const LINKS: [&str; 2] = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
 
 /// A camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Camera {
 }
 
 fn describe(camera: &rscam::Camera, format: &rscam::FormatInfo) -> String {
-    let code = String::from_utf8_lossy(&format.format).into_owned();
+    let code = code(format.format);
     let sizes = match camera.resolutions(&format.format) {
         Ok(rscam::ResolutionInfo::Discretes(sizes)) => {
             let size = |size: &(u32, u32)| {
@@ -53,6 +54,16 @@ fn describe(camera: &rscam::Camera, format: &rscam::FormatInfo) -> String {
         Err(_) => String::new(),
     };
     format!("{code}: {sizes}")
+}
+
+/// The letters of a format. The highest bit says that its samples have the higher
+/// byte first.
+///
+/// <https://docs.kernel.org/userspace-api/media/v4l/pixfmt.html>
+fn code([a, b, c, d]: [u8; 4]) -> String {
+    let letters = String::from_utf8_lossy(&[a, b, c, d & 0x7f]).into_owned();
+    let order = if d & 0x80 > 0 { "-BE" } else { "" };
+    format!("{}{order}", letters.trim_end())
 }
 
 /// Frames a second of the shortest interval, in seconds as fractions.
@@ -89,18 +100,13 @@ pub fn list() -> String {
 /// All of them, by the number of their device.
 #[must_use]
 pub fn all() -> Vec<Camera> {
-    let mut cameras = in_folders(Path::new(CLASS), Path::new(LINKS));
+    let mut cameras = in_folders(Path::new(CLASS), &LINKS.map(Path::new));
     cameras.sort_by_key(|camera| number(&camera.device));
     cameras
 }
 
-fn in_folders(class: &Path, links: &Path) -> Vec<Camera> {
-    let links: Vec<_> = fs::read_dir(links)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|link| Some((link.path().canonicalize().ok()?, link.path())))
-        .collect();
+fn in_folders(class: &Path, links: &[&Path]) -> Vec<Camera> {
+    let links = links_in(links);
     let devices = fs::read_dir(class).into_iter().flatten().flatten();
     devices
         .filter_map(|entry| {
@@ -117,14 +123,25 @@ fn in_folders(class: &Path, links: &Path) -> Vec<Camera> {
                     .chars()
                     .filter(|char| !char.is_control())
                     .collect(),
-                link: links
-                    .iter()
-                    .find(|(target, _)| *target == device)
-                    .map(|(_, link)| link.clone()),
+                link: link_to(&device, &links),
                 device,
             })
         })
         .collect()
+}
+
+/// The links in these folders, each behind the device that it leads to.
+fn links_in(folders: &[&Path]) -> Vec<(PathBuf, PathBuf)> {
+    let entries = folders.iter().flat_map(fs::read_dir).flatten().flatten();
+    entries
+        .filter_map(|link| Some((link.path().canonicalize().ok()?, link.path())))
+        .collect()
+}
+
+/// The first one that leads to a device.
+fn link_to(device: &Path, links: &[(PathBuf, PathBuf)]) -> Option<PathBuf> {
+    let found = links.iter().find(|(target, _)| target == device);
+    found.map(|(_, link)| link.clone())
 }
 
 /// The number of a video device.
@@ -171,8 +188,15 @@ mod tests {
         Camera {
             name: name.into(),
             device: format!("/dev/video{number}").into(),
-            link: link.map(|link| Path::new(LINKS).join(link)),
+            link: link.map(|link| Path::new(LINKS[0]).join(link)),
         }
+    }
+
+    #[test]
+    fn formats_are_named_by_their_letters() {
+        assert_eq!(code(*b"MJPG"), "MJPG");
+        assert_eq!(code(*b"Y10 "), "Y10");
+        assert_eq!(code([b'Y', b'1', b'6', 0xa0]), "Y16-BE");
     }
 
     #[test]
@@ -198,6 +222,27 @@ mod tests {
     }
 
     #[test]
+    fn of_two_cameras_with_one_name_the_other_has_a_link_by_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let (class, id, path) = (folder.join("class"), folder.join("id"), folder.join("path"));
+        for own in [&id, &path] {
+            fs::create_dir_all(own).unwrap();
+        }
+        // Devices that every machine has, in place of cameras.
+        let link = |to: &str, from: PathBuf| std::os::unix::fs::symlink(to, from).unwrap();
+        link("/dev/null", id.join("usb-Cam"));
+        link("/dev/null", path.join("pci-1"));
+        link("/dev/zero", path.join("pci-2"));
+        let known = [&id, &path].map(PathBuf::as_path);
+        let found = |device: &str| link_to(Path::new(device), &links_in(&known));
+        assert_eq!(found("/dev/null"), Some(id.join("usb-Cam")));
+        assert_eq!(found("/dev/zero"), Some(path.join("pci-2")));
+        assert_eq!(found("/dev/full"), None);
+        assert_eq!(in_folders(&class, &known), []);
+    }
+
+    #[test]
     fn names_come_from_the_system_and_hold_nothing_that_moves_the_cursor() {
         let folder = std::env::temp_dir().join(format!("framegram-cameras-{}", std::process::id()));
         let class = folder.join("class");
@@ -209,7 +254,7 @@ mod tests {
             fs::write(class.join(device).join("index"), index).unwrap();
             fs::write(class.join(device).join("name"), name).unwrap();
         }
-        let found = in_folders(&class, &folder.join("none"));
+        let found = in_folders(&class, &[&folder.join("none")]);
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(found, [camera("Cam[2Jera", 0, None)]);
     }

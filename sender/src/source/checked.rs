@@ -3,14 +3,18 @@
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
+mod tables;
+
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use framegram_common::jpeg::{JpegHeader, MAX_TABLES, Process, clean};
+use framegram_common::jpeg::{JpegHeader, clean};
 use framegram_media::limits::check_size;
 use framegram_media::{Decoder, Vetter};
 
+use self::tables::{APP0, DQT, Tables, segments};
+use super::ffmpeg::decode_jpeg;
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
 
@@ -53,8 +57,10 @@ impl Checked {
         while let Some(captured) = self.source.next()? {
             let checked = match captured.content {
                 Content::Jpeg(jpeg) if !self.source.is_checked() => {
-                    let jpeg = self.tables.supply(jpeg);
-                    check(&jpeg, self.keep_broken, &mut self.vetter).and_then(with_aspect)
+                    let Some(jpeg) = self.tables.supply(&jpeg) else {
+                        continue;
+                    };
+                    check(&jpeg, self.keep_broken, &mut self.vetter)
                 }
                 content => Ok(content),
             };
@@ -87,36 +93,37 @@ impl Checked {
 
 const HINT: &str = "; --keep-broken sends what ends early";
 
-/// A JPEG as it is sent. One that ends early is, where that is wanted.
+/// A JPEG as it is sent, or the image of one that few decoders take, or that
+/// says of its pixels that they are not square. One that ends early is, where that is
+/// wanted.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Result<Bytes> {
+pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Result<Content> {
     let jpeg = clean(jpeg)?;
     let header = JpegHeader::parse(&jpeg)?;
     check_size(header.width.into(), header.height.into())?;
-    let is_lossless = header.process == Process::Other;
-    ensure!(
-        is_lossless || segments(&jpeg[..header.len]).any(|(marker, _)| marker == DQT),
-        "it has no quantization tables, and none came before it"
-    );
-    if !keep_broken {
-        vetter.vet(&jpeg)?;
-    }
-    Ok(jpeg)
-}
-
-/// A JPEG as it is, or, where its pixels are not square, decoded: what shows it
-/// elsewhere does not know of them.
-///
-/// # Errors
-/// Where it cannot be decoded.
-pub(super) fn with_aspect(jpeg: Bytes) -> Result<Content> {
-    let Some(aspect) = aspect(&jpeg) else {
-        return Ok(Content::Jpeg(jpeg));
+    let image = if header.is_for_libjpeg() {
+        ensure!(
+            segments(&jpeg[..header.len]).any(|(marker, _)| marker == DQT),
+            "it has no quantization tables, and none came before it"
+        );
+        if !keep_broken {
+            vetter.vet(&jpeg)?;
+        }
+        None
+    } else {
+        Some(decode_jpeg(&jpeg)?)
     };
-    let image = Decoder::new()?.decode_image(&jpeg)?;
-    Ok(Content::Image(image.with_aspect(aspect)))
+    Ok(match (image, aspect(&jpeg)) {
+        (None, None) => Content::Jpeg(jpeg),
+        (Some(image), None) => Content::Image(image),
+        (Some(image), Some(aspect)) => Content::Image(image.with_aspect(aspect)),
+        (None, Some(aspect)) => {
+            let image = Decoder::new()?.decode_image(&jpeg)?;
+            Content::Image(image.with_aspect(aspect))
+        }
+    })
 }
 
 /// Width and height of a pixel by the JFIF segment, as FFmpeg writes and reads
@@ -136,64 +143,6 @@ fn aspect(jpeg: &[u8]) -> Option<(i32, i32)> {
 
 /// Pixels that are so many times as long as they are wide, or more so, are none.
 const MAX_ASPECT: u16 = 4;
-
-/// Markers of the segments that are looked at (T.81, table B.1).
-const APP0: u8 = 0xe0;
-const DHT: u8 = 0xc4;
-const DQT: u8 = 0xdb;
-const SOS: u8 = 0xda;
-
-/// The tables that stood in a JPEG of the stream. Some devices write them into
-/// the first one only, and leave them to the decoder's memory (T.81, B.5); a
-/// frame that is sent has to be decoded whatever became of those before it.
-#[derive(Default)]
-struct Tables(Vec<u8>);
-
-impl Tables {
-    /// Keeps the tables of `jpeg`, or supplies those that it lacks.
-    fn supply(&mut self, jpeg: Bytes) -> Bytes {
-        let mut own = Vec::new();
-        let mut has_divisors = false;
-        for (marker, segment) in segments(&jpeg) {
-            has_divisors |= marker == DQT;
-            if matches!(marker, DQT | DHT) && own.len() + segment.len() <= MAX_TABLES {
-                own.extend_from_slice(segment);
-            }
-        }
-        if has_divisors {
-            self.0 = own;
-            return jpeg;
-        }
-        match jpeg.split_at_checked(2) {
-            Some((start, rest)) if !self.0.is_empty() => [start, &self.0, rest].concat().into(),
-            _ => jpeg,
-        }
-    }
-}
-
-/// The markers of a header with their segments, up to the first scan.
-fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let mut rest = jpeg;
-    std::iter::from_fn(move || {
-        loop {
-            let start = rest.iter().position(|byte| *byte == 0xff)?;
-            let segment = &rest[start..];
-            let marker = *segment.get(1)?;
-            match marker {
-                SOS => return None,
-                // Fill bytes, what is stuffed, and markers without a segment.
-                0xff => rest = &segment[1..],
-                0..=0xbf | 0xd0..=0xd9 => rest = &segment[2..],
-                _ => {
-                    let len = *segment.get(2..)?.first_chunk()?;
-                    let len = 2 + usize::from(u16::from_be_bytes(len));
-                    rest = segment.get(len..)?;
-                    return Some((marker, &segment[..len]));
-                }
-            }
-        }
-    })
-}
 
 impl Source for Checked {
     fn next(&mut self) -> Result<Option<Captured>> {
@@ -237,44 +186,16 @@ mod tests {
         Compressor::new().unwrap().compress(&image, 70).unwrap()
     }
 
-    /// Without the tables of these kinds.
-    fn without(jpeg: &Bytes, kinds: &[u8]) -> Bytes {
-        let mut kept = jpeg.to_vec();
-        let taken: Vec<_> = segments(jpeg)
-            .filter(|(marker, _)| kinds.contains(marker))
-            .collect();
-        for (_, segment) in taken {
-            let at = kept
-                .windows(segment.len())
-                .position(|bytes| bytes == segment)
-                .unwrap();
-            kept.drain(at..at + segment.len());
-        }
-        kept.into()
-    }
-
-    #[test]
-    fn tables_that_only_the_first_frame_has_are_supplied_to_those_behind_it() {
-        let whole = jpeg();
-        let check = |jpeg: &Bytes| check(jpeg, false, &mut Vetter::default());
-        let decoded = |jpeg: &[u8]| Decoder::new().unwrap().decode_image(jpeg).unwrap();
-        let bare = without(&whole, &[DQT, DHT]);
-        let mut tables = Tables::default();
-        assert!(check(&tables.supply(bare.clone())).is_err());
-        assert_eq!(tables.supply(whole.clone()), whole);
-        for jpeg in [&bare, &without(&whole, &[DQT])] {
-            let supplied = check(&tables.supply(jpeg.clone())).unwrap();
-            assert_eq!(decoded(&supplied), decoded(&whole));
-        }
-        // What a decoder knows by itself is none of this.
-        let standard = without(&whole, &[DHT]);
-        assert_eq!(tables.supply(standard.clone()), standard);
+    /// Without its JFIF segment.
+    fn bare(jpeg: &Bytes) -> Bytes {
+        let (_, segment) = segments(jpeg).find(|(marker, _)| *marker == APP0).unwrap();
+        [&jpeg[..2], &jpeg[2 + segment.len()..]].concat().into()
     }
 
     #[test]
     fn pixels_that_are_not_square_are_told_by_a_density_without_a_unit() {
         let whole = jpeg();
-        let bare = without(&whole, &[APP0]);
+        let bare = bare(&whole);
         let size = |unit: u8, [across, down]: [u16; 2]| {
             let [[a, b], [c, d]] = [across.to_be_bytes(), down.to_be_bytes()];
             let jfif = [
@@ -283,7 +204,7 @@ mod tests {
             ]
             .concat();
             let jpeg = [&bare[..2], &jfif, &bare[2..]].concat().into();
-            match with_aspect(jpeg).unwrap() {
+            match check(&jpeg, false, &mut Vetter::default()).unwrap() {
                 Content::Image(image) => Some(image.square_size()),
                 Content::Jpeg(_) => None,
             }
@@ -299,15 +220,14 @@ mod tests {
         ] {
             assert_eq!(size(unit, none), None);
         }
-        assert!(matches!(with_aspect(whole.clone()), Ok(Content::Jpeg(jpeg)) if jpeg == whole));
+        let same = check(&whole, false, &mut Vetter::default());
+        assert!(matches!(same, Ok(Content::Jpeg(jpeg)) if jpeg == whole));
     }
 
     proptest! {
         #[test]
         fn takes_any_bytes(rest in prop::collection::vec(prop_oneof![Just(0xff), Just(DQT), any::<u8>()], 0..60)) {
-            let mut tables = Tables::default();
             let jpeg: Bytes = [&[0xff, 0xd8], &rest[..]].concat().into();
-            prop_assert_eq!(tables.supply(jpeg.clone()), jpeg.clone());
             let _ = aspect(&jpeg);
         }
     }

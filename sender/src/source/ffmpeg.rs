@@ -2,24 +2,27 @@
 //! libavcodec. JPEGs in them go on as they are, other video as planes.
 
 mod planes;
+mod still;
 mod turn;
+pub(super) mod url;
+mod watch;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, decoder, format, frame, media};
-use framegram_common::jpeg::JpegHeader;
+use framegram_common::jpeg::{JpegHeader, Splitter};
 
 use self::planes::Converter;
+pub(super) use self::still::{decode_jpeg, decode_still};
 use self::turn::of_stream;
+use self::watch::Watch;
 use super::paced::Timeline;
 use super::retry::{Retry, redacted};
 use super::{Captured, Content, Request, Source, paced};
@@ -30,9 +33,6 @@ const DEFAULT_RATE: f64 = 25.0;
 
 /// Schemes of streams that come when they come.
 const LIVE_SCHEMES: [&str; 6] = ["rtsp", "rtsps", "rtp", "udp", "srt", "rtmp"];
-
-/// A network source that says nothing for so long has broken off.
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// Threads that decode the slices of a frame: they add no delay.
 const SLICE_THREADS: usize = 2;
@@ -80,15 +80,6 @@ struct Decoding {
     ended: bool,
 }
 
-/// Ends waiting for the network.
-#[derive(Clone)]
-struct Watch {
-    stop: Stop,
-    begun: Instant,
-    /// In milliseconds since `begun`.
-    deadline: Arc<AtomicU64>,
-}
-
 impl Video {
     /// Opens a file.
     ///
@@ -116,6 +107,7 @@ impl Video {
         name: &str,
         request: &Request,
     ) -> Result<Self> {
+        quiet()?;
         let io = StreamIo::from_read(input)?;
         let watch = Watch::new(&request.stop);
         let ended = watch.clone();
@@ -177,6 +169,9 @@ impl Video {
     }
 }
 
+/// What helps with an MP4 whose index is at its end.
+const NAME_IT: &str = "; if it is a file, give its name instead of piping it";
+
 /// Added to stamps, so that a few below zero are none.
 const STAMPS_FROM: f64 = 100.0;
 
@@ -197,7 +192,16 @@ impl Source for Video {
                 _ if self.retry.is_stopped() => return Ok(None),
                 Ok(None) | Err(_) if self.live && self.number > 0 => {}
                 Ok(None) if self.number > 0 || self.unreadable > 0 => return Ok(None),
-                Ok(None) => bail!("there is no frame in {} that can be decoded", self.name),
+                Ok(None) => {
+                    let hint = match self.place {
+                        Place::Stream => NAME_IT,
+                        Place::File(_) | Place::Url(_) => "",
+                    };
+                    bail!(
+                        "there is no frame in {} that can be decoded{hint}",
+                        self.name
+                    );
+                }
                 Err(error) => {
                     let (name, number) = (&self.name, self.number);
                     return Err(error)
@@ -234,11 +238,15 @@ impl Source for Video {
     }
 }
 
+/// What a person is to know, the program says in a line of its own.
+fn quiet() -> Result<()> {
+    ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
+    Ok(ffmpeg_next::init()?)
+}
+
 impl Place {
     fn open(&self, name: &str, stop: &Stop) -> Result<Opened> {
-        // What a person is to know, the program says in a line of its own.
-        ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
-        ffmpeg_next::init()?;
+        quiet()?;
         let watch = Watch::new(stop);
         let ended = watch.clone();
         let is_over = move || ended.is_over();
@@ -247,6 +255,8 @@ impl Place {
                 let mut options = Dictionary::new();
                 // Of UDP, half a frame is lost before anyone knows.
                 options.set("rtsp_transport", "tcp");
+                // Nor is a second of a live stream waited for to know its rate.
+                options.set("fpsprobesize", "2");
                 let input = format::input_with_interrupt_and_dictionary(url, is_over, options);
                 input.map_err(|error| {
                     anyhow!("cannot open {name}: no video is served there ({error})")
@@ -309,13 +319,8 @@ impl Opened {
         let (height, aspect) = (decoder.height(), decoder.aspect_ratio());
         let passes = is_jpeg && turn.is_none() && is_square(aspect) && {
             opened.first = opened.read()?;
-            // Some devices store every other row in a JPEG of its own.
-            let data = opened
-                .first
-                .as_ref()
-                .and_then(Packet::data)
-                .unwrap_or_default();
-            JpegHeader::parse(data).is_ok_and(|header| u32::from(header.height) == height)
+            let data = opened.first.as_ref().and_then(Packet::data);
+            is_picture(data.unwrap_or_default(), height)
         };
         if !passes {
             opened.decoder = Some(Decoding {
@@ -400,28 +405,17 @@ impl Decoding {
     }
 }
 
-impl Watch {
-    fn new(stop: &Stop) -> Self {
-        let watch = Self {
-            stop: stop.clone(),
-            begun: Instant::now(),
-            deadline: Arc::default(),
-        };
-        watch.begin();
-        watch
-    }
-
-    /// Something is waited for from here on.
-    fn begin(&self) {
-        let deadline = self.begun.elapsed() + SILENCE;
-        self.deadline
-            .store(deadline.as_millis() as u64, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        let late = self.begun.elapsed().as_millis() as u64;
-        self.stop.is_stopped() || late > self.deadline.load(Ordering::Relaxed)
-    }
+/// Whether a packet holds a JPEG of all rows: of the `height` that the container
+/// says, or, where that is wrong, neither of the two fields nor one of them.
+fn is_picture(packet: &[u8], height: u32) -> bool {
+    let Ok(header) = JpegHeader::parse(packet) else {
+        return false;
+    };
+    let mut splitter = Splitter::new();
+    splitter.push(packet);
+    splitter.end();
+    let mut jpegs = std::iter::from_fn(|| splitter.next_jpeg());
+    u32::from(header.height) == height || !header.is_field && jpegs.nth(1).is_none()
 }
 
 /// Whether pixels are as wide as they are high; where that is not said they are.

@@ -1,6 +1,7 @@
 //! A camera's JPEGs over HTTP. FFmpeg reads those whose multipart headers are
 //! right, and each frame only when the next one begins; here the JPEGs' own
-//! markers count.
+//! markers count. Where TLS or another login than the basic one is needed,
+//! FFmpeg brings the bytes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,13 +9,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::ffmpeg::url::UrlReader;
+use super::kind;
 use super::retry::redacted;
+use crate::stop::Stop;
 
 /// For a connection, and between two bytes of the stream.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most that a server may send one on.
 const MAX_REDIRECTS: usize = 5;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 64 << 10;
 
 /// The longest line and the most lines of a header.
 const MAX_LINE: u64 = 8 << 10;
@@ -24,8 +31,7 @@ const MAX_LINES: usize = 100;
 pub(super) enum Answer {
     /// JPEGs, one after another or one by itself.
     Jpegs(Body),
-    /// Something that FFmpeg is asked about: another kind of content, a kind of
-    /// password or of transport that is not known here.
+    /// Something that FFmpeg is asked about: another kind of content.
     Other,
 }
 
@@ -33,20 +39,23 @@ pub(super) enum Answer {
 pub(super) struct Body {
     /// Not one still.
     pub(super) is_stream: bool,
-    stream: BufReader<TcpStream>,
+    stream: Incoming,
     /// Bytes of the present piece; `None` where they come as they are.
     chunk: Option<u64>,
 }
+
+/// What comes, of which the beginning can be looked at.
+type Incoming = BufReader<Box<dyn Read + Send>>;
 
 /// Asks a server.
 ///
 /// # Errors
 /// Where there is none, or it refuses.
-pub(super) fn get(url: &str) -> Result<Answer> {
+pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
     let mut url = url.to_owned();
     for _ in 0..=MAX_REDIRECTS {
         let Some(place) = Place::of(&url) else {
-            return Ok(Answer::Other);
+            return get_by_ffmpeg(&url, stop);
         };
         let name = redacted(&url);
         let asked = place.ask().with_context(|| format!("cannot open {name}"))?;
@@ -69,7 +78,10 @@ pub(super) fn get(url: &str) -> Result<Answer> {
                 let is_still = kind.starts_with("image/jp");
                 // Some call their JPEGs anything, or nothing.
                 let is_known = is_still || kind.starts_with("multipart/");
-                if is_packed || !is_known && (is_chunked || !begins_like_jpegs(&mut body)) {
+                if is_packed {
+                    return get_by_ffmpeg(&url, stop);
+                }
+                if !is_known && !begins_like_jpegs(&mut body) {
                     return Ok(Answer::Other);
                 }
                 let has_end = is_still || !is_known && header("content-length").is_some();
@@ -83,17 +95,46 @@ pub(super) fn get(url: &str) -> Result<Answer> {
                 Some(location) => url = place.follow(location),
                 None => bail!("{name} sends one on to nowhere"),
             },
-            // FFmpeg knows other kinds of passwords.
-            401 => return Ok(Answer::Other),
+            401 => return get_by_ffmpeg(&url, stop),
             status => bail!("cannot open {name}: the server answers {status}"),
         }
     }
     bail!("{} sends one on and on", redacted(&url))
 }
 
+/// Whether what came first is a JPEG, or holds one: a piece's length or a boundary
+/// may stand before it.
 fn begins_like_jpegs(body: &mut impl BufRead) -> bool {
     let start = body.fill_buf().unwrap_or_default();
-    start.starts_with(&[0xff, 0xd8]) || start.starts_with(b"--")
+    start.starts_with(b"--") || kind::holds_jpeg(start) && !kind::is_container(start)
+}
+
+/// Asks by FFmpeg's protocols.
+///
+/// # Errors
+/// As [`get`].
+fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
+    let is_http = url
+        .get(..4)
+        .is_some_and(|http| http.eq_ignore_ascii_case("http"));
+    if !is_http {
+        return Ok(Answer::Other);
+    }
+    let name = redacted(url);
+    let mut reader = UrlReader::open(url, stop).with_context(|| format!("cannot open {name}"))?;
+    let kind = reader.content_type();
+    let is_still = kind.starts_with("image/jp");
+    let is_known = is_still || kind.starts_with("multipart/");
+    let has_end = reader.has_end();
+    let mut stream: Incoming = BufReader::with_capacity(BUFFER, Box::new(reader));
+    if !is_known && !begins_like_jpegs(&mut stream) {
+        return Ok(Answer::Other);
+    }
+    Ok(Answer::Jpegs(Body {
+        is_stream: !has_end,
+        stream,
+        chunk: None,
+    }))
 }
 
 /// Where a URL leads.
@@ -150,7 +191,7 @@ impl Place {
         }
     }
 
-    fn ask(&self) -> Result<(u16, Headers, BufReader<TcpStream>)> {
+    fn ask(&self) -> Result<(u16, Headers, Incoming)> {
         let has_port = self
             .host
             .rsplit_once(':')
@@ -178,7 +219,7 @@ impl Place {
             stream,
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: framegram\r\n{login}Accept: */*\r\nConnection: close\r\n\r\n"
         )?;
-        let mut stream = BufReader::with_capacity(1 << 16, stream);
+        let mut stream: Incoming = BufReader::with_capacity(BUFFER, Box::new(stream));
         let first = line(&mut stream)?;
         let status = first
             .split(' ')

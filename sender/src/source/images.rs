@@ -15,7 +15,8 @@ use framegram_media::{Decoder, Image, Turn, Vetter};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
-use super::checked::{check, with_aspect};
+use super::checked::check;
+use super::ffmpeg::decode_still;
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
 
@@ -173,18 +174,24 @@ fn read_still(path: &Path, keep_broken: bool) -> Result<Content> {
 fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
     if bytes.starts_with(&[0xFF, 0xD8]) {
         let upright = orientation(&bytes);
-        let jpeg = check(&bytes.into(), keep_broken, &mut Vetter::default())?;
+        let content = check(&bytes.into(), keep_broken, &mut Vetter::default())?;
         if upright == Orientation::NoTransforms {
-            return with_aspect(jpeg);
+            return Ok(content);
         }
-        let image = Decoder::new()?.decode_image(&jpeg)?;
+        let image = match content {
+            Content::Jpeg(jpeg) => Decoder::new()?.decode_image(&jpeg)?,
+            Content::Image(image) => image,
+        };
         return Ok(Content::Image(image.turned(turn(upright))?));
     }
-    let bytes = if bytes.starts_with(&PNG_START) {
-        essential(&bytes)
-    } else {
-        bytes
-    };
+    if !bytes.starts_with(&PNG_START) {
+        // Browsers save WebP under the name that a page gives.
+        return match decode_still(bytes)? {
+            Content::Jpeg(jpeg) => check(&jpeg, keep_broken, &mut Vetter::default()),
+            image => Ok(image),
+        };
+    }
+    let bytes = essential(&bytes);
     // Such an error names itself as its own cause.
     let told = |error: image::ImageError| anyhow!("{error}");
     let mut decoder = reader(&bytes)?.into_decoder().map_err(told)?;

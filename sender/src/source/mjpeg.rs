@@ -13,6 +13,7 @@ use super::http::{self, Answer, Body};
 use super::paced::{self, Timeline};
 use super::retry::{Retry, redacted};
 use super::{Captured, Content, Request, Source};
+use crate::stop::Stop;
 
 /// Frames a second of a file that has no times and no `--fps`, as FFmpeg takes it.
 const FILE_RATE: f64 = 25.0;
@@ -105,8 +106,8 @@ impl Mjpeg {
     }
 }
 
-fn open(url: &str) -> Result<Body> {
-    match http::get(url)? {
+fn open(url: &str, stop: &Stop) -> Result<Body> {
+    match http::get(url, stop)? {
         Answer::Jpegs(body) => Ok(body),
         Answer::Other => bail!("{} serves something else now", redacted(url)),
     }
@@ -132,7 +133,7 @@ impl Source for Mjpeg {
                     _ if self.number == 0 => bail!("there is no whole JPEG on {}", self.name),
                     None => return Ok(None),
                     Some((url, retry)) => {
-                        let Some(body) = retry.until_open(|_| open(url)) else {
+                        let Some(body) = retry.until_open(|stop| open(url, stop)) else {
                             return Ok(None);
                         };
                         self.input = Box::new(body);

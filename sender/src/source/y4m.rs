@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn fails_for_kinds_and_sizes_that_are_not_sent() {
         for line in [
-            "YUV4MPEG2 W2 H2 C410\n",
+            "YUV4MPEG2 W2 H2 C430\n",
             "YUV4MPEG2 W2 H2 C420p99\n",
             "YUV4MPEG2 W16385 H1\n",
             "YUV4MPEG2 W2\n",

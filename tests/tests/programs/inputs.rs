@@ -1,6 +1,9 @@
 //! Inputs of the world: cameras' servers, scripts, recorders and folders as they
 //! are met, each drawn here.
 
+#[path = "inputs/streams.rs"]
+mod streams;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
@@ -240,4 +243,33 @@ fn what_no_viewer_can_show_is_told_once() {
     viewer.wait_for("likely H.264");
     let said = viewer.said();
     assert_eq!(said.matches("likely H.264").count(), 1, "{said}");
+}
+
+#[test]
+fn what_no_viewer_can_show_is_told_in_the_grid_beside_a_stream() {
+    let address = address();
+    let arguments = format!("--grid --headless {address} {PATIENT}");
+    let mut viewer = Start::new(VIEWER, &arguments).run();
+    viewer.wait_for("Waiting");
+    let arguments = format!("--frames 300 pattern:96x64 {address}");
+    let _sender = Start::new(SENDER, &arguments).run();
+    viewer.wait_for("Sender 1");
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let odd = {
+        let mut odd = Oddities::none((96, 64), 1);
+        odd.stray.1 = vec![7; 9];
+        odd.write()
+    };
+    for _ in 0..30 {
+        socket.send_to(b"temperature 21.5\n", address).unwrap();
+        thread::sleep(INTERVAL);
+    }
+    viewer.wait_for("is text");
+    // Another sender, whose JPEGs are odd.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    for _ in 0..30 {
+        socket.send_to(&odd, address).unwrap();
+        thread::sleep(INTERVAL);
+    }
+    viewer.wait_for("are odd (sender 2:");
 }

@@ -65,8 +65,28 @@ fn a_kind_in_an_extension_counts_where_there_is_no_other() {
 }
 
 #[test]
+fn chroma_that_several_rows_share_is_repeated() {
+    let planes = |kind: &str, chroma: [&[u8]; 2]| {
+        let line = format!("YUV4MPEG2 W2 H5 C{kind} XCOLORRANGE=FULL");
+        let header = Y4mHeader::parse(line.as_bytes()).unwrap();
+        let mut frame = [&[9; 10], chroma[0], chroma[1]].concat();
+        assert_eq!(header.frame_bytes(), frame.len(), "{kind}");
+        header.to_planes(&mut frame);
+        assert_eq!(frame.len(), header.subsampling.bytes(2, 5));
+        assert_eq!(frame[..10], [9; 10]);
+        (header.subsampling, frame.split_off(10))
+    };
+    let (kind, chroma) = planes("440", [&[1, 2, 3, 4, 5, 6], &[0; 6]]);
+    assert_eq!(kind, Subsampling::Yuv444);
+    assert_eq!(chroma[..10], [1, 2, 1, 2, 3, 4, 3, 4, 5, 6]);
+    let (kind, chroma) = planes("410", [&[1, 2], &[3, 4]]);
+    assert_eq!(kind, Subsampling::Yuv411);
+    assert_eq!(chroma, [1, 1, 1, 1, 2, 3, 3, 3, 3, 4]);
+}
+
+#[test]
 fn fails_for_kinds_that_are_not_taken() {
-    for kind in ["420p99", "444beta", "410", "4\u{20ac}2", ""] {
+    for kind in ["420p99", "444beta", "430", "4\u{20ac}2", ""] {
         let line = format!("YUV4MPEG2 W2 H2 C{kind}");
         let outcome = Y4mHeader::parse(line.as_bytes());
         assert!(matches!(outcome, Err(Y4mError::Kind(named)) if named == kind));
@@ -128,6 +148,7 @@ fn reads_the_frames_that_it_wrote() {
             height: 19,
             rate: Some((30_000, 1001)),
             subsampling,
+            chroma_rows: 1,
             bits: 8,
             has_alpha: false,
             aspect: (1, 1),

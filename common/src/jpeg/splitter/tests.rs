@@ -85,6 +85,53 @@ fn a_jpeg_without_end_goes_up_to_the_next_and_a_header_alone_is_broken() {
     assert_eq!(split(head, 100), (vec![], 1));
 }
 
+/// What stands in a JPEG from its start up to behind this marker's length.
+fn up_to(jpeg: &[u8], code: u8) -> &[u8] {
+    let at = jpeg.windows(2).position(|two| two == [0xFF, code]).unwrap();
+    &jpeg[..at + 4]
+}
+
+#[test]
+fn one_that_broke_off_within_a_segment_takes_no_other_with_it() {
+    let (one, two) = (jpeg(1), with_thumbnail(&jpeg(2), &jpeg(3)));
+    let thumbnail = with_thumbnail(&one, &jpeg(4));
+    // How many are broken: of the last one, also its thumbnail.
+    let heads = [
+        (up_to(&one, 0xE0), 1),
+        (&[up_to(&one, 0xDB), &[0, 9, 9]].concat(), 1),
+        (&[up_to(&one, 0xC4), &[0, 9]].concat(), 1),
+        (up_to(&one, 0xC0), 1),
+        (up_to(&one, 0xDA), 1),
+        (&thumbnail[..30], 2),
+    ];
+    let both = vec![Bytes::from(two.clone()), one.clone()];
+    for (head, broken) in heads {
+        for piece in [1, 7, 10_000] {
+            let stream = [head, &two, &one].concat();
+            assert!(
+                split(&stream, piece) == (both.clone(), broken),
+                "{head:02x?}"
+            );
+            let stream = [head, &one].concat();
+            assert!(
+                split(&stream, piece) == (both[1..].to_vec(), broken),
+                "{head:02x?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tables_without_an_image_are_handed_out_where_they_end() {
+    let (one, two) = (jpeg(1), jpeg(2));
+    let at = one.windows(2).position(|two| two == [0xFF, 0xDB]).unwrap();
+    let tables = [&one[..2], &one[at..at + 69], &[0xFF, 0xD9]].concat();
+    let both = vec![Bytes::from(tables.clone()), two.clone()];
+    assert_eq!(split(&[&tables[..], &two].concat(), 9), (both, 0));
+    let open = &tables[..tables.len() - 2];
+    assert_eq!(split(&[open, &two].concat(), 9), (vec![two], 1));
+}
+
 #[test]
 fn a_doubled_start_is_no_jpeg_of_its_own() {
     let doubled = [&[0xFF, 0xD8], &jpeg(1)[..]].concat();

@@ -107,6 +107,7 @@ fn header(planes: &Planes, rate: Option<(u32, u32)>) -> Y4mHeader {
         height: planes.height,
         rate,
         subsampling: planes.subsampling,
+        chroma_rows: 1,
         bits: 8,
         has_alpha: false,
         aspect: (1, 1),

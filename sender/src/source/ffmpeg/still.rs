@@ -1,0 +1,51 @@
+//! Stills that FFmpeg decodes: JPEGs that libjpeg does not take, being lossless or
+//! with more blocks in a unit than there may be, and other formats.
+
+use std::io::Cursor;
+
+use anyhow::{Context, Result};
+use ffmpeg_next::codec::{self, Id, decoder};
+use ffmpeg_next::format::context::StreamIo;
+use ffmpeg_next::{Packet, format, frame};
+use framegram_media::Image;
+
+use super::planes::Converter;
+use super::watch::Watch;
+use super::{Opened, quiet};
+use crate::source::Content;
+use crate::stop::Stop;
+
+/// The image of a JPEG.
+///
+/// # Errors
+/// Where FFmpeg does not decode it either.
+pub(in crate::source) fn decode_jpeg(jpeg: &[u8]) -> Result<Image> {
+    quiet()?;
+    let found = decoder::find(Id::MJPEG).context("this FFmpeg decodes no JPEG")?;
+    let mut decoder = codec::Context::new_with_codec(found).decoder();
+    // What is damaged is none.
+    decoder.check(decoder::Check::EXPLODE);
+    let mut decoder = decoder.video()?;
+    let mut frame = frame::Video::empty();
+    decoder
+        .send_packet(&Packet::copy(jpeg))
+        .and_then(|()| decoder.receive_frame(&mut frame))
+        .context("FFmpeg does not decode it")?;
+    Converter::new(None).image(&frame)
+}
+
+/// The first image of a file in any format.
+///
+/// # Errors
+/// Where it is none that FFmpeg knows.
+pub(in crate::source) fn decode_still(file: Vec<u8>) -> Result<Content> {
+    quiet()?;
+    let io = StreamIo::from_read_seek(Cursor::new(file))?;
+    let input = format::input_from_stream_with_interrupt(io, None, None, || false);
+    let input = input.context("it is of no format that is known")?;
+    let mut opened = Opened::new(input, Watch::new(&Stop::new()), "it")?;
+    let first = opened.next(&mut 0)?;
+    first
+        .map(|(content, _)| content)
+        .context("there is no image in it")
+}

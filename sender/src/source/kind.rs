@@ -1,0 +1,180 @@
+//! What a file or a pipe holds, by its first bytes.
+
+use std::io::{self, Read};
+
+/// What a reader is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// JPEGs, whatever stands before the first one.
+    Jpeg,
+    /// JPEGs with the headers between them that a server writes.
+    Multipart,
+    Png,
+    Y4m,
+    /// Anything that FFmpeg is asked about.
+    Other,
+}
+
+/// As many first bytes as tell the kinds apart.
+const SNIFF: usize = 10;
+
+/// The most bytes that may stand before the first JPEG: the lines that a script
+/// prints, or the rest of a JPEG that had begun.
+const MAX_JUNK: usize = 256 << 10;
+
+/// How a camera's answer begins, with its header or without.
+const MULTIPART: [&[u8]; 5] = [b"--", b"\r\n--", b"\n--", b"HTTP/1.", b"Content-"];
+
+/// How containers and streams begin in which JPEGs may lie, and which FFmpeg
+/// takes apart: AVI, Matroska, Ogg, FLV, ASF, MPEG, H.264, and images.
+const CONTAINERS: [&[u8]; 10] = [
+    JPEG_LS,
+    b"RIFF",
+    &[0x1a, 0x45, 0xdf, 0xa3],
+    b"OggS",
+    b"FLV",
+    &[0x30, 0x26, 0xb2, 0x75],
+    &[0, 0, 1],
+    &[0, 0, 0, 1],
+    b"GIF8",
+    b"#EXTM3U",
+];
+
+/// The names of atoms that QuickTime and MP4 begin with, behind their length.
+const ATOMS: [&[u8]; 7] = [
+    b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot",
+];
+
+/// A start of image and the beginning of the marker behind it.
+const START: [u8; 3] = [0xff, 0xd8, 0xff];
+
+/// JPEG-LS is another format with the same start.
+const JPEG_LS: &[u8] = &[0xff, 0xd8, 0xff, 0xf7];
+
+/// What the second marker of a JPEG may be.
+const SECOND: [u8; 22] = [
+    0xc0, 0xc1, 0xc2, 0xc4, 0xdb, 0xdd, 0xfe, 0xe0, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8,
+    0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee,
+];
+
+/// Looks at the first bytes of `input`, which are returned too.
+///
+/// # Errors
+/// Those of reading.
+pub(super) fn of(input: &mut impl Read) -> io::Result<(Kind, Vec<u8>)> {
+    let mut start = Vec::new();
+    read_up_to(input, SNIFF, &mut start)?;
+    let kind = by_start(&start);
+    if kind != Kind::Other || is_container(&start) {
+        return Ok((kind, start));
+    }
+    // Where nothing else is known, the first JPEG tells.
+    let mut searched = 0;
+    loop {
+        if holds_jpeg(start.get(searched..).unwrap_or_default()) {
+            return Ok((Kind::Jpeg, start));
+        }
+        let len = start.len();
+        searched = len.saturating_sub(START.len());
+        if len >= MAX_JUNK || read_up_to(input, len + 1, &mut start)? == 0 {
+            return Ok((Kind::Other, start));
+        }
+    }
+}
+
+fn by_start(start: &[u8]) -> Kind {
+    if start.starts_with(JPEG_LS) {
+        Kind::Other
+    } else if start.starts_with(&START) {
+        Kind::Jpeg
+    } else if start.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Kind::Png
+    } else if start.starts_with(b"YUV4MPEG2 ") {
+        Kind::Y4m
+    } else if MULTIPART.iter().any(|begin| start.starts_with(begin)) {
+        Kind::Multipart
+    } else {
+        Kind::Other
+    }
+}
+
+/// Whether it begins as a container that FFmpeg takes apart.
+pub(super) fn is_container(start: &[u8]) -> bool {
+    let atom = start.get(4..).unwrap_or_default();
+    // A line of text may begin like a packet of MPEG-TS.
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let is_ts = start.starts_with(b"\x47") && !start.iter().take(SNIFF).all(is_text);
+    is_ts
+        || CONTAINERS.iter().any(|begin| start.starts_with(begin))
+        || ATOMS.iter().any(|name| atom.starts_with(name))
+}
+
+/// Whether a JPEG begins within it.
+pub(super) fn holds_jpeg(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, &START).any(|at| {
+        bytes
+            .get(at + START.len())
+            .is_some_and(|code| SECOND.contains(code))
+    })
+}
+
+/// Reads until at least `len` bytes are there, or no more come. Returns how many
+/// came.
+fn read_up_to(input: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let before = bytes.len();
+    let mut piece = [0; 4 << 10];
+    while bytes.len() < len {
+        match input.read(&mut piece) {
+            Ok(0) => break,
+            Ok(more) => bytes.extend_from_slice(&piece[..more]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes.len() - before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Read in pieces of this many bytes.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(self.0.len()).min(out.len());
+            let (piece, rest) = self.0.split_at(len);
+            out[..len].copy_from_slice(piece);
+            self.0 = rest;
+            Ok(len)
+        }
+    }
+
+    #[test]
+    fn the_first_jpeg_tells_where_nothing_else_is_known() {
+        let jpeg = [0xff, 0xd8, 0xff, 0xe0, 0, 16];
+        let log = b"Got a camera\nstreaming\n".repeat(40);
+        let cut = vec![0x55; 100_000];
+        let mp4 = b"\0\0\0\x18ftypisom".to_vec();
+        let ts = b"\x47\x40\x11\x10".repeat(9);
+        for (before, kind) in [
+            (vec![], Kind::Jpeg),
+            (log, Kind::Jpeg),
+            (cut, Kind::Jpeg),
+            (vec![0; MAX_JUNK + (8 << 10)], Kind::Other),
+            (b"--frame\r\n".to_vec(), Kind::Multipart),
+            (b"RIFF....AVI ".to_vec(), Kind::Other),
+            (mp4, Kind::Other),
+            (ts, Kind::Other),
+        ] {
+            let bytes = [&before[..], &jpeg].concat();
+            for piece in [7, 1_000, 1 << 20] {
+                let (found, start) = of(&mut Pieces(&bytes, piece)).unwrap();
+                assert_eq!(found, kind, "{:02x?}", &bytes[..6]);
+                assert!(bytes.starts_with(&start));
+            }
+        }
+        assert_eq!(of(&mut io::empty()).unwrap(), (Kind::Other, vec![]));
+    }
+}

@@ -1,0 +1,80 @@
+//! AVI files as odd recorders write them: Motion JPEG in RIFF chunks, with a header
+//! that may say anything.
+//!
+//! Source: Microsoft, "AVI RIFF File Reference",
+//! <https://learn.microsoft.com/windows/win32/directshow/avi-riff-file-reference>.
+
+/// A clip of Motion JPEG.
+#[derive(Clone, Debug)]
+pub struct Avi {
+    /// Width and height in pixels that the header says.
+    pub size: (u32, i32),
+    /// Packets a second.
+    pub rate: u32,
+    /// Chunks of odd length are followed by a byte of padding.
+    pub pads: bool,
+    /// There is an index.
+    pub has_index: bool,
+}
+
+impl Avi {
+    /// The file with these packets.
+    #[must_use]
+    pub fn write(&self, packets: &[Vec<u8>]) -> Vec<u8> {
+        let (width, height) = self.size;
+        let count = packets.len() as u32;
+        let head = [
+            1_000_000 / self.rate,
+            0,
+            0,
+            0x10,
+            count,
+            0,
+            1,
+            0,
+            width,
+            height.unsigned_abs(),
+            0,
+            0,
+            0,
+            0,
+        ];
+        let stream = [0, 0, 0, 1, self.rate, 0, count, 0, u32::MAX, 0, 0, 0];
+        let format = [width, height as u32, 24 << 16 | 1];
+        let format = [&[40], &format[..]].concat();
+        let rest = [width * height.unsigned_abs() * 3, 0, 0, 0, 0];
+        let stream = [b"vidsMJPG", &numbers(&stream)[..]].concat();
+        let format = [&numbers(&format)[..], b"MJPG", &numbers(&rest)].concat();
+        let stream = list(b"strl", &[chunk(b"strh", &stream), chunk(b"strf", &format)]);
+        let header = list(b"hdrl", &[chunk(b"avih", &numbers(&head)), stream]);
+        let (mut clip, mut index) = (Vec::new(), Vec::new());
+        for packet in packets {
+            let place = [0x10, 4 + clip.len() as u32, packet.len() as u32];
+            index.extend([b"00dc", &numbers(&place)[..]].concat());
+            let mut whole = chunk(b"00dc", packet);
+            if !self.pads {
+                whole.truncate(8 + packet.len());
+            }
+            clip.extend(whole);
+        }
+        let mut parts = vec![b"AVI ".to_vec(), header, list(b"movi", &[clip])];
+        if self.has_index {
+            parts.push(chunk(b"idx1", &index));
+        }
+        chunk(b"RIFF", &parts.concat())
+    }
+}
+
+fn numbers(numbers: &[u32]) -> Vec<u8> {
+    numbers.iter().flat_map(|it| it.to_le_bytes()).collect()
+}
+
+fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let len = (content.len() as u32).to_le_bytes();
+    let padding = &[0][..content.len() % 2];
+    [name, &len[..], content, padding].concat()
+}
+
+fn list(name: &[u8; 4], parts: &[Vec<u8>]) -> Vec<u8> {
+    chunk(b"LIST", &[&name[..], &parts.concat()].concat())
+}
