@@ -306,7 +306,14 @@ impl NackGenerator {
     /// When it is time to ask for more of a frame. `None` where nothing could come
     /// in time.
     fn due_for(&self, frame: &IncompleteFrame<'_>) -> Option<Duration> {
-        let due = self.chunks_due(frame).map(|(_, due)| due).min()?;
+        let alike = self.frames.get(&frame.number).map_or(0, NackState::alike);
+        let mut is_last = false;
+        let due = self
+            .chunks_due(frame)
+            // This runs for every packet: one stands for all that are alike.
+            .take_while(|(index, _)| !std::mem::replace(&mut is_last, *index >= alike))
+            .map(|(_, due)| due)
+            .min()?;
         // While enough is on its way nothing more is asked for, if it can be then.
         let mut coming: Vec<_> = self.outstanding_due(frame).collect();
         coming.sort_unstable();
@@ -329,11 +336,16 @@ impl NackGenerator {
     ) -> impl Iterator<Item = Duration> {
         let tolerance = self.tolerance();
         let state = self.frames.get(&frame.number);
-        let missing = state.map(|state| (&state.outstanding, frame.missing()));
-        missing.into_iter().flat_map(move |(asked, missing)| {
-            let chunks = missing.filter_map(move |index| asked.due(index, tolerance));
-            chunks.chain(asked.extra_due(tolerance))
-        })
+        let (state, frame) = (state.into_iter(), *frame);
+        state
+            .map(|state| &state.outstanding)
+            .flat_map(move |asked| {
+                let missing = asked
+                    .indices()
+                    .filter(move |index| frame.is_missing(*index));
+                let chunks = missing.filter_map(move |index| asked.due(index, tolerance));
+                chunks.chain(asked.extra_due(tolerance))
+            })
     }
 
     /// The missing chunks, each with the time to ask for it.
@@ -457,9 +469,27 @@ impl<'a> IncompleteFrame<'a> {
         let whole = self.assembly.is_none().then_some(0);
         missing.take(MAX_LOOKED_AT).chain(whole)
     }
+
+    /// Whether a chunk is missing. Of a frame of which nothing arrived it is the
+    /// first.
+    fn is_missing(&self, index: u16) -> bool {
+        let assembly = self.assembly;
+        assembly.map_or(index == 0, |assembly| {
+            let (have, index) = (assembly.have(), usize::from(index));
+            index < have.len() && !have.contains(index)
+        })
+    }
 }
 
 impl NackState {
+    /// The first of the chunks that nothing has overtaken and nobody has asked
+    /// for: those behind it are due when it is.
+    fn alike(&self) -> u16 {
+        let reached = self.progress.back().map_or(0, |(_, reached)| *reached);
+        let overtaken = u16::try_from(reached.saturating_sub(1)).unwrap_or(u16::MAX);
+        overtaken.max(self.outstanding.end())
+    }
+
     /// Since when a packet has been there that is this far behind a chunk.
     fn overtaken(&self, index: u16, by: usize) -> Option<Duration> {
         let behind = |(_, reached): &&(Duration, usize)| *reached >= usize::from(index) + 1 + by;

@@ -21,7 +21,7 @@ pub use self::error::{CodecError, ImageError, Undecodable};
 pub use self::image::{Image, Pixels, Turn};
 pub use self::planes::{Plane, Planes};
 pub use self::pool::Pool;
-pub use self::range::{Matrix, to_full_range};
+pub use self::range::{Matrix, copy_chroma_wide, copy_luma_wide};
 pub use self::subsampling::Subsampling;
 pub use self::vet::{Vetter, vet};
 pub use self::xrgb::XrgbImage;

@@ -4,7 +4,7 @@
 use crate::subsampling::Subsampling;
 
 /// Widens planes, of which `luma` samples are luma, to all values.
-pub fn to_full_range(planes: &mut [u8], luma: usize) {
+pub(crate) fn to_full_range(planes: &mut [u8], luma: usize) {
     let (luma, chroma) = planes.split_at_mut(luma);
     expand_luma(luma);
     expand_chroma(chroma);
@@ -63,54 +63,79 @@ impl Matrix {
         let of = |sample| Self::BT601.encode(self.decode(sample)).map(fixed);
         // Luma counts as it is; a difference changes all three.
         let [from_blue, from_red] = [of([0.0, 1.0, 0.0]), of([0.0, 0.0, 1.0])];
+        let by = |index: usize| (from_blue[index], from_red[index]);
         let (luma, chroma) = planes.split_at_mut(size.0 * size.1);
         let (blue, red) = chroma.split_at_mut(chroma.len() / 2);
         let (across, down) = subsampling.step();
-        for (y, row) in luma.chunks_exact_mut(size.0).enumerate() {
-            let begin = y / down * columns;
-            let differences = blue[begin..].iter().zip(&red[begin..]).take(columns);
-            for (samples, (blue, red)) in row.chunks_mut(across).zip(differences) {
-                let change = changed(from_blue[0], from_red[0], *blue, *red);
-                for sample in samples {
-                    *sample = (i32::from(*sample) + change).clamp(0, 255) as u8;
+        let mut changes = vec![0; columns * across];
+        let differences = blue.chunks_exact(columns).zip(red.chunks_exact(columns));
+        for (rows, (blue, red)) in luma.chunks_mut(down * size.0).zip(differences) {
+            let each = changes.chunks_exact_mut(across);
+            for (changes, (blue, red)) in each.zip(blue.iter().zip(red)) {
+                changes.fill(changed(by(0), *blue, *red));
+            }
+            for row in rows.chunks_exact_mut(size.0) {
+                for (sample, change) in row.iter_mut().zip(&changes) {
+                    *sample = (i16::from(*sample) + change).clamp(0, 255) as u8;
                 }
             }
         }
+        let of = |index, blue, red| (128 + changed(by(index), blue, red)).clamp(0, 255) as u8;
         for (blue, red) in blue.iter_mut().zip(red) {
-            let at = |index: usize| {
-                let value = 128 + changed(from_blue[index], from_red[index], *blue, *red);
-                value.clamp(0, 255) as u8
-            };
-            (*blue, *red) = (at(1), at(2));
+            (*blue, *red) = (of(1, *blue, *red), of(2, *blue, *red));
         }
     }
 }
 
-/// In 65,536ths.
-fn fixed(value: f64) -> i32 {
-    (value * 65_536.0).round() as i32
+/// Bits behind the point of a weight. All weights are below 2.
+const FRACTION: u32 = 14;
+
+/// A weight as a number with [`FRACTION`] bits behind the point.
+fn fixed(value: f64) -> i16 {
+    (value * f64::from(1 << FRACTION)).round() as i16
 }
 
-/// What two differences add up to, rounded.
-fn changed(by_blue: i32, by_red: i32, blue: u8, red: u8) -> i32 {
-    let sum = by_blue * (i32::from(blue) - 128) + by_red * (i32::from(red) - 128);
-    (sum + (1 << 15)) >> 16
+/// What two differences add up to by their weights, rounded.
+fn changed((by_blue, by_red): (i16, i16), blue: u8, red: u8) -> i16 {
+    let of = |by, sample| i32::from(by) * i32::from(i16::from(sample) - 128);
+    ((of(by_blue, blue) + of(by_red, red) + (1 << (FRACTION - 1))) >> FRACTION) as i16
 }
 
 /// 16 to 235 become 0 to 255.
 pub(crate) fn expand_luma(plane: &mut [u8]) {
-    for value in plane {
-        let above = u16::from(value.saturating_sub(16).min(219));
-        *value = ((above * 255 + 109) / 219) as u8;
-    }
+    plane
+        .iter_mut()
+        .for_each(|value| *value = wide_luma(*value));
 }
 
 /// 16 to 240 become 0 to 255, and 128 stays.
 pub(crate) fn expand_chroma(plane: &mut [u8]) {
-    for value in plane {
-        let above = u16::from(value.saturating_sub(16).min(224));
-        *value = ((above * 255 + 112) / 224) as u8;
+    let values = plane.iter_mut();
+    values.for_each(|value| *value = wide_chroma(*value));
+}
+
+/// Copies luma and widens it: a row that is written is read no more.
+pub fn copy_luma_wide(from: &[u8], to: &mut [u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = wide_luma(*from);
     }
+}
+
+/// Copies samples of chroma and widens them.
+pub fn copy_chroma_wide(from: &[u8], to: &mut [u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = wide_chroma(*from);
+    }
+}
+
+fn wide_luma(value: u8) -> u8 {
+    let above = u16::from(value.saturating_sub(16).min(219));
+    ((above * 255 + 109) / 219) as u8
+}
+
+fn wide_chroma(value: u8) -> u8 {
+    let above = u16::from(value.saturating_sub(16).min(224));
+    ((above * 255 + 112) / 224) as u8
 }
 
 #[cfg(test)]
@@ -133,6 +158,50 @@ mod tests {
                     let off = f64::from(planes[index]) - right[expected];
                     assert!(off.abs() <= 2.0, "{matrix:?}, {colour:?}, {index}: {off}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_sample_of_every_sampling_becomes_the_nearest_by_another_matrix() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let size = (21, 9);
+        for subsampling in [
+            Subsampling::Yuv420,
+            Subsampling::Yuv422,
+            Subsampling::Yuv444,
+            Subsampling::Yuv411,
+        ] {
+            let before: Vec<u8> = std::iter::repeat_with(|| rng.u8(..))
+                .take(subsampling.bytes(size.0, size.1))
+                .collect();
+            let mut after = before.clone();
+            Matrix::BT709.to_bt601(&mut after, subsampling, size);
+            let (columns, rows) = subsampling.chroma(size.0, size.1).unwrap();
+            let (across, down) = subsampling.step();
+            let (luma, chroma) = (size.0 * size.1, columns * rows);
+            let exact = |place: usize, luma: u8| {
+                let [blue, red] =
+                    [0, 1].map(|at| f64::from(before[size.0 * size.1 + at * chroma + place]));
+                let sample = [f64::from(luma), blue - 128.0, red - 128.0];
+                let [luma, blue, red] = Matrix::BT601.encode(Matrix::BT709.decode(sample));
+                [luma, blue + 128.0, red + 128.0].map(|value| value.clamp(0.0, 255.0))
+            };
+            let near = |got: u8, exact: f64| (f64::from(got) - exact).abs() <= 0.52;
+            for at in 0..luma {
+                let place = at / size.0 / down * columns + at % size.0 / across;
+                assert!(
+                    near(after[at], exact(place, before[at])[0]),
+                    "{subsampling:?}, {at}"
+                );
+            }
+            for place in 0..chroma {
+                let [_, blue, red] = exact(place, 0);
+                assert!(near(after[luma + place], blue), "{subsampling:?}, {place}");
+                assert!(
+                    near(after[luma + chroma + place], red),
+                    "{subsampling:?}, {place}"
+                );
             }
         }
     }

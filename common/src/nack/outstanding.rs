@@ -153,6 +153,17 @@ impl Outstanding {
         first.then(|| now.saturating_sub(soonest))
     }
 
+    /// The chunks that were asked for, ascending.
+    pub(super) fn indices(&self) -> impl Iterator<Item = u16> {
+        self.chunks.keys().copied()
+    }
+
+    /// The first chunk behind all that were asked for.
+    pub(super) fn end(&self) -> u16 {
+        let last = self.chunks.last_key_value();
+        last.map_or(0, |(index, _)| index.saturating_add(1))
+    }
+
     /// How often a chunk was asked for.
     pub(super) fn rounds(&self, index: u16) -> u32 {
         self.chunks

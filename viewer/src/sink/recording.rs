@@ -172,8 +172,7 @@ impl Recording {
             Out::File(file) => return file.flush().map(|()| true),
             Out::Pipe { frame, .. } if frame.is_empty() => return Ok(true),
             Out::Pipe { pipe, frame } => {
-                // The next one will be about as large.
-                let next = Vec::with_capacity(frame.len());
+                let next = pipe.buffer();
                 (pipe, std::mem::replace(frame, next))
             }
         };

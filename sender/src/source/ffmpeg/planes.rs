@@ -9,7 +9,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 use ffmpeg_next::software::scaling::{Context, Flags};
 use framegram_media::limits::check_size;
-use framegram_media::{Image, Matrix, Pool, Subsampling, Turn, to_full_range};
+use framegram_media::{Image, Matrix, Pool, Subsampling, Turn, copy_chroma_wide, copy_luma_wide};
 
 /// Converts the frames of one stream.
 pub(super) struct Converter {
@@ -46,16 +46,17 @@ impl Converter {
         let mut image = match subsampling(wanted) {
             None => {
                 let mut pixels = self.buffers.take_sized(3 * width * height);
-                copy_rows(source, 0, 3 * width, &mut pixels);
+                copy_rows(source, 0, 3 * width, &mut pixels, copy);
                 Image::bgr(width, height, self.buffers.lend(pixels))?
             }
             Some(subsampling) => {
                 let mut planes = self.buffers.take_sized(subsampling.bytes(width, height));
-                copy_planes(source, subsampling, (width, height), &mut planes);
-                let luma = width * height;
-                if !is_full(frame, wanted) {
-                    to_full_range(&mut planes, luma);
-                }
+                let copies: [CopyRow; 2] = if is_full(frame, wanted) {
+                    [copy, copy]
+                } else {
+                    [copy_luma_wide, copy_chroma_wide]
+                };
+                copy_planes(source, subsampling, (width, height), &mut planes, copies);
                 if let Some(matrix) = matrix(frame.color_space()) {
                     matrix.to_bt601(&mut planes, subsampling, (width, height));
                 }
@@ -167,29 +168,43 @@ fn matrix(space: Space) -> Option<Matrix> {
     }
 }
 
+/// Copies a row of samples, and makes them what a JPEG has.
+type CopyRow = fn(&[u8], &mut [u8]);
+
+fn copy(from: &[u8], to: &mut [u8]) {
+    to.copy_from_slice(from);
+}
+
+/// Copies luma and chroma, each by its own function: what is changed on the way
+/// is read but once.
 fn copy_planes(
     frame: &frame::Video,
     subsampling: Subsampling,
     (width, height): (usize, usize),
     planes: &mut [u8],
+    [luma, chroma]: [CopyRow; 2],
 ) {
-    let chroma = subsampling.chroma(width, height);
+    let sides = subsampling.chroma(width, height);
     let mut rest = planes;
-    for (index, side) in [Some((width, height)), chroma, chroma]
-        .into_iter()
-        .enumerate()
+    for (index, (side, copy_row)) in [
+        (Some((width, height)), luma),
+        (sides, chroma),
+        (sides, chroma),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let Some((width, height)) = side else { return };
         let (plane, behind) = rest.split_at_mut(width * height);
-        copy_rows(frame, index, width, plane);
+        copy_rows(frame, index, width, plane, copy_row);
         rest = behind;
     }
 }
 
 /// Rows without the gaps between them.
-fn copy_rows(frame: &frame::Video, index: usize, row: usize, to: &mut [u8]) {
+fn copy_rows(frame: &frame::Video, index: usize, row: usize, to: &mut [u8], copy_row: CopyRow) {
     let rows = frame.data(index).chunks(frame.stride(index));
     for (from, to) in rows.zip(to.chunks_exact_mut(row)) {
-        to.copy_from_slice(&from[..row]);
+        copy_row(&from[..row], to);
     }
 }
