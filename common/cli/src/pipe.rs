@@ -55,7 +55,7 @@ struct Queue {
 struct State {
     items: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// The memory of the item written last, for the next item.
+    /// An item that was written: its memory is used for the next one.
     spare: Vec<u8>,
     opened: bool,
     writing: bool,
@@ -129,8 +129,21 @@ impl Pipe {
     /// # Errors
     /// A write error of this or an earlier item, or [`ReaderGone`].
     pub fn put(&self, item: Vec<u8>, patience: Option<Duration>) -> io::Result<bool> {
+        self.put_together([item], patience)
+    }
+
+    /// Does the same for several items that follow one another: all or none.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    pub fn put_together<const ITEMS: usize>(
+        &self,
+        items: [Vec<u8>; ITEMS],
+        patience: Option<Duration>,
+    ) -> io::Result<bool> {
+        let bytes: usize = items.iter().map(Vec::len).sum();
         let has_room = |state: &State| {
-            state.items.is_empty() || state.bytes.saturating_add(item.len()) <= MAX_WAITING
+            state.items.is_empty() || state.bytes.saturating_add(bytes) <= MAX_WAITING
         };
         self.wait_until(patience, |state| {
             has_room(state) || state.closed || self.stop.is_stopped()
@@ -140,15 +153,16 @@ impl Pipe {
         if !has_room(&state) || state.closed {
             return Ok(false);
         }
-        state.bytes += item.len();
-        state.items.push_back(item);
+        state.bytes += bytes;
+        let items = items.into_iter().filter(|item| !item.is_empty());
+        state.items.extend(items);
         drop(state);
         self.queue.changed.notify_all();
         Ok(true)
     }
 
-    /// An empty buffer for the next item, with the memory of an earlier one if
-    /// there is any: new memory for each frame costs as much as copying the frame.
+    /// A buffer for the next item: an earlier one, with its content, if there is
+    /// any. New memory for each frame costs as much as copying the frame.
     #[must_use]
     pub fn buffer(&self) -> Vec<u8> {
         std::mem::take(&mut self.queue.lock().spare)
@@ -326,7 +340,7 @@ impl Queue {
             while state.items.is_empty() && !state.closed {
                 state = self.wait(state, None);
             }
-            let Some(mut item) = state.items.pop_front() else {
+            let Some(item) = state.items.pop_front() else {
                 return Ok(());
             };
             state.bytes -= item.len();
@@ -347,10 +361,11 @@ impl Queue {
                     Err(error) => return Err(error),
                 }
             }
-            item.clear();
             state = self.lock();
             state.writing = false;
-            state.spare = item;
+            if item.capacity() > state.spare.capacity() {
+                state.spare = item;
+            }
             self.changed.notify_all();
         }
     }
@@ -432,7 +447,8 @@ mod tests {
         pipe.put(item, None).unwrap();
         pipe.finish().unwrap();
         let buffer = pipe.buffer();
-        assert_eq!((buffer.as_ptr(), buffer.len()), (address, 0));
+        assert!(pipe.buffer().is_empty());
+        assert_eq!((buffer.as_ptr(), buffer), (address, vec![1; 10]));
         let mut read = [0; 10];
         reader.read_exact(&mut read).unwrap();
         assert_eq!(read, [1; 10]);

@@ -101,6 +101,21 @@ impl Planes {
         })
     }
 
+    /// The samples of all planes in exchange for memory for the next image, if
+    /// there is no padding between them.
+    ///
+    /// # Errors
+    /// The memory, if there is padding.
+    pub fn take_packed(&mut self, memory: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+        let size = (self.width, self.height);
+        let is_packed = self.subsampling.padded(size) == size
+            && self.samples.len() == self.subsampling.bytes(size.0, size.1);
+        match is_packed {
+            true => Ok(std::mem::replace(&mut self.samples, memory)),
+            false => Err(memory),
+        }
+    }
+
     fn layout(&self) -> impl Iterator<Item = Plane> + use<> {
         let step = self.subsampling.step();
         let padded = self.subsampling.padded((self.width, self.height));

@@ -284,12 +284,15 @@ impl fmt::Display for Y4mHeader {
     }
 }
 
+/// What stands before the planes of a frame.
+pub const FRAME: &[u8] = b"FRAME\n";
+
 /// Writes the planes of an image as a frame.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write_frame(planes: &Planes, out: &mut impl Write) -> io::Result<()> {
-    out.write_all(b"FRAME\n")?;
+    out.write_all(FRAME)?;
     planes.rows().try_for_each(|row| out.write_all(row))
 }
 

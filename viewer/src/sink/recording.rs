@@ -15,7 +15,8 @@ use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::pipe::{Pipe, STANDARD};
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
-use framegram_media::{Decoder, Undecodable};
+use framegram_media::y4m::{FRAME, write_frame};
+use framegram_media::{Decoder, Planes, Undecodable};
 
 use self::times::Times;
 use self::y4m::Y4mRecorder;
@@ -57,6 +58,8 @@ enum Out {
         pipe: Arc<Pipe>,
         /// What is written of the present frame.
         frame: Vec<u8>,
+        /// The planes that follow it, which are handed on without a copy.
+        planes: Vec<u8>,
     },
 }
 
@@ -120,6 +123,7 @@ impl Recording {
             Some(pipe) => Out::Pipe {
                 pipe: Arc::clone(pipe),
                 frame: Vec::new(),
+                planes: Vec::new(),
             },
             None => {
                 let console = Arc::clone(console);
@@ -168,18 +172,19 @@ impl Recording {
 
     /// Hands on what was written of a frame. Returns whether there was room.
     fn hand_on(&mut self) -> io::Result<bool> {
-        let (pipe, frame) = match &mut self.out {
+        let (pipe, items) = match &mut self.out {
             Out::File(file) => return file.flush().map(|()| true),
             Out::Pipe { frame, .. } if frame.is_empty() => return Ok(true),
-            Out::Pipe { pipe, frame } => {
-                let next = pipe.buffer();
-                (pipe, std::mem::replace(frame, next))
-            }
+            Out::Pipe {
+                pipe,
+                frame,
+                planes,
+            } => (pipe, [frame, planes].map(std::mem::take)),
         };
         // Who does not read is not waited for again with every frame.
         let patience = |most| if self.unread { Duration::ZERO } else { most };
         let patience = self.patience.map(patience);
-        self.unread = !pipe.put(frame, patience)?;
+        self.unread = !pipe.put_together(items, patience)?;
         Ok(!self.unread)
     }
 
@@ -310,11 +315,38 @@ impl Sink for Recording {
     }
 }
 
+impl Out {
+    /// Writes the planes of an image as a frame of Y4M, and takes them where that
+    /// saves a copy.
+    fn write_picture(&mut self, image: &mut Planes) -> io::Result<()> {
+        let Self::Pipe {
+            pipe,
+            frame,
+            planes,
+        } = self
+        else {
+            return write_frame(image, self);
+        };
+        frame.append(planes);
+        match image.take_packed(pipe.buffer()) {
+            Ok(samples) => {
+                frame.extend_from_slice(FRAME);
+                *planes = samples;
+                Ok(())
+            }
+            Err(_) => write_frame(image, frame),
+        }
+    }
+}
+
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.write(bytes),
-            Self::Pipe { frame, .. } => frame.write(bytes),
+            Self::Pipe { frame, planes, .. } => {
+                frame.append(planes);
+                frame.write(bytes)
+            }
         }
     }
 

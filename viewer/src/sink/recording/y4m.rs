@@ -5,10 +5,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use framegram_common::receiver::ReceivedFrame;
-use framegram_media::y4m::{Y4mHeader, write_frame};
+use framegram_media::y4m::Y4mHeader;
 use framegram_media::{Decoder, Planes};
 
-use super::Failure;
+use super::{Failure, Out};
 
 /// Writes pictures as Y4M, without a detour through RGB.
 pub(super) struct Y4mRecorder {
@@ -40,11 +40,7 @@ impl Y4mRecorder {
     }
 
     /// Writes the frame, or keeps it with the first few.
-    pub(super) fn write(
-        &mut self,
-        frame: &ReceivedFrame,
-        out: &mut impl Write,
-    ) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, frame: &ReceivedFrame, out: &mut Out) -> Result<(), Failure> {
         if self.promised.is_some() {
             return self.write_picture(frame, out);
         }
@@ -57,7 +53,7 @@ impl Y4mRecorder {
     }
 
     /// Writes what still waits.
-    pub(super) fn finish(&mut self, out: &mut impl Write) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
         if self.first.is_empty() {
             return Ok(());
         }
@@ -69,7 +65,7 @@ impl Y4mRecorder {
         self.unlike
     }
 
-    fn start(&mut self, out: &mut impl Write) -> Result<(), Failure> {
+    fn start(&mut self, out: &mut Out) -> Result<(), Failure> {
         let rate = Some(rate(&self.first));
         for frame in std::mem::take(&mut self.first) {
             if self.promised.is_none() {
@@ -86,18 +82,14 @@ impl Y4mRecorder {
         Ok(())
     }
 
-    fn write_picture(
-        &mut self,
-        frame: &ReceivedFrame,
-        out: &mut impl Write,
-    ) -> Result<(), Failure> {
+    fn write_picture(&mut self, frame: &ReceivedFrame, out: &mut Out) -> Result<(), Failure> {
         self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
         let rate = self.promised.and_then(|header| header.rate);
         if self.promised != Some(header(&self.planes, rate)) {
             self.unlike += 1;
             return Err(Failure::Unlike);
         }
-        Ok(write_frame(&self.planes, out)?)
+        Ok(out.write_picture(&mut self.planes)?)
     }
 }
 
