@@ -11,11 +11,12 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, UseTree};
 
 /// The crates: folder, name, and the crates of the workspace that they may use.
-const CRATES: [(&str, &str, &[&str]); 8] = [
+const CRATES: [(&str, &str, &[&str]); 9] = [
     ("common", "framegram_common", &[]),
-    ("common/cli", "framegram_cli", &[]),
+    ("common/cli", "framegram_cli", &["framegram_seal"]),
     ("common/media", "framegram_media", &["framegram_common"]),
     ("common/net", "framegram_net", &[]),
+    ("common/seal", "framegram_seal", &["framegram_common"]),
     ("common/window", "framegram_window", &["framegram_media"]),
     (
         "lab",
@@ -36,6 +37,7 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
             "framegram_media",
             "framegram_net",
             "framegram_lab",
+            "framegram_seal",
             "framegram_window",
         ],
     ),
@@ -48,6 +50,7 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
             "framegram_media",
             "framegram_net",
             "framegram_lab",
+            "framegram_seal",
             "framegram_window",
         ],
     ),
@@ -138,7 +141,13 @@ fn the_protocol_asks_no_operating_system() {
 /// name: they do not know what is typed there.
 #[test]
 fn libraries_name_no_flag() {
-    for folder in ["common", "common/media", "common/net", "common/window"] {
+    for folder in [
+        "common",
+        "common/media",
+        "common/net",
+        "common/seal",
+        "common/window",
+    ] {
         let source = root().join(folder).join("src");
         let mut files = Vec::new();
         list(&source, &mut files);

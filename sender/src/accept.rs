@@ -25,6 +25,8 @@ const MAX_NOTICES: u32 = 16;
 pub(crate) struct AcceptSocket {
     socket: Arc<Socket>,
     most: u16,
+    /// Whether viewers need a key.
+    is_sealed: bool,
     /// The datagram that is being handled.
     received: Option<Received>,
     /// One may have come.
@@ -38,7 +40,7 @@ impl AcceptSocket {
     ///
     /// # Errors
     /// Where that is no address of this machine, or another program has it.
-    pub(crate) fn open(text: &str, most: u16, datagram: usize) -> Result<Self> {
+    pub(crate) fn open(text: &str, most: u16, datagram: usize, is_sealed: bool) -> Result<Self> {
         let address = resolve(text, Some(DEFAULT_PORT))?;
         if address.ip().is_multicast() {
             bail!("{text} is a multicast group: give it as DEST, without --listen");
@@ -53,6 +55,7 @@ impl AcceptSocket {
         Ok(Self {
             socket: Arc::new(socket),
             most,
+            is_sealed,
             received: None,
             readable: true,
             notices: 0,
@@ -88,7 +91,11 @@ impl AcceptSocket {
         };
         invitation::lines(
             &heading,
-            "framegram-view --connect",
+            if self.is_sealed {
+                "framegram-view --key-file FILE --connect"
+            } else {
+                "framegram-view --connect"
+            },
             local,
             &local_addresses(),
         )
@@ -156,13 +163,13 @@ mod tests {
 
     #[test]
     fn invites_to_where_it_listens() {
-        let accept = AcceptSocket::open("127.0.0.1:0", 3, DEFAULT_DATAGRAM);
+        let accept = AcceptSocket::open("127.0.0.1:0", 3, DEFAULT_DATAGRAM, false);
         assert!(accept.is_err(), "port 0 cannot be typed");
         let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
-        assert!(AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM).is_err());
+        assert!(AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM, false).is_err());
         drop(free);
-        let accept = AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM).unwrap();
+        let accept = AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM, false).unwrap();
         assert_eq!(
             accept.invitation(),
             [
@@ -170,6 +177,6 @@ mod tests {
                 format!("  framegram-view --connect {address}"),
             ]
         );
-        assert!(AcceptSocket::open("239.1.1.1:5005", 3, DEFAULT_DATAGRAM).is_err());
+        assert!(AcceptSocket::open("239.1.1.1:5005", 3, DEFAULT_DATAGRAM, false).is_err());
     }
 }

@@ -45,6 +45,7 @@ impl Announcement {
     pub(crate) fn new(
         name: &str,
         address: SocketAddr,
+        needs_key: bool,
         console: &Arc<Console>,
         threads: &Threads,
     ) -> Result<Self> {
@@ -70,7 +71,8 @@ impl Announcement {
                 framegram_net::random_u64(),
                 address.port(),
                 clock::now(),
-            ),
+            )
+            .with_key(needs_key),
             address,
             stop: Arc::new(AtomicBool::new(false)),
             waker: waker.clone(),

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{ArgAction, Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser};
+use framegram_cli::key::KeyArgs;
 use framegram_cli::quantities::{bitrate, duration};
 use framegram_common::fec::Fec;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
@@ -221,6 +222,10 @@ pub struct Options {
     #[arg(long, help_heading = TRANSPORT)]
     pub rtcp_mux: bool,
 
+    /// The key of the stream.
+    #[command(flatten)]
+    pub key: KeyArgs,
+
     /// Write all figures as JSON at the end, to this file or - for standard
     /// output
     ///
@@ -267,6 +272,8 @@ pub enum Task {
     Stream(Box<Options>),
     /// `framegram-send cameras`.
     ListCameras,
+    /// `framegram-send keygen`, into a file or to standard output.
+    Keygen(Option<PathBuf>),
 }
 
 impl Task {
@@ -276,21 +283,31 @@ impl Task {
     /// A usage error, or what `--help` asks for.
     pub fn parse() -> Result<Self, clap::Error> {
         let matches = command().try_get_matches()?;
-        if matches.subcommand_name() == Some(CAMERAS) {
-            return Ok(Self::ListCameras);
+        match matches.subcommand() {
+            Some((CAMERAS, _)) => return Ok(Self::ListCameras),
+            Some((_, keygen)) => return Ok(Self::Keygen(keygen.get_one(KEY_FILE).cloned())),
+            None => {}
         }
         let options = Options::from_arg_matches(&matches)?.check()?;
         Ok(Self::Stream(Box::new(options)))
     }
 }
 
-/// The command line with its subcommand.
+/// The command line with its subcommands.
 #[must_use]
 pub fn command() -> Command {
     let cameras =
         Command::new(CAMERAS).about("List the cameras with their names, formats, sizes and rates");
+    let file = Arg::new(KEY_FILE)
+        .value_name("FILE")
+        .help("The file to write, which only you can read [default: standard output]")
+        .value_parser(clap::value_parser!(PathBuf));
+    let keygen = Command::new(KEYGEN)
+        .about("Make a key for --key-file of both programs")
+        .arg(file);
     Options::command()
         .subcommand(cameras)
+        .subcommand(keygen)
         .args_conflicts_with_subcommands(true)
         .subcommand_negates_reqs(true)
         .disable_help_subcommand(true)
@@ -362,6 +379,8 @@ impl Options {
 const TCP_PACKET: usize = 16 << 10;
 
 const CAMERAS: &str = "cameras";
+const KEYGEN: &str = "keygen";
+const KEY_FILE: &str = "file";
 const SOURCE: &str = "Source";
 const ENCODING: &str = "Encoding";
 const DESTINATIONS: &str = "Destinations";
@@ -390,6 +409,10 @@ Examples:
 
   Serve viewers that connect with framegram-view --connect kitchen:
       framegram-send --listen :5005 --announce kitchen camera
+
+  Encrypt, with a key that is copied to the other machine first:
+      framegram-send keygen stream.key
+      framegram-send --key-file stream.key camera 192.168.1.20:5005
 
   Send the output of another program:
       ffmpeg -re -i clip.mkv -f yuv4mpegpipe -pix_fmt yuv420p - | framegram-send - localhost:5005

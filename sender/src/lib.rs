@@ -25,6 +25,7 @@ mod destinations;
 pub mod encode;
 mod encoding_log;
 pub mod frame;
+mod keygen;
 mod latest;
 mod pipeline;
 mod preview;
@@ -34,6 +35,7 @@ pub mod queue;
 mod report;
 pub mod restart;
 mod sdp_file;
+mod seal;
 pub mod source;
 mod transmit;
 
@@ -91,12 +93,14 @@ fn stream(
     let stop = Stop::new();
     let told = stop.clone();
     threads.stop().on_stop(move || told.stop());
+    let seal = seal::of(options, console)?;
     let connect_options = destinations::connect_options(options)?;
     let destinations =
         destinations::open_all(&options.destinations, &connect_options, options.transport)?;
     let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
-        AcceptSocket::open(text, options.max_viewers, options.packet_size())
+        let size = options.packet_size();
+        AcceptSocket::open(text, options.max_viewers, size, seal.is_some())
             .with_context(|| format!("cannot listen at {text}"))
     });
     let accept = listen.transpose()?;
@@ -146,11 +150,12 @@ fn stream(
         console.say(&line);
     }
     let announced = options.announce.as_deref().zip(accept.as_ref());
+    let needs_key = seal.is_some();
     let announcement = announced.map(|(name, accept)| {
         let address = accept
             .address()
             .context("cannot read the address it listens on")?;
-        Announcement::new(name, address, console, threads)
+        Announcement::new(name, address, needs_key, console, threads)
     });
     let announcement = announcement.transpose()?;
     let outlets = Outlets {
@@ -159,6 +164,7 @@ fn stream(
         impaired,
         description,
         preview,
+        seal,
     };
     let mut stream = TransmitLoop::new(number, outlets, options, interval, console)?;
     let until = options.duration.map(|duration| clock::now() + duration);

@@ -10,6 +10,7 @@ use framegram_cli::threads::Threads;
 use framegram_cli::{exit, signals};
 
 use crate::args::{Options, Task};
+use crate::keygen;
 use crate::source::{self, Open, cameras};
 
 /// `framegram-send`, which has no OpenCV.
@@ -33,14 +34,17 @@ fn main(run: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
     exit::main("framegram-send", Task::parse(), |task| match task {
         Task::Stream(options) => run(options),
         Task::ListCameras => Ok(write!(StandardOutput, "{}", cameras::list())?),
+        Task::Keygen(path) => keygen::make(path.as_deref()),
     })
 }
 
 fn stream(options: &Options, open: Open) -> Result<()> {
+    let mut options = options.clone();
+    options.key.ask()?;
     let stop = Stop::new();
     let threads = Threads::new(&stop);
     let _signals = signals::listen(&stop, &threads)?;
-    let ended = threads.guard(|| crate::run(options, &threads, open));
+    let ended = threads.guard(|| crate::run(&options, &threads, open));
     threads.outcome()?;
     ended
         .unwrap_or_else(|| Err(anyhow!("the stream ended early")))

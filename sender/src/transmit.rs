@@ -29,6 +29,7 @@ use crate::pipeline::{EncodedFrame, Pipeline};
 use crate::preview::Preview;
 use crate::progress::Progress;
 use crate::sdp_file::{SdpFile, Session};
+use crate::seal::{self, Seal};
 use crate::stop::Stop;
 
 /// Datagrams taken in a row from one socket before frames get their turn again.
@@ -53,6 +54,8 @@ pub(crate) struct Outlets {
     pub(crate) description: Option<SdpFile>,
     /// The window.
     pub(crate) preview: Option<Preview>,
+    /// What seals the packets, if there is a key.
+    pub(crate) seal: Option<Seal>,
 }
 
 /// One stream to all its destinations.
@@ -69,6 +72,7 @@ pub(crate) struct TransmitLoop<'a> {
     /// Why it could not be written.
     pub(crate) undescribed: Option<anyhow::Error>,
     preview: Option<Preview>,
+    seal: Option<Seal>,
     session: Session,
     transport: Transport,
     console: &'a Console,
@@ -107,6 +111,7 @@ impl<'a> TransmitLoop<'a> {
             impaired,
             description,
             preview,
+            seal,
         } = outlets;
         let (fec, retransmit) = options.repair();
         let bitrate = options.bitrate.map(|bitrate| {
@@ -131,7 +136,7 @@ impl<'a> TransmitLoop<'a> {
         );
         let config = Config {
             format: options.wire.format(),
-            datagram: options.packet_size(),
+            datagram: options.packet_size() - seal::overhead(seal.as_ref()),
             destinations: fixed,
             interval,
             fec,
@@ -184,6 +189,7 @@ impl<'a> TransmitLoop<'a> {
             description,
             undescribed: None,
             preview,
+            seal,
             session: Session {
                 number,
                 interval,
@@ -340,6 +346,9 @@ impl<'a> TransmitLoop<'a> {
         statistics.stream.addresses = addresses.map(|address| address.to_string()).collect();
         statistics.stream.transport = Some(self.transport.name());
         self.encoding.fill(&mut statistics);
+        if let Some(seal) = &self.seal {
+            seal.fill(&mut statistics.packets);
+        }
         statistics.frames.unreadable = Some(self.unreadable);
         statistics
     }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
+use framegram_cli::key::KeyArgs;
 use framegram_cli::quantities::{bytes, duration, latency};
 use framegram_common::receiver;
 use framegram_lab::impair::Impairment;
@@ -82,6 +83,10 @@ pub struct Args {
     /// Socket buffer to request from the system in bytes, 4k to 1G
     #[arg(long, value_name = "BYTES", default_value = "4M", value_parser = bytes, help_heading = RECEIVING)]
     pub buffer: usize,
+
+    /// The key of the stream.
+    #[command(flatten)]
+    pub key: KeyArgs,
 
     /// Show all senders in tiles, and not only one stream at a time
     ///
@@ -203,7 +208,8 @@ pub struct Args {
 pub enum Command {
     /// List the senders on the local network that run with --announce
     ///
-    /// Prints name and address of each, separated by a tab.
+    /// Prints name and address of each, separated by a tab, and whether it needs a
+    /// key.
     Discover,
 }
 
@@ -251,6 +257,9 @@ Examples:
   Connect to a sender that runs with --listen :5005 --announce kitchen:
       framegram-view discover
       framegram-view --connect kitchen
+
+  Watch an encrypted stream, with the key that framegram-send keygen made:
+      framegram-view --key-file stream.key
 
   Watch RTP from GStreamer or FFmpeg on port 5004:
       framegram-view :5004

@@ -103,7 +103,7 @@ impl Search {
 pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
     let mut search = Search::new(None)?;
     let stopped = |_: &_| stop.load(Ordering::Acquire);
-    let senders = search.senders(LISTEN, stopped)?;
+    let senders = search.senders(LISTEN, stopped)?.clone();
     if senders.is_empty() {
         bail!(
             "no sender announces itself on this network: start one with framegram-send --listen \
@@ -111,7 +111,12 @@ pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
         );
     }
     for (name, address) in senders {
-        writeln!(StandardOutput, "{name}\t{address}")?;
+        let key = if search.search.needs_key(&name) {
+            "\tneeds a key"
+        } else {
+            ""
+        };
+        writeln!(StandardOutput, "{name}\t{address}{key}")?;
     }
     Ok(())
 }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use framegram_cli::invitation;
 
 /// Says where a viewer listens at `local`, on a machine that has the addresses
-/// `own`, and the sender's command that reaches it: a line each.
-pub(crate) fn lines(local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
+/// `own`, and the sender's command that reaches it, with a key where that takes one:
+/// a line each.
+pub(crate) fn lines(local: SocketAddr, own: &[IpAddr], is_sealed: bool) -> Vec<String> {
     let mut lines = vec![if local.ip().is_unspecified() {
         let families = if local.is_ipv6() {
             "IPv6 and IPv4"
@@ -21,7 +22,11 @@ pub(crate) fn lines(local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
     }];
     lines.extend(invitation::lines(
         "To send one",
-        "framegram-send camera",
+        if is_sealed {
+            "framegram-send --key-file FILE camera"
+        } else {
+            "framegram-send camera"
+        },
         local,
         own,
     ));
@@ -46,7 +51,8 @@ mod tests {
                 "  framegram-send camera 239.1.2.3:5005",
             ),
         ] {
-            let lines = lines(local.parse().unwrap(), &["192.168.1.5".parse().unwrap()]);
+            let own = ["192.168.1.5".parse().unwrap()];
+            let lines = lines(local.parse().unwrap(), &own, false);
             assert_eq!(lines[0], first);
             assert_eq!(lines[1], "To send one, type on the other machine:");
             assert_eq!(lines[2], command);

@@ -26,6 +26,7 @@ mod no_stream;
 mod outputs;
 pub mod presenter;
 pub mod report;
+pub mod seal;
 pub mod shared;
 pub mod sink;
 mod socket;
@@ -58,6 +59,7 @@ use self::outputs::Outputs;
 use self::presenter::Presenter;
 use self::report::advice::Advice;
 use self::report::text;
+use self::seal::Seal;
 use self::shared::Shared;
 use self::sink::Sink;
 use self::sink::headless::Headless;
@@ -74,6 +76,9 @@ use self::sink::window::Window;
 /// Why it could not start, or not end well; the reports are written in the second
 /// case too.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    let mut args = args.clone();
+    args.key.ask()?;
+    let args = &args;
     let told = Stop::new();
     let threads = Threads::new(&told);
     let _signals = signals::listen(&told, &threads)?;
@@ -118,7 +123,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         ..Config::default()
     };
     let outputs = Outputs::claim(args, &config, &console, threads)?;
+    let secret = args.key.secret(|line| console.say(line))?;
+    let is_sealed = secret.is_some();
     let viewer = net::random_u64();
+    let seal = secret.map(|secret| Seal::new(secret, viewer));
     let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;
     let connected = match &args.connect {
@@ -140,7 +148,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let listener = listener.and_then(|_| socket::listen_for_tcp(&socket, &console));
     let invitation = match connected {
         Some(to) => vec![format!("Connecting to {to}.")],
-        None => invitation::lines(socket.local_addr()?, &net::local_addresses()),
+        None => invitation::lines(socket.local_addr()?, &net::local_addresses(), is_sealed),
     };
     let advice = Advice {
         buffer: args.buffer,
@@ -187,6 +195,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Arc::clone(&console),
     )
     .with_listener(listener)
+    .with_seal(seal)
     .with_lookup(lookup, args.buffer)
     .with_tracer(outputs.tracer)
     .with_impairment(outputs.impaired);

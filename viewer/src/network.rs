@@ -31,6 +31,7 @@ use self::unusable::Unusable;
 use crate::args::Prefix;
 use crate::report::live::Meter;
 use crate::report::timeline::TimelineRecorder;
+use crate::seal::Seal;
 use crate::shared::Shared;
 use crate::socket::{Troubles, Unsent, delayed};
 use crate::tracer::Tracer;
@@ -72,6 +73,8 @@ pub struct Network {
     meters: Vec<Meter>,
     timeline: TimelineRecorder,
     tracer: Option<Tracer>,
+    /// What packets are opened and sealed with, if there is a key.
+    seal: Option<Seal>,
     /// What is still to be said of the stream that is followed.
     to_introduce: Option<SocketAddr>,
     size_missed: bool,
@@ -128,6 +131,7 @@ impl Network {
             meters: Vec::new(),
             timeline: TimelineRecorder::default(),
             tracer: None,
+            seal: None,
             to_introduce: None,
             size_missed: false,
             fields_told: false,
@@ -154,6 +158,12 @@ impl Network {
     #[must_use]
     pub fn with_tracer(self, tracer: Option<Tracer>) -> Self {
         Self { tracer, ..self }
+    }
+
+    /// Takes nothing but what is sealed with a key, and seals what is sent.
+    #[must_use]
+    pub fn with_seal(self, seal: Option<Seal>) -> Self {
+        Self { seal, ..self }
     }
 
     /// Puts a link between the socket and the receiver.
@@ -319,6 +329,18 @@ impl Network {
         if !self.is_allowed(&received) {
             return;
         }
+        let Some(mut seal) = self.seal.take() else {
+            self.take_packet(received, datagram);
+            return;
+        };
+        if let Some(packet) = seal.open(received.from, datagram, received.arrival) {
+            self.take_packet(received, packet);
+        }
+        self.seal = Some(seal);
+    }
+
+    /// Takes a packet in the clear.
+    fn take_packet(&mut self, received: Received, datagram: &[u8]) {
         self.moving.hear(received.arrival);
         let session = self.receiver.session_of(0);
         let verdict = self
@@ -403,7 +425,22 @@ impl Network {
         if self.is_over {
             return;
         }
-        let (to, datagram) = (transmit.to, &transmit.datagram);
+        let mut datagram = &*transmit.datagram;
+        let mut seal = self.seal.take();
+        if let Some(seal) = &mut seal {
+            match seal.seal(datagram, clock::now()) {
+                Some(sealed) => datagram = sealed,
+                None => datagram = &[],
+            }
+        }
+        if !datagram.is_empty() {
+            self.send_datagram(transmit, datagram);
+        }
+        self.seal = seal;
+    }
+
+    fn send_datagram(&mut self, transmit: &Transmit, datagram: &[u8]) {
+        let to = transmit.to;
         if self.connections.send(to, datagram) {
             return;
         }

@@ -43,6 +43,18 @@ fn instead(refused: &Discarded, args: &Args) -> String {
                 "to accept them, remove --wire".to_owned(),
             )
         }
+        (DiscardReason::Key, _) if args.key.given().is_some() => (
+            "which are not of this key".to_owned(),
+            "give both programs the same --key-file".to_owned(),
+        ),
+        (DiscardReason::Key, _) => (
+            "which are encrypted".to_owned(),
+            "to decrypt them, add --key-file FILE with the sender's key".to_owned(),
+        ),
+        (DiscardReason::Clear, _) => (
+            "which are not encrypted".to_owned(),
+            "start the sender with the same --key-file, or this viewer without".to_owned(),
+        ),
         (DiscardReason::Format | DiscardReason::Unknown, _) => (
             "which are not a stream of a known format".to_owned(),
             "check what sends them".to_owned(),
@@ -52,9 +64,14 @@ fn instead(refused: &Discarded, args: &Args) -> String {
 }
 
 fn silence(args: &Args) -> String {
+    let key = match args.key.given() {
+        Some(_) => "has the same key",
+        None => "needs no key",
+    };
     match &args.connect {
         Some(Sender::Address(to)) => format!(
-            ": check that framegram-send --listen runs at {to}, and that no firewall blocks UDP"
+            ": check that framegram-send --listen runs at {to}, that it {key}, and that no \
+             firewall blocks UDP"
         ),
         Some(Sender::Name(_)) => {
             ": the sender announces itself but does not answer; check that no firewall blocks UDP"

@@ -8,6 +8,7 @@ pub mod errors;
 pub mod exit;
 pub mod input;
 pub mod invitation;
+pub mod key;
 pub mod logging;
 pub mod numbers;
 pub mod output;

@@ -36,6 +36,10 @@ pub const MAX_NAME: usize = 63;
 /// (<https://www.rfc-editor.org/rfc/rfc6763#section-7>).
 const SERVICE: [&str; 3] = ["_framegram", "_udp", "local"];
 
+/// Text entry of senders whose viewers need a key
+/// (<https://www.rfc-editor.org/rfc/rfc6763#section-6>).
+const KEY_NEEDED: &str = "key=needed";
+
 /// Name that lists all service types of a network
 /// (<https://www.rfc-editor.org/rfc/rfc6763#section-9>).
 const SERVICES: [&str; 4] = ["_services", "_dns-sd", "_udp", "local"];

@@ -60,7 +60,7 @@ impl Receiver {
                 Err(error) => {
                     verdict = Some(self.handle_undecodable(from, &error));
                     if self.config.format.is_some() {
-                        self.record_discarded(from, datagram);
+                        self.record_undecodable(from, datagram, &error);
                     }
                 }
             },
@@ -106,7 +106,7 @@ impl Receiver {
             }
             _ => {
                 let verdict = self.handle_undecodable(from, &error);
-                self.record_discarded(from, datagram);
+                self.record_undecodable(from, datagram, &error);
                 return Some(verdict);
             }
         }
@@ -284,6 +284,15 @@ impl Receiver {
                 // Right if both run on one clock, and as good as any other.
                 sent: micros(now),
             },
+        }
+    }
+
+    /// Remembers why a datagram is not taken that is no native packet in the clear.
+    fn record_undecodable(&mut self, from: SocketAddr, datagram: &[u8], error: &WireError) {
+        if matches!(error, WireError::Encrypted(_)) {
+            self.discarded.record(DiscardReason::Key, None, from, 1);
+        } else {
+            self.record_discarded(from, datagram);
         }
     }
 

@@ -100,6 +100,15 @@ pub struct Packets {
     /// Datagrams that the sender's operating system rejected; `sent` does not
     /// include them.
     pub send_errors: Option<u64>,
+    /// Datagrams that are not sealed with the viewer's key, or were changed on the
+    /// way. They have no other effect. Only with a key.
+    pub unauthentic: Option<u64>,
+    /// Authentic datagrams that had already arrived, including copies made by the
+    /// network. Only with a key.
+    pub replayed: Option<u64>,
+    /// Datagrams that arrived before the first sender report of their stream and
+    /// cannot be opened without it. Only with a key.
+    pub before_report: Option<u64>,
     /// Feedback datagrams (NACKs and reports) that the viewer's operating system
     /// rejected. Without feedback, only parity repairs loss.
     pub feedback_errors: Option<u64>,

@@ -27,6 +27,10 @@ pub enum DiscardReason {
     Address,
     /// Its format is not the selected one.
     Format,
+    /// It is encrypted, and not with the viewer's key.
+    Key,
+    /// It is not encrypted, and the viewer has a key.
+    Clear,
     /// It belongs to no stream of a known format. Counted only until a stream is
     /// followed; then corrupt datagrams of that stream are counted separately.
     Unknown,

@@ -46,6 +46,7 @@ mod arrivals;
 mod control;
 mod fields;
 mod media;
+mod sealed;
 
 pub use arrivals::{ArrivalReport, Arrived, MAX_ARRIVALS};
 pub use control::{
@@ -57,6 +58,7 @@ pub use media::{
     CHUNK_BODY, Chunk, FRAME_HEADER, FRAME_HEADER_EVERY, FrameHeader, MAX_BLOCK_FRAMES, MAX_CHUNKS,
     MAX_TABLES_PARTS, PARITY_BODY, Parity, SHARD_BODY, TABLES_BODY, Tables,
 };
+pub use sealed::{Envelope, MAX_CLEAR, SALT, is_sealed, restore};
 
 use std::ops::Range;
 use std::time::Duration;
@@ -426,6 +428,7 @@ fn checksum(datagram: &[u8], kind: u8) -> u32 {
 
 const KIND: usize = 1;
 const DESTINATION: usize = 2;
+const NUMBER: Range<usize> = 8..12;
 const CRC: Range<usize> = 16..20;
 
 /// The bits of the second byte: version, whether there is a key, kind.

@@ -92,7 +92,12 @@ impl Options {
 
     fn conflict_of_wire(&self) -> Option<String> {
         let has_parity = self.fec.is_some_and(|fec| fec != Fec::Off);
-        if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
+        if let Some(key) = self.key.given().filter(|_| self.wire != Wire::Native) {
+            let format = self.wire.format().name();
+            Some(format!(
+                "--wire {format} cannot be encrypted: remove --wire, or send without {key}"
+            ))
+        } else if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
             Some("--rtcp-mux and --sdp need --wire rtp".into())
         } else if self.wire != Wire::Native && self.listen.is_some() {
             Some("--listen needs the native format: remove --wire".into())

@@ -1,6 +1,7 @@
 //! What viewers say; and those that come by themselves, and go.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use framegram_common::sender::{Event, LeaveReason};
 use framegram_lab::impair::ImpairedLinks;
@@ -8,8 +9,10 @@ use framegram_net::clock;
 use log::{info, trace};
 
 use super::{MOST_RECEIVED, TransmitLoop};
+use crate::console::Console;
 use crate::destinations::Destination;
 use crate::pipeline::Pipeline;
+use crate::seal::Seal;
 
 impl TransmitLoop<'_> {
     /// Takes what comes back to the destinations' own sockets.
@@ -19,8 +22,11 @@ impl TransmitLoop<'_> {
                 match destination.receive(&mut self.buffer) {
                     Ok(Some(received)) => {
                         let datagram = &self.buffer[..received.len.min(self.buffer.len())];
-                        self.sender
-                            .handle_datagram(index, datagram, received.arrival);
+                        let (from, arrival) = (received.from, received.arrival);
+                        let packet = opened(&mut self.seal, from, datagram, arrival, self.console);
+                        if let Some(packet) = packet {
+                            self.sender.handle_datagram(index, packet, arrival);
+                        }
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -38,6 +44,13 @@ impl TransmitLoop<'_> {
     /// reached from where they were.
     pub(super) fn tend_destinations(&mut self) {
         let now = clock::now();
+        let mut fixed = self.destinations[..self.fixed].iter();
+        if self.any_sent
+            && fixed.any(|to| !to.address().ip().is_multicast())
+            && let Some(notice) = self.seal.as_mut().and_then(|seal| seal.silence(now))
+        {
+            self.console.say(notice);
+        }
         for index in 0..self.destinations.len() {
             let destination = &mut self.destinations[index];
             let before = destination.address();
@@ -70,8 +83,12 @@ impl TransmitLoop<'_> {
                 return;
             };
             let datagram = &self.buffer[..received.len.min(self.buffer.len())];
-            self.sender
-                .handle_incoming(received.from, datagram, received.arrival);
+            let (from, arrival) = (received.from, received.arrival);
+            let packet = opened(&mut self.seal, from, datagram, arrival, self.console);
+            let Some(packet) = packet else {
+                continue;
+            };
+            self.sender.handle_incoming(from, packet, arrival);
             if let Some(accept) = &self.accept
                 && self.destinations.iter().any(|to| to.serves(received.from))
             {
@@ -130,6 +147,24 @@ impl TransmitLoop<'_> {
             _ => {}
         }
     }
+}
+
+/// A datagram as a packet in the clear: as it is, where there is no key; `None`
+/// where it is refused.
+fn opened<'a>(
+    seal: &'a mut Option<Seal>,
+    from: SocketAddr,
+    datagram: &'a [u8],
+    now: Duration,
+    console: &Console,
+) -> Option<&'a [u8]> {
+    let Some(seal) = seal else {
+        return Some(datagram);
+    };
+    let opened = seal.open(from, datagram, now);
+    opened
+        .inspect_err(|notice| notice.iter().for_each(|line| console.say(line)))
+        .ok()
 }
 
 /// What is on the way to one viewer is not for the next one at its destination.

@@ -12,6 +12,7 @@ use super::TransmitLoop;
 use crate::console::Console;
 use crate::destinations::{Destination, SendOutcome};
 use crate::pipeline::Pipeline;
+use crate::seal::{self, Seal};
 
 /// How long viewers may take to read the last frame over TCP.
 const LINGER: Duration = Duration::from_secs(1);
@@ -26,7 +27,9 @@ impl TransmitLoop<'_> {
                 Output::Transmit(transmit) => transmit,
                 Output::Answer(to) => {
                     if let Some(accept) = &self.accept {
-                        accept.answer(to, out);
+                        let len = out.len();
+                        let (answer, _) = sealed(&mut self.seal, out, len, now);
+                        accept.answer(to, answer);
                     }
                     continue;
                 }
@@ -40,16 +43,19 @@ impl TransmitLoop<'_> {
             let Some(destination) = self.destinations.get_mut(index) else {
                 continue;
             };
+            let (datagrams, segment) = sealed(&mut self.seal, out, transmit.segment, now);
             match &mut self.impaired {
                 None => {
-                    let sent = destination.send(out, transmit.segment, transmit.frame, now);
-                    let refused = &out[sent.taken..];
+                    let sent = destination.send(datagrams, segment, transmit.frame, now);
+                    // As many packets in the clear.
+                    let taken = sent.taken.div_ceil(segment.max(1)) * transmit.segment;
+                    let refused = &out[taken.min(out.len())..];
                     self.sender
                         .handle_send_error(index, refused, transmit.segment);
                     notify(sent, &mut smaller, self.console);
                 }
                 Some(impaired) => {
-                    for datagram in out.chunks(transmit.segment.max(1)) {
+                    for datagram in datagrams.chunks(segment.max(1)) {
                         impaired.push(index, datagram, (), now);
                     }
                     self.pass_on(now, &mut smaller);
@@ -113,13 +119,28 @@ impl TransmitLoop<'_> {
 
     /// Goes on with smaller datagrams, if some were too big.
     fn shrink(&mut self, pipeline: &Pipeline, smaller: Option<usize>) {
+        let overhead = seal::overhead(self.seal.as_ref());
         if let Some(smaller) = smaller
-            && smaller < self.sender.datagram()
+            && smaller < self.sender.datagram() + overhead
         {
             info!("datagrams of {smaller} bytes from now on");
-            self.sender.set_datagram(smaller);
+            self.sender.set_datagram(smaller - overhead);
             pipeline.set_datagram(smaller);
         }
+    }
+}
+
+/// Packets as they leave, and the bytes of each but the last: as they are, where
+/// there is no key.
+fn sealed<'a>(
+    seal: &'a mut Option<Seal>,
+    packets: &'a [u8],
+    segment: usize,
+    now: Duration,
+) -> (&'a [u8], usize) {
+    match seal {
+        None => (packets, segment),
+        Some(seal) => seal.seal(packets, segment, now),
     }
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod delay;
 mod grid;
 mod inputs;
+mod keys;
 mod loopback;
 mod measuring;
 mod over_a_relay;

@@ -8,6 +8,7 @@ mod checks;
 mod clocks;
 mod concealment;
 mod congestion;
+mod keys;
 mod outages;
 mod repair;
 mod repair_table;

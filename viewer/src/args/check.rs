@@ -25,13 +25,22 @@ impl Args {
             Kind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
-        if let Some(conflict) = self.conflict_of_files() {
+        if let Some(conflict) = self.conflict_of_key().or_else(|| self.conflict_of_files()) {
             return Err(Self::command().error(ErrorKind::ArgumentConflict, conflict));
         }
         match self.conflict() {
             Some(conflict) => Err(Self::command().error(ErrorKind::ArgumentConflict, conflict)),
             None => Ok(self),
         }
+    }
+
+    /// A key for what cannot be encrypted.
+    fn conflict_of_key(&self) -> Option<String> {
+        let key = self.key.given()?;
+        matches!(self.wire, Wire::Rtp | Wire::Raw).then(|| {
+            let format = self.wire.format().map_or("", |format| format.name());
+            format!("--wire {format} cannot be encrypted: remove --wire, or receive without {key}")
+        })
     }
 
     fn conflict(&self) -> Option<&'static str> {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::Network;
 use crate::report::live::{Live, Meter};
+use crate::seal::Seal;
 use crate::shared::TileNews;
 
 impl Network {
@@ -141,6 +142,9 @@ impl Network {
                 && !self.receiver.is_living(now);
             statistics.timecode = self.shared.timecode(0);
         }
+        if let Some(seal) = &self.seal {
+            seal.fill(&mut statistics);
+        }
         statistics.packets.feedback_errors = Some(self.unsent.datagrams());
         self.timeline.record_statistics(&statistics, now);
         let each = match self.policy {
@@ -161,7 +165,11 @@ impl Network {
         if let Some(line) = self.unusable.poll(now) {
             self.console.say(&line);
         }
-        live.unusable = self.unusable.line().cloned();
+        if let Some(line) = self.seal.as_mut().and_then(Seal::poll) {
+            self.console.say(&line);
+        }
+        let refused = self.seal.as_ref().and_then(Seal::line);
+        live.unusable = self.unusable.line().or(refused).cloned();
         self.introduce(&live);
         self.meters.resize_with(each.len(), Meter::default);
         let meters = self.meters.iter_mut();

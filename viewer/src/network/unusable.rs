@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
+use framegram_common::wire::native::is_sealed;
 
 /// A stream proves itself sooner than that.
 const PROVING: Duration = Duration::from_millis(600);
@@ -19,6 +20,8 @@ pub(super) struct Unusable {
     since: Duration,
     datagrams: u32,
     guess: Option<Guess>,
+    /// They are sealed with a key, and none was given.
+    is_sealed: bool,
     /// Some of them began as a format does that is known.
     may_be_stream: bool,
     told: Option<String>,
@@ -34,6 +37,7 @@ impl Unusable {
             self.since = now;
         }
         self.datagrams += 1;
+        self.is_sealed |= is_sealed(datagram);
         match Guess::of(datagram) {
             // RTP has its own word; what is known of it says more.
             Guess::Unknown if Format::of(datagram).is_some() => self.may_be_stream = true,
@@ -68,6 +72,13 @@ impl Unusable {
     pub(super) fn poll(&mut self, now: Duration) -> Option<String> {
         if self.due().is_none_or(|due| now < due) {
             return None;
+        }
+        if let Some(from) = self.from.filter(|_| self.is_sealed) {
+            let line = format!(
+                "The stream from {from} is encrypted: give this viewer the sender's --key-file."
+            );
+            self.told = Some(line.clone());
+            return Some(line);
         }
         let guess = match self.guess {
             Some(guess) => guess,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::message::{A, AAAA, ANY, Data, Message, Name, PTR, Question, Record, SRV, TXT};
-use super::{MAX_NAME, SERVICE, SERVICES};
+use super::{KEY_NEEDED, MAX_NAME, SERVICE, SERVICES};
 
 /// Interval between probes for a name, and their number
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-8.1>).
@@ -52,6 +52,7 @@ pub struct Responder {
     changes: u32,
     host: Name,
     port: u16,
+    needs_key: bool,
     state: State,
     networks: Vec<Network>,
 }
@@ -96,9 +97,16 @@ impl Responder {
             changes: 0,
             host: Name::of(&[&host, "local"]),
             port,
+            needs_key: false,
             state: State::Probing(0, now),
             networks: Vec::new(),
         }
+    }
+
+    /// Announces that viewers need a key.
+    #[must_use]
+    pub fn with_key(self, needs_key: bool) -> Self {
+        Self { needs_key, ..self }
     }
 
     /// The announced name.
@@ -343,10 +351,13 @@ impl Responder {
             ttl,
             data,
         };
-        let text = ["txtvers=1", "wire=native"].map(|text| {
+        let key = self.needs_key.then_some(KEY_NEEDED);
+        let text = ["txtvers=1", "wire=native"].into_iter().chain(key);
+        let text = text.map(|text| {
             let len = [text.len() as u8];
             [&len[..], text.as_bytes()].concat()
         });
+        let text: Vec<_> = text.collect();
         let mut records = vec![
             record(&service, other_ttl, Data::Pointer(name.clone())),
             record(&name, host_ttl, Data::Service(self.port, self.host.clone())),

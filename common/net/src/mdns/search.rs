@@ -1,11 +1,11 @@
 //! Searches the local network for senders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use super::message::{Data, Message, Name, PTR, Question};
-use super::{SERVICE, is_name};
+use super::{KEY_NEEDED, SERVICE, is_name};
 
 /// Upper bound on senders kept: more than a user would choose from.
 pub const MAX_SENDERS: usize = 256;
@@ -25,6 +25,8 @@ pub struct Search {
     due: Duration,
     pause: Duration,
     senders: BTreeMap<String, SocketAddr>,
+    /// Those of the senders that need a key.
+    keyed: BTreeSet<String>,
 }
 
 impl Search {
@@ -38,6 +40,7 @@ impl Search {
             due: now,
             pause: ASK_AGAIN,
             senders: BTreeMap::new(),
+            keyed: BTreeSet::new(),
         }
     }
 
@@ -68,6 +71,7 @@ impl Search {
             }
             if record.ttl == 0 {
                 self.senders.remove(name);
+                self.keyed.remove(name);
                 continue;
             }
             let free = self.senders.len() < MAX_SENDERS || self.senders.contains_key(name);
@@ -78,6 +82,13 @@ impl Search {
             {
                 let address = located(address, *port, network);
                 self.senders.insert(name.to_owned(), address);
+                let mut records = message.records.iter();
+                let needs_key = records.any(|it| it.name == record.name && asks_for_key(&it.data));
+                if needs_key {
+                    self.keyed.insert(name.to_owned());
+                } else {
+                    self.keyed.remove(name);
+                }
             }
         }
     }
@@ -112,6 +123,30 @@ impl Search {
     pub fn senders(&self) -> &BTreeMap<String, SocketAddr> {
         &self.senders
     }
+
+    /// Whether a sender needs a key.
+    #[must_use]
+    pub fn needs_key(&self, name: &str) -> bool {
+        self.keyed.contains(name)
+    }
+}
+
+/// Whether a text record says that a key is needed.
+fn asks_for_key(data: &Data) -> bool {
+    let Data::Text(text) = data else {
+        return false;
+    };
+    let mut rest = &text[..];
+    while let Some((length, behind)) = rest.split_first() {
+        let Some((entry, others)) = behind.split_at_checked(usize::from(*length)) else {
+            return false;
+        };
+        if entry == KEY_NEEDED.as_bytes() {
+            return true;
+        }
+        rest = others;
+    }
+    false
 }
 
 /// Whether another machine can have this address.

@@ -1,0 +1,94 @@
+//! Packets on their way in: opened with the key that they name, and each taken
+//! once.
+
+use std::time::Duration;
+
+use framegram_common::seq::PacketNumber;
+use framegram_common::wire::native::{Channel, Envelope, restore};
+
+use crate::Refusal;
+use crate::keys::{KeyNumber, Origin, PacketKey, StartKeys};
+use crate::trials::Trials;
+use crate::window::ReplayWindow;
+
+/// Packets that the replay window of a channel holds: of two seconds at 131,072
+/// packets a second, which is 1.5 Gbit/s in packets for Ethernet.
+const FRAMES_WINDOW: u64 = 1 << 18;
+
+/// The same of the control channel, where nobody sends more than a few hundred a
+/// second.
+const CONTROL_WINDOW: u64 = 1 << 12;
+
+/// The packets of one origin with the keys of one start.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    origin: Origin,
+    channels: [OpenChannel; 3],
+}
+
+#[derive(Debug)]
+struct OpenChannel {
+    /// The newest key by which something was opened, and the one before it, since
+    /// packets overtake each other.
+    keys: [Option<(KeyNumber, PacketKey)>; 2],
+    window: ReplayWindow,
+}
+
+impl Incoming {
+    /// Nothing was opened yet; next to no memory is taken.
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            channels: Channel::ALL.map(|channel| OpenChannel {
+                keys: [None, None],
+                window: ReplayWindow::new(match channel {
+                    Channel::Media | Channel::Repair => FRAMES_WINDOW,
+                    Channel::Control => CONTROL_WINDOW,
+                }),
+            }),
+        }
+    }
+
+    /// Opens the datagram in `out`, whose envelope this is, into a packet in the
+    /// clear. A key that none was opened by yet costs a trial.
+    ///
+    /// # Errors
+    /// Why it is not taken; `out` may be anything then.
+    pub(crate) fn open(
+        &mut self,
+        keys: &StartKeys,
+        envelope: &Envelope,
+        trials: &mut Trials,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let number = KeyNumber::of_wire(envelope.key).ok_or(Refusal::Unauthentic)?;
+        let channel = &mut self.channels[envelope.channel as usize];
+        let (clear, body, seq) = (envelope.clear(), envelope.body(), envelope.number.0);
+        let known = channel.keys.iter().flatten();
+        let known = known.clone().find(|(known, _)| *known == number);
+        if let Some((_, key)) = known {
+            if !key.open(seq, clear, body, out) {
+                return Err(Refusal::Unauthentic);
+            }
+        } else {
+            let newest = channel.keys[0].as_ref().map(|(newest, _)| newest.turn);
+            // Keys do not come back: what names an older one was recorded.
+            if newest.is_some_and(|newest| number.turn <= newest) || !trials.take(now) {
+                return Err(Refusal::Unauthentic);
+            }
+            let key = keys.derive(self.origin, envelope.channel, number);
+            let key = key.filter(|key| key.open(seq, clear, body, out));
+            let key = key.ok_or(Refusal::Unauthentic)?;
+            channel.keys.swap(0, 1);
+            channel.keys[0] = Some((number, key));
+        }
+        let next = channel.window.highest().map_or(0, |highest| highest + 1);
+        let number = envelope.number.extend(PacketNumber(next)).0;
+        if !channel.window.take(number) {
+            return Err(Refusal::Replayed);
+        }
+        restore(out);
+        Ok(())
+    }
+}

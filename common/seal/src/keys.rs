@@ -1,0 +1,262 @@
+//! Keys of packets: one for each start, direction, destination or viewer, channel
+//! and turn.
+
+use std::fmt;
+use std::time::Duration;
+
+use framegram_common::wire::native::{Channel, MAX_CLEAR, SALT, TAG};
+use ring::aead::{
+    AES_128_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
+};
+use ring::hkdf::{KeyType, Prk};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The most packet numbers that one key serves: far below what either cipher
+/// allows (<https://www.rfc-editor.org/rfc/rfc9001#section-6.6>), and so few that
+/// the low 32 bits of a number name it in full.
+pub(crate) const NUMBERS_OF_A_KEY: u64 = 1 << 28;
+
+/// The longest time that a key is used.
+pub(crate) const KEY_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// What seals packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// Where the processor has instructions for it.
+    Aes128Gcm,
+    /// Where it has none.
+    ChaCha20Poly1305,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Aes128Gcm, Self::ChaCha20Poly1305];
+
+    /// That which this processor is good at.
+    #[must_use]
+    pub fn best() -> Self {
+        if has_aes() {
+            Self::Aes128Gcm
+        } else {
+            Self::ChaCha20Poly1305
+        }
+    }
+
+    /// Its name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm => "AES-128-GCM",
+            Self::ChaCha20Poly1305 => "ChaCha20-Poly1305",
+        }
+    }
+
+    fn algorithm(self) -> &'static Algorithm {
+        match self {
+            Self::Aes128Gcm => &AES_128_GCM,
+            Self::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+        }
+    }
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn has_aes() -> bool {
+    std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_aes() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes")
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+fn has_aes() -> bool {
+    false
+}
+
+/// The number of a key, as the wire carries it: the upper eight bits are the suite,
+/// the lower 24 count the turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyNumber {
+    pub(crate) suite: Suite,
+    pub(crate) turn: u32,
+}
+
+impl KeyNumber {
+    pub(crate) fn to_wire(self) -> u32 {
+        let suite = match self.suite {
+            Suite::Aes128Gcm => 1,
+            Suite::ChaCha20Poly1305 => 2,
+        };
+        suite << TURN_BITS | self.turn & LAST_TURN
+    }
+
+    pub(crate) fn of_wire(number: u32) -> Option<Self> {
+        let suite = match number >> TURN_BITS {
+            1 => Suite::Aes128Gcm,
+            2 => Suite::ChaCha20Poly1305,
+            _ => return None,
+        };
+        let turn = number & LAST_TURN;
+        Some(Self { suite, turn })
+    }
+}
+
+const TURN_BITS: u32 = 24;
+
+/// The last turn of a start: with one an hour it comes after 1,900 years.
+pub(crate) const LAST_TURN: u32 = (1 << TURN_BITS) - 1;
+
+/// Whose packets they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The sender's, to this destination.
+    Sender { destination: u16 },
+    /// Those of a viewer of the stream.
+    Viewer { viewer: u64 },
+    /// Those of a viewer that asks for a stream.
+    Connecting { viewer: u64 },
+}
+
+/// What the keys of one start follow from.
+pub(crate) struct StartKeys {
+    salt: [u8; SALT],
+    extracted: Prk,
+}
+
+impl StartKeys {
+    pub(crate) fn new(secret: &Secret, salt: [u8; SALT]) -> Self {
+        let extracted = secret.extract(&salt);
+        Self { salt, extracted }
+    }
+
+    pub(crate) fn salt(&self) -> [u8; SALT] {
+        self.salt
+    }
+
+    /// The key of a channel. `None` only if the cipher cannot be set up.
+    pub(crate) fn derive(
+        &self,
+        origin: Origin,
+        channel: Channel,
+        number: KeyNumber,
+    ) -> Option<PacketKey> {
+        let algorithm = number.suite.algorithm();
+        let bytes = self.expand(origin, channel, number)?;
+        let (key, mask) = bytes.split_at(algorithm.key_len());
+        Some(PacketKey {
+            key: LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?),
+            mask: mask.try_into().ok()?,
+        })
+    }
+
+    /// The bytes of a key and its mask
+    /// (<https://www.rfc-editor.org/rfc/rfc5869#section-2.3>).
+    pub(crate) fn expand(
+        &self,
+        origin: Origin,
+        channel: Channel,
+        number: KeyNumber,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (kind, id) = match origin {
+            Origin::Sender { destination } => (0, u64::from(destination)),
+            Origin::Viewer { viewer } => (1, viewer),
+            Origin::Connecting { viewer } => (2, viewer),
+        };
+        let (key, context) = (number.to_wire().to_be_bytes(), [kind, channel as u8]);
+        let id = id.to_be_bytes();
+        let info = [LABEL, &key, &context, &id];
+        let length = number.suite.algorithm().key_len() + NONCE_LEN;
+        let mut bytes = Zeroizing::new(vec![0; length]);
+        let expanded = self.extracted.expand(&info, Length(length)).ok()?;
+        expanded.fill(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+impl fmt::Debug for StartKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StartKeys(..)")
+    }
+}
+
+/// What begins the context of every key.
+const LABEL: &[u8] = b"framegram 1";
+
+/// Bytes that are derived.
+struct Length(usize);
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// The key of one channel, for one turn.
+pub(crate) struct PacketKey {
+    key: LessSafeKey,
+    /// The nonce is this and the packet's number
+    /// (<https://www.rfc-editor.org/rfc/rfc9001#section-5.3>).
+    mask: [u8; NONCE_LEN],
+}
+
+impl PacketKey {
+    fn nonce(&self, number: u32) -> Nonce {
+        let mut nonce = self.mask;
+        let low = nonce.iter_mut().rev().zip(number.to_le_bytes());
+        low.for_each(|(byte, of_number)| *byte ^= of_number);
+        Nonce::assume_unique_for_key(nonce)
+    }
+
+    /// Encrypts the packet that ends `out`, from `start` on and but for its first
+    /// `clear` bytes, and appends the tag.
+    pub(crate) fn seal(&self, number: u32, clear: usize, start: usize, out: &mut Vec<u8>) -> bool {
+        let Some((head, body)) = out[start..].split_at_mut_checked(clear) else {
+            return false;
+        };
+        let sealed =
+            self.key
+                .seal_in_place_separate_tag(self.nonce(number), Aad::from(&*head), body);
+        let tag = sealed.ok();
+        tag.inspect(|tag| out.extend_from_slice(tag.as_ref()))
+            .is_some()
+    }
+
+    /// Decrypts a packet whose first `clear` bytes are not encrypted, and moves its
+    /// body to `to`. The datagram is then the packet without tag and salt.
+    pub(crate) fn open(
+        &self,
+        number: u32,
+        clear: usize,
+        to: usize,
+        datagram: &mut Vec<u8>,
+    ) -> bool {
+        let mut head = [0; MAX_CLEAR];
+        let Some((head, from)) = head
+            .get_mut(..clear)
+            .zip(datagram.get(..clear))
+            .filter(|_| to <= clear && datagram.len() >= clear + TAG)
+        else {
+            return false;
+        };
+        head.copy_from_slice(from);
+        let opened = self.key.open_within(
+            self.nonce(number),
+            Aad::from(&*head),
+            &mut datagram[to..],
+            clear - to..,
+        );
+        let opened = opened.ok().map(|body| body.len());
+        opened
+            .inspect(|length| datagram.truncate(to + length))
+            .is_some()
+    }
+}
+
+impl fmt::Debug for PacketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PacketKey(..)")
+    }
+}

@@ -1,0 +1,80 @@
+//! Keys: a secret that sender and viewer share, and the packets that are sealed
+//! with what follows from it.
+//!
+//! [`SenderSeal`] and [`ViewerSeal`] stand between the socket and the state
+//! machine of one side: each packet that leaves is sealed there, and each that
+//! arrives is opened there, or refused. Nothing behind them knows of a key.
+//! `docs/wire.md` describes the format, `docs/security.md` what it protects.
+//!
+//! Knows no socket, clock, thread or file: time and random numbers come in as
+//! arguments.
+
+mod incoming;
+mod key_text;
+mod keys;
+mod outgoing;
+mod secret;
+mod sender;
+mod trials;
+mod viewer;
+mod window;
+
+pub use key_text::{KeyTextError, key_text};
+pub use keys::Suite;
+pub use secret::{MIN_PASSPHRASE, Secret, SecretError};
+pub use sender::SenderSeal;
+pub use viewer::ViewerSeal;
+
+use framegram_common::wire::native::{SALT, TAG};
+use thiserror::Error;
+
+/// Bytes that a sealed packet of a frame is longer than the same in the clear.
+pub const OVERHEAD: usize = TAG;
+
+/// The most bytes that any sealed packet is longer.
+pub const MAX_OVERHEAD: usize = SALT + TAG;
+
+/// Why a datagram is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// It is not sealed.
+    #[error("it is not sealed")]
+    Clear,
+    /// It is sealed, but not with this key, or was changed on the way.
+    #[error("it is not authentic")]
+    Unauthentic,
+    /// It is authentic, and was taken before or is too old to tell.
+    #[error("it was taken before")]
+    Replayed,
+    /// No report of its stream has told the salt of it yet.
+    #[error("the salt of its stream is not known yet")]
+    Early,
+}
+
+/// How many datagrams were refused, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Not sealed.
+    pub clear: u64,
+    /// Not authentic.
+    pub unauthentic: u64,
+    /// Taken before.
+    pub replayed: u64,
+    /// Arrived before the salt of their stream was known.
+    pub early: u64,
+}
+
+impl Refused {
+    fn record(&mut self, refusal: Refusal) {
+        let count = match refusal {
+            Refusal::Clear => &mut self.clear,
+            Refusal::Unauthentic => &mut self.unauthentic,
+            Refusal::Replayed => &mut self.replayed,
+            Refusal::Early => &mut self.early,
+        };
+        *count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Packets on their way out: numbered, and sealed with the key of the turn.
+
+use std::time::Duration;
+
+use framegram_common::seq::{PacketNumber, PacketSeq};
+use framegram_common::wire::native::{Envelope, SALT};
+
+use crate::keys::{
+    KEY_LIFETIME, KeyNumber, LAST_TURN, NUMBERS_OF_A_KEY, Origin, PacketKey, StartKeys, Suite,
+};
+
+/// Which keys of a start are in use.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    number: KeyNumber,
+    since: Option<Duration>,
+}
+
+impl Turn {
+    pub(crate) fn new(suite: Suite) -> Self {
+        Self {
+            number: KeyNumber { suite, turn: 0 },
+            since: None,
+        }
+    }
+
+    /// Goes on with other keys. After the last ones there are none.
+    pub(crate) fn advance(&mut self, now: Duration) -> bool {
+        if self.number.turn == LAST_TURN {
+            return false;
+        }
+        self.number.turn += 1;
+        self.since = Some(now);
+        true
+    }
+
+    /// The keys for a packet that leaves now.
+    fn at(&mut self, now: Duration) -> KeyNumber {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_sub(since) >= KEY_LIFETIME {
+            self.advance(now);
+        }
+        self.number
+    }
+}
+
+/// The packets of one origin with the keys of one start.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    origin: Origin,
+    channels: [Option<Channel>; 3],
+}
+
+#[derive(Debug)]
+struct Channel {
+    number: KeyNumber,
+    key: PacketKey,
+    /// The first and the last packet that the key has sealed.
+    first: u64,
+    last: u64,
+}
+
+impl Outgoing {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            channels: [const { None }; 3],
+        }
+    }
+
+    /// The number that follows the last one of a channel.
+    fn next(&self, channel: usize) -> u64 {
+        self.channels[channel].as_ref().map_or(0, |it| it.last + 1)
+    }
+
+    /// Appends a packet in the clear as a sealed one. Its number is that in its
+    /// envelope, extended. Returns false, and appends nothing, if that is not above
+    /// the last one: no key seals two packets of one number.
+    pub(crate) fn seal(
+        &mut self,
+        keys: &StartKeys,
+        turn: &mut Turn,
+        (envelope, packet): (&Envelope, &[u8]),
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let at = envelope.channel as usize;
+        let next = self.next(at);
+        let number = envelope.number.extend(PacketNumber(next)).0;
+        if number < next {
+            return false;
+        }
+        let Some(channel) = self.channel(keys, turn, envelope, number, now) else {
+            return false;
+        };
+        let sealed = Envelope {
+            number: PacketSeq(number as u32),
+            key: channel.number.to_wire(),
+            salt: envelope.salt.map(|_: [u8; SALT]| keys.salt()),
+            ..*envelope
+        };
+        channel.last = number;
+        let start = out.len();
+        sealed.write(packet, out);
+        let done = channel.key.seal(number as u32, sealed.clear(), start, out);
+        if !done {
+            out.truncate(start);
+        }
+        done
+    }
+
+    /// The channel with a key for this number: another one than the last, if that
+    /// has served long enough.
+    fn channel(
+        &mut self,
+        keys: &StartKeys,
+        turn: &mut Turn,
+        envelope: &Envelope,
+        number: u64,
+        now: Duration,
+    ) -> Option<&mut Channel> {
+        let place = &mut self.channels[envelope.channel as usize];
+        let mut in_use = turn.at(now);
+        if let Some(channel) = place
+            && channel.number == in_use
+            && number - channel.first >= NUMBERS_OF_A_KEY
+        {
+            if !turn.advance(now) {
+                return None;
+            }
+            in_use = turn.at(now);
+        }
+        if place
+            .as_ref()
+            .is_none_or(|channel| channel.number != in_use)
+        {
+            *place = Some(Channel {
+                number: in_use,
+                key: keys.derive(self.origin, envelope.channel, in_use)?,
+                first: number,
+                last: number,
+            });
+        }
+        place.as_mut()
+    }
+}

@@ -1,0 +1,117 @@
+//! What sender and viewer share: a key or a passphrase.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::key_text::{KEY, KeyTextError, read_key};
+
+/// The shortest passphrase in characters: anybody can try some hundred thousand
+/// of them a second on a recorded stream.
+pub const MIN_PASSPHRASE: usize = 12;
+
+/// Memory of Argon2id in KiB.
+const MEMORY: u32 = 64 << 10;
+
+/// Rounds of Argon2id.
+const ROUNDS: u32 = 3;
+
+/// The same for everybody, so that it need not be told: one dictionary serves
+/// against all who use passphrases.
+const APPLICATION: &[u8] = b"framegram passphrase, version 1";
+
+/// Bytes of what follows from a passphrase.
+const STRETCHED: usize = 32;
+
+/// What makes the secret of a key another one than that of any passphrase.
+const OF_KEY: u8 = 1;
+const OF_PASSPHRASE: u8 = 2;
+
+/// What sender and viewer share. It is erased from memory when it is dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// Why something is no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SecretError {
+    /// It is no key.
+    #[error(transparent)]
+    Key(#[from] KeyTextError),
+    /// The passphrase is short.
+    #[error("a passphrase has at least {MIN_PASSPHRASE} characters, and this has {0}")]
+    Short(usize),
+    /// The memory for it cannot be had.
+    #[error("the passphrase cannot be stretched: {0}")]
+    Stretch(argon2::Error),
+}
+
+impl Secret {
+    /// That of a key, as [`key_text`](crate::key_text) writes it.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn from_key(text: &str) -> Result<Self, SecretError> {
+        let key = read_key(text)?;
+        Ok(Self::of(OF_KEY, &key[..]))
+    }
+
+    /// That of a passphrase. It takes 64 MiB of memory and some tenths of a second,
+    /// so that whoever tries passphrases takes as long for each.
+    ///
+    /// # Errors
+    /// Where it is shorter than [`MIN_PASSPHRASE`].
+    pub fn from_passphrase(passphrase: &str) -> Result<Self, SecretError> {
+        let length = passphrase.chars().count();
+        if length < MIN_PASSPHRASE {
+            return Err(SecretError::Short(length));
+        }
+        let mut stretched = Zeroizing::new([0; STRETCHED]);
+        let params =
+            Params::new(MEMORY, ROUNDS, 1, Some(STRETCHED)).map_err(SecretError::Stretch)?;
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(passphrase.as_bytes(), APPLICATION, &mut stretched[..])
+            .map_err(SecretError::Stretch)?;
+        Ok(Self::of(OF_PASSPHRASE, &stretched[..]))
+    }
+
+    fn of(kind: u8, bytes: &[u8]) -> Self {
+        let mut secret = Zeroizing::new(Vec::with_capacity(1 + STRETCHED.max(KEY)));
+        secret.push(kind);
+        secret.extend_from_slice(bytes);
+        Self(secret)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What the keys of a start follow from
+    /// (<https://www.rfc-editor.org/rfc/rfc5869#section-2.2>).
+    pub(crate) fn extract(&self, salt: &[u8]) -> Prk {
+        Salt::new(HKDF_SHA256, salt).extract(&self.0)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_of_one_kind_and_not_shown() {
+        let key = Secret::from_key("04HM-ASW9-NF6Y-ZZPW-QAC7-CN1J-20MB").unwrap();
+        assert_eq!(key.0[..3], [OF_KEY, 0x01, 0x23]);
+        assert_eq!(format!("{key:?}"), "Secret(..)");
+        let short = Secret::from_passphrase("elevensigns").unwrap_err();
+        assert_eq!(short, SecretError::Short(11));
+        let phrase = Secret::from_passphrase("correct horse battery staple").unwrap();
+        assert_eq!((phrase.0[0], phrase.0.len()), (OF_PASSPHRASE, 33));
+    }
+}

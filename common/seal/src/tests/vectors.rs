@@ -1,0 +1,105 @@
+//! The vectors for other implementations, in `common/vectors/sealed-v1.txt`.
+
+use std::fmt::Write;
+
+use super::*;
+use crate::keys::{KeyNumber, Origin, StartKeys};
+
+const VECTORS: &str = "../vectors/sealed-v1.txt";
+
+const HEAD: &str = "\
+# Test vectors of sealed packets (docs/wire.md): a key, the salts of a sender and
+# a viewer, for each cipher the keys and masks of some channels, and a sealed
+# datagram of every kind. They are the datagrams of native-v1.txt, numbered from 0
+# in each channel, with the keys of turn 0. The last line is a passphrase and its
+# secret.
+";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The vectors, as this implementation makes them.
+fn made() -> String {
+    let mut text = HEAD.to_owned();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name} {value}");
+    };
+    let (salt, viewers_salt) = ([7; SALT], [8; SALT]);
+    line("key", KEY);
+    line("secret", &hex(secret().bytes()));
+    line("sender-salt", &hex(&salt));
+    line("viewer-salt", &hex(&viewers_salt));
+    let keys = StartKeys::new(&secret(), salt);
+    let own = StartKeys::new(&secret(), viewers_salt);
+    for suite in Suite::ALL {
+        line("cipher", suite.name());
+        let number = KeyNumber { suite, turn: 0 };
+        let sender = Origin::Sender { destination: 2 };
+        let (viewer, connecting) = (
+            Origin::Viewer { viewer: VIEWER },
+            Origin::Connecting { viewer: VIEWER },
+        );
+        for (name, keys, origin, channel) in [
+            ("sender-media", &keys, sender, Channel::Media),
+            ("sender-control", &keys, sender, Channel::Control),
+            ("viewer-control", &keys, viewer, Channel::Control),
+            ("connect-control", &own, connecting, Channel::Control),
+        ] {
+            let bytes = keys.expand(origin, channel, number).unwrap();
+            line(&format!("{name}-key-and-mask"), &hex(&bytes));
+        }
+        let mut sender = sender_seal(suite);
+        let mut viewer = ViewerSeal::new(secret(), VIEWER, viewers_salt, suite);
+        let report = sealed(&mut sender, &numbered(Channel::Control, 0), SECOND);
+        opened(&mut viewer, &report, SECOND).unwrap();
+        line("first-report", &hex(&report));
+        let mut numbers = [0, 0, 1];
+        let names = include_str!("../../../vectors/native-v1.txt").lines();
+        let names = names.filter(|line| !line.starts_with('#'));
+        for (clear, name) in vectors().iter().zip(names) {
+            let (header, packet) = Packet::decode(clear).unwrap();
+            let name = name.split_once(' ').unwrap().0;
+            let number = &mut numbers[header.channel as usize];
+            let header = Header {
+                stream: STREAM,
+                destination: 2,
+                channel: header.channel,
+                number: PacketNumber(*number),
+                sent: 0x1_0016_e4f0,
+            };
+            let (mut clear, mut out) = (Vec::new(), Vec::new());
+            packet.encode(&header, &mut clear);
+            if packet.viewer().is_none() {
+                *number += 1;
+                out = sealed(&mut sender, &clear, SECOND);
+            } else {
+                assert!(viewer.seal(&clear, SECOND, &mut out));
+            }
+            line(name, &hex(&out));
+        }
+    }
+    let passphrase = "correct horse battery staple";
+    line("passphrase", passphrase);
+    let stretched = Secret::from_passphrase(passphrase).unwrap();
+    line("passphrase-secret", &hex(stretched.bytes()));
+    text
+}
+
+fn sender_seal(suite: Suite) -> SenderSeal {
+    super::sender(suite)
+}
+
+#[test]
+fn the_vectors_hold() {
+    let made = made();
+    if std::env::var_os("RENEW_SNAPSHOTS").is_some() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(VECTORS);
+        std::fs::write(path, &made).unwrap();
+        return;
+    }
+    assert_eq!(made, include_str!("../../../vectors/sealed-v1.txt"));
+}

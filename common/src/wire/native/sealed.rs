@@ -1,0 +1,218 @@
+//! Sealed packets: what of them can be read without the key, and the way from a
+//! packet in the clear to one that is to be encrypted, and back. The ciphers are
+//! not here.
+//!
+//! ```text
+//! +------------+------------+----------+--------------------+-----------+
+//! | header: 20 | viewer: 8  | salt: 16 | encrypted body ... |  tag: 16  |
+//! +------------+------------+----------+--------------------+-----------+
+//! ```
+//!
+//! The viewer is there if a viewer sends the packet, and is the front of its
+//! body. The salt is there in the kinds by which somebody gets to know it: sender
+//! report, sender bye, challenge and reject have that of the sender's start,
+//! connect has that of the viewer's. Both are in the clear and authenticated, as
+//! the header is.
+
+use super::{
+    CRC, Channel, ENCRYPTED, HEADER, KIND, KIND_BITS, MAGIC, NUMBER, TAG, VERSION, VERSION_SHIFT,
+    WireHeader, checksum,
+};
+use crate::seq::PacketSeq;
+
+/// Bytes of a salt.
+pub const SALT: usize = 16;
+
+/// Bytes of a viewer's number.
+const VIEWER: usize = 8;
+
+/// The most bytes of a sealed packet that are in the clear.
+pub const MAX_CLEAR: usize = HEADER + VIEWER + SALT;
+
+/// What of a sealed packet can be read without the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The sender's stream number.
+    pub stream: u32,
+    /// Which of the sender's destinations.
+    pub destination: u16,
+    /// The numbering.
+    pub channel: Channel,
+    /// The packet's number in its channel.
+    pub number: PacketSeq,
+    /// The viewer that sent it, or `None` for what a sender sends.
+    pub viewer: Option<u64>,
+    /// Whether a viewer asks by it for a stream, of which it knows nothing yet.
+    pub connects: bool,
+    /// The number of the key; 0 of a packet in the clear.
+    pub key: u32,
+    /// The salt, if the kind carries one; zeros of a packet in the clear.
+    pub salt: Option<[u8; SALT]>,
+}
+
+impl Envelope {
+    /// That of a packet in the clear, as [`Packet::encode`](super::Packet::encode)
+    /// makes it, which is to be sealed.
+    #[must_use]
+    pub fn of_clear(datagram: &[u8]) -> Option<Self> {
+        let envelope = Self::of(datagram, 0)?;
+        Some(Self {
+            key: 0,
+            salt: envelope.carries_salt(datagram[KIND]).then_some([0; SALT]),
+            ..envelope
+        })
+    }
+
+    /// That of a sealed packet; `None` if it is none of version 1.
+    #[must_use]
+    pub fn of_sealed(datagram: &[u8]) -> Option<Self> {
+        let envelope = Self::of(datagram, ENCRYPTED)?;
+        let start = envelope.front();
+        let salt = if envelope.carries_salt(datagram[KIND]) {
+            let salt = datagram.get(start..start + SALT)?;
+            Some(<[u8; SALT]>::try_from(salt).ok()?)
+        } else {
+            None
+        };
+        let envelope = Self { salt, ..envelope };
+        (datagram.len() >= envelope.clear() + TAG).then_some(envelope)
+    }
+
+    fn of(datagram: &[u8], encrypted: u8) -> Option<Self> {
+        let head = datagram.get(..HEADER)?;
+        let expected = VERSION << VERSION_SHIFT | encrypted;
+        if head[0] != MAGIC || head[KIND] & !KIND_BITS != expected {
+            return None;
+        }
+        let kind = head[KIND] & KIND_BITS;
+        let (header, key) = WireHeader::decode(kind, head).ok()?;
+        let header = header?;
+        let viewer = if VIEWERS_KINDS.contains(&kind) {
+            let viewer = datagram.get(HEADER..HEADER + VIEWER)?;
+            Some(u64::from_be_bytes(viewer.try_into().ok()?))
+        } else {
+            None
+        };
+        Some(Self {
+            stream: header.stream,
+            destination: header.destination,
+            channel: header.channel,
+            number: header.number,
+            viewer,
+            connects: kind == CONNECT,
+            key,
+            salt: None,
+        })
+    }
+
+    fn carries_salt(&self, kind: u8) -> bool {
+        SALTED_KINDS.contains(&(kind & KIND_BITS))
+    }
+
+    /// Bytes that are in the clear in the packet without a salt too.
+    fn front(&self) -> usize {
+        HEADER + self.viewer.map_or(0, |_| VIEWER)
+    }
+
+    /// Bytes of the sealed packet that are in the clear: its associated data.
+    #[must_use]
+    pub fn clear(&self) -> usize {
+        self.front() + self.salt.map_or(0, |_| SALT)
+    }
+
+    /// Where the body begins that is encrypted, in the packet in the clear.
+    #[must_use]
+    pub fn body(&self) -> usize {
+        self.front()
+    }
+
+    /// Appends a packet in the clear, whose envelope this was, as the sealed one
+    /// before its body is encrypted: with this number, key and salt.
+    pub fn write(&self, datagram: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        let front = self.front().min(datagram.len());
+        out.extend_from_slice(&datagram[..front]);
+        let head = &mut out[start..];
+        head[KIND] |= ENCRYPTED;
+        head[NUMBER].copy_from_slice(&self.number.0.to_be_bytes());
+        head[CRC].copy_from_slice(&self.key.to_be_bytes());
+        if let Some(salt) = &self.salt {
+            out.extend_from_slice(salt);
+        }
+        out.extend_from_slice(&datagram[front..]);
+    }
+}
+
+/// Whether a datagram says of itself that it is a sealed packet.
+#[must_use]
+pub fn is_sealed(datagram: &[u8]) -> bool {
+    Envelope::of_sealed(datagram).is_some()
+}
+
+/// Turns a packet whose body is decrypted, without its salt, into one in the
+/// clear.
+pub fn restore(datagram: &mut [u8]) {
+    if datagram.len() >= HEADER {
+        datagram[KIND] &= !ENCRYPTED;
+        let crc = checksum(datagram, datagram[KIND]);
+        datagram[CRC].copy_from_slice(&crc.to_be_bytes());
+    }
+}
+
+/// The kinds that a viewer sends. Each body begins with the viewer's number.
+const VIEWERS_KINDS: [u8; 6] = [8, 9, CONNECT, 13, 14, 16];
+
+/// The kinds that carry a salt.
+const SALTED_KINDS: [u8; 5] = [5, 6, CONNECT, 11, 12];
+
+const CONNECT: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::native::Packet;
+
+    /// A packet of every kind, in the clear.
+    fn vectors() -> impl Iterator<Item = Vec<u8>> {
+        let lines = include_str!("../../../vectors/native-v1.txt").lines();
+        let lines = lines.filter(|line| !line.starts_with('#'));
+        lines.map(|line| {
+            let hex = line.split_once(' ').unwrap().1;
+            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            (0..hex.len()).step_by(2).map(byte).collect()
+        })
+    }
+
+    #[test]
+    fn every_kind_finds_its_way_into_an_envelope_and_back() {
+        let mut kinds = 0;
+        for clear in vectors() {
+            let (_, packet) = Packet::decode(&clear).unwrap();
+            assert_eq!(Envelope::of_sealed(&clear), None);
+            let envelope = Envelope::of_clear(&clear).unwrap();
+            assert_eq!(envelope.viewer, packet.viewer(), "{packet:?}");
+            assert_eq!(envelope.channel, packet.channel());
+            let envelope = Envelope {
+                key: 9,
+                number: PacketSeq(7),
+                salt: envelope.salt.map(|_| [3; SALT]),
+                ..envelope
+            };
+            let mut sealed = Vec::new();
+            envelope.write(&clear, &mut sealed);
+            sealed.extend_from_slice(&[0; TAG]);
+            assert_eq!(Envelope::of_sealed(&sealed), Some(envelope));
+            assert_eq!(Envelope::of_clear(&sealed), None);
+            assert!(envelope.clear() <= MAX_CLEAR);
+            let short = envelope.clear() + TAG - 1;
+            assert!(is_sealed(&sealed) && !is_sealed(&sealed[..short]));
+            sealed.truncate(sealed.len() - TAG);
+            sealed.drain(envelope.body()..envelope.clear());
+            restore(&mut sealed);
+            let (header, opened) = Packet::decode(&sealed).unwrap();
+            assert_eq!((header.number, opened), (PacketSeq(7), packet));
+            kinds |= 1_u32 << (clear[KIND] & KIND_BITS);
+        }
+        assert_eq!(kinds, (1 << 17) - 2, "each of the 16 kinds has a vector");
+    }
+}

@@ -1,0 +1,277 @@
+//! Streams with a key, and what becomes of everything else.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use std::{fs, io};
+
+use framegram_common::wire::native::is_sealed;
+use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER, address, media};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+/// Frames that never end, small and quick.
+const ENDLESS: &str = "pattern:320x180@60";
+
+/// A folder with the key files `one` and `other`, as the sender makes them.
+fn keys() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["one", "other"] {
+        let path = folder.path().join(name);
+        let made = Start::new(SENDER, "keygen").with([&path]).run_plain().end();
+        assert!(made.well().said.contains("give both programs --key-file"));
+    }
+    folder
+}
+
+fn key_file(folder: &TempDir, name: &str) -> String {
+    format!("--key-file {}", folder.path().join(name).display())
+}
+
+fn viewer(arguments: &str) -> Program {
+    let mut viewer = Start::new(VIEWER, &format!("--headless {PATIENT} {arguments}")).run();
+    viewer.wait_for("Waiting for a stream");
+    viewer
+}
+
+fn assert_whole(sender: &Ended, viewer: &Ended) {
+    let sent = sender.count("frames.sent");
+    assert!(sent > 0);
+    assert_eq!(viewer.count("frames.intact"), sent, "{:#}", viewer.report);
+    for name in ["lost", "corrupt", "malformed", "unauthentic", "replayed"] {
+        let name = format!("packets.{name}");
+        assert_eq!(viewer.count(&name), 0, "{name}: {:#}", viewer.report);
+    }
+    for name in ["packets.sent", "bytes.sent"] {
+        assert_eq!(sender.value(name), viewer.value(name), "{name}");
+    }
+    assert_eq!(sender.count("packets.unauthentic"), 0);
+    assert!(sender.count("viewers.0.frames.shown") > 0, "it is answered");
+}
+
+#[test]
+fn a_stream_with_a_key_arrives_whole_over_udp_and_tcp() {
+    let keys = keys();
+    let key = key_file(&keys, "one");
+    for transport in ["udp", "tcp"] {
+        let to = address();
+        let viewer = viewer(&format!("{to} --once {key}"));
+        assert!(
+            viewer
+                .said()
+                .contains("framegram-send --key-file FILE camera")
+        );
+        let arguments = format!("{key} --transport {transport}");
+        let sender = Start::new(SENDER, &arguments);
+        let sender = sender.with([media("clip.mp4"), to.to_string()]);
+        let sender = sender.run().end().well();
+        assert_whole(&sender, &viewer.end().well());
+    }
+}
+
+#[test]
+fn a_viewer_that_connects_needs_the_key() {
+    let keys = keys();
+    let to = address();
+    let key = key_file(&keys, "one");
+    let arguments = format!("{ENDLESS} --listen {to} {key}");
+    let mut sender = Start::new(SENDER, &arguments).run();
+    sender.wait_for("framegram-view --key-file FILE --connect");
+    let connecting = |key: &str, wait: &str| {
+        let arguments = format!("--headless {PATIENT} --connect {to} {wait} -n 20 {key}");
+        Start::new(VIEWER, &arguments).run()
+    };
+    let other = connecting(&key_file(&keys, "other"), "--wait 2s");
+    sender.wait_for("but not with this key");
+    assert_eq!(other.end().code, Some(1));
+    assert_eq!(connecting("", "--wait 1s").end().code, Some(1));
+    let viewer = connecting(&key, "--wait 20s").end().well();
+    assert_eq!(viewer.count("frames.intact"), 20);
+    assert_eq!(viewer.count("packets.unauthentic"), 0);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    assert_eq!(sender.count("admission.admitted"), 1);
+    assert!(sender.count("packets.unauthentic") > 0);
+}
+
+#[test]
+fn a_passphrase_serves_as_well_and_a_short_one_is_refused() {
+    let to = address();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("phrase");
+    fs::write(&path, "correct horse battery staple\n").expect("written");
+    let viewer = viewer(&format!("{to} --once --passphrase-file {}", path.display()));
+    assert!(viewer.said().contains("type chmod 600"));
+    let sender = Start::new(SENDER, &format!("{ENDLESS} {to} -n 30"))
+        .environment("FRAMEGRAM_PASSPHRASE", "correct horse battery staple");
+    let sender = sender.run().end().well();
+    assert_whole(&sender, &viewer.end().well());
+    let short = Start::new(SENDER, &format!("{ENDLESS} {to} -n 30"));
+    let short = short
+        .environment("FRAMEGRAM_PASSPHRASE", "short")
+        .run()
+        .end();
+    assert_eq!(short.code, Some(1));
+    assert!(
+        short.said.contains("at least 12 characters"),
+        "{}",
+        short.said
+    );
+}
+
+/// What a viewer says of a sender, each with a key or without.
+#[test]
+fn another_key_on_one_side_shows_nothing_and_says_what_to_do() {
+    let keys = keys();
+    let (one, other) = (key_file(&keys, "one"), key_file(&keys, "other"));
+    for (sends, views, line) in [
+        (&*one, &*other, "but not with this key"),
+        (
+            &one,
+            "",
+            "is encrypted: give this viewer the sender's --key-file",
+        ),
+        ("", &one, "has no key, and is not shown"),
+    ] {
+        let to = address();
+        let mut viewer = viewer(&format!("{to} --wait 4s {views}"));
+        let mut sender = Start::new(SENDER, &format!("{ENDLESS} {to} {sends}")).run();
+        viewer.wait_for(line);
+        if !sends.is_empty() {
+            sender.wait_for("No viewer has answered with this key");
+        }
+        let viewer = viewer.end();
+        assert_eq!(viewer.code, Some(1), "{}", viewer.said);
+        let advice = viewer.said.lines().last().unwrap_or_default();
+        assert!(advice.contains("--key-file"), "{advice}");
+        assert!(viewer.value("frames.shown").is_null());
+        sender.signal(Signal::SIGINT);
+        assert_eq!(
+            sender.end().well().value("viewers.0"),
+            &serde_json::Value::Null
+        );
+    }
+}
+
+#[test]
+fn formats_of_others_take_no_key() {
+    let keys = keys();
+    let key = key_file(&keys, "one");
+    for wire in ["rtp", "raw"] {
+        for (program, rest) in [(SENDER, "pattern 127.0.0.1:5005"), (VIEWER, "--headless")] {
+            let ended = Start::new(program, &format!("--wire {wire} {key} {rest}"));
+            let ended = ended.run_plain().end();
+            assert_eq!(ended.code, Some(2), "{}", ended.said);
+            assert!(ended.said.contains("cannot be encrypted"), "{}", ended.said);
+        }
+    }
+    let again = Start::new(SENDER, "keygen").with([keys.path().join("one")]);
+    let again = again.run_plain().end();
+    assert_eq!(again.code, Some(1));
+    assert!(again.said.contains("is there already"), "{}", again.said);
+    let shown = Start::new(SENDER, "keygen").run_plain().end().well();
+    assert_eq!(shown.output.len(), 35, "a line of 28 digits in groups");
+}
+
+/// Somebody on the path, who sees and keeps everything, passes it on one way, and
+/// changes a bit of some.
+struct Tap {
+    socket: UdpSocket,
+    viewer: SocketAddr,
+    recorded: Vec<Vec<u8>>,
+}
+
+impl Tap {
+    fn new(viewer: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address()).expect("a free port");
+        let patience = Some(Duration::from_millis(1_500));
+        socket.set_read_timeout(patience).expect("a timeout");
+        Self {
+            socket,
+            viewer,
+            recorded: Vec::new(),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("an address")
+    }
+
+    /// Until nothing more comes. Returns how many it has changed.
+    fn pass(&mut self) -> u64 {
+        let mut buffer = vec![0; 65_536];
+        let mut changed = 0;
+        loop {
+            match self.socket.recv(&mut buffer) {
+                Ok(length) => {
+                    let datagram = &mut buffer[..length];
+                    self.recorded.push(datagram.to_vec());
+                    if self.recorded.len() % 20 == 0 {
+                        let bit = self.recorded.len() * 7 % ((length - 24) * 8);
+                        datagram[24 + bit / 8] ^= 1 << (bit % 8);
+                        changed += 1;
+                    }
+                    self.socket.send_to(datagram, self.viewer).expect("sent");
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return changed,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_is_on_the_path_sees_lengths_and_can_neither_change_nor_repeat_a_packet() {
+    let keys = keys();
+    let key = key_file(&keys, "one");
+    let listens = address();
+    let mut viewer = viewer(&format!("{listens} {key}"));
+    let mut tap = Tap::new(listens);
+    let sender = Start::new(SENDER, &format!("{key} --fec 40"));
+    let sender = sender.with([media("clip.mp4"), tap.address().to_string()]);
+    let sender = sender.run();
+    let changed = tap.pass();
+    let sender = sender.end().well();
+    viewer.wait_for("The sender ended the stream");
+    assert!(changed > 10, "{changed}");
+    assert!(tap.recorded.iter().all(|it| is_sealed(it)));
+    // Marks of JPEG's tables, which each frame and its header would have.
+    for marks in [&[0xff_u8, 0xd8, 0xff][..], &[0xff, 0xc4, 0x00], b"JFIF"] {
+        let seen = |it: &Vec<u8>| it.windows(marks.len()).any(|part| part == marks);
+        let seen = tap.recorded.iter().filter(|it| seen(it)).count();
+        // Chance shows three bytes in one datagram of ten thousand.
+        assert!(
+            seen <= 2,
+            "{marks:02x?} in {seen} of {}",
+            tap.recorded.len()
+        );
+    }
+    for datagram in &tap.recorded {
+        tap.socket.send_to(datagram, listens).expect("sent");
+    }
+    // What comes behind them is taken behind them.
+    let next = Start::new(SENDER, &format!("{ENDLESS} {listens} -n 60 {key}"));
+    let next = next.run().end().well();
+    viewer.wait_for("Following another stream");
+    viewer.signal(Signal::SIGINT);
+    let viewer = viewer.end().well();
+    let recorded = tap.recorded.len() as u64;
+    assert_eq!(viewer.count("packets.unauthentic"), changed);
+    assert_eq!(viewer.count("stream.followed"), 2);
+    let sent = sender.count("frames.sent") + next.count("frames.sent");
+    assert!(viewer.count("frames.shown") <= sent);
+    let replayed = viewer.count("packets.replayed");
+    let dropped = viewer.count("packets.socket_dropped");
+    assert!(
+        replayed + dropped + changed >= recorded,
+        "{replayed} of {recorded}"
+    );
+    assert!(viewer.count("frames.intact") > 0);
+}
+
+#[test]
+fn a_key_file_is_for_its_owner_only() {
+    let keys = keys();
+    let metadata = fs::metadata(keys.path().join("one")).expect("it is there");
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+}
