@@ -21,7 +21,7 @@ fn lie(parity: &mut Parity<'_>, shard: &mut Vec<u8>, rng: &mut Rng) {
                     .bits()
                     .wrapping_add(rng.u32(..4))
                     .wrapping_sub(2),
-            )
+            );
         }
         3 => parity.shards = rng.u16(parity.index + 1..MAX_CHUNKS as u16),
         4 => parity.index = rng.u16(..parity.shards),
