@@ -63,6 +63,7 @@ lint:
 bench:
 	@scripts/install build bench
 	cargo bench -p framegram-tests --bench '*'
+	cargo bench -p framegram-seal
 
 bench-peers:
 	@scripts/install build bench
