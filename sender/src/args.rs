@@ -253,6 +253,13 @@ pub struct Options {
     #[arg(long, value_name = "FILE", requires = "impair", help_heading = OUTPUT)]
     pub impair_log: Option<PathBuf>,
 
+    /// Do not run in a sandbox
+    ///
+    /// In the sandbox, the sender can only open the files named here and those of
+    /// the system, and run no other programs.
+    #[arg(long)]
+    pub no_sandbox: bool,
+
     /// Print errors only
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,

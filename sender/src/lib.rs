@@ -34,6 +34,7 @@ mod progress;
 pub mod queue;
 mod report;
 pub mod restart;
+mod sandbox;
 mod sdp_file;
 mod seal;
 pub mod source;
@@ -75,6 +76,7 @@ pub fn run(options: &Options, threads: &Threads, open: Open) -> Result<Statistic
     let console = Arc::new(Console::new(options.quiet));
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     logging::start(name, version, options.verbose, &console);
+    info!("sandbox: {}", threads.sandbox());
     let ended = stream(options, threads, open, &console);
     // A source that is left behind keeps the console.
     console.flush();

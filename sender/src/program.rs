@@ -11,6 +11,7 @@ use framegram_cli::{exit, signals};
 
 use crate::args::{Options, Task};
 use crate::keygen;
+use crate::sandbox;
 use crate::source::{self, Open, cameras};
 
 /// `framegram-send`, which has no OpenCV.
@@ -41,8 +42,10 @@ fn main(run: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
 fn stream(options: &Options, open: Open) -> Result<()> {
     let mut options = options.clone();
     options.key.ask()?;
+    // Before any thread is started: running threads are not restricted.
+    let sandbox = sandbox::enter(&options);
     let stop = Stop::new();
-    let threads = Threads::new(&stop);
+    let threads = Threads::within(sandbox, &stop);
     let _signals = signals::listen(&stop, &threads)?;
     let ended = threads.guard(|| crate::run(&options, &threads, open));
     threads.outcome()?;

@@ -191,6 +191,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "impair", help_heading = MEASURING)]
     pub impair_log: Option<PathBuf>,
 
+    /// Do not run in a sandbox
+    ///
+    /// In the sandbox, the viewer can only open the files named here and those of
+    /// the system, and run no other programs.
+    #[arg(long)]
+    pub no_sandbox: bool,
+
     /// Print errors only
     #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub quiet: bool,

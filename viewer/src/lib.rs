@@ -26,6 +26,7 @@ mod no_stream;
 mod outputs;
 pub mod presenter;
 pub mod report;
+mod sandbox;
 pub mod seal;
 pub mod shared;
 pub mod sink;
@@ -41,6 +42,7 @@ use anyhow::Context;
 use framegram_cli::console::Console;
 use framegram_cli::input::read_text;
 use framegram_cli::numbers::or_none;
+use framegram_cli::sandbox::Work;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_cli::{errors, logging, numbers, signals};
@@ -79,12 +81,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut args = args.clone();
     args.key.ask()?;
     let args = &args;
+    // Before any thread is started: running threads are not restricted.
+    let sandbox = sandbox::enter(args);
     let told = Stop::new();
-    let threads = Threads::new(&told);
+    let threads = Threads::within(sandbox, &told);
     let _signals = signals::listen(&told, &threads)?;
     let console = Arc::new(Console::new(args.quiet));
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     logging::start(name, version, args.verbose, &console);
+    info!("sandbox: {}", threads.sandbox());
     let ended = threads.guard(|| receive(args, &threads, &console));
     // A thread that is left behind keeps the console.
     console.flush();
@@ -125,6 +130,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let outputs = Outputs::claim(args, &config, &console, threads)?;
     let secret = args.key.secret(|line| console.say(line))?;
     let is_sealed = secret.is_some();
+    clock::prepare_clock_id();
     let viewer = net::random_u64();
     let seal = secret.map(|secret| Seal::new(secret, viewer));
     let secret = (net::random_u64(), net::random_u64());
@@ -200,7 +206,12 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     .with_tracer(outputs.tracer)
     .with_impairment(outputs.impaired);
     let guard = threads.clone();
-    let network = threads.spawn("network", move || network.run(&guard))?;
+    let receive = move || network.run(&guard);
+    let network = match args.impair_log {
+        // The thread opens the log with its first line.
+        Some(_) => threads.spawn("network", receive),
+        None => threads.spawn_confined(Work::Receiving, "network", receive),
+    }?;
     // From here on nothing fails before the bye is sent and the report is
     // written.
     let mut presenter = Presenter::new(

@@ -1,5 +1,5 @@
 //! Code that framegram's programs share: signals, threads and their panics,
-//! console, log, output files, exit status.
+//! console, log, output files, sandbox, exit status.
 //!
 //! Knows nothing about frames or datagrams.
 
@@ -14,6 +14,7 @@ pub mod numbers;
 pub mod output;
 pub mod pipe;
 pub mod quantities;
+pub mod sandbox;
 pub mod signals;
 pub mod stop;
 pub mod threads;

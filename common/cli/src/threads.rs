@@ -12,12 +12,14 @@ use anyhow::{Context, Result};
 use log::debug;
 use thiserror::Error;
 
+use crate::sandbox::{Sandbox, Work};
 use crate::stop::Stop;
 
 /// The threads of one run. Clones belong to the same run.
 #[derive(Clone)]
 pub struct Threads {
     stop: Stop,
+    sandbox: Sandbox,
     panicked: Arc<Mutex<Vec<Panicked>>>,
 }
 
@@ -40,10 +42,23 @@ impl Threads {
     /// A run whose panics trigger `stop`.
     #[must_use]
     pub fn new(stop: &Stop) -> Self {
+        Self::within(Sandbox::off(), stop)
+    }
+
+    /// A run in a sandbox whose panics trigger `stop`.
+    #[must_use]
+    pub fn within(sandbox: Sandbox, stop: &Stop) -> Self {
         Self {
             stop: stop.clone(),
+            sandbox,
             panicked: Arc::default(),
         }
+    }
+
+    /// The sandbox that the run is in.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// The request to stop, which a panic triggers.
@@ -74,6 +89,24 @@ impl Threads {
             })
             .context("cannot start a thread")?;
         Ok(Thread { result, handle })
+    }
+
+    /// Starts a thread that keeps only the system calls of `work`, if the run is
+    /// in a sandbox.
+    ///
+    /// # Errors
+    /// If the system cannot start another thread.
+    pub fn spawn_confined<T: Send + 'static>(
+        &self,
+        work: Work,
+        name: &str,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Thread<T>> {
+        let sandbox = self.sandbox.clone();
+        self.spawn(name, move || {
+            sandbox.confine(work);
+            run()
+        })
     }
 
     /// Runs code in the current thread; `None` if it panicked.

@@ -1,7 +1,11 @@
 //! The clocks of this machine, and an identifier of the monotonic clock.
 
+use std::ffi::OsString;
+use std::fs;
 use std::hash::Hasher;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -30,17 +34,38 @@ pub(crate) fn wall() -> Duration {
 /// does not tell.
 #[must_use]
 pub fn clock_id(stream: u64) -> Option<u64> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let key = u128::from_str_radix(&boot.trim().replace('-', ""), 16).ok()?;
-    let mut hasher = SipHasher24::new_with_key(&key.to_be_bytes());
+    let clock = CLOCK.as_ref()?;
+    let mut hasher = SipHasher24::new_with_key(&clock.boot.to_be_bytes());
     hasher.write_u64(stream);
-    match std::fs::read_link("/proc/self/ns/time") {
-        Ok(namespace) => hasher.write(namespace.as_os_str().as_bytes()),
-        // The kernel has no time namespaces.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(_) => return None,
-    }
+    hasher.write(clock.namespace.as_bytes());
     Some(hasher.finish())
+}
+
+/// Reads the files that [`clock_id`] depends on, so that it opens none itself.
+pub fn prepare_clock_id() {
+    LazyLock::force(&CLOCK);
+}
+
+static CLOCK: LazyLock<Option<Clock>> = LazyLock::new(Clock::read);
+
+/// The monotonic clock that this program uses.
+struct Clock {
+    boot: u128,
+    /// Empty if the kernel has no time namespaces.
+    namespace: OsString,
+}
+
+impl Clock {
+    fn read() -> Option<Self> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let boot = u128::from_str_radix(&boot.trim().replace('-', ""), 16).ok()?;
+        let namespace = match fs::read_link("/proc/self/ns/time") {
+            Ok(namespace) => namespace.into_os_string(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => OsString::new(),
+            Err(_) => return None,
+        };
+        Some(Self { boot, namespace })
+    }
 }
 
 #[cfg(test)]

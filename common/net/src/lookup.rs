@@ -3,8 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -15,20 +14,31 @@ use crate::address::{resolve, split};
 const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
 
 /// Repeats the lookup of a name in a thread of its own, because a resolver may
-/// take half a minute. At most one thread runs at a time.
+/// take half a minute. The thread runs from the start, so that the thread that
+/// polls need not be allowed to open files.
 pub struct Lookup {
-    find: Arc<dyn Fn() -> io::Result<SocketAddr> + Send + Sync>,
-    running: Option<Receiver<io::Result<SocketAddr>>>,
+    /// `None` if no thread could be started.
+    requests: Option<SyncSender<()>>,
+    results: Receiver<io::Result<SocketAddr>>,
+    is_running: bool,
     /// When the last lookup began.
     begun: Option<Duration>,
 }
 
 impl Lookup {
     /// A lookup by `find`.
-    pub fn new(find: impl Fn() -> io::Result<SocketAddr> + Send + Sync + 'static) -> Self {
+    pub fn new(find: impl Fn() -> io::Result<SocketAddr> + Send + 'static) -> Self {
+        let (requests, requested) = sync_channel(1);
+        let (found, results) = sync_channel(1);
+        let thread = thread::Builder::new().name("looking up".into());
+        // The thread is not joined, because it may run for longer than the
+        // program waits.
+        let started =
+            thread.spawn(move || while requested.recv().is_ok() && found.send(find()).is_ok() {});
         Self {
-            find: Arc::new(find),
-            running: None,
+            requests: started.is_ok().then_some(requests),
+            results,
+            is_running: false,
             begun: None,
         }
     }
@@ -46,34 +56,23 @@ impl Lookup {
     /// `heard`.
     pub fn poll(&mut self, heard: Duration, now: Duration) -> Option<SocketAddr> {
         let silent = now.saturating_sub(heard) >= LOOK_UP_EVERY;
-        if let Some(running) = &self.running {
-            let found = match running.try_recv() {
+        if self.is_running {
+            let found = match self.results.try_recv() {
                 Err(TryRecvError::Empty) => return None,
                 Err(TryRecvError::Disconnected) => None,
                 Ok(found) => found.ok(),
             };
-            self.running = None;
+            self.is_running = false;
             // If the peer is heard again, its address has not changed.
             return found.filter(|_| silent);
         }
         let is_due = |begun: Duration| now.saturating_sub(begun) >= LOOK_UP_EVERY;
         if silent && self.begun.is_none_or(is_due) {
             self.begun = Some(now);
-            self.begin();
+            let requests = self.requests.as_ref();
+            self.is_running = requests.is_some_and(|requests| requests.try_send(()).is_ok());
         }
         None
-    }
-
-    fn begin(&mut self) {
-        let (found, running) = sync_channel(1);
-        let find = Arc::clone(&self.find);
-        let thread = thread::Builder::new().name("looking up".into());
-        // If no thread can be started, the next attempt may succeed. The thread
-        // is not joined, because it may run for longer than the program waits.
-        let started = thread.spawn(move || {
-            let _ = found.send(find());
-        });
-        self.running = started.is_ok().then_some(running);
     }
 }
 
@@ -152,7 +151,7 @@ mod tests {
         assert_eq!(lookup.poll(Duration::ZERO, 2 * SECOND), None);
         questions.recv().unwrap();
         answer.send("192.0.2.7:5005".parse().unwrap()).unwrap();
-        while lookup.running.is_some() {
+        while lookup.is_running {
             assert_eq!(lookup.poll(3 * SECOND, 3 * SECOND), None);
         }
     }

@@ -209,6 +209,6 @@ pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network
         assert_eq!(viewer.count(name), count, "{name}: {:#}", viewer.report);
     }
     assert!(viewer.count("outcomes.not_sent") > 0, "{:#}", viewer.report);
-    let said = "refused by the sender's own system";
+    let said = "rejected by the sender's operating system";
     assert!(viewer.said.contains(said), "{}", viewer.said);
 }

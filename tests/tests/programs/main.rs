@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+mod bombs;
 mod clock;
 mod delay;
 mod grid;
@@ -12,6 +13,7 @@ mod loopback;
 mod measuring;
 mod over_a_relay;
 mod pull;
+mod sandbox;
 mod standing_still;
 mod tcp;
 mod wayland;

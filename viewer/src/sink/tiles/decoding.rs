@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytes::Bytes;
+use framegram_cli::sandbox::Work;
 use framegram_cli::threads::Threads;
 use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::receiver::{FrameId, ReceivedFrame};
@@ -89,7 +90,7 @@ impl Decoding {
         for decoder in 0..decoders {
             let (queue, finished, mut work) = (Arc::clone(&queue), finished.clone(), worker()?);
             let takes_slow = decoder > 0;
-            threads.spawn("decoder", move || {
+            threads.spawn_confined(Work::Decoding, "decoder", move || {
                 while let Some(job) = queue.take(takes_slow) {
                     // Whoever asked may be gone.
                     let _ = finished.send(work(job));

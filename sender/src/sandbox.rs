@@ -1,0 +1,37 @@
+//! The files that a stream needs.
+
+use std::path::Path;
+
+use framegram_cli::sandbox::{Files, Sandbox};
+
+use crate::args::Options;
+use crate::source::{self, Spec};
+
+/// Restricts the calling thread, and all threads that it starts, to what these
+/// options require.
+pub(crate) fn enter(options: &Options) -> Sandbox {
+    if options.no_sandbox {
+        return Sandbox::off();
+    }
+    let outputs = options.report.iter().chain(&options.sdp);
+    let outputs = outputs.chain(&options.impair_log);
+    let files = outputs.fold(Files::new(), |files, path| files.write(path));
+    let keys = options.key.key_file.iter();
+    let keys = keys.chain(&options.key.passphrase_file);
+    let files = keys.fold(files, |files, path| files.read_alone(path));
+    let files = match &options.source {
+        source if source::needs_opencv(source) => files.cameras(),
+        Spec::Path(path) => files.read(path),
+        // FFmpeg opens files by a URL too.
+        Spec::Url(url) => match url.strip_prefix("file://") {
+            Some(path) => files.read(Path::new(path)),
+            None => files,
+        },
+        Spec::Camera(_) | Spec::CameraNamed(_) | Spec::Pattern { .. } | Spec::Stdin => files,
+    };
+    Sandbox::enter(&if options.preview {
+        files.window()
+    } else {
+        files
+    })
+}
