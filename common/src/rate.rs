@@ -27,12 +27,16 @@ mod competition;
 mod cubic;
 mod delay;
 mod history;
+mod used;
+mod view;
 
 use std::time::Duration;
 
 use self::competition::Competition;
 use self::delay::BaseDelay;
-use self::history::{History, Sent, Train};
+use self::history::{History, Sent};
+use self::used::UsedRate;
+use self::view::View;
 use crate::wire::native::{Channel, micros};
 
 /// The longest queue that is near empty.
@@ -42,8 +46,12 @@ const NEAR_EMPTY: f64 = 0.04;
 const LEAST: f64 = 10_000.0;
 
 /// How much faster than the rate a train leaves: by as much a path can be seen
-/// to carry more.
+/// to carry more. After more trains in a row that found no queue than [`SURE`],
+/// each lets the next one leave faster, up to a most.
 const PACE: f64 = 1.25;
+const SURE: u32 = 4;
+const HASTE: f64 = 0.1;
+const MOST_PACE: f64 = 2.0;
 
 /// Bytes of 16 datagrams: what a wake-up is worth.
 const BURST: f64 = 16.0 * PACKET;
@@ -88,17 +96,13 @@ const OVERLOAD: f64 = 0.04;
 const EMPTY: f64 = 0.002;
 const STRETCHED: f64 = 1.1;
 const PROBE: f64 = 0.04;
-const MOST_PROBE: f64 = 0.25;
+const MOST_PROBE: f64 = 0.5;
 
-/// The gradient is taken over this, in microseconds.
-const GRADIENT_OVER: u64 = 100_000;
-
-/// Growth of the delay in microseconds from one train to the next that counts at
-/// once.
-const SUDDEN_DELAY: i64 = 10_000;
-
-/// Bytes in a row that show what a path carries.
-const ENOUGH: u64 = 3_000;
+/// For this long after a path was full, the share grows to no more than
+/// [`STEP_UP`] times what was sent of late: small frames pass any queue, and show
+/// nothing of larger ones.
+const LIMITED: Duration = Duration::from_secs(10);
+const STEP_UP: f64 = 4.0;
 
 /// Without any report for this long and four round trips the rate is halved, and
 /// again each time: the circuit breaker
@@ -138,28 +142,11 @@ pub struct RateController {
     newest: u64,
     empty: u32,
     competition: Competition,
-}
-
-/// What the newest trains show.
-#[derive(Clone, Copy, Debug)]
-struct View {
-    /// Share and rate when they were sent, in bytes a second.
-    share: f64,
-    rate: f64,
-    /// When the newest was sent, in microseconds.
-    sent: u64,
-    /// The queue that stands, in seconds.
-    queue: f64,
-    /// How much the delay differs from train to train, in seconds.
-    trembling: f64,
-    /// The part of the rate that leaves the queue.
-    passed: f64,
-    /// How much longer they took to arrive than to be sent.
-    stretch: f64,
-    /// Bytes a second in which they were sent, where that can be told.
-    paced: f64,
-    /// Bytes a second in which they arrived, where there are enough.
-    carried: Option<f64>,
+    /// When the path was full last, and what was sent of late.
+    limited: Option<Duration>,
+    used: UsedRate,
+    /// What the newest trains showed.
+    found: Option<View>,
 }
 
 impl RateController {
@@ -180,6 +167,9 @@ impl RateController {
             newest: 0,
             empty: 0,
             competition: Competition::new(now),
+            limited: None,
+            used: UsedRate::default(),
+            found: None,
         }
     }
 
@@ -199,7 +189,13 @@ impl RateController {
     /// anything is known.
     #[must_use]
     pub fn pace(&self, now: Duration) -> Option<f64> {
-        self.rate(now).map(|rate| rate * PACE)
+        self.rate(now).map(|rate| rate * self.haste())
+    }
+
+    /// How much faster than the rate a train leaves.
+    fn haste(&self) -> f64 {
+        let more = HASTE * f64::from(self.empty.saturating_sub(SURE));
+        (PACE + more).min(MOST_PACE)
     }
 
     /// Bytes that leave at once, so that nobody wakes up for each datagram: what
@@ -214,6 +210,20 @@ impl RateController {
     #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
         self.reported.map(|_| self.rtt)
+    }
+
+    /// Bytes a second in which the newest trains arrived: what the path carries,
+    /// as far as they show it.
+    #[must_use]
+    pub fn capacity(&self) -> Option<f64> {
+        self.found.and_then(|found| found.carried)
+    }
+
+    /// How long a packet waits in the queue of the path.
+    #[must_use]
+    pub fn queue(&self) -> Option<Duration> {
+        let found = self.found?;
+        Duration::try_from_secs_f64(found.queue).ok()
     }
 
     /// Whether another flow fills the queue until packets are lost.
@@ -234,12 +244,15 @@ impl RateController {
     ) {
         let sent = Sent {
             order: 0,
+            end: 0,
             at: micros(now),
             bytes: bytes as u64,
             train,
             rate: self.rate,
+            pace: self.rate * self.haste(),
             share: self.share,
         };
+        self.used.record(bytes, now);
         self.history.record_sent(channel, number, sent);
     }
 
@@ -273,6 +286,7 @@ impl RateController {
         let Some(view) = self.view() else {
             return;
         };
+        self.found = Some(view);
         self.competition
             .record(lost, view.queue, (self.share, self.rtt), now);
         match self.competition.rate(view.queue, self.rtt, now) {
@@ -280,14 +294,14 @@ impl RateController {
                 (self.share, self.rate) = (share, rate);
                 self.draining = None;
             }
-            None => self.follow(&view),
+            None => self.follow(&view, now),
         }
         self.share = self.share.clamp(LEAST, self.most);
         self.rate = self.rate.clamp(LEAST, self.most);
     }
 
     /// Moves share and rate by what the trains show.
-    fn follow(&mut self, view: &View) {
+    fn follow(&mut self, view: &View, now: Duration) {
         let View { share, queue, .. } = *view;
         let trembling = view.trembling.clamp(TREMBLING.0, TREMBLING.1);
         let target = (TARGET / share).max(TARGET_ROOT / share.sqrt());
@@ -305,6 +319,9 @@ impl RateController {
         } else if queue > OVERLOAD.max(4.0 * target) {
             self.draining = Some(self.share);
         }
+        if queue > target && view.passed < 1.0 {
+            self.limited = Some(now);
+        }
         let error = (target + slower - queue).clamp(-MOST_ABOVE, MOST_BELOW);
         if self.draining.is_some() {
             next = next.min(share);
@@ -317,8 +334,18 @@ impl RateController {
         }
         // Packets that left more slowly than the share show nothing beyond it.
         next = next.max((share * self.probe(view, target)).min(view.paced));
-        if let Some(carried) = view.carried.filter(|_| view.stretch > STRETCHED) {
+        let is_stretched = view.stretch > STRETCHED && (!view.is_noisy || queue > target);
+        if let Some(carried) = view.carried.filter(|_| is_stretched) {
             next = next.min(carried * 1.05);
+        }
+        // What a path that was full has not carried yet is tried in steps.
+        let most = self.used.most() * STEP_UP;
+        if self
+            .limited
+            .is_some_and(|at| now.saturating_sub(at) < LIMITED)
+            && next > most
+        {
+            next = next.min(most.max(share));
         }
         self.share = next;
         self.rate = next * (1.0 + PROPORTIONAL * error);
@@ -326,7 +353,8 @@ impl RateController {
 
     /// How much higher than before the share may be at least.
     fn probe(&mut self, view: &View, target: f64) -> f64 {
-        let is_empty = view.queue < EMPTY.max(target / 5.0).min(target) && view.stretch < STRETCHED;
+        let is_stretched = view.stretch > STRETCHED && !view.is_noisy;
+        let is_empty = view.queue < EMPTY.max(target / 5.0).min(target) && !is_stretched;
         if view.sent > self.newest {
             self.newest = view.sent;
             self.empty = if is_empty { self.empty + 1 } else { 0 };
@@ -335,71 +363,6 @@ impl RateController {
             return 0.0;
         }
         1.0 + (PROBE * f64::from(self.empty)).min(MOST_PROBE)
-    }
-
-    /// What the newest trains show; `None` before they show anything.
-    fn view(&mut self) -> Option<View> {
-        let trains = &self.history.trains;
-        let seconds = |micros: i64| micros as f64 / 1e6;
-        let last = trains.back()?;
-        let before = trains.iter().rev().nth(1).unwrap_or(last);
-        let newest = |train: &&Train| last.sent.saturating_sub(train.sent) <= GRADIENT_OVER;
-        let newest = || trains.iter().rev().take_while(newest);
-        let passed_since = |first: &Train| {
-            let sending = seconds((last.sent - first.sent) as i64);
-            let arriving = sending + seconds(last.delay.saturating_sub(first.delay));
-            if sending > 0.0 {
-                (sending / arriving.max(1e-4)).min(2.0)
-            } else {
-                1.0
-            }
-        };
-        let mut passed = newest().last().map_or(1.0, passed_since);
-        if last.delay.saturating_sub(before.delay) > SUDDEN_DELAY {
-            let sudden = passed_since(before);
-            passed = if sudden < SUDDEN {
-                passed.min(sudden)
-            } else {
-                passed
-            };
-        }
-        let sums = newest().map(|train| (train.pairs, train.sending(PACE)));
-        let (bytes, sending, arriving) = sums.fold((0, 0, 0), |sum, (pairs, sending)| {
-            (sum.0 + pairs.bytes, sum.1 + sending, sum.2 + pairs.arriving)
-        });
-        let carried = bytes as f64 * 1e6 / arriving.max(1) as f64;
-        if self.share.is_infinite() {
-            if bytes < ENOUGH {
-                return None;
-            }
-            self.share = carried.min(self.most);
-        }
-        let pairs = trains.iter().zip(trains.iter().skip(1));
-        let trembling: u64 = pairs.map(|(a, b)| b.delay.abs_diff(a.delay)).sum();
-        if last.rate.is_infinite() {
-            // What was sent before anything was known says nothing of a share.
-            passed = 1.0;
-        }
-        let known = |rate: f64| if rate.is_finite() { rate } else { self.share };
-        Some(View {
-            share: known(last.share),
-            rate: known(last.rate),
-            sent: last.sent,
-            queue: seconds((self.base.above(last.delay) + self.base.above(before.delay)) / 2),
-            trembling: trembling as f64 / 1e6 / trains.len() as f64,
-            passed,
-            stretch: if sending > 0 {
-                arriving as f64 / sending as f64
-            } else {
-                1.0
-            },
-            paced: if bytes > 0 && sending > 0 {
-                bytes as f64 * 1e6 / sending as f64
-            } else {
-                f64::INFINITY
-            },
-            carried: (bytes > 0).then_some(carried),
-        })
     }
 
     /// What is left of the rate while no report comes.

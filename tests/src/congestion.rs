@@ -174,7 +174,8 @@ impl Simulation {
                     let lost = self.rng.f64() < self.links[link].loss;
                     if let Some(packet) = packet.filter(|_| !lost) {
                         let delay = self.flows[packet.flow].delay;
-                        self.put(at + delay, Event::Arrives(packet));
+                        let jitter = self.rng.u64(..=self.links[link].jitter);
+                        self.put(at + delay + jitter, Event::Arrives(packet));
                     }
                 }
             }

@@ -23,6 +23,8 @@ const REORDERED: u64 = 3;
 pub(super) struct Sent {
     /// Its place among all packets.
     pub(super) order: u64,
+    /// Bytes of all packets up to this one.
+    pub(super) end: u64,
     /// When, in microseconds.
     pub(super) at: u64,
     pub(super) bytes: u64,
@@ -30,6 +32,8 @@ pub(super) struct Sent {
     pub(super) train: u64,
     /// The rate by then, in bytes a second.
     pub(super) rate: f64,
+    /// The pace by then.
+    pub(super) pace: f64,
     /// The share by then.
     pub(super) share: f64,
 }
@@ -46,34 +50,35 @@ pub(super) struct Train {
     pub(super) sent: u64,
     /// The least time from sending to arrival, between two clocks.
     pub(super) delay: i64,
-    /// The packet that arrived last.
-    last: Sent,
-    last_arrival: u64,
-    pub(super) pairs: Pairs,
-}
-
-/// Sums over the pairs of packets of a train that were sent one after the other
-/// and arrived.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pairs {
-    /// Bytes of the second ones.
-    pub(super) bytes: u64,
-    /// Time between sending, in microseconds.
-    sending: u64,
-    /// Time between arrivals.
-    pub(super) arriving: u64,
+    /// Of its packets that arrived, the one that was sent first, the one that was
+    /// sent last, and when they arrived.
+    first: (Sent, u64),
+    last: (Sent, u64),
 }
 
 impl Train {
-    /// The time that its pairs took to be sent, in microseconds. Where they left
-    /// in bursts, the one that they take at `pace` times the rate.
-    pub(super) fn sending(&self, pace: f64) -> u64 {
-        let paced = (self.pairs.bytes as f64 / (self.rate * pace) * 1e6) as u64;
-        if self.pairs.sending * 2 < paced {
-            paced
-        } else {
-            self.pairs.sending
-        }
+    /// Bytes from the first packet to the last, those lost between them included.
+    pub(super) fn bytes(&self) -> u64 {
+        self.last.0.end.saturating_sub(self.first.0.end)
+    }
+
+    /// Time between the arrivals of the first packet and the last, in microseconds:
+    /// where delays tremble, now and then less than nothing.
+    pub(super) fn arriving(&self) -> i64 {
+        (self.last.1 as i64).saturating_sub(self.first.1 as i64)
+    }
+
+    /// Bytes a second in which it was sent.
+    pub(super) fn paced(&self) -> f64 {
+        self.bytes() as f64 * 1e6 / self.sending().max(1) as f64
+    }
+
+    /// The time that it took to be sent, in microseconds. Where it left in bursts,
+    /// the one that it takes at the pace.
+    pub(super) fn sending(&self) -> u64 {
+        let paced = (self.bytes() as f64 / self.last.0.pace * 1e6) as u64;
+        let sending = self.last.0.at.saturating_sub(self.first.0.at);
+        if sending * 2 < paced { paced } else { sending }
     }
 }
 
@@ -97,6 +102,8 @@ struct Lane {
 pub(super) struct History {
     lanes: [Lane; 2],
     next: u64,
+    /// Bytes of all that was sent.
+    bytes: u64,
     highest: Option<Sent>,
     /// Bytes of the longest packet among the last: shorter ones take less time
     /// to pass a link, which is not to be taken for a shorter queue.
@@ -118,7 +125,9 @@ impl History {
         }
         let order = self.next;
         self.next += 1;
-        lane.packets.push_back(Some(Sent { order, ..sent }));
+        self.bytes += sent.bytes;
+        let end = self.bytes;
+        lane.packets.push_back(Some(Sent { order, end, ..sent }));
         if lane.packets.len() > MAX_UNREPORTED {
             lane.packets.pop_front();
             lane.first += 1;
@@ -174,22 +183,16 @@ impl History {
                 share: sent.share,
                 sent: sent.at,
                 delay,
-                last: sent,
-                last_arrival: at,
-                pairs: Pairs::default(),
+                first: (sent, at),
+                last: (sent, at),
             });
             return;
         };
         train.delay = train.delay.min(delay);
-        let alike = sent.bytes.abs_diff(train.last.bytes) * 8 <= sent.bytes;
-        if alike && sent.order == train.last.order + 1 && at >= train.last_arrival {
-            let pairs = &mut train.pairs;
-            pairs.bytes += sent.bytes;
-            pairs.sending += sent.at.saturating_sub(train.last.at);
-            pairs.arriving += at - train.last_arrival;
-        }
-        if sent.order > train.last.order {
-            (train.last, train.last_arrival) = (sent, at);
+        if sent.order > train.last.0.order {
+            train.last = (sent, at);
+        } else if sent.order < train.first.0.order {
+            train.first = (sent, at);
         }
     }
 

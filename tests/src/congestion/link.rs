@@ -26,6 +26,8 @@ pub struct Link {
     depth: Nanos,
     /// Share of packets that are lost behind the queue.
     pub loss: f64,
+    /// The most by which a packet is late behind the queue.
+    pub jitter: Nanos,
     queue: VecDeque<(Nanos, Packet)>,
     queued: u64,
     serving: Option<Packet>,
@@ -46,6 +48,7 @@ impl Link {
             rates: rates.collect(),
             depth: 300 * MS,
             loss: 0.0,
+            jitter: 0,
             queue: VecDeque::new(),
             queued: 0,
             serving: None,

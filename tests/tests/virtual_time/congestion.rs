@@ -30,7 +30,7 @@ const MORE_QUEUE_MS: f64 = 30.0;
 /// How long streams may take to use nine tenths of what a link comes to carry.
 /// Reached: one stream that gains up to 2.5 times its rate takes 0.9 s at most;
 /// where two share the link or one gains four times its rate, some seeds take up
-/// to 1.6 s.
+/// to 1.7 s.
 const SETTLED: Nanos = SECOND;
 const SETTLED_TWO_OR_FOUR: Nanos = 2 * SECOND;
 
@@ -274,6 +274,36 @@ fn case_5_8_what_a_paused_stream_leaves_is_used_and_given_back() {
         let resumed = Figures::new(link, &all, &[61 * SECOND..120 * SECOND]);
         show("5.8, resumed", seed, &resumed);
         assert!(resumed.jain() >= JAIN, "seed {seed}: {resumed:?}");
+    }
+}
+
+/// What is used at the least where each packet is late by up to so many
+/// milliseconds, in a link of so many Mbit/s.
+const JITTER_USED: [(u64, f64, f64); 3] = [(5, 4.0, 0.8), (20, 4.0, 0.35), (20, 1.0, 0.65)];
+
+/// The longest queue then, in milliseconds on average.
+const JITTER_QUEUE_MS: f64 = 10.0;
+
+#[test]
+fn jitter_is_no_congestion() {
+    for (seed, (jitter, rate, least)) in
+        seeds().flat_map(|seed| JITTER_USED.map(|case| (seed, case)))
+    {
+        let links = [Link::new(&[(0, rate)]), wide()].map(|mut link| {
+            link.jitter = jitter * MS;
+            link
+        });
+        let run = run(links, vec![stream(0, &[0..60], 0, 10, seed)], 60, seed);
+        let figures = Figures::new(&run.links[0], &[0], &counted(&[], 60));
+        show("jitter", seed, &figures);
+        assert!(
+            figures.used >= least,
+            "{jitter} ms at {rate} seed {seed}: {figures:?}"
+        );
+        assert!(
+            figures.mean_ms <= JITTER_QUEUE_MS,
+            "{jitter} ms at {rate} seed {seed}: {figures:?}"
+        );
     }
 }
 
