@@ -24,6 +24,8 @@ pub enum CutError {
 #[derive(Clone, Debug)]
 pub struct ChunkedFrame {
     frame: Frame,
+    /// Its number when it was cut.
+    original: FrameNumber,
     crc: u32,
     size: usize,
     tables: u16,
@@ -57,6 +59,7 @@ impl ChunkedFrame {
         Ok(Self {
             crc: FrameHeader::checksum(frame.number.seq(), &frame.jpeg),
             size: len.div_ceil(count),
+            original: frame.number,
             frame,
             tables,
             slices,
@@ -67,6 +70,20 @@ impl ChunkedFrame {
     #[must_use]
     pub fn number(&self) -> FrameNumber {
         self.frame.number
+    }
+
+    /// The same frame with another number.
+    #[must_use]
+    pub fn renumbered(&self, number: FrameNumber) -> Self {
+        let mut other = self.clone();
+        other.frame.number = number;
+        other
+    }
+
+    /// The number that the frame had when it was cut.
+    #[must_use]
+    pub fn original(&self) -> FrameNumber {
+        self.original
     }
 
     /// The length of the frame in bytes, at least 1.

@@ -4,10 +4,12 @@
 //! They are part of the tests as well, over the corpus that is kept and over
 //! mutations of it, so that they never rot. `fuzz/` hands them to libFuzzer.
 
+mod arrivals;
 mod input;
 mod machines;
 mod parity;
 mod parts;
+mod rate;
 mod visitors;
 
 /// A target: its name, and what it does with bytes.
@@ -20,7 +22,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     target("native", parts::native),
     target("jpeg", parts::jpeg),
     target("splice", parts::splice),
@@ -32,6 +34,7 @@ pub const TARGETS: [Target; 11] = [
     target("acceptor", visitors::acceptor),
     target("plain_sender", visitors::plain_sender),
     target("grid", machines::grid),
+    target("rate", rate::rate),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

@@ -6,6 +6,7 @@ mod acceptor;
 mod config;
 mod destination;
 mod feedback;
+mod frames;
 mod incoming;
 mod jpeg_headers;
 mod latency;
@@ -23,25 +24,23 @@ mod retransmit_buffer;
 mod rtp;
 mod send_errors;
 mod stats;
+mod thinned;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use self::acceptor::Acceptor;
 use self::destination::Destination;
 use self::latency::Latency;
-use self::native::{FramePackets, Native};
+use self::native::Native;
 use self::pacer::{Pacer, Room};
-use self::packet::{Content, Encoding, QueuedPacket, To, parity_packets};
+use self::packet::{Encoding, QueuedPacket};
 use self::path_rate::PathRate;
-use self::plan::{Pace, Plan};
+use self::plan::Plan;
 use self::rtp::RtpSender;
 use self::send_errors::UnsentFrames;
 use self::stats::Counts;
-use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::seq::FrameNumber;
 use crate::wire::native::NO_DESTINATION;
 use crate::wire::{Format, MAX_DATAGRAM, MIN_DATAGRAM};
@@ -53,10 +52,6 @@ pub use self::pacer::MAX_WAITING_FRAMES;
 pub use self::path_mtu::BASE_DATAGRAM;
 pub use self::plan::CONTROL_RESERVE;
 pub use self::stats::Volume;
-
-/// The longest that the first frame of a stream is spread over: it is waited
-/// for most of all, and in a few steps it still overruns no socket's buffer.
-const FIRST_SPREAD: Duration = Duration::from_millis(2);
 
 /// The sender's state machine for one stream.
 ///
@@ -153,105 +148,6 @@ impl Sender {
         }
     }
 
-    /// Takes a whole JPEG to be sent, with the time it was captured or all its
-    /// times, and the quality it was encoded with, where that is known. Returns
-    /// its number.
-    ///
-    /// # Errors
-    /// If the format cannot carry it, or [`MAX_WAITING_FRAMES`] frames wait
-    /// already, since the bit rate holds them back or nobody polls them: ask
-    /// [`Sender::is_held_back`] before. It is then counted as not sent.
-    pub fn handle_frame(
-        &mut self,
-        jpeg: Bytes,
-        times: impl Into<Times>,
-        quality: Option<u8>,
-        now: Duration,
-    ) -> Result<FrameNumber, FrameError> {
-        let taken = self.take_frame(jpeg, times.into(), quality, now);
-        self.counts.not_sent += u64::from(taken.is_err());
-        taken
-    }
-
-    fn take_frame(
-        &mut self,
-        jpeg: Bytes,
-        times: Times,
-        quality: Option<u8>,
-        now: Duration,
-    ) -> Result<FrameNumber, FrameError> {
-        let len = jpeg.len();
-        if len == 0 || len > MAX_FRAME_BYTES {
-            return Err(FrameSizeError(len).into());
-        }
-        if self.pacer.is_full() {
-            return Err(FrameError::Waiting);
-        }
-        // Viewers fall silent without a word.
-        self.replan(now);
-        self.close_window_if_due(now);
-        let number = self.next_frame;
-        let frame = Frame {
-            number,
-            jpeg,
-            captured: times.captured,
-        };
-        let FramePackets { headers, packets } = self.packetize(frame, quality, now)?;
-        for header in headers {
-            self.pacer.push(header, now);
-        }
-        let spread = match self.counts.frames_at {
-            None => self.plan.spread.min(FIRST_SPREAD),
-            Some(_) => self.plan.spread,
-        };
-        match self.plan.pace {
-            None => self.pacer.push_frame(packets, now, spread),
-            Some(pace) => self.pacer.push_paced(packets, pace, now),
-        }
-        self.last_frame = len;
-        for to in &mut self.destinations {
-            to.feedback.earn(len);
-        }
-        self.latency.record_frame(number.0, times);
-        self.counts.record_frame(len, quality, now);
-        self.next_frame = number.next();
-        Ok(number)
-    }
-
-    fn packetize(
-        &mut self,
-        frame: Frame,
-        quality: Option<u8>,
-        now: Duration,
-    ) -> Result<FramePackets, FrameError> {
-        let datagram = self.config.datagram;
-        let datagrams = match &mut self.protocol {
-            Protocol::Native(native) => {
-                return native.packetize(frame, quality, datagram, &self.plan, now);
-            }
-            Protocol::Rtp(rtp) => rtp.datagrams(&frame.jpeg, frame.captured, datagram)?,
-            Protocol::Raw if frame.jpeg.len() <= datagram => vec![frame.jpeg],
-            Protocol::Raw => {
-                let got = frame.jpeg.len();
-                return Err(FrameError::Datagram { got, datagram });
-            }
-        };
-        let last = datagrams.len().saturating_sub(1);
-        let datagrams = datagrams.into_iter().enumerate().map(|(index, bytes)| {
-            let content = Content::Datagram {
-                bytes,
-                frame: frame.number,
-                begins: index == 0,
-                ends: index == last,
-            };
-            QueuedPacket::new(content, To::All)
-        });
-        Ok(FramePackets {
-            headers: Vec::new(),
-            packets: datagrams.collect(),
-        })
-    }
-
     /// Sets the largest datagram from the next frame on.
     pub fn set_datagram(&mut self, bytes: usize) {
         self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
@@ -345,7 +241,7 @@ impl Sender {
             Protocol::Native(_) => {
                 let due = |to: &Destination| to.control_due().is_some_and(|due| due <= now);
                 let destination = self.destinations.iter().position(due)?;
-                let report = self.report();
+                let report = self.report_to(destination);
                 self.destinations[destination].poll_control(self.stream, report, now, out);
                 destination
             }
@@ -377,7 +273,7 @@ impl Sender {
         };
         let due = |to: &mut Destination| to.take_error_report() || to.take_first_report(now);
         let destination = self.destinations.iter_mut().position(due)?;
-        let report = self.report();
+        let report = self.report_to(destination);
         self.destinations[destination].encode_report(self.stream, report, now, out);
         Some(Transmit {
             destination,
@@ -397,7 +293,7 @@ impl Sender {
             Protocol::Native(native) => {
                 let control = self.destinations.iter();
                 let control = control.filter_map(Destination::control_due).min();
-                (control, native.protection.closes())
+                (control, native.closes())
             }
             Protocol::Rtp(rtp) => (rtp.due(), None),
             Protocol::Raw => (None, None),
@@ -407,16 +303,6 @@ impl Sender {
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// Whether datagrams that are due must wait, since more would exceed the
-    /// bit rate, or whether more was sent than the paths to all destinations
-    /// carry: frames that are handed in now would only wait.
-    #[must_use]
-    pub fn is_held_back(&self, now: Duration) -> bool {
-        let mut paths = self.paths().peekable();
-        let in_debt = paths.peek().is_some() && paths.all(|path| path.is_in_debt(now));
-        in_debt || self.pacer.is_behind(now) || self.pacer.is_held_back(now, self.room())
     }
 
     /// Bits a second that the path to a destination carries, parity and
@@ -440,7 +326,7 @@ impl Sender {
             return;
         }
         self.finishing = true;
-        self.push_parity(now);
+        self.push_parity(Duration::MAX, now);
         self.pacer.flush(now);
         for to in &mut self.destinations {
             to.feedback.finish(now);
@@ -478,12 +364,11 @@ impl Sender {
         let paths = |to: &Destination| to.is_open().then(|| to.feedback.paths(now, retransmit));
         let paths = self.destinations.iter().map(paths).collect();
         self.plan = Plan::new(&self.config, paths);
-        // No viewer waits for one with a slower path.
-        let paces = self.paths().map(|path| path.pace(now));
-        let paces: Option<Vec<_>> = paces.collect();
-        let pace = paces.and_then(|all| all.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)));
-        if let Some((rate, burst)) = pace.filter(|_| self.config.pace) {
-            self.plan.set_pace(Pace { rate, burst }, self.last_frame);
+        let open = self.destinations.iter().filter(|to| to.is_open());
+        for to in open.filter(|_| self.config.pace) {
+            if let Some(pace) = to.path.as_ref().and_then(|path| path.pace(now)) {
+                self.plan.set_pace(to.index().into(), pace, self.last_frame);
+            }
         }
         for to in &mut self.destinations {
             to.follow(&self.plan);
@@ -491,22 +376,13 @@ impl Sender {
     }
 
     fn close_window_if_due(&mut self, now: Duration) {
-        if let Protocol::Native(native) = &self.protocol
-            && native
-                .protection
-                .closes()
-                .is_some_and(|closes| closes <= now)
-        {
-            self.push_parity(now);
-        }
+        self.push_parity(now, now);
     }
 
-    /// Sends the parity over the frames that wait for it.
-    fn push_parity(&mut self, now: Duration) {
-        if let Protocol::Native(native) = &mut self.protocol
-            && let Some(shards) = native.protection.close_window(&self.plan)
-        {
-            for packet in parity_packets(&shards) {
+    /// Sends the parity over the frames that wait for it until then.
+    fn push_parity(&mut self, until: Duration, now: Duration) {
+        if let Protocol::Native(native) = &mut self.protocol {
+            for packet in native.close_windows(&self.plan, until) {
                 self.pacer.push(packet, now);
             }
         }

@@ -36,7 +36,7 @@ pub use frame_log::FrameRecord;
 pub(crate) use join::JoinPoint;
 pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};
 pub(crate) use outlook::Outlook;
-pub use path::{Bursts, Clock, Delays, LossPattern};
+pub use path::{Bursts, Clock, Delays, LossPattern, PathFigures};
 pub use report_file::ReportFile;
 pub use sequence::{Arrival, Gap, SequenceTracker};
 pub use timecode::TimecodeCounts;
@@ -99,6 +99,9 @@ pub struct Statistics {
     pub discarded: Vec<Discarded>,
     /// The newest report of each viewer, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
+    /// The paths: on the sender's side those whose rates are followed, on the
+    /// viewer's side the one from the sender.
+    pub paths: Vec<PathFigures>,
 }
 
 impl Statistics {

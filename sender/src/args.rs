@@ -103,8 +103,9 @@ pub struct Options {
     /// Whether the rate follows what the path to a viewer carries
     ///
     /// auto: the viewer reports when packets arrive, and quality, then size of
-    /// the frames follow what the path carries; --bitrate is the most. fixed:
-    /// frames are sent as they are. rtp, raw and TCP are sent as with fixed.
+    /// the frames follow what the path carries; --bitrate is the most. Of several
+    /// viewers each gets as many frames as its own path carries. fixed: frames are
+    /// sent as they are. rtp, raw and TCP are sent as with fixed.
     #[arg(long, value_enum, value_name = "RATE", default_value_t = RateControl::Fixed, help_heading = ENCODING)]
     pub rate: RateControl,
 
@@ -206,7 +207,8 @@ pub struct Options {
     /// Send all datagrams of a frame at once
     ///
     /// By default they are spread over up to half of the frame interval, so that
-    /// they do not overflow a queue on the path.
+    /// they do not overflow a queue on the path; with --rate auto they leave at the
+    /// pace of the path.
     #[arg(long, help_heading = TRANSPORT)]
     pub no_pace: bool,
 

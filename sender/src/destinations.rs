@@ -21,7 +21,7 @@ use framegram_net::{
 pub(crate) use self::open::{connect_options, open_all};
 use self::tcp::TcpLink;
 use self::throttle::ErrorThrottle;
-use crate::args::{Options, RateControl, Transport};
+use crate::args::{Options, Transport, Wire};
 
 /// If nothing comes from a viewer for so long, the route to it is checked: reports
 /// come five times a second.
@@ -414,12 +414,24 @@ pub(crate) fn first_rate(destinations: &[Destination]) -> Option<u64> {
         .then_some(FIRST_RATE)
 }
 
-/// A destination beyond the local network to which the rate does not follow the
-/// path.
-pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Option<SocketAddr> {
-    let is_fixed = options.rate == RateControl::Fixed && options.transport == Transport::Udp;
+/// What a person should hear where a destination is beyond the local network and
+/// the rate does not follow the path
+/// (<https://www.rfc-editor.org/rfc/rfc8085#section-3.1>).
+pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Option<String> {
+    if options.adapts() || options.transport == Transport::Tcp {
+        return None;
+    }
     let mut addresses = destinations.iter().map(Destination::address);
-    addresses.find(|address| is_fixed && !is_local(address.ip()))
+    let public = addresses.find(|address| !is_local(address.ip()))?;
+    let why = match options.wire {
+        Wire::Native => "--rate fixed",
+        Wire::Rtp => "--wire rtp",
+        Wire::Raw => "--wire raw",
+    };
+    Some(format!(
+        "{public} is beyond the local network, and {why} does not slow down for others there \
+         (RFC 8085)"
+    ))
 }
 
 /// Whether an address is one of this machine or of a private network.

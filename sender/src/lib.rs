@@ -27,6 +27,7 @@ mod encoding_log;
 pub mod frame;
 mod keygen;
 mod latest;
+mod path_notice;
 mod pipeline;
 mod preview;
 pub mod program;

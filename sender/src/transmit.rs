@@ -25,6 +25,7 @@ use crate::bitrate::BitrateControl;
 use crate::console::Console;
 use crate::destinations::{self, Destination};
 use crate::encoding_log::EncodingLog;
+use crate::path_notice::PathNotice;
 use crate::pipeline::{EncodedFrame, Pipeline};
 use crate::preview::Preview;
 use crate::progress::Progress;
@@ -79,6 +80,7 @@ pub(crate) struct TransmitLoop<'a> {
     bitrate: Option<BitrateControl>,
     /// Whether a rate is to follow the path.
     adapts: bool,
+    path_notice: PathNotice,
     fec: Fec,
     encoding: EncodingLog,
     /// Frames that the source could not read.
@@ -174,11 +176,8 @@ impl<'a> TransmitLoop<'a> {
             (false, true) => " for what the path carries",
             (false, false) => "",
         };
-        if let Some(public) = destinations::unadapted(&destinations, options) {
-            console.say(&format!(
-                "{public} is beyond the local network, and --rate fixed does not slow down for \
-                 others there (RFC 8085)"
-            ));
+        if let Some(notice) = destinations::unadapted(&destinations, options) {
+            console.say(&notice);
         }
         Ok(Self {
             sender: Sender::new(config, number, clock::now()),
@@ -202,6 +201,7 @@ impl<'a> TransmitLoop<'a> {
             encoding: EncodingLog::new(limit, options.timecode),
             bitrate,
             adapts: options.adapts(),
+            path_notice: PathNotice::default(),
             fec,
             unreadable: 0,
             replaced: 0,
@@ -258,6 +258,7 @@ impl<'a> TransmitLoop<'a> {
             pipeline.set_idle(self.is_unwatched());
             self.transmit(pipeline, &mut out);
             let now = clock::now();
+            self.tell_paths(now);
             if progress.is_due(now) {
                 let line = progress.line(&self.statistics(now), now);
                 self.console.progress(&line);
@@ -365,6 +366,19 @@ impl<'a> TransmitLoop<'a> {
         }
         let mut destinations = self.destinations.iter();
         destinations.try_for_each(Destination::reached)
+    }
+
+    /// Tells what was found of each path in its first second.
+    fn tell_paths(&mut self, now: Duration) {
+        if !self.adapts || !self.path_notice.is_due(now) {
+            return;
+        }
+        for path in self.sender.path_figures(now) {
+            let to = self.destinations.get(usize::from(path.destination));
+            if let Some(notice) = to.and_then(|to| self.path_notice.poll(to.address(), &path)) {
+                self.console.say(&notice);
+            }
+        }
     }
 
     fn count(&mut self, pipeline: &Pipeline) {

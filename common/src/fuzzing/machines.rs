@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::arrivals::arrival_report;
 use super::input::Input;
 use crate::chunk::ChunkedFrame;
 use crate::fec::{Fec, ParityBlock};
@@ -388,6 +389,13 @@ pub(super) fn sender(bytes: &[u8]) {
         destinations: input.below(3),
         interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
         pace: input.u8() & 1 == 0,
+        rate: match input.u8() % 3 {
+            0 => sender::Rate::Fixed,
+            1 => sender::Rate::Auto { first: None },
+            _ => sender::Rate::Auto {
+                first: Some(input.number()),
+            },
+        },
         fec: fecs[input.below(fecs.len())],
         retransmit: input.u8() & 1 == 0,
         first_frame: FrameNumber(input.number() % (1 << 40)),
@@ -451,7 +459,11 @@ pub(super) fn sender(bytes: &[u8]) {
 }
 
 fn feedback(input: &mut Input<'_>) -> Packet<'static> {
-    if input.u8() & 1 == 0 {
+    let kind = input.u8() % 3;
+    if kind == 2 {
+        return Packet::ArrivalReport(arrival_report(input, VIEWER));
+    }
+    if kind == 0 {
         return Packet::ReceiverReport(ReceiverReport {
             viewer: input.number(),
             loss_ppm: input.number() as u32,

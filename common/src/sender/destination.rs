@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::feedback::Feedback;
+use super::feedback::{Feedback, short_micros};
 use super::path_mtu::PathMtu;
 use super::path_rate::PathRate;
 use super::plan::Plan;
@@ -29,6 +29,8 @@ pub(super) struct Destination {
     /// For repair, where several are served.
     repair_limit: Option<RateLimit>,
     is_open: bool,
+    /// Time over which the datagrams of a frame are spread.
+    spread: Duration,
     /// Where the rate follows the path.
     pub(super) path: Option<PathRate>,
     /// The search for what its path carries, unless the size is fixed.
@@ -49,6 +51,7 @@ impl Destination {
             limit: plan.rate.map(RateLimit::new),
             repair_limit: plan.repair_rate.map(RateLimit::new),
             is_open: true,
+            spread: plan.spread_to(index.into()),
             path,
             mtu: plan.ceiling.map(|ceiling| PathMtu::new(ceiling, now)),
             feedback: Feedback::new(now),
@@ -59,7 +62,8 @@ impl Destination {
     pub(super) fn follow(&mut self, plan: &Plan) {
         set(&mut self.limit, plan.rate);
         set(&mut self.repair_limit, plan.repair_rate);
-        self.feedback.follow(plan);
+        self.spread = plan.spread_to(self.index.into());
+        self.feedback.follow(self.spread);
     }
 
     /// Serves whoever is there from now on as somebody new. Packet numbers and
@@ -173,6 +177,7 @@ impl Destination {
             send_errors: self.errors.packets,
             unsent_first: self.errors.run.start,
             unsent_end: self.errors.run.end,
+            spread: short_micros(self.spread),
             ..report
         };
         let report = self.feedback.fill(report, now);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::path_mtu::Heard;
 use super::peer::{MAX_PLAYOUT_DELAY, Peer, figures, planned_loss};
-use super::plan::Plan;
 use crate::fec::PathEstimate;
 use crate::receiver::EAGER_REPORTS;
 use crate::stats::ViewerFigures;
@@ -116,10 +115,10 @@ impl Feedback {
 
     /// Viewers give a frame up by what they know of its spread: of more they
     /// are told soon.
-    pub(super) fn follow(&mut self, plan: &Plan) {
+    pub(super) fn follow(&mut self, spread: Duration) {
         if let Some((at, reported)) = self.reported
             && self.byes.is_none()
-            && micros(plan.spread) > u64::from(reported) + u64::from(reported / 4)
+            && micros(spread) > u64::from(reported) + u64::from(reported / 4)
         {
             self.report_due = self.report_due.min(at + REPORT_SOONEST);
         }

@@ -139,15 +139,16 @@ impl Sender {
             room = to.repair_room().saturating_sub(waiting);
         }
         for frame in &nack.frames {
-            let number = frame.frame.extend(self.next_frame);
+            let next = native.next_frame(destination, self.next_frame);
+            let number = frame.frame.extend(next);
             let asked = Asked {
                 destination,
                 now,
                 rtt: path.rtt.unwrap_or_default(),
                 playout_delay: path.playout_delay,
-                unsent: self.pacer.first_chunk(),
+                unsent: self.pacer.first_chunk(destination),
             };
-            let mut packets = native.protection.answer(number, frame, asked);
+            let mut packets = native.answer(number, frame, asked);
             let affordable = packets.iter().take_while(|packet| {
                 let left = room.checked_sub(packet.len() as u64);
                 let affordable = left.is_some() && to.feedback.spend(packet.len());
@@ -214,7 +215,7 @@ impl Sender {
 
     fn forget(&mut self, destination: usize, now: Duration) {
         if let Protocol::Native(native) = &mut self.protocol {
-            native.protection.forget(destination);
+            native.forget(destination);
         }
         self.replan(now);
     }

@@ -46,24 +46,33 @@ impl LossProtection {
         }
     }
 
-    /// Takes a frame that is sent now, and gives the parity to send with it.
+    /// Another one without any frame, whose blocks are numbered on from here.
+    pub(super) fn successor(&self, fec: Fec) -> Self {
+        Self {
+            blocks: self.blocks,
+            ..Self::new(fec, self.interval)
+        }
+    }
+
+    /// Takes a frame that is sent now `to` these destinations, and gives the parity
+    /// to send with it.
     pub(super) fn protect(
         &mut self,
         frame: &Arc<ChunkedFrame>,
         plan: &Plan,
+        to: &dyn Fn(usize) -> bool,
         now: Duration,
     ) -> Option<Shards> {
         if self.window.is_empty() {
             let chunks = frame.count();
-            self.span = self
-                .planner
-                .span(chunks, self.interval, plan.spread, &plan.worst);
+            let (worst, spread) = plan.worst(to);
+            self.span = self.planner.span(chunks, self.interval, spread, &worst);
             self.closes = now + self.interval * self.span as u32;
         }
         self.window.push(Arc::clone(frame));
         let is_only = self.window.len() == 1 && self.span == 1;
         let shards = if self.window.len() >= self.span {
-            self.close_window(plan)
+            self.close_window(plan, to)
         } else {
             None
         };
@@ -71,7 +80,9 @@ impl LossProtection {
         let sent = SentFrame {
             frame: Arc::clone(frame),
             sent: now,
-            spread: plan.spread,
+            spreads: (0..plan.destinations.len())
+                .map(|at| plan.spread_to(at))
+                .collect(),
             block: own.map(|(block, _)| Arc::clone(block)),
             shards_sent: own.map_or_else(BTreeMap::new, |(_, counts)| {
                 let counts = counts.iter().enumerate();
@@ -91,15 +102,19 @@ impl LossProtection {
         (!self.window.is_empty()).then_some(self.closes)
     }
 
-    /// The parity over the frames so far.
-    pub(super) fn close_window(&mut self, plan: &Plan) -> Option<Shards> {
+    /// The parity over the frames so far, for these destinations.
+    pub(super) fn close_window(
+        &mut self,
+        plan: &Plan,
+        to: &dyn Fn(usize) -> bool,
+    ) -> Option<Shards> {
         let frames = std::mem::take(&mut self.window);
         if frames.is_empty() {
             return None;
         }
         let chunks = frames.iter().map(|frame| frame.count()).sum();
         let most = max_shards(chunks);
-        let counts = self.parity(chunks, frames.len(), plan);
+        let counts = self.parity(chunks, frames.len(), plan, to);
         let counts: Vec<_> = counts
             .into_iter()
             .map(|count| count.map(|count| count.min(most)))
@@ -114,8 +129,14 @@ impl LossProtection {
     }
 
     /// How many packets of parity each destination gets over this many chunks:
-    /// what its own viewers need. None for one that is closed.
-    fn parity(&mut self, chunks: usize, frames: usize, plan: &Plan) -> Vec<Option<usize>> {
+    /// what its own viewers need. `None` for one that is closed.
+    fn parity(
+        &mut self,
+        chunks: usize,
+        frames: usize,
+        plan: &Plan,
+        to: &dyn Fn(usize) -> bool,
+    ) -> Vec<Option<usize>> {
         self.planner.begin_block();
         let destinations = plan.destinations.iter().enumerate();
         let counts = destinations.map(|(at, paths)| {
@@ -123,8 +144,12 @@ impl LossProtection {
                 self.carries.resize_with(at + 1, Carry::default);
             }
             let (paths, carry) = (paths.as_ref()?, self.carries.get_mut(at)?);
+            if !to(at) {
+                return Some(0);
+            }
+            let spread = plan.spread_to(at);
             let planner = &mut self.planner;
-            Some(planner.parity(chunks, frames, paths, plan.spread, carry))
+            Some(planner.parity(chunks, frames, paths, spread, carry))
         });
         counts.collect()
     }

@@ -1,21 +1,30 @@
 //! The native format: chunks with parity, and answers to NACKs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::jpeg_headers::JpegHeaders;
 use super::loss_protection::LossProtection;
-use super::packet::{Content, QueuedPacket, To, parity_packets};
+use super::packet::{Content, QueuedPacket, Shards, To, parity_packets};
 use super::plan::Plan;
+use super::retransmit_buffer::Asked;
+use super::thinned::ThinnedStream;
 use super::{Config, FrameError};
 use crate::chunk::ChunkedFrame;
+use crate::fec::Fec;
 use crate::frame::{Frame, FrameSizeError};
+use crate::seq::{FrameNumber, FrameSeq};
+use crate::wire::native::{FrameNack, SenderReport};
 
 /// What the native format makes of frames.
 #[derive(Debug)]
 pub(super) struct Native {
+    fec: Fec,
     headers: JpegHeaders,
-    pub(super) protection: LossProtection,
+    protection: LossProtection,
+    /// The streams of destinations that some frame was left out for.
+    thinned: BTreeMap<usize, ThinnedStream>,
 }
 
 /// The packets of a frame.
@@ -23,46 +32,191 @@ pub(super) struct Native {
 pub(super) struct FramePackets {
     /// What is sent before it.
     pub(super) headers: Vec<QueuedPacket>,
-    /// Its chunks, and the parity behind them.
-    pub(super) packets: Vec<QueuedPacket>,
+    /// For the destinations that get all frames.
+    pub(super) common: Protected,
+    /// For each other one that gets this frame.
+    pub(super) thinned: Vec<(usize, Protected)>,
+}
+
+/// A frame and the parity that is sent with it.
+#[derive(Debug)]
+pub(super) struct Protected {
+    frame: Arc<ChunkedFrame>,
+    shards: Option<Shards>,
+}
+
+impl Protected {
+    /// Its packets for one destination.
+    pub(super) fn to_one(&self, destination: usize) -> Vec<QueuedPacket> {
+        let to = To::One(destination);
+        let mut packets = self.chunks(&to);
+        if let Some((block, counts)) = &self.shards {
+            let count = counts.get(destination).copied().flatten().unwrap_or(0);
+            let shards = (0..count).map(|index| QueuedPacket::parity(block, index, to.clone()));
+            packets.extend(shards);
+        }
+        packets
+    }
+
+    /// Its packets for all destinations.
+    pub(super) fn to_all(&self) -> Vec<QueuedPacket> {
+        let mut packets = self.chunks(&To::All);
+        packets.extend(self.shards.iter().flat_map(parity_packets));
+        packets
+    }
+
+    /// Its packets for these destinations.
+    pub(super) fn to_those(&self, those: &Arc<[usize]>) -> Vec<QueuedPacket> {
+        let mut packets = self.chunks(&To::Those(Arc::clone(those)));
+        if let Some((block, counts)) = &self.shards {
+            let counts = counts.iter().enumerate();
+            let counts =
+                counts.map(|(at, count)| count.filter(|_| those.contains(&at)).or(Some(0)));
+            packets.extend(parity_packets(&(Arc::clone(block), counts.collect())));
+        }
+        packets
+    }
+
+    fn chunks(&self, to: &To) -> Vec<QueuedPacket> {
+        let chunk = |index| Content::Chunk(Arc::clone(&self.frame), index);
+        let chunks = (0..self.frame.count()).map(chunk);
+        chunks
+            .map(|chunk| QueuedPacket::new(chunk, to.clone()))
+            .collect()
+    }
 }
 
 impl Native {
     pub(super) fn new(config: &Config) -> Self {
         let interval = config.interval.unwrap_or_default();
         Self {
+            fec: config.fec,
             headers: JpegHeaders::default(),
             protection: LossProtection::new(config.fec, interval),
+            thinned: BTreeMap::new(),
         }
     }
 
-    /// Cuts a frame that is sent now for datagrams of this many bytes.
+    /// Cuts a frame that is sent now for datagrams of this many bytes, and leaves
+    /// it out for some destinations.
     ///
     /// # Errors
     /// If it is empty or too long.
     pub(super) fn packetize(
         &mut self,
         frame: Frame,
-        quality: Option<u8>,
-        datagram: usize,
+        (quality, datagram): (Option<u8>, usize),
+        left_out: &[usize],
         plan: &Plan,
         now: Duration,
     ) -> Result<FramePackets, FrameError> {
-        let len = frame.jpeg.len();
+        let (number, len) = (frame.number, frame.jpeg.len());
         let (header, slices, parts) = self
             .headers
             .find_slices(&frame.jpeg, quality, datagram, now);
         let frame = ChunkedFrame::new(frame, datagram, header, slices);
         let frame = Arc::new(frame.map_err(|_| FrameSizeError(len))?);
         let parts = parts.into_iter().map(Content::JpegHeader);
-        let chunks = (0..frame.count()).map(|index| Content::Chunk(Arc::clone(&frame), index));
-        let to_all = |content| QueuedPacket::new(content, To::All);
-        let mut packets: Vec<_> = chunks.map(to_all).collect();
-        let shards = self.protection.protect(&frame, plan, now);
-        packets.extend(shards.iter().flat_map(parity_packets));
+        for destination in left_out {
+            let thinned = self
+                .thinned
+                .entry(*destination)
+                .or_insert_with(|| ThinnedStream::new(self.protection.successor(self.fec), number));
+            thinned.leave_out(len);
+        }
+        let thinned = self.thinned.iter_mut();
+        let thinned = thinned.filter(|(to, _)| !left_out.contains(to));
+        let thinned = thinned.map(|(destination, stream)| {
+            let frame = stream.renumber(&frame);
+            let only = |to| to == *destination;
+            let shards = stream.protection.protect(&frame, plan, &only, now);
+            (*destination, Protected { frame, shards })
+        });
+        let thinned = thinned.collect();
+        let common = |to| !self.thinned.contains_key(&to);
+        let shards = self.protection.protect(&frame, plan, &common, now);
         Ok(FramePackets {
-            headers: parts.map(to_all).collect(),
-            packets,
+            headers: parts.map(|part| QueuedPacket::new(part, To::All)).collect(),
+            common: Protected { frame, shards },
+            thinned,
         })
+    }
+
+    /// How many frames were left out for a destination.
+    pub(super) fn left_out(&self, destination: usize) -> u64 {
+        let thinned = self.thinned.get(&destination);
+        thinned.map_or(0, ThinnedStream::left_out)
+    }
+
+    /// Whether a destination gets all frames.
+    pub(super) fn gets_all(&self, destination: usize) -> bool {
+        !self.thinned.contains_key(&destination)
+    }
+
+    /// When parity over several frames is sent, whether or not others have come.
+    pub(super) fn closes(&self) -> Option<Duration> {
+        let thinned = self.thinned.values().map(|stream| &stream.protection);
+        let all = thinned.chain([&self.protection]);
+        all.filter_map(LossProtection::closes).min()
+    }
+
+    /// The parity over the frames that wait for it until `now`.
+    pub(super) fn close_windows(&mut self, plan: &Plan, now: Duration) -> Vec<QueuedPacket> {
+        let due = |protection: &LossProtection| protection.closes().is_some_and(|at| at <= now);
+        let mut packets = Vec::new();
+        for (destination, stream) in &mut self.thinned {
+            if due(&stream.protection) {
+                let only = |to| to == *destination;
+                let shards = stream.protection.close_window(plan, &only);
+                packets.extend(shards.iter().flat_map(parity_packets));
+            }
+        }
+        if due(&self.protection) {
+            let common = |to| !self.thinned.contains_key(&to);
+            let shards = self.protection.close_window(plan, &common);
+            packets.extend(shards.iter().flat_map(parity_packets));
+        }
+        packets
+    }
+
+    /// One above the number of the newest frame that a destination gets, where not
+    /// all have this one.
+    pub(super) fn next_frame(&self, destination: usize, all: FrameNumber) -> FrameNumber {
+        let thinned = self.thinned.get(&destination);
+        thinned.map_or(all, ThinnedStream::next)
+    }
+
+    /// The packets that answer a NACK of one frame.
+    pub(super) fn answer(
+        &mut self,
+        number: FrameNumber,
+        nack: &FrameNack,
+        asked: Asked,
+    ) -> Vec<QueuedPacket> {
+        let thinned = self.thinned.get_mut(&asked.destination);
+        match thinned.filter(|stream| stream.includes(number)) {
+            Some(stream) => stream.protection.answer(number, nack, asked),
+            None => self.protection.answer(number, nack, asked),
+        }
+    }
+
+    /// Somebody else is at a destination.
+    pub(super) fn forget(&mut self, destination: usize) {
+        self.thinned.remove(&destination);
+        self.protection.forget(destination);
+    }
+
+    /// A sender report as a destination gets it.
+    pub(super) fn fill_report(&self, destination: usize, report: SenderReport) -> SenderReport {
+        match self.thinned.get(&destination) {
+            Some(stream) => stream.fill(report),
+            None => report,
+        }
+    }
+
+    /// The number that a frame of a destination has for all.
+    pub(super) fn original(&self, destination: usize, number: FrameSeq) -> FrameSeq {
+        let thinned = self.thinned.get(&destination);
+        thinned.map_or(number, |stream| stream.original(number))
     }
 }

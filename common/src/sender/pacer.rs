@@ -77,30 +77,68 @@ impl Room<'_> {
 /// leave at once, with one they may wait.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
-    waiting: VecDeque<(Duration, QueuedPacket)>,
-    /// The frames among these that are not sent to their end, and all bytes.
-    frames: usize,
-    bytes: usize,
-    /// Answers to NACKs, by destination.
-    answers: Vec<VecDeque<(Duration, QueuedPacket)>>,
-    /// When a path has carried what is paced by it.
-    free_at: Duration,
+    waiting: Queue,
+    lanes: Vec<Lane>,
     batch: Vec<QueuedPacket>,
     /// The destination that the batch goes to next.
     next: usize,
 }
 
-impl Pacer {
-    /// Whether so much waits that no frame is taken.
-    pub(super) fn is_full(&self) -> bool {
+/// Packets in the order in which they leave, and when each is due.
+#[derive(Debug, Default)]
+struct Queue {
+    packets: VecDeque<(Duration, QueuedPacket)>,
+    /// The frames among these that are not sent to their end, and all bytes.
+    frames: usize,
+    bytes: usize,
+}
+
+/// What waits for one destination alone.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Answers to NACKs.
+    answers: VecDeque<(Duration, QueuedPacket)>,
+    /// Frames that leave at the pace of its path.
+    paced: Queue,
+    /// When the path has carried them.
+    free_at: Duration,
+}
+
+impl Queue {
+    fn push(&mut self, packet: QueuedPacket, due: Duration) {
+        self.frames += usize::from(packet.ends());
+        self.bytes += packet.len();
+        self.packets.push_back((due, packet));
+    }
+
+    fn is_full(&self) -> bool {
         self.frames >= MAX_WAITING_FRAMES || self.bytes >= MAX_WAITING_BYTES
+    }
+
+    /// Makes everything due at once.
+    fn flush(&mut self, now: Duration) {
+        for (due, _) in &mut self.packets {
+            *due = now.min(*due);
+        }
+    }
+
+    /// Moves packets that leave together into the batch.
+    fn fill(&mut self, batch: &mut Vec<QueuedPacket>, now: Duration, room: u64) {
+        fill(batch, &mut self.packets, now, room);
+        self.frames -= batch.iter().filter(|packet| packet.ends()).count();
+        self.bytes -= batch.iter().map(QueuedPacket::len).sum::<usize>();
+    }
+}
+
+impl Pacer {
+    /// Whether so much waits for all that no frame is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.is_full()
     }
 
     /// Puts one packet behind all that is waiting.
     pub(super) fn push(&mut self, packet: QueuedPacket, due: Duration) {
-        self.frames += usize::from(packet.ends());
-        self.bytes += packet.len();
-        self.waiting.push_back((due, packet));
+        self.waiting.push(packet, due);
     }
 
     /// Puts the packets of a frame in, evenly spread over `spread`; what is
@@ -112,7 +150,7 @@ impl Pacer {
         now: Duration,
         spread: Duration,
     ) {
-        self.flush(now);
+        self.waiting.flush(now);
         let count = packets.len() as f64;
         for (at, packet) in packets.into_iter().enumerate() {
             let offset = spread.mul_f64(at as f64 / count);
@@ -120,9 +158,17 @@ impl Pacer {
         }
     }
 
-    /// Puts the packets of a frame in, to leave in bursts behind what is waiting.
-    pub(super) fn push_paced(&mut self, packets: Vec<QueuedPacket>, pace: Pace, now: Duration) {
-        let (mut due, mut burst) = (self.free_at.max(now), 0.0);
+    /// Puts the packets of a frame in for one destination, to leave in bursts
+    /// behind what is waiting there.
+    pub(super) fn push_paced(
+        &mut self,
+        packets: Vec<QueuedPacket>,
+        destination: usize,
+        pace: Pace,
+        now: Duration,
+    ) {
+        let lane = self.lane(destination);
+        let (mut due, mut burst) = (lane.free_at.max(now), 0.0);
         for packet in packets {
             let bytes = packet.len() as f64;
             if burst > 0.0 && burst + bytes > pace.burst {
@@ -130,9 +176,9 @@ impl Pacer {
                 burst = 0.0;
             }
             burst += bytes;
-            self.push(packet, due);
+            lane.paced.push(packet, due);
         }
-        self.free_at = due + Duration::from_secs_f64(burst / pace.rate);
+        lane.free_at = due + Duration::from_secs_f64(burst / pace.rate);
     }
 
     /// Puts the answer to a NACK in, a little spread, so that one burst of loss
@@ -144,12 +190,7 @@ impl Pacer {
         destination: usize,
         now: Duration,
     ) {
-        if self.answers.len() <= destination {
-            self.answers.resize_with(destination + 1, VecDeque::new);
-        }
-        let Some(answers) = self.answers.get_mut(destination) else {
-            return;
-        };
+        let answers = &mut self.lane(destination).answers;
         let gap = retransmit_gap(packets.len());
         for (at, packet) in packets.into_iter().enumerate() {
             if answers.len() < MAX_ANSWERS {
@@ -160,10 +201,18 @@ impl Pacer {
         }
     }
 
+    fn lane(&mut self, destination: usize) -> &mut Lane {
+        if self.lanes.len() <= destination {
+            self.lanes.resize_with(destination + 1, Lane::default);
+        }
+        &mut self.lanes[destination]
+    }
+
     /// Makes everything due at once.
     pub(super) fn flush(&mut self, now: Duration) {
-        for (due, _) in &mut self.waiting {
-            *due = now.min(*due);
+        self.waiting.flush(now);
+        for lane in &mut self.lanes {
+            lane.paced.flush(now);
         }
     }
 
@@ -206,60 +255,81 @@ impl Pacer {
 
     /// Bytes that wait as answers to this destination.
     pub(super) fn answers_waiting(&self, destination: usize) -> u64 {
-        let answers = self.answers.get(destination).into_iter().flatten();
+        let lane = self.lanes.get(destination).into_iter();
+        let answers = lane.flat_map(|lane| &lane.answers);
         answers.map(|(_, packet)| packet.len() as u64).sum()
     }
 
     /// Drops what waits for this destination only.
     pub(super) fn forget(&mut self, destination: usize) {
-        if let Some(answers) = self.answers.get_mut(destination) {
-            answers.clear();
+        if let Some(lane) = self.lanes.get_mut(destination) {
+            *lane = Lane::default();
         }
     }
 
     /// When the next packet is due and there is room for it.
     pub(super) fn due(&self, room: Room<'_>) -> Option<Duration> {
-        let answers = self.answers.iter().enumerate();
-        let answers = answers.filter_map(|(to, answers)| {
-            let (due, packet) = answers.front()?;
-            Some(room.free_at(to, packet.len()).max(*due))
+        let lanes = self.lanes.iter().enumerate();
+        let lanes = lanes.flat_map(|(to, lane)| {
+            let fronts = [lane.answers.front(), lane.paced.packets.front()];
+            let fronts = fronts.into_iter().flatten();
+            fronts.map(move |(due, packet)| room.free_at(to, packet.len()).max(*due))
         });
-        answers.chain(self.media_due(room)).min()
+        lanes.chain(self.media_due(room)).min()
     }
 
     /// Whether a packet is due, whether or not there is room for it.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        let answers = self.answers.iter().filter_map(VecDeque::front);
-        let mut fronts = answers.chain(self.waiting.front());
+        let lanes = self.lanes.iter();
+        let lanes = lanes.flat_map(|lane| [lane.answers.front(), lane.paced.packets.front()]);
+        let mut fronts = lanes.flatten().chain(self.waiting.packets.front());
         fronts.any(|(due, _)| *due <= now)
     }
 
-    /// Whether what is paced by a path takes so long that a frame would wait for it.
-    pub(super) fn is_behind(&self, now: Duration) -> bool {
-        self.free_at > now + BEHIND
+    /// Whether a frame for this destination alone would wait for others there:
+    /// the path takes too long to carry them, or the rate limit holds them back.
+    pub(super) fn is_behind(&self, destination: usize, now: Duration, room: Room<'_>) -> bool {
+        let Some(lane) = self.lanes.get(destination) else {
+            return false;
+        };
+        let due = lane.paced.packets.front().filter(|(due, _)| *due <= now);
+        let held = due.is_some_and(|(_, packet)| room.free_at(destination, packet.len()) > now);
+        held || lane.free_at > now + BEHIND || lane.paced.is_full()
+    }
+
+    /// Whether so much waits for a destination alone that no frame is taken for it.
+    pub(super) fn is_lane_full(&self, destination: usize) -> bool {
+        let lane = self.lanes.get(destination);
+        lane.is_some_and(|lane| lane.paced.is_full())
     }
 
     /// Whether only the rate limit holds back what all wait for.
     pub(super) fn is_held_back(&self, now: Duration, room: Room<'_>) -> bool {
-        let due = self.waiting.front().is_some_and(|(due, _)| *due <= now);
+        let due = self.waiting.packets.front();
+        let due = due.is_some_and(|(due, _)| *due <= now);
         due && self.media_due(room).is_some_and(|free| free > now)
     }
 
-    /// The first chunk that waits to be sent for the first time, by its frame
-    /// and index.
-    pub(super) fn first_chunk(&self) -> Option<(FrameNumber, usize)> {
-        self.waiting.iter().find_map(|(_, packet)| packet.chunk())
+    /// The first chunk that waits to be sent to a destination for the first time,
+    /// by its frame and index.
+    pub(super) fn first_chunk(&self, destination: usize) -> Option<(FrameNumber, usize)> {
+        let lane = self.lanes.get(destination).into_iter();
+        let paced = lane.flat_map(|lane| &lane.paced.packets);
+        let all = self.waiting.packets.iter().chain(paced);
+        let mut packets = all.filter(|(_, packet)| packet.to().includes(destination));
+        packets.find_map(|(_, packet)| packet.chunk())
     }
 
     /// Whether nothing is waiting.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.answers.iter().all(VecDeque::is_empty)
+        let empty = |lane: &Lane| lane.answers.is_empty() && lane.paced.packets.is_empty();
+        self.waiting.packets.is_empty() && self.lanes.iter().all(empty)
     }
 
     /// When the next packet of what all wait for is due and there is room for
     /// it.
     fn media_due(&self, room: Room<'_>) -> Option<Duration> {
-        let (due, packet) = self.waiting.front()?;
+        let (due, packet) = self.waiting.packets.front()?;
         if packet.is_repair() && room.is_shared {
             return Some(*due);
         }
@@ -267,35 +337,57 @@ impl Pacer {
     }
 
     /// Fills the batch: answers first, since they are for what is older; of
-    /// these the one that waits longest. Answers that there is no room for do
-    /// not hold up what goes to others.
+    /// these, and of the lanes, the one that waits longest. What there is no room
+    /// for does not hold up what goes to others.
     fn gather(&mut self, now: Duration, room: Room<'_>) {
-        let answers = self.answers.iter().enumerate();
-        let due = answers.filter_map(|(to, answers)| {
-            let (due, packet) = answers.front()?;
-            let len = packet.len() as u64;
-            let fits = len <= room.at(to, len);
-            (*due <= now && fits).then_some((*due, to, len))
-        });
-        if let Some((_, to, len)) = due.min() {
-            let room = room.at(to, len);
-            if let Some(answers) = self.answers.get_mut(to) {
-                fill(&mut self.batch, answers, now, room);
+        if let Some((_, to, room)) = self.first(now, room, |lane| &lane.answers) {
+            if let Some(lane) = self.lanes.get_mut(to) {
+                fill(&mut self.batch, &mut lane.answers, now, room);
             }
             return;
         }
-        let Some((_, first)) = self.waiting.front() else {
+        let waiting = self.waiting.packets.front();
+        if let Some((due, to, room)) = self.first(now, room, |lane| &lane.paced.packets)
+            && waiting.is_none_or(|(before, _)| due < *before)
+        {
+            if let Some(lane) = self.lanes.get_mut(to) {
+                lane.paced.fill(&mut self.batch, now, room);
+            }
             return;
-        };
-        let room = if first.is_repair() && room.is_shared {
-            // Each destination has it or not.
-            u64::MAX
-        } else {
-            room.everywhere(first.len() as u64)
-        };
-        fill(&mut self.batch, &mut self.waiting, now, room);
-        self.frames -= self.batch.iter().filter(|packet| packet.ends()).count();
-        self.bytes -= self.batch.iter().map(QueuedPacket::len).sum::<usize>();
+        }
+        if let Some((_, first)) = waiting {
+            let room = if first.is_repair() && room.is_shared {
+                // Each destination has it or not.
+                u64::MAX
+            } else {
+                room.everywhere(first.len() as u64)
+            };
+            self.waiting.fill(&mut self.batch, now, room);
+        }
+        if self.batch.is_empty()
+            && let Some((_, to, room)) = self.first(now, room, |lane| &lane.paced.packets)
+            && let Some(lane) = self.lanes.get_mut(to)
+        {
+            lane.paced.fill(&mut self.batch, now, room);
+        }
+    }
+
+    /// The lane whose front is due first, when that is, and for how many bytes
+    /// there is room.
+    fn first(
+        &self,
+        now: Duration,
+        room: Room<'_>,
+        queue: fn(&Lane) -> &VecDeque<(Duration, QueuedPacket)>,
+    ) -> Option<(Duration, usize, u64)> {
+        let lanes = self.lanes.iter().enumerate();
+        let due = lanes.filter_map(|(to, lane)| {
+            let (due, packet) = queue(lane).front()?;
+            let len = packet.len() as u64;
+            let room = room.at(to, len);
+            (*due <= now && len <= room).then_some((*due, to, room))
+        });
+        due.min()
     }
 }
 

@@ -94,6 +94,13 @@ impl QueuedPacket {
         Self::new(Content::Parity(Arc::clone(block), index), to)
     }
 
+    /// The same packet for one destination.
+    #[cfg(test)]
+    pub(super) fn to_one(self, destination: usize) -> Self {
+        let to = To::One(destination);
+        Self { to, ..self }
+    }
+
     /// Bytes of the datagram.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -103,10 +110,11 @@ impl QueuedPacket {
         &self.to
     }
 
-    /// The frame that it is the first chunk of, sent for the first time.
+    /// The frame that it is the first chunk of, sent for the first time, by the
+    /// number that it has for all destinations.
     pub(super) fn begins(&self) -> Option<FrameNumber> {
         match &self.content {
-            Content::Chunk(frame, 0) => Some(frame.number()),
+            Content::Chunk(frame, 0) => Some(frame.original()),
             Content::Datagram { frame, begins, .. } => begins.then_some(*frame),
             Content::Chunk(..)
             | Content::Retransmission(..)
@@ -143,10 +151,10 @@ impl QueuedPacket {
         }
     }
 
-    /// The frame that it is a chunk of.
+    /// The frame that it is a chunk of, by the same number.
     pub(super) fn frame(&self) -> Option<FrameNumber> {
         match &self.content {
-            Content::Chunk(frame, _) | Content::Retransmission(frame, _) => Some(frame.number()),
+            Content::Chunk(frame, _) | Content::Retransmission(frame, _) => Some(frame.original()),
             Content::Parity(..) | Content::JpegHeader(_) | Content::Datagram { .. } => None,
         }
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::plan::Pace;
 use crate::rate::{Arrival, RateController};
 use crate::seq::extend;
+use crate::stats::PathFigures;
 use crate::wire::native::{ArrivalReport, Channel};
 
 /// A viewer that is silent for so long is gone: another one's reports count.
@@ -68,13 +70,16 @@ impl PathRate {
 
     /// Bytes a second at which a frame leaves, and how many of them at once, if
     /// that is known: no more than half of what the viewer's socket holds.
-    pub(super) fn pace(&self, now: Duration) -> Option<(f64, f64)> {
+    pub(super) fn pace(&self, now: Duration) -> Option<Pace> {
         let pace = self.viewer.and_then(|_| self.control.pace(now))?;
         let burst = RateController::burst(pace);
         let buffer = self
             .buffer
             .map_or(f64::MAX, |buffer| f64::from(buffer) / 2.0);
-        Some((pace, burst.min(buffer)))
+        Some(Pace {
+            rate: pace,
+            burst: burst.min(buffer),
+        })
     }
 
     /// Whether more may be sent: what was sent beyond the rate is made up for.
@@ -83,6 +88,21 @@ impl PathRate {
             let since = now.saturating_sub(self.counted).as_secs_f64();
             self.credit + rate * (since + SLACK.as_secs_f64()) < 0.0
         })
+    }
+
+    /// What is known of the path.
+    pub(super) fn figures(&self, now: Duration) -> PathFigures {
+        let bits = |rate: f64| rate * 8.0;
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        let control = self.viewer.map(|_| &self.control);
+        PathFigures {
+            rate_bps: self.rate(now).map(bits),
+            capacity_bps: control.and_then(RateController::capacity).map(bits),
+            queue_ms: control.and_then(RateController::queue).map(millis),
+            rtt_ms: control.and_then(RateController::rtt).map(millis),
+            socket_buffer: self.buffer.map(u64::from),
+            ..PathFigures::default()
+        }
     }
 
     /// Takes a packet that is sent now, of any channel.

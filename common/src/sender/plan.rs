@@ -39,17 +39,20 @@ pub(super) struct Plan {
     /// Time over which the datagrams of a frame are spread: no longer than is
     /// good for any viewer.
     pub(super) spread: Duration,
-    /// How its packets leave instead, where the path shows what it carries.
-    pub(super) pace: Option<Pace>,
+    /// How its packets leave instead, and over which time those of a frame like
+    /// the last one are spread then: by destination, where the path shows what it
+    /// carries.
+    paces: Vec<Option<(Pace, Duration)>>,
     /// How long a frame is kept for retransmission: as long as any viewer waits
     /// for one, no longer.
     pub(super) keep: Duration,
     /// Whether there are several viewers, or destinations: repair for one of
     /// them keeps to a share of the rate.
     pub(super) is_shared: bool,
-    /// The path that decides over how many frames parity is taken: as bad as
-    /// the worst, and in time for all.
-    pub(super) worst: PathEstimate,
+    /// No playout delay counts for less.
+    least_delay: Duration,
+    /// The path to a viewer that has not reported.
+    presumed: PathEstimate,
     /// The paths to the viewers of each destination, which decide how much
     /// parity goes there; none where it is closed.
     pub(super) destinations: Vec<Option<Vec<PathEstimate>>>,
@@ -65,12 +68,45 @@ pub(super) struct Pace {
 }
 
 impl Plan {
-    /// Sets how packets leave from now on, and so over which time those of a
-    /// frame like the last one are spread.
-    pub(super) fn set_pace(&mut self, pace: Pace, frame: usize) {
-        self.pace = Some(pace);
+    /// Sets how packets leave to a destination, where frames have this many bytes.
+    pub(super) fn set_pace(&mut self, destination: usize, pace: Pace, frame: usize) {
         let spread = (frame as f64 - pace.burst).max(0.0) / pace.rate;
-        self.spread = Duration::from_secs_f64(spread.min(LONGEST_SPREAD.as_secs_f64()));
+        let spread = Duration::from_secs_f64(spread.min(LONGEST_SPREAD.as_secs_f64()));
+        if self.paces.len() <= destination {
+            self.paces.resize(destination + 1, None);
+        }
+        self.paces[destination] = Some((pace, spread));
+    }
+
+    /// How packets leave to a destination, where its path decides that.
+    pub(super) fn pace_to(&self, destination: usize) -> Option<Pace> {
+        let paced = self.paces.get(destination).copied().flatten();
+        paced.map(|(pace, _)| pace)
+    }
+
+    /// Time over which the datagrams of a frame are spread to a destination.
+    pub(super) fn spread_to(&self, destination: usize) -> Duration {
+        let paced = self.paces.get(destination).copied().flatten();
+        paced.map_or(self.spread, |(_, spread)| spread)
+    }
+
+    /// The path that decides over how many frames parity is taken for these
+    /// destinations: as bad as the worst, and in time for all. With the longest
+    /// spread.
+    pub(super) fn worst(&self, of: impl Fn(usize) -> bool) -> (PathEstimate, Duration) {
+        let destinations = self.destinations.iter().enumerate();
+        let those = destinations.filter(|(at, paths)| of(*at) && paths.is_some());
+        let spreads = those.clone().map(|(at, _)| self.spread_to(at));
+        let spread = spreads.max().unwrap_or(self.spread);
+        let paths = those.flat_map(|(_, paths)| paths).flatten();
+        let worst = paths.clone().max_by(|a, b| loss(a).total_cmp(&loss(b)));
+        let shortest = paths.map(|path| path.playout_delay.max(self.least_delay));
+        let worst = *worst.unwrap_or(&self.presumed);
+        let path = PathEstimate {
+            playout_delay: shortest.min().unwrap_or(self.presumed.playout_delay),
+            ..worst
+        };
+        (path, spread)
     }
 
     /// The plan for these paths to the viewers that are present, by destination.
@@ -102,8 +138,6 @@ impl Plan {
             .map(spread)
             .min()
             .unwrap_or_else(|| spread(&presumed));
-        let worst = all.iter().max_by(|a, b| loss(a).total_cmp(&loss(b)));
-        let shortest = delays().min().map(|delay| delay.max(floor));
         let rate = config
             .bitrate
             .map(|bitrate| (bitrate / 8).saturating_sub(CONTROL_RESERVE));
@@ -112,17 +146,15 @@ impl Plan {
             rate,
             repair_rate: rate.map(|rate| (rate / REPAIR_SHARE).max(DEFAULT_DATAGRAM as u64)),
             spread: if config.pace { spread } else { Duration::ZERO },
-            pace: None,
+            paces: Vec::new(),
             keep: if config.retransmit {
                 longest
             } else {
                 Duration::ZERO
             },
             is_shared: all.len() > 1,
-            worst: PathEstimate {
-                playout_delay: shortest.unwrap_or(presumed.playout_delay),
-                ..*worst.unwrap_or(&presumed)
-            },
+            least_delay: floor,
+            presumed,
             destinations,
         }
     }
@@ -160,7 +192,7 @@ mod tests {
         let presumed = PathEstimate::default();
         assert_eq!(plan.keep, presumed.playout_delay);
         assert_eq!(plan.spread, presumed.playout_delay / 4);
-        assert!(!plan.is_shared && plan.worst.loss.is_none());
+        assert!(!plan.is_shared && plan.worst(|_| true).0.loss.is_none());
         // Closed destinations count for nothing.
         let none = Plan::new(&config(), vec![None, None]);
         assert_eq!((none.keep, none.spread), (plan.keep, plan.spread));
@@ -177,8 +209,10 @@ mod tests {
         let plan = Plan::new(&config(), viewers);
         assert_eq!((plan.keep, plan.spread), (500 * MS, 30 * MS / 4));
         assert!(plan.is_shared);
-        let worst = plan.worst;
+        let (worst, spread) = plan.worst(|_| true);
         assert_eq!((loss(&worst), worst.playout_delay), (0.3, 30 * MS));
+        assert_eq!(spread, plan.spread);
+        assert_eq!(loss(&plan.worst(|at| at != 0).0), 0.1);
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(super) struct RetransmitBuffer {
 pub(super) struct SentFrame {
     pub(super) frame: Arc<ChunkedFrame>,
     pub(super) sent: Duration,
-    /// Between the first packet and the last.
-    pub(super) spread: Duration,
+    /// Between the first packet and the last, by destination.
+    pub(super) spreads: Vec<Duration>,
     /// Parity over this frame alone, and the first shard not yet sent to each
     /// destination that got any.
     pub(super) block: Option<Arc<ParityBlock>>,
@@ -73,7 +73,7 @@ impl RetransmitBuffer {
         self.bytes += frame.frame.len();
         self.frames.push_back(frame);
         while let Some(oldest) = self.frames.front() {
-            let old = now.saturating_sub(oldest.sent) > keep + oldest.spread;
+            let old = now.saturating_sub(oldest.sent) > keep + oldest.longest_spread();
             if !old && self.bytes <= MAX_KEPT_BYTES && self.frames.len() <= MAX_KEPT_FRAMES {
                 return;
             }
@@ -118,7 +118,9 @@ impl SentFrame {
         block_number: impl FnOnce() -> u16,
     ) -> Vec<QueuedPacket> {
         // It would come when it is no longer waited for.
-        if asked.now.saturating_sub(self.sent) > asked.playout_delay + self.spread {
+        if asked.now.saturating_sub(self.sent)
+            > asked.playout_delay + self.spread(asked.destination)
+        {
             return Vec::new();
         }
         let count = self.frame.count();
@@ -135,7 +137,9 @@ impl SentFrame {
         let mut packets = Vec::new();
         for index in named.take(MAX_ANSWER) {
             let before = self.retransmitted.get(&(asked.destination, index as u16));
-            let (times, last) = before.copied().unwrap_or((0, self.sent_at(index)));
+            let (times, last) = before
+                .copied()
+                .unwrap_or((0, self.sent_at(index, asked.destination)));
             // Sent so short a time ago, or not yet, it cannot have been missed.
             let sent = asked
                 .unsent
@@ -184,10 +188,17 @@ impl SentFrame {
             .collect()
     }
 
-    fn sent_at(&self, index: usize) -> Duration {
-        self.sent
-            + self
-                .spread
-                .mul_f64(index as f64 / self.frame.count() as f64)
+    fn sent_at(&self, index: usize, destination: usize) -> Duration {
+        let spread = self.spread(destination);
+        self.sent + spread.mul_f64(index as f64 / self.frame.count() as f64)
+    }
+
+    fn spread(&self, destination: usize) -> Duration {
+        let spread = self.spreads.get(destination).copied();
+        spread.unwrap_or_else(|| self.longest_spread())
+    }
+
+    fn longest_spread(&self) -> Duration {
+        self.spreads.iter().copied().max().unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use super::destination::Destination;
 use super::feedback::short_micros;
 use super::{Protocol, Rate, Sender};
 use crate::seq::PacketNumber;
-use crate::stats::{self, Outcome, Side, Statistics, ViewerFigures};
+use crate::stats::{self, Outcome, PathFigures, Side, Statistics, ViewerFigures};
 use crate::wire::native::{Channel, Packet, SenderReport, micros};
 use crate::wire::rtp;
 
@@ -90,7 +90,11 @@ impl Sender {
             let media = (header.channel == Channel::Media).then_some(number);
             to.record_error(media, bytes);
             if let Packet::Chunk(chunk) | Packet::Retransmission(chunk) = packet {
-                self.unsent.record_refused(chunk.frame);
+                let frame = match &self.protocol {
+                    Protocol::Native(native) => native.original(destination, chunk.frame),
+                    Protocol::Rtp(_) | Protocol::Raw => chunk.frame,
+                };
+                self.unsent.record_refused(frame);
             }
         }
     }
@@ -156,7 +160,26 @@ impl Sender {
             })
         });
         statistics.viewers = viewers.collect();
+        statistics.paths = self.path_figures(now);
         statistics
+    }
+
+    /// What is known of the paths to the destinations, where the rate follows them.
+    #[must_use]
+    pub fn path_figures(&self, now: Duration) -> Vec<PathFigures> {
+        let open = self.destinations.iter().filter(|to| to.is_open());
+        let figures = open.filter_map(|to| {
+            let path = to.path.as_ref()?;
+            Some(PathFigures {
+                destination: to.index(),
+                frames_left_out: match &self.protocol {
+                    Protocol::Native(native) => native.left_out(to.index().into()),
+                    Protocol::Rtp(_) | Protocol::Raw => 0,
+                },
+                ..path.figures(now)
+            })
+        });
+        figures.collect()
     }
 
     /// How many viewers are served that came by themselves.
@@ -174,8 +197,16 @@ impl Sender {
         viewers.max().unwrap_or(0).max(1) as u32
     }
 
+    /// The sender report to a destination, without what only that itself knows.
+    pub(super) fn report_to(&self, destination: usize) -> SenderReport {
+        match &self.protocol {
+            Protocol::Native(native) => native.fill_report(destination, self.report()),
+            Protocol::Rtp(_) | Protocol::Raw => self.report(),
+        }
+    }
+
     /// The sender report, as far as it is the same for all destinations.
-    pub(super) fn report(&self) -> SenderReport {
+    fn report(&self) -> SenderReport {
         let mut report = SenderReport {
             frames_captured: self.counts.captured,
             frames_replaced: self.counts.replaced,
@@ -187,7 +218,6 @@ impl Sender {
             clock_id: self.config.clock_id.unwrap_or(0),
             interval: self.config.interval.map_or(0, short_micros),
             kept: short_micros(self.plan.keep),
-            spread: short_micros(self.plan.spread),
             arrivals_every: match self.config.rate {
                 Rate::Fixed => 0,
                 // Many viewers of one address share what comes back.

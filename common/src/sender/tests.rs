@@ -4,6 +4,7 @@ mod viewers;
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use turbojpeg::Subsamp;
 
 use super::*;

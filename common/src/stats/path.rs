@@ -4,6 +4,28 @@ use serde::Serialize;
 
 use super::Percentiles;
 
+/// What was found of the path from the sender to one destination: rates by the
+/// sender, RTT and queue by the side that tells them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct PathFigures {
+    /// The destination, counted from 0 in the order of the command line.
+    pub destination: u16,
+    /// Bits a second that may be sent now, parity and retransmissions included.
+    pub rate_bps: Option<f64>,
+    /// Bits a second in which the datagrams of the newest frames arrived: what the
+    /// path carries, as far as they show it.
+    pub capacity_bps: Option<f64>,
+    /// How much longer the newest datagrams took than the fastest of late, in
+    /// milliseconds.
+    pub queue_ms: Option<f64>,
+    /// RTT in milliseconds; the sender's includes the wait for the report.
+    pub rtt_ms: Option<f64>,
+    /// Bytes that the viewer's socket buffer holds, if it knows.
+    pub socket_buffer: Option<u64>,
+    /// Frames that others got and that this path had no room for.
+    pub frames_left_out: u64,
+}
+
 /// Pattern of loss among the packets that carry chunks for the first time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LossPattern {

@@ -30,62 +30,115 @@ struct Run {
     rates: Vec<u64>,
 }
 
+/// A viewer behind a link.
+struct Place {
+    receiver: Receiver,
+    there: Link,
+    back: Link,
+    run: Run,
+    /// UDP payload in all.
+    sent: usize,
+}
+
 /// Plays for some seconds over a path, of a source that makes up to `most` bytes
 /// a frame.
 fn play(forward: Impairment, most: usize, seconds: u64) -> Run {
+    let mut places = play_all(vec![forward], most, seconds);
+    places.pop().map(|place| place.run).unwrap_or_default()
+}
+
+/// The same to several viewers, each over a path of its own.
+fn play_all(forward: Vec<Impairment>, most: usize, seconds: u64) -> Vec<Place> {
     let config = sender::Config {
         interval: Some(INTERVAL),
+        destinations: forward.len(),
         rate: Rate::Auto {
             first: Some(1_000_000),
         },
         ..sender::Config::default()
     };
-    let back = Impairment {
-        rate: None,
-        ..forward.clone()
-    };
     let mut sender = Sender::new(config, 1, Duration::ZERO);
-    let mut receiver = Receiver::new(receiver::Config::default(), 2, (3, 4), Duration::ZERO);
-    let (mut there, mut back) = (Link::new(forward), Link::new(back));
+    let places = forward.into_iter().enumerate().map(|(at, forward)| {
+        let back = Impairment {
+            rate: None,
+            ..forward.clone()
+        };
+        let config = receiver::Config::default();
+        Place {
+            receiver: Receiver::new(config, 2 + at as u64, (3, 4), Duration::ZERO),
+            there: Link::new(forward),
+            back: Link::new(back),
+            run: Run::default(),
+            sent: 0,
+        }
+    });
+    let mut places: Vec<_> = places.collect();
     let from = SocketAddr::from(([192, 0, 2, 1], 5005));
-    let (mut now, mut due, mut run) = (Duration::ZERO, Duration::ZERO, Run::default());
+    let (mut now, mut due, mut rates) = (Duration::ZERO, Duration::ZERO, Vec::new());
     let (mut handed_in, mut out) = (Vec::new(), Vec::new());
     while now < Duration::from_secs(seconds) {
         if now >= due {
             due += INTERVAL;
             let budget = sender.rate(now).map_or(f64::MAX, |rate| {
-                run.rates.push(rate);
+                rates.push(rate);
                 rate as f64 / 8.0 * INTERVAL.as_secs_f64() * JPEG
             });
             if !sender.is_held_back(now) {
                 let jpeg = Bytes::from(vec![7; most.min(budget as usize).max(500)]);
                 sender.handle_frame(jpeg, now, None, now).unwrap();
                 handed_in.push(now);
-                run.leaving.push(Duration::ZERO);
+                for place in &mut places {
+                    place.run.leaving.push(Duration::ZERO);
+                }
             }
         }
         loop {
             match sender.poll_output(now, &mut out) {
                 Output::Transmit(sent) => {
+                    let place = &mut places[sent.destination];
                     for datagram in out.chunks(sent.segment) {
-                        there.send(datagram, now);
+                        place.there.send(datagram, now);
+                        place.sent += datagram.len();
                         if now >= Duration::from_secs(2) {
-                            run.bytes += datagram.len();
+                            place.run.bytes += datagram.len();
                         }
                     }
-                    if let (Some(leaving), Some(at)) = (run.leaving.last_mut(), handed_in.last()) {
-                        *leaving = if out.len() > 1_000 {
-                            now - *at
-                        } else {
-                            *leaving
-                        };
+                    let leaving = place.run.leaving.last_mut();
+                    if let (Some(leaving), Some(at)) = (leaving, handed_in.last())
+                        && out.len() > 1_000
+                    {
+                        *leaving = now - *at;
                     }
                 }
                 Output::Timeout(_) => break,
                 other => unreachable!("nobody connects: {other:?}"),
             }
         }
-        while let Some(datagram) = there.poll(now) {
+        let mut waits = vec![Some(due)];
+        for (at, place) in places.iter_mut().enumerate() {
+            place.take(from, now);
+            while let Some(datagram) = place.back.poll(now) {
+                sender.handle_datagram(at, &datagram, now);
+            }
+            waits.push(place.receiver.poll_timeout(now));
+            waits.push(place.there.poll_timeout());
+            waits.push(place.back.poll_timeout());
+        }
+        waits.push(sender.poll_timeout());
+        now = waits.into_iter().flatten().min().unwrap_or(due).max(now);
+    }
+    for place in &mut places {
+        place.run.frames = handed_in.len();
+        place.run.rates.clone_from(&rates);
+    }
+    places
+}
+
+impl Place {
+    /// Takes what has arrived by now.
+    fn take(&mut self, from: SocketAddr, now: Duration) {
+        let receiver = &mut self.receiver;
+        while let Some(datagram) = self.there.poll(now) {
             receiver.handle_datagram(from, &datagram, now);
         }
         receiver.handle_timeout(now);
@@ -93,30 +146,18 @@ fn play(forward: Impairment, most: usize, seconds: u64) -> Run {
             match receiver.poll_output(now) {
                 receiver::Output::Frame(frame) => {
                     receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-                    let number = frame.id.number.0 as usize;
-                    run.whole.push(now - handed_in[number]);
+                    // One clock, that of the simulation.
+                    let captured = Duration::from_micros(frame.captured.as_micros());
+                    self.run.whole.push(now - captured);
                 }
                 receiver::Output::Transmit(sent) => {
-                    back.send(&sent.datagram, now);
+                    self.back.send(&sent.datagram, now);
                 }
                 receiver::Output::Event(_) | receiver::Output::Record(_) => {}
                 receiver::Output::Timeout(_) => break,
             }
         }
-        while let Some(datagram) = back.poll(now) {
-            sender.handle_datagram(0, &datagram, now);
-        }
-        let waits = [
-            Some(due),
-            sender.poll_timeout(),
-            receiver.poll_timeout(now),
-            there.poll_timeout(),
-            back.poll_timeout(),
-        ];
-        now = waits.into_iter().flatten().min().unwrap_or(due).max(now);
     }
-    run.frames = handed_in.len();
-    run
 }
 
 fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
@@ -161,4 +202,40 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
     assert!(leaving < 2 * MS, "{leaving:?}");
     // The last one may be on its way.
     assert!(run.whole.len() + 1 >= run.frames, "{run:?}");
+}
+
+#[test]
+fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
+    let clean = Impairment {
+        delay: MS,
+        ..Impairment::default()
+    };
+    let slow = Impairment {
+        loss: 0.05,
+        rate: Some(10_000_000),
+        queue: 300 * MS,
+        delay: 10 * MS,
+        ..Impairment::default()
+    };
+    let most = 60_000;
+    let alone = play_all(vec![clean.clone()], most, 12).remove(0);
+    let mut both = play_all(vec![slow, clean], most, 12);
+    let (beside, slow) = (both.remove(1), both.remove(0));
+    let ratio = beside.sent as f64 / alone.sent as f64;
+    let delays = [&alone, &beside].map(|place| percentile(place.run.whole[60..].to_vec(), 95));
+    let seen = slow.receiver.statistics();
+    println!(
+        "bytes {ratio:.4}, delay {delays:?}; the slow one: {} of {} frames whole, {} bytes, {:?} {:?}",
+        slow.run.whole.len(),
+        slow.run.frames,
+        slow.run.bytes,
+        seen.frames,
+        seen.paths,
+    );
+    assert!((0.97..=1.03).contains(&ratio), "{ratio}");
+    assert!(delays[1] <= delays[0].mul_f64(1.03), "{delays:?}");
+    assert!(beside.run.whole.len() + 1 >= beside.run.frames);
+    // Those left out are none that it waits for.
+    assert!(seen.frames.unaccounted == Some(0), "{:?}", seen.frames);
+    assert!(seen.outcomes[framegram_common::stats::Outcome::Replaced] > Some(60));
 }

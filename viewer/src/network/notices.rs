@@ -7,6 +7,7 @@ use std::time::Duration;
 use framegram_cli::numbers::seconds;
 use framegram_common::Statistics;
 use framegram_common::receiver::{Event, Policy};
+use framegram_common::stats::{Clock, PathFigures};
 use framegram_common::wire::Format;
 use framegram_net as net;
 use log::{debug, info};
@@ -96,6 +97,10 @@ impl Network {
             self.console.say(&format!(
                 "It is {format}{over}, {width}x{height} at {fps:.1} frames per second, from {from}."
             ));
+            let path = live.statistics.paths.first();
+            if let Some(line) = path.and_then(|path| path_line(path, live.statistics.clock)) {
+                self.console.say(&line);
+            }
         }
         if self.receiver.lacks_size() && !self.size_missed {
             self.size_missed = true;
@@ -228,4 +233,20 @@ const MOST_ADDRESSES: usize = 8;
 /// Figures for the log, by the names that they have in a report.
 fn json(figures: &impl Serialize) -> String {
     serde_json::to_string(figures).unwrap_or_default()
+}
+
+/// What the first second showed of the path, in one line.
+fn path_line(path: &PathFigures, clock: Option<Clock>) -> Option<String> {
+    let mut parts = vec![format!("RTT {:.1} ms", path.rtt_ms?)];
+    parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));
+    parts.extend(clock.map(|clock| match clock.shared {
+        true => "one clock".to_owned(),
+        false => format!(
+            "clock offset {:+.1} ms (give or take {:.1} ms)",
+            clock.offset_ms, clock.uncertainty_ms
+        ),
+    }));
+    let kilobytes = path.socket_buffer.map(|bytes| bytes / 1000);
+    parts.extend(kilobytes.map(|kilobytes| format!("socket buffer {kilobytes} kB")));
+    Some(format!("Path: {}.", parts.join(", ")))
 }

@@ -1,9 +1,10 @@
 //! What a native session counts and measures.
 
+use std::time::Duration;
+
 use super::clock::Estimate;
 use super::{LatencyBreakdown, NativeSession};
-use crate::stats::Outlook;
-use crate::stats::{self, Statistics};
+use crate::stats::{self, Outlook, PathFigures, Statistics};
 use crate::time::SenderTime;
 use crate::wire::Format;
 
@@ -33,6 +34,14 @@ impl NativeSession {
         statistics.clock = self.clock();
         let latency = statistics.delays_ms.capture_to_shown;
         statistics.latency_ms = latency.filter(|_| self.shared_clock);
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        statistics.paths = vec![PathFigures {
+            destination: self.destination,
+            queue_ms: Some(millis(self.delay.queueing())),
+            rtt_ms: self.nack.rtt().map(millis),
+            socket_buffer: Some(self.config.socket_buffer as u64).filter(|bytes| *bytes > 0),
+            ..PathFigures::default()
+        }];
         statistics
     }
 

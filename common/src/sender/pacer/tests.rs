@@ -171,6 +171,33 @@ fn no_more_frames_and_bytes_wait_than_may() {
 }
 
 #[test]
+fn a_lane_has_its_own_pace_and_holds_up_nobody() {
+    let (mut pacer, mut to) = (Pacer::default(), destinations(2, None));
+    let (rate, burst) = (100_000.0, 5_000.0);
+    let own = |count| {
+        let packets = frame(0, count).into_iter();
+        packets.map(|packet| packet.to_one(0)).collect::<Vec<_>>()
+    };
+    pacer.push_paced(own(10), 0, Pace { rate, burst }, Duration::ZERO);
+    pacer.push_frame(frame(0, 10), Duration::ZERO, Duration::ZERO);
+    let left = poll(&mut pacer, &mut to, Duration::ZERO);
+    assert_eq!(left, [(0, 10, 9_400), (1, 10, 9_400), (0, 5, 5_000)]);
+    assert_eq!(due(&pacer, &to), Some(50 * MS));
+    let room = room(&to);
+    assert!(pacer.is_behind(0, 50 * MS, room) && !pacer.is_behind(1, 50 * MS, room));
+    assert!(!pacer.is_behind(0, 80 * MS, room));
+    assert_eq!(poll(&mut pacer, &mut to, 50 * MS), [(0, 5, 4_400)]);
+    // One that is not polled is full in the end, and forgotten with its viewer.
+    for _ in 0..MAX_WAITING_FRAMES {
+        assert!(!pacer.is_lane_full(0));
+        pacer.push_paced(own(2), 0, Pace { rate, burst }, 90 * MS);
+    }
+    assert!(pacer.is_lane_full(0) && !pacer.is_lane_full(1));
+    pacer.forget(0);
+    assert!(pacer.is_empty());
+}
+
+#[test]
 fn answers_go_first_a_little_spread_and_do_not_hold_up_others() {
     let (mut pacer, mut to) = (Pacer::default(), destinations(2, None));
     let answer = |len| {

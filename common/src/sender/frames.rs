@@ -1,0 +1,193 @@
+//! Frames on their way in: for which destinations they are taken, and how their
+//! packets leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::native::FramePackets;
+use super::packet::{Content, QueuedPacket, To};
+use super::plan::Pace;
+use super::{FrameError, Protocol, Sender};
+use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
+use crate::seq::FrameNumber;
+
+/// The longest that the first frame of a stream is spread over: it is waited
+/// for most of all, and in a few steps it still overruns no socket's buffer.
+const FIRST_SPREAD: Duration = Duration::from_millis(2);
+
+impl Sender {
+    /// Takes a whole JPEG to be sent, with the time it was captured or all its
+    /// times, and the quality it was encoded with, where that is known. Returns
+    /// its number.
+    ///
+    /// # Errors
+    /// If the format cannot carry it, or [`MAX_WAITING_FRAMES`] frames wait
+    /// already, since the bit rate holds them back or nobody polls them: ask
+    /// [`Sender::is_held_back`] before. It is then counted as not sent.
+    pub fn handle_frame(
+        &mut self,
+        jpeg: Bytes,
+        times: impl Into<Times>,
+        quality: Option<u8>,
+        now: Duration,
+    ) -> Result<FrameNumber, FrameError> {
+        let taken = self.take_frame(jpeg, times.into(), quality, now);
+        self.counts.not_sent += u64::from(taken.is_err());
+        taken
+    }
+
+    fn take_frame(
+        &mut self,
+        jpeg: Bytes,
+        times: Times,
+        quality: Option<u8>,
+        now: Duration,
+    ) -> Result<FrameNumber, FrameError> {
+        let len = jpeg.len();
+        if len == 0 || len > MAX_FRAME_BYTES {
+            return Err(FrameSizeError(len).into());
+        }
+        if self.pacer.is_full() {
+            return Err(FrameError::Waiting);
+        }
+        // Viewers fall silent without a word.
+        self.replan(now);
+        self.close_window_if_due(now);
+        let number = self.next_frame;
+        let frame = Frame {
+            number,
+            jpeg,
+            captured: times.captured,
+        };
+        let left_out = self.left_out(now)?;
+        self.queue(frame, quality, &left_out, now)?;
+        self.last_frame = len;
+        for (at, to) in self.destinations.iter_mut().enumerate() {
+            if !left_out.contains(&at) {
+                to.feedback.earn(len);
+            }
+        }
+        self.latency.record_frame(number.0, times);
+        self.counts.record_frame(len, quality, now);
+        self.next_frame = number.next();
+        Ok(number)
+    }
+
+    /// The destinations that a frame is not sent to: more was sent there than the
+    /// path carries, and to others it was not. Where that is so of all, frames wait.
+    fn left_out(&self, now: Duration) -> Result<Vec<usize>, FrameError> {
+        let open = self.destinations.iter().filter(|to| to.is_open()).count();
+        let behind = (0..self.destinations.len()).filter(|at| self.is_behind(*at, now));
+        let behind: Vec<_> = behind.collect();
+        if behind.len() < open || open == 0 {
+            return Ok(behind);
+        }
+        if behind.iter().any(|at| self.pacer.is_lane_full(*at)) {
+            return Err(FrameError::Waiting);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Queues the packets of a frame: at the pace of its path for each destination
+    /// where that is known, and spread for the others.
+    fn queue(
+        &mut self,
+        frame: Frame,
+        quality: Option<u8>,
+        left_out: &[usize],
+        now: Duration,
+    ) -> Result<(), FrameError> {
+        let spread = match self.counts.frames_at {
+            None => self.plan.spread.min(FIRST_SPREAD),
+            Some(_) => self.plan.spread,
+        };
+        let (datagram, len) = (self.config.datagram, frame.jpeg.len());
+        let Protocol::Native(native) = &mut self.protocol else {
+            let packets = self.datagrams(frame)?;
+            self.pacer.push_frame(packets, now, spread);
+            return Ok(());
+        };
+        let settings = (quality, datagram);
+        let packets = native.packetize(frame, settings, left_out, &self.plan, now)?;
+        let FramePackets {
+            headers,
+            common,
+            thinned,
+        } = packets;
+        for header in headers {
+            self.pacer.push(header, now);
+        }
+        for (to, packets) in thinned {
+            // A new viewer there may not have reported yet.
+            let pace = self.plan.pace_to(to).unwrap_or(Pace {
+                rate: len as f64 / spread.as_secs_f64(),
+                burst: datagram as f64,
+            });
+            self.pacer.push_paced(packets.to_one(to), to, pace, now);
+        }
+        let open = self.destinations.iter().enumerate();
+        let open = open.filter(|(at, to)| to.is_open() && native.gets_all(*at));
+        let mut unpaced = Vec::new();
+        for (to, _) in open {
+            match self.plan.pace_to(to) {
+                Some(pace) => self.pacer.push_paced(common.to_one(to), to, pace, now),
+                None => unpaced.push(to),
+            }
+        }
+        let open = self.destinations.iter().filter(|to| to.is_open()).count();
+        if unpaced.len() == open {
+            self.pacer.push_frame(common.to_all(), now, spread);
+        } else if !unpaced.is_empty() {
+            let those = Arc::from(unpaced);
+            self.pacer.push_frame(common.to_those(&those), now, spread);
+        }
+        Ok(())
+    }
+
+    /// The datagrams of a frame, which are the same for all destinations.
+    fn datagrams(&mut self, frame: Frame) -> Result<Vec<QueuedPacket>, FrameError> {
+        let datagram = self.config.datagram;
+        let datagrams = match &mut self.protocol {
+            Protocol::Native(_) => Vec::new(),
+            Protocol::Rtp(rtp) => rtp.datagrams(&frame.jpeg, frame.captured, datagram)?,
+            Protocol::Raw if frame.jpeg.len() <= datagram => vec![frame.jpeg],
+            Protocol::Raw => {
+                let got = frame.jpeg.len();
+                return Err(FrameError::Datagram { got, datagram });
+            }
+        };
+        let last = datagrams.len().saturating_sub(1);
+        let datagrams = datagrams.into_iter().enumerate().map(|(index, bytes)| {
+            let content = Content::Datagram {
+                bytes,
+                frame: frame.number,
+                begins: index == 0,
+                ends: index == last,
+            };
+            QueuedPacket::new(content, To::All)
+        });
+        Ok(datagrams.collect())
+    }
+
+    /// Whether datagrams that are due must wait, since more would exceed the
+    /// bit rate, or whether more was sent than the paths to all destinations
+    /// carry: frames that are handed in now would only wait.
+    #[must_use]
+    pub fn is_held_back(&self, now: Duration) -> bool {
+        let destinations = self.destinations.iter().enumerate();
+        let mut open = destinations.filter(|(_, to)| to.is_open()).peekable();
+        let behind = open.peek().is_some() && open.all(|(at, _)| self.is_behind(at, now));
+        behind || self.pacer.is_held_back(now, self.room())
+    }
+
+    /// Whether a frame would only wait for what the path to a destination has still
+    /// to carry.
+    fn is_behind(&self, destination: usize, now: Duration) -> bool {
+        let to = self.destinations.get(destination);
+        let path = to.filter(|to| to.is_open()).and_then(|to| to.path.as_ref());
+        path.is_some_and(|path| path.is_in_debt(now))
+            || self.pacer.is_behind(destination, now, self.room())
+    }
+}

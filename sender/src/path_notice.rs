@@ -1,0 +1,89 @@
+//! What the first second of a path shows, in one line.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use framegram_common::stats::PathFigures;
+
+/// The most paths that are told of: behind them a person reads the report.
+const MAX_TOLD: usize = 16;
+
+/// The most paths that are remembered before they are told.
+const MAX_SEEN: usize = 64;
+
+/// Between two looks. The second one finds what has settled.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// Which paths were told.
+#[derive(Debug, Default)]
+pub(crate) struct PathNotice {
+    looked: Option<Duration>,
+    seen: BTreeSet<SocketAddr>,
+    told: BTreeSet<SocketAddr>,
+}
+
+impl PathNotice {
+    /// Whether to look at the paths now.
+    pub(crate) fn is_due(&mut self, now: Duration) -> bool {
+        let due = |looked: Duration| now.saturating_sub(looked) >= LOOK_EVERY;
+        let is_due = self.told.len() < MAX_TOLD && self.looked.is_none_or(due);
+        if is_due {
+            self.looked = Some(now);
+        }
+        is_due
+    }
+
+    /// The line about a path, the second time that its viewer is known to report.
+    pub(crate) fn poll(&mut self, to: SocketAddr, path: &PathFigures) -> Option<String> {
+        let rate = path.rate_bps?;
+        if self.told.len() >= MAX_TOLD {
+            return None;
+        }
+        if self.seen.len() >= MAX_SEEN {
+            self.seen.clear();
+        }
+        let is_settled = !self.seen.insert(to);
+        if !is_settled || !self.told.insert(to) {
+            return None;
+        }
+        let mut parts = vec![format!("path to {to}: up to {:.1} Mbit/s", rate / 1e6)];
+        parts.extend(path.rtt_ms.map(|rtt| format!("RTT {rtt:.1} ms")));
+        parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));
+        let buffer = path.socket_buffer.map(|bytes| bytes / 1000);
+        parts.extend(buffer.map(|kilobytes| format!("socket buffer {kilobytes} kB")));
+        Some(parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_each_path_once_and_no_more_than_a_person_reads() {
+        let mut notice = PathNotice::default();
+        let millis = Duration::from_millis;
+        assert!(notice.is_due(millis(0)) && !notice.is_due(millis(399)));
+        assert!(notice.is_due(millis(400)));
+        let to = |host: u8| SocketAddr::from(([192, 0, 2, host], 5005));
+        let mut path = PathFigures::default();
+        assert_eq!(notice.poll(to(1), &path), None);
+        path.rate_bps = Some(20e6);
+        path.rtt_ms = Some(3.25);
+        path.socket_buffer = Some(425_984);
+        assert_eq!(notice.poll(to(1), &path), None);
+        assert_eq!(
+            notice.poll(to(1), &path).as_deref(),
+            Some("path to 192.0.2.1:5005: up to 20.0 Mbit/s, RTT 3.2 ms, socket buffer 425 kB")
+        );
+        assert_eq!(notice.poll(to(1), &path), None);
+        let told = (2..100).filter(|host| {
+            notice.poll(to(*host), &path);
+            notice.poll(to(*host), &path).is_some()
+        });
+        assert_eq!(told.count(), MAX_TOLD - 1);
+        assert!(!notice.is_due(millis(9_000)));
+        assert_eq!(notice.seen.len(), MAX_TOLD);
+    }
+}
