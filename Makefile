@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench bench-peers soak fuzz mutants look docs test-camera
+.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench bench-peers soak flood fuzz fuzz-long mutants sbom look docs test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -11,12 +11,15 @@ help:
 	@echo 'make test-peers     the programs with GStreamer, FFmpeg and Python'
 	@echo 'make test-long    the test cases of RFC 8867 with all seeds'
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
-	@echo 'make lint         formatting and clippy, warnings as errors'
+	@echo 'make lint         formatting and clippy, warnings as errors; licences and sources of crates'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders; as root TCP and UDP, congestion'
 	@echo 'make bench-peers  beside GStreamer and FFmpeg: processor time, start, delay, loss (half an hour, idle machine)'
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
-	@echo 'make fuzz         every fuzz target for a minute (cargo-fuzz)'
+	@echo 'make flood        100,000 forged datagrams a second beside a stream, as root on an idle machine'
+	@echo 'make fuzz         every fuzz target for a minute (libFuzzer)'
+	@echo 'make fuzz-long    100 million runs of all fuzz targets, a million of each at least (hours)'
 	@echo 'make mutants      changes to the core that no test notices (cargo-mutants; hours)'
+	@echo 'make sbom         a bill of materials of each program (CycloneDX) into target/sbom'
 	@echo 'make look         a report as a page: its numbers compared in a browser, and pictures of it'
 	@echo 'make docs         docs/cli.md and docs/report.md from the programs; man pages and shell completions into target/docs'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
@@ -59,6 +62,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@scripts/check-core
+	@scripts/check-dependencies
 
 bench:
 	@scripts/install build bench
@@ -73,11 +77,24 @@ soak:
 	@scripts/install build test
 	cargo run --release -p framegram-tools --bin soak
 
+flood:
+	@scripts/install build test
+	cargo bench -p framegram-tests --bench flood -- --strict
+
 fuzz:
+	@scripts/install build
 	@scripts/fuzz
+
+fuzz-long:
+	@scripts/install build
+	@scripts/fuzz --long
 
 mutants:
 	@scripts/mutants
+
+sbom:
+	@scripts/install lint
+	@scripts/sbom
 
 look:
 	@scripts/install build test look

@@ -153,6 +153,11 @@ impl Hosts {
         write_name(&self.viewer, name, address);
     }
 
+    /// Runs code on the sender's host. A socket that it opens stays there.
+    pub fn on_sender<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        enter(&self.sender, work)
+    }
+
     /// The sender with these arguments, on its host.
     #[must_use]
     pub fn sender(&self, arguments: &str) -> Start {

@@ -14,6 +14,7 @@ pub mod compositor;
 pub mod concealment;
 pub mod congestion;
 pub mod counting;
+pub mod flood;
 pub mod hosts;
 pub mod measure;
 pub mod measuring;

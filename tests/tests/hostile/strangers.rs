@@ -1,6 +1,8 @@
 //! Whoever sends to a viewer from elsewhere, or in the sender's name: nobody is
 //! sent more than came from there, and a stream goes on as it was.
 
+mod blind;
+mod flood;
 mod reflection;
 
 use std::collections::BTreeMap;

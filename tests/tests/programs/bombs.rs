@@ -99,7 +99,7 @@ fn a_sender_refuses_files_that_claim_too_much() {
         ("large.mjpeg", large_jpeg().repeat(3), "65500x65500"),
         ("large.png", png(65_500), "exceeds limit"),
         ("gigabyte.png", png(16_384), "16384"),
-        ("large.avi", avi(), "large.avi"),
+        ("large.avi", avi(), "65500x65500"),
         (
             "large.y4m",
             b"YUV4MPEG2 W65500 H65500 F25:1 C420\nFRAME\n".repeat(2),

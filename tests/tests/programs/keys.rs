@@ -211,7 +211,7 @@ impl Tap {
                 Ok((length, _)) => {
                     let datagram = &mut buffer[..length];
                     self.recorded.push(datagram.to_vec());
-                    if self.recorded.len() % 20 == 0 {
+                    if self.recorded.len().is_multiple_of(20) {
                         let bit = self.recorded.len() * 7 % ((length - 24) * 8);
                         datagram[24 + bit / 8] ^= 1 << (bit % 8);
                         changed += 1;
