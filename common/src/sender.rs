@@ -4,6 +4,7 @@
 
 mod acceptor;
 mod config;
+mod datagram_size;
 mod destination;
 mod feedback;
 mod frames;
@@ -78,6 +79,8 @@ pub struct Sender {
     /// Answers of the acceptor.
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
     events: VecDeque<Event>,
+    /// The largest datagram of the next frame.
+    datagram: usize,
     next_frame: FrameNumber,
     /// Bytes of the last one.
     last_frame: usize,
@@ -134,6 +137,7 @@ impl Sender {
             acceptor,
             answers: VecDeque::new(),
             events: VecDeque::new(),
+            datagram: config.datagram,
             next_frame: config.first_frame,
             last_frame: 0,
             counts: Counts::default(),
@@ -148,23 +152,17 @@ impl Sender {
         }
     }
 
-    /// Sets the largest datagram from the next frame on.
+    /// Sets the largest datagram from the next frame on, for the destinations whose
+    /// paths are not searched.
     pub fn set_datagram(&mut self, bytes: usize) {
         self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+        self.follow_paths();
     }
 
-    /// Sends datagrams that pass on every path.
-    pub(crate) fn follow_paths(&mut self) {
-        let open = self.destinations.iter().filter(|to| to.is_open());
-        if let Some(size) = open.filter_map(Destination::datagram).min() {
-            self.set_datagram(size);
-        }
-    }
-
-    /// The largest datagram, in bytes of UDP payload.
+    /// The largest datagram of the next frame, in bytes of UDP payload.
     #[must_use]
     pub fn datagram(&self) -> usize {
-        self.config.datagram
+        self.datagram
     }
 
     /// The next output at this time. Datagrams replace what is in `out`.
@@ -173,7 +171,7 @@ impl Sender {
         while let Some(slot) = self.acceptor.as_mut().and_then(|all| all.poll_silent(now)) {
             self.dismiss(self.config.destinations + slot, LeaveReason::Silent, now);
         }
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.events.pop_front().or_else(|| self.poll_path_mtu()) {
             return Output::Event(event);
         }
         if let Some((to, answer)) = self.answers.pop_front() {

@@ -36,7 +36,7 @@ pub use frame_log::FrameRecord;
 pub(crate) use join::JoinPoint;
 pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};
 pub(crate) use outlook::Outlook;
-pub use path::{Bursts, Clock, Delays, LossPattern, PathFigures};
+pub use path::{Bursts, Clock, Delays, LossPattern, PathFigures, PathMtuFigures};
 pub use report_file::ReportFile;
 pub use sequence::{Arrival, Gap, SequenceTracker};
 pub use timecode::TimecodeCounts;
@@ -102,6 +102,9 @@ pub struct Statistics {
     /// The paths: on the sender's side those whose rates are followed, on the
     /// viewer's side the one from the sender.
     pub paths: Vec<PathFigures>,
+    /// How large datagrams the paths carry, on the sender's side; none where the size is
+    /// fixed.
+    pub path_mtu: Vec<PathMtuFigures>,
 }
 
 impl Statistics {
@@ -211,6 +214,9 @@ pub struct Stream {
     pub wire: Option<&'static str>,
     /// Transport of the packets: `udp` or `tcp`.
     pub transport: Option<&'static str>,
+    /// The longest datagram of a native stream that reached a viewer, in bytes of UDP
+    /// payload.
+    pub longest_datagram: Option<usize>,
     /// Width of the newest frame in pixels.
     pub width: Option<u32>,
     /// Height of the newest frame in pixels.

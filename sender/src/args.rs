@@ -21,7 +21,7 @@ use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 use framegram_lab::impair::Impairment;
 
 pub use self::choice::{RateControl, Transport, Wire};
-pub use self::quantity::Rate;
+pub use self::quantity::{PacketSize, Rate};
 use crate::announce;
 use crate::encode::{DEFAULT_MIN_QUALITY, Settings};
 use crate::source::{self, Spec};
@@ -181,12 +181,13 @@ pub struct Options {
     pub wire: Wire,
 
     /// Largest datagram in bytes of UDP payload, 640 to 65507
-    /// [default: 1452; raw: 65507; over TCP: 16384]
+    /// [default: auto; rtp: 1452; raw: 65507; over TCP: 16384]
     ///
-    /// The default fits an Ethernet path. Larger datagrams are fragmented by IP;
-    /// losing one fragment loses the datagram.
-    #[arg(long, value_name = "BYTES", value_parser = quantity::packet_size, help_heading = TRANSPORT)]
-    pub packet_size: Option<usize>,
+    /// auto: as large as the path to each viewer carries, by what viewers report;
+    /// 1452 to groups and broadcasts. Of a number, datagrams above 1452 are
+    /// fragmented by IP; losing one fragment loses the datagram.
+    #[arg(long, value_name = "auto|BYTES", value_parser = quantity::packet_size, help_heading = TRANSPORT)]
+    pub packet_size: Option<PacketSize>,
 
     /// Parity in percent of a frame's datagrams, 1 to 200
     /// [default: auto; rtp and raw: off]
@@ -323,15 +324,29 @@ pub fn command() -> Command {
 }
 
 impl Options {
-    /// The largest datagram in bytes.
+    /// The largest datagram in bytes, where the size does not follow the path.
     #[must_use]
     pub fn packet_size(&self) -> usize {
-        self.packet_size
-            .unwrap_or(match (self.transport, self.wire) {
-                (Transport::Tcp, _) => TCP_PACKET,
-                (Transport::Udp, Wire::Native | Wire::Rtp) => DEFAULT_DATAGRAM,
-                (Transport::Udp, Wire::Raw) => MAX_DATAGRAM,
-            })
+        match (self.packet_size, self.transport, self.wire) {
+            (Some(PacketSize::Fixed(bytes)), ..) => bytes,
+            (_, Transport::Tcp, _) => TCP_PACKET,
+            (_, Transport::Udp, Wire::Native | Wire::Rtp) => DEFAULT_DATAGRAM,
+            (_, Transport::Udp, Wire::Raw) => MAX_DATAGRAM,
+        }
+    }
+
+    /// The largest datagram that is tried, where the size follows the path: only the
+    /// native format over UDP has the reports that it takes.
+    #[must_use]
+    pub fn most_datagram(&self) -> Option<usize> {
+        let reported = self.wire == Wire::Native && self.transport == Transport::Udp;
+        let is_auto = !matches!(self.packet_size, Some(PacketSize::Fixed(_)));
+        // One that takes longer to send holds up a frame.
+        let bitrate = self
+            .bitrate
+            .map_or(u64::MAX, |rate| rate / 8 / DATAGRAMS_A_SECOND);
+        let most = usize::try_from(bitrate).unwrap_or(MAX_DATAGRAM);
+        (reported && is_auto).then(|| most.clamp(DEFAULT_DATAGRAM, MAX_DATAGRAM))
     }
 
     /// How much parity is sent, and whether lost datagrams are sent again: only
@@ -382,6 +397,10 @@ impl Options {
         }
     }
 }
+
+/// Where a bit rate is set, so many of the largest datagrams take a second: each is
+/// sent in 10 ms.
+const DATAGRAMS_A_SECOND: u64 = 100;
 
 /// The longest packet over TCP: its headers are less than half a percent, and it
 /// is with the viewer before the next one has left.

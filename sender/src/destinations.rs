@@ -15,7 +15,7 @@ use framegram_common::seq::FrameNumber;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 use framegram_net::{
     ConnectOptions, Lookup, Pollable, Received, RouteMonitor, Socket, clock, is_broadcast,
-    is_refused, is_route_change, is_too_big,
+    is_refused, is_route_change, is_too_big, largest_datagram,
 };
 
 pub(crate) use self::open::{connect_options, open_all};
@@ -58,6 +58,8 @@ pub(crate) struct Destination {
     /// The smallest datagram that was too big: reported once, however often chunks
     /// of that length are sent again.
     too_big: Option<usize>,
+    /// Whether the size of datagrams follows what its path carries.
+    searched: bool,
     /// Nothing is said of it: who takes RTP may well take no reports.
     silent: bool,
     /// Nobody is served here any more.
@@ -87,6 +89,8 @@ pub(crate) struct SendOutcome {
     pub(crate) taken: usize,
     /// A smaller datagram to go on with.
     pub(crate) smaller: Option<usize>,
+    /// A datagram is too large for a path that is searched.
+    pub(crate) too_large: bool,
     /// What a person should hear.
     pub(crate) notice: Option<String>,
 }
@@ -179,6 +183,7 @@ impl Destination {
             return SendOutcome {
                 taken: datagrams.len(),
                 smaller: None,
+                too_large: false,
                 notice: (self.errors.clears(now) && !self.silent).then(|| self.back()),
             };
         };
@@ -187,6 +192,14 @@ impl Destination {
         self.sent |= is_refused(&error);
         let why = self.why(&error);
         self.failed.get_or_insert(why);
+        if is_too_big(&error) && self.searched {
+            return SendOutcome {
+                taken,
+                smaller: None,
+                too_large: true,
+                notice: None,
+            };
+        }
         let smaller = is_too_big(&error).then(|| smaller_than(segment)).flatten();
         let notice = match smaller {
             Some(smaller) => self.is_news(segment).then(|| {
@@ -206,6 +219,7 @@ impl Destination {
         SendOutcome {
             taken,
             smaller,
+            too_large: false,
             notice,
         }
     }
@@ -221,11 +235,30 @@ impl Destination {
         SendOutcome {
             taken: if is_sent { bytes } else { 0 },
             smaller: None,
+            too_large: false,
             notice: match sent {
                 Ok(_) => (is_sent && self.errors.clears(now)).then(|| self.back()),
                 Err(error) => self.failed(error, now),
             },
         }
+    }
+
+    /// The largest datagram that the interface towards a single viewer carries, from
+    /// which its path is searched from now on.
+    pub(crate) fn search(&mut self) -> Option<usize> {
+        let is_single = match &self.carrier {
+            Carrier::Own(_) => self.to.is_none(),
+            Carrier::Shared(_) => true,
+            Carrier::Tcp(_) => false,
+        };
+        let largest = is_single.then(|| largest_datagram(self.address).ok())?;
+        self.searched = largest.is_some();
+        largest
+    }
+
+    /// Whether an error tells that a datagram is too large for a path that is searched.
+    pub(crate) fn is_too_large(&self, error: &io::Error) -> bool {
+        self.searched && is_too_big(error)
     }
 
     /// Whether it is news that so long a datagram is too big.

@@ -77,6 +77,10 @@ pub(crate) struct TransmitLoop<'a> {
     session: Session,
     transport: Transport,
     console: &'a Console,
+    /// The largest datagram that is tried, if the size follows the paths.
+    most_datagram: Option<usize>,
+    /// The size that the encoder knows.
+    datagram: usize,
     bitrate: Option<BitrateControl>,
     /// Whether a rate is to follow the path.
     adapts: bool,
@@ -128,11 +132,14 @@ impl<'a> TransmitLoop<'a> {
         });
         let fixed = destinations.len();
         info!(
-            "stream {:016x}: {}, datagrams of {} bytes, parity {fec}, retransmit \
+            "stream {:016x}: {}, datagrams of {} bytes{}, parity {fec}, retransmit \
              {retransmit}, bit rate {}, pace {}",
             number as u32,
             options.wire.format().name(),
             options.packet_size(),
+            options
+                .most_datagram()
+                .map_or("", |_| " or what the path carries"),
             or_none(options.bitrate),
             !options.no_pace
         );
@@ -179,7 +186,7 @@ impl<'a> TransmitLoop<'a> {
         if let Some(notice) = destinations::unadapted(&destinations, options) {
             console.say(&notice);
         }
-        Ok(Self {
+        let mut transmit = Self {
             sender: Sender::new(config, number, clock::now()),
             destinations,
             fixed,
@@ -199,6 +206,8 @@ impl<'a> TransmitLoop<'a> {
             transport: options.transport,
             console,
             encoding: EncodingLog::new(limit, options.timecode),
+            most_datagram: options.most_datagram(),
+            datagram: options.packet_size(),
             bitrate,
             adapts: options.adapts(),
             path_notice: PathNotice::default(),
@@ -209,7 +218,9 @@ impl<'a> TransmitLoop<'a> {
             unsent: None,
             not_sent_notice: None,
             buffer: vec![0; MAX_DATAGRAM],
-        })
+        };
+        (0..fixed).for_each(|index| transmit.search_path(index));
+        Ok(transmit)
     }
 
     /// The most bytes of the next frame, if a bit rate sets them.

@@ -29,12 +29,12 @@ struct Transport {
 const TRANSPORTS: [Transport; 4] = [
     Transport {
         name: "UDP",
-        flags: "",
+        flags: "--packet-size 1452",
         congestion: None,
     },
     Transport {
         name: "UDP without repair",
-        flags: "--fec off --no-retransmit",
+        flags: "--packet-size 1452 --fec off --no-retransmit",
         congestion: None,
     },
     Transport {

@@ -296,6 +296,9 @@ impl<'a> Pair<'a> {
         let killed = self.kill_at.is_some_and(|at| now >= at);
         let cut = self.scenario.cut.is_some_and(|cut| now >= START + cut);
         let out = self.is_out();
+        let narrows = self.scenario.narrows;
+        let longest = narrows.filter(|(from, _)| now >= START + *from);
+        let longest = longest.map_or(usize::MAX, |(_, longest)| longest);
         if killed {
             return;
         }
@@ -312,7 +315,7 @@ impl<'a> Pair<'a> {
                 Output::Timeout(_) => return,
             };
             for datagram in self.buffer.chunks(sent.segment) {
-                if !cut && !out {
+                if !cut && !out && datagram.len() <= longest {
                     self.forward.send(datagram, now);
                 }
                 if let Some(truth) = self.truths.last_mut() {
@@ -475,7 +478,11 @@ fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Sender {
         config.destinations = 0;
         config.acceptor = Some(pull::ACCEPTOR);
     }
-    Sender::new(config, stream, now)
+    let mut sender = Sender::new(config, stream, now);
+    if let Some(ceiling) = scenario.ceiling {
+        sender.search_path_mtu(0, ceiling, now);
+    }
+    sender
 }
 
 /// The sender's address in this life.

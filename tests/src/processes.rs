@@ -115,9 +115,12 @@ impl Footage {
         let arguments = format!("{far} --headless --once --output - --output-format mjpeg");
         let mut viewer = Start::new(VIEWER, &format!("{arguments} {viewing}")).run();
         viewer.wait_for("Waiting for a stream");
-        let mut sender = Start::new(SENDER, &format!("- {near} --fps {RATE} {sending}"))
-            .piped()
-            .run();
+        let mut sender = Start::new(
+            SENDER,
+            &format!("- {near} --fps {RATE} --packet-size 1452 {sending}"),
+        )
+        .piped()
+        .run();
         let mut input = sender.input().context("no pipe to the sender")?;
         let jpegs = self.jpegs.clone();
         let feeder = thread::spawn(move || jpegs.iter().try_for_each(|jpeg| input.write_all(jpeg)));

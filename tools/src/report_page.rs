@@ -200,7 +200,9 @@ impl Types {
         match (name.as_str(), inner) {
             ("Option", Some((words, target))) => (format!("{words} or null"), target),
             ("Vec", Some((words, target))) => (format!("list of {words}"), target),
-            ("u8" | "u16" | "u32" | "u64" | "i64" | "f64", _) => ("number".to_owned(), None),
+            ("u8" | "u16" | "u32" | "u64" | "usize" | "i64" | "f64", _) => {
+                ("number".to_owned(), None)
+            }
             ("bool", _) => ("true or false".to_owned(), None),
             ("String" | "str", _) => ("text".to_owned(), None),
             ("Outcomes", _) => ("object".to_owned(), Some(name)),

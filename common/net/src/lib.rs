@@ -21,7 +21,7 @@ pub use interface::Interface;
 pub use lookup::Lookup;
 pub use socket::{
     Batch, ConnectOptions, DEFAULT_BUFFER, ListenOptions, Pollable, Received, RouteMonitor, Socket,
-    Waker, is_refused, is_route_change, is_too_big, wait,
+    Waker, is_refused, is_route_change, is_too_big, largest_datagram, wait,
 };
 pub use tcp::{Connection, TcpListener};
 

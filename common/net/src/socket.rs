@@ -38,7 +38,7 @@ use timestamps::{Reading, Timestamps};
 
 pub use batch::Batch;
 pub use open::{ConnectOptions, DEFAULT_BUFFER, ListenOptions};
-pub use route::RouteMonitor;
+pub use route::{RouteMonitor, largest_datagram};
 pub(crate) use wait::is_writable;
 pub use wait::{Pollable, Waker, wait};
 

@@ -410,6 +410,9 @@ pub(super) fn sender(bytes: &[u8]) {
         match input.u8() % 8 {
             0 => now += Duration::from_micros(u64::from(input.u16()) * 20),
             1 => now = machine.poll_timeout().map_or(now, |at| at.max(now)),
+            2 if input.u8() & 1 == 0 => {
+                machine.search_path_mtu(input.below(3), input.u16().into(), now);
+            }
             2 => machine.set_datagram(input.u16().into()),
             3 => {
                 let len = usize::from(input.u16());

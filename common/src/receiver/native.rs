@@ -306,9 +306,10 @@ impl NativeSession {
         self.anchor.get_or_insert((sent, now));
         self.arrivals
             .record(header.channel, header.number, len, now);
-        // The sender tries what the path carries.
-        let is_probe = header.channel == Channel::Control && len > self.widest;
-        if self.longest.record(len, now) && is_probe {
+        // The sender tries what the path carries, or whether it carries anything.
+        let ends_silence = self.longest.at(now) == 0;
+        let is_longest = self.longest.record(len, now) && len > self.widest;
+        if matches!(packet, Packet::SenderReport(_)) && (is_longest || ends_silence) {
             self.report_due = now;
         }
         if header.channel != Channel::Control {

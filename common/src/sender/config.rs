@@ -32,11 +32,10 @@ pub struct Config {
     pub format: Format,
     /// The largest datagram in bytes of UDP payload,
     /// [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
-    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM).
+    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM). Where the path to a destination is
+    /// searched ([`Sender::search_path_mtu`](super::Sender::search_path_mtu)), what it
+    /// carries counts instead.
     pub datagram: usize,
-    /// The largest datagram that the interface carries, in bytes of UDP payload, if the
-    /// size is to follow what the paths carry. `None` for a fixed size.
-    pub ceiling: Option<usize>,
     /// How many destinations every frame goes to. They are numbered from 0.
     pub destinations: usize,
     /// Time from frame to frame, where it is known.
@@ -72,7 +71,6 @@ impl Default for Config {
         Self {
             format: Format::Native,
             datagram: DEFAULT_DATAGRAM,
-            ceiling: None,
             destinations: 1,
             interval: None,
             pace: true,

@@ -53,7 +53,7 @@ impl Destination {
             is_open: true,
             spread: plan.spread_to(index.into()),
             path,
-            mtu: plan.ceiling.map(|ceiling| PathMtu::new(ceiling, now)),
+            mtu: None,
             feedback: Feedback::new(now),
         }
     }
@@ -74,7 +74,7 @@ impl Destination {
         if let Some(path) = &mut self.path {
             path.restart(now);
         }
-        self.mtu = self.mtu.as_ref().map(|mtu| mtu.anew(now));
+        self.mtu = self.mtu.as_ref().map(|mtu| mtu.restarted(now));
         self.is_open = true;
     }
 
@@ -181,12 +181,7 @@ impl Destination {
             ..report
         };
         let report = self.feedback.fill(report, now);
-        let heard = self
-            .feedback
-            .heard(now)
-            .filter(|_| !self.feedback.is_ending());
-        let mtu = self.mtu.as_mut().filter(|_| heard.is_some());
-        let padded = mtu.and_then(|mtu| mtu.poll_probe(now)).unwrap_or(0);
+        let padded = self.poll_probe(now).unwrap_or(0);
         let report = SenderReport {
             bytes: self.bytes() + padded.max(report.datagram_len()) as u64,
             sent_high: (micros(now) >> 32) as u32,
@@ -195,6 +190,18 @@ impl Destination {
         let packet = self.feedback.next_report(report, now);
         self.encode_padded(stream, &packet, padded, now, out);
         debug_assert_eq!(self.bytes(), report.bytes);
+    }
+
+    /// The size to which the report that leaves now is padded, if one is to be tried.
+    fn poll_probe(&mut self, now: Duration) -> Option<usize> {
+        let searches = self.feedback.has_rtt() && !self.feedback.is_ending();
+        let mtu = self.mtu.as_mut().filter(|_| searches)?;
+        if self.feedback.heard(now).is_some() {
+            return mtu.poll_probe(now);
+        }
+        // Nobody is there who could tell that it came.
+        mtu.postpone(now);
+        None
     }
 
     /// Whether a sender report about send errors is to leave before anything
@@ -252,9 +259,28 @@ impl Destination {
         limit.map_or(Duration::ZERO, |limit| limit.free_at(bytes as u64))
     }
 
-    /// The largest datagram that its path carries, unless the size is fixed.
-    pub(super) fn datagram(&self) -> Option<usize> {
-        self.mtu.as_ref().map(PathMtu::size)
+    /// Searches for what its path carries, from now on; the interface carries
+    /// `ceiling`.
+    pub(super) fn search_mtu(&mut self, ceiling: usize, now: Duration) {
+        self.mtu = Some(PathMtu::new(ceiling, now));
+    }
+
+    /// The search for what its path carries, unless the size is fixed.
+    pub(super) fn mtu(&self) -> Option<&PathMtu> {
+        self.mtu.as_ref()
+    }
+
+    /// What was found of it, once.
+    pub(super) fn poll_mtu_found(&mut self) -> Option<(usize, Option<usize>)> {
+        let mtu = self.mtu.as_mut().filter(|_| self.is_open);
+        mtu.and_then(PathMtu::poll_found)
+    }
+
+    /// Takes that a datagram of this length is too large for the system or the path.
+    /// Returns whether smaller ones are sent from now on.
+    pub(super) fn handle_too_large(&mut self, len: usize, now: Duration) -> bool {
+        let mtu = self.mtu.as_mut();
+        mtu.is_some_and(|mtu| mtu.handle_too_large(len, now))
     }
 
     /// Takes that a viewer has reported. Returns whether the path carries more or less

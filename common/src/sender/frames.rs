@@ -103,7 +103,7 @@ impl Sender {
             None => self.plan.spread.min(FIRST_SPREAD),
             Some(_) => self.plan.spread,
         };
-        let (datagram, len) = (self.config.datagram, frame.jpeg.len());
+        let (datagram, len) = (self.datagram, frame.jpeg.len());
         let Protocol::Native(native) = &mut self.protocol else {
             let packets = self.datagrams(frame)?;
             self.pacer.push_frame(packets, now, spread);
@@ -148,7 +148,7 @@ impl Sender {
 
     /// The datagrams of a frame, which are the same for all destinations.
     fn datagrams(&mut self, frame: Frame) -> Result<Vec<QueuedPacket>, FrameError> {
-        let datagram = self.config.datagram;
+        let datagram = self.datagram;
         let datagrams = match &mut self.protocol {
             Protocol::Native(_) => Vec::new(),
             Protocol::Rtp(rtp) => rtp.datagrams(&frame.jpeg, frame.captured, datagram)?,

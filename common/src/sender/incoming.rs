@@ -200,6 +200,7 @@ impl Sender {
         }
         if let Some(to) = self.destinations.get_mut(destination) {
             to.open(now);
+            self.follow_paths();
             self.forget(destination, now);
         }
     }
@@ -208,6 +209,7 @@ impl Sender {
     fn close_destination(&mut self, destination: usize, now: Duration) {
         if let Some(to) = self.destinations.get_mut(destination) {
             to.close();
+            self.follow_paths();
             self.pacer.forget(destination);
             self.forget(destination, now);
         }

@@ -33,7 +33,7 @@ pub struct Transmit {
     pub frame: Option<FrameNumber>,
 }
 
-/// What happened to a viewer that came by itself.
+/// What happened to a viewer that came by itself, or was found of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -56,6 +56,16 @@ pub enum Event {
     Rejected {
         /// The address.
         address: SocketAddr,
+    },
+    /// It is known how large datagrams the path to a destination carries, or that it
+    /// carries none as large as before.
+    PathMtu {
+        /// The destination.
+        destination: usize,
+        /// The largest datagram, in bytes of UDP payload.
+        datagram: usize,
+        /// What was told of it before.
+        before: Option<usize>,
     },
 }
 
@@ -90,6 +100,14 @@ impl fmt::Display for Event {
                 write!(f, "the viewer of destination {destination} {reason}")
             }
             Self::Rejected { address } => write!(f, "no place is left for the viewer at {address}"),
+            Self::PathMtu {
+                destination,
+                datagram,
+                ..
+            } => write!(
+                f,
+                "the path to destination {destination} carries datagrams of {datagram} bytes"
+            ),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Config;
 use crate::fec::PathEstimate;
-use crate::wire::{DEFAULT_DATAGRAM, Format};
+use crate::wire::DEFAULT_DATAGRAM;
 
 /// Bytes a second that media and repair leave to control packets: two sender
 /// reports, four byes and some echoes.
@@ -29,8 +29,6 @@ const LONGEST_SPREAD: Duration = Duration::from_millis(200);
 /// The numbers for what is sent from now on.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The largest datagram that the interface carries, if the size follows the paths.
-    pub(super) ceiling: Option<usize>,
     /// The most bytes of media and repair that go to each destination in any
     /// second.
     pub(super) rate: Option<u64>,
@@ -142,7 +140,6 @@ impl Plan {
             .bitrate
             .map(|bitrate| (bitrate / 8).saturating_sub(CONTROL_RESERVE));
         Self {
-            ceiling: config.ceiling.filter(|_| config.format == Format::Native),
             rate,
             repair_rate: rate.map(|rate| (rate / REPAIR_SHARE).max(DEFAULT_DATAGRAM as u64)),
             spread: if config.pace { spread } else { Duration::ZERO },

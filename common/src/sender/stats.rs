@@ -161,6 +161,7 @@ impl Sender {
         });
         statistics.viewers = viewers.collect();
         statistics.paths = self.path_figures(now);
+        statistics.path_mtu = self.path_mtu_figures();
         statistics
     }
 

@@ -147,3 +147,22 @@ pub struct Clock {
     /// shortest round trip, plus possible drift since then.
     pub uncertainty_ms: f64,
 }
+
+/// How large datagrams the path to a destination carries, in bytes of UDP payload, and
+/// what shows it (<https://www.rfc-editor.org/rfc/rfc8899>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PathMtuFigures {
+    /// The destination's number.
+    pub destination: u16,
+    /// The largest datagram that is sent.
+    pub datagram: usize,
+    /// What the interface carries.
+    pub ceiling: usize,
+    /// The smallest that was tried in vain, or of which none came while smaller ones
+    /// did; `None` if there is no such size.
+    pub too_large: Option<usize>,
+    /// Datagrams that were sent to try a size.
+    pub probes: u64,
+    /// How often none of the large datagrams came any more, while smaller ones did.
+    pub black_holes: u32,
+}

@@ -8,7 +8,7 @@ use framegram_cli::output::{self, Named};
 use framegram_common::fec::Fec;
 use framegram_net::is_broadcast;
 
-use super::{Options, Transport, Wire};
+use super::{Options, PacketSize, Transport, Wire};
 use crate::encode::MIN_FRAME_BYTES;
 use crate::source::{Spec, is_still};
 
@@ -52,6 +52,12 @@ impl Options {
         if is_piped(&self.sdp) && is_piped(&self.report) {
             return Some(
                 "--sdp - and --report - both write to standard output: write one of them to a file"
+                    .into(),
+            );
+        }
+        if self.packet_size == Some(PacketSize::Auto) && self.most_datagram().is_none() {
+            return Some(
+                "--packet-size auto needs the native format over UDP: give a number of bytes"
                     .into(),
             );
         }

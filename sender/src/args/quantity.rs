@@ -26,6 +26,15 @@ impl Rate {
     }
 }
 
+/// The largest datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketSize {
+    /// What the path carries.
+    Auto,
+    /// Bytes of UDP payload.
+    Fixed(usize),
+}
+
 /// Checks the form only: an unknown host is a failure, not wrong usage.
 pub(super) fn destination(text: &str) -> Result<String, String> {
     let port = match text.rsplit_once(':') {
@@ -57,11 +66,12 @@ pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-pub(super) fn packet_size(text: &str) -> Result<usize, String> {
+pub(super) fn packet_size(text: &str) -> Result<PacketSize, String> {
     match text.parse() {
-        Ok(bytes) if (MIN_DATAGRAM..=MAX_DATAGRAM).contains(&bytes) => Ok(bytes),
+        _ if text == "auto" => Ok(PacketSize::Auto),
+        Ok(bytes) if (MIN_DATAGRAM..=MAX_DATAGRAM).contains(&bytes) => Ok(PacketSize::Fixed(bytes)),
         _ => Err(format!(
-            "a datagram has {MIN_DATAGRAM} to {MAX_DATAGRAM} bytes"
+            "it is auto, or {MIN_DATAGRAM} to {MAX_DATAGRAM} bytes"
         )),
     }
 }

@@ -61,6 +61,7 @@ impl Destination {
             upkeep: RouteMonitor::default(),
             lookup: None,
             too_big: None,
+            searched: false,
             silent: false,
             left: false,
             failed: None,

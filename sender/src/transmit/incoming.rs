@@ -12,7 +12,7 @@ use super::{MOST_RECEIVED, TransmitLoop};
 use crate::console::Console;
 use crate::destinations::Destination;
 use crate::pipeline::Pipeline;
-use crate::seal::Seal;
+use crate::seal::{self, Seal};
 
 impl TransmitLoop<'_> {
     /// Takes what comes back to the destinations' own sockets.
@@ -29,6 +29,10 @@ impl TransmitLoop<'_> {
                         }
                     }
                     Ok(None) => break,
+                    Err(error) if destination.is_too_large(&error) => {
+                        let (len, now) = (self.sender.datagram(), clock::now());
+                        self.sender.handle_too_large(index, len, now);
+                    }
                     Err(error) => {
                         trace!("{}: {error}", destination.address());
                         if let Some(notice) = destination.failed(&error, clock::now()) {
@@ -54,10 +58,13 @@ impl TransmitLoop<'_> {
         for index in 0..self.destinations.len() {
             let destination = &mut self.destinations[index];
             let before = destination.address();
-            if let Some(notice) = destination.tend(now) {
-                self.console.say(&notice);
-            }
+            let notice = destination.tend(now);
             let after = destination.address();
+            if let Some(notice) = notice {
+                self.console.say(&notice);
+                // It may leave by another interface.
+                self.search_path(index);
+            }
             // Where RTP's reports have a port of their own, it is the next one.
             if after != before
                 && index < self.fixed
@@ -100,11 +107,19 @@ impl TransmitLoop<'_> {
 
     /// What has become of a viewer that came by itself.
     pub(super) fn handle_event(&mut self, event: Event) {
+        let served = self.sender.admitted();
+        info!("{event}, {served} served");
+        if let Event::PathMtu {
+            destination,
+            datagram,
+            before,
+        } = event
+        {
+            self.tell_path_mtu(destination, datagram, before);
+        }
         let Some(accept) = &mut self.accept else {
             return;
         };
-        let served = self.sender.admitted();
-        info!("{event}, {served} served");
         match event {
             Event::Admitted {
                 destination,
@@ -124,6 +139,7 @@ impl TransmitLoop<'_> {
                 }
                 accept.remember(address);
                 accept.notify(address, "is served", served, self.console);
+                self.search_path(destination);
             }
             Event::Left {
                 destination,
@@ -165,6 +181,38 @@ fn opened<'a>(
     opened
         .inspect_err(|notice| notice.iter().for_each(|line| console.say(line)))
         .ok()
+}
+
+impl TransmitLoop<'_> {
+    /// Searches for the largest datagram that the path to a destination carries, where
+    /// the size is to follow it.
+    pub(super) fn search_path(&mut self, destination: usize) {
+        if let Some(most) = self.most_datagram
+            && let Some(to) = self.destinations.get_mut(destination)
+            && let Some(ceiling) = to.search()
+        {
+            let sealed = seal::overhead(self.seal.as_ref());
+            let ceiling = ceiling.min(most).saturating_sub(sealed);
+            self.sender
+                .search_path_mtu(destination, ceiling, clock::now());
+        }
+    }
+
+    fn tell_path_mtu(&self, destination: usize, datagram: usize, before: Option<usize>) {
+        let Some(to) = self.destinations.get(destination) else {
+            return;
+        };
+        let address = to.address();
+        let sealed = seal::overhead(self.seal.as_ref());
+        let (datagram, before) = (datagram + sealed, before.map(|bytes| bytes + sealed));
+        self.console.say(&match before {
+            Some(before) if before > datagram => format!(
+                "datagrams of {before} bytes do not arrive at {address} any more; going on with \
+                 {datagram}"
+            ),
+            _ => format!("the path to {address} carries datagrams of {datagram} bytes"),
+        });
+    }
 }
 
 /// What is on the way to one viewer is not for the next one at its destination.

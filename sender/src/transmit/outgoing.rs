@@ -52,6 +52,9 @@ impl TransmitLoop<'_> {
                     let refused = &out[taken.min(out.len())..];
                     self.sender
                         .handle_send_error(index, refused, transmit.segment);
+                    if sent.too_large {
+                        self.sender.handle_too_large(index, transmit.segment, now);
+                    }
                     notify(sent, &mut smaller, self.console);
                 }
                 Some(impaired) => {
@@ -63,7 +66,7 @@ impl TransmitLoop<'_> {
             }
         }
         self.pass_on(clock::now(), &mut smaller);
-        self.shrink(pipeline, smaller);
+        self.follow_datagram(pipeline, smaller);
     }
 
     /// Waits for what is still on impaired links, and hands it on.
@@ -73,7 +76,7 @@ impl TransmitLoop<'_> {
             wait(&[], waker, Some(timeout)).context("cannot wait for the network")?;
             let mut smaller = None;
             self.pass_on(clock::now(), &mut smaller);
-            self.shrink(pipeline, smaller);
+            self.follow_datagram(pipeline, smaller);
         }
         self.finish_connections(waker)
     }
@@ -113,19 +116,29 @@ impl TransmitLoop<'_> {
                 impaired.record_send_error(index);
                 self.sender.handle_send_error(index, datagram, len);
             }
+            if sent.too_large {
+                let sealed = seal::overhead(self.seal.as_ref());
+                self.sender
+                    .handle_too_large(index, len - sealed.min(len), now);
+            }
             notify(sent, smaller, self.console);
         }
     }
 
-    /// Goes on with smaller datagrams, if some were too big.
-    fn shrink(&mut self, pipeline: &Pipeline, smaller: Option<usize>) {
+    /// Goes on with smaller datagrams, if some were too big, and tells the encoder what
+    /// slices are to fit.
+    fn follow_datagram(&mut self, pipeline: &Pipeline, smaller: Option<usize>) {
         let overhead = seal::overhead(self.seal.as_ref());
         if let Some(smaller) = smaller
             && smaller < self.sender.datagram() + overhead
         {
-            info!("datagrams of {smaller} bytes from now on");
             self.sender.set_datagram(smaller - overhead);
-            pipeline.set_datagram(smaller);
+        }
+        let datagram = self.sender.datagram();
+        if datagram != self.datagram {
+            info!("datagrams of {datagram} bytes from now on");
+            self.datagram = datagram;
+            pipeline.set_datagram(datagram);
         }
     }
 }

@@ -30,6 +30,11 @@ pub struct Scenario {
     pub lives: Vec<Life>,
     /// Time from which on nothing from the sender arrives.
     pub cut: Option<Duration>,
+    /// What the sender's interface carries, in bytes of UDP payload, if the sender is
+    /// to search for what the path carries.
+    pub ceiling: Option<usize>,
+    /// From when on no datagrams longer than this arrive.
+    pub narrows: Option<(Duration, usize)>,
     /// Periods in which everything sent is lost, in both directions.
     pub outages: Vec<Range<Duration>>,
     /// Whether the viewer connects to the sender.
@@ -86,6 +91,8 @@ impl Default for Scenario {
             join: Duration::ZERO,
             lives: Vec::new(),
             cut: None,
+            ceiling: None,
+            narrows: None,
             outages: Vec::new(),
             pull: false,
             stalls: Vec::new(),

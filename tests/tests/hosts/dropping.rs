@@ -19,7 +19,7 @@ fn play(hosts: &Hosts, harm: &str) -> (Ended, Ended) {
     let mut viewer = hosts.viewer(&line).run();
     viewer.wait_for("Waiting for a stream");
     let line = format!(
-        "pattern:320x180@60 {}:5005 {}",
+        "pattern:320x180@60 --packet-size 1452 {}:5005 {}",
         VIEWER_IPS[0],
         recorded(Some(harm))
     );
@@ -75,7 +75,10 @@ pub(crate) fn an_end_that_is_lost_on_the_way_is_unknown_and_all_before_it_exact(
     );
     let mut viewer = hosts.viewer(&line).run();
     viewer.wait_for("Waiting for a stream");
-    let line = format!("pattern:320x180@90 {}:5005", VIEWER_IPS[0]);
+    let line = format!(
+        "pattern:320x180@90 --packet-size 1452 {}:5005",
+        VIEWER_IPS[0]
+    );
     let sender = hosts.sender(&line).run();
     viewer.wait_for("Following the stream");
     wait_for_rows(&viewer, 40_000);

@@ -9,6 +9,7 @@ mod dropping;
 mod names;
 mod one_to_many;
 mod outages;
+mod path_mtu;
 mod pull;
 mod tcp;
 mod two_hosts;
@@ -68,6 +69,11 @@ fn main() -> ExitCode {
         outages {
             without_network_for_a_while
             without_network_for_a_while_where_the_viewer_asked
+        }
+        path_mtu {
+            jumbo_frames_are_used_where_they_pass
+            a_path_that_silently_carries_less_from_the_start_shows_every_frame
+            the_picture_is_back_within_a_second_when_a_path_silently_carries_less
         }
         pull {
             a_sender_is_found_by_its_name

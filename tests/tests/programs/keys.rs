@@ -234,7 +234,7 @@ fn whoever_is_on_the_path_sees_lengths_and_can_neither_change_nor_repeat_a_packe
     let listens = address();
     let mut viewer = viewer(&format!("{listens} {key}"));
     let mut tap = Tap::new(listens);
-    let sender = Start::new(SENDER, &format!("{key} --fec 40"));
+    let sender = Start::new(SENDER, &format!("{key} --fec 40 --packet-size 1452"));
     let sender = sender.with([media("clip.mp4"), tap.address().to_string()]);
     let sender = sender.run();
     let changed = tap.pass();

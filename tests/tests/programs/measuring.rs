@@ -28,7 +28,7 @@ fn staying(address: SocketAddr, arguments: &str) -> Program {
 /// sends.
 fn sender(source: &str, address: SocketAddr, arguments: &str) -> Start {
     let processor = processor();
-    let line = format!("{source} {address} {arguments}");
+    let line = format!("{source} {address} --packet-size 1452 {arguments}");
     Start::by(&["taskset", "-c", &processor], SENDER, &line)
 }
 

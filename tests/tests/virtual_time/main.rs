@@ -10,6 +10,7 @@ mod concealment;
 mod congestion;
 mod keys;
 mod outages;
+mod path_mtu;
 mod repair;
 mod repair_table;
 mod send_errors;

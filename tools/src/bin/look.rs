@@ -64,7 +64,7 @@ fn report(folder: &Path) {
     viewer.wait_for("Waiting for a stream");
     let sender = Start::new(
         SENDER,
-        "--duration 30s --quality 60 --fec 6 pattern:640x360@30",
+        "--duration 30s --quality 60 --fec 6 --packet-size 1452 pattern:640x360@30",
     )
     .with([near.to_string()])
     .run_plain();

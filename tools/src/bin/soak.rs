@@ -50,7 +50,11 @@ fn main() -> ExitCode {
         .run();
     let duration = format!("{}s", (MINUTE * minutes).as_secs() + 5);
     let source = format!("pattern:1280x720@30 {} --listen {listened}", relays[0]);
-    let sender = Start::new(SENDER, &format!("{source} --duration {duration}")).run();
+    let sender = Start::new(
+        SENDER,
+        &format!("{source} --packet-size 1452 --duration {duration}"),
+    )
+    .run();
     let asking = format!("--connect {} --headless {report}", relays[1]);
     let asking = Start::new(VIEWER, &asking).run();
     let start = Instant::now();

@@ -22,6 +22,8 @@ sockopt_impl!(
     libc::IPV6_MTU_DISCOVER,
     i32
 );
+sockopt_impl!(IpMtu, GetOnly, libc::IPPROTO_IP, libc::IP_MTU, i32);
+sockopt_impl!(Ipv6Mtu, GetOnly, libc::IPPROTO_IPV6, libc::IPV6_MTU, i32);
 sockopt_impl!(
     MemoryInfo,
     GetOnly,
@@ -88,6 +90,16 @@ pub(super) fn tell_destinations(socket: &Socket, domain: Domain) -> io::Result<(
         setsockopt(socket, Ipv4PacketInfo, &true)
     };
     Ok(told?)
+}
+
+/// The largest IP packet that leaves a connected socket in one piece, in bytes.
+pub(super) fn mtu(socket: &Socket, domain: Domain) -> io::Result<usize> {
+    let mtu = if domain == Domain::IPV6 {
+        getsockopt(socket, Ipv6Mtu)?
+    } else {
+        getsockopt(socket, IpMtu)?
+    };
+    usize::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// The kernel's 32-bit counter of datagrams that this socket dropped.

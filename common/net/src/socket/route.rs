@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Type};
 
-use super::{Socket, plain_socket_address};
+use super::{Socket, options, plain_socket_address};
 
 /// Interval between looks at the routes while something is wrong. A stream
 /// resumes within a second of its network, and three system calls are a
@@ -72,6 +72,29 @@ impl Socket {
     }
 }
 
+/// The largest datagram, in bytes of UDP payload, that the interface towards `to`
+/// carries in one piece; less where the system knows that the path carries less.
+///
+/// # Errors
+/// Where there is no way.
+pub fn largest_datagram(to: SocketAddr) -> io::Result<usize> {
+    let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+    let socket = probe(to)?;
+    socket.connect(&to.into())?;
+    let headers = if to.is_ipv4() { IPV4_UDP } else { IPV6_UDP };
+    let mtu = options::mtu(&socket, Domain::for_address(to))?;
+    Ok(mtu.saturating_sub(headers).min(MAX_UDP))
+}
+
+/// Bytes of the headers of IPv4, without options, and UDP.
+const IPV4_UDP: usize = 20 + 8;
+
+/// Bytes of the headers of IPv6, without extensions, and UDP.
+const IPV6_UDP: usize = 40 + 8;
+
+/// The most that UDP over IPv4 carries.
+const MAX_UDP: usize = u16::MAX as usize - IPV4_UDP;
+
 /// The source address of datagrams to `to`.
 pub(super) fn source_towards(to: SocketAddr) -> io::Result<SocketAddr> {
     let socket = probe(to)?;
@@ -111,12 +134,23 @@ pub(super) fn may_be(errno: Errno) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]
     fn knows_the_addresses_that_are_its_own() {
         assert!(is_own([127, 0, 0, 1].into()));
         assert!(!is_own([192, 0, 2, 1].into()));
+    }
+
+    #[test]
+    fn the_loopback_interface_carries_the_largest_datagrams() {
+        let to = |ip: IpAddr| largest_datagram(SocketAddr::new(ip, 9)).expect("a way");
+        assert_eq!(to([127, 0, 0, 1].into()), 65_507);
+        if is_own(Ipv6Addr::LOCALHOST.into()) {
+            assert_eq!(to(Ipv6Addr::LOCALHOST.into()), 65_488);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ impl NativeSession {
             number: Some(format!("{:016x}", self.number)),
             addresses: vec![self.from().to_string()],
             wire: Some(Format::Native.name()),
+            longest_datagram: Some(self.longest.ever()),
             width: self.size.map(|(width, _)| width.into()),
             height: self.size.map(|(_, height)| height.into()),
             quality: self.quality,

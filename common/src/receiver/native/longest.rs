@@ -10,6 +10,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 pub(super) struct Longest {
     ends: Duration,
     windows: [usize; 2],
+    ever: usize,
 }
 
 impl Longest {
@@ -17,7 +18,13 @@ impl Longest {
     pub(super) fn record(&mut self, len: usize, now: Duration) -> bool {
         let before = self.at(now);
         self.windows[1] = self.windows[1].max(len);
+        self.ever = self.ever.max(len);
         len > before
+    }
+
+    /// The longest of all.
+    pub(super) fn ever(&self) -> usize {
+        self.ever
     }
 
     /// The longest of late.
@@ -44,5 +51,6 @@ mod tests {
         assert!(longest.record(1_400, ms(650)));
         assert_eq!(longest.at(ms(799)), 1_400);
         assert_eq!(longest.at(ms(899)), 0);
+        assert_eq!(longest.ever(), 1_400);
     }
 }

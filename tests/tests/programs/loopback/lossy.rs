@@ -76,7 +76,7 @@ pub(super) fn play(sending: &str, viewing: &str) -> (Ended, u64) {
     let (near, far) = (address(), address());
     let path = Path::new(near, far);
     let viewer = listening(far, &format!("--once {viewing}"));
-    let sending = format!("--fps 60 --quality 90 {sending}");
+    let sending = format!("--fps 60 --quality 90 --packet-size 1452 {sending}");
     let sender = sender(&media("clip.mp4"), near, &sending).run().end();
     assert_eq!(sender.well().count("frames.sent"), FRAMES);
     (viewer.end().well(), path.end())

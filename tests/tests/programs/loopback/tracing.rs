@@ -11,7 +11,12 @@ fn view(arguments: &str) -> Ended {
     let (near, far) = (address(), address());
     let viewer = listening(far, &format!("--once --trace stream.trace {arguments}"));
     let _relay = Relay::lossy(near, far, 1.0 / 30.0);
-    let sender = sender("pattern:640x360@30", near, "--frames 90 --quiet").run();
+    let sender = sender(
+        "pattern:640x360@30",
+        near,
+        "--frames 90 --packet-size 1452 --quiet",
+    )
+    .run();
     let _ = sender.end().well();
     viewer.end().well()
 }
@@ -95,7 +100,12 @@ fn damage_and_copies_are_told_apart_in_a_trace() {
     let to = address();
     let harm = "--impair loss=3%,corrupt=2%,dup=2%,reorder=1%,seed=3 --impair-log truth.csv";
     let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
-    let sender = sender("pattern:640x360@30", to, "--frames 90 --quiet").run();
+    let sender = sender(
+        "pattern:640x360@30",
+        to,
+        "--frames 90 --packet-size 1452 --quiet",
+    )
+    .run();
     let _ = sender.end().well();
     let viewer = viewer.end().well();
     let entries = entries(&viewer);
@@ -174,7 +184,12 @@ fn a_trace_through_an_outage_tells_what_the_report_tells() {
     // In bursts that take many frames whole.
     let harm = "--impair ge=p:0.004,r:0.004,seed=2";
     let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
-    let sender = sender("pattern:640x360@30", to, "--frames 90 --quiet").run();
+    let sender = sender(
+        "pattern:640x360@30",
+        to,
+        "--frames 90 --packet-size 1452 --quiet",
+    )
+    .run();
     let _ = sender.end().well();
     let viewer = viewer.end().well();
     let told = what_if(&viewer, "--rtt 20ms --report again.json").well();
