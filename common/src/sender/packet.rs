@@ -96,7 +96,7 @@ impl QueuedPacket {
 
     /// The same packet for one destination.
     #[cfg(test)]
-    pub(super) fn to_one(self, destination: usize) -> Self {
+    pub(super) fn for_one(self, destination: usize) -> Self {
         let to = To::One(destination);
         Self { to, ..self }
     }

@@ -176,7 +176,7 @@ fn a_lane_has_its_own_pace_and_holds_up_nobody() {
     let (rate, burst) = (100_000.0, 5_000.0);
     let own = |count| {
         let packets = frame(0, count).into_iter();
-        packets.map(|packet| packet.to_one(0)).collect::<Vec<_>>()
+        packets.map(|packet| packet.for_one(0)).collect::<Vec<_>>()
     };
     pacer.push_paced(own(10), 0, Pace { rate, burst }, Duration::ZERO);
     pacer.push_frame(frame(0, 10), Duration::ZERO, Duration::ZERO);
