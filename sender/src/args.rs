@@ -314,7 +314,8 @@ pub fn command() -> Command {
         .value_parser(clap::value_parser!(PathBuf));
     let keygen = Command::new(KEYGEN)
         .about("Make a key for --key-file of both programs")
-        .arg(file);
+        .arg(file)
+        .after_long_help(KEYGEN_EXAMPLE);
     Options::command()
         .subcommand(cameras)
         .subcommand(keygen)
@@ -446,6 +447,16 @@ Examples:
       ffmpeg -re -i clip.mkv -f yuv4mpegpipe -pix_fmt yuv420p - | framegram-send - localhost:5005
 
 In rates and sizes, k, M and G are powers of 1000.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+const KEYGEN_EXAMPLE: &str = "\
+Example:
+  Make a key, copy it to the other machine, and use it there and here:
+      framegram-send keygen stream.key
+      scp stream.key other:
+      framegram-view --key-file stream.key
+      framegram-send --key-file stream.key camera 192.168.1.20:5005
 
 Exit status: 0 done, 1 failed, 2 wrong usage.";
 

@@ -12,6 +12,7 @@ pub mod key;
 pub mod logging;
 pub mod numbers;
 pub mod output;
+pub mod paths;
 pub mod pipe;
 pub mod quantities;
 pub mod sandbox;

@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 use log::info;
 
 pub use self::conflict::{Named, conflict};
+use crate::paths::resolve;
 use crate::pipe::{Pipe, PipeWriter};
 use crate::threads::Threads;
 
@@ -342,13 +343,19 @@ fn create_anew(place: &Path) -> io::Result<(File, Option<PathBuf>)> {
     }
     let aside = aside(place);
     fs::rename(place, &aside)?;
-    match File::create_new(place) {
+    match create_new(place) {
         Ok(file) => Ok((file, Some(aside))),
         Err(error) => {
             fs::rename(&aside, place)?;
             Err(error)
         }
     }
+}
+
+/// Creates a file that does not exist yet. It is not opened for reading, which the
+/// sandbox refuses in wide folders.
+fn create_new(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
 }
 
 /// New path of an older file: `film.y4m~` for `film.y4m`.
@@ -365,36 +372,12 @@ fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!(".framegram-{}-{next}.part", process::id());
         let draft = place.with_file_name(name);
-        match File::create_new(&draft) {
+        match create_new(&draft) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => return created.map(|file| (file, draft)),
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// The real path of a file, with all links resolved. The file need not exist.
-#[must_use]
-pub fn resolve(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        let Ok(to) = fs::read_link(&path) else {
-            break;
-        };
-        path = folder(&path).join(to);
-    }
-    let (folder, name) = (folder(&path).canonicalize(), path.file_name());
-    match (folder, name) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.canonicalize().unwrap_or(path),
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 fn cannot_write(what: &str, path: &Path) -> String {
@@ -406,9 +389,6 @@ fn cannot_write(what: &str, path: &Path) -> String {
 
 /// Name of standard output on the command line.
 const STDOUT: &str = "-";
-
-/// Upper bound on links in a chain: as many as Linux follows.
-const MOST_LINKS: usize = 40;
 
 /// Upper bound on names to try. Files of a killed program with the same process
 /// ID may exist.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use thiserror::Error;
 
+use crate::paths::STANDARD;
 use crate::stop::Stop;
 use crate::threads::{Thread, Threads};
 
@@ -27,9 +28,6 @@ const ENDING: Duration = Duration::from_millis(500);
 /// Time to wait for an error when a FIFO or device is opened. Opening a FIFO
 /// blocks until it has a reader.
 const OPENING: Duration = Duration::from_millis(100);
-
-/// Name of standard output on the command line.
-pub const STANDARD: &str = "-";
 
 /// The reader of standard output is gone, which is no failure.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

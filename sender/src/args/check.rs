@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, error::ErrorKind};
 use framegram_cli::output::{self, Named};
+use framegram_cli::paths::resolve;
 use framegram_common::fec::Fec;
 use framegram_net::is_broadcast;
 
@@ -83,7 +84,7 @@ impl Options {
             .filter(|path| path.is_dir())
             .and_then(|path| path.canonicalize().ok());
         let still = outputs.iter().find(|output| {
-            let folder = output::resolve(output.path);
+            let folder = resolve(output.path);
             stills.is_some() && folder.parent() == stills.as_deref() && is_still(output.path)
         });
         if let Some(Named { option, path, .. }) = still {

@@ -22,7 +22,7 @@ fn states_its_defaults_truly() {
     assert!(help.contains(&format!("{MIN_FRAME_BYTES} to {}", 16 << 20)));
     assert!(help.contains(&format!("{MIN_DATAGRAM} to {MAX_DATAGRAM}")));
     assert!(help.contains(&format!(
-        "[default: {DEFAULT_DATAGRAM}; raw: {MAX_DATAGRAM}; over TCP: 16384]"
+        "[default: auto; rtp: {DEFAULT_DATAGRAM}; raw: {MAX_DATAGRAM}; over TCP: 16384]"
     )));
 }
 

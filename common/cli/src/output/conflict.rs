@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{STDOUT, aside, resolve};
+use super::{STDOUT, aside};
+use crate::paths::resolve;
 
 /// A file and the option that names it.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,7 @@ use landlock::{
     path_beneath_rules,
 };
 
-use crate::output::resolve;
-use crate::pipe::STANDARD;
+use crate::paths::{STANDARD, resolve};
 
 /// The files that a run needs.
 #[derive(Clone, Debug, Default)]

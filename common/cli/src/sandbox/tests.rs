@@ -92,7 +92,8 @@ fn new_files_can_be_written_where_nothing_can_be_read() {
         Files::new().write_new(&path.join("out/framegram")),
         move |_| {
             let snapshot = path.join("out/framegram-1.jpg");
-            drop(File::create_new(&snapshot).unwrap());
+            let new = File::options().write(true).create_new(true).open(&snapshot);
+            drop(new.unwrap());
             fs::write(path.join("out/draft"), "jpeg").unwrap();
             fs::rename(path.join("out/draft"), &snapshot).unwrap();
             assert!(is_refused(fs::read(path.join("out/older"))));
