@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_common::stats::Packets;
 use framegram_net::random_u64;
-use framegram_seal::{OVERHEAD, Refusal, SenderSeal, Suite};
+use framegram_seal::{MAX_OVERHEAD, OVERHEAD, Refusal, SenderSeal, Suite};
 use log::info;
 
 use crate::args::Options;
@@ -55,6 +55,11 @@ pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
 /// Bytes that the seal takes of each datagram.
 pub(crate) fn overhead(seal: Option<&Seal>) -> usize {
     seal.map_or(0, |_| OVERHEAD)
+}
+
+/// Bytes that the seal takes of a sender report, which carries the salt too.
+pub(crate) fn report_overhead(seal: Option<&Seal>) -> usize {
+    seal.map_or(0, |_| MAX_OVERHEAD)
 }
 
 impl Seal {

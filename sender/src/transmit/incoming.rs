@@ -191,7 +191,8 @@ impl TransmitLoop<'_> {
             && let Some(to) = self.destinations.get_mut(destination)
             && let Some(ceiling) = to.search()
         {
-            let sealed = seal::overhead(self.seal.as_ref());
+            // A probe is a padded sender report.
+            let sealed = seal::report_overhead(self.seal.as_ref());
             let ceiling = ceiling.min(most).saturating_sub(sealed);
             self.sender
                 .search_path_mtu(destination, ceiling, clock::now());
