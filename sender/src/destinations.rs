@@ -128,9 +128,10 @@ impl Destination {
         }
     }
 
-    /// Whether there is no connection that frames can wait for.
+    /// Whether there is no connection that frames can wait for. They wait for the
+    /// first one, so that the viewer gets the stream from its first frame.
     pub(crate) fn is_unconnected(&self) -> bool {
-        matches!(&self.carrier, Carrier::Tcp(link) if !link.is_open())
+        matches!(&self.carrier, Carrier::Tcp(link) if !link.is_open() && link.has_failed())
     }
 
     /// Whether it is a viewer that came by itself, and may have left.

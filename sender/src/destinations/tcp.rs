@@ -208,6 +208,11 @@ impl TcpLink {
             .is_some_and(Connection::is_established)
     }
 
+    /// Whether the last try to connect failed, or the connection broke.
+    pub(super) fn has_failed(&self) -> bool {
+        self.pause > MIN_PAUSE
+    }
+
     /// Sends what waits, and then the end. To be called until it returns that the
     /// viewer has closed its end too.
     pub(super) fn finish(&mut self, now: Duration) -> bool {
