@@ -399,7 +399,7 @@ impl Options {
     }
 }
 
-/// Where a bit rate is set, so many of the largest datagrams take a second: each is
+/// Where a bit rate is set, this many of the largest datagrams take a second: each is
 /// sent in 10 ms.
 const DATAGRAMS_A_SECOND: u64 = 100;
 

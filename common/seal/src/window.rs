@@ -11,7 +11,7 @@ pub(crate) struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// Of so many numbers, a multiple of 64.
+    /// A window of this many numbers, a multiple of 64.
     pub(crate) fn new(size: u64) -> Self {
         Self {
             bits: Vec::new(),

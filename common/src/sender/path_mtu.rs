@@ -19,7 +19,7 @@ use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 /// `BASE_PLPMTU`).
 pub const BASE_DATAGRAM: usize = 1_200;
 
-/// A size is tried so often before it counts as too large
+/// Number of probes of a size before it counts as too large
 /// (<https://www.rfc-editor.org/rfc/rfc8899#section-5.1.2>, `MAX_PROBES`).
 const MAX_PROBES: u32 = 3;
 
@@ -30,17 +30,17 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// The search ends when it could gain no more than this.
 const LEAST_GAIN: usize = 16;
 
-/// A search begins anew after this time
+/// Time from the end of a search to the next one
 /// (<https://www.rfc-editor.org/rfc/rfc8899#section-5.1.1>, `PMTU_RAISE_TIMER`).
 const RAISE_AFTER: Duration = Duration::from_secs(600);
 
 /// A report tells at least of what arrived in this time before it.
 const REPORTED: Duration = Duration::from_millis(100);
 
-/// A path carries less than was thought where, in so many reports in a row, none of so
-/// many large datagrams came and smaller ones did. Where each second one is lost by
-/// chance, the first is met once in a million times, where each tenth is, the second:
-/// few are sent where a frame is one of the largest.
+/// Reports in a row, and large datagrams in them, after which a path carries less than
+/// was thought: none of the large ones came, and smaller ones did. With 50 % random
+/// loss the first pair is met once in a million times, with 10 % the second, which
+/// serves streams whose frames are a few large datagrams.
 const ALL_LOST: [(u32, usize); 2] = [(2, 20), (3, 6)];
 
 /// The most datagrams that are remembered as sent.

@@ -5,7 +5,7 @@ use super::*;
 const MS: Duration = Duration::from_millis(1);
 const RTT: Duration = Duration::from_millis(20);
 
-/// A sender of frames on a path that carries so much and loses so many.
+/// A sender of frames on a path with a largest datagram and a share of loss.
 struct Path {
     mtu: PathMtu,
     carries: usize,
