@@ -87,6 +87,16 @@ fn what_was_is_foretold_exactly_where_nothing_repairs() {
 }
 
 #[test]
+fn a_traced_stream_takes_at_most_six_bytes_per_datagram() {
+    for (name, impairment) in paths() {
+        let (_, trace, (sent, lost)) = scene(impairment).counted(&USUAL, 1);
+        let datagrams = usize::try_from(sent - lost).unwrap();
+        let size = trace.len();
+        assert!(size < datagrams * 6, "{name}: {size} for {datagrams}");
+    }
+}
+
+#[test]
 fn what_was_is_foretold_within_a_frame_in_a_hundred() {
     for (name, impairment) in paths() {
         let scene = scene(impairment);

@@ -91,8 +91,6 @@ fn a_trace_and_the_report_say_the_same() {
         Some(Entry::End { why: Why::Over, datagrams: count, .. }) if *count == datagrams.len() as u64
     );
     assert!(whole, "{:?}", entries.last());
-    let size = viewer.file("stream.trace").len();
-    assert!(size < datagrams.len() * 6, "{size} for {}", datagrams.len());
 }
 
 #[test]
