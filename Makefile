@@ -39,7 +39,7 @@ test-unit:
 
 test-programs:
 	@scripts/install build test
-	cargo test --workspace --test program --test media --test bitrate --test programs
+	cargo test --workspace --test program --test media --test bitrate --test instructions --test programs
 
 test-hosts:
 	@scripts/install build test
