@@ -18,7 +18,7 @@ use framegram_net::clock;
 
 use crate::args::Analyze;
 use crate::thresholds::Condition;
-use crate::timecode::{Meter, summary};
+use crate::timecode::{TimecodeMeter, summary};
 
 /// Reads the recording to its end, and writes the figures of its timecodes to
 /// standard output and to the report. Frames on standard input count as seen when
@@ -38,15 +38,15 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
     } else {
         args.recording.display().to_string()
     };
-    let Recording {
+    let RecordingSummary {
         counts,
         is_cut,
         error,
     } = if is_live {
-        read(io::stdin(), &name, Meter::new()?)
+        read(io::stdin(), &name, TimecodeMeter::new()?)
     } else {
         let file = File::open(&args.recording).with_context(|| format!("cannot open {name}"))?;
-        read(file, &name, Meter::without_clock()?)
+        read(file, &name, TimecodeMeter::without_clock()?)
     }?;
     if !args.quiet {
         let text = summary(&counts);
@@ -86,7 +86,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
 
 /// What was read of a recording.
 #[derive(Debug)]
-struct Recording {
+struct RecordingSummary {
     counts: TimecodeCounts,
     /// Whether it ended within a frame.
     is_cut: bool,
@@ -94,7 +94,11 @@ struct Recording {
     error: Option<anyhow::Error>,
 }
 
-fn read(mut input: impl Read, name: &str, meter: Meter) -> anyhow::Result<Recording> {
+fn read(
+    mut input: impl Read,
+    name: &str,
+    meter: TimecodeMeter,
+) -> anyhow::Result<RecordingSummary> {
     let mut start = Vec::new();
     let sniffed = input.by_ref().take(SNIFF).read_to_end(&mut start);
     sniffed.with_context(|| format!("cannot read {name}"))?;
@@ -115,7 +119,11 @@ fn read(mut input: impl Read, name: &str, meter: Meter) -> anyhow::Result<Record
     }
 }
 
-fn read_y4m(input: impl Read, name: &str, mut meter: Meter) -> anyhow::Result<Recording> {
+fn read_y4m(
+    input: impl Read,
+    name: &str,
+    mut meter: TimecodeMeter,
+) -> anyhow::Result<RecordingSummary> {
     let input = BufReader::with_capacity(READ, input);
     let mut reader = Y4mReader::new(input).with_context(|| format!("cannot read {name}"))?;
     let header = *reader.header();
@@ -147,14 +155,14 @@ fn read_y4m(input: impl Read, name: &str, mut meter: Meter) -> anyhow::Result<Re
     {
         return Err(error);
     }
-    Ok(Recording {
+    Ok(RecordingSummary {
         counts: meter.figures(),
         is_cut,
         error,
     })
 }
 
-fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
+fn read_jpegs(mut input: impl Read, name: &str, mut meter: TimecodeMeter) -> RecordingSummary {
     let mut splitter = Splitter::new();
     let error = loop {
         match splitter.read_from(&mut input) {
@@ -172,7 +180,7 @@ fn read_jpegs(mut input: impl Read, name: &str, mut meter: Meter) -> Recording {
     };
     let broken = splitter.broken();
     splitter.end();
-    Recording {
+    RecordingSummary {
         counts: meter.figures(),
         // A JPEG that is complete only after the end of input has no end of its
         // own.
@@ -218,8 +226,8 @@ mod tests {
         bytes
     }
 
-    fn recording(bytes: &[u8]) -> anyhow::Result<Recording> {
-        read(bytes, "it", Meter::without_clock().unwrap())
+    fn recording(bytes: &[u8]) -> anyhow::Result<RecordingSummary> {
+        read(bytes, "it", TimecodeMeter::without_clock().unwrap())
     }
 
     fn analyze(bytes: &[u8]) -> anyhow::Result<TimecodeCounts> {

@@ -16,7 +16,7 @@ use framegram_cli::pipe::StandardOutput;
 use self::compare::Comparison;
 use self::events::ImpairLogs;
 use self::expected::Expected;
-use self::report::Report;
+use self::report::CheckedReport;
 
 /// Compares, and writes a table to standard output unless `quiet`.
 ///
@@ -24,7 +24,7 @@ use self::report::Report;
 /// If a figure differs, or a file cannot be read.
 pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     let name = report.display();
-    let report = Report::read(report)?;
+    let report = CheckedReport::read(report)?;
     let logs = ImpairLogs::read(logs)?;
     let compared = compare(&report, &logs)?;
     if !quiet {
@@ -49,7 +49,7 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
 }
 
 /// Compares the whole report, and each stream that the viewer followed.
-fn compare(report: &Report, logs: &ImpairLogs) -> anyhow::Result<Vec<(String, Comparison)>> {
+fn compare(report: &CheckedReport, logs: &ImpairLogs) -> anyhow::Result<Vec<(String, Comparison)>> {
     let mut compared = Vec::new();
     for account in &report.accounts {
         let number = u64::from_str_radix(&account.stream, 16);

@@ -16,7 +16,7 @@ use judge::Judge;
 
 pub use judge::{Deed, Drop, Passage, REORDER_BY};
 pub use links::ImpairedLinks;
-pub use log::{Act, HEADER, Log, LogReader, Name, NoRow, Place, ReadError, Row};
+pub use log::{Act, HEADER, Log, LogReader, LogRow, LoggedChunk, NoRow, PacketName, ReadError};
 pub use spec::SpecError;
 pub use stage::{Handed, MAX_BYTES, MAX_DATAGRAMS, Stage};
 
@@ -79,7 +79,7 @@ pub struct GilbertElliott {
 pub struct Link {
     judge: Judge,
     sequence: u64,
-    on_the_way: BinaryHeap<Reverse<Travelling>>,
+    on_the_way: BinaryHeap<Reverse<InTransit>>,
 }
 
 impl Link {
@@ -98,7 +98,7 @@ impl Link {
         let deed = self.judge.judge(datagram.len(), now);
         for passage in deed.passages.into_iter().flatten() {
             self.sequence += 1;
-            self.on_the_way.push(Reverse(Travelling {
+            self.on_the_way.push(Reverse(InTransit {
                 arrives: passage.arrives,
                 sequence: self.sequence,
                 datagram: passage.copy(datagram),
@@ -128,7 +128,7 @@ impl Link {
 
 /// A datagram in transit, ordered by arrival, then by order of sending.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Travelling {
+struct InTransit {
     arrives: Duration,
     sequence: u64,
     datagram: Vec<u8>,

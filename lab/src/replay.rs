@@ -19,7 +19,7 @@ use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 
-use self::report::Report;
+use self::report::ReplayReport;
 use self::table::Table;
 use crate::args::WhatIf;
 use crate::what_if::{Completeness, Prediction, Setting, TracedStream, replay};
@@ -86,7 +86,7 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
     }
     let write = |out: &mut dyn Write| {
         // Serialized to a string first: serde's errors hide a closed pipe.
-        let report = Report::new(&stream, &tried, seed);
+        let report = ReplayReport::new(&stream, &tried, seed);
         Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
     };
     match report {

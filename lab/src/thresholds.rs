@@ -9,8 +9,8 @@ use framegram_common::stats::{Outcome, Packets, Percentiles};
 /// A condition, as typed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    figure: Figure,
-    comparison: Comparison,
+    figure: ThresholdFigure,
+    comparison: Relation,
     limit: f64,
     /// Whether the limit is a share from 0 to 1 instead of a number.
     share: bool,
@@ -19,7 +19,7 @@ pub struct Condition {
 
 /// Figures that can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Figure {
+enum ThresholdFigure {
     Shown,
     Intact,
     Concealed,
@@ -42,7 +42,7 @@ enum Point {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+enum Relation {
     Less,
     AtMost,
     More,
@@ -51,7 +51,7 @@ enum Comparison {
 
 /// Notation of a figure's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum LimitNotation {
     /// A number, or a percentage.
     Count,
     /// Milliseconds, or a time with its unit.
@@ -69,17 +69,17 @@ impl Condition {
             return Some(format!("{} cannot be told", self.text));
         };
         let holds = match self.comparison {
-            Comparison::Less => value < self.limit,
-            Comparison::AtMost => value <= self.limit,
-            Comparison::More => value > self.limit,
-            Comparison::AtLeast => value >= self.limit,
+            Relation::Less => value < self.limit,
+            Relation::AtMost => value <= self.limit,
+            Relation::More => value > self.limit,
+            Relation::AtLeast => value >= self.limit,
         };
         holds.then(|| {
             let value = match (self.share, self.figure.kind()) {
                 (true, _) => format!("{:.3} %", value * 100.0),
-                (false, Kind::Time) => format!("{value:.2} ms"),
-                (false, Kind::Number) => format!("{value:.1}"),
-                (false, Kind::Count) => format!("{value}"),
+                (false, LimitNotation::Time) => format!("{value:.2} ms"),
+                (false, LimitNotation::Number) => format!("{value:.1}"),
+                (false, LimitNotation::Count) => format!("{value}"),
             };
             format!("{}: it is {value}", self.text)
         })
@@ -108,12 +108,12 @@ impl FromStr for Condition {
             .ok_or("it compares a figure with a limit, as in 'shown<99%' or 'delay p95>50ms'")?;
         let (name, rest) = text.split_at(at);
         let (comparison, limit) = match rest.as_bytes() {
-            [b'<', b'=', ..] => (Comparison::AtMost, &rest[2..]),
-            [b'<', ..] => (Comparison::Less, &rest[1..]),
-            [_, b'=', ..] => (Comparison::AtLeast, &rest[2..]),
-            _ => (Comparison::More, &rest[1..]),
+            [b'<', b'=', ..] => (Relation::AtMost, &rest[2..]),
+            [b'<', ..] => (Relation::Less, &rest[1..]),
+            [_, b'=', ..] => (Relation::AtLeast, &rest[2..]),
+            _ => (Relation::More, &rest[1..]),
         };
-        let figure = Figure::named(name.trim())
+        let figure = ThresholdFigure::named(name.trim())
             .ok_or_else(|| format!("there is no figure '{}': {FIGURES}", name.trim()))?;
         let (limit, share) = figure.kind().limit(limit.trim())?;
         Ok(Self {
@@ -126,7 +126,7 @@ impl FromStr for Condition {
     }
 }
 
-impl Figure {
+impl ThresholdFigure {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "shown" => Self::Shown,
@@ -151,16 +151,16 @@ impl Figure {
         })
     }
 
-    fn kind(self) -> Kind {
+    fn kind(self) -> LimitNotation {
         match self {
             Self::Shown
             | Self::Intact
             | Self::Concealed
             | Self::Loss
             | Self::PacketLoss
-            | Self::SocketDrops => Kind::Count,
-            Self::Delay(_) | Self::Jitter => Kind::Time,
-            Self::Fps | Self::Bitrate => Kind::Number,
+            | Self::SocketDrops => LimitNotation::Count,
+            Self::Delay(_) | Self::Jitter => LimitNotation::Time,
+            Self::Fps | Self::Bitrate => LimitNotation::Number,
         }
     }
 
@@ -233,7 +233,7 @@ impl Point {
     }
 }
 
-impl Kind {
+impl LimitNotation {
     /// Parses the limit. Returns it, and whether it is a share.
     fn limit(self, text: &str) -> Result<(f64, bool), String> {
         let end = text

@@ -20,9 +20,9 @@ pub(crate) mod meter;
 mod reader;
 mod tally;
 
-pub use meter::Meter;
-pub use reader::Reader;
-pub use tally::{Tally, summary};
+pub use meter::TimecodeMeter;
+pub use reader::TimecodeReader;
+pub use tally::{TimecodeTally, summary};
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub const LEVELS: (u8, u8) = (16, 235);
 
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Area {
+pub struct PixelArea {
     /// Left edge.
     pub x: usize,
     /// Top edge.
@@ -94,12 +94,12 @@ impl Timecode {
     /// Draws the code into the upper left corner of an image of this size. Calls
     /// `fill` with areas and their luma; the first area covers all others.
     /// Returns false if the image is too small.
-    pub fn draw(&self, width: usize, height: usize, mut fill: impl FnMut(Area, u8)) -> bool {
+    pub fn draw(&self, width: usize, height: usize, mut fill: impl FnMut(PixelArea, u8)) -> bool {
         let Some(cell) = cell_size(width, height) else {
             return false;
         };
         let (black, white) = LEVELS;
-        let area = |x, y, width, height| Area {
+        let area = |x, y, width, height| PixelArea {
             x: x * cell,
             y: y * cell,
             width: width * cell,

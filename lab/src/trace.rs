@@ -26,7 +26,7 @@ mod open;
 mod reader;
 mod recorder;
 
-pub use reader::{Reader, TraceError};
+pub use reader::{TraceError, TraceReader};
 pub use recorder::Recorder;
 
 use framegram_common::stats;

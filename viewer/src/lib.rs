@@ -50,7 +50,7 @@ use framegram_common::receiver::{Config, Policy, Receiver};
 use framegram_common::wire::{Format, sdp};
 use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
-use framegram_lab::timecode::Meter;
+use framegram_lab::timecode::TimecodeMeter;
 use framegram_net::{self as net, ListenOptions, Socket, clock};
 use log::info;
 
@@ -170,7 +170,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         advice.latency
     );
     let (display, recording) = sinks(args, &invitation, &console, threads)?;
-    let timecode = args.read_timecode.then(Meter::new).transpose()?;
+    let timecode = args.read_timecode.then(TimecodeMeter::new).transpose()?;
     greet(&invitation, &advice, &console);
     let keep = if recording.is_some() || (args.headless && !args.grid) {
         Keep::All

@@ -11,7 +11,7 @@ use framegram_cli::console::Console;
 use framegram_cli::pipe::Pipe;
 use framegram_common::Statistics;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
-use framegram_lab::timecode::Meter;
+use framegram_lab::timecode::TimecodeMeter;
 use framegram_media::{XrgbImage, vet};
 use framegram_net::clock;
 
@@ -35,7 +35,7 @@ pub struct Presenter {
     /// Frames that are recorded, and still to be shown.
     recorded: Vec<FrameId>,
     /// Reads every frame that was shown, one for each tile.
-    timecode: Option<Vec<Meter>>,
+    timecode: Option<Vec<TimecodeMeter>>,
     files: Files,
     /// The figures for a script.
     lines: Option<(Lines, Pipe)>,
@@ -58,7 +58,7 @@ impl Presenter {
     pub fn new(
         display: Option<Box<dyn Sink>>,
         recording: Option<Recordings>,
-        timecode: Option<Meter>,
+        timecode: Option<TimecodeMeter>,
         files: Files,
         shared: Arc<Shared>,
         stop: Arc<AtomicBool>,
@@ -332,7 +332,7 @@ impl Presenter {
             self.first.get_or_insert(at);
             if let Some(readers) = &mut self.timecode {
                 while readers.len() <= tile
-                    && let Ok(reader) = Meter::new()
+                    && let Ok(reader) = TimecodeMeter::new()
                 {
                     readers.push(reader);
                 }

@@ -36,19 +36,19 @@ const CLEAR_LINE: &str = "\r\x1b[K";
 /// A write error does not end the stream. Dropping the console waits briefly
 /// until the remaining lines are written.
 pub struct Console {
-    queue: Arc<Queue>,
+    queue: Arc<ConsoleQueue>,
     quiet: bool,
     terminal: bool,
 }
 
 #[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
+struct ConsoleQueue {
+    state: Mutex<ConsoleState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ConsoleState {
     lines: VecDeque<String>,
     /// The newest line of progress, for a terminal.
     progress: Option<String>,
@@ -86,7 +86,7 @@ impl Console {
     }
 
     fn over(out: impl Write + Send + 'static, terminal: bool) -> Self {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(ConsoleQueue::default());
         let taken = Arc::clone(&queue);
         // Not started by `Threads`: if this thread panics, there is nowhere to
         // report it.
@@ -138,7 +138,7 @@ impl Console {
         }
     }
 
-    fn put(&self, change: impl FnOnce(&mut State)) {
+    fn put(&self, change: impl FnOnce(&mut ConsoleState)) {
         if self.quiet {
             return;
         }
@@ -168,7 +168,7 @@ impl Drop for Console {
     }
 }
 
-impl State {
+impl ConsoleState {
     fn push(&mut self, line: &str) {
         if self.lines.len() >= MOST_LINES {
             // The newest messages are the most useful.
@@ -226,7 +226,7 @@ impl State {
     }
 }
 
-impl Queue {
+impl ConsoleQueue {
     fn write_all(&self, mut out: impl Write) {
         let mut open = false;
         loop {
@@ -270,11 +270,11 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConsoleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait<'a>(&self, state: MutexGuard<'a, ConsoleState>) -> MutexGuard<'a, ConsoleState> {
         let waited = self.changed.wait(state);
         waited.unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,7 +24,7 @@ pub fn start(program: &str, version: &str, verbose: u8, console: &Arc<Console>) 
     if level == LevelFilter::Off && std::env::var_os(FILTER).is_none() {
         return;
     }
-    let lines = Lines(Arc::clone(console));
+    let lines = ConsoleWriter(Arc::clone(console));
     // If another run in this process already logs, its console is used.
     let _ = Builder::new()
         .filter_module("framegram", level)
@@ -41,9 +41,9 @@ pub fn start(program: &str, version: &str, verbose: u8, console: &Arc<Console>) 
 }
 
 /// Passes each line to the console.
-struct Lines(Arc<Console>);
+struct ConsoleWriter(Arc<Console>);
 
-impl Write for Lines {
+impl Write for ConsoleWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.say(String::from_utf8_lossy(bytes).trim_end());
         Ok(bytes.len())

@@ -30,12 +30,12 @@ use crate::threads::Threads;
 pub struct OutputFile {
     path: PathBuf,
     what: &'static str,
-    place: Place,
+    place: PathTarget,
 }
 
 /// The target of a path.
 #[derive(Debug)]
-enum Place {
+enum PathTarget {
     /// Standard output, a FIFO or a device. Its reader may stop reading.
     Direct(Arc<Pipe>),
     /// The path of a file, with all links resolved. The file may not exist yet.
@@ -50,7 +50,7 @@ enum Place {
 #[derive(Debug)]
 pub struct Draft {
     /// `None` after the end.
-    out: Option<BufWriter<Out>>,
+    out: Option<BufWriter<OutputTarget>>,
     /// Path of the draft, and of the file that it replaces; `None` if the target
     /// is written directly.
     beside: Option<(PathBuf, PathBuf)>,
@@ -62,22 +62,22 @@ pub struct Draft {
 pub struct Growing {
     path: PathBuf,
     what: &'static str,
-    state: State,
+    state: OutputState,
     /// Longest wait for the reader of a pipe; `None` waits without a limit.
     patience: Option<Duration>,
     tell: Box<dyn Fn(&str) + Send>,
 }
 
 #[derive(Debug)]
-enum State {
+enum OutputState {
     /// Nothing has been written; an older file is unchanged.
-    Waiting(Place),
-    Open(Out),
+    Waiting(PathTarget),
+    Open(OutputTarget),
 }
 
 /// The target of writing.
 #[derive(Debug)]
-enum Out {
+enum OutputTarget {
     File(File),
     Pipe(PipeWriter),
 }
@@ -86,7 +86,7 @@ impl OutputFile {
     /// Checks that a file can be written, without changing what exists; `-` is
     /// standard output. `what` describes the file in errors.
     pub fn claim(path: &Path, what: &'static str, threads: &Threads) -> Result<Self> {
-        let place = Place::of(path, threads).with_context(|| cannot_write(what, path))?;
+        let place = PathTarget::of(path, threads).with_context(|| cannot_write(what, path))?;
         info!("{what} {} can be written", path.display());
         Ok(Self {
             path: path.to_owned(),
@@ -99,15 +99,17 @@ impl OutputFile {
     /// device receives the bytes directly.
     pub fn draft(&self) -> Result<Draft> {
         let begun = match &self.place {
-            Place::Direct(pipe) => {
+            PathTarget::Direct(pipe) => {
                 // A draft has the newest content, and does not wait for a slow
                 // reader.
                 let pipe = PipeWriter::new(pipe, Some(Duration::ZERO));
-                Ok((Out::Pipe(pipe), None))
+                Ok((OutputTarget::Pipe(pipe), None))
             }
-            Place::Fixed(place) => File::create(place).map(|file| (Out::File(file), None)),
-            Place::File(place) => create_beside(place)
-                .map(|(file, draft)| (Out::File(file), Some((draft, place.clone())))),
+            PathTarget::Fixed(place) => {
+                File::create(place).map(|file| (OutputTarget::File(file), None))
+            }
+            PathTarget::File(place) => create_beside(place)
+                .map(|(file, draft)| (OutputTarget::File(file), Some((draft, place.clone())))),
         };
         let (file, beside) = begun.with_context(|| cannot_write(self.what, &self.path))?;
         Ok(Draft {
@@ -135,7 +137,7 @@ impl OutputFile {
         Growing {
             path: self.path,
             what: self.what,
-            state: State::Waiting(self.place),
+            state: OutputState::Waiting(self.place),
             patience: None,
             tell: Box::new(tell),
         }
@@ -145,8 +147,8 @@ impl OutputFile {
     #[must_use]
     pub fn pipe(&self) -> Option<&Arc<Pipe>> {
         match &self.place {
-            Place::Direct(pipe) => Some(pipe),
-            Place::File(_) | Place::Fixed(_) => None,
+            PathTarget::Direct(pipe) => Some(pipe),
+            PathTarget::File(_) | PathTarget::Fixed(_) => None,
         }
     }
 
@@ -157,7 +159,7 @@ impl OutputFile {
     }
 }
 
-impl Place {
+impl PathTarget {
     fn of(path: &Path, threads: &Threads) -> Result<Self> {
         if let Some(pipe) = Pipe::to(path, threads)? {
             return Ok(Self::Direct(Arc::new(pipe)));
@@ -196,8 +198,8 @@ impl Draft {
             return Ok(());
         };
         let file = match out.into_inner().map_err(io::IntoInnerError::into_error)? {
-            Out::File(file) => file,
-            Out::Pipe(pipe) => return pipe.finish(),
+            OutputTarget::File(file) => file,
+            OutputTarget::Pipe(pipe) => return pipe.finish(),
         };
         let Some((draft, place)) = &self.beside else {
             return Ok(());
@@ -265,31 +267,33 @@ impl Growing {
     /// If writing fails, or nobody reads the pipe.
     pub fn finish(&mut self) -> io::Result<()> {
         match &mut self.state {
-            State::Open(Out::File(file)) => file.flush(),
-            State::Open(Out::Pipe(pipe)) => pipe.finish(),
-            State::Waiting(_) => Ok(()),
+            OutputState::Open(OutputTarget::File(file)) => file.flush(),
+            OutputState::Open(OutputTarget::Pipe(pipe)) => pipe.finish(),
+            OutputState::Waiting(_) => Ok(()),
         }
     }
 
-    fn open(&mut self) -> io::Result<&mut Out> {
-        if let State::Waiting(place) = &self.state {
+    fn open(&mut self) -> io::Result<&mut OutputTarget> {
+        if let OutputState::Waiting(place) = &self.state {
             let file = match place {
-                Place::Direct(pipe) => Out::Pipe(PipeWriter::new(pipe, self.patience)),
-                Place::Fixed(place) => Out::File(File::create(place)?),
-                Place::File(place) => {
+                PathTarget::Direct(pipe) => {
+                    OutputTarget::Pipe(PipeWriter::new(pipe, self.patience))
+                }
+                PathTarget::Fixed(place) => OutputTarget::File(File::create(place)?),
+                PathTarget::File(place) => {
                     let (file, aside) = create_anew(place)?;
                     if let Some(aside) = aside {
                         let (what, aside) = (self.what, aside.display());
                         (self.tell)(&format!("The older {what} is {aside} now."));
                     }
-                    Out::File(file)
+                    OutputTarget::File(file)
                 }
             };
-            self.state = State::Open(file);
+            self.state = OutputState::Open(file);
         }
         match &mut self.state {
-            State::Open(file) => Ok(file),
-            State::Waiting(_) => Err(io::Error::other("it is not open")),
+            OutputState::Open(file) => Ok(file),
+            OutputState::Waiting(_) => Err(io::Error::other("it is not open")),
         }
     }
 }
@@ -304,8 +308,8 @@ impl Write for Growing {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.state {
-            State::Open(file) => file.flush(),
-            State::Waiting(_) => Ok(()),
+            OutputState::Open(file) => file.flush(),
+            OutputState::Waiting(_) => Ok(()),
         }
     }
 }
@@ -318,7 +322,7 @@ impl std::fmt::Debug for Growing {
     }
 }
 
-impl Write for Out {
+impl Write for OutputTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.write(bytes),

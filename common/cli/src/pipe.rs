@@ -36,7 +36,7 @@ pub struct ReaderGone;
 
 /// A target for bytes, with a queue and a thread.
 pub struct Pipe {
-    queue: Arc<Queue>,
+    queue: Arc<PipeQueue>,
     /// Taken when the pipe is dropped.
     thread: Mutex<Option<Thread<()>>>,
     stop: Stop,
@@ -44,13 +44,13 @@ pub struct Pipe {
 }
 
 #[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
+struct PipeQueue {
+    state: Mutex<PipeState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PipeState {
     items: VecDeque<Vec<u8>>,
     bytes: usize,
     /// An item that was written: its memory is used for the next one.
@@ -95,7 +95,7 @@ impl Pipe {
         is_standard: bool,
         open: impl FnOnce() -> io::Result<File> + Send + 'static,
     ) -> Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(PipeQueue::default());
         let taken = Arc::clone(&queue);
         let thread = threads.spawn("pipe", move || {
             // Whatever ends this thread, nobody must keep waiting for it.
@@ -140,7 +140,7 @@ impl Pipe {
         patience: Option<Duration>,
     ) -> io::Result<bool> {
         let bytes: usize = items.iter().map(Vec::len).sum();
-        let has_room = |state: &State| {
+        let has_room = |state: &PipeState| {
             state.items.is_empty() || state.bytes.saturating_add(bytes) <= MAX_WAITING
         };
         self.wait_until(patience, |state| {
@@ -210,7 +210,7 @@ impl Pipe {
         Ok(())
     }
 
-    fn wait_until(&self, patience: Option<Duration>, is_so: impl Fn(&State) -> bool) {
+    fn wait_until(&self, patience: Option<Duration>, is_so: impl Fn(&PipeState) -> bool) {
         let begun = Instant::now();
         let mut state = self.queue.lock();
         while !is_so(&state) && !state.closed {
@@ -329,7 +329,7 @@ fn unread() -> io::Error {
     )
 }
 
-impl Queue {
+impl PipeQueue {
     fn write_all(&self, mut out: File) -> io::Result<()> {
         let mut state = self.lock();
         state.opened = true;
@@ -368,15 +368,15 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         lock(&self.state)
     }
 
     fn wait<'a>(
         &self,
-        state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, PipeState>,
         time: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
+    ) -> MutexGuard<'a, PipeState> {
         match time {
             None => {
                 let waited = self.changed.wait(state);
@@ -394,7 +394,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Ended<'a>(&'a Queue);
+struct Ended<'a>(&'a PipeQueue);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {

@@ -10,17 +10,17 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 /// Requests the end of a run. Clones share the request.
 #[derive(Clone, Default)]
 pub struct Stop {
-    shared: Arc<Shared>,
+    shared: Arc<SharedStop>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedStop {
+    state: Mutex<StopState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct StopState {
     stopped: bool,
     calls: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -82,7 +82,7 @@ impl Stop {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StopState> {
         let state = self.shared.state.lock();
         state.unwrap_or_else(PoisonError::into_inner)
     }

@@ -46,16 +46,16 @@ pub fn prepare_clock_id() {
     LazyLock::force(&CLOCK);
 }
 
-static CLOCK: LazyLock<Option<Clock>> = LazyLock::new(Clock::read);
+static CLOCK: LazyLock<Option<SystemClock>> = LazyLock::new(SystemClock::read);
 
 /// The monotonic clock that this program uses.
-struct Clock {
+struct SystemClock {
     boot: u128,
     /// Empty if the kernel has no time namespaces.
     namespace: OsString,
 }
 
-impl Clock {
+impl SystemClock {
     fn read() -> Option<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let boot = u128::from_str_radix(&boot.trim().replace('-', ""), 16).ok()?;

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use socket2::{Domain, Protocol, Type};
 
-use self::incoming::Incoming;
+use self::incoming::ReadBuffer;
 use crate::socket::{Pollable, is_writable};
 
 /// Bytes that the kernel takes beyond what it has sent. The limit is low, so that
@@ -37,7 +37,7 @@ pub struct Connection {
     is_established: bool,
     /// Whether the kernel had room at the last check.
     is_ready: bool,
-    incoming: Incoming,
+    incoming: ReadBuffer,
     /// Bytes for the kernel, and how many of them it has taken.
     outgoing: Vec<u8>,
     taken: usize,
@@ -65,7 +65,7 @@ impl Connection {
             peer,
             is_established,
             is_ready: is_established,
-            incoming: Incoming::default(),
+            incoming: ReadBuffer::default(),
             outgoing: Vec::new(),
             taken: 0,
         })

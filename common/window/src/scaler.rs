@@ -15,13 +15,13 @@ pub struct Scaler {
     /// Source width that `columns` belongs to.
     from: usize,
     /// The two stretched rows around the current target row.
-    upper: Row,
-    lower: Row,
+    upper: StretchedRow,
+    lower: StretchedRow,
 }
 
 /// A source row, stretched to the target width.
 #[derive(Default)]
-struct Row {
+struct StretchedRow {
     /// Index of the source row.
     index: Option<usize>,
     pixels: Vec<u32>,

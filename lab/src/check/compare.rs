@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use framegram_common::stats::{Account, ChannelAccount, Outcome};
 
-use super::expected::{Expected, Frame, Packets};
-use super::report::{LossyFrame, Report, Timeline};
+use super::expected::{ChannelPackets, Expected, LoggedFrame};
+use super::report::{CheckedFrame, CheckedReport, CheckedTimeline};
 
 /// A figure, measured and injected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,11 @@ pub(super) struct Comparison {
 
 impl Comparison {
     /// Compares one stream.
-    pub(super) fn of_stream(account: &Account, expected: &Expected, report: &Report) -> Self {
+    pub(super) fn of_stream(
+        account: &Account,
+        expected: &Expected,
+        report: &CheckedReport,
+    ) -> Self {
         let mut all = Self::default();
         let shared = report.shared_drops();
         let blind = account.socket_dropped + shared > 0 && !expected.behind_socket;
@@ -85,7 +89,7 @@ impl Comparison {
         blind: bool,
         shared: bool,
     ) {
-        let sum = |of: fn(&Packets) -> u64| expected.packets.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&ChannelPackets) -> u64| expected.packets.iter().map(of).sum::<u64>();
         let own = |of: fn(&ChannelAccount) -> u64| account.channels.iter().map(of).sum();
         let absent = sum(|it| it.absent);
         if absent > 0 && expected.behind_socket {
@@ -141,9 +145,14 @@ impl Comparison {
         }
     }
 
-    fn compare_frames(&mut self, account: &Account, expected: &Expected, timeline: &Timeline) {
+    fn compare_frames(
+        &mut self,
+        account: &Account,
+        expected: &Expected,
+        timeline: &CheckedTimeline,
+    ) {
         let own = timeline.lossy_frames.iter();
-        let lossy: BTreeMap<u64, &LossyFrame> = own
+        let lossy: BTreeMap<u64, &CheckedFrame> = own
             .filter(|frame| frame.stream == account.stream)
             .map(|frame| (frame.frame, frame))
             .collect();
@@ -158,7 +167,7 @@ impl Comparison {
                 .count() as u64;
             let injected = expected.frames.values().filter(|it| it.lost > 0).count() as u64;
             self.show("frames that lost chunks", measured, injected);
-            let chunks = |frame: &&LossyFrame| {
+            let chunks = |frame: &&CheckedFrame| {
                 let all = known(frame.frame).map(|it| u64::from(it.chunks));
                 all.map(|all| frame.chunks_lost.unwrap_or(all).min(u32::MAX.into()))
             };
@@ -200,8 +209,8 @@ impl Comparison {
 /// Describes how the report of a frame, or its absence, differs from what was
 /// injected.
 fn differs(
-    frame: &Frame,
-    listed: Option<&LossyFrame>,
+    frame: &LoggedFrame,
+    listed: Option<&CheckedFrame>,
     complete: bool,
     dropped: bool,
 ) -> Option<String> {

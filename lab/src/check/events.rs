@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use crate::impair::{Act, LogReader, Place, Row};
+use crate::impair::{Act, LogReader, LogRow, LoggedChunk};
 use anyhow::{Context, bail};
 use framegram_common::stats::Side;
 use framegram_common::wire::native::{Channel, NO_DESTINATION};
@@ -26,23 +26,23 @@ pub(super) struct ImpairLogs {
 /// The events of one stream, by the side that logged them.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
-    pub(super) sender: Vec<Event>,
-    pub(super) viewer: Vec<Event>,
+    pub(super) sender: Vec<CopyEvent>,
+    pub(super) viewer: Vec<CopyEvent>,
 }
 
 /// What happened to one copy of a packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Event {
+pub(super) struct CopyEvent {
     pub(super) channel: Channel,
     pub(super) number: u64,
-    pub(super) place: Option<Place>,
-    pub(super) kind: Kind,
+    pub(super) place: Option<LoggedChunk>,
+    pub(super) kind: CopyFate,
     /// When it was handed on, in nanoseconds of the logging program's clock.
     pub(super) due: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CopyFate {
     Intact,
     Corrupt,
     /// Not handed on.
@@ -84,7 +84,7 @@ impl ImpairLogs {
         };
         self.injected
             .push(format!("by the {who}: {}", log.impairment()));
-        let mut own = BTreeMap::<_, Vec<Event>>::new();
+        let mut own = BTreeMap::<_, Vec<CopyEvent>>::new();
         while let Some(row) = log.next_row()? {
             self.rows += 1;
             if self.rows > MAX_ROWS {
@@ -116,18 +116,18 @@ impl ImpairLogs {
 }
 
 /// The event in a row, if the row names a packet of a stream.
-fn event(row: &Row) -> Option<((u64, u16), Event)> {
+fn event(row: &LogRow) -> Option<((u64, u16), CopyEvent)> {
     let name = row.name.filter(|name| name.destination != NO_DESTINATION)?;
     let kind = match row.act {
-        Act::Delivered => Kind::Intact,
-        Act::Damaged | Act::Corrupt => Kind::Corrupt,
-        Act::Refused => Kind::SendError,
+        Act::Delivered => CopyFate::Intact,
+        Act::Damaged | Act::Corrupt => CopyFate::Corrupt,
+        Act::Refused => CopyFate::SendError,
         Act::Lost | Act::Burst | Act::Queue | Act::Mtu | Act::Overflow | Act::Pending => {
-            Kind::Dropped
+            CopyFate::Dropped
         }
     };
     let due = row.time + row.delay.unwrap_or_default();
-    let event = Event {
+    let event = CopyEvent {
         channel: name.channel,
         number: name.number,
         place: name.place,

@@ -4,23 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 
-use crate::impair::Place;
+use crate::impair::LoggedChunk;
 use framegram_common::stats::{Account, Arrived};
 use framegram_common::wire::native::Channel;
 
-use super::events::{Event, Kind, Sides};
+use super::events::{CopyEvent, CopyFate, Sides};
 
 /// Expected counts of one stream, over the viewer's range of packets.
 #[derive(Debug)]
 pub(super) struct Expected {
     /// Packets by channel, in the order of [`Channel::ALL`].
-    pub(super) packets: [Packets; 3],
+    pub(super) packets: [ChannelPackets; 3],
     /// Number of corrupt datagrams. The range is wider than one value if some
     /// were sent before the first or after the last packet that arrived: the
     /// viewer may have counted them or not.
     pub(super) corrupt: RangeInclusive<u64>,
     /// Frames whose chunks were all sent in the compared range, by number.
-    pub(super) frames: BTreeMap<u32, Frame>,
+    pub(super) frames: BTreeMap<u32, LoggedFrame>,
     /// Frames in the compared range that a log names.
     pub(super) seen: u64,
     /// Media packets whose content no log knows.
@@ -35,7 +35,7 @@ pub(super) struct Expected {
 
 /// Packet counts of one channel.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Packets {
+pub(super) struct ChannelPackets {
     /// Packets in the viewer's range.
     pub(super) sent: u64,
     pub(super) received: u64,
@@ -50,7 +50,7 @@ pub(super) struct Packets {
 
 /// A frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(super) struct LoggedFrame {
     pub(super) chunks: u16,
     /// Chunks that did not arrive when first sent.
     pub(super) lost: u16,
@@ -58,15 +58,15 @@ pub(super) struct Frame {
 
 /// A packet.
 #[derive(Clone, Copy, Debug, Default)]
-struct Packet {
-    place: Option<Place>,
+struct LoggedPacket {
+    place: Option<LoggedChunk>,
     arrived: bool,
     send_error: bool,
     /// Handed on intact while the viewer was not listening.
     missed: bool,
 }
 
-type Numbered = BTreeMap<u64, Packet>;
+type Numbered = BTreeMap<u64, LoggedPacket>;
 
 impl Expected {
     /// Replays the events. `unnamed` datagrams of the viewer's log may be corrupt
@@ -74,9 +74,12 @@ impl Expected {
     pub(super) fn new(sides: &Sides, account: &Account, unnamed: u64) -> Self {
         let behind_socket = !sides.viewer.is_empty();
         let (events, window) = if behind_socket {
-            (&sides.viewer, Window::by_time(account))
+            (&sides.viewer, ViewerSpan::by_time(account))
         } else {
-            (&sides.sender, Window::by_packets(&sides.sender, account))
+            (
+                &sides.sender,
+                ViewerSpan::by_packets(&sides.sender, account),
+            )
         };
         let mut expected = Self {
             packets: Default::default(),
@@ -100,7 +103,7 @@ impl Expected {
             if event.channel == Channel::Media {
                 frames.extend(event.place.map(|place| u64::from(place.frame)));
             }
-            if event.kind == Kind::Corrupt && event.due <= window.times.1 {
+            if event.kind == CopyFate::Corrupt && event.due <= window.times.1 {
                 let inside = followed && window.contains(index, event);
                 corrupt += u64::from(inside);
                 corrupt_outside += u64::from(!inside);
@@ -108,19 +111,19 @@ impl Expected {
             // Packets sent before joining never count, even if they arrive later.
             let joined = account.channels.get(channel).map_or(0, |own| own.first);
             if event.number < joined {
-                expected.outside[0] += u64::from(event.kind != Kind::Dropped);
+                expected.outside[0] += u64::from(event.kind != CopyFate::Dropped);
                 continue;
             }
             let known = numbered[channel].contains_key(&event.number);
-            expected.plain &= !known && event.kind != Kind::Corrupt;
+            expected.plain &= !known && event.kind != CopyFate::Corrupt;
             let packet = numbered[channel].entry(event.number).or_default();
             packet.place = packet.place.or(event.place);
             match event.kind {
-                Kind::Dropped | Kind::Corrupt => {}
-                Kind::SendError => packet.send_error = true,
-                Kind::Intact if !window.contains(index, event) => packet.missed = true,
-                Kind::Intact if packet.arrived => expected.packets[channel].duplicate += 1,
-                Kind::Intact => {
+                CopyFate::Dropped | CopyFate::Corrupt => {}
+                CopyFate::SendError => packet.send_error = true,
+                CopyFate::Intact if !window.contains(index, event) => packet.missed = true,
+                CopyFate::Intact if packet.arrived => expected.packets[channel].duplicate += 1,
+                CopyFate::Intact => {
                     packet.arrived = true;
                     // A stream is followed from its first media or repair packet
                     // on.
@@ -189,15 +192,15 @@ impl Expected {
 }
 
 /// Adds packets that the sender's log names and the viewer's does not.
-fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Event]) {
+fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[CopyEvent]) {
     let mut before = <[Numbered; 3]>::default();
     for event in sender {
         let packet = before[event.channel as usize]
             .entry(event.number)
             .or_default();
         packet.place = packet.place.or(event.place);
-        packet.arrived |= event.kind == Kind::Intact;
-        packet.send_error |= event.kind == Kind::SendError;
+        packet.arrived |= event.kind == CopyFate::Intact;
+        packet.send_error |= event.kind == CopyFate::SendError;
     }
     for (known, before) in numbered.iter_mut().zip(before) {
         for (number, packet) in before {
@@ -216,14 +219,14 @@ fn add_lost_before(numbered: &mut [Numbered; 3], sender: &[Event]) {
 
 /// The events that the viewer can have noticed: those after it joined and before
 /// it left or followed another stream.
-struct Window {
+struct ViewerSpan {
     /// Limits by the time of handing on.
     times: (u64, u64),
     /// Limits by position in the log.
     places: (usize, usize),
 }
 
-impl Window {
+impl ViewerSpan {
     /// The window in the viewer's own log, which uses the viewer's clock.
     fn by_time(account: &Account) -> Self {
         Self {
@@ -234,10 +237,10 @@ impl Window {
 
     /// The window in the sender's log, whose clock may differ: from the packet
     /// that arrived first to the one that arrived last.
-    fn by_packets(events: &[Event], account: &Account) -> Self {
-        let is_it = |arrived: &Arrived, event: &Event| {
+    fn by_packets(events: &[CopyEvent], account: &Account) -> Self {
+        let is_it = |arrived: &Arrived, event: &CopyEvent| {
             let same = event.channel.name() == arrived.channel && event.number == arrived.number;
-            same && event.kind == Kind::Intact
+            same && event.kind == CopyFate::Intact
         };
         let first = |arrived: &Arrived| events.iter().position(|event| is_it(arrived, event));
         let last = |arrived: &Arrived| events.iter().rposition(|event| is_it(arrived, event));
@@ -252,7 +255,7 @@ impl Window {
         }
     }
 
-    fn contains(&self, index: usize, event: &Event) -> bool {
+    fn contains(&self, index: usize, event: &CopyEvent) -> bool {
         let (times, places) = (self.times, self.places);
         (times.0..=times.1).contains(&event.due) && (places.0..=places.1).contains(&index)
     }

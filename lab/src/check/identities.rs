@@ -4,11 +4,11 @@
 use framegram_common::stats::Outcome;
 
 use super::compare::Comparison;
-use super::report::{Report, Timeline};
+use super::report::{CheckedReport, CheckedTimeline};
 
 impl Comparison {
     /// Checks a report, whose figures must be the sums of its accounts.
-    pub(super) fn of_report(report: &Report) -> Self {
+    pub(super) fn of_report(report: &CheckedReport) -> Self {
         let mut all = Self::default();
         let accounts = &report.accounts;
         if report.stream.followed != accounts.len() as u64 {
@@ -55,7 +55,7 @@ impl Comparison {
 
     /// The loss pattern must cover the media packets, all of which are compared
     /// with the log.
-    fn demand_pattern(&mut self, report: &Report) {
+    fn demand_pattern(&mut self, report: &CheckedReport) {
         let Some(pattern) = &report.loss_pattern else {
             return;
         };
@@ -68,7 +68,7 @@ impl Comparison {
     }
 
     /// Frame counts must equal the sums of outcomes.
-    fn demand_frames(&mut self, report: &Report) {
+    fn demand_frames(&mut self, report: &CheckedReport) {
         let unsent = unsent(report);
         let own = report.outcomes(|it| is_own(it) && it != Outcome::NotSent) + unsent;
         let lacking = |it: Outcome| {
@@ -105,7 +105,7 @@ impl Comparison {
 
     /// The timeline must have as many letters and list as many frames as outcomes
     /// tell.
-    fn demand_timeline(&mut self, report: &Report, timeline: &Timeline) {
+    fn demand_timeline(&mut self, report: &CheckedReport, timeline: &CheckedTimeline) {
         for outcome in Outcome::all() {
             let key = outcome.key();
             let counted = match outcome {
@@ -135,7 +135,7 @@ fn is_own(outcome: Outcome) -> bool {
 }
 
 /// Frames with a number that the sender's operating system rejected.
-fn unsent(report: &Report) -> u64 {
+fn unsent(report: &CheckedReport) -> u64 {
     let unnumbered = report.frames("not_sent").unwrap_or(0);
     let all = report.outcomes(|it| it == Outcome::NotSent);
     all.saturating_sub(unnumbered)

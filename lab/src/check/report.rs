@@ -11,29 +11,29 @@ use serde::de::IgnoredAny;
 
 /// A viewer's report.
 #[derive(Debug, Deserialize)]
-pub(super) struct Report {
+pub(super) struct CheckedReport {
     version: u32,
-    pub(super) stream: Stream,
+    pub(super) stream: CheckedStream,
     packets: BTreeMap<String, Option<u64>>,
     #[serde(default)]
     frames: BTreeMap<String, Option<u64>>,
     outcomes: BTreeMap<String, Option<u64>>,
-    pub(super) loss_pattern: Option<Pattern>,
+    pub(super) loss_pattern: Option<CheckedPattern>,
     #[serde(default)]
     pub(super) accounts: Vec<Account>,
-    pub(super) timeline: Option<Timeline>,
+    pub(super) timeline: Option<CheckedTimeline>,
     /// The statistics of each sender, if there were several.
     senders: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Pattern {
+pub(super) struct CheckedPattern {
     pub(super) packets: u64,
     pub(super) lost: u64,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Stream {
+pub(super) struct CheckedStream {
     side: String,
     wire: Option<String>,
     pub(super) followed: u64,
@@ -41,24 +41,24 @@ pub(super) struct Stream {
 
 /// The letters of all frames, and the list of lossy frames.
 #[derive(Debug, Deserialize)]
-pub(super) struct Timeline {
+pub(super) struct CheckedTimeline {
     #[serde(default)]
     pub(super) frames_per_letter: u32,
     #[serde(default)]
     pub(super) outcomes: String,
-    pub(super) lossy_frames: Vec<LossyFrame>,
+    pub(super) lossy_frames: Vec<CheckedFrame>,
     pub(super) lossy_frames_unlisted: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct LossyFrame {
+pub(super) struct CheckedFrame {
     pub(super) stream: String,
     pub(super) frame: u64,
     pub(super) chunks_lost: Option<u64>,
     pub(super) outcome: String,
 }
 
-impl Report {
+impl CheckedReport {
     /// Reads a viewer's report on the native format.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_has_no_end_is_not_read_to_it() {
-        let error = Report::read(Path::new("/dev/zero")).unwrap_err();
+        let error = CheckedReport::read(Path::new("/dev/zero")).unwrap_err();
         assert!(error.to_string().contains("larger than"), "{error}");
     }
 
@@ -165,9 +165,9 @@ mod tests {
                 "end_frame":{end},"channels":[]}}]}}"#
             )
         };
-        assert!(Report::parse(&account(1, 2, 0)).is_ok());
+        assert!(CheckedReport::parse(&account(1, 2, 0)).is_ok());
         for (first, end, lost) in [(2, 1, 0), (0, u64::MAX, 0), (0, 1, u64::MAX)] {
-            let error = Report::parse(&account(first, end, lost)).unwrap_err();
+            let error = CheckedReport::parse(&account(first, end, lost)).unwrap_err();
             assert!(error.to_string().contains("cannot be"), "{error}");
         }
     }
@@ -188,7 +188,7 @@ mod tests {
             (report("viewer", "\"native\""), "older"),
             (report("viewer", "null").replace(":1", ":2"), "version is 2"),
         ] {
-            let error = format!("{:#}", Report::parse(&text).unwrap_err());
+            let error = format!("{:#}", CheckedReport::parse(&text).unwrap_err());
             assert!(error.contains(words), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }

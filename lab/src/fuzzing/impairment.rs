@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::impair::{Impairment, LogReader, Row, Stage};
+use crate::impair::{Impairment, LogReader, LogRow, Stage};
 
 /// Applies the first line as an impairment to the rest, and reads all bytes as a
 /// log.
@@ -17,7 +17,7 @@ pub(super) fn run(bytes: &[u8]) {
         return;
     };
     while let Ok(Some(row)) = log.next_row() {
-        assert_eq!(row.to_string().parse::<Row>(), Ok(row));
+        assert_eq!(row.to_string().parse::<LogRow>(), Ok(row));
     }
 }
 

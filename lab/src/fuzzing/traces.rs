@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use framegram_common::fec::Fec;
 
-use crate::trace::{Entry, MAX_BLOCK, Reader, block};
+use crate::trace::{Entry, MAX_BLOCK, TraceReader, block};
 use crate::what_if::{Setting, TracedStream, replay};
 
 /// Reads the bytes as a file, and as the entries of a block with a correct
@@ -39,7 +39,7 @@ pub(super) fn run(bytes: &[u8]) {
 }
 
 fn read(file: &[u8]) -> Vec<Entry> {
-    let Ok(mut reader) = Reader::new(file) else {
+    let Ok(mut reader) = TraceReader::new(file) else {
         return Vec::new();
     };
     std::iter::from_fn(|| reader.next_entry().ok().flatten()).collect()

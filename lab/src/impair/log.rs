@@ -94,7 +94,7 @@ impl Act {
 
 /// Identifies a packet of the native format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct PacketName {
     /// The sender's stream number.
     pub stream: u64,
     /// Number of the sender's destination.
@@ -104,12 +104,12 @@ pub struct Name {
     /// Its packet number.
     pub number: u64,
     /// The chunk that it carries, if any.
-    pub place: Option<Place>,
+    pub place: Option<LoggedChunk>,
 }
 
 /// Identifies a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LoggedChunk {
     /// The frame number, as on the wire.
     pub frame: u32,
     /// Index of the chunk in its frame.
@@ -118,7 +118,7 @@ pub struct Place {
     pub chunks: u16,
 }
 
-impl Name {
+impl PacketName {
     /// The packet that a datagram contains, if it can be decoded, and whether the
     /// datagram is corrupt.
     #[must_use]
@@ -126,7 +126,7 @@ impl Name {
         match Packet::decode(datagram) {
             Ok((header, packet)) => {
                 let place = match packet {
-                    Packet::Chunk(chunk) | Packet::Retransmission(chunk) => Some(Place {
+                    Packet::Chunk(chunk) | Packet::Retransmission(chunk) => Some(LoggedChunk {
                         frame: chunk.frame.bits(),
                         chunk: chunk.index,
                         chunks: chunk.count,
@@ -149,11 +149,11 @@ impl Name {
 
 /// A row of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct LogRow {
     /// When the datagram reached the link.
     pub time: Duration,
     /// The packet, if known.
-    pub name: Option<Name>,
+    pub name: Option<PacketName>,
     /// Length in bytes.
     pub bytes: u32,
     /// Number of the copy, from 1; 0 if it was dropped before it was copied.
@@ -164,7 +164,7 @@ pub struct Row {
     pub delay: Option<Duration>,
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for LogRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = self.time;
         write!(f, "{}.{:09},", time.as_secs(), time.subsec_nanos())?;
@@ -192,7 +192,7 @@ impl fmt::Display for Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRow;
 
-impl FromStr for Row {
+impl FromStr for LogRow {
     type Err = NoRow;
 
     fn from_str(line: &str) -> Result<Self, NoRow> {
@@ -220,14 +220,14 @@ impl FromStr for Row {
         } else {
             let place = match place {
                 ["", "", ""] => None,
-                [frame, chunk, chunks] => Some(Place {
+                [frame, chunk, chunks] => Some(LoggedChunk {
                     frame: whole(frame)?,
                     chunk: whole(chunk)?,
                     chunks: whole(chunks)?,
                 }),
             };
             let named = Channel::ALL.into_iter().find(|it| it.name() == channel);
-            Some(Name {
+            Some(PacketName {
                 stream: u64::from_str_radix(stream, 16).map_err(|_| NoRow)?,
                 destination: whole(destination)?,
                 channel: named.ok_or(NoRow)?,

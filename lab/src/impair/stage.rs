@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::judge::{Drop, Judge};
-use super::log::{Act, Name, Row};
+use super::log::{Act, LogRow, PacketName};
 use super::{Impairment, Passage};
 
 /// Upper bound on datagrams in transit: at the longest delay, more than 3,000 per
@@ -27,13 +27,13 @@ pub struct Stage<T> {
     /// Time of the first datagram. The judge's time starts there, so that a seed
     /// gives the same result at any time.
     origin: Option<Duration>,
-    on_the_way: BinaryHeap<Reverse<Travelling<T>>>,
+    on_the_way: BinaryHeap<Reverse<DelayedItem<T>>>,
     bytes: usize,
     sequence: u64,
     /// When the last datagram was handed on.
     handed: Duration,
     /// Rows that wait to be polled, if there is a log.
-    rows: Option<VecDeque<Row>>,
+    rows: Option<VecDeque<LogRow>>,
 }
 
 /// A datagram that has passed the link.
@@ -68,10 +68,10 @@ impl<T: Clone> Stage<T> {
         let origin = *self.origin.get_or_insert(now);
         let deed = self.judge.judge(datagram.len(), now.saturating_sub(origin));
         let (name, damaged) = match self.rows {
-            Some(_) => Name::of(datagram),
+            Some(_) => PacketName::of(datagram),
             None => (None, false),
         };
-        let row = Row {
+        let row = LogRow {
             time: now,
             name,
             bytes: u32::try_from(datagram.len()).unwrap_or(u32::MAX),
@@ -84,21 +84,27 @@ impl<T: Clone> Stage<T> {
             delay: None,
         };
         if let Some(drop) = deed.dropped {
-            return self.record(Row {
+            return self.record(LogRow {
                 act: act(drop),
                 ..row
             });
         }
         for (passage, copy) in deed.passages.into_iter().flatten().zip(1..) {
             if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
-                self.record(Row {
+                self.record(LogRow {
                     act: Act::Overflow,
                     copy,
                     ..row
                 });
                 continue;
             }
-            self.begin(passage, origin, datagram, tag.clone(), Row { copy, ..row });
+            self.begin(
+                passage,
+                origin,
+                datagram,
+                tag.clone(),
+                LogRow { copy, ..row },
+            );
         }
     }
 
@@ -110,7 +116,7 @@ impl<T: Clone> Stage<T> {
         let Reverse(travelling) = self.on_the_way.pop()?;
         self.bytes -= travelling.datagram.len();
         self.handed = self.handed.max(travelling.due);
-        self.record(Row {
+        self.record(LogRow {
             delay: Some(self.handed.saturating_sub(travelling.row.time)),
             ..travelling.row
         });
@@ -139,7 +145,7 @@ impl<T: Clone> Stage<T> {
     /// Discards everything in transit, and logs it as pending.
     pub fn finish(&mut self) {
         while let Some(Reverse(travelling)) = self.on_the_way.pop() {
-            self.record(Row {
+            self.record(LogRow {
                 act: Act::Pending,
                 ..travelling.row
             });
@@ -148,27 +154,27 @@ impl<T: Clone> Stage<T> {
     }
 
     /// The next row of the log.
-    pub fn poll_row(&mut self) -> Option<Row> {
+    pub fn poll_row(&mut self) -> Option<LogRow> {
         self.rows.as_mut()?.pop_front()
     }
 
-    fn begin(&mut self, passage: Passage, origin: Duration, datagram: &[u8], tag: T, row: Row) {
+    fn begin(&mut self, passage: Passage, origin: Duration, datagram: &[u8], tag: T, row: LogRow) {
         self.sequence += 1;
         self.bytes += datagram.len();
         let act = match passage.flipped {
             Some(_) if row.act == Act::Delivered => Act::Corrupt,
             _ => row.act,
         };
-        self.on_the_way.push(Reverse(Travelling {
+        self.on_the_way.push(Reverse(DelayedItem {
             due: origin + passage.arrives,
             sequence: self.sequence,
             datagram: passage.copy(datagram),
             tag,
-            row: Row { act, ..row },
+            row: LogRow { act, ..row },
         }));
     }
 
-    fn record(&mut self, row: Row) {
+    fn record(&mut self, row: LogRow) {
         if let Some(rows) = &mut self.rows {
             rows.push_back(row);
         }
@@ -186,35 +192,35 @@ fn act(drop: Drop) -> Act {
 
 /// A datagram in transit, ordered by due time, then by order of sending.
 #[derive(Debug)]
-struct Travelling<T> {
+struct DelayedItem<T> {
     due: Duration,
     sequence: u64,
     datagram: Vec<u8>,
     tag: T,
-    row: Row,
+    row: LogRow,
 }
 
-impl<T> Travelling<T> {
+impl<T> DelayedItem<T> {
     fn key(&self) -> (Duration, u64) {
         (self.due, self.sequence)
     }
 }
 
-impl<T> PartialEq for Travelling<T> {
+impl<T> PartialEq for DelayedItem<T> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl<T> Eq for Travelling<T> {}
+impl<T> Eq for DelayedItem<T> {}
 
-impl<T> PartialOrd for Travelling<T> {
+impl<T> PartialOrd for DelayedItem<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> Ord for Travelling<T> {
+impl<T> Ord for DelayedItem<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
     }

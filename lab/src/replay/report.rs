@@ -10,7 +10,7 @@ use super::Tried;
 
 /// All results.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct ReplayReport {
     /// Raised when a field is redefined or removed.
     version: u32,
     seed: u64,
@@ -23,12 +23,12 @@ pub(super) struct Report {
     whole: Option<u64>,
     latency_ms: f64,
     rtt_ms: Option<f64>,
-    settings: Vec<Row>,
+    settings: Vec<ReplayRow>,
 }
 
 /// A setting and its result.
 #[derive(Serialize)]
-struct Row {
+struct ReplayRow {
     /// `auto`, or a percentage.
     parity: String,
     /// RTT of retransmissions; null without retransmission.
@@ -42,11 +42,11 @@ struct Row {
     overhead: f64,
 }
 
-impl Report {
+impl ReplayReport {
     pub(super) fn new(stream: &TracedStream, tried: &[Tried], seed: u64) -> Self {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         let base = tried.first().map_or(0, |base| base.outcome.whole);
-        let row = |tried: &Tried| Row {
+        let row = |tried: &Tried| ReplayRow {
             parity: match tried.setting.fec {
                 Fec::Auto => "auto".to_owned(),
                 Fec::Off => "0".to_owned(),

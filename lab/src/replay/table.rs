@@ -11,7 +11,7 @@ use crate::args::WhatIf;
 
 /// The settings: rows are parity, latency and pacing; columns are RTTs.
 pub(super) struct Table {
-    rows: Vec<Row>,
+    rows: Vec<TableRow>,
     columns: Vec<Option<Duration>>,
     latency: Duration,
     /// Frames sent, and frames replayed.
@@ -19,7 +19,7 @@ pub(super) struct Table {
     replayed: u64,
 }
 
-struct Row {
+struct TableRow {
     name: String,
     fec: Fec,
     latency: Duration,
@@ -30,7 +30,7 @@ impl Table {
     /// By default, tries the latency and the RTT of the trace, and others.
     pub(super) fn new(stream: &TracedStream, args: &WhatIf) -> Self {
         let latency = args.latency.unwrap_or(stream.latency);
-        let parity = |(name, fec): (String, Fec)| Row {
+        let parity = |(name, fec): (String, Fec)| TableRow {
             name,
             fec,
             latency,
@@ -45,13 +45,17 @@ impl Table {
         let kinds = std::iter::once(off).chain(shares).chain([auto]);
         let mut rows: Vec<_> = kinds.map(parity).collect();
         let others = LATENCIES.iter().filter(|_| args.latency.is_none());
-        rows.extend(others.filter(|other| **other != latency).map(|other| Row {
-            name: format!("auto, latency {}", milliseconds(*other)),
-            fec: Fec::Auto,
-            latency: *other,
-            pace: true,
-        }));
-        rows.push(Row {
+        rows.extend(
+            others
+                .filter(|other| **other != latency)
+                .map(|other| TableRow {
+                    name: format!("auto, latency {}", milliseconds(*other)),
+                    fec: Fec::Auto,
+                    latency: *other,
+                    pace: true,
+                }),
+        );
+        rows.push(TableRow {
             name: "auto, pacing off".to_owned(),
             fec: Fec::Auto,
             latency,

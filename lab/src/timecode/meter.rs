@@ -5,17 +5,17 @@ use std::time::Duration;
 use framegram_common::stats::TimecodeCounts;
 use framegram_media::{Decoder, Undecodable};
 
-use super::{Reader, Tally, clock};
+use super::{TimecodeReader, TimecodeTally, clock};
 
 /// Reads and counts the timecodes of frames.
-pub struct Meter {
+pub struct TimecodeMeter {
     decoder: Decoder,
     luma: Vec<u8>,
-    reader: Reader,
-    tally: Tally,
+    reader: TimecodeReader,
+    tally: TimecodeTally,
 }
 
-impl Meter {
+impl TimecodeMeter {
     /// For frames that are seen live, on this machine's clock.
     pub fn new() -> Result<Self, Undecodable> {
         Self::on(clock())
@@ -30,8 +30,8 @@ impl Meter {
         Ok(Self {
             decoder: Decoder::new()?,
             luma: Vec::new(),
-            reader: Reader::default(),
-            tally: Tally::new(clock),
+            reader: TimecodeReader::default(),
+            tally: TimecodeTally::new(clock),
         })
     }
 
@@ -84,8 +84,8 @@ pub(crate) mod tests {
     #[test]
     fn counts_frames_with_and_without_a_timecode() {
         let millis = Duration::from_millis;
-        let mut live = Meter::new().unwrap();
-        let mut later = Meter::without_clock().unwrap();
+        let mut live = TimecodeMeter::new().unwrap();
+        let mut later = TimecodeMeter::without_clock().unwrap();
         for meter in [&mut live, &mut later] {
             for (number, seen) in [(0, 5_030), (1, 5_070), (1, 5_110), (4, 5_190)] {
                 let captured = millis(5_000 + 40 * number);

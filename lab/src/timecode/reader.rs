@@ -5,13 +5,13 @@ use super::{BYTES, COLUMNS, EDGE, LEVELS, ROWS, Timecode, bit, fits};
 /// Reads the timecodes of a series of images. It looks first where the last one
 /// was.
 #[derive(Clone, Debug, Default)]
-pub struct Reader {
-    last: Option<Place>,
+pub struct TimecodeReader {
+    last: Option<CodePosition>,
 }
 
 /// Position of the code's black frame: its outer edges, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Place {
+struct CodePosition {
     left: f32,
     right: f32,
     top: f32,
@@ -27,7 +27,7 @@ struct Luma<'a> {
     height: usize,
 }
 
-impl Reader {
+impl TimecodeReader {
     /// Reads the timecode in a luma plane with `stride` bytes per row. `None` if
     /// no code can be read, or if the plane is too short.
     pub fn read(
@@ -56,7 +56,7 @@ impl Reader {
 }
 
 /// Searches from the top for a row with a black run as wide as the frame.
-fn search(luma: Luma) -> Option<(Place, Timecode)> {
+fn search(luma: Luma) -> Option<(CodePosition, Timecode)> {
     let mut tries = 0;
     for y in 0..luma.height {
         let row = luma.row(y);
@@ -68,7 +68,7 @@ fn search(luma: Luma) -> Option<(Place, Timecode)> {
             if start > 0
                 && end < row.len()
                 && end - start >= MIN_WIDTH
-                && let Some(place) = Place::around(luma, y, start, end)
+                && let Some(place) = CodePosition::around(luma, y, start, end)
             {
                 if let Some(timecode) = place.read(luma) {
                     return Some((place, timecode));
@@ -84,7 +84,7 @@ fn search(luma: Luma) -> Option<(Place, Timecode)> {
     None
 }
 
-impl Place {
+impl CodePosition {
     /// The frame that a black run in row `y` could belong to.
     fn around(luma: Luma, y: usize, start: usize, end: usize) -> Option<Self> {
         let cell = (end - start) as f32 / FRAME_ACROSS;

@@ -10,7 +10,7 @@ use super::Timecode;
 
 /// Counts images by their timecodes.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct TimecodeTally {
     figures: TimecodeCounts,
     clock: Option<u16>,
     last: Option<Timecode>,
@@ -22,7 +22,7 @@ pub struct Tally {
     delays: DelayHistogram,
 }
 
-impl Tally {
+impl TimecodeTally {
     /// Measures delays of timecodes with this clock; with `None`, of no timecode.
     #[must_use]
     pub fn new(clock: Option<u16>) -> Self {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn tally(numbers: &[u32]) -> TimecodeCounts {
-        let mut tally = Tally::new(None);
+        let mut tally = TimecodeTally::new(None);
         for &number in numbers {
             tally.record(Some(timecode(number, 0)), Duration::ZERO);
         }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!((figures.backward, figures.overtaken), (3, 0));
         let mut rng = fastrand::Rng::with_seed(5);
         for _ in 0..200 {
-            let mut tally = Tally::new(None);
+            let mut tally = TimecodeTally::new(None);
             for _ in 0..40 {
                 let run = rng.u8(..10) / 9;
                 let some = Timecode {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn another_run_is_no_loss() {
-        let mut tally = Tally::new(None);
+        let mut tally = TimecodeTally::new(None);
         tally.record(Some(timecode(900, 0)), Duration::ZERO);
         tally.record(None, Duration::ZERO);
         tally.record(
@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn delays_are_of_the_first_sight_of_a_frame_on_one_clock() {
         let millis = Duration::from_millis;
-        let mut ours = Tally::new(Some(7));
-        let mut theirs = Tally::new(Some(8));
+        let mut ours = TimecodeTally::new(Some(7));
+        let mut theirs = TimecodeTally::new(Some(8));
         for tally in [&mut ours, &mut theirs] {
             tally.record(Some(timecode(0, 1_000_000)), millis(1_020));
             tally.record(Some(timecode(0, 1_000_000)), millis(1_090));
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn remembers_no_more_than_it_says() {
-        let mut tally = Tally::new(None);
+        let mut tally = TimecodeTally::new(None);
         for number in [0, 1 << 30, (1 << 30) + 9000] {
             tally.record(Some(timecode(number, 0)), Duration::ZERO);
         }

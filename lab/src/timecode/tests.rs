@@ -57,7 +57,7 @@ fn through_jpeg(plane: &[u8], width: usize, height: usize, quality: u8) -> Vec<u
 }
 
 fn read(plane: &[u8], width: usize, height: usize) -> Option<Timecode> {
-    Reader::default().read(plane, width, width, height)
+    TimecodeReader::default().read(plane, width, width, height)
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_small_picture_or_a_short_plane_is_left_alone() {
     assert!(!STAMP.draw_luma(&mut short, 80, 80, 48));
     assert!(small.iter().chain(&short).all(|&sample| sample == 9));
     assert_eq!(read(&short, 80, 48), None);
-    assert_eq!(Reader::default().read(&[], 0, 0, 0), None);
+    assert_eq!(TimecodeReader::default().read(&[], 0, 0, 0), None);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn outlasts_scaling_and_jpeg_together() {
 #[test]
 fn is_found_anywhere_and_followed_when_it_moves() {
     let (width, height) = (700, 500);
-    let mut reader = Reader::default();
+    let mut reader = TimecodeReader::default();
     for (number, offset) in [(1, (0, 0)), (2, (0, 0)), (3, (37, 70)), (4, (60, 140))] {
         let timecode = Timecode { number, ..STAMP };
         let mut plane = scene(3, width, height, 90);
@@ -192,7 +192,7 @@ proptest! {
         let stride = width + more;
         let mut plane = scene(seed, stride, height, noise);
         prop_assert!(timecode.draw_luma(&mut plane, stride, width, height));
-        prop_assert_eq!(Reader::default().read(&plane, stride, width, height), Some(timecode));
+        prop_assert_eq!(TimecodeReader::default().read(&plane, stride, width, height), Some(timecode));
     }
 
     #[test]

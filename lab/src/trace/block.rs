@@ -42,7 +42,7 @@ pub(super) fn inflate(deflated: &[u8]) -> Option<Vec<u8>> {
 /// Serializes entries into one block.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn entries(entries: &[super::Entry]) -> Vec<u8> {
-    let (mut state, mut block) = (super::code::State::default(), Vec::new());
+    let (mut state, mut block) = (super::code::CodeState::default(), Vec::new());
     entries
         .iter()
         .for_each(|entry| state.put(entry, &mut block));

@@ -6,7 +6,7 @@ use framegram_common::wire::native::MAX_CHUNKS;
 
 /// The previous values in a block.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
+pub(super) struct CodeState {
     at: u64,
     transit: u64,
     /// Packet numbers by channel.
@@ -21,16 +21,16 @@ pub(super) struct State {
 
 /// Direction: values to differences, or back.
 #[derive(Clone, Copy)]
-enum Step {
+enum Direction {
     Subtract,
     Add,
 }
 
-impl State {
+impl CodeState {
     /// Appends an entry.
     pub(super) fn put(&mut self, entry: &Entry, out: &mut Vec<u8>) {
         let mut entry = *entry;
-        self.step(&mut entry, Step::Subtract);
+        self.step(&mut entry, Direction::Subtract);
         // Serializing to a vector cannot fail.
         if let Ok(bytes) = postcard::to_allocvec(&entry) {
             out.extend_from_slice(&bytes);
@@ -42,11 +42,11 @@ impl State {
     pub(super) fn take(&mut self, input: &mut &[u8]) -> Option<Entry> {
         let (mut entry, rest) = postcard::take_from_bytes(input).ok()?;
         *input = rest;
-        self.step(&mut entry, Step::Add);
+        self.step(&mut entry, Direction::Add);
         is_sensible(&entry).then_some(entry)
     }
 
-    fn step(&mut self, entry: &mut Entry, step: Step) {
+    fn step(&mut self, entry: &mut Entry, step: Direction) {
         match entry {
             Entry::Begin { at, .. } | Entry::Drops { at, .. } | Entry::End { at, .. } => {
                 step.wide(at, &mut self.at);
@@ -60,19 +60,19 @@ impl State {
         }
     }
 
-    fn step_content(&mut self, content: &mut Content, step: Step) {
+    fn step_content(&mut self, content: &mut Content, step: Direction) {
         match content {
             Content::Native { number, sent, body } => {
                 step.wide(number, &mut self.numbers[body.channel() as usize]);
                 // The transit time varies less than the send time.
                 let mut transit = match step {
-                    Step::Subtract => self.at.wrapping_sub(*sent),
-                    Step::Add => *sent,
+                    Direction::Subtract => self.at.wrapping_sub(*sent),
+                    Direction::Add => *sent,
                 };
                 step.wide(&mut transit, &mut self.transit);
                 *sent = match step {
-                    Step::Subtract => transit,
-                    Step::Add => self.at.wrapping_sub(transit),
+                    Direction::Subtract => transit,
+                    Direction::Add => self.at.wrapping_sub(transit),
                 };
                 match body {
                     Body::Chunk(place) => step.place(place, &mut self.places[0]),
@@ -96,7 +96,7 @@ impl State {
     }
 }
 
-impl Step {
+impl Direction {
     fn place(self, place: &mut ChunkPlace, last: &mut ChunkPlace) {
         self.wide(&mut place.frame, &mut last.frame);
         self.short(&mut place.index, &mut last.index);

@@ -23,12 +23,12 @@ pub(super) struct Kept {
 
 /// The kept datagrams, in order of arrival.
 #[derive(Debug, Default)]
-pub(super) struct Open {
+pub(super) struct OpenDatagrams {
     kept: VecDeque<Kept>,
     bytes: usize,
 }
 
-impl Open {
+impl OpenDatagrams {
     /// Keeps a datagram.
     pub(super) fn keep(&mut self, from: SocketAddr, datagram: &[u8], arrival: Duration) {
         self.bytes += datagram.len();

@@ -5,18 +5,18 @@ use std::io::{self, Read};
 use thiserror::Error;
 
 use super::block::{self, BLOCK_HEAD, HEAD};
-use super::code::State;
+use super::code::CodeState;
 use super::{Entry, MAGIC, MAX_BLOCK, VERSION};
 
 /// Reads the entries of a trace one by one. It keeps one block in memory,
 /// whatever the file claims.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct TraceReader<R> {
     input: R,
     block: Vec<u8>,
     /// Position in the block.
     at: usize,
-    state: State,
+    state: CodeState,
     /// Position and length of the block in the file.
     start: u64,
     len: usize,
@@ -57,7 +57,7 @@ impl TraceError {
     }
 }
 
-impl<R: Read> Reader<R> {
+impl<R: Read> TraceReader<R> {
     /// Reads the file header.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl<R: Read> Reader<R> {
             input,
             block: Vec::new(),
             at: 0,
-            state: State::default(),
+            state: CodeState::default(),
             start: HEAD as u64,
             len: 0,
             ended: false,
@@ -124,7 +124,7 @@ impl<R: Read> Reader<R> {
 
     fn read_block(&mut self) -> Result<(), TraceError> {
         self.start += std::mem::take(&mut self.len) as u64;
-        (self.at, self.state) = (0, State::default());
+        (self.at, self.state) = (0, CodeState::default());
         self.block.clear();
         let mut head = [0; BLOCK_HEAD];
         self.fill(&mut head)?;

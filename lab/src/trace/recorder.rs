@@ -9,9 +9,9 @@ use framegram_common::wire::Format;
 use framegram_common::wire::native::{Channel, micros};
 
 use super::block::{self, BLOCK_HEAD, HEAD};
-use super::code::State;
+use super::code::CodeState;
 use super::followed::{self, Followed};
-use super::open::{Kept, Open};
+use super::open::{Kept, OpenDatagrams};
 use super::{Content, Datagram, Disposition, Entry, MAX_BLOCK, Why};
 
 /// Records a trace. Inputs are `record_*`; the output is
@@ -24,11 +24,11 @@ pub struct Recorder {
     written: u64,
     ready: Vec<u8>,
     block: Vec<u8>,
-    state: State,
+    state: CodeState,
     /// When the current block began.
     began: u64,
     followed: Option<Followed>,
-    open: Open,
+    open: OpenDatagrams,
     datagrams: u64,
     drops: u64,
     why: Option<Why>,
@@ -43,10 +43,10 @@ impl Recorder {
             written: HEAD as u64,
             ready: block::head(),
             block: Vec::new(),
-            state: State::default(),
+            state: CodeState::default(),
             began: 0,
             followed: None,
-            open: Open::default(),
+            open: OpenDatagrams::default(),
             datagrams: 0,
             drops: 0,
             why: None,
@@ -232,7 +232,7 @@ impl Recorder {
 
     fn close(&mut self) {
         let block = std::mem::take(&mut self.block);
-        self.state = State::default();
+        self.state = CodeState::default();
         let waiting = self.ready.len();
         block::put(&block, &mut self.ready);
         self.written += (self.ready.len() - waiting) as u64;

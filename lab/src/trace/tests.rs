@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::code::State;
+use super::code::CodeState;
 use super::*;
 
 const MEDIA: ChunkPlace = ChunkPlace {
@@ -151,7 +151,7 @@ fn file(entries: &[Entry]) -> Vec<u8> {
 /// The entries that can be read, and the error that ended reading.
 pub(super) fn read(bytes: &[u8]) -> (Vec<Entry>, Option<TraceError>) {
     let mut entries = Vec::new();
-    let mut reader = match Reader::new(bytes) {
+    let mut reader = match TraceReader::new(bytes) {
         Ok(reader) => reader,
         Err(error) => return (entries, Some(error)),
     };
@@ -326,9 +326,9 @@ proptest! {
     fn whatever_happened_is_read_as_it_was_written(
         entries in proptest::collection::vec(any_entry(), 0..60)
     ) {
-        let (mut state, mut block) = (State::default(), Vec::new());
+        let (mut state, mut block) = (CodeState::default(), Vec::new());
         entries.iter().for_each(|entry| state.put(entry, &mut block));
-        let (mut state, mut input) = (State::default(), &block[..]);
+        let (mut state, mut input) = (CodeState::default(), &block[..]);
         for entry in &entries {
             prop_assert_eq!(state.take(&mut input), Some(*entry));
         }

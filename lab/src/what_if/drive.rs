@@ -22,7 +22,7 @@ pub(super) struct FrameInput {
 }
 
 /// The network between the two.
-pub(super) trait Network {
+pub(super) trait SimulatedNetwork {
     /// Takes a datagram from the sender.
     fn send(&mut self, datagram: &[u8], now: Duration);
     /// Takes a datagram from the viewer.
@@ -46,7 +46,7 @@ pub(super) fn drive(
     sender: sender::Config,
     viewer: receiver::Config,
     takes: impl Iterator<Item = FrameInput>,
-    world: &mut impl Network,
+    world: &mut impl SimulatedNetwork,
 ) -> Prediction {
     let mut takes = takes.peekable();
     let Some(start) = takes.peek().map(|take| take.start) else {
@@ -128,7 +128,7 @@ pub(super) fn drive(
 
 /// Takes frames from the receiver and sends its feedback. Returns whether the
 /// stream has ended.
-fn drain(receiver: &mut Receiver, world: &mut impl Network, now: Duration) -> bool {
+fn drain(receiver: &mut Receiver, world: &mut impl SimulatedNetwork, now: Duration) -> bool {
     let mut ended = false;
     loop {
         match receiver.poll_output(now) {

@@ -10,7 +10,7 @@ use framegram_common::receiver;
 use framegram_common::sender;
 use framegram_common::wire::native::{Packet, micros};
 
-use super::drive::{FrameInput, Network, drive};
+use super::drive::{FrameInput, SimulatedNetwork, drive};
 use super::path::Path;
 use super::{Prediction, Setting, TracedStream};
 
@@ -62,17 +62,17 @@ struct ReplayPath<'a> {
     /// Position in the trace of each replayed frame.
     chosen: &'a [usize],
     one_way: Duration,
-    there: BinaryHeap<Reverse<Travelling>>,
-    back: BinaryHeap<Reverse<Travelling>>,
+    there: BinaryHeap<Reverse<ReplayedArrival>>,
+    back: BinaryHeap<Reverse<ReplayedArrival>>,
     /// Latest arrival so far.
     last: Duration,
     sequence: u64,
 }
 
 /// Arrival time, order of sending, and bytes.
-type Travelling = (Duration, u64, Vec<u8>);
+type ReplayedArrival = (Duration, u64, Vec<u8>);
 
-impl Network for ReplayPath<'_> {
+impl SimulatedNetwork for ReplayPath<'_> {
     fn send(&mut self, datagram: &[u8], now: Duration) {
         let chunk = match Packet::decode(datagram) {
             Ok((_, Packet::Chunk(chunk))) => {
@@ -124,7 +124,7 @@ impl Network for ReplayPath<'_> {
     }
 }
 
-fn arrived(queue: &mut BinaryHeap<Reverse<Travelling>>, now: Duration) -> Option<Vec<u8>> {
+fn arrived(queue: &mut BinaryHeap<Reverse<ReplayedArrival>>, now: Duration) -> Option<Vec<u8>> {
     let Reverse((arrives, ..)) = queue.peek()?;
     if *arrives > now {
         return None;

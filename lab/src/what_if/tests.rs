@@ -12,7 +12,7 @@ use super::drive::sender_address;
 use super::*;
 use crate::impair::Impairment;
 use crate::trace::{
-    Body, ChunkPlace, Content, Datagram, Disposition, Entry, Reader, Recorder, Why, block,
+    Body, ChunkPlace, Content, Datagram, Disposition, Entry, Recorder, TraceReader, Why, block,
 };
 
 const USUAL: Setting = Setting {
@@ -195,7 +195,7 @@ fn of_two_streams_the_one_with_more_is_replayed_and_the_other_told() {
     };
     let (_, short) = short.truly(&NOTHING, 1);
     let blocks = |trace: &[u8]| {
-        let mut reader = Reader::new(trace).unwrap();
+        let mut reader = TraceReader::new(trace).unwrap();
         let entries: Vec<_> = std::iter::from_fn(|| reader.next_entry().unwrap()).collect();
         let kept = |entry: &&Entry| !matches!(entry, Entry::End { .. });
         let entries: Vec<_> = entries.iter().filter(kept).copied().collect();

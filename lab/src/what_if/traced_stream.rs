@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::layout::{self, FrameSent};
 use super::slots::{LossTimeline, PacketSlot};
 use super::stream_index::StreamIndex;
-use crate::trace::{Counts, Entry, Reader, TraceError, Why};
+use crate::trace::{Counts, Entry, TraceError, TraceReader, Why};
 
 /// The stream with the most packets in a trace.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl TracedStream {
     /// # Errors
     /// If the trace has nothing to replay.
     pub fn read(input: impl Read) -> Result<Self, TracedStreamError> {
-        let mut reader = Reader::new(input)?;
+        let mut reader = TraceReader::new(input)?;
         let (mut latency, mut part, mut junk) = (Duration::ZERO, Completeness::Whole, None);
         let mut streams = Streams::default();
         let (mut native, mut any, mut broken) = (true, false, None);

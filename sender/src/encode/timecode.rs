@@ -1,7 +1,7 @@
 //! The timecode into the corner of a picture.
 
 use anyhow::Result;
-use framegram_lab::timecode::{Area, Timecode};
+use framegram_lab::timecode::{PixelArea, Timecode};
 use framegram_media::{Image, Pixels, Pool, Subsampling};
 
 /// Draws timecodes into copies of pictures; the buffers are used again.
@@ -55,7 +55,7 @@ impl TimecodeDrawer {
 }
 
 /// Takes the colour out of an area in the upper left corner.
-fn bleach(chroma: &mut [u8], sampling: Subsampling, size: (usize, usize), area: Area) {
+fn bleach(chroma: &mut [u8], sampling: Subsampling, size: (usize, usize), area: PixelArea) {
     let Some((width, height)) = sampling.chroma(size.0, size.1) else {
         return;
     };
@@ -73,7 +73,7 @@ const NO_COLOUR: u8 = 128;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use framegram_lab::timecode::Reader;
+    use framegram_lab::timecode::TimecodeReader;
     use framegram_media::Decoder;
 
     use super::*;
@@ -111,7 +111,7 @@ mod tests {
             .iter()
             .map(|word| (word >> 8) as u8)
             .collect();
-        Reader::default().read(&green, decoded.width, decoded.width, decoded.height)
+        TimecodeReader::default().read(&green, decoded.width, decoded.width, decoded.height)
     }
 
     #[test]

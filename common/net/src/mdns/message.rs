@@ -110,7 +110,7 @@ pub(super) struct Message {
 impl Message {
     /// Decodes a message. `None` if it is invalid or truncated.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader { bytes, at: 2 };
+        let mut reader = MessageReader { bytes, at: 2 };
         let flags = reader.u16()?;
         let [questions, answers, authorities, additional] =
             [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?].map(usize::from);
@@ -201,12 +201,12 @@ impl Record {
     }
 }
 
-struct Reader<'a> {
+struct MessageReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
+impl MessageReader<'_> {
     fn take(&mut self, len: usize) -> Option<&[u8]> {
         let taken = self.bytes.get(self.at..self.at.checked_add(len)?)?;
         self.at += len;

@@ -29,14 +29,14 @@ const HOPS: u8 = 255;
 /// All networks of this machine, as of the last look at the interfaces.
 #[derive(Debug, Default)]
 pub struct LocalNetworks {
-    networks: Vec<Network>,
+    networks: Vec<NetworkSocket>,
     /// The socket to read next. Sockets take turns, so that a busy network does
     /// not starve the others.
     next: usize,
 }
 
 #[derive(Debug)]
-struct Network {
+struct NetworkSocket {
     name: String,
     number: u32,
     addresses: Vec<IpAddr>,
@@ -64,7 +64,7 @@ impl LocalNetworks {
             let Ok(number) = if_nametoindex(name.as_str()) else {
                 continue;
             };
-            let same = |known: &Network| {
+            let same = |known: &NetworkSocket| {
                 known.name == name && known.number == number && known.addresses == addresses
             };
             if let Some(known) = self.networks.iter().position(same) {
@@ -83,7 +83,7 @@ impl LocalNetworks {
                 }
             }
             if !sockets.is_empty() {
-                networks.push(Network {
+                networks.push(NetworkSocket {
                     name,
                     number,
                     addresses,

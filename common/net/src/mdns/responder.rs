@@ -53,12 +53,12 @@ pub struct Responder {
     host: Name,
     port: u16,
     needs_key: bool,
-    state: State,
-    networks: Vec<Network>,
+    state: ResponderState,
+    networks: Vec<LocalNetwork>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ResponderState {
     /// Number of probes sent, and when the next one is due.
     Probing(u8, Duration),
     /// Number of announcements sent, and when the next one is due.
@@ -68,7 +68,7 @@ enum State {
 
 /// A network of this machine.
 #[derive(Debug)]
-struct Network {
+struct LocalNetwork {
     number: u32,
     addresses: Vec<IpAddr>,
     /// When an answer is due.
@@ -98,7 +98,7 @@ impl Responder {
             host: Name::of(&[&host, "local"]),
             port,
             needs_key: false,
-            state: State::Probing(0, now),
+            state: ResponderState::Probing(0, now),
             networks: Vec::new(),
         }
     }
@@ -135,7 +135,7 @@ impl Responder {
                 .iter()
                 .find(|known| known.number == *number && known.addresses == addresses);
             changed |= known.is_none();
-            Network {
+            LocalNetwork {
                 number: *number,
                 addresses,
                 due: known.and_then(|known| known.due),
@@ -145,10 +145,10 @@ impl Responder {
         });
         self.networks = networks.collect();
         match self.state {
-            State::Probing(..) => {}
+            ResponderState::Probing(..) => {}
             // The name may be taken on the new network.
-            _ if joined => self.begin(State::Probing(0, now)),
-            _ if changed => self.begin(State::Telling(0, now)),
+            _ if joined => self.begin(ResponderState::Probing(0, now)),
+            _ if changed => self.begin(ResponderState::Telling(0, now)),
             _ => {}
         }
     }
@@ -169,13 +169,13 @@ impl Responder {
         match (rival, self.state) {
             // The greater claim wins
             // (https://www.rfc-editor.org/rfc/rfc6762#section-8.2).
-            (Some(claim), State::Probing(..))
+            (Some(claim), ResponderState::Probing(..))
                 if claim > self.claim() && self.changes < MAX_CHANGES =>
             {
                 self.changes += 1;
-                self.begin(State::Probing(0, now + RETREAT));
+                self.begin(ResponderState::Probing(0, now + RETREAT));
             }
-            _ if matches!(self.state, State::Probing(..)) => {}
+            _ if matches!(self.state, ResponderState::Probing(..)) => {}
             _ if self.is_asked(&message) => {
                 let networks = self.networks.iter_mut();
                 for network in networks.filter(|known| known.number == network) {
@@ -198,10 +198,10 @@ impl Responder {
     /// Returns the network.
     pub fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<u32> {
         self.advance(now);
-        let probing = matches!(self.state, State::Probing(..));
+        let probing = matches!(self.state, ResponderState::Probing(..));
         let ready = match self.state {
-            State::Probing(_, at) | State::Telling(_, at) => now >= at,
-            State::Told => false,
+            ResponderState::Probing(_, at) | ResponderState::Telling(_, at) => now >= at,
+            ResponderState::Told => false,
         };
         let network = self.networks.iter_mut().find(|network| {
             let asked = network.due.is_some_and(|due| due <= now);
@@ -222,11 +222,11 @@ impl Responder {
     /// When the next datagram may be due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let probing = matches!(self.state, State::Probing(..));
+        let probing = matches!(self.state, ResponderState::Probing(..));
         let answers = self.networks.iter().filter_map(|network| network.due);
         let step = match self.state {
-            State::Probing(_, at) | State::Telling(_, at) => Some(at),
-            State::Told => None,
+            ResponderState::Probing(_, at) | ResponderState::Telling(_, at) => Some(at),
+            ResponderState::Told => None,
         };
         answers.filter(|_| !probing).chain(step).min()
     }
@@ -235,7 +235,7 @@ impl Responder {
     /// there is nothing to withdraw.
     pub fn leave(&self, out: &mut Vec<u8>) -> bool {
         self.answer(&[], 0, 0).encode(out);
-        !matches!(self.state, State::Probing(..))
+        !matches!(self.state, ResponderState::Probing(..))
     }
 
     /// Advances to the next probe or announcement after the current one has been
@@ -245,18 +245,18 @@ impl Responder {
             return;
         }
         let next = match self.state {
-            State::Probing(asked, at) if now >= at => {
+            ResponderState::Probing(asked, at) if now >= at => {
                 if asked + 1 < PROBES {
-                    State::Probing(asked + 1, at.max(now) + PROBE_EVERY)
+                    ResponderState::Probing(asked + 1, at.max(now) + PROBE_EVERY)
                 } else {
-                    State::Telling(0, now + PROBE_EVERY)
+                    ResponderState::Telling(0, now + PROBE_EVERY)
                 }
             }
-            State::Telling(told, at) if now >= at => {
+            ResponderState::Telling(told, at) if now >= at => {
                 if told + 1 < NEWS {
-                    State::Telling(told + 1, now + TELL_EVERY)
+                    ResponderState::Telling(told + 1, now + TELL_EVERY)
                 } else {
-                    State::Told
+                    ResponderState::Told
                 }
             }
             _ => return,
@@ -264,7 +264,7 @@ impl Responder {
         self.begin(next);
     }
 
-    fn begin(&mut self, state: State) {
+    fn begin(&mut self, state: ResponderState) {
         self.state = state;
         self.networks
             .iter_mut()
@@ -277,7 +277,7 @@ impl Responder {
         }
         self.changes += 1;
         self.attempt += 1;
-        self.begin(State::Probing(0, now));
+        self.begin(ResponderState::Probing(0, now));
         Some(Change::Renamed(self.name()))
     }
 

@@ -15,14 +15,14 @@ const CAPACITY: usize = PREFIX + MAX_PACKET;
 
 /// Bytes that were read and not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub(super) struct ReadBuffer {
     /// Empty before the first byte, then [`CAPACITY`] bytes.
     buffer: Vec<u8>,
     begin: usize,
     end: usize,
 }
 
-impl Incoming {
+impl ReadBuffer {
     /// Whether a complete packet has arrived.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    fn feed(incoming: &mut Incoming, mut bytes: &[u8], step: usize) -> io::Result<Vec<Vec<u8>>> {
+    fn feed(incoming: &mut ReadBuffer, mut bytes: &[u8], step: usize) -> io::Result<Vec<Vec<u8>>> {
         let mut packets = Vec::new();
         while !bytes.is_empty() {
             let room = incoming.room();
@@ -105,7 +105,7 @@ mod tests {
                 stream.extend((packet.len() as u16).to_be_bytes());
                 stream.extend(packet);
             }
-            let mut incoming = Incoming::default();
+            let mut incoming = ReadBuffer::default();
             prop_assert_eq!(feed(&mut incoming, &stream, step.max(64)).unwrap(), packets);
         }
 
@@ -114,7 +114,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..300_000),
             step in 1..100_000_usize,
         ) {
-            let mut incoming = Incoming::default();
+            let mut incoming = ReadBuffer::default();
             let _ = feed(&mut incoming, &bytes, step.max(64));
             prop_assert!(incoming.buffer.len() <= CAPACITY);
         }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn lengths_of_no_packet_are_errors() {
         for len in [0, MAX_PACKET as u16 + 1, u16::MAX] {
-            let mut incoming = Incoming::default();
+            let mut incoming = ReadBuffer::default();
             let error = feed(&mut incoming, &len.to_be_bytes(), 2).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData);
         }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use framegram_common::stats::Side;
 use thiserror::Error;
 
-use super::{END, HEADER, Row, TITLE, side_name};
+use super::{END, HEADER, LogRow, TITLE, side_name};
 
 /// Reader of a log.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl<R: BufRead> LogReader<R> {
     ///
     /// # Errors
     /// If a line is not a row, or the log is incomplete.
-    pub fn next_row(&mut self) -> Result<Option<Row>, ReadError> {
+    pub fn next_row(&mut self) -> Result<Option<LogRow>, ReadError> {
         let (rows, at) = (self.rows, self.lines + 1);
         let Some(line) = self.next_line()? else {
             return Err(ReadError::NoEnd(rows));

@@ -5,15 +5,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::impair::Impairment;
 
-fn row(act: Act) -> Row {
-    Row {
+fn row(act: Act) -> LogRow {
+    LogRow {
         time: Duration::from_nanos(8_150_020_117_250),
-        name: Some(Name {
+        name: Some(PacketName {
             stream: 0xf3,
             destination: 2,
             channel: Channel::Media,
             number: 17,
-            place: Some(Place {
+            place: Some(LoggedChunk {
                 frame: 3,
                 chunk: 4,
                 chunks: 8,
@@ -30,7 +30,7 @@ fn row(act: Act) -> Row {
 fn a_row_is_what_the_documentation_shows() {
     let text = "8150.020117250,00000000000000f3,2,media,17,3,4,8,1452,1,delivered,20.000001";
     assert_eq!(row(Act::Delivered).to_string(), text);
-    let unknown = Row {
+    let unknown = LogRow {
         name: None,
         copy: 0,
         delay: None,
@@ -88,12 +88,12 @@ prop_compose! {
         copy: u8,
         act in 0..Act::NAMES.len(),
         delay: Option<u64>,
-    ) -> Row {
-        Row {
+    ) -> LogRow {
+        LogRow {
             time: Duration::from_nanos(time),
-            name: name.map(|((stream, destination, number), channel, place)| Name {
+            name: name.map(|((stream, destination, number), channel, place)| PacketName {
                 stream, destination, channel: Channel::ALL[channel], number,
-                place: place.map(|(frame, chunk, chunks)| Place { frame, chunk, chunks }),
+                place: place.map(|(frame, chunk, chunks)| LoggedChunk { frame, chunk, chunks }),
             }),
             bytes,
             copy,
@@ -115,13 +115,13 @@ proptest! {
         let at = at.index(text.len());
         text[at] = byte;
         let text = String::from_utf8(text).unwrap();
-        if let Ok(read) = text.parse::<Row>() {
+        if let Ok(read) = text.parse::<LogRow>() {
             prop_assert_eq!(read.to_string(), text);
         }
     }
 
     #[test]
     fn no_text_breaks_it(text in "\\PC{0,120}") {
-        let _ = text.parse::<Row>();
+        let _ = text.parse::<LogRow>();
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use framegram_common::stats::Side;
 
-use super::{END, HEADER, Row, TITLE, side_name};
+use super::{END, HEADER, LogRow, TITLE, side_name};
 use crate::impair::Impairment;
 
 /// Writer of a log. It writes nothing before the first row or the end.
@@ -31,7 +31,7 @@ impl<W: io::Write> Log<W> {
 
     /// Writes a row. The first error is kept for [`Log::finish`]; nothing is
     /// written after it.
-    pub fn write(&mut self, row: &Row) {
+    pub fn write(&mut self, row: &LogRow) {
         if self.outcome.is_ok() {
             self.outcome = self.try_write(row);
             self.rows += 1;
@@ -50,7 +50,7 @@ impl<W: io::Write> Log<W> {
         Ok(self.out)
     }
 
-    fn try_write(&mut self, row: &Row) -> io::Result<()> {
+    fn try_write(&mut self, row: &LogRow) -> io::Result<()> {
         self.write_head()?;
         writeln!(self.out, "{row}")
     }

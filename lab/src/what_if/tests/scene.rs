@@ -13,7 +13,7 @@ use framegram_common::{receiver, sender};
 
 use crate::impair::{GilbertElliott, Impairment, Link};
 use crate::trace::{Recorder, Why};
-use crate::what_if::drive::{FrameInput, Network, STREAM, drive, sender_address};
+use crate::what_if::drive::{FrameInput, STREAM, SimulatedNetwork, drive, sender_address};
 use crate::what_if::{Prediction, Setting};
 
 /// A simulated path, with a trace recorder at its end.
@@ -38,7 +38,7 @@ fn control_number(datagram: &[u8]) -> Option<u64> {
     (header.channel == Channel::Control).then_some(header.number.0.into())
 }
 
-impl Network for Truth {
+impl SimulatedNetwork for Truth {
     fn send(&mut self, datagram: &[u8], now: Duration) {
         self.sent += 1;
         if let Some(number) = control_number(datagram) {

@@ -1,6 +1,6 @@
 //! A trace says of every datagram what the report says of all.
 
-use framegram_lab::trace::{Body, Content, Disposition, Entry, Reader, Why};
+use framegram_lab::trace::{Body, Content, Disposition, Entry, TraceReader, Why};
 use framegram_tests::program::{Ended, LAB, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
@@ -29,7 +29,7 @@ fn with(entries: &[Entry], disposition: Disposition) -> u64 {
 
 fn entries(ended: &Ended) -> Vec<Entry> {
     let file = ended.file("stream.trace");
-    let mut reader = Reader::new(&file[..]).expect("a trace");
+    let mut reader = TraceReader::new(&file[..]).expect("a trace");
     std::iter::from_fn(|| reader.next_entry().expect("a whole trace")).collect()
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use framegram_common::jpeg::JpegHeader;
-use framegram_lab::timecode::{Reader, Timecode};
+use framegram_lab::timecode::{Timecode, TimecodeReader};
 use framegram_net::clock;
 use framegram_tests::peer::Peer;
 use framegram_tests::program::address;
@@ -110,7 +110,7 @@ impl Raw {
         let bytes = self.pictures.first().map_or(0, Vec::len);
         let read = move |output: ChildStdout| {
             let mut output = BufReader::with_capacity(1 << 20, output);
-            let (mut reader, mut arrived) = (Reader::default(), Vec::new());
+            let (mut reader, mut arrived) = (TimecodeReader::default(), Vec::new());
             let mut picture = vec![0; bytes];
             if is_ours {
                 skip_line(&mut output)?;

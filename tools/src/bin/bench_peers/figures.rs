@@ -14,7 +14,7 @@ const MAX_SPREAD: f64 = 0.08;
 
 /// What was measured of one piece of work.
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
+pub(crate) struct FigureRow {
     pub(crate) work: String,
     pub(crate) unit: &'static str,
     /// What the ratio of framegram to GStreamer is to be.
@@ -25,7 +25,7 @@ pub(crate) struct Row {
 
 /// What comes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RowVerdict {
     /// There is no target.
     Told,
     Reached,
@@ -34,7 +34,7 @@ pub(crate) enum Verdict {
     Unsteady,
 }
 
-impl Row {
+impl FigureRow {
     pub(crate) fn new(work: String, unit: &'static str, target: Option<f64>) -> Self {
         Self {
             work,
@@ -69,20 +69,20 @@ impl Row {
         Some((high? - low?) / middle?)
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> RowVerdict {
         let (Some(target), Some(ratio), Some(spread)) = (
             self.target,
             self.ratio(Player::Framegram),
             self.spread(Player::Framegram),
         ) else {
-            return Verdict::Told;
+            return RowVerdict::Told;
         };
         if spread > MAX_SPREAD {
-            Verdict::Unsteady
+            RowVerdict::Unsteady
         } else if ratio > target + TOLERANCE {
-            Verdict::Missed
+            RowVerdict::Missed
         } else {
-            Verdict::Reached
+            RowVerdict::Reached
         }
     }
 
@@ -128,7 +128,7 @@ impl Row {
     }
 }
 
-impl Verdict {
+impl RowVerdict {
     fn name(self) -> &'static str {
         match self {
             Self::Told => "",
@@ -177,8 +177,8 @@ fn number(figure: Option<f64>) -> String {
 mod tests {
     use super::*;
 
-    fn row(ours: &[f64], theirs: f64, target: f64) -> Row {
-        let mut row = Row::new("work".to_owned(), "ms", Some(target));
+    fn row(ours: &[f64], theirs: f64, target: f64) -> FigureRow {
+        let mut row = FigureRow::new("work".to_owned(), "ms", Some(target));
         for figure in ours {
             row.push(Player::Framegram, *figure);
             row.push(Player::GStreamer, theirs);
@@ -197,9 +197,9 @@ mod tests {
     #[test]
     fn a_target_is_reached_within_the_tolerance_and_by_steady_runs() {
         let verdict = |ours: &[f64]| row(ours, 2.0, 0.5).verdict();
-        assert_eq!(verdict(&[1.0, 1.02, 1.04]), Verdict::Reached);
-        assert_eq!(verdict(&[1.06, 1.06, 1.06]), Verdict::Missed);
-        assert_eq!(verdict(&[0.8, 1.0, 1.2]), Verdict::Unsteady);
-        assert_eq!(row(&[], 2.0, 0.5).verdict(), Verdict::Told);
+        assert_eq!(verdict(&[1.0, 1.02, 1.04]), RowVerdict::Reached);
+        assert_eq!(verdict(&[1.06, 1.06, 1.06]), RowVerdict::Missed);
+        assert_eq!(verdict(&[0.8, 1.0, 1.2]), RowVerdict::Unsteady);
+        assert_eq!(row(&[], 2.0, 0.5).verdict(), RowVerdict::Told);
     }
 }

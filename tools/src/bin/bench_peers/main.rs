@@ -23,7 +23,7 @@ use serde_json::json;
 
 use self::clips::{Clip, Coding, clips};
 use self::feed::{Jpegs, Passed, Raw};
-use self::figures::{HEAD, Row, Verdict, quartile};
+use self::figures::{FigureRow, HEAD, RowVerdict, quartile};
 use self::players::Player;
 
 /// Runs of each program, in turn.
@@ -55,12 +55,12 @@ fn delay_target(clip: &Clip) -> f64 {
 const LOSSES: [f64; 4] = [0.0, 0.01, 0.05, 0.10];
 
 /// What was asked for.
-struct Asked {
+struct Options {
     pairs: usize,
     words: Vec<String>,
 }
 
-impl Asked {
+impl Options {
     fn read() -> Result<Self> {
         let mut asked = Self {
             pairs: PAIRS,
@@ -85,7 +85,7 @@ impl Asked {
 }
 
 fn main() -> Result<ExitCode> {
-    let asked = Asked::read()?;
+    let asked = Options::read()?;
     let folder = root().join("target/bench-peers");
     let clips = clips(&folder)?;
     let mut rows = Vec::new();
@@ -104,17 +104,17 @@ fn main() -> Result<ExitCode> {
         machine(),
         asked.pairs
     );
-    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+    let cells: Vec<_> = rows.iter().map(FigureRow::cells).collect();
     print_table(&HEAD, &cells);
     let losses = losses(&asked, &clips)?;
     let clips = tell_clips(&asked, &clips, &rows)?;
 
     let path = root().join("target/bench-peers.json");
-    let rows_told: Vec<_> = rows.iter().map(Row::to_json).collect();
+    let rows_told: Vec<_> = rows.iter().map(FigureRow::to_json).collect();
     let all = json!({ "machine": machine(), "rows": rows_told, "losses": losses, "clips": clips });
     fs::write(&path, serde_json::to_vec_pretty(&all)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let is_well = |row: &Row| matches!(row.verdict(), Verdict::Told | Verdict::Reached);
+    let is_well = |row: &FigureRow| matches!(row.verdict(), RowVerdict::Told | RowVerdict::Reached);
     Ok(if rows.iter().all(is_well) {
         ExitCode::SUCCESS
     } else {
@@ -123,7 +123,7 @@ fn main() -> Result<ExitCode> {
 }
 
 /// The rows of a clip's sender and viewer.
-fn costs(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
+fn costs(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
     let what = match clip.coding {
         Coding::H264 => "H.264 file",
         Coding::MotionJpeg => "Motion JPEG passed through",
@@ -131,7 +131,7 @@ fn costs(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     let (sending, viewing) = targets(clip);
     let rows = [("sender", sending), ("viewer", viewing)].map(|(side, target)| {
         let work = format!("{side}, {what}, {}", clip.name);
-        Row::new(work, "ms of processor a frame", Some(target))
+        FigureRow::new(work, "ms of processor a frame", Some(target))
     });
     measure(asked, rows, |player| {
         let cost = stream::cost(player, clip)?;
@@ -140,14 +140,14 @@ fn costs(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
 }
 
 /// The rows of the start.
-fn firsts(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
+fn firsts(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
     let rows = [
         ("ms of processor of the sender", FIRST.0),
         ("ms of time", FIRST.1),
     ]
     .map(|(unit, target)| {
         let work = format!("start to first picture, H.264 file, {}", clip.name);
-        Row::new(work, unit, Some(target))
+        FigureRow::new(work, unit, Some(target))
     });
     measure(asked, rows, |player| {
         let first = stream::first(player, clip)?;
@@ -156,9 +156,9 @@ fn firsts(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
 }
 
 /// The row of the delay from raw pictures to raw pictures.
-fn delays(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
+fn delays(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
     let work = format!("raw frame in to raw frame out, {}", clip.name);
-    let row = Row::new(work, "ms, median", Some(delay_target(clip)));
+    let row = FigureRow::new(work, "ms, median", Some(delay_target(clip)));
     let raw = Raw::of(clip)?;
     measure(asked, [row], |player| {
         let passed = raw.pass(player)?;
@@ -170,7 +170,7 @@ fn delays(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
 }
 
 /// Prints what becomes of JPEGs on paths that lose datagrams.
-fn losses(asked: &Asked, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
+fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
     if !asked.wants(LOSS) {
         return Ok(Vec::new());
     }
@@ -226,15 +226,15 @@ const LOSS: &str = "loss";
 
 /// Fills rows that are measured together, if one of them is wanted.
 fn measure<const ROWS: usize>(
-    asked: &Asked,
-    mut rows: [Row; ROWS],
+    asked: &Options,
+    mut rows: [FigureRow; ROWS],
     work: impl Fn(Player) -> Result<[f64; ROWS]>,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<FigureRow>> {
     if !rows.iter().any(|row| asked.wants(&row.work)) {
         return Ok(Vec::new());
     }
     for _ in 0..ATTEMPTS {
-        rows.iter_mut().for_each(Row::clear);
+        rows.iter_mut().for_each(FigureRow::clear);
         for pair in 1..=asked.pairs {
             for player in Player::ALL {
                 let figures = again(&work, player)?;
@@ -245,7 +245,7 @@ fn measure<const ROWS: usize>(
             let ratios = rows.each_ref().map(|row| row.ratio(Player::Framegram));
             eprintln!("{pair}/{}: {}, {ratios:.3?}", asked.pairs, rows[0].work);
         }
-        if !rows.iter().any(|row| row.verdict() == Verdict::Unsteady) {
+        if !rows.iter().any(|row| row.verdict() == RowVerdict::Unsteady) {
             break;
         }
     }
@@ -262,7 +262,11 @@ fn again<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<T> {
 }
 
 /// Prints what the clips are like, and the ratios above the decoder's share.
-fn tell_clips(asked: &Asked, clips: &[Clip], rows: &[Row]) -> Result<Vec<serde_json::Value>> {
+fn tell_clips(
+    asked: &Options,
+    clips: &[Clip],
+    rows: &[FigureRow],
+) -> Result<Vec<serde_json::Value>> {
     let (mut cells, mut told) = (Vec::new(), Vec::new());
     for clip in clips {
         let sender = rows.iter().find(|row| {

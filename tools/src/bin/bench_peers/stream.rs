@@ -40,7 +40,7 @@ pub(crate) struct First {
 
 /// What a sender makes of a clip.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Volume {
+pub(crate) struct ClipVolume {
     /// Bytes of a frame's JPEG.
     pub(crate) jpeg: f64,
 }
@@ -127,7 +127,7 @@ pub(crate) fn first(player: Player, clip: &Clip) -> Result<First> {
 }
 
 /// What a sender makes of a clip, as framegram's viewer counts it.
-pub(crate) fn volume(player: Player, clip: &Clip) -> Result<Volume> {
+pub(crate) fn volume(player: Player, clip: &Clip) -> Result<ClipVolume> {
     let folder = tempfile::tempdir()?;
     let to = address();
     let seconds = SPAN.as_secs();
@@ -139,7 +139,7 @@ pub(crate) fn volume(player: Player, clip: &Clip) -> Result<Volume> {
     drop(sender);
     let frames = viewer.count("frames.intact");
     ensure!(frames > 0, "nothing of {} was shown", player.name());
-    Ok(Volume {
+    Ok(ClipVolume {
         jpeg: viewer.count("bytes.jpeg") as f64 / frames as f64,
     })
 }
