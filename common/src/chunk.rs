@@ -151,8 +151,7 @@ impl ChunkedFrame {
         }
     }
 
-    /// The slice behind the first restart marker that is within these bytes, and where
-    /// it begins.
+    /// The slice after the first restart marker within these bytes, and where it begins.
     fn slice_in(&self, start: usize, end: usize) -> Option<(usize, usize)> {
         let behind = start + MARKER;
         let number = self
@@ -165,7 +164,7 @@ impl ChunkedFrame {
     }
 }
 
-/// Bytes of a restart marker, behind which its slice begins.
+/// Bytes of a restart marker, which precedes its slice.
 const MARKER: usize = 2;
 
 /// Upper bound on the frames that share parity in one block: as many as fit the

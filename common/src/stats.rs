@@ -99,10 +99,10 @@ pub struct Statistics {
     pub discarded: Vec<Discarded>,
     /// The newest report of each viewer, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
-    /// The paths: on the sender's side those whose rates are followed, on the
-    /// viewer's side the one from the sender.
+    /// The paths: on the sender's side those whose rate is adapted, on the viewer's side the one
+    /// from the sender.
     pub paths: Vec<PathFigures>,
-    /// How large datagrams the paths carry, on the sender's side; none where the size is
+    /// The largest datagrams that the paths carry, on the sender's side; empty if the size is
     /// fixed.
     pub path_mtu: Vec<PathMtuFigures>,
 }

@@ -78,7 +78,7 @@ fn a_chunk_of_another_shape_is_refused() {
     refused(&mut reassembly, Chunk { count: 5, ..inner });
     let data = &inner.data[1..];
     refused(&mut reassembly, Chunk { data, ..inner });
-    // One with the header has to fit those without that are there.
+    // A chunk with the header must fit the earlier ones without it.
     let mut reassembly = Reassembly::default();
     assert_eq!(insert(&mut reassembly, &sent, 2), Insert::Accepted);
     refused(&mut reassembly, Chunk { data, ..inner });

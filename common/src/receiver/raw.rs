@@ -1,4 +1,4 @@
-//! A session of bare JPEGs, without any header.
+//! A session of bare JPEGs, which have no header.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,12 +42,12 @@ impl RawSession {
         &mut self.state
     }
 
-    /// Whether a JPEG has begun, and has not ended.
+    /// Whether a JPEG has begun and not ended.
     pub(super) fn is_within_jpeg(&self) -> bool {
         self.joiner.is_open()
     }
 
-    /// Takes a datagram. Returns whether all of it belongs to frames.
+    /// Handles a datagram. Returns whether all of it belongs to frames.
     pub(super) fn handle_datagram(
         &mut self,
         from: SocketAddr,
@@ -84,8 +84,8 @@ impl RawSession {
         }
     }
 
-    /// A frame that has begun is given up when its sender is silent: without a
-    /// length and numbers, nothing shows earlier what is missing.
+    /// An incomplete frame is given up when its sender is silent: without a length and numbers,
+    /// nothing shows earlier what is missing.
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let open = self.joiner.is_open();
         open.then(|| self.state.last_received() + self.playout_delay.max(PATIENCE))
@@ -98,7 +98,7 @@ impl RawSession {
         }
     }
 
-    /// Bytes of the JPEG that has begun.
+    /// Bytes of the incomplete JPEG.
     pub(super) fn held_bytes(&self) -> usize {
         self.joiner.held_bytes()
     }
@@ -133,7 +133,7 @@ mod tests {
             let shown = SinkOutcome::Shown { at: now };
             session.state_mut().handle_outcome(frame.id.number, shown);
         }
-        // One of which the middle is missing is none.
+        // A JPEG without its middle is not a frame.
         let now = Duration::from_secs(1);
         let (start, end) = (&jpeg[..700], &jpeg[..200]);
         session.handle_datagram(from, start, now);

@@ -40,8 +40,8 @@ impl Whole {
     /// Which slices are complete if only these chunks of `size` bytes arrived.
     fn whole_slices(&self, arrived: &[bool], size: usize) -> Vec<bool> {
         let here = |bytes: Range<usize>| bytes.into_iter().all(|at| arrived[at / size]);
-        // A chunk announces the first slice that begins in it. Later slices are
-        // known if every byte from there on arrived.
+        // A chunk announces the first slice that begins in it. Later slices are known if every byte
+        // from there on arrived.
         let told = |number: usize| {
             let start = self.slices[number].start;
             let first = number == 0 || self.slices[number - 1].start / size < start / size;

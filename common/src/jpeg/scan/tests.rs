@@ -42,7 +42,7 @@ fn what_encoders_make_is_whole_with_padding_and_without() {
     assert!(may_be_whole(camera));
 }
 
-/// A decoder remarks on 49 of 50 of these.
+/// A decoder warns about 49 of 50 of these.
 #[test]
 fn a_gap_anywhere_is_found() {
     let mut found = 0;

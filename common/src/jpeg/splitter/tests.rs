@@ -27,7 +27,7 @@ fn jpeg(number: usize) -> Bytes {
     JPEGS[number - 1].clone()
 }
 
-/// `jpeg` with another one in an application segment, as cameras put thumbnails.
+/// `jpeg` with another one in an application segment, like a camera's thumbnail.
 fn with_thumbnail(jpeg: &[u8], thumbnail: &[u8]) -> Vec<u8> {
     let len = u16::try_from(thumbnail.len() + 2).unwrap();
     [
@@ -79,13 +79,13 @@ fn a_jpeg_without_end_goes_up_to_the_next_and_a_header_alone_is_broken() {
     let both = vec![open.clone(), two.clone()];
     assert_eq!(split(&[&open[..], &two].concat(), 100), (both, 0));
     assert_eq!(split(&open, 100), (vec![open.clone()], 0));
-    // Behind the JFIF segment.
+    // After the JFIF segment.
     let head = &one[..20];
     assert_eq!(split(&[head, &two].concat(), 100), (vec![two], 1));
     assert_eq!(split(head, 100), (vec![], 1));
 }
 
-/// What stands in a JPEG from its start up to behind this marker's length.
+/// The bytes of a JPEG from its start to after this marker's length.
 fn up_to(jpeg: &[u8], code: u8) -> &[u8] {
     let at = jpeg.windows(2).position(|two| two == [0xFF, code]).unwrap();
     &jpeg[..at + 4]
@@ -95,7 +95,7 @@ fn up_to(jpeg: &[u8], code: u8) -> &[u8] {
 fn one_that_broke_off_within_a_segment_takes_no_other_with_it() {
     let (one, two) = (jpeg(1), with_thumbnail(&jpeg(2), &jpeg(3)));
     let thumbnail = with_thumbnail(&one, &jpeg(4));
-    // How many are broken: of the last one, also its thumbnail.
+    // The number of broken ones; the last case includes its thumbnail.
     let heads = [
         (up_to(&one, 0xE0), 1),
         (&[up_to(&one, 0xDB), &[0, 9, 9]].concat(), 1),

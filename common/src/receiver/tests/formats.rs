@@ -50,7 +50,7 @@ fn a_frame_with_a_hole_is_given_up_after_the_playout_delay_and_the_next_one_show
         (statistics.packets.lost, statistics.frames.lost),
         (Some(1), None)
     );
-    // The one that was missing makes the frame late, and is no loss.
+    // The packet that was missing makes the frame late, and does not count as lost.
     receiver.handle_datagram(address(9), &packets[hole].1, due + MS);
     let statistics = receiver.statistics();
     assert_eq!(
@@ -238,7 +238,7 @@ fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
     assert!(statistics.packets.foreign > Some(20));
     assert_eq!(statistics.packets.malformed, Some(0));
 
-    // When the first falls silent, the next one heard takes its place.
+    // When the first falls silent, the next one that sends takes its place.
     native.finish(at(90));
     native
         .handle_frame(bare.into(), at(90), None, at(90))

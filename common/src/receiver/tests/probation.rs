@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What looks like the beginning of a stream, and is none.
+/// Datagrams that look like the beginning of a stream, and are not.
 fn junk() -> Vec<Vec<u8>> {
     let mut random = fastrand::Rng::with_seed(3);
     let mut noise = |head: &[u8]| {
@@ -29,7 +29,7 @@ fn what_only_looks_like_a_stream_is_followed_by_nobody_and_counted() {
     for (port, datagram) in junk.iter().enumerate() {
         receiver.handle_datagram(address(port as u16), datagram, at(0));
     }
-    // And all of it from one address.
+    // Now all of it comes from one address.
     for datagram in &junk {
         receiver.handle_datagram(address(99), datagram, at(0));
     }

@@ -1,4 +1,4 @@
-//! Sizes that RTP cannot tell.
+//! Sizes that RTP cannot express.
 
 use super::*;
 

@@ -147,7 +147,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("path-challenge", Packet::PathChallenge(path_challenge)),
         ("path-response", Packet::PathResponse(path_response)),
         ("arrival-report", Packet::ArrivalReport(arrivals)),
-        // With the numbers that came later.
+        // With the later numbers.
         ("sender-report", Packet::SenderReport(grown)),
     ]
 }

@@ -1,4 +1,4 @@
-//! JPEGs of libjpeg-turbo into fragments and back.
+//! Round trips of libjpeg-turbo's JPEGs through fragments.
 
 use proptest::prelude::*;
 use turbojpeg::{PixelFormat, Subsamp};
@@ -6,7 +6,7 @@ use turbojpeg::{PixelFormat, Subsamp};
 use super::*;
 use crate::slices::encoder::{Settings, encode};
 
-/// A picture with detail that compresses to something.
+/// A picture with fine detail that still compresses.
 fn picture(width: usize, height: usize, seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut pixels = Vec::with_capacity(3 * width * height);
@@ -224,7 +224,7 @@ fn says_what_is_wrong_with_a_payload() {
     assert_eq!(error(&[0, 0, 0, 0, 2, 50, 1, 1]), FragmentError::Type(2));
     assert_eq!(error(&[0, 0, 0, 0, 1, 0, 1, 1]), FragmentError::Q(0));
     assert_eq!(error(&[0, 0, 0, 0, 1, 127, 1, 1]), FragmentError::Q(127));
-    // A restart header that says nothing.
+    // A restart header without information.
     let fragment = Fragment::decode(&[0, 0, 0, 0, 65, 50, 1, 1, 0, 0, 255, 255]).unwrap();
     assert_eq!((fragment.kind.interval, fragment.chunk), (None, None));
     let cut = [0, 0, 0, 0, 1, 255, 1, 1, 0, 1, 0, 128];
@@ -249,10 +249,10 @@ proptest! {
         prop_assert!(payloads.iter().all(|(bytes, _)| bytes.len() <= payload));
         fastrand::Rng::with_seed(seed).shuffle(&mut payloads);
         let assembly = assemble(&payloads);
-        // At its own size the same bytes of scan make the same picture.
+        // At its own size, the same scan makes the same picture.
         let back = assembly.jpeg((width as u16, height as u16)).unwrap();
         prop_assert_eq!(pixels(&back), pixels(&jpeg));
-        // Padded to whole eights it is the same in its place.
+        // Padded to multiples of eight, the picture is the same within its own size.
         let (wide, high) = assembly.size(None).unwrap();
         prop_assert_eq!((usize::from(wide), usize::from(high)), (width.next_multiple_of(8), height.next_multiple_of(8)));
         prop_assert!(turbojpeg::decompress(&assembly.jpeg((wide, high)).unwrap(), PixelFormat::RGB).is_ok());
