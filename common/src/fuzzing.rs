@@ -43,7 +43,8 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 
 /// Runs the target with this name.
 ///
-/// # Panics If there is no such target, or if the bytes reveal a bug.
+/// # Panics
+/// If there is no such target, or if the bytes reveal a bug.
 pub fn run(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     (target.expect("a target of this name").run)(bytes);

@@ -112,7 +112,8 @@ pub enum JpegError {
 impl JpegHeader {
     /// Parses the header up to the first scan.
     ///
-    /// # Errors If `jpeg` does not begin like a JPEG with a frame and a scan.
+    /// # Errors
+    /// If `jpeg` does not begin like a JPEG with a frame and a scan.
     pub fn parse(jpeg: &[u8]) -> Result<Self, JpegError> {
         let mut frame = None;
         let mut restart_interval = 0;
@@ -240,7 +241,8 @@ pub fn scan_count(jpeg: &[u8]) -> usize {
 /// Copies the part of a header that decoders need, without comments and without application
 /// segments that do not affect colours. `None` if it is longer than [`MAX_TABLES`].
 ///
-/// # Errors As for [`JpegHeader::parse`].
+/// # Errors
+/// As for [`JpegHeader::parse`].
 pub fn tables(jpeg: &[u8]) -> Result<Option<Vec<u8>>, JpegError> {
     let mut tables = vec![0xff, SOI];
     for segment in Segments::new(jpeg)? {

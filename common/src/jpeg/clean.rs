@@ -21,7 +21,8 @@ const HEIGHT: usize = 1;
 /// a DNL segment into the frame header. Renumbers restart markers that are complete but do not
 /// begin at 0. Copies nothing if nothing is wrong.
 ///
-/// # Errors If the bytes are no JPEG with a frame and a scan.
+/// # Errors
+/// If the bytes are no JPEG with a frame and a scan.
 pub fn clean(jpeg: &Bytes) -> Result<Bytes, JpegError> {
     let mut cleaned = jpeg.clone();
     for _ in 0..MAX_PASSES {

@@ -334,8 +334,9 @@ impl Packet<'_> {
 
     /// Decodes one datagram.
     ///
-    /// # Errors If it is not a complete, uncorrupted native packet of version 1 whose fields are in
-    /// their ranges.
+    /// # Errors
+    /// If it is not a complete, uncorrupted native packet of version 1 whose fields are in their
+    /// ranges.
     pub fn decode(datagram: &[u8]) -> Result<(WireHeader, Packet<'_>), WireError> {
         let mut reader = Reader::new("header", datagram);
         let head = reader.take(HEADER)?;

@@ -53,7 +53,8 @@ pub enum RtpError {
 impl<'a> Packet<'a> {
     /// Decodes a datagram, without extensions and padding.
     ///
-    /// # Errors If it is not RTP of version 2, or shorter than it claims.
+    /// # Errors
+    /// If it is not RTP of version 2, or shorter than it claims.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, RtpError> {
         let packet = RtpPacket::parse(datagram)?;
         let end = datagram.len() - usize::from(packet.padding().unwrap_or(0));

@@ -129,7 +129,8 @@ pub enum FragmentError {
 impl<'a> Fragment<'a> {
     /// Decodes the payload of a packet.
     ///
-    /// # Errors If it is no fragment of a JPEG that could be shown.
+    /// # Errors
+    /// If it is no fragment of a JPEG that could be shown.
     pub fn decode(payload: &'a [u8]) -> Result<Self, FragmentError> {
         let (head, mut rest) = split::<HEADER>(payload, "header")?;
         let [_, o2, o1, o0, number, q, width, height] = head;

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// An address, or all that begin with the same bits.
+/// An address, or all addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix(IpNet);
 
 impl Prefix {
-    /// Whether the address is among those meant. An IPv4 address is the same in
-    /// the IPv6 form that some sockets give it.
+    /// Whether the prefix contains the address. An IPv4 address is the same in the IPv6 form that
+    /// some sockets report.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())

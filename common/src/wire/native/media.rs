@@ -214,7 +214,8 @@ impl<'a> Chunk<'a> {
 
     /// Decodes a body that holds exactly one chunk.
     ///
-    /// # Errors If fields are missing, out of range or contradict each other.
+    /// # Errors
+    /// If fields are missing, out of range or contradict each other.
     pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("chunk", body);
         let place = reader.u64()?;
@@ -255,7 +256,8 @@ impl<'a> Chunk<'a> {
     /// Decodes what parity rebuilt: a chunk of a frame of `count` chunks, with padding after it.
     /// `size` is that of the frame's chunks, if known.
     ///
-    /// # Errors As for [`Chunk::decode`].
+    /// # Errors
+    /// As for [`Chunk::decode`].
     pub fn decode_original(
         (frame, index, count): (FrameSeq, u16, u16),
         size: Option<usize>,

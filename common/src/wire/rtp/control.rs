@@ -74,7 +74,8 @@ const MAX_LOST: u32 = (1 << 23) - 1;
 impl Control {
     /// Decodes a datagram. Omits packets of unknown kinds, and those that follow a damaged one.
     ///
-    /// # Errors If it is not RTCP, its lengths do not add up, or its first packet is damaged.
+    /// # Errors
+    /// If it is not RTCP, its lengths do not add up, or its first packet is damaged.
     pub fn decode(datagram: &[u8]) -> Result<Vec<Self>, RtpError> {
         let mut controls = Vec::new();
         for (at, packet) in Compound::parse(datagram)?.enumerate() {

@@ -80,7 +80,8 @@ impl Assembly {
     /// Inserts a fragment, which must not have arrived before. `last` says whether the frame ends
     /// with it.
     ///
-    /// # Errors If it cannot belong to this frame.
+    /// # Errors
+    /// If it cannot belong to this frame.
     pub fn place(&mut self, fragment: &Fragment<'_>, last: bool) -> Result<(), Contradiction> {
         let offset = fragment.offset as usize;
         let end = offset + fragment.data.len();

@@ -65,7 +65,8 @@ pub struct Cut {
 impl Picture {
     /// Checks how a JPEG can be sent.
     ///
-    /// # Errors If RTP cannot carry it as it is.
+    /// # Errors
+    /// If RTP cannot carry it as it is.
     pub fn of(jpeg: &[u8]) -> Result<Self, Unsuitable> {
         let header = JpegHeader::parse(jpeg)?;
         if !header.sequential || header.precision != 8 {
