@@ -420,7 +420,7 @@ impl NackGenerator {
         let state = self.frames.entry(frame.number).or_default();
         let outstanding = &mut state.outstanding;
         outstanding.record_nack(&chunks, extra, gap, due, now);
-        outstanding.is_whole = frame.assembly.is_none();
+        outstanding.is_complete_frame = frame.assembly.is_none();
         let extra = u8::try_from(extra).unwrap_or(u8::MAX);
         let gaps = if frame.assembly.is_some() {
             gaps
@@ -461,8 +461,8 @@ impl<'a> IncompleteFrame<'a> {
         let missing = self.assembly.map(|assembly| assembly.have().zeroes());
         let missing = missing.into_iter().flatten().map(|index| index as u16);
         // Nothing of the frame arrived: the complete frame is requested.
-        let whole = self.assembly.is_none().then_some(0);
-        missing.take(MAX_LOOKED_AT).chain(whole)
+        let first = self.assembly.is_none().then_some(0);
+        missing.take(MAX_LOOKED_AT).chain(first)
     }
 
     /// Whether a chunk is missing. If nothing of the frame arrived, only the first counts as

@@ -103,7 +103,7 @@ pub struct Assembly {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    Whole,
+    Complete,
     GivenUp,
 }
 
@@ -296,7 +296,7 @@ impl Assembly {
             return Insert::Corrupt;
         }
         let jpeg = Bytes::from(std::mem::take(bytes));
-        self.state = State::Whole;
+        self.state = State::Complete;
         self.bytes = Held::Shared(jpeg.clone());
         Insert::Complete(CompleteFrame {
             number,

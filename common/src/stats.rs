@@ -265,7 +265,7 @@ mod fps_tests {
     }
 
     #[test]
-    fn streams_of_one_rate_have_it_together() {
+    fn streams_of_one_rate_keep_that_rate_when_added() {
         // One frame per second, from the first to the last.
         let mut all = stream(3, 2.0);
         assert_eq!(all.fps, Some(1.0));

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn content_alone_does_not_move_the_target() {
+    fn content_changes_do_not_change_the_target() {
         let natural = |frame: u32| [3_000.0, 1e6][(frame / 100 % 2) as usize];
         let (seconds, targets) = play(Some(FRAME), Fec::Auto, 1_000, natural, |_| 1.15);
         assert!(seconds.iter().all(|bits| *bits <= RATE as f64));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_what_repair_costs_down_at_once_and_up_with_patience() {
+    fn the_target_falls_at_once_and_rises_late_with_the_cost_of_repair() {
         let cost = |frame: u32| {
             if (300..600).contains(&frame) {
                 1.6
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_that_tremble_move_it_seldom() {
+    fn jittering_costs_seldom_change_the_length() {
         let cost = |frame: u32| 1.2 + 0.1 * f64::from(frame * 7 % 11) / 11.0;
         let (_, targets) = play(Some(FRAME), Fec::Auto, 1_200, |_| 1e6, cost);
         assert!(

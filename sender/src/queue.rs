@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn makers_who_wait_for_room_are_let_go() {
+    fn threads_that_wait_for_room_are_woken_by_closing() {
         let ordered = Ordered::new(2);
         thread::scope(|scope| {
             let waiting = scope.spawn(|| ordered.put(9, 9));
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_one_lets_go_of_who_waits() {
+    fn closing_wakes_every_waiting_thread() {
         let slot = FrameSlot::new();
         slot.put(1, Put::Waiting);
         thread::scope(|scope| {

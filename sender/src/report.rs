@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_file_stays_only_with_figures_in_it_and_an_old_one_until_there_are() {
+    fn a_new_file_is_kept_only_with_content_and_an_old_one_until_then() {
         let folder = tempfile::tempdir().unwrap();
         let threads = Threads::new(&Stop::new());
         let claim = |path: &Path| Report::claim(path, &threads);

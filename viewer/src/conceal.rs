@@ -96,7 +96,7 @@ impl Stale {
         }
     }
 
-    /// Whether the whole picture arrived.
+    /// Whether the picture arrived completely.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eye_gets_the_newest_and_the_others_are_named() {
+    fn a_display_gets_the_newest_frame_and_the_dropped_ones_are_returned() {
         let pending = FrameQueue::new(Keep::Newest);
         assert_eq!(pending.put(frame(1, 9)), []);
         assert_eq!(pending.put(frame(2, 9)), [id(1)]);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_or_a_word_ends_the_wait() {
+    fn a_frame_or_a_wake_ends_the_wait() {
         let pending = FrameQueue::new(Keep::Newest);
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!(pending.put(frame(7, 1)), []));

@@ -80,8 +80,8 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
     if let Some(height) = late_height {
         edits.set_height(jpeg, height);
     }
-    let is_whole = jpeg.get(end..end + ALONE) == Some(&END);
-    let cleaned = if edits.all.is_empty() && is_whole {
+    let is_complete = jpeg.get(end..end + ALONE) == Some(&END);
+    let cleaned = if edits.all.is_empty() && is_complete {
         jpeg.slice(..end + ALONE)
     } else {
         let mut cleaned = edits.apply(&jpeg[..end]);
@@ -179,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_not_copied() {
+    fn a_clean_jpeg_is_not_copied() {
         let jpeg = Bytes::from(example());
-        let whole = clean(&jpeg).unwrap();
-        assert_eq!((whole.as_ptr(), &whole), (jpeg.as_ptr(), &jpeg));
+        let same = clean(&jpeg).unwrap();
+        assert_eq!((same.as_ptr(), &same), (jpeg.as_ptr(), &jpeg));
         let mut longer = example();
         longer.extend(b"MotionPhoto_Data\xff\xd8\xff");
         let longer = Bytes::from(longer);

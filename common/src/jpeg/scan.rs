@@ -60,7 +60,7 @@ impl Coverage {
 /// Whether the scans may be complete, for bytes without a checksum. Also `true` if they cannot be
 /// checked.
 #[must_use]
-pub fn may_be_whole(jpeg: &[u8]) -> bool {
+pub fn may_be_complete(jpeg: &[u8]) -> bool {
     if JpegHeader::parse(jpeg).is_err() {
         return false;
     }

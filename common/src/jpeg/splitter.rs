@@ -161,14 +161,14 @@ impl Splitter {
     }
 
     /// Takes the JPEG that ends at `len` bytes; `None` if it is broken.
-    fn take(&mut self, len: usize, is_whole: bool) -> Option<Bytes> {
+    fn take(&mut self, len: usize, is_complete: bool) -> Option<Bytes> {
         // At least its own start, which would be found again otherwise.
         let len = len.max(ALONE).min(self.buffer.len());
         let jpeg = self.buffer.split_to(len).freeze();
         self.markers = None;
         self.is_taken = true;
         let is_of_use = self.in_scan || self.has_tables && jpeg.ends_with(&END);
-        if is_whole && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
+        if is_complete && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
             return Some(jpeg);
         }
         self.broken += 1;

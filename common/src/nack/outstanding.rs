@@ -19,7 +19,7 @@ pub(super) struct Outstanding {
     /// One for each NACK that named the frame, oldest first.
     bursts: Vec<Burst>,
     /// The newest NACK requested the complete frame as its chunk 0.
-    pub(super) is_whole: bool,
+    pub(super) is_complete_frame: bool,
 }
 
 /// The retransmissions that answer one NACK.
@@ -97,7 +97,7 @@ impl Outstanding {
     /// Records how many chunks the frame has. If the complete frame was requested, all of them
     /// were.
     pub(super) fn record_count(&mut self, count: u16) {
-        if !std::mem::take(&mut self.is_whole) {
+        if !std::mem::take(&mut self.is_complete_frame) {
             return;
         }
         let newest = self.bursts.len().saturating_sub(1);

@@ -110,7 +110,7 @@ impl Scene {
 }
 
 #[test]
-fn a_chunk_that_was_overtaken_is_asked_for_once_it_cannot_be_out_of_order_any_more() {
+fn an_overtaken_chunk_is_requested_after_the_reordering_time() {
     let mut scene = Scene::new(10);
     for index in [0, 1, 3] {
         scene.arrives(index, MS);
@@ -128,7 +128,7 @@ fn a_chunk_that_was_overtaken_is_asked_for_once_it_cannot_be_out_of_order_any_mo
 }
 
 #[test]
-fn a_chunk_that_three_packets_overtook_is_asked_for_at_once_unless_the_path_reorders() {
+fn a_chunk_overtaken_by_three_packets_is_requested_at_once_unless_the_path_reorders() {
     let mut scene = Scene::new(10);
     (0..5)
         .filter(|index| *index != 2)
@@ -169,7 +169,7 @@ fn a_path_that_reorders_is_given_more_time_but_not_without_end() {
 }
 
 #[test]
-fn a_frame_of_which_nothing_arrives_is_asked_for_as_a_whole() {
+fn a_frame_of_which_nothing_arrives_is_requested_completely() {
     let mut scene = Scene::new(10);
     let (at, want) = scene.next(Duration::ZERO).unwrap();
     assert_eq!(at, scene.all_due + MIN_REORDERING);
@@ -222,7 +222,7 @@ fn a_retransmission_that_is_lost_is_asked_for_again_after_the_round_trip() {
 }
 
 #[test]
-fn what_a_burst_lacks_shows_as_soon_as_a_later_part_of_it_arrives() {
+fn a_later_packet_of_a_burst_reveals_the_missing_ones() {
     let mut scene = Scene::new(10);
     for index in (0..scene.count()).filter(|index| ![2, 5, 8].contains(index)) {
         scene.arrives(index, MS);
@@ -239,7 +239,7 @@ fn what_a_burst_lacks_shows_as_soon_as_a_later_part_of_it_arrives() {
 }
 
 #[test]
-fn what_was_asked_for_during_an_outage_is_asked_for_at_once() {
+fn chunks_requested_during_an_outage_are_requested_again_at_once() {
     for outage in [false, true] {
         let mut scene = Scene::new(10);
         for index in (0..scene.count()).filter(|index| *index != 4) {

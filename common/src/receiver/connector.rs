@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn believes_the_sender_alone_and_what_is_said_to_it_alone() {
+    fn accepts_packets_of_its_sender_addressed_to_it_only() {
         let mut connector = connector();
         let reject = |viewer| {
             encoded(&Packet::Reject(Reject {

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_format_is_that_of_everything() {
+    fn with_a_single_format_every_source_has_it() {
         let mut formats = FormatCache::new(Some(Format::Raw));
         assert_eq!(formats.known(address(1), b"F", MS), Some(Format::Raw));
     }

@@ -56,7 +56,7 @@ pub(super) struct PlainFrame {
 }
 
 impl PlainFrame {
-    pub(super) fn whole(jpeg: impl Into<Bytes>, captured: SenderTime) -> Self {
+    pub(super) fn complete(jpeg: impl Into<Bytes>, captured: SenderTime) -> Self {
         Self {
             jpeg: jpeg.into(),
             stale: Vec::new(),

@@ -67,11 +67,11 @@ impl RawSession {
 
     fn settle(&mut self, joined: Joined, now: Duration) {
         match joined {
-            Joined::Whole(jpeg) => {
+            Joined::Complete(jpeg) => {
                 // Without timestamps, times count from the first datagram.
                 let since = micros(now.saturating_sub(self.state.begun()));
                 let captured = SenderTime::from_micros(since);
-                self.state.insert(PlainFrame::whole(jpeg, captured), now);
+                self.state.insert(PlainFrame::complete(jpeg, captured), now);
             }
             Joined::Broken => self.state.outcomes.incomplete += 1,
             Joined::Stray => {}
@@ -119,7 +119,7 @@ mod tests {
     use crate::receiver::SinkOutcome;
 
     #[test]
-    fn what_opencv_makes_is_a_frame_whole_and_in_pieces() {
+    fn opencv_jpegs_are_frames_complete_or_cut_into_datagrams() {
         let jpeg = include_bytes!("../../fixtures/opencv-64x48.jpg");
         let from = SocketAddr::from(([192, 0, 2, 1], 5005));
         let mut session = RawSession::new(1, from, Duration::from_millis(60), Duration::ZERO);

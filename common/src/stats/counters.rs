@@ -142,7 +142,7 @@ impl Counters {
     }
 
     /// Counts the JPEG bytes of a complete frame.
-    pub(crate) fn record_whole(&mut self, jpeg_bytes: usize) {
+    pub(crate) fn record_complete(&mut self, jpeg_bytes: usize) {
         self.jpeg_bytes += jpeg_bytes as u64;
     }
 

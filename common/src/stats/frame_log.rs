@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_was_sent_with_its_first_datagram_in_whatever_order_they_arrive() {
+    fn a_frames_send_time_is_that_of_its_first_datagram_in_any_order() {
         let mut log = begun();
         for sent in [200, 100, 300] {
             log.record_chunk(FRAME, None, SenderTime::from_micros(sent), NOW);

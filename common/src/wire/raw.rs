@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::frame::MAX_FRAME_BYTES;
 use crate::jpeg::markers::{ALONE, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START, is_reserved};
-use crate::jpeg::scan::may_be_whole;
+use crate::jpeg::scan::may_be_complete;
 use crate::jpeg::{JpegHeader, clean};
 
 /// How often a JPEG without an end is checked for completeness. Each check reads all of it.
@@ -17,7 +17,7 @@ const MAX_LOOKS: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joined {
     /// A JPEG from start of image to end of image, with its markers in order.
-    Whole(Bytes),
+    Complete(Bytes),
     /// A JPEG had begun, and part of it is missing or damaged.
     Broken,
     /// Bytes that belong to no JPEG that has begun.
@@ -135,8 +135,8 @@ impl Joiner {
         }
         self.looks += 1;
         let joined = self.scanner.judge(self.bytes.clone());
-        let is_whole = matches!(joined, Joined::Whole(_));
-        is_whole.then(|| {
+        let is_complete = matches!(joined, Joined::Complete(_));
+        is_complete.then(|| {
             self.reset();
             joined
         })
@@ -215,8 +215,8 @@ impl Scanner {
         let is_last = |marker: Marker| marker.end + ALONE == jpeg.len();
         let restarts = self.restarts - usize::from(self.newest.is_some_and(is_last));
         let adds_up = !header.has_slices() || restarts + 1 == header.slice_count();
-        if adds_up && (has_end || may_be_whole(&jpeg)) {
-            Joined::Whole(jpeg)
+        if adds_up && (has_end || may_be_complete(&jpeg)) {
+            Joined::Complete(jpeg)
         } else {
             Joined::Broken
         }
@@ -262,7 +262,7 @@ mod tests {
         padded.extend([0; 40]);
         assert_eq!(
             join([&jpeg[..], &padded, &jpeg]),
-            vec![Joined::Whole(jpeg.clone().into()); 3]
+            vec![Joined::Complete(jpeg.clone().into()); 3]
         );
     }
 
@@ -278,7 +278,7 @@ mod tests {
         let cut = 6;
         assert_eq!(
             join([&jpeg[..cut], &jpeg[cut..]]),
-            [Joined::Whole(jpeg.clone().into())]
+            [Joined::Complete(jpeg.clone().into())]
         );
     }
 
@@ -287,7 +287,7 @@ mod tests {
         let (one, two) = (jpeg(0, 4), jpeg(0, 5));
         assert_eq!(
             join([&one[..2000], &two[..]]),
-            [Joined::Broken, Joined::Whole(two.clone().into())]
+            [Joined::Broken, Joined::Complete(two.clone().into())]
         );
         assert_eq!(join([&one[2000..]]), [Joined::Stray]);
     }
@@ -309,13 +309,13 @@ mod tests {
             intervals in prop::collection::vec(0_u16..8, 1..4), cut in 3_usize..3000, aligned: bool,
         ) {
             let jpegs: Vec<_> = intervals.iter().map(|interval| jpeg(*interval, 7)).collect();
-            let whole: Vec<_> = jpegs.iter().cloned().map(|jpeg| Joined::Whole(jpeg.into())).collect();
+            let complete: Vec<_> = jpegs.iter().cloned().map(|jpeg| Joined::Complete(jpeg.into())).collect();
             let joined = if aligned {
                 join(jpegs.iter().flat_map(|jpeg| jpeg.chunks(cut)))
             } else {
                 join(jpegs.concat().chunks(cut))
             };
-            prop_assert_eq!(joined, whole);
+            prop_assert_eq!(joined, complete);
         }
 
         #[test]

@@ -206,7 +206,7 @@ impl<'a> Fragment<'a> {
         let [_, o2, o1, o0] = self.offset.to_be_bytes();
         out.extend([0, o2, o1, o0, base | restarts, q, width, height]);
         if let Some(interval) = interval {
-            let chunk = self.chunk.unwrap_or(Chunk::WHOLE);
+            let chunk = self.chunk.unwrap_or(Chunk::UNDIVIDED);
             let flags = if chunk.first { FIRST } else { 0 } | if chunk.last { LAST } else { 0 };
             out.extend(interval.to_be_bytes());
             out.extend((flags | chunk.count & NO_COUNT).to_be_bytes());
@@ -222,7 +222,7 @@ impl<'a> Fragment<'a> {
 
 impl Chunk {
     /// Fragments that are of use only together.
-    pub const WHOLE: Self = Self {
+    pub const UNDIVIDED: Self = Self {
         first: true,
         last: true,
         count: NO_COUNT,

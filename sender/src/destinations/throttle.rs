@@ -40,7 +40,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn errors_are_told_once_and_their_end_once() {
+    fn errors_and_their_end_are_reported_once() {
         let mut errors = ErrorThrottle::default();
         assert!(!errors.clears(Duration::ZERO));
         assert!(errors.is_new(1000 * MS));

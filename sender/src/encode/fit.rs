@@ -337,8 +337,8 @@ fn quantisation(quality: u8) -> f64 {
     }
 }
 
-fn percent(part: usize, whole: usize) -> usize {
-    part * 100 / whole.max(1)
+fn percent(part: usize, total: usize) -> usize {
+    part * 100 / total.max(1)
 }
 
 #[cfg(test)]

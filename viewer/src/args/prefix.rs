@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_prefix_is_the_whole_family() {
+    fn a_prefix_of_length_0_contains_the_address_family() {
         assert!(allows("0.0.0.0/0", "8.8.8.8"));
         assert!(!allows("0.0.0.0/0", "::1"));
         assert!(allows("::/0", "::1"));

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_is_told_once_with_what_to_do() {
+    fn unusable_datagrams_are_described_once_with_advice() {
         let h264 = [0x80, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
         let line = told(&[&h264, &h264]).unwrap();
         assert!(line.contains("192.0.2.1:4000 is RTP of payload type 96, likely H.264"));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_comes_after_all_leaves_nothing_to_say() {
+    fn a_late_stream_clears_the_notice() {
         let mut unusable = Unusable::default();
         let from = SocketAddr::from(([192, 0, 2, 1], 4000));
         unusable.insert(from, b"hello", MS);

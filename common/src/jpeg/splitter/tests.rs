@@ -169,9 +169,9 @@ proptest! {
         piece in 1_usize..40,
     ) {
         let bytes = pieces.concat();
-        let (whole, broken) = split(&bytes, bytes.len());
+        let (complete, broken) = split(&bytes, bytes.len());
         let (jpegs, broken_in_pieces) = split(&bytes, piece);
-        prop_assert_eq!(&whole, &jpegs);
+        prop_assert_eq!(&complete, &jpegs);
         prop_assert_eq!(broken, broken_in_pieces);
         for jpeg in jpegs {
             prop_assert!(jpeg.starts_with(&[0xFF, 0xD8, 0xFF]));
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn finds_whole_jpegs_between_any_junk(
+    fn finds_complete_jpegs_between_any_junk(
         junk in proptest::collection::vec(proptest::collection::vec(0_u8..0xFF, 0..30), 4),
         piece in 1_usize..2000,
     ) {
@@ -194,7 +194,7 @@ proptest! {
 }
 
 #[test]
-fn what_stands_before_a_jpeg_is_told_in_whatever_pieces_it_came() {
+fn bytes_before_a_jpeg_are_returned_however_they_were_read() {
     let one = jpeg(1);
     let stream = [b"one", &one[..], &one, b"two", &one, &[7; 1_000], &one].concat();
     for piece in [1, 5, 4_096] {

@@ -165,7 +165,7 @@ impl NativeSession {
     fn handle_complete(&mut self, frame: CompleteFrame, now: Duration) {
         self.has_frames = true;
         self.deadlines.remove(frame.number);
-        self.counters.record_whole(frame.jpeg.len());
+        self.counters.record_complete(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
         }

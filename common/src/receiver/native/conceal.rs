@@ -36,7 +36,7 @@ impl ReceivedHeaders {
         if tables.parts > 1 {
             return self.insert_part(tables);
         }
-        self.insert_whole(tables.set, tables.header)
+        self.insert_complete(tables.set, tables.header)
     }
 
     fn insert_part(&mut self, tables: &Tables<'_>) -> bool {
@@ -56,7 +56,7 @@ impl ReceivedHeaders {
         }
         if parts.parts.iter().all(Option::is_some) {
             let header: Vec<u8> = parts.parts.into_iter().flatten().flatten().collect();
-            return self.insert_whole(tables.set, &header);
+            return self.insert_complete(tables.set, &header);
         }
         self.incomplete.push_back(parts);
         if self.incomplete.len() > MAX_INCOMPLETE {
@@ -65,7 +65,7 @@ impl ReceivedHeaders {
         true
     }
 
-    fn insert_whole(&mut self, set: u16, header: &[u8]) -> bool {
+    fn insert_complete(&mut self, set: u16, header: &[u8]) -> bool {
         if header.len() > MAX_TABLES || JpegHeader::parse(header).is_err() {
             return false;
         }

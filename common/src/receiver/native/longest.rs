@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_datagram_is_of_late_for_one_window_to_two() {
+    fn a_datagram_counts_as_recent_for_one_to_two_windows() {
         let (mut longest, ms) = (Longest::default(), Duration::from_millis);
         assert!(longest.record(1_000, ms(500)));
         assert!(!longest.record(1_000, ms(550)) && !longest.record(900, ms(599)));

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_explains_is_believed_when_two_agree_and_all_else_is_quiet() {
+    fn an_unexplained_jump_is_believed_when_two_packets_agree_and_all_else_is_quiet() {
         let mut numbers = Plausibility::default();
         let far = 1 << 40;
         numbers.record(MEDIA, Duration::ZERO, MS);

@@ -62,8 +62,8 @@ impl NativeSession {
     ) {
         if std::mem::take(&mut self.resumed) {
             // A frame without its head was on its way when the outage ended.
-            let whole = chunk.index == 0;
-            let first = if whole { number } else { number.next() };
+            let has_head = chunk.index == 0;
+            let first = if has_head { number } else { number.next() };
             self.deadlines.limit_before(first, self.hold_until(now));
         }
     }

@@ -120,7 +120,7 @@ impl Frames {
                 // The last frame before a pause of a sender that sets no marker.
                 if frame.state == State::Open
                     && let Some(size) = frame.assembly.size(self.size)
-                    && frame.assembly.close_if_whole(size)
+                    && frame.assembly.close_if_complete(size)
                 {
                     frame.state = State::Complete;
                 } else {
@@ -199,7 +199,7 @@ impl Frames {
                     let jpeg = size.and_then(|size| frame.assembly.jpeg(size));
                     frame.close();
                     match jpeg {
-                        Some(jpeg) => return Some(PlainFrame::whole(jpeg, frame.captured())),
+                        Some(jpeg) => return Some(PlainFrame::complete(jpeg, frame.captured())),
                         None => outcomes.undecodable += 1,
                     }
                 }

@@ -94,7 +94,7 @@ fn two_senders_that_drew_one_stream_number_are_two_streams() {
 }
 
 #[test]
-fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
+fn socket_drops_are_not_attributed_to_a_stream_by_guess() {
     let mut receiver = grid();
     let mut senders = [transmitter(1), transmitter(2)];
     for tick in 1..=6 {

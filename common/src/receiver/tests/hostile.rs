@@ -75,7 +75,7 @@ proptest! {
 }
 
 #[test]
-fn what_begins_like_rtcp_and_is_none_is_counted() {
+fn malformed_rtcp_is_counted() {
     let mut receiver = receiver();
     let mut random = fastrand::Rng::with_seed(5);
     for kind in 200..=206 {

@@ -18,7 +18,7 @@ fn transmit(transmitter: &mut Sender, receiver: &mut Receiver, now: Duration) {
 }
 
 #[test]
-fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
+fn a_viewer_ignores_its_own_reflected_packets_and_ends() {
     let config = sender::Config {
         pace: false,
         ..sender::Config::default()
@@ -53,7 +53,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
 }
 
 #[test]
-fn bytes_sent_are_known_once_the_bye_has_told_them() {
+fn bytes_sent_are_known_after_the_bye() {
     let mut transmitter = Sender::new(sender::Config::default(), 1, Duration::ZERO);
     let mut receiver = Receiver::new(Config::default(), 2, (1, 2), Duration::ZERO);
     for tick in 0..100 {
@@ -135,7 +135,7 @@ fn held_up(heard: bool) -> Duration {
 const BUDGET: Duration = Duration::from_millis(300);
 
 #[test]
-fn what_cannot_be_answered_any_more_holds_up_no_newer_frame() {
+fn a_frame_that_cannot_be_repaired_delays_no_newer_frame() {
     // A sender that got no feedback keeps frames for 60 ms.
     let unheard = held_up(false);
     assert!(unheard < Duration::from_millis(100), "{unheard:?}");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_size_that_is_told_nowhere_is_asked_for() {
+fn a_missing_size_is_requested_from_the_user() {
     let wide = crate::wire::rtp_jpeg::tests_recorded::datagrams(include_bytes!(
         "../../../fixtures/gstreamer-420-2560x64.rtp"
     ));

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_sender_knows_is_its_count() {
+    fn counts_that_only_the_sender_knows_are_its_own() {
         let mut tally = Tally::default();
         tally.record_absent(2, Outcome::NotSent);
         let outcomes = tally.outcomes(Some([5, 6, 7]));

@@ -50,7 +50,7 @@ pub const MAX_BLOCK_FRAMES: usize = 16;
 /// follows from length and size, so it cannot contradict them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// Bytes of the whole frame, 1 to [`MAX_FRAME_BYTES`].
+    /// Bytes of the frame, 1 to [`MAX_FRAME_BYTES`].
     pub len: u32,
     /// CRC-32C of the frame's number and all its bytes ([`FrameHeader::checksum`]). It is a second
     /// checksum that would have to fail before a damaged frame, or one with another number, counts

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_lost_than_none_is_none() {
+    fn a_negative_loss_count_is_zero() {
         let mut out = Vec::new();
         encode_receiver(9, &[Block::default()], "viewer", &mut out);
         out[13..16].copy_from_slice(&[0xff, 0xff, 0xfe]);

@@ -126,11 +126,11 @@ impl Assembly {
 
     /// Marks the end if the fragments present make a complete JPEG of this size, for senders that
     /// do not mark the last packet. Returns whether they do.
-    pub fn close_if_whole(&mut self, size: (u16, u16)) -> bool {
+    pub fn close_if_complete(&mut self, size: (u16, u16)) -> bool {
         if self.end.is_none() && !self.pieces.is_empty() {
             self.end = Some(self.covered.furthest());
             let jpeg = self.jpeg(size);
-            if !jpeg.is_some_and(|jpeg| jpeg::scan::may_be_whole(&jpeg)) {
+            if !jpeg.is_some_and(|jpeg| jpeg::scan::may_be_complete(&jpeg)) {
                 self.end = None;
             }
         }
@@ -140,7 +140,7 @@ impl Assembly {
     /// Whether all of the scan has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.end.is_some_and(|end| self.covered.is_whole(end))
+        self.end.is_some_and(|end| self.covered.is_complete(end))
     }
 
     /// Approximate bytes of memory held.
@@ -282,7 +282,7 @@ impl Covered {
     }
 
     /// Whether exactly the bytes below `end` are present.
-    fn is_whole(&self, end: usize) -> bool {
+    fn is_complete(&self, end: usize) -> bool {
         let gapless = match self.ranges.first_key_value() {
             Some((start, _)) => *start == 0 && self.ranges.len() == 1,
             None => true,
@@ -351,7 +351,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_there_is_what_arrived_in_any_order(
+        fn the_assembly_has_what_arrived_in_any_order(
             pieces in prop::collection::vec((0_u32..120, 0_usize..30, any::<bool>()), 0..40),
         ) {
             let kind = Kind { sampling: Sampling::Half, interval: None, q: 60, width: 2, height: 2 };
@@ -376,13 +376,13 @@ mod tests {
                     there.extend(start..end);
                     known_end = known_end.or(last.then_some(end));
                 }
-                let whole = known_end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
-                prop_assert_eq!(assembly.is_complete(), whole);
+                let complete = known_end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
+                prop_assert_eq!(assembly.is_complete(), complete);
             }
             assembly.close();
             let end = known_end.or(there.last().map(|byte| byte + 1));
-            let whole = end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
-            prop_assert_eq!(assembly.is_complete(), whole);
+            let complete = end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
+            prop_assert_eq!(assembly.is_complete(), complete);
         }
     }
 }

@@ -135,7 +135,7 @@ impl Picture {
             payload.saturating_sub(head).max(1)
         };
         if self.slices.is_empty() {
-            let chunk = self.kind.interval.map(|_| Chunk::WHOLE);
+            let chunk = self.kind.interval.map(|_| Chunk::UNDIVIDED);
             return self.plain(self.scan.clone(), room, |_, _| chunk);
         }
         let mut cuts = Vec::new();

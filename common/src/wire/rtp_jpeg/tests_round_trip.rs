@@ -126,7 +126,7 @@ fn says_what_it_cannot_carry() {
 }
 
 #[test]
-fn each_fragment_of_whole_slices_says_which() {
+fn each_fragment_of_complete_slices_numbers_them() {
     let jpeg = jpeg(&Settings {
         interval: 5,
         ..SETTINGS
@@ -182,13 +182,13 @@ fn slices_are_shown_when_fragments_are_missing() {
             "{}",
             spliced.fresh
         );
-        let (whole, shown) = (pixels(&jpeg), pixels(&spliced.jpeg));
+        let (intact, shown) = (pixels(&jpeg), pixels(&spliced.jpeg));
         let rows = |pixels: &[u8], rows: std::ops::Range<usize>| {
             pixels[rows.start * 960..rows.end * 960].to_vec()
         };
-        assert_eq!(rows(&whole, 0..40), rows(&shown, 0..40));
-        assert_eq!(rows(&whole, 140..176), rows(&shown, 140..176));
-        assert_ne!(whole, shown);
+        assert_eq!(rows(&intact, 0..40), rows(&shown, 0..40));
+        assert_eq!(rows(&intact, 140..176), rows(&shown, 140..176));
+        assert_ne!(intact, shown);
     }
 }
 
@@ -259,7 +259,7 @@ proptest! {
     }
 
     #[test]
-    fn missing_fragments_leave_whole_slices_or_nothing(
+    fn missing_fragments_leave_complete_slices_or_nothing(
         interval in 1_u16..60, payload in 256_usize..1500, seed: u64, share in 0.0..0.6_f64,
     ) {
         let jpeg = jpeg(&Settings { interval, ..SETTINGS });

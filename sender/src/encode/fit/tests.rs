@@ -116,7 +116,7 @@ fn does_not_pump_where_pictures_flicker() {
 }
 
 #[test]
-fn becomes_better_with_patience() {
+fn quality_rises_after_a_delay() {
     let mut fit = Fit::steady(50_000, 80);
     play(&mut fit, 2_000_000.0, SHRINK);
     let low = fit.start;
@@ -132,7 +132,7 @@ fn becomes_better_with_patience() {
 }
 
 #[test]
-fn a_frame_begun_before_a_change_does_not_undo_it() {
+fn a_frame_begun_before_a_change_does_not_revert_it() {
     let mut fit = Fit::new(50_000, 80);
     play(&mut fit, 2_000_000.0, SHRINK);
     let mut old = fit.search();
@@ -146,7 +146,7 @@ fn a_frame_begun_before_a_change_does_not_undo_it() {
 }
 
 #[test]
-fn own_jpegs_pass_again_with_patience() {
+fn own_jpegs_pass_again_after_a_delay() {
     let mut fit = Fit::steady(50_000, 80);
     assert!(fit.passes(50_000) && !fit.passes(50_001));
     for _ in 0..PATIENCE {

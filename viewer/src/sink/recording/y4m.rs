@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_usual_rates_apart() {
+    fn usual_rates_are_distinguished() {
         assert_eq!(rate_of(&[0, 33_333, 66_667, 100_000]), (30, 1));
         assert_eq!(rate_of(&[0, 33_366, 66_733, 100_100]), (30_000, 1001));
         assert_eq!(rate_of(&[0, 40_000, 80_000, 120_000]), (25, 1));

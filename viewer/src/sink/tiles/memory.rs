@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_shown_goes_before_what_waits_and_the_largest_first() {
+    fn shown_frames_are_dropped_before_waiting_ones_and_the_largest_first() {
         let tile = |stream: u64, last: usize, waiting: usize| TileState {
             last: Some(Bytes::from(vec![0; last])),
             waiting: Some(ReceivedFrame {

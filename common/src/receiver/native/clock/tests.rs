@@ -150,7 +150,7 @@ fn the_least_delayed_of_many_exchanges_count() {
 }
 
 #[test]
-fn a_clock_that_was_stopped_is_another_clock() {
+fn a_clock_that_was_suspended_counts_as_another_clock() {
     let mut world = World::new(2);
     world.delay = [300.0, 300.0];
     world.jitter = 100.0;
@@ -168,7 +168,7 @@ fn a_clock_that_was_stopped_is_another_clock() {
 }
 
 #[test]
-fn what_no_clock_could_have_told_is_not_believed() {
+fn exchanges_that_no_clock_can_make_are_ignored() {
     let mut world = World::new(3);
     let mut clock = Clock::default();
     let (good, back) = world.exchange(1e6);
