@@ -151,8 +151,7 @@ impl ChunkedFrame {
         }
     }
 
-    /// The slice behind the first restart marker that is within these bytes, and where
-    /// it begins.
+    /// The slice after the first restart marker within these bytes, and where it begins.
     fn slice_in(&self, start: usize, end: usize) -> Option<(usize, usize)> {
         let behind = start + MARKER;
         let number = self
@@ -165,7 +164,7 @@ impl ChunkedFrame {
     }
 }
 
-/// Bytes of a restart marker, behind which its slice begins.
+/// Bytes of a restart marker, which precedes its slice.
 const MARKER: usize = 2;
 
 /// Upper bound on the frames that share parity in one block: as many as fit the
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_cut_is_refused_and_no_number_is_cut_short() {
+    fn frames_that_cannot_be_cut_are_refused_and_no_number_is_truncated() {
         let refused = |len: usize, datagram: usize| {
             ChunkedFrame::new(frame(len), datagram, 0, vec![]).unwrap_err()
         };
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_restart_marker_in_a_header_names_no_slice() {
+    fn a_restart_marker_pattern_in_a_header_starts_no_slice() {
         let jpeg = [&[0xff, 0xd7, 0, 0xff, 0xd0, 1][..], &[0; 2000]].concat();
         let frame = Frame {
             jpeg: Bytes::from(jpeg),

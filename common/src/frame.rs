@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::seq::FrameNumber;
 
-/// The longest encoded frame that is carried, in bytes: 4K at the highest
-/// quality stays below it, and it bounds what one frame may cost a receiver.
+/// The longest encoded frame in bytes. 4K frames at the highest quality stay below it, and it
+/// bounds what one frame may cost a receiver.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
 /// A frame that cannot be sent, with its length in bytes.
@@ -15,17 +15,17 @@ pub const MAX_FRAME_BYTES: usize = 16 << 20;
 #[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]
 pub struct FrameSizeError(pub usize);
 
-/// When a picture was taken and became a frame, on the sender's monotonic clock.
+/// When a picture was captured and encoded, on the sender's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// When it was taken.
+    /// The capture time.
     pub captured: Duration,
-    /// When its JPEG was there, where that is known.
+    /// The end of encoding, if known.
     pub encoded: Option<Duration>,
 }
 
 impl From<Duration> for Times {
-    /// Only when it was taken is known.
+    /// Only the capture time is known.
     fn from(captured: Duration) -> Self {
         Self {
             captured,
@@ -40,8 +40,8 @@ pub struct Frame {
     /// Its place in the stream. Frames that were captured and never sent have
     /// no number.
     pub number: FrameNumber,
-    /// One whole JPEG, from start of image to end of image.
+    /// One complete JPEG, from start of image to end of image.
     pub jpeg: Bytes,
-    /// When the picture was taken, on the sender's monotonic clock.
+    /// The capture time, on the sender's monotonic clock.
     pub captured: Duration,
 }

@@ -1,8 +1,8 @@
-//! What the fuzzer runs: one function a target, which takes any bytes and must
-//! neither panic nor come to no end.
+//! Fuzz targets: one function per target, which accepts any bytes and must neither panic nor loop
+//! for ever.
 //!
-//! They are part of the tests as well, over the corpus that is kept and over
-//! mutations of it, so that they never rot. `fuzz/` hands them to libFuzzer.
+//! The tests run them too, over the kept corpus and mutations of it, so that they stay in working
+//! order. `fuzz/` runs them under libFuzzer.
 
 mod arrivals;
 mod input;
@@ -12,12 +12,12 @@ mod parts;
 mod rate;
 mod visitors;
 
-/// A target: its name, and what it does with bytes.
+/// A target: its name and its function.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// As its folder in the corpus is called.
+    /// The name of its folder in the corpus.
     pub name: &'static str,
-    /// The body.
+    /// The function.
     pub run: fn(&[u8]),
 }
 
@@ -44,7 +44,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 /// Runs the target with this name.
 ///
 /// # Panics
-/// Where there is none, or the bytes show a bug.
+/// If there is no such target, or if the bytes reveal a bug.
 pub fn run(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     (target.expect("a target of this name").run)(bytes);

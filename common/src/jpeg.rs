@@ -19,48 +19,47 @@ use self::markers::{
 };
 pub use self::splitter::Splitter;
 
-/// The longest header that is looked at, in bytes: four quantization and eight
-/// Huffman tables of full length take less than 4 KiB, and what cameras and
-/// editors add in application segments is left out.
+/// The longest header that is examined, in bytes. Four quantization and eight Huffman tables of
+/// full length take less than 4 KiB, and the application segments of cameras and editors are left
+/// out.
 pub const MAX_TABLES: usize = 8 << 10;
 
-/// The most restart slices that are told apart: their numbers are 16 bits long
-/// on the wire.
+/// The most restart slices that are distinguished: their numbers are 16 bits long on the wire.
 pub const MAX_SLICES: usize = 1 << 16;
 
 /// The most blocks in a minimum coded unit (T.81, B.2.3). FFmpeg decodes more.
 pub(crate) const MAX_UNIT_BLOCKS: u32 = 10;
 
-/// What the header of a JPEG says.
+/// The header of a JPEG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JpegHeader {
-    /// Pixels a row, 1 to 65,535.
+    /// Width in pixels, 1 to 65,535.
     pub width: u16,
-    /// Rows, 1 to 65,535.
+    /// Height in pixels, 1 to 65,535.
     pub height: u16,
-    /// One a colour component, in the order of the scan.
+    /// The colour components, in scan order.
     pub components: Vec<Component>,
-    /// How it is coded.
+    /// The coding process.
     pub process: Process,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub precision: u8,
-    /// Whether it is baseline or extended sequential with Huffman coding, all
-    /// components in one scan: what can be cut into slices.
+    /// Whether it is baseline or extended sequential with Huffman coding and has all components in
+    /// one scan, so that it can be cut into slices.
     pub sequential: bool,
     /// Minimum coded units from restart to restart; 0 for none.
     pub restart_interval: u16,
-    /// Whether a JFIF segment says that its colours are luma and chroma.
+    /// Whether a JFIF segment declares luma and chroma.
     pub is_jfif: bool,
-    /// What Adobe's segment, where there is one, says of its colours.
+    /// The colour transform of the Adobe segment, if there is one.
     pub adobe: Option<u8>,
-    /// Whether the segment of an AVI says that it has every other row of a
-    /// picture (OpenDML AVI File Format Extensions, 1.02, "AVI1").
+    /// Whether an AVI segment marks it as a field, with every other row of a picture (OpenDML AVI
+    /// File Format Extensions, 1.02, "AVI1").
     pub is_field: bool,
     /// Bytes to the end of the start-of-scan segment.
     pub len: usize,
 }
 
-/// How a JPEG is coded (T.81, table B.1).
+/// The coding process of a JPEG (T.81, table B.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Process {
     /// Baseline or extended sequential, Huffman coding.
@@ -100,21 +99,21 @@ pub enum JpegError {
     /// The bytes end before the first scan begins.
     #[error("ends within the header, after {0} bytes")]
     Short(usize),
-    /// A segment that may not stand there, or cannot be so short.
+    /// A segment that is misplaced or too short.
     #[error("marker ff {marker:02x} at byte {at} is out of place or too short")]
     Segment {
         /// The marker's second byte.
         marker: u8,
-        /// Where it stands.
+        /// Its offset.
         at: usize,
     },
 }
 
 impl JpegHeader {
-    /// Reads the header up to the first scan.
+    /// Parses the header up to the first scan.
     ///
     /// # Errors
-    /// Where `jpeg` is not the beginning of a JPEG with a frame and a scan.
+    /// If `jpeg` does not begin like a JPEG with a frame and a scan.
     pub fn parse(jpeg: &[u8]) -> Result<Self, JpegError> {
         let mut frame = None;
         let mut restart_interval = 0;
@@ -156,8 +155,8 @@ impl JpegHeader {
         self.sequential && self.restart_interval > 0 && self.slice_count() <= MAX_SLICES
     }
 
-    /// Whether its colours are luma and chroma, or gray: by the rules of libjpeg
-    /// (jdapimin.c, `default_decompress_parms`).
+    /// Whether its colours are luma and chroma, or grey, by the rules of libjpeg (jdapimin.c,
+    /// `default_decompress_parms`).
     #[must_use]
     pub fn is_luma_chroma(&self) -> bool {
         match (&self.components[..], self.adobe) {
@@ -169,16 +168,16 @@ impl JpegHeader {
         }
     }
 
-    /// Whether every decoder of video frames takes it: 8 bits, Huffman coding,
-    /// luma and chroma or gray.
+    /// Whether every decoder of video frames accepts it: 8 bits, Huffman coding, luma and chroma or
+    /// grey.
     #[must_use]
     pub fn is_video(&self) -> bool {
         let is_usual = matches!(self.process, Process::Sequential | Process::Progressive);
         self.precision == 8 && is_usual && self.is_luma_chroma() && self.has_usual_units()
     }
 
-    /// Whether libjpeg decodes it, as far as the header tells: it is not lossless,
-    /// and its minimum coded units have as many blocks as may be.
+    /// Whether libjpeg decodes it, according to the header: it is not lossless, and its minimum
+    /// coded units have no more blocks than allowed.
     #[must_use]
     pub fn is_for_libjpeg(&self) -> bool {
         self.process != Process::Lossless && self.has_usual_units()
@@ -204,7 +203,7 @@ impl JpegHeader {
         )
     }
 
-    /// How many minimum coded units there are in a row and in a column.
+    /// The number of minimum coded units in a row and in a column.
     #[must_use]
     pub fn mcu_grid(&self) -> (u32, u32) {
         let (width, height) = self.mcu_size();
@@ -214,7 +213,7 @@ impl JpegHeader {
         )
     }
 
-    /// How many restart slices the picture has: 1 without restart markers.
+    /// The number of restart slices; 1 without restart markers.
     #[must_use]
     pub fn slice_count(&self) -> usize {
         let units = self.mcu_count() as usize;
@@ -224,7 +223,7 @@ impl JpegHeader {
         })
     }
 
-    /// How many minimum coded units the picture has.
+    /// The number of minimum coded units in the picture.
     #[must_use]
     pub fn mcu_count(&self) -> u32 {
         let (columns, rows) = self.mcu_grid();
@@ -232,17 +231,15 @@ impl JpegHeader {
     }
 }
 
-/// How many scans a JPEG has, or a few more where such bytes stand in what it
-/// carries besides: decoding costs a pass over the whole picture for each of
-/// them.
+/// The number of scans in a JPEG. It may be a little too high, since other parts may contain the
+/// same bytes. Decoding each scan costs a pass over the whole picture.
 #[must_use]
 pub fn scan_count(jpeg: &[u8]) -> usize {
     memchr::memmem::find_iter(jpeg, &[0xff, SOS]).count()
 }
 
-/// Copies what decoders need of a header and leaves out comments and the
-/// application segments that say nothing of colours. `None` where that is
-/// longer than [`MAX_TABLES`].
+/// Copies the part of a header that decoders need, without comments and without application
+/// segments that do not affect colours. `None` if it is longer than [`MAX_TABLES`].
 ///
 /// # Errors
 /// As for [`JpegHeader::parse`].
@@ -263,9 +260,8 @@ pub fn tables(jpeg: &[u8]) -> Result<Option<Vec<u8>>, JpegError> {
     Err(JpegError::Short(jpeg.len()))
 }
 
-/// Where each restart slice of a scan begins, counted from the start of the
-/// JPEG: behind the header, and behind each restart marker. `header` is the
-/// length of the header.
+/// Where each restart slice of a scan begins, as an offset in the JPEG: after the header, and after
+/// each restart marker. `header` is the length of the header.
 #[must_use]
 pub fn slice_starts(jpeg: &[u8], header: usize) -> Vec<u32> {
     let mut starts = vec![header as u32];
@@ -337,7 +333,7 @@ fn parse_scan(segment: &Segment<'_>, header: &mut JpegHeader) -> Result<(), Jpeg
     if specs.len() < usize::from(count) {
         return Err(segment.error());
     }
-    // The order in the scan is that of the frame (B.2.3).
+    // The scan lists components in the order of the frame (B.2.3).
     header.sequential &= specs.len() == header.components.len();
     for (component, spec) in header.components.iter_mut().zip(specs) {
         header.sequential &= component.id == spec[0];
@@ -350,7 +346,7 @@ fn parse_scan(segment: &Segment<'_>, header: &mut JpegHeader) -> Result<(), Jpeg
 /// One marker segment.
 pub(crate) struct Segment<'a> {
     marker: Marker,
-    /// What stands behind the segment's length.
+    /// The content after the segment's length.
     pub(crate) payload: &'a [u8],
 }
 
@@ -360,8 +356,8 @@ impl Segment<'_> {
         self.marker.code
     }
 
-    /// Whether the picture is the same without it. JFIF and Adobe's segment
-    /// say which colours the components are.
+    /// Whether the picture is the same without it. JFIF and Adobe segments say what colours the
+    /// components are.
     fn is_ornament(&self) -> bool {
         match self.code() {
             APP0 => !self.payload.starts_with(b"JFIF\0"),
@@ -385,8 +381,8 @@ impl Segment<'_> {
     }
 }
 
-/// The segments of a header, the start-of-scan being the last one of use. Stray
-/// bytes and markers that have no segment are passed over.
+/// The segments of a header, up to and including the start of scan. Skips stray bytes and markers
+/// without a segment.
 pub(crate) struct Segments<'a> {
     jpeg: &'a [u8],
     markers: Markers,

@@ -1,4 +1,4 @@
-//! Which missing chunks to ask for, when, and how often (NACK,
+//! Which missing chunks to request, when, and how often (NACK,
 //! <https://www.rfc-editor.org/rfc/rfc4585#section-6.2.1>).
 
 mod outstanding;
@@ -16,65 +16,63 @@ use crate::wire::native::{
 };
 use outstanding::Outstanding;
 
-/// Packets that are out of order by less than this are not asked for; more where
-/// the path reorders more.
+/// Packets that are reordered by less than this are not requested; by more if the path reorders
+/// more.
 const MIN_REORDERING: Duration = Duration::from_millis(2);
 
 /// The most that reordering delays a NACK.
 const MAX_REORDERING: Duration = Duration::from_millis(15);
 
-/// What comes out of order next may be later than what came before.
+/// Margin for reordered packets that are later than earlier ones.
 const LATENESS_MARGIN: f64 = 1.25;
 
-/// A chunk that is this far behind is out of order hardly ever, as TCP has it.
+/// A packet is hardly ever reordered this far, as TCP assumes.
 const FAR_BEHIND: usize = 3;
 
-/// How much of the greatest lateness is left with the next packet: what comes
-/// out of order once in a hundred packets is not forgotten in between.
+/// The share of the greatest lateness that remains after each packet, so that lateness of one
+/// packet in a hundred is not forgotten in between.
 const LATENESS_KEPT: f64 = 0.998;
 
-/// What a retransmission takes beyond the RTT and the spacing of its burst: the
-/// sender's processing.
+/// The sender's processing time: what a retransmission takes beyond the RTT and the spacing of its
+/// burst.
 const RESPONSE_TIME: Duration = Duration::from_micros(500);
 
-/// How much of the average scheduling delay stays with the next sample, in
-/// eighths.
+/// Weight of the previous average scheduling delay at each sample, in eighths.
 const DELAY_KEPT: u32 = 7;
 
 /// The shortest time between two NACKs.
 const NACK_EVERY: Duration = Duration::from_millis(2);
 
-/// For how long a packet may be late.
+/// How late a packet may be.
 #[derive(Clone, Copy, Debug)]
 struct Tolerance {
-    /// One that the next ones overtook.
+    /// A packet that the next ones overtook.
     reordering: Duration,
-    /// One that many overtook.
+    /// A packet that many overtook.
     lateness: Duration,
 }
 
-/// Time from copy to copy of a NACK, so that one loss burst seldom takes all;
-/// less where the last copy would come too late.
+/// Time between copies of a NACK, so that one loss burst seldom takes all; shorter if the last copy
+/// would arrive too late.
 const COPY_EVERY: Duration = Duration::from_millis(1);
 
-/// The most copies that wait.
+/// Upper bound on waiting copies.
 const MAX_WAITING_COPIES: usize = 64;
 
-/// The rounds that answers are planned for.
+/// Rounds that answers are planned for.
 const MAX_PLANNED_ROUNDS: usize = 3;
 
-/// How often one chunk is asked for at most.
+/// Upper bound on requests for one chunk.
 const MAX_ROUNDS: u32 = 6;
 
-/// Upper bound on missing chunks examined in one frame: with more, NACKs do not
-/// save it.
+/// Upper bound on missing chunks examined in one frame. NACKs cannot save a frame that misses more.
 const MAX_LOOKED_AT: usize = 512;
 
 /// Upper bound on missing chunks examined over all frames, oldest first: this
 /// runs for every packet.
 const MAX_LOOKED_AT_TOGETHER: usize = 2 * MAX_LOOKED_AT;
 
-/// The RTT until one is measured.
+/// The RTT before one is measured.
 const UNKNOWN_RTT: Duration = Duration::from_millis(10);
 
 /// The NACKs of one stream.
@@ -82,47 +80,46 @@ const UNKNOWN_RTT: Duration = Duration::from_millis(10);
 pub(crate) struct NackGenerator {
     frames: BTreeMap<FrameNumber, NackState>,
     number: u32,
-    /// Copies that are still to leave, by time.
+    /// Copies still to send, ordered by time.
     copies: VecDeque<(Duration, u32, Vec<FrameNack>)>,
     not_before: Duration,
     rtt: Option<Duration>,
-    /// How much later than its successor a packet came recently.
+    /// How much later than its successor a packet arrived recently.
     lateness: Duration,
     /// When the newest packet of media or repair arrived.
     last_received: Duration,
-    /// By how much retransmissions came later than the RTT explains, on average:
-    /// either side may wait to be scheduled on a busy machine.
+    /// The average delay of retransmissions beyond what the RTT explains: on a busy machine, either
+    /// side may wait to be scheduled.
     scheduling_delay: Duration,
     /// The path's loss, and the best answers to NACKs.
     answers: Option<(LossModel, AnswerPlan)>,
 }
 
-/// What was done for one frame.
+/// The NACK state of one frame.
 #[derive(Debug, Default)]
 struct NackState {
-    /// The chunks that were asked for. A frame of which nothing arrived is
-    /// asked for as its chunk 0.
+    /// The requested chunks. A frame of which nothing arrived is requested as its chunk 0.
     outstanding: Outstanding,
     /// How far the frame had arrived, and since when.
     progress: VecDeque<(Duration, usize)>,
 }
 
-/// A frame that is incomplete.
+/// An incomplete frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IncompleteFrame<'a> {
     pub(crate) number: FrameNumber,
-    /// What arrived of it, if anything.
+    /// Its received chunks, if any.
     pub(crate) assembly: Option<&'a Assembly>,
     /// When it is given up.
     pub(crate) deadline: Duration,
-    /// When its last packet was to arrive.
+    /// When its last packet was expected.
     pub(crate) all_due: Duration,
-    /// How many packets complete it, with the parity that arrived.
+    /// How many packets would complete it, given the parity that arrived.
     pub(crate) short_of: usize,
 }
 
 impl NackGenerator {
-    /// Takes a measured RTT. The least of the recent ones counts.
+    /// Records a measured RTT. The smallest of the recent ones counts.
     pub(crate) fn record_rtt(&mut self, rtt: Duration) {
         let smoothed = self.rtt.map_or(rtt, |before| {
             if rtt < before {
@@ -134,30 +131,29 @@ impl NackGenerator {
         self.rtt = Some(smoothed);
     }
 
-    /// The RTT, once it is measured.
+    /// The RTT, if measured.
     pub(crate) fn rtt(&self) -> Option<Duration> {
         self.rtt
     }
 
-    /// Takes how much later a packet came than one sent after it.
+    /// Records how much later a packet arrived than one sent after it.
     pub(crate) fn record_lateness(&mut self, late: Duration) {
         let decayed = self.lateness.mul_f64(LATENESS_KEPT);
         self.lateness = decayed.max(late);
     }
 
-    /// Takes the arrival of a packet of media or repair.
+    /// Records the arrival of a media or repair packet.
     pub(crate) fn record_arrival(&mut self, now: Duration) {
         self.last_received = now;
     }
 
-    /// The path is back after an outage. NACKs sent into it reached nobody, so
-    /// they do not count.
+    /// Handles the end of an outage. NACKs sent during the outage reached nobody and do not count.
     pub(crate) fn handle_outage_end(&mut self) {
         let frames = self.frames.values_mut();
         frames.for_each(|frame| frame.outstanding = Outstanding::default());
     }
 
-    /// Takes a retransmission.
+    /// Records a retransmission.
     pub(crate) fn record_retransmission(
         &mut self,
         number: FrameNumber,
@@ -176,21 +172,21 @@ impl NackGenerator {
         }
     }
 
-    /// When retransmissions that take `spread` are due.
+    /// When retransmissions that are spread over `spread` are due.
     fn expected(&self, spread: Duration, now: Duration) -> Duration {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
         now + rtt + RESPONSE_TIME + spread + self.scheduling_delay * 2
     }
 
-    /// For how long a missing packet may be merely out of order.
+    /// How long a missing packet may be merely reordered.
     pub(crate) fn reordering(&self) -> Duration {
         self.lateness
             .mul_f64(LATENESS_MARGIN)
             .clamp(MIN_REORDERING, MAX_REORDERING)
     }
 
-    /// When a chunk is taken for lost since later packets arrived: after the third
-    /// of them, unless the path reorders, and some time after the first one
+    /// When a chunk counts as lost because later packets arrived: after the third of them, unless
+    /// the path reorders, and some time after the first one
     /// (<https://www.rfc-editor.org/rfc/rfc8985#section-6.2>).
     fn noticed(&self, state: &NackState, index: u16) -> Option<Duration> {
         let tolerance = self.tolerance();
@@ -199,7 +195,7 @@ impl NackGenerator {
         Some(third.map_or(first, |third| first.min(third + tolerance.lateness)))
     }
 
-    /// Takes how far a frame has arrived.
+    /// Records how far a frame has arrived.
     pub(crate) fn record_progress(&mut self, number: FrameNumber, reached: usize, now: Duration) {
         let reordering = self.reordering();
         let progress = &mut self.frames.entry(number).or_default().progress;
@@ -219,8 +215,8 @@ impl NackGenerator {
         self.frames = self.frames.split_off(&number);
     }
 
-    /// The next NACK and its number, in at most `datagram` bytes: what is due of
-    /// these frames, or the copy of the last one.
+    /// The next NACK and its number, in at most `datagram` bytes: what is due for these frames, or
+    /// a copy of an earlier NACK.
     pub(crate) fn poll<'a>(
         &mut self,
         incomplete: impl Iterator<Item = IncompleteFrame<'a>>,
@@ -249,7 +245,7 @@ impl NackGenerator {
         {
             self.answers = Some((model, AnswerPlan::new(&model, MAX_PLANNED_ROUNDS)));
         }
-        // Until a request for all of them would come too late.
+        // Until a request for all chunks would be too late.
         let mut time = Duration::MAX;
         let frames: Vec<_> = within_reach(incomplete)
             .filter_map(|frame| {
@@ -276,7 +272,7 @@ impl NackGenerator {
         Some((self.number, frames))
     }
 
-    /// When [`NackGenerator::poll`] has something for these frames.
+    /// When [`NackGenerator::poll`] has a NACK for these frames.
     pub(crate) fn due<'a>(
         &self,
         incomplete: impl Iterator<Item = IncompleteFrame<'a>>,
@@ -289,13 +285,13 @@ impl NackGenerator {
             .min()
     }
 
-    /// When a frame is asked for at the latest.
+    /// The latest time to request chunks of a frame.
     fn latest(&self, frame: &IncompleteFrame<'_>) -> Duration {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
         frame.deadline.saturating_sub(rtt + RESPONSE_TIME)
     }
 
-    /// For how long packets may be late.
+    /// How late packets may be.
     fn tolerance(&self) -> Tolerance {
         Tolerance {
             reordering: self.reordering(),
@@ -303,18 +299,17 @@ impl NackGenerator {
         }
     }
 
-    /// When it is time to ask for more of a frame. `None` where nothing could come
-    /// in time.
+    /// When to request more chunks of a frame; `None` if no answer could arrive in time.
     fn due_for(&self, frame: &IncompleteFrame<'_>) -> Option<Duration> {
         let alike = self.frames.get(&frame.number).map_or(0, NackState::alike);
         let mut is_last = false;
         let due = self
             .chunks_due(frame)
-            // This runs for every packet: one stands for all that are alike.
+            // This runs for every packet, so one chunk stands for all that are alike.
             .take_while(|(index, _)| !std::mem::replace(&mut is_last, *index >= alike))
             .map(|(_, due)| due)
             .min()?;
-        // While enough is on its way nothing more is asked for, if it can be then.
+        // While enough is on its way, nothing more is requested, if there is still time later.
         let mut coming: Vec<_> = self.outstanding_due(frame).collect();
         coming.sort_unstable();
         let enough_until = coming
@@ -328,8 +323,7 @@ impl NackGenerator {
         (in_time && frame.short_of > 0).then_some(due)
     }
 
-    /// When each of the missing chunks that were asked for is due, and what was
-    /// asked for beyond them.
+    /// When each requested chunk and each extra packet is due.
     fn outstanding_due<'a>(
         &'a self,
         frame: &IncompleteFrame<'a>,
@@ -348,7 +342,7 @@ impl NackGenerator {
             })
     }
 
-    /// The missing chunks, each with the time to ask for it.
+    /// The missing chunks, each with the time to request it.
     fn chunks_due<'a>(
         &'a self,
         frame: &IncompleteFrame<'a>,
@@ -362,7 +356,8 @@ impl NackGenerator {
         frame.missing().filter_map(move |index| {
             let noticed = state.and_then(|state| self.noticed(state, index));
             let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));
-            // What is on its way may spare the NACK, where it costs no round.
+            // Packets on their way may make the NACK unnecessary, so it waits if that costs no
+            // round.
             let noticed = if self.rounds_from(noticed, frame.deadline) == rounds {
                 noticed.max(frame.all_due.min(tail))
             } else {
@@ -374,14 +369,14 @@ impl NackGenerator {
             else {
                 return Some((index, noticed));
             };
-            // The last chance is not missed for an answer that may only be late.
+            // An answer that may merely be late does not delay the last chance.
             let soonest = asked.requested(index).unwrap_or_default() + rtt;
             let again = again.min(latest.max(soonest));
             (asked.rounds(index) < MAX_ROUNDS).then(|| (index, noticed.max(again)))
         })
     }
 
-    /// How many NACKs in a row are answered in time, the first of them `now`.
+    /// How many successive NACKs can be answered in time if the first is sent `now`.
     fn rounds_from(&self, now: Duration, deadline: Duration) -> usize {
         let round = self.expected(retransmit_spread() + self.reordering(), Duration::ZERO);
         let fits = |rounds: &usize| {
@@ -401,7 +396,7 @@ impl NackGenerator {
             return None;
         }
         let reordering = self.reordering();
-        // At the last chance nothing is left to what is on its way.
+        // At the last chance, packets on their way are not relied on.
         let last = now >= self.latest(frame);
         let coming = |due: &Duration| *due > now && !last;
         let outstanding = self.outstanding_due(frame).filter(coming).count();
@@ -425,7 +420,7 @@ impl NackGenerator {
         let state = self.frames.entry(frame.number).or_default();
         let outstanding = &mut state.outstanding;
         outstanding.record_nack(&chunks, extra, gap, due, now);
-        outstanding.is_whole = frame.assembly.is_none();
+        outstanding.is_complete_frame = frame.assembly.is_none();
         let extra = u8::try_from(extra).unwrap_or(u8::MAX);
         let gaps = if frame.assembly.is_some() {
             gaps
@@ -440,20 +435,20 @@ impl NackGenerator {
     }
 }
 
-/// What a NACK still has room for.
+/// The room left in a NACK.
 struct Room {
     bytes: usize,
     gaps: usize,
 }
 
 impl Room {
-    /// How many gaps of one more frame.
+    /// The number of gaps that fit with one more frame.
     fn gaps_of_one_more(&self) -> usize {
         let gaps = self.bytes.saturating_sub(FRAME_NACK_LEN) / GAP_LEN;
         gaps.min(self.gaps)
     }
 
-    /// Takes one more frame with this many gaps.
+    /// Uses room for one more frame with this many gaps.
     fn take(&mut self, gaps: usize) {
         self.gaps = self.gaps.saturating_sub(gaps);
         self.bytes = self.bytes.saturating_sub(FRAME_NACK_LEN + GAP_LEN * gaps);
@@ -461,17 +456,17 @@ impl Room {
 }
 
 impl<'a> IncompleteFrame<'a> {
-    /// The chunks that are missing, as many as are looked at.
+    /// The missing chunks, up to the number that is examined.
     fn missing(&self) -> impl Iterator<Item = u16> + use<'a> {
         let missing = self.assembly.map(|assembly| assembly.have().zeroes());
         let missing = missing.into_iter().flatten().map(|index| index as u16);
-        // Nothing of the frame arrived: the whole frame is asked for.
-        let whole = self.assembly.is_none().then_some(0);
-        missing.take(MAX_LOOKED_AT).chain(whole)
+        // Nothing of the frame arrived: the complete frame is requested.
+        let first = self.assembly.is_none().then_some(0);
+        missing.take(MAX_LOOKED_AT).chain(first)
     }
 
-    /// Whether a chunk is missing. Of a frame of which nothing arrived it is the
-    /// first.
+    /// Whether a chunk is missing. If nothing of the frame arrived, only the first counts as
+    /// missing.
     fn is_missing(&self, index: u16) -> bool {
         let assembly = self.assembly;
         assembly.map_or(index == 0, |assembly| {
@@ -482,15 +477,15 @@ impl<'a> IncompleteFrame<'a> {
 }
 
 impl NackState {
-    /// The first of the chunks that nothing has overtaken and nobody has asked
-    /// for: those behind it are due when it is.
+    /// The first of the trailing chunks that nothing has overtaken and that were not requested.
+    /// They are all due at the same time.
     fn alike(&self) -> u16 {
         let reached = self.progress.back().map_or(0, |(_, reached)| *reached);
         let overtaken = u16::try_from(reached.saturating_sub(1)).unwrap_or(u16::MAX);
         overtaken.max(self.outstanding.end())
     }
 
-    /// Since when a packet has been there that is this far behind a chunk.
+    /// Since when a packet this far behind a chunk has arrived.
     fn overtaken(&self, index: u16, by: usize) -> Option<Duration> {
         let behind = |(_, reached): &&(Duration, usize)| *reached >= usize::from(index) + 1 + by;
         self.progress.iter().find(behind).map(|(since, _)| *since)

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_makes_room_until_all_have_as_many() {
+    fn a_prefix_with_many_slots_yields_until_all_have_as_many() {
         let [one, two, three] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(of);
         let crowds = |holders: &[SourcePrefix], newcomer| crowds(holders.iter().copied(), newcomer);
         assert_eq!(crowds(&[one, one, one, two], two), [one]);

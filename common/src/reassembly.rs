@@ -1,8 +1,7 @@
-//! Chunks into frames: whole, or given up.
+//! Reassembles chunks into frames, until they are complete or given up.
 //!
-//! Knows no deadline: whoever owns it says when a frame is given up. It
-//! remembers frames for a while after that, so that what arrives late is known
-//! for what it is.
+//! The owner knows the deadlines and gives frames up. They are remembered for a while, so that late
+//! chunks are recognized.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,23 +12,23 @@ use fixedbitset::FixedBitSet;
 use crate::seq::FrameNumber;
 use crate::wire::native::{Chunk, FrameHeader, extend_micros};
 
-/// The most frames that are remembered, being put together or closed: at 60 a
-/// second more than any chunk is late by.
+/// Upper bound on remembered frames, open or closed. At 60 frames per second, no chunk is later
+/// than this.
 pub const MAX_FRAMES: usize = 256;
 
-/// The most bytes of frames that are held: four of the longest.
+/// Upper bound on the bytes of frames: four of the longest.
 pub const MAX_HELD_BYTES: usize = 64 << 20;
 
-/// The bytes of this many frames are held, finished or not: parity over several
-/// frames needs them all.
+/// The bytes of this many frames are kept, complete or not: parity over several frames needs all of
+/// them.
 pub const MAX_HELD_FRAMES: usize = 32;
 
-/// How a chunk came.
+/// How a chunk arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// As it was sent first.
+    /// In its original packet.
     Sent,
-    /// Sent again on request.
+    /// In a retransmission.
     Retransmission,
     /// Rebuilt from parity.
     Parity,
@@ -42,7 +41,7 @@ pub enum Insert {
     Accepted,
     /// It was there already.
     Duplicate,
-    /// It was repaired before, this way, and now arrives as it was sent first.
+    /// It was repaired before, in this way, and now its original arrives.
     LateOriginal(Origin),
     /// It completes its frame.
     Complete(CompleteFrame),
@@ -50,9 +49,9 @@ pub enum Insert {
     CompleteLate,
     /// It completes its frame, but the frame's checksum does not match.
     Corrupt,
-    /// It does not fit the chunks of its frame that came before.
+    /// It contradicts earlier chunks of its frame.
     Mismatch,
-    /// Its frame is older than all that are remembered.
+    /// Its frame is older than all remembered ones.
     Forgotten,
 }
 
@@ -63,7 +62,7 @@ pub struct CompleteFrame {
     pub number: FrameNumber,
     /// Its bytes.
     pub jpeg: Bytes,
-    /// When the picture was taken, in the sender's microseconds.
+    /// The capture time, in the sender's microseconds.
     pub captured: u64,
 }
 
@@ -76,14 +75,14 @@ pub struct Reassembly {
     held: usize,
 }
 
-/// A frame being put together, or one that is closed and remembered.
+/// A frame that is being reassembled, or one that is closed and remembered.
 #[derive(Debug)]
 pub struct Assembly {
-    /// What its chunks have in common, once one that carries it arrived.
+    /// What its chunks have in common, once a chunk that carries it has arrived.
     header: Option<FrameHeader>,
-    /// When the picture was taken, in the sender's microseconds.
+    /// The capture time, in the sender's microseconds.
     captured: Option<u64>,
-    /// When the packet that came first was sent, in the sender's microseconds.
+    /// The send time of the packet that arrived first, in the sender's microseconds.
     sent: u64,
     /// Bytes of every chunk but the last.
     size: usize,
@@ -91,7 +90,7 @@ pub struct Assembly {
     missing: usize,
     /// The restart cycles, by chunk.
     restart_cycles: BTreeMap<u16, u16>,
-    /// Chunks that did not come as they were sent first, or not yet.
+    /// Chunks that were repaired before their original arrived.
     repaired: BTreeMap<u16, Origin>,
     first_arrival: Duration,
     /// One above the highest chunk that has arrived.
@@ -104,11 +103,11 @@ pub struct Assembly {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    Whole,
+    Complete,
     GivenUp,
 }
 
-/// Bytes that are being filled in, or shared with whoever shows them.
+/// Bytes that are being filled in, or shared with the code that shows them.
 #[derive(Debug)]
 enum Held {
     Filling(Vec<u8>),
@@ -116,8 +115,7 @@ enum Held {
 }
 
 impl Reassembly {
-    /// Inserts a chunk, which came in a packet that was sent at `sent` microseconds of
-    /// the sender's clock.
+    /// Inserts a chunk from a packet that was sent at `sent`, in the sender's microseconds.
     pub fn insert(
         &mut self,
         number: FrameNumber,
@@ -143,13 +141,13 @@ impl Reassembly {
         inserted
     }
 
-    /// The frame, open or closed, where it is remembered.
+    /// The frame, open or closed, if it is remembered.
     #[must_use]
     pub fn get(&self, number: FrameNumber) -> Option<&Assembly> {
         self.frames.get(&number)
     }
 
-    /// The unfinished frames, oldest first.
+    /// The open frames, oldest first.
     pub fn open(&self) -> impl Iterator<Item = (FrameNumber, &Assembly)> {
         let open = |(_, assembly): &(&FrameNumber, &Assembly)| assembly.state == State::Open;
         self.frames
@@ -158,7 +156,7 @@ impl Reassembly {
             .map(|(number, assembly)| (*number, assembly))
     }
 
-    /// Gives up an unfinished frame. `None` where there is no such frame.
+    /// Gives up an open frame. `None` if there is no such frame.
     pub fn give_up(&mut self, number: FrameNumber) -> Option<&Assembly> {
         let assembly = self.frames.get_mut(&number)?;
         if assembly.state != State::Open {
@@ -168,8 +166,7 @@ impl Reassembly {
         Some(assembly)
     }
 
-    /// The oldest unfinished frame, where the frames exceed their bounds: to
-    /// be given up before its time.
+    /// The oldest open frame, if the frames exceed their bounds: it must be given up early.
     #[must_use]
     pub fn excess(&self) -> Option<FrameNumber> {
         let over = self.frames.len() > MAX_FRAMES || self.held_bytes > MAX_HELD_BYTES;
@@ -180,7 +177,7 @@ impl Reassembly {
         (oldest.1.state == State::Open).then_some(*oldest.0)
     }
 
-    /// Bytes of frames that are held.
+    /// Bytes of frames held.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
@@ -199,8 +196,8 @@ impl Reassembly {
         true
     }
 
-    /// Releases the bytes of closed frames and forgets them, oldest first, so
-    /// far as they exceed the bounds.
+    /// Releases the bytes of closed frames and forgets them, oldest first, until the bounds are
+    /// met.
     pub fn forget(&mut self) {
         let mut holding = self.frames.values_mut().filter(|frame| frame.holds());
         while self.held > MAX_HELD_FRAMES || self.held_bytes > MAX_HELD_BYTES {
@@ -227,7 +224,7 @@ impl Reassembly {
 impl Assembly {
     fn new(chunk: &Chunk<'_>, sent: u64, now: Duration) -> Self {
         let (size, count) = (chunk.size(), chunk.count.into());
-        // Without the header as long as it can be.
+        // Without the header, the longest possible length.
         let len = chunk.header.map_or(size * count, |it| it.len as usize);
         Self {
             header: None,
@@ -299,7 +296,7 @@ impl Assembly {
             return Insert::Corrupt;
         }
         let jpeg = Bytes::from(std::mem::take(bytes));
-        self.state = State::Whole;
+        self.state = State::Complete;
         self.bytes = Held::Shared(jpeg.clone());
         Insert::Complete(CompleteFrame {
             number,
@@ -308,7 +305,7 @@ impl Assembly {
         })
     }
 
-    /// Whether a chunk can be one of this frame.
+    /// Whether a chunk can belong to this frame.
     fn fits(&self, chunk: &Chunk<'_>) -> bool {
         let known = self.header.filter(|_| chunk.header.is_some());
         usize::from(chunk.count) == self.count()
@@ -316,7 +313,7 @@ impl Assembly {
             && (known.is_none() || known == chunk.header)
     }
 
-    /// Releases the bytes. Returns how many they were.
+    /// Releases the bytes. Returns their number.
     fn release(&mut self) -> usize {
         let held = self.frame().len();
         self.bytes = Held::Shared(Bytes::new());
@@ -334,7 +331,7 @@ impl Assembly {
         self.state == State::Open
     }
 
-    /// What the chunks have in common, once it is known.
+    /// What the chunks have in common, if known.
     #[must_use]
     pub fn header(&self) -> Option<FrameHeader> {
         self.header
@@ -358,7 +355,7 @@ impl Assembly {
         self.reached
     }
 
-    /// Which chunks have arrived, one bit a chunk.
+    /// Which chunks have arrived, one bit per chunk.
     #[must_use]
     pub fn have(&self) -> &FixedBitSet {
         &self.have
@@ -370,13 +367,13 @@ impl Assembly {
         self.first_arrival
     }
 
-    /// When the picture was taken, in the sender's microseconds, once it is known.
+    /// The capture time, in the sender's microseconds, if known.
     #[must_use]
     pub fn captured(&self) -> Option<u64> {
         self.captured
     }
 
-    /// When the packet that came first was sent, in the sender's microseconds.
+    /// The send time of the packet that arrived first, in the sender's microseconds.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent
@@ -419,9 +416,8 @@ impl Assembly {
     }
 }
 
-/// Zeros, with room for frames a little larger: allocations of few different
-/// lengths are used again where those of each frame's own length leave gaps
-/// between them, and memory grows for minutes.
+/// Zeros, with room for a slightly larger frame. Allocations of a few distinct lengths are reused;
+/// allocations of each frame's own length leave gaps, and memory grows for minutes.
 fn zeros(len: usize) -> Vec<u8> {
     let step = (len.next_power_of_two() / 4).max(LEAST_STEP);
     let mut zeros = vec![0; len.next_multiple_of(step)];
@@ -429,7 +425,7 @@ fn zeros(len: usize) -> Vec<u8> {
     zeros
 }
 
-/// The least difference in length of two allocations.
+/// The least difference between two allocation lengths.
 const LEAST_STEP: usize = 1 << 12;
 
 #[cfg(test)]

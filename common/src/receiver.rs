@@ -1,10 +1,8 @@
-//! The receiving endpoint of one port: tells formats and sources apart, puts new
-//! sources on probation, holds a session for each stream that is shown, and hands
-//! out frames.
+//! The receiving endpoint of one port: distinguishes formats and sources, puts new sources on
+//! probation, keeps a session for each stream that is shown, and hands out frames.
 //!
-//! Datagrams, outcomes and the time come in by `handle_*`; everything that goes
-//! out comes from [`Receiver::poll_output`], which is to be called until it
-//! returns [`Output::Timeout`].
+//! Datagrams, outcomes and the time come in through `handle_*`. All output comes from
+//! [`Receiver::poll_output`]: call it until it returns [`Output::Timeout`].
 
 mod connector;
 mod demux;
@@ -46,58 +44,54 @@ use selection::EndedStream;
 use session::Session;
 use tile::Tile;
 
-/// A stream is silent when nothing of it arrives for this long: longer than the
-/// time between the sender reports of every stream.
+/// A stream is silent when none of its packets arrive for this long. Longer than the interval
+/// between sender reports of any stream.
 pub const SILENCE: Duration = Duration::from_millis(1500);
 
-/// The first reports come sooner, each of them answered: repair is as good as the
-/// RTT is known, and one measurement may mislead.
+/// The first reports are sent faster. Repair needs the RTT, and a single measurement may mislead.
 pub const EAGER_REPORTS: u32 = 5;
 
-/// The most bytes of frames that all streams hold together: as much as four of the
-/// largest. Whoever holds the most loses its oldest incomplete frames when there
-/// are more.
+/// Upper bound on the bytes of frames that all streams hold together: four of the largest frames.
+/// Above it, the stream that holds the most loses its oldest incomplete frames.
 pub const MAX_HELD: usize = 4 * MAX_HELD_BYTES;
 
-/// The most events that wait; more of streams that are not followed are dropped.
+/// Upper bound on queued events. Above it, events about streams that are not followed are dropped.
 const MAX_EVENTS: usize = 256;
 
-/// The most connections that are open at once: one for each tile.
+/// Upper bound on open connections: one for each tile.
 pub const MAX_CONNECTIONS: usize = MAX_TILES;
 
 /// Which streams are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// One at a time: the first, and another one once that is gone.
+    /// One at a time: the first, and another after that has ended.
     #[default]
     Follow,
     /// All, side by side in tiles.
     Grid,
 }
 
-/// The settings of a receiver. More will come: a literal ends with
-/// `..Config::default()`.
+/// The settings of a receiver. Fields will be added: end a literal with `..Config::default()`.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which streams are shown.
     pub policy: Policy,
-    /// The one format that is taken. `None`: what the first bytes say, sender by
-    /// sender.
+    /// The only format that is accepted. `None`: each sender's format is detected from its first
+    /// bytes.
     pub format: Option<Format>,
-    /// Width and height in pixels, as a session description tells them, for RTP
-    /// above 2,040 pixels.
+    /// Width and height in pixels from a session description, for RTP above 2,040 pixels.
     pub size: Option<(u16, u16)>,
-    /// How long an incomplete frame is waited for, from the arrival of its first
-    /// chunk or from when it was due.
+    /// How long an incomplete frame is waited for, from the arrival of its first chunk or from when
+    /// it was due.
     pub playout_delay: Duration,
-    /// Whether missing chunks are asked for, where the sender answers.
+    /// Whether missing chunks are requested from a sender that answers.
     pub nack: bool,
-    /// Whether only whole frames are shown, and none with holes.
+    /// Whether only complete frames are shown, and none with holes.
     pub strict: bool,
-    /// Bytes that the socket's buffer holds; 0 where that is not known.
+    /// Size of the socket's buffer in bytes; 0 if unknown.
     pub socket_buffer: usize,
-    /// Identifies the clock that this machine reads, for a stream: a sender with
-    /// the same identity reads the same clock. `None` where it is not known.
+    /// Identifies the clock of this machine to a given stream: a sender with the same identity
+    /// reads the same clock. `None` if unknown.
     pub clock_id: fn(u64) -> Option<u64>,
 }
 
@@ -122,10 +116,10 @@ pub struct Receiver {
     config: Config,
     viewer: u64,
     secret: (u64, u64),
-    /// Since when its socket listens.
+    /// When its socket began to listen.
     started: Duration,
     connector: Option<Connector>,
-    /// The peers of connections that are open.
+    /// The peers of open connections.
     connections: Vec<SocketAddr>,
     formats: FormatCache,
     probation: Probation,
@@ -133,23 +127,23 @@ pub struct Receiver {
     tiles: Vec<Tile>,
     others: Others,
     namesakes: Namesakes,
-    /// Streams that said bye: what still arrives of them begins nothing.
+    /// Streams that said bye. Their late packets start no new session.
     ended: VecDeque<EndedStream>,
-    /// Datagrams of no stream that is followed.
+    /// Datagrams that belong to no followed stream.
     malformed: u64,
     foreign: u64,
     discarded: Discards,
     socket_drops: u64,
     rtcp_peers: RtcpPeers,
-    /// How many streams were followed.
+    /// How many streams have been followed.
     sessions: u64,
     events: VecDeque<Event>,
 }
 
 impl Receiver {
-    /// A receiver whose socket listens since `now`. The number of the viewer and the
-    /// secret are drawn at random. By the secret addresses prove themselves: whoever
-    /// knows it proves addresses that are not its own.
+    /// Creates a receiver whose socket has listened since `now`. Draw the viewer's number and the
+    /// secret at random. Keep the secret: whoever knows it can prove addresses that are not its
+    /// own.
     #[must_use]
     pub fn new(config: Config, viewer: u64, secret: (u64, u64), now: Duration) -> Self {
         let tile = (config.policy == Policy::Follow).then(|| Tile::new(now, now));
@@ -176,9 +170,9 @@ impl Receiver {
         }
     }
 
-    /// Asks the sender at `to` for its stream from `now` on, while none lives. To
-    /// be called again when the sender's address or this machine's has changed:
-    /// then it is asked at once.
+    /// Requests the stream of the sender at `to` from `now` on, while no stream is live. Call it
+    /// again when the sender's address or this machine's has changed: it then sends a request at
+    /// once.
     pub fn connect(&mut self, to: SocketAddr, now: Duration) {
         match &mut self.connector {
             Some(connector) => connector.reconnect(to, now),
@@ -186,30 +180,29 @@ impl Receiver {
         }
     }
 
-    /// Tells the sender that was asked that this viewer leaves, and asks no more.
+    /// Sends a bye to the connected sender and stops requesting its stream.
     pub fn leave(&mut self) {
         if let Some(connector) = &mut self.connector {
             connector.leave();
         }
     }
 
-    /// A connection is open that loses nothing and keeps the order, as TCP does:
-    /// native streams that begin to arrive from its peer are waited for as long
-    /// as it takes, and nothing of them is asked for again. There are at most
-    /// [`MAX_CONNECTIONS`].
+    /// Reports that a connection to `peer` is open, which loses nothing and keeps the order, as TCP
+    /// does. For native streams that begin to arrive from this peer, the receiver waits as long as
+    /// it takes and sends no NACKs. At most [`MAX_CONNECTIONS`] are kept.
     pub fn handle_connected(&mut self, peer: SocketAddr) {
         if self.connections.len() < MAX_CONNECTIONS {
             self.connections.push(peer);
         }
     }
 
-    /// The connection is closed.
+    /// Reports that the connection to `peer` is closed.
     pub fn handle_disconnected(&mut self, peer: SocketAddr) {
         self.connections.retain(|known| *known != peer);
     }
 
-    /// Takes a datagram that arrived at `now` on the port itself. Returns what it
-    /// was, if it is not of another format than the native one.
+    /// Handles a datagram that arrived at `now` on the media port. Returns what it was, unless its
+    /// format is not the native one.
     pub fn handle_datagram(
         &mut self,
         from: SocketAddr,
@@ -220,7 +213,7 @@ impl Receiver {
         self.handle(from, datagram, now)
     }
 
-    /// Takes a datagram that arrived on the next port, that of RTCP.
+    /// Handles a datagram that arrived on the next port, which is that of RTCP.
     pub fn handle_rtcp_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         self.rtcp_peers.insert(from);
         self.handle(from, datagram, now);
@@ -232,8 +225,7 @@ impl Receiver {
         self.discarded.record(DiscardReason::Address, None, from, 1);
     }
 
-    /// Takes the system's count of datagrams that the socket dropped since it was
-    /// opened.
+    /// Records the system's count of datagrams that the socket has dropped since it was opened.
     pub fn handle_socket_drops(&mut self, total: u64) {
         let new = total.saturating_sub(self.socket_drops);
         if new == 0 {
@@ -242,20 +234,19 @@ impl Receiver {
         self.socket_drops += new;
         let mut sessions = self.tiles.iter_mut().filter_map(|it| it.session.as_mut());
         if self.config.policy == Policy::Grid {
-            // Nobody knows whose they were.
+            // Nobody knows which stream they belonged to.
             sessions.for_each(Session::handle_shared_drops);
         } else if let Some(session) = sessions
             .next()
-            // The first packets of a stream may be among them.
+            // They may include the first packets of a stream.
             .or_else(|| self.probation.newest_native_mut())
         {
             session.handle_socket_drops(new);
         }
     }
 
-    /// Does what is due by `now`. Nothing that arrived before may come after it, so
-    /// it is called when the socket is empty, and [`poll_output`](Self::poll_output)
-    /// after every datagram.
+    /// Does what is due by `now`. Nothing that arrived earlier may follow, so call it when the
+    /// socket is empty. Call [`poll_output`](Self::poll_output) after every datagram.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.probation.handle_timeout(now);
         for tile in 0..self.tiles.len() {
@@ -264,21 +255,20 @@ impl Receiver {
         self.shed(now);
     }
 
-    /// Takes what a sink did with a frame; each has one outcome.
+    /// Records what a sink did with a frame. Each frame has one outcome.
     pub fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) {
         let mut tiles = self.tiles.iter_mut();
         tiles.any(|tile| tile.handle_outcome(id, outcome));
     }
 
-    /// Settles all frames as they stand, so that each has a record: nothing else is
-    /// to be handled after that.
+    /// Settles all frames as they stand, so that each has a record. Handle nothing afterwards.
     pub fn finish(&mut self) {
         self.probation.finish();
         self.tiles.iter_mut().for_each(Tile::finish);
     }
 
-    /// What goes out: to be called, after every input and at the time that the last
-    /// [`Output::Timeout`] named, until the next [`Output::Timeout`].
+    /// Returns the next output. After every input, and at the time that the last
+    /// [`Output::Timeout`] named, call it until it returns [`Output::Timeout`] again.
     pub fn poll_output(&mut self, now: Duration) -> Output {
         if let Some(frame) = self.poll_frame() {
             return Output::Frame(frame);
@@ -331,22 +321,22 @@ impl Receiver {
         sessions.chain(connector.map(Connector::poll_timeout)).min()
     }
 
-    /// Whether the sender is to be asked for its stream.
+    /// Whether to request the sender's stream.
     fn asks(&self, now: Duration) -> bool {
         let connector = self.connector.as_ref();
         connector.is_some_and(|it| !it.is_leaving())
             && (connector.is_some_and(Connector::is_reconnecting) || !self.is_living(now))
     }
 
-    /// Whether a native stream is followed that goes on, as far as anything shows.
+    /// Whether a native stream is followed and seems to continue.
     #[must_use]
     pub fn is_living(&self, now: Duration) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
         sessions.any(|session| session.native().is_some() && session.is_living(now))
     }
 
-    /// Whether the native stream that is followed brought no frame in all its time:
-    /// another one that brings frames replaces it.
+    /// Whether the followed native stream has brought no frame for long enough: another one that
+    /// brings frames replaces it.
     #[must_use]
     pub fn is_in_vain(&self, now: Duration) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
@@ -354,8 +344,8 @@ impl Receiver {
         native.is_some_and(|session| session.is_in_vain(now))
     }
 
-    /// Whether a stream that is followed comes from there, or its RTCP does: what
-    /// is sent there must leave from the address that was written to.
+    /// Whether a followed stream, or its RTCP, comes from this address. Replies must then leave
+    /// from the local address that it sends to.
     #[must_use]
     pub fn is_followed(&self, from: SocketAddr) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
@@ -365,7 +355,7 @@ impl Receiver {
         })
     }
 
-    /// The session in a tile: another one with each stream that is followed there.
+    /// The session in a tile. Each stream that is followed there gets a new one.
     #[must_use]
     pub fn session_of(&self, tile: usize) -> Option<u64> {
         self.session(tile)
@@ -384,8 +374,8 @@ impl Receiver {
         self.session(tile).map(Session::number)
     }
 
-    /// Whether a stream is followed that datagrams from this address may belong to:
-    /// in a grid one that comes from there.
+    /// Whether a followed stream may own datagrams from this address. In a grid, only a stream that
+    /// comes from this address.
     #[must_use]
     pub fn follows(&self, from: SocketAddr) -> bool {
         let tile = self.tile_at(from);
@@ -410,14 +400,14 @@ impl Receiver {
         self.session(tile).map(Session::last_received)
     }
 
-    /// Whether RTP frames come whose size only a session description tells.
+    /// Whether RTP frames arrive whose size only a session description tells.
     #[must_use]
     pub fn lacks_size(&self) -> bool {
         self.any_rtp(RtpSession::lacks_size)
     }
 
-    /// Whether RTP frames come that are fields of interlaced video, each with every
-    /// other row of a picture.
+    /// Whether the RTP frames that arrive are fields of interlaced video, each with every other row
+    /// of a picture.
     #[must_use]
     pub fn has_fields(&self) -> bool {
         self.any_rtp(RtpSession::has_fields)
@@ -432,7 +422,7 @@ impl Receiver {
         self.tiles.get(tile)?.session.as_ref()
     }
 
-    /// Releases frames while all hold too much: of whoever holds the most.
+    /// Releases frames of the session that holds the most, until all together hold few enough.
     fn shed(&mut self, now: Duration) {
         loop {
             let unproven = self.probation.held_bytes();
@@ -451,7 +441,7 @@ impl Receiver {
         }
     }
 
-    /// Tells something, unless too much waits already.
+    /// Queues an event, unless the queue is full.
     fn push_event(&mut self, event: Event) {
         let is_minor = matches!(event, Event::Other { .. });
         if !is_minor || self.events.len() < MAX_EVENTS {

@@ -17,7 +17,7 @@ pub struct PacketNumber(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PacketSeq(pub u32);
 
-/// The low [`FrameSeq::BITS`] bits of a [`FrameNumber`], as the wire carries it.
+/// The low [`FrameSeq::BITS`] bits of a [`FrameNumber`], as on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameSeq(u32);
 
@@ -52,8 +52,7 @@ impl PacketSeq {
 }
 
 impl FrameSeq {
-    /// Frames up to half of these numbers away are told apart: those of nine hours at
-    /// 60 a second.
+    /// Frame numbers within half of this range are unambiguous: nine hours at 60 frames per second.
     pub const BITS: u32 = 22;
 
     /// The low bits of a number.
@@ -62,13 +61,13 @@ impl FrameSeq {
         Self(number & ((1 << Self::BITS) - 1))
     }
 
-    /// The number that these bits are.
+    /// The bits as a number.
     #[must_use]
     pub fn bits(self) -> u32 {
         self.0
     }
 
-    /// The frame number with these low bits that lies nearest to `near`.
+    /// The frame number with these low bits that is closest to `near`.
     #[must_use]
     pub fn extend(self, near: FrameNumber) -> FrameNumber {
         FrameNumber(extend(self.0.into(), Self::BITS, near.0))

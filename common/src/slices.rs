@@ -52,7 +52,7 @@ pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
     if !header.has_slices() {
         return None;
     }
-    let slices = whole_slices(fragments, header.slice_count());
+    let slices = complete_slices(fragments, header.slice_count());
     if slices.iter().all(Range::is_empty) {
         return None;
     }
@@ -95,8 +95,8 @@ fn all_slices(jpeg: &[u8]) -> Option<(JpegHeader, Vec<Range<usize>>)> {
     }
     let mut slices = vec![0..0; header.slice_count()];
     walk(jpeg, header.len, 0, &mut slices);
-    let whole = !slices.iter().any(Range::is_empty);
-    whole.then_some((header, slices))
+    let complete = !slices.iter().any(Range::is_empty);
+    complete.then_some((header, slices))
 }
 
 /// The MCUs of a slice.
@@ -108,7 +108,7 @@ fn unit_range(header: &JpegHeader, number: usize) -> Range<u32> {
 
 /// The byte range of each complete slice in the frame; an empty range for other
 /// slices.
-fn whole_slices(fragments: &Fragments<'_>, count: usize) -> Vec<Range<usize>> {
+fn complete_slices(fragments: &Fragments<'_>, count: usize) -> Vec<Range<usize>> {
     let mut known: BTreeMap<usize, usize> = fragments
         .starts
         .iter()

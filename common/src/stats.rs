@@ -99,10 +99,10 @@ pub struct Statistics {
     pub discarded: Vec<Discarded>,
     /// The newest report of each viewer, on the sender's side.
     pub viewers: Vec<ViewerFigures>,
-    /// The paths: on the sender's side those whose rates are followed, on the
-    /// viewer's side the one from the sender.
+    /// The paths: on the sender's side those whose rate is adapted, on the viewer's side the one
+    /// from the sender.
     pub paths: Vec<PathFigures>,
-    /// How large datagrams the paths carry, on the sender's side; none where the size is
+    /// The largest datagrams that the paths carry, on the sender's side; empty if the size is
     /// fixed.
     pub path_mtu: Vec<PathMtuFigures>,
 }
@@ -265,7 +265,7 @@ mod fps_tests {
     }
 
     #[test]
-    fn streams_of_one_rate_have_it_together() {
+    fn streams_of_one_rate_keep_that_rate_when_added() {
         // One frame per second, from the first to the last.
         let mut all = stream(3, 2.0);
         assert_eq!(all.fps, Some(1.0));

@@ -1,5 +1,5 @@
-//! Formats of datagrams: one file each. Nothing outside this module knows
-//! where a byte of a datagram stands; the rest of the crate speaks of packets.
+//! Formats of datagrams: one file each. No other module knows the layout of a datagram; the rest of
+//! the crate handles packets.
 
 pub mod guess;
 pub mod native;
@@ -13,12 +13,12 @@ use thiserror::Error;
 /// The largest UDP payload that IPv4 can carry, in bytes.
 pub const MAX_DATAGRAM: usize = 65_507;
 
-/// The UDP payload that crosses an Ethernet path over IPv6 (and so over IPv4)
-/// in one piece: 1,500 less 40 (IPv6) and 8 (UDP).
+/// The largest UDP payload that an Ethernet path carries unfragmented over IPv6 (and so over IPv4):
+/// 1,500 less 40 (IPv6) and 8 (UDP).
 pub const DEFAULT_DATAGRAM: usize = 1_452;
 
-/// The smallest datagram size that can be asked for: with chunks this small
-/// the longest frame still has no more than [`native::MAX_CHUNKS`].
+/// The smallest datagram size that can be set. With chunks this small, the longest frame still has
+/// no more than [`native::MAX_CHUNKS`].
 pub const MIN_DATAGRAM: usize = 640;
 
 /// The formats of datagrams.
@@ -26,7 +26,7 @@ pub const MIN_DATAGRAM: usize = 640;
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub enum Format {
-    /// framegram's own.
+    /// framegram's own format.
     #[default]
     Native,
     /// JPEG in RTP, and its RTCP.
@@ -36,8 +36,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// What the first bytes of a datagram say. `None` where they are those of
-    /// no format: the middle of a bare JPEG, or none of ours.
+    /// Detects the format from a datagram's first bytes. `None` if no format begins like that: the
+    /// middle of a bare JPEG, or an unknown format.
     #[must_use]
     pub fn of(datagram: &[u8]) -> Option<Self> {
         match datagram {
@@ -63,10 +63,10 @@ impl Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WireError {
-    /// The first byte belongs to no format that is known.
+    /// The first byte belongs to no known format.
     #[error("first byte {0:#04x} belongs to no known format")]
     UnknownFormat(u8),
-    /// A native packet of a version that is not spoken here.
+    /// A native packet of an unsupported version.
     #[error("native version {got}, expected {}", native::VERSION)]
     Version {
         /// The version found.
@@ -75,7 +75,7 @@ pub enum WireError {
     /// A kind that version 1 does not define.
     #[error("unknown kind {0}")]
     Kind(u8),
-    /// Encrypted, and there is no key.
+    /// The packet is encrypted, and there is no key.
     #[error("encrypted with key {0}, and no key is set")]
     Encrypted(u32),
     /// The datagram ends before its fields do.
@@ -83,12 +83,12 @@ pub enum WireError {
     Short {
         /// Which part.
         what: &'static str,
-        /// The bytes it takes at the least.
+        /// The least number of bytes that it takes.
         expected: usize,
-        /// The bytes there are.
+        /// The number of bytes present.
         got: usize,
     },
-    /// A field holds what it may not.
+    /// A field has a value out of range.
     #[error("{field} is {got}, which is out of range")]
     Range {
         /// Which field.
@@ -96,12 +96,12 @@ pub enum WireError {
         /// Its value.
         got: u64,
     },
-    /// The checksum does not hold: the datagram was corrupted on the way.
+    /// The checksum does not match: the datagram was corrupted on the way.
     #[error("checksum {got:#010x}, expected {expected:#010x}")]
     Checksum {
-        /// What the datagram says.
+        /// The checksum in the datagram.
         got: u32,
-        /// What its bytes add up to.
+        /// The checksum of its bytes.
         expected: u32,
     },
 }

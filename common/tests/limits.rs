@@ -230,7 +230,7 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
 }
 
 #[test]
-fn what_waits_for_the_rate_is_bounded_and_the_rest_is_counted() {
+fn datagrams_waiting_for_the_rate_are_bounded_and_the_rest_counted() {
     let config = Config {
         bitrate: Some(64_000),
         interval: Some(INTERVAL),
@@ -276,7 +276,7 @@ fn what_waits_for_the_rate_is_bounded_and_the_rest_is_counted() {
 }
 
 #[test]
-fn what_nobody_polls_is_bounded_too() {
+fn unpolled_output_is_bounded() {
     let mut transmitter = Sender::new(Config::default(), 1, Duration::ZERO);
     let jpeg = sliced(629, 10_000, &mut Rng::with_seed(2));
     let taken = (0..1_000).filter(|_| {

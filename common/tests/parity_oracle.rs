@@ -1,6 +1,6 @@
 //! Parity against a slow plain oracle, which only counts: a block can be made
-//! whole when as many of its packets are there as it has chunks, and what that
-//! makes whole may help the blocks that overlap it.
+//! complete when as many of its packets are there as it has chunks, and what that
+//! makes complete may help the blocks that overlap it.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -96,8 +96,8 @@ impl Case {
         }
     }
 
-    /// The frames that can be made whole, by counting.
-    fn whole(&self) -> BTreeSet<usize> {
+    /// The frames that can be made complete, by counting.
+    fn complete(&self) -> BTreeSet<usize> {
         let there: BTreeSet<_> = self.arrivals.iter().copied().collect();
         let mut have: Vec<usize> = vec![0; self.frames.len()];
         let mut parity: Vec<usize> = vec![0; self.blocks.len()];
@@ -118,8 +118,8 @@ impl Case {
                 }
             }
             if have == before {
-                let whole = |frame: &usize| have[*frame] == self.frames[*frame].count();
-                return (0..self.frames.len()).filter(whole).collect();
+                let complete = |frame: &usize| have[*frame] == self.frames[*frame].count();
+                return (0..self.frames.len()).filter(complete).collect();
             }
         }
     }
@@ -148,7 +148,7 @@ impl Chunks for Store {
 }
 
 #[test]
-fn the_rebuilder_makes_whole_what_counting_says() {
+fn the_rebuilder_completes_exactly_the_frames_that_an_oracle_counts() {
     for seed in 0..SEEDS {
         let case = Case::new(seed);
         let mut store = Store::default();
@@ -179,13 +179,13 @@ fn the_rebuilder_makes_whole_what_counting_says() {
                 }
             }
         }
-        let whole: BTreeSet<_> = (0..case.frames.len())
+        let complete: BTreeSet<_> = (0..case.frames.len())
             .filter(|frame| {
                 let count = case.frames[*frame].count();
                 store.missing(FrameNumber(*frame as u64), count as u16) == Some(0)
             })
             .collect();
-        assert_eq!(whole, case.whole(), "seed {seed}");
+        assert_eq!(complete, case.complete(), "seed {seed}");
         for ((frame, index), body) in &store.bodies {
             let mut sent = Vec::new();
             let chunk = case.frames[*frame as usize].chunk((*index).into());
@@ -196,7 +196,7 @@ fn the_rebuilder_makes_whole_what_counting_says() {
 }
 
 #[test]
-fn the_receiver_shows_what_counting_says() {
+fn the_receiver_shows_exactly_the_frames_that_an_oracle_counts() {
     for seed in 0..SEEDS {
         let case = Case::new(seed);
         let now = Duration::from_secs(100);
@@ -246,7 +246,7 @@ fn the_receiver_shows_what_counting_says() {
             shown.insert(number);
             receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
         }
-        assert_eq!(shown, case.whole(), "seed {seed}");
+        assert_eq!(shown, case.complete(), "seed {seed}");
         let statistics = receiver.statistics();
         assert_eq!(statistics.frames.intact, Some(shown.len() as u64));
         assert_eq!(statistics.packets.malformed, Some(0), "seed {seed}");

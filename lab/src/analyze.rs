@@ -274,14 +274,14 @@ mod tests {
 
     #[test]
     fn a_recording_that_was_cut_off_is_read_as_far_as_it_goes() {
-        let whole = y4m("C444", 2 * 161 * 99, &[5, 6]);
+        let uncut = y4m("C444", 2 * 161 * 99, &[5, 6]);
         for cut in [1, 161 * 99, 2 * 161 * 99 + 50, 3 * 161 * 99 + 4] {
-            let read = recording(&whole[..whole.len() - cut]).unwrap();
+            let read = recording(&uncut[..uncut.len() - cut]).unwrap();
             let figures = &read.counts;
             assert_eq!((figures.images, figures.shown), (1, 1), "{cut}");
             assert!(read.is_cut && read.error.is_none(), "{cut}");
         }
-        assert!(!recording(&whole).unwrap().is_cut);
+        assert!(!recording(&uncut).unwrap().is_cut);
         let jpegs = [jpeg(None), jpeg(None)].concat();
         assert!(!recording(&jpegs).unwrap().is_cut);
         let read = recording(&jpegs[..jpegs.len() - 9]).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_good_before_the_damage_is_counted() {
+    fn images_before_the_damage_are_counted() {
         let mut bytes = y4m("Cmono", 0, &[5, 6, 8]);
         let end = bytes.len();
         let third = end - 161 * 99 - "FRAME Ip\n".len();

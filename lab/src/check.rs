@@ -48,7 +48,7 @@ pub fn run(report: &Path, logs: &[PathBuf], quiet: bool) -> anyhow::Result<()> {
     }
 }
 
-/// Compares the whole report, and each stream that the viewer followed.
+/// Compares the report as a whole, and each stream that the viewer followed.
 fn compare(report: &CheckedReport, logs: &ImpairLogs) -> anyhow::Result<Vec<(String, Comparison)>> {
     let mut compared = Vec::new();
     for account in &report.accounts {
@@ -65,14 +65,14 @@ fn compare(report: &CheckedReport, logs: &ImpairLogs) -> anyhow::Result<Vec<(Str
         let stream = format!("{stream:016x}");
         report.accounts.iter().any(|it| it.stream == stream)
     };
-    let mut whole = Comparison::of_report(report);
+    let mut sums = Comparison::of_report(report);
     let others = logs.streams().filter(|stream| !followed(*stream)).count();
     if others > 0 {
-        whole.notes.push(format!(
+        sums.notes.push(format!(
             "{others} other streams of the log were not followed"
         ));
     }
-    compared.push(("The report's sums".to_owned(), whole));
+    compared.push(("The report's sums".to_owned(), sums));
     Ok(compared)
 }
 

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn chances_come_true_over_many_datagrams() {
+    fn probabilities_hold_over_many_datagrams() {
         let impairment = Impairment {
             loss: 0.05,
             duplicate: 0.02,

@@ -34,7 +34,7 @@ struct Tried {
 impl Tried {
     /// Number of complete frames beyond those of the base setting.
     fn saved(&self, base: u64) -> i64 {
-        self.outcome.whole as i64 - base as i64
+        self.outcome.complete as i64 - base as i64
     }
 }
 
@@ -142,7 +142,7 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
         percent(lost as f64 / sent.max(1) as f64),
         if lost == 0 { 0.0 } else { stream.run },
     )];
-    let (settled, whole) = stream.settled;
+    let (settled, complete) = stream.settled;
     if settled > 0 {
         let cost = stream.counts.filter(|counts| counts.jpeg_bytes > 0);
         let cost = cost.map_or(String::new(), |counts| {
@@ -154,7 +154,7 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
             .map_or(String::new(), |rtt| format!(", RTT {}", milliseconds(rtt)));
         lines.push(format!(
             "As it was: {} of {} frames arrived complete{cost} (latency {}{rtt}).",
-            count(whole),
+            count(complete),
             count(settled),
             milliseconds(stream.latency),
         ));
@@ -163,7 +163,7 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
     if settled == 0 {
         let why = if which < streams {
             "another stream began before the outcomes of its frames were settled"
-        } else if stream.part == Completeness::Whole {
+        } else if stream.part == Completeness::Complete {
             "the outcomes of its frames are not in the trace"
         } else {
             "the trace ends before the outcomes of its frames were settled"
@@ -185,7 +185,7 @@ fn introduction(stream: &TracedStream) -> Vec<String> {
         ));
     }
     match &stream.part {
-        Completeness::Whole => {}
+        Completeness::Complete => {}
         Completeness::Limit => lines.push("The trace ended at its size limit.".to_owned()),
         Completeness::Slow => lines.push("The trace ended as the disk was too slow.".to_owned()),
         Completeness::Broken(how) => {

@@ -175,7 +175,7 @@ impl ThresholdFigure {
             .as_ref()
             .filter(|_| frames.shown.is_none());
         let seen_or_lost = timecode.map(|timecode| timecode.shown + timecode.lost);
-        let (part, whole) = match self {
+        let (part, total) = match self {
             Self::Shown if timecode.is_some() => {
                 (timecode.map(|timecode| timecode.shown), seen_or_lost)
             }
@@ -200,9 +200,9 @@ impl ThresholdFigure {
             Self::Bitrate => return statistics.bitrate_bps,
         };
         // A share of zero frames or packets is unknown.
-        let whole = whole.filter(|&whole| whole > 0)?;
+        let total = total.filter(|&total| total > 0)?;
         let part = part? as f64;
-        let value = if share { part / whole as f64 } else { part };
+        let value = if share { part / total as f64 } else { part };
         let of_frames = matches!(
             self,
             Self::Shown | Self::Intact | Self::Concealed | Self::Loss

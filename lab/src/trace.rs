@@ -177,7 +177,7 @@ pub struct ChunkPlace {
     pub frame: u64,
     /// Index of the chunk in its frame.
     pub index: u16,
-    /// Bytes of the whole frame; while no chunk with its header has come, as many as
+    /// Bytes of the frame; while no chunk with its header has come, as many as
     /// its chunks hold at the most.
     pub frame_len: u32,
     /// Length of every chunk but the last, in bytes.

@@ -58,7 +58,7 @@ pub struct Prediction {
     /// Frames sent.
     pub frames: u64,
     /// Frames that were complete in time.
-    pub whole: u64,
+    pub complete: u64,
     /// UDP payload sent, in bytes.
     pub bytes: u64,
     /// JPEG bytes of the frames.

@@ -1,5 +1,4 @@
-//! Viewers that come by themselves: the socket that they share, and the notices of
-//! them.
+//! The socket that viewers connect to (`--listen`), and the notices about them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,19 +16,19 @@ use log::info;
 
 use crate::console::Console;
 
-/// So many notices of viewers are printed at once; more of them one a second, so
-/// that nobody outside can fill the screen.
+/// This many notices about viewers may be printed at once, further ones at one per second, so that
+/// no stranger can flood the terminal.
 const MAX_NOTICES: u32 = 16;
 
 /// The socket at which viewers are accepted.
 pub(crate) struct AcceptSocket {
     socket: Arc<Socket>,
     most: u16,
-    /// Whether viewers need a key.
+    /// Whether viewers need the key.
     is_sealed: bool,
     /// The datagram that is being handled.
     received: Option<Received>,
-    /// One may have come.
+    /// A datagram may be waiting.
     readable: bool,
     notices: u32,
     notices_since: Duration,
@@ -39,7 +38,7 @@ impl AcceptSocket {
     /// Listens at `text` for viewers of a stream.
     ///
     /// # Errors
-    /// Where that is no address of this machine, or another program has it.
+    /// If it is not an address of this machine, or is in use.
     pub(crate) fn open(text: &str, most: u16, datagram: usize, is_sealed: bool) -> Result<Self> {
         let address = resolve(text, Some(DEFAULT_PORT))?;
         if address.ip().is_multicast() {
@@ -63,7 +62,7 @@ impl AcceptSocket {
         })
     }
 
-    /// The system says that a datagram has come.
+    /// Marks the socket as readable.
     pub(crate) fn set_readable(&mut self) {
         self.readable = true;
     }
@@ -72,15 +71,12 @@ impl AcceptSocket {
         &self.socket
     }
 
-    /// Where it is.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The local address.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// What to type where the viewer is.
+    /// What to type on the viewer's machine.
     pub(crate) fn invitation(&self) -> Vec<String> {
         let Ok(local) = self.address() else {
             return Vec::new();
@@ -101,10 +97,10 @@ impl AcceptSocket {
         )
     }
 
-    /// Takes the next datagram.
+    /// Receives the next datagram.
     ///
     /// # Errors
-    /// What the network said.
+    /// An error that the network reports.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         if !self.readable {
             return Ok(None);
@@ -114,24 +110,22 @@ impl AcceptSocket {
         Ok(self.received)
     }
 
-    /// Answers whoever sent the datagram that was received last.
+    /// Answers the sender of the datagram received last.
     pub(crate) fn answer(&self, to: SocketAddr, answer: &[u8]) {
         if let Some(received) = self.received.filter(|received| received.from == to) {
-            // An answer that cannot be sent is as good as lost: it is asked for
-            // again.
+            // An answer that cannot be sent counts as lost: the viewer sends its request again.
             let _ = self.socket.reply(&received, answer);
         }
     }
 
-    /// Sends to a viewer that is served from the address that its last datagram
-    /// came to.
+    /// Sends to a served viewer from the address that its last datagram arrived at.
     pub(crate) fn remember(&self, viewer: SocketAddr) {
         if let Some(received) = self.received.filter(|received| received.from == viewer) {
             self.socket.remember(&received);
         }
     }
 
-    /// Tells what happened to the viewer at an address.
+    /// Prints a notice about the viewer at an address.
     pub(crate) fn notify(
         &mut self,
         viewer: SocketAddr,

@@ -1,4 +1,4 @@
-//! The sender's name on the local network: DNS-SD over mDNS
+//! Announces the sender's name on the local network: DNS-SD over mDNS
 //! (<https://www.rfc-editor.org/rfc/rfc6763>).
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,20 +13,19 @@ use framegram_net::{Waker, clock};
 
 use crate::console::Console;
 
-/// Between two looks at the networks: a name is back within seconds of its
-/// network.
+/// Interval at which the networks are checked: a name is back within seconds of its network.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Datagrams taken in a row, before what is due is said.
+/// Datagrams handled in a row before due messages are sent.
 const BATCH: usize = 64;
 
 /// The longest message (<https://www.rfc-editor.org/rfc/rfc6762#section-17>).
 const LONGEST: usize = 9_000;
 
-/// How often the last word is said: any may be lost.
+/// How often the goodbye is sent, since any message may be lost.
 const LAST_WORDS: usize = 2;
 
-/// How long the end waits for the last word to be said.
+/// How long the end waits for the goodbye to be sent.
 const ENDING: Duration = Duration::from_millis(300);
 
 /// A name that is announced until this is dropped.
@@ -37,11 +36,11 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    /// Announces that a stream is to be had under `name` at an address of this
-    /// machine. Nothing that is told names the stream.
+    /// Announces a stream under `name` at an address of this machine. The announcement does not
+    /// reveal the stream number.
     ///
     /// # Errors
-    /// Where another program keeps the port to itself.
+    /// If another program has exclusive use of the port.
     pub(crate) fn new(
         name: &str,
         address: SocketAddr,
@@ -56,7 +55,7 @@ impl Announcement {
                 address.ip()
             ));
         }
-        // It goes on announcing: a network may come up yet.
+        // It keeps announcing, since a network may come up later.
         if let Err(error) = probe_local_network() {
             console.say(&format!(
                 "{name:?} cannot be found by name: {error}; --connect with the address works"
@@ -65,7 +64,7 @@ impl Announcement {
         let waker = Waker::new().with_context(failed)?;
         let announcing = Announcing {
             networks: LocalNetworks::open().with_context(failed)?,
-            // The number that two senders of one machine are told apart by.
+            // The number distinguishes two senders on one machine.
             responder: Responder::new(
                 name,
                 framegram_net::random_u64(),
@@ -92,14 +91,14 @@ impl Drop for Announcement {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         self.waker.wake();
-        // What is not said by then expires by itself in two minutes.
+        // If no goodbye is sent by then, the announcement expires in two minutes.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join_within(ENDING);
         }
     }
 }
 
-/// What the thread has in hand.
+/// The state of the thread.
 struct Announcing {
     networks: LocalNetworks,
     responder: Responder,
@@ -117,7 +116,7 @@ impl Announcing {
             let now = clock::now();
             if now >= look {
                 look = now + LOOK_EVERY;
-                // What cannot be opened now may be the next time.
+                // A network that cannot be opened now is tried again at the next check.
                 let _ = self.networks.look();
                 self.responder.handle_networks(&self.announced(), now);
             }
@@ -151,7 +150,7 @@ impl Announcing {
         }
     }
 
-    /// The networks, and on each the addresses where the sender listens.
+    /// The networks, each with the addresses where the sender listens.
     fn announced(&self) -> Vec<(u32, Vec<IpAddr>)> {
         let listens = |address: &IpAddr| {
             let all = self.address.ip().is_unspecified();
@@ -171,10 +170,10 @@ impl Announcing {
     }
 }
 
-/// A name that can be announced and typed.
+/// Checks a name to announce.
 ///
 /// # Errors
-/// Where it cannot.
+/// If it cannot be announced or typed.
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     if !mdns::is_name(text) {
         return Err(format!(

@@ -287,10 +287,10 @@ pub enum Task {
 }
 
 impl Task {
-    /// Of this program's command line.
+    /// Parses this program's command line.
     ///
     /// # Errors
-    /// A usage error, or what `--help` asks for.
+    /// A usage error, or the output of `--help`.
     pub fn parse() -> Result<Self, clap::Error> {
         let matches = command().try_get_matches()?;
         match matches.subcommand() {
@@ -325,7 +325,7 @@ pub fn command() -> Command {
 }
 
 impl Options {
-    /// The largest datagram in bytes, where the size does not follow the path.
+    /// The largest datagram in bytes, unless the size follows the path.
     #[must_use]
     pub fn packet_size(&self) -> usize {
         match (self.packet_size, self.transport, self.wire) {
@@ -336,13 +336,13 @@ impl Options {
         }
     }
 
-    /// The largest datagram that is tried, where the size follows the path: only the
-    /// native format over UDP has the reports that it takes.
+    /// The largest datagram that is probed, if the size follows the path. Only the native format
+    /// over UDP has the reports for that.
     #[must_use]
     pub fn most_datagram(&self) -> Option<usize> {
         let reported = self.wire == Wire::Native && self.transport == Transport::Udp;
         let is_auto = !matches!(self.packet_size, Some(PacketSize::Fixed(_)));
-        // One that takes longer to send holds up a frame.
+        // Sending a larger datagram would delay a frame.
         let bitrate = self
             .bitrate
             .map_or(u64::MAX, |rate| rate / 8 / DATAGRAMS_A_SECOND);
@@ -350,8 +350,8 @@ impl Options {
         (reported && is_auto).then(|| most.clamp(DEFAULT_DATAGRAM, MAX_DATAGRAM))
     }
 
-    /// How much parity is sent, and whether lost datagrams are sent again: only
-    /// the native format has either, and TCP needs neither.
+    /// How much parity is sent, and whether retransmissions are. Only the native format has either,
+    /// and TCP needs neither.
     #[must_use]
     pub fn repair(&self) -> (Fec, bool) {
         if self.wire != Wire::Native || self.transport == Transport::Tcp {
@@ -361,21 +361,21 @@ impl Options {
         (fec, !self.no_retransmit)
     }
 
-    /// Whether the rate follows the path: only the native format has the reports
-    /// that it takes, and TCP does so itself.
+    /// Whether the rate follows the path. Only the native format has the reports for that, and TCP
+    /// adapts by itself.
     #[must_use]
     pub fn adapts(&self) -> bool {
         let reported = self.wire == Wire::Native && self.transport == Transport::Udp;
         reported && self.rate == RateControl::Auto
     }
 
-    /// How far a multicast group reaches.
+    /// The hop limit of multicast.
     #[must_use]
     pub fn hops(&self) -> u8 {
         self.ttl.unwrap_or(1)
     }
 
-    /// What frames are to be like.
+    /// The settings of the encoder.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
@@ -390,8 +390,8 @@ impl Options {
             },
             first_frame_bytes: None,
             min_quality: Some(self.min_quality),
-            // A datagram that is a frame is lost as a whole.
-            // Over TCP nothing of a frame is lost.
+            // If a datagram is a frame, it is lost completely. Over TCP, nothing of a frame is
+            // lost.
             slices: (!self.no_slices && self.wire != Wire::Raw && self.transport == Transport::Udp)
                 .then_some(self.packet_size()),
             format: self.wire.format(),
@@ -399,12 +399,12 @@ impl Options {
     }
 }
 
-/// Where a bit rate is set, this many of the largest datagrams take a second: each is
-/// sent in 10 ms.
+/// With a bit rate limit, a second has room for this many of the largest datagrams: sending one
+/// takes 10 ms.
 const DATAGRAMS_A_SECOND: u64 = 100;
 
-/// The longest packet over TCP: its headers are less than half a percent, and it
-/// is with the viewer before the next one has left.
+/// The longest packet over TCP: its headers take less than half a percent, and the viewer has it
+/// before the next one is sent.
 const TCP_PACKET: usize = 16 << 10;
 
 const CAMERAS: &str = "cameras";

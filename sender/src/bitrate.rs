@@ -1,9 +1,7 @@
-//! How long frames may be, so that all that is sent stays within a rate: what
-//! frames cost on the wire is measured, and the next ones are made to fit. Pure:
-//! counts in, a length out.
+//! Limits the length of frames so that everything sent stays within a bit rate. It measures what
+//! frames cost on the wire, and chooses the length of the next ones. Pure: counts in, a length out.
 //!
-//! The sender keeps the rate in any case, by holding datagrams back; this
-//! is what makes that rare.
+//! The sender keeps to the rate in any case, by delaying datagrams. This makes such delays rare.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,30 +11,30 @@ use framegram_common::sender::{CONTROL_RESERVE, Volume};
 
 use crate::encode::MIN_FRAME_BYTES;
 
-/// What the rate holds for, and what costs are measured over.
+/// The period over which the rate is limited and costs are measured.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// A cost that was measured counts for so long, unless a higher one comes:
-/// quality falls at once and rises late.
+/// A measured cost counts for this long, unless a higher one is measured: quality falls at once and
+/// rises late.
 const HOLD: Duration = Duration::from_secs(4);
 
-/// The share of the rate that frames aim at: clocks of sources tremble.
+/// Share of the rate that frames aim at, since source clocks jitter.
 const USE: f64 = 0.97;
 
-/// By how much the length must grow to be changed at all.
+/// The length changes only if it grows by at least this factor.
 const WORTHWHILE: f64 = 1.05;
 
-/// Frames a second of a source that does not tell, at first and at the most: a
-/// pipe that is read as fast as frames fit would make them ever smaller.
+/// Frames per second of a source that does not say, initially and at most: a pipe that is read as
+/// fast as frames fit would make them ever smaller.
 const UNKNOWN_FPS: f64 = 60.0;
 
-/// Costs without parity, and before any is measured: headers, totals.
+/// Cost without parity, and before any was measured: headers and reports.
 const FIRST_COST: f64 = 1.1;
 
-/// Parity that is sent before a viewer reports, about.
+/// Approximate parity sent before a viewer reports.
 const FIRST_PARITY: f64 = 0.2;
 
-/// Frames that are remembered within a second, for sources without a bound.
+/// Upper bound on remembered frames of one second, for sources without a frame rate limit.
 const MAX_SAMPLES: usize = 1_024;
 
 /// Sets the length of the next frame.
@@ -44,16 +42,16 @@ const MAX_SAMPLES: usize = 1_024;
 pub struct BitrateControl {
     bytes_per_second: f64,
     interval: Option<Duration>,
-    /// Counts at the frames of the last second.
+    /// Counts at each frame of the last second.
     samples: VecDeque<(Duration, Volume)>,
-    /// Bytes sent for each byte of JPEG: when measured, falling.
+    /// Bytes sent per byte of JPEG, with the time of measurement, in descending order.
     costs: VecDeque<(Duration, f64)>,
     target: usize,
 }
 
 impl BitrateControl {
-    /// Frames `interval` apart, if that is known, within `bitrate` bits a
-    /// second, parity as `fec` says included.
+    /// For frames `interval` apart, if known, within `bitrate` bits per second, including parity
+    /// according to `fec`.
     #[must_use]
     pub fn new(bitrate: u64, interval: Option<Duration>, fec: Fec, now: Duration) -> Self {
         let parity = match fec {
@@ -72,12 +70,12 @@ impl BitrateControl {
         control
     }
 
-    /// Takes what may be sent from now on, in bits a second.
+    /// Sets the rate from now on, in bits per second.
     pub fn set_rate(&mut self, bitrate: u64) {
         self.bytes_per_second = (bitrate / 8).saturating_sub(CONTROL_RESERVE) as f64;
     }
 
-    /// The most bytes of the next frame.
+    /// Upper bound on the bytes of the next frame.
     #[must_use]
     pub fn target(&self) -> usize {
         self.target.max(MIN_FRAME_BYTES)
@@ -89,7 +87,7 @@ impl BitrateControl {
         self.target < MIN_FRAME_BYTES
     }
 
-    /// Takes what was sent before the frame that is sent now.
+    /// Records what was sent before the present frame.
     pub fn observe(&mut self, volume: Volume, now: Duration) {
         self.samples.push_back((now, volume));
         while self.samples.len() > MAX_SAMPLES
@@ -133,13 +131,13 @@ impl BitrateControl {
         (self.bytes_per_second * USE / self.frames_a_second() / cost) as usize
     }
 
-    /// The most frames that begin within any one second.
+    /// The most frames that begin within any second.
     fn frames_a_second(&self) -> f64 {
         let fps = self.interval.map_or_else(
             || self.measured_fps(),
             |interval| 1.0 / interval.as_secs_f64(),
         );
-        // Rates are rounded in their intervals: 30.000001 is 30.
+        // Intervals are rounded, so 30.000001 counts as 30.
         (fps - 0.01).ceil().max(1.0)
     }
 
@@ -163,8 +161,8 @@ mod tests {
     const FRAME: Duration = Duration::from_nanos(33_333_333);
     const RATE: u64 = 4_000_000;
 
-    /// A stream of frames that would be `natural` bytes long and cost `cost`
-    /// times their length. What was sent in every second and the targets.
+    /// A stream of frames with a length of `natural` bytes that cost `cost` times their length.
+    /// Returns what was sent in each second, and the targets.
     fn play(
         interval: Option<Duration>,
         fec: Fec,
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn content_alone_does_not_move_the_target() {
+    fn content_changes_do_not_change_the_target() {
         let natural = |frame: u32| [3_000.0, 1e6][(frame / 100 % 2) as usize];
         let (seconds, targets) = play(Some(FRAME), Fec::Auto, 1_000, natural, |_| 1.15);
         assert!(seconds.iter().all(|bits| *bits <= RATE as f64));
@@ -213,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_what_repair_costs_down_at_once_and_up_with_patience() {
+    fn the_target_falls_at_once_and_rises_late_with_the_cost_of_repair() {
         let cost = |frame: u32| {
             if (300..600).contains(&frame) {
                 1.6
@@ -223,7 +221,7 @@ mod tests {
         };
         let (seconds, targets) = play(Some(FRAME), Fec::Off, 1_200, |_| 1e6, cost);
         let over = seconds.iter().filter(|bits| **bits > RATE as f64).count();
-        // The second in which it is noticed; the sender holds that back.
+        // In the second before the change is noticed, the sender's limit applies.
         assert!(over <= 32, "{over}");
         assert!(seconds[345..].iter().all(|bits| *bits <= RATE as f64));
         assert!(targets[335] < targets[290]);
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_that_tremble_move_it_seldom() {
+    fn jittering_costs_seldom_change_the_length() {
         let cost = |frame: u32| 1.2 + 0.1 * f64::from(frame * 7 % 11) / 11.0;
         let (_, targets) = play(Some(FRAME), Fec::Auto, 1_200, |_| 1e6, cost);
         assert!(

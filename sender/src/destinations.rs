@@ -1,5 +1,5 @@
-//! The destinations: a socket or a connection for each, and what to say when
-//! one of them cannot be reached. No such error ends the stream.
+//! The destinations: a socket or a connection for each, and the notices if one cannot be reached.
+//! Such an error never ends the stream.
 
 mod open;
 mod tcp;
@@ -23,14 +23,13 @@ use self::tcp::TcpLink;
 use self::throttle::ErrorThrottle;
 use crate::args::{Options, Transport, Wire};
 
-/// If nothing comes from a viewer for so long, the route to it is checked: reports
-/// come five times a second.
+/// If nothing arrives from a viewer for this long, the route to it is checked: reports arrive five
+/// times per second.
 const SILENCE: Duration = Duration::from_millis(600);
 
-/// What is tried, from large to small, when datagrams are too big for the
-/// system or the path: IP's largest, the most that some systems take,
-/// Ethernet's jumbo frames, plain Ethernet, the least that IPv6 carries, the
-/// least of all.
+/// Sizes that are tried in turn if datagrams are too big for the system or the path: IP's largest,
+/// the limit of some systems, Ethernet's jumbo frames, plain Ethernet, the minimum MTU of IPv6, the
+/// smallest of all.
 const DATAGRAMS: [usize; 6] = [
     MAX_DATAGRAM,
     9_216,
@@ -44,39 +43,39 @@ const DATAGRAMS: [usize; 6] = [
 pub(crate) struct Destination {
     carrier: Carrier,
     address: SocketAddr,
-    /// Named with every datagram, where the socket is not connected.
+    /// The address of each datagram, unless the socket is connected.
     to: Option<SocketAddr>,
     connect_options: ConnectOptions,
     errors: ErrorThrottle,
-    /// When the system said last that there is no route.
+    /// When the system last reported that there is no route.
     unreachable: Option<Duration>,
-    /// When something came back last.
+    /// When a datagram last arrived from it.
     received: Option<Duration>,
     upkeep: RouteMonitor,
-    /// Of a destination that has a name.
+    /// Set for a destination given by name.
     lookup: Option<Lookup>,
-    /// The smallest datagram that was too big: reported once, however often chunks
-    /// of that length are sent again.
+    /// The smallest datagram that was too big. It is reported once, however often chunks of that
+    /// length are retransmitted.
     too_big: Option<usize>,
-    /// Whether the size of datagrams follows what its path carries.
+    /// Whether the datagram size follows the path.
     searched: bool,
-    /// Nothing is said of it: who takes RTP may well take no reports.
+    /// Prints no notices: an RTP receiver need not take RTCP.
     silent: bool,
-    /// Nobody is served here any more.
+    /// Its viewer is not served any more.
     left: bool,
-    /// What the system said of the first datagram, while it took none.
+    /// The system's error for the first datagram, until one was sent.
     failed: Option<String>,
-    /// The system took one.
+    /// A datagram was sent.
     sent: bool,
-    /// Something may have come back.
+    /// A datagram may be waiting.
     readable: bool,
 }
 
-/// What carries the datagrams of a destination.
+/// Carries the datagrams of a destination.
 enum Carrier {
     /// A socket of its own.
     Own(Socket),
-    /// The socket of all viewers that came by themselves.
+    /// The socket shared by all viewers that connected.
     Shared(Arc<Socket>),
     /// A connection.
     Tcp(TcpLink),
@@ -84,20 +83,18 @@ enum Carrier {
 
 /// The outcome of sending a batch of datagrams.
 pub(crate) struct SendOutcome {
-    /// Bytes at their front that the system took: all of them, or it refused
-    /// the datagrams behind.
+    /// Bytes that the system accepted, from the front. It rejected the datagrams after them.
     pub(crate) taken: usize,
-    /// A smaller datagram to go on with.
+    /// A smaller datagram size to continue with.
     pub(crate) smaller: Option<usize>,
-    /// A datagram is too large for a path that is searched.
+    /// A datagram is too large for a path whose MTU is searched.
     pub(crate) too_large: bool,
-    /// What a person should hear.
+    /// A notice for the user.
     pub(crate) notice: Option<String>,
 }
 
 impl Destination {
-    /// What is to be waited for; `None` where viewers share a socket, and where
-    /// there is no connection.
+    /// What to poll; `None` if viewers share a socket, and if there is no connection.
     pub(crate) fn pollable(&self) -> Option<&dyn Pollable> {
         match &self.carrier {
             Carrier::Own(socket) => Some(socket),
@@ -106,12 +103,12 @@ impl Destination {
         }
     }
 
-    /// The system says that something has come back.
+    /// Marks the socket as readable.
     pub(crate) fn set_readable(&mut self) {
         self.readable = true;
     }
 
-    /// When [`tend`](Self::tend) has something to do, whatever comes.
+    /// When [`tend`](Self::tend) is due even if nothing arrives.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         match &self.carrier {
             Carrier::Own(_) | Carrier::Shared(_) => None,
@@ -119,8 +116,7 @@ impl Destination {
         }
     }
 
-    /// Whether a frame that is sent now leaves now, as far as this machine
-    /// decides that.
+    /// Whether a frame would be sent at once, as far as this machine decides that.
     pub(crate) fn is_ready(&self) -> bool {
         match &self.carrier {
             Carrier::Own(_) | Carrier::Shared(_) => true,
@@ -128,28 +124,28 @@ impl Destination {
         }
     }
 
-    /// Whether there is no connection that frames can wait for. They wait for the
-    /// first one, so that the viewer gets the stream from its first frame.
+    /// Whether frames must wait for the first connection, so that the viewer gets the stream from
+    /// its first frame.
     pub(crate) fn is_unconnected(&self) -> bool {
         matches!(&self.carrier, Carrier::Tcp(link) if !link.is_open() && link.has_failed())
     }
 
-    /// Whether it is a viewer that came by itself, and may have left.
+    /// Whether it is a viewer that connected, and may leave.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.carrier, Carrier::Shared(_))
     }
 
-    /// Whether it is a viewer at this address that came by itself.
+    /// Whether it is the viewer at this address that connected.
     pub(crate) fn serves(&self, address: SocketAddr) -> bool {
         self.is_shared() && !self.left && self.address == address
     }
 
-    /// The viewer is served no more.
+    /// Stops serving the viewer.
     pub(crate) fn leave(&mut self) {
         self.left = true;
     }
 
-    /// The address that datagrams leave from, as far as that is known.
+    /// The local address of datagrams, if known.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.carrier {
             Carrier::Own(socket) => socket.local_addr(),
@@ -162,8 +158,8 @@ impl Destination {
         self.address
     }
 
-    /// Sends `datagrams`, of `segment` bytes each but the last, of a `frame` or of
-    /// none.
+    /// Sends `datagrams`, each but the last of `segment` bytes, which belong to `frame` if there is
+    /// one.
     pub(crate) fn send(
         &mut self,
         datagrams: &[u8],
@@ -189,7 +185,7 @@ impl Destination {
             };
         };
         let taken = left.saturating_mul(segment).min(datagrams.len());
-        // Nobody listening yet is no failure of sending.
+        // It is no send error that nobody listens yet.
         self.sent |= is_refused(&error);
         let why = self.why(&error);
         self.failed.get_or_insert(why);
@@ -244,8 +240,8 @@ impl Destination {
         }
     }
 
-    /// The largest datagram that the interface towards a single viewer carries, from
-    /// which its path is searched from now on.
+    /// The largest datagram that the interface towards a single viewer carries. From now on, the
+    /// path's MTU is searched.
     pub(crate) fn search(&mut self) -> Option<usize> {
         let is_single = match &self.carrier {
             Carrier::Own(_) => self.to.is_none(),
@@ -257,12 +253,12 @@ impl Destination {
         largest
     }
 
-    /// Whether an error tells that a datagram is too large for a path that is searched.
+    /// Whether an error says that a datagram is too large for a path whose MTU is searched.
     pub(crate) fn is_too_large(&self, error: &io::Error) -> bool {
         self.searched && is_too_big(error)
     }
 
-    /// Whether it is news that so long a datagram is too big.
+    /// Whether a datagram of this length is too big for the first time.
     fn is_news(&mut self, bytes: usize) -> bool {
         let news = !self.silent && self.too_big.is_none_or(|smallest| bytes < smallest);
         if news {
@@ -271,7 +267,7 @@ impl Destination {
         news
     }
 
-    /// The notice of an error of the socket, if it is new.
+    /// The notice about a socket error, if it is new.
     pub(crate) fn failed(&mut self, error: &io::Error, now: Duration) -> Option<String> {
         let address = self.address;
         if is_route_change(error) {
@@ -318,8 +314,8 @@ impl Destination {
         matches!(self.carrier, Carrier::Tcp(_))
     }
 
-    /// Sends the end behind what waits, where it is over TCP. Returns whether
-    /// the viewer may still be reading.
+    /// Over TCP, ends the connection after what still waits. Returns whether the viewer may still
+    /// be reading.
     pub(crate) fn finish(&mut self, now: Duration) -> bool {
         match &mut self.carrier {
             Carrier::Own(_) | Carrier::Shared(_) => false,
@@ -331,10 +327,10 @@ impl Destination {
         format!("{} can be reached again", self.address)
     }
 
-    /// Takes a datagram that came back to its own socket, if there is one.
+    /// Receives a datagram from the destination's own socket, if there is one.
     ///
     /// # Errors
-    /// What the network said of an earlier datagram.
+    /// An error that the network reports for an earlier datagram.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         if !self.readable {
             return Ok(None);
@@ -351,9 +347,8 @@ impl Destination {
         Ok(received)
     }
 
-    /// Makes the connection, where it is over TCP. Finds the way again, where
-    /// this machine's address or interface has changed, or the destination's
-    /// name has moved. Returns what a person should hear of it.
+    /// Over TCP, connects. Restores the path if this machine's address or interface has changed, or
+    /// if the destination's name has a new address. Returns a notice for the user.
     pub(crate) fn tend(&mut self, now: Duration) -> Option<String> {
         if let Carrier::Tcp(link) = &mut self.carrier
             && let Err(error) = link.poll(now)
@@ -370,7 +365,7 @@ impl Destination {
             self.unreachable = None;
             return self.notice_of("the address of this machine has changed");
         }
-        // Who never answered is not silent: only what the system says counts.
+        // A viewer that never answered does not count as silent: then only the system's errors do.
         let since = self.received.or(self.errors.since())?;
         let found = self.lookup.as_mut()?.poll(since, now)?;
         if found == self.address || self.go_to(found).is_err() {
@@ -384,8 +379,7 @@ impl Destination {
         (!self.silent).then(|| format!("{why}: sending to {address}"))
     }
 
-    /// Sends from another address of this machine, or by the interface as it is
-    /// now, where that differs.
+    /// Sends from another local address, or through the present interface, if either has changed.
     fn renew(&mut self, now: Duration) -> io::Result<bool> {
         let Carrier::Own(socket) = &mut self.carrier else {
             return Ok(false);
@@ -394,7 +388,7 @@ impl Destination {
             return self.upkeep.poll(socket, self.address, now);
         }
         let Some(interface) = &self.connect_options.interface else {
-            // The routes are asked for every datagram.
+            // The system looks up the route of each datagram.
             return Ok(false);
         };
         if !self.upkeep.is_due(now) {
@@ -413,10 +407,10 @@ impl Destination {
         Ok(true)
     }
 
-    /// Sends to another address from now on, if it is that of one machine.
+    /// Sends to another address from now on, if it belongs to a single machine.
     ///
     /// # Errors
-    /// Where it cannot be reached.
+    /// If it cannot be reached.
     pub(crate) fn go_to(&mut self, address: SocketAddr) -> io::Result<()> {
         let ip = address.ip();
         if self.to.is_some() || ip.is_multicast() || ip.is_unspecified() || is_broadcast(ip) {
@@ -439,8 +433,8 @@ fn smaller_than(datagram: usize) -> Option<usize> {
     DATAGRAMS.into_iter().find(|&smaller| smaller < datagram)
 }
 
-/// The rate to begin with, in bits a second: whatever the first frames show to
-/// pass, unless they go to a network of others.
+/// The initial rate in bits per second; `None`, that is, the rate at which the first frames arrive,
+/// unless they go to a foreign network.
 pub(crate) fn first_rate(destinations: &[Destination]) -> Option<u64> {
     let mut addresses = destinations.iter().map(Destination::address);
     addresses
@@ -448,8 +442,7 @@ pub(crate) fn first_rate(destinations: &[Destination]) -> Option<u64> {
         .then_some(FIRST_RATE)
 }
 
-/// What a person should hear where a destination is beyond the local network and
-/// the rate does not follow the path
+/// The notice for destinations beyond the local network whose rate is not adapted
 /// (<https://www.rfc-editor.org/rfc/rfc8085#section-3.1>).
 pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Option<String> {
     if options.adapts() || options.transport == Transport::Tcp {
@@ -468,7 +461,7 @@ pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Opti
     ))
 }
 
-/// Whether an address is one of this machine or of a private network.
+/// Whether an address belongs to this machine or to a private network.
 fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -487,7 +480,7 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
-/// In bits a second: a small frame at 30 frames a second passes most access lines.
+/// In bits per second: small frames at 30 per second fit most access lines.
 const FIRST_RATE: u64 = 5_000_000;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Pictures to JPEG frames of the quality, size and length that were asked for.
+//! Encodes pictures as JPEG with the requested quality, size and length.
 //!
-//! A source's own JPEGs pass untouched unless one of these asks otherwise.
+//! A source's own JPEGs pass through unchanged unless one of these settings requires otherwise.
 
 mod fit;
 mod scale;
@@ -24,41 +24,38 @@ use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;
 
-/// The JPEG quality where none is asked for.
+/// The default JPEG quality.
 pub const DEFAULT_QUALITY: u8 = 80;
 
-/// Below this quality a smaller picture looks better than a coarser one.
+/// Below this quality, a smaller picture looks better than a coarser one.
 pub const DEFAULT_MIN_QUALITY: u8 = 20;
 
-/// The fewest bytes a frame can be limited to: headers and tables of a JPEG
-/// are 623 bytes, and some picture is to fit as well.
+/// The least limit of a frame's length: the headers and tables of a JPEG take 623 bytes, and some
+/// picture must fit too.
 pub const MIN_FRAME_BYTES: usize = 1024;
 
-/// What frames are to be like.
+/// The properties of encoded frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
-    /// JPEG quality, 1 to 100; `None`: that of a source's own JPEGs,
-    /// otherwise [`DEFAULT_QUALITY`].
+    /// JPEG quality, 1 to 100. `None`: that of a source's own JPEGs, otherwise [`DEFAULT_QUALITY`].
     pub quality: Option<u8>,
-    /// The quality below which the size of frames is lowered instead; `None`:
+    /// The quality below which the size of frames is lowered instead. `None`:
     /// [`DEFAULT_MIN_QUALITY`].
     pub min_quality: Option<u8>,
-    /// Width and height in pixels; `None`: as the source has them.
+    /// Width and height in pixels. `None`: as in the source.
     pub size: Option<(usize, usize)>,
-    /// The longest frame in bytes; `None`: what the protocol can carry.
+    /// The longest frame in bytes. `None`: the protocol's limit.
     pub max_frame_bytes: Option<usize>,
-    /// The bytes that frames are to fit at first, where a rate sets them
-    /// ([`Limiter::set`]).
+    /// The initial limit of a frame's bytes, if a rate sets it ([`Limiter::set`]).
     pub first_frame_bytes: Option<usize>,
-    /// Bytes of the datagrams that restart slices are made for, half a chunk
-    /// each; `None`: no slices.
+    /// Datagram size for which restart slices are made, half a chunk each. `None`: no slices.
     pub slices: Option<usize>,
-    /// The format of the datagrams, which carries some JPEGs and others not.
+    /// The wire format, which cannot carry every JPEG.
     pub format: Format,
 }
 
 impl Settings {
-    /// Whether a source's own JPEGs may go out as they are.
+    /// Whether a source's own JPEGs may be sent unchanged.
     #[must_use]
     pub fn pass_through(&self) -> bool {
         self.quality.is_none()
@@ -70,7 +67,7 @@ impl Settings {
     }
 }
 
-/// Sets how long the frames of a stream's encoders may be.
+/// Limits the frame length of a stream's encoders.
 #[derive(Debug)]
 pub struct Limiter {
     fit: Arc<Mutex<Fit>>,
@@ -78,35 +75,33 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// Frames that are begun from now on have at most this many bytes, and no
-    /// more than was asked for.
+    /// Limits frames that are begun from now on to this many bytes, within the requested limit.
     pub fn set(&self, bytes: usize) {
         lock(&self.fit).set_limit(bytes.min(self.most.load(Ordering::Relaxed)));
     }
 
-    /// Nothing longer than this can be sent any more.
+    /// Lowers the limit for good: longer frames cannot be sent.
     pub fn lower(&self, bytes: usize) {
         let most = self.most.fetch_min(bytes, Ordering::Relaxed).min(bytes);
         lock(&self.fit).set_limit(most);
     }
 }
 
-/// What an encoded frame is made from.
+/// The origin of an encoded frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameOrigin {
     /// Pixels.
     Pixels,
-    /// It is the source's own JPEG.
+    /// The source's own JPEG, unchanged.
     PassedThrough,
-    /// The source's own JPEG, which was decoded.
+    /// The source's own JPEG, decoded and re-encoded.
     Reencoded {
-        /// The format of the datagrams cannot carry that JPEG, or not every viewer
-        /// can decode it.
+        /// The wire format cannot carry that JPEG, or not every viewer can decode it.
         unsupported: bool,
     },
 }
 
-/// An encoded frame and how it was made.
+/// An encoded frame and its properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// The JPEG.
@@ -115,25 +110,24 @@ pub struct Encoded {
     pub width: usize,
     /// Its height in pixels.
     pub height: usize,
-    /// Its quality, unless it is the source's own.
+    /// Its quality, unless it is the source's own JPEG.
     pub quality: Option<u8>,
-    /// What it is made from.
+    /// Its origin.
     pub origin: FrameOrigin,
-    /// It carries the timecode that was asked for.
+    /// It carries the requested timecode.
     pub has_timecode: bool,
-    /// Its quality is lower than asked for, to fit the longest frame.
+    /// Its quality was lowered to fit the limit.
     pub quality_lowered: bool,
-    /// It is smaller than asked for, to fit the longest frame.
+    /// It was scaled down to fit the limit.
     pub scaled_down: bool,
-    /// What was odd about the source's own JPEG, the first time that one was
-    /// decoded.
+    /// An anomaly of the source's own JPEG, the first time that one was decoded.
     pub remark: Option<String>,
-    /// How many encodings it took.
+    /// The number of encodings that it took.
     pub encodings: u32,
 }
 
-/// One of several encoders side by side, each for one thread. What fits the
-/// longest frame, and how far apart restart markers are, they find out together.
+/// One of several parallel encoders, one per thread. They share what they learn about fitting the
+/// limit and about restart intervals.
 pub struct Encoder {
     settings: Settings,
     fit: Arc<Mutex<Fit>>,
@@ -145,10 +139,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder for frames as `settings` describe them.
+    /// An encoder for frames with these `settings`.
     ///
     /// # Errors
-    /// Where libjpeg-turbo cannot be set up.
+    /// If libjpeg-turbo cannot be initialized.
     pub fn new(settings: Settings) -> Result<Self> {
         let asked = settings.quality.unwrap_or(DEFAULT_QUALITY);
         let first = settings.first_frame_bytes;
@@ -168,15 +162,15 @@ impl Encoder {
         )
     }
 
-    /// Another encoder for another thread of the same stream.
+    /// Another encoder of the same stream, for another thread.
     ///
     /// # Errors
-    /// Where libjpeg-turbo cannot be set up.
+    /// If libjpeg-turbo cannot be initialized.
     pub fn another(&self) -> Result<Self> {
         Self::with(self.settings, Arc::clone(&self.fit), self.restart.clone())
     }
 
-    /// What sets how long the frames of these encoders may be.
+    /// The limiter of these encoders.
     #[must_use]
     pub fn limiter(&self) -> Limiter {
         Limiter {
@@ -185,8 +179,7 @@ impl Encoder {
         }
     }
 
-    /// What chooses the restart interval of these encoders, where they make
-    /// slices.
+    /// The restart interval of these encoders, if they make slices.
     #[must_use]
     pub fn restart(&self) -> Option<&Arc<Mutex<Restart>>> {
         self.restart.as_ref()
@@ -208,19 +201,19 @@ impl Encoder {
         })
     }
 
-    /// Encodes what a source delivered, or passes it through.
+    /// Encodes the content from a source, or passes it through.
     ///
     /// # Errors
-    /// Where it is not a picture, or does not fit at any quality and scale.
+    /// If it is not a picture, or does not fit at any quality and scale.
     pub fn encode(&mut self, content: &Content) -> Result<Encoded> {
         self.encode_with(content, None)
     }
 
-    /// Encodes what a source delivered with a timecode in its corner, where it is
-    /// large enough for one.
+    /// Like [`encode`](Self::encode), with a timecode in the corner of a picture that is large
+    /// enough.
     ///
     /// # Errors
-    /// Where it is not a picture, or does not fit at any quality and scale.
+    /// If it is not a picture, or does not fit at any quality and scale.
     pub fn encode_with_timecode(
         &mut self,
         content: &Content,
@@ -271,7 +264,7 @@ impl Encoder {
     }
 
     fn encode_picture(&mut self, picture: &Image, timecode: Option<Timecode>) -> Result<Encoded> {
-        // RTP has no word for whole chroma and for none.
+        // RTP has no types for 4:4:4 and greyscale.
         let halved = picture
             .halved()
             .filter(|_| self.settings.format == Format::Rtp);
@@ -339,8 +332,8 @@ impl Encoder {
     }
 }
 
-/// What is behind these is whole at all times, so that a panic elsewhere does
-/// it no harm.
+/// The data behind these locks is always consistent, so that a panic in another thread does no
+/// harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

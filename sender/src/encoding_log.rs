@@ -1,5 +1,4 @@
-//! How frames were encoded: counts for the report, and what a person is told of
-//! it, once for each kind.
+//! How frames were encoded: counts for the report, and notices, one of each kind.
 
 use framegram_cli::numbers::or_none;
 use framegram_common::stats::Statistics;
@@ -9,10 +8,10 @@ use log::debug;
 use crate::console::Console;
 use crate::encode::{Encoded, FrameOrigin};
 
-/// The counts of one stream, and what was said.
+/// The counts of a stream, and the notices printed.
 #[derive(Debug)]
 pub(crate) struct EncodingLog {
-    /// What limits frames, as notices say it, and whether they get a timecode.
+    /// The limit as notices describe it, and whether frames get a timecode.
     limit: &'static str,
     timecode: bool,
     size: Option<(usize, usize)>,
@@ -43,8 +42,7 @@ impl EncodingLog {
         }
     }
 
-    /// Counts a frame that is sent. Returns its size if it is another than that
-    /// of the frame before.
+    /// Counts a frame that is sent. Returns its size if it differs from that of the previous frame.
     pub(crate) fn record(
         &mut self,
         encoded: &Encoded,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_media::Image;
 
-/// What a source delivers, in the form that costs the fewest conversions.
+/// A source's frame, in the form that needs the fewest conversions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Pixels, to be encoded.
     Image(Image),
-    /// One whole JPEG as the source had it.
+    /// One complete JPEG, unchanged.
     Jpeg(Bytes),
 }
 
@@ -19,10 +19,9 @@ pub enum Content {
 pub struct Captured {
     /// The frame itself.
     pub content: Content,
-    /// When it is due, since the source's first frame; `None` where it is due
-    /// as soon as it is there.
+    /// When it is due, relative to the source's first frame; `None` if it is due at once.
     pub media_time: Option<Duration>,
-    /// When it was taken, on the machine's monotonic clock, where that is
-    /// known better than by its delivery.
+    /// When it was captured, on the machine's monotonic clock, if that is known better than by its
+    /// delivery.
     pub taken: Option<Duration>,
 }

@@ -11,13 +11,13 @@ use framegram_cli::pipe::StandardOutput;
 use framegram_net::random_u64;
 use framegram_seal::key_text;
 
-/// What only its owner may read and write.
+/// Only the owner may read and write the file.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Makes a key, into a new file or to standard output.
+/// Makes a key and writes it to a new file or to standard output.
 ///
 /// # Errors
-/// Where there is such a file, or it cannot be written.
+/// If the file exists, or cannot be written.
 pub(crate) fn make(path: Option<&Path>) -> Result<()> {
     let key = key_text((random_u64(), random_u64()));
     let Some(path) = path else {

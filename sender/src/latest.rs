@@ -1,16 +1,15 @@
-//! The newest of something, for a thread that looks at it in its own time.
+//! A channel that keeps only the newest item, for a slower thread.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-/// The end that puts: an item that nobody has taken yet makes room for a newer
-/// one. Dropping it closes the other end.
+/// The sending end. A new item replaces one that was not taken. Dropping it closes the channel.
 #[derive(Debug)]
 pub(crate) struct Latest<T> {
     put: Sender<T>,
     untaken: Receiver<T>,
 }
 
-/// Both ends.
+/// Creates a channel.
 pub(crate) fn latest<T>() -> (Latest<T>, Receiver<T>) {
     let (put, take) = bounded(1);
     let untaken = take.clone();
@@ -20,7 +19,7 @@ pub(crate) fn latest<T>() -> (Latest<T>, Receiver<T>) {
 impl<T> Latest<T> {
     pub(crate) fn put(&self, item: T) {
         if let Err(TrySendError::Full(item)) = self.put.try_send(item) {
-            // Either may fail, where it is taken just now: there is room then.
+            // This fails if the item was just taken; then there is room.
             let _ = self.untaken.try_recv();
             let _ = self.put.try_send(item);
         }

@@ -67,21 +67,21 @@ use crate::source::{Open, Request, Source};
 use crate::stop::Stop;
 use crate::transmit::{Outlets, TransmitLoop};
 
-/// Streams until the source, opened by `open`, ends, a limit is reached, or
-/// `threads` are stopped by a signal or a panic. Returns the figures of the report.
+/// Streams until the source, opened by `open`, ends, a limit is reached, or `threads` are stopped
+/// by a signal or a panic. Returns the figures of the report.
 ///
 /// # Errors
-/// What failed, with its causes. A stream that had begun is ended in order before,
-/// and its report written.
+/// What failed, with its causes. A stream that had begun is ended in order first, and its report is
+/// written.
 pub fn run(options: &Options, threads: &Threads, open: Open) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     logging::start(name, version, options.verbose, &console);
     info!("sandbox: {}", threads.sandbox());
     let ended = stream(options, threads, open, &console);
-    // A source that is left behind keeps the console.
+    // A source that is left behind holds on to the console.
     console.flush();
-    // Whatever else follows from a panic, it is the cause.
+    // A panic is the cause of whatever else follows.
     threads.outcome()?;
     ended
 }
@@ -92,7 +92,7 @@ fn stream(
     open: Open,
     console: &Arc<Console>,
 ) -> Result<Statistics> {
-    // Stopped by limits and the source's end too.
+    // Limits and the end of the source set it too.
     let stop = Stop::new();
     let told = stop.clone();
     threads.stop().on_stop(move || told.stop());
@@ -178,7 +178,7 @@ fn stream(
     let pipeline = Pipeline::start(source, options, settings, &stop, &waker, threads)?;
     let streamed = threads.guard(|| stream.run(&pipeline, &stop, &waker, until));
     if !matches!(streamed, Some(Ok(()))) {
-        // The viewers are told all the same, if that can still be done.
+        // The viewers get a bye nevertheless, if that is still possible.
         threads.guard(|| stream.cut_short(&pipeline, &waker));
     }
     drop(announcement);
@@ -196,8 +196,8 @@ fn stream(
     Ok(statistics)
 }
 
-/// Opens the source in a thread of its own, since a pipe or a server may keep
-/// it waiting; if the stream ends meanwhile, it is one without frames.
+/// Opens the source in a thread of its own, since a pipe or a server may block. If the stream ends
+/// meanwhile, it has no frames.
 fn open_source(
     options: &Options,
     request: Request,
@@ -208,8 +208,7 @@ fn open_source(
     let (opened, result) = mpsc::channel();
     let stopped = opened.clone();
     stop.on_stop(move || {
-        // Too late is as good as never heard. A panic while it is opened comes
-        // this way too.
+        // The receiver may be gone. A panic while the source is opened ends up here too.
         let _ = stopped.send(Ok(Box::new(source::Nothing) as Box<dyn Source>));
     });
     let spec = options.source.clone();
@@ -220,7 +219,7 @@ fn open_source(
         None => result.recv().map_err(|_| RecvTimeoutError::Disconnected),
         Some(duration) => result.recv_timeout(duration),
     };
-    // One that still waits for its source is left behind.
+    // A thread that still waits for its source is left behind.
     let _ = opening.join_within(OPENED);
     match source {
         Ok(source) => source,
@@ -230,10 +229,10 @@ fn open_source(
     }
 }
 
-/// How long the thread may take to end that has opened the source.
+/// How long to wait for the thread that opened the source.
 const OPENED: Duration = Duration::from_millis(20);
 
-/// Time from frame to frame, where there is such a thing.
+/// The frame interval, if the source has one.
 fn interval(source: &dyn Source, rate: Option<Rate>) -> Option<Duration> {
     let rate = match rate {
         Some(Rate::Max) => None,

@@ -1,4 +1,4 @@
-//! What the first second of a path shows, in one line.
+//! Describes in one line what the first second of a path showed.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use framegram_common::stats::PathFigures;
 
-/// The most paths that are told of: behind them a person reads the report.
+/// Upper bound on described paths; the report has the others.
 const MAX_TOLD: usize = 16;
 
-/// The most paths that are remembered before they are told.
+/// Upper bound on paths remembered before they are described.
 const MAX_SEEN: usize = 64;
 
-/// Between two looks. The second one finds what has settled.
+/// Time between two checks. The second one finds settled figures.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
-/// Which paths were told.
+/// Which paths were described.
 #[derive(Debug, Default)]
 pub(crate) struct PathNotice {
     looked: Option<Duration>,
@@ -24,7 +24,7 @@ pub(crate) struct PathNotice {
 }
 
 impl PathNotice {
-    /// Whether to look at the paths now.
+    /// Whether the paths are to be checked now.
     pub(crate) fn is_due(&mut self, now: Duration) -> bool {
         let due = |looked: Duration| now.saturating_sub(looked) >= LOOK_EVERY;
         let is_due = self.told.len() < MAX_TOLD && self.looked.is_none_or(due);
@@ -34,7 +34,7 @@ impl PathNotice {
         is_due
     }
 
-    /// The line about a path, the second time that its viewer is known to report.
+    /// The line about a path, at the second check after its viewer has reported.
     pub(crate) fn poll(&mut self, to: SocketAddr, path: &PathFigures) -> Option<String> {
         let rate = path.rate_bps?;
         if self.told.len() >= MAX_TOLD {

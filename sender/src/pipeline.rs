@@ -1,5 +1,5 @@
-//! The threads between a source and the transmit loop: one reads frames when
-//! they are due, several encode them.
+//! The threads between a source and the transmit loop: one reads frames when they are due, several
+//! encode them.
 
 mod source_loop;
 
@@ -24,19 +24,19 @@ use crate::restart::Restart;
 use crate::source::{Content, Source};
 use crate::stop::Stop;
 
-/// The most encoder threads: two of them encode 4K at 60 frames per second, more
-/// only serve `--fps max`, and each holds pictures.
+/// Upper bound on encoder threads: two encode 4K at 60 frames per second, more only help `--fps
+/// max`, and each holds pictures.
 const MAX_ENCODERS: usize = 8;
 
-/// How long the end waits for a source that is blocked in its driver or pipe
-/// before it is left behind.
+/// How long the end waits for a source that is blocked in its driver or pipe, before its thread is
+/// left behind.
 const SOURCE_GRACE: Duration = Duration::from_millis(300);
 
 /// A frame on its way out.
 pub(crate) struct EncodedFrame {
-    /// The JPEG, or why there is none.
+    /// The JPEG, or the error of encoding.
     pub(crate) encoded: Result<Encoded>,
-    /// When it was taken and encoded, on the monotonic clock.
+    /// When it was captured and encoded, on the monotonic clock.
     pub(crate) times: Times,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Pipeline {
     counts: Arc<Counts>,
     restart: Option<Arc<Mutex<Restart>>>,
     limiter: Limiter,
-    /// A frame is one datagram.
+    /// Each frame is one datagram.
     raw: bool,
     stop: Stop,
     source: Thread<Result<()>>,
@@ -73,7 +73,7 @@ impl RunIdentity {
     fn draw() -> Self {
         let random = framegram_net::random_u64();
         Self {
-            // If the system does not tell its boot, a clock of its own.
+            // If the system does not report its boot id, the run has a clock of its own.
             clock: timecode::clock().unwrap_or(random as u16),
             run: (random >> 16) as u8,
         }
@@ -87,7 +87,7 @@ struct CapturedFrame {
 }
 
 impl Pipeline {
-    /// Starts the threads; `waker` is woken whenever there is something to take.
+    /// Starts the threads. `waker` is woken when a frame is ready.
     pub(crate) fn start(
         source: Box<dyn Source>,
         options: &Options,
@@ -133,11 +133,11 @@ impl Pipeline {
         };
         let closing = Arc::clone(&captured);
         let source = threads.spawn("source", move || {
-            // A panic ends it too.
+            // Also after a panic.
             let _over = OnDrop(|| closing.close());
             source_loop.run()
         })?;
-        // A source that blocks must not hold up the end.
+        // A source that blocks must not delay the end.
         let closing = Arc::clone(&captured);
         stop.on_stop(move || closing.close());
         Ok(Self {
@@ -167,18 +167,17 @@ impl Pipeline {
         &self.counts
     }
 
-    /// Whether nobody watches: then nothing is encoded, and of what is captured
-    /// the newest waits.
+    /// Sets whether nobody watches. Then nothing is encoded, and the newest captured frame waits.
     pub(crate) fn set_idle(&self, idle: bool) {
         self.captured.set_idle(idle);
     }
 
-    /// Frames that are begun from now on have at most this many bytes.
+    /// Limits frames that are begun from now on to this many bytes.
     pub(crate) fn set_frame_bytes(&self, bytes: usize) {
         self.limiter.set(bytes);
     }
 
-    /// Frames go in datagrams of this many bytes from now on.
+    /// Sets the datagram size.
     pub(crate) fn set_datagram(&self, bytes: usize) {
         if self.raw {
             self.limiter.lower(bytes);
@@ -191,13 +190,13 @@ impl Pipeline {
         }
     }
 
-    /// Ends the threads; how the source ended.
+    /// Ends the threads.
     ///
     /// # Errors
-    /// What made the source fail.
+    /// The error of the source.
     pub(crate) fn end(self) -> Result<()> {
         self.captured.close();
-        // Nobody takes what they still make.
+        // Nobody takes what they still encode.
         self.encoded.close();
         self.stop.stop();
         for encoder in self.encoders {
@@ -205,7 +204,7 @@ impl Pipeline {
         }
         match self.source.join_within(SOURCE_GRACE) {
             Ok(Some(ended)) => ended,
-            // Left behind, or a panic, which the threads' owner tells.
+            // Left behind, or a panic, which the owner of the threads reports.
             Err(Busy) | Ok(None) => Ok(()),
         }
     }
@@ -221,7 +220,7 @@ fn encode(
 ) -> Result<Thread<()>> {
     let (captured, frames, waker) = (Arc::clone(captured), Arc::clone(encoded), waker.clone());
     threads.spawn("encoder", move || {
-        // A panic ends it too; then the place of its frame stays empty.
+        // Also after a panic; then the position of its frame stays empty.
         let _over = OnDrop(|| {
             if thread::panicking() {
                 frames.close();
@@ -247,7 +246,7 @@ fn encode(
     })
 }
 
-/// Does something when it is dropped, by a panic too.
+/// Runs a function when dropped, also by a panic.
 struct OnDrop<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {

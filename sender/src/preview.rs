@@ -1,4 +1,4 @@
-//! A window that shows what is being sent: the very JPEGs, decoded again.
+//! A window that shows the JPEGs that are sent, decoded.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,14 +12,13 @@ use framegram_window::{ESCAPE, Input, Scaler, Window, fit};
 
 use crate::latest::{Latest, latest};
 
-/// How long the window waits for a frame before it looks after its own events.
+/// How long the window waits for a frame before it handles its events.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long the window may take to close.
 const CLOSING: Duration = Duration::from_millis(300);
 
-/// The window's size until it is dragged to another, in pixels; the picture
-/// keeps its proportions within.
+/// The window's initial size in pixels. The picture keeps its aspect ratio within it.
 const SIZE: (u32, u32) = (640, 360);
 
 /// A window in a thread of its own. Closing it ends the window, not the stream.
@@ -32,13 +31,13 @@ impl Preview {
     /// Opens the window.
     ///
     /// # Errors
-    /// Where there is no display.
+    /// If there is no display.
     pub(crate) fn open(threads: &Threads) -> Result<Self> {
         let (newest, shown) = latest();
         let decoder = Decoder::new()?;
         let (opened, is_open) = mpsc::channel();
         let thread = threads.spawn("preview", move || {
-            // A window belongs to the thread that made it.
+            // Only the thread that created a window may use it.
             let window = open_window();
             let (window, result) = match window {
                 Ok(window) => (Some(window), Ok(())),
@@ -58,7 +57,7 @@ impl Preview {
         })
     }
 
-    /// Shows a frame in place of one that was not shown yet.
+    /// Shows a frame. It replaces one that was not shown yet.
     pub(crate) fn show(&self, jpeg: Bytes) {
         if let Some(newest) = &self.newest {
             newest.put(jpeg);
@@ -69,7 +68,7 @@ impl Preview {
 impl Drop for Preview {
     fn drop(&mut self) {
         self.newest = None;
-        // A window system that does not answer is left behind.
+        // If the window system does not answer, the thread is left behind.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join_within(CLOSING);
         }
@@ -108,7 +107,7 @@ fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
     }
 }
 
-/// Decodes a picture no larger than it is seen.
+/// Decodes a picture at no more than its display size.
 fn decode(
     decoder: &mut Decoder,
     jpeg: &[u8],

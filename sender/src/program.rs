@@ -1,4 +1,4 @@
-//! What the two programs of this package share.
+//! The common part of the two programs of this package.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use crate::keygen;
 use crate::sandbox;
 use crate::source::{self, Open, cameras};
 
-/// `framegram-send`, which has no OpenCV.
+/// `framegram-send`, without OpenCV.
 #[must_use]
 pub fn without_opencv() -> ExitCode {
     main(|options| {
@@ -25,7 +25,7 @@ pub fn without_opencv() -> ExitCode {
     })
 }
 
-/// Its companion, which does.
+/// The companion with OpenCV.
 #[must_use]
 pub fn with_opencv() -> ExitCode {
     main(|options| stream(options, source::open))
@@ -42,7 +42,7 @@ fn main(run: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
 fn stream(options: &Options, open: Open) -> Result<()> {
     let mut options = options.clone();
     options.key.ask()?;
-    // Before any thread is started: running threads are not restricted.
+    // Before any thread is started, since running threads are not restricted.
     let sandbox = sandbox::enter(&options);
     let stop = Stop::new();
     let threads = Threads::within(sandbox, &stop);

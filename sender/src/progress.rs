@@ -1,5 +1,5 @@
-//! The progress line and the summary. Each number is a field of the statistics,
-//! or its growth since the line before.
+//! The progress line and the summary. Each number is a field of the statistics, or its difference
+//! to that of the previous line.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use framegram_cli::numbers::or_none;
 use framegram_common::stats::{Outcome, Statistics, ViewerFigures};
 use log::debug;
 
-/// Rates are averaged over at least this time, or they tremble.
+/// Rates are averaged over at least this time, so that they are steady.
 const RATED_OVER: Duration = Duration::from_secs(1);
 
 /// When the next line is due and what it says.
@@ -15,7 +15,7 @@ pub(crate) struct Progress {
     interval: Duration,
     started: Duration,
     due: Duration,
-    /// Time, frames and bytes sent at the start of the averaging time.
+    /// Time, frames and bytes sent at the start of the averaging period.
     since: (Duration, u64, u64),
     rates: Option<(f64, f64)>,
 }
@@ -40,7 +40,7 @@ impl Progress {
         now >= self.due
     }
 
-    /// The line for now.
+    /// The line at `now`.
     pub(crate) fn line(&mut self, statistics: &Statistics, now: Duration) -> String {
         self.due = now + self.interval;
         let frames = statistics.frames.sent.unwrap_or(0);
@@ -76,7 +76,7 @@ impl Progress {
     }
 }
 
-/// Logs what changes while a stream runs.
+/// Logs what changed since the previous line.
 fn log(statistics: &Statistics) {
     let stream = &statistics.stream;
     debug!(
@@ -98,7 +98,7 @@ fn log(statistics: &Statistics) {
     }
 }
 
-/// The viewers in a few words.
+/// Describes the viewers in a few words.
 fn viewers(statistics: &Statistics) -> String {
     let present = statistics.viewers.iter().filter(|viewer| viewer.present);
     let worst = present
@@ -120,7 +120,7 @@ fn viewers(statistics: &Statistics) -> String {
     }
 }
 
-/// What was sent, and below it a line for each viewer.
+/// The summary of what was sent, followed by a line for each viewer.
 pub(crate) fn summary(statistics: &Statistics) -> String {
     let mut lines = vec![sent(statistics)];
     lines.extend(stages(statistics));
@@ -143,13 +143,13 @@ fn stages(statistics: &Statistics) -> Option<String> {
     ))
 }
 
-/// The last report of a viewer.
+/// A viewer's last report.
 fn row(viewer: &ViewerFigures, statistics: &Statistics) -> String {
     let address = statistics
         .stream
         .addresses
         .get(usize::from(viewer.destination))
-        // When a connected viewer has left, another may have its place.
+        // When a connected viewer has left, another may take its slot.
         .filter(|_| viewer.present || statistics.admission.is_none());
     let frames = &viewer.frames;
     let count = |number: Option<u64>| number.unwrap_or(0);
@@ -347,7 +347,7 @@ mod tests {
         statistics.frames.sent = Some(1);
         let mut heard = viewer(1, 10);
         heard.packets.received = Some(960);
-        // Corrupt ones are among those lost.
+        // The corrupt packets are among the lost ones.
         heard.packets.lost = Some(20);
         heard.packets.corrupt = Some(10);
         heard.packets.socket_dropped = Some(20);

@@ -1,17 +1,17 @@
-//! Between the threads: one waiting frame in front of the encoders, and the
-//! frames they made put into order behind them. Nobody is woken in vain: each
-//! wake-up is a system call, and there are several for each frame.
+//! Queues between the threads: a slot for one frame before the encoders, and one that restores the
+//! order of their results. No thread is woken needlessly: each wake-up is a system call, and there
+//! are several per frame.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Room for one waiting item between one thread that puts and several that take.
+/// A slot for one item between one thread that puts items and several that take them.
 #[derive(Debug)]
 pub struct FrameSlot<T> {
     state: Mutex<Waiting<T>>,
-    /// There is an item to take, or none will come.
+    /// There is an item to take, or none will follow.
     filled: Condvar,
-    /// There is room for one, or none is wanted.
+    /// There is room for an item, or items are not wanted.
     emptied: Condvar,
 }
 
@@ -20,26 +20,25 @@ struct Waiting<T> {
     item: Option<T>,
     closed: bool,
     idle: bool,
-    /// How many items were taken.
+    /// The number of items taken.
     taken: u64,
-    /// Threads that wait to put one, and to take one.
+    /// Threads that wait to put an item, and to take one.
     putting: usize,
     taking: usize,
 }
 
-/// Whether an item is put in place of one that still waits, or waits itself
-/// until there is room.
+/// How an item is put if another one still waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It replaces the other one: of a live source only the newest counts.
+    /// It replaces the other one: for a live source, only the newest counts.
     Newest,
-    /// It waits; while nobody wants any, it replaces the other one.
+    /// It waits for room. While items are not wanted, it replaces the other one.
     InTurn,
-    /// It waits, however long nobody wants any.
+    /// It waits for room, even while items are not wanted.
     Waiting,
 }
 
-/// What happened to an item that was put.
+/// The result of putting an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It waits to be taken.
@@ -51,7 +50,7 @@ pub enum Outcome {
 }
 
 impl<T> FrameSlot<T> {
-    /// Empty and open.
+    /// An empty, open slot.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -99,8 +98,8 @@ impl<T> FrameSlot<T> {
         }
     }
 
-    /// Waits for an item, which comes with its place in the order of taking;
-    /// `None` once it is closed and empty.
+    /// Waits for an item. Returns it with its position in the order of taking; `None` once the slot
+    /// is closed and empty.
     pub fn take(&self) -> Option<(u64, T)> {
         let mut state = lock(&self.state);
         loop {
@@ -124,8 +123,7 @@ impl<T> FrameSlot<T> {
         }
     }
 
-    /// Sets whether nobody wants any: then nothing can be taken, and the newest
-    /// waits.
+    /// Sets whether items are not wanted. Then none can be taken, and the newest waits.
     pub fn set_idle(&self, idle: bool) {
         let mut state = lock(&self.state);
         if std::mem::replace(&mut state.idle, idle) != idle {
@@ -133,7 +131,7 @@ impl<T> FrameSlot<T> {
         }
     }
 
-    /// Takes nothing more in. What waits can still be taken.
+    /// Closes the slot: it accepts nothing more, and a waiting item can still be taken.
     pub fn close(&self) {
         lock(&self.state).closed = true;
         self.wake_all();
@@ -151,13 +149,13 @@ impl<T> Default for FrameSlot<T> {
     }
 }
 
-/// Items from several threads, given out in the order of their places.
+/// Items from several threads, handed out in the order of their positions.
 #[derive(Debug)]
 pub struct Ordered<T> {
     state: Mutex<Items<T>>,
     room: Condvar,
-    /// Places beyond the next one that are held: one for each thread that
-    /// makes items, so that a slow one stops none of the others.
+    /// Items beyond the next one that are held: one for each thread that makes items, so that a
+    /// slow one delays no other.
     ahead: u64,
 }
 
@@ -166,13 +164,13 @@ struct Items<T> {
     items: BTreeMap<u64, T>,
     next: u64,
     makers: usize,
-    /// Makers that wait for room.
+    /// Threads that wait for room.
     waiting: usize,
     closed: bool,
 }
 
 impl<T> Ordered<T> {
-    /// For this many threads that make items.
+    /// For this many threads.
     #[must_use]
     pub fn new(makers: usize) -> Self {
         Self {
@@ -188,8 +186,8 @@ impl<T> Ordered<T> {
         }
     }
 
-    /// Puts the item of this place, once it is near enough to the next, or at
-    /// once where it is closed.
+    /// Puts the item at this position, as soon as the position is close enough to the next one to
+    /// be taken, or at once if the queue is closed.
     pub fn put(&self, place: u64, item: T) {
         let mut state = lock(&self.state);
         while place > state.next + self.ahead && !state.closed {
@@ -200,7 +198,7 @@ impl<T> Ordered<T> {
         state.items.insert(place, item);
     }
 
-    /// The next item, if it is there.
+    /// The next item, if it is ready.
     pub fn take(&self) -> Option<T> {
         let mut state = lock(&self.state);
         let next = state.next;
@@ -214,20 +212,20 @@ impl<T> Ordered<T> {
         Some(item)
     }
 
-    /// Tells that one of the threads makes no more.
+    /// Reports that one of the threads makes no more items.
     pub fn leave(&self) {
         let mut state = lock(&self.state);
         state.makers = state.makers.saturating_sub(1);
     }
 
-    /// Lets go of who waits for room: nothing is taken any more.
+    /// Closes the queue and wakes the threads that wait for room.
     pub fn close(&self) {
         lock(&self.state).closed = true;
         self.room.notify_all();
     }
 
-    /// Whether nothing more can be taken, now or later. What lies behind a place
-    /// whose maker panicked cannot.
+    /// Whether nothing more can be taken, now or later. Items after the position of a panicked
+    /// thread cannot.
     pub fn is_finished(&self) -> bool {
         let state = lock(&self.state);
         state.makers == 0 && !state.items.contains_key(&state.next)
@@ -308,7 +306,7 @@ mod tests {
             assert_eq!(taking.join().unwrap(), Some((0, 3)));
             assert_eq!(putting.join().unwrap(), Outcome::Queued);
         });
-        // What waits at the end goes out, wanted or not.
+        // An item that waits at the end is handed out, wanted or not.
         slot.set_idle(true);
         slot.close();
         assert_eq!(slot.take(), Some((1, 4)));
@@ -316,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn makers_who_wait_for_room_are_let_go() {
+    fn threads_that_wait_for_room_are_woken_by_closing() {
         let ordered = Ordered::new(2);
         thread::scope(|scope| {
             let waiting = scope.spawn(|| ordered.put(9, 9));
@@ -332,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_one_lets_go_of_who_waits() {
+    fn closing_wakes_every_waiting_thread() {
         let slot = FrameSlot::new();
         slot.put(1, Put::Waiting);
         thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The file of figures, proved writable before the stream begins.
+//! The report file, claimed before the stream begins.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
 use framegram_common::stats::{ReportFile, Statistics};
 
-/// Where the figures go. What is in the file stays until they do.
+/// The report file. Its old content stays until the new one is written.
 pub(crate) struct Report(OutputFile);
 
 impl Report {
-    /// Claims the file, or takes standard output where `path` is `-`.
+    /// Claims the file, or takes standard output if `path` is `-`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
         OutputFile::claim(path, "report", threads).map(Self)
     }
@@ -25,7 +25,7 @@ impl Report {
     /// Where they cannot be written.
     pub(crate) fn write(self, statistics: &Statistics) -> Result<()> {
         let report = ReportFile::new(statistics);
-        // As one text: serde's errors hide that a pipe's reader has gone.
+        // serde's own writer hides whether the reader of a pipe has gone.
         let text = serde_json::to_string_pretty(&report)?;
         self.0.replace(|out| Ok(writeln!(out, "{text}")?))?;
         Ok(())
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_file_stays_only_with_figures_in_it_and_an_old_one_until_there_are() {
+    fn a_new_file_is_kept_only_with_content_and_an_old_one_until_then() {
         let folder = tempfile::tempdir().unwrap();
         let threads = Threads::new(&Stop::new());
         let claim = |path: &Path| Report::claim(path, &threads);

@@ -1,49 +1,46 @@
-//! How far apart restart markers are, so that a lost datagram costs little more
-//! of the picture than what was in it. Pure: sizes in, an interval out.
+//! Chooses the restart interval, so that a lost datagram costs little more of the picture than it
+//! carried. Pure: sizes in, an interval out.
 //!
-//! Every change makes another JPEG header, which viewers must be told of; so
-//! the interval takes few values and is raised only with patience.
+//! Every change makes another JPEG header, which must be sent to viewers. So there are few
+//! intervals, and the interval is raised only after a number of frames.
 
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::jpeg::{JpegHeader, slice_starts};
 use framegram_common::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 
-/// The interval of the first frame: fits footage of cameras at quality 80; too
-/// large costs one frame, too small the bytes of [`PATIENCE`] frames.
+/// The first interval, which fits camera footage at quality 80. If it is too large, that affects
+/// one frame; if it is too small, it costs bytes in [`PATIENCE`] frames.
 const FIRST: u16 = 16;
 
-/// One slice of this many may be longer than it should, in the frames that an
-/// interval is chosen from.
+/// When an interval is chosen, one slice in this many may be too long.
 const OUTLIERS: usize = 50;
 
-/// The interval is lowered as soon as one slice of this many is too long.
+/// The interval is lowered as soon as one slice in this many is too long.
 const TOO_MANY: usize = 33;
 
-/// What a new interval aims at, in percent of the longest slice wanted: room
-/// for pictures to change.
+/// Target of a new interval, in percent of the longest allowed slice: room for pictures to change.
 const AIM: usize = 95;
 
-/// Frames in a row that must allow a larger interval: what moves through a
-/// picture in a second or two has been everywhere then.
+/// Frames in a row that must allow a larger interval. In a second or two, whatever moves through
+/// the picture has been everywhere.
 const PATIENCE: u32 = 45;
 
-/// The patience after a larger interval turned out too large again and again.
+/// The patience after larger intervals were repeatedly too large.
 const MOST_PATIENCE: u32 = 16 * PATIENCE;
 
-/// Chooses the restart interval from the slices of the frames before.
+/// Chooses the restart interval from the slices of earlier frames.
 #[derive(Clone, Debug)]
 pub struct Restart {
     limit: usize,
     interval: u16,
-    /// Frames in a row that would allow more, and the longest slice of them
-    /// but for the outliers.
+    /// Frames in a row that would allow more, and their longest slice without outliers.
     calm: u32,
     calm_length: usize,
     patience: u32,
 }
 
 impl Restart {
-    /// Slices of at most half a chunk in datagrams of this many bytes.
+    /// For slices of at most half a chunk in datagrams of this many bytes.
     #[must_use]
     pub fn new(datagram: usize) -> Self {
         Self {
@@ -55,18 +52,18 @@ impl Restart {
         }
     }
 
-    /// The MCUs between restart markers for the next frame.
+    /// The number of MCUs between restart markers in the next frame.
     #[must_use]
     pub fn interval(&self) -> u16 {
         self.interval
     }
 
-    /// Datagrams are this many bytes from now on.
+    /// Sets the datagram size.
     pub fn set_datagram(&mut self, bytes: usize) {
         self.limit = half_a_chunk(bytes);
     }
 
-    /// Takes a frame as it was encoded.
+    /// Records an encoded frame.
     pub fn observe(&mut self, jpeg: &[u8]) {
         let Ok(header) = JpegHeader::parse(jpeg) else {
             return;
@@ -80,10 +77,9 @@ impl Restart {
         self.observe_lengths(header.restart_interval, &mut lengths);
     }
 
-    /// Takes the lengths in bytes of the slices of a frame that was encoded
-    /// with this interval.
+    /// Records the slice lengths in bytes of a frame that was encoded with this interval.
     fn observe_lengths(&mut self, interval: u16, lengths: &mut [u32]) {
-        // Encoders side by side finish frames that were begun before a change.
+        // Parallel encoders finish frames that were begun before a change.
         if interval != self.interval || lengths.is_empty() {
             return;
         }
@@ -115,9 +111,9 @@ impl Restart {
         }
     }
 
-    /// The largest interval that makes slices short enough that are of `length`
-    /// now; longer slices are made of more than one part of the picture, so
-    /// that they grow no faster than the interval.
+    /// The largest restart interval whose slices still fit, given that slices now have this
+    /// `length`. A longer slice averages over more of the picture, so its length grows no faster
+    /// than the interval.
     fn fitting(&self, length: usize) -> u16 {
         let most = usize::from(self.interval) * self.limit * AIM / (100 * length);
         step_at_most(most)
@@ -134,8 +130,7 @@ fn half_a_chunk(datagram: usize) -> usize {
     chunk_capacity(datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM)) / 2
 }
 
-/// The largest interval in use that is at most `most`, and at least 1: of the
-/// form 2ⁿ or 3·2ⁿ.
+/// The largest interval that is used, of the form 2ⁿ or 3·2ⁿ, at most `most` and at least 1.
 fn step_at_most(most: usize) -> u16 {
     let most = most.clamp(1, usize::from(LARGEST)) as u16;
     let power = 1 << most.ilog2();
@@ -151,7 +146,7 @@ fn step_below(interval: u16) -> u16 {
     step_at_most(usize::from(interval).saturating_sub(1))
 }
 
-/// The largest interval in use: pictures without any detail are one slice.
+/// The largest interval: a picture without any detail is one slice.
 const LARGEST: u16 = 1 << 15;
 
 #[cfg(test)]
@@ -162,14 +157,14 @@ mod tests {
 
     use super::*;
 
-    /// A picture as what each MCU costs, in tenths of a byte.
+    /// A picture as the cost of each MCU, in tenths of a byte.
     struct Scene {
         columns: usize,
         costs: Vec<u32>,
     }
 
     impl Scene {
-        /// Detail in patches: some of it `contrast` times what the rest has.
+        /// Detail in patches; some of it costs `contrast` times as much as the rest.
         fn new(rng: &mut Rng, columns: usize, rows: usize, mean: u32, contrast: u32) -> Self {
             let patch = rng.usize(3..20);
             let detail: Vec<u32> = (0..columns * rows)
@@ -189,8 +184,7 @@ mod tests {
             }
         }
 
-        /// The slices of one frame: the camera's noise, and a patch of detail
-        /// that moves through it.
+        /// The slices of one frame, with camera noise and a patch of detail that moves through it.
         fn lengths(&self, rng: &mut Rng, interval: u16, frame: usize) -> Vec<u32> {
             let busy =
                 frame * 3 % self.costs.len()..frame * 3 % self.costs.len() + self.columns / 8;

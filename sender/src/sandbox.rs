@@ -22,7 +22,7 @@ pub(crate) fn enter(options: &Options) -> Sandbox {
     let files = match &options.source {
         source if source::needs_opencv(source) => files.cameras(),
         Spec::Path(path) => files.read(path),
-        // FFmpeg opens files by a URL too.
+        // FFmpeg opens files by URL too.
         Spec::Url(url) => match url.strip_prefix("file://") {
             Some(path) => files.read(Path::new(path)),
             None => files,

@@ -13,10 +13,10 @@ use framegram_common::wire::sdp;
 use crate::args::Wire;
 use crate::destinations::Destination;
 
-/// The file, proved writable before the stream begins.
+/// The file, claimed before the stream begins.
 pub(crate) struct SdpFile(OutputFile);
 
-/// What is described.
+/// The stream that is described.
 pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) interval: Option<Duration>,
@@ -26,7 +26,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// What a person should know about frames of this size.
+    /// A notice about frames of this size, if one is needed.
     pub(crate) fn notice(&self, (width, height): (usize, usize)) -> Option<String> {
         let most = usize::from(MAX_SIDE);
         if self.wire != Wire::Rtp {
@@ -49,10 +49,10 @@ impl Session {
 }
 
 impl SdpFile {
-    /// Claims the file, or standard output for `-`.
+    /// Claims the file, or takes standard output for `-`.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
         OutputFile::claim(path, "session description", threads).map(Self)
     }

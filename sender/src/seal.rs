@@ -1,5 +1,4 @@
-//! The key of the stream: packets are sealed on their way out and opened on their
-//! way in, and what is refused is told of.
+//! The key of the stream: seals packets that are sent, opens those received, and explains refusals.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,26 +12,26 @@ use log::info;
 use crate::args::Options;
 use crate::console::Console;
 
-/// How long a viewer may take for its first report: several are sent within 0.1 s
-/// of the first frame.
+/// How long a viewer may take for its first report: it sends several within 0.1 s of the first
+/// frame.
 const ANSWERED: Duration = Duration::from_secs(3);
 
-/// The seal, and what was said of it.
+/// The seal, and the notices printed.
 pub(crate) struct Seal {
     seal: SenderSeal,
-    /// A packet that was opened or sealed last.
+    /// The packet that was last opened or sealed.
     buffer: Vec<u8>,
-    /// Whether a packet of a viewer was opened.
+    /// Whether any packet of a viewer was opened.
     answered: bool,
     refusal_told: bool,
     silence_told: bool,
     since: Option<Duration>,
 }
 
-/// That of the secret that is given.
+/// The seal for the secret in the options.
 ///
 /// # Errors
-/// Where it cannot be used.
+/// If the secret cannot be used.
 pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
     let secret = options.key.secret(|line| console.say(line))?;
     Ok(secret.map(|secret| {
@@ -52,30 +51,29 @@ pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
     }))
 }
 
-/// Bytes that the seal takes of each datagram.
+/// Bytes of each datagram that the seal takes.
 pub(crate) fn overhead(seal: Option<&Seal>) -> usize {
     seal.map_or(0, |_| OVERHEAD)
 }
 
-/// Bytes that the seal takes of a sender report, which carries the salt too.
+/// Bytes of a sender report that the seal takes, including the salt.
 pub(crate) fn report_overhead(seal: Option<&Seal>) -> usize {
     seal.map_or(0, |_| MAX_OVERHEAD)
 }
 
 impl Seal {
-    /// Packets of `segment` bytes each, but the last, as sealed ones, and the bytes
-    /// of each of those.
+    /// Seals packets, each but the last of `segment` bytes. Returns them with the new segment
+    /// length.
     pub(crate) fn seal(&mut self, packets: &[u8], segment: usize, now: Duration) -> (&[u8], usize) {
         self.buffer.clear();
         let segment = self.seal.seal(packets, segment, now, &mut self.buffer);
         (&self.buffer, segment)
     }
 
-    /// A datagram that came from `from` as a packet in the clear. What a person
-    /// should hear of it, if it is refused.
+    /// Opens a datagram from `from`.
     ///
     /// # Errors
-    /// Where it is refused.
+    /// If it is refused, with a notice for the user, if any.
     pub(crate) fn open(
         &mut self,
         from: SocketAddr,
@@ -91,7 +89,7 @@ impl Seal {
         }
     }
 
-    /// What there is to say of the first datagram that is refused.
+    /// The notice about the first datagram that is refused.
     fn notice(&mut self, from: SocketAddr, refusal: Refusal) -> Option<String> {
         let why = match refusal {
             Refusal::Clear => "without a key: give the viewer there the same --key-file",
@@ -104,7 +102,7 @@ impl Seal {
         is_news.then(|| format!("Packets arrive from {from}, {why}."))
     }
 
-    /// What there is to say of viewers of which nothing was opened.
+    /// The notice about viewers of which no packet was opened.
     pub(crate) fn silence(&mut self, now: Duration) -> Option<&'static str> {
         let since = *self.since.get_or_insert(now);
         let is_silent = !self.answered && now.saturating_sub(since) >= ANSWERED;
@@ -115,7 +113,7 @@ impl Seal {
         )
     }
 
-    /// Fills in what was refused.
+    /// Fills in the counts of refused packets.
     pub(crate) fn fill(&self, packets: &mut Packets) {
         let refused = self.seal.refused();
         packets.unauthentic = Some(refused.clear + refused.unauthentic + refused.early);

@@ -63,7 +63,7 @@ pub trait Source: Send {
         Ok(false)
     }
 
-    /// Whether its JPEGs are known to be whole and clean.
+    /// Whether its JPEGs are known to be complete and clean.
     fn is_checked(&self) -> bool {
         false
     }

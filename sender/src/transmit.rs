@@ -1,5 +1,5 @@
-//! The transmit loop: encoded frames into the sender, its datagrams to the
-//! sockets, and what comes back into the sender again.
+//! The transmit loop: passes encoded frames to the sender, its datagrams to the sockets, and
+//! received datagrams to the sender.
 
 mod incoming;
 mod outgoing;
@@ -33,21 +33,20 @@ use crate::sdp_file::{SdpFile, Session};
 use crate::seal::{self, Seal};
 use crate::stop::Stop;
 
-/// Datagrams taken in a row from one socket before frames get their turn again.
+/// Datagrams received in a row from one socket before frames get their turn.
 const MOST_RECEIVED: usize = 64;
 
-/// How long the bye may take after a panic: several of them at the longest
-/// RTTs.
+/// How long the bye may take after a panic: several copies at the longest RTTs.
 const CUT_SHORT: Duration = Duration::from_secs(1);
 
 /// The shortest time between notices of frames that cannot be sent.
 const NOT_SENT_EVERY: Duration = Duration::from_secs(10);
 
-/// Where a stream goes.
+/// The outlets of a stream.
 pub(crate) struct Outlets {
     /// The destinations of the command line.
     pub(crate) destinations: Vec<Destination>,
-    /// Where viewers come by themselves.
+    /// The socket that viewers connect to.
     pub(crate) accept: Option<AcceptSocket>,
     /// The impaired links in front of the destinations (`--impair`).
     pub(crate) impaired: Option<ImpairedLinks<()>>,
@@ -62,48 +61,48 @@ pub(crate) struct Outlets {
 /// One stream to all its destinations.
 pub(crate) struct TransmitLoop<'a> {
     sender: Sender,
-    /// Those of the command line; behind them those of RTP's reports, if they
-    /// are others, or the viewers that were admitted.
+    /// Those of the command line, followed by those for RTCP, if it has ports of its own, or by
+    /// admitted viewers.
     destinations: Vec<Destination>,
-    /// How many are of the command line.
+    /// The number of destinations of the command line.
     fixed: usize,
     accept: Option<AcceptSocket>,
     pub(crate) impaired: Option<ImpairedLinks<()>>,
     description: Option<SdpFile>,
-    /// Why it could not be written.
+    /// Why the session description could not be written.
     pub(crate) undescribed: Option<anyhow::Error>,
     preview: Option<Preview>,
     seal: Option<Seal>,
     session: Session,
     transport: Transport,
     console: &'a Console,
-    /// The largest datagram that is tried, if the size follows the paths.
+    /// The largest datagram that is probed, if the size follows the paths.
     most_datagram: Option<usize>,
-    /// The size that the encoder knows.
+    /// The datagram size that the encoder uses.
     datagram: usize,
     bitrate: Option<BitrateControl>,
-    /// Whether a rate is to follow the path.
+    /// Whether the rate follows the path.
     adapts: bool,
     path_notice: PathNotice,
     fec: Fec,
     encoding: EncodingLog,
     /// Frames that the source could not read.
     unreadable: u64,
-    /// Frames that were replaced, as far as the sender knows.
+    /// Frames replaced, by the sender's count.
     replaced: u64,
     any_sent: bool,
-    /// Why the first frame was not sent, while none was.
+    /// Why the first frame was not sent, until one was.
     unsent: Option<anyhow::Error>,
-    /// When the last notice of a frame that cannot be sent was printed.
+    /// When the last notice about an unsendable frame was printed.
     not_sent_notice: Option<Duration>,
     buffer: Vec<u8>,
 }
 
 impl<'a> TransmitLoop<'a> {
-    /// The stream with this number, drawn at random.
+    /// A stream with this number, which is drawn at random.
     ///
     /// # Errors
-    /// If there is no port for RTP's reports.
+    /// If there is no port for RTCP.
     pub(crate) fn new(
         number: u64,
         outlets: Outlets,
@@ -223,17 +222,17 @@ impl<'a> TransmitLoop<'a> {
         Ok(transmit)
     }
 
-    /// The most bytes of the next frame, if a bit rate sets them.
+    /// Upper bound on the bytes of the next frame, if a bit rate sets it.
     pub(crate) fn frame_bytes(&self) -> Option<usize> {
         let unknown = self.adapts.then_some(MAX_FRAME_BYTES);
         let bitrate = self.bitrate.as_ref().map(BitrateControl::target);
         bitrate.or(unknown)
     }
 
-    /// Sends frames until there are no more or it is stopped, then the bye.
+    /// Sends frames until the source ends or the run is stopped, then the bye.
     ///
     /// # Errors
-    /// What the system says of waiting; nothing that a network does.
+    /// If the system cannot wait for sockets. Network errors do not end the stream.
     pub(crate) fn run(
         &mut self,
         pipeline: &Pipeline,
@@ -249,8 +248,7 @@ impl<'a> TransmitLoop<'a> {
                 stop.stop();
             }
             self.count(pipeline);
-            // Where they would not leave, frames wait where a newer one can replace
-            // them.
+            // While the outlets take no frames, frames wait where a newer one can replace them.
             while self.takes_frames()
                 && let Some(frame) = pipeline.take()
             {
@@ -298,8 +296,7 @@ impl<'a> TransmitLoop<'a> {
         Ok(())
     }
 
-    /// Notes which sockets have something, in the order in which they were waited
-    /// for.
+    /// Marks readable sockets, in the order in which they were polled.
     pub(super) fn set_readable(&mut self, ready: &[bool]) {
         let mut ready = ready.iter();
         let own = self.destinations.iter_mut();
@@ -323,7 +320,7 @@ impl<'a> TransmitLoop<'a> {
             let due = self.sender.poll_timeout().unwrap_or(until).min(until);
             let left = due.saturating_sub(clock::now());
             if wait(&[], waker, Some(left)).is_err() {
-                // The system cannot wait; the byes go out all the same.
+                // The system cannot wait; the byes are sent all the same.
                 thread::sleep(left);
             }
         }
@@ -334,15 +331,15 @@ impl<'a> TransmitLoop<'a> {
         self.preview = None;
     }
 
-    /// Whether frames would leave, to any destination.
+    /// Whether any destination would send a frame.
     fn takes_frames(&self) -> bool {
-        // Nothing is known of when a connection will be there.
+        // When a connection will be made is unknown.
         let mut to = self.destinations.iter();
         let leave = to.clone().any(Destination::is_ready) || to.all(Destination::is_unconnected);
         leave && !self.sender.is_held_back(clock::now())
     }
 
-    /// Whether nobody at all looks at what is sent, or would get it now.
+    /// Whether nobody watches, or could receive a frame now.
     fn is_unwatched(&self) -> bool {
         let unserved = self.accept.is_some() && self.sender.admitted() == 0;
         let waiting = self.fixed > 0 && !self.destinations.iter().any(Destination::is_ready);
@@ -365,12 +362,11 @@ impl<'a> TransmitLoop<'a> {
         statistics
     }
 
-    /// Fails if frames came and none could be encoded and sent, or nothing at all
-    /// could be sent to a destination.
+    /// Fails if there were frames and none could be encoded and sent, or if nothing could be sent
+    /// to a destination.
     ///
     /// # Errors
-    /// Why the first frame was not, or what the system said of the first such
-    /// destination.
+    /// Why the first frame was not sent, or the system's error for the first such destination.
     pub(crate) fn reached(&mut self) -> Result<()> {
         if let Some(error) = self.unsent.take() {
             return Err(error.context("no frame could be sent"));
@@ -379,7 +375,7 @@ impl<'a> TransmitLoop<'a> {
         destinations.try_for_each(Destination::reached)
     }
 
-    /// Tells what was found of each path in its first second.
+    /// Describes what the first second of each path showed.
     fn tell_paths(&mut self, now: Duration) {
         if !self.adapts || !self.path_notice.is_due(now) {
             return;
@@ -451,8 +447,8 @@ impl<'a> TransmitLoop<'a> {
         }
     }
 
-    /// Writes the session description, and says what receivers cannot know
-    /// without it.
+    /// Writes the session description, and prints a notice about what receivers cannot know without
+    /// it.
     fn describe(&mut self, size: (usize, usize)) {
         if let Some(notice) = self.session.notice(size) {
             self.console.say(&notice);
@@ -462,7 +458,7 @@ impl<'a> TransmitLoop<'a> {
             return;
         };
         if let Err(error) = description.write(&self.session, first, size) {
-            // The stream goes on, for those that know what it is like.
+            // The stream continues for receivers that do not need it.
             self.console.say(&format!("{error:#}"));
             self.undescribed.get_or_insert(error);
         }

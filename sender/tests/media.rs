@@ -79,12 +79,12 @@ fn jpegs(frames: &[Captured]) -> Vec<Bytes> {
 
 /// Width, height and the pixel in the middle after a way through the encoder.
 fn sent(frame: &Captured) -> (usize, usize, [u8; 3]) {
-    let (pixels, width, height) = sent_whole(frame);
+    let (pixels, width, height) = sent_pixels(frame);
     (width, height, pixels[height / 2 * width + width / 2])
 }
 
 /// All pixels after a way through the encoder, width and height.
-fn sent_whole(frame: &Captured) -> (Vec<[u8; 3]>, usize, usize) {
+fn sent_pixels(frame: &Captured) -> (Vec<[u8; 3]>, usize, usize) {
     let mut encoder = Encoder::new(Settings::default()).unwrap();
     let encoded = encoder.encode(&frame.content).unwrap();
     let decoded = Decoder::new().unwrap().decode_whole(&encoded.jpeg).unwrap();
@@ -166,7 +166,7 @@ fn the_jpegs_of_a_file_go_out_as_they_are() {
 }
 
 #[test]
-fn a_recording_that_was_cut_off_keeps_what_is_whole() {
+fn a_recording_that_was_cut_off_keeps_its_complete_frames() {
     let media = Media::make(
         "sound.avi",
         "-f lavfi -i testsrc=s=160x120:r=20:d=1 -f lavfi -i sine=d=1 -c:v mjpeg -c:a pcm_s16le",
@@ -240,7 +240,7 @@ fn a_rotated_file_is_turned_as_ffmpeg_turns_it() {
         ffmpeg(&format!("-i {} -frames:v 1", turned.display()), &upright);
         let [(got, width, height), (expected, ..)] = [turned, upright].map(|file| {
             let mut source = open(&Spec::Path(file), &request(true)).unwrap();
-            sent_whole(&source.next().unwrap().unwrap())
+            sent_pixels(&source.next().unwrap().unwrap())
         });
         let lying = mark == 180;
         assert_eq!((width, height), if lying { (160, 120) } else { (120, 160) });

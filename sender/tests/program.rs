@@ -149,7 +149,7 @@ fn standard_input_that_is_no_stream_is_1() {
         &["-", NOBODY],
         b"\xFF\xD8\xFF\xE0 half",
         1,
-        &["no whole JPEG"],
+        &["no complete JPEG"],
     );
     fails(&["-", NOBODY], b"YUV4MPEG2 W4 H4 C412\n", 1, &["C412"]);
     fails(
@@ -174,7 +174,7 @@ fn destinations_that_cannot_be_sent_to_are_1() {
 }
 
 #[test]
-fn what_is_not_there_is_found_out_before_streaming() {
+fn missing_inputs_are_reported_before_streaming() {
     let folder = Folder::new();
     let report = folder.path("no/such/folder/report.json");
     fails(
@@ -202,7 +202,7 @@ fn what_is_not_there_is_found_out_before_streaming() {
 }
 
 #[test]
-fn a_destination_that_refuses_does_not_end_the_stream() {
+fn connection_refused_by_a_destination_does_not_end_the_stream() {
     let folder = Folder::new();
     let report = folder.path("report.json");
     let line = [

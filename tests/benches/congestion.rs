@@ -64,7 +64,7 @@ fn main() -> Result<()> {
         "queue p50 ms",
         "queue p95 ms",
         "packets lost",
-        "frames whole",
+        "frames complete",
         "delay p95 ms",
     ];
     print_table(&head, &rows);
@@ -271,7 +271,7 @@ fn figures(
         |row: &Vec<&str>| (from.as_secs_f64()..to.as_secs_f64()).contains(&number(row, captured));
     let rows: Vec<_> = rows.filter(within).collect();
     let sum = |at| rows.iter().map(|row| number(row, at)).sum::<f64>();
-    let whole = rows.iter().filter(|row| row[outcome].starts_with("intact"));
+    let complete = rows.iter().filter(|row| row[outcome].starts_with("intact"));
     let mut delays: Vec<_> = rows.iter().map(|row| number(row, delay)).collect();
     delays.sort_by(f64::total_cmp);
     let p95 = delays.len().saturating_sub(1) * 95 / 100;
@@ -281,7 +281,7 @@ fn figures(
         format!("{:.1}", measured.queue(0.50, from, to)),
         format!("{:.1}", measured.queue(0.95, from, to)),
         format!("{:.2} %", 100.0 * sum(lost) / sum(chunks).max(1.0)),
-        format!("{} of {}", whole.count(), rows.len()),
+        format!("{} of {}", complete.count(), rows.len()),
         format!("{:.0}", delays.get(p95).copied().unwrap_or(f64::NAN)),
     ])
 }

@@ -68,7 +68,7 @@ fn main() -> Result<ExitCode> {
         "flood",
         "sent a second",
         "frames",
-        "not whole",
+        "not complete",
         "socket drops told",
         "dropped by the kernel",
         "processors",

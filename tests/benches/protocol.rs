@@ -97,7 +97,7 @@ fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
                 }
             }
             let Output::Frame(frame) = receiver.poll_output(now) else {
-                bail!("a frame is not whole");
+                bail!("a frame is incomplete");
             };
             receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
             Ok(frame.jpeg)

@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     let frames = numbers.next().unwrap_or(3000);
     let seeds = numbers.next().unwrap_or(10);
     println!(
-        "frames whole in %, bytes sent per byte of JPEG; {frames} frames of each of seeds 0 to {}",
+        "frames complete in %, bytes sent per byte of JPEG; {frames} frames of each of seeds 0 to {}",
         seeds - 1
     );
     println!("chunks a frame: {:?}", repair_table::SIZES);

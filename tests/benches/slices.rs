@@ -62,7 +62,7 @@ fn worth(clips: &[PathBuf]) -> Result<()> {
             rows.push(vec![
                 name.clone(),
                 format!("{:.0} %", loss * 100.0),
-                format!("{:.0} %", quality.whole * 100.0),
+                format!("{:.0} %", quality.complete * 100.0),
                 format!("{:.1} %", quality.fresh * 100.0),
                 format!("{:.1} dB", quality.sent),
                 format!("{:.1} dB", quality.filled),
@@ -74,11 +74,11 @@ fn worth(clips: &[PathBuf]) -> Result<()> {
         &[
             "clip",
             "loss",
-            "frames whole",
+            "frames complete",
             "picture fresh",
             "as sent",
             "slices, holes filled",
-            "last whole frame",
+            "last complete frame",
         ],
         &rows,
     );

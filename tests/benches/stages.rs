@@ -175,7 +175,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], Vec<Cost>, us
             }
             match receiver.poll_output(clock::now()) {
                 Output::Frame(frame) => Ok(frame),
-                _ => bail!("the frame is not whole"),
+                _ => bail!("the frame is incomplete"),
             }
         });
         took.push(cost);

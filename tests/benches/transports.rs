@@ -87,7 +87,7 @@ fn main() -> Result<()> {
         "p95 ms",
         "p99 ms",
         "in time",
-        "whole",
+        "complete",
         "bytes",
     ];
     print_table(&head, &rows);

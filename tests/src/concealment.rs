@@ -25,7 +25,7 @@ use crate::program::footage;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quality {
     /// Share of frames of which every chunk arrived.
-    pub whole: f64,
+    pub complete: f64,
     /// Share of the picture that arrived and could be shown.
     pub fresh: f64,
     /// Similarity to the original in dB (peak signal-to-noise ratio over red,
@@ -228,8 +228,8 @@ pub fn lose(jpeg: &Bytes, loss: f64, rng: &mut Rng) -> Result<Option<Lossy>> {
             .starts
             .extend(begun.map(|(slice, behind)| (slice, start + behind)));
     }
-    let whole = lossy.present.len() == 1 && lossy.present[0] == (0..jpeg.len());
-    Ok((!whole).then_some(lossy))
+    let complete = lossy.present.len() == 1 && lossy.present[0] == (0..jpeg.len());
+    Ok((!complete).then_some(lossy))
 }
 
 /// The received part of a frame.
@@ -292,7 +292,7 @@ impl View {
                 self.last = jpeg.clone();
                 self.shown.clone_from(sent);
                 self.frozen.clone_from(sent);
-                self.sums.whole += 1.0;
+                self.sums.complete += 1.0;
                 self.sums.fresh += 1.0;
             }
             Some(lossy) => {
@@ -321,7 +321,7 @@ impl View {
     fn means(&self) -> Quality {
         let mean = |sum: f64| sum / self.frames.max(1) as f64;
         Quality {
-            whole: mean(self.sums.whole),
+            complete: mean(self.sums.complete),
             fresh: mean(self.sums.fresh),
             sent: mean(self.sums.sent),
             filled: mean(self.sums.filled),

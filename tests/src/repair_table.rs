@@ -1,4 +1,4 @@
-//! The repair table: frames that arrive whole and the bytes sent for them, by
+//! The repair table: frames that arrive complete and the bytes sent for them, by
 //! loss, repair and frame size, in virtual time.
 
 use std::fmt::Write as _;
@@ -76,7 +76,7 @@ const SMALL: usize = 10;
 pub struct Cell {
     /// Frames sent after the warm-up.
     pub frames: u64,
-    /// Of these, frames shown whole.
+    /// Of these, frames shown complete.
     pub intact: u64,
     /// UDP payload from sender to viewer.
     pub bytes: u64,
@@ -85,7 +85,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Share of frames that arrived whole, in percent.
+    /// Share of frames that arrived complete, in percent.
     #[must_use]
     pub fn percent(&self) -> f64 {
         self.intact as f64 * 100.0 / self.frames.max(1) as f64
@@ -140,31 +140,38 @@ pub fn measure(
     cell
 }
 
-/// Formats a row: whole frames in percent, bytes sent per byte of JPEG, the lower
-/// bound for that share of whole frames, and the ratio to it.
+/// Formats a row: complete frames in percent, bytes sent per byte of JPEG, the lower
+/// bound for that share of complete frames, and the ratio to it.
 #[must_use]
 pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
     for size in SIZES {
         let cell = measure(row, size, frames, seeds.clone());
-        let (whole, ratio) = (cell.percent(), cell.ratio());
+        let (complete, ratio) = (cell.percent(), cell.ratio());
         let failed = (cell.frames - cell.intact).max(1) as f64;
         let bound = row.bound(size, failed / cell.frames as f64);
         let times = ratio / bound;
-        let _ = write!(line, " | {whole:7.3} % {ratio:.3} {bound:.3} x{times:.3}");
+        let _ = write!(
+            line,
+            " | {complete:7.3} % {ratio:.3} {bound:.3} x{times:.3}"
+        );
     }
     line
 }
 
-/// Formats a row as exact numbers: whole frames and all frames, bytes sent and
+/// Formats a row as exact numbers: complete frames and all frames, bytes sent and
 /// JPEG bytes.
 #[must_use]
 pub fn exact(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
     for size in SIZES {
         let cell = measure(row, size, frames, seeds.clone());
-        let (whole, bytes) = ((cell.intact, cell.frames), (cell.bytes, cell.jpeg));
-        let _ = write!(line, " | {}/{} {}/{}", whole.0, whole.1, bytes.0, bytes.1);
+        let (complete, bytes) = ((cell.intact, cell.frames), (cell.bytes, cell.jpeg));
+        let _ = write!(
+            line,
+            " | {}/{} {}/{}",
+            complete.0, complete.1, bytes.0, bytes.1
+        );
     }
     line
 }

@@ -231,7 +231,7 @@ impl Args {
     /// The format of the recording, if there is one.
     ///
     /// # Errors
-    /// When neither the file's name nor a flag tells it.
+    /// If neither the file's name nor a flag names a format.
     pub fn format(&self) -> anyhow::Result<Option<Format>> {
         match (&self.output, self.output_format) {
             (None, _) => Ok(None),

@@ -1,5 +1,4 @@
-//! Frames with holes: which parts of a frame are stale, and how they are taken
-//! from the frame before.
+//! Concealment: which parts of a frame are stale, and how they are filled from the frame before.
 
 use std::ops::Range;
 
@@ -10,11 +9,10 @@ use framegram_common::receiver::ReceivedFrame;
 use framegram_common::slices;
 use framegram_media::{Decoder, Planes};
 
-/// Of the JPEG that a re-encoded frame becomes: so high that what arrived stays
-/// as it was, as far as one can see.
+/// Quality of a re-encoded frame: so high that the received parts look unchanged.
 const QUALITY: u8 = 95;
 
-/// Fills the holes of frames. The memory is used again.
+/// Fills the holes of frames. Its memory is reused.
 #[derive(Default)]
 pub struct Concealer {
     decoder: Option<Decoder>,
@@ -24,10 +22,9 @@ pub struct Concealer {
 }
 
 impl Concealer {
-    /// Fills the stale units of a frame with what the one shown `before` has
-    /// there: in its JPEG as it is, or, if the two are coded differently (in
-    /// another quality, say), by its samples. If they do not fit together, the
-    /// holes stay grey.
+    /// Fills the stale units of a frame from the one shown `before`: within the coded data or, if
+    /// the two are coded differently (for example with another quality), by samples. If they do not
+    /// fit together, the holes stay grey.
     pub fn conceal(&mut self, frame: &mut ReceivedFrame, before: Option<&Bytes>) {
         let Some(before) = before.filter(|_| !frame.stale.is_empty()) else {
             return;
@@ -53,32 +50,32 @@ impl Concealer {
     }
 }
 
-/// Which parts of a picture did not arrive, in minimum coded units of its
-/// JPEG. The memory is used again from frame to frame.
+/// Which parts of a picture did not arrive, in minimum coded units of its JPEG. Its memory is
+/// reused from frame to frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stale {
-    /// Whether each unit is stale, row by row; empty where none is.
+    /// Whether each unit is stale, row by row; empty if none is.
     units: Vec<bool>,
     columns: usize,
     /// Width and height of a unit in pixels of the picture as coded.
     unit: (usize, usize),
 }
 
-/// A stale unit, in pixels of the picture as coded. What lies at its right and
-/// lower end may be beyond the picture.
+/// A stale unit, in pixels of the picture as coded. It may extend beyond the right and lower edge
+/// of the picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleUnit {
     /// Its columns.
     pub x: Range<usize>,
     /// Its rows.
     pub y: Range<usize>,
-    /// Whether there is no stale one to its left, to its right, above and below.
+    /// Whether there is no stale neighbour to its left, to its right, above and below.
     pub edges: [bool; 4],
 }
 
 impl Stale {
-    /// Takes the units of a frame that did not arrive, numbered in the order of
-    /// the scan. `jpeg` has been decoded, so that its size is within bounds.
+    /// Sets the units of a frame that did not arrive, numbered in scan order. `jpeg` has been
+    /// decoded, so its size is within bounds.
     pub fn read(&mut self, jpeg: &[u8], stale: &[Range<u32>]) {
         self.units.clear();
         if stale.is_empty() {
@@ -99,14 +96,14 @@ impl Stale {
         }
     }
 
-    /// Whether the whole picture arrived.
+    /// Whether the picture arrived completely.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 
-    /// Overwrites what is stale in `planes` with what `before` has there; what is
-    /// of another kind has nothing there.
+    /// Overwrites the stale parts of `planes` with those of `before`. Planes of another kind
+    /// provide nothing.
     fn fill(&self, planes: &mut Planes, before: &Planes) {
         if !planes.is_like(before) {
             return;
@@ -143,8 +140,7 @@ impl Stale {
         })
     }
 
-    /// Copies stale units of this width and height between pictures whose rows
-    /// are `pitch` long.
+    /// Copies stale units of this width and height between pictures with rows of `pitch`.
     fn copy<T: Copy>(&self, to: &mut [T], from: &[T], pitch: usize, unit: (usize, usize)) {
         if self.is_empty() || pitch == 0 {
             return;
@@ -190,7 +186,7 @@ mod tests {
         jpeg(83, 61, subsampling, |_, _| [30, 30, 200])
     }
 
-    /// Whether the unit that has this pixel is among the stale ones.
+    /// Whether the unit with this pixel is stale.
     fn is_stale(jpeg: &[u8], x: usize, y: usize, stale: &Range<u32>) -> bool {
         let header = JpegHeader::parse(jpeg).unwrap();
         let (width, height) = header.mcu_size();
@@ -216,7 +212,7 @@ mod tests {
             for (((filled, plane), (fresh, _)), (before, _)) in all {
                 for (at, sample) in filled.iter().enumerate() {
                     let (x, y) = (at % plane.pitch, at / plane.pitch);
-                    // Padding goes with the last column and row.
+                    // Padding belongs to the last column and row.
                     let x = (x * plane.step.0).min(planes.width - 1);
                     let y = (y * plane.step.1).min(planes.height - 1);
                     let from = if is_stale(&new, x, y, &range) {
@@ -233,7 +229,7 @@ mod tests {
     #[test]
     fn outlines_only_where_fresh_begins() {
         let mut stale = Stale::default();
-        // Six units a row: the last one of the first, all of the second.
+        // Six units per row: the last one of the first row, and all of the second.
         stale.read(&red(Subsampling::Yuv420), from_ref(&(5..12)));
         let units: Vec<_> = stale.units().collect();
         assert_eq!(units.len(), 7);
@@ -265,7 +261,7 @@ mod tests {
     #[test]
     fn holes_show_the_frame_before_though_it_was_of_another_quality() {
         let (new, old) = (of_quality(90, [250, 0, 0]), of_quality(40, [0, 0, 250]));
-        // The lower two rows of four, of six units of 16 pixels each.
+        // The lower two of four rows, with six units of 16 pixels each.
         let stale = 12..24;
         assert_eq!(slices::fill(&new, from_ref(&stale), &old), None);
         let mut frame = fixture::frame(0, &new);
@@ -280,7 +276,7 @@ mod tests {
         for (at, word) in picture.pixels.iter().enumerate() {
             let [blue, _, red, _] = word.to_le_bytes();
             let row = at / 96;
-            // Where they meet, the colours of one reach into the other.
+            // Where they meet, the colours of one bleed into the other.
             if (30..34).contains(&row) {
                 continue;
             }

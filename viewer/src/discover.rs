@@ -15,23 +15,23 @@ use framegram_net::{self as net, Lookup, Waker, clock};
 
 use crate::args::Sender;
 
-/// How long to listen for a list: answers may be held back for half a second
-/// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>), and questions are lost.
+/// How long to listen for a list. Answers may be delayed by half a second
+/// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>), and questions may be lost.
 pub const LISTEN: Duration = Duration::from_millis(2500);
 
-/// Between two looks at whether a person wants no more.
+/// Interval at which the search checks whether it was stopped.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Between two looks at the networks: one may come up yet.
+/// Interval at which the search checks the networks, since one may come up meanwhile.
 const LOOK_AT_NETWORKS: Duration = Duration::from_secs(2);
 
-/// Datagrams taken in a row, before another look at the time.
+/// Datagrams handled in a row before the time is checked.
 const BATCH: usize = 64;
 
 /// The longest message (<https://www.rfc-editor.org/rfc/rfc6762#section-17>).
 const LONGEST: usize = 9_000;
 
-/// Looks for senders while it is asked to.
+/// Searches for senders while it is polled.
 pub struct Search {
     networks: LocalNetworks,
     search: mdns::Search,
@@ -40,10 +40,10 @@ pub struct Search {
 }
 
 impl Search {
-    /// Begins to look: for the sender with this name, or for all.
+    /// Starts a search for the sender with this name, or for all.
     ///
     /// # Errors
-    /// Where this machine has no multicast.
+    /// If this machine has no multicast.
     pub fn new(wanted: Option<&str>) -> anyhow::Result<Self> {
         let failed = "cannot look for senders on the local network";
         mdns::probe_local_network().context(
@@ -58,8 +58,8 @@ impl Search {
         })
     }
 
-    /// The senders that answer within `patience`, by name, unless `enough` says
-    /// sooner that these will do.
+    /// The senders that answer within `patience`, by name. Returns earlier once `enough` is
+    /// satisfied.
     pub fn senders(
         &mut self,
         patience: Duration,
@@ -75,7 +75,7 @@ impl Search {
             }
             if now.saturating_sub(self.looked) >= LOOK_AT_NETWORKS {
                 self.looked = now;
-                // What cannot be opened now may be the next time.
+                // A network that cannot be opened now is tried again at the next check.
                 let _ = self.networks.look();
             }
             while self.search.poll_transmit(now, &mut out) {
@@ -99,7 +99,7 @@ impl Search {
     }
 }
 
-/// Writes the senders that announce themselves to standard output, a line each.
+/// Writes the senders that announce themselves to standard output, one per line.
 pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
     let mut search = Search::new(None)?;
     let stopped = |_: &_| stop.load(Ordering::Acquire);
@@ -121,7 +121,7 @@ pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where a sender is; `None` when it was stopped while it searched.
+/// The address of a sender; `None` if the search was stopped.
 pub(crate) fn find(
     sender: &Sender,
     wait: Option<Duration>,
@@ -153,7 +153,7 @@ pub(crate) fn find(
     }
 }
 
-/// How to find a sender again if it has a name.
+/// How to find a sender again, if it has a name.
 pub(crate) fn lookup(sender: &Sender) -> Option<Lookup> {
     match sender {
         Sender::Address(text) => Lookup::of(text, None),
@@ -164,10 +164,10 @@ pub(crate) fn lookup(sender: &Sender) -> Option<Lookup> {
     }
 }
 
-/// Where the sender with this name is now.
+/// The present address of the sender with this name.
 ///
 /// # Errors
-/// When it does not answer within [`LISTEN`].
+/// If it does not answer within [`LISTEN`].
 fn locate(name: &str) -> io::Result<SocketAddr> {
     let mut search = Search::new(Some(name)).map_err(io::Error::other)?;
     let found = search.senders(LISTEN, |senders| senders.contains_key(name));

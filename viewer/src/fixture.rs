@@ -1,4 +1,4 @@
-//! Pictures and folders for the tests beside the code.
+//! Pictures and folders for unit tests.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(crate) fn quadrants(width: usize, height: usize) -> Vec<u8> {
     })
 }
 
-/// A frame with these bytes, taken at 30 frames per second.
+/// A frame with these bytes, captured at 30 frames per second.
 pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
     let captured = 1_000_000 * number / 30;
     ReceivedFrame {
@@ -56,7 +56,7 @@ pub(crate) fn frame(number: u64, jpeg: &[u8]) -> ReceivedFrame {
     }
 }
 
-/// A folder of its own for one test, gone afterwards.
+/// A folder for one test, deleted afterwards.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {

@@ -1,4 +1,4 @@
-//! Frames on their way from the network's thread to the sinks.
+//! The queue of frames between the network thread and the sinks.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 
-/// The most frames that wait for a sink that wants every one: some seconds,
-/// for a disk or a reader that stops for a moment.
+/// Upper bound on frames that wait for a sink that needs every one: a few seconds, for a disk or a
+/// reader that stalls for a moment.
 pub const MAX_FRAMES: usize = 128;
 
-/// The most bytes of such frames: 128 frames of a good 1080p stream, and a
-/// bound on what larger ones cost.
+/// Upper bound on their bytes: 128 frames of a good 1080p stream.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// Frames that wait. A bound on them is kept by leaving out the oldest.
+/// Waiting frames. If there are too many, it drops the oldest.
 pub struct FrameQueue {
     keep: Keep,
     state: Mutex<State>,
@@ -24,9 +23,9 @@ pub struct FrameQueue {
 /// Which frames wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Only the newest of each tile, within [`MAX_BYTES`]: for an eye.
+    /// Only the newest of each tile, within [`MAX_BYTES`]: for a window.
     Newest,
-    /// All, within [`MAX_FRAMES`] and [`MAX_BYTES`]: for a file.
+    /// All, within [`MAX_FRAMES`] and [`MAX_BYTES`]: for a recording.
     All,
 }
 
@@ -38,8 +37,7 @@ struct State {
 }
 
 impl State {
-    /// A frame that the newest one leaves no place for: an older one of its tile,
-    /// or else the largest.
+    /// The frame to drop for the newest one: an older one of its tile, otherwise the largest.
     fn excess(&self, keep: Keep) -> Option<usize> {
         let newest = self.frames.len().checked_sub(1)?;
         let tile = self.frames.back()?.tile;
@@ -60,7 +58,7 @@ impl State {
 }
 
 impl FrameQueue {
-    /// Nothing waits yet.
+    /// An empty queue.
     #[must_use]
     pub fn new(keep: Keep) -> Self {
         Self {
@@ -70,7 +68,7 @@ impl FrameQueue {
         }
     }
 
-    /// Adds a frame. Returns those that it left no place for.
+    /// Adds a frame. Returns the frames that it displaced.
     #[must_use]
     pub fn put(&self, frame: ReceivedFrame) -> Vec<FrameId> {
         let mut state = self.lock();
@@ -88,8 +86,8 @@ impl FrameQueue {
         skipped
     }
 
-    /// Takes all frames that wait, oldest first; waits for one at most
-    /// `patience` long, or until [`wake`](Self::wake).
+    /// Takes all waiting frames, oldest first. Waits for one for at most `patience`, or until
+    /// [`wake`](Self::wake).
     #[must_use]
     pub fn take(&self, patience: Duration) -> VecDeque<ReceivedFrame> {
         let idle = |state: &mut State| state.frames.is_empty() && !state.woken;
@@ -102,7 +100,7 @@ impl FrameQueue {
         std::mem::take(&mut state.frames)
     }
 
-    /// Ends the present or next wait.
+    /// Ends the current or the next wait.
     pub fn wake(&self) {
         self.lock().woken = true;
         self.changed.notify_one();
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eye_gets_the_newest_and_the_others_are_named() {
+    fn a_display_gets_the_newest_frame_and_the_dropped_ones_are_returned() {
         let pending = FrameQueue::new(Keep::Newest);
         assert_eq!(pending.put(frame(1, 9)), []);
         assert_eq!(pending.put(frame(2, 9)), [id(1)]);
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_or_a_word_ends_the_wait() {
+    fn a_frame_or_a_wake_ends_the_wait() {
         let pending = FrameQueue::new(Keep::Newest);
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!(pending.put(frame(7, 1)), []));

@@ -4,9 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use framegram_cli::invitation;
 
-/// Says where a viewer listens at `local`, on a machine that has the addresses
-/// `own`, and the sender's command that reaches it, with a key where that takes one:
-/// a line each.
+/// Says where a viewer listens at `local`, on a machine with the addresses `own`, and which sender
+/// command reaches it, including the key flag if it has a key. One line each.
 pub(crate) fn lines(local: SocketAddr, own: &[IpAddr], is_sealed: bool) -> Vec<String> {
     let mut lines = vec![if local.ip().is_unspecified() {
         let families = if local.is_ipv6() {

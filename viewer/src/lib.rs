@@ -71,17 +71,17 @@ use self::sink::tiles::Tiles;
 use self::sink::wall::Wall;
 use self::sink::window::Window;
 
-/// Receives and shows one or more streams until a flag or a person ends it, and
-/// writes its reports.
+/// Receives and shows one or more streams until a flag or a person ends the run, and writes its
+/// reports.
 ///
 /// # Errors
-/// Why it could not start, or not end well; the reports are written in the second
-/// case too.
+/// If it cannot start, or does not end well. In the second case the reports are written
+/// nevertheless.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut args = args.clone();
     args.key.ask()?;
     let args = &args;
-    // Before any thread is started: running threads are not restricted.
+    // Before any thread is started, since running threads are not restricted.
     let sandbox = sandbox::enter(args);
     let told = Stop::new();
     let threads = Threads::within(sandbox, &told);
@@ -91,14 +91,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     logging::start(name, version, args.verbose, &console);
     info!("sandbox: {}", threads.sandbox());
     let ended = threads.guard(|| receive(args, &threads, &console));
-    // A thread that is left behind keeps the console.
+    // A thread that is left behind holds on to the console.
     console.flush();
-    // Whatever else follows from a panic, it is the cause.
+    // A panic is the cause of whatever else follows.
     threads.outcome()?;
     ended.unwrap_or(Ok(()))
 }
 
-/// Receives and shows until it is enough.
+/// Receives and shows until the run ends.
 fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Result<()> {
     let console = Arc::clone(console);
     let stop = Arc::new(AtomicBool::new(false));
@@ -109,7 +109,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     if let Some(Command::Discover) = args.command {
         return discover::list(&stop);
     }
-    // What came before it listened cannot come through the link after this.
+    // Datagrams from before it listened do not pass through the impaired link.
     let blind = args
         .impair
         .as_ref()
@@ -208,12 +208,11 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let guard = threads.clone();
     let receive = move || network.run(&guard);
     let network = match args.impair_log {
-        // The thread opens the log with its first line.
+        // The thread opens the log with the first line that it writes.
         Some(_) => threads.spawn("network", receive),
         None => threads.spawn_confined(Work::Receiving, "network", receive),
     }?;
-    // From here on nothing fails before the bye is sent and the report is
-    // written.
+    // From here on, nothing fails before the bye is sent and the report is written.
     let mut presenter = Presenter::new(
         display,
         recording,
@@ -276,7 +275,7 @@ fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
     })
 }
 
-/// Where RTP's reports come, if anything of RTP may.
+/// Where RTCP arrives, if RTP may be accepted.
 fn reports_at(
     socket: &Socket,
     listen: Option<ListenOptions>,
@@ -290,8 +289,7 @@ fn reports_at(
 
 type Sinks = (Option<Box<dyn Sink>>, Option<Recordings>);
 
-/// The sink for the eye, or the one that counts if there is no other; and the
-/// recording.
+/// The display, or a sink that only counts, and the recording.
 fn sinks(
     args: &Args,
     invitation: &[String],
@@ -336,10 +334,9 @@ fn greet(invitation: &[String], advice: &Advice, console: &Console) {
     }
 }
 
-/// How long a window stands still where the reader of a recording stops: hardly
-/// to be seen, and enough for one who was not scheduled.
+/// How long a window stalls if the reader of a recording stops: hardly visible, and enough for a
+/// reader that was not scheduled.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The longest session description that is read, in bytes: one takes some
-/// hundred.
+/// The longest session description that is read, in bytes. A typical one takes a few hundred.
 const MAX_SDP: u64 = 64 << 10;

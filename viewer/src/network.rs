@@ -1,5 +1,5 @@
-//! The network's thread: datagrams from the socket through the receiver;
-//! frames to the sinks, outcomes back, and what a person may want to know.
+//! The network thread: passes datagrams from the socket through the receiver, frames to the sinks,
+//! and outcomes back; tells a person about events.
 
 mod connections;
 mod moving;
@@ -39,29 +39,28 @@ use crate::tracer::Tracer;
 /// All that the thread needs.
 pub struct Network {
     socket: Socket,
-    /// Where RTCP will come, once an RTP stream is followed.
+    /// Where RTCP will arrive, once an RTP stream is followed.
     rtcp_listen: Option<ListenOptions>,
-    /// The socket for it, where the port is free.
+    /// The socket for RTCP, if the port is free.
     rtcp_socket: Option<Socket>,
-    /// Senders that come over TCP.
+    /// Senders that connect over TCP.
     connections: Connections,
     ready: Ready,
-    /// What stands between the socket and the receiver to do harm, if that is
-    /// wanted.
+    /// The simulated impairment of incoming datagrams (`--impair`).
     impaired: Option<ImpairedLinks<Received>>,
     receiver: Receiver,
     policy: Policy,
-    /// When that has something to do.
+    /// When the impaired link is due next.
     due: Option<Duration>,
-    /// The sender that is asked for its stream, where it does not come unasked.
+    /// The sender to connect to (`--connect`).
     connected: Option<SocketAddr>,
-    /// Nothing is sent any more.
+    /// Set when nothing more may be sent.
     is_over: bool,
     moving: Moving,
     unusable: Unusable,
-    /// The newest datagram: what answers it leaves from the address it came to.
+    /// The newest datagram. Replies leave from the address that it was sent to.
     latest: Option<Received>,
-    /// The sender serves as many viewers as it may, which is this many.
+    /// Set if the sender rejected this viewer: the number of viewers that it serves.
     rejected: Option<u16>,
     unheard_told: bool,
     cloned_told: bool,
@@ -69,32 +68,32 @@ pub struct Network {
     shared: Arc<Shared>,
     console: Arc<Console>,
     meter: Meter,
-    /// Of each tile.
+    /// One for each tile.
     meters: Vec<Meter>,
     timeline: TimelineRecorder,
     tracer: Option<Tracer>,
-    /// What packets are opened and sealed with, if there is a key.
+    /// Opens and seals packets, if there is a key.
     seal: Option<Seal>,
-    /// What is still to be said of the stream that is followed.
+    /// The stream to describe to the user, once its properties are known.
     to_introduce: Option<SocketAddr>,
     size_missed: bool,
     fields_told: bool,
     /// Addresses of the streams that were followed.
     addresses: Vec<String>,
-    /// What the newest of them came over.
+    /// The transport of the newest stream.
     transport: Option<&'static str>,
-    /// Other streams that were told of.
+    /// Other streams that notices were printed about.
     others: usize,
     started: Duration,
-    /// When to tell the figures, and when to tell them to a person.
+    /// When to update the figures, and when to print them.
     next_news: Duration,
     next_progress: Duration,
     unsent: Unsent,
 }
 
 impl Network {
-    /// Datagrams are taken from `allow`ed addresses, or from all if there are
-    /// none; RTCP as `rtcp_listen` says.
+    /// Accepts datagrams from the addresses in `allow`, or from all if it is empty, and RTCP
+    /// according to `rtcp_listen`.
     #[must_use]
     pub fn new(
         socket: Socket,
@@ -145,7 +144,7 @@ impl Network {
         }
     }
 
-    /// Takes senders that connect there too.
+    /// Accepts senders that connect to the listener.
     #[must_use]
     pub fn with_listener(self, listener: Option<TcpListener>) -> Self {
         Self {
@@ -154,19 +153,19 @@ impl Network {
         }
     }
 
-    /// Records what comes.
+    /// Traces the datagrams.
     #[must_use]
     pub fn with_tracer(self, tracer: Option<Tracer>) -> Self {
         Self { tracer, ..self }
     }
 
-    /// Takes nothing but what is sealed with a key, and seals what is sent.
+    /// Accepts only packets sealed with the key, and seals what it sends.
     #[must_use]
     pub fn with_seal(self, seal: Option<Seal>) -> Self {
         Self { seal, ..self }
     }
 
-    /// Puts a link between the socket and the receiver.
+    /// Puts an impaired link between the socket and the receiver.
     #[must_use]
     pub fn with_impairment(self, impaired: Option<ImpairedLinks<Received>>) -> Self {
         Self { impaired, ..self }
@@ -175,15 +174,15 @@ impl Network {
     /// Runs until it is stopped. Returns the final figures.
     ///
     /// # Errors
-    /// When the socket fails for good, or a log cannot be written; the figures
-    /// are in the news all the same.
+    /// If the socket fails permanently, or a log cannot be written. The figures are available in
+    /// the news nevertheless.
     pub fn run(mut self, threads: &Threads) -> anyhow::Result<Statistics> {
-        // After a panic too, the sender is told and the figures are gathered.
+        // Even after a panic, the sender gets a bye and the figures are collected.
         let outcome = threads.guard(|| self.receive_all()).unwrap_or(Ok(()));
         self.receiver.leave();
         self.drain();
         self.is_over = true;
-        // The sinks' side waits for frames that will not come.
+        // Wakes the sinks, which would wait for frames that do not come.
         self.shared.frames.wake();
         self.settle();
         let logged = self.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
@@ -206,8 +205,8 @@ impl Network {
         let mut troubles = Troubles::default();
         while !self.shared.is_stopped() {
             self.settle();
-            // Before the socket is emptied: nothing that arrived sooner is left
-            // in it when the receiver is told that this time has come.
+            // The time is taken before the socket is emptied, so that no datagram in it arrived
+            // before the time passed to the receiver.
             let now = clock::now();
             let more = match self.receive(&mut batch, now) {
                 Ok(more) => {
@@ -221,7 +220,7 @@ impl Network {
                 }
             };
             if now >= self.next_news {
-                // What comes later tells of drops itself.
+                // Batches count drops themselves.
                 self.count_drops();
                 self.tell(now);
             }
@@ -229,7 +228,7 @@ impl Network {
             if !more {
                 self.receiver.handle_timeout(now);
             }
-            // There may be more for long: what is missing is asked for all the same.
+            // The socket may stay full for long. Missing chunks are requested all the same.
             self.drain();
             if let (Some(most), Some(to)) = (self.rejected, self.connected) {
                 bail!(
@@ -259,9 +258,8 @@ impl Network {
         Ok(())
     }
 
-    /// Takes what is in the sockets, but not for so long that all else waits,
-    /// and what was held back and is due by `now`. Returns whether there may
-    /// be more.
+    /// Receives from the sockets, for a bounded number of datagrams, and from the impaired link
+    /// what is due by `now`. Returns whether there may be more.
     fn receive(&mut self, batch: &mut Batch, now: Duration) -> std::io::Result<bool> {
         for _ in 0..MOST_BATCHES {
             let is_left = self.ready.socket && self.receive_batch(batch)?;
@@ -278,12 +276,12 @@ impl Network {
         Ok(true)
     }
 
-    /// Takes what one call gives. Returns whether more may be left.
+    /// Receives one batch. Returns whether there may be more.
     fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
         self.socket.receive_batch(batch)?;
         for (received, datagram) in batch.iter() {
             if self.connections.has(received.from) {
-                // Whoever has a connection sends no datagrams from its port.
+                // A peer with a connection sends no datagrams from the same port.
                 self.receiver.handle_disallowed(received.from);
             } else if self.impaired.is_some() {
                 self.take_due(received.arrival);
@@ -297,19 +295,18 @@ impl Network {
         Ok(batch.is_full())
     }
 
-    /// Takes what was held back until `now`.
+    /// Receives from the impaired link what is due by `now`.
     fn take_due(&mut self, now: Duration) {
         while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
             self.take(delayed(&passed), &passed.datagram);
         }
     }
 
-    /// Takes datagrams of RTCP from their own socket. Returns whether there may be
-    /// more.
+    /// Receives RTCP from its own socket. Returns whether there may be more.
     fn receive_rtcp(&mut self, batch: &mut Batch) -> bool {
         let received = self.rtcp_socket.as_ref().map(|it| it.receive_batch(batch));
         if !matches!(received, Some(Ok(()))) {
-            // What the network says of an answer that did not arrive is no news.
+            // An error here is about an earlier reply that was not delivered.
             return false;
         }
         for (received, datagram) in batch.iter() {
@@ -323,7 +320,7 @@ impl Network {
         batch.is_full()
     }
 
-    /// Takes a datagram, if it is allowed.
+    /// Handles a datagram, if its address is allowed.
     fn take(&mut self, received: Received, datagram: &[u8]) {
         self.receiver.handle_socket_drops(received.dropped);
         if !self.is_allowed(&received) {
@@ -339,7 +336,7 @@ impl Network {
         self.seal = Some(seal);
     }
 
-    /// Takes a packet in the clear.
+    /// Handles a packet in the clear.
     fn take_packet(&mut self, received: Received, datagram: &[u8]) {
         self.moving.hear(received.arrival);
         let session = self.receiver.session_of(0);
@@ -372,7 +369,7 @@ impl Network {
         false
     }
 
-    /// Notes a datagram that the receiver took.
+    /// Traces a datagram that the receiver accepted.
     fn record(
         &mut self,
         received: &Received,
@@ -381,11 +378,11 @@ impl Network {
         port: Port,
     ) {
         self.latest = Some(*received);
-        // Strangers are not remembered.
+        // Addresses of strangers are not recorded.
         if self.receiver.is_followed(received.from) {
             self.socket_of(port).remember(received);
         }
-        // A trace is of the stream in the first tile.
+        // A trace records the stream in the first tile.
         let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
         let verdict = if own { verdict } else { Some(Verdict::Foreign) };
         if let Some(tracer) = &mut self.tracer {
@@ -393,9 +390,9 @@ impl Network {
         }
     }
 
-    /// Passes on what the receiver has.
+    /// Distributes the receiver's output.
     fn drain(&mut self) {
-        // Of when it leaves, not of when what it answers arrived.
+        // The time of sending, not of the arrival that it answers.
         let now = clock::now();
         loop {
             match self.receiver.poll_output(now) {
@@ -464,8 +461,8 @@ impl Network {
         std::iter::once(&self.socket).chain(&self.rtcp_socket)
     }
 
-    /// Opens the socket for RTCP, when there is an RTP stream. Where another
-    /// program has the port, the stream is shown without reports.
+    /// Opens the socket for RTCP once there is an RTP stream. If another program has the port, the
+    /// stream is shown without reports.
     fn listen_for_rtcp(&mut self, tile: usize) {
         if self.receiver.format(tile) == Some(Format::Rtp)
             && let Some(listen) = self.rtcp_listen.take()
@@ -490,7 +487,7 @@ impl Network {
         }
     }
 
-    /// Passes on what became of frames.
+    /// Passes the outcomes of frames to the receiver.
     fn settle(&mut self) {
         for (id, outcome) in self.shared.take_outcomes() {
             self.receiver.handle_outcome(id, outcome);
@@ -498,7 +495,7 @@ impl Network {
     }
 
     fn count_drops(&mut self) {
-        // What is held back was there before what was dropped last.
+        // Datagrams on the impaired link arrived before the latest drops.
         let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
         if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
             self.receiver.handle_socket_drops(total);
@@ -509,21 +506,21 @@ impl Network {
     }
 }
 
-/// Batches that are taken in one go: a large frame, so that outcomes and the
-/// word to stop wait for a millisecond at most.
+/// Batches received in a row: a large frame, so that outcomes and stop requests wait for at most a
+/// millisecond.
 const MOST_BATCHES: usize = 8;
 
-/// What the system said of the sockets last.
+/// The readiness of the sockets when last polled.
 #[derive(Clone, Copy, Debug)]
 struct Ready {
     /// The socket for datagrams.
     socket: bool,
-    /// Any other, and the connections.
+    /// Any other socket, and the connections.
     others: bool,
 }
 
 impl Ready {
-    /// Any may have something.
+    /// Any of them may be readable.
     const UNKNOWN: Self = Self {
         socket: true,
         others: true,

@@ -1,4 +1,4 @@
-//! What to say where no stream came: what came instead, and what to type.
+//! What to print if no stream arrived: what arrived instead, and what to type.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use framegram_common::stats::{DiscardReason, Discarded};
 
 use crate::args::{Args, Sender};
 
-/// One line for a viewer that waited in vain.
+/// One line for a viewer that received no stream.
 #[must_use]
 pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
     let wait = seconds(args.wait.unwrap_or(Duration::ZERO).as_secs_f64());

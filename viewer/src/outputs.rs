@@ -29,7 +29,7 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Claims all that the arguments name.
+    /// Claims all files that the arguments name.
     pub(crate) fn claim(
         args: &Args,
         config: &receiver::Config,
@@ -61,7 +61,7 @@ impl Outputs {
     }
 }
 
-/// A file that grows. The console says if an older one is moved aside.
+/// A file that grows. If an older one is moved aside, the console says so.
 pub(crate) fn growing(
     path: &Path,
     what: &'static str,

@@ -1,4 +1,4 @@
-//! The main thread: takes frames to the sinks, and decides when to end.
+//! The main thread: passes frames to the sinks, and decides when to end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use crate::shared::{News, Shared, TileNews};
 use crate::sink::recordings::Recordings;
 use crate::sink::{Flow, Settled, Shown, Sink, Status};
 
-/// Takes frames to the sinks until the end of the run.
+/// Passes frames to the sinks until the end of the run.
 pub struct Presenter {
-    /// For the eye: where several frames of a tile wait, it gets only the newest.
+    /// The display. If several frames of a tile wait, it gets only the newest.
     display: Option<Box<dyn Sink>>,
     /// Gets every frame.
     recording: Option<Recordings>,
-    /// Frames that are recorded, and still to be shown.
+    /// Frames that are recorded and not shown yet.
     recorded: Vec<FrameId>,
-    /// Reads every frame that was shown, one for each tile.
+    /// Reads the timecodes of every frame shown; one meter per tile.
     timecode: Option<Vec<TimecodeMeter>>,
     files: Files,
-    /// The figures for a script.
+    /// The lines of figures for scripts (`--stats`).
     lines: Option<(Lines, Pipe)>,
     shared: Arc<Shared>,
     /// Set from outside to end the run.
@@ -48,7 +48,7 @@ pub struct Presenter {
     /// The last frame shown in each tile.
     last: Vec<Option<Bytes>>,
     concealer: Concealer,
-    /// Gets one remark on what is odd about the sender's JPEGs.
+    /// Receives one notice about anomalies in the sender's JPEGs.
     remarks_to: Option<Arc<Console>>,
 }
 
@@ -80,17 +80,17 @@ impl Presenter {
         }
     }
 
-    /// Writes the figures to `out` too, a line a second.
+    /// Writes the figures to `out` too, one line per second.
     pub fn tell_to(&mut self, out: Pipe) {
         self.lines = Some((Lines::new(clock::now()), out));
     }
 
-    /// Says to `console`, once, what is odd about the sender's own JPEGs.
+    /// Prints a notice on `console`, once, about anomalies in the sender's own JPEGs.
     pub fn remark_to(&mut self, console: Arc<Console>) {
         self.remarks_to = Some(console);
     }
 
-    /// Writes the report, once the network's thread has ended.
+    /// Writes the report, once the network thread has ended.
     pub fn report(
         &mut self,
         statistics: &Statistics,
@@ -108,8 +108,7 @@ impl Presenter {
         files.finish(&report, advice, forgotten)
     }
 
-    /// Writes a row for each frame that was settled meanwhile. Returns how many
-    /// were forgotten so far.
+    /// Writes a row for each newly settled frame. Returns how many rows were dropped so far.
     fn write_rows(&mut self) -> u64 {
         let (records, forgotten) = self.shared.take_records();
         for record in records {
@@ -128,16 +127,15 @@ impl Presenter {
         told.context(NO_FIGURES)
     }
 
-    /// Shows frames until the arguments, a sink or a signal say that it is
-    /// enough, or the network is `gone`.
+    /// Shows frames until the arguments, a sink or a signal end the run, or the network is `gone`.
     ///
     /// # Errors
-    /// When a sink fails, or nothing came while the arguments said to wait.
+    /// If a sink fails, or nothing arrived within the time set by `--wait`.
     pub fn run(&mut self, args: &Args, gone: impl Fn() -> bool) -> anyhow::Result<()> {
         let begun = clock::now();
         while !self.stop.load(Ordering::Acquire) {
-            // The news first: what they say of the end is true of the frames
-            // that are taken after them.
+            // The news is read first, so that what it says about the end holds for the frames taken
+            // afterwards.
             let gone = gone();
             let news = self.shared.news();
             let waiting = self.shared.frames.take(self.patience());
@@ -148,7 +146,7 @@ impl Presenter {
             if let Some((lines, out)) = &mut self.lines
                 && let Some(line) = lines.poll(&news.live, each(args, &news).as_deref(), now)
             {
-                // Seconds that nobody reads are left out.
+                // Lines that nobody reads are dropped.
                 out.put(line, Some(Duration::ZERO)).context(NO_FIGURES)?;
             }
             let over = |since: Option<Duration>, limit: Option<Duration>| {
@@ -170,7 +168,7 @@ impl Presenter {
         Ok(())
     }
 
-    /// Gives up what still waits.
+    /// Gives up the waiting frames.
     pub fn put_away(&mut self) {
         for frame in self.shared.frames.take(Duration::ZERO) {
             self.shared.settle(frame.id, SinkOutcome::Skipped);
@@ -181,13 +179,13 @@ impl Presenter {
         self.settle_later_ones();
     }
 
-    /// The last frame that was shown in the first tile, as it came.
+    /// The last frame shown in the first tile, as received.
     #[must_use]
     pub fn last(&self) -> Option<&Bytes> {
         self.last.first()?.as_ref()
     }
 
-    /// An image of all that is seen, where that is more than the last frame.
+    /// An image of the complete display, if that is more than the last frame.
     #[must_use]
     pub fn image(&mut self) -> Option<XrgbImage> {
         let news = self.shared.news();
@@ -197,7 +195,7 @@ impl Presenter {
     /// Ends the sinks in order.
     ///
     /// # Errors
-    /// When what a sink began could not be made whole.
+    /// If a sink could not complete its file.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         let display = self.display.as_mut().map_or(Ok(()), |sink| sink.finish());
         let recording = self.recording.as_mut().map_or(Ok(()), Sink::finish);
@@ -228,7 +226,7 @@ impl Presenter {
                 shown,
                 jpeg: received.jpeg,
             });
-            // A backlog of slow frames is no reason to go on.
+            // A backlog of slow frames does not delay the end.
             let is_stopped = self.stop.load(Ordering::Acquire);
             if is_stopped || most.is_some_and(|most| self.frames >= most) {
                 break;
@@ -255,8 +253,8 @@ impl Presenter {
         Ok(flow)
     }
 
-    /// Seen or recorded is shown; a frame that either finds broken, and neither
-    /// takes, is broken. What no checksum vouches for is looked at before.
+    /// Shows and records a frame. It counts as shown if either sink took it, otherwise as
+    /// undecodable if either could not decode it. A frame without a checksum is checked first.
     fn show(
         &mut self,
         frame: &ReceivedFrame,
@@ -288,7 +286,7 @@ impl Presenter {
         Ok(shown)
     }
 
-    /// Tells, once, what a sink found odd about a picture.
+    /// Prints the notice about an anomaly that a sink found, once.
     fn tell_remark(&mut self) {
         let recording = self.recording.as_mut().and_then(Sink::take_remark);
         let display = self.display.as_mut();
@@ -302,7 +300,7 @@ impl Presenter {
         }
     }
 
-    /// Takes what became of frames that were to be shown later.
+    /// Records the outcomes of frames that were to be shown later.
     fn settle_later_ones(&mut self) {
         while let Some(settled) = self.display.as_mut().and_then(|it| it.poll_settled()) {
             let recorded = self.recorded.iter().position(|id| *id == settled.id);
@@ -365,7 +363,7 @@ fn status(news: &News) -> Status<'_> {
     }
 }
 
-/// The figures of each tile, where there are several.
+/// The statistics of each tile, if there are several.
 fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
     let tiles = news.tiles.iter().map(|tile| tile.live.statistics.clone());
     (args.grid).then(|| tiles.collect())
@@ -381,14 +379,13 @@ fn is_over(news: &News, now: Duration) -> bool {
     news.followed() && news.tiles.iter().all(over)
 }
 
-/// What went wrong with `--stats`.
+/// Context of errors with `--stats`.
 pub(crate) const NO_FIGURES: &str = "cannot write the figures to standard output";
 
-/// A sender that lives says something twice a second: after so long without a
-/// word its bye is lost.
+/// A live sender sends a report twice a second. After this silence, its bye is taken to be lost.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Without a sink there is nothing to be in time for.
+/// Without a display there is no hurry.
 const IDLE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

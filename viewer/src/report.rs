@@ -51,11 +51,11 @@ impl<'a> Report<'a> {
     }
 }
 
-/// `part` divided by `whole`; `None` if it is unknown.
+/// `part` divided by `total`; `None` if it is unknown.
 #[must_use]
-pub fn share(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
-    match (part, whole) {
-        (Some(part), Some(whole)) if whole > 0 => Some(part as f64 / whole as f64),
+pub fn share(part: Option<u64>, total: Option<u64>) -> Option<f64> {
+    match (part, total) {
+        (Some(part), Some(total)) if total > 0 => Some(part as f64 / total as f64),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
-//! The key of the streams: what arrives is opened before the receiver has it, and
-//! what answers it is sealed. What is refused is told of.
+//! The key of the streams: opens received packets before the receiver gets them, seals those that
+//! are sent, and explains refusals.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use framegram_common::stats::{DiscardReason, Discarded};
 use framegram_net::random_u64;
 use framegram_seal::{Refusal, Secret, Suite, ViewerSeal};
 
-/// One datagram may be anybody's mistake, and reports are sent once a second.
+/// One datagram may be a mistake, and reports are sent once a second.
 const ENOUGH: u64 = 2;
 
-/// The seal, and what was refused.
+/// The seal, and statistics of refused packets.
 #[derive(Debug)]
 pub struct Seal {
     seal: ViewerSeal,
-    /// A packet that was opened or sealed last.
+    /// The packet that was last opened or sealed.
     buffer: Vec<u8>,
-    /// Whether anything was opened.
+    /// Whether any packet was opened.
     opened: bool,
-    /// Where what was refused came from last: without a key, and with another one.
+    /// The source of the last refused packets: without a key, and with another one.
     clear: Option<SocketAddr>,
     other: Option<SocketAddr>,
     told: Option<String>,
 }
 
 impl Seal {
-    /// Of the viewer with this number.
+    /// The seal of the viewer with this number.
     pub(crate) fn new(secret: Secret, viewer: u64) -> Self {
         let mut salt = [0; 16];
         salt[..8].copy_from_slice(&random_u64().to_be_bytes());
@@ -42,13 +42,13 @@ impl Seal {
         }
     }
 
-    /// A packet as it leaves; `None` where it cannot be sealed.
+    /// A sealed packet; `None` if it cannot be sealed.
     pub(crate) fn seal(&mut self, packet: &[u8], now: Duration) -> Option<&[u8]> {
         let sealed = self.seal.seal(packet, now, &mut self.buffer);
         sealed.then_some(&*self.buffer)
     }
 
-    /// A datagram as a packet in the clear; `None` where it is refused.
+    /// An opened packet; `None` if it is refused.
     pub(crate) fn open(
         &mut self,
         from: SocketAddr,
@@ -67,7 +67,7 @@ impl Seal {
         None
     }
 
-    /// What there is to say, once, while nothing was opened.
+    /// The notice to print, once, while no packet was opened.
     pub(crate) fn poll(&mut self) -> Option<String> {
         if self.opened || self.told.is_some() {
             return None;
@@ -88,12 +88,12 @@ impl Seal {
         Some(line)
     }
 
-    /// What was said, while it is so.
+    /// The notice, as long as it applies.
     pub(crate) fn line(&self) -> Option<&String> {
         self.told.as_ref().filter(|_| !self.opened)
     }
 
-    /// Fills in what was refused.
+    /// Fills in the counts of refused packets.
     pub(crate) fn fill(&self, statistics: &mut Statistics) {
         let refused = self.seal.refused();
         statistics.packets.unauthentic = Some(refused.clear + refused.unauthentic);

@@ -1,5 +1,4 @@
-//! State that the network thread and the main thread share: frames, their
-//! outcomes, and what is known of the stream.
+//! State that the network thread and the main thread share: frames, their outcomes, and statistics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,44 +13,44 @@ use crate::frame_queue::FrameQueue;
 use crate::report::live::Live;
 use crate::report::timeline::Timeline;
 
-/// What both threads read and write.
+/// The shared state.
 pub struct Shared {
-    /// Frames on their way to the sinks.
+    /// The queue of frames to the sinks.
     pub frames: FrameQueue,
     outcomes: Mutex<Vec<(FrameId, SinkOutcome)>>,
     news: Mutex<News>,
-    /// What the timecodes of the frames shown say, by tile, where they are read.
+    /// The counts of the timecodes shown, by tile, if they are read.
     timecode: Mutex<Vec<TimecodeCounts>>,
-    /// Frames that were settled and have no row yet, where rows are wanted.
+    /// Settled frames without a CSV row yet, if rows are written.
     records: Option<Mutex<Records>>,
-    /// How the stream went, once it is over.
+    /// The timeline of the stream, once it is over.
     timeline: Mutex<Option<Timeline>>,
-    /// What there is to say of the trace.
+    /// The notice about the trace.
     traced: Mutex<Option<String>>,
     stop: AtomicBool,
     waker: Waker,
 }
 
-/// Frames that were settled and have no row yet.
+/// Settled frames without a CSV row yet.
 #[derive(Default)]
 struct Records {
     waiting: Vec<FrameRecord>,
     forgotten: u64,
 }
 
-/// What the sinks' side may know of the stream.
+/// What the main thread knows about the streams.
 #[derive(Clone, Debug, Default)]
 pub struct News {
-    /// The figures, as of a moment ago.
+    /// The figures of a moment ago.
     pub live: Arc<Live>,
-    /// Each tile by itself: one, unless all streams are shown.
+    /// Each tile separately; one tile if a single stream is followed at a time.
     pub tiles: Arc<Vec<TileNews>>,
 }
 
-/// What the sinks' side may know of one tile.
+/// What the main thread knows about one tile.
 #[derive(Clone, Debug, Default)]
 pub struct TileNews {
-    /// The figures, as of a moment ago.
+    /// The figures of a moment ago.
     pub live: Live,
     /// When the stream ended.
     pub ended: Option<Duration>,
@@ -60,7 +59,7 @@ pub struct TileNews {
 }
 
 impl News {
-    /// Whether any stream was followed yet.
+    /// Whether any stream has been followed.
     #[must_use]
     pub fn followed(&self) -> bool {
         self.tiles.iter().any(|tile| tile.last_received.is_some())
@@ -68,10 +67,10 @@ impl News {
 }
 
 impl Shared {
-    /// Where rows are wanted, each frame's record is kept until it is taken.
+    /// With `rows`, each frame's record is kept until it is taken.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left.
+    /// If the system has no file descriptor left.
     pub fn new(frames: FrameQueue, rows: bool) -> anyhow::Result<Self> {
         Ok(Self {
             frames,
@@ -86,13 +85,13 @@ impl Shared {
         })
     }
 
-    /// Says what became of a frame that was taken.
+    /// Records the outcome of a frame that was taken.
     pub fn settle(&self, id: FrameId, outcome: SinkOutcome) {
         lock(&self.outcomes).push((id, outcome));
         self.waker.wake();
     }
 
-    /// Sets what the timecodes of the frames shown in a tile tell.
+    /// Sets the timecode counts of a tile.
     pub fn set_timecode(&self, tile: usize, counts: TimecodeCounts) {
         let mut all = lock(&self.timecode);
         if all.len() <= tile {
@@ -101,8 +100,8 @@ impl Shared {
         all[tile] = counts;
     }
 
-    /// The records of the frames that were settled since, and how many were
-    /// forgotten so far because they were not taken.
+    /// Takes the records of newly settled frames. Also returns how many were dropped so far because
+    /// they were not taken.
     pub fn take_records(&self) -> (Vec<FrameRecord>, u64) {
         let Some(records) = &self.records else {
             return (Vec::new(), 0);
@@ -111,12 +110,12 @@ impl Shared {
         (std::mem::take(&mut records.waiting), records.forgotten)
     }
 
-    /// How the stream went, once the network's thread has ended.
+    /// The timeline of the stream, once the network thread has ended.
     pub fn timeline(&self) -> Option<Timeline> {
         lock(&self.timeline).clone()
     }
 
-    /// Keeps a record until it is taken, where rows are wanted.
+    /// Keeps a record until it is taken, if rows are written.
     pub(crate) fn keep(&self, record: FrameRecord) {
         if let Some(records) = &self.records {
             let mut records = lock(records);
@@ -128,49 +127,49 @@ impl Shared {
         }
     }
 
-    /// What is known by now.
+    /// The current news.
     #[must_use]
     pub fn news(&self) -> News {
         lock(&self.news).clone()
     }
 
-    /// Ends the network's thread.
+    /// Stops the network thread.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Whether the network's thread is to end.
+    /// Whether the network thread is to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// What wakes the network's thread.
+    /// Wakes the network thread.
     pub(crate) fn waker(&self) -> &Waker {
         &self.waker
     }
 
-    /// What became of frames since.
+    /// Takes the outcomes recorded since the last call.
     pub(crate) fn take_outcomes(&self) -> Vec<(FrameId, SinkOutcome)> {
         std::mem::take(&mut *lock(&self.outcomes))
     }
 
-    /// What the timecodes of the frames shown in a tile said last.
+    /// The newest timecode counts of a tile.
     pub(crate) fn timecode(&self, tile: usize) -> Option<TimecodeCounts> {
         lock(&self.timecode).get(tile).cloned()
     }
 
-    /// What there is to say of the trace, once the network's thread has ended.
+    /// The notice about the trace, once the network thread has ended.
     pub fn traced(&self) -> Option<String> {
         lock(&self.traced).clone()
     }
 
-    /// Says what there is to say of the trace.
+    /// Sets the notice about the trace.
     pub(crate) fn set_traced(&self, line: String) {
         *lock(&self.traced) = Some(line);
     }
 
-    /// Says how the stream went.
+    /// Sets the timeline of the stream.
     pub(crate) fn set_timeline(&self, timeline: Timeline) {
         *lock(&self.timeline) = Some(timeline);
     }
@@ -185,6 +184,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records that wait for their row: half an hour at 30 frames per second, while
-/// whoever reads a pipe does not.
+/// Upper bound on records that wait for their row: half an hour at 30 frames per second, while the
+/// reader of a pipe stalls.
 const MOST_RECORDS: usize = 1 << 16;

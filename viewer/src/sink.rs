@@ -1,4 +1,4 @@
-//! Where frames go: the trait, and the sinks of one run together.
+//! Where frames go: the trait, and the sinks of a run.
 
 pub mod headless;
 pub mod recording;
@@ -17,20 +17,20 @@ use framegram_media::XrgbImage;
 use crate::report::live::Live;
 use crate::shared::TileNews;
 
-/// Takes frames, in the order in which they are to be seen.
+/// Takes frames, in display order.
 pub trait Sink {
-    /// Shows one frame.
+    /// Shows a frame.
     ///
     /// # Errors
-    /// When the sink can show nothing more at all.
+    /// If the sink cannot show any more frames.
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown>;
 
-    /// A frame that was to be shown [later](Shown::Later), and now is or is not.
+    /// The outcome of a frame that was to be shown [later](Shown::Later).
     fn poll_settled(&mut self) -> Option<Settled> {
         None
     }
 
-    /// Whether no frame is to be shown later.
+    /// Whether no frame is still to be shown later.
     fn is_idle(&self) -> bool {
         true
     }
@@ -38,75 +38,74 @@ pub trait Sink {
     /// Gives up the frames that were to be shown later.
     fn discard(&mut self) {}
 
-    /// An image of all that is seen, where that is more than the last frame.
+    /// An image of the complete display, if that is more than the last frame.
     fn image(&mut self, _: &Status) -> Option<XrgbImage> {
         None
     }
 
-    /// Does what a sink has to do besides frames, and says whether to go on.
+    /// Handles events other than frames. Returns whether to continue.
     ///
     /// # Errors
-    /// When the sink can show nothing more at all.
+    /// If the sink cannot show any more frames.
     fn tend(&mut self, status: &Status) -> anyhow::Result<Flow>;
 
-    /// How long it may go without being tended.
+    /// The longest time between two calls of [`tend`](Self::tend).
     fn patience(&self) -> Duration;
 
-    /// What is odd about the frames that it decoded, the first time that it is
-    /// asked for.
+    /// The anomaly of the decoded frames, once.
     fn take_remark(&mut self) -> Option<String> {
         None
     }
 
-    /// Ends: what was begun is whole afterwards.
+    /// Ends the sink and completes its files.
     fn finish(&mut self) -> anyhow::Result<()>;
 }
 
-/// What a sink may tell besides the picture.
+/// What a sink may display besides the picture.
 pub struct Status<'a> {
     /// On this machine's monotonic clock.
     pub now: Duration,
     /// The figures of the stream.
     pub live: &'a Live,
-    /// When the sender said bye, if it did and nothing came since.
+    /// When the sender said bye, unless something arrived since.
     pub ended: Option<Duration>,
-    /// Each tile by itself.
+    /// Each tile separately.
     pub tiles: &'a [TileNews],
 }
 
-/// What became of a frame that was to be shown later.
+/// The outcome of a frame that was to be shown later.
 pub struct Settled {
     /// Which frame.
     pub id: FrameId,
     /// Its tile.
     pub tile: usize,
-    /// What became of it.
+    /// Its outcome.
     pub shown: Shown,
     /// The JPEG that was shown, with its holes filled.
     pub jpeg: Bytes,
 }
 
-/// What became of a frame in a sink.
+/// The outcome of a frame in a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// It is seen, or recorded.
+    /// It was shown or recorded.
     Yes,
-    /// It is a picture, but the sink holds another one still.
+    /// It can be decoded, but the display is frozen on another frame.
     Withheld,
-    /// It is no picture.
+    /// It cannot be decoded.
     Undecodable,
-    /// That is told by [`Sink::poll_settled`].
+    /// [`Sink::poll_settled`] will report it.
     Later,
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// There may be more frames.
     Continue,
-    /// Nobody looks any more: the window is closed, the pipe's reader is gone.
+    /// The window is closed, or the pipe's reader is gone.
     Quit,
 }
 
-/// The longest that a sink without a window waits to see whether it is to end.
+/// The longest wait of a sink without a window before it checks whether to end.
 pub(crate) const TICK: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! The sockets that datagrams come to.
+//! The sockets that receive datagrams.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use framegram_net::{
 
 use crate::args::Args;
 
-/// A socket that hears this sender alone.
+/// A socket that receives from this sender only.
 pub(crate) fn towards(sender: SocketAddr, buffer: usize) -> anyhow::Result<Socket> {
     let towards = ConnectOptions {
         receive_buffer: buffer,
@@ -21,10 +21,10 @@ pub(crate) fn towards(sender: SocketAddr, buffer: usize) -> anyhow::Result<Socke
     Ok(Socket::connect(sender, &towards)?)
 }
 
-/// A socket that listens as the arguments say, and how.
+/// A socket that listens according to the arguments, and the options that it was opened with.
 ///
 /// # Errors
-/// Where the address is taken, or not of this machine.
+/// If the address is in use, or does not belong to this machine.
 pub(crate) fn listen(args: &Args) -> anyhow::Result<(Socket, ListenOptions)> {
     let address: Option<SocketAddr> = args
         .address
@@ -52,8 +52,8 @@ pub(crate) fn listen(args: &Args) -> anyhow::Result<(Socket, ListenOptions)> {
     Ok((socket, listen))
 }
 
-/// Listens for TCP where the socket listens, unless that is a group. Without it,
-/// datagrams are shown all the same.
+/// Listens for TCP on the socket's address, unless that is a group. If that fails, datagrams are
+/// received all the same.
 pub(crate) fn listen_for_tcp(socket: &Socket, console: &Console) -> Option<TcpListener> {
     let address = socket.local_addr().ok()?;
     if address.ip().is_multicast() {
@@ -69,8 +69,7 @@ pub(crate) fn listen_for_tcp(socket: &Socket, console: &Console) -> Option<TcpLi
     opened.ok()
 }
 
-/// Where the reports of RTP senders come: the port behind the one that the
-/// socket has.
+/// Where RTCP arrives: the port after that of the socket.
 pub(crate) fn next_port(
     socket: &Socket,
     listen: ListenOptions,
@@ -89,8 +88,8 @@ pub(crate) fn next_port(
     }))
 }
 
-/// What has come through an impaired link: its arrival is when it was due there,
-/// whenever this program is awake.
+/// A datagram from an impaired link. Its arrival time is when the link delivered it, not when this
+/// program reads it.
 pub(crate) fn delayed(passed: &Handed<Received>) -> Received {
     Received {
         len: passed.datagram.len(),
@@ -99,23 +98,23 @@ pub(crate) fn delayed(passed: &Handed<Received>) -> Received {
     }
 }
 
-/// Errors of a socket in a row. Some are what the network says of an earlier
-/// datagram; many mean that it fails for good.
+/// Counts successive errors of a socket. Some are the network's response to an earlier datagram;
+/// many in a row mean a permanent failure.
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
     in_a_row: u32,
 }
 
 impl Troubles {
-    /// It worked.
+    /// Records a success.
     pub(crate) fn passed(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// It did not.
+    /// Records an error.
     ///
     /// # Errors
-    /// That one, where it is given up.
+    /// That error, if the socket is given up.
     pub(crate) fn record(&mut self, error: io::Error) -> anyhow::Result<()> {
         if self.in_a_row >= MOST_FAILURES {
             return Err(error).context("the network failed");
@@ -125,17 +124,17 @@ impl Troubles {
     }
 }
 
-/// Feedback that the system did not take: as good as lost on the way, but told,
-/// since a stream without feedback is not repaired.
+/// Feedback that the system rejected. It counts as lost, but causes a notice, since a stream
+/// without feedback is not repaired.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent {
     datagrams: u64,
 }
 
 impl Unsent {
-    /// What a person should hear of it, the first time.
+    /// The notice, the first time.
     pub(crate) fn record(&mut self, to: SocketAddr, sent: io::Result<()>) -> Option<String> {
-        // Nobody listening there is what the network says of an earlier one.
+        // Connection refused is the network's response to an earlier datagram.
         let error = sent.err().filter(|error| !net::is_refused(error))?;
         self.datagrams += 1;
         (self.datagrams == 1).then(|| {
@@ -146,7 +145,7 @@ impl Unsent {
         })
     }
 
-    /// How many datagrams there were, for a report.
+    /// The number of datagrams, for a report.
     pub(crate) fn datagrams(&self) -> u64 {
         self.datagrams
     }

@@ -1,5 +1,5 @@
-//! The file of a trace: the network's thread records, another one writes, so
-//! that no disk makes datagrams wait.
+//! The trace file. The network thread records and another thread writes, so that no disk delays
+//! datagrams.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -21,24 +21,24 @@ use framegram_net::{Received, clock};
 /// A trace being written.
 pub struct Tracer {
     recorder: Recorder,
-    /// To the thread that writes, which ends when this is dropped.
+    /// To the writing thread, which ends when this is dropped.
     blocks: SyncSender<Vec<u8>>,
-    /// A block for which there was no room.
+    /// A block that did not fit into the queue.
     held_up: Option<Vec<u8>>,
     writer: Thread<io::Result<()>>,
     name: String,
-    /// When the first datagram came.
+    /// When the first datagram arrived.
     began: Option<Duration>,
-    /// When it ended while the stream went on.
+    /// When the trace ended, if the stream continued.
     ended: Option<Duration>,
     console: Arc<Console>,
 }
 
 impl Tracer {
-    /// Begins a trace of at most `limit` bytes.
+    /// Starts a trace of at most `limit` bytes.
     ///
     /// # Errors
-    /// When the system has no room for another thread.
+    /// If the system cannot start another thread.
     pub fn create(
         mut file: Growing,
         limit: usize,
@@ -66,7 +66,7 @@ impl Tracer {
         })
     }
 
-    /// From now on this stream is followed.
+    /// Records that this stream is followed from now on.
     pub fn record_followed(
         &mut self,
         stream: u64,
@@ -78,7 +78,7 @@ impl Tracer {
         self.recorder.record_followed(stream, format, from, now);
     }
 
-    /// Records a datagram, with the receiver's verdict on it.
+    /// Records a datagram and the receiver's verdict.
     pub fn record_datagram(
         &mut self,
         received: &Received,
@@ -91,29 +91,29 @@ impl Tracer {
         self.hand_on(now);
     }
 
-    /// A datagram came that is not allowed to.
+    /// Records a datagram from an address that is not allowed.
     pub fn record_foreign(&mut self, received: &Received) {
         self.began.get_or_insert(received.arrival);
         self.recorder.record_foreign(received.len, received.arrival);
         self.hand_on(received.arrival);
     }
 
-    /// The socket's buffer has dropped this many so far.
+    /// Records the number of datagrams that the socket's buffer has dropped so far.
     pub fn record_drops(&mut self, total: u64) {
         self.recorder.record_drops(total, clock::now());
     }
 
-    /// A frame's outcome is settled.
+    /// Records the settled outcome of a frame.
     pub fn record_frame(&mut self, record: &FrameRecord) {
         self.recorder.record_frame(record, clock::now());
     }
 
-    /// Writes what is left. Returns what there is to say.
+    /// Writes the rest. Returns the notice to print.
     pub fn finish(mut self) -> anyhow::Result<String> {
         self.recorder.finish(Why::Over, clock::now());
         let last = self.recorder.poll_block();
         for block in self.held_up.into_iter().chain(last) {
-            // Where nobody takes it, the thread says why.
+            // If the thread has ended, it reports why.
             let _ = self.blocks.send(block);
         }
         drop(self.blocks);
@@ -141,7 +141,7 @@ impl Tracer {
         ))
     }
 
-    /// Passes on what is to be written, without waiting for anything.
+    /// Passes blocks to the writing thread without waiting.
     fn hand_on(&mut self, now: Duration) {
         if self.ended.is_some() {
             return;
@@ -176,7 +176,7 @@ fn write(file: &mut impl Write, block: &[u8]) -> io::Result<()> {
     file.flush()
 }
 
-/// Blocks that wait to be written: seconds of the fastest stream.
+/// Upper bound on waiting blocks: seconds of the fastest stream.
 const MOST_WAITING: usize = 64;
 
 #[cfg(test)]
@@ -214,7 +214,7 @@ mod tests {
         };
         let (done, ended) = mpsc::channel();
         std::thread::spawn(move || {
-            // Times that cannot be compressed fill what waits soonest.
+            // Times that do not compress fill the queue soonest.
             for number in 1_u64.. {
                 if tracer.ended.is_some() {
                     break;

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_is_told_once() {
+    fn every_error_is_reported_once() {
         let inner = all_of([Err(anyhow!("no report")), Ok(()), Err(anyhow!("no log"))]);
         let all = all_of([Err(anyhow!("no log")), inner, Err(gone())]).unwrap_err();
         assert_eq!(lines(&all), ["no log", "no report"]);

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_end_is_not_read_to_it() {
+    fn endless_input_is_read_up_to_a_limit() {
         let error = read_text(Path::new("/dev/zero"), 1_000).unwrap_err();
         assert!(
             error.to_string().contains("larger than 1000 bytes"),

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_of_the_day() {
+    fn log_times_are_times_of_day() {
         let time = UNIX_EPOCH + Duration::from_millis(3 * 86_400_000 + 45_296_007);
         assert_eq!(time_of_day(time), "12:34:56.007Z");
     }

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn guards_may_stand_within_each_other() {
+    fn guards_can_be_nested() {
         let inner = guarded(|| {
             let inner = guarded(|| panic!("inner"));
             (inner, guarded(|| 1))

@@ -29,7 +29,7 @@ const END: [u8; 2] = [0xff, 0xd9];
 pub fn vet(jpeg: &[u8], vouched: bool) -> Result<(), Undecodable> {
     if vouched {
         check_coverage(jpeg)
-    } else if scan::may_be_whole(jpeg) {
+    } else if scan::may_be_complete(jpeg) {
         Ok(())
     } else {
         Err(Undecodable("its coded data are damaged".into()))
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_read_to_its_end_until_it_is_steady_and_where_it_looks_unlike() {
+    fn every_jpeg_is_decoded_to_its_end_until_the_stream_is_steady_or_changes() {
         let whole = jpeg(1);
         let short = [&whole[..whole.len() / 2], &END].concat();
         let mut vetter = Vetter::default();

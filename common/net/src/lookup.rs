@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_worth_nothing_once_the_old_address_is_heard_again() {
+    fn a_path_response_does_not_count_once_the_old_address_sends_again() {
         let (mut lookup, answer, questions) = resolver();
         assert_eq!(lookup.poll(Duration::ZERO, 2 * SECOND), None);
         questions.recv().unwrap();

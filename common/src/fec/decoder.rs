@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_sum_is_what_the_transforms_give() {
+    fn the_plain_sum_equals_the_transforms() {
         let mut rng = Rng::with_seed(8);
         for _ in 0..60 {
             let end = rng.usize(1..600);

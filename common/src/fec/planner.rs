@@ -143,7 +143,7 @@ impl Planner {
             _ => worst,
         };
         carry.packets += chunks as f64 * carry.share;
-        // Blocks too small for a whole packet take turns.
+        // Blocks that need less than a packet of parity get one in turn.
         let parity = carry.packets.max(0.0).floor();
         carry.packets -= parity;
         parity as usize

@@ -49,7 +49,7 @@ pub trait Chunks {
     /// frame is known to have a different number.
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize>;
 
-    /// Appends what parity protects of a chunk, if it arrived and is still there.
+    /// Appends what parity protects of a chunk, if the chunk arrived and is still held.
     fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool;
 }
 
@@ -58,7 +58,7 @@ pub trait Chunks {
 pub struct Rebuilt {
     /// Its frame.
     pub frame: FrameNumber,
-    /// Its place in it.
+    /// Its index in the frame.
     pub index: u16,
     /// How many chunks the frame has.
     pub count: u16,
@@ -140,9 +140,8 @@ impl Rebuilder {
         covering.filter_map(short).min()
     }
 
-    /// Rebuilds the missing chunks of one block that covers the frame, where
-    /// enough of it is there, in the order of the code.
-    /// Blocks that are of no more use are dropped.
+    /// Rebuilds the missing chunks of one block that covers the frame, in the order of the code, if
+    /// enough of the block arrived. Drops blocks that are of no more use.
     pub fn rebuild(&mut self, frame: FrameNumber, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
         let covering = self.blocks.iter().filter(|(_, block)| block.covers(frame));
         let ready = covering.filter_map(|(number, block)| {
@@ -218,8 +217,7 @@ impl Pending {
         self.parity.len() * self.size
     }
 
-    /// The places of the block's chunks, in the order of the code: frame, index, and
-    /// count.
+    /// The block's chunks in the order of the code, as frame, index and count.
     fn places(&self) -> impl Iterator<Item = (FrameNumber, u16, u16)> {
         self.frames()
             .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index, count)))
@@ -249,7 +247,7 @@ impl Pending {
         for (at, (frame, index, _)) in self.places().enumerate() {
             original.clear();
             if chunks.original(frame, index, &mut original) {
-                // One that is longer than the code's size makes it fail.
+                // A chunk longer than the code's size makes decoding fail.
                 original.resize(self.size.max(original.len()), 0);
                 code.add_original_shard(at, &original)?;
             }

@@ -1,9 +1,9 @@
-//! Arrival reports, as a viewer or somebody else may send them.
+//! Arrival reports, genuine or forged.
 
 use super::input::Input;
 use crate::wire::native::{ArrivalReport, Arrived};
 
-/// A report of packets near these numbers, or of any.
+/// A report of packets with numbers near these, or with any numbers.
 pub(super) fn arrival_report(input: &mut Input<'_>, viewer: u64) -> ArrivalReport {
     let (mut number, mut at) = (input.number() as u32, input.number() >> 8);
     let packets = (0..input.below(40)).map(|_| {

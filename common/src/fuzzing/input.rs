@@ -1,6 +1,6 @@
-//! Bytes as choices: where they end, every choice is the first one.
+//! Bytes as choices. After the last byte, every choice is the first one.
 
-/// What is left of the bytes.
+/// The remaining bytes.
 #[derive(Debug)]
 pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
@@ -23,7 +23,7 @@ impl<'a> Input<'a> {
         u32::from(self.u16()) << 16 | u32::from(self.u16())
     }
 
-    /// Small numbers in one byte, others in eight more.
+    /// Small numbers take one byte, others eight more.
     pub(super) fn number(&mut self) -> u64 {
         match self.u8() {
             small @ 0..=239 => small.into(),
@@ -38,7 +38,7 @@ impl<'a> Input<'a> {
         usize::from(self.u8()) % count.max(1)
     }
 
-    /// The next bytes, as many as there are up to `len`.
+    /// The next bytes, at most `len`.
     pub(super) fn bytes(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;

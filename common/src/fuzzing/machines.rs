@@ -1,5 +1,4 @@
-//! The state machines, driven by lists of operations: each is a byte that says
-//! what, and the bytes that it takes.
+//! Drives the state machines by lists of operations. Each operation is a byte and its arguments.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,18 +22,17 @@ use crate::wire::native::{
     MAX_NACK_FRAMES, Nack, Packet, ReceiverReport, SenderReport, Tables, micros, sign,
 };
 
-/// The most operations of one list: more find nothing that these do not.
+/// Upper bound on the operations of one list. Longer lists find nothing more.
 pub(super) const MAX_OPERATIONS: usize = 300;
 
-/// The most packets in a row without time going on: a machine that has more to
-/// say than this does not come to rest.
+/// Upper bound on outputs without time advancing. A machine with more never comes to rest.
 pub(super) const MAX_TURNS: usize = 5_000;
 
 pub(super) const START: Duration = Duration::from_secs(100);
 pub(super) const STREAM: u64 = 7;
 pub(super) const VIEWER: u64 = 9;
 
-/// The native format.
+/// A receiver of the native format.
 pub(super) fn receiver(bytes: &[u8]) {
     let mut input = Input(bytes);
     let config = receiver::Config {
@@ -71,7 +69,7 @@ pub(super) fn receiver(bytes: &[u8]) {
     }
 }
 
-/// Every format.
+/// A receiver of every format.
 pub(super) fn formats(bytes: &[u8]) {
     let mut input = Input(bytes);
     let config = receiver::Config {
@@ -105,7 +103,7 @@ pub(super) fn formats(bytes: &[u8]) {
     }
 }
 
-/// Several senders side by side.
+/// A receiver of several senders side by side.
 pub(super) fn grid(bytes: &[u8]) {
     let mut input = Input(bytes);
     let config = receiver::Config {
@@ -142,12 +140,12 @@ pub(super) fn grid(bytes: &[u8]) {
     }
 }
 
-/// A receiver whose every output is looked at.
+/// A receiver whose every output is checked.
 struct Watched {
     receiver: Receiver,
     /// The newest frame of each session.
     newest: BTreeMap<u64, FrameNumber>,
-    /// When it has something to do.
+    /// When it is next due.
     due: Option<Duration>,
 }
 
@@ -160,7 +158,7 @@ impl Watched {
         }
     }
 
-    /// Takes everything out, until nothing is left to do `now`.
+    /// Takes all output, until nothing is due `now`.
     fn drain(&mut self, now: Duration) {
         self.receiver.handle_timeout(now);
         let mut turns = 0;
@@ -202,7 +200,7 @@ impl Watched {
     }
 }
 
-/// Makes packets of a stream whose frames are always the same ones.
+/// Makes packets of a stream that always has the same frames.
 #[derive(Default)]
 pub(super) struct PacketMaker {
     numbers: [u64; 3],
@@ -276,7 +274,7 @@ impl PacketMaker {
         *number = header.number.0.wrapping_add(1);
         let mut datagram = Vec::new();
         packet.encode(&header, &mut datagram);
-        // Now and then a body that no encoder makes.
+        // Now and then, a body that no encoder makes.
         if input.u8() == 255 {
             let at = HEADER + input.below(datagram.len() - HEADER);
             datagram[at] ^= input.u8();
@@ -306,7 +304,7 @@ fn lie(chunk: &mut Chunk<'_>, input: &mut Input<'_>) {
             }
         }
         _ => {
-            // As long as can be with this size, and then only the beginning.
+            // The longest possible length at this size; only the beginning is sent.
             let len = input.u32() % (1 << 20) + 1;
             chunk.data = &chunk.data[..chunk.data.len().min(len as usize)];
             chunk.index = 0;
@@ -349,8 +347,8 @@ fn chunked(frame: FrameNumber) -> ChunkedFrame {
     chunked_at(frame.0)
 }
 
-/// A frame whose length and bytes follow from its number; every other one is
-/// the same JPEG with restart slices.
+/// A frame whose length and bytes follow from its number. Every other frame is the same JPEG with
+/// restart slices.
 fn chunked_at(number: u64) -> ChunkedFrame {
     let (jpeg, tables) = if number.is_multiple_of(2) {
         (SLICED.to_vec(), 1)
@@ -503,5 +501,5 @@ pub(super) const SLICED: &[u8] = include_bytes!("sliced.jpg");
 /// Its header.
 pub(super) const TABLES: &[u8] = SLICED.split_at(SLICED_HEADER).0;
 
-/// How long that is.
+/// Its length.
 const SLICED_HEADER: usize = 155;

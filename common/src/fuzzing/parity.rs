@@ -1,4 +1,4 @@
-//! Chunks and parity in any order, true and false.
+//! Chunks and parity in any order, genuine or forged.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::fec::{Chunks, Rebuilder};
 use crate::seq::{FrameNumber, FrameSeq};
 use crate::wire::native::Parity;
 
-/// Frames of this many chunks at the most.
+/// The most chunks of a frame.
 const MAX_COUNT: usize = 12;
 
 #[derive(Default)]
@@ -16,8 +16,8 @@ struct Store(BTreeMap<(u64, u16), Vec<u8>>);
 impl Chunks for Store {
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
         let there = self.0.range((frame.0, 0)..(frame.0, count)).count();
-        // Whether a frame is known to have another number of chunks is decided
-        // by what is there of it.
+        // The chunks that are present decide whether a frame is known to have another number of
+        // chunks.
         let beyond = self.0.range((frame.0, count)..=(frame.0, u16::MAX));
         (beyond.count() == 0).then_some(usize::from(count) - there)
     }

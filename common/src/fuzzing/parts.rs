@@ -1,4 +1,4 @@
-//! The parts that read what comes from outside.
+//! Parsers of external input.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::wire::native::{Packet, sign};
 use crate::wire::rtp;
 use crate::wire::rtp_jpeg::{Assembly, Fragment, Picture, SentTables};
 
-/// A datagram, as it is and with true checksums.
+/// A datagram, as it is and with correct checksums.
 pub(super) fn native(bytes: &[u8]) {
     let _ = Packet::decode(bytes);
     let mut datagram = bytes.to_vec();
@@ -20,7 +20,7 @@ pub(super) fn native(bytes: &[u8]) {
     let Ok((header, packet)) = Packet::decode(&datagram) else {
         return;
     };
-    // What was decoded survives the wire.
+    // A decoded packet survives encoding.
     let mut again = Vec::new();
     packet.encode(header, &mut again);
     assert_eq!(Packet::decode(&again), Ok((header, packet)));
@@ -41,7 +41,7 @@ pub(super) fn jpeg(bytes: &[u8]) {
                 .is_some_and(|last| *last as usize <= bytes.len())
         );
         if let Ok(Some(tables)) = &tables {
-            // The tables say the same of the picture.
+            // The tables describe the same picture.
             let mut short = JpegHeader::parse(tables).expect("tables are a header");
             short.len = header.len;
             assert_eq!(short, *header);
@@ -53,7 +53,7 @@ pub(super) fn jpeg(bytes: &[u8]) {
     }
 }
 
-/// Cuts a JPEG for RTP and puts it together again.
+/// Packetises a JPEG for RTP and reassembles it.
 fn carry(picture: &Picture, jpeg: &[u8]) {
     let mut assembly = Assembly::new(picture.kind());
     let cuts = picture.cut(500);
@@ -67,7 +67,7 @@ fn carry(picture: &Picture, jpeg: &[u8]) {
     assert!(assembly.is_complete());
 }
 
-/// A JPEG with holes: how many, where, where slices begin, then its bytes.
+/// A JPEG with holes. The input has their number and positions, slice starts, and then the bytes.
 pub(super) fn splice(bytes: &[u8]) {
     let mut input = Input(bytes);
     let holes: Vec<_> = (0..input.below(8))
@@ -109,7 +109,7 @@ pub(super) fn splice(bytes: &[u8]) {
     }
 }
 
-/// RTP packets of one or more frames: their lengths, then their bytes.
+/// RTP packets of one or more frames. The input has their lengths, then their bytes.
 pub(super) fn rtp_jpeg(bytes: &[u8]) {
     let mut input = Input(bytes);
     let mut sent = SentTables::default();
@@ -121,7 +121,7 @@ pub(super) fn rtp_jpeg(bytes: &[u8]) {
         if rtp::is_control(datagram) {
             let _ = rtp::Control::decode(datagram);
         }
-        // Its payload, and the bytes themselves.
+        // The payload, and the bytes themselves.
         let packet = rtp::Packet::decode(datagram);
         let last = packet.as_ref().is_ok_and(|packet| packet.marker);
         let payload = packet.map_or(datagram, |packet| packet.payload);

@@ -7,11 +7,10 @@ use super::machines::{MAX_OPERATIONS, START};
 use crate::rate::{Arrival, RateController};
 use crate::wire::native::Channel;
 
-/// The most bytes a second.
+/// Upper bound on bytes per second.
 const MOST: f64 = 1.25e9;
 
-/// Whatever is sent and said to have arrived, the rate stays a number within its
-/// bounds.
+/// Whatever is sent and reported, the rate stays a finite number within its bounds.
 pub(super) fn rate(bytes: &[u8]) {
     let mut input = Input(bytes);
     let first = (input.u8() & 1 == 0).then(|| input.number() as f64);

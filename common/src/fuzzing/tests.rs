@@ -1,9 +1,9 @@
-//! Every target over its corpus, and over what mutations make of it.
+//! Every target over its corpus, and over mutations of it.
 
 use super::*;
 use crate::jpeg;
 
-/// Where the corpus is, from this crate's folder.
+/// The corpus, relative to this crate's folder.
 const CORPUS: &str = "fuzz/corpus";
 
 include!("../../fuzz/corpus.rs");

@@ -1,5 +1,4 @@
-//! The machines with several others on the far side: viewers that come by themselves,
-//! receivers of RTP.
+//! State machines with several peers: viewers that connect, receivers of RTP.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::seq::PacketNumber;
 use crate::wire::Format;
 use crate::wire::native::{Connect, Header, Nack, Packet, ReceiverBye, ReceiverReport};
 
-/// Viewers that come and go by themselves.
+/// Viewers that connect and leave.
 pub(super) fn acceptor(bytes: &[u8]) {
     let mut input = Input(bytes);
     let max_peers = u16::from(input.u8() % 4);
@@ -25,7 +24,7 @@ pub(super) fn acceptor(bytes: &[u8]) {
     };
     let mut sender = Sender::new(config, STREAM, START);
     let (mut now, mut out) = (START, Vec::new());
-    // By address, the cookie that was sent there last.
+    // By address: the newest cookie sent there.
     let mut cookies = [0; 4];
     for _ in 0..MAX_OPERATIONS {
         if input.is_empty() {
@@ -77,7 +76,7 @@ pub(super) fn acceptor(bytes: &[u8]) {
     }
 }
 
-/// What somebody sends who may know a cookie.
+/// A packet of a peer that may know a cookie.
 fn viewers_packet(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
     let viewer = u64::from(input.u8() % 4);
     let packet = match input.u8() % 6 {
@@ -112,7 +111,7 @@ fn viewers_packet(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
     datagram
 }
 
-/// A sender of RTP or bare JPEG, and what comes back to it.
+/// A sender of RTP or bare JPEG, and the feedback to it.
 pub(super) fn plain_sender(bytes: &[u8]) {
     let mut input = Input(bytes);
     let formats = [Format::Rtp, Format::Raw];

@@ -1,6 +1,6 @@
-//! JPEGs as cameras, scripts and folders hold them into such as every decoder
-//! takes. What decoders pass over by themselves (missing Huffman tables, stray
-//! bytes, fill bytes, any application segment) stays as it is.
+//! Cleans JPEGs of cameras, scripts and folders so that every decoder accepts them. What decoders
+//! tolerate anyway (missing Huffman tables, stray bytes, fill bytes, any application segment) stays
+//! as it is.
 
 use bytes::Bytes;
 
@@ -10,22 +10,19 @@ use super::markers::{
 };
 use super::{JpegError, JpegHeader};
 
-/// With the height at its place restart markers can be counted; then nothing is
-/// left to do.
+/// One pass sets the height, the next numbers the restart markers; then nothing is left to do.
 const MAX_PASSES: usize = 3;
 
-/// Where the height stands in a frame header, behind its precision.
+/// Offset of the height in a frame header, after its precision.
 const HEIGHT: usize = 1;
 
-/// One JPEG from start to end of image, of the bytes that begin with it: what
-/// lies behind it is left out, as are doubled starts of image and markers
-/// without meaning; a missing end is supplied, a height that stands in a DNL
-/// segment put into the frame header, and restart markers that are complete but
-/// counted otherwise are numbered as they should be. Nothing is copied where
-/// nothing is wrong.
+/// Returns one JPEG from start to end of image, from bytes that begin with it. Drops what follows
+/// it, doubled starts of image and reserved markers. Supplies a missing end. Moves the height from
+/// a DNL segment into the frame header. Renumbers restart markers that are complete but do not
+/// begin at 0. Copies nothing if nothing is wrong.
 ///
 /// # Errors
-/// Where the bytes are not those of a JPEG with a frame and a scan.
+/// If the bytes are no JPEG with a frame and a scan.
 pub fn clean(jpeg: &Bytes) -> Result<Bytes, JpegError> {
     let mut cleaned = jpeg.clone();
     for _ in 0..MAX_PASSES {
@@ -51,7 +48,7 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
     let end = loop {
         let at = markers.at();
         let Some(marker) = markers.next(jpeg) else {
-            // A segment that breaks off behind a scan is none of the picture.
+            // A segment that breaks off after a scan is not part of the picture.
             let cut = markers.is_within_segment(jpeg) && at > ALONE;
             break if cut { markers.at() } else { jpeg.len() };
         };
@@ -83,8 +80,8 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
     if let Some(height) = late_height {
         edits.set_height(jpeg, height);
     }
-    let is_whole = jpeg.get(end..end + ALONE) == Some(&END);
-    let cleaned = if edits.all.is_empty() && is_whole {
+    let is_complete = jpeg.get(end..end + ALONE) == Some(&END);
+    let cleaned = if edits.all.is_empty() && is_complete {
         jpeg.slice(..end + ALONE)
     } else {
         let mut cleaned = edits.apply(&jpeg[..end]);
@@ -100,8 +97,8 @@ fn has_frame(jpeg: &[u8], until: usize) -> bool {
         .any(|marker| is_start_of_frame(marker.code) || marker.code == SOS)
 }
 
-/// Looks at the restart markers of a scan that has ended, and numbers
-/// them where as many are there as should be. Some devices begin at another one.
+/// Checks the restart markers of a scan that has ended, and renumbers them if their count is right.
+/// Some devices begin at another number.
 fn finish_scan(jpeg: &[u8], scan: &mut Option<Vec<Marker>>, edits: &mut Edits) {
     let Some(restarts) = scan.take() else {
         return;
@@ -110,7 +107,7 @@ fn finish_scan(jpeg: &[u8], scan: &mut Option<Vec<Marker>>, edits: &mut Edits) {
     if restarts.iter().enumerate().all(is_numbered) {
         return;
     }
-    // One more may stand behind the last interval.
+    // One more marker may follow the last interval.
     let is_complete = JpegHeader::parse(jpeg).is_ok_and(|header| {
         let expected = header.slice_count();
         header.has_slices() && (restarts.len() + 1 == expected || restarts.len() == expected)
@@ -122,10 +119,10 @@ fn finish_scan(jpeg: &[u8], scan: &mut Option<Vec<Marker>>, edits: &mut Edits) {
     }
 }
 
-/// What is to be changed in a JPEG.
+/// The edits to a JPEG.
 #[derive(Default)]
 struct Edits {
-    /// Where, what is to stand there, and how many bytes it replaces.
+    /// Offset, replacement, and the number of bytes that it replaces.
     all: Vec<(usize, Vec<u8>, usize)>,
 }
 
@@ -138,7 +135,7 @@ impl Edits {
         self.replace(marker.start, Vec::new(), marker.end - marker.start);
     }
 
-    /// Puts a height where the frame header has none.
+    /// Sets the height of a frame header without one.
     fn set_height(&mut self, jpeg: &[u8], height: [u8; 2]) {
         let mut markers = Markers::from(ALONE);
         let frame =
@@ -174,7 +171,7 @@ mod tests {
         clean(&jpeg.into()).unwrap().to_vec()
     }
 
-    /// Where the example's frame header begins, with its fill byte.
+    /// Offset of the example's frame header, including its fill byte.
     fn frame_at(jpeg: &[u8]) -> usize {
         jpeg.windows(3)
             .position(|at| at == [0xff, 0xff, 0xc0])
@@ -182,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_not_copied() {
+    fn a_clean_jpeg_is_not_copied() {
         let jpeg = Bytes::from(example());
-        let whole = clean(&jpeg).unwrap();
-        assert_eq!((whole.as_ptr(), &whole), (jpeg.as_ptr(), &jpeg));
+        let same = clean(&jpeg).unwrap();
+        assert_eq!((same.as_ptr(), &same), (jpeg.as_ptr(), &jpeg));
         let mut longer = example();
         longer.extend(b"MotionPhoto_Data\xff\xd8\xff");
         let longer = Bytes::from(longer);
@@ -198,9 +195,9 @@ mod tests {
         let jpeg = example();
         let open = jpeg[..jpeg.len() - 2].to_vec();
         assert_eq!(cleaned(open.clone()), jpeg);
-        // Another one begins where it should have ended.
+        // Another JPEG begins where it should have ended.
         assert_eq!(cleaned([&open[..], &jpeg].concat()), jpeg);
-        // A segment that breaks off behind the scan.
+        // A segment breaks off after the scan.
         assert_eq!(cleaned([&open[..], &[0xff, 0xe1, 9, 9, 1]].concat()), jpeg);
     }
 
@@ -233,14 +230,14 @@ mod tests {
         let mut odd = jpeg.clone();
         (odd[first], odd[second]) = (0xd1, 0xd2);
         assert_eq!(cleaned(odd.clone()), jpeg);
-        // One more stands before the end: it is numbered as the others are.
+        // One more marker before the end is numbered like the others.
         let end = odd.len() - 2;
         let mut longer = odd.clone();
         longer.splice(end..end, [0xff, 0xd3]);
         let mut expected = jpeg.clone();
         expected.splice(end..end, [0xff, 0xd2]);
         assert_eq!(cleaned(longer), expected);
-        // Where one is missing nobody knows which.
+        // If one is missing, nobody knows which.
         odd.drain(first - 1..=first);
         assert_eq!(cleaned(odd.clone()), odd);
     }

@@ -1,13 +1,13 @@
-//! The Huffman tables of T.81, annex K.3, which a JPEG without any means.
+//! The Huffman tables of T.81, annex K.3, which a JPEG without tables implies.
 
-/// A Huffman table: what it is for, how many codes there are of each length
-/// from 1 to 16 bits, and their symbols.
+/// A Huffman table: its id, the number of codes of each length from 1 to 16 bits, and their
+/// symbols.
 pub struct Huffman {
     /// Class (0: DC, 1: AC) in the high half, number in the low one.
     pub id: u8,
-    /// Codes of each length from 1 bit on.
+    /// The number of codes of each length, from 1 bit up.
     pub lengths: [u8; 16],
-    /// What the codes stand for, in their order.
+    /// The symbols in the order of their codes.
     pub symbols: &'static [u8],
 }
 

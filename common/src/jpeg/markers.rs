@@ -1,47 +1,46 @@
-//! Where the markers of a JPEG are (T.81, B.1.1). Everything here that looks
-//! for one asks this reader.
+//! Finds the markers of a JPEG (T.81, B.1.1). All code of this crate that looks for markers uses
+//! this reader.
 
-/// A marker, with the segment behind it where it has one.
+/// A marker, and its segment if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marker {
     /// Its second byte.
     pub(crate) code: u8,
     /// Its first byte, or the first of the fill bytes before it.
     pub(crate) start: usize,
-    /// Behind its second byte, or behind its segment's length.
+    /// Offset after its second byte, or after its segment's length.
     pub(crate) payload: usize,
-    /// Behind it and its segment.
+    /// Offset after it and its segment.
     pub(crate) end: usize,
 }
 
 impl Marker {
-    /// What stands in its segment.
+    /// The payload of its segment.
     pub(crate) fn payload<'a>(&self, jpeg: &'a [u8]) -> &'a [u8] {
         jpeg.get(self.payload..self.end).unwrap_or_default()
     }
 }
 
-/// Goes from marker to marker through bytes of which more may come. Entropy-coded
-/// data, stuffed bytes and stray bytes between segments are passed over, as
-/// decoders do it.
+/// Iterates over the markers in bytes that may be incomplete. Skips entropy-coded data, stuffed
+/// bytes and stray bytes between segments, as decoders do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Markers {
     at: usize,
 }
 
 impl Markers {
-    /// Begins here.
+    /// Starts at this offset.
     pub(crate) fn from(at: usize) -> Self {
         Self { at }
     }
 
-    /// How far it has looked.
+    /// The current offset.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// The next marker; `None` where it, or its segment, goes on behind `bytes`,
-    /// which may be given again with more.
+    /// The next marker; `None` if it, or its segment, continues beyond `bytes`. Then call it again
+    /// with more bytes.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<Marker> {
         loop {
             let Some(found) = memchr::memchr(0xff, bytes.get(self.at..)?) else {
@@ -81,7 +80,7 @@ impl Markers {
         }
     }
 
-    /// Whether a segment has begun and goes on behind `bytes`.
+    /// Whether a segment has begun and continues beyond `bytes`.
     pub(crate) fn is_within_segment(&self, bytes: &[u8]) -> bool {
         bytes.get(self.at..).is_some_and(|rest| {
             let code = rest.iter().find(|byte| **byte != 0xff);
@@ -95,8 +94,7 @@ fn is_alone(code: u8) -> bool {
     matches!(code, RST0..=EOI)
 }
 
-/// Whether a marker begins a frame: C0 to CF without the tables and the reserved
-/// one among them.
+/// Whether a marker begins a frame: C0 to CF except the tables and the reserved one.
 pub(crate) fn is_start_of_frame(code: u8) -> bool {
     matches!(code, SOF0..=0xcf) && !matches!(code, DHT | 0xc8 | 0xcc)
 }
@@ -130,16 +128,16 @@ pub(crate) const ALONE: usize = 2;
 /// The end of an image.
 pub(crate) const END: [u8; 2] = [0xff, EOI];
 
-/// A start of image and the beginning of the marker behind it.
+/// A start of image and the first byte of the next marker.
 pub(crate) const START: [u8; 3] = [0xff, SOI, 0xff];
 
-/// The second byte of the marker behind the restart interval with this number.
+/// The second byte of the marker after the restart interval with this number.
 pub(crate) fn restart_marker(number: usize) -> u8 {
     RST0 + (number % 8) as u8
 }
 
-/// The first restart marker in a part of a scan: its number, 0 to 7, and where the data
-/// behind it begins.
+/// The first restart marker in a part of a scan: its number, 0 to 7, and where the data after it
+/// begins.
 pub(crate) fn first_restart(bytes: &[u8]) -> Option<(u8, usize)> {
     let mut markers = Markers::from(0);
     let is_restart = |marker: &Marker| matches!(marker.code, RST0..=RST7);

@@ -1,11 +1,11 @@
-//! What of the coded data of a JPEG is there: how much the end lacks, and
-//! whether they can be what an encoder made. A decoder says less: where
-//! something amid a scan is missing it finds its way again behind the gap, and
-//! one time in fifty it ends exactly at the last unit and remarks nothing. But
-//! amid the gap it has read codes that no encoder writes.
+//! Checks the coded data of a JPEG: how much is missing at the end, and whether an encoder can have
+//! produced it.
 //!
-//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annexes C,
-//! F and G.
+//! A decoder reveals less. If data is missing in the middle of a scan, it resynchronizes after the
+//! gap, and one time in fifty it ends exactly at the last unit without a warning. At the gap,
+//! however, it has read codes that no encoder writes.
+//!
+//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annexes C, F and G.
 
 mod bits;
 mod progressive;
@@ -17,26 +17,24 @@ use self::tables::{Codes, Tables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};
 use super::{Component, JpegHeader, MAX_UNIT_BLOCKS, Process};
 
-/// So many bytes are padding whatever they are.
+/// This many bytes or fewer are padding, whatever their values.
 const MAX_PADDING: usize = 16;
 
-/// The largest coefficient of 8-bit samples is 1024; rounding and sharpening may
-/// add to it.
+/// Limit of a coefficient of 8-bit samples: 1024, plus what rounding and sharpening may add.
 const MAX_COEFFICIENT: i32 = 1_024 + 256;
 
-/// What was found in the coded data of a JPEG.
+/// The result of checking the coded data of a JPEG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// Rows of minimum coded units that the last scan lacks; part of a row
-    /// counts as one.
+    /// Rows of minimum coded units missing from the last scan; a partial row counts as one.
     pub missing_rows: u32,
-    /// Whether nothing contradicts that an encoder made all of it.
+    /// Whether an encoder can have produced all of it.
     pub is_sound: bool,
 }
 
 impl Coverage {
-    /// Looks at all of a JPEG. `None` for what is not looked at: arithmetic or
-    /// lossless coding, and headers that make no sense.
+    /// Checks all of a JPEG. `None` if it cannot be checked: arithmetic or lossless coding, or a
+    /// header that makes no sense.
     #[must_use]
     pub fn of(jpeg: &[u8]) -> Option<Self> {
         let header = JpegHeader::parse(jpeg).ok()?;
@@ -52,31 +50,31 @@ impl Coverage {
         walk.all_scans()
     }
 
-    /// Whether it is a picture: no more than a row of units lacks at its end.
+    /// Whether it is a complete picture: at most one row of units is missing at its end.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.missing_rows <= 1
     }
 }
 
-/// Whether nothing of the scans can be missing: where no checksum vouches for
-/// the bytes. `true` too for what is not looked at.
+/// Whether the scans may be complete, for bytes without a checksum. Also `true` if they cannot be
+/// checked.
 #[must_use]
-pub fn may_be_whole(jpeg: &[u8]) -> bool {
+pub fn may_be_complete(jpeg: &[u8]) -> bool {
     if JpegHeader::parse(jpeg).is_err() {
         return false;
     }
     Coverage::of(jpeg).is_none_or(|coverage| coverage.is_sound && coverage.missing_rows == 0)
 }
 
-/// Whether bytes that are left over of a scan are padding, as some cameras leave
-/// it, and no coded data: few, or all alike.
+/// Whether the bytes left over in a scan are padding, as some cameras leave it, and not coded data:
+/// few, or all alike.
 fn is_padding(left_over: &[u8]) -> bool {
     let is_alike = left_over.windows(2).all(|pair| pair[0] == pair[1]);
     left_over.len() <= MAX_PADDING || is_alike
 }
 
-/// A way through all scans.
+/// A walk through all scans.
 struct Walk<'a> {
     jpeg: &'a [u8],
     header: JpegHeader,
@@ -84,30 +82,29 @@ struct Walk<'a> {
     /// Minimum coded units from restart to restart; 0 for none.
     interval: u32,
     is_sound: bool,
-    /// In a progressive JPEG: of each component's blocks, which coefficients are
-    /// not 0 so far.
+    /// In a progressive JPEG: for each component's blocks, which coefficients are nonzero so far.
     coefficients: Vec<Vec<u64>>,
 }
 
-/// What a scan has of the image (T.81, B.2.3).
+/// The part of the image in a scan (T.81, B.2.3).
 struct Scan {
-    /// Numbers of its components, with their tables for DC and AC.
+    /// Indices of its components, with their DC and AC tables.
     components: Vec<(usize, u8, u8)>,
     spectrum: (usize, usize),
-    /// The bit that it brings, and the one it brought before; 0 for none.
+    /// The bit position that it carries, and the previous one; 0 for none.
     bit: (u8, u8),
 }
 
-/// A block of a unit, and what it is coded by.
+/// A block of a unit, and its tables.
 struct Block<'a> {
     component: usize,
     dc: Option<&'a Codes>,
     ac: Option<&'a Codes>,
-    /// By which coefficients were divided, in their order in the scan.
+    /// The quantization of the coefficients, in scan order.
     divisors: Option<&'a [i32; 64]>,
 }
 
-/// How the data of an interval ended before its units did.
+/// The data of an interval ended before its units did.
 struct Exhausted;
 
 impl Walk<'_> {
@@ -139,7 +136,7 @@ impl Walk<'_> {
                     markers = Markers::from(behind);
                 }
                 code if is_start_of_frame(code) || !matches!(code, RST0..=RST7) => {}
-                // Behind a scan that has all it should have.
+                // After a complete scan.
                 _ => {}
             }
         }
@@ -152,14 +149,14 @@ impl Walk<'_> {
         })
     }
 
-    /// Reads a scan that `start` begins. Returns the rows of units that it lacks,
-    /// and where it ends.
+    /// Reads a scan that `start` begins. Returns the number of missing rows of units, and where the
+    /// scan ends.
     fn scan(&mut self, scan: &Scan, start: Marker) -> Option<(u32, usize)> {
         let tables = std::mem::take(&mut self.tables);
         let unit = self.unit(scan, &tables)?;
         let (columns, rows) = match scan.components[..] {
             [(component, ..)] => {
-                // By itself in its scan, a component is not interleaved (A.2.2).
+                // In a scan of its own, a component is not interleaved (A.2.2).
                 self.header.blocks_of(&self.header.components[component])
             }
             _ => self.header.mcu_grid(),
@@ -195,7 +192,7 @@ impl Walk<'_> {
         Some((missing.div_ceil(columns.max(1)), bits.at()))
     }
 
-    /// The blocks of one unit; `None` where the tables they take are not there.
+    /// The blocks of one unit; `None` if their tables are missing.
     fn unit<'t>(&self, scan: &Scan, tables: &'t Tables) -> Option<Vec<Block<'t>>> {
         let (first, last) = scan.spectrum;
         let mut unit = Vec::new();
@@ -207,7 +204,7 @@ impl Walk<'_> {
             };
             let dc = tables.dc(*dc).filter(|_| first == 0);
             let ac = tables.ac(*ac).filter(|_| last > 0);
-            // Of a DC coefficient, only its first bits take a table.
+            // Only the first scan of a DC coefficient uses a table.
             let lacks_dc = first == 0 && scan.bit.1 == 0 && dc.is_none();
             if lacks_dc || last > 0 && ac.is_none() {
                 return None;
@@ -260,7 +257,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A block of sequential coding (T.81, F.2.2).
+    /// Reads a block of sequential coding (T.81, F.2.2).
     fn read_block(
         &mut self,
         bits: &mut Bits<'_>,
@@ -303,8 +300,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A block's part in a progressive scan (T.81, G.1.2); `at` is its place
-    /// among those of its component, if it is part of the image.
+    /// Reads a block's part in a progressive scan (T.81, G.1.2). `at` is its index among those of
+    /// its component, if it is part of the image.
     fn read_progressive(
         &mut self,
         bits: &mut Bits<'_>,
@@ -351,30 +348,30 @@ impl Walk<'_> {
     }
 }
 
-/// The next symbol, 0 where there is no such code.
+/// The next symbol; 0 if there is no such code.
 fn read_symbol(bits: &mut Bits<'_>, codes: &Codes, is_sound: &mut bool) -> u8 {
     let symbol = bits.symbol(codes);
     *is_sound &= symbol.is_some();
     symbol.unwrap_or(0)
 }
 
-/// What one block takes over from the one before.
+/// State that carries over from block to block.
 #[derive(Default)]
 struct State {
     /// The DC coefficients of the components.
     dc: [i32; 4],
-    /// Blocks that have no more coefficients in their band.
+    /// Number of blocks that have no more coefficients in their band.
     end_of_band: u32,
 }
 
-/// How large coefficients can be.
+/// The limit of coefficients.
 struct Limit<'a> {
     is_known: bool,
     divisors: Option<&'a [i32; 64]>,
 }
 
 impl Limit<'_> {
-    /// Whether a coefficient can be one that was divided.
+    /// Whether a quantized coefficient can have this value.
     fn allows(&self, value: i32, at: usize) -> bool {
         let divisor = self.divisors.and_then(|divisors| divisors.get(at));
         let Some(divisor) = divisor.filter(|_| self.is_known) else {
@@ -398,7 +395,7 @@ impl Scan {
             return None;
         };
         let (spectrum, bit) = match header.process {
-            // Some devices write anything there.
+            // Some devices write arbitrary values there.
             Process::Sequential => ((0, 63), (0, 0)),
             _ => ((first.into(), last.into()), (bits & 15, bits >> 4)),
         };
@@ -411,8 +408,8 @@ impl Scan {
 }
 
 impl JpegHeader {
-    /// The blocks of a component across and down that belong to the image, as
-    /// many as a scan of it by itself has (T.81, A.2.2).
+    /// The blocks of a component across and down that belong to the image: as many as its own scan
+    /// has (T.81, A.2.2).
     fn blocks_of(&self, component: &Component) -> (u32, u32) {
         let most = |of: fn(&Component) -> u8| {
             let all = self.components.iter().map(of);

@@ -1,4 +1,4 @@
-//! JPEGs out of a stream of bytes: a pipe, a file, a recording.
+//! Splits a byte stream (a pipe, a file, a recording) into JPEGs.
 
 use std::io::Read;
 
@@ -9,24 +9,23 @@ use super::markers::{
 };
 use crate::frame::MAX_FRAME_BYTES;
 
-/// Cuts any bytes into JPEGs, from start to end of image. What lies between
-/// them (multipart headers) is left out; one whose end is missing goes up to the
-/// start of the next. One that ends within its header, or is longer than a frame
-/// may be, is counted as broken. One of tables without an image is handed out as
-/// the others are. It holds at most [`MAX_FRAME_BYTES`] and what was read at once.
+/// Splits any bytes into JPEGs, from start to end of image. Drops what lies between them, such as
+/// multipart headers. A JPEG without an end extends to the start of the next one. A JPEG that ends
+/// within its header, or is longer than a frame may be, counts as broken. A JPEG of tables without
+/// an image is handed out like any other. Holds at most [`MAX_FRAME_BYTES`] and one read.
 ///
-/// It follows the segments (<https://www.w3.org/Graphics/JPEG/itu-t81.pdf>,
-/// section B.1.1), so a thumbnail inside of a JPEG does not end it.
+/// It follows the segments (<https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, section B.1.1), so a
+/// thumbnail inside a JPEG does not end it.
 #[derive(Debug, Default)]
 pub struct Splitter {
     buffer: BytesMut,
-    /// In the JPEG that has begun; `None` where none has.
+    /// Position in the JPEG that has begun; `None` if there is none.
     markers: Option<Markers>,
     /// A scan of it has begun.
     in_scan: bool,
     /// It has tables.
     has_tables: bool,
-    /// What stands directly before it, or, where it `is_taken`, before the last.
+    /// The bytes directly before it, or, if it `is_taken`, before the last one.
     lead: BytesMut,
     is_taken: bool,
     ended: bool,
@@ -34,7 +33,7 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Nothing read yet.
+    /// A splitter without any bytes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -46,10 +45,7 @@ impl Splitter {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Appends what one read gives; 0 at the end.
-    ///
-    /// # Errors
-    /// Those of reading.
+    /// Appends the result of one read; 0 bytes are the end.
     pub fn read_from(&mut self, input: &mut impl Read) -> std::io::Result<usize> {
         self.ended = false;
         let len = self.buffer.len();
@@ -64,7 +60,7 @@ impl Splitter {
         read
     }
 
-    /// No more bytes come: the last JPEG goes up to the end.
+    /// Marks the end of the stream: the last JPEG extends to it.
     pub fn end(&mut self) {
         self.ended = true;
     }
@@ -75,20 +71,20 @@ impl Splitter {
         self.buffer.len()
     }
 
-    /// How many JPEGs were broken so far.
+    /// The number of broken JPEGs so far.
     #[must_use]
     pub fn broken(&self) -> u64 {
         self.broken
     }
 
-    /// The bytes directly before the JPEG that was taken last: the end of what
-    /// lies between it and the one before, as a header. At most 512.
+    /// The bytes directly before the JPEG that was taken last: the end of what lies between it and
+    /// the previous one, such as a header. At most 512.
     #[must_use]
     pub fn lead(&self) -> &[u8] {
         &self.lead
     }
 
-    /// The next JPEG in what was appended; `None`: more is needed.
+    /// The next JPEG; `None` if more bytes are needed.
     pub fn next_jpeg(&mut self) -> Option<Bytes> {
         loop {
             let Some(markers) = &mut self.markers else {
@@ -130,7 +126,7 @@ impl Splitter {
                 EOI => (true, marker.end),
                 // Doubled, as some devices write it.
                 SOI if marker.end == 2 * ALONE => (false, 0),
-                // The one before broke off.
+                // The previous one broke off.
                 SOI => (true, marker.end - ALONE),
                 SOS => {
                     self.in_scan = true;
@@ -148,7 +144,7 @@ impl Splitter {
         }
     }
 
-    /// Finds where the next JPEG begins, or leaves out what does not begin one.
+    /// Finds the start of the next JPEG, and drops what precedes it.
     fn find_start(&mut self) -> Option<()> {
         let found = memchr::memmem::find(&self.buffer, &START);
         let kept = if self.ended { 0 } else { ALONE };
@@ -164,15 +160,15 @@ impl Splitter {
         Some(())
     }
 
-    /// Takes the JPEG of `len` bytes that ends; `None` where it is broken.
-    fn take(&mut self, len: usize, is_whole: bool) -> Option<Bytes> {
-        // At least its own start, or it would be found again.
+    /// Takes the JPEG that ends at `len` bytes; `None` if it is broken.
+    fn take(&mut self, len: usize, is_complete: bool) -> Option<Bytes> {
+        // At least its own start, which would be found again otherwise.
         let len = len.max(ALONE).min(self.buffer.len());
         let jpeg = self.buffer.split_to(len).freeze();
         self.markers = None;
         self.is_taken = true;
         let is_of_use = self.in_scan || self.has_tables && jpeg.ends_with(&END);
-        if is_whole && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
+        if is_complete && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
             return Some(jpeg);
         }
         self.broken += 1;
@@ -180,19 +176,18 @@ impl Splitter {
     }
 }
 
-/// What of another JPEG lies in a segment.
+/// Whether another JPEG begins inside a segment.
 enum Inside {
     Nothing,
-    /// One begins there, and what is behind it is not known yet.
+    /// One begins there, and what follows is not known yet.
     Undecided,
-    /// The one before broke off: this one begins here.
+    /// The previous JPEG broke off, and this one begins here.
     Jpeg(usize),
 }
 
 impl Inside {
-    /// A small picture may lie in an application segment; behind it the segment
-    /// ends at a marker. Where a device broke off within a segment, its length
-    /// leads into the midst of what came after.
+    /// A thumbnail may lie in an application segment, which then ends at a marker. If a device
+    /// broke off within a segment, the segment's length leads into the middle of what follows.
     fn of(bytes: &[u8], marker: &Marker) -> Self {
         let payload = marker.payload(bytes);
         let Some(found) = memchr::memmem::find(payload, &START) else {
@@ -202,7 +197,7 @@ impl Inside {
         if !has_sense(marker.code, payload) {
             return jpeg;
         }
-        // Some pad between segments.
+        // Some devices pad between segments.
         let mut behind = bytes.get(marker.end..).unwrap_or_default().iter();
         match behind.find(|byte| **byte != 0) {
             _ if marker.code == SOS => Self::Nothing,
@@ -212,7 +207,7 @@ impl Inside {
         }
     }
 
-    /// In what is left of a segment that has begun at `at` and does not end.
+    /// Searches the rest of an incomplete segment that began at `at`.
     fn find(bytes: &[u8], at: usize) -> Self {
         let begin = (at + ALONE).min(bytes.len());
         let found = memchr::memmem::find(&bytes[begin..], &START);
@@ -220,7 +215,7 @@ impl Inside {
     }
 }
 
-/// Whether a segment is as long as what it holds (T.81, B.2).
+/// Whether a segment's length fits its content (T.81, B.2).
 fn has_sense(code: u8, payload: &[u8]) -> bool {
     let len = payload.len();
     let parts = |len_of: fn(&[u8]) -> Option<usize>| {
@@ -255,11 +250,10 @@ fn has_sense(code: u8, payload: &[u8]) -> bool {
     }
 }
 
-/// The most bytes of what lies between two JPEGs: more than the header of a part
-/// that any camera writes.
+/// Upper bound on the bytes kept from between two JPEGs: longer than any camera's part header.
 const MAX_LEAD: usize = 512;
 
-/// How much is read at once: as much as a pipe holds.
+/// Bytes per read: as many as a pipe holds.
 const READ: usize = 64 << 10;
 
 #[cfg(test)]

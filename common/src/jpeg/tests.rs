@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// 40 by 24 pixels, 4:2:0, a restart every two units, and a scan of three
-/// slices in which a stuffed byte and a fill byte stand.
+/// 40 by 24 pixels, 4:2:0, a restart every two units, and a scan of three slices that includes a
+/// stuffed byte and a fill byte.
 pub(crate) fn example() -> Vec<u8> {
     let mut jpeg = vec![0xff, 0xd8];
     jpeg.extend([0xff, 0xe0, 0, 4, 1, 2]);

@@ -1,6 +1,6 @@
-//! The chunks of one frame that were asked for, and their retransmissions. The
-//! retransmissions that answer one NACK leave in the order of its chunks, so
-//! each arrival shows which were lost and when the rest is due.
+//! The requested chunks of one frame, and their retransmissions. The retransmissions that answer
+//! one NACK leave in the order of its chunks, so each arrival shows which ones were lost and when
+//! the rest is due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,52 +8,51 @@ use std::time::Duration;
 use super::{FAR_BEHIND, Tolerance};
 use crate::fec::retransmit_gap;
 
-/// A retransmission does not answer a NACK that was sent less than this part of
-/// an RTT ago, in percent, since RTTs vary.
+/// A retransmission cannot answer a NACK that was sent less than this percentage of an RTT ago,
+/// with a margin since RTTs vary.
 const SOONEST: u32 = 75;
 
-/// What was asked for of one frame.
+/// The requests for one frame.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     chunks: BTreeMap<u16, RequestedChunk>,
     /// One for each NACK that named the frame, oldest first.
     bursts: Vec<Burst>,
-    /// The newest NACK asked for the whole frame as its chunk 0.
-    pub(super) is_whole: bool,
+    /// The newest NACK requested the complete frame as its chunk 0.
+    pub(super) is_complete_frame: bool,
 }
 
 /// The retransmissions that answer one NACK.
 #[derive(Debug)]
 struct Burst {
     requested: Duration,
-    /// Time from packet to packet.
+    /// Time between packets.
     gap: Duration,
-    /// Its first packet beyond those for chunks, and how many there are.
+    /// Position of its first extra packet, and the number of extra packets.
     extra: (u16, u16),
-    /// When the last packet is due, while nothing arrives.
+    /// When the last packet is due, before any has arrived.
     due: Duration,
-    /// The positions that arrived, each further than the one before, and when.
+    /// The positions that arrived, each higher than the previous one, and when.
     reached: Vec<(u16, Duration)>,
 }
 
 #[derive(Debug, Default)]
 struct RequestedChunk {
-    /// When the newest retransmission is due, while nothing of its burst arrives.
+    /// When the newest retransmission is due, before any of its burst has arrived.
     due: Duration,
-    /// The bursts that it is part of and its position in each, newest last: one
-    /// for each time that it was asked for.
+    /// The bursts that include it and its position in each, newest last: one for each request.
     positions: Vec<(usize, u16)>,
 }
 
 impl Burst {
-    /// When the packet at a position came, or should have come.
+    /// When the packet at a position arrived, or should have arrived.
     fn expected(&self, position: u16) -> Option<Duration> {
         let (reached, at) = self.reached.last()?;
         let beyond = self.overtaken(position, 0);
         beyond.or_else(|| Some(*at + self.gap * u32::from(position - reached)))
     }
 
-    /// When a packet came that is `by` positions further, or more.
+    /// When a packet at least `by` positions further arrived.
     fn overtaken(&self, position: u16, by: u16) -> Option<Duration> {
         let before = |(reached, _): &(u16, Duration)| *reached < position.saturating_add(by);
         let at = self.reached.partition_point(before);
@@ -70,8 +69,8 @@ impl Burst {
 }
 
 impl Outstanding {
-    /// Records a NACK of these chunks, and of `extra` packets behind them. They
-    /// leave `gap` apart, the last of them is `due` then.
+    /// Records a NACK of these chunks, and of `extra` packets after them. They leave `gap` apart,
+    /// and the last of them is `due` then.
     pub(super) fn record_nack(
         &mut self,
         chunks: &[u16],
@@ -95,10 +94,10 @@ impl Outstanding {
         });
     }
 
-    /// Takes of how many chunks the frame consists: all of them were asked for, if
-    /// the whole frame was.
+    /// Records how many chunks the frame has. If the complete frame was requested, all of them
+    /// were.
     pub(super) fn record_count(&mut self, count: u16) {
-        if !std::mem::take(&mut self.is_whole) {
+        if !std::mem::take(&mut self.is_complete_frame) {
             return;
         }
         let newest = self.bursts.len().saturating_sub(1);
@@ -121,7 +120,7 @@ impl Outstanding {
         }
     }
 
-    /// When each of the packets beyond chunks is due.
+    /// When each of the extra packets is due.
     pub(super) fn extra_due(&self, tolerance: Tolerance) -> impl Iterator<Item = Duration> {
         self.bursts.iter().flat_map(move |burst| {
             let (first, count) = burst.extra;
@@ -130,8 +129,8 @@ impl Outstanding {
         })
     }
 
-    /// Records a retransmission. Of the first in its burst, returns how much
-    /// later it came than one RTT after the NACK.
+    /// Records a retransmission. For the first in its burst, returns how much later than one RTT
+    /// after the NACK it arrived.
     pub(super) fn record_retransmission(
         &mut self,
         index: u16,
@@ -153,39 +152,38 @@ impl Outstanding {
         first.then(|| now.saturating_sub(soonest))
     }
 
-    /// The chunks that were asked for, ascending.
+    /// The requested chunks, ascending.
     pub(super) fn indices(&self) -> impl Iterator<Item = u16> {
         self.chunks.keys().copied()
     }
 
-    /// The first chunk behind all that were asked for.
+    /// One above the highest requested chunk.
     pub(super) fn end(&self) -> u16 {
         let last = self.chunks.last_key_value();
         last.map_or(0, |(index, _)| index.saturating_add(1))
     }
 
-    /// How often a chunk was asked for.
+    /// How often a chunk was requested.
     pub(super) fn rounds(&self, index: u16) -> u32 {
         self.chunks
             .get(&index)
             .map_or(0, |chunk| chunk.positions.len() as u32)
     }
 
-    /// When a chunk was asked for last.
+    /// When a chunk was last requested.
     pub(super) fn requested(&self, index: u16) -> Option<Duration> {
         let (newest, _) = self.chunks.get(&index)?.positions.last()?;
         Some(self.bursts[*newest].requested)
     }
 
-    /// When a chunk that is missing may be asked for again. `None`: it was not
-    /// asked for yet.
+    /// When a missing chunk may be requested again; `None` if it was not requested yet.
     pub(super) fn due(&self, index: u16, tolerance: Tolerance) -> Option<Duration> {
         let chunk = self.chunks.get(&index)?;
         let ((newest, position), earlier) = chunk.positions.split_last()?;
         let newest = &self.bursts[*newest];
         let own = newest.lost(*position, tolerance).unwrap_or(chunk.due);
-        // The sender answers a chunk once in a while: where the retransmission
-        // for an earlier NACK was only late, the newest NACK draws none.
+        // The sender limits how often it answers for one chunk. If the retransmission for an
+        // earlier NACK was merely late, the newest NACK gets none.
         let late = earlier.iter().filter_map(|(burst, position)| {
             let expected = self.bursts[*burst].expected(*position)?;
             (expected > newest.requested).then_some(expected + tolerance.reordering)

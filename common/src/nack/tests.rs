@@ -1,4 +1,4 @@
-//! When which chunks are asked for, in virtual time.
+//! Which chunks are requested when, in virtual time.
 
 use bytes::Bytes;
 
@@ -13,8 +13,7 @@ const RTT: Duration = Duration::from_millis(10);
 const DEADLINE: Duration = Duration::from_millis(100);
 const FRAME: FrameNumber = FrameNumber(7);
 
-/// A frame of ten chunks or more, the generator that asks for it, and what of it
-/// has arrived.
+/// A frame of ten chunks or more, its NACK generator, and its received chunks.
 struct Scene {
     nack: NackGenerator,
     reassembly: Reassembly,
@@ -79,7 +78,7 @@ impl Scene {
         self.nack.due(self.incomplete())
     }
 
-    /// The NACK that leaves `now`, over a path without loss.
+    /// The NACK sent `now`, over a path without loss.
     fn poll(&mut self, now: Duration) -> Option<FrameNack> {
         self.poll_within(DEFAULT_DATAGRAM, now)
     }
@@ -94,7 +93,7 @@ impl Scene {
         frames.pop()
     }
 
-    /// The next NACK from a time on, without its copies, and when.
+    /// The next NACK from a time on, without its copies, and its time.
     fn next(&mut self, from: Duration) -> Option<(Duration, FrameNack)> {
         let mut now = from;
         for _ in 0..100 {
@@ -111,12 +110,12 @@ impl Scene {
 }
 
 #[test]
-fn a_chunk_that_was_overtaken_is_asked_for_once_it_cannot_be_out_of_order_any_more() {
+fn an_overtaken_chunk_is_requested_after_the_reordering_time() {
     let mut scene = Scene::new(10);
     for index in [0, 1, 3] {
         scene.arrives(index, MS);
     }
-    // The end of the frame is due later, too late for as many rounds.
+    // The end of the frame is due later, too late for the same number of rounds.
     scene.all_due = 70 * MS;
     assert_eq!(scene.due(), Some(MS + MIN_REORDERING));
     assert!(scene.poll(2 * MS).is_none());
@@ -129,7 +128,7 @@ fn a_chunk_that_was_overtaken_is_asked_for_once_it_cannot_be_out_of_order_any_mo
 }
 
 #[test]
-fn a_chunk_that_three_packets_overtook_is_asked_for_at_once_unless_the_path_reorders() {
+fn a_chunk_overtaken_by_three_packets_is_requested_at_once_unless_the_path_reorders() {
     let mut scene = Scene::new(10);
     (0..5)
         .filter(|index| *index != 2)
@@ -162,7 +161,7 @@ fn a_path_that_reorders_is_given_more_time_but_not_without_end() {
     assert_eq!(scene.nack.reordering(), 10 * MS);
     scene.nack.record_lateness(DEADLINE);
     assert_eq!(scene.nack.reordering(), MAX_REORDERING);
-    // Once it reorders no more, that is forgotten.
+    // Once the path stops reordering, that is forgotten.
     for _ in 0..5_000 {
         scene.nack.record_lateness(Duration::ZERO);
     }
@@ -170,7 +169,7 @@ fn a_path_that_reorders_is_given_more_time_but_not_without_end() {
 }
 
 #[test]
-fn a_frame_of_which_nothing_arrives_is_asked_for_as_a_whole() {
+fn a_frame_of_which_nothing_arrives_is_requested_completely() {
     let mut scene = Scene::new(10);
     let (at, want) = scene.next(Duration::ZERO).unwrap();
     assert_eq!(at, scene.all_due + MIN_REORDERING);
@@ -212,7 +211,7 @@ fn a_retransmission_that_is_lost_is_asked_for_again_after_the_round_trip() {
     assert_eq!(want.gaps, [(4, 1)]);
     let expected = first + RTT + RESPONSE_TIME + MIN_REORDERING;
     assert_eq!(second, expected);
-    // While there is time, and not more often than is worth it.
+    // While there is time, and no more often than is worth it.
     let mut rounds = 2;
     let mut at = second;
     while let Some((next, _)) = scene.next(at) {
@@ -223,14 +222,14 @@ fn a_retransmission_that_is_lost_is_asked_for_again_after_the_round_trip() {
 }
 
 #[test]
-fn what_a_burst_lacks_shows_as_soon_as_a_later_part_of_it_arrives() {
+fn a_later_packet_of_a_burst_reveals_the_missing_ones() {
     let mut scene = Scene::new(10);
     for index in (0..scene.count()).filter(|index| ![2, 5, 8].contains(index)) {
         scene.arrives(index, MS);
     }
     let (first, want) = scene.next(MS).unwrap();
     assert_eq!(want.gaps, [(2, 1), (5, 1), (8, 1)]);
-    // The first of the three is lost, the others come.
+    // The first of the three is lost, the others arrive.
     let came = first + RTT + MS;
     scene.is_resent(5, came);
     scene.is_resent(8, came + MS);
@@ -240,7 +239,7 @@ fn what_a_burst_lacks_shows_as_soon_as_a_later_part_of_it_arrives() {
 }
 
 #[test]
-fn what_was_asked_for_during_an_outage_is_asked_for_at_once() {
+fn chunks_requested_during_an_outage_are_requested_again_at_once() {
     for outage in [false, true] {
         let mut scene = Scene::new(10);
         for index in (0..scene.count()).filter(|index| *index != 4) {

@@ -41,7 +41,7 @@ fn the_first_trains_show_what_a_path_carries() {
 }
 
 #[test]
-fn a_stream_that_needs_less_is_not_held_to_what_it_needs() {
+fn a_stream_that_sends_little_is_not_limited_to_that_rate() {
     let mut control = RateController::new(Some(100_000.0), 2e6, Duration::ZERO);
     // 42,000 bytes a second of a path that carries a gigabit.
     let rates = play(&mut control, 200, 1, 125e6);
@@ -49,7 +49,7 @@ fn a_stream_that_needs_less_is_not_held_to_what_it_needs() {
 }
 
 #[test]
-fn silence_halves_the_rate_again_and_again_but_not_to_nothing() {
+fn silence_halves_the_rate_repeatedly_down_to_a_minimum() {
     let mut control = RateController::new(Some(1e6), 1e6, Duration::ZERO);
     play(&mut control, 20, 10, 125e6);
     control.handle_sent(Channel::Media, 200, 1_400, 20, MS * 700);

@@ -37,7 +37,7 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
             .iter()
             .map(|index| insert(&mut reassembly, &sent, *index))
             .collect();
-        let whole: Vec<_> = inserted
+        let complete: Vec<_> = inserted
             .iter()
             .filter_map(|inserted| {
                 if let Insert::Complete(frame) = inserted {
@@ -47,11 +47,11 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
                 }
             })
             .collect();
-        assert_eq!(whole.len(), 1, "seed {seed}");
+        assert_eq!(complete.len(), 1, "seed {seed}");
         for index in 0..sent.count() {
             let chunk = sent.chunk(index);
             assert_eq!(
-                &whole[0].jpeg[index * sent.size()..][..chunk.data.len()],
+                &complete[0].jpeg[index * sent.size()..][..chunk.data.len()],
                 chunk.data
             );
         }
@@ -64,7 +64,7 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
 }
 
 #[test]
-fn a_chunk_of_another_shape_is_refused() {
+fn a_chunk_that_contradicts_its_frame_is_refused() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 5000);
     assert_eq!(insert(&mut reassembly, &sent, 0), Insert::Accepted);
@@ -78,7 +78,7 @@ fn a_chunk_of_another_shape_is_refused() {
     refused(&mut reassembly, Chunk { count: 5, ..inner });
     let data = &inner.data[1..];
     refused(&mut reassembly, Chunk { data, ..inner });
-    // One with the header has to fit those without that are there.
+    // A chunk with the header must fit the earlier ones without it.
     let mut reassembly = Reassembly::default();
     assert_eq!(insert(&mut reassembly, &sent, 2), Insert::Accepted);
     refused(&mut reassembly, Chunk { data, ..inner });
@@ -101,7 +101,7 @@ fn a_frame_whose_checksum_fails_is_corrupt() {
 }
 
 #[test]
-fn what_completes_a_frame_after_it_was_given_up_is_late() {
+fn a_frame_completed_after_it_was_given_up_is_late() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 3000);
     insert(&mut reassembly, &sent, 0);
@@ -112,7 +112,7 @@ fn what_completes_a_frame_after_it_was_given_up_is_late() {
 }
 
 #[test]
-fn what_was_repaired_and_comes_after_all_is_told_once() {
+fn the_late_original_of_a_repaired_chunk_is_reported_once() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 3000);
     let repaired = reassembly.insert(sent.number(), &sent.chunk(1), (Origin::Parity, 0), NOW);

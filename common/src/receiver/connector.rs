@@ -1,5 +1,5 @@
-//! The viewer's side of the handshake: asks a sender that listens for its stream,
-//! proves this viewer's address, and asks again when the stream is gone.
+//! The viewer's side of the handshake: requests the stream of a listening sender, proves this
+//! viewer's address, and requests again when the stream is gone.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use crate::wire::native::{
     Connect, Header, NO_DESTINATION, Packet, ReceiverBye, WireHeader, micros,
 };
 
-/// Time between the first two requests while nothing answers. It doubles with each,
-/// up to [`MAX_PAUSE`].
+/// Time between the first two requests while nothing answers. It doubles with each request, up to
+/// [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest time between requests in the first minute: a person hardly notices
-/// it, and it is no load.
+/// The longest time between requests in the first minute: a person hardly notices it, and the load
+/// is negligible.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// For this long after the first request an answer is likely at any time: a
-/// network that was away is back within a minute, or away for long.
+/// For this long after the first request an answer is likely at any time: a network that was down
+/// is back within a minute, or stays down for long.
 const EAGER: Duration = Duration::from_secs(60);
 
 /// Time between requests after that.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a viewer says that it leaves, since any of its datagrams may be lost.
+/// How often a viewer repeats its bye, since any datagram may be lost.
 const BYES: usize = 3;
 
 /// A viewer's side of the handshake with one sender.
@@ -35,11 +35,11 @@ pub(super) struct Connector {
     cookie: u64,
     stream: u32,
     due: Duration,
-    /// The requests since the stream was received last.
+    /// The requests since the stream was last received.
     attempt: Option<Attempt>,
-    /// Since when it asks although the stream may seem to live: by a new way.
+    /// Set while it requests over a new path, although the stream may seem to be live.
     reconnecting: Option<Duration>,
-    /// Byes still to send, once this viewer leaves.
+    /// Byes still to send after this viewer has left.
     byes: Option<usize>,
     number: u64,
 }
@@ -51,19 +51,19 @@ struct Attempt {
     pause: Duration,
 }
 
-/// What a packet was to the handshake.
+/// What a packet means to the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// No part of it.
+    /// Not part of it.
     None,
-    /// The address is to be proved: there is something to send.
+    /// The address must be proved: a request is ready to send.
     Challenge,
-    /// The sender serves as many viewers as it may, which is this many.
+    /// The sender already serves as many viewers as it may: this many.
     Rejected(u16),
 }
 
 impl Connector {
-    /// Asks the sender at `to` from `now` on.
+    /// Requests the stream of the sender at `to` from `now` on.
     pub(super) fn new(viewer: u64, to: SocketAddr, now: Duration) -> Self {
         Self {
             viewer,
@@ -83,25 +83,24 @@ impl Connector {
         self.to
     }
 
-    /// Asks at once: at another address if it is one, or because this machine has
-    /// another one by now.
+    /// Requests at once: the sender's address may be a new one, or this machine's has changed.
     pub(super) fn reconnect(&mut self, to: SocketAddr, now: Duration) {
         // The cookie was for the old addresses.
         (self.to, self.cookie, self.due) = (to, 0, now);
         self.reconnecting = Some(now);
     }
 
-    /// Whether it asks although the stream may seem to live.
+    /// Whether it requests although the stream may seem to be live.
     pub(super) fn is_reconnecting(&self) -> bool {
         self.reconnecting.is_some()
     }
 
-    /// Takes that something arrived. What waited in the socket came by the old way.
+    /// Records that something arrived. What waited in the socket arrived over the old path.
     pub(super) fn record_arrival(&mut self, now: Duration) {
         self.reconnecting = self.reconnecting.filter(|since| now < *since);
     }
 
-    /// Takes a packet that arrived at `now` while it asks.
+    /// Handles a packet that arrived at `now` while it requests.
     pub(super) fn handle_packet(
         &mut self,
         from: SocketAddr,
@@ -124,7 +123,7 @@ impl Connector {
             packet if packet.is_from_sender() => {
                 self.stream = header.stream;
                 if !matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
-                    // Once it is silent again, it is asked at once.
+                    // The next silence is followed by a request at once.
                     self.attempt = None;
                     self.due = self.due.min(now + MIN_PAUSE);
                 }
@@ -134,8 +133,7 @@ impl Connector {
         }
     }
 
-    /// Fills `out` with a request if one is due. To be called only while no stream
-    /// lives.
+    /// Fills `out` with a request if one is due. Call it only while no stream is live.
     pub(super) fn poll_request(&mut self, now: Duration, out: &mut Vec<u8>) -> bool {
         if now < self.due {
             return false;
@@ -155,12 +153,12 @@ impl Connector {
         true
     }
 
-    /// When the next request is due, while no stream lives.
+    /// When the next request is due, while no stream is live.
     pub(super) fn poll_timeout(&self) -> Duration {
         self.due
     }
 
-    /// Says that this viewer leaves; the sender finds out by itself in the end.
+    /// Says bye. Should every bye get lost, the sender notices by timeout.
     pub(super) fn leave(&mut self) {
         self.byes = Some(BYES);
     }
@@ -245,7 +243,7 @@ mod tests {
         assert_eq!((header.stream, connect.cookie), (0, 77));
     }
 
-    /// When it asks, from a time on, if nothing answers.
+    /// The times of requests from `from` to `until`, while nothing answers.
     fn requests(connector: &mut Connector, from: Duration, until: Duration) -> Vec<Duration> {
         let mut sent = Vec::new();
         let mut now = from;
@@ -283,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn believes_the_sender_alone_and_what_is_said_to_it_alone() {
+    fn accepts_packets_of_its_sender_addressed_to_it_only() {
         let mut connector = connector();
         let reject = |viewer| {
             encoded(&Packet::Reject(Reject {

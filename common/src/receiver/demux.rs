@@ -1,5 +1,4 @@
-//! Demultiplexing: the one place where an incoming datagram is decoded, and the
-//! way from there to its session.
+//! Demultiplexing: the one place where an incoming datagram is decoded and assigned to its session.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::wire::native::{Expected, Packet, WireHeader, micros};
 use crate::wire::rtp::Control;
 use crate::wire::{Format, WireError, rtp as rtp_wire};
 
-/// The addresses that last sent to the port of RTCP: what goes there leaves from it.
+/// The addresses that last sent to the RTCP port. Replies to them leave from that port.
 #[derive(Debug, Default)]
 pub(super) struct RtcpPeers(Vec<SocketAddr>);
 
@@ -45,7 +44,7 @@ impl RtcpPeers {
 }
 
 impl Receiver {
-    /// Takes a datagram. Returns what it was, if it is of the native format.
+    /// Handles a datagram. Returns what it was, if it is of the native format.
     pub(super) fn handle(
         &mut self,
         from: SocketAddr,
@@ -75,9 +74,9 @@ impl Receiver {
         verdict
     }
 
-    /// Takes a datagram of a source whose format is not proven. Where a bare JPEG
-    /// has begun, anything may continue it, and yet be what it looks like: then
-    /// the first that is proven is right.
+    /// Handles a datagram of a source whose format is not proven. Any bytes may continue a bare
+    /// JPEG that has begun, and still be what they look like. The first format that is proven is
+    /// right.
     fn handle_unknown(
         &mut self,
         from: SocketAddr,
@@ -99,7 +98,7 @@ impl Receiver {
                 if let Some(packet) = rtp::decode(datagram) {
                     self.handle_rtp_packet(from, packet, datagram.len(), now);
                 }
-                // Unless that proved what it is.
+                // Unless that proved the format.
                 if self.probation.is_within_jpeg(from) {
                     self.handle_raw(from, datagram, now);
                 }
@@ -113,7 +112,7 @@ impl Receiver {
         None
     }
 
-    /// Takes a native packet: of the handshake, or of a stream.
+    /// Handles a native packet, of the handshake or of a stream.
     fn handle_native(
         &mut self,
         from: SocketAddr,
@@ -149,8 +148,8 @@ impl Receiver {
         verdict
     }
 
-    /// Counts a native datagram that is no packet: corrupt, where it comes from the
-    /// address of a stream that is followed.
+    /// Counts a native datagram that is no packet. If it comes from the address of a followed
+    /// stream, it is corrupt.
     fn handle_undecodable(&mut self, from: SocketAddr, error: &WireError) -> Verdict {
         let corrupt = match error {
             WireError::Checksum { .. }
@@ -179,7 +178,7 @@ impl Receiver {
                 self.refuse(from, datagram);
                 return;
             };
-            // They come from another port than what they are about.
+            // RTCP comes from another port than the media it describes.
             let tiles = self.tiles.iter_mut().filter_map(|it| it.session.as_mut());
             for session in tiles.chain(self.probation.sessions()) {
                 if let Session::Rtp(session) = session {
@@ -261,8 +260,8 @@ impl Receiver {
         })
     }
 
-    /// What is expected of the next packet of a native stream: as far as it has come
-    /// by what is believed, nothing that a stranger says.
+    /// What the next packet of a native stream must match. It reflects only packets that are
+    /// believed, so a stranger cannot change it.
     fn expected(
         &self,
         tile: Option<usize>,
@@ -281,13 +280,13 @@ impl Receiver {
                     .passed(StreamKey::native(number))
                     .unwrap_or_default()
                     .ends(),
-                // Right if both run on one clock, and as good as any other.
+                // Right if both run on one clock, and otherwise as good as any value.
                 sent: micros(now),
             },
         }
     }
 
-    /// Remembers why a datagram is not taken that is no native packet in the clear.
+    /// Records why a datagram is not taken that is no native packet in the clear.
     fn record_undecodable(&mut self, from: SocketAddr, datagram: &[u8], error: &WireError) {
         if matches!(error, WireError::Encrypted(_)) {
             self.discarded.record(DiscardReason::Key, None, from, 1);
@@ -296,14 +295,14 @@ impl Receiver {
         }
     }
 
-    /// Counts what is none of the format that it should be.
+    /// Counts a datagram that is not of the required format.
     fn refuse(&mut self, from: SocketAddr, datagram: &[u8]) {
         self.malformed += 1;
         self.record_discarded(from, datagram);
     }
 
-    /// Remembers why a datagram is not taken: it is of another format than the one
-    /// that is, or of none. Once a stream is followed it may be corrupt.
+    /// Records why a datagram is not taken: its format is unknown, or not the required one. If a
+    /// stream is followed, it may be corrupt.
     fn record_discarded(&mut self, from: SocketAddr, datagram: &[u8]) {
         let other = self.config.format.zip(Format::of(datagram));
         match other.filter(|(only, claimed)| only != claimed) {

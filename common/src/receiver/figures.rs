@@ -1,4 +1,4 @@
-//! What a receiver counts: of each tile, and of all together.
+//! What a receiver counts, for each tile and for all together.
 
 use super::native::LatencyBreakdown;
 use super::tile::Tile;
@@ -6,7 +6,7 @@ use super::{Policy, Receiver};
 use crate::stats::{Delays, DiscardReason, Discards, Packets, Side, Statistics};
 
 impl Receiver {
-    /// The counts so far of each tile, of all streams that were followed in it.
+    /// The counts so far of each tile, over all streams that were followed in it.
     #[must_use]
     pub fn tile_statistics(&self) -> Vec<Statistics> {
         let shared = self.config.policy == Policy::Grid;
@@ -22,8 +22,7 @@ impl Receiver {
         self.tiles.iter().map(of).collect()
     }
 
-    /// The counts so far of all tiles together; nothing of what differs from one
-    /// to the other.
+    /// The counts so far of all tiles together, without what differs between them.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let unproven = self.probation.newest_native();
@@ -65,7 +64,7 @@ impl Receiver {
         all
     }
 
-    /// What was not taken so far, and what may prove a stream yet.
+    /// What was not taken so far, and may still prove a stream.
     fn discarded(&self, followed: bool) -> Discards {
         let mut discarded = self.discarded.clone();
         if !followed || self.config.policy == Policy::Grid {
@@ -76,7 +75,7 @@ impl Receiver {
         discarded
     }
 
-    /// What the socket dropped was found missing, and was not lost on the way.
+    /// What the socket dropped counts as missing, and was not lost on the way.
     fn tell_drops(&self, packets: &mut Packets) {
         let left = |lost: u64| lost.saturating_sub(self.socket_drops);
         packets.lost = packets.lost.map(left);
@@ -84,8 +83,8 @@ impl Receiver {
     }
 }
 
-/// The counts of streams side by side: as of streams one after another, but in the
-/// time of the longest.
+/// Adds up the counts of streams side by side, as if they came one after another, but within the
+/// duration of the longest.
 fn together(mut all: Statistics, other: &Statistics) -> Statistics {
     let longest = all.duration_s.max(other.duration_s);
     let followed = all.stream.followed + other.stream.followed;

@@ -1,4 +1,4 @@
-//! The format of each source: proven once, and then kept.
+//! The format of each source, kept once it is proven.
 
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher24;
 use super::SILENCE;
 use crate::wire::Format;
 
-/// The most sources whose format is remembered.
+/// Upper bound on sources whose format is remembered.
 const MAX_SOURCES: usize = 64;
 
 /// The formats of the sources that sent recently.
@@ -27,7 +27,7 @@ struct Source {
 }
 
 impl FormatCache {
-    /// Everything is in the format `only`, if there is one.
+    /// With `only`, every source has that format.
     pub(super) fn new(only: Option<Format>) -> Self {
         Self {
             only,
@@ -35,9 +35,8 @@ impl FormatCache {
         }
     }
 
-    /// The format of a datagram, where it is known. A source keeps the one that was
-    /// proven until it was silent, since the middle of a bare JPEG may begin with
-    /// any byte.
+    /// The format of a datagram, if known. A source keeps its proven format until it has been
+    /// silent, since the middle of a bare JPEG may begin with any byte.
     pub(super) fn known(
         &mut self,
         from: SocketAddr,
@@ -61,7 +60,7 @@ impl FormatCache {
         Some(source.format)
     }
 
-    /// Pins a source to the format that something of it proved.
+    /// Pins a source to a proven format.
     pub(super) fn pin(&mut self, from: SocketAddr, format: Format, now: Duration) {
         self.sources.retain(|source| source.address != from);
         if self.sources.len() == MAX_SOURCES {
@@ -81,7 +80,7 @@ impl FormatCache {
     }
 }
 
-/// A number for the stream of an address that has none of its own.
+/// A number for the stream of an address whose format has no stream numbers.
 pub(super) fn number(address: SocketAddr, key: u64) -> u64 {
     let mut hasher = SipHasher24::new_with_keys(key, key);
     match address.ip() {
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_format_is_that_of_everything() {
+    fn with_a_single_format_every_source_has_it() {
         let mut formats = FormatCache::new(Some(Format::Raw));
         assert_eq!(formats.known(address(1), b"F", MS), Some(Format::Raw));
     }

@@ -1,4 +1,4 @@
-//! Which sources have a tile, where all streams are shown side by side.
+//! Which sources have a tile when all streams are shown side by side.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use super::session::Session;
 use super::tile::Tile;
 use crate::prefix::{SourcePrefix, crowds};
 
-/// The most tiles: nobody looks at more.
+/// Upper bound on tiles: nobody watches more.
 pub const MAX_TILES: usize = 64;
 
-/// The most of them for one address: a machine may have many cameras, and the
-/// rest is for others.
+/// Upper bound on tiles for one address. A machine may have many cameras, and the rest is for other
+/// machines.
 pub const MAX_TILES_OF_ONE_ADDRESS: usize = MAX_TILES / 4 * 3;
 
-/// Where all tiles are taken, a source that is silent for this long loses its tile;
-/// one that was there for a shorter time, after as long as it was there.
+/// When all tiles are taken, a source that is silent for this long loses its tile. A source that
+/// was there for a shorter time loses it after that time.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// But not before: a sender that has just begun may be held up.
+/// The least such silence: a sender that has just begun may be held up.
 const MIN_FORGOTTEN: Duration = Duration::from_millis(250);
 
 impl Tile {
@@ -41,8 +41,8 @@ impl Receiver {
         self.tiles.len() < MAX_TILES && !self.is_crowded(prefix)
     }
 
-    /// Makes a tile for a session that is there since `begun`: a free one, or that
-    /// of another source if it has frames. `None` where there is none.
+    /// Makes a tile for a session that began at `begun`: a free one, or that of another source if
+    /// the session has frames. `None` if there is none.
     pub(super) fn make_tile(
         &mut self,
         session: &Session,
@@ -66,9 +66,9 @@ impl Receiver {
         self.tiles.iter().filter(own).count() >= MAX_TILES_OF_ONE_ADDRESS
     }
 
-    /// The tile that a source with frames may have: of those without a frame, and
-    /// then of those that are forgotten, the one silent for longest; else the
-    /// newest of those that crowd it out.
+    /// The tile that a source with frames may take over. First those without a frame, then
+    /// forgotten ones, the longest silent first; otherwise the newest tile of a source prefix that
+    /// has more than its share.
     fn displaced(&self, prefix: SourcePrefix, now: Duration) -> Option<usize> {
         let own = self.is_crowded(prefix);
         let tiles = || {

@@ -1,5 +1,5 @@
-//! Native streams that share a number. Its 32 random bits are the same in one of four
-//! billion pairs of streams; the ids in their sender reports differ even then.
+//! Native streams that share a number. Of two streams, the 32 random bits are the same in one of
+//! four billion cases. The ids in their sender reports differ even then.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use super::others::MAX_OTHERS;
 use super::session::Session;
 use crate::wire::native::{Packet, WireHeader};
 
-/// The streams whose number is that of another one, each with its address and its
-/// id, which is its number here.
+/// The streams whose number another stream had first, each with its address and its id. The id
+/// serves as their number here.
 #[derive(Debug, Default)]
 pub(super) struct Namesakes(VecDeque<(SocketAddr, u64)>);
 
@@ -34,8 +34,8 @@ impl Namesakes {
 }
 
 impl Receiver {
-    /// The number of a packet's stream here: the one that it carries, unless a sender
-    /// at another address, with another id, had it first.
+    /// The number of a packet's stream here: the one that the packet carries, unless a sender at
+    /// another address, with another id, had it first.
     pub(super) fn stream_number(
         &mut self,
         from: SocketAddr,

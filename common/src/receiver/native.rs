@@ -1,5 +1,5 @@
-//! A session of the native format: its packets in, its frames and the feedback
-//! to its sender out.
+//! A session of the native format: takes its packets, hands out its frames and the feedback to its
+//! sender.
 
 mod arrivals;
 mod bye;
@@ -43,8 +43,8 @@ use migration::Migration;
 use path::SenderPath;
 use plausibility::Plausibility;
 
-/// A stream is followed in vain when no frame of it was whole in this time: half
-/// a second has several frames of any video.
+/// A stream is followed in vain when no frame of it was complete in this time. In half a second,
+/// any video has several frames.
 const IN_VAIN: Duration = Duration::from_millis(500);
 
 /// A native stream.
@@ -58,19 +58,19 @@ pub(super) struct NativeSession {
     config: Config,
     /// Where it comes from.
     path: SenderPath,
-    /// Where else it seems to come from.
+    /// Other addresses that it seems to come from.
     migration: Migration,
     /// Whether the sender has answered from its address.
     answers: bool,
-    /// Nothing may be sent there until more arrives.
+    /// Set while the address is silent: nothing may be sent there.
     muted: bool,
     plausibility: Plausibility,
     destination: u16,
     is_ordered: bool,
-    /// Since when this stream would have been followed at once; `None` if some of
-    /// its packets may have been ignored.
+    /// When this stream could first have been followed at once; `None` if some of its packets may
+    /// have been ignored.
     free_since: Option<Duration>,
-    /// Since when it is followed, and whether a frame came whole.
+    /// When it was first followed, and whether a frame was complete.
     since: Option<Duration>,
     has_frames: bool,
     counters: Counters,
@@ -84,28 +84,28 @@ pub(super) struct NativeSession {
     size: Option<(u16, u16)>,
     quality: Option<u8>,
     shared_clock: bool,
-    /// Both ends have one clock id, but the exchanges exclude one clock.
+    /// Both ends have the same clock id, but the exchanges prove two clocks.
     cloned: bool,
     clock: Clock,
     latency: LatencyBreakdown,
     /// When the newest packet was sent.
     newest_sent: SenderTime,
-    /// When a packet was sent and when it arrived: the first, then that of each
-    /// sender report. Send times are extended from here.
+    /// When a packet was sent and when it arrived: the first, then that of each sender report. Send
+    /// times are extended from here.
     anchor: Option<(SenderTime, Duration)>,
-    /// What is to be added to send times as they are extended here, in microseconds.
+    /// Offset of send times as they are extended here, in microseconds.
     epoch: u64,
-    /// Frames that the sender had numbered before the numbers that are known here.
+    /// Frames that the sender had numbered before those known here.
     passed: u64,
-    /// The longest datagram of media that arrived, in bytes.
+    /// The longest media datagram that arrived, in bytes.
     widest: usize,
-    /// The longest of late, whatever it carried.
+    /// The longest recent datagram, whatever it carried.
     longest: Longest,
     bye: Option<Bye>,
     ended: bool,
     /// The path is back after an outage, and no frame has begun since.
     resumed: bool,
-    /// No sender report has come since then.
+    /// No sender report has arrived since then.
     totals_stale: bool,
     delay: OneWayDelay,
     loss: LossEstimate,
@@ -115,15 +115,15 @@ pub(super) struct NativeSession {
     control_number: u64,
 }
 
-/// How a session begins.
+/// The initial state of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joining {
     pub(super) number: u64,
     pub(super) from: SocketAddr,
-    /// Since when this stream would have been followed at once; `None` if some of
-    /// its packets may have been ignored.
+    /// When this stream could first have been followed at once; `None` if some of its packets may
+    /// have been ignored.
     pub(super) free_since: Option<Duration>,
-    /// Which packets came before it could be followed.
+    /// Which packets arrived before it could be followed.
     pub(super) passed: JoinPoint,
     /// Whether it comes over a connection that keeps the order.
     pub(super) is_ordered: bool,
@@ -195,7 +195,7 @@ impl NativeSession {
         self.id
     }
 
-    /// What is expected of its next packet.
+    /// What its next packet must match.
     pub(super) fn expected(&self, now: Duration) -> Expected {
         let near = |(sent, at): (SenderTime, Duration)| sent + now.saturating_sub(at);
         Expected {
@@ -216,30 +216,30 @@ impl NativeSession {
         self.path.last_received()
     }
 
-    /// Whether it goes on, as far as anything shows.
+    /// Whether it seems to continue.
     pub(super) fn is_living(&self, now: Duration) -> bool {
         !self.has_said_bye() && now.saturating_sub(self.last_received()) < SILENCE
     }
 
-    /// Whether no frame was whole in all its time: another stream that brings
-    /// frames replaces it.
+    /// Whether no frame was complete for long enough: another stream that brings frames replaces
+    /// it.
     pub(super) fn is_in_vain(&self, now: Duration) -> bool {
         let long = |since: Duration| now.saturating_sub(since) >= IN_VAIN;
         !self.has_frames && self.since.is_some_and(long)
     }
 
-    /// Since when this stream would have been followed at once; `None` if some of
-    /// its packets may have been ignored.
+    /// When this stream could first have been followed at once; `None` if some of its packets may
+    /// have been ignored.
     pub(super) fn free_since(&self) -> Option<Duration> {
         self.free_since
     }
 
-    /// Whether a frame of it came whole.
+    /// Whether a frame of it was complete.
     pub(super) fn has_frames(&self) -> bool {
         self.has_frames
     }
 
-    /// The stream is followed from now on.
+    /// Follows the stream from `now` on.
     pub(super) fn follow(&mut self, now: Duration) {
         self.since = Some(now);
     }
@@ -252,7 +252,7 @@ impl NativeSession {
         &mut self.playout
     }
 
-    /// Takes a packet of `len` bytes.
+    /// Handles a packet of `len` bytes.
     pub(super) fn handle_packet(
         &mut self,
         header: &Header,
@@ -273,11 +273,11 @@ impl NativeSession {
             _ => self.passed,
         };
         let packet = totals.as_ref().unwrap_or(packet);
-        // A viewer's own packets may come back to it.
+        // A viewer's own packets may be reflected to it.
         if !packet.is_from_sender() {
             return Verdict::Malformed;
         }
-        // The handshake is no part of the stream.
+        // The handshake is not part of the stream.
         if matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
             return Verdict::Foreign;
         }
@@ -306,7 +306,7 @@ impl NativeSession {
         self.anchor.get_or_insert((sent, now));
         self.arrivals
             .record(header.channel, header.number, len, now);
-        // The sender tries what the path carries, or whether it carries anything.
+        // The sender probes how large datagrams may be, or whether the path works at all.
         let ends_silence = self.longest.at(now) == 0;
         let is_longest = self.longest.record(len, now) && len > self.widest;
         if matches!(packet, Packet::SenderReport(_)) && (is_longest || ends_silence) {
@@ -344,7 +344,7 @@ impl NativeSession {
                     _ if !fits => {}
                     Some(bye) => bye.repeat(totals.media),
                     None => {
-                        // The sender stays a moment longer for the last report.
+                        // The sender lingers for the last report.
                         self.report_due = now;
                         self.bye = Some(Bye::new(totals.media, now));
                     }
@@ -393,12 +393,12 @@ impl NativeSession {
         self.counters.record_socket_drops(datagrams);
     }
 
-    /// A socket that several streams share dropped datagrams.
+    /// Records that a socket which several streams share dropped datagrams.
     pub(super) fn handle_shared_drops(&mut self) {
         self.counters.record_shared_drops();
     }
 
-    /// Gives up what has had its time. Returns whether the stream ends by it.
+    /// Gives up what is past its deadline. Returns whether that ends the stream.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
         self.expect_next(now);
         while let Some(number) = self
@@ -429,18 +429,17 @@ impl NativeSession {
         false
     }
 
-    /// Whether its sender said that nothing follows.
+    /// Whether its sender has said bye.
     pub(super) fn has_said_bye(&self) -> bool {
         self.bye.is_some_and(|bye| bye.counts())
     }
 
-    /// Media packets that it consists of, as its sender said.
+    /// The number of media packets in the stream, according to its sender.
     pub(super) fn last_media(&self) -> u64 {
         self.bye.map_or(0, |bye| bye.media())
     }
 
-    /// Believes a bye, since nothing can follow it any more, and settles all
-    /// frames.
+    /// Accepts a bye, since nothing can follow it any more, and settles all frames.
     pub(super) fn finish(&mut self) {
         if let Some(bye) = &mut self.bye {
             bye.count();
@@ -453,7 +452,7 @@ impl NativeSession {
         self.ended
     }
 
-    /// Gives up everything that is waited for.
+    /// Gives up everything that it waits for.
     fn end(&mut self, now: Duration) {
         self.ended = true;
         while let Some(number) = self.deadlines.first() {
@@ -462,7 +461,7 @@ impl NativeSession {
         self.release();
     }
 
-    /// Ends it for another stream: nothing more is counted.
+    /// Ends it for another stream. Nothing more is counted.
     pub(super) fn close(&mut self, now: Duration) {
         self.end(now);
         self.counters.close(now);
@@ -480,7 +479,7 @@ impl NativeSession {
         Some(record)
     }
 
-    /// Settles all frames whose outcome is final; at the `end` the others too.
+    /// Settles all frames whose outcome is final; at the `end` all others too.
     pub(super) fn settle(&mut self, end: bool) {
         let outlook = self.outlook();
         let latency = &mut self.latency;
@@ -488,7 +487,7 @@ impl NativeSession {
         self.counters.settle(&outlook, end, &mut settled);
     }
 
-    /// Takes what a sink did with a frame. Returns whether it was open.
+    /// Records what a sink did with a frame. Returns whether its outcome was open.
     pub(super) fn handle_outcome(&mut self, number: FrameNumber, outcome: SinkOutcome) -> bool {
         if self.playout.close(number).is_none() {
             return false;
@@ -502,7 +501,7 @@ impl NativeSession {
         true
     }
 
-    /// The sender's time of which `time` has the low bits.
+    /// The sender's time in full, of which `time` has the low bits.
     fn in_full(&self, time: SenderTime) -> SenderTime {
         SenderTime::from_micros(time.as_micros().wrapping_add(self.epoch))
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::stats::JoinPoint;
 use crate::wire::native::Header;
 
-/// The most of them that are remembered.
+/// Upper bound on remembered streams.
 pub const MAX_OTHERS: usize = 64;
 
-/// Which stream: native ones only by number, since their address may change.
+/// Identifies a stream. Native streams go by number only, since their address may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamKey {
     number: u64,
@@ -38,38 +38,37 @@ pub(super) struct Others(Vec<Other>);
 #[derive(Debug)]
 struct Other {
     key: StreamKey,
-    /// Since when it is there, and when it was received last.
+    /// When it began, and when it was last received.
     since: Duration,
     last_received: Duration,
-    /// It was followed itself before.
+    /// It has been followed before.
     was_followed: bool,
-    /// The packets that came meanwhile.
+    /// The packets that arrived meanwhile.
     passed: JoinPoint,
 }
 
 impl Others {
-    /// How many there are that were never followed.
+    /// How many were never followed.
     pub(super) fn count(&self) -> u64 {
         self.0.iter().filter(|other| !other.was_followed).count() as u64
     }
 
-    /// Whether others may be forgotten.
+    /// Whether the list is full, so that streams may be forgotten.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= MAX_OTHERS
     }
 
-    /// Since when a stream is there, if it is known.
+    /// When a stream began, if it is known.
     pub(super) fn since(&self, key: StreamKey) -> Option<Duration> {
         self.find(key).map(|index| self.0[index].since)
     }
 
-    /// The packets of a stream that came while another was followed.
+    /// The packets of a stream that arrived while another one was followed.
     pub(super) fn passed(&self, key: StreamKey) -> Option<JoinPoint> {
         self.find(key).map(|index| self.0[index].passed)
     }
 
-    /// Takes a datagram of a stream that is there `since`. Returns whether it is a
-    /// new one.
+    /// Records a datagram of a stream that began at `since`. Returns whether the stream is new.
     pub(super) fn record(&mut self, key: StreamKey, since: Duration, now: Duration) -> bool {
         if let Some(index) = self.find(key) {
             self.0[index].last_received = now;
@@ -85,22 +84,22 @@ impl Others {
         true
     }
 
-    /// Takes a native packet of a stream that is known.
+    /// Records a native packet of a known stream.
     pub(super) fn record_packet(&mut self, key: StreamKey, header: &Header) {
         if let Some(index) = self.find(key) {
             self.0[index].passed.record(header);
         }
     }
 
-    /// Takes what came of a stream on probation.
+    /// Sets the packets that arrived while a stream was on probation.
     pub(super) fn set_passed(&mut self, key: StreamKey, passed: JoinPoint) {
         if let Some(index) = self.find(key) {
             self.0[index].passed = passed;
         }
     }
 
-    /// Takes the stream that was followed: when it comes back it has been there all
-    /// the while, and takes no turns with the one that is followed now.
+    /// Records the stream that was followed. When it returns, it has been there all along, so it
+    /// does not alternate with the one that is followed now.
     pub(super) fn record_followed(
         &mut self,
         key: StreamKey,

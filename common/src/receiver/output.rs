@@ -1,4 +1,4 @@
-//! What goes out of a [`Receiver`](super::Receiver), and comes back of it.
+//! The output of a [`Receiver`](super::Receiver), and the outcomes that are returned to it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,50 +11,50 @@ use crate::seq::FrameNumber;
 use crate::stats::FrameRecord;
 use crate::time::SenderTime;
 
-/// What a receiver has for its user, in the order in which it is to be used.
+/// Output for the receiver's user, in the order in which to use it.
 #[derive(Debug)]
 pub enum Output {
-    /// A frame to be shown. Its outcome goes to
+    /// A frame to show. Pass its outcome to
     /// [`Receiver::handle_outcome`](super::Receiver::handle_outcome).
     Frame(ReceivedFrame),
-    /// Something that a person may want to know at once.
+    /// Something to tell a person at once.
     Event(Event),
-    /// A frame whose outcome is final: in the order of numbers within a native
-    /// stream, each frame once.
+    /// A frame whose outcome is final. Within a native stream, frames come in the order of their
+    /// numbers, each once.
     Record(FrameRecord),
-    /// A datagram to be sent.
+    /// A datagram to send.
     Transmit(Transmit),
-    /// Nothing more for now: wait for a datagram or until this time, then call
+    /// Nothing more for now. Wait for a datagram or until this time, then call
     /// [`Receiver::handle_timeout`](super::Receiver::handle_timeout).
     Timeout(Option<Duration>),
 }
 
-/// A datagram to be sent.
+/// A datagram to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// Where it goes.
+    /// Its destination.
     pub to: SocketAddr,
-    /// The port that it leaves from.
+    /// The port to send it from.
     pub port: Port,
     /// Its bytes.
     pub datagram: Vec<u8>,
 }
 
-/// A port of the receiver's.
+/// A port of the receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Port {
-    /// The one of the streams.
+    /// The media port.
     #[default]
     Media,
-    /// The next one, where RTCP comes that is not multiplexed
+    /// The next port, where RTCP arrives that is not multiplexed
     /// (<https://www.rfc-editor.org/rfc/rfc3550#section-11>).
     Rtcp,
 }
 
-/// Names a frame among all frames of a receiver.
+/// Identifies a frame among all frames of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameId {
-    /// Counts the streams that were followed: one that comes back has another.
+    /// Counts the followed streams: one that returns has a new number.
     pub session: u64,
     /// The stream's number.
     pub stream: u64,
@@ -62,29 +62,29 @@ pub struct FrameId {
     pub number: FrameNumber,
 }
 
-/// A frame to be shown.
+/// A frame to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedFrame {
     /// Which frame.
     pub id: FrameId,
-    /// Where it is shown: 0 unless all streams are.
+    /// The tile to show it in; always 0 if one stream is followed at a time.
     pub tile: usize,
-    /// One whole JPEG: byte for byte as it was sent, unless areas are stale.
+    /// A complete JPEG: byte for byte as it was sent, unless areas are stale.
     pub jpeg: Bytes,
-    /// The minimum coded units that did not arrive and are neutral, in the order
-    /// of the scan: ascending, neighbours merged. Empty for an intact frame.
+    /// The minimum coded units that did not arrive and are filled with grey, in scan order:
+    /// ascending, neighbours merged. Empty for an intact frame.
     pub stale: Vec<Range<u32>>,
-    /// Whether a checksum of the format proves that this is what was sent.
-    /// Without one, only a decoder finds what is missing.
+    /// Whether a checksum of the format proves that the JPEG is what was sent. Without one, only a
+    /// decoder detects damage.
     pub checked: bool,
-    /// When it was captured. Bare JPEG does not say: its times count from the first
-    /// datagram. Those of RTP count from a random origin.
+    /// When it was captured. Bare JPEG carries no times: its times count from the first datagram.
+    /// Those of RTP count from a random origin.
     pub captured: SenderTime,
     /// When its last chunk arrived.
     pub completed: Duration,
 }
 
-/// What a sink did with a frame that it was given.
+/// What a sink did with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SinkOutcome {
     /// It was shown (or recorded) at this time.
@@ -92,38 +92,37 @@ pub enum SinkOutcome {
         /// When.
         at: Duration,
     },
-    /// It was not shown for a newer one.
+    /// A newer one was shown instead.
     Skipped,
-    /// It is not a JPEG that can be decoded.
+    /// It is no JPEG that can be decoded.
     Undecodable,
 }
 
-/// What a native datagram was to the stream that is followed.
+/// What a native datagram is to the followed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// A new packet of it.
     Received,
-    /// One that came before.
+    /// A packet that had arrived before.
     Duplicate,
-    /// A corrupt one, from the stream's address.
+    /// A corrupt datagram from the stream's address.
     Corrupt,
-    /// Of another stream, from an address that is not proved to be the sender's,
-    /// or of the handshake.
+    /// A packet of another stream, of the handshake, or from an address that is not proved to be
+    /// the sender's.
     Foreign,
-    /// Nothing that the stream can contain.
+    /// A packet that the stream cannot contain.
     Malformed,
-    /// Not known yet: it belongs to a stream from that address, if that is
-    /// followed next.
+    /// Not decided yet: a packet of a stream from that address, if that is followed next.
     Open,
 }
 
-/// Something that a person may want to know at once.
+/// Something to tell a person at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A stream is followed from now on.
+    /// A stream is now followed.
     Followed {
-        /// Where it is shown.
+        /// The tile that shows it.
         tile: usize,
         /// Its number.
         stream: u64,
@@ -132,23 +131,23 @@ pub enum Event {
         /// Whether another one was followed there before.
         again: bool,
     },
-    /// Another stream arrives, and is not followed.
+    /// Another stream arrives and is not followed.
     Other {
         /// Its number.
         stream: u64,
         /// Where it comes from.
         from: SocketAddr,
     },
-    /// The followed stream ended, and what was on the way had its time.
+    /// The followed stream has ended, and frames on the way are settled.
     Ended {
-        /// Where it was shown.
+        /// The tile that showed it.
         tile: usize,
         /// Its number.
         stream: u64,
     },
-    /// The sender that was asked for its stream serves as many viewers as it may.
+    /// The connected sender already serves as many viewers as it may.
     Rejected {
-        /// How many these are.
+        /// The number of viewers that it serves.
         viewers: u16,
     },
 }

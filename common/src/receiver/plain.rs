@@ -1,5 +1,5 @@
-//! What sessions of RTP and of bare JPEG share: formats without sender reports of
-//! ours, so that only what arrives is known.
+//! What sessions of RTP and of bare JPEG share. Their senders send no reports of ours, so only what
+//! arrives is known.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,14 +15,13 @@ use crate::stats::{self, Outcome, Statistics};
 use crate::time::SenderTime;
 use crate::wire::Format;
 
-/// A sender is quiet after this many frame intervals: one frame may be lost, and
-/// the next one late.
+/// A sender is quiet after this many frame intervals: one frame may be lost, and the next one late.
 const QUIET_INTERVALS: u32 = 3;
 
-/// The least time after which it is quiet, however fast: that of a short outage.
+/// The least time after which a sender is quiet, however high its frame rate: a short outage.
 const MIN_QUIET: Duration = Duration::from_millis(100);
 
-/// The most, however slow: whoever restarts a script wants to see it.
+/// The longest, however low its frame rate: whoever restarts a script wants to see it.
 pub(super) const MAX_QUIET: Duration = Duration::from_millis(200);
 
 /// State and counts of one stream.
@@ -30,7 +29,7 @@ pub(super) const MAX_QUIET: Duration = Duration::from_millis(200);
 pub(super) struct PlainState {
     number: u64,
     from: SocketAddr,
-    /// When its first datagram arrived, and its newest.
+    /// When its first and its newest datagram arrived.
     arrivals: (Duration, Duration),
     next: FrameNumber,
     pub(super) playout: Playout,
@@ -41,7 +40,7 @@ pub(super) struct PlainState {
     size: Option<(u16, u16)>,
     /// When the newest frame was complete.
     newest: Option<Duration>,
-    /// Mean time from frame to frame of the recent ones.
+    /// Mean interval of recent frames.
     interval: Option<Duration>,
 }
 
@@ -51,13 +50,13 @@ pub(super) struct PlainFrame {
     pub(super) jpeg: Bytes,
     /// What is missing, in minimum coded units.
     pub(super) stale: Vec<Range<u32>>,
-    /// Its share of the image.
+    /// The stale share of the image.
     pub(super) stale_share: f64,
     pub(super) captured: SenderTime,
 }
 
 impl PlainFrame {
-    pub(super) fn whole(jpeg: impl Into<Bytes>, captured: SenderTime) -> Self {
+    pub(super) fn complete(jpeg: impl Into<Bytes>, captured: SenderTime) -> Self {
         Self {
             jpeg: jpeg.into(),
             stale: Vec::new(),
@@ -72,7 +71,7 @@ impl PlainFrame {
 pub(super) struct OutcomeCounts {
     intact: u64,
     concealed: u64,
-    /// The stale shares of these, added up.
+    /// The sum of their stale shares.
     stale: f64,
     pub(super) incomplete: u64,
     pub(super) late: u64,
@@ -123,12 +122,12 @@ impl PlainState {
         self.bytes
     }
 
-    /// Time from frame to frame, once it is known.
+    /// The frame interval, if it is known.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.interval
     }
 
-    /// For how long nothing must come before another sender may succeed it.
+    /// How long it must be silent before another sender may succeed it.
     pub(super) fn quiet_time(&self) -> Duration {
         let intervals = self.interval.map(|interval| QUIET_INTERVALS * interval);
         intervals.unwrap_or(MAX_QUIET).clamp(MIN_QUIET, MAX_QUIET)
@@ -152,7 +151,7 @@ impl PlainState {
         self.socket_dropped += datagrams;
     }
 
-    /// Puts a frame into the playout queue.
+    /// Inserts a frame into the playout queue.
     pub(super) fn insert(&mut self, frame: PlainFrame, completed: Duration) {
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
@@ -177,7 +176,7 @@ impl PlainState {
         self.playout.release(None);
     }
 
-    /// Takes what a sink did with a frame. Returns whether it was open.
+    /// Records what a sink did with a frame. Returns whether its outcome was open.
     pub(super) fn handle_outcome(&mut self, number: FrameNumber, outcome: SinkOutcome) -> bool {
         let Some(stale) = self.playout.close(number) else {
             return false;
@@ -195,7 +194,7 @@ impl PlainState {
         true
     }
 
-    /// What was counted.
+    /// The counts.
     pub(super) fn statistics(&self, format: Format) -> Statistics {
         let outcomes = &self.outcomes;
         let shown = outcomes.intact + outcomes.concealed;
@@ -241,7 +240,7 @@ impl PlainState {
         }
     }
 
-    /// Bits a second, once time has passed.
+    /// Bits per second; `None` before any time has passed.
     pub(super) fn bitrate(&self) -> Option<f64> {
         let duration = self.duration();
         (duration > 0.0).then(|| self.bytes as f64 * 8.0 / duration)

@@ -1,5 +1,5 @@
-//! The playout queue: each frame at once, unless an older one is still waited
-//! for, and never an older one after a newer one.
+//! The playout queue: hands out each frame at once, unless it must wait for an older one, and never
+//! an older frame after a newer one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -12,11 +12,11 @@ use crate::reassembly::{MAX_FRAMES, MAX_HELD_BYTES};
 use crate::seq::FrameNumber;
 use crate::time::SenderTime;
 
-/// The most frames whose outcome is open: more than any sink keeps waiting.
+/// Upper bound on frames with an open outcome: more than any sink queues.
 const MAX_OPEN: usize = 1024;
 
-/// The most frames that wait for an older one. With more of them, or more bytes,
-/// that one is given up before its time.
+/// Upper bound on frames that wait for an older one. Above it, or with too many bytes, the older
+/// one is given up early.
 const MAX_WAITING: usize = MAX_FRAMES;
 
 /// A frame that can be shown.
@@ -26,9 +26,9 @@ pub(super) struct Ready {
     pub(super) jpeg: Bytes,
     /// What is missing, in minimum coded units.
     pub(super) stale: Vec<Range<u32>>,
-    /// Its share of the image.
+    /// The stale share of the image.
     pub(super) stale_share: f64,
-    /// Whether a checksum vouches for it.
+    /// Whether a checksum proves its content.
     pub(super) checked: bool,
     pub(super) captured: SenderTime,
     pub(super) completed: Duration,
@@ -42,8 +42,7 @@ pub(super) struct Playout {
     waiting: BTreeMap<FrameNumber, Ready>,
     newest: Option<FrameNumber>,
     out: VecDeque<Ready>,
-    /// Frames that were handed out and whose outcome is open, with the stale
-    /// share of each.
+    /// Frames handed out whose outcome is open, with the stale share of each.
     open: BTreeMap<FrameNumber, f64>,
 }
 
@@ -59,7 +58,7 @@ impl Playout {
         }
     }
 
-    /// Gives the session a number, which its frames bear from now on.
+    /// Sets the session number, which the session's frames carry from now on.
     pub(super) fn set_session(&mut self, session: u64) {
         self.session = session;
     }
@@ -68,7 +67,7 @@ impl Playout {
         self.session
     }
 
-    /// Inserts a frame. Returns whether it is in time: no newer one was released.
+    /// Inserts a frame. Returns whether it is in time, that is, no newer one was released.
     pub(super) fn insert(&mut self, frame: Ready) -> bool {
         if self.is_past(frame.number) {
             return false;
@@ -77,13 +76,13 @@ impl Playout {
         true
     }
 
-    /// Whether so much waits that the oldest frame must be given up.
+    /// Whether so many frames wait that the oldest one that is waited for must be given up.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() > MAX_WAITING
             || self.waiting.len() > 1 && self.held_bytes() > MAX_HELD_BYTES
     }
 
-    /// Bytes of the frames that wait.
+    /// Bytes of the waiting frames.
     pub(super) fn held_bytes(&self) -> usize {
         self.waiting.values().map(|frame| frame.jpeg.len()).sum()
     }
@@ -98,8 +97,7 @@ impl Playout {
         self.newest
     }
 
-    /// Releases the frames older than `awaited`, the oldest that is still waited
-    /// for.
+    /// Releases the frames older than `awaited`, the oldest one that is still waited for.
     pub(super) fn release(&mut self, awaited: Option<FrameNumber>) {
         while let Some(oldest) = self.waiting.first_entry() {
             if awaited.is_some_and(|awaited| awaited < *oldest.key()) {
@@ -133,7 +131,7 @@ impl Playout {
         })
     }
 
-    /// Closes a frame whose outcome was open. Returns its stale share.
+    /// Closes a frame with an open outcome. Returns its stale share.
     pub(super) fn close(&mut self, number: FrameNumber) -> Option<f64> {
         self.open.remove(&number)
     }

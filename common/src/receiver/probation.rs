@@ -1,6 +1,6 @@
-//! Probation: a new source is only admitted once it is proven
-//! (<https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>). One datagram that
-//! looks like the beginning of a stream proves nothing.
+//! Probation: a new source is admitted only once it is proven
+//! (<https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>). One datagram that looks like the
+//! beginning of a stream proves nothing.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,39 +12,38 @@ use crate::reassembly::MAX_HELD_BYTES;
 use crate::stats::JoinPoint;
 use crate::wire::Format;
 
-/// The most sources on probation, and the most of them from one address. A bare
-/// JPEG may be as long as a frame can be before it is proven, so they are few.
-/// Whoever fills them delays a stream by a packet or a frame.
+/// Upper bounds on sources on probation, and on those from one address. A bare JPEG may be as long
+/// as a frame before it is proven, so they are few. An attacker who fills them delays a stream by a
+/// packet or a frame.
 const MAX_CANDIDATES: usize = 16;
 const MAX_CANDIDATES_OF_ONE_ADDRESS: usize = 4;
 
-/// The most bytes of frames that all of them hold.
+/// Upper bound on the bytes of frames that all of them hold.
 const MAX_HELD: usize = MAX_HELD_BYTES;
 
-/// The most datagrams of RTP without two in sequence and without a whole frame:
-/// no stream arrives like that.
+/// Upper bound on datagrams of RTP without two in sequence and without a complete frame: no stream
+/// arrives like that.
 const MAX_UNPROVEN: u64 = 64;
 
-/// The sources on probation. Each is a session, so that nothing of it is lost once
-/// it is proven.
+/// The sources on probation. Each has a session, so that nothing of it is lost once it is proven.
 #[derive(Debug, Default)]
 pub(super) struct Probation {
     all: Vec<Candidate>,
     counts: RefutedCounts,
-    /// Where the last one that was given up came from.
+    /// The address of the source given up last.
     last: Option<SocketAddr>,
 }
 
 /// Datagrams of sources that were given up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RefutedCounts {
-    /// Of RTP and bare JPEG: they were none.
+    /// RTP and bare JPEG that proved to be neither.
     pub(super) malformed: u64,
-    /// Native packets: of streams that are not followed.
+    /// Native packets of streams that are not followed.
     pub(super) foreign: u64,
 }
 
-/// Which source.
+/// Identifies a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CandidateKey {
     pub(super) format: Format,
@@ -57,19 +56,19 @@ pub(super) struct CandidateKey {
 pub(super) struct Candidate {
     key: CandidateKey,
     pub(super) session: Session,
-    /// Datagrams of it.
+    /// Its datagrams.
     pub(super) datagrams: u64,
-    /// Those of them that a bare JPEG from the same address may continue with.
+    /// Those of them that may also continue a bare JPEG from the same address.
     shared: u64,
-    /// When its first datagram came, and its newest.
+    /// When its first and its newest datagram arrived.
     pub(super) begun: Duration,
     last_received: Duration,
-    /// The native packets that came.
+    /// The native packets that arrived.
     pub(super) passed: JoinPoint,
 }
 
 impl Probation {
-    /// The source on probation with this key, which `begin` makes if it is new.
+    /// The source on probation with this key. `begin` makes it if it is new.
     pub(super) fn enter(
         &mut self,
         key: CandidateKey,
@@ -94,9 +93,9 @@ impl Probation {
         candidate
     }
 
-    /// Takes a datagram of what may be a source of RTP or bare JPEGs: `take` hands
-    /// it over and returns whether it fits. Returns the source once it is proven,
-    /// and by a frame if it `needs_frames`.
+    /// Handles a datagram of a possible source of RTP or bare JPEGs. `take` passes it on and
+    /// returns whether it fits. Returns the source once it is proven; if it `needs_frames`, only a
+    /// frame proves it.
     pub(super) fn offer(
         &mut self,
         key: CandidateKey,
@@ -136,8 +135,8 @@ impl Probation {
         Some(self.all.swap_remove(self.find(key)?))
     }
 
-    /// Takes the native stream with this number off probation. Others that bear it,
-    /// from other addresses, are given up.
+    /// Takes the native stream with this number off probation. Gives up others with the same number
+    /// from other addresses.
     pub(super) fn take_native(&mut self, key: CandidateKey) -> Option<Candidate> {
         let taken = self.take(key);
         let namesake = |other: &Candidate| {
@@ -149,19 +148,18 @@ impl Probation {
         taken
     }
 
-    /// Whether a bare JPEG from this address has begun and not ended: it may
-    /// continue with any bytes.
+    /// Whether a bare JPEG from this address has begun and not ended: any bytes may continue it.
     pub(super) fn is_within_jpeg(&self, from: SocketAddr) -> bool {
         let mut all = self.all.iter();
         all.any(|candidate| candidate.key.from == from && candidate.session.is_within_jpeg())
     }
 
-    /// When the first datagram of a source came.
+    /// When the first datagram of a source arrived.
     pub(super) fn begun(&self, key: CandidateKey) -> Option<Duration> {
         self.find(key).map(|index| self.all[index].begun)
     }
 
-    /// The sessions of all.
+    /// The sessions of all sources.
     pub(super) fn sessions(&mut self) -> impl Iterator<Item = &mut Session> {
         self.all.iter_mut().map(|candidate| &mut candidate.session)
     }
@@ -176,14 +174,14 @@ impl Probation {
         self.find(key).map(|index| &self.all[index].session)
     }
 
-    /// The native stream whose packets came last.
+    /// The native stream with the newest packet.
     pub(super) fn newest_native(&self) -> Option<&Session> {
         let native = self.all.iter().filter(|it| it.key.format == Format::Native);
         let newest = native.max_by_key(|candidate| candidate.last_received);
         newest.map(|candidate| &candidate.session)
     }
 
-    /// The same, to be changed.
+    /// The mutable version of [`newest_native`](Self::newest_native).
     pub(super) fn newest_native_mut(&mut self) -> Option<&mut Session> {
         let native = self.all.iter_mut();
         let native = native.filter(|it| it.key.format == Format::Native);
@@ -191,8 +189,8 @@ impl Probation {
         newest.map(|candidate| &mut candidate.session)
     }
 
-    /// Gives up sources of RTP and bare JPEGs that are silent, and some while all
-    /// hold too much.
+    /// Gives up sources of RTP and bare JPEG that are silent, and some more while all together hold
+    /// too much.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
         let silent = |candidate: &Candidate| {
             candidate.key.format != Format::Native
@@ -204,13 +202,13 @@ impl Probation {
         while self.held_bytes() > MAX_HELD && self.shed() {}
     }
 
-    /// Bytes of frames that all hold.
+    /// Bytes of frames that all sources hold.
     pub(super) fn held_bytes(&self) -> usize {
         let all = self.all.iter();
         all.map(|candidate| candidate.session.held_bytes()).sum()
     }
 
-    /// Gives up the one that holds the most. Returns whether there is one.
+    /// Gives up the source that holds the most. Returns whether there is one.
     pub(super) fn shed(&mut self) -> bool {
         let all = self.all.iter().enumerate();
         let largest = all.max_by_key(|(_, candidate)| candidate.session.held_bytes());
@@ -221,7 +219,7 @@ impl Probation {
         true
     }
 
-    /// Gives up all of RTP and bare JPEGs.
+    /// Gives up all sources of RTP and bare JPEG.
     pub(super) fn finish(&mut self) {
         let plain = |candidate: &Candidate| candidate.key.format != Format::Native;
         while let Some(index) = self.all.iter().position(plain) {
@@ -254,8 +252,8 @@ impl Probation {
         self.all.iter().position(|candidate| candidate.key == key)
     }
 
-    /// Where there are too many, gives up the one that is silent for longest: of
-    /// this address, or of any.
+    /// If there are too many, gives up the one silent for longest, first of those from this
+    /// address.
     fn make_room(&mut self, from: SocketAddr) {
         let prefix = |from: SocketAddr| SourcePrefix::of(from.ip());
         let own = |candidate: &Candidate| prefix(candidate.key.from) == prefix(from);
@@ -273,7 +271,7 @@ impl Probation {
         }
     }
 
-    /// Gives one up. This many of its datagrams are `counted` elsewhere.
+    /// Gives one up. `counted` of its datagrams are counted elsewhere.
     fn refute(&mut self, index: usize, counted: u64) {
         let refuted = self.all.swap_remove(index);
         if refuted.key.format == Format::Native {

@@ -1,4 +1,4 @@
-//! A session of bare JPEGs, without any header.
+//! A session of bare JPEGs, which have no header.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,12 +42,12 @@ impl RawSession {
         &mut self.state
     }
 
-    /// Whether a JPEG has begun, and has not ended.
+    /// Whether a JPEG has begun and not ended.
     pub(super) fn is_within_jpeg(&self) -> bool {
         self.joiner.is_open()
     }
 
-    /// Takes a datagram. Returns whether all of it belongs to frames.
+    /// Handles a datagram. Returns whether all of it belongs to frames.
     pub(super) fn handle_datagram(
         &mut self,
         from: SocketAddr,
@@ -67,11 +67,11 @@ impl RawSession {
 
     fn settle(&mut self, joined: Joined, now: Duration) {
         match joined {
-            Joined::Whole(jpeg) => {
+            Joined::Complete(jpeg) => {
                 // Without timestamps, times count from the first datagram.
                 let since = micros(now.saturating_sub(self.state.begun()));
                 let captured = SenderTime::from_micros(since);
-                self.state.insert(PlainFrame::whole(jpeg, captured), now);
+                self.state.insert(PlainFrame::complete(jpeg, captured), now);
             }
             Joined::Broken => self.state.outcomes.incomplete += 1,
             Joined::Stray => {}
@@ -84,8 +84,8 @@ impl RawSession {
         }
     }
 
-    /// A frame that has begun is given up when its sender is silent: without a
-    /// length and numbers, nothing shows earlier what is missing.
+    /// An incomplete frame is given up when its sender is silent: without a length and numbers,
+    /// nothing shows earlier what is missing.
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let open = self.joiner.is_open();
         open.then(|| self.state.last_received() + self.playout_delay.max(PATIENCE))
@@ -98,7 +98,7 @@ impl RawSession {
         }
     }
 
-    /// Bytes of the JPEG that has begun.
+    /// Bytes of the incomplete JPEG.
     pub(super) fn held_bytes(&self) -> usize {
         self.joiner.held_bytes()
     }
@@ -119,7 +119,7 @@ mod tests {
     use crate::receiver::SinkOutcome;
 
     #[test]
-    fn what_opencv_makes_is_a_frame_whole_and_in_pieces() {
+    fn opencv_jpegs_are_frames_complete_or_cut_into_datagrams() {
         let jpeg = include_bytes!("../../fixtures/opencv-64x48.jpg");
         let from = SocketAddr::from(([192, 0, 2, 1], 5005));
         let mut session = RawSession::new(1, from, Duration::from_millis(60), Duration::ZERO);
@@ -133,7 +133,7 @@ mod tests {
             let shown = SinkOutcome::Shown { at: now };
             session.state_mut().handle_outcome(frame.id.number, shown);
         }
-        // One of which the middle is missing is none.
+        // A JPEG without its middle is not a frame.
         let now = Duration::from_secs(1);
         let (start, end) = (&jpeg[..700], &jpeg[..200]);
         session.handle_datagram(from, start, now);

@@ -19,14 +19,14 @@ use frames::Frames;
 use numbering::{Numbering, Pace, RESUMED};
 use reports::{Reception, Reports};
 
-/// A sender that is silent for this long gets no reports: it is gone, or never
-/// was where its packets seem to come from.
+/// A sender that is silent for this long gets no reports: it is gone, or its source address was
+/// forged.
 const REPORTED_FOR: Duration = Duration::from_secs(5);
 
-/// For how long a bye waits for media that refute it, at most.
+/// The longest time that a bye waits for media that refute it.
 const BYE_WAIT: Duration = Duration::from_millis(200);
 
-/// A stream of RTP.
+/// An RTP stream.
 #[derive(Debug)]
 pub(super) struct RtpSession {
     source: u32,
@@ -38,12 +38,12 @@ pub(super) struct RtpSession {
     tables: SentTables,
     frames: Frames,
     reports: Reports,
-    /// Bytes of RTCP that came from its machine, and that went there.
+    /// Bytes of RTCP received from its machine, and sent there.
     control: (u64, u64),
     /// Where the newest packet ended.
     before: Option<End>,
     proven: bool,
-    /// Its pictures are fields.
+    /// Its pictures are fields of interlaced video.
     has_fields: bool,
     bye: Option<Duration>,
     ended: bool,
@@ -67,7 +67,7 @@ impl End {
         }
     }
 
-    /// Whether a packet goes on from here, within the frame or with the next.
+    /// Whether a packet continues here, within the frame or with the next one.
     fn goes_on(&self, packet: &Packet<'_>, fragment: &Fragment<'_>) -> bool {
         let within = packet.timestamp == self.timestamp && fragment.offset == self.offset;
         let next = packet.timestamp != self.timestamp && fragment.offset == 0;
@@ -75,10 +75,10 @@ impl End {
     }
 }
 
-/// A packet of JPEG in RTP: its header, and the fragment that it carries.
+/// A packet of JPEG in RTP: its header and its fragment.
 pub(super) type JpegPacket<'a> = (Packet<'a>, Fragment<'a>);
 
-/// The packet in a datagram, if it is one of JPEG in RTP.
+/// Decodes a datagram; `None` if it is not JPEG in RTP.
 pub(super) fn decode(datagram: &[u8]) -> Option<JpegPacket<'_>> {
     let packet = Packet::decode(datagram).ok()?;
     let known = packet.payload_type == rtp::JPEG || rtp::DYNAMIC.contains(&packet.payload_type);
@@ -121,9 +121,9 @@ impl RtpSession {
         &mut self.state
     }
 
-    /// Whether two packets in sequence or a whole frame came
-    /// (<https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>): bytes that look
-    /// like one packet by chance are no stream.
+    /// Whether two packets in sequence or a complete frame arrived
+    /// (<https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>). Bytes that look like one packet by
+    /// chance are no stream.
     pub(super) fn is_proven(&self) -> bool {
         self.proven
     }
@@ -132,14 +132,14 @@ impl RtpSession {
         self.ended
     }
 
-    /// Whether a packet of `now` is of another stream under the same number:
-    /// some cameras have but one.
+    /// Whether a packet of `now` belongs to another stream with the same number: some cameras use a
+    /// single fixed SSRC.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         let silent = |bye| now.saturating_sub(bye) >= SILENCE;
         self.ended && self.bye.is_some_and(silent)
     }
 
-    /// Whether frames come without any description of their size.
+    /// Whether frames arrive without any description of their size.
     pub(super) fn lacks_size(&self) -> bool {
         self.frames.lacks_size()
     }
@@ -154,15 +154,14 @@ impl RtpSession {
         self.frames.held_bytes()
     }
 
-    /// Gives up the oldest of them. Returns whether there is one.
+    /// Gives up its oldest frame. Returns whether there is one.
     pub(super) fn shed(&mut self, now: Duration) -> bool {
         let shed = self.frames.shed(&mut self.state.outcomes);
         self.release(now);
         shed
     }
 
-    /// Takes a packet of `len` bytes. Returns whether it can be one of this
-    /// stream.
+    /// Handles a packet of `len` bytes. Returns whether it can belong to this stream.
     pub(super) fn handle_packet(
         &mut self,
         packet: &Packet<'_>,
@@ -175,7 +174,7 @@ impl RtpSession {
         let silence = now.saturating_sub(self.state.last_received());
         let pace = Pace {
             interval: self.state.interval().unwrap_or(MAX_QUIET),
-            // Before anything is proved, there is nothing to be disturbed.
+            // Before anything is proved, there is nothing to protect.
             quiet: if self.proven {
                 self.state.quiet_time()
             } else {
@@ -189,7 +188,7 @@ impl RtpSession {
             return false;
         };
         if silence >= RESUMED {
-            // What earlier frames lack does not come any more.
+            // What earlier frames lack does not arrive any more.
             self.frames.expire(now, RESUMED, &mut self.state.outcomes);
         }
         match self.numbers.insert(extended.number) {
@@ -202,7 +201,7 @@ impl RtpSession {
         }
         self.state.record_datagram(from, len, now);
         let wait = self.bye_wait();
-        // Media that continue prove it forged.
+        // Media that continue prove that it was forged.
         self.bye
             .take_if(|at| now.saturating_sub(*at) > wait && !self.ended);
         self.jitter.record(sender_time(extended.ticks), now);
@@ -224,14 +223,14 @@ impl RtpSession {
         fits
     }
 
-    /// Takes a compound RTCP packet of `len` bytes.
+    /// Handles a compound RTCP packet of `len` bytes.
     pub(super) fn handle_control(
         &mut self,
         controls: &[Control],
         (from, len): (SocketAddr, usize),
         now: Duration,
     ) {
-        // Nobody but the sender's own machine may end its stream.
+        // Only the sender's own machine may end its stream.
         if self.state.from().ip() != from.ip() {
             return;
         }
@@ -252,7 +251,7 @@ impl RtpSession {
         }
     }
 
-    /// Gives up what has had its time. Returns whether the stream ends by it.
+    /// Gives up what is past its deadline. Returns whether that ends the stream.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
         self.frames
             .expire(now, self.playout_delay, &mut self.state.outcomes);
@@ -295,7 +294,7 @@ impl RtpSession {
             bitrate: self.state.bitrate(),
         };
         let to = self.reports.poll(&reception, now, out)?;
-        // Nothing proves its source address, so no more goes there than came.
+        // The source address is not proved, so it gets no more bytes than it sent.
         let (received, sent) = self.control;
         let sent = sent + out.len() as u64;
         if sent > self.state.bytes() + received {
@@ -306,13 +305,13 @@ impl RtpSession {
         Some(to)
     }
 
-    /// For how long no media must follow a bye, which anyone may forge.
+    /// How long no media must follow a bye, which anyone may forge.
     fn bye_wait(&self) -> Duration {
         let interval = self.state.interval();
         interval.map_or(BYE_WAIT, |interval| BYE_WAIT.min(2 * interval))
     }
 
-    /// When the stream ends by its bye: once frames on the way had their time too.
+    /// When its bye ends the stream: after the deadline of frames on the way.
     fn bye_due(&self) -> Option<Duration> {
         let at = self.bye?.max(self.state.last_received());
         Some(at + self.bye_wait().max(self.playout_delay))
@@ -331,7 +330,7 @@ impl RtpSession {
         packets.lost = Some(missing - dropped);
         packets.duplicate = Some(self.numbers.duplicate());
         packets.reordered = Some(self.numbers.reordered());
-        // With no packet missing no frame is; else nobody knows.
+        // Without missing packets no frame is lost; otherwise the number is unknown.
         statistics.frames.lost = (missing == 0).then_some(0);
         statistics.jitter_ms = self.jitter.micros().map(|micros| micros / 1000.0);
         statistics

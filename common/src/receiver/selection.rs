@@ -18,7 +18,7 @@ pub(super) struct EndedStream {
     number: u64,
     /// The sender's own id, if it has reported.
     id: Option<u64>,
-    /// Media packets that it consists of.
+    /// The number of media packets in the stream.
     media: u64,
 }
 
@@ -31,20 +31,19 @@ impl EndedStream {
         }
     }
 
-    /// Whether it was another stream of this number.
+    /// Whether it was another stream with this number.
     pub(super) fn is_other(&self, number: u64, id: u64) -> bool {
         self.number == number && self.id.is_some_and(|own| own != id)
     }
 
-    /// Whether a packet of it proves that it goes on: that bye was forged.
+    /// Whether a packet of it proves that the stream continues: the bye was forged.
     fn is_outlived_by(&self, header: &Header, packet: &Packet<'_>) -> bool {
         matches!(packet, Packet::Chunk(_)) && header.number.0 >= self.media
     }
 }
 
 impl Receiver {
-    /// Hands a native packet of `len` bytes to its session, if it belongs to one
-    /// that is followed or is from now on.
+    /// Passes a native packet of `len` bytes to its session, if that is followed or is from now on.
     pub(super) fn select_native(
         &mut self,
         tile: Option<usize>,
@@ -80,8 +79,8 @@ impl Receiver {
             self.record_other_packet(header, candidate_key, now);
             return Verdict::Foreign;
         }
-        // If it is known, its packets were not looked at meanwhile, and those of a
-        // namesake were taken for another stream's.
+        // If it is a known stream, its packets were not examined meanwhile, and a namesake's would
+        // be taken for them.
         let passed = self.others.passed(key);
         let is_namesake = number > u64::from(u32::MAX);
         let is_known = is_in_vain || is_revived || is_namesake || passed.is_some();
@@ -144,9 +143,8 @@ impl Receiver {
         })
     }
 
-    /// Hands a datagram of RTP or of bare JPEGs over by `take`, which returns
-    /// whether it fits: to the session that is followed, or to one on probation,
-    /// which `begin` makes if there is none.
+    /// Passes a datagram of RTP or of bare JPEGs to its session by `take`, which returns whether it
+    /// fits: the followed session, or one on probation. `begin` makes a session if there is none.
     pub(super) fn select_plain(
         &mut self,
         key: CandidateKey,
@@ -157,7 +155,7 @@ impl Receiver {
         let from = key.from;
         let tile = self.tile_at(from);
         let session = tile.and_then(|tile| self.tiles[tile].session.as_mut());
-        // Whoever knows its number is not yet its sender.
+        // Knowing its number does not make an address its sender.
         let same = |session: &&mut Session| {
             (session.format(), session.number(), session.from()) == (key.format, key.number, from)
                 && !session.is_over(now)
@@ -197,8 +195,8 @@ impl Receiver {
         }
     }
 
-    /// Follows a session that began at `begun`, in this tile or in a new one.
-    /// Returns where; `None` where no tile is free.
+    /// Follows a session that began at `begun`, in this tile or in a new one. Returns the tile;
+    /// `None` if none is free.
     fn admit(
         &mut self,
         tile: Option<usize>,
@@ -279,8 +277,7 @@ impl Receiver {
         self.push_event(Event::Ended { tile, stream });
     }
 
-    /// Counts a native packet of a stream that is not followed while another one
-    /// is.
+    /// Counts a native packet of a stream that is not followed while another one is.
     fn record_other_packet(&mut self, header: &Header, candidate_key: CandidateKey, now: Duration) {
         let CandidateKey { number, from, .. } = candidate_key;
         let key = StreamKey::native(number);
@@ -296,8 +293,7 @@ impl Receiver {
         self.others.record_packet(key, header);
     }
 
-    /// Counts datagrams of a stream that is there `since` and is not followed while
-    /// another one is.
+    /// Counts datagrams of a stream that began at `since` and is not followed while another one is.
     fn record_other(
         &mut self,
         key: StreamKey,

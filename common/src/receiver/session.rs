@@ -1,4 +1,4 @@
-//! A session: one stream that is received, whatever its format.
+//! A session: one received stream of any format.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Session {
         }
     }
 
-    /// Whether it goes on, as far as anything shows.
+    /// Whether it seems to continue.
     pub(super) fn is_living(&self, now: Duration) -> bool {
         let is_recent = now.saturating_sub(self.last_received()) < SILENCE;
         match self {
@@ -98,9 +98,9 @@ impl Session {
         }
     }
 
-    /// Whether a stream of another format that is there `since` may replace it: a
-    /// native stream that brought no frames, or one that was silent before. What
-    /// was there before is another stream, and no successor.
+    /// Whether a stream of another format that began at `since` may replace it: it is native and
+    /// brought no frames, or was silent before `since`. A stream that began earlier is no
+    /// successor.
     pub(super) fn yields(&self, since: Duration, now: Duration) -> bool {
         match (self.native(), self.plain()) {
             (Some(session), _) => session.is_in_vain(now),
@@ -112,8 +112,8 @@ impl Session {
         }
     }
 
-    /// Whether something proves it: for a native stream media, for others a whole
-    /// frame or, of RTP, two packets in sequence.
+    /// Whether it is proven: for a native stream by media, otherwise by a complete frame or, for
+    /// RTP, by two packets in sequence.
     pub(super) fn is_proven(&self) -> bool {
         match self {
             Self::Native(_) => true,
@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    /// Whether a frame of it came.
+    /// Whether a frame of it arrived.
     pub(super) fn has_frames(&self) -> bool {
         match self {
             Self::Native(session) => session.has_frames(),
@@ -131,12 +131,12 @@ impl Session {
         }
     }
 
-    /// Whether it is one of bare JPEGs, and within one of them.
+    /// Whether it is a bare JPEG session in the middle of a JPEG.
     pub(super) fn is_within_jpeg(&self) -> bool {
         matches!(self, Self::Raw(session) if session.is_within_jpeg())
     }
 
-    /// Whether packets with its number belong to another stream by now.
+    /// Whether packets with its number now belong to another stream.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         matches!(self, Self::Rtp(session) if session.is_over(now))
     }
@@ -149,14 +149,14 @@ impl Session {
         }
     }
 
-    /// The socket dropped datagrams that may be of any stream.
+    /// Records that a shared socket dropped datagrams, which may belong to any stream.
     pub(super) fn handle_shared_drops(&mut self) {
         if let Some(session) = self.native_mut() {
             session.handle_shared_drops();
         }
     }
 
-    /// Gives up what has had its time. Returns whether the stream ends by it.
+    /// Gives up what is past its deadline. Returns whether that ends the stream.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
         match self {
             Self::Native(session) => session.handle_timeout(now),
@@ -168,7 +168,7 @@ impl Session {
         }
     }
 
-    /// Takes what a sink did with a frame. Returns whether it was open.
+    /// Records what a sink did with a frame. Returns whether its outcome was open.
     pub(super) fn handle_outcome(&mut self, number: FrameNumber, outcome: SinkOutcome) -> bool {
         match self {
             Self::Native(session) => session.handle_outcome(number, outcome),
@@ -213,7 +213,7 @@ impl Session {
         self.native_mut()?.poll_record()
     }
 
-    /// Fills `out` with the next datagram for the sender. Returns where it goes.
+    /// Fills `out` with the next datagram for the sender. Returns its destination.
     pub(super) fn poll_transmit(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<SocketAddr> {
         match self {
             Self::Native(session) => session.poll_transmit(now, out),
@@ -239,7 +239,7 @@ impl Session {
         }
     }
 
-    /// Releases what is the least loss. Returns whether there was anything.
+    /// Releases what costs least. Returns whether there was anything to release.
     pub(super) fn shed(&mut self, now: Duration) -> bool {
         match self {
             Self::Native(session) => session.shed(now),
@@ -252,8 +252,7 @@ impl Session {
         }
     }
 
-    /// What was counted. The delays are those of the streams followed `earlier`
-    /// too.
+    /// The counts. Delays include those of the streams followed `earlier`.
     pub(super) fn statistics(&self, earlier: &LatencyBreakdown) -> Statistics {
         match self {
             Self::Native(session) => session.statistics(earlier),

@@ -1,4 +1,4 @@
-//! Streams of every format into a receiver, in virtual time.
+//! Streams of every format to a receiver, in virtual time.
 
 mod formats;
 mod grid;
@@ -27,7 +27,7 @@ fn receiver() -> Receiver {
     Receiver::new(Config::default(), 77, (1, 2), Duration::ZERO)
 }
 
-/// One that shows nothing with holes.
+/// A receiver that shows no frames with holes.
 fn strict() -> Receiver {
     let config = Config {
         strict: true,
@@ -80,7 +80,7 @@ fn packets(source: u32, sequence: u16, frames: u32) -> Vec<(u32, Vec<u8>)> {
     datagrams
 }
 
-/// Shows every frame at once; how many there were.
+/// Shows every frame at once. Returns how many there were.
 fn show(receiver: &mut Receiver, now: Duration) -> u64 {
     let mut shown = 0;
     while let Some(frame) = receiver.poll_frame() {

@@ -1,4 +1,4 @@
-//! A tile: the stream that is shown in it, and what is kept of those before.
+//! A tile: the stream that it shows, and what is kept of earlier streams.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,23 +10,23 @@ use super::{FrameId, ReceivedFrame, SinkOutcome};
 use crate::stats::FrameRecord;
 use crate::stats::{Side, Statistics};
 
-/// The most records that are kept of a stream that two others followed: more than
-/// are open when one ends.
+/// Upper bound on kept records of a stream that two others followed: more than are open when one
+/// ends.
 const MAX_RECORDS: usize = 4096;
 
 /// One tile.
 #[derive(Debug)]
 pub(super) struct Tile {
-    /// Since when its source is there.
+    /// When its source began.
     pub(super) begun: Duration,
-    /// Since when a new stream would be followed at once.
+    /// When a new stream could first have been followed at once.
     pub(super) free_since: Duration,
     pub(super) session: Option<Session>,
-    /// The session before, of which frames may still wait to be shown.
+    /// The previous session, whose frames may still wait to be shown.
     previous: Option<Session>,
-    /// What was counted of those before.
+    /// The counts of earlier sessions.
     before: Option<Statistics>,
-    /// Their latency.
+    /// The latency of earlier sessions.
     latency_before: LatencyBreakdown,
     /// Records of the session before the previous one.
     records: VecDeque<FrameRecord>,
@@ -36,8 +36,8 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// A tile whose source is there since `begun`; whatever began since
-    /// `free_since` is followed from its start.
+    /// A tile whose source began at `begun`. A stream that began after `free_since` is followed
+    /// from its start.
     pub(super) fn new(begun: Duration, free_since: Duration) -> Self {
         Self {
             begun,
@@ -52,7 +52,7 @@ impl Tile {
         }
     }
 
-    /// How many streams were followed in turn.
+    /// How many streams it has followed.
     pub(super) fn followed(&self) -> u64 {
         self.followed
     }
@@ -67,18 +67,18 @@ impl Tile {
         self.session.as_ref().map(Session::last_received)
     }
 
-    /// Whether its stream goes on.
+    /// Whether its stream continues.
     pub(super) fn is_living(&self, now: Duration) -> bool {
         let session = self.session.as_ref();
         session.is_some_and(|session| session.is_living(now))
     }
 
-    /// Whether a frame of its stream came.
+    /// Whether a frame of its stream arrived.
     pub(super) fn has_frames(&self) -> bool {
         self.session.as_ref().is_some_and(Session::has_frames)
     }
 
-    /// Since when a stream that nobody knew would have been followed at once.
+    /// When an unknown stream could first have been followed at once.
     pub(super) fn free_since(&self) -> Duration {
         self.free_since
             .max(self.last_received().unwrap_or_default())
@@ -112,7 +112,7 @@ impl Tile {
         self.before = Some(statistics);
     }
 
-    /// Does what is due by `now`. Returns whether the stream ends by it.
+    /// Does what is due by `now`. Returns whether that ends the stream.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
         let session = self.session.as_mut();
         let ended = session.is_some_and(|session| session.handle_timeout(now));
@@ -120,7 +120,7 @@ impl Tile {
         ended
     }
 
-    /// Takes what a sink did with a frame. Returns whether it is one of this tile.
+    /// Records what a sink did with a frame. Returns whether it is one of this tile.
     pub(super) fn handle_outcome(&mut self, id: FrameId, outcome: SinkOutcome) -> bool {
         let mut sessions = self.sessions_mut();
         let session = sessions.find(|session| session.playout().session() == id.session);
@@ -142,16 +142,15 @@ impl Tile {
         record.or_else(|| self.sessions_mut().find_map(Session::poll_record))
     }
 
-    /// Releases what is the least loss. Returns whether there was anything.
+    /// Releases what costs least. Returns whether there was anything to release.
     pub(super) fn shed(&mut self, now: Duration) -> bool {
         let shed = self.sessions_mut().any(|session| session.shed(now));
         self.held = self.sessions().map(Session::held_bytes).sum();
         shed
     }
 
-    /// What was counted of all its streams. The stream on probation stands for them
-    /// until there is one: of a sender whose frames are all lost, its own counts
-    /// are all that is known.
+    /// The counts of all its streams. Before the first, the stream on probation stands in: for a
+    /// sender whose frames are all lost, nothing else is known.
     pub(super) fn statistics(&self, unproven: Option<Statistics>) -> Statistics {
         let mut latency = self.latency_before.clone();
         let previous = self.previous.as_ref().map(|previous| {

@@ -18,7 +18,7 @@ use crate::seq::FrameNumber;
 const FIRST_SPREAD: Duration = Duration::from_millis(2);
 
 impl Sender {
-    /// Takes a whole JPEG to be sent, with the time it was captured or all its
+    /// Takes a complete JPEG to send, with the time it was captured or all its
     /// times, and the quality it was encoded with, where that is known. Returns
     /// its number.
     ///

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_leaves_once_and_one_that_never_does_is_passed_over() {
+    fn each_frame_is_taken_once_and_a_frame_that_never_comes_is_skipped() {
         let ms = Duration::from_millis;
         let mut latency = Latency::default();
         for number in 0..4 {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_never_leave_are_not_waited_for_for_ever() {
+    fn unsent_frames_are_remembered_up_to_a_bound() {
         let mut latency = Latency::default();
         let times = Times {
             encoded: Some(Duration::ZERO),

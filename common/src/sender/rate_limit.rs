@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_fits_is_free_once_all_is_forgotten() {
+    fn a_datagram_above_the_limit_may_be_sent_once_the_window_is_empty() {
         let mut limit = RateLimit::new(2_000);
         let second = Duration::from_secs(1);
         limit.spend(500, second);

@@ -124,9 +124,9 @@ impl SentFrame {
             return Vec::new();
         }
         let count = self.frame.count();
-        let whole = [(0, count.min(usize::from(u16::MAX)) as u16)];
+        let all = [(0, count.min(usize::from(u16::MAX)) as u16)];
         let gaps: &[(u16, u16)] = if want.gaps.is_empty() {
-            &whole
+            &all
         } else {
             &want.gaps
         };

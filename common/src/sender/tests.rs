@@ -98,7 +98,7 @@ fn run(config: Config, frames: u64) -> (Sender, Receiver, Vec<u64>) {
 }
 
 #[test]
-fn rtp_arrives_whole_with_its_reports_and_its_bye() {
+fn rtp_arrives_complete_with_its_reports_and_its_bye() {
     let (sender, receiver, sent) = run(config(Format::Rtp), 300);
     let seen = receiver.statistics();
     assert_eq!(seen.frames.intact, Some(300));
@@ -142,7 +142,7 @@ fn bare_jpegs_arrive_as_they_are() {
 }
 
 #[test]
-fn what_a_format_cannot_carry_is_refused_and_counted() {
+fn frames_that_a_format_cannot_carry_are_refused_and_counted() {
     let mut rtp = Sender::new(config(Format::Rtp), 1, Duration::ZERO);
     let full = jpeg(1, 50, Subsamp::None);
     let error = rtp.handle_frame(full, MS, None, MS).unwrap_err();

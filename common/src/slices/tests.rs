@@ -10,7 +10,7 @@ use super::*;
 use crate::jpeg;
 
 /// A complete JPEG and its slices, found independently of the code under test.
-struct Whole {
+struct Picture {
     jpeg: Vec<u8>,
     /// Byte range of each slice.
     slices: Vec<Range<usize>>,
@@ -18,7 +18,7 @@ struct Whole {
     units: usize,
 }
 
-impl Whole {
+impl Picture {
     fn new(jpeg: Vec<u8>) -> Self {
         let header = JpegHeader::parse(&jpeg).unwrap();
         let (mut slices, mut start) = (Vec::new(), header.len);
@@ -38,10 +38,10 @@ impl Whole {
     }
 
     /// Which slices are complete if only these chunks of `size` bytes arrived.
-    fn whole_slices(&self, arrived: &[bool], size: usize) -> Vec<bool> {
+    fn complete_slices(&self, arrived: &[bool], size: usize) -> Vec<bool> {
         let here = |bytes: Range<usize>| bytes.into_iter().all(|at| arrived[at / size]);
-        // A chunk announces the first slice that begins in it. Later slices are
-        // known if every byte from there on arrived.
+        // A chunk announces the first slice that begins in it. Later slices are known if every byte
+        // from there on arrived.
         let told = |number: usize| {
             let start = self.slices[number].start;
             let first = number == 0 || self.slices[number - 1].start / size < start / size;
@@ -86,44 +86,44 @@ impl Whole {
         })
     }
 
-    fn stale(&self, whole: &[bool]) -> Vec<bool> {
+    fn stale(&self, complete: &[bool]) -> Vec<bool> {
         (0..self.units)
-            .map(|unit| !whole[unit / self.interval])
+            .map(|unit| !complete[unit / self.interval])
             .collect()
     }
 }
 
 #[test]
-fn keeps_exactly_the_slices_that_are_whole() {
+fn keeps_exactly_the_complete_slices() {
     let (mut spliced_frames, mut hopeless, mut partly) = (0, 0, 0);
     for seed in 0..5000 {
         let mut rng = Rng::with_seed(seed);
         let settings = settings(&mut rng);
-        let whole = Whole::new(encode(&picture(&mut rng, &settings), &settings));
-        let size = rng.usize(1..=whole.jpeg.len().min(400));
-        let arrived = holes(&mut rng, whole.jpeg.len().div_ceil(size));
-        let expected = whole.whole_slices(&arrived, size);
+        let intact = Picture::new(encode(&picture(&mut rng, &settings), &settings));
+        let size = rng.usize(1..=intact.jpeg.len().min(400));
+        let arrived = holes(&mut rng, intact.jpeg.len().div_ceil(size));
+        let expected = intact.complete_slices(&arrived, size);
 
-        let Some(spliced) = whole.splice(&arrived, size) else {
-            let possible = expected.contains(&true) && !lacks_neutral_codes(&whole.jpeg);
+        let Some(spliced) = intact.splice(&arrived, size) else {
+            let possible = expected.contains(&true) && !lacks_neutral_codes(&intact.jpeg);
             assert!(!possible, "seed {seed}: {settings:?}");
             hopeless += 1;
             continue;
         };
         spliced_frames += 1;
         partly += usize::from(!spliced.stale.is_empty());
-        let stale = whole.stale(&expected);
-        assert_eq!(flags(&spliced.stale, whole.units), stale, "seed {seed}");
+        let stale = intact.stale(&expected);
+        assert_eq!(flags(&spliced.stale, intact.units), stale, "seed {seed}");
         let missing = stale.iter().filter(|stale| **stale).count();
-        let fresh = 1.0 - missing as f64 / whole.units as f64;
+        let fresh = 1.0 - missing as f64 / intact.units as f64;
         assert!((spliced.fresh - fresh).abs() < 1e-9 && spliced.fresh > 0.0);
 
-        let result = Whole::new(spliced.jpeg);
-        assert_eq!(result.slices.len(), whole.slices.len(), "seed {seed}");
+        let result = Picture::new(spliced.jpeg);
+        assert_eq!(result.slices.len(), intact.slices.len(), "seed {seed}");
         for (number, kept) in expected.iter().enumerate() {
             if *kept {
                 let bytes = &result.jpeg[result.slices[number].clone()];
-                assert_eq!(bytes, &whole.jpeg[whole.slices[number].clone()]);
+                assert_eq!(bytes, &intact.jpeg[intact.slices[number].clone()]);
             }
             let end = result.slices[number].end;
             let marker = match number + 1 == expected.len() {
@@ -132,7 +132,7 @@ fn keeps_exactly_the_slices_that_are_whole() {
             };
             assert_eq!(result.jpeg[end..end + 2], [0xff, marker]);
         }
-        compare_pixels(&whole.jpeg, &result.jpeg, &stale, seed);
+        compare_pixels(&intact.jpeg, &result.jpeg, &stale, seed);
     }
     // Most seeds must have something to splice.
     assert!(partly > 2000 && hopeless > 500 && spliced_frames > partly + 100);
@@ -151,11 +151,11 @@ fn stands_in_for_tables_that_a_camera_leaves_out() {
             let len = usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
             jpeg.drain(at..at + 2 + len);
         }
-        let whole = Whole::new(jpeg);
-        let arrived = holes(&mut rng, whole.jpeg.len().div_ceil(50));
-        if let Some(spliced) = whole.splice(&arrived, 50) {
-            let stale = whole.stale(&whole.whole_slices(&arrived, 50));
-            compare_pixels(&whole.jpeg, &spliced.jpeg, &stale, seed);
+        let intact = Picture::new(jpeg);
+        let arrived = holes(&mut rng, intact.jpeg.len().div_ceil(50));
+        if let Some(spliced) = intact.splice(&arrived, 50) {
+            let stale = intact.stale(&intact.complete_slices(&arrived, 50));
+            compare_pixels(&intact.jpeg, &spliced.jpeg, &stale, seed);
         }
     }
 }
@@ -170,7 +170,7 @@ fn fills_holes_with_the_slices_of_the_frame_before() {
             ..settings(&mut rng)
         };
         let [before, now] =
-            [(); 2].map(|()| Whole::new(encode(&picture(&mut rng, &settings), &settings)));
+            [(); 2].map(|()| Picture::new(encode(&picture(&mut rng, &settings), &settings)));
         let size = rng.usize(1..=400);
         let arrived = holes(&mut rng, now.jpeg.len().div_ceil(size));
         let Some(spliced) = now.splice(&arrived, size) else {

@@ -87,7 +87,7 @@ impl Counters {
         self.passed.covers(header)
     }
 
-    /// Notes that a frame begins to arrive.
+    /// Records that a frame begins to arrive.
     pub(crate) fn begin_frame(&mut self, number: FrameNumber, chunks: u16, now: Duration) {
         let first = self.span.map_or(now, |(first, _)| first);
         self.span = Some((first, now));
@@ -142,7 +142,7 @@ impl Counters {
     }
 
     /// Counts the JPEG bytes of a complete frame.
-    pub(crate) fn record_whole(&mut self, jpeg_bytes: usize) {
+    pub(crate) fn record_complete(&mut self, jpeg_bytes: usize) {
         self.jpeg_bytes += jpeg_bytes as u64;
     }
 

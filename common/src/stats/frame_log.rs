@@ -1,5 +1,5 @@
-//! The records of one stream's frames: open while their outcome can still change,
-//! then handed out in the order of their numbers.
+//! The records of one stream's frames: open while their outcome can still change, then handed out
+//! in the order of their numbers.
 
 mod events;
 mod record;
@@ -17,21 +17,21 @@ pub(super) use settle::Knowledge;
 use settle::Reached;
 pub(super) use tally::Tally;
 
-/// A frame that did not become whole in time is settled when the newest is so
-/// many numbers ahead: nothing of it is taken in after that.
+/// A frame that was not complete in time is settled once the newest frame is this many numbers
+/// ahead. Chunks of it are ignored from then on.
 pub(crate) const HORIZON: u64 = 256;
 
-/// The most frames that are open: those on their way to be shown, and those
-/// before the horizon. With more the oldest is settled as it stands.
+/// Upper bound on open frames: those about to be shown, and those within the horizon. Above it, the
+/// oldest is settled as it stands.
 const MAX_OPEN: usize = 2048;
 
-/// The most records that wait to be taken, runs of frames of which nothing
-/// arrived counted as one. With more the oldest is forgotten.
+/// Upper bound on records that wait to be taken; a run of frames of which nothing arrived counts as
+/// one. Above it, the oldest is dropped.
 const MAX_WAITING: usize = 1024;
 
-/// The most records of a run of frames of which nothing arrived: 18 minutes at
-/// 60 frames a second. Of a longer one, which a forged number would draw, the
-/// oldest are counted and have no record.
+/// Upper bound on the records of a run of frames of which nothing arrived: 18 minutes at 60 frames
+/// per second. The oldest frames of a longer run, which a forged number could cause, are counted
+/// and have no record.
 const MAX_RUN: u64 = 1 << 16;
 
 /// The frames of one stream.
@@ -43,9 +43,9 @@ pub(crate) struct FrameLog {
     range: Option<(u64, u64)>,
     /// The frames that have been settled.
     settled: Option<Range<u64>>,
-    /// What is known of the packets of the settled frames.
+    /// What is known about the packets of the settled frames.
     reached: Reached,
-    /// The frame in whose midst this side joined.
+    /// The frame that was being sent when this side joined.
     joined_within: Option<u64>,
     tally: Tally,
     repaired_by_parity: u64,
@@ -59,20 +59,20 @@ struct Open {
     record: FrameRecord,
     /// The number of the media packet that carries its first chunk.
     base: Option<u64>,
-    /// Whether it was handed out with holes.
+    /// Whether it was shown with holes.
     holes: bool,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It arrives, or waits to be shown.
+    /// It is arriving, or waits to be shown.
     Coming,
     /// It was given up, and not shown.
     GivenUp,
-    /// It was whole, and its checksum did not hold.
+    /// It was complete, and its checksum did not match.
     Broken,
-    /// Its outcome is told.
+    /// Its outcome has been reported.
     Told(Outcome),
 }
 
@@ -84,7 +84,7 @@ enum Settled {
 }
 
 impl FrameLog {
-    /// No frames of the stream with this number.
+    /// A log without frames, for the stream with this number.
     #[must_use]
     pub(crate) fn new(stream: u64) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl FrameLog {
         }
     }
 
-    /// The next record, in the order of numbers.
+    /// The next record, in the order of frame numbers.
     pub(crate) fn poll(&mut self) -> Option<FrameRecord> {
         match self.waiting.front_mut()? {
             Settled::Absent(range, outcome) => {
@@ -112,14 +112,14 @@ impl FrameLog {
         }
     }
 
-    /// Whether the frame's outcome is settled: nothing of it is to be taken in.
+    /// Whether the frame is settled, so that chunks of it are ignored.
     #[must_use]
     pub(crate) fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
         settled.is_some_and(|settled| number.0 < settled.end)
     }
 
-    /// The first piece of a frame of this many `chunks` arrived.
+    /// Records the first chunk of a frame of this many `chunks`.
     pub(crate) fn begin(&mut self, number: FrameNumber, chunks: u16, now: Duration) {
         let (first, next) = self.range.unwrap_or((number.0, number.0));
         self.range = Some((first.min(number.0), next.max(number.0 + 1)));
@@ -144,8 +144,8 @@ impl FrameLog {
         self.range.map(|(first, _)| first)
     }
 
-    /// The first frame that this side is accountable for where it joined late:
-    /// not the one that it joined within, if that is why it was given up.
+    /// The first frame that counts, if this side joined late. The frame that was being sent then
+    /// does not count if it was given up.
     #[must_use]
     pub(crate) fn first_own(&self) -> Option<u64> {
         self.range.map(|(first, _)| {
@@ -165,14 +165,14 @@ impl FrameLog {
         self.range.map_or(0, |(_, next)| next)
     }
 
-    /// The frames whose outcome may still change, as far as they go.
+    /// The frames whose outcome may still change, as they stand.
     pub(crate) fn open(&self) -> impl Iterator<Item = &FrameRecord> {
         self.open.values().map(|open| &open.record)
     }
 
-    /// Settles what can be settled, or everything at the `end`.
+    /// Settles every frame that can be settled; at the `end`, all frames.
     ///
-    /// `settled_one` is shown each record of a frame of which something arrived.
+    /// Calls `settled_one` with the record of each frame of which something arrived.
     pub(super) fn settle(
         &mut self,
         knowledge: &Knowledge<'_>,
@@ -204,7 +204,7 @@ impl FrameLog {
             None => return,
         };
         if first < settled.start {
-            // It turned out late that this side listened from the start.
+            // It was learned only now that this side listened from the start.
             let before = first..settled.start;
             self.put_absent(before, Outcome::LostNetwork);
             settled.start = first;
@@ -225,7 +225,7 @@ impl FrameLog {
                     .iter()
                     .any(|(_, outcome)| *outcome == Outcome::TailUnknown);
                 if tail && !known && !end && self.open.len() <= MAX_OPEN {
-                    // Rebuilt frames tell of them, and no packet does yet.
+                    // Rebuilt frames imply them, and no packet proves them yet.
                     break;
                 }
                 settled.end = until;
@@ -237,7 +237,7 @@ impl FrameLog {
         self.settled = Some(settled);
     }
 
-    /// The counts of the frames settled, and of the others as they stand.
+    /// The counts of the settled frames, and of the others as they stand.
     pub(super) fn tally(&self, knowledge: &Knowledge<'_>) -> Tally {
         let mut ended = Self {
             open: self.open.clone(),
@@ -251,7 +251,7 @@ impl FrameLog {
         ended.tally
     }
 
-    /// Settles the oldest open frame, if its outcome is told or must be.
+    /// Settles the oldest open frame, if its outcome has been reported or must be.
     fn settle_open(
         &mut self,
         number: u64,
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_was_sent_with_its_first_datagram_in_whatever_order_they_arrive() {
+    fn a_frames_send_time_is_that_of_its_first_datagram_in_any_order() {
         let mut log = begun();
         for sent in [200, 100, 300] {
             log.record_chunk(FRAME, None, SenderTime::from_micros(sent), NOW);

@@ -47,7 +47,7 @@ mod tests {
     use crate::wire::native::Channel;
 
     #[test]
-    fn what_was_overtaken_was_before_and_what_is_far_behind_shows_a_forgery() {
+    fn overtaken_packets_precede_joining_and_a_far_older_number_reveals_a_forgery() {
         let header = |number| Header {
             stream: 1,
             destination: 0,

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_window_is_not_lost_twice() {
+    fn packets_that_leave_the_window_are_not_counted_as_lost_twice() {
         let mut numbers = SequenceTracker::default();
         let mut meter = LossPatternMeter::default();
         let mut lost = BTreeSet::new();
@@ -234,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_order_what_did_not_arrive_is_lost(
+        fn packets_that_never_arrive_are_lost_in_any_order(
             arrivals in prop::collection::vec(0_u64..200, 1..150),
             reveal in prop::option::of((0_usize..150, 0_u64..250)),
         ) {

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_before_joining_does_not_count_and_what_came_before_the_first_does() {
+    fn packets_from_before_joining_do_not_count_and_reordered_ones_do() {
         let packets = MissingPackets {
             numbers: &received(&[5], 6),
             drops: &SocketDrops::default(),

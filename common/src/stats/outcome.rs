@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 /// How a frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Shown whole, without repair.
+    /// Shown complete, without repair.
     IntactUnrepaired,
-    /// Shown whole after a retransmission.
+    /// Shown complete after a retransmission.
     IntactRetransmission,
-    /// Shown whole after parity rebuilt chunks.
+    /// Shown complete after parity rebuilt chunks.
     IntactParity,
     /// Shown with missing slices filled from the frame before.
     Concealed,
-    /// Whole, but a newer frame was shown.
+    /// Complete, but a newer frame was shown.
     Skipped,
-    /// Whole, but the decoder rejected it.
+    /// Complete, but the decoder rejected it.
     Undecodable,
-    /// Whole, but after its deadline.
+    /// Complete, but after its deadline.
     Late,
-    /// Whole, but with a wrong checksum.
+    /// Complete, but with a wrong checksum.
     Corrupt,
     /// Incomplete, for several causes or an unknown one.
     LostUnknown,
@@ -66,7 +66,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::IntactUnrepaired,
         key: "intact_unrepaired",
         letter: '.',
-        legend: "whole",
+        legend: "intact",
         is_loss: false,
         explanation: "Shown byte for byte as sent; nothing had to be repaired.",
     },
@@ -74,7 +74,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::IntactRetransmission,
         key: "intact_retransmission",
         letter: 'r',
-        legend: "whole by retransmission",
+        legend: "intact after retransmission",
         is_loss: false,
         explanation: "Shown byte for byte as sent, after retransmission and without parity.",
     },
@@ -82,7 +82,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         outcome: Outcome::IntactParity,
         key: "intact_parity",
         letter: 'p',
-        legend: "whole by parity",
+        legend: "intact after parity",
         is_loss: false,
         explanation: "Shown byte for byte as sent, after parity rebuilt chunks.",
     },
@@ -100,7 +100,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 's',
         legend: "skipped",
         is_loss: false,
-        explanation: "Whole and in time, but a newer frame was shown.",
+        explanation: "Complete and in time, but a newer frame was shown.",
     },
     OutcomeInfo {
         outcome: Outcome::Undecodable,
@@ -108,7 +108,7 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: 'u',
         legend: "undecodable",
         is_loss: true,
-        explanation: "Whole, but not a JPEG that can be decoded.",
+        explanation: "Complete, but not a JPEG that can be decoded.",
     },
     OutcomeInfo {
         outcome: Outcome::Late,

@@ -4,25 +4,25 @@ use serde::Serialize;
 
 use super::Percentiles;
 
-/// What was found of the path from the sender to one destination: rates by the
-/// sender, RTT and queue by the side that tells them.
+/// Measurements of the path from the sender to one destination. The sender measures
+/// the rates; the side that writes the report measures RTT and queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct PathFigures {
     /// The destination, counted from 0 in the order of the command line.
     pub destination: u16,
-    /// Bits a second that may be sent now, parity and retransmissions included.
+    /// Bits per second that may be sent now, parity and retransmissions included.
     pub rate_bps: Option<f64>,
-    /// Bits a second in which the datagrams of the newest frames arrived: what the
-    /// path carries, as far as they show it.
+    /// Bits per second at which the datagrams of the newest frames arrived: what the
+    /// path carries, as far as they reveal it.
     pub capacity_bps: Option<f64>,
-    /// How much longer the newest datagrams took than the fastest of late, in
+    /// How much longer the newest datagrams took than the fastest recent ones, in
     /// milliseconds.
     pub queue_ms: Option<f64>,
     /// RTT in milliseconds; the sender's includes the wait for the report.
     pub rtt_ms: Option<f64>,
-    /// Bytes that the viewer's socket buffer holds, if it knows.
+    /// Size of the viewer's socket buffer in bytes, if known.
     pub socket_buffer: Option<u64>,
-    /// Frames that others got and that this path had no room for.
+    /// Frames sent to other viewers that this path had no room for.
     pub frames_left_out: u64,
 }
 
@@ -148,8 +148,8 @@ pub struct Clock {
     pub uncertainty_ms: f64,
 }
 
-/// How large datagrams the path to a destination carries, in bytes of UDP payload, and
-/// what shows it (<https://www.rfc-editor.org/rfc/rfc8899>).
+/// The largest datagram that the path to a destination carries, in bytes of UDP
+/// payload, and the evidence for it (<https://www.rfc-editor.org/rfc/rfc8899>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PathMtuFigures {
     /// The destination's number.
@@ -158,11 +158,11 @@ pub struct PathMtuFigures {
     pub datagram: usize,
     /// What the interface carries.
     pub ceiling: usize,
-    /// The smallest that was tried in vain, or of which none came while smaller ones
-    /// did; `None` if there is no such size.
+    /// The smallest size that failed: no probe of it was acknowledged, or no datagram
+    /// of it arrived while smaller ones did. `None` if no size failed.
     pub too_large: Option<usize>,
-    /// Datagrams that were sent to try a size.
+    /// Probes sent.
     pub probes: u64,
-    /// How often none of the large datagrams came any more, while smaller ones did.
+    /// How often large datagrams stopped arriving while smaller ones did not.
     pub black_holes: u32,
 }

@@ -395,7 +395,7 @@ mod tests {
         }
 
         #[test]
-        fn counts_what_a_plain_set_counts(arrivals in prop::collection::vec(0_u64..300, 1..400)) {
+        fn counts_equal_those_of_a_plain_set(arrivals in prop::collection::vec(0_u64..300, 1..400)) {
             let mut numbers = SequenceTracker::default();
             let (mut set, mut highest, mut reordered, mut duplicate) = (BTreeSet::new(), None, 0, 0);
             for number in &arrivals {

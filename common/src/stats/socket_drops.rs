@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_counter_explains_wholly_was_dropped_here_and_the_rest_is_unknown() {
+    fn gaps_explained_fully_by_the_drop_counter_are_socket_drops_and_others_unknown() {
         let mut drops = SocketDrops::default();
         assert_eq!(found(&mut drops, 3, 1), [LossCause::Network; 2]);
         drops.record(4);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shared_socket_dropped_may_have_been_of_this_stream_or_not() {
+    fn drops_of_a_shared_socket_have_an_unknown_stream() {
         let mut drops = SocketDrops::default();
         drops.record_shared();
         assert_eq!(found(&mut drops, 3, 1), [LossCause::Unknown; 2]);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_is_not_guessed() {
+    fn the_cause_of_forgotten_losses_is_unknown() {
         let mut drops = SocketDrops::default();
         drops.record(1);
         let first = drops.take(Channel::Media);

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_report_makes_no_run_shorter() {
+    fn an_older_report_does_not_shorten_an_unsent_range() {
         let mut unsent = UnsentRanges::default();
         unsent.record(3..9);
         unsent.record(3..5);

@@ -1,28 +1,27 @@
-//! What datagrams that are of no known format look like, so that a person can be
-//! told what arrives.
+//! Guesses what datagrams of an unknown format contain, so that an error can name it.
 
 use std::fmt;
 
 use super::rtp::Packet;
 use crate::jpeg::markers::START;
 
-/// The longest header of somebody's own that is looked for before a JPEG.
+/// The longest proprietary header that is searched for before a JPEG.
 const MAX_OWN_HEADER: usize = 64;
 
-/// Bytes of a packet of MPEG-TS.
+/// Bytes of an MPEG-TS packet.
 const TS_PACKET: usize = 188;
 
 /// What a datagram looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Guess {
-    /// RTP of another kind than JPEG.
+    /// RTP with another payload than JPEG.
     Rtp {
         /// Its payload type.
         payload_type: u8,
-        /// What that, or the payload, says of the codec.
+        /// The codec that the payload type, or the payload, indicates.
         codec: Option<&'static str>,
     },
-    /// MPEG-TS, whatever is in it.
+    /// MPEG-TS, whatever it carries.
     MpegTs,
     /// H.264 or H.265 without a container.
     AnnexB,
@@ -30,14 +29,14 @@ pub enum Guess {
     Image(&'static str),
     /// A JPEG behind a header of this many bytes.
     Header(usize),
-    /// Something to be read.
+    /// Text.
     Text,
-    /// Nothing that is known.
+    /// Unknown.
     Unknown,
 }
 
 impl Guess {
-    /// What a datagram looks like.
+    /// Guesses the content of a datagram.
     #[must_use]
     pub fn of(datagram: &[u8]) -> Self {
         let header = datagram.get(..datagram.len().min(MAX_OWN_HEADER + START.len()));
@@ -91,8 +90,8 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
 }
 
-/// The codec of a payload type (<https://www.rfc-editor.org/rfc/rfc3551#section-6>),
-/// or what a payload of a dynamic one begins like.
+/// The codec of a payload type (<https://www.rfc-editor.org/rfc/rfc3551#section-6>), or for a
+/// dynamic one the codec whose payloads begin like this.
 fn codec(payload_type: u8, payload: &[u8]) -> Option<&'static str> {
     match payload_type {
         0 | 3..=18 => Some("audio"),

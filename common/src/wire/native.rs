@@ -1,8 +1,8 @@
 //! The native format, version 1.
 //!
 //! Every datagram is one packet: a header of 20 bytes, then a body that its
-//! kind defines. Numbers are big-endian, times are microseconds on the clock
-//! of whoever sent the packet.
+//! kind defines. Numbers are big-endian. Times are microseconds on the clock
+//! of the side that sent the packet.
 //!
 //! ```text
 //!  0        1        2        3        4        5        6        7
@@ -16,29 +16,29 @@
 //! ```
 //!
 //! - The first byte differs from those of RTP and RTCP (128 to 191) and of a bare
-//!   JPEG (255): one port serves all three.
+//!   JPEG (255), so one port serves all three.
 //! - `v`: two bits, the version, 1. `k`: one bit, whether the packet is
 //!   encrypted. `kind`: five bits.
 //! - `destination` numbers the destinations of a sender, from 0. A viewer answers
-//!   with the destination that it was addressed as. 65535 is none: the handshake
-//!   uses it before there is one.
-//! - `stream` is drawn at random when a sender starts: a restart is a new
-//!   stream. It identifies a stream, and the address does not; another address
-//!   of a stream proves itself first. 0 is none: a challenge and a reject name
-//!   no stream to those who are not served.
+//!   with the number by which it was addressed. 65535 means none: handshake
+//!   packets carry it until a number is assigned.
+//! - `stream` is drawn at random when a sender starts, so a restart is a new
+//!   stream. It identifies a stream; the address does not. A new address must
+//!   be proved before the stream moves there. 0 means none: a challenge and a
+//!   reject do not reveal the stream to viewers that are not served.
 //! - `packet number` counts from 0 per destination and per channel of a
-//!   sender, and per viewer and channel of a viewer. The kind says the channel.
-//!   The wire carries its low 32 bits.
-//! - `send time`: its low 32 bits. Whoever receives it extends both to the value
-//!   nearest to the one expected, as
-//!   <https://www.rfc-editor.org/rfc/rfc9000#appendix-A.3> does.
-//! - The CRC-32C is over everything but itself. With a key the number of the key
-//!   stands in its place, an authentication tag of 16 bytes follows the body, and
+//!   sender, and per viewer and channel of a viewer. The kind implies the
+//!   channel. The wire carries its low 32 bits.
+//! - `send time`: its low 32 bits. The receiver extends both to the values
+//!   closest to the expected ones, as in
+//!   <https://www.rfc-editor.org/rfc/rfc9000#appendix-A.3>.
+//! - The CRC-32C covers everything but itself. With a key, the number of the key
+//!   takes its place, an authentication tag of 16 bytes follows the body, and
 //!   the header is associated data. (key, direction, destination, channel,
 //!   extended number) never repeats within a stream and is the nonce.
 //!
 //! A body may grow at its end within version 1: a receiver ignores bytes
-//! behind the fields that it knows, except in the kinds that end in data.
+//! after the fields that it knows, except in the kinds that end in data.
 //! `docs/wire.md` describes every packet; vectors for other implementations are
 //! in `common/vectors/native-v1.txt`.
 
@@ -76,21 +76,21 @@ pub const VERSION: u8 = 1;
 /// Bytes before the body.
 pub const HEADER: usize = 20;
 
-/// Bytes that the authentication tag of an encrypted packet takes.
+/// Bytes of the authentication tag of an encrypted packet.
 pub const TAG: usize = 16;
 
-/// The destination of packets to those who are not served.
+/// The destination number in packets to viewers that are not served.
 pub const NO_DESTINATION: u16 = u16::MAX;
 
-/// One of a sender's numberings. Repair has its own, so that its packets never
-/// look like lost media.
+/// One of a sender's numberings. Repair has its own, so that gaps in its numbers never look like
+/// lost media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// Chunks, each sent once.
     Media,
     /// Parity and retransmissions.
     Repair,
-    /// Everything about the stream.
+    /// Everything else about the stream.
     Control,
 }
 
@@ -108,7 +108,7 @@ impl Channel {
         }
     }
 
-    /// That of the packets of a kind, if it is known.
+    /// The channel of a packet kind; `None` if the kind is unknown.
     fn of_kind(kind: u8) -> Option<Self> {
         match kind {
             1 => Some(Self::Media),
@@ -119,14 +119,14 @@ impl Channel {
     }
 }
 
-/// What all packets carry.
+/// The fields that all packets carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The sender's stream number.
     pub stream: u32,
     /// Which of the sender's destinations.
     pub destination: u16,
-    /// The numbering; on the wire, the kind says it.
+    /// The channel that `number` counts in; on the wire, the kind implies it.
     pub channel: Channel,
     /// The packet's number in its channel.
     pub number: PacketNumber,
@@ -134,14 +134,14 @@ pub struct Header {
     pub sent: u64,
 }
 
-/// A header as the wire carries it: number and time are cut to their low bits.
+/// A header as on the wire: number and time are truncated to their low bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireHeader {
     /// The sender's stream number.
     pub stream: u32,
     /// Which of the sender's destinations.
     pub destination: u16,
-    /// The numbering; on the wire, the kind says it.
+    /// The channel that `number` counts in; on the wire, the kind implies it.
     pub channel: Channel,
     /// The packet's number in its channel.
     pub number: PacketSeq,
@@ -149,8 +149,8 @@ pub struct WireHeader {
     pub sent: u32,
 }
 
-/// What is expected of the next packet of a stream: numbers and times are extended
-/// to the values nearest to it.
+/// The expected next packet of a stream. Numbers and times on the wire are extended to the values
+/// closest to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The packet number, by channel.
@@ -160,7 +160,7 @@ pub struct Expected {
 }
 
 impl WireHeader {
-    /// The header of a packet of which this was expected.
+    /// Extends a header on the wire to full numbers.
     #[must_use]
     pub fn extend(self, expected: &Expected) -> Header {
         let number = PacketNumber(expected.numbers[self.channel as usize]);
@@ -186,7 +186,7 @@ impl From<&Header> for WireHeader {
     }
 }
 
-/// The time in microseconds with these low bits that lies nearest to `near`.
+/// The time in microseconds with these low bits that is closest to `near`.
 #[must_use]
 pub fn extend_micros(low: u32, near: u64) -> u64 {
     extend(low.into(), u32::BITS, near)
@@ -211,13 +211,13 @@ pub enum Packet<'a> {
     Echo(Echo),
     /// The viewer's counts.
     ReceiverReport(ReceiverReport),
-    /// What the viewer asks to be sent again.
+    /// A request for retransmissions.
     Nack(Nack),
-    /// A viewer asks to be sent the stream.
+    /// A viewer requests the stream.
     Connect(Connect),
     /// A sender asks a viewer to prove its address.
     Challenge(Challenge),
-    /// A sender does not serve a viewer.
+    /// A sender rejects a viewer.
     Reject(Reject),
     /// A viewer ends its stream.
     ReceiverBye(ReceiverBye),
@@ -229,7 +229,7 @@ pub enum Packet<'a> {
     ArrivalReport(ArrivalReport),
 }
 
-/// Microseconds of a time, as the wire carries it.
+/// The microseconds of a time, as on the wire.
 #[must_use]
 pub fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
@@ -248,7 +248,7 @@ impl Packet<'_> {
         self.viewer().is_none()
     }
 
-    /// The viewer that sent it, or `None` for what a sender sends.
+    /// The viewer that sent it; `None` for a sender's packets.
     #[must_use]
     pub fn viewer(&self) -> Option<u64> {
         match self {
@@ -271,7 +271,7 @@ impl Packet<'_> {
         }
     }
 
-    /// What the wire calls it.
+    /// The kind on the wire.
     fn kind(&self) -> u8 {
         match self {
             Packet::Chunk(_) => 1,
@@ -293,14 +293,13 @@ impl Packet<'_> {
         }
     }
 
-    /// Appends the packet as one datagram. The header's channel is the one
-    /// that the packet's kind is counted in.
+    /// Appends the packet as one datagram. The header's channel must be that of the packet's kind.
     pub fn encode(&self, header: impl Into<WireHeader>, out: &mut Vec<u8>) {
         self.encode_padded(header, 0, out);
     }
 
-    /// The same, with zeros behind it up to `len` bytes: for kinds that do not end in
-    /// data.
+    /// Like [`encode`](Self::encode), padded with zeros to `len` bytes: for kinds that do not end
+    /// in data.
     pub fn encode_padded(&self, header: impl Into<WireHeader>, len: usize, out: &mut Vec<u8>) {
         let header = header.into();
         debug_assert_eq!(header.channel, self.channel());
@@ -333,11 +332,11 @@ impl Packet<'_> {
         datagram[CRC].copy_from_slice(&crc.to_be_bytes());
     }
 
-    /// Takes one datagram apart.
+    /// Decodes one datagram.
     ///
     /// # Errors
-    /// Where it is not a whole, undamaged native packet of version 1 whose
-    /// fields are in their ranges.
+    /// If it is not a complete, uncorrupted native packet of version 1 whose fields are in their
+    /// ranges.
     pub fn decode(datagram: &[u8]) -> Result<(WireHeader, Packet<'_>), WireError> {
         let mut reader = Reader::new("header", datagram);
         let head = reader.take(HEADER)?;
@@ -350,7 +349,8 @@ impl Packet<'_> {
         if head[KIND] & ENCRYPTED != 0 && got != expected {
             return Err(WireError::Encrypted(got));
         }
-        // A packet in the clear whose key bit flipped on the way is corrupt.
+        // If the encryption bit of a packet in the clear was flipped on the way, the packet is
+        // corrupt.
         if got != expected || head[KIND] & ENCRYPTED != 0 {
             let expected = checksum(datagram, head[KIND]);
             return Err(WireError::Checksum { got, expected });
@@ -386,8 +386,7 @@ impl Packet<'_> {
 }
 
 impl WireHeader {
-    /// Takes the first bytes of a datagram apart: the header, where its kind is
-    /// one that is known, and the checksum.
+    /// Decodes the first bytes of a datagram: the header, if its kind is known, and the checksum.
     fn decode(kind: u8, head: &[u8]) -> Result<(Option<Self>, u32), WireError> {
         let mut reader = Reader::new("header", head);
         reader.take(DESTINATION)?;
@@ -407,8 +406,7 @@ impl WireHeader {
     }
 }
 
-/// Makes the checksums of a datagram true, whatever it holds. Returns whether
-/// there is room for them.
+/// Sets the checksums of a datagram, whatever its content. Returns whether there is room for them.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn sign(datagram: &mut [u8]) -> bool {
     if datagram.len() < HEADER {
@@ -431,7 +429,7 @@ const DESTINATION: usize = 2;
 const NUMBER: Range<usize> = 8..12;
 const CRC: Range<usize> = 16..20;
 
-/// The bits of the second byte: version, whether there is a key, kind.
+/// The bits of the second byte: version, encryption, kind.
 const VERSION_SHIFT: u8 = 6;
 const ENCRYPTED: u8 = 1 << 5;
 const KIND_BITS: u8 = ENCRYPTED - 1;

@@ -1,5 +1,5 @@
-//! JPEGs without any header: one a datagram, or one after another cut into
-//! datagrams at will. Their own markers are all there is to go by.
+//! JPEGs without any header: one per datagram, or a sequence cut into datagrams at any place. Only
+//! the JPEG's own markers separate them.
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
@@ -7,39 +7,38 @@ use bytes::Bytes;
 
 use crate::frame::MAX_FRAME_BYTES;
 use crate::jpeg::markers::{ALONE, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START, is_reserved};
-use crate::jpeg::scan::may_be_whole;
+use crate::jpeg::scan::may_be_complete;
 use crate::jpeg::{JpegHeader, clean};
 
-/// How often a JPEG without an end is looked at for whether it is all there:
-/// each look reads all of it.
+/// How often a JPEG without an end is checked for completeness. Each check reads all of it.
 const MAX_LOOKS: u32 = 4;
 
-/// What the datagrams of one sender made.
+/// The result of joining the datagrams of one sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joined {
-    /// A JPEG from start of image to end of image, whose markers are in order.
-    Whole(Bytes),
-    /// A JPEG had begun, and something of it is missing or damaged.
+    /// A JPEG from start of image to end of image, with its markers in order.
+    Complete(Bytes),
+    /// A JPEG had begun, and part of it is missing or damaged.
     Broken,
-    /// Bytes that belong to no JPEG that had begun.
+    /// Bytes that belong to no JPEG that has begun.
     Stray,
 }
 
-/// Datagrams of one sender into JPEGs.
+/// Joins the datagrams of one sender into JPEGs.
 #[derive(Debug, Default)]
 pub struct Joiner {
-    /// The JPEG that has begun; empty where none has.
+    /// The incomplete JPEG; empty if there is none.
     bytes: Vec<u8>,
-    /// What may be the start of the next one, cut within.
+    /// A partial start of image at the end of a datagram, perhaps of the next JPEG.
     start: Vec<u8>,
     scanner: Scanner,
-    /// Bytes of the longest datagram of the JPEG that has begun.
+    /// Bytes of the longest datagram of the incomplete JPEG.
     longest: usize,
     looks: u32,
 }
 
 impl Joiner {
-    /// Takes the next datagram as it came. Returns what it ended.
+    /// Joins the next datagram, in the order of arrival. Returns what it ended.
     pub fn push(&mut self, datagram: &[u8]) -> Vec<Joined> {
         let mut joined = Vec::new();
         let mut datagram = datagram;
@@ -52,7 +51,7 @@ impl Joiner {
             }
         }
         let begins = datagram.starts_with(&START);
-        // Within a segment the bytes may be a small picture of their own.
+        // Within a segment, the bytes may be a thumbnail.
         if begins && self.is_open() && !self.scanner.markers.is_within_segment(&self.bytes) {
             joined.extend(self.finish());
         }
@@ -61,8 +60,8 @@ impl Joiner {
             return joined;
         }
         self.bytes.extend_from_slice(datagram);
-        // Where the one that has begun begins: a datagram may hold thousands,
-        // and each byte is copied once.
+        // Where the incomplete JPEG begins. A datagram may hold thousands of JPEGs, and each byte
+        // is copied once.
         let mut begin = 0;
         loop {
             let bytes = self.bytes.get(begin..).unwrap_or_default();
@@ -76,7 +75,7 @@ impl Joiner {
                 Scan::End(end) => end,
             };
             let jpeg = if joined.is_empty() {
-                // It may be large, and what is behind it is not.
+                // The JPEG may be large, and the rest is not.
                 let rest = self.bytes.split_off(end);
                 std::mem::replace(&mut self.bytes, rest)
             } else {
@@ -91,7 +90,7 @@ impl Joiner {
             if rest.starts_with(&START) {
                 continue;
             }
-            // Cameras fill the last datagram up with anything.
+            // Cameras pad the last datagram with arbitrary bytes.
             if START.starts_with(rest) {
                 self.start = rest.to_vec();
             }
@@ -109,13 +108,13 @@ impl Joiner {
         !self.bytes.is_empty()
     }
 
-    /// Bytes of memory that it takes.
+    /// Bytes of memory that it holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Ends the JPEG that has begun: some devices write no end of image.
+    /// Ends the incomplete JPEG: some devices write no end of image.
     pub fn finish(&mut self) -> Option<Joined> {
         if !self.is_open() {
             return None;
@@ -126,8 +125,8 @@ impl Joiner {
         Some(joined)
     }
 
-    /// Where the newest datagram, of this length, may be the last of a JPEG that
-    /// has no end: the JPEG, if all of it is there.
+    /// Checks whether the newest datagram, of this length, may be the last of a JPEG without an
+    /// end. Returns the JPEG if it is complete.
     fn look(&mut self, begins: bool, len: usize) -> Option<Joined> {
         let may_be_last = begins || len < self.longest;
         self.longest = self.longest.max(len);
@@ -136,14 +135,14 @@ impl Joiner {
         }
         self.looks += 1;
         let joined = self.scanner.judge(self.bytes.clone());
-        let is_whole = matches!(joined, Joined::Whole(_));
-        is_whole.then(|| {
+        let is_complete = matches!(joined, Joined::Complete(_));
+        is_complete.then(|| {
             self.reset();
             joined
         })
     }
 
-    /// Gives up the JPEG that has begun.
+    /// Gives up the incomplete JPEG.
     fn reset(&mut self) {
         self.bytes = Vec::new();
         self.scanner = Scanner::default();
@@ -151,37 +150,37 @@ impl Joiner {
     }
 }
 
-/// Where in a JPEG one has come.
+/// The position of a scan through a JPEG.
 #[derive(Debug, Default)]
 struct Scanner {
     markers: Markers,
-    /// Behind a start of scan, where coded data stand between markers.
+    /// After a start of scan, where coded data stand between markers.
     in_scan: bool,
-    /// In the present scan: how many restart markers, and the newest of them.
+    /// In the present scan: the number of restart markers, and the newest.
     restarts: usize,
     newest: Option<Marker>,
 }
 
 enum Scan {
-    /// The JPEG goes on behind the bytes that are there.
+    /// The JPEG continues beyond these bytes.
     More,
-    /// It ends here, by its own marker or where another one begins.
+    /// The JPEG ends here, by its own marker or because another one begins.
     End(usize),
-    /// No JPEG goes on like this.
+    /// No JPEG continues like this.
     Wrong,
 }
 
 impl Scanner {
-    /// Goes as far as the bytes allow.
+    /// Scans as far as the bytes allow.
     fn scan(&mut self, bytes: &[u8]) -> Scan {
         while let Some(marker) = self.markers.next(bytes) {
             match marker.code {
                 EOI => return Scan::End(marker.end),
-                // Its own, also where that is doubled.
+                // Its own start of image, which may be doubled.
                 SOI if marker.end <= 2 * ALONE => {}
                 SOI => return Scan::End(marker.end - ALONE),
                 RST0..=RST7 if self.in_scan => {
-                    // Whichever number they begin with, each is one above.
+                    // The first may have any number; each further one is one higher.
                     let next = |newest: Marker| RST0 + (newest.code - RST0 + 1) % 8;
                     if self
                         .newest
@@ -202,9 +201,8 @@ impl Scanner {
         Scan::More
     }
 
-    /// What a JPEG is that has ended: data that are missing between two restart
-    /// markers are missed by the markers' count, a missing end by what its units
-    /// take.
+    /// Checks a JPEG that has ended. The numbers of restart markers reveal data missing between
+    /// them, and the number of coded units reveals a missing end.
     fn judge(&self, jpeg: Vec<u8>) -> Joined {
         let has_end = jpeg.ends_with(&[0xff, EOI]);
         let jpeg = Bytes::from(jpeg);
@@ -217,8 +215,8 @@ impl Scanner {
         let is_last = |marker: Marker| marker.end + ALONE == jpeg.len();
         let restarts = self.restarts - usize::from(self.newest.is_some_and(is_last));
         let adds_up = !header.has_slices() || restarts + 1 == header.slice_count();
-        if adds_up && (has_end || may_be_whole(&jpeg)) {
-            Joined::Whole(jpeg)
+        if adds_up && (has_end || may_be_complete(&jpeg)) {
+            Joined::Complete(jpeg)
         } else {
             Joined::Broken
         }
@@ -264,7 +262,7 @@ mod tests {
         padded.extend([0; 40]);
         assert_eq!(
             join([&jpeg[..], &padded, &jpeg]),
-            vec![Joined::Whole(jpeg.clone().into()); 3]
+            vec![Joined::Complete(jpeg.clone().into()); 3]
         );
     }
 
@@ -280,7 +278,7 @@ mod tests {
         let cut = 6;
         assert_eq!(
             join([&jpeg[..cut], &jpeg[cut..]]),
-            [Joined::Whole(jpeg.clone().into())]
+            [Joined::Complete(jpeg.clone().into())]
         );
     }
 
@@ -289,7 +287,7 @@ mod tests {
         let (one, two) = (jpeg(0, 4), jpeg(0, 5));
         assert_eq!(
             join([&one[..2000], &two[..]]),
-            [Joined::Broken, Joined::Whole(two.clone().into())]
+            [Joined::Broken, Joined::Complete(two.clone().into())]
         );
         assert_eq!(join([&one[2000..]]), [Joined::Stray]);
     }
@@ -311,13 +309,13 @@ mod tests {
             intervals in prop::collection::vec(0_u16..8, 1..4), cut in 3_usize..3000, aligned: bool,
         ) {
             let jpegs: Vec<_> = intervals.iter().map(|interval| jpeg(*interval, 7)).collect();
-            let whole: Vec<_> = jpegs.iter().cloned().map(|jpeg| Joined::Whole(jpeg.into())).collect();
+            let complete: Vec<_> = jpegs.iter().cloned().map(|jpeg| Joined::Complete(jpeg.into())).collect();
             let joined = if aligned {
                 join(jpegs.iter().flat_map(|jpeg| jpeg.chunks(cut)))
             } else {
                 join(jpegs.concat().chunks(cut))
             };
-            prop_assert_eq!(joined, whole);
+            prop_assert_eq!(joined, complete);
         }
 
         #[test]

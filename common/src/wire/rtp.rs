@@ -1,5 +1,4 @@
-//! RTP packets and RTCP: <https://www.rfc-editor.org/rfc/rfc3550>. What is in
-//! a packet is not known here.
+//! RTP packets and RTCP: <https://www.rfc-editor.org/rfc/rfc3550>. Does not know the payloads.
 
 mod control;
 
@@ -8,10 +7,10 @@ pub use control::{Block, Control, SenderInfo, encode_bye, encode_receiver, encod
 use rtp_types::{RtpPacket, RtpPacketBuilder, RtpParseError};
 use thiserror::Error;
 
-/// Bytes of the header of a packet that is sent here.
+/// Bytes of the header of an RTP packet as encoded here.
 pub const HEADER: usize = 12;
 
-/// Ticks of the clock of JPEG in RTP, and of most other video, a second
+/// Ticks per second of the RTP clock of JPEG and most other video
 /// (<https://www.rfc-editor.org/rfc/rfc2435#section-3>).
 pub const CLOCK: u32 = 90_000;
 
@@ -19,7 +18,7 @@ pub const CLOCK: u32 = 90_000;
 /// (<https://www.rfc-editor.org/rfc/rfc3551#section-6>).
 pub const JPEG: u8 = 26;
 
-/// Payload types that a session description gives a meaning.
+/// Payload types that a session description defines.
 pub const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
 /// One RTP packet.
@@ -27,15 +26,15 @@ pub const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 pub struct Packet<'a> {
     /// The low 16 bits of its number.
     pub sequence: u16,
-    /// Its time on the sender's clock, in ticks from anywhere.
+    /// Its time on the sender's clock, in ticks from an arbitrary origin.
     pub timestamp: u32,
-    /// The number of the stream (SSRC).
+    /// The stream number (SSRC).
     pub source: u32,
     /// For video: whether it is the last of its frame.
     pub marker: bool,
-    /// What kind of payload.
+    /// The payload type.
     pub payload_type: u8,
-    /// What is carried.
+    /// The payload.
     pub payload: &'a [u8],
 }
 
@@ -43,19 +42,19 @@ pub struct Packet<'a> {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RtpError {
-    /// No RTP packet.
+    /// Not an RTP packet.
     #[error("no RTP packet: {0}")]
     Packet(#[from] RtpParseError),
-    /// No RTCP packet.
+    /// Not an RTCP packet.
     #[error("no RTCP packet: {0}")]
     Control(#[from] rtcp_types::RtcpParseError),
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a datagram; extensions and padding are left out.
+    /// Decodes a datagram, without extensions and padding.
     ///
     /// # Errors
-    /// Where it is none of version 2, or shorter than it says.
+    /// If it is not RTP of version 2, or shorter than it claims.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, RtpError> {
         let packet = RtpPacket::parse(datagram)?;
         let end = datagram.len() - usize::from(packet.padding().unwrap_or(0));

@@ -1,8 +1,8 @@
 //! JPEG in RTP: <https://www.rfc-editor.org/rfc/rfc2435>.
 //!
-//! A frame's header is not sent but told in 8 bytes of each packet; only
+//! A frame's header is not sent: 8 bytes in each packet describe it. Only
 //! baseline JPEG with the standard Huffman tables and 4:2:2 or 4:2:0 chroma
-//! can be. What follows of the scan is cut at will:
+//! can be described like that. The scan is cut at any place:
 //!
 //! ```text
 //!  0        1        2        3        4        5        6        7
@@ -15,9 +15,9 @@
 //! +--------+--------+--------+--------+
 //! ```
 //!
-//! Sizes are multiples of 8: a decoder shows the padding of a last block that
-//! is not whole. Above 2,040 pixels both are 0, and the size is in the session
-//! description.
+//! Sizes are multiples of 8: a decoder shows the padding of an incomplete last
+//! block. Above 2,040 pixels both are 0, and the session description has the
+//! size.
 
 mod assembly;
 mod header;
@@ -31,7 +31,7 @@ pub use tables::{Quantization, SentTables, TableBytes};
 
 use thiserror::Error;
 
-/// Bytes that every fragment begins with.
+/// Bytes of the header of each fragment.
 pub const HEADER: usize = 8;
 
 /// Bytes of the restart header.
@@ -40,32 +40,31 @@ pub const RESTART_HEADER: usize = 4;
 /// Bytes before the quantization tables.
 pub const TABLES_HEADER: usize = 4;
 
-/// The largest width and height in pixels that a fragment can tell.
+/// The largest width and height in pixels that a fragment can carry.
 pub const MAX_SIDE: u16 = 2040;
 
-/// From this one on, a Q is a number of tables that are sent.
+/// From this value on, Q numbers tables that are sent.
 pub const FIRST_SENT_Q: u8 = 128;
 
-/// The Q of tables that are good for one frame alone.
+/// The Q of tables that apply to one frame only.
 pub const ONE_FRAME_Q: u8 = 255;
 
-/// The restart count of a fragment that does not say where it belongs.
+/// The restart count of a fragment with an unknown position.
 pub const NO_COUNT: u16 = 0x3fff;
 
-/// What all fragments of a frame agree on.
+/// What all fragments of a frame have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// How chroma is sampled.
     pub sampling: Sampling,
-    /// Minimum coded units between restart markers; `None` where the frame has
-    /// none.
+    /// Minimum coded units between restart markers; `None` if the frame has no markers.
     pub interval: Option<u16>,
-    /// The quantization: 1 to 99 for the tables of the RFC's appendix A, from
-    /// [`FIRST_SENT_Q`] on for tables that are sent.
+    /// The quantization: 1 to 99 for the tables of the RFC's appendix A, [`FIRST_SENT_Q`] and above
+    /// for tables that are sent.
     pub q: u8,
-    /// Width in 8 pixels, 0 where only the session description tells it.
+    /// Width in units of 8 pixels; 0 if only the session description has it.
     pub width: u8,
-    /// Height in 8 pixels, 0 where only the session description tells it.
+    /// Height in units of 8 pixels; 0 if only the session description has it.
     pub height: u8,
 }
 
@@ -85,22 +84,21 @@ pub struct Chunk {
     pub first: bool,
     /// Whether it ends with one.
     pub last: bool,
-    /// The number of the first interval in this group of fragments, or
-    /// [`NO_COUNT`].
+    /// The number of the first interval in this group of fragments, or [`NO_COUNT`].
     pub count: u16,
 }
 
 /// A part of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// What kind of frame.
+    /// What the fragments of its frame have in common.
     pub kind: Kind,
-    /// Where in the scan its data belong, in bytes; 24 bits.
+    /// Offset of its data in the scan, in bytes; 24 bits.
     pub offset: u32,
-    /// Where `kind` has restart intervals: those in this fragment.
+    /// The restart intervals in this fragment, if `kind` has any.
     pub chunk: Option<Chunk>,
-    /// The tables, in the first fragment of a frame with [`FIRST_SENT_Q`] or
-    /// above; empty where they were sent with a frame before.
+    /// The tables, in the first fragment of a frame with a Q of [`FIRST_SENT_Q`] or above; empty if
+    /// an earlier frame carried them.
     pub tables: Option<TableBytes<'a>>,
     /// A part of the scan.
     pub data: &'a [u8],
@@ -115,9 +113,9 @@ pub enum FragmentError {
     Short {
         /// Which part.
         what: &'static str,
-        /// The bytes it takes.
+        /// The bytes that it takes.
         expected: usize,
-        /// The bytes there are.
+        /// The bytes present.
         got: usize,
     },
     /// A type that the RFC does not define.
@@ -129,10 +127,10 @@ pub enum FragmentError {
 }
 
 impl<'a> Fragment<'a> {
-    /// Reads the payload of a packet.
+    /// Decodes the payload of a packet.
     ///
     /// # Errors
-    /// Where it is no fragment of a JPEG that could be shown.
+    /// If it is no fragment of a JPEG that could be shown.
     pub fn decode(payload: &'a [u8]) -> Result<Self, FragmentError> {
         let (head, mut rest) = split::<HEADER>(payload, "header")?;
         let [_, o2, o1, o0, number, q, width, height] = head;
@@ -150,7 +148,7 @@ impl<'a> Fragment<'a> {
         if number & WITH_RESTARTS != 0 {
             let ([i1, i0, c1, c0], behind) = split(rest, "restart header")?;
             let bits = u16::from_be_bytes([c1, c0]);
-            // Some senders have the header and no restart markers.
+            // Some senders include the header and no restart markers.
             interval = Some(u16::from_be_bytes([i1, i0])).filter(|interval| *interval > 0);
             chunk = interval.map(|_| Chunk {
                 first: bits & FIRST != 0,
@@ -184,8 +182,8 @@ impl<'a> Fragment<'a> {
         })
     }
 
-    /// Whether the picture of a payload is one field of interlaced video: every
-    /// other row (<https://www.rfc-editor.org/rfc/rfc2435#section-3.1.1>).
+    /// Whether a payload belongs to one field of interlaced video: every other row
+    /// (<https://www.rfc-editor.org/rfc/rfc2435#section-3.1.1>).
     #[must_use]
     pub fn is_field(payload: &[u8]) -> bool {
         matches!(payload.first(), Some(1..=3))
@@ -208,7 +206,7 @@ impl<'a> Fragment<'a> {
         let [_, o2, o1, o0] = self.offset.to_be_bytes();
         out.extend([0, o2, o1, o0, base | restarts, q, width, height]);
         if let Some(interval) = interval {
-            let chunk = self.chunk.unwrap_or(Chunk::WHOLE);
+            let chunk = self.chunk.unwrap_or(Chunk::UNDIVIDED);
             let flags = if chunk.first { FIRST } else { 0 } | if chunk.last { LAST } else { 0 };
             out.extend(interval.to_be_bytes());
             out.extend((flags | chunk.count & NO_COUNT).to_be_bytes());
@@ -223,8 +221,8 @@ impl<'a> Fragment<'a> {
 }
 
 impl Chunk {
-    /// Fragments that can only be used together.
-    pub const WHOLE: Self = Self {
+    /// Fragments that are of use only together.
+    pub const UNDIVIDED: Self = Self {
         first: true,
         last: true,
         count: NO_COUNT,

@@ -1,4 +1,4 @@
-//! The little of session descriptions that JPEG in RTP needs
+//! The subset of session descriptions that JPEG in RTP needs
 //! (<https://www.rfc-editor.org/rfc/rfc8866>).
 
 use std::fmt::Write;
@@ -6,29 +6,29 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::rtp::{CLOCK, JPEG};
 
-/// What a sender tells of its stream.
+/// A sender's description of its stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session<'a> {
-    /// A number that no other session of this machine has.
+    /// A number that is unique among the sessions of this machine.
     pub number: u64,
-    /// Where the sender is, as far as it knows.
+    /// The sender's address, as far as it knows.
     pub origin: IpAddr,
-    /// What to call it.
+    /// The session name.
     pub name: &'a str,
     /// Where the stream goes.
     pub destination: SocketAddr,
-    /// How far a group's datagrams go.
+    /// The hop limit of multicast datagrams.
     pub hops: u8,
-    /// Width and height in pixels, where they are known.
+    /// Width and height in pixels, if known.
     pub size: Option<(u16, u16)>,
-    /// Frames a second, where it is known.
+    /// Frames per second, if known.
     pub rate: Option<f64>,
     /// Whether RTCP goes to the same port.
     pub rtcp_mux: bool,
 }
 
 impl Session<'_> {
-    /// The description, as a file.
+    /// The description as the text of a file.
     #[must_use]
     pub fn write(&self) -> String {
         let (origin, to) = (family(self.origin), family(self.destination.ip()));
@@ -45,7 +45,7 @@ impl Session<'_> {
             self.destination.port()
         );
         if let Some((width, height)) = self.size {
-            // GStreamer reads the first, others the second.
+            // GStreamer reads the first, other programs the second.
             let _ = write!(
                 text,
                 "a=x-dimensions:{width},{height}\r\na=framesize:{JPEG} {width}-{height}\r\n"
@@ -61,7 +61,7 @@ impl Session<'_> {
     }
 }
 
-/// Width and height in pixels that a description tells, if it does.
+/// Width and height in pixels, if a description has them.
 #[must_use]
 pub fn size(description: &str) -> Option<(u16, u16)> {
     description.lines().map(str::trim_end).find_map(|line| {

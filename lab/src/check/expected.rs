@@ -185,8 +185,8 @@ impl Expected {
         frames.extend(places.map(|place| u64::from(place.frame)));
         self.seen = frames.range(accountable.clone()).count() as u64;
         self.frames.retain(|number, frame| {
-            let whole = chunks.get(number) == Some(&frame.chunks);
-            whole && accountable.contains(&u64::from(*number))
+            let complete = chunks.get(number) == Some(&frame.chunks);
+            complete && accountable.contains(&u64::from(*number))
         });
     }
 }

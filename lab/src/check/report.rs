@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_end_is_not_read_to_it() {
+    fn endless_input_is_read_up_to_a_limit() {
         let error = CheckedReport::read(Path::new("/dev/zero")).unwrap_err();
         assert!(error.to_string().contains("larger than"), "{error}");
     }

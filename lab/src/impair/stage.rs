@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_delayed_is_there_at_once_in_order_with_its_tag() {
+    fn undelayed_datagrams_pass_at_once_in_order_with_their_tag() {
         let mut stage = stage("seed=3");
         for tag in 0..5 {
             stage.push(&[7; 100], tag, MS);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_does_not_change_what_a_seed_does() {
+    fn a_seed_gives_the_same_result_at_any_uptime() {
         let spec = "ge=p:0.1,r:0.3,step:1ms,loss=5%,rate=1M,dup=5%,corrupt=5%,reorder=5%,seed=9";
         let run = |start: Duration| {
             let mut stage = stage(spec);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_refuses_was_not_handed_on() {
+    fn rejected_datagrams_do_not_count_as_sent() {
         let mut stage = stage("seed=0");
         stage.push(&[1; 100], 0, MS);
         assert!(stage.poll(MS).is_some());
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_it_may_keep_is_dropped_and_said_so() {
+    fn datagrams_above_the_bound_are_dropped_and_logged() {
         let mut stage = stage("delay=10s");
         for tag in 0..MAX_DATAGRAMS + 3 {
             stage.push(&[1; 10], tag, MS);

@@ -20,7 +20,7 @@ pub(super) struct ReplayReport {
     datagrams: u64,
     datagrams_lost: u64,
     /// Complete frames in the traced run; null if unknown.
-    whole: Option<u64>,
+    complete: Option<u64>,
     latency_ms: f64,
     rtt_ms: Option<f64>,
     settings: Vec<ReplayRow>,
@@ -35,7 +35,7 @@ struct ReplayRow {
     rtt_ms: Option<f64>,
     latency_ms: f64,
     pace: bool,
-    whole: u64,
+    complete: u64,
     /// Complete frames beyond those without parity and retransmission.
     saved: i64,
     /// Bytes sent per byte of JPEG.
@@ -45,7 +45,7 @@ struct ReplayRow {
 impl ReplayReport {
     pub(super) fn new(stream: &TracedStream, tried: &[Tried], seed: u64) -> Self {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
-        let base = tried.first().map_or(0, |base| base.outcome.whole);
+        let base = tried.first().map_or(0, |base| base.outcome.complete);
         let row = |tried: &Tried| ReplayRow {
             parity: match tried.setting.fec {
                 Fec::Auto => "auto".to_owned(),
@@ -55,7 +55,7 @@ impl ReplayReport {
             rtt_ms: tried.setting.requests.map(millis),
             latency_ms: millis(tried.setting.latency),
             pace: tried.setting.pace,
-            whole: tried.outcome.whole,
+            complete: tried.outcome.complete,
             saved: tried.saved(base),
             overhead: tried.outcome.overhead(),
         };
@@ -66,7 +66,7 @@ impl ReplayReport {
             replayed: stream.replayed(),
             datagrams: stream.datagrams.0,
             datagrams_lost: stream.datagrams.1,
-            whole: (stream.settled.0 > 0).then_some(stream.settled.1),
+            complete: (stream.settled.0 > 0).then_some(stream.settled.1),
             latency_ms: millis(stream.latency),
             rtt_ms: stream.rtt.map(millis),
             settings: tried.iter().map(row).collect(),

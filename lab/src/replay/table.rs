@@ -93,7 +93,7 @@ impl Table {
 
     /// Formats the results.
     pub(super) fn lines(&self, tried: &[Tried]) -> Vec<String> {
-        let base = tried.first().map_or(0, |tried| tried.outcome.whole);
+        let base = tried.first().map_or(0, |tried| tried.outcome.complete);
         let broken = count(self.replayed.saturating_sub(base));
         let heads = self.columns.iter().map(|requests| match requests {
             None => "no requests".to_owned(),

@@ -26,7 +26,7 @@ fn what_if(content: &[u8]) -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_cannot_be_replayed_is_told_in_one_line() {
+fn an_unusable_trace_is_reported_in_one_line() {
     let mut recorder = Recorder::new(&Config::default(), 1 << 20, Duration::ZERO);
     recorder.finish(Why::Over, Duration::ZERO);
     let empty = recorder.poll_block().unwrap();

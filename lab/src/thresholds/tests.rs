@@ -97,7 +97,7 @@ fn every_figure_can_be_held_against_a_limit() {
 }
 
 #[test]
-fn says_what_it_is_and_all_at_once() {
+fn all_crossed_thresholds_are_reported_with_their_values() {
     let conditions: Vec<Condition> = ["shown<99%", "delay p95>10ms", "fps<1"]
         .map(|text| text.parse().unwrap())
         .to_vec();
@@ -113,7 +113,7 @@ fn says_what_it_is_and_all_at_once() {
 }
 
 #[test]
-fn what_is_not_known_fails() {
+fn a_threshold_on_an_unknown_figure_fails() {
     for text in ["shown<99%", "loss>1", "delay>1s", "jitter>1ms", "fps<1"] {
         let condition: Condition = text.parse().unwrap();
         let wrong = condition.check(&Statistics::default());

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn another_run_is_no_loss() {
+    fn another_run_of_the_sender_does_not_count_as_loss() {
         let mut tally = TimecodeTally::new(None);
         tally.record(Some(timecode(900, 0)), Duration::ZERO);
         tally.record(None, Duration::ZERO);

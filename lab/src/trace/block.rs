@@ -35,8 +35,8 @@ pub(super) fn inflate(deflated: &[u8]) -> Option<Vec<u8>> {
     let (mut entries, mut decoder) = (Vec::new(), DeflateDecoder::new(deflated));
     let most = MAX_BLOCK as u64 + 1;
     decoder.by_ref().take(most).read_to_end(&mut entries).ok()?;
-    let whole = decoder.total_in() == deflated.len() as u64;
-    (whole && (1..=MAX_BLOCK).contains(&entries.len())).then_some(entries)
+    let complete = decoder.total_in() == deflated.len() as u64;
+    (complete && (1..=MAX_BLOCK).contains(&entries.len())).then_some(entries)
 }
 
 /// Serializes entries into one block.

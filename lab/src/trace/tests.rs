@@ -171,7 +171,7 @@ pub(super) fn read(bytes: &[u8]) -> (Vec<Entry>, Option<TraceError>) {
 }
 
 #[test]
-fn a_datagram_takes_a_few_bytes() {
+fn a_traced_datagram_takes_a_few_bytes() {
     let mut rng = fastrand::Rng::with_seed(1);
     let entries: Vec<_> = (0..1_000_u64)
         .map(|number| {
@@ -192,13 +192,13 @@ fn a_datagram_takes_a_few_bytes() {
 }
 
 #[test]
-fn a_file_that_was_cut_off_is_read_as_far_as_it_is_whole() {
+fn a_file_that_was_cut_off_is_read_up_to_its_last_complete_frame() {
     let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
     let (one, other) = (file(&entries[..9]), file(&entries[9..]));
-    let whole = [&one[..], &other[MAGIC.len() + 1..]].concat();
-    for len in 0..whole.len() {
-        let (read, error) = read(&whole[..len]);
-        let error = error.expect("it is not whole");
+    let complete = [&one[..], &other[MAGIC.len() + 1..]].concat();
+    for len in 0..complete.len() {
+        let (read, error) = read(&complete[..len]);
+        let error = error.expect("it is incomplete");
         match len {
             0..=7 => assert!(matches!(error, TraceError::NoTrace), "{len}: {error}"),
             _ => assert!(error.is_partial(), "{len}: {error}"),
@@ -207,31 +207,31 @@ fn a_file_that_was_cut_off_is_read_as_far_as_it_is_whole() {
         // Each block can be read alone.
         assert_eq!(read, expected, "{len}");
     }
-    assert_eq!(read(&whole).0, entries);
-    assert!(read(&whole).1.is_none());
+    assert_eq!(read(&complete).0, entries);
+    assert!(read(&complete).1.is_none());
 }
 
 #[test]
-fn what_stands_behind_the_end_is_found() {
+fn bytes_after_the_end_of_a_trace_are_reported() {
     let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
-    let whole = file(&entries);
-    let (read, error) = read(&[&whole[..], b"?"].concat());
+    let complete = file(&entries);
+    let (read, error) = read(&[&complete[..], b"?"].concat());
     assert_eq!(read, entries);
-    let junk = matches!(error, Some(TraceError::Junk(behind)) if behind == whole.len() as u64);
+    let junk = matches!(error, Some(TraceError::Junk(behind)) if behind == complete.len() as u64);
     assert!(junk, "{error:?}");
 }
 
 #[test]
-fn damage_is_found_and_said() {
+fn damage_is_detected_and_described() {
     let entries: Vec<_> = examples().into_iter().map(|(_, entry)| entry).collect();
-    let whole = file(&entries);
-    for at in 0..whole.len() {
-        let mut damaged = whole.clone();
+    let complete = file(&entries);
+    for at in 0..complete.len() {
+        let mut damaged = complete.clone();
         damaged[at] ^= 4;
         let (read, error) = read(&damaged);
         assert!(error.is_some() && read.is_empty(), "{at}");
     }
-    let mut newer = whole;
+    let mut newer = complete;
     newer[MAGIC.len()] = 2;
     assert!(matches!(read(&newer).1, Some(TraceError::Version(2))));
 }
@@ -323,7 +323,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
 
 proptest! {
     #[test]
-    fn whatever_happened_is_read_as_it_was_written(
+    fn every_event_is_read_as_written(
         entries in proptest::collection::vec(any_entry(), 0..60)
     ) {
         let (mut state, mut block) = (CodeState::default(), Vec::new());

@@ -120,7 +120,7 @@ pub(super) fn drive(
     let volume = transmitter.volume();
     Prediction {
         frames,
-        whole: receiver.statistics().frames.intact.unwrap_or(0),
+        complete: receiver.statistics().frames.intact.unwrap_or(0),
         bytes: volume.sent,
         jpeg: volume.jpeg,
     }

@@ -23,7 +23,7 @@ pub(super) struct StreamIndex {
     /// Whether the viewer settled the first frame.
     first_settled: bool,
     pub(super) rtt: Option<u64>,
-    /// Frames with a known outcome, and those shown whole.
+    /// Frames with a known outcome, and those shown complete.
     pub(super) settled: (u64, u64),
 }
 

@@ -64,14 +64,14 @@ fn paths() -> [(&'static str, Impairment); 5] {
 }
 
 #[test]
-fn what_was_is_foretold_exactly_where_nothing_repairs() {
+fn without_repair_a_replay_gives_exactly_the_traced_result() {
     for (name, impairment) in paths() {
         let scene = scene(impairment);
         let (was, trace) = scene.truly(&NOTHING, 1);
         let stream = TracedStream::read(&trace[..]).unwrap();
-        assert_eq!(stream.part, Completeness::Whole, "{name}");
+        assert_eq!(stream.part, Completeness::Complete, "{name}");
         assert_eq!(stream.frames(), was.frames, "{name}");
-        assert_eq!(stream.settled, (was.frames, was.whole), "{name}");
+        assert_eq!(stream.settled, (was.frames, was.complete), "{name}");
         let told = replay(&stream, &NOTHING, 0);
         // With reordering, a chunk may arrive so close to the deadline that
         // microseconds decide, which the trace does not have.
@@ -80,7 +80,10 @@ fn what_was_is_foretold_exactly_where_nothing_repairs() {
         } else {
             0
         };
-        assert!(told.whole.abs_diff(was.whole) <= most, "{name}: {told:?}");
+        assert!(
+            told.complete.abs_diff(was.complete) <= most,
+            "{name}: {told:?}"
+        );
         let cost = (told.overhead() - was.overhead()).abs();
         assert!(cost < 0.001, "{name}: {told:?} {was:?}");
     }
@@ -98,21 +101,21 @@ fn a_traced_stream_takes_at_most_six_bytes_per_datagram_and_ten_with_reordering(
 }
 
 #[test]
-fn what_was_is_foretold_within_a_frame_in_a_hundred() {
+fn a_replay_with_the_traced_settings_is_right_within_one_percent() {
     for (name, impairment) in paths() {
         let scene = scene(impairment);
         for traced in [USUAL, parity(0.2)] {
             let (was, trace) = scene.truly(&traced, 1);
             let stream = TracedStream::read(&trace[..]).unwrap();
             let told = replay(&stream, &traced, 0);
-            let off = told.whole.abs_diff(was.whole);
+            let off = told.complete.abs_diff(was.complete);
             assert!(off <= was.frames / 100, "{name}: {told:?} {was:?}");
         }
     }
 }
 
 #[test]
-fn what_would_be_is_foretold_from_any_other_settings() {
+fn a_replay_predicts_other_settings_from_any_traced_ones() {
     let settings = [
         NOTHING,
         parity(0.1),
@@ -137,7 +140,7 @@ fn what_would_be_is_foretold_from_any_other_settings() {
     for (name, impairment) in paths() {
         let scene = scene(impairment);
         let truth = settings.map(|setting| {
-            let runs = (1..=3).map(|seed| scene.truly(&setting, seed).0.whole);
+            let runs = (1..=3).map(|seed| scene.truly(&setting, seed).0.complete);
             runs.sum::<u64>() as f64 / 3.0
         });
         for traced in [USUAL, NOTHING] {
@@ -145,7 +148,7 @@ fn what_would_be_is_foretold_from_any_other_settings() {
             let stream = TracedStream::read(&trace[..]).unwrap();
             for (setting, truth) in settings.iter().zip(truth) {
                 let told = replay(&stream, setting, 0);
-                let off = (told.whole as f64 - truth) / told.frames as f64;
+                let off = (told.complete as f64 - truth) / told.frames as f64;
                 // The trace is one random run of a path, the truth the mean of
                 // other runs. A trace does not tell whether bursts last in time
                 // or in packets, and pacing depends on that.
@@ -160,7 +163,7 @@ fn what_would_be_is_foretold_from_any_other_settings() {
 }
 
 #[test]
-fn what_was_sent_and_lost_is_told_exactly_through_outages() {
+fn sent_and_lost_packets_are_exact_through_outages() {
     let millis = Duration::from_millis;
     for (from, to) in [(0, 0), (1_000, 1_100), (1_000, 2_000), (2_010, 5_000)] {
         for (name, impairment) in [("none", random(0.0)), ("5 % random", random(0.05))] {
@@ -214,7 +217,7 @@ fn of_two_streams_the_one_with_more_is_replayed_and_the_other_told() {
 }
 
 #[test]
-fn a_trace_without_a_whole_frame_tells_that_it_is_cut_or_damaged() {
+fn a_trace_without_a_complete_frame_is_reported_as_cut_off_or_damaged() {
     let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
     let mut damaged = trace.clone();
     damaged[30] ^= 1;
@@ -225,7 +228,7 @@ fn a_trace_without_a_whole_frame_tells_that_it_is_cut_or_damaged() {
     let more = [&trace[..], b"more"].concat();
     let stream = TracedStream::read(&more[..]).unwrap();
     assert_eq!(stream.junk, Some(trace.len() as u64));
-    assert_eq!(stream.part, Completeness::Whole);
+    assert_eq!(stream.part, Completeness::Complete);
 }
 
 #[test]
@@ -239,10 +242,10 @@ fn more_parity_never_saves_less() {
             let replays = (0..4).map(|seed| replay(&stream, &parity(share), seed));
             replays.collect::<Vec<_>>()
         });
-        let whole = told
+        let complete = told
             .each_ref()
-            .map(|told| told.iter().map(|it| it.whole).sum::<u64>());
-        assert!(whole.is_sorted(), "{name}: {whole:?}");
+            .map(|told| told.iter().map(|it| it.complete).sum::<u64>());
+        assert!(complete.is_sorted(), "{name}: {complete:?}");
         let cost = told.map(|told| told[0].overhead());
         assert!(cost.is_sorted(), "{name}: {cost:?}");
     }
@@ -261,7 +264,7 @@ fn the_same_seed_gives_the_same_answer() {
 }
 
 #[test]
-fn what_is_cut_off_is_replayed_as_far_as_it_goes() {
+fn a_trace_that_was_cut_off_is_replayed_up_to_the_cut() {
     let (_, trace) = scene(random(0.05)).truly(&USUAL, 1);
     let stream = TracedStream::read(&trace[..trace.len() / 2]).unwrap();
     assert!(
@@ -271,7 +274,7 @@ fn what_is_cut_off_is_replayed_as_far_as_it_goes() {
     );
     let frames = stream.frames();
     assert!((150..300).contains(&frames), "{frames}");
-    assert!(replay(&stream, &USUAL, 0).whole + 5 >= frames);
+    assert!(replay(&stream, &USUAL, 0).complete + 5 >= frames);
 }
 
 #[test]
@@ -289,7 +292,7 @@ fn a_long_trace_is_replayed_in_stretches_from_all_over_it() {
     assert!(chosen[0] == 0 && *chosen.last().unwrap() > 3_000);
     let told = replay(&stream, &NOTHING, 0);
     assert_eq!(told.frames, some);
-    let shares = [was, told].map(|of| of.whole as f64 / of.frames as f64);
+    let shares = [was, told].map(|of| of.complete as f64 / of.frames as f64);
     assert!((shares[0] - shares[1]).abs() < 0.02, "{shares:?}");
 }
 
@@ -352,7 +355,7 @@ fn a_trace_of_nonsense_takes_no_longer_than_others() {
     let stream = TracedStream::read(&trace[..]).unwrap();
     assert!(stream.replayed() < 10, "{}", stream.replayed());
     let told = replay(&stream, &NOTHING, 0);
-    assert_eq!((told.frames, told.whole), (stream.replayed(), 0));
+    assert_eq!((told.frames, told.complete), (stream.replayed(), 0));
 }
 
 const AT: Duration = Duration::from_secs(1);

@@ -20,7 +20,7 @@ pub struct TracedStream {
     pub rtt: Option<Duration>,
     /// The newest sender report.
     pub counts: Option<Counts>,
-    /// Frames with a known outcome, and those shown whole.
+    /// Frames with a known outcome, and those shown complete.
     pub settled: (u64, u64),
     /// Datagrams sent, as far as known, and those lost or corrupt.
     pub datagrams: (u64, u64),
@@ -46,7 +46,7 @@ pub struct TracedStream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
     /// Everything that the viewer received.
-    Whole,
+    Complete,
     /// The trace ended at its size limit.
     Limit,
     /// The trace ended because writing could not keep up.
@@ -107,7 +107,7 @@ impl TracedStream {
     /// If the trace has nothing to replay.
     pub fn read(input: impl Read) -> Result<Self, TracedStreamError> {
         let mut reader = TraceReader::new(input)?;
-        let (mut latency, mut part, mut junk) = (Duration::ZERO, Completeness::Whole, None);
+        let (mut latency, mut part, mut junk) = (Duration::ZERO, Completeness::Complete, None);
         let mut streams = Streams::default();
         let (mut native, mut any, mut broken) = (true, false, None);
         loop {
@@ -145,7 +145,7 @@ impl TracedStream {
                 Entry::Drops { .. } => {}
                 Entry::End { why, .. } => {
                     part = match why {
-                        Why::Over => Completeness::Whole,
+                        Why::Over => Completeness::Complete,
                         Why::Limit => Completeness::Limit,
                         Why::Slow => Completeness::Slow,
                     };

@@ -14,10 +14,10 @@ use crate::encode::MIN_FRAME_BYTES;
 use crate::source::{Spec, is_still};
 
 impl Options {
-    /// Checks what [`clap::Parser`] cannot: flags against each other.
+    /// Checks what [`clap::Parser`] cannot: combinations of flags.
     ///
     /// # Errors
-    /// A usage error, as clap's own.
+    /// A usage error like clap's own.
     pub fn check(self) -> Result<Self, clap::Error> {
         if let Some(path) = self.report.as_deref().filter(|path| !is_json(path)) {
             return Err(Self::command().error(
@@ -67,7 +67,7 @@ impl Options {
             .or_else(|| self.conflict_of_group())
     }
 
-    /// Files that would be written twice, or over the source.
+    /// Files that would be written twice, or would overwrite the source.
     fn conflict_of_files(&self) -> Option<String> {
         let source = match &self.source {
             Spec::Path(path) => Some(path.as_path()),
@@ -161,7 +161,7 @@ impl Options {
     }
 }
 
-/// Whether the name ends in .json, or is that of a pipe or device.
+/// Whether the name ends in .json, or belongs to a pipe or device.
 fn is_json(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     path.as_os_str() == "-"
@@ -169,5 +169,5 @@ fn is_json(path: &Path) -> bool {
         || path.metadata().is_ok_and(|there| !there.is_file())
 }
 
-/// Fewer datagrams per second carry no frames at a steady rate.
+/// Below this many datagrams per second, frames have no steady rate.
 const DATAGRAMS_A_SECOND: u64 = 4;

@@ -33,7 +33,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// As a report calls it.
+    /// Its name in a report.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl Transport {
 }
 
 impl Wire {
-    /// As the protocol calls it.
+    /// The protocol's format.
     #[must_use]
     pub fn format(self) -> Format {
         match self {

@@ -29,7 +29,7 @@ impl Rate {
 /// The largest datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketSize {
-    /// What the path carries.
+    /// As large as the path carries.
     Auto,
     /// Bytes of UDP payload.
     Fixed(usize),
@@ -89,6 +89,5 @@ pub(super) fn fec(text: &str) -> Result<Fec, String> {
     }
 }
 
-/// Most parity, in percent: enough for a path that loses two of three
-/// datagrams; more would only fill the path.
+/// Upper bound on parity, in percent: enough for a path that loses two of three datagrams.
 const MOST_PARITY: f64 = 200.0;

@@ -1,4 +1,4 @@
-//! Opening destinations, as the command line names them.
+//! Opens the destinations named on the command line.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use super::{Carrier, Destination};
 use crate::args::{Options, Transport};
 
 impl Destination {
-    /// Looks `text` up and opens a socket towards it.
+    /// Resolves `text` and opens a socket to it.
     ///
     /// # Errors
-    /// Where the host is unknown, or a broadcast address not meant as such.
+    /// If the host is unknown, or is a broadcast address without `--broadcast`.
     pub(crate) fn open(text: &str, connect_options: &ConnectOptions) -> Result<Self> {
         Self::connect(text, resolve(text, None)?, connect_options)
     }
 
-    /// Looks `text` up, to connect to it over TCP.
+    /// Resolves `text` to connect to it over TCP.
     ///
     /// # Errors
-    /// Where the host is unknown, or is not one machine.
+    /// If the host is unknown, or does not belong to a single machine.
     fn open_tcp(text: &str) -> Result<Self> {
         let address = resolve(text, None)?;
         if address.ip().is_multicast() || is_broadcast(address.ip()) {
@@ -41,7 +41,7 @@ impl Destination {
         })
     }
 
-    /// A viewer that came to this socket.
+    /// A viewer that connected to this socket.
     pub(crate) fn viewer(socket: &Arc<Socket>, address: SocketAddr) -> Self {
         Self {
             to: Some(address),
@@ -70,10 +70,10 @@ impl Destination {
         }
     }
 
-    /// Another one on the next port, for RTP's reports.
+    /// The same destination on the next port, for RTCP.
     ///
     /// # Errors
-    /// Where there is no next port, or it cannot be opened.
+    /// If there is no next port, or it cannot be opened.
     pub(crate) fn for_reports(&self, connect_options: &ConnectOptions) -> Result<Self> {
         let mut address = self.address;
         let port = address.port().checked_add(1);
@@ -114,7 +114,7 @@ impl Destination {
 /// Opens all destinations.
 ///
 /// # Errors
-/// The first that cannot be opened, by its name.
+/// The first that cannot be opened, with its name.
 pub(crate) fn open_all(
     texts: &[String],
     connect_options: &ConnectOptions,
@@ -130,10 +130,10 @@ pub(crate) fn open_all(
     texts.iter().map(open).collect()
 }
 
-/// How to send, as the options say.
+/// The socket options that the flags select.
 ///
 /// # Errors
-/// Where there is no such interface.
+/// If there is no such interface.
 pub(crate) fn connect_options(options: &Options) -> Result<ConnectOptions> {
     let interface = options.interface.as_deref();
     Ok(ConnectOptions {
@@ -146,7 +146,7 @@ pub(crate) fn connect_options(options: &Options) -> Result<ConnectOptions> {
     })
 }
 
-/// The address, unless it is that of no machine.
+/// The address, if it can belong to a single machine.
 fn machine(text: &str, address: SocketAddr) -> Result<SocketAddr> {
     if address.ip().is_unspecified() {
         bail!("{text} is not a destination: name the machine where the viewer runs");

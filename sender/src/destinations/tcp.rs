@@ -1,5 +1,4 @@
-//! A destination over TCP: one connection at a time, and in front of it no more
-//! than one frame.
+//! A destination over TCP: one connection at a time, with at most one frame queued.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,17 +9,17 @@ use framegram_common::seq::FrameNumber;
 use framegram_net::{Connection, Received, clock};
 use log::info;
 
-/// The shortest and the longest pause before it connects again: soon where the
-/// viewer is just starting, and no load where it never does.
+/// The shortest and the longest pause before it connects again: soon for a viewer that is just
+/// starting, and no load if there never is one.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a connection is waited for that nobody answers. The kernel's own
-/// patience is two minutes, and what it tries last comes half a minute late.
+/// How long to wait for an answer to a connection. The kernel waits for two minutes, and its last
+/// retry is half a minute late.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// Bytes of reports that wait behind a frame: many times those of a connection
-/// that stands still for as long as it may.
+/// Upper bound on bytes of reports queued after a frame: many times those sent while a connection
+/// may stall.
 const MAX_REPORTS: usize = 64 << 10;
 
 /// The connection to one viewer.
@@ -28,20 +27,20 @@ const MAX_REPORTS: usize = 64 << 10;
 pub(super) struct TcpLink {
     to: SocketAddr,
     connection: Option<Connection>,
-    /// When the connection began, or when the next one does.
+    /// When the connection was made, or when the next one is due.
     since: Duration,
     pause: Duration,
-    /// The newest frame, and whether it is sent. No other one begins before all
-    /// of it is with the kernel.
+    /// The newest frame, and whether it was accepted. The next frame waits until the kernel has all
+    /// of it.
     frame: Option<(FrameNumber, bool)>,
-    /// Bytes of reports among what waits.
+    /// Queued bytes of reports.
     reports: usize,
     /// Nothing more is sent.
     is_over: bool,
 }
 
 impl TcpLink {
-    /// None yet: it is made by [`poll`](Self::poll).
+    /// Without a connection: [`poll`](Self::poll) makes one.
     pub(super) fn new(to: SocketAddr) -> Self {
         Self {
             to,
@@ -58,14 +57,14 @@ impl TcpLink {
         self.connection.as_ref()
     }
 
-    /// Whether a frame that is handed over now leaves now.
+    /// Whether a frame would be sent at once.
     pub(super) fn is_ready(&self) -> bool {
         self.connection
             .as_ref()
             .is_some_and(|it| it.is_established() && it.is_ready())
     }
 
-    /// When [`poll`](Self::poll) has something to do, whatever comes.
+    /// When [`poll`](Self::poll) is due even if nothing arrives.
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         match &self.connection {
             None => Some(self.since),
@@ -74,10 +73,10 @@ impl TcpLink {
         }
     }
 
-    /// Connects where that is due, and hands the kernel what it has room for.
+    /// Connects if due, and passes to the kernel what it has room for.
     ///
     /// # Errors
-    /// Why there is no connection, or none any more: told once.
+    /// Why there is no connection. Each reason is reported once.
     pub(super) fn poll(&mut self, now: Duration) -> io::Result<()> {
         let polled = self.advance(now);
         if polled.is_err() {
@@ -112,8 +111,7 @@ impl TcpLink {
         Ok(())
     }
 
-    /// Closes the connection; the next one comes after a pause, longer each time
-    /// that none is made.
+    /// Closes the connection. The next one follows after a pause, which grows with each failure.
     fn disconnect(&mut self, now: Duration) {
         self.connection = None;
         self.since = now + self.pause;
@@ -126,9 +124,9 @@ impl TcpLink {
         *self = Self::new(to);
     }
 
-    /// Sends packets, of `segment` bytes each but the last, of a `frame` or of
-    /// none. Returns whether they are sent: those of a frame are not while one
-    /// before it waits, so that a newer one can take its place.
+    /// Sends packets, each but the last of `segment` bytes, which belong to `frame` if there is
+    /// one. Returns whether they were accepted: a frame is not while an earlier one waits, so that
+    /// a newer one can replace it.
     ///
     /// # Errors
     /// Why the connection is broken.
@@ -166,7 +164,7 @@ impl TcpLink {
         flushed.map(|()| true)
     }
 
-    /// The next packet of the viewer.
+    /// Receives the viewer's next packet.
     ///
     /// # Errors
     /// Why the connection is broken.
@@ -197,7 +195,7 @@ impl TcpLink {
             Err(error) => error,
         };
         self.disconnect(now);
-        // So it ends well.
+        // This is the regular end.
         if self.is_over { Ok(None) } else { Err(error) }
     }
 
@@ -208,13 +206,13 @@ impl TcpLink {
             .is_some_and(Connection::is_established)
     }
 
-    /// Whether the last try to connect failed, or the connection broke.
+    /// Whether the last attempt to connect failed, or the connection broke.
     pub(super) fn has_failed(&self) -> bool {
         self.pause > MIN_PAUSE
     }
 
-    /// Sends what waits, and then the end. To be called until it returns that the
-    /// viewer has closed its end too.
+    /// Sends what is queued, then ends the connection. Call it until it returns that the viewer has
+    /// closed its side.
     pub(super) fn finish(&mut self, now: Duration) -> bool {
         self.is_over = true;
         if self.poll(now).is_ok()

@@ -47,7 +47,7 @@ fn tells_once_that_a_datagram_is_too_big() {
 }
 
 #[test]
-fn fails_for_broadcast_that_is_not_meant_and_for_no_machine() {
+fn fails_for_broadcast_without_the_flag_and_for_addresses_of_no_machine() {
     let one = ConnectOptions::default();
     for text in ["255.255.255.255:5005", "0.0.0.0:5005", "[::]:5005"] {
         assert!(Destination::open(text, &one).is_err(), "{text}");

@@ -1,12 +1,12 @@
-//! Errors that come with every datagram are told once.
+//! Reports an error that recurs with every datagram once.
 
 use std::time::Duration;
 
-/// Without an error for so long, a destination counts as reached again. A
-/// refusal comes back with every other datagram, so one success says little.
+/// After this long without an error, a destination counts as reachable again. Connection refused
+/// comes back for every other datagram, so one success says little.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// When an error is new, and when its absence is.
+/// Decides when an error is new, and when it is over.
 #[derive(Debug, Default)]
 pub(super) struct ErrorThrottle {
     /// The first error and the last one.
@@ -14,14 +14,14 @@ pub(super) struct ErrorThrottle {
 }
 
 impl ErrorThrottle {
-    /// An error; whether there was none before it.
+    /// Records an error. Returns whether it is new.
     pub(super) fn is_new(&mut self, now: Duration) -> bool {
         let first = self.since();
         self.span = Some((first.unwrap_or(now), now));
         first.is_none()
     }
 
-    /// No error; whether those before are over with it.
+    /// Records a success. Returns whether the previous errors are over.
     pub(super) fn clears(&mut self, now: Duration) -> bool {
         let is_over = |(_, last): (_, Duration)| now.saturating_sub(last) >= QUIET;
         self.span.take_if(|span| is_over(*span)).is_some()
@@ -40,7 +40,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn errors_are_told_once_and_their_end_once() {
+    fn errors_and_their_end_are_reported_once() {
         let mut errors = ErrorThrottle::default();
         assert!(!errors.clears(Duration::ZERO));
         assert!(errors.is_new(1000 * MS));

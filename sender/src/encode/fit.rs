@@ -1,51 +1,51 @@
-//! Which quality and scale make a frame fit into this many bytes: quality first,
-//! then scale, in few tries, since what fitted is remembered for the next frame.
+//! Finds the quality and scale at which a frame fits into a number of bytes: quality first, then
+//! scale. It takes few tries, since it remembers what fitted for the next frame.
 //!
-//! [`Fit`] is what is remembered, [`Search`] the tries of one frame.
+//! [`Fit`] is the memory, [`Search`] the tries of one frame.
 
 use super::DEFAULT_MIN_QUALITY;
 
-/// The scales that are tried, in 64ths of a side: thirds of an area at first,
-/// then quickly to where anything fits.
+/// The scales that are tried, in 64ths of a side: about two thirds of the area at first, then
+/// quickly down to where anything fits.
 const SCALES: [usize; 10] = [64, 48, 36, 26, 18, 12, 8, 4, 2, 1];
 
-/// Tries for one frame before the best one that fitted is taken.
+/// Tries for one frame before the best one that fits is taken.
 const ENOUGH_TRIES: u32 = 5;
 
-/// Tries at one scale before the lowest quality decides whether it fits at all.
+/// Tries at one scale before the lowest quality shows whether it fits at all.
 const TRIES_A_SCALE: u32 = 3;
 
-/// A frame this full, in percent of the limit, is not tried to be made better.
+/// A frame this full, in percent of the limit, is good enough.
 const FULL_ENOUGH: usize = 88;
 
-/// What a guess aims at, in percent of the limit.
+/// Target of a guess, in percent of the limit.
 const AIM: usize = 95;
 
 /// Bytes of a JPEG that do not depend on quality: markers and tables.
 const OVERHEAD: f64 = 600.0;
 
-/// By which power of a JPEG's quantisation step its bytes shrink, in pictures
-/// of cameras; it only makes the guesses good, not the results.
+/// The exponent with which a JPEG's bytes shrink as the quantization step grows, in camera
+/// pictures. It affects only the guesses, not the results.
 const SHRINK: f64 = 0.75;
 
-/// Frames in a row that must allow a better quality before it is raised, where
-/// pictures are to be steady.
+/// Frames in a row that must allow a better quality before it is raised, if quality is to be
+/// steady.
 const PATIENCE: u32 = 15;
 
-/// Quality and scale as the last frame had them.
+/// Quality and scale of the last frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit {
     limit: usize,
     asked: u8,
-    /// Below this quality the picture becomes smaller.
+    /// Below this quality, the picture is scaled down.
     lowest: u8,
     start: Try,
     patience: u32,
-    /// Frames in a row that allowed better, and the least of what they allowed.
+    /// Frames in a row that allowed better, and the least that they allowed.
     calm: u32,
     better: Option<Try>,
-    /// Of a source's own JPEGs: whether the last was too long, and how many in
-    /// a row were short since.
+    /// For a source's own JPEGs: whether the last one was too long, and how many in a row were
+    /// short since then.
     own_too_long: bool,
     own_calm: u32,
 }
@@ -95,7 +95,7 @@ pub(super) struct Search {
 }
 
 impl Fit {
-    /// Frames of at most `limit` bytes, of quality `asked` where that fits.
+    /// For frames of at most `limit` bytes, with quality `asked` if that fits.
     pub(super) fn new(limit: usize, asked: u8) -> Self {
         Self {
             limit,
@@ -113,8 +113,7 @@ impl Fit {
         }
     }
 
-    /// The same, for frames that follow each other: what becomes better does so
-    /// with patience, so that quality does not pump.
+    /// The same for consecutive frames: improvements are delayed, so that quality does not pump.
     pub(super) fn steady(limit: usize, asked: u8) -> Self {
         Self {
             patience: PATIENCE,
@@ -122,17 +121,17 @@ impl Fit {
         }
     }
 
-    /// The same, with pictures that become smaller below this quality.
+    /// The same, with pictures scaled down below this quality.
     pub(super) fn with_lowest(self, lowest: u8) -> Self {
         Self { lowest, ..self }
     }
 
-    /// Frames have at most `limit` bytes from now on.
+    /// Limits frames to `limit` bytes from now on.
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// Whether a source's own JPEG of this many bytes can go out as it is.
+    /// Whether a source's own JPEG of this many bytes can be sent unchanged.
     pub(super) fn passes(&mut self, len: usize) -> bool {
         if len > self.limit {
             self.own_too_long = true;
@@ -163,13 +162,13 @@ impl Fit {
         }
     }
 
-    /// Remembers how a frame ended, for the next one to begin with.
+    /// Remembers the result of a frame as the start of the next search.
     pub(super) fn remember(&mut self, search: &Search) {
         let Some((fitted, size)) = search.fitted else {
             return;
         };
         if fitted == search.began && self.start != search.began {
-            // Another encoder has found something newer meanwhile.
+            // Another encoder has newer results.
             return;
         }
         if fitted != self.start {
@@ -198,7 +197,7 @@ impl Fit {
         }
     }
 
-    /// What a frame could have had that needed `size` bytes only.
+    /// The best quality and scale at which a frame that takes `size` bytes would have fitted.
     fn allowed(&self, fitted: Try, size: usize) -> Try {
         let better = guess(fitted.quality, size, self.limit);
         let quality = better.clamp(fitted.quality, self.asked);
@@ -218,7 +217,7 @@ impl Fit {
 }
 
 impl Search {
-    /// The most bytes of this frame.
+    /// The limit of this frame in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
@@ -228,8 +227,7 @@ impl Search {
         self.current
     }
 
-    /// Hears that the current try made `size` bytes. Whenever `size` fits, it
-    /// is the best so far.
+    /// Records that the current try made `size` bytes. A try that fits is the best so far.
     pub(super) fn judge(&mut self, size: usize) -> Verdict {
         self.tries += 1;
         self.tries_here += 1;
@@ -244,7 +242,7 @@ impl Search {
     fn after_fit(&mut self, size: usize) -> Verdict {
         let quality = self.current.quality;
         let Some(too_large) = self.too_large else {
-            // A first guess that fits is taken; the next frame begins higher.
+            // A first guess that fits is accepted; the next frame begins higher.
             return Verdict::Done;
         };
         if percent(size, self.limit) >= FULL_ENOUGH
@@ -300,7 +298,7 @@ impl Search {
         self.next(lowest)
     }
 
-    /// At the smallest scale there is nothing left but quality.
+    /// At the smallest scale, only quality can be lowered further.
     fn lowest_quality(&self) -> u8 {
         if self.current.step + 1 == SCALES.len() {
             1
@@ -315,7 +313,7 @@ impl Search {
     }
 }
 
-/// The quality at which a frame that had `size` bytes at `quality` should just fit.
+/// The quality at which a frame with `size` bytes at `quality` should just fit.
 fn guess(quality: u8, size: usize, limit: usize) -> u8 {
     let aim = (limit * AIM / 100) as f64;
     let ratio = (size as f64 - OVERHEAD).max(1.0) / (aim - OVERHEAD).max(1.0);
@@ -328,19 +326,19 @@ fn guess(quality: u8, size: usize, limit: usize) -> u8 {
     quality.clamp(1.0, 100.0) as u8
 }
 
-/// The scale of quantisation steps, in percent, that libjpeg gives a quality.
+/// The scale of libjpeg's quantization steps at a quality, in percent.
 fn quantisation(quality: u8) -> f64 {
     let quality = f64::from(quality);
     if quality < 50.0 {
         5000.0 / quality
     } else {
-        // At 100 all steps are 1, which is about what 2 % would give.
+        // At 100 all steps are 1, about as at a scale of 2 %.
         (200.0 - 2.0 * quality).max(2.0)
     }
 }
 
-fn percent(part: usize, whole: usize) -> usize {
-    part * 100 / whole.max(1)
+fn percent(part: usize, total: usize) -> usize {
+    part * 100 / total.max(1)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Pictures to another size.
+//! Scales pictures.
 
 use anyhow::Result;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
@@ -6,7 +6,7 @@ use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use framegram_media::{Image, Pixels, Pool};
 
-/// Scales pictures, plane by plane; its tables and buffers are used again.
+/// Scales pictures plane by plane. Its tables and buffers are reused.
 pub(super) struct Scaler {
     resizer: Resizer,
     options: ResizeOptions,
@@ -17,8 +17,8 @@ impl Scaler {
     pub(super) fn new() -> Self {
         Self {
             resizer: Resizer::new(),
-            // Widened to the area of a target pixel when it shrinks, so that
-            // nothing flickers; plain interpolation when it grows.
+            // When shrinking, the filter covers the area of a target pixel, so that nothing
+            // flickers. When enlarging, it interpolates.
             options: ResizeOptions::new()
                 .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
                 .use_alpha(false),
@@ -26,7 +26,7 @@ impl Scaler {
         }
     }
 
-    /// `picture` at exactly `width` x `height`, in the same kind of pixels.
+    /// Scales `picture` to exactly `width` x `height` in the same pixel format.
     pub(super) fn scale(&mut self, picture: &Image, width: usize, height: usize) -> Result<Image> {
         match picture.pixels() {
             Pixels::Bgr(pixels) => {
@@ -57,8 +57,8 @@ impl Scaler {
         }
     }
 
-    /// For one type of pixels: a choice at run time would bring the code for
-    /// all there are, and ten times the time to build.
+    /// For one pixel type. A choice at run time would include the code for all types, and take ten
+    /// times as long to build.
     fn resize<P: PixelTrait>(
         &mut self,
         (from, width, height): (&[u8], usize, usize),

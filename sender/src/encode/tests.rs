@@ -103,7 +103,7 @@ fn passes_jpegs_through_unless_something_else_is_asked() {
 }
 
 #[test]
-fn encodes_anew_what_rtp_cannot_carry() {
+fn re_encodes_what_rtp_cannot_carry() {
     let rtp = Settings {
         format: Format::Rtp,
         ..Settings::default()

@@ -1,18 +1,18 @@
-//! The timecode into the corner of a picture.
+//! Draws the timecode into the corner of a picture.
 
 use anyhow::Result;
 use framegram_lab::timecode::{PixelArea, Timecode};
 use framegram_media::{Image, Pixels, Pool, Subsampling};
 
-/// Draws timecodes into copies of pictures; the buffers are used again.
+/// Draws timecodes into copies of pictures. Its buffers are reused.
 #[derive(Default)]
 pub(super) struct TimecodeDrawer {
     buffers: Pool<Vec<u8>>,
 }
 
 impl TimecodeDrawer {
-    /// A copy of `picture` with the timecode in its upper left corner; `None`
-    /// where it is too small for one.
+    /// A copy of `picture` with the timecode in its upper left corner; `None` if it is too small
+    /// for one.
     pub(super) fn draw(&self, timecode: Timecode, picture: &Image) -> Result<Option<Image>> {
         let (width, height) = (picture.width(), picture.height());
         let (Pixels::Bgr(pixels) | Pixels::Yuv(_, pixels)) = picture.pixels();
@@ -54,7 +54,7 @@ impl TimecodeDrawer {
     }
 }
 
-/// Takes the colour out of an area in the upper left corner.
+/// Removes the colour of an area in the upper left corner.
 fn bleach(chroma: &mut [u8], sampling: Subsampling, size: (usize, usize), area: PixelArea) {
     let Some((width, height)) = sampling.chroma(size.0, size.1) else {
         return;
@@ -67,7 +67,7 @@ fn bleach(chroma: &mut [u8], sampling: Subsampling, size: (usize, usize), area: 
     }
 }
 
-/// The middle of both chroma components.
+/// The middle value of both chroma components.
 const NO_COLOUR: u8 = 128;
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
         run: 9,
     };
 
-    /// Green all over, of every kind.
+    /// Uniformly green pictures of every kind.
     fn pictures(width: usize, height: usize) -> Vec<Image> {
         let yuv = |sampling: Subsampling| {
             let mut planes = vec![150; width * height];

@@ -1,4 +1,4 @@
-//! Reading a source: when its frames are due, and which of them are sent.
+//! Reads a source: when its frames are due, and which ones are sent.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use crate::queue::{FrameSlot, Outcome, Put};
 use crate::source::{Captured, Pacer, Source};
 use crate::stop::Stop;
 
-/// What the source's thread does.
+/// The work of the source thread.
 pub(super) struct SourceLoop {
     pub(super) source: Box<dyn Source>,
     pub(super) captured: Arc<FrameSlot<CapturedFrame>>,
@@ -25,10 +25,10 @@ pub(super) struct SourceLoop {
 }
 
 impl SourceLoop {
-    /// Reads frames until there are no more, or enough.
+    /// Reads frames until the source ends or a limit is reached.
     ///
     /// # Errors
-    /// What made the source fail.
+    /// The error of the source.
     pub(super) fn run(&mut self) -> Result<()> {
         let mut pacer = Pacer::new();
         let mut dropper = FrameDropper::new(self.rate, self.source.as_ref());
@@ -57,7 +57,7 @@ impl SourceLoop {
             let put = if self.source.is_live() {
                 Put::Newest
             } else if self.rate == Some(Rate::Max) {
-                // Without a pace, nothing but its being taken holds it up.
+                // Without a pace, it waits only until the frame is taken.
                 Put::Waiting
             } else {
                 Put::InTurn
@@ -75,8 +75,7 @@ impl SourceLoop {
         Ok(())
     }
 
-    /// Waits until the frame is due; when it was taken, or `None` if the
-    /// stream ends before.
+    /// Waits until the frame is due. Returns its capture time, or `None` if the stream ends first.
     fn when(&self, frame: &Captured, pacer: &mut Pacer) -> Option<Duration> {
         if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
             let now = clock::now();
@@ -89,7 +88,7 @@ impl SourceLoop {
     }
 }
 
-/// Drops frames of a live source that come faster than was asked for.
+/// Drops frames of a live source that exceed the requested rate.
 struct FrameDropper {
     interval: Option<Duration>,
     next: Option<Duration>,
@@ -114,7 +113,7 @@ impl FrameDropper {
             return true;
         };
         let next = self.next.unwrap_or(taken);
-        // A camera's clock trembles; a quarter early is still in time.
+        // A camera's clock jitters: a quarter of an interval early is in time.
         if taken + interval / 4 < next {
             return false;
         }
@@ -144,7 +143,7 @@ mod tests {
         let frames = (camera * seconds) as u32;
         (0..frames)
             .filter(|&frame| {
-                // Every other one is three milliseconds late.
+                // Every other frame is three milliseconds late.
                 let late = f64::from(frame % 2) * 0.003;
                 dropper.takes(Duration::from_secs_f64(
                     10.0 + f64::from(frame) / camera + late,

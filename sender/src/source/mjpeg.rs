@@ -130,7 +130,7 @@ impl Source for Mjpeg {
             }
             if self.ended {
                 match &mut self.camera {
-                    _ if self.number == 0 => bail!("there is no whole JPEG on {}", self.name),
+                    _ if self.number == 0 => bail!("there is no complete JPEG on {}", self.name),
                     None => return Ok(None),
                     Some((url, retry)) => {
                         let Some(body) = retry.until_open(|stop| open(url, stop)) else {

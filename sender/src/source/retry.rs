@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_password_is_not_printed() {
+    fn possible_passwords_are_not_printed() {
         for (url, printed) in [
             ("rtsp://admin:secret@camera/1", "rtsp://camera/1"),
             ("rtsp://admin:sec@ret@camera", "rtsp://camera"),

@@ -75,7 +75,7 @@ impl Y4m {
         match self.reader.read_frame(&mut planes) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            // A recording that broke off is as long as its last whole frame.
+            // A recording that broke off is as long as its last complete frame.
             Err(Y4mError::CutOff(_)) if self.number > 0 => {
                 self.cut_off = true;
                 return Ok(None);

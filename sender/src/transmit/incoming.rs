@@ -1,4 +1,4 @@
-//! What viewers say; and those that come by themselves, and go.
+//! Handles datagrams from viewers, and viewers that connect and leave.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::seal::{self, Seal};
 
 impl TransmitLoop<'_> {
-    /// Takes what comes back to the destinations' own sockets.
+    /// Receives from the destinations' own sockets.
     pub(super) fn receive(&mut self) {
         for (index, destination) in self.destinations.iter_mut().enumerate() {
             for _ in 0..MOST_RECEIVED {
@@ -44,8 +44,7 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// Makes connections, and finds the way again to destinations that cannot be
-    /// reached from where they were.
+    /// Makes connections, and restores the path to destinations that have become unreachable.
     pub(super) fn tend_destinations(&mut self) {
         let now = clock::now();
         let mut fixed = self.destinations[..self.fixed].iter();
@@ -62,26 +61,26 @@ impl TransmitLoop<'_> {
             let after = destination.address();
             if let Some(notice) = notice {
                 self.console.say(&notice);
-                // It may leave by another interface.
+                // The new path may use another interface.
                 self.search_path(index);
             }
-            // Where RTP's reports have a port of their own, it is the next one.
+            // If RTCP has a port of its own, it is the next one.
             if after != before
                 && index < self.fixed
                 && let Some(port) = after.port().checked_add(1)
                 && let Some(reports) = self.destinations.get_mut(self.fixed + index)
                 && !reports.is_shared()
             {
-                // A report that cannot be sent is as good as lost.
+                // A report that cannot be sent counts as lost.
                 let _ = reports.go_to(SocketAddr::new(after.ip(), port));
             }
         }
     }
 
-    /// Takes what comes to the socket at which viewers are accepted.
+    /// Receives from the socket that viewers connect to.
     pub(super) fn receive_incoming(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
         for _ in 0..MOST_RECEIVED {
-            // What the network says of an earlier answer concerns nobody here.
+            // A network error for an earlier answer does not matter here.
             let received = self
                 .accept
                 .as_mut()
@@ -105,7 +104,7 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// What has become of a viewer that came by itself.
+    /// Handles an event about a viewer that connected.
     pub(super) fn handle_event(&mut self, event: Event) {
         let served = self.sender.admitted();
         info!("{event}, {served} served");
@@ -129,7 +128,7 @@ impl TransmitLoop<'_> {
                 let viewer = Destination::viewer(accept.socket(), address);
                 match self.destinations.get_mut(destination) {
                     Some(known) => {
-                        // It may have come from elsewhere before.
+                        // It may have been at another address before.
                         if known.address() != address {
                             accept.socket().forget(known.address());
                         }
@@ -165,8 +164,7 @@ impl TransmitLoop<'_> {
     }
 }
 
-/// A datagram as a packet in the clear: as it is, where there is no key; `None`
-/// where it is refused.
+/// Opens a datagram, or returns it unchanged if there is no key; `None` if it is refused.
 fn opened<'a>(
     seal: &'a mut Option<Seal>,
     from: SocketAddr,
@@ -184,8 +182,8 @@ fn opened<'a>(
 }
 
 impl TransmitLoop<'_> {
-    /// Searches for the largest datagram that the path to a destination carries, where
-    /// the size is to follow it.
+    /// Starts the search for the largest datagram that the path to a destination carries, if the
+    /// size follows the path.
     pub(super) fn search_path(&mut self, destination: usize) {
         if let Some(most) = self.most_datagram
             && let Some(to) = self.destinations.get_mut(destination)
@@ -216,7 +214,7 @@ impl TransmitLoop<'_> {
     }
 }
 
-/// What is on the way to one viewer is not for the next one at its destination.
+/// Drops what is in flight to a viewer, so that the next one at its destination does not get it.
 fn forget_link(impaired: &mut Option<ImpairedLinks<()>>, destination: usize) {
     if let Some(impaired) = impaired {
         impaired.close(destination);

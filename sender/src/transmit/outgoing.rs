@@ -1,4 +1,4 @@
-//! Datagrams on their way out: straight to the sockets, or over impaired links.
+//! Sends datagrams, directly or over impaired links.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::seal::{self, Seal};
 const LINGER: Duration = Duration::from_secs(1);
 
 impl TransmitLoop<'_> {
-    /// Hands everything that is due to the sockets.
+    /// Sends everything that is due.
     pub(super) fn transmit(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
         let mut smaller = None;
         loop {
@@ -47,7 +47,7 @@ impl TransmitLoop<'_> {
             match &mut self.impaired {
                 None => {
                     let sent = destination.send(datagrams, segment, transmit.frame, now);
-                    // As many packets in the clear.
+                    // The same number of packets in the clear.
                     let taken = sent.taken.div_ceil(segment.max(1)) * transmit.segment;
                     let refused = &out[taken.min(out.len())..];
                     self.sender
@@ -69,7 +69,7 @@ impl TransmitLoop<'_> {
         self.follow_datagram(pipeline, smaller);
     }
 
-    /// Waits for what is still on impaired links, and hands it on.
+    /// Waits for the datagrams that are still on impaired links, and sends them.
     pub(super) fn pass_on_rest(&mut self, pipeline: &Pipeline, waker: &Waker) -> Result<()> {
         while let Some(due) = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout) {
             let timeout = due.saturating_sub(clock::now());
@@ -81,9 +81,8 @@ impl TransmitLoop<'_> {
         self.finish_connections(waker)
     }
 
-    /// Sends what waits in front of connections, and waits until the viewers have
-    /// read all of it: a connection that is closed with something unread is cut
-    /// off.
+    /// Sends what is queued for connections, and waits until the viewers have read it: closing a
+    /// connection with unread data resets it.
     fn finish_connections(&mut self, waker: &Waker) -> Result<()> {
         let until = clock::now() + LINGER;
         loop {
@@ -101,7 +100,7 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// Hands on what has come through impaired links.
+    /// Sends what has passed the impaired links.
     fn pass_on(&mut self, now: Duration, smaller: &mut Option<usize>) {
         let Some(impaired) = &mut self.impaired else {
             return;
@@ -125,8 +124,7 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// Goes on with smaller datagrams, if some were too big, and tells the encoder what
-    /// slices are to fit.
+    /// Continues with smaller datagrams if some were too big, and tells the encoder the new size.
     fn follow_datagram(&mut self, pipeline: &Pipeline, smaller: Option<usize>) {
         let overhead = seal::overhead(self.seal.as_ref());
         if let Some(smaller) = smaller
@@ -143,8 +141,7 @@ impl TransmitLoop<'_> {
     }
 }
 
-/// Packets as they leave, and the bytes of each but the last: as they are, where
-/// there is no key.
+/// Packets as sent, and the segment length: unchanged if there is no key.
 fn sealed<'a>(
     seal: &'a mut Option<Seal>,
     packets: &'a [u8],
@@ -157,8 +154,8 @@ fn sealed<'a>(
     }
 }
 
-/// Prints the notice of the outcome, unless it is about datagrams that are too big, and
-/// `smaller` ones than it asks for have been asked for already.
+/// Prints the notice of an outcome, unless it is about datagrams that are too big and a smaller
+/// size was already requested.
 fn notify(sent: SendOutcome, smaller: &mut Option<usize>, console: &Console) {
     let news = sent
         .smaller

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::{Folder, NOBODY, fails, send};
 
 #[test]
-fn a_typo_in_the_source_destroys_nothing() {
+fn a_typo_in_the_source_overwrites_no_file() {
     let folder = Folder::new();
     let sdp = folder.write("video.sdp", b"yesterday's");
     let report = folder.write("sent.json", b"yesterday's");
@@ -99,7 +99,7 @@ fn on_a_full_disk(arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_full_disk_leaves_the_older_report_whole() {
+fn a_full_disk_leaves_the_older_report_unchanged() {
     let folder = Folder::new();
     let report = folder.write("sent.json", b"yesterday's");
     let line = [
@@ -152,7 +152,7 @@ fn an_older_log_is_moved_aside_and_a_report_replaced() {
 }
 
 #[test]
-fn a_description_that_cannot_be_written_is_told() {
+fn an_unwritable_description_is_reported() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
         .args(["pattern:64x48@50", NOBODY, "--frames", "3", "--quiet"])

@@ -85,7 +85,7 @@ impl Ear {
 }
 
 #[test]
-fn a_signal_during_the_bye_is_no_second_one() {
+fn a_signal_during_the_bye_does_not_kill() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
@@ -106,7 +106,7 @@ fn a_signal_during_the_bye_is_no_second_one() {
 }
 
 #[test]
-fn a_signal_that_comes_twice_is_one() {
+fn the_same_signal_twice_counts_once() {
     for name in ["INT", "TERM", "HUP"] {
         let folder = Folder::new();
         let path = folder.path("report.json");
@@ -124,7 +124,7 @@ fn a_signal_that_comes_twice_is_one() {
 }
 
 #[test]
-fn who_goes_on_without_a_terminal_goes_on() {
+fn a_program_without_a_terminal_continues() {
     let ear = Ear::new();
     let mut nohup = Command::new("nohup");
     nohup.arg(env!("CARGO_BIN_EXE_framegram-send"));
@@ -172,7 +172,7 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 }
 
 #[test]
-fn a_stream_goes_on_and_ends_although_nobody_reads_what_is_told() {
+fn a_stream_continues_and_ends_although_nobody_reads_its_output() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
@@ -220,7 +220,7 @@ fn a_terminal_that_is_stopped_stops_nothing() {
 }
 
 #[test]
-fn the_last_words_come_to_a_reader_who_is_late() {
+fn a_late_reader_gets_the_last_lines() {
     let (mut reader, writer) = full_pipe();
     let line = ["pattern:64x48@60", NOBODY, "--frames", "30"];
     let mut child = sender(&line).stderr(writer).spawn().unwrap();
@@ -239,7 +239,7 @@ fn the_last_words_come_to_a_reader_who_is_late() {
 }
 
 #[test]
-fn a_report_that_nobody_takes_does_not_keep_it_from_ending() {
+fn an_unread_report_does_not_prevent_the_end() {
     let folder = Folder::new();
     let path = fifo(&folder);
     let ear = Ear::new();
@@ -257,7 +257,7 @@ fn a_report_that_nobody_takes_does_not_keep_it_from_ending() {
 }
 
 #[test]
-fn a_report_whose_reader_is_gone_is_not_written_well() {
+fn a_report_to_a_closed_pipe_is_a_failure() {
     let folder = Folder::new();
     let path = fifo(&folder);
     let line = [
@@ -279,7 +279,7 @@ fn a_report_whose_reader_is_gone_is_not_written_well() {
 }
 
 #[test]
-fn a_description_that_cannot_be_written_is_told_at_the_end() {
+fn an_unwritable_description_is_reported_at_the_end() {
     let full = || fs::File::options().write(true).open("/dev/full").unwrap();
     for to in ["-", "/dev/full"] {
         let line = ["pattern:64x48", NOBODY, "--wire", "rtp", "--frames", "3"];

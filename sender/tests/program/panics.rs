@@ -96,7 +96,7 @@ fn streamed(more: &[&str], open: Open) -> String {
 }
 
 #[test]
-fn of_the_source_ends_the_stream() {
+fn a_panic_of_the_source_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Source);
     let told = streamed(&[], open);
     assert!(told.contains("\"source\" panicked at"), "{told}");
@@ -113,14 +113,14 @@ fn while_opening_ends_the_stream() {
 }
 
 #[test]
-fn of_an_encoder_ends_the_stream() {
+fn a_panic_of_an_encoder_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
     let told = streamed(&["--quality", "50"], open);
     assert!(told.contains("\"encoder\" panicked at"), "{told}");
 }
 
 #[test]
-fn of_the_transmit_loop_ends_the_stream() {
+fn a_panic_of_the_transmit_loop_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
     // Without requests and parity, a frame is let go of when it was sent.
     let more = ["--no-retransmit", "--fec", "off"];

@@ -81,7 +81,7 @@ fn honest() -> ReceiverReport {
 }
 
 #[test]
-fn a_flood_of_requests_draws_no_more_than_the_credit() {
+fn a_flood_of_nacks_gets_no_more_than_the_retransmission_budget() {
     for seed in 0..40 {
         let mut rng = Rng::with_seed(seed);
         let len = [1_000, 20_000, 400_000][rng.usize(..3)];
@@ -156,7 +156,7 @@ fn a_request_that_is_repeated_is_answered_once() {
 }
 
 #[test]
-fn frames_that_never_were_draw_nothing() {
+fn nacks_for_frames_never_sent_get_no_answer() {
     let mut attacked = Attacked::new();
     attacked.report(honest());
     attacked.send(&Bytes::from(vec![7; 50_000]));
@@ -181,7 +181,7 @@ fn frames_that_never_were_draw_nothing() {
 /// Answers are no longer than what draws them, and no more of them are sent
 /// than honest viewers ask for: none displaces media.
 #[test]
-fn a_flood_of_path_challenges_draws_few_answers() {
+fn a_flood_of_path_challenges_gets_few_responses() {
     let mut attacked = Attacked::new();
     let mut came = 0;
     let mut flood = |attacked: &mut Attacked, count: u64| {

@@ -156,7 +156,7 @@ fn under_attack(mut attack: impl FnMut(u8, &mut Shown, &Camera, Duration)) -> Sh
 const FAKE: u8 = 0xee;
 
 #[test]
-fn a_fake_frame_far_ahead_is_not_shown_and_keeps_no_true_one_out() {
+fn a_forged_frame_far_ahead_is_not_shown_and_blocks_no_genuine_frame() {
     for from in [at(1, 5004), at(1, 9), at(66, 5004)] {
         for ahead in [200, 2_900, 30_000] {
             let shown = under_attack(|number, shown, camera, now| {
@@ -174,7 +174,7 @@ fn a_fake_frame_far_ahead_is_not_shown_and_keeps_no_true_one_out() {
 }
 
 #[test]
-fn a_living_rtp_stream_is_taken_from_its_own_address_alone() {
+fn a_live_rtp_stream_is_accepted_only_from_its_own_address() {
     for source in [SOURCE, SOURCE + 1] {
         for from in [at(1, 9), at(66, 5004)] {
             let mut other = Camera::new(source);
@@ -210,7 +210,7 @@ fn without_picture(pause: Duration, from: SocketAddr, source: u32, sequence: u16
 }
 
 #[test]
-fn a_camera_that_begins_anew_is_shown_within_a_fifth_of_a_second() {
+fn a_camera_that_restarts_is_shown_within_a_fifth_of_a_second() {
     for pause in [5 * MS, 40 * MS, 150 * MS, 400 * MS] {
         for from in [at(1, 5004), at(1, 9), at(2, 5004)] {
             for (source, sequence) in [(SOURCE, 20_000), (SOURCE, 63_700), (SOURCE + 1, 20_000)] {
@@ -354,7 +354,7 @@ fn a_script_that_begins_anew_is_shown_within_a_fifth_of_a_second() {
 }
 
 #[test]
-fn a_living_script_is_not_displaced() {
+fn a_live_script_is_not_displaced() {
     let mut shown = Shown::new();
     for number in 0..60 {
         let now = START + INTERVAL * number;

@@ -102,7 +102,7 @@ fn forged_totals_byes_and_replies_do_no_harm() {
 }
 
 #[test]
-fn a_true_stream_survives_forged_totals() {
+fn a_genuine_stream_survives_forged_sender_reports() {
     for seed in 0..200 {
         let mut rng = Rng::with_seed(seed);
         let sent = random_frames(&mut rng, 30, 10_000);

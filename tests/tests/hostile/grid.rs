@@ -78,7 +78,7 @@ impl Native {
 }
 
 #[test]
-fn strangers_without_a_frame_keep_no_sender_out() {
+fn strangers_without_a_frame_block_no_sender() {
     for kind in 0..4 {
         let mut grid = grid();
         for number in 0..2 * MAX_TILES as u16 {
@@ -102,7 +102,7 @@ fn strangers_without_a_frame_keep_no_sender_out() {
 /// Whoever sends one small frame from each of many addresses has a place as
 /// long as it was heard, which is no time at all.
 #[test]
-fn strangers_with_a_frame_each_keep_no_sender_out() {
+fn strangers_with_a_frame_each_block_no_sender() {
     let mut grid = grid();
     for number in 0..MAX_TILES as u16 {
         for datagram in Native::new(number.into()).frame(START) {
@@ -174,7 +174,7 @@ fn all_streams_together_hold_no_more_than_the_bound() {
 
 /// The largest user pays: a stream of ordinary frames beside it loses none.
 #[test]
-fn an_ordinary_stream_beside_hogs_loses_no_frame() {
+fn an_ordinary_stream_next_to_memory_hogs_loses_no_frame() {
     const LEN: usize = 16 << 20;
     let data = vec![0x5a; 1_400];
     let mut grid = grid();
@@ -201,7 +201,7 @@ fn an_ordinary_stream_beside_hogs_loses_no_frame() {
 /// What comes under a victim's address draws no more than itself, all places of
 /// it together, and nothing after a while.
 #[test]
-fn a_grid_is_nobody_s_reflector() {
+fn a_grid_cannot_be_used_as_a_reflector() {
     for kind in 0..4 {
         let mut grid = grid();
         let (mut came, mut sent, mut late) = (0, 0, 0);

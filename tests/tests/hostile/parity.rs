@@ -122,7 +122,7 @@ fn one_datagram_does_not_draw_a_code_of_gigabytes() {
 /// Whole work for one datagram: a long frame that lacks one chunk, and again
 /// and again one false shard to rebuild it from.
 #[test]
-fn false_parity_does_not_draw_the_same_work_without_end() {
+fn forged_parity_does_not_cause_unbounded_work() {
     let (data, shard) = (vec![0; 1_000], vec![0x5a; 1_030]);
     let mut forger = Forger::new();
     let mut watched = Watched::new(receiver::Config {

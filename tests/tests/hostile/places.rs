@@ -134,7 +134,7 @@ fn a_prefix_of_ipv6_is_one_address() {
 /// Whoever proved an address once cannot keep the stream flowing to it under a
 /// forged one.
 #[test]
-fn asking_alone_keeps_no_place() {
+fn a_request_without_proof_takes_no_slot() {
     let mut sender = listening(1);
     let (viewer, from) = (1, at(1, 9));
     assert!(come(&mut sender, viewer, from, START));

@@ -18,7 +18,7 @@ fn a_frame_of_one_byte_fragments_takes_memory_for_each_once() {
     };
     const FRAGMENTS: u32 = 1 << 12;
     const END: u32 = 64;
-    let (whole, memory) = measure(|| {
+    let (complete, memory) = measure(|| {
         let mut assembly = Assembly::new(kind);
         let offsets = (1..FRAGMENTS).map(|index| 1 + index % (END - 1));
         for offset in std::iter::once(END).chain(offsets) {
@@ -34,7 +34,7 @@ fn a_frame_of_one_byte_fragments_takes_memory_for_each_once() {
         }
         assembly.is_complete()
     });
-    assert!(!whole);
+    assert!(!complete);
     let most = FRAGMENTS as usize * 512;
     assert!(memory.taken < most, "{} bytes were taken", memory.taken);
 }

@@ -48,7 +48,7 @@ fn assert_away_at_most(seconds: u64, sender: &Ended, viewer: &Ended) {
     assert!(sent > 5 * FPS, "{sent} frames");
     assert!(
         intact + BEGINNING + seconds * FPS >= sent,
-        "{intact} of {sent} frames arrived whole\n{}\n{}",
+        "{intact} of {sent} frames arrived complete\n{}\n{}",
         sender.said,
         viewer.said
     );

@@ -83,11 +83,11 @@ fn main() -> ExitCode {
         }
         tcp {
             a_stream_passes_where_no_udp_does
-            over_a_path_that_loses_packets_tcp_loses_none_and_every_frame_sent_comes_whole
+            over_a_path_with_loss_tcp_delivers_every_sent_frame_complete
         }
         two_hosts {
-            every_file_arrives_whole_without_ip_fragments
-            large_frames_arrive_whole_over_either_protocol
+            every_file_arrives_complete_without_ip_fragments
+            large_frames_arrive_complete_over_ipv4_and_ipv6
             large_datagrams_are_cut_by_ip_only_when_they_are_asked_for
             a_path_of_smaller_packets_gets_smaller_datagrams
             a_group_reaches_its_viewers

@@ -32,7 +32,7 @@ pub(crate) fn a_stream_passes_where_no_udp_does() {
     assert_eq!(viewer.value("stream.transport"), "tcp");
 }
 
-pub(crate) fn over_a_path_that_loses_packets_tcp_loses_none_and_every_frame_sent_comes_whole() {
+pub(crate) fn over_a_path_with_loss_tcp_delivers_every_sent_frame_complete() {
     let lossy = |seed| Impairment {
         loss: 0.02,
         delay: Duration::from_millis(10),

@@ -26,7 +26,7 @@ fn play(hosts: &Hosts, source: &str, to: &str, sending: &str) -> (Ended, Ended) 
     (sender, viewer.end().well())
 }
 
-fn assert_whole((sender, viewer): &(Ended, Ended), frames: u64) {
+fn assert_complete((sender, viewer): &(Ended, Ended), frames: u64) {
     assert_eq!(sender.count("frames.sent"), frames);
     assert_eq!(viewer.count("frames.intact"), frames, "{:#}", viewer.report);
     assert_eq!(viewer.count("packets.lost"), 0);
@@ -37,7 +37,7 @@ fn assert_whole((sender, viewer): &(Ended, Ended), frames: u64) {
     );
 }
 
-pub(crate) fn every_file_arrives_whole_without_ip_fragments() {
+pub(crate) fn every_file_arrives_complete_without_ip_fragments() {
     let hosts = Hosts::new(ETHERNET);
     let to = format!("{}:5005", VIEWER_IPS[0]);
     for (name, frames) in [
@@ -50,25 +50,25 @@ pub(crate) fn every_file_arrives_whole_without_ip_fragments() {
         let source = media(name);
         let rate = if name == "stills" { "--fps 10" } else { "" };
         let ended = play(&hosts, &source, &to, rate);
-        assert_whole(&ended, frames);
+        assert_complete(&ended, frames);
     }
     for file in footage() {
         let ended = play(&hosts, &file, &to, "--duration 5s");
         let sent = ended.0.count("frames.sent");
         assert!(sent > 20, "{sent} frames of {file}");
-        assert_whole(&ended, sent);
+        assert_complete(&ended, sent);
     }
     assert_eq!(hosts.fragments(), 0);
 }
 
-pub(crate) fn large_frames_arrive_whole_over_either_protocol() {
+pub(crate) fn large_frames_arrive_complete_over_ipv4_and_ipv6() {
     let hosts = Hosts::new(ETHERNET);
     for to in [
         format!("{}:5005", VIEWER_IPS[0]),
         format!("[{}]:5005", VIEWER_IPS[1]),
     ] {
         let ended = play(&hosts, "pattern:1920x1080@15", &to, "--frames 30");
-        assert_whole(&ended, 30);
+        assert_complete(&ended, 30);
     }
     assert_eq!(hosts.fragments(), 0);
 }
@@ -82,7 +82,7 @@ pub(crate) fn large_datagrams_are_cut_by_ip_only_when_they_are_asked_for() {
         &to,
         "--frames 10 --packet-size 8000",
     );
-    assert_whole(&ended, 10);
+    assert_complete(&ended, 10);
     assert!(hosts.fragments() > 0);
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn a_broadcast_reaches_the_viewer() {
         "10.77.5.255:5005",
         "--broadcast --frames 20",
     );
-    assert_whole(&ended, 20);
+    assert_complete(&ended, 20);
 }
 
 pub(crate) fn the_viewer_tells_the_command_that_reaches_it() {

@@ -17,13 +17,13 @@ use super::{address, djpeg};
 const LEVELS: u8 = 3;
 
 #[test]
-fn odd_jpegs_come_out_of_both_programs_as_djpeg_and_ffmpeg_decode_them() {
+fn unusual_jpegs_pass_through_both_programs_as_djpeg_and_ffmpeg_decode_them() {
     through_the_programs(0..9);
 }
 
 #[test]
 #[ignore = "takes minutes: make test-long"]
-fn thousands_of_odd_jpegs_come_out_of_both_programs() {
+fn thousands_of_unusual_jpegs_pass_through_both_programs() {
     through_the_programs(9..300);
 }
 

@@ -75,7 +75,7 @@ fn in_threads(try_one: impl Fn(u64) + Sync) {
 }
 
 #[test]
-fn what_djpeg_decodes_is_a_picture_and_the_same() {
+fn jpegs_that_djpeg_decodes_give_the_same_picture() {
     in_threads(|seed| {
         let odd = Oddities::draw(&mut Rng::with_seed(seed));
         let jpeg = odd.write();
@@ -122,7 +122,7 @@ fn other_kinds_of_coding_and_colours_are_decoded_as_djpeg_does() {
 }
 
 #[test]
-fn what_ends_early_is_a_picture_up_to_one_row() {
+fn a_jpeg_that_lacks_at_most_one_row_is_a_picture() {
     in_threads(|seed| {
         let mut rng = Rng::with_seed(seed);
         let mut odd = Oddities::draw(&mut rng);

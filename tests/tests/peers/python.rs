@@ -41,7 +41,7 @@ fn python(folder: &Path, script: &str, address: std::net::SocketAddr, frames: us
 }
 
 #[test]
-fn what_a_few_lines_of_python_send_is_shown_byte_for_byte() {
+fn jpegs_from_a_few_lines_of_python_are_shown_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     let address = address();
     let viewer = viewer(address, &format!("--frames {FRAMES}"));

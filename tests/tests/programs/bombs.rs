@@ -115,7 +115,7 @@ fn a_sender_refuses_files_that_claim_too_much() {
 }
 
 #[test]
-fn an_endless_file_is_not_read_to_its_end() {
+fn an_endless_file_is_read_up_to_a_limit() {
     let zero = Path::new("/dev/zero");
     let line = refused(VIEWER, "--headless --sdp", zero, "");
     assert!(line.contains("larger than 65536 bytes"), "{line}");

@@ -85,8 +85,11 @@ fn the_bar_code_read_by_another_program_agrees_within_a_frame_interval() {
             "seen after {seen} ms, shown after {told}"
         );
         assert!(seen >= injected && told >= injected, "{seen}, {told}");
-        // Nor is it before the picture was whole.
-        let whole = median(&viewer, "delays_ms.sent_to_complete");
-        assert!(seen > whole, "seen after {seen} ms, whole after {whole}");
+        // Nor is it before the picture was complete.
+        let complete = median(&viewer, "delays_ms.sent_to_complete");
+        assert!(
+            seen > complete,
+            "seen after {seen} ms, complete after {complete}"
+        );
     }
 }

@@ -138,7 +138,7 @@ fn a_grid_is_recorded_traced_and_read_for_timecodes() {
 /// The beginnings of 64 frames, each from a port of its own: once they had all
 /// places, for a minute.
 #[test]
-fn strangers_who_are_there_first_keep_no_sender_out() {
+fn strangers_that_arrive_first_block_no_sender() {
     let address = address();
     let mut viewer = Start::new(
         VIEWER,

@@ -118,7 +118,7 @@ fn a_camera_s_jpegs_come_over_http_in_every_dialect() {
 }
 
 #[test]
-fn a_camera_that_breaks_off_is_asked_again() {
+fn a_camera_whose_connection_breaks_is_requested_again() {
     let url = camera(MULTIPART, 2, |number, connection| {
         for jpeg in frames(12).iter().skip(6 * number).take(6) {
             connection.write_all(&[b"--frame\r\n\r\n", &jpeg[..], b"\r\n"].concat())?;
@@ -137,7 +137,7 @@ fn a_camera_that_breaks_off_is_asked_again() {
 }
 
 #[test]
-fn what_a_server_answers_can_be_piped() {
+fn a_servers_answer_can_be_piped() {
     let (viewer, address) = recording();
     let mut sender = Start::new(SENDER, &format!("- {address}")).piped().run();
     let mut input = sender.input().unwrap();
@@ -228,7 +228,7 @@ fn bare_jpegs_without_an_end_are_intact_and_gaps_are_not() {
 }
 
 #[test]
-fn what_no_viewer_can_show_is_told_once() {
+fn unusable_datagrams_are_described_once_by_the_viewer() {
     let address = address();
     let mut viewer = Start::new(VIEWER, &format!("--headless {address}")).run();
     viewer.wait_for("Waiting");
@@ -246,7 +246,7 @@ fn what_no_viewer_can_show_is_told_once() {
 }
 
 #[test]
-fn what_no_viewer_can_show_is_told_in_the_grid_beside_a_stream() {
+fn unusable_datagrams_are_described_in_the_grid_next_to_a_stream() {
     let address = address();
     let arguments = format!("--grid --headless {address} {PATIENT}");
     let mut viewer = Start::new(VIEWER, &arguments).run();

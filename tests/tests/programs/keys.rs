@@ -34,7 +34,7 @@ fn viewer(arguments: &str) -> Program {
     viewer
 }
 
-fn assert_whole(sender: &Ended, viewer: &Ended) {
+fn assert_complete(sender: &Ended, viewer: &Ended) {
     let sent = sender.count("frames.sent");
     assert!(sent > 0);
     assert_eq!(viewer.count("frames.intact"), sent, "{:#}", viewer.report);
@@ -50,7 +50,7 @@ fn assert_whole(sender: &Ended, viewer: &Ended) {
 }
 
 #[test]
-fn a_stream_with_a_key_arrives_whole_over_udp_and_tcp() {
+fn a_stream_with_a_key_arrives_complete_over_udp_and_tcp() {
     let keys = keys();
     let key = key_file(&keys, "one");
     for transport in ["udp", "tcp"] {
@@ -65,7 +65,7 @@ fn a_stream_with_a_key_arrives_whole_over_udp_and_tcp() {
         let sender = Start::new(SENDER, &arguments);
         let sender = sender.with([media("clip.mp4"), to.to_string()]);
         let sender = sender.run().end().well();
-        assert_whole(&sender, &viewer.end().well());
+        assert_complete(&sender, &viewer.end().well());
     }
 }
 
@@ -105,7 +105,7 @@ fn a_passphrase_serves_as_well_and_a_short_one_is_refused() {
     let sender = Start::new(SENDER, &format!("{ENDLESS} {to} -n 30"))
         .environment("FRAMEGRAM_PASSPHRASE", "correct horse battery staple");
     let sender = sender.run().end().well();
-    assert_whole(&sender, &viewer.end().well());
+    assert_complete(&sender, &viewer.end().well());
     let short = Start::new(SENDER, &format!("{ENDLESS} {to} -n 30"));
     let short = short
         .environment("FRAMEGRAM_PASSPHRASE", "short")
@@ -228,7 +228,7 @@ impl Tap {
 }
 
 #[test]
-fn whoever_is_on_the_path_sees_lengths_and_can_neither_change_nor_repeat_a_packet() {
+fn an_observer_on_the_path_sees_lengths_and_can_neither_change_nor_replay_packets() {
     let keys = keys();
     let key = key_file(&keys, "one");
     let listens = address();

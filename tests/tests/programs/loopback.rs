@@ -35,7 +35,7 @@ fn sender(source: &str, address: SocketAddr, arguments: &str) -> Start {
 
 /// Asserts that all `frames` were captured, sent and shown, byte for byte, and
 /// that no packet was lost.
-fn assert_whole(sender: &Ended, viewer: &Ended, frames: u64) {
+fn assert_complete(sender: &Ended, viewer: &Ended, frames: u64) {
     for name in ["captured", "sent"] {
         let name = format!("frames.{name}");
         assert_eq!(sender.count(&name), frames, "{name}: {:#}", sender.report);

@@ -18,7 +18,7 @@ fn missed(name: &str, (width, height): (usize, usize)) -> Vec<usize> {
 }
 
 #[test]
-fn what_five_percent_of_loss_takes_is_asked_for_until_it_comes() {
+fn chunks_lost_at_five_percent_loss_are_requested_until_they_arrive() {
     assert_eq!(missed("5 % random; RTT 20 ms", (704, 416)), [0; 0]);
 }
 

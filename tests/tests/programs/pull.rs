@@ -24,7 +24,7 @@ fn viewer(address: SocketAddr, arguments: &str) -> Program {
 }
 
 #[test]
-fn viewers_come_and_go_and_those_too_many_are_told() {
+fn viewers_come_and_go_and_surplus_ones_are_rejected() {
     let address = address();
     let mut sender = sender(address, "--max-viewers 2");
     let staying = [(); 2].map(|()| {
@@ -199,7 +199,7 @@ fn forged_addresses_get_no_video() {
 }
 
 #[test]
-fn a_stranger_who_takes_all_places_keeps_no_viewer_out() {
+fn a_stranger_that_takes_all_slots_blocks_no_viewer() {
     let address = address();
     let mut sender = sender(address, "--max-viewers 3");
     // Proves its address, as anyone can, and takes the stream to nobody.

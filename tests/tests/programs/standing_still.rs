@@ -40,22 +40,22 @@ fn standing_still(pull: bool, is_viewer: bool) {
 }
 
 #[test]
-fn with_a_viewer_that_stands_still() {
+fn a_stopped_viewer_and_its_sender_agree() {
     standing_still(false, true);
 }
 
 #[test]
-fn with_a_viewer_that_asked_and_stands_still() {
+fn a_stopped_connected_viewer_and_its_sender_agree() {
     standing_still(true, true);
 }
 
 #[test]
-fn with_a_sender_that_stands_still() {
+fn a_stopped_sender_and_its_viewer_agree() {
     standing_still(false, false);
 }
 
 #[test]
-fn with_a_sender_that_stands_still_and_was_asked() {
+fn a_stopped_sender_and_its_connected_viewer_agree() {
     standing_still(true, false);
 }
 
@@ -102,21 +102,21 @@ fn frames(viewer: &Program) -> u64 {
 }
 
 #[test]
-fn with_programs_that_stand_still_and_rtp() {
+fn stopped_programs_agree_with_rtp() {
     for is_viewer in [false, true] {
         standing_still_in_another_format("--wire rtp", is_viewer);
     }
 }
 
 #[test]
-fn with_programs_that_stand_still_and_bare_jpeg() {
+fn stopped_programs_agree_with_bare_jpeg() {
     for is_viewer in [false, true] {
         standing_still_in_another_format("--wire raw", is_viewer);
     }
 }
 
 #[test]
-fn with_programs_that_stand_still_and_a_grid() {
+fn a_stopped_sender_and_a_grid_agree() {
     for is_viewer in [false, true] {
         let to = address();
         let viewing = format!("{to} --grid --headless --report frames.csv");

@@ -20,7 +20,7 @@ fn sender(source: &str, to: &str) -> Program {
 }
 
 #[test]
-fn every_frame_arrives_whole_and_both_sides_say_the_same() {
+fn every_frame_arrives_complete_and_both_reports_agree() {
     let to = [address(), address()];
     let viewers = to.map(|to| viewer(to, "--once"));
     let clip = media("clip.mp4");

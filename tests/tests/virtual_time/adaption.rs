@@ -22,8 +22,8 @@ struct Run {
     frames: usize,
     /// From handing in to the last datagram, of each frame.
     leaving: Vec<Duration>,
-    /// From handing in to being whole, of each frame that is.
-    whole: Vec<Duration>,
+    /// From handing in to being complete, of each frame that is.
+    complete: Vec<Duration>,
     /// UDP payload after the first two seconds.
     bytes: usize,
     /// Rates that were told, in bits a second.
@@ -148,7 +148,7 @@ impl Place {
                     receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
                     // One clock, that of the simulation.
                     let captured = Duration::from_micros(frame.captured.as_micros());
-                    self.run.whole.push(now - captured);
+                    self.run.complete.push(now - captured);
                 }
                 receiver::Output::Transmit(sent) => {
                     self.back.send(&sent.datagram, now);
@@ -176,17 +176,20 @@ fn a_source_that_could_make_more_fills_a_narrow_path_and_no_queue() {
         };
         let run = play(path, 250_000, 12);
         let used = run.bytes as f64 * 8.0 / 10.0 / rate as f64;
-        let late = percentile(run.whole[60..].to_vec(), 95);
+        let late = percentile(run.complete[60..].to_vec(), 95);
         println!(
-            "{rate} bit/s: {used:.2} used, 95 % of the frames whole in {late:?}, {} of {} whole, \
+            "{rate} bit/s: {used:.2} used, 95 % of the frames complete in {late:?}, {} of {} complete, \
              rate {:?}",
-            run.whole.len(),
+            run.complete.len(),
             run.frames,
             run.rates.last()
         );
         assert!((0.7..=1.02).contains(&used), "{rate}: {used}");
         assert!(late < 20 * MS + 2 * INTERVAL, "{rate}: {late:?}");
-        assert!(run.whole.len() * 100 >= run.frames * 97, "{rate}: {run:?}");
+        assert!(
+            run.complete.len() * 100 >= run.frames * 97,
+            "{rate}: {run:?}"
+        );
     }
 }
 
@@ -201,7 +204,7 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
     println!("99 % leave within {leaving:?}, rate {:?}", run.rates.last());
     assert!(leaving < 2 * MS, "{leaving:?}");
     // The last one may be on its way.
-    assert!(run.whole.len() + 1 >= run.frames, "{run:?}");
+    assert!(run.complete.len() + 1 >= run.frames, "{run:?}");
 }
 
 #[test]
@@ -222,11 +225,11 @@ fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
     let mut both = play_all(vec![slow, clean], most, 12);
     let (beside, slow) = (both.remove(1), both.remove(0));
     let ratio = beside.sent as f64 / alone.sent as f64;
-    let delays = [&alone, &beside].map(|place| percentile(place.run.whole[60..].to_vec(), 95));
+    let delays = [&alone, &beside].map(|place| percentile(place.run.complete[60..].to_vec(), 95));
     let seen = slow.receiver.statistics();
     println!(
-        "bytes {ratio:.4}, delay {delays:?}; the slow one: {} of {} frames whole, {} bytes, {:?} {:?}",
-        slow.run.whole.len(),
+        "bytes {ratio:.4}, delay {delays:?}; the slow one: {} of {} frames complete, {} bytes, {:?} {:?}",
+        slow.run.complete.len(),
         slow.run.frames,
         slow.run.bytes,
         seen.frames,
@@ -234,7 +237,7 @@ fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
     );
     assert!((0.97..=1.03).contains(&ratio), "{ratio}");
     assert!(delays[1] <= delays[0].mul_f64(1.03), "{delays:?}");
-    assert!(beside.run.whole.len() + 1 >= beside.run.frames);
+    assert!(beside.run.complete.len() + 1 >= beside.run.frames);
     // Those left out are none that it waits for.
     assert!(seen.frames.unaccounted == Some(0), "{:?}", seen.frames);
     assert!(seen.outcomes[framegram_common::stats::Outcome::Replaced] > Some(60));

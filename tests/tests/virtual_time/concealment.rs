@@ -3,7 +3,7 @@
 use framegram_tests::concealment::{clips, measure};
 
 #[test]
-fn what_arrived_of_a_frame_is_nearer_to_the_original_than_the_last_whole_one() {
+fn concealed_frames_are_closer_to_the_original_than_the_last_complete_frame() {
     for clip in clips() {
         let losses = [0.01, 0.05, 0.10];
         let qualities = measure(&clip, None, 60, &losses, 3).unwrap();

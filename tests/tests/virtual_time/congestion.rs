@@ -285,7 +285,7 @@ const JITTER_USED: [(u64, f64, f64); 3] = [(5, 4.0, 0.8), (20, 4.0, 0.35), (20, 
 const JITTER_QUEUE_MS: f64 = 10.0;
 
 #[test]
-fn jitter_is_no_congestion() {
+fn jitter_does_not_count_as_congestion() {
     for (seed, (jitter, rate, least)) in
         seeds().flat_map(|seed| JITTER_USED.map(|case| (seed, case)))
     {
@@ -308,7 +308,7 @@ fn jitter_is_no_congestion() {
 }
 
 #[test]
-fn random_loss_is_no_congestion() {
+fn random_loss_does_not_count_as_congestion() {
     for seed in seeds() {
         let lossy = |mut link: Link| {
             link.loss = 0.2;

@@ -127,7 +127,7 @@ fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
 }
 
 #[test]
-fn what_the_socket_drops_is_told_from_what_the_network_loses() {
+fn socket_drops_are_separated_from_network_losses() {
     let mut met = [0; 3];
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);

@@ -168,7 +168,7 @@ fn as_much_parity_is_sent_after_an_outage_as_before() {
 }
 
 #[test]
-fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
+fn the_first_complete_frame_after_any_outage_is_shown_at_once() {
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
         let (scenario, sent) = scenario(&mut rng);
@@ -188,7 +188,7 @@ fn the_picture_is_back_with_the_first_whole_frame_after_any_outage() {
 }
 
 #[test]
-fn a_viewer_that_asked_has_the_picture_back_after_any_outage() {
+fn a_connected_viewer_shows_frames_again_after_any_outage() {
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
         let (scenario, sent) = scenario(&mut rng);

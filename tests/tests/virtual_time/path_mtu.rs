@@ -27,7 +27,7 @@ fn run(ceiling: usize, seconds: usize, change: impl FnOnce(&mut Scenario)) -> Re
 }
 
 #[test]
-fn a_path_carries_what_its_interface_does() {
+fn a_path_carries_datagrams_of_its_interfaces_mtu() {
     for ceiling in [1_472, 8_972, 65_507] {
         let results = run(ceiling, 3, |_| {});
         let [found] = results.sender.path_mtu[..] else {
@@ -47,7 +47,7 @@ fn a_path_carries_what_its_interface_does() {
 }
 
 #[test]
-fn a_path_that_carries_less_than_its_interface_is_found_out_without_loss() {
+fn a_path_mtu_below_the_interfaces_is_found_without_loss() {
     for carries in [1_300, 1_452, 4_000] {
         let results = run(8_972, 30, |scenario| {
             scenario.narrows = Some((Duration::ZERO, carries));
@@ -93,7 +93,7 @@ fn the_picture_is_back_within_a_second_where_a_path_silently_carries_less() {
 }
 
 #[test]
-fn loss_by_chance_is_no_path_that_carries_less() {
+fn loss_by_chance_does_not_lower_the_path_mtu() {
     for seed in 0..10 {
         let results = run(1_472, 20, |scenario| {
             scenario.forward.loss = 0.2;

@@ -18,7 +18,7 @@ const SEED: u64 = 4;
 fn table() -> String {
     let sizes = SIZES.map(|(fewest, most)| format!("{fewest} to {most}"));
     let mut lines = vec![format!(
-        "frames whole/frames bytes/bytes of JPEG, at chunks a frame: {}",
+        "frames complete/frames bytes/bytes of JPEG, at chunks a frame: {}",
         sizes.join(" | ")
     )];
     let rows = ROWS.iter().chain([&BUSY]);

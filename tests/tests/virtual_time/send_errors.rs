@@ -91,9 +91,9 @@ fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
         (outcomes[Outcome::LostUnknown], viewer.frames.unaccounted),
         (Some(0), Some(0))
     );
-    let whole = outcomes[Outcome::IntactUnrepaired].expect("counted")
+    let intact = outcomes[Outcome::IntactUnrepaired].expect("counted")
         + outcomes[Outcome::NotSent].expect("counted");
-    assert_eq!(whole, u64::from(FRAMES), "{outcomes:?}");
+    assert_eq!(intact, u64::from(FRAMES), "{outcomes:?}");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_frame_of_which_a_part_was_refused_was_not_sent_as_it_is() {
 }
 
 #[test]
-fn whatever_is_refused_is_told_of_before_more_follows() {
+fn send_errors_are_reported_before_more_packets() {
     for seed in 0..200 {
         let mut rng = Rng::with_seed(seed);
         let refusing = rng.f64() * 0.5;

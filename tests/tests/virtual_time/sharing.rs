@@ -406,7 +406,7 @@ fn a_viewer_that_is_gone_is_forgotten() {
 }
 
 #[test]
-fn what_a_viewer_claims_is_its_own_affair() {
+fn a_viewers_claims_affect_only_its_own_stream() {
     let alone = Scene::new(Config::default(), 60_000, vec![honest(LITTLE_LOSS)]).play(6);
     let alone_bytes = alone.between(0, 1..6);
     let second = Duration::from_secs(1);

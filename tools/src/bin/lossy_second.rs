@@ -1,5 +1,5 @@
 //! Draws the README's picture of a lossy second: from left to right moments of
-//! it; above what was sent, in the middle what a viewer of whole frames alone
+//! it; above what was sent, in the middle what a viewer of complete frames only
 //! shows, below what slices show of the same packets. Nothing is repaired.
 //! `lossy_second FILE.jpg`
 
@@ -53,9 +53,9 @@ fn main() -> Result<()> {
         }
     })?;
     println!(
-        "{:.0} % of the frames whole, {:.1} % of the picture fresh; likeness in dB: \
+        "{:.0} % of the frames complete, {:.1} % of the picture fresh; likeness in dB: \
          as sent {:.1}, filled {:.1}, frozen {:.1}",
-        quality.whole * 100.0,
+        quality.complete * 100.0,
         quality.fresh * 100.0,
         quality.sent,
         quality.filled,

@@ -34,7 +34,7 @@ impl Args {
         }
     }
 
-    /// A key for what cannot be encrypted.
+    /// `--key-file` and similar flags with a format that cannot be encrypted.
     fn conflict_of_key(&self) -> Option<String> {
         let key = self.key.given()?;
         matches!(self.wire, Wire::Rtp | Wire::Raw).then(|| {
@@ -70,7 +70,7 @@ impl Args {
         None
     }
 
-    /// Files that would be written twice, or over one that is read.
+    /// Files that would be written twice, or would overwrite an input.
     fn conflict_of_files(&self) -> Option<String> {
         let sdp = self.sdp.as_deref().map(|path| Named::new("--sdp", path));
         let reports = self.report.iter().map(|path| Named::new("--report", path));
@@ -91,7 +91,7 @@ impl Args {
         output::conflict(sdp.as_slice(), &outputs)
     }
 
-    /// Whether the address is a group, or a host name, which may resolve to one.
+    /// Whether the address is a multicast group, or a host name, which may resolve to one.
     fn may_join(&self) -> bool {
         let address = self.address.as_deref().unwrap_or(EVERYWHERE);
         net::resolve(address, Some(net::DEFAULT_PORT))
@@ -99,5 +99,5 @@ impl Args {
     }
 }
 
-/// The default address is no group.
+/// The default address is not a group.
 const EVERYWHERE: &str = "0.0.0.0";

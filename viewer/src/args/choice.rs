@@ -27,7 +27,7 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// The one format, if it is one.
+    /// The selected format; `None` for any.
     #[must_use]
     pub fn format(self) -> Option<wire::Format> {
         match self {

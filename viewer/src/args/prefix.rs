@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// An address, or all that begin with the same bits.
+/// An address, or all addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix(IpNet);
 
 impl Prefix {
-    /// Whether the address is among those meant. An IPv4 address is the same in
-    /// the IPv6 form that some sockets give it.
+    /// Whether the prefix contains the address. An IPv4 address is the same in the IPv6 form that
+    /// some sockets report.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_prefix_is_the_whole_family() {
+    fn a_prefix_of_length_0_contains_the_address_family() {
         assert!(allows("0.0.0.0/0", "8.8.8.8"));
         assert!(!allows("0.0.0.0/0", "::1"));
         assert!(allows("::/0", "::1"));

@@ -11,7 +11,7 @@ fn parse(line: &str) -> Result<Args, clap::Error> {
 }
 
 #[test]
-fn the_definition_holds_together() {
+fn the_clap_definition_is_valid() {
     Args::command().debug_assert();
 }
 
@@ -68,7 +68,7 @@ fn a_pipe_needs_a_format() {
 }
 
 #[test]
-fn every_flag_of_the_issue_is_there() {
+fn every_flag_is_parsed() {
     let args = parse(
         "239.0.0.1:5005 --interface lo --allow 10.0.0.0/8 --allow ::1 --buffer 512k \
          --headless --snapshot a.png --output a.y4m --once --frames 3 --duration 500ms \
@@ -145,7 +145,7 @@ fn no_file_is_written_twice() {
 }
 
 #[test]
-fn what_would_do_nothing_is_wrong_usage() {
+fn a_setting_without_effect_is_wrong_usage() {
     for line in [
         "--interface lo",
         "--interface lo 127.0.0.1:5005",
@@ -167,7 +167,7 @@ fn what_would_do_nothing_is_wrong_usage() {
 }
 
 #[test]
-fn a_log_is_of_one_impairment() {
+fn a_log_needs_exactly_one_impairment() {
     let args = parse("--impair loss=5%,seed=7 --impair-log a").unwrap();
     assert_eq!(args.impair.map(|impair| impair.loss), Some(0.05));
     for line in [

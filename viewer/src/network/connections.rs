@@ -9,22 +9,21 @@ use log::info;
 
 use super::Network;
 
-/// A connection of which no packet came for this long is closed: a stream has
-/// several sender reports a second. Whoever sends a byte now and then keeps none.
+/// A connection without a packet for this long is closed. A stream has several sender reports per
+/// second. Single bytes do not keep a connection open.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Feedback that waits for a sender that does not read it: many times what is
-/// on its way at once.
+/// Upper bound on feedback that waits for a sender that does not read it: many times what is
+/// usually in flight.
 const MAX_FEEDBACK: usize = 64 << 10;
 
-/// Packets taken in one go from one connection: a large frame, so that the
-/// others get their turn.
+/// Packets received in a row from one connection: a large frame, so that the others get their turn.
 const MOST_TAKEN: usize = 64;
 
-/// Connections accepted in one go.
+/// Connections accepted in a row.
 const MOST_ACCEPTED: usize = 8;
 
-/// The connections of one viewer. There are at most [`MAX_CONNECTIONS`].
+/// The connections of a viewer, at most [`MAX_CONNECTIONS`].
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     listener: Option<TcpListener>,
@@ -34,7 +33,7 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Open {
     connection: Connection,
-    /// When the newest packet came, or the connection.
+    /// When the connection was made or its newest packet arrived.
     heard: Duration,
 }
 
@@ -46,24 +45,24 @@ impl Connections {
         }
     }
 
-    /// What is to be waited for.
+    /// The sockets to poll.
     pub(super) fn pollables(&self) -> impl Iterator<Item = &dyn Pollable> {
         let listener = self.listener.iter().map(|listener| listener as _);
         let open = self.open.iter().map(|open| &open.connection as _);
         listener.chain(open)
     }
 
-    /// When the next one is closed for its silence.
+    /// When the next connection is closed for its silence.
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         self.open.iter().map(|open| open.heard + IDLE).min()
     }
 
-    /// Whether one of them is to this peer.
+    /// Whether there is a connection to this peer.
     pub(super) fn has(&self, peer: SocketAddr) -> bool {
         self.open.iter().any(|open| open.connection.peer() == peer)
     }
 
-    /// Sends to a peer, if there is a connection to it. Returns whether there is.
+    /// Sends to a peer, if there is a connection to it. Returns whether there is one.
     pub(super) fn send(&mut self, to: SocketAddr, packet: &[u8]) -> bool {
         let open = self
             .open
@@ -74,14 +73,14 @@ impl Connections {
         };
         if connection.waiting() < MAX_FEEDBACK {
             connection.push(packet, packet.len());
-            // A broken connection is found when it is read.
+            // Reading from a broken connection reports the error.
             let _ = connection.flush();
         }
         true
     }
 
-    /// Takes in who has connected. Where there are too many, the one that is
-    /// silent for longest gives way, but none that is followed.
+    /// Accepts new connections. If there are too many, closes the one that is silent for longest,
+    /// unless its stream is followed.
     fn accept(&mut self, receiver: &mut Receiver, is_allowed: impl Fn(SocketAddr) -> bool) {
         for _ in 0..MOST_ACCEPTED {
             let accepted = self.listener.as_ref().map(TcpListener::accept);
@@ -112,8 +111,8 @@ impl Connections {
 }
 
 impl Network {
-    /// Takes what has come over connections, but not for so long that all else
-    /// waits. Returns whether there may be more.
+    /// Receives from the connections, for a bounded number of packets. Returns whether there may be
+    /// more.
     pub(super) fn receive_connected(&mut self) -> bool {
         let allow = &self.allow;
         self.connections.accept(&mut self.receiver, |from| {
@@ -137,7 +136,7 @@ impl Network {
         more
     }
 
-    /// Takes packets of one connection. Returns whether those were all.
+    /// Receives packets of one connection. Returns whether it has no more.
     fn receive_from(&mut self, open: &mut Open) -> std::io::Result<bool> {
         let Open { connection, heard } = open;
         if !connection.is_ready() {

@@ -1,5 +1,5 @@
-//! Ways that change: this machine's own address or interface, and the sender's
-//! address where it was given by a name.
+//! Changes of the path: of this machine's address or interface, and of the sender's address if it
+//! was given by name.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use framegram_net::{self as net, Lookup, RouteMonitor};
 use super::Network;
 use crate::socket;
 
-/// What it takes to find the way again.
+/// State for restoring the path.
 #[derive(Debug)]
 pub(super) struct Moving {
     upkeep: RouteMonitor,
-    /// Of a sender that has a name.
+    /// Looks up a sender that was given by name.
     lookup: Option<Lookup>,
-    /// Receive buffer of a socket that takes the place of another.
+    /// Receive buffer of a replacement socket.
     buffer: usize,
-    /// When something came last, or the viewer began.
+    /// When the last datagram arrived, or the viewer started.
     heard: Duration,
 }
 
@@ -31,15 +31,15 @@ impl Moving {
         }
     }
 
-    /// Something came, from the sender that is asked or to the group.
+    /// Records a datagram from the connected sender or to the group.
     pub(super) fn hear(&mut self, now: Duration) {
         self.heard = self.heard.max(now);
     }
 }
 
 impl Network {
-    /// Looks a sender's name up again in silence, if there is a way to, and
-    /// asks where it leads to by a socket with such a buffer.
+    /// Looks the sender's name up again during silence, and connects to its new address from a
+    /// socket with this receive buffer.
     #[must_use]
     pub fn with_lookup(mut self, lookup: Option<Lookup>, buffer: usize) -> Self {
         self.moving.lookup = lookup;
@@ -47,8 +47,8 @@ impl Network {
         self
     }
 
-    /// Finds the way again while nothing comes: nothing says by itself that a
-    /// membership is gone, or that answers go to an address that is.
+    /// Restores the path during silence. Nothing else reports that a group membership is lost, or
+    /// that the local address has changed.
     pub(super) fn tend(&mut self, now: Duration) {
         if now.saturating_sub(self.moving.heard) < SILENCE {
             return;
@@ -56,7 +56,7 @@ impl Network {
         let Some(to) = self.connected else {
             if self.moving.upkeep.is_due(now) {
                 for socket in self.sockets() {
-                    // Where it cannot be joined now, it may be the next time.
+                    // If the group cannot be joined now, it is tried again next time.
                     let _ = socket.refresh_membership();
                 }
             }
@@ -86,7 +86,7 @@ impl Network {
         self.connected = Some(to);
     }
 
-    /// Hears the sender at this address from now on, if it is one machine's.
+    /// Connects to this address from now on, if it belongs to a single machine.
     fn go_to(&mut self, to: SocketAddr) -> anyhow::Result<()> {
         let ip = to.ip();
         anyhow::ensure!(!ip.is_multicast() && !ip.is_unspecified() && !net::is_broadcast(ip));
@@ -101,6 +101,6 @@ impl Network {
     }
 }
 
-/// Silence after which the way is looked at: a few frames of a usual stream. Of
-/// a slow one it is looked at in vain, which costs nothing.
+/// Silence after which the path is checked: a few frames of a typical stream. For a slow stream the
+/// check is unnecessary and costs nothing.
 const SILENCE: Duration = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! What the network's thread says to a person, and to the sinks' side.
+//! What the network thread tells the user, and the sinks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Network {
                 let is_connected = self.connections.has(from);
                 self.transport = Some(if is_connected { TCP } else { "udp" });
                 self.to_introduce = Some(from).filter(|_| !is_grid);
-                // Rates of another stream, or of silence, are none of this one.
+                // The rates of another stream, or of silence, do not belong to this one.
                 if !is_grid {
                     self.meter = Meter::default();
                 }
@@ -77,7 +77,7 @@ impl Network {
         });
     }
 
-    /// Says what the stream is, once that is known.
+    /// Describes the stream, once its properties are known.
     pub(super) fn introduce(&mut self, live: &Live) {
         let stream = &live.statistics.stream;
         if let Some(from) = self.to_introduce
@@ -114,7 +114,7 @@ impl Network {
         }
     }
 
-    /// Says, once, that nobody is there to be asked.
+    /// Says, once, that no sender listens at the address to connect to.
     pub(super) fn tell_unheard(&mut self, error: &std::io::Error) {
         if let Some(to) = self.connected
             && net::is_refused(error)
@@ -141,7 +141,7 @@ impl Network {
         if self.policy == Policy::Follow {
             statistics.stream.addresses.clone_from(&self.addresses);
             statistics.stream.transport = self.transport;
-            // Of the other formats, silence may be all that they end with.
+            // Other formats may end by mere silence.
             statistics.stream.silent = self.receiver.format(0) == Some(Format::Native)
                 && !statistics.stream.ended
                 && !self.receiver.is_living(now);
@@ -209,33 +209,33 @@ impl Network {
     }
 }
 
-/// What there is to say of a clock that is not the one it seems to be.
+/// Notice about a cloned clock identity.
 const CLONED: &str = "The sender's machine has this machine's boot identity and another \
      clock, as clones of a virtual machine have: delays are measured between two clocks.";
 
-/// As a report calls it.
+/// The transport's name in a report.
 const TCP: &str = "tcp";
 
-/// What there is to say of pictures of half the height.
+/// Notice about fields of interlaced video.
 const FIELDS: &str = "These frames are fields of interlaced video, each with every other row of \
      a picture; each is shown by itself. Have the sender deinterlace, as ffmpeg does with \
      -vf yadif.";
 
-/// How often the figures are told to the window.
+/// How often the figures in the window are updated.
 const NEWS: Duration = Duration::from_millis(200);
 
-/// Other streams that are told of; more are a nuisance, and counted.
+/// Upper bound on notices about other streams; further ones are only counted.
 const MOST_OTHERS: usize = 8;
 
-/// Senders that are remembered by address, for the report.
+/// Upper bound on sender addresses kept for the report.
 const MOST_ADDRESSES: usize = 8;
 
-/// Figures for the log, by the names that they have in a report.
+/// Figures for the log, with the names that they have in a report.
 fn json(figures: &impl Serialize) -> String {
     serde_json::to_string(figures).unwrap_or_default()
 }
 
-/// What the first second showed of the path, in one line.
+/// What the first second showed about the path, in one line.
 fn path_line(path: &PathFigures, clock: Option<Clock>) -> Option<String> {
     let mut parts = vec![format!("RTT {:.1} ms", path.rtt_ms?)];
     parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));

@@ -1,4 +1,4 @@
-//! What arrives while no stream does: said once, with what to do about it.
+//! Datagrams that belong to no stream: described once, with advice.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,28 +7,28 @@ use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
 use framegram_common::wire::native::is_sealed;
 
-/// A stream proves itself sooner than that.
+/// A real stream proves itself within this time.
 const PROVING: Duration = Duration::from_millis(600);
 
-/// One datagram alone may be anybody's mistake.
+/// A single datagram may be a mistake.
 const ENOUGH: u32 = 2;
 
-/// Datagrams that were no stream, of the first sender that was heard.
+/// Datagrams without a stream, from the first sender of any.
 #[derive(Debug, Default)]
 pub(super) struct Unusable {
     from: Option<SocketAddr>,
     since: Duration,
     datagrams: u32,
     guess: Option<Guess>,
-    /// They are sealed with a key, and none was given.
+    /// They are sealed with a key, and the viewer has none.
     is_sealed: bool,
-    /// Some of them began as a format does that is known.
+    /// Some of them began like a known format.
     may_be_stream: bool,
     told: Option<String>,
 }
 
 impl Unusable {
-    /// Takes a datagram that came while nothing is followed.
+    /// Records a datagram that arrived while no stream is followed.
     pub(super) fn insert(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         if self.told.is_some() || *self.from.get_or_insert(from) != from {
             return;
@@ -39,14 +39,14 @@ impl Unusable {
         self.datagrams += 1;
         self.is_sealed |= is_sealed(datagram);
         match Guess::of(datagram) {
-            // RTP has its own word; what is known of it says more.
+            // RTP has a more specific guess.
             Guess::Unknown if Format::of(datagram).is_some() => self.may_be_stream = true,
             Guess::Unknown => {}
             guess => _ = self.guess.get_or_insert(guess),
         }
     }
 
-    /// A stream is there after all.
+    /// Forgets them: a stream is followed after all.
     pub(super) fn clear(&mut self) {
         let told = self.told.take();
         *self = Self {
@@ -55,20 +55,20 @@ impl Unusable {
         };
     }
 
-    /// Of this sender there is a stream after all.
+    /// Forgets those of this sender, which has a stream after all.
     pub(super) fn clear_from(&mut self, from: SocketAddr) {
         if self.from == Some(from) {
             self.clear();
         }
     }
 
-    /// When [`poll`](Self::poll) may have something to say.
+    /// When [`poll`](Self::poll) may have a notice.
     pub(super) fn due(&self) -> Option<Duration> {
         let is_enough = self.told.is_none() && self.datagrams >= ENOUGH;
         is_enough.then(|| self.since + PROVING)
     }
 
-    /// What came, and what to do, once that is clear.
+    /// The notice: what arrives, and what to do.
     pub(super) fn poll(&mut self, now: Duration) -> Option<String> {
         if self.due().is_none_or(|due| now < due) {
             return None;
@@ -94,7 +94,7 @@ impl Unusable {
         Some(line)
     }
 
-    /// What was said, while it is so.
+    /// The notice, as long as it applies.
     pub(super) fn line(&self) -> Option<&String> {
         self.told.as_ref().filter(|_| self.from.is_some())
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_is_told_once_with_what_to_do() {
+    fn unusable_datagrams_are_described_once_with_advice() {
         let h264 = [0x80, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
         let line = told(&[&h264, &h264]).unwrap();
         assert!(line.contains("192.0.2.1:4000 is RTP of payload type 96, likely H.264"));
@@ -145,7 +145,7 @@ mod tests {
                 .unwrap()
                 .contains("no known format")
         );
-        // One alone, and what may be a slow stream.
+        // A single datagram, and datagrams that may be a slow stream.
         assert_eq!(told(&[b"hello"]), None);
         assert_eq!(told(&[&[0xff, 0xd8, 0xff, 1], &[3, 4]]), None);
     }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_comes_after_all_leaves_nothing_to_say() {
+    fn a_late_stream_clears_the_notice() {
         let mut unusable = Unusable::default();
         let from = SocketAddr::from(([192, 0, 2, 1], 4000));
         unusable.insert(from, b"hello", MS);

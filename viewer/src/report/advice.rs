@@ -140,11 +140,13 @@ fn place_of_frames(statistics: &Statistics, advice: &Advice) -> Option<String> {
             "{which} lost on the way, in this machine's own socket buffer, or both; which cannot be \
              told. Start with the buffer: {buffer}."
         ),
-        Outcome::Late => format!("{which} whole too late: type {latency}."),
+        Outcome::Late => format!("{which} completed too late: type {latency}."),
         Outcome::NotSent => {
             format!("{which} rejected by the sender's operating system: see the sender's messages.")
         }
-        _ => format!("{which} received whole, but cannot be decoded: look at the sender's source."),
+        _ => format!(
+            "{which} received complete, but cannot be decoded: look at the sender's source."
+        ),
     })
 }
 
@@ -159,7 +161,7 @@ fn place_of_packets(statistics: &Statistics, advice: &Advice) -> Option<String> 
     }
     if outcomes[Outcome::Undecodable].unwrap_or(0) * 2 > missed {
         return Some(
-            "Most of them arrived whole, but cannot be decoded: look at the sender's source."
+            "Most of them arrived complete, but cannot be decoded: look at the sender's source."
                 .to_owned(),
         );
     }
@@ -215,7 +217,7 @@ mod tests {
     };
 
     #[test]
-    fn where_most_frames_were_lost_decides_the_advice() {
+    fn the_place_of_most_losses_decides_the_advice() {
         let line = |outcomes: Outcomes, advice: &Advice| {
             let statistics = Statistics {
                 outcomes,
@@ -244,12 +246,12 @@ mod tests {
         let late = late.into_iter().collect();
         assert_eq!(
             line(late, &ADVICE),
-            "It was whole too late: type framegram-view --latency 120ms."
+            "It was completed too late: type framegram-view --latency 120ms."
         );
     }
 
     #[test]
-    fn what_no_parity_helps_against_is_not_answered_with_parity() {
+    fn outages_do_not_raise_parity() {
         let mut statistics = Statistics {
             bitrate_bps: Some(2e6),
             ..Statistics::default()
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_missing_too() {
+    fn concealed_frames_count_as_losses_in_the_advice() {
         let mut statistics = Statistics::default();
         (
             statistics.frames.lost,

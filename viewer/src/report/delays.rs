@@ -5,13 +5,13 @@ use framegram_common::stats::Percentiles;
 
 /// The delay from capture to display, and its parts as far as they are known.
 pub(super) fn lines(statistics: &Statistics) -> Vec<String> {
-    whole(statistics)
+    total(statistics)
         .into_iter()
         .chain(stages(statistics))
         .collect()
 }
 
-fn whole(statistics: &Statistics) -> Option<String> {
+fn total(statistics: &Statistics) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(delay) = statistics.delay() {
         let two_clocks = statistics.clock.filter(|clock| !clock.shared);
@@ -41,7 +41,7 @@ fn stages(statistics: &Statistics) -> Option<String> {
     let parts = [
         stage("to encode", delays.capture_to_encoded),
         stage("until it left", delays.encoded_to_sent),
-        stage("until it was whole", delays.sent_to_complete),
+        stage("until it was complete", delays.sent_to_complete),
         stage("until it was shown", delays.complete_to_shown),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_between_two_clocks_is_told_with_its_uncertainty() {
+    fn a_delay_between_two_clocks_is_reported_with_its_uncertainty() {
         let mut statistics = Statistics {
             latency_ms: median(4.0),
             ..Statistics::default()
@@ -93,14 +93,14 @@ mod tests {
         };
         assert_eq!(
             lines(&statistics),
-            ["  stages:  10.0 until it was whole, 0.5 until it was shown (ms, medians)"]
+            ["  stages:  10.0 until it was complete, 0.5 until it was shown (ms, medians)"]
         );
         statistics.delays_ms.capture_to_encoded = median(4.2);
         statistics.delays_ms.encoded_to_sent = median(0.04);
         assert_eq!(
             lines(&statistics),
             [
-                "  stages:  4.2 to encode, 0.0 until it left, 10.0 until it was whole, \
+                "  stages:  4.2 to encode, 0.0 until it left, 10.0 until it was complete, \
               0.5 until it was shown (ms, medians)"
             ]
         );

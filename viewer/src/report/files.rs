@@ -18,7 +18,7 @@ use super::{Report, csv, html};
 /// All report files of one run.
 #[derive(Default)]
 pub struct Files {
-    whole: Vec<(Kind, OutputFile)>,
+    at_end: Vec<(Kind, OutputFile)>,
     rows: Vec<Rows>,
     /// Standard output for the JSON, if requested.
     piped: Option<Pipe>,
@@ -84,7 +84,7 @@ impl Files {
                     outcome: Ok(()),
                 });
             } else {
-                files.whole.push((kind, file));
+                files.at_end.push((kind, file));
             }
         }
         Ok(files)
@@ -117,14 +117,14 @@ impl Files {
     pub fn finish(self, report: &Report, advice: &Advice, forgotten: u64) -> anyhow::Result<()> {
         let rows = self.rows.into_iter().map(|rows| rows.finish(forgotten));
         let mut written: Vec<_> = rows.collect();
-        for (kind, output) in self.whole {
-            let whole = output.replace(|out| {
+        for (kind, output) in self.at_end {
+            let replaced = output.replace(|out| {
                 if kind == Kind::Html {
                     return Ok(out.write_all(html::page(report, advice)?.as_bytes())?);
                 }
                 write_json(out, report)
             });
-            written.push(whole.map(drop));
+            written.push(replaced.map(drop));
         }
         if let Some(pipe) = self.piped {
             let mut json = Vec::new();

@@ -76,7 +76,7 @@ fn frames(statistics: &Statistics) -> Option<String> {
     let parts = [
         ("sent", frames.sent),
         ("shown", frames.shown),
-        ("lost whole", nonzero(frames.lost)),
+        ("lost completely", nonzero(frames.lost)),
         ("incomplete", nonzero(frames.incomplete)),
         ("not sent", nonzero(frames.not_sent)),
     ];
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn says_how_much_of_the_picture_was_not_of_its_time() {
+    fn reports_the_stale_share_of_the_picture() {
         let mut statistics = clean();
         assert!(
             !lines(&statistics, &Advice::default())
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_stream_reads_so() {
+    fn a_stream_without_loss_has_a_clean_verdict() {
         assert_eq!(
             lines(&clean(), &Advice::default()),
             [
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_is_nothing_said() {
+    fn without_figures_there_is_no_line() {
         assert_eq!(
             lines(&Statistics::default(), &Advice::default()),
             ["No frame arrived."]

@@ -8,15 +8,15 @@ use framegram_common::stats::Outcome;
 /// bye leaves the number unknown.
 pub(super) fn verdict(statistics: &Statistics) -> String {
     let frames = &statistics.frames;
-    let whole = statistics.settled().unwrap_or(0);
+    let settled = statistics.settled().unwrap_or(0);
     let missed = statistics.missed().unwrap_or(0);
     let skipped = statistics.outcomes[Outcome::Skipped].unwrap_or(0);
-    if whole == 0 {
+    if settled == 0 {
         return "No frame arrived.".to_owned();
     }
     let told = frames.lost.is_some();
-    let mut verdict = head(missed, whole, told);
-    verdict += &shown(statistics, whole, told && missed == 0);
+    let mut verdict = head(missed, settled, told);
+    verdict += &shown(statistics, settled, told && missed == 0);
     if skipped > 0 {
         verdict += &format!("; {} skipped for a newer one", count(skipped));
     }
@@ -29,38 +29,38 @@ pub(super) fn verdict(statistics: &Statistics) -> String {
     verdict + "."
 }
 
-fn head(missed: u64, whole: u64, told: bool) -> String {
+fn head(missed: u64, settled: u64, told: bool) -> String {
     match (missed, told) {
         (0, true) => "No frame was lost: ".to_owned(),
         (0, false) => String::new(),
         (_, true) => format!(
             "{} of {} frames were lost ({}): ",
             count(missed),
-            count(whole),
-            percent(missed as f64 / whole as f64)
+            count(settled),
+            percent(missed as f64 / settled as f64)
         ),
         (_, false) => format!(
             "{} of {} frames that came were lost: ",
             count(missed),
-            count(whole)
+            count(settled)
         ),
     }
 }
 
 /// Frames shown, and how.
-fn shown(statistics: &Statistics, whole: u64, of_all: bool) -> String {
+fn shown(statistics: &Statistics, settled: u64, of_all: bool) -> String {
     let frames = &statistics.frames;
     let shown = frames.shown.unwrap_or(0);
     let intact = frames.intact.unwrap_or(shown);
     let concealed = statistics.outcomes[Outcome::Concealed].unwrap_or(0);
     let mut text = count(shown);
     if of_all {
-        text += &format!(" of {}", count(whole));
+        text += &format!(" of {}", count(settled));
     }
     text += " shown";
     // RTP and bare JPEG do not carry the JPEG byte for byte.
     let how = match statistics.stream.wire {
-        Some("rtp" | "raw") => "whole",
+        Some("rtp" | "raw") => "complete",
         _ => "byte for byte as sent",
     };
     text += &match (shown, intact) {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_format_tells_no_total_no_frame_is_said_to_be_safe() {
+    fn without_a_total_the_verdict_claims_no_frame_was_safe() {
         let mut rtp = statistics(Frames {
             shown: Some(39),
             intact: Some(39),
@@ -98,7 +98,7 @@ mod tests {
         rtp.stream.wire = Some("rtp");
         assert_eq!(
             verdict(&rtp),
-            "39 shown, all whole; how many were sent, this format does not tell."
+            "39 shown, all complete; how many were sent, this format does not tell."
         );
     }
 

@@ -1,4 +1,4 @@
-//! No window: frames are counted.
+//! A sink without a window: counts frames.
 
 use std::time::Duration;
 
@@ -7,15 +7,17 @@ use framegram_media::Decoder;
 
 use super::{Flow, Shown, Sink, Status, TICK};
 
-/// Looks at the header of a frame and for its end, and at no pixel: a picture
-/// that could be encoded can be decoded.
+/// Checks the header and the end of a frame, and decodes no pixel: a picture that was encoded can
+/// be decoded.
 pub struct Headless {
     decoder: Decoder,
 }
 
 impl Headless {
+    /// Creates its decoder.
+    ///
     /// # Errors
-    /// When the decoder's own memory cannot be had.
+    /// When libjpeg-turbo has no memory.
     pub fn new() -> anyhow::Result<Self> {
         let decoder = Decoder::new()?;
         Ok(Self { decoder })

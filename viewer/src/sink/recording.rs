@@ -1,4 +1,4 @@
-//! Frames into a file or a pipe: the JPEGs as they came, or decoded as Y4M.
+//! Records frames in a file or a pipe: JPEGs as received, or decoded as Y4M.
 
 mod times;
 mod y4m;
@@ -23,7 +23,7 @@ use self::times::Times;
 use self::y4m::Y4mRecorder;
 use super::{Flow, Shown, Sink, Status, TICK};
 
-/// How frames are written.
+/// The format of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// The JPEGs as they arrived, with their times between them
@@ -32,34 +32,32 @@ pub enum Format {
     Y4m,
 }
 
-/// Records every frame that it is shown. A reader of standard output who goes
-/// away ends it.
+/// Records every frame. If the reader of standard output goes away, the recording ends.
 pub struct Recording {
     out: Out,
     name: String,
     writer: Writer,
     /// The pipe's reader is gone.
     closed: bool,
-    /// Why nothing more is written, while somebody looks at a window.
+    /// Why recording stopped, while a window stays open.
     failed: Option<anyhow::Error>,
-    /// How long a frame waits for a reader of a pipe, and whether the last one
-    /// waited in vain.
+    /// How long a frame waits for the reader of a pipe, and whether the last wait was in vain.
     patience: Option<Duration>,
     unread: bool,
-    /// Frames that nobody read in time.
+    /// Frames that were not read in time.
     missed: u64,
     console: Arc<Console>,
 }
 
-/// What it is written to.
+/// The output of a recording.
 enum Out {
     File(BufWriter<Growing>),
-    /// Takes whole frames, or nothing of them.
+    /// Takes a complete frame, or nothing of it.
     Pipe {
         pipe: Arc<Pipe>,
-        /// What is written of the present frame.
+        /// The bytes of the present frame.
         frame: Vec<u8>,
-        /// The planes that follow it, which are handed on without a copy.
+        /// The planes that follow them, passed on without a copy.
         planes: Vec<u8>,
     },
 }
@@ -69,19 +67,19 @@ enum Writer {
     Y4m(Box<Y4mRecorder>),
 }
 
-/// Why a frame is not in the recording.
+/// Why a frame is not recorded.
 #[derive(Debug)]
 enum Failure {
-    /// The frame itself: it is damaged, or no JPEG.
+    /// The frame is damaged, or no JPEG.
     Undecodable,
     /// It does not fit the header of a Y4M.
     Unlike,
-    /// The file or pipe.
+    /// The file or pipe failed.
     Io(io::Error),
 }
 
 impl Format {
-    /// The format that the name of a file asks for.
+    /// The format that the extension of a file name selects.
     ///
     /// # Errors
     /// For any extension but `.mjpeg`, `.mjpg` and `.y4m`.
@@ -100,11 +98,11 @@ impl Format {
 }
 
 impl Recording {
-    /// Claims the file, or takes standard output where the path is `-`. A frame
-    /// waits for the reader of a pipe for `patience`, or as long as it takes.
+    /// Claims the file, or takes standard output if the path is `-`. A frame waits for the reader
+    /// of a pipe for `patience`, or without limit.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub fn create(
         path: &Path,
         format: Format,
@@ -154,7 +152,7 @@ impl Recording {
         })
     }
 
-    /// Writes the frame. Returns whether it is in the recording.
+    /// Writes the frame. Returns whether it was recorded.
     fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {
             Writer::Mjpeg(decoder, times) => {
@@ -162,7 +160,7 @@ impl Recording {
                 times.write(frame, &mut self.out)?;
                 self.out.write_all(&frame.jpeg)?;
                 if !frame.jpeg.ends_with(&END) {
-                    // What follows is not to be taken for coded data.
+                    // Without it, the next frame's bytes would count as coded data.
                     self.out.write_all(&END)?;
                 }
             }
@@ -171,7 +169,7 @@ impl Recording {
         Ok(self.hand_on()?)
     }
 
-    /// Hands on what was written of a frame. Returns whether there was room.
+    /// Passes on the bytes of a frame. Returns whether there was room.
     fn hand_on(&mut self) -> io::Result<bool> {
         let (pipe, items) = match &mut self.out {
             Out::File(file) => return file.flush().map(|()| true),
@@ -182,14 +180,14 @@ impl Recording {
                 planes,
             } => (pipe, [frame, planes].map(std::mem::take)),
         };
-        // Who does not read is not waited for again with every frame.
+        // If the last wait was in vain, the next frame does not wait.
         let patience = |most| if self.unread { Duration::ZERO } else { most };
         let patience = self.patience.map(patience);
         self.unread = !pipe.put_together(items, patience)?;
         Ok(!self.unread)
     }
 
-    /// Notes that nobody read a frame in time.
+    /// Records that a frame was not read in time.
     fn miss(&mut self) {
         self.missed += 1;
         if self.missed == 1 && self.patience.is_some() {
@@ -200,7 +198,7 @@ impl Recording {
         }
     }
 
-    /// Writes what still waits, and ends the file or pipe.
+    /// Writes what is still buffered, and ends the file or pipe.
     fn try_finish(&mut self) -> io::Result<()> {
         if let Writer::Y4m(y4m) = &mut self.writer
             && let Err(Failure::Io(error)) = y4m.finish(&mut self.out)
@@ -213,8 +211,8 @@ impl Recording {
         self.end()
     }
 
-    /// Waits for what is written; for a reader who may not read, not where
-    /// somebody looks at a window meanwhile.
+    /// Waits until everything is written. Does not wait for the reader of a pipe if a window is
+    /// open.
     fn end(&mut self) -> io::Result<()> {
         match &mut self.out {
             Out::File(file) => file.get_mut().finish(),
@@ -223,7 +221,7 @@ impl Recording {
         }
     }
 
-    /// Sorts a gone reader of standard output, which is a good end, from a full
+    /// Distinguishes a reader of standard output that has gone, which is a regular end, from a full
     /// disk.
     fn failure(&mut self, error: io::Error) -> Option<anyhow::Error> {
         let error = anyhow::Error::from(error);
@@ -231,8 +229,7 @@ impl Recording {
         (!self.closed).then(|| error.context(format!("cannot write output {}", self.name)))
     }
 
-    /// Takes what ends the recording: the run too, unless somebody looks at a
-    /// window.
+    /// Ends the recording, and the run unless a window is open.
     fn fail(&mut self, error: io::Error) -> anyhow::Result<()> {
         let Some(error) = self.failure(error) else {
             return Ok(());
@@ -317,8 +314,7 @@ impl Sink for Recording {
 }
 
 impl Out {
-    /// Writes the planes of an image as a frame of Y4M, and takes them where that
-    /// saves a copy.
+    /// Writes the planes of an image as a Y4M frame, and takes them if that saves a copy.
     fn write_picture(&mut self, image: &mut Planes) -> io::Result<()> {
         let Self::Pipe {
             pipe,
@@ -374,8 +370,7 @@ impl From<io::Error> for Failure {
 /// The end of a JPEG.
 const END: [u8; 2] = [0xff, 0xd9];
 
-/// Gathers the rows of a Y4M picture; larger writes, as those of whole JPEGs,
-/// go past it.
+/// Collects the rows of a Y4M picture. Larger writes, such as complete JPEGs, bypass it.
 const BUFFER: usize = 64 << 10;
 
 #[cfg(test)]

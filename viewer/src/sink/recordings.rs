@@ -1,5 +1,4 @@
-//! A recording of each tile: that of the first in the file as it is named, those
-//! of others beside it, numbered.
+//! One recording per tile: the first in the named file, the others next to it in numbered files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,10 +23,10 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Claims the file of the first tile, as [`Recording::create`].
+    /// Claims the file of the first tile, like [`Recording::create`].
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn create(
         path: &Path,
         format: Format,
@@ -81,7 +80,7 @@ impl Sink for Recordings {
     }
 }
 
-/// The name of a tile's file: `cam-2.mjpeg` beside `cam.mjpeg`.
+/// The file name of a tile: `cam-2.mjpeg` next to `cam.mjpeg`.
 fn numbered(path: &Path, number: usize) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut name = format!("{stem}-{number}");

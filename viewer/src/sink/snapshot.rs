@@ -1,4 +1,4 @@
-//! One frame as a picture file: `.jpg` as it came, `.png` decoded.
+//! One frame as an image file: `.jpg` as received, `.png` decoded.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -13,12 +13,12 @@ use framegram_media::{Decoder, Reduction, Subsampling, XrgbImage};
 use image::ImageEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
-/// The kind of a picture file.
+/// The format of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The JPEG's bytes, exactly as they came.
+    /// The JPEG's bytes, exactly as received.
     Jpeg,
-    /// Decoded, and packed without loss.
+    /// Decoded and compressed without loss.
     Png,
 }
 
@@ -28,7 +28,7 @@ pub struct Snapshot {
     kind: Kind,
 }
 
-/// Numbered names for the snapshots that a person asks for.
+/// Numbered file names for snapshots taken with a key.
 pub struct Series {
     stem: PathBuf,
     kind: Kind,
@@ -36,7 +36,7 @@ pub struct Series {
 }
 
 impl Kind {
-    /// The kind that the name of a file asks for.
+    /// The format that the extension of a file name selects.
     ///
     /// # Errors
     /// For any extension but `.jpg`, `.jpeg` and `.png`.
@@ -83,29 +83,29 @@ impl Kind {
 }
 
 impl Snapshot {
-    /// Makes sure that the file can be written.
+    /// Claims the file.
     ///
     /// # Errors
-    /// When it cannot, or its name asks for another kind of picture.
+    /// If it cannot be written, or its extension selects another format.
     pub fn claim(path: &Path, threads: &Threads) -> anyhow::Result<Self> {
         let kind = Kind::of(path)?;
         let file = OutputFile::claim(path, "snapshot", threads)?;
         Ok(Self { file, kind })
     }
 
-    /// Writes the frame. Returns where it is.
+    /// Writes the frame. Returns the path.
     ///
     /// # Errors
-    /// When the frame is no picture or the disk is full.
+    /// If the frame cannot be decoded or the disk is full.
     pub fn write(self, jpeg: &[u8]) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
         self.file.replace(|out| kind.write(jpeg, out))
     }
 
-    /// Writes a picture that came as no frame. Returns where it is.
+    /// Writes an image that is not a received frame. Returns the path.
     ///
     /// # Errors
-    /// When the disk is full.
+    /// If the disk is full.
     pub fn write_picture(self, picture: &XrgbImage) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
         self.file.replace(|out| kind.write_picture(picture, out))
@@ -113,8 +113,8 @@ impl Snapshot {
 }
 
 impl Series {
-    /// Names beside that of `--snapshot`, otherwise `framegram-1.jpg` and so on
-    /// in the current folder.
+    /// File names next to that of `--snapshot`, otherwise `framegram-1.jpg` and so on in the
+    /// current folder.
     #[must_use]
     pub fn new(beside: Option<&Path>) -> Self {
         let kind = beside.and_then(|path| Kind::of(path).ok());
@@ -128,22 +128,22 @@ impl Series {
         }
     }
 
-    /// Writes the frame under the first name that is free. Returns where it is.
+    /// Writes the frame under the first free name. Returns the path.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
+    /// If the folder cannot be written to.
     pub fn write(&mut self, jpeg: &Bytes) -> anyhow::Result<PathBuf> {
         let path = self.reserve()?;
         let written = OutputFile::claim(&path, "snapshot", &Threads::new(&Stop::new()))
             .and_then(|file| file.replace(|out| self.kind.write(jpeg, out)));
         if written.is_err() {
-            // Nobody is helped by an empty file.
+            // An empty file is of no use.
             let _ = fs::remove_file(&path);
         }
         written
     }
 
-    /// Takes the first name that is free.
+    /// Claims the first free name.
     fn reserve(&mut self) -> anyhow::Result<PathBuf> {
         loop {
             let mut name = self.stem.clone().into_os_string();
@@ -183,7 +183,7 @@ fn write_png(picture: &XrgbImage, out: impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The quality of a JPEG that is made here: text stays sharp.
+/// Quality of a JPEG that is encoded here: text stays sharp.
 const QUALITY: u8 = 92;
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! Several streams side by side, each in a tile of one window, or decoded for
-//! nobody's eyes.
+//! Several streams side by side, each in a tile of one window, or decoded without a window.
 
 mod decoding;
 mod memory;
@@ -18,41 +17,41 @@ use super::{Flow, Settled, Shown, Sink, Status};
 use crate::shared::TileNews;
 use decoding::{Decoding, Job};
 
-/// The tiles. Frames are decoded beside the main thread.
+/// The tiles. Frames are decoded outside the main thread.
 pub(crate) struct Tiles {
-    /// `None`: nobody looks, but frames are decoded all the same.
+    /// `None`: without a window. Frames are decoded all the same.
     window: Option<Wall>,
     decoding: Decoding,
     /// For the snapshot.
     decoder: Decoder,
     tiles: Vec<TileState>,
-    /// Frames whose outcome is to be told.
+    /// Frames with an outcome to report.
     settled: VecDeque<Settled>,
     next_draw: Duration,
-    /// What was odd about a frame, until somebody is told.
+    /// An anomaly of a frame, until it is reported.
     remark: Option<String>,
 }
 
-/// What is kept of a tile here.
+/// The state of a tile.
 #[derive(Default)]
 struct TileState {
-    /// The session whose frames came last.
+    /// The session of the newest frames.
     session: u64,
-    /// The newest frame, which is to be decoded next.
+    /// The newest frame, which is decoded next.
     waiting: Option<ReceivedFrame>,
     /// The frame that is being decoded.
     decoded: Option<FrameId>,
-    /// Its frames take long until then.
+    /// Until this time, its frames count as slow.
     slow_until: Duration,
-    /// The frame shown before, to fill holes from.
+    /// The previously shown frame, to fill holes from.
     last: Option<Bytes>,
 }
 
 impl Tiles {
-    /// Shown in this window, if there is one.
+    /// Shows the tiles in this window, if there is one.
     ///
     /// # Errors
-    /// When the decoders' memory or threads cannot be had.
+    /// If the decoders or their threads cannot be created.
     pub(crate) fn new(window: Option<Wall>, threads: &Threads) -> anyhow::Result<Self> {
         Ok(Self {
             window,
@@ -74,8 +73,7 @@ impl Tiles {
         });
     }
 
-    /// Hands the frame that waits in a tile to the decoders, unless they have one
-    /// of it.
+    /// Passes the waiting frame of a tile to the decoders, unless they still have one of this tile.
     fn decode(&mut self, tile: usize, now: Duration) {
         let state = &mut self.tiles[tile];
         if state.decoded.is_some() {
@@ -96,7 +94,7 @@ impl Tiles {
         self.decoding.put(job, is_slow);
     }
 
-    /// Takes the frames that were decoded meanwhile.
+    /// Takes the decoded frames.
     fn take_decoded(&mut self, now: Duration) {
         while let Some(done) = self.decoding.poll() {
             let tile = done.tile;
@@ -132,7 +130,7 @@ impl Sink for Tiles {
         }
         let state = &mut self.tiles[tile];
         if state.session != frame.id.session {
-            // Another stream has the tile: there is nothing to fill holes from.
+            // The tile has another stream: there is no frame to fill holes from.
             state.session = frame.id.session;
             state.last = None;
         }
@@ -181,7 +179,7 @@ impl Sink for Tiles {
         let mut pictures = Vec::new();
         for tile in &self.tiles {
             let mut picture = XrgbImage::default();
-            // What would hold up the end is left out.
+            // Tiles that would delay the end are left out.
             let in_time = clock::now().saturating_sub(begun) < SNAPSHOT;
             let last = tile.last.as_ref().filter(|_| in_time);
             let decoded = last.map(|jpeg| self.decoder.decode(jpeg, Reduction::None, &mut picture));
@@ -220,15 +218,15 @@ fn labels<'a>(status: &Status<'a>) -> Vec<Tile<'a>> {
     status.tiles.iter().map(label).collect()
 }
 
-/// Time from drawing to drawing: that of most screens.
+/// Interval of drawing: that of most screens.
 const DRAW: Duration = Duration::from_millis(16);
 
-/// A frame that takes longer to decode is a slow one: at 20 a second a sender has
-/// a decoder to itself.
+/// A frame that takes longer to decode counts as slow. At 20 frames per second, such a sender
+/// occupies one decoder.
 const SLOW: Duration = Duration::from_millis(50);
 
-/// For this long after a slow frame the next ones of that sender count as slow.
+/// For this long after a slow frame, that sender's frames count as slow.
 const SLOW_FOR: Duration = Duration::from_secs(10);
 
-/// How long pictures are decoded for the snapshot at the end.
+/// The longest time spent decoding pictures for the snapshot at the end.
 const SNAPSHOT: Duration = Duration::from_secs(2);

@@ -55,7 +55,7 @@ fn a_viewer_that_cannot_begin_changes_nothing() {
 }
 
 #[test]
-fn what_is_there_is_replaced_or_moved_aside_once_there_is_something_new() {
+fn an_older_file_is_replaced_or_moved_aside_with_the_first_new_byte() {
     let folder = Folder::new();
     let arguments = all(&folder);
     let rest = ["--headless", "--once"];
@@ -128,7 +128,7 @@ fn nothing_is_written_twice_or_over_what_is_read() {
 }
 
 #[test]
-fn a_full_disk_leaves_older_reports_whole() {
+fn a_full_disk_leaves_older_reports_unchanged() {
     let folder = Folder::new();
     let mut command = std::process::Command::new("sh");
     let within = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";

@@ -114,7 +114,7 @@ fn a_terminal_that_is_stopped_stops_nothing() {
 }
 
 #[test]
-fn a_signal_during_the_ending_is_no_second_one() {
+fn a_signal_during_the_end_does_not_kill() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     // Its end waits for a reader of this one, as long as no signal comes.
@@ -135,7 +135,7 @@ fn a_signal_during_the_ending_is_no_second_one() {
 }
 
 #[test]
-fn a_fifo_that_nobody_reads_does_not_keep_it_from_ending() {
+fn an_unread_fifo_does_not_prevent_the_end() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let film = fifo(&folder, "film.mjpeg");
@@ -172,7 +172,7 @@ fn figures_and_frames_that_nobody_reads_do_not_keep_it_from_ending() {
 }
 
 #[test]
-fn a_fifo_whose_reader_is_gone_is_not_written_well() {
+fn a_fifo_without_a_reader_is_a_failure() {
     let folder = Folder::new();
     for (flag, name) in [("--output", "film.mjpeg"), ("--report", "gone.json")] {
         let path = fifo(&folder, name);

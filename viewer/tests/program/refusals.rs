@@ -180,7 +180,7 @@ fn a_recording_goes_on_without_the_frames_that_do_not_fit() {
 }
 
 #[test]
-fn what_is_read_has_an_end() {
+fn input_is_read_up_to_a_limit() {
     fails(
         &["--headless", "--sdp", "/dev/zero", "127.0.0.1:5997"],
         &["/dev/zero", "larger than"],
@@ -188,7 +188,7 @@ fn what_is_read_has_an_end() {
 }
 
 #[test]
-fn what_only_looks_like_a_stream_is_not_one() {
+fn junk_that_looks_like_a_stream_is_not_followed() {
     let folder = Folder::new();
     let report = folder.path("report.json");
     let viewer = Viewer::listening(&["--headless", "--wait", "1s", "--report", &report]);

@@ -205,7 +205,7 @@ fn follows_a_sender_that_starts_again() {
 }
 
 #[test]
-fn tells_of_a_second_sender_once() {
+fn a_second_sender_is_reported_once() {
     let folder = Folder::new();
     let report = folder.path("report.json");
     let mut viewer = Viewer::listening(&["--headless", "--once", "--report", &report]);

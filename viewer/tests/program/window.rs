@@ -288,7 +288,7 @@ fn shows_the_picture_and_obeys_the_keys() {
 }
 
 #[test]
-fn a_window_goes_on_although_nobody_reads_the_frames() {
+fn a_window_continues_although_nobody_reads_the_recording() {
     let screen = Screen::new();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = viewer(&["--output", "-", "--output-format", "y4m"]);

@@ -39,7 +39,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn an_older_file_stays_until_the_new_one_is_whole() {
+fn an_older_file_stays_until_the_new_one_is_complete() {
     let folder = Folder::new();
     let path = folder.file("report.json", "old");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -56,7 +56,7 @@ fn an_older_file_stays_until_the_new_one_is_whole() {
 }
 
 #[test]
-fn what_fails_or_is_given_up_changes_nothing() {
+fn failed_and_aborted_writes_leave_the_old_file() {
     let folder = Folder::new();
     let path = folder.file("report.json", "old");
     let file = OutputFile::claim(&path, "report", &Threads::new(&Stop::new())).unwrap();
@@ -192,7 +192,7 @@ fn one_file_is_not_written_twice_under_any_name() {
 }
 
 #[test]
-fn what_is_read_is_not_written() {
+fn input_files_are_not_overwritten() {
     let folder = Folder::new();
     let film = folder.file("in.avi", "film");
     symlink(&film, folder.path("link.sdp")).unwrap();

@@ -46,7 +46,7 @@ fn the_memory_of_what_was_written_is_used_again() {
 }
 
 #[test]
-fn nobody_waits_for_a_reader_who_does_not_read() {
+fn a_reader_that_stalls_blocks_nobody() {
     let (reader, pipe, stop) = piped(false);
     let half = || vec![0; MAX_WAITING / 2];
     let taken = |patience| pipe.put(half(), patience).unwrap();
@@ -68,7 +68,7 @@ fn nobody_waits_for_a_reader_who_does_not_read() {
 }
 
 #[test]
-fn who_is_not_waited_for_may_still_read() {
+fn a_pipe_without_a_deadline_can_still_be_read() {
     let (mut reader, pipe, _) = piped(false);
     assert!(pipe.put(vec![7; 1 << 20], None).unwrap());
     assert!(pipe.finish_soon().is_err());
@@ -95,7 +95,7 @@ fn a_reader_who_is_gone_is_a_good_end_of_standard_output_alone() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_at_the_start_and_what_is_full_at_the_end() {
+fn an_unopenable_trace_is_reported_at_the_start_and_a_full_disk_at_the_end() {
     let threads = Threads::new(&Stop::new());
     assert!(
         Pipe::to(Path::new("/no/such/file"), &threads)

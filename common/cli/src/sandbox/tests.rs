@@ -167,7 +167,7 @@ fn a_thread_that_decodes_opens_nothing() {
 }
 
 #[test]
-fn without_it_nothing_is_given_up() {
+fn without_a_sandbox_nothing_is_restricted() {
     let sandbox = Sandbox::off();
     sandbox.confine(Work::Decoding);
     assert!(Path::new("/etc/hosts").exists() && File::open("/etc/hosts").is_ok());

@@ -303,7 +303,7 @@ fn refuses_a_large_picture_of_many_scans_before_it_costs_anything() {
 }
 
 #[test]
-fn what_decodes_with_a_remark_is_a_picture_and_told_once() {
+fn a_jpeg_with_decoder_warnings_is_shown_and_reported_once() {
     let whole = quadrants(64, 48);
     let end = whole.len() - 2;
     let mut decoder = Decoder::new().unwrap();
@@ -347,7 +347,7 @@ fn a_header_that_libjpeg_remarks_on_is_one() {
 }
 
 #[test]
-fn what_cleaning_mends_is_decoded() {
+fn cleaned_jpegs_are_decoded() {
     let whole = jpeg(64, 64, Subsamp::Sub2x2, |x, y| {
         [(x * y) as u8, x as u8, y as u8]
     });
@@ -361,7 +361,7 @@ fn what_cleaning_mends_is_decoded() {
 }
 
 #[test]
-fn what_lacks_more_than_a_row_of_blocks_at_its_end_is_no_picture() {
+fn a_jpeg_that_lacks_more_than_a_row_of_blocks_is_not_a_picture() {
     let noise = |x: usize, y: usize| [(x * 31 + y * 17) as u8, (x * y) as u8, 128];
     let whole = jpeg(160, 160, Subsamp::Sub2x2, noise);
     let header = JpegHeader::parse(&whole).unwrap().len;

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_entries_are_read_back() {
         let (message, mut bytes) = (message(), Vec::new());
         message.encode(&mut bytes);
         let read = Message::decode(&bytes).unwrap();
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_through_the_whole_message_is_not_followed() {
+    fn a_chain_of_pointers_through_a_message_is_not_followed() {
         // Text in which each pair of bytes points to the pair before it, and the
         // first one to an empty name. The name of the record after it begins at
         // the last pair.
@@ -391,7 +391,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             if let Some(read) = Message::decode(&bytes) {
                 let all = read.questions.len() + read.records.len();
                 prop_assert!(all <= MAX_ENTRIES);
@@ -399,7 +399,7 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_message_is_read_without_harm(at in 0_usize..300, to in any::<u8>()) {
+        fn a_damaged_message_does_not_panic(at in 0_usize..300, to in any::<u8>()) {
             let mut bytes = Vec::new();
             message().encode(&mut bytes);
             let at = at % bytes.len();

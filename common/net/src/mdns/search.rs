@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_less_and_less_often() {
+    fn queries_become_less_and_less_frequent() {
         let (mut search, mut out) = (Search::new(None, Duration::ZERO), Vec::new());
         let mut asked = Vec::new();
         for second in 0..40 {

@@ -50,7 +50,7 @@ fn numbered(count: usize, size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_dual_stack_socket_hears_both_families_and_shows_ipv4_as_ipv4() {
+fn a_dual_stack_socket_receives_both_families_and_reports_ipv4_as_ipv4() {
     let (socket, bound) = listening("[::]:0", 1 << 20);
     sending((Ipv4Addr::LOCALHOST, bound.port()).into())
         .send(None, b"four", 4)
@@ -132,7 +132,7 @@ fn a_batch_arrives_as_the_datagrams_it_is_made_of() {
 }
 
 #[test]
-fn a_datagram_arrives_when_the_kernel_took_it_not_when_it_is_read() {
+fn arrival_is_when_the_kernel_received_the_datagram_not_when_it_is_read() {
     let (viewer, address) = listening("127.0.0.1:0", 1 << 20);
     let sender = sending(address);
     let waker = Waker::new().unwrap();
@@ -261,7 +261,7 @@ fn several_viewers_of_a_group_hear_it_on_one_machine() {
 }
 
 #[test]
-fn a_broadcast_has_to_be_meant() {
+fn a_broadcast_address_needs_the_broadcast_flag() {
     let destination = (Ipv4Addr::BROADCAST, 5005).into();
     let error = Socket::connect(destination, &ConnectOptions::default()).unwrap_err();
     assert!(error.to_string().contains("broadcast"), "{error}");

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_that_waited_arrived_when_it_was_stamped() {
+    fn a_delayed_datagram_has_its_timestamp_as_arrival() {
         let mut machine = Machine::new();
         let stamp = machine.calendar(1_000);
         assert_eq!(machine.read(stamp, 900_000), 1_000);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_calendar_that_is_set_moves_no_arrival() {
+    fn setting_the_realtime_clock_does_not_change_arrival_times() {
         for by in [-3_600_000_000_i64, -5_000_000, 5_000_000, 3_600_000_000] {
             let mut machine = Machine::new();
             machine.ahead = 7_200_000_000;

@@ -82,7 +82,7 @@ fn a_reader_that_stops_makes_it_not_ready_and_what_waits_arrives_when_it_goes_on
 }
 
 #[test]
-fn where_nobody_listens_it_is_refused() {
+fn a_connection_without_a_listener_is_refused() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let to = free.local_addr().unwrap();
     drop(free);

@@ -4,14 +4,14 @@ use super::is_padding;
 use super::tables::Codes;
 use crate::jpeg::markers::{Markers, RST0, RST7};
 
-/// The bits of a scan. Behind the last byte before a marker there are ones.
+/// The bits of a scan. After the last byte before a marker, it yields ones.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The next bits, the first of them highest.
     held: u64,
     count: u32,
-    /// Of these, those that stand nowhere.
+    /// The number of held bits that are not in the data.
     beyond: u32,
 }
 
@@ -26,7 +26,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Where the bytes are that were not looked at.
+    /// Offset of the first byte not read yet.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -75,7 +75,7 @@ impl<'a> Bits<'a> {
         self.count -= count;
     }
 
-    /// The next symbol; `None` where no code begins like that.
+    /// The next symbol; `None` if no code begins like that.
     pub(super) fn symbol(&mut self, codes: &Codes) -> Option<u8> {
         if self.count < 16 {
             self.fill();
@@ -107,8 +107,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Goes to the next marker. Returns whether nothing but padding stood before
-    /// it: the rest of a byte, a few bytes, or many that are all alike.
+    /// Advances to the next marker. Returns whether only padding stood before it: the rest of a
+    /// byte, a few bytes, or many that are all alike.
     pub(super) fn end(&mut self) -> bool {
         let left = self.count.saturating_sub(self.beyond);
         self.take(left % 8);
@@ -126,14 +126,14 @@ impl<'a> Bits<'a> {
         marker.is_some() && is_padding(&left_over)
     }
 
-    /// Goes behind the restart marker with this number, as far as one is there;
-    /// fill bytes may stand before it. Returns whether it is the one expected.
+    /// Advances past the restart marker with this number, if there is one; fill bytes may precede
+    /// it. Returns whether it is the expected one.
     pub(super) fn restart(&mut self, expected: usize) -> bool {
         let mut markers = Markers::from(self.at);
         while let Some(marker) = markers.next(self.bytes) {
-            // What decoders do (<https://github.com/libjpeg-turbo/libjpeg-turbo>,
-            // jdmarker.c, `jpeg_resync_to_restart`): one of the next two stands
-            // behind a gap, one of the last two is late.
+            // As decoders do (<https://github.com/libjpeg-turbo/libjpeg-turbo>, jdmarker.c,
+            // `jpeg_resync_to_restart`): one of the next two markers follows a gap, one of the last
+            // two is late.
             let RST0..=RST7 = marker.code else { break };
             match (usize::from(marker.code - RST0) + 8 - expected) % 8 {
                 0 => {

@@ -14,7 +14,7 @@ pub(super) struct Spectrum<'r, 'j> {
 }
 
 impl Spectrum<'_, '_> {
-    /// Those that come for the first time (T.81, G.1.2.2).
+    /// Reads the first bits of coefficients (T.81, G.1.2.2).
     pub(super) fn first(&mut self, first: usize, present: &mut u64) {
         if *self.run > 0 {
             *self.run -= 1;
@@ -44,8 +44,7 @@ impl Spectrum<'_, '_> {
         }
     }
 
-    /// Another bit of those that are there, and those that become so
-    /// (T.81, G.1.2.3).
+    /// Reads one more bit of nonzero coefficients, and those that become nonzero (T.81, G.1.2.3).
     pub(super) fn refine(&mut self, first: usize, present: &mut u64) {
         let mut at = first;
         if *self.run == 0 {

@@ -1,14 +1,14 @@
-//! The tables that a JPEG brings along, or that stand in for them.
+//! The tables in a JPEG, or the ones that stand in for them.
 
 use crate::jpeg::huffman::STANDARD;
 
 /// Huffman codes in canonical order (T.81, F.2.2.3).
 #[derive(Debug)]
 pub(super) struct Codes {
-    /// For each length: the first code, how many there are, where they begin.
+    /// For each length: the first code, the number of codes, and where their symbols begin.
     pub(super) lengths: [(u32, u32, usize); 16],
     pub(super) symbols: Vec<u8>,
-    /// By the next 8 bits: symbol and length of what is no longer than that.
+    /// Symbol and length of each code of at most 8 bits, by the next 8 bits.
     pub(super) short: Vec<(u8, u8)>,
 }
 
@@ -41,7 +41,7 @@ impl Codes {
     }
 }
 
-/// Tables by their numbers.
+/// Tables by number.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     dc: [Option<Codes>; 4],
@@ -50,8 +50,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Those that a JPEG without Huffman tables means: many cameras leave them
-    /// out.
+    /// The tables that a JPEG without Huffman tables implies. Many cameras omit them.
     pub(super) fn standard() -> Self {
         let mut tables = Self::default();
         for table in &STANDARD {
@@ -75,7 +74,7 @@ impl Tables {
         self.divisors.get(usize::from(number))?.as_ref()
     }
 
-    /// Takes a segment; `None` where it is not what it says.
+    /// Reads a segment of Huffman tables; `None` if it is malformed.
     pub(super) fn read_codes(&mut self, mut payload: &[u8]) -> Option<()> {
         while let Some((id, rest)) = payload.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
@@ -87,7 +86,7 @@ impl Tables {
         Some(())
     }
 
-    /// Takes a segment; `None` where it is not what it says.
+    /// Reads a segment of quantization tables; `None` if it is malformed.
     pub(super) fn read_divisors(&mut self, mut payload: &[u8]) -> Option<()> {
         while let Some((kind, rest)) = payload.split_first() {
             let is_wide = kind >> 4 != 0;
@@ -102,7 +101,7 @@ impl Tables {
         Some(())
     }
 
-    /// The place of the codes with this class and number.
+    /// The slot of the codes with this class and number.
     fn place(&mut self, id: u8) -> Option<&mut Option<Codes>> {
         let codes = if id >> 4 == 0 {
             &mut self.dc

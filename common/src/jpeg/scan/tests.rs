@@ -20,7 +20,7 @@ fn jpeg(subsamp: Subsamp, interval: u16, seed: u64) -> Vec<u8> {
 }
 
 #[test]
-fn what_encoders_make_is_whole_with_padding_and_without() {
+fn encoded_jpegs_are_complete_with_and_without_padding() {
     for subsamp in [
         Subsamp::Sub2x2,
         Subsamp::Sub2x1,
@@ -29,20 +29,20 @@ fn what_encoders_make_is_whole_with_padding_and_without() {
     ] {
         for interval in [0, 1, 7] {
             let jpeg = jpeg(subsamp, interval, 1);
-            assert!(may_be_whole(&jpeg), "{subsamp:?}, {interval}");
+            assert!(may_be_complete(&jpeg), "{subsamp:?}, {interval}");
             let end = jpeg.len() - 2;
             for padding in [&[0; 300][..], &[1, 2, 3]] {
                 let mut padded = jpeg.clone();
                 padded.splice(end..end, padding.iter().copied());
-                assert!(may_be_whole(&padded), "{subsamp:?}, {interval}");
+                assert!(may_be_complete(&padded), "{subsamp:?}, {interval}");
             }
         }
     }
     let camera = include_bytes!("../../../fixtures/opencv-64x48.jpg");
-    assert!(may_be_whole(camera));
+    assert!(may_be_complete(camera));
 }
 
-/// A decoder remarks on 49 of 50 of these.
+/// A decoder warns about 49 of 50 of these.
 #[test]
 fn a_gap_anywhere_is_found() {
     let mut found = 0;
@@ -52,7 +52,7 @@ fn a_gap_anywhere_is_found() {
         for at in (header.len..jpeg.len() - 1_500).step_by(311) {
             let mut damaged = jpeg.clone();
             damaged.drain(at..at + 1_400);
-            assert!(!may_be_whole(&damaged), "seed {seed}, at {at}");
+            assert!(!may_be_complete(&damaged), "seed {seed}, at {at}");
             found += 1;
         }
     }
@@ -60,7 +60,7 @@ fn a_gap_anywhere_is_found() {
 }
 
 #[test]
-fn any_bytes_are_looked_at_without_harm() {
+fn any_bytes_are_examined_without_a_panic() {
     let jpeg = jpeg(Subsamp::Sub2x2, 3, 2);
     let mut random = fastrand::Rng::with_seed(3);
     for _ in 0..2_000 {
@@ -70,7 +70,7 @@ fn any_bytes_are_looked_at_without_harm() {
                 damaged[at] = random.u8(..);
             }
         }
-        let _ = may_be_whole(&damaged);
+        let _ = may_be_complete(&damaged);
     }
-    assert!(!may_be_whole(b"GIF89a"));
+    assert!(!may_be_complete(b"GIF89a"));
 }

@@ -27,7 +27,7 @@ fn jpeg(number: usize) -> Bytes {
     JPEGS[number - 1].clone()
 }
 
-/// `jpeg` with another one in an application segment, as cameras put thumbnails.
+/// `jpeg` with another one in an application segment, like a camera's thumbnail.
 fn with_thumbnail(jpeg: &[u8], thumbnail: &[u8]) -> Vec<u8> {
     let len = u16::try_from(thumbnail.len() + 2).unwrap();
     [
@@ -79,13 +79,13 @@ fn a_jpeg_without_end_goes_up_to_the_next_and_a_header_alone_is_broken() {
     let both = vec![open.clone(), two.clone()];
     assert_eq!(split(&[&open[..], &two].concat(), 100), (both, 0));
     assert_eq!(split(&open, 100), (vec![open.clone()], 0));
-    // Behind the JFIF segment.
+    // After the JFIF segment.
     let head = &one[..20];
     assert_eq!(split(&[head, &two].concat(), 100), (vec![two], 1));
     assert_eq!(split(head, 100), (vec![], 1));
 }
 
-/// What stands in a JPEG from its start up to behind this marker's length.
+/// The bytes of a JPEG from its start to after this marker's length.
 fn up_to(jpeg: &[u8], code: u8) -> &[u8] {
     let at = jpeg.windows(2).position(|two| two == [0xFF, code]).unwrap();
     &jpeg[..at + 4]
@@ -95,7 +95,7 @@ fn up_to(jpeg: &[u8], code: u8) -> &[u8] {
 fn one_that_broke_off_within_a_segment_takes_no_other_with_it() {
     let (one, two) = (jpeg(1), with_thumbnail(&jpeg(2), &jpeg(3)));
     let thumbnail = with_thumbnail(&one, &jpeg(4));
-    // How many are broken: of the last one, also its thumbnail.
+    // The number of broken ones; the last case includes its thumbnail.
     let heads = [
         (up_to(&one, 0xE0), 1),
         (&[up_to(&one, 0xDB), &[0, 9, 9]].concat(), 1),
@@ -169,9 +169,9 @@ proptest! {
         piece in 1_usize..40,
     ) {
         let bytes = pieces.concat();
-        let (whole, broken) = split(&bytes, bytes.len());
+        let (complete, broken) = split(&bytes, bytes.len());
         let (jpegs, broken_in_pieces) = split(&bytes, piece);
-        prop_assert_eq!(&whole, &jpegs);
+        prop_assert_eq!(&complete, &jpegs);
         prop_assert_eq!(broken, broken_in_pieces);
         for jpeg in jpegs {
             prop_assert!(jpeg.starts_with(&[0xFF, 0xD8, 0xFF]));
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn finds_whole_jpegs_between_any_junk(
+    fn finds_complete_jpegs_between_any_junk(
         junk in proptest::collection::vec(proptest::collection::vec(0_u8..0xFF, 0..30), 4),
         piece in 1_usize..2000,
     ) {
@@ -194,7 +194,7 @@ proptest! {
 }
 
 #[test]
-fn what_stands_before_a_jpeg_is_told_in_whatever_pieces_it_came() {
+fn bytes_before_a_jpeg_are_returned_however_they_were_read() {
     let one = jpeg(1);
     let stream = [b"one", &one[..], &one, b"two", &one, &[7; 1_000], &one].concat();
     for piece in [1, 5, 4_096] {

@@ -1,4 +1,4 @@
-//! What arrived when, until it is reported to a sender that adapts its rate.
+//! The log of arrivals for a sender that adapts its rate.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,41 +6,41 @@ use std::time::Duration;
 use crate::seq::PacketNumber;
 use crate::wire::native::{ArrivalReport, Arrived, Channel};
 
-/// The most packets that are unreported: what comes beyond them before a report
-/// may leave is not reported.
+/// Upper bound on unreported packets. Packets beyond it are never reported.
 const MAX_UNREPORTED: usize = 4_096;
 
-/// Reports come no more often, whatever the sender wants.
+/// The shortest time between reports, whatever the sender asks for.
 const SOONEST: Duration = Duration::from_millis(10);
 
-/// How long a report waits for more of what has begun to arrive.
+/// How long a report waits for more packets after the first.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// One byte of report for this many that arrived; but one report in so long.
+/// Reports take at most one byte for this many received bytes, but one report per interval is
+/// always allowed.
 const SHARE: u64 = 20;
 const LATEST: Duration = Duration::from_millis(100);
 
-/// What is unreported.
+/// Arrivals that are not reported yet.
 #[derive(Debug, Default)]
 pub(super) struct ArrivalLog {
-    /// How often the sender wants reports, if it does.
+    /// How often the sender wants reports, if at all.
     every: Option<Duration>,
     packets: VecDeque<Arrived>,
     /// When the first of them arrived.
     first: Duration,
-    /// Bytes that arrived since the last report.
+    /// Bytes received since the last report.
     bytes: u64,
     reported: Duration,
 }
 
 impl ArrivalLog {
-    /// Takes how often the sender wants reports, in microseconds; 0 is never.
+    /// Sets how often the sender wants reports, in microseconds; 0 is never.
     pub(super) fn set_every(&mut self, micros: u32) {
         let every = Duration::from_micros(micros.into()).max(SOONEST);
         self.every = (micros > 0).then_some(every);
     }
 
-    /// Takes a new packet of this many bytes.
+    /// Records a new packet of this many bytes.
     pub(super) fn record(
         &mut self,
         channel: Channel,
@@ -77,7 +77,7 @@ impl ArrivalLog {
         Some((self.reported + every).max(self.first + GATHER))
     }
 
-    /// Packets for a report of at most this many bytes, and one byte of it.
+    /// Removes the packets for a report of at most this many bytes, and returns them.
     pub(super) fn take(&mut self, datagram: usize, now: Duration) -> Vec<Arrived> {
         let fitting = ArrivalReport::fitting(&self.packets, datagram);
         let packets = self.packets.drain(..fitting).collect();
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(log.due(), Some(302 * MS));
         record(&mut log, 5, 1_400, 204 * MS);
         assert_eq!(log.due(), Some(222 * MS));
-        // Never more than is kept, nor more than one report holds.
+        // It keeps no more than its bound, and returns no more than one report holds.
         (6..10_000).for_each(|number| record(&mut log, number, 1_400, 205 * MS));
         let mut all = 0;
         while log.due().is_some_and(|due| due <= 222 * MS) {

@@ -1,33 +1,31 @@
-//! A bye, which anybody can send in the sender's name: it counts once nothing
-//! follows it.
+//! A bye. Anybody can forge one, so it counts only when nothing follows it.
 
 use std::time::Duration;
 
-/// This many frame intervals without media prove a bye ...
+/// A bye counts after this many frame intervals without media ...
 const INTERVALS: u32 = 2;
 
 /// ... but no more than this.
 const MAX_QUIET: Duration = Duration::from_millis(200);
 
-/// A bye that media has followed for this long was forged, whatever it claims to
-/// be the last packet.
+/// A bye that media has followed for this long was forged, whatever last packet it claims.
 const FORGOTTEN: Duration = Duration::from_secs(1);
 
-/// A bye that arrived.
+/// A received bye.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bye {
-    /// When it arrived first.
+    /// When it first arrived.
     at: Duration,
-    /// Media packets that were sent before it, as it says.
+    /// Media packets sent before it, as it claims.
     media: u64,
-    /// When media came last.
+    /// When media last arrived.
     media_at: Duration,
-    /// Whether nothing followed it.
+    /// Whether it counts.
     counts: bool,
 }
 
 impl Bye {
-    /// One that arrives `now`, after this many media packets.
+    /// A bye that arrives `now`, after this many media packets.
     pub(super) fn new(media: u64, now: Duration) -> Self {
         Self {
             at: now,
@@ -37,25 +35,25 @@ impl Bye {
         }
     }
 
-    /// Takes another copy.
+    /// Records a repetition.
     pub(super) fn repeat(&mut self, media: u64) {
         self.media = self.media.max(media);
     }
 
-    /// Takes a new media packet with this number. Returns whether the bye may still
-    /// be true: packets that it overtook come after it.
+    /// Records a new media packet with this number. Returns whether the bye may still be true:
+    /// packets that it overtook arrive after it.
     pub(super) fn record_media(&mut self, number: u64, now: Duration) -> bool {
         self.media_at = now;
         number < self.media && now.saturating_sub(self.at) < FORGOTTEN
     }
 
-    /// When it begins to count, where frames come `interval` apart.
+    /// When it begins to count, at this frame interval.
     pub(super) fn counts_at(&self, interval: Option<Duration>) -> Duration {
         let quiet = interval.map_or(MAX_QUIET, |interval| interval.saturating_mul(INTERVALS));
         self.media_at + quiet.min(MAX_QUIET)
     }
 
-    /// Lets it count from now on.
+    /// Makes it count from now on.
     pub(super) fn count(&mut self) {
         self.counts = true;
     }
@@ -64,12 +62,12 @@ impl Bye {
         self.counts
     }
 
-    /// Until when frames that were on the way are waited for.
+    /// How long frames on the way are waited for.
     pub(super) fn over_at(&self, playout_delay: Duration) -> Duration {
         self.at + playout_delay
     }
 
-    /// Media packets that the stream consists of.
+    /// The number of media packets in the stream.
     pub(super) fn media(&self) -> u64 {
         self.media
     }

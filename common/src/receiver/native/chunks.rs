@@ -1,4 +1,4 @@
-//! Chunks and parity of a stream become frames, whole or concealed.
+//! Turns the chunks and parity of a stream into frames, complete or concealed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl NativeSession {
         true
     }
 
-    /// A frame begins to arrive.
+    /// Handles the first chunk of a frame.
     fn begin(&mut self, number: FrameNumber, chunk: &Chunk<'_>, origin: Origin, now: Duration) {
         let next = self.counters.frames_sent();
         let joining = self.counters.frames.first().is_none() && !self.counters.is_from_start();
@@ -96,7 +96,7 @@ impl NativeSession {
         }
         let wait = self.wait(now + self.spread(), now);
         if self.is_ordered {
-            // Nothing more of those before it comes.
+            // Older frames are not sent any more.
             self.deadlines.limit_before(number, now);
         }
         if origin == Origin::Sent {
@@ -126,7 +126,7 @@ impl NativeSession {
         if self.counters.frames.first().is_some() || self.counters.is_from_start() {
             self.await_frames(self.counters.frames_sent(), last.0 + 1, now);
         }
-        // Parity leaves behind all chunks.
+        // Parity is sent after all its chunks.
         for (number, count) in (first.0..).map(FrameNumber).zip(&parity.counts) {
             let reached = usize::from(*count) + usize::from(parity.index) + 1;
             self.nack.record_progress(number, reached, now);
@@ -134,8 +134,8 @@ impl NativeSession {
         self.rebuilder.add(first, parity) && self.rebuild(first, sent, now)
     }
 
-    /// Rebuilds what parity can of the blocks that cover a frame, and of those
-    /// that overlap what was rebuilt. Returns whether the parity was valid.
+    /// Rebuilds what parity can of the blocks that cover a frame, and of those that overlap rebuilt
+    /// chunks. Returns whether the parity was valid.
     fn rebuild(&mut self, frame: FrameNumber, sent: u64, now: Duration) -> bool {
         if self.rebuilder.is_empty() {
             return true;
@@ -148,7 +148,7 @@ impl NativeSession {
             };
             for one in rebuilt {
                 let number = one.frame;
-                // The first chunk, which carries the header, comes first.
+                // The first chunk carries the header, so it goes first.
                 let size = self.reassembly.get(number).map(Assembly::size);
                 let place = (number.seq(), one.index, one.count);
                 let chunk = Chunk::decode_original(place, size, &one.original).ok();
@@ -165,7 +165,7 @@ impl NativeSession {
     fn handle_complete(&mut self, frame: CompleteFrame, now: Duration) {
         self.has_frames = true;
         self.deadlines.remove(frame.number);
-        self.counters.record_whole(frame.jpeg.len());
+        self.counters.record_complete(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {
             self.size = Some((header.width, header.height));
         }
@@ -195,7 +195,8 @@ impl NativeSession {
             && !self.playout.is_past(number)
             && let Some(spliced) = self.headers.conceal(number, assembly)
         {
-            // The header may be lost; frames leave as soon as they are encoded.
+            // If the header is lost, the send time stands in: frames are sent as soon as they are
+            // encoded.
             let captured = assembly.captured().unwrap_or(assembly.sent());
             let captured = SenderTime::from_micros(captured);
             let stale_share = 1.0 - spliced.fresh;

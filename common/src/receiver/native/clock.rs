@@ -1,14 +1,12 @@
-//! The sender's clock, seen from the viewer's.
+//! The sender's clock as seen from the viewer's.
 //!
-//! A report that the sender answers gives the four timestamps of NTP
-//! (<https://www.rfc-editor.org/rfc/rfc5905#section-8>), and with them two
-//! bounds of the offset, which is what is to be added to the sender's time: it
-//! is at least what the report's departure is ahead of its arrival, and at most
-//! what the reply's arrival is ahead of its departure, whatever share of the
-//! round trip either of them took. So the exchanges with the least delay count
-//! (<https://www.rfc-editor.org/rfc/rfc5905#section-10>).
-//! A bound of one moment bounds another one by the drift between the two; and
-//! the drift is bounded by every pair of bounds, as a slope.
+//! A report that the sender answers yields the four timestamps of NTP
+//! (<https://www.rfc-editor.org/rfc/rfc5905#section-8>). They give two bounds of the offset, which
+//! is what is added to the sender's time. The lower bound is the report's departure minus its
+//! arrival. The upper bound is the reply's arrival minus its departure. Both hold however the round
+//! trip divides between the two directions, so the exchanges with the least delay count
+//! (<https://www.rfc-editor.org/rfc/rfc5905#section-10>). The drift relates bounds of different
+//! times to each other. Every pair of bounds limits the drift, as a slope.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,7 +23,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// The time that both ways together took.
+    /// The time that both directions took together.
     pub(super) fn round_trip(&self) -> Duration {
         let away = self.reply_received.saturating_sub(self.report_sent);
         away.saturating_sub(self.reply_sent.saturating_sub(self.report_received))
@@ -35,26 +33,26 @@ impl Exchange {
 /// What is known of the sender's clock at some time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Estimate {
-    /// What is to be added to the sender's time, in microseconds.
+    /// Added to the sender's time, in microseconds.
     pub(super) offset: i64,
-    /// How far off that is at most, either way, in microseconds.
+    /// The largest error of the offset, in either direction, in microseconds.
     pub(super) uncertainty: f64,
-    /// How fast the offset grows, in microseconds each microsecond.
+    /// Growth of the offset, in microseconds per microsecond.
     pub(super) drift: f64,
-    /// How far off that is at most, either way.
+    /// The largest error of the drift, in either direction.
     pub(super) drift_uncertainty: f64,
 }
 
-/// The newest exchanges, and what they say.
+/// The newest exchanges, and the line that they agree on.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// An offset that the others are relative to, so that they are small.
+    /// The other offsets are relative to this one, so that they are small.
     base: i128,
     exchanges: VecDeque<Bounds>,
     line: Option<Line>,
 }
 
-/// Bounds of the offset less the base, each at a time of the sender.
+/// Bounds of the offset minus the base, each at a sender's time.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     least: Bound,
@@ -67,14 +65,14 @@ struct Bound {
     offset: f64,
 }
 
-/// From at least to at most.
+/// A closed interval.
 #[derive(Clone, Copy, Debug)]
 struct Range {
     least: f64,
     most: f64,
 }
 
-/// The offset less the base from a time of the sender on.
+/// The offset minus the base, as a line that starts at a sender's time.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     at: SenderTime,
@@ -83,7 +81,7 @@ struct Line {
 }
 
 impl Clock {
-    /// Takes an exchange. One that no clock could have made is not looked at.
+    /// Records an exchange. Ignores one that no clock can have made.
     pub(super) fn record(&mut self, exchange: Exchange) {
         let Exchange {
             report_sent,
@@ -111,8 +109,8 @@ impl Clock {
             self.exchanges.pop_front();
         }
         self.exchanges.push_back(bounds);
-        // Where no drift explains them all, one of the clocks was stopped or
-        // set: what was before is of another clock.
+        // If no drift explains them all, a clock was stopped or set. Older exchanges describe
+        // another clock.
         self.line = loop {
             match self.line_at(reply_sent) {
                 None if self.exchanges.len() > 1 => self.exchanges.pop_front(),
@@ -121,7 +119,7 @@ impl Clock {
         };
     }
 
-    /// What is known at a time of the sender.
+    /// The estimate at a sender's time.
     pub(super) fn at(&self, time: SenderTime) -> Option<Estimate> {
         let Line { at, offset, drift } = self.line?;
         let since = since(at, time);
@@ -134,7 +132,7 @@ impl Clock {
         })
     }
 
-    /// Whether the two clocks cannot be one, which has no offset.
+    /// Whether the exchanges prove that the two clocks are not the same one, which has no offset.
     pub(super) fn excludes_one_clock(&self, time: SenderTime) -> bool {
         let apart = |estimate: &Estimate| {
             (estimate.offset as f64).abs() > estimate.uncertainty + ARRIVALS_OFF
@@ -142,8 +140,8 @@ impl Clock {
         self.exchanges.len() >= FEWEST && self.at(time).as_ref().is_some_and(apart)
     }
 
-    /// What the exchanges say together at the time of the newest; `None` where
-    /// they contradict one another.
+    /// What the exchanges say together at the time of the newest; `None` if they contradict one
+    /// another.
     fn line_at(&self, at: SenderTime) -> Option<Line> {
         let drift = self.drift().filter(Range::is_true)?;
         let mut offset = Range {
@@ -162,7 +160,7 @@ impl Clock {
         offset.is_true().then_some(Line { at, offset, drift })
     }
 
-    /// The slopes of all lines between the bounds.
+    /// The slopes of all lines that fit the bounds.
     fn drift(&self) -> Option<Range> {
         let mut drift = Range {
             least: -MAX_DRIFT,
@@ -203,27 +201,26 @@ fn since(earlier: SenderTime, later: SenderTime) -> f64 {
     (i128::from(later.as_micros()) - i128::from(earlier.as_micros())) as f64
 }
 
-/// Exchanges that are remembered: a minute, one every 900 ms. In that time the
-/// temperature of a crystal, and with it the drift, hardly changes.
+/// Exchanges that are kept: a minute at one every 900 ms. In that time a crystal's temperature, and
+/// so the drift, hardly changes.
 const MAX_EXCHANGES: usize = 64;
 
-/// The most that two clocks drift apart: each is a clock of NTP, whose
-/// frequency is off by no more than half of that
+/// The largest drift between two clocks. NTP allows either clock half of it as a frequency error
 /// (<https://www.rfc-editor.org/rfc/rfc5905#appendix-A.1.1>).
 const MAX_DRIFT: f64 = 1_000e-6;
 
-/// By how much the drift may differ from one minute to the next: what NTP
-/// allows a clock (<https://www.rfc-editor.org/rfc/rfc5905#section-7.2>).
+/// How much the drift may change from one minute to the next: what NTP allows a clock
+/// (<https://www.rfc-editor.org/rfc/rfc5905#section-7.2>).
 const WANDER: f64 = 15e-6;
 
-/// Exchanges that have to agree before one clock is not believed in any more.
+/// Exchanges that must agree before the two ends count as having different clocks.
 const FEWEST: usize = 3;
 
-/// By how many microseconds a time of arrival may be off, since the system
-/// takes it by the calendar: a busy machine is held up between two clocks.
+/// The largest error of an arrival time, in microseconds. The system takes it from the realtime
+/// clock, and a busy machine may be held up between reading the two clocks.
 const ARRIVALS_OFF: f64 = 5_000.0;
 
-/// Times on the wire are cut to a microsecond.
+/// Times on the wire are truncated to a microsecond.
 const RESOLUTION: f64 = 1.0;
 
 #[cfg(test)]

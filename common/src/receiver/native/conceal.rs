@@ -1,4 +1,4 @@
-//! Concealment: a JPEG from what arrived of a frame.
+//! Concealment: a JPEG made of what arrived of a frame.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,23 +9,21 @@ use crate::seq::FrameNumber;
 use crate::slices::{Fragments, Spliced, splice};
 use crate::wire::native::Tables;
 
-/// The most table sets that are remembered: as many as a sender alternates
-/// between.
+/// Upper bound on kept table sets: as many as a sender alternates between.
 const MAX_SETS: usize = 32;
 
-/// The most table sets of which only parts have arrived: those of frames that
-/// several encoders finish out of order.
+/// Upper bound on incomplete table sets. Several encoders finish frames out of order.
 const MAX_INCOMPLETE: usize = 4;
 
 /// The JPEG headers that a stream's frames share.
 #[derive(Debug, Default)]
 pub(super) struct ReceivedHeaders {
     sets: VecDeque<(u16, Vec<u8>)>,
-    /// Sets of which only parts have arrived, oldest first.
+    /// Sets of which only some parts have arrived, oldest first.
     incomplete: VecDeque<Parts>,
 }
 
-/// What has arrived of a set.
+/// The parts of a set that have arrived.
 #[derive(Debug)]
 struct Parts {
     set: u16,
@@ -33,12 +31,12 @@ struct Parts {
 }
 
 impl ReceivedHeaders {
-    /// Remembers a set, or a part of one. Returns whether it can be one.
+    /// Inserts a set, or a part of one. Returns whether it is valid.
     pub(super) fn insert(&mut self, tables: &Tables<'_>) -> bool {
         if tables.parts > 1 {
             return self.insert_part(tables);
         }
-        self.insert_whole(tables.set, tables.header)
+        self.insert_complete(tables.set, tables.header)
     }
 
     fn insert_part(&mut self, tables: &Tables<'_>) -> bool {
@@ -58,7 +56,7 @@ impl ReceivedHeaders {
         }
         if parts.parts.iter().all(Option::is_some) {
             let header: Vec<u8> = parts.parts.into_iter().flatten().flatten().collect();
-            return self.insert_whole(tables.set, &header);
+            return self.insert_complete(tables.set, &header);
         }
         self.incomplete.push_back(parts);
         if self.incomplete.len() > MAX_INCOMPLETE {
@@ -67,7 +65,7 @@ impl ReceivedHeaders {
         true
     }
 
-    fn insert_whole(&mut self, set: u16, header: &[u8]) -> bool {
+    fn insert_complete(&mut self, set: u16, header: &[u8]) -> bool {
         if header.len() > MAX_TABLES || JpegHeader::parse(header).is_err() {
             return false;
         }
@@ -79,8 +77,7 @@ impl ReceivedHeaders {
         true
     }
 
-    /// Makes a whole JPEG of what arrived of a frame; `None` where nothing of
-    /// it can be shown.
+    /// Makes a complete JPEG of what arrived of a frame; `None` if nothing of it can be shown.
     pub(super) fn conceal(&self, number: FrameNumber, assembly: &Assembly) -> Option<Spliced> {
         let size = assembly.size();
         let chunks =
@@ -106,7 +103,7 @@ impl ReceivedHeaders {
         })
     }
 
-    /// The frame's own header where it arrived, and else its table set.
+    /// The frame's own header if it arrived, otherwise its table set.
     fn header<'a>(&'a self, assembly: &'a Assembly, first: &Range<usize>) -> Option<&'a [u8]> {
         if first.start == 0
             && let Ok(header) = JpegHeader::parse(assembly.frame().get(first.clone())?)
@@ -116,7 +113,7 @@ impl ReceivedHeaders {
         let mut sets = self.sets.iter();
         let set = match assembly.header() {
             Some(frame) => sets.find(|(number, _)| *number == frame.tables),
-            // Where the stream has one set, it is the frame's too.
+            // If the stream has only one set, the frame uses it.
             None => self.sets.front().filter(|_| self.sets.len() == 1),
         };
         set.map(|(_, header)| header.as_slice())

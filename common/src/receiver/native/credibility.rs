@@ -1,5 +1,5 @@
-//! What is believed: a packet from another address, and how far the stream has
-//! come.
+//! Which packets are believed: those from another address, and those that say how far the stream
+//! has come.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::{NativeSession, SenderPath, migration};
 use crate::seq::FrameNumber;
 use crate::wire::native::{Channel, Chunk, Header, Packet, SenderReport};
 
-/// A sender that can answer has done so by then: five reports, a long round trip
+/// A sender that answers reports has done so after this time: five reports, and a long round trip
 /// after the last of them.
 const ANSWERS_AFTER: Duration = Duration::from_millis(500);
 
 impl NativeSession {
-    /// Takes a packet from another address than the stream's. Returns whether
-    /// that is the stream's from now on.
+    /// Handles a packet from another address than the stream's. Returns whether the stream moves to
+    /// that address.
     pub(super) fn migrate(
         &mut self,
         header: &Header,
@@ -37,18 +37,18 @@ impl NativeSession {
         };
         self.answers = path.is_proved();
         self.path = path;
-        // The sender learns at once that its packets arrive.
+        // Tells the sender at once that its packets arrive.
         self.report_due = now;
         true
     }
 
-    /// One above the highest number of a channel that is known to be used.
+    /// One above the highest packet number of a channel known to be used.
     pub(super) fn known(&self, channel: Channel) -> u64 {
         self.counters.sent(channel)
     }
 
-    /// Whether the stream can have come as far as a packet says. Nothing that
-    /// is not believed is counted, so that the true packet of its number is.
+    /// Whether the stream can have come as far as a packet says. A packet that is not believed is
+    /// not counted, so the true packet with its number is.
     pub(super) fn is_credible(
         &mut self,
         header: &Header,
@@ -78,7 +78,7 @@ impl NativeSession {
                 self.allow_frames(first.0.saturating_add(parity.counts.len() as u64), now)
             }
             Packet::SenderReport(totals) => self.are_credible(totals, now),
-            // Nothing that was received can come after the last packet.
+            // No packet that was received can follow the last one.
             Packet::SenderBye(totals) => {
                 totals.media >= self.counters.received_to(Channel::Media)
                     && self.are_credible(totals, now)
@@ -97,8 +97,8 @@ impl NativeSession {
         }
     }
 
-    /// Takes how far the stream has come by a packet that is believed. `known` is
-    /// how far its channel had come before.
+    /// Records how far the stream has come according to a packet that is believed. `known` is how
+    /// far its channel had come before.
     pub(super) fn record_progress(
         &mut self,
         header: &Header,
@@ -135,8 +135,8 @@ impl NativeSession {
         sent && self.plausibility.suspect(self.frames(), number, quiet)
     }
 
-    /// Whether nothing credible has come for long enough that what
-    /// contradicts it may be.
+    /// Whether nothing credible has arrived for so long that a contradicting packet may be
+    /// believed.
     fn is_quiet(&self, now: Duration) -> bool {
         let silent = now.saturating_sub(self.last_received());
         silent >= migration::quiet_time(self.interval())

@@ -1,48 +1,47 @@
-//! The frames that are waited for, each with its playout deadline, and when the
-//! next one is overdue.
+//! The frames that are waited for, each with its playout deadline, and when the next frame is
+//! overdue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::seq::FrameNumber;
 
-/// The most frames that are waited for at once: more than come within any
-/// sensible playout delay.
+/// Upper bound on the frames that are waited for at once: more than arrive within any sensible
+/// playout delay.
 const MAX_FRAMES: usize = 256;
 
-/// A frame is overdue when it is late by this, or by an eighth of the time
-/// between frames if that is more.
+/// A frame is overdue when it is late by this, or by an eighth of the frame interval if that is
+/// longer.
 const MIN_OVERDUE: Duration = Duration::from_millis(4);
 
-/// This many frames in a row count as overdue, then the source counts as pausing.
+/// After this many overdue frames in a row, the source counts as pausing.
 const MAX_OVERDUE: u64 = 3;
 
 /// How long a frame is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
-    /// When its last packet was to arrive.
+    /// When its last packet was expected.
     pub(super) all_due: Duration,
     /// When it is given up.
     pub(super) until: Duration,
-    /// Whether anything shows that it was sent. A frame that is only overdue is
-    /// asked for, but its source may be slow: it is not given up.
+    /// Whether the frame is known to be sent. A frame that is merely overdue is requested, but its
+    /// source may be slow, so it is not given up.
     pub(super) sent: bool,
 }
 
-/// The frames of one stream that are waited for, whether or not something of
-/// them arrived.
+/// The frames of one stream that are waited for, whether or not a chunk of them has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     frames: BTreeMap<FrameNumber, Deadline>,
     /// The newest frame that began to arrive, and when.
     newest: Option<(FrameNumber, Duration)>,
-    /// Frames below this were taken for overdue.
+    /// Frames below this were counted as overdue.
     expected: u64,
 }
 
 impl Deadlines {
-    /// Waits for a frame that was sent, unless it is waited for already. One
-    /// that was only overdue keeps its deadline while that is still to come.
+    /// Waits for a frame that was sent, unless it is waited for already. An overdue frame keeps its
+    /// deadline if that is in the future.
     pub(super) fn insert(&mut self, number: FrameNumber, wait: Deadline, now: Duration) {
         let deadline = self.frames.entry(number).or_insert(wait);
         if !deadline.sent && deadline.until <= now {
@@ -51,8 +50,8 @@ impl Deadlines {
         deadline.sent = true;
     }
 
-    /// Waits for a frame that begins to arrive as it is sent. When it was expected
-    /// counts no more.
+    /// Waits for a frame whose first chunk arrives as it is sent. Replaces the deadline of an
+    /// overdue frame.
     pub(super) fn insert_begun(&mut self, number: FrameNumber, wait: Deadline) {
         let deadline = self.frames.entry(number).or_insert(wait);
         if !deadline.sent {
@@ -60,24 +59,24 @@ impl Deadlines {
         }
     }
 
-    /// Takes that the frames below `end` were sent: none of them is only overdue.
+    /// Marks the frames below `end` as sent: none of them is merely overdue.
     pub(super) fn record_sent(&mut self, end: u64) {
         let sent = self.frames.range_mut(..FrameNumber(end));
         sent.for_each(|(_, wait)| wait.sent = true);
     }
 
-    /// Waits for frames before this one until then at the latest.
+    /// Waits for frames before this one until `until` at most.
     pub(super) fn limit_before(&mut self, number: FrameNumber, until: Duration) {
         let before = self.frames.range_mut(..number);
         before.for_each(|(_, wait)| wait.until = wait.until.min(until));
     }
 
-    /// Waits for it no longer.
+    /// Stops waiting for a frame.
     pub(super) fn remove(&mut self, number: FrameNumber) {
         self.frames.remove(&number);
     }
 
-    /// Takes that a frame begins to arrive.
+    /// Records that a frame begins to arrive.
     pub(super) fn record_begin(&mut self, number: FrameNumber, now: Duration) {
         if self.newest.is_none_or(|(newest, _)| newest < number) {
             self.newest = Some((number, now));
@@ -94,7 +93,7 @@ impl Deadlines {
         self.frames.first_key_value().map(|(number, _)| *number)
     }
 
-    /// The oldest frame that has had its time, or for which there is no room.
+    /// The oldest frame whose deadline is past, or for which there is no room.
     pub(super) fn expired(&self, now: Duration) -> Option<FrameNumber> {
         if self.frames.len() > MAX_FRAMES {
             return self.first();
@@ -110,9 +109,8 @@ impl Deadlines {
         sent.map(|wait| wait.until).min()
     }
 
-    /// The frame that is overdue next and when, where frames come `interval`
-    /// apart and `known` of them are known. `None` before the first frame, and
-    /// where the source has come to a pause.
+    /// The next overdue frame and when it is overdue, at this frame interval, if `known` frames are
+    /// known. `None` before the first frame, and while the source pauses.
     pub(super) fn overdue(
         &self,
         interval: Duration,
@@ -124,7 +122,7 @@ impl Deadlines {
         (!paused).then(|| (number, due + MIN_OVERDUE.max(interval / 8)))
     }
 
-    /// When a frame that is still to come is due.
+    /// When a future frame is due.
     pub(super) fn due(&self, number: FrameNumber, interval: Duration) -> Option<Duration> {
         let (newest, began) = self.newest?;
         let after = u32::try_from(number.0.saturating_sub(newest.0)).ok()?;

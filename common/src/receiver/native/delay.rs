@@ -1,30 +1,29 @@
-//! One-way delay between two clocks that need not agree: only its changes mean
-//! something.
+//! One-way delay between two clocks that need not agree: only its changes are meaningful.
 
 use std::time::Duration;
 
 use crate::seq::PacketNumber;
 use crate::time::SenderTime;
 
-/// The least delay is taken over this window and the one before: long enough for
-/// a queue to have been empty once, short enough for clocks not to drift.
+/// The least delay is taken over this window and the previous one: long enough for queues to empty
+/// once, short enough for clock drift not to matter.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// The one-way delay of one stream's packets, in microseconds.
 #[derive(Debug, Default)]
 pub(super) struct OneWayDelay {
-    /// When the newest packet was sent, its number, and its delay.
+    /// The newest packet's send time, number and delay.
     newest: Option<((SenderTime, PacketNumber), i128)>,
     smoothed: f64,
-    /// The delay of the newest packet above the least.
+    /// The newest packet's delay above the least.
     excess: f64,
     least: Option<(i128, i128)>,
     window_ends: Duration,
 }
 
 impl OneWayDelay {
-    /// Takes a packet. Returns how much later it came than one sent after it; zero
-    /// if it is in order. Equal send times are ordered by packet number.
+    /// Records a packet. Returns how much later it arrived than one sent after it; zero if it is in
+    /// order. Equal send times are ordered by packet number.
     pub(super) fn record(
         &mut self,
         sent: SenderTime,
@@ -52,12 +51,12 @@ impl OneWayDelay {
         Duration::from_micros(u64::try_from(late).unwrap_or(0))
     }
 
-    /// The recent delay above the least: a queue that fills.
+    /// The recent delay above the least: the sign of a queue that fills.
     pub(super) fn queueing(&self) -> Duration {
         Duration::from_micros(self.smoothed as u64)
     }
 
-    /// How long the newest packet waited in queues, as far as one can tell.
+    /// An estimate of how long the newest packet waited in queues.
     pub(super) fn excess(&self) -> Duration {
         Duration::from_micros(self.excess as u64)
     }

@@ -1,5 +1,4 @@
-//! Feedback: sender reports and echoes in; receiver
-//! reports, NACKs and challenges out.
+//! Feedback: handles sender reports and echoes; sends receiver reports, NACKs and challenges.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,12 +25,12 @@ const EAGER_EVERY: Duration = Duration::from_millis(20);
 const LONGEST_NACK: usize =
     HEADER + NACK_BODY + MAX_NACK_FRAMES * FRAME_NACK_LEN + MAX_GAPS * GAP_LEN;
 
-/// No stream counts this far: above it sums could overflow.
+/// No stream has counts as high as this. Above it, sums could overflow.
 const MAX_COUNT: u64 = 1 << 48;
 
 impl NativeSession {
-    /// A report whose counts of packets and frames are the numbers that they have here:
-    /// a viewer that joins late knows only the low bits of those.
+    /// A report in which the counts of packets and frames are extended as here. A viewer that joins
+    /// late knows only their low bits.
     pub(super) fn extend_counts(&self, totals: &SenderReport) -> SenderReport {
         let passed = self.passed_frames(totals);
         let extend = |count, channel| {
@@ -50,8 +49,8 @@ impl NativeSession {
         }
     }
 
-    /// How many frames the sender has numbered that have no number here, since the
-    /// numbers began again before this side joined.
+    /// The number of frames that the sender has numbered and that have no number here, since
+    /// numbers wrapped before this viewer joined.
     pub(super) fn passed_frames(&self, totals: &SenderReport) -> u64 {
         let sent = FrameNumber(totals.frames_sent);
         match self.counters.frames_sent() {
@@ -60,7 +59,7 @@ impl NativeSession {
         }
     }
 
-    /// Takes a sender report. Returns whether it can be one.
+    /// Handles a sender report. Returns whether it is plausible.
     pub(super) fn handle_sender_report(
         &mut self,
         totals: &SenderReport,
@@ -102,14 +101,13 @@ impl NativeSession {
         true
     }
 
-    /// Takes when a packet was sent, as it is extended here, and a time in full that
-    /// is near it.
+    /// Records when a packet was sent, as extended here, and a full time close to it.
     fn learn_epoch(&mut self, sent: SenderTime, near: u64) {
         let in_full = extend_micros(sent.as_micros() as u32, near);
         self.epoch = in_full.wrapping_sub(sent.as_micros());
     }
 
-    /// Takes the echo of a report.
+    /// Handles the echo of a report.
     pub(super) fn handle_echo(&mut self, reply: &Echo, sent: SenderTime, now: Duration) -> bool {
         if reply.viewer == self.viewer {
             self.answers = true;
@@ -124,7 +122,7 @@ impl NativeSession {
             self.clock.record(exchange);
             if self.shared_clock && self.clock.excludes_one_clock(sent) {
                 (self.shared_clock, self.cloned) = (false, true);
-                // They were measured on one clock.
+                // They were measured as if on one clock.
                 self.latency = LatencyBreakdown::default();
             }
             self.nack.record_rtt(exchange.round_trip());
@@ -149,7 +147,7 @@ impl NativeSession {
         } else {
             None
         };
-        // What would not be sent is not waited for.
+        // A NACK that may not be sent has no deadline.
         let nack = nack.filter(|_| !self.muted);
         let next = self.overdue().map(|(_, at)| at);
         let arrivals = self.arrivals_due();
@@ -217,14 +215,14 @@ impl NativeSession {
         Some(Packet::ReceiverReport(self.report(now)))
     }
 
-    /// When arrivals are reported, where anything may be sent then.
+    /// When arrivals are to be reported, if anything may be sent then.
     fn arrivals_due(&self) -> Option<Duration> {
         let due = self.arrivals.due();
         due.filter(|due| self.path.may_send(self.longest_report(), *due))
     }
 
-    /// No longer than what the sender has shown to pass, and than any path of an
-    /// Ethernet's width carries, over IPv6 too.
+    /// The length of a report: no longer than datagrams that arrived from the sender, nor than any
+    /// path of Ethernet MTU carries over IPv6.
     fn longest_report(&self) -> usize {
         self.widest.clamp(MIN_DATAGRAM, DEFAULT_DATAGRAM)
     }
@@ -274,7 +272,7 @@ impl NativeSession {
         report
     }
 
-    /// Appends a packet, as the destination that this viewer was addressed as.
+    /// Appends a packet with the destination number that this viewer is addressed by.
     fn encode(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
         let header = Header {
             stream: self.number as u32,

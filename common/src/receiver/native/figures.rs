@@ -9,8 +9,7 @@ use crate::time::SenderTime;
 use crate::wire::Format;
 
 impl NativeSession {
-    /// What was counted. The delays are those of the streams followed `earlier`
-    /// too.
+    /// The counts. Delays include those of the streams followed `earlier`.
     pub(in crate::receiver) fn statistics(&self, earlier: &LatencyBreakdown) -> Statistics {
         let mut latency = self.latency();
         latency.add(earlier);
@@ -46,7 +45,7 @@ impl NativeSession {
         statistics
     }
 
-    /// Where the time of its frames went, by what is known of the clock now.
+    /// The latency breakdown of its frames, by what is known of the clock now.
     pub(in crate::receiver) fn latency(&self) -> LatencyBreakdown {
         let mut latency = self.latency.clone();
         let offset = self.offset(self.newest_sent);
@@ -58,14 +57,14 @@ impl NativeSession {
     /// Which frames are still open.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
-            // Nobody waits for what is not followed.
+            // Frames of a stream that is not followed are not waited for.
             awaited: self.deadlines.first().filter(|_| self.since.is_some()),
             offset_micros: self.offset(self.newest_sent),
             bye: self.has_said_bye(),
         }
     }
 
-    /// What is to be added to a time of the sender, in microseconds.
+    /// The offset from a sender's time, in microseconds.
     pub(super) fn offset(&self, time: SenderTime) -> Option<i64> {
         if self.shared_clock {
             return Some(0);

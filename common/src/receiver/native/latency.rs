@@ -1,4 +1,4 @@
-//! Where the latency of a stream's frames and packets comes from.
+//! Latency breakdown of a stream's frames and packets.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::stats::{self, DelayHistogram, FrameRecord, Percentiles};
 use crate::time::SenderTime;
 use crate::wire::native::SenderReport;
 
-/// DelayHistogram by stage: those of frames are of the frames shown.
+/// A delay histogram per stage. Those of frames cover the frames shown.
 #[derive(Clone, Debug, Default)]
 pub(in crate::receiver) struct LatencyBreakdown {
     sent_to_complete: DelayHistogram,
@@ -16,8 +16,7 @@ pub(in crate::receiver) struct LatencyBreakdown {
 }
 
 impl LatencyBreakdown {
-    /// Takes a packet of media. `offset` is to be added to the sender's time, in
-    /// microseconds.
+    /// Records a media packet. `offset` is added to the sender's time, in microseconds.
     pub(super) fn record_packet(
         &mut self,
         sent: SenderTime,
@@ -27,7 +26,7 @@ impl LatencyBreakdown {
         add(&mut self.one_way, Some(sent), Some(arrival), offset);
     }
 
-    /// Takes a frame. Its time in each stage counts if it was shown.
+    /// Records a frame. Its stages count if it was shown.
     pub(super) fn record_frame(&mut self, record: &FrameRecord, offset: Option<i64>) {
         let FrameRecord {
             captured,
@@ -44,7 +43,7 @@ impl LatencyBreakdown {
         }
     }
 
-    /// Counts those of another stream too.
+    /// Adds those of another stream.
     pub(in crate::receiver) fn add(&mut self, other: &Self) {
         self.sent_to_complete.add(&other.sent_to_complete);
         self.complete_to_shown.add(&other.complete_to_shown);
@@ -57,8 +56,7 @@ impl LatencyBreakdown {
         &self.capture_to_shown
     }
 
-    /// All distributions: those that the viewer measures, and those that the
-    /// sender reports.
+    /// All distributions: those that the viewer measures, and those that the sender reports.
     pub(super) fn delays(&self, totals: Option<&SenderReport>) -> stats::Delays {
         let totals = totals.copied().unwrap_or_default();
         stats::Delays {
@@ -88,8 +86,8 @@ fn reported(micros: [u32; 4]) -> Option<Percentiles> {
     (max > 0.0).then_some(Percentiles { p50, p95, p99, max })
 }
 
-/// Counts the time from `from` to `to`, where all of it is known. Less than
-/// nothing, as an offset that is a little off makes of a short one, is nothing.
+/// Records the time from `from` to `to`, if all of it is known. A negative time, as a slightly
+/// wrong offset produces, counts as zero.
 fn add(
     delays: &mut DelayHistogram,
     from: Option<SenderTime>,

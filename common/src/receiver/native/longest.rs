@@ -1,8 +1,8 @@
-//! The longest datagram of late, which tells the sender what the path carries.
+//! The longest recent datagram, which tells the sender what the path carries.
 
 use std::time::Duration;
 
-/// Time that each of the two windows takes.
+/// Length of each of the two windows.
 const WINDOW: Duration = Duration::from_millis(100);
 
 /// The longest datagrams in this window and the one before, in bytes.
@@ -14,7 +14,7 @@ pub(super) struct Longest {
 }
 
 impl Longest {
-    /// Takes a datagram. Returns whether none of late was as long.
+    /// Records a datagram. Returns whether it is the longest recent one.
     pub(super) fn record(&mut self, len: usize, now: Duration) -> bool {
         let before = self.at(now);
         self.windows[1] = self.windows[1].max(len);
@@ -22,12 +22,12 @@ impl Longest {
         len > before
     }
 
-    /// The longest of all.
+    /// The longest of all time.
     pub(super) fn ever(&self) -> usize {
         self.ever
     }
 
-    /// The longest of late.
+    /// The longest recent one.
     pub(super) fn at(&mut self, now: Duration) -> usize {
         if now >= self.ends {
             let is_next = now.saturating_sub(self.ends) < WINDOW;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_datagram_is_of_late_for_one_window_to_two() {
+    fn a_datagram_counts_as_recent_for_one_to_two_windows() {
         let (mut longest, ms) = (Longest::default(), Duration::from_millis);
         assert!(longest.record(1_000, ms(500)));
         assert!(!longest.record(1_000, ms(550)) && !longest.record(900, ms(599)));

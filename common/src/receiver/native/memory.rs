@@ -1,4 +1,4 @@
-//! The memory that a session holds, and how it releases it.
+//! The memory that a session holds, and how it is released.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ impl NativeSession {
         parts.into_iter().sum()
     }
 
-    /// Releases what is the least loss: frames that are closed, parity, the oldest
-    /// incomplete frame. Returns whether there was anything.
+    /// Releases what costs least: closed frames, then parity, then the oldest incomplete frame.
+    /// Returns whether there was anything to release.
     pub(in crate::receiver) fn shed(&mut self, now: Duration) -> bool {
         if self.reassembly.release_oldest() || self.rebuilder.forget_oldest() {
             return true;
         }
         let open = self.reassembly.open().map(|(number, _)| number).next();
         if let Some(number) = open {
-            // Not even what arrived of it is shown: that would be one more copy.
+            // The rest of it is not shown either: that would take another copy.
             self.deadlines.remove(number);
             self.reassembly.give_up(number);
             self.counters.frames.give_up(number);

@@ -1,5 +1,5 @@
-//! Migration of a stream to another address: that replaces the present one once
-//! the present one is silent (as <https://www.rfc-editor.org/rfc/rfc9000#section-9>).
+//! Migration of a stream to another address, which replaces the present one once that is silent
+//! (like <https://www.rfc-editor.org/rfc/rfc9000#section-9>).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,15 +14,14 @@ const INTERVALS: u32 = 3;
 /// ... but no sooner, since packets come in bursts ...
 const MIN_QUIET: Duration = Duration::from_millis(100);
 
-/// ... and no later: a person may look at one frame for this long.
+/// ... and no later: a person accepts a frozen frame for this long.
 const MAX_QUIET: Duration = Duration::from_millis(200);
 
-/// The most addresses on probation. One stream seldom comes from a second one.
-/// Whoever knows its number and fills them delays its sender's move.
+/// Upper bound on addresses on probation. A stream seldom comes from more than two. An attacker who
+/// knows the stream's number and fills them delays the sender's migration.
 const MAX_CANDIDATES: usize = 4;
 
-/// For how long something is silent before what contradicts it is believed, where
-/// frames come `interval` apart.
+/// How long a path must be silent before a contradiction of it is believed, at this frame interval.
 pub(super) fn quiet_time(interval: Option<Duration>) -> Duration {
     interval.map_or(MAX_QUIET, |interval| {
         interval
@@ -40,17 +39,17 @@ struct PathCandidate {
     path: SenderPath,
     /// The newest packet from there.
     newest: (Channel, u64),
-    /// Whether two came in sequence.
+    /// Whether two arrived in sequence.
     in_sequence: bool,
 }
 
 impl Migration {
-    /// Takes a packet of `len` bytes from another address than the present one.
-    /// Returns the path to that address if it is the present one from now on.
+    /// Handles a packet of `len` bytes from another address than the present one. Returns the path
+    /// to that address if the stream migrates to it.
     ///
-    /// Where the sender `answers`, the response to a challenge proves an address.
-    /// Where it does not, two packets in sequence do, and also where no response
-    /// came although the present one has been silent for long.
+    /// If the sender `answers`, the response to a challenge proves an address. If it does not, two
+    /// packets in sequence do; they also do if no response arrived although the present address has
+    /// long been silent.
     pub(super) fn handle_packet(
         &mut self,
         new: impl FnOnce() -> SenderPath,
@@ -82,7 +81,7 @@ impl Migration {
         Some(candidate.path)
     }
 
-    /// The challenge that is due, and where it goes.
+    /// The challenge that is due, and its destination.
     pub(super) fn poll_challenge(
         &mut self,
         viewer: u64,
@@ -94,7 +93,7 @@ impl Migration {
         })
     }
 
-    /// Takes bytes that go to an address on probation.
+    /// Counts bytes sent to an address on probation.
     pub(super) fn record_sent(&mut self, to: SocketAddr, bytes: usize) {
         let mut all = self.0.iter_mut();
         if let Some(candidate) = all.find(|candidate| candidate.path.address() == to) {

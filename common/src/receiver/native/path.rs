@@ -1,8 +1,7 @@
 //! The path to a sender's address: how much may be sent there, and until when.
 //!
-//! A source address is only a claim. Until the address has proved that it
-//! receives what is sent there, no more bytes go to it than came from it, so
-//! that a viewer is no amplifier
+//! A source address is only a claim. Until the address has proved that it receives what is sent
+//! there, it gets no more bytes than it sent, so that a viewer is no amplifier
 //! (<https://www.rfc-editor.org/rfc/rfc9000#section-8>).
 
 use std::hash::Hasher;
@@ -13,8 +12,8 @@ use siphasher::sip::SipHasher24;
 
 use crate::wire::native::{HEADER, PathChallenge, PathResponse};
 
-/// Nothing is sent to an address that is silent for this long: five times the
-/// longest time between sender reports.
+/// Nothing is sent to an address that is silent for this long: five times the longest interval
+/// between sender reports.
 const SILENT: Duration = Duration::from_secs(5);
 
 /// The time between two challenges: a few round trips of a long path.
@@ -27,21 +26,21 @@ const CHALLENGE_LEN: usize = HEADER + 16;
 #[derive(Clone, Debug)]
 pub(super) struct SenderPath {
     address: SocketAddr,
-    /// What it sends back to prove itself.
+    /// What the address must send back to prove itself.
     nonce: u64,
-    /// When the newest packet came from there.
+    /// When the newest packet arrived from there.
     last_received: Duration,
-    /// Bytes that came from there, and that went there.
+    /// Bytes received from there, and bytes sent there.
     received: u64,
     sent: u64,
     is_proved: bool,
-    /// When it may be challenged again.
+    /// When it may be challenged next.
     challenge_due: Duration,
 }
 
 impl SenderPath {
-    /// The path to an address whose first packet comes `now`. Nobody elsewhere can
-    /// know its nonce without the secret.
+    /// The path to an address whose first packet arrives `now`. Without the secret, nobody
+    /// elsewhere can know its nonce.
     pub(super) fn new(address: SocketAddr, secret: (u64, u64), stream: u64, now: Duration) -> Self {
         Self {
             address,
@@ -58,7 +57,7 @@ impl SenderPath {
         self.address
     }
 
-    /// When the newest packet of the stream came from there.
+    /// When the newest packet of the stream arrived from there.
     pub(super) fn last_received(&self) -> Duration {
         self.last_received
     }
@@ -68,22 +67,22 @@ impl SenderPath {
         self.is_proved
     }
 
-    /// Takes bytes that came from there, valid or not.
+    /// Counts bytes received from there, valid or not.
     pub(super) fn record_received(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }
 
-    /// Takes a packet of the stream from there.
+    /// Records a packet of the stream from there.
     pub(super) fn record_packet(&mut self, now: Duration) {
         self.last_received = now;
     }
 
-    /// Takes bytes that go there.
+    /// Counts bytes sent there.
     pub(super) fn record_sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
-    /// Whether this many bytes may go there.
+    /// Whether this many bytes may be sent there.
     pub(super) fn may_send(&self, bytes: usize, now: Duration) -> bool {
         let silent = now.saturating_sub(self.last_received) >= SILENT;
         let room = self.received.saturating_sub(self.sent);
@@ -102,8 +101,7 @@ impl SenderPath {
         })
     }
 
-    /// Takes a response that came from there. Returns whether the address is
-    /// proved.
+    /// Handles a response from there. Returns whether the address is proved.
     pub(super) fn handle_response(&mut self, response: &PathResponse) -> bool {
         self.is_proved |= response.nonce == self.nonce;
         self.is_proved

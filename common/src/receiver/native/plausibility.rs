@@ -1,35 +1,33 @@
 //! How far the numbers of a stream may jump.
 //!
-//! What is sent takes time: a number is plausible if the stream can have come
-//! so far since it was known last. A jump beyond that is believed only once
-//! several packets agree on it and nothing continues before it, as in
-//! <https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>.
+//! Sending takes time: a number is plausible if the stream can have reached it since the last known
+//! one. A jump beyond that is believed only once several packets agree on it and nothing continues
+//! the old sequence, as in <https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>.
 
 use std::time::Duration;
 
 use crate::wire::native::Channel;
 
-/// The most packets a second of one channel: 1.1 Gbit/s in ordinary datagrams.
+/// The most packets per second of one channel: 1.1 Gbit/s in datagrams of ordinary size.
 const PACKET_RATE: u64 = 100_000;
 
 /// This many packets may be missing at once: a frame of 3 MB.
 const PACKET_SLACK: u64 = 2_048;
 
-/// The most frames a second where the sender does not report their rate.
+/// The most frames per second, if the sender does not report its frame rate.
 const FRAME_RATE: u64 = 1_000;
 
-/// A source that is behind catches up at this multiple of the reported rate.
+/// A late source catches up at this multiple of the reported rate.
 const CATCHING_UP: u64 = 2;
 
 /// This many frames may be missing at once.
 const FRAME_SLACK: u64 = 8;
 
-/// The most that a queue on the way explains: frames that waited in it come
-/// faster than they were sent.
+/// The longest queueing that is accepted as an explanation: frames leave a queue faster than they
+/// were sent.
 const MAX_QUEUEING: Duration = Duration::from_secs(1);
 
-/// This many packets in a row that agree confirm a jump, once nothing continues
-/// before it.
+/// This many agreeing packets in a row confirm a jump, once nothing continues the old sequence.
 const AGREEING: u32 = 2;
 
 /// What is numbered.
@@ -37,7 +35,7 @@ const AGREEING: u32 = 2;
 pub(super) enum NumberSpace {
     /// Packets of a channel.
     Packets(Channel),
-    /// Frames, `interval` apart if that is known.
+    /// Frames, with their interval if that is known.
     Frames(Option<Duration>),
 }
 
@@ -48,12 +46,12 @@ pub(super) struct Plausibility([Progress; 4]);
 /// How far something had come, and when.
 #[derive(Debug, Default)]
 struct Progress {
-    /// When it was known last.
+    /// When it was last known.
     at: Duration,
     suspect: Option<Suspect>,
 }
 
-/// A jump that nothing explains.
+/// A jump without an explanation.
 #[derive(Clone, Copy, Debug)]
 struct Suspect {
     newest: u64,
@@ -61,8 +59,8 @@ struct Suspect {
 }
 
 impl Plausibility {
-    /// Whether the stream can have reached a number, one above the highest that
-    /// was used by `now` where `known` is one above the highest known.
+    /// Whether the stream can have reached a number by `now`. `number` is one above the highest
+    /// used, `known` one above the highest known.
     pub(super) fn allow(
         &self,
         space: NumberSpace,
@@ -77,8 +75,8 @@ impl Plausibility {
                 .saturating_add(space.most_in(passed))
     }
 
-    /// Takes a number that is not allowed. Returns whether it is believed
-    /// nevertheless: others agree, and all else is `quiet`.
+    /// Records a number that is not allowed. Returns whether it is believed nevertheless: others
+    /// agree with it, and all else is `quiet`.
     pub(super) fn suspect(&mut self, space: NumberSpace, number: u64, quiet: bool) -> bool {
         let progress = &mut self.0[space.index()];
         let agreeing = match progress.suspect {
@@ -90,8 +88,7 @@ impl Plausibility {
         agreeing >= AGREEING && quiet
     }
 
-    /// Takes that it is known by `now` how far something has come, from a packet
-    /// that spent `queueing` in queues.
+    /// Records how far something has come by `now`, from a packet that spent `queueing` in queues.
     pub(super) fn record(&mut self, space: NumberSpace, queueing: Duration, now: Duration) {
         self.0[space.index()] = Progress {
             at: now.saturating_sub(queueing.min(MAX_QUEUEING)),
@@ -132,8 +129,8 @@ impl NumberSpace {
         u64::try_from(most).unwrap_or(u64::MAX)
     }
 
-    /// Whether one number can follow another in the same stream. Packets of one
-    /// frame share its number, packets do not.
+    /// Whether one number can follow another in the same stream. Packets of one frame share the
+    /// frame's number; packet numbers are unique.
     fn agree(self, before: u64, number: u64) -> bool {
         let step = number.checked_sub(before);
         let least = match self {
@@ -180,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_explains_is_believed_when_two_agree_and_all_else_is_quiet() {
+    fn an_unexplained_jump_is_believed_when_two_packets_agree_and_all_else_is_quiet() {
         let mut numbers = Plausibility::default();
         let far = 1 << 40;
         numbers.record(MEDIA, Duration::ZERO, MS);
         assert!(!numbers.suspect(MEDIA, far, true));
         assert!(!numbers.suspect(MEDIA, far + 1, false));
-        // The same one again does not agree with itself.
+        // A repetition does not count as agreement.
         assert!(!numbers.suspect(MEDIA, far + 1, true));
         assert!(numbers.suspect(MEDIA, far + 2, true));
-        // What goes on before it refutes it.
+        // A packet that continues the old sequence refutes it.
         numbers.record(MEDIA, Duration::ZERO, 103 * MS);
         assert!(!numbers.suspect(MEDIA, far + 3, true));
         assert!(!numbers.suspect(MEDIA, 5, true));

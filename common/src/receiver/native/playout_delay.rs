@@ -12,10 +12,10 @@ use crate::seq::FrameNumber;
 use crate::wire::native::Chunk;
 
 impl NativeSession {
-    /// Waits for the frames from `first` on below `end`, the newest of them.
+    /// Waits for the frames from `first` up to but excluding `end`.
     pub(super) fn await_frames(&mut self, first: u64, end: u64, now: Duration) {
         if self.is_ordered {
-            // They will not come behind what has come.
+            // A frame below `end` was sent before the newest packet.
             self.deadlines.record_sent(end);
             return;
         }
@@ -33,8 +33,8 @@ impl NativeSession {
         self.deadlines.record_sent(end);
     }
 
-    /// Tells the counters of an outage, if the packet of `now` ends one: parity is
-    /// not planned for what it took.
+    /// Records an outage if the packet of `now` ends one. Parity is not planned for what an outage
+    /// took.
     pub(super) fn record_outage(&mut self, now: Duration) {
         // A slow stream is silent between its frames.
         let usual = self.interval().unwrap_or_default() * OUTAGE_INTERVALS;
@@ -43,7 +43,7 @@ impl NativeSession {
         }
     }
 
-    /// A packet arrives after `silence`.
+    /// Handles a packet that arrives after `silence`.
     pub(super) fn handle_silence(&mut self, silence: Duration) {
         if silence >= OUTAGE && !self.is_ordered {
             (self.resumed, self.totals_stale) = (true, true);
@@ -51,9 +51,9 @@ impl NativeSession {
         }
     }
 
-    /// A frame begins to arrive as it is sent, with this chunk. After an outage the
-    /// frames sent before its end hold newer ones up for a round of NACKs, and not
-    /// for the whole playout delay: nothing was shown for long enough.
+    /// Handles the first chunk of a frame that arrives as it is sent. After an outage, frames from
+    /// before its end delay newer ones by one round of NACKs instead of the full playout delay: the
+    /// viewer has shown nothing for long enough.
     pub(super) fn handle_live_frame(
         &mut self,
         number: FrameNumber,
@@ -61,22 +61,21 @@ impl NativeSession {
         now: Duration,
     ) {
         if std::mem::take(&mut self.resumed) {
-            // One whose head is missing was on its way when the outage ended.
-            let whole = chunk.index == 0;
-            let first = if whole { number } else { number.next() };
+            // A frame without its head was on its way when the outage ended.
+            let has_head = chunk.index == 0;
+            let first = if has_head { number } else { number.next() };
             self.deadlines.limit_before(first, self.hold_until(now));
         }
     }
 
-    /// How long frames of before an outage hold up one that arrives after it.
+    /// How long frames from before an outage delay one that arrives after it.
     fn hold_until(&self, now: Duration) -> Duration {
         let rtt = self.nack.rtt().unwrap_or_default();
         let interval = self.interval().unwrap_or_default();
         now + AFTER_OUTAGE + (rtt + interval) / 2
     }
 
-    /// How many frames come within the playout delay: older ones are past, and the
-    /// sender does not have them any more.
+    /// How many frames arrive within the playout delay. The sender does not keep older ones.
     fn frames_in_delay(&self) -> u64 {
         let Some(interval) = self.interval() else {
             return MAX_ABSENT;
@@ -85,8 +84,8 @@ impl NativeSession {
         u64::try_from(frames).map_or(MAX_ABSENT, |frames| frames.saturating_add(1))
     }
 
-    /// Waits for the next frame once it is overdue, so that a NACK for a frame of
-    /// which nothing arrives need not wait for the frame behind it.
+    /// Waits for the next frame once it is overdue, so that a NACK for a frame of which nothing
+    /// arrives need not wait for the frame after it.
     pub(super) fn expect_next(&mut self, now: Duration) {
         let Some((number, _)) = self.overdue().filter(|(_, at)| *at <= now) else {
             return;
@@ -98,7 +97,7 @@ impl NativeSession {
         self.deadlines.insert_overdue(number, wait);
     }
 
-    /// The frame that is overdue next, and when.
+    /// The next overdue frame, and when it is overdue.
     pub(super) fn overdue(&self) -> Option<(FrameNumber, Duration)> {
         if self.bye.is_some() || !self.may_nack() {
             return None;
@@ -112,7 +111,7 @@ impl NativeSession {
         (micros > 0).then(|| Duration::from_micros(micros.into()))
     }
 
-    /// How long the sender spreads the packets of a frame over.
+    /// How long the sender spreads the packets of a frame.
     pub(super) fn spread(&self) -> Duration {
         let spread = self.counters.totals().map_or(0, |totals| totals.spread);
         let spread = Duration::from_micros(spread.into());
@@ -121,8 +120,7 @@ impl NativeSession {
         spread.max(most.unwrap_or_default() / 2)
     }
 
-    /// How long to wait for a frame that was due at `due`, its last packet at
-    /// `all_due`.
+    /// How long to wait for a frame that was due at `due`, and its last packet at `all_due`.
     pub(super) fn wait(&self, all_due: Duration, due: Duration) -> Deadline {
         if self.is_ordered {
             return Deadline {
@@ -145,9 +143,9 @@ impl NativeSession {
         }
     }
 
-    /// How long a frame is waited for: no longer than a retransmission can come, so
-    /// that one that cannot be repaired holds up none behind it. What is asked for
-    /// at the last moment is on its way for as long as the frame was.
+    /// How long a frame is waited for. No longer than a retransmission can take, so that a frame
+    /// that cannot be repaired delays none after it. A retransmission that was requested at the
+    /// last moment travels for as long as the frame did.
     fn longest_wait(&self) -> Duration {
         let kept = self.counters.totals().map_or(0, |totals| totals.kept);
         if kept == 0 {
@@ -191,32 +189,30 @@ pub(super) fn incomplete<'a>(
     })
 }
 
-/// When nothing arrives for this long, the path was away: no pause between the
-/// packets of a stream of more than 10 frames a second is as long. For a slower
-/// one the rule for outages costs nothing, since NACKs for what is missing leave
-/// long before the next frame begins.
+/// When nothing arrives for this long, the path was down: a stream of more than 10 frames per
+/// second has no such pause between packets. For a slower stream the outage rule costs nothing,
+/// since NACKs leave long before the next frame begins.
 const OUTAGE: Duration = Duration::from_millis(100);
 
-/// Frames in a row of which nothing arrives are no loss by chance.
+/// This many frames in a row of which nothing arrives are not lost by chance.
 const OUTAGE_INTERVALS: u32 = 3;
 
-/// Frames from before an outage hold up one that arrives after it by half an RTT,
-/// half the time between frames, and this: a round of NACKs on most paths, and
-/// too little for a person to see.
+/// Frames from before an outage delay one that arrives after it by half an RTT, half a frame
+/// interval, and this: a round of NACKs on most paths, and too short for a person to see.
 const AFTER_OUTAGE: Duration = Duration::from_millis(40);
 
-/// A frame is waited for this much longer than its last packet was due, however
-/// short the playout delay.
+/// A frame is waited for at least this long after its last packet was due, however short the
+/// playout delay.
 const MIN_WAIT: Duration = Duration::from_millis(5);
 
-/// Without repair, a frame is waited for this long after its last packet was due:
-/// for packets that are out of order.
+/// Without repair, a frame is waited for this long after its last packet was due, since packets may
+/// be reordered.
 const REORDER_WAIT: Duration = Duration::from_millis(15);
 
-/// How long a frame is waited for over a connection that keeps the order: until
-/// the connection is as good as broken. None can come before it.
+/// How long a frame is waited for over a connection that keeps the order: until the connection is
+/// as good as broken. No newer frame can arrive before it.
 const ORDERED_WAIT: Duration = Duration::from_secs(10);
 
-/// The most frames that are waited for without anything of them having
-/// arrived: a second at 60 frames a second.
+/// Upper bound on frames that are waited for without a chunk of them: a second at 60 frames per
+/// second.
 const MAX_ABSENT: u64 = 64;

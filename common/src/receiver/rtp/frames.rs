@@ -1,4 +1,4 @@
-//! Frames by timestamp and marker.
+//! Assembles frames by timestamp and marker.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,20 +9,19 @@ use crate::time::SenderTime;
 use crate::wire::rtp::Packet;
 use crate::wire::rtp_jpeg::{Assembly, Fragment, Quantization};
 
-/// The most frames that are remembered, given up or not: more than are on the way
-/// together in any playout delay.
+/// Upper bound on remembered frames, given up or not: more than are on the way together in any
+/// playout delay.
 const MAX_FRAMES: usize = 8;
 
 /// The newest frames, in the order in which they were sent.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// Width and height where the fragments do not contain them.
+    /// Width and height, if the fragments do not contain them.
     size: Option<(u16, u16)>,
-    /// Only whole frames are handed out.
+    /// Only complete frames are handed out.
     strict: bool,
     open: VecDeque<Frame>,
-    /// Packets up to this number belong to frames that were handed out, or are
-    /// forgotten.
+    /// Packets up to this number belong to frames that were handed out or are forgotten.
     past: Option<u64>,
     begun: bool,
     lacks_size: bool,
@@ -36,10 +35,10 @@ struct Frame {
     /// The number of its last packet.
     marker: Option<u64>,
     assembly: Assembly,
-    /// When the newest of its packets came.
+    /// When the newest of its packets arrived.
     last_received: Duration,
     state: State,
-    /// This side joined in its midst.
+    /// The viewer joined in the middle of it.
     joined_within: bool,
 }
 
@@ -48,9 +47,9 @@ enum State {
     Open,
     Complete,
     GivenUp,
-    /// Given up, and nothing of it can be shown.
+    /// Given up, without anything to show.
     Lost,
-    /// Handed out, or counted otherwise.
+    /// Handed out, or counted as something else.
     Done,
 }
 
@@ -70,8 +69,7 @@ impl Frames {
         self.lacks_size
     }
 
-    /// Inserts a packet with its extended number and timestamp. Returns whether it
-    /// fits the others.
+    /// Inserts a packet with its extended number and timestamp. Returns whether it fits the others.
     pub(super) fn insert(
         &mut self,
         (number, ticks): (u64, u64),
@@ -81,7 +79,7 @@ impl Frames {
         now: Duration,
     ) -> bool {
         let Some(index) = self.find(number, ticks, fragment, now) else {
-            // Of a frame that is past: late, and as such counted there.
+            // It belongs to a past frame, and counts there as late.
             return true;
         };
         let frame = &mut self.open[index];
@@ -110,7 +108,7 @@ impl Frames {
         true
     }
 
-    /// Gives up frames of which nothing came for `playout_delay`.
+    /// Gives up frames of which nothing arrived for `playout_delay`.
     pub(super) fn expire(
         &mut self,
         now: Duration,
@@ -122,7 +120,7 @@ impl Frames {
                 // The last frame before a pause of a sender that sets no marker.
                 if frame.state == State::Open
                     && let Some(size) = frame.assembly.size(self.size)
-                    && frame.assembly.close_if_whole(size)
+                    && frame.assembly.close_if_complete(size)
                 {
                     frame.state = State::Complete;
                 } else {
@@ -138,14 +136,14 @@ impl Frames {
         }
     }
 
-    /// Bytes of memory that they take.
+    /// Bytes of memory that they hold.
     pub(super) fn held_bytes(&self) -> usize {
         let each = self.open.iter().map(|frame| frame.assembly.held_bytes());
         each.sum()
     }
 
-    /// Gives up the oldest that holds anything, and all of it. Returns whether
-    /// there is one.
+    /// Gives up the oldest frame that holds memory, and frees all of it. Returns whether there is
+    /// one.
     pub(super) fn shed(&mut self, outcomes: &mut OutcomeCounts) -> bool {
         let mut open = self.open.iter_mut();
         let Some(frame) = open.find(|frame| frame.assembly.held_bytes() > 0) else {
@@ -156,7 +154,7 @@ impl Frames {
         true
     }
 
-    /// When the first of them is to be given up.
+    /// When the first of them is given up.
     pub(super) fn expiry(&self, playout_delay: Duration) -> Option<Duration> {
         let open = self.open.iter().filter(|frame| frame.state == State::Open);
         open.map(|frame| frame.last_received + playout_delay).min()
@@ -168,8 +166,8 @@ impl Frames {
             .for_each(|frame| frame.give_up(outcomes));
     }
 
-    /// The next frame that can be shown: each once, and none before an older
-    /// one that is still waited for.
+    /// The next frame that can be shown: each once, and none before an older one that is still
+    /// waited for.
     pub(super) fn pop(&mut self, outcomes: &mut OutcomeCounts) -> Option<PlainFrame> {
         for index in 0..self.open.len() {
             let frame = &mut self.open[index];
@@ -201,7 +199,7 @@ impl Frames {
                     let jpeg = size.and_then(|size| frame.assembly.jpeg(size));
                     frame.close();
                     match jpeg {
-                        Some(jpeg) => return Some(PlainFrame::whole(jpeg, frame.captured())),
+                        Some(jpeg) => return Some(PlainFrame::complete(jpeg, frame.captured())),
                         None => outcomes.undecodable += 1,
                     }
                 }
@@ -210,7 +208,7 @@ impl Frames {
         None
     }
 
-    /// The frame that a packet belongs to, which may begin with it.
+    /// The frame of a packet, which may begin with it.
     fn find(
         &mut self,
         number: u64,
@@ -253,7 +251,7 @@ impl Frames {
 }
 
 impl Frame {
-    /// When its picture was taken, on the sender's clock.
+    /// When it was captured, on the sender's clock.
     fn captured(&self) -> SenderTime {
         sender_time(self.ticks)
     }
@@ -264,7 +262,7 @@ impl Frame {
         }
     }
 
-    /// Frees what it held.
+    /// Frees its memory.
     fn close(&mut self) {
         self.state = State::Done;
         self.assembly = Assembly::new(self.assembly.kind());

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use crate::seq::{PacketNumber, extend};
 
-/// The furthest that numbers may jump within one run
-/// (`MAX_DROPOUT`, <https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>).
+/// The furthest that numbers may jump without a restart (`MAX_DROPOUT`,
+/// <https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1>).
 const MAX_DROPOUT: u64 = 3000;
 
-/// The furthest that a number may be behind the highest one (`MAX_MISORDER`
-/// there), unless the stream is so fast that more are on the way together.
+/// The furthest that a number may be behind the highest one (`MAX_MISORDER` in the same section),
+/// unless the stream is so fast that more are on the way at once.
 const MAX_MISORDER: u64 = 100;
 
 /// This many packets may be lost in no time, however slow the stream.
 const MIN_JUMP: u64 = 16;
 
-/// For how long packets are counted for their rate.
+/// The window over which the packet rate is measured.
 const RATE_SPAN: Duration = Duration::from_millis(250);
 
-/// Nothing of a stream arrives for this long only where its source pauses or the
-/// network was away: a packet that is out of order arrives sooner.
+/// A stream is silent for this long only if its source pauses or the network was down: reordered
+/// packets arrive sooner.
 pub(super) const RESUMED: Duration = Duration::from_millis(300);
 
-/// The number of the first packet that arrives: high enough that packets before it
-/// that come out of order have numbers above zero.
+/// The number of the first packet that arrives: high enough that reordered packets from before it
+/// have numbers above zero.
 const BEGIN: u64 = 1 << 16;
 
 /// Extends 16-bit numbers and 32-bit times.
@@ -34,7 +34,7 @@ pub(super) struct Numbering {
     ticks: Option<u64>,
     /// After a jump: the sequence number that confirms it.
     expected: Option<u16>,
-    /// When the newest packet came that fit.
+    /// When the newest packet that fits arrived.
     last_received: Duration,
     rate: Rate,
 }
@@ -49,20 +49,20 @@ pub(super) struct Extended {
 /// What is known of a stream's pace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// From frame to frame.
+    /// The frame interval.
     pub(super) interval: Duration,
-    /// After this long without a packet its sender may have restarted.
+    /// After this long without a packet, its sender may have restarted.
     pub(super) quiet: Duration,
 }
 
 impl Numbering {
-    /// Extends the numbers of a packet that came at `now`. `next` is one above the
-    /// highest number so far, 0 before the first. `None` for a packet that is
-    /// further from all before it than the time that passed explains, unless a
-    /// second one continues from there and no other came for a while: then its
-    /// sender restarted. Whoever forges packets of a living stream moves it no
-    /// further than that. After an outage the first one counts: a frame without its
-    /// first packet is lost.
+    /// Extends the numbers of a packet that arrived at `now`. `next` is one above the highest
+    /// number so far, 0 before the first.
+    ///
+    /// `None` if the packet is further from all earlier ones than the elapsed time explains, unless
+    /// a second packet continues there and no other arrived for a while: then the sender has
+    /// restarted. So forged packets cannot move a live stream further than that. After an outage,
+    /// the first packet counts; a frame without its first packet is lost.
     pub(super) fn extend(
         &mut self,
         sequence: u16,
@@ -87,7 +87,7 @@ impl Numbering {
         let misorder = self.rate.packets(pace.interval).unwrap_or(0);
         let behind = MAX_MISORDER.max(2 * misorder).min(MAX_DROPOUT);
         let mut number = extend(u64::from(sequence.wrapping_sub(self.shift)), 16, next);
-        // SequenceTracker may have wrapped meanwhile.
+        // The sequence number may have wrapped meanwhile.
         let resumed = elapsed >= RESUMED;
         let near = (next.saturating_sub(behind)..=next + jump).contains(&number);
         if !near || resumed && number < next {
@@ -115,27 +115,27 @@ impl Numbering {
         self.rate.record(now);
     }
 
-    /// A number as receiver reports carry it: the sender's own, and above it how
-    /// often that wrapped.
+    /// A number as receiver reports carry it: the sender's own number, and above it the count of
+    /// its wraps.
     pub(super) fn on_the_wire(&self, number: u64) -> u32 {
         (number - BEGIN + u64::from(self.shift)) as u32
     }
 }
 
-/// How many packets come a second.
+/// The packet rate.
 #[derive(Debug, Default)]
 struct Rate {
-    /// Since when these were counted.
+    /// When this count began.
     since: Duration,
     count: u32,
-    /// Packets a second in the span before; `None` before there was one.
+    /// Packets per second in the previous window; `None` before there was one.
     before: Option<f64>,
 }
 
 impl Rate {
     fn record(&mut self, now: Duration) {
         let elapsed = now.saturating_sub(self.since);
-        // Over an outage nothing was to be counted.
+        // An outage has no rate.
         if elapsed >= 2 * RATE_SPAN {
             (self.since, self.count) = (now, 0);
         } else if elapsed >= RATE_SPAN {
@@ -145,7 +145,7 @@ impl Rate {
         self.count += 1;
     }
 
-    /// How many come in this time. `None`: that is not known yet.
+    /// How many packets arrive in this time; `None` if unknown.
     fn packets(&self, span: Duration) -> Option<u64> {
         let now = f64::from(self.count) / RATE_SPAN.as_secs_f64();
         let rate = self.before?.max(now);
@@ -200,7 +200,7 @@ mod tests {
             let extended = numbering.extend(sequence, 9_000, next, PACE, back);
             let number = extended.expect("it counts").number.0;
             assert!((next..next + MAX_DROPOUT).contains(&number), "{sequence}");
-            // The next one goes on from there.
+            // The next packet continues there.
             let extended = numbering.extend(sequence + 1, 9_000, number + 1, PACE, back);
             assert_eq!(extended.map(|extended| extended.number.0), Some(number + 1));
         }

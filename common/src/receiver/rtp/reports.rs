@@ -7,14 +7,14 @@ use super::numbering::Numbering;
 use crate::stats::SequenceTracker;
 use crate::wire::rtp::{Block, CLOCK, SenderInfo, encode_receiver};
 
-/// The least time between reports, where the stream is fast enough for the
-/// reduced minimum (<https://www.rfc-editor.org/rfc/rfc3550#section-6.2>).
+/// The least time between reports, if the stream's bit rate allows the reduced minimum
+/// (<https://www.rfc-editor.org/rfc/rfc3550#section-6.2>).
 const LEAST: Duration = Duration::from_secs(1);
 
-/// The time between reports without it.
+/// The time between reports otherwise.
 const USUAL: Duration = Duration::from_secs(5);
 
-/// What a report says of a stream.
+/// The reception of a stream, for a report.
 #[derive(Debug)]
 pub(super) struct Reception<'a> {
     pub(super) source: u32,
@@ -22,7 +22,7 @@ pub(super) struct Reception<'a> {
     pub(super) numbering: &'a Numbering,
     /// In microseconds.
     pub(super) jitter: f64,
-    /// In bits a second, once it is known.
+    /// In bits per second, if known.
     pub(super) bitrate: Option<f64>,
 }
 
@@ -31,12 +31,12 @@ pub(super) struct Reception<'a> {
 pub(super) struct Reports {
     source: u32,
     name: String,
-    /// Where the sender's own reports come from, and so go to.
+    /// Where the sender's own reports come from, and ours go to.
     to: Option<SocketAddr>,
-    /// The middle bits of the newest one's wall clock, and when it came.
+    /// The middle bits of the newest report's wall clock, and when it arrived.
     newest: Option<(u32, Duration)>,
     due: Duration,
-    /// Expected and received at the report before.
+    /// Packets expected and received at the previous report.
     before: (u64, u64),
     random: fastrand::Rng,
 }
@@ -59,17 +59,17 @@ impl Reports {
         self.newest = Some(((info.ntp >> 16) as u32, now));
     }
 
-    /// No more reports until the sender reports again.
+    /// Sends no more reports until the sender reports again.
     pub(super) fn stop(&mut self) {
         self.to = None;
     }
 
-    /// When the next one is due; none is before the sender has sent one.
+    /// When the next report is due; `None` before the sender has sent one.
     pub(super) fn due(&self) -> Option<Duration> {
         self.to.map(|_| self.due)
     }
 
-    /// Appends a report to `out` if one is due. Returns where it goes.
+    /// Appends a report to `out` if one is due. Returns its destination.
     pub(super) fn poll(
         &mut self,
         reception: &Reception<'_>,
@@ -81,7 +81,7 @@ impl Reports {
         let least = reception.bitrate.map_or(USUAL, |rate| {
             Duration::from_secs_f64((360_000.0 / rate.max(1.0)).min(USUAL.as_secs_f64()))
         });
-        // Spread, so that many receivers do not speak at once.
+        // Randomized, so that many receivers do not report at once.
         self.due = now + least.max(LEAST).mul_f64(0.5 + self.random.f64());
 
         let expected = numbers.next() - numbers.first().unwrap_or(0);
@@ -89,8 +89,8 @@ impl Reports {
         let (more_expected, more_received) = (expected - self.before.0, received - self.before.1);
         self.before = (expected, received);
         let lost = more_expected.saturating_sub(more_received);
-        // In 16.16 seconds: a report of more than 18 hours ago is as old as can
-        // be said, not new again.
+        // In 16.16 seconds. A report more than 18 hours old has the largest value, so that it does
+        // not wrap to a new one.
         let delay = |came: Duration| {
             let ticks = now.saturating_sub(came).as_micros() * 65_536 / 1_000_000;
             u32::try_from(ticks).unwrap_or(u32::MAX)

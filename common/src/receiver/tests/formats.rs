@@ -50,7 +50,7 @@ fn a_frame_with_a_hole_is_given_up_after_the_playout_delay_and_the_next_one_show
         (statistics.packets.lost, statistics.frames.lost),
         (Some(1), None)
     );
-    // The one that was missing makes the frame late, and is no loss.
+    // The packet that was missing makes the frame late, and does not count as lost.
     receiver.handle_datagram(address(9), &packets[hole].1, due + MS);
     let statistics = receiver.statistics();
     assert_eq!(
@@ -64,7 +64,7 @@ fn a_frame_with_a_hole_is_given_up_after_the_playout_delay_and_the_next_one_show
 }
 
 #[test]
-fn what_arrived_of_a_frame_is_shown_when_it_is_given_up() {
+fn the_received_part_of_a_frame_is_shown_when_it_is_given_up() {
     let mut receiver = receiver();
     let packets = packets(5, 0, 3);
     let hole = packets.iter().position(|(frame, _)| *frame == 1).unwrap() + 1;
@@ -113,7 +113,7 @@ fn packets_out_of_order_and_twice_make_the_same_frames() {
 }
 
 #[test]
-fn a_frame_joined_in_its_midst_is_not_lost() {
+fn a_frame_that_was_being_sent_on_joining_is_not_lost() {
     let mut receiver = receiver();
     for (frame, datagram) in &packets(5, 7, 2)[2..] {
         receiver.handle_datagram(address(9), datagram, at(*frame));
@@ -181,7 +181,7 @@ fn reports_answer_the_sender_s_own_and_a_bye_ends() {
 }
 
 #[test]
-fn a_sender_that_comes_back_under_its_number_is_another_stream() {
+fn a_sender_that_returns_with_its_old_number_is_a_new_stream() {
     let mut receiver = receiver();
     for (frame, datagram) in packets(5, 7, 2) {
         receiver.handle_datagram(address(9), &datagram, at(frame));
@@ -238,7 +238,7 @@ fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
     assert!(statistics.packets.foreign > Some(20));
     assert_eq!(statistics.packets.malformed, Some(0));
 
-    // When the first falls silent, the next one heard takes its place.
+    // When the first falls silent, the next one that sends takes its place.
     native.finish(at(90));
     native
         .handle_frame(bare.into(), at(90), None, at(90))

@@ -16,7 +16,7 @@ fn address(number: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 5005))
 }
 
-/// What a sender sends for a frame, and with it at its start.
+/// What a sender sends for a frame, including its first packets at the start.
 fn frame(transmitter: &mut Sender, now: Duration) -> Vec<Vec<u8>> {
     let jpeg = Bytes::from_static(b"a frame");
     transmitter.handle_frame(jpeg, now, None, now).unwrap();
@@ -86,7 +86,7 @@ fn two_senders_that_drew_one_stream_number_are_two_streams() {
         }
         while receiver.poll_event().is_some() {}
     }
-    // The second one is known by its first report, which is behind its first chunk.
+    // The second one is known by its first report, which follows its first chunk.
     assert_eq!(shown, [50, 49]);
     let lost = |statistics: &Statistics| statistics.packets.lost;
     let lost: Vec<_> = receiver.tile_statistics().iter().map(lost).collect();
@@ -94,7 +94,7 @@ fn two_senders_that_drew_one_stream_number_are_two_streams() {
 }
 
 #[test]
-fn whose_the_packets_were_that_the_socket_dropped_is_not_guessed() {
+fn socket_drops_are_not_attributed_to_a_stream_by_guess() {
     let mut receiver = grid();
     let mut senders = [transmitter(1), transmitter(2)];
     for tick in 1..=6 {
@@ -157,7 +157,7 @@ fn a_sender_keeps_its_tile_when_its_address_changes() {
     let mut expected = address(1);
     for tick in 0..60 {
         let now = 10 * MS * tick;
-        // Whoever only copies what it says does not get its place.
+        // Whoever only copies the sender's packets does not get its place.
         let (from, hears) = match tick {
             0..10 => (address(1), true),
             10..20 if tick % 2 == 0 => (address(1), true),
@@ -194,7 +194,7 @@ fn noise_takes_no_tile_and_many_senders_a_bounded_number() {
     {
         receiver.handle_datagram(address(number as u16), datagram, MS);
     }
-    // Nor do bytes that look like the beginning of a stream, and no more.
+    // Nor do bytes that only look like the beginning of a stream.
     let fragment = [
         0x80, 26, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 65, 80, 9, 9, 0, 9, 0, 0, 1,
     ];

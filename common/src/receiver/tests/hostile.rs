@@ -1,4 +1,4 @@
-//! What networks do, and what strangers send.
+//! Faults of networks, and attacks by strangers.
 
 use proptest::prelude::*;
 
@@ -39,8 +39,8 @@ proptest! {
         prop_assert_eq!(frames.intact, Some(shown));
         let ended = shown + frames.incomplete.unwrap() + outcomes[Outcome::Late].unwrap();
         prop_assert!(ended <= begun.len() as u64);
-        // Of these, one may have been joined in its midst, and reordering may
-        // show a frame before anything of an older one came.
+        // The viewer may have joined in the middle of one of these, and reordering may show a frame
+        // before anything of an older one arrived.
         prop_assert!(ended + 2 >= begun.len() as u64);
         prop_assert!(packets.lost.unwrap() < 200);
     }
@@ -75,12 +75,12 @@ proptest! {
 }
 
 #[test]
-fn what_begins_like_rtcp_and_is_none_is_counted() {
+fn malformed_rtcp_is_counted() {
     let mut receiver = receiver();
     let mut random = fastrand::Rng::with_seed(5);
     for kind in 200..=206 {
         for _ in 0..20 {
-            // A length that is right, and nothing else.
+            // The length is right, and nothing else.
             let words = random.u8(1..20);
             let mut datagram = vec![0x80 | random.u8(20..32), kind, 0, words - 1];
             datagram.resize(4 * usize::from(words), 0xFF);

@@ -18,7 +18,7 @@ fn transmit(transmitter: &mut Sender, receiver: &mut Receiver, now: Duration) {
 }
 
 #[test]
-fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
+fn a_viewer_ignores_its_own_reflected_packets_and_ends() {
     let config = sender::Config {
         pace: false,
         ..sender::Config::default()
@@ -29,7 +29,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
     for tick in 0..600 {
         let now = Duration::from_millis(10) * tick;
         if tick == 0 {
-            // As many bytes as all reports take, since it proves nothing.
+            // As many bytes as all reports take, since the address is not proved.
             let jpeg = bytes::Bytes::from_static(&[1; 20_000]);
             transmitter.handle_frame(jpeg, now, None, now).unwrap();
         }
@@ -53,7 +53,7 @@ fn a_viewer_that_hears_itself_counts_nothing_of_it_and_still_ends() {
 }
 
 #[test]
-fn bytes_sent_are_known_once_the_bye_has_told_them() {
+fn bytes_sent_are_known_after_the_bye() {
     let mut transmitter = Sender::new(sender::Config::default(), 1, Duration::ZERO);
     let mut receiver = Receiver::new(Config::default(), 2, (1, 2), Duration::ZERO);
     for tick in 0..100 {
@@ -61,7 +61,7 @@ fn bytes_sent_are_known_once_the_bye_has_told_them() {
         let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
         transmitter.handle_frame(jpeg, now, None, now).unwrap();
         transmit(&mut transmitter, &mut receiver, now);
-        // SenderReport of long ago would be fewer than were received since.
+        // A sender report from long ago would count fewer packets than were received since.
         assert_eq!(receiver.statistics().bytes.sent, None);
     }
     let mut now = Duration::from_secs(1);
@@ -79,9 +79,9 @@ fn bytes_sent_are_known_once_the_bye_has_told_them() {
     assert_eq!(bytes.sent, transmitter.statistics(now).bytes.sent);
 }
 
-/// How long after the eleventh frame was sent the twelfth is handed out, when a
-/// chunk of the former is lost for good and the viewer would wait for 300 ms;
-/// whether or not the sender hears of that.
+/// How long after the eleventh frame was sent the twelfth is handed out, when a chunk of the
+/// eleventh is lost for good and the playout delay is 300 ms, with or without feedback to the
+/// sender.
 fn held_up(heard: bool) -> Duration {
     let interval = Duration::from_millis(40);
     let config = sender::Config {
@@ -135,8 +135,8 @@ fn held_up(heard: bool) -> Duration {
 const BUDGET: Duration = Duration::from_millis(300);
 
 #[test]
-fn what_cannot_be_answered_any_more_holds_up_no_newer_frame() {
-    // A sender that has heard nothing keeps frames for 60 ms.
+fn a_frame_that_cannot_be_repaired_delays_no_newer_frame() {
+    // A sender that got no feedback keeps frames for 60 ms.
     let unheard = held_up(false);
     assert!(unheard < Duration::from_millis(100), "{unheard:?}");
     let heard = held_up(true);
@@ -170,8 +170,7 @@ fn over_a_connection_a_frame_is_waited_for_and_one_that_cannot_come_is_not() {
             }));
         }
     }
-    // The connection stands still within the second frame; the third was never
-    // written.
+    // The connection stalls within the second frame; the third was never written.
     packets.retain(|(frame, _)| *frame != 2);
     let (mut now, mut handed_out) = (Duration::ZERO, Vec::new());
     for (at, (frame, packet)) in packets.iter().enumerate() {

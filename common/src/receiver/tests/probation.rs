@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What looks like the beginning of a stream, and is none.
+/// Datagrams that look like the beginning of a stream, and are not.
 fn junk() -> Vec<Vec<u8>> {
     let mut random = fastrand::Rng::with_seed(3);
     let mut noise = |head: &[u8]| {
@@ -23,13 +23,13 @@ fn junk() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_only_looks_like_a_stream_is_followed_by_nobody_and_counted() {
+fn junk_that_looks_like_a_stream_is_counted_and_not_followed() {
     let mut receiver = receiver();
     let junk = junk();
     for (port, datagram) in junk.iter().enumerate() {
         receiver.handle_datagram(address(port as u16), datagram, at(0));
     }
-    // And all of it from one address.
+    // Now all of it comes from one address.
     for datagram in &junk {
         receiver.handle_datagram(address(99), datagram, at(0));
     }
@@ -43,7 +43,7 @@ fn what_only_looks_like_a_stream_is_followed_by_nobody_and_counted() {
 }
 
 #[test]
-fn a_stream_behind_junk_from_its_own_address_loses_no_frame() {
+fn a_stream_after_junk_from_the_same_address_loses_no_frame() {
     let bare = jpeg(1);
     let native = || {
         let mut sender = Sender::new(sender::Config::default(), 1234, Duration::ZERO);
@@ -91,7 +91,7 @@ fn a_stream_behind_junk_from_its_own_address_loses_no_frame() {
 }
 
 #[test]
-fn a_stream_that_is_not_followed_is_another_only_once_it_is_proved() {
+fn a_stream_that_is_not_followed_is_counted_once_it_is_proved() {
     let mut receiver = receiver();
     let packets = packets(5, 7, 2);
     for (frame, datagram) in &packets {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn bare_jpegs_whole_and_in_pieces() {
+fn bare_jpegs_in_one_datagram_and_in_several() {
     let mut receiver = receiver();
     for frame in 0..6_u32 {
         let jpeg = jpeg(frame.into());

@@ -1,9 +1,9 @@
-//! Sizes that RTP cannot tell.
+//! Sizes that RTP cannot express.
 
 use super::*;
 
 #[test]
-fn a_size_that_is_told_nowhere_is_asked_for() {
+fn a_missing_size_is_requested_from_the_user() {
     let wide = crate::wire::rtp_jpeg::tests_recorded::datagrams(include_bytes!(
         "../../../fixtures/gstreamer-420-2560x64.rtp"
     ));

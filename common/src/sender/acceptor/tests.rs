@@ -176,7 +176,7 @@ fn viewers_are_back_in_their_slots_after_an_outage_and_others_are_known_to_be_mo
 }
 
 #[test]
-fn what_no_viewer_sends_gets_no_answer() {
+fn packets_that_no_viewer_sends_get_no_answer() {
     let mut acceptor = acceptor(1);
     let packets = [
         (STREAM, Packet::Challenge(Challenge::default())),

@@ -125,7 +125,7 @@ fn a_batch_has_datagrams_of_one_length_and_no_more_than_a_call_takes() {
 }
 
 #[test]
-fn who_is_not_there_is_passed_over() {
+fn closed_destinations_are_skipped() {
     let (mut pacer, mut to) = (Pacer::default(), destinations(3, None));
     to[1].close();
     pacer.push_frame(frame(0, 2), Duration::ZERO, Duration::ZERO);
@@ -138,7 +138,7 @@ fn who_is_not_there_is_passed_over() {
 }
 
 #[test]
-fn what_the_rate_has_no_room_for_waits_and_is_due_when_there_is() {
+fn datagrams_above_the_rate_wait_until_there_is_room() {
     // 10,000 bytes a second beyond what control packets have.
     let bitrate = 8 * (10_000 + crate::sender::CONTROL_RESERVE);
     let (mut pacer, mut to) = (Pacer::default(), destinations(1, Some(bitrate)));

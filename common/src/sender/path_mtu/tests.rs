@@ -72,7 +72,7 @@ impl Path {
 }
 
 #[test]
-fn what_the_interface_carries_is_found_where_the_path_carries_it() {
+fn the_interfaces_mtu_is_found_if_the_path_carries_it() {
     for (ceiling, carries) in [(65_507, 65_507), (8_952, 8_952), (1_472, 1_472)] {
         let mut path = Path::new(ceiling, carries, 0.0, 1);
         path.run(Duration::from_secs(2));
@@ -85,7 +85,7 @@ fn what_the_interface_carries_is_found_where_the_path_carries_it() {
 }
 
 #[test]
-fn what_is_between_is_found_and_nothing_that_is_too_large_stays() {
+fn a_size_between_the_steps_is_found_and_a_too_large_one_is_not_kept() {
     for carries in [1_352, 1_372, 1_452, 1_472, 4_000, 8_000] {
         let mut path = Path::new(8_952, carries, 0.05, carries as u64);
         path.run(Duration::from_secs(120));
@@ -98,7 +98,7 @@ fn what_is_between_is_found_and_nothing_that_is_too_large_stays() {
 }
 
 #[test]
-fn random_loss_is_no_path_that_carries_less() {
+fn random_loss_does_not_lower_the_path_mtu() {
     for seed in 0..20 {
         let mut path = Path::new(1_452, 1_452, 0.2, seed);
         path.run(Duration::from_secs(5));
@@ -111,7 +111,7 @@ fn random_loss_is_no_path_that_carries_less() {
 }
 
 #[test]
-fn a_path_that_silently_carries_less_is_noticed_within_a_second() {
+fn a_silently_lowered_path_mtu_is_detected_within_a_second() {
     for seed in 0..20 {
         let mut path = Path::new(1_452, 1_452, 0.0, seed);
         path.run(3_000 * MS + (seed as u32) * 13 * MS);
@@ -133,7 +133,7 @@ fn a_path_that_silently_carries_less_is_noticed_within_a_second() {
 }
 
 #[test]
-fn an_outage_is_no_path_that_carries_less() {
+fn an_outage_does_not_lower_the_path_mtu() {
     let mut path = Path::new(1_452, 1_452, 0.0, 1);
     path.run(Duration::from_secs(2));
     path.carries = 0;
@@ -144,7 +144,7 @@ fn an_outage_is_no_path_that_carries_less() {
 }
 
 #[test]
-fn a_path_with_few_frames_that_carries_less_is_noticed_too() {
+fn a_lowered_path_mtu_is_detected_with_few_frames_too() {
     let mut path = Path::new(65_507, 65_507, 0.0, 1);
     path.run(Duration::from_secs(2));
     assert_eq!(path.mtu.size(), 65_507);
@@ -154,7 +154,7 @@ fn a_path_with_few_frames_that_carries_less_is_noticed_too() {
 }
 
 #[test]
-fn what_the_system_refuses_is_not_sent_again() {
+fn rejected_datagrams_are_not_sent_again() {
     let mut mtu = PathMtu::new(9_000, Duration::ZERO);
     assert_eq!(mtu.poll_probe(MS), Some(9_000));
     assert!(!mtu.handle_too_large(9_000, MS));

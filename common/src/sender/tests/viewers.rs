@@ -106,7 +106,7 @@ fn send(sender: &mut Sender, now: Duration) -> Vec<Header> {
 }
 
 #[test]
-fn packets_go_to_who_is_there_and_their_numbers_never_come_again() {
+fn packets_go_to_present_viewers_and_numbers_are_never_reused() {
     let mut sender = sender(1, 4);
     let mut seen = BTreeSet::new();
     for step in 0..40 {
@@ -141,7 +141,7 @@ fn packets_go_to_who_is_there_and_their_numbers_never_come_again() {
 }
 
 #[test]
-fn a_viewer_that_comes_back_as_another_destination_never_meets_a_number_again() {
+fn a_viewer_that_returns_as_another_destination_never_gets_a_reused_number() {
     let mut sender = sender(0, 2);
     let mut highest = BTreeMap::new();
     let mut of_the_viewer = |headers: Vec<Header>, destination: u16| {
@@ -177,7 +177,7 @@ fn a_viewer_that_comes_back_as_another_destination_never_meets_a_number_again() 
 }
 
 #[test]
-fn frames_for_nobody_are_let_go() {
+fn frames_without_viewers_are_dropped() {
     let mut sender = sender(0, 1);
     for step in 0..50 {
         let now = 40 * MS * step;

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_outage_took_is_lost_and_no_loss_to_plan_for() {
+    fn losses_in_an_outage_count_as_lost_and_do_not_raise_parity() {
         let mut counters = Counters::new(7);
         for number in 0..1_000 {
             // One packet in a hundred is lost, and all in an outage.

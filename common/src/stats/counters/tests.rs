@@ -73,7 +73,7 @@ impl Viewer {
 }
 
 #[test]
-fn what_a_frame_lacks_was_lost_on_the_way_unless_something_else_is_known() {
+fn missing_chunks_count_as_network_losses_unless_another_cause_is_known() {
     let mut viewer = Viewer::new();
     viewer.receive([0, 1, 2, 3, 5]);
     viewer.receive(9..12);
@@ -85,17 +85,17 @@ fn what_a_frame_lacks_was_lost_on_the_way_unless_something_else_is_known() {
         .frames
         .complete_late(FrameNumber(3), Duration::from_secs(2));
     viewer.report(12, 4, 0..0);
-    let (whole, lost, late) = (
+    let (intact, lost, late) = (
         Outcome::IntactUnrepaired,
         Outcome::LostNetwork,
         Outcome::Late,
     );
     // Nothing of the third frame arrived.
-    assert_eq!(viewer.outcomes(), [whole, lost, lost, late]);
+    assert_eq!(viewer.outcomes(), [intact, lost, lost, late]);
 }
 
 #[test]
-fn what_the_socket_dropped_is_told_from_what_was_lost_as_far_as_the_count_goes() {
+fn socket_drops_and_network_losses_are_separated_as_far_as_the_count_allows() {
     for (dropped, outcome) in [(1, Outcome::LostSocket), (2, Outcome::LostUnknown)] {
         let mut viewer = Viewer::new();
         viewer.receive(0..4);
@@ -114,13 +114,13 @@ fn what_the_socket_dropped_is_told_from_what_was_lost_as_far_as_the_count_goes()
 }
 
 #[test]
-fn what_the_sender_could_not_send_and_what_it_announced_last_is_not_lost() {
+fn unsent_packets_and_the_announced_tail_do_not_count_as_lost() {
     let mut viewer = Viewer::new();
     viewer.receive([0, 1, 2, 6, 7, 8]);
     viewer.show(0);
     viewer.show(2);
     viewer.report(9, 4, 3..6);
-    let whole = Outcome::IntactUnrepaired;
-    let ended = [whole, Outcome::NotSent, whole, Outcome::TailUnknown];
+    let intact = Outcome::IntactUnrepaired;
+    let ended = [intact, Outcome::NotSent, intact, Outcome::TailUnknown];
     assert_eq!(viewer.outcomes(), ended);
 }

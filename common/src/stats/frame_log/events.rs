@@ -1,4 +1,4 @@
-//! What happens to frames while their outcome can still change.
+//! Events of frames whose outcome can still change.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::stats::outcome::Outcome;
 use crate::time::SenderTime;
 
 impl FrameLog {
-    /// A packet with a chunk arrived that left at `sent`; `base` is the number
-    /// of the media packet with the frame's first chunk, where it tells that.
+    /// Records a packet with a chunk that was sent at `sent`. `base` is the number of the media
+    /// packet with the frame's first chunk, if the packet implies it.
     pub(crate) fn record_chunk(
         &mut self,
         number: FrameNumber,
@@ -26,7 +26,7 @@ impl FrameLog {
         }
     }
 
-    /// The header of a frame of this many `bytes` arrived.
+    /// Records the header of a frame of this many `bytes`.
     pub(crate) fn record_header(&mut self, number: FrameNumber, bytes: u32, captured: SenderTime) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.record.captured = Some(captured);
@@ -34,13 +34,13 @@ impl FrameLog {
         }
     }
 
-    /// A chunk was put in its place that had not arrived as it was sent first.
+    /// Records a chunk that was repaired before its original arrived.
     pub(crate) fn record_repaired(&mut self, number: FrameNumber, origin: Origin) {
         self.count_repaired(number, origin, |count| count + 1);
     }
 
-    /// A chunk that was repaired this way arrived after all as it was sent
-    /// first: it was late, and not lost.
+    /// Records the late original of a chunk that was repaired in this way: it was late, and not
+    /// lost.
     pub(crate) fn record_belated(&mut self, number: FrameNumber, repaired: Origin) {
         self.count_repaired(number, repaired, |count| count.saturating_sub(1));
     }
@@ -67,21 +67,21 @@ impl FrameLog {
         }
     }
 
-    /// How many chunks were lost, and repaired: by parity, by request.
+    /// The number of chunks lost and repaired, by parity and by retransmission.
     #[must_use]
     pub(crate) fn repaired(&self) -> (u64, u64) {
         (self.repaired_by_parity, self.repaired_by_retransmission)
     }
 
-    /// The frame became whole.
+    /// Records that the frame is complete.
     pub(crate) fn complete(&mut self, number: FrameNumber, now: Duration) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.record.complete = Some(now);
         }
     }
 
-    /// The frame became whole after it was given up: while something of it was
-    /// there, or while nothing was.
+    /// Records that the frame is complete after it was given up, with or without chunks of it at
+    /// that time.
     pub(crate) fn complete_late(&mut self, number: FrameNumber, now: Duration) {
         self.complete(number, now);
         self.joined_within.take_if(|within| *within == number.0);
@@ -93,14 +93,14 @@ impl FrameLog {
         }
     }
 
-    /// The frame has no hole, and is not the one that was sent.
+    /// Records that all chunks of the frame arrived, and are not what was sent.
     pub(crate) fn record_broken(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = State::Broken;
         }
     }
 
-    /// The frame is handed out with holes; this share of it, 0 to 1, is stale.
+    /// Records that the frame is shown with holes: this share of it, 0 to 1, is stale.
     pub(crate) fn record_stale(&mut self, number: FrameNumber, stale: f64) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.record.stale = stale;
@@ -108,7 +108,7 @@ impl FrameLog {
         }
     }
 
-    /// The frame was given up, and is not shown.
+    /// Records that the frame was given up and is not shown.
     pub(crate) fn give_up(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0)
             && open.state == State::Coming
@@ -117,13 +117,13 @@ impl FrameLog {
         }
     }
 
-    /// This side joined in the midst of the frame: if it does not become whole,
-    /// it was sent before.
+    /// Records that this side joined while the frame was being sent. If it does not become
+    /// complete, it counts as sent before joining.
     pub(crate) fn join_within(&mut self, number: FrameNumber) {
         self.joined_within = Some(number.0);
     }
 
-    /// The frame was shown.
+    /// Records that the frame was shown.
     pub(crate) fn record_shown(&mut self, number: FrameNumber, at: Duration) {
         let Some(open) = self.open.get_mut(&number.0) else {
             return;
@@ -137,7 +137,7 @@ impl FrameLog {
         });
     }
 
-    /// A newer frame was shown instead.
+    /// Records that a newer frame was shown instead.
     pub(crate) fn record_skipped(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = match (open.holes, open.record.complete) {
@@ -148,7 +148,7 @@ impl FrameLog {
         }
     }
 
-    /// The decoder gave the frame up.
+    /// Records that the decoder rejected the frame.
     pub(crate) fn record_undecodable(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = State::Told(Outcome::Undecodable);
@@ -156,7 +156,7 @@ impl FrameLog {
     }
 }
 
-/// The outcome of a frame that was shown whole.
+/// The outcome of a complete frame that was shown.
 fn intact(record: &FrameRecord) -> Outcome {
     if record.chunks_by_parity > 0 {
         Outcome::IntactParity

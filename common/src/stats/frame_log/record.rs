@@ -1,4 +1,4 @@
-//! What is known of one frame at the end of its way.
+//! The record of one frame.
 
 use std::time::Duration;
 
@@ -6,59 +6,57 @@ use crate::seq::FrameNumber;
 use crate::stats::outcome::Outcome;
 use crate::time::SenderTime;
 
-/// One frame, when its outcome is settled.
+/// One frame with a settled outcome.
 ///
-/// `offset_micros` joins the clocks of sender and viewer.
+/// `offset_micros` relates the clocks of sender and viewer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameRecord {
-    /// The stream that it is of.
+    /// Its stream.
     pub stream: u64,
     /// Its number in the stream.
     pub number: FrameNumber,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// When it was captured; unknown as its length is.
+    /// When it was captured; `None` if no chunk with its header arrived.
     pub captured: Option<SenderTime>,
-    /// When the first of its datagrams that arrived left.
+    /// When the first datagram that arrived was sent.
     pub sent: Option<SenderTime>,
-    /// When the first of it arrived.
+    /// When its first chunk arrived.
     pub first_chunk: Option<Duration>,
-    /// When the last of it arrived, repeated or redundant chunks included.
+    /// When its last chunk arrived, including repeated and redundant ones.
     pub last_chunk: Option<Duration>,
-    /// When it was whole, in time or not.
+    /// When it was complete, in time or not.
     pub complete: Option<Duration>,
     /// When it was shown.
     pub shown: Option<Duration>,
-    /// How many chunks it has; unknown where nothing of it arrived.
+    /// Its number of chunks; `None` if nothing of it arrived.
     pub chunks: Option<u32>,
-    /// How many of them did not arrive as they were sent first.
+    /// The number of chunks whose original did not arrive.
     pub chunks_lost: Option<u32>,
-    /// How many parity rebuilt.
+    /// The number of chunks that parity rebuilt.
     pub chunks_by_parity: u32,
-    /// How many came because they were asked for.
+    /// The number of chunks that a retransmission brought.
     pub chunks_by_retransmission: u32,
-    /// Length of its JPEG in bytes; unknown where no chunk with its header arrived.
+    /// Length of its JPEG in bytes; `None` if no chunk with its header arrived.
     pub bytes: Option<u32>,
-    /// The share of the image that had not arrived, 0 to 1: more than 0 for
-    /// a frame with holes only.
+    /// The share of the image that did not arrive, 0 to 1; above 0 only for a frame with holes.
     pub stale: f64,
-    /// What is to be added to the sender's time to have the viewer's, in
-    /// microseconds, as it was estimated when the frame was settled; 0 where
-    /// both run on one clock.
+    /// The clock offset in microseconds: added to the sender's time, it gives the viewer's.
+    /// Estimated when the frame was settled; 0 if both read the same clock.
     pub offset_micros: Option<i64>,
 }
 
 impl FrameRecord {
-    /// From capture to shown, on the viewer's clock; `None` if the frame was not
-    /// shown, or the sender's clock is not known.
+    /// Delay from capture to shown, on the viewer's clock; `None` if the frame was not shown, or if
+    /// the sender's clock is unknown.
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
         let micros = self.captured?.transit(self.shown?) - i128::from(self.offset_micros?);
-        // An offset that is a little off makes less than nothing of a short one.
+        // A slightly wrong offset makes a short delay negative.
         u64::try_from(micros.max(0)).ok().map(Duration::from_micros)
     }
 
-    /// A frame of which nothing but its outcome is known.
+    /// A frame whose outcome is all that is known.
     #[must_use]
     pub fn unknown(stream: u64, number: FrameNumber, outcome: Outcome) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! What the packets tell of frames: of those that did not become whole, and of
-//! those of which nothing arrived.
+//! Settles frames by their packets: those that did not become complete, and those of which nothing
+//! arrived.
 
 use std::ops::Range;
 
@@ -9,30 +9,29 @@ use crate::stats::outcome::Outcome;
 use crate::stats::outlook::Outlook;
 use crate::stats::socket_drops::LossCause;
 
-/// How far frames can be settled, and with what.
+/// What frames are settled by, and how far.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::stats) struct Knowledge<'a> {
     pub(in crate::stats) missing: MissingPackets<'a>,
-    /// The first frame that this side is accountable for.
+    /// The first frame that counts.
     pub(in crate::stats) first: u64,
     /// One above the newest frame known to have been sent.
     pub(in crate::stats) sent: u64,
-    /// What is known of the frames under way.
+    /// What is known of the frames in progress.
     pub(in crate::stats) outlook: &'a Outlook,
 }
 
-/// How far the media packets can be told to belong to frames.
+/// How far the media packets can be assigned to frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reached {
-    /// Packets below this are of frames that were looked at.
+    /// Packets below this belong to frames already examined.
     packets: u64,
-    /// The frame that begins with that packet, where it is known.
+    /// The frame that begins with that packet, if known.
     frame: Option<u64>,
 }
 
 impl FrameLog {
-    /// The record of an open frame as it stands, and what is known of packets
-    /// behind it.
+    /// The record of an open frame as it stands, and what is known of later packets.
     pub(super) fn judged(
         &self,
         number: u64,
@@ -59,7 +58,7 @@ impl FrameLog {
             State::GivenUp => match (missing.cause, missing.unknown) {
                 (Some(cause), _) => of(cause),
                 (None, true) => Outcome::TailUnknown,
-                // All of it arrived, after it was forgotten.
+                // All of it arrived after it was forgotten.
                 (None, false) => Outcome::Late,
             },
         };
@@ -81,8 +80,7 @@ impl FrameLog {
         (record, reached)
     }
 
-    /// What became of frames of which nothing arrived, behind the packets that
-    /// were `reached`.
+    /// The outcome of frames of which nothing arrived, after the packets that were `reached`.
     pub(super) fn absent(
         &self,
         run: Range<u64>,
@@ -118,15 +116,14 @@ impl FrameLog {
         parts
     }
 
-    /// The first packet of the first frame from `number` on of which that is
-    /// known.
+    /// The first packet of the next frame, from `number` on, whose first packet is known.
     pub(super) fn next_base(&self, number: u64) -> Option<u64> {
         let mut open = self.open.range(number..);
         open.find_map(|(number, _)| self.base(*number))
     }
 
-    /// The first packet of an open frame, told by itself or by the frames
-    /// right behind it.
+    /// The first packet of an open frame, known from its own packets or from those of the frames
+    /// right after it.
     fn base(&self, number: u64) -> Option<u64> {
         let mut chunks = 0;
         for ahead in number..number.saturating_add(MAX_LOOK_AHEAD) {
@@ -141,8 +138,8 @@ impl FrameLog {
 }
 
 impl Reached {
-    /// Nothing was looked at. From the start of a stream its first frame
-    /// begins with its first packet.
+    /// Nothing examined yet. At the start of a stream, the first frame begins with the first
+    /// packet.
     pub(super) fn start(knowledge: &Knowledge<'_>) -> Self {
         let packets = knowledge.missing.media.0;
         Self {
@@ -161,6 +158,6 @@ fn of(cause: LossCause) -> Outcome {
     }
 }
 
-/// Frames without a packet of their own are placed by the next one that has,
-/// if it is so near.
+/// A frame without a packet of its own is placed by the next frame that has one, if it is this
+/// close.
 const MAX_LOOK_AHEAD: u64 = 16;

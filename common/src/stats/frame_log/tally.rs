@@ -1,4 +1,4 @@
-//! How many frames ended how.
+//! Counts frames by outcome.
 
 use super::FrameRecord;
 use crate::stats::outcome::{OUTCOMES, Outcome, Outcomes};
@@ -7,12 +7,11 @@ use crate::stats::outcome::{OUTCOMES, Outcome, Outcomes};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::stats) struct Tally {
     counts: [u64; OUTCOMES.len()],
-    /// Not shown, though something of it arrived and nothing spoiled it but
-    /// what it lacked.
+    /// Not shown; something of them arrived, and only missing chunks prevented display.
     pub(in crate::stats) incomplete: u64,
-    /// Nothing of it arrived.
+    /// Nothing of them arrived.
     pub(in crate::stats) lost: u64,
-    /// Shares of the images shown that were stale, added up.
+    /// The sum of the stale shares of the images shown.
     stale: f64,
 }
 
@@ -36,25 +35,24 @@ impl Tally {
         }
     }
 
-    /// How many frames ended so.
+    /// The number of frames with this outcome.
     pub(in crate::stats) fn of(&self, outcome: Outcome) -> u64 {
         self.counts[outcome as usize]
     }
 
-    /// How many frames ended as `which` says.
+    /// The number of frames with any of these outcomes.
     pub(in crate::stats) fn sum(&self, which: impl Fn(Outcome) -> bool) -> u64 {
         let outcomes = Outcome::all().filter(|outcome| which(*outcome));
         outcomes.map(|outcome| self.of(outcome)).sum()
     }
 
-    /// The mean share of a concealed frame that had not arrived.
+    /// The mean stale share of a concealed frame.
     pub(in crate::stats) fn stale_share(&self) -> Option<f64> {
         let concealed = self.of(Outcome::Concealed);
         (concealed > 0).then(|| self.stale / concealed as f64)
     }
 
-    /// All of them. What came `before_joining`, was replaced and could not be
-    /// sent the sender tells.
+    /// All counts. Only the sender knows those `before_joining`, replaced, and not sent.
     pub(in crate::stats) fn outcomes(&self, sender: Option<[u64; 3]>) -> Outcomes {
         let counted = Outcome::all().map(|outcome| (outcome, self.of(outcome)));
         let mut outcomes: Outcomes = counted.collect();
@@ -105,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_sender_knows_is_its_count() {
+    fn counts_that_only_the_sender_knows_are_its_own() {
         let mut tally = Tally::default();
         tally.record_absent(2, Outcome::NotSent);
         let outcomes = tally.outcomes(Some([5, 6, 7]));

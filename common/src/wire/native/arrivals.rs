@@ -1,4 +1,4 @@
-//! Arrival reports: which packets arrived when, in the manner of RFC 8888
+//! Arrival reports: which packets arrived when, similar to RFC 8888
 //! (<https://www.rfc-editor.org/rfc/rfc8888>).
 
 use super::HEADER;
@@ -14,14 +14,14 @@ const ENTRY: usize = 3;
 /// The most packets that one report names.
 pub const MAX_ARRIVALS: usize = 1_024;
 
-/// The furthest that a number may be from the one that follows the last packet of
-/// its channel: more is for the next report.
+/// The largest distance between a packet's number and the number after the previous packet of its
+/// channel. A packet further away goes into the next report.
 const MOST_STEPS: i32 = 63;
 
-/// A packet of media or repair that arrived.
+/// A media or repair packet that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
-    /// Whether it is one of the repair channel.
+    /// Whether it belongs to the repair channel.
     pub is_repair: bool,
     /// The low 32 bits of its number.
     pub number: u32,
@@ -29,7 +29,7 @@ pub struct Arrived {
     pub at: u64,
 }
 
-/// What arrived since the last such report.
+/// The packets that arrived since the last such report.
 ///
 /// ```text
 ///  0        1        2        3        4        5        6        7
@@ -49,21 +49,21 @@ pub struct Arrived {
 /// +--------+--------+--------+
 /// ```
 ///
-/// The packets are in the order of their arrival. `r`: one bit, 1 for the repair
-/// channel. `steps`: seven bits, signed: from the number that follows the last
-/// packet of its channel to this one. `time since`: microseconds since the
-/// arrival before.
+/// The packets are in the order of arrival. `r`: one bit, 1 for the repair
+/// channel. `steps`: seven bits, signed: the distance from the number after the
+/// previous packet of the channel to this one. `time since`: microseconds since
+/// the previous arrival.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArrivalReport {
     /// The viewer's number.
     pub viewer: u64,
-    /// Bytes that its socket's buffer holds; 0 if it does not know.
+    /// Size of its socket's buffer in bytes; 0 if unknown.
     pub buffer: u32,
-    /// The low 32 bits of how many datagrams the buffer had no room for.
+    /// The low 32 bits of the number of datagrams that the buffer had no room for.
     pub dropped: u32,
-    /// Packets that were marked on the way; 0 where the system does not tell.
+    /// Packets that were marked on the way; 0 if the system does not report marks.
     pub marked: u32,
-    /// At most [`MAX_ARRIVALS`], in the order of their arrival.
+    /// At most [`MAX_ARRIVALS`], in the order of arrival.
     pub packets: Vec<Arrived>,
 }
 
@@ -74,8 +74,8 @@ impl ArrivalReport {
         HEADER + BODY + ENTRY * packets
     }
 
-    /// How many of these packets, from the first on, fit a report of at most this
-    /// many bytes.
+    /// How many of these packets, counted from the first, fit into a report of at most this many
+    /// bytes.
     pub(crate) fn fitting<'a>(
         packets: impl IntoIterator<Item = &'a Arrived>,
         datagram: usize,
@@ -157,7 +157,7 @@ impl ArrivalReport {
     }
 }
 
-/// From one number to another, the shorter way.
+/// The distance between two numbers, in the shorter direction.
 fn steps(from: u32, to: u32) -> i32 {
     to.wrapping_sub(from) as i32
 }

@@ -1,16 +1,15 @@
-//! Packets about the stream: sender and receiver reports, NACKs, and the
-//! handshake of a viewer that connects.
+//! Packets about the stream: sender and receiver reports, NACKs, and the handshake with a viewer
+//! that connects.
 
 use super::HEADER;
 use super::fields::{Reader, put_u16, put_u32, put_u64};
 use crate::seq::FrameSeq;
 use crate::wire::WireError;
 
-/// Most frames that one NACK names.
+/// The most frames in one NACK.
 pub const MAX_NACK_FRAMES: usize = 64;
 
-/// Most gaps that one NACK names, all frames together; the next NACK names what
-/// is lost beyond them.
+/// The most gaps in one NACK, over all its frames. The next NACK names further gaps.
 pub const MAX_GAPS: usize = 255;
 
 /// Bytes of a NACK's body before its frames.
@@ -22,9 +21,8 @@ pub const FRAME_NACK_LEN: usize = 6;
 /// Bytes of a NACK for each gap.
 pub const GAP_LEN: usize = 4;
 
-/// Declares a body of plain numbers once: the struct, its order on the wire, and
-/// both directions. The `later` numbers are left out if all of them are 0, and
-/// read as 0 if one of them is missing.
+/// Declares a body of plain numbers once: the struct, the order on the wire, and both directions.
+/// The `later` numbers are omitted if all of them are 0, and read as 0 if any of them is missing.
 macro_rules! body {
     (
         $(#[$doc:meta])*
@@ -39,7 +37,7 @@ macro_rules! body {
         }
 
         impl $name {
-            /// Bytes of it on the wire, without the numbers that came later.
+            /// Its bytes on the wire, without the later numbers.
             pub const LEN: usize = 0 $( + size_of::<$kind>() )*;
 
             pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -85,35 +83,35 @@ body! {
         repair: u64,
         /// Packets of the control channel, this one included.
         control: u64,
-        /// UDP payload of all of them in bytes, with this one and without those
-        /// of send errors.
+        /// UDP payload of all these packets in bytes, including this one and excluding those that
+        /// failed to send.
         bytes: u64,
         /// Bytes of the JPEGs of the frames sent.
         jpeg_bytes: u64,
         /// When the stream began, in the sender's microseconds.
         started: u64,
-        /// Upper half of this report's send time; the header has the lower one.
+        /// The upper half of this report's send time; the header has the lower half.
         sent_high: u32,
-        /// Drawn at random when the sender starts. The stream number is its low
-        /// half: two senders that share that differ in this.
+        /// Drawn at random when the sender starts. Its low half is the stream number. Two senders
+        /// with the same stream number differ in this one.
         id: u64,
-        /// Equal to the viewer's own if both read one clock: on one boot of one
-        /// machine, in one time namespace; 0 if the sender does not know it.
+        /// Equal to the viewer's own id if both read the same clock, that is, in one boot of one
+        /// machine and in one time namespace; 0 if unknown.
         clock_id: u64,
-        /// Microseconds from frame to frame; 0 if that is not known.
+        /// Frame interval in microseconds; 0 if unknown.
         interval: u32,
-        /// Microseconds for which the sender keeps what it sent, for
-        /// retransmission; 0 if it answers no NACKs.
+        /// How long the sender keeps packets for retransmission, in microseconds; 0 if it answers
+        /// no NACKs.
         kept: u32,
         /// Microseconds over which the packets of a frame are spread.
         spread: u32,
     }
     later {
-        /// Packets of all channels that were counted and not sent: send errors.
+        /// Packets of all channels that were numbered and not sent, because of send errors.
         send_errors: u64,
-        /// The newest run of media packets among these: its first number ...
+        /// The newest run of media packets that were not sent: its first number ...
         unsent_first: u64,
-        /// ... and one above its last; both 0 before there is one.
+        /// ... and one above its last; both 0 before the first send error.
         unsent_end: u64,
         /// Median time from capture to the end of encoding in microseconds.
         encode_p50: u32,
@@ -121,19 +119,19 @@ body! {
         encode_p95: u32,
         /// 99th percentile of it.
         encode_p99: u32,
-        /// Its maximum; 0 while it is not known.
+        /// Its maximum; 0 while unknown.
         encode_max: u32,
-        /// Median time from the end of encoding to the first datagram leaving
-        /// in microseconds.
+        /// Median time from the end of encoding to the sending of the first datagram, in
+        /// microseconds.
         send_p50: u32,
         /// 95th percentile of it.
         send_p95: u32,
         /// 99th percentile of it.
         send_p99: u32,
-        /// Its maximum; 0 while it is not known.
+        /// Its maximum; 0 while unknown.
         send_max: u32,
-        /// Microseconds from arrival report to arrival report, as the sender
-        /// wants them; 0 if it wants none.
+        /// The interval of arrival reports that the sender wants, in microseconds; 0 if it wants
+        /// none.
         arrivals_every: u32,
     }
 }
@@ -149,14 +147,12 @@ impl SenderReport {
 }
 
 body! {
-    /// The sender's answer to a receiver report: with the header's send time,
-    /// the four timestamps of NTP
-    /// (<https://www.rfc-editor.org/rfc/rfc5905#section-8>).
+    /// The sender's answer to a receiver report. With the header's send time, it has the four
+    /// timestamps of NTP (<https://www.rfc-editor.org/rfc/rfc5905#section-8>).
     Echo, "echo" {
-        /// Whose report this answers.
+        /// The viewer whose report this answers.
         viewer: u64,
-        /// The report's send time as its header has it, in the viewer's
-        /// microseconds.
+        /// The report's send time from its header, in the viewer's microseconds.
         report_sent: u32,
         /// When it arrived, in the sender's microseconds.
         report_received: u64,
@@ -168,8 +164,7 @@ body! {
     ReceiverReport, "receiver report" {
         /// The viewer's number, drawn at random when it starts.
         viewer: u64,
-        /// Media packets expected: the highest number and one, less the number
-        /// of the first.
+        /// Media packets expected: the highest number plus one, minus the first number.
         media_expected: u64,
         /// Media packets received, each number once.
         media_received: u64,
@@ -199,7 +194,7 @@ body! {
         frames_incomplete: u64,
         /// Frames of which no chunk arrived.
         frames_lost: u64,
-        /// Frames complete only after they were given up.
+        /// Frames that were complete only after they were given up.
         frames_late: u64,
         /// Complete frames skipped for a newer one.
         frames_skipped: u64,
@@ -210,19 +205,18 @@ body! {
         /// Recent mean length of a run of lost media packets, in thousandths of
         /// a packet; 0 if none was lost.
         burst_milli: u32,
-        /// Round-trip time in microseconds; 0 while it is not known.
+        /// Round-trip time in microseconds; 0 while unknown.
         rtt: u32,
         /// Interarrival jitter in microseconds.
         jitter: u32,
-        /// One-way delay above the recent minimum, in microseconds: a queue
-        /// that fills.
+        /// One-way delay above the recent minimum, in microseconds: a sign of a queue that fills.
         queueing: u32,
         /// Playout delay in microseconds: how long the viewer waits for a frame.
         playout_delay: u32,
-        /// The longest datagram that came lately, 0.1 to 0.2 s back, in bytes of UDP
+        /// The longest datagram received recently, in the last 0.1 to 0.2 s, in bytes of UDP
         /// payload.
         longest: u32,
-        /// Median delay from capture to shown in microseconds; 0 unless known.
+        /// Median delay from capture to shown in microseconds; 0 if unknown.
         latency_p50: u32,
         /// 95th percentile of it.
         latency_p95: u32,
@@ -234,8 +228,8 @@ body! {
 }
 
 body! {
-    /// A viewer asks a listening sender for the stream. As long as the answer to
-    /// an address that is not proved yet.
+    /// A viewer's request for the stream of a listening sender. As long as the answer, since the
+    /// viewer's address is not proved yet.
     Connect, "connect" {
         /// The viewer's number.
         viewer: u64,
@@ -245,12 +239,12 @@ body! {
 }
 
 body! {
-    /// The sender's answer to a first [`Connect`]: the viewer returns the cookie
-    /// from the address that received it.
+    /// The sender's answer to a first [`Connect`]. The viewer returns the cookie from the address
+    /// that received it.
     Challenge, "challenge" {
-        /// The viewer that asked.
+        /// The viewer that sent the request.
         viewer: u64,
-        /// Proves that the viewer received this.
+        /// Proves that the viewer received this packet.
         cookie: u64,
     }
 }
@@ -258,9 +252,9 @@ body! {
 body! {
     /// The sender's answer to a viewer that it does not serve.
     Reject, "reject" {
-        /// The viewer that asked.
+        /// The viewer that sent the request.
         viewer: u64,
-        /// Why: 1, it serves as many viewers as it may.
+        /// The reason. 1: it already serves as many viewers as it may.
         reason: u16,
         /// How many viewers it serves at most.
         viewers: u16,
@@ -276,12 +270,12 @@ body! {
 }
 
 body! {
-    /// A viewer asks a sender's address that is not proved yet to return the
-    /// nonce. As long as the answer.
+    /// A viewer's request to a sender's unproved address to return the nonce. As long as the
+    /// answer.
     PathChallenge, "path challenge" {
         /// The viewer's number.
         viewer: u64,
-        /// Known at that address only.
+        /// Known only to whoever receives at that address.
         nonce: u64,
     }
 }
@@ -289,7 +283,7 @@ body! {
 body! {
     /// The sender's answer to a [`PathChallenge`].
     PathResponse, "path response" {
-        /// The viewer that asked.
+        /// The viewer that sent the challenge.
         viewer: u64,
         /// Its nonce.
         nonce: u64,
@@ -313,7 +307,7 @@ body! {
 pub struct Nack {
     /// The viewer's number.
     pub viewer: u64,
-    /// Copies of one NACK share it, and are answered once.
+    /// Copies of one NACK share it. It is answered once.
     pub number: u32,
     /// The frames, at most [`MAX_NACK_FRAMES`].
     pub frames: Vec<FrameNack>,
@@ -324,10 +318,10 @@ pub struct Nack {
 pub struct FrameNack {
     /// The frame.
     pub frame: FrameSeq,
-    /// Packets to add to those named, against the loss of retransmissions.
+    /// Extra packets beyond the named ones, in case retransmissions are lost.
     pub extra: u8,
-    /// First chunk and count of each gap; none if no chunk arrived, so that the
-    /// viewer does not know how many there are.
+    /// First chunk and length of each gap. Empty if no chunk arrived, since the viewer does not
+    /// know how many there are.
     pub gaps: Vec<(u16, u16)>,
 }
 

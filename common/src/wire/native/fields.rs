@@ -1,4 +1,4 @@
-//! Big-endian numbers in and out of bytes.
+//! Reads and writes big-endian numbers.
 
 use crate::wire::WireError;
 

@@ -12,26 +12,25 @@ pub const CHUNK_BODY: usize = 8;
 /// Bytes of a frame header.
 pub const FRAME_HEADER: usize = 16;
 
-/// A frame header is in every chunk whose index is a multiple of this, and in the
-/// last one: the more chunks a frame has, the more of them would have to be lost.
+/// The frame header is in every chunk whose index is a multiple of this, and in the last one. The
+/// more chunks a frame has, the more copies there are.
 pub const FRAME_HEADER_EVERY: u16 = 8;
 
-/// Bytes that a shard has beyond the data of a chunk.
+/// Bytes of a shard beyond the data of a chunk.
 pub const SHARD_BODY: usize = 2 + FRAME_HEADER;
 
 /// Bytes of a parity's body before its chunk counts and its shard.
 pub const PARITY_BODY: usize = 11;
 
-/// The most chunks that a frame or a block has: half of what the code over
-/// them can address, so that there is always room for as much parity; an index
-/// takes 15 bits.
+/// The most chunks of a frame or a block: half of what the code can address, so that there is
+/// always room for as much parity. An index takes 15 bits.
 pub const MAX_CHUNKS: usize = 1 << INDEX_BITS;
 
 /// Bytes of the body of tables before their header.
 pub const TABLES_BODY: usize = 4;
 
-/// The most parts that a header travels in: what four bits number, and enough
-/// for the longest header in the smallest datagrams.
+/// The most parts of a header: what four bits can number, and enough for the longest header in the
+/// smallest datagrams.
 pub const MAX_TABLES_PARTS: u8 = 16;
 
 /// The most frames that one block of parity spans.
@@ -47,22 +46,21 @@ pub const MAX_BLOCK_FRAMES: usize = 16;
 /// +--------+--------+--------+--------+--------+--------+--------+--------+
 /// ```
 ///
-/// The frame is cut into equal chunks of `size` bytes, the last one being what
-/// is left; their count follows from length and size, and cannot contradict
-/// them.
+/// The frame is cut into equal chunks of `size` bytes; the last one has the rest. Their count
+/// follows from length and size, so it cannot contradict them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// Bytes of the whole frame, 1 to [`MAX_FRAME_BYTES`].
+    /// Bytes of the frame, 1 to [`MAX_FRAME_BYTES`].
     pub len: u32,
-    /// CRC-32C of the frame's number and the whole frame
-    /// ([`FrameHeader::checksum`]): a second checksum that would have to fail before a
-    /// damaged frame, or one under another number, is called intact.
+    /// CRC-32C of the frame's number and all its bytes ([`FrameHeader::checksum`]). It is a second
+    /// checksum that would have to fail before a damaged frame, or one with another number, counts
+    /// as intact.
     pub crc: u32,
-    /// When the picture was taken: low bits of the sender's microseconds.
+    /// Capture time: low bits of the sender's microseconds.
     pub captured: u32,
     /// Bytes of every chunk but the last.
     pub size: u16,
-    /// The set of tables (see [`Tables`]) that decodes it; 0 where none is sent.
+    /// The set of tables (see [`Tables`]) that decodes it; 0 if none is sent.
     pub tables: u16,
 }
 
@@ -73,13 +71,13 @@ impl FrameHeader {
         (self.len as usize).div_ceil(usize::from(self.size))
     }
 
-    /// CRC-32C of a frame's number, four bytes as a chunk has them, and its bytes.
+    /// CRC-32C of a frame's number, as the four bytes in a chunk, and of its bytes.
     #[must_use]
     pub fn checksum(frame: FrameSeq, jpeg: &[u8]) -> u32 {
         crc32c::crc32c_append(crc32c::crc32c(&frame.bits().to_be_bytes()), jpeg)
     }
 
-    /// Bytes of the chunk at this index; `None` where there is none.
+    /// Bytes of the chunk at this index; `None` if there is no such chunk.
     fn data_len(&self, index: u16) -> Option<usize> {
         let size = usize::from(self.size);
         let left = (self.len as usize).checked_sub(usize::from(index) * size)?;
@@ -94,7 +92,7 @@ impl FrameHeader {
         put_u16(out, self.tables);
     }
 
-    /// Takes the header of a frame of `count` chunks apart.
+    /// Decodes the header of a frame of `count` chunks.
     fn decode(count: u16, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let header = Self {
             len: reader.u32()?,
@@ -139,22 +137,22 @@ fn carries_header(index: u16, count: u16) -> bool {
 pub struct Chunk<'a> {
     /// The frame it is a part of.
     pub frame: FrameSeq,
-    /// Its place in the frame, from 0 to below `count`.
+    /// Its position in the frame, from 0 to below `count`.
     pub index: u16,
     /// How many chunks the frame has, 1 to [`MAX_CHUNKS`].
     pub count: u16,
-    /// How often the restart markers RST0 to RST7 have come round before the first one
-    /// in the data. `None` where there is none, where a part of the JPEG's header looks
-    /// like one, and where the wire cannot count that far.
+    /// How often the sequence of restart markers RST0 to RST7 has wrapped before the first one in
+    /// the data. `None` if there is none, if bytes of the JPEG's header look like one, and if the
+    /// field cannot count that far.
     pub restart_cycle: Option<u16>,
-    /// What all chunks of the frame have in common, where this one carries it.
+    /// What all chunks of the frame have in common, if this one carries it.
     pub header: Option<FrameHeader>,
     /// The bytes.
     pub data: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
-    /// Whether the chunk at this place carries the frame header.
+    /// Whether the chunk at this position carries the frame header.
     #[must_use]
     pub fn has_header(&self) -> bool {
         carries_header(self.index, self.count)
@@ -173,8 +171,8 @@ impl<'a> Chunk<'a> {
         CHUNK_BODY + self.header.map_or(0, |_| FRAME_HEADER) + self.data.len()
     }
 
-    /// The slice that begins in it behind a restart marker: its number in the frame,
-    /// and where in the data.
+    /// The first slice that begins in it after a restart marker: its number in the frame, and its
+    /// offset in the data.
     #[must_use]
     pub fn slice_start(&self) -> Option<(u16, usize)> {
         let (marker, behind) = first_restart(self.data)?;
@@ -182,8 +180,8 @@ impl<'a> Chunk<'a> {
         Some((before + 1, behind))
     }
 
-    /// The restart cycle of the marker before this slice; `None` for the first slice,
-    /// which has none, and where the wire cannot count that far.
+    /// The restart cycle of the marker before this slice; `None` for the first slice, which has no
+    /// marker, and if the field cannot count that far.
     #[must_use]
     pub fn cycle_before(slice: usize) -> Option<u16> {
         let cycle = slice.checked_sub(1)? >> RESTART_BITS;
@@ -201,7 +199,7 @@ impl<'a> Chunk<'a> {
         self.encode_contents(out);
     }
 
-    /// Appends what parity protects: the body without what the block tells.
+    /// Appends what parity protects: the body without what the block already says.
     pub fn encode_original(&self, out: &mut Vec<u8>) {
         put_u16(out, self.restart_cycle.unwrap_or(NO_CYCLE));
         self.encode_contents(out);
@@ -214,10 +212,10 @@ impl<'a> Chunk<'a> {
         out.extend_from_slice(self.data);
     }
 
-    /// Takes a body apart that holds exactly one chunk.
+    /// Decodes a body that holds exactly one chunk.
     ///
     /// # Errors
-    /// Where fields are missing, out of range or contradict each other.
+    /// If fields are missing, out of range or contradict each other.
     pub fn decode(body: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("chunk", body);
         let place = reader.u64()?;
@@ -236,7 +234,7 @@ impl<'a> Chunk<'a> {
         let data = reader.rest();
         let fits = match &header {
             Some(header) => header.data_len(index) == Some(data.len()),
-            // As long as all but the last one.
+            // All chunks but the last have the same length.
             None => {
                 let before = usize::from(last) * data.len();
                 (1..=usize::from(u16::MAX)).contains(&data.len()) && before < MAX_FRAME_BYTES
@@ -255,9 +253,8 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// Takes apart what was rebuilt by parity: a chunk of a frame that has `count` of
-    /// them, with padding behind it. `size` is that of the frame's chunks, if it is
-    /// known.
+    /// Decodes what parity rebuilt: a chunk of a frame of `count` chunks, with padding after it.
+    /// `size` is that of the frame's chunks, if known.
     ///
     /// # Errors
     /// As for [`Chunk::decode`].
@@ -296,17 +293,17 @@ const CYCLE_BITS: u32 = 12;
 /// Bits that restart markers count by.
 const RESTART_BITS: u32 = 3;
 
-/// Stands for no restart cycle.
+/// The value for no restart cycle.
 const NO_CYCLE: u16 = (1 << CYCLE_BITS) - 1;
 
 fn cycle(value: u16) -> Option<u16> {
     (value < NO_CYCLE).then_some(value)
 }
 
-/// A parity shard, which rebuilds lost chunks of a block: one of a Reed-Solomon code
-/// (`reed-solomon-simd`: Leopard, GF(2^16)). An original is what
-/// [`Chunk::encode_original`] makes of a chunk of the block; they stand frame by frame,
-/// each filled with zeros to the shard's size.
+/// A parity shard, which rebuilds lost chunks of a block: a recovery shard of a Reed-Solomon code
+/// (`reed-solomon-simd`: Leopard, GF(2^16)). The originals are the chunks of the block as
+/// [`Chunk::encode_original`] writes them, frame by frame, each padded with zeros to the shard's
+/// size.
 ///
 /// ```text
 ///  0        1        2        3        4        5        6        7
@@ -319,20 +316,20 @@ fn cycle(value: u16) -> Option<u16> {
 /// +--------+--------
 /// ```
 ///
-/// The parity of the code depends on how many shards it was made with, so that
-/// count travels along; any of them may be sent. Blocks may overlap.
+/// The content of a shard depends on how many shards the code has, so the packet carries that
+/// count. Any subset of the shards may be sent. Blocks may overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parity<'a> {
     /// The first frame of the block; the others follow it without a gap.
     pub first: FrameSeq,
-    /// Tells blocks that begin with one frame apart; shards of one number belong
+    /// Distinguishes blocks that begin with the same frame. Shards with the same number belong
     /// together.
     pub block: u16,
     /// The chunks of each frame of the block, 1 to [`MAX_BLOCK_FRAMES`] frames.
     pub counts: Vec<u16>,
     /// How many recovery shards the code was made with.
     pub shards: u16,
-    /// Which of them this is, from 0.
+    /// The index of this shard, from 0.
     pub index: u16,
     /// Its bytes, an even number of them.
     pub shard: &'a [u8],
@@ -396,8 +393,8 @@ impl<'a> Parity<'a> {
     }
 }
 
-/// The JPEG header that frames share: what decodes their slices where the
-/// chunk that holds their own header is lost. A chunk repeats only its number.
+/// The JPEG header that frames share. It decodes their slices if the chunk with their own header is
+/// lost. A chunk carries only its number.
 ///
 /// ```text
 /// +--------+--------+--------+--------+
@@ -405,21 +402,21 @@ impl<'a> Parity<'a> {
 /// +--------+--------+--------+--------+
 /// ```
 ///
-/// A header that does not fit one datagram travels in parts: the upper four
-/// bits of `part` are the number of this one, from 0, the lower four that of
-/// the last. Both are 0 where the header is whole.
+/// A header that does not fit one datagram is sent in parts: the upper four bits of `part` are the
+/// index of this part, from 0, the lower four that of the last part. Both are 0 if the header is in
+/// one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tables<'a> {
-    /// The set's number, from 1; one that comes again replaces the set.
+    /// The set's number, from 1. A set with a known number replaces the earlier one.
     pub set: u16,
-    /// The quality that the frames were encoded with, where the sender knows.
+    /// The quality that the frames were encoded with, if the sender knows it.
     pub quality: Option<u8>,
-    /// Which part of the header this is, from 0.
+    /// The index of this part of the header, from 0.
     pub part: u8,
-    /// In how many parts the header travels, 1 to [`MAX_TABLES_PARTS`].
+    /// The number of parts, 1 to [`MAX_TABLES_PARTS`].
     pub parts: u8,
-    /// From the start of the image to the end of the start-of-scan segment,
-    /// without application segments and comments; or this part of it.
+    /// From the start of the image to the end of the start-of-scan segment, without application
+    /// segments and comments; or one part of it.
     pub header: &'a [u8],
 }
 

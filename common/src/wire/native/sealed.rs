@@ -1,6 +1,6 @@
-//! Sealed packets: what of them can be read without the key, and the way from a
-//! packet in the clear to one that is to be encrypted, and back. The ciphers are
-//! not here.
+//! Sealed packets: the part that can be read without the key, and the conversion
+//! of packets in the clear to packets ready for encryption, and back. Knows no
+//! ciphers.
 //!
 //! ```text
 //! +------------+------------+----------+--------------------+-----------+
@@ -8,11 +8,11 @@
 //! +------------+------------+----------+--------------------+-----------+
 //! ```
 //!
-//! The viewer is there if a viewer sends the packet, and is the front of its
-//! body. The salt is there in the kinds by which somebody gets to know it: sender
-//! report, sender bye, challenge and reject have that of the sender's start,
-//! connect has that of the viewer's. Both are in the clear and authenticated, as
-//! the header is.
+//! A packet from a viewer has the viewer's number, which is the front of its body.
+//! The kinds that introduce one side to the other have a salt: sender report,
+//! sender bye, challenge and reject have the salt of the sender's start, connect
+//! has that of the viewer's. Both fields are in the clear and authenticated, like
+//! the header.
 
 use super::{
     CRC, Channel, ENCRYPTED, HEADER, KIND, KIND_BITS, MAGIC, NUMBER, TAG, VERSION, VERSION_SHIFT,
@@ -29,7 +29,7 @@ const VIEWER: usize = 8;
 /// The most bytes of a sealed packet that are in the clear.
 pub const MAX_CLEAR: usize = HEADER + VIEWER + SALT;
 
-/// What of a sealed packet can be read without the key.
+/// The part of a sealed packet that can be read without the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// The sender's stream number.
@@ -40,19 +40,19 @@ pub struct Envelope {
     pub channel: Channel,
     /// The packet's number in its channel.
     pub number: PacketSeq,
-    /// The viewer that sent it, or `None` for what a sender sends.
+    /// The viewer that sent it; `None` for a sender's packets.
     pub viewer: Option<u64>,
-    /// Whether a viewer asks by it for a stream, of which it knows nothing yet.
+    /// Whether it is a viewer's request for a stream of which it knows nothing yet.
     pub connects: bool,
-    /// The number of the key; 0 of a packet in the clear.
+    /// The number of the key; 0 for a packet in the clear.
     pub key: u32,
-    /// The salt, if the kind carries one; zeros of a packet in the clear.
+    /// The salt, if the kind carries one; zeros for a packet in the clear.
     pub salt: Option<[u8; SALT]>,
 }
 
 impl Envelope {
-    /// That of a packet in the clear, as [`Packet::encode`](super::Packet::encode)
-    /// makes it, which is to be sealed.
+    /// The envelope of a packet in the clear that is to be sealed, as
+    /// [`Packet::encode`](super::Packet::encode) makes it.
     #[must_use]
     pub fn of_clear(datagram: &[u8]) -> Option<Self> {
         let envelope = Self::of(datagram, 0)?;
@@ -63,7 +63,7 @@ impl Envelope {
         })
     }
 
-    /// That of a sealed packet; `None` if it is none of version 1.
+    /// The envelope of a sealed packet; `None` if it is no sealed packet of version 1.
     #[must_use]
     pub fn of_sealed(datagram: &[u8]) -> Option<Self> {
         let envelope = Self::of(datagram, ENCRYPTED)?;
@@ -109,25 +109,25 @@ impl Envelope {
         SALTED_KINDS.contains(&(kind & KIND_BITS))
     }
 
-    /// Bytes that are in the clear in the packet without a salt too.
+    /// Bytes in the clear that the packet has even without a salt.
     fn front(&self) -> usize {
         HEADER + self.viewer.map_or(0, |_| VIEWER)
     }
 
-    /// Bytes of the sealed packet that are in the clear: its associated data.
+    /// Bytes of the sealed packet in the clear: its associated data.
     #[must_use]
     pub fn clear(&self) -> usize {
         self.front() + self.salt.map_or(0, |_| SALT)
     }
 
-    /// Where the body begins that is encrypted, in the packet in the clear.
+    /// Where the body to encrypt begins in the packet in the clear.
     #[must_use]
     pub fn body(&self) -> usize {
         self.front()
     }
 
-    /// Appends a packet in the clear, whose envelope this was, as the sealed one
-    /// before its body is encrypted: with this number, key and salt.
+    /// Appends a packet in the clear as the sealed one, before its body is encrypted, with this
+    /// number, key and salt. The envelope must be that of the packet.
     pub fn write(&self, datagram: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         let front = self.front().min(datagram.len());
@@ -143,14 +143,13 @@ impl Envelope {
     }
 }
 
-/// Whether a datagram says of itself that it is a sealed packet.
+/// Whether a datagram's header declares it a sealed packet.
 #[must_use]
 pub fn is_sealed(datagram: &[u8]) -> bool {
     Envelope::of_sealed(datagram).is_some()
 }
 
-/// Turns a packet whose body is decrypted, without its salt, into one in the
-/// clear.
+/// Turns a packet with a decrypted body and without its salt into one in the clear.
 pub fn restore(datagram: &mut [u8]) {
     if datagram.len() >= HEADER {
         datagram[KIND] &= !ENCRYPTED;

@@ -147,7 +147,7 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("path-challenge", Packet::PathChallenge(path_challenge)),
         ("path-response", Packet::PathResponse(path_response)),
         ("arrival-report", Packet::ArrivalReport(arrivals)),
-        // With the numbers that came later.
+        // With the later numbers.
         ("sender-report", Packet::SenderReport(grown)),
     ]
 }
@@ -501,7 +501,7 @@ fn a_slice_begins_behind_the_first_restart_marker() {
 }
 
 #[test]
-fn what_is_rebuilt_is_cut_from_its_padding_by_the_size_that_is_known() {
+fn rebuilt_chunks_lose_their_padding_by_the_known_size() {
     let original = |chunk: &Chunk<'_>| {
         let mut original = Vec::new();
         chunk.encode_original(&mut original);

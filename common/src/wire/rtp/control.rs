@@ -8,40 +8,40 @@ use rtcp_types::{
 
 use super::RtpError;
 
-/// What one packet of a compound says.
+/// One packet of a compound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// From a sender.
+    /// A sender report.
     Sender(SenderInfo, Vec<Block>),
-    /// From a receiver that sends nothing.
+    /// A report from a receiver that sends no media.
     Receiver {
         /// Its own number.
         source: u32,
-        /// What it says of those it hears.
+        /// Its report blocks on the streams that it receives.
         blocks: Vec<Block>,
     },
-    /// The lasting name of a source.
+    /// The canonical name of a source (CNAME).
     Name {
-        /// Whose.
+        /// The source.
         source: u32,
-        /// The name, as it came.
+        /// The name, as received.
         name: Vec<u8>,
     },
     /// A source leaves.
     Bye {
-        /// Which.
+        /// The source.
         source: u32,
     },
 }
 
-/// A sender's account of its stream.
+/// A sender's counts of its stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SenderInfo {
     /// The number of the stream.
     pub source: u32,
-    /// Wall clock: seconds since 1900 in 32.32 bits.
+    /// Wall clock: seconds since 1900 as a 32.32 fixed-point number.
     pub ntp: u64,
-    /// The same moment on the clock of the stream.
+    /// The same moment on the RTP clock of the stream.
     pub timestamp: u32,
     /// Packets sent so far, in 32 bits.
     pub packets: u32,
@@ -49,35 +49,33 @@ pub struct SenderInfo {
     pub octets: u32,
 }
 
-/// A receiver's account of a stream.
+/// A receiver's counts of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     /// The stream's number.
     pub source: u32,
-    /// Share lost since the report before, in 256ths.
+    /// Share lost since the previous report, in 256ths.
     pub fraction_lost: u8,
-    /// Packets lost so far, 24 bits; less than none (duplicates) is none.
+    /// Packets lost so far, 24 bits; a negative number (duplicates) is 0.
     pub lost: u32,
     /// The highest number received, with the count of wraps above its 16 bits.
     pub highest: u32,
     /// Interarrival jitter in ticks of the stream's clock.
     pub jitter: u32,
-    /// The middle 32 bits of the newest sender report's wall clock; 0: none.
+    /// The middle 32 bits of the newest sender report's wall clock; 0 if there was none.
     pub last_report: u32,
-    /// Time since that report came, in 65,536ths of a second.
+    /// Time since that report arrived, in 65,536ths of a second.
     pub delay: u32,
 }
 
-/// The most that a count of lost packets can say: 24 bits with a sign.
+/// The largest count of lost packets: 24 bits with a sign.
 const MAX_LOST: u32 = (1 << 23) - 1;
 
 impl Control {
-    /// Reads a datagram. Packets of kinds that are not known, and those behind
-    /// a damaged one, are left out.
+    /// Decodes a datagram. Omits packets of unknown kinds, and those that follow a damaged one.
     ///
     /// # Errors
-    /// Where it is no RTCP, the lengths in it do not add up, or its first
-    /// packet is damaged.
+    /// If it is not RTCP, its lengths do not add up, or its first packet is damaged.
     pub fn decode(datagram: &[u8]) -> Result<Vec<Self>, RtpError> {
         let mut controls = Vec::new();
         for (at, packet) in Compound::parse(datagram)?.enumerate() {
@@ -151,13 +149,13 @@ impl Block {
     }
 }
 
-/// Appends a sender's report and its lasting `name`, at most 255 bytes.
+/// Appends a sender report and the canonical `name`, at most 255 bytes.
 pub fn encode_sender(info: &SenderInfo, name: &str, out: &mut Vec<u8>) {
     let compound = sender(info).add_packet(description(info.source, name));
     append(&compound, out);
 }
 
-/// Appends a receiver's report and its lasting `name`, at most 255 bytes.
+/// Appends a receiver report and the canonical `name`, at most 255 bytes.
 pub fn encode_receiver(source: u32, blocks: &[Block], name: &str, out: &mut Vec<u8>) {
     let report = blocks
         .iter()
@@ -196,7 +194,7 @@ fn append(compound: &CompoundBuilder<'_>, out: &mut Vec<u8>) {
     let begin = out.len();
     out.resize(begin + MAX_BYTES, 0);
     let written = compound.write_into(&mut out[begin..]);
-    // Too long are only names that are none of ours.
+    // Only foreign names are too long.
     out.truncate(begin + written.unwrap_or(0));
 }
 
@@ -257,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_lost_than_none_is_none() {
+    fn a_negative_loss_count_is_zero() {
         let mut out = Vec::new();
         encode_receiver(9, &[Block::default()], "viewer", &mut out);
         out[13..16].copy_from_slice(&[0xff, 0xff, 0xfe]);

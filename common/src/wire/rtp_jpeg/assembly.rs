@@ -1,4 +1,4 @@
-//! Fragments into a JPEG again.
+//! Assembles fragments into a JPEG.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,10 +9,10 @@ use crate::jpeg::markers::{END, START, restart_marker};
 use crate::jpeg::{self, JpegHeader};
 use crate::slices::{self, Spliced};
 
-/// The most fragments of one frame: their numbers wrap behind it.
+/// The most fragments of a frame: packet numbers wrap after it.
 const MAX_PIECES: usize = 1 << 16;
 
-/// What has arrived of a frame. It takes as much memory as what arrived.
+/// The received part of a frame. It takes as much memory as arrived.
 #[derive(Clone, Debug)]
 pub struct Assembly {
     kind: Kind,
@@ -20,18 +20,18 @@ pub struct Assembly {
     /// Data in the order of arrival.
     data: Vec<u8>,
     pieces: Vec<Piece>,
-    /// What of the scan is there.
+    /// The received ranges of the scan.
     covered: Covered,
-    /// Bytes of the scan, once the last fragment is there.
+    /// Length of the scan in bytes, once the last fragment has arrived.
     end: Option<usize>,
 }
 
-/// What arrived of a frame, run by run.
+/// The received part of a frame, as runs of bytes.
 struct Runs {
     frame: Vec<u8>,
-    /// The runs in `frame`, the header among the first one.
+    /// The runs in `frame`; the first one includes the header.
     present: Vec<Range<usize>>,
-    /// Numbers of restart intervals, and where in `frame` they begin.
+    /// Numbers of restart intervals, and where they begin in `frame`.
     starts: Vec<(u16, usize)>,
     /// One above the last byte, in the scan.
     end: usize,
@@ -43,17 +43,17 @@ struct Piece {
     offset: usize,
     /// In the data.
     data: Range<usize>,
-    /// The restart interval that it begins with, where it says so.
+    /// The restart interval that it begins with, if it says so.
     slice: Option<u16>,
 }
 
-/// A fragment that does not belong to the frame, or to none.
+/// A fragment that does not belong to the frame, or to any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the fragment contradicts the others of its frame")]
 pub struct Contradiction;
 
 impl Assembly {
-    /// A frame of which nothing has arrived.
+    /// A frame without any fragment.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
         Self {
@@ -66,22 +66,22 @@ impl Assembly {
         }
     }
 
-    /// What the fragments agree on.
+    /// What the fragments have in common.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Takes the quantization tables, from wherever they are known.
+    /// Sets the quantization tables, from whatever source.
     pub fn set_tables(&mut self, tables: Option<Quantization>) {
         self.tables = self.tables.or(tables);
     }
 
-    /// Takes a fragment, which must not have come before; `last` says whether
-    /// the frame ends with it.
+    /// Inserts a fragment, which must not have arrived before. `last` says whether the frame ends
+    /// with it.
     ///
     /// # Errors
-    /// Where it cannot be one of this frame.
+    /// If it cannot belong to this frame.
     pub fn place(&mut self, fragment: &Fragment<'_>, last: bool) -> Result<(), Contradiction> {
         let offset = fragment.offset as usize;
         let end = offset + fragment.data.len();
@@ -117,33 +117,33 @@ impl Assembly {
         Ok(())
     }
 
-    /// Says that no fragment comes behind those that are there: a newer frame
-    /// begins with the very next packet.
+    /// Marks the end of the frame at the fragments present: a newer frame begins with the very next
+    /// packet.
     pub fn close(&mut self) {
         let furthest = (!self.pieces.is_empty()).then(|| self.covered.furthest());
         self.end = self.end.or(furthest);
     }
 
-    /// Closes it where what is there is all of a JPEG of this size: of a sender
-    /// that does not say which packet is the last. Returns whether it is.
-    pub fn close_if_whole(&mut self, size: (u16, u16)) -> bool {
+    /// Marks the end if the fragments present make a complete JPEG of this size, for senders that
+    /// do not mark the last packet. Returns whether they do.
+    pub fn close_if_complete(&mut self, size: (u16, u16)) -> bool {
         if self.end.is_none() && !self.pieces.is_empty() {
             self.end = Some(self.covered.furthest());
             let jpeg = self.jpeg(size);
-            if !jpeg.is_some_and(|jpeg| jpeg::scan::may_be_whole(&jpeg)) {
+            if !jpeg.is_some_and(|jpeg| jpeg::scan::may_be_complete(&jpeg)) {
                 self.end = None;
             }
         }
         self.is_complete()
     }
 
-    /// Whether all of the scan is there.
+    /// Whether all of the scan has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.end.is_some_and(|end| self.covered.is_whole(end))
+        self.end.is_some_and(|end| self.covered.is_complete(end))
     }
 
-    /// Bytes of memory that it takes, about.
+    /// Approximate bytes of memory held.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let pieces = size_of::<Piece>() * self.pieces.capacity();
@@ -151,13 +151,13 @@ impl Assembly {
         self.data.capacity() + pieces + ranges
     }
 
-    /// Whether the tables are there that the frame needs.
+    /// Whether the tables that the frame needs are present.
     #[must_use]
     pub fn has_tables(&self) -> bool {
         self.tables.is_some()
     }
 
-    /// Width and height in pixels; `told` where the fragments do not say.
+    /// Width and height in pixels; `told` if the fragments do not say.
     #[must_use]
     pub fn size(&self, told: Option<(u16, u16)>) -> Option<(u16, u16)> {
         match (self.kind.width, self.kind.height) {
@@ -166,8 +166,7 @@ impl Assembly {
         }
     }
 
-    /// The whole JPEG of this size in pixels. `None` where something is
-    /// missing.
+    /// The complete JPEG of this size in pixels; `None` if something is missing.
     #[must_use]
     pub fn jpeg(&self, size: (u16, u16)) -> Option<Vec<u8>> {
         if !self.is_complete() {
@@ -175,25 +174,25 @@ impl Assembly {
         }
         let mut scan = Vec::with_capacity(self.data.len());
         for piece in self.sorted() {
-            // Of bytes that two fragments carry, one copy is taken.
+            // If two fragments carry the same bytes, one copy is used.
             let known = scan.len().checked_sub(piece.offset)?;
             let data = self.data.get(piece.data.clone())?;
             scan.extend(data.get(known..).unwrap_or_default());
         }
         if scan.starts_with(&START) {
-            // Some senders put the whole JPEG into the fragments.
+            // Some senders put the complete JPEG into the fragments.
             return jpeg::clean(&scan.into()).ok().map(Vec::from);
         }
         let mut jpeg = rebuild(self.kind, size, &self.tables?);
         jpeg.extend(scan);
-        // https://www.rfc-editor.org/rfc/rfc2435#section-3.1: it may be left out.
+        // https://www.rfc-editor.org/rfc/rfc2435#section-3.1 allows to omit it.
         if !jpeg.ends_with(&END) {
             jpeg.extend(END);
         }
         (jpeg.len() <= MAX_FRAME_BYTES).then_some(jpeg)
     }
 
-    /// What can be shown of a frame that is not whole: its restart slices.
+    /// The showable part of an incomplete frame: its restart slices.
     #[must_use]
     pub fn splice(&self, size: (u16, u16)) -> Option<Spliced> {
         self.kind.interval?;
@@ -216,8 +215,8 @@ impl Assembly {
         })
     }
 
-    /// Header and pieces, with one byte in place of each gap: however far apart
-    /// the pieces are, they take as much memory as what arrived.
+    /// Header and fragments, with one byte in place of each gap: however far apart the fragments
+    /// are, they take as much memory as arrived.
     fn runs(&self, header: &[u8]) -> Option<Runs> {
         let begin = header.len();
         let mut runs = Runs {
@@ -226,7 +225,7 @@ impl Assembly {
             starts: Vec::new(),
             end: 0,
         };
-        // Bytes of gaps that were left out.
+        // Bytes of omitted gaps.
         let mut skipped = 0;
         for piece in self.sorted() {
             let gap = piece.offset.saturating_sub(runs.end);
@@ -255,20 +254,18 @@ impl Assembly {
     }
 }
 
-/// Ranges of bytes, merged where they meet: one more takes a logarithm of their
-/// number, whatever their order.
+/// Ranges of bytes, merged where they meet. An insertion takes logarithmic time, in any order.
 #[derive(Clone, Debug, Default)]
 struct Covered {
-    /// Ends by starts; no two meet.
+    /// End of each range by its start. No two ranges meet.
     ranges: BTreeMap<usize, usize>,
 }
 
 impl Covered {
-    /// Adds a range that is not empty.
+    /// Inserts a range, which must not be empty.
     fn insert(&mut self, range: Range<usize>) {
         let Range { mut start, mut end } = range;
-        // Each that is merged is gone: all of them together are no more than
-        // were added.
+        // Each merged range is removed, so all merges together cost no more than all insertions.
         while let Some((&first, &last)) = self.ranges.range(..=end).next_back()
             && last >= start
         {
@@ -284,8 +281,8 @@ impl Covered {
         self.ranges.last_key_value().map_or(0, |(_, end)| *end)
     }
 
-    /// Whether all bytes below `end` are there, and none above.
-    fn is_whole(&self, end: usize) -> bool {
+    /// Whether exactly the bytes below `end` are present.
+    fn is_complete(&self, end: usize) -> bool {
         let gapless = match self.ranges.first_key_value() {
             Some((start, _)) => *start == 0 && self.ranges.len() == 1,
             None => true,
@@ -300,8 +297,8 @@ impl Piece {
     }
 }
 
-/// Where the first slice begins in `range`, the end of a frame of `count`
-/// slices: counted from its last one. Many senders do not say it.
+/// Where the first slice begins in `range`, the end of a frame of `count` slices, counted from the
+/// last one. Many senders do not give its number.
 fn from_the_end(frame: &[u8], range: Range<usize>, count: usize) -> Option<(u16, usize)> {
     let starts = jpeg::slice_starts(frame.get(..range.end)?, range.start);
     let (_, behind_markers) = starts.split_first()?;
@@ -354,7 +351,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_there_is_what_arrived_in_any_order(
+        fn the_assembly_has_what_arrived_in_any_order(
             pieces in prop::collection::vec((0_u32..120, 0_usize..30, any::<bool>()), 0..40),
         ) {
             let kind = Kind { sampling: Sampling::Half, interval: None, q: 60, width: 2, height: 2 };
@@ -379,13 +376,13 @@ mod tests {
                     there.extend(start..end);
                     known_end = known_end.or(last.then_some(end));
                 }
-                let whole = known_end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
-                prop_assert_eq!(assembly.is_complete(), whole);
+                let complete = known_end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
+                prop_assert_eq!(assembly.is_complete(), complete);
             }
             assembly.close();
             let end = known_end.or(there.last().map(|byte| byte + 1));
-            let whole = end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
-            prop_assert_eq!(assembly.is_complete(), whole);
+            let complete = end.is_some_and(|end| (0..end).all(|byte| there.contains(&byte)));
+            prop_assert_eq!(assembly.is_complete(), complete);
         }
     }
 }

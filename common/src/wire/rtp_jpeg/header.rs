@@ -1,11 +1,11 @@
-//! A frame's JPEG header, made of what its fragments tell.
+//! Rebuilds a frame's JPEG header from its fragments.
 
 use super::{Kind, Quantization, Sampling};
 use crate::jpeg::huffman::STANDARD;
 use crate::jpeg::markers::{APP0, DHT, DQT, DRI, SOF0, SOF1, SOI, SOS};
 
-/// The header of a frame of this kind, `width` by `height` pixels, from start
-/// of image to start of scan.
+/// The header of a frame of this kind, `width` by `height` pixels, from start of image to start of
+/// scan.
 #[must_use]
 pub fn rebuild(kind: Kind, (width, height): (u16, u16), tables: &Quantization) -> Vec<u8> {
     let mut out = Vec::with_capacity(LEN);
@@ -38,7 +38,7 @@ pub fn rebuild(kind: Kind, (width, height): (u16, u16), tables: &Quantization) -
     let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
     let red = if has_three { 2 } else { 1 };
     let frame = [8, h1, h0, w1, w0, 3, 1, luma, 0, 2, 0x11, 1, 3, 0x11, red];
-    // Baseline has tables of 8 bits.
+    // Baseline has 8-bit tables.
     segment(&mut out, if is_wide { SOF1 } else { SOF0 }, &frame);
     for table in &STANDARD {
         let mut body = vec![table.id];
@@ -56,7 +56,7 @@ fn segment(out: &mut Vec<u8>, marker: u8, body: &[u8]) {
     out.extend(body);
 }
 
-/// Bytes of the header, with a restart interval and two tables of 8 bits.
+/// Bytes of the header, with a restart interval and two 8-bit tables.
 const LEN: usize = 2 + 18 + 2 * 69 + 6 + 19 + 33 + 183 + 33 + 183 + 14;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A JPEG into fragments.
+//! Cuts a JPEG into fragments.
 
 use std::ops::Range;
 
@@ -12,19 +12,19 @@ use crate::jpeg::huffman::STANDARD;
 use crate::jpeg::markers::{DHT, DQT, EOI, Markers};
 use crate::jpeg::{self, JpegError, JpegHeader, Segments};
 
-/// A JPEG that RTP can carry: what is sent of it, and how it is cut.
+/// A JPEG that RTP can carry, and how it is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Pixels a row: what fragments tell is rounded up to 8, or nothing.
+    /// Width in pixels. Fragments carry it rounded up to 8, or not at all.
     pub width: u16,
-    /// Rows, likewise.
+    /// Height in pixels, likewise.
     pub height: u16,
     kind: Kind,
-    /// Where they are sent with the first fragment.
+    /// The quantization tables, if they are sent with the first fragment.
     tables: Option<[u8; 128]>,
-    /// In the JPEG, the end of image included.
+    /// The scan in the JPEG, including the end of image.
     scan: Range<usize>,
-    /// In the JPEG, where restart slices can be told apart.
+    /// Offsets of the restart slices in the JPEG, if it has any.
     slices: Vec<usize>,
 }
 
@@ -32,7 +32,7 @@ pub struct Picture {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Unsuitable {
-    /// Its header cannot be read.
+    /// The header cannot be read.
     #[error("it is damaged: {0}")]
     Damaged(#[from] JpegError),
     /// Progressive, or of several scans.
@@ -41,21 +41,21 @@ pub enum Unsuitable {
     /// Greyscale, 4:4:4 or others.
     #[error("RTP carries 4:2:0 and 4:2:2")]
     Sampling,
-    /// Red, green and blue, or the colours of print.
+    /// RGB or CMYK.
     #[error("RTP carries luma and chroma, no other colours")]
     Colours,
-    /// Made for this picture.
+    /// Optimized Huffman tables.
     #[error("RTP carries the standard Huffman tables")]
     Huffman,
-    /// Missing, of 16 bits, or one for each component.
+    /// Quantization tables missing, of 16 bits, or one for each component.
     #[error("RTP carries one quantization table of 8 bits for luma and one for chroma")]
     Quantization,
-    /// Other restart markers than its header says.
+    /// The restart markers contradict the header.
     #[error("its restart markers do not fit its header")]
     Restarts,
 }
 
-/// A cut of the scan: a range of the JPEG.
+/// A fragment's part of the scan: a range of the JPEG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     range: Range<usize>,
@@ -63,10 +63,10 @@ pub struct Cut {
 }
 
 impl Picture {
-    /// Looks at a JPEG for how it can be sent.
+    /// Checks how a JPEG can be sent.
     ///
     /// # Errors
-    /// Where RTP cannot carry it as it is.
+    /// If RTP cannot carry it as it is.
     pub fn of(jpeg: &[u8]) -> Result<Self, Unsuitable> {
         let header = JpegHeader::parse(jpeg)?;
         if !header.sequential || header.precision != 8 {
@@ -108,7 +108,7 @@ impl Picture {
         })
     }
 
-    /// Sends the tables with the frame though they are standard ones.
+    /// Sends the tables with the frame even though they are standard ones.
     #[cfg(test)]
     pub(super) fn send_tables(&mut self) {
         let standard = Quantization::standard(self.kind.q).map(|tables| tables.to_sent());
@@ -116,15 +116,14 @@ impl Picture {
         self.kind.q = ONE_FRAME_Q;
     }
 
-    /// What all fragments tell.
+    /// What all fragments have in common.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Cuts for fragments of at most `payload` bytes, at least 256: between
-    /// restart intervals where it can be, so that each fragment is of use
-    /// without the others.
+    /// Cuts the scan for fragments of at most `payload` bytes, at least 256. Cuts between restart
+    /// intervals where possible, so that each fragment is of use without the others.
     #[must_use]
     pub fn cut(&self, payload: usize) -> Vec<Cut> {
         let room = |at: usize| {
@@ -136,7 +135,7 @@ impl Picture {
             payload.saturating_sub(head).max(1)
         };
         if self.slices.is_empty() {
-            let chunk = self.kind.interval.map(|_| Chunk::WHOLE);
+            let chunk = self.kind.interval.map(|_| Chunk::UNDIVIDED);
             return self.plain(self.scan.clone(), room, |_, _| chunk);
         }
         let mut cuts = Vec::new();
@@ -157,7 +156,7 @@ impl Picture {
         cuts
     }
 
-    /// The fragment at a cut of `jpeg`, which is the one this was made of.
+    /// The fragment at a cut of `jpeg`, which must be the JPEG that this was made of.
     #[must_use]
     pub fn fragment<'a>(&'a self, jpeg: &'a [u8], cut: &Cut) -> Fragment<'a> {
         let tables = self.tables.as_ref().map(|bytes| TableBytes {
@@ -210,7 +209,7 @@ impl Picture {
         self.head_behind() + tables
     }
 
-    /// Bytes before the data of the others.
+    /// Bytes before the data of each other fragment.
     fn head_behind(&self) -> usize {
         HEADER + self.kind.interval.map_or(0, |_| RESTART_HEADER)
     }
@@ -229,7 +228,7 @@ fn sampling(header: &JpegHeader) -> Result<Sampling, Unsuitable> {
     }
 }
 
-/// The quantization tables, where the others are those that a receiver has.
+/// The quantization tables, if a receiver has all other tables.
 fn check_tables(jpeg: &[u8], header: &JpegHeader) -> Result<Quantization, Unsuitable> {
     let mut quantization = [None; 4];
     let mut huffman = HuffmanTables::default();
@@ -247,7 +246,7 @@ fn check_tables(jpeg: &[u8], header: &JpegHeader) -> Result<Quantization, Unsuit
     if !header.is_luma_chroma() {
         return Err(Unsuitable::Colours);
     }
-    // A JPEG without Huffman tables, as some cameras make, means these.
+    // A JPEG without Huffman tables, as some cameras make, implies the standard ones.
     let any = huffman.iter().flatten().any(Option::is_some);
     let right = |class: usize, used: u8, standard: usize| {
         let table = huffman[class].get(usize::from(used)).copied().flatten();
@@ -294,10 +293,10 @@ fn read_quantization(
     Ok(())
 }
 
-/// By class and number: which of the standard ones a table is, if it is one.
+/// By class and number: the standard table that each one is, if any.
 type HuffmanTables = [[Option<Option<usize>>; 4]; 2];
 
-/// Notes for each table which of the standard ones it is.
+/// Records for each table which of the standard ones it is.
 fn read_huffman(mut payload: &[u8], tables: &mut HuffmanTables) -> Result<(), Unsuitable> {
     while let Some((head, rest)) = payload.split_first() {
         let (lengths, rest) = rest.split_first_chunk::<16>().ok_or(Unsuitable::Huffman)?;
@@ -307,7 +306,7 @@ fn read_huffman(mut payload: &[u8], tables: &mut HuffmanTables) -> Result<(), Un
         let place = tables
             .get_mut(class)
             .and_then(|class| class.get_mut(number));
-        // A table of another kind is wrong only if it is used.
+        // A non-standard table is an error only if it is used.
         *place.ok_or(Unsuitable::Huffman)? = Some(STANDARD.iter().position(|standard| {
             standard.lengths == *lengths
                 && standard.symbols == symbols
@@ -318,8 +317,7 @@ fn read_huffman(mut payload: &[u8], tables: &mut HuffmanTables) -> Result<(), Un
     Ok(())
 }
 
-/// The end of the scan that begins at `start`: behind its end of image, or all
-/// there is.
+/// The end of the scan that begins at `start`: after the end of image, or at the end of the bytes.
 fn scan_end(jpeg: &[u8], start: usize) -> usize {
     let mut markers = Markers::from(start);
     let end = std::iter::from_fn(|| markers.next(jpeg)).find(|marker| marker.code == EOI);

@@ -1,4 +1,4 @@
-//! The tables that are agreed on and not sent.
+//! The tables that the RFC defines, so that they need not be sent.
 
 use super::FIRST_SENT_Q;
 
@@ -7,18 +7,18 @@ use super::FIRST_SENT_Q;
 pub struct Quantization {
     /// For luma.
     pub luma: [u16; 64],
-    /// For the difference of blue.
+    /// For the blue difference (Cb).
     pub blue: [u16; 64],
-    /// For the difference of red.
+    /// For the red difference (Cr).
     pub red: [u16; 64],
 }
 
-/// Tables as a fragment brings them.
+/// Tables as in a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableBytes<'a> {
-    /// Which of them have 16 bits a value: the first one by the lowest bit.
+    /// Which of them have 16-bit values; the lowest bit stands for the first.
     pub precision: u8,
-    /// One after another; of those that are missing, the one before stands in.
+    /// The tables in sequence. The last one also stands in for missing ones.
     pub bytes: &'a [u8],
 }
 
@@ -42,13 +42,13 @@ impl Quantization {
         })
     }
 
-    /// The `q` whose tables these are, if it is one.
+    /// The `q` that has these tables, if any.
     #[must_use]
     pub fn standard_q(&self) -> Option<u8> {
         (1..100).find(|q| Self::standard(*q).as_ref() == Some(self))
     }
 
-    /// Tables as they are sent; `None` where there is no whole one.
+    /// Decodes tables from a fragment; `None` if there is no complete one.
     #[must_use]
     pub fn from_sent(sent: TableBytes<'_>) -> Option<Self> {
         let mut rest = sent.bytes;
@@ -70,7 +70,7 @@ impl Quantization {
         Some(Self { luma, blue, red })
     }
 
-    /// As they are sent, those of 8 bits for luma and chroma.
+    /// Encodes the 8-bit tables for luma and chroma.
     #[must_use]
     pub fn to_sent(&self) -> [u8; 128] {
         let mut tables = [0; 128];
@@ -82,10 +82,10 @@ impl Quantization {
     }
 }
 
-/// The tables sent with frames before, under their numbers.
+/// The tables sent with earlier frames, by number.
 #[derive(Clone, Debug)]
 pub struct SentTables {
-    /// One place for each of Q 128 to 254.
+    /// One slot for each Q from 128 to 254.
     places: Vec<Option<Box<Quantization>>>,
 }
 
@@ -98,8 +98,8 @@ impl Default for SentTables {
 }
 
 impl SentTables {
-    /// The tables of a frame with this `q` whose first fragment had these
-    /// `sent` with it; they are remembered where they are to be.
+    /// The tables of a frame with this `q` whose first fragment carried `sent`. Keeps tables that
+    /// later frames may refer to.
     #[must_use]
     pub fn resolve(&mut self, q: u8, sent: Option<TableBytes<'_>>) -> Option<Quantization> {
         let Some(place) = q.checked_sub(FIRST_SENT_Q) else {

@@ -1,4 +1,4 @@
-//! What other programs send, as it was recorded (`fixtures/README.md`).
+//! Recorded datagrams of other programs (`fixtures/README.md`).
 
 use turbojpeg::{PixelFormat, Subsamp};
 
@@ -44,7 +44,7 @@ fn frames(datagrams: &[&[u8]], told: Option<(u16, u16)>) -> Vec<(Vec<u8>, Kind)>
     frames
 }
 
-/// Decodes without a remark of the decoder.
+/// Decodes, and expects no warning of the decoder.
 fn check(jpeg: &[u8], size: (usize, usize), subsamp: Subsamp) {
     let header = turbojpeg::read_header(jpeg).unwrap();
     assert_eq!((header.width, header.height), size);
@@ -136,7 +136,7 @@ fn packs_as_they_do() {
         let count = theirs.len();
         let mut compared = 0;
         for (jpeg, kind) in frames(theirs.as_slice(), None) {
-            // The same tables as Q 255 sends them, where ours would say a Q.
+            // The same tables as with Q 255, whereas ours would send a standard Q.
             let mut picture = Picture::of(&jpeg).unwrap();
             picture.send_tables();
             assert_eq!(picture.kind(), kind);
@@ -147,7 +147,7 @@ fn packs_as_they_do() {
                 assert_eq!(ours.len(), picture.len_at(&cut));
                 let datagram = theirs.next().unwrap();
                 let their = rtp::Packet::decode(datagram).unwrap().payload;
-                // FFmpeg leaves the end of image out.
+                // FFmpeg omits the end of image.
                 let end = their.len().min(ours.len());
                 assert_eq!(ours[..end], *their);
                 assert!(matches!(ours[end..], [] | [0xff, 0xd9]));

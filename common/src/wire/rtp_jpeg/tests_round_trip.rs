@@ -1,4 +1,4 @@
-//! JPEGs of libjpeg-turbo into fragments and back.
+//! Round trips of libjpeg-turbo's JPEGs through fragments.
 
 use proptest::prelude::*;
 use turbojpeg::{PixelFormat, Subsamp};
@@ -6,7 +6,7 @@ use turbojpeg::{PixelFormat, Subsamp};
 use super::*;
 use crate::slices::encoder::{Settings, encode};
 
-/// A picture with detail that compresses to something.
+/// A picture with fine detail that still compresses.
 fn picture(width: usize, height: usize, seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut pixels = Vec::with_capacity(3 * width * height);
@@ -126,7 +126,7 @@ fn says_what_it_cannot_carry() {
 }
 
 #[test]
-fn each_fragment_of_whole_slices_says_which() {
+fn each_fragment_of_complete_slices_numbers_them() {
     let jpeg = jpeg(&Settings {
         interval: 5,
         ..SETTINGS
@@ -182,13 +182,13 @@ fn slices_are_shown_when_fragments_are_missing() {
             "{}",
             spliced.fresh
         );
-        let (whole, shown) = (pixels(&jpeg), pixels(&spliced.jpeg));
+        let (intact, shown) = (pixels(&jpeg), pixels(&spliced.jpeg));
         let rows = |pixels: &[u8], rows: std::ops::Range<usize>| {
             pixels[rows.start * 960..rows.end * 960].to_vec()
         };
-        assert_eq!(rows(&whole, 0..40), rows(&shown, 0..40));
-        assert_eq!(rows(&whole, 140..176), rows(&shown, 140..176));
-        assert_ne!(whole, shown);
+        assert_eq!(rows(&intact, 0..40), rows(&shown, 0..40));
+        assert_eq!(rows(&intact, 140..176), rows(&shown, 140..176));
+        assert_ne!(intact, shown);
     }
 }
 
@@ -224,7 +224,7 @@ fn says_what_is_wrong_with_a_payload() {
     assert_eq!(error(&[0, 0, 0, 0, 2, 50, 1, 1]), FragmentError::Type(2));
     assert_eq!(error(&[0, 0, 0, 0, 1, 0, 1, 1]), FragmentError::Q(0));
     assert_eq!(error(&[0, 0, 0, 0, 1, 127, 1, 1]), FragmentError::Q(127));
-    // A restart header that says nothing.
+    // A restart header without information.
     let fragment = Fragment::decode(&[0, 0, 0, 0, 65, 50, 1, 1, 0, 0, 255, 255]).unwrap();
     assert_eq!((fragment.kind.interval, fragment.chunk), (None, None));
     let cut = [0, 0, 0, 0, 1, 255, 1, 1, 0, 1, 0, 128];
@@ -249,17 +249,17 @@ proptest! {
         prop_assert!(payloads.iter().all(|(bytes, _)| bytes.len() <= payload));
         fastrand::Rng::with_seed(seed).shuffle(&mut payloads);
         let assembly = assemble(&payloads);
-        // At its own size the same bytes of scan make the same picture.
+        // At its own size, the same scan makes the same picture.
         let back = assembly.jpeg((width as u16, height as u16)).unwrap();
         prop_assert_eq!(pixels(&back), pixels(&jpeg));
-        // Padded to whole eights it is the same in its place.
+        // Padded to multiples of eight, the picture is the same within its own size.
         let (wide, high) = assembly.size(None).unwrap();
         prop_assert_eq!((usize::from(wide), usize::from(high)), (width.next_multiple_of(8), height.next_multiple_of(8)));
         prop_assert!(turbojpeg::decompress(&assembly.jpeg((wide, high)).unwrap(), PixelFormat::RGB).is_ok());
     }
 
     #[test]
-    fn missing_fragments_leave_whole_slices_or_nothing(
+    fn missing_fragments_leave_complete_slices_or_nothing(
         interval in 1_u16..60, payload in 256_usize..1500, seed: u64, share in 0.0..0.6_f64,
     ) {
         let jpeg = jpeg(&Settings { interval, ..SETTINGS });

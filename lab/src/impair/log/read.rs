@@ -124,11 +124,11 @@ impl<R: BufRead> LogReader<R> {
         }
         let text = std::str::from_utf8(&self.line).ok();
         let line = text.and_then(|text| text.strip_suffix('\n'));
-        let whole = line.ok_or(match self.lines {
+        let complete = line.ok_or(match self.lines {
             1 => ReadError::Foreign,
             lines => ReadError::Row(lines),
         });
-        whole.map(Some)
+        complete.map(Some)
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    fn whole() -> String {
+    fn complete_log() -> String {
         let title = format!("{TITLE}viewer, loss=5%,seed=7");
         log(&[&title, HEADER, ROW, ROW, "# end, 2 rows"])
     }
@@ -163,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_log_is_read() {
-        let text = whole();
+    fn a_complete_log_is_read() {
+        let text = complete_log();
         let reader = LogReader::new(text.as_bytes()).unwrap();
         assert_eq!(reader.side(), Side::Viewer);
         assert_eq!(reader.impairment(), "loss=5%,seed=7");
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_it() {
-        let text = whole();
+        let text = complete_log();
         let title = text.lines().next().unwrap();
         for (text, words) in [
             (String::new(), "no impairment log"),
@@ -197,13 +197,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = read(&bytes);
         }
 
         #[test]
         fn a_damaged_log_is_read_or_refused(at: prop::sample::Index, byte: u8) {
-            let mut text = whole().into_bytes();
+            let mut text = complete_log().into_bytes();
             let at = at.index(text.len());
             text[at] = byte;
             if let Ok(rows) = read(&text) {

@@ -27,7 +27,7 @@ fn row(act: Act) -> LogRow {
 }
 
 #[test]
-fn a_row_is_what_the_documentation_shows() {
+fn a_row_matches_the_documentation() {
     let text = "8150.020117250,00000000000000f3,2,media,17,3,4,8,1452,1,delivered,20.000001";
     assert_eq!(row(Act::Delivered).to_string(), text);
     let unknown = LogRow {
@@ -57,7 +57,7 @@ fn a_log_begins_and_ends_as_such() {
 }
 
 #[test]
-fn an_error_is_told_at_the_end_however_early_it_came() {
+fn an_early_error_is_reported_at_the_end() {
     #[derive(Debug)]
     struct Full(usize);
     impl io::Write for Full {
@@ -105,12 +105,12 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(row in any_row()) {
+    fn written_values_are_read_back(row in any_row()) {
         prop_assert_eq!(row.to_string().parse(), Ok(row));
     }
 
     #[test]
-    fn a_damaged_row_is_none_or_another(row in any_row(), at: prop::sample::Index, byte in 32..127_u8) {
+    fn a_damaged_row_is_an_error_or_a_different_row(row in any_row(), at: prop::sample::Index, byte in 32..127_u8) {
         let mut text = row.to_string().into_bytes();
         let at = at.index(text.len());
         text[at] = byte;
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_it(text in "\\PC{0,120}") {
+    fn no_text_causes_a_panic(text in "\\PC{0,120}") {
         let _ = text.parse::<LogRow>();
     }
 }

@@ -111,17 +111,17 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(impairment in impairment()) {
+    fn written_values_are_read_back(impairment in impairment()) {
         prop_assert_eq!(parse(&impairment.to_string()), Ok(impairment));
     }
 
     #[test]
-    fn no_text_breaks_it(text in ".{0,80}") {
+    fn no_text_causes_a_panic(text in ".{0,80}") {
         let _ = parse(&text);
     }
 
     #[test]
-    fn no_text_like_a_spec_breaks_it(text in "((loss|ge|delay|rate|queue|mtu|seed|p|r|step)?[=:,±%.0-9eE+-]{0,6}){0,6}") {
+    fn no_text_like_a_spec_causes_a_panic(text in "((loss|ge|delay|rate|queue|mtu|seed|p|r|step)?[=:,±%.0-9eE+-]{0,6}){0,6}") {
         if let Ok(impairment) = parse(&text) {
             prop_assert_eq!(parse(&impairment.to_string()), Ok(impairment));
         }

@@ -149,7 +149,7 @@ fn the_limit_is_kept_to_and_said() {
 }
 
 #[test]
-fn what_is_there_is_handed_out_every_second() {
+fn pending_entries_are_handed_out_every_second() {
     let mut recorder = recorder(1 << 20);
     let mut totals = |now| {
         let bytes = datagram(
@@ -271,7 +271,7 @@ fn says_of_each_datagram_what_the_receiver_says() {
 }
 
 #[test]
-fn what_no_stream_claims_is_kept_within_bounds_and_foreign() {
+fn unclaimed_packets_are_bounded_and_count_as_foreign() {
     let mut watched = Watched::new();
     for number in 0..1_000 {
         watched.take(elsewhere(1), &totals(STREAM, number, 0));

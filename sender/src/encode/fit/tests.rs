@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A picture whose bytes fall with quality and area; `power` is how steeply.
+/// A picture whose bytes fall with quality and area; `power` is the slope.
 fn size(full: f64, power: f64, attempt: Try) -> usize {
     let area = (SCALES[attempt.step] as f64 / 64.0).powi(2);
     (OVERHEAD + full * area * (quantisation(attempt.quality) / 2.0).powf(-power)) as usize
@@ -37,7 +37,7 @@ proptest! {
         for full in fulls {
             let (search, best, tries) = play(&mut fit, full, power);
             prop_assert!(tries <= 20);
-            // What does not fit at all does not fit at the smallest scale either.
+            // What does not fit at all does not fit at the smallest scale.
             let smallest = Try { quality: 1, step: SCALES.len() - 1 };
             match best {
                 Some(best) => prop_assert!(best <= limit),
@@ -116,11 +116,11 @@ fn does_not_pump_where_pictures_flicker() {
 }
 
 #[test]
-fn becomes_better_with_patience() {
+fn quality_rises_after_a_delay() {
     let mut fit = Fit::steady(50_000, 80);
     play(&mut fit, 2_000_000.0, SHRINK);
     let low = fit.start;
-    // The frame before already allowed better, and is the first of them.
+    // The previous frame already allowed better, and counts as the first.
     for _ in 1..PATIENCE {
         play(&mut fit, 100_000.0, SHRINK);
         assert_eq!(fit.start, low);
@@ -132,7 +132,7 @@ fn becomes_better_with_patience() {
 }
 
 #[test]
-fn a_frame_begun_before_a_change_does_not_undo_it() {
+fn a_frame_begun_before_a_change_does_not_revert_it() {
     let mut fit = Fit::new(50_000, 80);
     play(&mut fit, 2_000_000.0, SHRINK);
     let mut old = fit.search();
@@ -146,7 +146,7 @@ fn a_frame_begun_before_a_change_does_not_undo_it() {
 }
 
 #[test]
-fn own_jpegs_pass_again_with_patience() {
+fn own_jpegs_pass_again_after_a_delay() {
     let mut fit = Fit::steady(50_000, 80);
     assert!(fit.passes(50_000) && !fit.passes(50_001));
     for _ in 0..PATIENCE {

@@ -59,8 +59,8 @@ impl Tables {
         }
         if !coded.is_empty() {
             let plain = with(jpeg, &supplied);
-            let is_whole = |coverage: Coverage| coverage.is_sound && coverage.missing_rows == 0;
-            if !has_codes && Coverage::of(&plain).is_some_and(is_whole) {
+            let is_complete = |coverage: Coverage| coverage.is_sound && coverage.missing_rows == 0;
+            if !has_codes && Coverage::of(&plain).is_some_and(is_complete) {
                 return Some(plain);
             }
             supplied.extend(coded);
@@ -286,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_leave_few_tables(
+        fn any_bytes_leave_a_bounded_number_of_tables(
             rest in prop::collection::vec(prop_oneof![Just(0xff), Just(DQT), Just(DHT), any::<u8>()], 0..300),
         ) {
             let mut tables = Tables::default();

@@ -55,7 +55,7 @@ fn bodies_come_as_they_are_or_in_pieces() {
 }
 
 #[test]
-fn follows_where_it_is_sent_on() {
+fn follows_redirects() {
     let there = format!("{HEAD}\r\nthere");
     let address = serve(vec![
         "HTTP/1.1 302 Found\r\nLocation: other\r\n\r\n".into(),
@@ -103,7 +103,7 @@ fn a_password_goes_along_within_a_place_and_not_to_another() {
 }
 
 #[test]
-fn what_begins_like_jpegs_is_taken_for_them_by_whatever_name() {
+fn content_that_begins_like_jpegs_is_read_as_jpegs_under_any_name() {
     let answer = |headers: &str, body: &str| {
         let address = serve(vec![format!("HTTP/1.1 200 OK\r\n{headers}\r\n{body}")]);
         get(&format!("http://{address}/"), &Stop::new()).unwrap()

@@ -34,7 +34,7 @@ fn played(mut attack: impl FnMut(&mut Stage)) -> (Value, u64, Vec<u64>) {
 }
 
 #[test]
-fn what_a_stranger_sends_changes_only_counters_of_what_was_discarded() {
+fn a_strangers_packets_change_only_the_counters_of_discarded_datagrams() {
     let (untouched, none, shown) = played(|_| ());
     assert_eq!((none, shown.len()), (0, 90));
     for row in 0..ROWS {

@@ -78,7 +78,7 @@ fn one_datagram_draws_no_more_than_it_brought_and_none_that_is_no_media_draws_an
 }
 
 #[test]
-fn whatever_comes_no_address_is_sent_more_than_came_from_there() {
+fn no_address_gets_more_bytes_than_it_sent() {
     for seed in 0..60 {
         let mut rng = Rng::with_seed(seed);
         let mut stage = Stage::new();
@@ -112,7 +112,7 @@ fn whatever_comes_no_address_is_sent_more_than_came_from_there() {
 }
 
 #[test]
-fn a_sender_that_fell_silent_is_left_in_peace() {
+fn a_silent_sender_gets_no_packets() {
     let mut stage = Stage::new();
     stage.play(60);
     stage.forth = false;
@@ -129,7 +129,7 @@ fn a_sender_that_fell_silent_is_left_in_peace() {
 /// A slow stream of small frames brings less than reports take: its sender
 /// proves its address.
 #[test]
-fn a_sender_of_little_proves_its_address_and_is_reported_to() {
+fn a_sender_of_few_bytes_proves_its_address_and_gets_reports() {
     let mut stage = Stage::new();
     for _ in 0..20 {
         let now = stage.now;
@@ -146,7 +146,7 @@ fn a_sender_of_little_proves_its_address_and_is_reported_to() {
 }
 
 #[test]
-fn a_stranger_who_brings_no_frames_keeps_no_stream_out() {
+fn a_stranger_without_frames_blocks_no_stream() {
     let mut rng = Rng::with_seed(7);
     for (name, packet) in kinds(&mut rng) {
         let mut stage = Stage::new();

@@ -75,7 +75,7 @@ fn a_jpeg_that_breaks_off_within_its_tables_costs_no_other() {
 }
 
 #[test]
-fn what_a_script_prints_before_the_first_jpeg_is_left_out() {
+fn text_before_the_first_jpeg_is_skipped() {
     let junk = [
         b"Opening the camera ...\n640x480\n".to_vec(),
         (0..5_000_u32).map(|at| (at * at % 251) as u8).collect(),

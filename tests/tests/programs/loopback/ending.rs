@@ -72,7 +72,7 @@ fn either_program_ends_after_the_time_it_was_asked_for() {
 }
 
 #[test]
-fn a_viewer_gives_up_when_nothing_comes() {
+fn a_viewer_gives_up_when_nothing_arrives() {
     let ended = listening(address(), "--wait 300ms").end();
     assert_eq!(ended.code, Some(1));
     assert!(

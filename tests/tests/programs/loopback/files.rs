@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
-use super::{assert_whole, listening, sender};
+use super::{assert_complete, listening, sender};
 use framegram_tests::odd_jpeg::in_recording;
 use framegram_tests::program::{Ended, address, footage, media};
 
@@ -49,9 +49,9 @@ pub(super) fn difference(one: &[u8], other: &[u8]) -> f64 {
 }
 
 #[test]
-fn a_video_file_arrives_whole_at_its_own_pace() {
+fn a_video_file_arrives_complete_at_its_own_pace() {
     let (sender, viewer) = play_media("clip.mp4", "");
-    assert_whole(&sender, &viewer, 150);
+    assert_complete(&sender, &viewer, 150);
     assert_eq!(viewer.value("stream.width"), 640);
     assert_eq!(viewer.value("stream.height"), 360);
     let duration = viewer.value("duration_s").as_f64().unwrap();
@@ -59,7 +59,7 @@ fn a_video_file_arrives_whole_at_its_own_pace() {
 }
 
 #[test]
-fn a_file_of_a_web_server_arrives_whole() {
+fn a_file_of_a_web_server_arrives_complete() {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}/clip.mp4", server.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -69,7 +69,7 @@ fn a_file_of_a_web_server_arrives_whole() {
         }
     });
     let (sender, viewer) = play(&url, "", "");
-    assert_whole(&sender, &viewer, 150);
+    assert_complete(&sender, &viewer, 150);
 }
 
 /// Answers any HTTP request with a file.
@@ -104,7 +104,7 @@ fn the_last_picture_has_the_colours_of_the_file() {
 #[test]
 fn a_video_marked_as_rotated_arrives_upright() {
     let (sender, viewer) = play_media("rotated.mp4", "");
-    assert_whole(&sender, &viewer, 30);
+    assert_complete(&sender, &viewer, 30);
     assert_eq!(viewer.value("stream.width"), 180);
     assert_eq!(viewer.value("stream.height"), 320);
     let snapshot = image::load_from_memory(&viewer.file("out.png"))
@@ -121,7 +121,7 @@ fn a_video_marked_as_rotated_arrives_upright() {
 #[test]
 fn a_variable_frame_rate_is_kept() {
     let (sender, viewer) = play_media("variable-rate.mp4", "");
-    assert_whole(&sender, &viewer, 50);
+    assert_complete(&sender, &viewer, 50);
     let duration = viewer.value("duration_s").as_f64().unwrap();
     assert!((2.2..2.9).contains(&duration), "{duration} s");
 }
@@ -129,7 +129,7 @@ fn a_variable_frame_rate_is_kept() {
 #[test]
 fn motion_jpeg_travels_and_is_recorded_byte_for_byte() {
     let (sender, viewer) = play_media("mjpeg.avi", "");
-    assert_whole(&sender, &viewer, 50);
+    assert_complete(&sender, &viewer, 50);
     assert_eq!(sender.count("frames.passed_through"), 50);
     let source = ffmpeg(&media("mjpeg.avi"), "-c copy -f mjpeg");
     assert_eq!(in_recording(&viewer.file("out.mjpeg")).concat(), source);
@@ -138,7 +138,7 @@ fn motion_jpeg_travels_and_is_recorded_byte_for_byte() {
 #[test]
 fn motion_jpeg_is_encoded_again_when_another_size_is_asked_for() {
     let (sender, viewer) = play_media("mjpeg.avi", "--size 160x90");
-    assert_whole(&sender, &viewer, 50);
+    assert_complete(&sender, &viewer, 50);
     assert_eq!(sender.count("frames.passed_through"), 0);
     assert_eq!(viewer.value("stream.width"), 160);
 }
@@ -146,7 +146,7 @@ fn motion_jpeg_is_encoded_again_when_another_size_is_asked_for() {
 #[test]
 fn stills_are_shown_in_the_order_of_their_names() {
     let (sender, viewer) = play_media("stills", "--fps 10");
-    assert_whole(&sender, &viewer, 3);
+    assert_complete(&sender, &viewer, 3);
     let snapshot = image::load_from_memory(&viewer.file("out.png")).unwrap();
     assert_eq!(
         (snapshot.width(), snapshot.height()),
@@ -179,11 +179,11 @@ fn jpegs_from_a_pipe_travel_byte_for_byte() {
     let viewer = listening(address, "--once --output out.mjpeg");
     let mut sender = sender("-", address, "--fps 50").piped().run();
     sender.input().unwrap().write_all(&jpegs).unwrap();
-    assert_whole(&sender.end().well(), &viewer.end().well(), 50);
+    assert_complete(&sender.end().well(), &viewer.end().well(), 50);
 }
 
 #[test]
-fn y4m_goes_in_and_out_through_pipes() {
+fn y4m_passes_through_pipes() {
     let y4m = ffmpeg(
         &media("clip.mp4"),
         "-frames:v 20 -f yuv4mpegpipe -pix_fmt yuv420p",
@@ -193,7 +193,7 @@ fn y4m_goes_in_and_out_through_pipes() {
     let mut sender = sender("-", address, "--quality 95").piped().run();
     sender.input().unwrap().write_all(&y4m).unwrap();
     let (sender, viewer) = (sender.end().well(), viewer.end().well());
-    assert_whole(&sender, &viewer, 20);
+    assert_complete(&sender, &viewer, 20);
 
     let out = tempfile::Builder::new().suffix(".y4m").tempfile().unwrap();
     std::fs::write(out.path(), &viewer.output).unwrap();
@@ -207,19 +207,19 @@ fn y4m_goes_in_and_out_through_pipes() {
 }
 
 #[test]
-fn footage_from_outside_arrives_whole() {
+fn external_footage_arrives_complete() {
     for file in footage() {
         let (sender, viewer) = play(&file, "--duration 4s", "");
         let sent = sender.count("frames.sent");
         assert!(sent > 20, "{sent} frames of {file}");
-        assert_whole(&sender, &viewer, sent);
+        assert_complete(&sender, &viewer, sent);
     }
 }
 
 #[test]
 fn max_fps_sends_without_waiting_and_loses_nothing() {
     let (sender, viewer) = play_media("clip.mp4", "--fps max");
-    assert_whole(&sender, &viewer, 150);
+    assert_complete(&sender, &viewer, 150);
     let duration = viewer.value("duration_s").as_f64().unwrap();
     assert!(duration < 4.0, "{duration} s");
 }
@@ -227,7 +227,7 @@ fn max_fps_sends_without_waiting_and_loses_nothing() {
 #[test]
 fn a_frame_never_exceeds_the_bytes_it_may_have() {
     let (sender, viewer) = play_media("clip.mp4", "--frames 20 --max-frame-bytes 9000");
-    assert_whole(&sender, &viewer, 20);
+    assert_complete(&sender, &viewer, 20);
     let lowered = sender.count("frames.quality_lowered") + sender.count("frames.scaled_down");
     assert!(lowered > 0, "{:#}", sender.report);
     assert!(viewer.count("bytes.jpeg") <= 20 * 9_000);

@@ -91,7 +91,7 @@ fn luma(file: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_arrived_of_every_frame_is_shown_with_no_holes() {
+fn the_received_part_of_every_frame_is_shown_with_its_holes_filled() {
     for format in ["y4m", "mjpeg"] {
         let output = format!("out.{format}");
         let (viewer, damaged) = play("", &format!("--output {output}"));
@@ -123,7 +123,7 @@ fn what_arrived_of_every_frame_is_shown_with_no_holes() {
 }
 
 #[test]
-fn a_strict_viewer_shows_whole_frames_only() {
+fn a_strict_viewer_shows_complete_frames_only() {
     let (viewer, damaged) = play("", "--strict");
     assert_eq!(viewer.count("outcomes.concealed"), 0);
     assert_eq!(viewer.count("frames.intact"), FRAMES - damaged);
@@ -133,7 +133,7 @@ fn a_strict_viewer_shows_whole_frames_only() {
 }
 
 #[test]
-fn frames_without_slices_are_shown_whole_or_not_at_all() {
+fn frames_without_slices_are_shown_complete_or_not_at_all() {
     let (viewer, damaged) = play("--no-slices", "");
     assert_eq!(viewer.count("outcomes.concealed"), 0);
     assert_eq!(viewer.count("frames.shown"), FRAMES - damaged);

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{assert_whole, listening, sender, viewer};
+use super::{assert_complete, listening, sender, viewer};
 use framegram_tests::program::{SENDER, Start, address, until};
 
 /// Frames that never end, small and quick.
@@ -46,7 +46,7 @@ fn the_first_frame_sent_is_the_first_shown_when_the_viewer_listens() {
         .end()
         .well();
     let viewer = viewer.end().well();
-    assert_whole(&sender, &viewer, 10);
+    assert_complete(&sender, &viewer, 10);
     assert_eq!(viewer.count("outcomes.before_joining"), 0);
 }
 
@@ -96,7 +96,7 @@ fn a_viewer_survives_the_restart_of_the_sender() {
 }
 
 #[test]
-fn a_second_sender_is_counted_and_told_of_but_not_shown() {
+fn a_second_sender_is_counted_and_reported_but_not_shown() {
     let address = address();
     let mut viewer = listening(address, "--once");
     let mut first = sender(ENDLESS, address, "").run();
@@ -154,7 +154,7 @@ fn datagrams_from_elsewhere_are_counted_when_only_some_are_allowed() {
 }
 
 #[test]
-fn what_a_slow_viewer_does_not_take_is_counted_apart_from_what_is_lost() {
+fn frames_skipped_for_a_slow_viewer_are_not_counted_as_lost() {
     let address = address();
     let viewer = listening(address, "--once --buffer 64k");
     let mut sender = sender("pattern:640x360@60", address, "--frames 240").run();

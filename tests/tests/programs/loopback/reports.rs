@@ -86,7 +86,7 @@ fn scripts_get_a_line_a_second_and_a_gate() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_before_the_stream() {
+fn unwritable_files_are_reported_before_the_stream() {
     let to = address();
     let start = format!("{to} --headless --report none/a.html");
     let ended = Start::new(VIEWER, &start).run_plain().end();

@@ -51,7 +51,7 @@ fn chunk(frame: u64, data: &[u8]) -> Packet<'_> {
 
 /// What a served viewer hears tells everything but where the other one is.
 #[test]
-fn who_knows_a_streams_number_neither_freezes_nor_ends_it() {
+fn knowing_a_streams_number_allows_neither_freezing_nor_ending_it() {
     let to = address();
     let viewer = listening(to, "--once");
     let spy = UdpSocket::bind(address()).expect("a socket");
@@ -128,7 +128,7 @@ fn who_knows_a_streams_number_neither_freezes_nor_ends_it() {
 
 /// As if somebody had written the victims' addresses into the datagrams.
 #[test]
-fn a_forged_source_address_is_sent_no_more_than_came_in_its_name() {
+fn a_forged_source_address_gets_no_more_bytes_than_it_sent() {
     let to = address();
     let viewer = listening(to, "");
     let reply = Packet::Echo(Echo {

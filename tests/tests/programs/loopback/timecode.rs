@@ -55,7 +55,7 @@ fn the_pixels_say_what_the_packets_say() {
 }
 
 #[test]
-fn outlasts_other_programs() {
+fn timecodes_survive_other_programs() {
     let (_, viewer) = record("pattern:640x360@30", "--frames 20", "out.mjpeg");
     let recording = viewer.path("out.mjpeg").display().to_string();
     let own = analyze(&recording).well();
@@ -122,7 +122,7 @@ fn a_files_own_jpegs_are_stamped_and_that_is_said_once() {
 }
 
 #[test]
-fn what_has_no_timecodes_is_refused_in_one_line() {
+fn input_without_timecodes_is_refused_in_one_line() {
     for (file, words) in [
         (media("clip.mp4"), "-f yuv4mpegpipe"),
         (

@@ -30,7 +30,7 @@ fn with(entries: &[Entry], disposition: Disposition) -> u64 {
 fn entries(ended: &Ended) -> Vec<Entry> {
     let file = ended.file("stream.trace");
     let mut reader = TraceReader::new(&file[..]).expect("a trace");
-    std::iter::from_fn(|| reader.next_entry().expect("a whole trace")).collect()
+    std::iter::from_fn(|| reader.next_entry().expect("a complete trace")).collect()
 }
 
 #[test]
@@ -86,11 +86,11 @@ fn a_trace_and_the_report_say_the_same() {
         .filter(|outcome| outcome.is_intact())
         .count() as u64;
     assert_eq!(intact, viewer.count("frames.intact"));
-    let whole = matches!(
+    let complete = matches!(
         entries.last(),
         Some(Entry::End { why: Why::Over, datagrams: count, .. }) if *count == datagrams.len() as u64
     );
-    assert!(whole, "{:?}", entries.last());
+    assert!(complete, "{:?}", entries.last());
 }
 
 #[test]
@@ -172,14 +172,14 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
     let json: serde_json::Value = serde_json::from_slice(&one.file("again.json")).expect("JSON");
     assert_eq!(json["frames"], 90);
     assert_eq!(json["datagrams_lost"], viewer.count("packets.lost"));
-    assert_eq!(json["whole"], viewer.count("frames.intact"));
+    assert_eq!(json["complete"], viewer.count("frames.intact"));
     assert_eq!(json["settings"].as_array().expect("rows").len(), 16);
 }
 
 #[test]
 fn a_trace_through_an_outage_tells_what_the_report_tells() {
     let to = address();
-    // In bursts that take many frames whole.
+    // In bursts that take many complete frames.
     let harm = "--impair ge=p:0.004,r:0.004,seed=2";
     let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
     let sender = sender(
@@ -263,7 +263,7 @@ fn a_full_disk_ends_the_trace_and_not_the_stream() {
 }
 
 #[test]
-fn on_a_full_disk_every_file_that_is_not_whole_is_told() {
+fn on_a_full_disk_every_incomplete_file_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let full = |name: &str| {
         let path = folder.path().join(name);

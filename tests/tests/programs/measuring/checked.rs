@@ -17,7 +17,7 @@ fn refusal(report: &Path, logs: &[&Path]) -> String {
 }
 
 #[test]
-fn what_it_cannot_compare_it_says_in_one_line() {
+fn uncomparable_input_is_reported_in_one_line() {
     let address = address();
     let arguments = format!("--report rows.csv {}", recorded(Some("loss=5%")));
     let viewer = listening(address, &arguments);

@@ -81,7 +81,7 @@ fn the_end_of_a_sender_that_is_killed_is_unknown_and_all_before_it_exact() {
 }
 
 #[test]
-fn the_record_of_a_sender_that_is_killed_is_not_taken_for_the_whole_truth() {
+fn a_killed_senders_log_is_not_taken_as_complete() {
     let address = address();
     let viewer = listening(address, "");
     let sender = sender(SOURCE, address, &recorded(Some("loss=5%"))).run();

@@ -141,7 +141,7 @@ fn assert_notices(what: &str, figure: &str, viewer: &Ended, logs: &[&Path]) {
 }
 
 #[test]
-fn what_is_measured_is_what_was_done_whatever_it_was() {
+fn every_impairment_is_measured_as_injected() {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
@@ -157,7 +157,7 @@ fn what_is_measured_is_what_was_done_whatever_it_was() {
 }
 
 #[test]
-fn every_figure_that_is_another_is_noticed() {
+fn every_changed_figure_is_detected() {
     let spec = "loss=5%,delay=5ms±5ms,dup=3%,corrupt=3%,seed=1";
     let (viewer, _) = measure(Some(spec), None);
     let log = viewer.path(LOG);

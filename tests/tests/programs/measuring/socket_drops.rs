@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use super::{listening, sender};
 
 #[test]
-fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
+fn socket_drops_of_a_stopped_viewer_are_not_network_losses() {
     let address = address();
     let mut viewer = listening(address, "--buffer 64k");
     let sender = sender("pattern:640x360@60", address, &recorded(Some("seed=0"))).run();
@@ -40,7 +40,7 @@ fn what_the_socket_of_a_viewer_that_is_stopped_drops_is_not_lost_on_the_way() {
 }
 
 #[test]
-fn what_the_socket_of_several_senders_drops_is_told_of_all_together() {
+fn socket_drops_of_several_senders_are_reported_in_total() {
     let address = address();
     let line = format!("--grid --buffer 64k {}", recorded(Some("seed=0")));
     let mut viewer = listening(address, &line);

@@ -61,7 +61,7 @@ fn loses_frame_20(packet: &Packet<'_>) -> bool {
 }
 
 #[test]
-fn a_frame_of_which_nothing_arrives_is_asked_for_before_the_next_one_tells() {
+fn a_frame_of_which_nothing_arrives_is_requested_before_the_next_frame() {
     let (said, shown) = connect(config(), receiver::Config::default(), 40, loses_frame_20);
     let due = INTERVAL * 20;
     let asked = requests(&said);
@@ -117,7 +117,7 @@ fn over(link: &Impairment, pace: bool) -> (usize, u64, usize) {
 }
 
 #[test]
-fn what_is_only_out_of_order_is_not_asked_for() {
+fn reordered_packets_are_not_requested() {
     let link = Impairment {
         delay: 10 * MILLISECOND,
         reorder: 0.05,
@@ -130,7 +130,7 @@ fn what_is_only_out_of_order_is_not_asked_for() {
 }
 
 #[test]
-fn what_left_at_once_and_arrives_in_any_order_is_not_asked_for() {
+fn reordered_packets_of_one_batch_are_not_requested() {
     let link = Impairment {
         delay: 20 * MILLISECOND,
         jitter: 4 * MILLISECOND,
@@ -233,7 +233,7 @@ fn loses_some_and_one_again() -> impl FnMut(&Packet<'_>) -> bool {
 }
 
 #[test]
-fn what_an_answer_lacks_is_asked_for_once_more_of_it_has_come() {
+fn chunks_missing_from_an_answer_are_requested_once_later_ones_arrive() {
     let (asked, shown) = ten_milliseconds_apart(loses_some_and_one_again(), |_| Duration::ZERO);
     let [(first, all), (second, rest)] = &asked[..] else {
         panic!("{asked:?}");
@@ -250,7 +250,7 @@ fn what_an_answer_lacks_is_asked_for_once_more_of_it_has_come() {
 }
 
 #[test]
-fn an_answer_that_is_only_late_is_not_waited_for_twice() {
+fn a_late_retransmission_does_not_delay_the_next_request() {
     let mut first = None;
     let first = std::cell::RefCell::new(&mut first);
     let held = |packet: &Packet<'_>| match packet {
@@ -267,7 +267,7 @@ fn an_answer_that_is_only_late_is_not_waited_for_twice() {
 }
 
 #[test]
-fn an_answer_does_not_wait_for_those_before_it() {
+fn a_retransmission_does_not_wait_for_earlier_ones() {
     let mut transmitter = transmitter(Config {
         fec: Fec::Off,
         ..config()

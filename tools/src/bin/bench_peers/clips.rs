@@ -79,7 +79,7 @@ fn make(clip: &Clip) -> Result<()> {
         .spawn()
         .context("cannot draw the scene")?;
     let pictures = scene.stdout.take().context("piped")?;
-    // Only a whole clip has the name.
+    // Only a complete clip has the name.
     let unfinished = clip.path.with_extension("part");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-y", "-i", "-", "-vf", NOISE]);

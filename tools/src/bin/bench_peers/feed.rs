@@ -59,8 +59,8 @@ impl Passed {
         sorted.get(sorted.len() * 95 / 100).copied()
     }
 
-    /// The share of the frames that came whole, in percent.
-    pub(crate) fn whole(&self) -> f64 {
+    /// The share of the frames that arrived complete, in percent.
+    pub(crate) fn complete(&self) -> f64 {
         100.0 * self.delays.len() as f64 / self.written as f64
     }
 }
@@ -152,7 +152,7 @@ impl Jpegs {
     }
 
     /// Writes all of them to a sender, and reads its viewer, with a relay between
-    /// them that loses this share of the datagrams. A frame is whole where its
+    /// them that loses this share of the datagrams. A frame is complete if its
     /// coded data are those that were written.
     pub(crate) fn pass(&self, player: Player, loss: f64) -> Result<Passed> {
         ensure!(self.jpegs.len() >= FRAMES, "the clip is too short");

@@ -193,17 +193,17 @@ fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
                 let figures: Vec<_> = runs.iter().filter_map(figure).collect();
                 quartile(&figures, 2)
             };
-            let whole = of(|passed| Some(passed.whole()));
+            let complete = of(|passed| Some(passed.complete()));
             let (median, p95) = (of(Passed::median), of(Passed::p95));
             let number =
                 |figure: Option<f64>| figure.map_or("–".to_owned(), |it| format!("{it:.1}"));
             let mut row = vec![format!("{:.0} %", loss * 100.0), player.name().to_owned()];
-            row.extend([whole, median, p95].map(number));
+            row.extend([complete, median, p95].map(number));
             cells.push(row);
             told.push(json!({
                 "loss": loss,
                 "program": player.name(),
-                "whole_percent": whole,
+                "complete_percent": complete,
                 "delay_median_ms": median,
                 "delay_p95_ms": p95,
             }));
@@ -215,7 +215,7 @@ fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
         clip.name
     );
     print_table(
-        &["loss", "program", "whole, %", "median, ms", "p95, ms"],
+        &["loss", "program", "complete, %", "median, ms", "p95, ms"],
         &cells,
     );
     Ok(told)

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_whole_seconds() {
+    fn rows_span_an_integral_number_of_seconds() {
         assert_eq!(columns(100, Some(30.0)), 150);
         assert_eq!(columns(1800, Some(29.97)), 150);
         assert_eq!(columns(1800, Some(25.0)), 150);
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn neighbours_of_one_outcome_are_one_area_and_losses_are_named() {
-        use Outcome::{IntactUnrepaired as Whole, LostNetwork as Lost};
-        let svg = svg(&[Whole, Whole, Lost, Whole, Lost, Lost], 150, 300, 1).into_string();
+        use Outcome::{IntactUnrepaired as Intact, LostNetwork as Lost};
+        let svg = svg(&[Intact, Intact, Lost, Intact, Lost, Lost], 150, 300, 1).into_string();
         assert_eq!(svg.matches("<rect").count(), 4);
         assert!(svg.contains("<title>frame 302: lost on the network</title>"));
         assert!(svg.contains("<title>frames 304 to 305: lost on the network</title>"));

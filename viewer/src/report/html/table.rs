@@ -143,7 +143,7 @@ fn delays(statistics: &Statistics) -> Markup {
             delays.complete_to_shown,
             "In the viewer.",
         ),
-        ("capture to shown", statistics.delay(), "The whole delay."),
+        ("capture to shown", statistics.delay(), "The total delay."),
         ("one way", delays.one_way, "Of each datagram (RFC 7679)."),
         (
             "jitter",

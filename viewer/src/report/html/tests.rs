@@ -106,7 +106,7 @@ fn the_json_in_the_page_is_the_report() {
 }
 
 #[test]
-fn what_comes_from_outside_is_no_markup() {
+fn external_text_is_escaped() {
     let (page, _) = example_page();
     assert!(!page.contains("<script>alert"));
     assert!(page.contains("&lt;script&gt;alert(1)"));

@@ -92,7 +92,7 @@ fn a_long_stream_has_longer_buckets_and_coarser_letters_and_loses_nothing() {
 }
 
 #[test]
-fn what_is_counted_goes_to_the_bucket_in_which_it_is_told() {
+fn count_changes_go_to_the_bucket_of_their_report() {
     let mut recorder = TimelineRecorder::default();
     let mut statistics = Statistics::default();
     recorder.record_statistics(&statistics, START - Duration::from_secs(50));
@@ -144,7 +144,7 @@ fn buckets_add_up_to_what_was_told_last_however_the_counts_fell() {
 }
 
 #[test]
-fn what_was_dropped_and_taken_for_lost_before_leaves_no_loss_behind() {
+fn drops_first_counted_as_losses_are_corrected() {
     let mut recorder = TimelineRecorder::default();
     let mut statistics = Statistics::default();
     for (second, lost, dropped) in [(0, 2, 0), (1, 9, 0), (2, 1, 8)] {

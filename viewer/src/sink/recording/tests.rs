@@ -68,7 +68,7 @@ fn a_full_disk_ends_the_recording_and_not_the_window() {
     let console = Arc::new(Console::new(true));
     let threads = Threads::new(&Stop::new());
     let path = Path::new("/dev/full");
-    // As where there is a window.
+    // As with a window.
     let patience = Some(Duration::from_secs(10));
     let mut recording =
         Recording::create(path, Format::Mjpeg, patience, &console, &threads).unwrap();
@@ -118,7 +118,7 @@ fn y4m_fills_holes_from_the_picture_before() {
                 frame(number, &jpeg(64, 48, Subsampling::Yuv420, |_, _| [grey; 3]))
             })
             .collect();
-        // The upper of three rows is stale in all of them, the others never.
+        // The uppermost of three rows is stale in all frames, the others never are.
         for frame in &mut frames {
             frame.stale.push(0..4);
         }
@@ -162,7 +162,7 @@ fn y4m_leaves_out_the_frames_that_it_cannot_take() {
     let (bytes, shown, finished) = record("a.y4m", &jpegs);
     let found = bytes.windows(6).filter(|w| w == b"FRAME\n").count();
     assert_eq!(found, 4);
-    // Others may send such frames: they are left out, and the rest is good.
+    // Frames of other senders may be like this: they are dropped, and the rest is recorded.
     finished.unwrap();
     assert_eq!(shown[5], Shown::Undecodable);
 }

@@ -1,5 +1,5 @@
-//! When the frames of a Motion JPEG were captured, in a header between two: such
-//! as cameras write it over HTTP, which all players leave out.
+//! Capture times in a Motion JPEG recording, in a header between frames. Cameras write such headers
+//! over HTTP, and all players skip them.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use framegram_common::receiver::ReceivedFrame;
 pub(super) struct Times {
     /// When the first frame was complete, on this machine's clock.
     begun: Option<Duration>,
-    /// The present stream: its session, when its first frame was captured, and
-    /// the time of that in the recording.
+    /// The present stream: its session, when its first frame was captured, and the recording time
+    /// of that frame.
     stream: Option<(u64, SenderTime, Duration)>,
 }
 
 impl Times {
-    /// Writes what stands before a frame; nothing before the first, so that a
-    /// recording begins as a JPEG does.
+    /// Writes the header before a frame. There is none before the first frame, so that a recording
+    /// begins with a JPEG.
     pub(super) fn write(&mut self, frame: &ReceivedFrame, out: &mut impl Write) -> io::Result<()> {
         let Some(begun) = self.begun else {
             self.begun = Some(frame.completed);
@@ -30,7 +30,7 @@ impl Times {
         let stream = self
             .stream
             .filter(|(session, ..)| *session == frame.id.session)
-            // Another sender's clock.
+            // Another sender has another clock.
             .unwrap_or((frame.id.session, frame.captured, since_begun));
         self.stream = Some(stream);
         let time = stream.2 + frame.captured.saturating_sub(stream.1);

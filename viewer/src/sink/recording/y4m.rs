@@ -1,5 +1,4 @@
-//! A recording as Y4M, whose header promises one size, one subsampling and one
-//! rate for all frames.
+//! Records Y4M, whose header fixes one size, one subsampling and one rate for all frames.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,16 +9,16 @@ use framegram_media::{Decoder, Planes};
 
 use super::{Failure, Out};
 
-/// Writes pictures as Y4M, without a detour through RGB.
+/// Writes pictures as Y4M, without a conversion to RGB.
 pub(super) struct Y4mRecorder {
     decoder: Decoder,
     /// The image decoded last.
     planes: Planes,
-    /// Frames that wait until the rate can be told.
+    /// Frames that wait until the rate is known.
     first: Vec<ReceivedFrame>,
-    /// What the header promised.
+    /// The header that was written.
     promised: Option<Y4mHeader>,
-    /// Frames of another size or sampling, which are left out.
+    /// Frames of another size or sampling, which are dropped.
     unlike: u64,
 }
 
@@ -34,7 +33,7 @@ impl Y4mRecorder {
         }
     }
 
-    /// What is odd about the frames, once.
+    /// The anomaly of the frames, once.
     pub(super) fn take_remark(&mut self) -> Option<String> {
         self.decoder.take_remark()
     }
@@ -52,7 +51,7 @@ impl Y4mRecorder {
         self.start(out)
     }
 
-    /// Writes what still waits.
+    /// Writes the frames that still wait.
     pub(super) fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
         if self.first.is_empty() {
             return Ok(());
@@ -107,8 +106,8 @@ fn header(planes: &Planes, rate: Option<(u32, u32)>) -> Y4mHeader {
     }
 }
 
-/// The rate at which the frames were captured, as a fraction: the usual one
-/// next to the median of the intervals, or what was measured.
+/// The capture rate as a fraction: the usual rate closest to the median interval, or the measured
+/// rate.
 fn rate(frames: &[ReceivedFrame]) -> (u32, u32) {
     let mut intervals: Vec<Duration> = frames
         .windows(2)
@@ -135,11 +134,10 @@ fn rate(frames: &[ReceivedFrame]) -> (u32, u32) {
         })
 }
 
-/// So many frames tell the rate; a reader of the pipe waits for them once.
+/// Number of frames that determine the rate. The reader of a pipe waits for them once.
 const START_FRAMES: usize = 4;
 
-/// How far a camera's clock and jitter may take the measured rate from a usual
-/// one, as a share.
+/// The relative difference of a measured rate from a usual one that clock error and jitter explain.
 const TOLERANCE: f64 = 0.03;
 
 const USUAL_RATES: [(u32, u32); 15] = [
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_usual_rates_apart() {
+    fn usual_rates_are_distinguished() {
         assert_eq!(rate_of(&[0, 33_333, 66_667, 100_000]), (30, 1));
         assert_eq!(rate_of(&[0, 33_366, 66_733, 100_100]), (30_000, 1001));
         assert_eq!(rate_of(&[0, 40_000, 80_000, 120_000]), (25, 1));

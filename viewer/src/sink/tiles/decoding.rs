@@ -1,7 +1,6 @@
-//! Frames of several senders are decoded beside the thread that receives. One
-//! sender's slow frames hold up neither the others nor the end: it has one frame
-//! with the decoders at a time, the newest of those that came meanwhile is next,
-//! and one decoder is left to the quick ones.
+//! Decodes frames of several senders in threads of their own. Slow frames of one sender delay
+//! neither the others nor the end: the decoders have one frame of each sender at a time, the newest
+//! waiting one is next, and one decoder is reserved for quick frames.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -25,15 +24,15 @@ use crate::sink::wall;
 pub(super) struct Job {
     pub(super) tile: usize,
     pub(super) frame: ReceivedFrame,
-    /// The frame shown before, to fill holes from.
+    /// The previously shown frame, to fill holes from.
     pub(super) before: Option<Bytes>,
-    /// How large it is seen; `None`: nobody looks.
+    /// The display size; `None` without a window.
     pub(super) area: Option<(usize, usize)>,
     /// Memory for its pixels.
     pub(super) picture: XrgbImage,
 }
 
-/// What became of it.
+/// The result of a job.
 pub(super) struct Done {
     pub(super) tile: usize,
     pub(super) id: FrameId,
@@ -41,13 +40,12 @@ pub(super) struct Done {
     pub(super) jpeg: Bytes,
     pub(super) picture: XrgbImage,
     pub(super) outcome: Result<(), Undecodable>,
-    /// What is odd about it, where it is a picture all the same.
+    /// An anomaly of the frame, which could be decoded nevertheless.
     pub(super) remark: Option<String>,
     pub(super) took: Duration,
 }
 
-/// The decoders, each in a thread of its own. One that is amid a frame is left
-/// behind at the end.
+/// The decoders, each in a thread of its own. A decoder that is busy at the end is left behind.
 pub(super) struct Decoding {
     queue: Arc<Queue>,
     done: Receiver<Done>,
@@ -67,10 +65,10 @@ struct Jobs {
 }
 
 impl Decoding {
-    /// Starts the decoders, whose panics go to `threads`.
+    /// Starts the decoders. `threads` records their panics.
     ///
     /// # Errors
-    /// When the system has no room for them.
+    /// If the system cannot start them.
     pub(super) fn start(threads: &Threads) -> Result<Self> {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let decoders = processors.clamp(*DECODERS.start(), *DECODERS.end());
@@ -92,7 +90,7 @@ impl Decoding {
             let takes_slow = decoder > 0;
             threads.spawn_confined(Work::Decoding, "decoder", move || {
                 while let Some(job) = queue.take(takes_slow) {
-                    // Whoever asked may be gone.
+                    // The requester may be gone.
                     let _ = finished.send(work(job));
                 }
             })?;
@@ -100,8 +98,8 @@ impl Decoding {
         Ok(Self { queue, done })
     }
 
-    /// Puts a frame behind those of other senders; `is_slow` where the decoder
-    /// that is left to quick ones is not to take it.
+    /// Queues a frame after those of other senders. If it `is_slow`, the decoder reserved for quick
+    /// frames does not take it.
     pub(super) fn put(&self, job: Job, is_slow: bool) {
         let mut jobs = self.queue.lock();
         let line = if is_slow {
@@ -114,7 +112,7 @@ impl Decoding {
         self.queue.changed.notify_all();
     }
 
-    /// A frame that is decoded, if there is one.
+    /// A decoded frame, if there is one.
     pub(super) fn poll(&self) -> Option<Done> {
         self.done.try_recv().ok()
     }
@@ -154,7 +152,7 @@ impl Queue {
     }
 }
 
-/// Whether a frame is likely to take long, as far as its header tells.
+/// Whether a frame probably takes long to decode, judging by its header.
 pub(super) fn looks_slow(jpeg: &[u8]) -> bool {
     let Ok(header) = JpegHeader::parse(jpeg) else {
         return false;
@@ -201,11 +199,11 @@ fn filled(frame: &ReceivedFrame, before: Option<&Bytes>) -> Bytes {
     filled.map_or_else(|| frame.jpeg.clone(), Bytes::from)
 }
 
-/// How many decoders there are: at least one besides that of the quick frames,
-/// and few, since a progressive picture takes 240 MB while it is decoded.
+/// The number of decoders: at least one besides that for quick frames, and few, since a progressive
+/// picture takes 240 MB while it is decoded.
 const DECODERS: std::ops::RangeInclusive<usize> = 2..=4;
 
-/// Pixels of all scans of a frame that is decoded quickly: twice 4K.
+/// Upper bound on the pixels of all scans of a quick frame: twice 4K.
 const QUICK_PIXELS: usize = 2 * 3_840 * 2_160;
 
 #[cfg(test)]
@@ -217,7 +215,7 @@ mod tests {
     use super::*;
     use crate::fixture::{frame, quadrants};
 
-    /// How long a decoder may take, on a busy machine.
+    /// The longest that a decoder may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn job(tile: usize, number: u64, jpeg: &[u8]) -> Job {
@@ -230,8 +228,7 @@ mod tests {
         }
     }
 
-    /// Decoders whose slow frames, those of tile 0, take until the sender of the
-    /// second is dropped.
+    /// Decoders whose slow frames, those of tile 0, take until the returned sender is dropped.
     fn held_up(decoders: usize) -> (Decoding, Sender<()>) {
         let (release, held) = channel::<()>();
         let held = Arc::new(Mutex::new(held));
@@ -254,7 +251,7 @@ mod tests {
         for decoders in [2, 4] {
             let (decoding, release) = held_up(decoders);
             let jpeg = quadrants(64, 48);
-            // As from many senders.
+            // As if from many senders.
             for number in 0..8 {
                 decoding.put(job(0, number, &jpeg), true);
             }

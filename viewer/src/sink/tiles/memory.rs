@@ -1,16 +1,16 @@
-//! A bound on the frames that are kept here for all tiles together.
+//! Limits the memory of frames kept for all tiles together.
 
 use framegram_common::receiver::{MAX_HELD, ReceivedFrame};
 
 use super::TileState;
 
-/// The most bytes of frames, as many as are held while they arrive: frames of
-/// ordinary cameras are a thousandth of it.
+/// Upper bound on the bytes of frames, the same as for frames that are being received. Frames of
+/// ordinary cameras take a thousandth of it.
 pub(super) const MAX_KEPT: usize = MAX_HELD;
 
-/// Drops frames while all tiles together keep more than `most` bytes: those
-/// shown before, whose loss leaves holes unfilled, and then those that wait.
-/// The largest goes first. Returns those that waited.
+/// Drops frames until all tiles together keep at most `most` bytes: first those shown before,
+/// without which holes stay unfilled, then waiting ones. The largest goes first. Returns the
+/// waiting frames that were dropped.
 pub(super) fn bound(tiles: &mut [TileState], most: usize) -> Vec<ReceivedFrame> {
     let mut dropped = Vec::new();
     loop {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_shown_goes_before_what_waits_and_the_largest_first() {
+    fn shown_frames_are_dropped_before_waiting_ones_and_the_largest_first() {
         let tile = |stream: u64, last: usize, waiting: usize| TileState {
             last: Some(Bytes::from(vec![0; last])),
             waiting: Some(ReceivedFrame {

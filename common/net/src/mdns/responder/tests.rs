@@ -103,7 +103,7 @@ fn of_two_that_want_one_name_one_takes_another() {
 }
 
 #[test]
-fn whoever_wants_the_name_draws_few_answers() {
+fn queries_for_the_name_get_few_answers() {
     let mut responder = told();
     let begun = NOW + 20_000 * MS;
     let (mut out, mut answers) = (Vec::new(), Vec::new());
@@ -122,7 +122,7 @@ fn whoever_wants_the_name_draws_few_answers() {
 }
 
 #[test]
-fn a_rival_for_every_name_is_not_listened_to_for_ever() {
+fn conflicts_over_every_name_end_after_a_bound() {
     let mut responder = told();
     let (mut now, mut changes) = (NOW + 20_000 * MS, 0);
     for _ in 0..1_000 {
@@ -137,7 +137,7 @@ fn a_rival_for_every_name_is_not_listened_to_for_ever() {
 }
 
 #[test]
-fn what_it_hears_makes_it_no_larger_and_its_answers_no_longer() {
+fn received_messages_grow_neither_its_memory_nor_its_answers() {
     let mut responder = told();
     let mut rng = fastrand::Rng::with_seed(6);
     let mut begun = NOW + 20_000 * MS;

@@ -72,7 +72,7 @@ fn drops_are_told_between_the_datagrams_that_they_lie_between() {
 
 /// The reason why receive offload stays off.
 #[test]
-fn with_receive_offload_a_drop_would_be_many_datagrams() {
+fn receive_offload_would_count_many_dropped_datagrams_as_one() {
     let (viewer, address) = listening("127.0.0.1:0", 20_000);
     assert!(!getsockopt(&viewer.inner, UdpGroSegment).unwrap());
     setsockopt(&viewer.inner, UdpGroSegment, &true).unwrap();

@@ -1,5 +1,5 @@
-//! Effect of the price of a frame: simulates a path, the estimate of its loss,
-//! parity and answers, and counts whole frames and packets.
+//! Effect of the price of a frame: simulates a path, the estimate of its loss, parity and answers,
+//! and counts complete frames and packets.
 
 use fastrand::Rng;
 

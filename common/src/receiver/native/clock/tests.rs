@@ -5,13 +5,13 @@ use super::*;
 /// Two clocks and the path between them, in virtual microseconds.
 struct World {
     rng: Rng,
-    /// What the sender's clock shows at 0, and the viewer's.
+    /// What the sender's clock and the viewer's show at 0.
     start: [f64; 2],
-    /// What each of them is too fast by.
+    /// How much each of them runs too fast.
     fast: [f64; 2],
-    /// Least time from viewer to sender, and back.
+    /// The least delay from viewer to sender, and back.
     delay: [f64; 2],
-    /// The most that is added to either.
+    /// The largest jitter added to either.
     jitter: f64,
 }
 
@@ -20,9 +20,9 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let mut up_to = |most: f64| rng.f64() * most;
         let start = [up_to(1e12), up_to(1e12)];
-        // Drifts of 200 ppm either way, the one against the other.
+        // Drifts of up to 200 ppm in either direction, relative to each other.
         let fast = [up_to(200e-6) - 100e-6, up_to(200e-6) - 100e-6];
-        // From a cable to a satellite, one way often much longer than back.
+        // From a cable to a satellite, often with one direction much slower than the other.
         let scale = 10_f64.powf(up_to(3.5));
         let delay = [20.0 + up_to(scale * 100.0), 20.0 + up_to(scale * 100.0)];
         let jitter = up_to(scale * 50.0);
@@ -43,7 +43,7 @@ impl World {
         Duration::from_micros((self.start[1] + time * (1.0 + self.fast[1])) as u64)
     }
 
-    /// What is to be added to the sender's time when it is `time`.
+    /// The true offset at the sender's time `time`.
     fn truth(&self, time: f64) -> f64 {
         self.start[1] - self.start[0] + time * (self.fast[1] - self.fast[0])
     }
@@ -52,7 +52,7 @@ impl World {
         self.delay[way] + self.rng.f64().powi(3) * self.jitter
     }
 
-    /// An exchange that begins at `time`, and when it is over.
+    /// An exchange that begins at `time`, and when it ends.
     fn exchange(&mut self, time: f64) -> (Exchange, f64) {
         let received = time + self.travel(0);
         let sent = received + self.rng.f64() * 2_000.0;
@@ -70,7 +70,7 @@ impl World {
         self.delay[0] + self.delay[1]
     }
 
-    /// The estimate, which is to cover the truth.
+    /// The estimate, which must cover the truth.
     fn check(&self, clock: &Clock, time: f64) -> Estimate {
         let estimate = clock.at(self.sender(time)).expect("known");
         let off = estimate.offset as f64 - self.truth(time);
@@ -97,7 +97,7 @@ fn the_uncertainty_covers_the_truth_whatever_the_clocks_and_the_path() {
         let mut newest = (0.0, 0.0);
         for round in 0..200 {
             let (exchange, back) = world.exchange(time);
-            // Some replies are lost, and after some nothing comes for a while.
+            // Some replies are lost, and some are followed by a pause.
             if round == 0 || world.rng.f64() > 0.2 {
                 clock.record(exchange);
                 newest = (back, back - time);
@@ -105,7 +105,7 @@ fn the_uncertainty_covers_the_truth_whatever_the_clocks_and_the_path() {
             time = time.max(back) + if round < 5 { 20e3 } else { 900e3 };
             let estimate = world.check(&clock, time);
             let (noted, round_trip) = newest;
-            // No more than the newest exchange alone would leave open.
+            // No wider than the newest exchange by itself would allow.
             let most = round_trip / 2.0 + MAX_DRIFT * (time - noted + round_trip) + 3.0;
             assert!(estimate.uncertainty <= most, "seed {seed}: {estimate:?}");
             let later = time + world.rng.f64() * 20e6;
@@ -127,7 +127,7 @@ fn the_drift_is_known_after_a_minute() {
             time = back + 900e3;
         }
         let drift = world.check(&clock, time).drift - (world.fast[1] - world.fast[0]);
-        // The least round trip over the time that is looked back on.
+        // The least round trip divided by the time that the clock looks back.
         let slope = (world.round_trip() + world.jitter) / 57e6;
         assert!(drift.abs() <= slope + WANDER, "off by {drift}");
     }
@@ -145,12 +145,12 @@ fn the_least_delayed_of_many_exchanges_count() {
         time = back + 900e3;
     }
     let estimate = world.check(&clock, time);
-    // Of the 64 remembered the best is far below the mean of 12 ms each way.
+    // The best of the 64 kept exchanges is far below the mean of 12 ms each way.
     assert!(estimate.uncertainty < 1_500.0, "{estimate:?}");
 }
 
 #[test]
-fn a_clock_that_was_stopped_is_another_clock() {
+fn a_clock_that_was_suspended_counts_as_another_clock() {
     let mut world = World::new(2);
     world.delay = [300.0, 300.0];
     world.jitter = 100.0;
@@ -168,7 +168,7 @@ fn a_clock_that_was_stopped_is_another_clock() {
 }
 
 #[test]
-fn what_no_clock_could_have_told_is_not_believed() {
+fn exchanges_that_no_clock_can_make_are_ignored() {
     let mut world = World::new(3);
     let mut clock = Clock::default();
     let (good, back) = world.exchange(1e6);
@@ -208,7 +208,7 @@ fn what_no_clock_could_have_told_is_not_believed() {
         }
     }
     assert!(clock.exchanges.len() <= MAX_EXCHANGES);
-    // And what is true again is believed again.
+    // A consistent clock is believed again.
     let (good, back) = world.exchange(2e6);
     clock.record(good);
     world.check(&clock, back);
