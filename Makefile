@@ -9,7 +9,7 @@ help:
 	@echo 'make test-programs  the programs on this machine'
 	@echo 'make test-hosts     the programs between hosts: network namespaces, as root'
 	@echo 'make test-peers     the programs with GStreamer, FFmpeg and Python'
-	@echo 'make test-long    the test cases of RFC 8867 with all seeds'
+	@echo 'make test-long    the test cases of RFC 8867 with all seeds, and thousands of odd JPEGs'
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors; licences and sources of crates'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders; as root TCP and UDP, congestion'
@@ -50,8 +50,9 @@ test-peers:
 	cargo test --workspace --test peers
 
 test-long:
-	@scripts/install build
+	@scripts/install build test
 	FRAMEGRAM_ALL_SEEDS=1 cargo test -p framegram-tests --test virtual_time congestion -- --nocapture
+	cargo test --workspace --test peers corpus -- --ignored
 
 test-uptime:
 	@scripts/install build test

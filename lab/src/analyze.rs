@@ -126,19 +126,22 @@ fn read_y4m(
 ) -> anyhow::Result<RecordingSummary> {
     let input = BufReader::with_capacity(READ, input);
     let mut reader = Y4mReader::new(input).with_context(|| format!("cannot read {name}"))?;
-    let header = *reader.header();
-    let (width, height) = (header.width, header.height);
     let mut planes = Vec::new();
     let mut frames = 0_u64;
     let mut is_cut = false;
     let error = loop {
-        planes.resize(header.frame_bytes(), 0);
-        match reader.read_frame(&mut planes) {
-            Ok(true) => {
+        let read = reader.next_frame().and_then(|more| {
+            planes.resize(reader.header().frame_bytes(), 0);
+            more.then(|| reader.read_planes(&mut planes)).transpose()
+        });
+        match read {
+            Ok(Some(())) => {
+                let header = reader.header();
+                let (width, height) = (header.width, header.height);
                 header.to_planes(&mut planes);
                 meter.read_luma(&planes[..width * height], width, height, clock::now());
             }
-            Ok(false) => break None,
+            Ok(None) => break None,
             Err(Y4mError::CutOff(_)) => {
                 is_cut = true;
                 break None;

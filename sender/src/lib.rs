@@ -48,6 +48,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use framegram_cli::logging;
 use framegram_cli::output::OutputFile;
+use framegram_cli::secrets::redacted_in;
 use framegram_cli::threads::Threads;
 use framegram_common::stats::{Side, Statistics};
 use framegram_lab::impair::ImpairedLinks;
@@ -145,8 +146,8 @@ fn stream(
     stop.on_stop(move || woken.wake());
     let interval = interval(source.as_ref(), options.fps);
     info!(
-        "source {:?}, live: {}, frame interval {interval:?}",
-        options.source,
+        "source {}, live: {}, frame interval {interval:?}",
+        redacted_in(&format!("{:?}", options.source)),
         source.is_live()
     );
     for line in accept.iter().flat_map(AcceptSocket::invitation) {

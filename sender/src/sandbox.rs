@@ -1,11 +1,9 @@
 //! The files that a stream needs.
 
-use std::path::Path;
-
 use framegram_cli::sandbox::{Files, Sandbox};
 
 use crate::args::Options;
-use crate::source::{self, Spec};
+use crate::source::{self, Row, Spec};
 
 /// Restricts the calling thread, and all threads that it starts, to what these
 /// options require.
@@ -21,13 +19,12 @@ pub(crate) fn enter(options: &Options) -> Sandbox {
     let files = keys.fold(files, |files, path| files.read_alone(path));
     let files = match &options.source {
         source if source::needs_opencv(source) => files.cameras(),
-        Spec::Path(path) => files.read(path),
-        // FFmpeg opens files by URL too.
-        Spec::Url(url) => match url.strip_prefix("file://") {
-            Some(path) => files.read(Path::new(path)),
-            None => files,
+        Spec::Path(path) => match Row::of(path) {
+            Some(row) => files.read(row.folder()),
+            None => files.read(path),
         },
-        Spec::Camera(_) | Spec::CameraNamed(_) | Spec::Pattern { .. } | Spec::Stdin => files,
+        Spec::Url(_) | Spec::Pattern { .. } | Spec::Stdin => files,
+        Spec::Camera(_) | Spec::CameraNamed(_) => files,
     };
     Sandbox::enter(&if options.preview {
         files.window()

@@ -5,6 +5,7 @@
 mod camera;
 pub mod cameras;
 mod checked;
+mod exif;
 mod ffmpeg;
 mod http;
 mod images;
@@ -13,8 +14,11 @@ pub mod mjpeg;
 mod opencv;
 mod paced;
 mod pattern;
+mod percent;
 mod retry;
+mod row;
 mod spec;
+mod spool;
 pub mod y4m;
 
 use std::fs::File;
@@ -30,6 +34,7 @@ use self::ffmpeg::Video;
 use self::http::Answer;
 use self::kind::Kind;
 use self::mjpeg::Mjpeg;
+use self::spool::Spool;
 use crate::console::Console;
 use crate::stop::Stop;
 
@@ -37,6 +42,7 @@ pub(crate) use self::images::is_still;
 pub use self::opencv::{COMPANION, become_companion};
 pub use self::paced::Pacer;
 pub use self::pattern::{BARS, Pattern};
+pub(crate) use self::row::Row;
 pub use self::spec::{Spec, parse_rate, parse_size};
 pub use crate::frame::{Captured, Content};
 
@@ -187,7 +193,10 @@ fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     let name = path.display().to_string();
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("no such file: {name}"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match Row::of(path) {
+            Some(row) => return Ok(Box::new(images::Images::row(&row, request)?)),
+            None => bail!("no such file: {name}"),
+        },
         Err(error) => return Err(error).with_context(|| format!("cannot open {name}")),
     };
     if metadata.is_dir() {
@@ -200,8 +209,9 @@ fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     if metadata.len() == 0 {
         bail!("{name} is empty");
     }
-    let (kind, _) = kind::of(&mut file).with_context(|| format!("cannot read {name}"))?;
+    let (kind, start) = kind::of(&mut file).with_context(|| format!("cannot read {name}"))?;
     match kind {
+        Kind::Png if kind::is_animated(&start) => Ok(Box::new(Video::file(path, request)?)),
         Kind::Png => Ok(Box::new(images::Images::still(path, request))),
         Kind::Jpeg if images::is_still(path) => Ok(Box::new(images::Images::still(path, request))),
         Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::file(path, request.rate)?)),
@@ -220,6 +230,7 @@ fn open_stream(
     if start.is_empty() {
         bail!("nothing arrived on {name}");
     }
+    let reads_back = kind == Kind::Other && kind::reads_back(&start);
     let input = io::Cursor::new(start).chain(input);
     match kind {
         Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::stream(input, name, request.rate))),
@@ -228,6 +239,16 @@ fn open_stream(
             name,
             request.rate,
         )?)),
+        Kind::Png | Kind::Other if reads_back => {
+            let spool = Spool::read(input).with_context(|| format!("cannot read {name}"))?;
+            let spool = spool.with_context(|| {
+                format!(
+                    "{name} is a file whose index is at its end: {}",
+                    spool::NAME_IT
+                )
+            })?;
+            Ok(Box::new(Video::spooled(spool, name, request)?))
+        }
         Kind::Png | Kind::Other => Ok(Box::new(Video::stream(input, name, request)?)),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use framegram_cli::numbers::or_none;
 use framegram_common::fec::Fec;
 use framegram_common::frame::MAX_FRAME_BYTES;
@@ -370,6 +370,13 @@ impl<'a> TransmitLoop<'a> {
     pub(crate) fn reached(&mut self) -> Result<()> {
         if let Some(error) = self.unsent.take() {
             return Err(error.context("no frame could be sent"));
+        }
+        let captured = self.sender.statistics(clock::now()).frames.captured;
+        if captured.unwrap_or(0) == 0 && self.unreadable > 0 {
+            bail!(
+                "no frame of the source could be read ({} were tried)",
+                self.unreadable
+            );
         }
         let mut destinations = self.destinations.iter();
         destinations.try_for_each(Destination::reached)

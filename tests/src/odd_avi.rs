@@ -15,6 +15,8 @@ pub struct Avi {
     pub pads: bool,
     /// There is an index.
     pub has_index: bool,
+    /// What the header calls the coding: `MJPG`, or something of its own.
+    pub coding: [u8; 4],
 }
 
 impl Avi {
@@ -43,8 +45,8 @@ impl Avi {
         let format = [width, height as u32, 24 << 16 | 1];
         let format = [&[40], &format[..]].concat();
         let rest = [width * height.unsigned_abs() * 3, 0, 0, 0, 0];
-        let stream = [b"vidsMJPG", &numbers(&stream)[..]].concat();
-        let format = [&numbers(&format)[..], b"MJPG", &numbers(&rest)].concat();
+        let stream = [b"vids", &self.coding[..], &numbers(&stream)].concat();
+        let format = [&numbers(&format)[..], &self.coding, &numbers(&rest)].concat();
         let stream = list(b"strl", &[chunk(b"strh", &stream), chunk(b"strf", &format)]);
         let header = list(b"hdrl", &[chunk(b"avih", &numbers(&head)), stream]);
         let (mut clip, mut index) = (Vec::new(), Vec::new());

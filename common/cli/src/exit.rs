@@ -7,6 +7,7 @@ use clap::error::Error as Usage;
 
 use crate::console::Console;
 use crate::errors::{Failed, is_reader_gone, lines};
+use crate::secrets;
 
 /// Runs a program with its command line. Exit status: 0 done, 1 failed, 2 wrong
 /// usage, 3 a threshold was crossed.
@@ -19,6 +20,8 @@ pub fn main<Args>(
         Ok(args) => args,
         Err(error) => return misused(program, &error),
     };
+    // Without /proc they stay as visible as those of any program.
+    let _ = secrets::hide_in_arguments();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
@@ -54,7 +57,8 @@ fn misused(program: &str, error: &Usage) -> ExitCode {
 /// Writes an error as one line, even if it contains line breaks.
 fn complain(program: &str, error: &str) {
     // If nobody reads it, the exit status still tells.
-    Console::new(false).say(&format!("{program}: {}", one_line(error)));
+    let error = secrets::redacted_in(&one_line(error));
+    Console::new(false).say(&format!("{program}: {error}"));
 }
 
 fn one_line(text: &str) -> String {

@@ -16,6 +16,7 @@ pub mod paths;
 pub mod pipe;
 pub mod quantities;
 pub mod sandbox;
+pub mod secrets;
 pub mod signals;
 pub mod stop;
 pub mod threads;

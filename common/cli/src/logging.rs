@@ -9,6 +9,7 @@ use env_logger::{Builder, Target};
 use log::{LevelFilter, info};
 
 use crate::console::Console;
+use crate::secrets::redacted;
 
 /// Starts to log to `console`. Each `-v` adds a level: what is opened, bound and
 /// chosen; then what changes; then everything. `FRAMEGRAM_LOG` filters by module
@@ -36,7 +37,8 @@ pub fn start(program: &str, version: &str, verbose: u8, console: &Arc<Console>) 
             writeln!(out, "{time} {level:<5} {target}: {}", record.args())
         })
         .try_init();
-    let command: Vec<_> = std::env::args().skip(1).collect();
+    let arguments = std::env::args().skip(1);
+    let command: Vec<_> = arguments.map(|argument| redacted(&argument)).collect();
     info!("{program} {version}, arguments {command:?}");
 }
 

@@ -100,23 +100,37 @@ impl<R: BufRead> Y4mReader<R> {
         &self.header
     }
 
-    /// Reads the planes of the next frame, as long as
-    /// [`frame_bytes`](Y4mHeader::frame_bytes); `false` at the end.
+    /// Goes to the planes of the next frame; `false` at the end. Where one Y4M
+    /// follows another in the same input, [`header`](Self::header) is that of the
+    /// next frame from then on.
     ///
     /// # Errors
-    /// Where the input cannot be read, is no Y4M any more or ends within a frame.
-    pub fn read_frame(&mut self, planes: &mut [u8]) -> Result<bool, Y4mError> {
-        let Some(line) = read_line(&mut self.input, "a frame")? else {
-            return Ok(false);
-        };
-        if line != b"FRAME" && !line.starts_with(b"FRAME ") {
-            return Err(Y4mError::NotAFrame);
+    /// Where the input cannot be read, is no Y4M any more or ends within a line.
+    pub fn next_frame(&mut self) -> Result<bool, Y4mError> {
+        while let Some(line) = read_line(&mut self.input, "a frame")? {
+            if line.starts_with(b"FRAME") {
+                return Ok(true);
+            }
+            if line.starts_with(Y4M_START) {
+                self.header = Y4mHeader::parse(&line)?;
+            } else if !line.trim_ascii().is_empty() {
+                return Err(Y4mError::NotAFrame);
+            }
         }
+        Ok(false)
+    }
+
+    /// Reads the planes of the frame that [`next_frame`](Self::next_frame) went to,
+    /// as long as [`frame_bytes`](Y4mHeader::frame_bytes).
+    ///
+    /// # Errors
+    /// Where the input cannot be read or ends within the frame.
+    pub fn read_planes(&mut self, planes: &mut [u8]) -> Result<(), Y4mError> {
         match self.input.read_exact(planes) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Y4mError::CutOff("a frame"))
             }
-            other => Ok(other.map(|()| true)?),
+            other => Ok(other?),
         }
     }
 }

@@ -168,6 +168,12 @@ impl Connection {
         Ok(self.incoming.take())
     }
 
+    /// What has arrived and is no complete packet yet.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        self.incoming.bytes()
+    }
+
     /// Closes the sending direction. The other end reads everything sent before.
     pub fn finish(&self) {
         // A broken connection is closed anyway.

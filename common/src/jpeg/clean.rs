@@ -5,8 +5,8 @@
 use bytes::Bytes;
 
 use super::markers::{
-    ALONE, DNL, END, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START, is_reserved,
-    is_start_of_frame, restart_marker,
+    ALONE, APP0, APP15, COM, DNL, DRI, END, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START,
+    is_reserved, is_start_of_frame, restart_marker,
 };
 use super::{JpegError, JpegHeader};
 
@@ -16,10 +16,14 @@ const MAX_PASSES: usize = 3;
 /// Offset of the height in a frame header, after its precision.
 const HEIGHT: usize = 1;
 
-/// Returns one JPEG from start to end of image, from bytes that begin with it. Drops what follows
-/// it, doubled starts of image and reserved markers. Supplies a missing end. Moves the height from
-/// a DNL segment into the frame header. Renumbers restart markers that are complete but do not
-/// begin at 0. Copies nothing if nothing is wrong.
+/// One JPEG from start to end of image, of the bytes that begin with it: what
+/// lies behind it is left out, as are doubled starts of image and markers
+/// without meaning; a missing end is supplied, a height that stands in a DNL
+/// segment put into the frame header, and restart markers that are complete but
+/// counted otherwise are numbered as they should be. A restart interval is taken
+/// back where no restart marker stands in the scan, and the length of an
+/// application segment where it leads behind the end. Nothing is copied where
+/// nothing is wrong.
 ///
 /// # Errors
 /// If the bytes are no JPEG with a frame and a scan.
@@ -44,18 +48,26 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
     let mut edits = Edits::default();
     let mut markers = Markers::from(ALONE);
     let mut scan = None;
+    let mut interval = None;
     let mut late_height = None;
     let end = loop {
         let at = markers.at();
         let Some(marker) = markers.next(jpeg) else {
-            // A segment that breaks off after a scan is not part of the picture.
+            let at_segment = markers.at();
+            if interval.is_none() && scan.is_none() && is_ornament(jpeg, at_segment) {
+                edits.replace(at_segment, Vec::new(), SEGMENT_HEAD);
+                markers = Markers::from(at_segment + SEGMENT_HEAD);
+                continue;
+            }
+            // A segment that breaks off behind a scan is none of the picture.
             let cut = markers.is_within_segment(jpeg) && at > ALONE;
-            break if cut { markers.at() } else { jpeg.len() };
+            break if cut { at_segment } else { jpeg.len() };
         };
         if !matches!(marker.code, RST0..=RST7) {
-            finish_scan(jpeg, &mut scan, &mut edits);
+            finish_scan(jpeg, &mut scan, interval, &mut edits);
         }
         match marker.code {
+            DRI => interval = Some(marker),
             EOI => break marker.end - ALONE,
             // Another JPEG begins, unless this one has only just begun.
             SOI if late_height.is_some() || has_frame(jpeg, marker.start) => {
@@ -76,7 +88,7 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
             _ => {}
         }
     };
-    finish_scan(jpeg, &mut scan, &mut edits);
+    finish_scan(jpeg, &mut scan, interval, &mut edits);
     if let Some(height) = late_height {
         edits.set_height(jpeg, height);
     }
@@ -97,12 +109,35 @@ fn has_frame(jpeg: &[u8], until: usize) -> bool {
         .any(|marker| is_start_of_frame(marker.code) || marker.code == SOS)
 }
 
-/// Checks the restart markers of a scan that has ended, and renumbers them if their count is right.
-/// Some devices begin at another number.
-fn finish_scan(jpeg: &[u8], scan: &mut Option<Vec<Marker>>, edits: &mut Edits) {
+/// Whether an application segment or a comment begins there, with its length, and
+/// does not end.
+fn is_ornament(jpeg: &[u8], at: usize) -> bool {
+    let head = jpeg.get(at..at + SEGMENT_HEAD);
+    head.is_some_and(|head| head[0] == 0xff && matches!(head[1], APP0..=APP15 | COM))
+}
+
+/// Bytes of a marker and of its segment's length.
+const SEGMENT_HEAD: usize = 4;
+
+/// Looks at the restart markers of a scan that has ended, and numbers
+/// them where as many are there as should be. Some devices begin at another one,
+/// and some announce restarts and make none.
+fn finish_scan(
+    jpeg: &[u8],
+    scan: &mut Option<Vec<Marker>>,
+    interval: Option<Marker>,
+    edits: &mut Edits,
+) {
     let Some(restarts) = scan.take() else {
         return;
     };
+    if let Some(interval) = interval.filter(|_| restarts.is_empty()) {
+        let expects_some = |header: JpegHeader| header.has_slices() && header.slice_count() > 1;
+        if JpegHeader::parse(jpeg).is_ok_and(expects_some) {
+            edits.replace(interval.payload, vec![0, 0], 2);
+        }
+        return;
+    }
     let is_numbered = |(number, marker): (usize, &Marker)| marker.code == restart_marker(number);
     if restarts.iter().enumerate().all(is_numbered) {
         return;
@@ -240,6 +275,29 @@ mod tests {
         // If one is missing, nobody knows which.
         odd.drain(first - 1..=first);
         assert_eq!(cleaned(odd.clone()), odd);
+    }
+
+    #[test]
+    fn an_interval_without_any_restart_marker_is_taken_back() {
+        let jpeg = example();
+        let at = |code: u8| jpeg.windows(2).position(|at| at == [0xff, code]).unwrap();
+        let [interval, first, second] = [0xdd, 0xd0, 0xd1].map(at);
+        let mut odd = jpeg.clone();
+        for marker in [second, first] {
+            let fill = usize::from(odd[marker - 1] == 0xff);
+            odd.drain(marker - fill..marker + 2);
+        }
+        let mut expected = odd.clone();
+        expected[interval + 4..interval + 6].fill(0);
+        assert_eq!(cleaned(odd), expected);
+    }
+
+    #[test]
+    fn an_application_segment_that_does_not_end_loses_its_length() {
+        let jpeg = example();
+        let mut odd = jpeg.clone();
+        odd.splice(2..2, [0xff, 0xe4, 0xff, 0xff]);
+        assert_eq!(cleaned(odd), jpeg);
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use bytes::{Bytes, BytesMut};
 
+use super::clean;
 use super::markers::{
     ALONE, DHT, DQT, DRI, END, EOI, Marker, Markers, SOI, SOS, START, is_start_of_frame,
 };
@@ -167,8 +168,11 @@ impl Splitter {
         let jpeg = self.buffer.split_to(len).freeze();
         self.markers = None;
         self.is_taken = true;
-        let is_of_use = self.in_scan || self.has_tables && jpeg.ends_with(&END);
-        if is_complete && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
+        // A segment whose length is wrong hides what follows it.
+        let is_of_use = self.in_scan
+            || self.has_tables && jpeg.ends_with(&END)
+            || is_whole && clean(&jpeg).is_ok();
+        if is_whole && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
             return Some(jpeg);
         }
         self.broken += 1;

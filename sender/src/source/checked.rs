@@ -11,9 +11,10 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use framegram_common::jpeg::{JpegHeader, clean};
 use framegram_media::limits::check_size;
-use framegram_media::{Decoder, Vetter};
+use framegram_media::{Decoder, Turn, Undecodable, Vetter};
 
-use self::tables::{APP0, DQT, Tables, segments};
+use self::tables::{APP0, APP1, DQT, Tables, segments};
+use super::exif;
 use super::ffmpeg::decode_jpeg;
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
@@ -75,7 +76,9 @@ impl Checked {
                 Err(error) => {
                     self.broken += 1;
                     if self.broken == 1 {
-                        let hint = if self.keep_broken { "" } else { HINT };
+                        // Whether it goes to its end, the vetter says.
+                        let ends_early = error.is::<Undecodable>() && !self.keep_broken;
+                        let hint = if ends_early { HINT } else { "" };
                         self.console.say(&format!(
                             "a frame of the source is left out: {error:#}{hint}"
                         ));
@@ -93,9 +96,9 @@ impl Checked {
 
 const HINT: &str = "; --keep-broken sends what ends early";
 
-/// A JPEG as it is sent, or the image of one that few decoders take, or that
-/// says of its pixels that they are not square. One that ends early is, where that is
-/// wanted.
+/// A JPEG as it is sent, or the image of one that few decoders take, that is held
+/// another way up, or that says of its pixels that they are not square. One that
+/// ends early is, where that is wanted.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -115,15 +118,36 @@ pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Res
     } else {
         Some(decode_jpeg(&jpeg)?)
     };
-    Ok(match (image, aspect(&jpeg)) {
-        (None, None) => Content::Jpeg(jpeg),
-        (Some(image), None) => Content::Image(image),
-        (Some(image), Some(aspect)) => Content::Image(image.with_aspect(aspect)),
-        (None, Some(aspect)) => {
-            let image = Decoder::new()?.decode_image(&jpeg)?;
-            Content::Image(image.with_aspect(aspect))
-        }
-    })
+    let (aspect, turn) = (aspect(&jpeg), turn(&jpeg));
+    let image = match image {
+        Some(image) => image,
+        None if aspect.is_none() && turn.is_none() => return Ok(Content::Jpeg(jpeg)),
+        None => Decoder::new()?.decode_image(&jpeg)?,
+    };
+    let image = match turn {
+        Some(turn) => image.turned(turn)?,
+        None => image,
+    };
+    let is_across = turn.is_some_and(|turn| turn.transpose);
+    let aspect = aspect.map(|(across, down)| match is_across {
+        true => (down, across),
+        false => (across, down),
+    });
+    Ok(Content::Image(match aspect {
+        Some(aspect) => image.with_aspect(aspect),
+        None => image,
+    }))
+}
+
+/// How it comes upright, where its EXIF segment says that it is not.
+fn turn(jpeg: &[u8]) -> Option<Turn> {
+    let is_exif = |segment: &[u8]| {
+        segment
+            .get(4..)
+            .is_some_and(|it| it.starts_with(b"Exif\0\0"))
+    };
+    let has_exif = segments(jpeg).any(|(marker, segment)| marker == APP1 && is_exif(segment));
+    has_exif.then(|| exif::turn(jpeg)).flatten()
 }
 
 /// Width and height of a pixel by the JFIF segment, as FFmpeg writes and reads

@@ -1,6 +1,7 @@
 //! Video files and network streams, through FFmpeg's libavformat and
 //! libavcodec. JPEGs in them go on as they are, other video as planes.
 
+mod fields;
 mod planes;
 mod still;
 mod turn;
@@ -17,14 +18,16 @@ use bytes::Bytes;
 use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, decoder, format, frame, media};
-use framegram_common::jpeg::{JpegHeader, Splitter};
+use framegram_cli::secrets::redacted;
 
+use self::fields::is_picture;
 use self::planes::Converter;
 pub(super) use self::still::{decode_jpeg, decode_still};
 use self::turn::of_stream;
 use self::watch::Watch;
 use super::paced::Timeline;
-use super::retry::{Retry, redacted};
+use super::retry::Retry;
+use super::spool::{NAME_IT, Spool};
 use super::{Captured, Content, Request, Source, paced};
 use crate::stop::Stop;
 
@@ -77,6 +80,7 @@ struct Decoding {
     decoder: decoder::Video,
     frame: frame::Video,
     converter: Converter,
+    is_jpeg: bool,
     ended: bool,
 }
 
@@ -108,7 +112,20 @@ impl Video {
         request: &Request,
     ) -> Result<Self> {
         quiet()?;
-        let io = StreamIo::from_read(input)?;
+        Self::read_by(StreamIo::from_read(input)?, name, request)
+    }
+
+    /// Takes a file that came through a pipe.
+    ///
+    /// # Errors
+    /// Where it is not a video.
+    pub(super) fn spooled(spool: Spool, name: &str, request: &Request) -> Result<Self> {
+        quiet()?;
+        let io = StreamIo::from_read_seek(spool.into_cursor())?;
+        Self::read_by(io, name, request)
+    }
+
+    fn read_by(io: StreamIo, name: &str, request: &Request) -> Result<Self> {
         let watch = Watch::new(&request.stop);
         let ended = watch.clone();
         let input =
@@ -131,7 +148,8 @@ impl Video {
                 let is_live = scheme.is_some_and(|scheme| LIVE_SCHEMES.contains(&scheme));
                 is_live || opened.input.duration() <= 0
             }
-            Place::File(_) | Place::Stream => false,
+            Place::File(_) => opened.input.format().name() == SESSION,
+            Place::Stream => false,
         };
         Self {
             retry: Retry::new(&name, request),
@@ -169,8 +187,12 @@ impl Video {
     }
 }
 
-/// What helps with an MP4 whose index is at its end.
-const NAME_IT: &str = "; if it is a file, give its name instead of piping it";
+/// The format of a session description: its stream comes over the network.
+const SESSION: &str = "sdp";
+
+/// What a session description may have read: by itself FFmpeg reads files for a
+/// file, and nothing else.
+const SESSION_PROTOCOLS: &str = "file,udp,rtp,rtcp,crypto,data";
 
 /// Added to stamps, so that a few below zero are none.
 const STAMPS_FROM: f64 = 100.0;
@@ -191,11 +213,11 @@ impl Source for Video {
                 }
                 _ if self.retry.is_stopped() => return Ok(None),
                 Ok(None) | Err(_) if self.live && self.number > 0 => {}
-                Ok(None) if self.number > 0 || self.unreadable > 0 => return Ok(None),
+                Ok(None) if self.number > 0 => return Ok(None),
                 Ok(None) => {
                     let hint = match self.place {
-                        Place::Stream => NAME_IT,
-                        Place::File(_) | Place::Url(_) => "",
+                        Place::Stream => format!("; if it is a file, {NAME_IT}"),
+                        Place::File(_) | Place::Url(_) => String::new(),
                     };
                     bail!(
                         "there is no frame in {} that can be decoded{hint}",
@@ -267,7 +289,14 @@ impl Place {
                     |error| anyhow!("{name} is not a video that can be decoded ({error})");
                 match path.to_str() {
                     // A name with a colon is no protocol.
-                    Some(path) => format::input_with_interrupt(&format!("file:{path}"), is_over),
+                    Some(path) => {
+                        let mut options = Dictionary::new();
+                        if begins_session(path) {
+                            options.set("protocol_whitelist", SESSION_PROTOCOLS);
+                        }
+                        let url = format!("file:{path}");
+                        format::input_with_interrupt_and_dictionary(&url, is_over, options)
+                    }
                     None => {
                         let file =
                             File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -281,6 +310,14 @@ impl Place {
         };
         Opened::new(input, watch, name)
     }
+}
+
+/// Whether a file is a session description
+/// (<https://www.rfc-editor.org/rfc/rfc8866#section-5>).
+fn begins_session(path: &str) -> bool {
+    let mut start = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start.starts_with(b"v=0") && start[3].is_ascii_whitespace()
 }
 
 impl Opened {
@@ -299,6 +336,7 @@ impl Opened {
         let (index, tick) = (stream.index(), f64::from(stream.time_base()));
         let turn = of_stream(&stream);
         let is_jpeg = parameters.id() == codec::Id::MJPEG;
+        let is_named = parameters.id() != codec::Id::None;
         let mut context = codec::Context::from_parameters(parameters)?;
         context.set_threading(threading::Config {
             kind: threading::Type::Slice,
@@ -306,7 +344,6 @@ impl Opened {
             ..threading::Config::default()
         });
         let decoder = context.decoder().video();
-        let decoder = decoder.map_err(|error| anyhow!("{name} cannot be decoded: {error}"))?;
         let mut opened = Self {
             watch,
             stream: index,
@@ -316,17 +353,25 @@ impl Opened {
             decoder: None,
             input,
         };
-        let (height, aspect) = (decoder.height(), decoder.aspect_ratio());
-        let passes = is_jpeg && turn.is_none() && is_square(aspect) && {
+        let (height, aspect) = match &decoder {
+            Ok(decoder) => (decoder.height(), decoder.aspect_ratio()),
+            // Some recorders give Motion JPEG a name of their own.
+            Err(_) if !is_named => (0, Rational(1, 1)),
+            Err(error) => bail!("{name} cannot be decoded: {error}"),
+        };
+        let may_pass = is_jpeg || decoder.is_err();
+        let passes = may_pass && turn.is_none() && is_square(aspect) && {
             opened.first = opened.read()?;
             let data = opened.first.as_ref().and_then(Packet::data);
             is_picture(data.unwrap_or_default(), height)
         };
         if !passes {
+            let decoder = decoder.map_err(|error| anyhow!("{name} cannot be decoded: {error}"))?;
             opened.decoder = Some(Decoding {
                 decoder,
                 frame: frame::Video::empty(),
                 converter: Converter::new(turn),
+                is_jpeg,
                 ended: false,
             });
         }
@@ -352,7 +397,13 @@ impl Opened {
                     }
                 }
                 (Some(packet), Some(decoding)) => {
-                    if let Err(Error::InvalidData) = decoding.decoder.send_packet(&packet) {
+                    let is_alone = decoding.is_jpeg && fields::is_field(&packet);
+                    let whole = decoding.is_jpeg.then(|| fields::completed(&packet));
+                    let packet = whole.flatten().unwrap_or(packet);
+                    if let Err(Error::InvalidData) = decoding.decoder.send_packet(&packet)
+                        // Of a field that comes by itself the other one follows.
+                        && !is_alone
+                    {
                         *unreadable += 1;
                     }
                 }
@@ -403,19 +454,6 @@ impl Decoding {
         }
         Ok(None)
     }
-}
-
-/// Whether a packet holds a JPEG of all rows: of the `height` that the container
-/// says, or, where that is wrong, neither of the two fields nor one of them.
-fn is_picture(packet: &[u8], height: u32) -> bool {
-    let Ok(header) = JpegHeader::parse(packet) else {
-        return false;
-    };
-    let mut splitter = Splitter::new();
-    splitter.push(packet);
-    splitter.end();
-    let mut jpegs = std::iter::from_fn(|| splitter.next_jpeg());
-    u32::from(header.height) == height || !header.is_field && jpegs.nth(1).is_none()
 }
 
 /// Whether pixels are as wide as they are high; where that is not said they are.

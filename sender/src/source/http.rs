@@ -8,10 +8,11 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use framegram_cli::secrets::redacted;
 
 use super::ffmpeg::url::UrlReader;
 use super::kind;
-use super::retry::redacted;
+use super::percent::decoded;
 use crate::stop::Stop;
 
 /// For a connection, and between two bytes of the stream.
@@ -26,6 +27,9 @@ const BUFFER: usize = 64 << 10;
 /// The longest line and the most lines of a header.
 const MAX_LINE: u64 = 8 << 10;
 const MAX_LINES: usize = 100;
+
+/// The most headers before the answer's own.
+const MAX_HEADERS: usize = 8;
 
 /// What a server answers.
 pub(super) enum Answer {
@@ -220,24 +224,38 @@ impl Place {
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: framegram\r\n{login}Accept: */*\r\nConnection: close\r\n\r\n"
         )?;
         let mut stream: Incoming = BufReader::with_capacity(BUFFER, Box::new(stream));
-        let first = line(&mut stream)?;
-        let status = first
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let status = status.context("it does not speak HTTP")?;
-        let mut headers = Headers::new();
-        for _ in 0..MAX_LINES {
-            let line = line(&mut stream)?;
-            if line.is_empty() {
+        if begins_like_jpegs(&mut stream) {
+            // A script that copies frames to whoever connects.
+            return Ok((200, Headers::new(), stream));
+        }
+        for _ in 0..MAX_HEADERS {
+            let (status, headers) = read_header(&mut stream)?;
+            // Before the answer, a server may say that it is at work.
+            if !(100..200).contains(&status) {
                 return Ok((status, headers, stream));
             }
-            if let Some((name, value)) = line.split_once(':') {
-                headers.push((name.trim().into(), value.trim().into()));
-            }
         }
-        bail!("its header does not end")
+        bail!("its answer does not come")
     }
+}
+
+/// Reads the status and the headers of an answer.
+fn read_header(stream: &mut Incoming) -> Result<(u16, Headers)> {
+    let first = line(stream)?;
+    let status = first.split(' ').nth(1);
+    let status = status.and_then(|status| status.parse().ok());
+    let status = status.context("it does not speak HTTP")?;
+    let mut headers = Headers::new();
+    for _ in 0..MAX_LINES {
+        let line = line(stream)?;
+        if line.is_empty() {
+            return Ok((status, headers));
+        }
+        if let Some((name, value)) = line.split_once(':') {
+            headers.push((name.trim().into(), value.trim().into()));
+        }
+    }
+    bail!("its header does not end")
 }
 
 impl Read for Body {
@@ -275,29 +293,6 @@ fn line(input: &mut impl BufRead) -> io::Result<String> {
         bytes.pop();
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Without the percent signs of a URL.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((byte, behind)) = rest.split_first() {
-        let code = behind
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code.filter(|_| *byte == b'%') {
-            Some(code) => {
-                bytes.push(code);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-    bytes
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -5,18 +5,19 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use framegram_media::limits::{MAX_PIXELS, MAX_SIDE, check_size};
-use framegram_media::{Decoder, Image, Turn, Vetter};
+use framegram_media::limits::check_size;
+use framegram_media::{Image, Vetter};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder};
 
 use super::checked::check;
+use super::exif::reader;
 use super::ffmpeg::decode_still;
+use super::row::{Row, natural};
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
 
@@ -37,7 +38,10 @@ const CHUNK_AROUND: usize = 12;
 const MAX_EXIF: usize = 64 << 10;
 
 /// How a still's name ends.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "jif", "png"];
+const EXTENSIONS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "jif", "jps", "mpo", "png", "webp", "bmp", "tif", "tiff", "ppm",
+    "pgm",
+];
 
 /// Whether a file of JPEG data is one still by its name, not a stream of them.
 pub(crate) fn is_still(path: &Path) -> bool {
@@ -106,12 +110,28 @@ impl Images {
             !paths.is_empty(),
             "there are no stills in {name} (files named .jpg, .jpeg or .png)"
         );
-        paths.sort();
+        paths.sort_by_cached_key(|path| natural(path));
         Ok(Self {
             name,
             paths,
             alone: false,
             ..Self::still(path, request)
+        })
+    }
+
+    /// The stills whose names match, in the order of the numbers in them.
+    ///
+    /// # Errors
+    /// Where there are none.
+    pub(super) fn row(row: &Row, request: &Request) -> Result<Self> {
+        let name = row.path().display().to_string();
+        let paths = row.files().with_context(|| format!("cannot read {name}"))?;
+        ensure!(!paths.is_empty(), "no file matches {name}");
+        Ok(Self {
+            name,
+            paths,
+            alone: false,
+            ..Self::still(row.path(), request)
         })
     }
 }
@@ -173,16 +193,7 @@ fn read_still(path: &Path, keep_broken: bool) -> Result<Content> {
 
 fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
     if bytes.starts_with(&[0xFF, 0xD8]) {
-        let upright = orientation(&bytes);
-        let content = check(&bytes.into(), keep_broken, &mut Vetter::default())?;
-        if upright == Orientation::NoTransforms {
-            return Ok(content);
-        }
-        let image = match content {
-            Content::Jpeg(jpeg) => Decoder::new()?.decode_image(&jpeg)?,
-            Content::Image(image) => image,
-        };
-        return Ok(Content::Image(image.turned(turn(upright))?));
+        return check(&bytes.into(), keep_broken, &mut Vetter::default());
     }
     if !bytes.starts_with(&PNG_START) {
         // Browsers save WebP under the name that a page gives.
@@ -227,44 +238,6 @@ fn essential(png: &[u8]) -> Vec<u8> {
         rest = behind;
     }
     kept
-}
-
-/// How an image that is held like this comes upright (EXIF, tag 0x0112).
-fn turn(orientation: Orientation) -> Turn {
-    let (transpose, mirror_x, mirror_y) = match orientation {
-        Orientation::NoTransforms => (false, false, false),
-        Orientation::FlipHorizontal => (false, true, false),
-        Orientation::Rotate180 => (false, true, true),
-        Orientation::FlipVertical => (false, false, true),
-        Orientation::Rotate90FlipH => (true, false, false),
-        Orientation::Rotate90 => (true, true, false),
-        Orientation::Rotate270FlipH => (true, true, true),
-        Orientation::Rotate270 => (true, false, true),
-    };
-    Turn {
-        transpose,
-        mirror_x,
-        mirror_y,
-    }
-}
-
-fn orientation(bytes: &[u8]) -> Orientation {
-    reader(bytes)
-        .ok()
-        .and_then(|reader| reader.into_decoder().ok())
-        .and_then(|mut decoder| decoder.orientation().ok())
-        .unwrap_or(Orientation::NoTransforms)
-}
-
-fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
-    // 16 bits of four components a pixel, twice.
-    limits.max_alloc = Some(16 * MAX_PIXELS as u64);
-    reader.limits(limits);
-    Ok(reader)
 }
 
 /// What is transparent becomes black, not what happens to lie beneath.

@@ -109,6 +109,34 @@ pub(super) fn is_container(start: &[u8]) -> bool {
         || ATOMS.iter().any(|name| atom.starts_with(name))
 }
 
+/// Whether what begins like this is a file that FFmpeg has to read back in: a GIF,
+/// or a QuickTime or MP4 file whose frames stand before its index.
+pub(super) fn reads_back(start: &[u8]) -> bool {
+    if start.starts_with(b"GIF8") {
+        return true;
+    }
+    let mut rest = start;
+    loop {
+        match rest.get(4..8) {
+            Some(b"mdat") => return true,
+            Some(b"ftyp" | b"free" | b"skip" | b"wide" | b"pnot") => {}
+            _ => return false,
+        }
+        let len = rest.first_chunk().map_or(0, |len| u32::from_be_bytes(*len));
+        rest = match rest.get(len as usize..) {
+            Some(behind) if len >= 8 => behind,
+            _ => return false,
+        };
+    }
+}
+
+/// Whether a PNG is one of several frames
+/// (<https://www.w3.org/TR/png-3/#acTL-chunk>).
+pub(super) fn is_animated(start: &[u8]) -> bool {
+    let until = memchr::memmem::find(start, b"IDAT").unwrap_or(start.len());
+    memchr::memmem::find(&start[..until], b"acTL").is_some()
+}
+
 /// Whether a JPEG begins within it.
 pub(super) fn holds_jpeg(bytes: &[u8]) -> bool {
     memchr::memmem::find_iter(bytes, &START).any(|at| {
@@ -148,6 +176,27 @@ mod tests {
             out[..len].copy_from_slice(piece);
             self.0 = rest;
             Ok(len)
+        }
+    }
+
+    #[test]
+    fn files_whose_index_is_at_the_end_are_read_back() {
+        let atom = |len: u32, name: &[u8; 4]| {
+            let mut atom = [&len.to_be_bytes(), &name[..]].concat();
+            atom.resize(len as usize, 0);
+            atom
+        };
+        let [kind, wide, index] = [atom(20, b"ftyp"), atom(8, b"wide"), atom(64, b"moov")];
+        let frames = atom(900, b"mdat");
+        for (file, is_read_back) in [
+            ([&kind[..], &wide, &frames, &index].concat(), true),
+            ([&kind[..], &frames[..9]].concat(), true),
+            ([&kind[..], &index, &frames].concat(), false),
+            (b"GIF89a....".to_vec(), true),
+            (atom(0, b"ftyp"), false),
+            (vec![], false),
+        ] {
+            assert_eq!(reads_back(&file), is_read_back, "{:02x?}", file.get(..9));
         }
     }
 

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use framegram_cli::secrets::redacted;
 use framegram_common::jpeg::Splitter;
 
 use super::http::{self, Answer, Body};
 use super::paced::{self, Timeline};
-use super::retry::{Retry, redacted};
+use super::retry::Retry;
 use super::{Captured, Content, Request, Source};
 use crate::stop::Stop;
 

@@ -1,9 +1,12 @@
 //! What is typed for a source.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use framegram_media::limits::check_size;
+
+use super::percent::decoded;
 
 /// A source as the command line names it.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,11 +81,32 @@ impl Spec {
                 "the rate of a pattern follows its size: pattern:1280x720@{rate}"
             ));
         }
-        if is_url(text) && !PathBuf::from(text).exists() {
-            return Ok(Self::Url(text.into()));
+        if PathBuf::from(text).exists() {
+            return Ok(Self::Path(text.into()));
         }
-        Ok(Self::Path(text.into()))
+        if let Some(path) = of_file_url(text) {
+            return Ok(Self::Path(path));
+        }
+        Ok(match is_url(text) {
+            true => Self::Url(text.into()),
+            false => Self::Path(text.into()),
+        })
     }
+}
+
+/// The path that a URL of a file names, as file managers copy it
+/// (<https://www.rfc-editor.org/rfc/rfc8089>).
+fn of_file_url(text: &str) -> Option<PathBuf> {
+    let (scheme, rest) = text.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("file") {
+        return None;
+    }
+    let path = match rest.strip_prefix("//") {
+        Some(behind) => behind.strip_prefix("localhost").unwrap_or(behind),
+        None => rest,
+    };
+    let path = PathBuf::from(OsString::from_vec(decoded(path)));
+    path.is_absolute().then_some(path)
 }
 
 /// Whether it begins as a URL does: with a scheme.

@@ -1,3 +1,5 @@
+use std::os::unix::ffi::OsStringExt;
+
 use super::*;
 
 #[test]
@@ -42,6 +44,18 @@ fn understands_every_source() {
         Ok(Spec::Url("rtsp://cam/1".into()))
     );
     assert_eq!(Spec::parse("a b.mp4"), Ok(Spec::Path("a b.mp4".into())));
+    for url in [
+        "file:///a%20b/%e9",
+        "FILE:/a%20b/%E9",
+        "file://localhost/a b/%e9",
+    ] {
+        let path = std::ffi::OsString::from_vec(b"/a b/\xe9".to_vec());
+        assert_eq!(Spec::parse(url), Ok(Spec::Path(path.into())), "{url}");
+    }
+    assert_eq!(
+        Spec::parse("file:a.mp4"),
+        Ok(Spec::Path("file:a.mp4".into()))
+    );
 }
 
 #[test]

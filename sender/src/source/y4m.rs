@@ -70,22 +70,33 @@ impl Y4m {
     }
 
     fn read_frame(&mut self) -> Result<Option<Image>> {
-        let header = *self.reader.header();
-        let mut planes = self.buffers.take_sized(header.frame_bytes());
-        match self.reader.read_frame(&mut planes) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            // A recording that broke off is as long as its last complete frame.
+        let mut planes = match self.read_planes() {
+            Ok(Some(planes)) => planes,
+            Ok(None) => return Ok(None),
+            // A recording that broke off is as long as its last whole frame.
             Err(Y4mError::CutOff(_)) if self.number > 0 => {
                 self.cut_off = true;
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
-        }
+        };
+        let header = *self.reader.header();
         header.to_planes(&mut planes);
         let planes = self.buffers.lend(planes);
         let image = Image::yuv(header.width, header.height, header.subsampling, planes)?;
         Ok(Some(image.widened().with_aspect(header.aspect)))
+    }
+}
+
+impl Y4m {
+    fn read_planes(&mut self) -> Result<Option<Vec<u8>>, Y4mError> {
+        if !self.reader.next_frame()? {
+            return Ok(None);
+        }
+        let bytes = self.reader.header().frame_bytes();
+        let mut planes = self.buffers.take_sized(bytes);
+        self.reader.read_planes(&mut planes)?;
+        Ok(Some(planes))
     }
 }
 

@@ -1,9 +1,20 @@
 //! Inputs of the world: cameras' servers, scripts, recorders and folders as they
 //! are met, each drawn here.
 
+#[path = "inputs/devices.rs"]
+mod devices;
+#[path = "inputs/names.rs"]
+mod names;
+#[path = "inputs/passwords.rs"]
+mod passwords;
+#[path = "inputs/rtp.rs"]
+mod rtp;
 #[path = "inputs/streams.rs"]
 mod streams;
+#[path = "inputs/told.rs"]
+mod told;
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
@@ -40,6 +51,20 @@ fn recorded(viewer: Program) -> (Ended, Vec<Bytes>) {
     (ended, in_recording(&bytes))
 }
 
+/// Plays sources, given as arguments, with these flags: what the sender and the
+/// viewer say, and what came.
+fn played<A: AsRef<OsStr>>(
+    source: impl IntoIterator<Item = A>,
+    flags: &str,
+) -> (Ended, Ended, Vec<Bytes>) {
+    let (viewer, address) = recording();
+    let sender = Start::new(SENDER, &format!("--fps 25 {flags}"));
+    let sender = sender.with(source).with([address.to_string()]);
+    let sender = sender.run().end().well();
+    let (viewer, jpegs) = recorded(viewer);
+    (sender, viewer, jpegs)
+}
+
 /// A server that answers each connection with a header and what `send` writes;
 /// its URL.
 fn camera(
@@ -57,7 +82,16 @@ fn camera(
                 .next()
                 .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
             {}
-            let header = format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n");
+            // Before the answer comes an interim one, where the header begins another.
+            let status = if header.starts_with("\r\n") {
+                "100 Continue"
+            } else {
+                "200 OK"
+            };
+            let mut header = format!("HTTP/1.1 {status}\r\n{header}\r\n\r\n");
+            if header.contains(NONE) {
+                header.clear();
+            }
             // A client that has seen enough goes away.
             let _ = connection
                 .write_all(header.as_bytes())
@@ -66,6 +100,9 @@ fn camera(
     });
     url
 }
+
+/// Of a server that sends no header at all.
+const NONE: &str = "no header";
 
 const MULTIPART: &str = "Content-Type: multipart/x-mixed-replace; boundary=frame";
 
@@ -79,10 +116,16 @@ fn a_camera_s_jpegs_come_over_http_in_every_dialect() {
         let head = format!("Content-Type: image/jpeg\r\n{length}\r\n");
         [head.as_bytes(), jpeg, b"\r\n"].concat()
     };
-    let dialects: [(&str, &str, bool, bool); 5] = [
+    let dialects: [(&str, &str, bool, bool); 6] = [
         ("good", MULTIPART, true, true),
         ("no length", MULTIPART, true, false),
         ("no first boundary", MULTIPART, false, true),
+        (
+            "an interim answer",
+            "\r\nHTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame",
+            true,
+            true,
+        ),
         (
             "dashes in the boundary",
             "Content-Type: multipart/x-mixed-replace; boundary=--frame",
@@ -178,6 +221,36 @@ fn frames_that_end_early_are_left_out_unless_they_are_wanted() {
         let (viewer, jpegs) = recorded(viewer);
         assert_eq!(viewer.count("frames.intact"), 6, "{flag}");
         assert_eq!(jpegs.len(), 6);
+    }
+}
+
+#[test]
+fn a_server_without_a_header_is_understood() {
+    let url = camera(NONE, 1, |_, connection| {
+        for jpeg in frames(12) {
+            connection.write_all(&jpeg)?;
+            thread::sleep(INTERVAL);
+        }
+        Ok(())
+    });
+    let (viewer, address) = recording();
+    let sender = Start::new(SENDER, &format!("--frames 12 {url} {address}")).run();
+    let _ = sender.end().well();
+    assert_eq!(recorded(viewer).1, frames(12));
+}
+
+#[test]
+fn a_file_of_which_nothing_can_be_read_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photo.jpg");
+    for content in [
+        &b"a page that says that there is no photo\n"[..],
+        &[0xff, 0xd8, 0xff],
+    ] {
+        std::fs::write(&path, content).unwrap();
+        let sender = Start::new(SENDER, "").with([path.to_str().unwrap(), &address().to_string()]);
+        let ended = sender.run().end();
+        assert_eq!(ended.code, Some(1), "{}", ended.said);
     }
 }
 

@@ -35,6 +35,8 @@ struct Open {
     connection: Connection,
     /// When the connection was made or its newest packet arrived.
     heard: Duration,
+    /// A packet came.
+    has_spoken: bool,
 }
 
 impl Connections {
@@ -105,7 +107,11 @@ impl Connections {
             info!("a connection from {peer}");
             receiver.handle_connected(peer);
             let heard = clock::now();
-            self.open.push(Open { connection, heard });
+            self.open.push(Open {
+                connection,
+                heard,
+                has_spoken: false,
+            });
         }
     }
 }
@@ -138,17 +144,32 @@ impl Network {
 
     /// Receives packets of one connection. Returns whether it has no more.
     fn receive_from(&mut self, open: &mut Open) -> std::io::Result<bool> {
-        let Open { connection, heard } = open;
+        let Open {
+            connection,
+            heard,
+            has_spoken,
+        } = open;
         if !connection.is_ready() {
             connection.flush()?;
         }
         let from = connection.peer();
         for _ in 0..MOST_TAKEN {
-            let Some(packet) = connection.receive()? else {
-                let silent = clock::now().saturating_sub(*heard) >= IDLE;
-                let closed = silent.then(|| std::io::ErrorKind::TimedOut.into());
-                return closed.map_or(Ok(true), Err);
+            let packet = match connection.receive() {
+                Ok(Some(packet)) => packet,
+                other => {
+                    let error = other.err();
+                    if !*has_spoken {
+                        self.unusable.insert_connection(from, connection.pending());
+                    }
+                    if let Some(error) = error {
+                        return Err(error);
+                    }
+                    let silent = clock::now().saturating_sub(*heard) >= IDLE;
+                    let closed = silent.then(|| std::io::ErrorKind::TimedOut.into());
+                    return closed.map_or(Ok(true), Err);
+                }
             };
+            *has_spoken = true;
             let received = Received {
                 len: packet.len(),
                 from,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
-use framegram_common::wire::native::is_sealed;
+use framegram_common::wire::native::{MAGIC, is_sealed};
+use framegram_common::wire::rtp::Packet;
 
 /// A real stream proves itself within this time.
 const PROVING: Duration = Duration::from_millis(600);
@@ -13,18 +14,75 @@ const PROVING: Duration = Duration::from_millis(600);
 /// A single datagram may be a mistake.
 const ENOUGH: u32 = 2;
 
-/// Datagrams without a stream, from the first sender of any.
+/// So many JPEGs may begin before one of them is whole.
+const MOST_BEGUN: u32 = 3;
+
+/// If one datagram in this many begins as those of a stream do, it may be one.
+const SHARE: u32 = 8;
+
+/// The most kinds of datagrams that are told apart.
+const MAX_GUESSES: usize = 8;
+
+/// Bytes of the length before each packet of a connection.
+const LENGTH: usize = 2;
+
+/// Times that pass from packet to packet of sound, in ticks of its clock; a
+/// picture lasts longer by that of video.
+const SOUND_STEPS: [u32; 9] = [120, 160, 240, 320, 480, 960, 1_024, 1_920, 2_880];
+
+/// Datagrams that were no stream, of the first sender that was heard.
 #[derive(Debug, Default)]
 pub(super) struct Unusable {
     from: Option<SocketAddr>,
     since: Duration,
     datagrams: u32,
-    guess: Option<Guess>,
-    /// They are sealed with a key, and the viewer has none.
+    /// What they look like, and how often.
+    guesses: Vec<(Guess, u32)>,
+    rtp: RtpSteps,
+    /// They are sealed with a key, and none was given.
     is_sealed: bool,
-    /// Some of them began like a known format.
-    may_be_stream: bool,
+    /// How many began as a format does that is known.
+    stream_like: u32,
+    /// JPEGs that began.
+    begun: u32,
+    /// What there is to say of a connection.
+    connected: Option<String>,
     told: Option<String>,
+}
+
+/// How packets of RTP follow one another: what only looks like RTP does not.
+#[derive(Debug, Default)]
+struct RtpSteps {
+    /// Number, time and source of the newest.
+    newest: Option<(u16, u32, u32)>,
+    /// Packets that came a step of sound behind the one before, and others.
+    of_sound: u32,
+    others: u32,
+}
+
+impl RtpSteps {
+    /// Takes a datagram. Returns whether it goes on with the one before.
+    fn insert(&mut self, datagram: &[u8]) -> bool {
+        let Ok(packet) = Packet::decode(datagram) else {
+            return false;
+        };
+        let next = (packet.sequence, packet.timestamp, packet.source);
+        let Some((sequence, timestamp, source)) = self.newest.replace(next) else {
+            return false;
+        };
+        let step = packet.timestamp.wrapping_sub(timestamp);
+        if packet.sequence == sequence.wrapping_add(1) {
+            match SOUND_STEPS.contains(&step) {
+                true => self.of_sound += 1,
+                false => self.others += 1,
+            }
+        }
+        packet.source == source
+    }
+
+    fn is_sound(&self) -> bool {
+        self.of_sound > 0 && self.others == 0
+    }
 }
 
 impl Unusable {
@@ -39,14 +97,66 @@ impl Unusable {
         self.datagrams += 1;
         self.is_sealed |= is_sealed(datagram);
         match Guess::of(datagram) {
-            // RTP has a more specific guess.
-            Guess::Unknown if Format::of(datagram).is_some() => self.may_be_stream = true,
-            Guess::Unknown => {}
-            guess => _ = self.guess.get_or_insert(guess),
+            Guess::Unknown => {
+                let format = Format::of(datagram);
+                let is_like = matches!(format, Some(Format::Native | Format::Raw));
+                self.stream_like += u32::from(is_like);
+                self.begun += u32::from(format == Some(Format::Raw));
+            }
+            Guess::Rtp { .. } if !self.rtp.insert(datagram) => {}
+            guess => self.count(guess),
         }
     }
 
-    /// Forgets them: a stream is followed after all.
+    /// Takes what a connection begins with, where that is no packet.
+    pub(super) fn insert_connection(&mut self, from: SocketAddr, begin: &[u8]) {
+        if self.told.is_some() || begin.get(LENGTH) == Some(&MAGIC) {
+            return;
+        }
+        let guess = Guess::of(begin);
+        let what = match guess {
+            _ if Format::of(begin) == Some(Format::Raw) => "JPEG".to_owned(),
+            guess if guess.is_certain() => guess.to_string(),
+            _ => return,
+        };
+        self.from = Some(from);
+        self.connected = Some(format!(
+            "What {from} sends over TCP is {what}, not shown here: over TCP this port takes \
+             video from framegram-send --transport tcp."
+        ));
+    }
+
+    fn count(&mut self, guess: Guess) {
+        let known = self.guesses.iter().position(|(known, _)| *known == guess);
+        match known {
+            Some(index) => self.guesses[index].1 += 1,
+            None if self.guesses.len() < MAX_GUESSES => self.guesses.push((guess, 1)),
+            None => {}
+        }
+    }
+
+    /// What most of them look like, of those that prove something.
+    fn guess(&self) -> Option<Guess> {
+        let certain = self.guesses.iter().find(|(guess, _)| guess.is_certain());
+        if let Some((guess, _)) = certain {
+            return Some(*guess);
+        }
+        // Of the packets of one codec, some tell which it is.
+        let tells = |guess: &Guess| !matches!(guess, Guess::Rtp { codec: None, .. });
+        let (guess, _) = self
+            .guesses
+            .iter()
+            .max_by_key(|(guess, count)| (tells(guess), *count))?;
+        Some(match guess {
+            Guess::Rtp { payload_type, .. } if self.rtp.is_sound() => Guess::Rtp {
+                payload_type: *payload_type,
+                codec: Some(SOUND),
+            },
+            guess => *guess,
+        })
+    }
+
+    /// A stream is there after all.
     pub(super) fn clear(&mut self) {
         let told = self.told.take();
         *self = Self {
@@ -70,25 +180,35 @@ impl Unusable {
 
     /// The notice: what arrives, and what to do.
     pub(super) fn poll(&mut self, now: Duration) -> Option<String> {
-        if self.due().is_none_or(|due| now < due) {
-            return None;
-        }
-        if let Some(from) = self.from.filter(|_| self.is_sealed) {
-            let line = format!(
-                "The stream from {from} is encrypted: give this viewer the sender's --key-file."
-            );
+        if let Some(line) = self.connected.take() {
             self.told = Some(line.clone());
             return Some(line);
         }
-        let guess = match self.guess {
-            Some(guess) => guess,
-            None if self.may_be_stream => return None,
-            None => Guess::Unknown,
-        };
-        let (from, advice) = (self.from?, advice(guess));
-        let line = match guess {
-            Guess::Unknown => format!("Datagrams from {from} are of no known format: {advice}."),
-            guess => format!("What arrives from {from} is {guess}, not shown here: {advice}."),
+        if self.due().is_none_or(|due| now < due) {
+            return None;
+        }
+        let from = self.from?;
+        let line = match self.guess() {
+            _ if self.is_sealed => {
+                format!(
+                    "The stream from {from} is encrypted: give this viewer the sender's --key-file."
+                )
+            }
+            Some(guess) => {
+                let advice = advice(guess);
+                format!("What arrives from {from} is {guess}, not shown here: {advice}.")
+            }
+            None if self.begun > MOST_BEGUN => format!(
+                "JPEGs from {from} begin, and none of them is whole: parts are lost on the way, or \
+                 its sender cuts them off (a datagram holds at most 65507 bytes). framegram-send \
+                 repairs what is lost."
+            ),
+            // By chance one of many does.
+            None if SHARE * self.stream_like >= self.datagrams => return None,
+            None => format!(
+                "Datagrams from {from} are of no known format: {}.",
+                advice(Guess::Unknown)
+            ),
         };
         self.told = Some(line.clone());
         Some(line)
@@ -100,14 +220,32 @@ impl Unusable {
     }
 }
 
+/// What sound is called.
+const SOUND: &str = "audio";
+
 fn advice(guess: Guess) -> &'static str {
     match guess {
-        Guess::Rtp { .. } | Guess::AnnexB => {
+        Guess::Rtp {
+            codec: Some(SOUND), ..
+        } => "this viewer plays no sound; send it the video as JPEG",
+        Guess::Rtp { .. } => {
             "have its sender encode JPEG, as ffmpeg does with -c:v mjpeg -huffman 0 -pix_fmt \
-             yuvj420p -f rtp, or play it with framegram-send"
+             yuvj420p -f rtp, or play its session description with framegram-send FILE.sdp, which \
+             sends it here as JPEG"
         }
-        Guess::MpegTs => "play it with framegram-send udp://@:PORT, which sends it here as JPEG",
+        Guess::AnnexB | Guess::MpegTs | Guess::Container(_) => {
+            "play it with framegram-send udp://@:PORT, which sends it here as JPEG"
+        }
+        Guess::Rtcp => "the port of the stream itself is usually the one below",
+        Guess::Protocol("SRT") => {
+            "play it with framegram-send 'srt://:PORT?mode=listener', which sends it here as JPEG"
+        }
+        Guess::Protocol(_) => "this port takes video from framegram-send, and JPEG in RTP or alone",
         Guess::Header(_) => "have its sender leave its own header out and send the JPEG alone",
+        Guess::Base64 => "have its sender send the bytes of the JPEG as they are",
+        Guess::Pickle => {
+            "have its sender send the JPEG alone: cv2.imencode('.jpg', picture)[1].tobytes()"
+        }
         Guess::Image(_) => "have its sender encode JPEG",
         Guess::Text | Guess::Unknown => "see what sends to this port",
     }
@@ -132,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn unusable_datagrams_are_described_once_with_advice() {
-        let h264 = [0x80, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
-        let line = told(&[&h264, &h264]).unwrap();
+    fn what_arrives_is_told_once_with_what_to_do() {
+        let h264 = |number| [0x80, 96, 0, number, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
+        let line = told(&[&h264(1), &h264(2)]).unwrap();
         assert!(line.contains("192.0.2.1:4000 is RTP of payload type 96, likely H.264"));
         assert!(line.contains("-c:v mjpeg"), "{line}");
         let pieces: [&[u8]; 3] = [&[3, 0xff, 0xd8, 0xff, 0xe0], &[2, 7], &[1, 8]];
@@ -145,7 +283,29 @@ mod tests {
                 .unwrap()
                 .contains("no known format")
         );
-        // A single datagram, and datagrams that may be a slow stream.
+        // By chance some datagrams begin like RTP.
+        let chance = [
+            [0x80, 96, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0x7c, 9],
+            [0x8f; 14],
+        ];
+        let line = told(&[&chance[0], &chance[1], &[0x90; 14], &[7; 14]]).unwrap();
+        assert!(line.contains("no known format"), "{line}");
+        // Opus.
+        let opus = [0x80, 97, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xf8, 1];
+        let opus: Vec<_> = (0..9)
+            .map(|number: u8| {
+                let mut packet = opus;
+                packet[3] = number;
+                packet[4..8].copy_from_slice(&(960 * u32::from(number)).to_be_bytes());
+                packet
+            })
+            .collect();
+        let opus: Vec<_> = opus.iter().map(|packet| &packet[..]).collect();
+        assert!(told(&opus).unwrap().contains("plays no sound"));
+        // JPEGs of which each lacks something.
+        let cut: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 0, 16];
+        assert!(told(&[cut; 5]).unwrap().contains("none of them is whole"));
+        // One alone, and what may be a slow stream.
         assert_eq!(told(&[b"hello"]), None);
         assert_eq!(told(&[&[0xff, 0xd8, 0xff, 1], &[3, 4]]), None);
     }

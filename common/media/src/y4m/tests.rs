@@ -17,14 +17,27 @@ const KINDS: [Subsampling; 5] = [
 fn read(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Y4mError>), Y4mError> {
     let mut reader = Y4mReader::new(bytes)?;
     let mut frames = Vec::new();
-    let mut planes = vec![0; reader.header().frame_bytes()];
     loop {
-        match reader.read_frame(&mut planes) {
-            Ok(true) => frames.push(planes.clone()),
+        match reader.next_frame() {
+            Ok(true) => {}
             Ok(false) => return Ok((frames, None)),
             Err(error) => return Ok((frames, Some(error))),
         }
+        let mut planes = vec![0; reader.header().frame_bytes()];
+        match reader.read_planes(&mut planes) {
+            Ok(()) => frames.push(planes),
+            Err(error) => return Ok((frames, Some(error))),
+        }
     }
+}
+
+#[test]
+fn one_y4m_may_follow_another_and_lines_may_end_as_on_windows() {
+    let first = b"YUV4MPEG2 W2 H1 Cmono\r\nFRAME Ip XA=1\r\nab\r\nFRAME\r\ncd\n";
+    let second = b"YUV4MPEG2 W3 H1 Cmono\nFRAME\nefg\n\n";
+    let (frames, error) = read(&[&first[..], second].concat()).unwrap();
+    assert_eq!(frames, [&b"ab"[..], b"cd", b"efg"]);
+    assert!(error.is_none());
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl ReadBuffer {
         self.end = (self.end + read).min(self.buffer.len());
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         self.buffer.get(self.begin..self.end).unwrap_or_default()
     }
 

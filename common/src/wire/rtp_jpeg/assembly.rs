@@ -189,6 +189,10 @@ impl Assembly {
         if !jpeg.ends_with(&END) {
             jpeg.extend(END);
         }
+        if self.kind.interval.is_some() {
+            // Some senders announce restarts and make none.
+            jpeg = jpeg::clean(&jpeg.into()).ok()?.into();
+        }
         (jpeg.len() <= MAX_FRAME_BYTES).then_some(jpeg)
     }
 

@@ -11,6 +11,7 @@ use framegram_common::jpeg::scan::Coverage;
 
 /// Markers of the segments that are looked at (T.81, table B.1).
 pub(super) const APP0: u8 = 0xe0;
+pub(super) const APP1: u8 = 0xe1;
 pub(super) const DQT: u8 = 0xdb;
 const DHT: u8 = 0xc4;
 const SOS: u8 = 0xda;

@@ -101,6 +101,7 @@ fn an_avi_is_as_large_as_its_jpegs_whatever_its_header_says() {
                 rate: 25,
                 pads,
                 has_index,
+                coding: *b"MJPG",
             };
             fs::write(&path, avi.write(&frames(9))).unwrap();
             let (viewer, address) = recording();
@@ -113,30 +114,99 @@ fn an_avi_is_as_large_as_its_jpegs_whatever_its_header_says() {
     }
 }
 
+/// One field of interlaced video, as a capture card writes it.
+fn field(seed: u64, polarity: u8, has_end: bool) -> Vec<u8> {
+    let mut odd = Oddities::none((96, 32), seed);
+    odd.jfif = None;
+    odd.applications = vec![(0xe0, [b"AVI1", &[polarity; 10][..]].concat())];
+    odd.has_end = has_end;
+    odd.write()
+}
+
 #[test]
-fn two_fields_in_a_packet_are_woven() {
+fn two_fields_are_woven_in_one_packet_or_two_and_without_their_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.avi");
-    let field = |seed| Oddities::none((96, 32), seed).write();
-    let packets: Vec<_> = (0..9)
-        .map(|seed| [field(seed), field(seed)].concat())
-        .collect();
+    let plain = |seed| Oddities::none((96, 32), seed).write();
+    let pair = |fields: [Vec<u8>; 2]| fields.concat();
+    for (what, packets) in [
+        (
+            "without a word",
+            (0..9)
+                .map(|seed| pair([plain(seed), plain(seed)]))
+                .collect(),
+        ),
+        (
+            "with a segment",
+            (0..9)
+                .map(|seed| pair([1, 2].map(|of| field(seed, of, true))))
+                .collect(),
+        ),
+        (
+            "without ends",
+            (0..9)
+                .map(|seed| pair([1, 2].map(|of| field(seed, of, false))))
+                .collect(),
+        ),
+        (
+            "by themselves",
+            (0..18)
+                .map(|seed| field(seed / 2, 1 + seed as u8 % 2, true))
+                .collect::<Vec<_>>(),
+        ),
+    ] {
+        let avi = Avi {
+            size: (96, 64),
+            rate: 25,
+            pads: true,
+            has_index: true,
+            coding: *b"MJPG",
+        };
+        fs::write(&path, avi.write(&packets)).unwrap();
+        let (sender, viewer, _) = played([&path], "");
+        assert_eq!(sender.count("frames.unreadable"), 0, "{what}");
+        assert_eq!(viewer.count("frames.intact"), 9, "{what}");
+        let size = ["stream.width", "stream.height"].map(|side| viewer.count(side));
+        assert_eq!(size, [96, 64], "{what}");
+    }
+}
+
+#[test]
+fn an_avi_whose_coding_has_a_name_of_its_own_plays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.avi");
     let avi = Avi {
-        size: (96, 64),
+        size: SIZE_OF_AVI,
         rate: 25,
         pads: true,
         has_index: true,
+        coding: *b"OWNJ",
     };
-    fs::write(&path, avi.write(&packets)).unwrap();
-    let (viewer, address) = recording();
-    let sender = Start::new(SENDER, "").with([path.to_str().unwrap(), &address.to_string()]);
-    let _ = sender.run().end().well();
-    let (viewer, _) = recorded(viewer);
-    assert_eq!(viewer.count("frames.intact"), 9);
-    assert_eq!(
-        (viewer.count("stream.width"), viewer.count("stream.height")),
-        (96, 64)
-    );
+    fs::write(&path, avi.write(&frames(9))).unwrap();
+    assert_eq!(played([&path], "").2, frames(9));
+}
+
+/// As an AVI's header says it.
+const SIZE_OF_AVI: (u32, i32) = (96, 64);
+
+#[test]
+fn files_that_are_read_back_in_come_through_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, coding) in [
+        ("clip.mp4", "libx264 -pix_fmt yuv420p"),
+        ("clip.mov", "mjpeg -pix_fmt yuvj420p"),
+        ("clip.gif", "gif"),
+    ] {
+        let path = folder.path().join(name);
+        let arguments = format!("-v error -f lavfi -i testsrc=s=96x64:r=25:d=0.36 -c:v {coding}");
+        let status = std::process::Command::new("ffmpeg")
+            .args(arguments.split_whitespace())
+            .arg(&path)
+            .status();
+        assert!(status.expect("the tests need ffmpeg").success());
+        let (sender, jpegs) = piped(&fs::read(&path).unwrap());
+        assert_eq!((sender.count("frames.sent"), jpegs.len()), (9, 9), "{name}");
+    }
 }
 
 #[test]
@@ -151,11 +221,17 @@ fn y4m_of_every_sampling_is_converted() {
         ("440", 2 * luma),
         ("444alpha", 4 * luma),
         ("mono", luma),
+        ("420jpeg\r", luma + luma / 2),
     ] {
         let mut stream = format!("YUV4MPEG2 W{width} H{height} F25:1 C{kind}\n").into_bytes();
         for frame in 0..9_u8 {
-            stream.extend(b"FRAME\n");
+            let end = if kind.ends_with('\r') { "\r\n" } else { "\n" };
+            stream.extend(format!("FRAME{end}").bytes());
             stream.extend(vec![100 + frame; samples]);
+            if frame == 4 {
+                // One follows another.
+                stream.extend(format!("YUV4MPEG2 W{width} H{height} F25:1 C{kind}\n").bytes());
+            }
         }
         let (sender, jpegs) = piped(&stream);
         assert_eq!((sender.count("frames.sent"), jpegs.len()), (9, 9), "{kind}");
