@@ -123,7 +123,7 @@ impl Connector {
             }
             packet if packet.is_from_sender() => {
                 self.stream = header.stream;
-                if !matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
+                if !packet.is_answer() {
                     // Once it is silent again, it is asked at once.
                     self.attempt = None;
                     self.due = self.due.min(now + MIN_PAUSE);
