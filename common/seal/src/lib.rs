@@ -10,6 +10,8 @@
 //! arguments.
 
 mod connecting;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guests;
 mod handshake;
 mod incoming;
