@@ -111,7 +111,7 @@ pub mod frame;
 pub mod fuzzing;
 pub mod jpeg;
 mod nack;
-mod prefix;
+pub mod prefix;
 pub mod rate;
 pub mod reassembly;
 pub mod receiver;

@@ -7,12 +7,12 @@ use std::net::{IpAddr, Ipv6Addr};
 /// upper 64 bits of an IPv6 address. Anyone can use as many addresses in a /64 as
 /// they like (<https://www.rfc-editor.org/rfc/rfc6177#section-2>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SourcePrefix(IpAddr);
+pub struct SourcePrefix(IpAddr);
 
 impl SourcePrefix {
     /// The prefix of an address.
     #[must_use]
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(v4) => v4.into(),
             IpAddr::V6(v6) => {

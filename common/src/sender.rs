@@ -120,6 +120,7 @@ impl Sender {
             let max_peers = acceptor.max_peers.min(NO_DESTINATION - destinations as u16);
             Acceptor::new(
                 id as u32,
+                destinations as u16,
                 AcceptorConfig {
                     max_peers,
                     ..acceptor

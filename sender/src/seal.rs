@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use framegram_common::stats::Packets;
-use framegram_net::random_u64;
-use framegram_seal::{MAX_OVERHEAD, OVERHEAD, Refusal, SenderSeal, Suite};
+use framegram_net::random;
+use framegram_seal::{OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Suite};
 use log::info;
 
 use crate::args::Options;
@@ -35,13 +35,15 @@ pub(crate) struct Seal {
 pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
     let secret = options.key.secret(|line| console.say(line))?;
     Ok(secret.map(|secret| {
-        let mut salt = [0; 16];
-        salt[..8].copy_from_slice(&random_u64().to_be_bytes());
-        salt[8..].copy_from_slice(&random_u64().to_be_bytes());
         let suite = Suite::best();
         info!("packets are sealed with {}", suite.name());
+        let mut seal = SenderSeal::new(secret, random(), suite);
+        if options.listen.is_some() {
+            let first = u16::try_from(options.destinations.len()).unwrap_or(u16::MAX);
+            seal = seal.accepting(first, random());
+        }
         Seal {
-            seal: SenderSeal::new(secret, salt, suite),
+            seal,
             buffer: Vec::new(),
             answered: false,
             refusal_told: false,
@@ -58,7 +60,7 @@ pub(crate) fn overhead(seal: Option<&Seal>) -> usize {
 
 /// Bytes of a sender report that the seal takes, including the salt.
 pub(crate) fn report_overhead(seal: Option<&Seal>) -> usize {
-    seal.map_or(0, |_| MAX_OVERHEAD)
+    seal.map_or(0, |_| REPORT_OVERHEAD)
 }
 
 impl Seal {
@@ -80,23 +82,31 @@ impl Seal {
         datagram: &[u8],
         now: Duration,
     ) -> Result<&[u8], Option<String>> {
-        match self.seal.open(datagram, now, &mut self.buffer) {
-            Ok(()) => {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(datagram);
+        match self.seal.open(from, &mut self.buffer, now) {
+            Ok(length) => {
                 self.answered = true;
-                Ok(&self.buffer)
+                Ok(&self.buffer[..length])
             }
             Err(refusal) => Err(self.notice(from, refusal)),
         }
     }
 
-    /// The notice about the first datagram that is refused.
+    /// A viewer that came by itself is served no more.
+    pub(crate) fn forget(&mut self, destination: usize) {
+        if let Ok(destination) = u16::try_from(destination) {
+            self.seal.forget(destination);
+        }
+    }
+
+    /// What there is to say of the first datagram that is refused.
     fn notice(&mut self, from: SocketAddr, refusal: Refusal) -> Option<String> {
         let why = match refusal {
             Refusal::Clear => "without a key: give the viewer there the same --key-file",
-            Refusal::Unauthentic | Refusal::Early => {
-                "but not with this key: give both programs the same --key-file"
-            }
-            Refusal::Replayed => return None,
+            Refusal::Unauthentic => "but not with this key: give both programs the same --key-file",
+            // What viewers of an earlier start still send is no mistake of anybody.
+            Refusal::Early | Refusal::Replayed => return None,
         };
         let is_news = !std::mem::replace(&mut self.refusal_told, true);
         is_news.then(|| format!("Packets arrive from {from}, {why}."))
@@ -116,7 +126,8 @@ impl Seal {
     /// Fills in the counts of refused packets.
     pub(crate) fn fill(&self, packets: &mut Packets) {
         let refused = self.seal.refused();
-        packets.unauthentic = Some(refused.clear + refused.unauthentic + refused.early);
+        packets.unauthentic = Some(refused.clear + refused.unauthentic);
         packets.replayed = Some(refused.replayed);
+        packets.unknown_keys = Some(refused.early);
     }
 }

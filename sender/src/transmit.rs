@@ -164,6 +164,7 @@ impl<'a> TransmitLoop<'a> {
             acceptor: accept.as_ref().map(|_| AcceptorConfig {
                 secret: (framegram_net::random_u64(), framegram_net::random_u64()),
                 max_peers: options.max_viewers,
+                accepts: seal.is_some(),
             }),
             ..Config::default()
         };

@@ -132,7 +132,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let is_sealed = secret.is_some();
     clock::prepare_clock_id();
     let viewer = net::random_u64();
-    let seal = secret.map(|secret| Seal::new(secret, viewer));
+    let seal = secret.map(|secret| Seal::new(secret, viewer, args.connect.is_some()));
     let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;
     let connected = match &args.connect {

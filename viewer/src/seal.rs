@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use framegram_common::Statistics;
 use framegram_common::stats::{DiscardReason, Discarded};
-use framegram_net::random_u64;
+use framegram_net::random;
 use framegram_seal::{Refusal, Secret, Suite, ViewerSeal};
 
 /// One datagram may be a mistake, and reports are sent once a second.
@@ -27,13 +27,14 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// The seal of the viewer with this number.
-    pub(crate) fn new(secret: Secret, viewer: u64) -> Self {
-        let mut salt = [0; 16];
-        salt[..8].copy_from_slice(&random_u64().to_be_bytes());
-        salt[8..].copy_from_slice(&random_u64().to_be_bytes());
+    /// Of the viewer with this number, which may connect to the sender.
+    pub(crate) fn new(secret: Secret, viewer: u64, connects: bool) -> Self {
+        let mut seal = ViewerSeal::new(secret, viewer, random(), Suite::best());
+        if connects {
+            seal = seal.connecting(random());
+        }
         Self {
-            seal: ViewerSeal::new(secret, viewer, salt, Suite::best()),
+            seal,
             buffer: Vec::new(),
             opened: false,
             clear: None,
@@ -55,10 +56,12 @@ impl Seal {
         datagram: &[u8],
         now: Duration,
     ) -> Option<&[u8]> {
-        match self.seal.open(datagram, now, &mut self.buffer) {
-            Ok(()) => {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(datagram);
+        match self.seal.open(from, &mut self.buffer, now) {
+            Ok(length) => {
                 self.opened = true;
-                return Some(&self.buffer);
+                return self.buffer.get(..length);
             }
             Err(Refusal::Clear) => self.clear = Some(from),
             Err(Refusal::Unauthentic) => self.other = Some(from),
@@ -98,7 +101,7 @@ impl Seal {
         let refused = self.seal.refused();
         statistics.packets.unauthentic = Some(refused.clear + refused.unauthentic);
         statistics.packets.replayed = Some(refused.replayed);
-        statistics.packets.before_report = Some(refused.early);
+        statistics.packets.unknown_keys = Some(refused.early);
         let of = |reason, datagrams, from: Option<SocketAddr>| {
             from.map(|from| Discarded {
                 reason,

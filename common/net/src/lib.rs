@@ -36,3 +36,14 @@ pub const DEFAULT_PORT: u16 = 5005;
 pub fn random_u64() -> u64 {
     getrandom::u64().expect("the system has no random numbers")
 }
+
+/// The same, of this many bytes.
+///
+/// # Panics
+/// Where the system has none.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has no random numbers");
+    bytes
+}

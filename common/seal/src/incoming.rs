@@ -49,28 +49,28 @@ impl Incoming {
         }
     }
 
-    /// Opens the datagram in `out`, whose envelope this is, into a packet in the
-    /// clear. A key that none was opened by yet costs a trial.
+    /// Opens the datagram whose envelope this is in its place: a packet in the clear,
+    /// of the length that is returned. A key that none was opened by yet costs a
+    /// trial.
     ///
     /// # Errors
-    /// Why it is not taken; `out` may be anything then.
+    /// Why it is not taken; the datagram may be anything then.
     pub(crate) fn open(
         &mut self,
         keys: &StartKeys,
         envelope: &Envelope,
         trials: &mut Trials,
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+        datagram: &mut [u8],
+    ) -> Result<usize, Refusal> {
         let number = KeyNumber::of_wire(envelope.key).ok_or(Refusal::Unauthentic)?;
         let channel = &mut self.channels[envelope.channel as usize];
         let (clear, body, seq) = (envelope.clear(), envelope.body(), envelope.number.0);
         let known = channel.keys.iter().flatten();
         let known = known.clone().find(|(known, _)| *known == number);
-        if let Some((_, key)) = known {
-            if !key.open(seq, clear, body, out) {
-                return Err(Refusal::Unauthentic);
-            }
+        let length = if let Some((_, key)) = known {
+            let length = key.open(seq, clear, body, datagram);
+            length.ok_or(Refusal::Unauthentic)?
         } else {
             let newest = channel.keys[0].as_ref().map(|(newest, _)| newest.turn);
             // Keys do not come back: what names an older one was recorded.
@@ -78,17 +78,19 @@ impl Incoming {
                 return Err(Refusal::Unauthentic);
             }
             let key = keys.derive(self.origin, envelope.channel, number);
-            let key = key.filter(|key| key.open(seq, clear, body, out));
-            let key = key.ok_or(Refusal::Unauthentic)?;
+            let opened = key.and_then(|key| Some((key.open(seq, clear, body, datagram)?, key)));
+            let (length, key) = opened.ok_or(Refusal::Unauthentic)?;
             channel.keys.swap(0, 1);
             channel.keys[0] = Some((number, key));
-        }
+            length
+        };
         let next = channel.window.highest().map_or(0, |highest| highest + 1);
         let number = envelope.number.extend(PacketNumber(next)).0;
         if !channel.window.take(number) {
             return Err(Refusal::Replayed);
         }
-        restore(out);
-        Ok(())
+        let packet = datagram.get_mut(..length).ok_or(Refusal::Unauthentic)?;
+        restore(packet);
+        Ok(length)
     }
 }

@@ -76,10 +76,12 @@ fn has_aes() -> bool {
     false
 }
 
-/// The number of a key, as the wire carries it: the upper eight bits are the suite,
-/// the lower 24 count the turns.
+/// The number of a key, as the wire carries it: the top bit says that a handshake
+/// has agreed on it, the next five tell sessions apart, two are the suite, the lower
+/// 24 count the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyNumber {
+    pub(crate) session: Option<SessionTag>,
     pub(crate) suite: Suite,
     pub(crate) turn: u32,
 }
@@ -90,17 +92,50 @@ impl KeyNumber {
             Suite::Aes128Gcm => 1,
             Suite::ChaCha20Poly1305 => 2,
         };
-        suite << TURN_BITS | self.turn & LAST_TURN
+        let session = self.session.map_or(0, |tag| tag.0);
+        session | suite << TURN_BITS | self.turn & LAST_TURN
     }
 
     pub(crate) fn of_wire(number: u32) -> Option<Self> {
-        let suite = match number >> TURN_BITS {
+        let session = SessionTag::of_wire(number);
+        if session.is_none() && number & SessionTag::BITS != 0 {
+            return None;
+        }
+        let suite = match number >> TURN_BITS & 3 {
             1 => Suite::Aes128Gcm,
             2 => Suite::ChaCha20Poly1305,
             _ => return None,
         };
         let turn = number & LAST_TURN;
-        Some(Self { suite, turn })
+        Some(Self {
+            session,
+            suite,
+            turn,
+        })
+    }
+}
+
+/// What tells apart the few sessions that one viewer has at a time: not always, so
+/// that a packet may have to be tried with two. These are the bits of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionTag(u32);
+
+impl SessionTag {
+    /// Bits of the tag itself.
+    const BITS: u32 = 0x1f << (TURN_BITS + 2);
+
+    /// The bit that says that there is one.
+    const AGREED: u32 = 1 << (u32::BITS - 1);
+
+    /// That of a session whose handshake has this hash.
+    fn of_hash(hash: &[u8]) -> Self {
+        let last = hash.last().copied().unwrap_or_default();
+        Self(Self::AGREED | u32::from(last) << (TURN_BITS + 2) & Self::BITS)
+    }
+
+    /// That in the number of a key, if a handshake has agreed on it.
+    pub(crate) fn of_wire(number: u32) -> Option<Self> {
+        (number & Self::AGREED != 0).then_some(Self(number & (Self::AGREED | Self::BITS)))
     }
 }
 
@@ -120,16 +155,30 @@ pub(crate) enum Origin {
     Connecting { viewer: u64 },
 }
 
-/// What the keys of one start follow from.
+/// What the keys of one start, or of one session, follow from.
 pub(crate) struct StartKeys {
     salt: [u8; SALT],
     extracted: Prk,
+    session: Option<SessionTag>,
 }
 
 impl StartKeys {
     pub(crate) fn new(secret: &Secret, salt: [u8; SALT]) -> Self {
         let extracted = secret.extract(&salt);
-        Self { salt, extracted }
+        Self {
+            salt,
+            extracted,
+            session: None,
+        }
+    }
+
+    /// Those that a handshake with this hash has agreed on, with a start of this salt.
+    pub(crate) fn agreed(extracted: Prk, hash: &[u8], salt: [u8; SALT]) -> Self {
+        Self {
+            salt,
+            extracted,
+            session: Some(SessionTag::of_hash(hash)),
+        }
     }
 
     pub(crate) fn salt(&self) -> [u8; SALT] {
@@ -143,6 +192,9 @@ impl StartKeys {
         channel: Channel,
         number: KeyNumber,
     ) -> Option<PacketKey> {
+        if number.session != self.session {
+            return None;
+        }
         let algorithm = number.suite.algorithm();
         let bytes = self.expand(origin, channel, number)?;
         let (key, mask) = bytes.split_at(algorithm.key_len());
@@ -170,10 +222,29 @@ impl StartKeys {
         let info = [LABEL, &key, &context, &id];
         let length = number.suite.algorithm().key_len() + NONCE_LEN;
         let mut bytes = Zeroizing::new(vec![0; length]);
-        let expanded = self.extracted.expand(&info, Length(length)).ok()?;
-        expanded.fill(&mut bytes).ok()?;
+        expand(&self.extracted, &info, &mut bytes)?;
         Some(bytes)
     }
+
+    /// What tells their session apart, if a handshake has agreed on them.
+    pub(crate) fn session(&self) -> Option<SessionTag> {
+        self.session
+    }
+
+    /// The number of the key of a turn.
+    pub(crate) fn number(&self, suite: Suite, turn: u32) -> KeyNumber {
+        KeyNumber {
+            session: self.session,
+            suite,
+            turn,
+        }
+    }
+}
+
+/// Fills `bytes` with what follows from a key and a context.
+pub(crate) fn expand(prk: &Prk, info: &[&[u8]], bytes: &mut [u8]) -> Option<()> {
+    let expanded = prk.expand(info, Length(bytes.len())).ok()?;
+    expanded.fill(bytes).ok()
 }
 
 impl fmt::Debug for StartKeys {
@@ -225,22 +296,21 @@ impl PacketKey {
     }
 
     /// Decrypts a packet whose first `clear` bytes are not encrypted, and moves its
-    /// body to `to`. The datagram is then the packet without tag and salt.
+    /// body to `to`. Returns the length of what is then a packet without tag, salt
+    /// and handshake. Where it is none with this key, the datagram may be anything.
     pub(crate) fn open(
         &self,
         number: u32,
         clear: usize,
         to: usize,
-        datagram: &mut Vec<u8>,
-    ) -> bool {
+        datagram: &mut [u8],
+    ) -> Option<usize> {
         let mut head = [0; MAX_CLEAR];
-        let Some((head, from)) = head
-            .get_mut(..clear)
-            .zip(datagram.get(..clear))
-            .filter(|_| to <= clear && datagram.len() >= clear + TAG)
-        else {
-            return false;
-        };
+        let head = head.get_mut(..clear)?;
+        let from = datagram.get(..clear)?;
+        if to > clear || datagram.len() < clear + TAG {
+            return None;
+        }
         head.copy_from_slice(from);
         let opened = self.key.open_within(
             self.nonce(number),
@@ -248,10 +318,7 @@ impl PacketKey {
             &mut datagram[to..],
             clear - to..,
         );
-        let opened = opened.ok().map(|body| body.len());
-        opened
-            .inspect(|length| datagram.truncate(to + length))
-            .is_some()
+        opened.ok().map(|body| to + body.len())
     }
 }
 

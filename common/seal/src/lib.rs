@@ -9,12 +9,18 @@
 //! Knows no socket, clock, thread or file: time and random numbers come in as
 //! arguments.
 
+mod connecting;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod guests;
+mod handshake;
 mod incoming;
 mod key_text;
 mod keys;
 mod outgoing;
 mod secret;
 mod sender;
+mod session;
 mod trials;
 mod viewer;
 mod window;
@@ -31,8 +37,11 @@ use thiserror::Error;
 /// Bytes that a sealed packet of a frame is longer than the same in the clear.
 pub const OVERHEAD: usize = TAG;
 
-/// The most bytes that any sealed packet is longer.
-pub const MAX_OVERHEAD: usize = SALT + TAG;
+/// Bytes that a sealed report of a sender is longer.
+pub const REPORT_OVERHEAD: usize = SALT + TAG;
+
+/// Bytes of the random number that private keys of handshakes follow from.
+pub const SEED: usize = 32;
 
 /// Why a datagram is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -46,8 +55,9 @@ pub enum Refusal {
     /// It is authentic, and was taken before or is too old to tell.
     #[error("it was taken before")]
     Replayed,
-    /// No report of its stream has told the salt of it yet.
-    #[error("the salt of its stream is not known yet")]
+    /// No report of its stream has told the salt of it yet, or its keys are not
+    /// agreed on.
+    #[error("its keys are not known yet")]
     Early,
 }
 
@@ -60,19 +70,22 @@ pub struct Refused {
     pub unauthentic: u64,
     /// Taken before.
     pub replayed: u64,
-    /// Arrived before the salt of their stream was known.
+    /// Arrived before their keys were known.
     pub early: u64,
 }
 
 impl Refused {
-    fn record(&mut self, refusal: Refusal) {
-        let count = match refusal {
-            Refusal::Clear => &mut self.clear,
-            Refusal::Unauthentic => &mut self.unauthentic,
-            Refusal::Replayed => &mut self.replayed,
-            Refusal::Early => &mut self.early,
-        };
-        *count += 1;
+    /// Counts what is refused.
+    fn record<T>(&mut self, opened: Result<T, Refusal>) -> Result<T, Refusal> {
+        opened.inspect_err(|refusal| {
+            let count = match refusal {
+                Refusal::Clear => &mut self.clear,
+                Refusal::Unauthentic => &mut self.unauthentic,
+                Refusal::Replayed => &mut self.replayed,
+                Refusal::Early => &mut self.early,
+            };
+            *count += 1;
+        })
     }
 }
 

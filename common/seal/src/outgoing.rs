@@ -12,35 +12,37 @@ use crate::keys::{
 /// Which keys of a start are in use.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    number: KeyNumber,
+    suite: Suite,
+    turn: u32,
     since: Option<Duration>,
 }
 
 impl Turn {
     pub(crate) fn new(suite: Suite) -> Self {
         Self {
-            number: KeyNumber { suite, turn: 0 },
+            suite,
+            turn: 0,
             since: None,
         }
     }
 
     /// Goes on with other keys. After the last ones there are none.
     pub(crate) fn advance(&mut self, now: Duration) -> bool {
-        if self.number.turn == LAST_TURN {
+        if self.turn == LAST_TURN {
             return false;
         }
-        self.number.turn += 1;
+        self.turn += 1;
         self.since = Some(now);
         true
     }
 
     /// The keys for a packet that leaves now.
-    fn at(&mut self, now: Duration) -> KeyNumber {
+    fn at(&mut self, keys: &StartKeys, now: Duration) -> KeyNumber {
         let since = *self.since.get_or_insert(now);
         if now.saturating_sub(since) >= KEY_LIFETIME {
             self.advance(now);
         }
-        self.number
+        keys.number(self.suite, self.turn)
     }
 }
 
@@ -87,6 +89,7 @@ impl Outgoing {
         let at = envelope.channel as usize;
         let next = self.next(at);
         let number = envelope.number.extend(PacketNumber(next)).0;
+        debug_assert!(number >= next, "no number is sealed twice");
         if number < next {
             return false;
         }
@@ -120,7 +123,7 @@ impl Outgoing {
         now: Duration,
     ) -> Option<&mut Channel> {
         let place = &mut self.channels[envelope.channel as usize];
-        let mut in_use = turn.at(now);
+        let mut in_use = turn.at(keys, now);
         if let Some(channel) = place
             && channel.number == in_use
             && number - channel.first >= NUMBERS_OF_A_KEY
@@ -128,7 +131,7 @@ impl Outgoing {
             if !turn.advance(now) {
                 return None;
             }
-            in_use = turn.at(now);
+            in_use = turn.at(keys, now);
         }
         if place
             .as_ref()

@@ -1,17 +1,20 @@
 //! The sender's side of a key.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::seq::PacketSeq;
-use framegram_common::wire::native::{Envelope, NO_DESTINATION, SALT};
+use framegram_common::wire::native::{Envelope, HANDSHAKE, NO_DESTINATION, Packet, SALT};
 
+use crate::guests::Guests;
+use crate::handshake::{Ephemerals, Psk};
 use crate::incoming::Incoming;
-use crate::keys::{Origin, StartKeys, Suite};
+use crate::keys::{Origin, SessionTag, StartKeys, Suite};
 use crate::outgoing::{Outgoing, Turn};
 use crate::secret::Secret;
-use crate::trials::Trials;
-use crate::{Refusal, Refused};
+use crate::trials::{Strangers, Trials};
+use crate::{Refusal, Refused, SEED};
 
 /// The most viewers whose packets are told from replayed ones: of more, those
 /// that were silent for longest are forgotten.
@@ -29,12 +32,15 @@ const KNOWN_TRIALS: u32 = 1_000;
 pub struct SenderSeal {
     secret: Secret,
     keys: StartKeys,
+    suite: Suite,
     turn: Turn,
     destinations: BTreeMap<u16, Outgoing>,
     /// Packets to those who are not served.
     answers: u64,
     viewers: HashMap<u64, Viewer>,
-    strangers: Trials,
+    /// Viewers that come by themselves, if they may.
+    guests: Option<Guests>,
+    strangers: Strangers,
     known: Trials,
     refused: Refused,
 }
@@ -54,24 +60,48 @@ impl SenderSeal {
         Self {
             keys: StartKeys::new(&secret, salt),
             secret,
+            suite,
             turn: Turn::new(suite),
             destinations: BTreeMap::new(),
             answers: 0,
             viewers: HashMap::new(),
-            strangers: Trials::new(TRIALS),
+            guests: None,
+            strangers: Strangers::new(TRIALS),
             known: Trials::new(KNOWN_TRIALS),
             refused: Refused::default(),
+        }
+    }
+
+    /// Agrees with each viewer that comes by itself on keys of its own. They are the
+    /// destinations from `first` on. The seed is drawn at random at each start.
+    #[must_use]
+    pub fn accepting(self, first: u16, seed: [u8; SEED]) -> Self {
+        let guests = Guests::new(Psk::new(&self.secret), first, Ephemerals::new(seed));
+        Self {
+            guests: Some(guests),
+            ..self
         }
     }
 
     /// Goes on with other keys from the next packet on.
     pub fn turn(&mut self, now: Duration) {
         self.turn.advance(now);
+        if let Some(guests) = &mut self.guests {
+            guests.turn(now);
+        }
+    }
+
+    /// Forgets the keys of a viewer that came by itself and is served no more.
+    pub fn forget(&mut self, destination: u16) {
+        if let Some(guests) = &mut self.guests {
+            guests.forget(destination);
+        }
     }
 
     /// Appends packets in the clear of `segment` bytes each, but the last, as sealed
     /// ones. Returns the bytes of each of those but the last. All of them are of
-    /// kinds that grow alike.
+    /// kinds that grow alike. Nothing is appended for a viewer with which no keys are
+    /// agreed on.
     pub fn seal(
         &mut self,
         packets: &[u8],
@@ -83,8 +113,7 @@ impl SenderSeal {
         let mut sealed_segment = 0;
         for packet in packets.chunks(segment.max(1)) {
             let before = out.len();
-            let sealed = self.seal_one(packet, now, out);
-            debug_assert!(sealed, "no number is sealed twice");
+            self.seal_one(packet, now, out);
             if before == start {
                 sealed_segment = out.len() - start;
             }
@@ -97,6 +126,19 @@ impl SenderSeal {
             return false;
         };
         let destination = envelope.destination;
+        if destination != NO_DESTINATION
+            && let Some(guests) = self.guests.as_mut().filter(|it| it.has(destination))
+        {
+            let session = guests.session(destination);
+            return session.is_some_and(|it| it.seal((&envelope, packet), now, out));
+        }
+        let handshake = match envelope.handshake {
+            Some(_) => match self.accept(packet, now) {
+                None => return false,
+                answer => answer,
+            },
+            None => None,
+        };
         let number = if destination == NO_DESTINATION {
             let number = PacketSeq(self.answers as u32);
             self.answers += 1;
@@ -104,7 +146,11 @@ impl SenderSeal {
         } else {
             envelope.number
         };
-        let envelope = Envelope { number, ..envelope };
+        let envelope = Envelope {
+            number,
+            handshake,
+            ..envelope
+        };
         let outgoing = self
             .destinations
             .entry(destination)
@@ -112,66 +158,82 @@ impl SenderSeal {
         outgoing.seal(&self.keys, &mut self.turn, (&envelope, packet), now, out)
     }
 
-    /// Opens a datagram from a viewer into `out`, as a packet in the clear.
+    /// The sender's message to a viewer that is accepted.
+    fn accept(&mut self, packet: &[u8], now: Duration) -> Option<[u8; HANDSHAKE]> {
+        let (header, packet) = Packet::decode(packet).ok()?;
+        let Packet::Accept(accept) = packet else {
+            return None;
+        };
+        let start = (self.keys.salt(), self.suite);
+        let guests = self.guests.as_mut()?;
+        guests.accept(header.stream, accept, start, now)
+    }
+
+    /// Opens a datagram from a viewer in its place, as a packet in the clear.
+    /// Returns its length.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// Why it is not taken; the datagram may be anything then.
     pub fn open(
         &mut self,
-        datagram: &[u8],
+        from: SocketAddr,
+        datagram: &mut [u8],
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        let opened = self.open_any(datagram, now, out);
-        if let Err(refusal) = opened {
-            self.refused.record(refusal);
-        }
-        opened
+    ) -> Result<usize, Refusal> {
+        let opened = self.open_any(from, datagram, now);
+        self.refused.record(opened)
     }
 
     fn open_any(
         &mut self,
-        datagram: &[u8],
+        from: SocketAddr,
+        datagram: &mut [u8],
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let envelope = Envelope::of_sealed(datagram).ok_or(Refusal::Clear)?;
         let viewer = envelope.viewer.ok_or(Refusal::Unauthentic)?;
-        out.clear();
-        out.extend_from_slice(datagram);
         if envelope.connects {
-            return self.open_connect(viewer, &envelope, now, out);
+            return self.open_connect(viewer, &envelope, from, now, datagram);
+        }
+        if SessionTag::of_wire(envelope.key).is_some() {
+            let guests = self.guests.as_mut().ok_or(Refusal::Early)?;
+            return guests.open(viewer, &envelope, &mut self.known, now, datagram);
         }
         if let Some(known) = self.viewers.get_mut(&viewer) {
-            known
-                .incoming
-                .open(&self.keys, &envelope, &mut self.known, now, out)?;
+            let incoming = &mut known.incoming;
+            let length = incoming.open(&self.keys, &envelope, &mut self.known, now, datagram)?;
             known.taken = now;
-            return Ok(());
+            return Ok(length);
         }
         let mut incoming = Incoming::new(Origin::Viewer { viewer });
-        incoming.open(&self.keys, &envelope, &mut self.strangers, now, out)?;
+        let opened = self.strangers.open(from, now, |trial| {
+            incoming.open(&self.keys, &envelope, trial, now, datagram)
+        });
+        let length = opened?;
         self.remember(viewer, incoming, now);
-        Ok(())
+        Ok(length)
     }
 
-    /// Opens a request, of which nothing is kept: whoever repeats it is asked to
-    /// prove the address again.
+    /// Opens a request, of which nothing is kept until the state machine accepts it:
+    /// whoever repeats it is asked to prove the address again.
     fn open_connect(
         &mut self,
         viewer: u64,
         envelope: &Envelope,
+        from: SocketAddr,
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+        datagram: &mut [u8],
+    ) -> Result<usize, Refusal> {
         let salt = envelope.salt.ok_or(Refusal::Unauthentic)?;
-        if !self.strangers.take(now) {
-            return Err(Refusal::Unauthentic);
+        let length = self.strangers.open(from, now, |trial| {
+            let keys = StartKeys::new(&self.secret, salt);
+            let mut incoming = Incoming::new(Origin::Connecting { viewer });
+            incoming.open(&keys, envelope, trial, now, datagram)
+        })?;
+        if let Some((guests, message)) = self.guests.as_mut().zip(envelope.handshake) {
+            guests.ask(viewer, message)?;
         }
-        let keys = StartKeys::new(&self.secret, salt);
-        let mut incoming = Incoming::new(Origin::Connecting { viewer });
-        // It has been taken.
-        incoming.open(&keys, envelope, &mut Trials::new(1), now, out)
+        Ok(length)
     }
 
     fn remember(&mut self, viewer: u64, incoming: Incoming, now: Duration) {

@@ -1,9 +1,19 @@
 //! How often keys are derived for strangers.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A measure that fills with time: what is tried for others than those who have
-/// proved to have the key.
+use framegram_common::prefix::SourcePrefix;
+
+use crate::Refusal;
+
+/// The most keys that fail in a second from one address (IPv6: from one prefix of
+/// 64 bits): whoever tries passphrases on a program that runs tries no more. A
+/// program with the right key fails at none.
+pub(crate) const FAILURES: u32 = 100;
+
+/// A measure that fills with time.
 #[derive(Debug)]
 pub(crate) struct Trials {
     a_second: u32,
@@ -22,12 +32,71 @@ impl Trials {
 
     /// Whether one more may be tried at `now`.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
-        if now.saturating_sub(self.since) >= Duration::from_secs(1) {
-            (self.left, self.since) = (self.a_second, now);
-        }
+        self.fill(now);
         let may = self.left > 0;
         self.left = self.left.saturating_sub(1);
         may
+    }
+
+    /// Fills it, if a second has passed. Returns whether it has.
+    fn fill(&mut self, now: Duration) -> bool {
+        let begins = now.saturating_sub(self.since) >= Duration::from_secs(1);
+        if begins {
+            (self.left, self.since) = (self.a_second, now);
+        }
+        begins
+    }
+}
+
+/// What is tried for others than those who have proved to have the key: so much in
+/// all, and less of it for each address.
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    trials: Trials,
+    /// Of this second. A trial adds one at most.
+    failed: HashMap<SourcePrefix, u32>,
+}
+
+impl Strangers {
+    pub(crate) fn new(a_second: u32) -> Self {
+        Self {
+            trials: Trials::new(a_second),
+            failed: HashMap::new(),
+        }
+    }
+
+    /// Tries to open with a key something that came from an address.
+    ///
+    /// # Errors
+    /// Why it is not taken: as if it were not authentic, where no more is tried.
+    pub(crate) fn open(
+        &mut self,
+        from: SocketAddr,
+        now: Duration,
+        open: impl FnOnce(&mut Trials) -> Result<usize, Refusal>,
+    ) -> Result<usize, Refusal> {
+        if !self.take(from, now) {
+            return Err(Refusal::Unauthentic);
+        }
+        let opened = open(&mut Trials::new(1));
+        if opened == Err(Refusal::Unauthentic) {
+            self.record_failure(from);
+        }
+        opened
+    }
+
+    /// Whether one more may be tried at `now` for whoever is at an address.
+    fn take(&mut self, from: SocketAddr, now: Duration) -> bool {
+        if self.trials.fill(now) {
+            self.failed.clear();
+        }
+        let failed = self.failed.get(&SourcePrefix::of(from.ip()));
+        failed.is_none_or(|failed| *failed < FAILURES) && self.trials.take(now)
+    }
+
+    /// Takes that what was tried failed.
+    fn record_failure(&mut self, from: SocketAddr) {
+        *self.failed.entry(SourcePrefix::of(from.ip())).or_default() += 1;
     }
 }
 
@@ -36,12 +105,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_a_second() {
+    fn a_bound_each_second() {
         let mut trials = Trials::new(3);
         let at = Duration::from_millis;
         let taken = |trials: &mut Trials, now| (0..9).filter(|_| trials.take(now)).count();
         assert_eq!(taken(&mut trials, at(100)), 3);
         assert_eq!(taken(&mut trials, at(900)), 0);
         assert_eq!(taken(&mut trials, at(1_000)), 3);
+    }
+
+    #[test]
+    fn one_address_fails_no_more_often_than_its_part_and_all_together_no_more_than_the_whole() {
+        let mut strangers = Strangers::new(10 * FAILURES);
+        let mut tried = |host: u8, now| {
+            let from = SocketAddr::from(([192, 0, 2, host], 1_000));
+            let mut tried = 0;
+            for port in 0..2 * FAILURES as u16 {
+                let from = SocketAddr::new(from.ip(), 1_000 + port);
+                if strangers.take(from, now) {
+                    strangers.record_failure(from);
+                    tried += 1;
+                }
+            }
+            tried
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(tried(1, second), FAILURES);
+        assert_eq!(tried(1, second), 0);
+        let others: u32 = (2..30).map(|host| tried(host, second)).sum();
+        assert_eq!(others, 9 * FAILURES);
+        assert_eq!(tried(1, 2 * second), FAILURES);
     }
 }

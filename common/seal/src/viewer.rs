@@ -1,16 +1,19 @@
 //! The viewer's side of a key.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::seq::PacketSeq;
-use framegram_common::wire::native::{Channel, Envelope, SALT};
+use framegram_common::wire::native::{Channel, Envelope, NO_DESTINATION, Packet, SALT};
 
+use crate::connecting::Connecting;
+use crate::handshake::{Ephemerals, Psk};
 use crate::incoming::Incoming;
-use crate::keys::{KeyNumber, Origin, StartKeys, Suite};
+use crate::keys::{KeyNumber, Origin, SessionTag, StartKeys, Suite};
 use crate::outgoing::{Outgoing, Turn};
 use crate::secret::Secret;
-use crate::trials::Trials;
-use crate::{Refusal, Refused};
+use crate::trials::{Strangers, Trials};
+use crate::{Refusal, Refused, SEED};
 
 /// The most starts of senders that are remembered, so that what was recorded of
 /// them shows nothing: of more, those that were silent for longest are forgotten.
@@ -35,16 +38,18 @@ const KNOWN_TRIALS: u32 = 1_000;
 #[derive(Debug)]
 pub struct ViewerSeal {
     secret: Secret,
-    /// What it connects with.
+    /// What it asks for a stream with.
     own: StartKeys,
-    connecting: Outgoing,
+    requests: Outgoing,
+    /// Its handshakes, if it asks.
+    connecting: Option<Connecting>,
     viewer: u64,
     turn: Turn,
     /// The next packet numbers, of all streams together: a stream that is followed
     /// again goes on where it was.
     numbers: [u64; Channel::ALL.len()],
     starts: Vec<Start>,
-    strangers: Trials,
+    strangers: Strangers,
     known: Trials,
     refused: Refused,
 }
@@ -70,14 +75,27 @@ impl ViewerSeal {
         Self {
             own: StartKeys::new(&secret, salt),
             secret,
-            connecting: Outgoing::new(Origin::Connecting { viewer }),
+            requests: Outgoing::new(Origin::Connecting { viewer }),
+            connecting: None,
             viewer,
             turn: Turn::new(suite),
             numbers: [0; 3],
             starts: Vec::new(),
-            strangers: Trials::new(TRIALS),
+            strangers: Strangers::new(TRIALS),
             known: Trials::new(KNOWN_TRIALS),
             refused: Refused::default(),
+        }
+    }
+
+    /// Asks a sender for its stream, and agrees with it on keys of their own. The
+    /// seed is drawn at random at each start.
+    #[must_use]
+    pub fn connecting(self, seed: [u8; SEED]) -> Self {
+        let (psk, ephemerals) = (Psk::new(&self.secret), Ephemerals::new(seed));
+        let connecting = Connecting::new(psk, self.viewer, ephemerals);
+        Self {
+            connecting: Some(connecting),
+            ..self
         }
     }
 
@@ -95,11 +113,28 @@ impl ViewerSeal {
             ..envelope
         };
         *next += 1;
-        let packet = (&envelope, packet);
         if envelope.connects {
+            let handshake = match &mut self.connecting {
+                Some(connecting) => connecting.ask(),
+                None => None,
+            };
+            if handshake.is_none() {
+                return false;
+            }
+            let packet = (
+                &Envelope {
+                    handshake,
+                    ..envelope
+                },
+                packet,
+            );
             return self
-                .connecting
+                .requests
                 .seal(&self.own, &mut self.turn, packet, now, out);
+        }
+        let packet = (&envelope, packet);
+        if let Some(connecting) = &mut self.connecting {
+            return connecting.seal(packet, now, out);
         }
         let starts = self.starts.iter_mut();
         let of_stream = starts.filter(|start| start.stream == envelope.stream);
@@ -115,43 +150,55 @@ impl ViewerSeal {
         })
     }
 
-    /// Opens a datagram from a sender into `out`, as a packet in the clear.
+    /// Opens a datagram from a sender in its place, as a packet in the clear.
+    /// Returns its length.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// Why it is not taken; the datagram may be anything then.
     pub fn open(
         &mut self,
-        datagram: &[u8],
+        from: SocketAddr,
+        datagram: &mut [u8],
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        let opened = self.open_any(datagram, now, out);
-        if let Err(refusal) = opened {
-            self.refused.record(refusal);
-        }
-        opened
+    ) -> Result<usize, Refusal> {
+        let opened = self.open_any(from, datagram, now);
+        self.refused.record(opened)
     }
 
     fn open_any(
         &mut self,
-        datagram: &[u8],
+        from: SocketAddr,
+        datagram: &mut [u8],
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let envelope = Envelope::of_sealed(datagram).ok_or(Refusal::Clear)?;
         if envelope.viewer.is_some() {
             return Err(Refusal::Unauthentic);
         }
-        let mut is_known = false;
-        for start in &mut self.starts {
-            if !start.may_be_of(&envelope) {
-                continue;
+        if let Some(connecting) = &mut self.connecting {
+            if SessionTag::of_wire(envelope.key).is_some() {
+                return connecting.open(&envelope, &mut self.known, now, datagram);
             }
-            is_known = true;
-            out.clear();
-            out.extend_from_slice(datagram);
-            match start.open(&envelope, &mut self.known, now, out) {
-                Err(Refusal::Unauthentic) => {}
+            return self.open_answer(&envelope, from, now, datagram);
+        }
+        // That is for viewers which connect.
+        if envelope.destination == NO_DESTINATION {
+            return Err(Refusal::Unauthentic);
+        }
+        let may_be_of = |start: &&mut Start| start.may_be_of(&envelope);
+        let mut left = self.starts.iter_mut().filter(may_be_of).peekable();
+        let is_known = left.peek().is_some();
+        let mut copy = Vec::new();
+        while let Some(start) = left.next() {
+            // What is not opened is no more what it was.
+            if left.peek().is_some() {
+                copy.clear();
+                copy.extend_from_slice(datagram);
+            }
+            match start.open(&envelope, &mut self.known, now, datagram) {
+                Err(Refusal::Unauthentic) if left.peek().is_some() => {
+                    datagram.copy_from_slice(&copy);
+                }
                 opened => return opened,
             }
         }
@@ -161,29 +208,51 @@ impl ViewerSeal {
             Some(salt) => salt,
         };
         let number = KeyNumber::of_wire(envelope.key).ok_or(Refusal::Unauthentic)?;
-        if !self.strangers.take(now) {
-            return Err(Refusal::Unauthentic);
+        let mut opened = None;
+        let length = self.strangers.open(from, now, |trial| {
+            let start = opened.insert(Start {
+                stream: envelope.stream,
+                keys: StartKeys::new(&self.secret, salt),
+                destination: None,
+                destinations: Vec::new(),
+                outgoing: Outgoing::new(Origin::Viewer {
+                    viewer: self.viewer,
+                }),
+                turn: Turn::new(number.suite),
+                taken: now,
+            });
+            start.open(&envelope, trial, now, datagram)
+        })?;
+        opened.into_iter().for_each(|start| self.remember(start));
+        Ok(length)
+    }
+
+    /// Opens what a sender answers this viewer that asks for the stream: nothing else
+    /// is sealed with keys that others have too.
+    fn open_answer(
+        &mut self,
+        envelope: &Envelope,
+        from: SocketAddr,
+        now: Duration,
+        datagram: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let destination = envelope.destination;
+        let salt = envelope.salt.filter(|_| destination == NO_DESTINATION);
+        let salt = salt.ok_or(Refusal::Unauthentic)?;
+        let number = KeyNumber::of_wire(envelope.key).ok_or(Refusal::Unauthentic)?;
+        let length = self.strangers.open(from, now, |trial| {
+            let keys = StartKeys::new(&self.secret, salt);
+            let mut incoming = Incoming::new(Origin::Sender { destination });
+            incoming.open(&keys, envelope, trial, now, datagram)
+        })?;
+        if let Some(answer) = envelope.handshake
+            && let Some(connecting) = &mut self.connecting
+            && let Ok((header, Packet::Accept(accept))) = Packet::decode(&datagram[..length])
+        {
+            let start = (salt, number.suite);
+            connecting.accept(header.stream, accept, answer, start, now);
         }
-        let mut start = Start {
-            stream: envelope.stream,
-            keys: StartKeys::new(&self.secret, salt),
-            destination: None,
-            destinations: Vec::new(),
-            outgoing: Outgoing::new(Origin::Viewer {
-                viewer: self.viewer,
-            }),
-            turn: Turn::new(number.suite),
-            taken: now,
-        };
-        out.clear();
-        out.extend_from_slice(datagram);
-        // It has been taken.
-        start.open(&envelope, &mut Trials::new(1), now, out)?;
-        // Who is not served is told of no stream.
-        if envelope.stream != 0 {
-            self.remember(start);
-        }
-        Ok(())
+        Ok(length)
     }
 
     fn remember(&mut self, start: Start) {
@@ -215,8 +284,8 @@ impl Start {
         envelope: &Envelope,
         trials: &mut Trials,
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+        datagram: &mut [u8],
+    ) -> Result<usize, Refusal> {
         let destination = envelope.destination;
         let is_other = self.destination.is_some_and(|own| own != destination);
         if is_other && now.saturating_sub(self.taken) < SILENCE {
@@ -225,17 +294,18 @@ impl Start {
         let known = self.destinations.iter_mut();
         let known = known.map(|(known, incoming)| (*known, incoming));
         let known = known.into_iter().find(|(known, _)| *known == destination);
-        if let Some((_, incoming)) = known {
-            incoming.open(&self.keys, envelope, trials, now, out)?;
+        let length = if let Some((_, incoming)) = known {
+            incoming.open(&self.keys, envelope, trials, now, datagram)?
         } else {
             let mut incoming = Incoming::new(Origin::Sender { destination });
-            incoming.open(&self.keys, envelope, trials, now, out)?;
+            let length = incoming.open(&self.keys, envelope, trials, now, datagram)?;
             if self.destinations.len() >= MAX_DESTINATIONS {
                 self.destinations.remove(0);
             }
             self.destinations.push((destination, incoming));
-        }
+            length
+        };
         (self.destination, self.taken) = (Some(destination), now);
-        Ok(())
+        Ok(length)
     }
 }

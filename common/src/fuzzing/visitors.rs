@@ -14,11 +14,13 @@ use crate::wire::native::{Connect, Header, Nack, Packet, ReceiverBye, ReceiverRe
 /// Viewers that connect and leave.
 pub(super) fn acceptor(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let max_peers = u16::from(input.u8() % 4);
+    let choice = input.u8();
+    let max_peers = u16::from(choice % 4);
     let config = sender::Config {
         acceptor: Some(AcceptorConfig {
             secret: (1, 2),
             max_peers,
+            accepts: choice & 4 != 0,
         }),
         ..sender::Config::default()
     };

@@ -122,8 +122,8 @@ impl Connector {
             }
             packet if packet.is_from_sender() => {
                 self.stream = header.stream;
-                if !matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
-                    // The next silence is followed by a request at once.
+                if !packet.is_answer() {
+                    // Once it is silent again, it is asked at once.
                     self.attempt = None;
                     self.due = self.due.min(now + MIN_PAUSE);
                 }

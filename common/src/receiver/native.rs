@@ -277,8 +277,8 @@ impl NativeSession {
         if !packet.is_from_sender() {
             return Verdict::Malformed;
         }
-        // The handshake is not part of the stream.
-        if matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
+        // The handshake is no part of the stream.
+        if packet.is_answer() {
             return Verdict::Foreign;
         }
         if from == self.path.address() {
@@ -361,6 +361,7 @@ impl NativeSession {
             | Packet::Connect(_)
             | Packet::Challenge(_)
             | Packet::Reject(_)
+            | Packet::Accept(_)
             | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_)
             | Packet::ArrivalReport(_) => false,

@@ -63,8 +63,7 @@ impl Receiver {
         if same.is_some() && !is_revived {
             return self.handle_followed(tile, header, packet, (from, len), now);
         }
-        let is_handshake = matches!(packet, Packet::Challenge(_) | Packet::Reject(_));
-        if is_handshake || !packet.is_from_sender() {
+        if packet.is_answer() || !packet.is_from_sender() {
             return Verdict::Foreign;
         }
         let key = StreamKey::native(number);

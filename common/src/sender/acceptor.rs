@@ -16,7 +16,7 @@ use crate::prefix::{SourcePrefix, crowds};
 use crate::seq::PacketNumber;
 use crate::stats::Admission;
 use crate::wire::native::{
-    Challenge, Connect, Header, NO_DESTINATION, Packet, Reject, WireHeader, micros,
+    Accept, Challenge, Connect, Header, NO_DESTINATION, Packet, Reject, WireHeader, micros,
 };
 
 /// A viewer that says nothing for so long is gone: it reports several times a
@@ -41,12 +41,17 @@ pub struct AcceptorConfig {
     pub secret: (u64, u64),
     /// The most viewers at once.
     pub max_peers: u16,
+    /// Whether a viewer that is served is told so by an accept: where there is a
+    /// key, its own keys are agreed on by that.
+    pub accepts: bool,
 }
 
 /// Viewers by slot: from 0, below [`AcceptorConfig::max_peers`].
 #[derive(Debug)]
 pub(super) struct Acceptor {
     stream: u32,
+    /// The destination of the first slot.
+    first: u16,
     config: AcceptorConfig,
     slots: Vec<Option<AdmittedPeer>>,
     /// Viewers that have fallen silent, and the slots they had, the oldest
@@ -99,9 +104,10 @@ pub(super) enum Decision {
 
 impl Acceptor {
     /// Nobody is served yet.
-    pub(super) fn new(stream: u32, config: AcceptorConfig) -> Self {
+    pub(super) fn new(stream: u32, first: u16, config: AcceptorConfig) -> Self {
         Self {
             stream,
+            first,
             config,
             slots: Vec::new(),
             silent: VecDeque::new(),
@@ -194,13 +200,19 @@ impl Acceptor {
         if !self.is_cookie(cookie, viewer, from, now) {
             let cookie = self.cookie(viewer, from, span(now));
             self.counts.challenged += 1;
-            self.answer(&Packet::Challenge(Challenge { viewer, cookie }), now, out);
+            self.answer(
+                0,
+                &Packet::Challenge(Challenge { viewer, cookie }),
+                now,
+                out,
+            );
             debug_assert!(out.len() <= len);
             return Decision::Challenged;
         }
         if let Some(slot) = self.find(viewer, from) {
             // Its packet and ours crossed on the way.
             self.refresh(slot, now);
+            self.accept(slot, viewer, now, out);
             return Decision::Peer(slot);
         }
         self.counts.proven += 1;
@@ -211,7 +223,7 @@ impl Acceptor {
                 reason: FULL,
                 viewers: self.config.max_peers,
             };
-            self.answer(&Packet::Reject(refusal), now, out);
+            self.answer(0, &Packet::Reject(refusal), now, out);
             debug_assert!(out.len() <= len);
             return Decision::Rejected;
         };
@@ -222,6 +234,8 @@ impl Acceptor {
             received: now,
             order: self.counts.admitted,
         });
+        self.accept(slot, viewer, now, out);
+        debug_assert!(out.len() <= len);
         let before = self.silent.iter().position(|(silent, _)| *silent == viewer);
         let before = before.and_then(|before| self.silent.remove(before));
         match before {
@@ -285,10 +299,21 @@ impl Acceptor {
         }
     }
 
-    fn answer(&mut self, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
+    fn accept(&mut self, slot: usize, viewer: u64, now: Duration, out: &mut Vec<u8>) {
+        if self.config.accepts {
+            let destination = self.first + slot as u16;
+            let accept = Packet::Accept(Accept {
+                viewer,
+                destination,
+            });
+            self.answer(self.stream, &accept, now, out);
+        }
+    }
+
+    /// Who is not served is not told which `stream` there is: it is 0 then.
+    fn answer(&mut self, stream: u32, packet: &Packet<'_>, now: Duration, out: &mut Vec<u8>) {
         let header = Header {
-            // Who is not served is not told which stream there is.
-            stream: 0,
+            stream,
             destination: NO_DESTINATION,
             channel: packet.channel(),
             number: PacketNumber(self.answers),

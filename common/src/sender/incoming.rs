@@ -109,6 +109,7 @@ impl Sender {
             | Packet::Echo(_)
             | Packet::Challenge(_)
             | Packet::Reject(_)
+            | Packet::Accept(_)
             | Packet::PathResponse(_) => return false,
             Packet::ArrivalReport(report) => {
                 let next = to.numbers();

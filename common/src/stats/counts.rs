@@ -106,9 +106,10 @@ pub struct Packets {
     /// Authentic datagrams that had already arrived, including copies made by the
     /// network. Only with a key.
     pub replayed: Option<u64>,
-    /// Datagrams that arrived before the first sender report of their stream and
-    /// cannot be opened without it. Only with a key.
-    pub before_report: Option<u64>,
+    /// Datagrams sealed with keys that are not known: they arrived before the first
+    /// sender report of their stream, before a handshake was complete, or after the
+    /// end of what it had agreed on. Only with a key.
+    pub unknown_keys: Option<u64>,
     /// Feedback datagrams (NACKs and reports) that the viewer's operating system
     /// rejected. Without feedback, only parity repairs loss.
     pub feedback_errors: Option<u64>,

@@ -27,15 +27,14 @@
 //!   be proved before the stream moves there. 0 means none: a challenge and a
 //!   reject do not reveal the stream to viewers that are not served.
 //! - `packet number` counts from 0 per destination and per channel of a
-//!   sender, and per viewer and channel of a viewer. The kind implies the
-//!   channel. The wire carries its low 32 bits.
-//! - `send time`: its low 32 bits. The receiver extends both to the values
-//!   closest to the expected ones, as in
-//!   <https://www.rfc-editor.org/rfc/rfc9000#appendix-A.3>.
-//! - The CRC-32C covers everything but itself. With a key, the number of the key
-//!   takes its place, an authentication tag of 16 bytes follows the body, and
-//!   the header is associated data. (key, direction, destination, channel,
-//!   extended number) never repeats within a stream and is the nonce.
+//!   sender, and per viewer and channel of a viewer. The kind says the channel.
+//!   The wire carries its low 32 bits.
+//! - `send time`: its low 32 bits. Whoever receives it extends both to the value
+//!   nearest to the one expected, as
+//!   <https://www.rfc-editor.org/rfc/rfc9000#appendix-A.3> does.
+//! - The CRC-32C is over everything but itself. With a key the number of the key
+//!   stands in its place, an authentication tag of 16 bytes follows the body, and
+//!   the header is associated data. No key seals two packets of one number.
 //!
 //! A body may grow at its end within version 1: a receiver ignores bytes
 //! after the fields that it knows, except in the kinds that end in data.
@@ -50,15 +49,15 @@ mod sealed;
 
 pub use arrivals::{ArrivalReport, Arrived, MAX_ARRIVALS};
 pub use control::{
-    Challenge, Connect, Echo, FRAME_NACK_LEN, FrameNack, GAP_LEN, MAX_GAPS, MAX_NACK_FRAMES,
-    NACK_BODY, Nack, PathChallenge, PathResponse, ReceiverBye, ReceiverReport, Reject,
-    SenderReport,
+    Accept, Challenge, Connect, Echo, FRAME_NACK_LEN, FrameNack, GAP_LEN, MAX_GAPS,
+    MAX_NACK_FRAMES, NACK_BODY, Nack, PathChallenge, PathResponse, ReceiverBye, ReceiverReport,
+    Reject, SenderReport,
 };
 pub use media::{
     CHUNK_BODY, Chunk, FRAME_HEADER, FRAME_HEADER_EVERY, FrameHeader, MAX_BLOCK_FRAMES, MAX_CHUNKS,
     MAX_TABLES_PARTS, PARITY_BODY, Parity, SHARD_BODY, TABLES_BODY, Tables,
 };
-pub use sealed::{Envelope, MAX_CLEAR, SALT, is_sealed, restore};
+pub use sealed::{Envelope, HANDSHAKE, MAX_CLEAR, SALT, is_sealed, restore};
 
 use std::ops::Range;
 use std::time::Duration;
@@ -113,7 +112,7 @@ impl Channel {
         match kind {
             1 => Some(Self::Media),
             2 | 3 => Some(Self::Repair),
-            4..=16 => Some(Self::Control),
+            4..=17 => Some(Self::Control),
             _ => None,
         }
     }
@@ -227,6 +226,8 @@ pub enum Packet<'a> {
     PathResponse(PathResponse),
     /// When the viewer's packets arrived.
     ArrivalReport(ArrivalReport),
+    /// A sender serves a viewer.
+    Accept(Accept),
 }
 
 /// The microseconds of a time, as on the wire.
@@ -248,7 +249,17 @@ impl Packet<'_> {
         self.viewer().is_none()
     }
 
-    /// The viewer that sent it; `None` for a sender's packets.
+    /// Whether a sender answers by it whoever asks for its stream: it is no part of
+    /// one.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Packet::Challenge(_) | Packet::Reject(_) | Packet::Accept(_)
+        )
+    }
+
+    /// The viewer that sent it, or `None` for what a sender sends.
     #[must_use]
     pub fn viewer(&self) -> Option<u64> {
         match self {
@@ -267,7 +278,8 @@ impl Packet<'_> {
             | Packet::Echo(_)
             | Packet::Challenge(_)
             | Packet::Reject(_)
-            | Packet::PathResponse(_) => None,
+            | Packet::PathResponse(_)
+            | Packet::Accept(_) => None,
         }
     }
 
@@ -290,6 +302,7 @@ impl Packet<'_> {
             Packet::PathChallenge(_) => 14,
             Packet::PathResponse(_) => 15,
             Packet::ArrivalReport(_) => 16,
+            Packet::Accept(_) => 17,
         }
     }
 
@@ -325,6 +338,7 @@ impl Packet<'_> {
             Packet::PathChallenge(challenge) => challenge.encode(out),
             Packet::PathResponse(response) => response.encode(out),
             Packet::ArrivalReport(report) => report.encode(out),
+            Packet::Accept(accept) => accept.encode(out),
         }
         out.resize(out.len().max(start + len), 0);
         let datagram = &mut out[start..];
@@ -380,6 +394,7 @@ impl Packet<'_> {
             14 => Packet::PathChallenge(PathChallenge::decode(body)?),
             15 => Packet::PathResponse(PathResponse::decode(body)?),
             16 => Packet::ArrivalReport(ArrivalReport::decode(body)?),
+            17 => Packet::Accept(Accept::decode(body)?),
             _ => return Err(WireError::Kind(kind)),
         })
     }

@@ -153,6 +153,7 @@ impl Followed {
             // Not part of a stream.
             Packet::Challenge(_)
             | Packet::Reject(_)
+            | Packet::Accept(_)
             | Packet::ReceiverReport(_)
             | Packet::Nack(_)
             | Packet::Connect(_)

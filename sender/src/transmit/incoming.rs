@@ -145,6 +145,9 @@ impl TransmitLoop<'_> {
                 reason,
             } => {
                 forget_link(&mut self.impaired, destination);
+                if let Some(seal) = &mut self.seal {
+                    seal.forget(destination);
+                }
                 if let Some(left) = self.destinations.get_mut(destination) {
                     left.leave();
                     accept.socket().forget(left.address());

@@ -29,7 +29,9 @@ impl TransmitLoop<'_> {
                     if let Some(accept) = &self.accept {
                         let len = out.len();
                         let (answer, _) = sealed(&mut self.seal, out, len, now);
-                        accept.answer(to, answer);
+                        if !answer.is_empty() {
+                            accept.answer(to, answer);
+                        }
                     }
                     continue;
                 }
@@ -44,6 +46,11 @@ impl TransmitLoop<'_> {
                 continue;
             };
             let (datagrams, segment) = sealed(&mut self.seal, out, transmit.segment, now);
+            if datagrams.is_empty() {
+                // No keys are agreed on with the viewer there.
+                self.sender.handle_send_error(index, out, transmit.segment);
+                continue;
+            }
             match &mut self.impaired {
                 None => {
                     let sent = destination.send(datagrams, segment, transmit.frame, now);

@@ -9,6 +9,7 @@ use framegram_common::wire::native::Packet;
 pub(super) const ACCEPTOR: AcceptorConfig = AcceptorConfig {
     secret: (1, 2),
     max_peers: 16,
+    accepts: false,
 };
 
 /// The viewer's address.
@@ -19,8 +20,5 @@ pub(super) fn viewer() -> SocketAddr {
 /// Whether a datagram of the sender belongs to the handshake, which is not part
 /// of the stream.
 pub(super) fn is_handshake(datagram: &[u8]) -> bool {
-    matches!(
-        Packet::decode(datagram),
-        Ok((_, Packet::Challenge(_) | Packet::Reject(_)))
-    )
+    Packet::decode(datagram).is_ok_and(|(_, packet)| packet.is_answer())
 }

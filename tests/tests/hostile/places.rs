@@ -11,6 +11,7 @@ fn listening(max_peers: u16) -> Sender {
         acceptor: Some(AcceptorConfig {
             secret: (1, 2),
             max_peers,
+            accepts: false,
         }),
         ..sender::Config::default()
     };

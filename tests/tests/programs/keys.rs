@@ -2,6 +2,9 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -271,6 +274,109 @@ fn an_observer_on_the_path_sees_lengths_and_can_neither_change_nor_replay_packet
     let dropped = viewer.count("packets.socket_dropped");
     assert!(replayed + dropped >= passed, "{replayed} of {passed}");
     assert!(viewer.count("frames.intact") > 0);
+}
+
+/// Somebody between a viewer that connects and the sender, who keeps everything.
+struct Recorder {
+    stop: Arc<AtomicBool>,
+    /// What the viewer sent, and what the sender did.
+    ways: [JoinHandle<Vec<Vec<u8>>>; 2],
+}
+
+impl Recorder {
+    /// Listens at `near`, for a sender at `far`.
+    fn new(near: SocketAddr, far: SocketAddr) -> Self {
+        let near = UdpSocket::bind(near).expect("a free port");
+        let own = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        own.connect(far).expect("an address");
+        let stop = Arc::new(AtomicBool::new(false));
+        let viewer = Arc::new(Mutex::new(None));
+        let (to, back) = (own.try_clone(), near.try_clone());
+        let (to, back) = (to.expect("a socket"), back.expect("a socket"));
+        let known = Arc::clone(&viewer);
+        let there = Self::pass(near, &stop, move |datagram, from| {
+            *known.lock().expect("no panic") = Some(from);
+            // Before the sender is there, nothing arrives.
+            let _ = to.send(datagram);
+        });
+        let here = Self::pass(own, &stop, move |datagram, _| {
+            if let Some(viewer) = *viewer.lock().expect("no panic") {
+                back.send_to(datagram, viewer).expect("sent");
+            }
+        });
+        let ways = [there, here];
+        Self { stop, ways }
+    }
+
+    fn pass(
+        socket: UdpSocket,
+        stop: &Arc<AtomicBool>,
+        mut pass: impl FnMut(&[u8], SocketAddr) + Send + 'static,
+    ) -> JoinHandle<Vec<Vec<u8>>> {
+        let stop = Arc::clone(stop);
+        let patience = Some(Duration::from_millis(20));
+        socket.set_read_timeout(patience).expect("a timeout");
+        thread::spawn(move || {
+            let (mut recorded, mut buffer) = (Vec::new(), vec![0; 65_536]);
+            while !stop.load(Ordering::Relaxed) {
+                if let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                    recorded.push(buffer[..length].to_vec());
+                    pass(&buffer[..length], from);
+                }
+            }
+            recorded
+        })
+    }
+
+    fn end(self) -> [Vec<Vec<u8>>; 2] {
+        self.stop.store(true, Ordering::Relaxed);
+        self.ways.map(|way| way.join().expect("no panic"))
+    }
+}
+
+/// Whether a handshake has agreed on the key of a datagram, unless it is part of one
+/// itself.
+fn is_agreed(datagram: &[u8]) -> bool {
+    let is_handshake = matches!(datagram[1] & 31, 10..=12 | 17);
+    is_handshake || datagram[16] & 0x80 != 0
+}
+
+#[test]
+fn a_viewer_that_connects_has_keys_that_nobody_has_later() {
+    let keys = keys();
+    let key = key_file(&keys, "one");
+    let (listens, near) = (address(), address());
+    let recorder = Recorder::new(near, listens);
+    let mut sender = Start::new(SENDER, &format!("{ENDLESS} --listen {listens} {key}")).run();
+    sender.wait_for("Waiting for up to");
+    let connects = format!("--headless {PATIENT} --connect {near} {key}");
+    let viewer = Start::new(VIEWER, &format!("{connects} --wait 20s -n 30")).run();
+    let viewer = viewer.end().well();
+    assert_eq!(viewer.count("frames.intact"), 30);
+    assert_eq!(viewer.count("packets.unauthentic"), 0);
+    sender.signal(Signal::SIGINT);
+    let sender = sender.end().well();
+    assert_eq!(sender.count("admission.admitted"), 1);
+    assert_eq!(sender.count("packets.unauthentic"), 0);
+    let [requests, stream] = recorder.end();
+    for (way, least) in [(&requests, 1), (&stream, 30)] {
+        assert!(way.iter().all(|it| is_sealed(it) && is_agreed(it)));
+        let of_stream = way.iter().filter(|it| it[16] & 0x80 != 0).count();
+        assert!(of_stream >= least, "{of_stream} of {}", way.len());
+    }
+    // All of it again, to a viewer that starts later with the same key.
+    let impostor = UdpSocket::bind(near).expect("a free port");
+    let late = Start::new(VIEWER, &format!("{connects} --wait 4s")).run();
+    let patience = Some(Duration::from_secs(20));
+    impostor.set_read_timeout(patience).expect("a timeout");
+    let asked = impostor.recv_from(&mut [0; 2_000]);
+    let (_, viewer) = asked.expect("it asks for a stream");
+    for datagram in &stream {
+        impostor.send_to(datagram, viewer).expect("sent");
+    }
+    let late = late.end();
+    assert_eq!(late.code, Some(1), "{}", late.said);
+    assert!(late.value("frames.shown").is_null());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use framegram_common::fec::Fec;
 use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{AcceptorConfig, Config, Event, Output, Rate, Sender};
 use framegram_common::wire::native::{Channel, Envelope, Packet};
-use framegram_seal::{Secret, SenderSeal, Suite, ViewerSeal, key_text};
+use framegram_seal::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
 const MS: Duration = Duration::from_millis(1);
 const SENT: u64 = 3_000;
@@ -93,6 +93,7 @@ impl Scene {
             acceptor: Some(AcceptorConfig {
                 secret: (3, 4),
                 max_peers: 1,
+                accepts: true,
             }),
             ..Config::default()
         };
@@ -104,14 +105,16 @@ impl Scene {
                 receiver.connect(sender_at(Duration::ZERO), MS);
             }
             let salt = [index as u8; 16];
-            (
-                receiver,
-                ViewerSeal::new(secret(), number, salt, Suite::best()),
-            )
+            let mut seal = ViewerSeal::new(secret(), number, salt, Suite::best());
+            if index >= FIXED {
+                seal = seal.connecting([index as u8; SEED]);
+            }
+            (receiver, seal)
         });
         Self {
             sender: Sender::new(config, 7, MS),
-            seal: SenderSeal::new(secret(), [9; 16], Suite::best()),
+            seal: SenderSeal::new(secret(), [9; 16], Suite::best())
+                .accepting(FIXED as u16, [9; SEED]),
             viewers: viewers.collect(),
             admitted: Vec::new(),
             sealed: Sealed::default(),
@@ -137,6 +140,10 @@ impl Scene {
                     self.admitted[destination - FIXED] = address;
                     continue;
                 }
+                Output::Event(Event::Left { destination, .. }) => {
+                    self.seal.forget(destination as u16);
+                    continue;
+                }
                 Output::Event(_) => continue,
                 Output::Timeout(_) => return,
             };
@@ -150,9 +157,9 @@ impl Scene {
                     continue;
                 }
                 let (receiver, seal) = &mut self.viewers[index];
-                let mut opened = Vec::new();
-                if seal.open(sealed, now, &mut opened).is_ok() {
-                    receiver.handle_datagram(sender_at(now), &opened, now);
+                let mut opened = sealed.to_vec();
+                if let Ok(length) = seal.open(sender_at(now), &mut opened, now) {
+                    receiver.handle_datagram(sender_at(now), &opened[..length], now);
                 }
             }
         }
@@ -173,7 +180,7 @@ impl Scene {
                     receiver::Output::Timeout(_) => break,
                     receiver::Output::Event(_) | receiver::Output::Record(_) => continue,
                 };
-                let (mut sealed, mut opened) = (Vec::new(), Vec::new());
+                let mut sealed = Vec::new();
                 if !seal.seal(&transmit.datagram, now, &mut sealed) {
                     continue;
                 }
@@ -181,13 +188,16 @@ impl Scene {
                 if is_out(now) {
                     continue;
                 }
-                self.seal
-                    .open(&sealed, now, &mut opened)
-                    .expect("authentic");
+                let opened = self.seal.open(viewer_at(index), &mut sealed, now);
+                let opened = match opened {
+                    // It repeats its bye, and its keys are forgotten.
+                    Err(Refusal::Early) if index >= FIXED => continue,
+                    opened => &sealed[..opened.expect("authentic")],
+                };
                 if index < FIXED {
-                    self.sender.handle_datagram(index, &opened, now);
+                    self.sender.handle_datagram(index, opened, now);
                 } else {
-                    self.sender.handle_incoming(viewer_at(index), &opened, now);
+                    self.sender.handle_incoming(viewer_at(index), opened, now);
                 }
             }
         }
@@ -233,7 +243,7 @@ fn no_key_seals_two_packets_of_one_number() {
             assert_eq!(statistics.stream.followed, 1);
         }
         let kinds = scene.sealed.kinds.len();
-        assert_eq!(kinds, 16, "each kind is sent: {:?}", scene.sealed.kinds);
+        assert_eq!(kinds, 17, "each kind is sent: {:?}", scene.sealed.kinds);
         assert!(scene.sealed.nonces.len() > 1_000);
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod adaption;
+mod agreed;
 mod checks;
 mod clocks;
 mod concealment;

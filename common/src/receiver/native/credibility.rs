@@ -90,6 +90,7 @@ impl NativeSession {
             | Packet::Connect(_)
             | Packet::Challenge(_)
             | Packet::Reject(_)
+            | Packet::Accept(_)
             | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_)
             | Packet::PathResponse(_)

@@ -7,8 +7,9 @@ fn acceptor(max_peers: u16) -> Acceptor {
     let config = AcceptorConfig {
         secret: (1, 2),
         max_peers,
+        accepts: false,
     };
-    Acceptor::new(STREAM, config)
+    Acceptor::new(STREAM, 0, config)
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -70,6 +71,40 @@ fn a_viewer_is_served_once_it_has_sent_its_cookie_back() {
     let counts = acceptor.counts();
     assert_eq!((counts.served, counts.admitted, counts.rejected), (2, 2, 1));
     assert_eq!((counts.challenged, counts.proven), (3, 3));
+}
+
+#[test]
+fn a_viewer_that_is_served_is_told_so_where_that_is_wanted_and_again_when_it_asks_again() {
+    let mut acceptor = Acceptor::new(
+        STREAM,
+        3,
+        AcceptorConfig {
+            secret: (1, 2),
+            max_peers: 2,
+            accepts: true,
+        },
+    );
+    let (now, from) = (Duration::from_secs(100), address("10.0.0.1:1000"));
+    connect(&mut acceptor, 10, "10.0.0.2:1000", now);
+    let first = Packet::Connect(Connect {
+        viewer: 11,
+        cookie: 0,
+    });
+    let (decision, _) = hand(&mut acceptor, from, (0, &first), now);
+    assert_eq!(decision, Decision::Challenged);
+    let cookie = acceptor.cookie(11, from, span(now));
+    let proven = Packet::Connect(Connect { viewer: 11, cookie });
+    for expected in [Decision::Admitted(1), Decision::Peer(1)] {
+        let (decision, answer) = hand(&mut acceptor, from, (0, &proven), now);
+        assert_eq!(decision, expected);
+        let (header, packet) = Packet::decode(&answer).unwrap();
+        let accept = Accept {
+            viewer: 11,
+            destination: 4,
+        };
+        assert_eq!((header.stream, packet), (STREAM, Packet::Accept(accept)));
+        assert_eq!(header.destination, NO_DESTINATION);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn sender(destinations: usize, max_peers: u16) -> Sender {
         bitrate: Some(100_000),
         acceptor: Some(AcceptorConfig {
             secret: (1, 2),
+            accepts: false,
             max_peers,
         }),
         ..Config::default()

@@ -262,6 +262,17 @@ body! {
 }
 
 body! {
+    /// The sender's answer to a viewer that it serves from now on, or already, if
+    /// there is a key: sealed, it carries the sender's half of the handshake.
+    Accept, "accept" {
+        /// The viewer that asked.
+        viewer: u64,
+        /// The destination that it is.
+        destination: u16,
+    }
+}
+
+body! {
     /// A viewer that connected ends its stream.
     ReceiverBye, "receiver bye" {
         /// The viewer that ends it.

@@ -3,16 +3,16 @@
 //! ciphers.
 //!
 //! ```text
-//! +------------+------------+----------+--------------------+-----------+
-//! | header: 20 | viewer: 8  | salt: 16 | encrypted body ... |  tag: 16  |
-//! +------------+------------+----------+--------------------+-----------+
+//! +------------+-----------+----------+---------------+--------------------+---------+
+//! | header: 20 | viewer: 8 | salt: 16 | handshake: 48 | encrypted body ... | tag: 16 |
+//! +------------+-----------+----------+---------------+--------------------+---------+
 //! ```
 //!
-//! A packet from a viewer has the viewer's number, which is the front of its body.
-//! The kinds that introduce one side to the other have a salt: sender report,
-//! sender bye, challenge and reject have the salt of the sender's start, connect
-//! has that of the viewer's. Both fields are in the clear and authenticated, like
-//! the header.
+//! The viewer is there if a viewer sends the packet, and is the front of its
+//! body. The salt is there in the kinds by which somebody gets to know it: sender
+//! report, sender bye, challenge, reject and accept have that of the sender's start,
+//! connect has that of the viewer's. Connect and accept carry the two messages of a
+//! handshake. All these are in the clear and authenticated, as the header is.
 
 use super::{
     CRC, Channel, ENCRYPTED, HEADER, KIND, KIND_BITS, MAGIC, NUMBER, TAG, VERSION, VERSION_SHIFT,
@@ -23,11 +23,14 @@ use crate::seq::PacketSeq;
 /// Bytes of a salt.
 pub const SALT: usize = 16;
 
+/// Bytes of a message of the handshake: a public key and a tag.
+pub const HANDSHAKE: usize = 48;
+
 /// Bytes of a viewer's number.
 const VIEWER: usize = 8;
 
 /// The most bytes of a sealed packet that are in the clear.
-pub const MAX_CLEAR: usize = HEADER + VIEWER + SALT;
+pub const MAX_CLEAR: usize = HEADER + VIEWER + SALT + HANDSHAKE;
 
 /// The part of a sealed packet that can be read without the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,9 @@ pub struct Envelope {
     pub key: u32,
     /// The salt, if the kind carries one; zeros for a packet in the clear.
     pub salt: Option<[u8; SALT]>,
+    /// The message of a handshake, if the kind carries one; zeros of a packet in the
+    /// clear.
+    pub handshake: Option<[u8; HANDSHAKE]>,
 }
 
 impl Envelope {
@@ -56,9 +62,11 @@ impl Envelope {
     #[must_use]
     pub fn of_clear(datagram: &[u8]) -> Option<Self> {
         let envelope = Self::of(datagram, 0)?;
+        let kind = datagram[KIND] & KIND_BITS;
         Some(Self {
             key: 0,
-            salt: envelope.carries_salt(datagram[KIND]).then_some([0; SALT]),
+            salt: SALTED_KINDS.contains(&kind).then_some([0; SALT]),
+            handshake: HANDSHAKE_KINDS.contains(&kind).then_some([0; HANDSHAKE]),
             ..envelope
         })
     }
@@ -67,14 +75,13 @@ impl Envelope {
     #[must_use]
     pub fn of_sealed(datagram: &[u8]) -> Option<Self> {
         let envelope = Self::of(datagram, ENCRYPTED)?;
-        let start = envelope.front();
-        let salt = if envelope.carries_salt(datagram[KIND]) {
-            let salt = datagram.get(start..start + SALT)?;
-            Some(<[u8; SALT]>::try_from(salt).ok()?)
-        } else {
-            None
+        let kind = datagram[KIND] & KIND_BITS;
+        let mut rest = datagram.get(envelope.front()..)?;
+        let envelope = Self {
+            salt: part(&mut rest, SALTED_KINDS.contains(&kind))?,
+            handshake: part(&mut rest, HANDSHAKE_KINDS.contains(&kind))?,
+            ..envelope
         };
-        let envelope = Self { salt, ..envelope };
         (datagram.len() >= envelope.clear() + TAG).then_some(envelope)
     }
 
@@ -102,14 +109,11 @@ impl Envelope {
             connects: kind == CONNECT,
             key,
             salt: None,
+            handshake: None,
         })
     }
 
-    fn carries_salt(&self, kind: u8) -> bool {
-        SALTED_KINDS.contains(&(kind & KIND_BITS))
-    }
-
-    /// Bytes in the clear that the packet has even without a salt.
+    /// Bytes that are in the clear in the packet without salt and handshake too.
     fn front(&self) -> usize {
         HEADER + self.viewer.map_or(0, |_| VIEWER)
     }
@@ -117,7 +121,7 @@ impl Envelope {
     /// Bytes of the sealed packet in the clear: its associated data.
     #[must_use]
     pub fn clear(&self) -> usize {
-        self.front() + self.salt.map_or(0, |_| SALT)
+        self.front() + self.salt.map_or(0, |_| SALT) + self.handshake.map_or(0, |_| HANDSHAKE)
     }
 
     /// Where the body to encrypt begins in the packet in the clear.
@@ -126,8 +130,8 @@ impl Envelope {
         self.front()
     }
 
-    /// Appends a packet in the clear as the sealed one, before its body is encrypted, with this
-    /// number, key and salt. The envelope must be that of the packet.
+    /// Appends a packet in the clear, whose envelope this was, as the sealed one
+    /// before its body is encrypted: with this number, key, salt and handshake.
     pub fn write(&self, datagram: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         let front = self.front().min(datagram.len());
@@ -139,17 +143,32 @@ impl Envelope {
         if let Some(salt) = &self.salt {
             out.extend_from_slice(salt);
         }
+        if let Some(handshake) = &self.handshake {
+            out.extend_from_slice(handshake);
+        }
         out.extend_from_slice(&datagram[front..]);
     }
 }
 
-/// Whether a datagram's header declares it a sealed packet.
+/// Cuts the first `N` bytes off, if they are there to be: `Some(None)` if they are
+/// not, `None` if there are fewer.
+fn part<const N: usize>(rest: &mut &[u8], is_there: bool) -> Option<Option<[u8; N]>> {
+    if !is_there {
+        return Some(None);
+    }
+    let (part, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(Some(*part))
+}
+
+/// Whether a datagram says of itself that it is a sealed packet.
 #[must_use]
 pub fn is_sealed(datagram: &[u8]) -> bool {
     Envelope::of_sealed(datagram).is_some()
 }
 
-/// Turns a packet with a decrypted body and without its salt into one in the clear.
+/// Turns a packet whose body is decrypted, without its salt and handshake, into one
+/// in the clear.
 pub fn restore(datagram: &mut [u8]) {
     if datagram.len() >= HEADER {
         datagram[KIND] &= !ENCRYPTED;
@@ -162,9 +181,14 @@ pub fn restore(datagram: &mut [u8]) {
 const VIEWERS_KINDS: [u8; 6] = [8, 9, CONNECT, 13, 14, 16];
 
 /// The kinds that carry a salt.
-const SALTED_KINDS: [u8; 5] = [5, 6, CONNECT, 11, 12];
+const SALTED_KINDS: [u8; 6] = [5, 6, CONNECT, 11, 12, ACCEPT];
+
+/// The kinds that carry a message of a handshake.
+const HANDSHAKE_KINDS: [u8; 2] = [CONNECT, ACCEPT];
 
 const CONNECT: u8 = 10;
+
+const ACCEPT: u8 = 17;
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +219,7 @@ mod tests {
                 key: 9,
                 number: PacketSeq(7),
                 salt: envelope.salt.map(|_| [3; SALT]),
+                handshake: envelope.handshake.map(|_| [4; HANDSHAKE]),
                 ..envelope
             };
             let mut sealed = Vec::new();
@@ -212,6 +237,6 @@ mod tests {
             assert_eq!((header.number, opened), (PacketSeq(7), packet));
             kinds |= 1_u32 << (clear[KIND] & KIND_BITS);
         }
-        assert_eq!(kinds, (1 << 17) - 2, "each of the 16 kinds has a vector");
+        assert_eq!(kinds, (1 << 18) - 2, "each of the 17 kinds has a vector");
     }
 }

@@ -147,7 +147,14 @@ fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("path-challenge", Packet::PathChallenge(path_challenge)),
         ("path-response", Packet::PathResponse(path_response)),
         ("arrival-report", Packet::ArrivalReport(arrivals)),
-        // With the later numbers.
+        (
+            "accept",
+            Packet::Accept(Accept {
+                viewer: 0x1122_3344_5566_7788,
+                destination: 2,
+            }),
+        ),
+        // With the numbers that came later.
         ("sender-report", Packet::SenderReport(grown)),
     ]
 }

@@ -1,0 +1,132 @@
+//! A viewer that connects: it agrees with the sender on keys of its own.
+
+use std::time::Duration;
+
+use framegram_common::wire::native::{Accept, Envelope, HANDSHAKE, SALT};
+
+use crate::Refusal;
+use crate::handshake::{Asking, Ephemerals, Psk, Side};
+use crate::keys::Suite;
+use crate::session::{Messages, Place, Session, Sessions};
+use crate::trials::Trials;
+
+/// Handshakes that are finished in a second: each takes some 0.1 ms, and is with
+/// somebody who has the key.
+const HANDSHAKES: u32 = 50;
+
+/// The handshakes of a viewer, and what comes of them.
+#[derive(Debug)]
+pub(crate) struct Connecting {
+    psk: Psk,
+    viewer: u64,
+    ephemerals: Ephemerals,
+    /// The handshake that no session is in use of yet.
+    asking: Option<Asking>,
+    sessions: Sessions,
+    handshakes: Trials,
+}
+
+impl Connecting {
+    pub(crate) fn new(psk: Psk, viewer: u64, ephemerals: Ephemerals) -> Self {
+        Self {
+            psk,
+            viewer,
+            ephemerals,
+            asking: None,
+            sessions: Sessions::default(),
+            handshakes: Trials::new(HANDSHAKES),
+        }
+    }
+
+    /// The message that asks for keys: the same until they are in use.
+    pub(crate) fn ask(&mut self) -> Option<[u8; HANDSHAKE]> {
+        if self.asking.is_none() {
+            let ephemeral = self.ephemerals.draw()?;
+            self.asking = Asking::new(&self.psk, self.viewer, ephemeral);
+        }
+        self.asking.as_ref().map(Asking::message)
+    }
+
+    /// Takes that a sender serves this viewer, with its message.
+    pub(crate) fn accept(
+        &mut self,
+        stream: u32,
+        accept: Accept,
+        answer: [u8; HANDSHAKE],
+        start: ([u8; SALT], Suite),
+        now: Duration,
+    ) {
+        let is_known = self
+            .sessions
+            .iter()
+            .any(|session| session.messages.answer == answer);
+        let Some(asking) = self.asking.as_ref().filter(|_| !is_known) else {
+            return;
+        };
+        if accept.viewer != self.viewer || !self.handshakes.take(now) {
+            return;
+        }
+        let Some(agreed) = asking.finish(&self.psk, self.viewer, &answer) else {
+            return;
+        };
+        let place = Place {
+            viewer: self.viewer,
+            stream,
+            destination: accept.destination,
+        };
+        let messages = Messages {
+            asked: asking.message(),
+            answer,
+        };
+        let session = Session::new(Side::Viewer, place, (messages, &agreed), start);
+        self.sessions.push(session);
+    }
+
+    /// Appends a packet for a stream as a sealed one: with the newest keys, by which
+    /// the sender learns that this viewer has them.
+    pub(crate) fn seal(
+        &mut self,
+        packet: (&Envelope, &[u8]),
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let stream = packet.0.stream;
+        let mut sessions = self.sessions.iter_mut().rev();
+        let Some(session) = sessions.find(|it| it.stream == stream) else {
+            return false;
+        };
+        let sealed = session.seal(packet, now, out);
+        let messages = session.messages;
+        drop(sessions);
+        self.forget(messages);
+        sealed
+    }
+
+    /// Opens what a sender has sealed with the keys of a session.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub(crate) fn open(
+        &mut self,
+        envelope: &Envelope,
+        trials: &mut Trials,
+        now: Duration,
+        datagram: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let of = |session: &Session| {
+            session.stream == envelope.stream && session.destination == envelope.destination
+        };
+        let opened = self.sessions.open(envelope, of, trials, now, datagram);
+        let (length, proved) = opened?;
+        if let Some(messages) = proved {
+            self.forget(messages);
+        }
+        Ok(length)
+    }
+
+    /// Forgets the private key of a handshake whose keys are in use.
+    fn forget(&mut self, messages: Messages) {
+        let is_it = |asking: &Asking| asking.message() == messages.asked;
+        self.asking.take_if(|asking| is_it(asking));
+    }
+}

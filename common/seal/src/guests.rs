@@ -1,0 +1,191 @@
+//! Viewers that come by themselves, at the sender: each has keys of its own, which a
+//! handshake has agreed on.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use framegram_common::wire::native::{Accept, Envelope, HANDSHAKE, SALT};
+
+use crate::Refusal;
+use crate::handshake::{self, Ephemerals, Psk, Side};
+use crate::keys::Suite;
+use crate::session::{Messages, Place, Session, Sessions};
+use crate::trials::Trials;
+
+/// Handshakes in a second: each takes some 0.1 ms, and is for somebody who has the
+/// key and an address.
+const HANDSHAKES: u32 = 200;
+
+/// Messages of viewers that the state machine has yet to say something to: it keeps
+/// no more answers.
+const MAX_ASKED: usize = 16;
+
+/// Messages that are not taken again, since their sessions have been in use: as many
+/// as there may be while a cookie is valid.
+const MAX_SPENT: usize = 20 * HANDSHAKES as usize;
+
+/// Viewers that come by themselves. There are no more of them than the state machine
+/// has destinations.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    psk: Psk,
+    /// Their first destination: what is sent to one before it is for anybody with
+    /// the key.
+    first: u16,
+    ephemerals: Ephemerals,
+    asked: VecDeque<(u64, [u8; HANDSHAKE])>,
+    /// By viewer.
+    guests: HashMap<u64, Guest>,
+    viewers: BTreeMap<u16, u64>,
+    spent: VecDeque<[u8; HANDSHAKE]>,
+    handshakes: Trials,
+}
+
+#[derive(Debug)]
+struct Guest {
+    destination: u16,
+    sessions: Sessions,
+}
+
+impl Guests {
+    pub(crate) fn new(psk: Psk, first: u16, ephemerals: Ephemerals) -> Self {
+        Self {
+            psk,
+            first,
+            ephemerals,
+            asked: VecDeque::new(),
+            guests: HashMap::new(),
+            viewers: BTreeMap::new(),
+            spent: VecDeque::new(),
+            handshakes: Trials::new(HANDSHAKES),
+        }
+    }
+
+    /// Whether a destination is one of theirs.
+    pub(crate) fn has(&self, destination: u16) -> bool {
+        destination >= self.first
+    }
+
+    /// Takes the message of a viewer that asks for the stream. The state machine
+    /// says whether it is accepted: nothing is agreed on before that.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub(crate) fn ask(&mut self, viewer: u64, message: [u8; HANDSHAKE]) -> Result<(), Refusal> {
+        if self.spent.contains(&message) {
+            return Err(Refusal::Replayed);
+        }
+        if !handshake::is_authentic(&self.psk, viewer, &message) {
+            return Err(Refusal::Unauthentic);
+        }
+        self.asked.retain(|(asked, _)| *asked != viewer);
+        if self.asked.len() >= MAX_ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back((viewer, message));
+        Ok(())
+    }
+
+    /// The answer to a viewer that is accepted: the same to the same message.
+    pub(crate) fn accept(
+        &mut self,
+        stream: u32,
+        accept: Accept,
+        start: ([u8; SALT], Suite),
+        now: Duration,
+    ) -> Option<[u8; HANDSHAKE]> {
+        let Accept {
+            viewer,
+            destination,
+        } = accept;
+        let at = self.asked.iter().position(|(asked, _)| *asked == viewer)?;
+        let (_, asked) = self.asked.remove(at)?;
+        let guest = self.guests.get(&viewer);
+        let guest = guest.filter(|guest| guest.destination == destination);
+        let mut sessions = guest.into_iter().flat_map(|guest| guest.sessions.iter());
+        if let Some(session) = sessions.find(|it| it.messages.asked == asked) {
+            return Some(session.messages.answer);
+        }
+        drop(sessions);
+        if !self.has(destination) || !self.handshakes.take(now) {
+            return None;
+        }
+        let ephemeral = self.ephemerals.draw()?;
+        let (answer, agreed) = handshake::answer(&self.psk, viewer, &asked, &ephemeral)?;
+        let place = Place {
+            viewer,
+            stream,
+            destination,
+        };
+        let messages = Messages { asked, answer };
+        let session = Session::new(Side::Sender, place, (messages, &agreed), start);
+        self.settle(viewer, destination).sessions.push(session);
+        Some(answer)
+    }
+
+    /// The guest that a viewer is at a destination, where no other one is from now
+    /// on.
+    fn settle(&mut self, viewer: u64, destination: u16) -> &mut Guest {
+        if let Some(other) = self.viewers.insert(destination, viewer)
+            && other != viewer
+        {
+            self.guests.remove(&other);
+        }
+        let new = || Guest {
+            destination,
+            sessions: Sessions::default(),
+        };
+        let guest = self.guests.entry(viewer).or_insert_with(new);
+        if guest.destination != destination {
+            self.viewers.remove(&guest.destination);
+            *guest = new();
+        }
+        guest
+    }
+
+    /// Forgets the keys of a viewer that is served no more.
+    pub(crate) fn forget(&mut self, destination: u16) {
+        if let Some(viewer) = self.viewers.remove(&destination) {
+            self.guests.remove(&viewer);
+        }
+    }
+
+    /// Goes on with other keys.
+    pub(crate) fn turn(&mut self, now: Duration) {
+        for guest in self.guests.values_mut() {
+            guest.sessions.iter_mut().for_each(|it| it.turn(now));
+        }
+    }
+
+    /// The session that what goes to a destination is sealed with: the newest of
+    /// which the viewer has shown that it has it too.
+    pub(crate) fn session(&mut self, destination: u16) -> Option<&mut Session> {
+        let viewer = self.viewers.get(&destination)?;
+        self.guests.get_mut(viewer)?.sessions.proved()
+    }
+
+    /// Opens what a viewer has sealed with the keys of a session.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub(crate) fn open(
+        &mut self,
+        viewer: u64,
+        envelope: &Envelope,
+        trials: &mut Trials,
+        now: Duration,
+        datagram: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let guest = self.guests.get_mut(&viewer).ok_or(Refusal::Early)?;
+        let of = |session: &Session| session.stream == envelope.stream;
+        let opened = guest.sessions.open(envelope, of, trials, now, datagram);
+        let (length, proved) = opened?;
+        if let Some(messages) = proved {
+            if self.spent.len() >= MAX_SPENT {
+                self.spent.pop_front();
+            }
+            self.spent.push_back(messages.asked);
+        }
+        Ok(length)
+    }
+}

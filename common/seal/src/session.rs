@@ -1,0 +1,170 @@
+//! What one viewer and a sender have agreed on by a handshake: keys that only these
+//! two have.
+
+use std::time::Duration;
+
+use framegram_common::wire::native::{Envelope, HANDSHAKE, SALT};
+
+use crate::Refusal;
+use crate::handshake::{Agreed, Side};
+use crate::incoming::Incoming;
+use crate::keys::{Origin, SessionTag, StartKeys, Suite};
+use crate::outgoing::{Outgoing, Turn};
+use crate::trials::Trials;
+
+/// The most sessions of one viewer and a sender: one that is in use, the one before
+/// it, whose packets may be overtaken, and the one after it, of which the other side
+/// may not know yet.
+const MAX_SESSIONS: usize = 3;
+
+/// The two messages of a handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Messages {
+    pub(crate) asked: [u8; HANDSHAKE],
+    pub(crate) answer: [u8; HANDSHAKE],
+}
+
+/// Keys that were agreed on once.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) messages: Messages,
+    pub(crate) stream: u32,
+    pub(crate) destination: u16,
+    keys: StartKeys,
+    turn: Turn,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// Whether something of the other side was opened with its keys.
+    is_proved: bool,
+}
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) viewer: u64,
+    pub(crate) stream: u32,
+    pub(crate) destination: u16,
+}
+
+impl Session {
+    pub(crate) fn new(
+        side: Side,
+        place: Place,
+        (messages, agreed): (Messages, &Agreed),
+        (salt, suite): ([u8; SALT], Suite),
+    ) -> Self {
+        let Place {
+            viewer,
+            stream,
+            destination,
+        } = place;
+        let (viewers, senders) = (Origin::Viewer { viewer }, Origin::Sender { destination });
+        let (incoming, outgoing) = match side {
+            Side::Sender => (viewers, senders),
+            Side::Viewer => (senders, viewers),
+        };
+        Self {
+            messages,
+            stream,
+            destination,
+            keys: agreed.keys(salt),
+            turn: Turn::new(suite),
+            incoming: Incoming::new(incoming),
+            outgoing: Outgoing::new(outgoing),
+            is_proved: false,
+        }
+    }
+
+    pub(crate) fn turn(&mut self, now: Duration) {
+        self.turn.advance(now);
+    }
+
+    /// Appends a packet as a sealed one, if its number is above the last one.
+    pub(crate) fn seal(
+        &mut self,
+        packet: (&Envelope, &[u8]),
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        self.outgoing
+            .seal(&self.keys, &mut self.turn, packet, now, out)
+    }
+}
+
+/// The sessions of one viewer and a sender, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Vec<Session>);
+
+impl Sessions {
+    /// Takes one more, and forgets the oldest that is of no use.
+    pub(crate) fn push(&mut self, session: Session) {
+        let proved = self.0.iter().rposition(|it| it.is_proved);
+        if self.0.len() >= MAX_SESSIONS {
+            self.0.remove(usize::from(proved == Some(0)));
+        }
+        self.0.push(session);
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Session> {
+        self.0.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Session> {
+        self.0.iter_mut()
+    }
+
+    /// The newest one of which the other side is known to have the keys; of none,
+    /// the newest.
+    pub(crate) fn proved(&mut self) -> Option<&mut Session> {
+        let at = self.0.iter().rposition(|it| it.is_proved);
+        match at {
+            Some(at) => self.0.get_mut(at),
+            None => self.0.last_mut(),
+        }
+    }
+
+    /// Opens a datagram in its place, with the keys of the session that it is of.
+    /// Returns the length of the packet, and the handshake of the session if this is
+    /// the first of it.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub(crate) fn open(
+        &mut self,
+        envelope: &Envelope,
+        of: impl Fn(&Session) -> bool,
+        trials: &mut Trials,
+        now: Duration,
+        datagram: &mut [u8],
+    ) -> Result<(usize, Option<Messages>), Refusal> {
+        let tag = SessionTag::of_wire(envelope.key);
+        let is_of = |it: &&mut Session| it.keys.session() == tag && of(it);
+        let mut left = self.0.iter_mut().rev().filter(is_of).peekable();
+        let mut refusal = Refusal::Early;
+        let mut copy = Vec::new();
+        while let Some(session) = left.next() {
+            // What is not opened is no more what it was.
+            if left.peek().is_some() {
+                copy.clear();
+                copy.extend_from_slice(datagram);
+            }
+            let opened = session
+                .incoming
+                .open(&session.keys, envelope, trials, now, datagram);
+            match opened {
+                Ok(length) => {
+                    let is_first = !std::mem::replace(&mut session.is_proved, true);
+                    return Ok((length, is_first.then_some(session.messages)));
+                }
+                Err(Refusal::Unauthentic) => {
+                    refusal = Refusal::Unauthentic;
+                    if left.peek().is_some() {
+                        datagram.copy_from_slice(&copy);
+                    }
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Err(refusal)
+    }
+}
