@@ -77,7 +77,7 @@ impl Checked {
                     if self.broken == 1 {
                         let hint = if self.keep_broken { "" } else { HINT };
                         self.console.say(&format!(
-                            "a frame of the source is left out: {error:#}{hint}"
+                            "a frame of the source is dropped: {error:#}{hint}"
                         ));
                     }
                     why = Some(error);
@@ -106,7 +106,7 @@ pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Res
     let image = if header.is_for_libjpeg() {
         ensure!(
             segments(&jpeg[..header.len]).any(|(marker, _)| marker == DQT),
-            "it has no quantization tables, and none came before it"
+            "it has no quantization tables, and no frame before it had any"
         );
         if !keep_broken {
             vetter.vet(&jpeg)?;

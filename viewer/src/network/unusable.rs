@@ -107,7 +107,7 @@ fn advice(guess: Guess) -> &'static str {
              yuvj420p -f rtp, or play it with framegram-send"
         }
         Guess::MpegTs => "play it with framegram-send udp://@:PORT, which sends it here as JPEG",
-        Guess::Header(_) => "have its sender leave its own header out and send the JPEG alone",
+        Guess::Header(_) => "have its sender send the JPEG without this header",
         Guess::Image(_) => "have its sender encode JPEG",
         Guess::Text | Guess::Unknown => "see what sends to this port",
     }
