@@ -15,7 +15,7 @@ pub enum CutError {
     #[error(transparent)]
     Size(#[from] FrameSizeError),
     /// The datagram size is out of range.
-    #[error("datagrams cannot have {0} bytes, only {MIN_DATAGRAM} to {MAX_DATAGRAM}")]
+    #[error("a datagram has {MIN_DATAGRAM} to {MAX_DATAGRAM} bytes, not {0}")]
     Datagram(usize),
 }
 

@@ -12,7 +12,7 @@ pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
 /// A frame that cannot be sent, with its length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame of {0} bytes cannot be sent: 1 to {MAX_FRAME_BYTES} can")]
+#[error("a frame has 1 to {MAX_FRAME_BYTES} bytes, not {0}")]
 pub struct FrameSizeError(pub usize);
 
 /// When a picture was captured and encoded, on the sender's monotonic clock.

@@ -5,11 +5,14 @@
 //! order. `fuzz/` runs them under libFuzzer.
 
 mod arrivals;
+mod bounds;
 mod input;
-mod machines;
+mod packets;
 mod parity;
 mod parts;
 mod rate;
+mod receivers;
+mod senders;
 mod visitors;
 
 /// A target: its name and its function.
@@ -28,12 +31,12 @@ pub const TARGETS: [Target; 12] = [
     target("splice", parts::splice),
     target("rtp_jpeg", parts::rtp_jpeg),
     target("parity", parity::run),
-    target("receiver", machines::receiver),
-    target("formats", machines::formats),
-    target("sender", machines::sender),
+    target("receiver", receivers::receiver),
+    target("formats", receivers::formats),
+    target("sender", senders::sender),
     target("acceptor", visitors::acceptor),
     target("plain_sender", visitors::plain_sender),
-    target("grid", machines::grid),
+    target("grid", receivers::grid),
     target("rate", rate::rate),
 ];
 

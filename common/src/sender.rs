@@ -1,6 +1,6 @@
-//! The sender's state machine: frames in, timed datagrams out, feedback in, for
-//! every format. Formats differ in how a frame becomes packets, and in their
-//! feedback; queue, pacer, rate limit and counters are common.
+//! The sender's state machine: frames in, timed datagrams out, feedback in, for every format.
+//! Formats differ in how a frame becomes packets, and in their feedback. They share queue, pacer,
+//! rate limit and counters.
 
 mod acceptor;
 mod config;
@@ -56,12 +56,10 @@ pub use self::stats::Volume;
 
 /// The sender's state machine for one stream.
 ///
-/// In: [`handle_frame`](Self::handle_frame),
-/// [`handle_datagram`](Self::handle_datagram),
-/// [`handle_incoming`](Self::handle_incoming) and
-/// [`handle_send_error`](Self::handle_send_error). Out:
-/// [`poll_output`](Self::poll_output), which is drained after each of them, and
-/// again when the time comes that it names.
+/// Inputs: [`handle_frame`](Self::handle_frame), [`handle_datagram`](Self::handle_datagram),
+/// [`handle_incoming`](Self::handle_incoming) and [`handle_send_error`](Self::handle_send_error).
+/// Output: [`poll_output`](Self::poll_output). Drain it after each input, and at the time that it
+/// names.
 #[derive(Debug)]
 pub struct Sender {
     config: Config,
@@ -72,11 +70,10 @@ pub struct Sender {
     protocol: Protocol,
     plan: Plan,
     pacer: Pacer,
-    /// First those of [`Config::destinations`], then those of viewers that were
-    /// admitted.
+    /// Those of [`Config::destinations`], followed by those of admitted viewers.
     destinations: Vec<Destination>,
     acceptor: Option<Acceptor>,
-    /// Answers of the acceptor.
+    /// Queued answers of the acceptor.
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
     events: VecDeque<Event>,
     /// The largest datagram of the next frame.
@@ -90,7 +87,7 @@ pub struct Sender {
     finishing: bool,
 }
 
-/// What differs between formats: how a frame becomes packets, and the feedback.
+/// The part that differs between formats: how a frame becomes packets, and the feedback.
 #[derive(Debug)]
 enum Protocol {
     Native(Box<Native>),
@@ -99,11 +96,11 @@ enum Protocol {
 }
 
 impl Sender {
-    /// A sender for a stream that begins now. `id` is drawn at random; its low half
-    /// is the stream's number.
+    /// A sender for a stream that begins now. Draw `id` at random; its low half is the stream
+    /// number.
     #[must_use]
     pub fn new(config: Config, id: u64, now: Duration) -> Self {
-        // Destinations' numbers have 16 bits, and one is nobody's.
+        // Destination numbers have 16 bits, and one of them means none.
         let destinations = config.destinations.min(NO_DESTINATION.into());
         let config = Config {
             datagram: config.datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM),
@@ -153,8 +150,8 @@ impl Sender {
         }
     }
 
-    /// Sets the largest datagram from the next frame on, for the destinations whose
-    /// paths are not searched.
+    /// Sets the largest datagram from the next frame on, for destinations whose path MTU is not
+    /// searched.
     pub fn set_datagram(&mut self, bytes: usize) {
         self.config.datagram = bytes.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
         self.follow_paths();
@@ -166,7 +163,7 @@ impl Sender {
         self.datagram
     }
 
-    /// The next output at this time. Datagrams replace what is in `out`.
+    /// The next output at this time. Datagrams replace the content of `out`.
     pub fn poll_output(&mut self, now: Duration, out: &mut Vec<u8>) -> Output {
         out.clear();
         while let Some(slot) = self.acceptor.as_mut().and_then(|all| all.poll_silent(now)) {
@@ -202,7 +199,7 @@ impl Sender {
             .or_else(|| self.poll_control(now, out))
     }
 
-    /// Packets of frames that are due.
+    /// Due packets of frames.
     fn poll_packets(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         let room = Room {
             destinations: &self.destinations,
@@ -233,7 +230,7 @@ impl Sender {
         })
     }
 
-    /// A report, a bye or an answer that is due.
+    /// A due report, bye or answer.
     fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         let destinations = self.config.destinations;
         let destination = match &mut self.protocol {
@@ -264,8 +261,7 @@ impl Sender {
         })
     }
 
-    /// A sender report where it is to tell what did not leave, before more
-    /// follows.
+    /// A sender report, if send errors must be reported before more is sent.
     fn poll_error_report(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         let Protocol::Native(_) = self.protocol else {
             return None;
@@ -281,8 +277,7 @@ impl Sender {
         })
     }
 
-    /// When [`Sender::poll_output`] may have something again; `None` until
-    /// something is handed in.
+    /// When [`Sender::poll_output`] is next due; `None` until more input.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         if !self.events.is_empty() || !self.answers.is_empty() {
@@ -304,22 +299,21 @@ impl Sender {
             .min()
     }
 
-    /// Bits a second that the path to a destination carries, parity and
-    /// retransmissions included; the most of all. `None` where it is not known.
+    /// Bits per second that the path to a destination carries, including parity and
+    /// retransmissions; the largest over all destinations. `None` if unknown.
     #[must_use]
     pub fn rate(&self, now: Duration) -> Option<u64> {
         let rates = self.paths().filter_map(|path| path.rate(now));
         rates.map(|rate| (rate * 8.0) as u64).max()
     }
 
-    /// The paths whose rates are followed.
+    /// The paths whose rates are adapted.
     fn paths(&self) -> impl Iterator<Item = &PathRate> {
         let open = self.destinations.iter().filter(|to| to.is_open());
         open.filter_map(|to| to.path.as_ref())
     }
 
-    /// Ends the stream: what is waiting is sent at once, and a bye where the
-    /// format has one.
+    /// Ends the stream: sends what is queued at once, and a bye if the format has one.
     pub fn finish(&mut self, now: Duration) {
         if self.finishing {
             return;
@@ -335,7 +329,7 @@ impl Sender {
         }
     }
 
-    /// Whether everything, the last bye included, has been handed out.
+    /// Whether everything has been handed out, including the last bye.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let byes_sent = match &self.protocol {
@@ -356,8 +350,8 @@ impl Sender {
         }
     }
 
-    /// Plans for the viewers that are there now. The only place that sets the
-    /// numbers of pacer, rate limit and loss protection.
+    /// Plans for the present viewers. No other function sets the parameters of pacer, rate limit
+    /// and loss protection.
     fn replan(&mut self, now: Duration) {
         let retransmit = self.config.retransmit;
         let paths = |to: &Destination| to.is_open().then(|| to.feedback.paths(now, retransmit));
@@ -378,7 +372,7 @@ impl Sender {
         self.push_parity(now, now);
     }
 
-    /// Sends the parity over the frames that wait for it until then.
+    /// Sends the parity that is due until then over the waiting frames.
     fn push_parity(&mut self, until: Duration, now: Duration) {
         if let Protocol::Native(native) = &mut self.protocol {
             for packet in native.close_windows(&self.plan, until) {
@@ -388,7 +382,7 @@ impl Sender {
     }
 }
 
-/// What follows the rate of one path, where that is to be followed.
+/// The rate controller of one path, if its rate is to be adapted.
 fn path_rate(config: &Config, now: Duration) -> Option<PathRate> {
     match config.rate {
         Rate::Auto { first } if config.format == Format::Native => {

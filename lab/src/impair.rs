@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use judge::Judge;
 
-pub use judge::{Deed, Drop, Passage, REORDER_BY};
+pub use judge::{Decision, Drop, Passage, REORDER_BY};
 pub use links::ImpairedLinks;
 pub use log::{Act, HEADER, Log, LogReader, LogRow, LoggedChunk, NoRow, PacketName, ReadError};
 pub use spec::SpecError;
@@ -94,9 +94,9 @@ impl Link {
     }
 
     /// Sends a datagram. Returns what happens to it.
-    pub fn send(&mut self, datagram: &[u8], now: Duration) -> Deed {
-        let deed = self.judge.judge(datagram.len(), now);
-        for passage in deed.passages.into_iter().flatten() {
+    pub fn send(&mut self, datagram: &[u8], now: Duration) -> Decision {
+        let decision = self.judge.judge(datagram.len(), now);
+        for passage in decision.passages.into_iter().flatten() {
             self.sequence += 1;
             self.on_the_way.push(Reverse(InTransit {
                 arrives: passage.arrives,
@@ -104,7 +104,7 @@ impl Link {
                 datagram: passage.copy(datagram),
             }));
         }
-        deed
+        decision
     }
 
     /// The next datagram that has arrived by `now`.
@@ -138,15 +138,15 @@ struct InTransit {
 mod tests {
     use super::*;
 
-    fn deeds(impairment: Impairment, datagrams: usize) -> Vec<Deed> {
+    fn decisions(impairment: Impairment, datagrams: usize) -> Vec<Decision> {
         let mut link = Link::new(impairment);
         (0..datagrams)
             .map(|i| link.send(&[0; 100], Duration::from_micros(100) * i as u32))
             .collect()
     }
 
-    fn share(deeds: &[Deed], of: impl Fn(&Deed) -> bool) -> f64 {
-        deeds.iter().filter(|deed| of(deed)).count() as f64 / deeds.len() as f64
+    fn share(decisions: &[Decision], of: impl Fn(&Decision) -> bool) -> f64 {
+        decisions.iter().filter(|decision| of(decision)).count() as f64 / decisions.len() as f64
     }
 
     #[test]
@@ -170,10 +170,16 @@ mod tests {
             seed: 1,
             ..Impairment::default()
         };
-        let deeds = deeds(impairment, 200_000);
-        assert!((share(&deeds, |deed| deed.dropped.is_some()) - 0.05).abs() < 0.003);
-        assert!((share(&deeds, |deed| deed.intact + deed.corrupt == 2) - 0.019).abs() < 0.002);
-        assert!((share(&deeds, |deed| deed.corrupt > 0) - 0.0097).abs() < 0.002);
+        let decisions = decisions(impairment, 200_000);
+        assert!((share(&decisions, |decision| decision.dropped.is_some()) - 0.05).abs() < 0.003);
+        assert!(
+            (share(&decisions, |decision| decision.intact + decision.corrupt
+                == 2)
+                - 0.019)
+                .abs()
+                < 0.002
+        );
+        assert!((share(&decisions, |decision| decision.corrupt > 0) - 0.0097).abs() < 0.002);
     }
 
     #[test]
@@ -183,7 +189,7 @@ mod tests {
             r: 0.2,
             step: None,
         };
-        let deeds = deeds(
+        let decisions = decisions(
             Impairment {
                 bursts: Some(chain),
                 seed: 2,
@@ -191,11 +197,11 @@ mod tests {
             },
             400_000,
         );
-        let lost = share(&deeds, |deed| deed.dropped == Some(Drop::Burst));
-        let runs = deeds
+        let lost = share(&decisions, |decision| decision.dropped == Some(Drop::Burst));
+        let runs = decisions
             .windows(2)
             .filter(|pair| pair[0].dropped.is_none() && pair[1].dropped.is_some());
-        let mean = lost * deeds.len() as f64 / runs.count() as f64;
+        let mean = lost * decisions.len() as f64 / runs.count() as f64;
         assert!((lost - 0.05).abs() < 0.005, "{lost}");
         assert!((mean - 5.0).abs() < 0.3, "{mean}");
     }
@@ -208,13 +214,13 @@ mod tests {
             ..Impairment::default()
         };
         let mut link = Link::new(impairment);
-        let deeds: Vec<_> = (0..10)
+        let decisions: Vec<_> = (0..10)
             .map(|_| link.send(&[0; 100], Duration::ZERO))
             .collect();
         assert_eq!(
-            deeds
+            decisions
                 .iter()
-                .filter(|deed| deed.dropped == Some(Drop::Queue))
+                .filter(|decision| decision.dropped == Some(Drop::Queue))
                 .count(),
             4
         );
@@ -230,6 +236,9 @@ mod tests {
             seed: 9,
             ..Impairment::default()
         };
-        assert_eq!(deeds(impairment.clone(), 1000), deeds(impairment, 1000));
+        assert_eq!(
+            decisions(impairment.clone(), 1000),
+            decisions(impairment, 1000)
+        );
     }
 }

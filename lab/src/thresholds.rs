@@ -66,7 +66,7 @@ impl Condition {
     #[must_use]
     pub fn check(&self, statistics: &Statistics) -> Option<String> {
         let Some(value) = self.figure.value(statistics, self.share) else {
-            return Some(format!("{} cannot be told", self.text));
+            return Some(format!("{} is unknown", self.text));
         };
         let holds = match self.comparison {
             Relation::Less => value < self.limit,
@@ -256,11 +256,11 @@ impl LimitNotation {
         };
         let number: f64 = number
             .parse()
-            .map_err(|_| format!("'{text}' is no limit: it is a number, as in 'shown<99%'"))?;
+            .map_err(|_| format!("'{text}' is not a limit: it is a number, as in 'shown<99%'"))?;
         let share = self == Self::Count && unit.trim_start() == "%";
         if share && number > 100.0 {
             return Err(format!(
-                "'{text}' is no share: it is 0 % to 100 %, as in 'shown<99%'"
+                "'{text}' is not a share: it is 0 % to 100 %, as in 'shown<99%'"
             ));
         }
         Ok((number * factor, share))

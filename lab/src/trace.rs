@@ -53,9 +53,9 @@ pub enum Entry {
         /// Time.
         at: u64,
         /// Playout delay in microseconds.
-        budget: u64,
+        playout_delay: u64,
         /// Whether the viewer sends NACKs.
-        requests: bool,
+        nack: bool,
         /// Whether the viewer shows complete frames only.
         strict: bool,
     },

@@ -45,7 +45,7 @@ pub struct Setting {
     /// Parity.
     pub fec: Fec,
     /// RTT of retransmissions; `None` without retransmission.
-    pub requests: Option<Duration>,
+    pub rtt: Option<Duration>,
     /// Playout delay.
     pub latency: Duration,
     /// Whether the datagrams of a frame are spread over time.

@@ -65,9 +65,7 @@ impl EncodingLog {
         }
         if encoded.origin == (FrameOrigin::Reencoded { unsupported: true }) {
             if self.reencoded == 0 {
-                console.say(
-                    "JPEGs of the source are of a kind that cannot be sent: they are re-encoded",
-                );
+                console.say("the format cannot carry the JPEGs of the source: they are re-encoded");
             }
             self.reencoded += 1;
         }
@@ -75,7 +73,7 @@ impl EncodingLog {
             && !std::mem::replace(&mut self.said_odd, true)
         {
             console.say(&format!(
-                "the source's own JPEGs are odd ({remark}); they are sent all the same"
+                "JPEGs of the source decode with a warning ({remark}); they are sent nevertheless"
             ));
         }
         self.passed_through += u64::from(encoded.origin == FrameOrigin::PassedThrough);

@@ -32,14 +32,14 @@ pub(crate) fn make(path: Option<&Path>) -> Result<()> {
         .open(path);
     let mut file = match created {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            bail!("{name} is there already: name another file, or remove it")
+            bail!("{name} exists: name another file, or remove it")
         }
         created => created.with_context(|| format!("cannot write the key file {name}"))?,
     };
     let written = writeln!(file, "{}", *key).and_then(|()| file.sync_all());
     written.with_context(|| format!("cannot write the key file {name}"))?;
     Console::new(false).say(&format!(
-        "A key is in {name}. Copy it to the other machine, and give both programs --key-file {name}."
+        "The key is in {name}. Copy it to the other machine, and give both programs --key-file {name}."
     ));
     Ok(())
 }

@@ -114,7 +114,7 @@ fn viewers(statistics: &Statistics) -> String {
             // RTCP reports nothing else.
             None => match statistics.packets.lost {
                 Some(lost) => format!("{lost} packets lost"),
-                None => "no viewer heard".into(),
+                None => "no viewer reports".into(),
             },
         },
     }
@@ -262,7 +262,7 @@ mod tests {
         assert!(!progress.is_due(100 * second));
         assert_eq!(
             progress.line(&statistics, 101 * second),
-            "0:01.0, 30 frames, 30.0 fps, 2.00 Mbit/s, no viewer heard"
+            "0:01.0, 30 frames, 30.0 fps, 2.00 Mbit/s, no viewer reports"
         );
         statistics.frames.sent = Some(55);
         statistics.bytes.sent = Some(375_000);
@@ -336,7 +336,7 @@ mod tests {
                  packets lost 2.00 %, gone before the end",
             ]
         );
-        assert_eq!(viewers(&statistics), "no viewer heard");
+        assert_eq!(viewers(&statistics), "no viewer reports");
         statistics.viewers[1].present = true;
         assert_eq!(viewers(&statistics), "2 viewers, packets lost up to 2.00 %");
     }

@@ -156,8 +156,8 @@ fn pass(
             };
             side.peer = Some(received.from);
             let arrival = received.arrival.saturating_sub(start);
-            let deed = (!out).then(|| side.link.send(&buffer[..received.len], arrival));
-            let dropped = at == 0 && deed.is_none_or(|deed| deed.dropped.is_some());
+            let decision = (!out).then(|| side.link.send(&buffer[..received.len], arrival));
+            let dropped = at == 0 && decision.is_none_or(|decision| decision.dropped.is_some());
             lost.fetch_add(u64::from(dropped), Ordering::Relaxed);
         }
     }

@@ -223,7 +223,7 @@ pub enum Command {
 impl Args {
     /// The playout delay.
     #[must_use]
-    pub fn budget(&self) -> Duration {
+    pub fn playout_delay(&self) -> Duration {
         self.latency
             .unwrap_or(receiver::Config::default().playout_delay)
     }

@@ -122,7 +122,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         } else {
             Policy::Follow
         },
-        playout_delay: args.budget(),
+        playout_delay: args.playout_delay(),
         strict: args.strict,
         clock_id: clock::clock_id,
         ..Config::default()
@@ -159,7 +159,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let advice = Advice {
         buffer: args.buffer,
         given: socket.receive_buffer().unwrap_or(args.buffer),
-        latency: args.budget(),
+        latency: args.playout_delay(),
         strict: args.strict,
     };
     info!(

@@ -4,6 +4,8 @@
 mod connections;
 mod moving;
 mod notices;
+mod receiving;
+mod sending;
 mod unusable;
 
 use std::net::SocketAddr;
@@ -13,17 +15,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use framegram_cli::console::Console;
 use framegram_cli::errors;
-use framegram_cli::numbers::or_none;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
-use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit, Verdict};
-use framegram_common::wire::Format;
+use framegram_common::receiver::{Output, Policy, Receiver, SinkOutcome};
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{
     self as net, Batch, ListenOptions, Pollable, Received, Socket, TcpListener, clock,
 };
-use log::info;
 
 use self::connections::Connections;
 use self::moving::Moving;
@@ -33,7 +32,7 @@ use crate::report::live::Meter;
 use crate::report::timeline::TimelineRecorder;
 use crate::seal::Seal;
 use crate::shared::Shared;
-use crate::socket::{Troubles, Unsent, delayed};
+use crate::socket::{Troubles, Unsent};
 use crate::tracer::Tracer;
 
 /// All that the thread needs.
@@ -232,8 +231,8 @@ impl Network {
             self.drain();
             if let (Some(most), Some(to)) = (self.rejected, self.connected) {
                 bail!(
-                    "{to} serves no more than {most} viewers, and that many are there: try \
-                     later, or start it with a larger --max-viewers"
+                    "{to} already serves {most} viewers, its maximum: try later, or start the \
+                     sender with a larger --max-viewers"
                 );
             }
             if !more {
@@ -256,138 +255,6 @@ impl Network {
             }
         }
         Ok(())
-    }
-
-    /// Receives from the sockets, for a bounded number of datagrams, and from the impaired link
-    /// what is due by `now`. Returns whether there may be more.
-    fn receive(&mut self, batch: &mut Batch, now: Duration) -> std::io::Result<bool> {
-        for _ in 0..MOST_BATCHES {
-            let is_left = self.ready.socket && self.receive_batch(batch)?;
-            if !is_left {
-                self.take_due(now);
-                let idle = self.connections.poll_timeout();
-                if !self.ready.others && idle.is_none_or(|due| due > now) {
-                    return Ok(false);
-                }
-                let more = self.receive_connected();
-                return Ok(self.receive_rtcp(batch) || more);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Receives one batch. Returns whether there may be more.
-    fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
-        self.socket.receive_batch(batch)?;
-        for (received, datagram) in batch.iter() {
-            if self.connections.has(received.from) {
-                // A peer with a connection sends no datagrams from the same port.
-                self.receiver.handle_disallowed(received.from);
-            } else if self.impaired.is_some() {
-                self.take_due(received.arrival);
-                if let Some(impaired) = &mut self.impaired {
-                    impaired.push(0, datagram, received, received.arrival);
-                }
-            } else {
-                self.take(received, datagram);
-            }
-        }
-        Ok(batch.is_full())
-    }
-
-    /// Receives from the impaired link what is due by `now`.
-    fn take_due(&mut self, now: Duration) {
-        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take(delayed(&passed), &passed.datagram);
-        }
-    }
-
-    /// Receives RTCP from its own socket. Returns whether there may be more.
-    fn receive_rtcp(&mut self, batch: &mut Batch) -> bool {
-        let received = self.rtcp_socket.as_ref().map(|it| it.receive_batch(batch));
-        if !matches!(received, Some(Ok(()))) {
-            // An error here is about an earlier reply that was not delivered.
-            return false;
-        }
-        for (received, datagram) in batch.iter() {
-            if self.is_allowed(&received) {
-                let from = received.from;
-                self.receiver
-                    .handle_rtcp_datagram(from, datagram, received.arrival);
-                self.record(&received, datagram, None, Port::Rtcp);
-            }
-        }
-        batch.is_full()
-    }
-
-    /// Handles a datagram, if its address is allowed.
-    fn take(&mut self, received: Received, datagram: &[u8]) {
-        self.receiver.handle_socket_drops(received.dropped);
-        if !self.is_allowed(&received) {
-            return;
-        }
-        let Some(mut seal) = self.seal.take() else {
-            self.take_packet(received, datagram);
-            return;
-        };
-        if let Some(packet) = seal.open(received.from, datagram, received.arrival) {
-            self.take_packet(received, packet);
-        }
-        self.seal = Some(seal);
-    }
-
-    /// Handles a packet in the clear.
-    fn take_packet(&mut self, received: Received, datagram: &[u8]) {
-        self.moving.hear(received.arrival);
-        let session = self.receiver.session_of(0);
-        let verdict = self
-            .receiver
-            .handle_datagram(received.from, datagram, received.arrival);
-        if self.receiver.session_of(0) != session {
-            self.trace_followed(received.arrival);
-        }
-        let from = received.from;
-        if !self.receiver.follows(from) {
-            self.unusable.insert(from, datagram, received.arrival);
-        } else if self.policy == Policy::Grid {
-            self.unusable.clear_from(from);
-        } else {
-            self.unusable.clear();
-        }
-        self.record(&received, datagram, verdict, Port::Media);
-    }
-
-    fn is_allowed(&mut self, received: &Received) -> bool {
-        let ip = received.from.ip();
-        if self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)) {
-            return true;
-        }
-        self.receiver.handle_disallowed(received.from);
-        if let Some(tracer) = &mut self.tracer {
-            tracer.record_foreign(received);
-        }
-        false
-    }
-
-    /// Traces a datagram that the receiver accepted.
-    fn record(
-        &mut self,
-        received: &Received,
-        datagram: &[u8],
-        verdict: Option<Verdict>,
-        port: Port,
-    ) {
-        self.latest = Some(*received);
-        // Addresses of strangers are not recorded.
-        if self.receiver.is_followed(received.from) {
-            self.socket_of(port).remember(received);
-        }
-        // A trace records the stream in the first tile.
-        let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
-        let verdict = if own { verdict } else { Some(Verdict::Foreign) };
-        if let Some(tracer) = &mut self.tracer {
-            tracer.record_datagram(received, datagram, verdict);
-        }
     }
 
     /// Distributes the receiver's output.
@@ -418,97 +285,13 @@ impl Network {
         }
     }
 
-    fn send(&mut self, transmit: &Transmit) {
-        if self.is_over {
-            return;
-        }
-        let mut datagram = &*transmit.datagram;
-        let mut seal = self.seal.take();
-        if let Some(seal) = &mut seal {
-            match seal.seal(datagram, clock::now()) {
-                Some(sealed) => datagram = sealed,
-                None => datagram = &[],
-            }
-        }
-        if !datagram.is_empty() {
-            self.send_datagram(transmit, datagram);
-        }
-        self.seal = seal;
-    }
-
-    fn send_datagram(&mut self, transmit: &Transmit, datagram: &[u8]) {
-        let to = transmit.to;
-        if self.connections.send(to, datagram) {
-            return;
-        }
-        let socket = self.socket_of(transmit.port);
-        let sent = match self.latest.filter(|latest| latest.from == to) {
-            Some(latest) => socket.reply(&latest, datagram),
-            None if self.connected == Some(to) => socket.send(None, datagram, datagram.len()),
-            None => socket.send(Some(to), datagram, datagram.len()),
-        };
-        if let Some(notice) = self.unsent.record(to, sent) {
-            self.console.say(&notice);
-        }
-    }
-
-    fn socket_of(&self, port: Port) -> &Socket {
-        let rtcp = self.rtcp_socket.as_ref();
-        rtcp.filter(|_| port == Port::Rtcp).unwrap_or(&self.socket)
-    }
-
-    fn sockets(&self) -> impl Iterator<Item = &Socket> {
-        std::iter::once(&self.socket).chain(&self.rtcp_socket)
-    }
-
-    /// Opens the socket for RTCP once there is an RTP stream. If another program has the port, the
-    /// stream is shown without reports.
-    fn listen_for_rtcp(&mut self, tile: usize) {
-        if self.receiver.format(tile) == Some(Format::Rtp)
-            && let Some(listen) = self.rtcp_listen.take()
-        {
-            let opened = Socket::listen(&listen);
-            info!(
-                "RTCP at {}: {}",
-                or_none(listen.address),
-                opened
-                    .as_ref()
-                    .map_or_else(ToString::to_string, |_| "open".to_owned())
-            );
-            self.rtcp_socket = opened.ok();
-        }
-    }
-
-    fn trace_followed(&mut self, now: Duration) {
-        if let Some(tracer) = &mut self.tracer
-            && let (Some(stream), Some(from)) = (self.receiver.stream(0), self.receiver.from(0))
-        {
-            tracer.record_followed(stream, self.receiver.format(0), from, now);
-        }
-    }
-
     /// Passes the outcomes of frames to the receiver.
     fn settle(&mut self) {
         for (id, outcome) in self.shared.take_outcomes() {
             self.receiver.handle_outcome(id, outcome);
         }
     }
-
-    fn count_drops(&mut self) {
-        // Datagrams on the impaired link arrived before the latest drops.
-        let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
-        if let Some(total) = self.socket.dropped().filter(|_| held.is_none()) {
-            self.receiver.handle_socket_drops(total);
-            if let Some(tracer) = &mut self.tracer {
-                tracer.record_drops(total);
-            }
-        }
-    }
 }
-
-/// Batches received in a row: a large frame, so that outcomes and stop requests wait for at most a
-/// millisecond.
-const MOST_BATCHES: usize = 8;
 
 /// The readiness of the sockets when last polled.
 #[derive(Clone, Copy, Debug)]

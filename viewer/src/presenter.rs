@@ -295,7 +295,7 @@ impl Presenter {
             && let Some(console) = self.remarks_to.take()
         {
             console.say(&format!(
-                "The sender's JPEGs are odd ({remark}); they are shown all the same."
+                "The sender's JPEGs decode with a warning ({remark}); they are shown nevertheless."
             ));
         }
     }

@@ -206,7 +206,7 @@ impl ConsoleState {
         if self.dropped > 0 {
             let lines = std::mem::take(&mut self.dropped);
             text += clear(open);
-            text += &format!("({lines} lines were left out: nobody read them)\n");
+            text += &format!("({lines} lines were dropped: nobody read them)\n");
         }
         // One line at a time, because waiting lines may still be replaced.
         if let Some(line) = self.lines.pop_front() {
@@ -386,7 +386,7 @@ mod tests {
         let text = out.text();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "first");
-        assert_eq!(lines[1], "(11 lines were left out: nobody read them)");
+        assert_eq!(lines[1], "(11 lines were dropped: nobody read them)");
         assert_eq!(lines.len(), 2 + MOST_LINES);
         assert_eq!(lines[lines.len() - 1], "last");
     }

@@ -132,9 +132,9 @@ fn read(path: &Path, what: &str, warn: impl Fn(&str)) -> Result<Zeroizing<String
     let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.with_context(|| format!("cannot read the {what} {name}"))?;
     if bytes.len() as u64 > MAX_FILE {
-        bail!("{name} is no {what}: it is larger than {MAX_FILE} bytes");
+        bail!("{name} is not a {what}: it is larger than {MAX_FILE} bytes");
     }
-    let text = std::str::from_utf8(&bytes).with_context(|| format!("{name} is no {what}"))?;
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("{name} is not a {what}"))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::bounds::{MAX_OPERATIONS, START};
 use super::input::Input;
-use super::machines::{MAX_OPERATIONS, START};
 use crate::rate::{Arrival, RateController};
 use crate::wire::native::Channel;
 

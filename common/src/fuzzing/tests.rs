@@ -29,9 +29,9 @@ targets!(native jpeg splice rtp_jpeg parity receiver formats sender acceptor pla
 
 #[test]
 fn the_sliced_picture_is_one() {
-    let header = jpeg::JpegHeader::parse(machines::SLICED).unwrap();
+    let header = jpeg::JpegHeader::parse(packets::SLICED).unwrap();
     assert!(header.has_slices());
-    assert_eq!(header.len, machines::TABLES.len());
-    let starts = jpeg::slice_starts(machines::SLICED, header.len);
+    assert_eq!(header.len, packets::TABLES.len());
+    let starts = jpeg::slice_starts(packets::SLICED, header.len);
     assert_eq!((starts.len(), header.slice_count()), (8, 8));
 }

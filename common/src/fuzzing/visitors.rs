@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, STREAM, address};
 use super::input::Input;
-use super::machines::{MAX_OPERATIONS, MAX_TURNS, SLICED, START, STREAM, address};
+use super::packets::SLICED;
 use crate::sender::{self, AcceptorConfig, Event, Output, Sender};
 use crate::seq::PacketNumber;
 use crate::wire::Format;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{FAR_BEHIND, Tolerance};
+use super::timing::{FAR_BEHIND, Tolerance};
 use crate::fec::retransmit_gap;
 
 /// A retransmission cannot answer a NACK that was sent less than this percentage of an RTT ago,

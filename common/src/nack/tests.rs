@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use super::timing::{LATENESS_MARGIN, MAX_ROUNDS, MIN_REORDERING};
 use super::*;
 use crate::chunk::ChunkedFrame;
 use crate::frame::Frame;
-use crate::reassembly::{Origin, Reassembly};
+use crate::reassembly::{Assembly, Origin, Reassembly};
+use crate::wire::native::{FRAME_NACK_LEN, GAP_LEN, NACK_BODY};
 use crate::wire::{DEFAULT_DATAGRAM, MIN_DATAGRAM};
 
 const MS: Duration = Duration::from_millis(1);
@@ -51,7 +53,6 @@ impl Scene {
         self.reassembly
             .insert(FRAME, &chunk, (Origin::Sent, 0), now);
         let reached = self.reassembly.get(FRAME).map_or(0, Assembly::reached);
-        self.nack.record_arrival(now);
         self.nack.record_progress(FRAME, reached, now);
     }
 

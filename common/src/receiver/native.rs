@@ -15,6 +15,7 @@ mod latency;
 mod longest;
 mod memory;
 mod migration;
+mod packets;
 mod path;
 mod plausibility;
 mod playout_delay;
@@ -26,11 +27,11 @@ use super::playout::Playout;
 use super::{Config, SILENCE, SinkOutcome, Verdict};
 use crate::fec::{LossEstimate, Rebuilder};
 use crate::nack::NackGenerator;
-use crate::reassembly::{Origin, Reassembly};
+use crate::reassembly::Reassembly;
 use crate::seq::FrameNumber;
-use crate::stats::{Arrival, Counters, FrameRecord, JoinPoint, LossCounts};
+use crate::stats::{Counters, FrameRecord, JoinPoint, LossCounts};
 use crate::time::SenderTime;
-use crate::wire::native::{Channel, Chunk, Expected, Header, Packet, micros};
+use crate::wire::native::{Channel, Expected, micros};
 use arrivals::ArrivalLog;
 use bye::Bye;
 use clock::Clock;
@@ -505,9 +506,5 @@ impl NativeSession {
     /// The sender's time in full, of which `time` has the low bits.
     fn in_full(&self, time: SenderTime) -> SenderTime {
         SenderTime::from_micros(time.as_micros().wrapping_add(self.epoch))
-    }
-
-    fn extend(&self, chunk: &Chunk<'_>) -> FrameNumber {
-        chunk.frame.extend(FrameNumber(self.counters.frames_sent()))
     }
 }

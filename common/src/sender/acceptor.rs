@@ -1,9 +1,8 @@
-//! Admits viewers that come by themselves and prove first that they own their
-//! address.
+//! Admits viewers that connect, once they have proved that they own their address.
 //!
-//! Nothing is kept of a viewer before it has sent back the cookie that it was
-//! sent, so that forged addresses cost no memory; and no answer is longer than
-//! what it answers, so that they are worth nothing to anyone else.
+//! Nothing is kept of a viewer before it has returned the cookie that it was sent, so forged
+//! addresses cost no memory. No answer is longer than the packet that it answers, so the acceptor
+//! amplifies nothing.
 
 use std::collections::VecDeque;
 use std::hash::Hasher;
@@ -19,16 +18,14 @@ use crate::wire::native::{
     Accept, Challenge, Connect, Header, NO_DESTINATION, Packet, Reject, WireHeader, micros,
 };
 
-/// A viewer that says nothing for so long is gone: it reports several times a
-/// second.
+/// A viewer that is silent for this long is gone: viewers report several times per second.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
-/// Cookies are made for a span of so long, and taken in the next one too: far
+/// Cookies are valid in the period of this length in which they were made, and in the next one: far
 /// longer than a round trip, and too short to collect them.
 const COOKIE_SPAN: Duration = Duration::from_secs(10);
 
-/// The most viewers that are remembered when they have fallen silent: more than
-/// one network holds that is away for a while.
+/// Upper bound on remembered silent viewers: more than one network has that is down for a while.
 const MAX_SILENT: usize = 64;
 
 /// The reason of a [`Reject`]: all slots are taken.
@@ -37,16 +34,16 @@ const FULL: u16 = 1;
 /// How viewers are admitted.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptorConfig {
-    /// What cookies are made with, drawn at random.
+    /// Secret of the cookies, drawn at random.
     pub secret: (u64, u64),
-    /// The most viewers at once.
+    /// Upper bound on viewers at a time.
     pub max_peers: u16,
     /// Whether a viewer that is served is told so by an accept: where there is a
     /// key, its own keys are agreed on by that.
     pub accepts: bool,
 }
 
-/// Viewers by slot: from 0, below [`AcceptorConfig::max_peers`].
+/// Viewers by slot, from 0 to below [`AcceptorConfig::max_peers`].
 #[derive(Debug)]
 pub(super) struct Acceptor {
     stream: u32,
@@ -54,11 +51,10 @@ pub(super) struct Acceptor {
     first: u16,
     config: AcceptorConfig,
     slots: Vec<Option<AdmittedPeer>>,
-    /// Viewers that have fallen silent, and the slots they had, the oldest
-    /// first: packet numbers of a slot mean something to them when they are
-    /// back.
+    /// Silent viewers and the slots that they had, oldest first. When they return, they still know
+    /// the packet numbers of that slot.
     silent: VecDeque<(u64, usize)>,
-    /// Packets to viewers that are not served.
+    /// The number of packets sent to viewers that are not served.
     answers: u64,
     counts: Admission,
 }
@@ -68,7 +64,7 @@ struct AdmittedPeer {
     viewer: u64,
     address: SocketAddr,
     received: Duration,
-    /// Grows from one that was admitted to the next.
+    /// Increases with each admission.
     order: u64,
 }
 
@@ -78,27 +74,26 @@ impl AdmittedPeer {
     }
 }
 
-/// What follows from a packet.
+/// The decision about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It is from the viewer in this slot, for the stream.
     Peer(usize),
-    /// The viewer is served from now on, in this slot; it may have been before,
-    /// from another address.
+    /// The viewer is now served in this slot. It may have been served before, at another address.
     Admitted(usize),
-    /// The same, for one that had another slot before it fell silent: packet
-    /// numbers are to go on above those of any slot.
+    /// The same, for a viewer that had another slot before it fell silent: packet numbers must
+    /// continue above those of every slot.
     Moved(usize),
-    /// The viewer is served from now on, in this slot, instead of another one:
-    /// all were taken, and most of them by viewers of one address.
+    /// The viewer is now served in this slot in place of another one: all slots were taken, most of
+    /// them by viewers of one address.
     Displaced(usize),
     /// The viewer in this slot leaves.
     Left(usize),
-    /// Whoever sent it has to prove the address first: there is an answer.
+    /// The address must be proved first; there is an answer.
     Challenged,
-    /// There is no slot for the viewer: there is an answer.
+    /// There is no slot; there is an answer.
     Rejected,
-    /// It is from nobody who is served.
+    /// The packet is from nobody who is served.
     Foreign,
 }
 
@@ -116,8 +111,8 @@ impl Acceptor {
         }
     }
 
-    /// Takes a packet in a datagram of `len` bytes that arrived at `now`. The
-    /// answer to it, if there is one, is appended to `out`.
+    /// Handles a packet in a datagram of `len` bytes that arrived at `now`. Appends the answer, if
+    /// any, to `out`.
     pub(super) fn handle_packet(
         &mut self,
         from: SocketAddr,
@@ -131,7 +126,7 @@ impl Acceptor {
         let ours = header.stream == self.stream;
         let viewer = packet.viewer().filter(|_| ours);
         match (viewer.and_then(|viewer| self.find(viewer, from)), packet) {
-            // A bye that came before: it is sent several times.
+            // A repeated bye: it is sent several times.
             (None, Packet::ReceiverBye(_)) if ours => Decision::Foreign,
             (None, _) => {
                 self.record_foreign();
@@ -153,8 +148,7 @@ impl Acceptor {
         self.counts.foreign += 1;
     }
 
-    /// The slot of the next viewer that has been silent for too long; nobody has
-    /// it any more.
+    /// The slot of the next viewer that has been silent for too long. The slot becomes free.
     pub(super) fn poll_silent(&mut self, now: Duration) -> Option<usize> {
         let silent = |peer: &AdmittedPeer| now.saturating_sub(peer.received) >= SILENCE;
         let mut slots = self.slots.iter();
@@ -167,13 +161,13 @@ impl Acceptor {
         Some(slot)
     }
 
-    /// When [`Acceptor::poll_silent`] may have something.
+    /// When [`Acceptor::poll_silent`] is next due.
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         let peers = self.slots.iter().flatten();
         peers.map(|peer| peer.received + SILENCE).min()
     }
 
-    /// How many viewers are served.
+    /// The number of viewers served.
     pub(super) fn served(&self) -> usize {
         self.slots.iter().flatten().count()
     }
@@ -195,8 +189,8 @@ impl Acceptor {
         out: &mut Vec<u8>,
     ) -> Decision {
         let Connect { viewer, cookie } = *connect;
-        // One that is served is asked again: who but asks, from an address that
-        // may be forged, does not show that anything still arrives there.
+        // A served viewer is challenged again: a mere request, whose source address may be forged,
+        // does not prove that anything arrives there.
         if !self.is_cookie(cookie, viewer, from, now) {
             let cookie = self.cookie(viewer, from, span(now));
             self.counts.challenged += 1;
@@ -210,7 +204,7 @@ impl Acceptor {
             return Decision::Challenged;
         }
         if let Some(slot) = self.find(viewer, from) {
-            // Its packet and ours crossed on the way.
+            // The viewer's packet and ours crossed on the way.
             self.refresh(slot, now);
             self.accept(slot, viewer, now, out);
             return Decision::Peer(slot);
@@ -245,10 +239,10 @@ impl Acceptor {
         }
     }
 
-    /// A slot for a viewer that has proved its address, and whether it is free:
-    /// its own, if it or another one of that address is served or it was served
-    /// before; or one that is free, at last one that a silent viewer may come
-    /// back to; or one of a prefix that has more of them.
+    /// A slot for a viewer that has proved its address, and whether the slot is free. First choice:
+    /// the viewer's own slot, if it or another viewer at its address is served, or if it was served
+    /// before. Then a free slot, those to which a silent viewer may return last. Otherwise the slot
+    /// of a prefix that has more slots.
     fn slot_for(&mut self, viewer: u64, from: SocketAddr) -> Option<(usize, bool)> {
         let own = |peer: &AdmittedPeer| peer.viewer == viewer || peer.address == from;
         let mut slots = self.slots.iter();
@@ -274,8 +268,8 @@ impl Acceptor {
         free.or_else(|| self.crowded(from).map(|slot| (slot, false)))
     }
 
-    /// If all slots are taken: that of the newest viewer of a prefix that crowds
-    /// out the one at `from`.
+    /// If all slots are taken: the slot of the newest viewer of a prefix that crowds out the one at
+    /// `from`.
     fn crowded(&self, from: SocketAddr) -> Option<usize> {
         let holders = self.slots.iter().flatten().map(AdmittedPeer::prefix);
         let crowds = crowds(holders, SourcePrefix::of(from.ip()));
@@ -331,8 +325,7 @@ impl Acceptor {
             .any(|span| self.cookie(viewer, from, span) == cookie)
     }
 
-    /// What a viewer at an address is to send back. Never 0, which stands for
-    /// no cookie.
+    /// The cookie for a viewer at an address. Never 0, which stands for no cookie.
     fn cookie(&self, viewer: u64, from: SocketAddr, span: u64) -> u64 {
         let (first, second) = self.config.secret;
         let mut hasher = SipHasher24::new_with_keys(first, second);

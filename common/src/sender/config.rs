@@ -1,4 +1,4 @@
-//! How a stream is sent, and why a frame is not.
+//! How a stream is sent, and why a frame is not sent.
 
 use std::time::Duration;
 
@@ -15,54 +15,50 @@ pub enum Rate {
     /// As fast as frames are handed in.
     #[default]
     Fixed,
-    /// As fast as the path carries, by what the viewer of a destination reports:
-    /// native format only.
+    /// As fast as the path carries, according to the reports of a destination's viewer. Native
+    /// format only.
     Auto {
-        /// The rate at first in bits a second; `None`: what the first frames show
-        /// to pass.
+        /// The initial rate in bits per second; `None`: the rate at which the first frames arrive.
         first: Option<u64>,
     },
 }
 
-/// How a stream is sent. More settings will come: a literal ends with
-/// `..Config::default()`.
+/// How a stream is sent. Fields will be added: end a literal with `..Config::default()`.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The format.
     pub format: Format,
-    /// The largest datagram in bytes of UDP payload,
-    /// [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
-    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM). Where the path to a destination is
-    /// searched ([`Sender::search_path_mtu`](super::Sender::search_path_mtu)), what it
-    /// carries counts instead.
+    /// The largest datagram in bytes of UDP payload, [`MIN_DATAGRAM`](crate::wire::MIN_DATAGRAM) to
+    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM). Destinations with a path MTU search
+    /// ([`Sender::search_path_mtu`](super::Sender::search_path_mtu)) have their own limit.
     pub datagram: usize,
-    /// How many destinations every frame goes to. They are numbered from 0.
+    /// The number of destinations that every frame goes to. They are numbered from 0.
     pub destinations: usize,
-    /// Time from frame to frame, where it is known.
+    /// The frame interval, if known.
     pub interval: Option<Duration>,
     /// Whether the datagrams of a frame are spread over time.
     pub pace: bool,
-    /// How much parity is sent.
+    /// The amount of parity.
     pub fec: Fec,
-    /// Whether chunks are sent again on request.
+    /// Whether chunks are retransmitted on request.
     pub retransmit: bool,
-    /// The most that goes to each destination in any one second, in bits of
-    /// UDP payload: what is more waits. At least a datagram goes in any case.
+    /// Upper bound on what goes to each destination in any second, in bits of UDP payload.
+    /// Datagrams above it wait. At least one datagram always passes.
     pub bitrate: Option<u64>,
-    /// How fast it is sent.
+    /// The rate.
     pub rate: Rate,
-    /// Identifies the clock that this machine reads, for the stream: a viewer with
-    /// the same identity reads the same clock.
+    /// Identifies the clock of this machine to viewers of this stream: a viewer with the same
+    /// identity reads the same clock.
     pub clock_id: Option<u64>,
-    /// The number of the first frame: 0 but in tests.
+    /// The number of the first frame: 0, except in tests.
     pub first_frame: FrameNumber,
-    /// Whether RTCP goes where RTP goes. Otherwise it goes to destinations of
-    /// its own, numbered from [`Config::destinations`] on.
+    /// Whether RTCP is multiplexed on the RTP destinations. Otherwise it has destinations of its
+    /// own, numbered from [`Config::destinations`].
     pub rtcp_mux: bool,
-    /// What the wall clock is ahead of the monotonic one, which RTCP tells.
+    /// The wall clock minus the monotonic one, for RTCP.
     pub wall_offset: Duration,
-    /// Whether viewers are admitted that come by themselves, with the native
-    /// format: they become destinations, numbered behind the others.
+    /// Whether viewers may connect, with the native format. They become destinations, numbered
+    /// after the others.
     pub acceptor: Option<AcceptorConfig>,
 }
 
@@ -94,7 +90,7 @@ pub enum FrameError {
     /// It is too long, or empty.
     #[error(transparent)]
     Size(#[from] FrameSizeError),
-    /// RTP does not carry it.
+    /// RTP cannot carry it.
     #[error("RTP cannot carry a frame: {0}")]
     Unsuitable(#[from] Unsuitable),
     /// It does not fit into one datagram.
@@ -102,10 +98,10 @@ pub enum FrameError {
     Datagram {
         /// Its length.
         got: usize,
-        /// What fits.
+        /// The largest length that fits.
         datagram: usize,
     },
-    /// As many frames wait as may: the bit rate holds them back.
-    #[error("as many frames wait to be sent as may")]
+    /// Too many frames wait: the bit rate limit holds them back.
+    #[error("too many frames wait to be sent")]
     Waiting,
 }

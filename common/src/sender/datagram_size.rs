@@ -1,4 +1,4 @@
-//! The size of the datagrams: what every path carries, as far as it is searched.
+//! The size of the datagrams: what every path carries, as far as its MTU is searched.
 
 use std::time::Duration;
 
@@ -9,12 +9,11 @@ use crate::stats::PathMtuFigures;
 use crate::wire::MIN_DATAGRAM;
 
 impl Sender {
-    /// Searches for the largest datagram that the path to a destination carries, from
-    /// now on (<https://www.rfc-editor.org/rfc/rfc8899>). `ceiling` is what the
-    /// interface carries, in bytes of UDP payload. The size begins at
-    /// [`BASE_DATAGRAM`], follows what the viewer there reports, and changes between
-    /// frames. For native streams to single viewers; datagrams must not be fragmented on
-    /// the way.
+    /// Searches for the largest datagram that the path to a destination carries, from now on
+    /// (<https://www.rfc-editor.org/rfc/rfc8899>). `ceiling` is the largest datagram that the
+    /// interface carries, in bytes of UDP payload. The size begins at [`BASE_DATAGRAM`], follows
+    /// the reports of the viewer there, and changes only between frames. For native streams to
+    /// single viewers. Datagrams must not be fragmented on the way.
     pub fn search_path_mtu(&mut self, destination: usize, ceiling: usize, now: Duration) {
         let is_native = matches!(self.protocol, Protocol::Native(_));
         if let Some(to) = self.destinations.get_mut(destination).filter(|_| is_native) {
@@ -23,9 +22,9 @@ impl Sender {
         }
     }
 
-    /// Takes that the system refused a datagram of `len` bytes to a destination, or told
-    /// that one is too large for the path there. Returns whether its path is searched;
-    /// if not, [`set_datagram`](Self::set_datagram) lowers the size.
+    /// Records that the system rejected a datagram of `len` bytes to a destination, or reported
+    /// that one is too large for the path there. Returns whether that path's MTU is searched; if
+    /// not, lower the size by [`set_datagram`](Self::set_datagram).
     pub fn handle_too_large(&mut self, destination: usize, len: usize, now: Duration) -> bool {
         let Some(to) = self.destinations.get_mut(destination) else {
             return false;
@@ -36,21 +35,21 @@ impl Sender {
         self.destinations[destination].mtu().is_some()
     }
 
-    /// Sends datagrams that pass on every path.
+    /// Adopts the largest datagram that passes on every path.
     pub(super) fn follow_paths(&mut self) {
         let open = || self.destinations.iter().filter(|to| to.is_open());
         let fixed = self.config.datagram;
         let sizes = open().map(|to| to.mtu().map_or(fixed, PathMtu::size));
         let least = sizes.min().unwrap_or(fixed);
-        // What one of several viewers reports does not get the others more packets than
-        // nearly every path asks for.
+        // With several viewers, the report of one must not cause more packets for the others than
+        // nearly every path requires.
         let is_shared = open().nth(1).is_some();
         let ceilings = open().filter_map(|to| Some(to.mtu()?.ceiling()));
         let floor = ceilings.chain([fixed, BASE_DATAGRAM]).min();
         self.datagram = least.max(floor.filter(|_| is_shared).unwrap_or(MIN_DATAGRAM));
     }
 
-    /// What was found of a path.
+    /// A newly found path MTU.
     pub(super) fn poll_path_mtu(&mut self) -> Option<Event> {
         let mut destinations = self.destinations.iter_mut().enumerate();
         destinations.find_map(|(destination, to)| {
@@ -63,7 +62,7 @@ impl Sender {
         })
     }
 
-    /// What is known of all paths that are searched.
+    /// What is known of all searched paths.
     pub(super) fn path_mtu_figures(&self) -> Vec<PathMtuFigures> {
         let searched = self.destinations.iter().filter_map(|to| {
             Some(PathMtuFigures {

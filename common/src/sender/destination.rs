@@ -1,5 +1,5 @@
-//! One place that the stream goes to: its packet numbers, its rate limit, what
-//! left and what did not.
+//! One destination of the stream: its packet numbers, its rate limit, and what was sent or
+//! rejected.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::send_errors::SendErrors;
 use crate::seq::PacketNumber;
 use crate::wire::native::{Channel, Header, Packet, SenderReport, micros};
 
-/// How often a viewer that has not reported arrivals is asked for it.
+/// How often a viewer that has not sent arrival reports is asked for them.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// A destination.
@@ -21,26 +21,26 @@ pub(super) struct Destination {
     index: u16,
     /// The next packet number of each channel.
     next: [u64; 3],
-    /// Numbers that no packet has.
+    /// Unused packet numbers.
     skipped: u64,
     bytes: u64,
     errors: SendErrors,
     limit: Option<RateLimit>,
-    /// For repair, where several are served.
+    /// For repair, if several viewers are served.
     repair_limit: Option<RateLimit>,
     is_open: bool,
     /// Time over which the datagrams of a frame are spread.
     spread: Duration,
-    /// Where the rate follows the path.
+    /// Set if the rate follows the path.
     pub(super) path: Option<PathRate>,
-    /// The search for what its path carries, unless the size is fixed.
+    /// The path MTU search, unless the size is fixed.
     mtu: Option<PathMtu>,
-    /// What viewers there say, and what is answered.
+    /// The feedback of its viewers, and the answers.
     pub(super) feedback: Feedback,
 }
 
 impl Destination {
-    /// An open one, which has not been sent anything.
+    /// An open destination that has not been sent anything.
     pub(super) fn new(index: u16, plan: &Plan, path: Option<PathRate>, now: Duration) -> Self {
         Self {
             index,
@@ -58,7 +58,7 @@ impl Destination {
         }
     }
 
-    /// Takes the numbers that hold from now on.
+    /// Adopts a new plan.
     pub(super) fn follow(&mut self, plan: &Plan) {
         set(&mut self.limit, plan.rate);
         set(&mut self.repair_limit, plan.repair_rate);
@@ -66,8 +66,8 @@ impl Destination {
         self.feedback.follow(self.spread);
     }
 
-    /// Serves whoever is there from now on as somebody new. Packet numbers and
-    /// the rate go on: nobody is to take two packets for one.
+    /// Serves a new viewer from now on. Packet numbers and the rate limit continue, so that no
+    /// viewer takes two packets for the same one.
     pub(super) fn open(&mut self, now: Duration) {
         self.close();
         self.feedback.open(now);
@@ -78,13 +78,13 @@ impl Destination {
         self.is_open = true;
     }
 
-    /// Serves nobody.
+    /// Stops serving.
     pub(super) fn close(&mut self) {
         self.feedback.close();
         self.is_open = false;
     }
 
-    /// Whether anybody is served.
+    /// Whether it is served.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
     }
@@ -98,7 +98,7 @@ impl Destination {
         self.next
     }
 
-    /// Goes on with packet numbers no lower than these.
+    /// Continues with packet numbers no lower than these.
     pub(super) fn skip_to(&mut self, numbers: [u64; 3]) {
         let before = self.next.into_iter().sum::<u64>();
         self.next = numbers;
@@ -192,26 +192,24 @@ impl Destination {
         debug_assert_eq!(self.bytes(), report.bytes);
     }
 
-    /// The size to which the report that leaves now is padded, if one is to be tried.
+    /// The size to which the next report is padded, if a probe is due.
     fn poll_probe(&mut self, now: Duration) -> Option<usize> {
         let searches = self.feedback.has_rtt() && !self.feedback.is_ending();
         let mtu = self.mtu.as_mut().filter(|_| searches)?;
         if self.feedback.heard(now).is_some() {
             return mtu.poll_probe(now);
         }
-        // Nobody is there who could tell that it came.
+        // No viewer is there to acknowledge a probe.
         mtu.postpone(now);
         None
     }
 
-    /// Whether a sender report about send errors is to leave before anything
-    /// else.
+    /// Whether a sender report about send errors must precede everything else.
     pub(super) fn take_error_report(&mut self) -> bool {
         self.is_open && !self.feedback.is_ending() && self.errors.take_report()
     }
 
-    /// Whether a sender report asks for arrival reports before anything fills the
-    /// path.
+    /// Whether a sender report must ask for arrival reports before anything fills the path.
     pub(super) fn take_first_report(&mut self, now: Duration) -> bool {
         let asks = self.is_open && self.path.as_ref().is_some_and(|path| path.asks(now));
         asks && !self.feedback.is_ending() && self.feedback.is_report_older(now, ASK_EVERY)
@@ -225,29 +223,27 @@ impl Destination {
         Some(probe.map_or(due, |probe| probe.min(due)))
     }
 
-    /// Counts a control datagram in a format whose reports are not counted as
-    /// the stream's.
+    /// Counts a control datagram of a format whose reports are not counted with the stream.
     pub(super) fn spend(&mut self, bytes: usize, now: Duration) {
         if let Some(limit) = &mut self.limit {
             limit.spend(bytes as u64, now);
         }
     }
 
-    /// Forgets what was sent so long ago that it does not count any more.
+    /// Forgets what was sent too long ago to count.
     pub(super) fn forget_sent(&mut self, now: Duration) {
         for limit in self.limit.iter_mut().chain(&mut self.repair_limit) {
             limit.forget(now);
         }
     }
 
-    /// Bytes of media or repair that may be sent now: at least a `first`
-    /// datagram of this many.
+    /// Bytes of media or repair that may be sent now: at least one `first` datagram of this length.
     pub(super) fn room(&self, first: u64) -> u64 {
         let limit = self.limit.as_ref().filter(|_| self.is_open);
         limit.map_or(u64::MAX, |limit| limit.room(first))
     }
 
-    /// Bytes of repair that may be sent now where several are served.
+    /// Bytes of repair that may be sent now, if several viewers are served.
     pub(super) fn repair_room(&self) -> u64 {
         let limit = self.repair_limit.as_ref().filter(|_| self.is_open);
         limit.map_or(u64::MAX, RateLimit::left)
@@ -259,66 +255,63 @@ impl Destination {
         limit.map_or(Duration::ZERO, |limit| limit.free_at(bytes as u64))
     }
 
-    /// Searches for what its path carries, from now on; the interface carries
-    /// `ceiling`.
+    /// Starts the path MTU search; the interface carries `ceiling`.
     pub(super) fn search_mtu(&mut self, ceiling: usize, now: Duration) {
         self.mtu = Some(PathMtu::new(ceiling, now));
     }
 
-    /// The search for what its path carries, unless the size is fixed.
+    /// The path MTU search, unless the size is fixed.
     pub(super) fn mtu(&self) -> Option<&PathMtu> {
         self.mtu.as_ref()
     }
 
-    /// What was found of it, once.
+    /// The newly found path MTU, once.
     pub(super) fn poll_mtu_found(&mut self) -> Option<(usize, Option<usize>)> {
         let mtu = self.mtu.as_mut().filter(|_| self.is_open);
         mtu.and_then(PathMtu::poll_found)
     }
 
-    /// Takes that a datagram of this length is too large for the system or the path.
-    /// Returns whether smaller ones are sent from now on.
+    /// Records that a datagram of this length is too large for the system or the path. Returns
+    /// whether smaller ones are sent from now on.
     pub(super) fn handle_too_large(&mut self, len: usize, now: Duration) -> bool {
         let mtu = self.mtu.as_mut();
         mtu.is_some_and(|mtu| mtu.handle_too_large(len, now))
     }
 
-    /// Takes that a viewer has reported. Returns whether the path carries more or less
-    /// than was thought.
+    /// Evaluates a viewer's report. Returns whether the path carries more or less than assumed.
     pub(super) fn compare_sizes(&mut self, now: Duration) -> bool {
         let heard = self.feedback.heard(now);
         let mtu = self.mtu.as_mut().zip(heard);
         mtu.is_some_and(|(mtu, heard)| mtu.handle_report(heard, now))
     }
 
-    /// Something else than a sender report leaves.
+    /// Records that something other than a sender report is sent.
     pub(super) fn record_attempt(&mut self) {
         self.errors.record_attempt();
     }
 
-    /// Counts a packet of this many bytes that did not leave; one of the media
-    /// channel comes with its number.
+    /// Counts a packet of this many bytes that was rejected; one of the media channel has a number.
     pub(super) fn record_error(&mut self, media: Option<PacketNumber>, bytes: u64) {
         self.errors.record(media, bytes);
     }
 
-    /// Packets that left, of all channels.
+    /// Packets sent, of all channels.
     pub(super) fn packets(&self) -> u64 {
         let numbers = self.next.into_iter().sum::<u64>();
         numbers.saturating_sub(self.skipped + self.errors.packets)
     }
 
-    /// Packets that did not leave.
+    /// Packets rejected.
     pub(super) fn send_errors(&self) -> u64 {
         self.errors.packets
     }
 
-    /// UDP payload that left.
+    /// UDP payload sent.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.saturating_sub(self.errors.bytes)
     }
 
-    /// UDP payload handed out, whether it left or not.
+    /// UDP payload handed out, sent or not.
     pub(super) fn handed_out(&self) -> u64 {
         self.bytes
     }

@@ -1,5 +1,5 @@
-//! What the viewers of one destination say, and what they are told: sender
-//! reports, echoes, answers to path challenges, and the bye.
+//! Feedback of the viewers of one destination, and the answers: sender reports, echoes, path
+//! responses, and the bye.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,16 +13,14 @@ use crate::wire::native::{
     Echo, Nack, Packet, PathChallenge, PathResponse, ReceiverReport, SenderReport, micros,
 };
 
-/// The most viewers of one destination (a multicast group, say) whose reports
-/// are kept.
+/// Upper bound on viewers of one destination (such as a multicast group) whose reports are kept.
 const MAX_VIEWERS: usize = 64;
 
-/// The most echoes that wait: beyond that reports come faster than they are
-/// worth answering.
+/// Upper bound on waiting echoes. Above it, reports arrive faster than they are worth answering.
 const MAX_ECHOES: usize = 16;
 
-/// Who wants this sender's address proved asks five times a second at most: so
-/// often as many answers are sent as may wait, whoever asks more often.
+/// A viewer sends at most five path challenges per second. In this period, no more are answered
+/// than may wait, however many arrive.
 const RESPONSES_EVERY: Duration = Duration::from_millis(200);
 
 /// The longest time between sender reports.
@@ -31,56 +29,54 @@ const REPORT_EVERY: Duration = Duration::from_millis(900);
 /// The shortest time between sender reports with something new.
 const REPORT_SOONEST: Duration = Duration::from_millis(50);
 
-/// Reports are echoed so often at the most, but for a viewer's first few.
+/// A viewer's reports are echoed no more often than this, except for its first few.
 const ECHO_EVERY: Duration = Duration::from_millis(900);
 
-/// How often the bye is sent: at 20 % loss one stream of six hundred ends
-/// without it.
+/// How often the bye is sent: at 20 % loss, one stream in six hundred ends without it.
 const BYES: u32 = 4;
 
-/// Time between byes at the least: longer than most bursts of loss, and together
-/// with the others long enough for NACKs of the last frame.
+/// The least time between byes: longer than most loss bursts, and in total long enough for NACKs of
+/// the last frame.
 const BYE_EVERY: Duration = Duration::from_millis(20);
 
-/// However long the RTT, the sender ends within a few of these.
+/// However long the RTT, the sender ends within a few times this.
 const MAX_BYE_EVERY: Duration = Duration::from_millis(500);
 
-/// The most NACKs that are remembered as answered.
+/// Upper bound on NACKs remembered as answered.
 const MAX_ANSWERED: usize = 256;
 
-/// The most bytes that may be retransmitted at once, if the frames are small.
+/// Upper bound on bytes that may be retransmitted at once, for small frames.
 const MAX_CREDIT: usize = 64 << 10;
 
-/// The most frames that may be retransmitted at once, if they are large.
+/// Upper bound on frames that may be retransmitted at once, for large frames.
 const CREDIT_FRAMES: usize = 3;
 
 /// The conversation with the viewers of one destination.
 #[derive(Debug)]
 pub(super) struct Feedback {
     report_due: Duration,
-    /// When the last sender report was sent, and the spread that it told, in
-    /// microseconds.
+    /// When the last sender report was sent, and the spread that it announced, in microseconds.
     reported: Option<(Duration, u32)>,
-    /// For how long it said that frames are kept.
+    /// The retention time that it announced.
     reported_keep: Duration,
-    /// Byes still to come, once the stream ends.
+    /// Byes still to send, once the stream ends.
     byes: Option<u32>,
     echoes: VecDeque<Echo>,
-    /// Answers to viewers that want this sender's address proved.
+    /// Path responses to send.
     responses: VecDeque<PathResponse>,
-    /// Since when answers are counted, and how many there are.
+    /// When the current count of responses began, and the count.
     responded: (Duration, usize),
-    /// NACKs that were answered, by viewer and number.
+    /// Answered NACKs, by viewer and number.
     answered: VecDeque<(u64, u32)>,
     /// Bytes that may be retransmitted.
     credit: usize,
     peers: BTreeMap<u64, Peer>,
-    /// The last reports of viewers that are gone, the oldest first.
+    /// The last reports of viewers that are gone, oldest first.
     gone: VecDeque<ReceiverReport>,
 }
 
 impl Feedback {
-    /// Nobody has said anything; a sender report is due.
+    /// No viewer has reported yet; a sender report is due.
     pub(super) fn new(now: Duration) -> Self {
         Self {
             report_due: now,
@@ -97,12 +93,12 @@ impl Feedback {
         }
     }
 
-    /// Somebody new is there, whose first packet is a sender report.
+    /// Serves a new viewer, whose first packet is a sender report.
     pub(super) fn open(&mut self, now: Duration) {
         self.report_due = now;
     }
 
-    /// Nobody is there any more.
+    /// Stops serving.
     pub(super) fn close(&mut self) {
         self.echoes.clear();
         self.responses.clear();
@@ -113,8 +109,8 @@ impl Feedback {
         self.bound_gone();
     }
 
-    /// Viewers give a frame up by what they know of its spread: of more they
-    /// are told soon.
+    /// Adopts a new spread. Viewers give frames up based on the spread that they know, so a longer
+    /// one is announced soon.
     pub(super) fn follow(&mut self, spread: Duration) {
         if let Some((at, reported)) = self.reported
             && self.byes.is_none()
@@ -124,7 +120,7 @@ impl Feedback {
         }
     }
 
-    /// From now on only byes are due.
+    /// Ends the stream: from now on only byes are due.
     pub(super) fn finish(&mut self, now: Duration) {
         self.echoes.clear();
         self.responses.clear();
@@ -132,7 +128,7 @@ impl Feedback {
         self.report_due = now;
     }
 
-    /// Whether the last sender report is older than this, or there is none.
+    /// Whether the last sender report is older than this, or there was none.
     pub(super) fn is_report_older(&self, now: Duration, age: Duration) -> bool {
         let age = |(at, _): (Duration, u32)| now.saturating_sub(at) >= age;
         self.reported.is_none_or(age)
@@ -151,14 +147,14 @@ impl Feedback {
         (self.byes != Some(0)).then_some(self.report_due)
     }
 
-    /// The next answer to what a viewer said.
+    /// The next answer to a viewer.
     pub(super) fn poll_answer(&mut self) -> Option<Packet<'static>> {
         let response = self.responses.pop_front().map(Packet::PathResponse);
         response.or_else(|| self.echoes.pop_front().map(Packet::Echo))
     }
 
-    /// The report with what only this destination knows: nothing is answered
-    /// that nobody here waits for.
+    /// Completes the report with what only this destination knows. If nobody here waits for
+    /// retransmissions, none are announced.
     pub(super) fn fill(&mut self, report: SenderReport, now: Duration) -> SenderReport {
         self.reported_keep = self.keep(now);
         SenderReport {
@@ -167,7 +163,7 @@ impl Feedback {
         }
     }
 
-    /// The report as the packet that is sent now.
+    /// The report as the packet to send now.
     pub(super) fn next_report(&mut self, report: SenderReport, now: Duration) -> Packet<'static> {
         self.reported = Some((now, report.spread));
         let bye_every = self.bye_every(now);
@@ -184,8 +180,7 @@ impl Feedback {
         }
     }
 
-    /// Answers a viewer that wants this sender's address proved. The answer is
-    /// as long as the question.
+    /// Answers a path challenge. The response is as long as the challenge.
     pub(super) fn handle_path_challenge(&mut self, challenge: &PathChallenge, now: Duration) {
         let PathChallenge { viewer, nonce } = *challenge;
         let (since, responses) = &mut self.responded;
@@ -198,8 +193,8 @@ impl Feedback {
         }
     }
 
-    /// Takes a viewer's report that it sent at `sent` of its own microseconds,
-    /// after `media` packets were sent there.
+    /// Records a viewer's report, sent at `sent` in its own microseconds, after `media` packets
+    /// were sent there.
     pub(super) fn handle_report(
         &mut self,
         report: &ReceiverReport,
@@ -225,7 +220,7 @@ impl Feedback {
             && self.byes.is_none()
             && delay.min(MAX_PLAYOUT_DELAY) > self.reported_keep
         {
-            // It waits only for as long as it knows that it is answered.
+            // The viewer waits only as long as it knows that it gets answers.
             self.report_due = self.report_due.min(at + REPORT_SOONEST);
         }
         let before = self.peers.get(&report.viewer);
@@ -257,7 +252,7 @@ impl Feedback {
         }
     }
 
-    /// Whether a NACK is new; copies of one share its number.
+    /// Whether a NACK is new; its copies have the same number.
     pub(super) fn is_new(&mut self, nack: &Nack) -> bool {
         let id = (nack.viewer, nack.number);
         if self.answered.contains(&id) {
@@ -270,7 +265,7 @@ impl Feedback {
         true
     }
 
-    /// Lets retransmission grow with what is sent anyway, by this many bytes.
+    /// Adds retransmission credit for `bytes` that are sent anyway.
     pub(super) fn earn(&mut self, bytes: usize) {
         self.credit = (self.credit + bytes).min(MAX_CREDIT.max(CREDIT_FRAMES * bytes));
     }
@@ -282,19 +277,18 @@ impl Feedback {
         left.is_some()
     }
 
-    /// The paths to the viewers that are here now; those that have fallen silent
-    /// decide nothing.
+    /// The paths to the present viewers. Silent ones do not count.
     pub(super) fn paths(&self, now: Duration, nack: bool) -> Vec<PathEstimate> {
         let present = self.peers.values().filter(|peer| peer.is_present(now));
         present.map(|peer| peer.path(nack)).collect()
     }
 
-    /// Whether all viewers that are here, and some are, know the RTT.
+    /// Whether there are viewers and all of them know the RTT.
     pub(super) fn has_rtt(&self) -> bool {
         !self.peers.is_empty() && self.peers.values().all(|peer| peer.report.rtt > 0)
     }
 
-    /// What those report of the datagrams that came.
+    /// What they report about received datagrams.
     pub(super) fn heard(&self, now: Duration) -> Option<Heard> {
         let present = || self.peers.values().filter(|peer| peer.is_present(now));
         let longest = present().map(|peer| peer.report.longest as usize).min()?;
@@ -303,18 +297,18 @@ impl Feedback {
         Some(Heard { longest, rtt })
     }
 
-    /// The path to one viewer, if it has reported of late.
+    /// The path to one viewer, if it has reported recently.
     pub(super) fn path_to(&self, viewer: u64, now: Duration) -> Option<PathEstimate> {
         let peer = self.peers.get(&viewer)?;
         peer.is_present(now).then(|| peer.path(true))
     }
 
-    /// Those who have reported and are not known to be gone.
+    /// Viewers that have reported and are not known to be gone.
     pub(super) fn peers(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values()
     }
 
-    /// What each viewer reported last, those that are gone behind the others.
+    /// The last report of each viewer; those that are gone come last.
     pub(super) fn figures(&self, now: Duration) -> impl Iterator<Item = ViewerFigures> {
         let peers = self.peers.values();
         let known = peers.map(move |peer| (&peer.report, peer.is_present(now)));
@@ -325,16 +319,14 @@ impl Feedback {
         })
     }
 
-    /// How long frames are kept for those who are here: as long as the most
-    /// patient of them waits.
+    /// How long frames are kept for the present viewers: for the longest of their playout delays.
     fn keep(&self, now: Duration) -> Duration {
         let paths = self.paths(now, true).into_iter();
         let longest = paths.map(|path| path.playout_delay).max();
         longest.unwrap_or(PathEstimate::default().playout_delay)
     }
 
-    /// Time from bye to bye: a viewer that waits for that long can ask for what
-    /// it lacks of the last frame.
+    /// The interval of byes: in this time, a viewer can request what it lacks of the last frame.
     fn bye_every(&self, now: Duration) -> Duration {
         let rtts = self.paths(now, true).into_iter().filter_map(|path| {
             let rtt = path.rtt?;
@@ -351,8 +343,7 @@ impl Feedback {
     }
 }
 
-/// Microseconds in 32 bits, up to 71 minutes: what is longer is as long as can
-/// be said, rather than what is left of it.
+/// Microseconds in 32 bits, up to 71 minutes. A longer time has the largest value.
 pub(super) fn short_micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }

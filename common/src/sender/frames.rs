@@ -1,5 +1,4 @@
-//! Frames on their way in: for which destinations they are taken, and how their
-//! packets leave.
+//! Accepts frames: decides which destinations get them, and how their packets are paced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +12,8 @@ use super::{FrameError, Protocol, Sender};
 use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
 use crate::seq::FrameNumber;
 
-/// The longest that the first frame of a stream is spread over: it is waited
-/// for most of all, and in a few steps it still overruns no socket's buffer.
+/// The longest spread of a stream's first frame. A viewer waits for it most of all, and in a few
+/// steps it does not overrun a socket buffer.
 const FIRST_SPREAD: Duration = Duration::from_millis(2);
 
 impl Sender {
@@ -52,7 +51,7 @@ impl Sender {
         if self.pacer.is_full() {
             return Err(FrameError::Waiting);
         }
-        // Viewers fall silent without a word.
+        // Viewers fall silent without notice.
         self.replan(now);
         self.close_window_if_due(now);
         let number = self.next_frame;
@@ -75,8 +74,8 @@ impl Sender {
         Ok(number)
     }
 
-    /// The destinations that a frame is not sent to: more was sent there than the
-    /// path carries, and to others it was not. Where that is so of all, frames wait.
+    /// The destinations that do not get a frame: more was sent there than the path carries, while
+    /// other paths have room. If no path has room, frames wait.
     fn left_out(&self, now: Duration) -> Result<Vec<usize>, FrameError> {
         let open = self.destinations.iter().filter(|to| to.is_open()).count();
         let behind = (0..self.destinations.len()).filter(|at| self.is_behind(*at, now));
@@ -90,8 +89,8 @@ impl Sender {
         Ok(Vec::new())
     }
 
-    /// Queues the packets of a frame: at the pace of its path for each destination
-    /// where that is known, and spread for the others.
+    /// Queues the packets of a frame: for each destination at the pace of its path, if known, and
+    /// spread for the others.
     fn queue(
         &mut self,
         frame: Frame,
@@ -171,9 +170,8 @@ impl Sender {
         Ok(datagrams.collect())
     }
 
-    /// Whether datagrams that are due must wait, since more would exceed the
-    /// bit rate, or whether more was sent than the paths to all destinations
-    /// carry: frames that are handed in now would only wait.
+    /// Whether a frame handed in now would only wait: datagrams that are due exceed the bit rate
+    /// limit, or more was sent than the paths to all destinations carry.
     #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
         let destinations = self.destinations.iter().enumerate();
@@ -182,8 +180,7 @@ impl Sender {
         behind || self.pacer.is_held_back(now, self.room())
     }
 
-    /// Whether a frame would only wait for what the path to a destination has still
-    /// to carry.
+    /// Whether a frame would wait for what the path to a destination has not carried yet.
     fn is_behind(&self, destination: usize, now: Duration) -> bool {
         let to = self.destinations.get(destination);
         let path = to.filter(|to| to.is_open()).and_then(|to| to.path.as_ref());

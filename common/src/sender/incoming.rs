@@ -1,4 +1,4 @@
-//! What comes back: feedback from viewers, and viewers that come by themselves.
+//! Handles datagrams from viewers: feedback, and viewers that connect and leave.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use super::retransmit_buffer::Asked;
 use super::{Protocol, Sender, path_rate};
 use crate::wire::native::{Channel, Nack, Packet, WireHeader};
 
-/// The most events that wait: nobody else is admitted before they are polled.
+/// Upper bound on queued events. Nobody else is admitted before they are polled.
 const MAX_EVENTS: usize = 64;
 
-/// The most answers of the acceptor that wait.
+/// Upper bound on queued answers of the acceptor.
 const MAX_ANSWERS: usize = 16;
 
 impl Sender {
-    /// Takes a datagram that came back from a destination.
+    /// Handles a datagram from a destination.
     pub fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
         let sound = match &mut self.protocol {
             Protocol::Native(_) => match Packet::decode(datagram) {
@@ -30,8 +30,8 @@ impl Sender {
         self.counts.malformed += u64::from(!sound);
     }
 
-    /// Takes a datagram that came from an address to the socket at which viewers
-    /// are accepted ([`Config::acceptor`]).
+    /// Handles a datagram from an address to the socket that viewers connect to
+    /// ([`Config::acceptor`]).
     pub fn handle_incoming(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         let Some(acceptor) = &mut self.acceptor else {
             return;
@@ -54,7 +54,7 @@ impl Sender {
         }
         let first = self.config.destinations;
         match decision {
-            // Its packet and ours crossed on the way.
+            // The viewer's packet and ours crossed on the way.
             Decision::Peer(_) if matches!(packet, Packet::Connect(_)) => {}
             Decision::Peer(slot) => {
                 let sound = self.handle_packet(first + slot, &header, &packet, now);
@@ -64,7 +64,7 @@ impl Sender {
             Decision::Moved(slot) => self.admit(first + slot, from, true, now),
             Decision::Displaced(slot) => {
                 self.dismiss(first + slot, LeaveReason::Displaced, now);
-                // It may have had another slot itself before it fell silent.
+                // It may have had another slot before it fell silent.
                 self.admit(first + slot, from, true, now);
             }
             Decision::Left(slot) => self.dismiss(first + slot, LeaveReason::Bye, now),
@@ -73,8 +73,8 @@ impl Sender {
         }
     }
 
-    /// Takes a native packet from a destination. Returns whether it is one that
-    /// viewers send for this stream.
+    /// Handles a native packet from a destination. Returns whether viewers send such packets for
+    /// this stream.
     fn handle_packet(
         &mut self,
         destination: usize,
@@ -132,7 +132,7 @@ impl Sender {
             return;
         }
         let path = to.feedback.path_to(nack.viewer, now).unwrap_or_default();
-        // What waits already takes its part of the room.
+        // Waiting answers use part of the room.
         let mut room = u64::MAX;
         if self.plan.is_shared {
             to.forget_sent(now);
@@ -162,13 +162,12 @@ impl Sender {
         }
     }
 
-    /// Serves a viewer from now on; one that `moved` was served as another
-    /// destination before.
+    /// Serves a viewer from now on. If it has `moved`, it was served as another destination before.
     fn admit(&mut self, destination: usize, address: SocketAddr, moved: bool, now: Duration) {
         self.open_destination(destination, now);
         if moved {
-            // Its packet numbers go on above those of all, or it would take
-            // packets for ones that it has.
+            // Its packet numbers continue above those of all slots, or it would take packets for
+            // duplicates.
             let numbers = self.destinations.iter().map(Destination::numbers);
             let above = numbers.reduce(|a, b| std::array::from_fn(|at| a[at].max(b[at])));
             if let (Some(to), Some(above)) = (self.destinations.get_mut(destination), above) {
@@ -181,7 +180,7 @@ impl Sender {
         });
     }
 
-    /// Serves a viewer no more.
+    /// Stops serving a viewer.
     pub(super) fn dismiss(&mut self, destination: usize, reason: LeaveReason, now: Duration) {
         self.close_destination(destination, now);
         self.events.push_back(Event::Left {
@@ -190,9 +189,8 @@ impl Sender {
         });
     }
 
-    /// Sends to this destination too, from now on; its packet numbers go on
-    /// where they ended when it was open before. Destinations are opened in
-    /// the order of their numbers at first.
+    /// Opens this destination. Its packet numbers continue where they ended when it was last open.
+    /// Destinations are first opened in the order of their numbers.
     fn open_destination(&mut self, destination: usize, now: Duration) {
         if destination == self.destinations.len() {
             let path = path_rate(&self.config, now);
@@ -206,7 +204,7 @@ impl Sender {
         }
     }
 
-    /// Sends nothing more to this destination.
+    /// Closes this destination.
     fn close_destination(&mut self, destination: usize, now: Duration) {
         if let Some(to) = self.destinations.get_mut(destination) {
             to.close();

@@ -1,5 +1,5 @@
-//! The JPEG headers in use, numbered, and when each is sent: a viewer that lacks
-//! chunks of a frame decodes the rest with them.
+//! The numbered JPEG headers in use, and when each is sent. A viewer that lacks chunks of a frame
+//! decodes the rest with them.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,15 +9,15 @@ use std::time::Duration;
 use crate::jpeg::{self, markers::restart_marker};
 use crate::wire::native::{HEADER, MAX_TABLES_PARTS, TABLES_BODY, Tables};
 
-/// The most headers that are remembered: more qualities than a stream alternates
-/// between within the time that a viewer needs them.
+/// Upper bound on remembered headers: more qualities than a stream alternates between in the time
+/// that a viewer needs them.
 const MAX_HEADERS: usize = 32;
 
-/// So often a new header is sent with successive frames, against loss; then
-/// [`REPEAT`] apart, for viewers that join.
+/// A new header is sent this many times with successive frames, in case of loss; then every
+/// [`REPEAT`], for viewers that join.
 const COPIES: u32 = 3;
 
-/// Time from copy to copy of a header that is known.
+/// Interval between copies of a known header.
 const REPEAT: Duration = Duration::from_secs(1);
 
 /// One JPEG header.
@@ -28,7 +28,7 @@ pub(super) struct NumberedHeader {
     bytes: Vec<u8>,
 }
 
-/// A part of a header: as much of it as one datagram takes.
+/// A part of a header: as much as one datagram carries.
 #[derive(Clone, Debug)]
 pub(super) struct HeaderPart {
     header: Arc<NumberedHeader>,
@@ -53,7 +53,7 @@ impl HeaderPart {
         TABLES_BODY + self.range.len()
     }
 
-    /// The parts of a header for datagrams of this many bytes.
+    /// The parts of a header in datagrams of this many bytes.
     fn all(header: &Arc<NumberedHeader>, datagram: usize) -> Vec<Self> {
         let len = header.bytes.len();
         let most = datagram.saturating_sub(HEADER + TABLES_BODY).max(1);
@@ -65,7 +65,7 @@ impl HeaderPart {
             parts: parts as u8,
             range: part * size..len.min((part + 1) * size),
         };
-        // No header is so long, since the datagrams are not so small.
+        // No header is this long, since datagrams are not this small.
         if parts > usize::from(MAX_TABLES_PARTS) {
             return Vec::new();
         }
@@ -73,7 +73,7 @@ impl HeaderPart {
     }
 }
 
-/// The headers of a stream, the one used last at the end.
+/// The headers of a stream, the most recently used last.
 #[derive(Debug, Default)]
 pub(super) struct JpegHeaders {
     headers: VecDeque<Announced>,
@@ -88,8 +88,8 @@ struct Announced {
 }
 
 impl JpegHeaders {
-    /// The number of the header of a JPEG with slices, where these begin, and
-    /// what is to be sent before them, in datagrams of at most `datagram` bytes.
+    /// The number of the header of a JPEG with slices, the offsets of the slices, and the header
+    /// parts to send first, in datagrams of at most `datagram` bytes.
     pub(super) fn find_slices(
         &mut self,
         jpeg: &[u8],
@@ -108,7 +108,7 @@ impl JpegHeaders {
         let (number, announced) = self.announce(tables, quality, now);
         let parts = announced.map_or_else(Vec::new, |header| HeaderPart::all(&header, datagram));
         let mut starts = jpeg::slice_starts(jpeg, header.len);
-        // Behind a marker that is out of turn, nothing tells which slice begins.
+        // After a marker out of sequence, the slice numbers are unknown.
         let markers = starts.iter().skip(1).map(|start| jpeg[*start as usize - 1]);
         let in_turn = |(number, marker): &(usize, u8)| *marker == restart_marker(*number);
         let in_turn = markers.enumerate().take_while(in_turn).count();
@@ -116,7 +116,7 @@ impl JpegHeaders {
         (number, starts, parts)
     }
 
-    /// The number of this header, and the header if it is time to send it.
+    /// The number of this header, and the header itself if it is due.
     fn announce(
         &mut self,
         bytes: Vec<u8>,
@@ -130,7 +130,7 @@ impl JpegHeaders {
         let mut entry = known
             .and_then(|at| self.headers.remove(at))
             .unwrap_or_else(|| {
-                // 0 says that there is none.
+                // 0 means none.
                 self.numbered = self.numbered.checked_add(1).unwrap_or(1);
                 let header = NumberedHeader {
                     number: self.numbered,

@@ -1,4 +1,4 @@
-//! How long frames take before they leave, stage by stage.
+//! How long frames take until they are sent, by stage.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,21 +8,20 @@ use crate::stats;
 use crate::stats::DelayHistogram;
 use crate::wire::native::SenderReport;
 
-/// The most frames that are waited for to leave: more than wait for their turn
-/// behind a low bit rate.
+/// Upper bound on frames waiting to be sent: more than wait behind a low bit rate limit.
 const MAX_WAITING: usize = 256;
 
-/// DelayHistogram by stage, over the frames that were handed in with all their times.
+/// A delay histogram per stage, over the frames handed in with all their times.
 #[derive(Debug, Default)]
 pub(super) struct Latency {
     capture_to_encoded: DelayHistogram,
     encoded_to_sent: DelayHistogram,
-    /// Frames that are still to leave, and when they were encoded.
+    /// Frames still to be sent, and when they were encoded.
     waiting: VecDeque<(u64, Duration)>,
 }
 
 impl Latency {
-    /// A frame with this number is handed in.
+    /// Records that a frame with this number is handed in.
     pub(super) fn record_frame(&mut self, number: u64, times: Times) {
         let Some(encoded) = times.encoded else {
             return;
@@ -35,7 +34,7 @@ impl Latency {
         }
     }
 
-    /// The first datagram of this frame leaves.
+    /// Records that the first datagram of this frame is sent.
     pub(super) fn record_sent(&mut self, number: u64, now: Duration) {
         while let Some((first, encoded)) = self.waiting.front().copied() {
             if first > number {
@@ -54,7 +53,7 @@ impl Latency {
         delays.encoded_to_sent = self.encoded_to_sent.percentiles();
     }
 
-    /// Fills in what a sender report carries of them.
+    /// Fills in the stages of a sender report.
     pub(super) fn fill_report(&self, report: &mut SenderReport) {
         [
             report.encode_p50,
@@ -71,7 +70,7 @@ impl Latency {
     }
 }
 
-/// A distribution as sender reports carry it: with a maximum of 0 there is none.
+/// A distribution as in a sender report: a maximum of 0 means none.
 fn carried(delays: &DelayHistogram) -> [u32; 4] {
     let Some(percentiles) = delays.percentiles() else {
         return [0; 4];

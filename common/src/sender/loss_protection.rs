@@ -1,5 +1,4 @@
-//! What a frame gets against loss: parity, and a place in the retransmit
-//! buffer.
+//! Protects frames against loss: adds parity, and keeps frames for retransmission.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +12,18 @@ use crate::fec::{Carry, Fec, ParityBlock, Planner, max_shards};
 use crate::seq::FrameNumber;
 use crate::wire::native::FrameNack;
 
-/// Parity beyond what is sent at once, for answers to NACKs.
+/// Parity made in addition to what is sent at once, for answers to NACKs.
 const SPARE_SHARDS: usize = 8;
 
 /// The protection of one stream.
 #[derive(Debug)]
 pub(super) struct LossProtection {
     planner: Planner,
-    /// Parity that is carried over from block to block, by destination.
+    /// Fractions of parity carried over between blocks, by destination.
     carries: Vec<Carry>,
     interval: Duration,
-    /// Frames that wait for the parity over all of them, how many it will be,
-    /// and when it is sent at the latest.
+    /// Frames that wait for their common parity, the number of frames in the block, and when the
+    /// parity is sent at the latest.
     window: Vec<Arc<ChunkedFrame>>,
     span: usize,
     closes: Duration,
@@ -46,7 +45,7 @@ impl LossProtection {
         }
     }
 
-    /// Another one without any frame, whose blocks are numbered on from here.
+    /// A protection without frames, which continues the block numbers of this one.
     pub(super) fn successor(&self, fec: Fec) -> Self {
         Self {
             blocks: self.blocks,
@@ -54,8 +53,7 @@ impl LossProtection {
         }
     }
 
-    /// Takes a frame that is sent now `to` these destinations, and gives the parity
-    /// to send with it.
+    /// Adds a frame that is sent now `to` these destinations. Returns the parity to send with it.
     pub(super) fn protect(
         &mut self,
         frame: &Arc<ChunkedFrame>,
@@ -96,8 +94,7 @@ impl LossProtection {
         shards
     }
 
-    /// When the parity over the frames so far is sent, whether or not others
-    /// have come.
+    /// When the parity over the frames so far is sent, even if no more have been added.
     pub(super) fn closes(&self) -> Option<Duration> {
         (!self.window.is_empty()).then_some(self.closes)
     }
@@ -128,8 +125,8 @@ impl LossProtection {
         Some((block, counts))
     }
 
-    /// How many packets of parity each destination gets over this many chunks:
-    /// what its own viewers need. `None` for one that is closed.
+    /// The number of parity packets for each destination over this many chunks, according to its
+    /// own viewers. `None` for a closed destination.
     fn parity(
         &mut self,
         chunks: usize,
@@ -154,8 +151,7 @@ impl LossProtection {
         counts.collect()
     }
 
-    /// Forgets what was retransmitted to a destination, and what is carried over
-    /// for it: somebody else is there.
+    /// Forgets retransmissions to a destination and its carried-over parity: it has a new viewer.
     pub(super) fn forget(&mut self, destination: usize) {
         self.buffer.forget(destination);
         if let Some(carry) = self.carries.get_mut(destination) {
@@ -163,7 +159,7 @@ impl LossProtection {
         }
     }
 
-    /// The packets that answer a NACK of one frame.
+    /// The packets that answer the NACK of one frame.
     pub(super) fn answer(
         &mut self,
         number: FrameNumber,

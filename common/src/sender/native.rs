@@ -17,24 +17,24 @@ use crate::frame::{Frame, FrameSizeError};
 use crate::seq::{FrameNumber, FrameSeq};
 use crate::wire::native::{FrameNack, SenderReport};
 
-/// What the native format makes of frames.
+/// Turns frames into packets of the native format.
 #[derive(Debug)]
 pub(super) struct Native {
     fec: Fec,
     headers: JpegHeaders,
     protection: LossProtection,
-    /// The streams of destinations that some frame was left out for.
+    /// The streams of destinations that did not get every frame.
     thinned: BTreeMap<usize, ThinnedStream>,
 }
 
 /// The packets of a frame.
 #[derive(Debug)]
 pub(super) struct FramePackets {
-    /// What is sent before it.
+    /// Sent before it.
     pub(super) headers: Vec<QueuedPacket>,
-    /// For the destinations that get all frames.
+    /// For the destinations that get every frame.
     pub(super) common: Protected,
-    /// For each other one that gets this frame.
+    /// For each other destination that gets this frame.
     pub(super) thinned: Vec<(usize, Protected)>,
 }
 
@@ -97,8 +97,8 @@ impl Native {
         }
     }
 
-    /// Cuts a frame that is sent now for datagrams of this many bytes, and leaves
-    /// it out for some destinations.
+    /// Cuts a frame that is sent now into datagrams of this many bytes, and leaves it out for some
+    /// destinations.
     ///
     /// # Errors
     /// If it is empty or too long.
@@ -142,25 +142,25 @@ impl Native {
         })
     }
 
-    /// How many frames were left out for a destination.
+    /// The number of frames left out for a destination.
     pub(super) fn left_out(&self, destination: usize) -> u64 {
         let thinned = self.thinned.get(&destination);
         thinned.map_or(0, ThinnedStream::left_out)
     }
 
-    /// Whether a destination gets all frames.
+    /// Whether a destination gets every frame.
     pub(super) fn gets_all(&self, destination: usize) -> bool {
         !self.thinned.contains_key(&destination)
     }
 
-    /// When parity over several frames is sent, whether or not others have come.
+    /// When parity over several frames is sent, even if no more have been added.
     pub(super) fn closes(&self) -> Option<Duration> {
         let thinned = self.thinned.values().map(|stream| &stream.protection);
         let all = thinned.chain([&self.protection]);
         all.filter_map(LossProtection::closes).min()
     }
 
-    /// The parity over the frames that wait for it until `now`.
+    /// The parity that is due by `now` over the waiting frames.
     pub(super) fn close_windows(&mut self, plan: &Plan, now: Duration) -> Vec<QueuedPacket> {
         let due = |protection: &LossProtection| protection.closes().is_some_and(|at| at <= now);
         let mut packets = Vec::new();
@@ -179,14 +179,14 @@ impl Native {
         packets
     }
 
-    /// One above the number of the newest frame that a destination gets, where not
-    /// all have this one.
+    /// One above the number of the newest frame of a destination, if not every destination has this
+    /// frame.
     pub(super) fn next_frame(&self, destination: usize, all: FrameNumber) -> FrameNumber {
         let thinned = self.thinned.get(&destination);
         thinned.map_or(all, ThinnedStream::next)
     }
 
-    /// The packets that answer a NACK of one frame.
+    /// The packets that answer the NACK of one frame.
     pub(super) fn answer(
         &mut self,
         number: FrameNumber,
@@ -200,7 +200,7 @@ impl Native {
         }
     }
 
-    /// Somebody else is at a destination.
+    /// A destination has a new viewer.
     pub(super) fn forget(&mut self, destination: usize) {
         self.thinned.remove(&destination);
         self.protection.forget(destination);
@@ -214,7 +214,7 @@ impl Native {
         }
     }
 
-    /// The number that a frame of a destination has for all.
+    /// The common number of a frame, given a destination's number for it.
     pub(super) fn original(&self, destination: usize, number: FrameSeq) -> FrameSeq {
         let thinned = self.thinned.get(&destination);
         thinned.map_or(number, |stream| stream.original(number))

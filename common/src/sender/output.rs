@@ -1,4 +1,4 @@
-//! What a sender asks of its surroundings, and tells them.
+//! The output of a sender.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,50 +6,49 @@ use std::time::Duration;
 
 use crate::seq::FrameNumber;
 
-/// What [`Sender::poll_output`](super::Sender::poll_output) gives.
+/// The next output of [`Sender::poll_output`](super::Sender::poll_output).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Datagrams for a destination are in the buffer.
     Transmit(Transmit),
-    /// A datagram for somebody who is not served is in the buffer: an answer,
-    /// which is to leave from the address that the question came to.
+    /// The buffer has a datagram for an address that is not served: an answer. Send it from the
+    /// address that the request was sent to.
     Answer(SocketAddr),
     /// Something has happened.
     Event(Event),
-    /// There is nothing until then, or until something is handed in.
+    /// Nothing more until this time, or until more input.
     Timeout(Option<Duration>),
 }
 
-/// One or more datagrams for one destination, in the buffer that was polled
-/// into: each `segment` bytes long, but the last, which may be shorter.
+/// One or more datagrams for one destination, in the buffer that was passed in. Each has `segment`
+/// bytes, except the last, which may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit {
     /// The destination, counted from 0.
     pub destination: usize,
-    /// Bytes of each datagram but the last.
+    /// Bytes of each datagram except the last.
     pub segment: usize,
-    /// The newest frame that a part of is among them; `None` for reports and
-    /// JPEG headers.
+    /// The newest frame that they belong to; `None` for reports and JPEG headers.
     pub frame: Option<FrameNumber>,
 }
 
-/// What happened to a viewer that came by itself, or was found of a path.
+/// An event about a viewer that connected, or about a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The viewer at an address is served from now on, as this destination; it
-    /// may have been before, from another address.
+    /// The viewer at an address is now served as this destination. It may have been served before,
+    /// at another address.
     Admitted {
         /// The destination.
         destination: usize,
-        /// Where its datagrams go.
+        /// The address of its datagrams.
         address: SocketAddr,
     },
-    /// Nothing more goes to this destination.
+    /// This destination is closed.
     Left {
         /// The destination.
         destination: usize,
-        /// Why.
+        /// The reason.
         reason: LeaveReason,
     },
     /// There is no slot for the viewer at an address.
@@ -57,27 +56,25 @@ pub enum Event {
         /// The address.
         address: SocketAddr,
     },
-    /// It is known how large datagrams the path to a destination carries, or that it
-    /// carries none as large as before.
+    /// The path MTU of a destination was found, or has become smaller.
     PathMtu {
         /// The destination.
         destination: usize,
         /// The largest datagram, in bytes of UDP payload.
         datagram: usize,
-        /// What was told of it before.
+        /// The previous such size.
         before: Option<usize>,
     },
 }
 
-/// Why a viewer is served no more.
+/// Why a viewer is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaveReason {
-    /// It said so.
+    /// It said bye.
     Bye,
-    /// It has said nothing for [`SILENCE`](super::SILENCE).
+    /// It has been silent for [`SILENCE`](super::SILENCE).
     Silent,
-    /// Another one has its slot: all were taken, and most of them by viewers of
-    /// one address.
+    /// Another viewer has its slot: all were taken, most of them by viewers of one address.
     Displaced,
 }
 

@@ -1,4 +1,4 @@
-//! Packets that wait to be sent.
+//! Packets in the send queues.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::fec::ParityBlock;
 use crate::seq::FrameNumber;
 use crate::wire::native::{HEADER, Packet};
 
-/// A packet to be sent, and to whom.
+/// A packet to send, and its destinations.
 #[derive(Clone, Debug)]
 pub(super) struct QueuedPacket {
     content: Content,
@@ -18,14 +18,14 @@ pub(super) struct QueuedPacket {
     len: usize,
 }
 
-/// Whom a packet is for.
+/// The destinations of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum To {
-    /// All destinations that are open.
+    /// All open destinations.
     All,
     /// These of them.
     Those(Arc<[usize]>),
-    /// One that asked for it.
+    /// One that requested it.
     One(usize),
 }
 
@@ -44,13 +44,13 @@ impl To {
 pub(super) enum Content {
     /// The chunk of a frame at an index.
     Chunk(Arc<ChunkedFrame>, usize),
-    /// The same, once more.
+    /// A retransmission of it.
     Retransmission(Arc<ChunkedFrame>, usize),
     /// The parity shard at an index.
     Parity(Arc<ParityBlock>, usize),
     /// A part of a JPEG header.
     JpegHeader(HeaderPart),
-    /// A datagram of another format, which is the same for every destination.
+    /// A datagram of another format, the same for every destination.
     Datagram {
         bytes: Bytes,
         frame: FrameNumber,
@@ -61,12 +61,12 @@ pub(super) enum Content {
     },
 }
 
-/// A packet as it leaves.
+/// A packet in the form in which it is sent.
 #[derive(Debug)]
 pub(super) enum Encoding<'a> {
-    /// With a header of its own for each destination.
+    /// With a header for each destination.
     Native(Packet<'a>),
-    /// As it is.
+    /// Unchanged.
     Datagram(&'a [u8]),
 }
 
@@ -83,7 +83,7 @@ impl QueuedPacket {
         Self { content, to, len }
     }
 
-    /// A chunk that is sent again to one destination.
+    /// A retransmission of a chunk to one destination.
     pub(super) fn retransmission(frame: &Arc<ChunkedFrame>, index: usize, to: usize) -> Self {
         let content = Content::Retransmission(Arc::clone(frame), index);
         Self::new(content, To::One(to))
@@ -110,8 +110,7 @@ impl QueuedPacket {
         &self.to
     }
 
-    /// The frame that it is the first chunk of, sent for the first time, by the
-    /// number that it has for all destinations.
+    /// The frame whose first chunk this is, sent for the first time, by its common number.
     pub(super) fn begins(&self) -> Option<FrameNumber> {
         match &self.content {
             Content::Chunk(frame, 0) => Some(frame.original()),
@@ -132,7 +131,7 @@ impl QueuedPacket {
         }
     }
 
-    /// Whether it repairs what was sent before.
+    /// Whether it repairs loss.
     pub(super) fn is_repair(&self) -> bool {
         match &self.content {
             Content::Retransmission(..) | Content::Parity(..) => true,
@@ -140,7 +139,7 @@ impl QueuedPacket {
         }
     }
 
-    /// The chunk that it is, sent for the first time, by its frame and index.
+    /// The chunk that it carries, sent for the first time, by frame and index.
     pub(super) fn chunk(&self) -> Option<(FrameNumber, usize)> {
         match &self.content {
             Content::Chunk(frame, index) => Some((frame.number(), *index)),
@@ -151,7 +150,7 @@ impl QueuedPacket {
         }
     }
 
-    /// The frame that it is a chunk of, by the same number.
+    /// The frame of the chunk that it carries, by the same number.
     pub(super) fn frame(&self) -> Option<FrameNumber> {
         match &self.content {
             Content::Chunk(frame, _) | Content::Retransmission(frame, _) => Some(frame.original()),
@@ -171,11 +170,11 @@ impl QueuedPacket {
     }
 }
 
-/// What is sent of a block: its shards, and how many of them to each
-/// destination; none to one that is closed.
+/// The parity to send of a block: its shards, and how many of them each destination gets; none for
+/// a closed one.
 pub(super) type Shards = (Arc<ParityBlock>, Vec<Option<usize>>);
 
-/// The parity shards of a block, each for the destinations that get this many.
+/// The parity shards of a block, each for the destinations that get at least this many.
 pub(super) fn parity_packets((block, counts): &Shards) -> Vec<QueuedPacket> {
     let most = counts.iter().flatten().copied().max().unwrap_or(0);
     let mut last = To::All;
@@ -188,7 +187,7 @@ pub(super) fn parity_packets((block, counts): &Shards) -> Vec<QueuedPacket> {
             let those = all.filter(|(_, count)| count.is_some_and(|count| count > index));
             To::Those(those.map(|(to, _)| to).collect())
         };
-        // Equal ones are shared.
+        // Equal lists are shared.
         if to != last {
             last = to;
         }

@@ -1,12 +1,11 @@
-//! The largest datagram that a path carries, found by the datagrams themselves
+//! Finds the largest datagram that a path carries, by sending datagrams
 //! (<https://www.rfc-editor.org/rfc/rfc8899>).
 //!
-//! Viewers report the longest datagram that came of late. Sizes are tried by padding
-//! additional sender reports: one that is lost costs nothing that was needed. Sizes are
-//! of UDP payload in bytes.
+//! Viewers report the longest datagram that arrived recently. Probes are additional, padded sender
+//! reports: losing one costs nothing. Sizes are bytes of UDP payload.
 //!
-//! That a path carries less than before is told by comparing loss by size: not one of
-//! many large datagrams came, while smaller ones did. Random loss takes both.
+//! A path that carries less than before is detected by loss that depends on the size: none of many
+//! large datagrams arrived, while smaller ones did. Random loss affects both.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,17 +13,16 @@ use std::time::Duration;
 use crate::stats::PathMtuFigures;
 use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
 
-/// The size to begin with: every path of IPv6 carries it, encrypted or not, since the
-/// smallest MTU is 1,280 (<https://www.rfc-editor.org/rfc/rfc8899#section-5.1.2>,
-/// `BASE_PLPMTU`).
+/// The initial size: every IPv6 path carries it, encrypted or not, since the smallest MTU is 1,280
+/// (<https://www.rfc-editor.org/rfc/rfc8899#section-5.1.2>, `BASE_PLPMTU`).
 pub const BASE_DATAGRAM: usize = 1_200;
 
 /// Number of probes of a size before it counts as too large
 /// (<https://www.rfc-editor.org/rfc/rfc8899#section-5.1.2>, `MAX_PROBES`).
 const MAX_PROBES: u32 = 3;
 
-/// Time from one probe to the next of its size, beyond the RTT: a report is sent in
-/// this time, and tells of the time before it.
+/// Time between probes of the same size, in addition to the RTT: a report is sent in this time, and
+/// covers the time before it.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
 
 /// The search ends when it could gain no more than this.
@@ -34,27 +32,25 @@ const LEAST_GAIN: usize = 16;
 /// (<https://www.rfc-editor.org/rfc/rfc8899#section-5.1.1>, `PMTU_RAISE_TIMER`).
 const RAISE_AFTER: Duration = Duration::from_secs(600);
 
-/// A report tells at least of what arrived in this time before it.
+/// A report covers at least what arrived in this time before it.
 const REPORTED: Duration = Duration::from_millis(100);
 
-/// Reports in a row, and large datagrams in them, after which a path carries less than
-/// was thought: none of the large ones came, and smaller ones did. With 50 % random
-/// loss the first pair is met once in a million times, with 10 % the second, which
-/// serves streams whose frames are a few large datagrams.
+/// Number of reports in a row, and of large datagrams in them, after which a path is taken to carry
+/// less: none of the large ones arrived, and smaller ones did. By chance, the first pair occurs
+/// once in a million times at 50 % random loss. The second does so at 10 %; it serves streams whose
+/// frames are a few large datagrams.
 const ALL_LOST: [(u32, usize); 2] = [(2, 20), (3, 6)];
 
-/// The most datagrams that are remembered as sent.
+/// Upper bound on remembered sent datagrams.
 const MAX_SENT: usize = 4_096;
 
-/// The most times that the wait before the next search is doubled, of a path that
-/// carries less again and again.
+/// Upper bound on doublings of the wait before the next search, for a path whose MTU keeps falling.
 const MAX_DOUBLINGS: u32 = 10;
 
 /// What the viewers of a destination report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
-    /// The longest datagram that came lately, of the viewer for which that is the
-    /// least.
+    /// The longest datagram that arrived recently, at the viewer for which it is smallest.
     pub(super) longest: usize,
     /// The longest RTT.
     pub(super) rtt: Duration,
@@ -63,11 +59,11 @@ pub(super) struct Heard {
 /// The search on the path to one destination.
 #[derive(Debug)]
 pub(super) struct PathMtu {
-    /// What the interface carries.
+    /// The largest datagram of the interface.
     ceiling: usize,
-    /// The largest datagram that is sent.
+    /// The present size of large datagrams.
     size: usize,
-    /// The least size that is known to be too large, or one above the ceiling.
+    /// The smallest size known to be too large, or one above the ceiling.
     too_large: usize,
     probe: Option<Probe>,
     /// When the next search begins.
@@ -77,38 +73,37 @@ pub(super) struct PathMtu {
     /// When datagrams were sent, and their sizes.
     sent: VecDeque<(Duration, usize)>,
     lost: Lost,
-    /// Something small is to be sent: no large datagram came, and nothing tells whether
-    /// anything does.
+    /// A small datagram must be sent: no large one arrived, and nothing shows whether any does.
     asks: bool,
-    /// The size that was told last.
+    /// The size last returned.
     told: Option<usize>,
-    /// The least size that did not pass, unless it did later.
+    /// The smallest size that failed, unless it passed later.
     refused: Option<usize>,
     probes: u64,
     black_holes: u32,
 }
 
-/// Datagrams of which none came, though smaller ones did.
+/// Datagrams of which none arrived, although smaller ones did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lost {
     count: usize,
     /// The size of the smallest of them.
     least: usize,
-    /// In how many reports in a row.
+    /// The number of reports in a row.
     reports: u32,
 }
 
-/// A size that is tried.
+/// A size that is probed.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     size: usize,
     sent: u32,
-    /// When it is due again.
+    /// When it is next due.
     due: Duration,
 }
 
 impl PathMtu {
-    /// A path of which nothing is known but what the interface carries.
+    /// A path of which only the interface's MTU is known.
     pub(super) fn new(ceiling: usize, now: Duration) -> Self {
         let ceiling = ceiling.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
         Self {
@@ -128,23 +123,23 @@ impl PathMtu {
         }
     }
 
-    /// The search from its beginning: somebody else is there.
+    /// The search from its beginning, for a new viewer.
     pub(super) fn restarted(&self, now: Duration) -> Self {
         Self::new(self.ceiling, now)
     }
 
-    /// What the interface carries.
+    /// The largest datagram of the interface.
     pub(super) fn ceiling(&self) -> usize {
         self.ceiling
     }
 
-    /// The largest datagram that is sent there.
+    /// The present size of large datagrams.
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// The size that was found, or to which it fell, and the one that was told before;
-    /// once for each.
+    /// The size that was found or to which it fell, and the one returned before. Each is returned
+    /// once.
     pub(super) fn poll_found(&mut self) -> Option<(usize, Option<usize>)> {
         let fell = self.told.is_some_and(|told| self.size < told);
         if self.told == Some(self.size) || !(fell || self.is_settled) {
@@ -153,7 +148,7 @@ impl PathMtu {
         Some((self.size, self.told.replace(self.size)))
     }
 
-    /// What is known, for a person.
+    /// What is known, for the report.
     pub(super) fn figures(&self) -> PathMtuFigures {
         PathMtuFigures {
             datagram: self.size,
@@ -165,7 +160,7 @@ impl PathMtu {
         }
     }
 
-    /// Takes that a datagram was sent.
+    /// Records a sent datagram.
     pub(super) fn record_sent(&mut self, len: usize, now: Duration) {
         if len <= self.size {
             self.sent.push_back((now, len));
@@ -175,7 +170,7 @@ impl PathMtu {
         }
     }
 
-    /// The size to which the next report is to be padded, if one is to be tried.
+    /// The size to which the next report is padded, if a probe is due.
     pub(super) fn poll_probe(&mut self, now: Duration) -> Option<usize> {
         self.asks = false;
         if self.probe.is_none() && now >= self.search_at {
@@ -194,7 +189,7 @@ impl PathMtu {
         Some(probe.size)
     }
 
-    /// Tries nothing for a while.
+    /// Suspends probing for a while.
     pub(super) fn postpone(&mut self, now: Duration) {
         self.asks = false;
         let due = match &mut self.probe {
@@ -204,14 +199,13 @@ impl PathMtu {
         *due = (*due).max(now + PROBE_EVERY);
     }
 
-    /// When [`PathMtu::poll_probe`] may have something, or a report is to leave as it
-    /// is.
+    /// When [`PathMtu::poll_probe`] is due, or a report without padding.
     pub(super) fn due(&self) -> Duration {
         let probe = self.probe.map_or(self.search_at, |probe| probe.due);
         if self.asks { Duration::ZERO } else { probe }
     }
 
-    /// Takes what the viewers report. Returns whether the size changes.
+    /// Evaluates the viewers' reports. Returns whether the size changes.
     pub(super) fn handle_report(&mut self, heard: Heard, now: Duration) -> bool {
         let before = self.size;
         let proved = |probe: &Probe| probe.sent > 0 && heard.longest >= probe.size;
@@ -223,8 +217,8 @@ impl PathMtu {
         self.size != before
     }
 
-    /// Takes that the system refused a datagram, or told that one is too large for the
-    /// path. Returns whether the size changes.
+    /// Records that the system rejected a datagram, or reported that one is too large for the path.
+    /// Returns whether the size changes.
     pub(super) fn handle_too_large(&mut self, len: usize, now: Duration) -> bool {
         match self.probe {
             Some(probe) if probe.sent > 0 => {
@@ -232,18 +226,17 @@ impl PathMtu {
                 self.search(now);
                 false
             }
-            // One that was sent before the size fell.
+            // It was sent before the size fell.
             _ if len > self.size => false,
             _ => self.fall(now),
         }
     }
 
-    /// Compares what came, by size, with what was sent in the time that the report
-    /// tells of.
+    /// Compares what arrived, by size, with what was sent in the time that the report covers.
     fn compare(&mut self, heard: Heard, now: Duration) {
         let until = now.saturating_sub(heard.rtt);
         let from = until.saturating_sub(REPORTED);
-        // Where nothing comes at all, size is not the reason, as far as is known.
+        // If nothing arrives at all, nothing points to the size as the reason.
         if heard.longest == 0 {
             let older = self.sent.partition_point(|(at, _)| *at <= from);
             self.sent.drain(..older);
@@ -268,7 +261,7 @@ impl PathMtu {
             }
         }
         if lost.count > 0 && heard.longest >= lost.least {
-            // They come, but for those lost by chance.
+            // They arrive, except for random loss.
             self.lost = Lost::default();
             return;
         }
@@ -284,8 +277,8 @@ impl PathMtu {
         }
     }
 
-    /// Goes on with datagrams that nearly every path carries, or every one. Returns
-    /// whether they are smaller.
+    /// Falls back to datagrams that nearly every path carries, or every path. Returns whether they
+    /// are smaller.
     fn fall(&mut self, now: Duration) -> bool {
         if self.size <= MIN_DATAGRAM {
             return false;
@@ -308,7 +301,7 @@ impl PathMtu {
         self.refused = Some(size);
     }
 
-    /// Begins to try the next size, if there is one.
+    /// Starts to probe the next size, if there is one.
     fn search(&mut self, now: Duration) {
         let next = self.next_size();
         self.probe = next.map(|size| Probe {
@@ -322,8 +315,8 @@ impl PathMtu {
         }
     }
 
-    /// The next size to be tried: what the interface carries, and then halfway
-    /// between what passes and what does not.
+    /// The next size to probe: first the interface's MTU, then halfway between the largest that
+    /// passes and the smallest that does not.
     fn next_size(&self) -> Option<usize> {
         let gain = self.too_large.saturating_sub(self.size + 1);
         let is_first = self.too_large > self.ceiling;

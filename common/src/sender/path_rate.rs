@@ -1,4 +1,4 @@
-//! The rate of the path to one destination, as the viewer there reports arrivals.
+//! The rate of the path to one destination, from the arrival reports of its viewer.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::seq::extend;
 use crate::stats::PathFigures;
 use crate::wire::native::{ArrivalReport, Channel};
 
-/// A viewer that is silent for so long is gone: another one's reports count.
+/// A viewer that is silent for this long is gone: another viewer's reports count.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Where the bit rate has no bound, in bytes a second: ten gigabits.
+/// Upper bound on the rate without a bit rate limit, in bytes per second: ten gigabits.
 const MOST: f64 = 1.25e9;
 
 /// What is known of the path to one destination.
@@ -20,20 +20,20 @@ pub(super) struct PathRate {
     control: RateController,
     first: Option<f64>,
     most: f64,
-    /// Whose reports count, and when it was heard.
+    /// The viewer whose reports count, and when it last reported.
     viewer: Option<(u64, Duration)>,
-    /// Bytes that its socket's buffer holds, if it knows.
+    /// Size of its socket buffer in bytes, if known.
     buffer: Option<u32>,
-    /// Bytes that may be sent, or are too many, by then.
+    /// Bytes that may be sent, or that were sent in excess, at that time.
     credit: f64,
     counted: Duration,
     started: Duration,
-    /// The frame that packets are sent with.
+    /// The frame of the packets that are sent.
     pub(super) train: u64,
 }
 
 impl PathRate {
-    /// Begins with a rate, if there is one, in bits a second, within a bit rate.
+    /// Starts with an initial rate, if any, in bits per second, within a bit rate limit.
     pub(super) fn new(first: Option<u64>, bitrate: Option<u64>, now: Duration) -> Self {
         let first = first.map(|first| first as f64 / 8.0);
         let most = bitrate.map_or(MOST, |bitrate| bitrate as f64 / 8.0);
@@ -50,26 +50,26 @@ impl PathRate {
         }
     }
 
-    /// Somebody else is there.
+    /// There is a new viewer.
     pub(super) fn restart(&mut self, now: Duration) {
         self.control = RateController::new(self.first, self.most, now);
         (self.viewer, self.buffer, self.credit) = (None, None, 0.0);
         self.started = now;
     }
 
-    /// Whether the viewer is still to be asked for reports: not for ever, since not
-    /// every one knows them.
+    /// Whether the viewer should still be asked for reports. Not for ever, since not every viewer
+    /// supports them.
     pub(super) fn asks(&self, now: Duration) -> bool {
         self.viewer.is_none() && now.saturating_sub(self.started) < ASKED
     }
 
-    /// Bytes a second that may be sent, if that is known.
+    /// Bytes per second that may be sent, if known.
     pub(super) fn rate(&self, now: Duration) -> Option<f64> {
         self.viewer.and_then(|_| self.control.rate(now))
     }
 
-    /// Bytes a second at which a frame leaves, and how many of them at once, if
-    /// that is known: no more than half of what the viewer's socket holds.
+    /// Bytes per second at which a frame is sent, and how many of them at once, if known: no more
+    /// than half of the viewer's socket buffer.
     pub(super) fn pace(&self, now: Duration) -> Option<Pace> {
         let pace = self.viewer.and_then(|_| self.control.pace(now))?;
         let burst = RateController::burst(pace);
@@ -82,7 +82,7 @@ impl PathRate {
         })
     }
 
-    /// Whether more may be sent: what was sent beyond the rate is made up for.
+    /// Whether more may be sent: nothing sent in excess of the rate remains to be compensated.
     pub(super) fn is_in_debt(&self, now: Duration) -> bool {
         self.rate(now).is_some_and(|rate| {
             let since = now.saturating_sub(self.counted).as_secs_f64();
@@ -105,7 +105,7 @@ impl PathRate {
         }
     }
 
-    /// Takes a packet that is sent now, of any channel.
+    /// Records a packet of any channel that is sent now.
     pub(super) fn record_sent(
         &mut self,
         channel: Channel,
@@ -119,15 +119,15 @@ impl PathRate {
         }
         let rate = self.rate(now).unwrap_or(0.0);
         let earned = rate * now.saturating_sub(self.counted).as_secs_f64();
-        // What was not used for long is not made up for.
+        // Rate that was not used for long is not made up for.
         let credit = (self.credit + earned).min(rate * IDLE.as_secs_f64()) - bytes as f64;
-        // Nor is more than a few frames: without packets no report would come.
+        // Nor more than a few frames: without packets there would be no report.
         self.credit = credit.max(-rate * DEBT.as_secs_f64());
         self.counted = now;
     }
 
-    /// Takes a report of packets below the `next` numbers of the channels.
-    /// Returns whether it is from the viewer whose reports count.
+    /// Evaluates a report of packets below the channels' `next` numbers. Returns whether it is from
+    /// the viewer whose reports count.
     pub(super) fn handle_report(
         &mut self,
         report: &ArrivalReport,
@@ -161,10 +161,10 @@ impl PathRate {
     }
 }
 
-/// What may be sent too early.
+/// How far ahead of the rate packets may be sent.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// The longest that is waited for what was sent too much.
+/// The longest time over which an excess is compensated.
 const DEBT: Duration = Duration::from_millis(100);
 
 /// How long a viewer is asked for reports.

@@ -1,4 +1,4 @@
-//! A viewer, as it reports.
+//! A viewer, according to its reports.
 
 use std::time::Duration;
 
@@ -6,14 +6,13 @@ use crate::fec::{LossModel, PathEstimate};
 use crate::stats::{Frames, Outcome, Packets, Percentiles, Statistics, ViewerFigures};
 use crate::wire::native::ReceiverReport;
 
-/// No RTT that a viewer claims counts for more: beyond it nothing that is asked
-/// for comes in time anyway.
+/// Upper bound on the RTT that a viewer claims: above it, no retransmission arrives in time anyway.
 const MAX_RTT: Duration = Duration::from_secs(2);
 
-/// No playout delay that a viewer claims counts for more: the longest `--latency`.
+/// Upper bound on the playout delay that a viewer claims: the longest `--latency`.
 pub(super) const MAX_PLAYOUT_DELAY: Duration = Duration::from_secs(10);
 
-/// A viewer that is silent for so long is gone.
+/// A viewer that is silent for this long is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// A viewer and its last report.
@@ -28,12 +27,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Whether it has reported within the last seconds.
+    /// Whether it has reported recently.
     pub(super) fn is_present(&self, now: Duration) -> bool {
         now.saturating_sub(self.received) < SILENCE
     }
 
-    /// The path to it, as it says, within bounds.
+    /// The path to it, as it claims, within bounds.
     pub(super) fn path(&self, nack: bool) -> PathEstimate {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let rtt = (self.report.rtt > 0).then(|| micros(self.report.rtt).min(MAX_RTT));
@@ -114,10 +113,9 @@ pub(super) fn figures(report: &ReceiverReport) -> ViewerFigures {
     }
 }
 
-/// The loss to plan parity for: what the viewer reports, but where the path is
-/// full rather than noisy (delay rises along with loss) no more than before,
-/// since more parity would only fill it further. Nor is loss believed of more
-/// packets than the `media` that were sent there.
+/// The loss to plan parity for: the viewer's report. If the path is full rather than noisy (delay
+/// rises with loss), no more than before, since more parity would fill it further. Loss of more
+/// packets than the `media` that were sent there is not believed.
 pub(super) fn planned_loss(
     report: &ReceiverReport,
     before: Option<LossModel>,
@@ -135,5 +133,5 @@ pub(super) fn planned_loss(
     }
 }
 
-/// A queue of this many microseconds is no jitter.
+/// A queue of this many microseconds is more than jitter.
 const FULL_QUEUE_MICROS: u32 = 10_000;

@@ -1,27 +1,26 @@
-//! The most that goes to one destination: this many bytes in any one second,
-//! however they are spread in it.
+//! Limits the bytes to one destination in any second, however they are distributed over it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What the limit holds for.
+/// The period of the limit.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Bytes within one such step are remembered as one sum, as if they had been
-/// sent at its end: at most a thousand sums, and never too much is sent.
+/// Bytes within one such step are remembered as one sum, as if they had been sent at its end. So
+/// there are at most a thousand sums, and the limit is never exceeded.
 const STEP: Duration = Duration::from_millis(1);
 
 /// What was sent to one destination within the last second.
 #[derive(Clone, Debug)]
 pub(super) struct RateLimit {
     most: u64,
-    /// When each step ends, and what was sent in it.
+    /// The end of each step, and the bytes sent in it.
     sent: VecDeque<(Duration, u64)>,
     sum: u64,
 }
 
 impl RateLimit {
-    /// At most this many bytes in any second.
+    /// For at most this many bytes in any second.
     pub(super) fn new(most: u64) -> Self {
         Self {
             most,
@@ -30,19 +29,19 @@ impl RateLimit {
         }
     }
 
-    /// So many bytes at the most from now on; what was sent counts.
+    /// Changes the limit; what was already sent counts.
     pub(super) fn set(&mut self, most: u64) {
         self.most = most;
     }
 
-    /// Takes what was sent now, of any kind.
+    /// Records bytes of any kind that are sent now.
     pub(super) fn spend(&mut self, bytes: u64, now: Duration) {
         if bytes == 0 {
             return;
         }
         self.forget(now);
-        // By what is left of the step, not by counting steps: a count of them
-        // outgrows 32 bits after seven weeks of uptime.
+        // By the remainder of the step, not by counting steps: a 32-bit count overflows after seven
+        // weeks of uptime.
         let into = Duration::from_nanos((now.as_nanos() % STEP.as_nanos()) as u64);
         let end = now - into + STEP;
         match self.sent.back_mut() {
@@ -52,8 +51,8 @@ impl RateLimit {
         self.sum += bytes;
     }
 
-    /// Bytes that may be sent, once what is too old was forgotten: at least a
-    /// `first` datagram of this many, since one always gets through.
+    /// Bytes that may be sent, once old ones are forgotten: at least one `first` datagram of this
+    /// length, since one always passes.
     pub(super) fn room(&self, first: u64) -> u64 {
         if self.sent.is_empty() {
             return self.most.max(first);
@@ -61,7 +60,7 @@ impl RateLimit {
         self.left()
     }
 
-    /// Bytes that may be sent, once what is too old was forgotten.
+    /// Bytes that may be sent, once old ones are forgotten.
     pub(super) fn left(&self) -> u64 {
         self.most.saturating_sub(self.sum)
     }

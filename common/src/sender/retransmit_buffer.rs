@@ -1,4 +1,4 @@
-//! The frames of the last moments, for retransmission.
+//! Keeps recent frames for retransmission.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,64 +10,61 @@ use crate::fec::{MAX_EXTRA, ParityBlock};
 use crate::seq::FrameNumber;
 use crate::wire::native::FrameNack;
 
-/// The most bytes of frames that are kept.
+/// Upper bound on the bytes of kept frames.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 
-/// The most frames that are kept, however small and however long a viewer says
-/// that it waits.
+/// Upper bound on kept frames, however small they are and however long a viewer claims to wait.
 const MAX_KEPT_FRAMES: usize = 1024;
 
-/// A chunk is retransmitted so often at the most.
+/// Upper bound on retransmissions of a chunk.
 const MAX_RETRANSMISSIONS: u8 = 4;
 
-/// The most packets that one NACK draws.
+/// Upper bound on packets in answer to one NACK.
 const MAX_ANSWER: usize = 1024;
 
-/// A NACK less than this part of an RTT after a packet left was not made for it,
-/// in percent, since RTTs vary.
+/// A NACK that arrives less than this percentage of an RTT after a packet was sent is not about
+/// that transmission. RTTs vary, so there is a margin.
 const SOONEST: u32 = 75;
 
-/// Parity that is made for a frame when the first NACK asks for extra.
+/// Parity that is made for a frame when the first NACK requests extra packets.
 const SHARDS_ON_DEMAND: usize = 32;
 
-/// The frames that may still be asked for.
+/// The frames that may still be requested.
 #[derive(Debug, Default)]
 pub(super) struct RetransmitBuffer {
     frames: VecDeque<SentFrame>,
     bytes: usize,
 }
 
-/// A frame with when and how it was sent.
+/// A frame, and when and how it was sent.
 #[derive(Debug)]
 pub(super) struct SentFrame {
     pub(super) frame: Arc<ChunkedFrame>,
     pub(super) sent: Duration,
-    /// Between the first packet and the last, by destination.
+    /// Time from the first packet to the last, by destination.
     pub(super) spreads: Vec<Duration>,
-    /// Parity over this frame alone, and the first shard not yet sent to each
-    /// destination that got any.
+    /// Parity over this frame only, and the first unsent shard for each destination that got any.
     pub(super) block: Option<Arc<ParityBlock>>,
     pub(super) shards_sent: BTreeMap<usize, usize>,
-    /// How often each chunk was retransmitted to each destination, and when
-    /// last.
+    /// How often each chunk was retransmitted to each destination, and when it last was.
     pub(super) retransmitted: BTreeMap<(usize, u16), (u8, Duration)>,
 }
 
-/// What decides on an answer besides the NACK itself.
+/// What an answer depends on, besides the NACK.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) destination: usize,
     pub(super) now: Duration,
-    /// The shortest time in which a loss can be noticed and asked for.
+    /// The shortest time in which a loss can be detected and requested.
     pub(super) rtt: Duration,
-    /// How long who asks waits for a frame.
+    /// How long the requesting viewer waits for a frame.
     pub(super) playout_delay: Duration,
-    /// The first chunk that still waits to be sent, by its frame and index.
+    /// The first chunk that waits to be sent, by frame and index.
     pub(super) unsent: Option<(FrameNumber, usize)>,
 }
 
 impl RetransmitBuffer {
-    /// Keeps a frame that is being sent, and drops what is older than `keep`.
+    /// Keeps a frame that is being sent, and drops those older than `keep`.
     pub(super) fn push(&mut self, frame: SentFrame, keep: Duration) {
         let now = frame.sent;
         self.bytes += frame.frame.len();
@@ -82,7 +79,7 @@ impl RetransmitBuffer {
         }
     }
 
-    /// Forgets what was retransmitted to a destination: somebody else is there.
+    /// Forgets retransmissions to a destination: it has a new viewer.
     pub(super) fn forget(&mut self, destination: usize) {
         for kept in &mut self.frames {
             kept.shards_sent.remove(&destination);
@@ -90,8 +87,8 @@ impl RetransmitBuffer {
         }
     }
 
-    /// The packets that answer a NACK of one frame. `block_number` makes the
-    /// numbers of blocks.
+    /// The packets that answer the NACK of one frame. `block_number` provides the numbers of
+    /// blocks.
     pub(super) fn answer(
         &mut self,
         number: FrameNumber,
@@ -117,7 +114,7 @@ impl SentFrame {
         asked: Asked,
         block_number: impl FnOnce() -> u16,
     ) -> Vec<QueuedPacket> {
-        // It would come when it is no longer waited for.
+        // It would arrive too late.
         if asked.now.saturating_sub(self.sent)
             > asked.playout_delay + self.spread(asked.destination)
         {
@@ -140,7 +137,7 @@ impl SentFrame {
             let (times, last) = before
                 .copied()
                 .unwrap_or((0, self.sent_at(index, asked.destination)));
-            // Sent so short a time ago, or not yet, it cannot have been missed.
+            // It was sent too recently to be missed, or not at all yet.
             let sent = asked
                 .unsent
                 .is_none_or(|unsent| (self.frame.number(), index) < unsent);

@@ -1,4 +1,4 @@
-//! Numbers, times and reports of a stream of JPEG in RTP.
+//! Numbering, timestamps and reports of a stream of JPEG in RTP.
 
 use std::time::Duration;
 
@@ -10,16 +10,15 @@ use crate::wire::rtp::{
 };
 use crate::wire::rtp_jpeg::{Picture, Unsuitable};
 
-/// Time between reports (<https://www.rfc-editor.org/rfc/rfc3550#section-6.2>),
-/// before it is spread.
+/// Interval of reports (<https://www.rfc-editor.org/rfc/rfc3550#section-6.2>), before
+/// randomization.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// How often the bye is sent, since any of them may be lost, and the time
-/// between.
+/// How often the bye is sent, since any may be lost, and the interval.
 const BYES: u32 = 3;
 const BYE_EVERY: Duration = Duration::from_millis(20);
 
-/// The most receivers whose reports are kept.
+/// Upper bound on receivers whose reports are kept.
 const MAX_RECEIVERS: usize = 64;
 
 /// Seconds from 1900, where RTP's wall clock begins, to 1970.
@@ -31,13 +30,13 @@ pub(super) struct RtpSender {
     source: u32,
     name: String,
     sequence: u16,
-    /// The time of the monotonic clock's zero, in ticks.
+    /// The monotonic clock's zero, in ticks.
     zero: u32,
     wall_offset: Duration,
     packets: u32,
     octets: u32,
     due: Option<Duration>,
-    /// The destination that the report goes to next; 0: none is under way.
+    /// The destination of the next report; 0 if no round of reports is in progress.
     next: usize,
     byes: u32,
     random: fastrand::Rng,
@@ -47,8 +46,7 @@ pub(super) struct RtpSender {
 
 impl RtpSender {
     pub(super) fn new(stream: u64, wall_offset: Duration, now: Duration) -> Self {
-        // https://www.rfc-editor.org/rfc/rfc3550#section-5.1: all of these
-        // begin at random.
+        // https://www.rfc-editor.org/rfc/rfc3550#section-5.1: all of these start at random.
         let mut random = fastrand::Rng::with_seed(stream);
         Self {
             source: stream as u32,
@@ -99,7 +97,7 @@ impl RtpSender {
         Ok(datagrams)
     }
 
-    /// Takes what came back. Returns whether it is RTCP.
+    /// Handles a datagram from a receiver. Returns whether it is RTCP.
     pub(super) fn handle_control(&mut self, datagram: &[u8]) -> bool {
         let Ok(controls) = Control::decode(datagram) else {
             return false;
@@ -117,8 +115,8 @@ impl RtpSender {
         true
     }
 
-    /// Fills `out` with a report for one of this many destinations, if one is
-    /// due, and says which.
+    /// Fills `out` with a report for one of this many destinations, if one is due. Returns the
+    /// destination.
     pub(super) fn poll_control(
         &mut self,
         now: Duration,
@@ -157,7 +155,7 @@ impl RtpSender {
         Some(destination)
     }
 
-    /// When [`RtpSender::poll_control`] has something again.
+    /// When [`RtpSender::poll_control`] is next due.
     pub(super) fn due(&self) -> Option<Duration> {
         self.due
     }
@@ -196,7 +194,7 @@ impl RtpSender {
     }
 }
 
-/// Seconds since 1900 in 32.32 bits.
+/// Seconds since 1900 as a 32.32 fixed-point number.
 fn ntp(wall: Duration) -> u64 {
     let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
     (wall.as_secs() + EPOCH) << 32 | fraction

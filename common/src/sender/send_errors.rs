@@ -1,5 +1,5 @@
-//! What did not leave because the local system refused it: packets that were
-//! numbered, and frames of which no chunk left.
+//! Send errors: packets that were numbered and rejected by the local system, and frames of which no
+//! chunk was sent.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,21 +9,20 @@ use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 /// The packets of one destination.
 #[derive(Debug, Default)]
 pub(super) struct SendErrors {
-    /// How many, of all channels.
+    /// Their number, over all channels.
     pub(super) packets: u64,
     /// Their UDP payload in bytes.
     pub(super) bytes: u64,
-    /// The newest run of those of the media channel.
+    /// The newest run of media packets among them.
     pub(super) run: Range<u64>,
     /// Whether no sender report has counted them yet.
     unreported: bool,
-    /// Whether one was sent for them, and nothing else has left since.
+    /// Whether a report about them was sent, and nothing else since.
     tried: bool,
 }
 
 impl SendErrors {
-    /// Counts a packet of this many bytes; one of the media channel comes with its
-    /// number.
+    /// Counts a packet of this many bytes; one of the media channel has a number.
     pub(super) fn record(&mut self, media: Option<PacketNumber>, bytes: u64) {
         self.packets += 1;
         self.bytes += bytes;
@@ -36,8 +35,8 @@ impl SendErrors {
         }
     }
 
-    /// Whether a sender report is to leave now. Once for each time that
-    /// something else leaves: the report may be refused as well.
+    /// Whether a sender report is due now. Once after anything else is sent, since the report may
+    /// be rejected too.
     pub(super) fn take_report(&mut self) -> bool {
         let report = self.unreported && !self.tried;
         if report {
@@ -46,21 +45,21 @@ impl SendErrors {
         report
     }
 
-    /// Something else than a report leaves.
+    /// Records that something other than a report is sent.
     pub(super) fn record_attempt(&mut self) {
         self.tried = false;
     }
 }
 
-/// The most frames that are remembered, in case a send error is told late: those
-/// of ten seconds on an impaired link at 100 frames a second.
+/// Upper bound on remembered frames, in case a send error is reported late: ten seconds on an
+/// impaired link at 100 frames per second.
 const MAX_FRAMES: usize = 1024;
 
-/// The newest frames, and how many of their chunks left.
+/// The newest frames, and how many of their chunks were sent.
 #[derive(Debug, Default)]
 pub(super) struct UnsentFrames {
     frames: VecDeque<FrameChunks>,
-    /// Frames that are forgotten, and did not leave.
+    /// Forgotten frames that were not sent.
     unsent: u64,
 }
 
@@ -72,13 +71,13 @@ struct FrameChunks {
 }
 
 impl UnsentFrames {
-    /// A chunk of a frame is handed out, to whichever destination.
+    /// Records that a chunk of a frame is handed out, to any destination.
     pub(super) fn record_chunk(&mut self, frame: FrameNumber) {
         if let Some(chunks) = self.find(frame) {
             chunks.handed_out += 1;
             return;
         }
-        // A late retransmission, of a frame that is forgotten.
+        // A late retransmission of a forgotten frame.
         if self.frames.back().is_some_and(|last| last.frame > frame) {
             return;
         }
@@ -94,7 +93,7 @@ impl UnsentFrames {
         }
     }
 
-    /// A chunk that was handed out did not leave.
+    /// Records that a chunk that was handed out was rejected.
     pub(super) fn record_refused(&mut self, frame: FrameSeq) {
         let Some(last) = self.frames.back() else {
             return;
@@ -104,14 +103,14 @@ impl UnsentFrames {
         }
     }
 
-    /// How many frames did not leave, to any destination.
+    /// The number of frames that were not sent to any destination.
     pub(super) fn count(&self) -> u64 {
         let remembered = self.frames.iter().filter(|chunks| chunks.is_unsent());
         self.unsent + remembered.count() as u64
     }
 
     fn find(&mut self, frame: FrameNumber) -> Option<&mut FrameChunks> {
-        // The newest are asked for nearly always.
+        // Nearly always one of the newest.
         self.frames
             .iter_mut()
             .rev()
@@ -143,7 +142,7 @@ mod tests {
             }
         }
         assert_eq!(unsent.count(), frames / 2);
-        // Sent again, it leaves after all.
+        // The retransmission is sent after all.
         unsent.record_chunk(FrameNumber(frames - 2));
         unsent.record_chunk(FrameNumber(0));
         assert_eq!(unsent.count(), frames / 2 - 1);
@@ -159,7 +158,7 @@ mod tests {
         record(&mut errors, 7);
         record(&mut errors, 8);
         assert!(errors.take_report());
-        // The report itself is refused.
+        // The report itself is rejected.
         errors.record(None, 200);
         assert!(!errors.take_report());
         errors.record_attempt();

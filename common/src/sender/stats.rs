@@ -1,5 +1,4 @@
-//! What a stream counts of itself: for viewers in sender reports, for a person
-//! as statistics.
+//! The counts of a stream: in sender reports for viewers, as statistics for the user.
 
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ use crate::stats::{self, Outcome, PathFigures, Side, Statistics, ViewerFigures};
 use crate::wire::native::{Channel, Packet, SenderReport, micros};
 use crate::wire::rtp;
 
-/// Time between the arrival reports of one viewer.
+/// Interval of arrival reports for a single viewer.
 const ARRIVALS_EVERY: Duration = Duration::from_millis(20);
 
-/// What was handed out so far, in bytes, whether the system took it or not.
+/// Bytes handed out so far, whether the system accepted them or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// UDP payload to the destination that got the most.
@@ -24,7 +23,7 @@ pub struct Volume {
     pub jpeg: u64,
 }
 
-/// What no destination counts.
+/// Counts that belong to no destination.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     captured: u64,
@@ -36,12 +35,12 @@ pub(super) struct Counts {
     /// When the first frame was handed in, and the last.
     pub(super) frames_at: Option<(Duration, Duration)>,
     pub(super) malformed: u64,
-    /// RTCP that the system refused.
+    /// RTCP packets that the system rejected.
     control_errors: u64,
 }
 
 impl Counts {
-    /// A frame is sent.
+    /// Records that a frame is sent.
     pub(super) fn record_frame(&mut self, bytes: usize, quality: Option<u8>, now: Duration) {
         self.sent += 1;
         self.captured = self.captured.max(self.sent);
@@ -53,7 +52,7 @@ impl Counts {
 }
 
 impl Sender {
-    /// Sets how many frames the source has delivered so far.
+    /// Sets the number of frames that the source has delivered so far.
     pub fn handle_captured(&mut self, total: u64) {
         self.counts.captured = self.counts.captured.max(total);
     }
@@ -68,8 +67,8 @@ impl Sender {
         self.counts.not_sent += frames;
     }
 
-    /// Takes datagrams, of `segment` bytes each but the last, that were polled
-    /// for a destination and that the local system refused to send.
+    /// Records datagrams, each but the last of `segment` bytes, that were polled for a destination
+    /// and rejected by the local system.
     pub fn handle_send_error(&mut self, destination: usize, datagrams: &[u8], segment: usize) {
         let native = matches!(self.protocol, Protocol::Native(_));
         for datagram in datagrams.chunks(segment.max(1)) {
@@ -99,7 +98,7 @@ impl Sender {
         }
     }
 
-    /// What was handed out so far.
+    /// Bytes handed out so far.
     #[must_use]
     pub fn volume(&self) -> Volume {
         let handed_out = self.destinations.iter().map(Destination::handed_out);
@@ -165,7 +164,7 @@ impl Sender {
         statistics
     }
 
-    /// What is known of the paths to the destinations, where the rate follows them.
+    /// What is known of the paths to the destinations whose rates are adapted.
     #[must_use]
     pub fn path_figures(&self, now: Duration) -> Vec<PathFigures> {
         let open = self.destinations.iter().filter(|to| to.is_open());
@@ -183,13 +182,13 @@ impl Sender {
         figures.collect()
     }
 
-    /// How many viewers are served that came by themselves.
+    /// The number of served viewers that connected.
     #[must_use]
     pub fn admitted(&self) -> usize {
         self.acceptor.as_ref().map_or(0, Acceptor::served)
     }
 
-    /// The most viewers that one destination has.
+    /// The largest number of viewers of one destination.
     fn most_viewers(&self) -> u32 {
         let viewers = self
             .destinations
@@ -198,7 +197,7 @@ impl Sender {
         viewers.max().unwrap_or(0).max(1) as u32
     }
 
-    /// The sender report to a destination, without what only that itself knows.
+    /// The sender report to a destination, without what only the destination knows.
     pub(super) fn report_to(&self, destination: usize) -> SenderReport {
         match &self.protocol {
             Protocol::Native(native) => native.fill_report(destination, self.report()),
@@ -206,7 +205,7 @@ impl Sender {
         }
     }
 
-    /// The sender report, as far as it is the same for all destinations.
+    /// The part of the sender report that is the same for all destinations.
     fn report(&self) -> SenderReport {
         let mut report = SenderReport {
             frames_captured: self.counts.captured,
@@ -221,7 +220,7 @@ impl Sender {
             kept: short_micros(self.plan.keep),
             arrivals_every: match self.config.rate {
                 Rate::Fixed => 0,
-                // Many viewers of one address share what comes back.
+                // Many viewers of one address share the feedback rate.
                 Rate::Auto { .. } => short_micros(ARRIVALS_EVERY * self.most_viewers()),
             },
             ..SenderReport::default()

@@ -43,10 +43,10 @@ pub struct Packet<'a> {
 #[non_exhaustive]
 pub enum RtpError {
     /// Not an RTP packet.
-    #[error("no RTP packet: {0}")]
+    #[error("not an RTP packet: {0}")]
     Packet(#[from] RtpParseError),
     /// Not an RTCP packet.
-    #[error("no RTCP packet: {0}")]
+    #[error("not an RTCP packet: {0}")]
     Control(#[from] rtcp_types::RtcpParseError),
 }
 

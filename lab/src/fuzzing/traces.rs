@@ -29,7 +29,7 @@ pub(super) fn run(bytes: &[u8]) {
     if stream.frames() <= 50 && stream.datagrams.0 <= 500 && stream.duration <= LONGEST {
         let setting = Setting {
             fec: Fec::Auto,
-            requests: Some(Duration::from_millis(20)),
+            rtt: Some(Duration::from_millis(20)),
             latency: stream.latency.min(LONGEST),
             pace: true,
         };

@@ -8,7 +8,7 @@ use super::Impairment;
 
 /// What happens to one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Deed {
+pub struct Decision {
     /// Why no copy arrives.
     pub dropped: Option<Drop>,
     /// Number of intact copies that arrive.
@@ -77,31 +77,31 @@ impl Judge {
     }
 
     /// Decides about a datagram of `len` bytes.
-    pub(super) fn judge(&mut self, len: usize, now: Duration) -> Deed {
+    pub(super) fn judge(&mut self, len: usize, now: Duration) -> Decision {
         if let Some(drop) = self.drop(len, now) {
-            return Deed {
+            return Decision {
                 dropped: Some(drop),
-                ..Deed::default()
+                ..Decision::default()
             };
         }
         let departs = self.depart(len, now);
-        let mut deed = Deed::default();
+        let mut decision = Decision::default();
         let copies = if self.chance(self.impairment.duplicate) {
             2
         } else {
             1
         };
-        for passage in deed.passages.iter_mut().take(copies) {
+        for passage in decision.passages.iter_mut().take(copies) {
             let corrupt = self.chance(self.impairment.corrupt) && len > 0;
             let flipped = corrupt.then(|| self.rng.usize(..len * 8));
-            deed.corrupt += u8::from(corrupt);
-            deed.intact += u8::from(!corrupt);
+            decision.corrupt += u8::from(corrupt);
+            decision.intact += u8::from(!corrupt);
             *passage = Some(Passage {
                 arrives: departs + self.travel_time(),
                 flipped,
             });
         }
-        deed
+        decision
     }
 
     fn drop(&mut self, len: usize, now: Duration) -> Option<Drop> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! # framegram impairment log, version 1, viewer, loss=5%,seed=7
-//! time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms
+//! time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,decision,delay_ms
 //! 8150.020117250,00f3a2c4d5e6b718,0,media,0,0,0,8,1452,1,delivered,20.000000
 //! 8150.020118121,00f3a2c4d5e6b718,0,media,1,0,1,8,1452,0,lost,
 //! # end, 2 rows
@@ -23,7 +23,7 @@
 //! - `bytes`: UDP payload.
 //! - `copy`: 1 or, for the second copy of a duplicated datagram, 2; 0 if the
 //!   datagram was dropped before it was copied.
-//! - `deed`: an [`Act`].
+//! - `decision`: an [`Act`].
 //! - `delay_ms`: from `time_s` until it was handed on; empty if it was not.
 
 mod read;
@@ -254,7 +254,7 @@ impl FromStr for LogRow {
 
 /// The column names.
 pub const HEADER: &str =
-    "time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,deed,delay_ms";
+    "time_s,stream,destination,channel,number,frame,chunk,chunks,bytes,copy,decision,delay_ms";
 
 /// Start of the first line; side and impairment follow.
 const TITLE: &str = "# framegram impairment log, version 1, ";

@@ -66,7 +66,7 @@ impl<T: Clone> Stage<T> {
     /// Puts a datagram on the link. `now` must not decrease.
     pub fn push(&mut self, datagram: &[u8], tag: T, now: Duration) {
         let origin = *self.origin.get_or_insert(now);
-        let deed = self.judge.judge(datagram.len(), now.saturating_sub(origin));
+        let decision = self.judge.judge(datagram.len(), now.saturating_sub(origin));
         let (name, damaged) = match self.rows {
             Some(_) => PacketName::of(datagram),
             None => (None, false),
@@ -89,7 +89,7 @@ impl<T: Clone> Stage<T> {
                 ..row
             });
         }
-        for (passage, copy) in deed.passages.into_iter().flatten().zip(1..) {
+        for (passage, copy) in decision.passages.into_iter().flatten().zip(1..) {
             if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
                 self.record(LogRow {
                     act: Act::Overflow,

@@ -52,7 +52,7 @@ impl ReplayReport {
                 Fec::Off => "0".to_owned(),
                 Fec::Fixed(share) => format!("{:.0}", share * 100.0),
             },
-            rtt_ms: tried.setting.requests.map(millis),
+            rtt_ms: tried.setting.rtt.map(millis),
             latency_ms: millis(tried.setting.latency),
             pace: tried.setting.pace,
             complete: tried.outcome.complete,

@@ -81,9 +81,9 @@ impl Table {
     /// All settings, row by row. The first one repairs nothing.
     pub(super) fn settings(&self) -> Vec<Setting> {
         let rows = self.rows.iter().flat_map(|row| {
-            self.columns.iter().map(|requests| Setting {
+            self.columns.iter().map(|rtt| Setting {
                 fec: row.fec,
-                requests: *requests,
+                rtt: *rtt,
                 latency: row.latency,
                 pace: row.pace,
             })
@@ -95,8 +95,8 @@ impl Table {
     pub(super) fn lines(&self, tried: &[Tried]) -> Vec<String> {
         let base = tried.first().map_or(0, |tried| tried.outcome.complete);
         let broken = count(self.replayed.saturating_sub(base));
-        let heads = self.columns.iter().map(|requests| match requests {
-            None => "no requests".to_owned(),
+        let heads = self.columns.iter().map(|rtt| match rtt {
+            None => "no NACKs".to_owned(),
             Some(rtt) => format!("RTT {}", milliseconds(*rtt)),
         });
         let head = heads.map(|head| format!("{head:>CELL$}"));
@@ -111,7 +111,7 @@ impl Table {
         }
         lines.extend([
             format!(
-                "Without parity and requests, {broken} of {} frames do not arrive complete.",
+                "Without parity and NACKs, {broken} of {} frames do not arrive complete.",
                 count(self.replayed)
             ),
             format!(

@@ -33,8 +33,8 @@ fn an_unusable_trace_is_reported_in_one_line() {
     let damaged = [&empty[..20], &[!empty[20]], &empty[21..]].concat();
     let newer = [&empty[..8], &[9], &empty[9..]].concat();
     for (content, says) in [
-        (&b"RIFF...."[..], "it is no trace"),
-        (&[], "it is no trace"),
+        (&b"RIFF...."[..], "it is not a trace"),
+        (&[], "it is not a trace"),
         (&newer, "version 9"),
         (&empty, "no datagram"),
         (&empty[..12], "cut off"),

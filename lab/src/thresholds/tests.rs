@@ -117,7 +117,7 @@ fn a_threshold_on_an_unknown_figure_fails() {
     for text in ["shown<99%", "loss>1", "delay>1s", "jitter>1ms", "fps<1"] {
         let condition: Condition = text.parse().unwrap();
         let wrong = condition.check(&Statistics::default());
-        assert_eq!(wrong, Some(format!("{text} cannot be told")));
+        assert_eq!(wrong, Some(format!("{text} is unknown")));
     }
 }
 

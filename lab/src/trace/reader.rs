@@ -30,7 +30,7 @@ pub struct TraceReader<R> {
 #[derive(Debug, Error)]
 pub enum TraceError {
     /// The file is not a trace.
-    #[error("it is no trace")]
+    #[error("it is not a trace")]
     NoTrace,
     /// The version is unknown.
     #[error("it is a trace of version {0}, but this program reads version {VERSION}")]

@@ -54,8 +54,8 @@ impl Recorder {
         recorder.put(
             &Entry::Begin {
                 at: micros(now),
-                budget: micros(config.playout_delay),
-                requests: config.nack,
+                playout_delay: micros(config.playout_delay),
+                nack: config.nack,
                 strict: config.strict,
             },
             now,

@@ -78,8 +78,8 @@ fn examples() -> Vec<(&'static str, Entry)> {
             "begin",
             Entry::Begin {
                 at: 500_000,
-                budget: 60_000,
-                requests: true,
+                playout_delay: 60_000,
+                nack: true,
                 strict: false,
             },
         ),
@@ -313,8 +313,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             number,
             outcome: stats::OUTCOMES[outcome].outcome,
         }),
-        1 => any::<(u64, u64, bool, bool)>().prop_map(|(at, budget, requests, strict)| {
-            Entry::Begin { at, budget, requests, strict }
+        1 => any::<(u64, u64, bool, bool)>().prop_map(|(at, playout_delay, nack, strict)| {
+            Entry::Begin { at, playout_delay, nack, strict }
         }),
         1 => any::<u64>().prop_map(|number| Entry::Stream { number, format: Format::Rtp }),
         1 => any::<(u64, u32)>().prop_map(|(at, len)| other(at, len, Disposition::Malformed)),

@@ -21,12 +21,12 @@ pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction
         interval: stream.interval,
         pace: setting.pace,
         fec: setting.fec,
-        retransmit: setting.requests.is_some(),
+        retransmit: setting.rtt.is_some(),
         ..sender::Config::default()
     };
     let viewer = receiver::Config {
         playout_delay: setting.latency,
-        nack: setting.requests.is_some(),
+        nack: setting.rtt.is_some(),
         strict: true,
         clock_id: |_| None,
         // A fixed seed: every replay gets the same one.
@@ -43,7 +43,7 @@ pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction
         jpeg: zeros.slice(..frame.len as usize),
         datagram: datagram_for(frame.size.into()),
     });
-    let rtt = setting.requests.or(stream.rtt).unwrap_or(SOME_RTT);
+    let rtt = setting.rtt.or(stream.rtt).unwrap_or(SOME_RTT);
     let mut way = ReplayPath {
         path: Path::new(stream, seed),
         chosen: &chosen,

@@ -17,14 +17,14 @@ use crate::trace::{
 
 const USUAL: Setting = Setting {
     fec: Fec::Auto,
-    requests: Some(Duration::from_millis(20)),
+    rtt: Some(Duration::from_millis(20)),
     latency: Duration::from_millis(60),
     pace: true,
 };
 
 const NOTHING: Setting = Setting {
     fec: Fec::Off,
-    requests: None,
+    rtt: None,
     ..USUAL
 };
 
@@ -121,13 +121,10 @@ fn a_replay_predicts_other_settings_from_any_traced_ones() {
         parity(0.1),
         parity(0.3),
         USUAL,
-        Setting {
-            requests: None,
-            ..USUAL
-        },
+        Setting { rtt: None, ..USUAL },
         Setting {
             fec: Fec::Off,
-            requests: Some(Duration::from_millis(100)),
+            rtt: Some(Duration::from_millis(100)),
             latency: Duration::from_millis(150),
             ..USUAL
         },

@@ -68,7 +68,7 @@ pub enum TracedStreamError {
     Empty,
     /// The trace has only other formats.
     #[error(
-        "there is no stream of the native format in it: RTP and bare JPEG have neither parity nor requests"
+        "there is no stream of the native format in it: RTP and bare JPEG have neither parity nor NACKs"
     )]
     Foreign,
     /// The stream is too short.
@@ -126,8 +126,8 @@ impl TracedStream {
                 Err(error) => return Err(error.into()),
             };
             match entry {
-                Entry::Begin { budget, .. } => {
-                    latency = Duration::from_micros(budget.min(MAX_LATENCY));
+                Entry::Begin { playout_delay, .. } => {
+                    latency = Duration::from_micros(playout_delay.min(MAX_LATENCY));
                 }
                 Entry::Stream { format, .. } => {
                     native = format == Format::Native;

@@ -32,7 +32,7 @@ impl Destination {
     fn open_tcp(text: &str) -> Result<Self> {
         let address = resolve(text, None)?;
         if address.ip().is_multicast() || is_broadcast(address.ip()) {
-            bail!("{text} is no single machine, and TCP needs one: remove --transport tcp");
+            bail!("{text} is not a single machine, which TCP needs: remove --transport tcp");
         }
         let carrier = Carrier::Tcp(TcpLink::new(machine(text, address)?));
         Ok(Self {

@@ -80,7 +80,7 @@ impl Checked {
                         let ends_early = error.is::<Undecodable>() && !self.keep_broken;
                         let hint = if ends_early { HINT } else { "" };
                         self.console.say(&format!(
-                            "a frame of the source is left out: {error:#}{hint}"
+                            "a frame of the source is dropped: {error:#}{hint}"
                         ));
                     }
                     why = Some(error);
@@ -109,7 +109,7 @@ pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Res
     let image = if header.is_for_libjpeg() {
         ensure!(
             segments(&jpeg[..header.len]).any(|(marker, _)| marker == DQT),
-            "it has no quantization tables, and none came before it"
+            "it has no quantization tables, and no frame before it had any"
         );
         if !keep_broken {
             vetter.vet(&jpeg)?;

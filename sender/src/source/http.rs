@@ -97,13 +97,13 @@ pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
             }
             301 | 302 | 303 | 307 | 308 => match header("location") {
                 Some(location) => url = place.follow(location),
-                None => bail!("{name} sends one on to nowhere"),
+                None => bail!("{name} redirects to nowhere"),
             },
             401 => return get_by_ffmpeg(&url, stop),
             status => bail!("cannot open {name}: the server answers {status}"),
         }
     }
-    bail!("{} sends one on and on", redacted(&url))
+    bail!("{} redirects too often", redacted(&url))
 }
 
 /// Whether what came first is a JPEG, or holds one: a piece's length or a boundary
@@ -205,7 +205,7 @@ impl Place {
         } else {
             format!("{}:80", self.host)
         };
-        let addresses = host.to_socket_addrs().context("the host is not known")?;
+        let addresses = host.to_socket_addrs().context("unknown host")?;
         let mut stream = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
         for address in addresses {
             stream = TcpStream::connect_timeout(&address, PATIENCE);

@@ -154,7 +154,7 @@ impl TransmitLoop<'_> {
                     let why = match reason {
                         LeaveReason::Bye => "left",
                         LeaveReason::Silent => "fell silent",
-                        LeaveReason::Displaced => "gave its place to one of another address",
+                        LeaveReason::Displaced => "gave its slot to a viewer at another address",
                     };
                     accept.notify(left.address(), why, served, self.console);
                 }

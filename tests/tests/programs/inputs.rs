@@ -338,11 +338,11 @@ fn unusable_datagrams_are_described_in_the_grid_next_to_a_stream() {
         thread::sleep(INTERVAL);
     }
     viewer.wait_for("is text");
-    // Another sender, whose JPEGs are odd.
+    // Another sender, whose JPEGs decode with a warning.
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     for _ in 0..30 {
         socket.send_to(&odd, address).unwrap();
         thread::sleep(INTERVAL);
     }
-    viewer.wait_for("are odd (sender 2:");
+    viewer.wait_for("with a warning (sender 2:");
 }

@@ -171,7 +171,11 @@ fn formats_of_others_take_no_key() {
     let again = Start::new(SENDER, "keygen").with([keys.path().join("one")]);
     let again = again.run_plain().end();
     assert_eq!(again.code, Some(1));
-    assert!(again.said.contains("is there already"), "{}", again.said);
+    assert!(
+        again.said.contains("exists: name another file"),
+        "{}",
+        again.said
+    );
     let shown = Start::new(SENDER, "keygen").run_plain().end().well();
     assert_eq!(shown.output.len(), 35, "a line of 28 digits in groups");
 }

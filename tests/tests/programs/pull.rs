@@ -224,7 +224,7 @@ fn a_stranger_that_takes_all_slots_blocks_no_viewer() {
     sender.wait_for("3 of 3");
     let viewer = viewer(address, "--frames 20").end().well();
     assert_eq!(viewer.count("frames.intact"), 20);
-    sender.wait_for("gave its place to one of another address");
+    sender.wait_for("gave its slot to a viewer at another address");
     sender.signal(Signal::SIGINT);
     let sender = sender.end().well();
     assert_eq!(sender.count("admission.rejected"), 0);

@@ -27,7 +27,7 @@ impl FromStr for Prefix {
             Err(_) => text.parse(),
         };
         net.map(Self).map_err(|_| {
-            format!("{text} is no address, alone or with a prefix length, such as 10.0.0.0/8")
+            format!("{text} is not an address, with or without a prefix length, such as 10.0.0.0/8")
         })
     }
 }
@@ -72,7 +72,7 @@ mod tests {
         for text in ["example", "10.0.0.0/33", "::/129", "::/", "10.0.0/8"] {
             let error = text.parse::<Prefix>().unwrap_err();
             assert!(
-                error.starts_with(&format!("{text} is no address")),
+                error.starts_with(&format!("{text} is not an address")),
                 "{error}"
             );
         }

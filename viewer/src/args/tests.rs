@@ -79,7 +79,7 @@ fn every_flag_is_parsed() {
     assert_eq!(args.allow.len(), 2);
     assert_eq!(args.duration, Some(Duration::from_millis(500)));
     assert_eq!(args.wait, Some(Duration::from_secs(120)));
-    assert_eq!(args.budget(), Duration::from_millis(100));
+    assert_eq!(args.playout_delay(), Duration::from_millis(100));
     assert!(args.headless && args.once && args.quiet && args.strict);
     assert!(parse("--latency 11s").is_err());
     assert!(parse("--frames 0").is_err());
@@ -93,7 +93,7 @@ fn common_flags_have_the_usual_letters() {
     assert!(args.quiet && args.output.is_some());
     assert_eq!(args.frames, Some(3));
     assert_eq!(args.duration, Some(Duration::from_secs(10)));
-    assert_eq!(args.budget(), Duration::from_millis(100));
+    assert_eq!(args.playout_delay(), Duration::from_millis(100));
     assert_eq!(args.wait, Some(Duration::from_secs(2)));
 }
 
@@ -192,7 +192,10 @@ fn the_help_names_defaults_and_an_example() {
     let help = Args::command().render_long_help().to_string();
     assert!(help.contains("[default: 4M]"));
     assert!(help.contains("Longest wait") && help.contains("60ms]"));
-    assert_eq!(parse("").unwrap().budget(), Config::default().playout_delay);
+    assert_eq!(
+        parse("").unwrap().playout_delay(),
+        Config::default().playout_delay
+    );
     assert!(help.contains("framegram-send camera"));
 }
 

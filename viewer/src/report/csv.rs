@@ -80,20 +80,8 @@ mod tests {
             offset_micros: Some(5_000_001),
         };
         let lost = FrameRecord {
-            number: FrameNumber(8),
-            outcome: Outcome::LostNetwork,
-            captured: None,
-            sent: None,
-            first_chunk: None,
-            last_chunk: None,
-            complete: None,
-            shown: None,
-            chunks: None,
-            chunks_lost: None,
-            chunks_by_parity: 0,
-            bytes: None,
             offset_micros: Some(-5),
-            ..shown
+            ..FrameRecord::unknown(shown.stream, FrameNumber(8), Outcome::LostNetwork)
         };
         let mut out = Vec::new();
         for record in [&shown, &lost] {

@@ -61,12 +61,7 @@ mod tests {
     fn tells_pictures_from_other_bytes() {
         let mut sink = Headless::new().unwrap();
         let live = Live::default();
-        let status = Status {
-            now: Duration::ZERO,
-            live: &live,
-            ended: None,
-            tiles: &[],
-        };
+        let status = Status::at_start(&live);
         let mut show = |bytes: &[u8]| sink.show(&frame(0, bytes), &status).unwrap();
         assert_eq!(show(&quadrants(32, 32)), Shown::Yes);
         assert_eq!(show(b"GIF89a"), Shown::Undecodable);

@@ -192,7 +192,7 @@ impl Recording {
         self.missed += 1;
         if self.missed == 1 && self.patience.is_some() {
             self.console.say(&format!(
-                "Nobody reads {}: frames are left out of it meanwhile.",
+                "Nobody reads {}: it lacks the frames of this time.",
                 self.name
             ));
         }

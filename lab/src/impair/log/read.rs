@@ -26,7 +26,7 @@ pub enum ReadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The file is not a log.
-    #[error("it is no impairment log")]
+    #[error("it is not an impairment log")]
     Foreign,
     /// A line is not a row.
     #[error("line {0} is not a row of a log: the file was changed or cut off")]

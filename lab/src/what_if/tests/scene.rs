@@ -136,7 +136,7 @@ impl Scene {
         setting: &Setting,
         seed: u64,
     ) -> (Prediction, Vec<u8>, (u64, u64)) {
-        let delay = setting.requests.unwrap_or_default() / 2;
+        let delay = setting.rtt.unwrap_or_default() / 2;
         let there = Impairment {
             delay,
             seed,
@@ -155,7 +155,7 @@ impl Scene {
         };
         let viewer = receiver::Config {
             playout_delay: setting.latency,
-            nack: setting.requests.is_some(),
+            nack: setting.rtt.is_some(),
             strict: true,
             clock_id: |_| None,
             ..receiver::Config::default()
@@ -178,7 +178,7 @@ impl Scene {
             interval: Some(INTERVAL),
             pace: setting.pace,
             fec: setting.fec,
-            retransmit: setting.requests.is_some(),
+            retransmit: setting.rtt.is_some(),
             ..sender::Config::default()
         };
         let outcome = drive(sender, viewer, self.takes(), &mut truth);

@@ -11,12 +11,22 @@ fn view(arguments: &str) -> Ended {
     let (near, far) = (address(), address());
     let viewer = listening(far, &format!("--once --trace stream.trace {arguments}"));
     let _relay = Relay::lossy(near, far, 1.0 / 30.0);
-    let sender = sender(
-        "pattern:640x360@30",
-        near,
-        "--frames 90 --packet-size 1452 --quiet",
+    play(near, viewer)
+}
+
+/// The viewer of a stream over a simulated link.
+fn view_impaired(impairment: &str) -> Ended {
+    let to = address();
+    play(
+        to,
+        listening(to, &format!("--once --trace stream.trace {impairment}")),
     )
-    .run();
+}
+
+/// Sends three seconds to this address. Returns how the viewer ended.
+fn play(to: SocketAddr, viewer: Program) -> Ended {
+    let options = "--frames 90 --packet-size 1452 --quiet";
+    let sender = sender("pattern:640x360@30", to, options).run();
     let _ = sender.end().well();
     viewer.end().well()
 }
@@ -95,17 +105,9 @@ fn a_trace_and_the_report_say_the_same() {
 
 #[test]
 fn damage_and_copies_are_told_apart_in_a_trace() {
-    let to = address();
-    let harm = "--impair loss=3%,corrupt=2%,dup=2%,reorder=1%,seed=3 --impair-log truth.csv";
-    let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
-    let sender = sender(
-        "pattern:640x360@30",
-        to,
-        "--frames 90 --packet-size 1452 --quiet",
-    )
-    .run();
-    let _ = sender.end().well();
-    let viewer = viewer.end().well();
+    let viewer = view_impaired(
+        "--impair loss=3%,corrupt=2%,dup=2%,reorder=1%,seed=3 --impair-log truth.csv",
+    );
     let entries = entries(&viewer);
     for (disposition, name) in [
         (Disposition::Received, "packets.received"),
@@ -136,9 +138,7 @@ fn what_if(ended: &Ended, arguments: &str) -> Ended {
 /// The rows of the table: what comes before the first figure, and the figures.
 fn rows(ended: &Ended) -> Vec<Vec<String>> {
     let said = String::from_utf8(ended.output.clone()).expect("text");
-    let table = said
-        .lines()
-        .skip_while(|line| !line.contains("no requests"));
+    let table = said.lines().skip_while(|line| !line.contains("no NACKs"));
     let cells = |line: &str| line.split("  ").map(str::trim).map(str::to_owned).collect();
     let cells = table.map(cells);
     cells
@@ -151,7 +151,7 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
     let viewer = view("");
     let told = what_if(&viewer, "--rtt 20ms --latency 60ms").well();
     let table = rows(&told);
-    assert_eq!(table[0], ["no requests", "RTT 20 ms"]);
+    assert_eq!(table[0], ["no NACKs", "RTT 20 ms"]);
     assert_eq!(
         (&table[1][0], &table[1][1]),
         (&"no parity".into(), &"0".into())
@@ -178,18 +178,8 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
 
 #[test]
 fn a_trace_through_an_outage_tells_what_the_report_tells() {
-    let to = address();
     // In bursts that take many complete frames.
-    let harm = "--impair ge=p:0.004,r:0.004,seed=2";
-    let viewer = listening(to, &format!("--once --trace stream.trace {harm}"));
-    let sender = sender(
-        "pattern:640x360@30",
-        to,
-        "--frames 90 --packet-size 1452 --quiet",
-    )
-    .run();
-    let _ = sender.end().well();
-    let viewer = viewer.end().well();
+    let viewer = view_impaired("--impair ge=p:0.004,r:0.004,seed=2");
     let told = what_if(&viewer, "--rtt 20ms --report again.json").well();
     let json: serde_json::Value = serde_json::from_slice(&told.file("again.json")).expect("JSON");
     assert!(viewer.count("packets.lost") > 100);

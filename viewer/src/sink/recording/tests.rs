@@ -23,12 +23,7 @@ fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result
     let path = folder.path(name);
     let mut recording = create(&path);
     let live = Live::default();
-    let status = Status {
-        now: Duration::ZERO,
-        live: &live,
-        ended: None,
-        tiles: &[],
-    };
+    let status = Status::at_start(&live);
     let shown = jpegs
         .iter()
         .enumerate()
@@ -73,12 +68,7 @@ fn a_full_disk_ends_the_recording_and_not_the_window() {
     let mut recording =
         Recording::create(path, Format::Mjpeg, patience, &console, &threads).unwrap();
     let live = Live::default();
-    let status = Status {
-        now: Duration::ZERO,
-        live: &live,
-        ended: None,
-        tiles: &[],
-    };
+    let status = Status::at_start(&live);
     let jpeg = quadrants(64, 48);
     for number in 0..9 {
         recording.show(&frame(number, &jpeg), &status).unwrap();
@@ -126,12 +116,7 @@ fn y4m_fills_holes_from_the_picture_before() {
         let path = folder.path("a.y4m");
         let mut recording = create(&path);
         let live = Live::default();
-        let status = Status {
-            now: Duration::ZERO,
-            live: &live,
-            ended: None,
-            tiles: &[],
-        };
+        let status = Status::at_start(&live);
         let (mut concealer, mut last) = (Concealer::default(), None);
         for mut frame in frames.clone() {
             concealer.conceal(&mut frame, last.as_ref());
