@@ -171,8 +171,8 @@ impl Splitter {
         // A segment whose length is wrong hides what follows it.
         let is_of_use = self.in_scan
             || self.has_tables && jpeg.ends_with(&END)
-            || is_whole && clean(&jpeg).is_ok();
-        if is_whole && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
+            || is_complete && clean(&jpeg).is_ok();
+        if is_complete && is_of_use && jpeg.len() <= MAX_FRAME_BYTES {
             return Some(jpeg);
         }
         self.broken += 1;

@@ -83,7 +83,7 @@ impl<T: Clone> Stage<T> {
             },
             delay: None,
         };
-        if let Some(drop) = deed.dropped {
+        if let Some(drop) = decision.dropped {
             return self.record(LogRow {
                 act: act(drop),
                 ..row

@@ -38,7 +38,7 @@ impl NativeSession {
             return Verdict::Malformed;
         }
         // The handshake is not part of the stream.
-        if matches!(packet, Packet::Challenge(_) | Packet::Reject(_)) {
+        if packet.is_answer() {
             return Verdict::Foreign;
         }
         if from == self.path.address() {
@@ -118,6 +118,7 @@ impl NativeSession {
             | Packet::Connect(_)
             | Packet::Challenge(_)
             | Packet::Reject(_)
+            | Packet::Accept(_)
             | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_)
             | Packet::ArrivalReport(_) => false,

@@ -90,7 +90,7 @@ impl Camera {
             let fragment = Fragment {
                 kind,
                 offset: 400 * number as u32,
-                chunk: self.announces.then_some(Chunk::WHOLE),
+                chunk: self.announces.then_some(Chunk::UNDIVIDED),
                 tables: (number == 0).then_some(TableBytes {
                     precision: 0,
                     bytes: &tables[..sent],

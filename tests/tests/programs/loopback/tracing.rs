@@ -1,7 +1,9 @@
 //! A trace says of every datagram what the report says of all.
 
+use std::net::SocketAddr;
+
 use framegram_lab::trace::{Body, Content, Disposition, Entry, TraceReader, Why};
-use framegram_tests::program::{Ended, LAB, Start, VIEWER, address};
+use framegram_tests::program::{Ended, LAB, Program, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
 use super::{listening, sender};

@@ -146,6 +146,13 @@ pub(super) fn examples() -> Vec<(&'static str, Packet<'static>)> {
         ("path-challenge", Packet::PathChallenge(path_challenge)),
         ("path-response", Packet::PathResponse(path_response)),
         ("arrival-report", Packet::ArrivalReport(arrivals)),
+        (
+            "accept",
+            Packet::Accept(Accept {
+                viewer: 0x1122_3344_5566_7788,
+                destination: 2,
+            }),
+        ),
         // With the later numbers.
         ("sender-report", Packet::SenderReport(grown)),
     ]
