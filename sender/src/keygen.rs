@@ -7,12 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use framegram_cli::console::Console;
+use framegram_cli::output::OWNER_ONLY;
 use framegram_cli::pipe::StandardOutput;
 use framegram_net::random_u64;
 use framegram_seal::key_text;
-
-/// What only its owner may read and write.
-const OWNER_ONLY: u32 = 0o600;
 
 /// Makes a key, into a new file or to standard output.
 ///

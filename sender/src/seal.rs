@@ -1,25 +1,38 @@
 //! The key of the stream: packets are sealed on their way out and opened on their
-//! way in, and what is refused is told of.
+//! way in, and what is refused is told of. Of RTP it is a key of this start, which the
+//! session description tells.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use framegram_common::stats::Packets;
 use framegram_net::random_u64;
-use framegram_seal::{MAX_OVERHEAD, OVERHEAD, Refusal, SenderSeal, Suite};
+use framegram_seal::{
+    MAX_OVERHEAD, OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite,
+};
 use log::info;
+use zeroize::Zeroizing;
 
-use crate::args::Options;
+use crate::args::{Options, Wire};
 use crate::console::Console;
 
 /// How long a viewer may take for its first report: several are sent within 0.1 s
 /// of the first frame.
 const ANSWERED: Duration = Duration::from_secs(3);
 
+/// What packets of RTP are sealed with: the suite that all receivers have.
+const SRTP: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
+
+/// What seals the packets, by their format.
+enum Cipher {
+    Native(Box<SenderSeal>),
+    Rtp(Box<Srtp>, SrtpKey),
+}
+
 /// The seal, and what was said of it.
 pub(crate) struct Seal {
-    seal: SenderSeal,
+    cipher: Cipher,
     /// A packet that was opened or sealed last.
     buffer: Vec<u8>,
     /// Whether a packet of a viewer was opened.
@@ -34,40 +47,64 @@ pub(crate) struct Seal {
 /// # Errors
 /// Where it cannot be used.
 pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
-    let secret = options.key.secret(|line| console.say(line))?;
-    Ok(secret.map(|secret| {
-        let mut salt = [0; 16];
-        salt[..8].copy_from_slice(&random_u64().to_be_bytes());
-        salt[8..].copy_from_slice(&random_u64().to_be_bytes());
+    let Some(secret) = options.key.secret(|line| console.say(line))? else {
+        return Ok(None);
+    };
+    let mut salt = [0; 16];
+    salt[..8].copy_from_slice(&random_u64().to_be_bytes());
+    salt[8..].copy_from_slice(&random_u64().to_be_bytes());
+    let (cipher, name) = if options.wire == Wire::Rtp {
+        let key = SrtpKey::derive(&secret, &salt, SRTP);
+        let sealed = key.and_then(|key| Some((Srtp::new(&key)?, key)));
+        let (srtp, key) = sealed.context("cannot derive a key for SRTP")?;
+        (Cipher::Rtp(Box::new(srtp), key), SRTP.name())
+    } else {
         let suite = Suite::best();
-        info!("packets are sealed with {}", suite.name());
-        Seal {
-            seal: SenderSeal::new(secret, salt, suite),
-            buffer: Vec::new(),
-            answered: false,
-            refusal_told: false,
-            silence_told: false,
-            since: None,
-        }
+        let seal = SenderSeal::new(secret, salt, suite);
+        (Cipher::Native(Box::new(seal)), suite.name())
+    };
+    info!("packets are sealed with {name}");
+    Ok(Some(Seal {
+        cipher,
+        buffer: Vec::new(),
+        answered: false,
+        refusal_told: false,
+        silence_told: false,
+        since: None,
     }))
 }
 
 /// Bytes that the seal takes of each datagram.
 pub(crate) fn overhead(seal: Option<&Seal>) -> usize {
-    seal.map_or(0, |_| OVERHEAD)
+    seal.map_or(0, |seal| match &seal.cipher {
+        Cipher::Native(_) => OVERHEAD,
+        Cipher::Rtp(srtp, _) => srtp.overhead(),
+    })
 }
 
-/// Bytes that the seal takes of a sender report, which carries the salt too.
+/// Bytes that the seal takes of a native sender report, which carries the salt too.
 pub(crate) fn report_overhead(seal: Option<&Seal>) -> usize {
     seal.map_or(0, |_| MAX_OVERHEAD)
 }
 
 impl Seal {
+    /// What receivers of RTP are told of the key.
+    pub(crate) fn attribute(&self) -> Option<Zeroizing<String>> {
+        match &self.cipher {
+            Cipher::Native(_) => None,
+            Cipher::Rtp(_, key) => Some(key.attribute()),
+        }
+    }
+
     /// Packets of `segment` bytes each, but the last, as sealed ones, and the bytes
     /// of each of those.
     pub(crate) fn seal(&mut self, packets: &[u8], segment: usize, now: Duration) -> (&[u8], usize) {
         self.buffer.clear();
-        let segment = self.seal.seal(packets, segment, now, &mut self.buffer);
+        let out = &mut self.buffer;
+        let segment = match &mut self.cipher {
+            Cipher::Native(seal) => seal.seal(packets, segment, now, out),
+            Cipher::Rtp(srtp, _) => srtp.seal(packets, segment, out),
+        };
         (&self.buffer, segment)
     }
 
@@ -82,7 +119,12 @@ impl Seal {
         datagram: &[u8],
         now: Duration,
     ) -> Result<&[u8], Option<String>> {
-        match self.seal.open(datagram, now, &mut self.buffer) {
+        let out = &mut self.buffer;
+        let opened = match &mut self.cipher {
+            Cipher::Native(seal) => seal.open(datagram, now, out),
+            Cipher::Rtp(srtp, _) => srtp.open(datagram, now, out),
+        };
+        match opened {
             Ok(()) => {
                 self.answered = true;
                 Ok(&self.buffer)
@@ -91,8 +133,12 @@ impl Seal {
         }
     }
 
-    /// What there is to say of the first datagram that is refused.
+    /// What there is to say of the first datagram that is refused. Of RTP there is
+    /// nothing: receivers may report in the clear, and nothing is wrong with that.
     fn notice(&mut self, from: SocketAddr, refusal: Refusal) -> Option<String> {
+        if self.is_rtp() {
+            return None;
+        }
         let why = match refusal {
             Refusal::Clear => "without a key: give the viewer there the same --key-file",
             Refusal::Unauthentic | Refusal::Early => {
@@ -104,8 +150,16 @@ impl Seal {
         is_news.then(|| format!("Packets arrive from {from}, {why}."))
     }
 
-    /// What there is to say of viewers of which nothing was opened.
+    fn is_rtp(&self) -> bool {
+        matches!(self.cipher, Cipher::Rtp(..))
+    }
+
+    /// What there is to say of viewers of which nothing was opened. Receivers of RTP
+    /// need not report.
     pub(crate) fn silence(&mut self, now: Duration) -> Option<&'static str> {
+        if self.is_rtp() {
+            return None;
+        }
         let since = *self.since.get_or_insert(now);
         let is_silent = !self.answered && now.saturating_sub(since) >= ANSWERED;
         let is_news = is_silent && !std::mem::replace(&mut self.silence_told, true);
@@ -117,7 +171,10 @@ impl Seal {
 
     /// Fills in what was refused.
     pub(crate) fn fill(&self, packets: &mut Packets) {
-        let refused = self.seal.refused();
+        let refused = match &self.cipher {
+            Cipher::Native(seal) => seal.refused(),
+            Cipher::Rtp(srtp, _) => srtp.refused(),
+        };
         packets.unauthentic = Some(refused.clear + refused.unauthentic + refused.early);
         packets.replayed = Some(refused.replayed);
     }
