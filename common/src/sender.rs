@@ -52,6 +52,7 @@ pub use self::output::{Event, LeaveReason, Output, Transmit};
 pub use self::pacer::MAX_WAITING_FRAMES;
 pub use self::path_mtu::BASE_DATAGRAM;
 pub use self::plan::CONTROL_RESERVE;
+pub use self::rtp::lasting_name;
 pub use self::stats::Volume;
 
 /// The sender's state machine for one stream.

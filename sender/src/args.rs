@@ -217,7 +217,8 @@ pub struct Options {
     /// for standard output
     ///
     /// It describes the first destination and is complete when the first frame
-    /// is sent. An older file stays until then.
+    /// is sent. An older file stays until then. With a key, it holds the key of this
+    /// start, and only you can read it.
     #[arg(long, value_name = "FILE|-", help_heading = TRANSPORT)]
     pub sdp: Option<PathBuf>,
 
@@ -432,6 +433,9 @@ Examples:
 
   Send RTP to GStreamer, FFmpeg or another player, which reads video.sdp:
       framegram-send --wire rtp --sdp video.sdp camera 192.168.1.20:5004
+
+  Send SRTP; receivers take the key from video.sdp:
+      framegram-send --wire rtp --key-file stream.key --sdp video.sdp camera 192.168.1.20:5004
 
   Send to a viewer behind a firewall that lets no UDP pass:
       framegram-send --transport tcp camera 192.168.1.20:5005

@@ -7,14 +7,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use framegram_cli::console::Console;
+use framegram_cli::output::OWNER_ONLY;
 use framegram_cli::pipe::StandardOutput;
 use framegram_net::random_u64;
 use framegram_seal::key_text;
 
-/// Only the owner may read and write the file.
-const OWNER_ONLY: u32 = 0o600;
-
-/// Makes a key and writes it to a new file or to standard output.
+/// Makes a key, into a new file or to standard output.
 ///
 /// # Errors
 /// If the file exists, or cannot be written.

@@ -109,7 +109,7 @@ fn stream(
     });
     let accept = listen.transpose()?;
     let description = options.sdp.as_deref();
-    let description = description.map(|path| SdpFile::claim(path, threads));
+    let description = description.map(|path| SdpFile::claim(path, seal.is_some(), threads));
     let description = description.transpose()?;
     let report = options.report.as_deref();
     let report = report

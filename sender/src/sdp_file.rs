@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_cli::output::OutputFile;
 use framegram_cli::threads::Threads;
+use framegram_common::sender::lasting_name;
 use framegram_common::wire::rtp_jpeg::MAX_SIDE;
 use framegram_common::wire::sdp;
+use zeroize::Zeroizing;
 
 use crate::args::Wire;
 use crate::destinations::Destination;
@@ -49,15 +51,32 @@ impl Session {
 }
 
 impl SdpFile {
-    /// Claims the file, or takes standard output for `-`.
+    /// Claims the file, or standard output for `-`. If a `secret` will be in it, others
+    /// cannot read it.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub(crate) fn claim(path: &Path, threads: &Threads) -> Result<Self> {
-        OutputFile::claim(path, "session description", threads).map(Self)
+    /// When it cannot be written.
+    pub(crate) fn claim(path: &Path, secret: bool, threads: &Threads) -> Result<Self> {
+        let file = OutputFile::claim(path, "session description", threads)?;
+        Ok(Self(if secret { file.private() } else { file }))
     }
 
-    /// Writes the description for frames of this size, in place of an older one.
+    /// What a person should know of a key that is in the file.
+    pub(crate) fn secret_notice(&self) -> String {
+        let path = self.0.path().display();
+        if self.0.pipe().is_some() {
+            return format!(
+                "The session description on {path} holds the key of this start: keep it secret."
+            );
+        }
+        format!(
+            "The session description {path} holds the key of this start, and only you can read \
+             it: copy it to the receivers, and keep it secret."
+        )
+    }
+
+    /// Writes the description for frames of this size, in place of an older one, with
+    /// the key's attribute.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -66,7 +85,14 @@ impl SdpFile {
         session: &Session,
         destination: &Destination,
         (width, height): (usize, usize),
+        key: Option<&str>,
     ) -> Result<()> {
+        let name = lasting_name(session.number);
+        let crypto = key.map(|attribute| sdp::Crypto {
+            attribute,
+            source: session.number as u32,
+            name: &name,
+        });
         let local = destination.local_addr().map(|local| local.ip());
         let text = sdp::Session {
             number: session.number >> 1,
@@ -79,8 +105,9 @@ impl SdpFile {
                 .interval
                 .map(|interval| 1.0 / interval.as_secs_f64()),
             rtcp_mux: session.rtcp_mux,
-        }
-        .write();
+            crypto,
+        };
+        let text = Zeroizing::new(text.write());
         self.0.replace(|out| Ok(out.write_all(text.as_bytes())?))?;
         Ok(())
     }

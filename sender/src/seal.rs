@@ -1,25 +1,39 @@
-//! The key of the stream: seals packets that are sent, opens those received, and explains refusals.
+//! The key of the stream: packets are sealed on their way out and opened on their
+//! way in, and what is refused is told of. Of RTP it is a key of this start, which the
+//! session description tells.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use framegram_common::stats::Packets;
-use framegram_net::random;
-use framegram_seal::{OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Suite};
+use framegram_net::random_u64;
+use framegram_seal::{
+    MAX_OVERHEAD, OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite,
+};
 use log::info;
+use zeroize::Zeroizing;
 
-use crate::args::Options;
+use crate::args::{Options, Wire};
 use crate::console::Console;
 
 /// How long a viewer may take for its first report: it sends several within 0.1 s of the first
 /// frame.
 const ANSWERED: Duration = Duration::from_secs(3);
 
-/// The seal, and the notices printed.
+/// What packets of RTP are sealed with: the suite that all receivers have.
+const SRTP: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
+
+/// What seals the packets, by their format.
+enum Cipher {
+    Native(Box<SenderSeal>),
+    Rtp(Box<Srtp>, SrtpKey),
+}
+
+/// The seal, and what was said of it.
 pub(crate) struct Seal {
-    seal: SenderSeal,
-    /// The packet that was last opened or sealed.
+    cipher: Cipher,
+    /// A packet that was opened or sealed last.
     buffer: Vec<u8>,
     /// Whether any packet of a viewer was opened.
     answered: bool,
@@ -33,42 +47,64 @@ pub(crate) struct Seal {
 /// # Errors
 /// If the secret cannot be used.
 pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
-    let secret = options.key.secret(|line| console.say(line))?;
-    Ok(secret.map(|secret| {
+    let Some(secret) = options.key.secret(|line| console.say(line))? else {
+        return Ok(None);
+    };
+    let mut salt = [0; 16];
+    salt[..8].copy_from_slice(&random_u64().to_be_bytes());
+    salt[8..].copy_from_slice(&random_u64().to_be_bytes());
+    let (cipher, name) = if options.wire == Wire::Rtp {
+        let key = SrtpKey::derive(&secret, &salt, SRTP);
+        let sealed = key.and_then(|key| Some((Srtp::new(&key)?, key)));
+        let (srtp, key) = sealed.context("cannot derive a key for SRTP")?;
+        (Cipher::Rtp(Box::new(srtp), key), SRTP.name())
+    } else {
         let suite = Suite::best();
-        info!("packets are sealed with {}", suite.name());
-        let mut seal = SenderSeal::new(secret, random(), suite);
-        if options.listen.is_some() {
-            let first = u16::try_from(options.destinations.len()).unwrap_or(u16::MAX);
-            seal = seal.accepting(first, random());
-        }
-        Seal {
-            seal,
-            buffer: Vec::new(),
-            answered: false,
-            refusal_told: false,
-            silence_told: false,
-            since: None,
-        }
+        let seal = SenderSeal::new(secret, salt, suite);
+        (Cipher::Native(Box::new(seal)), suite.name())
+    };
+    info!("packets are sealed with {name}");
+    Ok(Some(Seal {
+        cipher,
+        buffer: Vec::new(),
+        answered: false,
+        refusal_told: false,
+        silence_told: false,
+        since: None,
     }))
 }
 
 /// Bytes of each datagram that the seal takes.
 pub(crate) fn overhead(seal: Option<&Seal>) -> usize {
-    seal.map_or(0, |_| OVERHEAD)
+    seal.map_or(0, |seal| match &seal.cipher {
+        Cipher::Native(_) => OVERHEAD,
+        Cipher::Rtp(srtp, _) => srtp.overhead(),
+    })
 }
 
-/// Bytes of a sender report that the seal takes, including the salt.
+/// Bytes that the seal takes of a native sender report, which carries the salt too.
 pub(crate) fn report_overhead(seal: Option<&Seal>) -> usize {
     seal.map_or(0, |_| REPORT_OVERHEAD)
 }
 
 impl Seal {
-    /// Seals packets, each but the last of `segment` bytes. Returns them with the new segment
-    /// length.
+    /// What receivers of RTP are told of the key.
+    pub(crate) fn attribute(&self) -> Option<Zeroizing<String>> {
+        match &self.cipher {
+            Cipher::Native(_) => None,
+            Cipher::Rtp(_, key) => Some(key.attribute()),
+        }
+    }
+
+    /// Packets of `segment` bytes each, but the last, as sealed ones, and the bytes
+    /// of each of those.
     pub(crate) fn seal(&mut self, packets: &[u8], segment: usize, now: Duration) -> (&[u8], usize) {
         self.buffer.clear();
-        let segment = self.seal.seal(packets, segment, now, &mut self.buffer);
+        let out = &mut self.buffer;
+        let segment = match &mut self.cipher {
+            Cipher::Native(seal) => seal.seal(packets, segment, now, out),
+            Cipher::Rtp(srtp, _) => srtp.seal(packets, segment, out),
+        };
         (&self.buffer, segment)
     }
 
@@ -82,10 +118,13 @@ impl Seal {
         datagram: &[u8],
         now: Duration,
     ) -> Result<&[u8], Option<String>> {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(datagram);
-        match self.seal.open(from, &mut self.buffer, now) {
-            Ok(length) => {
+        let out = &mut self.buffer;
+        let opened = match &mut self.cipher {
+            Cipher::Native(seal) => seal.open(datagram, now, out),
+            Cipher::Rtp(srtp, _) => srtp.open(datagram, now, out),
+        };
+        match opened {
+            Ok(()) => {
                 self.answered = true;
                 Ok(&self.buffer[..length])
             }
@@ -93,15 +132,12 @@ impl Seal {
         }
     }
 
-    /// A viewer that came by itself is served no more.
-    pub(crate) fn forget(&mut self, destination: usize) {
-        if let Ok(destination) = u16::try_from(destination) {
-            self.seal.forget(destination);
-        }
-    }
-
-    /// What there is to say of the first datagram that is refused.
+    /// What there is to say of the first datagram that is refused. Of RTP there is
+    /// nothing: receivers may report in the clear, and nothing is wrong with that.
     fn notice(&mut self, from: SocketAddr, refusal: Refusal) -> Option<String> {
+        if self.is_rtp() {
+            return None;
+        }
         let why = match refusal {
             Refusal::Clear => "without a key: give the viewer there the same --key-file",
             Refusal::Unauthentic => "but not with this key: give both programs the same --key-file",
@@ -112,8 +148,16 @@ impl Seal {
         is_news.then(|| format!("Packets arrive from {from}, {why}."))
     }
 
-    /// The notice about viewers of which no packet was opened.
+    fn is_rtp(&self) -> bool {
+        matches!(self.cipher, Cipher::Rtp(..))
+    }
+
+    /// What there is to say of viewers of which nothing was opened. Receivers of RTP
+    /// need not report.
     pub(crate) fn silence(&mut self, now: Duration) -> Option<&'static str> {
+        if self.is_rtp() {
+            return None;
+        }
         let since = *self.since.get_or_insert(now);
         let is_silent = !self.answered && now.saturating_sub(since) >= ANSWERED;
         let is_news = is_silent && !std::mem::replace(&mut self.silence_told, true);
@@ -125,8 +169,11 @@ impl Seal {
 
     /// Fills in the counts of refused packets.
     pub(crate) fn fill(&self, packets: &mut Packets) {
-        let refused = self.seal.refused();
-        packets.unauthentic = Some(refused.clear + refused.unauthentic);
+        let refused = match &self.cipher {
+            Cipher::Native(seal) => seal.refused(),
+            Cipher::Rtp(srtp, _) => srtp.refused(),
+        };
+        packets.unauthentic = Some(refused.clear + refused.unauthentic + refused.early);
         packets.replayed = Some(refused.replayed);
         packets.unknown_keys = Some(refused.early);
     }

@@ -71,6 +71,8 @@ pub(crate) struct TransmitLoop<'a> {
     description: Option<SdpFile>,
     /// Why the session description could not be written.
     pub(crate) undescribed: Option<anyhow::Error>,
+    /// That it holds a key.
+    secret_told: bool,
     preview: Option<Preview>,
     seal: Option<Seal>,
     session: Session,
@@ -194,6 +196,7 @@ impl<'a> TransmitLoop<'a> {
             impaired,
             description,
             undescribed: None,
+            secret_told: false,
             preview,
             seal,
             session: Session {
@@ -465,10 +468,14 @@ impl<'a> TransmitLoop<'a> {
         else {
             return;
         };
-        if let Err(error) = description.write(&self.session, first, size) {
-            // The stream continues for receivers that do not need it.
+        let key = self.seal.as_ref().and_then(Seal::attribute);
+        let key = key.as_ref().map(|key| &***key);
+        if let Err(error) = description.write(&self.session, first, size, key) {
+            // The stream goes on, for those that know what it is like.
             self.console.say(&format!("{error:#}"));
             self.undescribed.get_or_insert(error);
+        } else if key.is_some() && !std::mem::replace(&mut self.secret_told, true) {
+            self.console.say(&description.secret_notice());
         }
     }
 }

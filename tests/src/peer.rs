@@ -69,7 +69,11 @@ impl Peer {
         ];
         until(&format!("{address} to be heard"), || {
             let list = fs::read_to_string("/proc/net/udp").expect("Linux says it");
-            names.iter().any(|name| list.contains(name)).then_some(())
+            let mut local = list
+                .lines()
+                .filter_map(|line| line.split_whitespace().nth(1));
+            let heard = local.any(|local| names.iter().any(|name| name == local));
+            heard.then_some(())
         });
         self
     }

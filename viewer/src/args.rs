@@ -68,7 +68,8 @@ pub struct Args {
 
     /// Session description (SDP) of an RTP stream
     ///
-    /// It tells the size of frames wider or higher than 2040 pixels.
+    /// It tells the size of frames wider or higher than 2040 pixels, and the key of
+    /// SRTP (a=crypto): with one, nothing that is not sealed with it is taken.
     #[arg(long, value_name = "FILE", help_heading = RECEIVING)]
     pub sdp: Option<PathBuf>,
 
@@ -270,6 +271,9 @@ Examples:
 
   Watch RTP from GStreamer or FFmpeg on port 5004:
       framegram-view :5004
+
+  Watch SRTP, whose key is in the sender's session description:
+      framegram-view --sdp video.sdp :5004
 
   Measure the loss of one stream without a window:
       framegram-view --headless --once --report loss.html

@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use framegram_cli::invitation;
 
-/// Says where a viewer listens at `local`, on a machine with the addresses `own`, and which sender
-/// command reaches it, including the key flag if it has a key. One line each.
-pub(crate) fn lines(local: SocketAddr, own: &[IpAddr], is_sealed: bool) -> Vec<String> {
+/// Says where a viewer listens at `local`, on a machine that has the addresses
+/// `own`, and the sender's command that reaches it, with these arguments: a line each.
+pub(crate) fn lines(local: SocketAddr, own: &[IpAddr], arguments: &str) -> Vec<String> {
     let mut lines = vec![if local.ip().is_unspecified() {
         let families = if local.is_ipv6() {
             "IPv6 and IPv4"
@@ -21,11 +21,7 @@ pub(crate) fn lines(local: SocketAddr, own: &[IpAddr], is_sealed: bool) -> Vec<S
     }];
     lines.extend(invitation::lines(
         "To send one",
-        if is_sealed {
-            "framegram-send --key-file FILE camera"
-        } else {
-            "framegram-send camera"
-        },
+        &format!("framegram-send {arguments}"),
         local,
         own,
     ));
@@ -51,7 +47,7 @@ mod tests {
             ),
         ] {
             let own = ["192.168.1.5".parse().unwrap()];
-            let lines = lines(local.parse().unwrap(), &own, false);
+            let lines = lines(local.parse().unwrap(), &own, "camera");
             assert_eq!(lines[0], first);
             assert_eq!(lines[1], "To send one, type on the other machine:");
             assert_eq!(lines[2], command);

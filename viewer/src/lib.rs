@@ -16,6 +16,7 @@
 
 pub mod args;
 pub mod conceal;
+mod description;
 pub mod discover;
 #[cfg(test)]
 mod fixture;
@@ -38,16 +39,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
 use framegram_cli::console::Console;
-use framegram_cli::input::read_text;
 use framegram_cli::numbers::or_none;
 use framegram_cli::sandbox::Work;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_cli::{errors, logging, numbers, signals};
 use framegram_common::receiver::{Config, Policy, Receiver};
-use framegram_common::wire::{Format, sdp};
+use framegram_common::wire::Format;
 use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
 use framegram_lab::timecode::TimecodeMeter;
@@ -55,6 +54,7 @@ use framegram_net::{self as net, ListenOptions, Socket, clock};
 use log::info;
 
 use self::args::{Args, Command};
+use self::description::Description;
 use self::frame_queue::{FrameQueue, Keep};
 use self::network::Network;
 use self::outputs::Outputs;
@@ -114,9 +114,13 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         .impair
         .as_ref()
         .map_or(Duration::ZERO, Impairment::longest);
+    let described = args.sdp.as_deref();
+    let described = described.map(|path| Description::read(path, |line| console.say(line)));
+    let described = described.transpose()?;
+    let srtp = described.as_ref().and_then(|it| it.key.as_ref());
     let config = Config {
-        format: args.wire.format(),
-        size: args.sdp.as_deref().map(described_size).transpose()?,
+        format: srtp.map_or(args.wire.format(), |_| Some(Format::Rtp)),
+        size: described.as_ref().and_then(|it| it.size),
         policy: if args.grid {
             Policy::Grid
         } else {
@@ -129,10 +133,17 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     };
     let outputs = Outputs::claim(args, &config, &console, threads)?;
     let secret = args.key.secret(|line| console.say(line))?;
-    let is_sealed = secret.is_some();
     clock::prepare_clock_id();
     let viewer = net::random_u64();
-    let seal = secret.map(|secret| Seal::new(secret, viewer, args.connect.is_some()));
+    let how = match (srtp, &secret) {
+        (Some(_), _) => "--wire rtp --key-file FILE --sdp FILE camera",
+        (None, Some(_)) => "--key-file FILE camera",
+        (None, None) => "camera",
+    };
+    let seal = match srtp {
+        Some(key) => Some(Seal::srtp(key)?),
+        None => secret.map(|secret| Seal::native(secret, viewer)),
+    };
     let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;
     let connected = match &args.connect {
@@ -154,7 +165,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let listener = listener.and_then(|_| socket::listen_for_tcp(&socket, &console));
     let invitation = match connected {
         Some(to) => vec![format!("Connecting to {to}.")],
-        None => invitation::lines(socket.local_addr()?, &net::local_addresses(), is_sealed),
+        None => invitation::lines(socket.local_addr()?, &net::local_addresses(), how),
     };
     let advice = Advice {
         buffer: args.buffer,
@@ -265,17 +276,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     ])
 }
 
-fn described_size(path: &Path) -> anyhow::Result<(u16, u16)> {
-    let text = read_text(path, MAX_SDP).context("cannot use the session description")?;
-    sdp::size(&text).with_context(|| {
-        format!(
-            "{} has no size: it needs a line like a=x-dimensions:2560,1440",
-            path.display()
-        )
-    })
-}
-
-/// Where RTCP arrives, if RTP may be accepted.
+/// Where RTP's reports come, if anything of RTP may.
 fn reports_at(
     socket: &Socket,
     listen: Option<ListenOptions>,
@@ -337,6 +338,3 @@ fn greet(invitation: &[String], advice: &Advice, console: &Console) {
 /// How long a window stalls if the reader of a recording stops: hardly visible, and enough for a
 /// reader that was not scheduled.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// The longest session description that is read, in bytes. A typical one takes a few hundred.
-const MAX_SDP: u64 = 64 << 10;

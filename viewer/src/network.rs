@@ -1,6 +1,7 @@
 //! The network thread: passes datagrams from the socket through the receiver, frames to the sinks,
 //! and outcomes back; tells a person about events.
 
+mod arrivals;
 mod connections;
 mod moving;
 mod notices;
@@ -17,7 +18,8 @@ use framegram_cli::console::Console;
 use framegram_cli::errors;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
-use framegram_common::receiver::{Output, Policy, Receiver, SinkOutcome};
+use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit};
+use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{
@@ -257,7 +259,52 @@ impl Network {
         Ok(())
     }
 
-    /// Distributes the receiver's output.
+    /// Takes what is in the sockets, but not for so long that all else waits,
+    /// and what was held back and is due by `now`. Returns whether there may
+    /// be more.
+    fn receive(&mut self, batch: &mut Batch, now: Duration) -> std::io::Result<bool> {
+        for _ in 0..MOST_BATCHES {
+            let is_left = self.ready.socket && self.receive_batch(batch)?;
+            if !is_left {
+                self.take_due(now);
+                let idle = self.connections.poll_timeout();
+                if !self.ready.others && idle.is_none_or(|due| due > now) {
+                    return Ok(false);
+                }
+                let more = self.receive_connected();
+                return Ok(self.receive_rtcp(batch) || more);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes what one call gives. Returns whether more may be left.
+    fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
+        self.socket.receive_batch(batch)?;
+        for (received, datagram) in batch.iter() {
+            if self.connections.has(received.from) {
+                // Whoever has a connection sends no datagrams from its port.
+                self.receiver.handle_disallowed(received.from);
+            } else if self.impaired.is_some() {
+                self.take_due(received.arrival);
+                if let Some(impaired) = &mut self.impaired {
+                    impaired.push(0, datagram, received, received.arrival);
+                }
+            } else {
+                self.take(received, datagram);
+            }
+        }
+        Ok(batch.is_full())
+    }
+
+    /// Takes what was held back until `now`.
+    fn take_due(&mut self, now: Duration) {
+        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take(delayed(&passed), &passed.datagram);
+        }
+    }
+
+    /// Passes on what the receiver has.
     fn drain(&mut self) {
         // The time of sending, not of the arrival that it answers.
         let now = clock::now();

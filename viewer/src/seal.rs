@@ -4,19 +4,27 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use framegram_common::Statistics;
 use framegram_common::stats::{DiscardReason, Discarded};
-use framegram_net::random;
-use framegram_seal::{Refusal, Secret, Suite, ViewerSeal};
+use framegram_net::random_u64;
+use framegram_seal::{Refusal, Refused, Secret, Srtp, SrtpKey, Suite, ViewerSeal};
 
 /// One datagram may be a mistake, and reports are sent once a second.
 const ENOUGH: u64 = 2;
 
-/// The seal, and statistics of refused packets.
+/// What opens the packets, by their format.
+#[derive(Debug)]
+enum Cipher {
+    Native(Box<ViewerSeal>),
+    Rtp(Box<Srtp>),
+}
+
+/// The seal, and what was refused.
 #[derive(Debug)]
 pub struct Seal {
-    seal: ViewerSeal,
-    /// The packet that was last opened or sealed.
+    cipher: Cipher,
+    /// A packet that was opened or sealed last.
     buffer: Vec<u8>,
     /// Whether any packet was opened.
     opened: bool,
@@ -27,14 +35,27 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// Of the viewer with this number, which may connect to the sender.
-    pub(crate) fn new(secret: Secret, viewer: u64, connects: bool) -> Self {
-        let mut seal = ViewerSeal::new(secret, viewer, random(), Suite::best());
-        if connects {
-            seal = seal.connecting(random());
-        }
+    /// Of the viewer with this number, for the native format.
+    pub(crate) fn native(secret: Secret, viewer: u64) -> Self {
+        let mut salt = [0; 16];
+        salt[..8].copy_from_slice(&random_u64().to_be_bytes());
+        salt[8..].copy_from_slice(&random_u64().to_be_bytes());
+        let seal = ViewerSeal::new(secret, viewer, salt, Suite::best());
+        Self::of(Cipher::Native(Box::new(seal)))
+    }
+
+    /// For RTP, with the key of a session description.
+    ///
+    /// # Errors
+    /// If the cipher cannot be set up.
+    pub(crate) fn srtp(key: &SrtpKey) -> Result<Self> {
+        let srtp = Srtp::new(key).context("cannot use the key of the session description")?;
+        Ok(Self::of(Cipher::Rtp(Box::new(srtp))))
+    }
+
+    fn of(cipher: Cipher) -> Self {
         Self {
-            seal,
+            cipher,
             buffer: Vec::new(),
             opened: false,
             clear: None,
@@ -45,7 +66,13 @@ impl Seal {
 
     /// A sealed packet; `None` if it cannot be sealed.
     pub(crate) fn seal(&mut self, packet: &[u8], now: Duration) -> Option<&[u8]> {
-        let sealed = self.seal.seal(packet, now, &mut self.buffer);
+        let sealed = match &mut self.cipher {
+            Cipher::Native(seal) => seal.seal(packet, now, &mut self.buffer),
+            Cipher::Rtp(srtp) => {
+                self.buffer.clear();
+                srtp.seal_one(packet, &mut self.buffer)
+            }
+        };
         sealed.then_some(&*self.buffer)
     }
 
@@ -56,10 +83,13 @@ impl Seal {
         datagram: &[u8],
         now: Duration,
     ) -> Option<&[u8]> {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(datagram);
-        match self.seal.open(from, &mut self.buffer, now) {
-            Ok(length) => {
+        let out = &mut self.buffer;
+        let opened = match &mut self.cipher {
+            Cipher::Native(seal) => seal.open(datagram, now, out),
+            Cipher::Rtp(srtp) => srtp.open(datagram, now, out),
+        };
+        match opened {
+            Ok(()) => {
                 self.opened = true;
                 return self.buffer.get(..length);
             }
@@ -75,8 +105,21 @@ impl Seal {
         if self.opened || self.told.is_some() {
             return None;
         }
-        let refused = self.seal.refused();
+        let refused = self.refused();
         let line = match (self.other, self.clear) {
+            (Some(from), _) if self.is_rtp() => {
+                if refused.unauthentic < ENOUGH {
+                    return None;
+                }
+                format!(
+                    "Packets arrive from {from}, but not with the key of this session \
+                     description: take the one that its sender has written at its last start."
+                )
+            }
+            (None, Some(from)) if self.is_rtp() => format!(
+                "What arrives from {from} is no SRTP, and is not shown: remove --sdp, or give its \
+                 sender --wire rtp, --key-file and --sdp."
+            ),
             (Some(from), _) => format!(
                 "Packets arrive from {from}, but not with this key: give both programs the same \
                  --key-file."
@@ -91,14 +134,25 @@ impl Seal {
         Some(line)
     }
 
-    /// The notice, as long as it applies.
+    fn is_rtp(&self) -> bool {
+        matches!(self.cipher, Cipher::Rtp(_))
+    }
+
+    fn refused(&self) -> Refused {
+        match &self.cipher {
+            Cipher::Native(seal) => seal.refused(),
+            Cipher::Rtp(srtp) => srtp.refused(),
+        }
+    }
+
+    /// What was said, while it is so.
     pub(crate) fn line(&self) -> Option<&String> {
         self.told.as_ref().filter(|_| !self.opened)
     }
 
     /// Fills in the counts of refused packets.
     pub(crate) fn fill(&self, statistics: &mut Statistics) {
-        let refused = self.seal.refused();
+        let refused = self.refused();
         statistics.packets.unauthentic = Some(refused.clear + refused.unauthentic);
         statistics.packets.replayed = Some(refused.replayed);
         statistics.packets.unknown_keys = Some(refused.early);

@@ -1,7 +1,7 @@
 //! The key that a program is given: by files, by the environment or by a person,
 //! and never on the command line, where every process of the machine can read it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ pub struct KeyArgs {
     /// Encrypt with the key in this file, and take nothing that is not
     ///
     /// framegram-send keygen FILE makes one. Copy it to the other machine: both
-    /// programs need the same key. Native format only.
+    /// programs need the same key. With --wire rtp it makes SRTP: receivers take the
+    /// key of each start from the session description (--sdp).
     #[arg(long, value_name = "FILE", help_heading = KEY, conflicts_with_all = ["passphrase_file", "passphrase"])]
     pub key_file: Option<PathBuf>,
 
@@ -116,17 +117,22 @@ fn unusable(place: &dyn std::fmt::Display) -> String {
     format!("cannot use the passphrase in {place}")
 }
 
-/// The text of a small file, and a warning where others can read it.
-fn read(path: &Path, what: &str, warn: impl Fn(&str)) -> Result<Zeroizing<String>> {
-    let name = path.display();
-    let file = File::open(path).with_context(|| format!("cannot open the {what} {name}"))?;
-    let metadata = file.metadata();
-    let metadata = metadata.with_context(|| format!("cannot read the {what} {name}"))?;
-    if metadata.is_file() && metadata.mode() & OF_OTHERS != 0 {
+/// Warns of a file with a secret that others than its owner can read.
+pub fn warn_of_others(path: &Path, what: &str, warn: impl Fn(&str)) {
+    let metadata = path.metadata().ok().filter(Metadata::is_file);
+    if metadata.is_some_and(|metadata| metadata.mode() & OF_OTHERS != 0) {
+        let name = path.display();
         warn(&format!(
             "Others on this machine can read the {what} {name}: type chmod 600 {name}"
         ));
     }
+}
+
+/// The text of a small file, and a warning where others can read it.
+fn read(path: &Path, what: &str, warn: impl Fn(&str)) -> Result<Zeroizing<String>> {
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("cannot open the {what} {name}"))?;
+    warn_of_others(path, what, warn);
     // Of one size from the start, so that no copy stays behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
     let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);

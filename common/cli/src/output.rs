@@ -9,8 +9,9 @@
 
 mod conflict;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -30,7 +31,9 @@ use crate::threads::Threads;
 pub struct OutputFile {
     path: PathBuf,
     what: &'static str,
-    place: PathTarget,
+    place: Place,
+    /// Only its owner may read it.
+    is_private: bool,
 }
 
 /// The target of a path.
@@ -56,6 +59,8 @@ pub struct Draft {
     beside: Option<(PathBuf, PathBuf)>,
     path: PathBuf,
     what: &'static str,
+    /// It keeps its own permissions, not those of an older file.
+    is_private: bool,
 }
 
 /// A file that grows under its final name.
@@ -92,7 +97,17 @@ impl OutputFile {
             path: path.to_owned(),
             what,
             place,
+            is_private: false,
         })
+    }
+
+    /// For content that nobody but the file's owner may read.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self {
+            is_private: true,
+            ..self
+        }
     }
 
     /// Starts a draft that replaces the file when it is complete. A pipe or a
@@ -111,10 +126,18 @@ impl OutputFile {
             PathTarget::File(place) => create_beside(place)
                 .map(|(file, draft)| (OutputTarget::File(file), Some((draft, place.clone())))),
         };
+        let begun = begun.and_then(|(file, beside)| {
+            // Before anything is in it.
+            if let (Out::File(file), true) = (&file, self.is_private) {
+                file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+            }
+            Ok((file, beside))
+        });
         let (file, beside) = begun.with_context(|| cannot_write(self.what, &self.path))?;
         Ok(Draft {
             out: Some(BufWriter::new(file)),
             beside,
+            is_private: self.is_private,
             path: self.path.clone(),
             what: self.what,
         })
@@ -204,7 +227,9 @@ impl Draft {
         let Some((draft, place)) = &self.beside else {
             return Ok(());
         };
-        if let Ok(older) = fs::metadata(place) {
+        if let Ok(older) = fs::metadata(place)
+            && !self.is_private
+        {
             file.set_permissions(older.permissions())?;
         }
         match fs::rename(draft, place) {
@@ -390,6 +415,9 @@ fn cannot_write(what: &str, path: &Path) -> String {
     }
     format!("cannot write {what} {}", path.display())
 }
+
+/// The permissions of what only its owner may read.
+pub const OWNER_ONLY: u32 = 0o600;
 
 /// Name of standard output on the command line.
 const STDOUT: &str = "-";

@@ -257,7 +257,7 @@ impl fmt::Debug for StartKeys {
 const LABEL: &[u8] = b"framegram 1";
 
 /// Bytes that are derived.
-struct Length(usize);
+pub(crate) struct Length(pub(crate) usize);
 
 impl KeyType for Length {
     fn len(&self) -> usize {

@@ -5,6 +5,7 @@
 //! machine of one side: each packet that leaves is sealed there, and each that
 //! arrives is opened there, or refused. Nothing behind them knows of a key.
 //! `docs/wire.md` describes the format, `docs/security.md` what it protects.
+//! [`Srtp`] does the same for JPEG in RTP.
 //!
 //! Knows no socket, clock, thread or file: time and random numbers come in as
 //! arguments.
@@ -20,7 +21,7 @@ mod keys;
 mod outgoing;
 mod secret;
 mod sender;
-mod session;
+mod srtp;
 mod trials;
 mod viewer;
 mod window;
@@ -29,6 +30,7 @@ pub use key_text::{KeyTextError, key_text};
 pub use keys::Suite;
 pub use secret::{MIN_PASSPHRASE, Secret, SecretError};
 pub use sender::SenderSeal;
+pub use srtp::{CryptoError, Srtp, SrtpKey, SrtpSuite};
 pub use viewer::ViewerSeal;
 
 use framegram_common::wire::native::{SALT, TAG};

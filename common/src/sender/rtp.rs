@@ -50,8 +50,10 @@ impl RtpSender {
         let mut random = fastrand::Rng::with_seed(stream);
         Self {
             source: stream as u32,
-            name: format!("framegram-send-{stream:016x}"),
-            sequence: random.u16(..),
+            name: lasting_name(stream),
+            // Receivers of SRTP that miss the first packets count the rounds of longer
+            // numbers otherwise than their sender.
+            sequence: random.u16(..1 << 15),
             zero: random.u32(..),
             wall_offset,
             packets: 0,
@@ -194,8 +196,27 @@ impl RtpSender {
     }
 }
 
-/// Seconds since 1900 as a 32.32 fixed-point number.
+/// The name of a stream of RTP (CNAME), by its number.
+#[must_use]
+pub fn lasting_name(stream: u64) -> String {
+    format!("framegram-send-{stream:016x}")
+}
+
+/// Seconds since 1900 in 32.32 bits.
 fn ntp(wall: Duration) -> u64 {
     let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
     (wall.as_secs() + EPOCH) << 32 | fraction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_begin_where_receivers_of_srtp_cannot_miss_their_wrap() {
+        let first = |stream| RtpSender::new(stream, Duration::ZERO, Duration::ZERO).sequence;
+        let first: Vec<_> = (0..1_000).map(first).collect();
+        assert!(first.iter().all(|first| *first < 1 << 15));
+        assert!(first.iter().any(|first| *first > 1 << 14), "at random");
+    }
 }

@@ -25,6 +25,21 @@ pub struct Session<'a> {
     pub rate: Option<f64>,
     /// Whether RTCP goes to the same port.
     pub rtcp_mux: bool,
+    /// What the packets are sealed with, if they are.
+    pub crypto: Option<Crypto<'a>>,
+}
+
+/// What a receiver of SRTP has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crypto<'a> {
+    /// The attribute, from its tag on
+    /// (<https://www.rfc-editor.org/rfc/rfc4568#section-9.1>).
+    pub attribute: &'a str,
+    /// The number of the stream (SSRC)
+    /// (<https://www.rfc-editor.org/rfc/rfc5576#section-4.1>).
+    pub source: u32,
+    /// Its lasting name.
+    pub name: &'a str,
 }
 
 impl Session<'_> {
@@ -41,9 +56,25 @@ impl Session<'_> {
         }
         let _ = write!(
             text,
-            "\r\nt=0 0\r\nm=video {} RTP/AVP {JPEG}\r\na=rtpmap:{JPEG} JPEG/{CLOCK}\r\n",
-            self.destination.port()
+            "\r\nt=0 0\r\nm=video {} {} {JPEG}\r\na=rtpmap:{JPEG} JPEG/{CLOCK}\r\n",
+            self.destination.port(),
+            if self.crypto.is_some() {
+                "RTP/SAVP"
+            } else {
+                "RTP/AVP"
+            }
         );
+        if let Some(crypto) = self.crypto {
+            let Crypto {
+                attribute,
+                source,
+                name,
+            } = crypto;
+            let _ = write!(
+                text,
+                "a=crypto:{attribute}\r\na=ssrc:{source} cname:{name}\r\n"
+            );
+        }
         if let Some((width, height)) = self.size {
             // GStreamer reads the first, other programs the second.
             let _ = write!(
@@ -61,7 +92,13 @@ impl Session<'_> {
     }
 }
 
-/// Width and height in pixels, if a description has them.
+/// The attributes of a description that tell keys, each from its tag on.
+pub fn cryptos(description: &str) -> impl Iterator<Item = &str> {
+    let lines = description.lines().map(str::trim_end);
+    lines.filter_map(|line| line.strip_prefix("a=crypto:"))
+}
+
+/// Width and height in pixels that a description tells, if it does.
 #[must_use]
 pub fn size(description: &str) -> Option<(u16, u16)> {
     description.lines().map(str::trim_end).find_map(|line| {
@@ -100,6 +137,7 @@ mod tests {
             size: Some((2560, 1440)),
             rate: Some(30_000.0 / 1001.0),
             rtcp_mux: true,
+            crypto: None,
         };
         let text = session.write();
         assert_eq!(
@@ -109,6 +147,21 @@ mod tests {
              a=framesize:26 2560-1440\r\na=framerate:29.97\r\na=rtcp-mux\r\na=recvonly\r\n"
         );
         assert_eq!(size(&text), session.size);
+        assert_eq!(cryptos(&text).count(), 0);
+        let crypto = Crypto {
+            attribute: "1 SUITE inline:KEY",
+            source: 99,
+            name: "a@b",
+        };
+        let sealed = Session {
+            crypto: Some(crypto),
+            ..session
+        };
+        let sealed = sealed.write();
+        let lines = "RTP/SAVP 26\r\na=rtpmap:26 JPEG/90000\r\n\
+             a=crypto:1 SUITE inline:KEY\r\na=ssrc:99 cname:a@b\r\na=x-dim";
+        assert!(sealed.contains(lines), "{sealed}");
+        assert_eq!(cryptos(&sealed).collect::<Vec<_>>(), [crypto.attribute]);
     }
 
     #[test]

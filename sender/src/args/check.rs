@@ -99,10 +99,15 @@ impl Options {
 
     fn conflict_of_wire(&self) -> Option<String> {
         let has_parity = self.fec.is_some_and(|fec| fec != Fec::Off);
-        if let Some(key) = self.key.given().filter(|_| self.wire != Wire::Native) {
-            let format = self.wire.format().name();
+        let key = self.key.given();
+        if let Some(key) = key.filter(|_| self.wire == Wire::Raw) {
             Some(format!(
-                "--wire {format} cannot be encrypted: remove --wire, or send without {key}"
+                "--wire raw cannot be encrypted: remove --wire, or send without {key}"
+            ))
+        } else if let Some(key) = key.filter(|_| self.wire == Wire::Rtp && self.sdp.is_none()) {
+            Some(format!(
+                "--wire rtp with {key} needs --sdp FILE: receivers take the key of each start from \
+                 the session description"
             ))
         } else if self.wire != Wire::Rtp && (self.rtcp_mux || self.sdp.is_some()) {
             Some("--rtcp-mux and --sdp need --wire rtp".into())

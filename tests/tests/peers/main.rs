@@ -8,6 +8,7 @@ mod djpeg;
 mod ffmpeg;
 mod gstreamer;
 mod python;
+mod srtp;
 
 use std::fs;
 use std::io::Write;

@@ -34,13 +34,26 @@ impl Args {
         }
     }
 
-    /// `--key-file` and similar flags with a format that cannot be encrypted.
+    /// A key for what cannot be encrypted, or has a key of its own.
     fn conflict_of_key(&self) -> Option<String> {
         let key = self.key.given()?;
-        matches!(self.wire, Wire::Rtp | Wire::Raw).then(|| {
-            let format = self.wire.format().map_or("", |format| format.name());
-            format!("--wire {format} cannot be encrypted: remove --wire, or receive without {key}")
-        })
+        if self.wire == Wire::Raw {
+            Some(format!(
+                "--wire raw cannot be encrypted: remove --wire, or receive without {key}"
+            ))
+        } else if self.sdp.is_some() {
+            Some(format!(
+                "--sdp and {key} exclude each other: the key of an RTP stream is in its session \
+                 description"
+            ))
+        } else if self.wire == Wire::Rtp {
+            Some(format!(
+                "the key of an RTP stream is in its session description: give --sdp FILE instead \
+                 of {key}, with the file that framegram-send --sdp has written"
+            ))
+        } else {
+            None
+        }
     }
 
     fn conflict(&self) -> Option<&'static str> {

@@ -1,0 +1,76 @@
+//! Sources of which something authentic has come.
+
+use std::time::Duration;
+
+use super::SILENCE;
+
+/// The most sources that are remembered, so that what was recorded of them shows
+/// nothing: of more, the one that was silent for longest is forgotten.
+pub(super) const MAX_SOURCES: usize = 128;
+
+#[derive(Debug, Default)]
+pub(super) struct Sources(Vec<Source>);
+
+#[derive(Debug)]
+struct Source {
+    number: u32,
+    /// When a packet of it was taken last, and one of RTP.
+    taken: Duration,
+    media: Option<Duration>,
+}
+
+impl Sources {
+    pub(super) fn contains(&self, number: u32) -> bool {
+        self.0.iter().any(|source| source.number == number)
+    }
+
+    /// Whether no RTP of the source was taken of late.
+    pub(super) fn is_silent(&self, number: u32, now: Duration) -> bool {
+        let media = self.0.iter().find(|source| source.number == number);
+        let media = media.and_then(|source| source.media);
+        media.is_none_or(|media| now.saturating_sub(media) >= SILENCE)
+    }
+
+    /// Notes that a packet of a source was taken. Returns the source that is forgotten
+    /// in place of a new one.
+    pub(super) fn record(&mut self, number: u32, is_media: bool, now: Duration) -> Option<u32> {
+        let media = is_media.then_some(now);
+        let mut known = self.0.iter_mut();
+        if let Some(source) = known.find(|source| source.number == number) {
+            source.taken = now;
+            source.media = media.or(source.media);
+            return None;
+        }
+        let full = self.0.len() >= MAX_SOURCES;
+        let places = self.0.iter().enumerate();
+        let silent = places.min_by_key(|(_, source)| source.taken);
+        let silent = silent.filter(|_| full).map(|(place, _)| place);
+        let forgotten = silent.map(|place| self.0.swap_remove(place).number);
+        self.0.push(Source {
+            number,
+            taken: now,
+            media,
+        });
+        forgotten
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_that_was_silent_for_longest_gives_way() {
+        let mut sources = Sources::default();
+        let at = Duration::from_secs;
+        for number in 0..MAX_SOURCES as u32 {
+            assert_eq!(sources.record(number, true, at(number.into())), None);
+        }
+        assert_eq!(sources.record(0, false, at(500)), None);
+        assert_eq!(sources.record(1_000, true, at(501)), Some(1));
+        assert!(sources.contains(0) && !sources.contains(1));
+        assert_eq!(sources.0.len(), MAX_SOURCES);
+        assert!(sources.is_silent(0, at(501)), "reports are no media");
+        assert!(!sources.is_silent(1_000, at(501)));
+    }
+}
