@@ -1,5 +1,4 @@
-//! The door that the JPEGs of every source go through: what is sent is such as
-//! every decoder takes.
+//! The check that the JPEGs of every source pass: what is sent can be decoded by every decoder.
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
@@ -18,15 +17,15 @@ use super::ffmpeg::decode_jpeg;
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
 
-/// A source of which the first frame was read, and whose JPEGs are clean and
-/// whole. Those that are not are left out and counted.
+/// A source whose first frame was read, and whose JPEGs are clean and complete. Others are dropped
+/// and counted.
 pub(super) struct Checked {
     source: Box<dyn Source>,
     first: Option<Captured>,
     keep_broken: bool,
     vetter: Vetter,
     tables: Tables,
-    /// A frame was fit to be sent.
+    /// A frame was fit to send.
     any: bool,
     broken: u64,
     console: Arc<Console>,
@@ -36,7 +35,7 @@ impl Checked {
     /// Reads the first frame.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub(super) fn begin(source: Box<dyn Source>, request: &Request) -> Result<Self> {
         let mut checked = Self {
             source,
@@ -93,9 +92,8 @@ impl Checked {
 
 const HINT: &str = "; --keep-broken sends what ends early";
 
-/// A JPEG as it is sent, or the image of one that few decoders take, or that
-/// says of its pixels that they are not square. One that ends early is, where that is
-/// wanted.
+/// Returns a JPEG as it is sent. If few decoders accept it, or if its pixels are not square,
+/// returns its image instead. One that ends early is returned only if wanted.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -126,8 +124,8 @@ pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Res
     })
 }
 
-/// Width and height of a pixel by the JFIF segment, as FFmpeg writes and reads
-/// them, where they differ. A density by inch or centimetre is one of paper.
+/// The pixel aspect ratio in the JFIF segment, as FFmpeg writes and reads it, unless pixels are
+/// square. A density per inch or centimetre refers to paper.
 ///
 /// <https://www.w3.org/Graphics/JPEG/jfif3.pdf>
 fn aspect(jpeg: &[u8]) -> Option<(i32, i32)> {
@@ -141,7 +139,7 @@ fn aspect(jpeg: &[u8]) -> Option<(i32, i32)> {
     (is_odd && is_believed).then_some((across.into(), down.into()))
 }
 
-/// Pixels that are so many times as long as they are wide, or more so, are none.
+/// Upper bound on a plausible aspect ratio of pixels.
 const MAX_ASPECT: u16 = 4;
 
 impl Source for Checked {

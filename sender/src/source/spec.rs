@@ -1,4 +1,4 @@
-//! What is typed for a source.
+//! Parses SOURCE.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ pub enum Spec {
     CameraNamed(String),
     /// A file or a folder.
     Path(PathBuf),
-    /// What FFmpeg opens over the network.
+    /// A URL that FFmpeg opens.
     Url(String),
     /// The test picture.
     Pattern {
-        /// Width and height in pixels, where given.
+        /// Width and height in pixels, if given.
         size: Option<(usize, usize)>,
-        /// Frames a second, where given.
+        /// Frames per second, if given.
         rate: Option<f64>,
     },
     /// Standard input.
@@ -28,7 +28,7 @@ pub enum Spec {
 }
 
 impl Spec {
-    /// Understands SOURCE, which may be a file name of any bytes.
+    /// Parses SOURCE, which may be a file name of any bytes.
     ///
     /// # Errors
     /// A line that says what is wrong with it.
@@ -39,7 +39,7 @@ impl Spec {
         }
     }
 
-    /// Understands SOURCE.
+    /// Parses SOURCE.
     ///
     /// # Errors
     /// A line that says what is wrong with it.
@@ -85,14 +85,14 @@ impl Spec {
     }
 }
 
-/// Whether it begins as a URL does: with a scheme.
+/// Whether it begins like a URL, with a scheme.
 fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let may_be_in_it = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(may_be_in_it))
 }
 
-/// `WxH`, both in pixels.
+/// Parses `WxH`, both in pixels.
 ///
 /// # Errors
 /// A line that says what is wrong with it.
@@ -106,7 +106,7 @@ pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// Frames a second: 0.001 to 1000.
+/// Parses frames per second: 0.001 to 1000.
 ///
 /// # Errors
 /// A line that says what is wrong with it.
