@@ -17,7 +17,7 @@
 //!
 //! Where packets are lost again and again while a queue stands that this flow
 //! does not fill, another flow does, and the rate follows the same law as that
-//! one ([`competition`]).
+//! one (`competition`).
 //!
 //! The numbers are those with which the cases of RFC 8867
 //! (<https://www.rfc-editor.org/rfc/rfc8867>) pass; `tests/src/congestion.rs`
