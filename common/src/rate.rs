@@ -17,7 +17,7 @@
 //!
 //! Where packets are lost again and again while a queue stands that this flow
 //! does not fill, another flow does, and the rate follows the same law as that
-//! one ([`competition`]).
+//! one (`competition`).
 //!
 //! The numbers are those with which the cases of RFC 8867
 //! (<https://www.rfc-editor.org/rfc/rfc8867>) pass; `tests/src/congestion.rs`
@@ -39,21 +39,21 @@ use self::used::UsedRate;
 use self::view::View;
 use crate::wire::native::{Channel, micros};
 
-/// The longest queue that is near empty.
+/// The longest queue that counts as near empty.
 const NEAR_EMPTY: f64 = 0.04;
 
-/// No rate is lower, in bytes a second: a small frame each tenth of a second.
+/// The minimum rate, in bytes per second: a small frame every tenth of a second.
 const LEAST: f64 = 10_000.0;
 
-/// How much faster than the rate a train leaves: by as much a path can be seen
-/// to carry more. After more trains in a row that found no queue than [`SURE`],
-/// each lets the next one leave faster, up to a most.
+/// How much faster than the rate a train is sent, which is how much more capacity it can reveal.
+/// After [`SURE`] successive trains that found no queue, each further one allows the next to be
+/// faster, up to a maximum.
 const PACE: f64 = 1.25;
 const SURE: u32 = 4;
 const HASTE: f64 = 0.1;
 const MOST_PACE: f64 = 2.0;
 
-/// Bytes of 16 datagrams: what a wake-up is worth.
+/// Bytes of 16 datagrams, which are worth a wake-up.
 const BURST: f64 = 16.0 * PACKET;
 
 /// Seconds that a burst may take to pass the path.
@@ -62,54 +62,51 @@ const BURST_TIME: f64 = 0.005;
 /// Bytes of a long packet.
 const PACKET: f64 = 1_452.0;
 
-/// The queue that is aimed at, in bytes: in seconds it is this by the rate, or
-/// [`TARGET_ROOT`] by its root where that is more, since at high rates delays
-/// tremble by more than a packet takes.
+/// The target queue in bytes. In seconds, it is this divided by the rate or, if more,
+/// [`TARGET_ROOT`] divided by the root of the rate: at high rates, delays jitter by more than a
+/// packet takes.
 const TARGET: f64 = 900.0;
 const TARGET_ROOT: f64 = 1.2;
 
-/// The least and the most that the trembling of delays adds to the target, in
-/// seconds.
+/// The least and the largest amount that jitter adds to the target, in seconds.
 const TREMBLING: (f64, f64) = (0.0015, 0.005);
 
-/// How much of the rate each second of queue takes away for now, and for good
-/// each round trip.
+/// The part of the rate that each second of queue takes away: for now, and permanently per round
+/// trip.
 const PROPORTIONAL: f64 = 2.5;
 const INTEGRAL: f64 = 6.0;
 
-/// Bounds of the queue that is answered, above and below the target, in seconds.
+/// Bounds of the queue that is reacted to, above and below the target, in seconds.
 const MOST_ABOVE: f64 = 0.2;
 const MOST_BELOW: f64 = 0.04;
 
-/// How far the share moves towards what leaves a queue, each round trip; all the
-/// way where less than [`SUDDEN`] of the rate leaves it.
+/// How far the share moves per round trip towards the rate that leaves a queue; all the way if less
+/// than [`SUDDEN`] of the rate leaves it.
 const WEIGHT: f64 = 0.5;
 const SUDDEN: f64 = 0.75;
 
-/// A queue of this many seconds, or of four targets, is drained: until then the
-/// share does not grow.
+/// A queue of this many seconds, or of four targets, is drained. Until then, the share does not
+/// grow.
 const OVERLOAD: f64 = 0.04;
 
-/// A queue of this many seconds, or of a fifth of the target, is empty. Each train that finds it so, and is
-/// not stretched by more than [`STRETCHED`], lets the next one probe higher by
-/// this share of the rate, up to a most.
+/// A queue below this many seconds, or a fifth of the target, is empty. Each train that finds it
+/// empty, and is stretched by no more than [`STRETCHED`], lets the next one probe this share of the
+/// rate higher, up to a maximum.
 const EMPTY: f64 = 0.002;
 const STRETCHED: f64 = 1.1;
 const PROBE: f64 = 0.04;
 const MOST_PROBE: f64 = 0.5;
 
-/// For this long after a path was full, the share grows to no more than
-/// [`STEP_UP`] times what was sent of late: small frames pass any queue, and show
-/// nothing of larger ones.
+/// For this long after a path was full, the share grows to at most [`STEP_UP`] times what was sent
+/// recently: small frames pass any queue, and reveal nothing about larger ones.
 const LIMITED: Duration = Duration::from_secs(10);
 const STEP_UP: f64 = 4.0;
 
-/// Without any report for this long and four round trips the rate is halved, and
-/// again each time: the circuit breaker
-/// (<https://www.rfc-editor.org/rfc/rfc8083#section-4>).
+/// Without a report for this long plus four round trips, the rate is halved, and again after each
+/// further such time: the circuit breaker (<https://www.rfc-editor.org/rfc/rfc8083#section-4>).
 const BREAKER: Duration = Duration::from_millis(500);
 
-/// A packet that arrived, as the other side reports it.
+/// A packet that arrived, according to the other side's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Its channel: media or repair.
@@ -120,15 +117,15 @@ pub struct Arrival {
     pub at: u64,
 }
 
-/// The rate of one path, parity and retransmissions included. In:
-/// [`handle_sent`](Self::handle_sent), [`handle_arrivals`](Self::handle_arrivals).
-/// Out: [`rate`](Self::rate), [`pace`](Self::pace), [`burst`](Self::burst).
+/// The rate of one path, including parity and retransmissions. Inputs:
+/// [`handle_sent`](Self::handle_sent), [`handle_arrivals`](Self::handle_arrivals). Outputs:
+/// [`rate`](Self::rate), [`pace`](Self::pace), [`burst`](Self::burst).
 #[derive(Debug)]
 pub struct RateController {
-    /// Bytes a second that may be sent where no queue is to be drained; infinite
-    /// before anything is known.
+    /// Bytes per second that may be sent while no queue is drained; infinite before anything is
+    /// known.
     share: f64,
-    /// What is sent for now.
+    /// The present rate.
     rate: f64,
     most: f64,
     history: History,
@@ -136,13 +133,13 @@ pub struct RateController {
     rtt: Duration,
     /// When the other side last reported.
     reported: Option<Duration>,
-    /// The share before a queue that is drained.
+    /// The share before the queue that is being drained.
     draining: Option<f64>,
     /// When the newest train was sent, and how many in a row found no queue.
     newest: u64,
     empty: u32,
     competition: Competition,
-    /// When the path was full last, and what was sent of late.
+    /// When the path was last full, and what was sent recently.
     limited: Option<Duration>,
     used: UsedRate,
     /// What the newest trains showed.
@@ -150,8 +147,8 @@ pub struct RateController {
 }
 
 impl RateController {
-    /// Begins with a rate in bytes a second, or with what the first trains show
-    /// to pass. Never exceeds the `most`.
+    /// Starts with a rate in bytes per second, or at the rate at which the first trains arrive.
+    /// Never exceeds `most`.
     #[must_use]
     pub fn new(first: Option<f64>, most: f64, now: Duration) -> Self {
         let first = first.map_or(f64::INFINITY, |first| first.clamp(LEAST, most.max(LEAST)));
@@ -173,47 +170,45 @@ impl RateController {
         }
     }
 
-    /// Bytes a second that may be sent; `None` before anything is known.
+    /// Bytes per second that may be sent; `None` before anything is known.
     #[must_use]
     pub fn rate(&self, now: Duration) -> Option<f64> {
         let rate = self.rate.min(self.most) * self.broken(now);
         self.rate.is_finite().then_some(rate.max(LEAST))
     }
 
-    /// Sets the most bytes a second.
+    /// Sets the maximum in bytes per second.
     pub fn set_most(&mut self, most: f64) {
         self.most = most.max(LEAST);
     }
 
-    /// Bytes a second at which the packets of a frame leave; `None` before
-    /// anything is known.
+    /// Bytes per second at which the packets of a frame are sent; `None` before anything is known.
     #[must_use]
     pub fn pace(&self, now: Duration) -> Option<f64> {
         self.rate(now).map(|rate| rate * self.haste())
     }
 
-    /// How much faster than the rate a train leaves.
+    /// How much faster than the rate a train is sent.
     fn haste(&self) -> f64 {
         let more = HASTE * f64::from(self.empty.saturating_sub(SURE));
         (PACE + more).min(MOST_PACE)
     }
 
-    /// Bytes that leave at once, so that nobody wakes up for each datagram: what
-    /// the pace brings in 1 ms, or 16 datagrams where that takes no more than a
-    /// few.
+    /// Bytes sent at once, so that not every datagram needs a wake-up: what the pace sends in 1 ms,
+    /// or 16 datagrams if they take no more than a few ms.
     #[must_use]
     pub fn burst(pace: f64) -> f64 {
         (pace * 0.001).max(BURST.min(pace * BURST_TIME))
     }
 
-    /// The round trip, from sending a packet to the report of its arrival.
+    /// The time from sending a packet to the report of its arrival.
     #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
         self.reported.map(|_| self.rtt)
     }
 
-    /// Bytes a second in which the newest trains arrived: what the path carries,
-    /// as far as they show it.
+    /// The rate at which the newest trains arrived, in bytes per second: what the path carries, as
+    /// far as they reveal it.
     #[must_use]
     pub fn capacity(&self) -> Option<f64> {
         self.found.and_then(|found| found.carried)
@@ -232,8 +227,8 @@ impl RateController {
         self.competition.is_on()
     }
 
-    /// A packet of media or repair leaves, in the train of a frame. Packets of a
-    /// channel are numbered without a gap.
+    /// Records a media or repair packet that is sent in the train of a frame. Packets of a channel
+    /// are numbered without gaps.
     pub fn handle_sent(
         &mut self,
         channel: Channel,
@@ -256,7 +251,7 @@ impl RateController {
         self.history.record_sent(channel, number, sent);
     }
 
-    /// Takes a report: packets that arrived, in the order of their arrival.
+    /// Evaluates a report: packets that arrived, in order of arrival.
     pub fn handle_arrivals(&mut self, arrivals: &[Arrival], now: Duration) {
         let mut newest = None;
         for arrival in arrivals {
@@ -300,7 +295,7 @@ impl RateController {
         self.rate = self.rate.clamp(LEAST, self.most);
     }
 
-    /// Moves share and rate by what the trains show.
+    /// Adapts share and rate to what the trains show.
     fn follow(&mut self, view: &View, now: Duration) {
         let View { share, queue, .. } = *view;
         let trembling = view.trembling.clamp(TREMBLING.0, TREMBLING.1);
@@ -314,7 +309,7 @@ impl RateController {
         }
         let mut slower = 0.0;
         if let Some(before) = self.draining {
-            // Packets take longer to pass a slower link, queue or not.
+            // Packets take longer to pass a slower link, with or without a queue.
             slower = (PACKET / self.share - PACKET / before).max(0.0);
         } else if queue > OVERLOAD.max(4.0 * target) {
             self.draining = Some(self.share);
@@ -332,13 +327,13 @@ impl RateController {
         } else {
             next *= 1.0 + INTEGRAL * error;
         }
-        // Packets that left more slowly than the share show nothing beyond it.
+        // Packets that were sent more slowly than the share reveal nothing beyond it.
         next = next.max((share * self.probe(view, target)).min(view.paced));
         let is_stretched = view.stretch > STRETCHED && (!view.is_noisy || queue > target);
         if let Some(carried) = view.carried.filter(|_| is_stretched) {
             next = next.min(carried * 1.05);
         }
-        // What a path that was full has not carried yet is tried in steps.
+        // A path that was full is probed in steps beyond what it has carried.
         let most = self.used.most() * STEP_UP;
         if self
             .limited
@@ -351,7 +346,7 @@ impl RateController {
         self.rate = next * (1.0 + PROPORTIONAL * error);
     }
 
-    /// How much higher than before the share may be at least.
+    /// The least factor by which the share may grow.
     fn probe(&mut self, view: &View, target: f64) -> f64 {
         let is_stretched = view.stretch > STRETCHED && !view.is_noisy;
         let is_empty = view.queue < EMPTY.max(target / 5.0).min(target) && !is_stretched;
@@ -365,7 +360,7 @@ impl RateController {
         1.0 + (PROBE * f64::from(self.empty)).min(MOST_PROBE)
     }
 
-    /// What is left of the rate while no report comes.
+    /// What remains of the rate while no report arrives.
     fn broken(&self, now: Duration) -> f64 {
         let Some(reported) = self.reported.filter(|_| self.history.is_waiting()) else {
             return 1.0;
@@ -375,7 +370,7 @@ impl RateController {
         0.5_f64.powf(silent.floor())
     }
 
-    /// Goes on from what is left of the rate.
+    /// Continues from what remains of the rate.
     fn close_breaker(&mut self, now: Duration) {
         let broken = self.broken(now);
         self.share *= broken;

@@ -56,8 +56,8 @@ const CRATES: [(&str, &str, &[&str]); 9] = [
     ),
 ];
 
-/// What the protocol crate may depend on: each builds for a target without an
-/// operating system.
+/// The only dependencies of the protocol crate: each builds for a target without an operating
+/// system.
 const PROTOCOL_DEPENDENCIES: [&str; 12] = [
     "bytes",
     "crc32c",
@@ -73,7 +73,7 @@ const PROTOCOL_DEPENDENCIES: [&str; 12] = [
     "thiserror",
 ];
 
-/// What of the standard library asks the operating system.
+/// The parts of the standard library that need an operating system.
 const SYSTEM: [&[&str]; 11] = [
     &["std", "env"],
     &["std", "fs"],
@@ -95,7 +95,7 @@ fn root() -> PathBuf {
 
 type Name = Vec<String>;
 
-/// One crate: its modules, and which module names which path.
+/// One crate: its modules, and the paths that each module names.
 #[derive(Default)]
 struct Tree {
     modules: BTreeSet<Name>,
@@ -137,8 +137,8 @@ fn the_protocol_asks_no_operating_system() {
     }
 }
 
-/// What the protocol, the network and the codec say is read by programs of any
-/// name: they do not know what is typed there.
+/// The messages of protocol, network and codec appear in programs of any name: they do not know the
+/// command line.
 #[test]
 fn libraries_name_no_flag() {
     for folder in [
@@ -222,7 +222,7 @@ impl Tree {
         tree
     }
 
-    /// Which child of each module uses which other child of it.
+    /// The uses between the children of each module.
     fn arrows(&self) -> BTreeMap<Name, Arrows> {
         let mut all: BTreeMap<Name, Arrows> = BTreeMap::new();
         for (from, path) in &self.uses {
@@ -241,7 +241,7 @@ impl Tree {
         all
     }
 
-    /// The module that a path leads to; `None` where it leads out of the crate.
+    /// The module that a path leads to; `None` if it leads out of the crate.
     fn resolve(&self, from: &Name, path: &Name) -> Option<Name> {
         let (mut module, mut rest) = match path.first()?.as_str() {
             "crate" => (Vec::new(), &path[1..]),
@@ -272,8 +272,7 @@ impl Tree {
     }
 }
 
-/// The arrows of a circle, if there is one: those between nodes that reach each
-/// other.
+/// The arrows of a circle, if there is one: those between nodes that reach each other.
 fn circle(arrows: &Arrows) -> Vec<(String, String, String)> {
     let reach = |start: &str| {
         let mut reached = BTreeSet::new();
@@ -295,7 +294,7 @@ fn circle(arrows: &Arrows) -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// Collects the paths that a file names, tests left out.
+/// Collects the paths that a file names, without its tests.
 struct Reader {
     module: Name,
     paths: Vec<(Name, Name)>,
@@ -345,7 +344,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        // Only what has a body here: the others are files of their own.
+        // Only modules with a body here; the others are files of their own.
         if item.content.is_some() {
             self.module.push(item.ident.to_string());
             visit::visit_item_mod(self, item);

@@ -1,5 +1,5 @@
-//! No datagram is longer than the limit, of whatever kind and however much it
-//! has to say; and nothing that waits to be sent grows without a bound.
+//! No datagram of any kind is longer than the limit, and nothing that waits to be sent grows
+//! without a bound.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -22,8 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(40);
 /// A grey picture of 32 by 16 in eight restart slices.
 const SLICED: &[u8] = include_bytes!("../src/fuzzing/sliced.jpg");
 
-/// The picture with quantization tables that nobody uses, so that its header is
-/// at least so long, and with noise behind its end.
+/// The picture with additional unused quantization tables, so that its header has at least this
+/// length, and with noise after its end.
 fn sliced(header: usize, len: usize, rng: &mut Rng) -> Bytes {
     let mut jpeg = SLICED[..2].to_vec();
     while jpeg.len() + 155 < header {
@@ -82,8 +82,8 @@ impl Longest {
     }
 }
 
-/// A stream over a bad path; the longest datagrams of the sender and of the
-/// viewer, and how many frames the viewer handed out.
+/// Plays a stream over a bad path. Returns the longest datagrams of sender and viewer, and the
+/// number of frames handed out.
 fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
     let mut rng = Rng::with_seed(seed);
     let config = Config {
@@ -108,7 +108,7 @@ fn play(datagram: usize, header: usize, seed: u64) -> (Longest, Longest, u64) {
             while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
                     sent.record(datagram);
-                    // Every other chunk is lost at times: as many gaps as can be.
+                    // At times, every other chunk is lost, which makes the most gaps.
                     if rng.u8(..100) >= if frame % 4 == 3 { 50 } else { 5 } {
                         receiver.handle_datagram(from, datagram, now);
                     }
@@ -158,7 +158,7 @@ fn every_kind_of_datagram_keeps_to_the_limit() {
                 );
                 kinds.insert(kind);
             }
-            // Over IPv6 too, and where the path is narrow.
+            // Also over IPv6, and on narrow paths.
             let limit = limit.min(DEFAULT_DATAGRAM);
             for (kind, longest) in back.0 {
                 assert!(
@@ -201,7 +201,7 @@ fn tables_in_parts_decode_frames_whose_own_header_is_lost() {
                     if let Packet::Tables(tables) = &packet {
                         parts += 1;
                         assert!(tables.parts > 1);
-                        // Each copy loses another part.
+                        // Each copy loses a different part.
                         if u32::from(tables.part) == frame % u32::from(tables.parts) {
                             continue;
                         }
@@ -262,7 +262,7 @@ fn datagrams_waiting_for_the_rate_are_bounded_and_the_rest_counted() {
         let frames = sender.statistics(now).frames;
         let counted = (frames.sent, frames.not_sent);
         assert_eq!(counted, (Some(taken), Some(refused)), "{format:?}");
-        // All but those that may wait have left; RTP leaves out the header.
+        // All but those that may wait have been sent; RTP omits the header.
         let may_wait = MAX_WAITING_FRAMES as u64 + 1;
         let had_left = (taken - may_wait) * (jpeg.len() as u64 - 700);
         assert!(

@@ -1,6 +1,6 @@
-//! Parity against a slow plain oracle, which only counts: a block can be made
-//! complete when as many of its packets are there as it has chunks, and what that
-//! makes complete may help the blocks that overlap it.
+//! Parity against a slow, simple oracle, which only counts: a block can be completed when at least
+//! as many of its packets have arrived as it has chunks, and the completed chunks may help
+//! overlapping blocks.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -18,14 +18,14 @@ use framegram_common::receiver::{self, Output, Receiver, SinkOutcome};
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, Header, Packet, SenderReport};
 
-/// How many seeds each comparison is made with.
+/// Number of seeds per comparison.
 const SEEDS: u64 = 4000;
 
-/// Frames, blocks over them, and what of both arrives, in order.
+/// Frames, blocks over them, and the packets that arrive, in order.
 struct Case {
     frames: Vec<Arc<ChunkedFrame>>,
     jpegs: Vec<Bytes>,
-    /// Each with the index of its first frame and how many it spans.
+    /// Each with the index of its first frame and the number of frames it spans.
     blocks: Vec<(ParityBlock, usize, usize)>,
     arrivals: Vec<Arrival>,
 }
@@ -78,7 +78,7 @@ impl Case {
             (0..code.shards()).map(move |at| Arrival::Parity(block, at))
         });
         let mut arrivals: Vec<_> = chunks.chain(parity).filter(|_| rng.f64() >= loss).collect();
-        // Some arrive twice, and most of them out of order.
+        // Some arrive twice, and most are reordered.
         let again: Vec<_> = arrivals
             .iter()
             .filter(|_| rng.u8(..8) == 0)
@@ -96,7 +96,7 @@ impl Case {
         }
     }
 
-    /// The frames that can be made complete, by counting.
+    /// The frames that can be completed, according to the oracle.
     fn complete(&self) -> BTreeSet<usize> {
         let there: BTreeSet<_> = self.arrivals.iter().copied().collect();
         let mut have: Vec<usize> = vec![0; self.frames.len()];
@@ -125,7 +125,7 @@ impl Case {
     }
 }
 
-/// What parity protects of the chunks that are there.
+/// The received chunks, as parity protects them.
 #[derive(Default)]
 struct Store {
     bodies: BTreeMap<(u64, u16), Vec<u8>>,
@@ -166,7 +166,7 @@ fn the_rebuilder_completes_exactly_the_frames_that_an_oracle_counts() {
                     assert!(rebuilder.add(first, &block.packet(shard)), "seed {seed}");
                 }
             }
-            // As often as anything comes of it, since blocks overlap.
+            // Repeated as long as it achieves anything, since blocks overlap.
             let frames = || (0..case.frames.len() as u64).map(FrameNumber);
             while let Some(bodies) = frames().find_map(|frame| rebuilder.rebuild(frame, &store)) {
                 for one in bodies {

@@ -102,10 +102,10 @@ pub struct Options {
 
     /// Whether the rate follows what the path to a viewer carries
     ///
-    /// auto: the viewer reports when packets arrive, and quality, then size of
-    /// the frames follow what the path carries; --bitrate is the most. Of several
-    /// viewers each gets as many frames as its own path carries. fixed: frames are
-    /// sent as they are. rtp, raw and TCP are sent as with fixed.
+    /// auto: the viewer reports when packets arrive; the quality, then the size of
+    /// frames follows what the path carries, up to --bitrate. Each of several
+    /// viewers gets as many frames as its own path carries. fixed: frames are not
+    /// adapted. rtp, raw and TCP always use fixed.
     #[arg(long, value_enum, value_name = "RATE", default_value_t = RateControl::Fixed, help_heading = ENCODING)]
     pub rate: RateControl,
 

@@ -1,6 +1,5 @@
-//! Where frames come from: the trait, the command line's name for each source,
-//! and the choice. Each kind has its own file; FFmpeg and OpenCV are known below
-//! here only.
+//! Sources of frames: the trait, and the choice of a source by its name on the command line. Each
+//! kind has its own file. Only these files know FFmpeg and OpenCV.
 
 mod camera;
 pub mod cameras;
@@ -46,25 +45,25 @@ pub(crate) use self::row::Row;
 pub use self::spec::{Spec, parse_rate, parse_size};
 pub use crate::frame::{Captured, Content};
 
-/// Frames, one after the other.
+/// A sequence of frames.
 pub trait Source: Send {
     /// Waits for the next frame; `None` when there are no more.
     ///
     /// # Errors
-    /// Where the source fails for good.
+    /// If the source fails permanently.
     fn next(&mut self) -> Result<Option<Captured>>;
 
-    /// Whether frames come when they come, so that one not taken in time is
-    /// to be replaced by a newer one; others wait.
+    /// Whether frames arrive at their own times, so that a frame not taken in time is replaced by a
+    /// newer one. Other sources wait.
     fn is_live(&self) -> bool {
         false
     }
 
-    /// Begins again from the first frame; media times go on growing.
-    /// `false` where this source cannot.
+    /// Starts again from the first frame; media times continue to increase. Returns `false` if the
+    /// source cannot.
     ///
     /// # Errors
-    /// Where it cannot be opened again.
+    /// If it cannot be opened again.
     fn rewind(&mut self) -> Result<bool> {
         Ok(false)
     }
@@ -74,12 +73,12 @@ pub trait Source: Send {
         false
     }
 
-    /// How many frames could not be read so far and were skipped.
+    /// The number of unreadable frames skipped so far.
     fn unreadable(&self) -> u64 {
         0
     }
 
-    /// Frames a second that the source says it has.
+    /// Frames per second, if the source states it.
     fn frame_rate(&self) -> Option<f64> {
         None
     }
@@ -94,25 +93,25 @@ impl Source for Nothing {
     }
 }
 
-/// What is asked of a source.
+/// What to request from a source.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Width and height in pixels; a source that can, delivers it.
+    /// Width and height in pixels, for sources that can choose.
     pub size: Option<(usize, usize)>,
-    /// Frames a second, where a number was asked for.
+    /// Frames per second, if a number was requested.
     pub rate: Option<f64>,
-    /// Whether JPEGs are welcome as they are, not decoded.
+    /// Whether JPEGs may be delivered as they are, not decoded.
     pub pass_through: bool,
-    /// Whether JPEGs that end early are welcome too.
+    /// Whether JPEGs that end early are wanted too.
     pub keep_broken: bool,
     /// Ends waiting.
     pub stop: Stop,
-    /// Where a person reads.
+    /// For notices.
     pub console: Arc<Console>,
 }
 
-/// Opens a source and reads its first frame, so that one without any fails
-/// before a stream begins.
+/// Opens a source and reads its first frame, so that a source without frames fails before the
+/// stream begins.
 ///
 /// # Errors
 /// One line that says what is wrong with it.
@@ -120,8 +119,7 @@ pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
     open_with(spec, request, opencv::open)
 }
 
-/// [`open`] without OpenCV: a program that calls this alone is not linked with
-/// it.
+/// [`open`] without OpenCV: a program that calls only this function is not linked with it.
 ///
 /// # Errors
 /// One line that says what is wrong with the source, or that it needs OpenCV.
@@ -131,13 +129,13 @@ pub fn open_without_opencv(spec: &Spec, request: &Request) -> Result<Box<dyn Sou
     })
 }
 
-/// How sources are opened.
+/// A function that opens sources.
 pub type Open = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
 
-/// How cameras are opened.
+/// A function that opens cameras.
 type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
 
-/// Whether a source is one for OpenCV: a camera, by whatever name.
+/// Whether a source needs OpenCV: a camera, under any name.
 #[must_use]
 pub fn needs_opencv(spec: &Spec) -> bool {
     match spec {
@@ -147,7 +145,7 @@ pub fn needs_opencv(spec: &Spec) -> bool {
     }
 }
 
-/// Whether it is a device, or a link to one, as `udev` makes them.
+/// Whether it is a device, or a link to one, such as `udev` makes.
 fn is_device(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
@@ -220,7 +218,7 @@ fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     }
 }
 
-/// A stream of JPEGs or of Y4M, told apart by its first bytes.
+/// A stream of JPEGs or of Y4M, distinguished by its first bytes.
 fn open_stream(
     mut input: impl Read + Send + 'static,
     name: &str,

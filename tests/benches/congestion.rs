@@ -1,6 +1,6 @@
-//! A stream that is larger than its path, between two hosts: what the programs
-//! make of it. `cargo bench --bench congestion [WORD...]`, all cases or those
-//! whose name has one of the words in it; as root, with `ping` and `iperf3`.
+//! A stream that is larger than its path, between two hosts. `cargo bench --bench congestion
+//! [WORD...]` runs all cases, or those whose name contains one of the words; as root, with `ping`
+//! and `iperf3`.
 
 use std::process::Stdio;
 use std::thread;
@@ -15,13 +15,13 @@ use framegram_tests::path_meter::{Measured, PathMeter};
 use framegram_tests::program::{Ended, SENDER, VIEWER};
 use serde_json::Value;
 
-/// Some 60 Mbit/s at quality 80.
+/// About 60 Mbit/s at quality 80.
 const SOURCE: &str = "pattern:1920x1080@30";
 
-/// What it takes to find out what a path carries is not counted.
+/// The time in which the sender learns what a path carries does not count.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// How long a path stays as it is.
+/// How long a path keeps its properties.
 const PHASE: Duration = Duration::from_secs(12);
 
 const MBIT: f64 = 1e6;
@@ -75,12 +75,11 @@ fn main() -> Result<()> {
 struct Played {
     viewer: Ended,
     measured: Measured,
-    /// When each phase began, and the last one ended.
+    /// The start of each phase, and the end of the last one.
     times: Vec<Duration>,
 }
 
-/// Plays a stream for as many phases as there are commands, each of which begins
-/// one on the sender's host.
+/// Plays a stream with one phase per command. Each command starts its phase on the sender's host.
 fn play(hosts: &Hosts, commands: &[String]) -> Result<Played> {
     if let Some(command) = commands.first() {
         let _ = hosts.run_by_sender(command);
@@ -160,7 +159,7 @@ fn beside_tcp() -> Result<Vec<Vec<String>>> {
     Ok(vec![row])
 }
 
-/// In mid-stream, packets of more than 1,300 bytes are dropped without a word.
+/// In the middle of the stream, packets of more than 1,300 bytes are dropped silently.
 fn lowered_mtu() -> Result<Vec<Vec<String>>> {
     let hosts = Hosts::new(1_500);
     for rule in [
@@ -203,7 +202,7 @@ fn large_mtu() -> Result<Vec<Vec<String>>> {
     Ok(vec![row])
 }
 
-/// One viewer has a clean path, the other, if it is there, a slow one with loss.
+/// One viewer has a clean path. The other one, if there is one, has a slow path with loss.
 fn two_viewers() -> Result<Vec<Vec<String>>> {
     [false, true]
         .into_iter()
@@ -244,7 +243,7 @@ fn two_viewers() -> Result<Vec<Vec<String>>> {
         .collect()
 }
 
-/// What a table tells of a time: frames are those that were captured in it.
+/// The table row of a period: frames are those captured in it.
 fn figures(
     played: &Played,
     from: Duration,

@@ -1,5 +1,5 @@
-//! What a further destination costs: frames are encoded and cut once, however
-//! many receive them.
+//! The cost of a further destination: frames are encoded and cut once, however many destinations
+//! there are.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
 use framegram_tests::measure::{Cost, median, milliseconds, print_table, timed};
 
-/// Frames measured of each row.
+/// Frames measured per row.
 const FRAMES: u64 = 150;
 
-/// How many destinations.
+/// Numbers of destinations.
 const COUNTS: [usize; 5] = [1, 2, 4, 8, 16];
 
 const SIZES: [(usize, usize); 2] = [(640, 360), (1920, 1080)];
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Processor time of encoding a frame, and of all that comes behind.
+/// Processor time of encoding a frame, and of everything after that.
 fn measure((width, height): (usize, usize), count: usize) -> Result<(Duration, Duration)> {
     let viewers: Vec<Socket> = (0..count).map(|_| viewer()).collect::<Result<_>>()?;
     let sockets: Vec<Socket> = viewers

@@ -1,5 +1,5 @@
-//! From starting the sender to the first picture at the receiver, as a whole
-//! JPEG that it writes to a pipe, beside GStreamer.
+//! The time from starting the sender to the first picture at the receiver, which writes it to a
+//! pipe as a complete JPEG, compared with GStreamer.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use framegram_tests::measure::{median, milliseconds, print_table};
 use framegram_tests::program::{DEADLINE, SENDER, VIEWER, executable, media, until};
 
-/// Measurements of each, taken in turn, so that a busy moment hits both.
+/// Measurements of each program, taken in turn, so that a busy moment affects both.
 const RUNS: usize = 15;
 
 const ADDRESS: &str = "127.0.0.1";
@@ -87,15 +87,15 @@ fn gstreamer(pipeline: &str, port: u16) -> Result<Duration> {
     first_picture(receiver, sender, port)
 }
 
-/// Starts the receiver, then, when it listens, the sender; takes the time from
-/// there until the receiver writes the first picture, whole.
+/// Starts the receiver and, once it listens, the sender. Returns the time from there until the
+/// receiver has written the first complete picture.
 fn first_picture(mut receiver: Command, mut sender: Command, port: u16) -> Result<Duration> {
     let mut receiver = Ending(quietly(&mut receiver).stdout(Stdio::piped()).spawn()?);
     let mut pictures = receiver.0.stdout.take().context("piped")?;
     let (tell, told) = channel();
     std::thread::spawn(move || {
         let read = pictures.read_exact(&mut [0]);
-        // Nobody listens any more where it took too long.
+        // If it took too long, nobody listens any more.
         let _ = tell.send(read.map(|()| Instant::now()));
     });
     until("the receiver to listen", || listens(port).then_some(()));
@@ -112,7 +112,7 @@ fn quietly(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stderr(Stdio::null())
 }
 
-/// Ends the program with the measurement.
+/// Kills the program when the measurement ends.
 struct Ending(Child);
 
 impl Drop for Ending {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const SENDERS: usize = 16;
 
-/// How long is measured.
+/// Length of the measurement.
 const SPAN: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let senders: Vec<Sender> = (0..SENDERS)
         .map(|_| Sender::start(&address))
         .collect::<Result<_>>()?;
-    // What the viewer took is read while it runs, for its end takes it away.
+    // The viewer's time is read while it runs, since it is not available afterwards.
     let mut took = 0.0;
     let pid = viewer.pid();
     let viewer = std::thread::spawn(move || viewer.end());
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A sender that is ended with this.
+/// A sender that is killed when this is dropped.
 struct Sender(Child);
 
 impl Sender {
@@ -89,12 +89,12 @@ impl Drop for Sender {
     }
 }
 
-/// Seconds of processor time that a process has taken.
+/// Seconds of processor time that a process has used.
 fn processor_seconds(pid: u32) -> Option<f64> {
     let path = format!("/proc/{pid}/stat");
     let stat = std::fs::read_to_string(Path::new(&path)).ok()?;
-    // Behind the name, which may hold anything: user and system time, in ticks
-    // of a hundredth of a second.
+    // After the name, which may contain anything: user and system time, in ticks of a hundredth of
+    // a second.
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / 100.0)

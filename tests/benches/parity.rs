@@ -1,5 +1,5 @@
-//! What parity costs beside encoding the JPEG that it protects, in processor
-//! time of the same run.
+//! The cost of parity relative to encoding the JPEG that it protects, in processor time of the same
+//! run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
 use framegram_tests::measure::{median_cost, milliseconds, print_table, timed};
 
-/// Frames of about 150 and of about 200 chunks.
+/// Frames of about 150 and about 200 chunks.
 const SIZES: [(usize, usize); 2] = [(1600, 900), (1920, 1080)];
 
-/// Parity for a fifth of the chunks.
+/// Parity for one fifth of the chunks.
 const SHARE: f64 = 0.2;
 
-/// How often each piece of work is timed.
+/// How often each piece of work is measured.
 const TURNS: usize = 60;
 
 fn main() -> Result<()> {
@@ -47,7 +47,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     let pattern = Pattern::new(width, height, 30.0)?;
     let (mut encodings, mut makings, mut repairs, mut idle) = (vec![], vec![], vec![], vec![]);
     let mut count = 0;
-    // Of each kind one, as a viewer has one for the whole stream.
+    // One of each kind, as a viewer has one for the complete stream.
     let mut rebuilders = [Rebuilder::default(), Rebuilder::default()];
     for turn in 0..TURNS {
         let content = Content::Image(pattern.picture(turn as u64)?);
@@ -62,12 +62,12 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
         let frame = Arc::new(ChunkedFrame::new(frame, DEFAULT_DATAGRAM, 0, vec![])?);
         count = frame.count();
         let parity = (count as f64 * SHARE) as usize;
-        // Some more are made than are sent at once, for answers to requests.
+        // More shards are made than are sent at once, for answers to NACKs.
         let shards = (parity + 8).next_power_of_two();
         let (block, cost) = timed(|| ParityBlock::new(turn as u16, &[Arc::clone(&frame)], shards));
         makings.push(cost);
         let block = block.context("a block of one frame")?;
-        // The worst case: as much is missing as parity can make good.
+        // The worst case: as much is missing as parity can restore.
         let kinds = [(parity, &mut repairs), (0, &mut idle)];
         for ((missing, costs), rebuilder) in kinds.into_iter().zip(&mut rebuilders) {
             let there = Arrived {
@@ -104,7 +104,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     ])
 }
 
-/// A frame of which the first chunks are missing.
+/// A frame whose first chunks are missing.
 struct Arrived<'a> {
     frame: &'a ChunkedFrame,
     missing: usize,

@@ -1,6 +1,5 @@
-//! The rows of the table of repair with the programs themselves, over a relay:
-//! `cargo bench --bench processes [WORD...]`, all rows or those whose name has
-//! one of the words in it.
+//! The rows of the repair table with the real programs, over a relay. `cargo bench --bench
+//! processes [WORD...]` runs all rows, or those whose name contains one of the words.
 
 use std::time::Duration;
 
@@ -9,13 +8,13 @@ use framegram_tests::measure::print_table;
 use framegram_tests::processes::Footage;
 use framegram_tests::repair_table::{ROWS, Row};
 
-/// Pictures whose frames are of some 140, 30 and 2 chunks.
+/// Pictures whose frames have about 140, 30 and 2 chunks.
 const SIZES: [(usize, usize); 3] = [(1600, 900), (704, 416), (96, 64)];
 
-/// Twelve and a half seconds.
+/// 12.5 seconds.
 const FRAMES: usize = 375;
 
-/// Frames of the first moments are not counted.
+/// Frames of the first seconds do not count.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 const SEED: u64 = 1;

@@ -1,4 +1,4 @@
-//! The protocol alone: frames into datagrams and back, without a network.
+//! The protocol without a network: frames into datagrams and back.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
 use framegram_tests::measure::{Cost, print_table, timed};
 
-/// Bytes of JPEG that go through at each size: some seconds of work.
+/// Bytes of JPEG processed at each size: a few seconds of work.
 const VOLUME: usize = 1 << 30;
 
 const SIZES: [(usize, usize); 3] = [(320, 180), (640, 360), (1920, 1080)];
@@ -59,7 +59,7 @@ fn measure(width: usize, height: usize) -> Result<Vec<String>> {
     ])
 }
 
-/// Processor time of either side for this many frames.
+/// Processor time of each side for this many frames.
 fn run(jpeg: &Bytes, frames: usize) -> Result<(Duration, Duration)> {
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5_005));
     let interval = Duration::from_millis(33);

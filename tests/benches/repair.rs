@@ -1,11 +1,11 @@
-//! The table of repair: `cargo bench --bench repair [FRAMES [SEEDS]] [WORD...]`,
-//! all rows or those whose name has one of the words in it.
+//! The repair table. `cargo bench --bench repair [FRAMES [SEEDS]] [WORD...]` prints all rows, or
+//! those whose name contains one of the words.
 
 use anyhow::Result;
 use framegram_tests::repair_table::{BUSY, ROWS};
 use framegram_tests::{repair_table, slices_row};
 
-/// What the last row is called.
+/// Name of the last row.
 const SLICES: &str = "5 % random; slices alone";
 
 fn main() -> Result<()> {

@@ -1,5 +1,5 @@
-//! What restart slices are worth where chunks are lost, and what they cost:
-//! `cargo bench --bench slices [clip ...]`.
+//! The benefit of restart slices when chunks are lost, and their cost: `cargo bench --bench slices
+//! [clip ...]`.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use framegram_send::source::Content;
 use framegram_tests::concealment::{self, Clip, lose, measure};
 use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
 
-/// Frames of each clip whose quality is judged.
+/// Frames of each clip whose quality is measured.
 const FRAMES: usize = 300;
 
 /// Probabilities that a chunk is lost.
@@ -23,7 +23,7 @@ const LOSSES: [f64; 3] = [0.01, 0.05, 0.10];
 
 const SEED: u64 = 1;
 
-/// Frames whose cost is measured, and those before that are not.
+/// Frames whose cost is measured, and those before them that are not.
 const COSTED: usize = 80;
 const WARM_UP: usize = 10;
 
@@ -85,7 +85,7 @@ fn worth(clips: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// What a frame takes without slices and with them.
+/// The cost of a frame without and with slices.
 #[derive(Default)]
 struct Costs {
     bytes: [usize; 2],

@@ -1,4 +1,4 @@
-//! Where the time of a frame goes, stage by stage, from a file to a window.
+//! The processor time of a frame by stage, from a file to a window.
 
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +22,7 @@ use framegram_view::sink::snapshot::Series;
 use framegram_view::sink::window::Window;
 use framegram_view::sink::{Sink, Status};
 
-/// Frames measured at each size; the first few are not.
+/// Frames measured at each size; the first few do not count.
 const FRAMES: usize = 90;
 const WARM_UP: usize = 10;
 
@@ -39,15 +39,15 @@ const STAGES: [&str; 8] = [
     "show in the window",
 ];
 
-/// What a frame costs besides that no checksum vouches for.
+/// The additional cost of a frame without a checksum.
 const LOOK: &str = "besides, of RTP and bare JPEG: look whether all is there";
 
-/// Set where a screen is there.
+/// Set if there is a screen.
 const INNER: &str = "FRAMEGRAM_BENCH_INNER";
 
 fn main() -> Result<()> {
     if std::env::var_os(INNER).is_none() {
-        // The window needs a screen, the same for everybody.
+        // The window needs a screen, which is the same for everybody.
         let screen = Screen::sized(2_560, 1_440);
         let own = std::env::current_exe()?;
         let status = Command::new(own)
@@ -95,8 +95,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The costs of every stage for every frame, those of the [look](LOOK) at it, and
-/// the mean length of a JPEG.
+/// The costs of every stage for every frame, those of the [check](LOOK), and the mean length of a
+/// JPEG.
 fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], Vec<Cost>, usize)> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("clip.mp4");
@@ -201,7 +201,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], Vec<Cost>, us
             window.tend(&status)
         });
         shown?;
-        // The window decodes what it shows; that has been counted.
+        // The window decodes what it shows; that is measured separately.
         took.push(Cost {
             processor: show.processor.saturating_sub(decode.processor),
             wall: show.wall.saturating_sub(decode.wall),

@@ -1,5 +1,5 @@
-//! The same stream over UDP and over TCP, between two hosts whose path delays
-//! and loses IP packets: `cargo bench --bench transports [SECONDS]`, as root.
+//! The same stream over UDP and over TCP, between two hosts whose path delays and loses IP packets:
+//! `cargo bench --bench transports [SECONDS]`, as root.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use framegram_tests::hosts::{Hosts, INTERFACE, SENDER_IPS, VIEWER_IPS};
 use framegram_tests::measure::print_table;
 use framegram_tests::program::Ended;
 
-/// How long each stream is, in seconds.
+/// Length of each stream in seconds.
 const SECONDS: u32 = 15;
 
 const SOURCE: &str = "pattern:1280x720@30";
 
 const RATE: u64 = 100_000_000;
 
-/// A frame as old as that is late for a person who reacts to it.
+/// For a person who reacts to it, an older frame is late.
 const IN_TIME_MS: f64 = 100.0;
 
-/// What a stream goes over.
+/// A transport to compare.
 struct Transport {
     name: &'static str,
     flags: &'static str,
@@ -141,7 +141,7 @@ fn play(transport: &Transport, rtt: u32, loss: u32, seconds: u32) -> Result<Vec<
     ])
 }
 
-/// The delays of all frames that were shown, in milliseconds, in order.
+/// The delays of all frames shown, in milliseconds, ascending.
 fn delays(viewer: &Ended) -> Result<Vec<f64>> {
     let table = String::from_utf8(viewer.file("frames.csv"))?;
     let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());

@@ -1,5 +1,5 @@
-//! AVI files as odd recorders write them: Motion JPEG in RIFF chunks, with a header
-//! that may say anything.
+//! AVI files as unusual recorders write them: Motion JPEG in RIFF chunks, with a header that may
+//! claim anything.
 //!
 //! Source: Microsoft, "AVI RIFF File Reference",
 //! <https://learn.microsoft.com/windows/win32/directshow/avi-riff-file-reference>.
@@ -7,13 +7,13 @@
 /// A clip of Motion JPEG.
 #[derive(Clone, Debug)]
 pub struct Avi {
-    /// Width and height in pixels that the header says.
+    /// Width and height in pixels according to the header.
     pub size: (u32, i32),
-    /// Packets a second.
+    /// Packets per second.
     pub rate: u32,
-    /// Chunks of odd length are followed by a byte of padding.
+    /// Whether a padding byte follows chunks of odd length.
     pub pads: bool,
-    /// There is an index.
+    /// Whether there is an index.
     pub has_index: bool,
     /// What the header calls the coding: `MJPG`, or something of its own.
     pub coding: [u8; 4],

@@ -1,8 +1,8 @@
-//! JPEGs as odd devices write them: a baseline writer with every knob that they
-//! turn, drawn by seed.
+//! JPEGs as unusual devices write them: a baseline writer with all their variations, chosen by
+//! seed.
 //!
-//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>; the
-//! tables are those of annex K.
+//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>; the tables are those of
+//! annex K.
 
 mod coding;
 mod otherwise;
@@ -15,26 +15,26 @@ use framegram_common::jpeg::{STANDARD_TABLES, Splitter};
 use self::coding::{Bits, ZIGZAG, write_block};
 pub use self::otherwise::coded_otherwise;
 
-/// How a JPEG is odd. All of it may be at once.
+/// The variations of a JPEG, any of which may be combined.
 #[derive(Clone, Debug)]
 pub struct Oddities {
     /// Width and height in pixels.
     pub size: (usize, usize),
-    /// Sampling factors across and down of each component.
+    /// Horizontal and vertical sampling factors of each component.
     pub sampling: Vec<(usize, usize)>,
     /// Minimum coded units from restart to restart; 0 for none.
     pub restart: usize,
     /// The number of the first restart marker.
     pub first_restart: u8,
-    /// One more restart marker stands at the end.
+    /// Whether one more restart marker precedes the end.
     pub extra_restart: bool,
     /// Stray bytes before each restart marker, and before the end.
     pub stray: (Vec<u8>, Vec<u8>),
-    /// Huffman tables are brought along.
+    /// Whether the JPEG has Huffman tables.
     pub has_tables: bool,
     /// How often the start of image is written.
     pub starts: usize,
-    /// An end of image is there.
+    /// Whether there is an end of image.
     pub has_end: bool,
     /// Bytes between the segments of the header.
     pub padding: Vec<u8>,
@@ -44,19 +44,19 @@ pub struct Oddities {
     pub applications: Vec<(u8, Vec<u8>)>,
     /// The version in the JFIF segment, if there is one.
     pub jfif: Option<[u8; 2]>,
-    /// The height stands behind the scan.
+    /// Whether the height follows the scan.
     pub late_height: bool,
     /// The frame header's marker: baseline or extended.
     pub frame: u8,
-    /// What the scan's header says of its last coefficient.
+    /// The end of the spectral selection in the scan header.
     pub last_coefficient: u8,
-    /// Both quantization tables are in one segment, or each is written twice.
+    /// How quantization tables are written.
     pub tables: Tables,
-    /// What lies behind the end.
+    /// Bytes after the end.
     pub trailing: Vec<u8>,
-    /// Rows of minimum coded units that are not there.
+    /// Missing rows of minimum coded units.
     pub missing_rows: usize,
-    /// Draws the picture.
+    /// Seed of the picture.
     pub seed: u64,
 }
 
@@ -73,7 +73,7 @@ pub enum Tables {
     Three,
 }
 
-/// Sampling factors across and down of each component, as they are met.
+/// Combinations of sampling factors that occur in practice.
 pub const SAMPLINGS: [&[(usize, usize)]; 11] = [
     &[(2, 2), (1, 1), (1, 1)],
     &[(2, 1), (1, 1), (1, 1)],
@@ -89,7 +89,7 @@ pub const SAMPLINGS: [&[(usize, usize)]; 11] = [
 ];
 
 impl Oddities {
-    /// Nothing is odd.
+    /// No variation.
     #[must_use]
     pub fn none(size: (usize, usize), seed: u64) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl Oddities {
         }
     }
 
-    /// Some of them, as often alone as many together.
+    /// Some variations, as often a single one as many together.
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Self {
         let mut odd = Self::none((rng.usize(17..90), rng.usize(17..90)), rng.u64(..));
@@ -156,7 +156,7 @@ impl Oddities {
                 let content = bytes(rng, 300);
                 odd.applications.push((rng.u8(0xe1..=0xef), content));
             }
-            // A small picture in one of them.
+            // A thumbnail in one of them.
             let small = Self::none((16, 16), rng.u64(..)).write();
             odd.applications.push((0xe1, small));
         }
@@ -181,16 +181,15 @@ impl Oddities {
         odd
     }
 
-    /// Whether `djpeg` cannot be asked about it: libjpeg gives up where the start
-    /// is doubled or the height stands behind the scan, and loses its way where
-    /// restart markers are numbered otherwise.
+    /// Whether `djpeg` cannot serve as a reference: libjpeg gives up if the start is doubled or the
+    /// height follows the scan, and misreads renumbered restart markers.
     #[must_use]
     pub fn is_beyond_djpeg(&self) -> bool {
         let is_numbered = self.restart == 0 || self.first_restart == 0;
         self.late_height || self.starts > 1 || !is_numbered
     }
 
-    /// The same without what [`is_beyond_djpeg`](Self::is_beyond_djpeg).
+    /// The same without the variations of [`is_beyond_djpeg`](Self::is_beyond_djpeg).
     #[must_use]
     pub fn for_djpeg(&self) -> Self {
         Self {
@@ -201,7 +200,7 @@ impl Oddities {
         }
     }
 
-    /// Rows of minimum coded units.
+    /// The number of rows of minimum coded units.
     #[must_use]
     pub fn rows(&self) -> usize {
         let down = self.sampling.iter().map(|own| own.1).max().unwrap_or(1);
@@ -266,7 +265,7 @@ impl Oddities {
     }
 
     fn segment(&self, out: &mut Vec<u8>, marker: u8, body: &[u8]) {
-        // The start of image is followed by a marker at once, or it is none.
+        // A start of image without a marker right after it is not one.
         if out.len() > 2 * self.starts {
             out.extend(&self.padding);
         }
@@ -375,7 +374,7 @@ impl Oddities {
         })
     }
 
-    /// Slopes with some noise, other ones for each component.
+    /// Gradients with some noise, different for each component.
     fn sample(&self, component: usize, x: usize, y: usize) -> f32 {
         let noise = (x * 7919 + y * 104_729 + component * 31) as u64 ^ self.seed;
         let noise = noise.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59;
@@ -388,7 +387,7 @@ impl Oddities {
     }
 }
 
-/// The whole JPEGs in a recording.
+/// The complete JPEGs in a recording.
 #[must_use]
 pub fn in_recording(bytes: &[u8]) -> Vec<bytes::Bytes> {
     let mut splitter = Splitter::new();

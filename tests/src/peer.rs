@@ -1,5 +1,5 @@
-//! Programs of other people, and the project's own beside them: started with one
-//! line, and killed when they are dropped.
+//! Other people's programs, and the project's own for comparison: started by one line, and killed
+//! when they are dropped.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::program::until;
 
-/// A program that runs. It is killed when it is dropped.
+/// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Peer {
     child: Child,
@@ -20,20 +20,20 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts a program with arguments that have no blanks, in a folder. It reads
-    /// nothing, and what it writes to standard output is lost.
+    /// Starts a program in a folder, with arguments that contain no blanks. It has no input, and
+    /// its standard output is discarded.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start(folder: &Path, line: &str) -> Self {
         Self::start_with(folder, line, Stdio::null(), Stdio::null())
     }
 
-    /// The same with these as standard input and output.
+    /// The same with this standard input and output.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start_with(folder: &Path, line: &str, input: Stdio, output: Stdio) -> Self {
         let mut words = line.split_whitespace();
@@ -51,11 +51,11 @@ impl Peer {
         }
     }
 
-    /// Waits until somebody listens at an address: the system's own list says
-    /// so, and no datagram is spent on asking.
+    /// Waits until a program listens at an address, according to the system's own list, so no
+    /// datagram is sent to find out.
     ///
     /// # Panics
-    /// When the deadline has passed, or the address is not IPv4.
+    /// If the deadline passes, or the address is not IPv4.
     #[must_use]
     pub fn listens_at(self, address: SocketAddr) -> Self {
         let SocketAddr::V4(v4) = address else {
@@ -78,20 +78,20 @@ impl Peer {
         self
     }
 
-    /// What it reads, where that is a pipe and was not taken before.
+    /// Its standard input, if that is a pipe and was not taken before.
     pub fn take_input(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// What it writes, where that is a pipe and was not taken before.
+    /// Its standard output, if that is a pipe and was not taken before.
     pub fn take_output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// Processor time of all its threads so far, those that ended included.
+    /// Processor time of all its threads so far, including ended ones.
     ///
     /// # Panics
-    /// When it was waited for.
+    /// If it was waited for.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
         let pid = i32::try_from(self.child.id()).expect("process numbers are small");
@@ -100,10 +100,10 @@ impl Peer {
         time.into()
     }
 
-    /// Bytes that it has written so far, to devices as well, but not to sockets.
+    /// Bytes that it has written so far, including to devices, but not to sockets.
     ///
     /// # Panics
-    /// When it was waited for.
+    /// If it was waited for.
     #[must_use]
     pub fn written(&self) -> u64 {
         let counts = fs::read_to_string(format!("/proc/{}/io", self.child.id()));
@@ -113,7 +113,7 @@ impl Peer {
         line.parse().expect("a number")
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     ///
     /// # Panics
     /// Never.
@@ -122,10 +122,10 @@ impl Peer {
         ended.is_none()
     }
 
-    /// Waits for its good end.
+    /// Waits until it ends successfully.
     ///
     /// # Panics
-    /// When the deadline has passed, or its end is not good.
+    /// If the deadline passes, or it fails.
     pub fn end(mut self) {
         let status = until(&format!("the end of {}", self.line), || {
             self.child.try_wait().expect("it is our child")

@@ -1,5 +1,5 @@
-//! The key that a program is given: by files, by the environment or by a person,
-//! and never on the command line, where every process of the machine can read it.
+//! The key of a program: from a file, from the environment or from a prompt, and
+//! never on the command line, which every process of the machine can read.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -16,13 +16,13 @@ pub const PASSPHRASE: &str = "FRAMEGRAM_PASSPHRASE";
 /// The longest file that holds a key or a passphrase, in bytes.
 const MAX_FILE: u64 = 4 << 10;
 
-/// What others than the owner may do with a file.
+/// The permissions of users other than a file's owner.
 const OF_OTHERS: u32 = 0o077;
 
 /// The flags.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KeyArgs {
-    /// Encrypt with the key in this file, and take nothing that is not
+    /// Encrypt with the key in this file, and accept only what is encrypted with it
     ///
     /// framegram-send keygen FILE makes one. Copy it to the other machine: both
     /// programs need the same key. With --wire rtp it makes SRTP: receivers take the
@@ -42,13 +42,13 @@ pub struct KeyArgs {
     #[arg(long, help_heading = KEY)]
     pub passphrase: bool,
 
-    /// What was answered.
+    /// The answer to the prompt.
     #[arg(skip)]
     answer: Option<Zeroizing<String>>,
 }
 
 impl KeyArgs {
-    /// What names a key, if anything does.
+    /// The flag or variable that names a secret, if any.
     #[must_use]
     pub fn given(&self) -> Option<&'static str> {
         if self.key_file.is_some() {
@@ -62,11 +62,11 @@ impl KeyArgs {
         }
     }
 
-    /// Asks a person, if that is wanted. To be called before signals are handled, so
-    /// that they end the question.
+    /// Asks for a passphrase, if requested. Call it before signals are handled, so that
+    /// they end the prompt.
     ///
     /// # Errors
-    /// When there is no terminal.
+    /// If there is no terminal.
     pub fn ask(&mut self) -> Result<()> {
         if self.passphrase && self.answer.is_none() {
             let answer = rpassword::prompt_password("Passphrase: ").context(
@@ -77,7 +77,7 @@ impl KeyArgs {
         Ok(())
     }
 
-    /// The secret, if one is given. `warn` is told of a file that others can read.
+    /// The secret, if one is given. Calls `warn` about a file that others can read.
     ///
     /// # Errors
     /// When it cannot be read, or is none.

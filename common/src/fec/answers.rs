@@ -40,7 +40,7 @@ pub(super) struct Answer {
 }
 
 impl AnswerPlan {
-    /// Plans up to `rounds` rounds, at most [`MAX_ROUNDS`].
+    /// Plans up to `rounds` rounds, at most `MAX_ROUNDS`.
     #[must_use]
     pub fn new(model: &LossModel, rounds: usize) -> Self {
         let fails = Answer {

@@ -40,7 +40,7 @@ impl LossModel {
         }
     }
 
-    /// Rounds loss and burst to steps of [`STEP`], which are finer than the noise
+    /// Rounds loss and burst to steps of `STEP`, which are finer than the noise
     /// of an estimate.
     #[must_use]
     pub fn rounded(&self) -> Self {

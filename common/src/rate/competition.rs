@@ -1,51 +1,50 @@
-//! Whether another flow fills the queue until packets are lost, and what to send
-//! beside it: what such a flow would (<https://www.rfc-editor.org/rfc/rfc9438>).
+//! Detects another flow that fills the queue until packets are lost, and computes the rate beside
+//! it: that of such a flow (<https://www.rfc-editor.org/rfc/rfc9438>).
 
 use std::time::Duration;
 
 use super::NEAR_EMPTY;
 use super::cubic::Cubic;
 
-/// Losses where a queue stands that are so far apart are those of a flow that
-/// fills the queue again and again; sooner it may be this flow's own overload.
+/// If losses with a standing queue are this far apart, another flow fills the queue repeatedly.
+/// Sooner ones may be this flow's own overload.
 const APART: (Duration, Duration) = (Duration::from_millis(1_500), Duration::from_secs(15));
 
-/// A queue that has stood for so long when packets are lost, or for twice as long
-/// while this flow sends less and less, is not this flow's; one that has been near
-/// empty for so long is nobody's.
+/// A queue that has stood for this long when packets are lost, or for twice as long while this
+/// flow's rate falls, is not this flow's. A queue that has been near empty for this long is
+/// nobody's.
 const LONG: Duration = Duration::from_secs(2);
 
-/// Where the queue stands again for some time soon after this flow stopped to
-/// compete, the other one was there all the time.
+/// If the queue stands again soon after this flow stopped competing, the other flow was there all
+/// the time.
 const SOON: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(700);
 
-/// Whether the other flow is still there shows when this one steps back: for how
-/// long, and to which part of its rate. Several that are alone with each other
-/// must do so together: at one loss of so many, by lot.
+/// Whether the other flow is still there is tested by stepping back: for this time, and to this
+/// part of the rate. Several flows that compete only with each other must step back together, so
+/// the test follows one loss in this many, chosen at random.
 const TEST_ONE_OF: u64 = 3;
 const TEST_FOR: Duration = Duration::from_millis(1_500);
 const TEST: f64 = 0.3;
 
-/// The queue in seconds that shows that it is not.
+/// Upper bound on the queue, in seconds, that shows that the other flow is gone.
 const EMPTY: f64 = 0.01;
 
 #[derive(Debug)]
 pub(super) struct Competition {
     cubic: Option<Cubic>,
-    /// When the queue was last near empty and this flow's share by then, and when
-    /// it was not.
+    /// When the queue was last near empty, with this flow's share at that time, and when it last
+    /// was not.
     empty: (Duration, f64),
     full: Duration,
-    /// When packets were last lost where a queue stood.
+    /// When packets were last lost with a standing queue.
     lost: Duration,
-    /// Packets that were sent before this are of a loss that was answered, in
-    /// microseconds.
+    /// Packets sent before this time belong to a loss that was already answered, in microseconds.
     answered: u64,
     is_lost: bool,
-    /// Until when this flow steps back.
+    /// The end of the present step back.
     tested: Duration,
-    /// When it was over, and the law by then.
+    /// When competition ended, and the window at that time.
     over: Option<(Duration, Cubic)>,
 }
 
@@ -67,8 +66,7 @@ impl Competition {
         self.cubic.is_some()
     }
 
-    /// Takes a report: when the newest packet that is lost was sent, and the
-    /// queue in seconds.
+    /// Records a report: when the newest lost packet was sent, and the queue in seconds.
     pub(super) fn record(
         &mut self,
         lost: Option<u64>,
@@ -117,7 +115,7 @@ impl Competition {
         }
     }
 
-    /// Share and rate in bytes a second, beside a flow that fills the queue.
+    /// Share and rate in bytes per second, beside a flow that fills the queue.
     pub(super) fn rate(&mut self, queue: f64, rtt: Duration, now: Duration) -> Option<(f64, f64)> {
         let cubic = self.cubic.as_mut()?;
         if self.is_lost {

@@ -1,32 +1,32 @@
-//! The law of a flow that fills the queue until packets are lost: CUBIC
-//! (<https://www.rfc-editor.org/rfc/rfc9438>), as a rate.
+//! The rate of a flow that fills the queue until packets are lost: CUBIC
+//! (<https://www.rfc-editor.org/rfc/rfc9438>).
 
 use std::time::Duration;
 
-/// By how much the window shrinks when packets are lost.
+/// The factor by which the window shrinks on loss.
 const BETA: f64 = 0.7;
 
-/// How fast it grows, in packets a second to the third.
+/// Its growth, in packets per second cubed.
 const C: f64 = 0.4;
 
-/// Bytes of the packets that the law counts in.
+/// Bytes of the packets that CUBIC counts in.
 const PACKET: f64 = 1_452.0;
 
 /// The window, in packets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cubic {
     window: f64,
-    /// Before the last loss, and after it.
+    /// The window before the last loss, and after it.
     most: f64,
     least: f64,
     since: Duration,
-    /// The window that a Reno flow would have, and when it was computed.
+    /// The window of a Reno flow, and when it was computed.
     reno: f64,
     updated: Duration,
 }
 
 impl Cubic {
-    /// Goes on from a rate in bytes a second.
+    /// Continues from a rate in bytes per second.
     pub(super) fn new(rate: f64, rtt: Duration, now: Duration) -> Self {
         let window = (rate * rtt.as_secs_f64() / PACKET).max(2.0);
         Self {
@@ -39,9 +39,9 @@ impl Cubic {
         }
     }
 
-    /// Packets were lost where a queue stands.
+    /// Records a loss of packets with a standing queue.
     pub(super) fn record_loss(&mut self, now: Duration) {
-        // Fast convergence: one that had more before leaves room to others.
+        // Fast convergence: a flow that had more before leaves room to others.
         self.most = if self.window < self.most {
             self.window * (1.0 + BETA) / 2.0
         } else {
@@ -52,7 +52,7 @@ impl Cubic {
         (self.since, self.updated) = (now, now);
     }
 
-    /// The rate now, in bytes a second.
+    /// The present rate, in bytes per second.
     pub(super) fn rate(&mut self, rtt: Duration, now: Duration) -> f64 {
         let rtt = rtt.as_secs_f64().max(1e-3);
         let passed = now.saturating_sub(self.updated).as_secs_f64();

@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-/// The least delay is taken over this window and the one before: long enough for
-/// a queue to have been empty once, short enough for clocks not to drift.
+/// The least delay is taken over this window and the previous one: long enough for queues to empty
+/// once, short enough for clock drift not to matter.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// The least delay of late.
+/// The recent least delay.
 #[derive(Debug, Default)]
 pub(super) struct BaseDelay {
-    /// In the window before, and in this one.
+    /// In the previous window, and in this one.
     least: Option<(i64, i64)>,
     ends: Duration,
 }
 
 impl BaseDelay {
-    /// Takes a packet's delay in microseconds. While it is to be `held`, the
-    /// least does not grow.
+    /// Records a packet's delay in microseconds. While the least is `held`, it does not grow.
     pub(super) fn record(&mut self, delay: i64, held: bool, now: Duration) {
         let (before, this) = self.least.unwrap_or((delay, delay));
         if held {
@@ -30,14 +29,14 @@ impl BaseDelay {
         }
     }
 
-    /// The path takes longer than before, by this many microseconds.
+    /// Raises the least: the path takes this many microseconds longer than before.
     pub(super) fn raise(&mut self, by: i64) {
         let raise =
             |(before, this): (i64, i64)| (before.saturating_add(by), this.saturating_add(by));
         self.least = self.least.map(raise);
     }
 
-    /// How much of a delay is above the least, in microseconds.
+    /// The part of a delay above the least, in microseconds.
     pub(super) fn above(&self, delay: i64) -> i64 {
         let least = self.least.map(|(before, this)| before.min(this));
         least.map_or(0, |least| delay.saturating_sub(least).max(0))

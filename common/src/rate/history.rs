@@ -1,17 +1,17 @@
-//! What was sent and is not reported yet, and what the newest trains tell.
+//! What was sent and is not reported yet, and what the newest trains show.
 
 use std::collections::VecDeque;
 
 use crate::wire::native::Channel;
 
-/// The most packets of a channel that may be unreported: 100 ms of a gigabit in
-/// datagrams of 1,452 bytes, twice.
+/// Upper bound on unreported packets of a channel: twice 100 ms at a gigabit in datagrams of 1,452
+/// bytes.
 const MAX_UNREPORTED: usize = 16_384;
 
-/// The most trains that are kept: half a second of 60 frames a second.
+/// Upper bound on kept trains: half a second at 60 frames per second.
 const MAX_TRAINS: usize = 32;
 
-/// No clock has run for longer, in microseconds: 142 years.
+/// Upper bound on a clock's value in microseconds: 142 years.
 const LATEST: u64 = 1 << 52;
 
 /// A packet is lost when this many that were sent after it have arrived
@@ -21,60 +21,59 @@ const REORDERED: u64 = 3;
 /// A packet as it was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
-    /// Its place among all packets.
+    /// Its position among all packets.
     pub(super) order: u64,
-    /// Bytes of all packets up to this one.
+    /// Total bytes up to and including this packet.
     pub(super) end: u64,
-    /// When, in microseconds.
+    /// When it was sent, in microseconds.
     pub(super) at: u64,
     pub(super) bytes: u64,
     /// The frame that it was sent with.
     pub(super) train: u64,
-    /// The rate by then, in bytes a second.
+    /// The rate at that time, in bytes per second.
     pub(super) rate: f64,
-    /// The pace by then.
+    /// The pace at that time.
     pub(super) pace: f64,
-    /// The share by then.
+    /// The share at that time.
     pub(super) share: f64,
 }
 
-/// What is known of the packets that were sent together.
+/// Packets that were sent together, and what is known of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Train {
     number: u64,
-    /// The rate when it was sent, in bytes a second.
+    /// The rate when it was sent, in bytes per second.
     pub(super) rate: f64,
-    /// The share by then.
+    /// The share at that time.
     pub(super) share: f64,
     /// When its first packet was sent, in microseconds.
     pub(super) sent: u64,
-    /// The least time from sending to arrival, between two clocks.
+    /// The least transit time, between two clocks.
     pub(super) delay: i64,
-    /// Of its packets that arrived, the one that was sent first, the one that was
-    /// sent last, and when they arrived.
+    /// Of the packets that arrived, the one sent first and the one sent last, each with its
+    /// arrival.
     first: (Sent, u64),
     last: (Sent, u64),
 }
 
 impl Train {
-    /// Bytes from the first packet to the last, those lost between them included.
+    /// Bytes from the first packet to the last, including lost ones between them.
     pub(super) fn bytes(&self) -> u64 {
         self.last.0.end.saturating_sub(self.first.0.end)
     }
 
-    /// Time between the arrivals of the first packet and the last, in microseconds:
-    /// where delays tremble, now and then less than nothing.
+    /// Time between the arrivals of the first and the last packet, in microseconds; sometimes
+    /// negative if delays jitter.
     pub(super) fn arriving(&self) -> i64 {
         (self.last.1 as i64).saturating_sub(self.first.1 as i64)
     }
 
-    /// Bytes a second in which it was sent.
+    /// The rate at which it was sent, in bytes per second.
     pub(super) fn paced(&self) -> f64 {
         self.bytes() as f64 * 1e6 / self.sending().max(1) as f64
     }
 
-    /// The time that it took to be sent, in microseconds. Where it left in bursts,
-    /// the one that it takes at the pace.
+    /// The time that sending took, in microseconds. If it was sent in bursts, the time at the pace.
     pub(super) fn sending(&self) -> u64 {
         let paced = (self.bytes() as f64 / self.last.0.pace * 1e6) as u64;
         let sending = self.last.0.at.saturating_sub(self.first.0.at);
@@ -82,11 +81,11 @@ impl Train {
     }
 }
 
-/// What a report says of one packet.
+/// A reported packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reported {
     pub(super) sent: Sent,
-    /// From sending to arrival, between two clocks, in microseconds.
+    /// Transit time between two clocks, in microseconds.
     pub(super) delay: i64,
 }
 
@@ -102,17 +101,17 @@ struct Lane {
 pub(super) struct History {
     lanes: [Lane; 2],
     next: u64,
-    /// Bytes of all that was sent.
+    /// Total bytes sent.
     bytes: u64,
     highest: Option<Sent>,
-    /// Bytes of the longest packet among the last: shorter ones take less time
-    /// to pass a link, which is not to be taken for a shorter queue.
+    /// Bytes of the longest recent packet. Shorter packets pass a link faster, which must not be
+    /// taken for a shorter queue.
     longest: u64,
     pub(super) trains: VecDeque<Train>,
 }
 
 impl History {
-    /// Takes a packet that is sent now.
+    /// Records a packet that is sent now.
     pub(super) fn record_sent(&mut self, channel: Channel, number: u64, sent: Sent) {
         let Some(lane) = self.lanes.get_mut(channel as usize) else {
             return;
@@ -134,8 +133,8 @@ impl History {
         }
     }
 
-    /// Takes a packet that arrived at a time of the other side's clock, in
-    /// microseconds. One that was reported before, or never sent, tells nothing.
+    /// Records the arrival of a packet, in microseconds of the other side's clock. Ignores a packet
+    /// that was reported before or never sent.
     pub(super) fn record_arrival(
         &mut self,
         channel: Channel,
@@ -196,8 +195,7 @@ impl History {
         }
     }
 
-    /// Forgets packets that are lost. Returns when the newest of them was sent,
-    /// in microseconds.
+    /// Forgets lost packets. Returns when the newest of them was sent, in microseconds.
     pub(super) fn forget_lost(&mut self) -> Option<u64> {
         let highest = self.highest?;
         let mut newest = None;
@@ -216,7 +214,7 @@ impl History {
         newest
     }
 
-    /// Whether anything is sent that is not reported.
+    /// Whether any sent packet is unreported.
     pub(super) fn is_waiting(&self) -> bool {
         self.lanes.iter().any(|lane| !lane.packets.is_empty())
     }

@@ -2,9 +2,8 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Sends frames of packets as the pace says over a path that carries `capacity`
-/// bytes a second, and reports each frame at its end. Returns the rate after
-/// each.
+/// Sends frames of packets at the pace over a path with a `capacity` in bytes per second, and
+/// reports each frame at its end. Returns the rate after each.
 fn play(control: &mut RateController, frames: u64, packets: u64, capacity: f64) -> Vec<f64> {
     let (mut free, mut number) = (0.0_f64, 0);
     let mut rates = Vec::new();
@@ -43,7 +42,7 @@ fn the_first_trains_show_what_a_path_carries() {
 #[test]
 fn a_stream_that_sends_little_is_not_limited_to_that_rate() {
     let mut control = RateController::new(Some(100_000.0), 2e6, Duration::ZERO);
-    // 42,000 bytes a second of a path that carries a gigabit.
+    // 42,000 bytes per second on a path that carries a gigabit.
     let rates = play(&mut control, 200, 1, 125e6);
     assert_eq!(rates.last(), Some(&2e6), "{rates:?}");
 }
@@ -80,7 +79,7 @@ fn reports_of_nothing_that_was_sent_change_nothing() {
     let arrivals: Vec<_> = arrivals.collect();
     control.handle_arrivals(&arrivals, MS);
     assert!(control.rtt().is_none());
-    // Nor do times that are not possible break anything.
+    // Nor do impossible times cause a panic.
     for number in 0..1_000 {
         control.handle_sent(Channel::Media, number, 1_400, number / 3, MS);
         let at = if number % 2 == 0 { u64::MAX } else { 0 };

@@ -1,25 +1,25 @@
-//! What a stream needs of its rate.
+//! The part of its rate that a stream uses.
 
 use std::time::Duration;
 
-/// What was sent is summed up over this.
+/// Bytes are summed over this time.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// How many such windows count: a short pause is forgotten.
+/// Number of such windows that count, so that a short pause is forgotten.
 const WINDOWS: usize = 5;
 
-/// Bytes a second that were sent of late.
+/// Recently sent bytes per second.
 #[derive(Debug, Default)]
 pub(super) struct UsedRate {
     began: Duration,
     bytes: u64,
-    /// The newest windows' bytes, in turn.
+    /// The bytes of the newest windows, as a ring.
     before: [u64; WINDOWS],
     next: usize,
 }
 
 impl UsedRate {
-    /// Takes what is sent now.
+    /// Records bytes that are sent now.
     pub(super) fn record(&mut self, bytes: usize, now: Duration) {
         if now.saturating_sub(self.began) >= WINDOW {
             self.before[self.next % WINDOWS] = self.bytes;
@@ -29,7 +29,7 @@ impl UsedRate {
         self.bytes += bytes as u64;
     }
 
-    /// The most of the newest windows, in bytes a second.
+    /// The largest of the newest windows, in bytes per second.
     pub(super) fn most(&self) -> f64 {
         let most = self.before.iter().max().copied().unwrap_or(0);
         most.max(self.bytes) as f64 / WINDOW.as_secs_f64()

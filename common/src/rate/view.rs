@@ -3,52 +3,50 @@
 use super::history::Train;
 use super::{RateController, SUDDEN};
 
-/// Where a delay differs from those before and behind it by more than this on
-/// average, in seconds, the path has jitter, as wireless ones have. The queue is the
-/// least delay of some trains in a row then, as for CoDel
-/// (<https://www.rfc-editor.org/rfc/rfc8289#section-3.2>).
+/// If a delay differs from its neighbours by more than this on average, in seconds, the path has
+/// jitter, like wireless ones. Then the queue is the least delay of several successive trains, as
+/// in CoDel (<https://www.rfc-editor.org/rfc/rfc8289#section-3.2>).
 const NOISY: f64 = 0.004;
 
-/// Delays above this, in seconds, are those of a queue and no noise.
+/// Delays above this, in seconds, are caused by a queue, not by jitter.
 const MOST_NOISE: f64 = 0.06;
 
-/// The gradient is taken over this, in microseconds.
+/// The period of the gradient, in microseconds.
 const GRADIENT_OVER: u64 = 100_000;
 
-/// Growth of the delay in microseconds from one train to the next that counts at
-/// once.
+/// Growth of the delay from one train to the next, in microseconds, that counts at once.
 const SUDDEN_DELAY: i64 = 10_000;
 
-/// Bytes in a row that show what a path carries.
+/// Number of consecutive bytes that show the capacity of a path.
 const ENOUGH: u64 = 3_000;
 
 /// What the newest trains show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
-    /// Share and rate when they were sent, in bytes a second.
+    /// Share and rate when they were sent, in bytes per second.
     pub(super) share: f64,
     pub(super) rate: f64,
     /// When the newest was sent, in microseconds.
     pub(super) sent: u64,
-    /// The queue that stands, in seconds.
+    /// The standing queue, in seconds.
     pub(super) queue: f64,
-    /// How much the delay differs from train to train, in seconds.
+    /// The mean difference of the delay between trains, in seconds.
     pub(super) trembling: f64,
-    /// Whether one train tells nothing of the queue.
+    /// Whether a single train says nothing about the queue.
     pub(super) is_noisy: bool,
     /// The part of the rate that leaves the queue.
     pub(super) passed: f64,
     /// How much longer they took to arrive than to be sent.
     pub(super) stretch: f64,
-    /// Bytes a second in which the fastest of them was sent, where that can be
-    /// told.
+    /// The rate at which the fastest of them was sent, in bytes per second, if it can be
+    /// determined.
     pub(super) paced: f64,
-    /// Bytes a second in which they arrived, where there are enough.
+    /// The rate at which they arrived, in bytes per second, if there are enough bytes.
     pub(super) carried: Option<f64>,
 }
 
 impl RateController {
-    /// What the newest trains show; `None` before they show anything.
+    /// Evaluates the newest trains; `None` before there is anything to see.
     pub(super) fn view(&mut self) -> Option<View> {
         let trains = &self.history.trains;
         let seconds = |micros: i64| micros as f64 / 1e6;
@@ -98,7 +96,7 @@ impl RateController {
         let least = least.filter(|_| is_noisy);
         let two = (self.base.above(last.delay) + self.base.above(before.delay)) / 2;
         if last.rate.is_infinite() {
-            // What was sent before anything was known says nothing of a share.
+            // What was sent before anything was known says nothing about a share.
             passed = 1.0;
         }
         let known = |rate: f64| if rate.is_finite() { rate } else { self.share };
@@ -124,8 +122,8 @@ impl RateController {
         })
     }
 
-    /// Whether delays differ from train to train as no queue makes them: its growth
-    /// and decline are smooth.
+    /// Whether delays differ between trains in a way that no queue causes: queues grow and shrink
+    /// smoothly.
     fn is_noisy(&self) -> bool {
         let trains = &self.history.trains;
         let above = |train: &Train| self.base.above(train.delay);

@@ -22,7 +22,7 @@ impl Sender {
     /// its number.
     ///
     /// # Errors
-    /// If the format cannot carry it, or [`MAX_WAITING_FRAMES`] frames wait
+    /// If the format cannot carry it, or [`MAX_WAITING_FRAMES`](super::MAX_WAITING_FRAMES) frames wait
     /// already, since the bit rate holds them back or nobody polls them: ask
     /// [`Sender::is_held_back`] before. It is then counted as not sent.
     pub fn handle_frame(

@@ -31,7 +31,7 @@ impl Sender {
     }
 
     /// Handles a datagram from an address to the socket that viewers connect to
-    /// ([`Config::acceptor`]).
+    /// ([`Config::acceptor`](super::Config::acceptor)).
     pub fn handle_incoming(&mut self, from: SocketAddr, datagram: &[u8], now: Duration) {
         let Some(acceptor) = &mut self.acceptor else {
             return;

@@ -1,5 +1,5 @@
-//! When which packet leaves: the packets of a frame are spread over time, and
-//! held back where the rate limit has no room for them.
+//! Decides when packets are sent: spreads the packets of a frame over time, and holds packets back
+//! if the rate limit has no room.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,43 +11,43 @@ use crate::fec::retransmit_gap;
 use crate::frame::MAX_FRAME_BYTES;
 use crate::seq::FrameNumber;
 
-/// The most datagrams in one batch: what a system takes in one call
-/// (`UDP_MAX_SEGMENTS` of older Linux kernels).
+/// Upper bound on the datagrams of a batch: what a system call takes (`UDP_MAX_SEGMENTS` of older
+/// Linux kernels).
 const MAX_BATCH: usize = 64;
 
-/// The most bytes in one batch: no call takes more than a datagram can hold.
+/// Upper bound on the bytes of a batch: no call takes more than a datagram can hold.
 const MAX_BATCH_BYTES: usize = 65_000;
 
-/// Datagrams due within one such step leave together: fewer calls, and bursts
-/// of a few datagrams only.
+/// Datagrams due within one such step are sent together: fewer calls, and bursts of only a few
+/// datagrams.
 const STEP: Duration = Duration::from_micros(500);
 
-/// The longest that a frame waits for the one before it to leave at its pace.
+/// The longest that a frame waits for the previous one to be sent at its pace.
 const BEHIND: Duration = Duration::from_millis(20);
 
-/// The most frames that wait, some datagram of each still to be sent: what a
-/// rate holds back for longer than these take is worth nothing by then.
+/// Upper bound on waiting frames, including partly sent ones. Frames that the rate limit holds back
+/// for longer are worthless when they arrive.
 pub const MAX_WAITING_FRAMES: usize = 16;
 
-/// The most bytes that wait before a frame is refused: some of the longest
-/// frames, as much as is kept of what was sent.
+/// Upper bound on waiting bytes before a frame is refused: a few of the longest frames, as many as
+/// are kept for retransmission.
 const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
 
-/// The most packets that wait as answers to the NACKs of one destination.
+/// Upper bound on packets that wait as answers to the NACKs of one destination.
 const MAX_ANSWERS: usize = 4096;
 
-/// Where packets may go now.
+/// The room for packets now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room<'a> {
     /// All destinations.
     pub(super) destinations: &'a [Destination],
-    /// Whether repair must keep to its share of the rate: several are served,
-    /// and what one of them needs is not to hold up what all wait for.
+    /// Whether repair must keep to its share of the rate. If several viewers are served, the repair
+    /// for one of them must not delay what all wait for.
     pub(super) is_shared: bool,
 }
 
 impl Room<'_> {
-    /// Bytes for one destination: at least a `first` datagram of this many.
+    /// Bytes for one destination: at least one `first` datagram of this length.
     fn at(self, destination: usize, first: u64) -> u64 {
         let to = self.destinations.get(destination);
         to.map_or(u64::MAX, |to| to.room(first))
@@ -72,33 +72,32 @@ impl Room<'_> {
     }
 }
 
-/// The queues of one stream. The main one holds [`MAX_WAITING_FRAMES`] frames:
-/// without a rate limit a new frame makes whatever is left of the one before
-/// leave at once, with one they may wait.
+/// The queues of one stream. The main one holds up to [`MAX_WAITING_FRAMES`] frames. Without a rate
+/// limit, a new frame makes the rest of the previous one due at once; with one, they may wait.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     waiting: Queue,
     lanes: Vec<Lane>,
     batch: Vec<QueuedPacket>,
-    /// The destination that the batch goes to next.
+    /// The next destination of the batch.
     next: usize,
 }
 
-/// Packets in the order in which they leave, and when each is due.
+/// Packets in sending order, and when each is due.
 #[derive(Debug, Default)]
 struct Queue {
     packets: VecDeque<(Duration, QueuedPacket)>,
-    /// The frames among these that are not sent to their end, and all bytes.
+    /// Number of frames that are not completely sent, and the sum of bytes.
     frames: usize,
     bytes: usize,
 }
 
-/// What waits for one destination alone.
+/// The queues for one destination only.
 #[derive(Debug, Default)]
 struct Lane {
     /// Answers to NACKs.
     answers: VecDeque<(Duration, QueuedPacket)>,
-    /// Frames that leave at the pace of its path.
+    /// Frames that are sent at the pace of its path.
     paced: Queue,
     /// When the path has carried them.
     free_at: Duration,
@@ -122,7 +121,7 @@ impl Queue {
         }
     }
 
-    /// Moves packets that leave together into the batch.
+    /// Moves packets that are sent together into the batch.
     fn fill(&mut self, batch: &mut Vec<QueuedPacket>, now: Duration, room: u64) {
         fill(batch, &mut self.packets, now, room);
         self.frames -= batch.iter().filter(|packet| packet.ends()).count();
@@ -131,19 +130,18 @@ impl Queue {
 }
 
 impl Pacer {
-    /// Whether so much waits for all that no frame is taken.
+    /// Whether so much waits for all destinations that no frame is accepted.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.is_full()
     }
 
-    /// Puts one packet behind all that is waiting.
+    /// Appends a packet to the main queue.
     pub(super) fn push(&mut self, packet: QueuedPacket, due: Duration) {
         self.waiting.push(packet, due);
     }
 
-    /// Puts the packets of a frame in, evenly spread over `spread`; what is
-    /// waiting is due at once, so that the tail of one frame never delays the
-    /// next.
+    /// Appends the packets of a frame, evenly spread over `spread`. Packets that still wait become
+    /// due at once, so that the tail of one frame never delays the next.
     pub(super) fn push_frame(
         &mut self,
         packets: Vec<QueuedPacket>,
@@ -158,8 +156,8 @@ impl Pacer {
         }
     }
 
-    /// Puts the packets of a frame in for one destination, to leave in bursts
-    /// behind what is waiting there.
+    /// Appends the packets of a frame for one destination. They are sent in bursts, after what
+    /// already waits there.
     pub(super) fn push_paced(
         &mut self,
         packets: Vec<QueuedPacket>,
@@ -181,9 +179,9 @@ impl Pacer {
         lane.free_at = due + Duration::from_secs_f64(burst / pace.rate);
     }
 
-    /// Puts the answer to a NACK in, a little spread, so that one burst of loss
-    /// does not take all of it; between what is left of those before, so that
-    /// each takes no longer than the viewer reckons with.
+    /// Inserts the answer to a NACK, spread a little, so that one loss burst does not take all of
+    /// it. It is interleaved with what is left of earlier answers, so that each takes no longer
+    /// than the viewer expects.
     pub(super) fn push_answer(
         &mut self,
         packets: Vec<QueuedPacket>,
@@ -216,15 +214,15 @@ impl Pacer {
         }
     }
 
-    /// Drops what is waiting: there is nobody to send it to.
+    /// Drops the waiting packets: there is no viewer.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Packets that are due together, and the destination that they go to, one
-    /// of those that are open: of equal length, but the last may be shorter,
-    /// and no more than there is room for. Where none is open, they go nowhere;
-    /// nor does parity for which a destination's share is used up.
+    /// Returns packets that are due together, and their destination, one of the open ones. All have
+    /// the same length except the last, which may be shorter, and there is room for all of them.
+    /// Drops packets if no destination is open, and parity for which a destination's share is used
+    /// up.
     pub(super) fn poll(
         &mut self,
         now: Duration,
@@ -253,7 +251,7 @@ impl Pacer {
         }
     }
 
-    /// Bytes that wait as answers to this destination.
+    /// Bytes that wait as answers for this destination.
     pub(super) fn answers_waiting(&self, destination: usize) -> u64 {
         let lane = self.lanes.get(destination).into_iter();
         let answers = lane.flat_map(|lane| &lane.answers);
@@ -267,7 +265,7 @@ impl Pacer {
         }
     }
 
-    /// When the next packet is due and there is room for it.
+    /// When the next packet is due and has room.
     pub(super) fn due(&self, room: Room<'_>) -> Option<Duration> {
         let lanes = self.lanes.iter().enumerate();
         let lanes = lanes.flat_map(|(to, lane)| {
@@ -278,7 +276,7 @@ impl Pacer {
         lanes.chain(self.media_due(room)).min()
     }
 
-    /// Whether a packet is due, whether or not there is room for it.
+    /// Whether a packet is due, with or without room for it.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         let lanes = self.lanes.iter();
         let lanes = lanes.flat_map(|lane| [lane.answers.front(), lane.paced.packets.front()]);
@@ -286,8 +284,8 @@ impl Pacer {
         fronts.any(|(due, _)| *due <= now)
     }
 
-    /// Whether a frame for this destination alone would wait for others there:
-    /// the path takes too long to carry them, or the rate limit holds them back.
+    /// Whether a frame for this destination only would wait for earlier ones there: the path takes
+    /// too long to carry them, or the rate limit holds them back.
     pub(super) fn is_behind(&self, destination: usize, now: Duration, room: Room<'_>) -> bool {
         let Some(lane) = self.lanes.get(destination) else {
             return false;
@@ -297,21 +295,21 @@ impl Pacer {
         held || lane.free_at > now + BEHIND || lane.paced.is_full()
     }
 
-    /// Whether so much waits for a destination alone that no frame is taken for it.
+    /// Whether so much waits for a destination only that no frame is accepted for it.
     pub(super) fn is_lane_full(&self, destination: usize) -> bool {
         let lane = self.lanes.get(destination);
         lane.is_some_and(|lane| lane.paced.is_full())
     }
 
-    /// Whether only the rate limit holds back what all wait for.
+    /// Whether only the rate limit holds back what all destinations wait for.
     pub(super) fn is_held_back(&self, now: Duration, room: Room<'_>) -> bool {
         let due = self.waiting.packets.front();
         let due = due.is_some_and(|(due, _)| *due <= now);
         due && self.media_due(room).is_some_and(|free| free > now)
     }
 
-    /// The first chunk that waits to be sent to a destination for the first time,
-    /// by its frame and index.
+    /// The first chunk that waits to be sent to a destination for the first time, by frame and
+    /// index.
     pub(super) fn first_chunk(&self, destination: usize) -> Option<(FrameNumber, usize)> {
         let lane = self.lanes.get(destination).into_iter();
         let paced = lane.flat_map(|lane| &lane.paced.packets);
@@ -320,14 +318,13 @@ impl Pacer {
         packets.find_map(|(_, packet)| packet.chunk())
     }
 
-    /// Whether nothing is waiting.
+    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         let empty = |lane: &Lane| lane.answers.is_empty() && lane.paced.packets.is_empty();
         self.waiting.packets.is_empty() && self.lanes.iter().all(empty)
     }
 
-    /// When the next packet of what all wait for is due and there is room for
-    /// it.
+    /// When the next packet for all destinations is due and has room.
     fn media_due(&self, room: Room<'_>) -> Option<Duration> {
         let (due, packet) = self.waiting.packets.front()?;
         if packet.is_repair() && room.is_shared {
@@ -336,9 +333,9 @@ impl Pacer {
         Some(room.free_everywhere(packet.len()).max(*due))
     }
 
-    /// Fills the batch: answers first, since they are for what is older; of
-    /// these, and of the lanes, the one that waits longest. What there is no room
-    /// for does not hold up what goes to others.
+    /// Fills the batch. Answers go first, since they are for older frames. Of these and of the
+    /// lanes, the longest-waiting one goes first. Packets without room do not delay other
+    /// destinations.
     fn gather(&mut self, now: Duration, room: Room<'_>) {
         if let Some((_, to, room)) = self.first(now, room, |lane| &lane.answers) {
             if let Some(lane) = self.lanes.get_mut(to) {
@@ -357,7 +354,7 @@ impl Pacer {
         }
         if let Some((_, first)) = waiting {
             let room = if first.is_repair() && room.is_shared {
-                // Each destination has it or not.
+                // Each destination already has it or not.
                 u64::MAX
             } else {
                 room.everywhere(first.len() as u64)
@@ -372,8 +369,7 @@ impl Pacer {
         }
     }
 
-    /// The lane whose front is due first, when that is, and for how many bytes
-    /// there is room.
+    /// The lane whose front is due first, when it is due, and the number of bytes that have room.
     fn first(
         &self,
         now: Duration,
@@ -391,7 +387,7 @@ impl Pacer {
     }
 }
 
-/// Moves packets that leave together from a queue into the batch.
+/// Moves packets that are sent together from a queue into the batch.
 fn fill(
     batch: &mut Vec<QueuedPacket>,
     queue: &mut VecDeque<(Duration, QueuedPacket)>,
@@ -409,8 +405,8 @@ fn fill(
     }
 }
 
-/// Whether a packet can leave in one call with those of the batch: to the same
-/// destination, as long as they are, or shorter and then the last one.
+/// Whether a packet can be sent in one call with those of the batch: to the same destination, and
+/// with the same length, or shorter as the last one.
 fn joins(batch: &[QueuedPacket], packet: &QueuedPacket) -> bool {
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
         return true;

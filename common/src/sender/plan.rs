@@ -1,7 +1,6 @@
-//! The numbers that pacer, rate limit and loss protection go by. One function
-//! fills them, from the settings and from what viewers report. What a viewer
-//! claims of its own path decides what it is sent itself; of what all share it
-//! decides only within bounds.
+//! The parameters of pacer, rate limit and loss protection. One function sets them, from the
+//! settings and from the viewers' reports. A viewer's claims about its own path decide what it is
+//! sent. On what all viewers share, they have only bounded influence.
 
 use std::time::Duration;
 
@@ -9,64 +8,59 @@ use super::Config;
 use crate::fec::PathEstimate;
 use crate::wire::DEFAULT_DATAGRAM;
 
-/// Bytes a second that media and repair leave to control packets: two sender
-/// reports, four byes and some echoes.
+/// Bytes per second reserved for control packets: two sender reports, four byes and some echoes.
 pub const CONTROL_RESERVE: u64 = 1024;
 
-/// The part of a destination's rate that repair takes at the most where several
-/// are served, one in this many: what all wait for leaves at the pace of the
-/// slowest, and a viewer that needs or wants more repair than others does not
-/// slow it down by more than that.
+/// If several viewers are served, repair takes at most one part in this many of a destination's
+/// rate. What all wait for is sent at the pace of the slowest, and a viewer that needs or wants
+/// more repair slows it down by no more than that.
 const REPAIR_SHARE: u64 = 5;
 
-/// Where several viewers share the pacer, one that waits for less is planned
-/// for as if it waited for this: it leaves time to spread a frame's datagrams.
+/// If several viewers share the pacer, shorter playout delays count as this one, which leaves time
+/// to spread a frame's datagrams.
 const LEAST_SHARED_DELAY: Duration = Duration::from_millis(20);
 
-/// The longest that a frame is planned to be spread over.
+/// The longest time over which a frame is spread.
 const LONGEST_SPREAD: Duration = Duration::from_millis(200);
 
-/// The numbers for what is sent from now on.
+/// The parameters from now on.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The most bytes of media and repair that go to each destination in any
-    /// second.
+    /// Upper bound on the bytes of media and repair to each destination in any second.
     pub(super) rate: Option<u64>,
-    /// The most of them that repair takes where the plan is shared.
+    /// Upper bound on repair among them, if the plan is shared.
     pub(super) repair_rate: Option<u64>,
-    /// Time over which the datagrams of a frame are spread: no longer than is
-    /// good for any viewer.
+    /// Time over which the datagrams of a frame are spread: no longer than suits every viewer.
     pub(super) spread: Duration,
-    /// How its packets leave instead, and over which time those of a frame like
-    /// the last one are spread then: by destination, where the path shows what it
-    /// carries.
+    /// If the path's capacity is known: the pace of its packets instead, and the time over which a
+    /// frame like the last one is then spread, by destination.
     paces: Vec<Option<(Pace, Duration)>>,
-    /// How long a frame is kept for retransmission: as long as any viewer waits
-    /// for one, no longer.
+    /// How long a frame is kept for retransmission: as long as the longest playout delay of a
+    /// viewer.
     pub(super) keep: Duration,
-    /// Whether there are several viewers, or destinations: repair for one of
-    /// them keeps to a share of the rate.
+    /// Whether there are several viewers or destinations: repair for one of them keeps to a share
+    /// of the rate.
     pub(super) is_shared: bool,
-    /// No playout delay counts for less.
+    /// Shorter playout delays count as this one.
     least_delay: Duration,
-    /// The path to a viewer that has not reported.
+    /// The assumed path to a viewer that has not reported.
     presumed: PathEstimate,
-    /// The paths to the viewers of each destination, which decide how much
-    /// parity goes there; none where it is closed.
+    /// The paths to the viewers of each destination, which determine its parity; none for a closed
+    /// one.
     pub(super) destinations: Vec<Option<Vec<PathEstimate>>>,
 }
 
-/// How the packets of a frame leave.
+/// The pace of a frame's packets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
-    /// Bytes a second.
+    /// Bytes per second.
     pub(super) rate: f64,
-    /// Bytes that leave at once.
+    /// Bytes sent at once.
     pub(super) burst: f64,
 }
 
 impl Plan {
-    /// Sets how packets leave to a destination, where frames have this many bytes.
+    /// Sets the pace to a destination, given the size of a frame in bytes.
     pub(super) fn set_pace(&mut self, destination: usize, pace: Pace, frame: usize) {
         let spread = (frame as f64 - pace.burst).max(0.0) / pace.rate;
         let spread = Duration::from_secs_f64(spread.min(LONGEST_SPREAD.as_secs_f64()));
@@ -76,7 +70,7 @@ impl Plan {
         self.paces[destination] = Some((pace, spread));
     }
 
-    /// How packets leave to a destination, where its path decides that.
+    /// The pace to a destination, if its path determines it.
     pub(super) fn pace_to(&self, destination: usize) -> Option<Pace> {
         let paced = self.paces.get(destination).copied().flatten();
         paced.map(|(pace, _)| pace)
@@ -88,9 +82,8 @@ impl Plan {
         paced.map_or(self.spread, |(_, spread)| spread)
     }
 
-    /// The path that decides over how many frames parity is taken for these
-    /// destinations: as bad as the worst, and in time for all. With the longest
-    /// spread.
+    /// The path that determines over how many frames these destinations share parity: as bad as the
+    /// worst one, and in time for all. Also returns the longest spread.
     pub(super) fn worst(&self, of: impl Fn(usize) -> bool) -> (PathEstimate, Duration) {
         let destinations = self.destinations.iter().enumerate();
         let those = destinations.filter(|(at, paths)| of(*at) && paths.is_some());
@@ -107,8 +100,8 @@ impl Plan {
         (path, spread)
     }
 
-    /// The plan for these paths to the viewers that are present, by destination.
-    /// A destination without any report has the path that is presumed.
+    /// The plan for these paths to the present viewers, by destination. A destination without any
+    /// report has the assumed path.
     pub(super) fn new(config: &Config, mut destinations: Vec<Option<Vec<PathEstimate>>>) -> Self {
         let presumed = PathEstimate {
             nack: config.retransmit,
@@ -122,7 +115,8 @@ impl Plan {
         let all: Vec<_> = destinations.iter().flatten().flatten().copied().collect();
         let delays = || all.iter().map(|path| path.playout_delay);
         let longest = delays().max().unwrap_or(presumed.playout_delay);
-        // No playout delay counts for less where it is shared, unless all do.
+        // In a shared plan, shorter playout delays count as the least shared one, unless all are
+        // shorter.
         let floor = LEAST_SHARED_DELAY.min(longest);
         let spread = |path: &PathEstimate| {
             let path = PathEstimate {
@@ -190,7 +184,7 @@ mod tests {
         assert_eq!(plan.keep, presumed.playout_delay);
         assert_eq!(plan.spread, presumed.playout_delay / 4);
         assert!(!plan.is_shared && plan.worst(|_| true).0.loss.is_none());
-        // Closed destinations count for nothing.
+        // Closed destinations do not count.
         let none = Plan::new(&config(), vec![None, None]);
         assert_eq!((none.keep, none.spread), (plan.keep, plan.spread));
         assert!(!none.is_shared);

@@ -1,6 +1,5 @@
-//! The stream as a destination gets it whose path carries fewer frames than there
-//! are: some are left out, and the others numbered without a gap, so that its
-//! viewers wait for none that does not come.
+//! The stream to a destination whose path carries fewer frames than there are. Some frames are left
+//! out, and the others are numbered consecutively, so that viewers do not wait for missing ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,26 +9,26 @@ use crate::chunk::ChunkedFrame;
 use crate::seq::{FrameNumber, FrameSeq};
 use crate::wire::native::SenderReport;
 
-/// The most frames whose numbers are remembered, in case one is refused late.
+/// Upper bound on remembered frame numbers, in case a send error is reported late.
 const MAX_NUMBERS: usize = 64;
 
-/// The frames of one destination, from the first one that was left out.
+/// The frames of one destination, from the first that was left out.
 #[derive(Debug)]
 pub(super) struct ThinnedStream {
     pub(super) protection: LossProtection,
-    /// Frames below this one have the number that they have for all.
+    /// Frames below this one have their common number.
     first: FrameNumber,
     next: FrameNumber,
-    /// Frames that others got.
+    /// Frames sent to other destinations only.
     left_out: u64,
     /// Bytes of the JPEGs left out.
     bytes: u64,
-    /// The newest frames: their numbers here, and those that they have for all.
+    /// The newest frames: their number here, and their common number.
     numbers: VecDeque<(FrameNumber, FrameNumber)>,
 }
 
 impl ThinnedStream {
-    /// Goes on behind the frames before this number.
+    /// Continues after the frames before this number.
     pub(super) fn new(protection: LossProtection, first: FrameNumber) -> Self {
         Self {
             protection,
@@ -41,18 +40,18 @@ impl ThinnedStream {
         }
     }
 
-    /// A frame of this many bytes is left out.
+    /// Leaves out a frame of this many bytes.
     pub(super) fn leave_out(&mut self, bytes: usize) {
         self.left_out += 1;
         self.bytes += bytes as u64;
     }
 
-    /// How many frames were left out.
+    /// The number of frames left out.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// A frame with its number here.
+    /// The frame with its number here.
     pub(super) fn renumber(&mut self, frame: &ChunkedFrame) -> Arc<ChunkedFrame> {
         let number = self.next;
         self.next = number.next();
@@ -63,25 +62,25 @@ impl ThinnedStream {
         Arc::new(frame.renumbered(number))
     }
 
-    /// One above the newest frame's number here.
+    /// One above the number of the newest frame here.
     pub(super) fn next(&self) -> FrameNumber {
         self.next
     }
 
-    /// Whether a number is one of this stream, not of the one before.
+    /// Whether a number belongs to this stream, not to the one before.
     pub(super) fn includes(&self, number: FrameNumber) -> bool {
         number >= self.first
     }
 
-    /// The number that a frame has for all.
+    /// The common number of a frame.
     pub(super) fn original(&self, number: FrameSeq) -> FrameSeq {
         let numbers = self.numbers.iter().rev();
         let mut numbers = numbers.filter(|(own, _)| own.seq() == number);
         numbers.next().map_or(number, |(_, all)| all.seq())
     }
 
-    /// What a sender report tells this destination: who leaves frames out sends
-    /// newer ones in their place.
+    /// The sender report for this destination. Frames that were left out count as replaced by newer
+    /// ones.
     pub(super) fn fill(&self, report: SenderReport) -> SenderReport {
         SenderReport {
             frames_sent: self.next.0,

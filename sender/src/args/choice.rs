@@ -17,9 +17,9 @@ pub enum Wire {
 /// Whether the rate follows the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateControl {
-    /// As the viewer reports what arrives
+    /// As the path carries, according to the viewer's reports
     Auto,
-    /// As --bitrate says, or without a limit
+    /// Up to --bitrate, or without a limit
     Fixed,
 }
 

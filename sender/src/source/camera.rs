@@ -15,17 +15,16 @@ use super::{Captured, Content, Request, Source};
 use crate::console::Console;
 use crate::stop::Stop;
 
-/// How often a camera that went away is tried again.
+/// How often a disconnected camera is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// A driver's stamp of a frame older than this is not on our clock.
+/// A driver's timestamp older than this is not on our clock.
 const OLDEST_STAMP: Duration = Duration::from_secs(1);
 
-/// Packets without a JPEG in them before a camera counts as broken: a camera's
-/// first ones often are.
+/// Packets without a JPEG before a camera counts as broken: the first ones of a camera often are.
 const MOST_EMPTY: u32 = 30;
 
-/// A camera; one that goes away is opened again when it comes back.
+/// A camera. One that is disconnected is opened again when it returns.
 pub(super) struct Camera {
     device: PathBuf,
     wish: Wish,
@@ -36,7 +35,7 @@ pub(super) struct Camera {
     console: Arc<Console>,
 }
 
-/// What was asked of the camera, each time that it is opened.
+/// The settings to request each time that the camera is opened.
 #[derive(Clone, Copy)]
 struct Wish {
     size: Option<(usize, usize)>,
@@ -46,7 +45,7 @@ struct Wish {
 
 struct Opened {
     capture: VideoCapture,
-    /// The camera's own JPEGs come, not pixels.
+    /// The camera delivers JPEGs, not pixels.
     jpeg: bool,
     rate: Option<f64>,
 }
@@ -55,7 +54,7 @@ impl Camera {
     /// Opens a camera by its device.
     ///
     /// # Errors
-    /// Where there is none, or it does not open.
+    /// If there is none, or it cannot be opened.
     pub(super) fn open(device: &Path, request: &Request) -> Result<Self> {
         let name = device.display();
         if !device.exists() {
@@ -107,7 +106,7 @@ impl Camera {
         ));
     }
 
-    /// Waits for the camera to come back; `false` if the stream ends first.
+    /// Waits for the camera to return; `false` if the stream ends first.
     fn reopen(&mut self) -> bool {
         let name = self.device.display().to_string();
         self.opened = None;
@@ -186,7 +185,7 @@ impl Source for Camera {
     }
 }
 
-/// When the driver says the frame was taken, if that makes sense, or now.
+/// When the driver says that the frame was captured, if that is plausible, otherwise now.
 fn taken(capture: &VideoCapture, now: Duration) -> Duration {
     let milliseconds = get_or_zero(capture, videoio::CAP_PROP_POS_MSEC);
     match Duration::try_from_secs_f64(milliseconds / 1000.0) {
@@ -201,8 +200,8 @@ fn open(device: &Path, wish: Wish) -> Option<Opened> {
     if !capture.is_opened().unwrap_or(false) {
         return None;
     }
-    // Each is a wish; what came of it is read back. JPEGs are asked for even
-    // where they are decoded: many cameras give their full rate only so.
+    // Each setting is a request; the result is read back. JPEGs are requested even if they are
+    // decoded here: many cameras reach their full rate only with them.
     let mut wish_for = |property, value| {
         let _ = capture.set(property, value);
     };
@@ -229,19 +228,19 @@ fn open(device: &Path, wish: Wish) -> Option<Opened> {
     })
 }
 
-/// OpenCV's matrices for pictures, used again.
+/// OpenCV's matrices for pictures, which are reused.
 #[derive(Default)]
 struct Mats {
     idle: Pool<Pixels>,
 }
 
 impl Mats {
-    /// One to read into.
+    /// A matrix to read into.
     fn take(&self) -> Mat {
         self.idle.take().map(|pixels| pixels.0).unwrap_or_default()
     }
 
-    /// What was read into one, without a copy.
+    /// The content of a matrix, without a copy.
     fn picture(&self, mat: Mat) -> Result<Content> {
         let (kind, size) = (mat.typ(), mat.size()?);
         if kind != opencv::core::CV_8UC3 || !mat.is_continuous() {
@@ -261,13 +260,13 @@ impl AsRef<[u8]> for Pixels {
     }
 }
 
-/// The bytes of a packet, where a JPEG begins with them.
+/// The bytes of a packet, if it begins with a JPEG.
 fn as_jpeg(mat: &Mat) -> Option<&[u8]> {
     let bytes = mat.data_bytes().ok()?;
     bytes.starts_with(&[0xFF, 0xD8]).then_some(bytes)
 }
 
-/// The code of what is delivered, in four letters.
+/// The format that is delivered, as four characters.
 fn fourcc(capture: &VideoCapture) -> [u8; 4] {
     (get_or_zero(capture, videoio::CAP_PROP_FOURCC) as u32).to_le_bytes()
 }

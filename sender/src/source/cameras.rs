@@ -1,5 +1,4 @@
-//! Which cameras there are, by the names that last: the number of a device may
-//! be another one after a restart.
+//! Lists the cameras, with names that last: the number of a device may change at a restart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,23 +8,23 @@ use anyhow::{Result, bail};
 /// Where the system keeps the names of video devices.
 const CLASS: &str = "/sys/class/video4linux";
 
-/// Where `udev` keeps links that last: by what a camera is, and, since two of a
-/// kind may be the same there, by where it is plugged in.
+/// Where `udev` keeps persistent links: by identity and, since two cameras of a kind may be
+/// identical there, by the port they are plugged into.
 const LINKS: [&str; 2] = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
 
 /// A camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Camera {
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
-    /// Its device now.
+    /// Its present device.
     pub device: PathBuf,
-    /// A link to it that lasts, where there is one.
+    /// A persistent link to it, if there is one.
     pub link: Option<PathBuf>,
 }
 
 impl Camera {
-    /// What it gives: of each format the sizes with their highest rate.
+    /// Its formats, each with the sizes and their highest frame rates.
     #[must_use]
     pub fn formats(&self) -> Vec<String> {
         let device = self.device.display().to_string();
@@ -56,8 +55,7 @@ fn describe(camera: &rscam::Camera, format: &rscam::FormatInfo) -> String {
     format!("{code}: {sizes}")
 }
 
-/// The letters of a format. The highest bit says that its samples have the higher
-/// byte first.
+/// A format as four characters. The highest bit marks big-endian samples.
 ///
 /// <https://docs.kernel.org/userspace-api/media/v4l/pixfmt.html>
 fn code([a, b, c, d]: [u8; 4]) -> String {
@@ -66,7 +64,7 @@ fn code([a, b, c, d]: [u8; 4]) -> String {
     format!("{}{order}", letters.trim_end())
 }
 
-/// Frames a second of the shortest interval, in seconds as fractions.
+/// Frames per second at the shortest interval, given as a fraction of a second.
 fn highest_rate(intervals: Option<rscam::IntervalInfo>) -> Option<f64> {
     let rate = |(over, under): (u32, u32)| f64::from(under) / f64::from(over.max(1));
     match intervals? {
@@ -75,7 +73,7 @@ fn highest_rate(intervals: Option<rscam::IntervalInfo>) -> Option<f64> {
     }
 }
 
-/// A list for a person: a line for each camera, and one for each of its formats.
+/// The list for a person: a line for each camera and for each of its formats.
 #[must_use]
 pub fn list() -> String {
     let cameras = all();
@@ -97,7 +95,7 @@ pub fn list() -> String {
     text
 }
 
-/// All of them, by the number of their device.
+/// All cameras, by device number.
 #[must_use]
 pub fn all() -> Vec<Camera> {
     let mut cameras = in_folders(Path::new(CLASS), &LINKS.map(Path::new));
@@ -113,11 +111,11 @@ fn in_folders(class: &Path, links: &[&Path]) -> Vec<Camera> {
             let device = Path::new("/dev").join(entry.file_name());
             number(&device)?;
             let read = |file: &str| fs::read_to_string(entry.path().join(file)).ok();
-            // Further ones of the same camera carry no pictures.
+            // Further devices of the same camera deliver no pictures.
             let is_first = read("index").is_none_or(|index| index.trim() == "0");
             let name = read("name")?;
             is_first.then(|| Camera {
-                // It comes from the device.
+                // The name comes from the device.
                 name: name
                     .trim()
                     .chars()
@@ -130,7 +128,7 @@ fn in_folders(class: &Path, links: &[&Path]) -> Vec<Camera> {
         .collect()
 }
 
-/// The links in these folders, each behind the device that it leads to.
+/// The links in these folders, each with the device that it leads to.
 fn links_in(folders: &[&Path]) -> Vec<(PathBuf, PathBuf)> {
     let entries = folders.iter().flat_map(fs::read_dir).flatten().flatten();
     entries
@@ -138,7 +136,7 @@ fn links_in(folders: &[&Path]) -> Vec<(PathBuf, PathBuf)> {
         .collect()
 }
 
-/// The first one that leads to a device.
+/// The first link to a device.
 fn link_to(device: &Path, links: &[(PathBuf, PathBuf)]) -> Option<PathBuf> {
     let found = links.iter().find(|(target, _)| target == device);
     found.map(|(_, link)| link.clone())
@@ -150,7 +148,7 @@ pub(super) fn number(device: &Path) -> Option<u32> {
     name.strip_prefix("video")?.parse().ok()
 }
 
-/// The device of the one camera with this in its name, whatever the case.
+/// The device of the only camera whose name contains this text, in any case.
 pub(super) fn find(name: &str) -> Result<PathBuf> {
     choose(name, &all())
 }

@@ -1,5 +1,4 @@
-//! The door that the JPEGs of every source go through: what is sent is such as
-//! every decoder takes.
+//! The check that the JPEGs of every source pass: what is sent can be decoded by every decoder.
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
@@ -19,15 +18,15 @@ use super::ffmpeg::decode_jpeg;
 use super::{Captured, Content, Request, Source};
 use crate::console::Console;
 
-/// A source of which the first frame was read, and whose JPEGs are clean and
-/// whole. Those that are not are left out and counted.
+/// A source whose first frame was read, and whose JPEGs are clean and complete. Others are dropped
+/// and counted.
 pub(super) struct Checked {
     source: Box<dyn Source>,
     first: Option<Captured>,
     keep_broken: bool,
     vetter: Vetter,
     tables: Tables,
-    /// A frame was fit to be sent.
+    /// A frame was fit to send.
     any: bool,
     broken: u64,
     console: Arc<Console>,
@@ -37,7 +36,7 @@ impl Checked {
     /// Reads the first frame.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub(super) fn begin(source: Box<dyn Source>, request: &Request) -> Result<Self> {
         let mut checked = Self {
             source,
@@ -150,8 +149,8 @@ fn turn(jpeg: &[u8]) -> Option<Turn> {
     has_exif.then(|| exif::turn(jpeg)).flatten()
 }
 
-/// Width and height of a pixel by the JFIF segment, as FFmpeg writes and reads
-/// them, where they differ. A density by inch or centimetre is one of paper.
+/// The pixel aspect ratio in the JFIF segment, as FFmpeg writes and reads it, unless pixels are
+/// square. A density per inch or centimetre refers to paper.
 ///
 /// <https://www.w3.org/Graphics/JPEG/jfif3.pdf>
 fn aspect(jpeg: &[u8]) -> Option<(i32, i32)> {
@@ -165,7 +164,7 @@ fn aspect(jpeg: &[u8]) -> Option<(i32, i32)> {
     (is_odd && is_believed).then_some((across.into(), down.into()))
 }
 
-/// Pixels that are so many times as long as they are wide, or more so, are none.
+/// Upper bound on a plausible aspect ratio of pixels.
 const MAX_ASPECT: u16 = 4;
 
 impl Source for Checked {

@@ -1,5 +1,5 @@
-//! Video files and network streams, through FFmpeg's libavformat and
-//! libavcodec. JPEGs in them go on as they are, other video as planes.
+//! Video files and network streams, through FFmpeg's libavformat and libavcodec. JPEGs in them are
+//! passed through, other video becomes planes.
 
 mod fields;
 mod planes;
@@ -31,19 +31,19 @@ use super::spool::{NAME_IT, Spool};
 use super::{Captured, Content, Request, Source, paced};
 use crate::stop::Stop;
 
-/// Frames a second where a stream does not say.
+/// Frames per second, if a stream does not say.
 const DEFAULT_RATE: f64 = 25.0;
 
-/// Schemes of streams that come when they come.
+/// Schemes of live streams.
 const LIVE_SCHEMES: [&str; 6] = ["rtsp", "rtsps", "rtp", "udp", "srt", "rtmp"];
 
 /// Threads that decode the slices of a frame: they add no delay.
 const SLICE_THREADS: usize = 2;
 
-/// Frames of a file or a network stream, at its own timestamps.
+/// Frames of a file or a network stream, with its own timestamps.
 pub(super) struct Video {
     place: Place,
-    /// What messages call it.
+    /// The name in messages.
     name: String,
     opened: Opened,
     asked_rate: Option<f64>,
@@ -54,15 +54,15 @@ pub(super) struct Video {
     retry: Retry,
 }
 
-/// Where it is.
+/// The location.
 enum Place {
     File(PathBuf),
     Url(String),
-    /// A pipe, which can be read once.
+    /// A pipe, which can be read only once.
     Stream,
 }
 
-/// A file or stream that is open.
+/// An open file or stream.
 struct Opened {
     input: Input,
     watch: Watch,
@@ -70,12 +70,12 @@ struct Opened {
     /// Seconds of a tick.
     tick: f64,
     rate: f64,
-    /// The first packet, which was looked at.
+    /// The first packet, which was read to identify the content.
     first: Option<Packet>,
     decoder: Option<Decoding>,
 }
 
-/// What makes images of packets.
+/// Turns packets into images.
 struct Decoding {
     decoder: decoder::Video,
     frame: frame::Video,
@@ -88,24 +88,24 @@ impl Video {
     /// Opens a file.
     ///
     /// # Errors
-    /// Where it is not a video.
+    /// If it is not a video.
     pub(super) fn file(path: &Path, request: &Request) -> Result<Self> {
         let name = path.display().to_string();
         Self::open(Place::File(path.into()), name, request)
     }
 
-    /// Opens what a URL names.
+    /// Opens a URL.
     ///
     /// # Errors
-    /// Where no video is there.
+    /// If there is no video.
     pub(super) fn url(url: &str, request: &Request) -> Result<Self> {
         Self::open(Place::Url(url.into()), redacted(url), request)
     }
 
-    /// Takes a stream of bytes.
+    /// Opens a stream of bytes.
     ///
     /// # Errors
-    /// Where it is not a video.
+    /// If it is not a video.
     pub(super) fn stream(
         input: impl Read + Send + 'static,
         name: &str,
@@ -180,7 +180,7 @@ impl Video {
             return Some(paced::media_time(self.number, rate));
         }
         let seconds = ticks.map(|ticks| ticks as f64 * self.opened.tick);
-        // Those of frames before the first one may be below zero.
+        // The timestamps of frames before the first one may be negative.
         let stamp =
             seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds + STAMPS_FROM).ok());
         Some(self.timeline.place(stamp, self.usual()))
@@ -194,7 +194,7 @@ const SESSION: &str = "sdp";
 /// file, and nothing else.
 const SESSION_PROTOCOLS: &str = "file,udp,rtp,rtcp,crypto,data";
 
-/// Added to stamps, so that a few below zero are none.
+/// Added to timestamps, so that a few negative ones become positive.
 const STAMPS_FROM: f64 = 100.0;
 
 impl Source for Video {
@@ -260,7 +260,7 @@ impl Source for Video {
     }
 }
 
-/// What a person is to know, the program says in a line of its own.
+/// The program itself tells a person what matters, in one line.
 fn quiet() -> Result<()> {
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
     Ok(ffmpeg_next::init()?)
@@ -275,9 +275,9 @@ impl Place {
         let input = match self {
             Self::Url(url) => {
                 let mut options = Dictionary::new();
-                // Of UDP, half a frame is lost before anyone knows.
+                // Over UDP, half a frame would be lost before anyone knew.
                 options.set("rtsp_transport", "tcp");
-                // Nor is a second of a live stream waited for to know its rate.
+                // Nor wait for a second of a live stream to learn its rate.
                 options.set("fpsprobesize", "2");
                 let input = format::input_with_interrupt_and_dictionary(url, is_over, options);
                 input.map_err(|error| {
@@ -378,7 +378,7 @@ impl Opened {
         Ok(opened)
     }
 
-    /// The next frame with its time in ticks; `None` at the end.
+    /// The next frame and its time in ticks; `None` at the end.
     fn next(&mut self, unreadable: &mut u64) -> Result<Option<(Content, Option<i64>)>> {
         loop {
             if let Some(decoding) = &mut self.decoder
@@ -390,7 +390,7 @@ impl Opened {
             match (packet, &mut self.decoder) {
                 (Some(packet), None) => {
                     let ticks = packet.pts().or(packet.dts());
-                    // AVI holds empty packets where a frame is to be repeated.
+                    // AVI has empty packets where a frame is repeated.
                     if let Some(data) = packet.data().filter(|data| !data.is_empty()) {
                         let jpeg = Bytes::copy_from_slice(data);
                         return Ok(Some((Content::Jpeg(jpeg), ticks)));
@@ -430,7 +430,7 @@ impl Opened {
                 }
                 Ok(()) => {}
                 Err(Error::Eof) => return Ok(None),
-                // A file that was cut off ends where it was.
+                // A truncated file ends where it was cut.
                 Err(Error::InvalidData) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }

@@ -1,7 +1,6 @@
-//! A camera's JPEGs over HTTP. FFmpeg reads those whose multipart headers are
-//! right, and each frame only when the next one begins; here the JPEGs' own
-//! markers count. Where TLS or another login than the basic one is needed,
-//! FFmpeg brings the bytes.
+//! A camera's JPEGs over HTTP. FFmpeg reads only streams with correct multipart headers, and each
+//! frame only when the next one begins. Here, the markers of the JPEGs count. For TLS, or a login
+//! other than basic authentication, FFmpeg provides the bytes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -15,16 +14,16 @@ use super::kind;
 use super::percent::decoded;
 use crate::stop::Stop;
 
-/// For a connection, and between two bytes of the stream.
+/// Timeout of a connection, and between two bytes of the stream.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The most that a server may send one on.
+/// Upper bound on redirects.
 const MAX_REDIRECTS: usize = 5;
 
-/// Bytes that are read at once.
+/// Size of the read buffer.
 const BUFFER: usize = 64 << 10;
 
-/// The longest line and the most lines of a header.
+/// Upper bounds on the length of a header line, and on the lines of a header.
 const MAX_LINE: u64 = 8 << 10;
 const MAX_LINES: usize = 100;
 
@@ -33,28 +32,28 @@ const MAX_HEADERS: usize = 8;
 
 /// What a server answers.
 pub(super) enum Answer {
-    /// JPEGs, one after another or one by itself.
+    /// JPEGs, a sequence or a single one.
     Jpegs(Body),
-    /// Something that FFmpeg is asked about: another kind of content.
+    /// Another kind of content, which FFmpeg may know.
     Other,
 }
 
-/// The bytes of an answer.
+/// The body of an answer.
 pub(super) struct Body {
-    /// Not one still.
+    /// Not a single still.
     pub(super) is_stream: bool,
     stream: Incoming,
-    /// Bytes of the present piece; `None` where they come as they are.
+    /// Remaining bytes of the present chunk; `None` without chunked encoding.
     chunk: Option<u64>,
 }
 
-/// What comes, of which the beginning can be looked at.
+/// The incoming bytes, which can be peeked at.
 type Incoming = BufReader<Box<dyn Read + Send>>;
 
-/// Asks a server.
+/// Requests a URL.
 ///
 /// # Errors
-/// Where there is none, or it refuses.
+/// If there is no server, or it refuses.
 pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
     let mut url = url.to_owned();
     for _ in 0..=MAX_REDIRECTS {
@@ -80,7 +79,7 @@ pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
                 let is_packed =
                     header("content-encoding").is_some_and(|coding| coding != "identity");
                 let is_still = kind.starts_with("image/jp");
-                // Some call their JPEGs anything, or nothing.
+                // Some servers give their JPEGs any content type, or none.
                 let is_known = is_still || kind.starts_with("multipart/");
                 if is_packed {
                     return get_by_ffmpeg(&url, stop);
@@ -106,17 +105,16 @@ pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
     bail!("{} redirects too often", redacted(&url))
 }
 
-/// Whether what came first is a JPEG, or holds one: a piece's length or a boundary
-/// may stand before it.
+/// Whether the first bytes are a JPEG or contain one: a chunk length or a boundary may precede it.
 fn begins_like_jpegs(body: &mut impl BufRead) -> bool {
     let start = body.fill_buf().unwrap_or_default();
     start.starts_with(b"--") || kind::holds_jpeg(start) && !kind::is_container(start)
 }
 
-/// Asks by FFmpeg's protocols.
+/// Requests a URL through FFmpeg's protocols.
 ///
 /// # Errors
-/// As [`get`].
+/// As for [`get`].
 fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
     let is_http = url
         .get(..4)
@@ -141,10 +139,10 @@ fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
     }))
 }
 
-/// Where a URL leads.
+/// The target of a URL.
 struct Place {
     user: Option<String>,
-    /// With its port.
+    /// Including the port.
     host: String,
     path: String,
 }
@@ -152,7 +150,7 @@ struct Place {
 type Headers = Vec<(String, String)>;
 
 impl Place {
-    /// `None` for other schemes than HTTP without encryption.
+    /// `None` for any scheme but unencrypted HTTP.
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         if !scheme.eq_ignore_ascii_case("http") {
@@ -175,7 +173,7 @@ impl Place {
         })
     }
 
-    /// Where this place sends one on to. The password is for this place only.
+    /// The URL of a redirect. The password is for this host only.
     fn follow(&self, location: &str) -> String {
         let url = if location.contains("://") {
             location.to_owned()
@@ -265,7 +263,7 @@ impl Read for Body {
         };
         while *left == 0 {
             let size = line(&mut self.stream)?;
-            // Behind each piece, and before the length of the next.
+            // After each chunk, before the length of the next one.
             if size.is_empty() && !self.stream.fill_buf()?.is_empty() {
                 continue;
             }
@@ -282,7 +280,7 @@ impl Read for Body {
     }
 }
 
-/// A line without its end.
+/// A line without its line end.
 fn line(input: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     input

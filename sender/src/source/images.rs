@@ -1,7 +1,7 @@
 //! Stills: one, or a folder of them in name order.
 //!
-//! A JPEG goes out as it is, once it is known to go to its end; one that a
-//! camera held another way up is turned first.
+//! A JPEG is passed through once it is known to be complete. One with an EXIF orientation is turned
+//! first.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -21,20 +21,19 @@ use super::row::{Row, natural};
 use super::{Captured, Content, Request, Source, paced};
 use crate::console::Console;
 
-/// Stills a second where no rate is asked for, as FFmpeg takes a row of stills.
+/// Default stills per second, as for FFmpeg's image sequences.
 const DEFAULT_RATE: f64 = 25.0;
 
 /// The largest file that is read: a JPEG of the largest picture at quality 100.
 const MAX_FILE: u64 = 128 << 20;
 
-/// What a PNG begins with.
+/// The first bytes of a PNG.
 const PNG_START: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-/// Length, kind and checksum of a PNG's chunk, in bytes.
+/// Bytes of the length, type and checksum of a PNG chunk.
 const CHUNK_AROUND: usize = 12;
 
-/// The longest EXIF segment that is looked at, in bytes: as long as one of a JPEG
-/// can be.
+/// The longest EXIF segment that is read, in bytes: as long as a JPEG segment can be.
 const MAX_EXIF: usize = 64 << 10;
 
 /// How a still's name ends.
@@ -43,7 +42,7 @@ const EXTENSIONS: [&str; 14] = [
     "pgm",
 ];
 
-/// Whether a file of JPEG data is one still by its name, not a stream of them.
+/// Whether the name says that a file of JPEG data is one still, not a sequence.
 pub(crate) fn is_still(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension.is_some_and(|extension| {
@@ -53,8 +52,8 @@ pub(crate) fn is_still(path: &Path) -> bool {
     })
 }
 
-/// Whether a listing leaves it out. macOS writes `._photo.jpg`, which is no
-/// still, beside `photo.jpg` on disks that are not its own.
+/// Whether listings hide it. On foreign disks, macOS writes `._photo.jpg`, which is not a still,
+/// next to `photo.jpg`.
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     name.as_encoded_bytes().starts_with(b".")
@@ -70,9 +69,9 @@ pub(super) struct Images {
     unreadable: u64,
     keep_broken: bool,
     console: Arc<Console>,
-    /// A single still that cannot be read is an error, not one skipped.
+    /// A single unreadable still is an error, not skipped.
     alone: bool,
-    /// They were all read once: what is broken was told.
+    /// All stills were read once: unreadable ones have been reported.
     again: bool,
 }
 
@@ -96,7 +95,7 @@ impl Images {
     /// All stills in a folder, by name.
     ///
     /// # Errors
-    /// Where it cannot be read or holds none.
+    /// If it cannot be read or has none.
     pub(super) fn folder(path: &Path, request: &Request) -> Result<Self> {
         let name = path.display().to_string();
         let mut paths = Vec::new();
@@ -196,7 +195,7 @@ fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
         return check(&bytes.into(), keep_broken, &mut Vetter::default());
     }
     if !bytes.starts_with(&PNG_START) {
-        // Browsers save WebP under the name that a page gives.
+        // Browsers save WebP images under the name that a page gives.
         return match decode_still(bytes)? {
             Content::Jpeg(jpeg) => check(&jpeg, keep_broken, &mut Vetter::default()),
             image => Ok(image),
@@ -220,9 +219,8 @@ fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
     Ok(Content::Image(Image::bgr(width, height, pixels.into())?))
 }
 
-/// The chunks of a PNG that its pixels take, and which way up it is held. What a
-/// decoder would unpack besides, such as profiles of colours and texts, is many
-/// times as large as the file, and nobody looks at it.
+/// The PNG chunks that the pixels need, and the orientation. A decoder would also unpack others,
+/// such as colour profiles and texts, which may be many times as large as the file.
 fn essential(png: &[u8]) -> Vec<u8> {
     let (start, mut rest) = png.split_at(PNG_START.len());
     let mut kept = start.to_vec();

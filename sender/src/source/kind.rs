@@ -1,32 +1,32 @@
-//! What a file or a pipe holds, by its first bytes.
+//! Identifies the content of a file or a pipe by its first bytes.
 
 use std::io::{self, Read};
 
-/// What a reader is for.
+/// The kind of content, which determines the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// JPEGs, whatever stands before the first one.
+    /// JPEGs, with anything before the first one.
     Jpeg,
-    /// JPEGs with the headers between them that a server writes.
+    /// JPEGs with a server's headers between them.
     Multipart,
     Png,
     Y4m,
-    /// Anything that FFmpeg is asked about.
+    /// Anything else, which FFmpeg may know.
     Other,
 }
 
-/// As many first bytes as tell the kinds apart.
+/// Number of first bytes that distinguish the kinds.
 const SNIFF: usize = 10;
 
-/// The most bytes that may stand before the first JPEG: the lines that a script
-/// prints, or the rest of a JPEG that had begun.
+/// Upper bound on the bytes before the first JPEG: lines that a script prints, or the rest of a
+/// truncated JPEG.
 const MAX_JUNK: usize = 256 << 10;
 
 /// How a camera's answer begins, with its header or without.
 const MULTIPART: [&[u8]; 5] = [b"--", b"\r\n--", b"\n--", b"HTTP/1.", b"Content-"];
 
-/// How containers and streams begin in which JPEGs may lie, and which FFmpeg
-/// takes apart: AVI, Matroska, Ogg, FLV, ASF, MPEG, H.264, and images.
+/// First bytes of containers and streams that may contain JPEGs and that FFmpeg demultiplexes: AVI,
+/// Matroska, Ogg, FLV, ASF, MPEG, H.264, and images.
 const CONTAINERS: [&[u8]; 10] = [
     JPEG_LS,
     b"RIFF",
@@ -40,27 +40,27 @@ const CONTAINERS: [&[u8]; 10] = [
     b"#EXTM3U",
 ];
 
-/// The names of atoms that QuickTime and MP4 begin with, behind their length.
+/// The atoms that QuickTime and MP4 begin with, after their length.
 const ATOMS: [&[u8]; 7] = [
     b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot",
 ];
 
-/// A start of image and the beginning of the marker behind it.
+/// A start of image and the first byte of the next marker.
 const START: [u8; 3] = [0xff, 0xd8, 0xff];
 
 /// JPEG-LS is another format with the same start.
 const JPEG_LS: &[u8] = &[0xff, 0xd8, 0xff, 0xf7];
 
-/// What the second marker of a JPEG may be.
+/// Possible second markers of a JPEG.
 const SECOND: [u8; 22] = [
     0xc0, 0xc1, 0xc2, 0xc4, 0xdb, 0xdd, 0xfe, 0xe0, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8,
     0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee,
 ];
 
-/// Looks at the first bytes of `input`, which are returned too.
+/// Identifies `input` by its first bytes, which are returned too.
 ///
 /// # Errors
-/// Those of reading.
+/// If reading fails.
 pub(super) fn of(input: &mut impl Read) -> io::Result<(Kind, Vec<u8>)> {
     let mut start = Vec::new();
     read_up_to(input, SNIFF, &mut start)?;
@@ -68,7 +68,7 @@ pub(super) fn of(input: &mut impl Read) -> io::Result<(Kind, Vec<u8>)> {
     if kind != Kind::Other || is_container(&start) {
         return Ok((kind, start));
     }
-    // Where nothing else is known, the first JPEG tells.
+    // If nothing else is known, the first JPEG decides.
     let mut searched = 0;
     loop {
         if holds_jpeg(start.get(searched..).unwrap_or_default()) {
@@ -98,10 +98,10 @@ fn by_start(start: &[u8]) -> Kind {
     }
 }
 
-/// Whether it begins as a container that FFmpeg takes apart.
+/// Whether it begins like a container that FFmpeg demultiplexes.
 pub(super) fn is_container(start: &[u8]) -> bool {
     let atom = start.get(4..).unwrap_or_default();
-    // A line of text may begin like a packet of MPEG-TS.
+    // A line of text may begin like an MPEG-TS packet.
     let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     let is_ts = start.starts_with(b"\x47") && !start.iter().take(SNIFF).all(is_text);
     is_ts
@@ -146,8 +146,7 @@ pub(super) fn holds_jpeg(bytes: &[u8]) -> bool {
     })
 }
 
-/// Reads until at least `len` bytes are there, or no more come. Returns how many
-/// came.
+/// Reads until at least `len` bytes are there, or until the end. Returns how many bytes were added.
 fn read_up_to(input: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let before = bytes.len();
     let mut piece = [0; 4 << 10];
@@ -166,7 +165,7 @@ fn read_up_to(input: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Res
 mod tests {
     use super::*;
 
-    /// Read in pieces of this many bytes.
+    /// Reads in pieces of this many bytes.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {

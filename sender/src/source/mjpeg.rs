@@ -1,4 +1,4 @@
-//! A stream of JPEGs, one after the other: a pipe, or a file of them.
+//! A sequence of JPEGs in a pipe or a file.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,15 +16,15 @@ use super::retry::Retry;
 use super::{Captured, Content, Request, Source};
 use crate::stop::Stop;
 
-/// Frames a second of a file that has no times and no `--fps`, as FFmpeg takes it.
+/// Frames per second of a file without times and without `--fps`, as for FFmpeg.
 const FILE_RATE: f64 = 25.0;
 
-/// JPEGs from a pipe, each sent as it comes, or from a file, at its own pace.
+/// JPEGs from a pipe, each sent on arrival, or from a file, at its own pace.
 pub struct Mjpeg {
     input: Box<dyn Read + Send>,
     name: String,
     path: Option<PathBuf>,
-    /// A camera's stream, which is asked for again where it breaks off.
+    /// A camera's stream, which is requested again if it breaks off.
     camera: Option<(String, Retry)>,
     times: Times,
     splitter: Splitter,
@@ -34,17 +34,16 @@ pub struct Mjpeg {
 
 /// When frames are due.
 enum Times {
-    /// As they come.
+    /// On arrival.
     Live,
-    /// So many a second.
+    /// At this many per second.
     Fixed(f64),
-    /// At the times that stand between them; `rate` where there are none.
+    /// At the times stored between them, or at `rate` without such times.
     Own { timeline: Timeline, rate: f64 },
 }
 
 impl Mjpeg {
-    /// JPEGs from `input`, which messages call `name`; at `rate` frames a
-    /// second, or as they come.
+    /// JPEGs from `input`, which messages call `name`, at `rate` frames per second or on arrival.
     pub fn stream(input: impl Read + Send + 'static, name: &str, rate: Option<f64>) -> Self {
         Self {
             input: Box::new(input),
@@ -71,7 +70,7 @@ impl Mjpeg {
     /// JPEGs from a file.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn file(path: &Path, rate: Option<f64>) -> Result<Self> {
         let name = path.display().to_string();
         let input = File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -93,7 +92,7 @@ impl Mjpeg {
             Times::Live => None,
             Times::Fixed(rate) => Some(paced::media_time(self.number, *rate)),
             Times::Own { timeline, rate } => {
-                // The viewer's recordings begin with a JPEG, at 0.
+                // The viewer's recordings begin with a JPEG at time 0.
                 let first = (self.number == 0).then_some(Duration::ZERO);
                 let stamp = stamp(self.splitter.lead()).or(first);
                 Some(timeline.place(stamp, usual(*rate)))
@@ -182,8 +181,7 @@ impl Source for Mjpeg {
     }
 }
 
-/// The time in a header before a JPEG, as mjpg-streamer, ustreamer and the
-/// viewer write it.
+/// The time in a header before a JPEG, as mjpg-streamer, ustreamer and the viewer write it.
 fn stamp(lead: &[u8]) -> Option<Duration> {
     let lead = String::from_utf8_lossy(lead).to_ascii_lowercase();
     let (_, behind) = lead.rsplit_once("x-timestamp:")?;
@@ -191,7 +189,7 @@ fn stamp(lead: &[u8]) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Frames a second by the times of the second and the third.
+/// Frames per second, from the times of the second and the third frame.
 fn own_rate(path: &Path) -> Option<f64> {
     let (mut file, mut splitter) = (File::open(path).ok()?, Splitter::new());
     let mut stamps = Vec::new();
@@ -210,7 +208,7 @@ fn usual(rate: f64) -> Duration {
     Duration::from_secs_f64(1.0 / rate)
 }
 
-/// Frames a second that are believed.
+/// Plausible frames per second.
 const RATES: RangeInclusive<f64> = 0.001..=1000.0;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Cameras need OpenCV, and the program that has it.
+//! Cameras need OpenCV, and the program that is linked with it.
 //!
-//! OpenCV brings more than two hundred libraries; loading them takes longer than
-//! all else until the first picture. So `framegram-send` is linked without it,
-//! and becomes its companion for a camera.
+//! OpenCV has more than two hundred libraries. Loading them takes longer than everything else until
+//! the first picture. So `framegram-send` is not linked with it, and executes its companion for a
+//! camera.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ use opencv::core::{LogLevel, set_log_level};
 use super::camera::Camera;
 use super::{Request, Source};
 
-/// The name of the program that has OpenCV. It lies beside the other one.
+/// The name of the program with OpenCV, which is in the same folder.
 pub const COMPANION: &str = "framegram-send-opencv";
 
 /// Opens a camera.
@@ -26,8 +26,7 @@ pub(super) fn open(device: &Path, request: &Request) -> Result<Box<dyn Source>> 
     Ok(Box::new(Camera::open(device, request)?))
 }
 
-/// Becomes the companion, with the same arguments; returns only where that
-/// fails.
+/// Executes the companion with the same arguments; returns only if that fails.
 pub fn become_companion() -> anyhow::Error {
     let companion = match env::current_exe() {
         Ok(own) => own.with_file_name(COMPANION),
@@ -42,13 +41,13 @@ pub fn become_companion() -> anyhow::Error {
     }
 }
 
-/// Keeps OpenCV from writing lines of its own to standard error.
+/// Stops OpenCV from writing to standard error.
 fn quiet() {
     if env::var_os("OPENCV_LOG_LEVEL")
         .as_deref()
         .is_none_or(OsStr::is_empty)
     {
-        // Only a louder program if it fails.
+        // If this fails, the program is only noisier.
         let _ = set_log_level(LogLevel::LOG_LEVEL_SILENT);
     }
 }

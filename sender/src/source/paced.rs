@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-/// How far behind its time a source may fall before the time is moved instead:
-/// more than a hiccup, and frames that come in a rush afterwards help nobody.
+/// How far behind a source may fall before its schedule is shifted: more than a hiccup. A rush of
+/// late frames helps nobody.
 const FORGIVEN: Duration = Duration::from_millis(500);
 
-/// The longest a frame is taken to last: a jump beyond it is a broken stamp.
+/// The longest plausible duration of a frame: a longer jump is a bad timestamp.
 const LONGEST_FRAME: Duration = Duration::from_secs(600);
 
-/// Media times on the clock. A pure function of what it is told.
+/// Maps media times to the clock. Pure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pacer {
     start: Option<Duration>,
 }
 
 impl Pacer {
-    /// Begins with the first frame.
+    /// A pacer that starts with the first frame.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// When a frame of `media_time` is due on the clock that shows `now`. At
-    /// or before `now`: at once.
+    /// When a frame with `media_time` is due, at the time `now`. A time at or before `now` means at
+    /// once.
     pub fn due(&mut self, media_time: Duration, now: Duration) -> Duration {
         let start = *self.start.get_or_insert(now.saturating_sub(media_time));
         let due = start.saturating_add(media_time);
@@ -35,25 +35,25 @@ impl Pacer {
     }
 }
 
-/// The media time of the frame of this number at `rate` frames per second.
+/// The media time of a frame by its number, at `rate` frames per second.
 pub(super) fn media_time(number: u64, rate: f64) -> Duration {
     Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX)
 }
 
-/// Media times that grow through repeats of a file and past its broken stamps.
+/// Media times that increase across repetitions of a file and bad timestamps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timeline {
-    /// The stamp that is `offset` on the timeline.
+    /// The timestamp that is `offset` on the timeline.
     first: Option<Duration>,
     offset: Duration,
     last: Option<Duration>,
-    /// How long the newest frame with two good stamps around it lasted.
+    /// The duration of the newest frame between two good timestamps.
     lasted: Option<Duration>,
 }
 
 impl Timeline {
-    /// The media time of a frame with this stamp. One without lasts as long as
-    /// the one before it, or, where that is not known, as `usual`.
+    /// The media time of a frame with this timestamp. A frame without one lasts as long as the
+    /// previous frame or, if that is unknown, `usual`.
     pub(super) fn place(&mut self, stamp: Option<Duration>, usual: Duration) -> Duration {
         let Some(last) = self.last else {
             self.first = stamp;
@@ -80,7 +80,7 @@ impl Timeline {
         time
     }
 
-    /// The next stamp is that of a first frame again.
+    /// The next timestamp is that of a first frame again.
     pub(super) fn rewind(&mut self, usual: Duration) {
         if let Some(last) = self.last.take() {
             self.offset = last.saturating_add(self.lasted.unwrap_or(usual));

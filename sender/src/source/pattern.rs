@@ -1,8 +1,8 @@
-//! The test picture: scrolling texture, colour bars and the frame's number.
+//! The test picture: scrolling texture, colour bars and the frame number.
 //!
-//! Its bytes are a function of size and number alone, so that a receiver can
-//! tell what it should have got. Planar, since that is what is cheapest to
-//! encode; a frame is put together from rows of one tile made at the start.
+//! Its bytes depend only on size and number, so a receiver can compute what it should have
+//! received. It is planar, which is cheapest to encode. A frame is assembled from rows of a tile
+//! made at the start.
 
 use anyhow::{Result, ensure};
 use framegram_media::limits::check_size;
@@ -10,10 +10,10 @@ use framegram_media::{Image, Pool, Subsampling};
 
 use super::{Captured, Content, Source, paced};
 
-/// The size where none is asked for.
+/// The default size.
 pub(super) const DEFAULT_SIZE: (usize, usize) = (1280, 720);
 
-/// Frames a second where none are asked for.
+/// The default frame rate.
 pub(super) const DEFAULT_RATE: f64 = 30.0;
 
 /// Colours of the bars at the top, from left to right: red, green, blue.
@@ -28,37 +28,37 @@ pub const BARS: [[u8; 3]; 8] = [
     [20, 20, 20],
 ];
 
-/// The height of the bars, as a part of the picture's.
+/// The height of the bars, as a fraction of the picture's.
 const BARS_HEIGHT: usize = 6;
 
-/// Pixels of a JPEG's block of all components: edges between blocks cost
-/// nothing, so that a small picture needs hardly more bits a pixel.
+/// Pixels of a JPEG block over all components. Edges between blocks cost nothing, so a small
+/// picture takes hardly more bits per pixel.
 const BLOCK: usize = 16;
 
 /// A side of the texture's tile; even, so that chroma scrolls with luma.
 const TILE: usize = 512;
 
-/// Pixels that the texture moves a frame, to the left and up; even.
+/// Pixels by which the texture moves per frame, to the left and up; even.
 const SCROLL: (usize, usize) = (4, 2);
 
-/// Contrast is counted in parts of a step of luma.
+/// Contrast is in fractions of a luma step.
 const SUB: i32 = 16;
 
-/// How far the texture's luma lies from its middle, in the mean: the figure
-/// that makes the JPEG's 1.0 to 1.3 bits a pixel.
+/// Mean deviation of the texture's luma from its middle: the value at which the JPEG takes 1.0 to
+/// 1.3 bits per pixel.
 const CONTRAST: i32 = 9 * SUB + SUB / 2;
 
-/// How far its chroma does.
+/// Mean deviation of its chroma.
 const COLOUR: i32 = 5 * SUB;
 
-/// The rows by which a picture counts as smaller when its contrast is chosen:
-/// in a small one the digits' edges take a larger part of the bits.
+/// Rows subtracted from a picture's height when its contrast is chosen: in a small picture, the
+/// edges of the digits take a larger share of the bits.
 const EDGES: i32 = 70;
 
-/// Digits the number has at least.
+/// Minimum number of digits.
 const DIGITS: usize = 6;
 
-/// Digits of 5 x 7 dots, a row a byte, left dot highest.
+/// Digits of 5 x 7 dots, one byte per row, the left dot highest.
 const FONT: [[u8; 7]; 10] = [
     [
         0b01110, 0b10001, 0b10011, 0b10101, 0b11001, 0b10001, 0b01110,
@@ -104,10 +104,10 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The test picture of this size in pixels at this many frames per second.
+    /// The test picture with this size in pixels and this frame rate.
     ///
     /// # Errors
-    /// Where pictures of this size are not taken.
+    /// If pictures of this size are not supported.
     pub fn new(width: usize, height: usize, rate: f64) -> Result<Self> {
         check_size(width, height)?;
         ensure!(
@@ -137,10 +137,10 @@ impl Pattern {
         })
     }
 
-    /// The picture of a number.
+    /// The picture with this number.
     ///
     /// # Errors
-    /// Never, for a size that [`new`](Self::new) took.
+    /// Never, for a size that [`new`](Self::new) accepted.
     pub fn picture(&self, number: u64) -> Result<Image> {
         let (width, height) = (self.width, self.height);
         let sampling = Subsampling::Yuv420;
@@ -189,19 +189,19 @@ impl Source for Pattern {
     }
 }
 
-/// A texture without seams.
+/// A seamless texture.
 struct Tile {
     side: usize,
     values: Vec<u8>,
 }
 
 impl Tile {
-    /// White noise, smoothed to about the spectrum of a camera's picture.
+    /// White noise, smoothed to about the spectrum of a camera picture.
     fn new(side: usize, contrast: i32, seed: u32) -> Self {
         let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
         let mut noise: Vec<i32> = (0..side * side)
             .map(|_| {
-                // Marsaglia's xorshift: the same texture everywhere, for good.
+                // Marsaglia's xorshift: the texture never changes.
                 state ^= state << 13;
                 state ^= state >> 17;
                 state ^= state << 5;
@@ -238,7 +238,7 @@ impl Tile {
     }
 }
 
-/// One, two, one along both axes, around the edges.
+/// Smooths with weights one, two, one along both axes, around the edges.
 fn smooth(values: &[i32], side: usize) -> Vec<i32> {
     let mut along = Vec::with_capacity(values.len());
     for row in values.chunks_exact(side) {
@@ -286,13 +286,13 @@ fn write_number(planes: &mut [u8], width: usize, height: usize, number: u64) {
     }
 }
 
-/// Which bar covers this column; edges lie between blocks.
+/// The bar of this column; edges lie between blocks.
 fn bar_at(x: usize, width: usize) -> usize {
     let next = (1..BARS.len()).find(|next| x < to_blocks(next * width / BARS.len()));
     next.unwrap_or(BARS.len()) - 1
 }
 
-/// To where the nearest block begins, unless the picture is too small for that.
+/// Rounds to the nearest block, unless the picture is too small for that.
 fn to_blocks(pixels: usize) -> usize {
     if pixels < BLOCK {
         pixels & !1
@@ -301,7 +301,7 @@ fn to_blocks(pixels: usize) -> usize {
     }
 }
 
-/// A box of one value; what lies outside of the plane is left out.
+/// Fills a box with one value, clipped to the plane.
 fn fill(
     plane: &mut [u8],
     stride: usize,
@@ -317,8 +317,7 @@ fn fill(
     }
 }
 
-/// BT.601 with all values used, as a JPEG has it
-/// (<https://www.w3.org/Graphics/JPEG/jfif3.pdf>, page 3).
+/// BT.601 in full range, as in JPEG (<https://www.w3.org/Graphics/JPEG/jfif3.pdf>, page 3).
 fn to_yuv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     let (red, green, blue) = (f64::from(red), f64::from(green), f64::from(blue));
     let luma = 0.299 * red + 0.587 * green + 0.114 * blue;

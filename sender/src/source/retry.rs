@@ -1,4 +1,4 @@
-//! Network sources that break off and come back.
+//! Network sources that break off and return.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use super::Request;
 use crate::console::Console;
 use crate::stop::Stop;
 
-/// The pauses between two tries grow from the first to the longest.
+/// Pauses between attempts grow from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Tries again what broke off, and says so.
+/// Reconnects to a source that broke off, and says so.
 pub(super) struct Retry {
     name: String,
-    /// Grows until something comes.
+    /// Grows until a frame arrives.
     pause: Duration,
     stop: Stop,
     console: Arc<Console>,
@@ -41,12 +41,12 @@ impl Retry {
         self.stop.is_stopped()
     }
 
-    /// A frame came.
+    /// A frame arrived.
     pub(super) fn succeeded(&mut self) {
         self.pause = FIRST_PAUSE;
     }
 
-    /// Waits, and tries until `open` succeeds; `None` if the stream ends first.
+    /// Waits, and retries until `open` succeeds; `None` if the stream ends first.
     pub(super) fn until_open<T>(&mut self, open: impl Fn(&Stop) -> Result<T>) -> Option<T> {
         let name = &self.name;
         self.console.say(&format!(

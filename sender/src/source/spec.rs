@@ -1,4 +1,4 @@
-//! What is typed for a source.
+//! Parses SOURCE.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -17,13 +17,13 @@ pub enum Spec {
     CameraNamed(String),
     /// A file or a folder.
     Path(PathBuf),
-    /// What FFmpeg opens over the network.
+    /// A URL that FFmpeg opens.
     Url(String),
     /// The test picture.
     Pattern {
-        /// Width and height in pixels, where given.
+        /// Width and height in pixels, if given.
         size: Option<(usize, usize)>,
-        /// Frames a second, where given.
+        /// Frames per second, if given.
         rate: Option<f64>,
     },
     /// Standard input.
@@ -31,7 +31,7 @@ pub enum Spec {
 }
 
 impl Spec {
-    /// Understands SOURCE, which may be a file name of any bytes.
+    /// Parses SOURCE, which may be a file name of any bytes.
     ///
     /// # Errors
     /// A line that says what is wrong with it.
@@ -42,7 +42,7 @@ impl Spec {
         }
     }
 
-    /// Understands SOURCE.
+    /// Parses SOURCE.
     ///
     /// # Errors
     /// A line that says what is wrong with it.
@@ -116,7 +116,7 @@ fn is_url(text: &str) -> bool {
     scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(may_be_in_it))
 }
 
-/// `WxH`, both in pixels.
+/// Parses `WxH`, both in pixels.
 ///
 /// # Errors
 /// A line that says what is wrong with it.
@@ -130,7 +130,7 @@ pub fn parse_size(text: &str) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// Frames a second: 0.001 to 1000.
+/// Parses frames per second: 0.001 to 1000.
 ///
 /// # Errors
 /// A line that says what is wrong with it.

@@ -22,7 +22,7 @@ fn understands_every_source() {
         Spec::parse("/dev/v4l/by-id/usb-1"),
         Ok(Spec::Camera("/dev/v4l/by-id/usb-1".into()))
     );
-    // A name with a colon is none of a protocol.
+    // A name with a colon is not a protocol.
     for name in ["2024-11-14T22:57:44.mp4", "-clip.mp4", "a/b://c.mp4"] {
         assert_eq!(Spec::parse(name), Ok(Spec::Path(name.into())));
     }
@@ -80,6 +80,6 @@ fn fails_for_sources_that_are_misspelt() {
 fn a_pattern_with_a_rate_alone_is_told_how_to_be_typed() {
     let error = Spec::parse("pattern@30").unwrap_err();
     assert!(error.ends_with("pattern:1280x720@30"), "{error}");
-    // A file of that name is one of a folder.
+    // A file with that name is in a folder.
     assert!(matches!(Spec::parse("./pattern@30"), Ok(Spec::Path(_))));
 }

@@ -1,10 +1,9 @@
-//! Y4M (`YUV4MPEG2`): raw planes with one line of header, as many programs
-//! write to a pipe. The planes go to the encoder as they are, but for their
-//! range: a JPEG uses all values.
+//! Y4M (`YUV4MPEG2`): raw planes with a header line, which many programs write to a pipe. The
+//! planes go to the encoder unchanged, except for their range: JPEG uses the full range.
 //!
-//! The format does not say whether its colours are BT.601 or BT.709; they are
-//! taken as BT.601, which is what a JPEG holds. Interlaced frames go out as
-//! they are woven; where chroma samples lie within a pixel is left aside.
+//! The format does not state whether its colours are BT.601 or BT.709. They are taken as BT.601,
+//! which JPEG uses. Interlaced frames are sent woven. The position of chroma samples within a pixel
+//! is ignored.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,10 +16,10 @@ use framegram_media::{Image, Pool};
 
 use super::{Captured, Content, Source, paced};
 
-/// Frames a second where the header has none.
+/// Frames per second, if the header does not say.
 const DEFAULT_RATE: f64 = 25.0;
 
-/// Frames from a Y4M pipe or file, at the header's rate or the one asked for.
+/// Frames from a Y4M pipe or file, at the header's rate or the requested one.
 pub struct Y4m {
     reader: Y4mReader<Box<dyn BufRead + Send>>,
     name: String,
@@ -36,7 +35,7 @@ impl Y4m {
     /// Reads the header from `input`, which messages call `name`.
     ///
     /// # Errors
-    /// Where it is not a Y4M header, or one of a kind that is not taken.
+    /// If it is not a Y4M header, or one of an unsupported kind.
     pub fn stream(
         input: impl BufRead + Send + 'static,
         name: &str,
@@ -59,7 +58,7 @@ impl Y4m {
     /// Frames from a file.
     ///
     /// # Errors
-    /// Where it cannot be opened or is not one that is taken.
+    /// If it cannot be opened or is not supported.
     pub fn file(path: &Path, rate: Option<f64>) -> Result<Self> {
         let name = path.display().to_string();
         let input = File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -138,7 +137,7 @@ impl Source for Y4m {
     }
 }
 
-/// Reads the header, which has to be of a kind that is sent.
+/// Reads the header, which must be of a supported kind.
 fn open(input: Box<dyn BufRead + Send>) -> Result<Y4mReader<Box<dyn BufRead + Send>>> {
     let reader = Y4mReader::new(input)?;
     let header = reader.header();
@@ -237,7 +236,7 @@ mod tests {
             ],
             rest in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
-            // Only that it comes back, whatever it says.
+            // It returns without a panic, whatever the result.
             let _ = read([start, &rest].concat());
         }
     }

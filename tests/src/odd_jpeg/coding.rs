@@ -2,8 +2,8 @@
 
 use framegram_common::jpeg::STANDARD_TABLES;
 
-/// Writes a block of coefficients in zigzag order; `before` is the DC coefficient
-/// of the block before.
+/// Writes a block of coefficients in zigzag order; `before` is the DC coefficient of the previous
+/// block.
 pub(super) fn write_block(
     bits: &mut Bits,
     out: &mut Vec<u8>,
@@ -38,7 +38,7 @@ pub(super) fn write_block(
     }
 }
 
-/// How many bits a value takes, and which.
+/// The size category of a value, and its additional bits.
 fn magnitude(value: i32) -> (u32, u32) {
     let size = 32 - value.unsigned_abs().leading_zeros();
     let bits = if value < 0 {
@@ -49,7 +49,7 @@ fn magnitude(value: i32) -> (u32, u32) {
     (size, bits as u32)
 }
 
-/// Bits that do not fill a byte yet.
+/// Bits of an incomplete byte.
 #[derive(Default)]
 pub(super) struct Bits {
     held: u32,
@@ -87,7 +87,7 @@ impl Bits {
         panic!("symbol {symbol:02x} has no code");
     }
 
-    /// Fills the last byte up with ones.
+    /// Pads the last byte with ones.
     pub(super) fn align(&mut self, out: &mut Vec<u8>) {
         while self.count > 0 {
             self.put(out, 1, 1);
@@ -95,7 +95,7 @@ impl Bits {
     }
 }
 
-/// Where in a block each coefficient stands, row by row, in the order of the scan.
+/// The position of each coefficient in a block, row by row, in scan order.
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,

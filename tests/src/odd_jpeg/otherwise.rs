@@ -1,15 +1,13 @@
-//! JPEGs of kinds that the writer of [`Oddities`](super::Oddities) has not, as
-//! libjpeg-turbo makes them.
+//! JPEGs of kinds that [`Oddities`](super::Oddities) cannot write, made by libjpeg-turbo.
 
 use anyhow::Result;
 use fastrand::Rng;
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
-/// A JPEG of a kind that this writer has not: progressive, arithmetic, in the
-/// colours of print or of a screen; by seed.
+/// A JPEG of such a kind, by seed: progressive, arithmetic, CMYK or RGB.
 ///
 /// # Errors
-/// Where libjpeg-turbo refuses it.
+/// If libjpeg-turbo rejects it.
 pub fn coded_otherwise(rng: &mut Rng) -> Result<(String, Vec<u8>)> {
     let (width, height) = (rng.usize(17..90), rng.usize(17..90));
     let kinds = ["progressive", "arithmetic", "optimized", "print", "screen"];

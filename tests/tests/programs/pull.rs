@@ -35,7 +35,7 @@ fn viewers_come_and_go_and_surplus_ones_are_rejected() {
     let refused = viewer(address, "--once").end();
     assert_eq!(refused.code, Some(1));
     let said = refused.said;
-    assert!(said.contains("no more than 2 viewers"), "{said}");
+    assert!(said.contains("already serves 2 viewers"), "{said}");
     sender.wait_for("was refused");
 
     // One goes, and its place is free at once: nobody waits for its silence.

@@ -44,7 +44,7 @@ fn room(destinations: &[Destination]) -> Room<'_> {
     }
 }
 
-/// What leaves now: destinations, and how many packets and bytes.
+/// What is sent now: destinations, and the number of packets and bytes.
 fn poll(
     pacer: &mut Pacer,
     destinations: &mut [Destination],
@@ -81,7 +81,7 @@ fn a_frame_is_spread_evenly_in_steps_and_no_later_than_it_may() {
         last = at;
         let left = poll(&mut pacer, &mut to, at);
         sent += left.iter().map(|(_, packets, _)| packets).sum::<usize>();
-        // Its share by now, give or take a step's.
+        // Its share by now, within a step.
         let share = 100.0 * (at - start).as_secs_f64() / spread.as_secs_f64();
         assert!((sent as f64 - share).abs() <= 6.0, "{sent} at {at:?}");
     }
@@ -97,7 +97,7 @@ fn a_new_frame_makes_the_rest_of_the_one_before_leave_at_once() {
     poll(&mut pacer, &mut to, 2 * MS);
     pacer.push_frame(frame(1, 20), 3 * MS, 10 * MS);
     let left = poll(&mut pacer, &mut to, 3 * MS);
-    // Two batches: a frame's last packet is shorter.
+    // Two batches, since a frame's last packet is shorter.
     assert_eq!(left, [(0, 15, 14_400), (0, 1, 1_000)]);
     assert_eq!(due(&pacer, &to), Some(3 * MS + STEP));
 }
@@ -139,7 +139,7 @@ fn closed_destinations_are_skipped() {
 
 #[test]
 fn datagrams_above_the_rate_wait_until_there_is_room() {
-    // 10,000 bytes a second beyond what control packets have.
+    // 10,000 bytes per second in addition to those reserved for control packets.
     let bitrate = 8 * (10_000 + crate::sender::CONTROL_RESERVE);
     let (mut pacer, mut to) = (Pacer::default(), destinations(1, Some(bitrate)));
     pacer.push_frame(frame(0, 16), Duration::ZERO, Duration::ZERO);
@@ -187,7 +187,7 @@ fn a_lane_has_its_own_pace_and_holds_up_nobody() {
     assert!(pacer.is_behind(0, 50 * MS, room) && !pacer.is_behind(1, 50 * MS, room));
     assert!(!pacer.is_behind(0, 80 * MS, room));
     assert_eq!(poll(&mut pacer, &mut to, 50 * MS), [(0, 5, 4_400)]);
-    // One that is not polled is full in the end, and forgotten with its viewer.
+    // A lane that is not polled fills up, and is dropped with its viewer.
     for _ in 0..MAX_WAITING_FRAMES {
         assert!(!pacer.is_lane_full(0));
         pacer.push_paced(own(2), 0, Pace { rate, burst }, 90 * MS);
@@ -220,7 +220,7 @@ fn answers_go_first_a_little_spread_and_do_not_hold_up_others() {
     assert_eq!(left, [(1, 1, 700), (0, 2, 1_400), (1, 2, 1_400)]);
     let gap = retransmit_gap(3);
     assert_eq!(due(&pacer, &to), Some(gap));
-    // A second answer goes between what is left of the first.
+    // A second answer is interleaved with the rest of the first.
     pacer.push_answer(vec![answer(300)], 1, gap / 2);
     assert_eq!(poll(&mut pacer, &mut to, gap / 2), [(1, 1, 300)]);
     pacer.forget(1);

@@ -1,7 +1,6 @@
-//! The tables of a stream of JPEGs, which not every one of them carries.
+//! Supplies tables that only some JPEGs of a stream carry.
 //!
-//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, B.2.4, B.4
-//! and B.5.
+//! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, B.2.4, B.4 and B.5.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use framegram_common::jpeg::STANDARD_TABLES;
 use framegram_common::jpeg::scan::Coverage;
 
-/// Markers of the segments that are looked at (T.81, table B.1).
+/// Markers of the segments that matter here (T.81, table B.1).
 pub(super) const APP0: u8 = 0xe0;
 pub(super) const APP1: u8 = 0xe1;
 pub(super) const DQT: u8 = 0xdb;
@@ -19,19 +18,19 @@ const SOS: u8 = 0xda;
 /// Table numbers of each kind are 0 to 3 (T.81, B.2.4).
 const NUMBERS: u8 = 4;
 
-/// A table's segment marker and its number, in a Huffman table below its class.
+/// The segment marker of a table and its number; for a Huffman table, the class is above the
+/// number.
 type Slot = (u8, u8);
 
-/// The newest table of each kind and number. Some devices write them into the
-/// first JPEG only, or into one of their own without an image, and leave them to
-/// the decoder's memory; a frame that is sent has to be decoded whatever became
-/// of those before it. At most four quantization and eight Huffman tables.
+/// The newest table of each kind and number. Some devices write tables only into the first JPEG, or
+/// into one of their own without an image, and rely on the decoder's memory. A frame that is sent
+/// must be decodable without those before it. At most four quantization and eight Huffman tables.
 #[derive(Default)]
 pub(super) struct Tables(BTreeMap<Slot, Vec<u8>>);
 
 impl Tables {
-    /// Keeps the tables of `jpeg`, and supplies those that it lacks. `None`: it
-    /// has nothing but tables.
+    /// Stores the tables of `jpeg` and supplies the missing ones. `None` if it has nothing but
+    /// tables.
     pub(super) fn supply(&mut self, jpeg: &Bytes) -> Option<Bytes> {
         let mut own = BTreeMap::new();
         let (mut frame, mut scan) = (None, None);
@@ -50,7 +49,7 @@ impl Tables {
         let has_codes = own.keys().any(|(marker, _)| *marker == DHT);
         let codes = codes_of(scan.unwrap_or_default());
         let mut supplied = self.supplied(missing.into_iter());
-        // Without any Huffman table, those of annex K are meant, or the newest.
+        // Without any Huffman table, the newest ones or those of annex K are meant.
         let coded = self.supplied(codes.filter(lacks));
         let has_image = frame.is_some() || scan.is_some();
         let is_only_tables = !has_image && !own.is_empty() && jpeg.ends_with(&END);
@@ -69,8 +68,8 @@ impl Tables {
         Some(with(jpeg, &supplied))
     }
 
-    /// Segments with the tables of these slots, as far as they are known and not
-    /// what a decoder presumes.
+    /// Segments with the tables of these slots, if they are known and differ from a decoder's
+    /// defaults.
     fn supplied(&self, slots: impl Iterator<Item = Slot>) -> Vec<u8> {
         let mut segments = Vec::new();
         for slot in slots {
@@ -90,7 +89,7 @@ impl Tables {
 /// An end of image.
 const END: [u8; 2] = [0xff, 0xd9];
 
-/// Bytes of a marker and the length behind it.
+/// Bytes of a marker and the length after it.
 const LENGTH: usize = 4;
 
 fn with(jpeg: &Bytes, tables: &[u8]) -> Bytes {
@@ -147,7 +146,7 @@ fn codes_of(scan: &[u8]) -> impl Iterator<Item = Slot> {
     tables.flat_map(|table| [(DHT, table >> 4), (DHT, 0x10 | table & 0xf)])
 }
 
-/// The markers of a header with their segments, up to that of the first scan.
+/// The markers of a header with their segments, up to and including the first scan.
 pub(super) fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = jpeg;
     std::iter::from_fn(move || {
@@ -156,7 +155,7 @@ pub(super) fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
             let segment = &rest[start..];
             let marker = *segment.get(1)?;
             match marker {
-                // Fill bytes, what is stuffed, and markers without a segment.
+                // Fill bytes, stuffed bytes, and markers without a segment.
                 0xff => rest = &segment[1..],
                 0..=0xbf | 0xd0..=0xd9 => rest = &segment[2..],
                 _ => {
@@ -187,7 +186,7 @@ mod tests {
         compressor.compress(&image, quality).unwrap()
     }
 
-    /// With Huffman tables of other numbers, which no decoder presumes.
+    /// With Huffman tables of other numbers, which are no decoder's defaults.
     fn jpeg(quality: u8) -> Bytes {
         let mut jpeg = usual(quality).to_vec();
         let starts: Vec<_> = segments(&jpeg.clone())
@@ -222,7 +221,7 @@ mod tests {
         kept.into()
     }
 
-    /// Nothing but the tables of these kinds.
+    /// Only the tables of these kinds.
     fn only(jpeg: &Bytes, kinds: &[u8]) -> Bytes {
         let mut tables = jpeg[..2].to_vec();
         for (_, segment) in segments(jpeg).filter(|(marker, _)| kinds.contains(marker)) {
@@ -256,7 +255,7 @@ mod tests {
         }
         let supplied = tables.supply(&bare).unwrap();
         assert_eq!(decoded(&supplied), decoded(&whole));
-        // Newer ones replace them.
+        // Newer tables replace them.
         let other = jpeg(30);
         assert_eq!(tables.supply(&only(&other, &[DQT, DHT])), None);
         let supplied = tables.supply(&without(&other, &[DQT, DHT])).unwrap();
@@ -268,7 +267,7 @@ mod tests {
         let bare = without(&usual(70), &[DHT]);
         let mut tables = Tables::default();
         assert_eq!(tables.supply(&bare), Some(bare.clone()));
-        // One that decodes nothing of it.
+        // A table that decodes none of it.
         let [dc, ..] = STANDARD_TABLES;
         let table: Vec<_> = dc.symbols.iter().rev().copied().collect();
         let len = (2 + 17 + table.len()) as u16;

@@ -1,5 +1,5 @@
-//! FFmpeg's frames to images as a JPEG holds them: planes of 8 bits, all values
-//! used, the matrix of BT.601.
+//! Converts FFmpeg's frames to the images of JPEG: planes of 8 bits in full range, with the matrix
+//! of BT.601.
 
 use std::cell::RefCell;
 
@@ -18,7 +18,7 @@ pub(super) struct Converter {
 }
 
 thread_local! {
-    /// What converts rare kinds of pixels. The binding ties it to a thread.
+    /// Converts rare pixel formats. The binding ties it to a thread.
     static SCALER: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
 
@@ -30,11 +30,10 @@ impl Converter {
         }
     }
 
-    /// The image of a frame.
+    /// Converts a frame to an image.
     ///
     /// # Errors
-    /// Where its pixels are of a kind that nothing converts, or its size is not
-    /// one that is sent.
+    /// If its pixel format cannot be converted, or its size is not supported.
     pub(super) fn image(&mut self, frame: &frame::Video) -> Result<Image> {
         let (width, height) = (frame.width() as usize, frame.height() as usize);
         check_size(width, height)?;
@@ -99,8 +98,8 @@ fn convert(frame: &frame::Video, wanted: Pixel) -> Result<frame::Video> {
     Ok(converted)
 }
 
-/// The kind of pixels that a frame is taken as: its own, where those are planes
-/// of 8 bits, or the next one that loses nothing of its sampling.
+/// The pixel format to convert to: the frame's own, if that has planes of 8 bits, otherwise the
+/// closest one that keeps its sampling.
 fn wanted(kind: Pixel) -> Pixel {
     if subsampling(kind).is_some() {
         return kind;
@@ -145,7 +144,7 @@ fn subsampling(kind: Pixel) -> Option<Subsampling> {
     }
 }
 
-/// Whether all values are used: as the frame says, or as its kind means.
+/// Whether the range is full, according to the frame or its format.
 fn is_full(frame: &frame::Video, wanted: Pixel) -> bool {
     let means_it = matches!(
         wanted,
@@ -158,7 +157,7 @@ fn is_full(frame: &frame::Video, wanted: Pixel) -> bool {
     }
 }
 
-/// The matrix of a frame, where it is not that of BT.601.
+/// The matrix of a frame, unless it is that of BT.601.
 fn matrix(space: Space) -> Option<Matrix> {
     match space {
         Space::BT709 => Some(Matrix::BT709),
@@ -168,15 +167,14 @@ fn matrix(space: Space) -> Option<Matrix> {
     }
 }
 
-/// Copies a row of samples, and makes them what a JPEG has.
+/// Copies a row of samples, converted to what JPEG uses.
 type CopyRow = fn(&[u8], &mut [u8]);
 
 fn copy(from: &[u8], to: &mut [u8]) {
     to.copy_from_slice(from);
 }
 
-/// Copies luma and chroma, each by its own function: what is changed on the way
-/// is read but once.
+/// Copies luma and chroma, each by its own function, so that converted samples are read only once.
 fn copy_planes(
     frame: &frame::Video,
     subsampling: Subsampling,
@@ -201,7 +199,7 @@ fn copy_planes(
     }
 }
 
-/// Rows without the gaps between them.
+/// Rows without the padding between them.
 fn copy_rows(frame: &frame::Video, index: usize, row: usize, to: &mut [u8], copy_row: CopyRow) {
     let rows = frame.data(index).chunks(frame.stride(index));
     for (from, to) in rows.zip(to.chunks_exact_mut(row)) {

@@ -1,5 +1,5 @@
-//! Stills that FFmpeg decodes: JPEGs that libjpeg does not take, being lossless or
-//! with more blocks in a unit than there may be, and other formats.
+//! Stills that FFmpeg decodes: JPEGs that libjpeg does not accept, because they are lossless or
+//! have too many blocks in a unit, and other formats.
 
 use std::io::Cursor;
 
@@ -15,15 +15,15 @@ use super::{Opened, quiet};
 use crate::source::Content;
 use crate::stop::Stop;
 
-/// The image of a JPEG.
+/// Decodes a JPEG.
 ///
 /// # Errors
-/// Where FFmpeg does not decode it either.
+/// If FFmpeg cannot decode it either.
 pub(in crate::source) fn decode_jpeg(jpeg: &[u8]) -> Result<Image> {
     quiet()?;
     let found = decoder::find(Id::MJPEG).context("this FFmpeg decodes no JPEG")?;
     let mut decoder = codec::Context::new_with_codec(found).decoder();
-    // What is damaged is none.
+    // A damaged JPEG is an error.
     decoder.check(decoder::Check::EXPLODE);
     let mut decoder = decoder.video()?;
     let mut frame = frame::Video::empty();
@@ -34,10 +34,10 @@ pub(in crate::source) fn decode_jpeg(jpeg: &[u8]) -> Result<Image> {
     Converter::new(None).image(&frame)
 }
 
-/// The first image of a file in any format.
+/// Decodes the first image of a file in any format.
 ///
 /// # Errors
-/// Where it is none that FFmpeg knows.
+/// If FFmpeg does not know the format.
 pub(in crate::source) fn decode_still(file: Vec<u8>) -> Result<Content> {
     quiet()?;
     let io = StreamIo::from_read_seek(Cursor::new(file))?;

@@ -1,10 +1,10 @@
-//! Which way up a video is held, as its container says.
+//! The orientation of a video according to its container.
 
 use ffmpeg_next::codec::packet::side_data::Type;
 use ffmpeg_next::format::stream::Stream;
 use framegram_media::Turn;
 
-/// How to turn the frames of a stream; `None`: they are upright.
+/// How to turn the frames of a stream; `None` if they are upright.
 pub(super) fn of_stream(stream: &Stream<'_>) -> Option<Turn> {
     let matrix = stream
         .side_data()
@@ -12,8 +12,8 @@ pub(super) fn of_stream(stream: &Stream<'_>) -> Option<Turn> {
     of_matrix(matrix.data())
 }
 
-/// The display matrix is one of 3 by 3 numbers of 32 bits: (x, y, 1) times it
-/// is where a pixel is shown.
+/// The display matrix has 3 by 3 numbers of 32 bits. (x, y, 1) times the matrix is where a pixel is
+/// shown.
 fn of_matrix(bytes: &[u8]) -> Option<Turn> {
     let mut numbers = bytes
         .chunks_exact(4)
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(turn([1, 0, 0, 1]), None);
         assert_eq!(turn([-1, 0, 0, -1]), of(false, true, true));
         assert_eq!(turn([-1, 0, 0, 1]), of(false, true, false));
-        // Clockwise: what is on top comes to the right.
+        // Clockwise: the top moves to the right.
         assert_eq!(turn([0, 1, -1, 0]), of(true, true, false));
         assert_eq!(turn([0, -1, 1, 0]), of(true, false, true));
         assert_eq!(of_matrix(&[0; 8]), None);

@@ -1,6 +1,5 @@
-//! The bytes that a URL names, through FFmpeg's protocols: with TLS, and with
-//! passwords that do not go over the network. Its safe binding reads no bytes of
-//! them, only packets of a container.
+//! Reads the bytes of a URL through FFmpeg's protocols: with TLS, and with logins that do not send
+//! passwords in the clear. FFmpeg's safe binding reads only packets of a container.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -13,10 +12,10 @@ use super::quiet;
 use super::watch::Watch;
 use crate::stop::Stop;
 
-/// A URL that is open.
+/// An open URL.
 pub(in crate::source) struct UrlReader {
     context: NonNull<ffi::AVIOContext>,
-    /// FFmpeg asks it while it waits, by its address.
+    /// FFmpeg calls it back while waiting, by its address.
     watch: Box<Watch>,
 }
 
@@ -25,10 +24,10 @@ pub(in crate::source) struct UrlReader {
 unsafe impl Send for UrlReader {}
 
 impl UrlReader {
-    /// Opens it.
+    /// Opens the URL.
     ///
     /// # Errors
-    /// What FFmpeg says.
+    /// FFmpeg's error.
     pub(in crate::source) fn open(url: &str, stop: &Stop) -> anyhow::Result<Self> {
         quiet()?;
         let url = CString::new(url)?;
@@ -55,7 +54,7 @@ impl UrlReader {
         }
     }
 
-    /// What the server says that it is, as `image/jpeg`; empty where it does not.
+    /// The content type that the server states, such as `image/jpeg`; empty if it states none.
     pub(in crate::source) fn content_type(&mut self) -> String {
         let mut value = ptr::null_mut();
         // SAFETY: the context is open, the name ends with 0; what is found is a
@@ -78,7 +77,7 @@ impl UrlReader {
         }
     }
 
-    /// Whether the server says how long it is.
+    /// Whether the server states the length.
     pub(in crate::source) fn has_end(&mut self) -> bool {
         // SAFETY: the context is open.
         unsafe { ffi::avio_size(self.context.as_ptr()) >= 0 }
@@ -107,7 +106,7 @@ impl Drop for UrlReader {
     }
 }
 
-/// Whether FFmpeg is to wait no longer.
+/// Whether FFmpeg should stop waiting.
 unsafe extern "C" fn is_over(watch: *mut c_void) -> c_int {
     // SAFETY: it is the watch of a reader that is open, or that is being opened.
     let watch = unsafe { &*watch.cast::<Watch>() };

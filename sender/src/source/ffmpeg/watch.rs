@@ -1,4 +1,4 @@
-//! Ends waiting for the network.
+//! Ends waits for the network.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::stop::Stop;
 
-/// A network source that says nothing for so long has broken off.
+/// A network source that is silent for this long has broken off.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Says when to wait no longer: at the end of the stream, or after [`SILENCE`].
+/// Decides when to stop waiting: at the end of the stream, or after [`SILENCE`].
 #[derive(Clone)]
 pub(super) struct Watch {
     stop: Stop,
@@ -29,7 +29,7 @@ impl Watch {
         watch
     }
 
-    /// Something is waited for from here on.
+    /// A wait begins now.
     pub(super) fn begin(&self) {
         let deadline = self.begun.elapsed() + SILENCE;
         self.deadline

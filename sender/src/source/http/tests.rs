@@ -16,7 +16,7 @@ fn logins_are_written_as_basic_ones_are() {
     }
 }
 
-/// A server that gives these answers, one a connection; its address.
+/// A server that gives these answers, one per connection. Returns its address.
 fn serve(answers: Vec<String>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -127,13 +127,13 @@ fn a_login_that_is_not_the_basic_one_is_ffmpeg_s_and_the_jpegs_are_ours() {
     let asks = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"camera\", \
                 nonce=\"1\", qop=\"auth\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let there = format!("{HEAD}\r\n--a\r\n\r\nwithout a length\r\n");
-    // Ours, FFmpeg's first, and the one with the login.
+    // The first request of ours, FFmpeg's first request, and the one with the login.
     let address = serve(vec![asks.into(), asks.into(), there]);
     let url = format!("http://me:secret@{address}/stream");
     let Answer::Jpegs(mut body) = get(&url, &Stop::new()).unwrap() else {
         panic!("it is of another kind");
     };
-    // To FFmpeg, the end of what has no length is an error.
+    // For FFmpeg, the end of a body without a length is an error.
     let mut start = [0; 14];
     body.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"--a\r\n\r\nwithout");

@@ -20,7 +20,7 @@ fn request() -> Request {
     }
 }
 
-/// A folder of this test's own, gone when it ends.
+/// A folder for one test, deleted at its end.
 struct Folder(tempfile::TempDir);
 
 impl Folder {

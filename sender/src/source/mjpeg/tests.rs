@@ -4,7 +4,7 @@ use super::*;
 use crate::encode::{Encoder, Settings};
 use crate::source::Pattern;
 
-/// The test picture of this number as a small JPEG.
+/// The test picture with this number, as a small JPEG.
 fn jpeg(number: u64) -> Bytes {
     let picture = Pattern::new(48, 32, 30.0).unwrap().picture(number).unwrap();
     let mut encoder = Encoder::new(Settings::default()).unwrap();
@@ -41,7 +41,7 @@ fn a_recording_with_times_between_its_jpegs_plays_at_them() {
         (times, source.frame_rate().unwrap())
     };
     let [one, two, three] = [1, 2, 3].map(|number| jpeg(number).to_vec());
-    // The viewer's begin with a JPEG.
+    // Recordings of the viewer begin with a JPEG.
     let (times, rate) = play(&[
         one.clone(),
         header("0.100000"),
@@ -51,7 +51,7 @@ fn a_recording_with_times_between_its_jpegs_plays_at_them() {
     ]);
     assert_eq!(times, [0, 100, 225, 350]);
     assert_eq!(rate, 8.0);
-    // A camera's answer, saved, begins with a header, and counts from 1970.
+    // A saved answer of a camera begins with a header, and its times count from 1970.
     let (times, rate) = play(&[
         header("1700000000.5"),
         one.clone(),
