@@ -71,7 +71,8 @@ impl Longest {
             Packet::Nack(_) => "request",
             Packet::ArrivalReport(_) => "arrivals",
             Packet::Connect(_) | Packet::Challenge(_) => "handshake",
-            Packet::Reject(_) | Packet::ReceiverBye(_) => "handshake",
+            Packet::Reject(_) | Packet::Accept(_) => "handshake",
+            Packet::ReceiverBye(_) => "handshake",
             Packet::PathChallenge(_) | Packet::PathResponse(_) => "handshake",
         };
         match self.0.iter_mut().find(|(known, _)| *known == kind) {
