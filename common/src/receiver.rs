@@ -35,6 +35,7 @@ use std::time::Duration;
 use crate::reassembly::MAX_HELD_BYTES;
 use crate::stats::{DiscardReason, Discards, FrameRecord};
 use crate::wire::Format;
+use crate::wire::native::Integrity;
 use connector::Connector;
 use demux::RtcpPeers;
 use formats::FormatCache;
@@ -94,6 +95,8 @@ pub struct Config {
     pub nack: bool,
     /// Whether only whole frames are shown, and none with holes.
     pub strict: bool,
+    /// How the integrity of native packets is known.
+    pub integrity: Integrity,
     /// Bytes that the socket's buffer holds; 0 where that is not known.
     pub socket_buffer: usize,
     /// Identifies the clock that this machine reads, for a stream: a sender with
@@ -110,6 +113,7 @@ impl Default for Config {
             playout_delay: Duration::from_millis(60),
             nack: true,
             strict: false,
+            integrity: Integrity::Checksum,
             socket_buffer: 0,
             clock_id: |_| None,
         }

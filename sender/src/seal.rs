@@ -20,7 +20,7 @@ const ANSWERED: Duration = Duration::from_secs(3);
 /// The seal, and what was said of it.
 pub(crate) struct Seal {
     seal: SenderSeal,
-    /// A packet that was opened or sealed last.
+    /// The packets that were sealed last.
     buffer: Vec<u8>,
     /// Whether a packet of a viewer was opened.
     answered: bool,
@@ -73,23 +73,21 @@ impl Seal {
         (&self.buffer, segment)
     }
 
-    /// A datagram that came from `from` as a packet in the clear. What a person
-    /// should hear of it, if it is refused.
+    /// A datagram that came from `from`, in its place, as a packet in the clear but
+    /// for its CRC. What a person should hear of it, if it is refused.
     ///
     /// # Errors
     /// Where it is refused.
-    pub(crate) fn open(
+    pub(crate) fn open<'a>(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &'a mut [u8],
         now: Duration,
-    ) -> Result<&[u8], Option<String>> {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(datagram);
-        match self.seal.open(from, &mut self.buffer, now) {
+    ) -> Result<&'a [u8], Option<String>> {
+        match self.seal.open(from, datagram, now) {
             Ok(length) => {
                 self.answered = true;
-                Ok(&self.buffer[..length])
+                Ok(&datagram[..length])
             }
             Err(refusal) => Err(self.notice(from, refusal)),
         }

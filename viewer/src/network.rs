@@ -19,6 +19,7 @@ use framegram_common::Statistics;
 use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit, Verdict};
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
+use framegram_common::wire::native::sign;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{
     self as net, Batch, ListenOptions, Pollable, Received, Socket, TcpListener, clock,
@@ -281,7 +282,7 @@ impl Network {
     /// Takes what one call gives. Returns whether more may be left.
     fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
         self.socket.receive_batch(batch)?;
-        for (received, datagram) in batch.iter() {
+        for (received, datagram) in batch.iter_mut() {
             if self.connections.has(received.from) {
                 // Whoever has a connection sends no datagrams from its port.
                 self.receiver.handle_disallowed(received.from);
@@ -299,8 +300,8 @@ impl Network {
 
     /// Takes what was held back until `now`.
     fn take_due(&mut self, now: Duration) {
-        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take(delayed(&passed), &passed.datagram);
+        while let Some((_, mut passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take(delayed(&passed), &mut passed.datagram);
         }
     }
 
@@ -324,7 +325,7 @@ impl Network {
     }
 
     /// Takes a datagram, if it is allowed.
-    fn take(&mut self, received: Received, datagram: &[u8]) {
+    fn take(&mut self, received: Received, datagram: &mut [u8]) {
         self.receiver.handle_socket_drops(received.dropped);
         if !self.is_allowed(&received) {
             return;
@@ -334,6 +335,10 @@ impl Network {
             return;
         };
         if let Some(packet) = seal.open(received.from, datagram, received.arrival) {
+            if self.tracer.is_some() {
+                // A trace is read without the key.
+                sign(packet);
+            }
             self.take_packet(received, packet);
         }
         self.seal = Some(seal);

@@ -16,7 +16,7 @@ const ENOUGH: u64 = 2;
 #[derive(Debug)]
 pub struct Seal {
     seal: ViewerSeal,
-    /// A packet that was opened or sealed last.
+    /// The packet that was sealed last.
     buffer: Vec<u8>,
     /// Whether anything was opened.
     opened: bool,
@@ -49,19 +49,18 @@ impl Seal {
         sealed.then_some(&*self.buffer)
     }
 
-    /// A datagram as a packet in the clear; `None` where it is refused.
-    pub(crate) fn open(
+    /// A datagram, in its place, as a packet in the clear but for its CRC; `None`
+    /// where it is refused.
+    pub(crate) fn open<'a>(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &'a mut [u8],
         now: Duration,
-    ) -> Option<&[u8]> {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(datagram);
-        match self.seal.open(from, &mut self.buffer, now) {
+    ) -> Option<&'a mut [u8]> {
+        match self.seal.open(from, datagram, now) {
             Ok(length) => {
                 self.opened = true;
-                return self.buffer.get(..length);
+                return datagram.get_mut(..length);
             }
             Err(Refusal::Clear) => self.clear = Some(from),
             Err(Refusal::Unauthentic) => self.other = Some(from),

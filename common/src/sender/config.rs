@@ -6,6 +6,7 @@ use super::acceptor::AcceptorConfig;
 use crate::fec::Fec;
 use crate::frame::FrameSizeError;
 use crate::seq::FrameNumber;
+use crate::wire::native::Integrity;
 use crate::wire::rtp_jpeg::Unsuitable;
 use crate::wire::{DEFAULT_DATAGRAM, Format};
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub rtcp_mux: bool,
     /// What the wall clock is ahead of the monotonic one, which RTCP tells.
     pub wall_offset: Duration,
+    /// How the integrity of what native viewers send is known.
+    pub integrity: Integrity,
     /// Whether viewers are admitted that come by themselves, with the native
     /// format: they become destinations, numbered behind the others.
     pub acceptor: Option<AcceptorConfig>,
@@ -82,6 +85,7 @@ impl Default for Config {
             first_frame: FrameNumber(0),
             rtcp_mux: false,
             wall_offset: Duration::ZERO,
+            integrity: Integrity::Checksum,
             acceptor: None,
         }
     }
