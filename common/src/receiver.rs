@@ -33,6 +33,7 @@ use std::time::Duration;
 use crate::reassembly::MAX_HELD_BYTES;
 use crate::stats::{DiscardReason, Discards, FrameRecord};
 use crate::wire::Format;
+use crate::wire::native::Integrity;
 use connector::Connector;
 use demux::RtcpPeers;
 use formats::FormatCache;
@@ -88,7 +89,9 @@ pub struct Config {
     pub nack: bool,
     /// Whether only complete frames are shown, and none with holes.
     pub strict: bool,
-    /// Size of the socket's buffer in bytes; 0 if unknown.
+    /// How the integrity of native packets is known.
+    pub integrity: Integrity,
+    /// Bytes that the socket's buffer holds; 0 where that is not known.
     pub socket_buffer: usize,
     /// Identifies the clock of this machine to a given stream: a sender with the same identity
     /// reads the same clock. `None` if unknown.
@@ -104,6 +107,7 @@ impl Default for Config {
             playout_delay: Duration::from_millis(60),
             nack: true,
             strict: false,
+            integrity: Integrity::Checksum,
             socket_buffer: 0,
             clock_id: |_| None,
         }

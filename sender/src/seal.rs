@@ -32,8 +32,8 @@ enum Cipher {
 
 /// The seal, and what was said of it.
 pub(crate) struct Seal {
-    cipher: Cipher,
-    /// A packet that was opened or sealed last.
+    seal: SenderSeal,
+    /// The packets that were sealed last.
     buffer: Vec<u8>,
     /// Whether any packet of a viewer was opened.
     answered: bool,
@@ -108,25 +108,21 @@ impl Seal {
         (&self.buffer, segment)
     }
 
-    /// Opens a datagram from `from`.
+    /// A datagram that came from `from`, in its place, as a packet in the clear but
+    /// for its CRC. What a person should hear of it, if it is refused.
     ///
     /// # Errors
-    /// If it is refused, with a notice for the user, if any.
-    pub(crate) fn open(
+    /// Where it is refused.
+    pub(crate) fn open<'a>(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &'a mut [u8],
         now: Duration,
-    ) -> Result<&[u8], Option<String>> {
-        let out = &mut self.buffer;
-        let opened = match &mut self.cipher {
-            Cipher::Native(seal) => seal.open(datagram, now, out),
-            Cipher::Rtp(srtp, _) => srtp.open(datagram, now, out),
-        };
-        match opened {
-            Ok(()) => {
+    ) -> Result<&'a [u8], Option<String>> {
+        match self.seal.open(from, datagram, now) {
+            Ok(length) => {
                 self.answered = true;
-                Ok(&self.buffer[..length])
+                Ok(&datagram[..length])
             }
             Err(refusal) => Err(self.notice(from, refusal)),
         }

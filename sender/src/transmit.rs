@@ -15,6 +15,7 @@ use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::sender::{AcceptorConfig, Config, Rate, Sender};
 use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
+use framegram_common::wire::native::Integrity;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock, wait};
 use log::info;
@@ -163,6 +164,10 @@ impl<'a> TransmitLoop<'a> {
             clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
             wall_offset: clock::wall_offset(),
+            integrity: match &seal {
+                Some(_) => Integrity::Tag,
+                None => Integrity::Checksum,
+            },
             acceptor: accept.as_ref().map(|_| AcceptorConfig {
                 secret: (framegram_net::random_u64(), framegram_net::random_u64()),
                 max_peers: options.max_viewers,

@@ -46,7 +46,8 @@ use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_cli::{errors, logging, numbers, signals};
 use framegram_common::receiver::{Config, Policy, Receiver};
-use framegram_common::wire::Format;
+use framegram_common::wire::native::Integrity;
+use framegram_common::wire::{Format, sdp};
 use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
 use framegram_lab::timecode::TimecodeMeter;
@@ -128,6 +129,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         },
         playout_delay: args.playout_delay(),
         strict: args.strict,
+        integrity: match args.key.given() {
+            Some(_) => Integrity::Tag,
+            None => Integrity::Checksum,
+        },
         clock_id: clock::clock_id,
         ..Config::default()
     };

@@ -21,6 +21,7 @@ use framegram_common::Statistics;
 use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit};
 use framegram_common::wire::Format;
 use framegram_common::wire::MAX_DATAGRAM;
+use framegram_common::wire::native::sign;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{
     self as net, Batch, ListenOptions, Pollable, Received, Socket, TcpListener, clock,
@@ -281,7 +282,7 @@ impl Network {
     /// Takes what one call gives. Returns whether more may be left.
     fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
         self.socket.receive_batch(batch)?;
-        for (received, datagram) in batch.iter() {
+        for (received, datagram) in batch.iter_mut() {
             if self.connections.has(received.from) {
                 // Whoever has a connection sends no datagrams from its port.
                 self.receiver.handle_disallowed(received.from);
@@ -299,8 +300,101 @@ impl Network {
 
     /// Takes what was held back until `now`.
     fn take_due(&mut self, now: Duration) {
-        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take(delayed(&passed), &passed.datagram);
+        while let Some((_, mut passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take(delayed(&passed), &mut passed.datagram);
+        }
+    }
+
+    /// Takes datagrams of RTCP from their own socket. Returns whether there may be
+    /// more.
+    fn receive_rtcp(&mut self, batch: &mut Batch) -> bool {
+        let received = self.rtcp_socket.as_ref().map(|it| it.receive_batch(batch));
+        if !matches!(received, Some(Ok(()))) {
+            // What the network says of an answer that did not arrive is no news.
+            return false;
+        }
+        for (received, datagram) in batch.iter() {
+            if self.is_allowed(&received) {
+                let from = received.from;
+                self.receiver
+                    .handle_rtcp_datagram(from, datagram, received.arrival);
+                self.record(&received, datagram, None, Port::Rtcp);
+            }
+        }
+        batch.is_full()
+    }
+
+    /// Takes a datagram, if it is allowed.
+    fn take(&mut self, received: Received, datagram: &mut [u8]) {
+        self.receiver.handle_socket_drops(received.dropped);
+        if !self.is_allowed(&received) {
+            return;
+        }
+        let Some(mut seal) = self.seal.take() else {
+            self.take_packet(received, datagram);
+            return;
+        };
+        if let Some(packet) = seal.open(received.from, datagram, received.arrival) {
+            if self.tracer.is_some() {
+                // A trace is read without the key.
+                sign(packet);
+            }
+            self.take_packet(received, packet);
+        }
+        self.seal = Some(seal);
+    }
+
+    /// Takes a packet in the clear.
+    fn take_packet(&mut self, received: Received, datagram: &[u8]) {
+        self.moving.hear(received.arrival);
+        let session = self.receiver.session_of(0);
+        let verdict = self
+            .receiver
+            .handle_datagram(received.from, datagram, received.arrival);
+        if self.receiver.session_of(0) != session {
+            self.trace_followed(received.arrival);
+        }
+        let from = received.from;
+        if !self.receiver.follows(from) {
+            self.unusable.insert(from, datagram, received.arrival);
+        } else if self.policy == Policy::Grid {
+            self.unusable.clear_from(from);
+        } else {
+            self.unusable.clear();
+        }
+        self.record(&received, datagram, verdict, Port::Media);
+    }
+
+    fn is_allowed(&mut self, received: &Received) -> bool {
+        let ip = received.from.ip();
+        if self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)) {
+            return true;
+        }
+        self.receiver.handle_disallowed(received.from);
+        if let Some(tracer) = &mut self.tracer {
+            tracer.record_foreign(received);
+        }
+        false
+    }
+
+    /// Notes a datagram that the receiver took.
+    fn record(
+        &mut self,
+        received: &Received,
+        datagram: &[u8],
+        verdict: Option<Verdict>,
+        port: Port,
+    ) {
+        self.latest = Some(*received);
+        // Strangers are not remembered.
+        if self.receiver.is_followed(received.from) {
+            self.socket_of(port).remember(received);
+        }
+        // A trace is of the stream in the first tile.
+        let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
+        let verdict = if own { verdict } else { Some(Verdict::Foreign) };
+        if let Some(tracer) = &mut self.tracer {
+            tracer.record_datagram(received, datagram, verdict);
         }
     }
 

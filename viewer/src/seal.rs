@@ -23,8 +23,8 @@ enum Cipher {
 /// The seal, and what was refused.
 #[derive(Debug)]
 pub struct Seal {
-    cipher: Cipher,
-    /// A packet that was opened or sealed last.
+    seal: ViewerSeal,
+    /// The packet that was sealed last.
     buffer: Vec<u8>,
     /// Whether any packet was opened.
     opened: bool,
@@ -76,22 +76,18 @@ impl Seal {
         sealed.then_some(&*self.buffer)
     }
 
-    /// An opened packet; `None` if it is refused.
-    pub(crate) fn open(
+    /// A datagram, in its place, as a packet in the clear but for its CRC; `None`
+    /// where it is refused.
+    pub(crate) fn open<'a>(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &'a mut [u8],
         now: Duration,
-    ) -> Option<&[u8]> {
-        let out = &mut self.buffer;
-        let opened = match &mut self.cipher {
-            Cipher::Native(seal) => seal.open(datagram, now, out),
-            Cipher::Rtp(srtp) => srtp.open(datagram, now, out),
-        };
-        match opened {
-            Ok(()) => {
+    ) -> Option<&'a mut [u8]> {
+        match self.seal.open(from, datagram, now) {
+            Ok(length) => {
                 self.opened = true;
-                return self.buffer.get(..length);
+                return datagram.get_mut(..length);
             }
             Err(Refusal::Clear) => self.clear = Some(from),
             Err(Refusal::Unauthentic) => self.other = Some(from),

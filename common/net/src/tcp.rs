@@ -152,7 +152,7 @@ impl Connection {
     /// # Errors
     /// `UnexpectedEof` if the other end has closed the connection, `InvalidData`
     /// for an invalid length, otherwise the reason why the connection is broken.
-    pub fn receive(&mut self) -> io::Result<Option<&[u8]>> {
+    pub fn receive(&mut self) -> io::Result<Option<&mut [u8]>> {
         if !self.is_established {
             return Ok(None);
         }

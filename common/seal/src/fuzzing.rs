@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use framegram_common::seq::PacketNumber;
 use framegram_common::wire::native::{
-    Accept, Channel, Connect, Envelope, HEADER, Header, NO_DESTINATION, Packet, SALT, SenderReport,
-    WireHeader,
+    Accept, Channel, Connect, Envelope, HEADER, Header, Integrity, NO_DESTINATION, Packet, SALT,
+    SenderReport, WireHeader,
 };
 
 use crate::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
@@ -139,7 +139,7 @@ impl Scene {
         };
         let envelope = Envelope::of_sealed(datagram).expect("it was opened");
         assert!(length >= HEADER && length < datagram.len());
-        let _ = Packet::decode(&packet[..length]);
+        let _ = Packet::decode_by(&packet[..length], Integrity::Tag);
         // Whoever asks, and is answered, is asked to prove the address again.
         if !envelope.connects && envelope.destination != NO_DESTINATION {
             assert!(self.opened.insert(datagram.to_vec()), "it was taken before");

@@ -49,8 +49,8 @@ impl Incoming {
         }
     }
 
-    /// Opens the datagram whose envelope this is in its place: a packet in the clear,
-    /// of the length that is returned. A key that none was opened by yet costs a
+    /// Opens the datagram whose envelope this is in its place: a packet in the clear
+    /// but for its CRC, of the length that is returned. A key that none was opened by yet costs a
     /// trial.
     ///
     /// # Errors

@@ -169,8 +169,8 @@ impl SenderSeal {
         guests.accept(header.stream, accept, start, now)
     }
 
-    /// Opens a datagram from a viewer in its place, as a packet in the clear.
-    /// Returns its length.
+    /// Opens a datagram from a viewer in its place, as a packet in the clear
+    /// but for its CRC. Returns its length.
     ///
     /// # Errors
     /// Why it is not taken; the datagram may be anything then.
@@ -180,34 +180,37 @@ impl SenderSeal {
         datagram: &mut [u8],
         now: Duration,
     ) -> Result<usize, Refusal> {
-        let opened = self.open_any(from, datagram, now);
+        let opened = match Envelope::of_sealed(datagram) {
+            None => Err(Refusal::Clear),
+            Some(envelope) => self.open_sealed(&envelope, from, now, datagram),
+        };
         self.refused.record(opened)
     }
 
-    fn open_any(
+    fn open_sealed(
         &mut self,
+        envelope: &Envelope,
         from: SocketAddr,
-        datagram: &mut [u8],
         now: Duration,
+        datagram: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let envelope = Envelope::of_sealed(datagram).ok_or(Refusal::Clear)?;
         let viewer = envelope.viewer.ok_or(Refusal::Unauthentic)?;
         if envelope.connects {
-            return self.open_connect(viewer, &envelope, from, now, datagram);
+            return self.open_connect(viewer, envelope, from, now, datagram);
         }
         if SessionTag::of_wire(envelope.key).is_some() {
             let guests = self.guests.as_mut().ok_or(Refusal::Early)?;
-            return guests.open(viewer, &envelope, &mut self.known, now, datagram);
+            return guests.open(viewer, envelope, &mut self.known, now, datagram);
         }
         if let Some(known) = self.viewers.get_mut(&viewer) {
             let incoming = &mut known.incoming;
-            let length = incoming.open(&self.keys, &envelope, &mut self.known, now, datagram)?;
+            let length = incoming.open(&self.keys, envelope, &mut self.known, now, datagram)?;
             known.taken = now;
             return Ok(length);
         }
         let mut incoming = Incoming::new(Origin::Viewer { viewer });
         let opened = self.strangers.open(from, now, |trial| {
-            incoming.open(&self.keys, &envelope, trial, now, datagram)
+            incoming.open(&self.keys, envelope, trial, now, datagram)
         });
         let length = opened?;
         self.remember(viewer, incoming, now);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::seq::PacketNumber;
-use framegram_common::wire::native::{Channel, Envelope, Header, Packet, SALT, TAG};
+use framegram_common::wire::native::{Channel, Envelope, Header, Packet, SALT, TAG, sign};
 
 use super::*;
 
@@ -86,6 +86,8 @@ fn opened(seal: &mut ViewerSeal, datagram: &[u8], now: Duration) -> Result<Vec<u
     let mut datagram = datagram.to_vec();
     let length = seal.open(from(), &mut datagram, now)?;
     datagram.truncate(length);
+    // Nobody asks for its CRC, and it is to be compared.
+    assert!(sign(&mut datagram));
     Ok(datagram)
 }
 
@@ -94,6 +96,8 @@ fn returned(seal: &mut SenderSeal, datagram: &[u8], now: Duration) -> Result<Vec
     let mut datagram = datagram.to_vec();
     let length = seal.open(from(), &mut datagram, now)?;
     datagram.truncate(length);
+    // Nobody asks for its CRC, and it is to be compared.
+    assert!(sign(&mut datagram));
     Ok(datagram)
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use framegram_common::seq::PacketSeq;
-use framegram_common::wire::native::{Channel, Envelope, NO_DESTINATION, Packet, SALT};
+use framegram_common::wire::native::{Channel, Envelope, Integrity, NO_DESTINATION, Packet, SALT};
 
 use crate::connecting::Connecting;
 use crate::handshake::{Ephemerals, Psk};
@@ -150,8 +150,8 @@ impl ViewerSeal {
         })
     }
 
-    /// Opens a datagram from a sender in its place, as a packet in the clear.
-    /// Returns its length.
+    /// Opens a datagram from a sender in its place, as a packet in the clear
+    /// but for its CRC. Returns its length.
     ///
     /// # Errors
     /// Why it is not taken; the datagram may be anything then.
@@ -161,31 +161,34 @@ impl ViewerSeal {
         datagram: &mut [u8],
         now: Duration,
     ) -> Result<usize, Refusal> {
-        let opened = self.open_any(from, datagram, now);
+        let opened = match Envelope::of_sealed(datagram) {
+            None => Err(Refusal::Clear),
+            Some(envelope) => self.open_sealed(&envelope, from, now, datagram),
+        };
         self.refused.record(opened)
     }
 
-    fn open_any(
+    fn open_sealed(
         &mut self,
+        envelope: &Envelope,
         from: SocketAddr,
-        datagram: &mut [u8],
         now: Duration,
+        datagram: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let envelope = Envelope::of_sealed(datagram).ok_or(Refusal::Clear)?;
         if envelope.viewer.is_some() {
             return Err(Refusal::Unauthentic);
         }
         if let Some(connecting) = &mut self.connecting {
             if SessionTag::of_wire(envelope.key).is_some() {
-                return connecting.open(&envelope, &mut self.known, now, datagram);
+                return connecting.open(envelope, &mut self.known, now, datagram);
             }
-            return self.open_answer(&envelope, from, now, datagram);
+            return self.open_answer(envelope, from, now, datagram);
         }
         // That is for viewers which connect.
         if envelope.destination == NO_DESTINATION {
             return Err(Refusal::Unauthentic);
         }
-        let may_be_of = |start: &&mut Start| start.may_be_of(&envelope);
+        let may_be_of = |start: &&mut Start| start.may_be_of(envelope);
         let mut left = self.starts.iter_mut().filter(may_be_of).peekable();
         let is_known = left.peek().is_some();
         let mut copy = Vec::new();
@@ -195,7 +198,7 @@ impl ViewerSeal {
                 copy.clear();
                 copy.extend_from_slice(datagram);
             }
-            match start.open(&envelope, &mut self.known, now, datagram) {
+            match start.open(envelope, &mut self.known, now, datagram) {
                 Err(Refusal::Unauthentic) if left.peek().is_some() => {
                     datagram.copy_from_slice(&copy);
                 }
@@ -221,7 +224,7 @@ impl ViewerSeal {
                 turn: Turn::new(number.suite),
                 taken: now,
             });
-            start.open(&envelope, trial, now, datagram)
+            start.open(envelope, trial, now, datagram)
         })?;
         opened.into_iter().for_each(|start| self.remember(start));
         Ok(length)
@@ -247,7 +250,8 @@ impl ViewerSeal {
         })?;
         if let Some(answer) = envelope.handshake
             && let Some(connecting) = &mut self.connecting
-            && let Ok((header, Packet::Accept(accept))) = Packet::decode(&datagram[..length])
+            && let Ok((header, Packet::Accept(accept))) =
+                Packet::decode_by(&datagram[..length], Integrity::Tag)
         {
             let start = (salt, number.suite);
             connecting.accept(header.stream, accept, answer, start, now);

@@ -54,7 +54,7 @@ impl Receiver {
         self.probation.handle_timeout(now);
         let mut verdict = None;
         match self.formats.known(from, datagram, now) {
-            Some(Format::Native) => match Packet::decode(datagram) {
+            Some(Format::Native) => match Packet::decode_by(datagram, self.config.integrity) {
                 Ok(packet) => verdict = Some(self.handle_native(from, packet, datagram.len(), now)),
                 Err(error) => {
                     verdict = Some(self.handle_undecodable(from, &error));
@@ -83,7 +83,7 @@ impl Receiver {
         datagram: &[u8],
         now: Duration,
     ) -> Option<Verdict> {
-        let error = match Packet::decode(datagram) {
+        let error = match Packet::decode_by(datagram, self.config.integrity) {
             Ok(packet) => {
                 self.formats.pin(from, Format::Native, now);
                 return Some(self.handle_native(from, packet, datagram.len(), now));

@@ -6,6 +6,7 @@ use super::acceptor::AcceptorConfig;
 use crate::fec::Fec;
 use crate::frame::FrameSizeError;
 use crate::seq::FrameNumber;
+use crate::wire::native::Integrity;
 use crate::wire::rtp_jpeg::Unsuitable;
 use crate::wire::{DEFAULT_DATAGRAM, Format};
 
@@ -57,8 +58,10 @@ pub struct Config {
     pub rtcp_mux: bool,
     /// The wall clock minus the monotonic one, for RTCP.
     pub wall_offset: Duration,
-    /// Whether viewers may connect, with the native format. They become destinations, numbered
-    /// after the others.
+    /// How the integrity of what native viewers send is known.
+    pub integrity: Integrity,
+    /// Whether viewers are admitted that come by themselves, with the native
+    /// format: they become destinations, numbered behind the others.
     pub acceptor: Option<AcceptorConfig>,
 }
 
@@ -78,6 +81,7 @@ impl Default for Config {
             first_frame: FrameNumber(0),
             rtcp_mux: false,
             wall_offset: Duration::ZERO,
+            integrity: Integrity::Checksum,
             acceptor: None,
         }
     }

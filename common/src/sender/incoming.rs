@@ -20,7 +20,7 @@ impl Sender {
     /// Handles a datagram from a destination.
     pub fn handle_datagram(&mut self, destination: usize, datagram: &[u8], now: Duration) {
         let sound = match &mut self.protocol {
-            Protocol::Native(_) => match Packet::decode(datagram) {
+            Protocol::Native(_) => match Packet::decode_by(datagram, self.config.integrity) {
                 Ok((header, packet)) => self.handle_packet(destination, &header, &packet, now),
                 Err(_) => false,
             },
@@ -39,7 +39,7 @@ impl Sender {
         if self.events.len() >= MAX_EVENTS || self.answers.len() >= MAX_ANSWERS {
             return;
         }
-        let Ok((header, packet)) = Packet::decode(datagram) else {
+        let Ok((header, packet)) = Packet::decode_by(datagram, self.config.integrity) else {
             acceptor.record_foreign();
             return;
         };

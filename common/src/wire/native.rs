@@ -352,6 +352,17 @@ impl Packet<'_> {
     /// If it is not a complete, uncorrupted native packet of version 1 whose fields are in their
     /// ranges.
     pub fn decode(datagram: &[u8]) -> Result<(WireHeader, Packet<'_>), WireError> {
+        Self::decode_by(datagram, Integrity::Checksum)
+    }
+
+    /// The same for a packet whose integrity may be known already.
+    ///
+    /// # Errors
+    /// Those of [`decode`](Self::decode).
+    pub fn decode_by(
+        datagram: &[u8],
+        integrity: Integrity,
+    ) -> Result<(WireHeader, Packet<'_>), WireError> {
         let mut reader = Reader::new("header", datagram);
         let head = reader.take(HEADER)?;
         if head[0] != MAGIC {
@@ -359,15 +370,8 @@ impl Packet<'_> {
         }
         let (version, kind) = (head[KIND] >> VERSION_SHIFT, head[KIND] & KIND_BITS);
         let (header, got) = WireHeader::decode(kind, head)?;
-        let expected = checksum(datagram, head[KIND] & !ENCRYPTED);
-        if head[KIND] & ENCRYPTED != 0 && got != expected {
-            return Err(WireError::Encrypted(got));
-        }
-        // If the encryption bit of a packet in the clear was flipped on the way, the packet is
-        // corrupt.
-        if got != expected || head[KIND] & ENCRYPTED != 0 {
-            let expected = checksum(datagram, head[KIND]);
-            return Err(WireError::Checksum { got, expected });
+        if integrity == Integrity::Checksum {
+            check(datagram, head[KIND], got)?;
         }
         if version != VERSION {
             return Err(WireError::Version { got: version });
@@ -421,9 +425,33 @@ impl WireHeader {
     }
 }
 
-/// Sets the checksums of a datagram, whatever its content. Returns whether there is room for them.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn sign(datagram: &mut [u8]) -> bool {
+/// How it is known that a packet is what was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Integrity {
+    /// By its CRC.
+    #[default]
+    Checksum,
+    /// By its tag, with which it was opened: its CRC means nothing.
+    Tag,
+}
+
+/// Checks the CRC of a datagram whose second byte is `kind`.
+fn check(datagram: &[u8], kind: u8, got: u32) -> Result<(), WireError> {
+    let expected = checksum(datagram, kind & !ENCRYPTED);
+    if kind & ENCRYPTED != 0 && got != expected {
+        return Err(WireError::Encrypted(got));
+    }
+    // A packet in the clear whose key bit flipped on the way is corrupt.
+    if got != expected || kind & ENCRYPTED != 0 {
+        let expected = checksum(datagram, kind);
+        return Err(WireError::Checksum { got, expected });
+    }
+    Ok(())
+}
+
+/// Makes the checksum of a datagram true, whatever it holds. Returns whether there
+/// is room for it.
+pub fn sign(datagram: &mut [u8]) -> bool {
     if datagram.len() < HEADER {
         return false;
     }

@@ -21,7 +21,8 @@ impl TransmitLoop<'_> {
             for _ in 0..MOST_RECEIVED {
                 match destination.receive(&mut self.buffer) {
                     Ok(Some(received)) => {
-                        let datagram = &self.buffer[..received.len.min(self.buffer.len())];
+                        let length = received.len.min(self.buffer.len());
+                        let datagram = &mut self.buffer[..length];
                         let (from, arrival) = (received.from, received.arrival);
                         let packet = opened(&mut self.seal, from, datagram, arrival, self.console);
                         if let Some(packet) = packet {
@@ -88,7 +89,8 @@ impl TransmitLoop<'_> {
             let Some(Ok(Some(received))) = received else {
                 return;
             };
-            let datagram = &self.buffer[..received.len.min(self.buffer.len())];
+            let length = received.len.min(self.buffer.len());
+            let datagram = &mut self.buffer[..length];
             let (from, arrival) = (received.from, received.arrival);
             let packet = opened(&mut self.seal, from, datagram, arrival, self.console);
             let Some(packet) = packet else {
@@ -169,9 +171,9 @@ impl TransmitLoop<'_> {
 
 /// Opens a datagram, or returns it unchanged if there is no key; `None` if it is refused.
 fn opened<'a>(
-    seal: &'a mut Option<Seal>,
+    seal: &mut Option<Seal>,
     from: SocketAddr,
-    datagram: &'a [u8],
+    datagram: &'a mut [u8],
     now: Duration,
     console: &Console,
 ) -> Option<&'a [u8]> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{AcceptorConfig, Config, Event, Output, Sender};
-use framegram_common::wire::native::{Envelope, NO_DESTINATION};
+use framegram_common::wire::native::{Envelope, Integrity, NO_DESTINATION};
 use framegram_seal::{Refused, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
 const MS: Duration = Duration::from_millis(1);
@@ -33,6 +33,7 @@ impl Host {
             destinations: 0,
             interval: Some(33 * MS),
             retransmit: true,
+            integrity: Integrity::Tag,
             acceptor: Some(AcceptorConfig {
                 secret: (start.into(), 4),
                 max_peers,
@@ -87,7 +88,10 @@ impl Scene {
     fn new(seed: u64, guests: usize, max_peers: u16, harm: f64) -> Self {
         let guests = (0..guests).map(|index| {
             let number = 100 + index as u64;
-            let config = receiver::Config::default();
+            let config = receiver::Config {
+                integrity: Integrity::Tag,
+                ..receiver::Config::default()
+            };
             let mut receiver = Receiver::new(config, number, (5, 6), MS);
             receiver.connect(host_at(), MS);
             let seal = ViewerSeal::new(secret(), number, [index as u8; 16], Suite::best());

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use framegram_common::fec::Fec;
 use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{AcceptorConfig, Config, Event, Output, Rate, Sender};
-use framegram_common::wire::native::{Channel, Envelope, Packet};
+use framegram_common::wire::native::{Channel, Envelope, Integrity, Packet};
 use framegram_seal::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
 const MS: Duration = Duration::from_millis(1);
@@ -90,6 +90,7 @@ impl Scene {
             fec: Fec::Fixed(0.3),
             retransmit: true,
             rate: Rate::Auto { first: None },
+            integrity: Integrity::Tag,
             acceptor: Some(AcceptorConfig {
                 secret: (3, 4),
                 max_peers: 1,
@@ -99,7 +100,10 @@ impl Scene {
         };
         let viewers = (0..VIEWERS).map(|index| {
             let number = 10 + index as u64;
-            let config = receiver::Config::default();
+            let config = receiver::Config {
+                integrity: Integrity::Tag,
+                ..receiver::Config::default()
+            };
             let mut receiver = Receiver::new(config, number, (5, 6), MS);
             if index >= FIXED {
                 receiver.connect(sender_at(Duration::ZERO), MS);

@@ -54,6 +54,17 @@ impl Batch {
             (*received, &self.bytes[begin..end])
         })
     }
+
+    /// The same, to be changed in their places.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Received, &mut [u8])> {
+        let buffers = self.bytes.chunks_exact_mut(self.longest.max(1));
+        let mut buffers = buffers.enumerate();
+        self.received.iter().filter_map(move |(index, received)| {
+            let (_, buffer) = buffers.find(|(at, _)| at == index)?;
+            let len = received.len.min(buffer.len());
+            Some((*received, &mut buffer[..len]))
+        })
+    }
 }
 
 impl Socket {

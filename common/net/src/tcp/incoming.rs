@@ -39,10 +39,10 @@ impl ReadBuffer {
     }
 
     /// Takes the next packet.
-    pub(super) fn take(&mut self) -> Option<&[u8]> {
+    pub(super) fn take(&mut self) -> Option<&mut [u8]> {
         let begin = self.begin + PREFIX;
         let end = begin + self.next_len()?;
-        let packet = self.buffer.get(begin..end.min(self.end))?;
+        let packet = self.buffer.get_mut(begin..end.min(self.end))?;
         self.begin = end.min(self.end);
         Some(packet)
     }
@@ -87,7 +87,7 @@ mod tests {
             incoming.fill(read);
             bytes = &bytes[read..];
             while incoming.has_packet()? {
-                packets.extend(incoming.take().map(<[u8]>::to_vec));
+                packets.extend(incoming.take().map(|packet| packet.to_vec()));
             }
         }
         Ok(packets)

@@ -1,9 +1,7 @@
 //! A trace says of every datagram what the report says of all.
 
-use std::net::SocketAddr;
-
-use framegram_lab::trace::{Body, Content, Disposition, Entry, TraceReader, Why};
-use framegram_tests::program::{Ended, LAB, Program, Start, VIEWER, address};
+use framegram_lab::trace::{Body, Content, Disposition, Entry, Reader, Why};
+use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
 use super::{listening, sender};
@@ -103,6 +101,32 @@ fn a_trace_and_the_report_say_the_same() {
         Some(Entry::End { why: Why::Over, datagrams: count, .. }) if *count == datagrams.len() as u64
     );
     assert!(complete, "{:?}", entries.last());
+}
+
+/// What is opened with a key has no CRC, and a trace is read without the key.
+#[test]
+fn a_trace_of_a_stream_with_a_key_names_every_packet() {
+    let to = address();
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    let _ = Start::new(SENDER, "keygen")
+        .with([&key])
+        .run_plain()
+        .end()
+        .well();
+    let key = format!("--key-file {}", key.display());
+    let viewer = listening(to, &format!("--once --trace stream.trace {key}"));
+    let arguments = format!("--frames 20 --quiet {key}");
+    let sender = sender("pattern:320x180@30", to, &arguments).run();
+    let _ = sender.end().well();
+    let viewer = viewer.end().well();
+    let entries = entries(&viewer);
+    let received = with(&entries, Disposition::Received);
+    assert_eq!(received, viewer.count("packets.received"));
+    let named = entries.iter().filter(|entry| {
+        matches!(entry, Entry::Datagram(it) if matches!(it.content, Content::Native { .. }))
+    });
+    assert_eq!(named.count() as u64, received);
 }
 
 #[test]
