@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_common::stats::Packets;
-use framegram_net::random_u64;
+use framegram_net::random;
 use framegram_seal::{
-    MAX_OVERHEAD, OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite,
+    OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite,
 };
 use log::info;
 use zeroize::Zeroizing;
@@ -32,8 +32,8 @@ enum Cipher {
 
 /// The seal, and what was said of it.
 pub(crate) struct Seal {
-    seal: SenderSeal,
-    /// The packets that were sealed last.
+    cipher: Cipher,
+    /// The packets that were sealed last, or the RTP packet that was opened last.
     buffer: Vec<u8>,
     /// Whether any packet of a viewer was opened.
     answered: bool,
@@ -50,17 +50,18 @@ pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
     let Some(secret) = options.key.secret(|line| console.say(line))? else {
         return Ok(None);
     };
-    let mut salt = [0; 16];
-    salt[..8].copy_from_slice(&random_u64().to_be_bytes());
-    salt[8..].copy_from_slice(&random_u64().to_be_bytes());
     let (cipher, name) = if options.wire == Wire::Rtp {
-        let key = SrtpKey::derive(&secret, &salt, SRTP);
+        let key = SrtpKey::derive(&secret, &random(), SRTP);
         let sealed = key.and_then(|key| Some((Srtp::new(&key)?, key)));
         let (srtp, key) = sealed.context("cannot derive a key for SRTP")?;
         (Cipher::Rtp(Box::new(srtp), key), SRTP.name())
     } else {
         let suite = Suite::best();
-        let seal = SenderSeal::new(secret, salt, suite);
+        let mut seal = SenderSeal::new(secret, random(), suite);
+        if options.listen.is_some() {
+            let first = u16::try_from(options.destinations.len()).unwrap_or(u16::MAX);
+            seal = seal.accepting(first, random());
+        }
         (Cipher::Native(Box::new(seal)), suite.name())
     };
     info!("packets are sealed with {name}");
@@ -119,7 +120,11 @@ impl Seal {
         datagram: &'a mut [u8],
         now: Duration,
     ) -> Result<&'a [u8], Option<String>> {
-        match self.seal.open(from, datagram, now) {
+        let opened = match &mut self.cipher {
+            Cipher::Native(seal) => seal.open(from, datagram, now),
+            Cipher::Rtp(srtp, _) => srtp.open_in_place(datagram, now, &mut self.buffer),
+        };
+        match opened {
             Ok(length) => {
                 self.answered = true;
                 Ok(&datagram[..length])
@@ -142,6 +147,15 @@ impl Seal {
         };
         let is_news = !std::mem::replace(&mut self.refusal_told, true);
         is_news.then(|| format!("Packets arrive from {from}, {why}."))
+    }
+
+    /// A viewer that came by itself is served no more.
+    pub(crate) fn forget(&mut self, destination: usize) {
+        if let (Cipher::Native(seal), Ok(destination)) =
+            (&mut self.cipher, u16::try_from(destination))
+        {
+            seal.forget(destination);
+        }
     }
 
     fn is_rtp(&self) -> bool {
@@ -169,7 +183,7 @@ impl Seal {
             Cipher::Native(seal) => seal.refused(),
             Cipher::Rtp(srtp, _) => srtp.refused(),
         };
-        packets.unauthentic = Some(refused.clear + refused.unauthentic + refused.early);
+        packets.unauthentic = Some(refused.clear + refused.unauthentic);
         packets.replayed = Some(refused.replayed);
         packets.unknown_keys = Some(refused.early);
     }

@@ -46,8 +46,8 @@ use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_cli::{errors, logging, numbers, signals};
 use framegram_common::receiver::{Config, Policy, Receiver};
+use framegram_common::wire::Format;
 use framegram_common::wire::native::Integrity;
-use framegram_common::wire::{Format, sdp};
 use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
 use framegram_lab::timecode::TimecodeMeter;
@@ -129,9 +129,9 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         },
         playout_delay: args.playout_delay(),
         strict: args.strict,
-        integrity: match args.key.given() {
-            Some(_) => Integrity::Tag,
-            None => Integrity::Checksum,
+        integrity: match (srtp, args.key.given()) {
+            (None, Some(_)) => Integrity::Tag,
+            _ => Integrity::Checksum,
         },
         clock_id: clock::clock_id,
         ..Config::default()
@@ -147,7 +147,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     };
     let seal = match srtp {
         Some(key) => Some(Seal::srtp(key)?),
-        None => secret.map(|secret| Seal::native(secret, viewer)),
+        None => secret.map(|secret| Seal::native(secret, viewer, args.connect.is_some())),
     };
     let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;

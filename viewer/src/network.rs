@@ -1,7 +1,6 @@
 //! The network thread: passes datagrams from the socket through the receiver, frames to the sinks,
 //! and outcomes back; tells a person about events.
 
-mod arrivals;
 mod connections;
 mod moving;
 mod notices;
@@ -18,10 +17,8 @@ use framegram_cli::console::Console;
 use framegram_cli::errors;
 use framegram_cli::threads::Threads;
 use framegram_common::Statistics;
-use framegram_common::receiver::{Output, Policy, Port, Receiver, SinkOutcome, Transmit};
-use framegram_common::wire::Format;
+use framegram_common::receiver::{Output, Policy, Receiver, SinkOutcome};
 use framegram_common::wire::MAX_DATAGRAM;
-use framegram_common::wire::native::sign;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{
     self as net, Batch, ListenOptions, Pollable, Received, Socket, TcpListener, clock,
@@ -260,145 +257,7 @@ impl Network {
         Ok(())
     }
 
-    /// Takes what is in the sockets, but not for so long that all else waits,
-    /// and what was held back and is due by `now`. Returns whether there may
-    /// be more.
-    fn receive(&mut self, batch: &mut Batch, now: Duration) -> std::io::Result<bool> {
-        for _ in 0..MOST_BATCHES {
-            let is_left = self.ready.socket && self.receive_batch(batch)?;
-            if !is_left {
-                self.take_due(now);
-                let idle = self.connections.poll_timeout();
-                if !self.ready.others && idle.is_none_or(|due| due > now) {
-                    return Ok(false);
-                }
-                let more = self.receive_connected();
-                return Ok(self.receive_rtcp(batch) || more);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Takes what one call gives. Returns whether more may be left.
-    fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
-        self.socket.receive_batch(batch)?;
-        for (received, datagram) in batch.iter_mut() {
-            if self.connections.has(received.from) {
-                // Whoever has a connection sends no datagrams from its port.
-                self.receiver.handle_disallowed(received.from);
-            } else if self.impaired.is_some() {
-                self.take_due(received.arrival);
-                if let Some(impaired) = &mut self.impaired {
-                    impaired.push(0, datagram, received, received.arrival);
-                }
-            } else {
-                self.take(received, datagram);
-            }
-        }
-        Ok(batch.is_full())
-    }
-
-    /// Takes what was held back until `now`.
-    fn take_due(&mut self, now: Duration) {
-        while let Some((_, mut passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take(delayed(&passed), &mut passed.datagram);
-        }
-    }
-
-    /// Takes datagrams of RTCP from their own socket. Returns whether there may be
-    /// more.
-    fn receive_rtcp(&mut self, batch: &mut Batch) -> bool {
-        let received = self.rtcp_socket.as_ref().map(|it| it.receive_batch(batch));
-        if !matches!(received, Some(Ok(()))) {
-            // What the network says of an answer that did not arrive is no news.
-            return false;
-        }
-        for (received, datagram) in batch.iter() {
-            if self.is_allowed(&received) {
-                let from = received.from;
-                self.receiver
-                    .handle_rtcp_datagram(from, datagram, received.arrival);
-                self.record(&received, datagram, None, Port::Rtcp);
-            }
-        }
-        batch.is_full()
-    }
-
-    /// Takes a datagram, if it is allowed.
-    fn take(&mut self, received: Received, datagram: &mut [u8]) {
-        self.receiver.handle_socket_drops(received.dropped);
-        if !self.is_allowed(&received) {
-            return;
-        }
-        let Some(mut seal) = self.seal.take() else {
-            self.take_packet(received, datagram);
-            return;
-        };
-        if let Some(packet) = seal.open(received.from, datagram, received.arrival) {
-            if self.tracer.is_some() {
-                // A trace is read without the key.
-                sign(packet);
-            }
-            self.take_packet(received, packet);
-        }
-        self.seal = Some(seal);
-    }
-
-    /// Takes a packet in the clear.
-    fn take_packet(&mut self, received: Received, datagram: &[u8]) {
-        self.moving.hear(received.arrival);
-        let session = self.receiver.session_of(0);
-        let verdict = self
-            .receiver
-            .handle_datagram(received.from, datagram, received.arrival);
-        if self.receiver.session_of(0) != session {
-            self.trace_followed(received.arrival);
-        }
-        let from = received.from;
-        if !self.receiver.follows(from) {
-            self.unusable.insert(from, datagram, received.arrival);
-        } else if self.policy == Policy::Grid {
-            self.unusable.clear_from(from);
-        } else {
-            self.unusable.clear();
-        }
-        self.record(&received, datagram, verdict, Port::Media);
-    }
-
-    fn is_allowed(&mut self, received: &Received) -> bool {
-        let ip = received.from.ip();
-        if self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)) {
-            return true;
-        }
-        self.receiver.handle_disallowed(received.from);
-        if let Some(tracer) = &mut self.tracer {
-            tracer.record_foreign(received);
-        }
-        false
-    }
-
-    /// Notes a datagram that the receiver took.
-    fn record(
-        &mut self,
-        received: &Received,
-        datagram: &[u8],
-        verdict: Option<Verdict>,
-        port: Port,
-    ) {
-        self.latest = Some(*received);
-        // Strangers are not remembered.
-        if self.receiver.is_followed(received.from) {
-            self.socket_of(port).remember(received);
-        }
-        // A trace is of the stream in the first tile.
-        let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
-        let verdict = if own { verdict } else { Some(Verdict::Foreign) };
-        if let Some(tracer) = &mut self.tracer {
-            tracer.record_datagram(received, datagram, verdict);
-        }
-    }
-
-    /// Passes on what the receiver has.
+    /// Distributes the receiver's output.
     fn drain(&mut self) {
         // The time of sending, not of the arrival that it answers.
         let now = clock::now();

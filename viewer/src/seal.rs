@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use framegram_common::Statistics;
 use framegram_common::stats::{DiscardReason, Discarded};
-use framegram_net::random_u64;
+use framegram_net::random;
 use framegram_seal::{Refusal, Refused, Secret, Srtp, SrtpKey, Suite, ViewerSeal};
 
 /// One datagram may be a mistake, and reports are sent once a second.
@@ -23,8 +23,8 @@ enum Cipher {
 /// The seal, and what was refused.
 #[derive(Debug)]
 pub struct Seal {
-    seal: ViewerSeal,
-    /// The packet that was sealed last.
+    cipher: Cipher,
+    /// The packet that was sealed last, or the RTP packet that was opened last.
     buffer: Vec<u8>,
     /// Whether any packet was opened.
     opened: bool,
@@ -35,12 +35,12 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// Of the viewer with this number, for the native format.
-    pub(crate) fn native(secret: Secret, viewer: u64) -> Self {
-        let mut salt = [0; 16];
-        salt[..8].copy_from_slice(&random_u64().to_be_bytes());
-        salt[8..].copy_from_slice(&random_u64().to_be_bytes());
-        let seal = ViewerSeal::new(secret, viewer, salt, Suite::best());
+    /// Of the viewer with this number, for the native format. It may connect to the sender.
+    pub(crate) fn native(secret: Secret, viewer: u64, connects: bool) -> Self {
+        let mut seal = ViewerSeal::new(secret, viewer, random(), Suite::best());
+        if connects {
+            seal = seal.connecting(random());
+        }
         Self::of(Cipher::Native(Box::new(seal)))
     }
 
@@ -84,7 +84,11 @@ impl Seal {
         datagram: &'a mut [u8],
         now: Duration,
     ) -> Option<&'a mut [u8]> {
-        match self.seal.open(from, datagram, now) {
+        let opened = match &mut self.cipher {
+            Cipher::Native(seal) => seal.open(from, datagram, now),
+            Cipher::Rtp(srtp) => srtp.open_in_place(datagram, now, &mut self.buffer),
+        };
+        match opened {
             Ok(length) => {
                 self.opened = true;
                 return datagram.get_mut(..length);
@@ -130,7 +134,8 @@ impl Seal {
         Some(line)
     }
 
-    fn is_rtp(&self) -> bool {
+    /// Whether packets are those of RTP.
+    pub(crate) fn is_rtp(&self) -> bool {
         matches!(self.cipher, Cipher::Rtp(_))
     }
 

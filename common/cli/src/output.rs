@@ -31,7 +31,7 @@ use crate::threads::Threads;
 pub struct OutputFile {
     path: PathBuf,
     what: &'static str,
-    place: Place,
+    place: PathTarget,
     /// Only its owner may read it.
     is_private: bool,
 }
@@ -128,7 +128,7 @@ impl OutputFile {
         };
         let begun = begun.and_then(|(file, beside)| {
             // Before anything is in it.
-            if let (Out::File(file), true) = (&file, self.is_private) {
+            if let (OutputTarget::File(file), true) = (&file, self.is_private) {
                 file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
             }
             Ok((file, beside))

@@ -21,6 +21,7 @@ mod keys;
 mod outgoing;
 mod secret;
 mod sender;
+mod session;
 mod srtp;
 mod trials;
 mod viewer;

@@ -1,7 +1,12 @@
 //! Streams with a key, and what becomes of everything else.
 
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use framegram_common::wire::native::is_sealed;
 use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER, address, media};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use framegram_cli::numbers::or_none;
 use framegram_common::receiver::{Policy, Port, Verdict};
 use framegram_common::wire::Format;
+use framegram_common::wire::native::sign;
 use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Batch, Received, Socket};
 use log::info;
@@ -34,7 +35,7 @@ impl Network {
     /// Receives one batch. Returns whether there may be more.
     fn receive_batch(&mut self, batch: &mut Batch) -> std::io::Result<bool> {
         self.socket.receive_batch(batch)?;
-        for (received, datagram) in batch.iter() {
+        for (received, datagram) in batch.iter_mut() {
             if self.connections.has(received.from) {
                 // A peer with a connection sends no datagrams from the same port.
                 self.receiver.handle_disallowed(received.from);
@@ -52,8 +53,8 @@ impl Network {
 
     /// Receives from the impaired link what is due by `now`.
     fn take_due(&mut self, now: Duration) {
-        while let Some((_, passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
-            self.take(delayed(&passed), &passed.datagram);
+        while let Some((_, mut passed)) = self.impaired.as_mut().and_then(|it| it.poll(now)) {
+            self.take(delayed(&passed), &mut passed.datagram);
         }
     }
 
@@ -64,29 +65,46 @@ impl Network {
             // An error here is about an earlier reply that was not delivered.
             return false;
         }
-        for (received, datagram) in batch.iter() {
+        for (received, datagram) in batch.iter_mut() {
             if self.is_allowed(&received) {
-                let from = received.from;
-                self.receiver
-                    .handle_rtcp_datagram(from, datagram, received.arrival);
-                self.record(&received, datagram, None, Port::Rtcp);
+                self.open(received, datagram, Self::take_rtcp);
             }
         }
         batch.is_full()
     }
 
+    /// Handles an RTCP packet in the clear, from the socket for RTCP.
+    fn take_rtcp(&mut self, received: Received, datagram: &[u8]) {
+        let (from, arrival) = (received.from, received.arrival);
+        self.receiver.handle_rtcp_datagram(from, datagram, arrival);
+        self.record(&received, datagram, None, Port::Rtcp);
+    }
+
     /// Handles a datagram, if its address is allowed.
-    pub(super) fn take(&mut self, received: Received, datagram: &[u8]) {
+    pub(super) fn take(&mut self, received: Received, datagram: &mut [u8]) {
         self.receiver.handle_socket_drops(received.dropped);
-        if !self.is_allowed(&received) {
-            return;
+        if self.is_allowed(&received) {
+            self.open(received, datagram, Self::take_packet);
         }
+    }
+
+    /// Has a datagram handled as a packet in the clear, unless the seal refuses it.
+    fn open(
+        &mut self,
+        received: Received,
+        datagram: &mut [u8],
+        handle: impl Fn(&mut Self, Received, &[u8]),
+    ) {
         let Some(mut seal) = self.seal.take() else {
-            self.take_packet(received, datagram);
+            handle(self, received, datagram);
             return;
         };
         if let Some(packet) = seal.open(received.from, datagram, received.arrival) {
-            self.take_packet(received, packet);
+            if self.tracer.is_some() && !seal.is_rtp() {
+                // A trace is read without the key.
+                sign(packet);
+            }
+            handle(self, received, packet);
         }
         self.seal = Some(seal);
     }

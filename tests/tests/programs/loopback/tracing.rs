@@ -1,6 +1,8 @@
 //! A trace says of every datagram what the report says of all.
 
-use framegram_lab::trace::{Body, Content, Disposition, Entry, Reader, Why};
+use std::net::SocketAddr;
+
+use framegram_lab::trace::{Body, Content, Disposition, Entry, TraceReader, Why};
 use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
