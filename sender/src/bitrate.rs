@@ -17,7 +17,8 @@ use crate::encode::MIN_FRAME_BYTES;
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// A cost that was measured counts for so long, unless a higher one comes:
-/// quality falls at once and rises late.
+/// quality falls at once and rises late. Where the rate follows the path it rises at
+/// once: what was lost before the path was known says nothing of what is.
 const HOLD: Duration = Duration::from_secs(4);
 
 /// The share of the rate that frames aim at: clocks of sources tremble.
@@ -49,6 +50,8 @@ pub struct BitrateControl {
     /// Bytes sent for each byte of JPEG: when measured, falling.
     costs: VecDeque<(Duration, f64)>,
     target: usize,
+    /// Whether the rate follows the path.
+    follows: bool,
 }
 
 impl BitrateControl {
@@ -67,13 +70,15 @@ impl BitrateControl {
             samples: VecDeque::new(),
             costs: VecDeque::from([(now, FIRST_COST + parity)]),
             target: 0,
+            follows: false,
         };
         control.target = control.fitting();
         control
     }
 
-    /// Takes what may be sent from now on, in bits a second.
+    /// Takes what the path carries from now on, in bits a second.
     pub fn set_rate(&mut self, bitrate: u64) {
+        self.follows = true;
         self.bytes_per_second = (bitrate / 8).saturating_sub(CONTROL_RESERVE) as f64;
     }
 
@@ -123,7 +128,8 @@ impl BitrateControl {
             self.costs.pop_back();
         }
         self.costs.push_back((now, cost));
-        while self.costs.len() > 1 && self.costs[0].0 + HOLD <= now {
+        let hold = if self.follows { Duration::ZERO } else { HOLD };
+        while self.costs.len() > 1 && self.costs[0].0 + hold <= now {
             self.costs.pop_front();
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::feedback::{Feedback, short_micros};
+use super::packet::QueuedPacket;
 use super::path_mtu::PathMtu;
 use super::path_rate::PathRate;
 use super::plan::Plan;
@@ -82,6 +83,13 @@ impl Destination {
     pub(super) fn close(&mut self) {
         self.feedback.close();
         self.is_open = false;
+    }
+
+    /// The packets of a frame, parity included, are to leave.
+    pub(super) fn record_frame(&mut self, packets: &[QueuedPacket]) {
+        if let Some(path) = &mut self.path {
+            path.last_frame = packets.iter().map(QueuedPacket::len).sum();
+        }
     }
 
     /// Whether anybody is served.
