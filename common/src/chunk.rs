@@ -72,11 +72,12 @@ impl ChunkedFrame {
         self.frame.number
     }
 
-    /// The same frame with another number.
+    /// The same frame with another number, which its checksum covers.
     #[must_use]
     pub fn renumbered(&self, number: FrameNumber) -> Self {
         let mut other = self.clone();
         other.frame.number = number;
+        other.crc = FrameHeader::checksum(number.seq(), &other.frame.jpeg);
         other
     }
 
@@ -213,7 +214,22 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_cannot_be_cut_are_refused_and_no_number_is_truncated() {
+    fn a_frame_with_another_number_is_as_one_that_was_cut_with_it() {
+        let renumbered = cut(frame(5_000), 1_452, 0, vec![]).renumbered(FrameNumber(3));
+        let other = Frame {
+            number: FrameNumber(3),
+            ..frame(5_000)
+        };
+        let other = cut(other, 1_452, 0, vec![]);
+        assert_eq!(renumbered.original(), FrameNumber(7));
+        assert_eq!(renumbered.count(), other.count());
+        for index in 0..other.count() {
+            assert_eq!(renumbered.chunk(index), other.chunk(index), "{index}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused_and_no_number_is_cut_short() {
         let refused = |len: usize, datagram: usize| {
             ChunkedFrame::new(frame(len), datagram, 0, vec![]).unwrap_err()
         };

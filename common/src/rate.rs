@@ -23,6 +23,7 @@
 //! (<https://www.rfc-editor.org/rfc/rfc8867>) pass; `tests/src/congestion.rs`
 //! simulates them.
 
+mod bucket;
 mod competition;
 mod cubic;
 mod delay;
@@ -32,6 +33,7 @@ mod view;
 
 use std::time::Duration;
 
+use self::bucket::Bucket;
 use self::competition::Competition;
 use self::delay::BaseDelay;
 use self::history::{History, Sent};
@@ -50,6 +52,7 @@ const LEAST: f64 = 10_000.0;
 /// faster, up to a maximum.
 const PACE: f64 = 1.25;
 const SURE: u32 = 4;
+const VERY_SURE: u32 = 12;
 const HASTE: f64 = 0.1;
 const MOST_PACE: f64 = 2.0;
 
@@ -97,10 +100,9 @@ const STRETCHED: f64 = 1.1;
 const PROBE: f64 = 0.04;
 const MOST_PROBE: f64 = 0.5;
 
-/// For this long after a path was full, the share grows to at most [`STEP_UP`] times what was sent
-/// recently: small frames pass any queue, and reveal nothing about larger ones.
-const LIMITED: Duration = Duration::from_secs(10);
-const STEP_UP: f64 = 4.0;
+/// The share grows to no more than this many times what was sent of late: small
+/// frames pass the token bucket of a path, and show nothing of larger ones.
+const STEP_UP: f64 = 2.0;
 
 /// Without a report for this long plus four round trips, the rate is halved, and again after each
 /// further such time: the circuit breaker (<https://www.rfc-editor.org/rfc/rfc8083#section-4>).
@@ -139,9 +141,12 @@ pub struct RateController {
     newest: u64,
     empty: u32,
     competition: Competition,
-    /// When the path was last full, and what was sent recently.
-    limited: Option<Duration>,
+    /// What was sent of late.
     used: UsedRate,
+    bucket: Bucket,
+    /// Bytes a second at which trains are known to find no queue; 0 where they found
+    /// one.
+    fast: f64,
     /// What the newest trains showed.
     found: Option<View>,
 }
@@ -164,8 +169,9 @@ impl RateController {
             newest: 0,
             empty: 0,
             competition: Competition::new(now),
-            limited: None,
             used: UsedRate::default(),
+            bucket: Bucket::default(),
+            fast: 0.0,
             found: None,
         }
     }
@@ -185,7 +191,13 @@ impl RateController {
     /// Bytes per second at which the packets of a frame are sent; `None` before anything is known.
     #[must_use]
     pub fn pace(&self, now: Duration) -> Option<f64> {
-        self.rate(now).map(|rate| rate * self.haste())
+        self.rate(now).map(|rate| self.pace_at(rate))
+    }
+
+    fn pace_at(&self, rate: f64) -> f64 {
+        (rate * self.haste())
+            .max(self.fast)
+            .min(self.most * MOST_PACE)
     }
 
     /// How much faster than the rate a train is sent.
@@ -212,6 +224,13 @@ impl RateController {
     #[must_use]
     pub fn capacity(&self) -> Option<f64> {
         self.found.and_then(|found| found.carried)
+    }
+
+    /// Bytes a second that the path carries in the long run, where it is known to be
+    /// filled now and then.
+    #[must_use]
+    pub fn full(&self, now: Duration) -> Option<f64> {
+        self.bucket.full(now)
     }
 
     /// How long a packet waits in the queue of the path.
@@ -244,10 +263,10 @@ impl RateController {
             bytes: bytes as u64,
             train,
             rate: self.rate,
-            pace: self.rate * self.haste(),
+            pace: self.pace_at(self.rate),
             share: self.share,
         };
-        self.used.record(bytes, now);
+        self.used.record(train, bytes, now);
         self.history.record_sent(channel, number, sent);
     }
 
@@ -260,7 +279,8 @@ impl RateController {
                 number,
                 at,
             } = *arrival;
-            let Some(reported) = self.history.record_arrival(channel, number, at) else {
+            let Some(reported) = self.history.record_arrival(channel, number, at, &self.base)
+            else {
                 continue;
             };
             let held = self.competition.is_on();
@@ -278,7 +298,8 @@ impl RateController {
         };
         self.reported = Some(now);
         let lost = self.history.forget_lost();
-        let Some(view) = self.view() else {
+        self.bucket.record(&self.history.trains, now);
+        let Some(view) = self.view(now) else {
             return;
         };
         self.found = Some(view);
@@ -286,7 +307,9 @@ impl RateController {
             .record(lost, view.queue, (self.share, self.rtt), now);
         match self.competition.rate(view.queue, self.rtt, now) {
             Some((share, rate)) => {
-                (self.share, self.rate) = (share, rate);
+                // A bucket that this flow empties itself is no other flow.
+                let most = self.bucket.most(now).unwrap_or(f64::MAX);
+                (self.share, self.rate) = (share.min(most), rate.min(most));
                 self.draining = None;
             }
             None => self.follow(&view, now),
@@ -314,9 +337,6 @@ impl RateController {
         } else if queue > OVERLOAD.max(4.0 * target) {
             self.draining = Some(self.share);
         }
-        if queue > target && view.passed < 1.0 {
-            self.limited = Some(now);
-        }
         let error = (target + slower - queue).clamp(-MOST_ABOVE, MOST_BELOW);
         if self.draining.is_some() {
             next = next.min(share);
@@ -333,14 +353,12 @@ impl RateController {
         if let Some(carried) = view.carried.filter(|_| is_stretched) {
             next = next.min(carried * 1.05);
         }
-        // A path that was full is probed in steps beyond what it has carried.
-        let most = self.used.most() * STEP_UP;
-        if self
-            .limited
-            .is_some_and(|at| now.saturating_sub(at) < LIMITED)
-            && next > most
-        {
-            next = next.min(most.max(share));
+        // What the path has not carried yet is tried in steps.
+        let most = self.used.most(now) * STEP_UP;
+        next = next.min(most.max(share));
+        next = next.min(self.bucket.most(now).unwrap_or(f64::MAX));
+        if is_stretched || queue > target {
+            self.fast = 0.0;
         }
         self.share = next;
         self.rate = next * (1.0 + PROPORTIONAL * error);
@@ -353,6 +371,9 @@ impl RateController {
         if view.sent > self.newest {
             self.newest = view.sent;
             self.empty = if is_empty { self.empty + 1 } else { 0 };
+            if self.empty > VERY_SURE && view.paced.is_finite() {
+                self.fast = (self.fast.max(view.paced) * PACE).min(self.most);
+            }
         }
         if !is_empty {
             return 0.0;

@@ -80,8 +80,6 @@ pub struct Sender {
     /// The largest datagram of the next frame.
     datagram: usize,
     next_frame: FrameNumber,
-    /// Bytes of the last one.
-    last_frame: usize,
     counts: Counts,
     latency: Latency,
     unsent: UnsentFrames,
@@ -138,7 +136,6 @@ impl Sender {
             events: VecDeque::new(),
             datagram: config.datagram,
             next_frame: config.first_frame,
-            last_frame: 0,
             counts: Counts::default(),
             latency: Latency::default(),
             unsent: UnsentFrames::default(),
@@ -360,8 +357,9 @@ impl Sender {
         self.plan = Plan::new(&self.config, paths);
         let open = self.destinations.iter().filter(|to| to.is_open());
         for to in open.filter(|_| self.config.pace) {
-            if let Some(pace) = to.path.as_ref().and_then(|path| path.pace(now)) {
-                self.plan.set_pace(to.index().into(), pace, self.last_frame);
+            let path = to.path.as_ref();
+            if let Some((path, pace)) = path.and_then(|path| Some((path, path.pace(now)?))) {
+                self.plan.set_pace(to.index().into(), pace, path.last_frame);
             }
         }
         for to in &mut self.destinations {

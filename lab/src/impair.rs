@@ -42,6 +42,9 @@ pub struct Impairment {
     pub rate: Option<u64>,
     /// Longest queueing delay in front of the bottleneck.
     pub queue: Duration,
+    /// Bytes that pass the bottleneck at once after a pause (token bucket): it carries
+    /// `rate` in the long run only.
+    pub bucket: usize,
     /// Largest datagram that passes, in bytes of UDP payload.
     pub mtu: Option<usize>,
     /// Random seed. The same seed gives the same result for the same datagrams.
@@ -105,6 +108,11 @@ impl Link {
             }));
         }
         decision
+    }
+
+    /// Sets the rate of the bottleneck from now on, in bits of UDP payload a second.
+    pub fn set_rate(&mut self, rate: u64, now: Duration) {
+        self.judge.set_rate(rate, now);
     }
 
     /// The next datagram that has arrived by `now`.
@@ -225,6 +233,28 @@ mod tests {
             4
         );
         assert_eq!(link.poll_timeout(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_bucket_lets_a_burst_pass_at_once_and_the_rate_after_it() {
+        let impairment = Impairment {
+            rate: Some(800_000),
+            queue: Duration::from_millis(5),
+            bucket: 400,
+            ..Impairment::default()
+        };
+        let mut link = Link::new(impairment);
+        let mut send = |count, now| {
+            let deeds = (0..count).map(|_| link.send(&[0; 100], now));
+            let passed = deeds.filter_map(|deed| deed.passages[0]);
+            let delays = passed.map(|passage| (passage.arrives - now).as_millis());
+            delays.collect::<Vec<_>>()
+        };
+        let millis = Duration::from_millis;
+        assert_eq!(send(12, millis(0)), [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
+        // Six have left the queue and two tokens are there again.
+        assert_eq!(send(3, millis(8)), [0, 0, 1]);
+        assert_eq!(send(6, millis(100)), [0, 0, 0, 0, 1, 2]);
     }
 
     #[test]

@@ -14,8 +14,9 @@ use crate::encode::MIN_FRAME_BYTES;
 /// The period over which the rate is limited and costs are measured.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// A measured cost counts for this long, unless a higher one is measured: quality falls at once and
-/// rises late.
+/// A cost that was measured counts for so long, unless a higher one comes:
+/// quality falls at once and rises late. Where the rate follows the path it rises at
+/// once: what was lost before the path was known says nothing of what is.
 const HOLD: Duration = Duration::from_secs(4);
 
 /// Share of the rate that frames aim at, since source clocks jitter.
@@ -47,6 +48,8 @@ pub struct BitrateControl {
     /// Bytes sent per byte of JPEG, with the time of measurement, in descending order.
     costs: VecDeque<(Duration, f64)>,
     target: usize,
+    /// Whether the rate follows the path.
+    follows: bool,
 }
 
 impl BitrateControl {
@@ -65,13 +68,15 @@ impl BitrateControl {
             samples: VecDeque::new(),
             costs: VecDeque::from([(now, FIRST_COST + parity)]),
             target: 0,
+            follows: false,
         };
         control.target = control.fitting();
         control
     }
 
-    /// Sets the rate from now on, in bits per second.
+    /// Takes what the path carries from now on, in bits a second.
     pub fn set_rate(&mut self, bitrate: u64) {
+        self.follows = true;
         self.bytes_per_second = (bitrate / 8).saturating_sub(CONTROL_RESERVE) as f64;
     }
 
@@ -121,7 +126,8 @@ impl BitrateControl {
             self.costs.pop_back();
         }
         self.costs.push_back((now, cost));
-        while self.costs.len() > 1 && self.costs[0].0 + HOLD <= now {
+        let hold = if self.follows { Duration::ZERO } else { HOLD };
+        while self.costs.len() > 1 && self.costs[0].0 + hold <= now {
             self.costs.pop_front();
         }
     }

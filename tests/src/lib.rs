@@ -9,6 +9,7 @@
 //! `programs` need only this machine, `hosts` need root, and `peers` need other
 //! programs.
 
+pub mod adapting;
 pub mod clocks;
 pub mod compositor;
 pub mod concealment;

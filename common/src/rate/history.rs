@@ -2,10 +2,21 @@
 
 use std::collections::VecDeque;
 
+use super::delay::BaseDelay;
 use crate::wire::native::Channel;
 
-/// Upper bound on unreported packets of a channel: twice 100 ms at a gigabit in datagrams of 1,452
-/// bytes.
+/// Microseconds above the least delay from which on a packet has waited in a queue.
+const QUEUED: i64 = 1_000;
+
+/// Microseconds by which a packet must come before one that was sent earlier to have
+/// overtaken it: receivers' clocks have steps.
+const OVERTAKEN: u64 = 200;
+
+/// Bytes in a row that show what a path carries.
+pub(super) const ENOUGH: u64 = 3_000;
+
+/// The most packets of a channel that may be unreported: 100 ms of a gigabit in
+/// datagrams of 1,452 bytes, twice.
 const MAX_UNREPORTED: usize = 16_384;
 
 /// Upper bound on kept trains: half a second at 60 frames per second.
@@ -50,25 +61,95 @@ pub(super) struct Train {
     pub(super) sent: u64,
     /// The least transit time, between two clocks.
     pub(super) delay: i64,
-    /// Of the packets that arrived, the one sent first and the one sent last, each with its
-    /// arrival.
+    /// The stretch of its packets that waited, up to the last: from the last one of
+    /// those that arrived first with it, as packets do that left in one call.
+    queued: Option<[(Sent, u64); 2]>,
+    /// Bytes of that stretch that arrived.
+    arrived: u64,
+    /// Packets that arrived behind the one that was sent before.
+    pub(super) followed: u32,
+    /// Whether one of its packets has overtaken the one before it, as in no queue.
+    pub(super) is_uneven: bool,
+    /// Of its packets that arrived, the one that was sent first, the one that was
+    /// sent last, and when they arrived.
     first: (Sent, u64),
     last: (Sent, u64),
 }
 
 impl Train {
-    /// Bytes from the first packet to the last, including lost ones between them.
+    /// The number of the frame.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes from the first packet to the last, those lost between them included.
     pub(super) fn bytes(&self) -> u64 {
         self.last.0.end.saturating_sub(self.first.0.end)
     }
 
-    /// Time between the arrivals of the first and the last packet, in microseconds; sometimes
-    /// negative if delays jitter.
+    /// Bytes from its first packet to that of another train.
+    pub(super) fn bytes_to(&self, next: &Self) -> u64 {
+        next.first.0.end.saturating_sub(self.first.0.end)
+    }
+
+    /// Time between the arrivals of the first packet and the last, in microseconds:
+    /// where delays tremble, now and then less than nothing.
     pub(super) fn arriving(&self) -> i64 {
         (self.last.1 as i64).saturating_sub(self.first.1 as i64)
     }
 
-    /// The rate at which it was sent, in bytes per second.
+    /// Bytes of the stretch of packets that waited, and microseconds between the
+    /// arrivals of its ends: the path was never idle between these, nor passed any of
+    /// them ahead of its rate, as a token bucket does.
+    pub(super) fn queued(&self) -> Option<(u64, u64)> {
+        let [first, last] = self.queued?;
+        let bytes = last.0.end.saturating_sub(first.0.end);
+        let arriving = last.1.saturating_sub(first.1);
+        (bytes >= ENOUGH && arriving > 0).then_some((bytes, arriving))
+    }
+
+    /// Bytes a second of that stretch that arrived: what a full queue has no room for
+    /// is not carried.
+    pub(super) fn carried(&self) -> Option<f64> {
+        let (_, arriving) = self.queued()?;
+        Some(self.arrived as f64 * 1e6 / arriving as f64)
+    }
+
+    /// The delay that it found: the least of its packets'; or behind a token bucket,
+    /// where the first packets show no queue, the time beyond the one that its bytes
+    /// take at these bytes a second, which the path carries.
+    pub(super) fn found(&self, carried: Option<f64>) -> i64 {
+        let Some(carried) = carried.filter(|_| self.queued.is_some()) else {
+            return self.delay;
+        };
+        let needed = self.bytes() as f64 * 1e6 / carried;
+        let took = (self.last.1 as i64).saturating_sub(self.first.0.at as i64);
+        self.delay.max(took.saturating_sub(needed as i64))
+    }
+
+    /// Bytes that passed before that stretch, beyond what the path carries meanwhile.
+    pub(super) fn ahead(&self) -> Option<f64> {
+        let (bytes, arriving) = self.queued()?;
+        let [begin, _] = self.queued?;
+        let passed = begin.0.end.saturating_sub(self.first.0.end) as f64;
+        let took = (begin.1 as f64) - (self.first.1 as f64);
+        Some(passed - took * bytes as f64 / arriving as f64)
+    }
+
+    /// Takes a packet in the order of sending; `waited` tells whether it was in a
+    /// queue.
+    fn extend_queued(&mut self, sent: Sent, at: u64, waited: bool) {
+        self.followed += 1;
+        (self.queued, self.arrived) = match self.queued {
+            _ if !waited => (None, 0),
+            Some([first, _]) if first.1 != at => {
+                (Some([first, (sent, at)]), self.arrived + sent.bytes)
+            }
+            _ => (Some([(sent, at); 2]), 0),
+        };
+    }
+
+    /// Bytes a second in which it was sent.
     pub(super) fn paced(&self) -> f64 {
         self.bytes() as f64 * 1e6 / self.sending().max(1) as f64
     }
@@ -133,13 +214,15 @@ impl History {
         }
     }
 
-    /// Records the arrival of a packet, in microseconds of the other side's clock. Ignores a packet
-    /// that was reported before or never sent.
+    /// Takes a packet that arrived at a time of the other side's clock, in
+    /// microseconds, where the path has this least delay. One that was reported
+    /// before, or never sent, tells nothing.
     pub(super) fn record_arrival(
         &mut self,
         channel: Channel,
         number: u64,
         at: u64,
+        base: &BaseDelay,
     ) -> Option<Reported> {
         let lane = self.lanes.get_mut(channel as usize)?;
         let index = usize::try_from(number.checked_sub(lane.first)?).ok()?;
@@ -158,11 +241,11 @@ impl History {
         if sent.bytes * 4 < self.longest * 3 {
             return None;
         }
-        self.extend_train(sent, at, delay);
+        self.extend_train(sent, at, delay, base.above(delay) > QUEUED);
         Some(Reported { sent, delay })
     }
 
-    fn extend_train(&mut self, sent: Sent, at: u64, delay: i64) {
+    fn extend_train(&mut self, sent: Sent, at: u64, delay: i64, waited: bool) {
         let known = self.trains.iter_mut().rev();
         let known = known.take(2).find(|train| train.number == sent.train);
         let Some(train) = known else {
@@ -182,6 +265,10 @@ impl History {
                 share: sent.share,
                 sent: sent.at,
                 delay,
+                arrived: 0,
+                followed: 0,
+                is_uneven: false,
+                queued: waited.then_some([(sent, at); 2]),
                 first: (sent, at),
                 last: (sent, at),
             });
@@ -189,8 +276,12 @@ impl History {
         };
         train.delay = train.delay.min(delay);
         if sent.order > train.last.0.order {
+            train.extend_queued(sent, at, waited);
             train.last = (sent, at);
-        } else if sent.order < train.first.0.order {
+            return;
+        }
+        train.is_uneven |= at > train.last.1.saturating_add(OVERTAKEN);
+        if sent.order < train.first.0.order {
             train.first = (sent, at);
         }
     }

@@ -1,7 +1,9 @@
 //! What the newest trains of packets show of a path.
 
-use super::history::Train;
-use super::{RateController, SUDDEN};
+use std::time::Duration;
+
+use super::history::{ENOUGH, Train};
+use super::{RateController, STEP_UP, SUDDEN};
 
 /// If a delay differs from its neighbours by more than this on average, in seconds, the path has
 /// jitter, like wireless ones. Then the queue is the least delay of several successive trains, as
@@ -16,9 +18,6 @@ const GRADIENT_OVER: u64 = 100_000;
 
 /// Growth of the delay from one train to the next, in microseconds, that counts at once.
 const SUDDEN_DELAY: i64 = 10_000;
-
-/// Number of consecutive bytes that show the capacity of a path.
-const ENOUGH: u64 = 3_000;
 
 /// What the newest trains show.
 #[derive(Clone, Copy, Debug)]
@@ -46,17 +45,19 @@ pub(super) struct View {
 }
 
 impl RateController {
-    /// Evaluates the newest trains; `None` before there is anything to see.
-    pub(super) fn view(&mut self) -> Option<View> {
+    /// What the newest trains show; `None` before they show anything.
+    pub(super) fn view(&mut self, now: Duration) -> Option<View> {
         let trains = &self.history.trains;
         let seconds = |micros: i64| micros as f64 / 1e6;
         let last = trains.back()?;
         let before = trains.iter().rev().nth(1).unwrap_or(last);
         let newest = |train: &&Train| last.sent.saturating_sub(train.sent) <= GRADIENT_OVER;
         let newest = || trains.iter().rev().take_while(newest);
+        let bucket = self.bucket.carried();
         let passed_since = |first: &Train| {
             let sending = seconds((last.sent - first.sent) as i64);
-            let arriving = sending + seconds(last.delay.saturating_sub(first.delay));
+            let arriving =
+                sending + seconds(last.found(bucket).saturating_sub(first.found(bucket)));
             if sending > 0.0 {
                 (sending / arriving.max(1e-4)).min(2.0)
             } else {
@@ -64,7 +65,7 @@ impl RateController {
             }
         };
         let mut passed = newest().last().map_or(1.0, passed_since);
-        if last.delay.saturating_sub(before.delay) > SUDDEN_DELAY {
+        if last.found(bucket).saturating_sub(before.found(bucket)) > SUDDEN_DELAY {
             let sudden = passed_since(before);
             passed = if sudden < SUDDEN {
                 passed.min(sudden)
@@ -82,19 +83,23 @@ impl RateController {
         });
         let arriving = arriving.max(0) as u64;
         let carried = bytes as f64 * 1e6 / arriving.max(1) as f64;
+        let carried = bucket.map_or(carried, |bucket| bucket.min(carried));
         if self.share.is_infinite() {
             if bytes < ENOUGH {
                 return None;
             }
-            self.share = carried.min(self.most);
+            let proven = self.used.most(now) * STEP_UP;
+            self.share = carried.min(proven).min(self.most);
         }
         let pairs = trains.iter().zip(trains.iter().skip(1));
         let trembling: u64 = pairs.map(|(a, b)| b.delay.abs_diff(a.delay)).sum();
         let trembling = trembling as f64 / 1e6 / trains.len() as f64;
         let is_noisy = self.is_noisy();
-        let least = newest().map(|train| self.base.above(train.delay)).min();
+        let least = newest()
+            .map(|train| self.base.above(train.found(bucket)))
+            .min();
         let least = least.filter(|_| is_noisy);
-        let two = (self.base.above(last.delay) + self.base.above(before.delay)) / 2;
+        let two = (self.base.above(last.found(bucket)) + self.base.above(before.found(bucket))) / 2;
         if last.rate.is_infinite() {
             // What was sent before anything was known says nothing about a share.
             passed = 1.0;

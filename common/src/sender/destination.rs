@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::feedback::{Feedback, short_micros};
+use super::packet::QueuedPacket;
 use super::path_mtu::PathMtu;
 use super::path_rate::PathRate;
 use super::plan::Plan;
@@ -84,7 +85,14 @@ impl Destination {
         self.is_open = false;
     }
 
-    /// Whether it is served.
+    /// The packets of a frame, parity included, are to leave.
+    pub(super) fn record_frame(&mut self, packets: &[QueuedPacket]) {
+        if let Some(path) = &mut self.path {
+            path.last_frame = packets.iter().map(QueuedPacket::len).sum();
+        }
+    }
+
+    /// Whether anybody is served.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
     }

@@ -62,7 +62,6 @@ impl Sender {
         };
         let left_out = self.left_out(now)?;
         self.queue(frame, quality, &left_out, now)?;
-        self.last_frame = len;
         for (at, to) in self.destinations.iter_mut().enumerate() {
             if !left_out.contains(&at) {
                 to.feedback.earn(len);
@@ -123,16 +122,22 @@ impl Sender {
             let pace = self.plan.pace_to(to).unwrap_or(Pace {
                 rate: len as f64 / spread.as_secs_f64(),
                 burst: datagram as f64,
+                carried: f64::INFINITY,
+                queue: 0.0,
             });
-            self.pacer.push_paced(packets.to_one(to), to, pace, now);
+            let packets = packets.to_one(to);
+            self.destinations[to].record_frame(&packets);
+            self.pacer.push_paced(packets, to, pace, now);
         }
-        let open = self.destinations.iter().enumerate();
+        let open = self.destinations.iter_mut().enumerate();
         let open = open.filter(|(at, to)| to.is_open() && native.gets_all(*at));
         let mut unpaced = Vec::new();
-        for (to, _) in open {
-            match self.plan.pace_to(to) {
-                Some(pace) => self.pacer.push_paced(common.to_one(to), to, pace, now),
-                None => unpaced.push(to),
+        for (at, to) in open {
+            let packets = common.to_one(at);
+            to.record_frame(&packets);
+            match self.plan.pace_to(at) {
+                Some(pace) => self.pacer.push_paced(packets, at, pace, now),
+                None => unpaced.push(at),
             }
         }
         let open = self.destinations.iter().filter(|to| to.is_open()).count();

@@ -30,6 +30,8 @@ pub(super) struct PathRate {
     started: Duration,
     /// The frame of the packets that are sent.
     pub(super) train: u64,
+    /// Bytes of the newest frame's packets, parity included.
+    pub(super) last_frame: usize,
 }
 
 impl PathRate {
@@ -47,6 +49,7 @@ impl PathRate {
             counted: now,
             started: now,
             train: 0,
+            last_frame: 0,
         }
     }
 
@@ -79,6 +82,8 @@ impl PathRate {
         Some(Pace {
             rate: pace,
             burst: burst.min(buffer),
+            carried: self.control.full(now).unwrap_or(f64::INFINITY),
+            queue: self.control.queue().unwrap_or_default().as_secs_f64(),
         })
     }
 

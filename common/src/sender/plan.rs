@@ -57,12 +57,19 @@ pub(super) struct Pace {
     pub(super) rate: f64,
     /// Bytes sent at once.
     pub(super) burst: f64,
+    /// Bytes a second that the path carries; infinite where it carries the packets as
+    /// they leave, as far as is known.
+    pub(super) carried: f64,
+    /// Seconds that a packet waits in the queue of the path.
+    pub(super) queue: f64,
 }
 
 impl Plan {
-    /// Sets the pace to a destination, given the size of a frame in bytes.
+    /// Sets how packets leave to a destination, where those of a frame have this many
+    /// bytes. What a path takes longer to carry than they take to leave is not late.
     pub(super) fn set_pace(&mut self, destination: usize, pace: Pace, frame: usize) {
-        let spread = (frame as f64 - pace.burst).max(0.0) / pace.rate;
+        let leaving = (frame as f64 - pace.burst).max(0.0) / pace.rate;
+        let spread = leaving.max(frame as f64 / pace.carried + pace.queue);
         let spread = Duration::from_secs_f64(spread.min(LONGEST_SPREAD.as_secs_f64()));
         if self.paces.len() <= destination {
             self.paces.resize(destination + 1, None);

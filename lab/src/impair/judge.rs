@@ -76,6 +76,14 @@ impl Judge {
         }
     }
 
+    /// Sets the rate of the bottleneck: what waits in front of it takes longer or less
+    /// long, and its bucket as well, for the datagrams behind.
+    pub(super) fn set_rate(&mut self, rate: u64, now: Duration) {
+        let before = self.impairment.rate.replace(rate).unwrap_or(rate);
+        let waiting = self.free_at.saturating_sub(now);
+        self.free_at = now + waiting.mul_f64(before as f64 / rate.max(1) as f64);
+    }
+
     /// Decides about a datagram of `len` bytes.
     pub(super) fn judge(&mut self, len: usize, now: Duration) -> Decision {
         if let Some(drop) = self.drop(len, now) {
@@ -114,7 +122,7 @@ impl Judge {
         } else if lost {
             Some(Drop::Loss)
         } else if self.impairment.rate.is_some()
-            && self.free_at.saturating_sub(now) > self.impairment.queue
+            && self.free_at.saturating_sub(now) > self.impairment.queue + self.bucket()
         {
             Some(Drop::Queue)
         } else {
@@ -153,7 +161,14 @@ impl Judge {
         };
         let takes = Duration::from_secs_f64(len as f64 * 8.0 / rate.max(1) as f64);
         self.free_at = self.free_at.max(now) + takes;
-        self.free_at
+        self.free_at.saturating_sub(self.bucket()).max(now)
+    }
+
+    /// How far the bottleneck may be ahead of its rate.
+    fn bucket(&self) -> Duration {
+        let Impairment { bucket, rate, .. } = self.impairment;
+        let rate = rate.unwrap_or(u64::MAX).max(1);
+        Duration::from_secs_f64(bucket as f64 * 8.0 / rate as f64)
     }
 
     fn travel_time(&mut self) -> Duration {

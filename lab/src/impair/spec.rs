@@ -9,6 +9,7 @@
 //! | `dup=0.5%` | duplicates |
 //! | `corrupt=0.1%` | flips one bit of a copy |
 //! | `rate=20M,queue=100ms` | a bottleneck in bits of UDP payload per second, 64k to 100G, and the longest wait in front of it |
+//! | `bucket=16k` | bytes that pass the bottleneck at once after a pause, 1 to 16M |
 //! | `mtu=1200` | drops larger datagrams; in bytes of UDP payload |
 //! | `seed=7` | random seed, 0 by default; the same seed gives the same result for the same datagrams |
 
@@ -36,7 +37,7 @@ impl FromStr for Impairment {
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let mut impairment = Self::default();
-        let (mut queue, mut given) = (None, Vec::new());
+        let (mut queue, mut bucket, mut given) = (None, None, Vec::new());
         for term in terms(text)? {
             let wrong = |what: &str| SpecError::new(term.text, what);
             if given.contains(&term.name) {
@@ -56,6 +57,7 @@ impl FromStr for Impairment {
                 }
                 "rate" => impairment.rate = Some(rate(term.value).ok_or_else(|| wrong(A_RATE))?),
                 "queue" => queue = Some(time(term.value).ok_or_else(|| wrong(A_TIME))?),
+                "bucket" => bucket = Some(bytes(term.value).ok_or_else(|| wrong(A_BUCKET))?),
                 "mtu" => impairment.mtu = Some(mtu(term.value).ok_or_else(|| wrong(AN_MTU))?),
                 "seed" => impairment.seed = term.value.parse().map_err(|_| wrong(A_SEED))?,
                 _ => return Err(wrong(TERMS)),
@@ -68,6 +70,13 @@ impl FromStr for Impairment {
             }
             (Some(_), queue) => impairment.queue = queue.unwrap_or(QUEUE),
             (None, None) => {}
+        }
+        match (impairment.rate, bucket) {
+            (None, Some(_)) => {
+                let what = "a bucket needs a rate: add one, such as rate=20M";
+                return Err(SpecError::new("bucket", what));
+            }
+            (_, bucket) => impairment.bucket = bucket.unwrap_or_default(),
         }
         Ok(impairment)
     }
@@ -99,6 +108,9 @@ impl fmt::Display for Impairment {
         }
         if let Some(rate) = self.rate {
             write!(f, "rate={rate},queue={},", in_units(self.queue))?;
+            if self.bucket > 0 {
+                write!(f, "bucket={},", self.bucket)?;
+            }
         }
         if let Some(mtu) = self.mtu {
             write!(f, "mtu={mtu},")?;
@@ -239,6 +251,17 @@ fn in_units(time: Duration) -> String {
 }
 
 fn rate(text: &str) -> Option<u64> {
+    let bits = number(text)?;
+    RATES.contains(&bits).then_some(bits as u64)
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    let bytes = number(text)?;
+    BUCKETS.contains(&bytes).then_some(bytes as usize)
+}
+
+/// Parses a number, in thousands, millions or milliards where it says so.
+fn number(text: &str) -> Option<f64> {
     let (number, unit) = split(text);
     let unit = match unit {
         "" => 1.0,
@@ -247,8 +270,7 @@ fn rate(text: &str) -> Option<u64> {
         "g" | "G" => 1e9,
         _ => return None,
     };
-    let bits = number.parse::<f64>().ok()? * unit;
-    RATES.contains(&bits).then_some(bits as u64)
+    Some(number.parse::<f64>().ok()? * unit)
 }
 
 fn mtu(text: &str) -> Option<usize> {
@@ -265,13 +287,14 @@ fn split(text: &str) -> (&str, &str) {
 
 const EXAMPLE: &str = "loss=5%,delay=20ms±5ms,seed=7";
 const TERMS: &str = "it is not one of the terms loss=, ge=, delay=, reorder=, dup=, corrupt=, rate=, \
-                     queue=, mtu=, seed=";
+                     queue=, bucket=, mtu=, seed=";
 const A_SHARE: &str = "write a share from 0% to 100%, such as 5%";
 const A_CHAIN: &str = "write two probabilities from 0 to 1, and a step from 1us to 10s unless \
                        each datagram is one, such as ge=p:0.01,r:0.2 or ge=p:0.01,r:0.2,step:1ms";
 const A_DELAY: &str = "write a time up to 10s, optionally with a jitter, such as 20ms±5ms";
 const A_RATE: &str = "write bits per second from 64k to 100G, such as 20M";
 const A_TIME: &str = "write a time up to 10s, such as 100ms";
+const A_BUCKET: &str = "write bytes from 1 to 16M, such as 16k";
 const AN_MTU: &str = "write bytes from 1 to 65507, such as 1200";
 const A_SEED: &str = "write a whole number below 2^64, such as 7";
 
@@ -292,6 +315,9 @@ const LEAST_STEP: Duration = Duration::from_micros(1);
 /// Range of rates in bits per second. Below it, one datagram would take too long;
 /// above it, the link is no bottleneck.
 const RATES: std::ops::RangeInclusive<f64> = 64e3..=100e9;
+
+/// Range of buckets in bytes: the longest holds the largest frame.
+const BUCKETS: std::ops::RangeInclusive<f64> = 1.0..=16e6;
 
 #[cfg(test)]
 mod tests;

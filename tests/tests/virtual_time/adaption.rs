@@ -1,168 +1,105 @@
-//! A sender and a viewer on a path that carries less than the source could make,
-//! or much more: their packets, not those of a simulation.
+//! A sender and viewers on paths that carry less than the source could make, or
+//! much more.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use framegram_common::receiver::{self, Receiver, SinkOutcome};
-use framegram_common::sender::{self, Output, Rate, Sender};
-use framegram_lab::impair::{Impairment, Link};
+use framegram_common::stats::Outcome;
+use framegram_lab::impair::Impairment;
+use framegram_tests::adapting::{INTERVAL, Run, Source, percentile, play};
 
 const MS: Duration = Duration::from_millis(1);
-const INTERVAL: Duration = Duration::from_micros(33_333);
+const SECOND: Duration = Duration::from_secs(1);
 
-/// The part of a frame's bytes that its JPEG may have: parity and headers are
-/// within the rate too.
-const JPEG: f64 = 0.8;
-
-/// What came of a run.
-#[derive(Debug, Default)]
-struct Run {
-    frames: usize,
-    /// From handing in to the last datagram, of each frame.
-    leaving: Vec<Duration>,
-    /// From handing in to being complete, of each frame that is.
-    complete: Vec<Duration>,
-    /// UDP payload after the first two seconds.
-    bytes: usize,
-    /// Rates that were told, in bits a second.
-    rates: Vec<u64>,
-}
-
-/// A viewer behind a link.
-struct Place {
-    receiver: Receiver,
-    there: Link,
-    back: Link,
-    run: Run,
-    /// UDP payload in all.
-    sent: usize,
-}
-
-/// Plays for some seconds over a path, of a source that makes up to `most` bytes
-/// a frame.
-fn play(forward: Impairment, most: usize, seconds: u64) -> Run {
-    let mut places = play_all(vec![forward], most, seconds);
-    places.pop().map(|place| place.run).unwrap_or_default()
-}
-
-/// The same to several viewers, each over a path of its own.
-fn play_all(forward: Vec<Impairment>, most: usize, seconds: u64) -> Vec<Place> {
-    let config = sender::Config {
-        interval: Some(INTERVAL),
-        destinations: forward.len(),
-        rate: Rate::Auto {
-            first: Some(1_000_000),
-        },
-        ..sender::Config::default()
-    };
-    let mut sender = Sender::new(config, 1, Duration::ZERO);
-    let places = forward.into_iter().enumerate().map(|(at, forward)| {
-        let back = Impairment {
-            rate: None,
-            ..forward.clone()
-        };
-        let config = receiver::Config::default();
-        Place {
-            receiver: Receiver::new(config, 2 + at as u64, (3, 4), Duration::ZERO),
-            there: Link::new(forward),
-            back: Link::new(back),
-            run: Run::default(),
-            sent: 0,
-        }
-    });
-    let mut places: Vec<_> = places.collect();
-    let from = SocketAddr::from(([192, 0, 2, 1], 5005));
-    let (mut now, mut due, mut rates) = (Duration::ZERO, Duration::ZERO, Vec::new());
-    let (mut handed_in, mut out) = (Vec::new(), Vec::new());
-    while now < Duration::from_secs(seconds) {
-        if now >= due {
-            due += INTERVAL;
-            let budget = sender.rate(now).map_or(f64::MAX, |rate| {
-                rates.push(rate);
-                rate as f64 / 8.0 * INTERVAL.as_secs_f64() * JPEG
-            });
-            if !sender.is_held_back(now) {
-                let jpeg = Bytes::from(vec![7; most.min(budget as usize).max(500)]);
-                sender.handle_frame(jpeg, now, None, now).unwrap();
-                handed_in.push(now);
-                for place in &mut places {
-                    place.run.leaving.push(Duration::ZERO);
-                }
-            }
-        }
-        loop {
-            match sender.poll_output(now, &mut out) {
-                Output::Transmit(sent) => {
-                    let place = &mut places[sent.destination];
-                    for datagram in out.chunks(sent.segment) {
-                        place.there.send(datagram, now);
-                        place.sent += datagram.len();
-                        if now >= Duration::from_secs(2) {
-                            place.run.bytes += datagram.len();
-                        }
-                    }
-                    let leaving = place.run.leaving.last_mut();
-                    if let (Some(leaving), Some(at)) = (leaving, handed_in.last())
-                        && out.len() > 1_000
-                    {
-                        *leaving = now - *at;
-                    }
-                }
-                Output::Timeout(_) => break,
-                other => unreachable!("nobody connects: {other:?}"),
-            }
-        }
-        let mut waits = vec![Some(due)];
-        for (at, place) in places.iter_mut().enumerate() {
-            place.take(from, now);
-            while let Some(datagram) = place.back.poll(now) {
-                sender.handle_datagram(at, &datagram, now);
-            }
-            waits.push(place.receiver.poll_timeout(now));
-            waits.push(place.there.poll_timeout());
-            waits.push(place.back.poll_timeout());
-        }
-        waits.push(sender.poll_timeout());
-        now = waits.into_iter().flatten().min().unwrap_or(due).max(now);
+/// Seeds of the sources: all with `FRAMEGRAM_ALL_SEEDS`.
+fn seeds() -> std::ops::Range<u64> {
+    match std::env::var_os("FRAMEGRAM_ALL_SEEDS") {
+        Some(_) => 0..10,
+        None => 0..2,
     }
-    for place in &mut places {
-        place.run.frames = handed_in.len();
-        place.run.rates.clone_from(&rates);
-    }
-    places
 }
 
-impl Place {
-    /// Takes what has arrived by now.
-    fn take(&mut self, from: SocketAddr, now: Duration) {
-        let receiver = &mut self.receiver;
-        while let Some(datagram) = self.there.poll(now) {
-            receiver.handle_datagram(from, &datagram, now);
-        }
-        receiver.handle_timeout(now);
-        loop {
-            match receiver.poll_output(now) {
-                receiver::Output::Frame(frame) => {
-                    receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-                    // One clock, that of the simulation.
-                    let captured = Duration::from_micros(frame.captured.as_micros());
-                    self.run.complete.push(now - captured);
-                }
-                receiver::Output::Transmit(sent) => {
-                    self.back.send(&sent.datagram, now);
-                }
-                receiver::Output::Event(_) | receiver::Output::Record(_) => {}
-                receiver::Output::Timeout(_) => break,
-            }
+fn source(natural: fn(Duration) -> usize, seconds: u32, seed: u64) -> Source {
+    Source {
+        natural,
+        plays: seconds * SECOND,
+        first: None,
+        seed,
+    }
+}
+
+/// Plays to one viewer.
+fn play_one(source: Source, path: Impairment, changes: &[(Duration, u64)]) -> Run {
+    play(source, &[path], changes).remove(0).run
+}
+
+/// A path as tbf shapes it with a small bucket.
+fn bucket(rate: u64) -> Impairment {
+    Impairment {
+        rate: Some(rate),
+        queue: 100 * MS,
+        bucket: 16_384,
+        delay: MS,
+        ..Impairment::default()
+    }
+}
+
+/// What a stream makes of a path with a token bucket, two seconds after it came to
+/// carry this many bits a second: the part used, the longest queue at the 95th
+/// percentile, the part of the datagrams lost.
+fn check_bucket(case: &str, run: &Run, rate: u64, from: Duration, to: Duration) {
+    let used = run.rate(from + 2 * SECOND, to) / rate as f64;
+    let queue = run.queue(95, from + 2 * SECOND, to);
+    let first = run.dropped(from, from + 2 * SECOND);
+    let dropped = run.dropped(from + 2 * SECOND, to);
+    println!("{case}: {used:.3} used, queue {queue:?}, {first:.4} and {dropped:.4} dropped");
+    assert!((0.85..=1.0).contains(&used), "{case}: {used}");
+    assert!(queue <= 25 * MS, "{case}: {queue:?}");
+    assert!(dropped < 0.005, "{case}: {dropped}");
+}
+
+#[test]
+fn a_token_bucket_does_not_hide_what_a_path_carries() {
+    for seed in seeds() {
+        for (rate, natural) in [
+            (20_000_000, (|_| 250_000) as fn(Duration) -> usize),
+            (3_000_000, |_| 35_000),
+        ] {
+            let run = play_one(source(natural, 12, seed), bucket(rate), &[]);
+            let case = format!("{rate} bit/s, seed {seed}");
+            check_bucket(&case, &run, rate, Duration::ZERO, 12 * SECOND);
         }
     }
 }
 
-fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
-    times.sort_unstable();
-    times[times.len() * percent / 100]
+#[test]
+fn behind_a_token_bucket_a_stream_follows_what_the_path_comes_to_carry() {
+    for seed in seeds() {
+        let changes = [(12 * SECOND, 5_000_000), (24 * SECOND, 50_000_000)];
+        let run = play_one(source(|_| 250_000, 36, seed), bucket(20_000_000), &changes);
+        let rates = [(0, 20_000_000), (12, 5_000_000), (24, 50_000_000)];
+        for (from, rate) in rates {
+            let case = format!("{rate} bit/s, seed {seed}");
+            check_bucket(&case, &run, rate, from * SECOND, (from + 12) * SECOND);
+        }
+    }
+}
+
+/// Frames that pass the bucket, and now and then a scene of large ones.
+fn scenes(at: Duration) -> usize {
+    if at.as_secs() % 5 == 4 { 60_000 } else { 6_000 }
+}
+
+#[test]
+fn small_frames_that_pass_a_token_bucket_prove_nothing_of_large_ones() {
+    for seed in seeds() {
+        let run = play_one(source(scenes, 30, seed), bucket(3_000_000), &[]);
+        let (queue, dropped) = (
+            run.queue(95, SECOND, 30 * SECOND),
+            run.dropped(SECOND, 30 * SECOND),
+        );
+        println!("seed {seed}: queue {queue:?}, {dropped:.4} dropped");
+        assert!(dropped < 0.005, "seed {seed}: {dropped}");
+    }
 }
 
 #[test]
@@ -174,9 +111,9 @@ fn a_source_that_could_make_more_fills_a_narrow_path_and_no_queue() {
             delay: 20 * MS,
             ..Impairment::default()
         };
-        let run = play(path, 250_000, 12);
-        let used = run.bytes as f64 * 8.0 / 10.0 / rate as f64;
-        let late = percentile(run.complete[60..].to_vec(), 95);
+        let run = play_one(source(|_| 250_000, 12, 0), path, &[]);
+        let used = run.rate(2 * SECOND, 12 * SECOND) / rate as f64;
+        let late = run.delay(95, 2 * SECOND);
         println!(
             "{rate} bit/s: {used:.2} used, 95 % of the frames complete in {late:?}, {} of {} complete, \
              rate {:?}",
@@ -199,7 +136,7 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
         delay: MS / 10,
         ..Impairment::default()
     };
-    let run = play(path, 200_000, 5);
+    let run = play_one(source(|_| 200_000, 5, 0), path, &[]);
     let leaving = percentile(run.leaving[60..].to_vec(), 99);
     println!("99 % leave within {leaving:?}, rate {:?}", run.rates.last());
     assert!(leaving < 2 * MS, "{leaving:?}");
@@ -209,36 +146,48 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
 
 #[test]
 fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
-    let clean = Impairment {
-        delay: MS,
-        ..Impairment::default()
-    };
-    let slow = Impairment {
-        loss: 0.05,
-        rate: Some(10_000_000),
-        queue: 300 * MS,
-        delay: 10 * MS,
-        ..Impairment::default()
-    };
-    let most = 60_000;
-    let alone = play_all(vec![clean.clone()], most, 12).remove(0);
-    let mut both = play_all(vec![slow, clean], most, 12);
-    let (beside, slow) = (both.remove(1), both.remove(0));
-    let ratio = beside.sent as f64 / alone.sent as f64;
-    let delays = [&alone, &beside].map(|place| percentile(place.run.complete[60..].to_vec(), 95));
-    let seen = slow.receiver.statistics();
-    println!(
-        "bytes {ratio:.4}, delay {delays:?}; the slow one: {} of {} frames complete, {} bytes, {:?} {:?}",
-        slow.run.complete.len(),
-        slow.run.frames,
-        slow.run.bytes,
-        seen.frames,
-        seen.paths,
-    );
-    assert!((0.97..=1.03).contains(&ratio), "{ratio}");
-    assert!(delays[1] <= delays[0].mul_f64(1.03), "{delays:?}");
-    assert!(beside.run.complete.len() + 1 >= beside.run.frames);
-    // Those left out are none that it waits for.
-    assert!(seen.frames.unaccounted == Some(0), "{:?}", seen.frames);
-    assert!(seen.outcomes[framegram_common::stats::Outcome::Replaced] > Some(60));
+    for seed in seeds() {
+        let clean = Impairment {
+            delay: MS,
+            ..Impairment::default()
+        };
+        let slow = Impairment {
+            loss: 0.05,
+            rate: Some(10_000_000),
+            queue: 300 * MS,
+            delay: 10 * MS,
+            seed,
+            ..Impairment::default()
+        };
+        let stream = source(|_| 60_000, 12, seed);
+        let alone = play(stream, std::slice::from_ref(&clean), &[])
+            .remove(0)
+            .run;
+        let mut both = play(stream, &[slow, clean], &[]);
+        let (beside, slow) = (both.remove(1).run, both.remove(0));
+        let sent = |run: &Run| run.rate(Duration::ZERO, 12 * SECOND);
+        let ratio = sent(&beside) / sent(&alone);
+        let delays = [&alone, &beside].map(|run| run.delay(95, 2 * SECOND));
+        let seen = slow.receiver.statistics();
+        let frames = seen.frames.sent.unwrap();
+        let whole = slow.run.whole.len() as u64;
+        println!(
+            "seed {seed}: bytes {ratio:.4}, delay {delays:?}; the slow one: {whole} of {frames} \
+             frames whole in {:?}, {:.0} bit/s",
+            slow.run.delay(95, 2 * SECOND),
+            sent(&slow.run),
+        );
+        assert!((0.97..=1.03).contains(&ratio), "seed {seed}: {ratio}");
+        assert!(
+            delays[1] <= delays[0].mul_f64(1.03),
+            "seed {seed}: {delays:?}"
+        );
+        assert!(beside.whole.len() + 1 >= beside.frames, "seed {seed}");
+        // Fewer frames, and these whole but for some before the path was known.
+        assert!(whole > 120 && whole + 10 >= frames, "seed {seed}");
+        // Those left out are none that it waits for.
+        assert_eq!(seen.frames.unaccounted, Some(0), "{:?}", seen.frames);
+        assert!(seen.outcomes[Outcome::Replaced] > Some(60));
+        assert_eq!(seen.outcomes[Outcome::Corrupt], Some(0), "seed {seed}");
+    }
 }

@@ -50,11 +50,12 @@ impl Deadlines {
         deadline.sent = true;
     }
 
-    /// Waits for a frame whose first chunk arrives as it is sent. Replaces the deadline of an
-    /// overdue frame.
+    /// Waits for a frame that begins to arrive as it is sent. When it was expected
+    /// counts no more, nor when its sender said that it has it: it may have waited
+    /// for the frame before it to pass.
     pub(super) fn insert_begun(&mut self, number: FrameNumber, wait: Deadline) {
         let deadline = self.frames.entry(number).or_insert(wait);
-        if !deadline.sent {
+        if !deadline.sent || deadline.until < wait.until {
             *deadline = wait;
         }
     }

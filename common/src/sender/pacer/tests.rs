@@ -178,7 +178,17 @@ fn a_lane_has_its_own_pace_and_holds_up_nobody() {
         let packets = frame(0, count).into_iter();
         packets.map(|packet| packet.for_one(0)).collect::<Vec<_>>()
     };
-    pacer.push_paced(own(10), 0, Pace { rate, burst }, Duration::ZERO);
+    pacer.push_paced(
+        own(10),
+        0,
+        Pace {
+            rate,
+            burst,
+            carried: f64::INFINITY,
+            queue: 0.0,
+        },
+        Duration::ZERO,
+    );
     pacer.push_frame(frame(0, 10), Duration::ZERO, Duration::ZERO);
     let left = poll(&mut pacer, &mut to, Duration::ZERO);
     assert_eq!(left, [(0, 10, 9_400), (1, 10, 9_400), (0, 5, 5_000)]);
@@ -190,7 +200,17 @@ fn a_lane_has_its_own_pace_and_holds_up_nobody() {
     // A lane that is not polled fills up, and is dropped with its viewer.
     for _ in 0..MAX_WAITING_FRAMES {
         assert!(!pacer.is_lane_full(0));
-        pacer.push_paced(own(2), 0, Pace { rate, burst }, 90 * MS);
+        pacer.push_paced(
+            own(2),
+            0,
+            Pace {
+                rate,
+                burst,
+                carried: f64::INFINITY,
+                queue: 0.0,
+            },
+            90 * MS,
+        );
     }
     assert!(pacer.is_lane_full(0) && !pacer.is_lane_full(1));
     pacer.forget(0);

@@ -9,7 +9,7 @@ fn parse(text: &str) -> Result<Impairment, SpecError> {
 #[test]
 fn reads_every_term() {
     let all = "loss=5%,ge=p:0.01,r:20%,step:1ms,delay=20ms±5ms,reorder=1%,dup=0.5%,\
-               corrupt=0.1%,rate=20M,queue=50ms,mtu=1200,seed=18446744073709551615";
+               corrupt=0.1%,rate=20M,queue=50ms,bucket=16k,mtu=1200,seed=18446744073709551615";
     let chain = GilbertElliott {
         p: 0.01,
         r: 0.2,
@@ -25,6 +25,7 @@ fn reads_every_term() {
         corrupt: 0.001,
         rate: Some(20_000_000),
         queue: Duration::from_millis(50),
+        bucket: 16_000,
         mtu: Some(1200),
         seed: u64::MAX,
     };
@@ -60,6 +61,8 @@ fn names_the_term_that_is_wrong_and_shows_an_example() {
         ("delay=20ms±", "delay=20ms±"),
         ("rate=1", "rate=1"),
         ("queue=5ms", "queue"),
+        ("bucket=16k", "bucket"),
+        ("rate=1M,bucket=0", "bucket=0"),
         ("mtu=0", "mtu=0"),
         ("seed=18446744073709551616", "seed=18446744073709551616"),
         ("wobble=1%", "wobble=1%"),
@@ -90,7 +93,7 @@ prop_compose! {
         bursts in prop::option::of((chance(), chance(), prop::option::of(moment()))),
         delay in moment(),
         jitter in moment(),
-        rate in prop::option::of((64_000..=100_000_000_000_u64, moment())),
+        rate in prop::option::of((64_000..=100_000_000_000_u64, moment(), 0..16_000_000_usize)),
         mtu in prop::option::of(1..=MAX_DATAGRAM),
         seed: u64,
     ) -> Impairment {
@@ -102,8 +105,9 @@ prop_compose! {
         });
         Impairment {
             loss, bursts, delay, jitter, reorder, duplicate, corrupt,
-            rate: rate.map(|(rate, _)| rate),
-            queue: rate.map_or(Duration::ZERO, |(_, queue)| queue),
+            rate: rate.map(|(rate, ..)| rate),
+            queue: rate.map_or(Duration::ZERO, |(_, queue, _)| queue),
+            bucket: rate.map_or(0, |(.., bucket)| bucket),
             mtu, seed,
         }
     }
@@ -121,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_like_a_spec_causes_a_panic(text in "((loss|ge|delay|rate|queue|mtu|seed|p|r|step)?[=:,±%.0-9eE+-]{0,6}){0,6}") {
+    fn no_text_like_a_spec_breaks_it(text in "((loss|ge|delay|rate|queue|bucket|mtu|seed|p|r|step)?[=:,±%.0-9eE+-]{0,6}){0,6}") {
         if let Ok(impairment) = parse(&text) {
             prop_assert_eq!(parse(&impairment.to_string()), Ok(impairment));
         }
