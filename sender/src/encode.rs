@@ -282,7 +282,7 @@ impl Encoder {
             .restart
             .as_ref()
             .map_or(0, |restart| lock(restart).interval());
-        self.compressor.set_restart_interval(interval)?;
+        self.compressor.set_restart_interval(interval);
         let mut search = lock(&self.fit).search();
         let mut scaled: Option<Image> = None;
         let mut best = None;
