@@ -16,7 +16,7 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image};
+use framegram_media::{Compressor, Decoder, Image, TableMaker};
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
@@ -126,12 +126,14 @@ pub struct Encoded {
     pub encodings: u32,
 }
 
-/// One of several parallel encoders, one per thread. They share what they learn about fitting the
-/// limit and about restart intervals.
+/// One of several encoders side by side, each for one thread. What fits the
+/// longest frame, how far apart restart markers are, and by which Huffman tables
+/// it is shortest, they find out together.
 pub struct Encoder {
     settings: Settings,
     fit: Arc<Mutex<Fit>>,
     restart: Option<Arc<Mutex<Restart>>>,
+    huffman: Option<Arc<TableMaker>>,
     compressor: Compressor,
     decoder: Decoder,
     scaler: Scaler,
@@ -159,6 +161,8 @@ impl Encoder {
             settings,
             Arc::new(Mutex::new(fit)),
             restart.map(|restart| Arc::new(Mutex::new(restart))),
+            // RTP carries no Huffman tables (RFC 2435, 3.1).
+            (settings.format != Format::Rtp).then(Arc::default),
         )
     }
 
@@ -167,7 +171,12 @@ impl Encoder {
     /// # Errors
     /// If libjpeg-turbo cannot be initialized.
     pub fn another(&self) -> Result<Self> {
-        Self::with(self.settings, Arc::clone(&self.fit), self.restart.clone())
+        Self::with(
+            self.settings,
+            Arc::clone(&self.fit),
+            self.restart.clone(),
+            self.huffman.clone(),
+        )
     }
 
     /// The limiter of these encoders.
@@ -189,11 +198,13 @@ impl Encoder {
         settings: Settings,
         fit: Arc<Mutex<Fit>>,
         restart: Option<Arc<Mutex<Restart>>>,
+        huffman: Option<Arc<TableMaker>>,
     ) -> Result<Self> {
         Ok(Self {
             settings,
             fit,
             restart,
+            huffman,
             compressor: Compressor::new()?,
             decoder: Decoder::new()?,
             scaler: Scaler::new(),
@@ -275,7 +286,10 @@ impl Encoder {
             .restart
             .as_ref()
             .map_or(0, |restart| lock(restart).interval());
-        self.compressor.set_restart_interval(interval)?;
+        self.compressor.set_restart_interval(interval);
+        if let Some(huffman) = &self.huffman {
+            self.compressor.set_huffman_tables(huffman.tables());
+        }
         let mut search = lock(&self.fit).search();
         let mut scaled: Option<Image> = None;
         let mut best = None;
@@ -327,6 +341,9 @@ impl Encoder {
         };
         if let Some(restart) = &self.restart {
             lock(restart).observe(&best.jpeg);
+        }
+        if let Some(huffman) = &self.huffman {
+            huffman.observe(&best.jpeg);
         }
         Ok(Encoded { encodings, ..best })
     }

@@ -1,58 +1,72 @@
-//! Images to JPEG. The one file here that may hold `unsafe` code: the safe
-//! binding of libjpeg-turbo has no setter for restart markers and cannot write
-//! into a buffer that is used again.
-#![allow(unsafe_code)]
+//! Images to JPEG.
 
-use std::ffi::CStr;
-use std::ptr::NonNull;
+mod native;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use turbojpeg::libc::{c_int, c_void};
-use turbojpeg::raw;
 
+use self::native::{MAX_PLANES, Native, NativeImage, Refusal, Rows, Tables};
 use crate::error::CodecError;
+use crate::huffman::HuffmanTables;
 use crate::image::{Image, Pixels};
 use crate::pool::Pool;
+use crate::steps::steps;
 use crate::subsampling::Subsampling;
+
+/// Samples of a block's side.
+const BLOCK: usize = 8;
+
+/// Coefficients below 0.61 of a step become 0: they cost more bytes than they
+/// show.
+const ROUNDING: u32 = 39;
+
+/// Room for a block: 64 codes of 16 bits, each before 10 more, which is several
+/// times what noise of quality 100 takes.
+const BLOCK_BYTES: usize = 64 * 26 / 8;
+
+/// The most bytes of the header that is written: its tables are 623.
+const MAX_HEADER_BYTES: usize = 1024;
 
 /// Encodes images, one after another, into buffers that are used again.
 pub struct Compressor {
-    handle: NonNull<c_void>,
+    native: Native,
+    tables: Tables,
+    /// The quality and subsampling that the steps in `tables` are for.
+    steps_of: Option<(u8, Subsampling)>,
     buffers: Pool<Buffer>,
-    padded_luma: Vec<u8>,
+    padded: [Vec<u8>; MAX_PLANES],
 }
 
-// SAFETY: the handle is used by one thread at a time, through `&mut self`, and
-// libjpeg-turbo ties it to no thread.
-unsafe impl Send for Compressor {}
-
 impl Compressor {
-    /// A compressor of its own.
+    /// A compressor of its own, with the Huffman tables of T.81, annex K.
     ///
     /// # Errors
     /// When libjpeg-turbo has no memory.
     pub fn new() -> Result<Self, CodecError> {
-        // SAFETY: takes no pointers.
-        let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_COMPRESS as c_int) };
-        let handle = NonNull::new(handle)
-            .ok_or_else(|| CodecError::Jpeg("libjpeg-turbo gives no compressor".into()))?;
-        let mut compressor = Self {
-            handle,
+        Ok(Self {
+            native: Native::new()?,
+            tables: Tables {
+                steps: [[1; 64]; 2],
+                rounding: ROUNDING,
+                huffman: Arc::default(),
+                restart_interval: 0,
+            },
+            steps_of: None,
             buffers: Pool::new(),
-            padded_luma: Vec::new(),
-        };
-        // The output buffer is ours and large enough for every case.
-        compressor.set(raw::TJPARAM_TJPARAM_NOREALLOC, 1)?;
-        Ok(compressor)
+            padded: Default::default(),
+        })
     }
 
     /// Restart markers after every this many MCUs (blocks of interleaved
-    /// components); 0 for none. At most 65,535.
-    ///
-    /// # Errors
-    /// When libjpeg-turbo refuses it.
-    pub fn set_restart_interval(&mut self, mcus: u16) -> Result<(), CodecError> {
-        self.set(raw::TJPARAM_TJPARAM_RESTARTBLOCKS, c_int::from(mcus))
+    /// components); 0 for none.
+    pub fn set_restart_interval(&mut self, mcus: u16) {
+        self.tables.restart_interval = mcus;
+    }
+
+    /// Huffman tables for all JPEGs from here on.
+    pub fn set_huffman_tables(&mut self, tables: Arc<HuffmanTables>) {
+        self.tables.huffman = tables;
     }
 
     /// `image` as a baseline JPEG of `quality` 1 to 100; BGR becomes 4:2:0,
@@ -66,122 +80,74 @@ impl Compressor {
             Pixels::Bgr(_) => Subsampling::Yuv420,
             Pixels::Yuv(subsampling, _) => *subsampling,
         };
-        let subsamp = subsampling.to_jpeg() as c_int;
-        self.set(raw::TJPARAM_TJPARAM_QUALITY, c_int::from(quality))?;
-        self.set(raw::TJPARAM_TJPARAM_SUBSAMP, subsamp)?;
-
-        // An image has at most `MAX_SIDE` a side.
-        let (width, height) = (size.0 as c_int, size.1 as c_int);
-        // SAFETY: takes no pointers.
-        let largest = unsafe { raw::tj3JPEGBufSize(width, height, subsamp) } as usize;
-        if largest == 0 {
-            let refused = format!("libjpeg-turbo refuses {width}x{height}");
-            return Err(CodecError::Jpeg(refused));
+        if self.steps_of != Some((quality, subsampling)) {
+            self.tables.steps = steps(quality, subsampling);
+            self.steps_of = Some((quality, subsampling));
         }
         let mut buffer = self.buffers.take().unwrap_or_default();
+        let largest = room(size, subsampling, self.tables.restart_interval);
         if buffer.memory.len() < largest {
             // Fresh zeroed memory is not touched before it is written.
             buffer.memory = vec![0; largest];
         }
-
-        let mut output = buffer.memory.as_mut_ptr();
-        let mut len = buffer.memory.len() as raw::size_t;
-        let handle = self.handle.as_ptr();
-        let status = match image.pixels() {
-            // SAFETY: an `Image` holds 3 * width * height bytes without
-            // padding; `output` points to `len` writable bytes and NOREALLOC
-            // is set, so that it is neither grown nor freed.
-            Pixels::Bgr(pixels) => unsafe {
-                raw::tj3Compress8(
-                    handle,
-                    pixels.as_ptr(),
-                    width,
-                    0,
-                    height,
-                    raw::TJPF_TJPF_BGR,
-                    &raw mut output,
-                    &raw mut len,
-                )
-            },
+        let native = match image.pixels() {
+            Pixels::Bgr(pixels) => NativeImage::packed(size, pixels),
             Pixels::Yuv(_, planes) => {
-                let mut pointers = [std::ptr::null(); 3];
-                let mut strides = [0; 3];
-                let split = subsampling.split(size.0, size.1, planes);
-                for (index, (plane, stride, _)) in split.enumerate() {
-                    pointers[index] = plane.as_ptr();
-                    strides[index] = stride as c_int;
-                }
-                let padded = subsampling.padded(size);
-                if padded != size {
-                    pad(
-                        &planes[..size.0 * size.1],
-                        size,
-                        &mut self.padded_luma,
-                        padded,
-                    );
-                    pointers[0] = self.padded_luma.as_ptr();
-                    strides[0] = padded.0 as c_int;
-                }
-                // SAFETY: as above; `split` gives as many planes as the
-                // subsampling that was set has, the chroma planes of the very
-                // size that is read, and luma is padded to that size.
-                unsafe {
-                    raw::tj3CompressFromYUVPlanes8(
-                        handle,
-                        pointers.as_ptr(),
-                        width,
-                        strides.as_ptr(),
-                        height,
-                        &raw mut output,
-                        &raw mut len,
-                    )
-                }
+                let planes = subsampling.split(size.0, size.1, planes);
+                let rows = planes
+                    .zip(&mut self.padded)
+                    .map(|((plane, width, _), memory)| whole_blocks((plane, width), memory));
+                NativeImage::planes(size, subsampling, &rows.collect::<Vec<_>>())
             }
         };
-        if status != 0 {
-            return Err(self.error("failed"));
+        match self
+            .native
+            .compress(&native, &self.tables, &mut buffer.memory)
+        {
+            Ok(len) => {
+                buffer.len = len;
+                Ok(self.buffers.lend(buffer))
+            }
+            Err(Refusal::Full) => {
+                let (width, height) = size;
+                let long =
+                    format!("a JPEG of {width}x{height} does not fit into the memory for it");
+                Err(CodecError::Jpeg(long))
+            }
+            Err(Refusal::Refused(why)) => Err(CodecError::Jpeg(why)),
         }
-        buffer.len = len as usize;
-        Ok(self.buffers.lend(buffer))
-    }
-
-    fn set(&mut self, parameter: raw::TJPARAM, value: c_int) -> Result<(), CodecError> {
-        // SAFETY: the handle is valid for as long as `self` is.
-        match unsafe { raw::tj3Set(self.handle.as_ptr(), parameter as c_int, value) } {
-            0 => Ok(()),
-            _ => Err(self.error("refuses")),
-        }
-    }
-
-    /// What libjpeg-turbo says about its last call.
-    fn error(&self, what: &str) -> CodecError {
-        // SAFETY: the handle is valid; the text is, until the next call with it.
-        let said = unsafe { CStr::from_ptr(raw::tj3GetErrorStr(self.handle.as_ptr())) };
-        CodecError::Jpeg(format!(
-            "the JPEG encoder {what}: {}",
-            said.to_string_lossy()
-        ))
     }
 }
 
-impl Drop for Compressor {
-    fn drop(&mut self) {
-        // SAFETY: the handle is valid and not used again.
-        unsafe { raw::tj3Destroy(self.handle.as_ptr()) }
-    }
+/// Room for a JPEG of this size; one that is longer is refused.
+fn room(size: (usize, usize), subsampling: Subsampling, restart_interval: u16) -> usize {
+    let (across, down) = match subsampling {
+        Subsampling::Gray => (1, 1),
+        _ => subsampling.step(),
+    };
+    let mcus = size.0.div_ceil(BLOCK * across) * size.1.div_ceil(BLOCK * down);
+    let blocks = match subsampling {
+        Subsampling::Gray => 1,
+        _ => across * down + 2,
+    };
+    // A marker and the rest of a byte.
+    let restarts = mcus.checked_div(restart_interval.into()).unwrap_or(0) * 3;
+    MAX_HEADER_BYTES + mcus * blocks * BLOCK_BYTES + restarts
 }
 
-/// Repeats the last column and row as far as `to_size` asks.
-fn pad(from: &[u8], size: (usize, usize), to: &mut Vec<u8>, to_size: (usize, usize)) {
-    to.clear();
-    for row in from.chunks_exact(size.0) {
-        to.extend_from_slice(row);
-        to.resize(to.len() + to_size.0 - size.0, row[size.0 - 1]);
+/// The rows of a plane, each of whole blocks: as they are or, in `memory`, with
+/// their last column repeated.
+fn whole_blocks<'a>((plane, width): Rows<'a>, memory: &'a mut Vec<u8>) -> Rows<'a> {
+    let stride = width.next_multiple_of(BLOCK);
+    if stride == width {
+        return (plane, width);
     }
-    let last = to.len() - to_size.0;
-    for _ in size.1..to_size.1 {
-        to.extend_from_within(last..last + to_size.0);
+    memory.clear();
+    for row in plane.chunks_exact(width) {
+        memory.extend_from_slice(row);
+        memory.resize(memory.len() + stride - width, row[width - 1]);
     }
+    (memory, stride)
 }
 
 /// Memory for the worst case of a JPEG, of which `len` bytes are written.
@@ -198,33 +164,4 @@ impl AsRef<[u8]> for Buffer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decoder::Decoder;
-    use crate::planes::Planes;
-
-    #[test]
-    fn keeps_the_planes_of_every_subsampling_at_odd_sizes() {
-        let mut compressor = Compressor::new().unwrap();
-        let mut decoder = Decoder::new().unwrap();
-        let mut decoded = Planes::default();
-        for subsampling in [
-            Subsampling::Yuv420,
-            Subsampling::Yuv422,
-            Subsampling::Yuv444,
-            Subsampling::Yuv411,
-            Subsampling::Gray,
-        ] {
-            let mut planes = vec![90; 33 * 19];
-            planes.resize(subsampling.bytes(33, 19), 140);
-            let image = Image::yuv(33, 19, subsampling, planes.clone().into()).unwrap();
-            let jpeg = compressor.compress(&image, 100).unwrap();
-            decoder.decode_planes(&jpeg, &mut decoded).unwrap();
-            assert_eq!(decoded.subsampling, subsampling);
-            assert_eq!(
-                decoded.rows().flatten().copied().collect::<Vec<_>>(),
-                planes
-            );
-        }
-    }
-}
+mod tests;

@@ -8,10 +8,12 @@
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annexes C, F and G.
 
 mod bits;
+mod counts;
 mod progressive;
 mod tables;
 
 use self::bits::Bits;
+pub use self::counts::SymbolCounts;
 use self::progressive::Spectrum;
 use self::tables::{Codes, Tables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};

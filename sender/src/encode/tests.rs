@@ -225,3 +225,28 @@ fn reuses_buffers_only_after_the_frame_is_gone() {
     assert_eq!(first, copy);
     assert!(matches!(other.pixels(), Pixels::Yuv(..)));
 }
+
+#[test]
+fn huffman_tables_are_made_from_the_first_frame_and_shared_except_for_rtp() {
+    let Content::Image(picture) = pattern(320, 180) else {
+        panic!("the pattern has planes");
+    };
+    for format in [Format::Native, Format::Raw, Format::Rtp] {
+        let mut encoder = encoder(Settings {
+            format,
+            ..Settings::default()
+        });
+        let mut another = encoder.another().unwrap();
+        let content = Content::Image(picture.clone());
+        let first = encoder.encode(&content).unwrap().jpeg;
+        let second = encoder.encode(&content).unwrap().jpeg;
+        let third = another.encode(&content).unwrap().jpeg;
+        assert_eq!(second, third);
+        if format == Format::Rtp {
+            assert_eq!(first, second);
+            assert!(Carried::of(&first).is_ok());
+        } else {
+            assert!(second.len() < first.len());
+        }
+    }
+}

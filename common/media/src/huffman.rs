@@ -1,0 +1,158 @@
+//! Huffman tables of JPEGs: those of T.81, annex K, or made for the frames of a
+//! stream from the symbols of a frame before.
+
+mod lengths;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use framegram_common::jpeg::STANDARD_TABLES;
+use framegram_common::jpeg::scan::SymbolCounts;
+
+use self::lengths::{MAX_LENGTH, code_lengths};
+
+/// Frames from one whose symbols are counted to the next: counting takes about
+/// as long as encoding.
+const COUNT_EVERY: u32 = 100;
+
+/// The same where the frames have another length since: there is another scene.
+const COUNT_EVERY_SCENE: u32 = 10;
+
+/// By which part the length of frames changes with the scene, in percent.
+const OTHER_SCENE: usize = 30;
+
+/// What tables must save to be taken, in percent of the bits of a frame: their
+/// header is to reach all receivers.
+const WORTH: u64 = 1;
+
+/// DC and AC of luma, then of chroma, as `native/compressor.c` takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct HuffmanTables {
+    /// Codes of each length from 1 to 16 bits.
+    lengths: [[u8; MAX_LENGTH]; 4],
+    /// What they stand for, in their order.
+    symbols: [[u8; 256]; 4],
+}
+
+impl Default for HuffmanTables {
+    fn default() -> Self {
+        let mut symbols = [[0; 256]; 4];
+        for (symbols, table) in symbols.iter_mut().zip(&STANDARD_TABLES) {
+            symbols[..table.symbols.len()].copy_from_slice(table.symbols);
+        }
+        Self {
+            lengths: STANDARD_TABLES.each_ref().map(|table| table.lengths),
+            symbols,
+        }
+    }
+}
+
+impl HuffmanTables {
+    /// The best ones for these symbols. All others that an encoder may need have
+    /// codes, too.
+    fn of(counts: &SymbolCounts) -> Self {
+        let mut tables = Self::default();
+        for (index, counts) in in_order(counts).into_iter().enumerate() {
+            let known = STANDARD_TABLES[index].symbols;
+            // One that does not occur counts as a quarter.
+            let weights = known
+                .iter()
+                .map(|symbol| 4 * u64::from(counts[usize::from(*symbol)]) + 1);
+            // No code is all ones (T.81, C.2): one more takes the last place.
+            let weights: Vec<_> = weights.chain([0]).collect();
+            let lengths = code_lengths(&weights);
+            let mut order: Vec<_> = (0..known.len()).collect();
+            order.sort_by_key(|at| lengths[*at]);
+            tables.lengths[index] = [0; MAX_LENGTH];
+            for (place, at) in order.into_iter().enumerate() {
+                tables.symbols[index][place] = known[at];
+                tables.lengths[index][usize::from(lengths[at]) - 1] += 1;
+            }
+        }
+        tables
+    }
+
+    /// The bits that these symbols take, with those that follow each.
+    fn bits(&self, counts: &SymbolCounts) -> u64 {
+        let mut bits = 0;
+        for (index, counts) in in_order(counts).into_iter().enumerate() {
+            let lengths = (1_u64..).zip(self.lengths[index]);
+            let lengths = lengths.flat_map(|(len, codes)| (0..codes).map(move |_| len));
+            for (len, symbol) in lengths.zip(self.symbols[index]) {
+                bits += u64::from(counts[usize::from(symbol)]) * (len + u64::from(symbol & 15));
+            }
+        }
+        bits
+    }
+}
+
+/// In the order of the tables.
+fn in_order(counts: &SymbolCounts) -> [&[u32; 256]; 4] {
+    let [luma, chroma] = &counts.dc;
+    let [luma_ac, chroma_ac] = &counts.ac;
+    [luma, luma_ac, chroma, chroma_ac]
+}
+
+/// Makes the Huffman tables of a stream from its frames, for all its compressors.
+#[derive(Debug, Default)]
+pub struct TableMaker(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    tables: Arc<HuffmanTables>,
+    /// Frames since symbols were counted, if ever.
+    frames: Option<u32>,
+    /// Bytes of that frame.
+    len: usize,
+}
+
+impl TableMaker {
+    /// The tables for the next frame: the first has those of T.81.
+    #[must_use]
+    pub fn tables(&self) -> Arc<HuffmanTables> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&state.tables)
+    }
+
+    /// Takes a frame that was made, which becomes the model for others now and
+    /// then.
+    pub fn observe(&self, jpeg: &[u8]) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.is_due(jpeg.len()) {
+            return;
+        }
+        let current = Arc::clone(&state.tables);
+        // Other compressors do not wait while this one counts.
+        drop(state);
+        let Some(counts) = SymbolCounts::of(jpeg) else {
+            return;
+        };
+        let tables = HuffmanTables::of(&counts);
+        if tables.bits(&counts) * 100 <= current.bits(&counts) * (100 - WORTH) {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.tables = Arc::new(tables);
+        }
+    }
+}
+
+impl State {
+    /// Whether the symbols of this frame are to be counted.
+    fn is_due(&mut self, len: usize) -> bool {
+        let frames = self.frames.map(|frames| frames + 1);
+        let off = len.abs_diff(self.len) * 100;
+        let every = match off > self.len * OTHER_SCENE {
+            true => COUNT_EVERY_SCENE,
+            false => COUNT_EVERY,
+        };
+        let is_due = frames.is_none_or(|frames| frames >= every);
+        if is_due {
+            (self.frames, self.len) = (Some(0), len);
+        } else {
+            self.frames = frames;
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests;
