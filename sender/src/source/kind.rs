@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_jpeg_tells_where_nothing_else_is_known() {
+    fn the_first_jpeg_decides_if_nothing_else_is_known() {
         let jpeg = [0xff, 0xd8, 0xff, 0xe0, 0, 16];
         let log = b"Got a camera\nstreaming\n".repeat(40);
         let cut = vec![0x55; 100_000];

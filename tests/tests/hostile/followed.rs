@@ -226,7 +226,7 @@ fn a_camera_that_restarts_is_shown_within_a_fifth_of_a_second() {
 }
 
 #[test]
-fn two_cameras_of_two_frames_a_second_do_not_take_turns() {
+fn two_cameras_at_two_frames_per_second_do_not_alternate() {
     let (mut one, mut two) = (Camera::new(1), Camera::new(2));
     let mut shown = Shown::new();
     for number in 0..20 {
@@ -269,7 +269,7 @@ fn a_bye_counts_when_nothing_follows_it() {
 }
 
 #[test]
-fn reports_go_only_where_more_came_from_and_not_into_silence() {
+fn reports_go_only_to_addresses_that_sent_more_and_are_not_silent() {
     let mut report = Vec::new();
     let mut camera = Camera::new(SOURCE);
     rtp::encode_sender(&camera.info(), "c", &mut report);
@@ -340,7 +340,7 @@ fn bare(shown: &mut Shown, from: SocketAddr, jpeg: &[u8], begin: Duration, frame
 }
 
 #[test]
-fn a_script_that_begins_anew_is_shown_within_a_fifth_of_a_second() {
+fn a_script_that_restarts_is_shown_within_a_fifth_of_a_second() {
     for pause in [5 * MS, 40 * MS, 150 * MS, 400 * MS] {
         let mut shown = Shown::new();
         bare(&mut shown, at(1, 5004), BARE, START, 30);

@@ -49,7 +49,7 @@ fn forged_totals(rng: &mut Rng) -> SenderReport {
 }
 
 #[test]
-fn forged_totals_byes_and_replies_do_no_harm() {
+fn forged_reports_byes_and_echoes_have_no_effect() {
     for seed in 0..1_000 {
         let mut rng = Rng::with_seed(seed);
         let mut forger = Forger::new();

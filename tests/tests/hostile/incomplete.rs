@@ -69,7 +69,7 @@ fn one_datagram_takes_no_more_memory_than_the_longest_frame() {
 /// Whole frames pile up behind one of which nothing comes, as long as the
 /// viewer's budget lets them.
 #[test]
-fn memory_is_bounded_behind_a_frame_that_never_comes() {
+fn memory_is_bounded_while_a_frame_never_arrives() {
     let jpeg = vec![7; 60_000];
     let (watched, memory) = measure(|| {
         let mut forger = Forger::new();
@@ -106,7 +106,7 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
 
 /// Leaps from frame to frame, so that many in between are waited for.
 #[test]
-fn work_is_bounded_when_frame_numbers_leap() {
+fn work_is_bounded_when_frame_numbers_jump() {
     let data = vec![0; 100];
     let (_, memory) = measure(|| {
         let mut forger = Forger::new();

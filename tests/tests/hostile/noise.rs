@@ -46,7 +46,7 @@ fn decode(datagram: &[u8]) -> Packet<'_> {
 }
 
 #[test]
-fn arbitrary_bytes_are_counted_and_leave_a_stream_alone() {
+fn arbitrary_bytes_are_counted_and_do_not_affect_a_stream() {
     for seed in 0..200 {
         let mut rng = Rng::with_seed(seed);
         let sent = random_frames(&mut rng, 20, 10_000);

@@ -86,7 +86,7 @@ fn no_frame_is_called_intact_that_is_not_the_frame_sent() {
 /// Work for nothing: one chunk of one frame, and a code as long as can be
 /// claimed.
 #[test]
-fn one_datagram_does_not_draw_a_code_of_gigabytes() {
+fn one_datagram_does_not_cause_a_code_of_gigabytes() {
     for (counts, shards, size) in [
         (vec![1], MAX_CHUNKS, 60_000),
         (vec![1; 16], MAX_CHUNKS, 60_000),

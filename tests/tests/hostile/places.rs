@@ -76,7 +76,7 @@ fn reports(sender: &mut Sender, viewer: u64, from: SocketAddr, now: Duration) ->
 }
 
 #[test]
-fn one_address_takes_all_places_only_while_nobody_else_wants_one() {
+fn one_address_takes_all_slots_only_while_nobody_else_wants_one() {
     let mut sender = listening(16);
     for port in 1..=16 {
         let free = come(

@@ -319,7 +319,7 @@ fn no_packet_from_elsewhere_changes_a_stream() {
 }
 
 #[test]
-fn no_leap_in_the_senders_name_freezes_or_ends_a_stream_or_pollutes_its_figures() {
+fn no_forged_jump_freezes_or_ends_a_stream_or_distorts_its_figures() {
     for row in 0..ROWS {
         let mut stage = Stage::new();
         stage.play(30);
@@ -397,7 +397,7 @@ fn a_sender_that_moves_is_followed_within_a_fifth_of_a_second() {
 /// The sender stands still, and somebody who knows where its numbers are goes
 /// on in its place.
 #[test]
-fn nobody_takes_the_place_of_a_sender_that_is_held_up_and_answers() {
+fn nobody_displaces_a_delayed_sender_that_answers() {
     for pause in [250, 500, 1_000] {
         let mut stage = Stage::new();
         stage.play(30);
@@ -460,7 +460,7 @@ fn two_packets_in_sequence_take_no_stream_from_a_sender_that_answers_or_had_no_t
 /// All outages that a person sees, at all frame rates: numbers go on far
 /// ahead, and are believed at once.
 #[test]
-fn a_stream_goes_on_after_any_outage_at_once() {
+fn a_stream_continues_at_once_after_any_outage() {
     for (seconds, interval) in [
         (1, 33_333),
         (60, 33_333),

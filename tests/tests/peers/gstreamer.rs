@@ -86,7 +86,7 @@ fn what_gstreamer_sends_is_shown_in_full_hd() {
 }
 
 #[test]
-fn above_2040_pixels_the_session_description_tells_the_size() {
+fn above_2040_pixels_the_size_comes_from_the_session_description() {
     from_gstreamer("I420", (2560, 128), (2560, 128), "--sdp SDP");
 }
 

@@ -182,7 +182,7 @@ fn frames_that_end_early_are_left_out_unless_they_are_wanted() {
 }
 
 #[test]
-fn a_source_of_which_nothing_can_be_sent_is_a_failure() {
+fn a_source_without_a_sendable_frame_is_a_failure() {
     let mut odd = Oddities::none((96, 64), 1);
     odd.missing_rows = 3;
     let mut sender = Start::new(SENDER, &format!("- {}", address()))

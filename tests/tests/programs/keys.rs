@@ -121,7 +121,7 @@ fn a_passphrase_serves_as_well_and_a_short_one_is_refused() {
 
 /// What a viewer says of a sender, each with a key or without.
 #[test]
-fn another_key_on_one_side_shows_nothing_and_says_what_to_do() {
+fn with_different_keys_nothing_is_shown_and_advice_is_given() {
     let keys = keys();
     let (one, other) = (key_file(&keys, "one"), key_file(&keys, "other"));
     for (sends, views, line) in [

@@ -110,7 +110,7 @@ fn everywhere(address: SocketAddr) -> SocketAddr {
 }
 
 #[test]
-fn each_of_many_viewers_is_served_from_the_address_that_it_asked() {
+fn each_of_many_viewers_is_served_from_the_address_it_connected_to() {
     let address = address();
     let sender = sender(everywhere(address), "");
     let viewers = [(); 14].map(|()| viewer(at_second_address(address), "--frames 40"));

@@ -68,7 +68,7 @@ fn packets(mut stream: &TcpStream) -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn of_the_frames_that_wait_for_a_slow_viewer_the_newest_is_sent_and_a_fast_one_gets_all() {
+fn a_slow_viewer_gets_the_newest_waiting_frame_and_a_fast_one_all_frames() {
     let (slow, fast) = (address(), address());
     let listener = TcpListener::bind(slow).unwrap();
     let fast_viewer = viewer(fast, "--once");

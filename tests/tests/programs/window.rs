@@ -79,7 +79,7 @@ fn the_window_shows_the_picture_in_its_colours() {
 }
 
 #[test]
-fn the_title_tells_size_rate_frames_lost_and_delay() {
+fn the_title_has_size_rate_frames_lost_and_delay() {
     let shown = Shown::still("stills/scene-1.jpg");
     until("figures in the title", || {
         let title = shown.screen.title(shown.window);
@@ -114,7 +114,7 @@ fn a_window_of_another_shape_keeps_the_proportions() {
 }
 
 #[test]
-fn space_freezes_the_picture_and_lets_it_go_again() {
+fn space_freezes_and_unfreezes_the_picture() {
     let shown = Shown::source("pattern:320x180@30", "");
     let look = || shown.screen.look(shown.window).unwrap();
     let moves = || {
@@ -202,7 +202,7 @@ fn q_esc_and_the_cross_end_the_viewer_in_order() {
 }
 
 #[test]
-fn a_window_that_gets_nothing_more_says_so() {
+fn a_window_without_new_frames_says_so() {
     let shown = Shown::still("stills/scene-1.jpg");
     let wanted = still("stills/scene-1.jpg");
     shown.until_seen("the picture in the window", 3.0, |seen| {

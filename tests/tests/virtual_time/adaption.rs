@@ -208,7 +208,7 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
 }
 
 #[test]
-fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
+fn a_slow_viewer_gets_fewer_frames_and_costs_others_nothing() {
     let clean = Impairment {
         delay: MS,
         ..Impairment::default()

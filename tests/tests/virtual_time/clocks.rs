@@ -221,7 +221,7 @@ fn on_one_clock_an_injected_delay_is_measured_exactly() {
 }
 
 #[test]
-fn clones_of_one_machine_are_told_from_it_by_their_clocks() {
+fn clones_of_a_machine_are_detected_by_their_clocks() {
     for ahead in [5_000.0, -5_000.0, 40.0, -40.0] {
         let base = 1e6;
         let clocks = [base, base + ahead].map(|ahead| Ticking {

@@ -116,7 +116,7 @@ fn said(number: u64, packet: &Packet<'_>) -> Vec<u8> {
 }
 
 #[test]
-fn a_fixed_share_of_parity_comes_true_for_frames_of_every_size() {
+fn a_fixed_share_of_parity_is_met_for_frames_of_every_size() {
     for chunks in [1, 3, 10, 33, 150] {
         for share in [0.1, 0.25, 1.0] {
             let mut transmitter = transmitter(Config {
@@ -195,7 +195,7 @@ fn more_loss_takes_more_parity_but_not_where_the_path_is_full() {
 }
 
 #[test]
-fn a_frame_is_spread_over_at_most_half_its_time_and_without_pacing_over_none() {
+fn a_frame_is_spread_over_at_most_half_its_interval_and_not_at_all_without_pacing() {
     for (pace, most) in [(true, INTERVAL / 2), (false, Duration::ZERO)] {
         let mut transmitter = transmitter(Config { pace, ..config() });
         for number in 0..3 {

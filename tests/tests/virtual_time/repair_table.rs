@@ -49,7 +49,7 @@ fn programs_that_wait_for_their_turn_still_get_nearly_all_frames() {
 }
 
 #[test]
-fn slices_alone_show_every_frame_of_which_anything_arrived() {
+fn slices_show_every_frame_of_which_anything_arrived() {
     let bounds = [(90.0, 1.05), (90.0, 1.06), (85.0, 1.06)];
     for (size, (fresh, ratio)) in slices_row::SIZES.into_iter().zip(bounds) {
         let slices = slices_row::measure(size, 300, SEED..SEED + 1).unwrap();

@@ -97,7 +97,7 @@ fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
 }
 
 #[test]
-fn a_network_that_is_gone_for_a_while_makes_frames_that_were_not_sent() {
+fn a_network_outage_at_the_sender_makes_unsent_frames() {
     let gone: Range<u32> = 30..50;
     let ended = run(|frame, count| if gone.contains(&frame) { 0 } else { count });
     assert_accounts(&ended);

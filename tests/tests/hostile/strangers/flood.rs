@@ -35,7 +35,7 @@ fn play(stage: &mut Stage, flood: &Flood, rng: &mut Rng, frames: u64) {
 }
 
 #[test]
-fn a_stream_under_a_flood_goes_on_in_little_memory_and_work() {
+fn a_stream_continues_under_a_flood_with_bounded_memory_and_work() {
     for (seed, flood) in FLOODS.iter().enumerate() {
         let mut rng = Rng::with_seed(seed as u64);
         let mut stage = Stage::new();

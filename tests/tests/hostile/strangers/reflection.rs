@@ -64,7 +64,7 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
 }
 
 #[test]
-fn one_datagram_draws_no_more_than_it_brought_and_none_that_is_no_media_draws_anything() {
+fn one_media_datagram_gets_no_more_bytes_than_it_had_and_any_other_gets_none() {
     let mut rng = Rng::with_seed(1);
     for (name, packet) in kinds(&mut rng) {
         let mut stage = Stage::new();

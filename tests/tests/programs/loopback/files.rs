@@ -136,7 +136,7 @@ fn motion_jpeg_travels_and_is_recorded_byte_for_byte() {
 }
 
 #[test]
-fn motion_jpeg_is_encoded_again_when_another_size_is_asked_for() {
+fn motion_jpeg_is_re_encoded_at_another_requested_size() {
     let (sender, viewer) = play_media("mjpeg.avi", "--size 160x90");
     assert_complete(&sender, &viewer, 50);
     assert_eq!(sender.count("frames.passed_through"), 0);

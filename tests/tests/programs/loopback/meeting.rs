@@ -9,7 +9,7 @@ use framegram_tests::program::{SENDER, Start, address, until};
 const ENDLESS: &str = "pattern:320x180@60";
 
 #[test]
-fn the_sender_tells_what_each_of_its_viewers_saw() {
+fn the_sender_reports_what_each_viewer_saw() {
     let addresses = [address(), address()];
     let viewers = addresses.map(|address| listening(address, "--once"));
     let sender = sender("pattern:320x180@30", addresses[0], "--frames 60")
@@ -51,7 +51,7 @@ fn the_first_frame_sent_is_the_first_shown_when_the_viewer_listens() {
 }
 
 #[test]
-fn a_viewer_that_comes_later_shows_what_is_sent_from_then_on() {
+fn a_viewer_that_joins_late_shows_frames_sent_from_then_on() {
     let address = address();
     let mut sender = sender(ENDLESS, address, "").run();
     sender.wait_for("frames");
@@ -64,7 +64,7 @@ fn a_viewer_that_comes_later_shows_what_is_sent_from_then_on() {
 }
 
 #[test]
-fn a_sender_without_a_viewer_goes_on_to_the_end() {
+fn a_sender_without_a_viewer_continues_to_the_end() {
     let sender = sender("pattern:320x180@60", address(), "--frames 30")
         .run()
         .end()

@@ -65,7 +65,7 @@ fn the_viewer_says_in_one_line_what_is_wrong_with_its_input() {
 }
 
 #[test]
-fn wrong_usage_is_told_apart_from_failure() {
+fn wrong_usage_is_distinguished_from_failure() {
     for (name, arguments) in [
         (SENDER, ""),
         (SENDER, "pattern"),

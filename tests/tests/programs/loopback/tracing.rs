@@ -106,7 +106,7 @@ fn a_trace_and_the_report_say_the_same() {
 }
 
 #[test]
-fn damage_and_copies_are_told_apart_in_a_trace() {
+fn a_trace_distinguishes_corrupt_datagrams_from_duplicates() {
     let viewer = view_impaired(
         "--impair loss=3%,corrupt=2%,dup=2%,reorder=1%,seed=3 --impair-log truth.csv",
     );
@@ -149,7 +149,7 @@ fn rows(ended: &Ended) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn a_trace_tells_what_other_settings_would_have_saved() {
+fn a_trace_shows_what_other_settings_would_have_saved() {
     let viewer = view("");
     let told = what_if(&viewer, "--rtt 20ms --latency 60ms").well();
     let table = rows(&told);
@@ -179,7 +179,7 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
 }
 
 #[test]
-fn a_trace_through_an_outage_tells_what_the_report_tells() {
+fn a_trace_through_an_outage_agrees_with_the_report() {
     // In bursts that take many complete frames.
     let viewer = view_impaired("--impair ge=p:0.004,r:0.004,seed=2");
     let told = what_if(&viewer, "--rtt 20ms --report again.json").well();
@@ -204,7 +204,7 @@ fn a_trace_without_loss_has_nothing_to_save() {
 }
 
 #[test]
-fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
+fn a_full_trace_is_reported_and_the_stream_continues() {
     let viewer = view("--trace-limit 4k");
     assert_eq!(viewer.count("frames.sent"), 90);
     assert!(viewer.file("stream.trace").len() <= 4096);
@@ -228,7 +228,7 @@ fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
 }
 
 #[test]
-fn a_trace_that_cannot_be_written_is_told_before_the_stream() {
+fn an_unwritable_trace_is_reported_before_the_stream() {
     let start = format!("{} --headless --trace none/a.trace", address());
     let ended = Start::new(VIEWER, &start).run_plain().end();
     assert_eq!(ended.code, Some(1), "{}", ended.said);

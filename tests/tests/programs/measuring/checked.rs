@@ -56,7 +56,7 @@ fn uncomparable_input_is_reported_in_one_line() {
 }
 
 #[test]
-fn of_other_formats_the_log_names_no_packet_and_the_check_says_so() {
+fn for_other_formats_the_log_names_no_packet_and_the_check_says_so() {
     for (wire, size) in [("rtp", "320x176"), ("raw", "160x96")] {
         // RTP's reports come to the port behind it, on a host of its own.
         let mut address = address();

@@ -15,7 +15,7 @@ const HARM: &str = "loss=5%,reorder=3%,dup=3%,corrupt=2%";
 const SOME: u64 = 40_000;
 
 #[test]
-fn a_viewer_that_comes_late_counts_from_its_first_packet() {
+fn a_viewer_that_joins_late_counts_from_its_first_packet() {
     for (viewers, senders) in [(Some("delay=5ms±5ms,seed=1"), None), (None, Some("seed=2"))] {
         let harm = |spec: &str| format!("{HARM},{spec}");
         let (viewers, senders) = (viewers.map(harm), senders.map(harm));
@@ -42,7 +42,7 @@ fn a_viewer_that_comes_late_counts_from_its_first_packet() {
 }
 
 #[test]
-fn a_sender_that_dies_and_comes_again_is_counted_to_its_last_packet_and_from_its_first() {
+fn a_killed_and_restarted_sender_is_counted_to_its_last_packet_and_from_its_first() {
     let address = address();
     let harm = format!("{HARM},delay=5ms±5ms,seed=3");
     let mut viewer = staying(address, &recorded(Some(&harm)));

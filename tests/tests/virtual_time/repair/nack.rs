@@ -77,7 +77,7 @@ fn a_frame_of_which_nothing_arrives_is_requested_before_the_next_frame() {
 }
 
 #[test]
-fn nobody_asks_and_nobody_answers_where_requests_are_off() {
+fn without_retransmission_there_are_no_nacks_and_no_answers() {
     let viewing = receiver::Config {
         nack: false,
         ..receiver::Config::default()
