@@ -1,9 +1,9 @@
-//! Forged counts, byes and numbers.
+//! //! Forged counts, byes and packet numbers.
 
 use super::*;
 use framegram_common::wire::native::{Echo, SenderReport, Tables};
 
-/// Any number, the awkward ones more often.
+/// Any number; awkward ones are more likely.
 fn any(rng: &mut Rng) -> u64 {
     match rng.u8(..6) {
         0 => 0,
@@ -127,7 +127,7 @@ fn a_genuine_stream_survives_forged_sender_reports() {
             },
         );
         assert_true(seed, &watched, &sent);
-        // Counts that no stream has are malformed, and change nothing.
+        // Counts that no stream can have are malformed, and change nothing.
         assert_eq!(watched.statistics().packets.malformed, Some(mangled));
         assert_eq!(watched.shown.len(), sent.len(), "seed {seed}");
     }

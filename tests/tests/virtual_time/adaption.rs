@@ -1,5 +1,5 @@
-//! A sender and a viewer on a path that carries less than the source could make,
-//! or much more: their packets, not those of a simulation.
+//! //! A sender and a viewer on a path that carries less than the source can make, or much more.
+//! The packets are those of the programs' state machines, not of a simulation.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use framegram_lab::impair::{Impairment, Link};
 const MS: Duration = Duration::from_millis(1);
 const INTERVAL: Duration = Duration::from_micros(33_333);
 
-/// The part of a frame's bytes that its JPEG may have: parity and headers are
-/// within the rate too.
+/// The part of a frame's share of the rate that its JPEG may take: parity and headers are part of
+/// the rate too.
 const JPEG: f64 = 0.8;
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug, Default)]
 struct Run {
     frames: usize,
-    /// From handing in to the last datagram, of each frame.
+    /// The time from handing in a frame to sending its last datagram.
     leaving: Vec<Duration>,
-    /// From handing in to being complete, of each frame that is.
+    /// The time from handing in a frame to its completion at the viewer.
     complete: Vec<Duration>,
     /// UDP payload after the first two seconds.
     bytes: usize,
-    /// Rates that were told, in bits a second.
+    /// The rates that the sender told, in bits per second.
     rates: Vec<u64>,
 }
 
@@ -36,18 +36,17 @@ struct Place {
     there: Link,
     back: Link,
     run: Run,
-    /// UDP payload in all.
+    /// The whole UDP payload.
     sent: usize,
 }
 
-/// Plays for some seconds over a path, of a source that makes up to `most` bytes
-/// a frame.
+/// Plays for `seconds` over a path, from a source that makes up to `most` bytes a frame.
 fn play(forward: Impairment, most: usize, seconds: u64) -> Run {
     let mut places = play_all(vec![forward], most, seconds);
     places.pop().map(|place| place.run).unwrap_or_default()
 }
 
-/// The same to several viewers, each over a path of its own.
+/// The same with several viewers, each on a path of its own.
 fn play_all(forward: Vec<Impairment>, most: usize, seconds: u64) -> Vec<Place> {
     let config = sender::Config {
         interval: Some(INTERVAL),
@@ -135,7 +134,7 @@ fn play_all(forward: Vec<Impairment>, most: usize, seconds: u64) -> Vec<Place> {
 }
 
 impl Place {
-    /// Takes what has arrived by now.
+    /// Takes what has arrived by `now`.
     fn take(&mut self, from: SocketAddr, now: Duration) {
         let receiver = &mut self.receiver;
         while let Some(datagram) = self.there.poll(now) {
@@ -146,7 +145,7 @@ impl Place {
             match receiver.poll_output(now) {
                 receiver::Output::Frame(frame) => {
                     receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
-                    // One clock, that of the simulation.
+                    // Both sides have one clock, that of the simulation.
                     let captured = Duration::from_micros(frame.captured.as_micros());
                     self.run.complete.push(now - captured);
                 }
@@ -203,7 +202,7 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
     let leaving = percentile(run.leaving[60..].to_vec(), 99);
     println!("99 % leave within {leaving:?}, rate {:?}", run.rates.last());
     assert!(leaving < 2 * MS, "{leaving:?}");
-    // The last one may be on its way.
+    // The last frame may still be on its way.
     assert!(run.complete.len() + 1 >= run.frames, "{run:?}");
 }
 
@@ -238,7 +237,7 @@ fn a_slow_viewer_gets_fewer_frames_and_costs_others_nothing() {
     assert!((0.97..=1.03).contains(&ratio), "{ratio}");
     assert!(delays[1] <= delays[0].mul_f64(1.03), "{delays:?}");
     assert!(beside.run.complete.len() + 1 >= beside.run.frames);
-    // Those left out are none that it waits for.
+    // The viewer does not wait for the frames that were left out.
     assert!(seen.frames.unaccounted == Some(0), "{:?}", seen.frames);
     assert!(seen.outcomes[framegram_common::stats::Outcome::Replaced] > Some(60));
 }

@@ -1,6 +1,6 @@
-//! A flood of forged datagrams beside a stream: 100,000 a second, of every kind
-//! that someone who does not see the stream can make. The stream continues, memory
-//! stays constant, and the work per datagram is bounded.
+//! //! A flood of forged datagrams beside a stream: 100,000 a second, of every kind that an
+//! attacker who does not see the stream can make. The stream goes on, memory stays constant, and
+//! the work per datagram is bounded.
 
 use framegram_tests::flood::{FLOODS, Flood};
 
@@ -9,11 +9,11 @@ use super::*;
 /// Forged datagrams per frame of the stream: 100,000 a second.
 const PER_FRAME: usize = 3_333;
 
-/// The most bytes that are allocated for a forged datagram on average, including
-/// the datagram itself. An RTP packet of a new source takes most: a session.
+/// The most bytes that are allocated for a forged datagram on average, including the datagram
+/// itself. An RTP packet of a new source takes most, because it opens a session.
 const MOST_TAKEN: usize = 32 << 10;
 
-/// A source address: one host's, any, or the sender's own, which is forged.
+/// A source address: that of one host, any, or the sender's own, which is forged.
 fn source(rng: &mut Rng) -> SocketAddr {
     match rng.u8(..4) {
         0 => sender(),
