@@ -1,4 +1,4 @@
-//! //! A sender under hostile feedback: NACKs in a flood, repeated NACKs, NACKs for frames that
+//! A sender under hostile feedback: NACKs in a flood, repeated NACKs, NACKs for frames that
 //! never existed or with absurd gaps, and reports with arbitrary values.
 
 use super::*;

@@ -1,4 +1,4 @@
-//! //! Attackers beside a stream of RTP or of bare JPEGs. They know its SSRC and may forge its
+//! Attackers beside a stream of RTP or of bare JPEGs. They know its SSRC and may forge its
 //! address.
 
 use framegram_common::receiver::{Config, Event};

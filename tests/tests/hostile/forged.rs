@@ -1,4 +1,4 @@
-//! //! Forged counts, byes and packet numbers.
+//! Forged counts, byes and packet numbers.
 
 use super::*;
 use framegram_common::wire::native::{Echo, SenderReport, Tables};

@@ -1,4 +1,4 @@
-//! //! Attackers of a grid: its tiles, its memory and what it sends.
+//! Attackers of a grid: its tiles, its memory and what it sends.
 
 use framegram_common::receiver::{Config, MAX_HELD, MAX_TILES, MAX_TILES_OF_ONE_ADDRESS, Policy};
 use framegram_common::wire::native::{Challenge, Reject, SenderReport};

@@ -1,4 +1,4 @@
-//! //! Frames of which a part never arrives.
+//! Frames of which a part never arrives.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! //! Both state machines under attack. Whatever arrives, memory, work and the data sent stay
+//! Both state machines under attack. Whatever arrives, memory, work and the data sent stay
 //! bounded, nothing panics, and no frame is called intact that is not the frame sent.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails

@@ -1,4 +1,4 @@
-//! //! Bytes that are no packets, and packets whose bytes are not those that were sent.
+//! Bytes that are no packets, and packets whose bytes are not those that were sent.
 
 use framegram_common::wire::native::HEADER;
 

@@ -1,4 +1,4 @@
-//! //! Forged parity.
+//! Forged parity.
 
 use super::*;
 use framegram_common::fec::Fec;

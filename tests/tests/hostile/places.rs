@@ -1,4 +1,4 @@
-//! //! Attackers of a sender that admits viewers which connect to it.
+//! Attackers of a sender that admits viewers which connect to it.
 
 use framegram_common::sender::{AcceptorConfig, Output, SILENCE};
 use framegram_common::wire::native::{Connect, NO_DESTINATION, ReceiverReport};

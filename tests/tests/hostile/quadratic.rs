@@ -1,4 +1,4 @@
-//! //! Work grows linearly with what arrives, and not with its square. The tests count what is
+//! Work grows linearly with what arrives, and not with its square. The tests count what is
 //! requested from the allocator, so they need no clock.
 
 use framegram_common::wire::raw::{Joined, Joiner};

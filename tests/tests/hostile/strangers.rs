@@ -1,4 +1,4 @@
-//! //! Attackers that send to a viewer from other addresses, or from the sender's forged one. No
+//! Attackers that send to a viewer from other addresses, or from the sender's forged one. No
 //! address is sent more than came from there, and the stream goes on as before.
 
 mod blind;

@@ -1,4 +1,4 @@
-//! //! A sender and a viewer on a path that carries less than the source can make, or much more.
+//! A sender and a viewer on a path that carries less than the source can make, or much more.
 //! The packets are those of the programs' state machines, not of a simulation.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! //! What the viewer counted, compared with what the link really did.
+//! What the viewer counted, compared with what the link really did.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! //! Two clocks: what the viewer infers about the sender's.
+//! Two clocks: what the viewer infers about the sender's.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! //! Frames with holes are shown, and compared with the last complete frame shown until the next.
+//! Frames with holes are shown, and compared with the last complete frame shown until the next.
 
 use framegram_tests::concealment::{clips, measure};
 

@@ -1,4 +1,4 @@
-//! //! The test cases of RFC 8867 (<https://www.rfc-editor.org/rfc/rfc8867>) for streams that share
+//! The test cases of RFC 8867 (<https://www.rfc-editor.org/rfc/rfc8867>) for streams that share
 //! a bottleneck. `make test-long` tries all seeds.
 
 #![allow(clippy::single_range_in_vec_init)] // times

@@ -1,4 +1,4 @@
-//! //! Everything that both sides send, sealed with a key: no key seals two packets with the same
+//! Everything that both sides send, sealed with a key: no key seals two packets with the same
 //! number.
 
 use std::collections::HashSet;

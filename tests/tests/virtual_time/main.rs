@@ -1,4 +1,4 @@
-//! //! The two state machines over an impaired link. Whatever the link does, a frame counted intact
+//! The two state machines over an impaired link. Whatever the link does, a frame counted intact
 //! is the frame sent, and the counts agree with what the link did.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails

@@ -1,4 +1,4 @@
-//! //! Nothing passes for a while. The picture is back with the first complete frame after that.
+//! Nothing passes for a while. The picture is back with the first complete frame after that.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! //! The size of datagrams follows what the path carries.
+//! The size of datagrams follows what the path carries.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! //! What is done against loss, packet by packet: the two state machines, and what they send.
+//! What is done against loss, packet by packet: the two state machines, and what they send.
 
 mod nack;
 

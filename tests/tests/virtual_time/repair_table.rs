@@ -1,4 +1,4 @@
-//! //! A small version of the repair table (`make bench` makes the complete one), compared with the
+//! A small version of the repair table (`make bench` makes the complete one), compared with the
 //! numbers in `tests/snapshots/repair.txt`: whoever changes them looks at the difference first. To
 //! renew them: `RENEW_SNAPSHOTS=1 cargo test -p framegram-tests --test virtual_time repair_table`
 

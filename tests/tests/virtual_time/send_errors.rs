@@ -1,4 +1,4 @@
-//! //! What the sender's own system refuses is not counted as loss in the network.
+//! What the sender's own system refuses is not counted as loss in the network.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! //! One sender and several viewers in virtual time, each behind a link of its own. None of them
+//! One sender and several viewers in virtual time, each behind a link of its own. None of them
 //! determines what the others get.
 
 mod greed;

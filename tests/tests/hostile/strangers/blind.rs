@@ -1,4 +1,4 @@
-//! //! An attacker who does not see the stream. Whatever it sends, from whatever address, only the
+//! An attacker who does not see the stream. Whatever it sends, from whatever address, only the
 //! counters of other streams and of discarded datagrams change.
 
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! //! A flood of forged datagrams beside a stream: 100,000 a second, of every kind that an
+//! A flood of forged datagrams beside a stream: 100,000 a second, of every kind that an
 //! attacker who does not see the stream can make. The stream goes on, memory stays constant, and
 //! the work per datagram is bounded.
 

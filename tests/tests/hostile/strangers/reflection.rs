@@ -1,4 +1,4 @@
-//! //! A viewer sends no more to an unknown address than came from there.
+//! A viewer sends no more to an unknown address than came from there.
 
 use super::*;
 

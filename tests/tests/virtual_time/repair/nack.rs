@@ -1,4 +1,4 @@
-//! //! What viewers request, when, and what is sent in answer.
+//! What viewers request, when, and what is sent in answer.
 
 use super::*;
 

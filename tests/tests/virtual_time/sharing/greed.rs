@@ -1,4 +1,4 @@
-//! //! Viewers that request more than they need.
+//! Viewers that request more than they need.
 
 use super::*;
 
