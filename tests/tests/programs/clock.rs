@@ -1,4 +1,4 @@
-//! Sender and viewer on one clock.
+//! Sender and viewer with the same clock.
 
 use framegram_tests::clocks::play;
 

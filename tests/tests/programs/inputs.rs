@@ -1,5 +1,5 @@
-//! Inputs of the world: cameras' servers, scripts, recorders and folders as they
-//! are met, each drawn here.
+//! Inputs as they occur: the servers of cameras, scripts, recorders and folders. Each test
+//! generates its own.
 
 #[path = "inputs/streams.rs"]
 mod streams;
@@ -22,7 +22,7 @@ fn frames(count: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A viewer that records, and where it listens.
+/// A viewer that records, and its address.
 fn recording() -> (Program, std::net::SocketAddr) {
     let address = address();
     let arguments = format!("--headless --once --output out.mjpeg {address} {PATIENT}");
@@ -40,8 +40,7 @@ fn recorded(viewer: Program) -> (Ended, Vec<Bytes>) {
     (ended, in_recording(&bytes))
 }
 
-/// A server that answers each connection with a header and what `send` writes;
-/// its URL.
+/// A server that answers each connection with a header and what `send` writes. Returns its URL.
 fn camera(
     header: &'static str,
     connections: usize,
@@ -58,7 +57,7 @@ fn camera(
                 .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
             {}
             let header = format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n");
-            // A client that has seen enough goes away.
+            // A client that has received enough closes the connection.
             let _ = connection
                 .write_all(header.as_bytes())
                 .and_then(|()| send(number, &mut connection));
@@ -215,7 +214,7 @@ fn bare_jpegs_without_an_end_are_intact_and_gaps_are_not() {
         let jpeg = odd(seed);
         let pieces: Vec<_> = jpeg.chunks(if seed < 6 { 9_000 } else { 700 }).collect();
         for (number, piece) in pieces.iter().enumerate() {
-            // Of the last ones the middle is missing.
+            // The last JPEGs lack their middle.
             if seed < 10 || number != pieces.len() / 2 {
                 socket.send_to(piece, address).unwrap();
             }

@@ -1,4 +1,4 @@
-//! Streams with a key, and what becomes of everything else.
+//! Streams with a key, and what happens to everything else.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER, a
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-/// Frames that never end, small and quick.
+/// A stream without end, of small frames in quick succession.
 const ENDLESS: &str = "pattern:320x180@60";
 
 /// A folder with the key files `one` and `other`, as the sender makes them.
@@ -119,7 +119,7 @@ fn a_passphrase_serves_as_well_and_a_short_one_is_refused() {
     );
 }
 
-/// What a viewer says of a sender, each with a key or without.
+/// The viewer's messages about a sender, each side with or without a key.
 #[test]
 fn with_different_keys_nothing_is_shown_and_advice_is_given() {
     let keys = keys();
@@ -177,13 +177,13 @@ fn formats_of_others_take_no_key() {
     assert_eq!(shown.output.len(), 35, "a line of 28 digits in groups");
 }
 
-/// Somebody on the path, who sees and keeps everything, passes it on one way, and
-/// changes a bit of some.
+/// An observer on the path, who reads and keeps everything, forwards it in one direction, and
+/// changes a bit of some datagrams.
 struct Tap {
     socket: UdpSocket,
     viewer: SocketAddr,
     recorded: Vec<Vec<u8>>,
-    /// Those of them that it has not changed.
+    /// Those that it forwarded unchanged.
     passed: Vec<Vec<u8>>,
 }
 
@@ -204,13 +204,13 @@ impl Tap {
         self.socket.local_addr().expect("an address")
     }
 
-    /// Until nothing more comes. Returns how many it has changed.
+    /// Forwards until nothing more arrives. Returns how many it has changed.
     fn pass(&mut self) -> u64 {
         let mut buffer = vec![0; 65_536];
         let mut changed = 0;
         loop {
             match self.socket.recv_from(&mut buffer) {
-                // It does not pass on what the viewer answers.
+                // It does not forward the viewer's answers.
                 Ok((_, from)) if from == self.viewer => {}
                 Ok((length, _)) => {
                     let datagram = &mut buffer[..length];
@@ -246,11 +246,11 @@ fn an_observer_on_the_path_sees_lengths_and_can_neither_change_nor_replay_packet
     viewer.wait_for("The sender ended the stream");
     assert!(changed > 10, "{changed}");
     assert!(tap.recorded.iter().all(|it| is_sealed(it)));
-    // Marks of JPEG's tables, which each frame and its header would have.
+    // Marker bytes of JPEG that each frame and its header would contain.
     for marks in [&[0xff_u8, 0xd8, 0xff][..], &[0xff, 0xc4, 0x00], b"JFIF"] {
         let seen = |it: &Vec<u8>| it.windows(marks.len()).any(|part| part == marks);
         let seen = tap.recorded.iter().filter(|it| seen(it)).count();
-        // Chance shows three bytes in one datagram of ten thousand.
+        // By chance, one datagram in ten thousand contains three such bytes.
         assert!(
             seen <= 2,
             "{marks:02x?} in {seen} of {}",
@@ -260,7 +260,7 @@ fn an_observer_on_the_path_sees_lengths_and_can_neither_change_nor_replay_packet
     for datagram in &tap.passed {
         tap.socket.send_to(datagram, listens).expect("sent");
     }
-    // What comes behind them is taken behind them.
+    // Everything that arrived before this was taken before it.
     let next = Start::new(SENDER, &format!("{ENDLESS} {listens} -n 60 {key}"));
     let next = next.run().end().well();
     viewer.wait_for("Following another stream");

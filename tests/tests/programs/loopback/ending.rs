@@ -1,4 +1,4 @@
-//! The ways in which a stream ends in order.
+//! The ways in which a stream ends regularly.
 
 use nix::sys::signal::Signal;
 

@@ -1,11 +1,11 @@
-//! Programs that come and go in any order, and more than two of them.
+//! Programs that start and end in any order, and more than two of them.
 
 use nix::sys::signal::Signal;
 
 use super::{assert_complete, listening, sender, viewer};
 use framegram_tests::program::{SENDER, Start, address, until};
 
-/// Frames that never end, small and quick.
+/// A stream without end, of small frames in quick succession.
 const ENDLESS: &str = "pattern:320x180@60";
 
 #[test]
@@ -23,7 +23,7 @@ fn the_sender_reports_what_each_viewer_saw() {
         assert_eq!(row["destination"], index);
         assert_eq!(row["present"], true);
         assert_eq!(row["packets"]["lost"], 0);
-        // Its last word may have been before its last frame.
+        // Its last report may have been sent before its last frame.
         let shown = row["frames"]["shown"].as_u64().expect("told");
         assert!(
             (1..=viewer.count("frames.shown")).contains(&shown),
@@ -55,7 +55,7 @@ fn a_viewer_that_joins_late_shows_frames_sent_from_then_on() {
     let address = address();
     let mut sender = sender(ENDLESS, address, "").run();
     sender.wait_for("frames");
-    // Long enough for the sender to tell its totals, once a second.
+    // Long enough for the sender to send its totals, once a second.
     let viewer = viewer(address, "--duration 3s").run().end().well();
     assert!(viewer.count("outcomes.before_joining") > 0);
     let shown = viewer.count("frames.shown");
@@ -78,7 +78,7 @@ fn a_viewer_survives_the_restart_of_the_sender() {
     let mut viewer = listening(address, "--output out.mjpeg");
     let mut first = sender(ENDLESS, address, "").run();
     first.wait_for("frames");
-    // It dies without a bye.
+    // It is killed, so it sends no bye.
     first.signal(Signal::SIGKILL);
     assert_eq!(first.end().code, None);
     let mut second = sender(ENDLESS, address, "").run();
@@ -185,7 +185,7 @@ fn frames_skipped_for_a_slow_viewer_are_not_counted_as_lost() {
     assert!(hit.iter().sum::<u64>() > 0, "{:#}", viewer.report);
 }
 
-/// What the kernel dropped at the sockets of a port.
+/// How many datagrams the kernel dropped at the sockets of a port.
 fn dropped(port: u16) -> u64 {
     let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let own = format!(":{port:04X} ");

@@ -1,10 +1,9 @@
-//! Bad input: one clear line, and the right exit code.
+//! Bad input leads to one clear line and the right exit status.
 
 use super::listening;
 use framegram_tests::program::{Ended, SENDER, Start, VIEWER, address, media};
 
-/// Runs a program that has to fail, with `{}` in its arguments replaced by an
-/// address that is free.
+/// Runs a program that must fail. `{}` in its arguments is replaced by a free address.
 fn fail(name: &str, arguments: &str) -> Ended {
     let arguments = arguments.replace("{}", &address().to_string());
     let ended = Start::new(name, &arguments).run_plain().end();

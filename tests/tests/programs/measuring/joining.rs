@@ -1,4 +1,4 @@
-//! Viewers that come late, senders that die, and ends that nobody hears.
+//! Viewers that join late, senders that are killed, and ends that no viewer hears.
 
 use framegram_tests::program::address;
 use nix::sys::signal::Signal;
@@ -8,10 +8,10 @@ use framegram_tests::measuring::{LOG, assert_equal, check, recorded, wait_for_ro
 
 const SOURCE: &str = "pattern:320x180@90";
 
-/// Some of everything that needs no time.
+/// Some of each impairment that takes no time.
 const HARM: &str = "loss=5%,reorder=3%,dup=3%,corrupt=2%";
 
-/// As many bytes of a record as are written in the middle of things.
+/// The length that a log has reached in the middle of a stream, in bytes.
 const SOME: u64 = 40_000;
 
 #[test]
